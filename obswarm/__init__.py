@@ -1,0 +1,77 @@
+"""obswarm, the load tester that tells you why your service breaks: the public API for load-test files.
+
+Names are imported when they are first asked for, so that a part of the package that needs none of them (and wants
+neither gevent nor its patches) stays light.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from obswarm.api import (
+        InterruptTaskSet,
+        LoadTestShape,
+        MarkovTaskSet,
+        RescheduleTask,
+        RescheduleTaskImmediately,
+        SequentialTaskSet,
+        Stages,
+        StopTest,
+        StopUser,
+        TaskSet,
+        User,
+        between,
+        constant,
+        constant_pacing,
+        constant_throughput,
+        poisson,
+        run_single_user,
+        tag,
+        task,
+        transition,
+        transitions,
+    )
+    from obswarm.api.events import events
+    from obswarm.http import FastHttpUser, HttpUser
+
+__all__ = [
+    "FastHttpUser",
+    "HttpUser",
+    "InterruptTaskSet",
+    "LoadTestShape",
+    "MarkovTaskSet",
+    "RescheduleTask",
+    "RescheduleTaskImmediately",
+    "SequentialTaskSet",
+    "Stages",
+    "StopTest",
+    "StopUser",
+    "TaskSet",
+    "User",
+    "__version__",
+    "between",
+    "constant",
+    "constant_pacing",
+    "constant_throughput",
+    "events",
+    "poisson",
+    "run_single_user",
+    "tag",
+    "task",
+    "transition",
+    "transitions",
+]
+
+_FROM_HTTP = {"FastHttpUser", "HttpUser"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module 'obswarm' has no attribute {name!r}")
+    return getattr(import_module("obswarm.http" if name in _FROM_HTTP else "obswarm.api"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

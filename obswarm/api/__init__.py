@@ -1,0 +1,71 @@
+"""What a load-test file uses: users, tasks, waits, shapes, events. Its names and their meaning are Locust's."""
+
+from obswarm import gevent_patch  # noqa: F401,I001 - before anything that could import ssl
+
+from obswarm.api.debug import run_single_user
+from obswarm.api.environment import Environment
+from obswarm.api.errors import (
+    CatchResponseError,
+    InterruptTaskSet,
+    LoadTestError,
+    ObswarmError,
+    RescheduleTask,
+    RescheduleTaskImmediately,
+    ResponseError,
+    StopTest,
+    StopUser,
+)
+from obswarm.api.events import EventHook, Events, RequestHook, events
+from obswarm.api.markov import MarkovTaskSet, transition, transitions
+from obswarm.api.options import LoadTestParser, make_parser, parse_custom
+from obswarm.api.shapes import LoadTestShape, Stage, Stages, format_stages, parse_stages, users_at
+from obswarm.api.stats_view import EntryView, StatsView
+from obswarm.api.tasks import SequentialTaskSet, TaskSet, filter_by_tags, tag, task
+from obswarm.api.tracebacks import user_location, user_traceback
+from obswarm.api.user import User
+from obswarm.api.waits import between, constant, constant_pacing, constant_throughput, poisson
+
+__all__ = [
+    "CatchResponseError",
+    "EntryView",
+    "Environment",
+    "EventHook",
+    "Events",
+    "InterruptTaskSet",
+    "LoadTestError",
+    "LoadTestParser",
+    "LoadTestShape",
+    "MarkovTaskSet",
+    "ObswarmError",
+    "RequestHook",
+    "RescheduleTask",
+    "RescheduleTaskImmediately",
+    "ResponseError",
+    "SequentialTaskSet",
+    "Stage",
+    "Stages",
+    "StatsView",
+    "StopTest",
+    "StopUser",
+    "TaskSet",
+    "User",
+    "between",
+    "constant",
+    "constant_pacing",
+    "constant_throughput",
+    "events",
+    "filter_by_tags",
+    "format_stages",
+    "make_parser",
+    "parse_custom",
+    "parse_stages",
+    "poisson",
+    "run_single_user",
+    "tag",
+    "task",
+    "transition",
+    "transitions",
+    "user_location",
+    "user_traceback",
+    "users_at",
+]

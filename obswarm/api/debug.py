@@ -1,0 +1,88 @@
+"""run_single_user: one user in this process, every request printed, for a debugger."""
+
+import logging
+import os
+import sys
+from typing import Any
+
+from obswarm.api.environment import Environment
+from obswarm.api.events import events
+from obswarm.api.options import LoadTestParser
+from obswarm.api.user import User
+from obswarm.stats import Recorder
+
+
+def run_single_user(
+    user_class: type[User],
+    include_length: bool = False,
+    include_time: bool = False,
+    include_context: bool = False,
+    include_payload: bool = False,
+    loglevel: str | None = "WARNING",
+) -> None:
+    """Run one user of that class until it stops or is interrupted; put it under `if __name__ == "__main__":`.
+
+    `-H/--host` and the load-test file's own options are read from the command line. init and test_start are fired,
+    test_stop and quit are not. Exceptions in tasks are not caught, so that a debugger stops at them.
+    """
+    if loglevel:
+        logging.basicConfig(level=loglevel.upper())
+    parser = LoadTestParser(prog=os.path.basename(sys.argv[0]))
+    parser.add_argument("-H", "--host", default=user_class.host, help="base URL of the target")
+    events.init_command_line_parser.fire(parser=parser)
+    options = parser.parse_args()
+    environment = Environment(
+        events=events,
+        recorder=Recorder(),
+        user_classes=[user_class],
+        host=options.host,
+        parsed_options=options,
+        catch_exceptions=False,
+        locustfile=os.path.basename(sys.argv[0]),
+    )
+    printer = _RequestPrinter(include_length, include_time, include_context, include_payload)
+    events.request.add_listener(printer)
+    try:
+        events.init.fire(environment=environment, runner=None, web_ui=None)
+        events.test_start.fire(environment=environment)
+        if options.host:
+            user_class.host = options.host
+        user_class(environment).run()
+    finally:
+        events.request.remove_listener(printer)
+
+
+class _RequestPrinter:
+    def __init__(self, length: bool, time: bool, context: bool, payload: bool) -> None:
+        self._length, self._time, self._context, self._payload = length, time, context, payload
+        columns = [
+            f"{'start_time':<24}" if time else "",
+            f"{'type':<8}{'name':<50}{'resp_ms':>9}",
+            f"{'length':>10}" if length else "",
+            "  exception",
+            "  context" if context else "",
+        ]
+        print("".join(columns))
+
+    def __call__(
+        self,
+        request_type: str,
+        name: str,
+        response_time: float,
+        response_length: int,
+        exception: Exception | None = None,
+        context: dict[str, Any] | None = None,
+        response: Any = None,
+        start_time: float | None = None,
+        **kwargs: Any,
+    ) -> None:
+        from obswarm import clock
+
+        stamp = f"{clock.iso(start_time or clock.wall()):<24}" + " " if self._time else ""
+        size = f"{response_length:>10}" if self._length else ""
+        error = f"  {exception!r}" if exception else "  –"
+        extra = f"  {context}" if self._context else ""
+        print(f"{stamp}{request_type:<8}{name:<50}{response_time:>9.1f}{size}{error}{extra}")
+        if self._payload and response is not None:
+            body = getattr(getattr(response, "request", None), "body", None)
+            print(f"    sent: {body!r}\n    received: {getattr(response, 'text', None)!r}")

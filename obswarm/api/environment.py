@@ -1,0 +1,74 @@
+"""Environment: what a load-test file can reach of the run it is part of, under Locust's names."""
+
+import logging
+from argparse import Namespace
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from obswarm.api.events import Events
+from obswarm.api.stats_view import StatsView
+from obswarm.stats import Recorder
+
+if TYPE_CHECKING:
+    from obswarm.api.shapes import LoadTestShape
+    from obswarm.api.user import User
+
+logger = logging.getLogger("obswarm.user")
+
+
+class Environment:
+    """One run's surroundings; users have it as `self.environment`, listeners get it as an argument.
+
+    `runner` has `stop()`, `quit()`, `start(user_count, spawn_rate)`, `user_count`, `state` and `stats`;
+    `process_exit_code`, when set, becomes the exit code of the command.
+    """
+
+    def __init__(
+        self,
+        *,
+        events: Events,
+        recorder: Recorder,
+        user_classes: list[type["User"]] | None = None,
+        shape_class: "LoadTestShape | None" = None,
+        host: str | None = None,
+        stop_timeout: float = 0,
+        parsed_options: Namespace | None = None,
+        catch_exceptions: bool = True,
+        locustfile: str | None = None,
+        tags: list[str] | None = None,
+        exclude_tags: list[str] | None = None,
+        reset_stats: bool = False,
+    ) -> None:
+        self.events = events
+        self.recorder = recorder
+        self.user_classes = user_classes or []
+        self.shape_class = shape_class
+        self.host = host
+        self.stop_timeout = stop_timeout
+        self.parsed_options = parsed_options or Namespace()
+        self.catch_exceptions = catch_exceptions
+        self.locustfile = locustfile
+        self.tags = tags
+        self.exclude_tags = exclude_tags
+        self.reset_stats = reset_stats
+        self.runner: Any = None
+        self.web_ui: Any = None
+        self.process_exit_code: int | None = None
+        self.stats = StatsView()
+        self._logged_exceptions: set[str] = set()
+        events.request.recorder = recorder
+
+    @property
+    def user_classes_by_name(self) -> dict[str, type["User"]]:
+        return {cls.__name__: cls for cls in self.user_classes}
+
+    def report_exception(self, message: str, traceback: Callable[[], str]) -> None:
+        """Count an exception of the load-test file's code; the first of its kind is logged with its traceback."""
+        if message in self._logged_exceptions:
+            self.recorder.record_exception(message, "")
+            return
+        if len(self._logged_exceptions) < 1000:
+            self._logged_exceptions.add(message)
+        text = traceback()
+        logger.error("%s\n%s\n(further ones of this kind are counted, not logged)", message, text)
+        self.recorder.record_exception(message, text)

@@ -1,0 +1,152 @@
+"""Event hooks, with the names and arguments that Locust's have."""
+
+import logging
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from obswarm import clock
+from obswarm.api.errors import STEERING_EXCEPTIONS, CatchResponseError
+from obswarm.api.tracebacks import user_traceback
+from obswarm.stats import Recorder
+
+logger = logging.getLogger(__name__)
+Listener = TypeVar("Listener", bound=Callable[..., Any])
+
+
+class EventHook:
+    """A list of functions that are called, in the order in which they were added, when something happens."""
+
+    def __init__(self) -> None:
+        self.listeners: list[Callable[..., Any]] = []
+
+    def add_listener(self, listener: Listener) -> Listener:
+        """Add a function that takes the event's arguments by keyword and `**kwargs`. Works as a decorator."""
+        self.listeners.append(listener)
+        return listener
+
+    def remove_listener(self, listener: Callable[..., Any]) -> None:
+        """Raises ValueError when it was never added."""
+        self.listeners.remove(listener)
+
+    def fire(self, *, reverse: bool = False, **kwargs: Any) -> None:
+        """Call every listener. One that raises is logged, and does not keep the others from being called."""
+        for listener in list(reversed(self.listeners) if reverse else self.listeners):
+            try:
+                listener(**kwargs)
+            except STEERING_EXCEPTIONS:
+                raise
+            except Exception as error:
+                name = getattr(listener, "__qualname__", repr(listener))
+                logger.error("Exception in the event listener %s:\n%s", name, user_traceback(error))
+
+
+class RequestHook(EventHook):
+    """The `request` event: what is fired here is counted first, then told to the listeners.
+
+    Arguments of `fire`: request_type, name, response_time (milliseconds), response_length (bytes), response, context,
+    exception (None when it succeeded), start_time (wall, seconds), url.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.recorder: Recorder | None = None
+
+    def fire(self, *, reverse: bool = False, **kwargs: Any) -> None:
+        if self.recorder is not None:
+            self.recorder.record(
+                kwargs["request_type"],
+                kwargs["name"],
+                kwargs["response_time"] / 1000,
+                kwargs.get("response_length") or 0,
+                getattr(kwargs.get("response"), "status_code", None),
+                kwargs.get("exception"),
+            )
+        if self.listeners:
+            kwargs.setdefault("exception", None)
+            kwargs.setdefault("context", {})
+            kwargs.setdefault("response", None)
+            super().fire(reverse=reverse, **kwargs)
+
+    def notify(self, **kwargs: Any) -> None:
+        """Tell the listeners alone, about a request that its client has counted itself."""
+        super().fire(**kwargs)
+
+    @contextmanager
+    def measure(
+        self, request_type: str, name: str, response_length: int = 0, context: dict[str, Any] | None = None
+    ) -> Generator[dict[str, Any], None, None]:
+        """Time a block and fire the event for it; an exception in the block makes it a failure and goes no further.
+
+        Yields the event's arguments, so that the block can fill in response_length, response or exception.
+        """
+        meta: dict[str, Any] = {
+            "request_type": request_type,
+            "name": name,
+            "response_length": response_length,
+            "context": context or {},
+            "response": None,
+            "exception": None,
+            "start_time": clock.wall(),
+        }
+        started = clock.monotonic()
+        try:
+            yield meta
+        except STEERING_EXCEPTIONS:
+            raise
+        except Exception as error:
+            meta["exception"] = error
+        except BaseException:
+            # The user was stopped in the middle of it.
+            if self.recorder is not None:
+                self.recorder.record_interrupted()
+            raise
+        meta["response_time"] = (clock.monotonic() - started) * 1000
+        if isinstance(meta["exception"], str):
+            meta["exception"] = CatchResponseError(meta["exception"])
+        self.fire(**meta)
+
+
+class Events:
+    """All hooks of a run. `from obswarm import events` gives the one that a load-test file adds its listeners to."""
+
+    def __init__(self) -> None:
+        self.init = EventHook()
+        """(environment, runner, web_ui): everything is set up, nothing has started."""
+        self.init_command_line_parser = EventHook()
+        """(parser): an argparse.ArgumentParser, for options of the load-test file's own."""
+        self.test_start = EventHook()
+        """(environment): the run starts, before the first user."""
+        self.test_stopping = EventHook()
+        """(environment): the run is about to stop; users still run."""
+        self.test_stop = EventHook()
+        """(environment): every user has ended."""
+        self.spawning_complete = EventHook()
+        """(user_count): the number of users that was asked for is there."""
+        self.request = RequestHook()
+        """See RequestHook."""
+        self.user_error = EventHook()
+        """(user_instance, exception, tb): a task raised something that is not a request's failure."""
+        self.reset_stats = EventHook()
+        """(): the statistics were reset."""
+        self.report_to_master = EventHook()
+        """(client_id, data): a process is about to report; what is put into the dict `data` goes along."""
+        self.worker_report = EventHook()
+        """(client_id, data): a report has arrived, with what was put into it."""
+        self.worker_connect = EventHook()
+        """(client_id): a worker has joined. Distributed runs only."""
+        self.heartbeat_sent = EventHook()
+        """(client_id, timestamp). Distributed runs only."""
+        self.heartbeat_received = EventHook()
+        """(client_id, timestamp). Distributed runs only."""
+        self.cpu_warning = EventHook()
+        """(environment, cpu_usage, message, timestamp): this process has become the bottleneck; percent of a core."""
+        self.usage_monitor = EventHook()
+        """(environment, cpu_usage, memory_usage): once a second; percent of a core, and bytes."""
+        self.quitting = EventHook()
+        """(environment): the process is about to end; its exit code can still be set."""
+        self.quit = EventHook()
+        """(exit_code): the last thing that happens."""
+
+
+events = Events()

@@ -1,0 +1,103 @@
+"""Statistics under Locust's names and in its units (milliseconds), for listeners that judge a run."""
+
+from collections.abc import Callable
+
+from obswarm.stats import TOTAL, EndpointKey, EndpointStats, ErrorKey, ErrorStats, Snapshot
+
+
+class EntryView:
+    """One endpoint, or all of them together. Times are in milliseconds."""
+
+    def __init__(self, stats: EndpointStats, elapsed_s: float, recent: EndpointStats | None, recent_s: float) -> None:
+        self._stats = stats
+        self._elapsed_s = elapsed_s
+        self._recent = recent
+        self._recent_s = recent_s
+        self.method, self.name = stats.key
+        self.num_requests = stats.requests
+        self.num_failures = stats.failures
+        self.fail_ratio = stats.error_ratio
+        self.min_response_time = (stats.min_s or 0) * 1000
+        self.max_response_time = (stats.max_s or 0) * 1000
+        self.total_response_time = stats.duration.sum_s * 1000
+        self.avg_response_time = (stats.duration.mean_s or 0) * 1000
+        self.total_content_length = stats.response_bytes
+        self.avg_content_length = stats.response_bytes / stats.requests if stats.requests else 0
+
+    @property
+    def median_response_time(self) -> float:
+        return self.get_response_time_percentile(0.5)
+
+    def get_response_time_percentile(self, percent: float) -> float:
+        """The response time in milliseconds below which that share (0 to 1) of requests lies; 0 without requests."""
+        return (self._stats.quantile(percent) or 0) * 1000
+
+    @property
+    def total_rps(self) -> float:
+        return self.num_requests / self._elapsed_s if self._elapsed_s else 0.0
+
+    @property
+    def total_fail_per_sec(self) -> float:
+        return self.num_failures / self._elapsed_s if self._elapsed_s else 0.0
+
+    @property
+    def current_rps(self) -> float:
+        """Requests per second in the last interval."""
+        return self._recent.requests / self._recent_s if self._recent and self._recent_s else 0.0
+
+    @property
+    def current_fail_per_sec(self) -> float:
+        return self._recent.failures / self._recent_s if self._recent and self._recent_s else 0.0
+
+
+class StatsView:
+    """`environment.stats`: `total`, `get(name, method)`, `entries`, `errors`; as fresh as the last snapshot, or, once
+    the engine is attached, made fresh at each use."""
+
+    def __init__(self) -> None:
+        self._latest: Callable[[], Snapshot] | None = None
+
+    def attach(self, latest: Callable[[], Snapshot]) -> None:
+        """Read from what this function returns, at each use."""
+        self._latest = latest
+
+    def _snapshot(self) -> Snapshot | None:
+        return self._latest() if self._latest is not None else None
+
+    @property
+    def total(self) -> EntryView:
+        snapshot = self._snapshot()
+        if snapshot is None:
+            return EntryView(EndpointStats(TOTAL), 0, None, 0)
+        return EntryView(snapshot.total, snapshot.stats_elapsed_s, snapshot.interval_total, snapshot.interval_s)
+
+    @property
+    def entries(self) -> dict[tuple[str, str], EntryView]:
+        """Endpoints by (name, method), in Locust's order of the two."""
+        snapshot = self._snapshot()
+        if snapshot is None:
+            return {}
+        return {
+            (key.name, key.method): EntryView(
+                stats, snapshot.stats_elapsed_s, snapshot.interval.get(key), snapshot.interval_s
+            )
+            for key, stats in snapshot.endpoints.items()
+        }
+
+    def get(self, name: str, method: str) -> EntryView:
+        """One endpoint; an empty one when nothing was requested under that name."""
+        found = self.entries.get((name, method))
+        return found or EntryView(EndpointStats(EndpointKey(method, name)), 0, None, 0)
+
+    @property
+    def errors(self) -> dict[ErrorKey, ErrorStats]:
+        snapshot = self._snapshot()
+        return dict(snapshot.errors) if snapshot is not None else {}
+
+    @property
+    def num_requests(self) -> int:
+        return self.total.num_requests
+
+    @property
+    def num_failures(self) -> int:
+        return self.total.num_failures

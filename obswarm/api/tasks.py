@@ -1,0 +1,322 @@
+"""Tasks: the decorators, and TaskSets that pick what a user does next."""
+
+import logging
+import random
+from collections import deque
+from collections.abc import Callable, Iterable
+from itertools import cycle
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+from gevent import GreenletExit
+from gevent import sleep as gevent_sleep
+
+from obswarm import clock
+from obswarm.api.errors import (
+    InterruptTaskSet,
+    LoadTestError,
+    RescheduleTask,
+    RescheduleTaskImmediately,
+    StopTest,
+    StopUser,
+)
+from obswarm.api.tracebacks import user_traceback
+
+if TYPE_CHECKING:
+    from obswarm.api.user import User
+
+logger = logging.getLogger(__name__)
+
+Task = Any
+"""A function or method of the user (or TaskSet), or a TaskSet class."""
+TaskT = TypeVar("TaskT", bound=Callable[..., Any])
+
+WEIGHT_ATTRIBUTE = "obswarm_task_weight"
+TAGS_ATTRIBUTE = "obswarm_tags"
+
+
+@overload
+def task(weight: TaskT) -> TaskT: ...
+@overload
+def task(weight: int = 1) -> Callable[[TaskT], TaskT]: ...
+def task(weight: TaskT | int = 1) -> TaskT | Callable[[TaskT], TaskT]:
+    """Make a method (or a nested TaskSet class) a task: `@task`, or `@task(3)` to have it picked thrice as often.
+
+    Raises ValueError for a weight that is not a whole number of at least 0.
+    """
+    if callable(weight):
+        setattr(weight, WEIGHT_ATTRIBUTE, 1)
+        return weight
+    if not _is_weight(weight):
+        raise ValueError(f"@task({weight!r}): the weight has to be a whole number, 0 or more")
+
+    def mark(function: TaskT) -> TaskT:
+        setattr(function, WEIGHT_ATTRIBUTE, weight)
+        return function
+
+    return mark
+
+
+def _is_weight(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def tag(*tags: str) -> Callable[[TaskT], TaskT]:
+    """Give a task or a TaskSet names by which `--tags` and `--exclude-tags` choose; nested tasks inherit them."""
+    if not tags or any(callable(name) for name in tags):
+        raise ValueError("@tag needs one or more names: @tag('search', 'read')")
+
+    def mark(function: TaskT) -> TaskT:
+        setattr(function, TAGS_ATTRIBUTE, getattr(function, TAGS_ATTRIBUTE, frozenset()) | set(tags))
+        return function
+
+    return mark
+
+
+def expand_tasks(tasks: object, owner: str) -> list[Task]:
+    """A `tasks` attribute (list, list of (task, weight), or dict of weights) as a list with repetitions by weight."""
+    if isinstance(tasks, dict):
+        pairs: Iterable[Any] = tasks.items()
+    elif isinstance(tasks, list | tuple | set):
+        pairs = tasks
+    else:
+        raise LoadTestError(
+            f"{owner}.tasks is a {type(tasks).__name__}; it has to be a list of tasks or a dict of task: weight."
+        )
+    expanded: list[Task] = []
+    for item in pairs:
+        entry, weight = item if isinstance(item, tuple) else (item, 1)
+        if not callable(entry) or not _is_weight(weight):
+            raise LoadTestError(
+                f"{owner}.tasks holds {item!r}; each entry is a task, or a task with a whole number as its weight."
+            )
+        expanded.extend([entry] * weight)
+    return expanded
+
+
+def collect_tasks(cls: type) -> list[Task]:
+    """Tasks of the base classes, then of the `tasks` attribute, then those marked with @task, as declared."""
+    collected: list[Task] = []
+    for base in cls.__bases__:
+        collected.extend(getattr(base, "tasks", None) or [])
+    own = cls.__dict__.get("tasks")
+    if own is not None:
+        collected.extend(expand_tasks(own, cls.__name__))
+    for value in list(cls.__dict__.values()):
+        weight = getattr(value, WEIGHT_ATTRIBUTE, None)
+        if weight is not None and callable(value):
+            collected.extend([value] * weight)
+    return collected
+
+
+def collect_tasks_in_order(cls: type) -> list[Task]:
+    """As collect_tasks, but a `tasks` attribute stands where it was declared among the methods."""
+    collected: list[Task] = []
+    for base in cls.__bases__:
+        collected.extend(getattr(base, "tasks", None) or [])
+    for key, value in list(cls.__dict__.items()):
+        if key == "tasks":
+            collected.extend(expand_tasks(value, cls.__name__))
+        elif callable(value) and hasattr(value, WEIGHT_ATTRIBUTE):
+            collected.extend([value] * getattr(value, WEIGHT_ATTRIBUTE))
+    return collected
+
+
+class TaskSet:
+    """Tasks of which one after the other is picked at random, by weight.
+
+    Nested, it runs until it calls `interrupt()`, then its parent goes on. `self.user`, `self.parent` and
+    `self.client` lead to the user, to the TaskSet (or user) above and to the user's client.
+    """
+
+    tasks: Any = []  # noqa: RUF012 - a list, or a dict of weights, as Locust has it; read once at class creation
+    wait_time: Any = None
+    """Seconds to wait between tasks of this set: a function as in `User.wait_time`. By default the user's."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.tasks = collect_tasks(cls)
+
+    def __init__(self, parent: "TaskSet | User") -> None:
+        self.parent: Any = parent
+        self.user: User = parent.user if isinstance(parent, TaskSet) else parent
+        self._queue: deque[Task] = deque()
+        self._iteration_started = clock.monotonic()
+
+    @property
+    def client(self) -> Any:
+        return self.user.client
+
+    def on_start(self) -> None:
+        """Called when a user begins with this TaskSet."""
+
+    def on_stop(self) -> None:
+        """Called when it leaves it: by `interrupt`, or because the user ends."""
+
+    def interrupt(self, reschedule: bool = True) -> None:
+        """Leave this TaskSet. With `reschedule` the parent's next task follows at once, else after its wait time."""
+        raise InterruptTaskSet(reschedule)
+
+    def schedule_task(self, task_callable: Task, first: bool = False) -> None:
+        """Queue a task to be run before any is picked; `first` puts it at the head of the queue."""
+        if first:
+            self._queue.appendleft(task_callable)
+        else:
+            self._queue.append(task_callable)
+
+    def get_next_task(self) -> Task:
+        """Picks a task by weight. Raises LoadTestError when there is none."""
+        if not self.tasks:
+            raise LoadTestError(
+                f"{self._owner_name()} has no tasks. Mark methods with @task or set `tasks`"
+                " (or set abstract = True on a user class that is only to be subclassed)."
+            )
+        chosen: Task = random.choice(self.tasks)
+        return chosen
+
+    def _owner_name(self) -> str:
+        return type(self).__name__
+
+    def execute_task(self, entry: Task) -> None:
+        if isinstance(entry, type) and issubclass(entry, TaskSet):
+            entry(self).run()
+        elif getattr(entry, "__self__", None) is self:
+            entry()
+        else:
+            entry(self)
+
+    def wait(self) -> None:
+        """Sleep for the wait time. A user that is to stop does so here, also in the middle of a task."""
+        seconds = self._wait_seconds()
+        user = self.user
+        if user.is_stopping:
+            raise StopUser
+        user.is_waiting = True
+        try:
+            gevent_sleep(seconds if seconds > 0 else 0)
+        finally:
+            user.is_waiting = False
+
+    def _wait_seconds(self) -> float:
+        wait_time = self.wait_time
+        seconds = self.user.wait_time() if wait_time is None else wait_time()
+        if not isinstance(seconds, int | float):
+            raise LoadTestError(
+                f"wait_time of {self._owner_name()} gave {seconds!r} where a number of seconds belongs."
+            )
+        return seconds
+
+    def run(self) -> None:
+        """The loop of tasks; ends by an exception only, as `interrupt`, StopUser and the end of the run are."""
+        try:
+            self.on_start()
+        except InterruptTaskSet as interrupt:
+            raise _as_reschedule(interrupt) from interrupt
+        user = self.user
+        while True:
+            try:
+                try:
+                    entry = self._queue.popleft() if self._queue else self.get_next_task()
+                    if user.is_stopping:
+                        raise StopUser
+                    self.execute_task(entry)
+                except RescheduleTaskImmediately:
+                    # Nothing else yields in a TaskSet that does nothing but reschedule.
+                    gevent_sleep(0)
+                    continue
+                except RescheduleTask:
+                    pass
+                self.wait()
+            except InterruptTaskSet as interrupt:
+                self._stop_quietly()
+                raise _as_reschedule(interrupt) from interrupt
+            except (StopUser, StopTest, GreenletExit):
+                self._stop_quietly()
+                raise
+            except LoadTestError:
+                raise
+            except Exception as error:
+                user.report_error(error)
+                self._wait_after_error()
+
+    def _wait_after_error(self) -> None:
+        try:
+            self.wait()
+        except (StopUser, GreenletExit):
+            self._stop_quietly()
+            raise
+        except Exception:
+            # The wait time itself is what fails; it has been reported, and must not become a busy loop.
+            gevent_sleep(1)
+
+    def _stop_quietly(self) -> None:
+        try:
+            self.on_stop()
+        except (StopUser, StopTest, InterruptTaskSet, RescheduleTask, RescheduleTaskImmediately):
+            pass
+        except Exception as error:
+            logger.error("Exception in %s.on_stop:\n%s", self._owner_name(), user_traceback(error))
+            self.user.report_error(error)
+
+
+def _as_reschedule(interrupt: InterruptTaskSet) -> Exception:
+    return RescheduleTaskImmediately() if interrupt.reschedule else RescheduleTask()
+
+
+class SequentialTaskSet(TaskSet):
+    """A TaskSet whose tasks run in the order of declaration, again and again; a weight of n repeats a task n times."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        own = collect_tasks_in_order(cls)
+        super().__init_subclass__(**kwargs)
+        cls.tasks = own
+
+    def __init__(self, parent: "TaskSet | User") -> None:
+        super().__init__(parent)
+        self._cycle = cycle(self.tasks)
+
+    def get_next_task(self) -> Task:
+        if not self.tasks:
+            return super().get_next_task()
+        return next(self._cycle)
+
+
+class UserTasks(TaskSet):
+    """The outermost TaskSet of every user: its tasks are the user's, and are called with the user as `self`."""
+
+    def __init__(self, user: "User") -> None:
+        super().__init__(user)
+        self.tasks = user.tasks
+
+    def _owner_name(self) -> str:
+        return type(self.user).__name__
+
+    def execute_task(self, entry: Task) -> None:
+        if isinstance(entry, type) and issubclass(entry, TaskSet):
+            entry(self.user).run()
+        elif getattr(entry, "__self__", None) is self.user:
+            entry()
+        else:
+            entry(self.user)
+
+
+def filter_by_tags(
+    owner: Any, include: frozenset[str] | None, exclude: frozenset[str] | None, inherited: frozenset[str] = frozenset()
+) -> None:
+    """Take tasks that `--tags` and `--exclude-tags` leave out away from a class and, in it, from nested TaskSets.
+
+    A TaskSet stays when any of its tasks does. Classes are changed in place: a run has one selection of tags.
+    """
+    kept: list[Task] = []
+    verdicts: dict[Any, bool] = {}
+    for entry in owner.tasks:
+        if entry not in verdicts:
+            tags = inherited | getattr(entry, TAGS_ATTRIBUTE, frozenset())
+            if isinstance(entry, type) and issubclass(entry, TaskSet):
+                filter_by_tags(entry, include, exclude, tags)
+                verdicts[entry] = bool(entry.tasks)
+            else:
+                wanted = include is None or bool(include & tags)
+                verdicts[entry] = wanted and not (exclude and exclude & tags)
+        if verdicts[entry]:
+            kept.append(entry)
+    owner.tasks = kept

@@ -1,0 +1,38 @@
+"""Tracebacks for the person who wrote the load-test file: their frames, not ours."""
+
+import traceback
+from pathlib import Path
+from types import TracebackType
+
+_PACKAGE = str(Path(__file__).resolve().parents[1])
+_EXAMPLES_OF_MACHINERY = ("<frozen importlib",)
+
+
+def _is_ours(filename: str) -> bool:
+    return filename.startswith((_PACKAGE, *_EXAMPLES_OF_MACHINERY))
+
+
+def user_traceback(error: BaseException) -> str:
+    """The traceback without the leading frames that belong to obswarm or to the import machinery.
+
+    Frames of ours that lie between or below theirs are cut off as well: the last line of theirs is where to look.
+    When no frame is theirs, what remains is the error alone.
+    """
+    tb: TracebackType | None = error.__traceback__
+    kept = [frame for frame in traceback.extract_tb(tb) if not _is_ours(frame.filename)]
+    if isinstance(error, SyntaxError):
+        kept = [frame for frame in kept if frame.filename == error.filename]
+    lines = []
+    if kept:
+        lines.append("Traceback (most recent call last):\n")
+        lines.extend(traceback.format_list(kept))
+    lines.extend(traceback.format_exception_only(error))
+    return "".join(lines).rstrip()
+
+
+def user_location(error: BaseException) -> str | None:
+    """`file:line` of the innermost frame of the load-test file's own code, None when there is none."""
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if not _is_ours(frame.filename) and "site-packages" not in frame.filename and "<" not in frame.filename:
+            return f"{Path(frame.filename).name}:{frame.lineno}"
+    return None

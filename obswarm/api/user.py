@@ -1,0 +1,120 @@
+"""User: one simulated person, in a greenlet of its own."""
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from gevent import GreenletExit
+
+from obswarm import clock
+from obswarm.api.errors import LoadTestError, StopTest, StopUser
+from obswarm.api.tasks import UserTasks, collect_tasks
+from obswarm.api.tracebacks import user_location, user_traceback
+from obswarm.api.waits import constant
+
+if TYPE_CHECKING:
+    from obswarm.api.environment import Environment
+
+logger = logging.getLogger(__name__)
+
+
+class User:
+    """Base of all user classes: tasks, a wait time between them, and the course of a user's life.
+
+    A subclass for a protocol gives itself a `client` and reports what it measures through
+    `self.environment.events.request`.
+    """
+
+    host: str | None = None
+    """Base of the URLs; `--host` overrides it."""
+
+    wait_time: Any = constant(0)
+    """Seconds between two tasks: `between(1, 3)` or any function or method that returns a number."""
+
+    tasks: Any = []  # noqa: RUF012 - a list, or a dict of weights, as Locust has it; read once at class creation
+
+    weight: int = 1
+    """Share of this class among the users of a run."""
+
+    fixed_count: int = 0
+    """When above 0: exactly so many users, started first; the weight does not count then."""
+
+    abstract: bool = True
+    """A class that sets this itself is only there to be subclassed."""
+
+    is_stopping = False
+    """True once the user has been asked to end after the current task."""
+
+    is_waiting = False
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.tasks = collect_tasks(cls)
+        if "abstract" not in cls.__dict__:
+            cls.abstract = False
+
+    def __init__(self, environment: "Environment") -> None:
+        self.environment = environment
+        self.client: Any = None
+        self._iteration_started = clock.monotonic()
+        self._tasks: UserTasks | None = None
+
+    def on_start(self) -> None:
+        """Called once, before the first task."""
+
+    def on_stop(self) -> None:
+        """Called once, when the user ends."""
+
+    def context(self) -> dict[str, Any]:
+        """Override: what goes into the `context` of each of this user's request events."""
+        return {}
+
+    def wait(self) -> None:
+        """Wait as between tasks. A user that is to stop ends here, also in the middle of a task."""
+        if self._tasks is None:
+            raise LoadTestError("User.wait() was called before the user was started.")
+        self._tasks.wait()
+
+    def run(self) -> None:
+        """Live through on_start, tasks and on_stop. Returns when the user ends; lets StopTest and LoadTestError out."""
+        self._iteration_started = clock.monotonic()
+        self._tasks = UserTasks(self)
+        try:
+            try:
+                self.on_start()
+            except (StopUser, StopTest):
+                raise
+            except Exception as error:
+                self.report_error(error)
+                return
+            self._tasks.run()
+        except (GreenletExit, StopUser):
+            self._stop_quietly()
+        except StopTest:
+            self._stop_quietly()
+            raise
+
+    def _stop_quietly(self) -> None:
+        try:
+            self.on_stop()
+        except (StopUser, StopTest):
+            pass
+        except Exception as error:
+            self.report_error(error)
+
+    def report_error(self, error: Exception) -> None:
+        """Count an exception of the load-test file's code, tell listeners, and log the first of its kind in full."""
+        environment = self.environment
+        environment.events.user_error.fire(user_instance=self, exception=error, tb=error.__traceback__)
+        if not environment.catch_exceptions:
+            raise error
+        place = user_location(error)
+        text = str(error)
+        message = f"{type(error).__name__}: {text}" if text else type(error).__name__
+        if place:
+            message = f"{message} ({place})"
+        environment.report_exception(f"{type(self).__name__}: {message}", lambda: user_traceback(error))
+
+    @classmethod
+    def fullname(cls) -> str:
+        """Module and class, dotted."""
+        return ".".join(part for part in (*cls.__module__.split("."), cls.__qualname__) if part != "<locals>")

@@ -1,0 +1,1 @@
+"""The command line: one module a command, and what is shown in the terminal."""

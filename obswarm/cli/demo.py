@@ -1,0 +1,126 @@
+"""`obswarm demo`: a ramp against the embedded target, until its knee shows."""
+
+import click
+from rich.console import Console
+from rich.text import Text
+
+from obswarm import defaults
+from obswarm.analysis import Knee, LoadPoint, find_knee
+from obswarm.api import Environment, Stage, events
+from obswarm.cli import exit_codes
+from obswarm.cli.options import duration as parse_duration
+from obswarm.cli.options import option
+from obswarm.cli.session import Output, Terminal
+from obswarm.engine import LocalRun, StagesProfile
+from obswarm.stats import Recorder, RunState, Sink, Snapshot
+from obswarm.units import format_count, format_duration, format_latency
+
+MOST_USERS = 900
+_RAMP_SHARE = 0.9
+_SHORTEST_S = 15.0
+
+
+class _RampPoints:
+    """A sink that keeps what the knee is found from."""
+
+    def __init__(self) -> None:
+        self.points: list[LoadPoint] = []
+
+    def receive(self, snapshot: Snapshot) -> None:
+        if snapshot.state not in (RunState.SPAWNING, RunState.RUNNING):
+            return
+        recent = snapshot.interval_total
+        self.points.append(
+            LoadPoint(
+                users=snapshot.user_count,
+                rps=(recent.requests - recent.failures) / snapshot.interval_s,
+                p95_s=recent.quantile(0.95),
+                failures_per_s=recent.failures / snapshot.interval_s,
+            )
+        )
+
+
+@click.command()
+@option(
+    "--duration",
+    type=parse_duration,
+    metavar="DURATION",
+    default="40s",
+    show_default=True,
+    envvar="OBSWARM_DEMO_DURATION",
+    help="How long the ramp takes.",
+)
+@option("--headless", is_flag=True, help="Plain lines instead of the live display.")
+@option("--json", "json_file", metavar="FILE|-", help="Write the result as JSON; - is standard output.")
+@click.pass_context
+def demo(ctx: click.Context, duration: float, headless: bool, json_file: str | None) -> None:
+    """Watch a small site break: a load test against an embedded target.
+
+    The target is a contest site over a real SQLite database, in a process of its own. The load is ramped until its
+    throughput flattens and its latency climbs. Needs nothing but Python.
+    """
+    if duration < _SHORTEST_S:
+        raise click.BadParameter(
+            f"a ramp of less than {_SHORTEST_S:.0f} s shows nothing.", ctx, param_hint="--duration"
+        )
+    # Imported here: it is a load-test file, and belongs to this command alone.
+    from obswarm.demo.loadtest import Contestant
+    from obswarm.demo.process import TargetProcess
+
+    terminal = Terminal(Output(headless=headless, json=json_file, loglevel="WARNING"))
+    say = terminal.progress_console
+    with TargetProcess() as target:
+        say.print(
+            f"The target serves at {target.url} ({target.url}/metrics shows its database, workers and queue).\n"
+            f"Ramping to {MOST_USERS} users in {format_duration(duration)} …",
+            highlight=False,
+        )
+        environment = Environment(
+            events=events,
+            recorder=Recorder(),
+            user_classes=[Contestant],
+            host=target.url,
+            stop_timeout=defaults.STOP_TIMEOUT_S,
+        )
+        points = _RampPoints()
+        ramp_s = duration * _RAMP_SHARE
+        profile = StagesProfile((Stage(ramp_s, MOST_USERS), Stage(duration - ramp_s, MOST_USERS)))
+
+        def make_run(sinks: list[Sink]) -> LocalRun:
+            return LocalRun(environment, profile, test="demo", sinks=[*sinks, points])
+
+        result = terminal.run(make_run, environment)
+    if result.stop_reason.kind != "time":
+        ctx.exit(exit_codes.INTERRUPTED if result.stop_reason.kind == "signal" else exit_codes.FAILURES)
+    knee = find_knee(points.points)
+    ctx.exit(_explain(terminal.summary_console, knee))
+
+
+def _explain(console: Console, knee: Knee | None) -> int:
+    if knee is None:
+        console.print(
+            Text(
+                "No knee: the target kept up to the end of the ramp, or the machine was too busy to tell.",
+                "bold yellow",
+            )
+        )
+        return exit_codes.FAILURES
+    throughput = (
+        f"throughput stayed at {knee.throughput_growth:.0%} of that"
+        if knee.throughput_growth < 1.2
+        else f"throughput only grew to {knee.throughput_growth:.1f} times that"
+    )
+    console.print(
+        Text.assemble(
+            ("The knee: ", "bold"),
+            f"up to about {format_count(round(knee.users))} users the site kept up, at {format_count(round(knee.rps))}"
+            f" good answers/s with a p95 of {format_latency(knee.p95_s)}.\nThen the users became"
+            f" {knee.load_growth:.1f} times as many, {throughput}, and the p95 became"
+            f" {knee.latency_growth:.0f} times as long.",
+        )
+    )
+    console.print(
+        "Why: every submission waits for the database's one write lock, and keeps an app worker while it waits,"
+        " until no worker is left for the cheap reads."
+    )
+    return exit_codes.OK

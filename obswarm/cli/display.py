@@ -1,0 +1,159 @@
+"""The live display in a terminal."""
+
+from collections import deque
+from collections.abc import Sequence
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.panel import Panel
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from obswarm.cli.window import RecentIntervals
+from obswarm.stats import RunState, Snapshot
+from obswarm.units import format_bytes, format_count, format_duration, format_latency
+
+_SPARKS = "▁▂▃▄▅▆▇█"
+_SPARK_WIDTH = 32
+_STATE_STYLES = {
+    RunState.SPAWNING: "cyan",
+    RunState.RUNNING: "green",
+    RunState.HOLDING: "yellow",
+    RunState.STOPPING: "yellow",
+    RunState.STOPPED: "bold",
+}
+_MOST_ERRORS = 5
+_LINES_AROUND_THE_TABLE = 14
+
+
+def sparkline(values: Sequence[float], width: int = _SPARK_WIDTH) -> str:
+    """The last values as bars; the highest of them is the full height."""
+    shown = list(values)[-width:]
+    top = max(shown, default=0)
+    if top <= 0:
+        return _SPARKS[0] * len(shown)
+    return "".join(_SPARKS[min(len(_SPARKS) - 1, int(value / top * (len(_SPARKS) - 1) + 0.5))] for value in shown)
+
+
+class LiveDisplay:
+    """A sink that redraws a picture of the run at every snapshot. A context manager."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._recent = RecentIntervals()
+        self._rps: deque[float] = deque(maxlen=_SPARK_WIDTH)
+        self._failures: deque[float] = deque(maxlen=_SPARK_WIDTH)
+        self._p95: deque[float] = deque(maxlen=_SPARK_WIDTH)
+        self._live = Live(console=console, auto_refresh=False, transient=True, vertical_overflow="crop")
+
+    def __enter__(self) -> "LiveDisplay":
+        self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+    def receive(self, snapshot: Snapshot) -> None:
+        self._recent.add(snapshot)
+        self._rps.append(snapshot.interval_total.requests / snapshot.interval_s)
+        self._failures.append(snapshot.interval_total.failures / snapshot.interval_s)
+        self._p95.append(snapshot.interval_total.quantile(0.95) or 0.0)
+        self._live.update(self.render(snapshot), refresh=True)
+
+    def render(self, snapshot: Snapshot) -> RenderableType:
+        """The whole picture."""
+        parts: list[RenderableType] = [self._progress(snapshot), self._figures(snapshot), self._endpoints(snapshot)]
+        if snapshot.errors:
+            parts.append(self._errors(snapshot))
+        parts.append(self._health(snapshot))
+        style = _STATE_STYLES.get(snapshot.state, "white")
+        title = Text.assemble(
+            ("obswarm ", "bold"), f"{snapshot.test} → {snapshot.host or 'no host'} ", (f" {snapshot.state} ", style)
+        )
+        hint = "Ctrl-C stops gracefully" if snapshot.state is not RunState.STOPPING else "Ctrl-C again ends at once"
+        return Panel(Group(*parts), title=title, subtitle=f"{snapshot.run_id} · {hint}", border_style=style)
+
+    def _progress(self, snapshot: Snapshot) -> RenderableType:
+        elapsed = format_duration(round(snapshot.elapsed_s))
+        if not snapshot.planned_s:
+            return Text(f"{elapsed} so far, without a planned end")
+        row = Table.grid(padding=(0, 1), expand=True)
+        row.add_column(no_wrap=True)
+        row.add_column(ratio=1)
+        row.add_column(no_wrap=True)
+        done = min(snapshot.elapsed_s, snapshot.planned_s)
+        row.add_row(elapsed, ProgressBar(total=snapshot.planned_s, completed=done), format_duration(snapshot.planned_s))
+        return row
+
+    def _figures(self, snapshot: Snapshot) -> RenderableType:
+        total = self._recent.total()
+        p50, p95, p99 = total.quantiles((0.5, 0.95, 0.99)) or (None, None, None)
+        failures = self._recent.rate(total.failures)
+        row = Table.grid(padding=(0, 2))
+        for _ in range(3):
+            row.add_column(no_wrap=True)
+        row.add_row("users", Text(f"{snapshot.user_count:,} of {snapshot.user_target:,}", "bold"), _classes(snapshot))
+        row.add_row(
+            "requests/s",
+            Text(format_count(self._recent.rate(total.requests)), "bold"),
+            Text(sparkline(self._rps), "green"),
+        )
+        row.add_row(
+            "failures/s",
+            Text(format_count(failures), "bold red" if failures else "bold"),
+            Text(sparkline(self._failures), "red"),
+        )
+        latency = " / ".join(format_latency(value) for value in (p50, p95, p99))
+        row.add_row("p50 / p95 / p99", Text(latency, "bold"), Text(sparkline(self._p95), "cyan"))
+        return row
+
+    def _endpoints(self, snapshot: Snapshot) -> RenderableType:
+        table = Table(expand=True, box=None, header_style="dim", padding=(0, 1))
+        table.add_column("endpoint", ratio=1, no_wrap=True, overflow="ellipsis")
+        for heading in ("requests", "failures", "req/s", "p50", "p95", "p99", "max"):
+            table.add_column(heading, justify="right", no_wrap=True)
+        busiest = sorted(snapshot.endpoints.items(), key=lambda item: -item[1].requests)
+        room = max(3, self._console.height - _LINES_AROUND_THE_TABLE - min(_MOST_ERRORS, len(snapshot.errors)))
+        for key, stats in busiest[:room]:
+            recent = self._recent.endpoint(key)
+            p50, p95, p99 = recent.quantiles((0.5, 0.95, 0.99)) or (None, None, None)
+            failures = f"{stats.failures:,} ({stats.error_ratio:.1%})" if stats.failures else "0"
+            table.add_row(
+                f"{key.method} {key.name}".strip(),
+                f"{stats.requests:,}",
+                Text(failures, "red" if recent.failures else ""),
+                format_count(self._recent.rate(recent.requests)),
+                *(format_latency(value) for value in (p50, p95, p99, recent.max_s)),
+            )
+        if len(busiest) > room:
+            table.add_row(Text(f"… and {len(busiest) - room} more", "dim"))
+        return table
+
+    def _errors(self, snapshot: Snapshot) -> RenderableType:
+        table = Table.grid(padding=(0, 1), expand=True)
+        table.add_column(justify="right", no_wrap=True, style="red")
+        table.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
+        most = sorted(snapshot.errors.items(), key=lambda item: -item[1].count)
+        for key, seen in most[:_MOST_ERRORS]:
+            table.add_row(f"{seen.count:,} ×", f"{key.method} {key.name}: {key.message}")
+        return table
+
+    def _health(self, snapshot: Snapshot) -> RenderableType:
+        line = Text("generator ", "dim")
+        for worker in snapshot.workers:
+            style = "bold white on red" if worker.saturated else "dim"
+            figures = f"CPU {worker.cpu_ratio:.0%} · loop lag {worker.loop_lag_s * 1000:.0f} ms"
+            line.append(f"{figures} · {format_bytes(worker.memory_bytes)}", style)
+            if worker.saturated:
+                line.append(" THE GENERATOR IS THE BOTTLENECK", "bold red")
+        if snapshot.exceptions:
+            count = sum(found.count for found in snapshot.exceptions.values())
+            line.append(f"   {count:,} exceptions in tasks", "red")
+        return line
+
+
+def _classes(snapshot: Snapshot) -> Text:
+    if len(snapshot.users) < 2:
+        return Text("")
+    return Text(" · ".join(f"{name} {count:,}" for name, count in snapshot.users.items()), "dim")

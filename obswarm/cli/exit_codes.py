@@ -1,0 +1,8 @@
+"""Exit codes of `obswarm run`, which CI jobs rely on."""
+
+OK = 0
+FAILURES = 1
+USAGE = 2
+STOPPED_BY_GUARD = 3
+INCOMPLETE = 4
+INTERRUPTED = 130

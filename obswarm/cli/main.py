@@ -1,0 +1,46 @@
+"""The `obswarm` command: wires the subcommands, and turns errors meant for people into a sentence and exit code 2."""
+
+from obswarm import gevent_patch  # noqa: F401,I001 - first of all; see there
+
+import sys
+
+import click
+
+from obswarm import __version__
+from obswarm.api import ObswarmError
+from obswarm.cli import exit_codes
+from obswarm.cli.demo import demo
+from obswarm.cli.run import run
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, "-V", "--version", prog_name="obswarm")
+def cli() -> None:
+    """Load tests that tell you why your service breaks."""
+
+
+cli.add_command(run)
+cli.add_command(demo)
+
+
+def main() -> None:
+    """Entry point."""
+    try:
+        code = cli.main(prog_name="obswarm", standalone_mode=False)
+    except ObswarmError as error:
+        click.echo(f"Error: {error}", err=True)
+        code = exit_codes.USAGE
+    except click.ClickException as error:
+        error.show()
+        code = exit_codes.USAGE
+    except click.Abort:
+        code = exit_codes.INTERRUPTED
+    except BrokenPipeError:
+        # `obswarm run … | head`: whoever read the output has seen enough.
+        sys.stderr.close()
+        code = exit_codes.OK
+    sys.exit(code if isinstance(code, int) else exit_codes.OK)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,50 @@
+"""Progress where there is no terminal: one plain line every few seconds, fit for a log."""
+
+from typing import TextIO
+
+from obswarm.cli.window import RecentIntervals
+from obswarm.stats import Snapshot
+from obswarm.units import format_count, format_duration, format_latency
+
+_EVERY_S = 5.0
+
+
+class PlainProgress:
+    """A sink that prints a line at the first snapshot, at each change of state, and every five seconds."""
+
+    def __init__(self, stream: TextIO, every_s: float = _EVERY_S) -> None:
+        self._stream = stream
+        self._every_s = every_s
+        self._printed_at: float | None = None
+        self._state: str | None = None
+        self._recent = RecentIntervals()
+
+    def receive(self, snapshot: Snapshot) -> None:
+        self._recent.add(snapshot)
+        due = self._printed_at is None or snapshot.elapsed_s - self._printed_at >= self._every_s - 0.5
+        if not due and snapshot.state == self._state:
+            return
+        self._printed_at = snapshot.elapsed_s
+        self._state = snapshot.state
+        self._stream.write(progress_line(snapshot, self._recent) + "\n")
+        self._stream.flush()
+
+
+def progress_line(snapshot: Snapshot, recent: RecentIntervals) -> str:
+    """Time, state, users, rates and percentiles of the last few seconds in one line."""
+    total = recent.total()
+    p50, p95, p99 = total.quantiles((0.5, 0.95, 0.99)) or (None, None, None)
+    planned = f"/{format_duration(snapshot.planned_s)}" if snapshot.planned_s else ""
+    parts = [
+        f"{format_duration(round(snapshot.elapsed_s))}{planned}".rjust(9),
+        f"{snapshot.state:<9}",
+        f"{snapshot.user_count}/{snapshot.user_target} users".rjust(15),
+        f"{format_count(recent.rate(total.requests))} req/s".rjust(13),
+        f"{format_count(recent.rate(total.failures))} fail/s".rjust(13),
+        f"p50 {format_latency(p50)}",
+        f"p95 {format_latency(p95)}",
+        f"p99 {format_latency(p99)}",
+    ]
+    if any(worker.saturated for worker in snapshot.workers):
+        parts.append("GENERATOR SATURATED")
+    return "  ".join(parts)

@@ -1,0 +1,171 @@
+"""Runs a run from the terminal: display, logging, signals, files at the end, exit code. Shared by the commands."""
+
+import logging
+import signal
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+import gevent
+from rich.console import Console
+from rich.logging import RichHandler
+
+from obswarm.api import Environment, ObswarmError
+from obswarm.cli import exit_codes
+from obswarm.cli.display import LiveDisplay
+from obswarm.cli.plain import PlainProgress
+from obswarm.cli.summary import WIDTH_WITHOUT_TERMINAL, print_summary
+from obswarm.engine import LocalRun, RunResult, StopReason
+from obswarm.report import CsvFiles, result_document, write_result
+from obswarm.stats import Sink
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """Where a run's output goes. `json` is a file's name or `-`."""
+
+    headless: bool = False
+    only_summary: bool = False
+    json: str | None = None
+    csv: str | None = None
+    csv_full_history: bool = False
+    loglevel: str = "INFO"
+    logfile: str | None = None
+
+
+class Terminal:
+    """Sinks and streams of one run. Raises ObswarmError at once when a file cannot be written."""
+
+    def __init__(self, output: Output) -> None:
+        self._output = output
+        # stdout belongs to results, stderr to progress; with the JSON on stdout the summary moves over.
+        self.progress_console = Console(stderr=True)
+        summary_to_stderr = output.json == "-"
+        stream = sys.stderr if summary_to_stderr else sys.stdout
+        width = None if stream.isatty() else WIDTH_WITHOUT_TERMINAL
+        self.summary_console = Console(file=stream, width=width)
+        self.live = sys.stderr.isatty() and not output.headless and not output.only_summary
+        self._json_path = _writable(output.json) if output.json and output.json != "-" else None
+        self._csv = CsvFiles(output.csv, output.csv_full_history) if output.csv else None
+        self._set_up_logging()
+
+    def _set_up_logging(self) -> None:
+        root = logging.getLogger()
+        for old in list(root.handlers):
+            root.removeHandler(old)
+        handler: logging.Handler
+        if self._output.logfile:
+            try:
+                handler = logging.FileHandler(self._output.logfile)
+            except OSError as error:
+                raise ObswarmError(
+                    f"--logfile {self._output.logfile}: the file cannot be written: {error.strerror}."
+                ) from None
+            handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        elif self.live:
+            handler = RichHandler(console=self.progress_console, show_path=False, omit_repeated_times=False)
+        else:
+            handler = logging.StreamHandler(sys.stderr)
+            handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
+        root.addHandler(handler)
+        root.setLevel(self._output.loglevel.upper())
+
+    def run(self, make_run: Callable[[list[Sink]], LocalRun], environment: Environment) -> RunResult:
+        """Run it to its end, whatever happens, and write what was asked for."""
+        sinks: list[Sink] = [self._csv] if self._csv else []
+        with ExitStack() as stack:
+            if self.live:
+                display = LiveDisplay(self.progress_console)
+                sinks.append(display)
+            elif not self._output.only_summary:
+                sinks.append(PlainProgress(sys.stderr))
+            run = make_run(sinks)
+            stack.enter_context(_Signals(run))
+            environment.events.init.fire(environment=environment, runner=environment.runner, web_ui=None)
+            if self.live:
+                stack.enter_context(display)
+            result = run.run()
+        if self._csv:
+            self._csv.finish(result.final)
+        print_summary(self.summary_console, result)
+        self._write_json(result)
+        return result
+
+    def _write_json(self, result: RunResult) -> None:
+        if not self._output.json:
+            return
+        document = result_document(result)
+        if self._json_path is None:
+            write_result(document, sys.stdout)
+            sys.stdout.flush()
+            return
+        try:
+            with open(self._json_path, "w") as file:
+                write_result(document, file)
+        except OSError as error:
+            # It could be written when the run began; what was measured still goes somewhere.
+            click.echo(f"Error: --json {self._json_path}: {error.strerror}; here it is instead:", err=True)
+            write_result(document, sys.stdout)
+
+
+class _Signals:
+    """Ctrl-C stops gracefully, a second one at once; SIGTERM stops gracefully. A context manager."""
+
+    def __init__(self, run: LocalRun) -> None:
+        self._run = run
+        self._interrupts = 0
+        self._watchers: list[Any] = []
+
+    def __enter__(self) -> "_Signals":
+        self._watchers = [
+            gevent.signal_handler(signal.SIGINT, self._interrupt),
+            gevent.signal_handler(signal.SIGTERM, self._terminate),
+        ]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for watcher in self._watchers:
+            watcher.cancel()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+    def _interrupt(self) -> None:
+        self._interrupts += 1
+        if self._interrupts == 1:
+            logger.info("Interrupted: running tasks may finish. Ctrl-C again ends at once.")
+            self._run.stop(StopReason("signal", "interrupted by Ctrl-C (SIGINT)"))
+        else:
+            self._run.abort(StopReason("signal", "interrupted by Ctrl-C (SIGINT)"))
+
+    def _terminate(self) -> None:
+        logger.info("SIGTERM: stopping gracefully.")
+        self._run.stop(StopReason("signal", "terminated (SIGTERM)"))
+
+
+def _writable(path: str) -> str:
+    try:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        with open(path, "a"):
+            pass
+    except OSError as error:
+        raise ObswarmError(f"--json {path}: the file cannot be written: {error.strerror}.") from None
+    return path
+
+
+def exit_code_of(result: RunResult, on_error: int) -> int:
+    """The exit code that a result stands for; `on_error` is --exit-code-on-error."""
+    if result.stop_reason.kind == "error":
+        return exit_codes.USAGE
+    if result.stop_reason.kind in ("guard", "alert"):
+        return exit_codes.STOPPED_BY_GUARD
+    if result.stop_reason.kind == "signal":
+        return exit_codes.INTERRUPTED
+    if result.final.total.failures or result.final.exceptions:
+        return on_error
+    return exit_codes.OK

@@ -1,0 +1,82 @@
+"""What is printed when a run has ended."""
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from obswarm.engine import RunResult
+from obswarm.stats import EndpointStats
+from obswarm.units import format_bytes, format_count, format_duration, format_latency
+
+_QUANTILES = (0.5, 0.9, 0.95, 0.99)
+_MOST_ERRORS = 20
+WIDTH_WITHOUT_TERMINAL = 140
+"""Columns where the output goes to a file: wide enough that names are not cut."""
+
+
+def print_summary(console: Console, result: RunResult) -> None:
+    """How it ended, endpoints, errors, exceptions, and whether the figures can be trusted."""
+    console.print(_endpoints(result))
+    if result.final.errors:
+        console.print(_errors(result))
+    for found in sorted(result.final.exceptions.values(), key=lambda found: -found.count):
+        console.print(Text(f"{found.count:,} × exception in {found.message}", "red"))
+    if result.final.interrupted:
+        console.print(
+            f"{result.final.interrupted:,} requests were cut off when the run stopped; no figure above counts them."
+        )
+    if result.saturated:
+        console.print(
+            Text(
+                "THE LOAD GENERATOR WAS THE BOTTLENECK for a part of the run"
+                f" (CPU up to {result.max_cpu_ratio:.0%} of a core, event loop up to"
+                f" {result.max_loop_lag_s * 1000:.0f} ms late): the target may be faster than these figures.",
+                "bold red",
+            )
+        )
+    ended = format_duration(round(result.final.elapsed_s, 1))
+    console.print(
+        f"Run {result.run_id} ended after {ended}: {result.stop_reason.detail}."
+        f" At most {result.users_max:,} users at once."
+    )
+
+
+def _endpoints(result: RunResult) -> Table:
+    table = Table(header_style="bold", title_justify="left", show_footer=True)
+    total = result.final.total
+    table.add_column("endpoint", "Aggregated", overflow="fold")
+    footer = _cells(total, result.duration_s)
+    headings = ("requests", "failures", "req/s", "p50", "p90", "p95", "p99", "max", "mean", "received")
+    for heading, foot in zip(headings, footer, strict=True):
+        table.add_column(heading, foot, justify="right", no_wrap=True)
+    for key, stats in sorted(result.final.endpoints.items(), key=lambda item: (item[0].name, item[0].method)):
+        table.add_row(f"{key.method} {key.name}".strip(), *_cells(stats, result.duration_s))
+    return table
+
+
+def _cells(stats: EndpointStats, duration_s: float) -> list[str]:
+    values = stats.quantiles(_QUANTILES) or (None,) * len(_QUANTILES)
+    failures = f"{stats.failures:,} ({stats.error_ratio:.1%})" if stats.failures else "0"
+    return [
+        f"{stats.requests:,}",
+        failures,
+        format_count(stats.requests / duration_s if duration_s else 0),
+        *(format_latency(value) for value in values),
+        format_latency(stats.max_s),
+        format_latency(stats.duration.mean_s),
+        format_bytes(stats.response_bytes),
+    ]
+
+
+def _errors(result: RunResult) -> Table:
+    table = Table(header_style="bold", expand=False)
+    table.add_column("errors", justify="right", style="red")
+    table.add_column("endpoint", overflow="fold")
+    table.add_column("what happened", overflow="fold")
+    most = sorted(result.final.errors.items(), key=lambda item: -item[1].count)
+    for key, seen in most[:_MOST_ERRORS]:
+        table.add_row(f"{seen.count:,}", f"{key.method} {key.name}".strip(), key.message)
+    if len(most) > _MOST_ERRORS:
+        rest = sum(seen.count for _, seen in most[_MOST_ERRORS:])
+        table.add_row(f"{rest:,}", "", f"… {len(most) - _MOST_ERRORS} more kinds")
+    return table

@@ -1,0 +1,36 @@
+"""The recent past of a run, for displays: rates and percentiles over the last few intervals."""
+
+from collections import deque
+
+from obswarm.stats import TOTAL, EndpointKey, EndpointStats, Snapshot
+
+
+class RecentIntervals:
+    """Keeps the last intervals of every endpoint, so that a display is not as nervous as a single second."""
+
+    def __init__(self, keep: int = 5) -> None:
+        self._snapshots: deque[Snapshot] = deque(maxlen=keep)
+
+    def add(self, snapshot: Snapshot) -> None:
+        self._snapshots.append(snapshot)
+
+    @property
+    def seconds(self) -> float:
+        return sum(snapshot.interval_s for snapshot in self._snapshots)
+
+    def total(self) -> EndpointStats:
+        merged = EndpointStats(TOTAL)
+        for snapshot in self._snapshots:
+            merged.merge(snapshot.interval_total)
+        return merged
+
+    def endpoint(self, key: EndpointKey) -> EndpointStats:
+        merged = EndpointStats(key)
+        for snapshot in self._snapshots:
+            recent = snapshot.interval.get(key)
+            if recent is not None:
+                merged.merge(recent)
+        return merged
+
+    def rate(self, count: int) -> float:
+        return count / self.seconds if self.seconds else 0.0

@@ -1,0 +1,33 @@
+"""Every default of the product in one place, with its unit in its name."""
+
+USERS = 1
+SPAWN_RATE = 1.0
+"""Users started per second."""
+
+STOP_TIMEOUT_S = 10.0
+"""How long running tasks may take to finish once the run stops. Locust's default is 0, which cuts requests off
+that the target has already counted; here the default keeps both counts equal."""
+
+SNAPSHOT_INTERVAL_S = 1.0
+MAX_ENDPOINTS = 1_000
+MAX_ERRORS = 500
+MAX_ERROR_LENGTH = 300
+"""Characters that are kept of an error's message."""
+
+SATURATED_CPU_RATIO = 0.9
+"""Share of one core above which the generator counts as the bottleneck: one process cannot use more than one."""
+
+SATURATED_LOOP_LAG_S = 0.1
+"""A loop that wakes this late adds as much to the latencies that it measures."""
+
+SATURATED_AFTER_S = 3
+"""Consecutive seconds over a limit before the run is marked, so that one pause of the machine marks nothing."""
+
+LOADTEST_FILES = ("loadtest.py", "locustfile.py")
+"""Looked for in the current directory when no file is named."""
+
+CONNECT_TIMEOUT_S = 60.0
+NETWORK_TIMEOUT_S = 60.0
+"""FastHttpUser's time limits, as in Locust."""
+
+MAX_REDIRECTS = 30

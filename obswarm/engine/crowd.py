@@ -1,0 +1,127 @@
+"""The users of one process: started, asked to stop, and in the end made to stop."""
+
+import logging
+from collections import Counter
+from collections.abc import Callable
+
+import gevent
+from gevent.event import Event
+
+from obswarm import clock
+from obswarm.api import Environment, ObswarmError, StopTest, User, user_traceback
+
+logger = logging.getLogger(__name__)
+
+_ON_STOP_GRACE_S = 5.0
+"""How long on_stop may take in users that were killed."""
+
+
+class LocalCrowd:
+    """Greenlets of users. `on_error` is told what ends the run, `on_stop_test` that a user raised StopTest."""
+
+    def __init__(
+        self,
+        environment: Environment,
+        on_error: Callable[[ObswarmError], None],
+        on_stop_test: Callable[[], None],
+    ) -> None:
+        self._environment = environment
+        self._classes: dict[str, type[User]] = {cls.__name__: cls for cls in environment.user_classes}
+        self._on_error = on_error
+        self._on_stop_test = on_stop_test
+        self._alive: dict[User, gevent.Greenlet] = {}
+        self._active: dict[str, dict[User, None]] = {name: {} for name in self._classes}
+        self._kill_at: dict[User, float] = {}
+        self._empty = Event()
+        self._empty.set()
+        self.most_users = 0
+        self.spawned = 0
+
+    def counts(self) -> dict[str, int]:
+        """Living users by class, those on their way out included."""
+        found = Counter(type(user).__name__ for user in self._alive)
+        return {name: found.get(name, 0) for name in self._classes}
+
+    def __len__(self) -> int:
+        return len(self._alive)
+
+    def spawn(self, user_class: str) -> None:
+        self.spawned += 1
+        try:
+            user = self._classes[user_class](self._environment)
+        except ObswarmError as error:
+            self._on_error(error)
+            return
+        except Exception as error:
+            # The class's own __init__ is user code like any task.
+            traceback = user_traceback(error)
+            self._environment.report_exception(f"{user_class}: {type(error).__name__}: {error}", lambda: traceback)
+            return
+        self._empty.clear()
+        self._active[user_class][user] = None
+        greenlet = self._alive[user] = gevent.spawn(self._live, user)
+        # A link, not a `finally` in _live: a greenlet that is killed before it ran never gets there.
+        greenlet.rawlink(lambda _: self._forget(user))
+        self.most_users = max(self.most_users, len(self._alive))
+
+    def _live(self, user: User) -> None:
+        try:
+            user.run()
+        except StopTest:
+            self._on_stop_test()
+        except ObswarmError as error:
+            self._on_error(error)
+        except gevent.GreenletExit:
+            pass
+        except Exception as error:
+            user.report_error(error)
+
+    def _forget(self, user: User) -> None:
+        self._alive.pop(user, None)
+        self._active[type(user).__name__].pop(user, None)
+        self._kill_at.pop(user, None)
+        close = getattr(user.client, "close", None)
+        if close is not None:
+            close()
+        if not self._alive:
+            self._empty.set()
+
+    def retire(self, user_class: str) -> None:
+        """Ask the most recent user of a class to end: after its task, or at once when it is between tasks."""
+        active = self._active[user_class]
+        if active:
+            user, _ = active.popitem()
+            self._ask(user)
+
+    def _ask(self, user: User) -> None:
+        user.is_stopping = True
+        self._kill_at[user] = clock.monotonic() + self._environment.stop_timeout
+        greenlet = self._alive.get(user)
+        if greenlet is not None and user.is_waiting:
+            greenlet.kill(block=False)
+
+    def kill_overdue(self) -> None:
+        """End retired users whose stop timeout is over."""
+        now = clock.monotonic()
+        for user, due in list(self._kill_at.items()):
+            if now >= due:
+                del self._kill_at[user]
+                if user in self._alive:
+                    self._alive[user].kill(block=False)
+
+    def stop_all(self, timeout_s: float) -> None:
+        """Ask every user to end, wait, kill those that have not, and wait for their on_stop. Always returns."""
+        for name in self._active:
+            while self._active[name]:
+                self.retire(name)
+        if timeout_s > 0:
+            self._empty.wait(timeout_s)
+        self.kill_all()
+        if not self._empty.wait(_ON_STOP_GRACE_S):
+            logger.warning("%d users are still in on_stop after %g s; ending them", len(self._alive), _ON_STOP_GRACE_S)
+            self.kill_all()
+            self._empty.wait(1)
+
+    def kill_all(self) -> None:
+        for greenlet in list(self._alive.values()):
+            greenlet.kill(block=False)

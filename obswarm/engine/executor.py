@@ -1,0 +1,135 @@
+"""The closed model: keeps the number of users where the profile wants it. It is told the time, and never sleeps."""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from obswarm.engine.allocation import Share, allocate
+from obswarm.engine.profile import Load, Profile
+from obswarm.engine.spawner import Pace, step_towards
+
+_PLATEAU_STEP_S = 0.05
+
+
+class Crowd(Protocol):
+    """Where users live: the executor starts and stops them by class, and needs nothing else."""
+
+    def spawn(self, user_class: str) -> None: ...
+
+    def retire(self, user_class: str) -> None: ...
+
+
+class Executor:
+    """Moves the number of users along a profile, class by class.
+
+    `step(now)` does what is due and returns the seconds after which it wants to be called again, or None at the end
+    of the profile. Users that end by themselves are not replaced, so it counts those that it placed.
+    """
+
+    def __init__(
+        self,
+        profile: Profile,
+        shares: Sequence[Share],
+        crowd: Crowd,
+        on_settled: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.profile = profile
+        self.placed = {share.name: 0 for share in shares}
+        self.load: Load | None = None
+        self.holding = False
+        self._shares = tuple(shares)
+        self._crowd = crowd
+        self._on_settled = on_settled
+        self._pace: Pace | None = None
+        self._started = 0.0
+        self._held_since: float | None = None
+        self._settled_step: int | None = None
+
+    @property
+    def placed_users(self) -> int:
+        return sum(self.placed.values())
+
+    @property
+    def target(self) -> dict[str, int]:
+        """Users by class that the present load is heading for."""
+        if self.load is None:
+            return {share.name: 0 for share in self._shares}
+        return allocate(self.load.target, self._shares_of(self.load)) if not self.holding else dict(self.placed)
+
+    @property
+    def settled(self) -> bool:
+        """True when no user is on the way to be started or stopped."""
+        load = self.load
+        return self.holding or (load is not None and load.settled and self.placed_users == load.target)
+
+    def start(self, now: float) -> None:
+        self._started = now
+        self._pace = Pace(now)
+
+    def elapsed(self, now: float) -> float:
+        """Seconds of the profile that have passed; the time of holds does not count."""
+        return (self._held_since if self._held_since is not None else now) - self._started
+
+    def hold(self, now: float) -> None:
+        """Freeze the load; the profile's time stands still."""
+        if self._held_since is None:
+            self._held_since = now
+            self.holding = True
+
+    def release(self, now: float) -> None:
+        """Go on where `hold` came."""
+        if self._held_since is not None:
+            self._started += now - self._held_since
+            self._held_since = None
+            self.holding = False
+
+    def replace(self, profile: Profile, now: float) -> None:
+        """Follow another profile from now on, whose time begins at 0; the users that are there stay."""
+        self.profile = profile
+        self._settled_step = None
+        self._started = now
+        self._held_since = None
+        self.holding = False
+
+    def step(self, now: float) -> float | None:
+        assert self._pace is not None, "start() comes first"
+        if self.holding:
+            return _PLATEAU_STEP_S
+        before = self.load
+        load = self.profile.at(self.elapsed(now), self.placed_users)
+        if load is None:
+            return None
+        self.load = load
+        if before is not None and before.step != load.step and self._settled_step != before.step:
+            # A stage that ends on a slope has reached its end as well.
+            self._on_settled()
+        self._settled_step = None if before is not None and before.step != load.step else self._settled_step
+
+        placed = self.placed_users
+        due = step_towards(placed, load.position)
+        moves = min(abs(due), self._pace.allowed(now, load.rate))
+        if moves:
+            self._pace.take(moves)
+            placed += moves if due > 0 else -moves
+        wanted = allocate(placed, self._shares_of(load))
+        self._place(wanted)
+        if self.settled and self._settled_step != load.step:
+            self._settled_step = load.step
+            self._on_settled()
+        if due == 0 and load.settled:
+            return _PLATEAU_STEP_S
+        missing = 1 - abs(load.position - placed) % 1 if due == 0 else 0.0
+        return self._pace.wait(missing, load.rate)
+
+    def _shares_of(self, load: Load) -> Sequence[Share]:
+        if load.user_classes is None:
+            return self._shares
+        return [share for share in self._shares if share.name in load.user_classes]
+
+    def _place(self, wanted: dict[str, int]) -> None:
+        for name, present in self.placed.items():
+            change = wanted.get(name, 0) - present
+            for _ in range(change):
+                self._crowd.spawn(name)
+            for _ in range(-change):
+                self._crowd.retire(name)
+            self.placed[name] = present + change

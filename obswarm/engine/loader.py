@@ -1,0 +1,156 @@
+"""Turns a load-test file into user classes and a shape; what is wrong with it becomes a sentence."""
+
+import difflib
+import importlib.util
+import inspect
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+from obswarm import defaults
+from obswarm.api import LoadTestShape, ObswarmError, TaskSet, User, filter_by_tags, user_traceback
+from obswarm.engine.allocation import share_of
+
+
+@dataclass(frozen=True, slots=True)
+class LoadTest:
+    """What the files of a load test define, in the order of definition."""
+
+    files: tuple[Path, ...]
+    user_classes: tuple[type[User], ...]
+    shape: LoadTestShape | None
+
+    @property
+    def name(self) -> str:
+        return ",".join(file.name for file in self.files)
+
+    def chosen(self, names: Sequence[str]) -> tuple[type[User], ...]:
+        """The classes of those names, all when there are none. Raises ObswarmError for an unknown one."""
+        if not names:
+            return self.user_classes
+        by_name = {cls.__name__: cls for cls in self.user_classes}
+        for name in names:
+            if name not in by_name:
+                nearest = difflib.get_close_matches(name, by_name, 1)
+                hint = f" Did you mean {nearest[0]}?" if nearest else ""
+                raise ObswarmError(f"{self.name} has no user class {name!r}; it has {', '.join(by_name)}.{hint}")
+        return tuple(by_name[name] for name in dict.fromkeys(names))
+
+
+def find_loadtest(directory: Path) -> Path:
+    """The load-test file to use when none was named. Raises ObswarmError when there is none."""
+    for name in defaults.LOADTEST_FILES:
+        if (directory / name).is_file():
+            return directory / name
+    wanted = " or ".join(defaults.LOADTEST_FILES)
+    raise ObswarmError(f"No load-test file: name one (obswarm run FILE), or put {wanted} into {directory}.")
+
+
+def load(paths: Sequence[Path]) -> LoadTest:
+    """Import load-test files. Raises ObswarmError when a file is missing, fails to import or defines nothing to run;
+    an exception in it comes with the file's own traceback."""
+    modules = [_import(path) for path in paths]
+    classes: dict[str, type[User]] = {}
+    shapes: dict[str, type[LoadTestShape]] = {}
+    for module in modules:
+        for value in vars(module).values():
+            if not inspect.isclass(value):
+                continue
+            if issubclass(value, User) and not value.abstract:
+                other = classes.get(value.__name__)
+                if other is not None and other is not value:
+                    raise ObswarmError(
+                        f"Two user classes are called {value.__name__} ({other.fullname()} and {value.fullname()});"
+                        " statistics are kept by name, so rename one."
+                    )
+                classes[value.__name__] = value
+            elif issubclass(value, LoadTestShape) and not value.abstract:
+                shapes[value.__name__] = value
+    names = ", ".join(str(path) for path in paths)
+    if not classes:
+        raise ObswarmError(
+            f"{names} defines no user class. Subclass HttpUser, FastHttpUser or User, and give it tasks"
+            " (a class with abstract = True does not count)."
+        )
+    if len(shapes) > 1:
+        raise ObswarmError(f"{names} defines {len(shapes)} load shapes ({', '.join(shapes)}); a run has one.")
+    shape = next(iter(shapes.values()))() if shapes else None
+    return LoadTest(tuple(paths), tuple(classes.values()), shape)
+
+
+def _import(path: Path) -> ModuleType:
+    if not path.exists():
+        raise ObswarmError(f"No such load-test file: {path}.{_nearest(path)}")
+    if path.is_dir():
+        raise ObswarmError(f"{path} is a directory; name the load-test file in it.")
+    # Its own folder first, so that it finds the modules beside it.
+    folder = str(path.resolve().parent)
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    module_name = (
+        path.stem if path.stem.isidentifier() and path.stem not in sys.modules else f"loadtest_{abs(hash(path))}"
+    )
+    spec = importlib.util.spec_from_file_location(module_name, path)
+    if spec is None or spec.loader is None:
+        raise ObswarmError(f"{path} is not a Python file; a load-test file ends in .py.")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[module_name] = module
+    try:
+        spec.loader.exec_module(module)
+    except ObswarmError as error:
+        raise ObswarmError(f"{path}: {error}") from error
+    except SystemExit as error:
+        raise ObswarmError(f"{path} ended the process while it was being read (sys.exit({error.code!r})).") from None
+    except Exception as error:
+        kind = "has a syntax error" if isinstance(error, SyntaxError) else "cannot be imported"
+        raise ObswarmError(f"{path} {kind}:\n{user_traceback(error)}") from error
+    return module
+
+
+def _nearest(path: Path) -> str:
+    try:
+        names = [entry.name for entry in path.parent.iterdir() if entry.suffix == ".py"]
+    except OSError:
+        return ""
+    nearest = difflib.get_close_matches(path.name, names, 1)
+    return f" Did you mean {path.parent / nearest[0]}?" if nearest else ""
+
+
+def select(
+    classes: Sequence[type[User]], tags: Sequence[str] = (), exclude_tags: Sequence[str] = ()
+) -> tuple[type[User], ...]:
+    """The classes that have something to do: weights and counts above 0, and tasks that the tags leave.
+
+    Raises ObswarmError when nothing is left, or when a class never had a task.
+    """
+    for cls in classes:
+        if not cls.tasks and cls.run is User.run:
+            hint = " It has an attribute `task`; it should be `tasks`." if hasattr(cls, "task") else ""
+            raise ObswarmError(
+                f"{cls.__name__} has no tasks. Mark methods with @task or set `tasks`"
+                f" (or set abstract = True when it is only there to be subclassed).{hint}"
+            )
+        _check_nested(cls, cls.tasks, set())
+    if tags or exclude_tags:
+        for cls in classes:
+            filter_by_tags(cls, frozenset(tags) if tags else None, frozenset(exclude_tags) if exclude_tags else None)
+        classes = [cls for cls in classes if cls.tasks or cls.run is not User.run]
+        if not classes:
+            chosen = [f"--tags {','.join(tags)}"] if tags else []
+            chosen += [f"--exclude-tags {','.join(exclude_tags)}"] if exclude_tags else []
+            raise ObswarmError(f"No task is left with {' '.join(chosen)}.")
+    left = tuple(cls for cls in classes if any(share_of(cls)[1:]))
+    if not left:
+        raise ObswarmError("Every user class has the weight 0, so there is nothing to run.")
+    return left
+
+
+def _check_nested(owner: type[User], tasks: Sequence[object], seen: set[object]) -> None:
+    for entry in tasks:
+        if isinstance(entry, type) and issubclass(entry, TaskSet) and entry not in seen:
+            seen.add(entry)
+            if not entry.tasks and entry.get_next_task is TaskSet.get_next_task:
+                raise ObswarmError(f"{owner.__name__} uses the TaskSet {entry.__name__}, which has no tasks.")
+            _check_nested(owner, entry.tasks, seen)

@@ -1,0 +1,133 @@
+"""Load profiles of the closed model: how many users there should be at a time. One class a kind of profile."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from obswarm.api import LoadTestShape, ObswarmError, Stage, User, users_at
+
+_SHAPE_INTERVAL_S = 1.0
+_RATE_OF_A_JUMP = 1_000.0
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What a profile wants at one moment.
+
+    `target` is where the load is heading, `position` where on the way it should be by now, `rate` how fast it moves
+    (users per second). A new `step` begins when the profile changes its mind; `settled` is true on a plateau.
+    """
+
+    target: int
+    position: float
+    rate: float
+    step: int
+    settled: bool
+    user_classes: tuple[str, ...] | None = None
+
+
+class Profile(Protocol):
+    """The seam between a workload model and the executor."""
+
+    duration_s: float | None
+    """How long it lasts; None when it has no end of its own."""
+
+    def at(self, elapsed_s: float, placed: int) -> Load | None:
+        """The load at a time since the start, holds not counted; None when the profile is over.
+
+        `placed` is the number of users that there are, from which a ramp begins. Called with rising times only.
+        """
+
+
+class Ramp:
+    """From the present number of users to another one at an even rate, then a plateau."""
+
+    def __init__(self, users: int, rate: float, duration_s: float | None = None) -> None:
+        self.users = users
+        self.rate = rate
+        self.duration_s = duration_s
+        self._start: tuple[float, int] | None = None
+
+    def at(self, elapsed_s: float, placed: int) -> Load | None:
+        if self.duration_s is not None and elapsed_s >= self.duration_s:
+            return None
+        if self._start is None:
+            self._start = (elapsed_s, placed)
+        began, base = self._start
+        # The first user comes (or goes) at once, the next one 1/rate later.
+        way = self.rate * (elapsed_s - began) + 1
+        if self.users >= base:
+            position = min(float(self.users), base + way)
+        else:
+            position = max(float(self.users), base - way)
+        return Load(self.users, position, self.rate, 0, placed == self.users)
+
+
+class StagesProfile:
+    """Straight lines between the ends of stages."""
+
+    def __init__(self, stages: Sequence[Stage]) -> None:
+        self.stages = tuple(stages)
+        self.duration_s: float | None = sum(stage.duration_s for stage in stages)
+
+    def at(self, elapsed_s: float, placed: int) -> Load | None:
+        found = users_at(self.stages, elapsed_s)
+        if found is None:
+            return None
+        position, slope = found
+        step = 0
+        rest = elapsed_s
+        for stage in self.stages:
+            if rest < stage.duration_s:
+                break
+            rest -= stage.duration_s
+            step += 1
+        target = round(position)
+        # A stage of no duration is a jump; it is spread over a moment all the same.
+        return Load(target, position, slope or _RATE_OF_A_JUMP, step, slope == 0)
+
+
+class ShapeProfile:
+    """A LoadTestShape of the load-test file, asked once a second."""
+
+    duration_s: float | None = None
+
+    def __init__(self, shape: LoadTestShape, user_classes: Sequence[type[User]]) -> None:
+        self.shape = shape
+        self._known = {cls.__name__ for cls in user_classes}
+        self._ramp: Ramp | None = None
+        self._classes: tuple[str, ...] | None = None
+        self._answer: object = None
+        self._step = -1
+        self._next_tick_s = 0.0
+
+    def at(self, elapsed_s: float, placed: int) -> Load | None:
+        if elapsed_s >= self._next_tick_s or self._ramp is None:
+            self._next_tick_s = elapsed_s - elapsed_s % _SHAPE_INTERVAL_S + _SHAPE_INTERVAL_S
+            answer = self.shape.tick()
+            if answer is None:
+                return None
+            if answer != self._answer or self._ramp is None:
+                users, rate, classes = self._read(answer)
+                self._answer = answer
+                self._step += 1
+                self._ramp = Ramp(users, rate)
+                self._classes = classes
+        load = self._ramp.at(elapsed_s, placed)
+        assert load is not None
+        return Load(load.target, load.position, load.rate, self._step, load.settled, self._classes)
+
+    def _read(self, answer: Any) -> tuple[int, float, tuple[str, ...] | None]:
+        where = f"{type(self.shape).__name__}.tick() gave {answer!r}"
+        if not isinstance(answer, tuple | list) or len(answer) not in (2, 3):
+            raise ObswarmError(f"{where}; it has to return (users, spawn_rate) or None to end the run.")
+        users, rate = answer[0], answer[1]
+        if not isinstance(users, int | float) or users < 0 or not isinstance(rate, int | float) or rate <= 0:
+            raise ObswarmError(f"{where}; users must not be negative and the spawn rate has to be above 0.")
+        classes: tuple[str, ...] | None = None
+        if len(answer) == 3 and answer[2]:
+            classes = tuple(cls.__name__ for cls in answer[2])
+            unknown = sorted(set(classes) - self._known)
+            if unknown:
+                raise ObswarmError(f"{where}; {', '.join(unknown)} is not among the run's user classes.")
+        return round(users), float(rate), classes

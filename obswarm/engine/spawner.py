@@ -1,0 +1,45 @@
+"""Paces spawning: users come one by one, evenly in time, also when the loop was late. A pure function of the clock."""
+
+import math
+
+_BURST_S = 0.005
+_CATCH_UP = 1.2
+_SHORTEST_WAIT_S = 0.0005
+_IDLE_S = 0.05
+
+
+class Pace:
+    """How many users may be started (or stopped) now, to be at a position without bursts.
+
+    A token bucket: in any window of w seconds at most rate · (1.2 · w + 5 ms) users pass, so that a loop that was held
+    up for a while catches up slowly. Bursts of new users make latencies that the target does not have.
+    """
+
+    def __init__(self, now: float) -> None:
+        self._last = now
+        self._tokens = 1.0
+
+    def allowed(self, now: float, rate: float) -> int:
+        """Whole users that may pass at this moment."""
+        self._tokens += (now - self._last) * rate * _CATCH_UP
+        self._tokens = min(self._tokens, max(1.0, rate * _BURST_S))
+        self._last = now
+        return int(self._tokens)
+
+    def take(self, users: int) -> None:
+        """Note that so many have passed."""
+        self._tokens -= users
+
+    def wait(self, missing: float, rate: float) -> float:
+        """Seconds until it is worth looking again, `missing` being how far the position is from the next user."""
+        until_token = max(0.0, 1.0 - self._tokens) / (rate * _CATCH_UP)
+        until_due = max(0.0, missing) / rate
+        return min(_IDLE_S, max(_SHORTEST_WAIT_S, until_token, until_due))
+
+
+def step_towards(placed: int, position: float) -> int:
+    """Users to be added (or, negative, removed) to be as near to the position as whole users can be from its near
+    side: on the way up the floor, on the way down the ceiling."""
+    if position >= placed:
+        return math.floor(position + 1e-9) - placed
+    return math.ceil(position - 1e-9) - placed

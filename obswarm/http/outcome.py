@@ -1,0 +1,112 @@
+"""Whether a request failed, decided in one way for both clients, and the one report that it gets."""
+
+from typing import Any
+
+from gevent import GreenletExit
+
+from obswarm import clock
+from obswarm.api import CatchResponseError, Environment, ResponseError
+from obswarm.api.errors import STEERING_EXCEPTIONS
+
+
+def status_error(status_code: int, reason: str | None) -> ResponseError | None:
+    """The failure that an HTTP status is, or None: from 400 on an answer is a failure."""
+    if status_code < 400:
+        return None
+    kind = "client" if status_code < 500 else "server"
+    return ResponseError(f"HTTP {status_code} {reason or ''}".rstrip() + f" ({kind} error)")
+
+
+class Outcome:
+    """One request's result until it is reported. With `catch_response` the load-test file may override it first."""
+
+    __slots__ = (
+        "context",
+        "duration_s",
+        "environment",
+        "error",
+        "method",
+        "name",
+        "reported",
+        "response_bytes",
+        "started_s",
+        "status_code",
+        "url",
+        "verdict",
+    )
+
+    def __init__(
+        self,
+        environment: Environment,
+        method: str,
+        name: str,
+        url: str,
+        duration_s: float,
+        status_code: int,
+        response_bytes: int,
+        error: BaseException | None,
+        context: dict[str, Any],
+    ) -> None:
+        self.environment = environment
+        self.method = method
+        self.name = name
+        self.url = url
+        self.duration_s = duration_s
+        self.status_code = status_code
+        self.response_bytes = response_bytes
+        self.error = error
+        self.context = context
+        self.started_s = clock.wall() - duration_s
+        self.verdict: bool | BaseException | None = None
+        self.reported = False
+
+    def succeed(self) -> None:
+        self.verdict = True
+
+    def fail(self, reason: BaseException | str) -> None:
+        self.verdict = reason if isinstance(reason, BaseException) else CatchResponseError(str(reason))
+
+    def report(self, response: Any) -> None:
+        """Count the request and tell listeners; a second call does nothing."""
+        if self.reported:
+            return
+        self.reported = True
+        error = self.error
+        if self.verdict is True:
+            error = None
+        elif isinstance(self.verdict, BaseException):
+            error = self.verdict
+        environment = self.environment
+        environment.recorder.record(
+            self.method, self.name, self.duration_s, self.response_bytes, self.status_code, error
+        )
+        hook = environment.events.request
+        if hook.listeners:
+            hook.notify(
+                request_type=self.method,
+                name=self.name,
+                response_time=self.duration_s * 1000,
+                response_length=self.response_bytes,
+                response=response,
+                context=self.context,
+                exception=error,
+                start_time=self.started_s,
+                url=self.url,
+            )
+
+    def leave(self, response: Any, raised: BaseException | None) -> bool:
+        """The end of a `with` block: report, and say whether what was raised in it goes no further.
+
+        An exception in the block makes the request a failure (it could not be judged) unless it only steers the
+        user's course; a ResponseError or CatchResponseError is a way to say `failure` and ends there.
+        """
+        declared = isinstance(raised, ResponseError | CatchResponseError)
+        if (
+            raised is not None
+            and self.verdict is None
+            and not isinstance(raised, (*STEERING_EXCEPTIONS, GreenletExit))
+            and isinstance(raised, Exception)
+        ):
+            self.verdict = raised
+        self.report(response)
+        return declared

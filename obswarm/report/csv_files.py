@@ -1,0 +1,149 @@
+"""CSV files with the names and columns that Locust writes, so that scripts that read those go on working.
+
+Times are in milliseconds. `PREFIX_stats.csv`, `_failures.csv` and `_exceptions.csv` are written at the end,
+`PREFIX_stats_history.csv` grows while the run goes on.
+"""
+
+import csv
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from obswarm.api import ObswarmError
+from obswarm.stats import EndpointStats, Snapshot
+
+PERCENTILES = (0.5, 0.66, 0.75, 0.8, 0.9, 0.95, 0.98, 0.99, 0.999, 0.9999, 1.0)
+_PERCENTILE_NAMES = [f"{percentile * 100:.6g}%" for percentile in PERCENTILES]
+_STATS_COLUMNS = [
+    "Type",
+    "Name",
+    "Request Count",
+    "Failure Count",
+    "Median Response Time",
+    "Average Response Time",
+    "Min Response Time",
+    "Max Response Time",
+    "Average Content Size",
+    "Requests/s",
+    "Failures/s",
+    *_PERCENTILE_NAMES,
+]
+_HISTORY_COLUMNS = [
+    "Timestamp",
+    "User Count",
+    "Type",
+    "Name",
+    "Requests/s",
+    "Failures/s",
+    *_PERCENTILE_NAMES,
+    "Total Request Count",
+    "Total Failure Count",
+    "Total Median Response Time",
+    "Total Average Response Time",
+    "Total Min Response Time",
+    "Total Max Response Time",
+    "Total Average Content Size",
+]
+
+
+class CsvFiles:
+    """A sink that writes the history, and, at the end, the other three files.
+
+    Raises ObswarmError at the start when the files cannot be written.
+    """
+
+    def __init__(self, prefix: str, full_history: bool = False) -> None:
+        self._prefix = prefix
+        self._full_history = full_history
+        try:
+            Path(prefix).parent.mkdir(parents=True, exist_ok=True)
+            self._history = open(f"{prefix}_stats_history.csv", "w", newline="")  # noqa: SIM115 - open for the run
+        except OSError as error:
+            raise ObswarmError(f"--csv {prefix}: the files cannot be written: {error.strerror}.") from None
+        self._writer = csv.writer(self._history)
+        self._writer.writerow(_HISTORY_COLUMNS)
+
+    def receive(self, snapshot: Snapshot) -> None:
+        rows: list[tuple[EndpointStats, EndpointStats | None]] = []
+        if self._full_history:
+            rows.extend((stats, snapshot.interval.get(key)) for key, stats in sorted(snapshot.endpoints.items()))
+        rows.append((snapshot.total, snapshot.interval_total))
+        for total, recent in rows:
+            self._writer.writerow(
+                [
+                    int(snapshot.time_s),
+                    snapshot.user_count,
+                    *_names(total),
+                    f"{(recent.requests if recent else 0) / snapshot.interval_s:.6f}",
+                    f"{(recent.failures if recent else 0) / snapshot.interval_s:.6f}",
+                    *_percentiles(recent),
+                    total.requests,
+                    total.failures,
+                    *_averages(total),
+                ]
+            )
+        self._history.flush()
+
+    def finish(self, final: Snapshot) -> None:
+        """Write the files of the end and close the history."""
+        self._history.close()
+        elapsed_s = final.stats_elapsed_s or 1.0
+        stats = [*(stats for _, stats in sorted(final.endpoints.items())), final.total]
+        self._write(
+            "stats",
+            _STATS_COLUMNS,
+            (
+                [
+                    *_names(entry),
+                    entry.requests,
+                    entry.failures,
+                    *_averages(entry),
+                    f"{entry.requests / elapsed_s:.6f}",
+                    f"{entry.failures / elapsed_s:.6f}",
+                    *_percentiles(entry),
+                ]
+                for entry in stats
+            ),
+        )
+        self._write(
+            "failures",
+            ["Method", "Name", "Error", "Occurrences", "First Seen", "Last Seen"],
+            (
+                [*key, seen.count, _stamp(seen.first_seen_s), _stamp(seen.last_seen_s)]
+                for key, seen in sorted(final.errors.items())
+            ),
+        )
+        self._write(
+            "exceptions",
+            ["Count", "Message", "Traceback", "Nodes"],
+            ([found.count, found.message, found.traceback, "local"] for found in final.exceptions.values()),
+        )
+
+    def _write(self, suffix: str, columns: list[str], rows: Iterable[list[object]]) -> None:
+        with open(f"{self._prefix}_{suffix}.csv", "w", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(columns)
+            writer.writerows(rows)
+
+
+def _names(stats: EndpointStats) -> list[object]:
+    return [stats.key.method, stats.key.name]
+
+
+def _averages(stats: EndpointStats) -> list[object]:
+    size = stats.response_bytes / stats.requests if stats.requests else 0
+    median = stats.quantile(0.5)
+    return [*map(_milliseconds, (median, stats.duration.mean_s, stats.min_s, stats.max_s)), f"{size:.2f}"]
+
+
+def _percentiles(stats: EndpointStats | None) -> list[object]:
+    values = stats.quantiles(PERCENTILES) if stats is not None else ()
+    return [_milliseconds(value) for value in values] or ["N/A"] * len(PERCENTILES)
+
+
+def _milliseconds(seconds: float | None) -> str:
+    return f"{(seconds or 0) * 1000:.3f}"
+
+
+def _stamp(wall_s: float) -> str:
+    return datetime.fromtimestamp(wall_s, UTC).isoformat(timespec="seconds")

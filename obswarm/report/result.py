@@ -1,0 +1,87 @@
+"""The result of a run as a JSON document for other programs. Its keys are a contract; times are in seconds."""
+
+import json
+from typing import Any, TextIO
+
+from obswarm import clock
+from obswarm.engine import RunResult
+from obswarm.stats import EndpointStats
+
+_QUANTILES = {"p50_s": 0.5, "p90_s": 0.9, "p95_s": 0.95, "p99_s": 0.99}
+
+
+def result_document(result: RunResult) -> dict[str, Any]:
+    """Everything that the run measured, as JSON-ready values. A figure that does not exist (the p95 of no request) is
+    null."""
+    final = result.final
+    return {
+        "run_id": result.run_id,
+        "test": final.test,
+        "host": final.host,
+        "started_at": clock.iso(result.started_s),
+        "ended_at": clock.iso(result.ended_s),
+        "duration_s": _round(result.duration_s),
+        "state": str(final.state),
+        "stop_reason": {"kind": result.stop_reason.kind, "detail": result.stop_reason.detail},
+        "users_max": result.users_max,
+        "totals": {**_figures(final.total, result.duration_s), "interrupted": final.interrupted},
+        "endpoints": [
+            {"method": key.method, "name": key.name, **_figures(stats, result.duration_s)}
+            for key, stats in sorted(final.endpoints.items())
+        ],
+        "errors": [
+            {
+                "method": key.method,
+                "name": key.name,
+                "error": key.message,
+                "count": seen.count,
+                "first_seen_at": clock.iso(seen.first_seen_s),
+                "last_seen_at": clock.iso(seen.last_seen_s),
+            }
+            for key, seen in sorted(final.errors.items(), key=lambda item: (-item[1].count, item[0]))
+        ],
+        "exceptions": [
+            {"message": found.message, "count": found.count, "traceback": found.traceback}
+            for found in sorted(final.exceptions.values(), key=lambda found: -found.count)
+        ],
+        "workers": [
+            {
+                "worker": worker.worker,
+                "cpu_ratio": _round(worker.cpu_ratio),
+                "loop_lag_s": _round(worker.loop_lag_s),
+                "memory_bytes": worker.memory_bytes,
+                "saturated": worker.saturated,
+            }
+            for worker in final.workers
+        ],
+        "generator": {
+            "saturated": result.saturated,
+            "max_loop_lag_s": _round(result.max_loop_lag_s),
+            "max_cpu_ratio": _round(result.max_cpu_ratio),
+        },
+        "guards": [],
+    }
+
+
+def write_result(document: dict[str, Any], stream: TextIO) -> None:
+    json.dump(document, stream, indent=2, allow_nan=False)
+    stream.write("\n")
+
+
+def _figures(stats: EndpointStats, duration_s: float) -> dict[str, Any]:
+    values = stats.quantiles(tuple(_QUANTILES.values())) or (None,) * len(_QUANTILES)
+    return {
+        "requests": stats.requests,
+        "failures": stats.failures,
+        "rps": _round(stats.requests / duration_s) if duration_s > 0 else 0.0,
+        "error_ratio": _round(stats.error_ratio),
+        **{name: _round(value) for name, value in zip(_QUANTILES, values, strict=True)},
+        "max_s": _round(stats.max_s),
+        "mean_s": _round(stats.duration.mean_s),
+        "response_bytes": stats.response_bytes,
+    }
+
+
+def _round(value: float | None) -> float | None:
+    """Six digits behind the point are a microsecond; more is noise in a file that people read."""
+    return None if value is None else round(value, 6)

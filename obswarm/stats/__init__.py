@@ -1,0 +1,46 @@
+"""Numbers: histograms, endpoints, errors, snapshots. Pure values, no I/O."""
+
+from obswarm.stats.endpoint import (
+    NO_ANSWER,
+    NO_STATUS,
+    OTHER,
+    OTHER_ERRORS,
+    TOTAL,
+    EndpointKey,
+    EndpointStats,
+    ErrorKey,
+    ErrorStats,
+    describe_error,
+    normalise_error,
+    status_class,
+)
+from obswarm.stats.histogram import Histogram, bucket_index, upper_bound
+from obswarm.stats.recorder import Recorder
+from obswarm.stats.snapshot import Aggregate, GeneratorHealth, RunState, Sink, Snapshot
+from obswarm.stats.table import StatsTable, TaskException
+
+__all__ = [
+    "NO_ANSWER",
+    "NO_STATUS",
+    "OTHER",
+    "OTHER_ERRORS",
+    "TOTAL",
+    "Aggregate",
+    "EndpointKey",
+    "EndpointStats",
+    "ErrorKey",
+    "ErrorStats",
+    "GeneratorHealth",
+    "Histogram",
+    "Recorder",
+    "RunState",
+    "Sink",
+    "Snapshot",
+    "StatsTable",
+    "TaskException",
+    "bucket_index",
+    "describe_error",
+    "normalise_error",
+    "status_class",
+    "upper_bound",
+]

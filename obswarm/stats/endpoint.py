@@ -1,0 +1,192 @@
+"""What is known of one endpoint (method and name), and of one kind of error; no I/O, no clock."""
+
+import re
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from obswarm import defaults
+from obswarm.stats.histogram import Histogram, bucket_index, upper_bound
+
+NO_ANSWER = "error"
+"""Status of a request that got no answer at all: refused, reset, timed out."""
+
+NO_STATUS = "other"
+"""Status of a request of a protocol that has no HTTP status."""
+
+_STATUS_CLASSES = {1: "1xx", 2: "2xx", 3: "3xx", 4: "4xx", 5: "5xx"}
+
+
+def status_class(status_code: int | None) -> str:
+    """`2xx` for 204 and so on; `error` for 0 (no answer), `other` for None and numbers outside HTTP's range."""
+    if status_code is None:
+        return NO_STATUS
+    if status_code == 0:
+        return NO_ANSWER
+    return _STATUS_CLASSES.get(status_code // 100, NO_STATUS)
+
+
+class EndpointKey(NamedTuple):
+    method: str
+    name: str
+
+
+OTHER = EndpointKey("", "(other)")
+"""Where requests go once a run has as many endpoints as it may have."""
+
+TOTAL = EndpointKey("", "Aggregated")
+
+
+class EndpointStats:
+    """Counts, sizes and durations of one endpoint: an accumulator that can be merged and subtracted.
+
+    `successes` and `failures_by` count requests by status class; every request stands in exactly one of them.
+    """
+
+    __slots__ = ("duration", "failures", "failures_by", "key", "max_s", "min_s", "response_bytes", "successes")
+
+    def __init__(self, key: EndpointKey) -> None:
+        self.key = key
+        self.duration = Histogram()
+        self.failures = 0
+        self.min_s: float | None = None
+        self.max_s: float | None = None
+        self.response_bytes = 0
+        self.successes: dict[str, int] = {}
+        self.failures_by: dict[str, int] = {}
+
+    def record(self, duration_s: float, response_bytes: int, status: str, failed: bool) -> None:
+        """Count one request. `status` is a status class as of `status_class`."""
+        self.duration.record(duration_s)
+        if self.max_s is None or duration_s > self.max_s:
+            self.max_s = duration_s
+        if self.min_s is None or duration_s < self.min_s:
+            self.min_s = duration_s
+        self.response_bytes += response_bytes
+        if failed:
+            self.failures += 1
+            self.failures_by[status] = self.failures_by.get(status, 0) + 1
+        else:
+            self.successes[status] = self.successes.get(status, 0) + 1
+
+    def merge(self, other: "EndpointStats") -> None:
+        """Add what another one has counted; the key stays."""
+        self.duration.merge(other.duration)
+        self.failures += other.failures
+        self.response_bytes += other.response_bytes
+        for mine, theirs in ((self.successes, other.successes), (self.failures_by, other.failures_by)):
+            for status, number in theirs.items():
+                mine[status] = mine.get(status, 0) + number
+        if other.min_s is not None:
+            self.min_s = other.min_s if self.min_s is None else min(self.min_s, other.min_s)
+        if other.max_s is not None:
+            self.max_s = other.max_s if self.max_s is None else max(self.max_s, other.max_s)
+
+    def subtract(self, other: "EndpointStats") -> None:
+        """Take away what was merged before; raises ValueError when that cannot have been the case.
+
+        Every count and the sum come out exact. Extremes cannot be taken apart, so `min_s` and `max_s` become the
+        borders of the outermost buckets that are left, which is within 2.2 %, and never outside what was known.
+        """
+        self.duration.subtract(other.duration)
+        self.failures -= other.failures
+        self.response_bytes -= other.response_bytes
+        for mine, theirs in ((self.successes, other.successes), (self.failures_by, other.failures_by)):
+            for status, number in theirs.items():
+                rest = mine.get(status, 0) - number
+                if rest:
+                    mine[status] = rest
+                else:
+                    mine.pop(status, None)
+        if not self.duration.count or self.min_s is None or self.max_s is None:
+            self.min_s = self.max_s = None
+            return
+        lowest, highest = min(self.duration.buckets), max(self.duration.buckets)
+        if bucket_index(self.min_s) != lowest:
+            self.min_s = upper_bound(lowest - 1)
+        if bucket_index(self.max_s) != highest:
+            self.max_s = upper_bound(highest)
+
+    def copy(self) -> "EndpointStats":
+        twin = EndpointStats(self.key)
+        twin.merge(self)
+        return twin
+
+    @property
+    def requests(self) -> int:
+        return self.duration.count
+
+    @property
+    def error_ratio(self) -> float:
+        """Failures as a share of requests, 0 when there are none."""
+        return self.failures / self.duration.count if self.duration.count else 0.0
+
+    def quantile(self, q: float) -> float | None:
+        """As Histogram.quantile, and never outside the extremes that were measured."""
+        values = self.quantiles((q,))
+        return values[0] if values else None
+
+    def quantiles(self, qs: tuple[float, ...]) -> tuple[float, ...]:
+        low, high = self.min_s, self.max_s
+        if low is None or high is None:
+            return ()
+        return tuple(min(max(value, low), high) for value in self.duration.quantiles(qs))
+
+
+class ErrorKey(NamedTuple):
+    method: str
+    name: str
+    message: str
+
+
+OTHER_ERRORS = ErrorKey("", "(other)", "(other errors)")
+
+
+@dataclass(slots=True)
+class ErrorStats:
+    """How often an error was seen, and between when (wall time, seconds)."""
+
+    count: int
+    first_seen_s: float
+    last_seen_s: float
+
+    def merge(self, other: "ErrorStats") -> None:
+        self.count += other.count
+        self.first_seen_s = min(self.first_seen_s, other.first_seen_s)
+        self.last_seen_s = max(self.last_seen_s, other.last_seen_s)
+
+    def copy(self) -> "ErrorStats":
+        return ErrorStats(self.count, self.first_seen_s, self.last_seen_s)
+
+
+_ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{4,}\b")
+_UUID = re.compile(r"\b[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\b")
+_LONG_HEX = re.compile(r"\b(?=[0-9a-fA-F]*[0-9])[0-9a-fA-F]{16,}\b")
+_LONG_NUMBER = re.compile(r"\b\d{6,}\b")
+
+
+def normalise_error(message: str) -> str:
+    """One text for errors that differ only in what is different each time: addresses, ids, long numbers.
+
+    White space is folded and the length bounded, so that a target that answers with pages cannot fill the memory.
+    """
+    text = " ".join(message[: defaults.MAX_ERROR_LENGTH * 4].split())
+    text = _ADDRESS.sub("0x…", text)
+    text = _UUID.sub("<uuid>", text)
+    text = _LONG_HEX.sub("<hex>", text)
+    text = _LONG_NUMBER.sub("<number>", text)
+    if len(text) > defaults.MAX_ERROR_LENGTH:
+        text = text[: defaults.MAX_ERROR_LENGTH - 1] + "…"
+    return text
+
+
+def describe_error(error: BaseException | str | None) -> str:
+    """The message under which an error is counted: its text, or its type's name (with the text where there is one)."""
+    if isinstance(error, str):
+        return normalise_error(error) or "failed"
+    if error is None:
+        return "failed"
+    text = str(error)
+    name = type(error).__name__
+    if getattr(error, "speaks_for_itself", False) and text:
+        return normalise_error(text)
+    return normalise_error(f"{name}: {text}" if text else name)

@@ -1,0 +1,140 @@
+"""The one histogram type: sparse, base-2 exponential buckets as in Prometheus native histograms, schema 5.
+
+Bucket i holds durations in (2^((i-1)/32), 2^(i/32)] seconds, so neighbouring borders differ by 2^(1/32) = 2.19 %, and
+a bucket's geometric middle is at most 2^(1/64) - 1 = 1.09 % away from anything in it. Layout and schema numbers are
+those of the Prometheus native histogram specification (a schema n has 2^n buckets to a doubling).
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+
+SCHEMA = 5
+BUCKETS_PER_DOUBLING: int = 2**SCHEMA
+SHORTEST_S = 1e-6
+LONGEST_S = 3600.0
+
+
+def bucket_index(seconds: float) -> int:
+    """Index of the bucket that holds a duration; anything outside 1 µs to 1 h belongs to the bucket at that end."""
+    if seconds <= SHORTEST_S:
+        return FIRST_BUCKET
+    if seconds >= LONGEST_S:
+        return LAST_BUCKET
+    return math.ceil(math.log2(seconds) * BUCKETS_PER_DOUBLING)
+
+
+FIRST_BUCKET: int = math.ceil(math.log2(SHORTEST_S) * BUCKETS_PER_DOUBLING)
+LAST_BUCKET: int = math.ceil(math.log2(LONGEST_S) * BUCKETS_PER_DOUBLING)
+
+
+def upper_bound(index: int) -> float:
+    """The largest duration, in seconds, that belongs to a bucket."""
+    return float(2.0 ** (index / BUCKETS_PER_DOUBLING))
+
+
+def middle(index: int) -> float:
+    """The geometric middle of a bucket in seconds: the estimate with the least worst-case relative error."""
+    return float(2.0 ** ((index - 0.5) / BUCKETS_PER_DOUBLING))
+
+
+class Histogram:
+    """Counts of durations by bucket, with their exact number and sum.
+
+    Everything in it is an integer (the sum in nanoseconds), so that merging and subtracting are exact in any order.
+    """
+
+    __slots__ = ("buckets", "count", "sum_ns")
+
+    def __init__(self, buckets: Mapping[int, int] | None = None, sum_ns: int = 0) -> None:
+        self.buckets: dict[int, int] = dict(buckets) if buckets else {}
+        self.count = sum(self.buckets.values())
+        self.sum_ns = sum_ns
+
+    def record(self, seconds: float) -> None:
+        """Count one duration. A negative one (a clock that went back in a user's own client) counts as zero."""
+        seconds = max(seconds, 0.0)
+        index = bucket_index(seconds)
+        self.buckets[index] = self.buckets.get(index, 0) + 1
+        self.count += 1
+        self.sum_ns += round(seconds * 1e9)
+
+    def merge(self, other: "Histogram") -> None:
+        """Add what another one has counted."""
+        mine = self.buckets
+        for index, number in other.buckets.items():
+            mine[index] = mine.get(index, 0) + number
+        self.count += other.count
+        self.sum_ns += other.sum_ns
+
+    def subtract(self, other: "Histogram") -> None:
+        """Take away what was merged before. Raises ValueError when that cannot have been the case."""
+        left = dict(self.buckets)
+        for index, number in other.buckets.items():
+            rest = left.get(index, 0) - number
+            if rest < 0:
+                raise ValueError(f"bucket {index} holds {left.get(index, 0)}, fewer than the {number} to be taken away")
+            if rest:
+                left[index] = rest
+            else:
+                left.pop(index, None)
+        self.buckets = left
+        self.count -= other.count
+        self.sum_ns -= other.sum_ns
+
+    def copy(self) -> "Histogram":
+        return Histogram(self.buckets, self.sum_ns)
+
+    @property
+    def sum_s(self) -> float:
+        return self.sum_ns / 1e9
+
+    @property
+    def mean_s(self) -> float | None:
+        """Exact mean in seconds, None when empty."""
+        return self.sum_ns / self.count / 1e9 if self.count else None
+
+    def quantile(self, q: float) -> float | None:
+        """The duration in seconds at rank ceil(q · count), at most 1.1 % off; None when empty.
+
+        Raises ValueError for a q outside 0 to 1.
+        """
+        values = self.quantiles((q,))
+        return values[0] if values else None
+
+    def quantiles(self, qs: tuple[float, ...]) -> tuple[float, ...]:
+        """Several quantiles in one pass, in the order asked for; an empty tuple when there is nothing to go by."""
+        if any(not 0 <= q <= 1 for q in qs):
+            raise ValueError(f"quantiles lie between 0 and 1, not {qs}")
+        if not self.count:
+            return ()
+        ranks = sorted({self._rank(q) for q in qs})
+        found: dict[int, float] = {}
+        seen = 0
+        pending = iter(ranks)
+        rank = next(pending)
+        for index, number in sorted(self.buckets.items()):
+            seen += number
+            while seen >= rank:
+                found[rank] = middle(index)
+                following = next(pending, None)
+                if following is None:
+                    return tuple(found[self._rank(q)] for q in qs)
+                rank = following
+        raise AssertionError("a rank beyond the count")
+
+    def _rank(self, q: float) -> int:
+        return max(1, math.ceil(q * self.count))
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        """(index, count) in ascending order of duration."""
+        return iter(sorted(self.buckets.items()))
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Histogram):
+            return NotImplemented
+        return self.buckets == other.buckets and self.sum_ns == other.sum_ns
+
+    __hash__ = None  # type: ignore[assignment]  # mutable, and compared by value
+
+    def __repr__(self) -> str:
+        return f"Histogram({dict(self)!r}, sum_ns={self.sum_ns})"

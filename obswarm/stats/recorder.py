@@ -1,0 +1,65 @@
+"""Where a process's requests are counted, each exactly once, until the next delta is taken."""
+
+from collections.abc import Callable
+
+from obswarm import clock, defaults
+from obswarm.stats.endpoint import (
+    EndpointKey,
+    ErrorKey,
+    ErrorStats,
+    describe_error,
+    normalise_error,
+    status_class,
+)
+from obswarm.stats.table import StatsTable, TaskException
+
+
+class Recorder:
+    """Counts requests into the current delta. Not thread-safe: one process, one loop, no switch inside a call."""
+
+    def __init__(
+        self, max_endpoints: int = defaults.MAX_ENDPOINTS, wall_clock: Callable[[], float] = clock.wall
+    ) -> None:
+        self._max_endpoints = max_endpoints
+        self._wall_clock = wall_clock
+        self._current = StatsTable(max_endpoints)
+
+    def record(
+        self,
+        method: str,
+        name: str,
+        duration_s: float,
+        response_bytes: int = 0,
+        status_code: int | None = None,
+        error: BaseException | str | None = None,
+    ) -> None:
+        """Count one finished request; it failed when `error` is given.
+
+        `status_code` is HTTP's, 0 when no answer came, None for protocols without one.
+        """
+        table = self._current
+        key = EndpointKey(method, name)
+        stats = table.endpoints.get(key)
+        if stats is None:
+            stats = table.endpoint(key)
+        failed = error is not None
+        stats.record(duration_s, response_bytes, status_class(status_code), failed)
+        if failed:
+            now = self._wall_clock()
+            # The endpoint's own key, so that errors of endpoints beyond the limit are bounded with them.
+            error_key = ErrorKey(stats.key.method, stats.key.name, describe_error(error))
+            table.count_error(error_key, ErrorStats(1, now, now))
+
+    def record_interrupted(self) -> None:
+        """Count a request that was cut off by the end of its user."""
+        self._current.interrupted += 1
+
+    def record_exception(self, message: str, traceback: str) -> None:
+        """Count an exception of the load-test file's own code."""
+        self._current.count_exception(TaskException(normalise_error(message), traceback))
+
+    def take(self) -> StatsTable:
+        """What was counted since the last call; counting goes on in a new table."""
+        taken = self._current
+        self._current = StatsTable(self._max_endpoints)
+        return taken

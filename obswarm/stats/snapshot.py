@@ -1,0 +1,118 @@
+"""The immutable picture of a run that all sinks are given once a second, and the aggregate that it is made from."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+from obswarm import defaults
+from obswarm.stats.endpoint import TOTAL, EndpointKey, EndpointStats, ErrorKey, ErrorStats
+from obswarm.stats.table import StatsTable, TaskException
+
+
+class RunState(StrEnum):
+    READY = "ready"
+    SPAWNING = "spawning"
+    RUNNING = "running"
+    HOLDING = "holding"
+    STOPPING = "stopping"
+    STOPPED = "stopped"
+
+
+@dataclass(frozen=True, slots=True)
+class GeneratorHealth:
+    """How one load-generating process fared in the last interval.
+
+    `cpu_ratio` is a share of one core; `loop_lag_s` the longest that a wake-up was late; `saturated` is true once the
+    process has been the bottleneck for a while in this run, and stays true.
+    """
+
+    worker: str
+    users: int
+    cpu_ratio: float
+    loop_lag_s: float
+    memory_bytes: int
+    saturated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One second of a run. Whoever is given one must not change what it refers to.
+
+    `endpoints` and `total` are cumulative since the start (or the last reset) of the statistics, `interval` holds
+    what the last interval of `interval_s` seconds added. Users are counted by class name.
+    """
+
+    run_id: str
+    test: str
+    host: str | None
+    time_s: float
+    elapsed_s: float
+    stats_elapsed_s: float
+    planned_s: float | None
+    state: RunState
+    users: Mapping[str, int]
+    users_target: Mapping[str, int]
+    total: EndpointStats
+    endpoints: Mapping[EndpointKey, EndpointStats]
+    errors: Mapping[ErrorKey, ErrorStats]
+    exceptions: Mapping[str, TaskException]
+    interrupted: int
+    interval_s: float
+    interval: Mapping[EndpointKey, EndpointStats]
+    interval_total: EndpointStats
+    workers: tuple[GeneratorHealth, ...] = field(default=())
+
+    @property
+    def user_count(self) -> int:
+        return sum(self.users.values())
+
+    @property
+    def user_target(self) -> int:
+        return sum(self.users_target.values())
+
+
+class Sink(Protocol):
+    """Anything that wants to know how a run goes: a display, a file, an exporter."""
+
+    def receive(self, snapshot: Snapshot) -> None: ...
+
+
+class Aggregate:
+    """Sums deltas up over a run and hands out copies that later deltas don't touch."""
+
+    def __init__(self, max_endpoints: int = defaults.MAX_ENDPOINTS) -> None:
+        self._max_endpoints = max_endpoints
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything that was merged."""
+        self.table = StatsTable(self._max_endpoints)
+        self._total = EndpointStats(TOTAL)
+        self._copies: dict[EndpointKey, EndpointStats] = {}
+        self._changed: set[EndpointKey] = set()
+
+    def merge(self, delta: StatsTable) -> None:
+        self.table.merge(delta)
+        for key, stats in delta.endpoints.items():
+            self._total.merge(stats)
+            self._changed.add(self.table.endpoint(key).key)
+
+    def total(self) -> EndpointStats:
+        return self._total.copy()
+
+    def endpoints(self) -> Mapping[EndpointKey, EndpointStats]:
+        """Cumulative statistics by endpoint. Those that have not changed since the last call are the same objects."""
+        for key in self._changed:
+            self._copies[key] = self.table.endpoints[key].copy()
+        self._changed.clear()
+        return dict(self._copies)
+
+    def errors(self) -> Mapping[ErrorKey, ErrorStats]:
+        return {key: seen.copy() for key, seen in self.table.errors.items()}
+
+    def exceptions(self) -> Mapping[str, TaskException]:
+        return {
+            key: TaskException(found.message, found.traceback, found.count)
+            for key, found in self.table.exceptions.items()
+        }

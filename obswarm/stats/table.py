@@ -1,0 +1,99 @@
+"""All endpoints and errors of a process, of an interval or of a whole run: what is recorded, sent and merged."""
+
+from dataclasses import dataclass
+
+from obswarm import defaults
+from obswarm.stats.endpoint import OTHER, OTHER_ERRORS, TOTAL, EndpointKey, EndpointStats, ErrorKey, ErrorStats
+
+
+@dataclass(slots=True)
+class TaskException:
+    """An exception that a user's own code raised outside of a request: how often, and its first traceback."""
+
+    message: str
+    traceback: str
+    count: int = 1
+
+
+_OVERFLOW_NAMES_KEPT = 5
+
+
+class StatsTable:
+    """Endpoints, errors and task exceptions by key, bounded in number.
+
+    `interrupted` counts requests that were under way when their user was stopped by force: the target may have counted
+    them, no other figure here does.
+    """
+
+    __slots__ = (
+        "endpoints",
+        "errors",
+        "exceptions",
+        "interrupted",
+        "max_endpoints",
+        "max_errors",
+        "overflow_names",
+    )
+
+    def __init__(self, max_endpoints: int = defaults.MAX_ENDPOINTS, max_errors: int = defaults.MAX_ERRORS) -> None:
+        self.endpoints: dict[EndpointKey, EndpointStats] = {}
+        self.errors: dict[ErrorKey, ErrorStats] = {}
+        self.exceptions: dict[str, TaskException] = {}
+        self.interrupted = 0
+        self.max_endpoints = max_endpoints
+        self.max_errors = max_errors
+        self.overflow_names: list[str] = []
+
+    def endpoint(self, key: EndpointKey) -> EndpointStats:
+        """The accumulator for a key; for a new key beyond the limit the one of `(other)`."""
+        found = self.endpoints.get(key)
+        if found is not None:
+            return found
+        # One place is kept for (other) itself, so that the limit is the number of endpoints in the result.
+        if key != OTHER and len(self.endpoints) >= self.max_endpoints - (OTHER not in self.endpoints):
+            if len(self.overflow_names) < _OVERFLOW_NAMES_KEPT and key.name not in self.overflow_names:
+                self.overflow_names.append(key.name)
+            return self.endpoint(OTHER)
+        fresh = self.endpoints[EndpointKey(*key)] = EndpointStats(EndpointKey(*key))
+        return fresh
+
+    def count_error(self, key: ErrorKey, seen: ErrorStats) -> None:
+        """Add occurrences of an error; beyond the limit they count under `(other errors)`."""
+        found = self.errors.get(key)
+        if found is None and len(self.errors) >= self.max_errors:
+            key = OTHER_ERRORS
+            found = self.errors.get(key)
+        if found is None:
+            self.errors[key] = seen.copy()
+        else:
+            found.merge(seen)
+
+    def count_exception(self, exception: TaskException) -> None:
+        key = exception.message
+        if key not in self.exceptions and len(self.exceptions) >= self.max_errors:
+            key = OTHER_ERRORS.message
+        found = self.exceptions.get(key)
+        if found is None:
+            self.exceptions[key] = TaskException(exception.message, exception.traceback, exception.count)
+        else:
+            found.count += exception.count
+
+    def merge(self, other: "StatsTable") -> None:
+        """Add what another table holds, within this table's own limits."""
+        for key, stats in other.endpoints.items():
+            self.endpoint(key).merge(stats)
+        for error_key, seen in other.errors.items():
+            self.count_error(error_key, seen)
+        for exception in other.exceptions.values():
+            self.count_exception(exception)
+        self.interrupted += other.interrupted
+        for name in other.overflow_names:
+            if len(self.overflow_names) < _OVERFLOW_NAMES_KEPT and name not in self.overflow_names:
+                self.overflow_names.append(name)
+
+    def total(self) -> EndpointStats:
+        """All endpoints in one, made anew at each call."""
+        total = EndpointStats(TOTAL)
+        for stats in self.endpoints.values():
+            total.merge(stats)
+        return total

@@ -1,0 +1,64 @@
+"""Reading and writing durations and numbers as people write them (`1h30m`, `250 ms`); no policy."""
+
+import re
+
+_DURATION_UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+_PLAIN_SECONDS = re.compile(r"\d+(?:\.\d+)?")
+
+
+def parse_duration(text: str) -> float:
+    """Seconds in a text such as `90`, `90s`, `20m`, `1h30m` or `500ms`.
+
+    Raises ValueError with a sentence when the text is anything else, a negative number included.
+    """
+    compact = text.strip().lower().replace(" ", "")
+    if _PLAIN_SECONDS.fullmatch(compact):
+        return float(compact)
+    parts = _DURATION_PART.findall(compact)
+    if not parts or "".join(number + unit for number, unit in parts) != compact:
+        raise ValueError(f"{text!r} is not a duration; write it like 90s, 20m, 1h30m or 500ms")
+    return sum(float(number) * _DURATION_UNITS_S[unit] for number, unit in parts)
+
+
+def format_duration(seconds: float) -> str:
+    """A planned or elapsed time for people: `40s`, `2m05s`, `1h02m`. Fractions of a second are dropped from 10 s up."""
+    if seconds < 10 and seconds != int(seconds):
+        return f"{seconds:.1f}s"
+    whole = int(seconds)
+    hours, rest = divmod(whole, 3600)
+    minutes, secs = divmod(rest, 60)
+    if hours:
+        return f"{hours}h{minutes:02d}m"
+    if minutes:
+        return f"{minutes}m{secs:02d}s" if secs else f"{minutes}m"
+    return f"{secs}s"
+
+
+def format_latency(seconds: float | None) -> str:
+    """A latency for people with three significant digits at the most: `850 µs`, `12.3 ms`, `1.25 s`; `–` for None."""
+    if seconds is None:
+        return "–"
+    if seconds < 0.001:
+        return f"{seconds * 1e6:.0f} µs"
+    if seconds < 0.1:
+        return f"{seconds * 1e3:.1f} ms"
+    if seconds < 1:
+        return f"{seconds * 1e3:.0f} ms"
+    return f"{seconds:.2f} s"
+
+
+def format_count(number: float) -> str:
+    """A count or rate for people: `7.5`, `950`, `12,345`."""
+    if number != int(number) and number < 100:
+        return f"{number:.1f}"
+    return f"{number:,.0f}"
+
+
+def format_bytes(number: float) -> str:
+    """A size in binary units: `512 B`, `1.5 KiB`, `20 MiB`."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if number < 1024:
+            return f"{number:.0f} {unit}" if unit == "B" or number >= 10 else f"{number:.1f} {unit}"
+        number /= 1024
+    return f"{number:.1f} TiB"
