@@ -51,4 +51,4 @@ class DatabaseUser(User):
 
     @task
     def mistake(self):
-        self.client.execute("mistake", "SELECT nothing FROM nowhere")
+        self.client.execute("mistake", "SELECT 1 FROM nowhere")

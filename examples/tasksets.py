@@ -49,7 +49,7 @@ class Checkout(SequentialTaskSet):
 
 class Customer(FastHttpUser):
     wait_time = constant(0.1)
-    tasks = {Forum: 3, Checkout: 1}  # noqa: RUF012 - the form in which tasks are written
+    tasks = {Forum: 3, Checkout: 1}
 
     def on_start(self):
         self.client.post("/login", json={"user": "demo"})

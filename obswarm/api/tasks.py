@@ -14,6 +14,7 @@ from obswarm import clock
 from obswarm.api.errors import (
     InterruptTaskSet,
     LoadTestError,
+    ObswarmError,
     RescheduleTask,
     RescheduleTaskImmediately,
     StopTest,
@@ -232,7 +233,7 @@ class TaskSet:
             except (StopUser, StopTest, GreenletExit):
                 self._stop_quietly()
                 raise
-            except LoadTestError:
+            except ObswarmError:
                 raise
             except Exception as error:
                 user.report_error(error)

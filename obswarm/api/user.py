@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from gevent import GreenletExit
 
 from obswarm import clock
-from obswarm.api.errors import LoadTestError, StopTest, StopUser
+from obswarm.api.errors import LoadTestError, ObswarmError, StopTest, StopUser
 from obswarm.api.tasks import UserTasks, collect_tasks
 from obswarm.api.tracebacks import user_location, user_traceback
 from obswarm.api.waits import constant
@@ -81,7 +81,7 @@ class User:
         try:
             try:
                 self.on_start()
-            except (StopUser, StopTest):
+            except (StopUser, StopTest, ObswarmError):
                 raise
             except Exception as error:
                 self.report_error(error)

@@ -60,7 +60,7 @@ class Ramp:
             position = min(float(self.users), base + way)
         else:
             position = max(float(self.users), base - way)
-        return Load(self.users, position, self.rate, 0, placed == self.users)
+        return Load(self.users, position, self.rate, 0, abs(position - self.users) < 1e-6)
 
 
 class StagesProfile:

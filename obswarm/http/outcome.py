@@ -1,6 +1,7 @@
 """Whether a request failed, decided in one way for both clients, and the one report that it gets."""
 
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 from gevent import GreenletExit
 
@@ -15,6 +16,10 @@ def status_error(status_code: int, reason: str | None) -> ResponseError | None:
         return None
     kind = "client" if status_code < 500 else "server"
     return ResponseError(f"HTTP {status_code} {reason or ''}".rstrip() + f" ({kind} error)")
+
+
+class NotCatching(RuntimeError):
+    """`success()` or `failure()` where it has no effect: a mistake of the load-test file, worth a traceback."""
 
 
 class Outcome:
@@ -110,3 +115,35 @@ class Outcome:
             self.verdict = raised
         self.report(response)
         return declared
+
+
+class Judged:
+    """What both clients' responses have in common: `success()`, `failure(reason)`, and the `with` block around them."""
+
+    outcome: Outcome | None = None
+
+    def success(self) -> None:
+        """Count the request as successful whatever its status; needs catch_response=True and a `with` block."""
+        self._catching().succeed()
+
+    def failure(self, exc: BaseException | str) -> None:
+        """Count the request as failed for that reason; needs catch_response=True and a `with` block."""
+        self._catching().fail(exc)
+
+    def _catching(self) -> Outcome:
+        if self.outcome is None or self.outcome.reported:
+            raise NotCatching(
+                "success() and failure() work inside a `with` block, on a request made with catch_response=True."
+            )
+        return self.outcome
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None = None,
+        raised: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> bool:
+        return self.outcome.leave(self, raised) if self.outcome is not None else False

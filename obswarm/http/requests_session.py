@@ -9,34 +9,18 @@ import requests
 from requests.exceptions import InvalidSchema, InvalidURL, MissingSchema, RequestException
 
 from obswarm import clock
-from obswarm.api import CatchResponseError, Environment, ObswarmError, User
-from obswarm.http.outcome import Outcome, status_error
+from obswarm.api import CatchResponseError, Environment, User
+from obswarm.http.outcome import Judged, Outcome, status_error
 from obswarm.http.urls import absolute
 
 
-class CountedResponse(requests.Response):
+class CountedResponse(Judged, requests.Response):
     """requests.Response with `success()` and `failure(reason)`, and a context manager for catch_response=True.
 
     `error` is what kept the answer from coming (`status_code` is 0 then), else None.
     """
 
     error: Exception | None = None
-    outcome: Outcome | None = None
-
-    def success(self) -> None:
-        """Count the request as successful whatever its status."""
-        self._catching().succeed()
-
-    def failure(self, exc: BaseException | str) -> None:
-        """Count the request as failed for that reason."""
-        self._catching().fail(exc)
-
-    def _catching(self) -> Outcome:
-        if self.outcome is None or self.outcome.reported:
-            raise ObswarmError(
-                "success() and failure() work inside a `with` block, on a request made with catch_response=True."
-            )
-        return self.outcome
 
     def raise_for_status(self) -> None:
         """As in requests; also raises what kept the answer from coming."""
@@ -44,10 +28,7 @@ class CountedResponse(requests.Response):
             raise self.error
         super().raise_for_status()
 
-    def __enter__(self) -> "CountedResponse":
-        return self
-
-    def __exit__(  # type: ignore[override]
+    def __exit__(  # type: ignore[override]  # requests gives the response away at the end of a block
         self,
         kind: type[BaseException] | None = None,
         raised: BaseException | None = None,
@@ -56,7 +37,7 @@ class CountedResponse(requests.Response):
         if isinstance(raised, requests.HTTPError):
             # response.raise_for_status() in the block says no more than that the request failed.
             raised = CatchResponseError(str(raised))
-        return self.outcome.leave(self, raised) if self.outcome is not None else False
+        return super().__exit__(kind, raised, traceback)
 
 
 class HttpSession(requests.Session):

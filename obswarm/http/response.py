@@ -10,9 +10,8 @@ from zlib import error as ZlibError  # noqa: N812 - zlib's own name says nothing
 
 from requests.structures import CaseInsensitiveDict
 
-from obswarm.api import ObswarmError
 from obswarm.http.errors import ProtocolError
-from obswarm.http.outcome import Outcome, status_error
+from obswarm.http.outcome import Judged, status_error
 
 
 class SentRequest:
@@ -27,7 +26,7 @@ class SentRequest:
         self.body = body
 
 
-class FastResponse:
+class FastResponse(Judged):
     """An answer, or, with `status_code` 0 and `error` set, the lack of one.
 
     With `catch_response=True` it is a context manager, and `success()` and `failure(reason)` overrule the status.
@@ -53,7 +52,6 @@ class FastResponse:
         self.history = history
         self.error = error
         self.elapsed_s = 0.0
-        self.outcome: Outcome | None = None
         self._headers: CaseInsensitiveDict[str] | None = None
         self._content: bytes | None = None
 
@@ -106,27 +104,6 @@ class FastResponse:
         failure = status_error(self.status_code, self.reason)
         if failure is not None:
             raise failure
-
-    def success(self) -> None:
-        """Count the request as successful whatever its status; inside a `with` block of catch_response=True."""
-        self._catching().succeed()
-
-    def failure(self, exc: BaseException | str) -> None:
-        """Count the request as failed for that reason; inside a `with` block of catch_response=True."""
-        self._catching().fail(exc)
-
-    def _catching(self) -> Outcome:
-        if self.outcome is None or self.outcome.reported:
-            raise ObswarmError(
-                "success() and failure() work inside a `with` block, on a request made with catch_response=True."
-            )
-        return self.outcome
-
-    def __enter__(self) -> "FastResponse":
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, raised: BaseException | None, traceback: object) -> bool:
-        return self.outcome.leave(self, raised) if self.outcome is not None else False
 
     def __bool__(self) -> bool:
         return self.ok
