@@ -1,0 +1,159 @@
+"""Whatever is wrong, a person gets a sentence and exit code 2, and never a traceback of ours."""
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from tests.support.programs import CountingServer, obswarm
+
+GOOD = """
+from obswarm import FastHttpUser, constant, task
+
+class Visitor(FastHttpUser):
+    wait_time = constant(0.05)
+    connection_timeout = 1.0
+    network_timeout = 0.5
+
+    @task
+    def page(self):
+        self.client.get("/{path}")
+"""
+
+
+def assert_sentence(done, *expected: str) -> None:
+    assert done.code == 2, done.stdout + done.stderr
+    for text in expected:
+        assert text in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (["-u", "-5"], "-5 is not in the range"),
+        (["-u", "99999999"], "99999999 is not in the range"),
+        (["-u", "many"], "'many' is not a valid integer"),
+        (["-r", "0"], "above 0"),
+        (["-r", "nan"], "above 0"),
+        (["-t", "soon"], "write it like 90s, 20m"),
+        (["-t", "0"], "longer than 0 s"),
+        (["-t", "400d"], "longer than 30 days"),
+        (["-s", "-1s"], "not a duration"),
+        (["--stages", "30s"], "stage 1 ('30s') has no colon"),
+        (["--stages", "10s:5", "-u", "5"], "leave --users out"),
+        (["-H", "example.com"], "like http://example.com"),
+        (["-H", "ftp://example.com"], "not a base URL"),
+        (["-H", "http://"], "not a base URL"),
+        (["--hsot", "http://x"], "Did you mean"),
+        (["NoSuchUser"], "no user class 'NoSuchUser'; it has Visitor"),
+        (["--tags", "none"], "No task is left with --tags none"),
+        (["--csv-full-history"], "needs --csv PREFIX"),
+        (["--json", "/proc/nothing/x.json"], "cannot be written"),
+        (["--csv", "/proc/nothing/x"], "cannot be written"),
+        (["--logfile", "/proc/nothing/x"], "cannot be written"),
+        (["--max-endpoints", "0"], "not in the range"),
+    ],
+)
+def test_options_that_make_no_sense(loadtest, options: list[str], expected: str) -> None:
+    host = [] if "-H" in options else ["-H", "http://127.0.0.1:1"]
+    assert_sentence(obswarm("run", loadtest(GOOD.format(path="")), *host, *options), expected)
+
+
+def test_no_such_file(tmp_path: Path) -> None:
+    assert_sentence(obswarm("run", "nothing.py", cwd=tmp_path), "No such load-test file: nothing.py")
+
+
+def test_no_file_at_all(tmp_path: Path) -> None:
+    assert_sentence(obswarm("run", cwd=tmp_path), "No load-test file", "loadtest.py or locustfile.py")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("def broken(:\n", "has a syntax error"),
+        ("x = 1\n", "defines no user class"),
+        ("from obswarm import User\nclass A(User): pass\n", "A has no tasks"),
+        ("from obswarm import nothing_of_that_name\n", "cannot import name 'nothing_of_that_name'"),
+    ],
+)
+def test_a_file_that_is_no_load_test(loadtest, text: str, expected: str) -> None:
+    done = obswarm("run", loadtest(text), "-H", "http://127.0.0.1:1")
+    assert done.code == 2
+    assert expected in done.stderr
+
+
+def test_an_exception_in_the_file_comes_with_its_own_traceback_only(loadtest) -> None:
+    done = obswarm("run", loadtest("def f():\n    raise KeyError('mine')\nf()\n"))
+    assert done.code == 2
+    assert "line 2, in f" in done.stderr
+    assert "KeyError: 'mine'" in done.stderr
+    assert "obswarm/" not in done.stderr.replace("obswarm/loadtest", "")
+
+
+def test_no_host_stops_the_run_with_a_sentence(loadtest) -> None:
+    done = obswarm("run", loadtest(GOOD.format(path="")), "-t", "5s", "--headless")
+    assert_sentence(done, "No host for the request of '/'", "-H/--host")
+
+
+def test_a_host_without_scheme_in_the_file_names_the_class(loadtest) -> None:
+    text = GOOD.format(path="") + "    host = 'localhost:8000'\n"
+    assert_sentence(obswarm("run", loadtest(text)), "Visitor.host: 'localhost:8000' is not a base URL")
+
+
+def run_against(url: str, loadtest, path: str = "", **more) -> dict:
+    done = obswarm(
+        "run", loadtest(GOOD.format(path=path)), "-H", url, "-u", 3, "-r", 100, "-t", "2s", "--json", "-", "--headless"
+    )
+    assert done.code == 1, done.stderr
+    assert "Traceback" not in done.stderr
+    result = done.result
+    assert result["totals"]["requests"] > 0
+    assert len(result["errors"]) <= 2, "errors of one kind are one line"
+    return result
+
+
+def test_a_target_that_refuses_is_a_counted_failure(loadtest) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+    result = run_against(f"http://127.0.0.1:{port}", loadtest)
+    assert result["totals"]["error_ratio"] == 1
+    assert f"no connection to 127.0.0.1:{port}: Connection refused" in result["errors"][0]["error"]
+
+
+def test_a_target_that_resets_is_a_counted_failure(target: CountingServer, loadtest) -> None:
+    result = run_against(target.url, loadtest, "reset")
+    assert result["totals"]["error_ratio"] == 1
+
+
+def test_a_target_that_hangs_is_a_counted_failure_within_the_timeout(target: CountingServer, loadtest) -> None:
+    result = run_against(target.url, loadtest, "hang")
+    assert "no complete answer" in result["errors"][0]["error"]
+    assert result["totals"]["max_s"] < 0.7
+
+
+def test_a_name_that_does_not_exist_is_a_counted_failure(loadtest) -> None:
+    result = run_against("http://no-such-host.invalid", loadtest)
+    assert "cannot be resolved" in result["errors"][0]["error"]
+
+
+def test_a_target_that_disappears_is_counted_from_then_on(loadtest) -> None:
+    import subprocess
+
+    from tests.support.programs import command
+
+    with CountingServer() as server:
+        run = subprocess.Popen(
+            command("run", loadtest(GOOD.format(path="")), "-H", server.url, "-u", 3, "-r", 100, "-t", "3s", "--json", "-"),
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        while server.total() < 20:
+            pass
+        server.kill()
+        stdout, stderr = run.communicate(timeout=20)
+    import json
+
+    totals = json.loads(stdout)["totals"]
+    assert 0 < totals["failures"] < totals["requests"]
+    assert "Traceback" not in stderr

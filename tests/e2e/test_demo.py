@@ -1,0 +1,22 @@
+"""The demo goes as planned, and shows the knee."""
+
+import json
+
+from tests.support.programs import obswarm
+
+
+def test_the_demo_shows_the_knee_and_exits_0(tmp_path) -> None:
+    output = tmp_path / "demo.json"
+    done = obswarm("demo", "--headless", "--duration", "30s", "--json", output, timeout=90)
+    assert done.code == 0, done.stdout + done.stderr
+    assert "The knee: up to about" in done.stdout
+    result = json.loads(output.read_text())
+    assert result["users_max"] == 900
+    assert result["totals"]["failures"] > 0
+    assert {endpoint["name"] for endpoint in result["endpoints"]} == {"/problems/{id}", "/leaderboard", "/submit"}
+
+
+def test_a_demo_too_short_to_show_anything_is_refused() -> None:
+    done = obswarm("demo", "--duration", "3s")
+    assert done.code == 2
+    assert "shows nothing" in done.stderr

@@ -1,0 +1,53 @@
+"""Each example runs as its docstring says."""
+
+import pytest
+
+from tests.support.programs import CountingServer, obswarm
+
+
+def run(*arguments: object) -> dict:
+    done = obswarm("run", *arguments, "--headless", "--json", "-")
+    assert done.code == 0, done.stderr
+    result = done.result
+    assert result["totals"]["requests"] > 0
+    assert result["exceptions"] == []
+    return result
+
+
+def names(result: dict) -> set[str]:
+    return {endpoint["name"] for endpoint in result["endpoints"]}
+
+
+def test_basic(target: CountingServer) -> None:
+    result = run("examples/basic.py", "-H", target.url, "-u", 10, "-r", 10, "-t", "4s")
+    assert names(result) == {"/", "/products/{id}"}
+
+
+def test_tasksets(target: CountingServer) -> None:
+    result = run("examples/tasksets.py", "-H", target.url, "-u", 20, "-r", 20, "-t", "5s")
+    assert {"/login", "/forum", "/basket", "/pay"} <= names(result)
+
+
+def test_tasksets_by_tag(target: CountingServer) -> None:
+    result = run("examples/tasksets.py", "-H", target.url, "-u", 10, "-r", 20, "-t", "3s", "--tags", "read")
+    assert names(result) == {"/login", "/forum", "/forum/threads/{id}"}
+
+
+def test_shape(target: CountingServer) -> None:
+    result = run("examples/shape.py", "-H", target.url)
+    assert result["users_max"] == 20
+    assert result["duration_s"] == pytest.approx(6, abs=1.5)
+    assert result["stop_reason"]["kind"] == "time"
+
+
+def test_custom_protocol(tmp_path) -> None:
+    done = obswarm(
+        "run", "examples/custom_protocol.py", "-u", 5, "-r", 10, "-t", "3s",
+        "--database", tmp_path / "load.sqlite", "--headless", "--json", "-",
+    )  # fmt: skip
+    assert done.code == 1, done.stderr
+    result = done.result
+    assert {"create", "insert", "ranking", "mistake"} == names(result)
+    assert {error["name"] for error in result["errors"]} == {"mistake"}
+    assert "no such table: nowhere" in result["errors"][0]["error"]
+    assert {endpoint["method"] for endpoint in result["endpoints"]} == {"SQL"}

@@ -1,0 +1,198 @@
+"""Spawner and executor on a fake clock: time passes only when a test says so."""
+
+import random
+from itertools import pairwise
+
+import pytest
+
+from obswarm.api import LoadTestShape, ObswarmError, Stage, User, task
+from obswarm.engine.allocation import Share
+from obswarm.engine.executor import Executor
+from obswarm.engine.profile import Profile, Ramp, ShapeProfile, StagesProfile
+from obswarm.engine.spawner import Pace, step_towards
+
+
+class FakeCrowd:
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.spawned: list[tuple[float, str]] = []
+        self.retired: list[tuple[float, str]] = []
+
+    def spawn(self, user_class: str) -> None:
+        self.spawned.append((self.now, user_class))
+
+    def retire(self, user_class: str) -> None:
+        self.retired.append((self.now, user_class))
+
+
+class Simulation:
+    """An executor on a clock that jumps to whenever the executor wants to be called, plus some lateness."""
+
+    def __init__(self, profile: Profile, shares=(Share("User", 1, 0),), lateness=lambda: 0.0) -> None:
+        self.crowd = FakeCrowd()
+        self.settled_at: list[float] = []
+        self.executor = Executor(profile, shares, self.crowd, lambda: self.settled_at.append(self.crowd.now))
+        self.executor.start(0.0)
+        self.lateness = lateness
+        self.ended_at: float | None = None
+
+    def until(self, time_s: float) -> None:
+        while self.crowd.now <= time_s and self.ended_at is None:
+            delay = self.executor.step(self.crowd.now)
+            if delay is None:
+                self.ended_at = self.crowd.now
+                return
+            assert delay > 0
+            self.crowd.now += delay + self.lateness()
+
+    @property
+    def times(self) -> list[float]:
+        return [time for time, _ in self.crowd.spawned]
+
+
+def most_in_a_window(times: list[float], window_s: float) -> int:
+    most = first = 0
+    for last, time in enumerate(times):
+        while time - times[first] > window_s:
+            first += 1
+        most = max(most, last - first + 1)
+    return most
+
+
+def test_users_come_evenly_one_by_one() -> None:
+    simulation = Simulation(Ramp(10, 2.0))
+    simulation.until(10)
+    assert simulation.times == pytest.approx([i * 0.5 for i in range(10)], abs=0.06)
+    assert simulation.settled_at == [simulation.times[-1]]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_2000_users_a_second_never_come_as_a_burst_even_when_the_loop_is_late(seed: int) -> None:
+    chance = random.Random(seed)
+
+    def lateness() -> float:
+        return 0.05 if chance.random() < 0.01 else chance.random() * 0.002
+
+    simulation = Simulation(Ramp(4000, 2000.0), lateness=lateness)
+    simulation.until(10)
+    assert len(simulation.times) == 4000
+    assert most_in_a_window(simulation.times, 0.020) <= 60
+
+
+def test_a_ramp_of_2000_a_second_takes_the_time_that_it_should() -> None:
+    simulation = Simulation(Ramp(4000, 2000.0), lateness=lambda: 0.001)
+    simulation.until(10)
+    assert simulation.times[-1] == pytest.approx(2.0, rel=0.02)
+
+
+def test_users_leave_as_evenly_as_they_came() -> None:
+    simulation = Simulation(Ramp(10, 1000.0))
+    simulation.until(1)
+    simulation.executor.replace(Ramp(4, 2.0), simulation.crowd.now)
+    start = simulation.crowd.now
+    simulation.until(10)
+    assert [time - start for time, _ in simulation.crowd.retired] == pytest.approx([0, 0.5, 1, 1.5, 2, 2.5], abs=0.06)
+
+
+def test_the_end_of_the_profile_ends_the_executor() -> None:
+    simulation = Simulation(Ramp(5, 10.0, duration_s=3))
+    simulation.until(10)
+    assert simulation.ended_at == pytest.approx(3, abs=0.06)
+
+
+def test_stages_follow_their_lines_up_and_down() -> None:
+    simulation = Simulation(StagesProfile((Stage(10, 100), Stage(5, 100), Stage(10, 0))))
+    for time, users in ((5, 50), (10, 100), (14, 100), (20, 50)):
+        simulation.until(time)
+        assert simulation.executor.placed_users == pytest.approx(users, abs=1)
+    simulation.until(30)
+    assert simulation.ended_at == pytest.approx(25, abs=0.06)
+    assert simulation.executor.placed_users <= 1
+    gaps = [b - a for a, b in pairwise(simulation.times)]
+    assert max(gaps) < 0.11
+    assert len(simulation.settled_at) == 2, "at the end of each ramp"
+
+
+def test_a_stage_of_no_duration_is_a_jump_that_is_spread_over_a_moment() -> None:
+    simulation = Simulation(StagesProfile((Stage(0, 200), Stage(5, 200))))
+    simulation.until(1)
+    assert len(simulation.times) == 200
+    assert most_in_a_window(simulation.times, 0.020) <= 30
+
+
+def test_a_hold_freezes_load_and_profile_and_release_goes_on() -> None:
+    simulation = Simulation(Ramp(100, 10.0))
+    simulation.until(2)
+    held = simulation.executor.placed_users
+    simulation.executor.hold(simulation.crowd.now)
+    simulation.until(7)
+    assert simulation.executor.placed_users == held
+    simulation.executor.release(simulation.crowd.now)
+    simulation.until(8)
+    assert simulation.executor.placed_users == pytest.approx(held + 10, abs=2)
+
+
+def test_classes_are_mixed_by_weight_all_along_the_ramp() -> None:
+    shares = (Share("Often", 3, 0), Share("Seldom", 1, 0), Share("Admin", 1, 2))
+    simulation = Simulation(Ramp(42, 100.0), shares)
+    simulation.until(2)
+    assert simulation.executor.placed == {"Often": 30, "Seldom": 10, "Admin": 2}
+    assert [name for _, name in simulation.crowd.spawned[:2]] == ["Admin", "Admin"]
+    assert [name for _, name in simulation.crowd.spawned[2:10]].count("Seldom") == 2
+
+
+class FakeShape(LoadTestShape):
+    answers: tuple = ()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ticks = 0
+
+    def tick(self):
+        self.ticks += 1
+        return self.answers[min(self.ticks, len(self.answers)) - 1]
+
+
+class One(User):
+    @task
+    def nothing(self):
+        pass
+
+
+class Two(One):
+    pass
+
+
+def test_a_shape_is_asked_once_a_second_and_may_choose_classes() -> None:
+    class Shape(FakeShape):
+        answers = ((10, 100), (10, 100), (4, 100, [Two]), None)
+
+    shape = Shape()
+    simulation = Simulation(ShapeProfile(shape, [One, Two]), (Share("One", 1, 0), Share("Two", 1, 0)))
+    simulation.until(1.9)
+    assert (simulation.executor.placed, shape.ticks) == ({"One": 5, "Two": 5}, 2)
+    simulation.until(2.9)
+    assert simulation.executor.placed == {"One": 0, "Two": 4}
+    simulation.until(5)
+    assert simulation.ended_at == pytest.approx(3, abs=0.06)
+
+
+@pytest.mark.parametrize("answer", [5, (1,), (-1, 5), (5, 0), (1, 2, 3, 4), ("a", 1), (5, 5, [int])])
+def test_a_shape_that_answers_nonsense_is_told_so(answer) -> None:
+    class Shape(FakeShape):
+        answers = (answer,)
+
+    with pytest.raises(ObswarmError, match=r"Shape\.tick\(\) gave"):
+        Simulation(ShapeProfile(Shape(), [One])).until(1)
+
+
+def test_pace_bounds_any_window_after_a_long_pause() -> None:
+    pace = Pace(0.0)
+    assert pace.allowed(60.0, 2000.0) == 10
+    pace.take(10)
+    assert pace.allowed(60.0, 2000.0) == 0
+
+
+@pytest.mark.parametrize(("placed", "position", "step"), [(3, 4.9, 1), (3, 5.0, 2), (5, 3.2, -1), (5, 3.0, -2), (4, 4.0, 0)])  # fmt: skip
+def test_the_position_is_approached_from_the_near_side(placed: int, position: float, step: int) -> None:
+    assert step_towards(placed, position) == step

@@ -1,0 +1,332 @@
+"""A whole run in this process, with users that wait for events instead of the network."""
+
+import gevent
+import pytest
+from gevent.event import Event
+
+from obswarm.api import Environment, Events, LoadTestShape, StopTest, StopUser, User, constant, task
+from obswarm.engine import LocalRun, Profile, Ramp, RunResult, ShapeProfile, StopReason
+from obswarm.stats import Recorder, RunState, Snapshot
+
+CTRL_C = StopReason("signal", "interrupted")
+
+
+class Kept:
+    def __init__(self) -> None:
+        self.snapshots: list[Snapshot] = []
+
+    def receive(self, snapshot: Snapshot) -> None:
+        self.snapshots.append(snapshot)
+
+
+class Counted(User):
+    """Counts one request a task, without a network."""
+
+    abstract = True
+    wait_time = constant(0.001)
+
+    def count(self, name: str = "/", error: str | None = None) -> None:
+        self.environment.recorder.record("GET", name, 0.001, 10, 200, error)
+
+
+def make_run(*classes: type[User], profile: Profile | None = None, sinks=(), **settings) -> LocalRun:
+    environment = Environment(events=Events(), recorder=Recorder(), user_classes=list(classes), **settings)
+    return LocalRun(environment, profile or Ramp(3, 1000), test="t", sinks=sinks, interval_s=0.05)
+
+
+def finish(run: LocalRun, after_s: float | None = None, reason: StopReason = CTRL_C) -> RunResult:
+    if after_s is not None:
+        gevent.spawn_later(after_s, run.stop, reason)
+    with gevent.Timeout(20):
+        return run.run()
+
+
+def test_a_run_counts_what_its_users_did_and_says_why_it_ended() -> None:
+    class Visitor(Counted):
+        done = 0
+
+        @task
+        def work(self):
+            type(self).done += 1
+            self.count()
+
+    kept = Kept()
+    result = finish(make_run(Visitor, profile=Ramp(3, 1000, duration_s=0.3), sinks=[kept]))
+    assert result.stop_reason == StopReason("time", "the planned time is over")
+    assert result.final.total.requests == Visitor.done > 10
+    assert result.users_max == 3
+    assert result.final.state is RunState.STOPPED
+    assert sum(snapshot.interval_total.requests for snapshot in kept.snapshots) == Visitor.done
+    assert {snapshot.state for snapshot in kept.snapshots} >= {RunState.RUNNING, RunState.STOPPED}
+
+
+def test_events_come_in_locusts_order() -> None:
+    class Visitor(Counted):
+        @task
+        def work(self):
+            self.count()
+
+    run = make_run(Visitor)
+    course: list[str] = []
+    events = run._environment.events
+    for name in ("test_start", "spawning_complete", "test_stopping", "test_stop"):
+        getattr(events, name).add_listener(lambda _name=name, **_: course.append(_name))
+    counts = []
+    events.spawning_complete.add_listener(lambda user_count, **_: counts.append(user_count))
+    reports = []
+    events.report_to_master.add_listener(lambda client_id, data, **_: data.update(mine=1))
+    events.worker_report.add_listener(lambda client_id, data, **_: reports.append(data["mine"]))
+    finish(run, after_s=0.2)
+    assert course == ["test_start", "spawning_complete", "test_stopping", "test_stop"]
+    assert counts == [3]
+    assert set(reports) == {1}
+
+
+def test_a_graceful_stop_lets_running_tasks_finish_and_waiting_users_go() -> None:
+    started, finished = Event(), []
+
+    class Busy(Counted):
+        @task
+        def work(self):
+            started.set()
+            gevent.sleep(0.2)
+            self.count()
+            finished.append(self)
+
+    class Waiting(Counted):
+        wait_time = constant(60)
+        stopped = 0
+
+        @task
+        def work(self):
+            self.count()
+
+        def on_stop(self):
+            type(self).stopped += 1
+
+    run = make_run(Busy, Waiting, profile=Ramp(4, 1000), stop_timeout=5)
+    gevent.spawn(lambda: (started.wait(), gevent.sleep(0.05), run.stop(CTRL_C)))
+    result = finish(run)
+    assert len(finished) == 2
+    assert Waiting.stopped == 2
+    assert result.final.total.requests == 4
+    assert result.final.interrupted == 0
+
+
+def test_the_stop_timeout_ends_tasks_that_do_not_finish() -> None:
+    class Stuck(Counted):
+        stopped = 0
+
+        @task
+        def work(self):
+            gevent.sleep(60)
+
+        def on_stop(self):
+            type(self).stopped += 1
+
+    result = finish(make_run(Stuck, stop_timeout=0.1), after_s=0.1)
+    assert Stuck.stopped == 3
+    assert result.final.elapsed_s < 2
+
+
+def test_an_abort_ends_at_once() -> None:
+    class Stuck(Counted):
+        @task
+        def work(self):
+            gevent.sleep(60)
+
+    run = make_run(Stuck, stop_timeout=60)
+    gevent.spawn_later(0.1, run.stop, CTRL_C)
+    gevent.spawn_later(0.2, run.abort, CTRL_C)
+    result = finish(run)
+    assert result.final.elapsed_s < 2
+    assert result.forced
+
+
+def test_users_that_end_by_themselves_are_not_replaced_and_the_last_one_ends_the_run() -> None:
+    class Brief(Counted):
+        @task
+        def work(self):
+            self.count()
+            raise StopUser
+
+    result = finish(make_run(Brief))
+    assert result.final.total.requests == 3
+    assert result.stop_reason.kind == "user"
+
+
+def test_stop_test_ends_the_run_from_inside_a_user() -> None:
+    class Judge(Counted):
+        @task
+        def work(self):
+            self.count()
+            raise StopTest
+
+    result = finish(make_run(Judge))
+    assert result.stop_reason == StopReason("user", "a user raised StopTest")
+
+
+def test_a_listener_can_stop_the_run_and_read_its_statistics() -> None:
+    class Visitor(Counted):
+        @task
+        def work(self):
+            self.count(error="refused")
+
+    run = make_run(Visitor)
+    seen = []
+
+    @run._environment.events.spawning_complete.add_listener
+    def judge(**_):
+        gevent.spawn_later(0.05, check)
+
+    def check():
+        stats = run._environment.stats
+        seen.append((stats.total.fail_ratio, stats.get("/", "GET").num_requests, run._environment.runner.user_count))
+        run._environment.runner.quit()
+
+    result = finish(run)
+    assert result.stop_reason.kind == "user"
+    ((ratio, requests, users),) = seen
+    assert ratio == 1
+    assert requests > 0
+    assert users == 3
+
+
+def test_the_load_can_be_changed_and_held_while_it_runs() -> None:
+    class Visitor(Counted):
+        @task
+        def work(self):
+            self.count()
+
+    run = make_run(Visitor, profile=Ramp(2, 1000))
+    counts = []
+
+    def script():
+        gevent.sleep(0.15)
+        counts.append(sum(run.user_counts().values()))
+        run.set_load(6, 1000)
+        gevent.sleep(0.15)
+        counts.append(sum(run.user_counts().values()))
+        run.hold()
+        gevent.sleep(0.1)
+        counts.append(str(run.state))
+        run.release()
+        run.set_load(1, 1000)
+        gevent.sleep(0.2)
+        counts.append(sum(run.user_counts().values()))
+        run.stop(CTRL_C)
+
+    gevent.spawn(script)
+    finish(run)
+    assert counts == [2, 6, "holding", 1]
+
+
+def test_reset_stats_forgets_the_ramp() -> None:
+    class Visitor(Counted):
+        @task
+        def work(self):
+            self.count()
+            raise StopUser
+
+    class Slow(Counted):
+        fixed_count = 1
+
+        @task
+        def work(self):
+            self.count("/slow")
+            gevent.sleep(0.01)
+
+    run = make_run(Slow, Visitor, profile=Ramp(20, 100), reset_stats=True)
+    resets = []
+    run._environment.events.reset_stats.add_listener(lambda **_: resets.append(1))
+    result = finish(run, after_s=0.6)
+    assert resets == [1]
+    assert result.final.total.requests < 60
+    assert result.duration_s < result.final.elapsed_s
+
+
+def test_an_exception_in_a_shapes_tick_stops_the_run_with_its_traceback_and_keeps_the_results() -> None:
+    class Visitor(Counted):
+        @task
+        def work(self):
+            self.count()
+
+    class Broken(LoadTestShape):
+        def tick(self):
+            if self.get_run_time() > 0.9:
+                raise KeyError("oops")
+            return 2, 1000
+
+    shape = Broken()
+    result = finish(make_run(Visitor, profile=ShapeProfile(shape, [Visitor]), shape_class=shape))
+    assert result.stop_reason.kind == "error"
+    assert "KeyError" in str(result.error)
+    assert "test_run.py" in str(result.error)
+    assert result.final.total.requests > 0
+
+
+def test_a_sink_that_fails_does_not_hurt_the_run(caplog) -> None:
+    class Broken:
+        calls = 0
+
+        def receive(self, snapshot: Snapshot) -> None:
+            type(self).calls += 1
+            raise OSError("disk full")
+
+    class Visitor(Counted):
+        @task
+        def work(self):
+            self.count()
+
+    kept = Kept()
+    result = finish(make_run(Visitor, sinks=[Broken(), kept]), after_s=0.3)
+    assert result.final.total.requests > 0
+    assert Broken.calls == len(kept.snapshots) > 2
+    assert caplog.text.count("Broken failed") == 1
+
+
+def test_a_user_whose_init_fails_is_counted_as_an_exception() -> None:
+    class Broken(Counted):
+        def __init__(self, environment):
+            raise ValueError("no account left")
+
+        @task
+        def work(self):
+            pass
+
+    result = finish(make_run(Broken), after_s=0.2)
+    (found,) = result.final.exceptions.values()
+    assert found.count == 3
+    assert "no account left" in found.message
+
+
+def test_too_many_endpoints_are_warned_of_once_with_names(caplog) -> None:
+    class Visitor(Counted):
+        number = 0
+
+        @task
+        def work(self):
+            type(self).number += 1
+            self.count(f"/items/{self.number}")
+
+    environment = Environment(events=Events(), recorder=Recorder(5), user_classes=[Visitor])
+    run = LocalRun(environment, Ramp(3, 1000), test="t", max_endpoints=5, interval_s=0.05)
+    result = finish(run, after_s=0.3)
+    assert len(result.final.endpoints) == 5
+    assert result.final.total.requests == Visitor.number
+    warnings = [record.getMessage() for record in caplog.records if "endpoints" in record.getMessage()]
+    assert len(warnings) == 1
+    assert "/items/5" in warnings[0]
+
+
+@pytest.mark.parametrize("users", [1, 7])
+def test_killed_before_they_ever_ran_users_are_gone(users: int) -> None:
+    class Visitor(Counted):
+        @task
+        def work(self):
+            self.count()
+
+    run = make_run(Visitor, profile=Ramp(users, 100_000))
+    run.abort(CTRL_C)
+    result = finish(run)
+    assert result.final.user_count == 0

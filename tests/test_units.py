@@ -1,0 +1,31 @@
+import pytest
+
+from obswarm.units import format_bytes, format_duration, format_latency, parse_duration
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("90", 90), ("90s", 90), ("20m", 1200), ("1h30m", 5400), ("500ms", 0.5), (" 1h 5m ", 3900), ("1.5s", 1.5), ("2d", 172800)],
+)  # fmt: skip
+def test_durations_are_read_as_people_write_them(text: str, seconds: float) -> None:
+    assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "-5s", "5x", "s", "1h-30m", "1..5s", "ten", "5s5"])
+def test_what_is_no_duration_says_how_to_write_one(text: str) -> None:
+    with pytest.raises(ValueError, match="write it like 90s, 20m, 1h30m"):
+        parse_duration(text)
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(40, "40s"), (125, "2m05s"), (3720, "1h02m"), (0.5, "0.5s"), (60, "1m")])
+def test_durations_are_written_for_people(seconds: float, text: str) -> None:
+    assert format_duration(seconds) == text
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(0.00085, "850 µs"), (0.0123, "12.3 ms"), (0.25, "250 ms"), (1.25, "1.25 s"), (None, "–")])  # fmt: skip
+def test_latencies_are_written_for_people(seconds: float | None, text: str) -> None:
+    assert format_latency(seconds) == text
+
+
+def test_sizes_are_written_in_binary_units() -> None:
+    assert [format_bytes(size) for size in (512, 1536, 20 * 2**20)] == ["512 B", "1.5 KiB", "20 MiB"]
