@@ -1,5 +1,6 @@
 """What is printed when a run has ended."""
 
+from rich.box import SIMPLE_HEAVY
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -42,7 +43,7 @@ def print_summary(console: Console, result: RunResult) -> None:
 
 
 def _endpoints(result: RunResult) -> Table:
-    table = Table(header_style="bold", title_justify="left", show_footer=True)
+    table = Table(box=SIMPLE_HEAVY, header_style="bold", show_footer=True, padding=(0, 1), pad_edge=False)
     total = result.final.total
     table.add_column("endpoint", "Aggregated", overflow="fold")
     footer = _cells(total, result.duration_s)
@@ -69,7 +70,7 @@ def _cells(stats: EndpointStats, duration_s: float) -> list[str]:
 
 
 def _errors(result: RunResult) -> Table:
-    table = Table(header_style="bold", expand=False)
+    table = Table(box=SIMPLE_HEAVY, header_style="bold", pad_edge=False)
     table.add_column("errors", justify="right", style="red")
     table.add_column("endpoint", overflow="fold")
     table.add_column("what happened", overflow="fold")

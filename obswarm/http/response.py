@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from datetime import timedelta
 from email.message import Message
 from http import HTTPStatus
 from typing import Any
@@ -64,6 +65,11 @@ class FastResponse(Judged):
                 joined[name] = f"{joined[name]}, {value}" if name in joined else value
             self._headers = joined
         return self._headers
+
+    @property
+    def elapsed(self) -> timedelta:
+        """From the call to the last byte, redirects included."""
+        return timedelta(seconds=self.elapsed_s)
 
     @property
     def ok(self) -> bool:

@@ -1,0 +1,60 @@
+"""Draws docs/images/demo.svg: one frame of the live display, from a real run of the demo.
+
+python docs/make_picture.py
+"""
+
+from obswarm import gevent_patch  # noqa: F401,I001 - first of all; see there
+
+import io
+import re
+import sys
+from pathlib import Path
+
+from rich.console import Console
+
+from obswarm.api import Environment, Stage, events
+from obswarm.cli.display import LiveDisplay
+from obswarm.demo.loadtest import Contestant
+from obswarm.demo.process import TargetProcess
+from obswarm.engine import LocalRun, StagesProfile, StopReason
+from obswarm.stats import Recorder, Snapshot
+
+PICTURE = Path(__file__).parent / "images" / "demo.svg"
+RAMP = (Stage(36, 900), Stage(4, 900))
+DRAWN_AT_S = 33
+
+
+class Photographer(LiveDisplay):
+    """Follows the run like the live display, and keeps one frame instead of showing all."""
+
+    def __init__(self) -> None:
+        self.console = Console(record=True, file=io.StringIO(), force_terminal=True, width=110, height=30)
+        super().__init__(self.console)
+        self.run: LocalRun | None = None
+
+    def receive(self, snapshot: Snapshot) -> None:
+        super().receive(snapshot)
+        self.console.export_svg(clear=True)
+        if self.run is not None and snapshot.elapsed_s >= DRAWN_AT_S:
+            self.console.print(self.render(snapshot))
+            svg = self.console.export_svg(title="obswarm demo")
+            # Whoever looks at the picture should not load fonts from a third party; the system's own will do.
+            svg = re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.DOTALL).replace("Fira Code", "ui-monospace")
+            PICTURE.write_text(svg)
+            self.run.stop(StopReason("user", "the picture is taken"))
+            self.run = None
+
+
+def main() -> None:
+    with TargetProcess() as target:
+        environment = Environment(
+            events=events, recorder=Recorder(), user_classes=[Contestant], host=target.url, stop_timeout=2
+        )
+        photographer = Photographer()
+        run = photographer.run = LocalRun(environment, StagesProfile(RAMP), test="demo", sinks=[photographer])
+        run.run()
+    sys.stdout.write(f"{PICTURE}\n")
+
+
+if __name__ == "__main__":
+    main()
