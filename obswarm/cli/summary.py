@@ -11,13 +11,14 @@ from obswarm.units import format_bytes, format_count, format_duration, format_la
 
 _QUANTILES = (0.5, 0.9, 0.95, 0.99)
 _MOST_ERRORS = 20
+_WIDTH_FOR_ALL_COLUMNS = 130
 WIDTH_WITHOUT_TERMINAL = 140
 """Columns where the output goes to a file: wide enough that names are not cut."""
 
 
 def print_summary(console: Console, result: RunResult) -> None:
     """How it ended, endpoints, errors, exceptions, and whether the figures can be trusted."""
-    console.print(_endpoints(result))
+    console.print(_endpoints(result, narrow=console.width < _WIDTH_FOR_ALL_COLUMNS))
     if result.final.errors:
         console.print(_errors(result))
     for found in sorted(result.final.exceptions.values(), key=lambda found: -found.count):
@@ -42,31 +43,32 @@ def print_summary(console: Console, result: RunResult) -> None:
     )
 
 
-def _endpoints(result: RunResult) -> Table:
+def _endpoints(result: RunResult, narrow: bool) -> Table:
     table = Table(box=SIMPLE_HEAVY, header_style="bold", show_footer=True, padding=(0, 1), pad_edge=False)
     total = result.final.total
     table.add_column("endpoint", "Aggregated", overflow="fold")
-    footer = _cells(total, result.duration_s)
-    headings = ("requests", "failures", "req/s", "p50", "p90", "p95", "p99", "max", "mean", "received")
-    for heading, foot in zip(headings, footer, strict=True):
+    footer = _cells(total, result.duration_s, narrow)
+    headings = ("requests", "failures", "req/s", "p50", "p90", "p95", "p99", "max", "received", "mean")
+    for heading, foot in zip(headings, footer, strict=False):
         table.add_column(heading, foot, justify="right", no_wrap=True)
     for key, stats in sorted(result.final.endpoints.items(), key=lambda item: (item[0].name, item[0].method)):
-        table.add_row(f"{key.method} {key.name}".strip(), *_cells(stats, result.duration_s))
+        table.add_row(f"{key.method} {key.name}".strip(), *_cells(stats, result.duration_s, narrow))
     return table
 
 
-def _cells(stats: EndpointStats, duration_s: float) -> list[str]:
+def _cells(stats: EndpointStats, duration_s: float, narrow: bool) -> list[str]:
     values = stats.quantiles(_QUANTILES) or (None,) * len(_QUANTILES)
     failures = f"{stats.failures:,} ({stats.error_ratio:.1%})" if stats.failures else "0"
-    return [
+    cells = [
         f"{stats.requests:,}",
         failures,
         format_count(stats.requests / duration_s if duration_s else 0),
         *(format_latency(value) for value in values),
         format_latency(stats.max_s),
-        format_latency(stats.duration.mean_s),
         format_bytes(stats.response_bytes),
     ]
+    # The mean says the least of them; names must not be folded for it.
+    return cells if narrow else [*cells, format_latency(stats.duration.mean_s)]
 
 
 def _errors(result: RunResult) -> Table:

@@ -1,0 +1,1 @@
+"""HTTP clients through the whole path (task loop, events, statistics) against nginx, one core for each side."""

@@ -1,0 +1,129 @@
+"""Who competes, how each is started, and what is read off each while it runs."""
+
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from benchmarks.http.server import Nginx
+
+ROOT = Path(__file__).resolve().parents[2]
+LOCUST_ENVIRONMENT = ROOT / ".venv-locust"
+USERS_FILE = Path(__file__).with_name("users.py")
+BUSY_USERS = 50
+_WARM_UP_S = 1.5
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A program that makes requests; `arguments` come after the program and take {url}, {users} and {seconds}."""
+
+    name: str
+    program: tuple[str, ...]
+    arguments: tuple[str, ...]
+
+    def command(self, url: str, users: int, seconds: int) -> list[str]:
+        values = {"url": url, "users": users, "seconds": seconds}
+        return [*self.program, *(part.format(**values) for part in self.arguments)]
+
+
+_OBSWARM = (sys.executable, "-m", "obswarm", "run", str(USERS_FILE))
+_LOCUST = (str(LOCUST_ENVIRONMENT / "bin" / "locust"), "-f", str(USERS_FILE))
+_COMMON = ("-H", "{url}", "-u", "{users}", "-r", "2000", "-t", "{seconds}s", "--headless", "--only-summary")
+
+
+def obswarm(user_class: str) -> Contender:
+    return Contender(f"obswarm {user_class}", _OBSWARM, (user_class, *_COMMON, "--stop-timeout", "0"))
+
+
+def locust(user_class: str) -> Contender:
+    return Contender(f"Locust {user_class}", _LOCUST, (user_class, *_COMMON))
+
+
+def wrk() -> Contender:
+    return Contender("wrk", ("wrk",), ("-t1", "-c{users}", "-d{seconds}s", "{url}/"))
+
+
+def install_locust() -> None:
+    """Into an environment of its own, from PyPI."""
+    if not (LOCUST_ENVIRONMENT / "bin" / "locust").exists():
+        subprocess.run([sys.executable, "-m", "venv", LOCUST_ENVIRONMENT], check=True)
+        subprocess.run([LOCUST_ENVIRONMENT / "bin" / "pip", "install", "--quiet", "locust"], check=True)
+
+
+def install_tools() -> None:
+    """nginx and wrk from the system's packages, where they are missing."""
+    missing = [
+        package
+        for program, package in (("nginx", "nginx-light"), ("wrk", "wrk"))
+        if shutil.which(program) is None and not Path("/usr/sbin", program).exists()
+    ]
+    if missing:
+        subprocess.run(["apt-get", "install", "--yes", "--quiet", *missing], check=True)
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Requests per second as the server counted them, and CPU seconds of the client per request."""
+
+    rate: float
+    cpu_s: float
+
+
+def measure_speed(contender: Contender, server: Nginx, core: int, seconds: int) -> Speed:
+    """One round: start it, let it warm up, count at the server for so many seconds, and end it."""
+    with _Running(contender, server.url, BUSY_USERS, seconds + 60, core) as running:
+        _wait_for_users(server, BUSY_USERS)
+        time.sleep(_WARM_UP_S)
+        _, before = server.counters()
+        cpu_before, started = running.cpu_s(), time.monotonic()
+        time.sleep(seconds)
+        _, after = server.counters()
+        cpu_s, elapsed_s = running.cpu_s() - cpu_before, time.monotonic() - started
+    requests = after - before - 1
+    return Speed(requests / elapsed_s, cpu_s / requests)
+
+
+def measure_memory(contender: Contender, server: Nginx, core: int, users: int) -> int:
+    """Resident bytes of the process with so many idle, connected users."""
+    with _Running(contender, server.url, users, 600, core) as running:
+        _wait_for_users(server, users)
+        time.sleep(2)
+        return running.memory_bytes()
+
+
+class _Running:
+    def __init__(self, contender: Contender, url: str, users: int, seconds: int, core: int) -> None:
+        command = ["taskset", "-c", str(core), *contender.command(url, users, seconds)]
+        self._process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self._watched = psutil.Process(self._process.pid)
+
+    def __enter__(self) -> "_Running":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.wait()
+
+    def cpu_s(self) -> float:
+        times = self._watched.cpu_times()
+        return float(times.user + times.system)
+
+    def memory_bytes(self) -> int:
+        return int(self._watched.memory_info().rss)
+
+
+def _wait_for_users(server: Nginx, users: int) -> None:
+    deadline = time.monotonic() + 120
+    while True:
+        connections, _ = server.counters()
+        # The connection that asks is one of them.
+        if connections > users:
+            return
+        if time.monotonic() > deadline:
+            raise SystemExit(f"only {connections - 1} of {users} users had connected after two minutes")
+        time.sleep(0.1)
