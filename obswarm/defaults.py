@@ -31,3 +31,6 @@ NETWORK_TIMEOUT_S = 60.0
 """FastHttpUser's time limits, as in Locust."""
 
 MAX_REDIRECTS = 30
+
+POOL_CONNECTIONS = 10
+"""Connections that a user may have open to one origin at the same time, as Locust's `concurrency`."""

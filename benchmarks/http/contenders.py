@@ -99,7 +99,9 @@ def measure_memory(contender: Contender, server: Nginx, core: int, users: int) -
 class _Running:
     def __init__(self, contender: Contender, url: str, users: int, seconds: int, core: int) -> None:
         command = ["taskset", "-c", str(core), *contender.command(url, users, seconds)]
-        self._process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self._process = subprocess.Popen(
+            command, cwd=USERS_FILE.parent, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         self._watched = psutil.Process(self._process.pid)
 
     def __enter__(self) -> "_Running":

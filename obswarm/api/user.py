@@ -3,7 +3,7 @@
 import logging
 from typing import TYPE_CHECKING, Any
 
-from gevent import GreenletExit
+from gevent import GreenletExit, get_hub
 
 from obswarm import clock
 from obswarm.api.errors import LoadTestError, ObswarmError, StopTest, StopUser
@@ -57,6 +57,8 @@ class User:
         self.client: Any = None
         self._iteration_started = clock.monotonic()
         self._tasks: UserTasks | None = None
+        self.loop = get_hub().loop
+        self.rounds_seen = 0
 
     def on_start(self) -> None:
         """Called once, before the first task."""

@@ -1,17 +1,22 @@
 """HTTP clients for users: a fast one of our own, and requests."""
 
+from obswarm.http.adapter import FastAdapter
+from obswarm.http.counted import CountedResponse
 from obswarm.http.errors import (
     ConnectError,
     ConnectionLost,
     ConnectTimeout,
+    DecodingError,
     HttpError,
     InvalidRequest,
     MissingHost,
     ProtocolError,
     ReadTimeout,
+    StreamConsumed,
     TooManyRedirects,
 )
-from obswarm.http.requests_session import CountedResponse, HttpSession
+from obswarm.http.pool import ConnectionPool
+from obswarm.http.requests_session import HttpSession
 from obswarm.http.response import FastResponse
 from obswarm.http.session import FastHttpSession
 from obswarm.http.urls import check_host
@@ -21,7 +26,10 @@ __all__ = [
     "ConnectError",
     "ConnectTimeout",
     "ConnectionLost",
+    "ConnectionPool",
     "CountedResponse",
+    "DecodingError",
+    "FastAdapter",
     "FastHttpSession",
     "FastHttpUser",
     "FastResponse",
@@ -32,6 +40,7 @@ __all__ = [
     "MissingHost",
     "ProtocolError",
     "ReadTimeout",
+    "StreamConsumed",
     "TooManyRedirects",
     "check_host",
 ]

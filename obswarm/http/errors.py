@@ -22,7 +22,7 @@ class ConnectTimeout(ConnectError):
 
 
 class ReadTimeout(HttpError):
-    """No complete answer within the timeout."""
+    """Nothing came for as long as the read timeout, or no complete answer before the total deadline."""
 
 
 class ConnectionLost(HttpError):
@@ -33,8 +33,16 @@ class ProtocolError(HttpError):
     """What came back is not HTTP."""
 
 
+class DecodingError(ProtocolError):
+    """The body is not in the content coding that its header names, or in none that is known."""
+
+
 class TooManyRedirects(HttpError):
     """The limit of redirects was reached."""
+
+
+class StreamConsumed(RuntimeError):
+    """A streamed body was asked for a second time, or after it was closed: a mistake of the load-test file."""
 
 
 class MissingHost(ObswarmError):

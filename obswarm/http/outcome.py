@@ -8,6 +8,7 @@ from gevent import GreenletExit
 from obswarm import clock
 from obswarm.api import CatchResponseError, Environment, ResponseError
 from obswarm.api.errors import STEERING_EXCEPTIONS
+from obswarm.stats import PhaseTimes
 
 
 def status_error(status_code: int, reason: str | None) -> ResponseError | None:
@@ -36,6 +37,7 @@ class Outcome:
         "response_bytes",
         "started_s",
         "status_code",
+        "timings",
         "url",
         "verdict",
     )
@@ -51,6 +53,7 @@ class Outcome:
         response_bytes: int,
         error: BaseException | None,
         context: dict[str, Any],
+        timings: PhaseTimes | None = None,
     ) -> None:
         self.environment = environment
         self.method = method
@@ -61,6 +64,7 @@ class Outcome:
         self.response_bytes = response_bytes
         self.error = error
         self.context = context
+        self.timings = timings
         self.started_s = clock.wall() - duration_s
         self.verdict: bool | BaseException | None = None
         self.reported = False
@@ -83,7 +87,7 @@ class Outcome:
             error = self.verdict
         environment = self.environment
         environment.recorder.record(
-            self.method, self.name, self.duration_s, self.response_bytes, self.status_code, error
+            self.method, self.name, self.duration_s, self.response_bytes, self.status_code, error, self.timings
         )
         hook = environment.events.request
         if hook.listeners:
@@ -120,7 +124,8 @@ class Outcome:
 class Judged:
     """What both clients' responses have in common: `success()`, `failure(reason)`, and the `with` block around them."""
 
-    outcome: Outcome | None = None
+    __slots__ = ()
+    outcome: Outcome | None
 
     def success(self) -> None:
         """Count the request as successful whatever its status; needs catch_response=True and a `with` block."""

@@ -1,53 +1,56 @@
 """HttpUser's client: a real requests.Session whose every call is counted."""
 
-import types
-from collections.abc import Generator
+import os
+from collections import OrderedDict
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
-from requests.exceptions import InvalidSchema, InvalidURL, MissingSchema, RequestException
+from requests.cookies import RequestsCookieJar, cookiejar_from_dict, merge_cookies
+from requests.exceptions import InvalidHeader, InvalidSchema, InvalidURL, MissingSchema, RequestException
+from requests.hooks import default_hooks
+from requests.models import DEFAULT_REDIRECT_LIMIT
+from requests.sessions import merge_hooks, merge_setting
+from requests.structures import CaseInsensitiveDict
+from requests.utils import default_headers, get_environ_proxies, get_netrc_auth
 
-from obswarm import clock
-from obswarm.api import CatchResponseError, Environment, User
-from obswarm.http.outcome import Judged, Outcome, status_error
+from obswarm.api import Environment, User
+from obswarm.clock import monotonic
+from obswarm.http.adapter import FastAdapter
+from obswarm.http.counted import CountedResponse
+from obswarm.http.outcome import Outcome, status_error
 from obswarm.http.urls import absolute
+from obswarm.stats import PhaseTimes
 
-
-class CountedResponse(Judged, requests.Response):
-    """requests.Response with `success()` and `failure(reason)`, and a context manager for catch_response=True.
-
-    `error` is what kept the answer from coming (`status_code` is 0 then), else None.
-    """
-
-    error: Exception | None = None
-
-    def raise_for_status(self) -> None:
-        """As in requests; also raises what kept the answer from coming."""
-        if self.error is not None:
-            raise self.error
-        super().raise_for_status()
-
-    def __exit__(  # type: ignore[override]  # requests gives the response away at the end of a block
-        self,
-        kind: type[BaseException] | None = None,
-        raised: BaseException | None = None,
-        traceback: types.TracebackType | None = None,
-    ) -> bool:
-        if isinstance(raised, requests.HTTPError):
-            # response.raise_for_status() in the block says no more than that the request failed.
-            raised = CatchResponseError(str(raised))
-        return super().__exit__(kind, raised, traceback)
+_WRONG_CALLS = (MissingSchema, InvalidSchema, InvalidURL, InvalidHeader)
 
 
 class HttpSession(requests.Session):
     """requests.Session for one user: paths are below the user's host, `name` and `catch_response` as in Locust.
 
-    A request that gets no answer does not raise; see CountedResponse.error.
+    A request that gets no answer does not raise; see CountedResponse.error. Hooks, auth classes, cookies, `mount`,
+    prepared requests are requests'. What the environment says about proxies, certificates and netrc (`trust_env`) is
+    read once for each host, not for each request.
     """
 
     def __init__(self, environment: Environment, base_url: str | None, user: User | None = None) -> None:
-        super().__init__()
+        # In place of requests' own __init__, which makes two adapters with pools that would never be used.
+        self.headers: Any = default_headers()
+        self.auth = None
+        self.proxies = {}
+        self.hooks = default_hooks()
+        self.params = {}
+        self.stream = False
+        self.verify = True
+        self.cert = None
+        self.max_redirects = DEFAULT_REDIRECT_LIMIT
+        self.trust_env = True
+        self.cookies = RequestsCookieJar()
+        adapter = FastAdapter()
+        self.adapters = OrderedDict((("https://", adapter), ("http://", adapter)))
         self.environment = environment
         self.base_url = base_url
         self.user = user
@@ -62,13 +65,14 @@ class HttpSession(requests.Session):
         context: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> CountedResponse:
-        """As requests.Session.request; raises requests' MissingSchema, InvalidSchema, InvalidURL, and MissingHost."""
+        """As requests.Session.request; raises what requests raises for a call that makes no request (MissingSchema,
+        InvalidSchema, InvalidURL, InvalidHeader), and MissingHost."""
         text = url.decode() if isinstance(url, bytes) else url
         asked = absolute(self.base_url, text)
-        started = clock.monotonic()
+        started = monotonic()
         try:
             plain = super().request(method, asked, **kwargs)
-        except (MissingSchema, InvalidSchema, InvalidURL):
+        except _WRONG_CALLS:
             raise
         except RequestException as error:
             response = CountedResponse()
@@ -82,22 +86,37 @@ class HttpSession(requests.Session):
                 self.environment.recorder.record_interrupted()
             raise
         else:
-            # The object stays the one that requests made (hooks may have kept it); only its class is extended.
-            plain.__class__ = CountedResponse
+            if not isinstance(plain, CountedResponse):
+                # From another adapter. The object stays the one that requests made (hooks may have kept it); only its
+                # class is extended.
+                plain.__class__ = CountedResponse
             response = plain  # type: ignore[assignment]
-        duration_s = clock.monotonic() - started
+        duration_s = monotonic() - started
         first = response.history[0] if response.history else response
         sent = getattr(first, "request", None)
+        failure: BaseException | None
+        if response.error is not None:
+            failure = _innermost(response.error)
+        else:
+            failure = status_error(response.status_code, response.reason) if response.status_code >= 400 else None
+        label = name or self.request_name or (sent.path_url if sent is not None else text)
+        size = self._size(response, kwargs.get("stream", False))
+        timings = _timings(response)
+        environment = self.environment
+        if not catch_response and not environment.events.request.listeners:
+            environment.recorder.record(method.upper(), label, duration_s, size, response.status_code, failure, timings)
+            return response
         response.outcome = Outcome(
-            self.environment,
+            environment,
             method.upper(),
-            name or self.request_name or (sent.path_url if sent is not None else text),
+            label,
             str(sent.url) if sent is not None else asked,
             duration_s,
             response.status_code,
-            self._size(response, kwargs.get("stream", False)),
-            _without_addresses(response.error) or status_error(response.status_code, response.reason),
+            size,
+            failure,
             {**(self.user.context() if self.user else {}), **(context or {})},
+            timings,
         )
         if not catch_response:
             response.outcome.report(response)
@@ -107,10 +126,59 @@ class HttpSession(requests.Session):
     def _size(response: CountedResponse, stream: bool) -> int:
         if response.error is not None:
             return 0
+        if response.wire_bytes is not None:
+            return response.wire_bytes
         if stream:
             length = response.headers.get("content-length", "")
             return int(length) if length.isdecimal() else 0
         return len(response.content)
+
+    def prepare_request(self, request: requests.Request) -> requests.PreparedRequest:
+        """As requests', step by step; but cookies are only merged when there are any, and netrc is read once."""
+        prepared = requests.PreparedRequest()
+        prepared.prepare_method((request.method or "GET").upper())
+        prepared.prepare_url(request.url, merge_setting(request.params, self.params) if self.params else request.params)
+        own = request.headers
+        prepared.prepare_headers(
+            merge_setting(own, self.headers, dict_class=CaseInsensitiveDict) if own else self.headers
+        )
+        cookies = request.cookies
+        if cookies or len(self.cookies):
+            if not hasattr(cookies, "set_cookie"):
+                cookies = cookiejar_from_dict(cookies or {})
+            merged = merge_cookies(merge_cookies(RequestsCookieJar(), self.cookies), cookies)
+            prepared.prepare_cookies(merged)
+        else:
+            prepared._cookies = RequestsCookieJar()  # type: ignore[attr-defined]
+        prepared.prepare_body(request.data, request.files, request.json)
+        auth = request.auth
+        if self.trust_env and not auth and not self.auth:
+            auth = _netrc(urlsplit(request.url).netloc, request.url)
+        prepared.prepare_auth(merge_setting(auth, self.auth), request.url)
+        # After auth, as in requests: what an auth class adds does not see the session's hooks.
+        prepared.prepare_hooks(merge_hooks(request.hooks, self.hooks))
+        return prepared
+
+    def merge_environment_settings(  # type: ignore[override]  # typeshed has a private type for the same
+        self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any
+    ) -> dict[str, Any]:
+        """As requests', with what the environment says read once."""
+        if self.trust_env:
+            parts = urlsplit(url)
+            no_proxy = proxies.get("no_proxy") if proxies else None
+            found = _environment_proxies(parts.scheme, parts.netloc, no_proxy)
+            if found:
+                proxies = {**found, **(proxies or {})}
+            if verify is True or verify is None:
+                verify = _environment_bundle() or verify
+        if self.proxies:
+            proxies = merge_setting(proxies, self.proxies)
+        return {
+            "proxies": proxies or {},
+            "stream": self.stream if stream is None else stream,
+            "verify": self.verify if verify is None else verify,
+            "cert": self.cert if cert is None else cert,
+        }
 
     @contextmanager
     def rename_request(self, name: str) -> Generator[None, None, None]:
@@ -122,10 +190,42 @@ class HttpSession(requests.Session):
             self.request_name = before
 
 
-def _without_addresses(error: Exception | None) -> BaseException | None:
+@lru_cache(maxsize=1024)
+def _environment_proxies(scheme: str, netloc: str, no_proxy: str | None) -> Mapping[str, str]:
+    return get_environ_proxies(f"{scheme}://{netloc}/", no_proxy=no_proxy)
+
+
+@lru_cache(maxsize=1)
+def _environment_bundle() -> str | None:
+    return os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
+
+
+@lru_cache(maxsize=1024)
+def _netrc(netloc: str, url: str) -> tuple[str, str] | None:
+    return get_netrc_auth(url)
+
+
+def _timings(response: CountedResponse) -> PhaseTimes | None:
+    """Of all hops of a redirected request."""
+    times: PhaseTimes | None = response.timings
+    for earlier in response.history:
+        hop = getattr(earlier, "timings", None)
+        if hop is not None and times is not None:
+            times = PhaseTimes(
+                _plus(times.connect_s, hop.connect_s),
+                _plus(times.tls_s, hop.tls_s),
+                times.first_byte_s + hop.first_byte_s,
+                times.download_s + hop.download_s,
+            )
+    return times
+
+
+def _plus(one: float | None, other: float | None) -> float | None:
+    return other if one is None else one if other is None else one + other
+
+
+def _innermost(error: Exception) -> BaseException:
     """The innermost reason: urllib3 wraps it in pools and retries that differ from call to call."""
-    if error is None:
-        return None
     reason: Any = error
     seen = 0
     while seen < 5:

@@ -1,18 +1,26 @@
 """Responses of FastHttpUser's client, with the attributes that requests' have."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from email.message import Message
 from http import HTTPStatus
 from typing import Any
-from zlib import MAX_WBITS, decompressobj
-from zlib import error as ZlibError  # noqa: N812 - zlib's own name says nothing here
 
+from requests.cookies import RequestsCookieJar
 from requests.structures import CaseInsensitiveDict
 
-from obswarm.http.errors import ProtocolError
-from obswarm.http.outcome import Judged, status_error
+from obswarm.http.body import StreamedBody
+from obswarm.http.codings import decode, decoded
+from obswarm.http.connection import Header, ResponseHead
+from obswarm.http.cookies import Cookies
+from obswarm.http.errors import StreamConsumed
+from obswarm.http.head import Prepared
+from obswarm.http.outcome import Judged, Outcome, status_error
+from obswarm.http.streaming import LiveBody
+from obswarm.stats import PhaseTimes
+
+_REDIRECTS = frozenset((301, 302, 303, 307, 308))
 
 
 class SentRequest:
@@ -20,55 +28,109 @@ class SentRequest:
 
     __slots__ = ("body", "headers", "method", "url")
 
-    def __init__(self, method: str, url: str, headers: dict[str, str], body: bytes) -> None:
-        self.method = method
-        self.url = url
-        self.headers = headers
+    def __init__(self, prepared: Prepared, head: bytes, body: bytes | StreamedBody) -> None:
+        self.method = prepared.method
+        self.url = str(prepared.url)
+        lines = head.decode("latin-1").split("\r\n")[1:]
+        self.headers: CaseInsensitiveDict[str] = CaseInsensitiveDict(_field(line) for line in lines if line)
         self.body = body
 
 
 class FastResponse(Judged):
     """An answer, or, with `status_code` 0 and `error` set, the lack of one.
 
-    With `catch_response=True` it is a context manager, and `success()` and `failure(reason)` overrule the status.
+    With `catch_response=True` it is a context manager, and `success()` and `failure(reason)` overrule the status. One
+    that is streamed is a context manager in any case, which closes it.
     """
+
+    error: Exception | None = None
+    outcome: Outcome | None = None
+    elapsed_s = 0.0
+    first_byte_s = 0.0
+    download_s = 0.0
+    connect_s: float | None = None
+    tls_s: float | None = None
+    live: LiveBody | None = None
+    _parsed: ResponseHead | None = None
+    _history: "list[FastResponse] | None" = None
+    _headers: "CaseInsensitiveDict[str] | None" = None
+    _content: bytes | None = None
 
     def __init__(
         self,
-        request: SentRequest,
+        prepared: Prepared,
+        sent_head: bytes,
+        sent_body: bytes | StreamedBody,
         status_code: int,
-        reason: str,
-        headers: list[tuple[str, str]],
-        body: bytes,
-        url: str,
-        history: list["FastResponse"],
-        error: Exception | None = None,
+        raw: bytes,
+        interim: int,
+        body: bytes | None,
     ) -> None:
-        self.request = request
+        """`raw` and `interim` are what ResponseHead takes, `body` is None when it is still to come."""
+        self._prepared = prepared
+        self._sent_head = sent_head
+        self._sent_body = sent_body
         self.status_code = status_code
-        self.reason = reason
-        self.raw_headers = headers
-        self.raw_body = body
-        self.url = url
-        self.history = history
-        self.error = error
-        self.elapsed_s = 0.0
-        self._headers: CaseInsensitiveDict[str] | None = None
-        self._content: bytes | None = None
+        self._raw = raw
+        self._interim = interim
+        self.body = body
+
+    @property
+    def request(self) -> SentRequest:
+        """What was sent for this answer; after redirects, the last request."""
+        return SentRequest(self._prepared, self._sent_head, self._sent_body)
+
+    @property
+    def url(self) -> str:
+        """Where the answer came from, redirects followed."""
+        return str(self._prepared.url)
+
+    @property
+    def reason(self) -> str:
+        """What the server said behind the status, or the standard's phrase."""
+        return reason_phrase(self.status_code, self._head().reason)
+
+    def _head(self) -> ResponseHead:
+        if self._parsed is None:
+            self._parsed = ResponseHead(self._raw, self._interim)
+        return self._parsed
+
+    @property
+    def raw_headers(self) -> list[Header]:
+        """Names and values as they were sent."""
+        return self._head().headers
+
+    @property
+    def history(self) -> "list[FastResponse]":
+        """The answers that led here by redirecting."""
+        return self._history or []
+
+    @history.setter
+    def history(self, history: "list[FastResponse]") -> None:
+        self._history = history
+
+    @property
+    def timings(self) -> PhaseTimes:
+        """Where the time went; all hops of a redirected request are in it."""
+        return PhaseTimes(self.connect_s, self.tls_s, self.first_byte_s, self.download_s)
 
     @property
     def headers(self) -> "CaseInsensitiveDict[str]":
         """Header values by name, case-insensitive; repeated ones joined by commas."""
         if self._headers is None:
-            joined: CaseInsensitiveDict[str] = CaseInsensitiveDict()
-            for name, value in self.raw_headers:
-                joined[name] = f"{joined[name]}, {value}" if name in joined else value
-            self._headers = joined
+            self._headers = join_headers(self.raw_headers)
         return self._headers
 
     @property
+    def cookies(self) -> RequestsCookieJar:
+        """The cookies that this answer set."""
+        jar = Cookies()
+        jar.take_from(self._prepared.url, set_cookies(self.raw_headers))
+        return jar
+
+    @property
     def elapsed(self) -> timedelta:
-        """From the call to the last byte, redirects included."""
+        """From the call to the last byte, redirects included; for a streamed answer, to the end of its head."""
         return timedelta(seconds=self.elapsed_s)
 
     @property
@@ -76,10 +138,23 @@ class FastResponse(Judged):
         return self.error is None and self.status_code < 400
 
     @property
+    def is_redirect(self) -> bool:
+        return self.status_code in _REDIRECTS and "location" in self.headers
+
+    @property
+    def raw_body(self) -> bytes:
+        """The body as it came over the wire, its content coding not undone."""
+        if self.body is None:
+            assert self.live is not None
+            self.body = b"".join(self.live.pieces())
+        return self.body
+
+    @property
     def content(self) -> bytes:
-        """The body, decoded from its content coding. Raises ProtocolError when it is damaged."""
+        """The body. Raises DecodingError when it is not in the content coding that its header names, and, when it is
+        streamed, what breaks the connection."""
         if self._content is None:
-            self._content = _decode(self.raw_body, self.headers.get("content-encoding"))
+            self._content = decode(self.raw_body, self.headers.get("content-encoding"))
         return self._content
 
     @property
@@ -100,8 +175,46 @@ class FastResponse(Judged):
         """The body as JSON. Raises json.JSONDecodeError (a ValueError) when it is not."""
         return json.loads(self.content, **kwargs)
 
-    def iter_lines(self) -> Iterator[str]:
-        yield from self.text.splitlines()
+    def iter_content(self, chunk_size: int | None = None, decode_unicode: bool = False) -> Iterator[Any]:
+        """The decoded body in pieces: of `chunk_size` bytes (the last one shorter), or as they come for None."""
+        if chunk_size is not None and chunk_size < 1:
+            raise ValueError(f"chunk_size={chunk_size!r}: give a number of bytes above 0")
+        pieces = self._pieces()
+        if chunk_size is not None:
+            pieces = regrouped(pieces, chunk_size)
+        for piece in pieces:
+            yield piece.decode(self.encoding, errors="replace") if decode_unicode else piece
+
+    def iter_lines(self, chunk_size: int | None = None, decode_unicode: bool = True) -> Iterator[Any]:
+        """The lines of the body as they come, without their ends; text, or bytes if `decode_unicode` is False."""
+        rest = b""
+        for piece in self._pieces():
+            lines = (rest + piece).split(b"\n")
+            rest = lines.pop()
+            for line in lines:
+                yield self._line(line, decode_unicode)
+        if rest:
+            yield self._line(rest, decode_unicode)
+
+    def _line(self, line: bytes, as_text: bool) -> Any:
+        line = line.removesuffix(b"\r")
+        return line.decode(self.encoding, errors="replace") if as_text else line
+
+    def _pieces(self) -> Iterator[bytes]:
+        if self.live is None or self.body is not None:
+            yield self.content
+        elif self.live.begun:
+            raise StreamConsumed("the body of this response has been read, or closed, already")
+        else:
+            yield from decoded(self.live.pieces(), self.headers.get("content-encoding"))
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self.iter_content()
+
+    def close(self) -> None:
+        """Leave the rest of a streamed body unread; its connection is closed, and the request counted."""
+        if self.live is not None:
+            self.live.close()
 
     def raise_for_status(self) -> None:
         """Raises what kept the answer from coming, or ResponseError from status 400 on."""
@@ -111,6 +224,11 @@ class FastResponse(Judged):
         if failure is not None:
             raise failure
 
+    def __exit__(self, kind: Any = None, raised: BaseException | None = None, traceback: Any = None) -> bool:
+        if self.live is not None:
+            self.live.close()
+        return super().__exit__(kind, raised, traceback)
+
     def __bool__(self) -> bool:
         return self.ok
 
@@ -118,32 +236,42 @@ class FastResponse(Judged):
         return f"<FastResponse [{self.status_code or self.error!r}]>"
 
 
-def reason_phrase(status_code: int, sent: str) -> str:
+def _field(line: str) -> tuple[str, str]:
+    name, _, value = line.partition(": ")
+    return name, value
+
+
+def reason_phrase(status_code: int, sent: bytes) -> str:
     """What the server said, or the standard's phrase."""
     if sent:
-        return sent
+        return sent.decode("latin-1").strip()
     try:
         return HTTPStatus(status_code).phrase
     except ValueError:
         return ""
 
 
-def _decode(body: bytes, coding: str | None) -> bytes:
-    if not coding or not body:
-        return body
-    for name in reversed([part.strip().lower() for part in coding.split(",")]):
-        if name in ("gzip", "x-gzip", "deflate"):
-            body = _inflate(body, name)
-    return body
+def join_headers(raw_headers: Iterable[Header]) -> "CaseInsensitiveDict[str]":
+    """Values by name, repeated ones joined by commas (RFC 9110, 5.2)."""
+    joined: CaseInsensitiveDict[str] = CaseInsensitiveDict()
+    for raw_name, raw_value in raw_headers:
+        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
+        joined[name] = f"{joined[name]}, {value}" if name in joined else value
+    return joined
 
 
-def _inflate(body: bytes, coding: str) -> bytes:
-    # "deflate" means zlib's wrapper, but servers that send the bare stream are common.
-    windows = (MAX_WBITS, -MAX_WBITS) if coding == "deflate" else (MAX_WBITS | 16,)
-    for window in windows:
-        inflater = decompressobj(window)
-        try:
-            return inflater.decompress(body) + inflater.flush()
-        except ZlibError:
-            continue
-    raise ProtocolError(f"the body is not {coding}, as its Content-Encoding says")
+def set_cookies(raw_headers: Iterable[Header]) -> tuple[bytes, ...]:
+    """The values of the Set-Cookie headers, the only ones that must not be joined."""
+    return tuple([value for name, value in raw_headers if len(name) == 10 and name.lower() == b"set-cookie"])
+
+
+def regrouped(pieces: Iterable[bytes], size: int) -> Iterator[bytes]:
+    """The same bytes in pieces of `size`, the last one shorter."""
+    gathered = bytearray()
+    for piece in pieces:
+        gathered += piece
+        while len(gathered) >= size:
+            yield bytes(gathered[:size])
+            del gathered[:size]
+    if gathered:
+        yield bytes(gathered)

@@ -1,250 +1,301 @@
 """FastHttpUser's client: requests over kept-alive connections, cookies, redirects, and one report for each call."""
 
-import base64
-import json as jsonlib
-import ssl
-from collections.abc import Generator
+import re
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
-from functools import cached_property
-from http.client import HTTPMessage
-from http.cookiejar import CookieJar
-from typing import Any
-from urllib.parse import urlencode
-from urllib.request import Request as CookieRequest
+from typing import Any, NoReturn
+from weakref import ref
 
-from obswarm import clock, defaults
+from requests.structures import CaseInsensitiveDict
+
 from obswarm.api import Environment, User
-from obswarm.http.connection import Connection, RawResponse
-from obswarm.http.errors import ConnectionLost, HttpError, InvalidRequest, TooManyRedirects
+from obswarm.clock import monotonic
+from obswarm.http.body import StreamedBody, encode_body
+from obswarm.http.call import Call, Settings, parse_timeout
+from obswarm.http.cookies import Cookies
+from obswarm.http.deadlines import NEVER
+from obswarm.http.errors import HttpError, InvalidRequest
+from obswarm.http.exchange import exchange
+from obswarm.http.head import Prepared, Template, basic_auth, check_fields, check_method, template
 from obswarm.http.outcome import Outcome, status_error
-from obswarm.http.response import FastResponse, SentRequest, reason_phrase
-from obswarm.http.urls import Origin, Url, absolute, parse_url, redirect_target, with_params
+from obswarm.http.pool import ConnectionPool
+from obswarm.http.redirects import REDIRECTS, follow
+from obswarm.http.response import FastResponse, set_cookies
+from obswarm.http.rest import RestCalls
+from obswarm.http.streaming import LiveBody
+from obswarm.http.urls import absolute, parse_url, with_params
 
-_DEFAULT_FIELDS = {"User-Agent": "obswarm", "Accept": "*/*", "Accept-Encoding": "gzip, deflate"}
-_REDIRECTS = frozenset((301, 302, 303, 307, 308))
-_RETRIED_WHEN_IDLE = frozenset(("GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"))
+_SETS_A_COOKIE = re.compile(rb"\nset-cookie:", re.IGNORECASE).search
+_NO_CONTEXT: dict[str, Any] = {}
 
 
-class FastHttpSession:
-    """Makes requests like requests.Session, for one user. Not for use by several greenlets at once, connections apart.
+class FastHttpSession(RestCalls):
+    """Makes requests like requests.Session, for one user.
 
     A request that gets no answer does not raise: it returns a response with `status_code` 0 and `error` set, and is
     counted as failed. What is wrong with the call itself raises InvalidRequest or MissingHost.
     """
+
+    __slots__ = (
+        "__dict__",
+        "__weakref__",
+        "_auth",
+        "_base_url_before",
+        "_cookies",
+        "_headers",
+        "_own_pool",
+        "_template",
+        "environment",
+        "pool",
+        "request_name",
+        "settings",
+        "user",
+    )
 
     def __init__(
         self,
         environment: Environment,
         base_url: str | None,
         user: User | None = None,
-        *,
-        insecure: bool = False,
-        connection_timeout: float = defaults.CONNECT_TIMEOUT_S,
-        network_timeout: float = defaults.NETWORK_TIMEOUT_S,
-        max_redirects: int = defaults.MAX_REDIRECTS,
-        default_headers: dict[str, str] | None = None,
+        settings: Settings | None = None,
+        pool: ConnectionPool | None = None,
     ) -> None:
         self.environment = environment
-        self.base_url = base_url
         self.user = user
-        self.headers: dict[str, str] = dict(default_headers or {})
-        self.auth: tuple[str, str] | None = None
-        self.cookiejar = CookieJar()
         self.request_name: str | None = None
-        self._insecure = insecure
-        self._connect_timeout_s = connection_timeout
-        self._read_timeout_s = network_timeout
-        self._max_redirects = max_redirects
-        self._idle: dict[Origin, list[Connection]] = {}
+        self.settings = settings if settings is not None else Settings()
+        self._own_pool = pool is None
+        self.pool = pool if pool is not None else ConnectionPool(self.settings.concurrency, self.settings.dns_ttl_s)
+        self._auth: tuple[str, str] | None = None
+        self._headers: CaseInsensitiveDict[str] | None = None
+        self._cookies: Cookies | None = None
+        self._template: Template | None = template(
+            base_url, self.settings.fields, self.settings.proxy, self.settings.tls
+        )
+
+    @property
+    def base_url(self) -> str | None:
+        return self.current_template().base_url
+
+    @base_url.setter
+    def base_url(self, base_url: str | None) -> None:
+        old = self.current_template()
+        self._template = template(base_url, tuple(old.fields.items()), old.proxy, old.tls)
+
+    @property
+    def headers(self) -> "CaseInsensitiveDict[str]":
+        """Sent with every request; a dict that ignores the case of names. None as a value leaves a header out."""
+        if self._headers is None:
+            self._headers = _Fields(self.current_template().fields, self._forget_template)
+        return self._headers
+
+    @headers.setter
+    def headers(self, headers: Mapping[str, str]) -> None:
+        self._headers = _Fields(headers, self._forget_template)
+        self._forget_template()
+
+    @property
+    def auth(self) -> tuple[str, str] | None:
+        """(user, password) for basic authentication of every request."""
+        return self._auth
+
+    @auth.setter
+    def auth(self, auth: tuple[str, str] | None) -> None:
+        if auth is not None:
+            basic_auth(auth)
+        self._auth = auth
+        # From now on the template depends on more than the settings.
+        self._headers = self.headers
+        self._forget_template()
+
+    @property
+    def cookies(self) -> Cookies:
+        """This user's cookies."""
+        if self._cookies is None:
+            self._cookies = Cookies()
+        return self._cookies
+
+    cookiejar = cookies
+
+    def _forget_template(self) -> None:
+        if self._template is not None:
+            self._base_url_before = self._template.base_url
+        self._template = None
+
+    def current_template(self) -> Template:
+        """What this session's requests have in common at the moment."""
+        if self._template is None:
+            fields = check_fields(_present(self.headers))
+            if self._auth is not None and "authorization" not in {name.lower() for name in fields}:
+                fields["Authorization"] = basic_auth(self._auth)
+            settings = self.settings
+            self._template = template(self._base_url_before, tuple(fields.items()), settings.proxy, settings.tls)
+        return self._template
 
     def request(
         self,
         method: str,
         url: str,
         name: str | None = None,
-        params: object = None,
-        data: object = None,
-        json: object = None,
-        headers: dict[str, str] | None = None,
+        params: Any = None,
+        data: Any = None,
+        json: Any = None,
+        files: Any = None,
+        headers: Mapping[str, str | None] | None = None,
+        cookies: Any = None,
         auth: tuple[str, str] | None = None,
         catch_response: bool = False,
         allow_redirects: bool = True,
         timeout: float | tuple[float | None, float | None] | None = None,
+        total_timeout: float | None = None,
+        stream: bool = False,
         context: dict[str, Any] | None = None,
     ) -> FastResponse:
         """Send a request and return its response.
 
-        `url` is a path below the user's host or an absolute URL; `name` groups requests in the statistics; `data` is
-        bytes, text or a form (dict or pairs), `json` anything that serialises; `timeout` is in seconds, or a pair for
-        connecting and reading. Raises InvalidRequest or MissingHost for a call that makes no request.
-        """
-        method = method.upper()
-        asked = with_params(absolute(self.base_url, url), params)
-        parsed = parse_url(asked)
-        body, content_type = _encode_body(data, json)
-        fields = self._header_fields(headers, auth or self.auth, parsed.userinfo, content_type)
-        connect_timeout, read_timeout = timeout if isinstance(timeout, tuple) else (timeout, timeout)
-        timeouts = (connect_timeout or self._connect_timeout_s, read_timeout or self._read_timeout_s)
+        `url` is a path below the user's host or an absolute URL; `name` groups requests in the statistics. `data` is
+        bytes, text, a form (dict or pairs), a file or an iterator; `json` anything that serialises; `files` as in
+        requests. `timeout` is in seconds, for connecting and for every wait for bytes, or a pair of both;
+        `total_timeout` bounds the whole call, redirects included. With `stream` the body is read as it is iterated
+        over, and the request is counted when it has been read or closed; its duration is that to the end of the head.
 
-        started = clock.monotonic()
+        Raises InvalidRequest or MissingHost for a call that makes no request.
+        """
+        settings = self.settings
+        started = monotonic()
+        if timeout is None and total_timeout is None:
+            connect_s, read_s = settings.connect_timeout_s, settings.read_timeout_s
+            deadline = NEVER if settings.total_timeout_s is None else started + settings.total_timeout_s
+        else:
+            connect_s, read_s, deadline = parse_timeout(timeout, total_timeout, settings, started)
+        body: bytes | StreamedBody = b""
+        content_type = None
+        call_headers: Mapping[str, str | None] = {}
+        if headers is None and auth is None and params is None:
+            prepared = (self._template or self.current_template()).prepared(method, url)
+        else:
+            prepared, call_headers = self._prepare(method, url, params, headers, auth)
+        if data is not None or json is not None or files is not None:
+            body, content_type = encode_body(data, json, files)
+        call = Call(prepared, call_headers, body, content_type, connect_s, read_s, deadline, stream)
+        jar = self._cookies
+        if cookies is not None:
+            call.extra_cookies = cookies
+            call.cookie = self.cookies.header_with(cookies, prepared.url)
+        elif jar is not None:
+            call.cookie = jar.header_for(prepared.url)
+
         try:
-            response = self._follow(method, parsed, fields, body, allow_redirects, timeouts)
+            response = self.hop(call, started)
+            if response.status_code in REDIRECTS and allow_redirects:
+                response = follow(self, call, response, settings.max_redirects, started)
+        except InvalidRequest:
+            raise
         except HttpError as error:
-            if isinstance(error, InvalidRequest):
-                raise
-            response = FastResponse(SentRequest(method, asked, fields, body), 0, "", [], b"", asked, [], error)
+            response = FastResponse(call.prepared, call.head(), body, 0, b"", 0, b"")
+            response.error = error
         except BaseException:
             # The user was stopped by force in the middle of it.
             self.environment.recorder.record_interrupted()
             raise
-        response.elapsed_s = clock.monotonic() - started
-        response.outcome = Outcome(
-            self.environment,
-            method,
-            name or self.request_name or parsed.target,
-            asked,
-            response.elapsed_s,
-            response.status_code,
-            len(response.raw_body),
-            response.error or status_error(response.status_code, response.reason),
-            {**(self.user.context() if self.user else {}), **(context or {})},
-        )
-        if not catch_response:
-            response.outcome.report(response)
+        return self._account(prepared, call, response, started, name, catch_response, context)
+
+    def _prepare(
+        self, method: str, url: str, params: Any, headers: Any, auth: Any
+    ) -> tuple[Prepared, Mapping[str, str | None]]:
+        current = self.current_template()
+        fields: dict[str, str | None] = {}
+        if headers:
+            try:
+                given = headers.items()
+            except AttributeError:
+                raise InvalidRequest(f"headers={headers!r}: give a dict") from None
+            present = {key: value for key, value in given if value is not None}
+            fields.update(check_fields(present))
+            fields.update((key, None) for key, value in headers.items() if value is None)
+        if auth is not None:
+            fields["Authorization"] = basic_auth(auth)
+        if not fields and params is None:
+            return current.prepared(method, url), fields
+        asked = with_params(absolute(current.base_url, url), params)
+        return current.prepare(check_method(method), parse_url(asked), fields), fields
+
+    def hop(self, call: Call, started: float) -> FastResponse:
+        """One request and its answer, without following it anywhere."""
+        prepared = call.prepared
+        head = call.head()
+        connection = exchange(self.pool, call, head, started)
+        now = monotonic()
+        raw = connection.raw
+        body: bytes | None
+        if call.stream and not connection.complete:
+            body = None
+        else:
+            parts = connection.body
+            body = (parts[0] if len(parts) == 1 else b"".join(parts)) if parts else b""
+        response = FastResponse(prepared, head, call.body, connection.status, raw, connection.interim, body)
+        first_byte_at = connection.first_byte_at
+        response.first_byte_s = first_byte_at - call.sent_at
+        response.elapsed_s = now - started
+        if not call.reused:
+            response.connect_s, response.tls_s = connection.connect_s, connection.tls_s
+        if body is None:
+            response.live = LiveBody(connection, self.pool)
+        else:
+            response.download_s = now - first_byte_at
+            self.pool.give_back(connection, now)
+        # Looked for in the raw bytes first: it is the one header that every answer has to be searched for.
+        if _SETS_A_COOKIE(raw):
+            received = set_cookies(response.raw_headers)
+            if received:
+                self.cookies.take_from(prepared.url, received)
         return response
 
-    def _follow(
+    def _account(
         self,
-        method: str,
-        url: Url,
-        fields: dict[str, str],
-        body: bytes,
-        allow_redirects: bool,
-        timeouts: tuple[float | None, float | None],
+        asked: Prepared,
+        call: Call,
+        response: FastResponse,
+        started: float,
+        name: str | None,
+        catch_response: bool,
+        context: dict[str, Any] | None,
     ) -> FastResponse:
-        history: list[FastResponse] = []
-        while True:
-            raw = self._send(method, url, fields, body, timeouts)
-            self._keep_cookies(url, raw)
-            response = FastResponse(
-                SentRequest(method, str(url), fields, body),
-                raw.status_code,
-                reason_phrase(raw.status_code, raw.reason),
-                raw.headers,
-                b"".join(raw.body),
-                str(url),
-                list(history),
-            )
-            location = raw.header("location")
-            if not allow_redirects or raw.status_code not in _REDIRECTS or location is None:
-                return response
-            if len(history) >= self._max_redirects:
-                raise TooManyRedirects(f"more than {self._max_redirects} redirects, the last one to {location!r}")
-            history.append(response)
-            following = parse_url(redirect_target(str(url), location))
-            # RFC 9110, 15.4: 303 always becomes GET; for 301 and 302, POST does, as every browser has it.
-            if (raw.status_code == 303 and method != "HEAD") or (raw.status_code in (301, 302) and method == "POST"):
-                method, body = "GET", b""
-                fields = {
-                    key: value
-                    for key, value in fields.items()
-                    if key.lower() not in ("content-type", "content-length", "transfer-encoding")
-                }
-            if following.origin != url.origin:
-                fields = {key: value for key, value in fields.items() if key.lower() != "authorization"}
-            url = following
-
-    def _send(
-        self, method: str, url: Url, fields: dict[str, str], body: bytes, timeouts: tuple[float | None, float | None]
-    ) -> RawResponse:
-        request = self._serialise(method, url, fields, body)
-        idle = self._idle.setdefault(url.origin, [])
-        reused = bool(idle)
-        connection = idle.pop() if idle else self._connect(url.origin, timeouts[0])
-        try:
-            raw = connection.exchange(request, method == "HEAD", timeouts[1])
-        except ConnectionLost:
-            connection.close()
-            if not reused or method not in _RETRIED_WHEN_IDLE:
-                raise
-            # The server may have closed the idle connection just as the request was sent; that is no failure of it.
-            connection = self._connect(url.origin, timeouts[0])
-            try:
-                raw = connection.exchange(request, method == "HEAD", timeouts[1])
-            except BaseException:
-                connection.close()
-                raise
-        except BaseException:
-            connection.close()
-            raise
-        if raw.keep_alive:
-            idle.append(connection)
+        """Count the request, or, when somebody else has a say in it, prepare for that."""
+        environment = self.environment
+        error: BaseException | None
+        if response.error is not None:
+            response.elapsed_s = monotonic() - started
+            error = response.error
         else:
-            connection.close()
-        return raw
-
-    def _connect(self, origin: Origin, timeout_s: float | None) -> Connection:
-        return Connection.open(origin, timeout_s, lambda: self._tls_context)
-
-    @cached_property
-    def _tls_context(self) -> ssl.SSLContext:
-        context = ssl.create_default_context()
-        if self._insecure:
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-        return context
-
-    def _header_fields(
-        self,
-        headers: dict[str, str] | None,
-        auth: tuple[str, str] | None,
-        userinfo: str | None,
-        content_type: str | None,
-    ) -> dict[str, str]:
-        fields = {**self.headers, **(headers or {})}
-        names = {key.lower() for key in fields}
-        if content_type and "content-type" not in names:
-            fields["Content-Type"] = content_type
-        if "authorization" not in names and (auth or userinfo):
-            pair = f"{auth[0]}:{auth[1]}" if auth else str(userinfo)
-            fields["Authorization"] = "Basic " + base64.b64encode(pair.encode()).decode("ascii")
-        fields.update({key: value for key, value in _DEFAULT_FIELDS.items() if key.lower() not in names})
-        for key, value in fields.items():
-            if not isinstance(value, str):
-                raise InvalidRequest(f"the header {key!r}: {value!r} is not text")
-            if any(character in key + value for character in "\r\n\0") or not key:
-                raise InvalidRequest(f"the header {key!r}: {value!r} contains a line break or control character")
-        return fields
-
-    def _serialise(self, method: str, url: Url, fields: dict[str, str], body: bytes) -> bytes:
-        lines = [f"{method} {url.target} HTTP/1.1"]
-        names = {key.lower() for key in fields}
-        if "host" not in names:
-            lines.append(f"Host: {url.origin.authority}")
-        lines.extend(f"{key}: {value}" for key, value in fields.items())
-        if (body or method in ("POST", "PUT", "PATCH")) and "content-length" not in names:
-            lines.append(f"Content-Length: {len(body)}")
-        if "cookie" not in names and len(self.cookiejar):
-            cookies = CookieRequest(str(url))
-            self.cookiejar.add_cookie_header(cookies)
-            sent = cookies.get_header("Cookie")
-            if sent:
-                lines.append(f"Cookie: {sent}")
-        return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
-
-    def _keep_cookies(self, url: Url, raw: RawResponse) -> None:
-        if not any(name == "set-cookie" for name, _ in raw.headers):
-            return
-        message = HTTPMessage()
-        for name, value in raw.headers:
-            message.add_header(name, value)
-
-        class _Headers:
-            @staticmethod
-            def info() -> HTTPMessage:
-                return message
-
-        self.cookiejar.extract_cookies(_Headers(), CookieRequest(str(url)))  # type: ignore[arg-type]
+            error = status_error(response.status_code, response.reason) if response.status_code >= 400 else None
+        label = name or self.request_name or asked.url.target
+        body = response.body
+        if body is not None and not catch_response and not environment.events.request.listeners:
+            # A plain tuple in place of PhaseTimes: making one of those costs as much as looking up the endpoint.
+            times = (response.connect_s, response.tls_s, response.first_byte_s, response.download_s)
+            environment.recorder.record(
+                asked.method, label, response.elapsed_s, len(body), response.status_code, error, times
+            )
+            return response
+        user = self.user
+        outcome = response.outcome = Outcome(
+            environment,
+            asked.method,
+            label,
+            str(asked.url),
+            response.elapsed_s,
+            response.status_code,
+            len(body) if body is not None else 0,
+            error,
+            {**(user.context() if user is not None else _NO_CONTEXT), **(context or _NO_CONTEXT)},
+            response.timings,
+        )
+        if response.live is not None:
+            _count_at_the_end(response.live, outcome, response, catch_response)
+        elif not catch_response:
+            outcome.report(response)
+        return response
 
     @contextmanager
     def rename_request(self, name: str) -> Generator[None, None, None]:
@@ -256,15 +307,15 @@ class FastHttpSession:
             self.request_name = before
 
     def get(self, url: str, **kwargs: Any) -> FastResponse:
-        return self.request("GET", url, **kwargs)
+        return self.request("GET", url, **kwargs) if kwargs else self.request("GET", url)
 
-    def post(self, url: str, data: object = None, json: object = None, **kwargs: Any) -> FastResponse:
+    def post(self, url: str, data: Any = None, json: Any = None, **kwargs: Any) -> FastResponse:
         return self.request("POST", url, data=data, json=json, **kwargs)
 
-    def put(self, url: str, data: object = None, **kwargs: Any) -> FastResponse:
+    def put(self, url: str, data: Any = None, **kwargs: Any) -> FastResponse:
         return self.request("PUT", url, data=data, **kwargs)
 
-    def patch(self, url: str, data: object = None, **kwargs: Any) -> FastResponse:
+    def patch(self, url: str, data: Any = None, **kwargs: Any) -> FastResponse:
         return self.request("PATCH", url, data=data, **kwargs)
 
     def delete(self, url: str, **kwargs: Any) -> FastResponse:
@@ -278,31 +329,59 @@ class FastHttpSession:
         kwargs.setdefault("allow_redirects", False)
         return self.request("HEAD", url, **kwargs)
 
+    def iter_lines(self, url: str, method: str = "GET", **kwargs: Any) -> Iterator[str]:
+        """Send a request and go through the lines of its answer as they come, as for server-sent events."""
+        with self.request(method, url, stream=True, **kwargs) as response:
+            yield from response.iter_lines()
+
     def close(self) -> None:
-        """Close all idle connections."""
-        for connections in self._idle.values():
-            for connection in connections:
-                connection.close()
-        self._idle.clear()
+        """Close all idle connections, unless the pool is shared."""
+        if self._own_pool:
+            self.pool.close()
 
 
-def _encode_body(data: object, json: object) -> tuple[bytes, str | None]:
-    if json is not None:
-        if data is not None:
-            raise InvalidRequest("give either data or json, not both")
-        try:
-            return jsonlib.dumps(json).encode(), "application/json"
-        except (TypeError, ValueError) as error:
-            raise InvalidRequest(f"json={json!r} cannot be serialised: {error}") from None
-    if data is None:
-        return b"", None
-    if isinstance(data, bytes | bytearray | memoryview):
-        return bytes(data), None
-    if isinstance(data, str):
-        return data.encode(), None
-    if isinstance(data, dict | list | tuple):
-        try:
-            return urlencode(data, doseq=True).encode(), "application/x-www-form-urlencoded"
-        except (TypeError, ValueError):
-            pass
-    raise InvalidRequest(f"data={data!r}: give bytes, text, a dict or a list of pairs")
+def _present(headers: Mapping[str, str | None]) -> dict[str, str]:
+    return {name: value for name, value in headers.items() if value is not None}
+
+
+class _Fields(CaseInsensitiveDict[str]):
+    """Headers that tell when they change."""
+
+    def __init__(self, fields: Mapping[str, str], on_change: Any) -> None:
+        self._on_change: Any = None
+        super().__init__(fields)
+        self._on_change = on_change
+
+    def __setitem__(self, key: str, value: str) -> None:
+        super().__setitem__(key, value)
+        if self._on_change is not None:
+            self._on_change()
+
+    def __delitem__(self, key: str) -> None:
+        super().__delitem__(key)
+        self._on_change()
+
+    def copy(self) -> "CaseInsensitiveDict[str]":
+        return CaseInsensitiveDict(self)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a session's headers belong to it; copy() them")
+
+
+def _count_at_the_end(live: LiveBody, outcome: Outcome, response: FastResponse, catch_response: bool) -> None:
+    # Weak, so that a response that is dropped unread is gone at once, and counted.
+    reference = ref(response)
+
+    def ended(received: int, since_first_byte_s: float, error: HttpError | None) -> None:
+        answer = reference()
+        outcome.response_bytes = received
+        if outcome.timings is not None:
+            outcome.timings = outcome.timings._replace(download_s=since_first_byte_s)
+        if answer is not None:
+            answer.download_s = since_first_byte_s
+        if error is not None and outcome.error is None:
+            outcome.error = error
+        if not catch_response:
+            outcome.report(answer)
+
+    live.when_it_ends(ended)

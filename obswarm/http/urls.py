@@ -1,16 +1,21 @@
 """URLs as the client needs them: checked, and cut into origin and request target."""
 
 from typing import Any, NamedTuple
-from urllib.parse import quote, urlencode, urljoin, urlsplit
+from urllib.parse import quote, unquote, urlencode, urljoin, urlsplit
 
 from obswarm.http.errors import InvalidRequest, MissingHost
 
-DEFAULT_PORTS = {"http": 80, "https": 443}
+UNIX_SCHEME = "http+unix"
+"""`http+unix://%2Frun%2Fapp.sock/path`: the host is the percent-encoded path of a Unix socket."""
+
+DEFAULT_PORTS = {"http": 80, "https": 443, UNIX_SCHEME: 0}
 _SAFE_IN_TARGET = "!#$%&'()*+,/:;=?@[]~"
+_NEVER_IN_HOSTS = frozenset(' "<>\\^`{|}')
+_PREFIXES = tuple(f"{scheme}://" for scheme in DEFAULT_PORTS)
 
 
 class Origin(NamedTuple):
-    """Where a connection leads."""
+    """Where a request goes. For a Unix socket `host` is the socket's path, and the port 0."""
 
     scheme: str
     host: str
@@ -19,11 +24,21 @@ class Origin(NamedTuple):
     @property
     def authority(self) -> str:
         """The value of the Host header."""
+        if self.scheme == UNIX_SCHEME:
+            return "localhost"
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if DEFAULT_PORTS[self.scheme] == self.port else f"{host}:{self.port}"
 
+    @property
+    def peer(self) -> str:
+        """How messages name the other side."""
+        if self.scheme == UNIX_SCHEME:
+            return self.host
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
     def __str__(self) -> str:
-        return f"{self.scheme}://{self.authority}"
+        authority = quote(self.host, safe="") if self.scheme == UNIX_SCHEME else self.authority
+        return f"{self.scheme}://{authority}"
 
 
 class Url(NamedTuple):
@@ -32,6 +47,10 @@ class Url(NamedTuple):
     origin: Origin
     target: str
     userinfo: str | None
+
+    @property
+    def path(self) -> str:
+        return self.target.partition("?")[0]
 
     def __str__(self) -> str:
         return f"{self.origin}{self.target}"
@@ -55,12 +74,17 @@ def check_host(host: str) -> str:
 def absolute(base: str | None, path: str) -> str:
     """A path below the base URL, or the URL itself when it already is absolute.
 
-    Raises MissingHost when there is no base.
+    Raises MissingHost when there is no base, InvalidRequest for another scheme or what is no text.
     """
-    if path.startswith(("http://", "https://")):
+    if not isinstance(path, str):
+        raise InvalidRequest(f"the URL {path!r} is not text")
+    if path.startswith(_PREFIXES):
         return path
     if "://" in path.split("?", 1)[0]:
-        raise InvalidRequest(f"{path!r}: only http:// and https:// can be requested")
+        if path.lower().startswith(_PREFIXES):
+            scheme, separator, rest = path.partition("://")
+            return scheme.lower() + separator + rest
+        raise InvalidRequest(f"{path!r}: only http://, https:// and {UNIX_SCHEME}:// can be requested")
     if not base:
         raise MissingHost(
             f"No host for the request of {path!r}: give one with -H/--host, or set `host` on the user class."
@@ -73,7 +97,7 @@ def parse_url(url: str) -> Url:
 
     Raises InvalidRequest, naming the URL, when it is malformed or holds a control character.
     """
-    if any(character in url for character in "\r\n\t\0"):
+    if any(character < " " or character == "\x7f" for character in url):
         raise InvalidRequest(f"the URL {url!r} contains a line break or control character")
     try:
         parts = urlsplit(url.strip(" "))
@@ -85,15 +109,22 @@ def parse_url(url: str) -> Url:
         raise InvalidRequest(f"the URL {url!r} has no scheme that can be requested; use http:// or https://")
     if not host:
         raise InvalidRequest(f"the URL {url!r} has no host")
-    if not host.isascii():
+    if parts.scheme == UNIX_SCHEME:
+        # urlsplit lowers host names; the path of a socket keeps its case.
+        host = unquote(parts.netloc)
+        if "\0" in host:
+            raise InvalidRequest(f"the URL {url!r} holds a NUL in the path of its socket")
+    elif not host.isascii():
         try:
             host = host.encode("idna").decode("ascii")
         except UnicodeError as error:
             raise InvalidRequest(f"the URL {url!r} has a host name that cannot be encoded: {error}") from None
+    elif any(character in _NEVER_IN_HOSTS for character in host):
+        raise InvalidRequest(f"the URL {url!r} has a host name that cannot be")
     target = quote(parts.path or "/", safe=_SAFE_IN_TARGET)
     if parts.query:
         target += "?" + quote(parts.query, safe=_SAFE_IN_TARGET)
-    userinfo = parts.netloc.rpartition("@")[0] or None
+    userinfo = None if parts.scheme == UNIX_SCHEME else parts.netloc.rpartition("@")[0] or None
     return Url(Origin(parts.scheme, host, port or DEFAULT_PORTS[parts.scheme]), target, userinfo)
 
 

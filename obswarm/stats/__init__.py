@@ -18,12 +18,14 @@ from obswarm.stats.histogram import Histogram, bucket_index, upper_bound
 from obswarm.stats.recorder import Recorder
 from obswarm.stats.snapshot import Aggregate, GeneratorHealth, RunState, Sink, Snapshot
 from obswarm.stats.table import StatsTable, TaskException
+from obswarm.stats.timings import PHASES, PhaseTimes, TimingStats
 
 __all__ = [
     "NO_ANSWER",
     "NO_STATUS",
     "OTHER",
     "OTHER_ERRORS",
+    "PHASES",
     "TOTAL",
     "Aggregate",
     "EndpointKey",
@@ -32,12 +34,14 @@ __all__ = [
     "ErrorStats",
     "GeneratorHealth",
     "Histogram",
+    "PhaseTimes",
     "Recorder",
     "RunState",
     "Sink",
     "Snapshot",
     "StatsTable",
     "TaskException",
+    "TimingStats",
     "bucket_index",
     "describe_error",
     "normalise_error",

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from obswarm import defaults
 from obswarm.stats.histogram import Histogram, bucket_index, upper_bound
+from obswarm.stats.timings import TimingStats
 
 NO_ANSWER = "error"
 """Status of a request that got no answer at all: refused, reset, timed out."""
@@ -13,16 +14,13 @@ NO_ANSWER = "error"
 NO_STATUS = "other"
 """Status of a request of a protocol that has no HTTP status."""
 
-_STATUS_CLASSES = {1: "1xx", 2: "2xx", 3: "3xx", 4: "4xx", 5: "5xx"}
+_STATUS_CLASSES: dict[int | None, str] = {0: NO_ANSWER, None: NO_STATUS}
+_STATUS_CLASSES.update((code, f"{code // 100}xx") for code in range(100, 600))
 
 
 def status_class(status_code: int | None) -> str:
     """`2xx` for 204 and so on; `error` for 0 (no answer), `other` for None and numbers outside HTTP's range."""
-    if status_code is None:
-        return NO_STATUS
-    if status_code == 0:
-        return NO_ANSWER
-    return _STATUS_CLASSES.get(status_code // 100, NO_STATUS)
+    return _STATUS_CLASSES.get(status_code, NO_STATUS)
 
 
 class EndpointKey(NamedTuple):
@@ -42,7 +40,17 @@ class EndpointStats:
     `successes` and `failures_by` count requests by status class; every request stands in exactly one of them.
     """
 
-    __slots__ = ("duration", "failures", "failures_by", "key", "max_s", "min_s", "response_bytes", "successes")
+    __slots__ = (
+        "duration",
+        "failures",
+        "failures_by",
+        "key",
+        "max_s",
+        "min_s",
+        "response_bytes",
+        "successes",
+        "timings",
+    )
 
     def __init__(self, key: EndpointKey) -> None:
         self.key = key
@@ -53,6 +61,8 @@ class EndpointStats:
         self.response_bytes = 0
         self.successes: dict[str, int] = {}
         self.failures_by: dict[str, int] = {}
+        self.timings: TimingStats | None = None
+        """None as long as no client has told any."""
 
     def record(self, duration_s: float, response_bytes: int, status: str, failed: bool) -> None:
         """Count one request. `status` is a status class as of `status_class`."""
@@ -76,6 +86,10 @@ class EndpointStats:
         for mine, theirs in ((self.successes, other.successes), (self.failures_by, other.failures_by)):
             for status, number in theirs.items():
                 mine[status] = mine.get(status, 0) + number
+        if other.timings is not None:
+            if self.timings is None:
+                self.timings = TimingStats()
+            self.timings.merge(other.timings)
         if other.min_s is not None:
             self.min_s = other.min_s if self.min_s is None else min(self.min_s, other.min_s)
         if other.max_s is not None:
@@ -97,6 +111,8 @@ class EndpointStats:
                     mine[status] = rest
                 else:
                     mine.pop(status, None)
+        if other.timings is not None and self.timings is not None:
+            self.timings.subtract(other.timings)
         if not self.duration.count or self.min_s is None or self.max_s is None:
             self.min_s = self.max_s = None
             return

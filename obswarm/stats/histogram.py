@@ -5,8 +5,8 @@ a bucket's geometric middle is at most 2^(1/64) - 1 = 1.09 % away from anything 
 those of the Prometheus native histogram specification (a schema n has 2^n buckets to a doubling).
 """
 
-import math
 from collections.abc import Iterator, Mapping
+from math import ceil, log2
 
 SCHEMA = 5
 BUCKETS_PER_DOUBLING: int = 2**SCHEMA
@@ -20,11 +20,11 @@ def bucket_index(seconds: float) -> int:
         return FIRST_BUCKET
     if seconds >= LONGEST_S:
         return LAST_BUCKET
-    return math.ceil(math.log2(seconds) * BUCKETS_PER_DOUBLING)
+    return ceil(log2(seconds) * BUCKETS_PER_DOUBLING)
 
 
-FIRST_BUCKET: int = math.ceil(math.log2(SHORTEST_S) * BUCKETS_PER_DOUBLING)
-LAST_BUCKET: int = math.ceil(math.log2(LONGEST_S) * BUCKETS_PER_DOUBLING)
+FIRST_BUCKET: int = ceil(log2(SHORTEST_S) * BUCKETS_PER_DOUBLING)
+LAST_BUCKET: int = ceil(log2(LONGEST_S) * BUCKETS_PER_DOUBLING)
 
 
 def upper_bound(index: int) -> float:
@@ -52,11 +52,19 @@ class Histogram:
 
     def record(self, seconds: float) -> None:
         """Count one duration. A negative one (a clock that went back in a user's own client) counts as zero."""
-        seconds = max(seconds, 0.0)
-        index = bucket_index(seconds)
-        self.buckets[index] = self.buckets.get(index, 0) + 1
+        if SHORTEST_S < seconds < LONGEST_S:
+            # bucket_index without the call: this runs for every request.
+            index = ceil(log2(seconds) * BUCKETS_PER_DOUBLING)
+        else:
+            seconds = max(seconds, 0.0)
+            index = bucket_index(seconds)
+        buckets = self.buckets
+        try:
+            buckets[index] += 1
+        except KeyError:
+            buckets[index] = 1
         self.count += 1
-        self.sum_ns += round(seconds * 1e9)
+        self.sum_ns += int(seconds * 1e9 + 0.5)
 
     def merge(self, other: "Histogram") -> None:
         """Add what another one has counted."""
@@ -123,7 +131,7 @@ class Histogram:
         raise AssertionError("a rank beyond the count")
 
     def _rank(self, q: float) -> int:
-        return max(1, math.ceil(q * self.count))
+        return max(1, ceil(q * self.count))
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
         """(index, count) in ascending order of duration."""

@@ -129,7 +129,7 @@ def test_a_target_that_resets_is_a_counted_failure(target: CountingServer, loadt
 
 def test_a_target_that_hangs_is_a_counted_failure_within_the_timeout(target: CountingServer, loadtest) -> None:
     result = run_against(target.url, loadtest, "hang")
-    assert "no complete answer" in result["errors"][0]["error"]
+    assert "nothing came from" in result["errors"][0]["error"]
     assert result["totals"]["max_s"] < 0.7
 
 

@@ -1,0 +1,307 @@
+"""requests' transport over our connections: what makes HttpUser fast while it stays requests in every other respect."""
+
+from collections.abc import Iterator, Mapping
+from email.message import Message
+from functools import lru_cache
+from typing import Any
+
+import requests
+from requests.adapters import BaseAdapter
+from requests.exceptions import (
+    ConnectionError as RequestsConnectionError,
+)
+from requests.exceptions import (
+    ConnectTimeout as RequestsConnectTimeout,
+)
+from requests.exceptions import (
+    ContentDecodingError,
+    InvalidHeader,
+    InvalidProxyURL,
+    InvalidURL,
+    ProxyError,
+    RequestException,
+    SSLError,
+)
+from requests.exceptions import (
+    ReadTimeout as RequestsReadTimeout,
+)
+from requests.structures import CaseInsensitiveDict
+from requests.utils import get_encoding_from_headers, select_proxy
+from urllib3.exceptions import DecodeError, ReadTimeoutError
+from urllib3.exceptions import ProtocolError as Urllib3ProtocolError
+
+from obswarm.api import ObswarmError
+from obswarm.clock import monotonic
+from obswarm.http.body import StreamedBody
+from obswarm.http.call import Call
+from obswarm.http.codings import decode, decoded
+from obswarm.http.connection import ResponseHead
+from obswarm.http.counted import CountedResponse
+from obswarm.http.deadlines import NEVER
+from obswarm.http.errors import (
+    ConnectError,
+    ConnectTimeout,
+    DecodingError,
+    HttpError,
+    InvalidRequest,
+    ReadTimeout,
+)
+from obswarm.http.exchange import exchange
+from obswarm.http.head import Prepared, field_lines
+from obswarm.http.pool import ConnectionPool
+from obswarm.http.response import join_headers, reason_phrase, regrouped, set_cookies
+from obswarm.http.route import Proxy, Route, parse_proxy
+from obswarm.http.streaming import LiveBody
+from obswarm.http.tls import TlsSettings
+from obswarm.http.urls import Url, parse_url
+from obswarm.stats import PhaseTimes
+
+_UNLIMITED = 1_000_000
+_PIECE = 65536
+
+
+class FastAdapter(BaseAdapter):
+    """Mount it like any adapter; HttpUser's session has one of its own for http:// and https://."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        # requests opens as many connections as are asked for at a time, and so does this.
+        self.pool = ConnectionPool(_UNLIMITED)
+
+    def send(
+        self,
+        request: requests.PreparedRequest,
+        stream: bool = False,
+        timeout: Any = None,
+        verify: bool | str | None = True,
+        cert: Any = None,
+        proxies: Mapping[str, str] | None = None,
+    ) -> CountedResponse:
+        """One request and its answer. Raises requests' exceptions."""
+        started = monotonic()
+        try:
+            call = self._call(request, stream, timeout, verify, cert, proxies)
+            connection = exchange(self.pool, call, call.head(), started)
+        except HttpError as error:
+            raise _as_requests(error, request) from None
+        except ObswarmError as error:
+            # A certificate file that cannot be read: requests reports it as an OSError.
+            raise OSError(str(error)) from None
+        now = monotonic()
+        response = CountedResponse.bare()
+        head = connection.head()
+        response.headers = join_headers(head.headers)
+        response.status_code = connection.status
+        response.reason = reason_phrase(connection.status, head.reason)
+        response.encoding = get_encoding_from_headers(response.headers)
+        response.url = request.url  # type: ignore[assignment]
+        response.request = request
+        response.connection = self  # type: ignore[assignment]
+        response.timings = PhaseTimes(
+            None if call.reused else connection.connect_s,
+            None if call.reused else connection.tls_s,
+            connection.first_byte_at - call.sent_at,
+            now - connection.first_byte_at,
+        )
+        raw = response.raw = RawAnswer(connection.status, head, response.headers)
+        if stream and not connection.complete:
+            raw.body = LiveBody(connection, self.pool)
+            return response
+        body = b"".join(connection.body)
+        self.pool.give_back(connection, now)
+        response.wire_bytes = len(body)
+        try:
+            response._content = decode(body, response.headers.get("content-encoding"))
+        except DecodingError as error:
+            raise ContentDecodingError(error, request=request) from None
+        response._content_consumed = True  # type: ignore[attr-defined]
+        return response
+
+    def _call(
+        self,
+        request: requests.PreparedRequest,
+        stream: bool,
+        timeout: Any,
+        verify: bool | str | None,
+        cert: Any,
+        proxies: Mapping[str, str] | None,
+    ) -> Call:
+        assert request.url is not None
+        url = _parsed(request.url)
+        proxy_url = select_proxy(request.url, proxies) if proxies else None
+        tls = None
+        if url.origin.scheme == "https" or proxy_url:
+            tls = TlsSettings(True if verify is None else verify, tuple(cert) if isinstance(cert, list) else cert)
+        route = Route.to(url.origin, _proxy(proxy_url) if proxy_url else None, tls)
+        headers = request.headers
+        fields = [(_text(name), _text(value)) for name, value in headers.items() if name.lower() != "transfer-encoding"]
+        if "host" not in headers:
+            fields.append(("Host", url.origin.authority))
+        target = url.target
+        if route.absolute_form:
+            assert route.proxy is not None
+            target = f"{url.origin}{url.target}"
+            if route.proxy.authorization and "proxy-authorization" not in headers:
+                fields.append(("Proxy-Authorization", route.proxy.authorization))
+        start = f"{request.method} {target} HTTP/1.1\r\n".encode("latin-1") + field_lines(fields)
+        # requests has decided on the length already, so that nothing has to be added for a body of bytes.
+        names = {"content-length", "content-type", "cookie"}
+        prepared = Prepared(str(request.method), url, route, start, names)
+        connect_s, read_s = _timeouts(timeout)
+        return Call(prepared, {}, _body(request), None, connect_s, read_s, NEVER, stream)
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        self.pool.close()
+
+
+class RawAnswer:
+    """What requests knows as `response.raw`: as much of urllib3's response as requests and its users ask for."""
+
+    def __init__(self, status: int, head: ResponseHead, headers: "CaseInsensitiveDict[str]") -> None:
+        self.status = status
+        self.headers = headers
+        self.reason = head.reason.decode("latin-1")
+        self.version = 11
+        self.decode_content = True
+        self.body: LiveBody | None = None
+        self._rest = b""
+        self._source: Iterator[bytes] | None = None
+        received = set_cookies(head.headers)
+        self._original_response = _ForCookies(received) if received else None
+
+    def stream(self, amt: int | None = _PIECE, decode_content: bool | None = None) -> Iterator[bytes]:
+        """The body in pieces of at most `amt` bytes. Raises urllib3's exceptions, which requests expects."""
+        if self.body is None:
+            return
+        pieces = self._pieces(decode_content)
+        yield from pieces if amt is None else regrouped(pieces, amt)
+
+    def read(self, amt: int | None = None, decode_content: bool | None = None) -> bytes:
+        """The next `amt` bytes of the body, or all that is left."""
+        if self.body is None:
+            return b""
+        if self._source is None:
+            self._source = self._pieces(decode_content)
+        while amt is None or len(self._rest) < amt:
+            piece = next(self._source, None)
+            if piece is None:
+                break
+            self._rest += piece
+        size = len(self._rest) if amt is None else amt
+        out, self._rest = self._rest[:size], self._rest[size:]
+        return out
+
+    def _pieces(self, decode_content: bool | None) -> Iterator[bytes]:
+        assert self.body is not None
+        pieces = self.body.pieces()
+        wanted = self.decode_content if decode_content is None else decode_content
+        try:
+            yield from decoded(pieces, self.headers.get("content-encoding")) if wanted else pieces
+        except DecodingError as error:
+            raise DecodeError(str(error)) from None
+        except ReadTimeout as error:
+            raise ReadTimeoutError(None, None, str(error)) from None  # type: ignore[arg-type]
+        except HttpError as error:
+            raise Urllib3ProtocolError(str(error), error) from None
+
+    def close(self) -> None:
+        if self.body is not None:
+            self.body.close()
+
+    def release_conn(self) -> None:
+        self.close()
+
+    @property
+    def closed(self) -> bool:
+        return self.body is None or self.body.begun
+
+
+class _ForCookies:
+    """http.client's response as far as requests looks at it for cookies."""
+
+    def __init__(self, received: tuple[bytes, ...]) -> None:
+        self.msg = Message()
+        for value in received:
+            self.msg.add_header("Set-Cookie", value.decode("latin-1"))
+
+    def isclosed(self) -> bool:
+        return True
+
+
+@lru_cache(maxsize=4096)
+def _parsed(url: str) -> Url:
+    return parse_url(url)
+
+
+@lru_cache(maxsize=64)
+def _proxy(url: str) -> Proxy:
+    if url.lower().startswith("socks"):
+        raise InvalidProxyURL(
+            f"{url!r}: SOCKS needs requests' own transport: session.mount('http://', requests.adapters.HTTPAdapter())"
+        )
+    try:
+        return parse_proxy(url)
+    except ObswarmError as error:
+        raise InvalidProxyURL(str(error)) from None
+
+
+def _text(value: Any) -> str:
+    return value.decode("latin-1") if isinstance(value, bytes) else str(value)
+
+
+def _body(request: requests.PreparedRequest) -> bytes | StreamedBody:
+    body: Any = request.body
+    if body is None:
+        return b""
+    if isinstance(body, bytes):
+        return body
+    if isinstance(body, str):
+        return body.encode()
+    streamed = StreamedBody(body)
+    length = request.headers.get("Content-Length")
+    streamed.length = int(length) if length is not None else None
+    return streamed
+
+
+def _timeouts(timeout: Any) -> tuple[float, float]:
+    """requests' timeout: None waits for ever."""
+    if isinstance(timeout, tuple):
+        if len(timeout) != 2:
+            raise ValueError(f"Invalid timeout {timeout}: give seconds, or a pair of them for connecting and reading")
+        connect, read = timeout
+    elif hasattr(timeout, "connect_timeout"):
+        connect, read = timeout.connect_timeout, timeout.read_timeout
+    else:
+        connect = read = timeout
+    return _seconds(connect), _seconds(read)
+
+
+def _seconds(value: Any) -> float:
+    if value is None or not isinstance(value, int | float):
+        if value is None or type(value).__name__ == "_TYPE_DEFAULT":
+            return NEVER
+        raise ValueError(f"Timeout value {value!r}: give a number of seconds")
+    if value <= 0:
+        raise ValueError(f"Timeout value {value!r}: it has to be above 0")
+    return float(value)
+
+
+def _as_requests(error: HttpError, request: requests.PreparedRequest) -> Exception:
+    """The exception of requests' that stands for one of ours; ours is its first argument."""
+    text = str(error)
+    kind: type[RequestException]
+    if isinstance(error, ConnectTimeout):
+        kind = RequestsConnectTimeout
+    elif isinstance(error, ConnectError):
+        if text.startswith("the proxy"):
+            kind = ProxyError
+        else:
+            kind = SSLError if "certificate" in text or text.startswith("TLS") else RequestsConnectionError
+    elif isinstance(error, ReadTimeout):
+        kind = RequestsReadTimeout
+    elif isinstance(error, InvalidRequest):
+        kind = InvalidHeader if "header" in text else InvalidURL
+    else:
+        kind = RequestsConnectionError
+    return kind(error, request=request)

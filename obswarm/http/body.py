@@ -1,0 +1,190 @@
+"""Bodies of requests: JSON, forms, files, raw bytes, and streams."""
+
+import io
+import json as jsonlib
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+from urllib3.fields import RequestField
+from urllib3.filepost import encode_multipart_formdata
+
+from obswarm.http.errors import InvalidRequest
+
+FORM = "application/x-www-form-urlencoded"
+JSON = "application/json"
+_PIECE = 65536
+_NOT_STREAMED = (list, tuple, set, frozenset)
+
+
+class StreamedBody:
+    """A body that is read while it is sent: a file, or an iterable of bytes or text.
+
+    `length` is in bytes, None when it is unknown; such a body is sent in chunks.
+    """
+
+    __slots__ = ("_began_at", "_source", "_spent", "length")
+
+    def __init__(self, source: Any) -> None:
+        self._source = source
+        self._spent = False
+        self._began_at: int | None = None
+        self.length: int | None = None
+        if hasattr(source, "read"):
+            try:
+                self._began_at = source.tell()
+            except (AttributeError, OSError, io.UnsupportedOperation):
+                pass
+            else:
+                self.length = _rest_of_file(source, self._began_at)
+        elif hasattr(source, "__len__"):
+            # A list of pieces: it can be gone through twice.
+            self._began_at = 0
+
+    @property
+    def replayable(self) -> bool:
+        """Whether `rewind` would work."""
+        return not self._spent or self._began_at is not None
+
+    def rewind(self) -> None:
+        """Begin again, for a retry or a redirect."""
+        if self._spent and self._began_at is not None and hasattr(self._source, "seek"):
+            self._source.seek(self._began_at)
+
+    def pieces(self) -> Iterator[bytes]:
+        """What goes over the wire, chunked coding included where there is no length."""
+        self._spent = True
+        if self.length is not None:
+            yield from self._raw()
+            return
+        for piece in self._raw():
+            if piece:
+                yield b"%x\r\n%b\r\n" % (len(piece), piece)
+        yield b"0\r\n\r\n"
+
+    def _raw(self) -> Iterator[bytes]:
+        source = self._source
+        if hasattr(source, "read"):
+            while piece := source.read(_PIECE):
+                yield _as_bytes(piece)
+            return
+        for piece in source:
+            yield _as_bytes(piece)
+
+
+def _as_bytes(piece: Any) -> bytes:
+    if isinstance(piece, bytes):
+        return piece
+    if isinstance(piece, str):
+        return piece.encode()
+    if isinstance(piece, bytearray | memoryview):
+        return bytes(piece)
+    raise InvalidRequest(f"a streamed body gave {piece!r}; its pieces have to be bytes or text")
+
+
+def _rest_of_file(file: Any, position: int) -> int | None:
+    """Bytes from the position to the end; None for text files, whose length in bytes is not known."""
+    if isinstance(file, io.TextIOBase):
+        return None
+    try:
+        return os.fstat(file.fileno()).st_size - position
+    except (AttributeError, OSError, io.UnsupportedOperation):
+        pass
+    try:
+        end: int = file.seek(0, os.SEEK_END)
+        file.seek(position)
+    except (AttributeError, OSError, io.UnsupportedOperation):
+        return None
+    return end - position
+
+
+def encode_body(data: Any, json: Any, files: Any = None) -> tuple[bytes | StreamedBody, str | None]:
+    """(body, content type or None) for what requests takes as data, json and files.
+
+    Raises InvalidRequest, naming the value, for what cannot be sent.
+    """
+    if files:
+        return _encode_files(data, files)
+    if json is not None and not data:
+        try:
+            return jsonlib.dumps(json, allow_nan=False).encode(), JSON
+        except (TypeError, ValueError) as error:
+            raise InvalidRequest(f"json={_short(json)} cannot be serialised: {error}") from None
+    if json is not None:
+        raise InvalidRequest("give either data or json, not both")
+    if data is None:
+        return b"", None
+    if isinstance(data, bytes):
+        return data, None
+    if isinstance(data, bytearray | memoryview):
+        return bytes(data), None
+    if isinstance(data, str):
+        return data.encode(), None
+    if isinstance(data, Mapping):
+        return _encode_form(data), FORM
+    if isinstance(data, list | tuple) and all(isinstance(pair, list | tuple) and len(pair) == 2 for pair in data):
+        return _encode_form(data), FORM
+    if hasattr(data, "read") or (isinstance(data, Iterable) and not isinstance(data, _NOT_STREAMED)):
+        return StreamedBody(data), None
+    raise InvalidRequest(
+        f"data={_short(data)}: give bytes, text, a dict, a list of pairs, a file, or an iterator of bytes"
+    )
+
+
+def _encode_form(fields: Any) -> bytes:
+    return urlencode(_pairs(fields)).encode()
+
+
+def _pairs(fields: Any) -> list[tuple[Any, Any]]:
+    """As requests has it: values may be lists, and None leaves a field out."""
+    pairs = fields.items() if isinstance(fields, Mapping) else fields
+    return [
+        (key, value)
+        for key, values in pairs
+        for value in (values if isinstance(values, list | tuple | set) else [values])
+        if value is not None
+    ]
+
+
+def _encode_files(data: Any, files: Any) -> tuple[bytes, str]:
+    """multipart/form-data (RFC 7578). A file is given as in requests: a file, its content, or a tuple
+    (name, content, type, headers), the latter two if wanted."""
+    if isinstance(data, str | bytes):
+        raise InvalidRequest("data has to be a dict or a list of pairs where files are given")
+    fields = []
+    for key, value in _pairs(data or ()):
+        text = value if isinstance(value, str | bytes) else str(value)
+        field = RequestField(str(key), text)
+        field.make_multipart()
+        fields.append(field)
+    try:
+        pairs = list(files.items() if isinstance(files, Mapping) else files)
+        for key, value in pairs:
+            fields.append(_file_field(str(key), value))
+    except (TypeError, ValueError, AttributeError) as error:
+        if isinstance(error, InvalidRequest):
+            raise
+        raise InvalidRequest(f"files={_short(files)}: give a dict or pairs of names and files: {error}") from None
+    return encode_multipart_formdata(fields)
+
+
+def _file_field(key: str, value: Any) -> RequestField:
+    content_type = headers = None
+    if isinstance(value, tuple | list):
+        name, source, content_type, headers = (*value, None, None)[:4]
+    else:
+        source = value
+        path = getattr(value, "name", None)
+        name = os.path.basename(path) if isinstance(path, str) and not path.startswith("<") else key
+    content = source.read() if hasattr(source, "read") else source
+    if not isinstance(content, str | bytes):
+        raise InvalidRequest(f"the file {key!r} is {_short(content)}; give a file, bytes or text")
+    field = RequestField(name=key, data=content, filename=name, headers=headers)
+    field.make_multipart(content_type=content_type)
+    return field
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 100 else text[:99] + "…"

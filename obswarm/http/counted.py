@@ -1,0 +1,79 @@
+"""HttpUser's responses: requests' own, which can be judged."""
+
+import types
+from datetime import timedelta
+from typing import Any
+
+import requests
+from requests.cookies import RequestsCookieJar, extract_cookies_to_jar
+
+from obswarm.api import CatchResponseError
+from obswarm.http.outcome import Judged, Outcome
+from obswarm.stats import PhaseTimes
+
+
+# requests.Response comes first among the bases, since a response can only then be turned into this class.
+class CountedResponse(requests.Response, Judged):
+    """requests.Response with `success()` and `failure(reason)`, and a context manager for catch_response=True.
+
+    `error` is what kept the answer from coming (`status_code` is 0 then), else None. `timings` says where the time
+    went, when the transport is ours, `wire_bytes` how much of a body came over the wire, when it has been read.
+    """
+
+    error: Exception | None = None
+    outcome: Outcome | None = None
+    timings: PhaseTimes | None = None
+    wire_bytes: int | None = None
+
+    @classmethod
+    def bare(cls) -> "CountedResponse":
+        """An empty one. As __init__, but for the cookie jar, which costs more than all the rest and is hardly ever
+        looked at."""
+        made = cls.__new__(cls)
+        made._content = False  # type: ignore[assignment]
+        made._content_consumed = False  # type: ignore[attr-defined]
+        made._next = None  # type: ignore[attr-defined]
+        made.history = []
+        made.elapsed = timedelta(0)
+        made.raw = None
+        return made
+
+    @property
+    def cookies(self) -> RequestsCookieJar:
+        """The cookies that this answer set."""
+        found: RequestsCookieJar | None = self.__dict__.get("cookies")
+        if found is None:
+            found = self.__dict__["cookies"] = RequestsCookieJar()
+            if self.raw is not None and getattr(self.raw, "_original_response", None) is not None:
+                extract_cookies_to_jar(found, self.request, self.raw)
+        return found
+
+    @cookies.setter
+    def cookies(self, cookies: RequestsCookieJar) -> None:
+        self.__dict__["cookies"] = cookies
+
+    def raise_for_status(self) -> None:
+        """As in requests; also raises what kept the answer from coming."""
+        if self.error is not None:
+            raise self.error
+        super().raise_for_status()
+
+    __enter__ = Judged.__enter__
+
+    def __exit__(  # type: ignore[override]  # requests gives the response away at the end of a block
+        self,
+        kind: type[BaseException] | None = None,
+        raised: BaseException | None = None,
+        traceback: types.TracebackType | None = None,
+    ) -> bool:
+        if isinstance(raised, requests.HTTPError):
+            # response.raise_for_status() in the block says no more than that the request failed.
+            raised = CatchResponseError(str(raised))
+        ends_here = Judged.__exit__(self, kind, raised, traceback)
+        if self.wire_bytes is None:
+            self.close()
+        return ends_here
+
+    def __getstate__(self) -> Any:
+        state: Any = super().__getstate__()
+        return {**state, "cookies": self.cookies}

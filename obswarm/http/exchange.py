@@ -1,0 +1,42 @@
+"""One request and its answer over a pool's connection, with the one retry that a reused connection may need."""
+
+from obswarm.clock import monotonic
+from obswarm.http.call import Call
+from obswarm.http.connection import Connection
+from obswarm.http.errors import HttpError
+from obswarm.http.pool import ConnectionPool
+
+
+def exchange(pool: ConnectionPool, call: Call, head: bytes, started: float) -> Connection:
+    """The connection that holds the answer; of a streamed one, only the head has been read. The caller gives it back.
+
+    Raises HttpError; the connection is closed then.
+    """
+    prepared = call.prepared
+    connection = pool.take(prepared.route, call.connect_timeout_s, call.deadline, started)
+    call.reused = connection.answered > 0
+    while True:
+        call.sent_at = started if call.reused else monotonic()
+        connection.deadline = call.deadline
+        connection.read_timeout_s = call.read_timeout_s
+        try:
+            body = call.body
+            if call.is_plain:
+                assert isinstance(body, bytes)
+                connection.exchange(head + body if body else head, prepared.method == "HEAD", call.sent_at)
+            else:
+                connection.send(head, body, call.sent_at)
+                connection.read_head(prepared.method == "HEAD")
+                if not call.stream:
+                    connection.read_body()
+            return connection
+        except HttpError as error:
+            pool.discard(connection)
+            if not call.may_retry(connection, error):
+                raise
+        except BaseException:
+            pool.discard(connection)
+            raise
+        # The server closed the idle connection while the request was on its way; that is no failure of it.
+        call.reused = False
+        connection = pool.take_new(prepared.route, call.connect_timeout_s, call.deadline)

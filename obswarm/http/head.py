@@ -1,0 +1,163 @@
+"""Heads of requests as bytes. What does not change from call to call is put together once and shared by users."""
+
+import base64
+import re
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from typing import Any
+from urllib.parse import unquote
+from weakref import WeakValueDictionary
+
+from obswarm import __version__
+from obswarm.http.codings import ACCEPTED
+from obswarm.http.errors import InvalidRequest
+from obswarm.http.route import Proxy, Route
+from obswarm.http.tls import TlsSettings
+from obswarm.http.urls import Url, absolute, parse_url
+
+DEFAULT_FIELDS = {"User-Agent": f"obswarm/{__version__}", "Accept": "*/*", "Accept-Encoding": ACCEPTED}
+_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_FORBIDDEN_IN_VALUE = re.compile(r"[\r\n\0]")
+_MOST_PREPARED = 512
+
+Auth = tuple[str, str]
+
+
+class Prepared:
+    """A call that can be made again and again: where it goes, and its head but for cookies and body."""
+
+    __slots__ = ("bare", "method", "names", "route", "start", "url")
+
+    def __init__(self, method: str, url: Url, route: Route, start: bytes, names: set[str]) -> None:
+        self.names = names
+        self.method = method
+        self.url = url
+        self.route = route
+        self.start = start
+        # POST and its like say that there is no body; for the others that goes without saying (RFC 9110, 8.6).
+        says_so = method in _EXPECTED_TO_HAVE_A_BODY and "content-length" not in names
+        self.bare = start + (b"Content-Length: 0\r\n\r\n" if says_so else b"\r\n")
+
+
+_EXPECTED_TO_HAVE_A_BODY = frozenset(("POST", "PUT", "PATCH"))
+
+
+def check_field(name: Any, value: Any) -> tuple[str, str]:
+    """A header's name and value as text. Raises InvalidRequest for what cannot be one, line breaks above all."""
+    if isinstance(name, bytes):
+        name = name.decode("latin-1")
+    if isinstance(value, bytes):
+        value = value.decode("latin-1")
+    if not isinstance(name, str) or not isinstance(value, str):
+        raise InvalidRequest(f"the header {name!r}: {value!r} is not text")
+    if not _TOKEN.fullmatch(name):
+        raise InvalidRequest(f"the header name {name!r} is empty or holds a character that cannot be in one")
+    if _FORBIDDEN_IN_VALUE.search(value):
+        raise InvalidRequest(f"the header {name!r}: {value!r} contains a line break or control character")
+    return name, value.strip(" \t")
+
+
+def check_fields(fields: Any) -> dict[str, str]:
+    """All of a mapping's; None as a value is left to the caller."""
+    try:
+        pairs = list(fields.items())
+    except AttributeError:
+        raise InvalidRequest(f"headers={fields!r}: give a dict") from None
+    return dict(check_field(name, value) for name, value in pairs)
+
+
+def check_method(method: Any) -> str:
+    """In upper case. Raises InvalidRequest when it cannot be one."""
+    if isinstance(method, str) and _TOKEN.fullmatch(method):
+        return method.upper()
+    raise InvalidRequest(f"the method {method!r} is none")
+
+
+def field_lines(fields: Iterable[tuple[str, str]]) -> bytes:
+    text = "".join([f"{name}: {value}\r\n" for name, value in fields])
+    try:
+        return text.encode("latin-1")
+    except UnicodeEncodeError:
+        # Not what the standard says, but what browsers and servers do.
+        return text.encode()
+
+
+def basic_auth(auth: Any) -> str:
+    """The Authorization header's value for (user, password). Raises InvalidRequest for anything else."""
+    if isinstance(auth, tuple | list) and len(auth) == 2 and all(isinstance(part, str | bytes) for part in auth):
+        pair = b":".join(part.encode() if isinstance(part, str) else part for part in auth)
+        return "Basic " + base64.b64encode(pair).decode("ascii")
+    raise InvalidRequest(f"auth={auth!r}: give a pair of user and password")
+
+
+class Template:
+    """Requests of users that have the same base URL, headers and way out. Get one by `template`."""
+
+    __slots__ = ("__weakref__", "_prepared", "base_url", "fields", "proxy", "tls")
+
+    def __init__(
+        self, base_url: str | None, fields: tuple[tuple[str, str], ...], proxy: Proxy | None, tls: TlsSettings
+    ) -> None:
+        self.base_url = base_url
+        self.fields = dict(fields)
+        self.proxy = proxy
+        self.tls = tls
+        self._prepared: dict[tuple[str, str], Prepared] = {}
+
+    def prepared(self, method: str, url: str) -> Prepared:
+        """The call without any headers of its own. Raises InvalidRequest and MissingHost."""
+        try:
+            return self._prepared[method, url]
+        except (KeyError, TypeError):
+            pass
+        made = self.prepare(check_method(method), parse_url(absolute(self.base_url, url)), {})
+        if len(self._prepared) >= _MOST_PREPARED:
+            self._prepared.clear()
+        self._prepared[method, url] = made
+        return made
+
+    def prepare(self, method: str, url: Url, headers: Mapping[str, str | None]) -> Prepared:
+        """A call with headers of its own; one whose value is None is left out, as in requests."""
+        fields = self.fields
+        if headers:
+            replaced = {name.lower() for name in headers}
+            fields = {name: value for name, value in fields.items() if name.lower() not in replaced}
+            fields.update((name, value) for name, value in headers.items() if value is not None)
+        return self.assemble(method, url, fields)
+
+    def assemble(self, method: str, url: Url, fields: Mapping[str, str]) -> Prepared:
+        """A call with exactly these headers, but for Host and credentials in the URL or for the proxy."""
+        route = self.route_to(url)
+        names = {name.lower() for name in fields}
+        target = f"{url.origin}{url.target}" if route.absolute_form else url.target
+        lines = [] if "host" in names else [("Host", url.origin.authority)]
+        lines.extend(fields.items())
+        if url.userinfo is not None and "authorization" not in names:
+            lines.append(("Authorization", _from_userinfo(url.userinfo)))
+        if route.absolute_form and route.proxy is not None and route.proxy.authorization:
+            lines.append(("Proxy-Authorization", route.proxy.authorization))
+        start = f"{method} {target} HTTP/1.1\r\n".encode("latin-1") + field_lines(lines)
+        return Prepared(method, url, route, start, names)
+
+    def route_to(self, url: Url) -> Route:
+        return Route.to(url.origin, self.proxy, self.tls if url.origin.scheme == "https" else None)
+
+
+@lru_cache(maxsize=256)
+def _from_userinfo(userinfo: str) -> str:
+    user, _, password = userinfo.partition(":")
+    return basic_auth((unquote(user), unquote(password)))
+
+
+_templates: "WeakValueDictionary[Any, Template]" = WeakValueDictionary()
+
+
+def template(
+    base_url: str | None, fields: tuple[tuple[str, str], ...], proxy: Proxy | None, tls: TlsSettings
+) -> Template:
+    """The one template for these settings, shared as long as anybody uses it."""
+    key = (base_url, fields, proxy, tls)
+    found = _templates.get(key)
+    if found is None:
+        found = _templates[key] = Template(*key)
+    return found

@@ -1,0 +1,102 @@
+"""Names to addresses: looked up once and kept for the run, or for as long as a TTL says."""
+
+import errno
+import ipaddress
+import socket as constants
+from typing import Any, NamedTuple
+
+from gevent import socket
+
+from obswarm import clock
+from obswarm.http.errors import ConnectError
+
+_AVOID_FAILED_S = 10.0
+
+
+class Address(NamedTuple):
+    """A socket's family, and what its connect() takes."""
+
+    family: int
+    address: Any
+
+
+class _Known:
+    __slots__ = ("addresses", "expires", "failed", "turn")
+
+    def __init__(self, addresses: list[Address], expires: float | None) -> None:
+        self.addresses = addresses
+        self.expires = expires
+        self.turn = 0
+        self.failed: dict[Address, float] = {}
+
+
+class Names:
+    """A cache of getaddrinfo's answers.
+
+    Where a name has several addresses of the family that the system prefers, connections take turns, so that load is
+    spread as many clients would spread it; the rest, and addresses that failed a moment ago, are only tried after them.
+    """
+
+    def __init__(self, ttl_s: float | None = None) -> None:
+        """`ttl_s` None keeps answers for the life of the process."""
+        self._ttl_s = ttl_s
+        self._known: dict[tuple[str, int], _Known] = {}
+
+    def addresses(self, host: str, port: int) -> list[Address]:
+        """In the order in which to try them. Raises ConnectError when the name has none."""
+        now = clock.monotonic()
+        known = self._known.get((host, port))
+        if known is None or (known.expires is not None and now >= known.expires):
+            expires = None if self._ttl_s is None else now + self._ttl_s
+            known = self._known[host, port] = _Known(_look_up(host, port), expires)
+        found = known.addresses
+        if len(found) == 1:
+            return found
+        preferred = [address for address in found if address.family == found[0].family]
+        first = known.turn % len(preferred)
+        known.turn += 1
+        order = preferred[first:] + preferred[:first] + found[len(preferred) :]
+        if known.failed:
+            known.failed = {address: until for address, until in known.failed.items() if until > now}
+            order.sort(key=lambda address: address in known.failed)
+        return order
+
+    def note_failure(self, host: str, port: int, address: Address) -> None:
+        """Try that address after the others for a while."""
+        known = self._known.get((host, port))
+        if known is not None and len(known.addresses) > 1:
+            known.failed[address] = clock.monotonic() + _AVOID_FAILED_S
+
+    def clear(self) -> None:
+        self._known.clear()
+
+
+def _look_up(host: str, port: int) -> list[Address]:
+    try:
+        parsed = ipaddress.ip_address(host)
+    except ValueError:
+        pass
+    else:
+        family = constants.AF_INET if parsed.version == 4 else constants.AF_INET6
+        return [Address(family, (host, port))]
+    try:
+        infos = socket.getaddrinfo(host, port, type=constants.SOCK_STREAM)
+    except (socket.gaierror, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ConnectError(f"the name {host!r} cannot be resolved: {reason}") from None
+    found = list(dict.fromkeys(Address(int(info[0]), info[4]) for info in infos))
+    if not found:
+        raise ConnectError(f"the name {host!r} cannot be resolved: {errno.errorcode[errno.EADDRNOTAVAIL]}")
+    found.sort(key=lambda address: address.family != found[0].family)
+    return found
+
+
+_shared: dict[float | None, Names] = {}
+
+
+def names(ttl_s: float | None = None) -> Names:
+    """The process's cache for a TTL: all users share it."""
+    found = _shared.get(ttl_s)
+    if found is None:
+        found = _shared[ttl_s] = Names(ttl_s)
+    return found

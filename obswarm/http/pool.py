@@ -1,0 +1,136 @@
+"""Connections that are kept open, and a limit to how many there are."""
+
+import ssl
+from collections import deque
+from typing import Any
+
+import gevent
+from gevent.event import AsyncResult
+
+from obswarm import clock, defaults
+from obswarm.http.connection import Connection
+from obswarm.http.errors import ConnectTimeout
+from obswarm.http.names import Names, names
+from obswarm.http.route import Route, open_connection
+
+
+class _Place:
+    """What a pool has for one route."""
+
+    __slots__ = ("idle", "open", "queue", "tls_session")
+
+    def __init__(self) -> None:
+        self.idle: list[Connection] = []
+        self.open = 0
+        self.queue: deque[Any] | None = None
+        self.tls_session: ssl.SSLSession | None = None
+
+
+class ConnectionPool:
+    """Up to `limit` connections for each route. Every user has one of its own; set `client_pool` on a user class to one
+    that all its users share (then they behave like one client behind a proxy, with far fewer connections)."""
+
+    __slots__ = ("_closed", "_limit", "_names", "_places")
+
+    def __init__(self, limit: int = defaults.POOL_CONNECTIONS, dns_ttl_s: float | None = None) -> None:
+        self._limit = limit
+        self._names: Names = names(dns_ttl_s)
+        self._places: dict[Route, _Place] = {}
+        self._closed = False
+
+    def take(self, route: Route, connect_timeout_s: float, deadline: float, now: float) -> Connection:
+        """An idle connection (its `answered` is above 0), or a new one. Give it back, or close it and tell.
+
+        Raises ConnectError and ConnectTimeout, the latter also when no connection of the pool becomes free in time.
+        """
+        place = self._places.get(route)
+        if place is None:
+            place = self._places[route] = _Place()
+        while place.idle:
+            connection = place.idle.pop()
+            if not connection.is_stale(now):
+                return connection
+            connection.close()
+            place.open -= 1
+        if place.open >= self._limit:
+            handed = self._wait(place, route, connect_timeout_s, deadline)
+            if handed is not None:
+                return handed
+        return self._open(place, route, connect_timeout_s, deadline)
+
+    def take_new(self, route: Route, connect_timeout_s: float, deadline: float) -> Connection:
+        """A new connection in the place of one that was discarded a moment ago."""
+        place = self._places.setdefault(route, _Place())
+        return self._open(place, route, connect_timeout_s, deadline)
+
+    def _open(self, place: _Place, route: Route, connect_timeout_s: float, deadline: float) -> Connection:
+        place.open += 1
+        try:
+            return open_connection(route, connect_timeout_s, deadline, self._names, place.tls_session)
+        except BaseException:
+            self._vacate(place)
+            raise
+
+    def give_back(self, connection: Connection, now: float) -> None:
+        """The answer has been read; keep the connection if both sides want that."""
+        place = self._places.get(connection.route)
+        if place is None or self._closed or not connection.keep_alive:
+            self.discard(connection)
+            return
+        connection.used_at = now
+        connection.answered += 1
+        if connection.tls_s is not None and connection.answered == 1:
+            # In TLS 1.3 the ticket comes after the handshake, so it is there by now at the earliest.
+            place.tls_session = connection.tls_session or place.tls_session
+        if place.queue:
+            place.queue.popleft().set(connection)
+        else:
+            place.idle.append(connection)
+
+    def discard(self, connection: Connection) -> None:
+        """Close it."""
+        connection.close()
+        place = self._places.get(connection.route)
+        if place is not None:
+            self._vacate(place)
+
+    def _vacate(self, place: _Place) -> None:
+        place.open -= 1
+        if place.queue:
+            # Whoever has waited longest may open one.
+            place.queue.popleft().set(None)
+
+    def _wait(self, place: _Place, route: Route, timeout_s: float, deadline: float) -> Connection | None:
+        ticket: AsyncResult[Connection | None] = AsyncResult()
+        if place.queue is None:
+            place.queue = deque()
+        place.queue.append(ticket)
+        try:
+            handed: Connection | None = ticket.get(timeout=max(0.0, min(timeout_s, deadline - clock.monotonic())))
+            return handed
+        except gevent.Timeout:
+            raise ConnectTimeout(
+                f"none of the {self._limit} connections to {route.peer} became free within {timeout_s:g} s"
+            ) from None
+        except BaseException:
+            if ticket.ready() and ticket.value is not None:
+                # It was handed over to someone who has just been killed.
+                self.give_back(ticket.value, clock.monotonic())
+            raise
+        finally:
+            if ticket in place.queue:
+                place.queue.remove(ticket)
+
+    @property
+    def open_connections(self) -> int:
+        """Connections that are open at the moment, in use or idle."""
+        return sum(place.open for place in self._places.values())
+
+    def close(self) -> None:
+        """Close what is idle; what is in use closes when it is given back."""
+        self._closed = True
+        for place in self._places.values():
+            for connection in place.idle:
+                connection.close()
+            place.open -= len(place.idle)
+            place.idle.clear()

@@ -1,0 +1,76 @@
+"""rest() and rest_(): calls of JSON APIs, judged by assertions. Names and meaning are Locust's."""
+
+import json
+import time
+import traceback
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gevent import GreenletExit
+
+from obswarm.api.errors import STEERING_EXCEPTIONS
+
+if TYPE_CHECKING:
+    from obswarm.http.response import FastResponse
+
+_SHOWN = 250
+
+
+class RestCalls:
+    """What the session, and a user for its own session, have."""
+
+    __slots__ = ()
+
+    def _rest_client(self) -> Any:
+        return self
+
+    @contextmanager
+    def rest(
+        self, method: str, url: str, headers: dict[str, str] | None = None, **kwargs: Any
+    ) -> Generator["FastResponse", None, None]:
+        """Send a request that accepts JSON; `response.js` is the parsed answer, None when there is none.
+
+        An answer that is not JSON is a failure. In the `with` block a failed assertion, or any other exception, is a
+        failure with its text and place; it goes no further.
+        """
+        fields = dict(headers or {})
+        present = {name.lower() for name in fields}
+        for name in ("Content-Type", "Accept"):
+            if name.lower() not in present:
+                fields[name] = "application/json"
+        with self._rest_client().request(method, url, catch_response=True, headers=fields, **kwargs) as response:
+            response.js = None
+            if response.error is None and response.content:
+                try:
+                    response.js = response.json()
+                except ValueError as error:
+                    shown = response.text[:_SHOWN]
+                    position = f", line {error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
+                    response.failure(f"the answer (HTTP {response.status_code}) is not JSON{position}: {shown!r}")
+            try:
+                yield response
+            except (*STEERING_EXCEPTIONS, GreenletExit):
+                raise
+            except AssertionError as error:
+                text = str(error).rstrip(",")
+                response.failure(text or f"assertion failed in {_place(error)}")
+            except Exception as error:
+                response.failure(f"{type(error).__name__}: {error} in {_place(error)}")
+
+    @contextmanager
+    def rest_(
+        self, method: str, url: str, name: str | None = None, **kwargs: Any
+    ) -> Generator["FastResponse", None, None]:
+        """As `rest`, with the time as the query parameter `_`, which gets past caches; counted without it."""
+        joined = f"{url}{'&' if '?' in url else '?'}_={int(time.time() * 1000)}"
+        with self.rest(method, joined, name=name or url, **kwargs) as response:
+            yield response
+
+
+def _place(error: BaseException) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    # The first frame is this module's own, where the block's exception comes in.
+    frame = frames[-1]
+    return f"{Path(frame.filename).name}:{frame.lineno}" + (f" ({frame.line})" if frame.line else "")

@@ -1,0 +1,185 @@
+"""Routes: where a connection leads and by which way; and opening one."""
+
+import base64
+import errno
+import os
+import socket
+import ssl
+from typing import NamedTuple
+from urllib.parse import unquote
+
+from obswarm import clock
+from obswarm.api import ObswarmError
+from obswarm.http.connection import Connection
+from obswarm.http.deadlines import NEVER, StreamTimeout
+from obswarm.http.errors import ConnectError, ConnectTimeout, HttpError, InvalidRequest
+from obswarm.http.names import Names
+from obswarm.http.stream import SocketStream, Stream
+from obswarm.http.tls import TlsSettings, TlsStream, tls_context
+from obswarm.http.urls import UNIX_SCHEME, Origin, parse_url
+
+_UNREACHABLE_HINTS = {errno.EMFILE: "this process may not open more files (ulimit -n)"}
+
+
+class Proxy(NamedTuple):
+    """An HTTP proxy, itself over http or https; `authorization` is the header's value, if it wants one."""
+
+    origin: Origin
+    authorization: str | None = None
+
+
+def parse_proxy(text: str) -> Proxy:
+    """A proxy written as a URL, `http://user:password@proxy:3128`. Raises ObswarmError when it is none."""
+    try:
+        url = parse_url(text if "://" in text else f"http://{text}")
+    except InvalidRequest:
+        url = None
+    if url is None or url.origin.scheme == UNIX_SCHEME:
+        raise ObswarmError(f"{text!r} is not a proxy's URL; write it like http://user:password@proxy.example:3128.")
+    if url.userinfo is None:
+        return Proxy(url.origin)
+    credentials = base64.b64encode(unquote(url.userinfo).encode()).decode("ascii")
+    return Proxy(url.origin, f"Basic {credentials}")
+
+
+class Route:
+    """An origin, and the proxy and TLS settings by which it is reached. Equal ones are the same object, so that looking
+    a pool up by its route costs no comparison. Get one by `Route.to`."""
+
+    __slots__ = ("origin", "peer", "proxy", "tls")
+
+    def __init__(self, origin: Origin, proxy: Proxy | None, tls: TlsSettings | None) -> None:
+        self.origin = origin
+        self.proxy = proxy
+        self.tls = tls
+        self.peer = origin.peer
+
+    @classmethod
+    def to(cls, origin: Origin, proxy: Proxy | None = None, tls: TlsSettings | None = None) -> "Route":
+        key = (origin, proxy if origin.scheme != UNIX_SCHEME else None, tls)
+        found = _known.get(key)
+        if found is None:
+            if len(_known) >= _MOST_ROUTES:
+                _known.clear()
+            found = _known[key] = cls(*key)
+        return found
+
+    @property
+    def absolute_form(self) -> bool:
+        """Whether the request line holds the whole URL (RFC 9112, 3.2.2): plain HTTP through a proxy."""
+        return self.proxy is not None and self.origin.scheme == "http"
+
+
+_MOST_ROUTES = 10_000
+_known: dict[tuple[Origin, Proxy | None, TlsSettings | None], Route] = {}
+
+
+def open_connection(
+    route: Route,
+    timeout_s: float,
+    deadline: float,
+    names: Names,
+    session: ssl.SSLSession | None = None,
+) -> Connection:
+    """Connect, through the proxy if there is one, and shake hands if it is TLS.
+
+    Raises ConnectTimeout or ConnectError with the reason, and ObswarmError when certificates cannot be read.
+    """
+    started = clock.monotonic()
+    due = min(started + timeout_s, deadline)
+    origin, proxy = route.origin, route.proxy
+    context = tls_context(route.tls or TlsSettings()) if origin.scheme == "https" else None
+    stream: Stream | None = None
+    try:
+        if origin.scheme == UNIX_SCHEME:
+            stream = _open_unix(origin.host, due)
+        elif proxy is None:
+            stream = _open_tcp(origin, due, names)
+        else:
+            stream = _open_through(proxy, route, due, names)
+        connected = clock.monotonic()
+        if context is None:
+            return Connection(stream, route, connected - started)
+        stream = secured = TlsStream(stream, context, origin.host, session)
+        secured.shake_hands(route.peer)
+        return Connection(stream, route, connected - started, clock.monotonic() - connected)
+    except StreamTimeout:
+        _close(stream)
+        what = f"within {timeout_s:g} s" if due < deadline else "before the total timeout was over"
+        raise ConnectTimeout(f"no connection to {route.peer} {what}") from None
+    except BaseException:
+        _close(stream)
+        raise
+
+
+def _close(stream: Stream | None) -> None:
+    if stream is not None:
+        stream.close()
+
+
+def _open_unix(path: str, due: float) -> SocketStream:
+    return _connect(socket.AF_UNIX, path, path, due)
+
+
+def _open_tcp(origin: Origin, due: float, names: Names) -> SocketStream:
+    failure: Exception | None = None
+    for address in names.addresses(origin.host, origin.port):
+        try:
+            return _connect(address.family, address.address, origin.peer, due)
+        except ConnectError as error:
+            failure = error
+            names.note_failure(origin.host, origin.port, address)
+    assert failure is not None
+    raise failure
+
+
+def _connect(family: int, address: object, peer: str, due: float) -> SocketStream:
+    try:
+        stream = SocketStream(family)
+        stream.due = due
+        stream.connect(address)
+    except OSError as error:
+        number = error.errno or 0
+        reason = _UNREACHABLE_HINTS.get(number) or (os.strerror(number) if number else str(error))
+        raise ConnectError(f"no connection to {peer}: {reason}") from None
+    return stream
+
+
+def _open_through(proxy: Proxy, route: Route, due: float, names: Names) -> Stream:
+    name = f"the proxy {proxy.origin.peer}"
+    try:
+        stream: Stream = _open_tcp(proxy.origin, due, names)
+    except ConnectError as error:
+        raise ConnectError(f"{name}: {error}") from None
+    try:
+        if proxy.origin.scheme == "https":
+            stream = secured = TlsStream(stream, tls_context(route.tls or TlsSettings()), proxy.origin.host)
+            secured.shake_hands(name)
+        if not route.absolute_form:
+            _tunnel(stream, proxy, route, due, name)
+    except BaseException:
+        stream.close()
+        raise
+    return stream
+
+
+def _tunnel(stream: Stream, proxy: Proxy, route: Route, due: float, name: str) -> None:
+    """Ask the proxy for a tunnel (RFC 9110, 9.3.6)."""
+    target = route.peer
+    lines = [f"CONNECT {target} HTTP/1.1", f"Host: {target}"]
+    if proxy.authorization:
+        lines.append(f"Proxy-Authorization: {proxy.authorization}")
+    tunnel = Connection(stream, Route.to(proxy.origin))
+    tunnel.deadline = due
+    tunnel.read_timeout_s = NEVER
+    try:
+        tunnel.exchange("\r\n".join([*lines, "", ""]).encode("latin-1"), True, clock.monotonic())
+    except StreamTimeout:
+        raise
+    except HttpError as error:
+        if clock.monotonic() >= due:
+            raise StreamTimeout from None
+        raise ConnectError(f"{name} gave no tunnel to {target}: {error}") from None
+    if not 200 <= tunnel.status < 300:
+        reason = tunnel.head().reason.decode("latin-1")
+        raise ConnectError(f"{name} gave no tunnel to {target}: HTTP {tunnel.status} {reason}".rstrip())

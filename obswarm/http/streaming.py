@@ -1,0 +1,80 @@
+"""Bodies that are read while they arrive (`stream=True`), and what happens when they end."""
+
+from collections.abc import Callable, Iterator
+
+from obswarm import clock
+from obswarm.http.connection import Connection
+from obswarm.http.errors import HttpError, StreamConsumed
+from obswarm.http.pool import ConnectionPool
+
+
+class LiveBody:
+    """The body of an answer that still hangs on its connection.
+
+    `on_end` is called once, when it has been read, has failed or is closed: with the bytes that came, the seconds since
+    the head, and the error.
+    """
+
+    __slots__ = ("_connection", "_on_end", "_pool", "_received", "begun")
+
+    def __init__(self, connection: Connection, pool: ConnectionPool) -> None:
+        self._connection: Connection | None = connection
+        self._pool = pool
+        self._received = 0
+        self._on_end: Callable[[int, float, HttpError | None], None] | None = None
+        self.begun = False
+
+    def when_it_ends(self, on_end: Callable[[int, float, HttpError | None], None]) -> None:
+        self._on_end = on_end
+
+    def pieces(self) -> Iterator[bytes]:
+        """As they come over the wire. Raises ReadTimeout, ConnectionLost or ProtocolError in the middle."""
+        connection = self._connection
+        if self.begun or connection is None:
+            raise StreamConsumed("the body of this response has been read, or closed, already")
+        self.begun = True
+        try:
+            for piece in connection.pieces():
+                self._received += len(piece)
+                yield piece
+        except HttpError as error:
+            self._end(error)
+            raise
+        except GeneratorExit:
+            # Whoever iterates has had enough; the rest may still be closed or left to the end of the block.
+            raise
+        except BaseException:
+            self.close()
+            raise
+        self._end(None)
+
+    @property
+    def received(self) -> int:
+        return self._received
+
+    def release(self) -> None:
+        """Give the connection up without reading the rest, and without telling."""
+        connection, self._connection = self._connection, None
+        self.begun = True
+        if connection is not None:
+            if connection.complete and not connection.body:
+                self._pool.give_back(connection, clock.monotonic())
+            else:
+                self._pool.discard(connection)
+
+    def close(self) -> None:
+        """Leave the rest unread."""
+        self._end(None)
+
+    def _end(self, error: HttpError | None) -> None:
+        connection = self._connection
+        since = clock.monotonic() - connection.first_byte_at if connection is not None else 0.0
+        self.release()
+        on_end, self._on_end = self._on_end, None
+        if on_end is not None:
+            on_end(self._received, since, error)
+
+    def __del__(self) -> None:
+        # Dropped without being read or closed: neither the connection nor the count may be lost.
+        if self._connection is not None:
+            self.close()

@@ -1,0 +1,174 @@
+"""TLS over any stream, and contexts that are made once for all users with the same settings."""
+
+import os
+import ssl
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+import certifi
+
+from obswarm.api import ObswarmError
+from obswarm.http.errors import ConnectError
+from obswarm.http.stream import READ_SIZE, Stream
+
+
+class TlsSettings(NamedTuple):
+    """`verify` is True, False, or a file or folder of certificates to trust; `cert` is a file with certificate and key,
+    or a pair of files. `factory` makes the context in their place."""
+
+    verify: bool | str = True
+    cert: str | tuple[str, str] | None = None
+    factory: Callable[[], ssl.SSLContext] | None = None
+
+
+@lru_cache(maxsize=64)
+def tls_context(settings: TlsSettings) -> ssl.SSLContext:
+    """A client's context. Raises ObswarmError when a file is missing or is not what it should be."""
+    verify, cert, factory = settings
+    if factory is not None:
+        return factory()
+    trusted = verify if isinstance(verify, str) else _default_trust()
+    try:
+        if isinstance(trusted, str) and Path(trusted).is_dir():
+            context = ssl.create_default_context(capath=trusted)
+        else:
+            context = ssl.create_default_context(cafile=trusted)
+    except (OSError, ssl.SSLError) as error:
+        raise ObswarmError(f"The trusted certificates in {trusted!r} cannot be read: {error}.") from None
+    if verify is False:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    # Proxies and servers that speak HTTP/2 as well would choose it otherwise.
+    context.set_alpn_protocols(["http/1.1"])
+    if cert is not None:
+        files = (cert, None) if isinstance(cert, str) else cert
+        try:
+            context.load_cert_chain(*files)
+        except (OSError, ssl.SSLError) as error:
+            raise ObswarmError(f"The client certificate {cert!r} cannot be used: {error}.") from None
+    return context
+
+
+def _default_trust() -> str | None:
+    """Where the environment says certificates are, as requests and OpenSSL read it; None for the system's own store,
+    certifi's file where the system has none."""
+    for variable in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        if os.environ.get(variable):
+            return os.environ[variable]
+    paths = ssl.get_default_verify_paths()
+    return None if paths.cafile or (paths.capath and any(Path(paths.capath).iterdir())) else certifi.where()
+
+
+class TlsStream:
+    """TLS on top of another stream, through memory buffers, so that the one below may be a tunnel or TLS itself."""
+
+    __slots__ = ("_below", "_incoming", "_outgoing", "_tls")
+
+    def __init__(
+        self, below: Stream, context: ssl.SSLContext, host: str, session: ssl.SSLSession | None = None
+    ) -> None:
+        self._below = below
+        self._incoming = ssl.MemoryBIO()
+        self._outgoing = ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=host, session=session)
+
+    @property
+    def due(self) -> float:
+        return self._below.due
+
+    @due.setter
+    def due(self, due: float) -> None:
+        self._below.due = due
+
+    def shake_hands(self, peer: str) -> None:
+        """Raises ConnectError with the reason; StreamTimeout."""
+        try:
+            while True:
+                try:
+                    self._tls.do_handshake()
+                    self._flush()
+                    return
+                except ssl.SSLWantReadError:
+                    self._flush()
+                    self._feed()
+        except ssl.SSLCertVerificationError as error:
+            self._send_alert()
+            raise ConnectError(f"the certificate of {peer} was not accepted: {error.verify_message}") from None
+        except ssl.SSLError as error:
+            self._send_alert()
+            reason = "the peer closed the connection" if isinstance(error, ssl.SSLEOFError) else error.reason or error
+            raise ConnectError(f"TLS with {peer} failed: {reason}") from None
+        except OSError as error:
+            raise ConnectError(f"TLS with {peer} failed: {error.strerror or error}") from None
+
+    def _send_alert(self) -> None:
+        try:
+            self._flush()
+        except OSError:
+            pass
+
+    @property
+    def session(self) -> ssl.SSLSession | None:
+        """For the next connection to the same peer."""
+        return self._tls.session
+
+    @property
+    def resumed(self) -> bool:
+        return bool(self._tls.session_reused)
+
+    @property
+    def version(self) -> str | None:
+        """TLSv1.2 or TLSv1.3."""
+        return self._tls.version()
+
+    def receive(self) -> bytes:
+        while True:
+            try:
+                return self._tls.read(READ_SIZE)
+            except ssl.SSLWantReadError:
+                if self._outgoing.pending:
+                    self._flush()
+                self._feed()
+            except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
+                # Many servers close without saying so in TLS; whether the answer was complete is for HTTP to decide.
+                return b""
+
+    def send(self, payload: bytes) -> None:
+        view = memoryview(payload)
+        while view:
+            try:
+                view = view[self._tls.write(view) :]
+            except ssl.SSLWantReadError:
+                self._flush()
+                self._feed()
+        self._flush()
+
+    def has_news(self) -> bool:
+        # Session tickets come unasked, so news on the socket need not be news for HTTP.
+        if not self._below.has_news():
+            return False
+        self._feed()
+        try:
+            self._tls.read(1)
+            return True
+        except ssl.SSLWantReadError:
+            return False
+        except ssl.SSLError:
+            return True
+
+    def _flush(self) -> None:
+        pending = self._outgoing.read()
+        if pending:
+            self._below.send(pending)
+
+    def _feed(self) -> None:
+        piece = self._below.receive()
+        if piece:
+            self._incoming.write(piece)
+        else:
+            self._incoming.write_eof()
+
+    def close(self) -> None:
+        self._below.close()

@@ -1,0 +1,96 @@
+"""Where the time of requests goes: connecting, TLS, waiting for the first byte, downloading; sums, and histograms on
+demand."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from obswarm.stats.histogram import Histogram
+
+PHASES = ("connect", "tls", "first_byte", "download")
+
+
+class PhaseTimes(NamedTuple):
+    """One request's, in seconds. None for what it did not do: a request on an open connection does not connect."""
+
+    connect_s: float | None
+    tls_s: float | None
+    first_byte_s: float
+    download_s: float
+
+
+Times = tuple[float | None, float | None, float, float]
+"""PhaseTimes, or a plain tuple of the same."""
+
+
+class TimingStats:
+    """How often each phase was gone through, and how long it took altogether (nanoseconds), by `PHASES`.
+
+    `histograms` is empty unless the recorder was told to keep them.
+    """
+
+    __slots__ = ("counts", "histograms", "sums_ns")
+
+    def __init__(self) -> None:
+        self.counts = [0, 0, 0, 0]
+        self.sums_ns = [0, 0, 0, 0]
+        self.histograms: dict[str, Histogram] = {}
+
+    def record(self, times: Times, detailed: bool) -> None:
+        counts, sums = self.counts, self.sums_ns
+        connect_s, tls_s, first_byte_s, download_s = times
+        if connect_s is not None:
+            counts[0] += 1
+            sums[0] += int(connect_s * 1e9)
+            if tls_s is not None:
+                counts[1] += 1
+                sums[1] += int(tls_s * 1e9)
+        counts[2] += 1
+        sums[2] += int(first_byte_s * 1e9)
+        counts[3] += 1
+        sums[3] += int(download_s * 1e9)
+        if detailed:
+            for phase, seconds in zip(PHASES, times, strict=True):
+                if seconds is not None:
+                    self._histogram(phase).record(seconds)
+
+    def _histogram(self, phase: str) -> Histogram:
+        found = self.histograms.get(phase)
+        if found is None:
+            found = self.histograms[phase] = Histogram()
+        return found
+
+    def merge(self, other: "TimingStats") -> None:
+        for number in range(len(PHASES)):
+            self.counts[number] += other.counts[number]
+            self.sums_ns[number] += other.sums_ns[number]
+        for phase, histogram in other.histograms.items():
+            self._histogram(phase).merge(histogram)
+
+    def subtract(self, other: "TimingStats") -> None:
+        for number in range(len(PHASES)):
+            self.counts[number] -= other.counts[number]
+            self.sums_ns[number] -= other.sums_ns[number]
+        for phase, histogram in other.histograms.items():
+            self._histogram(phase).subtract(histogram)
+
+    def copy(self) -> "TimingStats":
+        twin = TimingStats()
+        twin.merge(self)
+        return twin
+
+    def means_s(self) -> Mapping[str, float]:
+        """Mean seconds of the phases that were gone through at all."""
+        return {
+            phase: total / count / 1e9
+            for phase, count, total in zip(PHASES, self.counts, self.sums_ns, strict=True)
+            if count
+        }
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, TimingStats):
+            return NotImplemented
+        mine = {phase: histogram for phase, histogram in self.histograms.items() if histogram.count}
+        theirs = {phase: histogram for phase, histogram in other.histograms.items() if histogram.count}
+        return (self.counts, self.sums_ns, mine) == (other.counts, other.sums_ns, theirs)
+
+    __hash__ = None  # type: ignore[assignment]  # mutable, and compared by value
