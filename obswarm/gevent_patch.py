@@ -7,6 +7,9 @@ patches. A process that wants real threads (the demo's target)
 imports neither.
 """
 
-from gevent import monkey
+from gevent import config, monkey
+
+# Who spawned a greenlet from where is kept by default; for users nobody asks, and it is a part of their memory.
+config.track_greenlet_tree = False
 
 monkey.patch_all()

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable
 from itertools import cycle
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from gevent import GreenletExit
+from gevent import GreenletExit, get_hub
 from gevent import sleep as gevent_sleep
+from greenlet import getcurrent
 
 from obswarm import clock
 from obswarm.api.errors import (
@@ -125,6 +126,19 @@ def collect_tasks_in_order(cls: type) -> list[Task]:
 _NUMBERS = (int, float)
 
 
+def _sleep(loop: Any, seconds: float) -> None:
+    """gevent.sleep, with fewer calls on the stack: what is on it while users wait is most of their memory."""
+    if not seconds:
+        gevent_sleep(0)
+        return
+    timer = loop.timer(seconds)
+    timer.start(getcurrent().switch)
+    try:
+        get_hub().switch()
+    finally:
+        timer.close()
+
+
 class TaskSet:
     """Tasks of which one after the other is picked at random, by weight.
 
@@ -143,7 +157,7 @@ class TaskSet:
     def __init__(self, parent: "TaskSet | User") -> None:
         self.parent: Any = parent
         self.user: User = parent.user if isinstance(parent, TaskSet) else parent
-        self._queue: deque[Task] = deque()
+        self._queue: deque[Task] | None = None
         self._iteration_started = clock.monotonic()
 
     @property
@@ -162,6 +176,8 @@ class TaskSet:
 
     def schedule_task(self, task_callable: Task, first: bool = False) -> None:
         """Queue a task to be run before any is picked; `first` puts it at the head of the queue."""
+        if self._queue is None:
+            self._queue = deque()
         if first:
             self._queue.appendleft(task_callable)
         else:
@@ -204,7 +220,7 @@ class TaskSet:
             seconds = 0
         user.is_waiting = True
         try:
-            gevent_sleep(seconds)
+            _sleep(user.loop, seconds)
         finally:
             user.is_waiting = False
             user.rounds_seen = user.loop.iteration

@@ -32,10 +32,10 @@ from urllib3.exceptions import ProtocolError as Urllib3ProtocolError
 
 from obswarm.api import ObswarmError
 from obswarm.clock import monotonic
+from obswarm.http.answer import ResponseHead
 from obswarm.http.body import StreamedBody
 from obswarm.http.call import Call
 from obswarm.http.codings import decode, decoded
-from obswarm.http.connection import ResponseHead
 from obswarm.http.counted import CountedResponse
 from obswarm.http.deadlines import NEVER
 from obswarm.http.errors import (
@@ -81,7 +81,7 @@ class FastAdapter(BaseAdapter):
         started = monotonic()
         try:
             call = self._call(request, stream, timeout, verify, cert, proxies)
-            connection = exchange(self.pool, call, call.head(), started)
+            connection, answer = exchange(self.pool, call, call.head(), started)
         except HttpError as error:
             raise _as_requests(error, request) from None
         except ObswarmError as error:
@@ -89,10 +89,10 @@ class FastAdapter(BaseAdapter):
             raise OSError(str(error)) from None
         now = monotonic()
         response = CountedResponse.bare()
-        head = connection.head()
+        head = answer.head()
         response.headers = join_headers(head.headers)
-        response.status_code = connection.status
-        response.reason = reason_phrase(connection.status, head.reason)
+        response.status_code = answer.status
+        response.reason = reason_phrase(answer.status, head.reason)
         response.encoding = get_encoding_from_headers(response.headers)
         response.url = request.url  # type: ignore[assignment]
         response.request = request
@@ -103,11 +103,12 @@ class FastAdapter(BaseAdapter):
             connection.first_byte_at - call.sent_at,
             now - connection.first_byte_at,
         )
-        raw = response.raw = RawAnswer(connection.status, head, response.headers)
-        if stream and not connection.complete:
-            raw.body = LiveBody(connection, self.pool)
+        raw = response.raw = RawAnswer(answer.status, head, response.headers)
+        if stream and not answer.complete:
+            raw.body = LiveBody(connection, answer, self.pool)
             return response
-        body = b"".join(connection.body)
+        body = b"".join(answer.body)
+        answer.recycle()
         self.pool.give_back(connection, now)
         response.wire_bytes = len(body)
         try:

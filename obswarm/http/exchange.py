@@ -1,14 +1,16 @@
 """One request and its answer over a pool's connection, with the one retry that a reused connection may need."""
 
 from obswarm.clock import monotonic
+from obswarm.http.answer import Answer
 from obswarm.http.call import Call
 from obswarm.http.connection import Connection
 from obswarm.http.errors import HttpError
 from obswarm.http.pool import ConnectionPool
 
 
-def exchange(pool: ConnectionPool, call: Call, head: bytes, started: float) -> Connection:
-    """The connection that holds the answer; of a streamed one, only the head has been read. The caller gives it back.
+def exchange(pool: ConnectionPool, call: Call, head: bytes, started: float) -> tuple[Connection, Answer]:
+    """The answer, and the connection that it came over, which the caller gives back; of a streamed answer, only the
+    head has been read.
 
     Raises HttpError; the connection is closed then.
     """
@@ -23,13 +25,13 @@ def exchange(pool: ConnectionPool, call: Call, head: bytes, started: float) -> C
             body = call.body
             if call.is_plain:
                 assert isinstance(body, bytes)
-                connection.exchange(head + body if body else head, prepared.method == "HEAD", call.sent_at)
-            else:
-                connection.send(head, body, call.sent_at)
-                connection.read_head(prepared.method == "HEAD")
-                if not call.stream:
-                    connection.read_body()
-            return connection
+                request = head + body if body else head
+                return connection, connection.exchange(request, prepared.method == "HEAD", call.sent_at)
+            connection.send(head, body, call.sent_at)
+            answer = connection.read_head(prepared.method == "HEAD")
+            if not call.stream:
+                connection.read_body(answer)
+            return connection, answer
         except HttpError as error:
             pool.discard(connection)
             if not call.may_retry(connection, error):

@@ -74,7 +74,7 @@ class ConnectionPool:
     def give_back(self, connection: Connection, now: float) -> None:
         """The answer has been read; keep the connection if both sides want that."""
         place = self._places.get(connection.route)
-        if place is None or self._closed or not connection.keep_alive:
+        if place is None or self._closed or not connection.reusable:
             self.discard(connection)
             return
         connection.used_at = now

@@ -10,9 +10,9 @@ from typing import Any
 from requests.cookies import RequestsCookieJar
 from requests.structures import CaseInsensitiveDict
 
+from obswarm.http.answer import Header, ResponseHead
 from obswarm.http.body import StreamedBody
 from obswarm.http.codings import decode, decoded
-from obswarm.http.connection import Header, ResponseHead
 from obswarm.http.cookies import Cookies
 from obswarm.http.errors import StreamConsumed
 from obswarm.http.head import Prepared

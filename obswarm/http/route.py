@@ -173,13 +173,13 @@ def _tunnel(stream: Stream, proxy: Proxy, route: Route, due: float, name: str) -
     tunnel.deadline = due
     tunnel.read_timeout_s = NEVER
     try:
-        tunnel.exchange("\r\n".join([*lines, "", ""]).encode("latin-1"), True, clock.monotonic())
+        answer = tunnel.exchange("\r\n".join([*lines, "", ""]).encode("latin-1"), True, clock.monotonic())
     except StreamTimeout:
         raise
     except HttpError as error:
         if clock.monotonic() >= due:
             raise StreamTimeout from None
         raise ConnectError(f"{name} gave no tunnel to {target}: {error}") from None
-    if not 200 <= tunnel.status < 300:
-        reason = tunnel.head().reason.decode("latin-1")
-        raise ConnectError(f"{name} gave no tunnel to {target}: HTTP {tunnel.status} {reason}".rstrip())
+    if not 200 <= answer.status < 300:
+        reason = answer.head().reason.decode("latin-1")
+        raise ConnectError(f"{name} gave no tunnel to {target}: HTTP {answer.status} {reason}".rstrip())

@@ -224,25 +224,26 @@ class FastHttpSession(RestCalls):
         """One request and its answer, without following it anywhere."""
         prepared = call.prepared
         head = call.head()
-        connection = exchange(self.pool, call, head, started)
+        connection, answer = exchange(self.pool, call, head, started)
         now = monotonic()
-        raw = connection.raw
+        raw = answer.raw
         body: bytes | None
-        if call.stream and not connection.complete:
+        if call.stream and not answer.complete:
             body = None
         else:
-            parts = connection.body
+            parts = answer.body
             body = (parts[0] if len(parts) == 1 else b"".join(parts)) if parts else b""
-        response = FastResponse(prepared, head, call.body, connection.status, raw, connection.interim, body)
+        response = FastResponse(prepared, head, call.body, answer.status, raw, answer.interim, body)
         first_byte_at = connection.first_byte_at
         response.first_byte_s = first_byte_at - call.sent_at
         response.elapsed_s = now - started
         if not call.reused:
             response.connect_s, response.tls_s = connection.connect_s, connection.tls_s
         if body is None:
-            response.live = LiveBody(connection, self.pool)
+            response.live = LiveBody(connection, answer, self.pool)
         else:
             response.download_s = now - first_byte_at
+            answer.recycle()
             self.pool.give_back(connection, now)
         # Looked for in the raw bytes first: it is the one header that every answer has to be searched for.
         if _SETS_A_COOKIE(raw):

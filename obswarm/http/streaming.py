@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 
 from obswarm import clock
+from obswarm.http.answer import Answer
 from obswarm.http.connection import Connection
 from obswarm.http.errors import HttpError, StreamConsumed
 from obswarm.http.pool import ConnectionPool
@@ -15,10 +16,11 @@ class LiveBody:
     the head, and the error.
     """
 
-    __slots__ = ("_connection", "_on_end", "_pool", "_received", "begun")
+    __slots__ = ("_answer", "_connection", "_on_end", "_pool", "_received", "begun")
 
-    def __init__(self, connection: Connection, pool: ConnectionPool) -> None:
+    def __init__(self, connection: Connection, answer: Answer, pool: ConnectionPool) -> None:
         self._connection: Connection | None = connection
+        self._answer = answer
         self._pool = pool
         self._received = 0
         self._on_end: Callable[[int, float, HttpError | None], None] | None = None
@@ -34,7 +36,7 @@ class LiveBody:
             raise StreamConsumed("the body of this response has been read, or closed, already")
         self.begun = True
         try:
-            for piece in connection.pieces():
+            for piece in connection.pieces(self._answer):
                 self._received += len(piece)
                 yield piece
         except HttpError as error:
@@ -57,9 +59,12 @@ class LiveBody:
         connection, self._connection = self._connection, None
         self.begun = True
         if connection is not None:
-            if connection.complete and not connection.body:
+            if self._answer.complete and not self._answer.body:
+                self._answer.recycle()
                 self._pool.give_back(connection, clock.monotonic())
             else:
+                self._answer.keep_alive = False
+                self._answer.recycle()
                 self._pool.discard(connection)
 
     def close(self) -> None:

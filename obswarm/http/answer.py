@@ -1,0 +1,168 @@
+"""An answer while it is read: what the parser has found so far. No I/O."""
+
+import re
+from typing import Any
+
+import httptools
+
+Header = tuple[bytes, bytes]
+
+_END_OF_HEAD = re.compile(rb"\r?\n\r?\n")
+_DELIMITING = frozenset((b"content-length", b"transfer-encoding"))
+_MOST_HEAD_BYTES = 256 * 1024
+_MOST_INTERIM = 100
+_SWITCHING_PROTOCOLS = 101
+_MOST_SPARE = 256
+
+
+class Excess(Exception):
+    """The server began a second answer to one request."""
+
+
+class TooMuch(Exception):
+    """The head of an answer goes on and on."""
+
+
+class ResponseHead:
+    """What stands before the body, cut apart when somebody asks for it: most callers only want the status, which the
+    parser knows, and calls into Python for each header are a tenth of a request's cost.
+
+    `raw` begins with the answer's first byte and goes beyond its head; the parser has found it to be in order.
+    """
+
+    __slots__ = ("headers", "reason")
+
+    def __init__(self, raw: bytes, interim: int = 0) -> None:
+        """`interim` is the number of 1xx answers that came before."""
+        position = 0
+        for _ in range(interim + 1):
+            while raw[position : position + 1] in (b"\r", b"\n"):
+                position += 1
+            end = _END_OF_HEAD.search(raw, position)
+            begin, position = position, end.end() if end is not None else len(raw)
+        lines = raw[begin : end.start() if end is not None else len(raw)].split(b"\n")
+        parts = lines[0].split(b" ", 2)
+        self.reason = parts[2].strip() if len(parts) > 2 else b""
+        self.headers: list[Header] = []
+        for line in lines[1:]:
+            name, _, value = line.partition(b":")
+            self.headers.append((name, value.strip()))
+
+
+class Answer:
+    """Feed it what arrives; `complete` says when the answer is whole. It is also what the parser calls back.
+
+    `raw` is what has come up to the end of the head, and what came with it; `body` the pieces of the body. Get one by
+    `Answer.begin`, and `recycle` it: an idle connection needs no parser, and there are far more of those than answers
+    that are just being read.
+    """
+
+    __slots__ = (
+        "_head_only",
+        "_parser",
+        "body",
+        "complete",
+        "interim",
+        "keep_alive",
+        "on_body",
+        "raw",
+        "reading_head",
+        "status",
+    )
+
+    def __init__(self) -> None:
+        # One list for the life of the parser, which appends to it without a call into Python.
+        self.body: list[bytes] = []
+        self.on_body = self.body.append
+        self.raw = b""
+        self.status = 0
+        self.interim = 0
+        self.complete = False
+        self.keep_alive = False
+        self.reading_head = True
+        self._head_only = False
+        self._parser: Any = httptools.HttpResponseParser(self)
+        # RFC 9112, 2.2 lets a recipient take a single LF as the end of a line, and old servers put blanks behind a
+        # chunk's size.
+        self._parser.set_dangerous_leniencies(lenient_optional_cr_before_lf=True, lenient_spaces_after_chunk_size=True)
+
+    @staticmethod
+    def begin(head_only: bool) -> "Answer":
+        """One for the next answer; with `head_only` it ends with its head, as to a HEAD request."""
+        answer = _spare.pop() if _spare else Answer()
+        answer._head_only = head_only
+        return answer
+
+    def recycle(self) -> None:
+        """It has been read and nobody will look at it again."""
+        self.body.clear()
+        if self.keep_alive and not self._head_only and len(_spare) < _MOST_SPARE:
+            # After a whole answer the parser waits for the next one. In all other cases it is somewhere in the middle.
+            self.raw = b""
+            self.status = 0
+            self.interim = 0
+            self.complete = False
+            self.reading_head = True
+            _spare.append(self)
+        else:
+            # The parser holds our callbacks, and we hold the parser.
+            self._parser = None
+
+    def feed(self, piece: bytes) -> None:
+        """Raises httptools' errors, Excess and TooMuch among their contexts."""
+        if self.reading_head:
+            self.raw = self.raw + piece if self.raw else piece
+        self._parser.feed_data(piece)
+        if self.reading_head and len(self.raw) > _MOST_HEAD_BYTES:
+            raise TooMuch(f"more than {_MOST_HEAD_BYTES // 1024} KiB of headers")
+
+    def end(self) -> bool:
+        """The server closed. False when the answer is cut off by that."""
+        if self.complete:
+            return True
+        if self.reading_head or any(name.lower() in _DELIMITING for name, _ in self.head().headers):
+            return False
+        # A body that has no other end (RFC 9112, 6.3).
+        self.complete = True
+        self.keep_alive = False
+        return True
+
+    def head(self) -> ResponseHead:
+        """Reason and headers."""
+        return ResponseHead(self.raw, self.interim)
+
+    # What httptools calls. An interim answer (1xx) is a message of its own before the final one.
+    def on_message_begin(self) -> None:
+        if self.complete:
+            raise Excess
+
+    def on_headers_complete(self) -> None:
+        self.status = status = self._parser.get_status_code()
+        if status < 200 and status != _SWITCHING_PROTOCOLS:
+            self.interim += 1
+            if self.interim > _MOST_INTERIM:
+                raise TooMuch(f"more than {_MOST_INTERIM} interim answers (1xx)")
+            return
+        self.reading_head = False
+        if self._head_only:
+            self.complete = True
+            self.keep_alive = self._is_kept_alive()
+
+    def on_message_complete(self) -> None:
+        if not self.reading_head and not self.complete:
+            self.complete = True
+            # Only now does the parser know; a moment later it has forgotten.
+            self.keep_alive = self._parser.should_keep_alive() and self.status != _SWITCHING_PROTOCOLS
+
+    def _is_kept_alive(self) -> bool:
+        """For an answer without a body: whether it keeps the connection, by its headers alone."""
+        tokens = {
+            token.strip().lower()
+            for name, value in self.head().headers
+            if name.lower() == b"connection"
+            for token in value.split(b",")
+        }
+        return b"close" not in tokens and (self._parser.get_http_version() == "1.1" or b"keep-alive" in tokens)
+
+
+_spare: list[Answer] = []
