@@ -53,7 +53,7 @@ from obswarm.http.response import join_headers, reason_phrase, regrouped, set_co
 from obswarm.http.route import Proxy, Route, parse_proxy
 from obswarm.http.streaming import LiveBody
 from obswarm.http.tls import TlsSettings
-from obswarm.http.urls import Url, parse_url
+from obswarm.http.urls import parse_url
 from obswarm.stats import PhaseTimes
 
 _UNLIMITED = 1_000_000
@@ -128,7 +128,7 @@ class FastAdapter(BaseAdapter):
         proxies: Mapping[str, str] | None,
     ) -> Call:
         assert request.url is not None
-        url = _parsed(request.url)
+        url = parse_url(request.url)
         proxy_url = select_proxy(request.url, proxies) if proxies else None
         tls = None
         if url.origin.scheme == "https" or proxy_url:
@@ -228,11 +228,6 @@ class _ForCookies:
 
     def isclosed(self) -> bool:
         return True
-
-
-@lru_cache(maxsize=4096)
-def _parsed(url: str) -> Url:
-    return parse_url(url)
 
 
 @lru_cache(maxsize=64)

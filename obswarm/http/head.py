@@ -34,12 +34,12 @@ class Prepared:
         self.url = url
         self.route = route
         self.start = start
-        # POST and its like say that there is no body; for the others that goes without saying (RFC 9110, 8.6).
-        says_so = method in _EXPECTED_TO_HAVE_A_BODY and "content-length" not in names
+        # Methods that may have a body say when there is none (RFC 9110, 8.6); requests is generous in what it counts.
+        says_so = method not in _WITHOUT_A_BODY and "content-length" not in names
         self.bare = start + (b"Content-Length: 0\r\n\r\n" if says_so else b"\r\n")
 
 
-_EXPECTED_TO_HAVE_A_BODY = frozenset(("POST", "PUT", "PATCH"))
+_WITHOUT_A_BODY = frozenset(("GET", "HEAD"))
 
 
 def check_field(name: Any, value: Any) -> tuple[str, str]:
@@ -82,10 +82,20 @@ def field_lines(fields: Iterable[tuple[str, str]]) -> bytes:
         return text.encode()
 
 
+def _as_bytes(text: str | bytes) -> bytes:
+    """As requests has it, which is what servers have been made to understand; UTF-8 for the rest."""
+    if isinstance(text, bytes):
+        return text
+    try:
+        return text.encode("latin-1")
+    except UnicodeEncodeError:
+        return text.encode()
+
+
 def basic_auth(auth: Any) -> str:
     """The Authorization header's value for (user, password). Raises InvalidRequest for anything else."""
     if isinstance(auth, tuple | list) and len(auth) == 2 and all(isinstance(part, str | bytes) for part in auth):
-        pair = b":".join(part.encode() if isinstance(part, str) else part for part in auth)
+        pair = b":".join(_as_bytes(part) for part in auth)
         return "Basic " + base64.b64encode(pair).decode("ascii")
     raise InvalidRequest(f"auth={auth!r}: give a pair of user and password")
 

@@ -87,7 +87,8 @@ def _look_up(host: str, port: int) -> list[Address]:
     found = list(dict.fromkeys(Address(int(info[0]), info[4]) for info in infos))
     if not found:
         raise ConnectError(f"the name {host!r} cannot be resolved: {errno.errorcode[errno.EADDRNOTAVAIL]}")
-    found.sort(key=lambda address: address.family != found[0].family)
+    preferred = found[0].family
+    found.sort(key=lambda address: address.family != preferred)
     return found
 
 

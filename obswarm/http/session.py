@@ -3,7 +3,7 @@
 import re
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Self
 from weakref import ref
 
 from requests.structures import CaseInsensitiveDict
@@ -334,6 +334,12 @@ class FastHttpSession(RestCalls):
         """Send a request and go through the lines of its answer as they come, as for server-sent events."""
         with self.request(method, url, stream=True, **kwargs) as response:
             yield from response.iter_lines()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def close(self) -> None:
         """Close all idle connections, unless the pool is shared."""

@@ -1,7 +1,11 @@
 """URLs as the client needs them: checked, and cut into origin and request target."""
 
+from functools import lru_cache
 from typing import Any, NamedTuple
 from urllib.parse import quote, unquote, urlencode, urljoin, urlsplit
+
+from requests.utils import requote_uri
+from urllib3.util import parse_url as normalised
 
 from obswarm.http.errors import InvalidRequest, MissingHost
 
@@ -9,7 +13,6 @@ UNIX_SCHEME = "http+unix"
 """`http+unix://%2Frun%2Fapp.sock/path`: the host is the percent-encoded path of a Unix socket."""
 
 DEFAULT_PORTS = {"http": 80, "https": 443, UNIX_SCHEME: 0}
-_SAFE_IN_TARGET = "!#$%&'()*+,/:;=?@[]~"
 _NEVER_IN_HOSTS = frozenset(' "<>\\^`{|}')
 _PREFIXES = tuple(f"{scheme}://" for scheme in DEFAULT_PORTS)
 
@@ -92,6 +95,7 @@ def absolute(base: str | None, path: str) -> str:
     return base + path if path.startswith(("/", "?")) or not path else f"{base}/{path}"
 
 
+@lru_cache(maxsize=4096)
 def parse_url(url: str) -> Url:
     """Cut an absolute URL apart; what does not belong into a request line is percent-encoded.
 
@@ -121,9 +125,10 @@ def parse_url(url: str) -> Url:
             raise InvalidRequest(f"the URL {url!r} has a host name that cannot be encoded: {error}") from None
     elif any(character in _NEVER_IN_HOSTS for character in host):
         raise InvalidRequest(f"the URL {url!r} has a host name that cannot be")
-    target = quote(parts.path or "/", safe=_SAFE_IN_TARGET)
-    if parts.query:
-        target += "?" + quote(parts.query, safe=_SAFE_IN_TARGET)
+    # Dot segments removed, percent-encoding made uniform, as by requests, whose two steps these are.
+    path = parts.path or "/"
+    plain = f"http://h{path}?{parts.query}" if parts.query else f"http://h{path}"
+    target = requote_uri(normalised(plain).request_uri)
     userinfo = None if parts.scheme == UNIX_SCHEME else parts.netloc.rpartition("@")[0] or None
     return Url(Origin(parts.scheme, host, port or DEFAULT_PORTS[parts.scheme]), target, userinfo)
 

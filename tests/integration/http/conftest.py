@@ -1,0 +1,45 @@
+"""Sessions and users of the client under test."""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+
+import gevent
+import pytest
+
+from obswarm.api import Environment
+from obswarm.http import FastHttpSession, FastHttpUser
+
+
+@pytest.fixture
+def no_leaked_socket() -> Iterator[None]:
+    """As many open files after the test as before."""
+
+    def count() -> int:
+        return len(os.listdir("/proc/self/fd"))
+
+    gevent.sleep(0.001)  # the loop's own files come with its first use
+    before = count()
+    yield
+    deadline = time.monotonic() + 3
+    while count() > before and time.monotonic() < deadline:
+        gevent.sleep(0.01)
+    assert count() <= before
+
+
+@pytest.fixture
+def make_session(environment: Environment) -> Iterator[Callable[..., FastHttpSession]]:
+    """make_session(url, attribute=value, …) gives the client of a user whose class has these attributes."""
+    made: list[FastHttpSession] = []
+
+    def make(url: str | None, **attributes: object) -> FastHttpSession:
+        cls = type(
+            "Visitor", (FastHttpUser,), {"host": url, "network_timeout": 5.0, "connection_timeout": 5.0, **attributes}
+        )
+        session = cls(environment).client
+        made.append(session)
+        return session
+
+    yield make
+    for session in made:
+        session.close()
