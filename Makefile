@@ -4,13 +4,17 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST_FLAGS ?=
 
-.PHONY: demo test check bench format clean
+.PHONY: demo test components check bench format clean
 
 demo: $(VENV)/.installed
 	$(BIN)/obswarm demo
 
-test: $(VENV)/.dev
+test: $(VENV)/.dev components
 	$(BIN)/python -m pytest $(PYTEST_FLAGS)
+
+# Programs that the integration tests run against: servers, not libraries.
+components:
+	sh .ci/components
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .

@@ -74,14 +74,14 @@ class ConnectionPool:
     def give_back(self, connection: Connection, now: float) -> None:
         """The answer has been read; keep the connection if both sides want that."""
         place = self._places.get(connection.route)
+        if place is not None and connection.tls_s is not None and not connection.answered:
+            # In TLS 1.3 the ticket comes after the handshake, so it is there by now at the earliest.
+            place.tls_session = connection.tls_session or place.tls_session
         if place is None or self._closed or not connection.reusable:
             self.discard(connection)
             return
         connection.used_at = now
         connection.answered += 1
-        if connection.tls_s is not None and connection.answered == 1:
-            # In TLS 1.3 the ticket comes after the handshake, so it is there by now at the earliest.
-            place.tls_session = connection.tls_session or place.tls_session
         if place.queue:
             place.queue.popleft().set(connection)
         else:

