@@ -115,6 +115,7 @@ class _RunCommand(click.Command):
     show_default=True,
     help="Endpoints kept apart in the statistics; further ones count as (other).",
 )
+@option("--timings", is_flag=True, help="Percentiles of connecting, TLS, first byte and download as well as means.")
 @option("--csv", metavar="PREFIX", help="Write Locust's CSV files, with this prefix.")
 @option("--csv-full-history", is_flag=True, help="With --csv: the history of every endpoint, not only of the total.")
 @option("--json", "json_file", metavar="FILE|-", help="Write the result as JSON; - is standard output.")
@@ -186,6 +187,8 @@ def run(ctx: click.Context, /, arguments: tuple[str, ...], **options: Any) -> No
         exclude_tags=excluded or None,
         reset_stats=options["reset_stats"],
     )
+
+    environment.recorder.detailed_timings = options["timings"]
 
     def make_run(sinks: list[Sink]) -> LocalRun:
         return LocalRun(

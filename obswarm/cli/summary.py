@@ -6,7 +6,7 @@ from rich.table import Table
 from rich.text import Text
 
 from obswarm.engine import RunResult
-from obswarm.stats import EndpointStats
+from obswarm.stats import PHASES, EndpointStats
 from obswarm.units import format_bytes, format_count, format_duration, format_latency
 
 _QUANTILES = (0.5, 0.9, 0.95, 0.99)
@@ -19,6 +19,8 @@ WIDTH_WITHOUT_TERMINAL = 140
 def print_summary(console: Console, result: RunResult) -> None:
     """How it ended, endpoints, errors, exceptions, and whether the figures can be trusted."""
     console.print(_endpoints(result, narrow=console.width < _WIDTH_FOR_ALL_COLUMNS))
+    if result.final.total.timings is not None and result.final.total.timings.histograms:
+        console.print(_timings(result))
     if result.final.errors:
         console.print(_errors(result))
     for found in sorted(result.final.exceptions.values(), key=lambda found: -found.count):
@@ -69,6 +71,26 @@ def _cells(stats: EndpointStats, duration_s: float, narrow: bool) -> list[str]:
     ]
     # The mean says the least of them; names must not be folded for it.
     return cells if narrow else [*cells, format_latency(stats.duration.mean_s)]
+
+
+def _timings(result: RunResult) -> Table:
+    """Mean and p95 of each phase of the requests."""
+    table = Table(box=SIMPLE_HEAVY, header_style="bold", padding=(0, 1), pad_edge=False)
+    table.add_column("where the time went: mean / p95", overflow="fold")
+    for phase in PHASES:
+        table.add_column(phase.replace("_", " "), justify="right", no_wrap=True)
+    for key, stats in sorted(result.final.endpoints.items(), key=lambda item: (item[0].name, item[0].method)):
+        timings = stats.timings
+        if timings is None:
+            continue
+        means = timings.means_s()
+        cells = []
+        for phase in PHASES:
+            histogram = timings.histograms.get(phase)
+            p95 = histogram.quantile(0.95) if histogram is not None else None
+            cells.append(f"{format_latency(means[phase])} / {format_latency(p95)}" if phase in means else "–")
+        table.add_row(f"{key.method} {key.name}".strip(), *cells)
+    return table
 
 
 def _errors(result: RunResult) -> Table:

@@ -110,6 +110,10 @@ class FastAdapter(BaseAdapter):
         body = b"".join(answer.body)
         answer.recycle()
         self.pool.give_back(connection, now)
+        if stream:
+            # All of it came with its head; whoever asked for a stream gets one all the same.
+            raw.whole = body
+            return response
         response.wire_bytes = len(body)
         try:
             response._content = decode(body, response.headers.get("content-encoding"))
@@ -166,6 +170,7 @@ class RawAnswer:
         self.version = 11
         self.decode_content = True
         self.body: LiveBody | None = None
+        self.whole: bytes | None = None
         self._rest = b""
         self._source: Iterator[bytes] | None = None
         received = set_cookies(head.headers)
@@ -173,15 +178,11 @@ class RawAnswer:
 
     def stream(self, amt: int | None = _PIECE, decode_content: bool | None = None) -> Iterator[bytes]:
         """The body in pieces of at most `amt` bytes. Raises urllib3's exceptions, which requests expects."""
-        if self.body is None:
-            return
         pieces = self._pieces(decode_content)
         yield from pieces if amt is None else regrouped(pieces, amt)
 
     def read(self, amt: int | None = None, decode_content: bool | None = None) -> bytes:
         """The next `amt` bytes of the body, or all that is left."""
-        if self.body is None:
-            return b""
         if self._source is None:
             self._source = self._pieces(decode_content)
         while amt is None or len(self._rest) < amt:
@@ -194,8 +195,11 @@ class RawAnswer:
         return out
 
     def _pieces(self, decode_content: bool | None) -> Iterator[bytes]:
-        assert self.body is not None
-        pieces = self.body.pieces()
+        if self.body is not None:
+            pieces = self.body.pieces()
+        else:
+            # Read already when it was no stream, and then there is nothing more to come.
+            pieces, self.whole = iter([self.whole] if self.whole else []), None
         wanted = self.decode_content if decode_content is None else decode_content
         try:
             yield from decoded(pieces, self.headers.get("content-encoding")) if wanted else pieces
@@ -215,7 +219,7 @@ class RawAnswer:
 
     @property
     def closed(self) -> bool:
-        return self.body is None or self.body.begun
+        return self.body.begun if self.body is not None else self.whole is None
 
 
 class _ForCookies:

@@ -5,7 +5,7 @@ from typing import Any, TextIO
 
 from obswarm import clock
 from obswarm.engine import RunResult
-from obswarm.stats import EndpointStats
+from obswarm.stats import PHASES, EndpointStats
 
 _QUANTILES = {"p50_s": 0.5, "p90_s": 0.9, "p95_s": 0.95, "p99_s": 0.99}
 
@@ -79,7 +79,24 @@ def _figures(stats: EndpointStats, duration_s: float) -> dict[str, Any]:
         "max_s": _round(stats.max_s),
         "mean_s": _round(stats.duration.mean_s),
         "response_bytes": stats.response_bytes,
+        "timings": _timings(stats),
     }
+
+
+def _timings(stats: EndpointStats) -> dict[str, dict[str, Any]]:
+    """By phase, how often it was gone through and its mean; quantiles where --timings asked for histograms."""
+    if stats.timings is None:
+        return {}
+    phases: dict[str, dict[str, Any]] = {}
+    for phase, count, total_ns in zip(PHASES, stats.timings.counts, stats.timings.sums_ns, strict=True):
+        if not count:
+            continue
+        phases[phase] = {"count": count, "mean_s": _round(total_ns / count / 1e9)}
+        histogram = stats.timings.histograms.get(phase)
+        if histogram is not None:
+            values = histogram.quantiles(tuple(_QUANTILES.values()))
+            phases[phase] |= {name: _round(value) for name, value in zip(_QUANTILES, values, strict=True)}
+    return phases
 
 
 def _round(value: float | None) -> float | None:

@@ -197,3 +197,29 @@ def test_on_a_terminal_there_is_a_live_display(path: Path, target: CountingServe
     for text in ("requests/s", "failures/s", "p50 / p95 / p99", "8 of 8", "GET /checked", "generator", "▁", "Ctrl-C"):
         assert text in screen
     assert "Aggregated" in screen
+
+
+def test_timings_are_means_and_on_demand_percentiles(target: CountingServer) -> None:
+    arguments = (
+        "run",
+        "examples/basic.py",
+        "-H",
+        target.url,
+        "-u",
+        5,
+        "-r",
+        20,
+        "-t",
+        "2s",
+        "--headless",
+        "--json",
+        "-",
+    )
+    plain, detailed = obswarm(*arguments), obswarm(*arguments, "--timings")
+    assert set(plain.result["totals"]["timings"]["first_byte"]) == {"count", "mean_s"}
+    phases = detailed.result["totals"]["timings"]
+    assert set(phases) == {"connect", "first_byte", "download"}
+    assert phases["connect"]["count"] == 5
+    assert phases["first_byte"]["count"] == detailed.result["totals"]["requests"]
+    assert 0 < phases["first_byte"]["p50_s"] <= phases["first_byte"]["p99_s"]
+    assert "where the time went" in detailed.stderr

@@ -1,0 +1,89 @@
+"""Base URLs, paths below them, and what cannot be requested."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from obswarm.http.errors import InvalidRequest, MissingHost
+from obswarm.http.urls import Origin, absolute, check_host, parse_url, with_params
+
+
+@pytest.mark.parametrize(
+    ("base", "path", "expected"),
+    [
+        ("http://a.test", "/x", "http://a.test/x"),
+        ("http://a.test", "x", "http://a.test/x"),
+        ("http://a.test/base", "/x", "http://a.test/base/x"),
+        ("http://a.test", "?q=1", "http://a.test?q=1"),
+        ("http://a.test", "", "http://a.test"),
+        ("http://a.test", "https://b.test/x", "https://b.test/x"),
+        ("http://a.test", "HTTPS://b.test/x", "https://b.test/x"),
+        ("http://a.test", "/go?to=http://b.test", "http://a.test/go?to=http://b.test"),
+    ],
+)
+def test_paths_are_below_the_base(base: str, path: str, expected: str) -> None:
+    assert absolute(base, path) == expected
+
+
+def test_without_a_base_there_has_to_be_a_whole_url() -> None:
+    assert absolute(None, "http://a.test/") == "http://a.test/"
+    with pytest.raises(MissingHost):
+        absolute(None, "/x")
+
+
+@pytest.mark.parametrize(
+    ("url", "origin", "target"),
+    [
+        ("http://a.test", Origin("http", "a.test", 80), "/"),
+        ("https://A.Test:8443/x?y=z#f", Origin("https", "a.test", 8443), "/x?y=z"),
+        ("http://[::1]:8080/", Origin("http", "::1", 8080), "/"),
+        ("http://bücher.test/ü?ä", Origin("http", "xn--bcher-kva.test", 80), "/%C3%BC?%C3%A4"),
+        ("http+unix://%2Frun%2FApp.sock/x", Origin("http+unix", "/run/App.sock", 0), "/x"),
+    ],
+)
+def test_urls_are_cut_into_origin_and_target(url: str, origin: Origin, target: str) -> None:
+    parsed = parse_url(url)
+    assert (parsed.origin, parsed.target) == (origin, target)
+    assert parse_url(str(parsed)) == parsed
+
+
+def test_authorities() -> None:
+    assert Origin("http", "a.test", 80).authority == "a.test"
+    assert Origin("https", "a.test", 80).authority == "a.test:80"
+    assert Origin("http", "::1", 8080).authority == "[::1]:8080"
+
+
+@given(st.text(max_size=40))
+def test_any_text_is_a_url_or_an_invalid_request(text: str) -> None:
+    try:
+        parsed = parse_url("http://a.test/" + text)
+    except InvalidRequest as error:
+        assert "a.test" in str(error)  # noqa: PT017 - the error is one of two fine outcomes
+    else:
+        assert parsed.target.isascii()
+        assert not set(parsed.target) & set(" \r\n\t\0")
+
+
+@given(st.text(max_size=20))
+def test_any_text_is_a_host_or_a_sentence(text: str) -> None:
+    try:
+        parse_url(check_host(text))
+    except (ValueError, InvalidRequest) as error:
+        assert str(error)  # noqa: PT017
+
+
+@pytest.mark.parametrize(
+    "host", ["example.com", "ftp://x", "http://", "https://:80", "http://a:0", "http://a:b", "", "//x"]
+)
+def test_what_is_no_base_url(host: str) -> None:
+    with pytest.raises(ValueError, match="scheme and a host"):
+        check_host(host)
+
+
+def test_params() -> None:
+    assert with_params("/x", {"a": [1, 2], "b": None, "c": "ü"}) == "/x?a=1&a=2&c=%C3%BC"
+    assert with_params("/x?y=1#f", [("a", "b")]) == "/x?y=1&a=b#f"
+    assert with_params("/x", "raw=1") == "/x?raw=1"
+    assert with_params("/x", {}) == "/x"
+    with pytest.raises(InvalidRequest, match="params=5"):
+        with_params("/x", 5)
