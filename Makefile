@@ -21,6 +21,7 @@ check: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python docs/make_metrics.py --check
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks

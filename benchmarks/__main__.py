@@ -1,6 +1,8 @@
 """`python -m benchmarks`: all of them, one after the other."""
 
-from benchmarks.http.__main__ import main
+from benchmarks.http.__main__ import main as http
+from benchmarks.metrics.__main__ import main as metrics
 
 if __name__ == "__main__":
-    main()
+    http()
+    metrics()

@@ -34,3 +34,10 @@ MAX_REDIRECTS = 30
 
 POOL_CONNECTIONS = 10
 """Connections that a user may have open to one origin at the same time, as Locust's `concurrency`."""
+
+REMOTE_WRITE_INTERVAL_S = 5.0
+REMOTE_WRITE_QUEUE = 300
+"""Pushes that wait while the receiver is away."""
+
+LINGER_S = 20.0
+"""How long to wait at the end of a run for a last scrape, or for the last push to arrive."""

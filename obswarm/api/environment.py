@@ -55,6 +55,8 @@ class Environment:
         self.web_ui: Any = None
         self.process_exit_code: int | None = None
         self.stats = StatsView()
+        self.trace_sampler: Any = None
+        """Says which requests carry a trace id; None for none. See obswarm.http.tracing."""
         self._logged_exceptions: set[str] = set()
         events.request.recorder = recorder
 

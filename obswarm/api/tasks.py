@@ -320,12 +320,18 @@ class UserTasks(TaskSet):
         return type(self.user).__name__
 
     def execute_task(self, entry: Task) -> None:
-        if isinstance(entry, type) and issubclass(entry, TaskSet):
-            entry(self.user).run()
-        elif getattr(entry, "__self__", None) is self.user:
-            entry()
-        else:
-            entry(self.user)
+        user = self.user
+        try:
+            if isinstance(entry, type) and issubclass(entry, TaskSet):
+                entry(user).run()
+            elif getattr(entry, "__self__", None) is user:
+                entry()
+            else:
+                entry(user)
+        except (RescheduleTask, RescheduleTaskImmediately):
+            user.environment.recorder.record_iteration(type(user).__name__)
+            raise
+        user.environment.recorder.record_iteration(type(user).__name__)
 
 
 def filter_by_tags(

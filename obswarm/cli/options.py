@@ -8,6 +8,7 @@ import click
 
 from obswarm.api import Stage, parse_stages
 from obswarm.http import check_host
+from obswarm.http.tracing import parse_share
 from obswarm.units import parse_duration
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -53,6 +54,14 @@ def rate(text: str) -> float:
     if not math.isfinite(number) or not 0 < number <= HIGHEST_RATE:
         raise click.BadParameter(f"{text} users per second; it has to be above 0 and at most {HIGHEST_RATE:,.0f}.")
     return number
+
+
+def share(text: str) -> float:
+    """A share written like 1% or 0.01."""
+    try:
+        return parse_share(text)
+    except ValueError as error:
+        raise click.BadParameter(f"{error}.") from None
 
 
 def stages(text: str) -> tuple[Stage, ...]:

@@ -24,6 +24,7 @@ from obswarm.api import (
     parse_custom,
 )
 from obswarm.cli import exit_codes
+from obswarm.cli.exporting import exports
 from obswarm.cli.options import (
     MOST_USERS,
     base_url,
@@ -31,6 +32,7 @@ from obswarm.cli.options import (
     duration_or_zero,
     option,
     rate,
+    share,
     split_names,
     stages,
 )
@@ -38,7 +40,9 @@ from obswarm.cli.session import Output, Terminal, exit_code_of
 from obswarm.cli.task_ratio import print_task_ratio
 from obswarm.engine import LoadTest, LocalRun, Profile, Ramp, ShapeProfile, StagesProfile, find_loadtest, load, select
 from obswarm.http import check_host
+from obswarm.http.tracing import TraceSampler
 from obswarm.stats import Recorder, Sink
+from obswarm.web import PORT
 
 logger = logging.getLogger(__name__)
 
@@ -116,6 +120,33 @@ class _RunCommand(click.Command):
     help="Endpoints kept apart in the statistics; further ones count as (other).",
 )
 @option("--timings", is_flag=True, help="Percentiles of connecting, TLS, first byte and download as well as means.")
+@option(
+    "--web-port",
+    type=click.IntRange(0, 65535),
+    help=f"Port of /metrics; 0 takes any.  [default: {PORT} or the next free]",
+)
+@option("--metrics-addr", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="Where /metrics listens.")
+@option("--label", "labels", multiple=True, metavar="NAME=VALUE", help="A label for every exported series; repeat it.")
+@option("--trace-sample", metavar="SHARE", type=share, help="Share of requests that carry a W3C trace id, like 1%.")
+@option("--remote-write", metavar="URL", help="Push the metrics to a Prometheus remote-write receiver.")
+@option("--remote-write-auth", metavar="USER:PASSWORD", help="Basic authentication for --remote-write.")
+@option("--remote-write-token", metavar="TOKEN", help="Bearer token for --remote-write.")
+@option(
+    "--remote-write-interval",
+    type=duration,
+    default=f"{defaults.REMOTE_WRITE_INTERVAL_S:g}s",
+    show_default=True,
+    metavar="DURATION",
+    help="How often to push.",
+)
+@option(
+    "--linger",
+    type=duration_or_zero,
+    default=f"{defaults.LINGER_S:g}s",
+    show_default=True,
+    metavar="DURATION",
+    help="How long to wait at the end for a last scrape or push, if somebody scrapes or is pushed to.",
+)
 @option("--csv", metavar="PREFIX", help="Write Locust's CSV files, with this prefix.")
 @option("--csv-full-history", is_flag=True, help="With --csv: the history of every endpoint, not only of the total.")
 @option("--json", "json_file", metavar="FILE|-", help="Write the result as JSON; - is standard output.")
@@ -189,6 +220,9 @@ def run(ctx: click.Context, /, arguments: tuple[str, ...], **options: Any) -> No
     )
 
     environment.recorder.detailed_timings = options["timings"]
+    if options["trace_sample"]:
+        environment.trace_sampler = TraceSampler(options["trace_sample"])
+    terminal.export = exports(options, ctx)
 
     def make_run(sinks: list[Sink]) -> LocalRun:
         return LocalRun(

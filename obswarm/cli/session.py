@@ -17,6 +17,7 @@ from rich.logging import RichHandler
 from obswarm.api import Environment, ObswarmError
 from obswarm.cli import exit_codes
 from obswarm.cli.display import LiveDisplay
+from obswarm.cli.exporting import Export
 from obswarm.cli.plain import PlainProgress
 from obswarm.cli.summary import WIDTH_WITHOUT_TERMINAL, print_summary
 from obswarm.engine import LocalRun, RunResult, StopReason
@@ -53,6 +54,8 @@ class Terminal:
         self.live = sys.stderr.isatty() and not output.headless and not output.only_summary
         self._json_path = _writable(output.json) if output.json and output.json != "-" else None
         self._csv = CsvFiles(output.csv, output.csv_full_history) if output.csv else None
+        self.export: Export | None = None
+        """Set it before `run` to have the run's metrics exported."""
         self._set_up_logging()
 
     def _set_up_logging(self) -> None:
@@ -85,16 +88,28 @@ class Terminal:
                 sinks.append(display)
             elif not self._output.only_summary:
                 sinks.append(PlainProgress(sys.stderr))
+            export = self.export
+            if export is not None:
+                stack.enter_context(export)
+                # First, so that a display that fails does not keep the exporters waiting.
+                sinks[:0] = export.sinks
+                logger.info("Metrics for Prometheus: %s", export.url)
             run = make_run(sinks)
-            stack.enter_context(_Signals(run))
+            signals = stack.enter_context(_Signals(run))
             environment.events.init.fire(environment=environment, runner=environment.runner, web_ui=None)
+            live = stack.enter_context(ExitStack())
             if self.live:
-                stack.enter_context(display)
+                live.enter_context(display)
             result = run.run()
-        if self._csv:
-            self._csv.finish(result.final)
-        print_summary(self.summary_console, result)
-        self._write_json(result)
+            live.close()
+            if self._csv:
+                self._csv.finish(result.final)
+            print_summary(self.summary_console, result)
+            self._write_json(result)
+            if export is not None:
+                finishing = gevent.spawn(export.finish, result.final)
+                signals.instead = lambda: finishing.kill(block=False)
+                finishing.join()
         return result
 
     def _write_json(self, result: RunResult) -> None:
@@ -120,6 +135,8 @@ class _Signals:
     def __init__(self, run: LocalRun) -> None:
         self._run = run
         self._interrupts = 0
+        self.instead: Callable[[], None] | None = None
+        """What a signal means once the run has ended."""
         self._watchers: list[Any] = []
 
     def __enter__(self) -> "_Signals":
@@ -136,6 +153,9 @@ class _Signals:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
     def _interrupt(self) -> None:
+        if self.instead is not None:
+            self.instead()
+            return
         self._interrupts += 1
         if self._interrupts == 1:
             logger.info("Interrupted: running tasks may finish. Ctrl-C again ends at once.")
@@ -144,6 +164,9 @@ class _Signals:
             self._run.abort(StopReason("signal", "interrupted by Ctrl-C (SIGINT)"))
 
     def _terminate(self) -> None:
+        if self.instead is not None:
+            self.instead()
+            return
         logger.info("SIGTERM: stopping gracefully.")
         self._run.stop(StopReason("signal", "terminated (SIGTERM)"))
 

@@ -2,7 +2,7 @@
 
 import logging
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import gevent
@@ -17,7 +17,17 @@ from obswarm.engine.executor import Executor
 from obswarm.engine.health import HealthMonitor
 from obswarm.engine.profile import Profile, Ramp
 from obswarm.engine.runner_view import RunnerView
-from obswarm.stats import Aggregate, GeneratorHealth, RunState, Sink, Snapshot, StatsTable
+from obswarm.stats import (
+    TOTAL,
+    Aggregate,
+    EndpointKey,
+    EndpointStats,
+    GeneratorHealth,
+    RunState,
+    Sink,
+    Snapshot,
+    StatsTable,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -75,6 +85,7 @@ class LocalRun:
         self._interval_s = interval_s
         self._aggregate = Aggregate(max_endpoints)
         self._pending = StatsTable(max_endpoints)
+        self._pending_total = EndpointStats(TOTAL)
         self._crowd = LocalCrowd(environment, self._fail, self._stop_test)
         shares = [share_of(cls) for cls in environment.user_classes]
         self._executor = Executor(profile, shares, self._crowd, self._spawning_complete)
@@ -105,7 +116,11 @@ class LocalRun:
     def latest(self) -> Snapshot:
         """A snapshot of this moment; the interval that sinks get is not affected."""
         self._collect()
-        return self._snapshot(clock.monotonic())
+        return self._snapshot_so_far()
+
+    def _snapshot_so_far(self) -> Snapshot:
+        interval = {key: stats.copy() for key, stats in self._pending.endpoints.items()}
+        return self._snapshot(clock.monotonic(), interval, self._pending_total.copy())
 
     # RunControl.
     def set_load(self, users: int, spawn_rate: float) -> None:
@@ -196,8 +211,13 @@ class LocalRun:
 
     def _collect(self) -> None:
         delta = self._environment.recorder.take()
-        self._aggregate.merge(delta)
-        self._pending.merge(delta)
+        total = self._aggregate.merge(delta)
+        if self._pending.endpoints:
+            self._pending.merge(delta)
+            self._pending_total.merge(total)
+        else:
+            # Nobody else holds the delta, so it need not be copied: with many endpoints that is what a second costs.
+            self._pending, self._pending_total = delta, total
         names = self._aggregate.table.overflow_names
         if names and not self._overflow_told:
             self._overflow_told = True
@@ -225,8 +245,9 @@ class LocalRun:
                 self._warn_of_saturation(cpu_percent)
         self._collect()
         now = clock.monotonic()
-        snapshot = self._snapshot(now)
-        self._pending = StatsTable(self._pending.max_endpoints)
+        snapshot = self._snapshot(now, self._pending.endpoints, self._pending_total)
+        # The snapshot has what was pending, and nobody changes it any more.
+        self._pending, self._pending_total = StatsTable(self._pending.max_endpoints), EndpointStats(TOTAL)
         self._snapshot_at_s = now
         for number, sink in enumerate(self._sinks):
             try:
@@ -247,13 +268,17 @@ class LocalRun:
             environment=self._environment, cpu_usage=cpu_percent, message=reason, timestamp=clock.wall()
         )
 
-    def _snapshot(self, now: float) -> Snapshot:
+    def _snapshot(
+        self, now: float, interval: Mapping[EndpointKey, EndpointStats], interval_total: EndpointStats
+    ) -> Snapshot:
         end = self._ended_s if self._ended_s is not None else now
         return Snapshot(
             run_id=self.run_id,
             test=self._test,
             host=self._host(),
             time_s=clock.wall(),
+            started_s=self._started_wall_s,
+            stats_since_s=self._started_wall_s + self._stats_since_s - self._started_s,
             elapsed_s=end - self._started_s,
             stats_elapsed_s=end - self._stats_since_s,
             planned_s=self._planned_s,
@@ -265,9 +290,10 @@ class LocalRun:
             errors=self._aggregate.errors(),
             exceptions=self._aggregate.exceptions(),
             interrupted=self._aggregate.table.interrupted,
+            iterations=dict(self._aggregate.table.iterations),
             interval_s=max(now - self._snapshot_at_s, 1e-9),
-            interval={key: stats.copy() for key, stats in self._pending.endpoints.items()},
-            interval_total=self._pending.total(),
+            interval=interval,
+            interval_total=interval_total,
             workers=self._last_health,
         )
 
@@ -280,7 +306,7 @@ class LocalRun:
     def _result(self) -> RunResult:
         assert self._reason is not None
         assert self._ended_s is not None
-        final = self._snapshot(clock.monotonic())
+        final = self._snapshot_so_far()
         return RunResult(
             run_id=self.run_id,
             started_s=self._started_wall_s,
@@ -300,9 +326,11 @@ class LocalRun:
         environment = self._environment
         environment.events.spawning_complete.fire(user_count=len(self._crowd))
         if environment.reset_stats:
+            # Sinks that count over the whole run get what would be forgotten.
+            self._emit()
             environment.recorder.take()
             self._aggregate.reset()
-            self._pending = StatsTable(self._pending.max_endpoints)
+            self._pending, self._pending_total = StatsTable(self._pending.max_endpoints), EndpointStats(TOTAL)
             self._stats_since_s = clock.monotonic()
             environment.events.reset_stats.fire()
             environment.reset_stats = False

@@ -24,6 +24,7 @@ class CountedResponse(requests.Response, Judged):
     outcome: Outcome | None = None
     timings: PhaseTimes | None = None
     wire_bytes: int | None = None
+    trace_id: str | None = None
 
     @classmethod
     def bare(cls) -> "CountedResponse":

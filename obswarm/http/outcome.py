@@ -38,6 +38,7 @@ class Outcome:
         "started_s",
         "status_code",
         "timings",
+        "trace_id",
         "url",
         "verdict",
     )
@@ -54,6 +55,7 @@ class Outcome:
         error: BaseException | None,
         context: dict[str, Any],
         timings: PhaseTimes | None = None,
+        trace_id: str | None = None,
     ) -> None:
         self.environment = environment
         self.method = method
@@ -65,6 +67,7 @@ class Outcome:
         self.error = error
         self.context = context
         self.timings = timings
+        self.trace_id = trace_id
         self.started_s = clock.wall() - duration_s
         self.verdict: bool | BaseException | None = None
         self.reported = False
@@ -87,7 +90,14 @@ class Outcome:
             error = self.verdict
         environment = self.environment
         environment.recorder.record(
-            self.method, self.name, self.duration_s, self.response_bytes, self.status_code, error, self.timings
+            self.method,
+            self.name,
+            self.duration_s,
+            self.response_bytes,
+            self.status_code,
+            error,
+            self.timings,
+            self.trace_id,
         )
         hook = environment.events.request
         if hook.listeners:

@@ -22,6 +22,8 @@ from obswarm.clock import monotonic
 from obswarm.http.adapter import FastAdapter
 from obswarm.http.counted import CountedResponse
 from obswarm.http.outcome import Outcome, status_error
+from obswarm.http.tracing import HEADER as TRACE_HEADER
+from obswarm.http.tracing import traceparent
 from obswarm.http.urls import absolute
 from obswarm.stats import PhaseTimes
 
@@ -69,6 +71,10 @@ class HttpSession(requests.Session):
         InvalidSchema, InvalidURL, InvalidHeader), and MissingHost."""
         text = url.decode() if isinstance(url, bytes) else url
         asked = absolute(self.base_url, text)
+        sampler = self.environment.trace_sampler
+        trace_id = sampler.sample() if sampler is not None else None
+        if trace_id is not None:
+            kwargs["headers"] = {TRACE_HEADER: traceparent(trace_id), **(kwargs.get("headers") or {})}
         started = monotonic()
         try:
             plain = super().request(method, asked, **kwargs)
@@ -92,6 +98,7 @@ class HttpSession(requests.Session):
                 plain.__class__ = CountedResponse
             response = plain  # type: ignore[assignment]
         duration_s = monotonic() - started
+        response.trace_id = trace_id
         first = response.history[0] if response.history else response
         sent = getattr(first, "request", None)
         failure: BaseException | None
@@ -104,7 +111,9 @@ class HttpSession(requests.Session):
         timings = _timings(response)
         environment = self.environment
         if not catch_response and not environment.events.request.listeners:
-            environment.recorder.record(method.upper(), label, duration_s, size, response.status_code, failure, timings)
+            environment.recorder.record(
+                method.upper(), label, duration_s, size, response.status_code, failure, timings, trace_id
+            )
             return response
         response.outcome = Outcome(
             environment,
@@ -117,6 +126,7 @@ class HttpSession(requests.Session):
             failure,
             {**(self.user.context() if self.user else {}), **(context or {})},
             timings,
+            trace_id,
         )
         if not catch_response:
             response.outcome.report(response)

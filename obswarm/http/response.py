@@ -51,6 +51,9 @@ class FastResponse(Judged):
     connect_s: float | None = None
     tls_s: float | None = None
     live: LiveBody | None = None
+    trace_id: str | None = None
+    """The W3C trace id that the request carried, when it was sampled."""
+
     _parsed: ResponseHead | None = None
     _history: "list[FastResponse] | None" = None
     _headers: "CaseInsensitiveDict[str] | None" = None

@@ -23,6 +23,8 @@ from obswarm.http.redirects import REDIRECTS, follow
 from obswarm.http.response import FastResponse, set_cookies
 from obswarm.http.rest import RestCalls
 from obswarm.http.streaming import LiveBody
+from obswarm.http.tracing import HEADER as TRACE_HEADER
+from obswarm.http.tracing import traceparent
 from obswarm.http.urls import absolute, parse_url, with_params
 
 _SETS_A_COOKIE = re.compile(rb"\nset-cookie:", re.IGNORECASE).search
@@ -170,6 +172,11 @@ class FastHttpSession(RestCalls):
             connect_s, read_s, deadline = parse_timeout(timeout, total_timeout, settings, started)
         body: bytes | StreamedBody = b""
         content_type = None
+        trace_id = None
+        if self.environment.trace_sampler is not None:
+            trace_id = self.environment.trace_sampler.sample()
+            if trace_id is not None:
+                headers = {TRACE_HEADER: traceparent(trace_id), **(headers or {})}
         call_headers: Mapping[str, str | None] = {}
         if headers is None and auth is None and params is None:
             prepared = (self._template or self.current_template()).prepared(method, url)
@@ -198,7 +205,8 @@ class FastHttpSession(RestCalls):
             # The user was stopped by force in the middle of it.
             self.environment.recorder.record_interrupted()
             raise
-        return self._account(prepared, call, response, started, name, catch_response, context)
+        response.trace_id = trace_id
+        return self._account(prepared, response, started, name, catch_response, context)
 
     def _prepare(
         self, method: str, url: str, params: Any, headers: Any, auth: Any
@@ -255,7 +263,6 @@ class FastHttpSession(RestCalls):
     def _account(
         self,
         asked: Prepared,
-        call: Call,
         response: FastResponse,
         started: float,
         name: str | None,
@@ -276,7 +283,14 @@ class FastHttpSession(RestCalls):
             # A plain tuple in place of PhaseTimes: making one of those costs as much as looking up the endpoint.
             times = (response.connect_s, response.tls_s, response.first_byte_s, response.download_s)
             environment.recorder.record(
-                asked.method, label, response.elapsed_s, len(body), response.status_code, error, times
+                asked.method,
+                label,
+                response.elapsed_s,
+                len(body),
+                response.status_code,
+                error,
+                times,
+                response.trace_id,
             )
             return response
         user = self.user
@@ -291,6 +305,7 @@ class FastHttpSession(RestCalls):
             error,
             {**(user.context() if user is not None else _NO_CONTEXT), **(context or _NO_CONTEXT)},
             response.timings,
+            response.trace_id,
         )
         if response.live is not None:
             _count_at_the_end(response.live, outcome, response, catch_response)

@@ -34,6 +34,17 @@ OTHER = EndpointKey("", "(other)")
 TOTAL = EndpointKey("", "Aggregated")
 
 
+class Exemplar(NamedTuple):
+    """A request that stands for others: its W3C trace id, its duration, and when it ended (wall time)."""
+
+    trace_id: str
+    seconds: float
+    time_s: float
+
+
+_BUCKETS_PER_BAND = 16
+
+
 class EndpointStats:
     """Counts, sizes and durations of one endpoint: an accumulator that can be merged and subtracted.
 
@@ -41,6 +52,7 @@ class EndpointStats:
     """
 
     __slots__ = (
+        "_exemplars",
         "duration",
         "failures",
         "failures_by",
@@ -63,6 +75,20 @@ class EndpointStats:
         self.failures_by: dict[str, int] = {}
         self.timings: TimingStats | None = None
         """None as long as no client has told any."""
+        self._exemplars: dict[int, Exemplar] | None = None
+
+    def add_exemplar(self, exemplar: "Exemplar") -> None:
+        """Keep it as the newest one of its range of durations (half a doubling wide)."""
+        if self._exemplars is None:
+            self._exemplars = {}
+        band = bucket_index(exemplar.seconds) // _BUCKETS_PER_BAND
+        known = self._exemplars.get(band)
+        if known is None or known.time_s <= exemplar.time_s:
+            self._exemplars[band] = exemplar
+
+    def exemplars(self) -> "tuple[Exemplar, ...]":
+        """Traced requests, the newest of each range of durations, the shortest first."""
+        return tuple(sorted(self._exemplars.values(), key=lambda each: each.seconds)) if self._exemplars else ()
 
     def record(self, duration_s: float, response_bytes: int, status: str, failed: bool) -> None:
         """Count one request. `status` is a status class as of `status_class`."""
@@ -86,6 +112,8 @@ class EndpointStats:
         for mine, theirs in ((self.successes, other.successes), (self.failures_by, other.failures_by)):
             for status, number in theirs.items():
                 mine[status] = mine.get(status, 0) + number
+        for exemplar in other.exemplars():
+            self.add_exemplar(exemplar)
         if other.timings is not None:
             if self.timings is None:
                 self.timings = TimingStats()
@@ -98,8 +126,9 @@ class EndpointStats:
     def subtract(self, other: "EndpointStats") -> None:
         """Take away what was merged before; raises ValueError when that cannot have been the case.
 
-        Every count and the sum come out exact. Extremes cannot be taken apart, so `min_s` and `max_s` become the
-        borders of the outermost buckets that are left, which is within 2.2 %, and never outside what was known.
+        Every count and the sum come out exact. Exemplars stay. Extremes cannot be taken apart, so `min_s` and `max_s`
+        become the borders of the outermost buckets that are left, which is within 2.2 %, and never outside what was
+        known.
         """
         self.duration.subtract(other.duration)
         self.failures -= other.failures
@@ -124,7 +153,16 @@ class EndpointStats:
 
     def copy(self) -> "EndpointStats":
         twin = EndpointStats(self.key)
-        twin.merge(self)
+        twin.duration = self.duration.copy()
+        twin.failures = self.failures
+        twin.min_s, twin.max_s = self.min_s, self.max_s
+        twin.response_bytes = self.response_bytes
+        twin.successes = self.successes.copy()
+        twin.failures_by = self.failures_by.copy()
+        if self.timings is not None:
+            twin.timings = self.timings.copy()
+        if self._exemplars is not None:
+            twin._exemplars = self._exemplars.copy()
         return twin
 
     @property

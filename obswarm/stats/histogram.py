@@ -90,7 +90,11 @@ class Histogram:
         self.sum_ns -= other.sum_ns
 
     def copy(self) -> "Histogram":
-        return Histogram(self.buckets, self.sum_ns)
+        twin = Histogram()
+        twin.buckets = self.buckets.copy()
+        twin.count = self.count
+        twin.sum_ns = self.sum_ns
+        return twin
 
     @property
     def sum_s(self) -> float:

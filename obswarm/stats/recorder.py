@@ -7,6 +7,7 @@ from obswarm.stats.endpoint import (
     EndpointKey,
     ErrorKey,
     ErrorStats,
+    Exemplar,
     describe_error,
     normalise_error,
     status_class,
@@ -36,11 +37,12 @@ class Recorder:
         status_code: int | None = None,
         error: BaseException | str | None = None,
         timings: Times | None = None,
+        trace_id: str | None = None,
     ) -> None:
         """Count one finished request; it failed when `error` is given.
 
         `status_code` is HTTP's, 0 when no answer came, None for protocols without one. `timings` says where the time
-        went; requests without an answer have none.
+        went; requests without an answer have none. `trace_id` is that of a request that carried one.
         """
         table = self._current
         # A plain tuple finds what stands under an EndpointKey, and is made faster.
@@ -53,11 +55,18 @@ class Recorder:
             if stats.timings is None:
                 stats.timings = TimingStats()
             stats.timings.record(timings, self.detailed_timings)
+        if trace_id is not None:
+            stats.add_exemplar(Exemplar(trace_id, duration_s, self._wall_clock()))
         if failed:
             now = self._wall_clock()
             # The endpoint's own key, so that errors of endpoints beyond the limit are bounded with them.
             error_key = ErrorKey(stats.key.method, stats.key.name, describe_error(error))
             table.count_error(error_key, ErrorStats(1, now, now))
+
+    def record_iteration(self, user_class: str) -> None:
+        """Count a task that a user of that class has finished."""
+        iterations = self._current.iterations
+        iterations[user_class] = iterations.get(user_class, 0) + 1
 
     def record_interrupted(self) -> None:
         """Count a request that was cut off by the end of its user."""

@@ -40,13 +40,16 @@ class Snapshot:
     """One second of a run. Whoever is given one must not change what it refers to.
 
     `endpoints` and `total` are cumulative since the start (or the last reset) of the statistics, `interval` holds
-    what the last interval of `interval_s` seconds added. Users are counted by class name.
+    what the last interval of `interval_s` seconds added. Users are counted by class name. `time_s`, `started_s` and
+    `stats_since_s` are wall times; the last of them changes when the statistics are reset.
     """
 
     run_id: str
     test: str
     host: str | None
     time_s: float
+    started_s: float
+    stats_since_s: float
     elapsed_s: float
     stats_elapsed_s: float
     planned_s: float | None
@@ -58,6 +61,7 @@ class Snapshot:
     errors: Mapping[ErrorKey, ErrorStats]
     exceptions: Mapping[str, TaskException]
     interrupted: int
+    iterations: Mapping[str, int]
     interval_s: float
     interval: Mapping[EndpointKey, EndpointStats]
     interval_total: EndpointStats
@@ -90,13 +94,16 @@ class Aggregate:
         self.table = StatsTable(self._max_endpoints)
         self._total = EndpointStats(TOTAL)
         self._copies: dict[EndpointKey, EndpointStats] = {}
-        self._changed: set[EndpointKey] = set()
+        self._changed: dict[EndpointKey, None] = {}
 
-    def merge(self, delta: StatsTable) -> None:
+    def merge(self, delta: StatsTable) -> EndpointStats:
+        """Add a delta, which stays as it is; gives its total."""
         self.table.merge(delta)
-        for key, stats in delta.endpoints.items():
-            self._total.merge(stats)
-            self._changed.add(self.table.endpoint(key).key)
+        total = delta.total()
+        self._total.merge(total)
+        for key in delta.endpoints:
+            self._changed[self.table.endpoint(key).key] = None
+        return total
 
     def total(self) -> EndpointStats:
         return self._total.copy()

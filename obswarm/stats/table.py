@@ -21,8 +21,8 @@ _OVERFLOW_NAMES_KEPT = 5
 class StatsTable:
     """Endpoints, errors and task exceptions by key, bounded in number.
 
-    `interrupted` counts requests that were under way when their user was stopped by force: the target may have counted
-    them, no other figure here does.
+    `iterations` counts finished tasks by user class. `interrupted` counts requests that were under way when their user
+    was stopped by force: the target may have counted them, no other figure here does.
     """
 
     __slots__ = (
@@ -30,6 +30,7 @@ class StatsTable:
         "errors",
         "exceptions",
         "interrupted",
+        "iterations",
         "max_endpoints",
         "max_errors",
         "overflow_names",
@@ -40,6 +41,7 @@ class StatsTable:
         self.errors: dict[ErrorKey, ErrorStats] = {}
         self.exceptions: dict[str, TaskException] = {}
         self.interrupted = 0
+        self.iterations: dict[str, int] = {}
         self.max_endpoints = max_endpoints
         self.max_errors = max_errors
         self.overflow_names: list[str] = []
@@ -87,6 +89,8 @@ class StatsTable:
         for exception in other.exceptions.values():
             self.count_exception(exception)
         self.interrupted += other.interrupted
+        for user_class, number in other.iterations.items():
+            self.iterations[user_class] = self.iterations.get(user_class, 0) + number
         for name in other.overflow_names:
             if len(self.overflow_names) < _OVERFLOW_NAMES_KEPT and name not in self.overflow_names:
                 self.overflow_names.append(name)

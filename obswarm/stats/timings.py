@@ -75,7 +75,9 @@ class TimingStats:
 
     def copy(self) -> "TimingStats":
         twin = TimingStats()
-        twin.merge(self)
+        twin.counts = self.counts.copy()
+        twin.sums_ns = self.sums_ns.copy()
+        twin.histograms = {phase: histogram.copy() for phase, histogram in self.histograms.items()}
         return twin
 
     def means_s(self) -> Mapping[str, float]:

@@ -1,0 +1,1 @@
+"""What a scrape costs, and how long it keeps users waiting."""

@@ -1,0 +1,92 @@
+"""Writes docs/metrics.md from the contract; with --check it only says whether the file is up to date.
+
+python docs/make_metrics.py [--check]
+"""
+
+import sys
+from pathlib import Path
+
+from obswarm.metrics.buckets import CLASSIC_BOUNDS_S
+from obswarm.metrics.contract import CONTRACT
+
+PAGE = Path(__file__).with_name("metrics.md")
+
+_INTRODUCTION = """# Metrics
+
+<!-- Made by docs/make_metrics.py from obswarm/metrics/contract.py. -->
+
+`obswarm run` serves its metrics at `/metrics` while it runs, on 127.0.0.1:8089 or the next free port (`--web-port`, `--metrics-addr`). Names, types and labels are a contract:
+dashboards and alerts may rely on them.
+
+```yaml
+scrape_configs:
+  - job_name: obswarm
+    scrape_interval: 1s
+    static_configs: [{targets: ["127.0.0.1:8089"]}]
+```
+
+By content negotiation a scraper gets the classic text format, OpenMetrics, or protobuf with native histograms, gzipped if it likes. For native histograms start Prometheus with `--enable-feature=native-histograms`; with
+`created-timestamp-zero-ingestion` as well, `increase()` sees the first second of a run, too; with `exemplar-storage` it keeps exemplars.
+
+At the end of a run obswarm waits for one more scrape (a few of the intervals it has seen, `--linger` at most), so that the last second is not missing.
+
+`--label team=search` puts a label on every series; repeat it for more. The run's id is on `obswarm_run_info` only: join it with `* on () group_left (run_id) obswarm_run_info`.
+
+Counters never go down while a run goes on, `--reset-stats` included.
+"""
+
+_HISTOGRAMS = """
+## Histograms
+
+Durations are recorded in base-2 exponential buckets of schema 5 (each 2.19 % wide). The native histogram has exactly these; where they are more than 160, neighbours are joined, which halves the resolution. Any quantile from them
+is at most 1.1 % off the duration that it stands for, as long as there are no more than 160.
+
+The classic histogram has the bounds {bounds} s. A recorded bucket that lies below a bound counts in full. The one that the bound lies in is split in proportion on its logarithmic scale and rounded to a whole number: the error of a
+bound's count is at most the number of requests within that one bucket, that is within 2.2 % of the bound, and on average it is zero.
+
+## Traces
+
+`--trace-sample 1%` gives that share of the requests a W3C `traceparent` header. Their trace ids are exemplars of `obswarm_request_duration_seconds`: the newest one for each range of durations (half a doubling wide). A load-test file finds
+the id of a request in `response.trace_id`.
+
+## Pushing
+
+For places that cannot be scraped:
+
+```console
+$ obswarm run … --remote-write https://prometheus.example.com/api/v1/write --remote-write-token "$TOKEN"
+```
+
+`--remote-write-auth USER:PASSWORD` is for basic authentication; both can come from the environment (`OBSWARM_REMOTE_WRITE_TOKEN`). Every `--remote-write-interval` (5 s) all series are pushed by remote write 1.0, histograms in both forms, with the labels
+`job="obswarm"` and `instance` (the host's name). What the receiver cannot take (no connection, 429, 5xx) is tried again with increasing pauses; up to 300 pushes wait for it. What it refuses (other 4xx), what does not fit into the queue, and what has not
+arrived `--linger` after the end of the run is counted in `obswarm_remote_write_samples_lost_total` and said at the end. The run itself goes on in any case.
+
+## In a program of one's own
+
+`obswarm.metrics.SnapshotCollector` is a prometheus-client collector: `registry.register(SnapshotCollector(latest))`, where `latest` is an `obswarm.metrics.Latest` among the run's sinks.
+"""
+
+
+def page() -> str:
+    lines = [_INTRODUCTION, "## The contract", ""]
+    lines += ["| metric | type | labels | meaning | in runs |", "| --- | --- | --- | --- | --- |"]
+    for metric in CONTRACT:
+        labels = ", ".join(f"`{label}`" for label in metric.labels) or "–"
+        lines.append(f"| `{metric.name}` | {metric.kind} | {labels} | {metric.help} | {metric.when} |")
+    bounds = ", ".join(f"{bound:g}" for bound in CLASSIC_BOUNDS_S)
+    absent = (
+        "\nRows for the open model, guards and distributed runs have no series yet: these parts are still to come.\n"
+    )
+    return "\n".join(lines) + "\n" + absent + _HISTOGRAMS.replace("{bounds}", bounds)
+
+
+def main() -> None:
+    if sys.argv[1:] == ["--check"]:
+        if not PAGE.exists() or PAGE.read_text() != page():
+            sys.exit(f"{PAGE} is out of date; run python docs/make_metrics.py")
+        return
+    PAGE.write_text(page())
+
+
+if __name__ == "__main__":
+    main()

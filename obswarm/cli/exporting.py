@@ -1,0 +1,80 @@
+"""What `obswarm run` exports while it runs: /metrics for scrapers, and pushes by remote write."""
+
+from contextlib import ExitStack
+from typing import Any
+from urllib.parse import urlsplit
+
+import click
+
+from obswarm.metrics import Latest, MetricsApp, Receiver, RemoteWriter, parse_labels
+from obswarm.stats import Sink, Snapshot
+from obswarm.web import WebServer
+
+
+class Export:
+    """The sinks behind both, and the server. A context manager; `finish` waits for the last scrape and push."""
+
+    def __init__(self, server: WebServer, latest: Latest, writer: RemoteWriter | None, linger_s: float) -> None:
+        self._server = server
+        self._writer = writer
+        self._linger_s = linger_s
+        self._stack = ExitStack()
+        self.sinks: list[Sink] = [latest] if writer is None else [latest, writer]
+
+    def __enter__(self) -> "Export":
+        self._stack.enter_context(self._server)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    @property
+    def url(self) -> str:
+        return f"{self._server.url}/metrics"
+
+    def finish(self, final: Snapshot) -> None:
+        """Give scrapers and the receiver the end of the run."""
+        if self._writer is not None:
+            self._writer.finish(final, self._linger_s)
+        self._server.wait_for_the_last_scrape(self._linger_s)
+
+
+def exports(options: dict[str, Any], ctx: click.Context) -> Export:
+    """What the options ask for. Raises click's errors for what cannot be."""
+    try:
+        labels = parse_labels(options["labels"])
+    except ValueError as error:
+        raise click.BadParameter(f"{error}.", ctx, param_hint="--label") from None
+    latest = Latest()
+    writer = None
+    if options["remote_write"]:
+        receiver = _receiver(options, ctx)
+        writer = RemoteWriter(receiver, latest, labels, options["remote_write_interval"])
+    elif options["remote_write_auth"] or options["remote_write_token"]:
+        raise click.UsageError("--remote-write-auth and --remote-write-token need --remote-write URL.", ctx)
+    server = WebServer(MetricsApp(latest, labels), options["metrics_addr"], options["web_port"])
+    return Export(server, latest, writer, options["linger"])
+
+
+def _receiver(options: dict[str, Any], ctx: click.Context) -> Receiver:
+    url: str = options["remote_write"]
+    try:
+        parts = urlsplit(url)
+        fine = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        fine = False
+    if not fine:
+        raise click.BadParameter(
+            f"{url!r} is not a URL; write it like http://prometheus:9090/api/v1/write.",
+            ctx,
+            param_hint="--remote-write",
+        )
+    basic = None
+    if options["remote_write_auth"]:
+        user, colon, password = options["remote_write_auth"].partition(":")
+        if not colon:
+            raise click.BadParameter("write it as USER:PASSWORD.", ctx, param_hint="--remote-write-auth")
+        basic = (user, password)
+    if basic and options["remote_write_token"]:
+        raise click.UsageError("--remote-write-auth and --remote-write-token exclude each other.", ctx)
+    return Receiver(url, basic, options["remote_write_token"])

@@ -1,0 +1,38 @@
+"""Trace context (https://www.w3.org/TR/trace-context/): a share of the requests carries a trace id to the target."""
+
+import random
+from collections.abc import Callable
+
+HEADER = "traceparent"
+
+
+def parse_share(text: str) -> float:
+    """A share written like `1%` or `0.01`. Raises ValueError with a sentence when it is none, or not within 0 to 1."""
+    compact = text.strip().replace(" ", "")
+    try:
+        share = float(compact.removesuffix("%")) / (100 if compact.endswith("%") else 1)
+    except ValueError:
+        raise ValueError(f"{text!r} is not a share; write it like 1% or 0.01") from None
+    if not 0 <= share <= 1:
+        raise ValueError(f"{text!r}: a share lies between 0 and 100%")
+    return share
+
+
+class TraceSampler:
+    """Decides for each request whether it is traced."""
+
+    def __init__(self, share: float, draw: Callable[[], float] = random.random) -> None:
+        self._share = share
+        self._draw = draw
+
+    def sample(self) -> str | None:
+        """A new trace id (32 hexadecimal digits), or None when this request is not among the sampled ones."""
+        if self._draw() >= self._share:
+            return None
+        # All zeros means no trace.
+        return f"{random.getrandbits(128) or 1:032x}"
+
+
+def traceparent(trace_id: str) -> str:
+    """The header's value: version 00, the trace, a span of ours, and the flag that says that it is sampled."""
+    return f"00-{trace_id}-{random.getrandbits(64) or 1:016x}-01"

@@ -1,0 +1,20 @@
+"""Our metrics for Prometheus: a documented contract, served in every exposition format, or pushed."""
+
+from obswarm.metrics.collector import SnapshotCollector
+from obswarm.metrics.contract import CONTRACT, Kind, Metric
+from obswarm.metrics.exposition import MetricsApp
+from obswarm.metrics.labels import parse_labels
+from obswarm.metrics.remote_write import Receiver, RemoteWriter
+from obswarm.metrics.series import Latest
+
+__all__ = [
+    "CONTRACT",
+    "Kind",
+    "Latest",
+    "Metric",
+    "MetricsApp",
+    "Receiver",
+    "RemoteWriter",
+    "SnapshotCollector",
+    "parse_labels",
+]

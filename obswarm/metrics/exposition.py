@@ -1,0 +1,97 @@
+"""/metrics: which of the formats a scraper gets, and that making it never holds the load up."""
+
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+import gevent
+from prometheus_client.exposition import choose_encoder
+
+from obswarm.clock import monotonic
+from obswarm.metrics.collector import text_slices
+from obswarm.metrics.native import CONTENT_TYPE, protobuf_slices
+from obswarm.metrics.series import Latest
+
+_SLICE_S = 0.004
+"""How long the exposition may be worked on before users get a turn."""
+
+
+def wants_protobuf(accept: str) -> bool:
+    """Whether the scraper prefers the delimited protobuf format to the text formats, as a Prometheus with native
+    histograms does."""
+    best, wanted = 0.0, False
+    for part in accept.split(","):
+        media, *parameters = [piece.strip() for piece in part.split(";")]
+        given = dict(parameter.split("=", 1) for parameter in parameters if "=" in parameter)
+        try:
+            quality = float(given.get("q", "1"))
+        except ValueError:
+            continue
+        ours = media == "application/vnd.google.protobuf"
+        if ours and (
+            given.get("proto", "io.prometheus.client.MetricFamily") != "io.prometheus.client.MetricFamily"
+            or given.get("encoding", "delimited") != "delimited"
+        ):
+            continue
+        if quality > best:
+            best, wanted = quality, ours
+    return wanted
+
+
+def slices(latest: Latest, static: Mapping[str, str], accept: str) -> tuple[str, Iterator[bytes]]:
+    """(content type, pieces) for what a scraper accepts: protobuf, OpenMetrics, or the classic text."""
+    if wants_protobuf(accept):
+        return CONTENT_TYPE, protobuf_slices(latest, static)
+    encode, content_type = choose_encoder(accept)
+    return content_type, text_slices(latest, static, encode)
+
+
+def unhurried(pieces: Iterable[bytes], pause: Callable[[], None] = lambda: gevent.sleep(0)) -> Iterator[bytes]:
+    """The same pieces, with a turn for everybody else whenever they have been worked on for a while."""
+    since = monotonic()
+    for piece in pieces:
+        if piece:
+            yield piece
+        if monotonic() - since > _SLICE_S:
+            pause()
+            since = monotonic()
+
+
+def compressed(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """gzip, fast rather than small."""
+    compressor = zlib.compressobj(1, zlib.DEFLATED, zlib.MAX_WBITS | 16)
+    for piece in pieces:
+        for start in range(0, len(piece), 65536):
+            yield compressor.compress(piece[start : start + 65536])
+    yield compressor.flush()
+
+
+def accepts_gzip(accept_encoding: str) -> bool:
+    for part in accept_encoding.split(","):
+        coding, _, parameters = part.partition(";")
+        if coding.strip() in ("gzip", "*"):
+            return parameters.replace(" ", "") not in ("q=0", "q=0.0", "q=0.00", "q=0.000")
+    return False
+
+
+class MetricsApp:
+    """The WSGI application of /metrics. `scrapes` counts those that were answered in full."""
+
+    def __init__(self, latest: Latest, static_labels: Mapping[str, str] | None = None) -> None:
+        self._latest = latest
+        self._static = dict(static_labels or {})
+        self.scraped_at: list[float] = []
+
+    def __call__(self, environ: Mapping[str, Any], start_response: Any) -> Iterable[bytes]:
+        content_type, pieces = slices(self._latest, self._static, environ.get("HTTP_ACCEPT", ""))
+        headers = [("Content-Type", content_type), ("Vary", "Accept, Accept-Encoding")]
+        pieces = unhurried(pieces)
+        if accepts_gzip(environ.get("HTTP_ACCEPT_ENCODING", "")):
+            headers.append(("Content-Encoding", "gzip"))
+            pieces = unhurried(compressed(pieces))
+        # Made before it is sent: a slow scraper must not see half of one snapshot and half of the next.
+        body = b"".join(pieces)
+        headers.append(("Content-Length", str(len(body))))
+        start_response("200 OK", headers)
+        self.scraped_at = [*self.scraped_at[-1:], monotonic()]
+        return [body]

@@ -1,0 +1,276 @@
+"""Prometheus remote write (version 1.0), for places that cannot be scraped: the contract's series, pushed.
+
+https://prometheus.io/docs/specs/prw/remote_write_spec/
+"""
+
+import logging
+import platform
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import cramjam
+import gevent
+import requests
+from gevent.event import Event
+from prometheus_client.utils import floatToGoString
+
+from obswarm import __version__, defaults
+from obswarm.clock import monotonic
+from obswarm.metrics.buckets import CLASSIC_BOUNDS_S, ZERO_THRESHOLD, classic_counts, native_buckets
+from obswarm.metrics.contract import Metric
+from obswarm.metrics.exposition import unhurried
+from obswarm.metrics.schema import REMOTE_WRITE, Messages, varint
+from obswarm.metrics.series import Latest, Point, PushCounts
+from obswarm.stats import Snapshot
+
+logger = logging.getLogger(__name__)
+
+_messages = Messages("obswarm.remote_write", REMOTE_WRITE)
+_TIMESERIES_TAG = b"\x0a"  # field 1 of WriteRequest, length-delimited
+_BOUNDS = (*(floatToGoString(bound) for bound in CLASSIC_BOUNDS_S), "+Inf")
+_FIRST_RETRY_S = 0.25
+_LONGEST_RETRY_S = 5.0
+_TIMEOUT_S = 10.0
+_SHOWN = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Receiver:
+    """Where to push, and how to be let in: basic authentication, a bearer token, or neither."""
+
+    url: str
+    basic: tuple[str, str] | None = None
+    bearer: str | None = None
+
+
+class Batch(NamedTuple):
+    """A request's body, and how many samples are in it."""
+
+    body: bytes
+    samples: int
+
+
+class RemoteWriter:
+    """A sink that pushes at an interval, in the background, and never holds the run up.
+
+    What the receiver cannot take now (no connection, 429, 5xx) waits in a queue of at most `queue` batches and is
+    tried again; what does not fit any more, or is refused (other 4xx), is counted as lost. `finish` sends the rest.
+    """
+
+    def __init__(
+        self,
+        receiver: Receiver,
+        latest: Latest,
+        static_labels: Mapping[str, str] | None = None,
+        interval_s: float = defaults.REMOTE_WRITE_INTERVAL_S,
+        queue: int = defaults.REMOTE_WRITE_QUEUE,
+    ) -> None:
+        self._receiver = receiver
+        self._latest = latest
+        self._labels = {"job": "obswarm", "instance": platform.node() or "obswarm", **(static_labels or {})}
+        self._interval_s = interval_s
+        self._most = queue
+        self._queue: deque[Batch] = deque()
+        self._news = Event()
+        self._pushed_at_s: float | None = None
+        self._exemplars_until_s = 0.0
+        self._sent = 0
+        self._lost = {"refused": 0, "overflow": 0, "end": 0}
+        self._troubled = False
+        self._refusals: set[str] = set()
+        self._session = requests.Session()
+        self._sender: Any = None
+        self._encoding: list[Any] = []
+        self._tell()
+
+    def receive(self, snapshot: Snapshot) -> None:
+        """Push this snapshot when the interval is over; the caller does not wait."""
+        due = self._pushed_at_s is None or snapshot.time_s - self._pushed_at_s >= self._interval_s - 0.05
+        if due:
+            self._pushed_at_s = snapshot.time_s
+            self._start(snapshot)
+
+    def _start(self, snapshot: Snapshot) -> None:
+        if self._sender is None:
+            self._sender = gevent.spawn(self._send_all)
+        self._encoding = [greenlet for greenlet in self._encoding if not greenlet.dead]
+        self._encoding.append(gevent.spawn(self._encode, snapshot, list(self._encoding)))
+
+    def _encode(self, snapshot: Snapshot, before: list[Any]) -> None:
+        # Batches have to be in the order of time.
+        gevent.joinall(before)
+        pieces = []
+        samples = 0
+        for encoded, number in unhurried_pairs(self._series(snapshot)):
+            pieces.append(_TIMESERIES_TAG + varint(len(encoded)) + encoded)
+            samples += number
+        self._exemplars_until_s = snapshot.time_s
+        if len(self._queue) >= self._most:
+            self._lost["overflow"] += self._queue.popleft().samples
+        self._queue.append(Batch(bytes(cramjam.snappy.compress_raw(b"".join(pieces))), samples))
+        self._tell()
+        self._news.set()
+
+    def _series(self, snapshot: Snapshot) -> Iterator[tuple[bytes, int]]:
+        timestamp = int(snapshot.time_s * 1000)
+        for metric, points in self._latest.families():
+            for point in points:
+                for series in self._of_point(metric, point, timestamp):
+                    yield series.SerializeToString(), 1
+
+    def _of_point(self, metric: Metric, point: Point, timestamp: int) -> Iterator[Any]:
+        labels = {**dict(zip(metric.labels, point.labels, strict=True)), **self._labels}
+        histogram = point.histogram
+        if histogram is None:
+            yield _series(metric.name, labels, timestamp, point.value)
+            return
+        native = native_buckets(histogram)
+        series = _series(metric.name, labels)
+        message = series.histograms.add(
+            count_int=histogram.count,
+            sum=histogram.sum_s,
+            schema=native.schema,
+            zero_threshold=ZERO_THRESHOLD,
+            timestamp=timestamp,
+        )
+        for offset, length in native.spans:
+            message.positive_spans.add(offset=offset, length=length)
+        message.positive_deltas.extend(native.deltas)
+        for exemplar in point.exemplars:
+            if exemplar.time_s > self._exemplars_until_s:
+                added = series.exemplars.add(value=exemplar.seconds, timestamp=int(exemplar.time_s * 1000))
+                added.labels.add(name="trace_id", value=exemplar.trace_id)
+        yield series
+        for bound, count in zip(_BOUNDS, (*classic_counts(histogram), histogram.count), strict=True):
+            yield _series(f"{metric.name}_bucket", {**labels, "le": bound}, timestamp, count)
+        yield _series(f"{metric.name}_count", labels, timestamp, histogram.count)
+        yield _series(f"{metric.name}_sum", labels, timestamp, histogram.sum_s)
+
+    def _send_all(self) -> None:
+        retry_s = _FIRST_RETRY_S
+        while True:
+            while not self._queue:
+                self._news.clear()
+                self._news.wait()
+            batch = self._queue[0]
+            if self._send(batch):
+                retry_s = _FIRST_RETRY_S
+                # It may have been pushed out of a full queue while it was under way; then it was sent all the same.
+                if self._queue and self._queue[0] is batch:
+                    self._queue.popleft()
+                else:
+                    self._lost["overflow"] -= batch.samples
+                self._tell()
+            else:
+                gevent.sleep(retry_s)
+                retry_s = min(_LONGEST_RETRY_S, retry_s * 2)
+
+    def _send(self, batch: Batch) -> bool:
+        """True when there is nothing left to do for it: it has arrived, or never will."""
+        receiver = self._receiver
+        headers = {
+            "Content-Encoding": "snappy",
+            "Content-Type": "application/x-protobuf",
+            "User-Agent": f"obswarm/{__version__}",
+            "X-Prometheus-Remote-Write-Version": "0.1.0",
+        }
+        if receiver.bearer:
+            headers["Authorization"] = f"Bearer {receiver.bearer}"
+        try:
+            answer = self._session.post(
+                receiver.url, data=batch.body, headers=headers, auth=receiver.basic, timeout=_TIMEOUT_S
+            )
+        except requests.RequestException as error:
+            self._trouble(f"{type(error).__name__}: {_innermost(error)}")
+            return False
+        if answer.ok:
+            self._sent += batch.samples
+            if self._troubled:
+                self._troubled = False
+                logger.info("--remote-write: the receiver takes samples again.")
+            return True
+        said = " ".join(answer.text[:_SHOWN].split())
+        what = f"HTTP {answer.status_code} {answer.reason}" + (f": {said}" if said else "")
+        if answer.status_code == 429 or answer.status_code >= 500:
+            self._trouble(what)
+            return False
+        self._lost["refused"] += batch.samples
+        if what not in self._refusals and len(self._refusals) < 10:
+            self._refusals.add(what)
+            logger.warning("--remote-write: the receiver refuses samples, which are lost: %s", what)
+        return True
+
+    def _trouble(self, what: str) -> None:
+        if not self._troubled:
+            self._troubled = True
+            logger.warning(
+                "--remote-write: %s. The run goes on; up to %d pushes are kept for when the receiver is back.",
+                what,
+                self._most,
+            )
+
+    def finish(self, final: Snapshot, longest_s: float) -> None:
+        """Push the end of the run, and wait until everything has arrived, for so many seconds at most."""
+        self._start(final)
+        deadline = monotonic() + longest_s
+        try:
+            gevent.joinall(self._encoding, timeout=longest_s)
+            while self._queue and monotonic() < deadline:
+                gevent.sleep(0.02)
+        finally:
+            self._account_for_the_rest()
+
+    def _account_for_the_rest(self) -> None:
+        self._sender.kill()
+        rest = sum(batch.samples for batch in self._queue)
+        self._queue.clear()
+        self._lost["end"] += rest
+        self._tell()
+        lost = sum(self._lost.values())
+        if lost:
+            logger.warning(
+                "--remote-write: %s of %s samples did not arrive (%s).",
+                f"{lost:,}",
+                f"{lost + self._sent:,}",
+                ", ".join(f"{reason}: {count:,}" for reason, count in self._lost.items() if count),
+            )
+        self._session.close()
+
+    def _tell(self) -> None:
+        self._latest.push = PushCounts(self._sent, dict(self._lost))
+
+
+def unhurried_pairs(pairs: Iterable[tuple[bytes, int]]) -> Iterator[tuple[bytes, int]]:
+    """As `unhurried`, for pieces that come with a number."""
+    counts: deque[int] = deque()
+
+    def pieces() -> Iterator[bytes]:
+        for piece, number in pairs:
+            counts.append(number)
+            yield piece
+
+    for piece in unhurried(pieces()):
+        yield piece, counts.popleft()
+
+
+def _series(name: str, labels: Mapping[str, str], timestamp: int = 0, value: float | None = None) -> Any:
+    series = _messages.TimeSeries()
+    for key, text in sorted({"__name__": name, **labels}.items()):
+        # An empty value means that there is no such label.
+        if text:
+            series.labels.add(name=key, value=text)
+    if value is not None:
+        series.samples.add(value=value, timestamp=timestamp)
+    return series
+
+
+def _innermost(error: BaseException) -> BaseException:
+    """Without the layers that urllib3 wraps around the reason."""
+    for _ in range(5):
+        inner = getattr(error, "reason", None) or next((a for a in error.args if isinstance(a, BaseException)), None)
+        if not isinstance(inner, BaseException):
+            break
+        error = inner
+    return error

@@ -1,0 +1,137 @@
+"""What a snapshot says, as the contract's metrics: the one place where figures become series. No format, no I/O."""
+
+import platform
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from obswarm import __version__
+from obswarm.metrics import contract
+from obswarm.metrics.contract import Metric
+from obswarm.stats import EndpointKey, EndpointStats, Exemplar, Histogram, RunState, Snapshot
+
+MODEL_CLOSED = "closed"
+
+
+class Point(NamedTuple):
+    """One series: the values of the metric's labels, in their order, and a number or a histogram."""
+
+    labels: tuple[str, ...]
+    value: float = 0.0
+    histogram: Histogram | None = None
+    exemplars: tuple[Exemplar, ...] = ()
+
+
+Family = tuple[Metric, Iterator[Point]]
+
+
+class PushCounts(NamedTuple):
+    """What the pusher has to tell about itself."""
+
+    sent: int
+    lost: Mapping[str, int]
+
+
+class Latest:
+    """A sink that keeps the newest snapshot, and what a reset of the statistics took away, so that no counter goes down
+    while a run goes on."""
+
+    def __init__(self) -> None:
+        self.snapshot: Snapshot | None = None
+        self._before: dict[EndpointKey, EndpointStats] = {}
+        self._errors_before: dict[tuple[str, str, str], int] = {}
+        self._iterations_before: dict[str, int] = {}
+        self._interrupted_before = 0
+        self._exceptions_before = 0
+        self.push: PushCounts | None = None
+
+    def receive(self, snapshot: Snapshot) -> None:
+        last = self.snapshot
+        if last is not None and last.run_id == snapshot.run_id and last.stats_since_s != snapshot.stats_since_s:
+            for key, stats in last.endpoints.items():
+                kept = self._before.setdefault(key, EndpointStats(key))
+                kept.merge(stats)
+            for error, seen in last.errors.items():
+                self._errors_before[error] = self._errors_before.get(error, 0) + seen.count
+            for name, count in last.iterations.items():
+                self._iterations_before[name] = self._iterations_before.get(name, 0) + count
+            self._interrupted_before += last.interrupted
+            self._exceptions_before += _exceptions(last)
+        elif last is not None and last.run_id != snapshot.run_id:
+            self._before.clear()
+            self._errors_before.clear()
+            self._iterations_before.clear()
+            self._interrupted_before = self._exceptions_before = 0
+        self.snapshot = snapshot
+
+    def families(self) -> Iterator[Family]:
+        """All metrics that have series at the moment."""
+        yield contract.BUILD_INFO, iter([Point((__version__, platform.python_version()), 1)])
+        snapshot = self.snapshot
+        if snapshot is not None:
+            yield from self._of_the_run(snapshot)
+            yield from _of_the_generator(snapshot)
+        if self.push is not None:
+            yield contract.PUSHED, iter([Point((), self.push.sent)])
+            yield contract.PUSH_LOST, (Point((reason,), count) for reason, count in sorted(self.push.lost.items()))
+
+    def _endpoints(self, snapshot: Snapshot) -> Iterator[EndpointStats]:
+        if not self._before:
+            yield from snapshot.endpoints.values()
+            return
+        for key in {**self._before, **snapshot.endpoints}:
+            now, before = snapshot.endpoints.get(key), self._before.get(key)
+            if now is None or before is None:
+                yield now or before  # type: ignore[misc]  # one of them is there
+            else:
+                both = before.copy()
+                both.merge(now)
+                yield both
+
+    def _of_the_run(self, snapshot: Snapshot) -> Iterator[Family]:
+        yield contract.REQUESTS, self._requests(snapshot)
+        yield contract.DURATION, self._durations(snapshot)
+        yield contract.RESPONSE_BYTES, (Point(each.key, each.response_bytes) for each in self._endpoints(snapshot))
+        yield contract.ERRORS, self._errors(snapshot)
+        yield contract.INTERRUPTED, iter([Point((), snapshot.interrupted + self._interrupted_before)])
+        names = sorted({**self._iterations_before, **snapshot.iterations})
+        iterations = {name: snapshot.iterations.get(name, 0) + self._iterations_before.get(name, 0) for name in names}
+        yield contract.ITERATIONS, (Point((name,), count) for name, count in iterations.items())
+        yield contract.EXCEPTIONS, iter([Point((), _exceptions(snapshot) + self._exceptions_before)])
+        yield contract.USERS, (Point((name,), count) for name, count in sorted(snapshot.users.items()))
+        yield contract.USERS_TARGET, (Point((name,), count) for name, count in sorted(snapshot.users_target.items()))
+        yield contract.RUN_STATE, (Point((str(state),), float(state is snapshot.state)) for state in RunState)
+        info = (snapshot.run_id, snapshot.test, snapshot.host or "", MODEL_CLOSED)
+        yield contract.RUN_INFO, iter([Point(info, 1)])
+        yield contract.RUN_START, iter([Point((), snapshot.started_s)])
+
+    def _requests(self, snapshot: Snapshot) -> Iterator[Point]:
+        for stats in self._endpoints(snapshot):
+            for outcome, counts in (("success", stats.successes), ("failure", stats.failures_by)):
+                for status, count in counts.items():
+                    yield Point((*stats.key, outcome, status), count)
+
+    def _durations(self, snapshot: Snapshot) -> Iterator[Point]:
+        for stats in self._endpoints(snapshot):
+            yield Point(stats.key, 0.0, stats.duration, stats.exemplars())
+
+    def _errors(self, snapshot: Snapshot) -> Iterator[Point]:
+        before = self._errors_before
+        for key, seen in snapshot.errors.items():
+            yield Point(key, seen.count + before.get(key, 0))
+        for key_before, count in before.items():
+            if key_before not in snapshot.errors:
+                yield Point(key_before, count)
+
+
+def _exceptions(snapshot: Snapshot) -> int:
+    return sum(found.count for found in snapshot.exceptions.values())
+
+
+def _of_the_generator(snapshot: Snapshot) -> Iterator[Family]:
+    workers = snapshot.workers
+    yield contract.WORKERS, iter([Point(("ready",), len(workers))])
+    yield contract.WORKER_USERS, (Point((worker.worker,), worker.users) for worker in workers)
+    yield contract.WORKER_CPU, (Point((worker.worker,), worker.cpu_ratio) for worker in workers)
+    yield contract.WORKER_MEMORY, (Point((worker.worker,), worker.memory_bytes) for worker in workers)
+    yield contract.WORKER_LAG, (Point((worker.worker,), worker.loop_lag_s) for worker in workers)
+    yield contract.SATURATED, (Point((worker.worker,), float(worker.saturated)) for worker in workers)

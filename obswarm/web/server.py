@@ -1,0 +1,109 @@
+"""The HTTP server of a run: /metrics, and a page that says so."""
+
+import errno
+import logging
+import os
+from collections.abc import Iterable
+from typing import Any, Self
+
+import gevent
+from gevent import socket
+from gevent.pywsgi import WSGIServer
+
+from obswarm.api import ObswarmError
+from obswarm.clock import monotonic
+from obswarm.metrics import MetricsApp
+
+logger = logging.getLogger(__name__)
+
+PORT = 8089
+_PORTS_TRIED = 100
+_MISSED_SCRAPES = 2.5
+"""How many scrape intervals to wait for a last scrape."""
+
+
+class WebServer:
+    """Serves while a `with` block lasts.
+
+    Raises ObswarmError when the port that was asked for is taken; without one it takes the next free one from PORT on.
+    """
+
+    def __init__(self, metrics: MetricsApp, address: str, port: int | None) -> None:
+        self._metrics = metrics
+        self._address = address
+        self._asked = port
+        self._server: WSGIServer | None = None
+        self.port = 0
+
+    def __enter__(self) -> Self:
+        listener = self._listen()
+        self.port = listener.getsockname()[1]
+        self._server = WSGIServer(listener, self._answer, log=None, error_log=None)
+        self._server.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._server is not None:
+            self._server.stop(timeout=1)
+
+    def _listen(self) -> Any:
+        ports = range(PORT, PORT + _PORTS_TRIED) if self._asked is None else (self._asked,)
+        family = socket.AF_INET6 if ":" in self._address else socket.AF_INET
+        for port in ports:
+            listener = socket.socket(family, socket.SOCK_STREAM)
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                listener.bind((self._address, port))
+                listener.listen(128)
+            except OSError as error:
+                listener.close()
+                if error.errno == errno.EADDRINUSE and self._asked is None:
+                    continue
+                reason = os.strerror(error.errno) if error.errno else str(error)
+                raise ObswarmError(
+                    f"--web-port {port} at {self._address} cannot be listened on: {reason}. Choose another one, or 0"
+                    " for any free one."
+                ) from None
+            if port != ports[0]:
+                logger.info("Port %d is taken; /metrics is served on port %d.", ports[0], port)
+            return listener
+        raise ObswarmError(f"The ports {PORT} to {PORT + _PORTS_TRIED - 1} are all taken; name one with --web-port.")
+
+    @property
+    def url(self) -> str:
+        host = f"[{self._address}]" if ":" in self._address else self._address
+        return f"http://{host}:{self.port}"
+
+    def _answer(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        path, method = environ["PATH_INFO"], environ["REQUEST_METHOD"]
+        if method not in ("GET", "HEAD"):
+            return _plain(start_response, "405 Method Not Allowed", "Only GET and HEAD.\n", [("Allow", "GET, HEAD")])
+        if path == "/metrics":
+            return self._metrics(environ, start_response)
+        if path == "/":
+            return _plain(start_response, "200 OK", "obswarm: a load test is running. Its metrics are at /metrics.\n")
+        return _plain(start_response, "404 Not Found", f"There is no {path} here; try /metrics.\n")
+
+    def wait_for_the_last_scrape(self, longest_s: float) -> bool:
+        """When somebody scrapes regularly, wait until the end of the run has been scraped, too, for a few of its
+        intervals at most. True when it has been, or nobody scrapes."""
+        scrapes = self._metrics.scraped_at
+        if len(scrapes) < 2 or longest_s <= 0:
+            return True
+        interval_s, ended = scrapes[-1] - scrapes[-2], monotonic()
+        if ended - scrapes[-1] > interval_s * _MISSED_SCRAPES:
+            return True
+        deadline = ended + min(longest_s, interval_s * _MISSED_SCRAPES)
+        while monotonic() < deadline:
+            if self._metrics.scraped_at[-1] > ended:
+                return True
+            gevent.sleep(0.02)
+        return False
+
+
+def _plain(start_response: Any, status: str, text: str, headers: Iterable[tuple[str, str]] = ()) -> Iterable[bytes]:
+    body = text.encode()
+    start_response(
+        status, [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(body))), *headers]
+    )
+    return [body]

@@ -1,0 +1,98 @@
+"""What `obswarm run` exports, and what it says when it cannot."""
+
+import socket
+import time
+import urllib.request
+
+import pytest
+
+from tests.support.nginx import free_port
+from tests.support.programs import CountingServer, obswarm, start_obswarm
+
+COMMON = ("run", "examples/basic.py", "--headless", "-u", 2, "-r", 10, "-t", "1s")
+
+
+def test_the_default_port_moves_to_the_next_free_one_and_says_so(target: CountingServer) -> None:
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            taken.bind(("127.0.0.1", 8089))
+            taken.listen()
+        except OSError:
+            pass  # somebody else has taken it, which serves as well
+        done = obswarm(*COMMON, "-H", target.url)
+    assert done.code == 0, done.stderr
+    assert "Port 8089 is taken; /metrics is served on port 80" in done.stderr
+    assert "Metrics for Prometheus: http://127.0.0.1:80" in done.stderr
+
+
+def test_a_port_that_was_asked_for_and_is_taken_is_an_error(target: CountingServer) -> None:
+    done = obswarm(*COMMON, "-H", target.url, "--web-port", target.port)
+    assert done.code == 2
+    assert f"--web-port {target.port} at 127.0.0.1 cannot be listened on: Address already in use" in done.stderr
+    assert target.total() == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (("--label", "1=2"), "'1' cannot be a label's name"),
+        (("--label", "method=x"), "'method' is used by obswarm or Prometheus"),
+        (("--trace-sample", "lots"), "'lots' is not a share"),
+        (("--trace-sample", "200%"), "between 0 and 100%"),
+        (("--remote-write", "prometheus:9090"), "is not a URL"),
+        (("--remote-write-token", "x"), "need --remote-write URL"),
+        (("--remote-write", "http://x/", "--remote-write-auth", "user"), "USER:PASSWORD"),
+        (
+            ("--remote-write", "http://x/", "--remote-write-auth", "u:p", "--remote-write-token", "t"),
+            "exclude each other",
+        ),
+        (("--metrics-addr", "203.0.113.7"), "cannot be listened on"),
+        (("--web-port", "70000"), "70000 is not in the range"),
+    ],
+)
+def test_wrong_options_end_in_a_sentence(target: CountingServer, options: tuple[str, ...], complaint: str) -> None:
+    done = obswarm(*COMMON, "-H", target.url, *options)
+    assert done.code == 2
+    assert complaint in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr
+    assert target.total() == 0
+
+
+def test_a_receiver_that_is_not_there_does_not_stop_the_run(target: CountingServer) -> None:
+    done = obswarm(*COMMON, "-H", target.url, "--remote-write", "http://127.0.0.1:1/api/v1/write", "--linger", "0")
+    assert done.code == 0
+    assert "Connection refused. The run goes on" in done.stderr
+    assert "samples did not arrive" in done.stderr
+    assert "Aggregated" in done.stdout
+
+
+def test_only_metrics_are_served_and_ctrl_c_ends_the_waiting_for_a_scraper(target: CountingServer) -> None:
+    port = free_port()
+    run = start_obswarm(*COMMON[:-1], "3s", "-H", target.url, "--web-port", port, "--linger", "60s")
+    base = f"http://127.0.0.1:{port}"
+    deadline = time.monotonic() + 10
+
+    def get(path: str) -> tuple[int, str]:
+        while True:
+            try:
+                with urllib.request.urlopen(base + path, timeout=5) as answer:
+                    return answer.status, answer.read().decode()
+            except urllib.error.HTTPError as error:
+                return error.code, error.read().decode()
+            except OSError:
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+
+    assert get("/")[0] == 200
+    assert get("/secret") == (404, "There is no /secret here; try /metrics.\n")
+    # Two scrapes two seconds apart, shortly before the end: it then waits up to five seconds for the next one.
+    assert "obswarm_build_info" in get("/metrics")[1]
+    time.sleep(1.8)
+    get("/metrics")
+    time.sleep(2.2)
+    assert run.poll() is None
+    run.terminate()
+    stdout, stderr = run.communicate(timeout=3)
+    assert run.returncode == 0, stderr
+    assert "Aggregated" in stdout

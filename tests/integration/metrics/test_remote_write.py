@@ -1,0 +1,138 @@
+"""Pushing to receivers that refuse, falter, or want a password."""
+
+import logging
+
+import cramjam
+import gevent
+import pytest
+
+from obswarm.api import Environment, Events, User, task
+from obswarm.engine import LocalRun, Ramp
+from obswarm.metrics import Latest, Receiver, RemoteWriter
+from obswarm.metrics.schema import REMOTE_WRITE, Messages
+from obswarm.stats import Recorder, Snapshot
+from tests.support.scripted_server import HANG, Exchange, ScriptedServer, answer
+
+MESSAGES = Messages("obswarm.test_remote_write", REMOTE_WRITE)
+NO_CONTENT = [b"HTTP/1.1 204 No Content\r\n\r\n"]
+
+
+class Nobody(User):
+    @task
+    def nothing(self) -> None: ...
+
+
+@pytest.fixture
+def snapshot() -> Snapshot:
+    env = Environment(events=Events(), recorder=Recorder(), user_classes=[Nobody])
+    for number in range(100):
+        env.recorder.record("GET", f"/{number % 3}", 0.01 * (number + 1), 100, 200)
+    return LocalRun(env, Ramp(1, 1), test="t.py").latest()
+
+
+def writer(receiver: Receiver, snapshot: Snapshot, **settings: object) -> tuple[RemoteWriter, Latest]:
+    latest = Latest()
+    latest.receive(snapshot)
+    return RemoteWriter(receiver, latest, {"team": "search"}, **settings), latest  # type: ignore[arg-type]
+
+
+def decoded(exchange: Exchange) -> list[dict[str, str]]:
+    """The labels of all series of a push."""
+    request = MESSAGES.WriteRequest.FromString(bytes(cramjam.snappy.decompress_raw(exchange.body)))
+    return [{label.name: label.value for label in series.labels} for series in request.timeseries]
+
+
+def test_a_push_has_the_series_of_the_contract_with_sorted_labels(snapshot: Snapshot) -> None:
+    with ScriptedServer(NO_CONTENT) as server:
+        pusher, latest = writer(Receiver(server.url + "/api/v1/write"), snapshot)
+        pusher.finish(snapshot, 5)
+        (exchange,) = server.exchanges
+        assert exchange.request_line == "POST /api/v1/write HTTP/1.1"
+        assert exchange.header("content-encoding") == "snappy"
+        assert exchange.header("content-type") == "application/x-protobuf"
+        assert exchange.header("x-prometheus-remote-write-version") == "0.1.0"
+        series = decoded(exchange)
+    assert all(list(labels) == sorted(labels) for labels in series)
+    assert all({"team", "job", "instance"} <= set(labels) for labels in series)
+    names = [labels["__name__"] for labels in series]
+    assert names.count("obswarm_requests_total") == 3
+    assert names.count("obswarm_request_duration_seconds") == 3
+    assert names.count("obswarm_request_duration_seconds_bucket") == 60
+    assert latest.push is not None
+    assert latest.push.sent == len(series)
+    assert set(latest.push.lost.values()) == {0}
+
+
+@pytest.mark.parametrize(
+    ("receiver", "header"),
+    [
+        ({"basic": ("user", "pass:word")}, "Basic dXNlcjpwYXNzOndvcmQ="),
+        ({"bearer": "abc"}, "Bearer abc"),
+        ({}, None),
+    ],
+)
+def test_authentication(snapshot: Snapshot, receiver: dict, header: str | None) -> None:
+    with ScriptedServer(NO_CONTENT) as server:
+        pusher, _ = writer(Receiver(server.url, **receiver), snapshot)
+        pusher.finish(snapshot, 5)
+        assert server.exchanges[0].header("authorization") == header
+
+
+@pytest.mark.parametrize("status", ["429 Slow Down", "500 Oops", "503 Not Now"])
+def test_what_may_pass_is_tried_again(snapshot: Snapshot, status: str, caplog) -> None:
+    with ScriptedServer(answer(b"later", status=status), NO_CONTENT) as server, caplog.at_level(logging.INFO):
+        pusher, latest = writer(Receiver(server.url), snapshot)
+        pusher.finish(snapshot, 5)
+        assert len(server.exchanges) == 2
+        assert server.exchanges[0].body == server.exchanges[1].body
+    assert latest.push.lost == {"refused": 0, "overflow": 0, "end": 0}
+    assert f"HTTP {status}: later. The run goes on" in caplog.text
+    assert "takes samples again" in caplog.text
+
+
+def test_what_is_refused_is_lost_and_counted(snapshot: Snapshot, caplog) -> None:
+    with ScriptedServer(answer(b"out of order sample", status="400 Bad Request")) as server:
+        pusher, latest = writer(Receiver(server.url), snapshot)
+        pusher.finish(snapshot, 5)
+        assert len(server.exchanges) == 1
+    assert latest.push.sent == 0
+    assert latest.push.lost["refused"] > 60
+    assert "HTTP 400 Bad Request: out of order sample" in caplog.text
+    assert f"{latest.push.lost['refused']:,} of {latest.push.lost['refused']:,} samples did not arrive" in caplog.text
+
+
+def test_the_queue_is_bounded_and_the_oldest_go_first(snapshot: Snapshot, caplog) -> None:
+    from dataclasses import replace
+
+    pusher, latest = writer(Receiver("http://127.0.0.1:1/write"), snapshot, interval_s=1, queue=3)
+    for second in range(10):
+        pusher.receive(replace(snapshot, time_s=snapshot.time_s + second))
+        gevent.sleep(0.05)
+    assert len(pusher._queue) == 3
+    each = latest.push.lost["overflow"] / 7
+    assert each > 60
+    pusher.finish(replace(snapshot, time_s=snapshot.time_s + 11), 0.2)
+    assert latest.push.sent == 0
+    assert latest.push.lost["overflow"] > 0
+    assert latest.push.lost["end"] > 0
+    assert "Connection refused" in caplog.text
+    assert "did not arrive" in caplog.text
+
+
+def test_pushes_keep_their_interval(snapshot: Snapshot) -> None:
+    from dataclasses import replace
+
+    with ScriptedServer(NO_CONTENT) as server:
+        pusher, _ = writer(Receiver(server.url), snapshot, interval_s=5)
+        for second in range(12):
+            pusher.receive(replace(snapshot, time_s=snapshot.time_s + second))
+        pusher.finish(replace(snapshot, time_s=snapshot.time_s + 12), 5)
+        assert len(server.exchanges) == 4
+
+
+def test_a_receiver_that_hangs_holds_the_end_up_no_longer_than_it_may(snapshot: Snapshot) -> None:
+    with ScriptedServer([HANG]) as server:
+        pusher, latest = writer(Receiver(server.url), snapshot)
+        with gevent.Timeout(3):
+            pusher.finish(snapshot, 0.3)
+    assert latest.push.lost["end"] > 60

@@ -1,0 +1,101 @@
+"""A real Prometheus, scraping or being pushed to, and its promtool."""
+
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from pathlib import Path
+from typing import Any, Self
+
+from tests.support.nginx import free_port
+from tests.support.programs import ROOT
+
+_FEATURES = "native-histograms,exemplar-storage,created-timestamp-zero-ingestion"
+
+
+def program(name: str) -> str:
+    found = shutil.which(name, path=f"{ROOT / '.components' / 'bin'}:{os.environ.get('PATH', '')}")
+    assert found is not None, f"{name} is missing; `make components` gets it"
+    return found
+
+
+class Prometheus:
+    """Runs while a `with` block lasts; scrapes `targets` every second, and takes remote writes."""
+
+    def __init__(self, *targets: str, features: str = _FEATURES) -> None:
+        self._targets = targets
+        self._features = features
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+
+    def __enter__(self) -> Self:
+        self._folder = tempfile.TemporaryDirectory(prefix="obswarm-prometheus-")
+        configuration = {
+            "global": {"scrape_interval": "1s", "scrape_timeout": "1s"},
+            "scrape_configs": [{"job_name": "obswarm", "static_configs": [{"targets": list(self._targets)}]}],
+        }
+        Path(self._folder.name, "prometheus.yml").write_text(json.dumps(configuration))
+        self.start()
+        return self
+
+    def start(self) -> None:
+        folder = self._folder.name
+        with open(f"{folder}/log", "ab") as log:
+            self._process = subprocess.Popen(
+                [
+                    program("prometheus"),
+                    f"--config.file={folder}/prometheus.yml",
+                    f"--storage.tsdb.path={folder}/data",
+                    f"--web.listen-address=127.0.0.1:{self.port}",
+                    "--web.enable-remote-write-receiver",
+                    *([f"--enable-feature={self._features}"] if self._features else []),
+                ],
+                stdout=log,
+                stderr=log,
+            )
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                urllib.request.urlopen(self.url + "/-/ready", timeout=1).close()
+                return
+            except (OSError, urllib.error.HTTPError):
+                assert time.monotonic() < deadline, Path(folder, "log").read_text()
+                assert self._process.poll() is None, Path(folder, "log").read_text()
+                time.sleep(0.05)
+
+    def stop(self) -> None:
+        self._process.terminate()
+        self._process.wait(30)
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+        self._folder.cleanup()
+
+    def api(self, path: str, **parameters: object) -> Any:
+        query = urllib.parse.urlencode(parameters)
+        with urllib.request.urlopen(f"{self.url}/api/v1/{path}?{query}", timeout=10) as answer:
+            return json.load(answer)["data"]
+
+    def query(self, promql: str, at: float | None = None) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.api("query", query=promql, **({"time": at} if at else {}))["result"]
+        return found
+
+    def wait_for(self, promql: str, value: float, at: float | None = None) -> None:
+        """Until the query gives that value: what has been scraped or pushed takes a moment to be there."""
+        deadline = time.monotonic() + 5
+        while True:
+            found = self.query(promql, at)
+            if [float(series["value"][1]) for series in found] == [value]:
+                return
+            assert time.monotonic() < deadline, (promql, value, found)
+            time.sleep(0.05)
+
+    def value(self, promql: str, at: float | None = None) -> float:
+        """Of the one series that the query gives."""
+        (series,) = self.query(promql, at)
+        return float(series["value"][1])
