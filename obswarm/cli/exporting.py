@@ -32,6 +32,12 @@ class Export:
     def url(self) -> str:
         return f"{self._server.url}/metrics"
 
+    @property
+    def notices(self) -> list[str]:
+        """What to tell at the start."""
+        where = f"Metrics for Prometheus: {self.url}"
+        return [where] if self._server.notice is None else [self._server.notice, where]
+
     def finish(self, final: Snapshot) -> None:
         """Give scrapers and the receiver the end of the run."""
         if self._writer is not None:

@@ -93,7 +93,9 @@ class Terminal:
                 stack.enter_context(export)
                 # First, so that a display that fails does not keep the exporters waiting.
                 sinks[:0] = export.sinks
-                logger.info("Metrics for Prometheus: %s", export.url)
+                if not self._output.only_summary:
+                    for notice in export.notices:
+                        logger.info("%s", notice)
             run = make_run(sinks)
             signals = stack.enter_context(_Signals(run))
             environment.events.init.fire(environment=environment, runner=environment.runner, web_ui=None)

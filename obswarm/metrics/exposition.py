@@ -75,12 +75,14 @@ def accepts_gzip(accept_encoding: str) -> bool:
 
 
 class MetricsApp:
-    """The WSGI application of /metrics. `scrapes` counts those that were answered in full."""
+    """The WSGI application of /metrics. `scraped_at` are the times of the last two scrapes."""
 
     def __init__(self, latest: Latest, static_labels: Mapping[str, str] | None = None) -> None:
         self._latest = latest
         self._static = dict(static_labels or {})
         self.scraped_at: list[float] = []
+        self.has_a_scraper = False
+        """Whether a program that scrapes regularly has been here, as opposed to a person who had a look."""
 
     def __call__(self, environ: Mapping[str, Any], start_response: Any) -> Iterable[bytes]:
         content_type, pieces = slices(self._latest, self._static, environ.get("HTTP_ACCEPT", ""))
@@ -93,5 +95,6 @@ class MetricsApp:
         body = b"".join(pieces)
         headers.append(("Content-Length", str(len(body))))
         start_response("200 OK", headers)
+        self.has_a_scraper = self.has_a_scraper or "HTTP_X_PROMETHEUS_SCRAPE_TIMEOUT_SECONDS" in environ
         self.scraped_at = [*self.scraped_at[-1:], monotonic()]
         return [body]

@@ -1,7 +1,6 @@
 """The HTTP server of a run: /metrics, and a page that says so."""
 
 import errno
-import logging
 import os
 from collections.abc import Iterable
 from typing import Any, Self
@@ -13,8 +12,6 @@ from gevent.pywsgi import WSGIServer
 from obswarm.api import ObswarmError
 from obswarm.clock import monotonic
 from obswarm.metrics import MetricsApp
-
-logger = logging.getLogger(__name__)
 
 PORT = 8089
 _PORTS_TRIED = 100
@@ -34,6 +31,8 @@ class WebServer:
         self._asked = port
         self._server: WSGIServer | None = None
         self.port = 0
+        self.notice: str | None = None
+        """What the person at the keyboard should know about where it serves."""
 
     def __enter__(self) -> Self:
         listener = self._listen()
@@ -65,7 +64,7 @@ class WebServer:
                     " for any free one."
                 ) from None
             if port != ports[0]:
-                logger.info("Port %d is taken; /metrics is served on port %d.", ports[0], port)
+                self.notice = f"Port {ports[0]} is taken; /metrics is served on port {port}."
             return listener
         raise ObswarmError(f"The ports {PORT} to {PORT + _PORTS_TRIED - 1} are all taken; name one with --web-port.")
 
@@ -87,13 +86,17 @@ class WebServer:
     def wait_for_the_last_scrape(self, longest_s: float) -> bool:
         """When somebody scrapes regularly, wait until the end of the run has been scraped, too, for a few of its
         intervals at most. True when it has been, or nobody scrapes."""
-        scrapes = self._metrics.scraped_at
-        if len(scrapes) < 2 or longest_s <= 0:
+        scrapes, ended = self._metrics.scraped_at, monotonic()
+        if len(scrapes) >= 2:
+            patience_s = (scrapes[-1] - scrapes[-2]) * _MISSED_SCRAPES
+            if ended - scrapes[-1] > patience_s:
+                return True
+        elif scrapes and self._metrics.has_a_scraper:
+            # Its interval is not known yet.
+            patience_s = longest_s
+        else:
             return True
-        interval_s, ended = scrapes[-1] - scrapes[-2], monotonic()
-        if ended - scrapes[-1] > interval_s * _MISSED_SCRAPES:
-            return True
-        deadline = ended + min(longest_s, interval_s * _MISSED_SCRAPES)
+        deadline = ended + min(longest_s, patience_s)
         while monotonic() < deadline:
             if self._metrics.scraped_at[-1] > ended:
                 return True
