@@ -15,6 +15,9 @@ from obswarm.metrics.series import Latest
 _SLICE_S = 0.004
 """How long the exposition may be worked on before users get a turn."""
 
+_PAUSE_S = 0.001
+"""A pause of nothing would not do: gevent runs what is ready again and again before it looks at sockets."""
+
 
 def wants_protobuf(accept: str) -> bool:
     """Whether the scraper prefers the delimited protobuf format to the text formats, as a Prometheus with native
@@ -46,7 +49,7 @@ def slices(latest: Latest, static: Mapping[str, str], accept: str) -> tuple[str,
     return content_type, text_slices(latest, static, encode)
 
 
-def unhurried(pieces: Iterable[bytes], pause: Callable[[], None] = lambda: gevent.sleep(0)) -> Iterator[bytes]:
+def unhurried(pieces: Iterable[bytes], pause: Callable[[], None] = lambda: gevent.sleep(_PAUSE_S)) -> Iterator[bytes]:
     """The same pieces, with a turn for everybody else whenever they have been worked on for a while."""
     since = monotonic()
     for piece in pieces:

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 
+import gevent
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.openmetrics import exposition as openmetrics
@@ -204,6 +205,21 @@ def test_making_it_gives_everybody_else_a_turn(monkeypatch) -> None:
     assert len(pauses) >= 15
     gaps = [after - before for before, after in zip([0.0, *pauses], pauses, strict=False)]
     assert max(gaps) <= 0.0061
+
+
+def test_in_a_turn_for_everybody_else_sockets_are_looked_at(monkeypatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr("obswarm.metrics.exposition.monotonic", lambda: now[0])
+
+    def pieces():
+        for _ in range(20):
+            now[0] += 0.01
+            yield b"x"
+
+    loop = gevent.get_hub().loop
+    before = loop.iteration
+    assert b"".join(unhurried(pieces())) == b"x" * 20
+    assert loop.iteration - before >= 20
 
 
 def test_counters_do_not_go_down_when_statistics_are_reset() -> None:
