@@ -14,6 +14,7 @@ from obswarm.http.errors import (
     ReadTimeout,
     StreamConsumed,
     TooManyRedirects,
+    innermost,
 )
 from obswarm.http.pool import ConnectionPool
 from obswarm.http.requests_session import HttpSession
@@ -43,4 +44,5 @@ __all__ = [
     "StreamConsumed",
     "TooManyRedirects",
     "check_host",
+    "innermost",
 ]

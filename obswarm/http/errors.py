@@ -1,5 +1,7 @@
 """What can go wrong with a request: the only exceptions that the client raises or reports."""
 
+from typing import Any
+
 from obswarm.api.errors import ObswarmError
 
 
@@ -47,3 +49,18 @@ class StreamConsumed(RuntimeError):
 
 class MissingHost(ObswarmError):
     """A user whose requests have no base URL."""
+
+
+_MOST_LAYERS = 5
+
+
+def innermost(error: BaseException) -> BaseException:
+    """The reason behind an error of requests: urllib3 wraps it in pools and retries that differ from call to call."""
+    for _ in range(_MOST_LAYERS):
+        inner: Any = getattr(error, "reason", None)
+        if not isinstance(inner, BaseException):
+            inner = next((part for part in error.args if isinstance(part, BaseException)), None)
+        if inner is None:
+            break
+        error = inner
+    return error

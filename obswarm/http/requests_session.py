@@ -21,6 +21,7 @@ from obswarm.api import Environment, User
 from obswarm.clock import monotonic
 from obswarm.http.adapter import FastAdapter
 from obswarm.http.counted import CountedResponse
+from obswarm.http.errors import innermost
 from obswarm.http.outcome import Outcome, status_error
 from obswarm.http.tracing import HEADER as TRACE_HEADER
 from obswarm.http.tracing import traceparent
@@ -103,7 +104,7 @@ class HttpSession(requests.Session):
         sent = getattr(first, "request", None)
         failure: BaseException | None
         if response.error is not None:
-            failure = _innermost(response.error)
+            failure = innermost(response.error)
         else:
             failure = status_error(response.status_code, response.reason) if response.status_code >= 400 else None
         label = name or self.request_name or (sent.path_url if sent is not None else text)
@@ -232,17 +233,3 @@ def _timings(response: CountedResponse) -> PhaseTimes | None:
 
 def _plus(one: float | None, other: float | None) -> float | None:
     return other if one is None else one if other is None else one + other
-
-
-def _innermost(error: Exception) -> BaseException:
-    """The innermost reason: urllib3 wraps it in pools and retries that differ from call to call."""
-    reason: Any = error
-    seen = 0
-    while seen < 5:
-        inner = getattr(reason, "reason", None)
-        if not isinstance(inner, BaseException):
-            inner = next((part for part in getattr(reason, "args", ()) if isinstance(part, BaseException)), None)
-        if inner is None:
-            break
-        reason, seen = inner, seen + 1
-    return reason if isinstance(reason, BaseException) else error

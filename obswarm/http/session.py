@@ -3,10 +3,8 @@
 import re
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, NoReturn, Self
+from typing import Any, Self
 from weakref import ref
-
-from requests.structures import CaseInsensitiveDict
 
 from obswarm.api import Environment, User
 from obswarm.clock import monotonic
@@ -22,6 +20,7 @@ from obswarm.http.pool import ConnectionPool
 from obswarm.http.redirects import REDIRECTS, follow
 from obswarm.http.response import FastResponse, set_cookies
 from obswarm.http.rest import RestCalls
+from obswarm.http.session_headers import SessionHeaders
 from obswarm.http.streaming import LiveBody
 from obswarm.http.tracing import HEADER as TRACE_HEADER
 from obswarm.http.tracing import traceparent
@@ -69,7 +68,7 @@ class FastHttpSession(RestCalls):
         self._own_pool = pool is None
         self.pool = pool if pool is not None else ConnectionPool(self.settings.concurrency, self.settings.dns_ttl_s)
         self._auth: tuple[str, str] | None = None
-        self._headers: CaseInsensitiveDict[str] | None = None
+        self._headers: SessionHeaders | None = None
         self._cookies: Cookies | None = None
         self._template: Template | None = template(
             base_url, self.settings.fields, self.settings.proxy, self.settings.tls
@@ -85,15 +84,15 @@ class FastHttpSession(RestCalls):
         self._template = template(base_url, tuple(old.fields.items()), old.proxy, old.tls)
 
     @property
-    def headers(self) -> "CaseInsensitiveDict[str]":
+    def headers(self) -> SessionHeaders:
         """Sent with every request; a dict that ignores the case of names. None as a value leaves a header out."""
         if self._headers is None:
-            self._headers = _Fields(self.current_template().fields, self._forget_template)
+            self._headers = SessionHeaders(self.current_template().fields, self._forget_template)
         return self._headers
 
     @headers.setter
     def headers(self, headers: Mapping[str, str]) -> None:
-        self._headers = _Fields(headers, self._forget_template)
+        self._headers = SessionHeaders(headers, self._forget_template)
         self._forget_template()
 
     @property
@@ -127,7 +126,7 @@ class FastHttpSession(RestCalls):
     def current_template(self) -> Template:
         """What this session's requests have in common at the moment."""
         if self._template is None:
-            fields = check_fields(_present(self.headers))
+            fields = check_fields(self.headers.present())
             if self._auth is not None and "authorization" not in {name.lower() for name in fields}:
                 fields["Authorization"] = basic_auth(self._auth)
             settings = self.settings
@@ -360,34 +359,6 @@ class FastHttpSession(RestCalls):
         """Close all idle connections, unless the pool is shared."""
         if self._own_pool:
             self.pool.close()
-
-
-def _present(headers: Mapping[str, str | None]) -> dict[str, str]:
-    return {name: value for name, value in headers.items() if value is not None}
-
-
-class _Fields(CaseInsensitiveDict[str]):
-    """Headers that tell when they change."""
-
-    def __init__(self, fields: Mapping[str, str], on_change: Any) -> None:
-        self._on_change: Any = None
-        super().__init__(fields)
-        self._on_change = on_change
-
-    def __setitem__(self, key: str, value: str) -> None:
-        super().__setitem__(key, value)
-        if self._on_change is not None:
-            self._on_change()
-
-    def __delitem__(self, key: str) -> None:
-        super().__delitem__(key)
-        self._on_change()
-
-    def copy(self) -> "CaseInsensitiveDict[str]":
-        return CaseInsensitiveDict(self)
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("a session's headers belong to it; copy() them")
 
 
 def _count_at_the_end(live: LiveBody, outcome: Outcome, response: FastResponse, catch_response: bool) -> None:

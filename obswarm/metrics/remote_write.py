@@ -18,6 +18,7 @@ from prometheus_client.utils import floatToGoString
 
 from obswarm import __version__, defaults
 from obswarm.clock import monotonic
+from obswarm.http import innermost
 from obswarm.metrics.buckets import CLASSIC_BOUNDS_S, ZERO_THRESHOLD, classic_counts, native_buckets
 from obswarm.metrics.contract import Metric
 from obswarm.metrics.exposition import unhurried
@@ -183,7 +184,7 @@ class RemoteWriter:
                 receiver.url, data=batch.body, headers=headers, auth=receiver.basic, timeout=_TIMEOUT_S
             )
         except requests.RequestException as error:
-            self._trouble(f"{type(error).__name__}: {_innermost(error)}")
+            self._trouble(f"{type(error).__name__}: {innermost(error)}")
             return False
         if answer.ok:
             self._sent += batch.samples
@@ -264,13 +265,3 @@ def _series(name: str, labels: Mapping[str, str], timestamp: int = 0, value: flo
     if value is not None:
         series.samples.add(value=value, timestamp=timestamp)
     return series
-
-
-def _innermost(error: BaseException) -> BaseException:
-    """Without the layers that urllib3 wraps around the reason."""
-    for _ in range(5):
-        inner = getattr(error, "reason", None) or next((a for a in error.args if isinstance(a, BaseException)), None)
-        if not isinstance(inner, BaseException):
-            break
-        error = inner
-    return error

@@ -6,7 +6,7 @@ import time
 import gevent
 import pytest
 
-from obswarm.http import ConnectionPool, FastHttpSession, InvalidRequest, MissingHost, StreamConsumed
+from obswarm.http import ConnectionPool, FastHttpSession, FastHttpUser, InvalidRequest, MissingHost, StreamConsumed
 from obswarm.http.outcome import NotCatching
 from tests.support.scripted_server import HANG, PAUSE, RESET, Exchange, ScriptedServer, answer
 
@@ -422,6 +422,18 @@ def test_rest_judges_by_assertions(make_session, environment) -> None:
     assert "'<html>'" in messages["/html"]
     assert table.endpoints[("GET", "/fresh?x=1")].failures == 0
     assert table.endpoints[("GET", "/good")].failures == 0
+
+
+def test_a_user_has_rest_of_its_own(environment) -> None:
+    with ScriptedServer(answer(b'{"a": 1}')) as server:
+
+        class Visitor(FastHttpUser):
+            host = server.url
+
+        user = Visitor(environment)
+        with user.rest("GET", "/x") as response:
+            assert response.js == {"a": 1}
+        user.client.close()
 
 
 # Judging, timings, names
