@@ -73,7 +73,7 @@ class HttpSession(requests.Session):
         text = url.decode() if isinstance(url, bytes) else url
         asked = absolute(self.base_url, text)
         sampler = self.environment.trace_sampler
-        trace_id = sampler.sample() if sampler is not None else None
+        trace_id = sampler.sample(kwargs.get("headers")) if sampler is not None else None
         if trace_id is not None:
             kwargs["headers"] = {TRACE_HEADER: traceparent(trace_id), **(kwargs.get("headers") or {})}
         started = monotonic()

@@ -171,16 +171,13 @@ class FastHttpSession(RestCalls):
             connect_s, read_s, deadline = parse_timeout(timeout, total_timeout, settings, started)
         body: bytes | StreamedBody = b""
         content_type = None
-        trace_id = None
-        if self.environment.trace_sampler is not None:
-            trace_id = self.environment.trace_sampler.sample()
-            if trace_id is not None:
-                headers = {TRACE_HEADER: traceparent(trace_id), **(headers or {})}
+        sampler = self.environment.trace_sampler
+        trace_id = sampler.sample(headers) if sampler is not None else None
         call_headers: Mapping[str, str | None] = {}
-        if headers is None and auth is None and params is None:
+        if headers is None and auth is None and params is None and trace_id is None:
             prepared = (self._template or self.current_template()).prepared(method, url)
         else:
-            prepared, call_headers = self._prepare(method, url, params, headers, auth)
+            prepared, call_headers = self._prepare(method, url, params, headers, auth, trace_id)
         if data is not None or json is not None or files is not None:
             body, content_type = encode_body(data, json, files)
         call = Call(prepared, call_headers, body, content_type, connect_s, read_s, deadline, stream)
@@ -200,15 +197,16 @@ class FastHttpSession(RestCalls):
         except HttpError as error:
             response = FastResponse(call.prepared, call.head(), body, 0, b"", 0, b"")
             response.error = error
-        except BaseException:
-            # The user was stopped by force in the middle of it.
-            self.environment.recorder.record_interrupted()
+        except BaseException as error:
+            if not isinstance(error, Exception):
+                # The user was stopped by force in the middle of it.
+                self.environment.recorder.record_interrupted()
             raise
         response.trace_id = trace_id
         return self._account(prepared, response, started, name, catch_response, context)
 
     def _prepare(
-        self, method: str, url: str, params: Any, headers: Any, auth: Any
+        self, method: str, url: str, params: Any, headers: Any, auth: Any, trace_id: str | None
     ) -> tuple[Prepared, Mapping[str, str | None]]:
         current = self.current_template()
         fields: dict[str, str | None] = {}
@@ -222,6 +220,8 @@ class FastHttpSession(RestCalls):
             fields.update((key, None) for key, value in headers.items() if value is None)
         if auth is not None:
             fields["Authorization"] = basic_auth(auth)
+        if trace_id is not None:
+            fields[TRACE_HEADER] = traceparent(trace_id)
         if not fields and params is None:
             return current.prepared(method, url), fields
         asked = with_params(absolute(current.base_url, url), params)

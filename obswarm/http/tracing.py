@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable
+from typing import Any
 
 HEADER = "traceparent"
 
@@ -25,9 +26,12 @@ class TraceSampler:
         self._share = share
         self._draw = draw
 
-    def sample(self) -> str | None:
-        """A new trace id (32 hexadecimal digits), or None when this request is not among the sampled ones."""
+    def sample(self, headers: Any = None) -> str | None:
+        """A new trace id (32 hexadecimal digits), or None when this request is not among the sampled ones, or its own
+        headers have a trace already."""
         if self._draw() >= self._share:
+            return None
+        if headers and any(str(name).lower() == HEADER for name in headers):
             return None
         # All zeros means no trace.
         return f"{random.getrandbits(128) or 1:032x}"

@@ -1,6 +1,7 @@
 """What a user of requests expects of the fast client: connections, redirects, cookies, bodies, streams, judging."""
 
 import io
+import re
 import time
 
 import gevent
@@ -8,6 +9,7 @@ import pytest
 
 from obswarm.http import ConnectionPool, FastHttpSession, FastHttpUser, InvalidRequest, MissingHost, StreamConsumed
 from obswarm.http.outcome import NotCatching
+from obswarm.http.tracing import TraceSampler
 from tests.support.scripted_server import HANG, PAUSE, RESET, Exchange, ScriptedServer, answer
 
 pytestmark = pytest.mark.usefixtures("no_leaked_socket")
@@ -520,6 +522,36 @@ def test_a_wrong_call_raises_and_names_what_is_wrong(environment, arguments: dic
         assert named in str(caught.value)
         session.close()
     assert not environment.recorder.take().endpoints
+
+
+def test_what_a_body_raises_reaches_the_task_and_is_no_interruption(make_session, environment) -> None:
+    def broken():
+        yield b"one"
+        raise KeyError("no more")
+
+    with ScriptedServer(answer()) as server:
+        session = make_session(server.url)
+        with pytest.raises(KeyError, match="no more"):
+            session.post("/", data=broken())
+        assert session.pool.open_connections == 0
+    table = environment.recorder.take()
+    assert (len(table.endpoints), table.interrupted) == (0, 0)
+
+
+def test_sampled_requests_carry_a_trace(make_session, environment) -> None:
+    environment.trace_sampler = TraceSampler(0.5, iter([0.1, 0.9, 0.2, 0.3]).__next__)
+    with ScriptedServer(answer()) as server:
+        session = make_session(server.url)
+        responses = [session.get("/"), session.get("/"), session.get("/", headers={"Traceparent": "mine"})]
+        with pytest.raises(InvalidRequest, match="give a dict"):
+            session.get("/", headers=["X"])
+        sent = [exchange.header("traceparent") for exchange in server.exchanges]
+    assert re.fullmatch(rf"00-{responses[0].trace_id}-[0-9a-f]{{16}}-01", sent[0])
+    assert (responses[1].trace_id, sent[1]) == (None, None)
+    assert sent[2] == "mine"
+    (stats,) = environment.recorder.take().endpoints.values()
+    assert responses[2].trace_id is None
+    assert [each.trace_id for each in stats.exemplars()] == [responses[0].trace_id]
 
 
 def test_no_host(environment) -> None:
