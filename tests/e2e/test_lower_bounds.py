@@ -3,10 +3,22 @@
 import re
 import subprocess
 import sys
+import time
 import tomllib
+import urllib.request
 from pathlib import Path
 
+from tests.support.nginx import free_port
 from tests.support.programs import ROOT, CountingServer
+
+SCRAPE = """
+import sys, urllib.request
+for accept in ("text/plain", "application/openmetrics-text; version=1.0.0", "application/vnd.google.protobuf"):
+    request = urllib.request.Request(sys.argv[1] + "/metrics", headers={"Accept": accept})
+    body = urllib.request.urlopen(request, timeout=5).read()
+    assert b"obswarm_requests" in body, (accept, body[:300])
+print("scraped")
+"""
 
 
 def test_a_run_with_the_oldest_dependencies(tmp_path: Path, target: CountingServer) -> None:
@@ -19,12 +31,32 @@ def test_a_run_with_the_oldest_dependencies(tmp_path: Path, target: CountingServ
     subprocess.run([*install, "--only-binary", ":all:", *pinned], check=True, capture_output=True, timeout=300)
     subprocess.run([*install, "--no-deps", "--editable", ROOT], check=True, capture_output=True, timeout=300)
     test = ROOT / "examples" / "basic.py"
-    done = subprocess.run(
-        [python, "-m", "obswarm", "run", test, "-H", target.url, "-u", "5", "-r", "5", "-t", "2s", "--headless"],
-        capture_output=True,
+    port = free_port()
+    run = subprocess.Popen(
+        [
+            *(python, "-m", "obswarm", "run", test, "-H", target.url, "-u", "5", "-r", "5", "-t", "6s", "--headless"),
+            *("--web-port", str(port), "--linger", "0"),
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=60,
-        check=False,
     )
-    assert done.returncode == 0, done.stderr
-    assert "Aggregated" in done.stdout
+    deadline = time.monotonic() + 10
+    while b"obswarm_requests_total{" not in _metrics(port):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    url = f"http://127.0.0.1:{port}"
+    scraped = subprocess.run([python, "-c", SCRAPE, url], capture_output=True, text=True, timeout=30, check=False)
+    stdout, stderr = run.communicate(timeout=60)
+    assert (scraped.stdout, scraped.stderr) == ("scraped\n", "")
+    assert run.returncode == 0, stderr
+    assert "Aggregated" in stdout
+
+
+def _metrics(port: int) -> bytes:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+            body: bytes = answer.read()
+            return body
+    except OSError:
+        return b""
