@@ -315,6 +315,8 @@ class UserTasks(TaskSet):
     def __init__(self, user: "User") -> None:
         super().__init__(user)
         self.tasks = user.tasks
+        self._recorder = user.environment.recorder
+        self._user_class = type(user).__name__
 
     def _owner_name(self) -> str:
         return type(self.user).__name__
@@ -329,9 +331,9 @@ class UserTasks(TaskSet):
             else:
                 entry(user)
         except (RescheduleTask, RescheduleTaskImmediately):
-            user.environment.recorder.record_iteration(type(user).__name__)
+            self._recorder.record_iteration(self._user_class)
             raise
-        user.environment.recorder.record_iteration(type(user).__name__)
+        self._recorder.record_iteration(self._user_class)
 
 
 def filter_by_tags(

@@ -65,8 +65,10 @@ class Recorder:
 
     def record_iteration(self, user_class: str) -> None:
         """Count a task that a user of that class has finished."""
-        iterations = self._current.iterations
-        iterations[user_class] = iterations.get(user_class, 0) + 1
+        try:
+            self._current.iterations[user_class] += 1
+        except KeyError:
+            self._current.iterations[user_class] = 1
 
     def record_interrupted(self) -> None:
         """Count a request that was cut off by the end of its user."""
