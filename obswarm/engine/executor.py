@@ -1,6 +1,6 @@
 """The closed model: keeps the number of users where the profile wants it. It is told the time, and never sleeps."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from obswarm.engine.allocation import Share, allocate
@@ -21,6 +21,7 @@ class Crowd(Protocol):
 class Executor:
     """Moves the number of users along a profile, class by class.
 
+    `burst_s` is how many seconds' worth of users may be placed in one step, where the crowd itself spreads them.
     `step(now)` does what is due and returns the seconds after which it wants to be called again, or None at the end
     of the profile. Users that end by themselves are not replaced, so it counts those that it placed.
     """
@@ -31,6 +32,7 @@ class Executor:
         shares: Sequence[Share],
         crowd: Crowd,
         on_settled: Callable[[], None] = lambda: None,
+        burst_s: float | None = None,
     ) -> None:
         self.profile = profile
         self.placed = {share.name: 0 for share in shares}
@@ -39,6 +41,7 @@ class Executor:
         self._shares = tuple(shares)
         self._crowd = crowd
         self._on_settled = on_settled
+        self._burst_s = burst_s
         self._pace: Pace | None = None
         self._started = 0.0
         self._held_since: float | None = None
@@ -61,9 +64,11 @@ class Executor:
         load = self.load
         return self.holding or (load is not None and load.settled and self.placed_users == load.target)
 
-    def start(self, now: float) -> None:
-        self._started = now
-        self._pace = Pace(now)
+    def start(self, now: float, elapsed_s: float = 0.0, placed: Mapping[str, int] | None = None) -> None:
+        """Begin the profile; or go on with one that began `elapsed_s` ago and has `placed` users by class."""
+        self._started = now - elapsed_s
+        self.placed.update({name: number for name, number in (placed or {}).items() if name in self.placed})
+        self._pace = Pace(now) if self._burst_s is None else Pace(now, self._burst_s)
 
     def elapsed(self, now: float) -> float:
         """Seconds of the profile that have passed; the time of holds does not count."""

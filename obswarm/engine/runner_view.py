@@ -1,20 +1,88 @@
 """`environment.runner`: the run under the names that load-test files know from Locust."""
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
-from obswarm.api import Environment, StatsView
+import gevent
+
+from obswarm.api import Environment, StatsView, user_traceback
 from obswarm.engine.control import StopReason
-
-if TYPE_CHECKING:
-    from obswarm.engine.run import LocalRun
+from obswarm.engine.course import RunCourse
 
 
-class RunnerView:
-    """What listeners and users may ask of the run, and tell it."""
+@dataclass(frozen=True, slots=True)
+class CustomMessage:
+    """What a listener of `register_message` is given as `msg`: as Locust's Message. `node_id` is whose it is."""
 
-    def __init__(self, run: "LocalRun", environment: Environment) -> None:
-        self._run = run
+    type: str
+    data: Any
+    node_id: str
+
+
+class MessageListeners:
+    """Functions by message type. One that raises is logged, and does no harm."""
+
+    def __init__(self, environment: Environment) -> None:
+        self._environment = environment
+        self._listeners: dict[str, tuple[Callable[..., Any], bool]] = {}
+
+    def register(self, msg_type: str, listener: Callable[..., Any], concurrent: bool) -> None:
+        self._listeners[msg_type] = (listener, concurrent)
+
+    def deliver(self, message: CustomMessage) -> bool:
+        """False when nobody listens for that type."""
+        found = self._listeners.get(message.type)
+        if found is None:
+            return False
+        listener, concurrent = found
+        if concurrent:
+            gevent.spawn(self._call, listener, message)
+        else:
+            self._call(listener, message)
+        return True
+
+    def _call(self, listener: Callable[..., Any], message: CustomMessage) -> None:
+        try:
+            listener(environment=self._environment, msg=message)
+        except Exception as error:
+            name = getattr(listener, "__qualname__", repr(listener))
+            text = f"listener {name} of messages of type {message.type!r}: {type(error).__name__}: {error}"
+            self._environment.report_exception(text, lambda: user_traceback(error))
+
+
+class Runner:
+    """What listeners and users may ask of the run, and tell it, wherever they are."""
+
+    worker_index = 0
+    """0 to N-1: which of the N processes with users this one is."""
+
+    client_id = "local"
+
+    def __init__(self, environment: Environment) -> None:
         self.environment = environment
+        self._messages = MessageListeners(environment)
+
+    def register_message(self, msg_type: str, listener: Callable[..., Any], concurrent: bool = False) -> None:
+        """Call `listener(environment, msg)` for messages of that type; `msg` has type, data and node_id. With
+        `concurrent` in a greenlet of its own, so that a slow listener does not keep other messages waiting."""
+        self._messages.register(msg_type, listener, concurrent)
+
+    def deliver(self, message: CustomMessage) -> bool:
+        """Give a message that has arrived to its listener; False when there is none."""
+        return self._messages.deliver(message)
+
+    @property
+    def stats(self) -> StatsView:
+        return self.environment.stats
+
+
+class SteeringRunner(Runner):
+    """The runner where the run is steered: in the only process, or on the master."""
+
+    def __init__(self, run: RunCourse, environment: Environment) -> None:
+        super().__init__(environment)
+        self._run = run
 
     def quit(self) -> None:
         """Stop the run gracefully and end the process."""
@@ -34,7 +102,7 @@ class RunnerView:
 
     @property
     def user_classes_count(self) -> dict[str, int]:
-        return self._run.user_counts()
+        return dict(self._run.user_counts())
 
     @property
     def target_user_count(self) -> int:
@@ -45,12 +113,15 @@ class RunnerView:
         return str(self._run.state)
 
     @property
-    def stats(self) -> StatsView:
-        return self.environment.stats
-
-    @property
     def exceptions(self) -> dict[str, Any]:
         return {
             key: {"count": found.count, "msg": found.message, "traceback": found.traceback, "nodes": ["local"]}
             for key, found in self._run.latest().exceptions.items()
         }
+
+
+class LocalRunner(SteeringRunner):
+    """Users are in this process; a message to the others is one to ourselves, as in Locust."""
+
+    def send_message(self, msg_type: str, data: Any = None, client_id: str | None = None) -> None:
+        self.deliver(CustomMessage(msg_type, data, self.client_id))

@@ -12,17 +12,18 @@ class Pace:
     """How many users may be started (or stopped) now, to be at a position without bursts.
 
     A token bucket: in any window of w seconds at most rate · (1.2 · w + 5 ms) users pass, so that a loop that was held
-    up for a while catches up slowly. Bursts of new users make latencies that the target does not have.
+    up for a while catches up slowly (5 ms is `burst_s`). Bursts of new users make latencies that the target does not have.
     """
 
-    def __init__(self, now: float) -> None:
+    def __init__(self, now: float, burst_s: float = _BURST_S) -> None:
+        self._burst_s = burst_s
         self._last = now
         self._tokens = 1.0
 
     def allowed(self, now: float, rate: float) -> int:
         """Whole users that may pass at this moment."""
         self._tokens += (now - self._last) * rate * _CATCH_UP
-        self._tokens = min(self._tokens, max(1.0, rate * _BURST_S))
+        self._tokens = min(self._tokens, max(1.0, rate * self._burst_s))
         self._last = now
         return int(self._tokens)
 

@@ -24,7 +24,9 @@ class GeneratorHealth:
     """How one load-generating process fared in the last interval.
 
     `cpu_ratio` is a share of one core; `loop_lag_s` the longest that a wake-up was late; `saturated` is true once the
-    process has been the bottleneck for a while in this run, and stays true.
+    process has been the bottleneck for a while in this run, and stays true. The rest is known of workers of a master
+    only: `capacity` in requests per second as the worker measured them, statistics messages that were merged and that
+    are known to be lost, and the age of its newest statistics.
     """
 
     worker: str
@@ -33,6 +35,11 @@ class GeneratorHealth:
     loop_lag_s: float
     memory_bytes: int
     saturated: bool
+    state: str = "running"
+    capacity: float | None = None
+    stats_messages: int = 0
+    stats_lost: int = 0
+    stats_lag_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

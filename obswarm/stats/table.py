@@ -46,6 +46,10 @@ class StatsTable:
         self.max_errors = max_errors
         self.overflow_names: list[str] = []
 
+    def is_empty(self) -> bool:
+        """True when nothing at all was counted."""
+        return not (self.endpoints or self.errors or self.exceptions or self.interrupted or self.iterations)
+
     def endpoint(self, key: EndpointKey) -> EndpointStats:
         """The accumulator for a key; for a new key beyond the limit the one of `(other)`."""
         found = self.endpoints.get(key)

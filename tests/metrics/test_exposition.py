@@ -224,8 +224,8 @@ def test_in_a_turn_for_everybody_else_sockets_are_looked_at(monkeypatch) -> None
 
 def test_counters_do_not_go_down_when_statistics_are_reset() -> None:
     env = environment()
-    run = LocalRun(env, Ramp(1, 1), test="t.py")
     latest = Latest()
+    run = LocalRun(env, Ramp(1, 1), test="t.py", sinks=[latest])
 
     def total(name: str) -> float:
         return sum(point.value for metric, points in latest.families() if metric.name == name for point in points)
@@ -237,7 +237,6 @@ def test_counters_do_not_go_down_when_statistics_are_reset() -> None:
     before = {metric.name: total(metric.name) for metric in CONTRACT if metric.kind is Kind.COUNTER}
     assert before["obswarm_requests_total"] == 30
     env.reset_stats = True
-    run._sinks = [latest]
     env.recorder.record("GET", "/3", 0.01, 10, 200)
     run._spawning_complete()
     env.recorder.record("GET", "/0", 0.01, 10, 200)

@@ -1,0 +1,344 @@
+"""The course of a run, wherever its users live: from `test_start` to the last snapshot; a RunControl."""
+
+import logging
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import gevent
+from gevent.event import Event
+
+from obswarm import clock
+from obswarm.api import Environment, LoadTestShape, ObswarmError, user_traceback
+from obswarm.engine.allocation import share_of
+from obswarm.engine.control import StopReason
+from obswarm.engine.executor import Crowd, Executor
+from obswarm.engine.health import SaturationWatch
+from obswarm.engine.profile import Profile, Ramp
+from obswarm.engine.statistics import RunStatistics
+from obswarm.stats import GeneratorHealth, RunState, Sink, Snapshot
+
+logger = logging.getLogger(__name__)
+
+
+def new_run_id(wall_s: float) -> str:
+    """A name that sorts by start: date and time in UTC, and four random characters."""
+    stamp = clock.iso(wall_s)[:19].replace("-", "").replace(":", "").replace("T", "-")
+    return f"{stamp}-{secrets.token_hex(2)}"
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerLoss:
+    """A worker that went away without its last statistics: what it measured in the last `unreported_s` seconds with its
+    `users` users is in no figure."""
+
+    worker: str
+    detail: str
+    unreported_s: float
+    users: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """How a run ended. `final` is its last snapshot; times are wall time, `duration_s` the time of the statistics."""
+
+    run_id: str
+    started_s: float
+    ended_s: float
+    duration_s: float
+    stop_reason: StopReason
+    error: ObswarmError | None
+    users_max: int
+    final: Snapshot
+    saturated: bool
+    max_loop_lag_s: float
+    max_cpu_ratio: float
+    forced: bool
+    losses: tuple[WorkerLoss, ...] = ()
+
+
+@dataclass(slots=True)
+class GeneratorMarks:
+    """What is remembered of the generator's health over the whole run."""
+
+    saturated: bool = False
+    max_loop_lag_s: float = 0.0
+    max_cpu_ratio: float = 0.0
+
+
+def host_of(environment: Environment) -> str | None:
+    """The target, for people: --host, or the hosts that the user classes name."""
+    if environment.host:
+        return environment.host
+    hosts = {cls.host for cls in environment.user_classes if cls.host}
+    return ", ".join(sorted(hosts)) or None
+
+
+class RunCourse:
+    """Drives the load along a profile, gives sinks a snapshot at every interval, and ends when it is told or due.
+
+    `run()` blocks until the run has ended, and always returns a result: what was measured is never lost to an error.
+    A subclass says where users live, by the methods that raise NotImplementedError here.
+    """
+
+    _step_s = 0.0
+    """The executor is not asked more often than this."""
+
+    def __init__(
+        self,
+        environment: Environment,
+        profile: Profile,
+        crowd: Crowd,
+        *,
+        test: str,
+        planned_s: float | None,
+        sinks: Sequence[Sink],
+        max_endpoints: int,
+        interval_s: float,
+        run_id: str | None = None,
+        burst_s: float | None = None,
+    ) -> None:
+        self.run_id = run_id or new_run_id(clock.wall())
+        self.state = RunState.READY
+        self.statistics = RunStatistics(
+            run_id=self.run_id,
+            test=test,
+            host=host_of(environment),
+            planned_s=planned_s if planned_s is not None else profile.duration_s,
+            max_endpoints=max_endpoints,
+            sinks=sinks,
+        )
+        self._environment = environment
+        self._limit_s = planned_s
+        self._interval_s = interval_s
+        shares = [share_of(cls) for cls in environment.user_classes]
+        self._executor = Executor(profile, shares, crowd, self._on_settled, burst_s)
+        self._marks = GeneratorMarks()
+        self._reason: StopReason | None = None
+        self._error: ObswarmError | None = None
+        self._stopping = Event()
+        self._aborting = False
+        self._nudge = Event()
+        environment.stats.attach(self.latest)
+
+    # What a subclass says.
+    def user_counts(self) -> Mapping[str, int]:
+        """Users that are there, by class."""
+        raise NotImplementedError
+
+    def workers(self) -> tuple[GeneratorHealth, ...]:
+        """The last interval's health of whoever makes the load."""
+        raise NotImplementedError
+
+    def _prepare(self) -> None:
+        """Before `test_start`. May stop the run."""
+
+    def _after_step(self, now: float) -> None:
+        """The executor has just been asked; every few milliseconds, or every `_step_s`."""
+
+    def _collect(self) -> None:
+        """Bring the statistics up to date."""
+        raise NotImplementedError
+
+    def _before_emit(self) -> None:
+        """A snapshot is about to be given out."""
+
+    def _everyone_has_left(self) -> bool:
+        raise NotImplementedError
+
+    def _end_users(self, timeout_s: float) -> None:
+        """Let running tasks finish within the time, then end them; returns when there are no users."""
+        raise NotImplementedError
+
+    def _kill_users(self) -> None:
+        """End them at once; does not wait."""
+        raise NotImplementedError
+
+    def _users_max(self) -> int:
+        raise NotImplementedError
+
+    def _losses(self) -> tuple[WorkerLoss, ...]:
+        return ()
+
+    def _spawning_complete(self) -> None:
+        """The load is where it was heading."""
+        raise NotImplementedError
+
+    # What other parts ask.
+    def user_targets(self) -> dict[str, int]:
+        if self._stopping.is_set():
+            return dict.fromkeys(self._executor.placed, 0)
+        return self._executor.target
+
+    def latest(self) -> Snapshot:
+        """A snapshot of this moment; the interval that sinks get is not affected."""
+        self._collect()
+        return self.statistics.snapshot(self)
+
+    # RunControl.
+    def set_load(self, users: int, spawn_rate: float) -> None:
+        self._executor.replace(Ramp(users, spawn_rate), clock.monotonic())
+        self._nudge.set()
+
+    def hold(self) -> None:
+        self._executor.hold(clock.monotonic())
+        self._nudge.set()
+
+    def release(self) -> None:
+        self._executor.release(clock.monotonic())
+        self._nudge.set()
+
+    def stop(self, reason: StopReason) -> None:
+        if self._reason is None:
+            self._reason = reason
+        self._stopping.set()
+
+    def abort(self, reason: StopReason) -> None:
+        self._aborting = True
+        self.stop(reason)
+        self._kill_users()
+
+    # The course of a run.
+    def run(self) -> RunResult:
+        events, environment = self._environment.events, self._environment
+        self._prepare()
+        shape = environment.shape_class
+        if isinstance(shape, LoadTestShape):
+            shape.runner = environment.runner
+            shape.reset_time()
+        events.test_start.fire(environment=environment)
+        self._begin()
+        driver = gevent.spawn(self._drive)
+        ticker = gevent.spawn(self._tick)
+        self._stopping.wait()
+        self.state = RunState.STOPPING
+        driver.kill()
+        events.test_stopping.fire(environment=environment)
+        self._end_users(0 if self._aborting else environment.stop_timeout)
+        self.statistics.end(clock.monotonic())
+        ticker.kill()
+        self._end()
+        events.test_stop.fire(environment=environment)
+        self.state = RunState.STOPPED
+        self._emit()
+        return self._result()
+
+    def _begin(self) -> None:
+        """Time zero."""
+        self.state = RunState.SPAWNING
+        now = clock.monotonic()
+        self.statistics.begin(now)
+        self._executor.start(now)
+
+    def _end(self) -> None:
+        """All users have ended."""
+
+    def _drive(self) -> None:
+        try:
+            while True:
+                now = clock.monotonic()
+                if self._limit_s is not None and now - self.statistics.started_s >= self._limit_s:
+                    break
+                delay = self._executor.step(now)
+                if delay is None:
+                    break
+                if self._executor.holding:
+                    self.state = RunState.HOLDING
+                else:
+                    self.state = RunState.RUNNING if self._executor.settled else RunState.SPAWNING
+                self._after_step(now)
+                if self._executor.settled and self._executor.placed_users > 0 and self._everyone_has_left():
+                    self.stop(StopReason("user", "every user has ended by itself"))
+                    return
+                if self._nudge.wait(max(delay, self._step_s)):
+                    self._nudge.clear()
+            self.stop(StopReason("time", "the planned time is over"))
+        except ObswarmError as error:
+            self._fail(error)
+        except gevent.GreenletExit:
+            raise
+        except Exception as error:
+            # Only a shape's tick() runs foreign code here.
+            shape = type(self._environment.shape_class).__name__
+            self._fail(ObswarmError(f"{shape}.tick() raised an exception:\n{user_traceback(error)}"))
+
+    def _tick(self) -> None:
+        due = self.statistics.started_s
+        while True:
+            # A loop that was held up for long skips what it missed.
+            due = max(due + self._interval_s, clock.monotonic() - self._interval_s)
+            gevent.sleep(max(0.0, due - clock.monotonic()))
+            self._emit()
+
+    def _emit(self) -> None:
+        self._before_emit()
+        self._collect()
+        self.statistics.emit(self)
+
+    def _mark(self, health: GeneratorHealth) -> None:
+        marks = self._marks
+        marks.saturated = marks.saturated or health.saturated
+        marks.max_cpu_ratio = max(marks.max_cpu_ratio, health.cpu_ratio)
+        marks.max_loop_lag_s = max(marks.max_loop_lag_s, health.loop_lag_s)
+
+    def _report_usage(self, health: GeneratorHealth, watch: SaturationWatch, became_saturated: bool) -> None:
+        """Fire what Locust fires about the own process, and warn when it has just become the bottleneck."""
+        environment = self._environment
+        cpu_percent = health.cpu_ratio * 100
+        environment.events.usage_monitor.fire(
+            environment=environment, cpu_usage=cpu_percent, memory_usage=health.memory_bytes
+        )
+        if became_saturated:
+            warn_of_saturation(environment, watch.reason, cpu_percent)
+
+    def _result(self) -> RunResult:
+        assert self._reason is not None
+        final = self.statistics.snapshot(self)
+        return RunResult(
+            run_id=self.run_id,
+            started_s=self.statistics.started_wall_s,
+            ended_s=self.statistics.ended_wall_s,
+            duration_s=final.stats_elapsed_s,
+            stop_reason=self._reason,
+            error=self._error,
+            users_max=self._users_max(),
+            final=final,
+            saturated=self._marks.saturated,
+            max_loop_lag_s=self._marks.max_loop_lag_s,
+            max_cpu_ratio=self._marks.max_cpu_ratio,
+            forced=self._aborting,
+            losses=self._losses(),
+        )
+
+    def _on_settled(self) -> None:
+        self._spawning_complete()
+
+    def _reset_statistics(self) -> None:
+        """Forget what was measured so far; sinks that count over the whole run are given it first."""
+        environment = self._environment
+        self._emit()
+        self._collect()
+        self.statistics.reset(clock.monotonic())
+        environment.events.reset_stats.fire()
+        environment.reset_stats = False
+        logger.info("All users are there; statistics start anew.")
+
+    def _fail(self, error: ObswarmError) -> None:
+        if self._error is None:
+            self._error = error
+        self.stop(StopReason("error", str(error).splitlines()[0]))
+
+    def _stop_test(self) -> None:
+        self.stop(StopReason("user", "a user raised StopTest"))
+
+
+def warn_of_saturation(environment: Environment, reason: str, cpu_percent: float) -> None:
+    """Loudly: figures from here on cannot be trusted."""
+    logger.warning(
+        "THE LOAD GENERATOR IS THE BOTTLENECK: %s. Latencies and rates from here on say more about this process"
+        " than about the target. Use fewer users, or more processes.",
+        reason,
+    )
+    environment.events.cpu_warning.fire(
+        environment=environment, cpu_usage=cpu_percent, message=reason, timestamp=clock.wall()
+    )

@@ -1,0 +1,178 @@
+"""The statistics of a run while it goes on: deltas come in, snapshots go out to the sinks."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from obswarm import clock, defaults
+from obswarm.stats import TOTAL, Aggregate, EndpointStats, GeneratorHealth, RunState, Sink, Snapshot, StatsTable
+
+logger = logging.getLogger(__name__)
+
+
+class Course(Protocol):
+    """What a snapshot says of a run besides its statistics."""
+
+    state: RunState
+
+    def user_counts(self) -> Mapping[str, int]: ...
+
+    def user_targets(self) -> Mapping[str, int]: ...
+
+    def workers(self) -> tuple[GeneratorHealth, ...]: ...
+
+
+class RunStatistics:
+    """Adds up what one process or a fleet measured, and keeps the run's time.
+
+    `fresh` is the table to merge deltas into; they are part of every snapshot that is made afterwards.
+    """
+
+    def __init__(
+        self,
+        *,
+        run_id: str,
+        test: str,
+        host: str | None,
+        planned_s: float | None,
+        max_endpoints: int = defaults.MAX_ENDPOINTS,
+        sinks: Sequence[Sink] = (),
+    ) -> None:
+        self.run_id = run_id
+        self.fresh = StatsTable(max_endpoints)
+        self.started_wall_s = clock.wall()
+        self.started_s = clock.monotonic()
+        self._stats_since_s = self._interval_began_s = self.started_s
+        self._ended_s: float | None = None
+        self._test = test
+        self._host = host
+        self._planned_s = planned_s
+        self._max_endpoints = max_endpoints
+        self._sinks = tuple(sinks)
+        self._broken_sinks: set[int] = set()
+        self._aggregate = Aggregate(max_endpoints)
+        self._interval = StatsTable(max_endpoints)
+        self._interval_total = EndpointStats(TOTAL)
+        self._overflow_told = False
+
+    def begin(self, now: float, elapsed_s: float = 0.0, stats_elapsed_s: float | None = None) -> None:
+        """The run starts now, or did so that long ago."""
+        self.started_wall_s = clock.wall() - elapsed_s
+        self.started_s = now - elapsed_s
+        self._stats_since_s = now - (elapsed_s if stats_elapsed_s is None else stats_elapsed_s)
+        self._interval_began_s = now
+
+    def end(self, now: float) -> None:
+        """The users have ended; later snapshots are of this moment."""
+        self._ended_s = now
+
+    @property
+    def ended_wall_s(self) -> float:
+        end = self._ended_s if self._ended_s is not None else clock.monotonic()
+        return self.started_wall_s + end - self.started_s
+
+    @property
+    def table(self) -> StatsTable:
+        """Everything that was merged since the statistics began. Not to be changed."""
+        self._settle()
+        return self._aggregate.table
+
+    def add(self, delta: StatsTable) -> None:
+        """Take a delta over; it must not be used afterwards."""
+        if self.fresh.is_empty():
+            # Nobody else holds it, so it need not be copied: with many endpoints that is what a second costs.
+            self.fresh = delta
+        else:
+            self.fresh.merge(delta)
+
+    def _settle(self) -> None:
+        fresh = self.fresh
+        if fresh.is_empty():
+            return
+        self.fresh = StatsTable(self._max_endpoints)
+        total = self._aggregate.merge(fresh)
+        if self._interval.is_empty():
+            self._interval, self._interval_total = fresh, total
+        else:
+            self._interval.merge(fresh)
+            self._interval_total.merge(total)
+        self._warn_of_overflow()
+
+    def _warn_of_overflow(self) -> None:
+        names = self._aggregate.table.overflow_names
+        if names and not self._overflow_told:
+            self._overflow_told = True
+            logger.warning(
+                "There are more than %d endpoints; further ones count as (other), the first of them %s."
+                " Give requests a name= that does not contain ids.",
+                self._max_endpoints,
+                ", ".join(names),
+            )
+
+    def reset(self, now: float) -> None:
+        """Forget what was measured."""
+        self._settle()
+        self._aggregate.reset()
+        self._begin_interval(now)
+        self._stats_since_s = now
+
+    def _begin_interval(self, now: float) -> None:
+        # A snapshot may have what was there before, so that must not change any more.
+        self._interval = StatsTable(self._max_endpoints)
+        self._interval_total = EndpointStats(TOTAL)
+        self._interval_began_s = now
+
+    def snapshot(self, course: Course) -> Snapshot:
+        """Of this moment; the interval that sinks are given is not affected."""
+        self._settle()
+        interval = {key: stats.copy() for key, stats in self._interval.endpoints.items()}
+        return self._snapshot(course, clock.monotonic(), interval, self._interval_total.copy())
+
+    def emit(self, course: Course) -> Snapshot:
+        """Give the sinks a snapshot, and begin a new interval. A sink that fails is logged and does no harm."""
+        self._settle()
+        now = clock.monotonic()
+        snapshot = self._snapshot(course, now, self._interval.endpoints, self._interval_total)
+        self._begin_interval(now)
+        for number, sink in enumerate(self._sinks):
+            try:
+                sink.receive(snapshot)
+            except Exception:
+                if number not in self._broken_sinks:
+                    self._broken_sinks.add(number)
+                    logger.exception("%s failed; the run goes on without its output", type(sink).__name__)
+        return snapshot
+
+    def _snapshot(
+        self,
+        course: Course,
+        now: float,
+        interval: Mapping[tuple[str, str], EndpointStats],
+        interval_total: EndpointStats,
+    ) -> Snapshot:
+        end = self._ended_s if self._ended_s is not None else now
+        aggregate = self._aggregate
+        return Snapshot(
+            run_id=self.run_id,
+            test=self._test,
+            host=self._host,
+            time_s=clock.wall(),
+            started_s=self.started_wall_s,
+            stats_since_s=self.started_wall_s + self._stats_since_s - self.started_s,
+            elapsed_s=end - self.started_s,
+            stats_elapsed_s=end - self._stats_since_s,
+            planned_s=self._planned_s,
+            state=course.state,
+            users=course.user_counts(),
+            users_target=course.user_targets(),
+            total=aggregate.total(),
+            endpoints=aggregate.endpoints(),
+            errors=aggregate.errors(),
+            exceptions=aggregate.exceptions(),
+            interrupted=aggregate.table.interrupted,
+            iterations=dict(aggregate.table.iterations),
+            interval_s=max(now - self._interval_began_s, 1e-9),
+            interval=interval,
+            interval_total=interval_total,
+            workers=course.workers(),
+        )
