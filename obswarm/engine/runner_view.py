@@ -48,7 +48,8 @@ class MessageListeners:
         except Exception as error:
             name = getattr(listener, "__qualname__", repr(listener))
             text = f"listener {name} of messages of type {message.type!r}: {type(error).__name__}: {error}"
-            self._environment.report_exception(text, lambda: user_traceback(error))
+            traceback = user_traceback(error)
+            self._environment.report_exception(text, lambda: traceback)
 
 
 class Runner:

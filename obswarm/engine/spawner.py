@@ -12,7 +12,8 @@ class Pace:
     """How many users may be started (or stopped) now, to be at a position without bursts.
 
     A token bucket: in any window of w seconds at most rate · (1.2 · w + 5 ms) users pass, so that a loop that was held
-    up for a while catches up slowly (5 ms is `burst_s`). Bursts of new users make latencies that the target does not have.
+    up for a while catches up slowly. Bursts of new users make latencies that the target does not have. Another
+    `burst_s` than 5 ms is for those who spread users themselves.
     """
 
     def __init__(self, now: float, burst_s: float = _BURST_S) -> None:

@@ -5,7 +5,17 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from obswarm import clock, defaults
-from obswarm.stats import TOTAL, Aggregate, EndpointStats, GeneratorHealth, RunState, Sink, Snapshot, StatsTable
+from obswarm.stats import (
+    TOTAL,
+    Aggregate,
+    EndpointKey,
+    EndpointStats,
+    GeneratorHealth,
+    RunState,
+    Sink,
+    Snapshot,
+    StatsTable,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -147,7 +157,7 @@ class RunStatistics:
         self,
         course: Course,
         now: float,
-        interval: Mapping[tuple[str, str], EndpointStats],
+        interval: Mapping[EndpointKey, EndpointStats],
         interval_total: EndpointStats,
     ) -> Snapshot:
         end = self._ended_s if self._ended_s is not None else now
