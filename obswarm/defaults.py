@@ -41,3 +41,14 @@ REMOTE_WRITE_QUEUE = 300
 
 LINGER_S = 20.0
 """How long to wait at the end of a run for a last scrape, or for the last push to arrive."""
+
+ORPHAN_TIMEOUT_S = 10.0
+"""A worker that has not heard from a master for so long ends its users."""
+
+MISSING_AFTER_S = 3.0
+"""A worker that the master has not heard from for so long counts as missing; its users go to others."""
+
+GIVE_UP_AFTER_S = 120.0
+"""A worker that has found no master for so long ends."""
+
+BUNDLE_LIMIT_BYTES = 20 * 1024 * 1024

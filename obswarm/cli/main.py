@@ -10,7 +10,9 @@ from obswarm import __version__
 from obswarm.api import ObswarmError
 from obswarm.cli import exit_codes
 from obswarm.cli.demo import demo
+from obswarm.cli.master import master
 from obswarm.cli.run import run
+from obswarm.cli.worker import worker, worker_process
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -19,8 +21,9 @@ def cli() -> None:
     """Load tests that tell you why your service breaks."""
 
 
-cli.add_command(run)
-cli.add_command(demo)
+for command in (run, master, worker, demo):
+    cli.add_command(command)
+cli.add_command(worker_process, "worker-process")
 
 
 def main() -> None:

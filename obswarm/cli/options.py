@@ -1,12 +1,15 @@
 """Types of options, with errors that say what to write instead; every option can come from OBSWARM_* as well."""
 
+import ipaddress
 import math
+import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
 
 from obswarm.api import Stage, parse_stages
+from obswarm.cluster import DEFAULT_PORT
 from obswarm.http import check_host
 from obswarm.http.tracing import parse_share
 from obswarm.units import parse_duration
@@ -15,6 +18,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 MOST_USERS = 1_000_000
 HIGHEST_RATE = 100_000.0
+MOST_WORKERS = 1_024
 LONGEST_RUN_S = 30 * 86400.0
 
 
@@ -83,6 +87,59 @@ def base_url(text: str) -> str:
         return check_host(text)
     except ValueError as error:
         raise click.BadParameter(f"{error}.") from None
+
+
+def workers(text: str) -> int | None:
+    """A number of worker processes, None for auto."""
+    if text.strip().lower() == "auto":
+        return None
+    if not text.strip().isdecimal() or int(text) > MOST_WORKERS:
+        raise click.BadParameter(f"{text!r}; write auto, or a number from 0 to {MOST_WORKERS}.")
+    return int(text)
+
+
+def _address(text: str, default_port: int | None) -> tuple[str, int]:
+    host, colon, port = text.strip().rpartition(":")
+    if not colon or (":" in host and not host.startswith("[")):
+        host, port = text.strip(), "" if default_port is None else str(default_port)
+    host = host.removeprefix("[").removesuffix("]")
+    if not host or not port.isdecimal() or not 0 <= int(port) <= 65535:
+        raise click.BadParameter(f"{text!r} is not an address; write it like 10.0.0.5:{default_port} or [::1]:5557.")
+    return host, int(port)
+
+
+def master_address(text: str) -> tuple[str, int]:
+    """HOST or HOST:PORT of a master."""
+    host, port = _address(text.removeprefix("tcp://"), DEFAULT_PORT)
+    if port == 0:
+        raise click.BadParameter(f"{text!r}: nothing listens on port 0.")
+    return host, port
+
+
+def bind_address(text: str) -> tuple[str, int]:
+    """ADDRESS or ADDRESS:PORT to listen at."""
+    host, port = _address(text, DEFAULT_PORT)
+    if host == "localhost":
+        host = "127.0.0.1"
+    elif host == "*":
+        host = "0.0.0.0"
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        raise click.BadParameter(
+            f"{host!r} is not an address of this machine; write 127.0.0.1, 0.0.0.0 or the like, and perhaps a port."
+        ) from None
+    return host, port
+
+
+def size(text: str) -> int:
+    """Bytes in a size such as 500KiB, 20MiB or 1GiB."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMG]i?)?B?", text.strip(), re.IGNORECASE)
+    if found is None:
+        raise click.BadParameter(f"{text!r} is not a size; write it like 500KiB, 20MiB or 1GiB.")
+    number, unit = float(found[1]), (found[2] or "").lower()
+    base = 1024 if unit.endswith("i") else 1000
+    return int(number * base ** " kmg".index(unit[0] if unit else " "))
 
 
 def split_names(values: tuple[str, ...]) -> list[str]:

@@ -20,7 +20,7 @@ from obswarm.cli.display import LiveDisplay
 from obswarm.cli.exporting import Export
 from obswarm.cli.plain import PlainProgress
 from obswarm.cli.summary import WIDTH_WITHOUT_TERMINAL, print_summary
-from obswarm.engine import LocalRun, RunResult, StopReason
+from obswarm.engine import RunCourse, RunResult, StopReason
 from obswarm.report import CsvFiles, result_document, write_result
 from obswarm.stats import Sink
 
@@ -56,30 +56,9 @@ class Terminal:
         self._csv = CsvFiles(output.csv, output.csv_full_history) if output.csv else None
         self.export: Export | None = None
         """Set it before `run` to have the run's metrics exported."""
-        self._set_up_logging()
+        set_up_logging(output.loglevel, output.logfile, self.progress_console if self.live else None)
 
-    def _set_up_logging(self) -> None:
-        root = logging.getLogger()
-        for old in list(root.handlers):
-            root.removeHandler(old)
-        handler: logging.Handler
-        if self._output.logfile:
-            try:
-                handler = logging.FileHandler(self._output.logfile)
-            except OSError as error:
-                raise ObswarmError(
-                    f"--logfile {self._output.logfile}: the file cannot be written: {error.strerror}."
-                ) from None
-            handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-        elif self.live:
-            handler = RichHandler(console=self.progress_console, show_path=False, omit_repeated_times=False)
-        else:
-            handler = logging.StreamHandler(sys.stderr)
-            handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
-        root.addHandler(handler)
-        root.setLevel(self._output.loglevel.upper())
-
-    def run(self, make_run: Callable[[list[Sink]], LocalRun], environment: Environment) -> RunResult:
+    def run(self, make_run: Callable[[list[Sink]], RunCourse], environment: Environment) -> RunResult:
         """Run it to its end, whatever happens, and write what was asked for."""
         sinks: list[Sink] = [self._csv] if self._csv else []
         with ExitStack() as stack:
@@ -108,6 +87,7 @@ class Terminal:
                 self._csv.finish(result.final)
             print_summary(self.summary_console, result)
             self._write_json(result)
+            run.close()
             if export is not None:
                 finishing = gevent.spawn(export.finish, result.final)
                 signals.instead = lambda: finishing.kill(block=False)
@@ -131,10 +111,30 @@ class Terminal:
             write_result(document, sys.stdout)
 
 
+def set_up_logging(level: str, logfile: str | None = None, console: Console | None = None) -> None:
+    """To a file, or to a console that shows something else as well, or to standard error.
+
+    Raises ObswarmError when the file cannot be written.
+    """
+    handler: logging.Handler
+    if logfile:
+        try:
+            handler = logging.FileHandler(logfile)
+        except OSError as error:
+            raise ObswarmError(f"--logfile {logfile}: the file cannot be written: {error.strerror}.") from None
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    elif console is not None:
+        handler = RichHandler(console=console, show_path=False, omit_repeated_times=False)
+    else:
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+
+
 class _Signals:
     """Ctrl-C stops gracefully, a second one at once; SIGTERM stops gracefully. A context manager."""
 
-    def __init__(self, run: LocalRun) -> None:
+    def __init__(self, run: RunCourse) -> None:
         self._run = run
         self._interrupts = 0
         self.instead: Callable[[], None] | None = None
@@ -183,7 +183,7 @@ def _writable(path: str) -> str:
     return path
 
 
-def exit_code_of(result: RunResult, on_error: int) -> int:
+def exit_code_of(result: RunResult, on_error: int, strict: bool = False) -> int:
     """The exit code that a result stands for; `on_error` is --exit-code-on-error."""
     if result.stop_reason.kind == "error":
         return exit_codes.USAGE
@@ -191,6 +191,20 @@ def exit_code_of(result: RunResult, on_error: int) -> int:
         return exit_codes.STOPPED_BY_GUARD
     if result.stop_reason.kind == "signal":
         return exit_codes.INTERRUPTED
+    if result.losses or result.stop_reason.kind == "lost" or (strict and result.saturated):
+        return exit_codes.INCOMPLETE
     if result.final.total.failures or result.final.exceptions:
         return on_error
     return exit_codes.OK
+
+
+def conclude(result: RunResult, environment: Environment, options: dict[str, Any]) -> int:
+    """Tell what went wrong, fire the last events, and give the exit code."""
+    if result.error is not None:
+        click.echo(f"Error: {result.error}", err=True)
+    environment.events.quitting.fire(environment=environment, reverse=True)
+    code = environment.process_exit_code
+    if code is None:
+        code = exit_code_of(result, options["exit_code_on_error"], options["strict"])
+    environment.events.quit.fire(exit_code=code)
+    return code

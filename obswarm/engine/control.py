@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-StopKind = Literal["time", "user", "guard", "alert", "signal", "error"]
+StopKind = Literal["time", "user", "guard", "alert", "signal", "error", "lost"]
 
 
 @dataclass(frozen=True, slots=True)

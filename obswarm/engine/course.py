@@ -143,6 +143,9 @@ class RunCourse:
     def _before_emit(self) -> None:
         """A snapshot is about to be given out."""
 
+    def _after_emit(self) -> None:
+        """One was given out because an interval is over."""
+
     def _everyone_has_left(self) -> bool:
         raise NotImplementedError
 
@@ -156,6 +159,9 @@ class RunCourse:
 
     def _users_max(self) -> int:
         raise NotImplementedError
+
+    def close(self) -> None:
+        """The result is safe; nothing is left to be remembered."""
 
     def _losses(self) -> tuple[WorkerLoss, ...]:
         return ()
@@ -269,6 +275,7 @@ class RunCourse:
             due = max(due + self._interval_s, clock.monotonic() - self._interval_s)
             gevent.sleep(max(0.0, due - clock.monotonic()))
             self._emit()
+            self._after_emit()
 
     def _emit(self) -> None:
         self._before_emit()

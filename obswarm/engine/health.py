@@ -23,15 +23,16 @@ class SaturationWatch:
         self._cpu_limit = cpu_limit
         self._lag_limit_s = lag_limit_s
         self._after = after
-        self._over = 0
+        self.over = 0
+        """Consecutive intervals over a limit, up to the last one."""
         self.saturated = False
         self.reason = ""
 
     def update(self, cpu_ratio: float, loop_lag_s: float) -> bool:
         """Take in one interval; true at the moment at which the process counts as saturated for the first time."""
         busy, late = cpu_ratio >= self._cpu_limit, loop_lag_s >= self._lag_limit_s
-        self._over = self._over + 1 if busy or late else 0
-        if self.saturated or self._over < self._after:
+        self.over = self.over + 1 if busy or late else 0
+        if self.saturated or self.over < self._after:
             return False
         self.saturated = True
         what = [f"its CPU use is {cpu_ratio:.0%} of a core"] if busy else []
@@ -41,11 +42,14 @@ class SaturationWatch:
 
 
 class HealthMonitor:
-    """Measures this process while a run goes on. `read` gives the figures since the last call."""
+    """Measures this process while a run goes on. `read` gives the figures since the last call.
 
-    def __init__(self, worker: str) -> None:
+    `cpus` is what the process may use, when that is less than one core.
+    """
+
+    def __init__(self, worker: str, cpus: float = 1.0) -> None:
         self.worker = worker
-        self.watch = SaturationWatch()
+        self.watch = SaturationWatch(defaults.SATURATED_CPU_RATIO * min(1.0, cpus))
         self.max_cpu_ratio = 0.0
         self.max_loop_lag_s = 0.0
         self._process = psutil.Process()

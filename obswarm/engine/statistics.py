@@ -76,6 +76,11 @@ class RunStatistics:
         """The users have ended; later snapshots are of this moment."""
         self._ended_s = now
 
+    def elapsed_s(self, now: float) -> tuple[float, float]:
+        """Seconds since the run began, and since the statistics did."""
+        end = self._ended_s if self._ended_s is not None else now
+        return end - self.started_s, end - self._stats_since_s
+
     @property
     def ended_wall_s(self) -> float:
         end = self._ended_s if self._ended_s is not None else clock.monotonic()

@@ -51,6 +51,10 @@ def result_document(result: RunResult) -> dict[str, Any]:
                 "loop_lag_s": _round(worker.loop_lag_s),
                 "memory_bytes": worker.memory_bytes,
                 "saturated": worker.saturated,
+                "state": worker.state,
+                "capacity": _round(worker.capacity),
+                "stats_messages": worker.stats_messages,
+                "stats_lost": worker.stats_lost,
             }
             for worker in final.workers
         ],
@@ -59,6 +63,15 @@ def result_document(result: RunResult) -> dict[str, Any]:
             "max_loop_lag_s": _round(result.max_loop_lag_s),
             "max_cpu_ratio": _round(result.max_cpu_ratio),
         },
+        "lost": [
+            {
+                "worker": loss.worker,
+                "detail": loss.detail,
+                "unreported_s": _round(loss.unreported_s),
+                "users": loss.users,
+            }
+            for loss in result.losses
+        ],
         "guards": [],
     }
 

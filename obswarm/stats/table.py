@@ -57,11 +57,15 @@ class StatsTable:
             return found
         # One place is kept for (other) itself, so that the limit is the number of endpoints in the result.
         if key != OTHER and len(self.endpoints) >= self.max_endpoints - (OTHER not in self.endpoints):
-            if len(self.overflow_names) < _OVERFLOW_NAMES_KEPT and key.name not in self.overflow_names:
-                self.overflow_names.append(key.name)
+            self.note_overflow(key.name)
             return self.endpoint(OTHER)
         fresh = self.endpoints[EndpointKey(*key)] = EndpointStats(EndpointKey(*key))
         return fresh
+
+    def note_overflow(self, name: str) -> None:
+        """Keep the first few names of endpoints that count as `(other)`."""
+        if len(self.overflow_names) < _OVERFLOW_NAMES_KEPT and name not in self.overflow_names:
+            self.overflow_names.append(name)
 
     def count_error(self, key: ErrorKey, seen: ErrorStats) -> None:
         """Add occurrences of an error; beyond the limit they count under `(other errors)`."""
@@ -96,8 +100,7 @@ class StatsTable:
         for user_class, number in other.iterations.items():
             self.iterations[user_class] = self.iterations.get(user_class, 0) + number
         for name in other.overflow_names:
-            if len(self.overflow_names) < _OVERFLOW_NAMES_KEPT and name not in self.overflow_names:
-                self.overflow_names.append(name)
+            self.note_overflow(name)
 
     def total(self) -> EndpointStats:
         """All endpoints in one, made anew at each call."""

@@ -1,0 +1,212 @@
+"""From a command's arguments to what is to be run: load-test files, user classes, environment, load over time."""
+
+import argparse
+import difflib
+import logging
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from obswarm import defaults
+from obswarm.api import (
+    Environment,
+    LoadTestShape,
+    ObswarmError,
+    Stage,
+    Stages,
+    User,
+    events,
+    format_stages,
+    make_parser,
+    parse_custom,
+)
+from obswarm.cli.options import split_names
+from obswarm.cli.session import Output
+from obswarm.cli.task_ratio import print_task_ratio
+from obswarm.cluster import OpenedFiles
+from obswarm.engine import LoadTest, Profile, Ramp, ShapeProfile, StagesProfile, find_loadtest, load, select
+from obswarm.http import check_host
+from obswarm.http.tracing import TraceSampler
+from obswarm.stats import Recorder
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A load test with everything that the command line said about it. `opened` are the files that it read while it was
+    imported."""
+
+    loadtest: LoadTest
+    files: tuple[Path, ...]
+    opened: tuple[str, ...]
+    environment: Environment
+    profile: Profile
+    limit_s: float | None
+
+
+class LoadTestCommand(click.Command):
+    """Lists the load-test file's own options below ours when --help comes with a file."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        super().format_epilog(ctx, formatter)
+        arguments = [argument for argument in sys.argv[1:] if argument.endswith(".py")]
+        if not arguments or not Path(arguments[0]).is_file():
+            return
+        load([Path(arguments[0])])
+        listing = make_parser(events, arguments[0]).format_help().partition("options:")[2]
+        if listing:
+            formatter.write(f"\nOptions of {arguments[0]}:{listing}")
+
+
+_opened = OpenedFiles()
+
+
+def plan(ctx: click.Context, arguments: tuple[str, ...], options: dict[str, Any]) -> Planned | None:
+    """What to run; None when the command line only wanted to see something. Raises ObswarmError and click's errors."""
+    files, rest = _files(arguments, options["files"])
+    with _opened.noting() as opened:
+        loadtest = load(files)
+    custom, names = _custom_options(loadtest, rest, ctx)
+    tags, excluded = split_names(options["tags"]), split_names(options["exclude_tags"])
+    if options["list_users"]:
+        for cls in loadtest.user_classes:
+            click.echo(cls.__name__)
+        return None
+    classes = select(loadtest.chosen(names), tags, excluded)
+    if options["show_task_ratio"]:
+        print_task_ratio(classes)
+        return None
+    if options["csv_full_history"] and not options["csv"]:
+        raise click.UsageError("--csv-full-history needs --csv PREFIX, which says where the files go.", ctx)
+    host = options["host"]
+    _check_hosts(classes, host)
+    if host:
+        for cls in classes:
+            cls.host = host
+    profile, limit_s = _profile(loadtest, classes, options, ctx)
+    environment = Environment(
+        events=events,
+        recorder=Recorder(options["max_endpoints"]),
+        user_classes=list(classes),
+        shape_class=profile.shape if isinstance(profile, ShapeProfile) else None,
+        host=host,
+        stop_timeout=options["stop_timeout"],
+        parsed_options=_parsed_options(custom, options, loadtest),
+        locustfile=loadtest.name,
+        tags=tags or None,
+        exclude_tags=excluded or None,
+        reset_stats=options["reset_stats"],
+    )
+    environment.recorder.detailed_timings = options["timings"]
+    if options["trace_sample"]:
+        environment.trace_sampler = TraceSampler(options["trace_sample"])
+    return Planned(loadtest, tuple(files), tuple(sorted(opened.paths)), environment, profile, limit_s)
+
+
+def output_of(options: dict[str, Any]) -> Output:
+    """Where the output goes."""
+    return Output(
+        headless=options["headless"],
+        only_summary=options["only_summary"],
+        json=options["json_file"],
+        csv=options["csv"],
+        csv_full_history=options["csv_full_history"],
+        loglevel=options["loglevel"],
+        logfile=options["logfile"],
+    )
+
+
+def _files(arguments: Sequence[str], named: Sequence[str]) -> tuple[list[Path], list[str]]:
+    """The load-test files, and the arguments that are not one."""
+    rest = list(arguments)
+    if named:
+        return [Path(part.strip()) for value in named for part in value.split(",") if part.strip()], rest
+    position = next((i for i, text in enumerate(rest) if not text.startswith("-") and _looks_like_file(text)), None)
+    if position is None:
+        position = next((i for i, text in enumerate(rest) if not text.startswith("-")), None)
+    if position is None:
+        return [find_loadtest(Path.cwd())], rest
+    return [Path(part) for part in rest.pop(position).split(",")], rest
+
+
+def _looks_like_file(text: str) -> bool:
+    return text.endswith(".py") or Path(text).is_file()
+
+
+def _custom_options(
+    loadtest: LoadTest, arguments: Sequence[str], ctx: click.Context
+) -> tuple[argparse.Namespace, list[str]]:
+    custom, left = parse_custom(events, loadtest.name, arguments)
+    for argument in left:
+        if argument.startswith("-") and argument != "-":
+            name = argument.split("=", 1)[0]
+            known = [text for param in ctx.command.params for text in param.opts]
+            known += make_parser(events, loadtest.name)._option_string_actions
+            nearest = difflib.get_close_matches(name, known, 3)
+            raise click.NoSuchOption(name, possibilities=nearest, ctx=ctx)
+    return custom, left
+
+
+def _check_hosts(classes: Sequence[type[User]], host: str | None) -> None:
+    for cls in classes:
+        if host is None and cls.host is not None:
+            try:
+                check_host(cls.host)
+            except ValueError as error:
+                raise ObswarmError(f"{cls.__name__}.host: {error}.") from None
+
+
+def _profile(
+    loadtest: LoadTest, classes: Sequence[type[User]], options: dict[str, Any], ctx: click.Context
+) -> tuple[Profile, float | None]:
+    """The load over time that options and load-test file ask for, and the limit that --run-time sets."""
+    limit_s: float | None = options["run_time"]
+    given = [name for name in ("users", "spawn_rate") if options[name] is not None]
+    planned: tuple[Stage, ...] | None = options["stages"]
+    if planned is not None:
+        if given:
+            names = " and ".join("--" + name.replace("_", "-") for name in given)
+            raise click.UsageError(f"--stages says how many users there are; leave {names} out.", ctx)
+        if loadtest.shape is not None:
+            logger.warning("--stages is used instead of the shape %s.", type(loadtest.shape).__name__)
+        return StagesProfile(planned), limit_s
+    shape = loadtest.shape
+    if shape is None:
+        users = options["users"] if options["users"] is not None else defaults.USERS
+        rate = options["spawn_rate"] if options["spawn_rate"] is not None else defaults.SPAWN_RATE
+        return Ramp(users, rate), limit_s
+    if given and not shape.use_common_options:
+        logger.warning("The load comes from the shape %s; --users and --spawn-rate are not used.", type(shape).__name__)
+    if isinstance(shape, Stages) and type(shape).tick is Stages.tick:
+        return StagesProfile(shape.parsed()), limit_s
+    assert isinstance(shape, LoadTestShape)
+    return ShapeProfile(shape, classes), None if shape.use_common_options else limit_s
+
+
+def _parsed_options(custom: argparse.Namespace, options: dict[str, Any], loadtest: LoadTest) -> argparse.Namespace:
+    """`environment.parsed_options`: ours under Locust's names, and the load-test file's own."""
+    planned: tuple[Stage, ...] | None = options["stages"]
+    ours = {
+        "locustfile": loadtest.name,
+        "host": options["host"],
+        "users": options["users"],
+        "num_users": options["users"],
+        "spawn_rate": options["spawn_rate"],
+        "run_time": options["run_time"],
+        "stages": format_stages(planned) if planned else None,
+        "headless": options["headless"],
+        "tags": split_names(options["tags"]) or None,
+        "exclude_tags": split_names(options["exclude_tags"]) or None,
+        "stop_timeout": options["stop_timeout"],
+        "reset_stats": options["reset_stats"],
+        "csv_prefix": options["csv"],
+        "loglevel": options["loglevel"],
+        "logfile": options["logfile"],
+        "exit_code_on_error": options["exit_code_on_error"],
+    }
+    return argparse.Namespace(**{**ours, **vars(custom)})

@@ -1,0 +1,195 @@
+"""`obswarm master`: a load test on a fleet of workers."""
+
+import hashlib
+import logging
+from pathlib import Path
+from typing import Any
+
+import click
+
+from obswarm import clock, defaults
+from obswarm.api import ObswarmError
+from obswarm.cli.exporting import exports
+from obswarm.cli.fleet import balance_option, invitation_for, job_for
+from obswarm.cli.loading import LoadTestCommand, Planned, output_of, plan
+from obswarm.cli.options import bind_address, duration, option, size
+from obswarm.cli.run_options import run_options
+from obswarm.cli.session import Terminal, conclude
+from obswarm.cluster import (
+    DEFAULT_PORT,
+    CurveKeys,
+    Expectation,
+    FleetRun,
+    Invitation,
+    Job,
+    Journal,
+    Packed,
+    Recovered,
+    derive_keys,
+    gather,
+    is_loopback,
+    pack,
+    read_journal,
+    read_secret,
+    tcp_endpoint,
+)
+from obswarm.engine import new_run_id
+
+logger = logging.getLogger(__name__)
+
+
+@click.command(
+    cls=LoadTestCommand,
+    context_settings={"ignore_unknown_options": True, "help_option_names": ["-h", "--help"]},
+    options_metavar="[OPTIONS]",
+)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[FILE] [USER]...")
+@run_options
+@option(
+    "--bind",
+    type=bind_address,
+    metavar="ADDRESS[:PORT]",
+    default=f"127.0.0.1:{DEFAULT_PORT}",
+    show_default=True,
+    help="Where workers connect to; beyond this machine a secret is needed.",
+)
+@option("--secret-file", metavar="FILE", help="The cluster's secret; or set OBSWARM_SECRET.", envvar=None)
+@option("--insecure", is_flag=True, help="Listen beyond this machine without a secret: whoever connects is let in.")
+@option(
+    "--expect-workers",
+    type=click.IntRange(1, 100_000),
+    default=1,
+    show_default=True,
+    help="Start when so many workers are ready.",
+)
+@option(
+    "--expect-workers-max-wait",
+    type=duration,
+    metavar="DURATION",
+    help="Give up when they are not ready by then.  [default: wait]",
+)
+@balance_option
+@option(
+    "--orphan-timeout",
+    type=duration,
+    default=f"{defaults.ORPHAN_TIMEOUT_S:g}s",
+    show_default=True,
+    metavar="DURATION",
+    help="Workers that hear nothing from a master for so long end their users.",
+)
+@option(
+    "--bundle", "bundled", multiple=True, metavar="PATH", help="A file or folder that workers need as well; repeat."
+)
+@option(
+    "--bundle-limit",
+    type=size,
+    default="20MiB",
+    show_default=True,
+    metavar="SIZE",
+    help="The most that is sent to each worker.",
+)
+@option(
+    "--state",
+    "state_file",
+    metavar="FILE",
+    help="Where the run is remembered, for a master that is started again.  [default: .obswarm/master-PORT.run]",
+)
+@option("--fresh", is_flag=True, help="Begin a new run even if one was left unfinished.")
+@click.pass_context
+def master(ctx: click.Context, /, arguments: tuple[str, ...], **options: Any) -> None:
+    """Run a load test on workers of other machines.
+
+    FILE is a load-test file in Python; workers are sent it, and what it imports and reads of the files beside it.
+    """
+    address, port = options["bind"]
+    keys = _keys(address, options)
+    planned = plan(ctx, arguments, options)
+    if planned is None:
+        return
+    root, paths = gather(planned.files, planned.opened, options["bundled"])
+    bundle = pack(root, paths, options["bundle_limit"])
+    names = tuple(file.resolve().relative_to(root).as_posix() for file in planned.files)
+    job = job_for(planned, options, names, "")
+    digest = hashlib.sha256(bundle.digest.encode() + job.pack()).hexdigest()
+    state = Path(options["state_file"] or f".obswarm/master-{port}.run")
+    recovered = _recover(state, digest, options)
+    terminal = Terminal(output_of(options))
+    terminal.export = exports(options, ctx)
+    invitation = _invitation(planned, job, bundle, recovered, options)
+    journal = Journal(
+        state,
+        invitation.run_id,
+        digest,
+        recovered.started_wall_s if recovered is not None else clock.wall(),
+    )
+
+    def make(sinks: list[Any]) -> FleetRun:
+        return FleetRun(
+            planned.environment,
+            planned.profile,
+            invitation,
+            test=planned.loadtest.name,
+            planned_s=planned.limit_s,
+            sinks=sinks,
+            max_endpoints=options["max_endpoints"],
+            endpoint=tcp_endpoint(address, port),
+            keys=keys,
+            by_capacity=options["balance"] == "capacity",
+            expect=Expectation(options["expect_workers"], options["expect_workers_max_wait"]),
+            journal=journal,
+            recovered=recovered,
+        )
+
+    result = terminal.run(make, planned.environment)
+    ctx.exit(conclude(result, planned.environment, options))
+
+
+def _keys(address: str, options: dict[str, Any]) -> CurveKeys | None:
+    secret, warning = read_secret(options["secret_file"])
+    if warning:
+        click.echo(f"Warning: {warning}", err=True)
+    if secret is not None:
+        return derive_keys(secret)
+    if not is_loopback(address) and not options["insecure"]:
+        raise ObswarmError(
+            f"--bind {address} can be reached by others, and there is no secret: whoever connects could run code on"
+            " your workers' behalf and see your load test. Give master and workers the same --secret-file"
+            " (make one with: head -c 32 /dev/urandom | base64), or say --insecure."
+        )
+    return None
+
+
+def _invitation(
+    planned: Planned, job: Job, bundle: Packed, recovered: Recovered | None, options: dict[str, Any]
+) -> Invitation:
+    return invitation_for(
+        job,
+        bundle=bundle,
+        files=planned.files,
+        run_id=recovered.run_id if recovered is not None else new_run_id(clock.wall()),
+        orphan_timeout_s=options["orphan_timeout"],
+    )
+
+
+def _recover(state: Path, digest: str, options: dict[str, Any]) -> Recovered | None:
+    """The run to go on with, if there is one. What cannot be gone on with any more is put beside, not thrown away."""
+    found = read_journal(state, options["max_endpoints"])
+    if found is None:
+        return None
+    age_s = clock.wall() - found.progress.at_wall_s
+    may_go_on = age_s <= options["orphan_timeout"] + defaults.GIVE_UP_AFTER_S
+    if may_go_on and not options["fresh"]:
+        if found.digest == digest:
+            return found
+        raise ObswarmError(
+            f"The run {found.run_id} was left {age_s:.0f} s ago by a master with another load test or other options"
+            f" (see {state}), and its workers may still be there. Start it as it was to go on with it, or say --fresh."
+        )
+    aside = state.with_name(f"{found.run_id}.run")
+    state.rename(aside)
+    click.echo(
+        f"Warning: the run {found.run_id} never ended properly. What it had measured"
+        f" ({sum(stats.requests for stats in found.table.endpoints.values()):,} requests) is kept in {aside}.",
+        err=True,
+    )
+    return None

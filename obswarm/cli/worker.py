@@ -1,0 +1,118 @@
+"""`obswarm worker`: makes load for a master; and the command that worker processes on one machine run."""
+
+import logging
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+import gevent
+
+from obswarm import defaults
+from obswarm.api import ObswarmError
+from obswarm.cli import exit_codes
+from obswarm.cli.fleet import WORKER_COMMAND
+from obswarm.cli.options import duration, master_address, option
+from obswarm.cli.session import set_up_logging
+from obswarm.cluster import (
+    DEFAULT_PORT,
+    Identity,
+    RecordFormatter,
+    Relay,
+    Worker,
+    derive_keys,
+    end_with_parent,
+    hash_of_files,
+    new_identity,
+    read_secret,
+    resolved_endpoint,
+)
+
+logger = logging.getLogger(__name__)
+
+
+@click.command()
+@click.argument("files", nargs=-1, type=click.Path(path_type=Path), metavar="[FILE]")
+@option(
+    "--master",
+    type=master_address,
+    metavar="HOST[:PORT]",
+    required=True,
+    help=f"Where the master listens.  [default port: {DEFAULT_PORT}]",
+)
+@option(
+    "--processes",
+    type=click.IntRange(1, 1024),
+    default=1,
+    show_default=True,
+    help="Processes with users; the master sees one worker.",
+)
+@option("--secret-file", metavar="FILE", help="The cluster's secret; or set OBSWARM_SECRET.", envvar=None)
+@option(
+    "--give-up-after",
+    type=duration,
+    default=f"{defaults.GIVE_UP_AFTER_S:g}s",
+    show_default=True,
+    metavar="DURATION",
+    help="End when no master has been found for so long.",
+)
+@option(
+    "-L",
+    "--loglevel",
+    type=click.Choice(["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], case_sensitive=False),
+    default="INFO",
+    show_default=True,
+    help="How much is logged until the master says how much.",
+)
+@option("--logfile", metavar="FILE", help="Log to a file instead of standard error.")
+@click.pass_context
+def worker(ctx: click.Context, /, files: tuple[Path, ...], **options: Any) -> None:
+    """Make load for a master, and report to it.
+
+    The master sends the load test. A FILE of this machine's own must be the same as the master's.
+    """
+    set_up_logging(options["loglevel"], options["logfile"])
+    secret, warning = read_secret(options["secret_file"])
+    if warning:
+        logger.warning("%s", warning)
+    for file in files:
+        if not file.is_file():
+            raise ObswarmError(f"No such load-test file: {file}.")
+    host, port = options["master"]
+    endpoint = resolved_endpoint(host, port)
+    keys = derive_keys(secret) if secret is not None else None
+    count = options["processes"]
+    identity = new_identity(count, hash_of_files(files) if files else "")
+    logger.info("Worker %s, looking for the master at %s.", identity.name, endpoint.removeprefix("tcp://"))
+    if count == 1:
+        own = [file.resolve() for file in files] or None
+        code = Worker(endpoint, keys, identity=identity, files=own, give_up_after_s=options["give_up_after"]).run()
+    else:
+        relay = Relay(
+            endpoint, keys, count, WORKER_COMMAND, identity=identity, give_up_after_s=options["give_up_after"]
+        )
+        code = relay.run()
+    ctx.exit(code)
+
+
+@click.command(hidden=True)
+@click.option("--endpoint", required=True)
+@click.option("--incarnation", required=True)
+@click.option("--share", type=float, required=True)
+@click.pass_context
+def worker_process(ctx: click.Context, endpoint: str, incarnation: str, share: float) -> None:
+    """One of a machine's worker processes; started by its parent, and ends with it."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(RecordFormatter())
+    logging.basicConfig(level="INFO", handlers=[handler], force=True)
+    name = new_identity().name.rpartition("_")[0]
+    made = Worker(endpoint, None, identity=Identity(incarnation, f"{name}_{incarnation[:8]}"), share=share)
+    end_with_parent(lambda: made.link.finish(exit_codes.INCOMPLETE))
+    try:
+        code = made.run()
+    except ObswarmError as error:
+        # The master was told, and says it to the person.
+        logger.debug("%s", error)
+        code = exit_codes.USAGE
+    gevent.sleep(0)
+    ctx.exit(code)

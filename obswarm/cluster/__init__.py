@@ -1,0 +1,49 @@
+"""Many processes and machines as one load generator: protocol, workers, relays, masters."""
+
+from obswarm.cluster.bundle import OpenedFiles, Packed, gather, hash_of_files, pack
+from obswarm.cluster.fleet import Fleet, Invitation
+from obswarm.cluster.job import Job, plain_options
+from obswarm.cluster.journal import Journal, Recovered
+from obswarm.cluster.journal import read as read_journal
+from obswarm.cluster.link import Identity
+from obswarm.cluster.master import Expectation, FleetRun, LocalWorkers
+from obswarm.cluster.processes import RecordFormatter, WorkerProcesses, end_with_parent
+from obswarm.cluster.relay import Relay
+from obswarm.cluster.runners import MasterRunner, WorkerRunner
+from obswarm.cluster.secret import CurveKeys, derive_keys, read_secret
+from obswarm.cluster.transport import DEFAULT_PORT, is_loopback, resolved_endpoint, tcp_endpoint
+from obswarm.cluster.worker import Worker, new_identity
+
+__all__ = [
+    "DEFAULT_PORT",
+    "CurveKeys",
+    "Expectation",
+    "Fleet",
+    "FleetRun",
+    "Identity",
+    "Invitation",
+    "Job",
+    "Journal",
+    "LocalWorkers",
+    "MasterRunner",
+    "OpenedFiles",
+    "Packed",
+    "RecordFormatter",
+    "Recovered",
+    "Relay",
+    "Worker",
+    "WorkerProcesses",
+    "WorkerRunner",
+    "derive_keys",
+    "end_with_parent",
+    "gather",
+    "hash_of_files",
+    "is_loopback",
+    "new_identity",
+    "pack",
+    "plain_options",
+    "read_journal",
+    "read_secret",
+    "resolved_endpoint",
+    "tcp_endpoint",
+]

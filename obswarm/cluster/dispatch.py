@@ -1,0 +1,125 @@
+"""Who gets which users: pure functions of what is wanted, what each worker can do, and what it has already."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+Users = dict[str, int]
+
+
+def apportion(total: int, weights: Sequence[float], present: Sequence[int] | None = None) -> list[int]:
+    """Whole numbers that sum up to `total`, each less than 1 away from its exact share by weight.
+
+    By largest remainder; but where `present` numbers are near enough already, they stay, so that users are not moved
+    for the sake of rounding. Weights are not negative, and one of them is above 0.
+    """
+    whole = sum(weights)
+    quotas = [total * weight / whole for weight in weights]
+    lower = [math.floor(quota + 1e-9) for quota in quotas]
+    upper = [math.ceil(quota - 1e-9) for quota in quotas]
+    if present is None:
+        given = list(lower)
+    else:
+        given = [min(max(has, low), high) for has, low, high in zip(present, lower, upper, strict=True)]
+    missing = total - sum(given)
+    # The order makes the result the same each time; of equals the first.
+    by_need = sorted(range(len(weights)), key=lambda i: (given[i] - quotas[i], i), reverse=missing < 0)
+    while missing:
+        step = 1 if missing > 0 else -1
+        before = missing
+        for i in by_need:
+            if missing and lower[i] <= given[i] + step <= upper[i]:
+                given[i] += step
+                missing -= step
+        if missing == before:
+            # Only rounding of the quotas themselves can lead here.
+            given[by_need[0]] += missing
+            missing = 0
+    return given
+
+
+def distribute(
+    wanted: Mapping[str, int], weights: Mapping[str, float], present: Mapping[str, Mapping[str, int]] | None = None
+) -> dict[str, Users]:
+    """Users by class for each worker: the classes' numbers exactly, the workers' shares by weight to less than 1 user,
+    and each class spread over the workers in the same proportion. Workers without weight get none.
+
+    The rarest classes are dealt first, each by the room that the workers have left; the last one fills it.
+    """
+    result: dict[str, Users] = {worker: dict.fromkeys(wanted, 0) for worker in weights}
+    workers = [worker for worker, weight in weights.items() if weight > 0]
+    if not workers:
+        return result
+    present = present or {}
+    before = [sum(present.get(worker, {}).values()) for worker in workers]
+    room = apportion(sum(wanted.values()), [weights[worker] for worker in workers], before)
+    for user_class, number in sorted(wanted.items(), key=lambda item: (item[1], item[0])):
+        if not number:
+            continue
+        has = [present.get(worker, {}).get(user_class, 0) for worker in workers]
+        shares = apportion(number, room, has)
+        for i, share in enumerate(shares):
+            result[workers[i]][user_class] = share
+            room[i] -= share
+    return result
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What a worker said of itself last."""
+
+    cpu_ratio: float
+    strained_s: int
+
+
+class Balance:
+    """Takes weight from workers that are too slow for what they have, while others have room.
+
+    `weights` starts from capacities (or equal numbers) and says who gets how much; `update` is called once an interval.
+    """
+
+    def __init__(self, by_capacity: bool) -> None:
+        self._by_capacity = by_capacity
+        self._factor: dict[str, float] = {}
+        self._rest: dict[str, int] = {}
+
+    def weights(self, capacities: Mapping[str, float]) -> dict[str, float]:
+        """By worker; those that could not measure themselves count as the average of the others."""
+        if not self._by_capacity:
+            return dict.fromkeys(capacities, 1.0)
+        measured = [capacity for capacity in capacities.values() if capacity > 0]
+        average = sum(measured) / len(measured) if measured else 1.0
+        return {
+            worker: (capacity or average) * self._factor.get(worker, 1.0) for worker, capacity in capacities.items()
+        }
+
+    def update(self, loads: Mapping[str, Load]) -> list[str]:
+        """Note the last interval; gives the workers whose weight was reduced."""
+        if not self._by_capacity:
+            return []
+        for worker in list(self._rest):
+            self._rest[worker] -= 1
+            if self._rest[worker] <= 0:
+                del self._rest[worker]
+        has_room = [worker for worker, load in loads.items() if not load.strained_s and load.cpu_ratio < _ROOM_RATIO]
+        if not has_room:
+            return []
+        reduced = [
+            worker for worker, load in loads.items() if load.strained_s >= _STRAINED_S and worker not in self._rest
+        ]
+        for worker in reduced:
+            self._factor[worker] = max(_LEAST_FACTOR, self._factor.get(worker, 1.0) * _LESS)
+            # What moving users brings shows only after a while.
+            self._rest[worker] = _SETTLE_INTERVALS
+        return reduced
+
+    def forget(self, worker: str) -> None:
+        self._factor.pop(worker, None)
+        self._rest.pop(worker, None)
+
+
+_ROOM_RATIO = 0.75
+_STRAINED_S = 2
+_LESS = 0.75
+_LEAST_FACTOR = 0.01
+_SETTLE_INTERVALS = 3

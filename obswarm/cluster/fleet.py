@@ -1,0 +1,443 @@
+"""The workers of a master: how they join, what they are told to have, what they report, and when they are missed.
+
+A relay (one machine's processes, which its master sees as one worker) has a fleet as well.
+"""
+
+import logging
+import secrets
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from gevent.event import Event
+
+from obswarm import __version__, clock, defaults
+from obswarm.cluster.bundle import Packed
+from obswarm.cluster.deltas import DeltaSum
+from obswarm.cluster.dispatch import Balance, Users, distribute
+from obswarm.cluster.member import Member, MemberState
+from obswarm.cluster.protocol import (
+    PROTOCOL_VERSION,
+    Admitted,
+    Again,
+    Assign,
+    Begin,
+    Bundle,
+    Custom,
+    End,
+    Extra,
+    Failed,
+    Fault,
+    Hello,
+    Leaving,
+    Message,
+    NotAMessage,
+    Pulse,
+    Ready,
+    Refused,
+    Report,
+    Stop,
+    Unknown,
+    Want,
+    Welcome,
+    decode,
+    encode,
+)
+from obswarm.stats import StatsTable
+
+logger = logging.getLogger(__name__)
+
+_MOST_JOINING = 4_096
+_MOST_PROCESSES = 4_096
+_JOINING_S = 120.0
+"""How long loading the load test may take."""
+
+
+class FleetListener(Protocol):
+    """Who has the fleet. None of these may block."""
+
+    def on_change(self) -> None:
+        """Workers have come or gone, or should have other shares: users have to be given out anew."""
+
+    def on_fault(self, member: Member, fault: Fault) -> None: ...
+
+    def on_custom(self, member: Member, custom: Custom) -> None: ...
+
+    def on_extra(self, member: Member, extra: Extra) -> None: ...
+
+    def on_join(self, member: Member, again: bool) -> None: ...
+
+    def on_failed(self, name: str, reason: str) -> None:
+        """A worker cannot run the load test."""
+
+
+class Wire(Protocol):
+    """The transport, as far as a fleet needs it."""
+
+    def send(self, peer: bytes, frame: bytes) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Invitation:
+    """What workers are told when they come. `job` says what to run (see obswarm.cluster.job)."""
+
+    run_id: str
+    job: bytes
+    bundle: Packed | None
+    file_hash: str
+    orphan_timeout_s: float = defaults.ORPHAN_TIMEOUT_S
+
+
+@dataclass(slots=True)
+class _Joining:
+    hello: Hello
+    nonce: str
+    since_s: float
+
+
+class Fleet:
+    """Keeps workers by incarnation. With `admits` it gives them their indices; a relay's come from its master. It is
+    told the time by `clock.monotonic`, and frames by whoever has the transport."""
+
+    def __init__(
+        self,
+        invitation: Invitation,
+        listener: FleetListener,
+        *,
+        by_capacity: bool = True,
+        admits: bool = True,
+        missing_after_s: float = defaults.MISSING_AFTER_S,
+    ) -> None:
+        self.members: dict[str, Member] = {}
+        self.balance = Balance(by_capacity)
+        self.began = False
+        self.dropped_frames = 0
+        self.refused = 0
+        self.next_index = 0
+        self.wire: Wire | None = None
+        self._invitation = invitation
+        self._listener = listener
+        self._admits = admits
+        self._missing_after_s = missing_after_s
+        self._by_peer: dict[bytes, Member] = {}
+        self._joining: dict[bytes, _Joining] = {}
+        self._sum = DeltaSum()
+        self._assign_number = 0
+        self._pulse_number = 0
+        self._pulsed_s = 0.0
+        self._answered = Event()
+        self._stop_timeout_s: float | None = None
+        self._told: set[str] = set()
+
+    # What arrives.
+    def received(self, peer: bytes, frame: bytes) -> None:
+        """A frame from a peer. Whatever it is, it does no harm."""
+        try:
+            message = decode(frame)
+        except NotAMessage as error:
+            self._drop(peer, error)
+            return
+        member = self._by_peer.get(peer)
+        if member is not None:
+            self._from_member(member, message)
+        elif isinstance(message, Hello):
+            self._hello(peer, message)
+        elif peer in self._joining:
+            self._from_joining(peer, message)
+        elif isinstance(message, Report | Again | Ready | Failed | Want | Leaving | Fault):
+            self._send(peer, Unknown())
+        else:
+            self.dropped_frames += 1
+
+    def _drop(self, peer: bytes, error: NotAMessage) -> None:
+        self.dropped_frames += 1
+        if error.version is not None:
+            self._refuse(
+                peer,
+                f"this worker speaks {error}, the master (obswarm {__version__}) version {PROTOCOL_VERSION}."
+                " Install the same release of obswarm on both.",
+            )
+            return
+        self._tell_once("frames", "A peer sent something that is not a message (%s); it is dropped and counted.", error)
+
+    def _tell_once(self, topic: str, text: str, *arguments: object) -> None:
+        if topic not in self._told:
+            self._told.add(topic)
+            logger.warning(text, *arguments)
+
+    def _refuse(self, peer: bytes, reason: str) -> None:
+        self.refused += 1
+        self._tell_once(reason, "A worker was refused: %s", reason)
+        self._send(peer, Refused(reason))
+
+    def _hello(self, peer: bytes, hello: Hello) -> None:
+        expected = self._invitation.file_hash
+        if hello.file_hash and expected and hello.file_hash != expected:
+            self._refuse(
+                peer,
+                f"the load-test file of the worker {hello.name} differs from the master's. Start the worker without a"
+                " file: it gets the master's.",
+            )
+            return
+        now = clock.monotonic()
+        if len(self._joining) >= _MOST_JOINING and peer not in self._joining:
+            self.dropped_frames += 1
+            return
+        known = self.members.get(hello.incarnation)
+        nonce = secrets.token_hex(8)
+        self._joining[peer] = _Joining(hello, nonce, now)
+        invitation = self._invitation
+        self._send(
+            peer,
+            Welcome(
+                nonce,
+                __version__,
+                invitation.run_id,
+                known.acked if known is not None else 0,
+                invitation.orphan_timeout_s,
+                invitation.bundle.digest if invitation.bundle is not None else "",
+                invitation.job,
+            ),
+        )
+
+    def _from_joining(self, peer: bytes, message: Message) -> None:
+        joining = self._joining[peer]
+        bundle = self._invitation.bundle
+        match message:
+            case Want() if bundle is not None and message.bundle_hash == bundle.digest:
+                self._send(peer, Bundle(bundle.digest, bundle.content))
+            case Ready() if message.nonce == joining.nonce:
+                del self._joining[peer]
+                self._join(peer, joining, message)
+            case Failed() if message.nonce == joining.nonce:
+                del self._joining[peer]
+                self._listener.on_failed(joining.hello.name, message.reason)
+            case Report() | Again():
+                # It was a member before the master was started again, and does not know yet.
+                pass
+            case _:
+                self.dropped_frames += 1
+
+    def _join(self, peer: bytes, joining: _Joining, ready: Ready) -> None:
+        hello, now = joining.hello, clock.monotonic()
+        member = self.members.get(hello.incarnation)
+        again = member is not None
+        if member is None:
+            member = self.members[hello.incarnation] = Member(
+                hello.incarnation,
+                hello.name,
+                self.next_index,
+                max(1, min(hello.processes, _MOST_PROCESSES)),
+                peer,
+                ready.capacity,
+                ready.cpus,
+                ready.nodes,
+                stats_s=now,
+            )
+            self.next_index += member.processes
+        else:
+            self._by_peer.pop(member.peer, None)
+            member.peer = peer
+            member.capacity, member.cpus, member.nodes = ready.capacity, ready.cpus, ready.nodes
+            if member.state in (MemberState.MISSING, MemberState.GONE):
+                member.state = MemberState.READY
+        self._by_peer[peer] = member
+        member.heard_s = now
+        member.users = ready.users
+        # It is told what to have whatever it has.
+        member.assign_number = 0
+        if self._admits:
+            self._send(peer, Admitted(member.index))
+        if self.began:
+            self._send(peer, Begin(self._invitation.run_id))
+        if self._stop_timeout_s is not None:
+            self._send(peer, Stop(self._stop_timeout_s))
+        self._listener.on_join(member, again)
+        self._listener.on_change()
+
+    def _from_member(self, member: Member, message: Message) -> None:
+        now = clock.monotonic()
+        member.heard_s = now
+        if member.state is MemberState.MISSING:
+            self._come_back(member)
+        match message:
+            case Report():
+                member.take_report(message, self._sum, now)
+                if member.malformed == 1:
+                    self._tell_once("malformed", "Statistics of the worker %s cannot be read.", member.name)
+                if self._all_answered():
+                    self._answered.set()
+            case Again():
+                member.take_report(message, self._sum, now)
+            case Hello():
+                self._hello(member.peer, message)
+                # It says hello because it has not heard from us; it stays what it is meanwhile.
+            case Ready() | Want() | Failed() if member.peer in self._joining:
+                self._from_joining(member.peer, message)
+            case Fault():
+                self._listener.on_fault(member, message)
+            case Custom():
+                self._listener.on_custom(member, message)
+            case Extra():
+                self._listener.on_extra(member, message)
+            case Leaving():
+                if member.state is MemberState.READY:
+                    logger.info("The worker %s is leaving: %s.", member.name, message.reason)
+                    member.state = MemberState.LEAVING
+                    member.assigned = {}
+                    self._listener.on_change()
+            case _:
+                self.dropped_frames += 1
+
+    def _come_back(self, member: Member) -> None:
+        logger.info("The worker %s is back.", member.name)
+        member.state = MemberState.READY
+        member.assign_number = 0
+        self._listener.on_change()
+
+    # What is sent.
+    def _send(self, peer: bytes, message: Message) -> None:
+        if self.wire is not None:
+            self.wire.send(peer, encode(message))
+
+    def broadcast(self, message: Message) -> None:
+        """To every worker that may still listen."""
+        frame = encode(message)
+        for member in self.members.values():
+            if member.state is not MemberState.GONE and self.wire is not None:
+                self.wire.send(member.peer, frame)
+
+    def send_to(self, node: str, message: Message) -> bool:
+        """To the worker that has a process of that name; False when there is none."""
+        for member in self.members.values():
+            if (member.name == node or node in member.nodes) and member.state is not MemberState.GONE:
+                self._send(member.peer, message)
+                return True
+        return False
+
+    def begin(self) -> None:
+        self.began = True
+        self.broadcast(Begin(self._invitation.run_id))
+
+    @property
+    def ready(self) -> list[Member]:
+        """Those that may have users."""
+        return [member for member in self.members.values() if member.state is MemberState.READY]
+
+    def assign(self, wanted: Mapping[str, int], spread_s: float) -> int:
+        """Give users out; tells those whose share has changed. Gives the number that stands for this assignment."""
+        ready = self.ready
+        self._assign_number += 1
+        if not ready:
+            return self._assign_number
+        weights = self.balance.weights({member.incarnation: member.capacity for member in ready})
+        present = {member.incarnation: member.assigned or member.users for member in ready}
+        for incarnation, users in distribute(wanted, weights, present).items():
+            member = self.members[incarnation]
+            if users == member.assigned and member.assign_number:
+                continue
+            member.assigned = users
+            member.assign_number = self._assign_number
+            self._send(member.peer, Assign(self._assign_number, users, spread_s))
+        return self._assign_number
+
+    def settled(self, number: int) -> bool:
+        """Whether every worker has carried out what it was told up to that assignment."""
+        return all(member.settled >= min(member.assign_number, number) for member in self.ready)
+
+    def pulse(self, collect: bool) -> None:
+        """Tell workers that the master is alive and what is safe; with `collect`, ask for a report."""
+        self._pulse_number += 1
+        self._pulsed_s = clock.monotonic()
+        self._answered.clear()
+        for member in self.members.values():
+            if member.state is not MemberState.GONE:
+                self._send(member.peer, Pulse(self._pulse_number, member.acked, collect))
+
+    def keep_alive(self, every_s: float) -> None:
+        """A pulse, if there was none for a while."""
+        if clock.monotonic() - self._pulsed_s >= every_s:
+            self.pulse(collect=False)
+
+    def wait_for_reports(self, longest_s: float) -> None:
+        """Until every worker that is there has answered the last pulse, for so long at most."""
+        if not self._all_answered():
+            self._answered.wait(longest_s)
+
+    def _all_answered(self) -> bool:
+        number = self._pulse_number
+        return all(
+            member.pulse >= number
+            for member in self.members.values()
+            if member.state in (MemberState.READY, MemberState.LEAVING)
+        )
+
+    def stop(self, timeout_s: float) -> None:
+        """Have all users end."""
+        self._stop_timeout_s = timeout_s
+        for member in self.members.values():
+            member.assigned = {}
+        self.broadcast(Stop(timeout_s))
+
+    def end(self, exit_code: int) -> None:
+        """Everything is over."""
+        for member in self.members.values():
+            if member.state is not MemberState.GONE:
+                self._send(member.peer, End(member.acked, exit_code))
+
+    # What time brings.
+    def look_after(self, now: float) -> None:
+        """Notice who is missing, let go who has left, reduce shares of workers that are too slow. Once an interval."""
+        changed = False
+        for member in self.members.values():
+            if member.state is MemberState.READY and now - member.heard_s > self._missing_after_s:
+                logger.warning(
+                    "The worker %s is missing: nothing heard for %.0f s. Its %d users go to the others.",
+                    member.name,
+                    now - member.heard_s,
+                    sum(member.assigned.values()),
+                )
+                member.state = MemberState.MISSING
+                member.assigned = {}
+                changed = True
+            elif member.state is MemberState.LEAVING and member.complete and member.acked >= member.last_sequence:
+                self._send(member.peer, End(member.acked, 0))
+                member.state = MemberState.GONE
+                self._by_peer.pop(member.peer, None)
+        for incarnation in self.balance.update({member.incarnation: member.load for member in self.ready}):
+            logger.info("The worker %s is too slow for its users; some go to others.", self.members[incarnation].name)
+            changed = True
+        self._joining = {peer: joining for peer, joining in self._joining.items() if now - joining.since_s < _JOINING_S}
+        if changed:
+            self._listener.on_change()
+
+    def lose(self, member: Member) -> None:
+        """It is known to be dead, and will not come back."""
+        if member.state is not MemberState.GONE:
+            member.state = MemberState.GONE
+            member.assigned = {}
+            self._by_peer.pop(member.peer, None)
+            self._listener.on_change()
+
+    # Statistics.
+    def take(self, max_endpoints: int) -> StatsTable:
+        """What was reported since the last call. `acknowledge` has to follow once it is safe."""
+        return self._sum.take(max_endpoints)
+
+    @property
+    def has_news(self) -> bool:
+        return self._sum.deltas > 0
+
+    def acknowledge(self) -> None:
+        """All that was taken is safe."""
+        for member in self.members.values():
+            member.acked = member.merged
+
+    def user_counts(self) -> Users:
+        """As last reported by those that are there."""
+        counts: Counter[str] = Counter()
+        for member in self.members.values():
+            if member.state in (MemberState.READY, MemberState.LEAVING):
+                counts.update(member.users)
+        return dict(counts)

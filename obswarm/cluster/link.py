@@ -1,0 +1,324 @@
+"""A worker's side of the connection: says hello, fetches the files, answers pulses, keeps what is not acknowledged,
+and notices when no master is there any more."""
+
+import logging
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import gevent
+from gevent.event import AsyncResult
+
+from obswarm import __version__, clock, defaults
+from obswarm.api import ObswarmError
+from obswarm.cluster.bundle import unpack
+from obswarm.cluster.outbox import Outbox
+from obswarm.cluster.protocol import (
+    PROTOCOL_VERSION,
+    Again,
+    Bundle,
+    End,
+    Failed,
+    Hello,
+    Message,
+    NotAMessage,
+    Pulse,
+    Ready,
+    Refused,
+    Report,
+    Unknown,
+    Want,
+    Welcome,
+    decode,
+    encode,
+)
+from obswarm.cluster.secret import CurveKeys
+from obswarm.cluster.transport import Dialer
+
+logger = logging.getLogger(__name__)
+
+_WATCH_S = 0.1
+_HELLO_EVERY_S = 1.0
+_QUIET_S = 1.5
+_DIAL_AGAIN_S = 3.0
+_RESEND_AFTER_S = 3.0
+_REFUSED_HANDSHAKES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who a worker is. `incarnation` is new with each process."""
+
+    incarnation: str
+    name: str
+    processes: int = 1
+    file_hash: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What a worker can say once it has loaded the load test."""
+
+    capacity: float
+    cpus: float
+    nodes: tuple[str, ...]
+
+
+class LinkListener(Protocol):
+    """What a worker does; the link says when."""
+
+    def prepare(self, welcome: Welcome, folder: Path | None) -> Prepared:
+        """Load it and measure; called again, and quick then, when the connection was made anew. May switch greenlets.
+        Raises ObswarmError when it cannot run that."""
+
+    def placed(self) -> dict[str, int]:
+        """Users that it has."""
+
+    def collect(self, pulse: int) -> None:
+        """Send a report."""
+
+    def on_message(self, message: Message) -> None:
+        """Any other message of the master's."""
+
+    def on_orphaned(self) -> None:
+        """No master for too long: end the users."""
+
+    def on_other_run(self) -> None:
+        """The master has another run than the one that this worker is part of."""
+
+
+class Link:
+    """`run` blocks until the master says that all is over (gives its exit code), or there is none to be found.
+
+    Raises ObswarmError when the master refuses this worker, or none was found for `give_up_after_s`.
+    """
+
+    def __init__(
+        self,
+        context: Any,
+        endpoint: str,
+        keys: CurveKeys | None,
+        identity: Identity,
+        listener: LinkListener,
+        give_up_after_s: float = defaults.GIVE_UP_AFTER_S,
+    ) -> None:
+        self.outbox = Outbox()
+        self.identity = identity
+        self.run_id = ""
+        self.dropped_frames = 0
+        self._dial: Callable[[], Dialer] = lambda: Dialer(context, endpoint, keys, self._received)
+        self._endpoint = endpoint
+        self._has_secret = keys is not None
+        self._listener = listener
+        self._give_up_after_s = give_up_after_s
+        self._dialer: Dialer | None = None
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._bundle_hash = ""
+        self._welcome: Welcome | None = None
+        self._preparing = False
+        self._is_ready = False
+        self._orphaned = False
+        self._orphan_timeout_s = defaults.ORPHAN_TIMEOUT_S
+        self._heard_s: float | None = None
+        self._started_s = self._hello_s = self._dialled_s = self._sent_s = clock.monotonic()
+        self._finished: AsyncResult[int] = AsyncResult()
+
+    def run(self) -> int:
+        self._dialer = self._dial()
+        self._say_hello()
+        watch = gevent.spawn(self._watch)
+        try:
+            code: int = self._finished.get()
+            return code
+        finally:
+            watch.kill()
+            self._dialer.close()
+
+    def clean_up(self) -> None:
+        """Remove the files that the master sent."""
+        if self._folder is not None:
+            self._folder.cleanup()
+
+    def finish(self, code: int) -> None:
+        """End `run` as if the master had said so."""
+        self._finished.set(code)
+
+    def fail(self, error: ObswarmError) -> None:
+        self._finished.set_exception(error)
+
+    def send(self, message: Message) -> None:
+        """A message that nobody repeats: lost if the master is away."""
+        if self._dialer is not None:
+            self._dialer.send(encode(message))
+
+    def report(self, make: Callable[[int, bytes, int], Report], delta: bytes | None) -> None:
+        """Send a report, with a new delta if there is one. `make` is given sequence, delta and the last sequence."""
+        sequence = self.outbox.put(delta) if delta is not None else 0
+        if sequence and len(self.outbox) == 1:
+            self._sent_s = clock.monotonic()
+        self.send(make(sequence, delta or b"", self.outbox.last_sequence))
+
+    # What arrives.
+    def _received(self, frame: bytes) -> None:
+        try:
+            message = decode(frame)
+        except NotAMessage as error:
+            self.dropped_frames += 1
+            if self.dropped_frames == 1:
+                logger.warning("The master sent something that is not a message (%s); it is dropped.", error)
+            return
+        self._heard_s = clock.monotonic()
+        self._orphaned = False
+        match message:
+            case Pulse():
+                self._acknowledge(message.acked)
+                if message.collect and self._is_ready:
+                    self._listener.collect(message.number)
+            case Welcome():
+                self._welcomed(message)
+            case Bundle():
+                self._fetched(message)
+            case Unknown():
+                self._say_hello()
+            case Refused():
+                self.fail(ObswarmError(f"The master at {self._where} refuses this worker: {message.reason}"))
+            case End():
+                self._acknowledge(message.acked)
+                self._finished.set(message.exit_code)
+            case _:
+                self._listener.on_message(message)
+
+    @property
+    def _where(self) -> str:
+        return self._endpoint.removeprefix("tcp://")
+
+    def _acknowledge(self, sequence: int) -> None:
+        before = len(self.outbox)
+        self.outbox.acknowledge(sequence)
+        now = clock.monotonic()
+        if len(self.outbox) < before:
+            self._sent_s = now
+        elif self.outbox and self._is_ready and now - self._sent_s > _RESEND_AFTER_S:
+            self._send_again()
+
+    def _send_again(self) -> None:
+        self._sent_s = clock.monotonic()
+        for sequence, delta in self.outbox.waiting():
+            self.send(Again(sequence, delta))
+
+    def _welcomed(self, welcome: Welcome) -> None:
+        if self.run_id and welcome.run_id != self.run_id:
+            self._listener.on_other_run()
+            return
+        self._welcome = welcome
+        self._orphan_timeout_s = welcome.orphan_timeout_s
+        self.outbox.acknowledge(welcome.acked)
+        if welcome.bundle_hash and welcome.bundle_hash != self._bundle_hash:
+            self.send(Want(welcome.bundle_hash))
+        else:
+            self._prepare()
+
+    def _fetched(self, bundle: Bundle) -> None:
+        welcome = self._welcome
+        if welcome is None or bundle.bundle_hash != welcome.bundle_hash or self._bundle_hash == bundle.bundle_hash:
+            return
+        self._folder = tempfile.TemporaryDirectory(prefix="obswarm-worker-", ignore_cleanup_errors=True)
+        try:
+            unpack(bundle.packed, bundle.bundle_hash, Path(self._folder.name))
+        except ObswarmError as error:
+            self.send(Failed(welcome.nonce, str(error)))
+            return
+        self._bundle_hash = bundle.bundle_hash
+        self._prepare()
+
+    def _prepare(self) -> None:
+        if not self._preparing:
+            self._preparing = True
+            gevent.spawn(self._prepare_and_tell)
+
+    def _prepare_and_tell(self) -> None:
+        assert self._welcome is not None
+        run_id = self._welcome.run_id
+        try:
+            prepared = self._listener.prepare(self._welcome, Path(self._folder.name) if self._folder else None)
+        except ObswarmError as error:
+            self.send(Failed(self._welcome.nonce, str(error)))
+            gevent.sleep(_WATCH_S)
+            self.fail(error)
+            return
+        finally:
+            self._preparing = False
+        self.run_id = run_id
+        # The newest welcome's: another one may have come meanwhile.
+        placed = self._listener.placed()
+        self.send(Ready(self._welcome.nonce, prepared.capacity, prepared.cpus, placed, prepared.nodes))
+        self._is_ready = True
+        self._send_again()
+
+    # What time brings.
+    def _say_hello(self) -> None:
+        self._hello_s = clock.monotonic()
+        identity = self.identity
+        self.send(
+            Hello(
+                PROTOCOL_VERSION,
+                __version__,
+                identity.incarnation,
+                identity.name,
+                identity.processes,
+                identity.file_hash,
+                self.run_id,
+            )
+        )
+
+    def _watch(self) -> None:
+        while True:
+            gevent.sleep(_WATCH_S)
+            now = clock.monotonic()
+            heard_s = self._heard_s if self._heard_s is not None else self._started_s
+            silence_s = now - heard_s
+            if silence_s > self._orphan_timeout_s and not self._orphaned and self._heard_s is not None:
+                self._orphaned = True
+                self._listener.on_orphaned()
+            if silence_s > self._give_up_after_s:
+                self._give_up()
+                return
+            if self._refused_by_handshake(silence_s):
+                return
+            if silence_s > _QUIET_S and now - self._hello_s > _HELLO_EVERY_S:
+                if silence_s > _DIAL_AGAIN_S and now - self._dialled_s > _DIAL_AGAIN_S:
+                    self._dial_again()
+                self._say_hello()
+
+    def _dial_again(self) -> None:
+        # A connection through which nothing comes may look well for minutes; and what waits in it is stale.
+        self._dialled_s = clock.monotonic()
+        assert self._dialer is not None
+        failures = self._dialer.handshake_failures
+        self._dialer.close()
+        self._dialer = self._dial()
+        self._dialer.handshake_failures = failures
+
+    def _refused_by_handshake(self, silence_s: float) -> bool:
+        assert self._dialer is not None
+        if self._heard_s is not None or self._dialer.handshake_failures < _REFUSED_HANDSHAKES:
+            return False
+        mine = "with the secret of this worker" if self._has_secret else "without a secret, and this worker has none"
+        self.fail(
+            ObswarmError(
+                f"The master at {self._where} does not talk to this worker {mine}."
+                " Give both the same --secret-file (or OBSWARM_SECRET)."
+            )
+        )
+        return True
+
+    def _give_up(self) -> None:
+        if self._heard_s is None:
+            text = f"No master answers at {self._where}. Is it running, and can it be reached from here?"
+        else:
+            text = f"The master at {self._where} has been silent for {self._give_up_after_s:.0f} s."
+            if self.outbox:
+                text += f" It did not get the last {len(self.outbox)} reports of this worker."
+        self.fail(ObswarmError(text))

@@ -1,0 +1,510 @@
+"""A run whose users live in workers: gives them out, adds up what comes back, survives the loss of any of them, and
+its own."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import gevent
+import msgpack
+
+from obswarm import clock, defaults
+from obswarm.api import Environment, LoadTestShape, ObswarmError
+from obswarm.cluster.capacity import usable_cpus
+from obswarm.cluster.fleet import Fleet, Invitation
+from obswarm.cluster.journal import Journal, Progress, Recovered, WorkerMemory
+from obswarm.cluster.member import Member, MemberState
+from obswarm.cluster.processes import WorkerProcesses
+from obswarm.cluster.protocol import Custom, Extra, Fault, SpawningComplete, StatsReset
+from obswarm.cluster.runners import MasterRunner, deliver
+from obswarm.cluster.secret import CurveKeys
+from obswarm.cluster.transport import Listener, new_context
+from obswarm.engine import HealthMonitor, Profile, Ramp, RunCourse, StopReason, WorkerLoss
+from obswarm.stats import GeneratorHealth, RunState, Sink
+
+logger = logging.getLogger(__name__)
+
+_STEP_S = 0.1
+_STEP_OF_MANY_S = 0.2
+_MANY_WORKERS = 200
+_REPORTS_S = 0.35
+_KEEP_S = 0.25
+_MOVE_SPREAD_S = 1.0
+_START_S = 90.0
+_WAITING_NOTICE_S = 30.0
+_ON_STOP_S = 6.0
+_ABORT_S = 3.0
+_BUSY_RATIO = 0.7
+_BUSY_INTERVALS = 2
+
+
+class _Crowd:
+    """The executor's numbers are what counts; workers are told of them in one go."""
+
+    def spawn(self, user_class: str) -> None: ...
+
+    def retire(self, user_class: str) -> None: ...
+
+
+@dataclass(slots=True)
+class LocalWorkers:
+    """Processes on this machine. `count` None: one at first, more when they are needed, up to the number of CPUs."""
+
+    command: Sequence[str]
+    count: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """How many workers to wait for before the run starts, and for how long (None: as long as it takes)."""
+
+    workers: int = 1
+    longest_s: float | None = None
+
+
+class FleetRun(RunCourse):
+    """A RunCourse over workers. `endpoint` is where they dial to; with `local` they are this machine's own processes.
+
+    With a journal, everything that workers were told to be safe is in its file; `recovered` goes on with a run that was
+    found there. Raises ObswarmError when it cannot listen.
+    """
+
+    def __init__(
+        self,
+        environment: Environment,
+        profile: Profile,
+        invitation: Invitation,
+        *,
+        test: str,
+        planned_s: float | None = None,
+        sinks: Sequence[Sink] = (),
+        max_endpoints: int = defaults.MAX_ENDPOINTS,
+        interval_s: float = defaults.SNAPSHOT_INTERVAL_S,
+        endpoint: str = "",
+        keys: CurveKeys | None = None,
+        by_capacity: bool = True,
+        expect: Expectation | None = None,
+        local: LocalWorkers | None = None,
+        journal: Journal | None = None,
+        recovered: Recovered | None = None,
+    ) -> None:
+        super().__init__(
+            environment,
+            profile,
+            _Crowd(),
+            test=test,
+            planned_s=planned_s,
+            sinks=sinks,
+            max_endpoints=max_endpoints,
+            interval_s=interval_s,
+            run_id=invitation.run_id,
+            burst_s=_STEP_OF_MANY_S * 2,
+        )
+        self.fleet = Fleet(invitation, self, by_capacity=by_capacity)
+        self._max_endpoints = max_endpoints
+        self._expect = expect or Expectation()
+        self._local = local
+        self._processes = WorkerProcesses(local.command, self._process_ended) if local is not None else None
+        self._cpus = max(1, int(usable_cpus()))
+        self._journal = journal
+        self._recovered = recovered
+        self._orphan_timeout_s = invitation.orphan_timeout_s
+        self._health = HealthMonitor("master")
+        self._dispatched: dict[str, int] = {}
+        self._number = 0
+        self._dirty = False
+        self._spread_until_s = 0.0
+        self._ramp: list[float] | None = None
+        self._spawning_told = True
+        self._settled_users = 0
+        self._most_users = 0
+        self._busy_intervals = 0
+        self._lost: list[WorkerLoss] = []
+        self._extras: dict[str, dict[str, Any]] = {}
+        self._over = False
+        self._alone_since_s: float | None = None
+        environment.runner = self.runner = MasterRunner(self, environment)
+        if recovered is not None:
+            self._remember(recovered)
+        where = self._processes.endpoint if self._processes is not None else endpoint
+        self.listener = Listener(new_context(), where, keys, self.fleet.received)
+        self.listener.on_handshake_failure = self._handshake_failed
+        self.fleet.wire = self.listener
+        self._keeper = gevent.spawn(self._keep)
+
+    def _remember(self, recovered: Recovered) -> None:
+        """Workers of the run that is gone on with: they have the time to be heard that everybody has."""
+        now = clock.monotonic()
+        for incarnation, memory in recovered.workers.items():
+            member = self.fleet.members[incarnation] = Member(
+                incarnation,
+                memory.name,
+                memory.index,
+                memory.processes,
+                b"",
+                memory.capacity,
+                memory.cpus,
+                tuple(memory.nodes),
+                acked=memory.acked,
+                merged=memory.acked,
+                last_sequence=memory.acked,
+                heard_s=now,
+                stats_s=now,
+                users=memory.users,
+            )
+            self.fleet.next_index = max(self.fleet.next_index, member.index + member.processes)
+
+    def _handshake_failed(self) -> None:
+        if self.listener.handshake_failures == 1:
+            logger.warning(
+                "Somebody without the right secret tried to join at %s; refused and counted.", self.listener.endpoint
+            )
+
+    # What the course asks for.
+    def user_counts(self) -> dict[str, int]:
+        counts = dict.fromkeys(self._executor.placed, 0)
+        counts.update(self.fleet.user_counts())
+        return counts
+
+    def workers(self) -> tuple[GeneratorHealth, ...]:
+        now = clock.monotonic()
+        views = (member.view(now) for member in self.fleet.members.values())
+        return tuple(view for view in views if view is not None)
+
+    def _prepare(self) -> None:
+        if self._recovered is not None:
+            logger.info("Going on with the run %s, which its master left.", self.run_id)
+            return
+        if self._local is not None:
+            self._start_processes(self._local.count or 1)
+            self._wait_for(self._local.count or 1, _START_S)
+            return
+        wanted, longest_s = self._expect.workers, self._expect.longest_s
+        logger.info("Waiting for %d worker%s at %s.", wanted, "s" if wanted > 1 else "", self.listener.endpoint)
+        self._wait_for(wanted, longest_s)
+
+    def _wait_for(self, count: int, longest_s: float | None) -> None:
+        began = told = clock.monotonic()
+        while not self._stopping.is_set():
+            now = clock.monotonic()
+            here = len(self.fleet.ready)
+            if here >= count:
+                return
+            if longest_s is not None and now - began > longest_s:
+                self._fail(ObswarmError(f"{here} of {count} workers were ready after {longest_s:.0f} s."))
+                return
+            if now - told > _WAITING_NOTICE_S:
+                told = now
+                logger.info("%d of %d workers are ready.", here, count)
+            if self._nudge.wait(0.1):
+                self._nudge.clear()
+
+    def _start_processes(self, count: int) -> None:
+        assert self._processes is not None
+        assert self._local is not None
+        share = 1 / (self._local.count or self._cpus)
+        for _ in range(count):
+            self._processes.start(share)
+
+    def _begin(self) -> None:
+        self._health.start()
+        recovered, now = self._recovered, clock.monotonic()
+        if recovered is None:
+            super()._begin()
+            self.fleet.begin()
+            return
+        self.state = RunState.SPAWNING
+        progress = recovered.progress
+        away_s = max(0.0, clock.wall() - progress.at_wall_s)
+        self.statistics.add(recovered.table)
+        self.statistics.begin(now, progress.elapsed_s + away_s, progress.stats_elapsed_s + away_s)
+        if progress.ramp is not None:
+            self._ramp = progress.ramp
+            self._executor.replace(Ramp(int(progress.ramp[0]), progress.ramp[1]), now)
+        elapsed_s = progress.profile_elapsed_s + (0.0 if progress.holding else away_s)
+        shape = self._environment.shape_class
+        if isinstance(shape, LoadTestShape):
+            shape.start_time -= elapsed_s
+        self._executor.start(now, elapsed_s, progress.placed)
+        self._most_users = progress.users_max
+        if progress.holding:
+            self._executor.hold(now)
+        if progress.stopping is not None:
+            kind, detail = progress.stopping
+            self.stop(StopReason(kind, detail))  # type: ignore[arg-type]  # it was one when it was written
+        self.fleet.began = True
+
+    def set_load(self, users: int, spawn_rate: float) -> None:
+        self._ramp = [users, spawn_rate]
+        super().set_load(users, spawn_rate)
+
+    @property
+    def _step_s(self) -> float:  # type: ignore[override]
+        return _STEP_S if len(self.fleet.members) <= _MANY_WORKERS else _STEP_OF_MANY_S
+
+    def _after_step(self, now: float) -> None:
+        placed = self._executor.placed
+        if placed == self._dispatched and not self._dirty:
+            return
+        if self._dirty:
+            # Users that move are new ones elsewhere: not all of them at once.
+            self._spread_until_s = now + _MOVE_SPREAD_S
+            self._dirty = False
+        self._dispatched = dict(placed)
+        self._number = self.fleet.assign(placed, max(self._step_s, self._spread_until_s - now))
+
+    def _before_emit(self) -> None:
+        if self.state is RunState.STOPPED:
+            return
+        self.fleet.pulse(collect=True)
+        self.fleet.wait_for_reports(_REPORTS_S * self._interval_s)
+        self.fleet.look_after(clock.monotonic())
+        users = sum(self.user_counts().values())
+        self._most_users = max(self._most_users, users)
+        for member in self.fleet.members.values():
+            if member.health is not None and member.state is MemberState.READY:
+                self._mark(member.health)
+            data = {"user_count": sum(member.users.values()), "user_classes_count": dict(member.users)}
+            data.update(self._extras.pop(member.name, {}))
+            self._environment.events.worker_report.fire(client_id=member.name, data=data)
+        health, became_saturated = self._health.read(users)
+        cpu_percent = health.cpu_ratio * 100
+        self._environment.events.usage_monitor.fire(
+            environment=self._environment, cpu_usage=cpu_percent, memory_usage=health.memory_bytes
+        )
+        if became_saturated:
+            logger.warning("The master itself is busy (%s): figures come late.", self._health.watch.reason)
+
+    def _collect(self) -> None:
+        """Add up what has come in, and say that it is safe once it is."""
+        if not self.fleet.has_news and self._journal is None:
+            self.fleet.acknowledge()
+            return
+        table = self.fleet.take(self._max_endpoints)
+        journal = self._journal
+        if journal is None:
+            self.statistics.add(table)
+        elif journal.is_due:
+            self.statistics.add(table)
+            journal.rewrite(self.statistics.table, self._progress(), self._memories())
+        else:
+            journal.append(table, self._progress(), self._memories())
+            self.statistics.add(table)
+        self.fleet.acknowledge()
+
+    def _progress(self) -> Progress:
+        now = clock.monotonic()
+        elapsed_s, stats_elapsed_s = self.statistics.elapsed_s(now)
+        reason = self._reason
+        return Progress(
+            at_wall_s=clock.wall(),
+            elapsed_s=elapsed_s,
+            stats_elapsed_s=stats_elapsed_s,
+            profile_elapsed_s=self._executor.elapsed(now),
+            holding=self._executor.holding,
+            placed=dict(self._executor.placed),
+            ramp=self._ramp,
+            users_max=self._most_users,
+            stopping=None if reason is None else [reason.kind, reason.detail],
+        )
+
+    def _memories(self) -> dict[str, WorkerMemory]:
+        return {
+            member.incarnation: WorkerMemory(
+                member.name,
+                member.index,
+                member.processes,
+                member.merged,
+                member.capacity,
+                member.cpus,
+                member.users,
+                list(member.nodes),
+            )
+            for member in self.fleet.members.values()
+        }
+
+    def _after_emit(self) -> None:
+        if not self._spawning_told and self.fleet.settled(self._number):
+            self._spawning_told = True
+            self._tell_spawning_complete()
+        if self._local is not None and self._local.count is None:
+            self._start_another_when_needed()
+        self._end_when_alone()
+
+    def _start_another_when_needed(self) -> None:
+        assert self._processes is not None
+        ready = self.fleet.ready
+        busy = any(member.load.cpu_ratio > _BUSY_RATIO for member in ready)
+        self._busy_intervals = self._busy_intervals + 1 if busy else 0
+        starting = len(self._processes) > len(ready)
+        users = self._executor.placed_users
+        if self._busy_intervals >= _BUSY_INTERVALS and not starting and len(ready) < min(self._cpus, users):
+            self._busy_intervals = 0
+            logger.info("One process gets busy; starting another one (%d of %d).", len(ready) + 1, self._cpus)
+            self._start_processes(1)
+
+    def _end_when_alone(self) -> None:
+        """A run without workers makes no load, and has nobody to wait for."""
+        now = clock.monotonic()
+        if self.fleet.ready or self._stopping.is_set():
+            self._alone_since_s = None
+            return
+        if self._alone_since_s is None:
+            self._alone_since_s = now
+        if now - self._alone_since_s > self._orphan_timeout_s:
+            self.stop(StopReason("lost", "no worker is left"))
+
+    def _spawning_complete(self) -> None:
+        # The executor's numbers are there; workers still have to follow.
+        self._spawning_told = False
+
+    def _tell_spawning_complete(self) -> None:
+        users = sum(self.user_counts().values())
+        self._environment.events.spawning_complete.fire(user_count=users)
+        self.fleet.broadcast(SpawningComplete(users))
+        if self._environment.reset_stats:
+            self._reset_statistics()
+            self.fleet.broadcast(StatsReset())
+            if self._journal is not None:
+                self._journal.rewrite(self.statistics.table, self._progress(), self._memories())
+
+    def _everyone_has_left(self) -> bool:
+        here = self.fleet.ready
+        return bool(here) and self.fleet.settled(self._number) and not any(self.user_counts().values())
+
+    def _users_max(self) -> int:
+        return self._most_users
+
+    def _end_users(self, timeout_s: float) -> None:
+        self.fleet.stop(timeout_s)
+        deadline = clock.monotonic() + timeout_s + _ON_STOP_S
+        abort_deadline: float | None = None
+        while True:
+            now = clock.monotonic()
+            if self._aborting and abort_deadline is None:
+                abort_deadline = now + _ABORT_S
+            if abort_deadline is not None and now > abort_deadline:
+                return
+            waiting = [member for member in self.fleet.members.values() if not member.complete]
+            # Somebody who is missing may be cut off only, and has up to its own timeout to come back with what it has.
+            missing = [
+                member
+                for member in waiting
+                if member.state is MemberState.MISSING and now - member.heard_s < self._orphan_timeout_s + _ON_STOP_S
+            ]
+            here = [member for member in waiting if member.state in (MemberState.READY, MemberState.LEAVING)]
+            if not missing and (not here or now > deadline):
+                return
+            gevent.sleep(0.02)
+
+    def _kill_users(self) -> None:
+        self.fleet.stop(0.0)
+
+    def _end(self) -> None:
+        self._health.stop()
+        self._collect()
+        self._over = True
+        now = clock.monotonic()
+        for member in self.fleet.members.values():
+            if not member.complete and member.state is not MemberState.GONE:
+                unreported_s = min(now - member.stats_s, self._orphan_timeout_s + self._interval_s)
+                self._note_loss(member, "it was not heard of again", unreported_s)
+        self.fleet.end(0)
+        if self._processes is not None:
+            if not self._processes.wait(_ON_STOP_S):
+                logger.warning("A worker process did not end by itself.")
+            self._processes.end()
+
+    def _note_loss(self, member: Member, detail: str, unreported_s: float) -> None:
+        users = sum(member.users.values())
+        member.lost += 1
+        self._lost.append(WorkerLoss(member.name, detail, unreported_s, users))
+        logger.error(
+            "The worker %s is lost (%s): at most the last %.1f s of its %d users are in no figure.",
+            member.name,
+            detail,
+            unreported_s,
+            users,
+        )
+
+    def _losses(self) -> tuple[WorkerLoss, ...]:
+        return tuple(self._lost)
+
+    def close(self) -> None:
+        self._keeper.kill()
+        self.listener.close()
+        if self._processes is not None:
+            self._processes.end()
+        if self._journal is not None:
+            self._journal.finish()
+
+    # What the fleet tells.
+    def on_change(self) -> None:
+        self._dirty = True
+        self._nudge.set()
+
+    def on_join(self, member: Member, again: bool) -> None:
+        if not again:
+            logger.debug("The worker %s has joined (%.0f requests/s).", member.name, member.capacity)
+            self._environment.events.worker_connect.fire(client_id=member.name)
+            if self._local is None:
+                logger.info("Worker %s has joined: %d processes.", member.name, member.processes)
+
+    def on_failed(self, name: str, reason: str) -> None:
+        if self._local is not None:
+            self._fail(ObswarmError(reason))
+        else:
+            logger.error("The worker %s cannot run this load test: %s", name, reason)
+
+    def on_fault(self, member: Member, fault: Fault) -> None:
+        if fault.kind == "error":
+            self._fail(ObswarmError(fault.detail))
+        elif fault.kind == "stop_test":
+            self._stop_test()
+        elif fault.kind == "quit":
+            self.stop(StopReason("user", fault.detail))
+        elif fault.kind == "lost":
+            member.lost += 1
+            self._lost.append(WorkerLoss(member.name, fault.detail, self._interval_s, 0))
+            logger.error("%s: at most its last %g s are in no figure.", fault.detail.capitalize(), self._interval_s)
+
+    def on_custom(self, member: Member, custom: Custom) -> None:
+        deliver(self.runner, custom)
+
+    def on_extra(self, member: Member, extra: Extra) -> None:
+        try:
+            data = msgpack.unpackb(extra.content, raw=False, strict_map_key=False)
+        except (ValueError, TypeError, msgpack.UnpackException):
+            return
+        if isinstance(data, dict):
+            self._extras[member.name] = data
+
+    def send_custom(self, custom: Custom) -> None:
+        """To all workers, or to the one that `custom.node` names."""
+        if not custom.node:
+            self.fleet.broadcast(custom)
+        elif not self.fleet.send_to(custom.node, custom):
+            logger.warning("There is no worker %s to send a message of type %r to.", custom.node, custom.kind)
+
+    def _process_ended(self, incarnation: str, code: int) -> None:
+        if self._over:
+            return
+        member = self.fleet.members.get(incarnation)
+        if member is None:
+            self._fail(ObswarmError(f"A worker process ended with the exit code {code} before it was ready."))
+            return
+        if member.complete:
+            return
+        self.fleet.lose(member)
+        self._note_loss(member, f"its process ended with the exit code {code}", clock.monotonic() - member.stats_s)
+        if not self.fleet.ready:
+            self.stop(StopReason("lost", "no worker process is left"))
+
+    def _keep(self) -> None:
+        """Workers hear from their master also before and after the run, and those that go are noticed."""
+        while True:
+            gevent.sleep(_KEEP_S)
+            self.fleet.keep_alive(self._interval_s)
+            if self.state in (RunState.READY, RunState.STOPPING):
+                self.fleet.look_after(clock.monotonic())

@@ -1,0 +1,122 @@
+"""What a master knows of one worker, and the rule by which each of its deltas counts exactly once. No I/O."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from obswarm.cluster.deltas import DeltaSum, Malformed
+from obswarm.cluster.dispatch import Load, Users
+from obswarm.cluster.protocol import Again, Report
+from obswarm.stats import GeneratorHealth
+
+
+class MemberState(StrEnum):
+    READY = "ready"
+    MISSING = "missing"
+    """Not heard from for a while; its users were given to others."""
+    LEAVING = "leaving"
+    GONE = "gone"
+
+
+@dataclass(slots=True)
+class Member:
+    """A worker that has been ready once. Times are of the monotonic clock.
+
+    `merged` is the number of its last delta that was added up, `acked` of the last one that is safe to be forgotten by
+    the worker. `assigned` is what it was told to have, `users` what it said that it has.
+    """
+
+    incarnation: str
+    name: str
+    index: int
+    processes: int
+    peer: bytes
+    capacity: float
+    cpus: float
+    nodes: tuple[str, ...]
+    state: MemberState = MemberState.READY
+    acked: int = 0
+    merged: int = 0
+    last_sequence: int = 0
+    heard_s: float = 0.0
+    stats_s: float = 0.0
+    assigned: Users = field(default_factory=dict)
+    assign_number: int = 0
+    users: Users = field(default_factory=dict)
+    settled: int = 0
+    pulse: int = 0
+    ended: bool = False
+    health: GeneratorHealth | None = None
+    strained_s: int = 0
+    messages: int = 0
+    lost: int = 0
+    malformed: int = 0
+
+    def take_delta(self, sequence: int, delta: bytes, into: DeltaSum, now: float) -> None:
+        """Count a delta if it is the next one. One that came before is not counted again; one that comes too early,
+        since another was lost on the way, will be sent again."""
+        if sequence != self.merged + 1:
+            return
+        try:
+            into.add(delta)
+        except Malformed:
+            # It would never become better by being sent again.
+            self.malformed += 1
+            self.lost += 1
+        self.merged = sequence
+        self.messages += 1
+        self.stats_s = now
+
+    def take_report(self, report: Report | Again, into: DeltaSum, now: float) -> None:
+        self.heard_s = now
+        if report.sequence:
+            self.take_delta(report.sequence, report.delta, into, now)
+        if isinstance(report, Again):
+            return
+        if not report.sequence and report.last_sequence <= self.merged:
+            # Nothing happened there, which is news, too.
+            self.stats_s = now
+        self.last_sequence = max(self.last_sequence, report.last_sequence)
+        self.pulse = max(self.pulse, report.pulse)
+        self.users = report.users
+        self.settled = report.settled
+        self.strained_s = report.strained_s
+        self.ended = report.ended
+        self.health = GeneratorHealth(
+            self.name,
+            sum(report.users.values()),
+            report.cpu_ratio,
+            report.loop_lag_s,
+            report.memory_bytes,
+            report.saturated,
+        )
+
+    @property
+    def complete(self) -> bool:
+        """Whether it has ended its users and everything that it measured has been added up."""
+        return self.ended and self.merged >= self.last_sequence
+
+    @property
+    def load(self) -> Load:
+        """`cpu_ratio` as a share of what each of its processes may use."""
+        share = min(1.0, self.cpus / self.processes) or 1.0
+        return Load(self.health.cpu_ratio / share if self.health else 0.0, self.strained_s)
+
+    def view(self, now: float) -> GeneratorHealth | None:
+        """For snapshots; None before the first report."""
+        health = self.health
+        if health is None:
+            return None
+        gone = self.state in (MemberState.MISSING, MemberState.GONE)
+        return GeneratorHealth(
+            self.name,
+            0 if gone else health.users,
+            0.0 if gone else health.cpu_ratio,
+            0.0 if gone else health.loop_lag_s,
+            health.memory_bytes,
+            health.saturated,
+            str(self.state),
+            self.capacity,
+            self.messages,
+            self.lost,
+            max(0.0, now - self.stats_s),
+        )

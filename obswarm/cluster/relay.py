@@ -1,0 +1,307 @@
+"""Several processes of one machine that are one worker to their master: commands go down to all of them, and what they
+measured goes up added together, one message a second."""
+
+import logging
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import gevent
+from gevent.event import Event
+
+from obswarm import clock, defaults
+from obswarm.api import ObswarmError
+from obswarm.cluster.deltas import pack_table
+from obswarm.cluster.dispatch import Users
+from obswarm.cluster.fleet import Fleet, Invitation
+from obswarm.cluster.job import Job
+from obswarm.cluster.link import Identity, Link, Prepared
+from obswarm.cluster.member import Member, MemberState
+from obswarm.cluster.processes import WorkerProcesses
+from obswarm.cluster.protocol import (
+    Admitted,
+    Assign,
+    Begin,
+    Custom,
+    Extra,
+    Fault,
+    Halt,
+    Leaving,
+    Message,
+    Report,
+    SpawningComplete,
+    StatsReset,
+    Stop,
+    Welcome,
+)
+from obswarm.cluster.secret import CurveKeys
+from obswarm.cluster.transport import Listener, new_context
+
+logger = logging.getLogger(__name__)
+
+_START_S = 60.0
+_REPORTS_S = 0.15
+_PULSE_S = 1.0
+_REBALANCE_SPREAD_S = 0.5
+_LEAVING_S = 10.0
+_CHILDREN_END_S = 10.0
+
+
+class Relay:
+    """`run` blocks until the master says that all is over; gives an exit code.
+
+    Raises ObswarmError when there is no master, or it refuses, or no process can run the load test.
+    """
+
+    def __init__(
+        self,
+        endpoint: str,
+        keys: CurveKeys | None,
+        processes: int,
+        command: Sequence[str],
+        *,
+        identity: Identity,
+        give_up_after_s: float = defaults.GIVE_UP_AFTER_S,
+    ) -> None:
+        self._context = new_context()
+        self._count = processes
+        self._identity = identity
+        self._children = WorkerProcesses(command, self._child_ended)
+        self.link = Link(self._context, endpoint, keys, identity, self, give_up_after_s)
+        self._fleet: Fleet | None = None
+        self._listener: Listener | None = None
+        self._wanted: Users = {}
+        self._numbers: list[tuple[int, int]] = []
+        self._settled = 0
+        self._changed = Event()
+        self._failure: str | None = None
+        self._index: int | None = None
+        self._collecting = False
+        self._stopping = False
+        self._leaving = False
+        self._over = False
+        self._max_endpoints = defaults.MAX_ENDPOINTS
+        self._stop_timeout_s = 0.0
+
+    def run(self) -> int:
+        watchers = [gevent.signal_handler(kind, self._leave) for kind in (signal.SIGINT, signal.SIGTERM)]
+        keeper = gevent.spawn(self._keep)
+        try:
+            code = self.link.run()
+            self._over = True
+            if self._fleet is not None:
+                self._fleet.end(code)
+                self._children.wait(_CHILDREN_END_S)
+            return code
+        finally:
+            self._over = True
+            keeper.kill()
+            for watcher in watchers:
+                watcher.cancel()
+            self._children.end()
+            if self._listener is not None:
+                self._listener.close()
+            self.link.clean_up()
+
+    # What the link asks for.
+    def prepare(self, welcome: Welcome, folder: Path | None) -> Prepared:
+        if self._fleet is None:
+            self._start(welcome, folder)
+        fleet = self._fleet
+        assert fleet is not None
+        deadline = clock.monotonic() + _START_S
+        while len(fleet.members) < self._count and self._failure is None and clock.monotonic() < deadline:
+            self._changed.wait(0.1)
+            self._changed.clear()
+        ready = fleet.ready
+        if not ready:
+            raise ObswarmError(self._failure or "None of this worker's processes was ready in time.")
+        return Prepared(
+            sum(member.capacity for member in ready),
+            sum(member.cpus for member in ready),
+            tuple(member.name for member in ready),
+        )
+
+    def _start(self, welcome: Welcome, folder: Path | None) -> None:
+        job = Job.unpack(welcome.job)
+        self._max_endpoints = job.max_endpoints
+        self._stop_timeout_s = job.stop_timeout_s
+        if folder is not None:
+            os.chdir(folder)
+        local = replace(job, root=str(folder or job.root))
+        invitation = Invitation(welcome.run_id, local.pack(), None, "", welcome.orphan_timeout_s)
+        fleet = self._fleet = Fleet(invitation, self, admits=False)
+        self._listener = Listener(self._context, self._children.endpoint, None, fleet.received)
+        fleet.wire = self._listener
+        for _ in range(self._count):
+            self._children.start(1 / self._count)
+
+    def placed(self) -> dict[str, int]:
+        return dict(self._wanted)
+
+    def collect(self, pulse: int) -> None:
+        if not self._collecting:
+            self._collecting = True
+            gevent.spawn(self._collect, pulse)
+
+    def _collect(self, pulse: int) -> None:
+        fleet = self._fleet
+        assert fleet is not None
+        try:
+            fleet.pulse(collect=True)
+            fleet.wait_for_reports(_REPORTS_S)
+            fleet.look_after(clock.monotonic())
+            self._report(pulse)
+        finally:
+            self._collecting = False
+
+    def _report(self, pulse: int) -> None:
+        fleet = self._fleet
+        assert fleet is not None
+        members = list(fleet.members.values())
+        alive = [member for member in members if member.state is not MemberState.GONE]
+        delta = None
+        if fleet.has_news and not self.link.outbox.is_full:
+            table = fleet.take(self._max_endpoints)
+            fleet.acknowledge()
+            delta = None if table.is_empty() else pack_table(table)
+        while self._numbers and fleet.settled(self._numbers[0][1]):
+            self._settled = self._numbers.pop(0)[0]
+        ended = self._stopping and all(member.complete for member in alive) and not fleet.has_news
+        healths = [member.health for member in alive if member.health is not None]
+        self.link.report(
+            lambda sequence, packed, last: Report(
+                pulse=pulse,
+                sequence=sequence,
+                delta=packed,
+                users=fleet.user_counts(),
+                settled=self._settled,
+                cpu_ratio=max((health.cpu_ratio for health in healths), default=0.0),
+                loop_lag_s=max((health.loop_lag_s for health in healths), default=0.0),
+                memory_bytes=sum(health.memory_bytes for health in healths),
+                saturated=any(health.saturated for health in healths),
+                strained_s=min((member.strained_s for member in alive), default=0),
+                last_sequence=last,
+                ended=ended,
+            ),
+            delta,
+        )
+
+    def on_message(self, message: Message) -> None:
+        fleet = self._fleet
+        if fleet is None:
+            return
+        match message:
+            case Admitted():
+                self._index = message.index
+                for member in fleet.members.values():
+                    fleet.send_to(member.name, Admitted(self._index + member.index))
+            case Begin():
+                if not fleet.began:
+                    fleet.begin()
+            case Assign() if not (self._stopping or self._leaving):
+                self._wanted = message.users
+                self._numbers.append((message.number, fleet.assign(message.users, message.spread_s)))
+            case Stop():
+                self._stop(message.timeout_s)
+            case SpawningComplete() | StatsReset():
+                fleet.broadcast(message)
+            case Custom():
+                if message.node:
+                    fleet.send_to(message.node, message)
+                else:
+                    fleet.broadcast(message)
+
+    def on_orphaned(self) -> None:
+        if self._fleet is not None and any(self._wanted.values()):
+            logger.error("Nothing heard from the master for too long: ending all users.")
+            self._wanted = {}
+            self._fleet.assign({}, 0.0)
+            self._fleet.broadcast(Halt())
+
+    def on_other_run(self) -> None:
+        logger.warning("The master has another run now; joining it.")
+        self._over = True
+        self._children.end()
+        self.link.clean_up()
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+
+    # What the fleet tells.
+    def on_change(self) -> None:
+        self._changed.set()
+        if self._fleet is not None and self._wanted and not (self._stopping or self._leaving):
+            self._fleet.assign(self._wanted, _REBALANCE_SPREAD_S)
+
+    def on_fault(self, member: Member, fault: Fault) -> None:
+        self.link.send(fault)
+
+    def on_custom(self, member: Member, custom: Custom) -> None:
+        self.link.send(custom)
+
+    def on_extra(self, member: Member, extra: Extra) -> None:
+        self.link.send(extra)
+
+    def on_join(self, member: Member, again: bool) -> None:
+        self._changed.set()
+        if self._index is not None and self._fleet is not None:
+            self._fleet.send_to(member.name, Admitted(self._index + member.index))
+
+    def on_failed(self, name: str, reason: str) -> None:
+        self._failure = reason
+        self._changed.set()
+
+    # What happens here.
+    def _child_ended(self, incarnation: str, code: int) -> None:
+        if self._over:
+            return
+        member = self._fleet.members.get(incarnation) if self._fleet is not None else None
+        if member is None:
+            self._failure = self._failure or f"A process of this worker ended with the exit code {code}."
+            self._changed.set()
+            return
+        if member.state is MemberState.GONE:
+            return
+        assert self._fleet is not None
+        users = sum(member.users.values())
+        logger.error("A process of this worker ended (exit code %d); its %d users go to the others.", code, users)
+        self._fleet.lose(member)
+        self.link.send(Fault("lost", f"a process of the worker {self._identity.name} ended (exit code {code})"))
+        if not len(self._children):
+            self.link.fail(ObswarmError("All processes of this worker have ended."))
+
+    def _keep(self) -> None:
+        while True:
+            gevent.sleep(_PULSE_S / 4)
+            if self._fleet is not None:
+                self._fleet.keep_alive(_PULSE_S)
+
+    def _stop(self, timeout_s: float) -> None:
+        assert self._fleet is not None
+        self._stopping = True
+        self._wanted = {}
+        self._fleet.stop(timeout_s)
+        gevent.spawn(self._tell_when_ended)
+
+    def _tell_when_ended(self) -> None:
+        """Sooner than with the next pulse."""
+        fleet = self._fleet
+        assert fleet is not None
+        deadline = clock.monotonic() + self._stop_timeout_s + _LEAVING_S
+        while clock.monotonic() < deadline:
+            if all(member.complete for member in fleet.members.values() if member.state is not MemberState.GONE):
+                self._report(0)
+                return
+            gevent.sleep(0.02)
+
+    def _leave(self) -> None:
+        if self._fleet is None or self._leaving:
+            self.link.finish(130)
+            return
+        self._leaving = True
+        logger.info("Leaving: running tasks may finish. Another signal ends at once.")
+        self.link.send(Leaving("it was told to end by a signal"))
+        self._stop(self._stop_timeout_s)
+        gevent.spawn_later(self._stop_timeout_s + _LEAVING_S, self.link.finish, 4)

@@ -1,0 +1,111 @@
+"""`environment.runner` on a master and on its workers, under Locust's names."""
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+import msgpack
+
+from obswarm.api import Environment, LoadTestError
+from obswarm.cluster.member import MemberState
+from obswarm.cluster.protocol import Custom, Fault, Message
+from obswarm.engine import CustomMessage, Runner, SteeringRunner
+
+if TYPE_CHECKING:
+    from obswarm.cluster.master import FleetRun
+
+logger = logging.getLogger(__name__)
+
+
+def pack_content(kind: str, content: Any) -> bytes:
+    """Raises LoadTestError when it is nothing that can be sent."""
+    try:
+        packed: bytes = msgpack.packb(content)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise LoadTestError(
+            f"send_message({kind!r}, …): the content cannot be sent ({error}). Use texts, numbers, lists and dicts."
+        ) from None
+    return packed
+
+
+def deliver(runner: Runner, custom: Custom) -> None:
+    """Give a message that came to whoever has registered for it."""
+    try:
+        content = msgpack.unpackb(custom.content, raw=False, strict_map_key=False)
+    except (ValueError, TypeError, msgpack.UnpackException):
+        logger.warning("A message of type %r cannot be read.", custom.kind)
+        return
+    if not runner.deliver(CustomMessage(custom.kind, content, custom.node)):
+        logger.warning("Nobody listens for messages of type %r; see runner.register_message.", custom.kind)
+
+
+class MasterRunner(SteeringRunner):
+    """On the master: sends to all workers, or to one by `client_id`."""
+
+    client_id = "master"
+    worker_index = -1
+
+    def __init__(self, run: "FleetRun", environment: Environment) -> None:
+        super().__init__(run, environment)
+        self._fleet_run = run
+
+    def send_message(self, msg_type: str, data: Any = None, client_id: str | None = None) -> None:
+        """To every process with users, or to the one whose `client_id` is given."""
+        self._fleet_run.send_custom(Custom(msg_type, pack_content(msg_type, data), client_id or ""))
+
+    @property
+    def worker_count(self) -> int:
+        """Workers that are there; a machine with several processes counts as one."""
+        return len(self._fleet_run.fleet.ready)
+
+    @property
+    def clients(self) -> dict[str, dict[str, Any]]:
+        """Workers by name: state, users, CPU in percent of a core."""
+        return {
+            member.name: {
+                "id": member.name,
+                "state": str(member.state),
+                "user_count": sum(member.users.values()),
+                "cpu_usage": (member.health.cpu_ratio if member.health else 0.0) * 100,
+                "nodes": list(member.nodes),
+            }
+            for member in self._fleet_run.fleet.members.values()
+            if member.state is not MemberState.GONE
+        }
+
+
+class WorkerRunner(Runner):
+    """In a process with users: sends to the master."""
+
+    state = "ready"
+    worker_index = -1
+    """-1 until the master has admitted this worker, which is before `init` is fired."""
+
+    def __init__(self, environment: Environment, name: str, send: Any) -> None:
+        super().__init__(environment)
+        self.client_id = name
+        self._send: Any = send
+        self.counts: Any = dict
+
+    def send_message(self, msg_type: str, data: Any = None, client_id: str | None = None) -> None:
+        """To the master."""
+        self._tell(Custom(msg_type, pack_content(msg_type, data), self.client_id))
+
+    def quit(self) -> None:
+        """Have the master stop the whole run gracefully."""
+        self._tell(Fault("quit", f"the load-test file called runner.quit() on the worker {self.client_id}"))
+
+    def stop(self) -> None:
+        """As `quit`."""
+        self.quit()
+
+    def _tell(self, message: Message) -> None:
+        self._send(message)
+
+    @property
+    def user_count(self) -> int:
+        """Users of this process."""
+        return sum(self.user_classes_count.values())
+
+    @property
+    def user_classes_count(self) -> dict[str, int]:
+        return dict(self.counts())

@@ -1,0 +1,206 @@
+"""Frames over ZeroMQ: a listener (ROUTER) that many dial (DEALER), with CURVE when there is a secret. No messages'
+meaning."""
+
+import errno
+import ipaddress
+import logging
+import socket as dns
+from collections.abc import Callable
+from typing import Any
+
+import gevent
+import zmq.green as zmq
+from zmq.utils import z85
+from zmq.utils.monitor import parse_monitor_message
+
+from obswarm.api import ObswarmError
+from obswarm.cluster.protocol import LARGEST_FRAME_BYTES
+from obswarm.cluster.secret import CurveKeys
+
+logger = logging.getLogger(__name__)
+
+DEFAULT_PORT = 5557
+_MOST_SOCKETS = 16_384
+_QUEUE = 10_000
+"""Messages that wait for one peer; beyond it new ones are dropped, which the protocol bears."""
+
+_TURN_MESSAGES = 50
+_PAUSE_S = 0.0005
+_HANDSHAKE_FAILURES = (
+    zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_AUTH
+)
+
+Received = Callable[[bytes, bytes], None]
+
+
+def new_context() -> Any:
+    context = zmq.Context()
+    context.set(zmq.MAX_SOCKETS, _MOST_SOCKETS)
+    return context
+
+
+def is_loopback(address: str) -> bool:
+    """Whether only this machine can reach it."""
+    if address == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False
+
+
+def tcp_endpoint(address: str, port: int) -> str:
+    return f"tcp://[{address}]:{port}" if ":" in address else f"tcp://{address}:{port}"
+
+
+def resolved_endpoint(host: str, port: int) -> str:
+    """Where a host can be dialled: its IPv4 address when it has one. Raises ObswarmError when there is no such host."""
+    try:
+        found = dns.getaddrinfo(host, port, type=dns.SOCK_STREAM)
+    except OSError as error:
+        raise ObswarmError(f"--master {host}:{port}: {host} cannot be resolved: {error.strerror or error}.") from None
+    addresses = sorted(found, key=lambda each: each[0] != dns.AF_INET)
+    return tcp_endpoint(str(addresses[0][4][0]), port)
+
+
+class _Socket:
+    """What both ends have in common: reading in turns, and counting handshakes that fail."""
+
+    def __init__(self, context: Any, kind: int, endpoint: str) -> None:
+        self.handshake_failures = 0
+        self.on_handshake_failure: Callable[[], None] = lambda: None
+        self._socket = context.socket(kind)
+        self._socket.set(zmq.LINGER, 0)
+        self._socket.set(zmq.SNDHWM, _QUEUE)
+        self._socket.set(zmq.RCVHWM, _QUEUE)
+        self._socket.set(zmq.MAXMSGSIZE, LARGEST_FRAME_BYTES)
+        self._socket.set(zmq.IPV6, int("[" in endpoint))
+        # A peer whose machine has gone says nothing; its connection is to be noticed all the same.
+        self._socket.set(zmq.HEARTBEAT_IVL, 1000)
+        self._socket.set(zmq.HEARTBEAT_TIMEOUT, 10_000)
+        self._monitor = self._socket.get_monitor_socket(_HANDSHAKE_FAILURES)
+        self._greenlets: list[gevent.Greenlet] = []
+
+    def _serve(self, read: Callable[[], None]) -> None:
+        self._greenlets = [gevent.spawn(read), gevent.spawn(self._watch)]
+
+    def _watch(self) -> None:
+        while True:
+            parse_monitor_message(self._monitor.recv_multipart())
+            self.handshake_failures += 1
+            self.on_handshake_failure()
+
+    def close(self) -> None:
+        gevent.killall(self._greenlets)
+        self._socket.disable_monitor()
+        self._socket.close(0)
+
+
+class Listener(_Socket):
+    """Where workers dial to. `received(peer, frame)` is called for each frame, `peer` being good for `send`.
+
+    Raises ObswarmError when it cannot listen there.
+    """
+
+    def __init__(self, context: Any, endpoint: str, keys: CurveKeys | None, received: Received) -> None:
+        super().__init__(context, zmq.ROUTER, endpoint)
+        self._received = received
+        self._door = _Door(context, keys.client_public) if keys is not None else None
+        if keys is not None:
+            self._socket.set(zmq.CURVE_SERVER, 1)
+            self._socket.set(zmq.CURVE_SECRETKEY, keys.server_secret)
+        try:
+            self._socket.bind(endpoint)
+        except zmq.ZMQError as error:
+            self.close()
+            where = endpoint.removeprefix("tcp://")
+            if error.errno == errno.EADDRINUSE:
+                raise ObswarmError(
+                    f"{where} is in use: is another master running? Choose another port with --bind ADDRESS:PORT."
+                ) from None
+            raise ObswarmError(f"A master cannot listen at {where}: {error.strerror}.") from None
+        self.endpoint: str = self._socket.get(zmq.LAST_ENDPOINT).decode().rstrip("\0")
+        self._serve(self._read)
+
+    def _read(self) -> None:
+        turn = 0
+        while True:
+            frames = self._socket.recv_multipart()
+            if len(frames) == 2:
+                self._received(frames[0], frames[1])
+            else:
+                self._received(frames[0], b"")
+            turn += 1
+            if turn >= _TURN_MESSAGES:
+                # Others must get a turn, and sockets be looked at, also when messages never end.
+                turn = 0
+                gevent.sleep(_PAUSE_S)
+
+    def send(self, peer: bytes, frame: bytes) -> None:
+        """To a peer that may have gone: then it is dropped."""
+        try:
+            self._socket.send_multipart([peer, frame], zmq.NOBLOCK)
+        except zmq.ZMQError as error:
+            if error.errno not in (zmq.EAGAIN, errno.EHOSTUNREACH):
+                raise
+
+    def close(self) -> None:
+        if self._door is not None:
+            self._door.close()
+        super().close()
+
+
+class Dialer(_Socket):
+    """A connection to a listener, which is made again by itself when it breaks."""
+
+    def __init__(self, context: Any, endpoint: str, keys: CurveKeys | None, received: Callable[[bytes], None]) -> None:
+        super().__init__(context, zmq.DEALER, endpoint)
+        self._received = received
+        if keys is not None:
+            self._socket.set(zmq.CURVE_SERVERKEY, keys.server_public)
+            self._socket.set(zmq.CURVE_PUBLICKEY, keys.client_public)
+            self._socket.set(zmq.CURVE_SECRETKEY, keys.client_secret)
+        self._socket.set(zmq.RECONNECT_IVL, 100)
+        self._socket.set(zmq.RECONNECT_IVL_MAX, 1000)
+        self._socket.connect(endpoint)
+        self._serve(self._read)
+
+    def _read(self) -> None:
+        turn = 0
+        while True:
+            self._received(b"".join(self._socket.recv_multipart()))
+            turn += 1
+            if turn >= _TURN_MESSAGES:
+                turn = 0
+                gevent.sleep(_PAUSE_S)
+
+    def send(self, frame: bytes) -> bool:
+        """False when it was dropped: too many wait already."""
+        try:
+            self._socket.send(frame, zmq.NOBLOCK)
+        except zmq.Again:
+            return False
+        return True
+
+
+class _Door:
+    """Lets in who has the key: a handler of ZAP requests (RFC 27/ZAP) for a context's servers."""
+
+    def __init__(self, context: Any, admitted: bytes) -> None:
+        self._admitted = z85.decode(admitted)
+        self._socket = context.socket(zmq.REP)
+        self._socket.set(zmq.LINGER, 0)
+        self._socket.bind("inproc://zeromq.zap.01")
+        self._greenlet = gevent.spawn(self._serve)
+
+    def _serve(self) -> None:
+        while True:
+            request = self._socket.recv_multipart()
+            version, number = request[0], request[1]
+            fine = request[5] == b"CURVE" and request[6] == self._admitted
+            status = (b"200", b"OK") if fine else (b"400", b"unknown key")
+            self._socket.send_multipart([version, number, *status, b"", b""])
+
+    def close(self) -> None:
+        self._greenlet.kill()
+        self._socket.close(0)

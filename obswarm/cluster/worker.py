@@ -1,0 +1,305 @@
+"""One process with users that a master (or the relay of its machine) commands."""
+
+import argparse
+import logging
+import os
+import secrets
+import signal
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+import gevent
+import msgpack
+from gevent.event import Event
+
+from obswarm import clock, defaults
+from obswarm.api import Environment, ObswarmError, events, make_parser
+from obswarm.cluster.capacity import requests_per_cpu_second, usable_cpus
+from obswarm.cluster.deltas import pack_table
+from obswarm.cluster.follower import Follower
+from obswarm.cluster.job import Job
+from obswarm.cluster.link import Identity, Link, Prepared
+from obswarm.cluster.protocol import (
+    Admitted,
+    Assign,
+    Begin,
+    Custom,
+    Extra,
+    Fault,
+    Halt,
+    Leaving,
+    Message,
+    Report,
+    SpawningComplete,
+    StatsReset,
+    Stop,
+    Welcome,
+)
+from obswarm.cluster.runners import WorkerRunner, deliver
+from obswarm.cluster.secret import CurveKeys
+from obswarm.cluster.transport import new_context
+from obswarm.engine import HealthMonitor, LocalCrowd, load, select, warn_of_saturation
+from obswarm.http.tracing import TraceSampler
+from obswarm.stats import GeneratorHealth, Recorder
+
+logger = logging.getLogger(__name__)
+
+_ORPHANS_MAY_FINISH_S = 0.5
+_LEAVING_S = 10.0
+
+
+def new_identity(processes: int = 1, file_hash: str = "") -> Identity:
+    """A name that people recognise: the machine's, and a few random characters."""
+    incarnation = secrets.token_hex(16)
+    return Identity(incarnation, f"{socket.gethostname()}_{incarnation[:8]}", processes, file_hash)
+
+
+class Worker:
+    """`run` blocks until the master says that all is over; gives an exit code.
+
+    `share` is the part of this machine's CPUs that this process may count on. Raises ObswarmError when there is no
+    master, or it refuses, or the load test cannot be loaded.
+    """
+
+    def __init__(
+        self,
+        endpoint: str,
+        keys: CurveKeys | None,
+        *,
+        identity: Identity | None = None,
+        share: float = 1.0,
+        files: list[Path] | None = None,
+        give_up_after_s: float = defaults.GIVE_UP_AFTER_S,
+    ) -> None:
+        self._identity = identity or new_identity()
+        self._share = share
+        self._own_files = files
+        self.link = Link(new_context(), endpoint, keys, self._identity, self, give_up_after_s)
+        self._environment: Environment | None = None
+        self._prepared: Prepared | None = None
+        self._crowd: LocalCrowd
+        self._follower: Follower
+        self._health: HealthMonitor
+        self._runner: WorkerRunner
+        self._began = False
+        self._stopping = False
+        self._ended = False
+        self._leaving = False
+        self._nudge = Event()
+        self._last_health: GeneratorHealth | None = None
+        self._stop_timeout_s = 0.0
+
+    def run(self) -> int:
+        watchers = [gevent.signal_handler(kind, self._leave) for kind in (signal.SIGINT, signal.SIGTERM)]
+        try:
+            code = self.link.run()
+        finally:
+            for watcher in watchers:
+                watcher.cancel()
+            if self._environment is not None and not self._ended:
+                self._crowd.stop_all(0)
+            self.link.clean_up()
+        environment = self._environment
+        if environment is not None:
+            events.quitting.fire(environment=environment, reverse=True)
+            code = code if environment.process_exit_code is None else environment.process_exit_code
+            events.quit.fire(exit_code=code)
+        return code
+
+    # What the link asks for.
+    def prepare(self, welcome: Welcome, folder: Path | None) -> Prepared:
+        if self._prepared is None:
+            job = Job.unpack(welcome.job)
+            self._environment = self._load(job, folder)
+            logging.getLogger().setLevel(job.loglevel)
+            cpus = min(1.0, usable_cpus() * self._share)
+            capacity = requests_per_cpu_second() * cpus
+            self._health = HealthMonitor(self._identity.name, cpus)
+            self._health.start()
+            self._prepared = Prepared(capacity, cpus, (self._identity.name,))
+            gevent.spawn(self._follow)
+        return self._prepared
+
+    def _load(self, job: Job, folder: Path | None) -> Environment:
+        root = folder if folder is not None else Path(job.root)
+        paths = [root / file for file in job.files]
+        if self._own_files:
+            paths = self._own_files
+        elif folder is not None:
+            # Data files are opened by names relative to where the master was started.
+            os.chdir(root)
+            sys.path.insert(0, str(root))
+        loadtest = load(paths)
+        classes = select(loadtest.chosen(job.user_classes), job.tags, job.exclude_tags)
+        if job.host:
+            for cls in classes:
+                cls.host = job.host
+        custom = make_parser(events, loadtest.name).parse_args([])
+        environment = Environment(
+            events=events,
+            recorder=Recorder(job.max_endpoints),
+            user_classes=list(classes),
+            host=job.host,
+            stop_timeout=job.stop_timeout_s,
+            parsed_options=argparse.Namespace(**{**vars(custom), **job.options}),
+            locustfile=loadtest.name,
+            tags=list(job.tags) or None,
+            exclude_tags=list(job.exclude_tags) or None,
+        )
+        environment.recorder.detailed_timings = job.detailed_timings
+        if job.trace_share:
+            environment.trace_sampler = TraceSampler(job.trace_share)
+        self._runner = environment.runner = WorkerRunner(environment, self._identity.name, self.link.send)
+        self._crowd = LocalCrowd(environment, self._tell_error, self._tell_stop_test)
+        self._runner.counts = self._crowd.counts
+        self._follower = Follower([cls.__name__ for cls in classes], self._crowd)
+        return environment
+
+    def placed(self) -> dict[str, int]:
+        return dict(self._follower.placed)
+
+    def collect(self, pulse: int) -> None:
+        environment = self._environment
+        if environment is None:
+            return
+        counts = self._crowd.counts()
+        self._tell_extra(counts)
+        if not self._ended or self._last_health is None:
+            health, became_saturated = self._health.read(sum(counts.values()))
+            self._last_health = health
+            environment.events.usage_monitor.fire(
+                environment=environment, cpu_usage=health.cpu_ratio * 100, memory_usage=health.memory_bytes
+            )
+            if became_saturated:
+                warn_of_saturation(environment, self._health.watch.reason, health.cpu_ratio * 100)
+        health = self._last_health
+        delta = None
+        if not self.link.outbox.is_full:
+            table = environment.recorder.take()
+            delta = None if table.is_empty() else pack_table(table)
+        left_over = self._ended and self.link.outbox.is_full
+        self.link.report(
+            lambda sequence, packed, last: Report(
+                pulse=pulse,
+                sequence=sequence,
+                delta=packed,
+                users=counts,
+                settled=self._follower.settled,
+                cpu_ratio=health.cpu_ratio,
+                loop_lag_s=health.loop_lag_s,
+                memory_bytes=health.memory_bytes,
+                saturated=health.saturated,
+                strained_s=self._health.watch.over,
+                last_sequence=last,
+                ended=self._ended and not left_over,
+            ),
+            delta,
+        )
+
+    def _tell_extra(self, counts: dict[str, int]) -> None:
+        if not events.report_to_master.listeners:
+            return
+        data: dict[str, Any] = {"user_count": sum(counts.values()), "user_classes_count": counts}
+        events.report_to_master.fire(client_id=self._identity.name, data=data)
+        try:
+            self.link.send(Extra(self._identity.name, msgpack.packb(data)))
+        except (TypeError, ValueError, OverflowError) as error:
+            assert self._environment is not None
+            self._environment.report_exception(f"report_to_master: {error}", lambda: "what it put in cannot be sent")
+
+    def on_message(self, message: Message) -> None:
+        environment = self._environment
+        if environment is None:
+            return
+        match message:
+            case Admitted():
+                self._admitted(message.index)
+            case Begin() if not self._began:
+                self._began = True
+                self._runner.state = "running"
+                gevent.spawn(events.test_start.fire, environment=environment)
+            case Assign() if not (self._stopping or self._leaving):
+                self._follower.assign(message.number, message.users, message.spread_s, clock.monotonic())
+                self._nudge.set()
+            case Stop():
+                self._stop(message.timeout_s)
+            case Halt():
+                self.on_orphaned()
+            case SpawningComplete():
+                events.spawning_complete.fire(user_count=message.user_count)
+            case StatsReset():
+                events.reset_stats.fire()
+            case Custom():
+                deliver(self._runner, message)
+
+    def _admitted(self, index: int) -> None:
+        first = self._runner.worker_index < 0
+        self._runner.worker_index = index
+        if first:
+            events.init.fire(environment=self._environment, runner=self._runner, web_ui=None)
+
+    def on_orphaned(self) -> None:
+        if self._environment is not None and len(self._crowd):
+            logger.error("Nothing heard from the master for too long: ending %d users.", len(self._crowd))
+            self._follower.forget()
+            gevent.spawn(self._crowd.stop_all, min(self._environment.stop_timeout, _ORPHANS_MAY_FINISH_S))
+
+    def on_other_run(self) -> None:
+        """A process that has loaded one load test cannot load another one cleanly: it becomes a new process."""
+        waiting = len(self.link.outbox)
+        logger.warning(
+            "The master has another run now; %s",
+            f"{waiting} reports of the last one are lost." if waiting else "joining.",
+        )
+        if self._environment is not None:
+            self._crowd.stop_all(0)
+        self.link.clean_up()
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+
+    # What happens here.
+    def _follow(self) -> None:
+        while True:
+            delay = self._follower.step(clock.monotonic())
+            self._crowd.kill_overdue()
+            if self._nudge.wait(delay):
+                self._nudge.clear()
+
+    def _stop(self, timeout_s: float) -> None:
+        if self._stopping:
+            if timeout_s < self._stop_timeout_s:
+                self._stop_timeout_s = timeout_s
+                self._crowd.kill_all()
+            return
+        self._stopping = True
+        self._stop_timeout_s = timeout_s
+        self._runner.state = "stopping"
+        gevent.spawn(self._end_users, timeout_s)
+
+    def _end_users(self, timeout_s: float) -> None:
+        environment = self._environment
+        self._follower.forget()
+        events.test_stopping.fire(environment=environment)
+        self._crowd.stop_all(timeout_s)
+        events.test_stop.fire(environment=environment)
+        self._runner.state = "stopped"
+        self._ended = True
+        self.collect(0)
+
+    def _leave(self) -> None:
+        """SIGTERM or Ctrl-C: others get the users, and what was measured is delivered first."""
+        if self._environment is None or self._leaving:
+            self.link.finish(130)
+            return
+        self._leaving = True
+        logger.info("Leaving: running tasks may finish. Another signal ends at once.")
+        self.link.send(Leaving("it was told to end by a signal"))
+        self._stop(self._environment.stop_timeout)
+        gevent.spawn_later(self._environment.stop_timeout + _LEAVING_S, self.link.finish, 4)
+
+    def _tell_error(self, error: ObswarmError) -> None:
+        self.link.send(Fault("error", str(error)))
+
+    def _tell_stop_test(self) -> None:
+        self.link.send(Fault("stop_test", ""))
