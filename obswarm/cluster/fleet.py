@@ -75,7 +75,8 @@ class FleetListener(Protocol):
 class Wire(Protocol):
     """The transport, as far as a fleet needs it."""
 
-    def send(self, peer: bytes, frame: bytes) -> None: ...
+    def send(self, peer: bytes, frame: bytes) -> bool:
+        """False when nobody is connected under that name any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +245,7 @@ class Fleet:
                 member.state = MemberState.READY
         self._by_peer[peer] = member
         member.heard_s = now
+        member.cut_off_s = None
         member.users = ready.users
         # It is told what to have whatever it has.
         member.assign_number = 0
@@ -259,6 +261,7 @@ class Fleet:
     def _from_member(self, member: Member, message: Message) -> None:
         now = clock.monotonic()
         member.heard_s = now
+        member.cut_off_s = None
         if member.state is MemberState.MISSING:
             self._come_back(member)
         match message:
@@ -297,9 +300,8 @@ class Fleet:
         self._listener.on_change()
 
     # What is sent.
-    def _send(self, peer: bytes, message: Message) -> None:
-        if self.wire is not None:
-            self.wire.send(peer, encode(message))
+    def _send(self, peer: bytes, message: Message) -> bool:
+        return self.wire is not None and self.wire.send(peer, encode(message))
 
     def broadcast(self, message: Message) -> None:
         """To every worker that may still listen."""
@@ -352,8 +354,11 @@ class Fleet:
         self._pulsed_s = clock.monotonic()
         self._answered.clear()
         for member in self.members.values():
-            if member.state is not MemberState.GONE:
-                self._send(member.peer, Pulse(self._pulse_number, member.acked, collect))
+            if member.state is MemberState.GONE:
+                continue
+            reached = self._send(member.peer, Pulse(self._pulse_number, member.acked, collect))
+            if not reached and member.cut_off_s is None:
+                member.cut_off_s = self._pulsed_s
 
     def keep_alive(self, every_s: float) -> None:
         """A pulse, if there was none for a while."""
@@ -392,11 +397,10 @@ class Fleet:
         changed = False
         for member in self.members.values():
             if member.state is MemberState.READY and now - member.heard_s > self._missing_after_s:
+                users = sum(member.assigned.values())
+                moved = f" Its {users:,} users go to the others." if users else ""
                 logger.warning(
-                    "The worker %s is missing: nothing heard for %.0f s. Its %d users go to the others.",
-                    member.name,
-                    now - member.heard_s,
-                    sum(member.assigned.values()),
+                    "The worker %s is missing: nothing heard for %.0f s.%s", member.name, now - member.heard_s, moved
                 )
                 member.state = MemberState.MISSING
                 member.assigned = {}

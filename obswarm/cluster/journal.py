@@ -46,12 +46,16 @@ class Progress:
 
 @dataclass(slots=True)
 class WorkerMemory:
-    """`acked`: the number of the last delta that is in the statistics."""
+    """`acked`: the number of the last delta that is in the statistics. Ages are those at the time of the record;
+    `cut_off_age_s` is None while the worker is connected."""
 
     name: str
     index: int
     processes: int
     acked: int
+    stats_age_s: float
+    cut_off_age_s: float | None
+    state: str
     capacity: float
     cpus: float
     users: dict[str, int]

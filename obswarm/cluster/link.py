@@ -44,7 +44,7 @@ _HELLO_EVERY_S = 1.0
 _QUIET_S = 1.5
 _DIAL_AGAIN_S = 3.0
 _RESEND_AFTER_S = 3.0
-_REFUSED_HANDSHAKES = 5
+_BROKEN_HANDSHAKES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +120,7 @@ class Link:
         self._preparing = False
         self._is_ready = False
         self._orphaned = False
+        self._warned = False
         self._orphan_timeout_s = defaults.ORPHAN_TIMEOUT_S
         self._heard_s: float | None = None
         self._started_s = self._hello_s = self._dialled_s = self._sent_s = clock.monotonic()
@@ -285,8 +286,7 @@ class Link:
             if silence_s > self._give_up_after_s:
                 self._give_up()
                 return
-            if self._refused_by_handshake(silence_s):
-                return
+            self._warn_of_handshakes()
             if silence_s > _QUIET_S and now - self._hello_s > _HELLO_EVERY_S:
                 if silence_s > _DIAL_AGAIN_S and now - self._dialled_s > _DIAL_AGAIN_S:
                     self._dial_again()
@@ -301,22 +301,27 @@ class Link:
         self._dialer = self._dial()
         self._dialer.handshake_failures = failures
 
-    def _refused_by_handshake(self, silence_s: float) -> bool:
-        assert self._dialer is not None
-        if self._heard_s is not None or self._dialer.handshake_failures < _REFUSED_HANDSHAKES:
-            return False
-        mine = "with the secret of this worker" if self._has_secret else "without a secret, and this worker has none"
-        self.fail(
-            ObswarmError(
-                f"The master at {self._where} does not talk to this worker {mine}."
-                " Give both the same --secret-file (or OBSWARM_SECRET)."
-            )
-        )
-        return True
+    def _warn_of_handshakes(self) -> None:
+        """Nobody says that the secret is wrong: the connection is closed. A proxy whose master is not there yet looks the
+        same, so that trying goes on."""
+        if self._heard_s is None and self._handshake_failures >= _BROKEN_HANDSHAKES and not self._warned:
+            self._warned = True
+            logger.warning("%s closes connections before they are set up. %s", self._where, self._hint)
+
+    @property
+    def _handshake_failures(self) -> int:
+        return self._dialer.handshake_failures if self._dialer is not None else 0
+
+    @property
+    def _hint(self) -> str:
+        mine = "has one" if self._has_secret else "has none"
+        return f"Do both have the same secret? This worker {mine} (--secret-file, OBSWARM_SECRET)."
 
     def _give_up(self) -> None:
         if self._heard_s is None:
             text = f"No master answers at {self._where}. Is it running, and can it be reached from here?"
+            if self._handshake_failures:
+                text = f"The master at {self._where} does not let this worker in. {self._hint}"
         else:
             text = f"The master at {self._where} has been silent for {self._give_up_after_s:.0f} s."
             if self.outbox:

@@ -136,6 +136,7 @@ class FleetRun(RunCourse):
     def _remember(self, recovered: Recovered) -> None:
         """Workers of the run that is gone on with: they have the time to be heard that everybody has."""
         now = clock.monotonic()
+        recorded_s = now - max(0.0, clock.wall() - recovered.progress.at_wall_s)
         for incarnation, memory in recovered.workers.items():
             member = self.fleet.members[incarnation] = Member(
                 incarnation,
@@ -146,11 +147,13 @@ class FleetRun(RunCourse):
                 memory.capacity,
                 memory.cpus,
                 tuple(memory.nodes),
+                MemberState(memory.state),
                 acked=memory.acked,
                 merged=memory.acked,
                 last_sequence=memory.acked,
                 heard_s=now,
-                stats_s=now,
+                stats_s=recorded_s - memory.stats_age_s,
+                cut_off_s=None if memory.cut_off_age_s is None else recorded_s - memory.cut_off_age_s,
                 users=memory.users,
             )
             self.fleet.next_index = max(self.fleet.next_index, member.index + member.processes)
@@ -310,12 +313,16 @@ class FleetRun(RunCourse):
         )
 
     def _memories(self) -> dict[str, WorkerMemory]:
+        now = clock.monotonic()
         return {
             member.incarnation: WorkerMemory(
                 member.name,
                 member.index,
                 member.processes,
                 member.merged,
+                now - member.stats_s,
+                None if member.cut_off_s is None else now - member.cut_off_s,
+                str(member.state),
                 member.capacity,
                 member.cpus,
                 member.users,
@@ -408,7 +415,10 @@ class FleetRun(RunCourse):
         now = clock.monotonic()
         for member in self.fleet.members.values():
             if not member.complete and member.state is not MemberState.GONE:
-                unreported_s = min(now - member.stats_s, self._orphan_timeout_s + self._interval_s)
+                # A connection that was closed and never came back is a worker that died by then; one that is silent
+                # may have been at work until its own timeout.
+                until_s = member.cut_off_s if member.cut_off_s is not None else now
+                unreported_s = min(until_s - member.stats_s, self._orphan_timeout_s + self._interval_s)
                 self._note_loss(member, "it was not heard of again", unreported_s)
         self.fleet.end(0)
         if self._processes is not None:

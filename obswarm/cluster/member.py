@@ -39,6 +39,8 @@ class Member:
     last_sequence: int = 0
     heard_s: float = 0.0
     stats_s: float = 0.0
+    cut_off_s: float | None = None
+    """Since when its connection is known to be closed."""
     assigned: Users = field(default_factory=dict)
     assign_number: int = 0
     users: Users = field(default_factory=dict)

@@ -26,9 +26,9 @@ _QUEUE = 10_000
 
 _TURN_MESSAGES = 50
 _PAUSE_S = 0.0005
-_HANDSHAKE_FAILURES = (
-    zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_AUTH
-)
+_REFUSALS = zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_AUTH
+_BROKEN_OFF = zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
+"""The other side closed the connection: it may have refused, or the line is bad."""
 
 Received = Callable[[bytes, bytes], None]
 
@@ -66,7 +66,7 @@ def resolved_endpoint(host: str, port: int) -> str:
 class _Socket:
     """What both ends have in common: reading in turns, and counting handshakes that fail."""
 
-    def __init__(self, context: Any, kind: int, endpoint: str) -> None:
+    def __init__(self, context: Any, kind: int, endpoint: str, failures: int) -> None:
         self.handshake_failures = 0
         self.on_handshake_failure: Callable[[], None] = lambda: None
         self._socket = context.socket(kind)
@@ -78,7 +78,7 @@ class _Socket:
         # A peer whose machine has gone says nothing; its connection is to be noticed all the same.
         self._socket.set(zmq.HEARTBEAT_IVL, 1000)
         self._socket.set(zmq.HEARTBEAT_TIMEOUT, 10_000)
-        self._monitor = self._socket.get_monitor_socket(_HANDSHAKE_FAILURES)
+        self._monitor = self._socket.get_monitor_socket(failures)
         self._greenlets: list[gevent.Greenlet] = []
 
     def _serve(self, read: Callable[[], None]) -> None:
@@ -103,8 +103,10 @@ class Listener(_Socket):
     """
 
     def __init__(self, context: Any, endpoint: str, keys: CurveKeys | None, received: Received) -> None:
-        super().__init__(context, zmq.ROUTER, endpoint)
+        super().__init__(context, zmq.ROUTER, endpoint, _REFUSALS)
         self._received = received
+        # A peer whose connection is closed is told of, rather than sent to in vain.
+        self._socket.set(zmq.ROUTER_MANDATORY, 1)
         self._door = _Door(context, keys.client_public) if keys is not None else None
         if keys is not None:
             self._socket.set(zmq.CURVE_SERVER, 1)
@@ -136,13 +138,16 @@ class Listener(_Socket):
                 turn = 0
                 gevent.sleep(_PAUSE_S)
 
-    def send(self, peer: bytes, frame: bytes) -> None:
-        """To a peer that may have gone: then it is dropped."""
+    def send(self, peer: bytes, frame: bytes) -> bool:
+        """False, and the frame is dropped, when the peer's connection has been closed."""
         try:
             self._socket.send_multipart([peer, frame], zmq.NOBLOCK)
         except zmq.ZMQError as error:
-            if error.errno not in (zmq.EAGAIN, errno.EHOSTUNREACH):
+            if error.errno == errno.EHOSTUNREACH:
+                return False
+            if error.errno != zmq.EAGAIN:
                 raise
+        return True
 
     def close(self) -> None:
         if self._door is not None:
@@ -154,7 +159,7 @@ class Dialer(_Socket):
     """A connection to a listener, which is made again by itself when it breaks."""
 
     def __init__(self, context: Any, endpoint: str, keys: CurveKeys | None, received: Callable[[bytes], None]) -> None:
-        super().__init__(context, zmq.DEALER, endpoint)
+        super().__init__(context, zmq.DEALER, endpoint, _REFUSALS | _BROKEN_OFF)
         self._received = received
         if keys is not None:
             self._socket.set(zmq.CURVE_SERVERKEY, keys.server_public)

@@ -120,6 +120,7 @@ class Worker:
             self._health.start()
             self._prepared = Prepared(capacity, cpus, (self._identity.name,))
             gevent.spawn(self._follow)
+            logger.info("Ready: %.0f requests/s by its own measurement, on %.2g CPUs.", capacity, cpus)
         return self._prepared
 
     def _load(self, job: Job, folder: Path | None) -> Environment:

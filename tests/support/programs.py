@@ -45,6 +45,16 @@ class QuickServer(Server):
 
     module = "quick_server"
 
+    def get(self, path: str) -> bytes:
+        with urllib.request.urlopen(self.url + path, timeout=10) as response:
+            body: bytes = response.read()
+            return body
+
+    def arrivals(self) -> dict[str, list[float]]:
+        """Wall times of requests by path."""
+        by_path: dict[str, list[float]] = json.loads(self.get("/arrivals"))
+        return by_path
+
 
 class CountingServer(Server):
     """Counts for itself."""

@@ -1,12 +1,23 @@
 """A target that answers every request after one millisecond and can take many: `python -m tests.support.quick_server`.
 
-Prints its port, serves on loopback until standard input ends. Understands requests without a body only.
+Prints its port, serves on loopback until standard input ends. Understands requests without a body only. /arrivals tells when
+what came, by path, and is not counted itself. After
+/start-failing every answer is a 500.
 """
 
 import asyncio
+import json
 import sys
+import time
+from collections import defaultdict
 
 _ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+
+_FAILURE = b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 2\r\n\r\nno"
+
+arrivals = defaultdict(list)
+answers = [_ANSWER]
 
 
 class _Quick(asyncio.Protocol):
@@ -17,12 +28,24 @@ class _Quick(asyncio.Protocol):
     def data_received(self, data):
         self.buffer += data
         while b"\r\n\r\n" in self.buffer:
-            _, _, self.buffer = self.buffer.partition(b"\r\n\r\n")
-            asyncio.get_running_loop().call_later(0.001, self.answer)
+            head, _, self.buffer = self.buffer.partition(b"\r\n\r\n")
+            asyncio.get_running_loop().call_later(0.001, self.answer, answer_to(head))
 
-    def answer(self):
+    def answer(self, answer):
         if not self.transport.is_closing():
-            self.transport.write(_ANSWER)
+            self.transport.write(answer)
+
+
+def answer_to(head):
+    path = head.split(b" ", 2)[1].decode()
+    if path == "/arrivals":
+        body = json.dumps(arrivals).encode()
+        return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+    if path == "/start-failing":
+        answers[0] = _FAILURE
+        return _ANSWER
+    arrivals[path].append(time.time())
+    return answers[0]
 
 
 async def main():
