@@ -357,7 +357,8 @@ class Fleet:
             if member.state is MemberState.GONE:
                 continue
             reached = self._send(member.peer, Pulse(self._pulse_number, member.acked, collect))
-            if not reached and member.cut_off_s is None:
+            # One that a recovered master has not met yet has no connection that could have been closed.
+            if not reached and member.peer and member.cut_off_s is None:
                 member.cut_off_s = self._pulsed_s
 
     def keep_alive(self, every_s: float) -> None:

@@ -302,8 +302,8 @@ class Link:
         self._dialer.handshake_failures = failures
 
     def _warn_of_handshakes(self) -> None:
-        """Nobody says that the secret is wrong: the connection is closed. A proxy whose master is not there yet looks the
-        same, so that trying goes on."""
+        """Nobody says that the secret is wrong: the connection is closed. A proxy whose master is not there yet looks
+        the same, so that trying goes on."""
         if self._heard_s is None and self._handshake_failures >= _BROKEN_HANDSHAKES and not self._warned:
             self._warned = True
             logger.warning("%s closes connections before they are set up. %s", self._where, self._hint)
