@@ -1,8 +1,10 @@
 """`python -m benchmarks`: all of them, one after the other."""
 
+from benchmarks.cluster.__main__ import main as cluster
 from benchmarks.http.__main__ import main as http
 from benchmarks.metrics.__main__ import main as metrics
 
 if __name__ == "__main__":
     http()
     metrics()
+    cluster()

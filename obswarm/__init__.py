@@ -34,6 +34,8 @@ if TYPE_CHECKING:
         transitions,
     )
     from obswarm.api.events import events
+    from obswarm.cluster import MasterRunner, WorkerRunner
+    from obswarm.engine import LocalRunner
     from obswarm.http import FastHttpUser, HttpUser
 
 __all__ = [
@@ -41,7 +43,9 @@ __all__ = [
     "HttpUser",
     "InterruptTaskSet",
     "LoadTestShape",
+    "LocalRunner",
     "MarkovTaskSet",
+    "MasterRunner",
     "RescheduleTask",
     "RescheduleTaskImmediately",
     "SequentialTaskSet",
@@ -50,6 +54,7 @@ __all__ = [
     "StopUser",
     "TaskSet",
     "User",
+    "WorkerRunner",
     "__version__",
     "between",
     "constant",
@@ -64,13 +69,19 @@ __all__ = [
     "transitions",
 ]
 
-_FROM_HTTP = {"FastHttpUser", "HttpUser"}
+_ELSEWHERE = {
+    "FastHttpUser": "obswarm.http",
+    "HttpUser": "obswarm.http",
+    "LocalRunner": "obswarm.engine",
+    "MasterRunner": "obswarm.cluster",
+    "WorkerRunner": "obswarm.cluster",
+}
 
 
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module 'obswarm' has no attribute {name!r}")
-    return getattr(import_module("obswarm.http" if name in _FROM_HTTP else "obswarm.api"), name)
+    return getattr(import_module(_ELSEWHERE.get(name, "obswarm.api")), name)
 
 
 def __dir__() -> list[str]:

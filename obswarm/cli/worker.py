@@ -106,7 +106,9 @@ def worker_process(ctx: click.Context, endpoint: str, incarnation: str, share: f
     handler.setFormatter(RecordFormatter())
     logging.basicConfig(level="INFO", handlers=[handler], force=True)
     name = new_identity().name.rpartition("_")[0]
-    made = Worker(endpoint, None, identity=Identity(incarnation, f"{name}_{incarnation[:8]}"), share=share)
+    made = Worker(
+        endpoint, None, identity=Identity(incarnation, f"{name}_{incarnation[:8]}"), share=share, is_child=True
+    )
     end_with_parent(lambda: made.link.finish(exit_codes.INCOMPLETE))
     try:
         code = made.run()

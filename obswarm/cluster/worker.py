@@ -59,7 +59,8 @@ def new_identity(processes: int = 1, file_hash: str = "") -> Identity:
 class Worker:
     """`run` blocks until the master says that all is over; gives an exit code.
 
-    `share` is the part of this machine's CPUs that this process may count on. Raises ObswarmError when there is no
+    `share` is the part of this machine's CPUs that this process may count on; `is_child` that its parent is its master or
+    relay. Raises ObswarmError when there is no
     master, or it refuses, or the load test cannot be loaded.
     """
 
@@ -70,11 +71,13 @@ class Worker:
         *,
         identity: Identity | None = None,
         share: float = 1.0,
+        is_child: bool = False,
         files: list[Path] | None = None,
         give_up_after_s: float = defaults.GIVE_UP_AFTER_S,
     ) -> None:
         self._identity = identity or new_identity()
         self._share = share
+        self._is_child = is_child
         self._own_files = files
         self.link = Link(new_context(), endpoint, keys, self._identity, self, give_up_after_s)
         self._environment: Environment | None = None
@@ -120,7 +123,8 @@ class Worker:
             self._health.start()
             self._prepared = Prepared(capacity, cpus, (self._identity.name,))
             gevent.spawn(self._follow)
-            logger.info("Ready: %.0f requests/s by its own measurement, on %.2g CPUs.", capacity, cpus)
+            level = logging.DEBUG if self._is_child else logging.INFO
+            logger.log(level, "Ready: %.0f requests/s by its own measurement, on %.2g CPUs.", capacity, cpus)
         return self._prepared
 
     def _load(self, job: Job, folder: Path | None) -> Environment:

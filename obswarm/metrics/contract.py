@@ -80,7 +80,13 @@ RUN_INFO = Metric("obswarm_run_info", Kind.INFO, ("run_id", "test", "host", "mod
 RUN_START = Metric(
     "obswarm_run_start_timestamp_seconds", Kind.GAUGE, (), "When the run started, in seconds since 1970."
 )
-WORKERS = Metric("obswarm_workers", Kind.GAUGE, ("state",), "Load-generating processes.")
+WORKER_STATES = ("ready", "missing", "leaving", "gone")
+WORKERS = Metric(
+    "obswarm_workers",
+    Kind.GAUGE,
+    ("state",),
+    "Workers. state: ready, missing (not heard from), leaving, gone.",
+)
 WORKER_USERS = Metric("obswarm_worker_users", Kind.GAUGE, ("worker",), "Users of a worker.")
 WORKER_CPU = Metric("obswarm_worker_cpu_ratio", Kind.GAUGE, ("worker",), "CPU use of a worker as a share of one core.")
 WORKER_MEMORY = Metric("obswarm_worker_memory_bytes", Kind.GAUGE, ("worker",), "Resident memory of a worker.")

@@ -1,6 +1,7 @@
 """What a snapshot says, as the contract's metrics: the one place where figures become series. No format, no I/O."""
 
 import platform
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
@@ -129,9 +130,16 @@ def _exceptions(snapshot: Snapshot) -> int:
 
 def _of_the_generator(snapshot: Snapshot) -> Iterator[Family]:
     workers = snapshot.workers
-    yield contract.WORKERS, iter([Point(("ready",), len(workers))])
+    states = Counter(worker.state for worker in workers)
+    yield contract.WORKERS, (Point((state,), states[state]) for state in contract.WORKER_STATES)
     yield contract.WORKER_USERS, (Point((worker.worker,), worker.users) for worker in workers)
     yield contract.WORKER_CPU, (Point((worker.worker,), worker.cpu_ratio) for worker in workers)
     yield contract.WORKER_MEMORY, (Point((worker.worker,), worker.memory_bytes) for worker in workers)
     yield contract.WORKER_LAG, (Point((worker.worker,), worker.loop_lag_s) for worker in workers)
     yield contract.SATURATED, (Point((worker.worker,), float(worker.saturated)) for worker in workers)
+    distributed = [worker for worker in workers if worker.capacity is not None]
+    if distributed:
+        yield contract.WORKER_CAPACITY, (Point((worker.worker,), worker.capacity or 0.0) for worker in distributed)
+        yield contract.STATS_MESSAGES, (Point((worker.worker,), worker.stats_messages) for worker in distributed)
+        yield contract.STATS_LOST, (Point((worker.worker,), worker.stats_lost) for worker in distributed)
+        yield contract.STATS_LAG, (Point((worker.worker,), worker.stats_lag_s) for worker in distributed)

@@ -35,7 +35,7 @@ class GeneratorHealth:
     loop_lag_s: float
     memory_bytes: int
     saturated: bool
-    state: str = "running"
+    state: str = "ready"
     capacity: float | None = None
     stats_messages: int = 0
     stats_lost: int = 0

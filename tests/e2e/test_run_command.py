@@ -16,7 +16,7 @@ import pytest
 from tests.support.programs import CountingServer, command, obswarm
 
 LOADTEST = """
-from obswarm import FastHttpUser, HttpUser, constant, events, task
+from obswarm import FastHttpUser, HttpUser, WorkerRunner, constant, events, task
 
 @events.init_command_line_parser.add_listener
 def options(parser):
@@ -24,14 +24,14 @@ def options(parser):
 
 @events.quitting.add_listener
 def judge(environment, **kwargs):
+    if isinstance(environment.runner, WorkerRunner):
+        return
     total = environment.stats.total
     print(f"listener: {total.num_requests > 0} {total.fail_ratio} {environment.parsed_options.greeting}")
     if environment.parsed_options.greeting == "code":
         environment.process_exit_code = 7
 
-@events.quit.add_listener
-def last(exit_code, **kwargs):
-    print(f"quit with {exit_code}")
+    events.quit.add_listener(lambda exit_code, **_: print(f"quit with {exit_code}"))
 
 class Fast(FastHttpUser):
     wait_time = constant(0.05)

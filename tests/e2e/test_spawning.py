@@ -24,8 +24,9 @@ class Visitor(FastHttpUser):
 
 @events.quitting.add_listener
 def keep(environment, **kwargs):
-    with open(os.environ["SPAWNED"], "w") as file:
-        json.dump(spawned, file)
+    if spawned:
+        with open(os.environ["SPAWNED"], "w") as file:
+            json.dump(spawned, file)
 """
 
 

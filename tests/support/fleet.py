@@ -10,6 +10,7 @@ import gevent
 from gevent import socket
 from gevent.server import StreamServer
 
+from tests.support.limited_cpu import CpuLimit
 from tests.support.nginx import free_port
 from tests.support.programs import command
 
@@ -92,10 +93,17 @@ class Fleet:
                 program.kill()
             program.wait(10)
 
-    def _start(self, log: str, *arguments: object, cwd: Path, **environment: str) -> "subprocess.Popen[bytes]":
+    def _start(
+        self, log: str, *arguments: object, cwd: Path, limit: CpuLimit | None = None, **environment: str
+    ) -> "subprocess.Popen[bytes]":
+        words = command(*arguments)
         with open(self.folder / log, "ab") as file:
             program = subprocess.Popen(
-                command(*arguments), stdout=file, stderr=file, cwd=cwd, env={**os.environ, **environment}
+                words if limit is None else limit.command(words),
+                stdout=file,
+                stderr=file,
+                cwd=cwd,
+                env={**os.environ, **environment},
             )
         self._programs.append(program)
         return program
@@ -109,11 +117,14 @@ class Fleet:
             **environment,
         )
 
-    def worker(self, *options: object, port: int | None = None, **environment: str) -> "subprocess.Popen[bytes]":
+    def worker(
+        self, *options: object, port: int | None = None, limit: CpuLimit | None = None, **environment: str
+    ) -> "subprocess.Popen[bytes]":
         return self._start(
             "workers.log",
             *("worker", "--master", f"127.0.0.1:{port or self.port}", *options),
             cwd=self.folder / "elsewhere",
+            limit=limit,
             **environment,
         )
 

@@ -1,0 +1,67 @@
+"""A worker brings its users where the master wants them, evenly, on a clock of the test's own."""
+
+from obswarm.cluster.follower import Follower
+
+
+class Crowd:
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.times: list[float] = []
+        self.users = {"A": 0, "B": 0}
+
+    def spawn(self, user_class: str) -> None:
+        self.times.append(self.now)
+        self.users[user_class] += 1
+
+    def retire(self, user_class: str) -> None:
+        self.times.append(self.now)
+        self.users[user_class] -= 1
+
+
+def follow(follower: Follower, crowd: Crowd, until_s: float) -> None:
+    while crowd.now < until_s:
+        crowd.now += follower.step(crowd.now)
+
+
+def test_users_come_evenly_in_the_time_given() -> None:
+    crowd = Crowd()
+    follower = Follower(["A", "B"], crowd)
+    follower.assign(1, {"A": 70, "B": 30}, 1.0, 0.0)
+    assert follower.settled == 0
+    follow(follower, crowd, 2.0)
+    assert crowd.users == {"A": 70, "B": 30}
+    assert follower.settled == 1
+    assert 0.75 < max(crowd.times) < 1.1
+    busiest = max(sum(1 for time in crowd.times if start <= time < start + 0.1) for start in crowd.times)
+    assert busiest <= 14
+
+
+def test_the_newest_assignment_counts_and_users_go_as_well() -> None:
+    crowd = Crowd()
+    follower = Follower(["A", "B"], crowd)
+    follower.assign(1, {"A": 100}, 1.0, 0.0)
+    follow(follower, crowd, 0.4)
+    follower.assign(2, {"A": 10, "B": 5, "C": 3}, 0.1, crowd.now)
+    follow(follower, crowd, 1.0)
+    assert crowd.users == {"A": 10, "B": 5}
+    assert follower.settled == 2
+
+
+def test_an_assignment_that_changes_nothing_is_carried_out_at_once() -> None:
+    follower = Follower(["A"], Crowd())
+    follower.assign(7, {"A": 0}, 1.0, 0.0)
+    assert follower.settled == 7
+
+
+def test_after_the_users_were_ended_it_starts_from_nothing() -> None:
+    crowd = Crowd()
+    follower = Follower(["A", "B"], crowd)
+    follower.assign(1, {"A": 5}, 0.1, 0.0)
+    follow(follower, crowd, 1.0)
+    follower.forget()
+    crowd.users["A"] = 0
+    follow(follower, crowd, 2.0)
+    assert crowd.users["A"] == 0
+    follower.assign(2, {"A": 5}, 0.1, crowd.now)
+    follow(follower, crowd, 3.0)
+    assert crowd.users["A"] == 5

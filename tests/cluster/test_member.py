@@ -1,0 +1,96 @@
+"""Each delta counts once, whatever the order and number in which it arrives."""
+
+import random
+
+from obswarm.cluster.deltas import DeltaSum, pack_table
+from obswarm.cluster.member import Member, MemberState
+from obswarm.cluster.outbox import MOST_UNACKED, Outbox
+from obswarm.cluster.protocol import Again, Report
+from obswarm.stats import Recorder
+
+
+def delta(requests: int) -> bytes:
+    recorder = Recorder()
+    for _ in range(requests):
+        recorder.record("GET", "/", 0.01, 1, 200)
+    return pack_table(recorder.take())
+
+
+def member() -> Member:
+    return Member("i", "name", 0, 1, b"peer", 100.0, 1.0, ("name",))
+
+
+def report(sequence: int, packed: bytes, last: int, ended: bool = False) -> Report:
+    return Report(1, sequence, packed, {"A": 3}, 1, 0.5, 0.001, 1000, False, 0, last, ended)
+
+
+def test_a_lossy_repeating_reordering_line_changes_nothing() -> None:
+    draw = random.Random(3)
+    for _ in range(50):
+        outbox, gathered, known = Outbox(), DeltaSum(), member()
+        total = 0
+        on_the_way: list[Again] = []
+        while known.merged < 20:
+            if outbox.last_sequence < 20 and not outbox.is_full and draw.random() < 0.5:
+                number = draw.randrange(1, 10)
+                total += number
+                outbox.put(delta(number))
+            on_the_way.extend(Again(*each) for each in outbox.waiting() if draw.random() < 0.6)
+            draw.shuffle(on_the_way)
+            for _ in range(draw.randrange(len(on_the_way) + 1)):
+                known.take_report(on_the_way.pop(), gathered, 1.0)
+            if draw.random() < 0.5:
+                outbox.acknowledge(known.merged)
+        table = gathered.take(10)
+        assert sum(stats.requests for stats in table.endpoints.values()) == total
+        assert known.messages == 20
+
+
+def test_a_delta_that_comes_too_early_waits_for_the_one_before() -> None:
+    gathered, known = DeltaSum(), member()
+    known.take_report(report(2, delta(5), 2), gathered, 1.0)
+    assert (known.merged, gathered.deltas) == (0, 0)
+    known.take_report(report(1, delta(5), 1), gathered, 1.0)
+    known.take_report(report(2, delta(5), 2), gathered, 1.0)
+    assert (known.merged, gathered.deltas) == (2, 2)
+
+
+def test_one_that_cannot_be_read_counts_as_lost_and_holds_nothing_up() -> None:
+    gathered, known = DeltaSum(), member()
+    known.take_report(report(1, b"garbage", 1), gathered, 1.0)
+    known.take_report(report(2, delta(5), 2), gathered, 1.0)
+    assert (known.merged, known.lost, gathered.deltas) == (2, 1, 1)
+
+
+def test_a_worker_is_complete_when_its_last_delta_is_there() -> None:
+    gathered, known = DeltaSum(), member()
+    known.take_report(report(0, b"", 2, ended=True), gathered, 1.0)
+    assert not known.complete
+    for sequence in (1, 2):
+        known.take_report(Again(sequence, delta(1)), gathered, 1.0)
+    assert known.complete
+
+
+def test_an_outbox_keeps_what_is_not_acknowledged_and_no_more_than_a_few() -> None:
+    outbox = Outbox()
+    for number in range(1, MOST_UNACKED + 1):
+        assert not outbox.is_full
+        assert outbox.put(b"%d" % number) == number
+    assert outbox.is_full
+    outbox.acknowledge(3)
+    assert [sequence for sequence, _ in outbox.waiting()] == list(range(4, MOST_UNACKED + 1))
+    outbox.acknowledge(1)
+    assert len(outbox) == MOST_UNACKED - 3
+
+
+def test_who_is_missing_is_shown_without_users() -> None:
+    gathered, known = DeltaSum(), member()
+    assert known.view(1.0) is None
+    known.take_report(report(1, delta(1), 1), gathered, 1.0)
+    view = known.view(3.5)
+    assert view is not None
+    assert (view.users, view.state, view.capacity, view.stats_messages, view.stats_lag_s) == (3, "ready", 100.0, 1, 2.5)
+    known.state = MemberState.MISSING
+    view = known.view(3.5)
+    assert view is not None
+    assert (view.users, view.cpu_ratio, view.state) == (0, 0.0, "missing")

@@ -1,0 +1,329 @@
+"""A fleet as a user starts it: who is let in, who gets which users, and that nobody makes load whom nobody controls."""
+
+import json
+import signal
+import time
+from pathlib import Path
+
+import gevent
+import pytest
+
+from tests.support.fleet import Fleet
+from tests.support.nginx import free_port
+from tests.support.programs import QuickServer, obswarm, start_obswarm
+
+SECRET = "a secret of more than sixteen characters"
+
+
+@pytest.fixture
+def quick():
+    with QuickServer() as server:
+        yield server
+
+
+@pytest.fixture
+def fleet(tmp_path: Path, quick: QuickServer):
+    with Fleet(tmp_path / "fleet", quick.url) as made:
+        yield made
+
+
+def wait_until(condition, what, longest_s: float = 30) -> None:
+    deadline = time.monotonic() + longest_s
+    while not condition():
+        assert time.monotonic() < deadline, what() if callable(what) else what
+        gevent.sleep(0.05)
+
+
+def requests_seen(server: QuickServer) -> int:
+    return sum(map(len, server.arrivals().values()))
+
+
+def test_no_request_comes_later_than_the_orphan_timeout_after_the_master_was_killed(fleet, quick) -> None:
+    master = fleet.master("-u", 20, "-r", 50, "--expect-workers", 2, "--orphan-timeout", "3s")
+    workers = [fleet.worker("--give-up-after", "5s"), fleet.worker("--give-up-after", "5s", "--processes", 2)]
+    wait_until(lambda: requests_seen(quick) > 200, fleet.log)
+    master.kill()
+    killed_at = time.time()
+    assert [worker.wait(20) for worker in workers] == [2, 2], "they gave up"
+    newest = max(max(times) for times in quick.arrivals().values())
+    assert newest - killed_at <= 3 + 1
+    assert newest - killed_at > 1, "they went on for a while, in case that the master comes back"
+    assert "has been silent for 5 s" in fleet.log("workers.log")
+
+
+def test_worker_processes_of_a_run_end_with_it(loadtest, quick) -> None:
+    path = loadtest(
+        "from obswarm import FastHttpUser, constant, task\nclass A(FastHttpUser):\n    wait_time = constant(0.05)\n    @task\n    def a(self): self.client.get('/')\n"
+    )
+    run = start_obswarm("run", path, "-H", quick.url, "-u", 10, "-r", 50, "--workers", 2, "--headless", "--web-port", 0)
+    wait_until(lambda: requests_seen(quick) > 100, "no load")
+    run.kill()
+    killed_at = time.time()
+    run.communicate(timeout=10)
+    gevent.sleep(2)
+    assert max(quick.arrivals()["/"]) - killed_at < 1
+
+
+def test_a_secret_is_needed_beyond_this_machine(fleet) -> None:
+    done = obswarm("master", "loadtest.py", "--bind", "0.0.0.0:0", cwd=fleet.folder)
+    assert done.code == 2
+    assert "there is no secret" in done.stderr
+    assert "--secret-file" in done.stderr
+    assert "--insecure" in done.stderr
+
+
+def test_a_worker_with_the_right_secret_joins_and_others_are_counted_and_logged_once(fleet, quick) -> None:
+    master = fleet.master("-u", 4, "-r", 50, "-t", "6s", "--bind", f"0.0.0.0:{fleet.port}", OBSWARM_SECRET=SECRET)
+    wrong = fleet.worker("--give-up-after", "4s", OBSWARM_SECRET=SECRET + "!")
+    without = fleet.worker("--give-up-after", "4s")
+    assert [wrong.wait(20), without.wait(20)] == [2, 2]
+    assert fleet.log("workers.log").count("does not let this worker in. Do both have the same secret?") == 2
+    right = fleet.worker(OBSWARM_SECRET=SECRET)
+    assert (master.wait(30), right.wait(10)) == (0, 0), fleet.log()
+    assert fleet.log().count("without the right secret") == 1
+    assert len(fleet.result()["workers"]) == 1
+
+
+def test_a_worker_of_another_version_is_refused_with_a_sentence(fleet, quick) -> None:
+    import zmq
+
+    from obswarm.cluster.protocol import Refused, decode
+
+    fleet.master("-u", 1)
+    context = zmq.Context()
+    with context.socket(zmq.DEALER) as stranger:
+        stranger.set(zmq.RCVTIMEO, 20_000)
+        stranger.connect(f"tcp://127.0.0.1:{fleet.port}")
+        # [type of Hello, version of the protocol, what that version wants to say].
+        stranger.send(b"\x93\x00\x63\xa5hello")
+        answer = decode(stranger.recv())
+    context.term()
+    assert isinstance(answer, Refused)
+    assert "speaks version 99 of the protocol" in answer.reason
+    assert "Install the same release" in answer.reason
+
+
+def test_a_worker_whose_file_differs_is_refused_with_a_sentence(fleet, quick, tmp_path: Path) -> None:
+    master = fleet.master("-u", 2, "-t", "2s")
+    other = tmp_path / "other.py"
+    other.write_text((fleet.folder / "loadtest.py").read_text() + "# changed\n")
+    different = fleet.worker(other)
+    assert different.wait(20) == 2
+    assert "differs from the master's" in fleet.log("workers.log")
+    same = fleet.worker(fleet.folder / "loadtest.py")
+    assert (master.wait(30), same.wait(10)) == (0, 0), fleet.log()
+
+
+def test_workers_get_the_files_that_the_load_test_needs(fleet, quick) -> None:
+    (fleet.folder / "names.txt").write_text("ada\n")
+    (fleet.folder / "more").mkdir()
+    (fleet.folder / "more" / "late.txt").write_text("late\n")
+    (fleet.folder / "package").mkdir()
+    (fleet.folder / "package" / "__init__.py").write_text("from .inner import WORD\n")
+    (fleet.folder / "package" / "inner.py").write_text("WORD = 'word'\n")
+    (fleet.folder / "later.py").write_text("PATH = '/later'\n")
+    (fleet.folder / "loadtest.py").write_text(
+        "from obswarm import FastHttpUser, constant, task\n"
+        "import package\n"
+        "NAMES = open('names.txt').read().split()\n"
+        "class A(FastHttpUser):\n"
+        "    wait_time = constant(0.1)\n"
+        "    def on_start(self):\n"
+        "        self.word = open('more/late.txt').read().strip()\n"
+        "    @task\n"
+        "    def a(self):\n"
+        "        import later\n"
+        "        self.client.get(f'{later.PATH}/{package.WORD}/{NAMES[0]}/{self.word}')\n"
+    )
+    master = fleet.master("-u", 2, "-t", "2s", "--bundle", "more")
+    worker = fleet.worker()
+    assert (master.wait(30), worker.wait(10)) == (0, 0), fleet.log() + fleet.log("workers.log")
+    assert set(quick.arrivals()) == {"/later/word/ada/late"}
+
+
+def test_a_bundle_that_is_too_large_names_its_largest_files(fleet) -> None:
+    (fleet.folder / "big.bin").write_bytes(b"x" * 3_000_000)
+    done = obswarm("master", "loadtest.py", "--bundle", "big.bin", "--bundle-limit", "2MiB", cwd=fleet.folder)
+    assert done.code == 2
+    assert "2.9 MiB" in done.stderr
+    assert "2.0 MiB that are sent to workers" in done.stderr
+    assert "big.bin (2.9 MiB)" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["worker", "--master", "no-such-host.invalid"], "no-such-host.invalid cannot be resolved"),
+        (["worker", "--master", "127.0.0.1:99999"], "is not an address"),
+        (["worker", "--master", "127.0.0.1:1", "--give-up-after", "2s"], "No master answers at 127.0.0.1:1"),
+        (["worker"], "Missing option '--master'"),
+        (["worker", "nothing.py", "--master", "127.0.0.1"], "No such load-test file: nothing.py"),
+        (["worker", "--master", "127.0.0.1", "--secret-file", "nothing"], "--secret-file nothing cannot be read"),
+        (["run", "loadtest.py", "--workers", "many"], "write auto, or a number"),
+        (["master", "loadtest.py", "--bind", "example.com"], "is not an address of this machine"),
+        (["master", "loadtest.py", "--bundle", "nothing"], "there is no such file or folder"),
+        (["master", "loadtest.py", "--bundle", "/etc/hostname"], "lies outside"),
+        (["master", "loadtest.py", "--bundle-limit", "lots"], "is not a size"),
+        (["master", "loadtest.py", "--expect-workers-max-wait", "1s"], "0 of 1 workers were ready after 1 s"),
+        (["master", "loadtest.py", "--state", "/proc/nothing/x"], "--state /proc/nothing/x cannot be written"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_is_a_sentence(fleet, arguments: list[str], expected: str) -> None:
+    more = ["--bind", f"127.0.0.1:{fleet.port}"] if arguments[0] == "master" and "--bind" not in arguments else []
+    done = obswarm(*arguments, *more, cwd=fleet.folder)
+    assert done.code == 2, done.stdout + done.stderr
+    assert expected in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_port_in_use_and_an_open_secret_are_said(fleet, tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text(SECRET)
+    secret.chmod(0o644)
+    import socket
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        done = obswarm(
+            "master", "loadtest.py", "--bind", f"127.0.0.1:{port}", "--secret-file", secret, cwd=fleet.folder
+        )
+    assert done.code == 2
+    assert f"127.0.0.1:{port} is in use" in done.stderr
+    assert f"Others can read the secret file {secret}" in done.stderr
+    secret.write_text("short")
+    done = obswarm("master", "loadtest.py", "--secret-file", secret, cwd=fleet.folder)
+    assert done.code == 2
+    assert "it needs 16 at least" in done.stderr
+
+
+def test_classes_weights_and_fixed_counts_are_kept_over_the_fleet_while_workers_come_and_go(fleet, quick) -> None:
+    (fleet.folder / "loadtest.py").write_text(
+        "from obswarm import FastHttpUser, constant, task\n"
+        "class Base(FastHttpUser):\n"
+        "    abstract = True\n"
+        "    wait_time = constant(0.1)\n"
+        "    @task\n"
+        "    def a(self): self.client.get('/' + type(self).__name__)\n"
+        "class Three(Base): weight = 3\n"
+        "class One(Base): weight = 1\n"
+        "class Two(Base): fixed_count = 2\n"
+    )
+    port = free_port()
+    master = fleet.master("-u", 42, "-r", 100, "-t", "14s", "--expect-workers", 2, "--web-port", port)
+    workers = [fleet.worker(), fleet.worker()]
+    expected = {"Three": 30, "One": 10, "Two": 2}
+
+    def users() -> dict[str, int]:
+        import re
+        import urllib.request
+
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+                text = answer.read().decode()
+        except OSError:
+            return {}
+        return {
+            name: int(float(number)) for name, number in re.findall(r'obswarm_users\{user_class="(\w+)"\} (\S+)', text)
+        }
+
+    wait_until(lambda: users() == expected, lambda: f"{users()} {fleet.log()}")
+    workers.append(fleet.worker("--processes", 2))
+    wait_until(lambda: fleet.log().count("has joined") == 3, fleet.log)
+    gevent.sleep(2)
+    wait_until(lambda: users() == expected, lambda: f"{users()} {fleet.log()}", 5)
+    workers[0].send_signal(signal.SIGTERM)
+    assert workers[0].wait(10) == 0, "it left, and delivered what it had"
+    wait_until(lambda: users() == expected, lambda: f"{users()} {fleet.log()}", 5)
+    assert master.wait(30) == 0, fleet.log()
+    result = fleet.result()
+    assert {endpoint["name"]: endpoint["requests"] for endpoint in result["endpoints"]} == {
+        path: len(times) for path, times in quick.arrivals().items()
+    }
+    assert result["lost"] == []
+
+
+def test_master_and_workers_talk_and_workers_have_indices(fleet, quick) -> None:
+    (fleet.folder / "loadtest.py").write_text(
+        "import json\n"
+        "from obswarm import FastHttpUser, MasterRunner, WorkerRunner, constant, events, task\n"
+        "answers = []\n"
+        "indices = []\n"
+        "@events.init.add_listener\n"
+        "def ready(environment, **_):\n"
+        "    runner = environment.runner\n"
+        "    if isinstance(runner, WorkerRunner):\n"
+        "        indices.append(runner.worker_index)\n"
+        "        runner.register_message('question', lambda environment, msg: environment.runner.send_message('answer', [msg.data, indices[0]]))\n"
+        "    else:\n"
+        "        assert isinstance(runner, MasterRunner)\n"
+        "        runner.register_message('answer', lambda environment, msg: answers.append([msg.node_id, *msg.data]), concurrent=True)\n"
+        "@events.test_start.add_listener\n"
+        "def ask(environment, **_):\n"
+        "    if isinstance(environment.runner, MasterRunner):\n"
+        "        environment.runner.send_message('question', 'all')\n"
+        "        environment.runner.send_message('question', 'one', client_id=sorted(node for each in environment.runner.clients.values() for node in each['nodes'])[0])\n"
+        "@events.report_to_master.add_listener\n"
+        "def extra(client_id, data, **_): data['mine'] = client_id\n"
+        "extras = set()\n"
+        "@events.worker_report.add_listener\n"
+        "def got(client_id, data, **_): extras.add(data.get('mine'))\n"
+        "@events.quitting.add_listener\n"
+        "def write(environment, **_):\n"
+        "    if isinstance(environment.runner, MasterRunner):\n"
+        "        json.dump([answers, sorted(filter(None, extras))], open('answers.json', 'w'))\n"
+        "class A(FastHttpUser):\n"
+        "    wait_time = constant(0.2)\n"
+        "    @task\n"
+        "    def a(self): self.client.get('/')\n"
+    )
+    master = fleet.master("-u", 3, "-r", 50, "-t", "3s", "--expect-workers", 2)
+    workers = [fleet.worker(), fleet.worker("--processes", 2)]
+    assert [master.wait(30), *(worker.wait(10) for worker in workers)] == [0, 0, 0], fleet.log() + fleet.log(
+        "workers.log"
+    )
+    answers, extras = json.loads((fleet.folder / "answers.json").read_text())
+    asked_all = [answer for answer in answers if answer[1] == "all"]
+    assert sorted(index for _, _, index in asked_all) == [0, 1, 2]
+    assert len({node for node, _, _ in asked_all}) == 3
+    (asked_one,) = [answer for answer in answers if answer[1] == "one"]
+    assert asked_one[0] == sorted(node for node, _, _ in asked_all)[0]
+    assert len(extras) >= 2
+
+
+def test_changing_holding_and_stopping_reach_all_workers_at_once(fleet, quick) -> None:
+    (fleet.folder / "loadtest.py").write_text(
+        "import gevent, json, time\n"
+        "from obswarm import FastHttpUser, MasterRunner, constant, events, task\n"
+        "times = {}\n"
+        "@events.test_start.add_listener\n"
+        "def begin(environment, **_):\n"
+        "    if isinstance(environment.runner, MasterRunner): gevent.spawn(course, environment)\n"
+        "def course(environment):\n"
+        "    gevent.sleep(3)\n"
+        "    times['raised'] = time.time()\n"
+        "    environment.runner.start(40, 10000)\n"
+        "    gevent.sleep(2)\n"
+        "    times['stopped'] = time.time()\n"
+        "    environment.runner.quit()\n"
+        "@events.quitting.add_listener\n"
+        "def write(environment, **_):\n"
+        "    if isinstance(environment.runner, MasterRunner): json.dump(times, open('times.json', 'w'))\n"
+        "class A(FastHttpUser):\n"
+        "    wait_time = constant(0.02)\n"
+        "    def on_start(self): self.client.get('/start')\n"
+        "    @task\n"
+        "    def a(self): self.client.get('/' + self.environment.runner.client_id)\n"
+    )
+    master = fleet.master("-u", 4, "-r", 100, "--expect-workers", 4)
+    for _ in range(4):
+        fleet.worker()
+    assert master.wait(40) == 0, fleet.log()
+    times = json.loads((fleet.folder / "times.json").read_text())
+    arrivals = quick.arrivals()
+    started = [at - times["raised"] for at in arrivals.pop("/start") if at > times["raised"]]
+    assert len(started) == 36
+    assert max(started) < 0.4, "200 ms to reach them, and they are spread over a tenth of a second"
+    assert len(arrivals) == 4
+    assert all(max(seen) - times["stopped"] < 0.2 for seen in arrivals.values())

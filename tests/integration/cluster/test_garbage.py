@@ -1,0 +1,115 @@
+"""A live master is sent 200,000 frames of garbage, and the run does not notice."""
+
+import random
+import time
+from pathlib import Path
+
+import gevent
+import msgpack
+import psutil
+import zmq.green as zmq
+
+from obswarm.cluster.protocol import (
+    PROTOCOL_VERSION,
+    Again,
+    Custom,
+    End,
+    Failed,
+    Fault,
+    Hello,
+    Leaving,
+    Ready,
+    Report,
+    Stop,
+    Want,
+    encode,
+)
+from tests.support.fleet import Fleet
+from tests.support.programs import QuickServer
+
+FRAMES = 200_000
+LINES = 8
+
+
+def frames(draw: random.Random):
+    """Endless garbage: noise, changed messages, messages with other values, and proper ones from nobody."""
+    proper = [
+        encode(message)
+        for message in (
+            Hello(PROTOCOL_VERSION, "0.1.0", "a" * 32, "stranger", 3, "", ""),
+            Ready("0" * 16, 5000.0, 4.0, {"Visitor": 5}, ("x",)),
+            Report(1, 1, b"delta", {"Visitor": 1000}, 1, 0.5, 0.1, 10_000, True, 9, 1, True),
+            Again(1, b"delta"),
+            Fault("error", "made up"),
+            Fault("quit", "made up"),
+            Failed("0" * 16, "made up"),
+            Leaving("made up"),
+            Custom("made", b"\xc0", "up"),
+            Want("0" * 64),
+            Stop(0.0),
+            End(1, 0),
+        )
+    ]
+    while True:
+        kind = draw.randrange(4)
+        if kind == 0:
+            yield draw.randbytes(draw.randrange(200))
+        elif kind == 1:
+            frame = bytearray(draw.choice(proper))
+            for _ in range(draw.randrange(1, 4)):
+                frame[draw.randrange(len(frame))] = draw.randrange(256)
+            yield bytes(frame[: draw.randrange(len(frame))] if draw.random() < 0.2 else frame)
+        elif kind == 2:
+            parts = msgpack.unpackb(draw.choice(proper), raw=False)
+            parts[draw.randrange(len(parts))] = draw.choice(
+                [None, -1, 2**63, 1e308, "x" * 1000, b"", [], {"a": 1}, True]
+            )
+            yield msgpack.packb(parts)
+        else:
+            yield draw.choice(proper)
+
+
+def test_200_000_frames_of_garbage_do_not_disturb_a_run(tmp_path: Path) -> None:
+    draw = random.Random(4)
+    with QuickServer() as target, Fleet(tmp_path, target.url) as fleet:
+        master = fleet.master("-u", 10, "-r", 50, "-t", "40s")
+        worker = fleet.worker()
+        deadline = time.monotonic() + 30
+        while not target.arrivals():
+            assert time.monotonic() < deadline, fleet.log()
+            gevent.sleep(0.1)
+        process = psutil.Process(master.pid)
+        context = zmq.Context()
+        lines = []
+        for _ in range(LINES):
+            line = context.socket(zmq.DEALER)
+            line.set(zmq.LINGER, 0)
+            line.set(zmq.SNDHWM, 500)
+            line.connect(f"tcp://127.0.0.1:{fleet.port}")
+            lines.append(line)
+        memory = 0
+        for number, frame in enumerate(frames(draw)):
+            if number == FRAMES:
+                break
+            if number == FRAMES // 10:
+                memory = process.memory_info().rss
+            lines[number % LINES].send(frame)
+        # An answer to the last hello shows that all that came before it was read.
+        for line in lines:
+            while line.poll(0):
+                line.recv()
+            line.send(encode(Hello(PROTOCOL_VERSION, "0.1.0", "b" * 32, "stranger", 1, "", "")))
+            assert line.poll(15_000), "the master does not answer any more"
+        grown = process.memory_info().rss - memory
+        assert master.poll() is None, fleet.log()
+        assert grown < 20e6
+        for line in lines:
+            line.close()
+        assert (master.wait(60), worker.wait(10)) == (0, 0), fleet.log()
+        result = fleet.result()
+        assert result["totals"]["requests"] == sum(map(len, target.arrivals().values()))
+        assert result["totals"]["failures"] == 0
+        assert result["users_max"] == 10
+        assert len(result["workers"]) == 1
+        assert fleet.log().count("is not a message") == 1
+        assert "Traceback" not in fleet.log()
