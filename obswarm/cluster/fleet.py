@@ -49,6 +49,8 @@ from obswarm.stats import StatsTable
 logger = logging.getLogger(__name__)
 
 _MOST_JOINING = 4_096
+_MOVE_S = 1.0
+"""How long the users of a worker take to get to others: they are new users there, and not all of them at once."""
 _MOST_PROCESSES = 4_096
 _JOINING_S = 120.0
 """How long loading the load test may take."""
@@ -327,21 +329,27 @@ class Fleet:
         """Those that may have users."""
         return [member for member in self.members.values() if member.state is MemberState.READY]
 
-    def assign(self, wanted: Mapping[str, int], spread_s: float) -> int:
-        """Give users out; tells those whose share has changed. Gives the number that stands for this assignment."""
+    def assign(self, wanted: Mapping[str, int], rate: float) -> int:
+        """Give users out, to be reached at that many users per second over all workers; tells those whose users have
+        changed. Gives the number that stands for this assignment."""
         ready = self.ready
         self._assign_number += 1
         if not ready:
             return self._assign_number
         weights = self.balance.weights({member.incarnation: member.capacity for member in ready})
+        whole = sum(weights.values())
         present = {member.incarnation: member.assigned or member.users for member in ready}
         for incarnation, users in distribute(wanted, weights, present).items():
             member = self.members[incarnation]
             if users == member.assigned and member.assign_number:
                 continue
+            moves = sum(abs(number - member.assigned.get(name, 0)) for name, number in users.items())
+            share = rate * weights[incarnation] / whole
+            # More than its share falls to a worker when others have gone, or it has come: in a moment, then.
+            share = max(share, moves / _MOVE_S)
             member.assigned = users
             member.assign_number = self._assign_number
-            self._send(member.peer, Assign(self._assign_number, users, spread_s))
+            self._send(member.peer, Assign(self._assign_number, users, share))
         return self._assign_number
 
     def settled(self, number: int) -> bool:

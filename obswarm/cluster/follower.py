@@ -1,4 +1,4 @@
-"""Brings the users of a worker from what they are to what the master wants, evenly in the time that it gives. Never
+"""Brings the users of a worker from what they are to what the master wants, evenly at the rate that it gives. Never
 sleeps."""
 
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from obswarm.engine import Pace
 from obswarm.engine.executor import Crowd
 
 _IDLE_S = 0.25
-_SHORTEST_SPREAD_S = 0.02
+_SLOWEST_RATE = 0.01
 
 
 class Follower:
@@ -27,15 +27,14 @@ class Follower:
         self._pace: Pace | None = None
         self._rate = 1.0
 
-    def assign(self, number: int, users: Mapping[str, int], spread_s: float, now: float) -> None:
-        """Be there in `spread_s` seconds. Classes that it does not know are left out."""
+    def assign(self, number: int, users: Mapping[str, int], rate: float, now: float) -> None:
+        """Head for that, at so many users per second. Classes that it does not know are left out."""
         self._number = number
         self._wanted = {name: users.get(name, 0) for name in self.placed}
-        moves = sum(abs(wanted - self.placed[name]) for name, wanted in self._wanted.items())
-        self._rate = max(moves, 1) / max(spread_s, _SHORTEST_SPREAD_S)
+        self._rate = max(rate, _SLOWEST_RATE)
         if self._pace is None:
             self._pace = Pace(now)
-        if not moves:
+        if self._wanted == self.placed:
             self.settled = number
 
     def forget(self) -> None:

@@ -30,7 +30,6 @@ _STEP_OF_MANY_S = 0.2
 _MANY_WORKERS = 200
 _REPORTS_S = 0.35
 _KEEP_S = 0.25
-_MOVE_SPREAD_S = 1.0
 _START_S = 90.0
 _WAITING_NOTICE_S = 30.0
 _ON_STOP_S = 6.0
@@ -114,7 +113,6 @@ class FleetRun(RunCourse):
         self._dispatched: dict[str, int] = {}
         self._number = 0
         self._dirty = False
-        self._spread_until_s = 0.0
         self._ramp: list[float] | None = None
         self._spawning_told = True
         self._settled_users = 0
@@ -250,12 +248,10 @@ class FleetRun(RunCourse):
         placed = self._executor.placed
         if placed == self._dispatched and not self._dirty:
             return
-        if self._dirty:
-            # Users that move are new ones elsewhere: not all of them at once.
-            self._spread_until_s = now + _MOVE_SPREAD_S
-            self._dirty = False
+        self._dirty = False
         self._dispatched = dict(placed)
-        self._number = self.fleet.assign(placed, max(self._step_s, self._spread_until_s - now))
+        load = self._executor.load
+        self._number = self.fleet.assign(placed, load.rate if load is not None else 1.0)
 
     def _before_emit(self) -> None:
         if self.state is RunState.STOPPED:

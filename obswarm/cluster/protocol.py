@@ -121,11 +121,11 @@ class Begin:
 
 @dataclass(frozen=True, slots=True)
 class Assign:
-    """Master: have these users, by class; get there evenly within so many seconds."""
+    """Master: have these users, by class; start and stop that many of them per second on the way there."""
 
     number: int
     users: dict[str, int]
-    spread_s: float
+    rate: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,6 @@ logger = logging.getLogger(__name__)
 _START_S = 60.0
 _REPORTS_S = 0.15
 _PULSE_S = 1.0
-_REBALANCE_SPREAD_S = 0.5
 _LEAVING_S = 10.0
 _CHILDREN_END_S = 10.0
 
@@ -74,6 +73,7 @@ class Relay:
         self._fleet: Fleet | None = None
         self._listener: Listener | None = None
         self._wanted: Users = {}
+        self._rate = 1.0
         self._numbers: list[tuple[int, int]] = []
         self._settled = 0
         self._changed = Event()
@@ -203,8 +203,8 @@ class Relay:
                 if not fleet.began:
                     fleet.begin()
             case Assign() if not (self._stopping or self._leaving):
-                self._wanted = message.users
-                self._numbers.append((message.number, fleet.assign(message.users, message.spread_s)))
+                self._wanted, self._rate = message.users, message.rate
+                self._numbers.append((message.number, fleet.assign(message.users, message.rate)))
             case Stop():
                 self._stop(message.timeout_s)
             case SpawningComplete() | StatsReset():
@@ -219,7 +219,7 @@ class Relay:
         if self._fleet is not None and any(self._wanted.values()):
             logger.error("Nothing heard from the master for too long: ending all users.")
             self._wanted = {}
-            self._fleet.assign({}, 0.0)
+            self._fleet.assign({}, self._rate)
             self._fleet.broadcast(Halt())
 
     def on_other_run(self) -> None:
@@ -233,7 +233,7 @@ class Relay:
     def on_change(self) -> None:
         self._changed.set()
         if self._fleet is not None and self._wanted and not (self._stopping or self._leaving):
-            self._fleet.assign(self._wanted, _REBALANCE_SPREAD_S)
+            self._fleet.assign(self._wanted, self._rate)
 
     def on_fault(self, member: Member, fault: Fault) -> None:
         self.link.send(fault)

@@ -21,8 +21,11 @@ logger = logging.getLogger(__name__)
 
 DEFAULT_PORT = 5557
 _MOST_SOCKETS = 16_384
-_QUEUE = 10_000
+_SEND_QUEUE = 10_000
 """Messages that wait for one peer; beyond it new ones are dropped, which the protocol bears."""
+
+_RECEIVE_QUEUE = 200
+"""Messages of one peer that wait to be read; beyond it they wait with their sender."""
 
 _TURN_MESSAGES = 50
 _PAUSE_S = 0.0005
@@ -71,8 +74,8 @@ class _Socket:
         self.on_handshake_failure: Callable[[], None] = lambda: None
         self._socket = context.socket(kind)
         self._socket.set(zmq.LINGER, 0)
-        self._socket.set(zmq.SNDHWM, _QUEUE)
-        self._socket.set(zmq.RCVHWM, _QUEUE)
+        self._socket.set(zmq.SNDHWM, _SEND_QUEUE)
+        self._socket.set(zmq.RCVHWM, _RECEIVE_QUEUE)
         self._socket.set(zmq.MAXMSGSIZE, LARGEST_FRAME_BYTES)
         self._socket.set(zmq.IPV6, int("[" in endpoint))
         # A peer whose machine has gone says nothing; its connection is to be noticed all the same.

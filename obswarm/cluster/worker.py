@@ -59,8 +59,8 @@ def new_identity(processes: int = 1, file_hash: str = "") -> Identity:
 class Worker:
     """`run` blocks until the master says that all is over; gives an exit code.
 
-    `share` is the part of this machine's CPUs that this process may count on; `is_child` that its parent is its master or
-    relay. Raises ObswarmError when there is no
+    `share` is the part of this machine's CPUs that this process may count on; `is_child` that its parent is its
+    master or relay. Raises ObswarmError when there is no
     master, or it refuses, or the load test cannot be loaded.
     """
 
@@ -226,7 +226,7 @@ class Worker:
                 self._runner.state = "running"
                 gevent.spawn(events.test_start.fire, environment=environment)
             case Assign() if not (self._stopping or self._leaving):
-                self._follower.assign(message.number, message.users, message.spread_s, clock.monotonic())
+                self._follower.assign(message.number, message.users, message.rate, clock.monotonic())
                 self._nudge.set()
             case Stop():
                 self._stop(message.timeout_s)

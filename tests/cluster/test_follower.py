@@ -23,10 +23,10 @@ def follow(follower: Follower, crowd: Crowd, until_s: float) -> None:
         crowd.now += follower.step(crowd.now)
 
 
-def test_users_come_evenly_in_the_time_given() -> None:
+def test_users_come_evenly_at_the_rate_given() -> None:
     crowd = Crowd()
     follower = Follower(["A", "B"], crowd)
-    follower.assign(1, {"A": 70, "B": 30}, 1.0, 0.0)
+    follower.assign(1, {"A": 70, "B": 30}, 100.0, 0.0)
     assert follower.settled == 0
     follow(follower, crowd, 2.0)
     assert crowd.users == {"A": 70, "B": 30}
@@ -39,12 +39,22 @@ def test_users_come_evenly_in_the_time_given() -> None:
 def test_the_newest_assignment_counts_and_users_go_as_well() -> None:
     crowd = Crowd()
     follower = Follower(["A", "B"], crowd)
-    follower.assign(1, {"A": 100}, 1.0, 0.0)
+    follower.assign(1, {"A": 100}, 100.0, 0.0)
     follow(follower, crowd, 0.4)
-    follower.assign(2, {"A": 10, "B": 5, "C": 3}, 0.1, crowd.now)
+    follower.assign(2, {"A": 10, "B": 5, "C": 3}, 400.0, crowd.now)
     follow(follower, crowd, 1.0)
     assert crowd.users == {"A": 10, "B": 5}
     assert follower.settled == 2
+
+
+def test_what_is_late_is_not_made_up_for_in_a_burst() -> None:
+    crowd = Crowd()
+    follower = Follower(["A"], crowd)
+    follower.assign(1, {"A": 20}, 100.0, 0.0)
+    crowd.now = 1.0
+    follower.assign(2, {"A": 100}, 100.0, crowd.now)
+    follow(follower, crowd, 1.5)
+    assert 50 <= crowd.users["A"] <= 62
 
 
 def test_an_assignment_that_changes_nothing_is_carried_out_at_once() -> None:
@@ -56,12 +66,12 @@ def test_an_assignment_that_changes_nothing_is_carried_out_at_once() -> None:
 def test_after_the_users_were_ended_it_starts_from_nothing() -> None:
     crowd = Crowd()
     follower = Follower(["A", "B"], crowd)
-    follower.assign(1, {"A": 5}, 0.1, 0.0)
+    follower.assign(1, {"A": 5}, 50.0, 0.0)
     follow(follower, crowd, 1.0)
     follower.forget()
     crowd.users["A"] = 0
     follow(follower, crowd, 2.0)
     assert crowd.users["A"] == 0
-    follower.assign(2, {"A": 5}, 0.1, crowd.now)
+    follower.assign(2, {"A": 5}, 50.0, crowd.now)
     follow(follower, crowd, 3.0)
     assert crowd.users["A"] == 5
