@@ -6,6 +6,7 @@ import json
 import os
 import re
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -25,6 +26,7 @@ from benchmarks.http.contenders import LOCUST_ENVIRONMENT, ROOT, install_locust
 _OPEN_FILES = 65_536
 _HERE = Path(__file__).parent
 _USERS = _HERE / "users.py"
+_LAG_SAMPLES = 8
 _PORT, _WEB_PORT = 15_557, 18_089
 console = Console(width=110)
 
@@ -46,7 +48,7 @@ def contenders(workers: int, endpoints: int, requests: int) -> list[Contender]:
         Contender(
             "obswarm",
             [
-                *(sys.executable, "-m", "obswarm", "master", str(_USERS), "Nobody", "--bind", f"127.0.0.1:{_PORT}"),
+                *(sys.executable, "-m", "obswarm", "master", _USERS.name, "Nobody", "--bind", f"127.0.0.1:{_PORT}"),
                 *(*users, "--only-summary", "--web-port", str(_WEB_PORT), "--fresh", "--linger", "0", "-s", "0"),
             ],
             [sys.executable, "-m", "benchmarks.cluster.obswarm_workers", *numbers],
@@ -54,7 +56,7 @@ def contenders(workers: int, endpoints: int, requests: int) -> list[Contender]:
         Contender(
             "Locust",
             [
-                *(locust, "-f", str(_USERS), "Nobody", "--master", "--master-bind-host", "127.0.0.1"),
+                *(locust, "-f", _USERS.name, "Nobody", "--master", "--master-bind-host", "127.0.0.1"),
                 *("--master-bind-port", str(_PORT), *users, "--only-summary"),
             ],
             [str(LOCUST_ENVIRONMENT / "bin" / "python"), str(_HERE / "locust_workers.py"), *numbers],
@@ -65,11 +67,10 @@ def contenders(workers: int, endpoints: int, requests: int) -> list[Contender]:
 def cpu_of_master(contender: Contender, cores: list[int], seconds: float) -> tuple[float, float]:
     """(share of a core, oldest statistics of a worker in any sampled snapshot in seconds) while it runs."""
     with ExitStack() as stack, tempfile.TemporaryDirectory() as folder:
-        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        # Beside the repository, whose settings for pytest Locust would take for its own.
+        shutil.copy(_USERS, folder)
         log = stack.enter_context(open(f"{folder}/log", "wb"))
-        master = subprocess.Popen(
-            _on_core(cores[0], contender.master), cwd=folder, stdout=log, stderr=log, env=environment
-        )
+        master = subprocess.Popen(_on_core(cores[0], contender.master), cwd=folder, stdout=log, stderr=log)
         stack.callback(_end, master)
         time.sleep(3)
         workers = subprocess.Popen(
@@ -83,12 +84,13 @@ def cpu_of_master(contender: Contender, cores: list[int], seconds: float) -> tup
         process = psutil.Process(master.pid)
         time.sleep(12)
         began, cpu = time.monotonic(), _cpu_s(process)
-        oldest = 0.0
-        while time.monotonic() - began < seconds:
-            time.sleep(1.3)
-            if contender.name == "obswarm":
-                oldest = max(oldest, _oldest_statistics())
+        time.sleep(seconds)
         share = (_cpu_s(process) - cpu) / (time.monotonic() - began)
+        # Only then, since a scrape of that many workers costs, too.
+        oldest = 0.0
+        for _ in range(_LAG_SAMPLES if contender.name == "obswarm" else 0):
+            oldest = max(oldest, _oldest_statistics())
+            time.sleep(0.73)
         if master.poll() is not None or workers.poll() is not None:
             raise SystemExit(Path(f"{folder}/log").read_text())
     return share, oldest

@@ -7,7 +7,6 @@ three seconds). What it reports is made by Locust's own statistics. Ends with it
 
 import random
 import sys
-import threading
 import time
 
 import zmq
@@ -54,14 +53,15 @@ def main():
         socket.send(Message("client_ready", __version__, name).serialize())
         sockets[socket] = name
         poller.register(socket, zmq.POLLIN)
-    ended = threading.Event()
-    threading.Thread(target=lambda: (sys.stdin.buffer.read(), ended.set()), daemon=True).start()
+    poller.register(sys.stdin.fileno(), zmq.POLLIN)
     running = set()
     order = list(sockets)
     due, position = time.monotonic(), 0
     beat = {"state": "running", "current_cpu_usage": 30, "current_memory_usage": 60_000_000}
-    while not ended.is_set():
+    while True:
         for socket, _ in poller.poll(1):
+            if socket == sys.stdin.fileno():
+                return
             message = Message.unserialize(socket.recv())
             if message.type == "spawn" and socket not in running:
                 name = sockets[socket]

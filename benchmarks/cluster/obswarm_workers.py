@@ -6,7 +6,6 @@ Each speaks the real protocol over a connection of its own, and answers every pu
 
 import random
 import sys
-import threading
 
 import zmq
 
@@ -107,10 +106,11 @@ def main() -> None:
         worker = SimulatedWorker(number, f"tcp://127.0.0.1:{port}", context, prepared)
         found[worker.socket] = worker
         poller.register(worker.socket, zmq.POLLIN)
-    ended = threading.Event()
-    threading.Thread(target=lambda: (sys.stdin.buffer.read(), ended.set()), daemon=True).start()
-    while found and not ended.is_set():
+    poller.register(sys.stdin.fileno(), zmq.POLLIN)
+    while found:
         for socket, _ in poller.poll(500):
+            if socket == sys.stdin.fileno():
+                return
             if not found[socket].read():
                 poller.unregister(socket)
                 del found[socket]

@@ -141,12 +141,23 @@ class LiveDisplay:
 
     def _health(self, snapshot: Snapshot) -> RenderableType:
         line = Text("generator ", "dim")
-        for worker in snapshot.workers:
-            style = "bold white on red" if worker.saturated else "dim"
-            figures = f"CPU {worker.cpu_ratio:.0%} · loop lag {worker.loop_lag_s * 1000:.0f} ms"
-            line.append(f"{figures} · {format_bytes(worker.memory_bytes)}", style)
-            if worker.saturated:
-                line.append(" THE GENERATOR IS THE BOTTLENECK", "bold red")
+        workers = [worker for worker in snapshot.workers if worker.state in ("ready", "leaving")]
+        away = len(snapshot.workers) - len(workers)
+        if len(snapshot.workers) > 1:
+            line.append(f"{len(workers)} workers · ", "dim")
+        if away:
+            line.append(f"{away} missing · ", "bold red")
+        if workers:
+            saturated = sum(worker.saturated for worker in workers)
+            most = "up to " if len(workers) > 1 else ""
+            cpu_ratio = max(worker.cpu_ratio for worker in workers)
+            lag_ms = max(worker.loop_lag_s for worker in workers) * 1000
+            memory = format_bytes(sum(worker.memory_bytes for worker in workers))
+            style = "bold white on red" if saturated else "dim"
+            line.append(f"CPU {most}{cpu_ratio:.0%} · loop lag {most}{lag_ms:.0f} ms · {memory}", style)
+            if saturated:
+                which = f" ({saturated} of {len(workers)})" if len(workers) > 1 else ""
+                line.append(f" THE GENERATOR IS THE BOTTLENECK{which}", "bold red")
         if snapshot.exceptions:
             count = sum(found.count for found in snapshot.exceptions.values())
             line.append(f"   {count:,} exceptions in tasks", "red")

@@ -29,6 +29,15 @@ def print_summary(console: Console, result: RunResult) -> None:
         console.print(
             f"{result.final.interrupted:,} requests were cut off when the run stopped; no figure above counts them."
         )
+    for loss in result.losses:
+        users = f" of its {loss.users:,} users" if loss.users else ""
+        console.print(
+            Text(
+                f"LOST: {loss.worker} ({loss.detail})."
+                f" At most the last {loss.unreported_s:.1f} s{users} are in no figure.",
+                "bold red",
+            )
+        )
     if result.saturated:
         console.print(
             Text(

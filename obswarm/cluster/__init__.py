@@ -1,7 +1,8 @@
 """Many processes and machines as one load generator: protocol, workers, relays, masters."""
 
 from obswarm.cluster.bundle import OpenedFiles, Packed, gather, hash_of_files, pack
-from obswarm.cluster.fleet import Fleet, Invitation
+from obswarm.cluster.fleet import Fleet
+from obswarm.cluster.invitation import Invitation
 from obswarm.cluster.job import Job, plain_options
 from obswarm.cluster.journal import Journal, Recovered
 from obswarm.cluster.journal import read as read_journal

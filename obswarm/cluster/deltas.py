@@ -3,12 +3,11 @@
 Columns, not rows: a master with a thousand workers gets fifty thousand endpoints a second, so that both reading and
 adding have to be done in C loops. A delta is a MessagePack array of
 
-- names: method, name, method, name …
-- integers: signed 64-bit little-endian, column after column (`_COLUMNS`), one value an endpoint
+- names: MessagePack of method, name, method, name …, sorted, as bytes
+- integers: 64-bit little-endian, column after column (`_COLUMNS`), one value an endpoint
 - seconds: 64-bit floats, the shortest durations of all endpoints and then the longest; -1 where there was no request
-- light: 16-bit indices of histogram buckets, endpoint after endpoint; a bucket that holds n requests stands there n
-  times
-- heavy: [endpoint, {bucket: requests}] for buckets that hold more than `_LIGHT`
+- light: 32-bit numbers, one a request: endpoint · 1024 + bucket of the histogram, counted from the first one
+- heavy: [endpoint, {bucket: requests}] for buckets that hold more than `_LIGHT`, which do not stand in light
 - statuses: [endpoint, failed, status class, requests] for all but successes with 2xx
 - phases: [endpoint, phase, nanoseconds, {bucket: requests}] where detailed timings are kept
 - exemplars: [endpoint, trace id, seconds, wall time]
@@ -20,9 +19,9 @@ adding have to be done in C loops. A delta is a MessagePack array of
 import math
 import sys
 from array import array
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
-from itertools import accumulate, chain, pairwise
+from itertools import chain
 from typing import Any, cast
 
 import msgpack
@@ -30,7 +29,6 @@ import msgpack
 from obswarm.stats import (
     PHASES,
     EndpointKey,
-    EndpointStats,
     ErrorKey,
     ErrorStats,
     Exemplar,
@@ -43,10 +41,19 @@ from obswarm.stats.histogram import FIRST_BUCKET, LAST_BUCKET
 
 _LIGHT = 4
 _OK = "2xx"
-_BYTES, _SUM_NS, _SUCCESSES, _LIGHT_COUNT, _TIMINGS = range(5)
+_BYTES, _SUM_NS, _SUCCESSES, _TIMINGS = range(4)
 _COLUMNS = _TIMINGS + 2 * len(PHASES)
+_BUCKETS = 1024
 _LONGEST_TEXT = 20_000
 _NOTHING = -1.0
+_PARTS = 13
+
+_LANE_BITS = 64
+_VALUE_BITS = 55
+"""Of each integer: 2^55 ns are more than a year of requests in an interval."""
+
+_FOLD_AFTER = 256
+"""Deltas: so many values of `_VALUE_BITS` can be added without one running over into its neighbour."""
 
 
 class Malformed(ValueError):
@@ -54,21 +61,21 @@ class Malformed(ValueError):
 
 
 def pack_table(table: StatsTable) -> bytes:
-    """All that the table holds, as a delta."""
-    every = list(table.endpoints.values())
+    """All that the table holds, as a delta. Raises OverflowError for numbers that no interval can come to."""
+    every = sorted(table.endpoints.items())
     columns: list[list[int]] = [[] for _ in range(_COLUMNS)]
     shortest, longest = [], []
-    light = array("h")
+    light = array("I")
     heavy: list[Any] = []
     statuses: list[Any] = []
     phases: list[Any] = []
     exemplars: list[Any] = []
-    for number, stats in enumerate(every):
-        before = len(light)
+    for number, (_, stats) in enumerate(every):
+        base = number * _BUCKETS - FIRST_BUCKET
         many = {}
         for index, count in stats.duration.buckets.items():
             if count <= _LIGHT:
-                light.extend((index,) * count)
+                light.extend((base + index,) * count)
             else:
                 many[index] = count
         if many:
@@ -78,7 +85,6 @@ def pack_table(table: StatsTable) -> bytes:
             stats.response_bytes,
             stats.duration.sum_ns,
             stats.successes.get(_OK, 0),
-            len(light) - before,
             *timings.counts,
             *timings.sums_ns,
         )
@@ -92,8 +98,8 @@ def pack_table(table: StatsTable) -> bytes:
         exemplars.extend([number, *exemplar] for exemplar in stats.exemplars())
     packed: bytes = msgpack.packb(
         [
-            list(chain.from_iterable(stats.key for stats in every)),
-            _little(array("q", chain.from_iterable(columns))),
+            msgpack.packb(list(chain.from_iterable(key for key, _ in every))),
+            _little(array("Q", chain.from_iterable(columns))),
             _little(array("d", chain(shortest, longest))),
             _little(light),
             heavy,
@@ -125,122 +131,151 @@ def _read(kind: str, raw: bytes) -> "array[Any]":
 
 
 class DeltaSum:
-    """Deltas that have come in, added up when `take` is called.
+    """Deltas that have come in, added up by the time of `take`.
 
     `add` raises Malformed, and then has counted nothing of that delta.
     """
 
     def __init__(self) -> None:
-        self._rows: dict[EndpointKey, list[tuple[Any, ...]]] = {}
-        self._light: dict[EndpointKey, list[Any]] = {}
-        self._rest = StatsTable()
+        self._groups: dict[bytes, _Group] = {}
+        self._sum = StatsTable(sys.maxsize)
         self.deltas = 0
 
     def add(self, packed: bytes) -> None:
         """Count a delta."""
         try:
-            delta = _Delta(packed)
+            parts = msgpack.unpackb(packed, raw=False, strict_map_key=False)
+            _check(type(parts) is list and len(parts) == _PARTS and type(parts[0]) is bytes)
+            group = self._groups.get(parts[0])
+            if group is None:
+                group = _Group(parts[0])
+            rest = _Rest(parts, group)
+            group.add(parts[1], parts[2], parts[3], rest.requests)
         except Malformed:
             raise
         except (ValueError, TypeError, KeyError, IndexError, OverflowError, msgpack.UnpackException) as error:
             raise Malformed(f"statistics that cannot be read ({type(error).__name__})") from None
+        self._groups[parts[0]] = group
         self.deltas += 1
-        rows, light = self._rows, self._light
-        for key, row, indices in zip(delta.keys, delta.rows, delta.light, strict=True):
-            if key in rows:
-                rows[key].append(row)
-                light[key].append(indices)
-            else:
-                rows[key] = [row]
-                light[key] = [indices]
-        delta.merge_rest(self._rest)
+        rest.merge_into(self._sum, group.keys)
+        if group.deltas == _FOLD_AFTER:
+            group.fold_into(self._sum)
 
     def take(self, max_endpoints: int) -> StatsTable:
         """What came in since the last call, as a table with that limit."""
-        rows, light, rest = self._rows, self._light, self._rest
-        self.__init__()  # type: ignore[misc]  # empty again
+        whole = self._sum
+        for group in self._groups.values():
+            group.fold_into(whole)
+        self._groups, self._sum, self.deltas = {}, StatsTable(sys.maxsize), 0
+        if len(whole.endpoints) < max_endpoints:
+            whole.max_endpoints = max_endpoints
+            return whole
         table = StatsTable(max_endpoints)
-        for key, gathered in rows.items():
-            _add_rows(table.endpoint(EndpointKey(*key)), gathered, light[key])
-        table.merge(rest)
+        table.merge(whole)
         return table
 
 
-def _add_rows(stats: EndpointStats, rows: list[tuple[Any, ...]], light: list[Any]) -> None:
-    columns = list(zip(*rows, strict=True))
-    sums = [sum(column) for column in columns[:_COLUMNS]]
-    histogram = stats.duration
-    counts = Counter(histogram.buckets)
-    counts.update(chain.from_iterable(light))
-    histogram.buckets = dict(counts)
-    histogram.count += sums[_LIGHT_COUNT]
-    histogram.sum_ns += sums[_SUM_NS]
-    stats.response_bytes += sums[_BYTES]
-    if sums[_SUCCESSES]:
-        stats.successes[_OK] = stats.successes.get(_OK, 0) + sums[_SUCCESSES]
-    shortest = min((value for value in columns[_COLUMNS] if value >= 0), default=None)
-    if shortest is not None:
-        longest = max(columns[_COLUMNS + 1])
-        stats.min_s = shortest if stats.min_s is None else min(stats.min_s, shortest)
-        stats.max_s = longest if stats.max_s is None else max(stats.max_s, longest)
-    timings = sums[_TIMINGS:]
-    if any(timings):
-        both = TimingStats()
-        both.counts, both.sums_ns = timings[: len(PHASES)], timings[len(PHASES) :]
-        if stats.timings is None:
-            stats.timings = both
-        else:
-            stats.timings.merge(both)
+class _Group:
+    """Deltas with the same endpoints.
 
+    Integers are added as one number of many 64-bit lanes: since every lane's top bits are empty, none runs over into
+    the next, and the addition is the processor's.
+    """
 
-class _Delta:
-    """One delta, decoded and checked: everything that follows can rely on it."""
+    def __init__(self, names: bytes) -> None:
+        texts = msgpack.unpackb(names, raw=False)
+        _check(type(texts) is list and len(texts) % 2 == 0)
+        _check_texts(texts)
+        self.keys = [EndpointKey(*key) for key in zip(texts[::2], texts[1::2], strict=True)]
+        _check(len(set(self.keys)) == len(self.keys))
+        lanes = _COLUMNS * len(self.keys)
+        self._size = lanes * _LANE_BITS // 8
+        empty = (2**_LANE_BITS - 2**_VALUE_BITS).to_bytes(_LANE_BITS // 8, "little")
+        self._must_be_empty = int.from_bytes(empty * lanes, "little")
+        self._begin()
 
-    def __init__(self, packed: bytes) -> None:
-        parts = msgpack.unpackb(packed, raw=False, strict_map_key=False)
-        _check(type(parts) is list and len(parts) == 13)
-        names, integers, seconds, light, self._heavy, self._statuses, self._phases, self._exemplars = parts[:8]
-        self._errors, self._exceptions, self._iterations, self._interrupted, self._overflow = parts[8:]
-        _check_texts(names)
-        count = len(names) // 2
-        self.keys = [cast(EndpointKey, key) for key in zip(names[::2], names[1::2], strict=True)]
-        values = _read("q", integers)
+    def _begin(self) -> None:
+        self.deltas = 0
+        self._integers = 0
+        self._seconds: list[array[float]] = []
+        self._light: Counter[int] = Counter()
+
+    def add(self, integers: bytes, seconds: bytes, light: bytes, other_requests: int) -> None:
+        """`other_requests`: those that are not successes with 2xx, less those in heavy buckets."""
+        count = len(self.keys)
+        _check(type(integers) is bytes and len(integers) == self._size)
+        lanes = int.from_bytes(integers, "little")
+        _check(not lanes & self._must_be_empty)
         times = _read("d", seconds)
-        indices = _read("h", light)
-        _check(len(values) == _COLUMNS * count and len(times) == 2 * count and len(set(self.keys)) == count)
-        _check(not count or (min(values) >= 0 and math.isfinite(sum(times)) and min(times) >= _NOTHING))
-        _check(not indices or (min(indices) >= FIRST_BUCKET and max(indices) <= LAST_BUCKET))
-        columns = [values[start : start + count] for start in range(0, _COLUMNS * count, count)] if count else []
-        self.rows = list(zip(*columns, times[:count], times[count:], strict=True)) if count else []
-        light_counts = columns[_LIGHT_COUNT] if count else array("q")
-        borders = list(accumulate(light_counts, initial=0))
-        _check(borders[-1] == len(indices))
-        self.light = [indices[start:end] for start, end in pairwise(borders)]
-        if self._heavy or self._statuses:
-            self._check_counts(columns)
-        else:
-            _check(not count or columns[_SUCCESSES] == light_counts)
-        self._check_rest(count)
+        _check(len(times) == 2 * count and (not count or (math.isfinite(sum(times)) and min(times) >= _NOTHING)))
+        keys = _read("I", light)
+        _check(count > 0 or not keys)
+        successes = _read("Q", integers[_SUCCESSES * count * 8 : (_SUCCESSES + 1) * count * 8])
+        _check(sum(successes) + other_requests == len(keys))
+        self._integers += lanes
+        self._seconds.append(times)
+        self._light.update(keys)
+        self.deltas += 1
 
-    def _check_counts(self, columns: "list[array[int]]") -> None:
-        """Every request has one status."""
-        left = [light - fine for light, fine in zip(columns[_LIGHT_COUNT], columns[_SUCCESSES], strict=True)]
+    def fold_into(self, table: StatsTable) -> None:
+        """Add what was gathered to the table, and begin anew."""
+        count = len(self.keys)
+        if not self.deltas or not count:
+            return
+        values = _read("Q", self._integers.to_bytes(self._size, "little"))
+        columns = [values[start : start + count] for start in range(0, _COLUMNS * count, count)]
+        edges = list(zip(*self._seconds, strict=True))
+        buckets: defaultdict[int, dict[int, int]] = defaultdict(dict)
+        for where, requests in self._light.items():
+            number, bucket = divmod(where, _BUCKETS)
+            # Looking for numbers that are too high in every delta would cost as much as counting them does.
+            number, index = min(number, count - 1), min(bucket + FIRST_BUCKET, LAST_BUCKET)
+            buckets[number][index] = buckets[number].get(index, 0) + requests
+        for number, key in enumerate(self.keys):
+            stats = table.endpoint(key)
+            stats.duration.merge(Histogram(buckets.get(number), columns[_SUM_NS][number]))
+            stats.response_bytes += columns[_BYTES][number]
+            successes = columns[_SUCCESSES][number]
+            if successes:
+                stats.successes[_OK] = stats.successes.get(_OK, 0) + successes
+            shortest = min((value for value in edges[number] if value >= 0), default=None)
+            if shortest is not None:
+                longest = max(edges[count + number])
+                stats.min_s = shortest if stats.min_s is None else min(stats.min_s, shortest)
+                stats.max_s = longest if stats.max_s is None else max(stats.max_s, longest)
+            phases = [columns[_TIMINGS + column][number] for column in range(2 * len(PHASES))]
+            if any(phases):
+                timings = TimingStats()
+                timings.counts, timings.sums_ns = phases[: len(PHASES)], phases[len(PHASES) :]
+                if stats.timings is None:
+                    stats.timings = timings
+                else:
+                    stats.timings.merge(timings)
+        self._begin()
+
+
+class _Rest:
+    """What of a delta does not stand in columns, checked. `requests` as _Group.add needs it."""
+
+    def __init__(self, parts: list[Any], group: _Group) -> None:
+        self._heavy, self._statuses, self._phases, self._exemplars = parts[4:8]
+        self._errors, self._exceptions, self._iterations, self._interrupted, self._overflow = parts[8:]
+        count = len(group.keys)
+        self.requests = 0
         for number, buckets in self._heavy:
+            _check(_natural(number) < count)
             _check_buckets(buckets)
-            left[_index(number, left)] += sum(buckets.values())
+            self.requests -= sum(buckets.values())
         for number, failed, status, requests in self._statuses:
-            _check(type(failed) is bool)
+            _check(_natural(number) < count and type(failed) is bool)
             _check_texts([status])
-            left[_index(number, left)] -= _natural(requests)
-        _check(not any(left))
-
-    def _check_rest(self, count: int) -> None:
+            self.requests += _natural(requests)
         for number, phase, sum_ns, buckets in self._phases:
-            _check(0 <= _natural(number) < count and phase in PHASES)
+            _check(_natural(number) < count and phase in PHASES)
             _natural(sum_ns)
             _check_buckets(buckets)
         for number, trace_id, seconds, time_s in self._exemplars:
-            _check(0 <= _natural(number) < count and _is_time(seconds) and _is_time(time_s))
+            _check(_natural(number) < count and _is_time(seconds) and _is_time(time_s))
             _check_texts([trace_id])
         for method, name, message, seen, first_s, last_s in self._errors:
             _check_texts([method, name, message])
@@ -254,34 +289,32 @@ class _Delta:
             _natural(number)
         _natural(self._interrupted)
 
-    def merge_rest(self, into: StatsTable) -> None:
-        """All that does not stand in columns; the endpoints' limit is held later."""
-        into.max_endpoints = max(into.max_endpoints, len(into.endpoints) + len(self.keys) + 2)
+    def merge_into(self, table: StatsTable, keys: list[EndpointKey]) -> None:
         for number, buckets in self._heavy:
-            into.endpoint(self.keys[number]).duration.merge(Histogram(buckets))
+            table.endpoint(keys[number]).duration.merge(Histogram(buckets))
         for number, failed, status, requests in self._statuses:
-            stats = into.endpoint(self.keys[number])
+            stats = table.endpoint(keys[number])
             counts = stats.failures_by if failed else stats.successes
             counts[status] = counts.get(status, 0) + requests
             stats.failures += requests if failed else 0
         for number, phase, sum_ns, buckets in self._phases:
-            stats = into.endpoint(self.keys[number])
+            stats = table.endpoint(keys[number])
             detailed = TimingStats()
             detailed.histograms[phase] = Histogram(buckets, sum_ns)
             if stats.timings is None:
                 stats.timings = TimingStats()
             stats.timings.merge(detailed)
         for number, trace_id, seconds, time_s in self._exemplars:
-            into.endpoint(self.keys[number]).add_exemplar(Exemplar(trace_id, seconds, time_s))
+            table.endpoint(keys[number]).add_exemplar(Exemplar(trace_id, seconds, time_s))
         for method, name, message, seen, first_s, last_s in self._errors:
-            into.count_error(ErrorKey(method, name, message), ErrorStats(seen, first_s, last_s))
+            table.count_error(ErrorKey(method, name, message), ErrorStats(seen, first_s, last_s))
         for message, traceback, seen in self._exceptions:
-            into.count_exception(TaskException(message, traceback, seen))
+            table.count_exception(TaskException(message, traceback, seen))
         for user_class, finished in self._iterations.items():
-            into.iterations[user_class] = into.iterations.get(user_class, 0) + finished
-        into.interrupted += self._interrupted
+            table.iterations[user_class] = table.iterations.get(user_class, 0) + finished
+        table.interrupted += self._interrupted
         for name in self._overflow:
-            into.note_overflow(name)
+            table.note_overflow(name)
 
 
 def _check(fine: bool) -> None:
@@ -290,7 +323,7 @@ def _check(fine: bool) -> None:
 
 
 def _check_texts(texts: Iterable[Any]) -> None:
-    _check(all(type(text) is str for text in texts) and max(map(len, texts), default=0) <= _LONGEST_TEXT)
+    _check(set(map(type, texts)) <= {str} and max(map(len, texts), default=0) <= _LONGEST_TEXT)
 
 
 def _check_buckets(buckets: Any) -> None:
@@ -301,11 +334,6 @@ def _check_buckets(buckets: Any) -> None:
 
 def _natural(value: Any) -> int:
     _check(type(value) is int and value >= 0)
-    return cast(int, value)
-
-
-def _index(value: Any, among: list[int]) -> int:
-    _check(_natural(value) < len(among))
     return cast(int, value)
 
 

@@ -8,14 +8,13 @@ import secrets
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
 
 from gevent.event import Event
 
 from obswarm import __version__, clock, defaults
-from obswarm.cluster.bundle import Packed
 from obswarm.cluster.deltas import DeltaSum
 from obswarm.cluster.dispatch import Balance, Users, distribute
+from obswarm.cluster.invitation import FleetListener, Invitation, Wire
 from obswarm.cluster.member import Member, MemberState
 from obswarm.cluster.protocol import (
     PROTOCOL_VERSION,
@@ -56,42 +55,6 @@ _JOINING_S = 120.0
 """How long loading the load test may take."""
 
 
-class FleetListener(Protocol):
-    """Who has the fleet. None of these may block."""
-
-    def on_change(self) -> None:
-        """Workers have come or gone, or should have other shares: users have to be given out anew."""
-
-    def on_fault(self, member: Member, fault: Fault) -> None: ...
-
-    def on_custom(self, member: Member, custom: Custom) -> None: ...
-
-    def on_extra(self, member: Member, extra: Extra) -> None: ...
-
-    def on_join(self, member: Member, again: bool) -> None: ...
-
-    def on_failed(self, name: str, reason: str) -> None:
-        """A worker cannot run the load test."""
-
-
-class Wire(Protocol):
-    """The transport, as far as a fleet needs it."""
-
-    def send(self, peer: bytes, frame: bytes) -> bool:
-        """False when nobody is connected under that name any more."""
-
-
-@dataclass(frozen=True, slots=True)
-class Invitation:
-    """What workers are told when they come. `job` says what to run (see obswarm.cluster.job)."""
-
-    run_id: str
-    job: bytes
-    bundle: Packed | None
-    file_hash: str
-    orphan_timeout_s: float = defaults.ORPHAN_TIMEOUT_S
-
-
 @dataclass(slots=True)
 class _Joining:
     hello: Hello
@@ -130,6 +93,7 @@ class Fleet:
         self._pulse_number = 0
         self._pulsed_s = 0.0
         self._answered = Event()
+        self._awaited: set[str] = set()
         self._stop_timeout_s: float | None = None
         self._told: set[str] = set()
 
@@ -271,8 +235,7 @@ class Fleet:
                 member.take_report(message, self._sum, now)
                 if member.malformed == 1:
                     self._tell_once("malformed", "Statistics of the worker %s cannot be read.", member.name)
-                if self._all_answered():
-                    self._answered.set()
+                self._answered_by(member)
             case Again():
                 member.take_report(message, self._sum, now)
             case Hello():
@@ -361,6 +324,11 @@ class Fleet:
         self._pulse_number += 1
         self._pulsed_s = clock.monotonic()
         self._answered.clear()
+        self._awaited = {
+            member.incarnation
+            for member in self.members.values()
+            if member.state in (MemberState.READY, MemberState.LEAVING)
+        }
         for member in self.members.values():
             if member.state is MemberState.GONE:
                 continue
@@ -376,16 +344,14 @@ class Fleet:
 
     def wait_for_reports(self, longest_s: float) -> None:
         """Until every worker that is there has answered the last pulse, for so long at most."""
-        if not self._all_answered():
+        if self._awaited:
             self._answered.wait(longest_s)
 
-    def _all_answered(self) -> bool:
-        number = self._pulse_number
-        return all(
-            member.pulse >= number
-            for member in self.members.values()
-            if member.state in (MemberState.READY, MemberState.LEAVING)
-        )
+    def _answered_by(self, member: Member) -> None:
+        if member.pulse >= self._pulse_number and member.incarnation in self._awaited:
+            self._awaited.discard(member.incarnation)
+            if not self._awaited:
+                self._answered.set()
 
     def stop(self, timeout_s: float) -> None:
         """Have all users end."""
@@ -430,6 +396,7 @@ class Fleet:
         if member.state is not MemberState.GONE:
             member.state = MemberState.GONE
             member.assigned = {}
+            self._awaited.discard(member.incarnation)
             self._by_peer.pop(member.peer, None)
             self._listener.on_change()
 

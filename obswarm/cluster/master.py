@@ -12,11 +12,13 @@ import msgpack
 from obswarm import clock, defaults
 from obswarm.api import Environment, LoadTestShape, ObswarmError
 from obswarm.cluster.capacity import usable_cpus
-from obswarm.cluster.fleet import Fleet, Invitation
-from obswarm.cluster.journal import Journal, Progress, Recovered, WorkerMemory
+from obswarm.cluster.fleet import Fleet
+from obswarm.cluster.invitation import Invitation
+from obswarm.cluster.journal import Journal, Progress, Recovered
 from obswarm.cluster.member import Member, MemberState
 from obswarm.cluster.processes import WorkerProcesses
 from obswarm.cluster.protocol import Custom, Extra, Fault, SpawningComplete, StatsReset
+from obswarm.cluster.recovery import memories, remember
 from obswarm.cluster.runners import MasterRunner, deliver
 from obswarm.cluster.secret import CurveKeys
 from obswarm.cluster.transport import Listener, new_context
@@ -124,37 +126,12 @@ class FleetRun(RunCourse):
         self._alone_since_s: float | None = None
         environment.runner = self.runner = MasterRunner(self, environment)
         if recovered is not None:
-            self._remember(recovered)
+            remember(recovered, self.fleet)
         where = self._processes.endpoint if self._processes is not None else endpoint
         self.listener = Listener(new_context(), where, keys, self.fleet.received)
         self.listener.on_handshake_failure = self._handshake_failed
         self.fleet.wire = self.listener
         self._keeper = gevent.spawn(self._keep)
-
-    def _remember(self, recovered: Recovered) -> None:
-        """Workers of the run that is gone on with: they have the time to be heard that everybody has."""
-        now = clock.monotonic()
-        recorded_s = now - max(0.0, clock.wall() - recovered.progress.at_wall_s)
-        for incarnation, memory in recovered.workers.items():
-            member = self.fleet.members[incarnation] = Member(
-                incarnation,
-                memory.name,
-                memory.index,
-                memory.processes,
-                b"",
-                memory.capacity,
-                memory.cpus,
-                tuple(memory.nodes),
-                MemberState(memory.state),
-                acked=memory.acked,
-                merged=memory.acked,
-                last_sequence=memory.acked,
-                heard_s=now,
-                stats_s=recorded_s - memory.stats_age_s,
-                cut_off_s=None if memory.cut_off_age_s is None else recorded_s - memory.cut_off_age_s,
-                users=memory.users,
-            )
-            self.fleet.next_index = max(self.fleet.next_index, member.index + member.processes)
 
     def _handshake_failed(self) -> None:
         if self.listener.handshake_failures == 1:
@@ -286,9 +263,9 @@ class FleetRun(RunCourse):
             self.statistics.add(table)
         elif journal.is_due:
             self.statistics.add(table)
-            journal.rewrite(self.statistics.table, self._progress(), self._memories())
+            journal.rewrite(self.statistics.table, self._progress(), memories(self.fleet))
         else:
-            journal.append(table, self._progress(), self._memories())
+            journal.append(table, self._progress(), memories(self.fleet))
             self.statistics.add(table)
         self.fleet.acknowledge()
 
@@ -307,25 +284,6 @@ class FleetRun(RunCourse):
             users_max=self._most_users,
             stopping=None if reason is None else [reason.kind, reason.detail],
         )
-
-    def _memories(self) -> dict[str, WorkerMemory]:
-        now = clock.monotonic()
-        return {
-            member.incarnation: WorkerMemory(
-                member.name,
-                member.index,
-                member.processes,
-                member.merged,
-                now - member.stats_s,
-                None if member.cut_off_s is None else now - member.cut_off_s,
-                str(member.state),
-                member.capacity,
-                member.cpus,
-                member.users,
-                list(member.nodes),
-            )
-            for member in self.fleet.members.values()
-        }
 
     def _after_emit(self) -> None:
         if not self._spawning_told and self.fleet.settled(self._number):
@@ -370,7 +328,7 @@ class FleetRun(RunCourse):
             self._reset_statistics()
             self.fleet.broadcast(StatsReset())
             if self._journal is not None:
-                self._journal.rewrite(self.statistics.table, self._progress(), self._memories())
+                self._journal.rewrite(self.statistics.table, self._progress(), memories(self.fleet))
 
     def _everyone_has_left(self) -> bool:
         here = self.fleet.ready

@@ -16,7 +16,8 @@ from obswarm import clock, defaults
 from obswarm.api import ObswarmError
 from obswarm.cluster.deltas import pack_table
 from obswarm.cluster.dispatch import Users
-from obswarm.cluster.fleet import Fleet, Invitation
+from obswarm.cluster.fleet import Fleet
+from obswarm.cluster.invitation import Invitation
 from obswarm.cluster.job import Job
 from obswarm.cluster.link import Identity, Link, Prepared
 from obswarm.cluster.member import Member, MemberState
