@@ -36,10 +36,12 @@ if TYPE_CHECKING:
     from obswarm.api.events import events
     from obswarm.cluster import MasterRunner, WorkerRunner
     from obswarm.engine import LocalRunner
+    from obswarm.guards import Guard
     from obswarm.http import FastHttpUser, HttpUser
 
 __all__ = [
     "FastHttpUser",
+    "Guard",
     "HttpUser",
     "InterruptTaskSet",
     "LoadTestShape",
@@ -71,6 +73,7 @@ __all__ = [
 
 _ELSEWHERE = {
     "FastHttpUser": "obswarm.http",
+    "Guard": "obswarm.guards",
     "HttpUser": "obswarm.http",
     "LocalRunner": "obswarm.engine",
     "MasterRunner": "obswarm.cluster",

@@ -207,7 +207,7 @@ class Fleet:
             self._by_peer.pop(member.peer, None)
             member.peer = peer
             member.capacity, member.cpus, member.nodes = ready.capacity, ready.cpus, ready.nodes
-            if member.state in (MemberState.MISSING, MemberState.GONE):
+            if member.is_over or member.state is MemberState.MISSING:
                 member.state = MemberState.READY
         self._by_peer[peer] = member
         member.heard_s = now
@@ -272,13 +272,13 @@ class Fleet:
         """To every worker that may still listen."""
         frame = encode(message)
         for member in self.members.values():
-            if member.state is not MemberState.GONE and self.wire is not None:
+            if not member.is_over and self.wire is not None:
                 self.wire.send(member.peer, frame)
 
     def send_to(self, node: str, message: Message) -> bool:
         """To the worker that has a process of that name; False when there is none."""
         for member in self.members.values():
-            if (member.name == node or node in member.nodes) and member.state is not MemberState.GONE:
+            if (member.name == node or node in member.nodes) and not member.is_over:
                 self._send(member.peer, message)
                 return True
         return False
@@ -330,7 +330,7 @@ class Fleet:
             if member.state in (MemberState.READY, MemberState.LEAVING)
         }
         for member in self.members.values():
-            if member.state is MemberState.GONE:
+            if member.is_over:
                 continue
             reached = self._send(member.peer, Pulse(self._pulse_number, member.acked, collect))
             # One that a recovered master has not met yet has no connection that could have been closed.
@@ -363,7 +363,7 @@ class Fleet:
     def end(self, exit_code: int) -> None:
         """Everything is over."""
         for member in self.members.values():
-            if member.state is not MemberState.GONE:
+            if not member.is_over:
                 self._send(member.peer, End(member.acked, exit_code))
 
     # What time brings.
@@ -393,8 +393,8 @@ class Fleet:
 
     def lose(self, member: Member) -> None:
         """It is known to be dead, and will not come back."""
-        if member.state is not MemberState.GONE:
-            member.state = MemberState.GONE
+        if not member.is_over:
+            member.state = MemberState.LOST
             member.assigned = {}
             self._awaited.discard(member.incarnation)
             self._by_peer.pop(member.peer, None)

@@ -368,7 +368,7 @@ class FleetRun(RunCourse):
         self._over = True
         now = clock.monotonic()
         for member in self.fleet.members.values():
-            if not member.complete and member.state is not MemberState.GONE:
+            if not member.complete and not member.is_over:
                 # A connection that was closed and never came back is a worker that died by then; one that is silent
                 # may have been at work until its own timeout.
                 until_s = member.cut_off_s if member.cut_off_s is not None else now

@@ -14,7 +14,10 @@ class MemberState(StrEnum):
     MISSING = "missing"
     """Not heard from for a while; its users were given to others."""
     LEAVING = "leaving"
+    LOST = "lost"
+    """Known to be dead."""
     GONE = "gone"
+    """Left, with everything that it measured delivered."""
 
 
 @dataclass(slots=True)
@@ -93,6 +96,11 @@ class Member:
         )
 
     @property
+    def is_over(self) -> bool:
+        """Whether it will not be heard of again."""
+        return self.state in (MemberState.LOST, MemberState.GONE)
+
+    @property
     def complete(self) -> bool:
         """Whether it has ended its users and everything that it measured has been added up."""
         return self.ended and self.merged >= self.last_sequence
@@ -108,7 +116,7 @@ class Member:
         health = self.health
         if health is None:
             return None
-        gone = self.state in (MemberState.MISSING, MemberState.GONE)
+        gone = self.is_over or self.state is MemberState.MISSING
         return GeneratorHealth(
             self.name,
             0 if gone else health.users,

@@ -20,7 +20,7 @@ from obswarm.cluster.fleet import Fleet
 from obswarm.cluster.invitation import Invitation
 from obswarm.cluster.job import Job
 from obswarm.cluster.link import Identity, Link, Prepared
-from obswarm.cluster.member import Member, MemberState
+from obswarm.cluster.member import Member
 from obswarm.cluster.processes import WorkerProcesses
 from obswarm.cluster.protocol import (
     Admitted,
@@ -163,7 +163,7 @@ class Relay:
         fleet = self._fleet
         assert fleet is not None
         members = list(fleet.members.values())
-        alive = [member for member in members if member.state is not MemberState.GONE]
+        alive = [member for member in members if not member.is_over]
         delta = None
         if fleet.has_news and not self.link.outbox.is_full:
             table = fleet.take(self._max_endpoints)
@@ -263,7 +263,7 @@ class Relay:
             self._failure = self._failure or f"A process of this worker ended with the exit code {code}."
             self._changed.set()
             return
-        if member.state is MemberState.GONE:
+        if member.is_over:
             return
         assert self._fleet is not None
         users = sum(member.users.values())
@@ -292,7 +292,7 @@ class Relay:
         assert fleet is not None
         deadline = clock.monotonic() + self._stop_timeout_s + _LEAVING_S
         while clock.monotonic() < deadline:
-            if all(member.complete for member in fleet.members.values() if member.state is not MemberState.GONE):
+            if all(member.complete for member in fleet.members.values() if not member.is_over):
                 self._report(0)
                 return
             gevent.sleep(0.02)

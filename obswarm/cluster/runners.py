@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 import msgpack
 
 from obswarm.api import Environment, LoadTestError
-from obswarm.cluster.member import MemberState
 from obswarm.cluster.protocol import Custom, Fault, Message
 from obswarm.engine import CustomMessage, Runner, SteeringRunner
 
@@ -69,7 +68,7 @@ class MasterRunner(SteeringRunner):
                 "nodes": list(member.nodes),
             }
             for member in self._fleet_run.fleet.members.values()
-            if member.state is not MemberState.GONE
+            if not member.is_over
         }
 
 

@@ -2,7 +2,7 @@
 
 from obswarm.engine.allocation import Share, allocate, share_of
 from obswarm.engine.control import RunControl, StopReason
-from obswarm.engine.course import RunCourse, RunResult, WorkerLoss, host_of, new_run_id, warn_of_saturation
+from obswarm.engine.course import RunCourse, RunResult, Watch, WorkerLoss, host_of, new_run_id, warn_of_saturation
 from obswarm.engine.crowd import LocalCrowd
 from obswarm.engine.executor import Executor
 from obswarm.engine.health import HealthMonitor
@@ -35,6 +35,7 @@ __all__ = [
     "StagesProfile",
     "SteeringRunner",
     "StopReason",
+    "Watch",
     "WorkerLoss",
     "allocate",
     "find_loadtest",

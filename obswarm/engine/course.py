@@ -2,8 +2,9 @@
 
 import logging
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import gevent
 from gevent.event import Event
@@ -11,12 +12,12 @@ from gevent.event import Event
 from obswarm import clock
 from obswarm.api import Environment, LoadTestShape, ObswarmError, user_traceback
 from obswarm.engine.allocation import share_of
-from obswarm.engine.control import StopReason
+from obswarm.engine.control import RunControl, StopReason
 from obswarm.engine.executor import Crowd, Executor
 from obswarm.engine.health import SaturationWatch
 from obswarm.engine.profile import Profile, Ramp
 from obswarm.engine.statistics import RunStatistics
-from obswarm.stats import GeneratorHealth, RunState, Sink, Snapshot
+from obswarm.stats import Annotation, GeneratorHealth, RunState, Sink, Snapshot
 
 logger = logging.getLogger(__name__)
 
@@ -55,6 +56,18 @@ class RunResult:
     max_cpu_ratio: float
     forced: bool
     losses: tuple[WorkerLoss, ...] = ()
+    annotations: tuple[Annotation, ...] = ()
+
+
+class Watch(Protocol):
+    """Looks at every snapshot before the sinks get it, and may act upon the run: the guards."""
+
+    def start(self, control: RunControl, started_wall_s: float) -> None: ...
+
+    def look(self, snapshot: Snapshot) -> Snapshot:
+        """Gives the snapshot that the sinks get."""
+
+    def close(self) -> None: ...
 
 
 @dataclass(slots=True)
@@ -119,7 +132,18 @@ class RunCourse:
         self._stopping = Event()
         self._aborting = False
         self._nudge = Event()
+        self.watch: Watch | None = None
+        """Set it before `run`."""
+        self.on_annotation: Callable[[Annotation], None] = lambda annotation: None
+        self._annotations: list[Annotation] = []
+        self._stage: int | None = None
         environment.stats.attach(self.latest)
+
+    def annotate(self, kind: str, text: str) -> None:
+        """Keep a mark with the run."""
+        annotation = Annotation(clock.wall(), kind, text)
+        self._annotations.append(annotation)
+        self.on_annotation(annotation)
 
     # What a subclass says.
     def user_counts(self) -> Mapping[str, int]:
@@ -214,11 +238,16 @@ class RunCourse:
             shape.reset_time()
         events.test_start.fire(environment=environment)
         self._begin()
+        self.annotate("start", f"The run {self.run_id} starts.")
+        if self.watch is not None:
+            self.watch.start(self, self.statistics.started_wall_s)
         driver = gevent.spawn(self._drive)
         ticker = gevent.spawn(self._tick)
         self._stopping.wait()
         self.state = RunState.STOPPING
         driver.kill()
+        assert self._reason is not None
+        self.annotate("stop", f"The run {self.run_id} stops: {self._reason.detail}.")
         events.test_stopping.fire(environment=environment)
         self._end_users(0 if self._aborting else environment.stop_timeout)
         self.statistics.end(clock.monotonic())
@@ -226,6 +255,8 @@ class RunCourse:
         self._end()
         events.test_stop.fire(environment=environment)
         self.state = RunState.STOPPED
+        if self.watch is not None:
+            self.watch.close()
         self._emit()
         return self._result()
 
@@ -252,6 +283,7 @@ class RunCourse:
                     self.state = RunState.HOLDING
                 else:
                     self.state = RunState.RUNNING if self._executor.settled else RunState.SPAWNING
+                self._note_stage()
                 self._after_step(now)
                 if self._executor.settled and self._executor.placed_users > 0 and self._everyone_has_left():
                     self.stop(StopReason("user", "every user has ended by itself"))
@@ -268,6 +300,14 @@ class RunCourse:
             shape = type(self._environment.shape_class).__name__
             self._fail(ObswarmError(f"{shape}.tick() raised an exception:\n{user_traceback(error)}"))
 
+    def _note_stage(self) -> None:
+        load = self._executor.load
+        if load is None or load.step == self._stage:
+            return
+        if self._stage is not None:
+            self.annotate("stage", f"Stage {load.step + 1} begins, at {load.target:,} users.")
+        self._stage = load.step
+
     def _tick(self) -> None:
         due = self.statistics.started_s
         while True:
@@ -280,7 +320,10 @@ class RunCourse:
     def _emit(self) -> None:
         self._before_emit()
         self._collect()
-        self.statistics.emit(self)
+        if self.watch is not None:
+            self.last = self.statistics.emit(self, self.watch.look)
+        else:
+            self.last = self.statistics.emit(self)
 
     def _mark(self, health: GeneratorHealth) -> None:
         marks = self._marks
@@ -300,7 +343,7 @@ class RunCourse:
 
     def _result(self) -> RunResult:
         assert self._reason is not None
-        final = self.statistics.snapshot(self)
+        final = self.statistics.snapshot(self).guarded(self.last.guards, self.last.alerts)
         return RunResult(
             run_id=self.run_id,
             started_s=self.statistics.started_wall_s,
@@ -315,6 +358,7 @@ class RunCourse:
             max_cpu_ratio=self._marks.max_cpu_ratio,
             forced=self._aborting,
             losses=self._losses(),
+            annotations=tuple(self._annotations),
         )
 
     def _on_settled(self) -> None:

@@ -21,6 +21,8 @@ class LoadTest:
     files: tuple[Path, ...]
     user_classes: tuple[type[User], ...]
     shape: LoadTestShape | None
+    guards: tuple[object, ...] = ()
+    """What the files' `guards` lists hold; whoever knows guards has to check that."""
 
     @property
     def name(self) -> str:
@@ -77,7 +79,15 @@ def load(paths: Sequence[Path]) -> LoadTest:
     if len(shapes) > 1:
         raise ObswarmError(f"{names} defines {len(shapes)} load shapes ({', '.join(shapes)}); a run has one.")
     shape = next(iter(shapes.values()))() if shapes else None
-    return LoadTest(tuple(paths), tuple(classes.values()), shape)
+    guards: list[object] = []
+    for path, module in zip(paths, modules, strict=True):
+        found = getattr(module, "guards", ())
+        if inspect.ismodule(found) or callable(found):
+            continue
+        if not isinstance(found, list | tuple):
+            raise ObswarmError(f"{path}: guards is a {type(found).__name__}; it has to be a list of Guard(…).")
+        guards.extend(found)
+    return LoadTest(tuple(paths), tuple(classes.values()), shape, tuple(guards))
 
 
 def _import(path: Path) -> ModuleType:

@@ -1,7 +1,7 @@
 """The statistics of a run while it goes on: deltas come in, snapshots go out to the sinks."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from obswarm import clock, defaults
@@ -143,11 +143,14 @@ class RunStatistics:
         interval = {key: stats.copy() for key, stats in self._interval.endpoints.items()}
         return self._snapshot(course, clock.monotonic(), interval, self._interval_total.copy())
 
-    def emit(self, course: Course) -> Snapshot:
-        """Give the sinks a snapshot, and begin a new interval. A sink that fails is logged and does no harm."""
+    def emit(self, course: Course, look: Callable[[Snapshot], Snapshot] = lambda snapshot: snapshot) -> Snapshot:
+        """Give the sinks a snapshot, and begin a new interval. A sink that fails is logged and does no harm.
+
+        `look` is given it first, and gives what the sinks get.
+        """
         self._settle()
         now = clock.monotonic()
-        snapshot = self._snapshot(course, now, self._interval.endpoints, self._interval_total)
+        snapshot = look(self._snapshot(course, now, self._interval.endpoints, self._interval_total))
         self._begin_interval(now)
         for number, sink in enumerate(self._sinks):
             try:

@@ -80,12 +80,12 @@ RUN_INFO = Metric("obswarm_run_info", Kind.INFO, ("run_id", "test", "host", "mod
 RUN_START = Metric(
     "obswarm_run_start_timestamp_seconds", Kind.GAUGE, (), "When the run started, in seconds since 1970."
 )
-WORKER_STATES = ("ready", "missing", "leaving", "gone")
+WORKER_STATES = ("ready", "missing", "leaving", "lost", "gone")
 WORKERS = Metric(
     "obswarm_workers",
     Kind.GAUGE,
     ("state",),
-    "Workers. state: ready, missing (not heard from), leaving, gone.",
+    "Workers. state: ready, missing (not heard from), leaving, lost (dead), gone (left properly).",
 )
 WORKER_USERS = Metric("obswarm_worker_users", Kind.GAUGE, ("worker",), "Users of a worker.")
 WORKER_CPU = Metric("obswarm_worker_cpu_ratio", Kind.GAUGE, ("worker",), "CPU use of a worker as a share of one core.")
@@ -106,6 +106,7 @@ WORKER_CAPACITY = Metric(
 SATURATED = Metric(
     "obswarm_generator_saturated", Kind.GAUGE, ("worker",), "1 once the worker has been the bottleneck of this run."
 )
+GUARD_STATES = ("ok", "pending", "tripped", "blind")
 GUARD_STATE = Metric(
     "obswarm_guard_state",
     Kind.GAUGE,

@@ -71,6 +71,7 @@ class Latest:
         if snapshot is not None:
             yield from self._of_the_run(snapshot)
             yield from _of_the_generator(snapshot)
+            yield from _of_the_guards(snapshot)
         if self.push is not None:
             yield contract.PUSHED, iter([Point((), self.push.sent)])
             yield contract.PUSH_LOST, (Point((reason,), count) for reason, count in sorted(self.push.lost.items()))
@@ -143,3 +144,22 @@ def _of_the_generator(snapshot: Snapshot) -> Iterator[Family]:
         yield contract.STATS_MESSAGES, (Point((worker.worker,), worker.stats_messages) for worker in distributed)
         yield contract.STATS_LOST, (Point((worker.worker,), worker.stats_lost) for worker in distributed)
         yield contract.STATS_LAG, (Point((worker.worker,), worker.stats_lag_s) for worker in distributed)
+
+
+def _of_the_guards(snapshot: Snapshot) -> Iterator[Family]:
+    guards = snapshot.guards
+    if guards:
+        yield (
+            contract.GUARD_STATE,
+            (
+                Point((guard.name, state), float(guard.state == state))
+                for guard in guards
+                for state in contract.GUARD_STATES
+            ),
+        )
+        known = [guard for guard in guards if guard.value is not None]
+        yield contract.GUARD_VALUE, (Point((guard.name,), guard.value or 0.0) for guard in known)
+        trips = [(guard, *trip) for guard in guards for trip in (guard.trips or ((guard.action, 0),))]
+        yield contract.GUARD_TRIPS, (Point((guard.name, action), count) for guard, action, count in trips)
+    if snapshot.alerts:
+        yield contract.ALERTS, (Point((a.alertname, a.status, a.source), a.count) for a in snapshot.alerts)

@@ -17,7 +17,16 @@ from obswarm.stats.endpoint import (
 )
 from obswarm.stats.histogram import Histogram, bucket_index, upper_bound
 from obswarm.stats.recorder import Recorder
-from obswarm.stats.snapshot import Aggregate, GeneratorHealth, RunState, Sink, Snapshot
+from obswarm.stats.snapshot import (
+    Aggregate,
+    AlertCount,
+    Annotation,
+    GeneratorHealth,
+    GuardView,
+    RunState,
+    Sink,
+    Snapshot,
+)
 from obswarm.stats.table import StatsTable, TaskException
 from obswarm.stats.timings import PHASES, PhaseTimes, TimingStats
 
@@ -29,12 +38,15 @@ __all__ = [
     "PHASES",
     "TOTAL",
     "Aggregate",
+    "AlertCount",
+    "Annotation",
     "EndpointKey",
     "EndpointStats",
     "ErrorKey",
     "ErrorStats",
     "Exemplar",
     "GeneratorHealth",
+    "GuardView",
     "Histogram",
     "PhaseTimes",
     "Recorder",

@@ -1,7 +1,7 @@
 """The immutable picture of a run that all sinks are given once a second, and the aggregate that it is made from."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Protocol
 
@@ -43,6 +43,42 @@ class GeneratorHealth:
 
 
 @dataclass(frozen=True, slots=True)
+class GuardView:
+    """A guard at one moment. `value` is in seconds, shares of 1 or plain numbers, None before there was one, and
+    `shown` the same for people; `since_s` is since when its condition holds (wall time); `trips` are (action, how
+    often)."""
+
+    name: str
+    when: str
+    action: str
+    state: str
+    value: float | None
+    shown: str
+    since_s: float | None
+    blind_reason: str
+    trips: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AlertCount:
+    """How many alerts of a name, status (firing, resolved) and source (alertmanager, grafana) were delivered."""
+
+    alertname: str
+    status: str
+    source: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Annotation:
+    """Something worth a mark on a time axis: `kind` is start, stop, stage, guard or alert; wall time in seconds."""
+
+    time_s: float
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """One second of a run. Whoever is given one must not change what it refers to.
 
@@ -73,6 +109,12 @@ class Snapshot:
     interval: Mapping[EndpointKey, EndpointStats]
     interval_total: EndpointStats
     workers: tuple[GeneratorHealth, ...] = field(default=())
+    guards: tuple[GuardView, ...] = field(default=())
+    alerts: tuple[AlertCount, ...] = field(default=())
+
+    def guarded(self, guards: tuple[GuardView, ...], alerts: tuple[AlertCount, ...]) -> "Snapshot":
+        """The same with what guards and alerts are like."""
+        return replace(self, guards=guards, alerts=alerts)
 
     @property
     def user_count(self) -> int:

@@ -1,0 +1,32 @@
+"""Guards: what stops, holds or scales a run by itself, and requirements that judge it afterwards."""
+
+from obswarm.guards.alerts import Alert, AlertBook, BadPayload, Verdict, parse_payload
+from obswarm.guards.board import GuardBoard
+from obswarm.guards.evaluate import GuardState, GuardWatch
+from obswarm.guards.grammar import Condition, GuardError, When, parse_condition, parse_when
+from obswarm.guards.guard import Action, Guard, GuardRule, parse_action
+from obswarm.guards.requirements import Judgement, Requirement, judge, parse_requirement
+
+__all__ = [
+    "Action",
+    "Alert",
+    "AlertBook",
+    "BadPayload",
+    "Condition",
+    "Guard",
+    "GuardBoard",
+    "GuardError",
+    "GuardRule",
+    "GuardState",
+    "GuardWatch",
+    "Judgement",
+    "Requirement",
+    "Verdict",
+    "When",
+    "judge",
+    "parse_action",
+    "parse_condition",
+    "parse_payload",
+    "parse_requirement",
+    "parse_when",
+]

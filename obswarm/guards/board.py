@@ -1,0 +1,211 @@
+"""All guards of a run: evaluated once a snapshot, fed by the target's metrics and by alerts, acting through
+RunControl."""
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import gevent
+
+from obswarm import clock
+from obswarm.engine import RunControl, StopReason
+from obswarm.guards.alerts import Alert, AlertBook, Verdict
+from obswarm.guards.evaluate import Blind, Change, GuardState, GuardWatch, deciding
+from obswarm.guards.grammar import AlertOperand, EngineOperand
+from obswarm.guards.guard import Action, GuardRule
+from obswarm.guards.operands import last_interval
+from obswarm.stats import AlertCount, GuardView, RunState, Snapshot
+from obswarm.targets import MetricSource, SourceError
+
+logger = logging.getLogger(__name__)
+
+_ASK_EVERY_S = 0.5
+_TOO_OLD_S = 3.0
+_ACTIVE = (RunState.SPAWNING, RunState.RUNNING, RunState.HOLDING)
+
+Annotate = Callable[[str, str], None]
+"""Keep a note with the run: (kind, text)."""
+
+
+@dataclass(slots=True)
+class _Answer:
+    at_s: float
+    value: float | Blind
+
+
+class GuardBoard:
+    """Give it to a run as its watch. `start` begins to ask `source` for what guards need of it.
+
+    Raises ObswarmError when a guard's query is beyond the source, or there is none.
+    """
+
+    def __init__(
+        self,
+        rules: Sequence[GuardRule],
+        source: MetricSource | None,
+        on_alert: Action,
+        *,
+        monotonic: Callable[[], float] = clock.monotonic,
+    ) -> None:
+        self.watches = [GuardWatch(rule) for rule in rules]
+        self.alerts = AlertBook(on_alert, clock.wall())
+        self.received: Counter[tuple[str, str, str]] = Counter()
+        self.annotate: Annotate = lambda kind, text: None
+        self._source = source
+        self._monotonic = monotonic
+        self._answers: dict[str, _Answer] = {}
+        self._asking: list[gevent.Greenlet] = []
+        self._holding: set[str] = set()
+        """Guards and alerts because of which the load is held."""
+        self._control: RunControl | None = None
+        self._users = 0
+        self._trips: Counter[tuple[str, str]] = Counter()
+
+    def start(self, control: RunControl, started_wall_s: float) -> None:
+        self._control = control
+        self.alerts.run_started_s = started_wall_s
+        queries = sorted({watch.rule.query for watch in self.watches if watch.rule.query is not None})
+        self._asking = [gevent.spawn(self._ask, query) for query in queries]
+
+    def close(self) -> None:
+        gevent.killall(self._asking)
+
+    def _ask(self, query: str) -> None:
+        """In a greenlet of its own: an answer that takes long must not keep snapshots waiting."""
+        assert self._source is not None
+        conditions = [watch.rule.when.condition for watch in self.watches if watch.rule.query == query]
+        while True:
+            asked_s = self._monotonic()
+            value: float | Blind
+            try:
+                samples = self._source.query(query)
+                found = deciding((sample.value for sample in samples), conditions[0])
+                value = Blind(f"no series for {query}") if found is None else found
+            except SourceError as error:
+                value = Blind(str(error))
+            except Exception as error:
+                # Whatever it is, a guard that does not see must say so instead of being silent.
+                value = Blind(f"{type(error).__name__}: {error}")
+            self._answers[query] = _Answer(asked_s, value)
+            gevent.sleep(max(0.0, asked_s + _ASK_EVERY_S - self._monotonic()))
+
+    def look(self, snapshot: Snapshot) -> Snapshot:
+        """Evaluate all guards; gives the snapshot with their states."""
+        self._users = snapshot.user_target
+        if snapshot.state in _ACTIVE:
+            now = self._monotonic()
+            for watch in self.watches:
+                change = watch.update(now, self._value(watch.rule, snapshot, now))
+                self._act_on(watch, change, now)
+        return snapshot.guarded(self.views(snapshot.time_s), self._alert_counts())
+
+    def _value(self, rule: GuardRule, snapshot: Snapshot, now: float) -> float | Blind | None:
+        operand = rule.when.condition.operand
+        if isinstance(operand, EngineOperand):
+            return last_interval(operand, snapshot)
+        if isinstance(operand, AlertOperand):
+            return float(self.alerts.count(operand))
+        answer = self._answers.get(operand.query)
+        if answer is None:
+            return Blind("the target's metrics have not answered yet")
+        if now - answer.at_s > _TOO_OLD_S:
+            return Blind(f"the target's metrics have not answered for {now - answer.at_s:.0f} s")
+        return answer.value
+
+    def _act_on(self, watch: GuardWatch, change: Change, now: float) -> None:
+        rule = watch.rule
+        if change.tripped:
+            since_s = now - (watch.since_s if watch.since_s is not None else now)
+            text = describe_trip(watch, clock.wall() - since_s)
+            self._trips[rule.name, str(rule.action)] += 1
+            self.annotate("guard", text)
+            logger.warning("%s Action: %s.", text, rule.action)
+            self._carry_out(rule.action, f"guard {rule.name}", StopReason("guard", text))
+        elif change.cleared:
+            logger.info("The guard %s is clear again.", rule.name)
+            self._release(f"guard {rule.name}")
+        elif change.blind_too_long:
+            text = f"The guard {rule.name} has been blind for {rule.blind_after_s:g} s: {watch.blind_reason}."
+            self.annotate("guard", text)
+            logger.warning("%s", text)
+            if rule.on_blind == "stop":
+                self._trips[rule.name, "stop"] += 1
+                self._carry_out(Action("stop"), f"guard {rule.name}", StopReason("guard", text))
+
+    def deliver(self, alerts: list[Alert]) -> list[Verdict]:
+        """Alerts that have come in, acted upon at once."""
+        verdicts = self.alerts.take(alerts)
+        for verdict in verdicts:
+            alert = verdict.alert
+            self.received[alert.name, "firing" if alert.firing else "resolved", alert.source] += 1
+            who = f"alert {alert.fingerprint}"
+            if not alert.firing:
+                self._release(who)
+                continue
+            if verdict.action is None:
+                continue
+            summary = f" ({alert.summary})" if alert.summary else ""
+            text = f"The alert {alert.name} fires{summary}."
+            self.annotate("alert", f"{text} Action: {verdict.action}, {verdict.reason}.")
+            logger.warning("%s Action: %s (%s).", text, verdict.action, verdict.reason)
+            self._carry_out(verdict.action, who, StopReason("alert", text))
+        return verdicts
+
+    def _carry_out(self, action: Action, who: str, reason: StopReason) -> None:
+        control = self._control
+        if control is None:
+            return
+        match action.kind:
+            case "stop":
+                control.stop(reason)
+            case "abort":
+                control.abort(reason)
+            case "hold":
+                self._holding.add(who)
+                control.hold()
+            case "scale":
+                users = int(self._users * action.share)
+                control.set_load(users, max(1.0, float(abs(self._users - users))))
+            case "notify":
+                pass
+
+    def _release(self, who: str) -> None:
+        if who in self._holding:
+            self._holding.discard(who)
+            if not self._holding and self._control is not None:
+                self._control.release()
+
+    def views(self, wall_s: float) -> tuple[GuardView, ...]:
+        """The guards as snapshots show them."""
+        now = self._monotonic()
+        return tuple(
+            GuardView(
+                name=watch.rule.name,
+                when=str(watch.rule.when),
+                action=str(watch.rule.action),
+                state=str(watch.state),
+                value=watch.value,
+                shown=watch.rule.format_value(watch.value) if watch.value is not None else "–",
+                since_s=None if watch.since_s is None else wall_s - (now - watch.since_s),
+                blind_reason=watch.blind_reason,
+                trips=tuple(
+                    (action, count) for (name, action), count in sorted(self._trips.items()) if name == watch.rule.name
+                ),
+            )
+            for watch in self.watches
+        )
+
+    def _alert_counts(self) -> tuple[AlertCount, ...]:
+        return tuple(AlertCount(*key, count) for key, count in sorted(self.received.items()))
+
+    @property
+    def states(self) -> dict[str, GuardState]:
+        return {watch.rule.name: watch.state for watch in self.watches}
+
+
+def describe_trip(watch: GuardWatch, since_wall_s: float) -> str:
+    """Which guard, which value, since when."""
+    value = watch.rule.format_value(watch.value) if watch.value is not None else "unknown"
+    operand = watch.rule.when.condition.operand
+    return f"The guard {watch.rule.name} tripped: {operand} is {value}, since {clock.iso(since_wall_s)}."

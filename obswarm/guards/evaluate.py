@@ -1,0 +1,137 @@
+"""When a guard trips and when it is clear again: a pure function of the values and their times."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from obswarm.guards.grammar import Condition
+from obswarm.guards.guard import GuardRule
+
+
+class GuardState(StrEnum):
+    OK = "ok"
+    PENDING = "pending"
+    """The condition holds, but not long enough yet."""
+    TRIPPED = "tripped"
+    BLIND = "blind"
+    """There is no data to go by."""
+
+
+class Blind(str):
+    """In place of a value: why there is none."""
+
+    __slots__ = ()
+
+
+NO_NEWS = None
+"""In place of a value: nothing happened that it could be measured by. Everything stays as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What an evaluation brought. At most one of them is true."""
+
+    tripped: bool = False
+    cleared: bool = False
+    blind_too_long: bool = False
+
+
+_NOTHING = Change()
+
+
+class GuardWatch:
+    """One guard over the course of a run. `update` is called once a snapshot, with rising times.
+
+    It trips at the first snapshot at which the condition has held for the guard's `for`, counted from the first
+    snapshot at which it held; and is clear again when it has not held for `clear_for_s`.
+    """
+
+    def __init__(self, rule: GuardRule) -> None:
+        self.rule = rule
+        self.state = GuardState.OK
+        self.value: float | None = None
+        self.since_s: float | None = None
+        """Since when the condition has held, while it is pending or tripped."""
+        self.blind_reason = ""
+        self.trips = 0
+        self._before_blind = GuardState.OK
+        self._clear_since_s: float | None = None
+        self._blind_since_s: float | None = None
+        self._blind_told = False
+
+    def update(self, now: float, value: float | Blind | None) -> Change:
+        """Take the newest value in."""
+        if isinstance(value, Blind):
+            return self._look_at_nothing(now, value)
+        if self.state is GuardState.BLIND:
+            self.state = self._before_blind
+            self._blind_since_s = None
+            self._blind_told = False
+            self.blind_reason = ""
+            if self.state is GuardState.PENDING:
+                # Nobody knows what was while it could not see.
+                self.state, self.since_s = GuardState.OK, None
+        if value is NO_NEWS:
+            return self._trip(now) if self._has_held(now) else _NOTHING
+        assert value is not None
+        self.value = value
+        return self._holds(now) if self.rule.when.condition.holds(value) else self._holds_not(now)
+
+    def _holds(self, now: float) -> Change:
+        self._clear_since_s = None
+        if self.state is GuardState.TRIPPED:
+            return _NOTHING
+        if self.since_s is None:
+            self.since_s = now
+        self.state = GuardState.PENDING
+        return self._trip(now) if self._has_held(now) else _NOTHING
+
+    def _has_held(self, now: float) -> bool:
+        return (
+            self.state is GuardState.PENDING
+            and self.since_s is not None
+            and now - self.since_s >= self.rule.when.for_s - 1e-9
+        )
+
+    def _trip(self, now: float) -> Change:
+        self.state = GuardState.TRIPPED
+        self.trips += 1
+        return Change(tripped=True)
+
+    def _holds_not(self, now: float) -> Change:
+        if self.state is not GuardState.TRIPPED:
+            self.state, self.since_s = GuardState.OK, None
+            return _NOTHING
+        if self._clear_since_s is None:
+            self._clear_since_s = now
+        if now - self._clear_since_s < self.rule.clear_for_s - 1e-9:
+            return _NOTHING
+        self.state, self.since_s, self._clear_since_s = GuardState.OK, None, None
+        return Change(cleared=True)
+
+    def _look_at_nothing(self, now: float, reason: Blind) -> Change:
+        self.blind_reason = str(reason)
+        if self.state is not GuardState.BLIND:
+            self._before_blind = self.state
+            self.state = GuardState.BLIND
+            self._blind_since_s = now
+        assert self._blind_since_s is not None
+        if self._blind_told or now - self._blind_since_s < self.rule.blind_after_s - 1e-9:
+            return _NOTHING
+        self._blind_told = True
+        return Change(blind_too_long=True)
+
+
+def deciding(values: Iterable[float], condition: Condition) -> float | None:
+    """Of several series' values the one that decides: the worst, by the condition's direction. None when there is
+    none."""
+    numbers = [value for value in values if not math.isnan(value)]
+    if not numbers:
+        return None
+    if condition.operator in (">", ">="):
+        return max(numbers)
+    if condition.operator in ("<", "<="):
+        return min(numbers)
+    holding = [number for number in numbers if condition.holds(number)]
+    return holding[0] if holding else numbers[0]

@@ -1,0 +1,424 @@
+"""What a guard watches for, as text: `error_ratio > 5% for 10s`, `promql(max(up)) < 1`, `alert(severity="critical")`.
+
+    when      := condition [ "for" duration ]
+    condition := operand operator quantity        (an alert may stand alone: it is there)
+    operand   := metric [ "{" label "=" text, … "}" ] | "promql(" PromQL ")" | "alert(" matchers ")"
+    operator  := > >= < <= == !=
+    quantity  := number [ "%" | "us" | "ms" | "s" | "m" | "h" ]
+
+Parsing gives values whose `str()` parses to the same again.
+"""
+
+import difflib
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NoReturn
+
+from obswarm.api import ObswarmError
+
+LATENCIES = "avg p50 … p99.9 max"
+METRICS = (
+    "error_ratio",
+    "failures",
+    "rps",
+    "avg",
+    "max",
+    "users",
+    "dropped",
+    "loop_lag",
+    "worker_cpu",
+    "workers_missing",
+)
+_PERCENTILE = re.compile(r"p(\d{1,2}(?:\.\d+)?)")
+_DURATIONS = ("avg", "max", "loop_lag")
+_RATIOS = ("error_ratio", "worker_cpu")
+_WITH_LABELS = ("error_ratio", "failures", "rps", "avg", "max")
+_WITH_STATUS = ("error_ratio", "failures", "rps")
+LABELS = ("name", "method", "status")
+_STATUSES = ("1xx", "2xx", "3xx", "4xx", "5xx", "error", "other")
+OPERATORS: dict[str, Callable[[float, float], bool]] = {
+    ">=": lambda a, b: a >= b,
+    "<=": lambda a, b: a <= b,
+    "==": lambda a, b: a == b,
+    "!=": lambda a, b: a != b,
+    ">": lambda a, b: a > b,
+    "<": lambda a, b: a < b,
+}
+_UNITS = {"%": 0.01, "us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "": 1.0}
+_DURATION_UNITS = ("us", "ms", "s", "m", "h")
+_NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
+_NAME = re.compile(r"[a-z_][a-z0-9_.]*", re.IGNORECASE)
+_UNIT = re.compile(r"%|[a-zµ]+", re.IGNORECASE)
+_LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+
+
+class GuardError(ObswarmError):
+    """A guard's text is wrong; `position` is where."""
+
+    def __init__(self, text: str, position: int, expected: str) -> None:
+        shown = text.replace("\n", " ")
+        super().__init__(f"{expected}\n  {shown}\n  {' ' * position}^")
+        self.position = position
+        self.expected = expected
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """A number as it was written. `base` is in seconds, in shares of 1, or the number itself."""
+
+    number: float
+    unit: str = ""
+
+    @property
+    def base(self) -> float:
+        return self.number * _UNITS[self.unit]
+
+    def __str__(self) -> str:
+        text = repr(self.number)
+        return (text.removesuffix(".0") if "e" not in text else text) + self.unit
+
+
+@dataclass(frozen=True, slots=True)
+class EngineOperand:
+    """A figure of the load test itself, over the last interval. `labels` narrow it down to endpoints."""
+
+    metric: str
+    labels: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def quantile(self) -> float | None:
+        """0.95 for p95, None when it is no percentile."""
+        found = _PERCENTILE.fullmatch(self.metric)
+        return float(found[1]) / 100 if found else None
+
+    @property
+    def is_duration(self) -> bool:
+        return self.metric in _DURATIONS or self.quantile is not None
+
+    @property
+    def is_ratio(self) -> bool:
+        return self.metric in _RATIOS
+
+    def __str__(self) -> str:
+        return self.metric + (f"{{{_pairs(self.labels)}}}" if self.labels else "")
+
+
+@dataclass(frozen=True, slots=True)
+class PromqlOperand:
+    """A query to the target's metrics; of several series the one that makes the condition true counts."""
+
+    query: str
+
+    def __str__(self) -> str:
+        return f"promql({self.query})"
+
+
+@dataclass(frozen=True, slots=True)
+class Matcher:
+    """Of an alert's label: `operator` is =, !=, =~ or !~."""
+
+    label: str
+    operator: str
+    text: str
+
+    def fits(self, labels: dict[str, str]) -> bool:
+        value = labels.get(self.label, "")
+        if self.operator in ("=", "!="):
+            return (value == self.text) == (self.operator == "=")
+        return (re.fullmatch(self.text, value) is not None) == (self.operator == "=~")
+
+    def __str__(self) -> str:
+        return f"{self.label}{self.operator}{_quoted(self.text)}"
+
+
+@dataclass(frozen=True, slots=True)
+class AlertOperand:
+    """How many alerts that were delivered and fire have these labels."""
+
+    matchers: tuple[Matcher, ...]
+
+    def fits(self, labels: dict[str, str]) -> bool:
+        return all(matcher.fits(labels) for matcher in self.matchers)
+
+    def __str__(self) -> str:
+        return f"alert({', '.join(map(str, self.matchers))})"
+
+
+Operand = EngineOperand | PromqlOperand | AlertOperand
+_THERE = Quantity(0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    operand: Operand
+    operator: str
+    quantity: Quantity
+
+    def holds(self, value: float) -> bool:
+        """Whether it is true of that value (NaN: never)."""
+        return value == value and OPERATORS[self.operator](value, self.quantity.base)
+
+    def __str__(self) -> str:
+        if isinstance(self.operand, AlertOperand) and (self.operator, self.quantity) == (">", _THERE):
+            return str(self.operand)
+        return f"{self.operand} {self.operator} {self.quantity}"
+
+
+@dataclass(frozen=True, slots=True)
+class When:
+    """A condition and how long it has to hold, None for no time at all."""
+
+    condition: Condition
+    lasting: Quantity | None = None
+
+    @property
+    def for_s(self) -> float:
+        return self.lasting.base if self.lasting is not None else 0.0
+
+    def __str__(self) -> str:
+        return f"{self.condition} for {self.lasting}" if self.lasting is not None else str(self.condition)
+
+
+def parse_when(text: str) -> When:
+    """Raises GuardError: what was expected, and a caret under the place."""
+    reader = _Reader(text)
+    condition = reader.condition()
+    lasting = None
+    if reader.word("for"):
+        start = reader.position
+        lasting = reader.quantity("a duration such as 10s")
+        if lasting.unit not in _DURATION_UNITS or lasting.number < 0:
+            reader.fail("Expected a duration such as 10s, 500ms or 2m after 'for'.", start)
+    reader.end("the end, or 'for' and a duration" if lasting is None else "the end")
+    return When(condition, lasting)
+
+
+def parse_condition(text: str) -> Condition:
+    """A condition alone. Raises GuardError."""
+    reader = _Reader(text)
+    condition = reader.condition()
+    reader.end("the end")
+    return condition
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{escaped}"'
+
+
+def _pairs(labels: tuple[tuple[str, str], ...]) -> str:
+    return ", ".join(f"{name}={_quoted(text)}" for name, text in labels)
+
+
+class _Reader:
+    """Reads a text from left to right, and says precisely where it stops making sense."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.position = 0
+
+    def fail(self, expected: str, position: int | None = None) -> NoReturn:
+        raise GuardError(self.text, self.position if position is None else position, expected)
+
+    def space(self) -> None:
+        while self.position < len(self.text) and self.text[self.position].isspace():
+            self.position += 1
+
+    def take(self, pattern: re.Pattern[str]) -> str | None:
+        self.space()
+        found = pattern.match(self.text, self.position)
+        if found is None:
+            return None
+        self.position = found.end()
+        return found[0]
+
+    def literal(self, text: str) -> bool:
+        self.space()
+        if self.text.startswith(text, self.position):
+            self.position += len(text)
+            return True
+        return False
+
+    def word(self, word: str) -> bool:
+        self.space()
+        end = self.position + len(word)
+        if self.text[self.position : end].lower() == word and not self.text[end : end + 1].isalnum():
+            self.position = end
+            return True
+        return False
+
+    def end(self, expected: str) -> None:
+        self.space()
+        if self.position < len(self.text):
+            self.fail(f"Expected {expected}.")
+
+    def condition(self) -> Condition:
+        operand = self.operand()
+        self.space()
+        alone = isinstance(operand, AlertOperand) and (
+            self.position == len(self.text) or self.text[self.position].isalpha()
+        )
+        if alone:
+            return Condition(operand, ">", _THERE)
+        operator = next((each for each in OPERATORS if self.literal(each)), None)
+        if operator is None:
+            self.fail(f"Expected an operator ({', '.join(('>', '>=', '<', '<=', '==', '!='))}) after {operand}.")
+        self.space()
+        start = self.position
+        quantity = self.quantity("a number such as 5%, 500ms or 64")
+        self._check_unit(operand, quantity, start)
+        return Condition(operand, operator, quantity)
+
+    def _check_unit(self, operand: Operand, quantity: Quantity, start: int) -> None:
+        if not isinstance(operand, EngineOperand):
+            if isinstance(operand, AlertOperand) and quantity.unit:
+                self.fail("Expected a number of alerts, without a unit.", start)
+            return
+        if operand.is_duration and quantity.unit not in _DURATION_UNITS:
+            self.fail(f"Expected a duration for {operand.metric}, such as 500ms or 2s.", start)
+        if operand.is_ratio and quantity.unit not in ("%", ""):
+            self.fail(f"Expected a share for {operand.metric}, such as 5% or 0.05.", start)
+        if not operand.is_duration and not operand.is_ratio and quantity.unit:
+            self.fail(f"Expected a number without a unit for {operand.metric}.", start)
+
+    def quantity(self, what: str) -> Quantity:
+        self.space()
+        start = self.position
+        number = self.take(_NUMBER)
+        if number is None:
+            self.fail(f"Expected {what}.")
+        found = _UNIT.match(self.text, self.position)
+        unit = ""
+        if found is not None:
+            unit = found[0].replace("µ", "u")
+            if unit not in _UNITS:
+                self.fail(f"Expected one of the units %, us, ms, s, m, h, not {found[0]!r}.")
+            self.position = found.end()
+        value = float(number)
+        if value in (float("inf"), float("-inf")):
+            self.fail("Expected a number that is not infinite.", start)
+        return Quantity(value, unit)
+
+    def operand(self) -> Operand:
+        self.space()
+        start = self.position
+        name = self.take(_NAME)
+        if name is None:
+            self.fail("Expected a metric, promql(…) or alert(…).")
+        if name == "promql":
+            return PromqlOperand(self._in_parentheses(start))
+        if name == "alert":
+            return self._alert()
+        known = name in METRICS or _is_percentile(name)
+        if not known:
+            nearest = difflib.get_close_matches(name, [*METRICS, "p50", "p95", "p99", "promql", "alert"], 1)
+            hint = f" Did you mean {nearest[0]}?" if nearest else ""
+            self.fail(f"Expected a metric ({', '.join(METRICS)}, p50 to p99.9), promql(…) or alert(…).{hint}", start)
+        labels: tuple[tuple[str, str], ...] = ()
+        if self.literal("{"):
+            labels = self._labels(name)
+        return EngineOperand(name, labels)
+
+    def _labels(self, metric: str) -> tuple[tuple[str, str], ...]:
+        labels: list[tuple[str, str]] = []
+        allowed = metric in _WITH_LABELS or _is_percentile(metric)
+        if not allowed:
+            self.fail(f"{metric} is of the whole load test; it has no labels.", self.position - 1)
+        while not self.literal("}"):
+            if labels and not self.literal(","):
+                self.fail("Expected , or }.")
+            self.space()
+            start = self.position
+            label = self.take(_LABEL)
+            if label not in LABELS:
+                self.fail(f"Expected one of the labels {', '.join(LABELS)}.", start)
+            if label == "status" and metric not in _WITH_STATUS:
+                self.fail(f"{metric} has no label status: latencies are kept by name and method.", start)
+            if label in dict(labels):
+                self.fail(f"The label {label} stands there twice.", start)
+            if not self.literal("="):
+                self.fail("Expected =.")
+            self.space()
+            value_start = self.position
+            value = self._string()
+            if label == "status" and value not in _STATUSES:
+                self.fail(f"Expected one of {', '.join(_STATUSES)}.", value_start)
+            labels.append((label, value))
+        if not labels:
+            self.fail(f"Expected a label ({', '.join(LABELS)}).", self.position - 1)
+        return tuple(labels)
+
+    def _string(self) -> str:
+        self.space()
+        start = self.position
+        quote = self.text[start : start + 1]
+        if quote not in ('"', "'"):
+            self.fail("Expected a text in quotes.")
+        self.position += 1
+        found: list[str] = []
+        while self.position < len(self.text):
+            character = self.text[self.position]
+            self.position += 1
+            if character == quote:
+                return "".join(found)
+            if character == "\\" and self.position < len(self.text):
+                escaped = self.text[self.position]
+                self.position += 1
+                found.append({"n": "\n"}.get(escaped, escaped))
+            else:
+                found.append(character)
+        return self.fail("This text has no closing quote.", start)
+
+    def _in_parentheses(self, start: int) -> str:
+        if not self.literal("("):
+            self.fail("Expected ( after promql.")
+        depth, begin = 1, self.position
+        while self.position < len(self.text):
+            character = self.text[self.position]
+            if character in "\"'`":
+                self._skip_string(character)
+                continue
+            self.position += 1
+            depth += {"(": 1, ")": -1}.get(character, 0)
+            if depth == 0:
+                query = self.text[begin : self.position - 1].strip()
+                if not query:
+                    self.fail("Expected a query between the parentheses.", begin)
+                return query
+        return self.fail("promql( has no closing parenthesis.", start)
+
+    def _skip_string(self, quote: str) -> None:
+        self.position += 1
+        while self.position < len(self.text) and self.text[self.position] != quote:
+            self.position += 2 if self.text[self.position] == "\\" and quote != "`" else 1
+        self.position += 1
+
+    def _alert(self) -> AlertOperand:
+        if not self.literal("("):
+            self.fail("Expected ( after alert.")
+        matchers: list[Matcher] = []
+        while not self.literal(")"):
+            if matchers and not self.literal(","):
+                self.fail("Expected , or ).")
+            label = self.take(_LABEL)
+            if label is None:
+                self.fail('Expected a label of the alert, as in alert(severity="critical").')
+            operator = next((each for each in ("=~", "!~", "!=", "=") if self.literal(each)), None)
+            if operator is None:
+                self.fail("Expected =, !=, =~ or !~.")
+            self.space()
+            start = self.position
+            text = self._string()
+            if operator in ("=~", "!~"):
+                try:
+                    re.compile(text)
+                except re.error as error:
+                    self.fail(f"Not a regular expression: {error}.", start)
+            matchers.append(Matcher(label, operator, text))
+        return AlertOperand(tuple(matchers))
+
+
+def _is_percentile(name: str) -> bool:
+    found = _PERCENTILE.fullmatch(name)
+    return found is not None and 0 < float(found[1]) < 100

@@ -1,0 +1,107 @@
+"""A guard: what it watches for, and what it does then."""
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from obswarm.api import ObswarmError
+from obswarm.guards.grammar import EngineOperand, Operand, PromqlOperand, When, parse_when
+from obswarm.units import parse_duration
+
+ActionKind = Literal["stop", "abort", "hold", "scale", "notify"]
+OnBlind = Literal["warn", "stop"]
+ACTIONS: tuple[ActionKind, ...] = ("stop", "abort", "hold", "scale", "notify")
+BLIND_AFTER_S = 30.0
+_SCALE = re.compile(r"scale\(\s*(\d+(?:\.\d+)?)\s*%\s*\)")
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """`share` is what is left of the users after a scale, from 0 to 1."""
+
+    kind: ActionKind
+    share: float = 1.0
+
+    def __str__(self) -> str:
+        return f"scale({self.share * 100:g}%)" if self.kind == "scale" else self.kind
+
+
+def parse_action(text: str) -> Action:
+    """`stop`, `abort`, `hold`, `notify` or `scale(50%)`. Raises ObswarmError."""
+    word = text.strip().lower()
+    for kind in ACTIONS:
+        if word == kind and kind != "scale":
+            return Action(kind)
+    found = _SCALE.fullmatch(word)
+    if found is not None and 0 <= float(found[1]) < 100:
+        return Action("scale", float(found[1]) / 100)
+    raise ObswarmError(f"{text!r} is no action; write stop, abort, hold, notify or scale(50%).")
+
+
+@dataclass(frozen=True, slots=True)
+class GuardRule:
+    """`clear_for_s`: how long the condition has to be false before the guard counts as clear again. `blind_after_s`:
+    after so long without data it acts as `on_blind` says."""
+
+    name: str
+    when: When
+    action: Action
+    clear_for_s: float
+    blind_after_s: float = BLIND_AFTER_S
+    on_blind: OnBlind = "warn"
+
+    @property
+    def query(self) -> str | None:
+        """What has to be asked of the target's metrics."""
+        operand = self.when.condition.operand
+        return operand.query if isinstance(operand, PromqlOperand) else None
+
+    def format_value(self, value: float) -> str:
+        """A value as one would write it in the guard: `12%`, `734ms`, `64`."""
+        return format_figure(self.when.condition.operand, value)
+
+
+def format_figure(operand: Operand, value: float) -> str:
+    """A value of an operand with its unit."""
+    if isinstance(operand, EngineOperand):
+        if operand.is_duration:
+            return f"{value * 1000:.4g}ms" if value < 1 else f"{value:.4g}s"
+        if operand.is_ratio:
+            return f"{value * 100:.3g}%"
+    return f"{value:.6g}"
+
+
+def Guard(  # noqa: N802 - what a load-test file writes; it makes a value
+    when: str,
+    action: str = "stop",
+    name: str | None = None,
+    clear_for: str | float | None = None,
+    blind_after: str | float = BLIND_AFTER_S,
+    on_blind: str = "warn",
+) -> GuardRule:
+    """A guard, as in `guards = [Guard("error_ratio > 5% for 10s")]`.
+
+    `action` is stop, abort, hold, scale(50%) or notify; `name` is the text of `when` unless given; durations are
+    seconds or texts like 30s. Raises ObswarmError, which for `when` shows the place.
+    """
+    parsed = parse_when(when)
+    if on_blind not in ("warn", "stop"):
+        raise ObswarmError(f"on_blind is {on_blind!r}; write warn or stop.")
+    return GuardRule(
+        name or str(parsed),
+        parsed,
+        parse_action(action),
+        parsed.for_s if clear_for is None else _seconds("clear_for", clear_for),
+        _seconds("blind_after", blind_after),
+        "stop" if on_blind == "stop" else "warn",
+    )
+
+
+def _seconds(name: str, value: str | float) -> float:
+    try:
+        seconds = parse_duration(value) if isinstance(value, str) else float(value)
+    except (TypeError, ValueError) as error:
+        raise ObswarmError(f"{name}: {error}.") from None
+    if not seconds >= 0:
+        raise ObswarmError(f"{name} is {value!r}; it cannot be negative.")
+    return seconds

@@ -1,0 +1,60 @@
+"""Requirements: conditions that a run as a whole has to meet, for CI jobs."""
+
+from dataclasses import dataclass
+
+from obswarm.api import ObswarmError
+from obswarm.guards.grammar import Condition, EngineOperand, parse_condition
+from obswarm.guards.guard import format_figure
+from obswarm.guards.operands import OF_THE_RUN, whole_run
+from obswarm.stats import Snapshot
+
+_ALLOWED = "error_ratio, failures, rps, avg, p50 to p99.9, max"
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """`p95{name="/login"} < 500ms`: has to be true of all that was measured."""
+
+    condition: Condition
+
+    def __str__(self) -> str:
+        return str(self.condition)
+
+    @property
+    def operand(self) -> EngineOperand:
+        operand = self.condition.operand
+        assert isinstance(operand, EngineOperand)
+        return operand
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """`value` as Requirement's unit has it, None when nothing was measured that it could be judged by: then it is not
+    met."""
+
+    requirement: Requirement
+    met: bool
+    value: float | None
+
+    @property
+    def shown(self) -> str:
+        """The value for people."""
+        return "nothing measured" if self.value is None else format_figure(self.requirement.operand, self.value)
+
+
+def parse_requirement(text: str) -> Requirement:
+    """Raises ObswarmError, for what is written wrongly with the place."""
+    condition = parse_condition(text)
+    operand = condition.operand
+    if not isinstance(operand, EngineOperand) or operand.metric in OF_THE_RUN:
+        raise ObswarmError(f"{operand} cannot be judged over a whole run; requirements take {_ALLOWED}.")
+    return Requirement(condition)
+
+
+def judge(requirements: list[Requirement], final: Snapshot) -> list[Judgement]:
+    """Each of them, by the last snapshot of a run."""
+    judged = []
+    for requirement in requirements:
+        value = whole_run(requirement.operand, final)
+        judged.append(Judgement(requirement, value is not None and requirement.condition.holds(value), value))
+    return judged

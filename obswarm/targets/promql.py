@@ -1,0 +1,68 @@
+"""A real Prometheus (or anything with its HTTP API) as the source of metrics."""
+
+from collections.abc import Sequence
+
+import requests
+
+from obswarm.http import innermost
+from obswarm.targets.evaluate import parse_any
+from obswarm.targets.source import Sample, SourceError, Target, TargetHealth
+
+_TIMEOUT_S = 3.0
+
+
+class PrometheusSource:
+    """A MetricSource: instant queries by `GET /api/v1/query`
+    (https://prometheus.io/docs/prometheus/latest/querying/api/)."""
+
+    def __init__(self, url: str, targets: Sequence[Target] = ()) -> None:
+        self.url = url.rstrip("/")
+        self._targets = tuple(targets)
+        self._session = requests.Session()
+        self._session.trust_env = False
+
+    def check(self, query: str) -> None:
+        parse_any(query)
+
+    def query(self, query: str) -> list[Sample]:
+        try:
+            answer = self._session.get(f"{self.url}/api/v1/query", params={"query": query}, timeout=_TIMEOUT_S)
+            document = answer.json()
+        except requests.RequestException as error:
+            raise SourceError(f"Prometheus at {self.url} does not answer: {innermost(error)}") from None
+        except ValueError:
+            raise SourceError(f"{self.url} does not answer as a Prometheus does (HTTP {answer.status_code})") from None
+        if not isinstance(document, dict) or document.get("status") != "success":
+            reason = document.get("error", document) if isinstance(document, dict) else document
+            raise SourceError(f"Prometheus refuses the query {query}: {reason}")
+        try:
+            return _samples(document["data"])
+        except (KeyError, TypeError, ValueError):
+            raise SourceError(f"{self.url} does not answer as a Prometheus does") from None
+
+    def start(self) -> None:
+        """Prometheus scrapes by itself."""
+
+    def close(self) -> None:
+        self._session.close()
+
+    def health(self) -> list[TargetHealth]:
+        """Those of the configuration, by whether Prometheus has anything of that job."""
+        found = []
+        for target in self._targets:
+            try:
+                up = self.query(f'up{{job="{target.name}"}}')
+                detail = f"job {target.name}: " + ("up" if up and up[0].value else "down" if up else "unknown")
+                found.append(TargetHealth(target, bool(up and up[0].value), f"{detail}, by {self.url}", None))
+            except SourceError as error:
+                found.append(TargetHealth(target, False, str(error), None))
+        return found
+
+
+def _samples(data: dict[str, object]) -> list[Sample]:
+    kind, result = data["resultType"], data["result"]
+    if kind == "scalar":
+        return [Sample({}, float(result[1]))]  # type: ignore[index]  # checked by the KeyError and TypeError around it
+    if kind != "vector":
+        raise SourceError(f"the query gives a {kind}; it has to give numbers")
+    return [Sample(series["metric"], float(series["value"][1])) for series in result]  # type: ignore[attr-defined]

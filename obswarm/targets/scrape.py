@@ -1,0 +1,111 @@
+"""The embedded source: reads the targets' metrics endpoints once a second for the time of a run, and answers a subset
+of PromQL over the last minutes."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import gevent
+import requests
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
+from prometheus_client.parser import text_string_to_metric_families as parse_text
+
+from obswarm import clock
+from obswarm.http import innermost
+from obswarm.targets import evaluate as promql
+from obswarm.targets.series import SeriesStore
+from obswarm.targets.source import Sample, SourceError, Target, TargetHealth
+
+_TIMEOUT_S = 2.0
+_ACCEPT = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
+_LARGEST_PAGE_BYTES = 20 * 1024 * 1024
+_LINES_IN_A_TURN = 500
+_UP = "up"
+
+
+class EmbeddedSource:
+    """A MetricSource. With `queries` given, only what those need is kept; every query that will be asked must be
+    among them.
+
+    Raises ObswarmError for a query beyond the subset.
+    """
+
+    def __init__(
+        self, targets: Sequence[Target], queries: Iterable[str] | None = None, interval_s: float = 1.0
+    ) -> None:
+        self._targets = tuple(targets)
+        self._interval_s = interval_s
+        self._trees: dict[str, Any] = {}
+        names: frozenset[str] | None = None
+        if queries is not None:
+            names = frozenset({_UP}.union(*(promql.metric_names(self._tree(query)) for query in queries)))
+        self._store = SeriesStore(promql.LONGEST_RANGE_S, names)
+        self._health: dict[Target, tuple[bool, str, float]] = {}
+        self._greenlets: list[gevent.Greenlet] = []
+
+    def _tree(self, query: str) -> Any:
+        if query not in self._trees:
+            self._trees[query] = promql.parse(query)
+        return self._trees[query]
+
+    def check(self, query: str) -> None:
+        self._tree(query)
+
+    def query(self, query: str) -> list[Sample]:
+        now = clock.monotonic()
+        away = [target.name for target, (up, _, _) in self._health.items() if not up]
+        if len(away) == len(self._targets) and away:
+            raise SourceError(f"no metrics from {', '.join(away)}: {self._health[self._targets[0]][1]}")
+        return promql.evaluate(self._tree(query), self._store, now)
+
+    def start(self) -> None:
+        self._greenlets = [gevent.spawn(self._follow, target) for target in self._targets]
+
+    def close(self) -> None:
+        gevent.killall(self._greenlets)
+
+    def health(self) -> list[TargetHealth]:
+        now = clock.monotonic()
+        found = []
+        for target in self._targets:
+            up, detail, at_s = self._health.get(target, (False, "not read yet", -1.0))
+            found.append(TargetHealth(target, up, detail, now - at_s if at_s >= 0 else None))
+        return found
+
+    def _follow(self, target: Target) -> None:
+        with requests.Session() as session:
+            session.trust_env = False
+            due = clock.monotonic()
+            while True:
+                self._scrape(session, target)
+                due = max(due + self._interval_s, clock.monotonic())
+                gevent.sleep(due - clock.monotonic())
+
+    def _scrape(self, session: requests.Session, target: Target) -> None:
+        now = clock.monotonic()
+        try:
+            count = self._read(session, target, now)
+            up, detail = True, f"{count} series"
+        except requests.RequestException as error:
+            up, detail = False, str(innermost(error))
+        except (ValueError, KeyError, UnicodeDecodeError) as error:
+            up, detail = False, f"what {target.url} answers is not in Prometheus' format: {error}"
+        self._health[target] = (up, detail, clock.monotonic())
+        self._store.add(_UP, {"job": target.name}, now, float(up))
+
+    def _read(self, session: requests.Session, target: Target, now: float) -> int:
+        answer = session.get(target.url, timeout=_TIMEOUT_S, headers={"Accept": _ACCEPT})
+        if answer.status_code != 200:
+            raise ValueError(f"HTTP {answer.status_code}")
+        if len(answer.content) > _LARGEST_PAGE_BYTES:
+            raise ValueError(f"a page of {len(answer.content)} bytes")
+        text = answer.content.decode()
+        is_openmetrics = answer.headers.get("Content-Type", "").startswith("application/openmetrics-text")
+        parse: Any = parse_openmetrics if is_openmetrics else parse_text
+        count = 0
+        for family in parse(text):
+            for sample in family.samples:
+                self._store.add(sample.name, {**sample.labels, "job": target.name}, now, float(sample.value))
+                count += 1
+                if count % _LINES_IN_A_TURN == 0:
+                    gevent.sleep(0.0005)
+        return count

@@ -1,0 +1,55 @@
+"""The one way to the target's metrics: a MetricSource answers PromQL, whoever has scraped them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+
+class SourceError(Exception):
+    """The source cannot answer now: it is away, or refuses the query. Its text is for people."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One series of an answer. Without labels for a plain number."""
+
+    labels: Mapping[str, str]
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A metrics endpoint. `kind` is one of obswarm.targets.KINDS; `name` is the series' label `job`."""
+
+    name: str
+    url: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class TargetHealth:
+    """How reading a target went last. `age_s` is how long ago, None for never."""
+
+    target: Target
+    up: bool
+    detail: str
+    age_s: float | None
+
+
+class MetricSource(Protocol):
+    """What guards, reports and analysis know of the target."""
+
+    def check(self, query: str) -> None:
+        """Raises ObswarmError when the query is one that this source will never answer."""
+
+    def query(self, query: str) -> list[Sample]:
+        """The newest values; an empty list when no series matches. May switch greenlets. Raises SourceError."""
+
+    def start(self) -> None:
+        """Begin to look at the targets."""
+
+    def close(self) -> None:
+        """Stop that."""
+
+    def health(self) -> list[TargetHealth]:
+        """Of each target, as far as this source looks at them itself."""
