@@ -8,16 +8,20 @@ from obswarm import defaults
 from obswarm.analysis import Knee, LoadPoint, find_knee
 from obswarm.api import Environment, Stage, events
 from obswarm.cli import exit_codes
+from obswarm.cli.guarding import simple_guarding
 from obswarm.cli.options import duration as parse_duration
 from obswarm.cli.options import option
 from obswarm.cli.session import Output, Terminal
 from obswarm.engine import LocalRun, StagesProfile
+from obswarm.guards import Guard
 from obswarm.stats import Recorder, RunState, Sink, Snapshot
 from obswarm.units import format_count, format_duration, format_latency
 
 MOST_USERS = 900
 _RAMP_SHARE = 0.9
 _SHORTEST_S = 15.0
+_GUARD = "error_ratio > 40% for 2s"
+"""Trips when the site has been turning people away for a while: the knee shows by then."""
 
 
 class _RampPoints:
@@ -89,9 +93,12 @@ def demo(ctx: click.Context, duration: float, headless: bool, json_file: str | N
         def make_run(sinks: list[Sink]) -> LocalRun:
             return LocalRun(environment, profile, test="demo", sinks=[*sinks, points])
 
+        terminal.guarding = simple_guarding([Guard(_GUARD)])
         result = terminal.run(make_run, environment)
-    if result.stop_reason.kind != "time":
+    if result.stop_reason.kind not in ("time", "guard"):
         ctx.exit(exit_codes.INTERRUPTED if result.stop_reason.kind == "signal" else exit_codes.FAILURES)
+    if result.stop_reason.kind == "guard":
+        terminal.summary_console.print(Text(f"Stopped by a guard: {result.stop_reason.detail}.", "bold yellow"))
     knee = find_knee(points.points)
     ctx.exit(_explain(terminal.summary_console, knee))
 

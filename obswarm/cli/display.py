@@ -24,6 +24,7 @@ _STATE_STYLES = {
     RunState.STOPPED: "bold",
 }
 _MOST_ERRORS = 5
+_MOST_GUARDS = 6
 _LINES_AROUND_THE_TABLE = 14
 
 
@@ -66,6 +67,8 @@ class LiveDisplay:
         parts: list[RenderableType] = [self._progress(snapshot), self._figures(snapshot), self._endpoints(snapshot)]
         if snapshot.errors:
             parts.append(self._errors(snapshot))
+        if snapshot.guards:
+            parts.append(_guards(snapshot))
         parts.append(self._health(snapshot))
         style = _STATE_STYLES.get(snapshot.state, "white")
         title = Text.assemble(
@@ -114,7 +117,8 @@ class LiveDisplay:
         for heading in ("requests", "failures", "req/s", "p50", "p95", "p99", "max"):
             table.add_column(heading, justify="right", no_wrap=True)
         busiest = sorted(snapshot.endpoints.items(), key=lambda item: -item[1].requests)
-        room = max(3, self._console.height - _LINES_AROUND_THE_TABLE - min(_MOST_ERRORS, len(snapshot.errors)))
+        below = min(_MOST_ERRORS, len(snapshot.errors)) + min(_MOST_GUARDS + 1, len(snapshot.guards))
+        room = max(3, self._console.height - _LINES_AROUND_THE_TABLE - below)
         for key, stats in busiest[:room]:
             recent = self._recent.endpoint(key)
             p50, p95, p99 = recent.quantiles((0.5, 0.95, 0.99)) or (None, None, None)
@@ -162,6 +166,23 @@ class LiveDisplay:
             count = sum(found.count for found in snapshot.exceptions.values())
             line.append(f"   {count:,} exceptions in tasks", "red")
         return line
+
+
+_GUARD_STYLES = {"ok": "green", "pending": "yellow", "tripped": "bold red", "blind": "bold magenta"}
+
+
+def _guards(snapshot: Snapshot) -> RenderableType:
+    table = Table.grid(padding=(0, 1), expand=True)
+    table.add_column(no_wrap=True)
+    table.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
+    for guard in snapshot.guards[:_MOST_GUARDS]:
+        text = Text.assemble((guard.when, "bold"), f" → {guard.action}", (f"   now {guard.shown}", "dim"))
+        if guard.blind_reason:
+            text.append(f"   {guard.blind_reason}", "magenta")
+        table.add_row(Text(f"guard {guard.state:<7}", _GUARD_STYLES.get(guard.state, "")), text)
+    if len(snapshot.guards) > _MOST_GUARDS:
+        table.add_row("", Text(f"… and {len(snapshot.guards) - _MOST_GUARDS} more guards", "dim"))
+    return table
 
 
 def _classes(snapshot: Snapshot) -> Text:

@@ -6,15 +6,19 @@ from urllib.parse import urlsplit
 
 import click
 
+from obswarm.cli.guarding import Guarding
 from obswarm.metrics import Latest, MetricsApp, Receiver, RemoteWriter, parse_labels
 from obswarm.stats import Sink, Snapshot
-from obswarm.web import WebServer
+from obswarm.web import ALERTS_PATH, Application, WebServer
 
 
 class Export:
     """The sinks behind both, and the server. A context manager; `finish` waits for the last scrape and push."""
 
-    def __init__(self, server: WebServer, latest: Latest, writer: RemoteWriter | None, linger_s: float) -> None:
+    def __init__(
+        self, server: WebServer, latest: Latest, writer: RemoteWriter | None, linger_s: float, guarding: Guarding
+    ) -> None:
+        self._guarding = guarding
         self._server = server
         self._writer = writer
         self._linger_s = linger_s
@@ -35,8 +39,8 @@ class Export:
     @property
     def notices(self) -> list[str]:
         """What to tell at the start."""
-        where = f"Metrics for Prometheus: {self.url}"
-        return [where] if self._server.notice is None else [self._server.notice, where]
+        told = [f"Metrics for Prometheus: {self.url}", self._guarding.notice(self._server.url)]
+        return told if self._server.notice is None else [self._server.notice, *told]
 
     def finish(self, final: Snapshot) -> None:
         """Give scrapers and the receiver the end of the run."""
@@ -45,7 +49,7 @@ class Export:
         self._server.wait_for_the_last_scrape(self._linger_s)
 
 
-def exports(options: dict[str, Any], ctx: click.Context) -> Export:
+def exports(options: dict[str, Any], ctx: click.Context, guarding: Guarding) -> Export:
     """What the options ask for. Raises click's errors for what cannot be."""
     try:
         labels = parse_labels(options["labels"])
@@ -58,8 +62,9 @@ def exports(options: dict[str, Any], ctx: click.Context) -> Export:
         writer = RemoteWriter(receiver, latest, labels, options["remote_write_interval"])
     elif options["remote_write_auth"] or options["remote_write_token"]:
         raise click.UsageError("--remote-write-auth and --remote-write-token need --remote-write URL.", ctx)
-    server = WebServer(MetricsApp(latest, labels), options["metrics_addr"], options["web_port"])
-    return Export(server, latest, writer, options["linger"])
+    applications: dict[str, Application] = {ALERTS_PATH: guarding.app}
+    server = WebServer(MetricsApp(latest, labels), options["metrics_addr"], options["web_port"], applications)
+    return Export(server, latest, writer, options["linger"], guarding)
 
 
 def _receiver(options: dict[str, Any], ctx: click.Context) -> Receiver:

@@ -11,6 +11,7 @@ from obswarm import clock, defaults
 from obswarm.api import ObswarmError
 from obswarm.cli.exporting import exports
 from obswarm.cli.fleet import balance_option, invitation_for, job_for
+from obswarm.cli.guarding import check_junit, guard_options, guarding_of
 from obswarm.cli.loading import LoadTestCommand, Planned, output_of, plan
 from obswarm.cli.options import bind_address, duration, option, size
 from obswarm.cli.run_options import run_options
@@ -94,6 +95,7 @@ logger = logging.getLogger(__name__)
     metavar="FILE",
     help="Where the run is remembered, for a master that is started again.  [default: .obswarm/master-PORT.run]",
 )
+@guard_options
 @option("--fresh", is_flag=True, help="Begin a new run even if one was left unfinished.")
 @click.pass_context
 def master(ctx: click.Context, /, arguments: tuple[str, ...], **options: Any) -> None:
@@ -113,8 +115,11 @@ def master(ctx: click.Context, /, arguments: tuple[str, ...], **options: Any) ->
     digest = hashlib.sha256(bundle.digest.encode() + job.pack()).hexdigest()
     state = Path(options["state_file"] or f".obswarm/master-{port}.run")
     recovered = _recover(state, digest, options)
+    check_junit(options, ctx)
+    guarding = guarding_of(options, planned.loadtest.guards)
     terminal = Terminal(output_of(options))
-    terminal.export = exports(options, ctx)
+    terminal.export = exports(options, ctx, guarding)
+    terminal.guarding = guarding
     invitation = _invitation(planned, job, bundle, recovered, options)
     journal = Journal(
         state,
@@ -141,7 +146,7 @@ def master(ctx: click.Context, /, arguments: tuple[str, ...], **options: Any) ->
         )
 
     result = terminal.run(make, planned.environment)
-    ctx.exit(conclude(result, planned.environment, options))
+    ctx.exit(conclude(result, planned.environment, options, guarding.judge(result)))
 
 
 def _keys(address: str, options: dict[str, Any]) -> CurveKeys | None:

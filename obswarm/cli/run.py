@@ -6,6 +6,7 @@ import click
 
 from obswarm.cli.exporting import exports
 from obswarm.cli.fleet import WORKER_COMMAND, balance_option, invitation_for, local_job
+from obswarm.cli.guarding import check_junit, guard_options, guarding_of
 from obswarm.cli.loading import LoadTestCommand, Planned, output_of, plan
 from obswarm.cli.options import option, workers
 from obswarm.cli.run_options import run_options
@@ -32,6 +33,7 @@ from obswarm.stats import Sink
     help="Worker processes with users; auto starts one, and more when it gets busy; 0 runs all in this process.",
 )
 @balance_option
+@guard_options
 @click.pass_context
 def run(ctx: click.Context, /, arguments: tuple[str, ...], **options: Any) -> None:
     """Run a load test.
@@ -41,10 +43,13 @@ def run(ctx: click.Context, /, arguments: tuple[str, ...], **options: Any) -> No
     planned = plan(ctx, arguments, options)
     if planned is None:
         return
+    check_junit(options, ctx)
+    guarding = guarding_of(options, planned.loadtest.guards)
     terminal = Terminal(output_of(options))
-    terminal.export = exports(options, ctx)
+    terminal.export = exports(options, ctx, guarding)
+    terminal.guarding = guarding
     result = terminal.run(lambda sinks: _make(planned, options, sinks), planned.environment)
-    ctx.exit(conclude(result, planned.environment, options))
+    ctx.exit(conclude(result, planned.environment, options, guarding.judge(result)))
 
 
 def _make(planned: Planned, options: dict[str, Any], sinks: list[Sink]) -> RunCourse:

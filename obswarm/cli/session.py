@@ -3,7 +3,7 @@
 import logging
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,10 +18,12 @@ from obswarm.api import Environment, ObswarmError
 from obswarm.cli import exit_codes
 from obswarm.cli.display import LiveDisplay
 from obswarm.cli.exporting import Export
+from obswarm.cli.guarding import Guarding
 from obswarm.cli.plain import PlainProgress
 from obswarm.cli.summary import WIDTH_WITHOUT_TERMINAL, print_summary
 from obswarm.engine import RunCourse, RunResult, StopReason
-from obswarm.report import CsvFiles, result_document, write_result
+from obswarm.guards import Judgement
+from obswarm.report import CsvFiles, junit_document, result_document, write_result
 from obswarm.stats import Sink
 
 logger = logging.getLogger(__name__)
@@ -56,6 +58,8 @@ class Terminal:
         self._csv = CsvFiles(output.csv, output.csv_full_history) if output.csv else None
         self.export: Export | None = None
         """Set it before `run` to have the run's metrics exported."""
+        self.guarding: Guarding | None = None
+        """Set it before `run` to have the run guarded."""
         set_up_logging(output.loglevel, output.logfile, self.progress_console if self.live else None)
 
     def run(self, make_run: Callable[[list[Sink]], RunCourse], environment: Environment) -> RunResult:
@@ -76,6 +80,9 @@ class Terminal:
                     for notice in export.notices:
                         logger.info("%s", notice)
             run = make_run(sinks)
+            if self.guarding is not None:
+                self.guarding.attach(run)
+                stack.enter_context(self.guarding)
             signals = stack.enter_context(_Signals(run))
             environment.events.init.fire(environment=environment, runner=environment.runner, web_ui=None)
             live = stack.enter_context(ExitStack())
@@ -85,8 +92,10 @@ class Terminal:
             live.close()
             if self._csv:
                 self._csv.finish(result.final)
-            print_summary(self.summary_console, result)
-            self._write_json(result)
+            judgements = self.guarding.judge(result) if self.guarding is not None else []
+            print_summary(self.summary_console, result, judgements)
+            self._write_json(result, judgements)
+            self._write_junit(result, judgements)
             run.close()
             if export is not None:
                 finishing = gevent.spawn(export.finish, result.final)
@@ -94,10 +103,19 @@ class Terminal:
                 finishing.join()
         return result
 
-    def _write_json(self, result: RunResult) -> None:
+    def _write_junit(self, result: RunResult, judgements: Sequence[Judgement]) -> None:
+        path = self.guarding.junit if self.guarding is not None else None
+        if path is None:
+            return
+        try:
+            Path(path).write_text(junit_document(result, judgements))
+        except OSError as error:
+            click.echo(f"Error: --junit {path}: {error.strerror}.", err=True)
+
+    def _write_json(self, result: RunResult, judgements: Sequence[Judgement]) -> None:
         if not self._output.json:
             return
-        document = result_document(result)
+        document = result_document(result, judgements)
         if self._json_path is None:
             write_result(document, sys.stdout)
             sys.stdout.flush()
@@ -183,7 +201,7 @@ def _writable(path: str) -> str:
     return path
 
 
-def exit_code_of(result: RunResult, on_error: int, strict: bool = False) -> int:
+def exit_code_of(result: RunResult, on_error: int, strict: bool = False, judgements: Sequence[Judgement] = ()) -> int:
     """The exit code that a result stands for; `on_error` is --exit-code-on-error."""
     if result.stop_reason.kind == "error":
         return exit_codes.USAGE
@@ -193,18 +211,22 @@ def exit_code_of(result: RunResult, on_error: int, strict: bool = False) -> int:
         return exit_codes.INTERRUPTED
     if result.losses or result.stop_reason.kind == "lost" or (strict and result.saturated):
         return exit_codes.INCOMPLETE
+    if not all(judgement.met for judgement in judgements):
+        return exit_codes.REQUIREMENTS
     if result.final.total.failures or result.final.exceptions:
         return on_error
     return exit_codes.OK
 
 
-def conclude(result: RunResult, environment: Environment, options: dict[str, Any]) -> int:
+def conclude(
+    result: RunResult, environment: Environment, options: dict[str, Any], judgements: Sequence[Judgement]
+) -> int:
     """Tell what went wrong, fire the last events, and give the exit code."""
     if result.error is not None:
         click.echo(f"Error: {result.error}", err=True)
     environment.events.quitting.fire(environment=environment, reverse=True)
     code = environment.process_exit_code
     if code is None:
-        code = exit_code_of(result, options["exit_code_on_error"], options["strict"])
+        code = exit_code_of(result, options["exit_code_on_error"], options["strict"], judgements)
     environment.events.quit.fire(exit_code=code)
     return code

@@ -1,11 +1,14 @@
 """What is printed when a run has ended."""
 
+from collections.abc import Sequence
+
 from rich.box import SIMPLE_HEAVY
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from obswarm.engine import RunResult
+from obswarm.guards import Judgement
 from obswarm.stats import PHASES, EndpointStats
 from obswarm.units import format_bytes, format_count, format_duration, format_latency
 
@@ -16,7 +19,7 @@ WIDTH_WITHOUT_TERMINAL = 140
 """Columns where the output goes to a file: wide enough that names are not cut."""
 
 
-def print_summary(console: Console, result: RunResult) -> None:
+def print_summary(console: Console, result: RunResult, judgements: Sequence[Judgement] = ()) -> None:
     """How it ended, endpoints, errors, exceptions, and whether the figures can be trusted."""
     console.print(_endpoints(result, narrow=console.width < _WIDTH_FOR_ALL_COLUMNS))
     if result.final.total.timings is not None and result.final.total.timings.histograms:
@@ -29,6 +32,16 @@ def print_summary(console: Console, result: RunResult) -> None:
         console.print(
             f"{result.final.interrupted:,} requests were cut off when the run stopped; no figure above counts them."
         )
+    for judgement in judgements:
+        style = "green" if judgement.met else "bold red"
+        verdict = "met" if judgement.met else "NOT MET"
+        console.print(Text(f"required {judgement.requirement}: {verdict} ({judgement.shown})", style))
+    for guard in result.final.guards:
+        if guard.state != "ok" or guard.trips:
+            tripped = f", tripped {sum(count for _, count in guard.trips)} ×" if guard.trips else ""
+            reason = f": {guard.blind_reason}" if guard.state == "blind" else ""
+            text = f"guard {guard.when} → {guard.action}: {guard.state} at {guard.shown}{tripped}{reason}"
+            console.print(Text(text, "bold yellow" if guard.trips else "yellow"))
     for loss in result.losses:
         users = f" of its {loss.users:,} users" if loss.users else ""
         console.print(

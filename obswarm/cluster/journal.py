@@ -42,6 +42,8 @@ class Progress:
     users_max: int
     stopping: list[str] | None
     """(kind, detail) of the reason to stop."""
+    annotations: list[list[Any]]
+    """(wall time, kind, text)."""
 
 
 @dataclass(slots=True)

@@ -23,7 +23,7 @@ from obswarm.cluster.runners import MasterRunner, deliver
 from obswarm.cluster.secret import CurveKeys
 from obswarm.cluster.transport import Listener, new_context
 from obswarm.engine import HealthMonitor, Profile, Ramp, RunCourse, StopReason, WorkerLoss
-from obswarm.stats import GeneratorHealth, RunState, Sink
+from obswarm.stats import Annotation, GeneratorHealth, RunState, Sink
 
 logger = logging.getLogger(__name__)
 
@@ -206,6 +206,7 @@ class FleetRun(RunCourse):
             shape.start_time -= elapsed_s
         self._executor.start(now, elapsed_s, progress.placed)
         self._most_users = progress.users_max
+        self._annotations = [Annotation(*mark) for mark in progress.annotations]
         if progress.holding:
             self._executor.hold(now)
         if progress.stopping is not None:
@@ -283,6 +284,7 @@ class FleetRun(RunCourse):
             ramp=self._ramp,
             users_max=self._most_users,
             stopping=None if reason is None else [reason.kind, reason.detail],
+            annotations=[[mark.time_s, mark.kind, mark.text] for mark in self._annotations],
         )
 
     def _after_emit(self) -> None:

@@ -238,7 +238,8 @@ class RunCourse:
             shape.reset_time()
         events.test_start.fire(environment=environment)
         self._begin()
-        self.annotate("start", f"The run {self.run_id} starts.")
+        again = " again, by a new master" if self._annotations else ""
+        self.annotate("start", f"The run {self.run_id} starts{again}")
         if self.watch is not None:
             self.watch.start(self, self.statistics.started_wall_s)
         driver = gevent.spawn(self._drive)
@@ -247,7 +248,7 @@ class RunCourse:
         self.state = RunState.STOPPING
         driver.kill()
         assert self._reason is not None
-        self.annotate("stop", f"The run {self.run_id} stops: {self._reason.detail}.")
+        self.annotate("stop", f"The run {self.run_id} stops: {self._reason.detail}")
         events.test_stopping.fire(environment=environment)
         self._end_users(0 if self._aborting else environment.stop_timeout)
         self.statistics.end(clock.monotonic())
@@ -305,7 +306,7 @@ class RunCourse:
         if load is None or load.step == self._stage:
             return
         if self._stage is not None:
-            self.annotate("stage", f"Stage {load.step + 1} begins, at {load.target:,} users.")
+            self.annotate("stage", f"Stage {load.step + 1} begins, at {load.target:,} users")
         self._stage = load.step
 
     def _tick(self) -> None:

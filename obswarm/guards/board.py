@@ -120,15 +120,15 @@ class GuardBoard:
             text = describe_trip(watch, clock.wall() - since_s)
             self._trips[rule.name, str(rule.action)] += 1
             self.annotate("guard", text)
-            logger.warning("%s Action: %s.", text, rule.action)
+            logger.warning("%s. Action: %s.", text, rule.action)
             self._carry_out(rule.action, f"guard {rule.name}", StopReason("guard", text))
         elif change.cleared:
             logger.info("The guard %s is clear again.", rule.name)
             self._release(f"guard {rule.name}")
         elif change.blind_too_long:
-            text = f"The guard {rule.name} has been blind for {rule.blind_after_s:g} s: {watch.blind_reason}."
+            text = f"The guard {rule.name} has been blind for {rule.blind_after_s:g} s: {watch.blind_reason}"
             self.annotate("guard", text)
-            logger.warning("%s", text)
+            logger.warning("%s. %s", text, "Stopping the run." if rule.on_blind == "stop" else "The run goes on.")
             if rule.on_blind == "stop":
                 self._trips[rule.name, "stop"] += 1
                 self._carry_out(Action("stop"), f"guard {rule.name}", StopReason("guard", text))
@@ -146,9 +146,9 @@ class GuardBoard:
             if verdict.action is None:
                 continue
             summary = f" ({alert.summary})" if alert.summary else ""
-            text = f"The alert {alert.name} fires{summary}."
-            self.annotate("alert", f"{text} Action: {verdict.action}, {verdict.reason}.")
-            logger.warning("%s Action: %s (%s).", text, verdict.action, verdict.reason)
+            text = f"The alert {alert.name} fires{summary}"
+            self.annotate("alert", f"{text}. Action: {verdict.action}, {verdict.reason}")
+            logger.warning("%s. Action: %s (%s).", text, verdict.action, verdict.reason)
             self._carry_out(verdict.action, who, StopReason("alert", text))
         return verdicts
 
@@ -208,4 +208,4 @@ def describe_trip(watch: GuardWatch, since_wall_s: float) -> str:
     """Which guard, which value, since when."""
     value = watch.rule.format_value(watch.value) if watch.value is not None else "unknown"
     operand = watch.rule.when.condition.operand
-    return f"The guard {watch.rule.name} tripped: {operand} is {value}, since {clock.iso(since_wall_s)}."
+    return f"The guard {watch.rule.name} tripped: {operand} is {value}, since {clock.iso(since_wall_s)}"

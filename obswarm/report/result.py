@@ -1,18 +1,20 @@
 """The result of a run as a JSON document for other programs. Its keys are a contract; times are in seconds."""
 
 import json
+from collections.abc import Sequence
 from typing import Any, TextIO
 
 from obswarm import clock
 from obswarm.engine import RunResult
-from obswarm.stats import PHASES, EndpointStats
+from obswarm.guards import Judgement
+from obswarm.stats import PHASES, EndpointStats, GuardView
 
 _QUANTILES = {"p50_s": 0.5, "p90_s": 0.9, "p95_s": 0.95, "p99_s": 0.99}
 
 
-def result_document(result: RunResult) -> dict[str, Any]:
-    """Everything that the run measured, as JSON-ready values. A figure that does not exist (the p95 of no request) is
-    null."""
+def result_document(result: RunResult, judgements: Sequence[Judgement] = ()) -> dict[str, Any]:
+    """Everything that the run measured and was judged by, as JSON-ready values. A figure that does not exist (the p95
+    of no request) is null."""
     final = result.final
     return {
         "run_id": result.run_id,
@@ -72,7 +74,31 @@ def result_document(result: RunResult) -> dict[str, Any]:
             }
             for loss in result.losses
         ],
-        "guards": [],
+        "guards": [_guard(guard) for guard in final.guards],
+        "requirements": [
+            {"require": str(judgement.requirement), "met": judgement.met, "value": _round(judgement.value)}
+            for judgement in judgements
+        ],
+        "alerts": [
+            {"alertname": alert.alertname, "status": alert.status, "source": alert.source, "count": alert.count}
+            for alert in final.alerts
+        ],
+        "annotations": [
+            {"at": clock.iso(mark.time_s), "kind": mark.kind, "text": mark.text} for mark in result.annotations
+        ],
+    }
+
+
+def _guard(guard: GuardView) -> dict[str, Any]:
+    return {
+        "name": guard.name,
+        "when": guard.when,
+        "action": guard.action,
+        "state": guard.state,
+        "value": _round(guard.value),
+        "since_at": None if guard.since_s is None else clock.iso(guard.since_s),
+        "trips": sum(count for _, count in guard.trips),
+        "blind_reason": guard.blind_reason or None,
     }
 
 

@@ -1,8 +1,8 @@
-"""The HTTP server of a run: /metrics, and a page that says so."""
+"""The HTTP server of a run: /metrics, other applications by their path, and a page that says so."""
 
 import errno
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Self
 
 import gevent
@@ -12,6 +12,9 @@ from gevent.pywsgi import WSGIServer
 from obswarm.api import ObswarmError
 from obswarm.clock import monotonic
 from obswarm.metrics import MetricsApp
+
+Application = Callable[[dict[str, Any], Any], Iterable[bytes]]
+"""As of WSGI."""
 
 PORT = 8089
 _PORTS_TRIED = 100
@@ -25,8 +28,11 @@ class WebServer:
     Raises ObswarmError when the port that was asked for is taken; without one it takes the next free one from PORT on.
     """
 
-    def __init__(self, metrics: MetricsApp, address: str, port: int | None) -> None:
+    def __init__(
+        self, metrics: MetricsApp, address: str, port: int | None, applications: Mapping[str, Application] | None = None
+    ) -> None:
         self._metrics = metrics
+        self._applications = dict(applications or {})
         self._address = address
         self._asked = port
         self._server: WSGIServer | None = None
@@ -75,6 +81,8 @@ class WebServer:
 
     def _answer(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         path, method = environ["PATH_INFO"], environ["REQUEST_METHOD"]
+        if path in self._applications:
+            return self._applications[path](environ, start_response)
         if method not in ("GET", "HEAD"):
             return _plain(start_response, "405 Method Not Allowed", "Only GET and HEAD.\n", [("Allow", "GET, HEAD")])
         if path == "/metrics":

@@ -17,7 +17,9 @@ def table(requests: int) -> StatsTable:
 
 
 def progress(elapsed_s: float) -> Progress:
-    return Progress(1000.0 + elapsed_s, elapsed_s, elapsed_s, elapsed_s, False, {"A": 3}, [5.0, 2.0], 7, None)
+    return Progress(
+        1000.0 + elapsed_s, elapsed_s, elapsed_s, elapsed_s, False, {"A": 3}, [5.0, 2.0], 7, None, [[1.0, "start", "x"]]
+    )
 
 
 def worker(acked: int) -> WorkerMemory:

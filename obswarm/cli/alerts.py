@@ -1,0 +1,80 @@
+"""`obswarm alerts test`: what a running master would do with an alert."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+import requests
+
+from obswarm.api import ObswarmError
+from obswarm.cli.options import option
+from obswarm.cli.settings import check_url
+from obswarm.guards.alerts import ACTION_LABEL
+from obswarm.http import innermost
+from obswarm.web import ALERTS_PATH, PORT
+
+_TIMEOUT_S = 5.0
+
+
+@click.group()
+def alerts() -> None:
+    """Alerts that stop a run."""
+
+
+@alerts.command()
+@option("--url", default=f"http://127.0.0.1:{PORT}", show_default=True, metavar="URL", help="Where the run serves.")
+@option("--token", metavar="TOKEN", envvar="OBSWARM_ALERTS_TOKEN", help="Its bearer token, shown when the run started.")
+@option("--label", "labels", multiple=True, metavar="NAME=VALUE", help="A label of the alert; repeat it.", envvar=None)
+@option("--action", metavar="ACTION", help=f"The same as --label {ACTION_LABEL}=ACTION.", envvar=None)
+@option("--send", is_flag=True, help="Deliver it for real: the run acts upon it.", envvar=None)
+@click.pass_context
+def test(ctx: click.Context, /, **options: Any) -> None:
+    """Send a sample alert to a running master and show what it would do.
+
+    Nothing is done unless --send is given.
+    """
+    check_url("--url", options["url"])
+    labels = {"alertname": "ObswarmTest", "severity": "critical"}
+    for text in options["labels"]:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise click.BadParameter(f"{text!r}; write it like severity=critical.", ctx, param_hint="--label")
+        labels[name] = value
+    if options["action"]:
+        labels[ACTION_LABEL] = options["action"]
+    for verdict in _send(options["url"].rstrip("/") + ALERTS_PATH, options["token"] or "", labels, options["send"]):
+        does = "It acts" if options["send"] else "It would act"
+        what = verdict["action"] or "nothing"
+        click.echo(f"{verdict['alertname']} ({verdict['status']}). {does}: {what}, because of {verdict['reason']}.")
+
+
+def _send(url: str, token: str, labels: dict[str, str], really: bool) -> list[dict[str, Any]]:
+    payload = {
+        "version": "4",
+        "status": "firing",
+        "receiver": "obswarm",
+        "alerts": [
+            {
+                "status": "firing",
+                "labels": labels,
+                "annotations": {"summary": "A test by obswarm alerts test"},
+                "startsAt": datetime.now(UTC).isoformat(),
+            }
+        ],
+    }
+    try:
+        answer = requests.post(
+            url if really else url + "?dry_run=1",
+            json=payload,
+            headers={"Authorization": f"Bearer {token}"},
+            timeout=_TIMEOUT_S,
+        )
+    except requests.RequestException as error:
+        raise ObswarmError(f"No run answers at {url}: {innermost(error)}. Is one running there? See --url.") from None
+    if answer.status_code == 401:
+        raise ObswarmError(f"{url} does not accept the token; it was shown when the run started. See --token.")
+    try:
+        verdicts: list[dict[str, Any]] = answer.json()["alerts"]
+    except (ValueError, KeyError, TypeError):
+        raise ObswarmError(f"{url} answers HTTP {answer.status_code}: {answer.text[:300]}") from None
+    return verdicts

@@ -1,0 +1,106 @@
+"""`obswarm targets`: what can be seen of the target right now."""
+
+from typing import Any
+
+import click
+import gevent
+from rich.box import SIMPLE_HEAVY
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from obswarm.api import ObswarmError
+from obswarm.cli import exit_codes
+from obswarm.cli.guarding import make_source, settings_of, source_options
+from obswarm.cli.options import Command, duration, option
+from obswarm.cli.summary import WIDTH_WITHOUT_TERMINAL
+from obswarm.targets import KINDS, MetricSource, Signal, SourceError, Unit
+from obswarm.units import format_bytes, format_count, format_latency
+
+
+def _with_source(command: Command) -> Command:
+    for each in reversed(source_options):
+        command = each(command)
+    return command
+
+
+@click.command()
+@_with_source
+@option(
+    "--watch-for",
+    type=duration,
+    default="3s",
+    show_default=True,
+    metavar="DURATION",
+    help="How long to look, so that there are rates.",
+)
+@click.pass_context
+def targets(ctx: click.Context, /, **options: Any) -> None:
+    """Show what can be seen of the target right now.
+
+    Reads the targets of obswarm.toml and of --target, or asks the Prometheus, and lists health and the figures that
+    matter for each kind. Exit code 1 when a target cannot be read.
+    """
+    settings, found, prometheus_url = settings_of(options)
+    source = make_source(found, prometheus_url, None)
+    if source is None:
+        raise ObswarmError(
+            "There are no targets: give --target KIND=URL or --prometheus-url, or write [[targets]] or prometheus_url"
+            f" into {settings.file or 'obswarm.toml'}. Kinds: {', '.join(KINDS)}."
+        )
+    source.start()
+    # With a Prometheus there is nothing to wait for.
+    gevent.sleep(0 if prometheus_url else options["watch_for"])
+    console = Console(width=None if Console().is_terminal else WIDTH_WITHOUT_TERMINAL)
+    kinds = list(dict.fromkeys(target.kind for target in found)) or list(KINDS)
+    fine = _show_health(console, source)
+    _show_signals(console, source, kinds, bool(found))
+    source.close()
+    ctx.exit(exit_codes.OK if fine else exit_codes.FAILURES)
+
+
+def _show_health(console: Console, source: MetricSource) -> bool:
+    health = source.health()
+    if health:
+        table = Table(box=SIMPLE_HEAVY, header_style="bold", pad_edge=False)
+        for heading in ("target", "kind", "", "address", "last read"):
+            table.add_column(heading, overflow="fold")
+        for each in health:
+            up = Text("up", "green") if each.up else Text("down", "bold red")
+            age = each.detail if each.age_s is None else f"{each.detail}, {each.age_s:.1f} s ago"
+            table.add_row(each.target.name, each.target.kind, up, each.target.url, age)
+        console.print(table)
+    return all(each.up for each in health)
+
+
+def _show_signals(console: Console, source: MetricSource, kinds: list[str], all_of_them: bool) -> None:
+    table = Table(box=SIMPLE_HEAVY, header_style="bold", pad_edge=False)
+    for heading in ("kind", "figure", "now", "promql(…)"):
+        table.add_column(heading, justify="right" if heading == "now" else "left", overflow="fold")
+    for kind in kinds:
+        for signal in KINDS[kind]:
+            value, trouble = _value(source, signal)
+            if value is None and not trouble and not all_of_them:
+                continue
+            shown = Text(trouble, "red") if trouble else Text("–" if value is None else _format(signal.unit, value))
+            table.add_row(kind, signal.name, shown, Text(signal.query, "dim"))
+    console.print(table if table.row_count else "Nothing of the known kinds is there.")
+
+
+def _value(source: MetricSource, signal: Signal) -> tuple[float | None, str]:
+    try:
+        samples = source.query(signal.query)
+    except SourceError as error:
+        return None, str(error)
+    numbers = [sample.value for sample in samples if sample.value == sample.value]
+    return (numbers[0] if numbers else None), ""
+
+
+def _format(unit: Unit, value: float) -> str:
+    if unit == "seconds":
+        return format_latency(value)
+    if unit == "ratio":
+        return f"{value:.1%}"
+    if unit == "bytes":
+        return format_bytes(value)
+    return format_count(round(value, 3)) + ("/s" if unit == "per_second" else "")

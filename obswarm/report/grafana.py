@@ -1,0 +1,68 @@
+"""Annotations of a run in Grafana (https://grafana.com/docs/grafana/latest/developers/http_api/annotations/)."""
+
+import logging
+
+import gevent
+import requests
+from gevent.queue import Queue
+
+from obswarm.http import innermost
+from obswarm.stats import Annotation
+
+logger = logging.getLogger(__name__)
+
+_TIMEOUT_S = 5.0
+_WAITING = 1_000
+
+
+class GrafanaAnnotations:
+    """Sends them in the background. One that cannot be sent is a warning, of each reason once, and keeps nobody
+    waiting."""
+
+    def __init__(self, url: str, token: str, run_id: str) -> None:
+        self._url = url.rstrip("/") + "/api/annotations"
+        self._run_id = run_id
+        self._session = requests.Session()
+        self._session.trust_env = False
+        self._session.headers["Authorization"] = f"Bearer {token}"
+        self._queue: Queue[Annotation] = Queue(_WAITING)
+        self._warned: set[str] = set()
+        self._sender = gevent.spawn(self._send_all)
+
+    def send(self, annotation: Annotation) -> None:
+        """Does not wait."""
+        if self._queue.full():
+            self._warn("too many of them wait")
+        else:
+            self._queue.put_nowait(annotation)
+
+    def close(self, longest_s: float = _TIMEOUT_S) -> None:
+        """Let those that wait be sent, for so long at most."""
+        # What ends the iteration over a gevent queue.
+        self._queue.put(StopIteration)
+        self._sender.join(longest_s)
+        self._sender.kill()
+        self._session.close()
+
+    def _send_all(self) -> None:
+        for annotation in self._queue:
+            self._send(annotation)
+
+    def _send(self, annotation: Annotation) -> None:
+        document = {
+            "time": int(annotation.time_s * 1000),
+            "tags": ["obswarm", annotation.kind, self._run_id],
+            "text": annotation.text,
+        }
+        try:
+            answer = self._session.post(self._url, json=document, timeout=_TIMEOUT_S)
+        except requests.RequestException as error:
+            self._warn(str(innermost(error)))
+            return
+        if answer.status_code != 200:
+            self._warn(f"HTTP {answer.status_code} {answer.text[:200]}")
+
+    def _warn(self, reason: str) -> None:
+        if reason not in self._warned and len(self._warned) < _WAITING:
+            self._warned.add(reason)
+            logger.warning("An annotation could not be sent to %s: %s.", self._url, reason)
