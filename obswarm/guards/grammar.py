@@ -186,6 +186,7 @@ def parse_when(text: str) -> When:
     condition = reader.condition()
     lasting = None
     if reader.word("for"):
+        reader.space()
         start = reader.position
         lasting = reader.quantity("a duration such as 10s")
         if lasting.unit not in _DURATION_UNITS or lasting.number < 0:

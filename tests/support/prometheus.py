@@ -25,20 +25,36 @@ def program(name: str) -> str:
 
 
 class Prometheus:
-    """Runs while a `with` block lasts; scrapes `targets` every second, and takes remote writes."""
+    """Runs while a `with` block lasts; scrapes `targets` every second, and takes remote writes. `rules` are alerting rules,
+    evaluated every second; what fires is told to the Alertmanager at a port."""
 
-    def __init__(self, *targets: str, features: str = _FEATURES) -> None:
+    def __init__(
+        self,
+        *targets: str,
+        features: str = _FEATURES,
+        rules: tuple[dict[str, Any], ...] = (),
+        alertmanager_port: int | None = None,
+    ) -> None:
         self._targets = targets
+        self._rules = rules
+        self._alertmanager_port = alertmanager_port
         self._features = features
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
 
     def __enter__(self) -> Self:
         self._folder = tempfile.TemporaryDirectory(prefix="obswarm-prometheus-")
-        configuration = {
-            "global": {"scrape_interval": "1s", "scrape_timeout": "1s"},
+        configuration: dict[str, Any] = {
+            "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
             "scrape_configs": [{"job_name": "obswarm", "static_configs": [{"targets": list(self._targets)}]}],
         }
+        if self._rules:
+            rules = {"groups": [{"name": "test", "interval": "1s", "rules": list(self._rules)}]}
+            Path(self._folder.name, "rules.yml").write_text(json.dumps(rules))
+            configuration["rule_files"] = ["rules.yml"]
+        if self._alertmanager_port is not None:
+            where = {"static_configs": [{"targets": [f"127.0.0.1:{self._alertmanager_port}"]}]}
+            configuration["alerting"] = {"alertmanagers": [where]}
         Path(self._folder.name, "prometheus.yml").write_text(json.dumps(configuration))
         self.start()
         return self

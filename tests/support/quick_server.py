@@ -2,7 +2,7 @@
 
 Prints its port, serves on loopback until standard input ends. Understands requests without a body only. /arrivals tells when
 what came, by path, and is not counted itself. After
-/start-failing every answer is a 500.
+/start-failing every answer is a 500; /first-failure tells when the first one was. /metrics is Prometheus'.
 """
 
 import asyncio
@@ -18,6 +18,7 @@ _FAILURE = b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 2\r\n\r\nno"
 
 arrivals = defaultdict(list)
 answers = [_ANSWER]
+failures = []
 
 
 class _Quick(asyncio.Protocol):
@@ -41,10 +42,22 @@ def answer_to(head):
     if path == "/arrivals":
         body = json.dumps(arrivals).encode()
         return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+    if path == "/first-failure":
+        body = json.dumps(failures[0] if failures else None).encode()
+        return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+    if path == "/metrics":
+        body = b"# TYPE quick_requests_total counter\n"
+        good = sum(map(len, arrivals.values())) - len(failures)
+        for code, count in (("200", good), ("500", len(failures))):
+            body += b'quick_requests_total{code="%b"} %d\n' % (code.encode(), count)
+        head = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4\r\nContent-Length: %d\r\n\r\n"
+        return head % len(body) + body
     if path == "/start-failing":
         answers[0] = _FAILURE
         return _ANSWER
     arrivals[path].append(time.time())
+    if answers[0] is _FAILURE:
+        failures.append(time.time())
     return answers[0]
 
 

@@ -1,0 +1,203 @@
+"""Guards acting upon a run: with a control, a source and a clock of the test's own."""
+
+import gevent
+import pytest
+
+from obswarm.api import Environment, Events, ObswarmError, User, task
+from obswarm.engine import LocalRun, Ramp, StopReason
+from obswarm.guards import Guard, GuardBoard, parse_action, parse_payload
+from obswarm.stats import Recorder, RunState, Snapshot
+from obswarm.targets import Sample, SourceError
+from tests.guards.test_alerts import ALERTMANAGER, payload
+
+
+class Nobody(User):
+    @task
+    def nothing(self) -> None: ...
+
+
+class Control:
+    def __init__(self) -> None:
+        self.calls: list[object] = []
+
+    def set_load(self, users: int, spawn_rate: float) -> None:
+        self.calls.append(("load", users))
+
+    def hold(self) -> None:
+        self.calls.append("hold")
+
+    def release(self) -> None:
+        self.calls.append("release")
+
+    def stop(self, reason: StopReason) -> None:
+        self.calls.append(("stop", reason.kind, reason.detail))
+
+    def abort(self, reason: StopReason) -> None:
+        self.calls.append(("abort", reason.kind))
+
+
+class Source:
+    def __init__(self) -> None:
+        self.answer: object = 1.0
+
+    def check(self, query: str) -> None: ...
+
+    def query(self, query: str) -> list[Sample]:
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return [] if self.answer is None else [Sample({}, self.answer)]
+
+    def start(self) -> None: ...
+
+    def close(self) -> None: ...
+
+    def health(self) -> list:
+        return []
+
+
+class Course:
+    """A board, and snapshots a second apart."""
+
+    def __init__(self, *rules, source=None, on_alert: str = "stop") -> None:
+        self.now = 100.0
+        self.board = GuardBoard(rules, source, parse_action(on_alert), monotonic=lambda: self.now)
+        self.control = Control()
+        self.notes: list[tuple[str, str]] = []
+        self.board.annotate = lambda kind, text: self.notes.append((kind, text))
+        self.board.start(self.control, 1.0)
+        self.environment = Environment(events=Events(), recorder=Recorder(), user_classes=[Nobody])
+        self.run = LocalRun(self.environment, Ramp(100, 1e6), test="t")
+        self.run.state = RunState.RUNNING
+        self.run._executor.start(0)
+
+    def second(self, good: int = 0, bad: int = 0) -> Snapshot:
+        self.now += 1
+        for _ in range(good):
+            self.environment.recorder.record("GET", "/", 0.1, 1, 200)
+        for _ in range(bad):
+            self.environment.recorder.record("GET", "/", 0.1, 1, 500, "no")
+        # A turn for whoever asks the source.
+        gevent.sleep(0.001)
+        self.run._collect()
+        return self.run.statistics.emit(self.run, self.board.look)
+
+
+def test_stop_says_which_guard_which_value_since_when() -> None:
+    course = Course(Guard("error_ratio > 5% for 2s"))
+    for _ in range(3):
+        assert course.control.calls == []
+        course.second(good=8, bad=2)
+    ((_, kind, detail),) = course.control.calls
+    assert kind == "guard"
+    assert detail.startswith("The guard error_ratio > 5% for 2s tripped: error_ratio is 20%, since 20")
+    assert course.notes == [("guard", detail)]
+
+
+def test_hold_lasts_while_the_condition_does_and_while_any_guard_holds() -> None:
+    course = Course(Guard("error_ratio > 5%", "hold"), Guard("failures > 5", "hold"))
+    course.second(good=1, bad=9)
+    assert course.control.calls == ["hold", "hold"]
+    course.second(good=50, bad=4)
+    assert course.control.calls == ["hold", "hold"], "one of them still holds"
+    course.second(good=9)
+    assert course.control.calls == ["hold", "hold", "release"]
+
+
+def test_scale_abort_and_notify() -> None:
+    course = Course(
+        Guard("failures > 0", "scale(50%)"), Guard("failures > 1", "abort"), Guard("failures > 2", "notify")
+    )
+    course.run._executor.step(0)
+    course.second(bad=3)
+    assert course.control.calls == [("load", 50), ("abort", "guard")]
+    assert len(course.notes) == 3
+
+
+def test_snapshots_have_the_guards_states() -> None:
+    course = Course(Guard("error_ratio > 50%", "notify", name="mine"), Guard("p95 > 1s", "stop"))
+    mine, latency = course.second(good=1, bad=3).guards
+    assert (mine.name, mine.when, mine.action, mine.state, mine.value, mine.shown) == (
+        "mine",
+        "error_ratio > 50%",
+        "notify",
+        "tripped",
+        0.75,
+        "75%",
+    )
+    assert mine.trips == (("notify", 1),)
+    assert (latency.state, latency.shown, latency.trips) == ("ok", "100ms", ())
+
+
+def test_the_targets_side_is_asked_and_its_absence_is_seen() -> None:
+    source = Source()
+    course = Course(Guard("promql(up) > 5", "hold", blind_after="3s", on_blind="stop"), source=source)
+    try:
+        course.second()
+        (guard,) = course.second().guards
+        assert (guard.state, guard.value) == ("ok", 1.0)
+
+        def answered(value: object) -> None:
+            source.answer = value
+            gevent.sleep(0.55)
+
+        answered(9.0)
+        course.second()
+        assert course.control.calls == ["hold"]
+        answered(SourceError("Prometheus is away"))
+        (guard,) = course.second().guards
+        assert (guard.state, guard.blind_reason) == ("blind", "Prometheus is away")
+        for _ in range(3):
+            gevent.sleep(0.55)
+            course.second()
+        assert course.control.calls[1][:2] == ("stop", "guard")
+        assert "blind for 3 s: Prometheus is away" in course.control.calls[1][2]
+    finally:
+        course.board.close()
+
+
+def test_no_series_is_blind_too() -> None:
+    source = Source()
+    source.answer = None
+    course = Course(Guard("promql(nothing) > 5"), source=source)
+    try:
+        course.second()
+        (guard,) = course.second().guards
+        assert (guard.state, guard.blind_reason) == ("blind", "no series for nothing")
+    finally:
+        course.board.close()
+
+
+def test_alerts_act_when_they_come_and_a_resolved_one_releases_its_hold() -> None:
+    course = Course(Guard('alert(severity="critical")', "notify"))
+    labels = {"alertname": "A", "severity": "critical", "obswarm_action": "hold"}
+    course.board.deliver(parse_payload(payload(ALERTMANAGER, labels=labels)))
+    assert course.control.calls == ["hold"]
+    snapshot = course.second()
+    assert snapshot.guards[0].state == "tripped"
+    assert [(alert.alertname, alert.status, alert.source, alert.count) for alert in snapshot.alerts] == [
+        ("A", "firing", "alertmanager", 1)
+    ]
+    course.board.deliver(parse_payload(payload(ALERTMANAGER, labels=labels, status="resolved")))
+    assert course.control.calls == ["hold", "release"]
+    assert course.second().guards[0].state == "ok"
+
+
+def test_an_alert_stops_with_its_name() -> None:
+    course = Course()
+    course.board.deliver(parse_payload(payload(ALERTMANAGER)))
+    assert course.control.calls == [("stop", "alert", "The alert TooManyErrors fires (errors)")]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ({"action": "explode"}, "is no action"),
+        ({"action": "scale(200%)"}, "is no action"),
+        ({"on_blind": "sleep"}, "write warn or stop"),
+        ({"blind_after": "soon"}, "blind_after"),
+        ({"clear_for": -1}, "negative"),
+    ],
+)
+def test_a_guard_that_makes_no_sense_is_refused(arguments, expected: str) -> None:
+    with pytest.raises(ObswarmError, match=expected):
+        Guard("rps > 1", **arguments)

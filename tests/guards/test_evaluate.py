@@ -1,0 +1,101 @@
+"""When guards trip and clear: on clocks and series of the tests' own."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from obswarm.guards import Guard, GuardState, GuardWatch
+from obswarm.guards.evaluate import Blind, deciding
+
+
+def watch(text: str = "error_ratio > 5% for 3s", **more) -> GuardWatch:
+    return GuardWatch(Guard(text, **more))
+
+
+def course(guard: GuardWatch, values, step_s: float = 1.0) -> list[str]:
+    """The state after each value; a capital letter where it tripped or cleared."""
+    states = []
+    for number, value in enumerate(values):
+        change = guard.update(number * step_s, value)
+        letter = str(guard.state)[0]
+        states.append(letter.upper() if change.tripped or change.cleared or change.blind_too_long else letter)
+    return states
+
+
+def test_without_for_it_trips_at_once_and_clears_at_once() -> None:
+    assert "".join(course(watch("error_ratio > 5%"), [0, 0.1, 0.1, 0, 0, 0.2])) == "oTtOoT"
+
+
+def test_for_counts_from_the_first_snapshot_at_which_it_holds() -> None:
+    assert "".join(course(watch(), [0, 0.1, 0.1, 0.1, 0.1, 0.1])) == "opppTt"
+    assert "".join(course(watch(), [0.1, 0.1, 0.1, 0, 0.1, 0.1, 0.1, 0.1])) == "pppopppT"
+
+
+def test_it_clears_only_after_it_has_not_held_for_a_while() -> None:
+    assert "".join(course(watch(), [0.1] * 4 + [0, 0, 0.1, 0, 0, 0, 0, 0])) == "pppTttttttOo"
+    assert "".join(course(watch(clear_for=0), [0.1] * 4 + [0])) == "pppTO"
+    assert "".join(course(watch("rps < 5", clear_for="2s"), [1, 9, 9, 9])) == "TttO"
+
+
+def test_where_nothing_happened_everything_stays_as_it_is() -> None:
+    assert "".join(course(watch(), [0.1, None, None, None, 0.1])) == "pppTt"
+    assert "".join(course(watch(), [0, None, None, None, None])) == "ooooo"
+
+
+def test_without_data_it_is_blind_and_says_so_after_a_while() -> None:
+    guard = watch("promql(up) > 5", blind_after="2s", on_blind="stop")
+    assert "".join(course(guard, [1, Blind("away"), Blind("away"), Blind("gone"), Blind("gone"), 1])) == "obbBbo"
+    assert guard.blind_reason == ""
+    guard.update(10, Blind("away again"))
+    assert (guard.state, guard.blind_reason) == (GuardState.BLIND, "away again")
+
+
+def test_what_was_pending_starts_anew_after_blindness_and_what_was_tripped_stays() -> None:
+    assert "".join(course(watch("promql(up) > 5 for 2s"), [9, 9, Blind(""), 9, 9, 9])) == "ppbppT"
+    assert "".join(course(watch("promql(up) > 5"), [9, Blind(""), 9, 1])) == "TbtO"
+
+
+SERIES = st.lists(st.booleans(), min_size=1, max_size=60)
+STEPS = st.lists(st.floats(0.5, 1.5), min_size=60, max_size=60)
+
+
+@given(SERIES, STEPS, st.sampled_from([0.0, 1.0, 2.5, 5.0, 10.0]))
+def test_it_never_trips_early_or_late_by_more_than_a_snapshot(
+    holds: list[bool], steps: list[float], for_s: float
+) -> None:
+    guard = watch(f"error_ratio > 5% for {for_s}s" if for_s else "error_ratio > 5%", clear_for=0)
+    now, since, previous = 0.0, None, 0.0
+    tripped_in_this_spell = False
+    for hold, step in zip(holds, steps, strict=False):
+        previous, now = now, now + step
+        change = guard.update(now, 1.0 if hold else 0.0)
+        if not hold:
+            since, tripped_in_this_spell = None, False
+            assert not change.tripped
+            continue
+        since = now if since is None else since
+        if change.tripped:
+            assert now - since >= for_s - 1e-6, "early"
+            assert not tripped_in_this_spell, "twice"
+            assert for_s == 0 or previous - since < for_s or previous < since, "late by more than one snapshot"
+            tripped_in_this_spell = True
+        else:
+            assert tripped_in_this_spell or now - since < for_s, "late"
+
+
+@pytest.mark.parametrize(
+    ("text", "values", "expected"),
+    [
+        ("promql(x) > 5", [1, 9, 3], 9),
+        ("promql(x) < 5", [1, 9, 3], 1),
+        ("promql(x) == 3", [1, 9, 3], 3),
+        ("promql(x) == 4", [1, 9, 3], 1),
+        ("promql(x) > 5", [math.nan], None),
+        ("promql(x) > 5", [math.nan, 2], 2),
+        ("promql(x) > 5", [], None),
+    ],
+)
+def test_of_several_series_the_worst_decides(text: str, values, expected) -> None:
+    assert deciding(values, Guard(text).when.condition) == expected

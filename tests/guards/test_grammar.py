@@ -1,0 +1,125 @@
+"""What a guard watches for, as text: read precisely, printed so that it reads the same."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from obswarm.guards.grammar import (
+    OPERATORS,
+    AlertOperand,
+    Condition,
+    EngineOperand,
+    GuardError,
+    Matcher,
+    PromqlOperand,
+    Quantity,
+    When,
+    parse_condition,
+    parse_when,
+)
+
+NUMBERS = st.floats(-1e12, 1e12, allow_nan=False)
+TEXTS = st.text(max_size=20)
+LABELS = st.lists(
+    st.tuples(st.sampled_from(["name", "method"]), TEXTS), max_size=2, unique_by=lambda each: each[0]
+).map(tuple)
+LATENCIES = st.builds(EngineOperand, st.sampled_from(["avg", "max", "p50", "p95", "p99.9", "p7"]), LABELS)
+COUNTS = st.builds(EngineOperand, st.sampled_from(["rps", "failures"]), LABELS)
+WHOLE = st.builds(EngineOperand, st.sampled_from(["users", "dropped", "workers_missing"]))
+RATIOS = st.one_of(st.builds(EngineOperand, st.just("error_ratio"), LABELS), st.just(EngineOperand("worker_cpu")))
+QUERIES = st.sampled_from(["up", 'max(a{b=")"}) / 2', "sum by (x) (rate(y[5s]))", "a{x='('}"]).map(PromqlOperand)
+ALERTS = st.lists(
+    st.builds(Matcher, st.sampled_from(["severity", "alertname"]), st.sampled_from(["=", "!="]), TEXTS), max_size=3
+).map(lambda matchers: AlertOperand(tuple(matchers)))
+
+
+def conditions():
+    def of(operands, units):
+        return st.builds(
+            Condition, operands, st.sampled_from(list(OPERATORS)), st.builds(Quantity, NUMBERS, st.sampled_from(units))
+        )
+
+    durations, any_unit = ["us", "ms", "s", "m", "h"], ["", "%", "ms", "s"]
+    return st.one_of(
+        of(LATENCIES, durations), of(COUNTS, [""]), of(WHOLE, [""]), of(RATIOS, ["%", ""]), of(QUERIES, any_unit), of(ALERTS, [""])
+    )  # fmt: skip
+
+
+LASTING = st.one_of(st.none(), st.builds(Quantity, st.floats(0, 1e6), st.sampled_from(["ms", "s", "m", "h"])))
+
+
+@given(conditions(), LASTING)
+def test_the_printed_form_of_any_guard_parses_back_to_the_same(condition, lasting) -> None:
+    when = When(condition, lasting)
+    assert parse_when(str(when)) == when
+
+
+@given(st.text(max_size=60))
+def test_any_text_is_a_guard_or_an_error_with_a_place(text: str) -> None:
+    error = None
+    try:
+        parse_when(text)
+    except GuardError as refusal:
+        error = refusal
+    assert error is None or (0 <= error.position <= len(text) and error.expected)
+
+
+@pytest.mark.parametrize(
+    ("text", "base", "for_s"),
+    [
+        ("error_ratio > 5% for 10s", 0.05, 10),
+        ("error_ratio>0.05", 0.05, 0),
+        ('p95{name="/login"} >= 500ms for 1m', 0.5, 60),
+        ("p99.9 < 2s", 2, 0),
+        ("avg > 250µs", 0.00025, 0),
+        ("promql(max(mysql_global_status_threads_running)) > 64 for 5s", 64, 5),
+        ("alert(severity='critical') for 500ms", 0, 0.5),
+        ("alert()", 0, 0),
+        ("rps < 1e3", 1000, 0),
+    ],
+)
+def test_numbers_have_units(text: str, base: float, for_s: float) -> None:
+    when = parse_when(text)
+    assert when.condition.quantity.base == pytest.approx(base)
+    assert when.for_s == for_s
+
+
+@pytest.mark.parametrize(
+    ("text", "position", "expected"),
+    [
+        ("eror_ratio > 5%", 0, "Did you mean error_ratio?"),
+        ("error_ratio 5%", 12, "Expected an operator"),
+        ("p95 > 500", 6, "Expected a duration for p95"),
+        ("users > 5%", 8, "without a unit for users"),
+        ("p95 >", 5, "Expected a number"),
+        ('p95{nam="x"} > 1s', 4, "one of the labels name, method, status"),
+        ('p95{status="5xx"} > 1s', 4, "no label status"),
+        ('rps{status="6xx"} > 1', 11, "Expected one of 1xx"),
+        ('rps{name="a} > 1', 9, "no closing quote"),
+        ('rps{name="a",name="b"} > 1', 13, "stands there twice"),
+        ('users{name="a"} > 1', 5, "has no labels"),
+        ("promql(max(x) > 3", 0, "no closing parenthesis"),
+        ("promql() > 3", 7, "Expected a query"),
+        ("alert(x) ", 7, "Expected =, !=, =~ or !~"),
+        ('alert(x=~"(")', 9, "Not a regular expression"),
+        ("rps > 5x", 7, "one of the units"),
+        ("rps > 5 for", 11, "a duration such as 10s"),
+        ("rps > 5 for 3%", 12, "a duration such as 10s"),
+        ("rps > 5 fro 3s", 8, "Expected the end, or 'for'"),
+        ("p100 > 1s", 0, "Expected a metric"),
+        ("", 0, "Expected a metric"),
+    ],
+)
+def test_an_error_says_what_was_expected_and_where(text: str, position: int, expected: str) -> None:
+    with pytest.raises(GuardError) as error:
+        parse_when(text)
+    assert error.value.position == position
+    assert expected in str(error.value)
+    lines = str(error.value).splitlines()
+    assert lines[-1] == "  " + " " * position + "^"
+    assert lines[-2] == "  " + text
+
+
+def test_a_requirement_has_no_for() -> None:
+    with pytest.raises(GuardError, match="Expected the end"):
+        parse_condition("p95 < 1s for 5s")

@@ -1,0 +1,86 @@
+"""How long it takes from the first failing answer at the target to the last request that it sees: with a fleet of four workers, ten
+times for each way in which a run can be stopped."""
+
+import json
+import random
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
+
+import gevent
+import pytest
+from gevent.pool import Pool
+
+from tests.support.alertmanager import Alertmanager
+from tests.support.fleet import Fleet
+from tests.support.nginx import free_port
+from tests.support.programs import QuickServer
+from tests.support.prometheus import Prometheus
+
+TIMES = 10
+AT_A_TIME = 2
+TOKEN = "a token of the test"
+_SHARE = 'sum(rate(quick_requests_total{code="500"}[3s])) / sum(rate(quick_requests_total[3s]))'
+
+Setting = Callable[[ExitStack, QuickServer, int], list[str]]
+"""Starts what a way needs; gives the master's options."""
+
+
+def by_the_engine(stack: ExitStack, target: QuickServer, web_port: int) -> list[str]:
+    return ["--stop-when", "error_ratio > 5%"]
+
+
+def by_promql(stack: ExitStack, target: QuickServer, web_port: int) -> list[str]:
+    prometheus = stack.enter_context(Prometheus(f"127.0.0.1:{target.port}"))
+    return ["--prometheus-url", prometheus.url, "--stop-when", f"promql({_SHARE}) > 5%"]
+
+
+def by_an_alert(stack: ExitStack, target: QuickServer, web_port: int) -> list[str]:
+    webhook = f"http://127.0.0.1:{web_port}/api/v1/alerts"
+    alertmanager = stack.enter_context(Alertmanager(webhook, TOKEN))
+    rule = {"alert": "ManyErrors", "expr": f"{_SHARE} > 0.05", "annotations": {"summary": "many errors"}}
+    started: AbstractContextManager[Prometheus] = Prometheus(
+        f"127.0.0.1:{target.port}", rules=(rule,), alertmanager_port=alertmanager.port
+    )
+    stack.enter_context(started)
+    return ["--alerts-token", TOKEN]
+
+
+def reaction_s(folder: Path, setting: Setting, seed: int, kind: str) -> float:
+    with ExitStack() as stack:
+        target = stack.enter_context(QuickServer())
+        fleet = stack.enter_context(Fleet(folder, target.url))
+        web_port = free_port()
+        options = setting(stack, target, web_port)
+        # The later --web-port counts.
+        master = fleet.master("-u", 40, "-r", 100, "-t", "60s", "--expect-workers", 4, *options, "--web-port", web_port)
+        for _ in range(4):
+            fleet.worker()
+        deadline = time.monotonic() + 60
+        while len(target.arrivals()) < 4:
+            assert time.monotonic() < deadline, fleet.log()
+            gevent.sleep(0.1)
+        gevent.sleep(2 + random.Random(seed).random())
+        target.get("/start-failing")
+        assert master.wait(60) == 3, fleet.log()
+        result = fleet.result()
+        assert result["stop_reason"]["kind"] == kind
+        first: float = json.loads(target.get("/first-failure"))
+        last: float = max(max(times) for times in target.arrivals().values())
+        return last - first
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("setting", "kind", "longest_s"),
+    [(by_the_engine, "guard", 2.0), (by_promql, "guard", 4.0), (by_an_alert, "alert", 6.0)],
+)
+def test_a_fleet_stops_soon_after_the_target_starts_to_fail(
+    tmp_path: Path, setting: Setting, kind: str, longest_s: float
+) -> None:
+    pool = Pool(AT_A_TIME)
+    reactions = pool.map(lambda seed: reaction_s(tmp_path / str(seed), setting, seed, kind), range(TIMES))
+    p95 = sorted(reactions)[-1 - TIMES // 20]
+    print(f"{setting.__name__}: {', '.join(f'{each:.2f}' for each in sorted(reactions))} s")
+    assert p95 <= longest_s

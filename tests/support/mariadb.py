@@ -1,0 +1,81 @@
+"""A real MariaDB with its exporter, both on ports of their own."""
+
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any, Self
+
+import pymysql
+
+from tests.support.nginx import free_port
+from tests.support.prometheus import program
+
+_PATH = os.environ.get("PATH", "") + ":/usr/sbin"
+
+
+class MariaDb:
+    """Runs while a `with` block lasts; `metrics_url` is the exporter's. Anybody may do anything in it."""
+
+    def __enter__(self) -> Self:
+        server, install = (shutil.which(name, path=_PATH) for name in ("mariadbd", "mariadb-install-db"))
+        assert server is not None, "mariadbd is missing; `make components` installs it"
+        assert install is not None, "mariadb-install-db is missing; `make components` installs it"
+        self._folder = tempfile.TemporaryDirectory(prefix="obswarm-mariadb-", ignore_cleanup_errors=True)
+        folder = Path(self._folder.name)
+        user = pwd.getpwuid(os.getuid()).pw_name
+        folder.chmod(0o700)
+        common = ["--no-defaults", f"--datadir={folder}/data", f"--user={user}"]
+        subprocess.run([install, *common, "--skip-test-db"], check=True, capture_output=True, timeout=120)
+        self.port = free_port()
+        self._log = open(folder / "log", "wb")
+        self._server = subprocess.Popen(
+            [
+                *(server, *common, f"--socket={folder}/socket", f"--port={self.port}", "--bind-address=127.0.0.1"),
+                *("--skip-grant-tables", "--skip-networking=0", "--max-connections=300", f"--pid-file={folder}/pid"),
+            ],
+            stdout=self._log,
+            stderr=self._log,
+        )
+        self._wait(lambda: self.connect().close(), (OSError, pymysql.MySQLError))
+        (folder / "my.cnf").write_text(f"[client]\nuser=exporter\npassword=any\nhost=127.0.0.1\nport={self.port}\n")
+        port = free_port()
+        self.metrics_url = f"http://127.0.0.1:{port}/metrics"
+        self._exporter = subprocess.Popen(
+            [
+                program("prometheus-mysqld-exporter"),
+                f"--config.my-cnf={folder}/my.cnf",
+                f"--web.listen-address=127.0.0.1:{port}",
+            ],
+            stdout=self._log,
+            stderr=self._log,
+        )
+        self._wait(
+            lambda: urllib.request.urlopen(self.metrics_url, timeout=2).close(), (OSError, urllib.error.HTTPError)
+        )
+        return self
+
+    def _wait(self, attempt: Any, errors: tuple[type[Exception], ...]) -> None:
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                attempt()
+                return
+            except errors:
+                assert time.monotonic() < deadline, Path(self._folder.name, "log").read_text(errors="replace")
+                time.sleep(0.1)
+
+    def connect(self) -> Any:
+        return pymysql.connect(host="127.0.0.1", port=self.port, user="test", autocommit=True)
+
+    def __exit__(self, *_: object) -> None:
+        for process in (self._exporter, self._server):
+            process.terminate()
+            process.wait(60)
+        self._log.close()
+        self._folder.cleanup()
