@@ -5,13 +5,18 @@ import json
 from tests.support.programs import obswarm
 
 
-def test_the_demo_shows_the_knee_and_exits_0(tmp_path) -> None:
+def test_the_demo_shows_the_knee_a_guard_stops_it_and_it_exits_0(tmp_path) -> None:
     output = tmp_path / "demo.json"
     done = obswarm("demo", "--headless", "--duration", "30s", "--json", output, timeout=90)
     assert done.code == 0, done.stdout + done.stderr
     assert "The knee: up to about" in done.stdout
     result = json.loads(output.read_text())
-    assert result["users_max"] == 900
+    assert result["users_max"] > 500
+    assert result["stop_reason"]["kind"] == "guard"
+    (guard,) = result["guards"]
+    assert (guard["name"], guard["state"]) == ("error_ratio > 40% for 2s", "tripped")
+    assert guard["value"] > 0.4
+    assert "Stopped by a guard: The guard error_ratio > 40% for 2s tripped: error_ratio is" in done.stdout
     assert result["totals"]["failures"] > 0
     assert {endpoint["name"] for endpoint in result["endpoints"]} == {"/problems/{id}", "/leaderboard", "/submit"}
 
