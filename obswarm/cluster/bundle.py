@@ -86,7 +86,7 @@ def gather(files: Sequence[Path], opened: Iterable[str] = (), extra: Sequence[st
             waiting.extend(_imported(path, [path.parent, *folders]))
     for name in opened:
         path = Path(name).resolve()
-        if root in path.parents and path.is_file() and "__pycache__" not in path.parts and not _is_installed(path):
+        if root in path.parents and path.is_file() and not _is_installed(path.relative_to(root)):
             found[path] = None
     for name in extra:
         named = Path(name).resolve()
@@ -100,8 +100,9 @@ def gather(files: Sequence[Path], opened: Iterable[str] = (), extra: Sequence[st
 
 
 def _is_installed(path: Path) -> bool:
-    """Whether it belongs to a package or an environment rather than to the load test."""
-    return "site-packages" in path.parts or any(part.startswith(".") for part in path.parts[1:-1])
+    """Whether a path below the root belongs to a package or an environment rather than to the load test."""
+    folders = path.parts[:-1]
+    return bool({"site-packages", "__pycache__"} & set(folders)) or any(part.startswith(".") for part in folders)
 
 
 def _imported(path: Path, folders: Sequence[Path]) -> list[Path]:

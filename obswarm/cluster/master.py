@@ -397,6 +397,9 @@ class FleetRun(RunCourse):
     def _losses(self) -> tuple[WorkerLoss, ...]:
         return tuple(self._lost)
 
+    def _strangers(self) -> tuple[int, int]:
+        return self.listener.handshake_failures, self.fleet.dropped_frames
+
     def close(self) -> None:
         self._keeper.kill()
         self.listener.close()

@@ -57,6 +57,10 @@ class RunResult:
     forced: bool
     losses: tuple[WorkerLoss, ...] = ()
     annotations: tuple[Annotation, ...] = ()
+    refused_handshakes: int = 0
+    """Attempts to join with a wrong secret, or none."""
+    dropped_frames: int = 0
+    """What came to a master and was no message of a worker."""
 
 
 class Watch(Protocol):
@@ -186,6 +190,10 @@ class RunCourse:
 
     def close(self) -> None:
         """The result is safe; nothing is left to be remembered."""
+
+    def _strangers(self) -> tuple[int, int]:
+        """(refused handshakes, dropped frames)."""
+        return 0, 0
 
     def _losses(self) -> tuple[WorkerLoss, ...]:
         return ()
@@ -344,6 +352,7 @@ class RunCourse:
 
     def _result(self) -> RunResult:
         assert self._reason is not None
+        refused, dropped = self._strangers()
         final = self.statistics.snapshot(self).guarded(self.last.guards, self.last.alerts)
         return RunResult(
             run_id=self.run_id,
@@ -360,6 +369,8 @@ class RunCourse:
             forced=self._aborting,
             losses=self._losses(),
             annotations=tuple(self._annotations),
+            refused_handshakes=refused,
+            dropped_frames=dropped,
         )
 
     def _on_settled(self) -> None:

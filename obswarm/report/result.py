@@ -74,6 +74,7 @@ def result_document(result: RunResult, judgements: Sequence[Judgement] = ()) -> 
             }
             for loss in result.losses
         ],
+        "strangers": {"refused_handshakes": result.refused_handshakes, "dropped_frames": result.dropped_frames},
         "guards": [_guard(guard) for guard in final.guards],
         "requirements": [
             {"require": str(judgement.requirement), "met": judgement.met, "value": _round(judgement.value)}
