@@ -89,7 +89,7 @@ def measure_speed(contender: Contender, server: Nginx, core: int, seconds: int) 
 
 
 def measure_memory(contender: Contender, server: Nginx, core: int, users: int) -> int:
-    """Resident bytes of the process with so many idle, connected users."""
+    """Resident bytes of the processes with so many idle, connected users."""
     with _Running(contender, server.url, users, 600, core) as running:
         _wait_for_users(server, users)
         time.sleep(2)
@@ -111,12 +111,16 @@ class _Running:
         self._process.kill()
         self._process.wait()
 
+    def _processes(self) -> list[psutil.Process]:
+        """Users may live in processes of their own."""
+        return [self._watched, *self._watched.children(recursive=True)]
+
     def cpu_s(self) -> float:
-        times = self._watched.cpu_times()
-        return float(times.user + times.system)
+        times = [process.cpu_times() for process in self._processes()]
+        return float(sum(each.user + each.system for each in times))
 
     def memory_bytes(self) -> int:
-        return int(self._watched.memory_info().rss)
+        return int(sum(process.memory_info().rss for process in self._processes()))
 
 
 def _wait_for_users(server: Nginx, users: int) -> None:

@@ -20,7 +20,7 @@ from obswarm.units import format_count, format_duration, format_latency
 MOST_USERS = 900
 _RAMP_SHARE = 0.9
 _SHORTEST_S = 15.0
-_GUARD = "error_ratio > 40% for 2s"
+_GUARD = "error_ratio > 30% for 2s"
 """Trips when the site has been turning people away for a while: the knee shows by then."""
 
 

@@ -2,11 +2,11 @@
 
 from contextlib import ExitStack
 from typing import Any
-from urllib.parse import urlsplit
 
 import click
 
 from obswarm.cli.guarding import Guarding
+from obswarm.cli.options import is_http_url
 from obswarm.metrics import Latest, MetricsApp, Receiver, RemoteWriter, parse_labels
 from obswarm.stats import Sink, Snapshot
 from obswarm.web import ALERTS_PATH, Application, WebServer
@@ -69,12 +69,7 @@ def exports(options: dict[str, Any], ctx: click.Context, guarding: Guarding) -> 
 
 def _receiver(options: dict[str, Any], ctx: click.Context) -> Receiver:
     url: str = options["remote_write"]
-    try:
-        parts = urlsplit(url)
-        fine = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
-    except ValueError:
-        fine = False
-    if not fine:
+    if not is_http_url(url):
         raise click.BadParameter(
             f"{url!r} is not a URL; write it like http://prometheus:9090/api/v1/write.",
             ctx,

@@ -5,6 +5,7 @@ import math
 import re
 from collections.abc import Callable
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import click
 
@@ -140,6 +141,15 @@ def size(text: str) -> int:
     number, unit = float(found[1]), (found[2] or "").lower()
     base = 1024 if unit.endswith("i") else 1000
     return int(number * base ** " kmg".index(unit[0] if unit else " "))
+
+
+def is_http_url(text: str) -> bool:
+    """Whether it has a scheme, a host and perhaps a port."""
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        return False
 
 
 def split_names(values: tuple[str, ...]) -> list[str]:

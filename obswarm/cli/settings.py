@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 from obswarm.api import ObswarmError
+from obswarm.cli.options import is_http_url
 from obswarm.guards import Guard, GuardError, GuardRule
 from obswarm.targets import KINDS, Target
 
@@ -136,12 +136,7 @@ def make_target(where: str, name: str | None, url: str | None, kind: str | None)
 
 def check_url(where: str, url: str) -> None:
     """Raises ObswarmError when it is no http or https URL."""
-    try:
-        parts = urlsplit(url)
-        fine = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
-    except ValueError:
-        fine = False
-    if not fine:
+    if not is_http_url(url):
         raise ObswarmError(f"{where}: {url!r} is not a URL; write it like http://127.0.0.1:9104/metrics.")
 
 

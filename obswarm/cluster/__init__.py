@@ -7,7 +7,8 @@ from obswarm.cluster.job import Job, plain_options
 from obswarm.cluster.journal import Journal, Recovered
 from obswarm.cluster.journal import read as read_journal
 from obswarm.cluster.link import Identity
-from obswarm.cluster.master import Expectation, FleetRun, LocalWorkers
+from obswarm.cluster.local import LocalWorkers
+from obswarm.cluster.master import Expectation, FleetRun
 from obswarm.cluster.processes import RecordFormatter, WorkerProcesses, end_with_parent
 from obswarm.cluster.relay import Relay
 from obswarm.cluster.runners import MasterRunner, WorkerRunner

@@ -11,12 +11,11 @@ import msgpack
 
 from obswarm import clock, defaults
 from obswarm.api import Environment, LoadTestShape, ObswarmError
-from obswarm.cluster.capacity import usable_cpus
 from obswarm.cluster.fleet import Fleet
 from obswarm.cluster.invitation import Invitation
 from obswarm.cluster.journal import Journal, Progress, Recovered
+from obswarm.cluster.local import LocalProcesses, LocalWorkers
 from obswarm.cluster.member import Member, MemberState
-from obswarm.cluster.processes import WorkerProcesses
 from obswarm.cluster.protocol import Custom, Extra, Fault, SpawningComplete, StatsReset
 from obswarm.cluster.recovery import memories, remember
 from obswarm.cluster.runners import MasterRunner, deliver
@@ -36,8 +35,6 @@ _START_S = 90.0
 _WAITING_NOTICE_S = 30.0
 _ON_STOP_S = 6.0
 _ABORT_S = 3.0
-_BUSY_RATIO = 0.7
-_BUSY_INTERVALS = 2
 
 
 class _Crowd:
@@ -46,14 +43,6 @@ class _Crowd:
     def spawn(self, user_class: str) -> None: ...
 
     def retire(self, user_class: str) -> None: ...
-
-
-@dataclass(slots=True)
-class LocalWorkers:
-    """Processes on this machine. `count` None: one at first, more when they are needed, up to the number of CPUs."""
-
-    command: Sequence[str]
-    count: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +94,7 @@ class FleetRun(RunCourse):
         self.fleet = Fleet(invitation, self, by_capacity=by_capacity)
         self._max_endpoints = max_endpoints
         self._expect = expect or Expectation()
-        self._local = local
-        self._processes = WorkerProcesses(local.command, self._process_ended) if local is not None else None
-        self._cpus = max(1, int(usable_cpus()))
+        self._local = LocalProcesses(local, self._process_ended) if local is not None else None
         self._journal = journal
         self._recovered = recovered
         self._orphan_timeout_s = invitation.orphan_timeout_s
@@ -119,7 +106,6 @@ class FleetRun(RunCourse):
         self._spawning_told = True
         self._settled_users = 0
         self._most_users = 0
-        self._busy_intervals = 0
         self._lost: list[WorkerLoss] = []
         self._extras: dict[str, dict[str, Any]] = {}
         self._over = False
@@ -127,7 +113,7 @@ class FleetRun(RunCourse):
         environment.runner = self.runner = MasterRunner(self, environment)
         if recovered is not None:
             remember(recovered, self.fleet)
-        where = self._processes.endpoint if self._processes is not None else endpoint
+        where = self._local.endpoint if self._local is not None else endpoint
         self.listener = Listener(new_context(), where, keys, self.fleet.received)
         self.listener.on_handshake_failure = self._handshake_failed
         self.fleet.wire = self.listener
@@ -155,8 +141,8 @@ class FleetRun(RunCourse):
             logger.info("Going on with the run %s, which its master left.", self.run_id)
             return
         if self._local is not None:
-            self._start_processes(self._local.count or 1)
-            self._wait_for(self._local.count or 1, _START_S)
+            self._local.start(self._local.at_first)
+            self._wait_for(self._local.at_first, _START_S)
             return
         wanted, longest_s = self._expect.workers, self._expect.longest_s
         logger.info("Waiting for %d worker%s at %s.", wanted, "s" if wanted > 1 else "", self.listener.endpoint)
@@ -177,13 +163,6 @@ class FleetRun(RunCourse):
                 logger.info("%d of %d workers are ready.", here, count)
             if self._nudge.wait(0.1):
                 self._nudge.clear()
-
-    def _start_processes(self, count: int) -> None:
-        assert self._processes is not None
-        assert self._local is not None
-        share = 1 / (self._local.count or self._cpus)
-        for _ in range(count):
-            self._processes.start(share)
 
     def _begin(self) -> None:
         self._health.start()
@@ -291,21 +270,9 @@ class FleetRun(RunCourse):
         if not self._spawning_told and self.fleet.settled(self._number):
             self._spawning_told = True
             self._tell_spawning_complete()
-        if self._local is not None and self._local.count is None:
-            self._start_another_when_needed()
+        if self._local is not None:
+            self._local.start_another_when_needed(self.fleet.ready, self._executor.placed_users)
         self._end_when_alone()
-
-    def _start_another_when_needed(self) -> None:
-        assert self._processes is not None
-        ready = self.fleet.ready
-        busy = any(member.load.cpu_ratio > _BUSY_RATIO for member in ready)
-        self._busy_intervals = self._busy_intervals + 1 if busy else 0
-        starting = len(self._processes) > len(ready)
-        users = self._executor.placed_users
-        if self._busy_intervals >= _BUSY_INTERVALS and not starting and len(ready) < min(self._cpus, users):
-            self._busy_intervals = 0
-            logger.info("One process gets busy; starting another one (%d of %d).", len(ready) + 1, self._cpus)
-            self._start_processes(1)
 
     def _end_when_alone(self) -> None:
         """A run without workers makes no load, and has nobody to wait for."""
@@ -377,10 +344,8 @@ class FleetRun(RunCourse):
                 unreported_s = min(until_s - member.stats_s, self._orphan_timeout_s + self._interval_s)
                 self._note_loss(member, "it was not heard of again", unreported_s)
         self.fleet.end(0)
-        if self._processes is not None:
-            if not self._processes.wait(_ON_STOP_S):
-                logger.warning("A worker process did not end by itself.")
-            self._processes.end()
+        if self._local is not None:
+            self._local.end(_ON_STOP_S)
 
     def _note_loss(self, member: Member, detail: str, unreported_s: float) -> None:
         users = sum(member.users.values())
@@ -403,8 +368,8 @@ class FleetRun(RunCourse):
     def close(self) -> None:
         self._keeper.kill()
         self.listener.close()
-        if self._processes is not None:
-            self._processes.end()
+        if self._local is not None:
+            self._local.end(0)
         if self._journal is not None:
             self._journal.finish()
 

@@ -2,8 +2,9 @@
 
 from obswarm.guards.alerts import Alert, AlertBook, BadPayload, Verdict, parse_payload
 from obswarm.guards.board import GuardBoard
+from obswarm.guards.conditions import Condition, When
 from obswarm.guards.evaluate import GuardState, GuardWatch
-from obswarm.guards.grammar import Condition, GuardError, When, parse_condition, parse_when
+from obswarm.guards.grammar import GuardError, parse_condition, parse_when
 from obswarm.guards.guard import Action, Guard, GuardRule, parse_action
 from obswarm.guards.requirements import Judgement, Requirement, judge, parse_requirement
 

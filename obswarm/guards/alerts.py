@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from obswarm.api import ObswarmError
-from obswarm.guards.grammar import AlertOperand
+from obswarm.guards.conditions import AlertOperand
 from obswarm.guards.guard import Action, parse_action
 
 ACTION_LABEL = "obswarm_action"

@@ -11,8 +11,8 @@ import gevent
 from obswarm import clock
 from obswarm.engine import RunControl, StopReason
 from obswarm.guards.alerts import Alert, AlertBook, Verdict
+from obswarm.guards.conditions import AlertOperand, EngineOperand
 from obswarm.guards.evaluate import Blind, Change, GuardState, GuardWatch, deciding
-from obswarm.guards.grammar import AlertOperand, EngineOperand
 from obswarm.guards.guard import Action, GuardRule
 from obswarm.guards.operands import last_interval
 from obswarm.stats import AlertCount, GuardView, RunState, Snapshot

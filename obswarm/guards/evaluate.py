@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from obswarm.guards.grammar import Condition
+from obswarm.guards.conditions import Condition
 from obswarm.guards.guard import GuardRule
 
 

@@ -11,13 +11,25 @@ Parsing gives values whose `str()` parses to the same again.
 
 import difflib
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import NoReturn
 
 from obswarm.api import ObswarmError
+from obswarm.guards.conditions import (
+    DURATION_UNITS,
+    OPERATORS,
+    PERCENTILE,
+    THERE,
+    UNITS,
+    AlertOperand,
+    Condition,
+    EngineOperand,
+    Matcher,
+    Operand,
+    PromqlOperand,
+    Quantity,
+    When,
+)
 
-LATENCIES = "avg p50 … p99.9 max"
 METRICS = (
     "error_ratio",
     "failures",
@@ -30,23 +42,10 @@ METRICS = (
     "worker_cpu",
     "workers_missing",
 )
-_PERCENTILE = re.compile(r"p(\d{1,2}(?:\.\d+)?)")
-_DURATIONS = ("avg", "max", "loop_lag")
-_RATIOS = ("error_ratio", "worker_cpu")
+LABELS = ("name", "method", "status")
 _WITH_LABELS = ("error_ratio", "failures", "rps", "avg", "max")
 _WITH_STATUS = ("error_ratio", "failures", "rps")
-LABELS = ("name", "method", "status")
 _STATUSES = ("1xx", "2xx", "3xx", "4xx", "5xx", "error", "other")
-OPERATORS: dict[str, Callable[[float, float], bool]] = {
-    ">=": lambda a, b: a >= b,
-    "<=": lambda a, b: a <= b,
-    "==": lambda a, b: a == b,
-    "!=": lambda a, b: a != b,
-    ">": lambda a, b: a > b,
-    "<": lambda a, b: a < b,
-}
-_UNITS = {"%": 0.01, "us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "": 1.0}
-_DURATION_UNITS = ("us", "ms", "s", "m", "h")
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 _NAME = re.compile(r"[a-z_][a-z0-9_.]*", re.IGNORECASE)
 _UNIT = re.compile(r"%|[a-zµ]+", re.IGNORECASE)
@@ -63,123 +62,6 @@ class GuardError(ObswarmError):
         self.expected = expected
 
 
-@dataclass(frozen=True, slots=True)
-class Quantity:
-    """A number as it was written. `base` is in seconds, in shares of 1, or the number itself."""
-
-    number: float
-    unit: str = ""
-
-    @property
-    def base(self) -> float:
-        return self.number * _UNITS[self.unit]
-
-    def __str__(self) -> str:
-        text = repr(self.number)
-        return (text.removesuffix(".0") if "e" not in text else text) + self.unit
-
-
-@dataclass(frozen=True, slots=True)
-class EngineOperand:
-    """A figure of the load test itself, over the last interval. `labels` narrow it down to endpoints."""
-
-    metric: str
-    labels: tuple[tuple[str, str], ...] = ()
-
-    @property
-    def quantile(self) -> float | None:
-        """0.95 for p95, None when it is no percentile."""
-        found = _PERCENTILE.fullmatch(self.metric)
-        return float(found[1]) / 100 if found else None
-
-    @property
-    def is_duration(self) -> bool:
-        return self.metric in _DURATIONS or self.quantile is not None
-
-    @property
-    def is_ratio(self) -> bool:
-        return self.metric in _RATIOS
-
-    def __str__(self) -> str:
-        return self.metric + (f"{{{_pairs(self.labels)}}}" if self.labels else "")
-
-
-@dataclass(frozen=True, slots=True)
-class PromqlOperand:
-    """A query to the target's metrics; of several series the one that makes the condition true counts."""
-
-    query: str
-
-    def __str__(self) -> str:
-        return f"promql({self.query})"
-
-
-@dataclass(frozen=True, slots=True)
-class Matcher:
-    """Of an alert's label: `operator` is =, !=, =~ or !~."""
-
-    label: str
-    operator: str
-    text: str
-
-    def fits(self, labels: dict[str, str]) -> bool:
-        value = labels.get(self.label, "")
-        if self.operator in ("=", "!="):
-            return (value == self.text) == (self.operator == "=")
-        return (re.fullmatch(self.text, value) is not None) == (self.operator == "=~")
-
-    def __str__(self) -> str:
-        return f"{self.label}{self.operator}{_quoted(self.text)}"
-
-
-@dataclass(frozen=True, slots=True)
-class AlertOperand:
-    """How many alerts that were delivered and fire have these labels."""
-
-    matchers: tuple[Matcher, ...]
-
-    def fits(self, labels: dict[str, str]) -> bool:
-        return all(matcher.fits(labels) for matcher in self.matchers)
-
-    def __str__(self) -> str:
-        return f"alert({', '.join(map(str, self.matchers))})"
-
-
-Operand = EngineOperand | PromqlOperand | AlertOperand
-_THERE = Quantity(0.0)
-
-
-@dataclass(frozen=True, slots=True)
-class Condition:
-    operand: Operand
-    operator: str
-    quantity: Quantity
-
-    def holds(self, value: float) -> bool:
-        """Whether it is true of that value (NaN: never)."""
-        return value == value and OPERATORS[self.operator](value, self.quantity.base)
-
-    def __str__(self) -> str:
-        if isinstance(self.operand, AlertOperand) and (self.operator, self.quantity) == (">", _THERE):
-            return str(self.operand)
-        return f"{self.operand} {self.operator} {self.quantity}"
-
-
-@dataclass(frozen=True, slots=True)
-class When:
-    """A condition and how long it has to hold, None for no time at all."""
-
-    condition: Condition
-    lasting: Quantity | None = None
-
-    @property
-    def for_s(self) -> float:
-        return self.lasting.base if self.lasting is not None else 0.0
-
-    def __str__(self) -> str:
-        return f"{self.condition} for {self.lasting}" if self.lasting is not None else str(self.condition)
-
-
 def parse_when(text: str) -> When:
     """Raises GuardError: what was expected, and a caret under the place."""
     reader = _Reader(text)
@@ -189,7 +71,7 @@ def parse_when(text: str) -> When:
         reader.space()
         start = reader.position
         lasting = reader.quantity("a duration such as 10s")
-        if lasting.unit not in _DURATION_UNITS or lasting.number < 0:
+        if lasting.unit not in DURATION_UNITS or lasting.number < 0:
             reader.fail("Expected a duration such as 10s, 500ms or 2m after 'for'.", start)
     reader.end("the end, or 'for' and a duration" if lasting is None else "the end")
     return When(condition, lasting)
@@ -201,15 +83,6 @@ def parse_condition(text: str) -> Condition:
     condition = reader.condition()
     reader.end("the end")
     return condition
-
-
-def _quoted(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-    return f'"{escaped}"'
-
-
-def _pairs(labels: tuple[tuple[str, str], ...]) -> str:
-    return ", ".join(f"{name}={_quoted(text)}" for name, text in labels)
 
 
 class _Reader:
@@ -261,7 +134,7 @@ class _Reader:
             self.position == len(self.text) or self.text[self.position].isalpha()
         )
         if alone:
-            return Condition(operand, ">", _THERE)
+            return Condition(operand, ">", THERE)
         operator = next((each for each in OPERATORS if self.literal(each)), None)
         if operator is None:
             self.fail(f"Expected an operator ({', '.join(('>', '>=', '<', '<=', '==', '!='))}) after {operand}.")
@@ -276,7 +149,7 @@ class _Reader:
             if isinstance(operand, AlertOperand) and quantity.unit:
                 self.fail("Expected a number of alerts, without a unit.", start)
             return
-        if operand.is_duration and quantity.unit not in _DURATION_UNITS:
+        if operand.is_duration and quantity.unit not in DURATION_UNITS:
             self.fail(f"Expected a duration for {operand.metric}, such as 500ms or 2s.", start)
         if operand.is_ratio and quantity.unit not in ("%", ""):
             self.fail(f"Expected a share for {operand.metric}, such as 5% or 0.05.", start)
@@ -293,7 +166,7 @@ class _Reader:
         unit = ""
         if found is not None:
             unit = found[0].replace("µ", "u")
-            if unit not in _UNITS:
+            if unit not in UNITS:
                 self.fail(f"Expected one of the units %, us, ms, s, m, h, not {found[0]!r}.")
             self.position = found.end()
         value = float(number)
@@ -421,5 +294,5 @@ class _Reader:
 
 
 def _is_percentile(name: str) -> bool:
-    found = _PERCENTILE.fullmatch(name)
+    found = PERCENTILE.fullmatch(name)
     return found is not None and 0 < float(found[1]) < 100

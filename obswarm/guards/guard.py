@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from obswarm.api import ObswarmError
-from obswarm.guards.grammar import EngineOperand, Operand, PromqlOperand, When, parse_when
+from obswarm.guards.conditions import EngineOperand, Operand, PromqlOperand, When
+from obswarm.guards.grammar import parse_when
 from obswarm.units import parse_duration
 
 ActionKind = Literal["stop", "abort", "hold", "scale", "notify"]

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from obswarm.guards.grammar import EngineOperand
+from obswarm.guards.conditions import EngineOperand
 from obswarm.stats import TOTAL, EndpointKey, EndpointStats, Snapshot
 
 

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from obswarm.api import ObswarmError
-from obswarm.guards.grammar import Condition, EngineOperand, parse_condition
+from obswarm.guards.conditions import Condition, EngineOperand
+from obswarm.guards.grammar import parse_condition
 from obswarm.guards.guard import format_figure
 from obswarm.guards.operands import OF_THE_RUN, whole_run
 from obswarm.stats import Snapshot

@@ -14,9 +14,9 @@ def test_the_demo_shows_the_knee_a_guard_stops_it_and_it_exits_0(tmp_path) -> No
     assert result["users_max"] > 500
     assert result["stop_reason"]["kind"] == "guard"
     (guard,) = result["guards"]
-    assert (guard["name"], guard["state"]) == ("error_ratio > 40% for 2s", "tripped")
-    assert guard["value"] > 0.4
-    assert "Stopped by a guard: The guard error_ratio > 40% for 2s tripped: error_ratio is" in done.stdout
+    assert (guard["name"], guard["state"]) == ("error_ratio > 30% for 2s", "tripped")
+    assert guard["value"] > 0.3
+    assert "Stopped by a guard: The guard error_ratio > 30% for 2s tripped: error_ratio is" in done.stdout
     assert result["totals"]["failures"] > 0
     assert {endpoint["name"] for endpoint in result["endpoints"]} == {"/problems/{id}", "/leaderboard", "/submit"}
 

@@ -4,19 +4,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from obswarm.guards.grammar import (
+from obswarm.guards.conditions import (
     OPERATORS,
     AlertOperand,
     Condition,
     EngineOperand,
-    GuardError,
     Matcher,
     PromqlOperand,
     Quantity,
     When,
-    parse_condition,
-    parse_when,
 )
+from obswarm.guards.grammar import GuardError, parse_condition, parse_when
 
 NUMBERS = st.floats(-1e12, 1e12, allow_nan=False)
 TEXTS = st.text(max_size=20)

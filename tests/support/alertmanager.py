@@ -3,14 +3,12 @@
 import json
 import subprocess
 import tempfile
-import time
-import urllib.error
-import urllib.request
 from pathlib import Path
 from typing import Self
 
 from tests.support.nginx import free_port
 from tests.support.prometheus import program
+from tests.support.readiness import wait_for_http
 
 
 class Alertmanager:
@@ -47,15 +45,8 @@ class Alertmanager:
                 stdout=log,
                 stderr=log,
             )
-        deadline = time.monotonic() + 30
-        while True:
-            try:
-                urllib.request.urlopen(self.url + "/-/ready", timeout=1).close()
-                return self
-            except (OSError, urllib.error.HTTPError):
-                assert time.monotonic() < deadline, self.log()
-                assert self._process.poll() is None, self.log()
-                time.sleep(0.05)
+        wait_for_http(self.url + "/-/ready", self._process, self.log)
+        return self
 
     def log(self) -> str:
         return Path(self._folder.name, "log").read_text()

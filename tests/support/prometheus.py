@@ -6,7 +6,6 @@ import shutil
 import subprocess
 import tempfile
 import time
-import urllib.error
 import urllib.parse
 import urllib.request
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any, Self
 
 from tests.support.nginx import free_port
 from tests.support.programs import ROOT
+from tests.support.readiness import wait_for_http
 
 _FEATURES = "native-histograms,exemplar-storage,created-timestamp-zero-ingestion"
 
@@ -74,15 +74,7 @@ class Prometheus:
                 stdout=log,
                 stderr=log,
             )
-        deadline = time.monotonic() + 30
-        while True:
-            try:
-                urllib.request.urlopen(self.url + "/-/ready", timeout=1).close()
-                return
-            except (OSError, urllib.error.HTTPError):
-                assert time.monotonic() < deadline, Path(folder, "log").read_text()
-                assert self._process.poll() is None, Path(folder, "log").read_text()
-                time.sleep(0.05)
+        wait_for_http(self.url + "/-/ready", self._process, Path(folder, "log").read_text)
 
     def stop(self) -> None:
         self._process.terminate()

@@ -1,0 +1,146 @@
+"""What guards and requirements watch for, as values: operands, quantities, conditions. Their `str()` is what
+grammar.py reads."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+PERCENTILE = re.compile(r"p(\d{1,2}(?:\.\d+)?)")
+_DURATIONS = ("avg", "max", "loop_lag")
+_RATIOS = ("error_ratio", "worker_cpu")
+OPERATORS: dict[str, Callable[[float, float], bool]] = {
+    ">=": lambda a, b: a >= b,
+    "<=": lambda a, b: a <= b,
+    "==": lambda a, b: a == b,
+    "!=": lambda a, b: a != b,
+    ">": lambda a, b: a > b,
+    "<": lambda a, b: a < b,
+}
+UNITS = {"%": 0.01, "us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "": 1.0}
+DURATION_UNITS = ("us", "ms", "s", "m", "h")
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """A number as it was written. `base` is in seconds, in shares of 1, or the number itself."""
+
+    number: float
+    unit: str = ""
+
+    @property
+    def base(self) -> float:
+        return self.number * UNITS[self.unit]
+
+    def __str__(self) -> str:
+        text = repr(self.number)
+        return (text.removesuffix(".0") if "e" not in text else text) + self.unit
+
+
+@dataclass(frozen=True, slots=True)
+class EngineOperand:
+    """A figure of the load test itself, over the last interval. `labels` narrow it down to endpoints."""
+
+    metric: str
+    labels: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def quantile(self) -> float | None:
+        """0.95 for p95, None when it is no percentile."""
+        found = PERCENTILE.fullmatch(self.metric)
+        return float(found[1]) / 100 if found else None
+
+    @property
+    def is_duration(self) -> bool:
+        return self.metric in _DURATIONS or self.quantile is not None
+
+    @property
+    def is_ratio(self) -> bool:
+        return self.metric in _RATIOS
+
+    def __str__(self) -> str:
+        return self.metric + (f"{{{_pairs(self.labels)}}}" if self.labels else "")
+
+
+@dataclass(frozen=True, slots=True)
+class PromqlOperand:
+    """A query to the target's metrics; of several series the one that makes the condition true counts."""
+
+    query: str
+
+    def __str__(self) -> str:
+        return f"promql({self.query})"
+
+
+@dataclass(frozen=True, slots=True)
+class Matcher:
+    """Of an alert's label: `operator` is =, !=, =~ or !~."""
+
+    label: str
+    operator: str
+    text: str
+
+    def fits(self, labels: dict[str, str]) -> bool:
+        value = labels.get(self.label, "")
+        if self.operator in ("=", "!="):
+            return (value == self.text) == (self.operator == "=")
+        return (re.fullmatch(self.text, value) is not None) == (self.operator == "=~")
+
+    def __str__(self) -> str:
+        return f"{self.label}{self.operator}{_quoted(self.text)}"
+
+
+@dataclass(frozen=True, slots=True)
+class AlertOperand:
+    """How many alerts that were delivered and fire have these labels."""
+
+    matchers: tuple[Matcher, ...]
+
+    def fits(self, labels: dict[str, str]) -> bool:
+        return all(matcher.fits(labels) for matcher in self.matchers)
+
+    def __str__(self) -> str:
+        return f"alert({', '.join(map(str, self.matchers))})"
+
+
+Operand = EngineOperand | PromqlOperand | AlertOperand
+THERE = Quantity(0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    operand: Operand
+    operator: str
+    quantity: Quantity
+
+    def holds(self, value: float) -> bool:
+        """Whether it is true of that value (NaN: never)."""
+        return value == value and OPERATORS[self.operator](value, self.quantity.base)
+
+    def __str__(self) -> str:
+        if isinstance(self.operand, AlertOperand) and (self.operator, self.quantity) == (">", THERE):
+            return str(self.operand)
+        return f"{self.operand} {self.operator} {self.quantity}"
+
+
+@dataclass(frozen=True, slots=True)
+class When:
+    """A condition and how long it has to hold, None for no time at all."""
+
+    condition: Condition
+    lasting: Quantity | None = None
+
+    @property
+    def for_s(self) -> float:
+        return self.lasting.base if self.lasting is not None else 0.0
+
+    def __str__(self) -> str:
+        return f"{self.condition} for {self.lasting}" if self.lasting is not None else str(self.condition)
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{escaped}"'
+
+
+def _pairs(labels: tuple[tuple[str, str], ...]) -> str:
+    return ", ".join(f"{name}={_quoted(text)}" for name, text in labels)
