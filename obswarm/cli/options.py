@@ -10,16 +10,17 @@ from urllib.parse import urlsplit
 import click
 
 from obswarm.api import Stage, parse_stages
-from obswarm.cluster import DEFAULT_PORT
+from obswarm.cluster import DEFAULT_PORT, LARGEST_FRAME_BYTES
 from obswarm.http import check_host
 from obswarm.http.tracing import parse_share
-from obswarm.units import parse_duration
+from obswarm.units import format_bytes, parse_duration
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 MOST_USERS = 1_000_000
 HIGHEST_RATE = 100_000.0
 MOST_WORKERS = 1_024
+MOST_BUNDLE_BYTES = LARGEST_FRAME_BYTES * 3 // 4
 LONGEST_RUN_S = 30 * 86400.0
 
 
@@ -140,7 +141,10 @@ def size(text: str) -> int:
         raise click.BadParameter(f"{text!r} is not a size; write it like 500KiB, 20MiB or 1GiB.")
     number, unit = float(found[1]), (found[2] or "").lower()
     base = 1024 if unit.endswith("i") else 1000
-    return int(number * base ** " kmg".index(unit[0] if unit else " "))
+    found_bytes = int(number * base ** " kmg".index(unit[0] if unit else " "))
+    if found_bytes > MOST_BUNDLE_BYTES:
+        raise click.BadParameter(f"{text!r} is more than can be sent; {format_bytes(MOST_BUNDLE_BYTES)} is the most.")
+    return found_bytes
 
 
 def is_http_url(text: str) -> bool:

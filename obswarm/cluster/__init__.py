@@ -10,6 +10,7 @@ from obswarm.cluster.link import Identity
 from obswarm.cluster.local import LocalWorkers
 from obswarm.cluster.master import Expectation, FleetRun
 from obswarm.cluster.processes import RecordFormatter, WorkerProcesses, end_with_parent
+from obswarm.cluster.protocol import LARGEST_FRAME_BYTES
 from obswarm.cluster.relay import Relay
 from obswarm.cluster.runners import MasterRunner, WorkerRunner
 from obswarm.cluster.secret import CurveKeys, derive_keys, read_secret
@@ -18,6 +19,7 @@ from obswarm.cluster.worker import Worker, new_identity
 
 __all__ = [
     "DEFAULT_PORT",
+    "LARGEST_FRAME_BYTES",
     "CurveKeys",
     "Expectation",
     "Fleet",

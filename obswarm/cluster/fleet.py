@@ -96,6 +96,8 @@ class Fleet:
         self._awaited: set[str] = set()
         self._stop_timeout_s: float | None = None
         self._told: set[str] = set()
+        self._bundle_frame: bytes | None = None
+        """Made once: hundreds of workers may want it at the same time."""
 
     # What arrives.
     def received(self, peer: bytes, frame: bytes) -> None:
@@ -173,7 +175,10 @@ class Fleet:
         bundle = self._invitation.bundle
         match message:
             case Want() if bundle is not None and message.bundle_hash == bundle.digest:
-                self._send(peer, Bundle(bundle.digest, bundle.content))
+                if self._bundle_frame is None:
+                    self._bundle_frame = encode(Bundle(bundle.digest, bundle.content))
+                if self.wire is not None:
+                    self.wire.send(peer, self._bundle_frame)
             case Ready() if message.nonce == joining.nonce:
                 del self._joining[peer]
                 self._join(peer, joining, message)

@@ -40,6 +40,7 @@ from obswarm.cluster.transport import Dialer
 logger = logging.getLogger(__name__)
 
 _WATCH_S = 0.1
+_STALLED_S = 0.6
 _HELLO_EVERY_S = 1.0
 _QUIET_S = 1.5
 _DIAL_AGAIN_S = 3.0
@@ -275,9 +276,14 @@ class Link:
         )
 
     def _watch(self) -> None:
+        looked_s = clock.monotonic()
         while True:
             gevent.sleep(_WATCH_S)
             now = clock.monotonic()
+            stalled, looked_s = now - looked_s > _STALLED_S, now
+            if stalled:
+                # This process has not run for a while; what the master said meanwhile is read first.
+                continue
             heard_s = self._heard_s if self._heard_s is not None else self._started_s
             silence_s = now - heard_s
             if silence_s > self._orphan_timeout_s and not self._orphaned and self._heard_s is not None:

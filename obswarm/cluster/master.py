@@ -275,9 +275,10 @@ class FleetRun(RunCourse):
         self._end_when_alone()
 
     def _end_when_alone(self) -> None:
-        """A run without workers makes no load, and has nobody to wait for."""
+        """A run without workers makes no load, and has nobody to wait for. Of processes on this machine it is known
+        when they end; one that does not answer has only much to do."""
         now = clock.monotonic()
-        if self.fleet.ready or self._stopping.is_set():
+        if self.fleet.ready or self._stopping.is_set() or self._local is not None:
             self._alone_since_s = None
             return
         if self._alone_since_s is None:

@@ -27,6 +27,7 @@ _SEND_QUEUE = 10_000
 _RECEIVE_QUEUE = 200
 """Messages of one peer that wait to be read; beyond it they wait with their sender."""
 
+_SHARED_BYTES = 65_536
 _TURN_MESSAGES = 50
 _PAUSE_S = 0.0005
 _REFUSALS = zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_AUTH
@@ -144,7 +145,8 @@ class Listener(_Socket):
     def send(self, peer: bytes, frame: bytes) -> bool:
         """False, and the frame is dropped, when the peer's connection has been closed."""
         try:
-            self._socket.send_multipart([peer, frame], zmq.NOBLOCK)
+            # Large ones are the same for many peers, and shared between their queues.
+            self._socket.send_multipart([peer, frame], zmq.NOBLOCK, copy=len(frame) < _SHARED_BYTES)
         except zmq.ZMQError as error:
             if error.errno == errno.EHOSTUNREACH:
                 return False

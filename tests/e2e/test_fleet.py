@@ -165,6 +165,7 @@ def test_a_bundle_that_is_too_large_names_its_largest_files(fleet) -> None:
         (["master", "loadtest.py", "--bundle", "nothing"], "there is no such file or folder"),
         (["master", "loadtest.py", "--bundle", "/etc/hostname"], "lies outside"),
         (["master", "loadtest.py", "--bundle-limit", "lots"], "is not a size"),
+        (["master", "loadtest.py", "--bundle-limit", "1GiB"], "48 MiB is the most"),
         (["master", "loadtest.py", "--expect-workers-max-wait", "1s"], "0 of 1 workers were ready after 1 s"),
         (["master", "loadtest.py", "--state", "/proc/nothing/x"], "--state /proc/nothing/x cannot be written"),
     ],
@@ -328,3 +329,37 @@ def test_changing_holding_and_stopping_reach_all_workers_at_once(fleet, quick) -
     assert max(started) < 0.4, "200 ms to reach them, and they are spread over a tenth of a second"
     assert len(arrivals) == 4
     assert all(max(seen) - times["stopped"] < 0.2 for seen in arrivals.values())
+
+
+def test_a_reset_forgets_the_ramp_on_every_worker(fleet, quick) -> None:
+    master = fleet.master("-u", 8, "-r", 4, "-t", "7s", "--expect-workers", 2, "--reset-stats")
+    workers = [fleet.worker(), fleet.worker()]
+    assert [master.wait(30), *(worker.wait(10) for worker in workers)] == [0, 0, 0], fleet.log()
+    assert "statistics start anew" in fleet.log()
+    result = fleet.result()
+    seen = quick.arrivals()
+    assert 3 < result["duration_s"] < 6
+    for endpoint in result["endpoints"]:
+        assert 0 < endpoint["requests"] < len(seen[endpoint["name"]])
+    # What was counted afterwards is all that came afterwards, to within the moment of the reset.
+    since = max(max(times) for times in seen.values()) - result["duration_s"]
+    after = sum(at > since for times in seen.values() for at in times)
+    assert result["totals"]["requests"] == pytest.approx(after, rel=0.1)
+
+
+def test_a_user_that_blocks_its_worker_for_long_does_not_end_the_run(loadtest, quick) -> None:
+    path = loadtest(
+        "import time\n"
+        "from obswarm import FastHttpUser, constant, task\n"
+        "class Blocking(FastHttpUser):\n"
+        "    wait_time = constant(0.1)\n"
+        "    def on_start(self):\n"
+        "        end = time.perf_counter() + 11\n"
+        "        while time.perf_counter() < end: pass\n"
+        "    @task\n"
+        "    def a(self): self.client.get('/')\n"
+    )
+    done = obswarm("run", path, "-H", quick.url, "-t", "14s", "--json", "-", "--headless", "--web-port", 0, timeout=60)
+    assert done.code == 0, done.stderr
+    assert done.result["totals"]["requests"] == requests_seen(quick) > 5
+    assert "is back" in done.stderr
