@@ -101,6 +101,7 @@ def requests_per_cpu_second() -> float:
             if time.monotonic() > deadline:
                 break
     finally:
+        user.client.close()
         answering.kill()
         server.close()
     return best

@@ -13,7 +13,7 @@ from tests.support.fleet import CuttableLine, Fleet
 from tests.support.programs import QuickServer
 
 SEEDS = 20
-AT_A_TIME = 5
+AT_A_TIME = 7
 RUN_S = 20
 
 

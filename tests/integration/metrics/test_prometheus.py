@@ -23,14 +23,16 @@ class Visitor(FastHttpUser):
     @task(9)
     def slow(self):
         seconds = random.lognormvariate(-3.5, 0.6)
-        response = self.client.get(f"/slow?seconds={min(seconds, 1):.4f}", name="/slow")
-        if response.trace_id:
-            with open(self.environment.parsed_options.traces, "a") as file:
-                file.write(response.trace_id + "\\n")
+        self.note(self.client.get(f"/slow?seconds={min(seconds, 1):.4f}", name="/slow"))
 
     @task
     def failing(self):
-        self.client.get("/fail")
+        self.note(self.client.get("/fail"))
+
+    def note(self, response):
+        if response.trace_id:
+            with open(self.environment.parsed_options.traces, "a") as file:
+                file.write(response.trace_id + "\\n")
 
 @events.init_command_line_parser.add_listener
 def options(parser):
