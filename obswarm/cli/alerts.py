@@ -10,7 +10,7 @@ from obswarm.api import ObswarmError
 from obswarm.cli.options import option
 from obswarm.cli.settings import check_url
 from obswarm.guards.alerts import ACTION_LABEL
-from obswarm.http import innermost
+from obswarm.http import plain_reason
 from obswarm.web import ALERTS_PATH, PORT
 
 _TIMEOUT_S = 5.0
@@ -70,7 +70,9 @@ def _send(url: str, token: str, labels: dict[str, str], really: bool) -> list[di
             timeout=_TIMEOUT_S,
         )
     except requests.RequestException as error:
-        raise ObswarmError(f"No run answers at {url}: {innermost(error)}. Is one running there? See --url.") from None
+        raise ObswarmError(
+            f"No run answers at {url}: {plain_reason(error)}. Is one running there? See --url."
+        ) from None
     if answer.status_code == 401:
         raise ObswarmError(f"{url} does not accept the token; it was shown when the run started. See --token.")
     try:

@@ -143,6 +143,7 @@ def set_up_logging(level: str, logfile: str | None = None, console: Console | No
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     elif console is not None:
         handler = RichHandler(console=console, show_path=False, omit_repeated_times=False)
+        handler.setFormatter(logging.Formatter("%(message)s"))
     else:
         handler = logging.StreamHandler(sys.stderr)
         handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))

@@ -15,6 +15,7 @@ from obswarm.http.errors import (
     StreamConsumed,
     TooManyRedirects,
     innermost,
+    plain_reason,
 )
 from obswarm.http.pool import ConnectionPool
 from obswarm.http.requests_session import HttpSession
@@ -45,4 +46,5 @@ __all__ = [
     "TooManyRedirects",
     "check_host",
     "innermost",
+    "plain_reason",
 ]

@@ -51,6 +51,18 @@ class MissingHost(ObswarmError):
     """A user whose requests have no base URL."""
 
 
+def plain_reason(error: BaseException) -> str:
+    """What the system says about an error of requests, such as `Connection refused`; else the innermost error's text."""
+    found: BaseException | None = innermost(error)
+    for _ in range(_MOST_LAYERS):
+        if isinstance(found, OSError) and found.strerror:
+            return found.strerror
+        if found is None:
+            break
+        found = found.__cause__ or found.__context__
+    return str(innermost(error))
+
+
 _MOST_LAYERS = 5
 
 

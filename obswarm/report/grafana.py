@@ -6,7 +6,7 @@ import gevent
 import requests
 from gevent.queue import Queue
 
-from obswarm.http import innermost
+from obswarm.http import plain_reason
 from obswarm.stats import Annotation
 
 logger = logging.getLogger(__name__)
@@ -57,7 +57,7 @@ class GrafanaAnnotations:
         try:
             answer = self._session.post(self._url, json=document, timeout=_TIMEOUT_S)
         except requests.RequestException as error:
-            self._warn(str(innermost(error)))
+            self._warn(plain_reason(error))
             return
         if answer.status_code != 200:
             self._warn(f"HTTP {answer.status_code} {answer.text[:200]}")

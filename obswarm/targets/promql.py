@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import requests
 
-from obswarm.http import innermost
+from obswarm.http import plain_reason
 from obswarm.targets.evaluate import parse_any
 from obswarm.targets.source import Sample, SourceError, Target, TargetHealth
 
@@ -29,7 +29,7 @@ class PrometheusSource:
             answer = self._session.get(f"{self.url}/api/v1/query", params={"query": query}, timeout=_TIMEOUT_S)
             document = answer.json()
         except requests.RequestException as error:
-            raise SourceError(f"Prometheus at {self.url} does not answer: {innermost(error)}") from None
+            raise SourceError(f"Prometheus at {self.url} does not answer: {plain_reason(error)}") from None
         except ValueError:
             raise SourceError(f"{self.url} does not answer as a Prometheus does (HTTP {answer.status_code})") from None
         if not isinstance(document, dict) or document.get("status") != "success":

@@ -10,7 +10,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from obswarm import clock
-from obswarm.http import innermost
+from obswarm.http import plain_reason
 from obswarm.targets import evaluate as promql
 from obswarm.targets.series import SeriesStore
 from obswarm.targets.source import Sample, SourceError, Target, TargetHealth
@@ -86,7 +86,7 @@ class EmbeddedSource:
             count = self._read(session, target, now)
             up, detail = True, f"{count} series"
         except requests.RequestException as error:
-            up, detail = False, str(innermost(error))
+            up, detail = False, plain_reason(error)
         except (ValueError, KeyError, UnicodeDecodeError) as error:
             up, detail = False, f"what {target.url} answers is not in Prometheus' format: {error}"
         self._health[target] = (up, detail, clock.monotonic())
