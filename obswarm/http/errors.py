@@ -52,7 +52,8 @@ class MissingHost(ObswarmError):
 
 
 def plain_reason(error: BaseException) -> str:
-    """What the system says about an error of requests, such as `Connection refused`; else the innermost error's text."""
+    """What the system says about an error of requests, such as `Connection refused`; else the innermost error's
+    text."""
     found: BaseException | None = innermost(error)
     for _ in range(_MOST_LAYERS):
         if isinstance(found, OSError) and found.strerror:
