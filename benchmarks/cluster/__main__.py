@@ -4,6 +4,7 @@ one."""
 import argparse
 import json
 import os
+import random
 import re
 import resource
 import shutil
@@ -22,6 +23,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.http.contenders import LOCUST_ENVIRONMENT, ROOT, install_locust
+from obswarm.cluster.dispatch import distribute
 
 _OPEN_FILES = 65_536
 _HERE = Path(__file__).parent
@@ -133,6 +135,19 @@ def tasks_per_second(workers: int, seconds: int) -> float:
     return rps
 
 
+def dispatch_s(users: int, workers: int) -> float:
+    """Seconds to give that many users of three classes out anew, over workers of different capacity."""
+    draw = random.Random(1)
+    weights = {f"w{number}": draw.uniform(0.5, 1.5) for number in range(workers)}
+    wanted = {"Most": users * 7 // 10, "Some": users * 3 // 10 - 10, "Few": 10}
+    took = []
+    for _ in range(5):
+        began = time.perf_counter()
+        distribute(wanted, weights)
+        took.append(time.perf_counter() - began)
+    return median(took)
+
+
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.cluster", description=__doc__)
     parser.add_argument("--rounds", type=int, default=3, help="rounds, each contender once in each (3)")
@@ -166,6 +181,7 @@ def main(arguments: list[str] | None = None) -> None:
     console.print(table)
     console.print(f"Oldest statistics of a worker in any snapshot: {lag_s:.2f} s.")
 
+    console.print(f"1,000,000 users are dealt out over 500 workers in {dispatch_s(1_000_000, 500) * 1000:.1f} ms.")
     ratios = []
     for number in range(options.rounds):
         one, two = tasks_per_second(1, options.seconds), tasks_per_second(2, options.seconds)

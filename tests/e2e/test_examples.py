@@ -51,3 +51,12 @@ def test_custom_protocol(tmp_path) -> None:
     assert {error["name"] for error in result["errors"]} == {"mistake"}
     assert "no such table: nowhere" in result["errors"][0]["error"]
     assert {endpoint["method"] for endpoint in result["endpoints"]} == {"SQL"}
+
+
+def test_guards(target: CountingServer) -> None:
+    result = run("examples/guards.py", "-H", target.url, "-u", 5, "-r", 10, "-t", "3s")
+    assert [(guard["name"], guard["trips"]) for guard in result["guards"]] == [
+        ("error_ratio > 20% for 3s", 0),
+        ("slow shop", 0),
+        ("worker_cpu > 80% for 5s", 0),
+    ]
