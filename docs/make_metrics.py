@@ -3,6 +3,8 @@
 python docs/make_metrics.py [--check]
 """
 
+from obswarm import gevent_patch  # noqa: F401,I001 - first of all; see there
+
 import sys
 from pathlib import Path
 
