@@ -86,13 +86,17 @@ def test_only_metrics_are_served_and_ctrl_c_ends_the_waiting_for_a_scraper(targe
 
     assert get("/")[0] == 200
     assert get("/secret") == (404, "There is no /secret here; try /metrics.\n")
-    # Two scrapes two seconds apart, shortly before the end: it then waits up to five seconds for the next one.
     assert "obswarm_build_info" in get("/metrics")[1]
+    while 'obswarm_run_state{state="running"} 1.0' not in get("/metrics")[1]:
+        assert time.monotonic() < deadline
+    # Two scrapes almost two seconds apart, shortly before the end: it then waits up to four seconds for the next one.
     time.sleep(1.8)
     get("/metrics")
-    time.sleep(2.2)
+    assert run.stdout is not None
+    while "Aggregated" not in run.stdout.readline():
+        assert time.monotonic() < deadline + 10
+    time.sleep(0.5)
     assert run.poll() is None
     run.terminate()
-    stdout, stderr = run.communicate(timeout=3)
+    _, stderr = run.communicate(timeout=3)
     assert run.returncode == 0, stderr
-    assert "Aggregated" in stdout
