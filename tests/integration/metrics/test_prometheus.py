@@ -77,7 +77,8 @@ def test_what_prometheus_scraped_is_what_the_run_says(target: CountingServer, lo
         last = "last_over_time(obswarm_requests_total[1m])"
         prometheus.wait_for(f"sum({last})", result["totals"]["requests"])
         increased = prometheus.value("sum(increase(obswarm_requests_total[1m]))")
-        assert increased == pytest.approx(result["totals"]["requests"], rel=0.05)
+        # Half a scrape interval at each end of 15 of them; a scrape that is missed makes the intervals longer.
+        assert increased == pytest.approx(result["totals"]["requests"], rel=0.1)
         by_outcome = {
             series["metric"]["outcome"]: float(series["value"][1])
             for series in prometheus.query("sum by (outcome) (last_over_time(obswarm_requests_total[1m]))")
