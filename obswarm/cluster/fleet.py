@@ -79,7 +79,6 @@ class Fleet:
         self.balance = Balance(by_capacity)
         self.began = False
         self.dropped_frames = 0
-        self.refused = 0
         self.next_index = 0
         self.wire: Wire | None = None
         self._invitation = invitation
@@ -136,7 +135,6 @@ class Fleet:
             logger.warning(text, *arguments)
 
     def _refuse(self, peer: bytes, reason: str) -> None:
-        self.refused += 1
         self._tell_once(reason, "A worker was refused: %s", reason)
         self._send(peer, Refused(reason))
 

@@ -104,7 +104,6 @@ class FleetRun(RunCourse):
         self._dirty = False
         self._ramp: list[float] | None = None
         self._spawning_told = True
-        self._settled_users = 0
         self._most_users = 0
         self._lost: list[WorkerLoss] = []
         self._extras: dict[str, dict[str, Any]] = {}

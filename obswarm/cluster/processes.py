@@ -83,10 +83,6 @@ class WorkerProcesses:
         self._watchers.append(gevent.spawn(self._watch, incarnation, process))
         return incarnation
 
-    def pid(self, incarnation: str) -> int | None:
-        process = self._running.get(incarnation)
-        return process.pid if process is not None else None
-
     def _watch(self, incarnation: str, process: "subprocess.Popen[str]") -> None:
         pumps = [gevent.spawn(_pump, process.stdout, sys.stdout), gevent.spawn(_pump, process.stderr, sys.stderr)]
         code = process.wait()

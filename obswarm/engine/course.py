@@ -129,7 +129,7 @@ class RunCourse:
         self._limit_s = planned_s
         self._interval_s = interval_s
         shares = [share_of(cls) for cls in environment.user_classes]
-        self._executor = Executor(profile, shares, crowd, self._on_settled, burst_s)
+        self._executor = Executor(profile, shares, crowd, self._spawning_complete, burst_s)
         self._marks = GeneratorMarks()
         self._reason: StopReason | None = None
         self._error: ObswarmError | None = None
@@ -372,9 +372,6 @@ class RunCourse:
             refused_handshakes=refused,
             dropped_frames=dropped,
         )
-
-    def _on_settled(self) -> None:
-        self._spawning_complete()
 
     def _reset_statistics(self) -> None:
         """Forget what was measured so far; sinks that count over the whole run are given it first."""

@@ -12,7 +12,7 @@ from obswarm import clock
 from obswarm.engine import RunControl, StopReason
 from obswarm.guards.alerts import Alert, AlertBook, Verdict
 from obswarm.guards.conditions import AlertOperand, EngineOperand
-from obswarm.guards.evaluate import Blind, Change, GuardState, GuardWatch, deciding
+from obswarm.guards.evaluate import Blind, Change, GuardWatch, deciding
 from obswarm.guards.guard import Action, GuardRule
 from obswarm.guards.operands import last_interval
 from obswarm.stats import AlertCount, GuardView, RunState, Snapshot
@@ -198,10 +198,6 @@ class GuardBoard:
 
     def _alert_counts(self) -> tuple[AlertCount, ...]:
         return tuple(AlertCount(*key, count) for key, count in sorted(self.received.items()))
-
-    @property
-    def states(self) -> dict[str, GuardState]:
-        return {watch.rule.name: watch.state for watch in self.watches}
 
 
 def describe_trip(watch: GuardWatch, since_wall_s: float) -> str:
