@@ -27,6 +27,9 @@ _SEND_QUEUE = 10_000
 _RECEIVE_QUEUE = 200
 """Messages of one peer that wait to be read; beyond it they wait with their sender."""
 
+_SILENT_S = 5
+"""After so long without a sign the kernel asks whether the other machine is there, and gives up as long after."""
+
 _SHARED_BYTES = 65_536
 _TURN_MESSAGES = 50
 _PAUSE_S = 0.0005
@@ -79,9 +82,14 @@ class _Socket:
         self._socket.set(zmq.RCVHWM, _RECEIVE_QUEUE)
         self._socket.set(zmq.MAXMSGSIZE, LARGEST_FRAME_BYTES)
         self._socket.set(zmq.IPV6, int("[" in endpoint))
-        # A peer whose machine has gone says nothing; its connection is to be noticed all the same.
-        self._socket.set(zmq.HEARTBEAT_IVL, 1000)
-        self._socket.set(zmq.HEARTBEAT_TIMEOUT, 10_000)
+        # A peer whose machine has gone says nothing; its connection is to be noticed all the same. The kernel looks
+        # after it: libzmq 4.3.5 aborts the process (`!_io_error`) when one of its own heartbeats falls due on a
+        # connection that was closed while its frames were waiting to be read.
+        self._socket.set(zmq.TCP_KEEPALIVE, 1)
+        self._socket.set(zmq.TCP_KEEPALIVE_IDLE, _SILENT_S)
+        self._socket.set(zmq.TCP_KEEPALIVE_INTVL, 1)
+        self._socket.set(zmq.TCP_KEEPALIVE_CNT, _SILENT_S)
+        self._socket.set(zmq.TCP_MAXRT, 2 * _SILENT_S * 1000)
         self._monitor = self._socket.get_monitor_socket(failures)
         self._greenlets: list[gevent.Greenlet] = []
 
