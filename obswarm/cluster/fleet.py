@@ -94,6 +94,7 @@ class Fleet:
         self._answered = Event()
         self._awaited: set[str] = set()
         self._stop_timeout_s: float | None = None
+        self._exit_code: int | None = None
         self._told: set[str] = set()
         self._bundle_frame: bytes | None = None
         """Made once: hundreds of workers may want it at the same time."""
@@ -152,6 +153,9 @@ class Fleet:
             self.dropped_frames += 1
             return
         known = self.members.get(hello.incarnation)
+        if known is not None and self._exit_code is not None:
+            self._send(peer, End(known.acked, self._exit_code))
+            return
         nonce = secrets.token_hex(8)
         self._joining[peer] = _Joining(hello, nonce, now)
         invitation = self._invitation
@@ -363,11 +367,16 @@ class Fleet:
             member.assigned = {}
         self.broadcast(Stop(timeout_s))
 
-    def end(self, exit_code: int) -> None:
-        """Everything is over."""
+    def end(self, exit_code: int) -> bool:
+        """Everything is over. Gives whether a worker that is there is still connected: it closes its connection when
+        it has heard of the end, and is to be told again until then."""
+        self._exit_code = exit_code
+        connected = False
         for member in self.members.values():
             if not member.is_over:
-                self._send(member.peer, End(member.acked, exit_code))
+                reached = self._send(member.peer, End(member.acked, exit_code))
+                connected |= reached and member.state is not MemberState.MISSING
+        return connected
 
     # What time brings.
     def look_after(self, now: float) -> None:

@@ -34,6 +34,8 @@ _KEEP_S = 0.25
 _START_S = 90.0
 _WAITING_NOTICE_S = 30.0
 _ON_STOP_S = 6.0
+_FAREWELL_S = 2.0
+_FAREWELL_STEP_S = 0.05
 _ABORT_S = 3.0
 
 
@@ -343,7 +345,9 @@ class FleetRun(RunCourse):
                 until_s = member.cut_off_s if member.cut_off_s is not None else now
                 unreported_s = min(until_s - member.stats_s, self._orphan_timeout_s + self._interval_s)
                 self._note_loss(member, "it was not heard of again", unreported_s)
-        self.fleet.end(0)
+        deadline = clock.monotonic() + _FAREWELL_S
+        while self.fleet.end(0) and self._local is None and clock.monotonic() < deadline:
+            gevent.sleep(_FAREWELL_STEP_S)
         if self._local is not None:
             self._local.end(_ON_STOP_S)
 
