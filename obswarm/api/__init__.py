@@ -19,6 +19,7 @@ from obswarm.api.events import EventHook, Events, RequestHook, events
 from obswarm.api.markov import MarkovTaskSet, transition, transitions
 from obswarm.api.options import LoadTestParser, make_parser, parse_custom
 from obswarm.api.shapes import LoadTestShape, Stage, Stages, format_stages, parse_stages, users_at
+from obswarm.api.signing import KEY_VARIABLE, SIGNING_HEADERS, RequestSigner
 from obswarm.api.stats_view import EntryView, StatsView
 from obswarm.api.tasks import SequentialTaskSet, TaskSet, filter_by_tags, tag, task
 from obswarm.api.tracebacks import user_location, user_traceback
@@ -26,6 +27,8 @@ from obswarm.api.user import User
 from obswarm.api.waits import between, constant, constant_pacing, constant_throughput, poisson
 
 __all__ = [
+    "KEY_VARIABLE",
+    "SIGNING_HEADERS",
     "CatchResponseError",
     "EntryView",
     "Environment",
@@ -38,6 +41,7 @@ __all__ = [
     "MarkovTaskSet",
     "ObswarmError",
     "RequestHook",
+    "RequestSigner",
     "RescheduleTask",
     "RescheduleTaskImmediately",
     "ResponseError",

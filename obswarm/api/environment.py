@@ -51,6 +51,8 @@ class Environment:
         self.tags = tags
         self.exclude_tags = exclude_tags
         self.reset_stats = reset_stats
+        self.run_id = ""
+        """Of the run that this process takes part in; known once a run has been prepared."""
         self.runner: Any = None
         self.web_ui: Any = None
         self.process_exit_code: int | None = None

@@ -116,6 +116,7 @@ class Worker:
         if self._prepared is None:
             job = Job.unpack(welcome.job)
             self._environment = self._load(job, folder)
+            self._environment.run_id = welcome.run_id
             logging.getLogger().setLevel(job.loglevel)
             cpus = min(1.0, usable_cpus() * self._share)
             capacity = requests_per_cpu_second() * cpus

@@ -115,7 +115,7 @@ class RunCourse:
         run_id: str | None = None,
         burst_s: float | None = None,
     ) -> None:
-        self.run_id = run_id or new_run_id(clock.wall())
+        self.run_id = environment.run_id = run_id or new_run_id(clock.wall())
         self.state = RunState.READY
         self.statistics = RunStatistics(
             run_id=self.run_id,

@@ -1,6 +1,7 @@
 """One call of the client while it is under way, and the settings that calls of a user have in common."""
 
 import math
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from obswarm import defaults
@@ -34,6 +35,9 @@ class Call:
     """A request, from hop to hop when it is redirected."""
 
     cookie: str | None = None
+    signature: Mapping[str, str] | None = None
+    """Headers that depend on the moment and the path: made for each hop."""
+
     extra_cookies: Any = None
     reused = False
     sent_at = 0.0
@@ -62,12 +66,14 @@ class Call:
     def head(self) -> bytes:
         """The request's head, with what depends on cookies and body."""
         prepared, body = self.prepared, self.body
-        if self.cookie is None and body == b"" and self.content_type is None:
+        if self.cookie is None and self.signature is None and body == b"" and self.content_type is None:
             return prepared.bare
         lines = []
         names = prepared.names
         if self.cookie is not None and "cookie" not in names:
             lines.append(f"Cookie: {self.cookie}\r\n")
+        if self.signature is not None:
+            lines.extend(f"{name}: {value}\r\n" for name, value in self.signature.items())
         if self.content_type is not None and "content-type" not in names:
             lines.append(f"Content-Type: {self.content_type}\r\n")
         if isinstance(body, StreamedBody):

@@ -6,7 +6,7 @@ from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import requests
 from requests.cookies import RequestsCookieJar, cookiejar_from_dict, merge_cookies
@@ -17,7 +17,7 @@ from requests.sessions import merge_hooks, merge_setting
 from requests.structures import CaseInsensitiveDict
 from requests.utils import default_headers, get_environ_proxies, get_netrc_auth
 
-from obswarm.api import Environment, User
+from obswarm.api import SIGNING_HEADERS, Environment, RequestSigner, User
 from obswarm.clock import monotonic
 from obswarm.http.adapter import FastAdapter
 from obswarm.http.counted import CountedResponse
@@ -58,6 +58,7 @@ class HttpSession(requests.Session):
         self.base_url = base_url
         self.user = user
         self.request_name: str | None = None
+        self.request_signer: RequestSigner | None = None
 
     def request(  # type: ignore[override]
         self,
@@ -132,6 +133,19 @@ class HttpSession(requests.Session):
         if not catch_response:
             response.outcome.report(response)
         return response
+
+    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
+        """As requests'; called for each hop of a redirected request."""
+        if self.request_signer is not None:
+            self._sign(self.request_signer, request)
+        return super().send(request, **kwargs)
+
+    def _sign(self, signer: RequestSigner, request: requests.PreparedRequest) -> None:
+        for name in SIGNING_HEADERS:
+            request.headers.pop(name, None)
+        here, there = urlsplit(self.base_url or ""), urlsplit(request.url or "")
+        if (here.scheme, here.hostname, _port(here)) == (there.scheme, there.hostname, _port(there)):
+            request.headers.update(signer.headers(there.path or "/", self.environment.run_id))
 
     @staticmethod
     def _size(response: CountedResponse, stream: bool) -> int:
@@ -214,6 +228,10 @@ def _environment_bundle() -> str | None:
 @lru_cache(maxsize=1024)
 def _netrc(netloc: str, url: str) -> tuple[str, str] | None:
     return get_netrc_auth(url)
+
+
+def _port(url: SplitResult) -> int | None:
+    return url.port or {"http": 80, "https": 443}.get(url.scheme)
 
 
 def _timings(response: CountedResponse) -> PhaseTimes | None:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import Any, Self
 from weakref import ref
 
-from obswarm.api import Environment, User
+from obswarm.api import Environment, RequestSigner, User
 from obswarm.clock import monotonic
 from obswarm.http.body import StreamedBody, encode_body
 from obswarm.http.call import Call, Settings, parse_timeout
@@ -24,7 +24,7 @@ from obswarm.http.session_headers import SessionHeaders
 from obswarm.http.streaming import LiveBody
 from obswarm.http.tracing import HEADER as TRACE_HEADER
 from obswarm.http.tracing import traceparent
-from obswarm.http.urls import absolute, parse_url, with_params
+from obswarm.http.urls import Url, absolute, parse_url, with_params
 
 _SETS_A_COOKIE = re.compile(rb"\nset-cookie:", re.IGNORECASE).search
 _NO_CONTEXT: dict[str, Any] = {}
@@ -49,6 +49,7 @@ class FastHttpSession(RestCalls):
         "environment",
         "pool",
         "request_name",
+        "request_signer",
         "settings",
         "user",
     )
@@ -64,6 +65,7 @@ class FastHttpSession(RestCalls):
         self.environment = environment
         self.user = user
         self.request_name: str | None = None
+        self.request_signer: RequestSigner | None = None
         self.settings = settings if settings is not None else Settings()
         self._own_pool = pool is None
         self.pool = pool if pool is not None else ConnectionPool(self.settings.concurrency, self.settings.dns_ttl_s)
@@ -230,6 +232,8 @@ class FastHttpSession(RestCalls):
     def hop(self, call: Call, started: float) -> FastResponse:
         """One request and its answer, without following it anywhere."""
         prepared = call.prepared
+        if self.request_signer is not None:
+            call.signature = self._signature(self.request_signer, prepared.url)
         head = call.head()
         connection, answer = exchange(self.pool, call, head, started)
         now = monotonic()
@@ -258,6 +262,13 @@ class FastHttpSession(RestCalls):
             if received:
                 self.cookies.take_from(prepared.url, received)
         return response
+
+    def _signature(self, signer: RequestSigner, url: Url) -> Mapping[str, str] | None:
+        """None for another host than the user's: a signature is for those who have the key."""
+        base_url = self.base_url
+        if base_url is None or parse_url(base_url).origin != url.origin:
+            return None
+        return signer.headers(url.path, self.environment.run_id)
 
     def _account(
         self,

@@ -5,7 +5,7 @@ from functools import lru_cache
 from typing import Any, ClassVar
 
 from obswarm import defaults
-from obswarm.api import Environment, ObswarmError, User
+from obswarm.api import Environment, ObswarmError, RequestSigner, User
 from obswarm.http.call import Settings
 from obswarm.http.head import DEFAULT_FIELDS, check_fields
 from obswarm.http.pool import ConnectionPool
@@ -22,9 +22,13 @@ class HttpUser(User):
     abstract = True
     client: HttpSession
 
+    request_signer: RequestSigner | None = None
+    """Signs every request to the user's host."""
+
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
         self.client = HttpSession(environment, environment.host or self.host, self)
+        self.client.request_signer = self.request_signer
 
 
 class FastHttpUser(User, RestCalls):
@@ -70,6 +74,9 @@ class FastHttpUser(User, RestCalls):
     client_pool: ConnectionPool | None = None
     """A pool that all users of the class share."""
 
+    request_signer: RequestSigner | None = None
+    """Signs every request to the user's host."""
+
     dns_ttl: float | None = None
     """For how long addresses of names are kept; None for the whole run."""
 
@@ -77,6 +84,7 @@ class FastHttpUser(User, RestCalls):
         super().__init__(environment)
         settings = _settings(type(self).__name__, _of_the_settings(self))
         self.client = FastHttpSession(environment, environment.host or self.host, self, settings, self.client_pool)
+        self.client.request_signer = self.request_signer
 
     def _rest_client(self) -> FastHttpSession:
         return self.client
