@@ -24,9 +24,15 @@ def program(name: str) -> str:
     return found
 
 
+def _path(target: str) -> str:
+    _, slash, path = target.partition("/")
+    return f"/{path}" if slash else "/metrics"
+
+
 class Prometheus:
-    """Runs while a `with` block lasts; scrapes `targets` every second, and takes remote writes. `rules` are alerting rules,
-    evaluated every second; what fires is told to the Alertmanager at a port."""
+    """Runs while a `with` block lasts; scrapes `targets` every second, and takes remote writes. A target is host:port, or
+    host:port/path where that is not /metrics. `rules` are alerting rules, evaluated every second; what fires is told
+    to the Alertmanager at a port."""
 
     def __init__(
         self,
@@ -46,7 +52,7 @@ class Prometheus:
         self._folder = tempfile.TemporaryDirectory(prefix="obswarm-prometheus-")
         configuration: dict[str, Any] = {
             "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
-            "scrape_configs": [{"job_name": "obswarm", "static_configs": [{"targets": list(self._targets)}]}],
+            "scrape_configs": [self._scrape(path) for path in dict.fromkeys(map(_path, self._targets))],
         }
         if self._rules:
             rules = {"groups": [{"name": "test", "interval": "1s", "rules": list(self._rules)}]}
@@ -58,6 +64,11 @@ class Prometheus:
         Path(self._folder.name, "prometheus.yml").write_text(json.dumps(configuration))
         self.start()
         return self
+
+    def _scrape(self, path: str) -> dict[str, Any]:
+        targets = [target.partition("/")[0] for target in self._targets if _path(target) == path]
+        job = "obswarm" if path == "/metrics" else path
+        return {"job_name": job, "metrics_path": path, "static_configs": [{"targets": targets}]}
 
     def start(self) -> None:
         folder = self._folder.name

@@ -1,0 +1,34 @@
+"""What uWSGI loads: the application behind its protections, set up from the environment."""
+
+import os
+
+import telemetry
+import uwsgi
+from contest import create_application
+from database import Pool, Store
+from protection import Captcha, LoadTestPass, RateLimit
+from settings import SettingsFile
+
+_COUNTERS = "counters"
+"""uWSGI's cache, which the processes of a cluster share; declared in uwsgi.ini."""
+
+
+def _count(key, period_s):
+    uwsgi.cache_inc(key, 1, period_s, _COUNTERS)
+    return uwsgi.cache_num(key, _COUNTERS)
+
+
+def _refused(protection):
+    telemetry.REFUSED.labels(protection).inc()
+
+
+_settings = SettingsFile(os.environ["CONTEST_SETTINGS"])
+_store = Store(Pool(_settings, os.environ["CONTEST_DB_USER"], os.environ["CONTEST_DB_PASSWORD"]), _settings)
+_secret_key = os.environ["CONTEST_SECRET_KEY"]
+application = LoadTestPass(
+    RateLimit(
+        create_application(_store, _settings, Captcha(_secret_key), _secret_key).wsgi_app, _count, refused=_refused
+    ),
+    os.environ.get("CONTEST_SIGNING_KEY", ""),
+    refused=_refused,
+)

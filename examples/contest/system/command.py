@@ -1,0 +1,102 @@
+"""The command lines of both ways: up, down, status, fault."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from system.faults import BY_NAME, FAULTS, Fault
+from system.native import HERE, ContestError, Native
+from system.parts import BY_NAME as PARTS
+
+
+def _parser(program: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=program, description="A programming contest to test load tests with.")
+    parser.add_argument(
+        "--run",
+        type=Path,
+        default=Path(os.environ.get("CONTEST_RUN", HERE / ".run")),
+        metavar="DIR",
+        help="folder of what is written while it runs (default: %(default)s, or CONTEST_RUN)",
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands.add_parser("up", help="start everything and wait until it answers")
+    commands.add_parser("down", help="end everything and remove its files")
+    commands.add_parser("status", help="what runs, and where it can be reached")
+    fault = commands.add_parser("fault", help="list faults, or switch one on or off")
+    fault.add_argument("name", nargs="?", choices=[each.name for each in FAULTS], metavar="NAME")
+    fault.add_argument("switch", nargs="?", choices=["on", "off"], metavar="on|off", default="on")
+    return parser
+
+
+def native(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; gives its exit code: 2 when something is to be put right, 1 for `status` of what is not well."""
+    options = _parser("native").parse_args(arguments)
+    try:
+        contest = Native(options.run.resolve())
+        match options.command:
+            case "up":
+                print("Starting the contest; making its database takes some seconds.", flush=True)
+                contest.up()
+                _show(contest)
+                _show_next(contest)
+            case "down":
+                contest.down()
+            case "status":
+                return _show(contest)
+            case "fault":
+                _fault(contest, options.name, options.switch)
+    except ContestError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def _show(contest: Native) -> int:
+    if contest.state is None:
+        print("The contest is not running here.")
+        return 1
+    fine = True
+    for name, runs in contest.status().items():
+        part = PARTS[name]
+        where = "  ".join(f"{port} 127.0.0.1:{contest.address(name, port)[1]}" for port in part.ports)
+        fine &= runs
+        print(f"{'up  ' if runs else 'DOWN'}  {name:<18} {part.shows}\n{'':<25}{where}")
+    for name in contest.state.faults:
+        print(f"Fault: {name}. {BY_NAME[name].seen}")
+    return 0 if fine else 1
+
+
+def _show_next(contest: Native) -> None:
+    run = contest.run
+    print(
+        f"\nContestants go to {contest.url('load-balancer')}. To send them there:\n"
+        f"  export OBSWARM_SIGNING_KEY=$(cat {run}/signing.key)\n"
+        f"  obswarm run {HERE}/loadtest.py -H {contest.url('load-balancer')} --config {run}/obswarm.toml"
+    )
+
+
+def _fault(contest: Native, name: str | None, switch: str) -> None:
+    active = contest.state.faults if contest.state is not None else []
+    if name is None:
+        for fault in FAULTS:
+            print(f"{'on ' if fault.name in active else 'off'}  {fault.name:<14} {fault.does}.\n{'':<20}{fault.seen}")
+        return
+    switch_fault(contest, BY_NAME[name], switch == "on")
+    print(BY_NAME[name].seen if switch == "on" else f"{name} is off.")
+
+
+def switch_fault(contest: Native, fault: Fault, on: bool) -> None:
+    """Raises ContestError when another fault is on: of two nobody could say which one is seen."""
+    if contest.state is None:
+        raise ContestError("The contest is not running here; start it with `native up`.")
+    active = contest.state.faults
+    if on and active and active != [fault.name]:
+        raise ContestError(f"{active[0]} is on; switch it off first (`native fault {active[0]} off`).")
+    if on == (fault.name in active):
+        return
+    (fault.on if on else fault.off)(contest)
+    contest.note_faults([fault.name] if on else [])

@@ -1,0 +1,191 @@
+"""What the contest consists of. Both ways of running it are made from this.
+
+In commands and environments, {database.mysql} is a port of a part, {database.host} where others reach it, {self} the
+part itself, {listen} the address at which it listens; {app}, {conf} and {run} are the folders of the application, of
+the configuration, and of what is written while it runs; {contest.…} are the values of SETTINGS.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where obswarm sees how a part is: `kind` as in obswarm.toml."""
+
+    name: str
+    kind: str
+    path: str
+    port: str = "metrics"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One program. `ports` are those that it has in a container; on this machine other ones are taken if they are in
+    use. `program` is its name on this machine, or several; `package` where Debian has it."""
+
+    name: str
+    shows: str
+    ports: Mapping[str, int]
+    program: tuple[str, ...]
+    arguments: tuple[str, ...] = ()
+    package: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    ready: tuple[str, str] | None = None
+    """Port and path that answer once it is ready."""
+
+    targets: tuple[Target, ...] = ()
+    image: str | None = None
+    """None: made from this folder's Dockerfile."""
+
+    image_command: tuple[str, ...] | None = None
+    """What the image is told, where that is not `arguments` after its own entry point."""
+
+    on_demand: bool = False
+    """Only started by a fault."""
+
+
+SETTINGS: Mapping[str, int | float | str] = {
+    "processes": 4,
+    "threads": 2,
+    "pool_size": 2,
+    "leaderboard_cache_s": 2.0,
+    "judge_in_transaction_s": 0.0,
+}
+"""As it should be: what faults change."""
+
+DATABASE_OPTIONS = (
+    "--performance-schema=ON",
+    "--innodb-buffer-pool-size=192M",
+    "--innodb-log-file-size=96M",
+    # Once a second rather than at each commit: it is a contest, not a bank.
+    "--innodb-flush-log-at-trx-commit=2",
+    "--max-connections=200",
+    "--skip-name-resolve",
+    "--skip-log-bin",
+    "--character-set-server=ascii",
+)
+
+
+def _cluster(letter: str, port: int) -> Part:
+    return Part(
+        name=f"cluster-{letter}",
+        shows="the application, on uWSGI",
+        ports={"http": port, "metrics": port + 100, "stats": port + 200},
+        program=("uwsgi",),
+        package="uwsgi-core uwsgi-plugin-python3 python3-flask python3-pymysql python3-prometheus-client",
+        arguments=("--ini", "{conf}/uwsgi.ini"),
+        environment={
+            "CONTEST_APP": "{app}",
+            "CONTEST_LISTEN": "{listen}:{self.http}",
+            "CONTEST_METRICS": "{listen}:{self.metrics}",
+            "CONTEST_STATS": "127.0.0.1:{self.stats}",
+            "CONTEST_PROCESSES": "{contest.processes}",
+            "CONTEST_THREADS": "{contest.threads}",
+            "CONTEST_SETTINGS": "{run}/settings.json",
+            "CONTEST_DB_USER": "contest",
+            "CONTEST_DB_PASSWORD": "contest",
+            "CONTEST_SECRET_KEY": "{contest.secret_key}",
+            "CONTEST_SIGNING_KEY": "{contest.signing_key}",
+            "PROMETHEUS_MULTIPROC_DIR": "{run}/cluster-" + letter,
+            "PYTHONDONTWRITEBYTECODE": "1",
+        },
+        ready=("http", "/health"),
+        targets=(
+            Target(f"app {letter}", "app", "/metrics"),
+            Target(f"uwsgi {letter}", "uwsgi", "/uwsgi/metrics"),
+        ),
+    )
+
+
+PARTS = (
+    Part(
+        name="database",
+        shows="MariaDB with 50,000 users and 200,000 submissions",
+        ports={"mysql": 13306},
+        program=("mariadbd",),
+        package="mariadb-server",
+        arguments=(
+            "--no-defaults",
+            "--datadir={run}/database",
+            "--socket={run}/database.sock",
+            "--pid-file={run}/database.pid",
+            "--bind-address={listen}",
+            "--port={self.mysql}",
+            *DATABASE_OPTIONS,
+        ),
+        image="mariadb:11.8",
+        image_command=("mariadbd", "--port={self.mysql}", *DATABASE_OPTIONS),
+    ),
+    _cluster("a", 18001),
+    _cluster("b", 18002),
+    Part(
+        name="load-balancer",
+        shows="HAProxy: the address that contestants see",
+        ports={"http": 18080, "metrics": 18404, "admin": 18405},
+        program=("haproxy",),
+        package="haproxy",
+        arguments=("-db", "-f", "{conf}/haproxy.cfg"),
+        environment={
+            "CONTEST_LISTEN": "{listen}:{self.http}",
+            "CONTEST_METRICS": "{listen}:{self.metrics}",
+            "CONTEST_ADMIN": "{listen}:{self.admin}",
+            "CONTEST_CLUSTER_A": "{cluster-a.host}:{cluster-a.http}",
+            "CONTEST_CLUSTER_B": "{cluster-b.host}:{cluster-b.http}",
+        },
+        ready=("http", "/health"),
+        targets=(Target("haproxy", "haproxy", "/metrics"),),
+        image="haproxy:3.2",
+        image_command=("haproxy", "-db", "-f", "{conf}/haproxy.cfg"),
+    ),
+    Part(
+        name="database-exporter",
+        shows="mysqld_exporter",
+        ports={"metrics": 19104},
+        program=("prometheus-mysqld-exporter", "mysqld_exporter"),
+        package="prometheus-mysqld-exporter",
+        arguments=(
+            "--web.listen-address={listen}:{self.metrics}",
+            "--mysqld.address={database.host}:{database.mysql}",
+            "--mysqld.username=exporter",
+            "--collect.perf_schema.eventsstatements",
+            "--collect.info_schema.innodb_metrics",
+        ),
+        environment={"MYSQLD_EXPORTER_PASSWORD": "exporter"},
+        ready=("metrics", "/metrics"),
+        targets=(Target("mysql", "mysql", "/metrics"),),
+        image="prom/mysqld-exporter:v0.17.2",
+    ),
+    Part(
+        name="node-exporter",
+        shows="node_exporter: CPU, memory, disk",
+        ports={"metrics": 19100},
+        program=("prometheus-node-exporter", "node_exporter"),
+        package="prometheus-node-exporter",
+        arguments=("--web.listen-address={listen}:{self.metrics}",),
+        ready=("metrics", "/metrics"),
+        targets=(Target("node", "node", "/metrics"),),
+        image="prom/node-exporter:v1.9.1",
+    ),
+    Part(
+        name="slow-network",
+        shows="a line to the database on which everything comes late",
+        ports={"mysql": 13307},
+        program=("python3",),
+        arguments=(
+            *("{app}/slow_network.py", "{listen}:{self.mysql}", "{database.host}:{database.mysql}"),
+            "{contest.network_delay_s}",
+        ),
+        on_demand=True,
+    ),
+    Part(
+        name="neighbour",
+        shows="programs that take the machine's CPUs",
+        ports={},
+        program=("python3",),
+        arguments=("{app}/neighbour.py", "{contest.neighbours}", "{contest.neighbour_s}"),
+        on_demand=True,
+    ),
+)
+
+BY_NAME = {part.name: part for part in PARTS}

@@ -1,0 +1,28 @@
+"""One contest for all tests of it, with a Prometheus that sees its parts and the load generator's web port."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.contest import Contest
+from tests.support.nginx import free_port
+from tests.support.prometheus import Prometheus
+
+
+@pytest.fixture(scope="package")
+def contest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Contest]:
+    folder: Path = tmp_path_factory.mktemp("contest")
+    with Contest(folder) as running:
+        yield running
+
+
+@pytest.fixture(scope="package")
+def web_port() -> int:
+    return free_port()
+
+
+@pytest.fixture(scope="package")
+def prometheus(contest: Contest, web_port: int) -> Iterator[Prometheus]:
+    with Prometheus(*contest.metrics, f"127.0.0.1:{web_port}") as running:
+        yield running

@@ -1,0 +1,117 @@
+"""Each fault changes the figure that it should, by the factor that is stated here, and goes away again."""
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from tests.support.contest import FOLDER, Contest
+from tests.support.prometheus import Prometheus
+
+STEADY = f"""
+import sys
+
+sys.path.insert(0, {str(FOLDER)!r})
+from loadtest import Contestant, add_options, share_accounts
+"""
+
+USERS = 250
+LONGEST_S = 25
+
+
+def mean(histogram: str, matchers: str = "") -> str:
+    return f"sum(rate({histogram}_sum{matchers}[5s])) / sum(rate({histogram}_count{matchers}[5s]))"
+
+
+@dataclass(frozen=True)
+class Effect:
+    """`figure` becomes at least `factor` times what it was, or what is `least` for it: an idle queue is no measure."""
+
+    fault: str
+    figure: str
+    factor: float
+    least: float = 0.0
+
+
+EFFECTS = (
+    Effect("no-index", mean("app_db_query_duration_seconds", '{query="leaderboard"}'), 3),
+    Effect("row-locks", mean("app_db_query_duration_seconds", '{query="count_submission"}'), 10),
+    Effect("no-cache", 'sum(rate(app_db_query_duration_seconds_count{query="leaderboard"}[5s]))', 3),
+    Effect("small-pool", mean("app_db_pool_wait_seconds"), 5, 0.00002),
+    # Of all threads' time, the part that they are at a request.
+    Effect(
+        "few-processes",
+        "sum(rate(http_request_duration_seconds_sum[5s])) / sum(uwsgi_worker_threads)",
+        4,
+    ),
+    # What is left of the CPUs becomes a third or less.
+    Effect("neighbour", '1 / clamp_min(avg(rate(node_cpu_seconds_total{mode="idle"}[5s])), 0.01)', 3),
+    Effect("slow-network", mean("app_db_query_duration_seconds", '{query="problem"}'), 10),
+    Effect("disk-flush", "sum(rate(mysql_global_status_innodb_data_fsyncs[5s]))", 5),
+    # Of the two, one more is out than none; counted from one, so that it is a factor.
+    Effect("cluster-down", '3 - min(haproxy_backend_active_servers{proxy="clusters"})', 2),
+    Effect("low-maxconn", 'max(haproxy_backend_queue_time_average_seconds{proxy="clusters"})', 2, 0.001),
+)
+
+
+@pytest.fixture(scope="module")
+def _steady_load(contest: Contest, prometheus: Prometheus, web_port: int) -> Iterator[None]:
+    loadtest = contest.folder / "steady.py"
+    loadtest.write_text(STEADY)
+    program = contest.run(loadtest, "-u", USERS, "-r", USERS / 2, "-t", "10m", "--web-port", web_port)
+    try:
+        deadline = time.monotonic() + 30
+        while sum(float(each["value"][1]) for each in prometheus.query("sum(obswarm_users)")) < USERS:
+            assert time.monotonic() < deadline, contest.log_file.read_text()
+            time.sleep(0.2)
+        # Rates look back over five seconds.
+        _wait_for(prometheus, "sum(obswarm_users offset 6s)", lambda users: users == USERS)
+        yield
+        assert program.poll() is None, contest.log_file.read_text()
+    finally:
+        program.terminate()
+        program.wait(30)
+
+
+def _wait_for(prometheus: Prometheus, figure: str, fits) -> float | None:
+    """The figure once it fits, or None after a while."""
+    deadline = time.monotonic() + LONGEST_S
+    while time.monotonic() < deadline:
+        found = [float(series["value"][1]) for series in prometheus.query(figure)]
+        if found and fits(found[0]):
+            return found[0]
+        time.sleep(0.25)
+    return None
+
+
+@pytest.mark.usefixtures("_steady_load")
+@pytest.mark.parametrize("effect", EFFECTS, ids=lambda effect: effect.fault)
+def test_a_fault_is_seen_and_goes_away(contest: Contest, prometheus: Prometheus, effect: Effect) -> None:
+    before = prometheus.value(effect.figure)
+    usual = max(before, effect.least)
+    enough = effect.factor * usual
+    said = contest.must("fault", effect.fault, "on")
+    assert said.strip() in contest.must("fault")
+    during = _wait_for(prometheus, effect.figure, lambda value: value >= enough)
+    seen = prometheus.query(effect.figure)
+    contest.must("fault", effect.fault, "off")
+    assert during is not None, (before, seen)
+    # Near what it was, so that the next one begins from there.
+    after = _wait_for(prometheus, effect.figure, lambda value: value < usual * max(1.2, math.sqrt(effect.factor)))
+    print(f"{effect.fault}: {before:.6f} -> {during:.6f} -> {after}")
+    assert after is not None, prometheus.query(effect.figure)
+
+
+def test_every_fault_has_its_effect_stated(contest: Contest) -> None:
+    listed = [line.split()[1] for line in contest.must("fault").splitlines() if line.startswith(("on ", "off"))]
+    assert listed == [effect.fault for effect in EFFECTS]
+    contest.must("fault", "small-pool", "on")
+    refused = contest.command("fault", "no-cache", "on")
+    assert (refused.returncode, refused.stderr) == (
+        2,
+        "Error: small-pool is on; switch it off first (`native fault small-pool off`).\n",
+    )
+    assert "Fault: small-pool." in contest.must("status")
+    contest.must("fault", "small-pool", "off")

@@ -1,0 +1,84 @@
+"""The contest of the examples, as its own command starts it."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Self
+
+from tests.support.programs import ROOT
+
+FOLDER = ROOT / "examples" / "contest"
+
+
+class Contest:
+    """Runs while a `with` block lasts, with its files in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def command(self, *words: str) -> "subprocess.CompletedProcess[str]":
+        # The scripts are for any Python; this one is sure to be there.
+        return subprocess.run(
+            [sys.executable, FOLDER / "native", "--run", self.folder, *words],
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+
+    def must(self, *words: str) -> str:
+        done = self.command(*words)
+        assert done.returncode == 0, (words, done.stdout, done.stderr)
+        return done.stdout
+
+    def __enter__(self) -> Self:
+        self.must("up")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.must("down")
+
+    @property
+    def state(self) -> dict[str, Any]:
+        state: dict[str, Any] = json.loads((self.folder / "state.json").read_text())
+        return state
+
+    def port(self, part: str, name: str = "http") -> int:
+        port: int = self.state["ports"][f"{part}.{name}"]
+        return port
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port('load-balancer')}"
+
+    @property
+    def key(self) -> str:
+        return (self.folder / "signing.key").read_text()
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """What Prometheus has to scrape."""
+        clusters = [self.port(f"cluster-{letter}", "metrics") for letter in "ab"]
+        others = ("load-balancer", "database-exporter", "node-exporter")
+        return (
+            *(f"127.0.0.1:{port}" for port in (*clusters, *(self.port(part, "metrics") for part in others))),
+            *(f"127.0.0.1:{port}/uwsgi/metrics" for port in clusters),
+        )
+
+    def run(self, loadtest: Path, *options: object) -> "subprocess.Popen[bytes]":
+        """obswarm against it; the log is run.log in the folder."""
+        words = ["run", loadtest, "-H", self.url, "--config", self.folder / "obswarm.toml", "--headless", *options]
+        with open(self.log_file, "wb") as log:
+            return subprocess.Popen(
+                [sys.executable, "-m", "obswarm", *map(str, words)],
+                stdout=log,
+                stderr=log,
+                cwd=self.folder,
+                env={**os.environ, "OBSWARM_SIGNING_KEY": self.key},
+            )
+
+    @property
+    def log_file(self) -> Path:
+        return self.folder / "run.log"
