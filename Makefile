@@ -22,6 +22,7 @@ check: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python docs/make_metrics.py --check
+	$(BIN)/python examples/contest/make_compose.py --check
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks

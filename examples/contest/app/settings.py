@@ -4,7 +4,7 @@ import json
 import os
 import threading
 import time
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 _LOOK_EVERY_S = 0.5
 
@@ -29,14 +29,16 @@ _NAMES = {field.name for field in fields(Settings)}
 
 
 class SettingsFile:
-    """`current` is what the file says now. A file that is being written is read at the next look."""
+    """`current` is what the file says now; what it does not say is as in `usual`. A file that is being written is read
+    at the next look; there need not be one."""
 
-    def __init__(self, path):
+    def __init__(self, path, usual):
         self._path = path
+        self._usual = usual
         self._lock = threading.Lock()
         self._changed_ns = 0
         self._looked_s = 0.0
-        self._settings = Settings()
+        self._settings = usual
 
     @property
     def current(self):
@@ -56,5 +58,5 @@ class SettingsFile:
                 values = json.load(file)
         except (OSError, ValueError):
             return
-        self._settings = Settings(**{name: value for name, value in values.items() if name in _NAMES})
+        self._settings = replace(self._usual, **{name: value for name, value in values.items() if name in _NAMES})
         self._changed_ns = changed_ns

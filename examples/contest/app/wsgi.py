@@ -7,7 +7,7 @@ import uwsgi
 from contest import create_application
 from database import Pool, Store
 from protection import Captcha, LoadTestPass, RateLimit
-from settings import SettingsFile
+from settings import Settings, SettingsFile
 
 _COUNTERS = "counters"
 """uWSGI's cache, which the processes of a cluster share; declared in uwsgi.ini."""
@@ -22,7 +22,8 @@ def _refused(protection):
     telemetry.REFUSED.labels(protection).inc()
 
 
-_settings = SettingsFile(os.environ["CONTEST_SETTINGS"])
+_host, _, _port = os.environ["CONTEST_DATABASE"].rpartition(":")
+_settings = SettingsFile(os.environ["CONTEST_SETTINGS"], Settings(database_host=_host, database_port=int(_port)))
 _store = Store(Pool(_settings, os.environ["CONTEST_DB_USER"], os.environ["CONTEST_DB_PASSWORD"]), _settings)
 _secret_key = os.environ["CONTEST_SECRET_KEY"]
 application = LoadTestPass(

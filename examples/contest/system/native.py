@@ -17,19 +17,14 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from system import HERE, LOOPBACK, ContestError, load_balancer
 from system.parts import BY_NAME, PARTS, SETTINGS, Part
 
-HERE = Path(__file__).resolve().parent.parent
-LOOPBACK = "127.0.0.1"
 _READY_S = 90.0
 _END_S = 20.0
 _PATH = os.pathsep.join(
     (str(HERE.parent.parent / ".components" / "bin"), os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin")
 )
-
-
-class ContestError(Exception):
-    """Something that whoever typed the command can put right; its text is a sentence."""
 
 
 @dataclass(slots=True)
@@ -118,6 +113,11 @@ class Native:
             raise ContestError("The contest is not running here; start it with `native up`.")
         return self.state
 
+    @property
+    def faults(self) -> list[str]:
+        """Names of those that are on."""
+        return self.state.faults if self.state is not None else []
+
     def note_faults(self, names: list[str]) -> None:
         self._up.faults = names
         self._keep()
@@ -200,11 +200,7 @@ class Native:
         self._write_settings()
 
     def balance(self, command: str) -> None:
-        with socket.create_connection(self.address("load-balancer", "admin"), 5) as connection:
-            connection.sendall(command.encode() + b"\n")
-            answer = b"".join(iter(lambda: connection.recv(4096), b"")).decode().strip()
-        if answer:
-            raise ContestError(f"HAProxy refuses {command!r}: {answer}")
+        load_balancer.tell(self.address("load-balancer", "admin"), command)
 
     def start(self, *names: str) -> None:
         """Start parts, and wait until they are ready."""
@@ -228,11 +224,9 @@ class Native:
         assert program is not None
         values = self._values(part)
         environment = {name: text.format_map(values) for name, text in part.environment.items()}
-        counters = environment.get("PROMETHEUS_MULTIPROC_DIR")
-        if counters is not None:
-            # Counts of processes that have ended are nobody's any more.
-            shutil.rmtree(counters, ignore_errors=True)
-            os.mkdir(counters)
+        # Counts of processes that have ended are nobody's any more.
+        shutil.rmtree(values["counters"], ignore_errors=True)
+        values["counters"].mkdir(parents=True)
         command = [program, *(text.format_map(values) for text in part.arguments)]
         if part.name == "database" and os.getuid() == 0:
             command.append("--user=root")
@@ -266,6 +260,7 @@ class Native:
             "app": HERE / "app",
             "conf": HERE / "conf",
             "run": self.run,
+            "counters": self.run / "counters" / part.name,
         }
 
     def _log(self, name: str) -> Path:
@@ -332,9 +327,7 @@ class Native:
             self.sql((HERE / "conf" / name).read_text())
 
     def _write_settings(self) -> None:
-        host, port = self.address("database", "mysql")
-        settings = {**SETTINGS, "database_host": host, "database_port": port, **self._up.settings}
-        _write(self.run / "settings.json", json.dumps(settings, indent=1))
+        _write(self.run / "settings.json", json.dumps(self._up.settings, indent=1))
 
     def _write_for_users(self) -> None:
         """obswarm.toml with the ports that were chosen, and the key for signed requests."""

@@ -2,7 +2,8 @@
 
 In commands and environments, {database.mysql} is a port of a part, {database.host} where others reach it, {self} the
 part itself, {listen} the address at which it listens; {app}, {conf} and {run} are the folders of the application, of
-the configuration, and of what is written while it runs; {contest.…} are the values of SETTINGS.
+the configuration, and of what is written while it runs, {counters} one that is empty when the part starts; {contest.…}
+are the values of SETTINGS.
 """
 
 from collections.abc import Mapping
@@ -41,6 +42,17 @@ class Part:
     image_command: tuple[str, ...] | None = None
     """What the image is told, where that is not `arguments` after its own entry point."""
 
+    volumes: tuple[str, ...] = ()
+    """Of the container, besides {conf} and {run}."""
+
+    image_environment: Mapping[str, str] = field(default_factory=dict)
+
+    user: str | None = None
+    """Of the container, where the image's own is root."""
+
+    healthy: tuple[str, ...] | None = None
+    """What the container is asked, where `ready` is not: a command."""
+
     on_demand: bool = False
     """Only started by a fault."""
 
@@ -48,11 +60,12 @@ class Part:
 SETTINGS: Mapping[str, int | float | str] = {
     "processes": 4,
     "threads": 2,
-    "pool_size": 2,
-    "leaderboard_cache_s": 2.0,
-    "judge_in_transaction_s": 0.0,
+    "network_delay_s": 0.0,
+    "neighbours": 0,
+    "neighbour_s": 0.0,
 }
-"""As it should be: what faults change."""
+"""What commands and environments take from here when nothing is wrong; the application has its own defaults for the
+rest (settings.py)."""
 
 DATABASE_OPTIONS = (
     "--performance-schema=ON",
@@ -82,12 +95,13 @@ def _cluster(letter: str, port: int) -> Part:
             "CONTEST_STATS": "127.0.0.1:{self.stats}",
             "CONTEST_PROCESSES": "{contest.processes}",
             "CONTEST_THREADS": "{contest.threads}",
+            "CONTEST_DATABASE": "{database.host}:{database.mysql}",
             "CONTEST_SETTINGS": "{run}/settings.json",
             "CONTEST_DB_USER": "contest",
             "CONTEST_DB_PASSWORD": "contest",
             "CONTEST_SECRET_KEY": "{contest.secret_key}",
             "CONTEST_SIGNING_KEY": "{contest.signing_key}",
-            "PROMETHEUS_MULTIPROC_DIR": "{run}/cluster-" + letter,
+            "PROMETHEUS_MULTIPROC_DIR": "{counters}",
             "PYTHONDONTWRITEBYTECODE": "1",
         },
         ready=("http", "/health"),
@@ -116,6 +130,23 @@ PARTS = (
         ),
         image="mariadb:11.8",
         image_command=("mariadbd", "--port={self.mysql}", *DATABASE_OPTIONS),
+        # Its administrator has no password, and comes from the container itself.
+        image_environment={"MARIADB_ALLOW_EMPTY_ROOT_PASSWORD": "1", "MARIADB_ROOT_HOST": "localhost"},
+        volumes=(
+            "./conf/schema.sql:/docker-entrypoint-initdb.d/1-schema.sql:ro",
+            "./conf/data.sql:/docker-entrypoint-initdb.d/2-data.sql:ro",
+        ),
+        user="mysql",
+        # It listens only after the data have been read.
+        healthy=(
+            "mariadb-admin",
+            "--protocol=tcp",
+            "--host=127.0.0.1",
+            "--port={self.mysql}",
+            "--user=contest",
+            "--password=contest",
+            "ping",
+        ),
     ),
     _cluster("a", 18001),
     _cluster("b", 18002),
@@ -150,6 +181,8 @@ PARTS = (
             "--mysqld.username=exporter",
             "--collect.perf_schema.eventsstatements",
             "--collect.info_schema.innodb_metrics",
+            # There is no replica, and looking for one takes a right of its own.
+            "--no-collect.slave_status",
         ),
         environment={"MYSQLD_EXPORTER_PASSWORD": "exporter"},
         ready=("metrics", "/metrics"),

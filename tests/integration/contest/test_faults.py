@@ -111,7 +111,7 @@ def test_every_fault_has_its_effect_stated(contest: Contest) -> None:
     refused = contest.command("fault", "no-cache", "on")
     assert (refused.returncode, refused.stderr) == (
         2,
-        "Error: small-pool is on; switch it off first (`native fault small-pool off`).\n",
+        "Error: small-pool is on; switch it off first (`fault small-pool off`).\n",
     )
     assert "Fault: small-pool." in contest.must("status")
     contest.must("fault", "small-pool", "off")
