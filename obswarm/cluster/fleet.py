@@ -4,25 +4,21 @@ A relay (one machine's processes, which its master sees as one worker) has a fle
 """
 
 import logging
-import secrets
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from gevent.event import Event
 
-from obswarm import __version__, clock, defaults
+from obswarm import clock, defaults
 from obswarm.cluster.deltas import DeltaSum
 from obswarm.cluster.dispatch import Balance, Users, distribute
 from obswarm.cluster.invitation import FleetListener, Invitation, Wire
 from obswarm.cluster.member import Member, MemberState
 from obswarm.cluster.protocol import (
-    PROTOCOL_VERSION,
     Admitted,
     Again,
     Assign,
     Begin,
-    Bundle,
     Custom,
     End,
     Extra,
@@ -34,32 +30,21 @@ from obswarm.cluster.protocol import (
     NotAMessage,
     Pulse,
     Ready,
-    Refused,
     Report,
     Stop,
     Unknown,
     Want,
-    Welcome,
     decode,
     encode,
 )
+from obswarm.cluster.reception import Reception
 from obswarm.stats import StatsTable
 
 logger = logging.getLogger(__name__)
 
-_MOST_JOINING = 4_096
 _MOVE_S = 1.0
 """How long the users of a worker take to get to others: they are new users there, and not all of them at once."""
 _MOST_PROCESSES = 4_096
-_JOINING_S = 120.0
-"""How long loading the load test may take."""
-
-
-@dataclass(slots=True)
-class _Joining:
-    hello: Hello
-    nonce: str
-    since_s: float
 
 
 class Fleet:
@@ -78,15 +63,15 @@ class Fleet:
         self.members: dict[str, Member] = {}
         self.balance = Balance(by_capacity)
         self.began = False
-        self.dropped_frames = 0
         self.next_index = 0
-        self.wire: Wire | None = None
         self._invitation = invitation
         self._listener = listener
         self._admits = admits
         self._missing_after_s = missing_after_s
         self._by_peer: dict[bytes, Member] = {}
-        self._joining: dict[bytes, _Joining] = {}
+        self._reception = Reception(invitation, listener)
+        self._wire: Wire | None = None
+        self._dropped_frames = 0
         self._sum = DeltaSum()
         self._assign_number = 0
         self._pulse_number = 0
@@ -95,9 +80,20 @@ class Fleet:
         self._awaited: set[str] = set()
         self._stop_timeout_s: float | None = None
         self._exit_code: int | None = None
-        self._told: set[str] = set()
-        self._bundle_frame: bytes | None = None
-        """Made once: hundreds of workers may want it at the same time."""
+
+    @property
+    def wire(self) -> Wire | None:
+        """What frames are sent with; None until it is there."""
+        return self._wire
+
+    @wire.setter
+    def wire(self, wire: Wire) -> None:
+        self._wire = self._reception.wire = wire
+
+    @property
+    def dropped_frames(self) -> int:
+        """That were no message, or none that was to be expected from whoever sent it."""
+        return self._dropped_frames + self._reception.dropped_frames
 
     # What arrives.
     def received(self, peer: bytes, frame: bytes) -> None:
@@ -105,96 +101,34 @@ class Fleet:
         try:
             message = decode(frame)
         except NotAMessage as error:
-            self._drop(peer, error)
+            self._reception.drop(peer, error)
             return
         member = self._by_peer.get(peer)
         if member is not None:
             self._from_member(member, message)
         elif isinstance(message, Hello):
             self._hello(peer, message)
-        elif peer in self._joining:
-            self._from_joining(peer, message)
+        elif peer in self._reception:
+            self._from_newcomer(peer, message)
         elif isinstance(message, Report | Again | Ready | Failed | Want | Leaving | Fault):
             self._send(peer, Unknown())
         else:
-            self.dropped_frames += 1
-
-    def _drop(self, peer: bytes, error: NotAMessage) -> None:
-        self.dropped_frames += 1
-        if error.version is not None:
-            self._refuse(
-                peer,
-                f"this worker speaks {error}, the master (obswarm {__version__}) version {PROTOCOL_VERSION}."
-                " Install the same release of obswarm on both.",
-            )
-            return
-        self._tell_once("frames", "A peer sent something that is not a message (%s); it is dropped and counted.", error)
-
-    def _tell_once(self, topic: str, text: str, *arguments: object) -> None:
-        if topic not in self._told:
-            self._told.add(topic)
-            logger.warning(text, *arguments)
-
-    def _refuse(self, peer: bytes, reason: str) -> None:
-        self._tell_once(reason, "A worker was refused: %s", reason)
-        self._send(peer, Refused(reason))
+            self._dropped_frames += 1
 
     def _hello(self, peer: bytes, hello: Hello) -> None:
-        expected = self._invitation.file_hash
-        if hello.file_hash and expected and hello.file_hash != expected:
-            self._refuse(
-                peer,
-                f"the load-test file of the worker {hello.name} differs from the master's. Start the worker without a"
-                " file: it gets the master's.",
-            )
-            return
-        now = clock.monotonic()
-        if len(self._joining) >= _MOST_JOINING and peer not in self._joining:
-            self.dropped_frames += 1
-            return
         known = self.members.get(hello.incarnation)
         if known is not None and self._exit_code is not None:
             self._send(peer, End(known.acked, self._exit_code))
-            return
-        nonce = secrets.token_hex(8)
-        self._joining[peer] = _Joining(hello, nonce, now)
-        invitation = self._invitation
-        self._send(
-            peer,
-            Welcome(
-                nonce,
-                __version__,
-                invitation.run_id,
-                known.acked if known is not None else 0,
-                invitation.orphan_timeout_s,
-                invitation.bundle.digest if invitation.bundle is not None else "",
-                invitation.job,
-            ),
-        )
+        else:
+            self._reception.hello(peer, hello, known.acked if known is not None else 0)
 
-    def _from_joining(self, peer: bytes, message: Message) -> None:
-        joining = self._joining[peer]
-        bundle = self._invitation.bundle
-        match message:
-            case Want() if bundle is not None and message.bundle_hash == bundle.digest:
-                if self._bundle_frame is None:
-                    self._bundle_frame = encode(Bundle(bundle.digest, bundle.content))
-                if self.wire is not None:
-                    self.wire.send(peer, self._bundle_frame)
-            case Ready() if message.nonce == joining.nonce:
-                del self._joining[peer]
-                self._join(peer, joining, message)
-            case Failed() if message.nonce == joining.nonce:
-                del self._joining[peer]
-                self._listener.on_failed(joining.hello.name, message.reason)
-            case Report() | Again():
-                # It was a member before the master was started again, and does not know yet.
-                pass
-            case _:
-                self.dropped_frames += 1
+    def _from_newcomer(self, peer: bytes, message: Message) -> None:
+        ready = self._reception.take(peer, message)
+        if ready is not None:
+            self._join(peer, *ready)
 
-    def _join(self, peer: bytes, joining: _Joining, ready: Ready) -> None:
-        hello, now = joining.hello, clock.monotonic()
+    def _join(self, peer: bytes, hello: Hello, ready: Ready) -> None:
+        now = clock.monotonic()
         member = self.members.get(hello.incarnation)
         again = member is not None
         if member is None:
@@ -241,15 +175,15 @@ class Fleet:
             case Report():
                 member.take_report(message, self._sum, now)
                 if member.malformed == 1:
-                    self._tell_once("malformed", "Statistics of the worker %s cannot be read.", member.name)
+                    self._reception.tell_once("malformed", "Statistics of the worker %s cannot be read.", member.name)
                 self._answered_by(member)
             case Again():
                 member.take_report(message, self._sum, now)
             case Hello():
                 self._hello(member.peer, message)
                 # It says hello because it has not heard from us; it stays what it is meanwhile.
-            case Ready() | Want() | Failed() if member.peer in self._joining:
-                self._from_joining(member.peer, message)
+            case Ready() | Want() | Failed() if member.peer in self._reception:
+                self._from_newcomer(member.peer, message)
             case Fault():
                 self._listener.on_fault(member, message)
             case Custom():
@@ -263,7 +197,7 @@ class Fleet:
                     member.assigned = {}
                     self._listener.on_change()
             case _:
-                self.dropped_frames += 1
+                self._dropped_frames += 1
 
     def _come_back(self, member: Member) -> None:
         logger.info("The worker %s is back.", member.name)
@@ -273,14 +207,14 @@ class Fleet:
 
     # What is sent.
     def _send(self, peer: bytes, message: Message) -> bool:
-        return self.wire is not None and self.wire.send(peer, encode(message))
+        return self._wire is not None and self._wire.send(peer, encode(message))
 
     def broadcast(self, message: Message) -> None:
         """To every worker that may still listen."""
         frame = encode(message)
         for member in self.members.values():
-            if not member.is_over and self.wire is not None:
-                self.wire.send(member.peer, frame)
+            if not member.is_over and self._wire is not None:
+                self._wire.send(member.peer, frame)
 
     def send_to(self, node: str, message: Message) -> bool:
         """To the worker that has a process of that name; False when there is none."""
@@ -399,7 +333,7 @@ class Fleet:
         for incarnation in self.balance.update({member.incarnation: member.load for member in self.ready}):
             logger.info("The worker %s is too slow for its users; some go to others.", self.members[incarnation].name)
             changed = True
-        self._joining = {peer: joining for peer, joining in self._joining.items() if now - joining.since_s < _JOINING_S}
+        self._reception.look_after(now)
         if changed:
             self._listener.on_change()
 

@@ -1,0 +1,135 @@
+"""Who says hello, until he is a member: is he welcome, does he need the files, could he load them."""
+
+import logging
+import secrets
+from dataclasses import dataclass
+
+from obswarm import __version__, clock
+from obswarm.cluster.invitation import FleetListener, Invitation, Wire
+from obswarm.cluster.protocol import (
+    PROTOCOL_VERSION,
+    Again,
+    Bundle,
+    Failed,
+    Hello,
+    Message,
+    NotAMessage,
+    Ready,
+    Refused,
+    Report,
+    Want,
+    Welcome,
+    encode,
+)
+
+logger = logging.getLogger(__name__)
+
+_MOST_JOINING = 4_096
+_JOINING_S = 120.0
+"""How long loading the load test may take."""
+
+
+@dataclass(slots=True)
+class _Joining:
+    hello: Hello
+    nonce: str
+    since_s: float
+
+
+class Reception:
+    """Keeps newcomers by peer. What they send counts only with the nonce of their last welcome."""
+
+    def __init__(self, invitation: Invitation, listener: FleetListener) -> None:
+        self.wire: Wire | None = None
+        self.dropped_frames = 0
+        self._invitation = invitation
+        self._listener = listener
+        self._joining: dict[bytes, _Joining] = {}
+        self._told: set[str] = set()
+        self._bundle_frame: bytes | None = None
+        """Made once: hundreds of workers may want it at the same time."""
+
+    def __contains__(self, peer: bytes) -> bool:
+        return peer in self._joining
+
+    def _send(self, peer: bytes, message: Message) -> None:
+        if self.wire is not None:
+            self.wire.send(peer, encode(message))
+
+    def tell_once(self, topic: str, text: str, *arguments: object) -> None:
+        """Log a warning, the first time only."""
+        if topic not in self._told:
+            self._told.add(topic)
+            logger.warning(text, *arguments)
+
+    def drop(self, peer: bytes, error: NotAMessage) -> None:
+        """Count what cannot be decoded; a peer with another version of the protocol is told so."""
+        self.dropped_frames += 1
+        if error.version is not None:
+            self._refuse(
+                peer,
+                f"this worker speaks {error}, the master (obswarm {__version__}) version {PROTOCOL_VERSION}."
+                " Install the same release of obswarm on both.",
+            )
+            return
+        self.tell_once("frames", "A peer sent something that is not a message (%s); it is dropped and counted.", error)
+
+    def _refuse(self, peer: bytes, reason: str) -> None:
+        self.tell_once(reason, "A worker was refused: %s", reason)
+        self._send(peer, Refused(reason))
+
+    def hello(self, peer: bytes, hello: Hello, acked: int) -> None:
+        """Welcome a worker, of whose reports everything up to `acked` is safe."""
+        expected = self._invitation.file_hash
+        if hello.file_hash and expected and hello.file_hash != expected:
+            self._refuse(
+                peer,
+                f"the load-test file of the worker {hello.name} differs from the master's. Start the worker without a"
+                " file: it gets the master's.",
+            )
+            return
+        if len(self._joining) >= _MOST_JOINING and peer not in self._joining:
+            self.dropped_frames += 1
+            return
+        nonce = secrets.token_hex(8)
+        self._joining[peer] = _Joining(hello, nonce, clock.monotonic())
+        invitation = self._invitation
+        self._send(
+            peer,
+            Welcome(
+                nonce,
+                __version__,
+                invitation.run_id,
+                acked,
+                invitation.orphan_timeout_s,
+                invitation.bundle.digest if invitation.bundle is not None else "",
+                invitation.job,
+            ),
+        )
+
+    def take(self, peer: bytes, message: Message) -> tuple[Hello, Ready] | None:
+        """A message of a newcomer. When he is ready, what he said; he is no newcomer any more then."""
+        joining = self._joining[peer]
+        bundle = self._invitation.bundle
+        match message:
+            case Want() if bundle is not None and message.bundle_hash == bundle.digest:
+                if self._bundle_frame is None:
+                    self._bundle_frame = encode(Bundle(bundle.digest, bundle.content))
+                if self.wire is not None:
+                    self.wire.send(peer, self._bundle_frame)
+            case Ready() if message.nonce == joining.nonce:
+                del self._joining[peer]
+                return joining.hello, message
+            case Failed() if message.nonce == joining.nonce:
+                del self._joining[peer]
+                self._listener.on_failed(joining.hello.name, message.reason)
+            case Report() | Again():
+                # It was a member before the master was started again, and does not know yet.
+                pass
+            case _:
+                self.dropped_frames += 1
+        return None
+
+    def look_after(self, now: float) -> None:
+        """Forget those who never got ready."""
+        self._joining = {peer: joining for peer, joining in self._joining.items() if now - joining.since_s < _JOINING_S}
