@@ -28,11 +28,23 @@ http {{
 """
 
 
+_FIRST_PORT, _MANY_PORTS = 20_000, 12_000
+# Each process begins somewhere else.
+_PORTS = (_FIRST_PORT + (os.getpid() * 61 + number) % _MANY_PORTS for number in range(_MANY_PORTS))
+
+
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
+    """One that nobody listens at now, and that is given once only. It lies below those that the kernel gives to
+    outgoing connections, of which load tests make many, so that none of them takes it before the program that it is
+    for."""
+    for port in _PORTS:
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
         return port
+    raise AssertionError("all ports have been given")
 
 
 class Nginx:

@@ -51,7 +51,7 @@ def first(prometheus: Prometheus, promql: str, begin_s: float, end_s: float) -> 
 def test_the_incident(contest: Contest, prometheus: Prometheus, web_port: int) -> None:
     contest.must("fault", "no-cache", "on")
     begin_s = time.time()
-    code, result = loaded(contest, web_port, 3)
+    code, result = loaded(contest, web_port, 2)
     end_s = time.time()
     log = contest.log_file.read_text()
     assert code == 3, log
