@@ -38,3 +38,12 @@ def test_accounts_are_different_ones() -> None:
     with open(FOLDER / "accounts.csv", newline="") as file:
         names = [row["name"] for row in csv.DictReader(file)]
     assert len(set(names)) == len(names) == 4000
+
+
+def test_missing_programs_are_named_with_their_packages(parts) -> None:
+    from system import ContestError
+    from system.native import check_programs
+
+    missing = parts.Part("x", "", {}, ("no-such-program",), package="some-package")
+    with pytest.raises(ContestError, match=r"Missing: no-such-program.*apt-get install some-package"):
+        check_programs({"x": missing})

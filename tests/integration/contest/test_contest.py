@@ -172,6 +172,28 @@ def test_bad_use_is_answered_with_a_sentence(contest: Contest, tmp_path: Path) -
     assert elsewhere.command("fault", "no-such").returncode == 2
 
 
+def test_a_part_that_ends_by_itself_is_told_with_its_log_and_everything_else_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = tmp_path / "bin" / "haproxy"
+    broken.parent.mkdir()
+    broken.write_text("#!/bin/sh\necho no such luck >&2\nexit 1\n")
+    broken.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{broken.parent}:{os.environ['PATH']}")
+    contest = Contest(tmp_path / "contest")
+    done = contest.command("up")
+    assert done.returncode == 2
+    assert "load-balancer ended by itself" in done.stderr
+    assert "no such luck" in done.stderr
+    assert os.listdir(contest.folder) == ["log"]
+    mine = [
+        process
+        for process in psutil.process_iter(["cmdline"])
+        if str(contest.folder) in " ".join(process.info["cmdline"] or [])
+    ]
+    assert not mine
+
+
 def test_down_leaves_nothing(tmp_path: Path) -> None:
     folder = tmp_path / "another"
     with Contest(folder) as another:

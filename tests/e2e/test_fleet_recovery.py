@@ -1,0 +1,89 @@
+"""A master that was started again goes on with the course of the run; many workers that come at once all get its files."""
+
+import os
+import time
+from pathlib import Path
+
+import gevent
+
+from tests.support.fleet import Fleet
+from tests.support.programs import QuickServer
+
+STEPS = """
+from obswarm import FastHttpUser, LoadTestShape, constant, task
+
+class Visitor(FastHttpUser):
+    wait_time = constant(0.1)
+
+    @task
+    def page(self):
+        self.client.get("/page")
+
+class Steps(LoadTestShape):
+    def tick(self):
+        seconds = self.get_run_time()
+        if seconds < 5:
+            return 4, 20
+        if seconds < 13:
+            return 12, 20
+        return None
+"""
+
+LARGE = """
+import hashlib
+from obswarm import FastHttpUser, constant, task
+
+with open("large.bin", "rb") as file:
+    DIGEST = hashlib.sha256(file.read()).hexdigest()[:8]
+
+class Visitor(FastHttpUser):
+    wait_time = constant(0.2)
+
+    @task
+    def page(self):
+        self.client.get(f"/{DIGEST}/{self.environment.runner.client_id}")
+"""
+
+
+def arrivals_until(quick: QuickServer, count: int, fleet: Fleet) -> None:
+    deadline = time.monotonic() + 40
+    while sum(map(len, quick.arrivals().values())) < count:
+        assert time.monotonic() < deadline, fleet.log() + fleet.log("workers.log")
+        gevent.sleep(0.05)
+
+
+def test_a_shape_goes_on_where_it_would_be_by_now(tmp_path: Path) -> None:
+    with QuickServer() as quick, Fleet(tmp_path, quick.url, STEPS) as fleet:
+        master = fleet.master("--expect-workers", 2)
+        workers = [fleet.worker(), fleet.worker()]
+        arrivals_until(quick, 60, fleet)
+        master.kill()
+        gevent.sleep(1.5)
+        master = fleet.master("--expect-workers", 2)
+        assert [master.wait(60), *(worker.wait(10) for worker in workers)] == [0, 0, 0], fleet.log()
+        result = fleet.result()
+        times = sorted(quick.arrivals()["/page"])
+        assert "Going on with the run" in fleet.log()
+        assert result["totals"]["requests"] == len(times)
+        assert result["users_max"] == 12
+        # The shape's own end, thirteen seconds after the first beginning: the time without a master counts.
+        assert 12 < times[-1] - times[0] < 15
+        began = times[0]
+        early = sum(time_s - began < 4.5 for time_s in times) / 4.5
+        late = sum(7.5 < time_s - began < 12 for time_s in times) / 4.5
+        assert 2 < late / early < 4
+
+
+def test_a_large_bundle_goes_to_many_workers_at_once(tmp_path: Path) -> None:
+    with QuickServer() as quick, Fleet(tmp_path, quick.url, LARGE) as fleet:
+        (fleet.folder / "large.bin").write_bytes(os.urandom(8_000_000))
+        workers = [fleet.worker() for _ in range(10)]
+        master = fleet.master("-u", 20, "-r", 20, "-t", "4s", "--expect-workers", 10)
+        assert master.wait(60) == 0, fleet.log()
+        assert {worker.wait(10) for worker in workers} == {0}, fleet.log("workers.log")
+        result = fleet.result()
+        assert len(result["workers"]) == 10
+        assert result["lost"] == []
+        assert len({path.split("/")[1] for path in quick.arrivals()}) == 1
+        assert len(quick.arrivals()) == 10
+        assert result["totals"]["requests"] == sum(map(len, quick.arrivals().values()))
