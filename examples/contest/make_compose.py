@@ -1,4 +1,5 @@
-"""Writes compose.yaml from the description of the parts; with --check, only says whether it is up to date."""
+"""Writes compose.yaml and the files that its containers are given, from the description of the parts; with --check,
+only says whether they are up to date."""
 
 import sys
 from pathlib import Path
@@ -8,21 +9,23 @@ import yaml
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from system import HERE
-from system.composed import services
+from system.composed import FILES, files, services
 
-FILE = HERE / "compose.yaml"
 HEAD = "# Made by make_compose.py from system/parts.py: the contest as Compose services.\n"
 
 
 def main() -> int:
-    text = HEAD + yaml.safe_dump({"services": services()}, sort_keys=False, width=120)
+    compose = HEAD + yaml.safe_dump({"services": services()}, sort_keys=False, width=120)
+    made = {HERE / "compose.yaml": compose, **{HERE / FILES / name: text for name, text in files().items()}}
     if "--check" not in sys.argv[1:]:
-        FILE.write_text(text)
+        for path, text in made.items():
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text)
         return 0
-    if FILE.exists() and FILE.read_text() == text:
-        return 0
-    print(f"{FILE} is not up to date; run python {Path(__file__).name} in its folder.", file=sys.stderr)
-    return 1
+    stale = [str(path) for path, text in made.items() if not path.exists() or path.read_text() != text]
+    if stale:
+        print(f"{', '.join(stale)}: not up to date; run {Path(__file__).name}.", file=sys.stderr)
+    return int(bool(stale))
 
 
 if __name__ == "__main__":

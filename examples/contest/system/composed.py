@@ -17,6 +17,7 @@ from system.parts import BY_NAME, PARTS, SETTINGS, Part
 PROFILE = "target"
 FAULT_PROFILE = "fault"
 APP_IMAGE = "obswarm-contest:latest"
+FILES = "conf/composed"
 _INSIDE = "/contest"
 _KEY_VARIABLE = "OBSWARM_SIGNING_KEY"
 
@@ -35,14 +36,20 @@ def variable(setting: str) -> str:
     return f"CONTEST_{setting.upper()}"
 
 
+def files() -> dict[str, str]:
+    """Configuration files by name, for the folder FILES."""
+    return {name: text.format_map(_values(part)) for part in PARTS for name, text in part.files.items()}
+
+
 def services() -> dict[str, Any]:
     """The `services` of compose.yaml."""
     return {part.name: _service(part) for part in PARTS}
 
 
-def _service(part: Part) -> dict[str, Any]:
+def _values(part: Part) -> dict[str, Any]:
+    """What placeholders stand for in a container."""
     places = {each.name: SimpleNamespace(host=each.name, **each.ports) for each in PARTS}
-    values = {
+    return {
         **places,
         "self": places[part.name],
         "contest": _Variables(),
@@ -51,7 +58,12 @@ def _service(part: Part) -> dict[str, Any]:
         "conf": f"{_INSIDE}/conf",
         "run": f"{_INSIDE}/run",
         "counters": f"{_INSIDE}/counters",
+        "files": f"{_INSIDE}/files",
     }
+
+
+def _service(part: Part) -> dict[str, Any]:
+    values = _values(part)
     filled = [text.format_map(values) for text in part.image_command or part.arguments]
     service: dict[str, Any] = {"profiles": [FAULT_PROFILE if part.on_demand else PROFILE]}
     if part.image is None:
@@ -73,6 +85,8 @@ def _service(part: Part) -> dict[str, Any]:
     volumes = list(part.volumes)
     texts = (*part.arguments, *part.environment.values())
     volumes.extend(f"./{name}:{_INSIDE}/{name}:ro" for name in ("app", "conf") if f"{{{name}}}" in " ".join(texts))
+    if part.files:
+        volumes.append(f"./{FILES}:{_INSIDE}/files:ro")
     if any("{run}" in text for text in part.environment.values()):
         volumes.append(f"${{CONTEST_RUN:-./.run}}:{_INSIDE}/run:ro")
     if volumes:
@@ -93,7 +107,7 @@ def _service(part: Part) -> dict[str, Any]:
 
 def _needs(part: Part) -> Iterator[str]:
     """The parts whose addresses it is told."""
-    texts = " ".join((*part.arguments, *part.environment.values()))
+    texts = " ".join((*part.arguments, *part.environment.values(), *part.files.values()))
     for other in PARTS:
         if other is not part and f"{{{other.name}." in texts:
             yield other.name

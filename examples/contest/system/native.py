@@ -227,6 +227,9 @@ class Native:
         # Counts of processes that have ended are nobody's any more.
         shutil.rmtree(values["counters"], ignore_errors=True)
         values["counters"].mkdir(parents=True)
+        values["files"].mkdir(exist_ok=True)
+        for name, text in part.files.items():
+            _write(values["files"] / name, text.format_map(values))
         command = [program, *(text.format_map(values) for text in part.arguments)]
         if part.name == "database" and os.getuid() == 0:
             command.append("--user=root")
@@ -261,6 +264,7 @@ class Native:
             "conf": HERE / "conf",
             "run": self.run,
             "counters": self.run / "counters" / part.name,
+            "files": self.run / "files",
         }
 
     def _log(self, name: str) -> Path:

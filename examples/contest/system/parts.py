@@ -2,8 +2,8 @@
 
 In commands and environments, {database.mysql} is a port of a part, {database.host} where others reach it, {self} the
 part itself, {listen} the address at which it listens; {app}, {conf} and {run} are the folders of the application, of
-the configuration, and of what is written while it runs, {counters} one that is empty when the part starts; {contest.…}
-are the values of SETTINGS.
+the configuration, and of what is written while it runs, {counters} one that is empty when the part starts, {files} that
+of its `files`; {contest.…} are the values of SETTINGS.
 """
 
 from collections.abc import Mapping
@@ -32,6 +32,9 @@ class Part:
     arguments: tuple[str, ...] = ()
     package: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
+    """Configuration that programs do not take from arguments or environment, by name, with the same placeholders."""
+
     ready: tuple[str, str] | None = None
     """Port and path that answer once it is ready."""
 
@@ -177,14 +180,16 @@ PARTS = (
         package="prometheus-mysqld-exporter",
         arguments=(
             "--web.listen-address={listen}:{self.metrics}",
-            "--mysqld.address={database.host}:{database.mysql}",
-            "--mysqld.username=exporter",
+            # Older releases know no other way to be told of a database that newer ones know, too.
+            "--config.my-cnf={files}/exporter.cnf",
             "--collect.perf_schema.eventsstatements",
             "--collect.info_schema.innodb_metrics",
             # There is no replica, and looking for one takes a right of its own.
             "--no-collect.slave_status",
         ),
-        environment={"MYSQLD_EXPORTER_PASSWORD": "exporter"},
+        files={
+            "exporter.cnf": "[client]\nhost={database.host}\nport={database.mysql}\nuser=exporter\npassword=exporter\n"
+        },
         ready=("metrics", "/metrics"),
         targets=(Target("mysql", "mysql", "/metrics"),),
         image="prom/mysqld-exporter:v0.17.2",
