@@ -63,9 +63,10 @@ def test_the_incident(contest: Contest, prometheus: Prometheus, web_port: int) -
         'sum(rate(app_db_query_duration_seconds_sum{query="leaderboard"}[4s]))'
         ' / sum(rate(app_db_query_duration_seconds_count{query="leaderboard"}[4s]))'
     )
+    busy = "sum(uwsgi_worker_busy) / sum(uwsgi_workers)"
     moments = {
-        "database latency": first(prometheus, f"{latency} > 0.2", begin_s, end_s),
-        "no free worker": first(prometheus, "sum(uwsgi_worker_busy) == sum(uwsgi_workers)", begin_s, end_s),
+        "database latency": first(prometheus, f"{latency} > 0.1", begin_s, end_s),
+        "no free worker": first(prometheus, f"min_over_time(({busy})[3s:1s]) == 1", begin_s, end_s),
         "failed health checks": first(
             prometheus, "sum(increase(haproxy_server_check_failures_total[4s])) > 0", begin_s, end_s
         ),
