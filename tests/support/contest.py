@@ -67,15 +67,16 @@ class Contest:
             *(f"127.0.0.1:{port}/uwsgi/metrics" for port in clusters),
         )
 
-    def run(self, loadtest: Path, *options: object) -> "subprocess.Popen[bytes]":
-        """obswarm against it; the log is run.log in the folder."""
-        words = ["run", loadtest, "-H", self.url, "--config", self.folder / "obswarm.toml", "--headless", *options]
+    def run(self, loadtest: Path, *options: object, guarded: bool = True) -> "subprocess.Popen[bytes]":
+        """obswarm against it, with the contest's guards or without any; the log is run.log in the folder."""
+        settings = ["--config", self.folder / "obswarm.toml"] if guarded else []
+        words = ["run", loadtest, "-H", self.url, "--headless", *settings, *options]
         with open(self.log_file, "wb") as log:
             return subprocess.Popen(
                 [sys.executable, "-m", "obswarm", *map(str, words)],
                 stdout=log,
                 stderr=log,
-                cwd=self.folder,
+                cwd=self.folder / "log",
                 env={**os.environ, "OBSWARM_SIGNING_KEY": self.key},
             )
 
