@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from obswarm import defaults
@@ -35,7 +36,7 @@ class Call:
     """A request, from hop to hop when it is redirected."""
 
     cookie: str | None = None
-    signature: Mapping[str, str] | None = None
+    signature: Mapping[str, str] = MappingProxyType({})
     """Headers that depend on the moment and the path: made for each hop."""
 
     extra_cookies: Any = None
@@ -66,14 +67,13 @@ class Call:
     def head(self) -> bytes:
         """The request's head, with what depends on cookies and body."""
         prepared, body = self.prepared, self.body
-        if self.cookie is None and self.signature is None and body == b"" and self.content_type is None:
+        if self.cookie is None and not self.signature and body == b"" and self.content_type is None:
             return prepared.bare
         lines = []
         names = prepared.names
         if self.cookie is not None and "cookie" not in names:
             lines.append(f"Cookie: {self.cookie}\r\n")
-        if self.signature is not None:
-            lines.extend(f"{name}: {value}\r\n" for name, value in self.signature.items())
+        lines.extend(f"{name}: {value}\r\n" for name, value in self.signature.items())
         if self.content_type is not None and "content-type" not in names:
             lines.append(f"Content-Type: {self.content_type}\r\n")
         if isinstance(body, StreamedBody):

@@ -6,7 +6,7 @@ from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 import requests
 from requests.cookies import RequestsCookieJar, cookiejar_from_dict, merge_cookies
@@ -23,6 +23,7 @@ from obswarm.http.adapter import FastAdapter
 from obswarm.http.counted import CountedResponse
 from obswarm.http.errors import innermost
 from obswarm.http.outcome import Outcome, status_error
+from obswarm.http.signature import signature_for
 from obswarm.http.tracing import HEADER as TRACE_HEADER
 from obswarm.http.tracing import traceparent
 from obswarm.http.urls import absolute
@@ -137,15 +138,12 @@ class HttpSession(requests.Session):
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
         """As requests'; called for each hop of a redirected request."""
         if self.request_signer is not None:
-            self._sign(self.request_signer, request)
+            # A redirected request comes with those of the hop before.
+            for name in SIGNING_HEADERS:
+                request.headers.pop(name, None)
+            run_id = self.environment.run_id
+            request.headers.update(signature_for(self.request_signer, self.base_url, request.url or "", run_id))
         return super().send(request, **kwargs)
-
-    def _sign(self, signer: RequestSigner, request: requests.PreparedRequest) -> None:
-        for name in SIGNING_HEADERS:
-            request.headers.pop(name, None)
-        here, there = urlsplit(self.base_url or ""), urlsplit(request.url or "")
-        if (here.scheme, here.hostname, _port(here)) == (there.scheme, there.hostname, _port(there)):
-            request.headers.update(signer.headers(there.path or "/", self.environment.run_id))
 
     @staticmethod
     def _size(response: CountedResponse, stream: bool) -> int:
@@ -228,10 +226,6 @@ def _environment_bundle() -> str | None:
 @lru_cache(maxsize=1024)
 def _netrc(netloc: str, url: str) -> tuple[str, str] | None:
     return get_netrc_auth(url)
-
-
-def _port(url: SplitResult) -> int | None:
-    return url.port or {"http": 80, "https": 443}.get(url.scheme)
 
 
 def _timings(response: CountedResponse) -> PhaseTimes | None:

@@ -21,10 +21,11 @@ from obswarm.http.redirects import REDIRECTS, follow
 from obswarm.http.response import FastResponse, set_cookies
 from obswarm.http.rest import RestCalls
 from obswarm.http.session_headers import SessionHeaders
+from obswarm.http.signature import signature_for
 from obswarm.http.streaming import LiveBody
 from obswarm.http.tracing import HEADER as TRACE_HEADER
 from obswarm.http.tracing import traceparent
-from obswarm.http.urls import Url, absolute, parse_url, with_params
+from obswarm.http.urls import absolute, parse_url, with_params
 
 _SETS_A_COOKIE = re.compile(rb"\nset-cookie:", re.IGNORECASE).search
 _NO_CONTEXT: dict[str, Any] = {}
@@ -233,7 +234,9 @@ class FastHttpSession(RestCalls):
         """One request and its answer, without following it anywhere."""
         prepared = call.prepared
         if self.request_signer is not None:
-            call.signature = self._signature(self.request_signer, prepared.url)
+            call.signature = signature_for(
+                self.request_signer, self.base_url, str(prepared.url), self.environment.run_id
+            )
         head = call.head()
         connection, answer = exchange(self.pool, call, head, started)
         now = monotonic()
@@ -262,13 +265,6 @@ class FastHttpSession(RestCalls):
             if received:
                 self.cookies.take_from(prepared.url, received)
         return response
-
-    def _signature(self, signer: RequestSigner, url: Url) -> Mapping[str, str] | None:
-        """None for another host than the user's: a signature is for those who have the key."""
-        base_url = self.base_url
-        if base_url is None or parse_url(base_url).origin != url.origin:
-            return None
-        return signer.headers(url.path, self.environment.run_id)
 
     def _account(
         self,
