@@ -69,8 +69,10 @@ class Fleet:
         self._admits = admits
         self._missing_after_s = missing_after_s
         self._by_peer: dict[bytes, Member] = {}
-        self._reception = Reception(invitation, listener)
-        self._wire: Wire | None = None
+        self._reception = Reception(invitation, listener, self._send_frame)
+        self.wire: Wire | None = None
+        """What frames are sent with; None until it is there."""
+
         self._dropped_frames = 0
         self._sum = DeltaSum()
         self._assign_number = 0
@@ -80,15 +82,6 @@ class Fleet:
         self._awaited: set[str] = set()
         self._stop_timeout_s: float | None = None
         self._exit_code: int | None = None
-
-    @property
-    def wire(self) -> Wire | None:
-        """What frames are sent with; None until it is there."""
-        return self._wire
-
-    @wire.setter
-    def wire(self, wire: Wire) -> None:
-        self._wire = self._reception.wire = wire
 
     @property
     def dropped_frames(self) -> int:
@@ -207,14 +200,17 @@ class Fleet:
 
     # What is sent.
     def _send(self, peer: bytes, message: Message) -> bool:
-        return self._wire is not None and self._wire.send(peer, encode(message))
+        return self._send_frame(peer, encode(message))
+
+    def _send_frame(self, peer: bytes, frame: bytes) -> bool:
+        return self.wire is not None and self.wire.send(peer, frame)
 
     def broadcast(self, message: Message) -> None:
         """To every worker that may still listen."""
         frame = encode(message)
         for member in self.members.values():
-            if not member.is_over and self._wire is not None:
-                self._wire.send(member.peer, frame)
+            if not member.is_over:
+                self._send_frame(member.peer, frame)
 
     def send_to(self, node: str, message: Message) -> bool:
         """To the worker that has a process of that name; False when there is none."""

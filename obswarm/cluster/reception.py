@@ -2,10 +2,11 @@
 
 import logging
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from obswarm import __version__, clock
-from obswarm.cluster.invitation import FleetListener, Invitation, Wire
+from obswarm.cluster.invitation import FleetListener, Invitation
 from obswarm.cluster.protocol import (
     PROTOCOL_VERSION,
     Again,
@@ -39,9 +40,11 @@ class _Joining:
 class Reception:
     """Keeps newcomers by peer. What they send counts only with the nonce of their last welcome."""
 
-    def __init__(self, invitation: Invitation, listener: FleetListener) -> None:
-        self.wire: Wire | None = None
+    def __init__(
+        self, invitation: Invitation, listener: FleetListener, send_frame: Callable[[bytes, bytes], object]
+    ) -> None:
         self.dropped_frames = 0
+        self._send_frame = send_frame
         self._invitation = invitation
         self._listener = listener
         self._joining: dict[bytes, _Joining] = {}
@@ -53,8 +56,7 @@ class Reception:
         return peer in self._joining
 
     def _send(self, peer: bytes, message: Message) -> None:
-        if self.wire is not None:
-            self.wire.send(peer, encode(message))
+        self._send_frame(peer, encode(message))
 
     def tell_once(self, topic: str, text: str, *arguments: object) -> None:
         """Log a warning, the first time only."""
@@ -115,8 +117,7 @@ class Reception:
             case Want() if bundle is not None and message.bundle_hash == bundle.digest:
                 if self._bundle_frame is None:
                     self._bundle_frame = encode(Bundle(bundle.digest, bundle.content))
-                if self.wire is not None:
-                    self.wire.send(peer, self._bundle_frame)
+                self._send_frame(peer, self._bundle_frame)
             case Ready() if message.nonce == joining.nonce:
                 del self._joining[peer]
                 return joining.hello, message
