@@ -16,6 +16,7 @@ from system.parts import BY_NAME, PARTS, SETTINGS, Part
 
 PROFILE = "target"
 FAULT_PROFILE = "fault"
+_ALL = ("--profile", PROFILE, "--profile", FAULT_PROFILE)
 APP_IMAGE = "obswarm-contest:latest"
 FILES = "conf/composed"
 _INSIDE = "/contest"
@@ -151,14 +152,14 @@ class Composed:
         self._compose("--profile", PROFILE, "up", "--detach", "--wait")
 
     def down(self) -> None:
-        self._compose("--profile", PROFILE, "--profile", FAULT_PROFILE, "down", "--volumes", "--timeout", "5")
+        self._compose(*_ALL, "down", "--volumes", "--timeout", "5")
         for path in (self._state_file, self.run / "settings.json", self._key_file):
             path.unlink(missing_ok=True)
         with contextlib.suppress(OSError):
             self.run.rmdir()
 
     def status(self) -> str:
-        return self._compose("--profile", PROFILE, "--profile", FAULT_PROFILE, "ps")
+        return self._compose(*_ALL, "ps")
 
     def note_faults(self, names: list[str]) -> None:
         self.faults = names
@@ -184,11 +185,10 @@ class Composed:
         load_balancer.tell((LOOPBACK, BY_NAME["load-balancer"].ports["admin"]), command)
 
     def start(self, *names: str) -> None:
-        profiles = ("--profile", PROFILE, "--profile", FAULT_PROFILE)
-        self._compose(*profiles, "up", "--detach", "--wait", "--no-deps", "--force-recreate", *names)
+        self._compose(*_ALL, "up", "--detach", "--wait", "--no-deps", "--force-recreate", *names)
 
     def stop(self, *names: str) -> None:
-        self._compose("--profile", PROFILE, "--profile", FAULT_PROFILE, "stop", "--timeout", "5", *names)
+        self._compose(*_ALL, "stop", "--timeout", "5", *names)
 
     def _keep(self) -> None:
         self._state_file.write_text(json.dumps({"faults": self.faults, "settings": self._settings}))
