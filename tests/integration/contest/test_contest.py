@@ -119,11 +119,14 @@ def wait_for_a_period(with_left_s: float) -> None:
 def test_unsigned_traffic_meets_the_limit_and_the_question_and_signed_traffic_does_not(
     contest: Contest, tmp_path: Path
 ) -> None:
-    # The limit counts by periods of ten seconds, and each cluster for itself, so that twice as many pass in all.
+    # The limit counts by periods of ten seconds, and each cluster for itself.
     wait_for_a_period(with_left_s=5)
-    answers = [get(contest, "/problems")[0] for _ in range(70)]
+    # They need not get equal shares, so requests go on until both have had enough.
+    answers: list[int] = []
+    while answers[-10:] != [429] * 10:
+        assert len(answers) < 400, answers
+        answers.append(get(contest, "/problems")[0])
     assert answers[0] == 200
-    assert answers[-1] == 429
     # What a client says of its address is not believed.
     assert get(contest, "/problems", {"X-Forwarded-For": "10.9.9.9"})[0] == 429
     loadtest = tmp_path / "limited.py"
