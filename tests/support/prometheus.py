@@ -105,8 +105,9 @@ class Prometheus:
         return found
 
     def wait_for(self, promql: str, value: float, at: float | None = None) -> None:
-        """Until the query gives that value: what has been scraped or pushed takes a moment to be there."""
-        deadline = time.monotonic() + 5
+        """Until the query gives that value: what has been scraped or pushed takes a moment to be there, and Prometheus
+        begins to scrape up to five seconds after it is ready."""
+        deadline = time.monotonic() + 20
         while True:
             found = self.query(promql, at)
             if [float(series["value"][1]) for series in found] == [value]:

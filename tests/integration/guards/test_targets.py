@@ -132,10 +132,11 @@ def test_without_its_prometheus_a_guard_is_blind_says_so_and_acts_as_told(
         (fleet.folder / "obswarm.toml").write_text(
             f'prometheus_url = "{prometheus.url}"\n'
             "[[guards]]\n"
-            "when = 'promql(sum(rate(quick_requests_total[3s]))) > 100000'\n"
+            "when = 'promql(sum(up)) > 100000'\n"
             "name = 'too much'\n"
             f"blind_after = '3s'\non_blind = '{on_blind}'\n"
         )
+        prometheus.wait_for("sum(up)", 1)
         port = free_port()
         master = fleet.master("-u", 4, "-t", "14s", "--web-port", port)
         fleet.worker()
