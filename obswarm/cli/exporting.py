@@ -16,8 +16,15 @@ class Export:
     """The sinks behind both, and the server. A context manager; `finish` waits for the last scrape and push."""
 
     def __init__(
-        self, server: WebServer, latest: Latest, writer: RemoteWriter | None, linger_s: float, guarding: Guarding
+        self,
+        server: WebServer,
+        latest: Latest,
+        writer: RemoteWriter | None,
+        linger_s: float,
+        guarding: Guarding,
+        serves_already: bool = False,
     ) -> None:
+        self._serves_already = serves_already
         self._guarding = guarding
         self._server = server
         self._writer = writer
@@ -26,7 +33,8 @@ class Export:
         self.sinks: list[Sink] = [latest] if writer is None else [latest, writer]
 
     def __enter__(self) -> "Export":
-        self._stack.enter_context(self._server)
+        if not self._serves_already:
+            self._stack.enter_context(self._server)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -49,8 +57,9 @@ class Export:
         self._server.wait_for_the_last_scrape(self._linger_s)
 
 
-def exports(options: dict[str, Any], ctx: click.Context, guarding: Guarding) -> Export:
-    """What the options ask for. Raises click's errors for what cannot be."""
+def exports(options: dict[str, Any], ctx: click.Context, guarding: Guarding, server: WebServer | None = None) -> Export:
+    """What the options ask for; on a server that serves already, if there is one. Raises click's errors for what cannot
+    be."""
     try:
         labels = parse_labels(options["labels"])
     except ValueError as error:
@@ -62,6 +71,10 @@ def exports(options: dict[str, Any], ctx: click.Context, guarding: Guarding) -> 
         writer = RemoteWriter(receiver, latest, labels, options["remote_write_interval"])
     elif options["remote_write_auth"] or options["remote_write_token"]:
         raise click.UsageError("--remote-write-auth and --remote-write-token need --remote-write URL.", ctx)
+    if server is not None:
+        server.metrics = MetricsApp(latest, labels)
+        server.applications[ALERTS_PATH] = guarding.app
+        return Export(server, latest, writer, options["linger"], guarding, serves_already=True)
     applications: dict[str, Application] = {ALERTS_PATH: guarding.app}
     server = WebServer(MetricsApp(latest, labels), options["metrics_addr"], options["web_port"], applications)
     return Export(server, latest, writer, options["linger"], guarding)

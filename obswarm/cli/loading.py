@@ -25,6 +25,7 @@ from obswarm.api import (
     parse_custom,
 )
 from obswarm.cli.options import split_names
+from obswarm.cli.raw_options import remember_arguments
 from obswarm.cli.session import Output
 from obswarm.cli.task_ratio import print_task_ratio
 from obswarm.cluster import OpenedFiles
@@ -52,6 +53,10 @@ class Planned:
 class LoadTestCommand(click.Command):
     """Lists the load-test file's own options below ours when --help comes with a file."""
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        remember_arguments(ctx, args)
+        return super().parse_args(ctx, args)
+
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         super().format_epilog(ctx, formatter)
         arguments = [argument for argument in sys.argv[1:] if argument.endswith(".py")]
@@ -68,7 +73,7 @@ _opened = OpenedFiles()
 
 def plan(ctx: click.Context, arguments: tuple[str, ...], options: dict[str, Any]) -> Planned | None:
     """What to run; None when the command line only wanted to see something. Raises ObswarmError and click's errors."""
-    files, rest = _files(arguments, options["files"])
+    files, rest = files_of(arguments, options["files"])
     with _opened.noting() as opened:
         loadtest = load(files)
     custom, names = _custom_options(loadtest, rest, ctx)
@@ -121,7 +126,7 @@ def output_of(options: dict[str, Any]) -> Output:
     )
 
 
-def _files(arguments: Sequence[str], named: Sequence[str]) -> tuple[list[Path], list[str]]:
+def files_of(arguments: Sequence[str], named: Sequence[str]) -> tuple[list[Path], list[str]]:
     """The load-test files, and the arguments that are not one."""
     rest = list(arguments)
     if named:
@@ -132,6 +137,17 @@ def _files(arguments: Sequence[str], named: Sequence[str]) -> tuple[list[Path], 
     if position is None:
         return [find_loadtest(Path.cwd())], rest
     return [Path(part) for part in rest.pop(position).split(",")], rest
+
+
+def names_a_file(arguments: Sequence[str], named: Sequence[str]) -> bool:
+    """Whether a load-test file was named, or one of the usual name lies here."""
+    if named or any(not text.startswith("-") and _looks_like_file(text) for text in arguments):
+        return True
+    try:
+        find_loadtest(Path.cwd())
+    except ObswarmError:
+        return False
+    return True
 
 
 def _looks_like_file(text: str) -> bool:

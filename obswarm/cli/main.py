@@ -10,9 +10,11 @@ from obswarm import __version__
 from obswarm.api import ObswarmError
 from obswarm.cli import exit_codes
 from obswarm.cli.alerts import alerts
+from obswarm.cli.container_stats import container_stats
 from obswarm.cli.demo import demo
 from obswarm.cli.master import master
 from obswarm.cli.run import run
+from obswarm.cli.stack import down, logs, scale, status, up
 from obswarm.cli.targets import targets
 from obswarm.cli.worker import worker, worker_process
 
@@ -23,7 +25,7 @@ def cli() -> None:
     """Load tests that tell you why your service breaks."""
 
 
-for command in (run, master, worker, targets, alerts, demo):
+for command in (run, master, worker, targets, alerts, up, down, status, logs, scale, container_stats, demo):
     cli.add_command(command)
 cli.add_command(worker_process, "worker-process")
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,11 @@ from obswarm import clock, defaults
 from obswarm.api import ObswarmError
 from obswarm.cli.exporting import exports
 from obswarm.cli.fleet import balance_option, invitation_for, job_for
-from obswarm.cli.guarding import check_junit, guard_options, guarding_of
+from obswarm.cli.guarding import Guarding, check_junit, guard_options, guarding_of
 from obswarm.cli.loading import LoadTestCommand, Planned, output_of, plan
 from obswarm.cli.options import bind_address, duration, option, size
 from obswarm.cli.run_options import run_options
+from obswarm.cli.service import Service, state_file_of
 from obswarm.cli.session import Terminal, conclude
 from obswarm.cluster import (
     DEFAULT_PORT,
@@ -28,13 +30,14 @@ from obswarm.cluster import (
     Recovered,
     derive_keys,
     gather,
+    hash_of_files,
     is_loopback,
     pack,
     read_journal,
     read_secret,
     tcp_endpoint,
 )
-from obswarm.engine import new_run_id
+from obswarm.engine import RunResult, new_run_id
 
 logger = logging.getLogger(__name__)
 
@@ -96,6 +99,16 @@ logger = logging.getLogger(__name__)
     help="Where the run is remembered, for a master that is started again.  [default: .obswarm/master-PORT.run]",
 )
 @guard_options
+@option(
+    "--serve",
+    is_flag=True,
+    help="Stay, and make the runs that `obswarm run --master URL` asks for, one after the other.",
+)
+@option(
+    "--api-token",
+    metavar="TOKEN",
+    help="For those who ask for runs.  [default: made anew and shown]",
+)
 @option("--fresh", is_flag=True, help="Begin a new run even if one was left unfinished.")
 @click.pass_context
 def master(ctx: click.Context, /, arguments: tuple[str, ...], **options: Any) -> None:
@@ -103,23 +116,47 @@ def master(ctx: click.Context, /, arguments: tuple[str, ...], **options: Any) ->
 
     FILE is a load-test file in Python; workers are sent it, and what it imports and reads of the files beside it.
     """
-    address, port = options["bind"]
-    keys = _keys(address, options)
+    keys = keys_of(options)
+    if options["serve"]:
+        Service(ctx, options, keys, conduct).run()
+        return
     planned = plan(ctx, arguments, options)
     if planned is None:
         return
-    root, paths = gather(planned.files, planned.opened, options["bundled"])
-    bundle = pack(root, paths, options["bundle_limit"])
-    names = tuple(file.resolve().relative_to(root).as_posix() for file in planned.files)
-    job = job_for(planned, options, names, "")
-    digest = hashlib.sha256(bundle.digest.encode() + job.pack()).hexdigest()
-    state = Path(options["state_file"] or f".obswarm/master-{port}.run")
-    recovered = _recover(state, digest, options)
     check_junit(options, ctx)
     guarding = guarding_of(options, planned.loadtest.guards)
     terminal = Terminal(output_of(options))
     terminal.export = exports(options, ctx, guarding)
     terminal.guarding = guarding
+    _, code = conduct(planned, options, keys, terminal, guarding)
+    ctx.exit(code)
+
+
+def conduct(
+    planned: Planned,
+    options: dict[str, Any],
+    keys: CurveKeys | None,
+    terminal: Terminal,
+    guarding: Guarding,
+    shared: Path | None = None,
+    on_run: Callable[[FleetRun], None] = lambda run: None,
+) -> tuple[RunResult, int]:
+    """Make the run, to its end; gives its result and the exit code. `shared` is a folder that workers have at the same
+    place, so that nothing has to be sent. Raises ObswarmError."""
+    address, port = options["bind"]
+    bundle = None
+    if shared is None:
+        root, paths = gather(planned.files, planned.opened, options["bundled"])
+        bundle = pack(root, paths, options["bundle_limit"])
+        names = tuple(file.resolve().relative_to(root).as_posix() for file in planned.files)
+        job = job_for(planned, options, names, "")
+        content = bundle.digest
+    else:
+        job = job_for(planned, options, tuple(str(file.resolve()) for file in planned.files), str(shared))
+        content = hash_of_files(planned.files)
+    digest = hashlib.sha256(content.encode() + job.pack()).hexdigest()
+    state = state_file_of(options)
+    recovered = _recover(state, digest, options)
     invitation = _invitation(planned, job, bundle, recovered, options)
     journal = Journal(
         state,
@@ -129,7 +166,7 @@ def master(ctx: click.Context, /, arguments: tuple[str, ...], **options: Any) ->
     )
 
     def make(sinks: list[Any]) -> FleetRun:
-        return FleetRun(
+        run = FleetRun(
             planned.environment,
             planned.profile,
             invitation,
@@ -144,12 +181,16 @@ def master(ctx: click.Context, /, arguments: tuple[str, ...], **options: Any) ->
             journal=journal,
             recovered=recovered,
         )
+        on_run(run)
+        return run
 
     result = terminal.run(make, planned.environment)
-    ctx.exit(conclude(result, planned.environment, options, guarding.judge(result)))
+    return result, conclude(result, planned.environment, options, guarding.judge(result))
 
 
-def _keys(address: str, options: dict[str, Any]) -> CurveKeys | None:
+def keys_of(options: dict[str, Any]) -> CurveKeys | None:
+    """Raises ObswarmError when there should be a secret and is none."""
+    address, _ = options["bind"]
     secret, warning = read_secret(options["secret_file"])
     if warning:
         click.echo(f"Warning: {warning}", err=True)
@@ -165,7 +206,7 @@ def _keys(address: str, options: dict[str, Any]) -> CurveKeys | None:
 
 
 def _invitation(
-    planned: Planned, job: Job, bundle: Packed, recovered: Recovered | None, options: dict[str, Any]
+    planned: Planned, job: Job, bundle: Packed | None, recovered: Recovered | None, options: dict[str, Any]
 ) -> Invitation:
     return invitation_for(
         job,

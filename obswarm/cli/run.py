@@ -3,17 +3,26 @@
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
+from obswarm.api import ObswarmError
 from obswarm.cli.exporting import exports
 from obswarm.cli.fleet import WORKER_COMMAND, balance_option, invitation_for, local_job
 from obswarm.cli.guarding import check_junit, guard_options, guarding_of
-from obswarm.cli.loading import LoadTestCommand, Planned, output_of, plan
+from obswarm.cli.loading import LoadTestCommand, Planned, names_a_file, output_of, plan
 from obswarm.cli.options import option, workers
+from obswarm.cli.remote import Master, master_of, run_remotely
 from obswarm.cli.run_options import run_options
 from obswarm.cli.session import Terminal, conclude
+from obswarm.cli.settings import check_url
+from obswarm.cli.stack import project_option
 from obswarm.cluster import FleetRun, LocalWorkers
 from obswarm.engine import LocalRun, RunCourse
+from obswarm.stack import Project
 from obswarm.stats import Sink
+from obswarm.web import MasterClient, MasterError
+
+_PROBE_S = 2.0
 
 
 @click.command(
@@ -34,12 +43,23 @@ from obswarm.stats import Sink
 )
 @balance_option
 @guard_options
+@option("--master", metavar="URL", help="Have a master that stays (`obswarm master --serve`) make the run.")
+@option("--api-token", metavar="TOKEN", help="That master's.")
+@option("--local", is_flag=True, help="Run on this machine even if a stack of `obswarm up` is running.")
+@project_option
 @click.pass_context
 def run(ctx: click.Context, /, arguments: tuple[str, ...], **options: Any) -> None:
     """Run a load test.
 
-    FILE is a load-test file in Python; USER names the user classes to use, all of them by default.
+    FILE is a load-test file in Python; USER names the user classes to use, all of them by default. While a stack of
+    `obswarm up` is running, its workers make the load; --local or --workers has it made here.
     """
+    master = _master(ctx, options)
+    if master is not None:
+        if master.loadtest is not None and not names_a_file(arguments, options["files"]):
+            options["files"] = (str(master.loadtest),)
+        code = run_remotely(ctx, arguments, options, master)
+        ctx.exit(code or 0)
     planned = plan(ctx, arguments, options)
     if planned is None:
         return
@@ -50,6 +70,34 @@ def run(ctx: click.Context, /, arguments: tuple[str, ...], **options: Any) -> No
     terminal.guarding = guarding
     result = terminal.run(lambda sinks: _make(planned, options, sinks), planned.environment)
     ctx.exit(conclude(result, planned.environment, options, guarding.judge(result)))
+
+
+def _master(ctx: click.Context, options: dict[str, Any]) -> Master | None:
+    """Who makes the run, if it is not this process. Raises ObswarmError when it is to be somebody who is not there."""
+    url = options["master"]
+    if url is not None:
+        check_url("--master", url)
+        if not options["api_token"]:
+            raise ObswarmError(
+                "--master needs --api-token (or OBSWARM_API_TOKEN), which the master showed when it started."
+            )
+        return Master(url, options["api_token"], f"the master at {url}")
+    usual = ctx.get_parameter_source("project") is ParameterSource.DEFAULT
+    here = ctx.get_parameter_source("workers") is not ParameterSource.DEFAULT
+    if options["local"] or (here and usual):
+        return None
+    project = Project.named(options["project"])
+    try:
+        if not project.exists:
+            raise MasterError("it was not started")
+        MasterClient(project.web_url, project.api_token).status(timeout_s=_PROBE_S)
+    except MasterError as error:
+        if usual:
+            return None
+        raise ObswarmError(
+            f"The stack {project.name} is not running ({error}). Start it with: obswarm up --project {project.name}"
+        ) from None
+    return master_of(project)
 
 
 def _make(planned: Planned, options: dict[str, Any], sinks: list[Sink]) -> RunCourse:

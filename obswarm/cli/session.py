@@ -4,10 +4,10 @@ import logging
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import click
 import gevent
@@ -42,6 +42,16 @@ class Output:
     logfile: str | None = None
 
 
+class Course(Protocol):
+    """A run, as far as a terminal is concerned."""
+
+    def run(self) -> RunResult: ...
+
+    def stop(self, reason: StopReason) -> None: ...
+
+    def abort(self, reason: StopReason) -> None: ...
+
+
 class Terminal:
     """Sinks and streams of one run. Raises ObswarmError at once when a file cannot be written."""
 
@@ -56,21 +66,21 @@ class Terminal:
         self.live = sys.stderr.isatty() and not output.headless and not output.only_summary
         self._json_path = _writable(output.json) if output.json and output.json != "-" else None
         self._csv = CsvFiles(output.csv, output.csv_full_history) if output.csv else None
+        self._display: LiveDisplay | None = None
         self.export: Export | None = None
         """Set it before `run` to have the run's metrics exported."""
+        self.sinks: list[Sink] = []
+        """Further ones, to be set before `run`."""
+        self.terminated = False
+        """Whether a signal ended the run."""
         self.guarding: Guarding | None = None
         """Set it before `run` to have the run guarded."""
         set_up_logging(output.loglevel, output.logfile, self.progress_console if self.live else None)
 
     def run(self, make_run: Callable[[list[Sink]], RunCourse], environment: Environment) -> RunResult:
         """Run it to its end, whatever happens, and write what was asked for."""
-        sinks: list[Sink] = [self._csv] if self._csv else []
         with ExitStack() as stack:
-            if self.live:
-                display = LiveDisplay(self.progress_console)
-                sinks.append(display)
-            elif not self._output.only_summary:
-                sinks.append(PlainProgress(sys.stderr))
+            sinks = self._sinks()
             export = self.export
             if export is not None:
                 stack.enter_context(export)
@@ -85,23 +95,46 @@ class Terminal:
                 stack.enter_context(self.guarding)
             signals = stack.enter_context(_Signals(run))
             environment.events.init.fire(environment=environment, runner=environment.runner, web_ui=None)
-            live = stack.enter_context(ExitStack())
-            if self.live:
-                live.enter_context(display)
-            result = run.run()
-            live.close()
-            if self._csv:
-                self._csv.finish(result.final)
-            judgements = self.guarding.judge(result) if self.guarding is not None else []
-            print_summary(self.summary_console, result, judgements)
-            self._write_json(result, judgements)
-            self._write_junit(result, judgements)
+            result = self._show(run)
+            self._write(result)
             run.close()
             if export is not None:
                 finishing = gevent.spawn(export.finish, result.final)
                 signals.instead = lambda: finishing.kill(block=False)
                 finishing.join()
+            self.terminated = signals.came
         return result
+
+    def run_elsewhere(self, make_run: Callable[[list[Sink]], Course]) -> RunResult:
+        """As `run`, of a run that another process makes, guards and exports."""
+        run = make_run(self._sinks())
+        with _Signals(run):
+            result = self._show(run)
+            self._write(result)
+        return result
+
+    def _sinks(self) -> list[Sink]:
+        sinks = list(self.sinks)
+        if self._csv:
+            sinks.append(self._csv)
+        if self.live:
+            self._display = LiveDisplay(self.progress_console)
+            sinks.append(self._display)
+        elif not self._output.only_summary:
+            sinks.append(PlainProgress(sys.stderr))
+        return sinks
+
+    def _show(self, run: Course) -> RunResult:
+        with self._display or nullcontext():
+            return run.run()
+
+    def _write(self, result: RunResult) -> None:
+        if self._csv:
+            self._csv.finish(result.final)
+        judgements = self.guarding.judge(result) if self.guarding is not None else []
+        print_summary(self.summary_console, result, judgements)
+        self._write_json(result, judgements)
+        self._write_junit(result, judgements)
 
     def _write_junit(self, result: RunResult, judgements: Sequence[Judgement]) -> None:
         path = self.guarding.junit if self.guarding is not None else None
@@ -153,9 +186,10 @@ def set_up_logging(level: str, logfile: str | None = None, console: Console | No
 class _Signals:
     """Ctrl-C stops gracefully, a second one at once; SIGTERM stops gracefully. A context manager."""
 
-    def __init__(self, run: RunCourse) -> None:
+    def __init__(self, run: Course) -> None:
         self._run = run
         self._interrupts = 0
+        self.came = False
         self.instead: Callable[[], None] | None = None
         """What a signal means once the run has ended."""
         self._watchers: list[Any] = []
@@ -174,6 +208,7 @@ class _Signals:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
     def _interrupt(self) -> None:
+        self.came = True
         if self.instead is not None:
             self.instead()
             return
@@ -185,6 +220,7 @@ class _Signals:
             self._run.abort(StopReason("signal", "interrupted by Ctrl-C (SIGINT)"))
 
     def _terminate(self) -> None:
+        self.came = True
         if self.instead is not None:
             self.instead()
             return

@@ -14,6 +14,7 @@ from obswarm.targets import KINDS, Target
 
 Made = TypeVar("Made")
 FILE = "obswarm.toml"
+_PROJECT = "pyproject.toml"
 _TOP = (
     "prometheus_url",
     "grafana_url",
@@ -48,15 +49,22 @@ def read_settings(named: str | None, folder: Path) -> Settings:
 
     Raises ObswarmError that names the file and the key.
     """
+    path = settings_file(named, folder)
+    if path is None:
+        return Settings()
+    if path.name == _PROJECT:
+        return _settings(path, _read(path).get("tool", {}).get("obswarm", {}), "[tool.obswarm] ")
+    return _settings(path, _read(path))
+
+
+def settings_file(named: str | None, folder: Path) -> Path | None:
+    """The one that was named, or the one in the folder; None when there is none. Raises ObswarmError for a
+    pyproject.toml that is none."""
     path = Path(named) if named is not None else folder / FILE
     if named is not None or path.exists():
-        return _settings(path, _read(path))
-    project = folder / "pyproject.toml"
-    if project.exists():
-        section = _read(project).get("tool", {}).get("obswarm")
-        if section is not None:
-            return _settings(project, section, "[tool.obswarm] ")
-    return Settings()
+        return path
+    project = folder / _PROJECT
+    return project if project.exists() and "obswarm" in _read(project).get("tool", {}) else None
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -26,9 +26,12 @@ from obswarm.cluster import (
     new_identity,
     read_secret,
     resolved_endpoint,
+    start_over,
 )
 
 logger = logging.getLogger(__name__)
+
+_AFTER_FAILURE_S = 1.0
 
 
 @click.command()
@@ -57,6 +60,11 @@ logger = logging.getLogger(__name__)
     help="End when no master has been found for so long.",
 )
 @option(
+    "--serve",
+    is_flag=True,
+    help="Stay for the next run when one is over, and look for the master as long as it takes.",
+)
+@option(
     "-L",
     "--loglevel",
     type=click.Choice(["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], case_sensitive=False),
@@ -72,27 +80,38 @@ def worker(ctx: click.Context, /, files: tuple[Path, ...], **options: Any) -> No
     The master sends the load test. A FILE of this machine's own must be the same as the master's.
     """
     set_up_logging(options["loglevel"], options["logfile"])
-    secret, warning = read_secret(options["secret_file"])
-    if warning:
-        logger.warning("%s", warning)
     for file in files:
         if not file.is_file():
             raise ObswarmError(f"No such load-test file: {file}.")
+    try:
+        made = _make(files, options)
+        code = made.run()
+    except ObswarmError as error:
+        if not options["serve"]:
+            raise
+        # The master knows, if there is one; another run may fare better, and its name may have another address then.
+        logger.error("%s", error)
+        gevent.sleep(_AFTER_FAILURE_S)
+    else:
+        if made.told_to_leave or not options["serve"]:
+            ctx.exit(code)
+    start_over()
+
+
+def _make(files: tuple[Path, ...], options: dict[str, Any]) -> Worker | Relay:
+    secret, warning = read_secret(options["secret_file"])
+    if warning:
+        logger.warning("%s", warning)
     host, port = options["master"]
     endpoint = resolved_endpoint(host, port)
     keys = derive_keys(secret) if secret is not None else None
-    count = options["processes"]
+    count, longest_s = options["processes"], options["give_up_after"]
     identity = new_identity(count, hash_of_files(files) if files else "")
     logger.info("Worker %s, looking for the master at %s.", identity.name, endpoint.removeprefix("tcp://"))
     if count == 1:
         own = [file.resolve() for file in files] or None
-        code = Worker(endpoint, keys, identity=identity, files=own, give_up_after_s=options["give_up_after"]).run()
-    else:
-        relay = Relay(
-            endpoint, keys, count, WORKER_COMMAND, identity=identity, give_up_after_s=options["give_up_after"]
-        )
-        code = relay.run()
-    ctx.exit(code)
+        return Worker(endpoint, keys, identity=identity, files=own, give_up_after_s=longest_s)
+    return Relay(endpoint, keys, count, WORKER_COMMAND, identity=identity, give_up_after_s=longest_s)
 
 
 @click.command(hidden=True)

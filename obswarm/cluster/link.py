@@ -29,6 +29,7 @@ from obswarm.cluster.protocol import (
     Refused,
     Report,
     Unknown,
+    Wait,
     Want,
     Welcome,
     decode,
@@ -180,6 +181,9 @@ class Link:
                     self._listener.collect(message.number)
             case Welcome():
                 self._welcomed(message)
+            case Wait():
+                if self.run_id:
+                    self._listener.on_other_run()
             case Bundle():
                 self._fetched(message)
             case Unknown():

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgpack
 
-PROTOCOL_VERSION: Final = 1
+PROTOCOL_VERSION: Final = 2
 LARGEST_FRAME_BYTES = 64 * 1024 * 1024
 _LONGEST_TEXT = 100_000
 
@@ -54,6 +54,11 @@ class Welcome:
     bundle_hash: str
     """Of the files to fetch; empty when the worker finds them where the job says."""
     job: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Master: there is no run now; stay."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,6 +264,7 @@ Message = (
     | Extra
     | Leaving
     | End
+    | Wait
 )
 
 _TYPES: tuple[type[Any], ...] = typing.get_args(Message)

@@ -4,7 +4,6 @@ measured goes up added together, one message a second."""
 import logging
 import os
 import signal
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -39,6 +38,7 @@ from obswarm.cluster.protocol import (
     Welcome,
 )
 from obswarm.cluster.secret import CurveKeys
+from obswarm.cluster.start_over import start_over
 from obswarm.cluster.transport import Listener, new_context
 
 logger = logging.getLogger(__name__)
@@ -71,6 +71,8 @@ class Relay:
         self._identity = identity
         self._children = WorkerProcesses(command, self._child_ended)
         self.link = Link(self._context, endpoint, keys, identity, self, give_up_after_s)
+        self.told_to_leave = False
+        """As of Worker."""
         self._fleet: Fleet | None = None
         self._listener: Listener | None = None
         self._wanted: Users = {}
@@ -228,7 +230,7 @@ class Relay:
         self._over = True
         self._children.end()
         self.link.clean_up()
-        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+        start_over()
 
     # What the fleet tells.
     def on_change(self) -> None:
@@ -298,6 +300,7 @@ class Relay:
             gevent.sleep(0.02)
 
     def _leave(self) -> None:
+        self.told_to_leave = True
         if self._fleet is None or self._leaving:
             self.link.finish(130)
             return

@@ -39,6 +39,7 @@ from obswarm.cluster.protocol import (
 )
 from obswarm.cluster.runners import WorkerRunner, deliver
 from obswarm.cluster.secret import CurveKeys
+from obswarm.cluster.start_over import start_over
 from obswarm.cluster.transport import new_context
 from obswarm.engine import HealthMonitor, LocalCrowd, load, select, warn_of_saturation
 from obswarm.http.tracing import TraceSampler
@@ -80,6 +81,8 @@ class Worker:
         self._is_child = is_child
         self._own_files = files
         self.link = Link(new_context(), endpoint, keys, self._identity, self, give_up_after_s)
+        self.told_to_leave = False
+        """Whether a signal ended it, rather than its master."""
         self._environment: Environment | None = None
         self._prepared: Prepared | None = None
         self._crowd: LocalCrowd
@@ -262,7 +265,7 @@ class Worker:
         if self._environment is not None:
             self._crowd.stop_all(0)
         self.link.clean_up()
-        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+        start_over()
 
     # What happens here.
     def _follow(self) -> None:
@@ -295,6 +298,7 @@ class Worker:
 
     def _leave(self) -> None:
         """SIGTERM or Ctrl-C: others get the users, and what was measured is delivered first."""
+        self.told_to_leave = True
         if self._environment is None or self._leaving:
             self.link.finish(130)
             return

@@ -2,7 +2,7 @@
 
 import platform
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 from obswarm import __version__
@@ -44,6 +44,8 @@ class Latest:
         self._interrupted_before = 0
         self._exceptions_before = 0
         self.push: PushCounts | None = None
+        self.waiting: Callable[[], int] | None = None
+        """How many workers wait for a first run, where a master does."""
 
     def receive(self, snapshot: Snapshot) -> None:
         last = self.snapshot
@@ -72,6 +74,10 @@ class Latest:
             yield from self._of_the_run(snapshot)
             yield from _of_the_generator(snapshot)
             yield from _of_the_guards(snapshot)
+        elif self.waiting is not None:
+            ready = self.waiting()
+            yield contract.RUN_STATE, (Point((str(state),), float(state is RunState.READY)) for state in RunState)
+            yield contract.WORKERS, (Point((state,), ready * (state == "ready")) for state in contract.WORKER_STATES)
         if self.push is not None:
             yield contract.PUSHED, iter([Point((), self.push.sent)])
             yield contract.PUSH_LOST, (Point((reason,), count) for reason, count in sorted(self.push.lost.items()))

@@ -25,23 +25,36 @@ _MISSED_SCRAPES = 2.5
 class WebServer:
     """Serves while a `with` block lasts.
 
+    Applications are found by path; one whose path ends in / has all below it. `inherited` is the file descriptor of a
+    socket that listens already.
+
     Raises ObswarmError when the port that was asked for is taken; without one it takes the next free one from PORT on.
     """
 
     def __init__(
-        self, metrics: MetricsApp, address: str, port: int | None, applications: Mapping[str, Application] | None = None
+        self,
+        metrics: MetricsApp,
+        address: str,
+        port: int | None,
+        applications: Mapping[str, Application] | None = None,
+        inherited: int | None = None,
     ) -> None:
-        self._metrics = metrics
-        self._applications = dict(applications or {})
+        self.metrics = metrics
+        self.applications = dict(applications or {})
         self._address = address
         self._asked = port
+        self._inherited = inherited
         self._server: WSGIServer | None = None
         self.port = 0
         self.notice: str | None = None
         """What the person at the keyboard should know about where it serves."""
 
     def __enter__(self) -> Self:
-        listener = self._listen()
+        if self._inherited is None:
+            listener = self._listen()
+        else:
+            listener = socket.socket(fileno=self._inherited)
+            listener.setblocking(False)
         self.port = listener.getsockname()[1]
         self._server = WSGIServer(listener, self._answer, log=None, error_log=None)
         self._server.start()
@@ -50,6 +63,15 @@ class WebServer:
     def __exit__(self, *_: object) -> None:
         if self._server is not None:
             self._server.stop(timeout=1)
+
+    def hand_over(self) -> int:
+        """Accept no more; gives the listening socket's file descriptor for a program that goes on with it: whoever
+        connects meanwhile waits."""
+        assert self._server is not None
+        self._server.stop_accepting()
+        descriptor: int = self._server.socket.fileno()
+        os.set_inheritable(descriptor, True)
+        return descriptor
 
     def _listen(self) -> Any:
         ports = range(PORT, PORT + _PORTS_TRIED) if self._asked is None else (self._asked,)
@@ -81,12 +103,13 @@ class WebServer:
 
     def _answer(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         path, method = environ["PATH_INFO"], environ["REQUEST_METHOD"]
-        if path in self._applications:
-            return self._applications[path](environ, start_response)
+        for prefix, application in self.applications.items():
+            if path == prefix or (prefix.endswith("/") and path.startswith(prefix)):
+                return application(environ, start_response)
         if method not in ("GET", "HEAD"):
             return _plain(start_response, "405 Method Not Allowed", "Only GET and HEAD.\n", [("Allow", "GET, HEAD")])
         if path == "/metrics":
-            return self._metrics(environ, start_response)
+            return self.metrics(environ, start_response)
         if path == "/":
             return _plain(start_response, "200 OK", "obswarm: a load test is running. Its metrics are at /metrics.\n")
         return _plain(start_response, "404 Not Found", f"There is no {path} here; try /metrics.\n")
@@ -94,19 +117,19 @@ class WebServer:
     def wait_for_the_last_scrape(self, longest_s: float) -> bool:
         """When somebody scrapes regularly, wait until the end of the run has been scraped, too, for a few of its
         intervals at most. True when it has been, or nobody scrapes."""
-        scrapes, ended = self._metrics.scraped_at, monotonic()
+        scrapes, ended = self.metrics.scraped_at, monotonic()
         if len(scrapes) >= 2:
             patience_s = (scrapes[-1] - scrapes[-2]) * _MISSED_SCRAPES
             if ended - scrapes[-1] > patience_s:
                 return True
-        elif scrapes and self._metrics.has_a_scraper:
+        elif scrapes and self.metrics.has_a_scraper:
             # Its interval is not known yet.
             patience_s = longest_s
         else:
             return True
         deadline = ended + min(longest_s, patience_s)
         while monotonic() < deadline:
-            if self._metrics.scraped_at[-1] > ended:
+            if self.metrics.scraped_at[-1] > ended:
                 return True
             gevent.sleep(0.02)
         return False

@@ -19,6 +19,9 @@ FAULT_PROFILE = "fault"
 _ALL = ("--profile", PROFILE, "--profile", FAULT_PROFILE)
 APP_IMAGE = "obswarm-contest:latest"
 FILES = "conf/composed"
+TARGET_LABEL = "io.obswarm.target"
+"""Containers with it are those whose use of CPU and memory `obswarm container-stats` exports."""
+
 _INSIDE = "/contest"
 _KEY_VARIABLE = "OBSWARM_SIGNING_KEY"
 
@@ -35,6 +38,11 @@ class _Variables:
 
 def variable(setting: str) -> str:
     return f"CONTEST_{setting.upper()}"
+
+
+def port_variable(part: Part, port: str) -> str:
+    """By which another port of this machine is chosen for one of a part's."""
+    return variable(f"{part.name.replace('-', '_')}_{port}_port")
 
 
 def files() -> dict[str, str]:
@@ -82,7 +90,11 @@ def _service(part: Part) -> dict[str, Any]:
         service["environment"] = environment
     if part.ports:
         # The statistics of uWSGI are read from within its container.
-        service["ports"] = [f"{LOOPBACK}:{port}:{port}" for name, port in part.ports.items() if name != "stats"]
+        service["ports"] = [
+            f"{LOOPBACK}:${{{port_variable(part, name)}:-{port}}}:{port}"
+            for name, port in part.ports.items()
+            if name != "stats"
+        ]
     volumes = list(part.volumes)
     texts = (*part.arguments, *part.environment.values())
     volumes.extend(f"./{name}:{_INSIDE}/{name}:ro" for name in ("app", "conf") if f"{{{name}}}" in " ".join(texts))
@@ -100,6 +112,7 @@ def _service(part: Part) -> dict[str, Any]:
     check = _health_check(part, values)
     if check is not None:
         service["healthcheck"] = {"test": check, "interval": "2s", "timeout": "2s", "retries": 5, "start_period": "90s"}
+    service["labels"] = {TARGET_LABEL: ""}
     service["security_opt"] = ["no-new-privileges:true"]
     service["cap_drop"] = ["ALL"]
     service["restart"] = "no"

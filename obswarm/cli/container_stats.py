@@ -1,0 +1,49 @@
+"""`obswarm container-stats`: what containers use, for Prometheus to scrape."""
+
+import logging
+import signal
+from typing import Any
+
+import click
+import gevent
+from gevent.event import Event
+from gevent.pywsgi import WSGIServer
+
+from obswarm.api import ObswarmError
+from obswarm.cli.options import bind_address, option
+from obswarm.cli.session import set_up_logging
+from obswarm.stack import ContainersApp, ContainerWatch, Engine
+from obswarm.stack.containers import LABEL
+
+logger = logging.getLogger(__name__)
+
+
+@click.command("container-stats")
+@option(
+    "--listen",
+    type=bind_address,
+    metavar="ADDRESS:PORT",
+    default="127.0.0.1:9101",
+    show_default=True,
+    help="Where /metrics is served.",
+)
+@option("--label", metavar="NAME[=VALUE]", default=LABEL, show_default=True, help="Which containers.", envvar=None)
+def container_stats(**options: Any) -> None:
+    """Export CPU, throttling, memory and network of labelled containers to Prometheus, until stopped."""
+    set_up_logging("INFO")
+    engine = Engine()
+    watch = ContainerWatch(engine, options["label"])
+    app = ContainersApp(watch)
+    server = WSGIServer(options["listen"], app, log=None, error_log=None)
+    try:
+        server.start()
+    except OSError as error:
+        address, port = options["listen"]
+        raise ObswarmError(f"--listen {address}:{port} cannot be listened on: {error.strerror}.") from None
+    ended = Event()
+    for kind in (signal.SIGINT, signal.SIGTERM):
+        gevent.signal_handler(kind, ended.set)
+    logger.info("Containers with the label %s: metrics at http://%s:%d/metrics", options["label"], *options["listen"])
+    ended.wait()
+    server.stop(timeout=1)
+    watch.close()

@@ -1,0 +1,204 @@
+"""A run that another master makes: ordered, watched, stopped and reported from here as if it were this process's."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import click
+
+from obswarm import __version__
+from obswarm.api import ObswarmError
+from obswarm.cli.guarding import check_junit, guarding_of
+from obswarm.cli.loading import Planned, files_of, output_of, plan
+from obswarm.cli.raw_options import given_options
+from obswarm.cli.session import Terminal
+from obswarm.cli.settings import settings_file
+from obswarm.cluster import gather, is_loopback, pack
+from obswarm.engine import RunResult, StopReason
+from obswarm.stack import Project
+from obswarm.stack.project import HOST_NAME
+from obswarm.stats import Sink, Snapshot
+from obswarm.web import MasterClient, MasterError, Order
+from obswarm.web.client import End, Log
+
+logger = logging.getLogger(__name__)
+
+_ONLY_HERE = (
+    "files",
+    "config",
+    "headless",
+    "web_port",
+    "metrics_addr",
+    "csv",
+    "csv_full_history",
+    "json_file",
+    "only_summary",
+    "list_users",
+    "show_task_ratio",
+    "logfile",
+    "junit",
+    "workers",
+    "targets",
+    "alerts_token",
+    "master",
+    "api_token",
+    "local",
+    "project",
+)
+"""Options of `obswarm run` that mean nothing to another master: what is written is written here."""
+
+_ANY_PROMETHEUS = "http://prometheus:9090"
+
+
+@dataclass(frozen=True, slots=True)
+class Master:
+    """Where runs are asked for. The folder of `loadtest` is known there as well, so that nothing has to be sent;
+    `host_name` is what this machine is called there, and `services` what is reached there under a port of this machine,
+    if its loopback addresses are other ones there."""
+
+    url: str
+    token: str
+    where: str
+    loadtest: Path | None = None
+    host_name: str | None = None
+    services: Mapping[int, str] = field(default_factory=dict)
+
+
+def master_of(project: Project) -> Master:
+    """The one of a stack of `obswarm up`."""
+    loadtest = Path(project.loadtest) if project.loadtest else None
+    services = {project.ports["contest_load_balancer_http"]: "load-balancer:18080"} if project.demo else {}
+    return Master(project.web_url, project.api_token, f"the stack {project.name}", loadtest, HOST_NAME, services)
+
+
+class RemoteRun:
+    """As a RunCourse for whoever runs it: `run`, `stop`, `abort`, `close`."""
+
+    def __init__(self, client: MasterClient, order: Order, sinks: Sequence[Sink]) -> None:
+        self._client = client
+        self._sinks = sinks
+        self._last: Snapshot | None = None
+        self._number, self.workers = client.order(order)
+        self.exit_code = 0
+
+    def run(self) -> RunResult:
+        """Raises ObswarmError when there was no run, or its master has gone."""
+        for each in self._client.news(self._number):
+            if isinstance(each, Snapshot):
+                for sink in self._sinks:
+                    sink.receive(each)
+            elif isinstance(each, Log):
+                logging.getLogger(each.name).log(each.level, "%s", each.text)
+            elif isinstance(each, End):
+                self.exit_code = each.exit_code
+                if each.result is None:
+                    raise ObswarmError(each.error or "The master could not make the run.")
+                return each.result
+        raise AssertionError("unreachable")
+
+    def stop(self, reason: StopReason) -> None:
+        self._tell(reason, False)
+
+    def abort(self, reason: StopReason) -> None:
+        self._tell(reason, True)
+
+    def _tell(self, reason: StopReason, abort: bool) -> None:
+        try:
+            self._client.stop(self._number, reason, abort)
+        except MasterError as error:
+            logger.error("%s", error)
+
+    def close(self) -> None:
+        """Nothing is kept here."""
+
+
+def run_remotely(ctx: click.Context, arguments: tuple[str, ...], options: dict[str, Any], master: Master) -> int | None:
+    """Gives the exit code; None when the command line only wanted to see something."""
+    planned = plan(ctx, arguments, options)
+    if planned is None:
+        return None
+    check_junit(options, ctx)
+    # The guards are there; here they are only checked, and requirements judged.
+    there = {**options, "prometheus_url": options["prometheus_url"] or _ANY_PROMETHEUS}
+    guarding = guarding_of(there, planned.loadtest.guards)
+    client = MasterClient(master.url, master.token)
+    terminal = Terminal(output_of(options))
+    terminal.guarding = guarding
+    order = _order(ctx, arguments, options, planned, master)
+    made: list[RemoteRun] = []
+
+    def make(sinks: list[Sink]) -> RemoteRun:
+        run = RemoteRun(client, order, sinks)
+        logger.info("The run is made by %s, with %d worker%s.", master.where, run.workers, "s" * (run.workers != 1))
+        made.append(run)
+        return run
+
+    result = terminal.run_elsewhere(make)
+    if result.error is not None:
+        click.echo(f"Error: {result.error}", err=True)
+    return made[0].exit_code
+
+
+def _order(
+    ctx: click.Context, arguments: tuple[str, ...], options: dict[str, Any], planned: Planned, master: Master
+) -> Order:
+    given = given_options(ctx, _ONLY_HERE)
+    host = _host_there(planned, master)
+    if host is not None:
+        given["host"] = host
+    _, rest = files_of(arguments, options["files"])
+    settings = settings_file(options["config"], Path.cwd())
+    files = [file.resolve() for file in planned.files]
+    common: dict[str, Any] = {
+        "release": __version__,
+        "given": given,
+        "rest": rest,
+        "settings": _settings_text(settings),
+    }
+    folder = master.loadtest.parent if master.loadtest is not None else None
+    if folder is not None and all(folder in file.parents for file in files):
+        names = [file.relative_to(folder).as_posix() for file in files]
+        return Order(**common, files=names, mounted=True, digest="", bundle=b"")
+    root, paths = gather(planned.files, planned.opened)
+    packed = pack(root, paths)
+    names = [file.relative_to(root).as_posix() for file in files]
+    return Order(**common, files=names, mounted=False, digest=packed.digest, bundle=packed.content)
+
+
+def _settings_text(path: Path | None) -> bytes | None:
+    if path is None:
+        return None
+    if path.name == "pyproject.toml":
+        raise ObswarmError(
+            f"The settings in {path} cannot be sent to another master; put them into an obswarm.toml, or run here with"
+            " --local."
+        )
+    return path.read_bytes()
+
+
+def _host_there(planned: Planned, master: Master) -> str | None:
+    """This machine's loopback is another one in a container: what the host is called there. None when it may stay."""
+    if master.host_name is None:
+        return None
+    hosts = {cls.host for cls in planned.environment.user_classes if cls.host}
+    own = [host for host in hosts if is_loopback(urlsplit(host).hostname or "")]
+    if not own:
+        return None
+    if len(hosts) > 1:
+        raise ObswarmError(
+            f"The user classes have several hosts ({', '.join(sorted(hosts))}), and {own[0]} is not reached under that"
+            f" name from the containers. Write {master.host_name} for this machine in the load-test file."
+        )
+    there = replace_host(own[0], master.services.get(urlsplit(own[0]).port or 0) or master.host_name)
+    logger.info("%s is %s for the workers.", own[0], there)
+    return there
+
+
+def replace_host(url: str, address: str) -> str:
+    """The same URL at another host, and port if the address has one."""
+    parts = urlsplit(url)
+    port = f":{parts.port}" if parts.port and ":" not in address else ""
+    return urlunsplit(parts._replace(netloc=f"{address}{port}"))

@@ -1,0 +1,295 @@
+"""`obswarm up`, `down`, `status`, `logs` and `scale`: Prometheus, Alertmanager, Grafana, a master and workers."""
+
+import os
+import re
+import shlex
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.box import SIMPLE_HEAVY
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from obswarm.api import ObswarmError
+from obswarm.cli import exit_codes
+from obswarm.cli.options import MOST_WORKERS, Command, option
+from obswarm.cli.settings import make_target, read_settings
+from obswarm.cli.summary import WIDTH_WITHOUT_TERMINAL
+from obswarm.engine import load
+from obswarm.resources import shipped
+from obswarm.stack import (
+    DEFAULT_PROJECT,
+    Compose,
+    Engine,
+    Project,
+    Service,
+    StackError,
+    check_compose,
+    check_disk,
+    choose_ports,
+    loopback_only,
+    needed_images,
+    services_of,
+    wait_until_healthy,
+    write_targets,
+)
+from obswarm.targets import Target
+
+_HEALTHY_S = 180.0
+_STYLES = {"healthy": "green", "running": "green", "starting": "yellow", "created": "yellow", "restarting": "yellow"}
+_EVERY_PROFILE = ("target", "fault", "exporters", "container-stats")
+
+
+def project_option(command: Command) -> Command:
+    """Adds --project."""
+    named: Callable[[Command], Command] = option(
+        "--project",
+        metavar="NAME",
+        default=DEFAULT_PROJECT,
+        show_default=True,
+        help="Which stack; several can run side by side.",
+    )
+    return named(command)
+
+
+@click.command()
+@option("-f", "--loadtest", "file", metavar="FILE", help="A load test that `obswarm run` finds there; see below.")
+@option(
+    "--workers", type=click.IntRange(1, MOST_WORKERS), help="Containers that make load.  [default: as before, or 1]"
+)
+@option("--demo", is_flag=True, help="Also start a programming contest to be tested: HAProxy, uWSGI, MariaDB.")
+@option("--exporters", is_flag=True, help="Also start exporters: a MySQL's, this machine's, its containers'.")
+@option("--stats", is_flag=True, help="Also export what labelled containers use, without cAdvisor.")
+@option(
+    "--target",
+    "targets",
+    multiple=True,
+    metavar="[NAME=]KIND=URL",
+    help="A metrics endpoint for Prometheus to scrape, like db=mysql=http://127.0.0.1:9104/metrics; repeat it.",
+)
+@option("--config", metavar="FILE", help="Settings with [[targets]].  [default: obswarm.toml here]")
+@click.option("-e", "--env", "environment", multiple=True, metavar="NAME[=VALUE]", help="For load tests; repeat it.")
+@click.option("-d", "--detach", is_flag=True, help="Return when all is healthy, instead of showing logs until Ctrl-C.")
+@click.option("--dry-run", is_flag=True, help="Look at what is there, and only say what would be done.")
+@project_option
+@click.pass_context
+def up(ctx: click.Context, /, **options: Any) -> None:
+    """Start Prometheus, Alertmanager, Grafana, a master and workers on this machine's Docker.
+
+    FILE and its folder are mounted read-only; `obswarm run` with a load test from that folder, or without one, has it
+    run there. Started again, up changes what has changed and leaves the rest alone.
+    """
+    engine = Engine()
+    project = Project.named(options["project"])
+    compose = Compose(project)
+    version = check_compose(compose)
+    check_disk(engine)
+    targets = _targets(options)
+    _configure(project, options)
+    project.ports = choose_ports(project, engine)
+    say = _saying()
+    if options["dry_run"]:
+        _show_plan(project, compose, engine, version, targets)
+        return
+    project.save()
+    write_targets(project, targets, [shipped("compose") / "targets" / f"{name}.json" for name in project.profiles])
+    needed_images(engine, compose.images().values(), project.image, say)
+    say("Starting the services.")
+    compose.run("up", "--detach", "--no-build", "--remove-orphans")
+    wait_until_healthy(engine, project.name, _HEALTHY_S, _progress(say))
+    _warn_of_loopback(engine, project, targets)
+    _tell(project)
+    if not options["detach"]:
+        click.echo("Their logs follow; Ctrl-C stops the services, obswarm down removes them.\n", err=True)
+        code = compose.follow("logs", "--follow", "--since", "1s")
+        compose.run("stop")
+        ctx.exit(code)
+
+
+def _configure(project: Project, options: dict[str, Any]) -> None:
+    """What the command line says beyond what the project has been told before."""
+    project.workers = options["workers"] or project.workers
+    for name in ("demo", "exporters", "stats"):
+        setattr(project, name, options[name] or getattr(project, name))
+    if options["file"] is not None:
+        file = Path(options["file"])
+        if not file.is_file():
+            raise ObswarmError(f"-f {file}: there is no such load-test file.")
+        # What is wrong with it is better known before anything is started.
+        load([file])
+        project.loadtest = str(file.resolve())
+    elif project.demo and project.loadtest is None:
+        project.loadtest = str(shipped("examples") / "contest" / "loadtest.py")
+    for text in options["environment"]:
+        name, equals, value = text.partition("=")
+        if not re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", name):
+            raise ObswarmError(f"-e {text}: write it like NAME=VALUE, or NAME for a variable of this shell.")
+        if not equals and name not in os.environ:
+            raise ObswarmError(f"-e {name}: there is no such variable in this shell.")
+        project.environment[name] = value if equals else os.environ[name]
+
+
+def _targets(options: dict[str, Any]) -> list[Target]:
+    targets = list(read_settings(options["config"], Path.cwd()).targets)
+    for text in options["targets"]:
+        left, equals, url = text.partition("=http")
+        name, named, kind = left.rpartition("=")
+        if not equals:
+            raise ObswarmError(f"--target {text}: write it like db=mysql=http://127.0.0.1:9104/metrics.")
+        targets.append(make_target(f"--target {text}: ", name if named else None, f"http{url}", kind))
+    names = [target.name for target in targets]
+    for name in names:
+        if names.count(name) > 1:
+            raise ObswarmError(f"Two targets are called {name!r}; write --target NAME=KIND=URL with a name of its own.")
+    return targets
+
+
+def _saying() -> Callable[[str], None]:
+    return lambda text: click.echo(text, err=True)
+
+
+def _progress(say: Callable[[str], None]) -> Callable[[Sequence[Service]], None]:
+    told: dict[tuple[str, int], str] = {}
+
+    def tell(services: Sequence[Service]) -> None:
+        fine = sum(service.is_fine for service in services)
+        for service in services:
+            key = (service.name, service.number)
+            if told.get(key) != service.shown:
+                told[key] = service.shown
+                say(f"  {service.name:<18} {service.shown}  ({fine} of {len(services)} ready)")
+
+    return tell
+
+
+def _warn_of_loopback(engine: Engine, project: Project, targets: Sequence[Target]) -> None:
+    network = engine.client.networks.list(filters={"label": f"com.docker.compose.project={project.name}"})
+    bridge = engine.client.networks.get("bridge").attrs["IPAM"]["Config"]
+    if not network or not bridge or "Gateway" not in bridge[0]:
+        return
+    gateway = bridge[0]["Gateway"]
+    for target in loopback_only(targets, gateway):
+        click.echo(
+            f"Warning: the target {target.name} listens on this machine's loopback alone, where containers do not reach"
+            f" it. Let it listen at {gateway} as well.",
+            err=True,
+        )
+
+
+def _tell(project: Project) -> None:
+    """Addresses, how to log in, what to run next."""
+    rows = [
+        ("Grafana", project.url("grafana"), f"user admin, password {project.grafana_password}"),
+        ("Prometheus", project.url("prometheus"), ""),
+        ("Alertmanager", project.url("alertmanager"), ""),
+        ("Master", project.web_url, f"its metrics at {project.web_url}/metrics"),
+    ]
+    if project.demo:
+        rows.append(("Contest", f"http://127.0.0.1:{project.ports['contest_load_balancer_http']}", "to be tested"))
+    click.echo()
+    for name, url, text in rows:
+        click.echo(f"  {name:<13} {url:<24} {text}".rstrip())
+    where = "" if project.name == DEFAULT_PROJECT else f" --project {project.name}"
+    file = "" if project.loadtest else " loadtest.py"
+    host = " -H http://load-balancer:18080" if project.demo else ""
+    click.echo(f"\nNext: obswarm run{file}{host}{where}    In the end: obswarm down{where}")
+
+
+def _show_plan(project: Project, compose: Compose, engine: Engine, version: str, targets: Sequence[Target]) -> None:
+    click.echo(f"Docker Engine {engine.version}, Compose {version}. Nothing is started; this would be:")
+    click.echo(f"  project   {project.name}, kept in {project.folder}")
+    click.echo(f"  workers   {project.workers}")
+    click.echo(f"  load test {project.loadtest or 'none is mounted'}")
+    click.echo(f"  profiles  {', '.join(project.profiles) or 'none'}")
+    for target in targets:
+        click.echo(f"  target    {target.name} ({target.kind}) at {target.url}")
+    for name, port in project.ports.items():
+        click.echo(f"  port      127.0.0.1:{port} for {name.replace('_', ' ')}")
+    for image in sorted(set(compose.images().values())):
+        build = image in (project.image, "obswarm-contest:latest")
+        click.echo(
+            f"  image     {image}: {'here' if engine.has_image(image) else 'to be built' if build else 'to be pulled'}"
+        )
+    click.echo(f"  command   {shlex.join(compose.command('up', '--detach', '--no-build', '--remove-orphans'))}")
+
+
+@click.command()
+@click.option("-v", "--volumes", is_flag=True, help="Also remove what Prometheus, Grafana and the master have kept.")
+@project_option
+def down(volumes: bool, project: str) -> None:
+    """Stop the stack and remove its containers and networks."""
+    engine = Engine()
+    found = Project.named(project)
+    if not found.exists and not engine.containers(project):
+        click.echo(f"There is no stack {project} here.", err=True)
+        return
+    Compose(found).run("down", "--remove-orphans", *(["--volumes"] if volumes else []), profiles=_EVERY_PROFILE)
+    if volumes:
+        found.forget()
+    kept = "" if volumes else " What was measured is kept in its volumes; remove them with: obswarm down -v"
+    click.echo(f"The stack {project} is down.{kept}", err=True)
+
+
+@click.command()
+@project_option
+@click.pass_context
+def status(ctx: click.Context, project: str) -> None:
+    """Show what the stack's services do.
+
+    Exit code 1 when one is not healthy, or there are none.
+    """
+    services = services_of(Engine(), project)
+    if not services:
+        click.echo(f"There is no stack {project} here; start it with: obswarm up")
+        ctx.exit(exit_codes.FAILURES)
+    console = Console(width=None if Console().is_terminal else WIDTH_WITHOUT_TERMINAL)
+    table = Table(box=SIMPLE_HEAVY, header_style="bold", pad_edge=False)
+    for heading in ("service", "state", "at 127.0.0.1", "image"):
+        table.add_column(heading, overflow="fold")
+    for service in services:
+        ports = ", ".join(map(str, service.ports))
+        image = service.container.attrs["Config"]["Image"]
+        name = f"{service.name} {service.number}" if service.number > 1 else service.name
+        table.add_row(name, Text(service.shown, _STYLES.get(service.shown, "bold red")), ports, image)
+    console.print(table)
+    ctx.exit(exit_codes.OK if all(service.is_fine for service in services) else exit_codes.FAILURES)
+
+
+@click.command()
+@click.argument("services", nargs=-1, metavar="[SERVICE]...")
+@click.option("-f", "--follow", is_flag=True, help="Go on with what they will say.")
+@click.option("-n", "--tail", metavar="LINES", default="all", show_default=True, help="Only the last ones.")
+@project_option
+@click.pass_context
+def logs(ctx: click.Context, services: tuple[str, ...], follow: bool, tail: str, project: str) -> None:
+    """Show what the services have said."""
+    engine = Engine()
+    known = {service.name for service in services_of(engine, project)}
+    if not known:
+        raise StackError(f"There is no stack {project} here; start it with: obswarm up")
+    for name in services:
+        if name not in known:
+            raise StackError(f"The stack {project} has no service {name}; it has {', '.join(sorted(known))}.")
+    words = ["logs", "--tail", tail, *(["--follow"] if follow else []), *services]
+    ctx.exit(Compose(Project.named(project)).follow(*words))
+
+
+@click.command()
+@click.argument("what", metavar="workers=N")
+@project_option
+def scale(what: str, project: str) -> None:
+    """Have another number of workers."""
+    found = re.fullmatch(r"workers?=(\d+)", what)
+    if found is None or not 1 <= int(found[1]) <= MOST_WORKERS:
+        raise click.UsageError(f"{what!r}; write it like workers=4, with a number from 1 to {MOST_WORKERS}.")
+    engine, known = Engine(), Project.named(project)
+    if not known.exists or not engine.containers(project):
+        raise StackError(f"There is no stack {project} here; start it with: obswarm up --workers {found[1]}")
+    known.workers = int(found[1])
+    known.save()
+    Compose(known).run("up", "--detach", "--no-build", "--no-recreate", "worker")
+    wait_until_healthy(engine, project, _HEALTHY_S, _progress(_saying()))
+    click.echo(f"The stack {project} has {found[1]} worker{'s' * (int(found[1]) != 1)}.", err=True)

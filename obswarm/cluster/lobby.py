@@ -1,0 +1,67 @@
+"""Where workers wait while their master has no run for them."""
+
+import gevent
+
+from obswarm import clock
+from obswarm.api import ObswarmError
+from obswarm.cluster.protocol import PROTOCOL_VERSION, Hello, NotAMessage, Refused, Wait, decode, encode
+from obswarm.cluster.secret import CurveKeys
+from obswarm.cluster.transport import Listener, new_context
+
+_GONE_AFTER_S = 4.0
+_BIND_AGAIN_S = 0.1
+_BIND_TRIES = 30
+_MOST_WAITING = 16_384
+
+
+class Lobby:
+    """A context manager that listens at `endpoint`, and knows who waits there: each says so about every second and a
+    half.
+
+    Raises ObswarmError when it cannot listen.
+    """
+
+    def __init__(self, endpoint: str, keys: CurveKeys | None) -> None:
+        self._endpoint = endpoint
+        self._keys = keys
+        self._heard_s: dict[str, tuple[float, int]] = {}
+        self._listener: Listener | None = None
+
+    def __enter__(self) -> "Lobby":
+        # The run that has just ended may not have given the port back yet.
+        for left in reversed(range(_BIND_TRIES)):
+            try:
+                self._listener = Listener(new_context(), self._endpoint, self._keys, self._received)
+                return self
+            except ObswarmError:
+                if not left:
+                    raise
+                gevent.sleep(_BIND_AGAIN_S)
+        raise AssertionError("unreachable")
+
+    def __exit__(self, *_: object) -> None:
+        if self._listener is not None:
+            self._listener.close()
+
+    @property
+    def workers(self) -> dict[str, int]:
+        """Number of processes by the name of each worker that waits."""
+        since_s = clock.monotonic() - _GONE_AFTER_S
+        return {name: processes for name, (heard_s, processes) in self._heard_s.items() if heard_s >= since_s}
+
+    def _received(self, peer: bytes, frame: bytes) -> None:
+        assert self._listener is not None
+        try:
+            message = decode(frame)
+        except NotAMessage as error:
+            if error.version is not None:
+                text = f"it speaks {error}, its master version {PROTOCOL_VERSION}; install the same release on both."
+                self._listener.send(peer, encode(Refused(text)))
+            return
+        if not isinstance(message, Hello):
+            return
+        now = clock.monotonic()
+        if len(self._heard_s) >= _MOST_WAITING:
+            self._heard_s = {name: seen for name, seen in self._heard_s.items() if seen[0] >= now - _GONE_AFTER_S}
+        self._heard_s[message.name] = (now, message.processes)
+        self._listener.send(peer, encode(Wait()))

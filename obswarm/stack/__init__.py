@@ -1,0 +1,30 @@
+"""`obswarm up`: Prometheus, Alertmanager, Grafana, a master and workers as a Compose project on this machine."""
+
+from obswarm.stack.compose import Compose
+from obswarm.stack.containers import ContainersApp, ContainerWatch
+from obswarm.stack.docker_engine import Engine, StackError
+from obswarm.stack.images import needed_images
+from obswarm.stack.preflight import check_compose, check_disk, choose_ports
+from obswarm.stack.project import DEFAULT_PROJECT, PORTS, Project
+from obswarm.stack.services import Service, services_of, wait_until_healthy
+from obswarm.stack.target_files import loopback_only, write_targets
+
+__all__ = [
+    "DEFAULT_PROJECT",
+    "PORTS",
+    "Compose",
+    "ContainerWatch",
+    "ContainersApp",
+    "Engine",
+    "Project",
+    "Service",
+    "StackError",
+    "check_compose",
+    "check_disk",
+    "choose_ports",
+    "loopback_only",
+    "needed_images",
+    "services_of",
+    "wait_until_healthy",
+    "write_targets",
+]

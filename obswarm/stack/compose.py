@@ -1,0 +1,75 @@
+"""`docker compose` with our files: what it is good at is up and down."""
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Sequence
+
+from obswarm.stack.docker_engine import StackError
+from obswarm.stack.project import Project, compose_file
+
+_SHOWN = 6
+
+
+class Compose:
+    """Runs it for a project. Raises StackError when there is no docker command."""
+
+    def __init__(self, project: Project) -> None:
+        found = shutil.which("docker")
+        if found is None:
+            raise StackError(
+                "There is no docker command on the PATH; obswarm up needs it with its Compose plugin"
+                " (https://docs.docker.com/compose/install/)."
+            )
+        self._docker = found
+        self._project = project
+
+    def command(self, *words: str) -> list[str]:
+        """The whole command line, as a person could type it."""
+        command = [self._docker, "compose", "--project-name", self._project.name]
+        file = self._project.folder / "stack.env"
+        if file.exists():
+            command += ["--env-file", str(file)]
+        command += ["--file", str(compose_file())]
+        added = self._project.folder / "loadtest.yaml"
+        if added.exists():
+            command += ["--file", str(added)]
+        for profile in self._project.profiles:
+            command += ["--profile", profile]
+        return [*command, *words]
+
+    def run(self, *words: str, profiles: Sequence[str] = ()) -> str:
+        """Gives what it printed on standard output; raises StackError with its last lines when it fails."""
+        command = self.command(*words)
+        for profile in profiles:
+            command[command.index("--file") : command.index("--file")] = ["--profile", profile]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=self._environment())
+        if done.returncode:
+            lines = [line for line in done.stderr.strip().splitlines() if line.strip()][-_SHOWN:]
+            raise StackError("\n".join((f"docker compose {words[0]} failed:", *lines)))
+        return done.stdout
+
+    def follow(self, *words: str) -> int:
+        """With its output on this terminal; gives its exit code."""
+        try:
+            return subprocess.run(self.command(*words), check=False, env=self._environment()).returncode
+        except KeyboardInterrupt:
+            return 130
+
+    def version(self) -> str:
+        """Of the plugin; empty when there is none."""
+        done = subprocess.run(
+            [self._docker, "compose", "version", "--short"], capture_output=True, text=True, check=False
+        )
+        return done.stdout.strip() if done.returncode == 0 else ""
+
+    def images(self) -> dict[str, str]:
+        """The image of each service that would be started."""
+        listing = self.run("config", "--format", "json")
+        services = json.loads(listing)["services"]
+        return {name: service["image"] for name, service in services.items()}
+
+    def _environment(self) -> dict[str, str]:
+        # What the project says stands in its file as well, but a variable of this shell would have priority.
+        return {**os.environ, **self._project.variables(), "COMPOSE_MENU": "false"}

@@ -1,0 +1,140 @@
+"""What containers use, by the Docker engine's own statistics, for Prometheus: under cAdvisor's names
+(https://github.com/google/cadvisor/blob/master/docs/storage/prometheus.md), so that the same queries and dashboards
+serve both."""
+
+import logging
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import gevent
+from prometheus_client import Metric as ClientMetric
+from prometheus_client import generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.registry import Collector
+
+from obswarm import clock
+from obswarm.stack.docker_engine import Engine
+
+logger = logging.getLogger(__name__)
+
+LABEL = "io.obswarm.target"
+"""Containers that carry it are looked at; its value does not matter."""
+
+_LIST_EVERY_S = 5.0
+_PER_S = 1.0
+_METRICS = {
+    "container_cpu_usage_seconds_total": ("counter", "CPU time used."),
+    "container_cpu_cfs_periods_total": ("counter", "Periods in which the quota of CPU was looked at."),
+    "container_cpu_cfs_throttled_periods_total": ("counter", "Periods in which the quota was used up."),
+    "container_cpu_cfs_throttled_seconds_total": ("counter", "Time for which it had to wait because of the quota."),
+    "container_memory_usage_bytes": ("gauge", "Memory, caches included."),
+    "container_memory_working_set_bytes": ("gauge", "Memory less caches that have not been used for a while."),
+    "container_spec_memory_limit_bytes": ("gauge", "The most that it may have."),
+    "container_network_receive_bytes_total": ("counter", "Received over all interfaces."),
+    "container_network_transmit_bytes_total": ("counter", "Sent over all interfaces."),
+    "container_network_receive_packets_dropped_total": ("counter", "Packets dropped while receiving."),
+    "container_network_transmit_packets_dropped_total": ("counter", "Packets dropped while sending."),
+}
+
+
+class ContainerWatch(Collector):
+    """Reads the statistics of labelled containers once a second, each in a greenlet of its own; a collector of
+    prometheus_client. `label` is NAME or NAME=VALUE."""
+
+    def __init__(self, engine: Engine, label: str = LABEL) -> None:
+        self._engine = engine
+        self._label = label
+        self._values: dict[str, tuple[dict[str, str], dict[str, float]]] = {}
+        self._watching: dict[str, gevent.Greenlet] = {}
+        self._lister = gevent.spawn(self._list)
+
+    def close(self) -> None:
+        self._lister.kill()
+        gevent.killall(list(self._watching.values()))
+
+    def _list(self) -> None:
+        while True:
+            try:
+                running = self._engine.client.containers.list(filters={"label": self._label})
+                for container in running:
+                    known = self._watching.get(container.id)
+                    if known is None or known.dead:
+                        self._watching[container.id] = gevent.spawn(self._watch, container)
+            except self._engine.failures as error:
+                logger.warning("The Docker engine does not list containers: %s", error)
+            self._watching = {key: each for key, each in self._watching.items() if not each.dead}
+            gevent.sleep(_LIST_EVERY_S)
+
+    def _watch(self, container: Any) -> None:
+        labels = {
+            "name": container.name,
+            "image": container.attrs["Config"]["Image"],
+            "container_label_com_docker_compose_service": container.labels.get("com.docker.compose.service", ""),
+        }
+        try:
+            while True:
+                began = clock.monotonic()
+                # One that has ended answers with zeros.
+                found = self._engine.client.api.stats(container.id, stream=False, one_shot=True)
+                values = readings(found)
+                if not values:
+                    return
+                self._values[container.id] = (labels, values)
+                gevent.sleep(max(0.0, _PER_S - (clock.monotonic() - began)))
+        except self._engine.failures:
+            # It has gone; if not, it is found again.
+            pass
+        finally:
+            self._values.pop(container.id, None)
+
+    def collect(self) -> Iterable[ClientMetric]:
+        found = list(self._values.values())
+        for name, (kind, text) in _METRICS.items():
+            family = ClientMetric(name.removesuffix("_total") if kind == "counter" else name, text, kind)
+            for labels, values in found:
+                if name in values:
+                    family.add_sample(name, labels, values[name])
+            yield family
+
+
+def readings(stats: Mapping[str, Any]) -> dict[str, float]:
+    """The engine's statistics of one container as values of the metrics; empty when it does not run. Their form:
+    https://docs.docker.com/reference/api/engine/version/v1.41/#tag/Container/operation/ContainerStats"""
+    cpu, memory = stats.get("cpu_stats") or {}, stats.get("memory_stats") or {}
+    usage = (cpu.get("cpu_usage") or {}).get("total_usage", 0)
+    if not usage or "usage" not in memory:
+        return {}
+    throttling = cpu.get("throttling_data") or {}
+    details = memory.get("stats") or {}
+    # cgroup v1 and v2 call it differently.
+    inactive = details.get("total_inactive_file", details.get("inactive_file", 0))
+    networks = list((stats.get("networks") or {}).values())
+
+    def over_networks(name: str) -> float:
+        return float(sum(each.get(name, 0) for each in networks))
+
+    return {
+        "container_cpu_usage_seconds_total": usage / 1e9,
+        "container_cpu_cfs_periods_total": float(throttling.get("periods", 0)),
+        "container_cpu_cfs_throttled_periods_total": float(throttling.get("throttled_periods", 0)),
+        "container_cpu_cfs_throttled_seconds_total": throttling.get("throttled_time", 0) / 1e9,
+        "container_memory_usage_bytes": float(memory["usage"]),
+        "container_memory_working_set_bytes": float(max(0, memory["usage"] - inactive)),
+        "container_spec_memory_limit_bytes": float(memory.get("limit", 0)),
+        "container_network_receive_bytes_total": over_networks("rx_bytes"),
+        "container_network_transmit_bytes_total": over_networks("tx_bytes"),
+        "container_network_receive_packets_dropped_total": over_networks("rx_dropped"),
+        "container_network_transmit_packets_dropped_total": over_networks("tx_dropped"),
+    }
+
+
+class ContainersApp:
+    """The WSGI application of /metrics."""
+
+    def __init__(self, watch: ContainerWatch) -> None:
+        self._watch = watch
+
+    def __call__(self, environ: Mapping[str, Any], start_response: Any) -> Iterable[bytes]:
+        body = generate_latest(self._watch)
+        start_response("200 OK", [("Content-Type", CONTENT_TYPE_LATEST), ("Content-Length", str(len(body)))])
+        return [body]

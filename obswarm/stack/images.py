@@ -1,0 +1,169 @@
+"""The images of a stack: pulled where they are missing, and ours built from the package that is installed here."""
+
+import base64
+import hashlib
+import io
+import os
+import tarfile
+import zipfile
+from collections.abc import Callable, Iterable, Iterator
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from obswarm.resources import shipped
+from obswarm.stack.docker_engine import Engine, StackError
+
+CONTEST_IMAGE = "obswarm-contest:latest"
+_BUILD_VARIABLES = (
+    "PIP_INDEX_URL",
+    "PIP_EXTRA_INDEX_URL",
+    "PIP_TRUSTED_HOST",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+)
+_LAST_LINES = 8
+
+Say = Callable[[str], None]
+
+
+def needed_images(engine: Engine, images: Iterable[str], own: str, say: Say) -> None:
+    """Pull or build what is missing. Raises StackError for an image that is not to be had."""
+    for image in sorted(set(images)):
+        if engine.has_image(image):
+            continue
+        if image == own:
+            say(f"Building {image} from the installed package; this takes a minute, once for each version.")
+            build(engine, image, own_context(), say)
+        elif image == CONTEST_IMAGE:
+            say(f"Building {image}, the demo's application.")
+            build(engine, image, folder_context(shipped("examples") / "contest", ("Dockerfile",)), say)
+        else:
+            pull(engine, image, say)
+
+
+def pull(engine: Engine, image: str, say: Say) -> None:
+    """Raises StackError."""
+    say(f"Pulling {image}.")
+    repository, tag = image.rsplit(":", 1)
+    layers: dict[str, tuple[int, int]] = {}
+    told = 0
+    try:
+        for event in engine.client.api.pull(repository, tag=tag, stream=True, decode=True):
+            if "error" in event:
+                raise StackError(_cannot_pull(image, event["error"]))
+            detail = event.get("progressDetail") or {}
+            if event.get("status") == "Downloading" and detail.get("total"):
+                layers[event.get("id", "")] = (detail["current"], detail["total"])
+                done, whole = (sum(each) for each in zip(*layers.values(), strict=True))
+                if done * 4 // whole > told:
+                    told = done * 4 // whole
+                    say(f"Pulling {image}: {done / whole:.0%}")
+    except engine.failures as error:
+        raise StackError(_cannot_pull(image, getattr(error, "explanation", None) or str(error))) from None
+
+
+def _cannot_pull(image: str, reason: str) -> str:
+    name = image.split(":", maxsplit=1)[0].rpartition("/")[2].replace("-", "_").upper()
+    return (
+        f"The image {image} cannot be pulled: {reason.strip()}. Pull it where there is a network and bring it here with"
+        f" docker save and docker load, or name another one with OBSWARM_{name}_IMAGE."
+    )
+
+
+def build(engine: Engine, image: str, context: bytes, say: Say) -> None:
+    """`context` is a tar archive with a Dockerfile. Raises StackError with the last lines of the build."""
+    arguments = {name: os.environ[name] for name in _BUILD_VARIABLES if os.environ.get(name)}
+    lines: list[str] = []
+    try:
+        stream = engine.client.api.build(
+            fileobj=io.BytesIO(context),
+            custom_context=True,
+            tag=image,
+            rm=True,
+            forcerm=True,
+            decode=True,
+            buildargs=arguments,
+            network_mode=os.environ.get("OBSWARM_BUILD_NETWORK"),
+        )
+        for event in stream:
+            text = event.get("stream", "").strip()
+            if text:
+                lines.extend(text.splitlines())
+            if text.startswith("Step "):
+                say(f"  {text}")
+            if "error" in event:
+                raise StackError(
+                    "\n".join((f"{image} cannot be built: {event['error'].strip()}", *lines[-_LAST_LINES:]))
+                )
+    except engine.failures as error:
+        raise StackError(f"{image} cannot be built: {error}") from None
+
+
+def own_context() -> bytes:
+    """Of our own image: the Dockerfile, and this package as a wheel."""
+    files = {path.name: path.read_bytes() for path in _dockerfile_and_scripts()}
+    name, content = wheel()
+    return _tar({**files, name: content})
+
+
+def _dockerfile_and_scripts() -> Iterator[Path]:
+    folder = shipped("compose")
+    yield folder / "Dockerfile"
+    yield folder / "healthy"
+
+
+def folder_context(folder: Path, names: Iterable[str]) -> bytes:
+    """The named files of a folder."""
+    return _tar({name: (folder / name).read_bytes() for name in names})
+
+
+def _tar(files: dict[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for name, content in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            # A fixed time, so that the builder's cache knows what has not changed.
+            member.mode = 0o755 if content.startswith(b"#!") else 0o644
+            archive.addfile(member, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def wheel() -> tuple[str, bytes]:
+    """(file name, content) of a wheel of the package as it is installed here, editable or not
+    (https://packaging.python.org/en/latest/specifications/binary-distribution-format/)."""
+    distribution = metadata.distribution("obswarm")
+    information = f"obswarm-{distribution.version}.dist-info"
+    package = Path(__file__).resolve().parents[1]
+    files: dict[str, bytes] = {}
+    for path in sorted(package.rglob("*")):
+        if path.is_file() and "__pycache__" not in path.parts:
+            files[f"obswarm/{path.relative_to(package).as_posix()}"] = path.read_bytes()
+    for name in ("METADATA", "entry_points.txt"):
+        files[f"{information}/{name}"] = (distribution.read_text(name) or "").encode()
+    files[f"{information}/WHEEL"] = (
+        b"Wheel-Version: 1.0\nGenerator: obswarm\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+    )
+    record = "".join(f"{name},{_digest(content)},{len(content)}\n" for name, content in files.items())
+    files[f"{information}/RECORD"] = f"{record}{information}/RECORD,,\n".encode()
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            # The oldest time that the format has: the same content is the same wheel.
+            archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), content, zipfile.ZIP_DEFLATED)
+    return f"obswarm-{distribution.version}-py3-none-any.whl", buffer.getvalue()
+
+
+def _digest(content: bytes) -> str:
+    return "sha256=" + base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
+
+
+def size_of(engine: Engine, image: str) -> int:
+    """Bytes."""
+    found: Any = engine.client.images.get(image)
+    return int(found.attrs["Size"])

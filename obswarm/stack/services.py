@@ -1,0 +1,94 @@
+"""What the services of a project do, and waiting until they are all healthy."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import gevent
+
+from obswarm import clock
+from obswarm.stack.docker_engine import Engine, StackError
+from obswarm.stack.preflight import published
+
+_LOOK_EVERY_S = 0.5
+_LOG_LINES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One container. `health` is healthy, starting or unhealthy; empty for one without a check, or that does not
+    run."""
+
+    name: str
+    number: int
+    state: str
+    health: str
+    exit_code: int
+    ports: tuple[int, ...]
+    container: Any
+
+    @property
+    def is_fine(self) -> bool:
+        return self.state == "running" and self.health in ("healthy", "")
+
+    @property
+    def shown(self) -> str:
+        """Its state for people."""
+        if self.state == "running":
+            return self.health or "running"
+        return f"{self.state}, exit code {self.exit_code}" if self.state in ("exited", "dead") else self.state
+
+
+def services_of(engine: Engine, project: str) -> list[Service]:
+    """By name and number."""
+    found = []
+    for container in engine.containers(project):
+        state = container.attrs["State"]
+        labels = container.labels
+        found.append(
+            Service(
+                name=labels.get("com.docker.compose.service", container.name),
+                number=int(labels.get("com.docker.compose.container-number", 1)),
+                state=state["Status"],
+                health=(state.get("Health") or {}).get("Status", "") if state["Status"] == "running" else "",
+                exit_code=state.get("ExitCode", 0),
+                ports=tuple(sorted(published(container))),
+                container=container,
+            )
+        )
+    return sorted(found, key=lambda service: (service.name, service.number))
+
+
+def wait_until_healthy(
+    engine: Engine, project: str, longest_s: float, progress: Callable[[list[Service]], None]
+) -> list[Service]:
+    """Calls `progress` whenever something has changed. Raises StackError that says which service is not, with its last
+    words."""
+    deadline = clock.monotonic() + longest_s
+    last: list[tuple[str, int, str]] = []
+    while True:
+        services = services_of(engine, project)
+        now = [(service.name, service.number, service.shown) for service in services]
+        if now != last:
+            progress(services)
+            last = now
+        if services and all(service.is_fine for service in services):
+            return services
+        failed = next(
+            (each for each in services if each.state in ("exited", "dead") or each.health == "unhealthy"), None
+        )
+        if failed is not None or clock.monotonic() > deadline:
+            late = failed or next((each for each in services if not each.is_fine), None)
+            if late is None:
+                raise StackError("Compose has started no service.")
+            raise StackError(
+                "\n".join(
+                    (f"The service {late.name} is not healthy ({late.shown}). Its last lines:", *_last_words(late))
+                )
+            )
+        gevent.sleep(_LOOK_EVERY_S)
+
+
+def _last_words(service: Service) -> list[str]:
+    lines = service.container.logs(tail=_LOG_LINES).decode("utf-8", "replace").splitlines()
+    return [f"  {line}" for line in lines] or ["  (it said nothing)"]

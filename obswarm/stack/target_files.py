@@ -1,0 +1,68 @@
+"""The targets of [[targets]] and --target as Prometheus finds them: files that it reads again when they change
+(https://prometheus.io/docs/prometheus/latest/configuration/configuration/#file_sd_config)."""
+
+import json
+import re
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from obswarm.cluster import is_loopback
+from obswarm.stack.project import HOST_NAME, Project
+from obswarm.targets import Target
+
+_CONNECT_S = 1.0
+
+
+def write_targets(project: Project, targets: Sequence[Target], shipped: Sequence[Path] = ()) -> None:
+    """One file a target, and copies of the shipped ones; files of targets that are gone are removed. Raises OSError."""
+    contents = {path.name: path.read_text() for path in shipped}
+    for target in targets:
+        contents[f"target-{re.sub('[^A-Za-z0-9]+', '-', target.name)}.json"] = json.dumps([entry(target)], indent=2)
+    project.targets.mkdir(parents=True, exist_ok=True)
+    for name, text in contents.items():
+        # Renamed into place: Prometheus must not read half of one.
+        temporary = project.targets / f".{name}"
+        temporary.write_text(text)
+        temporary.replace(project.targets / name)
+    for path in project.targets.glob("*.json"):
+        if path.name not in contents:
+            path.unlink()
+
+
+def entry(target: Target) -> dict[str, Any]:
+    """A target group; what listens on this machine's loopback is looked for at the name that containers know it by."""
+    parts = urlsplit(target.url)
+    host = parts.hostname or ""
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    address = HOST_NAME if is_loopback(host) else f"[{host}]" if ":" in host else host
+    labels = {
+        "job": target.name,
+        "kind": target.kind,
+        "__scheme__": parts.scheme,
+        "__metrics_path__": parts.path or "/",
+    }
+    labels.update({f"__param_{name}": value for name, value in parse_qsl(parts.query)})
+    return {"targets": [f"{address}:{port}"], "labels": labels}
+
+
+def loopback_only(targets: Sequence[Target], gateway: str) -> list[Target]:
+    """Those on this machine that answer on its loopback and not at `gateway`, the address at which containers reach the
+    machine."""
+    found = []
+    for target in targets:
+        parts = urlsplit(target.url)
+        port = parts.port or 80
+        if is_loopback(parts.hostname or "") and _answers(parts.hostname or "", port) and not _answers(gateway, port):
+            found.append(target)
+    return found
+
+
+def _answers(host: str, port: int) -> bool:
+    try:
+        with socket.create_connection((host, port), timeout=_CONNECT_S):
+            return True
+    except OSError:
+        return False

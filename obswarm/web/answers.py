@@ -1,0 +1,55 @@
+"""What the API's applications share: JSON answers, bodies of bounded size, bearer tokens."""
+
+import hmac
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+_PIECE = 65_536
+
+
+def json_answer(
+    start_response: Any, status: str, document: dict[str, Any], headers: Iterable[tuple[str, str]] = ()
+) -> Iterable[bytes]:
+    return answer(start_response, status, json.dumps(document).encode() + b"\n", "application/json", headers)
+
+
+def answer(
+    start_response: Any, status: str, body: bytes, content_type: str, headers: Iterable[tuple[str, str]] = ()
+) -> Iterable[bytes]:
+    start_response(status, [("Content-Type", content_type), ("Content-Length", str(len(body))), *headers])
+    return [body]
+
+
+def refuse_token(start_response: Any) -> Iterable[bytes]:
+    """401 for a wrong token or none."""
+    challenge = [("WWW-Authenticate", 'Bearer realm="obswarm"')]
+    return json_answer(start_response, "401 Unauthorized", {"error": "the bearer token is missing or wrong"}, challenge)
+
+
+def refuse_size(start_response: Any, largest_bytes: int) -> Iterable[bytes]:
+    """413."""
+    text = f"a body has at most {largest_bytes} bytes"
+    return json_answer(start_response, "413 Content Too Large", {"error": text}, [("Connection", "close")])
+
+
+def has_token(environ: Mapping[str, Any], token: bytes) -> bool:
+    """Whether the request carries it, compared in constant time, so that it cannot be guessed letter by letter."""
+    scheme, _, given = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
+    fits = hmac.compare_digest(given.strip().encode("utf-8", "surrogateescape"), token)
+    return scheme.lower() == "bearer" and fits
+
+
+def read_body(environ: Mapping[str, Any], largest_bytes: int) -> bytes | None:
+    """None when it is too large; whatever the head says, no more than the limit is read."""
+    announced = environ.get("CONTENT_LENGTH") or ""
+    if announced.isdecimal() and int(announced) > largest_bytes:
+        return None
+    stream = environ["wsgi.input"]
+    pieces, size = [], 0
+    while piece := stream.read(_PIECE):
+        size += len(piece)
+        if size > largest_bytes:
+            return None
+        pieces.append(piece)
+    return b"".join(pieces)

@@ -1,0 +1,127 @@
+"""Asks a master that stays for runs."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import gevent
+import msgpack
+import requests
+
+from obswarm import clock
+from obswarm.api import ObswarmError
+from obswarm.engine import RunResult, StopReason
+from obswarm.http import plain_reason
+from obswarm.stats import Snapshot
+from obswarm.web.order import Order
+from obswarm.web.runs import MESSAGEPACK, RUNS_PATH, STATUS_PATH
+from obswarm.web.wire import NotReadable, unpack_result, unpack_snapshot
+
+_TIMEOUT_S = 10.0
+_AGAIN_S = 0.3
+_SILENT_S = 60.0
+
+
+class MasterError(ObswarmError):
+    """It does not answer, or does not do what it is asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """A log record of the master's."""
+
+    level: int
+    name: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """How it ended: a result, or an error because of which there was no run."""
+
+    result: RunResult | None
+    exit_code: int
+    error: str | None
+
+
+class MasterClient:
+    """Talks to the API at `url`. All methods raise MasterError."""
+
+    def __init__(self, url: str, token: str) -> None:
+        self.url = url.rstrip("/")
+        self._session = requests.Session()
+        self._session.trust_env = False
+        self._session.headers["Authorization"] = f"Bearer {token}"
+
+    def status(self, timeout_s: float = _TIMEOUT_S) -> dict[str, Any]:
+        """What it does: version, state, run_id, loadtest, workers by name."""
+        return self._ask("GET", STATUS_PATH, timeout_s=timeout_s)
+
+    def order(self, order: Order) -> tuple[str, int]:
+        """(id of the run that was asked for, number of workers)."""
+        answer = self._ask("POST", RUNS_PATH, order.pack(), MESSAGEPACK)
+        return answer["id"], answer["workers"]
+
+    def stop(self, number: str, reason: StopReason, abort: bool) -> None:
+        command = {"kind": reason.kind, "detail": reason.detail, "abort": abort}
+        self._ask("POST", f"{RUNS_PATH}/{number}/stop", command)
+
+    def _ask(
+        self, method: str, path: str, body: Any = None, content_type: str = "", timeout_s: float = _TIMEOUT_S
+    ) -> dict[str, Any]:
+        how: dict[str, Any] = (
+            {"data": body, "headers": {"Content-Type": content_type}} if content_type else {"json": body}
+        )
+        try:
+            answer = self._session.request(method, self.url + path, timeout=timeout_s, **how)
+        except requests.RequestException as error:
+            raise MasterError(f"No master answers at {self.url}: {plain_reason(error)}") from None
+        if answer.status_code == 401:
+            raise MasterError(f"The master at {self.url} does not accept the token; see --api-token.")
+        try:
+            document = answer.json()
+        except ValueError:
+            document = {}
+        if answer.ok and isinstance(document, dict):
+            return document
+        reason = document.get("error") if isinstance(document, dict) else None
+        raise MasterError(f"The master at {self.url} refuses: {reason or f'HTTP {answer.status_code}'}")
+
+    def news(self, number: str) -> Iterator[Snapshot | Log | End]:
+        """Everything that happens, until the end. A master that is away for a while is waited for."""
+        boot, last, heard_s = "", 0, clock.monotonic()
+        while True:
+            try:
+                boot_now, news = self._news(number, boot, last)
+            except (requests.RequestException, NotReadable) as error:
+                if clock.monotonic() - heard_s > _SILENT_S:
+                    reason = plain_reason(error) if isinstance(error, requests.RequestException) else str(error)
+                    raise MasterError(
+                        f"The master at {self.url} has not answered for {_SILENT_S:.0f} s: {reason}"
+                    ) from None
+                gevent.sleep(_AGAIN_S)
+                continue
+            heard_s, boot = clock.monotonic(), boot_now
+            for each, kind, *content in news:
+                last = each
+                if kind == "snapshot":
+                    yield unpack_snapshot(content[0])
+                elif kind == "log":
+                    yield Log(*content)
+                else:
+                    packed, exit_code, error_text = content
+                    yield End(unpack_result(packed) if packed is not None else None, exit_code, error_text)
+                    return
+
+    def _news(self, number: str, boot: str, after: int) -> tuple[str, list[Any]]:
+        answer = self._session.get(
+            f"{self.url}{RUNS_PATH}/{number}/news", params={"boot": boot, "after": str(after)}, timeout=_TIMEOUT_S
+        )
+        # Until the process that makes the run is there, it is not known.
+        if answer.status_code != 200:
+            raise NotReadable(f"it does not know the run (HTTP {answer.status_code})")
+        try:
+            boot, news = msgpack.unpackb(answer.content, raw=False, strict_map_key=False)
+        except (ValueError, TypeError, msgpack.UnpackException) as error:
+            raise NotReadable(f"it answers something else ({type(error).__name__})") from None
+        return boot, news

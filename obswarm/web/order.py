@@ -1,0 +1,94 @@
+"""An order: a run that a master which stays is asked to make, as MessagePack on the wire and in a folder of its own."""
+
+import shutil
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import msgpack
+
+from obswarm.cluster import unpack_bundle
+
+_FILE = "order.msgpack"
+_CHECKS: dict[str, tuple[type, ...]] = {
+    "release": (str,),
+    "given": (dict,),
+    "rest": (list,),
+    "files": (list,),
+    "mounted": (bool,),
+    "settings": (bytes, type(None)),
+    "digest": (str,),
+    "bundle": (bytes,),
+    "id": (str,),
+    "workers": (int,),
+}
+
+
+class BadOrder(ValueError):
+    """The text says what is wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """`given` are the command line's options by the name of their parameter, as texts (a list of them where an option
+    can be repeated, true for a flag); `rest` the user classes and the load test's own options.
+
+    `files` are the load-test files, relative to the bundle, or where the master has the folder `mounted` to that.
+    `settings` is the text of obswarm.toml. `id` and `workers` are set by the master.
+    """
+
+    release: str
+    given: dict[str, Any]
+    rest: list[str]
+    files: list[str]
+    mounted: bool
+    settings: bytes | None
+    digest: str
+    bundle: bytes
+    id: str = ""
+    workers: int = 0
+
+    def accepted(self, number: str, workers: int) -> "Order":
+        return replace(self, id=number, workers=workers)
+
+    def pack(self) -> bytes:
+        packed: bytes = msgpack.packb(asdict(self))
+        return packed
+
+    @staticmethod
+    def unpack(packed: bytes) -> "Order":
+        """Raises BadOrder."""
+        try:
+            values = msgpack.unpackb(packed, raw=False)
+            if not isinstance(values, dict) or set(values) != {field.name for field in fields(Order)}:
+                raise BadOrder("it is no order")
+            for name, kinds in _CHECKS.items():
+                if not isinstance(values[name], kinds):
+                    raise BadOrder(f"its {name} is of a wrong type")
+            texts = [*values["rest"], *values["files"], *values["given"]]
+            if not all(isinstance(text, str) for text in texts):
+                raise BadOrder("it has something else than texts where texts belong")
+            return Order(**values)
+        except (ValueError, TypeError, msgpack.UnpackException) as error:
+            if isinstance(error, BadOrder):
+                raise
+            raise BadOrder(f"it is no order ({type(error).__name__})") from None
+
+    def save(self, folder: Path) -> None:
+        """Replaces the order that is there. Raises OSError, and ObswarmError for a bundle that is none."""
+        shutil.rmtree(folder, ignore_errors=True)
+        (folder / "files").mkdir(parents=True)
+        if not self.mounted:
+            unpack_bundle(self.bundle, self.digest, folder / "files")
+        if self.settings is not None:
+            (folder / "obswarm.toml").write_bytes(self.settings)
+        # Last: an order that is there is there as a whole.
+        (folder / _FILE).write_bytes(replace(self, bundle=b"").pack())
+
+    @staticmethod
+    def read(folder: Path) -> "Order | None":
+        """The one that was saved; None when there is none. Raises BadOrder."""
+        try:
+            return Order.unpack((folder / _FILE).read_bytes())
+        except FileNotFoundError:
+            return None

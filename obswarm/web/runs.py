@@ -1,0 +1,211 @@
+"""The API of a master that stays: what it does, runs to be started and stopped, and the news of one.
+
+- GET /api/v1/status: JSON
+- POST /api/v1/runs: an order (obswarm.web.order); 201 with its id, 400, 409 while there is another run or no worker
+- GET /api/v1/runs/ID/news?boot=B&after=N: waits a few seconds for news; MessagePack [boot, [[number, kind, …], …]]
+- POST /api/v1/runs/ID/stop: JSON {"kind": …, "detail": …, "abort": true|false}
+
+News are [number, "snapshot", packed], [number, "log", level, logger, text] and, as the last one, [number, "end", packed
+result or nil, exit code, error or nil]. Numbers begin anew when the boot is another one, that is when the master was
+started again.
+"""
+
+import json
+import logging
+import secrets
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Any, get_args
+from urllib.parse import parse_qs
+
+import msgpack
+from gevent.event import Event
+
+from obswarm import __version__, clock
+from obswarm.api import ObswarmError
+from obswarm.engine import RunControl, RunResult, StopReason
+from obswarm.engine.control import StopKind
+from obswarm.stats import Snapshot
+from obswarm.web.answers import answer, has_token, json_answer, read_body, refuse_size, refuse_token
+from obswarm.web.order import BadOrder, Order
+from obswarm.web.wire import pack_result, pack_snapshot
+
+STATUS_PATH = "/api/v1/status"
+RUNS_PATH = "/api/v1/runs"
+MESSAGEPACK = "application/vnd.msgpack"
+LARGEST_ORDER_BYTES = 64 * 1024 * 1024
+_LARGEST_COMMAND_BYTES = 10_000
+_WAIT_S = 5.0
+_SNAPSHOTS_KEPT = 15
+_NEWS_KEPT = 500
+
+
+class News:
+    """A sink, and a handler of log records, that keeps the latest of a run for clients to fetch."""
+
+    def __init__(self) -> None:
+        self.boot = secrets.token_hex(8)
+        self.asked_s = clock.monotonic()
+        """When a client last asked."""
+        self._told = Event()
+        self._number = 0
+        self._kept: deque[tuple[int, str, Any]] = deque(maxlen=_NEWS_KEPT)
+        self._changed = Event()
+
+    def receive(self, snapshot: Snapshot) -> None:
+        old = [each for each in self._kept if each[1] == "snapshot"]
+        if len(old) >= _SNAPSHOTS_KEPT:
+            self._kept.remove(old[0])
+        self._add("snapshot", snapshot)
+
+    def log(self, level: int, name: str, text: str) -> None:
+        self._add("log", (level, name, text))
+
+    def end(self, result: RunResult | None, exit_code: int, error: str | None = None) -> None:
+        self._add("end", (pack_result(result) if result is not None else None, exit_code, error))
+
+    def wait_until_told(self, longest_s: float) -> None:
+        """Until a client has fetched the end."""
+        self._told.wait(longest_s)
+
+    def _add(self, kind: str, content: Any) -> None:
+        self._number += 1
+        self._kept.append((self._number, kind, content))
+        self._changed.set()
+
+    def since(self, number: int, longest_s: float) -> list[list[Any]]:
+        """What came after a number; waits for it."""
+        self.asked_s = clock.monotonic()
+        if self._number <= number:
+            self._changed.clear()
+            self._changed.wait(longest_s)
+        self.asked_s = clock.monotonic()
+        found: list[list[Any]] = []
+        for each, kind, content in list(self._kept):
+            if each > number:
+                found.append([each, kind, pack_snapshot(content)] if kind == "snapshot" else [each, kind, *content])
+                if kind == "end":
+                    self._told.set()
+        return found
+
+
+class NewsHandler(logging.Handler):
+    """Log records as news, but for those of the loggers in `without`."""
+
+    def __init__(self, without: Collection[str]) -> None:
+        super().__init__()
+        self.news: News | None = None
+        self._without = frozenset(without)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if self.news is not None and record.name not in self._without:
+            self.news.log(record.levelno, record.name, record.getMessage())
+
+
+class RunDesk:
+    """What the API can ask and tell. `take` is given an order that is fine; it must not block, and raises ObswarmError
+    when it cannot be kept."""
+
+    def __init__(self, take: Callable[[Order], None], workers: Callable[[], Mapping[str, int]]) -> None:
+        self.order_id: str | None = None
+        self.news: News | None = None
+        self.control: RunControl | None = None
+        self.run_id: str | None = None
+        self.loadtest: str | None = None
+        self.busy = False
+        self.take = take
+        self.workers = workers
+
+    def status(self) -> dict[str, Any]:
+        return {
+            "version": __version__,
+            "state": "running" if self.busy else "waiting",
+            "order": self.order_id,
+            "run_id": self.run_id,
+            "loadtest": self.loadtest,
+            "workers": dict(self.workers()),
+        }
+
+
+class RunsApp:
+    """A WSGI application for whoever has the token."""
+
+    def __init__(self, desk: RunDesk, token: str) -> None:
+        self._desk = desk
+        self._token = token.encode()
+
+    def __call__(self, environ: Mapping[str, Any], start_response: Any) -> Iterable[bytes]:
+        if not has_token(environ, self._token):
+            return refuse_token(start_response)
+        path: str = environ["PATH_INFO"]
+        action = (environ["REQUEST_METHOD"], path.rpartition("/")[2] if path.startswith(f"{RUNS_PATH}/") else path)
+        match action:
+            case ("GET", "/api/v1/status"):
+                return json_answer(start_response, "200 OK", self._desk.status())
+            case ("POST", "/api/v1/runs"):
+                return self._order(environ, start_response)
+            case ("GET", "news"):
+                return self._news(path, environ, start_response)
+            case ("POST", "stop"):
+                return self._stop(path, environ, start_response)
+        text = f"There is no {environ['REQUEST_METHOD']} {path} here."
+        return json_answer(start_response, "404 Not Found", {"error": text})
+
+    def _order(self, environ: Mapping[str, Any], start_response: Any) -> Iterable[bytes]:
+        body = read_body(environ, LARGEST_ORDER_BYTES)
+        if body is None:
+            return refuse_size(start_response, LARGEST_ORDER_BYTES)
+        try:
+            order = Order.unpack(body)
+        except BadOrder as error:
+            return json_answer(start_response, "400 Bad Request", {"error": str(error)})
+        desk = self._desk
+        if order.release != __version__:
+            text = f"this master is obswarm {__version__}, you have {order.release}; both have to be the same."
+            return json_answer(start_response, "400 Bad Request", {"error": text})
+        if desk.busy:
+            text = f"the run {desk.run_id or 'before'} goes on here; wait for its end or stop it."
+            return json_answer(start_response, "409 Conflict", {"error": text})
+        waiting = desk.workers()
+        if not waiting:
+            text = "no worker is connected to this master."
+            return json_answer(start_response, "409 Conflict", {"error": text})
+        order = order.accepted(secrets.token_hex(8), len(waiting))
+        try:
+            desk.take(order)
+        except ObswarmError as error:
+            return json_answer(start_response, "400 Bad Request", {"error": str(error)})
+        desk.busy = True
+        return json_answer(start_response, "201 Created", {"id": order.id, "workers": len(waiting)})
+
+    def _of_this_run(self, path: str) -> News | None:
+        number = path.removeprefix(RUNS_PATH).strip("/").split("/")[0]
+        return self._desk.news if number == self._desk.order_id else None
+
+    def _news(self, path: str, environ: Mapping[str, Any], start_response: Any) -> Iterable[bytes]:
+        news = self._of_this_run(path)
+        if news is None:
+            return json_answer(start_response, "404 Not Found", {"error": "there is no such run here."})
+        query = parse_qs(environ.get("QUERY_STRING", ""))
+        after = query.get("after", ["0"])[0]
+        number = int(after) if after.isdecimal() and query.get("boot") == [news.boot] else 0
+        packed = msgpack.packb([news.boot, news.since(number, _WAIT_S)])
+        return answer(start_response, "200 OK", packed, MESSAGEPACK)
+
+    def _stop(self, path: str, environ: Mapping[str, Any], start_response: Any) -> Iterable[bytes]:
+        control = self._desk.control
+        if self._of_this_run(path) is None or control is None:
+            return json_answer(start_response, "404 Not Found", {"error": "there is no such run here."})
+        try:
+            command = json.loads(read_body(environ, _LARGEST_COMMAND_BYTES) or b"")
+            kind, detail, abort = command["kind"], command["detail"], command["abort"]
+            if kind not in get_args(StopKind) or type(detail) is not str or type(abort) is not bool:
+                raise ValueError("wrong values")
+        except (ValueError, KeyError, TypeError):
+            return json_answer(start_response, "400 Bad Request", {"error": "it needs kind, detail and abort."})
+        reason = StopReason(kind, detail)
+        if abort:
+            control.abort(reason)
+        else:
+            control.stop(reason)
+        return json_answer(start_response, "200 OK", {})

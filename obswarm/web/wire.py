@@ -1,0 +1,167 @@
+"""Snapshots and results as MessagePack: what a master's clients are sent of a run.
+
+A snapshot is [its plain fields, workers, guards, alerts, statistics since the start, statistics of the interval], where
+statistics are deltas as workers send them (obswarm.cluster.deltas).
+"""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from typing import Any
+
+import msgpack
+
+from obswarm.api import ObswarmError
+from obswarm.cluster import DeltaSum, pack_table
+from obswarm.engine import RunResult, StopReason, WorkerLoss
+from obswarm.stats import (
+    AlertCount,
+    Annotation,
+    EndpointKey,
+    EndpointStats,
+    GeneratorHealth,
+    GuardView,
+    RunState,
+    Snapshot,
+    StatsTable,
+)
+
+_PLAIN = (
+    "run_id",
+    "test",
+    "host",
+    "time_s",
+    "started_s",
+    "stats_since_s",
+    "elapsed_s",
+    "stats_elapsed_s",
+    "planned_s",
+    "state",
+    "users",
+    "users_target",
+    "interval_s",
+)
+_RESULT = (
+    "started_s",
+    "ended_s",
+    "duration_s",
+    "users_max",
+    "saturated",
+    "max_loop_lag_s",
+    "max_cpu_ratio",
+    "forced",
+    "refused_handshakes",
+    "dropped_frames",
+)
+
+
+class NotReadable(ValueError):
+    """It was not written by this version's `pack_…`."""
+
+
+def pack_snapshot(snapshot: Snapshot) -> bytes:
+    packed: bytes = msgpack.packb(
+        [
+            [_plain(getattr(snapshot, name)) for name in _PLAIN],
+            [_values(worker) for worker in snapshot.workers],
+            [_values(guard) for guard in snapshot.guards],
+            [_values(alert) for alert in snapshot.alerts],
+            pack_table(_table(snapshot)),
+            pack_table(_with_endpoints(snapshot.interval)),
+        ]
+    )
+    return packed
+
+
+def unpack_snapshot(packed: bytes) -> Snapshot:
+    """Raises NotReadable."""
+    try:
+        plain, workers, guards, alerts, whole, interval = msgpack.unpackb(packed, raw=False, strict_map_key=False)
+        table, last = _unpacked(whole), _unpacked(interval)
+        values = dict(zip(_PLAIN, plain, strict=True))
+        values["state"] = RunState(values["state"])
+        return Snapshot(
+            **values,
+            total=table.total(),
+            endpoints=table.endpoints,
+            errors=table.errors,
+            exceptions=table.exceptions,
+            interrupted=table.interrupted,
+            iterations=table.iterations,
+            interval=last.endpoints,
+            interval_total=last.total(),
+            workers=tuple(GeneratorHealth(*each) for each in workers),
+            guards=tuple(_guard(each) for each in guards),
+            alerts=tuple(AlertCount(*each) for each in alerts),
+        )
+    except (ValueError, TypeError, IndexError, msgpack.UnpackException) as error:
+        raise NotReadable(f"no snapshot of this version ({type(error).__name__})") from None
+
+
+def pack_result(result: RunResult) -> bytes:
+    packed: bytes = msgpack.packb(
+        [
+            [getattr(result, name) for name in _RESULT],
+            [result.stop_reason.kind, result.stop_reason.detail],
+            str(result.error) if result.error is not None else None,
+            [_values(loss) for loss in result.losses],
+            [_values(annotation) for annotation in result.annotations],
+            pack_snapshot(result.final),
+        ]
+    )
+    return packed
+
+
+def unpack_result(packed: bytes) -> RunResult:
+    """Raises NotReadable."""
+    try:
+        plain, reason, error, losses, annotations, final = msgpack.unpackb(packed, raw=False)
+        snapshot = unpack_snapshot(final)
+        return RunResult(
+            run_id=snapshot.run_id,
+            **dict(zip(_RESULT, plain, strict=True)),
+            stop_reason=StopReason(*reason),
+            error=ObswarmError(error) if error is not None else None,
+            final=snapshot,
+            losses=tuple(WorkerLoss(*each) for each in losses),
+            annotations=tuple(Annotation(*each) for each in annotations),
+        )
+    except NotReadable:
+        raise
+    except (ValueError, TypeError, IndexError, msgpack.UnpackException) as wrong:
+        raise NotReadable(f"no result of this version ({type(wrong).__name__})") from None
+
+
+def _plain(value: Any) -> Any:
+    return dict(value) if isinstance(value, Mapping) else value
+
+
+def _values(item: Any) -> list[Any]:
+    """A frozen dataclass' fields, in order."""
+    return [getattr(item, field.name) for field in fields(item)]
+
+
+def _guard(values: list[Any]) -> GuardView:
+    trips = tuple((action, count) for action, count in values[-1])
+    return replace(GuardView(*values), trips=trips)
+
+
+def _with_endpoints(endpoints: Mapping[EndpointKey, EndpointStats]) -> StatsTable:
+    table = StatsTable(sys.maxsize)
+    table.endpoints = dict(endpoints)
+    return table
+
+
+def _table(snapshot: Snapshot) -> StatsTable:
+    table = _with_endpoints(snapshot.endpoints)
+    table.errors = dict(snapshot.errors)
+    table.exceptions = dict(snapshot.exceptions)
+    table.interrupted = snapshot.interrupted
+    table.iterations = dict(snapshot.iterations)
+    return table
+
+
+def _unpacked(delta: bytes) -> StatsTable:
+    summed = DeltaSum()
+    summed.add(delta)
+    return summed.take(sys.maxsize)
