@@ -23,6 +23,7 @@ check: $(VENV)/.dev
 	$(BIN)/lint-imports
 	$(BIN)/python docs/make_metrics.py --check
 	$(BIN)/python examples/contest/make_compose.py --check
+	$(BIN)/python dashboards/build.py --check
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks

@@ -11,6 +11,7 @@ from obswarm.api import ObswarmError
 from obswarm.cli import exit_codes
 from obswarm.cli.alerts import alerts
 from obswarm.cli.container_stats import container_stats
+from obswarm.cli.dashboards import dashboards
 from obswarm.cli.demo import demo
 from obswarm.cli.master import master
 from obswarm.cli.run import run
@@ -25,7 +26,7 @@ def cli() -> None:
     """Load tests that tell you why your service breaks."""
 
 
-for command in (run, master, worker, targets, alerts, up, down, status, logs, scale, container_stats, demo):
+for command in (run, master, worker, targets, alerts, up, down, status, logs, scale, dashboards, container_stats, demo):
     cli.add_command(command)
 cli.add_command(worker_process, "worker-process")
 

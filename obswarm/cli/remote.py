@@ -1,6 +1,7 @@
 """A run that another master makes: ordered, watched, stopped and reported from here as if it were this process's."""
 
 import logging
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +19,7 @@ from obswarm.cli.session import Terminal
 from obswarm.cli.settings import settings_file
 from obswarm.cluster import gather, is_loopback, pack
 from obswarm.engine import RunResult, StopReason
-from obswarm.stack import Project
+from obswarm.stack import Project, is_loopback_only
 from obswarm.stack.project import HOST_NAME
 from obswarm.stats import Sink, Snapshot
 from obswarm.web import MasterClient, MasterError, Order
@@ -65,13 +66,27 @@ class Master:
     loadtest: Path | None = None
     host_name: str | None = None
     services: Mapping[int, str] = field(default_factory=dict)
+    gateway: str | None = None
+    """The address of this machine at which its containers reach it."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """What load tests find in their environment there, and may ask for while they are imported here."""
 
 
 def master_of(project: Project) -> Master:
     """The one of a stack of `obswarm up`."""
     loadtest = Path(project.loadtest) if project.loadtest else None
     services = {project.ports["contest_load_balancer_http"]: "load-balancer:18080"} if project.demo else {}
-    return Master(project.web_url, project.api_token, f"the stack {project.name}", loadtest, HOST_NAME, services)
+    environment = {name: value for name, value in project.variables().items() if name == "OBSWARM_SIGNING_KEY"}
+    return Master(
+        url=project.web_url,
+        token=project.api_token,
+        where=f"the stack {project.name}",
+        loadtest=loadtest,
+        host_name=HOST_NAME,
+        services=services,
+        gateway=project.gateway,
+        environment={**project.environment, **(environment if project.demo else {})},
+    )
 
 
 class RemoteRun:
@@ -117,6 +132,8 @@ class RemoteRun:
 
 def run_remotely(ctx: click.Context, arguments: tuple[str, ...], options: dict[str, Any], master: Master) -> int | None:
     """Gives the exit code; None when the command line only wanted to see something."""
+    for name, value in master.environment.items():
+        os.environ.setdefault(name, value)
     planned = plan(ctx, arguments, options)
     if planned is None:
         return None
@@ -194,6 +211,13 @@ def _host_there(planned: Planned, master: Master) -> str | None:
         )
     there = replace_host(own[0], master.services.get(urlsplit(own[0]).port or 0) or master.host_name)
     logger.info("%s is %s for the workers.", own[0], there)
+    if master.gateway is not None and HOST_NAME in there and is_loopback_only(own[0], master.gateway):
+        logger.warning(
+            "%s listens on this machine's loopback alone, where containers do not reach it. Let it listen at %s, too,"
+            " or run here with --local.",
+            own[0],
+            master.gateway,
+        )
     return there
 
 

@@ -89,7 +89,7 @@ def up(ctx: click.Context, /, **options: Any) -> None:
     check_disk(engine)
     targets = _targets(options)
     _configure(project, options)
-    project.ports = choose_ports(project, engine)
+    project.ports, project.gateway = choose_ports(project, engine), engine.gateway
     say = _saying()
     if options["dry_run"]:
         _show_plan(project, compose, engine, version, targets)
@@ -100,7 +100,7 @@ def up(ctx: click.Context, /, **options: Any) -> None:
     say("Starting the services.")
     compose.run("up", "--detach", "--no-build", "--remove-orphans")
     wait_until_healthy(engine, project.name, _HEALTHY_S, _progress(say))
-    _warn_of_loopback(engine, project, targets)
+    _warn_of_loopback(project, targets)
     _tell(project)
     if not options["detach"]:
         click.echo("Their logs follow; Ctrl-C stops the services, obswarm down removes them.\n", err=True)
@@ -120,6 +120,7 @@ def _configure(project: Project, options: dict[str, Any]) -> None:
             raise ObswarmError(f"-f {file}: there is no such load-test file.")
         # What is wrong with it is better known before anything is started.
         load([file])
+        _check_readable(file.resolve())
         project.loadtest = str(file.resolve())
     elif project.demo and project.loadtest is None:
         project.loadtest = str(shipped("examples") / "contest" / "loadtest.py")
@@ -130,6 +131,16 @@ def _configure(project: Project, options: dict[str, Any]) -> None:
         if not equals and name not in os.environ:
             raise ObswarmError(f"-e {name}: there is no such variable in this shell.")
         project.environment[name] = value if equals else os.environ[name]
+
+
+def _check_readable(file: Path) -> None:
+    """Containers read it as a user of their own."""
+    for path, bits in ((file, 0o004), (file.parent, 0o005)):
+        if path.stat().st_mode & bits != bits:
+            raise ObswarmError(
+                f"-f {file}: {path} may be read by its owner alone, and containers run as another user. Allow it with:"
+                f" chmod o+r{'x' if path.is_dir() else ''} {path}"
+            )
 
 
 def _targets(options: dict[str, Any]) -> list[Target]:
@@ -160,21 +171,16 @@ def _progress(say: Callable[[str], None]) -> Callable[[Sequence[Service]], None]
             key = (service.name, service.number)
             if told.get(key) != service.shown:
                 told[key] = service.shown
-                say(f"  {service.name:<18} {service.shown}  ({fine} of {len(services)} ready)")
+                say(f"  {service.numbered:<18} {service.shown}  ({fine} of {len(services)} ready)")
 
     return tell
 
 
-def _warn_of_loopback(engine: Engine, project: Project, targets: Sequence[Target]) -> None:
-    network = engine.client.networks.list(filters={"label": f"com.docker.compose.project={project.name}"})
-    bridge = engine.client.networks.get("bridge").attrs["IPAM"]["Config"]
-    if not network or not bridge or "Gateway" not in bridge[0]:
-        return
-    gateway = bridge[0]["Gateway"]
-    for target in loopback_only(targets, gateway):
+def _warn_of_loopback(project: Project, targets: Sequence[Target]) -> None:
+    for target in loopback_only(targets, project.gateway) if project.gateway is not None else ():
         click.echo(
             f"Warning: the target {target.name} listens on this machine's loopback alone, where containers do not reach"
-            f" it. Let it listen at {gateway} as well.",
+            f" it. Let it listen at {project.gateway} as well.",
             err=True,
         )
 
@@ -194,8 +200,7 @@ def _tell(project: Project) -> None:
         click.echo(f"  {name:<13} {url:<24} {text}".rstrip())
     where = "" if project.name == DEFAULT_PROJECT else f" --project {project.name}"
     file = "" if project.loadtest else " loadtest.py"
-    host = " -H http://load-balancer:18080" if project.demo else ""
-    click.echo(f"\nNext: obswarm run{file}{host}{where}    In the end: obswarm down{where}")
+    click.echo(f"\nNext: obswarm run{file}{where}    In the end: obswarm down{where}")
 
 
 def _show_plan(project: Project, compose: Compose, engine: Engine, version: str, targets: Sequence[Target]) -> None:
@@ -252,8 +257,7 @@ def status(ctx: click.Context, project: str) -> None:
     for service in services:
         ports = ", ".join(map(str, service.ports))
         image = service.container.attrs["Config"]["Image"]
-        name = f"{service.name} {service.number}" if service.number > 1 else service.name
-        table.add_row(name, Text(service.shown, _STYLES.get(service.shown, "bold red")), ports, image)
+        table.add_row(service.numbered, Text(service.shown, _STYLES.get(service.shown, "bold red")), ports, image)
     console.print(table)
     ctx.exit(exit_codes.OK if all(service.is_fine for service in services) else exit_codes.FAILURES)
 

@@ -7,7 +7,7 @@ from obswarm.stack.images import needed_images
 from obswarm.stack.preflight import check_compose, check_disk, choose_ports
 from obswarm.stack.project import DEFAULT_PROJECT, PORTS, Project
 from obswarm.stack.services import Service, services_of, wait_until_healthy
-from obswarm.stack.target_files import loopback_only, write_targets
+from obswarm.stack.target_files import is_loopback_only, loopback_only, write_targets
 
 __all__ = [
     "DEFAULT_PROJECT",
@@ -22,6 +22,7 @@ __all__ = [
     "check_compose",
     "check_disk",
     "choose_ports",
+    "is_loopback_only",
     "loopback_only",
     "needed_images",
     "services_of",

@@ -44,6 +44,17 @@ class Engine:
         found: dict[str, Any] = self.client.info()
         return found
 
+    @property
+    def gateway(self) -> str | None:
+        """This machine's address for containers, which the name host-gateway stands for; None when it cannot be told
+        from here."""
+        try:
+            configured = self.client.networks.get("bridge").attrs["IPAM"]["Config"] or [{}]
+        except self.failures:
+            return None
+        found: str | None = configured[0].get("Gateway")
+        return found
+
     def containers(self, project: str) -> list[Any]:
         """All of a Compose project, also those that have ended."""
         return list(self.client.containers.list(all=True, filters={"label": f"com.docker.compose.project={project}"}))

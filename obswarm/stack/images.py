@@ -6,9 +6,10 @@ import io
 import os
 import tarfile
 import zipfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from importlib import metadata
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 from obswarm.resources import shipped
@@ -26,7 +27,9 @@ _BUILD_VARIABLES = (
     "https_proxy",
     "no_proxy",
 )
+_AUTHORITIES = "authorities.pem"
 _LAST_LINES = 8
+_STEP_WIDTH = 88
 
 Say = Callable[[str], None]
 
@@ -49,11 +52,13 @@ def needed_images(engine: Engine, images: Iterable[str], own: str, say: Say) -> 
 def pull(engine: Engine, image: str, say: Say) -> None:
     """Raises StackError."""
     say(f"Pulling {image}.")
-    repository, tag = image.rsplit(":", 1)
+    from docker.utils import parse_repository_tag
+
+    repository, tag = parse_repository_tag(image)
     layers: dict[str, tuple[int, int]] = {}
     told = 0
     try:
-        for event in engine.client.api.pull(repository, tag=tag, stream=True, decode=True):
+        for event in engine.client.api.pull(repository, tag=tag or "latest", stream=True, decode=True):
             if "error" in event:
                 raise StackError(_cannot_pull(image, event["error"]))
             detail = event.get("progressDetail") or {}
@@ -95,7 +100,7 @@ def build(engine: Engine, image: str, context: bytes, say: Say) -> None:
             if text:
                 lines.extend(text.splitlines())
             if text.startswith("Step "):
-                say(f"  {text}")
+                say(f"  {shorten(' '.join(text.split()), _STEP_WIDTH, placeholder=' …')}")
             if "error" in event:
                 raise StackError(
                     "\n".join((f"{image} cannot be built: {event['error'].strip()}", *lines[-_LAST_LINES:]))
@@ -106,15 +111,19 @@ def build(engine: Engine, image: str, context: bytes, say: Say) -> None:
 
 def own_context() -> bytes:
     """Of our own image: the Dockerfile, and this package as a wheel."""
-    files = {path.name: path.read_bytes() for path in _dockerfile_and_scripts()}
-    name, content = wheel()
-    return _tar({**files, name: content})
-
-
-def _dockerfile_and_scripts() -> Iterator[Path]:
     folder = shipped("compose")
-    yield folder / "Dockerfile"
-    yield folder / "healthy"
+    files = {name: (folder / name).read_bytes() for name in ("Dockerfile", "healthy")}
+    name, content = wheel()
+    return _tar({**files, name: content, _AUTHORITIES: _authorities()})
+
+
+def _authorities() -> bytes:
+    """What pip is told to trust on this machine, where a proxy signs for the package index."""
+    path = os.environ.get("PIP_CERT")
+    try:
+        return Path(path).read_bytes() if path else b""
+    except OSError as error:
+        raise StackError(f"PIP_CERT={path} cannot be read for the image's build: {error.strerror}.") from None
 
 
 def folder_context(folder: Path, names: Iterable[str]) -> bytes:

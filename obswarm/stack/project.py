@@ -58,6 +58,8 @@ class Project:
 
     name: str = DEFAULT_PROJECT
     workers: int = 1
+    gateway: str | None = None
+    """The address of this machine at which containers reach it."""
     demo: bool = False
     exporters: bool = False
     stats: bool = False
@@ -162,6 +164,7 @@ class Project:
             "OBSWARM_SIGNING_KEY": self.environment.get("OBSWARM_SIGNING_KEY", self.signing_key),
             "OBSWARM_LOADTESTS": loadtest.parent if loadtest else self.folder / "contest",
             "OBSWARM_LOADTEST": f"/loadtests/{loadtest.name}" if loadtest else "",
+            "OBSWARM_HOST": "http://load-balancer:18080" if self.demo else "",
             "CONTEST_RUN": self.folder / "contest",
         }
         for name, port in self.ports.items():

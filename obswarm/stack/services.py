@@ -12,6 +12,8 @@ from obswarm.stack.preflight import published
 
 _LOOK_EVERY_S = 0.5
 _LOG_LINES = 5
+_RESTARTS = 3
+"""So many starts that failed are no accident any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,17 @@ class Service:
     @property
     def is_fine(self) -> bool:
         return self.state == "running" and self.health in ("healthy", "")
+
+    @property
+    def numbered(self) -> str:
+        return f"{self.name} {self.number}" if self.number > 1 else self.name
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether waiting is of no use."""
+        if self.state == "restarting":
+            return bool(self.container.attrs.get("RestartCount", 0) >= _RESTARTS)
+        return self.state in ("exited", "dead") or self.health == "unhealthy"
 
     @property
     def shown(self) -> str:
@@ -74,9 +87,7 @@ def wait_until_healthy(
             last = now
         if services and all(service.is_fine for service in services):
             return services
-        failed = next(
-            (each for each in services if each.state in ("exited", "dead") or each.health == "unhealthy"), None
-        )
+        failed = next((each for each in services if each.has_failed), None)
         if failed is not None or clock.monotonic() > deadline:
             late = failed or next((each for each in services if not each.is_fine), None)
             if late is None:

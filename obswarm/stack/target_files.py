@@ -51,13 +51,14 @@ def entry(target: Target) -> dict[str, Any]:
 def loopback_only(targets: Sequence[Target], gateway: str) -> list[Target]:
     """Those on this machine that answer on its loopback and not at `gateway`, the address at which containers reach the
     machine."""
-    found = []
-    for target in targets:
-        parts = urlsplit(target.url)
-        port = parts.port or 80
-        if is_loopback(parts.hostname or "") and _answers(parts.hostname or "", port) and not _answers(gateway, port):
-            found.append(target)
-    return found
+    return [target for target in targets if is_loopback_only(target.url, gateway)]
+
+
+def is_loopback_only(url: str, gateway: str) -> bool:
+    """Whether what answers there is not reached by containers."""
+    parts = urlsplit(url)
+    host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+    return is_loopback(host) and _answers(host, port) and not _answers(gateway, port)
 
 
 def _answers(host: str, port: int) -> bool:

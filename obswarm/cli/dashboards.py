@@ -1,0 +1,95 @@
+"""`obswarm dashboards`: the dashboards and alert rules for a Grafana and a Prometheus that are there already."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import click
+import requests
+
+from obswarm.api import ObswarmError
+from obswarm.cli.options import option
+from obswarm.cli.settings import check_url, read_settings
+from obswarm.http import plain_reason
+from obswarm.resources import shipped
+
+_TIMEOUT_S = 10.0
+_FOLDER = "obswarm"
+
+
+@click.group()
+def dashboards() -> None:
+    """Dashboards and alert rules for a Grafana and a Prometheus that you have already."""
+
+
+@dashboards.command()
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False), default=".", metavar="[FOLDER]")
+def export(folder: Path) -> None:
+    """Write the dashboards' JSON and the alert rules into a folder, this one by default."""
+    source = shipped("dashboards")
+    files = [*sorted((source / "json").glob("*.json")), *sorted((source / "rules").glob("*.yml"))]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in files:
+            shutil.copyfile(path, folder / path.name)
+            click.echo(folder / path.name)
+    except OSError as error:
+        raise ObswarmError(f"{folder} cannot be written: {error.strerror}.") from None
+
+
+@dashboards.command()
+@option("--grafana-url", metavar="URL", help="Where Grafana is.  [default: grafana_url of obswarm.toml]")
+@option("--grafana-token", metavar="TOKEN", help="A service account's token with the role Editor.")
+@option("--folder", metavar="TITLE", default=_FOLDER, show_default=True, help="Where in Grafana.", envvar=None)
+@option("--config", metavar="FILE", help="Settings.  [default: obswarm.toml here]")
+def push(**options: Any) -> None:
+    """Put the dashboards into a Grafana; those that are there are replaced."""
+    settings = read_settings(options["config"], Path.cwd())
+    url, token = options["grafana_url"] or settings.grafana_url, options["grafana_token"] or settings.grafana_token
+    if not url or not token:
+        raise ObswarmError("Give --grafana-url and --grafana-token, or write them into obswarm.toml.")
+    check_url("--grafana-url", url)
+    grafana = _Grafana(url.rstrip("/"), token)
+    folder_uid = grafana.folder(options["folder"])
+    for path in sorted((shipped("dashboards") / "json").glob("*.json")):
+        click.echo(f"{url.rstrip('/')}{grafana.put(json.loads(path.read_text()), folder_uid)}")
+
+
+class _Grafana:
+    """Its HTTP API (https://grafana.com/docs/grafana/latest/developers/http_api/). Raises ObswarmError."""
+
+    def __init__(self, url: str, token: str) -> None:
+        self._url = url
+        self._session = requests.Session()
+        self._session.headers["Authorization"] = f"Bearer {token}"
+
+    def folder(self, title: str) -> str:
+        """The uid of the folder, which is made when there is none."""
+        for each in self._ask("GET", "/api/folders"):
+            if each["title"] == title:
+                return str(each["uid"])
+        return str(self._ask("POST", "/api/folders", {"title": title})["uid"])
+
+    def put(self, document: dict[str, Any], folder_uid: str) -> str:
+        """Gives the dashboard's path."""
+        order = {"dashboard": {**document, "id": None}, "folderUid": folder_uid, "overwrite": True}
+        return str(self._ask("POST", "/api/dashboards/db", order)["url"])
+
+    def _ask(self, method: str, path: str, body: Any = None) -> Any:
+        try:
+            answer = self._session.request(method, self._url + path, json=body, timeout=_TIMEOUT_S)
+        except requests.RequestException as error:
+            raise ObswarmError(f"Grafana does not answer at {self._url}: {plain_reason(error)}") from None
+        if answer.status_code in (401, 403):
+            raise ObswarmError(
+                f"Grafana at {self._url} does not let this token do that (HTTP {answer.status_code}); it needs the role"
+                " Editor."
+            )
+        try:
+            document = answer.json()
+        except ValueError:
+            document = {}
+        if not answer.ok:
+            raise ObswarmError(f"Grafana at {self._url} refuses: {document.get('message') or answer.status_code}")
+        return document
