@@ -10,6 +10,14 @@ from obswarm.stats import Recorder
 from tests.support.programs import CountingServer
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_stack_of_this_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Runs that tests start are not to be made by a stack that somebody has running."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OBSWARM_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        yield
+
+
 @pytest.fixture
 def target() -> Iterator[CountingServer]:
     with CountingServer() as server:

@@ -38,6 +38,7 @@ _LARGEST_COMMAND_BYTES = 10_000
 _WAIT_S = 5.0
 _SNAPSHOTS_KEPT = 15
 _NEWS_KEPT = 500
+_BACK_S = 6.0
 
 
 class News:
@@ -113,8 +114,18 @@ class RunDesk:
         self.run_id: str | None = None
         self.loadtest: str | None = None
         self.busy = False
+        self._coming_back = (0, 0.0)
         self.take = take
         self.workers = workers
+
+    def expect_back(self, workers: int) -> None:
+        """So many have just finished a run, and will wait here again in a moment."""
+        self._coming_back = (workers, clock.monotonic() + _BACK_S)
+
+    def available(self) -> int:
+        """Workers for the next run."""
+        coming, until_s = self._coming_back
+        return max(len(self.workers()), coming if clock.monotonic() < until_s else 0)
 
     def status(self) -> dict[str, Any]:
         return {
@@ -166,17 +177,17 @@ class RunsApp:
         if desk.busy:
             text = f"the run {desk.run_id or 'before'} goes on here; wait for its end or stop it."
             return json_answer(start_response, "409 Conflict", {"error": text})
-        waiting = desk.workers()
-        if not waiting:
+        workers = desk.available()
+        if not workers:
             text = "no worker is connected to this master."
             return json_answer(start_response, "409 Conflict", {"error": text})
-        order = order.accepted(secrets.token_hex(8), len(waiting))
+        order = order.accepted(secrets.token_hex(8), workers)
         try:
             desk.take(order)
         except ObswarmError as error:
             return json_answer(start_response, "400 Bad Request", {"error": str(error)})
         desk.busy = True
-        return json_answer(start_response, "201 Created", {"id": order.id, "workers": len(waiting)})
+        return json_answer(start_response, "201 Created", {"id": order.id, "workers": workers})
 
     def _of_this_run(self, path: str) -> News | None:
         number = path.removeprefix(RUNS_PATH).strip("/").split("/")[0]

@@ -106,6 +106,13 @@ def obswarm(*arguments: object, timeout: float = 60, cwd: Path = ROOT, **environ
     return Finished(done.returncode, done.stdout, done.stderr)
 
 
-def start_obswarm(*arguments: object, cwd: Path = ROOT) -> subprocess.Popen[str]:
+def start_obswarm(*arguments: object, cwd: Path = ROOT, **environment: str) -> subprocess.Popen[str]:
     """Start obswarm; the caller waits for it."""
-    return subprocess.Popen(command(*arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=cwd)
+    return subprocess.Popen(
+        command(*arguments),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=cwd,
+        env={**os.environ, **environment},
+    )

@@ -1,0 +1,227 @@
+"""A master that stays, its workers, and runs that others ask for: what they are told, and that nothing is lost."""
+
+import json
+import signal
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any, Self
+
+import pytest
+
+from tests.support.nginx import free_port
+from tests.support.programs import CountingServer, Finished, command, obswarm, start_obswarm
+from tests.support.readiness import wait_for_http
+
+TOKEN = "for those who ask for runs"
+LOADTEST = """
+from obswarm import FastHttpUser, constant, task
+class Visitor(FastHttpUser):
+    wait_time = constant(0.05)
+    @task
+    def visit(self):
+        self.client.get("/visit")
+"""
+
+
+class Service:
+    """A master that stays and two workers, while a `with` block lasts."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.port, self.web_port = free_port(), free_port()
+        self.url = f"http://127.0.0.1:{self.web_port}"
+        self._programs: list[subprocess.Popen[bytes]] = []
+
+    def __enter__(self) -> Self:
+        self.folder.mkdir()
+        self.start_master()
+        for processes in (1, 2):
+            self._start(
+                "workers.log", "worker", "--serve", "--master", f"127.0.0.1:{self.port}", "--processes", processes
+            )
+        deadline = time.monotonic() + 30
+        while len(self.status()["workers"]) < 2:
+            assert time.monotonic() < deadline, (self.folder / "workers.log").read_text()
+            time.sleep(0.1)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for each in self._programs:
+            each.terminate()
+        for each in self._programs:
+            each.wait(20)
+
+    def _start(self, log: str, *arguments: object) -> "subprocess.Popen[bytes]":
+        with open(self.folder / log, "ab") as file:
+            made = subprocess.Popen(command(*arguments), cwd=self.folder, stdout=file, stderr=file)
+        self._programs.append(made)
+        return made
+
+    def start_master(self) -> None:
+        self.master = self._start(
+            "master.log",
+            "master",
+            "--serve",
+            *("--bind", f"127.0.0.1:{self.port}", "--web-port", self.web_port, "--api-token", TOKEN),
+        )
+        wait_for_http(f"{self.url}/healthz", self.master, (self.folder / "master.log").read_text)
+
+    def ask(self, path: str, token: str = TOKEN, body: bytes | None = None) -> tuple[int, dict[str, Any]]:
+        request = urllib.request.Request(self.url + path, body, {"Authorization": f"Bearer {token}"})
+        try:
+            with urllib.request.urlopen(request, timeout=10) as answer:
+                return answer.status, json.load(answer)
+        except urllib.error.HTTPError as error:
+            return error.code, json.load(error)
+
+    def status(self) -> dict[str, Any]:
+        return self.ask("/api/v1/status")[1]
+
+    def arguments(self, *more: object) -> tuple[object, ...]:
+        return ("run", *more, "--master", self.url, "--api-token", TOKEN, "--headless")
+
+    def run(self, *more: object, cwd: Path) -> Finished:
+        return obswarm(*self.arguments(*more), cwd=cwd)
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory):
+    with Service(tmp_path_factory.mktemp("service") / "here") as made:
+        yield made
+
+
+@pytest.fixture
+def visitor(loadtest) -> Path:
+    return loadtest(LOADTEST)
+
+
+def test_a_run_is_made_there_and_reported_here(service, visitor, target: CountingServer, tmp_path) -> None:
+    done = service.run(
+        visitor,
+        "-H",
+        target.url,
+        *["-u", "10", "-r", "50", "-t", "3s", "--json", "-", "--csv", "out", "--require", "rps>10"],
+        cwd=tmp_path,
+    )
+    assert done.code == 0, done.stderr
+    result = done.result
+    total = result["totals"]["requests"]
+    assert total == target.total()
+    assert total > 300
+    assert len(result["workers"]) == 2
+    assert result["requirements"][0]["met"] is True
+    history = (tmp_path / "out_stats_history.csv").read_text().splitlines()
+    assert len(history) >= 3
+    assert f",{total}," in (tmp_path / "out_stats.csv").read_text()
+    assert f"The run is made by the master at {service.url}, with 2 workers." in done.stderr
+    # The master goes on telling what it measured, and knows of no run.
+    with urllib.request.urlopen(f"{service.url}/metrics") as answer:
+        metrics = answer.read().decode()
+    assert f'obswarm_requests_total{{method="GET",name="/visit",outcome="success",status="2xx"}} {total}.0' in metrics
+    assert 'obswarm_run_state{state="stopped"} 1.0' in metrics
+    assert not list((service.folder / ".obswarm").glob("*.order"))
+
+
+def test_the_next_run_begins_with_nothing_of_the_one_before(service, visitor, target: CountingServer, tmp_path) -> None:
+    guarded = service.run(
+        visitor, "-H", target.url, *["-u", "5", "-r", "50", "-t", "20s", "--stop-when", "rps>20"], cwd=tmp_path
+    )
+    assert guarded.code == 3
+    assert "The guard rps > 20 tripped" in guarded.stderr, "what the master logs is told here"
+    (tmp_path / "data.txt").write_text("/other")
+    visitor.write_text(
+        LOADTEST.replace('"/visit"', "PATH").replace("class", "PATH = open('data.txt').read()\nclass", 1)
+    )
+    before = target.total()
+    second = service.run(visitor, "-H", target.url, *["-u", "5", "-r", "50", "-t", "2s", "--json", "-"], cwd=tmp_path)
+    assert second.code == 0, second.stderr
+    assert [each["name"] for each in second.result["endpoints"]] == ["/other"]
+    assert second.result["totals"]["requests"] == target.total() - before
+
+
+def test_ctrl_c_here_stops_the_run_there(service, visitor, target: CountingServer, tmp_path) -> None:
+    run = start_obswarm(*service.arguments(visitor, "-H", target.url, "-u", 5, "-r", 50), cwd=tmp_path)
+    deadline = time.monotonic() + 20
+    while not target.total():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    status, refusal = service.ask("/api/v1/runs", body=b"\x80")
+    assert status == 400
+    assert service.status()["state"] == "running"
+    other = service.run(visitor, "-H", target.url, "-t", "1s", cwd=tmp_path)
+    assert other.code == 2
+    assert "goes on here; wait for its end or stop it." in other.stderr
+    run.send_signal(signal.SIGINT)
+    out, err = run.communicate(timeout=20)
+    assert run.returncode == 130, err
+    assert "interrupted by Ctrl-C" in out
+    assert refusal["error"].startswith("it is no order")
+
+
+def test_a_master_that_is_killed_goes_on_with_the_run_and_nothing_is_lost(
+    service, visitor, target: CountingServer, tmp_path
+) -> None:
+    run = start_obswarm(
+        *service.arguments(visitor, "-H", target.url, *["-u", "10", "-r", "50", "-t", "8s", "--json", "-"]),
+        cwd=tmp_path,
+    )
+    deadline = time.monotonic() + 20
+    while target.total() < 200:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    service.master.kill()
+    service.master.wait(10)
+    time.sleep(0.5)
+    service.start_master()
+    out, err = run.communicate(timeout=40)
+    assert run.returncode == 0, err
+    assert "Going on with the run" in err
+    result = json.loads(out)
+    assert result["totals"]["requests"] == target.total()
+    assert result["lost"] == []
+
+
+def test_what_cannot_be_is_said_in_a_sentence(service, visitor, loadtest, tmp_path) -> None:
+    assert service.ask("/api/v1/status", token="wrong")[0] == 401
+    assert service.ask("/api/v1/runs/nix/news")[0] == 404
+    wrong = obswarm("run", visitor, "--master", service.url, "--api-token", "wrong", cwd=tmp_path)
+    assert wrong.code == 2
+    assert wrong.stderr == f"Error: The master at {service.url} does not accept the token; see --api-token.\n"
+    none = obswarm("run", visitor, "--master", service.url, cwd=tmp_path)
+    assert none.code == 2
+    assert "--master needs --api-token" in none.stderr
+    nobody = obswarm("run", visitor, "--master", f"http://127.0.0.1:{free_port()}", "--api-token", "x", cwd=tmp_path)
+    assert nobody.code == 2
+    assert "No master answers at" in nobody.stderr
+    there = loadtest(
+        "import os\nassert os.getcwd() == " + repr(str(tmp_path)) + ", 'not here'\n" + LOADTEST, "elsewhere.py"
+    )
+    failed = service.run(there, "-H", "http://127.0.0.1:1", "-t", "1s", cwd=tmp_path)
+    assert failed.code == 2
+    assert "AssertionError: not here" in failed.stderr
+    assert "obswarm/cli" not in failed.stderr, "no traceback of ours"
+    deadline = time.monotonic() + 10
+    while service.status()["state"] != "waiting":
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_a_master_without_workers_says_so(visitor, tmp_path) -> None:
+    port, web_port = free_port(), free_port()
+    master = start_obswarm(
+        "master", "--serve", "--bind", f"127.0.0.1:{port}", "--web-port", web_port, "--api-token", TOKEN, cwd=tmp_path
+    )
+    try:
+        wait_for_http(f"http://127.0.0.1:{web_port}/healthz", master, lambda: "no log")
+        done = obswarm("run", visitor, "--master", f"http://127.0.0.1:{web_port}", "--api-token", TOKEN, cwd=tmp_path)
+        assert done.code == 2
+        assert "no worker is connected to this master." in done.stderr
+        with urllib.request.urlopen(f"http://127.0.0.1:{web_port}/metrics") as answer:
+            assert 'obswarm_workers{state="ready"} 0.0' in answer.read().decode()
+    finally:
+        master.send_signal(signal.SIGTERM)
+        assert master.wait(10) == 0
+        master.communicate()
