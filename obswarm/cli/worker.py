@@ -108,10 +108,14 @@ def _make(files: tuple[Path, ...], options: dict[str, Any]) -> Worker | Relay:
     count, longest_s = options["processes"], options["give_up_after"]
     identity = new_identity(count, hash_of_files(files) if files else "")
     logger.info("Worker %s, looking for the master at %s.", identity.name, endpoint.removeprefix("tcp://"))
+    made: Worker | Relay
     if count == 1:
         own = [file.resolve() for file in files] or None
-        return Worker(endpoint, keys, identity=identity, files=own, give_up_after_s=longest_s)
-    return Relay(endpoint, keys, count, WORKER_COMMAND, identity=identity, give_up_after_s=longest_s)
+        made = Worker(endpoint, keys, identity=identity, files=own, give_up_after_s=longest_s)
+    else:
+        made = Relay(endpoint, keys, count, WORKER_COMMAND, identity=identity, give_up_after_s=longest_s)
+    made.link.look_up = lambda: resolved_endpoint(host, port)
+    return made
 
 
 @click.command(hidden=True)

@@ -110,7 +110,9 @@ class Link:
         self.identity = identity
         self.run_id = ""
         self.dropped_frames = 0
-        self._dial: Callable[[], Dialer] = lambda: Dialer(context, endpoint, keys, self._received)
+        self._dial: Callable[[], Dialer] = lambda: Dialer(context, self._endpoint, keys, self._received)
+        self.look_up: Callable[[], str] | None = None
+        """Gives the endpoint anew, where the master's name may have another address than when the link was made."""
         self._endpoint = endpoint
         self._has_secret = keys is not None
         self._listener = listener
@@ -306,6 +308,11 @@ class Link:
         # A connection through which nothing comes may look well for minutes; and what waits in it is stale.
         self._dialled_s = clock.monotonic()
         assert self._dialer is not None
+        if self.look_up is not None:
+            try:
+                self._endpoint = self.look_up()
+            except ObswarmError as error:
+                logger.debug("%s", error)
         failures = self._dialer.handshake_failures
         self._dialer.close()
         self._dialer = self._dial()

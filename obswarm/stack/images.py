@@ -4,6 +4,7 @@ import base64
 import hashlib
 import io
 import os
+import re
 import tarfile
 import zipfile
 from collections.abc import Callable, Iterable
@@ -14,6 +15,7 @@ from typing import Any
 
 from obswarm.resources import shipped
 from obswarm.stack.docker_engine import Engine, StackError
+from obswarm.stack.project import compose_file
 
 CONTEST_IMAGE = "obswarm-contest:latest"
 _BUILD_VARIABLES = (
@@ -73,11 +75,19 @@ def pull(engine: Engine, image: str, say: Say) -> None:
 
 
 def _cannot_pull(image: str, reason: str) -> str:
-    name = image.split(":", maxsplit=1)[0].rpartition("/")[2].replace("-", "_").upper()
     return (
         f"The image {image} cannot be pulled: {reason.strip()}. Pull it where there is a network and bring it here with"
-        f" docker save and docker load, or name another one with OBSWARM_{name}_IMAGE."
+        f" docker save and docker load, or name another one with {_variable(image)}."
     )
+
+
+def _variable(image: str) -> str:
+    """Of the environment, by which the image is chosen."""
+    texts = (compose_file().read_text(), (shipped("examples") / "contest" / "compose.yaml").read_text())
+    for variable, usual in re.findall(r"\$\{(\w+_IMAGE):-([^}]+)\}", "".join(texts)):
+        if os.environ.get(variable, usual) == image:
+            return str(variable)
+    return "a variable (see compose.yaml)"
 
 
 def build(engine: Engine, image: str, context: bytes, say: Say) -> None:

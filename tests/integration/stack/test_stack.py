@@ -1,0 +1,321 @@
+"""`obswarm up` against a real Docker engine: everything healthy, a run through it, an alert that stops one, and nothing
+left in the end. Only Grafana's server is a stand-in."""
+
+import functools
+import http.server
+import json
+import re
+import subprocess
+import threading
+import time
+import urllib.parse
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.docker_engine import DockerEngine, docker, environment
+from tests.support.nginx import free_port
+from tests.support.programs import Finished, obswarm
+
+PROJECT = "obswarm-test"
+LARGEST_IMAGE_BYTES = 200_000_000
+
+
+class Stack:
+    """The commands for one project."""
+
+    def __init__(self, name: str, state: Path, folder: Path) -> None:
+        self.name = name
+        self.folder = folder
+        self.environment = {**environment(), "OBSWARM_STATE_HOME": str(state)}
+
+    def command(self, *words: object, **more: str) -> Finished:
+        words = (*words, "--project", self.name)
+        return obswarm(*words, timeout=400, cwd=self.folder, **{**self.environment, **more})
+
+    def must(self, *words: object) -> Finished:
+        done = self.command(*words)
+        assert done.code == 0, (words, done.stdout[-2000:], done.stderr[-4000:])
+        return done
+
+    @functools.cached_property
+    def project(self) -> dict[str, Any]:
+        file = Path(self.environment["OBSWARM_STATE_HOME"], "stacks", self.name, "project.json")
+        found: dict[str, Any] = json.loads(file.read_text())
+        return found
+
+    def get(self, service: str, path: str) -> Any:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.project['ports'][service]}{path}", timeout=5) as answer:
+            return json.load(answer)
+
+    def query(self, text: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.get("prometheus", f"/api/v1/query?query={urllib.parse.quote(text)}")["data"][
+            "result"
+        ]
+        return found
+
+    def wait_for(self, query: str, longest_s: float = 20) -> list[dict[str, Any]]:
+        deadline = time.monotonic() + longest_s
+        while not (found := self.query(query)):
+            assert time.monotonic() < deadline, query
+            time.sleep(0.3)
+        return found
+
+    def containers(self, *more: str) -> list[dict[str, Any]]:
+        names = docker("ps", "--quiet", *more, "--filter", f"label=com.docker.compose.project={self.name}").split()
+        found: list[dict[str, Any]] = json.loads(docker("inspect", *names)) if names else []
+        return found
+
+    def left(self) -> list[str]:
+        """Everything of the project that Docker has."""
+        label = ("--quiet", "--filter", f"label=com.docker.compose.project={self.name}")
+        kinds = (("ps", "--all"), ("network", "ls"), ("volume", "ls"))
+        return [name for kind in kinds for name in docker(*kind, *label).split()]
+
+
+@pytest.fixture(scope="module")
+def engine():
+    with DockerEngine() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("stacks")
+
+
+@pytest.fixture(scope="module")
+def stack(engine, state: Path, tmp_path_factory: pytest.TempPathFactory):
+    made = Stack(PROJECT, state, tmp_path_factory.mktemp("here"))
+    docker("rmi", "--force", "obswarm:0.1.0")
+    up = made.must("up", "--demo", "--workers", 2, "--detach")
+    made.said = up.stdout + up.stderr
+    try:
+        yield made
+    finally:
+        made.command("down", "-v")
+    assert made.left() == []
+    assert not (state / "stacks" / PROJECT).exists()
+
+
+def test_it_says_where_everything_is_and_all_is_healthy(stack: Stack, state: Path) -> None:
+    assert "Building obswarm:0.1.0 from the installed package" in stack.said
+    password = stack.project["grafana_password"]
+    assert f"http://127.0.0.1:3000    user admin, password {password}" in stack.said
+    assert f"Next: obswarm run --project {PROJECT}" in stack.said
+    status = stack.must("status").stdout
+    for name in ("prometheus", "alertmanager", "grafana", "master", "worker 2", "database", "load-balancer"):
+        assert re.search(rf" {name} +healthy", status), status
+    folder = state / "stacks" / PROJECT
+    assert folder.stat().st_mode & 0o777 == 0o700
+    for name in ("project.json", "stack.env", "grafana_password"):
+        assert (folder / name).stat().st_mode & 0o777 == 0o600, name
+
+
+def test_nothing_runs_as_root_or_is_reached_from_outside(stack: Stack) -> None:
+    containers = stack.containers()
+    assert len(containers) == 12
+    for each in containers:
+        name, host = each["Name"], each["HostConfig"]
+        assert each["Config"]["User"] not in ("", "root", "0"), name
+        assert not host["Privileged"], name
+        assert host["CapDrop"] == ["ALL"], name
+        assert "no-new-privileges:true" in host["SecurityOpt"], name
+        addresses = {place["HostIp"] for places in (host["PortBindings"] or {}).values() for place in places}
+        assert addresses <= {"127.0.0.1"}, name
+        assert ":" in each["Config"]["Image"], name
+    image = json.loads(docker("image", "inspect", "obswarm:0.1.0"))[0]
+    assert image["Size"] < LARGEST_IMAGE_BYTES
+    assert image["Config"]["User"] == "obswarm"
+    assert image["Config"]["Healthcheck"]
+
+
+def test_grafana_is_given_what_it_needs(stack: Stack) -> None:
+    given = stack.get("grafana", "/given")
+    assert given["home"] == "obswarm: run"
+    assert "obswarm-run.json" in given["dashboards"]
+    assert len(given["files"]) == 2
+    assert given["user"] == 472
+
+
+def test_a_run_is_made_by_the_stack_and_stands_beside_the_targets_figures(stack: Stack) -> None:
+    done = stack.must("run", "-t", "12s", "--headless", "--json", "-")
+    result = done.result
+    assert f"The run is made by the stack {PROJECT}, with 2 workers." in done.stderr
+    assert result["totals"]["failures"] == 0
+    assert result["totals"]["requests"] > 100
+    assert len(result["workers"]) == 2
+    scraped = stack.wait_for('sum(obswarm_requests_total{job="obswarm"})')
+    assert float(scraped[0]["value"][1]) == result["totals"]["requests"]
+    assert stack.query("histogram_count(sum(obswarm_request_duration_seconds))"), "native histograms"
+    assert stack.query("max_over_time(mysql_global_status_threads_running[30s])")
+    assert stack.query('haproxy_backend_active_servers{proxy="clusters"}')
+    assert float(stack.query("sum(rate(haproxy_frontend_http_requests_total[20s]))")[0]["value"][1]) > 1
+    assert {each["metric"]["job"] for each in stack.query("up == 1")} == {
+        "obswarm",
+        "haproxy",
+        "mysql",
+        "node",
+        *(f"{what} {which}" for what in ("app", "uwsgi") for which in "ab"),
+    }
+
+
+def test_the_alert_stops_a_run_by_alertmanagers_webhook(stack: Stack) -> None:
+    loadtest = stack.folder / "wrong.py"
+    loadtest.write_text(
+        "from obswarm import FastHttpUser, constant, task\n"
+        "class Lost(FastHttpUser):\n"
+        "    host = 'http://127.0.0.1:18080'\n"
+        "    wait_time = constant(0.2)\n"
+        "    @task\n"
+        "    def page(self): self.client.get('/not-here')\n"
+    )
+    done = stack.command("run", loadtest, *["-u", "10", "-r", "10", "-t", "60s", "--headless", "--json", "-"])
+    assert done.code == 3, done.stderr
+    assert "http://127.0.0.1:18080 is http://load-balancer:18080 for the workers." in done.stderr
+    assert "The alert ErrorSpike fires" in done.result["stop_reason"]["detail"]
+    assert done.result["alerts"][0]["source"] == "alertmanager"
+
+
+def test_up_again_changes_nothing_and_heals_what_has_crashed(stack: Stack) -> None:
+    before = {each["Name"]: (each["Id"], each["State"]["StartedAt"]) for each in stack.containers()}
+    stack.must("up", "--detach")
+    assert {each["Name"]: (each["Id"], each["State"]["StartedAt"]) for each in stack.containers()} == before
+    for name in ("prometheus", "master"):
+        docker("kill", f"{PROJECT}-{name}-1")
+    # Its address goes to another one: workers have to look the master up again.
+    docker("rm", "--force", f"{PROJECT}-alertmanager-1")
+    assert stack.command("status").code == 1
+    stack.must("up", "--detach")
+    stack.wait_for('obswarm_workers{state="ready"} == 2', 30)
+    assert stack.must("status")
+    assert len(stack.containers()) == len(before)
+
+
+class _Metrics(http.server.BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/plain; version=0.0.4")
+        self.end_headers()
+        self.wfile.write(f'asked{{path="{self.path}"}} 1\n'.encode())
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_targets_are_picked_up_without_a_restart_and_those_on_this_machine_are_reached(stack: Stack) -> None:
+    gateway = json.loads(docker("network", "inspect", "bridge"))[0]["IPAM"]["Config"][0]["Gateway"]
+    before = {each["Name"]: each["Id"] for each in stack.containers()}
+    with (
+        http.server.ThreadingHTTPServer((gateway, 0), _Metrics) as reached,
+        http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Metrics) as hidden,
+    ):
+        for server in (reached, hidden):
+            threading.Thread(target=server.serve_forever).start()
+        try:
+            done = stack.must(
+                *("up", "--detach", "--target", f"mine=app=http://127.0.0.1:{reached.server_port}/there?a=b"),
+                *("--target", f"hidden=app=http://127.0.0.1:{hidden.server_port}/"),
+            )
+            found = stack.wait_for('asked{job="mine", kind="app"}')
+        finally:
+            for server in (reached, hidden):
+                server.shutdown()
+    assert found[0]["metric"]["path"] == "/there?a=b"
+    assert "Warning: the target hidden listens on this machine's loopback alone" in done.stderr
+    assert f"Let it listen at {gateway} as well." in done.stderr
+    assert {each["Name"]: each["Id"] for each in stack.containers()} == before
+
+
+def test_more_workers_and_what_containers_use(stack: Stack) -> None:
+    assert stack.must("scale", "workers=3").stderr.endswith(f"The stack {PROJECT} has 3 workers.\n")
+    stack.must("up", "--detach", "--stats")
+    found = stack.wait_for('container_cpu_usage_seconds_total{job="containers"}')
+    services = {each["metric"]["container_label_com_docker_compose_service"] for each in found}
+    assert {"database", "load-balancer", "cluster-a"} <= services
+    assert "master" not in services, "it is no target"
+    memory = stack.query('container_memory_working_set_bytes{name=~".*database-1"}')
+    assert float(memory[0]["value"][1]) > 50e6
+    assert len([each for each in stack.containers() if "worker" in each["Name"]]) == 3, "as before"
+
+
+def test_two_stacks_side_by_side(stack: Stack, state: Path) -> None:
+    other = Stack("obswarm-other", state, stack.folder)
+    try:
+        other.must("up", "--detach")
+        taken, own = set(stack.project["ports"].values()), set(other.project["ports"].values())
+        assert not taken & own
+        assert other.query('up{job="obswarm"} == 1') or other.wait_for('up{job="obswarm"} == 1')
+        kept = other.must("down").stderr
+        assert "What was measured is kept in its volumes" in kept
+        assert other.left() != []
+        other.must("up", "--detach")
+    finally:
+        other.must("down", "-v")
+    assert other.left() == []
+    assert stack.must("status")
+
+
+def test_logs_are_those_of_the_services(stack: Stack) -> None:
+    assert "Waiting for runs at" in stack.must("logs", "master").stdout
+    wrong = stack.command("logs", "nix")
+    assert wrong.code == 2
+    assert f"The stack {PROJECT} has no service nix; it has alertmanager," in wrong.stderr
+
+
+def test_the_compose_file_can_be_read_without_warnings(stack: Stack) -> None:
+    file = Path(__file__).parents[3] / "compose" / "compose.yaml"
+    profiles = ("target", "fault", "exporters", "container-stats")
+    words = [word for profile in profiles for word in ("--profile", profile)]
+    done = subprocess.run(
+        ["docker", "compose", "--file", str(file), *words, "config", "--format", "json"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=environment(),
+    )
+    assert done.stderr == ""
+    services = json.loads(done.stdout)["services"]
+    assert {"mysql-exporter", "machine-exporter", "cadvisor", "neighbour"} <= set(services)
+    for name, service in services.items():
+        tag = service["image"].rpartition(":")[2]
+        assert tag != "latest" or service["image"].startswith("obswarm"), name
+        assert {port["host_ip"] for port in service.get("ports", ())} <= {"127.0.0.1"}, name
+
+
+def test_bad_weather(stack: Stack, state: Path) -> None:
+    other = Stack("obswarm-weather", state, stack.folder)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Metrics) as server:
+        taken = other.command("up", "--detach", OBSWARM_WEB_PORT=str(server.server_port))
+    assert taken.code == 2
+    assert re.search(
+        rf"Port {server.server_port}, for web, is taken by \S+ \(process \d+\)\. End that, or", taken.stderr
+    )
+    docker(
+        "run", "--detach", "--rm", "--name", "somebody", "--publish", "127.0.0.1:18999:80", "haproxy:3.2", "sleep", "60"
+    )
+    try:
+        somebody = other.command("up", "--detach", OBSWARM_WEB_PORT="18999")
+    finally:
+        docker("rm", "--force", "somebody")
+    assert somebody.code == 2
+    assert "Port 18999, for web, is taken by the container somebody." in somebody.stderr
+    pulled = other.command("up", "--detach", OBSWARM_PROMETHEUS_IMAGE=f"127.0.0.1:{free_port()}/prometheus:v9")
+    assert pulled.code == 2
+    assert "/prometheus:v9 cannot be pulled: " in pulled.stderr
+    assert "or name another one with OBSWARM_PROMETHEUS_IMAGE." in pulled.stderr
+    loadtest = stack.folder / "bad.py"
+    loadtest.write_text("import nothing_there\n")
+    bad = other.command("up", "--detach", "-f", loadtest)
+    assert bad.code == 2
+    assert "ModuleNotFoundError: No module named 'nothing_there'" in bad.stderr
+    loadtest.write_text("from obswarm import User, task\nclass A(User):\n    @task\n    def a(self): pass\n")
+    loadtest.chmod(0o600)
+    closed = other.command("up", "--detach", "-f", loadtest)
+    assert closed.code == 2
+    assert (
+        "may be read by its owner alone, and containers run as another user. Allow it with: chmod o+r" in closed.stderr
+    )
+    assert other.left() == []
