@@ -103,10 +103,11 @@ def up(ctx: click.Context, /, **options: Any) -> None:
     _warn_of_loopback(project, targets)
     _tell(project)
     if not options["detach"]:
-        click.echo("Their logs follow; Ctrl-C stops the services, obswarm down removes them.\n", err=True)
-        code = compose.follow("logs", "--follow", "--since", "1s")
+        say("\nWhat master and workers say follows; Ctrl-C stops all services, obswarm down removes them.\n")
+        compose.follow("logs", "--follow", "--since", "1s", "master", "worker")
+        say("\nStopping the services.")
         compose.run("stop")
-        ctx.exit(code)
+        ctx.exit(exit_codes.INTERRUPTED)
 
 
 def _configure(project: Project, options: dict[str, Any]) -> None:

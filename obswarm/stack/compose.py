@@ -3,8 +3,11 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Sequence
+
+import gevent
 
 from obswarm.stack.docker_engine import StackError
 from obswarm.stack.project import Project, compose_file
@@ -51,11 +54,13 @@ class Compose:
         return done.stdout
 
     def follow(self, *words: str) -> int:
-        """With its output on this terminal; gives its exit code."""
+        """With its output on this terminal; gives its exit code. Ctrl-C ends it, and not this process."""
+        watcher = gevent.signal_handler(signal.SIGINT, lambda: None)
         try:
             return subprocess.run(self.command(*words), check=False, env=self._environment()).returncode
-        except KeyboardInterrupt:
-            return 130
+        finally:
+            watcher.cancel()
+            signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def version(self) -> str:
         """Of the plugin; empty when there is none."""
