@@ -82,8 +82,8 @@ def up(ctx: click.Context, /, **options: Any) -> None:
     FILE and its folder are mounted read-only; `obswarm run` with a load test from that folder, or without one, has it
     run there. Started again, up changes what has changed and leaves the rest alone.
     """
-    engine = Engine()
     project = Project.named(options["project"])
+    engine = Engine()
     compose = Compose(project)
     version = check_compose(compose)
     check_disk(engine)
@@ -227,8 +227,8 @@ def _show_plan(project: Project, compose: Compose, engine: Engine, version: str,
 @project_option
 def down(volumes: bool, project: str) -> None:
     """Stop the stack and remove its containers and networks."""
-    engine = Engine()
     found = Project.named(project)
+    engine = Engine()
     if not found.exists and not engine.containers(project):
         click.echo(f"There is no stack {project} here.", err=True)
         return
@@ -290,7 +290,7 @@ def scale(what: str, project: str) -> None:
     found = re.fullmatch(r"workers?=(\d+)", what)
     if found is None or not 1 <= int(found[1]) <= MOST_WORKERS:
         raise click.UsageError(f"{what!r}; write it like workers=4, with a number from 1 to {MOST_WORKERS}.")
-    engine, known = Engine(), Project.named(project)
+    known, engine = Project.named(project), Engine()
     if not known.exists or not engine.containers(project):
         raise StackError(f"There is no stack {project} here; start it with: obswarm up --workers {found[1]}")
     known.workers = int(found[1])

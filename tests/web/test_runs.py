@@ -1,0 +1,147 @@
+"""The API of a master that stays: who may, what is accepted, and that every news reaches who asks."""
+
+import io
+import json
+from dataclasses import replace
+from typing import Any
+
+import msgpack
+import pytest
+
+from obswarm import __version__
+from obswarm.api import ObswarmError
+from obswarm.web import News, Order, RunDesk, RunsApp
+
+TOKEN = "the right one"
+ORDER = Order(__version__, {"users": "5"}, [], ["a.py"], False, None, "", b"x")
+
+
+class Control:
+    def __init__(self) -> None:
+        self.calls: list[tuple[Any, ...]] = []
+
+    def stop(self, reason: Any) -> None:
+        self.calls.append(("stop", reason.kind, reason.detail))
+
+    def abort(self, reason: Any) -> None:
+        self.calls.append(("abort", reason.kind, reason.detail))
+
+
+@pytest.fixture
+def taken() -> list[Order]:
+    return []
+
+
+@pytest.fixture
+def desk(taken: list[Order]) -> RunDesk:
+    return RunDesk(taken.append, lambda: {"w1": 1, "w2": 4})
+
+
+def ask(
+    desk: RunDesk, method: str, path: str, body: bytes = b"", token: str | None = TOKEN, query: str = ""
+) -> tuple[int, bytes]:
+    environ: dict[str, Any] = {
+        "REQUEST_METHOD": method,
+        "PATH_INFO": path,
+        "QUERY_STRING": query,
+        "CONTENT_LENGTH": str(len(body)),
+        "wsgi.input": io.BytesIO(body),
+    }
+    if token is not None:
+        environ["HTTP_AUTHORIZATION"] = f"Bearer {token}"
+    started: list[str] = []
+    content = b"".join(RunsApp(desk, TOKEN)(environ, lambda status, headers: started.append(status)))
+    return int(started[0].split()[0]), content
+
+
+@pytest.mark.parametrize("token", [None, "", "wrong", "the right on"])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_nobody_without_the_token(desk, taken, token, method) -> None:
+    for path in ("/api/v1/status", "/api/v1/runs", "/api/v1/runs/x/news", "/api/v1/runs/x/stop"):
+        assert ask(desk, method, path, ORDER.pack(), token)[0] == 401
+    assert taken == []
+
+
+def test_an_order_is_taken_once(desk, taken) -> None:
+    code, answer = ask(desk, "POST", "/api/v1/runs", ORDER.pack())
+    assert code == 201
+    assert json.loads(answer) == {"id": taken[0].id, "workers": 2}
+    assert replace(taken[0], id="", workers=0) == ORDER
+    code, answer = ask(desk, "POST", "/api/v1/runs", ORDER.pack())
+    assert code == 409
+    assert len(taken) == 1
+    assert json.loads(ask(desk, "GET", "/api/v1/status")[1])["state"] == "running"
+
+
+def test_an_order_that_cannot_be_kept_leaves_the_desk_free(desk) -> None:
+    def full(order: Order) -> None:
+        raise ObswarmError("the disk is full")
+
+    desk.take = full
+    code, answer = ask(desk, "POST", "/api/v1/runs", ORDER.pack())
+    assert (code, json.loads(answer)["error"]) == (400, "the disk is full")
+    assert json.loads(ask(desk, "GET", "/api/v1/status")[1])["state"] == "waiting"
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        (b"", "no order"),
+        (b"\x80", "no order"),
+        (b"nonsense", "no order"),
+        (replace(ORDER, release="0.0.1").pack(), "both have to be the same"),
+        (replace(ORDER, rest=[1]).pack(), "texts"),
+        (replace(ORDER, given=[]).pack(), "given is of a wrong type"),
+    ],
+)
+def test_what_is_no_order(desk, taken, body: bytes, text: str) -> None:
+    code, answer = ask(desk, "POST", "/api/v1/runs", body)
+    assert code == 400
+    assert text in json.loads(answer)["error"]
+    assert taken == []
+
+
+def test_without_workers_there_is_no_run_unless_they_are_on_their_way_back(taken) -> None:
+    desk = RunDesk(taken.append, dict)
+    assert ask(desk, "POST", "/api/v1/runs", ORDER.pack())[0] == 409
+    desk.expect_back(3)
+    assert ask(desk, "POST", "/api/v1/runs", ORDER.pack())[0] == 201
+    assert taken[0].workers == 3
+
+
+def test_stopping(desk) -> None:
+    command = json.dumps({"kind": "signal", "detail": "Ctrl-C", "abort": False}).encode()
+    assert ask(desk, "POST", "/api/v1/runs/one/stop", command)[0] == 404
+    control = Control()
+    desk.order_id, desk.news, desk.control = "one", News(), control
+    assert ask(desk, "POST", "/api/v1/runs/other/stop", command)[0] == 404
+    for body in (
+        b"",
+        b"{}",
+        b'{"kind": "x", "detail": "", "abort": true}',
+        b'{"kind": "user", "detail": 1, "abort": 1}',
+    ):
+        assert ask(desk, "POST", "/api/v1/runs/one/stop", body)[0] == 400
+    assert control.calls == []
+    assert ask(desk, "POST", "/api/v1/runs/one/stop", command)[0] == 200
+    assert ask(desk, "POST", "/api/v1/runs/one/stop", command.replace(b"false", b"true"))[0] == 200
+    assert control.calls == [("stop", "signal", "Ctrl-C"), ("abort", "signal", "Ctrl-C")]
+
+
+def test_news_come_once_and_anew_after_a_restart(desk) -> None:
+    news = desk.news = News()
+    desk.order_id = "one"
+    news.log(20, "obswarm", "first")
+    news.end(None, 2, "it broke")
+
+    def fetch(boot: str, after: int) -> tuple[str, list[list[Any]]]:
+        code, content = ask(desk, "GET", "/api/v1/runs/one/news", query=f"boot={boot}&after={after}")
+        assert code == 200
+        boot, found = msgpack.unpackb(content)
+        return boot, found
+
+    boot, found = fetch("", 0)
+    assert found == [[1, "log", 20, "obswarm", "first"], [2, "end", None, 2, "it broke"]]
+    assert fetch(boot, 1)[1] == found[1:]
+    assert fetch("another", 2)[1] == found, "another boot has other numbers"
+    assert fetch(boot, "x")[1] == found

@@ -1,0 +1,112 @@
+"""Snapshots and results come through as they were."""
+
+from dataclasses import fields, replace
+
+import pytest
+
+from obswarm.api import Environment, Events, ObswarmError, User, task
+from obswarm.engine import LocalRun, Ramp, RunResult, StopReason, WorkerLoss
+from obswarm.stats import (
+    AlertCount,
+    Annotation,
+    EndpointStats,
+    GeneratorHealth,
+    GuardView,
+    Recorder,
+    RunState,
+    Snapshot,
+)
+from obswarm.web.wire import NotReadable, pack_result, pack_snapshot, unpack_result, unpack_snapshot
+
+
+class Nobody(User):
+    @task
+    def nothing(self) -> None: ...
+
+
+@pytest.fixture
+def snapshot() -> Snapshot:
+    env = Environment(events=Events(), recorder=Recorder(), user_classes=[Nobody])
+    for number in range(100):
+        env.recorder.record("GET", f"/ü{number % 3}", 0.01 * (number + 1), 100, 200, trace_id="a" * 32)
+    env.recorder.record("POST", "/x", 90.0, 0, 503, "HTTP 503")
+    env.recorder.record_iteration("Nobody")
+    found = LocalRun(env, Ramp(1, 1), test="t.py").latest()
+    interval = {key: stats for key, stats in found.endpoints.items() if key.name == "/x"}
+    return replace(
+        found,
+        state=RunState.HOLDING,
+        host="http://a",
+        interval=interval,
+        interval_total=next(iter(interval.values())).copy(),
+        workers=(GeneratorHealth("w", 3, 0.5, 0.01, 1000, True, "ready", 100.0, 7, 1, 0.5),),
+        guards=(GuardView("g", "rps > 1", "stop", "tripped", None, "–", 5.5, "", (("stop", 2),)),),
+        alerts=(AlertCount("A", "firing", "grafana", 3),),
+    )
+
+
+def figures(stats: EndpointStats) -> tuple:
+    return (
+        stats.requests,
+        stats.failures,
+        stats.min_s,
+        stats.max_s,
+        stats.response_bytes,
+        stats.successes,
+        stats.failures_by,
+        stats.duration.buckets,
+        stats.duration.sum_ns,
+        stats.exemplars(),
+    )
+
+
+def assert_same(one: Snapshot, other: Snapshot) -> None:
+    for field in fields(Snapshot):
+        mine, theirs = getattr(one, field.name), getattr(other, field.name)
+        if field.name in ("total", "interval_total"):
+            assert figures(mine)[:-1] == figures(theirs)[:-1], field.name
+        elif field.name in ("endpoints", "interval"):
+            assert {key: figures(stats) for key, stats in mine.items()} == {
+                key: figures(stats) for key, stats in theirs.items()
+            }
+        else:
+            assert mine == theirs, field.name
+
+
+def test_a_snapshot_comes_through(snapshot: Snapshot) -> None:
+    assert_same(unpack_snapshot(pack_snapshot(snapshot)), snapshot)
+
+
+@pytest.mark.parametrize("error", [None, ObswarmError("it broke")])
+def test_a_result_comes_through(snapshot: Snapshot, error: ObswarmError | None) -> None:
+    result = RunResult(
+        run_id=snapshot.run_id,
+        started_s=1.5,
+        ended_s=9.5,
+        duration_s=8.0,
+        stop_reason=StopReason("guard", "too many errors"),
+        error=error,
+        users_max=12,
+        final=snapshot,
+        saturated=True,
+        max_loop_lag_s=0.25,
+        max_cpu_ratio=0.75,
+        forced=True,
+        losses=(WorkerLoss("w", "killed", 1.0, 4),),
+        annotations=(Annotation(2.0, "stage", "Stage 2"),),
+        refused_handshakes=5,
+        dropped_frames=6,
+    )
+    found = unpack_result(pack_result(result))
+    assert str(found.error) == str(error)
+    assert_same(found.final, snapshot)
+    for field in fields(RunResult):
+        if field.name not in ("error", "final"):
+            assert getattr(found, field.name) == getattr(result, field.name), field.name
+
+
+@pytest.mark.parametrize("packed", [b"", b"\x00", b"\x96" + b"\xc0" * 6, b"\x93\x01\x02\x03"])
+def test_anything_else_is_not_readable(packed: bytes) -> None:
+    for unpack in (unpack_snapshot, unpack_result):
+        with pytest.raises(NotReadable):
+            unpack(packed)
