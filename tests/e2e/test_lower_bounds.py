@@ -1,5 +1,6 @@
 """The oldest versions that pyproject.toml allows do run a load test."""
 
+import os
 import re
 import subprocess
 import sys
@@ -51,6 +52,16 @@ def test_a_run_with_the_oldest_dependencies(tmp_path: Path, target: CountingServ
     assert (scraped.stdout, scraped.stderr) == ("scraped\n", "")
     assert run.returncode == 0, stderr
     assert "Aggregated" in stdout
+    nowhere = "unix:///nowhere.sock"
+    status = subprocess.run(
+        [python, "-m", "obswarm", "status"],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+        env={**os.environ, "DOCKER_HOST": nowhere},
+    )
+    assert (status.returncode, nowhere in status.stderr) == (2, True), "the client for Docker is one that works"
 
 
 def _metrics(port: int) -> bytes:

@@ -29,8 +29,10 @@ http {{
 
 
 _FIRST_PORT, _MANY_PORTS = 20_000, 12_000
-# Each process begins somewhere else.
-_PORTS = (_FIRST_PORT + (os.getpid() * 61 + number) % _MANY_PORTS for number in range(_MANY_PORTS))
+# Each process begins somewhere else; those that run side by side (see tests/__main__.py) have ports of their own.
+_OWN = _MANY_PORTS // 2
+_SIDE = int(os.environ.get("OBSWARM_TESTS_SIDE", "0"))
+_PORTS = (_FIRST_PORT + _SIDE * _OWN + (os.getpid() * 61 + number) % _OWN for number in range(_OWN))
 
 
 def free_port() -> int:

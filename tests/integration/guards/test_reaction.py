@@ -19,7 +19,7 @@ from tests.support.programs import QuickServer
 from tests.support.prometheus import Prometheus
 
 TIMES = 10
-AT_A_TIME = 4
+AT_A_TIME = 5
 TOKEN = "a token of the test"
 _SHARE = 'sum(rate(quick_requests_total{code="500"}[3s])) / sum(rate(quick_requests_total[3s]))'
 

@@ -1,0 +1,69 @@
+"""Runs all tests: two groups side by side that mostly wait, and then, alone on the machine, those that measure.
+
+Arguments are pytest's. With a path among them there is one run of just that.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+SIDES = (
+    (
+        "tests/e2e/test_bad_input.py",
+        "tests/e2e/test_dashboards.py",
+        "tests/e2e/test_examples.py",
+        "tests/e2e/test_export.py",
+        "tests/e2e/test_guards.py",
+        "tests/e2e/test_stack_bad_weather.py",
+    ),
+    (
+        "tests/e2e/test_service.py",
+        "tests/integration/guards/test_targets.py",
+        "tests/integration/metrics",
+    ),
+)
+NO_TESTS = 5
+SIDE = "OBSWARM_TESTS_SIDE"
+
+
+def main(arguments: list[str]) -> int:
+    if any(not argument.startswith("-") and Path(argument.partition("::")[0]).exists() for argument in arguments):
+        return pytest(*arguments).wait()
+    code, failed = side_by_side(arguments)
+    ignored = [f"--ignore={path}" for side in SIDES for path in side]
+    alone = pytest(*ignored, *arguments).wait()
+    for text in failed:
+        print(text, flush=True)
+    return code or (0 if alone == NO_TESTS else alone)
+
+
+def side_by_side(arguments: list[str]) -> tuple[int, list[str]]:
+    """(exit code, what those that failed have said)."""
+    with tempfile.TemporaryDirectory(prefix="obswarm-tests-") as folder:
+        files = [Path(folder, f"side-{number}") for number in range(len(SIDES))]
+        running = []
+        for number, (side, file) in enumerate(zip(SIDES, files, strict=True)):
+            with open(file, "wb") as output:
+                running.append(pytest(*side, *arguments, output=output, side=number))
+        codes = [process.wait() for process in running]
+        said = [file.read_text(errors="replace") for file in files]
+    for text in said:
+        print(text, flush=True)
+    wrong = [code for code in codes if code not in (0, NO_TESTS)]
+    return next(iter(wrong), 0), [text for text, code in zip(said, codes, strict=True) if code in wrong]
+
+
+def pytest(*arguments: str, output: object = None, side: int | None = None) -> "subprocess.Popen[bytes]":
+    environment = dict(os.environ) if side is None else {**os.environ, SIDE: str(side)}
+    return subprocess.Popen(
+        [sys.executable, "-m", "pytest", *arguments],
+        stdout=output,
+        stderr=subprocess.STDOUT if output else None,
+        env=environment,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
