@@ -78,7 +78,7 @@ class Service:
         self._folder = self._state.with_suffix(".order")
         self._own = given_options(ctx, without=("files",))
         self._token, made_token = _kept("OBSWARM_API_TOKEN", options["api_token"])
-        self._alerts_token, _ = _kept("OBSWARM_ALERTS_TOKEN", options["alerts_token"])
+        self._alerts_token, made_alerts_token = _kept("OBSWARM_ALERTS_TOKEN", options["alerts_token"])
         self._here = self._mounted(ctx.params["arguments"], options["files"])
         self._lobby: Lobby | None = None
         self._next: AsyncResult[Order | None] = AsyncResult()
@@ -103,7 +103,7 @@ class Service:
             int(inherited) if inherited is not None else None,
         )
         self._is_first = inherited is None
-        self._made_token = made_token
+        self._made = (made_token, made_alerts_token)
 
     def _mounted(self, arguments: tuple[str, ...], named: tuple[str, ...]) -> Path | None:
         """The load test that the service itself was started with."""
@@ -118,8 +118,12 @@ class Service:
         set_up_logging(self._options["loglevel"], self._options["logfile"])
         with self._server:
             if self._is_first:
-                secret = f" with the bearer token {self._token}" if self._made_token else ""
-                logger.info("Waiting for runs at %s%s.", self._server.url, secret)
+                secret, alerts_secret = (
+                    f", with the bearer token {token}" if made else ""
+                    for token, made in zip((self._token, self._alerts_token), self._made, strict=True)
+                )
+                logger.info("Waiting for runs at %s%s", self._server.url, secret)
+                logger.info("Alerts are taken at %s%s%s", self._server.url, ALERTS_PATH, alerts_secret)
             order = self._pending()
             if order is not None and self._execute(order):
                 return

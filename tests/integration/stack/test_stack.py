@@ -4,7 +4,9 @@ left in the end. Only Grafana's server is a stand-in."""
 import functools
 import http.server
 import json
+import os
 import re
+import shutil
 import subprocess
 import threading
 import time
@@ -183,8 +185,7 @@ def test_up_again_changes_nothing_and_heals_what_has_crashed(stack: Stack) -> No
     before = {each["Name"]: (each["Id"], each["State"]["StartedAt"]) for each in stack.containers()}
     stack.must("up", "--detach")
     assert {each["Name"]: (each["Id"], each["State"]["StartedAt"]) for each in stack.containers()} == before
-    for name in ("prometheus", "master"):
-        docker("kill", f"{PROJECT}-{name}-1")
+    docker("kill", *(each["Id"] for each in stack.containers()))
     # Its address goes to another one: workers have to look the master up again.
     docker("rm", "--force", f"{PROJECT}-alertmanager-1")
     assert stack.command("status").code == 1
@@ -214,10 +215,13 @@ def test_targets_are_picked_up_without_a_restart_and_those_on_this_machine_are_r
     ):
         for server in (reached, hidden):
             threading.Thread(target=server.serve_forever).start()
+        (stack.folder / "obswarm.toml").write_text(
+            "[[targets]]\nname = 'mine'\nkind = 'app'\n"
+            f"url = 'http://127.0.0.1:{reached.server_port}/there?a=b'\n"
+        )
         try:
             done = stack.must(
-                *("up", "--detach", "--target", f"mine=app=http://127.0.0.1:{reached.server_port}/there?a=b"),
-                *("--target", f"hidden=app=http://127.0.0.1:{hidden.server_port}/"),
+                *("up", "--detach", "--target", f"hidden=app=http://127.0.0.1:{hidden.server_port}/")
             )
             found = stack.wait_for('asked{job="mine", kind="app"}')
         finally:
@@ -302,6 +306,14 @@ def test_bad_weather(stack: Stack, state: Path) -> None:
         docker("rm", "--force", "somebody")
     assert somebody.code == 2
     assert "Port 18999, for web, is taken by the container somebody." in somebody.stderr
+    there = stack.folder / "bin"
+    there.mkdir()
+    real = shutil.which("docker")
+    (there / "docker").write_text(f'#!/bin/sh\n[ "$1" = compose ] && exit 1\nexec {real} "$@"\n')
+    (there / "docker").chmod(0o755)
+    without = other.command("up", "--detach", PATH=f"{there}:{os.environ['PATH']}")
+    assert without.code == 2
+    assert without.stderr.startswith("Error: Docker has no Compose plugin. Install version 2.20 or later:")
     pulled = other.command("up", "--detach", OBSWARM_PROMETHEUS_IMAGE=f"127.0.0.1:{free_port()}/prometheus:v9")
     assert pulled.code == 2
     assert "/prometheus:v9 cannot be pulled: " in pulled.stderr
