@@ -81,6 +81,7 @@ class DockerEngine:
         if self._process is not None:
             self._process.terminate()
             self._process.wait(60)
+            self._log.close()
 
     @staticmethod
     def _answers() -> bool:

@@ -216,13 +216,10 @@ def test_targets_are_picked_up_without_a_restart_and_those_on_this_machine_are_r
         for server in (reached, hidden):
             threading.Thread(target=server.serve_forever).start()
         (stack.folder / "obswarm.toml").write_text(
-            "[[targets]]\nname = 'mine'\nkind = 'app'\n"
-            f"url = 'http://127.0.0.1:{reached.server_port}/there?a=b'\n"
+            f"[[targets]]\nname = 'mine'\nkind = 'app'\nurl = 'http://127.0.0.1:{reached.server_port}/there?a=b'\n"
         )
         try:
-            done = stack.must(
-                *("up", "--detach", "--target", f"hidden=app=http://127.0.0.1:{hidden.server_port}/")
-            )
+            done = stack.must(*("up", "--detach", "--target", f"hidden=app=http://127.0.0.1:{hidden.server_port}/"))
             found = stack.wait_for('asked{job="mine", kind="app"}')
         finally:
             for server in (reached, hidden):
