@@ -29,6 +29,7 @@ from obswarm.stack import (
     StackError,
     check_compose,
     check_disk,
+    check_failures,
     choose_ports,
     loopback_only,
     needed_images,
@@ -98,7 +99,12 @@ def up(ctx: click.Context, /, **options: Any) -> None:
     write_targets(project, targets, [shipped("compose") / "targets" / f"{name}.json" for name in project.profiles])
     needed_images(engine, compose.images().values(), project.image, say)
     say("Starting the services.")
-    compose.run("up", "--detach", "--no-build", "--remove-orphans")
+    try:
+        compose.run("up", "--detach", "--no-build", "--remove-orphans")
+    except StackError:
+        # Compose names the service that failed; why it did stands in its log.
+        check_failures(services_of(engine, project.name))
+        raise
     wait_until_healthy(engine, project.name, _HEALTHY_S, _progress(say))
     _warn_of_loopback(project, targets)
     _tell(project)

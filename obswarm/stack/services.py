@@ -1,6 +1,6 @@
 """What the services of a project do, and waiting until they are all healthy."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -87,17 +87,23 @@ def wait_until_healthy(
             last = now
         if services and all(service.is_fine for service in services):
             return services
-        failed = next((each for each in services if each.has_failed), None)
-        if failed is not None or clock.monotonic() > deadline:
-            late = failed or next((each for each in services if not each.is_fine), None)
-            if late is None:
-                raise StackError("Compose has started no service.")
-            raise StackError(
-                "\n".join(
-                    (f"The service {late.name} is not healthy ({late.shown}). Its last lines:", *_last_words(late))
-                )
-            )
+        check_failures(services)
+        if clock.monotonic() > deadline:
+            late = next((each for each in services if not each.is_fine), None)
+            raise _not_healthy(late) if late is not None else StackError("Compose has started no service.")
         gevent.sleep(_LOOK_EVERY_S)
+
+
+def check_failures(services: Sequence[Service]) -> None:
+    """Raises StackError with the last words of a service that has failed."""
+    failed = next((each for each in services if each.has_failed), None)
+    if failed is not None:
+        raise _not_healthy(failed)
+
+
+def _not_healthy(service: Service) -> StackError:
+    heading = f"The service {service.name} is not healthy ({service.shown}). Its last lines:"
+    return StackError("\n".join((heading, *_last_words(service))))
 
 
 def _last_words(service: Service) -> list[str]:
