@@ -76,9 +76,7 @@ def page() -> str:
         labels = ", ".join(f"`{label}`" for label in metric.labels) or "–"
         lines.append(f"| `{metric.name}` | {metric.kind} | {labels} | {metric.help} | {metric.when} |")
     bounds = ", ".join(f"{bound:g}" for bound in CLASSIC_BOUNDS_S)
-    absent = (
-        "\nRows for the open model, guards and distributed runs have no series yet: these parts are still to come.\n"
-    )
+    absent = "\nRows for the open model have no series yet: it is still to come.\n"
     return "\n".join(lines) + "\n" + absent + _HISTOGRAMS.replace("{bounds}", bounds)
 
 

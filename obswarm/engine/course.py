@@ -2,6 +2,7 @@
 
 import logging
 import secrets
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -20,6 +21,8 @@ from obswarm.engine.statistics import RunStatistics
 from obswarm.stats import Annotation, GeneratorHealth, RunState, Sink, Snapshot
 
 logger = logging.getLogger(__name__)
+
+_SHORTEST_STAGE_OF_A_SHAPE_S = 3.0
 
 
 def new_run_id(wall_s: float) -> str:
@@ -141,6 +144,7 @@ class RunCourse:
         self.on_annotation: Callable[[Annotation], None] = lambda annotation: None
         self._annotations: list[Annotation] = []
         self._stage: int | None = None
+        self._stage_since_s = 0.0
         environment.stats.attach(self.latest)
 
     def annotate(self, kind: str, text: str) -> None:
@@ -207,6 +211,9 @@ class RunCourse:
         if self._stopping.is_set():
             return dict.fromkeys(self._executor.placed, 0)
         return self._executor.target
+
+    def marks(self) -> dict[str, int]:
+        return dict(Counter(mark.kind for mark in self._annotations))
 
     def latest(self) -> Snapshot:
         """A snapshot of this moment; the interval that sinks get is not affected."""
@@ -313,9 +320,12 @@ class RunCourse:
         load = self._executor.load
         if load is None or load.step == self._stage:
             return
-        if self._stage is not None:
+        now = clock.monotonic()
+        # A shape that draws a curve changes its mind every second; those are no stages.
+        is_stage = self._environment.shape_class is None or now - self._stage_since_s >= _SHORTEST_STAGE_OF_A_SHAPE_S
+        if self._stage is not None and is_stage:
             self.annotate("stage", f"Stage {load.step + 1} begins, at {load.target:,} users")
-        self._stage = load.step
+        self._stage, self._stage_since_s = load.step, now
 
     def _tick(self) -> None:
         due = self.statistics.started_s

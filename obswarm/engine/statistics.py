@@ -31,6 +31,8 @@ class Course(Protocol):
 
     def workers(self) -> tuple[GeneratorHealth, ...]: ...
 
+    def marks(self) -> Mapping[str, int]: ...
+
 
 class RunStatistics:
     """Adds up what one process or a fleet measured, and keeps the run's time.
@@ -193,4 +195,5 @@ class RunStatistics:
             interval=interval,
             interval_total=interval_total,
             workers=course.workers(),
+            marks=course.marks(),
         )

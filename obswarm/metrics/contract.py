@@ -125,6 +125,13 @@ ALERTS = Metric(
     "Alerts that were delivered by webhook.",
     _GUARDED,
 )
+MARKS = ("start", "stop", "stage", "guard", "alert")
+ANNOTATIONS = Metric(
+    "obswarm_annotations_total",
+    Kind.COUNTER,
+    ("kind",),
+    "Marks that the run has got so far: its start and stop, the begin of a stage, a guard or an alert that acted.",
+)
 STATS_MESSAGES = Metric(
     "obswarm_stats_messages_total", Kind.COUNTER, ("worker",), "Statistics messages that were merged.", _DISTRIBUTED
 )
@@ -182,6 +189,7 @@ CONTRACT: tuple[Metric, ...] = (
     GUARD_VALUE,
     GUARD_TRIPS,
     ALERTS,
+    ANNOTATIONS,
     STATS_MESSAGES,
     STATS_LOST,
     STATS_LAG,

@@ -111,6 +111,7 @@ class Latest:
         info = (snapshot.run_id, snapshot.test, snapshot.host or "", MODEL_CLOSED)
         yield contract.RUN_INFO, iter([Point(info, 1)])
         yield contract.RUN_START, iter([Point((), snapshot.started_s)])
+        yield contract.ANNOTATIONS, (Point((kind,), snapshot.marks.get(kind, 0)) for kind in contract.MARKS)
 
     def _requests(self, snapshot: Snapshot) -> Iterator[Point]:
         for stats in self._endpoints(snapshot):

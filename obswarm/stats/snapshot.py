@@ -111,6 +111,8 @@ class Snapshot:
     workers: tuple[GeneratorHealth, ...] = field(default=())
     guards: tuple[GuardView, ...] = field(default=())
     alerts: tuple[AlertCount, ...] = field(default=())
+    marks: Mapping[str, int] = field(default_factory=dict)
+    """How many annotations of each kind the run has got so far."""
 
     def guarded(self, guards: tuple[GuardView, ...], alerts: tuple[AlertCount, ...]) -> "Snapshot":
         """The same with what guards and alerts are like."""

@@ -40,6 +40,7 @@ _PLAIN = (
     "users",
     "users_target",
     "interval_s",
+    "marks",
 )
 _RESULT = (
     "started_s",

@@ -105,6 +105,26 @@ def test_stages_are_annotated(tmp_path: Path, quick) -> None:
     assert marks[1][1] == "Stage 2 begins, at 4 users"
 
 
+CURVE = """
+from obswarm import LoadTestShape
+
+class Curve(LoadTestShape):
+    def tick(self):
+        now = self.get_run_time()
+        if now > 8:
+            return None
+        return (1 + int(now), 10) if now < 3 else (4, 10) if now < 7 else (1, 10)
+"""
+
+
+def test_of_a_shape_only_what_stays_for_a_while_is_a_stage(tmp_path: Path, quick) -> None:
+    (tmp_path / "loadtest.py").write_text(LOADTEST + CURVE)
+    done = obswarm("run", "loadtest.py", "-H", quick.url, "--json", "-", "--only-summary", cwd=tmp_path)
+    marks = [mark["text"] for mark in done.result["annotations"] if mark["kind"] == "stage"]
+    assert len(marks) == 1, marks
+    assert marks[0].endswith("begins, at 1 users")
+
+
 def test_requirements_decide_the_exit_code_and_are_written_for_ci(tmp_path: Path, quick) -> None:
     requirements = ["--require", 'p95{name="/page"} < 2s', "--require", "rps > 10000", "--require", "error_ratio < 1%"]
     done = run(tmp_path, quick, *requirements, "--junit", "out/junit.xml", "--stop-when", "users > 100", seconds=2)

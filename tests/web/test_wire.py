@@ -42,6 +42,7 @@ def snapshot() -> Snapshot:
         workers=(GeneratorHealth("w", 3, 0.5, 0.01, 1000, True, "ready", 100.0, 7, 1, 0.5),),
         guards=(GuardView("g", "rps > 1", "stop", "tripped", None, "–", 5.5, "", (("stop", 2),)),),
         alerts=(AlertCount("A", "firing", "grafana", 3),),
+        marks={"start": 1, "guard": 2},
     )
 
 
