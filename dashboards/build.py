@@ -8,9 +8,9 @@ sys.path.insert(0, str(HERE.parent))
 
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
-from dashboards import run
+from dashboards import compare, correlate, generator, run
 
-DASHBOARDS = (run,)
+DASHBOARDS = (run, correlate, generator, compare)
 
 
 def main() -> int:

@@ -65,7 +65,9 @@ def test_push_puts_them_into_a_folder_that_is_made_once(grafana, tmp_path) -> No
     for _ in range(2):
         done = obswarm("dashboards", "push", "--grafana-url", grafana.url, "--grafana-token", "right", cwd=tmp_path)
         assert done.code == 0, done.stderr
-        assert f"{grafana.url}/d/obswarm-run/x" in done.stdout.splitlines()
+        assert done.stdout.splitlines() == [
+            f"{grafana.url}/d/obswarm-{name}/x" for name in ("compare", "correlate", "generator", "run")
+        ]
     assert grafana.folders == [{"uid": "f1", "title": "obswarm"}]
     order = grafana.orders[-1]
     assert (order["folderUid"], order["overwrite"], order["dashboard"]["id"]) == ("f1", True, None)
@@ -83,10 +85,14 @@ def test_export_writes_what_grafana_and_prometheus_read(tmp_path: Path) -> None:
     done = obswarm("dashboards", "export", tmp_path / "there", cwd=tmp_path)
     assert done.code == 0, done.stderr
     written = [Path(line) for line in done.stdout.splitlines()]
-    assert {path.name for path in written} == {"obswarm-run.json", "alerts.yml"}
+    assert {path.name for path in written} == {
+        *(f"obswarm-{name}.json" for name in ("compare", "correlate", "generator", "run")),
+        "alerts.yml",
+        "recording.yml",
+    }
     assert json.loads((tmp_path / "there" / "obswarm-run.json").read_text())["uid"] == "obswarm-run"
     checked = subprocess.run(
-        [program("promtool"), "check", "rules", tmp_path / "there" / "alerts.yml"],
+        [program("promtool"), "check", "rules", *(tmp_path / "there").glob("*.yml")],
         capture_output=True,
         text=True,
         check=False,

@@ -59,12 +59,13 @@ class Contest:
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """What Prometheus has to scrape."""
-        clusters = [self.port(f"cluster-{letter}", "metrics") for letter in "ab"]
-        others = ("load-balancer", "database-exporter", "node-exporter")
+        """What Prometheus has to scrape, under the jobs of `obswarm up --demo`."""
+        clusters = {letter: self.port(f"cluster-{letter}", "metrics") for letter in "ab"}
+        others = {"haproxy": "load-balancer", "mysql": "database-exporter", "node": "node-exporter"}
         return (
-            *(f"127.0.0.1:{port}" for port in (*clusters, *(self.port(part, "metrics") for part in others))),
-            *(f"127.0.0.1:{port}/uwsgi/metrics" for port in clusters),
+            *(f"app {letter}=127.0.0.1:{port}" for letter, port in clusters.items()),
+            *(f"uwsgi {letter}=127.0.0.1:{port}/uwsgi/metrics" for letter, port in clusters.items()),
+            *(f"{job}=127.0.0.1:{self.port(part, 'metrics')}" for job, part in others.items()),
         )
 
     def run(self, loadtest: Path, *options: object, guarded: bool = True) -> "subprocess.Popen[bytes]":

@@ -24,14 +24,17 @@ def program(name: str) -> str:
     return found
 
 
-def _path(target: str) -> str:
-    _, slash, path = target.partition("/")
-    return f"/{path}" if slash else "/metrics"
+def _parts(target: str) -> tuple[str, str, str]:
+    """(job, host:port, path)."""
+    job, _, where = target.rpartition("=")
+    address, slash, path = where.partition("/")
+    path = f"/{path}" if slash else "/metrics"
+    return job or ("obswarm" if path == "/metrics" else path), address, path
 
 
 class Prometheus:
     """Runs while a `with` block lasts; scrapes `targets` every second, and takes remote writes. A target is host:port, or
-    host:port/path where that is not /metrics. `rules` are alerting rules, evaluated every second; what fires is told
+    host:port/path where that is not /metrics, or JOB=host:port/path; the job of others is obswarm, or their path. `rules` are alerting rules, evaluated every second; what fires is told
     to the Alertmanager at a port."""
 
     def __init__(
@@ -52,7 +55,9 @@ class Prometheus:
         self._folder = tempfile.TemporaryDirectory(prefix="obswarm-prometheus-")
         configuration: dict[str, Any] = {
             "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
-            "scrape_configs": [self._scrape(path) for path in dict.fromkeys(map(_path, self._targets))],
+            "scrape_configs": [
+                self._scrape(job, path) for job, path in dict.fromkeys(_parts(each)[::2] for each in self._targets)
+            ],
         }
         if self._rules:
             rules = {"groups": [{"name": "test", "interval": "1s", "rules": list(self._rules)}]}
@@ -65,9 +70,10 @@ class Prometheus:
         self.start()
         return self
 
-    def _scrape(self, path: str) -> dict[str, Any]:
-        targets = [target.partition("/")[0] for target in self._targets if _path(target) == path]
-        job = "obswarm" if path == "/metrics" else path
+    def _scrape(self, job: str, path: str) -> dict[str, Any]:
+        targets = [
+            _parts(target)[1] for target in self._targets if (_parts(target)[0], _parts(target)[2]) == (job, path)
+        ]
         return {"job_name": job, "metrics_path": path, "static_configs": [{"targets": targets}]}
 
     def start(self) -> None:

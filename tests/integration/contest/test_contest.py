@@ -12,6 +12,7 @@ from typing import Any
 import psutil
 import pytest
 
+from tests.support import dashboards
 from tests.support.contest import FOLDER, Contest
 from tests.support.prometheus import Prometheus
 
@@ -30,7 +31,7 @@ def loaded(contest: Contest, web_port: int, minutes: float) -> tuple[int, dict[s
     return code, json.loads(file.read_text())
 
 
-def test_healthy_it_is_fast_and_without_failures(contest: Contest, web_port: int) -> None:
+def test_healthy_it_is_fast_and_without_failures(contest: Contest, prometheus: Prometheus, web_port: int) -> None:
     code, result = loaded(contest, web_port, 1)
     log = contest.log_file.read_text()
     assert code == 0, log
@@ -49,7 +50,7 @@ def first(prometheus: Prometheus, promql: str, begin_s: float, end_s: float) -> 
     return float(series["values"][0][0])
 
 
-def test_the_incident(contest: Contest, prometheus: Prometheus, web_port: int) -> None:
+def test_the_incident(contest: Contest, prometheus: Prometheus, web_port: int, tmp_path: Path) -> None:
     contest.must("fault", "no-cache", "on")
     begin_s = time.time()
     code, result = loaded(contest, web_port, 2)
@@ -97,6 +98,8 @@ def test_the_incident(contest: Contest, prometheus: Prometheus, web_port: int) -
     with urllib.request.urlopen(f"{contest.url}/leaderboard", timeout=5) as answer:
         assert len(json.load(answer)["leaderboard"]) == 10
     contest.must("fault", "no-cache", "off")
+    dashboards.check(prometheus, begin_s, end_s)
+    dashboards.draw(prometheus, begin_s, end_s, tmp_path)
 
 
 def get(contest: Contest, path: str, headers: dict[str, str] | None = None, document: Any = None) -> tuple[int, Any]:

@@ -137,7 +137,9 @@ def test_nothing_runs_as_root_or_is_reached_from_outside(stack: Stack) -> None:
 def test_grafana_is_given_what_it_needs(stack: Stack) -> None:
     given = stack.get("grafana", "/given")
     assert given["home"] == "obswarm: run"
-    assert "obswarm-run.json" in given["dashboards"]
+    assert sorted(given["dashboards"]) == [
+        f"obswarm-{name}.json" for name in ("compare", "correlate", "generator", "run")
+    ]
     assert len(given["files"]) == 2
     assert given["user"] == 472
 

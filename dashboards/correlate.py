@@ -1,0 +1,42 @@
+"""The dashboard for an incident: the load test on top, and below it the layers in the order in which a request meets
+them, on one time axis."""
+
+from grafana_foundation_sdk.models.dashboard import Dashboard
+
+from dashboards.layers.database import MYSQL, POSTGRES, REDIS
+from dashboards.layers.load_test import (
+    ERROR_RATIO,
+    ERRORS,
+    GENERATOR,
+    GENERATOR_STRIP,
+    HEATMAP,
+    LATENCY,
+    REQUESTS,
+    USERS,
+)
+from dashboards.layers.machines import HOSTS
+from dashboards.layers.serving import APPLICATION, LOAD_BALANCER
+from dashboards.panels import Section, make
+
+UID = "obswarm-correlate"
+TITLE = "obswarm: correlate"
+SECTIONS = (
+    Section("Load test", (GENERATOR_STRIP, USERS, REQUESTS, LATENCY, HEATMAP, ERRORS, ERROR_RATIO)),
+    LOAD_BALANCER,
+    APPLICATION,
+    MYSQL,
+    POSTGRES,
+    REDIS,
+    HOSTS,
+    GENERATOR,
+)
+
+
+def build() -> Dashboard:
+    return make(
+        UID,
+        TITLE,
+        "What breaks first? The load test, and below it its target's layers in the order in which a request meets"
+        " them.",
+        SECTIONS,
+    )

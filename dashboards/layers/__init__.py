@@ -1,0 +1,1 @@
+"""The layers that a request meets, each as a section of graphs."""

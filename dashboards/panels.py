@@ -1,0 +1,299 @@
+"""What all dashboards are made of: panels with their queries and what to think of them, variables, annotations, links.
+
+A panel is described here as a value, which the builders of grafana-foundation-sdk are made from, and which tests and
+the pictures in the documentation go through as well.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from grafana_foundation_sdk.builders import common as common_builders
+from grafana_foundation_sdk.builders import dashboard, heatmap, prometheus, timeseries
+from grafana_foundation_sdk.cog.builder import Builder
+from grafana_foundation_sdk.models import common
+from grafana_foundation_sdk.models import prometheus as prometheus_models
+from grafana_foundation_sdk.models.dashboard import (
+    AnnotationQuery,
+    Dashboard,
+    DashboardCursorSync,
+    DashboardLinkType,
+    DataSourceRef,
+    GridPos,
+    Threshold,
+    ThresholdsMode,
+    VariableRefresh,
+    VariableSort,
+)
+from grafana_foundation_sdk.models.heatmap import HeatmapColorMode
+
+SOURCE = DataSourceRef(type_val="prometheus", uid="${datasource}")
+TAG = "obswarm"
+RATE = "$__rate_interval"
+
+OURS = 'job=~"$job"'
+ENDPOINTS = f'{OURS}, name=~"$endpoint"'
+INSTANCES = 'instance=~"$instance"'
+WIDTH = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """PromQL and its legend, in which {{label}} stands for a label's value."""
+
+    expr: str
+    legend: str
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """One panel. `text` says what it means, what a bad value looks like, and what to look at next; `enable` what to do
+    when it is empty. `warn` and `bad` are thresholds in its unit. `empty_when` says why it may have no data although
+    its exporter is there."""
+
+    title: str
+    unit: str
+    text: str
+    queries: tuple[Query, ...]
+    width: int = 12
+    height: int = 7
+    decimals: int | None = None
+    warn: float | None = None
+    bad: float | None = None
+    highest: float | None = None
+    enable: str = ""
+    empty_when: str = ""
+    heat: bool = False
+    stacked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A row of a dashboard with its graphs."""
+
+    title: str
+    graphs: tuple[Graph, ...]
+    collapsed: bool = False
+
+
+def query(expr: str, legend: str = "") -> Query:
+    return Query(expr, legend)
+
+
+def share(parts: str, whole: str) -> str:
+    return f"{parts} / {whole}"
+
+
+def rate(metric: str, labels: str = "", by: str = "") -> str:
+    """The sum of rates, by some labels."""
+    selector = f"{{{labels}}}" if labels else ""
+    return f"sum{f' by ({by}) ' if by else ''}(rate({metric}{selector}[{RATE}]))"
+
+
+def percentile(q: float, metric: str, labels: str, shift: str = "") -> str:
+    """From the native histogram where there is one, else from the classic buckets."""
+    native = f"histogram_quantile({q}, sum(rate({metric}{{{labels}}}[{RATE}]{shift})))"
+    classic = f"histogram_quantile({q}, sum by (le) (rate({metric}_bucket{{{labels}}}[{RATE}]{shift})))"
+    return f"{native} or {classic}"
+
+
+def distribution(metric: str, labels: str) -> str:
+    """For a heatmap: the native histogram where there is one, else the classic buckets."""
+    native = f"sum(rate({metric}{{{labels}}}[{RATE}]))"
+    classic = f"sum by (le) (rate({metric}_bucket{{{labels}}}[{RATE}]))"
+    return f"{native} or ({classic} unless on () {native})"
+
+
+def make(
+    uid: str, title: str, text: str, sections: Sequence[Section], more_variables: Sequence[Builder[Any]] = ()
+) -> Dashboard:
+    """The whole dashboard."""
+    made = (
+        dashboard.Dashboard(title)
+        .uid(uid)
+        .description(text)
+        .tags([TAG])
+        .refresh("5s")
+        .time("now-15m", "now")
+        .timezone("browser")
+        .tooltip(DashboardCursorSync.CROSSHAIR)
+        .link(
+            dashboard.DashboardLink("obswarm")
+            .type(DashboardLinkType.DASHBOARDS)
+            .tags([TAG])
+            .as_dropdown(True)
+            .include_vars(True)
+            .keep_time(True)
+        )
+        .with_variable(dashboard.DatasourceVariable("datasource").label("Data source").type("prometheus"))
+        .with_variable(_labels("job", "Job", "label_values(obswarm_build_info, job)"))
+        .with_variable(_labels("endpoint", "Endpoint", f"label_values(obswarm_requests_total{{{OURS}}}, name)"))
+        .with_variable(_labels("user_class", "User class", f"label_values(obswarm_users{{{OURS}}}, user_class)"))
+        .with_variable(_labels("instance", "Target instance", "label_values(up, instance)"))
+    )
+    for variable in more_variables:
+        made = made.with_variable(variable)
+    for mark in annotations():
+        made = made.annotation(mark)
+    y = 0
+    for number, section in enumerate(sections):
+        row = (
+            dashboard.Row(section.title).id(1000 + number).grid_pos(_place(0, y, WIDTH, 1)).collapsed(section.collapsed)
+        )
+        y += 1
+        panels = []
+        x, tallest, below = 0, 0, y
+        for graph in section.graphs:
+            if x + graph.width > WIDTH:
+                x, below, tallest = 0, below + tallest, 0
+            panels.append(_panel(graph).grid_pos(_place(x, below, graph.width, graph.height)))
+            x, tallest = x + graph.width, max(tallest, graph.height)
+        if section.collapsed:
+            for panel in panels:
+                row = row.with_panel(panel)
+            made = made.with_row(row)
+        else:
+            y = below + tallest
+            made = made.with_row(row)
+            for panel in panels:
+                made = made.with_panel(panel)
+    return _numbered(made.build())
+
+
+def _place(x: int, y: int, width: int, height: int) -> Any:
+    return GridPos(x=x, y=y, w=width, h=height)
+
+
+def _numbered(made: Dashboard) -> Dashboard:
+    """With ids that are not given twice."""
+    number = 0
+    for each in made.panels or ():
+        for panel in (each, *(getattr(each, "panels", None) or ())):
+            number += 1
+            panel.id_val = number
+    return made
+
+
+def _labels(name: str, label: str, query: str) -> Builder[Any]:
+    return (
+        dashboard.QueryVariable(name)
+        .label(label)
+        .datasource(SOURCE)
+        .query(query)
+        .refresh(VariableRefresh.ON_TIME_RANGE_CHANGED)
+        .sort(VariableSort.ALPHABETICAL_ASC)
+        .multi(True)
+        .include_all(True)
+        .all_value(".*")
+    )
+
+
+class _Mark(AnnotationQuery):
+    """The SDK's annotation lacks what Grafana's Prometheus data source reads besides the query."""
+
+    title: str
+    at_value: bool
+
+    def to_json(self) -> dict[str, object]:
+        found = super().to_json()
+        found.update(titleFormat=self.title, textFormat="", step="1s", useValueForTime=self.at_value)
+        return found
+
+
+class _MarkBuilder(Builder[AnnotationQuery]):
+    def __init__(self, mark: _Mark) -> None:
+        self._mark = mark
+
+    def build(self) -> AnnotationQuery:
+        return self._mark
+
+
+def _new(kind: str) -> str:
+    """Whether there are more marks than a second ago: true for a second, at whatever interval is scraped."""
+    marks = f'obswarm_annotations_total{{{OURS}, kind=~"{kind}"}}'
+    return f"{marks} - {marks} offset 1s > 0"
+
+
+MARKS = {
+    "Start": (f"obswarm_run_start_timestamp_seconds{{{OURS}}} * 1000", "The run starts", "green", True),
+    "Stop": (_new("stop"), "The run stops", "blue", False),
+    "Stages": (_new("stage"), "A stage begins", "purple", False),
+    "Guards and alerts": (_new("guard|alert"), "A guard or an alert has acted", "red", False),
+}
+"""By name: (PromQL, title, colour, whether the value is the time in milliseconds)."""
+
+
+def annotations() -> list[Builder[AnnotationQuery]]:
+    made = []
+    for name, (expr, title, colour, at_value) in MARKS.items():
+        mark = _Mark(name=name, datasource=SOURCE, enable=True, icon_color=colour, expr=expr)
+        mark.title, mark.at_value = title, at_value
+        made.append(_MarkBuilder(mark))
+    return made
+
+
+def _panel(graph: Graph) -> Any:
+    panel: Any = heatmap.Panel() if graph.heat else timeseries.Panel()
+    panel = (
+        panel.title(graph.title)
+        .description(graph.text)
+        .datasource(SOURCE)
+        .unit(graph.unit)
+        # The finest step: scrapes are a second apart, whatever the data source says.
+        .interval("1s")
+        .no_value(graph.enable or "No data: is a load test running?")
+    )
+    panel = _heat(panel) if graph.heat else _lines(panel, graph)
+    if graph.decimals is not None:
+        panel = panel.decimals(graph.decimals)
+    for number, each in enumerate(graph.queries):
+        target = (
+            prometheus.Dataquery()
+            .expr(each.expr)
+            .legend_format(each.legend or graph.title)
+            .interval("1s")
+            .range()
+            .ref_id(chr(ord("A") + number))
+        )
+        if graph.heat:
+            target = target.format(prometheus_models.PromQueryFormat.HEATMAP)
+        panel = panel.with_target(target)
+    return panel
+
+
+def _heat(panel: Any) -> Any:
+    return (
+        panel.calculate(False)
+        .show_legend()
+        .y_axis(heatmap.YAxisConfig().unit("s"))
+        .color(heatmap.HeatmapColorOptions().mode(HeatmapColorMode.SCHEME).scheme("Oranges").steps(64))
+    )
+
+
+def _lines(panel: Any, graph: Graph) -> Any:
+    panel = (
+        panel.min(0)
+        .line_width(1)
+        .fill_opacity(30 if graph.stacked else 8)
+        .tooltip(
+            common_builders.VizTooltipOptions().mode(common.TooltipDisplayMode.MULTI).sort(common.SortOrder.DESCENDING)
+        )
+        .legend(
+            common_builders.VizLegendOptions()
+            .show_legend(True)
+            .display_mode(common.LegendDisplayMode.LIST)
+            .placement(common.LegendPlacement.BOTTOM)
+        )
+    )
+    if graph.highest is not None:
+        panel = panel.max(graph.highest)
+    if graph.stacked:
+        panel = panel.stacking(common_builders.StackingConfig().mode(common.StackingMode.NORMAL))
+    steps = [Threshold(value=None, color="green")]
+    steps += [Threshold(value=graph.warn, color="orange")] if graph.warn is not None else []
+    steps += [Threshold(value=graph.bad, color="red")] if graph.bad is not None else []
+    if len(steps) > 1:
+        panel = panel.thresholds(
+            dashboard.ThresholdsConfig().mode(ThresholdsMode.ABSOLUTE).steps(steps)
+        ).thresholds_style(common_builders.GraphThresholdsStyleConfig().mode(common.GraphTresholdsStyleMode.DASHED))
+    return panel
