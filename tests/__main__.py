@@ -1,4 +1,5 @@
-"""Runs all tests: two groups side by side that mostly wait, and then, alone on the machine, those that measure.
+"""Runs all tests: groups side by side that mostly wait or only count, and then, alone on the machine, those that measure
+time.
 
 Arguments are pytest's. With a path among them there is one run of just that.
 """
@@ -9,21 +10,33 @@ import sys
 import tempfile
 from pathlib import Path
 
-SIDES = (
+PHASES = (
     (
-        "tests/e2e/test_bad_input.py",
-        "tests/e2e/test_dashboards.py",
-        "tests/e2e/test_examples.py",
-        "tests/e2e/test_export.py",
-        "tests/e2e/test_guards.py",
-        "tests/e2e/test_stack_bad_weather.py",
+        (
+            "tests/e2e/test_bad_input.py",
+            "tests/e2e/test_dashboards.py",
+            "tests/e2e/test_examples.py",
+            "tests/e2e/test_export.py",
+            "tests/e2e/test_guards.py",
+            "tests/e2e/test_stack_bad_weather.py",
+        ),
+        (
+            "tests/e2e/test_service.py",
+            "tests/integration/guards/test_targets.py",
+            "tests/integration/metrics",
+        ),
     ),
     (
-        "tests/e2e/test_service.py",
-        "tests/integration/guards/test_targets.py",
-        "tests/integration/metrics",
+        ("tests/integration/stack",),
+        (
+            "tests/e2e/test_lower_bounds.py",
+            "tests/e2e/test_exactness.py",
+            "tests/integration/http",
+        ),
     ),
 )
+"""One after the other; the groups of each are side by side."""
+
 NO_TESTS = 5
 SIDE = "OBSWARM_TESTS_SIDE"
 
@@ -31,20 +44,22 @@ SIDE = "OBSWARM_TESTS_SIDE"
 def main(arguments: list[str]) -> int:
     if any(not argument.startswith("-") and Path(argument.partition("::")[0]).exists() for argument in arguments):
         return pytest(*arguments).wait()
-    code, failed = side_by_side(arguments)
-    ignored = [f"--ignore={path}" for side in SIDES for path in side]
+    ended = [side_by_side(sides, arguments) for sides in PHASES]
+    ignored = [f"--ignore={path}" for sides in PHASES for side in sides for path in side]
     alone = pytest(*ignored, *arguments).wait()
-    for text in failed:
-        print(text, flush=True)
+    for _, failed in ended:
+        for text in failed:
+            print(text, flush=True)
+    code = next((code for code, _ in ended if code), 0)
     return code or (0 if alone == NO_TESTS else alone)
 
 
-def side_by_side(arguments: list[str]) -> tuple[int, list[str]]:
+def side_by_side(sides: tuple[tuple[str, ...], ...], arguments: list[str]) -> tuple[int, list[str]]:
     """(exit code, what those that failed have said)."""
     with tempfile.TemporaryDirectory(prefix="obswarm-tests-") as folder:
-        files = [Path(folder, f"side-{number}") for number in range(len(SIDES))]
+        files = [Path(folder, f"side-{number}") for number in range(len(sides))]
         running = []
-        for number, (side, file) in enumerate(zip(SIDES, files, strict=True)):
+        for number, (side, file) in enumerate(zip(sides, files, strict=True)):
             with open(file, "wb") as output:
                 running.append(pytest(*side, *arguments, output=output, side=number))
         codes = [process.wait() for process in running]

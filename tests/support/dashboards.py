@@ -1,12 +1,14 @@
 """Whether every panel of the committed dashboards shows what it should, on a Prometheus that has scraped the contest."""
 
 import os
+import time
 from pathlib import Path
 
 from dashboards import render
 from tests.support.prometheus import Prometheus
 
 SLOWEST_S = 0.2
+ATTEMPTS = 5
 NOT_HERE = {
     "Backends by state": "no PostgreSQL",
     "Commits and rollbacks": "no PostgreSQL",
@@ -60,11 +62,15 @@ def check(prometheus: Prometheus, begin_s: float, end_s: float) -> None:
             found = render.answers(prometheus.url, panel, begin_s, end_s, {"shift": "10s"})
             wanted = SERIES.get(title, (1,) * len(found))
             for answer, count in zip(found, wanted, strict=True):
-                if answer.took_s > SLOWEST_S:
-                    # Once more: the machine may have had something else to do.
-                    answer = render.ask(prometheus.url, answer.expr, begin_s, end_s)
-                if answer.took_s > SLOWEST_S:
-                    wrong.append(f"{uid}, {title}: {answer.took_s:.3f} s for {answer.expr}")
+                took_s = answer.took_s
+                for _ in range(ATTEMPTS):
+                    if took_s <= SLOWEST_S:
+                        break
+                    # What a query takes is what it takes when the machine has nothing else to do: it may have had.
+                    time.sleep(1)
+                    took_s = min(took_s, render.ask(prometheus.url, answer.expr, begin_s, end_s).took_s)
+                if took_s > SLOWEST_S:
+                    wrong.append(f"{uid}, {title}: {took_s:.3f} s for {answer.expr}")
                 number = len(answer.series)
                 if title in NOT_HERE or (title == "Connections" and "pg_" in answer.expr):
                     fine = number == 0
