@@ -35,6 +35,8 @@ OURS = 'job=~"$job"'
 ENDPOINTS = f'{OURS}, name=~"$endpoint"'
 INSTANCES = 'instance=~"$instance"'
 WIDTH = 24
+DECIMALS = {"short": 1, "reqps": 1, "ops": 1, "cps": 1, "s": 2, "percentunit": 1, "bytes": 1, "Bps": 1}
+"""Behind the point, by unit, where a panel does not say: Grafana scales seconds and bytes itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,8 +246,7 @@ def _panel(graph: Graph) -> Any:
         .no_value(graph.enable or "No data: is a load test running?")
     )
     panel = _heat(panel) if graph.heat else _lines(panel, graph)
-    if graph.decimals is not None:
-        panel = panel.decimals(graph.decimals)
+    panel = panel.decimals(DECIMALS[graph.unit] if graph.decimals is None else graph.decimals)
     for number, each in enumerate(graph.queries):
         target = (
             prometheus.Dataquery()
@@ -292,8 +293,8 @@ def _lines(panel: Any, graph: Graph) -> Any:
     steps = [Threshold(value=None, color="green")]
     steps += [Threshold(value=graph.warn, color="orange")] if graph.warn is not None else []
     steps += [Threshold(value=graph.bad, color="red")] if graph.bad is not None else []
+    panel = panel.thresholds(dashboard.ThresholdsConfig().mode(ThresholdsMode.ABSOLUTE).steps(steps))
     if len(steps) > 1:
-        panel = panel.thresholds(
-            dashboard.ThresholdsConfig().mode(ThresholdsMode.ABSOLUTE).steps(steps)
-        ).thresholds_style(common_builders.GraphThresholdsStyleConfig().mode(common.GraphTresholdsStyleMode.DASHED))
+        dashed = common_builders.GraphThresholdsStyleConfig().mode(common.GraphTresholdsStyleMode.DASHED)
+        panel = panel.thresholds_style(dashed)
     return panel

@@ -48,6 +48,9 @@ def test_every_panel_says_what_it_is(uid: str) -> None:
         assert panel["fieldConfig"]["defaults"]["unit"], panel["title"]
         assert len(panel["description"]) > 40, panel["title"]
         assert panel["fieldConfig"]["defaults"]["noValue"], panel["title"]
+        assert panel["fieldConfig"]["defaults"]["decimals"] is not None, panel["title"]
+        if panel["type"] != "heatmap":
+            assert panel["fieldConfig"]["defaults"]["thresholds"]["steps"], panel["title"]
         assert panel["datasource"]["uid"] == "${datasource}"
         assert panel["interval"] == "1s", "rates over four scrapes"
     titles = [panel["title"] for panel in panels(COMMITTED[uid])]
