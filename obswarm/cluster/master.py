@@ -175,7 +175,7 @@ class FleetRun(RunCourse):
         self.state = RunState.SPAWNING
         progress = recovered.progress
         away_s = max(0.0, clock.wall() - progress.at_wall_s)
-        self.statistics.add(recovered.table)
+        self.statistics.restore(recovered.table)
         self.statistics.begin(now, progress.elapsed_s + away_s, progress.stats_elapsed_s + away_s)
         if progress.ramp is not None:
             self._ramp = progress.ramp

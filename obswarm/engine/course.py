@@ -141,7 +141,8 @@ class RunCourse:
         self._nudge = Event()
         self.watch: Watch | None = None
         """Set it before `run`."""
-        self.on_annotation: Callable[[Annotation], None] = lambda annotation: None
+        self.annotation_listeners: list[Callable[[Annotation], None]] = []
+        """Each is given every mark, at once."""
         self._annotations: list[Annotation] = []
         self._stage: int | None = None
         self._stage_since_s = 0.0
@@ -151,7 +152,8 @@ class RunCourse:
         """Keep a mark with the run."""
         annotation = Annotation(clock.wall(), kind, text)
         self._annotations.append(annotation)
-        self.on_annotation(annotation)
+        for listener in self.annotation_listeners:
+            listener(annotation)
 
     # What a subclass says.
     def user_counts(self) -> Mapping[str, int]:

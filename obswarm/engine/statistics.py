@@ -102,6 +102,10 @@ class RunStatistics:
         else:
             self.fresh.merge(delta)
 
+    def restore(self, table: StatsTable) -> None:
+        """What an earlier process had measured of this run; it is in no interval."""
+        self._aggregate.merge(table)
+
     def _settle(self) -> None:
         fresh = self.fresh
         if fresh.is_empty():
