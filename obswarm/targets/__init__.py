@@ -1,6 +1,6 @@
 """The target's own metrics, from its endpoints or from a Prometheus, behind one interface."""
 
-from obswarm.targets.kinds import KINDS, Signal, Unit
+from obswarm.targets.kinds import KINDS, Signal, Unit, queries_of
 from obswarm.targets.promql import PrometheusSource
 from obswarm.targets.scrape import EmbeddedSource
 from obswarm.targets.source import MetricSource, Sample, SourceError, Target, TargetHealth
@@ -16,4 +16,5 @@ __all__ = [
     "Target",
     "TargetHealth",
     "Unit",
+    "queries_of",
 ]

@@ -5,8 +5,12 @@ cAdvisor, HAProxy's own endpoint, nginx-prometheus-exporter, uwsgi_exporter; `ap
 libraries and the demo serve.
 """
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
+
+from obswarm.targets.source import Target
 
 Unit = Literal["number", "seconds", "ratio", "per_second", "bytes"]
 
@@ -18,6 +22,24 @@ class Signal:
     name: str
     query: str
     unit: Unit
+
+    def of(self, job: str) -> str:
+        """The query over the series of one job alone."""
+        text = job.replace("\\", "\\\\").replace('"', '\\"')
+
+        def narrowed(found: re.Match[str]) -> str:
+            return f'{found[1]}{{job="{text}"{f", {found[2]}" if found[2] else ""}}}'
+
+        return _SELECTOR.sub(narrowed, self.query)
+
+
+def queries_of(targets: Iterable[Target]) -> list[tuple[Target, Signal, str]]:
+    """Every figure of every target, with the query that gives it."""
+    return [(target, signal, signal.of(target.name)) for target in targets for signal in KINDS[target.kind]]
+
+
+_SELECTOR = re.compile(r"\b([a-z]\w*)(?:\{([^}]*)\})?(?=[\[)])")
+"""A metric with its matchers, as the queries of this file have them: in brackets, or with a range."""
 
 
 def _rate(metric: str) -> str:

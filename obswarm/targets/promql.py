@@ -6,9 +6,13 @@ import requests
 
 from obswarm.http import plain_reason
 from obswarm.targets.evaluate import parse_any
-from obswarm.targets.source import Sample, SourceError, Target, TargetHealth
+from obswarm.targets.kinds import KINDS
+from obswarm.targets.source import Sample, SourceError, Target, TargetHealth, only_value
 
 _TIMEOUT_S = 3.0
+_NUMBER = "obswarm_number"
+_AT_ONCE = 40
+"""Queries in a request; its address must not get too long."""
 
 
 class PrometheusSource:
@@ -39,6 +43,32 @@ class PrometheusSource:
             return _samples(document["data"])
         except (KeyError, TypeError, ValueError):
             raise SourceError(f"{self.url} does not answer as a Prometheus does") from None
+
+    def figures(self, queries: Sequence[str]) -> list[float | None]:
+        found: list[float | None] = [None] * len(queries)
+        for begin in range(0, len(queries), _AT_ONCE):
+            # All in one request: each with its number as a label, joined.
+            numbered = (
+                f'label_replace({query}, "{_NUMBER}", "{number}", "", "")'
+                for number, query in enumerate(queries[begin : begin + _AT_ONCE], begin)
+            )
+            by_number: dict[str, list[Sample]] = {}
+            for sample in self.query(" or ".join(numbered)):
+                by_number.setdefault(sample.labels[_NUMBER], []).append(sample)
+            for number, samples in by_number.items():
+                found[int(number)] = only_value(samples)
+        return found
+
+    def targets(self) -> list[Target]:
+        """Without any by name, the jobs whose targets have a label `kind`, as `obswarm up` gives them."""
+        if self._targets:
+            return list(self._targets)
+        found: dict[str, Target] = {}
+        for sample in self.query('up{kind!=""}'):
+            job, kind = sample.labels.get("job", ""), sample.labels["kind"]
+            if kind in KINDS:
+                found.setdefault(job, Target(job, sample.labels.get("instance", ""), kind))
+        return list(found.values())
 
     def start(self) -> None:
         """Prometheus scrapes by itself."""

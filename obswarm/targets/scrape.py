@@ -13,7 +13,7 @@ from obswarm import clock
 from obswarm.http import plain_reason
 from obswarm.targets import evaluate as promql
 from obswarm.targets.series import SeriesStore
-from obswarm.targets.source import Sample, SourceError, Target, TargetHealth
+from obswarm.targets.source import Sample, SourceError, Target, TargetHealth, only_value
 
 _TIMEOUT_S = 2.0
 _ACCEPT = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
@@ -56,6 +56,12 @@ class EmbeddedSource:
         if len(away) == len(self._targets) and away:
             raise SourceError(f"no metrics from {', '.join(away)}: {self._health[self._targets[0]][1]}")
         return promql.evaluate(self._tree(query), self._store, now)
+
+    def figures(self, queries: Sequence[str]) -> list[float | None]:
+        return [only_value(self.query(query)) for query in queries]
+
+    def targets(self) -> list[Target]:
+        return list(self._targets)
 
     def start(self) -> None:
         self._greenlets = [gevent.spawn(self._follow, target) for target in self._targets]

@@ -1,6 +1,7 @@
 """The one way to the target's metrics: a MetricSource answers PromQL, whoever has scraped them."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -15,6 +16,11 @@ class Sample:
 
     labels: Mapping[str, str]
     value: float
+
+
+def only_value(samples: Sequence[Sample]) -> float | None:
+    """None unless there is just one, and it is a number."""
+    return samples[0].value if len(samples) == 1 and math.isfinite(samples[0].value) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +50,13 @@ class MetricSource(Protocol):
 
     def query(self, query: str) -> list[Sample]:
         """The newest values; an empty list when no series matches. May switch greenlets. Raises SourceError."""
+
+    def figures(self, queries: Sequence[str]) -> list[float | None]:
+        """The one value that each query gives; None where it gives none, several, or no number. May switch greenlets.
+        Raises SourceError."""
+
+    def targets(self) -> list[Target]:
+        """Those that it was told of, or that it knows by itself. May switch greenlets. Raises SourceError."""
 
     def start(self) -> None:
         """Begin to look at the targets."""
