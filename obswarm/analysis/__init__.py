@@ -1,5 +1,35 @@
-"""What a run's figures mean: where the knee is. Pure functions of measurements."""
+"""What a run's figures mean: where the knee is, and whether another run differs. Pure functions of measurements."""
 
+from obswarm.analysis.change import (
+    CONFIDENCE,
+    MEASURES,
+    SHORTEST_S,
+    Block,
+    Change,
+    Measure,
+    block_count,
+    changes,
+    cut,
+    lanes_of,
+    mean_change,
+    significant,
+)
 from obswarm.analysis.knee import Knee, LoadPoint, find_knee
 
-__all__ = ["Knee", "LoadPoint", "find_knee"]
+__all__ = [
+    "CONFIDENCE",
+    "MEASURES",
+    "SHORTEST_S",
+    "Block",
+    "Change",
+    "Knee",
+    "LoadPoint",
+    "Measure",
+    "block_count",
+    "changes",
+    "cut",
+    "find_knee",
+    "lanes_of",
+    "mean_change",
+    "significant",
+]

@@ -1,0 +1,263 @@
+"""Whether one run differs from another: the bootstrap over blocks of time.
+
+Seconds of a run are not independent (a slow one follows a slow one), requests of a second even less so. Blocks of
+several seconds nearly are. Resampling blocks with replacement tells how much a figure of the whole run scatters
+(Künsch 1989, "The jackknife and the bootstrap for general stationary observations"). Both runs are resampled with the
+same choice of blocks where they had the same load over time, so that a ramp, which both have, is no noise.
+"""
+
+import random
+import sys
+from array import array
+from bisect import bisect_left
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import accumulate, pairwise
+from math import exp, isfinite, log, log1p, sqrt
+from statistics import NormalDist, fmean, stdev
+
+from obswarm.stats.histogram import BUCKETS_PER_DOUBLING, FIRST_BUCKET
+
+RESAMPLES = 500
+SHORTEST_S = 20
+CONFIDENCE = 0.98
+SEED = 20_260_101
+"""Two comparisons of the same runs say the same."""
+
+_MOST_BLOCKS = 30
+_FEWEST_BLOCKS = 10
+_BLOCK_S = 5
+_LONGEST_MEMORY = 0.9
+_LANE_BITS = 64
+_NORMAL = NormalDist()
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """What a stretch of a run measured: seconds, requests, failures, and the histogram of durations, of which each
+    bucket is a lane of 64 bits, so that adding histograms is one addition."""
+
+    seconds: float
+    requests: int
+    failures: int
+    lanes: int
+
+
+def lanes_of(buckets: Mapping[int, int]) -> int:
+    """A histogram's buckets as one number."""
+    return sum(count << (index - FIRST_BUCKET) * _LANE_BITS for index, count in buckets.items())
+
+
+class Whole:
+    """Blocks added up. `offset` lanes below the lowest that any of them has were left out."""
+
+    def __init__(self, blocks: Sequence[Block], offset: int = 0) -> None:
+        self.seconds = sum(block.seconds for block in blocks)
+        self.requests = sum(block.requests for block in blocks)
+        self.failures = sum(block.failures for block in blocks)
+        lanes = sum(block.lanes for block in blocks)
+        self._offset = offset
+        self._counts: array[int] = array("Q")
+        self._counts.frombytes(lanes.to_bytes(-(-lanes.bit_length() // _LANE_BITS) * _LANE_BITS // 8, "little"))
+        if sys.byteorder == "big":
+            self._counts.byteswap()
+        self._sums = list(accumulate(self._counts))
+
+    def quantile(self, q: float) -> float | None:
+        """In seconds, geometrically between the borders of its bucket, so that it does not jump from one to the next;
+        None when there is nothing."""
+        sums, counts = self._sums, self._counts
+        if not sums:
+            return None
+        rank = max(1.0, q * sums[-1])
+        position = bisect_left(sums, rank)
+        inside = (rank - (sums[position] - counts[position])) / counts[position]
+        index = FIRST_BUCKET + self._offset + position - 1 + inside
+        return float(2.0 ** (index / BUCKETS_PER_DOUBLING))
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """A figure of a run. `is_ratio` ones are compared by how many times as much they are, others by their difference;
+    less than `least` of either is never called a difference. `lower_is_better` None is neither."""
+
+    name: str
+    of: Callable[[Whole], float | None]
+    lower_is_better: bool | None
+    least: float
+    is_ratio: bool = True
+
+
+def _throughput(whole: Whole) -> float | None:
+    return whole.requests / whole.seconds if whole.seconds and whole.requests else None
+
+
+def _error_ratio(whole: Whole) -> float | None:
+    return whole.failures / whole.requests if whole.requests else None
+
+
+def _quantile(q: float) -> Callable[[Whole], float | None]:
+    return lambda whole: whole.quantile(q)
+
+
+MEASURES = (
+    Measure("throughput", _throughput, False, 0.02),
+    Measure("error ratio", _error_ratio, True, 0.001, is_ratio=False),
+    Measure("p50", _quantile(0.50), True, 0.02),
+    Measure("p95", _quantile(0.95), True, 0.02),
+    Measure("p99", _quantile(0.99), True, 0.02),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """How a measure differs between two runs. `change` is relative for ratios (0.1 is a tenth more), else a
+    difference; it lies between `low` and `high` with that confidence. `p` is the probability of at least so much
+    without any difference; a value of None is a measure that a run does not have."""
+
+    measure: Measure
+    base: float | None
+    run: float | None
+    change: float | None = None
+    low: float | None = None
+    high: float | None = None
+    p: float = 1.0
+
+
+def block_count(seconds: int) -> int:
+    """Into how many blocks so many seconds are cut. Raises ValueError when they are too few to say anything."""
+    if seconds < SHORTEST_S:
+        raise ValueError(f"{seconds} s are too short to tell a difference from chance; {SHORTEST_S} s are the least")
+    return min(_MOST_BLOCKS, max(_FEWEST_BLOCKS, seconds // _BLOCK_S))
+
+
+def cut(seconds: Sequence[Block], blocks: int) -> list[Block]:
+    """Seconds joined into that many blocks of nearly the same length."""
+    edges = [round(number * len(seconds) / blocks) for number in range(blocks + 1)]
+    return [_sum(seconds[begin:end]) for begin, end in pairwise(edges)]
+
+
+def _sum(blocks: Sequence[Block]) -> Block:
+    return Block(
+        sum(each.seconds for each in blocks),
+        sum(each.requests for each in blocks),
+        sum(each.failures for each in blocks),
+        sum(each.lanes for each in blocks),
+    )
+
+
+def changes(
+    base: Sequence[Block], run: Sequence[Block], *, paired: bool, measures: Sequence[Measure] = MEASURES
+) -> list[Change]:
+    """Of each measure, from the blocks of both runs. `paired`: block i of the one had the same load as block i of the
+    other; there are as many of both then."""
+    chance = random.Random(SEED)
+    base, run, offset = _narrowed(base, run)
+    wholes = _values(Whole(base, offset), measures), _values(Whole(run, offset), measures)
+    sampled: list[list[float]] = [[] for _ in measures]
+    for _ in range(RESAMPLES):
+        chosen = chance.choices(range(len(base)), k=len(base))
+        others = chosen if paired else chance.choices(range(len(run)), k=len(run))
+        before = _values(Whole([base[number] for number in chosen], offset), measures)
+        after = _values(Whole([run[number] for number in others], offset), measures)
+        for found, measure, one, other in zip(sampled, measures, before, after, strict=True):
+            distance = _distance(measure, one, other)
+            if distance is not None:
+                found.append(distance)
+    freedom = min(len(base), len(run)) - 1
+    return [
+        _change(measure, one, other, found, freedom)
+        for measure, one, other, found in zip(measures, *wholes, sampled, strict=True)
+    ]
+
+
+def _narrowed(base: Sequence[Block], run: Sequence[Block]) -> tuple[list[Block], list[Block], int]:
+    """Without the lanes below the lowest that is used, and how many those are."""
+    everything = sum(block.lanes for block in (*base, *run))
+    offset = max(0, (everything & -everything).bit_length() - 1) // _LANE_BITS
+    shift = offset * _LANE_BITS
+    before, after = ([replace(block, lanes=block.lanes >> shift) for block in blocks] for blocks in (base, run))
+    return before, after, offset
+
+
+def _values(whole: Whole, measures: Sequence[Measure]) -> list[float | None]:
+    return [measure.of(whole) for measure in measures]
+
+
+def _distance(measure: Measure, base: float | None, run: float | None) -> float | None:
+    """On a scale on which errors are symmetric: the logarithm of a ratio."""
+    if base is None or run is None:
+        return None
+    if not measure.is_ratio:
+        return run - base
+    return log(run / base) if base > 0 and run > 0 else None
+
+
+def _change(measure: Measure, base: float | None, run: float | None, sampled: Sequence[float], freedom: int) -> Change:
+    distance = _distance(measure, base, run)
+    if distance is None or len(sampled) < RESAMPLES / 2:
+        return Change(measure, base, run)
+    error = stdev(sampled)
+    half = student_quantile((1 + CONFIDENCE) / 2, freedom) * error
+    back = (lambda value: exp(value) - 1) if measure.is_ratio else (lambda value: value)
+    p = student_p(abs(distance) / error, freedom) if error else float(distance == 0)
+    return Change(measure, base, run, back(distance), back(distance - half), back(distance + half), p)
+
+
+def mean_change(name: str, base: Sequence[float], run: Sequence[float], *, least: float) -> Change:
+    """Of a figure with one value for each block, such as a target's: by Welch's test on the means of blocks.
+
+    Figures that are means over minutes themselves (a load average) hardly differ from one block to the next, which says
+    little: their error is larger by what their first autocorrelation tells.
+    """
+    measure = Measure(name, _throughput, None, least)
+    if len(base) < 2 or len(run) < 2:
+        return Change(measure, fmean(base) if base else None, fmean(run) if run else None)
+    before, after = fmean(base), fmean(run)
+    error = sqrt(_error_of_mean(base) ** 2 + _error_of_mean(run) ** 2)
+    scale = abs(before) or abs(after) or 1.0
+    half = student_quantile((1 + CONFIDENCE) / 2, min(len(base), len(run)) - 1) * error
+    difference = after - before
+    p = student_p(abs(difference) / error, min(len(base), len(run)) - 1) if error else float(difference == 0)
+    return Change(
+        measure, before, after, difference / scale, (difference - half) / scale, (difference + half) / scale, p
+    )
+
+
+def _error_of_mean(values: Sequence[float]) -> float:
+    """With the number of values that would be as good if they were independent (Bayley and Hammersley 1946)."""
+    mean, error = fmean(values), stdev(values) / sqrt(len(values))
+    squares = sum((value - mean) ** 2 for value in values)
+    if not squares:
+        return 0.0
+    together = sum((one - mean) * (other - mean) for one, other in pairwise(values)) / squares
+    memory = min(max(together, 0.0), _LONGEST_MEMORY)
+    return error * sqrt((1 + memory) / (1 - memory))
+
+
+def student_p(t: float, freedom: int) -> float:
+    """The probability of at least that much, to either side, by Student's t distribution; Wallace's approximation by
+    the normal one (1959, Annals of Mathematical Statistics 30)."""
+    if not isfinite(t):
+        return 0.0
+    z = (8 * freedom + 1) / (8 * freedom + 3) * sqrt(freedom * log1p(t * t / freedom))
+    return 2 * _NORMAL.cdf(-z)
+
+
+def student_quantile(q: float, freedom: int) -> float:
+    """The inverse of that, for q above one half."""
+    z = _NORMAL.inv_cdf(q) * (8 * freedom + 3) / (8 * freedom + 1)
+    return sqrt(freedom * (exp(z * z / freedom) - 1))
+
+
+def significant(found: Sequence[Change], alpha: float = 1 - CONFIDENCE) -> list[bool]:
+    """Which of many changes are more than chance when none of them may be called so by mistake with a probability above
+    alpha: Holm's method (1979, Scandinavian Journal of Statistics 6). Those below their measure's least are none."""
+    order = sorted(range(len(found)), key=lambda number: found[number].p)
+    verdicts = [False] * len(found)
+    for rank, number in enumerate(order):
+        if found[number].p > alpha / (len(found) - rank):
+            break
+        change = found[number].change
+        verdicts[number] = change is not None and abs(change) >= found[number].measure.least
+    return verdicts
