@@ -1,0 +1,48 @@
+"""Where a load test comes from: the text of its files, and the state of their git repository."""
+
+import hashlib
+import subprocess
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+_GIT_TIMEOUT_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class LoadTestText:
+    """A load-test file as it was when the run began."""
+
+    name: str
+    text: bytes
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of name and text, in hexadecimal."""
+        return hashlib.sha256(self.name.encode() + b"\0" + self.text).hexdigest()
+
+    def packed(self) -> bytes:
+        return zlib.compress(self.text)
+
+
+def read_loadtests(files: Sequence[Path]) -> list[LoadTestText]:
+    """Those that can still be read."""
+    found = []
+    for path in files:
+        try:
+            found.append(LoadTestText(path.name, path.read_bytes()))
+        except OSError:
+            continue
+    return found
+
+
+def git_revision(folder: Path) -> str | None:
+    """The commit that is checked out there, with `-dirty` when something was changed since; None without git or a
+    repository."""
+    command = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=40", "--match="]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_GIT_TIMEOUT_S, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None if done.returncode == 0 else None

@@ -1,0 +1,174 @@
+"""A run as the store has it, second by second, and added up."""
+
+import bisect
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from obswarm.stats import (
+    TOTAL,
+    Annotation,
+    EndpointKey,
+    EndpointStats,
+    ErrorKey,
+    ErrorStats,
+    TaskException,
+)
+from obswarm.store.pack import unpack, unpack_endpoint, unpack_values
+from obswarm.store.store import RunInfo, Store
+from obswarm.store.writer import Figure
+
+_MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSecond:
+    """How a worker fared in a second; see GeneratorHealth."""
+
+    users: int
+    cpu_ratio: float
+    loop_lag_s: float
+    memory_bytes: int
+    saturated: bool
+    state: str
+    stats_lag_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Second:
+    """What one interval of `interval_s` seconds added, and how things stood at its end. `epoch` grows when the
+    statistics begin anew; `iterations` and `interrupted` count since then. Guards are (state, value) by name."""
+
+    time_s: float
+    elapsed_s: float
+    interval_s: float
+    epoch: int
+    stats_since_s: float
+    state: str
+    users: Mapping[str, int]
+    users_target: Mapping[str, int]
+    endpoints: Mapping[EndpointKey, EndpointStats]
+    errors: Mapping[ErrorKey, ErrorStats]
+    exceptions: Mapping[str, TaskException]
+    iterations: Mapping[str, int]
+    interrupted: int
+    workers: Mapping[str, WorkerSecond]
+    guards: Mapping[str, tuple[str, float | None]]
+
+    def total(self) -> EndpointStats:
+        """All endpoints in one."""
+        total = EndpointStats(TOTAL)
+        for stats in self.endpoints.values():
+            total.merge(stats)
+        return total
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """Everything that the store has of a run. `endpoints` and `errors` are since the statistics last began; they are
+    exact for a run that has ended, and the sum of its seconds for one that was cut off. `samples` are
+    (time, value) of the targets' figures, one for each change; NaN where a figure went away."""
+
+    info: RunInfo
+    seconds: tuple[Second, ...]
+    endpoints: Mapping[EndpointKey, EndpointStats]
+    errors: Mapping[ErrorKey, ErrorStats]
+    exceptions: Mapping[str, TaskException]
+    marks: tuple[Annotation, ...]
+    samples: Mapping[Figure, tuple[tuple[float, float], ...]] = field(default_factory=dict)
+
+    def total(self) -> EndpointStats:
+        total = EndpointStats(TOTAL)
+        for stats in self.endpoints.values():
+            total.merge(stats)
+        return total
+
+    @property
+    def stats_duration_s(self) -> float:
+        """The time that `endpoints` are of."""
+        if not self.seconds:
+            return 0.0
+        last = self.seconds[-1]
+        return max(0.0, last.elapsed_s - (last.stats_since_s - self.info.started_s))
+
+
+def read_run(store: Store, info: RunInfo) -> RunRecord:
+    """Raises ObswarmError when the store is damaged."""
+    names = store.names(info)
+    seconds = tuple(_seconds(store, info, names))
+    measured = [second for second in seconds if second.epoch == seconds[-1].epoch]
+    endpoints: dict[EndpointKey, EndpointStats] = {}
+    errors: dict[ErrorKey, ErrorStats] = {}
+    for second in measured:
+        for key, stats in second.endpoints.items():
+            endpoints.setdefault(key, EndpointStats(key)).merge(stats)
+        for error, seen in second.errors.items():
+            if error in errors:
+                errors[error].merge(seen)
+            else:
+                errors[error] = seen.copy()
+    whole = store.whole(info)
+    if whole is not None:
+        endpoints = {stats.key: stats for stats in _endpoints(unpack(whole), names)}
+    return RunRecord(
+        info=info,
+        seconds=seconds,
+        endpoints=endpoints,
+        errors=errors,
+        exceptions=seconds[-1].exceptions if seconds else {},
+        marks=tuple(store.marks(info)),
+        samples=_samples(store, info, names),
+    )
+
+
+def _seconds(store: Store, info: RunInfo, names: Mapping[int, tuple[str, ...]]) -> Iterator[Second]:
+    for time_s, content in store.contents(info, "seconds"):
+        row = unpack(content)
+        workers = {
+            names[number][1]: WorkerSecond(users, cpu, lag, mib * _MIB, saturated, state, stats_lag)
+            for number, users, cpu, lag, mib, saturated, state, stats_lag in row["workers"]
+        }
+        yield Second(
+            time_s=time_s,
+            elapsed_s=row["elapsed_s"],
+            interval_s=row["interval_s"],
+            epoch=row["epoch"],
+            stats_since_s=row["stats_since_s"],
+            state=row["state"],
+            users=row["users"],
+            users_target=row["users_target"],
+            endpoints={stats.key: stats for stats in _endpoints(row["endpoints"], names)},
+            errors={
+                ErrorKey(*names[number][1:]): ErrorStats(count, first_s, last_s)
+                for number, count, first_s, last_s in row["errors"]
+            },
+            exceptions={
+                names[number][1]: TaskException(names[number][1], names[number][2], count)
+                for number, count in row["exceptions"]
+            },
+            iterations=row["iterations"],
+            interrupted=row["interrupted"],
+            workers=workers,
+            guards={names[number][1]: (state, value) for number, state, value in row["guards"]},
+        )
+
+
+def _endpoints(rows: list[list[object]], names: Mapping[int, tuple[str, ...]]) -> Iterator[EndpointStats]:
+    for row in rows:
+        yield unpack_endpoint(row, EndpointKey(*names[row[0]][1:]))  # type: ignore[index]  # a number, as packed
+
+
+def _samples(
+    store: Store, info: RunInfo, names: Mapping[int, tuple[str, ...]]
+) -> dict[Figure, tuple[tuple[float, float], ...]]:
+    points: dict[int, list[tuple[float, float]]] = {}
+    for time_s, content in store.contents(info, "samples"):
+        for number, value in unpack_values(content).items():
+            points.setdefault(number, []).append((time_s, value))
+    return {Figure(*names[number][1:]): tuple(found) for number, found in points.items()}
+
+
+def value_at(points: tuple[tuple[float, float], ...], time_s: float) -> float:
+    """The value that a figure had then, NaN when it had none."""
+    position = bisect.bisect_right(points, time_s, key=lambda point: point[0])
+    return points[position - 1][1] if position else math.nan

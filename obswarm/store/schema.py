@@ -1,0 +1,156 @@
+"""The tables of the run store, and how a store of an earlier version becomes one of this version."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from obswarm.api import ObswarmError
+
+FILE = "runs.sqlite"
+BUSY_TIMEOUT_S = 10.0
+
+_MIGRATIONS = (
+    """
+    CREATE TABLE loadtests (
+        hash TEXT PRIMARY KEY,          -- SHA-256 of name and text
+        name TEXT NOT NULL,
+        text BLOB NOT NULL              -- zlib
+    ) WITHOUT ROWID;
+    CREATE TABLE runs (
+        id INTEGER PRIMARY KEY,
+        run_id TEXT NOT NULL UNIQUE,
+        test TEXT NOT NULL,
+        host TEXT,
+        started_s REAL NOT NULL,        -- all times are seconds since 1970
+        ended_s REAL,                   -- NULL until the run has ended properly
+        planned_s REAL,
+        version TEXT NOT NULL,          -- of obswarm
+        configuration TEXT NOT NULL,    -- JSON: what was not left at its default
+        revision TEXT,                  -- of the load test's git repository
+        result TEXT,                    -- JSON, as --json has it
+        whole BLOB,                     -- all endpoints over the whole run
+        note TEXT NOT NULL DEFAULT ''
+    );
+    CREATE INDEX runs_by_start ON runs (started_s);
+    CREATE TABLE run_loadtests (
+        run INTEGER NOT NULL REFERENCES runs ON DELETE CASCADE,
+        position INTEGER NOT NULL,
+        hash TEXT NOT NULL REFERENCES loadtests,
+        PRIMARY KEY (run, position)
+    ) WITHOUT ROWID;
+    CREATE TABLE tags (
+        run INTEGER NOT NULL REFERENCES runs ON DELETE CASCADE,
+        tag TEXT NOT NULL,
+        PRIMARY KEY (run, tag)
+    ) WITHOUT ROWID;
+    CREATE TABLE names (
+        run INTEGER NOT NULL REFERENCES runs ON DELETE CASCADE,
+        number INTEGER NOT NULL,        -- what stands in the seconds of the run instead of the name
+        name TEXT NOT NULL,             -- JSON: a list that begins with what it names
+        PRIMARY KEY (run, number)
+    ) WITHOUT ROWID;
+    CREATE TABLE seconds (
+        run INTEGER NOT NULL REFERENCES runs ON DELETE CASCADE,
+        number INTEGER NOT NULL,
+        time_s REAL NOT NULL,
+        content BLOB NOT NULL,          -- see obswarm/store/pack.py
+        PRIMARY KEY (run, number)
+    ) WITHOUT ROWID;
+    CREATE TABLE samples (
+        run INTEGER NOT NULL REFERENCES runs ON DELETE CASCADE,
+        number INTEGER NOT NULL,
+        time_s REAL NOT NULL,
+        content BLOB NOT NULL,          -- values of the target's figures that have changed
+        PRIMARY KEY (run, number)
+    ) WITHOUT ROWID;
+    CREATE TABLE marks (
+        run INTEGER NOT NULL REFERENCES runs ON DELETE CASCADE,
+        number INTEGER NOT NULL,
+        time_s REAL NOT NULL,
+        kind TEXT NOT NULL,
+        text TEXT NOT NULL,
+        PRIMARY KEY (run, number)
+    ) WITHOUT ROWID;
+    """,
+)
+"""Number i makes a store of version i one of version i + 1."""
+
+SCHEMA_VERSION = len(_MIGRATIONS)
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """Opens the store, makes it when it is not there, and brings it up to date; may be used in any thread.
+
+    Raises ObswarmError for a file that is none, that is damaged, or that a newer version has written.
+    """
+    with plainly(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
+        try:
+            # Readers do not wait for a run that writes, and what is committed survives the death of the process.
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = NORMAL")
+            connection.execute("PRAGMA foreign_keys = ON")
+            _migrate(connection, path)
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+def _migrate(connection: sqlite3.Connection, path: Path) -> None:
+    if _version(connection, path) == SCHEMA_VERSION:
+        return
+    # Two commands may find an old store at the same time.
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        for number in range(_version(connection, path), SCHEMA_VERSION):
+            for statement in _MIGRATIONS[number].split(";\n"):
+                connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+
+
+def _version(connection: sqlite3.Connection, path: Path) -> int:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version > SCHEMA_VERSION:
+        raise ObswarmError(
+            f"{path} was written by a newer version of obswarm (its schema has the number {version}, this version"
+            f" knows those up to {SCHEMA_VERSION}). Update obswarm, or name another folder with --store."
+        )
+    return int(version)
+
+
+@contextmanager
+def plainly(path: Path) -> Iterator[None]:
+    """What SQLite and the system complain of, as an ObswarmError."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        raise ObswarmError(describe(path, error)) from None
+    except OSError as error:
+        raise ObswarmError(f"The run store {path}: {error.strerror}.") from None
+
+
+def describe(path: Path, error: sqlite3.Error) -> str:
+    """For people: what is wrong with the store, and what to do."""
+    code = getattr(error, "sqlite_errorcode", None)
+    if code is not None:
+        # The lower byte is the kind, the rest its details (https://sqlite.org/rescode.html).
+        match code & 0xFF:
+            case sqlite3.SQLITE_NOTADB | sqlite3.SQLITE_CORRUPT:
+                return (
+                    f"The run store {path} is damaged ({error}). Move it away, and a new one is begun;"
+                    f" sqlite3 {path} .recover may save what is in it."
+                )
+            case sqlite3.SQLITE_FULL:
+                return f"The run store {path} cannot grow: no space is left on its disk."
+            case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
+                return f"The run store {path} is locked by another program for more than {BUSY_TIMEOUT_S:g} s."
+            case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PERM:
+                return f"The run store {path} cannot be written ({error}). Name another folder with --store."
+    return f"The run store {path} cannot be used: {error}."

@@ -1,0 +1,174 @@
+"""The runs of a store: found, listed, tagged, noted, removed, read."""
+
+import json
+import re
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from obswarm.api import ObswarmError
+from obswarm.stats import Annotation
+from obswarm.store.provenance import LoadTestText
+from obswarm.store.schema import connect, plainly
+
+_TAG = re.compile(r"[\w][\w.:/-]{0,63}")
+LATEST = "latest"
+
+
+@dataclass(frozen=True, slots=True)
+class RunInfo:
+    """A run of the store. `key` is its number in there; times are seconds since 1970. `ended_s` is None when the run is
+    still going on or was cut off, and `result` (the document of `--json`) with it; `last_s` is its last second."""
+
+    key: int
+    run_id: str
+    test: str
+    host: str | None
+    started_s: float
+    ended_s: float | None
+    last_s: float | None
+    planned_s: float | None
+    version: str
+    configuration: Mapping[str, Any]
+    revision: str | None
+    result: Mapping[str, Any] | None
+    note: str
+    tags: tuple[str, ...]
+
+    @property
+    def duration_s(self) -> float:
+        end = self.ended_s if self.ended_s is not None else self.last_s
+        return max(0.0, end - self.started_s) if end is not None else 0.0
+
+
+_COLUMNS = (
+    "id, run_id, test, host, started_s, ended_s, (SELECT max(time_s) FROM seconds WHERE run = runs.id), planned_s,"
+    " version, configuration, revision, result, note"
+)
+
+
+class Store:
+    """A context manager over the runs in the file at `path`. Raises ObswarmError wherever the file is no good."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._connection = connect(path)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
+
+    def _query(self, sql: str, *values: Any) -> list[Any]:
+        with plainly(self.path):
+            return self._connection.execute(sql, values).fetchall()
+
+    def runs(self, test: str | None = None, tag: str | None = None) -> list[RunInfo]:
+        """The newest first; of a load test, or with a tag."""
+        conditions, values = ["1"], []
+        if test is not None:
+            conditions.append("test = ?")
+            values.append(test)
+        if tag is not None:
+            conditions.append("id IN (SELECT run FROM tags WHERE tag = ?)")
+            values.append(tag)
+        sql = f"SELECT {_COLUMNS} FROM runs WHERE {' AND '.join(conditions)} ORDER BY started_s DESC, id"
+        tags: dict[int, list[str]] = {}
+        for run, name in self._query("SELECT run, tag FROM tags ORDER BY tag"):
+            tags.setdefault(run, []).append(name)
+        return [_info(row, tags.get(row[0], ())) for row in self._query(sql, *values)]
+
+    def find(self, name: str) -> RunInfo:
+        """By its id or the beginning of that, by a tag, or `latest`. Raises ObswarmError when there is none, or more
+        than one."""
+        runs = self.runs()
+        if not runs:
+            raise ObswarmError(f"There are no runs in {self.path}.")
+        if name == LATEST:
+            return runs[0]
+        exactly = [run for run in runs if run.run_id == name]
+        fitting = exactly or [run for run in runs if name and run.run_id.startswith(name)]
+        fitting = fitting or [run for run in runs if name in run.tags]
+        if len(fitting) == 1:
+            return fitting[0]
+        if not fitting:
+            raise ObswarmError(f"There is no run {name!r} in {self.path}. `obswarm runs list` shows those that are.")
+        some = ", ".join(run.run_id for run in fitting[:5])
+        raise ObswarmError(f"{name!r} may be any of {len(fitting)} runs: {some}{', …' if len(fitting) > 5 else ''}.")
+
+    def tag(self, run: RunInfo, tags: Sequence[str]) -> None:
+        """Raises ObswarmError for what cannot be a tag."""
+        for tag in tags:
+            if not _TAG.fullmatch(tag):
+                raise ObswarmError(f"{tag!r} cannot be a tag: letters, digits and . _ : / - only, at most 64.")
+        for tag in tags:
+            self._query("INSERT OR IGNORE INTO tags VALUES (?, ?)", run.key, tag)
+
+    def untag(self, run: RunInfo, tags: Sequence[str]) -> None:
+        for tag in tags:
+            self._query("DELETE FROM tags WHERE run = ? AND tag = ?", run.key, tag)
+
+    def note(self, run: RunInfo, text: str) -> None:
+        self._query("UPDATE runs SET note = ? WHERE id = ?", text, run.key)
+
+    def remove(self, runs: Sequence[RunInfo]) -> None:
+        """With everything that only they have; the file gets smaller."""
+        with plainly(self.path):
+            for run in runs:
+                self._connection.execute("DELETE FROM runs WHERE id = ?", [run.key])
+            self._connection.execute("DELETE FROM loadtests WHERE hash NOT IN (SELECT hash FROM run_loadtests)")
+            self._connection.execute("VACUUM")
+
+    def loadtests(self, run: RunInfo) -> list[LoadTestText]:
+        sql = "SELECT name, text FROM run_loadtests JOIN loadtests USING (hash) WHERE run = ? ORDER BY position"
+        return [LoadTestText(name, zlib.decompress(text)) for name, text in self._query(sql, run.key)]
+
+    def marks(self, run: RunInfo) -> list[Annotation]:
+        sql = "SELECT time_s, kind, text FROM marks WHERE run = ? ORDER BY number"
+        return [Annotation(*row) for row in self._query(sql, run.key)]
+
+    def size_bytes(self, run: RunInfo) -> int:
+        """Of its measurements."""
+        sql = (
+            "SELECT coalesce((SELECT sum(length(content)) FROM seconds WHERE run = ?1), 0)"
+            " + coalesce((SELECT sum(length(content)) FROM samples WHERE run = ?1), 0)"
+        )
+        return int(self._query(sql, run.key)[0][0])
+
+    def names(self, run: RunInfo) -> dict[int, tuple[str, ...]]:
+        rows = self._query("SELECT number, name FROM names WHERE run = ?", run.key)
+        return {number: tuple(json.loads(name)) for number, name in rows}
+
+    def contents(self, run: RunInfo, table: str) -> Iterator[tuple[float, bytes]]:
+        """(time, content) of each row of `seconds` or `samples`."""
+        with plainly(self.path):
+            yield from self._connection.execute(
+                f"SELECT time_s, content FROM {table} WHERE run = ? ORDER BY number", [run.key]
+            )
+
+    def whole(self, run: RunInfo) -> bytes | None:
+        content: bytes | None = self._query("SELECT whole FROM runs WHERE id = ?", run.key)[0][0]
+        return content
+
+
+def _info(row: Sequence[Any], tags: Sequence[str]) -> RunInfo:
+    key, run_id, test, host, started_s, ended_s, last_s, planned_s, version, configuration, revision, result, note = row
+    return RunInfo(
+        key=key,
+        run_id=run_id,
+        test=test,
+        host=host,
+        started_s=started_s,
+        ended_s=ended_s,
+        last_s=last_s,
+        planned_s=planned_s,
+        version=version,
+        configuration=json.loads(configuration),
+        revision=revision,
+        result=None if result is None else json.loads(result),
+        note=note,
+        tags=tuple(tags),
+    )

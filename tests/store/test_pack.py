@@ -1,0 +1,54 @@
+"""What is packed comes out as it was."""
+
+import math
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from obswarm.stats import EndpointKey, EndpointStats
+from obswarm.store.pack import Names, pack, pack_endpoint, pack_values, unpack, unpack_endpoint, unpack_values
+
+KEY = EndpointKey("GET", "/")
+_requests = st.lists(
+    st.tuples(
+        st.floats(0, 4000), st.integers(0, 10**9), st.sampled_from(["2xx", "3xx", "5xx", "error"]), st.booleans()
+    ),
+    max_size=60,
+)
+
+
+@given(_requests)
+def test_an_endpoint(requests: list[tuple[float, int, str, bool]]) -> None:
+    stats = EndpointStats(KEY)
+    for request in requests:
+        stats.record(*request)
+    found = unpack_endpoint(unpack(pack(pack_endpoint(7, stats))), KEY)
+    for name in ("duration", "failures", "min_s", "max_s", "response_bytes", "successes", "failures_by", "timings"):
+        assert getattr(found, name) == getattr(stats, name), name
+
+
+@given(st.dictionaries(st.integers(0, 1000), st.floats(allow_nan=False)))
+def test_values(values: dict[int, float]) -> None:
+    assert unpack_values(pack_values(values)) == values
+
+
+def test_a_figure_that_is_gone() -> None:
+    assert math.isnan(unpack_values(pack_values({3: math.nan}))[3])
+
+
+def test_names_have_the_numbers_that_they_had() -> None:
+    names = Names()
+    assert [
+        names.number("endpoint", "GET", "/"),
+        names.number("worker", "w"),
+        names.number("endpoint", "GET", "/"),
+    ] == [
+        0,
+        1,
+        0,
+    ]
+    again = Names()
+    again.restore(names.fresh)
+    assert again.number("worker", "w") == 1
+    assert again.number("worker", "v") == 2
+    assert [number for number, _ in again.fresh] == [2]

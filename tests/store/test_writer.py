@@ -1,0 +1,171 @@
+"""A run is in the store as it was measured, while it goes and afterwards."""
+
+import logging
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from obswarm.stats import Annotation, EndpointStats
+from obswarm.store import About, Figure, RunRecord, RunWriter, Store, read_run, value_at
+from obswarm.store.provenance import LoadTestText
+from tests.support.recorded import LOGIN, PAGE, MadeUpRun
+
+ABOUT = About("1.2.3", {"users": 5}, [LoadTestText("shop.py", b"print('hello')")], "abc-dirty")
+THREADS = Figure("db", "mysql", "threads running", "number")
+QUERIES = Figure("db", "mysql", "queries", "per_second")
+
+
+def read(path: Path, name: str = "latest") -> RunRecord:
+    with Store(path) as store:
+        return read_run(store, store.find(name))
+
+
+def figures(stats: EndpointStats) -> tuple[object, ...]:
+    return stats.duration, stats.successes, stats.failures_by, stats.min_s, stats.max_s, stats.response_bytes
+
+
+def test_every_second_is_there_as_soon_as_it_is_written(tmp_path: Path) -> None:
+    path = tmp_path / "runs.sqlite"
+    writer = RunWriter(path, ABOUT)
+    run = MadeUpRun([writer])
+    writer.annotate(Annotation(1.0, "start", "It starts"))
+    run.second({PAGE: [0.01, 0.02]})
+    last = run.second({PAGE: [0.03], LOGIN: [0.5]}, failed=[LOGIN])
+    writer.close()
+    record = read(path)
+    assert record.info.ended_s is None
+    assert (record.info.test, record.info.host, record.info.version) == ("shop.py", "http://shop.example", "1.2.3")
+    assert (record.info.configuration, record.info.revision) == ({"users": 5}, "abc-dirty")
+    assert [second.total().requests for second in record.seconds] == [2, 3]
+    assert {key: figures(stats) for key, stats in record.endpoints.items()} == {
+        key: figures(stats) for key, stats in last.endpoints.items()
+    }
+    assert {tuple(key): seen.count for key, seen in record.errors.items()} == {(*LOGIN, "HTTP 500"): 1}
+    second = record.seconds[1]
+    assert (second.users, second.users_target, second.state) == ({"Visitor": 3}, {"Visitor": 5}, "running")
+    assert second.iterations == {"Visitor": 2}
+    worker = second.workers["w1"]
+    assert (worker.cpu_ratio, worker.loop_lag_s, worker.memory_bytes) == (0.256, 0.0123, 64 * 1024 * 1024)
+    assert [mark.text for mark in record.marks] == ["It starts"]
+    with Store(path) as store:
+        assert store.loadtests(record.info) == list(ABOUT.loadtests)
+
+
+def test_how_it_ended_is_exact_even_where_seconds_are_missing(tmp_path: Path) -> None:
+    path = tmp_path / "runs.sqlite"
+    writer = RunWriter(path, ABOUT)
+    run = MadeUpRun([])
+    run.second({PAGE: [0.01] * 10})
+    run.statistics._sinks = (writer,)
+    final = run.second({PAGE: [0.02] * 5})
+    marks = [Annotation(1.0, "start", "a"), Annotation(2.0, "stop", "b")]
+    writer.annotate(marks[0])
+    writer.finish(final, 99.5, {"totals": {"requests": 15}}, marks)
+    writer.close()
+    record = read(path)
+    assert (record.info.ended_s, record.info.result) == (99.5, {"totals": {"requests": 15}})
+    assert record.endpoints[PAGE].requests == 15
+    assert [mark.text for mark in record.marks] == ["a", "b"], "none twice"
+
+
+def test_statistics_that_begin_anew(tmp_path: Path) -> None:
+    path = tmp_path / "runs.sqlite"
+    writer = RunWriter(path, ABOUT)
+    run = MadeUpRun([writer])
+    run.second({PAGE: [0.01] * 10}, failed=[PAGE])
+    run.statistics.reset(run.statistics.started_s + 30)
+    run.second({PAGE: [0.02]}, failed=[PAGE, PAGE])
+    writer.close()
+    record = read(path)
+    assert [second.epoch for second in record.seconds] == [0, 1]
+    assert record.endpoints[PAGE].requests == 3
+    assert [seen.count for seen in record.errors.values()] == [2]
+
+
+def test_samples_are_kept_where_they_change(tmp_path: Path) -> None:
+    path = tmp_path / "runs.sqlite"
+    writer = RunWriter(path, ABOUT)
+    MadeUpRun([writer]).second({})
+    writer.sample(10.0, {THREADS: 4.0, QUERIES: 1.5})
+    writer.sample(11.0, {THREADS: 4.0, QUERIES: 2.5})
+    writer.sample(12.0, {QUERIES: 2.5})
+    writer.close()
+    samples = read(path).samples
+    assert samples[QUERIES] == ((10.0, 1.5), (11.0, 2.5))
+    assert [at for at, _ in samples[THREADS]] == [10.0, 12.0]
+    assert (value_at(samples[THREADS], 11.9), value_at(samples[QUERIES], 10.5)) == (4.0, 1.5)
+    assert value_at(samples[THREADS], 12.0) != value_at(samples[THREADS], 12.0), "it is gone"
+    assert value_at(samples[QUERIES], 9.0) != value_at(samples[QUERIES], 9.0), "it was not there yet"
+
+
+def test_a_master_that_was_started_again_goes_on_where_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "runs.sqlite"
+    first = RunWriter(path, ABOUT)
+    run = MadeUpRun([first])
+    first.annotate(Annotation(1.0, "start", "a"))
+    run.second({PAGE: [0.01]}, failed=[PAGE])
+    first.close()
+    again = RunWriter(path, ABOUT)
+    run.statistics._sinks = (again,)
+    run.second({LOGIN: [0.02]}, failed=[PAGE])
+    again.annotate(Annotation(2.0, "start", "b"))
+    again.close()
+    record = read(path)
+    assert len(record.seconds) == 2
+    assert {key: stats.requests for key, stats in record.endpoints.items()} == {PAGE: 3, LOGIN: 1}
+    assert [seen.count for seen in record.errors.values()] == [2]
+    assert [mark.text for mark in record.marks] == ["a", "b"]
+
+
+class _Full:
+    """A connection that cannot write for a while."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self.full = True
+
+    def execute(self, sql: str, *values: object) -> object:
+        if self.full and sql.startswith("INSERT"):
+            error = sqlite3.OperationalError("database or disk is full")
+            error.sqlite_errorcode = sqlite3.SQLITE_FULL
+            raise error
+        return self._connection.execute(sql, *values)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._connection, name)
+
+
+def test_while_the_disk_is_full_the_run_goes_on_and_what_waits_is_written_later(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "runs.sqlite"
+    writer = RunWriter(path, ABOUT)
+    disk = _Full(writer._connection)
+    writer._record._connection = disk  # type: ignore[assignment]
+    run = MadeUpRun([writer])
+    with caplog.at_level(logging.WARNING):
+        for _ in range(3):
+            run.second({PAGE: [0.01]})
+            writer._pool.join()
+        disk.full = False
+        run.second({PAGE: [0.01]})
+        writer._pool.join()
+        run.second({PAGE: [0.01]})
+    writer.close()
+    assert [record.getMessage() for record in caplog.records] == [
+        f"The run store {path} cannot grow: no space is left on its disk. The run goes on; what could not be written is"
+        " tried again.",
+        "The run is kept again; nothing of it is missing.",
+    ]
+    assert read(path).endpoints[PAGE].requests == 5
+
+
+def test_what_is_never_written_is_told_at_the_end(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    writer = RunWriter(tmp_path / "runs.sqlite", ABOUT)
+    writer._record._connection = _Full(writer._connection)  # type: ignore[assignment]
+    run = MadeUpRun([writer])
+    final = run.second({PAGE: [0.01]})
+    writer.finish(final, 1.0, {})
+    writer.close()
+    assert "The end of the run and 1 of its seconds are not kept." in caplog.text
