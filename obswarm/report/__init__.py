@@ -1,8 +1,24 @@
 """Results of a run for others: JSON, CSV and JUnit files, annotations in Grafana."""
 
+from obswarm.report.compare import MEASURE_NAMES, SAME, Comparison, Difference, compare_runs, comparison_document
 from obswarm.report.csv_files import CsvFiles
 from obswarm.report.grafana import GrafanaAnnotations
 from obswarm.report.junit import junit_document
+from obswarm.report.page import comparison_page, run_page
 from obswarm.report.result import result_document, write_result
 
-__all__ = ["CsvFiles", "GrafanaAnnotations", "junit_document", "result_document", "write_result"]
+__all__ = [
+    "MEASURE_NAMES",
+    "SAME",
+    "Comparison",
+    "CsvFiles",
+    "Difference",
+    "GrafanaAnnotations",
+    "compare_runs",
+    "comparison_document",
+    "comparison_page",
+    "junit_document",
+    "result_document",
+    "run_page",
+    "write_result",
+]

@@ -1,0 +1,258 @@
+"""Two runs beside each other: what has changed, how sure that is, and whether they can be compared at all."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Any
+
+from obswarm.analysis import (
+    CONFIDENCE,
+    MEASURES,
+    SHORTEST_S,
+    Block,
+    Change,
+    block_count,
+    changes,
+    cut,
+    lanes_of,
+    mean_change,
+    significant,
+)
+from obswarm.api import ObswarmError
+from obswarm.stats import TOTAL, EndpointKey, EndpointStats
+from obswarm.store import Figure, RunInfo, RunRecord, Second, value_at
+from obswarm.units import format_duration
+
+_SAME_LOAD = 0.1
+_SAME_USERS = 0.05
+_FEWEST_REQUESTS = 100
+_LEAST_OF_A_TARGET = 0.05
+_LEAST_OF_A_SHARE = 0.01
+_ENDED_BY_PLAN = ("time", "signal", "user")
+
+FASTER, SLOWER, SAME = "faster", "slower", "no difference that this data can show"
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A change, and what it means: `verdict` is better or worse (faster or slower of a latency), or that nothing can be
+    told from this data."""
+
+    change: Change
+    is_significant: bool
+
+    @property
+    def verdict(self) -> str:
+        change = self.change
+        if not self.is_significant or change.change is None:
+            return SAME
+        if change.measure.lower_is_better is None:
+            return "more" if change.change > 0 else "less"
+        worse = (change.change > 0) == change.measure.lower_is_better
+        if change.measure.is_ratio and change.measure.name != "throughput":
+            return SLOWER if worse else FASTER
+        return "worse" if worse else "better"
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """`endpoints` begins with all of them in one (TOTAL). `targets` are the targets' figures, `settings` (name, base,
+    run) of what was configured in another way, `only` endpoints that one of the runs has alone; `doubts` say why the
+    two should not be compared. So many seconds of both were looked at, in that many blocks."""
+
+    base: RunInfo
+    run: RunInfo
+    endpoints: Mapping[EndpointKey, tuple[Difference, ...]]
+    targets: Mapping[Figure, Difference]
+    settings: tuple[tuple[str, str, str], ...]
+    only: Mapping[EndpointKey, str]
+    doubts: tuple[str, ...]
+    seconds: int
+    blocks: int
+    is_paired: bool
+
+    def get(self, key: EndpointKey, measure: str) -> Difference | None:
+        return next((each for each in self.endpoints.get(key, ()) if each.change.measure.name == measure), None)
+
+
+def compare_runs(base: RunRecord, run: RunRecord, force: bool = False) -> Comparison:
+    """Raises ObswarmError when they cannot be compared, or should not be unless `force` says so."""
+    before, after = _measured(base), _measured(run)
+    for record, seconds in ((base, before), (run, after)):
+        if len(seconds) < SHORTEST_S:
+            raise ObswarmError(
+                f"The run {record.info.run_id} has measured for {len(seconds)} s; {SHORTEST_S} s are the least that"
+                " a difference can be told from chance with."
+            )
+        if not any(second.endpoints for second in seconds):
+            raise ObswarmError(f"The run {record.info.run_id} has made no requests.")
+    doubts = tuple(_doubts(base, run, before, after))
+    if doubts and not force:
+        raise ObswarmError(f"These runs cannot be compared: {' '.join(doubts)} Say --force to do it all the same.")
+    common = min(len(before), len(after))
+    is_paired = _same_users(before[:common], after[:common])
+    if is_paired:
+        before, after = before[:common], after[:common]
+    blocks = block_count(common)
+    found: dict[EndpointKey, list[Change]] = {}
+    for key in _keys(base, run):
+        one, other = cut(_blocks(before, key), blocks), cut(_blocks(after, key), blocks)
+        if min(sum(each.requests for each in one), sum(each.requests for each in other)) >= _FEWEST_REQUESTS:
+            found[key] = changes(one, other, paired=is_paired)
+    verdicts = iter(significant([change for each in found.values() for change in each]))
+    endpoints = {key: tuple(Difference(change, next(verdicts)) for change in each) for key, each in found.items()}
+    targets = _targets(base, run, before, after, blocks)
+    return Comparison(
+        base=base.info,
+        run=run.info,
+        endpoints=endpoints,
+        targets=dict(zip(targets, map(Difference, targets.values(), significant(list(targets.values()))), strict=True)),
+        settings=tuple(_settings(base.info, run.info)),
+        only={
+            **{key: base.info.run_id for key in base.endpoints if key not in run.endpoints},
+            **{key: run.info.run_id for key in run.endpoints if key not in base.endpoints},
+        },
+        doubts=doubts,
+        seconds=common,
+        blocks=blocks,
+        is_paired=is_paired,
+    )
+
+
+def _measured(record: RunRecord) -> list[Second]:
+    """The seconds that count: since the statistics last began, until the run was stopped."""
+    if not record.seconds:
+        return []
+    epoch = record.seconds[-1].epoch
+    return [
+        second
+        for second in record.seconds
+        if second.epoch == epoch and second.state not in ("ready", "stopping", "stopped")
+    ]
+
+
+def _keys(base: RunRecord, run: RunRecord) -> list[EndpointKey]:
+    return [TOTAL, *sorted(base.endpoints.keys() & run.endpoints.keys())]
+
+
+def _blocks(seconds: Sequence[Second], key: EndpointKey) -> list[Block]:
+    found = []
+    for second in seconds:
+        stats = second.total() if key == TOTAL else second.endpoints.get(key, EndpointStats(key))
+        found.append(Block(second.interval_s, stats.requests, stats.failures, lanes_of(stats.duration.buckets)))
+    return found
+
+
+def _same_users(before: Sequence[Second], after: Sequence[Second]) -> bool:
+    """Whether both had nearly the same users at the same time."""
+    same = 0
+    for one, other in zip(before, after, strict=True):
+        users, others = sum(one.users.values()), sum(other.users.values())
+        same += abs(users - others) <= max(1, _SAME_USERS * max(users, others))
+    return same >= (1 - _SAME_USERS) * len(before)
+
+
+def _doubts(base: RunRecord, run: RunRecord, before: Sequence[Second], after: Sequence[Second]) -> list[str]:
+    doubts = []
+    one, other = base.info, run.info
+    if one.test != other.test:
+        doubts.append(f"They are of different load tests ({one.test} and {other.test}).")
+    users, others = (max(sum(second.users.values()) for second in seconds) for seconds in (before, after))
+    if abs(users - others) > _SAME_LOAD * max(users, others):
+        doubts.append(f"They had different loads (at most {users:,} users and {others:,}).")
+    if abs(len(before) - len(after)) > _SAME_LOAD * max(len(before), len(after)):
+        took, others_took = format_duration(len(before)), format_duration(len(after))
+        doubts.append(f"They took different times ({took} and {others_took}).")
+    for record, seconds in ((base, before), (run, after)):
+        if any(worker.saturated for second in seconds for worker in second.workers.values()):
+            doubts.append(
+                f"In {record.info.run_id} the load generator was the bottleneck, so its latencies are its own."
+            )
+    return doubts
+
+
+def _targets(
+    base: RunRecord, run: RunRecord, before: Sequence[Second], after: Sequence[Second], blocks: int
+) -> dict[Figure, Change]:
+    found = {}
+    for figure, points in base.samples.items():
+        if figure not in run.samples:
+            continue
+        means = [
+            _means([value_at(samples, second.time_s) for second in seconds], blocks)
+            for samples, seconds in ((points, before), (run.samples[figure], after))
+        ]
+        name = f"{figure.target}: {figure.name}"
+        change = mean_change(name, means[0], means[1], least=_LEAST_OF_A_TARGET)
+        if figure.unit == "ratio" and abs((change.run or 0) - (change.base or 0)) < _LEAST_OF_A_SHARE:
+            # Many times as much of next to nothing is nothing.
+            change = replace(change, p=1.0)
+        found[figure] = change
+    return found
+
+
+def _means(values: Sequence[float], blocks: int) -> list[float]:
+    """Of each block that has a value."""
+    edges = [round(number * len(values) / blocks) for number in range(blocks + 1)]
+    found = []
+    for begin, end in pairwise(edges):
+        there = [value for value in values[begin:end] if not math.isnan(value)]
+        if there:
+            found.append(sum(there) / len(there))
+    return found
+
+
+def _settings(base: RunInfo, run: RunInfo) -> list[tuple[str, str, str]]:
+    rows: list[tuple[str, Any, Any]] = [
+        ("host", base.host, run.host),
+        ("obswarm", base.version, run.version),
+        ("load test's revision", base.revision, run.revision),
+    ]
+    names = sorted({*base.configuration, *run.configuration})
+    rows += [(name, base.configuration.get(name), run.configuration.get(name)) for name in names]
+    return [(name, _text(one), _text(other)) for name, one, other in rows if one != other]
+
+
+def _text(value: Any) -> str:
+    return "–" if value is None else str(value)
+
+
+def comparison_document(found: Comparison) -> dict[str, Any]:
+    """For other programs. Changes are relative but for the error ratio, whose are differences."""
+    return {
+        "base": found.base.run_id,
+        "run": found.run.run_id,
+        "seconds": found.seconds,
+        "blocks": found.blocks,
+        "paired": found.is_paired,
+        "confidence": CONFIDENCE,
+        "doubts": list(found.doubts),
+        "endpoints": [
+            {
+                "method": key.method,
+                "name": key.name,
+                "measures": {each.change.measure.name.replace(" ", "_"): _difference(each) for each in differences},
+            }
+            for key, differences in found.endpoints.items()
+        ],
+        "only": [{"method": key.method, "name": key.name, "run": where} for key, where in found.only.items()],
+        "targets": [
+            {"target": figure.target, "kind": figure.kind, "figure": figure.name, "unit": figure.unit}
+            | _difference(difference)
+            for figure, difference in found.targets.items()
+        ],
+        "settings": [{"name": name, "base": one, "run": other} for name, one, other in found.settings],
+    }
+
+
+def _difference(difference: Difference) -> dict[str, Any]:
+    change = difference.change
+    numbers = {"base": change.base, "run": change.run, "change": change.change, "low": change.low, "high": change.high}
+    return {
+        **{name: None if value is None else round(value, 6) for name, value in numbers.items()},
+        "verdict": difference.verdict,
+    }
+
+
+MEASURE_NAMES = tuple(measure.name.replace(" ", "_") for measure in MEASURES)

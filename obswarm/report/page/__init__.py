@@ -1,0 +1,133 @@
+"""A run as one HTML file that needs nothing else: verdict first, then charts over time, tables, configuration."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from obswarm import clock
+from obswarm.report.page.comparison import comparison_page
+from obswarm.report.page.data import chart_data
+from obswarm.report.page.template import embedded, render
+from obswarm.report.page.verdict import verdict
+from obswarm.stats import TOTAL, EndpointKey, EndpointStats
+from obswarm.store import LoadTestText, RunRecord
+from obswarm.units import format_bytes, format_count, format_duration, format_latency
+
+__all__ = ["comparison_page", "run_page"]
+
+_MOST_ERRORS = 100
+
+
+def run_page(record: RunRecord, loadtests: Sequence[LoadTestText]) -> str:
+    """The whole file. Raises ObswarmError."""
+    info = record.info
+    result = info.result or {}
+    return render(
+        "page.html.j2",
+        info=info,
+        started=clock.iso(info.started_s),
+        took=format_duration(info.duration_s),
+        verdict=verdict(record),
+        endpoints=_endpoints(record),
+        marks=[
+            {"at": f"{mark.time_s - info.started_s:.1f} s", "kind": mark.kind, "text": mark.text}
+            for mark in record.marks
+        ],
+        errors=_errors(record),
+        exceptions=[
+            {"count": f"{each.count:,}", "message": each.message, "traceback": each.traceback}
+            for each in sorted(record.exceptions.values(), key=lambda each: -each.count)
+        ],
+        guards=_guards(result),
+        workers=_workers(record),
+        configuration=_configuration(record),
+        loadtests=[{"name": each.name, "text": each.text.decode("utf-8", "replace")} for each in loadtests],
+        data=embedded(chart_data(record)),
+    )
+
+
+def _endpoints(record: RunRecord) -> list[dict[str, Any]]:
+    rows = sorted(record.endpoints.items(), key=lambda item: (item[0].name, item[0].method))
+    return [_endpoint(key, stats, record.stats_duration_s) for key, stats in [*rows, (TOTAL, record.total())]]
+
+
+def _endpoint(key: EndpointKey, stats: EndpointStats, duration_s: float) -> dict[str, Any]:
+    p50, p95, p99 = stats.quantiles((0.5, 0.95, 0.99)) or (None,) * 3
+    return {
+        "name": f"{key.method} {key.name}".strip(),
+        "cells": [
+            f"{stats.requests:,}",
+            f"{stats.failures:,} ({stats.error_ratio:.1%})" if stats.failures else "0",
+            format_count(stats.requests / duration_s if duration_s else 0),
+            *(format_latency(value) for value in (p50, p95, p99, stats.max_s)),
+        ],
+    }
+
+
+def _errors(record: RunRecord) -> list[dict[str, str]]:
+    start_s = record.info.started_s
+    return [
+        {
+            "name": f"{key.method} {key.name}".strip(),
+            "message": key.message,
+            "count": f"{seen.count:,}",
+            "first": f"{seen.first_seen_s - start_s:.1f} s",
+            "last": f"{seen.last_seen_s - start_s:.1f} s",
+        }
+        for key, seen in sorted(record.errors.items(), key=lambda item: -item[1].count)[:_MOST_ERRORS]
+    ]
+
+
+def _guards(result: Mapping[str, Any]) -> list[dict[str, str]]:
+    rows = []
+    for guard in result.get("guards", ()):
+        tripped = f", tripped {guard['trips']} ×" if guard["trips"] else ""
+        blind = f": {guard['blind_reason']}" if guard["blind_reason"] else ""
+        tone = "bad" if guard["trips"] else "warn" if guard["state"] == "blind" else "good"
+        rows.append(
+            {
+                "when": guard["when"],
+                "action": guard["action"],
+                "state": f"{guard['state']}{tripped}{blind}",
+                "tone": tone,
+            }
+        )
+    for each in result.get("requirements", ()):
+        state, tone = ("met", "good") if each["met"] else ("not met", "bad")
+        rows.append({"when": each["require"], "action": "required", "state": state, "tone": tone})
+    return rows
+
+
+def _workers(record: RunRecord) -> list[dict[str, Any]]:
+    names = dict.fromkeys(name for second in record.seconds for name in second.workers)
+    rows = []
+    for name in names:
+        seen = [second.workers[name] for second in record.seconds if name in second.workers]
+        state = "saturated" if any(each.saturated for each in seen) else seen[-1].state
+        rows.append(
+            {
+                "name": name,
+                "cells": [
+                    f"{max(each.cpu_ratio for each in seen):.0%}",
+                    format_latency(max(each.loop_lag_s for each in seen)),
+                    format_bytes(seen[-1].memory_bytes),
+                    state,
+                ],
+            }
+        )
+    return rows
+
+
+def _configuration(record: RunRecord) -> list[tuple[str, str]]:
+    info = record.info
+    rows: list[tuple[str, Any]] = [
+        ("obswarm", info.version),
+        ("revision", info.revision),
+        ("started", clock.iso(info.started_s)),
+        ("kept", f"{len(record.seconds)} seconds"),
+        *info.configuration.items(),
+    ]
+    return [(name, _plain(value)) for name, value in rows if value is not None]
+
+
+def _plain(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -1,0 +1,140 @@
+"""Two runs beside each other as one HTML file."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from obswarm.analysis import CONFIDENCE
+from obswarm.report.compare import Comparison, Difference
+from obswarm.report.page.data import chart, steps_of, totals_of
+from obswarm.report.page.template import embedded, render
+from obswarm.report.wording import between, figure_name, figure_value, name_of, size_of, tone_of, value_of
+from obswarm.stats import TOTAL
+from obswarm.store import RunRecord, Second, value_at
+
+_MOST_POINTS = 600
+
+
+def comparison_page(found: Comparison, base: RunRecord, run: RunRecord) -> str:
+    """The whole file. Raises ObswarmError."""
+    headline, tone = _headline(found)
+    return render(
+        "comparison.html.j2",
+        base=found.base,
+        run=found.run,
+        seconds=found.seconds,
+        blocks=found.blocks,
+        headline=headline,
+        tone=tone,
+        doubts=found.doubts,
+        settings=_notes(found),
+        confidence=f"{CONFIDENCE:.0%}",
+        tables=_tables(found),
+        data=embedded(_charts(found, base, run)),
+    )
+
+
+def _headline(found: Comparison) -> tuple[str, str]:
+    differences = [
+        (key, each) for key, all_of_it in found.endpoints.items() for each in all_of_it if each.is_significant
+    ]
+    bad = [pair for pair in differences if tone_of(pair[1]) == "bad"]
+    good = [pair for pair in differences if tone_of(pair[1]) == "good"]
+    if not differences:
+        return "No difference that this data can show", ""
+    worst = sorted(bad or good, key=lambda pair: (pair[0] != TOTAL, pair[1].change.p))
+    text = ", ".join(f"{name_of(key)} {each.change.measure.name} {size_of(each)}" for key, each in worst[:3])
+    if bad and good:
+        return f"Better and worse: {text}", "warn"
+    return (f"Worse: {text}", "bad") if bad else (f"Better: {text}", "good")
+
+
+def _notes(found: Comparison) -> list[str]:
+    notes = [f"Only in {where}: {name_of(key)}." for key, where in found.only.items()]
+    return notes + [f"Configured differently: {name}: {one} → {other}." for name, one, other in found.settings]
+
+
+def _tables(found: Comparison) -> list[dict[str, Any]]:
+    tables = [
+        {
+            "id": f"table-{number}",
+            "title": "All endpoints" if key == TOTAL else name_of(key),
+            "what": "measure",
+            "rows": [
+                _row(
+                    each.change.measure.name,
+                    value_of(each.change.measure.name, each.change.base),
+                    value_of(each.change.measure.name, each.change.run),
+                    each,
+                )
+                for each in differences
+            ],
+        }
+        for number, (key, differences) in enumerate(found.endpoints.items())
+    ]
+    changed = [(figure, each) for figure, each in found.targets.items() if each.is_significant]
+    if changed:
+        rows = [
+            _row(
+                figure_name(figure),
+                figure_value(figure.unit, each.change.base),
+                figure_value(figure.unit, each.change.run),
+                each,
+            )
+            for figure, each in changed
+        ]
+        tables.insert(1, {"id": "targets", "title": "What has changed at the target", "what": "figure", "rows": rows})
+    return tables
+
+
+def _row(name: str, base: str, run: str, difference: Difference) -> dict[str, Any]:
+    return {
+        "name": name,
+        "cells": [base, run, size_of(difference), between(difference)],
+        "verdict": difference.verdict,
+        "tone": tone_of(difference),
+    }
+
+
+def _charts(found: Comparison, base: RunRecord, run: RunRecord) -> dict[str, Any]:
+    """The two runs on one axis of seconds since their start."""
+    longest = max(len(base.seconds), len(run.seconds))
+    length = max(1, -(-longest // _MOST_POINTS))
+    both = [steps_of(record.seconds, length) for record in (base, run)]
+    count = max(map(len, both))
+    totals = [[totals_of(step) for step in steps] for steps in both]
+
+    def lines(values: Sequence[Sequence[float | None]]) -> list[tuple[str, list[float | None]]]:
+        names = ("base", "run")
+        return [(name, [*each, *[None] * (count - len(each))]) for name, each in zip(names, values, strict=True)]
+
+    def rate(steps: Sequence[Sequence[Second]], whole: Sequence[Any]) -> list[float | None]:
+        return [
+            total.requests / sum(second.interval_s for second in step) for step, total in zip(steps, whole, strict=True)
+        ]
+
+    charts = [
+        chart("Users", "number", lines([[float(sum(step[-1].users.values())) for step in steps] for steps in both])),
+        chart("Requests per second", "per_second", lines([rate(*pair) for pair in zip(both, totals, strict=True)])),
+        chart("p50", "seconds", lines([[total.quantile(0.5) for total in each] for each in totals])),
+        chart("p95", "seconds", lines([[total.quantile(0.95) for total in each] for each in totals])),
+        chart("Error ratio", "ratio", lines([[total.error_ratio for total in each] for each in totals])),
+    ]
+    groups = [{"title": "Load test", "charts": charts}]
+    changed = [figure for figure, each in found.targets.items() if each.is_significant]
+    if changed:
+        figures = [
+            chart(
+                figure_name(figure),
+                figure.unit,
+                lines(
+                    [
+                        [value_at(record.samples[figure], step[-1].time_s) for step in steps]
+                        for record, steps in zip((base, run), both, strict=True)
+                    ]
+                ),
+            )
+            for figure in changed
+        ]
+        groups.append({"title": "Target", "charts": figures})
+    time = [round((number + 1) * length, 1) for number in range(count)]
+    return {"time": time, "marks": [], "groups": groups, "heat": None, "endpoints": []}

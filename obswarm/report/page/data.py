@@ -1,0 +1,215 @@
+"""What the charts of a run's page are drawn from: columns over time, as plain JSON."""
+
+import math
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from obswarm.stats import TOTAL, EndpointKey, EndpointStats
+from obswarm.stats.histogram import upper_bound
+from obswarm.store import Figure, RunRecord, Second, value_at
+
+MOST_POINTS = 600
+"""On the time axis; a longer run has steps of several seconds."""
+
+_MOST_HEAT_COLUMNS = 150
+_BUCKETS_IN_A_BAND = 4
+"""Of a heatmap: eight bands to a doubling."""
+
+_MOST_LINES = 8
+_DIGITS = 4
+_QUANTILES = (0.5, 0.95, 0.99)
+
+Column = list[float | None]
+
+
+def chart_data(record: RunRecord) -> dict[str, Any]:
+    """`time` are seconds since the run began; every series has as many values, null where there is none."""
+    steps = _at_most(record.seconds, MOST_POINTS)
+    start_s = record.info.started_s
+    return {
+        "time": [round(step[-1].time_s - start_s, 1) for step in steps],
+        "marks": [[round(mark.time_s - start_s, 1), mark.kind, mark.text] for mark in record.marks],
+        "groups": [
+            {"title": "Load test", "charts": _load_test(steps)},
+            *_targets(record, steps),
+            {"title": "Load generator", "charts": _generator(steps)},
+        ],
+        "heat": _heat(record),
+        "endpoints": [_distribution(key, stats) for key, stats in sorted(record.endpoints.items())],
+    }
+
+
+def _at_most(seconds: Sequence[Second], most: int) -> list[Sequence[Second]]:
+    return steps_of(seconds, max(1, -(-len(seconds) // most)))
+
+
+def steps_of(seconds: Sequence[Second], length: int) -> list[Sequence[Second]]:
+    """That many seconds in each, but for the last."""
+    return [seconds[begin : begin + length] for begin in range(0, len(seconds), length)]
+
+
+def chart(title: str, unit: str, lines: Sequence[tuple[str, Column]], stacked: bool = False) -> dict[str, Any]:
+    """`lines` are (label, values); `unit` is one of obswarm.targets."""
+    return {
+        "title": title,
+        "unit": unit,
+        "stacked": stacked,
+        "lines": [{"label": label, "values": [_short(value) for value in values]} for label, values in lines],
+    }
+
+
+def _short(value: float | None) -> float | None:
+    """Four digits are more than a chart shows."""
+    if value is None or not math.isfinite(value):
+        return None
+    if value == 0:
+        return 0
+    rounded = round(value, _DIGITS - 1 - math.floor(math.log10(abs(value))))
+    return int(rounded) if rounded == int(rounded) else rounded
+
+
+def _load_test(steps: Sequence[Sequence[Second]]) -> list[dict[str, Any]]:
+    totals = [totals_of(step) for step in steps]
+    spans = [sum(second.interval_s for second in step) for step in steps]
+    quantiles = [total.quantiles(_QUANTILES) or (None,) * len(_QUANTILES) for total in totals]
+    return [
+        chart(
+            "Users",
+            "number",
+            [
+                ("users", [float(sum(step[-1].users.values())) for step in steps]),
+                ("heading for", [float(sum(step[-1].users_target.values())) for step in steps]),
+            ],
+        ),
+        chart(
+            "Requests per second",
+            "per_second",
+            [
+                ("all", [total.requests / span for total, span in zip(totals, spans, strict=True)]),
+                (
+                    "successful",
+                    [(total.requests - total.failures) / span for total, span in zip(totals, spans, strict=True)],
+                ),
+            ],
+        ),
+        chart(
+            "Latency",
+            "seconds",
+            [(f"p{q * 100:.0f}", [values[number] for values in quantiles]) for number, q in enumerate(_QUANTILES)],
+        ),
+        chart("p95 by endpoint", "seconds", _by_endpoint(steps)),
+        chart("Errors per second, by kind", "per_second", _errors(steps, spans), stacked=True),
+    ]
+
+
+def totals_of(step: Sequence[Second]) -> EndpointStats:
+    """All requests of a step."""
+    total = EndpointStats(TOTAL)
+    for second in step:
+        total.merge(second.total())
+    return total
+
+
+def _by_endpoint(steps: Sequence[Sequence[Second]]) -> list[tuple[str, Column]]:
+    """The busiest ones."""
+    requests: Counter[EndpointKey] = Counter()
+    for step in steps:
+        for second in step:
+            requests.update({key: stats.requests for key, stats in second.endpoints.items()})
+    lines: list[tuple[str, Column]] = []
+    for key, _ in requests.most_common(_MOST_LINES):
+        values: Column = []
+        for step in steps:
+            merged = EndpointStats(key)
+            for second in step:
+                if key in second.endpoints:
+                    merged.merge(second.endpoints[key])
+            values.append(merged.quantile(0.95))
+        lines.append((f"{key.method} {key.name}".strip(), values))
+    return lines
+
+
+def _errors(steps: Sequence[Sequence[Second]], spans: Sequence[float]) -> list[tuple[str, Column]]:
+    by_kind: dict[str, list[int]] = {}
+    for number, step in enumerate(steps):
+        for second in step:
+            for key, seen in second.errors.items():
+                by_kind.setdefault(key.message, [0] * len(steps))[number] += seen.count
+    most = sorted(by_kind.items(), key=lambda item: -sum(item[1]))
+    lines: list[tuple[str, Column]] = [
+        (kind, [count / span for count, span in zip(counts, spans, strict=True)]) for kind, counts in most[:_MOST_LINES]
+    ]
+    rest = [counts for _, counts in most[_MOST_LINES:]]
+    if rest:
+        lines.append(("others", [sum(each) / span for each, span in zip(zip(*rest, strict=True), spans, strict=True)]))
+    return lines
+
+
+def _targets(record: RunRecord, steps: Sequence[Sequence[Second]]) -> list[dict[str, Any]]:
+    """A group for each target, a chart for each of its figures."""
+    groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for figure, points in record.samples.items():
+        values: Column = [value_at(points, step[-1].time_s) for step in steps]
+        drawn = chart(_sentence(figure), figure.unit, [(figure.name, values)])
+        groups.setdefault((figure.target, figure.kind), []).append(drawn)
+    return [
+        {"title": f"{target} ({kind})" if target != kind else target, "charts": charts}
+        for (target, kind), charts in groups.items()
+    ]
+
+
+def _sentence(figure: Figure) -> str:
+    return figure.name[:1].upper() + figure.name[1:]
+
+
+def _generator(steps: Sequence[Sequence[Second]]) -> list[dict[str, Any]]:
+    workers = sorted({name for step in steps for second in step for name in second.workers})[:_MOST_LINES]
+
+    def lines(of: Callable[[Any], float]) -> list[tuple[str, Column]]:
+        return [
+            (name, [of(step[-1].workers[name]) if name in step[-1].workers else None for step in steps])
+            for name in workers
+        ]
+
+    return [
+        chart("CPU of workers, of one core", "ratio", lines(lambda worker: worker.cpu_ratio)),
+        chart("Event loop lag", "seconds", lines(lambda worker: worker.loop_lag_s)),
+        chart("Users by worker", "number", lines(lambda worker: float(worker.users)), stacked=True),
+    ]
+
+
+def _heat(record: RunRecord) -> dict[str, Any]:
+    """Requests by time and duration: `edges` of the bands in seconds (one more than bands), `columns` of
+    [band, requests, band, requests …] for each step, which ends at `time`."""
+    steps = _at_most(record.seconds, _MOST_HEAT_COLUMNS)
+    columns: list[dict[int, int]] = []
+    for step in steps:
+        counts: dict[int, int] = {}
+        for index, count in totals_of(step).duration:
+            band = -(-index // _BUCKETS_IN_A_BAND)
+            counts[band] = counts.get(band, 0) + count
+        columns.append(counts)
+    bands = [band for counts in columns for band in counts]
+    if not bands:
+        return {"edges": [], "time": [], "columns": []}
+    lowest, highest = min(bands), max(bands)
+    return {
+        "edges": [_short(upper_bound(band * _BUCKETS_IN_A_BAND)) for band in range(lowest - 1, highest + 1)],
+        "time": [round(step[-1].time_s - record.info.started_s, 1) for step in steps],
+        "columns": [
+            [value for band, count in sorted(counts.items()) for value in (band - lowest, count)] for counts in columns
+        ],
+    }
+
+
+def _distribution(key: EndpointKey, stats: EndpointStats) -> dict[str, Any]:
+    """`bands`: [upper border in seconds, requests] of each band that has any."""
+    counts: dict[int, int] = {}
+    for index, count in stats.duration:
+        band = -(-index // _BUCKETS_IN_A_BAND)
+        counts[band] = counts.get(band, 0) + count
+    return {
+        "name": f"{key.method} {key.name}".strip(),
+        "bands": [[_short(upper_bound(band * _BUCKETS_IN_A_BAND)), count] for band, count in sorted(counts.items())],
+    }

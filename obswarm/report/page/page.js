@@ -1,0 +1,196 @@
+"use strict";
+(() => {
+  const data = JSON.parse(document.getElementById("data").textContent);
+  const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  const LINES = ["--c0", "--c1", "--c2", "--c3", "--c4", "--c5", "--c6", "--c7"];
+  const MARKS = { start: "--good", stop: "--c0", stage: "--c3", guard: "--bad", alert: "--bad" };
+
+  const digits = (value) => (value === 0 || Math.abs(value) >= 100 ? value.toFixed(0) : String(+value.toPrecision(3)));
+  const clock = (seconds) => {
+    const whole = Math.round(seconds), sign = whole < 0 ? "-" : "", all = Math.abs(whole);
+    const part = (value) => String(value).padStart(2, "0");
+    return all < 3600
+      ? `${sign}${Math.floor(all / 60)}:${part(all % 60)}`
+      : `${sign}${Math.floor(all / 3600)}:${part(Math.floor(all / 60) % 60)}:${part(all % 60)}`;
+  };
+  const seconds = (value) =>
+    value === 0 ? "0" : value < 0.001 ? `${digits(value * 1e6)} µs` : value < 1 ? `${digits(value * 1e3)} ms` : `${digits(value)} s`;
+  const bytes = (value) => {
+    const units = ["B", "KiB", "MiB", "GiB", "TiB"];
+    let number = 0;
+    while (Math.abs(value) >= 1024 && number < units.length - 1) { value /= 1024; number++; }
+    return `${digits(value)} ${units[number]}`;
+  };
+  const plain = (value) => (Math.abs(value) >= 1e6 ? `${digits(value / 1e6)} M` : Math.abs(value) >= 1e4 ? `${digits(value / 1e3)} k` : digits(value));
+  const FORMATS = { seconds, bytes, ratio: (value) => `${digits(value * 100)} %`, per_second: (value) => `${plain(value)}/s`, number: plain };
+  const shown = (unit, value) => (value === null || value === undefined ? "–" : (FORMATS[unit] || plain)(value));
+
+  const element = (name, parent, text, className) => {
+    const made = document.createElement(name);
+    if (text) made.textContent = text;
+    if (className) made.className = className;
+    parent.appendChild(made);
+    return made;
+  };
+
+  // What a chart says to who cannot see it.
+  const inWords = (chart) => {
+    const lines = chart.lines.map((line) => {
+      const values = line.values.filter((value) => value !== null);
+      if (!values.length) return `${line.label}: no data`;
+      return `${line.label}: at first ${shown(chart.unit, values[0])}, at most ${shown(chart.unit, Math.max(...values))}, at last ${shown(chart.unit, values[values.length - 1])}`;
+    });
+    return `${chart.title}. ${lines.join("; ") || "Nothing happened"}.`;
+  };
+
+  const stack = (lines) => {
+    const below = new Array(data.time.length).fill(0);
+    return lines.map((line) => line.values.map((value, at) => (below[at] += value || 0)));
+  };
+
+  const drawMarks = (plot) => {
+    const { ctx, bbox } = plot;
+    ctx.save();
+    ctx.setLineDash([4, 4]);
+    ctx.lineWidth = devicePixelRatio;
+    for (const [at, kind] of data.marks) {
+      const x = plot.valToPos(at, "x", true);
+      if (x < bbox.left || x > bbox.left + bbox.width) continue;
+      ctx.strokeStyle = css(MARKS[kind] || "--c7");
+      ctx.beginPath();
+      ctx.moveTo(x, bbox.top);
+      ctx.lineTo(x, bbox.top + bbox.height);
+      ctx.stroke();
+    }
+    ctx.restore();
+  };
+
+  const sync = uPlot.sync("run");
+  let plots = [];
+
+  const draw = (chart, place) => {
+    const columns = chart.stacked ? stack(chart.lines) : chart.lines.map((line) => line.values);
+    const axis = { stroke: css("--faint"), grid: { stroke: css("--line"), width: 1 }, ticks: { stroke: css("--line"), width: 1 } };
+    const end = data.time.length ? data.time[data.time.length - 1] : 1;
+    const options = {
+      width: Math.max(place.clientWidth, 200),
+      height: 190,
+      cursor: { sync: { key: sync.key, setSeries: false }, drag: { x: true, y: false } },
+      scales: { x: { time: false, range: (plot, low, high) => [low ?? 0, high ?? end] }, y: { range: (plot, low, high) => [Math.min(0, low ?? 0), (high || 1) * 1.05] } },
+      axes: [
+        { ...axis, values: (plot, values) => values.map(clock) },
+        { ...axis, size: 62, values: (plot, values) => values.map((value) => shown(chart.unit, value)) },
+      ],
+      series: [
+        { label: "at", value: (plot, value) => (value === null ? "–" : clock(value)) },
+        ...chart.lines.map((line, number) => ({
+          label: line.label,
+          stroke: css(LINES[number % LINES.length]),
+          width: 1.5,
+          fill: chart.stacked ? css(LINES[number % LINES.length]) + "33" : undefined,
+          points: { show: data.time.length < 3 },
+          value: (plot, value, series, at) => shown(chart.unit, at === null ? null : line.values[at]),
+        })),
+      ],
+      hooks: { draw: [drawMarks] },
+    };
+    const plot = new uPlot(options, [data.time, ...columns], place);
+    plot.root.querySelector("canvas").setAttribute("role", "img");
+    plot.root.querySelector("canvas").setAttribute("aria-label", inWords(chart));
+    sync.sub(plot);
+    plots.push([plot, place]);
+  };
+
+  const drawCharts = () => {
+    plots.forEach(([plot]) => plot.destroy());
+    plots = [];
+    const charts = document.getElementById("charts");
+    charts.textContent = "";
+    for (const group of data.groups) {
+      element("h3", charts, group.title);
+      const grid = element("div", charts, "", "group");
+      for (const chart of group.charts) {
+        const place = element("div", grid, "", "chart");
+        element("h4", place, chart.title);
+        draw(chart, element("div", place));
+      }
+    }
+  };
+
+  const prepared = (canvas) => {
+    const scale = devicePixelRatio || 1;
+    canvas.width = canvas.clientWidth * scale;
+    canvas.height = canvas.clientHeight * scale;
+    const context = canvas.getContext("2d");
+    context.scale(scale, scale);
+    context.font = "11px system-ui, sans-serif";
+    context.fillStyle = css("--faint");
+    return context;
+  };
+
+  const drawHeat = () => {
+    const canvas = document.getElementById("heat");
+    if (!canvas) return;
+    const context = prepared(canvas);
+    const { edges, time, columns } = data.heat, left = 62, bottom = 20;
+    const width = canvas.clientWidth - left - 8, height = canvas.clientHeight - bottom - 8;
+    if (!columns.length) { context.fillText("No requests.", left, 30); return; }
+    const bands = edges.length - 1, most = Math.max(...columns.flatMap((column) => column.filter((_, at) => at % 2)));
+    columns.forEach((column, at) => {
+      for (let pair = 0; pair < column.length; pair += 2) {
+        const share = Math.sqrt(column[pair + 1] / most);
+        context.fillStyle = `rgba(${css("--heat")}, ${0.08 + 0.92 * share})`;
+        context.fillRect(left + (at * width) / columns.length, 8 + height - ((column[pair] + 1) * height) / bands, width / columns.length + 0.5, height / bands + 0.5);
+      }
+    });
+    context.fillStyle = css("--faint");
+    const every = Math.max(1, Math.ceil(bands / 8));
+    for (let band = 0; band <= bands; band += every) context.fillText(shown("seconds", edges[band]), 4, 12 + height - (band * height) / bands);
+    for (let part = 0; part <= 4; part++) {
+      const at = Math.min(time.length - 1, Math.round((part * (time.length - 1)) / 4));
+      context.fillText(clock(time[at]), Math.min(left + (at * width) / columns.length, canvas.clientWidth - 34), canvas.clientHeight - 5);
+    }
+    canvas.setAttribute("aria-label", `How many requests took how long: from ${shown("seconds", edges[0])} to ${shown("seconds", edges[bands])}.`);
+    canvas.removeAttribute("aria-labelledby");
+  };
+
+  const drawDistributions = () => {
+    const all = document.getElementById("distributions");
+    if (!all) return;
+    all.textContent = "";
+    for (const endpoint of data.endpoints) {
+      const place = element("div", all, "", "band");
+      element("h3", place, endpoint.name);
+      const canvas = element("canvas", place), context = prepared(canvas);
+      canvas.setAttribute("role", "img");
+      const bands = endpoint.bands;
+      if (!bands.length) continue;
+      const low = Math.log2(bands[0][0]), high = Math.log2(bands[bands.length - 1][0]);
+      const count = Math.round((high - low) * 8) + 1, most = Math.max(...bands.map((band) => band[1]));
+      const width = canvas.clientWidth, height = canvas.clientHeight - 18;
+      context.fillStyle = css("--c0");
+      for (const [upper, requests] of bands) {
+        const at = Math.round((Math.log2(upper) - low) * 8), tall = Math.max(1, (requests / most) * (height - 4));
+        context.fillRect((at * width) / count, height - tall, Math.max(1, width / count - 1), tall);
+      }
+      context.fillStyle = css("--faint");
+      context.fillText(shown("seconds", bands[0][0]), 0, height + 14);
+      const last = shown("seconds", bands[bands.length - 1][0]);
+      context.fillText(last, width - context.measureText(last).width, height + 14);
+      const peak = bands.reduce((one, other) => (other[1] > one[1] ? other : one));
+      canvas.setAttribute("aria-label", `${endpoint.name}: most requests took about ${shown("seconds", peak[0])}, all of them up to ${last}.`);
+    }
+  };
+
+  const drawAll = () => { drawCharts(); drawHeat(); drawDistributions(); };
+  drawAll();
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
+  let width = innerWidth, waiting = 0;
+  addEventListener("resize", () => {
+    if (innerWidth === width) return;
+    width = innerWidth;
+    clearTimeout(waiting);
+    waiting = setTimeout(drawAll, 150);
+  });
+  document.documentElement.dataset.drawn = "yes";
+})();

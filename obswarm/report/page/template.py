@@ -1,0 +1,31 @@
+"""Pages that need nothing else: templates with their style, script and the charts' library written into them."""
+
+import json
+from importlib.resources import files
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined
+
+from obswarm.api import ObswarmError
+
+_HERE = files("obswarm.report.page")
+
+
+def render(name: str, **values: Any) -> str:
+    """Raises ObswarmError when the charts' library is not in this installation."""
+    try:
+        uplot = {f"uplot_{kind}": _HERE.joinpath("uplot", f"uplot.{kind}").read_text() for kind in ("js", "css")}
+    except FileNotFoundError:
+        raise ObswarmError(
+            "This installation of obswarm has no chart library in it; install it anew with pip."
+        ) from None
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    template = environment.from_string(_HERE.joinpath(name).read_text())
+    return template.render(
+        css=_HERE.joinpath("page.css").read_text(), js=_HERE.joinpath("page.js").read_text(), **uplot, **values
+    )
+
+
+def embedded(document: Any) -> str:
+    """JSON that ends no script element (https://html.spec.whatwg.org/#restrictions-for-contents-of-script-elements)."""
+    return json.dumps(document, separators=(",", ":"), ensure_ascii=False, allow_nan=False).replace("<", "\\u003c")

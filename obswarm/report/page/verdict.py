@@ -1,0 +1,98 @@
+"""What a run comes to, in a few sentences."""
+
+from dataclasses import dataclass
+
+from obswarm.store import RunRecord
+from obswarm.units import format_count, format_duration, format_latency
+
+_MANY = 0.05
+"""A share of failures that nobody calls noise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """`tone` is good, bad, warn or nothing."""
+
+    text: str
+    tone: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How a run ended, in one line, and what else has to be known before anything below is believed."""
+
+    headline: str
+    tone: str
+    lines: tuple[Line, ...]
+
+
+def verdict(record: RunRecord) -> Verdict:
+    """From the end of the run where it had one, else from what was kept of it."""
+    result = record.info.result
+    lines = [_figures(record)]
+    if result is None:
+        lines.append(
+            Line("It did not end properly, or is still going on: at most its last two seconds are missing.", "warn")
+        )
+        saturated = any(worker.saturated for second in record.seconds for worker in second.workers.values())
+        return Verdict("Cut off", "warn", (*lines, _validity(saturated)))
+    lines += [
+        Line(f"Required {each['require']}: {'met' if each['met'] else 'not met'}.", "good" if each["met"] else "bad")
+        for each in result["requirements"]
+    ]
+    for guard in result["guards"]:
+        if guard["trips"]:
+            lines.append(Line(f"The guard {guard['when']} tripped ({guard['action']}).", "bad"))
+        elif guard["state"] == "blind":
+            lines.append(Line(f"The guard {guard['when']} was blind: {guard['blind_reason']}.", "warn"))
+    for loss in result["lost"]:
+        lines.append(
+            Line(f"Lost: {loss['worker']}, {loss['detail']}; at most {loss['unreported_s']:.1f} s of it.", "bad")
+        )
+    if result["totals"].get("interrupted"):
+        lines.append(
+            Line(f"{result['totals']['interrupted']:,} requests were cut off when it stopped, and count nowhere.")
+        )
+    lines.append(_validity(result["generator"]["saturated"]))
+    headline, tone = _headline(record)
+    return Verdict(headline, tone, tuple(lines))
+
+
+def _headline(record: RunRecord) -> tuple[str, str]:
+    result = record.info.result
+    assert result is not None
+    kind, detail = result["stop_reason"]["kind"], result["stop_reason"]["detail"]
+    after = format_duration(round(record.info.duration_s, 1))
+    if kind in ("guard", "alert"):
+        return f"Stopped by {'a guard' if kind == 'guard' else 'an alert'} after {after}: {detail}", "bad"
+    if kind in ("error", "lost"):
+        return f"Failed after {after}: {detail}", "bad"
+    if not all(each["met"] for each in result["requirements"]):
+        return f"Requirements not met, after {after}", "bad"
+    ratio = result["totals"]["error_ratio"]
+    if ratio:
+        return f"Ended after {after}, {ratio:.2%} of the requests failed", "bad" if ratio >= _MANY else "warn"
+    return f"Ended after {after} without a failure", "good"
+
+
+def _figures(record: RunRecord) -> Line:
+    total = record.total()
+    duration_s = record.stats_duration_s
+    rate = format_count(total.requests / duration_s) if duration_s else "0"
+    p50, p95 = total.quantiles((0.5, 0.95)) or (None, None)
+    users = max((sum(second.users.values()) for second in record.seconds), default=0)
+    if record.info.result is not None:
+        users = record.info.result["users_max"]
+    return Line(
+        f"{total.requests:,} requests by at most {users:,} users, {rate}/s; {total.failures:,} failed;"
+        f" p50 {format_latency(p50)}, p95 {format_latency(p95)}."
+    )
+
+
+def _validity(saturated: bool) -> Line:
+    if saturated:
+        return Line(
+            "The load generator was the bottleneck for a part of the run: the target may be faster than these figures.",
+            "bad",
+        )
+    return Line("The load generator was not the bottleneck.", "good")

@@ -1,0 +1,62 @@
+"""Differences between runs in words and numbers for people."""
+
+from obswarm.report.compare import FASTER, SAME, SLOWER, Difference
+from obswarm.stats import EndpointKey
+from obswarm.store import Figure
+from obswarm.targets import Unit
+from obswarm.units import format_bytes, format_count, format_latency
+
+
+def name_of(key: EndpointKey) -> str:
+    return f"{key.method} {key.name}".strip()
+
+
+def tone_of(difference: Difference) -> str:
+    """good, bad, or nothing."""
+    return {FASTER: "good", "better": "good", SLOWER: "bad", "worse": "bad"}.get(difference.verdict, "")
+
+
+def value_of(measure: str, value: float | None) -> str:
+    """A measure of a load test."""
+    if value is None:
+        return "–"
+    if measure == "throughput":
+        return f"{format_count(value)}/s"
+    return f"{value:.2%}" if measure == "error ratio" else format_latency(value)
+
+
+def figure_value(unit: Unit | str, value: float | None) -> str:
+    """A figure of a target."""
+    if value is None:
+        return "–"
+    if unit == "seconds":
+        return format_latency(value)
+    if unit == "bytes":
+        return format_bytes(value)
+    if unit == "ratio":
+        return f"{value:.1%}"
+    text = f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+    return f"{text}/s" if unit == "per_second" else text
+
+
+def size_of(difference: Difference) -> str:
+    """How much it has changed; empty when that is not known."""
+    change = difference.change.change
+    return "" if change is None else _percent(difference, change)
+
+
+def between(difference: Difference) -> str:
+    """What it has changed by with confidence."""
+    low, high = difference.change.low, difference.change.high
+    return "" if low is None or high is None else f"{_percent(difference, low)} … {_percent(difference, high)}"
+
+
+def _percent(difference: Difference, value: float) -> str:
+    return f"{value:+.1%}" if difference.change.measure.is_ratio else f"{value * 100:+.2f} points"
+
+
+def figure_name(figure: Figure) -> str:
+    return f"{figure.target}: {figure.name}"
+
+
+__all__ = ["SAME", "between", "figure_name", "figure_value", "name_of", "size_of", "tone_of", "value_of"]

@@ -1,0 +1,119 @@
+"""Runs that differ are called so, those that do not are not, and those that cannot be compared are refused."""
+
+import random
+from pathlib import Path
+
+import pytest
+
+from obswarm.api import ObswarmError
+from obswarm.report import SAME, compare_runs, comparison_document, comparison_page
+from obswarm.stats import TOTAL, EndpointKey
+from obswarm.store import About, Figure, RunRecord, RunWriter, Store, read_run
+from tests.support.recorded import LOGIN, PAGE, MadeUpRun
+
+SECONDS = 60
+THREADS = Figure("db", "mysql", "threads running", "number")
+
+
+class Runs:
+    """Made-up runs in one store."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def make(
+        self,
+        number: int,
+        slower: float = 1.0,
+        seconds: int = SECONDS,
+        test: str = "shop.py",
+        threads: float = 4.0,
+        failing: float = 0.0,
+        users: int = 3,
+        saturated: bool = False,
+        login: bool = True,
+        **configuration: object,
+    ) -> RunRecord:
+        chance = random.Random(number)
+        writer = RunWriter(self._path, About("1.0.0", configuration))
+        run = MadeUpRun([writer], f"2026013{number}-120000-aaaa", test, users=users, saturated=saturated)
+        for _ in range(seconds):
+            pages = [slower * 0.05 * chance.lognormvariate(0, 0.3) for _ in range(40)]
+            logins = [0.2 * chance.lognormvariate(0, 0.3) for _ in range(10)]
+            failed = [PAGE for _ in range(40) if chance.random() < failing]
+            run.pass_a_second({PAGE: pages, **({LOGIN: logins} if login else {})}, failed)
+            writer.sample(run.last.time_s, {THREADS: threads + chance.random()})
+        writer.close()
+        with Store(self._path) as store:
+            return read_run(store, store.find(f"2026013{number}"))
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Runs:
+    return Runs(tmp_path / "runs.sqlite")
+
+
+def test_two_runs_of_the_same_are_the_same(runs: Runs) -> None:
+    found = compare_runs(runs.make(1), runs.make(2))
+    assert found.is_paired
+    assert {each.verdict for differences in found.endpoints.values() for each in differences} == {SAME}
+    assert {each.verdict for each in found.targets.values()} == {SAME}
+    assert list(found.endpoints) == [TOTAL, PAGE, LOGIN]
+
+
+def test_what_has_become_slower_is_named_and_nothing_else(runs: Runs) -> None:
+    base, run = runs.make(1, users_option=3), runs.make(2, slower=1.5, threads=9.0, failing=0.02, users_option=4)
+    found = compare_runs(base, run)
+    p95 = found.get(PAGE, "p95")
+    assert p95 is not None
+    assert p95.verdict == "slower"
+    p50 = found.get(PAGE, "p50")
+    assert p50 is not None
+    assert p50.change.low < 0.5 < p50.change.high  # type: ignore[operator]  # both are there
+    errors = found.get(PAGE, "error ratio")
+    assert errors is not None
+    assert errors.verdict == "worse"
+    login = found.get(LOGIN, "p95")
+    assert login is not None
+    assert login.verdict == SAME
+    assert found.targets[THREADS].is_significant
+    assert ("users_option", "3", "4") in found.settings
+    document = comparison_document(found)
+    assert document["endpoints"][1]["measures"]["p95"]["verdict"] == "slower"
+    page = comparison_page(found, base, run)
+    assert 'class="verdict warn"' in page, "more requests, but slower ones"
+    assert "threads running" in page
+
+
+def test_the_other_way_round_it_is_faster(runs: Runs) -> None:
+    found = compare_runs(runs.make(1, slower=1.5), runs.make(2))
+    p50 = found.get(PAGE, "p50")
+    assert p50 is not None
+    assert p50.verdict == "faster"
+
+
+@pytest.mark.parametrize(
+    ("other", "text"),
+    [
+        ({"test": "other.py"}, r"different load tests \(shop\.py and other\.py\)"),
+        ({"users": 5}, r"different loads \(at most 3 users and 5\)"),
+        ({"seconds": 40}, r"different times \(1m and 40s\)"),
+        ({"saturated": True}, "the load generator was the bottleneck"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused_unless_forced(runs: Runs, other: dict, text: str) -> None:
+    base, run = runs.make(1), runs.make(2, **other)
+    with pytest.raises(ObswarmError, match=rf"{text}.* Say --force"):
+        compare_runs(base, run)
+    assert len(compare_runs(base, run, force=True).doubts) == 1
+
+
+def test_a_run_that_is_too_short_is_refused_even_then(runs: Runs) -> None:
+    with pytest.raises(ObswarmError, match="has measured for 10 s; 20 s are the least"):
+        compare_runs(runs.make(1), runs.make(2, seconds=10), force=True)
+
+
+def test_endpoints_that_one_run_has_alone_are_told(runs: Runs) -> None:
+    found = compare_runs(runs.make(1), runs.make(2, login=False))
+    assert found.only == {LOGIN: "20260131-120000-aaaa"}
+    assert EndpointKey(*LOGIN) not in found.endpoints

@@ -1,0 +1,123 @@
+"""A run's page says first what matters, has everything in it, and takes nothing for markup."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from obswarm.report import run_page
+from obswarm.report.page.data import chart_data
+from obswarm.stats import Annotation, EndpointKey
+from obswarm.store import About, Figure, LoadTestText, RunRecord, RunWriter, Store, read_run
+from tests.support.recorded import LOGIN, PAGE, MadeUpRun
+
+THREADS = Figure("db", "mysql", "threads running", "number")
+NASTY = EndpointKey("GET", "</script><b>&")
+RESULT: dict[str, Any] = {
+    "stop_reason": {"kind": "time", "detail": "the planned time is over"},
+    "users_max": 3,
+    "totals": {"error_ratio": 0.0, "interrupted": 0},
+    "requirements": [],
+    "guards": [],
+    "lost": [],
+    "generator": {"saturated": False},
+}
+
+
+def record(tmp_path: Path, result: dict[str, Any] | None = None, seconds: int = 5) -> RunRecord:
+    path = tmp_path / "runs.sqlite"
+    writer = RunWriter(path, About("1.0.0", {"users": 3}))
+    run = MadeUpRun([writer])
+    writer.annotate(Annotation(run.statistics.started_wall_s, "start", "It starts <now>"))
+    for number in range(seconds):
+        final = run.second({PAGE: [0.01 * (number + 1)] * 3, NASTY: [0.5]}, failed=[LOGIN])
+        writer.sample(final.time_s, {THREADS: float(number)})
+    if result is not None:
+        writer.finish(final, final.time_s, result)
+    writer.close()
+    with Store(path) as store:
+        return read_run(store, store.find("latest"))
+
+
+def test_everything_is_in_the_file_and_nothing_is_taken_for_markup(tmp_path: Path) -> None:
+    page = run_page(record(tmp_path, RESULT), [LoadTestText("shop.py", b"print('<hello>')")])
+    assert "<b>" not in page
+    assert "&lt;/script&gt;&lt;b&gt;&amp;" in page
+    assert "It starts &lt;now&gt;" in page
+    assert "print(&#39;&lt;hello&gt;&#39;)" in page
+    assert set(re.findall(r'(?:src|href)="(.)', page)) == {"#"}, "it asks for nothing"
+    (data,) = re.findall(r'<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL)
+    assert json.loads(data)["endpoints"][1]["name"] == "GET </script><b>&"
+    assert page.index('id="verdict"') < page.index('id="endpoints"') < page.index('id="charts"')
+
+
+def test_charts_have_a_value_for_each_moment(tmp_path: Path) -> None:
+    data = chart_data(record(tmp_path, RESULT))
+    charts = {chart["title"]: chart for group in data["groups"] for chart in group["charts"]}
+    assert [group["title"] for group in data["groups"]] == ["Load test", "db (mysql)", "Load generator"]
+    assert {len(line["values"]) for chart in charts.values() for line in chart["lines"]} == {5}
+    (threads,) = charts["Threads running"]["lines"]
+    assert threads["values"][-1] == 4
+    assert charts["p95 by endpoint"]["lines"][0]["label"] == "GET /page"
+    assert [line["label"] for line in charts["Errors per second, by kind"]["lines"]] == ["HTTP 500"]
+    assert sum(sum(column[1::2]) for column in data["heat"]["columns"]) == 25
+    assert len(data["heat"]["edges"]) == max(band for column in data["heat"]["columns"] for band in column[::2]) + 2
+
+
+def test_a_long_run_has_steps_of_several_seconds(tmp_path: Path) -> None:
+    data = chart_data(record(tmp_path, RESULT, seconds=1250))
+    assert len(data["time"]) == 417
+    requests = data["groups"][0]["charts"][1]["lines"][0]["values"]
+    assert len(requests) == 417
+    assert sum(sum(column[1::2]) for column in data["heat"]["columns"]) == 1250 * 5
+
+
+@pytest.mark.parametrize(
+    ("change", "tone", "text"),
+    [
+        ({}, "good", "Ended after .* without a failure"),
+        ({"totals": {"error_ratio": 0.5, "interrupted": 2}}, "bad", r"50\.00% of the requests failed"),
+        ({"totals": {"error_ratio": 0.01}}, "warn", r"1\.00% of the requests failed"),
+        ({"stop_reason": {"kind": "guard", "detail": "too many"}}, "bad", "Stopped by a guard after .*: too many"),
+        ({"stop_reason": {"kind": "error", "detail": "tick() broke"}}, "bad", "Failed after"),
+        (
+            {"requirements": [{"require": "p95 < 1ms", "met": False, "value": 1}]},
+            "bad",
+            "Requirements not met(.|\n)*Required p95 &lt; 1ms: not met",
+        ),
+        ({"generator": {"saturated": True}}, "good", "The load generator was the bottleneck"),
+        (
+            {"lost": [{"worker": "w1", "detail": "killed", "unreported_s": 1.0, "users": 2}]},
+            "good",
+            "Lost: w1, killed; at most 1.0 s of it",
+        ),
+        (
+            {
+                "guards": [
+                    {
+                        "when": "promql(x) > 1",
+                        "action": "stop",
+                        "state": "blind",
+                        "trips": 0,
+                        "blind_reason": "no answer",
+                    },
+                    {"when": "p95 > 1s", "action": "stop", "state": "tripped", "trips": 1, "blind_reason": ""},
+                ]
+            },
+            "good",
+            r"The guard promql\(x\) &gt; 1 was blind: no answer\.(.|\n)*The guard p95 &gt; 1s tripped",
+        ),
+    ],
+)
+def test_the_verdict(tmp_path: Path, change: dict[str, Any], tone: str, text: str) -> None:
+    page = run_page(record(tmp_path, {**RESULT, **change}), [])
+    assert f'<section class="verdict {tone}"' in page
+    assert re.search(text, page)
+
+
+def test_a_run_that_was_cut_off_has_a_page_as_well(tmp_path: Path) -> None:
+    page = run_page(record(tmp_path), [])
+    assert "Cut off" in page
+    assert "25 requests" in page
