@@ -31,6 +31,10 @@ PHASES = (
         (
             "tests/e2e/test_lower_bounds.py",
             "tests/e2e/test_exactness.py",
+            "tests/e2e/test_store.py",
+            "tests/e2e/test_report.py",
+            "tests/analysis",
+            "tests/report",
             "tests/integration/http",
         ),
     ),

@@ -12,9 +12,11 @@ from tests.support.programs import CountingServer
 
 @pytest.fixture(scope="session", autouse=True)
 def no_stack_of_this_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Runs that tests start are not to be made by a stack that somebody has running."""
+    """Runs that tests start are not to be made by a stack that somebody has running, nor kept with somebody's own."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OBSWARM_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        patch.setenv("OBSWARM_STORE", str(tmp_path_factory.mktemp("store")))
+        patch.setenv("OBSWARM_NO_REPORT", "1")
         yield
 
 

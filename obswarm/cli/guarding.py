@@ -25,7 +25,7 @@ from obswarm.guards import (
     parse_requirement,
 )
 from obswarm.report import GrafanaAnnotations
-from obswarm.targets import EmbeddedSource, MetricSource, PrometheusSource, Target
+from obswarm.targets import EmbeddedSource, MetricSource, PrometheusSource, Target, queries_of
 from obswarm.web import AlertsApp
 
 logger = logging.getLogger(__name__)
@@ -100,30 +100,30 @@ class Guarding:
         self.requirements = requirements
         self.junit = junit
         self.app = AlertsApp(board, token)
-        self._source = source
+        self.source = source
         self._token = token
         self._token_is_new = token_is_new
         self._grafana = grafana
         self._annotations: GrafanaAnnotations | None = None
 
     def __enter__(self) -> "Guarding":
-        if self._source is not None:
-            self._source.start()
+        if self.source is not None:
+            self.source.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self.board.close()
         if self._annotations is not None:
             self._annotations.close()
-        if self._source is not None:
-            self._source.close()
+        if self.source is not None:
+            self.source.close()
 
     def attach(self, run: RunCourse) -> None:
         run.watch = self.board
         self.board.annotate = run.annotate
         if self._grafana is not None:
             self._annotations = GrafanaAnnotations(*self._grafana, run.run_id)
-            run.on_annotation = self._annotations.send
+            run.annotation_listeners.append(self._annotations.send)
 
     def notice(self, server_url: str) -> str:
         """What to tell at the start."""
@@ -169,7 +169,9 @@ def guarding_of(options: dict[str, Any], from_file: Sequence[object]) -> Guardin
         if names.count(name) > 1:
             raise ObswarmError(f"Two guards are called {name!r}; give one of them a name of its own.")
     queries = [rule.query for rule in rules if rule.query is not None]
-    source = make_source(targets, prometheus_url, queries)
+    # Those that are kept with the run have to be read as well.
+    kept = [] if options["no_store"] else [query for _, _, query in queries_of(targets)]
+    source = make_source(targets, prometheus_url, [*queries, *kept])
     for query in queries:
         if source is None:
             raise ObswarmError(

@@ -48,6 +48,8 @@ class Planned:
     environment: Environment
     profile: Profile
     limit_s: float | None
+    custom: argparse.Namespace
+    """The load-test file's own options."""
 
 
 class LoadTestCommand(click.Command):
@@ -110,7 +112,7 @@ def plan(ctx: click.Context, arguments: tuple[str, ...], options: dict[str, Any]
     environment.recorder.detailed_timings = options["timings"]
     if options["trace_sample"]:
         environment.trace_sampler = TraceSampler(options["trace_sample"])
-    return Planned(loadtest, tuple(files), tuple(sorted(opened.paths)), environment, profile, limit_s)
+    return Planned(loadtest, tuple(files), tuple(sorted(opened.paths)), environment, profile, limit_s, custom)
 
 
 def output_of(options: dict[str, Any]) -> Output:

@@ -10,11 +10,14 @@ from obswarm import __version__
 from obswarm.api import ObswarmError
 from obswarm.cli import exit_codes
 from obswarm.cli.alerts import alerts
+from obswarm.cli.compare import compare
 from obswarm.cli.container_stats import container_stats
 from obswarm.cli.dashboards import dashboards
 from obswarm.cli.demo import demo
 from obswarm.cli.master import master
+from obswarm.cli.report import report
 from obswarm.cli.run import run
+from obswarm.cli.runs import runs
 from obswarm.cli.stack import down, logs, scale, status, up
 from obswarm.cli.targets import targets
 from obswarm.cli.worker import worker, worker_process
@@ -26,7 +29,24 @@ def cli() -> None:
     """Load tests that tell you why your service breaks."""
 
 
-for command in (run, master, worker, targets, alerts, up, down, status, logs, scale, dashboards, container_stats, demo):
+for command in (
+    run,
+    master,
+    worker,
+    runs,
+    report,
+    compare,
+    targets,
+    alerts,
+    up,
+    down,
+    status,
+    logs,
+    scale,
+    dashboards,
+    container_stats,
+    demo,
+):
     cli.add_command(command)
 cli.add_command(worker_process, "worker-process")
 

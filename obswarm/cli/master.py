@@ -13,6 +13,7 @@ from obswarm.api import ObswarmError
 from obswarm.cli.exporting import exports
 from obswarm.cli.fleet import balance_option, invitation_for, job_for
 from obswarm.cli.guarding import Guarding, check_junit, guard_options, guarding_of
+from obswarm.cli.keeping import keep_options, keeping_of
 from obswarm.cli.loading import LoadTestCommand, Planned, output_of, plan
 from obswarm.cli.options import bind_address, duration, option, size
 from obswarm.cli.run_options import run_options
@@ -99,6 +100,7 @@ logger = logging.getLogger(__name__)
     help="Where the run is remembered, for a master that is started again.  [default: .obswarm/master-PORT.run]",
 )
 @guard_options
+@keep_options
 @option(
     "--serve",
     is_flag=True,
@@ -128,6 +130,7 @@ def master(ctx: click.Context, /, arguments: tuple[str, ...], **options: Any) ->
     terminal = Terminal(output_of(options))
     terminal.export = exports(options, ctx, guarding)
     terminal.guarding = guarding
+    terminal.keeping = keeping_of(ctx, options, planned.files, planned.custom, guarding.source)
     _, code = conduct(planned, options, keys, terminal, guarding)
     ctx.exit(code)
 

@@ -13,6 +13,7 @@ import click
 from obswarm import __version__
 from obswarm.api import ObswarmError
 from obswarm.cli.guarding import check_junit, guarding_of
+from obswarm.cli.keeping import keeping_of
 from obswarm.cli.loading import Planned, files_of, output_of, plan
 from obswarm.cli.raw_options import given_options
 from obswarm.cli.session import Terminal
@@ -22,6 +23,7 @@ from obswarm.engine import RunResult, StopReason
 from obswarm.stack import Project, is_loopback_only
 from obswarm.stack.project import HOST_NAME
 from obswarm.stats import Sink, Snapshot
+from obswarm.targets import PrometheusSource
 from obswarm.web import MasterClient, MasterError, Order
 from obswarm.web.client import End, Log
 
@@ -48,6 +50,9 @@ _ONLY_HERE = (
     "api_token",
     "local",
     "project",
+    "store",
+    "no_store",
+    "no_report",
 )
 """Options of `obswarm run` that mean nothing to another master: what is written is written here."""
 
@@ -66,6 +71,8 @@ class Master:
     loadtest: Path | None = None
     host_name: str | None = None
     services: Mapping[int, str] = field(default_factory=dict)
+    prometheus_url: str | None = None
+    """Where its Prometheus is reached from here."""
     gateway: str | None = None
     """The address of this machine at which its containers reach it."""
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -84,6 +91,7 @@ def master_of(project: Project) -> Master:
         loadtest=loadtest,
         host_name=HOST_NAME,
         services=services,
+        prometheus_url=f"http://127.0.0.1:{project.ports['prometheus']}",
         gateway=project.gateway,
         environment={**project.environment, **(environment if project.demo else {})},
     )
@@ -144,6 +152,9 @@ def run_remotely(ctx: click.Context, arguments: tuple[str, ...], options: dict[s
     client = MasterClient(master.url, master.token)
     terminal = Terminal(output_of(options))
     terminal.guarding = guarding
+    prometheus_url = master.prometheus_url or options["prometheus_url"]
+    source = PrometheusSource(prometheus_url) if prometheus_url is not None else None
+    terminal.keeping = keeping_of(ctx, options, planned.files, planned.custom, source)
     order = _order(ctx, arguments, options, planned, master)
     made: list[RemoteRun] = []
 

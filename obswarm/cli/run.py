@@ -9,6 +9,7 @@ from obswarm.api import ObswarmError
 from obswarm.cli.exporting import exports
 from obswarm.cli.fleet import WORKER_COMMAND, balance_option, invitation_for, local_job
 from obswarm.cli.guarding import check_junit, guard_options, guarding_of
+from obswarm.cli.keeping import keep_options, keeping_of
 from obswarm.cli.loading import LoadTestCommand, Planned, names_a_file, output_of, plan
 from obswarm.cli.options import option, workers
 from obswarm.cli.remote import Master, master_of, run_remotely
@@ -43,6 +44,7 @@ _PROBE_S = 2.0
 )
 @balance_option
 @guard_options
+@keep_options
 @option("--master", metavar="URL", help="Have a master that stays (`obswarm master --serve`) make the run.")
 @option("--api-token", metavar="TOKEN", help="That master's.")
 @option("--local", is_flag=True, help="Run on this machine even if a stack of `obswarm up` is running.")
@@ -68,6 +70,7 @@ def run(ctx: click.Context, /, arguments: tuple[str, ...], **options: Any) -> No
     terminal = Terminal(output_of(options))
     terminal.export = exports(options, ctx, guarding)
     terminal.guarding = guarding
+    terminal.keeping = keeping_of(ctx, options, planned.files, planned.custom, guarding.source)
     result = terminal.run(lambda sinks: _make(planned, options, sinks), planned.environment)
     ctx.exit(conclude(result, planned.environment, options, guarding.judge(result)))
 

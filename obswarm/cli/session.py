@@ -19,6 +19,7 @@ from obswarm.cli import exit_codes
 from obswarm.cli.display import LiveDisplay
 from obswarm.cli.exporting import Export
 from obswarm.cli.guarding import Guarding
+from obswarm.cli.keeping import Keeping
 from obswarm.cli.plain import PlainProgress
 from obswarm.cli.summary import WIDTH_WITHOUT_TERMINAL, print_summary
 from obswarm.engine import RunCourse, RunResult, StopReason
@@ -75,6 +76,8 @@ class Terminal:
         """Whether a signal ended the run."""
         self.guarding: Guarding | None = None
         """Set it before `run` to have the run guarded."""
+        self.keeping: Keeping | None = None
+        """Set it before `run` to have the run kept."""
         set_up_logging(output.loglevel, output.logfile, self.progress_console if self.live else None)
 
     def run(self, make_run: Callable[[list[Sink]], RunCourse], environment: Environment) -> RunResult:
@@ -89,10 +92,15 @@ class Terminal:
                 if not self._output.only_summary:
                     for notice in export.notices:
                         logger.info("%s", notice)
+            if self.keeping is not None:
+                sinks += self.keeping.sinks
             run = make_run(sinks)
             if self.guarding is not None:
                 self.guarding.attach(run)
                 stack.enter_context(self.guarding)
+            if self.keeping is not None:
+                self.keeping.attach(run)
+                stack.enter_context(self.keeping)
             signals = stack.enter_context(_Signals(run))
             environment.events.init.fire(environment=environment, runner=environment.runner, web_ui=None)
             result = self._show(run)
@@ -107,10 +115,11 @@ class Terminal:
 
     def run_elsewhere(self, make_run: Callable[[list[Sink]], Course]) -> RunResult:
         """As `run`, of a run that another process makes, guards and exports."""
-        run = make_run(self._sinks())
-        with _Signals(run):
-            result = self._show(run)
-            self._write(result)
+        with self.keeping or nullcontext():
+            run = make_run(self._sinks() + (self.keeping.sinks if self.keeping is not None else []))
+            with _Signals(run):
+                result = self._show(run)
+                self._write(result)
         return result
 
     def _sinks(self) -> list[Sink]:
@@ -135,6 +144,8 @@ class Terminal:
         print_summary(self.summary_console, result, judgements)
         self._write_json(result, judgements)
         self._write_junit(result, judgements)
+        if self.keeping is not None:
+            self.keeping.finish(result, result_document(result, judgements))
 
     def _write_junit(self, result: RunResult, judgements: Sequence[Judgement]) -> None:
         path = self.guarding.junit if self.guarding is not None else None

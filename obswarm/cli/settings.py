@@ -11,6 +11,7 @@ from obswarm.api import ObswarmError
 from obswarm.cli.options import is_http_url
 from obswarm.guards import Guard, GuardError, GuardRule
 from obswarm.targets import KINDS, Target
+from obswarm.units import parse_duration
 
 Made = TypeVar("Made")
 FILE = "obswarm.toml"
@@ -21,10 +22,14 @@ _TOP = (
     "grafana_token",
     "alerts_token",
     "on_alert",
+    "store",
+    "keep_for",
+    "keep_runs",
     "targets",
     "guards",
     "require",
 )
+_TEXTS = ("prometheus_url", "grafana_url", "grafana_token", "alerts_token", "on_alert", "store")
 _TARGET = ("name", "url", "kind")
 _GUARD = ("when", "action", "name", "clear_for", "blind_after", "on_blind")
 
@@ -39,6 +44,9 @@ class Settings:
     grafana_token: str | None = None
     alerts_token: str | None = None
     on_alert: str | None = None
+    store: str | None = None
+    keep_for_s: float | None = None
+    keep_runs: int | None = None
     targets: tuple[Target, ...] = ()
     guards: tuple[GuardRule, ...] = ()
     require: tuple[str, ...] = ()
@@ -79,7 +87,7 @@ def _read(path: Path) -> dict[str, Any]:
 def _settings(path: Path, values: Mapping[str, Any], section: str = "") -> Settings:
     where = f"{path}: {section}"
     _check_keys(where, values, _TOP)
-    texts = {name: _text(where, values, name) for name in _TOP if name not in ("targets", "guards", "require")}
+    texts = {name: _text(where, values, name) for name in _TEXTS}
     for name in ("prometheus_url", "grafana_url"):
         if texts[name] is not None:
             check_url(f"{where}{name}", texts[name] or "")
@@ -94,6 +102,8 @@ def _settings(path: Path, values: Mapping[str, Any], section: str = "") -> Setti
     return Settings(
         file=str(path),
         **texts,
+        keep_for_s=_duration(where, values, "keep_for"),
+        keep_runs=_number(where, values, "keep_runs"),
         targets=targets,
         guards=_each(where, values, "guards", _guard),
         require=tuple(require),
@@ -112,6 +122,23 @@ def _text(where: str, values: Mapping[str, Any], name: str) -> str | None:
     value = values.get(name)
     if value is not None and not isinstance(value, str):
         raise ObswarmError(f"{where}{name} is {value!r}; it has to be a text.")
+    return value
+
+
+def _duration(where: str, values: Mapping[str, Any], name: str) -> float | None:
+    text = _text(where, values, name)
+    if text is None:
+        return None
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise ObswarmError(f"{where}{name}: {error}.") from None
+
+
+def _number(where: str, values: Mapping[str, Any], name: str) -> int | None:
+    value = values.get(name)
+    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+        raise ObswarmError(f"{where}{name} is {value!r}; it has to be a whole number above 0.")
     return value
 
 

@@ -50,6 +50,7 @@ def answer_to(head):
         good = sum(map(len, arrivals.values())) - len(failures)
         for code, count in (("200", good), ("500", len(failures))):
             body += b'quick_requests_total{code="%b"} %d\n' % (code.encode(), count)
+        body += b"# TYPE process_open_fds gauge\nprocess_open_fds 7\n"
         head = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4\r\nContent-Length: %d\r\n\r\n"
         return head % len(body) + body
     if path == "/start-failing":

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from obswarm.store import FILE, Store, read_run
 from tests.support.docker_engine import DockerEngine, docker, environment
 from tests.support.nginx import free_port
 from tests.support.programs import Finished, obswarm
@@ -153,6 +154,11 @@ def test_a_run_is_made_by_the_stack_and_stands_beside_the_targets_figures(stack:
     assert len(result["workers"]) == 2
     scraped = stack.wait_for('sum(obswarm_requests_total{job="obswarm"})')
     assert float(scraped[0]["value"][1]) == result["totals"]["requests"]
+    with Store(Path(os.environ["OBSWARM_STORE"], FILE)) as store:
+        kept = read_run(store, store.find(result["run_id"]))
+    assert kept.total().requests == result["totals"]["requests"]
+    figures = {(figure.target, figure.name) for figure in kept.samples}
+    assert {("mysql", "threads running"), ("haproxy", "servers up"), ("app a", "request time")} <= figures
     assert stack.query("histogram_count(sum(obswarm_request_duration_seconds))"), "native histograms"
     assert stack.query("max_over_time(mysql_global_status_threads_running[30s])")
     assert stack.query('haproxy_backend_active_servers{proxy="clusters"}')

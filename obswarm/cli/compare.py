@@ -1,0 +1,165 @@
+"""`obswarm compare`: whether a run is faster or slower than another, or whether that cannot be told."""
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.box import SIMPLE_HEAVY
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from obswarm.analysis import CONFIDENCE
+from obswarm.cli import exit_codes
+from obswarm.cli.keeping import store_of, store_option, write_page
+from obswarm.cli.summary import WIDTH_WITHOUT_TERMINAL
+from obswarm.report import MEASURE_NAMES, Comparison, Difference, compare_runs, comparison_document, comparison_page
+from obswarm.report.wording import SAME, between, figure_name, figure_value, name_of, size_of, tone_of, value_of
+from obswarm.stats import TOTAL, EndpointKey
+from obswarm.store import read_run
+
+_LIMIT = re.compile(r'(\w+)\s*(?:\{\s*name\s*=\s*"([^"]*)"\s*\})?\s*([<>])\s*([+-]?\d+(?:\.\d+)?)\s*%')
+_STYLES = {"good": "green", "bad": "bold red"}
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """How much a measure may change, of all endpoints or of those with a name; `change` is a share."""
+
+    text: str
+    measure: str
+    name: str | None
+    above: bool
+    change: float
+
+    def broken(self, found: Comparison) -> list[tuple[EndpointKey, Difference]]:
+        """Where the measure has changed by more, and more than chance can be the reason of."""
+        keys = (
+            [TOTAL] if self.name is None else [key for key in found.endpoints if key.name == self.name and key != TOTAL]
+        )
+        pairs = [(key, found.get(key, self.measure)) for key in keys]
+        return [(key, each) for key, each in pairs if each is not None and self._is_broken(each)]
+
+    def _is_broken(self, difference: Difference) -> bool:
+        change = difference.change.change
+        if change is None or not difference.is_significant:
+            return False
+        return change > self.change if self.above else change < self.change
+
+
+def _limits(ctx: click.Context, param: click.Parameter, values: Sequence[str]) -> list[Limit]:
+    found = []
+    for text in values:
+        parts = _LIMIT.fullmatch(text.strip())
+        if parts is None or parts[1] not in MEASURE_NAMES:
+            raise click.BadParameter(
+                f"{text!r}: write it like 'p95 > +10%' or 'p95{{name=\"/login\"}} > +10%'; known are"
+                f" {', '.join(MEASURE_NAMES)}.",
+                ctx,
+                param,
+            )
+        found.append(Limit(text, parts[1].replace("_", " "), parts[2], parts[3] == ">", float(parts[4]) / 100))
+    return found
+
+
+@click.command()
+@click.argument("base")
+@click.argument("run")
+@click.option(
+    "--fail-on",
+    "limits",
+    multiple=True,
+    callback=_limits,
+    metavar="LIMIT",
+    help="Exit with 5 when a measure has changed by more, like 'p95 > +10%'; repeat it.",
+)
+@click.option("--force", is_flag=True, help="Compare runs that should not be.")
+@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write it as one HTML file, too.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
+@store_option
+@click.pass_context
+def compare(
+    ctx: click.Context,
+    /,
+    base: str,
+    run: str,
+    limits: list[Limit],
+    force: bool,
+    output: Path | None,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Compare a run with an earlier one, BASE.
+
+    Both are an id or the beginning of one, a tag, or `latest`. Every change comes with its size and with how sure it
+    is: what may be chance is not called a change.
+    """
+    with store_of(options) as store:
+        records = read_run(store, store.find(base)), read_run(store, store.find(run))
+    found = compare_runs(*records, force)
+    if as_json:
+        click.echo(json.dumps(comparison_document(found), indent=2, allow_nan=False))
+    else:
+        _print(Console(width=None if Console().is_terminal else WIDTH_WITHOUT_TERMINAL), found)
+    if output is not None:
+        write_page(output, comparison_page(found, *records))
+        click.echo(output, err=True)
+    broken = [(limit, key, difference) for limit in limits for key, difference in limit.broken(found)]
+    for limit, key, difference in broken:
+        click.echo(f"{limit.text} is broken: {name_of(key)} {size_of(difference)}.", err=True)
+    ctx.exit(exit_codes.REQUIREMENTS if broken else exit_codes.OK)
+
+
+def _print(console: Console, found: Comparison) -> None:
+    for doubt in found.doubts:
+        console.print(Text(f"Doubtful: {doubt}", "bold yellow"))
+    console.print(
+        f"{found.base.run_id} → {found.run.run_id}: {found.seconds} s of both, in {found.blocks} blocks.",
+        highlight=False,
+    )
+    table = Table(box=SIMPLE_HEAVY, header_style="bold", padding=(0, 1), pad_edge=False)
+    table.add_column("endpoint", overflow="fold")
+    for heading in ("measure", "base", "run", "change", f"{CONFIDENCE:.0%} between"):
+        table.add_column(heading, justify="left" if heading == "measure" else "right", no_wrap=True)
+    table.add_column("verdict", overflow="fold")
+    for key, differences in found.endpoints.items():
+        name = name_of(key)
+        for each in differences:
+            if key == TOTAL or each.is_significant:
+                table.add_row(name, *_cells(each))
+                name = ""
+    console.print(table)
+    same = [
+        key for key, each in found.endpoints.items() if key != TOTAL and not any(one.is_significant for one in each)
+    ]
+    if same:
+        console.print(f"{SAME.capitalize()}: {', '.join(map(name_of, same))}.", highlight=False)
+    changed = [(figure, each) for figure, each in found.targets.items() if each.is_significant]
+    if changed:
+        console.print(_targets(changed))
+    for key, where in found.only.items():
+        console.print(f"Only in {where}: {name_of(key)}.", highlight=False)
+    for name, one, other in found.settings:
+        console.print(f"Configured differently: {name}: {one} → {other}", highlight=False)
+
+
+def _targets(changed: Sequence[tuple[Any, Difference]]) -> Table:
+    table = Table(box=SIMPLE_HEAVY, header_style="bold", padding=(0, 1), pad_edge=False)
+    table.add_column("what has changed at the target")
+    for heading in ("base", "run", "change"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for figure, each in changed:
+        values = [figure_value(figure.unit, value) for value in (each.change.base, each.change.run)]
+        table.add_row(figure_name(figure), *values, size_of(each))
+    return table
+
+
+def _cells(difference: Difference) -> list[Any]:
+    change = difference.change
+    values = [value_of(change.measure.name, value) for value in (change.base, change.run)]
+    style = _STYLES.get(tone_of(difference), "")
+    return [change.measure.name, *values, size_of(difference), between(difference), Text(difference.verdict, style)]

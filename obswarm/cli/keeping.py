@@ -1,0 +1,216 @@
+"""Keeping runs in the store: the options, and what is written while a run goes."""
+
+import logging
+import re
+from argparse import Namespace
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import click
+import gevent
+from click.core import ParameterSource
+
+from obswarm import __version__, clock, defaults
+from obswarm.api import ObswarmError
+from obswarm.cli.options import Command, option
+from obswarm.cli.settings import Settings, read_settings
+from obswarm.engine import RunCourse, RunResult
+from obswarm.report import run_page
+from obswarm.stats import Sink
+from obswarm.store import FILE, About, Figure, RunInfo, RunWriter, Store, git_revision, read_loadtests, read_run
+from obswarm.targets import MetricSource, SourceError, queries_of
+
+logger = logging.getLogger(__name__)
+
+FOLDER = ".obswarm"
+_IGNORE_ALL = "# Made by obswarm: the runs that it has kept.\n*\n"
+_SECRET = re.compile(r"token|secret|password|passwd|auth|key", re.IGNORECASE)
+
+store_option = option("--store", metavar="FOLDER", help=f"Where runs are kept.  [default: {FOLDER} here]")
+
+
+def keep_options(command: Command) -> Command:
+    """Those of the commands that make runs."""
+    command = option("--no-report", is_flag=True, help="Write no HTML report of the run.")(command)
+    command = option("--no-store", is_flag=True, help="Do not keep the run; there is no report then, either.")(command)
+    return store_option(command)
+
+
+def write_report(store: Store, run: RunInfo, path: Path) -> None:
+    """A run as one HTML file. Raises ObswarmError."""
+    page = run_page(read_run(store, run), store.loadtests(run))
+    write_page(path, page)
+
+
+def write_page(path: Path, page: str) -> None:
+    """Raises ObswarmError."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise ObswarmError(f"The report {path} cannot be written: {error.strerror}.") from None
+
+
+def report_of(folder: Path, run: RunInfo) -> Path:
+    """Where the report that is made at a run's end is."""
+    return folder / "reports" / f"{run.run_id}.html"
+
+
+def _folder(options: Mapping[str, Any], settings: Settings) -> Path:
+    return Path(options["store"] or settings.store or FOLDER)
+
+
+def store_of(options: Mapping[str, Any], create: bool = False) -> Store:
+    """The one of --store or of obswarm.toml here. Raises ObswarmError when there is none, unless it may be made."""
+    path = _folder(options, read_settings(None, Path.cwd())) / FILE
+    if create:
+        _make(path.parent)
+    elif not path.exists():
+        raise ObswarmError(
+            f"There are no runs in {path.parent}: `obswarm run` keeps them in {FOLDER} where it is called."
+            " Name another folder with --store."
+        )
+    return Store(path)
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        ignore = folder / ".gitignore"
+        if not ignore.exists():
+            ignore.write_text(_IGNORE_ALL)
+    except OSError as error:
+        raise ObswarmError(
+            f"--store {folder}: the folder cannot be written: {error.strerror}. Name another one, or give --no-store."
+        ) from None
+
+
+def configuration_of(ctx: click.Context, custom: Namespace | None) -> dict[str, Any]:
+    """What was not left at its default, by the option's name, without what may be a secret."""
+    given = {
+        name: value
+        for name, value in ctx.params.items()
+        if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT and value not in (None, (), "")
+    }
+    if custom is not None:
+        given |= {name: value for name, value in vars(custom).items() if name not in ctx.params}
+    return {name: _plain(value) for name, value in sorted(given.items()) if not _SECRET.search(name)}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, (list, tuple)):
+        return [_plain(each) for each in value]
+    return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)
+
+
+class Keeping:
+    """Writes a run into the store. A context manager; `attach` it to the run before that starts.
+
+    Raises ObswarmError when the store is no good.
+    """
+
+    def __init__(
+        self, folder: Path, about: About, source: MetricSource | None, settings: Settings, report: bool
+    ) -> None:
+        _make(folder)
+        self._folder = folder
+        self._report = report
+        self._path = folder / FILE
+        self._writer = RunWriter(self._path, about)
+        self._source = source
+        self._settings = settings
+        self._sampler: gevent.Greenlet | None = None
+        self.sinks: list[Sink] = [self._writer]
+
+    def __enter__(self) -> Self:
+        if self._source is not None:
+            self._sampler = gevent.spawn(self._sample, self._source)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._sampler is not None:
+            self._sampler.kill()
+        self._writer.close()
+
+    def attach(self, run: RunCourse) -> None:
+        run.annotation_listeners.append(self._writer.annotate)
+
+    def finish(self, result: RunResult, document: Mapping[str, Any]) -> None:
+        """The run has ended so."""
+        if self._sampler is not None:
+            self._sampler.kill()
+        self._writer.finish(result.final, result.ended_s, document, result.annotations)
+        try:
+            with Store(self._path) as store:
+                if self._report:
+                    run = store.find(result.run_id)
+                    path = report_of(self._folder, run)
+                    write_report(store, run, path)
+                    click.echo(f"Report: {path}", err=True)
+                self._forget(store)
+        except ObswarmError as error:
+            # The run itself has ended well.
+            logger.error("%s", error)
+
+    def _forget(self, store: Store) -> None:
+        settings = self._settings
+        if settings.keep_runs is None and settings.keep_for_s is None:
+            return
+        old = forget_old_runs(store, settings.keep_runs, settings.keep_for_s)
+        for run in old:
+            report_of(self._folder, run).unlink(missing_ok=True)
+        if old:
+            logger.info("Removed from the store: %s.", ", ".join(run.run_id for run in old))
+
+    def _sample(self, source: MetricSource) -> None:
+        queries: list[tuple[Figure, str]] = []
+        due = clock.monotonic()
+        while True:
+            time_s = clock.wall()
+            try:
+                # A Prometheus may not know its targets yet.
+                queries = queries or [
+                    (Figure(target.name, target.kind, signal.name, signal.unit), query)
+                    for target, signal, query in queries_of(source.targets())
+                ]
+                values = source.figures([query for _, query in queries])
+            except SourceError:
+                # Guards say so; here it is a gap.
+                values = [None] * len(queries)
+            pairs = zip(queries, values, strict=True)
+            self._writer.sample(time_s, {figure: value for (figure, _), value in pairs if value is not None})
+            due = max(due + defaults.SNAPSHOT_INTERVAL_S, clock.monotonic())
+            gevent.sleep(due - clock.monotonic())
+
+
+def keeping_of(
+    ctx: click.Context,
+    options: Mapping[str, Any],
+    files: Sequence[Path],
+    custom: Namespace,
+    source: MetricSource | None,
+) -> Keeping | None:
+    """What --store and obswarm.toml ask for; None with --no-store. `files` is the load test, `custom` its own options.
+    Raises ObswarmError."""
+    if options["no_store"]:
+        return None
+    settings = read_settings(options["config"], Path.cwd())
+    about = About(
+        version=__version__,
+        configuration=configuration_of(ctx, custom),
+        loadtests=read_loadtests(files),
+        revision=git_revision(files[0].resolve().parent),
+    )
+    return Keeping(_folder(options, settings), about, source, settings, not options["no_report"])
+
+
+def forget_old_runs(store: Store, keep_runs: int | None, keep_for_s: float | None) -> list[RunInfo]:
+    """Removes runs beyond a number, or older than that; those with a tag or a note stay. Gives those removed."""
+    runs = [run for run in store.runs() if not run.tags and not run.note and run.ended_s is not None]
+    old = runs[keep_runs:] if keep_runs is not None else []
+    if keep_for_s is not None:
+        old += [run for run in runs if run not in old and run.started_s < clock.wall() - keep_for_s]
+    if old:
+        store.remove(old)
+    return old

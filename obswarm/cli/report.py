@@ -1,0 +1,28 @@
+"""`obswarm report`: a run as one HTML file."""
+
+import webbrowser
+from pathlib import Path
+from typing import Any
+
+import click
+
+from obswarm.cli.keeping import store_of, store_option, write_report
+
+
+@click.command()
+@click.argument("run", default="latest")
+@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="[default: RUN.html]")
+@click.option("--open", "show", is_flag=True, help="Show it in a browser.")
+@store_option
+def report(run: str, output: Path | None, show: bool, **options: Any) -> None:
+    """Write a run as one HTML file, which needs no network.
+
+    RUN is a run's id or the beginning of it, one of its tags, or `latest`.
+    """
+    with store_of(options) as store:
+        found = store.find(run)
+        path = output or Path(f"{found.run_id}.html")
+        write_report(store, found, path)
+    click.echo(path)
+    if show:
+        webbrowser.open(path.resolve().as_uri())

@@ -1,0 +1,222 @@
+"""`obswarm runs`: the runs that are kept."""
+
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.box import SIMPLE_HEAVY
+from rich.console import Console
+from rich.table import Table
+
+from obswarm import clock
+from obswarm.cli.keeping import report_of, store_of, store_option
+from obswarm.cli.summary import WIDTH_WITHOUT_TERMINAL
+from obswarm.store import RunInfo, RunRecord, export_run, import_runs, read_run
+from obswarm.units import format_bytes, format_count, format_duration, format_latency
+
+run_argument = click.argument("name", metavar="RUN")
+
+
+@click.group()
+def runs() -> None:
+    """The runs that are kept here.
+
+    RUN is a run's id or the beginning of it, one of its tags, or `latest`.
+    """
+
+
+@runs.command("list")
+@click.option("--test", metavar="NAME", help="Only those of this load test.")
+@click.option("--tag", metavar="TAG", help="Only those with this tag.")
+@click.option("-n", "--last", type=click.IntRange(1), metavar="N", help="Only the last ones.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
+@store_option
+def list_(test: str | None, tag: str | None, last: int | None, as_json: bool, **options: Any) -> None:
+    """List the runs, the newest first."""
+    with store_of(options) as store:
+        found = store.runs(test, tag)[:last]
+        if as_json:
+            click.echo(json.dumps([{**_facts(run), "bytes": store.size_bytes(run)} for run in found], indent=2))
+            return
+        if not found:
+            click.echo(f"There are no such runs in {store.path}.")
+            return
+        table = Table(box=SIMPLE_HEAVY, header_style="bold", padding=(0, 1), pad_edge=False)
+        for heading in ("run", "test", "started", "took", "users", "requests", "failed", "p95", "ended", "tags"):
+            right = heading in ("took", "users", "requests", "failed", "p95")
+            table.add_column(heading, justify="right" if right else "left", no_wrap=heading != "tags")
+        for run in found:
+            table.add_row(*_row(run))
+    _console().print(table)
+
+
+def _row(run: RunInfo) -> list[str]:
+    started = datetime.fromtimestamp(run.started_s).strftime("%Y-%m-%d %H:%M")
+    head = [run.run_id, run.test, started, format_duration(run.duration_s)]
+    tags = ", ".join(run.tags)
+    if run.result is None:
+        return [*head, "", "", "", "", "not ended", tags]
+    totals = run.result["totals"]
+    return [
+        *head,
+        f"{run.result['users_max']:,}",
+        f"{totals['requests']:,}",
+        f"{totals['error_ratio']:.1%}",
+        format_latency(totals["p95_s"]),
+        str(run.result["stop_reason"]["kind"]),
+        tags,
+    ]
+
+
+def _facts(run: RunInfo) -> dict[str, Any]:
+    totals = run.result["totals"] if run.result is not None else {}
+    return {
+        "run_id": run.run_id,
+        "test": run.test,
+        "host": run.host,
+        "started_at": clock.iso(run.started_s),
+        "ended_at": None if run.ended_s is None else clock.iso(run.ended_s),
+        "duration_s": round(run.duration_s, 3),
+        "version": run.version,
+        "revision": run.revision,
+        "tags": list(run.tags),
+        "note": run.note,
+        **{name: totals.get(name) for name in ("requests", "failures", "p95_s")},
+    }
+
+
+@runs.command()
+@run_argument
+@click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
+@store_option
+def show(name: str, as_json: bool, **options: Any) -> None:
+    """Show what is known of a run."""
+    with store_of(options) as store:
+        run = store.find(name)
+        record = read_run(store, run)
+        if as_json:
+            document = {**_facts(run), "configuration": run.configuration, "result": run.result}
+            click.echo(json.dumps(document, indent=2))
+            return
+        size = store.size_bytes(run)
+    console = _console()
+    console.print(_details(record, size))
+    console.print(_endpoints(record))
+    for mark in record.marks:
+        console.print(f"{mark.time_s - run.started_s:8.1f} s  {mark.text}", highlight=False, soft_wrap=True)
+
+
+def _details(record: RunRecord, size: int) -> Table:
+    run = record.info
+    table = Table(box=None, show_header=False, padding=(0, 1), pad_edge=False)
+    ended = run.result["stop_reason"]["detail"] if run.result else "it did not end properly, or is still going on"
+    targets = dict.fromkeys(f"{figure.target} ({figure.kind})" for figure in record.samples)
+    rows = {
+        "run": run.run_id,
+        "test": run.test,
+        "host": run.host or "",
+        "started": clock.iso(run.started_s),
+        "took": format_duration(run.duration_s),
+        "ended": ended,
+        "tags": ", ".join(run.tags),
+        "note": run.note,
+        "revision": run.revision or "",
+        "configuration": " ".join(f"{key}={value}" for key, value in run.configuration.items()),
+        "targets": ", ".join(targets),
+        "kept": f"{len(record.seconds)} seconds, {format_bytes(size)}",
+    }
+    for heading, text in rows.items():
+        if text:
+            table.add_row(heading, text)
+    return table
+
+
+def _endpoints(record: RunRecord) -> Table:
+    table = Table(box=SIMPLE_HEAVY, header_style="bold", padding=(0, 1), pad_edge=False)
+    table.add_column("endpoint", overflow="fold")
+    for heading in ("requests", "failures", "req/s", "p50", "p95", "p99", "max"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    duration_s = record.stats_duration_s
+    rows = sorted(record.endpoints.items(), key=lambda item: (item[0].name, item[0].method))
+    for key, stats in [*rows, (("", "Aggregated"), record.total())]:
+        p50, p95, p99 = stats.quantiles((0.5, 0.95, 0.99)) or (None,) * 3
+        table.add_row(
+            " ".join(key).strip(),
+            f"{stats.requests:,}",
+            f"{stats.failures:,}",
+            format_count(stats.requests / duration_s if duration_s else 0),
+            *(format_latency(value) for value in (p50, p95, p99, stats.max_s)),
+        )
+    return table
+
+
+@runs.command()
+@run_argument
+@click.argument("tags", nargs=-1, required=True, metavar="TAG...")
+@click.option("--remove", is_flag=True, help="Take them away instead.")
+@store_option
+def tag(name: str, tags: tuple[str, ...], remove: bool, **options: Any) -> None:
+    """Give a run tags, which it can be found by."""
+    with store_of(options) as store:
+        run = store.find(name)
+        (store.untag if remove else store.tag)(run, tags)
+        click.echo(f"{run.run_id}: {', '.join(store.find(run.run_id).tags) or 'no tags'}")
+
+
+@runs.command()
+@run_argument
+@click.argument("text")
+@store_option
+def note(name: str, text: str, **options: Any) -> None:
+    """Write a note to a run; an empty one takes it away."""
+    with store_of(options) as store:
+        run = store.find(name)
+        store.note(run, text)
+        click.echo(f"{run.run_id}: {text or 'no note'}")
+
+
+@runs.command()
+@run_argument
+@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="[default: RUN.obswarm]")
+@store_option
+def export(name: str, output: Path | None, **options: Any) -> None:
+    """Write a run to a file that `runs import` reads."""
+    with store_of(options) as store:
+        run = store.find(name)
+        path = output or Path(f"{run.run_id}.obswarm")
+        export_run(store, run, path)
+    click.echo(path)
+
+
+@runs.command("import")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE...")
+@store_option
+def import_(files: tuple[Path, ...], **options: Any) -> None:
+    """Take runs over from files that `runs export` has written."""
+    with store_of(options, create=True) as store:
+        for path in files:
+            for run in import_runs(store, path):
+                click.echo(run.run_id)
+
+
+@runs.command()
+@click.argument("names", nargs=-1, required=True, metavar="RUN...")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@store_option
+def rm(names: tuple[str, ...], yes: bool, **options: Any) -> None:
+    """Remove runs for good."""
+    with store_of(options) as store:
+        found = list({run.key: run for run in map(store.find, names)}.values())
+        if not yes:
+            listed = ", ".join(run.run_id for run in found)
+            click.confirm(f"Remove {listed} with everything that was measured?", abort=True, err=True)
+        store.remove(found)
+        for run in found:
+            report_of(store.path.parent, run).unlink(missing_ok=True)
+            click.echo(run.run_id)
+
+
+def _console() -> Console:
+    return Console(width=None if Console().is_terminal else WIDTH_WITHOUT_TERMINAL)

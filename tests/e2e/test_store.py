@@ -1,0 +1,236 @@
+"""Runs are kept while they go, whatever happens to them, and are found again."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from obswarm.store import FILE, Store, read_run
+from tests.support.programs import Finished, QuickServer, obswarm, start_obswarm
+
+LOADTEST = """
+from obswarm import FastHttpUser, constant, task
+
+class Visitor(FastHttpUser):
+    wait_time = constant(0.05)
+
+    @task(3)
+    def page(self):
+        self.client.get("/page")
+
+    @task
+    def shop(self):
+        self.client.get("/shop/1", name="/shop/{id}")
+"""
+RUN = ("run", "loadtest.py", "--headless", "--workers", 0, "--web-port", 0, "--linger", 0)
+HERE = {"OBSWARM_STORE": ""}
+"""The usual place, which the tests' environment has another one for."""
+
+
+@pytest.fixture(scope="module")
+def quick():
+    with QuickServer() as server:
+        yield server
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Path:
+    (tmp_path / "loadtest.py").write_text(LOADTEST)
+    return tmp_path
+
+
+def runs(folder: Path, *words: object) -> Finished:
+    return obswarm("runs", *words, cwd=folder, **HERE)
+
+
+def test_a_run_is_kept_and_shown_and_goes_elsewhere(here: Path, quick: QuickServer) -> None:
+    (here / "obswarm.toml").write_text(f"[[targets]]\nname = 'quick'\nkind = 'app'\nurl = '{quick.url}/metrics'\n")
+    before = len(quick.arrivals().get("/page", ())), len(quick.arrivals().get("/shop/1", ()))
+    done = obswarm(
+        *(*RUN, "-H", quick.url, "-u", 5, "-r", 50, "-t", "4s", "--json", "-", "--alerts-token", "hidden"),
+        cwd=here,
+        **HERE,
+    )
+    assert done.code == 0, done.stderr
+    run_id = done.result["run_id"]
+    assert (here / ".obswarm" / ".gitignore").read_text().endswith("*\n")
+    listed = json.loads(runs(here, "list", "--json").stdout)
+    assert [(run["run_id"], run["test"], run["requests"]) for run in listed] == [
+        (run_id, "loadtest.py", done.result["totals"]["requests"])
+    ]
+    shown = runs(here, "show", run_id[:13]).stdout
+    for text in (run_id, "GET /shop/{id}", "users=5", "quick (app)", "starts", "the planned time is over"):
+        assert text in shown, shown
+    assert "hidden" not in shown
+    with Store(here / ".obswarm" / FILE) as store:
+        record = read_run(store, store.find("latest"))
+        assert store.loadtests(record.info)[0].text == LOADTEST.encode()
+    after = {name: len(times) for name, times in quick.arrivals().items()}
+    assert {key.name: stats.requests for key, stats in record.endpoints.items()} == {
+        "/page": after["/page"] - before[0],
+        "/shop/{id}": after["/shop/1"] - before[1],
+    }
+    assert sum(second.total().requests for second in record.seconds) == record.total().requests
+    assert [mark.kind for mark in record.marks] == ["start", "stop"]
+    figures = {figure.name: [value for _, value in points] for figure, points in record.samples.items()}
+    assert figures == {"open files": [7.0]}
+    assert record.info.result is not None
+    assert record.info.result["totals"] == done.result["totals"]
+
+    assert runs(here, "tag", "latest", "baseline", "v1").stdout == f"{run_id}: baseline, v1\n"
+    assert runs(here, "note", "baseline", "before the index").code == 0
+    assert "before the index" in runs(here, "show", "v1").stdout
+    exported = runs(here, "export", "latest")
+    assert exported.stdout == f"{run_id}.obswarm\n"
+    assert "is in .obswarm/runs.sqlite already" in runs(here, "import", f"{run_id}.obswarm").stderr
+    assert runs(here, "rm", "--yes", "latest").stdout == f"{run_id}\n"
+    assert "There are no such runs" in runs(here, "list").stdout
+    assert runs(here, "import", f"{run_id}.obswarm").stdout == f"{run_id}\n"
+    assert "baseline, v1" in runs(here, "list").stdout
+
+
+def test_no_store_keeps_nothing(here: Path, quick: QuickServer) -> None:
+    done = obswarm(*RUN, "-H", quick.url, "-t", "1s", "--no-store", cwd=here, **HERE)
+    assert done.code == 0, done.stderr
+    assert not (here / ".obswarm").exists()
+
+
+def test_old_runs_go_but_not_those_with_a_tag(here: Path, quick: QuickServer) -> None:
+    (here / "obswarm.toml").write_text('store = "kept"\nkeep_runs = 1\n')
+    ids = []
+    for number in range(3):
+        done = obswarm(*RUN, "-H", quick.url, "-t", "1s", "--json", "-", cwd=here, **HERE)
+        ids.append(done.result["run_id"])
+        if number == 0:
+            assert runs(here, "tag", "latest", "keep").code == 0
+    left = json.loads(runs(here, "list", "--json").stdout)
+    assert [run["run_id"] for run in left] == [ids[2], ids[0]]
+    assert f"Removed from the store: {ids[1]}." in done.stderr
+
+
+KILLED_RUNS = 20
+AT_ONCE = 5
+
+
+def test_a_run_that_is_killed_at_any_moment_is_there_but_for_the_last_two_seconds(
+    tmp_path: Path, quick: QuickServer
+) -> None:
+    chance = random.Random(4)
+    checked: list[str] = []
+    for batch in range(KILLED_RUNS // AT_ONCE):
+        started = []
+        for number in range(AT_ONCE):
+            folder = tmp_path / f"{batch}-{number}"
+            folder.mkdir()
+            name = f"{batch}-{number}"
+            (folder / "loadtest.py").write_text(LOADTEST.replace("/page", f"/page-{name}"))
+            words = (*RUN[:4], number % 2, *RUN[5:])
+            process = start_obswarm(*words, "-H", quick.url, "-u", 5, "-r", 50, "-t", "60s", cwd=folder, **HERE)
+            started.append((process, folder, f"/page-{name}"))
+        deadline = time.monotonic() + 60
+        while not all(path in quick.arrivals() for _, _, path in started):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        for process, folder, path in started:
+            time.sleep(chance.uniform(0.3, 1.2))
+            os.kill(process.pid, signal.SIGKILL)
+            killed_at = time.time()
+            process.communicate(timeout=20)
+            check_killed(folder, quick, path, killed_at, checked)
+    # Those that were killed within their first two seconds have nothing to lose.
+    assert len(checked) > KILLED_RUNS / 2
+
+
+def check_killed(folder: Path, quick: QuickServer, path: str, killed_at: float, checked: list[str]) -> None:
+    file = folder / ".obswarm" / FILE
+    arrived = [at for at in quick.arrivals()[path] if at < killed_at - 2]
+    if not arrived:
+        return
+    checked.append(path)
+    with Store(file) as store:
+        record = read_run(store, store.find("latest"))
+    assert record.info.ended_s is None
+    kept = sum(stats.requests for key, stats in record.endpoints.items() if key.name == path)
+    assert kept >= len(arrived)
+    assert "not ended" in runs(folder, "list").stdout
+    assert runs(folder, "show", "latest").code == 0
+    report = obswarm("report", "latest", "-o", "report.html", cwd=folder, **HERE)
+    assert report.code == 0, report.stderr
+    assert "Cut off" in (folder / "report.html").read_text()
+
+
+def seconds_in(file: Path) -> int:
+    if not file.exists():
+        return 0
+    with Store(file) as store:
+        return sum(len(read_run(store, run).seconds) for run in store.runs())
+
+
+def fill(file: Path) -> None:
+    with open(file, "wb", buffering=0) as filler:
+        try:
+            while True:
+                filler.write(b"x" * 4096)
+        except OSError:
+            pass
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path):
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", folder], check=True)
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+def test_a_disk_that_is_full_does_not_stop_the_run(here: Path, quick: QuickServer, small_disk: Path) -> None:
+    store = small_disk / "store"
+    process = start_obswarm(*RUN, "-H", quick.url, "-u", 5, "-r", 50, "-t", "6s", "--store", store, cwd=here)
+    try:
+        deadline = time.monotonic() + 30
+        while not seconds_in(store / FILE):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        fill(small_disk / "filler")
+        stdout, stderr = process.communicate(timeout=30)
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == 0, stderr
+    assert "Aggregated" in stdout
+    assert "cannot grow: no space is left on its disk. The run goes on" in stderr, stderr
+    assert "are not kept." in stderr, stderr
+    (small_disk / "filler").unlink()
+    with Store(store / FILE) as kept:
+        assert read_run(kept, kept.find("latest")).seconds
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (("show", "latest"), "There are no runs in .obswarm: `obswarm run` keeps them in .obswarm where it is called."),
+        (("import", "nothing.obswarm"), "nothing.obswarm is not a file that `obswarm runs export` has written."),
+    ],
+)
+def test_what_is_not_there_is_a_sentence(here: Path, words: tuple[str, ...], text: str) -> None:
+    done = runs(here, *words)
+    assert (done.code, done.stderr.startswith("Error: ")) == (2, True)
+    assert text in done.stderr
+
+
+def test_a_store_that_is_none_is_a_sentence_before_the_run(here: Path, quick: QuickServer) -> None:
+    (here / ".obswarm").mkdir()
+    (here / ".obswarm" / FILE).write_text("this is no database " * 100)
+    done = obswarm(*RUN, "-H", quick.url, "-t", "1s", cwd=here, **HERE)
+    assert done.code == 2
+    assert "The run store .obswarm/runs.sqlite is damaged" in done.stderr
+    (here / "file").touch()
+    done = obswarm(*RUN, "-H", quick.url, "-t", "1s", "--store", "file/x", cwd=here)
+    assert done.code == 2
+    assert "--store file/x: the folder cannot be written" in done.stderr
