@@ -108,7 +108,7 @@ def compare_runs(base: RunRecord, run: RunRecord, force: bool = False) -> Compar
         run=run.info,
         endpoints=endpoints,
         targets=dict(zip(targets, map(Difference, targets.values(), significant(list(targets.values()))), strict=True)),
-        settings=tuple(_settings(base.info, run.info)),
+        settings=tuple(_settings(base, run)),
         only={
             **{key: base.info.run_id for key in base.endpoints if key not in run.endpoints},
             **{key: run.info.run_id for key in run.endpoints if key not in base.endpoints},
@@ -203,15 +203,21 @@ def _means(values: Sequence[float], blocks: int) -> list[float]:
     return found
 
 
-def _settings(base: RunInfo, run: RunInfo) -> list[tuple[str, str, str]]:
+def _settings(base: RunRecord, run: RunRecord) -> list[tuple[str, str, str]]:
+    one, other = base.info, run.info
     rows: list[tuple[str, Any, Any]] = [
-        ("host", base.host, run.host),
-        ("obswarm", base.version, run.version),
-        ("load test's revision", base.revision, run.revision),
+        ("host", one.host, other.host),
+        ("obswarm", one.version, other.version),
+        ("load test's revision", one.revision, other.revision),
+        ("load test's text", _hashes(base), _hashes(run)),
     ]
-    names = sorted({*base.configuration, *run.configuration})
-    rows += [(name, base.configuration.get(name), run.configuration.get(name)) for name in names]
-    return [(name, _text(one), _text(other)) for name, one, other in rows if one != other]
+    names = sorted({*one.configuration, *other.configuration})
+    rows += [(name, one.configuration.get(name), other.configuration.get(name)) for name in names]
+    return [(name, _text(before), _text(after)) for name, before, after in rows if before != after]
+
+
+def _hashes(record: RunRecord) -> str:
+    return ", ".join(each.hash[:8] for each in record.loadtests)
 
 
 def _text(value: Any) -> str:

@@ -15,6 +15,7 @@ from obswarm.stats import (
     TaskException,
 )
 from obswarm.store.pack import unpack, unpack_endpoint, unpack_values
+from obswarm.store.provenance import LoadTestText
 from obswarm.store.store import RunInfo, Store
 from obswarm.store.writer import Figure
 
@@ -75,6 +76,7 @@ class RunRecord:
     errors: Mapping[ErrorKey, ErrorStats]
     exceptions: Mapping[str, TaskException]
     marks: tuple[Annotation, ...]
+    loadtests: tuple[LoadTestText, ...] = ()
     samples: Mapping[Figure, tuple[tuple[float, float], ...]] = field(default_factory=dict)
 
     def total(self) -> EndpointStats:
@@ -117,6 +119,7 @@ def read_run(store: Store, info: RunInfo) -> RunRecord:
         errors=errors,
         exceptions=seconds[-1].exceptions if seconds else {},
         marks=tuple(store.marks(info)),
+        loadtests=tuple(store.loadtests(info)),
         samples=_samples(store, info, names),
     )
 

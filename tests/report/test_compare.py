@@ -8,7 +8,7 @@ import pytest
 from obswarm.api import ObswarmError
 from obswarm.report import SAME, compare_runs, comparison_document, comparison_page
 from obswarm.stats import TOTAL, EndpointKey
-from obswarm.store import About, Figure, RunRecord, RunWriter, Store, read_run
+from obswarm.store import About, Figure, LoadTestText, RunRecord, RunWriter, Store, read_run
 from tests.support.recorded import LOGIN, PAGE, MadeUpRun
 
 SECONDS = 60
@@ -35,7 +35,8 @@ class Runs:
         **configuration: object,
     ) -> RunRecord:
         chance = random.Random(number)
-        writer = RunWriter(self._path, About("1.0.0", configuration))
+        text = LoadTestText(test, f"slower = {slower}".encode())
+        writer = RunWriter(self._path, About("1.0.0", configuration, [text]))
         run = MadeUpRun([writer], f"2026013{number}-120000-aaaa", test, users=users, saturated=saturated)
         for _ in range(seconds):
             pages = [slower * 0.05 * chance.lognormvariate(0, 0.3) for _ in range(40)]
@@ -78,6 +79,7 @@ def test_what_has_become_slower_is_named_and_nothing_else(runs: Runs) -> None:
     assert login.verdict == SAME
     assert found.targets[THREADS].is_significant
     assert ("users_option", "3", "4") in found.settings
+    assert [name for name, _, _ in found.settings] == ["load test's text", "users_option"]
     document = comparison_document(found)
     assert document["endpoints"][1]["measures"]["p95"]["verdict"] == "slower"
     page = comparison_page(found, base, run)
