@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.support.browser import SERIOUS
-from tests.support.programs import ROOT, QuickServer, obswarm
+from tests.support.programs import ROOT, QuickServer, obswarm, start_obswarm
 
 LOADTEST = """
 from obswarm import FastHttpUser, constant, task
@@ -38,13 +38,15 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "loadtest.py").write_text(LOADTEST)
     with QuickServer() as quick:
         words = ("-H", quick.url, "--target", f"app={quick.url}/metrics", "--stop-when", "p95 > 60s")
-        for number in range(2):
-            stages = ("--stages", "2s:5,20s:5" if number == 0 else "2s:5,21s:5")
-            done = obswarm(*RUN, *words, *stages, cwd=folder, **HERE)
-            assert done.code == 1, done.stderr
-            reports = sorted((folder / ".obswarm" / "reports").iterdir())
-            assert f"Report: .obswarm/reports/{reports[-1].name}\n" in done.stderr
+        started = [
+            start_obswarm(*RUN, *words, "--stages", stages, cwd=folder, **HERE)
+            for stages in ("2s:5,20s:5", "2s:5,21s:5")
+        ]
+        said = [process.communicate(timeout=60)[1] for process in started]
+    assert [process.returncode for process in started] == [1, 1], said
+    reports = {f"Report: .obswarm/reports/{path.name}" for path in (folder / ".obswarm" / "reports").iterdir()}
     assert len(reports) == 2
+    assert {line for text in said for line in text.splitlines() if line.startswith("Report: ")} == reports
     return folder
 
 

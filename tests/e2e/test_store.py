@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from obswarm.report import run_page
 from obswarm.store import FILE, Store, read_run
 from tests.support.programs import Finished, QuickServer, obswarm, start_obswarm
 
@@ -157,11 +158,14 @@ def check_killed(folder: Path, quick: QuickServer, path: str, killed_at: float, 
     assert record.info.ended_s is None
     kept = sum(stats.requests for key, stats in record.endpoints.items() if key.name == path)
     assert kept >= len(arrived)
-    assert "not ended" in runs(folder, "list").stdout
-    assert runs(folder, "show", "latest").code == 0
-    report = obswarm("report", "latest", "-o", "report.html", cwd=folder, **HERE)
-    assert report.code == 0, report.stderr
-    assert "Cut off" in (folder / "report.html").read_text()
+    assert "Cut off" in run_page(record, [])
+    if len(checked) == 1:
+        # As a user does it, once: starting programs is what would take the time here.
+        assert "not ended" in runs(folder, "list").stdout
+        assert runs(folder, "show", "latest").code == 0
+        report = obswarm("report", "latest", "-o", "report.html", cwd=folder, **HERE)
+        assert report.code == 0, report.stderr
+        assert "Cut off" in (folder / "report.html").read_text()
 
 
 def seconds_in(file: Path) -> int:
