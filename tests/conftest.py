@@ -4,10 +4,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from obswarm.api import Environment, Events
 from obswarm.stats import Recorder
 from tests.support.programs import CountingServer
+
+# How long an example takes says something about the machine, which other tests use at the same time.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 
 @pytest.fixture(scope="session", autouse=True)
