@@ -35,6 +35,7 @@ PHASES = (
             "tests/e2e/test_report.py",
             "tests/analysis",
             "tests/report",
+            "tests/store",
             "tests/integration/http",
         ),
     ),

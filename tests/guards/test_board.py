@@ -108,7 +108,11 @@ def test_scale_abort_and_notify() -> None:
         Guard("failures > 0", "scale(50%)"), Guard("failures > 1", "abort"), Guard("failures > 2", "notify")
     )
     course.run._executor.step(0)
-    course.second(bad=3)
+    try:
+        course.second(bad=3)
+    finally:
+        # The step has made a real user.
+        course.run._end_users(0)
     assert course.control.calls == [("load", 50), ("abort", "guard")]
     assert len(course.notes) == 3
 
