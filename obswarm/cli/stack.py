@@ -101,9 +101,9 @@ def up(ctx: click.Context, /, **options: Any) -> None:
     say("Starting the services.")
     try:
         compose.run("up", "--detach", "--no-build", "--remove-orphans")
-    except StackError:
-        # Compose names the service that failed; why it did stands in its log.
-        check_failures(services_of(engine, project.name))
+    except StackError as error:
+        # Compose names the container that failed; why it did stands in its log.
+        check_failures([each for each in services_of(engine, project.name) if each.container.name in str(error)])
         raise
     wait_until_healthy(engine, project.name, _HEALTHY_S, _progress(say))
     _warn_of_loopback(project, targets)

@@ -68,7 +68,7 @@ def test_a_run_stopped_in_the_middle_agrees_with_the_target(
 ) -> None:
     output = tmp_path / "result.json"
     path = loadtest(LOADTEST.format(client="FastHttpUser"))
-    run = start_obswarm("run", path, "-H", target.url, "-u", 50, "-r", 100, "--json", output)
+    run = start_obswarm("run", path, "-H", target.url, "-u", 50, "-r", 100, "--json", output, "--web-port", 0)
     deadline = time.monotonic() + 20
     while target.total() < 500:
         assert time.monotonic() < deadline, "the run did not get going"
@@ -85,7 +85,9 @@ def test_a_run_stopped_in_the_middle_agrees_with_the_target(
 def test_a_second_ctrl_c_ends_at_once_and_still_reports(target: CountingServer, loadtest, tmp_path: Path) -> None:
     text = "from obswarm import FastHttpUser, task\nclass A(FastHttpUser):\n    @task\n    def a(self): self.client.get('/hang')\n"
     output = tmp_path / "result.json"
-    run = start_obswarm("run", loadtest(text), "-H", target.url, "-u", 5, "-r", 100, "-s", "60s", "--json", output)
+    run = start_obswarm(
+        "run", loadtest(text), "-H", target.url, "-u", 5, "-r", 100, "-s", "60s", "--json", output, "--web-port", 0
+    )
     deadline = time.monotonic() + 20
     while target.total() < 5:
         assert time.monotonic() < deadline, "the run did not get going"
