@@ -50,8 +50,7 @@ class Query:
 @dataclass(frozen=True, slots=True)
 class Graph:
     """One panel. `text` says what it means, what a bad value looks like, and what to look at next; `enable` what to do
-    when it is empty. `warn` and `bad` are thresholds in its unit. `empty_when` says why it may have no data although
-    its exporter is there."""
+    when it is empty. `warn` and `bad` are thresholds in its unit."""
 
     title: str
     unit: str
@@ -64,7 +63,6 @@ class Graph:
     bad: float | None = None
     highest: float | None = None
     enable: str = ""
-    empty_when: str = ""
     heat: bool = False
     stacked: bool = False
 

@@ -53,7 +53,6 @@ _BY_ENDPOINT = (
         bad=0.1,
         stacked=True,
         enable="No failures.",
-        empty_when="no request has failed",
     ),
     Graph(
         "Bytes received, by endpoint",

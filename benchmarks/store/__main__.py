@@ -51,7 +51,7 @@ def main(seconds: int = SECONDS) -> dict[str, float]:
         writer.close()
         with Store(path) as store:
             record = read_run(store, store.find("latest"))
-        page = run_page(record, [])
+        page = run_page(record)
         return {
             "store_bytes": path.stat().st_size,
             "core_per_second": spent_s / seconds,

@@ -52,7 +52,6 @@ ERRORS = Graph(
     stacked=True,
     bad=0.1,
     enable="No errors.",
-    empty_when="no request has failed",
 )
 ERROR_RATIO = Graph(
     "Error ratio",

@@ -96,7 +96,6 @@ HOSTS = Section(
             bad=0.25,
             highest=1,
             enable=_CADVISOR,
-            empty_when="no container has a quota",
         ),
     ),
 )

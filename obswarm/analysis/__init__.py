@@ -13,6 +13,7 @@ from obswarm.analysis.change import (
     lanes_of,
     mean_change,
     significant,
+    spans,
 )
 from obswarm.analysis.knee import Knee, LoadPoint, find_knee
 
@@ -32,4 +33,5 @@ __all__ = [
     "lanes_of",
     "mean_change",
     "significant",
+    "spans",
 ]

@@ -133,8 +133,12 @@ def block_count(seconds: int) -> int:
 
 def cut(seconds: Sequence[Block], blocks: int) -> list[Block]:
     """Seconds joined into that many blocks of nearly the same length."""
-    edges = [round(number * len(seconds) / blocks) for number in range(blocks + 1)]
-    return [_sum(seconds[begin:end]) for begin, end in pairwise(edges)]
+    return [_sum(seconds[begin:end]) for begin, end in spans(len(seconds), blocks)]
+
+
+def spans(count: int, blocks: int) -> list[tuple[int, int]]:
+    """(begin, end) of each of that many blocks."""
+    return list(pairwise(round(number * count / blocks) for number in range(blocks + 1)))
 
 
 def _sum(blocks: Sequence[Block]) -> Block:

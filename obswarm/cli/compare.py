@@ -18,7 +18,7 @@ from obswarm.cli import exit_codes
 from obswarm.cli.keeping import store_of, store_option, write_page
 from obswarm.cli.summary import WIDTH_WITHOUT_TERMINAL
 from obswarm.report import MEASURE_NAMES, Comparison, Difference, compare_runs, comparison_document, comparison_page
-from obswarm.report.wording import SAME, between, figure_name, figure_value, name_of, size_of, tone_of, value_of
+from obswarm.report.wording import SAME, between, figure_name, figure_value, size_of, tone_of, value_of
 from obswarm.stats import TOTAL, EndpointKey
 from obswarm.store import read_run
 
@@ -110,7 +110,7 @@ def compare(
         click.echo(output, err=True)
     broken = [(limit, key, difference) for limit in limits for key, difference in limit.broken(found)]
     for limit, key, difference in broken:
-        click.echo(f"{limit.text} is broken: {name_of(key)} {size_of(difference)}.", err=True)
+        click.echo(f"{limit.text} is broken: {key.label} {size_of(difference)}.", err=True)
     ctx.exit(exit_codes.REQUIREMENTS if broken else exit_codes.OK)
 
 
@@ -127,7 +127,7 @@ def _print(console: Console, found: Comparison) -> None:
         table.add_column(heading, justify="left" if heading == "measure" else "right", no_wrap=True)
     table.add_column("verdict", overflow="fold")
     for key, differences in found.endpoints.items():
-        name = name_of(key)
+        name = key.label
         for each in differences:
             if key == TOTAL or each.is_significant:
                 table.add_row(name, *_cells(each))
@@ -137,12 +137,12 @@ def _print(console: Console, found: Comparison) -> None:
         key for key, each in found.endpoints.items() if key != TOTAL and not any(one.is_significant for one in each)
     ]
     if same:
-        console.print(f"{SAME.capitalize()}: {', '.join(map(name_of, same))}.", highlight=False)
+        console.print(f"{SAME.capitalize()}: {', '.join(key.label for key in same)}.", highlight=False)
     changed = [(figure, each) for figure, each in found.targets.items() if each.is_significant]
     if changed:
         console.print(_targets(changed))
     for key, where in found.only.items():
-        console.print(f"Only in {where}: {name_of(key)}.", highlight=False)
+        console.print(f"Only in {where}: {key.label}.", highlight=False)
     for name, one, other in found.settings:
         console.print(f"Configured differently: {name}: {one} → {other}", highlight=False)
 

@@ -124,7 +124,7 @@ class LiveDisplay:
             p50, p95, p99 = recent.quantiles((0.5, 0.95, 0.99)) or (None, None, None)
             failures = f"{stats.failures:,} ({stats.error_ratio:.1%})" if stats.failures else "0"
             table.add_row(
-                f"{key.method} {key.name}".strip(),
+                key.label,
                 f"{stats.requests:,}",
                 Text(failures, "red" if recent.failures else ""),
                 format_count(self._recent.rate(recent.requests)),

@@ -39,8 +39,7 @@ def keep_options(command: Command) -> Command:
 
 def write_report(store: Store, run: RunInfo, path: Path) -> None:
     """A run as one HTML file. Raises ObswarmError."""
-    page = run_page(read_run(store, run), store.loadtests(run))
-    write_page(path, page)
+    write_page(path, run_page(read_run(store, run)))
 
 
 def write_page(path: Path, page: str) -> None:

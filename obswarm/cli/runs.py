@@ -13,6 +13,7 @@ from rich.table import Table
 from obswarm import clock
 from obswarm.cli.keeping import report_of, store_of, store_option
 from obswarm.cli.summary import WIDTH_WITHOUT_TERMINAL
+from obswarm.stats import TOTAL
 from obswarm.store import RunInfo, RunRecord, export_run, import_runs, read_run
 from obswarm.units import format_bytes, format_count, format_duration, format_latency
 
@@ -140,10 +141,10 @@ def _endpoints(record: RunRecord) -> Table:
         table.add_column(heading, justify="right", no_wrap=True)
     duration_s = record.stats_duration_s
     rows = sorted(record.endpoints.items(), key=lambda item: (item[0].name, item[0].method))
-    for key, stats in [*rows, (("", "Aggregated"), record.total())]:
+    for key, stats in [*rows, (TOTAL, record.total())]:
         p50, p95, p99 = stats.quantiles((0.5, 0.95, 0.99)) or (None,) * 3
         table.add_row(
-            " ".join(key).strip(),
+            key.label,
             f"{stats.requests:,}",
             f"{stats.failures:,}",
             format_count(stats.requests / duration_s if duration_s else 0),

@@ -76,7 +76,7 @@ def _endpoints(result: RunResult, narrow: bool) -> Table:
     for heading, foot in zip(headings, footer, strict=False):
         table.add_column(heading, foot, justify="right", no_wrap=True)
     for key, stats in sorted(result.final.endpoints.items(), key=lambda item: (item[0].name, item[0].method)):
-        table.add_row(f"{key.method} {key.name}".strip(), *_cells(stats, result.duration_s, narrow))
+        table.add_row(key.label, *_cells(stats, result.duration_s, narrow))
     return table
 
 
@@ -111,7 +111,7 @@ def _timings(result: RunResult) -> Table:
             histogram = timings.histograms.get(phase)
             p95 = histogram.quantile(0.95) if histogram is not None else None
             cells.append(f"{format_latency(means[phase])} / {format_latency(p95)}" if phase in means else "–")
-        table.add_row(f"{key.method} {key.name}".strip(), *cells)
+        table.add_row(key.label, *cells)
     return table
 
 
@@ -122,7 +122,7 @@ def _errors(result: RunResult) -> Table:
     table.add_column("what happened", overflow="fold")
     most = sorted(result.final.errors.items(), key=lambda item: -item[1].count)
     for key, seen in most[:_MOST_ERRORS]:
-        table.add_row(f"{seen.count:,}", f"{key.method} {key.name}".strip(), key.message)
+        table.add_row(f"{seen.count:,}", key.endpoint.label, key.message)
     if len(most) > _MOST_ERRORS:
         rest = sum(seen.count for _, seen in most[_MOST_ERRORS:])
         table.add_row(f"{rest:,}", "", f"… {len(most) - _MOST_ERRORS} more kinds")

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from typing import Any
 
 from obswarm.analysis import (
@@ -18,6 +17,7 @@ from obswarm.analysis import (
     lanes_of,
     mean_change,
     significant,
+    spans,
 )
 from obswarm.api import ObswarmError
 from obswarm.stats import TOTAL, EndpointKey, EndpointStats
@@ -194,9 +194,8 @@ def _targets(
 
 def _means(values: Sequence[float], blocks: int) -> list[float]:
     """Of each block that has a value."""
-    edges = [round(number * len(values) / blocks) for number in range(blocks + 1)]
     found = []
-    for begin, end in pairwise(edges):
+    for begin, end in spans(len(values), blocks):
         there = [value for value in values[begin:end] if not math.isnan(value)]
         if there:
             found.append(sum(there) / len(there))

@@ -1,14 +1,9 @@
 """Differences between runs in words and numbers for people."""
 
 from obswarm.report.compare import FASTER, SAME, SLOWER, Difference
-from obswarm.stats import EndpointKey
 from obswarm.store import Figure
 from obswarm.targets import Unit
 from obswarm.units import format_bytes, format_count, format_latency
-
-
-def name_of(key: EndpointKey) -> str:
-    return f"{key.method} {key.name}".strip()
 
 
 def tone_of(difference: Difference) -> str:
@@ -59,4 +54,4 @@ def figure_name(figure: Figure) -> str:
     return f"{figure.target}: {figure.name}"
 
 
-__all__ = ["SAME", "between", "figure_name", "figure_value", "name_of", "size_of", "tone_of", "value_of"]
+__all__ = ["SAME", "between", "figure_name", "figure_value", "size_of", "tone_of", "value_of"]

@@ -14,6 +14,7 @@ from obswarm.stats.endpoint import (
     describe_error,
     normalise_error,
     status_class,
+    total_of,
 )
 from obswarm.stats.histogram import Histogram, bucket_index, upper_bound
 from obswarm.stats.recorder import Recorder
@@ -60,5 +61,6 @@ __all__ = [
     "describe_error",
     "normalise_error",
     "status_class",
+    "total_of",
     "upper_bound",
 ]

@@ -1,6 +1,7 @@
 """What is known of one endpoint (method and name), and of one kind of error; no I/O, no clock."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -26,6 +27,11 @@ def status_class(status_code: int | None) -> str:
 class EndpointKey(NamedTuple):
     method: str
     name: str
+
+    @property
+    def label(self) -> str:
+        """For people."""
+        return f"{self.method} {self.name}".strip()
 
 
 OTHER = EndpointKey("", "(other)")
@@ -186,10 +192,22 @@ class EndpointStats:
         return tuple(min(max(value, low), high) for value in self.duration.quantiles(qs))
 
 
+def total_of(every: Iterable[EndpointStats]) -> EndpointStats:
+    """All of them in one, made anew."""
+    total = EndpointStats(TOTAL)
+    for stats in every:
+        total.merge(stats)
+    return total
+
+
 class ErrorKey(NamedTuple):
     method: str
     name: str
     message: str
+
+    @property
+    def endpoint(self) -> EndpointKey:
+        return EndpointKey(self.method, self.name)
 
 
 OTHER_ERRORS = ErrorKey("", "(other)", "(other errors)")

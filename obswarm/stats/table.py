@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from obswarm import defaults
-from obswarm.stats.endpoint import OTHER, OTHER_ERRORS, TOTAL, EndpointKey, EndpointStats, ErrorKey, ErrorStats
+from obswarm.stats.endpoint import OTHER, OTHER_ERRORS, EndpointKey, EndpointStats, ErrorKey, ErrorStats, total_of
 
 
 @dataclass(slots=True)
@@ -104,7 +104,4 @@ class StatsTable:
 
     def total(self) -> EndpointStats:
         """All endpoints in one, made anew at each call."""
-        total = EndpointStats(TOTAL)
-        for stats in self.endpoints.values():
-            total.merge(stats)
-        return total
+        return total_of(self.endpoints.values())

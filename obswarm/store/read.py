@@ -2,17 +2,17 @@
 
 import bisect
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from obswarm.stats import (
-    TOTAL,
     Annotation,
     EndpointKey,
     EndpointStats,
     ErrorKey,
     ErrorStats,
     TaskException,
+    total_of,
 )
 from obswarm.store.pack import unpack, unpack_endpoint, unpack_values
 from obswarm.store.provenance import LoadTestText
@@ -58,10 +58,7 @@ class Second:
 
     def total(self) -> EndpointStats:
         """All endpoints in one."""
-        total = EndpointStats(TOTAL)
-        for stats in self.endpoints.values():
-            total.merge(stats)
-        return total
+        return total_of(self.endpoints.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +77,7 @@ class RunRecord:
     samples: Mapping[Figure, tuple[tuple[float, float], ...]] = field(default_factory=dict)
 
     def total(self) -> EndpointStats:
-        total = EndpointStats(TOTAL)
-        for stats in self.endpoints.values():
-            total.merge(stats)
-        return total
+        return total_of(self.endpoints.values())
 
     @property
     def stats_duration_s(self) -> float:
@@ -99,11 +93,8 @@ def read_run(store: Store, info: RunInfo) -> RunRecord:
     names = store.names(info)
     seconds = tuple(_seconds(store, info, names))
     measured = [second for second in seconds if second.epoch == seconds[-1].epoch]
-    endpoints: dict[EndpointKey, EndpointStats] = {}
     errors: dict[ErrorKey, ErrorStats] = {}
     for second in measured:
-        for key, stats in second.endpoints.items():
-            endpoints.setdefault(key, EndpointStats(key)).merge(stats)
         for error, seen in second.errors.items():
             if error in errors:
                 errors[error].merge(seen)
@@ -112,6 +103,8 @@ def read_run(store: Store, info: RunInfo) -> RunRecord:
     whole = store.whole(info)
     if whole is not None:
         endpoints = {stats.key: stats for stats in _endpoints(unpack(whole), names)}
+    else:
+        endpoints = _added_up(measured)
     return RunRecord(
         info=info,
         seconds=seconds,
@@ -122,6 +115,14 @@ def read_run(store: Store, info: RunInfo) -> RunRecord:
         loadtests=tuple(store.loadtests(info)),
         samples=_samples(store, info, names),
     )
+
+
+def _added_up(seconds: Sequence[Second]) -> dict[EndpointKey, EndpointStats]:
+    endpoints: dict[EndpointKey, EndpointStats] = {}
+    for second in seconds:
+        for key, stats in second.endpoints.items():
+            endpoints.setdefault(key, EndpointStats(key)).merge(stats)
+    return endpoints
 
 
 def _seconds(store: Store, info: RunInfo, names: Mapping[int, tuple[str, ...]]) -> Iterator[Second]:

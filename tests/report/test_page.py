@@ -28,7 +28,7 @@ RESULT: dict[str, Any] = {
 
 def record(tmp_path: Path, result: dict[str, Any] | None = None, seconds: int = 5) -> RunRecord:
     path = tmp_path / "runs.sqlite"
-    writer = RunWriter(path, About("1.0.0", {"users": 3}))
+    writer = RunWriter(path, About("1.0.0", {"users": 3}, [LoadTestText("shop.py", b"print('<hello>')")]))
     run = MadeUpRun([writer])
     writer.annotate(Annotation(run.statistics.started_wall_s, "start", "It starts <now>"))
     for number in range(seconds):
@@ -42,7 +42,7 @@ def record(tmp_path: Path, result: dict[str, Any] | None = None, seconds: int = 
 
 
 def test_everything_is_in_the_file_and_nothing_is_taken_for_markup(tmp_path: Path) -> None:
-    page = run_page(record(tmp_path, RESULT), [LoadTestText("shop.py", b"print('<hello>')")])
+    page = run_page(record(tmp_path, RESULT))
     assert "<b>" not in page
     assert "&lt;/script&gt;&lt;b&gt;&amp;" in page
     assert "It starts &lt;now&gt;" in page
@@ -112,12 +112,12 @@ def test_a_long_run_has_steps_of_several_seconds(tmp_path: Path) -> None:
     ],
 )
 def test_the_verdict(tmp_path: Path, change: dict[str, Any], tone: str, text: str) -> None:
-    page = run_page(record(tmp_path, {**RESULT, **change}), [])
+    page = run_page(record(tmp_path, {**RESULT, **change}))
     assert f'<section class="verdict {tone}"' in page
     assert re.search(text, page)
 
 
 def test_a_run_that_was_cut_off_has_a_page_as_well(tmp_path: Path) -> None:
-    page = run_page(record(tmp_path), [])
+    page = run_page(record(tmp_path))
     assert "Cut off" in page
     assert "25 requests" in page

@@ -1,6 +1,6 @@
 """A run as one HTML file that needs nothing else: verdict first, then charts over time, tables, configuration."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from obswarm import clock
@@ -9,7 +9,7 @@ from obswarm.report.page.data import chart_data
 from obswarm.report.page.template import embedded, render
 from obswarm.report.page.verdict import verdict
 from obswarm.stats import TOTAL, EndpointKey, EndpointStats
-from obswarm.store import LoadTestText, RunRecord
+from obswarm.store import RunRecord
 from obswarm.units import format_bytes, format_count, format_duration, format_latency
 
 __all__ = ["comparison_page", "run_page"]
@@ -17,7 +17,7 @@ __all__ = ["comparison_page", "run_page"]
 _MOST_ERRORS = 100
 
 
-def run_page(record: RunRecord, loadtests: Sequence[LoadTestText]) -> str:
+def run_page(record: RunRecord) -> str:
     """The whole file. Raises ObswarmError."""
     info = record.info
     result = info.result or {}
@@ -40,7 +40,7 @@ def run_page(record: RunRecord, loadtests: Sequence[LoadTestText]) -> str:
         guards=_guards(result),
         workers=_workers(record),
         configuration=_configuration(record),
-        loadtests=[{"name": each.name, "text": each.text.decode("utf-8", "replace")} for each in loadtests],
+        loadtests=[{"name": each.name, "text": each.text.decode("utf-8", "replace")} for each in record.loadtests],
         data=embedded(chart_data(record)),
     )
 
@@ -53,7 +53,7 @@ def _endpoints(record: RunRecord) -> list[dict[str, Any]]:
 def _endpoint(key: EndpointKey, stats: EndpointStats, duration_s: float) -> dict[str, Any]:
     p50, p95, p99 = stats.quantiles((0.5, 0.95, 0.99)) or (None,) * 3
     return {
-        "name": f"{key.method} {key.name}".strip(),
+        "name": key.label,
         "cells": [
             f"{stats.requests:,}",
             f"{stats.failures:,} ({stats.error_ratio:.1%})" if stats.failures else "0",
@@ -67,7 +67,7 @@ def _errors(record: RunRecord) -> list[dict[str, str]]:
     start_s = record.info.started_s
     return [
         {
-            "name": f"{key.method} {key.name}".strip(),
+            "name": key.endpoint.label,
             "message": key.message,
             "count": f"{seen.count:,}",
             "first": f"{seen.first_seen_s - start_s:.1f} s",

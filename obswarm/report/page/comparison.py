@@ -7,7 +7,7 @@ from obswarm.analysis import CONFIDENCE
 from obswarm.report.compare import Comparison, Difference
 from obswarm.report.page.data import chart, steps_of, totals_of
 from obswarm.report.page.template import embedded, render
-from obswarm.report.wording import between, figure_name, figure_value, name_of, size_of, tone_of, value_of
+from obswarm.report.wording import between, figure_name, figure_value, size_of, tone_of, value_of
 from obswarm.stats import TOTAL
 from obswarm.store import RunRecord, Second, value_at
 
@@ -42,14 +42,14 @@ def _headline(found: Comparison) -> tuple[str, str]:
     if not differences:
         return "No difference that this data can show", ""
     worst = sorted(bad or good, key=lambda pair: (pair[0] != TOTAL, pair[1].change.p))
-    text = ", ".join(f"{name_of(key)} {each.change.measure.name} {size_of(each)}" for key, each in worst[:3])
+    text = ", ".join(f"{key.label} {each.change.measure.name} {size_of(each)}" for key, each in worst[:3])
     if bad and good:
         return f"Better and worse: {text}", "warn"
     return (f"Worse: {text}", "bad") if bad else (f"Better: {text}", "good")
 
 
 def _notes(found: Comparison) -> list[str]:
-    notes = [f"Only in {where}: {name_of(key)}." for key, where in found.only.items()]
+    notes = [f"Only in {where}: {key.label}." for key, where in found.only.items()]
     return notes + [f"Configured differently: {name}: {one} → {other}." for name, one, other in found.settings]
 
 
@@ -57,7 +57,7 @@ def _tables(found: Comparison) -> list[dict[str, Any]]:
     tables = [
         {
             "id": f"table-{number}",
-            "title": "All endpoints" if key == TOTAL else name_of(key),
+            "title": "All endpoints" if key == TOTAL else key.label,
             "what": "measure",
             "rows": [
                 _row(

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from obswarm.stats import TOTAL, EndpointKey, EndpointStats
+from obswarm.stats import EndpointKey, EndpointStats, total_of
 from obswarm.stats.histogram import upper_bound
 from obswarm.store import Figure, RunRecord, Second, value_at
 
@@ -105,10 +105,7 @@ def _load_test(steps: Sequence[Sequence[Second]]) -> list[dict[str, Any]]:
 
 def totals_of(step: Sequence[Second]) -> EndpointStats:
     """All requests of a step."""
-    total = EndpointStats(TOTAL)
-    for second in step:
-        total.merge(second.total())
-    return total
+    return total_of(second.total() for second in step)
 
 
 def _by_endpoint(steps: Sequence[Sequence[Second]]) -> list[tuple[str, Column]]:
@@ -126,7 +123,7 @@ def _by_endpoint(steps: Sequence[Sequence[Second]]) -> list[tuple[str, Column]]:
                 if key in second.endpoints:
                     merged.merge(second.endpoints[key])
             values.append(merged.quantile(0.95))
-        lines.append((f"{key.method} {key.name}".strip(), values))
+        lines.append((key.label, values))
     return lines
 
 
@@ -210,6 +207,6 @@ def _distribution(key: EndpointKey, stats: EndpointStats) -> dict[str, Any]:
         band = -(-index // _BUCKETS_IN_A_BAND)
         counts[band] = counts.get(band, 0) + count
     return {
-        "name": f"{key.method} {key.name}".strip(),
+        "name": key.label,
         "bands": [[_short(upper_bound(band * _BUCKETS_IN_A_BAND)), count] for band, count in sorted(counts.items())],
     }
