@@ -90,7 +90,10 @@ def configuration_of(ctx: click.Context, custom: Namespace | None) -> dict[str, 
     given = {
         name: value
         for name, value in ctx.params.items()
-        if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT and value not in (None, (), "")
+        # The arguments have the load test's own options in them, which are `custom`, by name and without secrets.
+        if name != "arguments"
+        and ctx.get_parameter_source(name) is not ParameterSource.DEFAULT
+        and value not in (None, (), "")
     }
     if custom is not None:
         given |= {name: value for name, value in vars(custom).items() if name not in ctx.params}

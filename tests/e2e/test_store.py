@@ -15,7 +15,12 @@ from obswarm.store import FILE, Store, read_run
 from tests.support.programs import Finished, QuickServer, obswarm, start_obswarm
 
 LOADTEST = """
-from obswarm import FastHttpUser, constant, task
+from obswarm import FastHttpUser, constant, events, task
+
+@events.init_command_line_parser.add_listener
+def _(parser):
+    parser.add_argument("--shop", default="s")
+    parser.add_argument("--shop-password", default="")
 
 class Visitor(FastHttpUser):
     wait_time = constant(0.05)
@@ -54,6 +59,7 @@ def test_a_run_is_kept_and_shown_and_goes_elsewhere(here: Path, quick: QuickServ
     before = len(quick.arrivals().get("/page", ())), len(quick.arrivals().get("/shop/1", ()))
     done = obswarm(
         *(*RUN, "-H", quick.url, "-u", 5, "-r", 50, "-t", "4s", "--json", "-", "--alerts-token", "hidden"),
+        *("--shop", "corner", "--shop-password", "hidden"),
         cwd=here,
         **HERE,
     )
@@ -65,7 +71,15 @@ def test_a_run_is_kept_and_shown_and_goes_elsewhere(here: Path, quick: QuickServ
         (run_id, "loadtest.py", done.result["totals"]["requests"])
     ]
     shown = runs(here, "show", run_id[:13]).stdout
-    for text in (run_id, "GET /shop/{id}", "users=5", "quick (app)", "starts", "the planned time is over"):
+    for text in (
+        run_id,
+        "GET /shop/{id}",
+        "users=5",
+        "shop=corner",
+        "quick (app)",
+        "starts",
+        "the planned time is over",
+    ):
         assert text in shown, shown
     assert "hidden" not in shown
     with Store(here / ".obswarm" / FILE) as store:
