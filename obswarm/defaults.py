@@ -14,6 +14,12 @@ MAX_ERRORS = 500
 MAX_ERROR_LENGTH = 300
 """Characters that are kept of an error's message."""
 
+MAX_NAME_LENGTH = 500
+"""Characters that are kept of a name: of an endpoint, a method, a user class, a worker, a label's value."""
+
+MAX_TRACEBACK_LENGTH = 16_000
+"""Characters that are kept of a traceback, its end foremost."""
+
 SATURATED_CPU_RATIO = 0.9
 """Share of one core above which the generator counts as the bottleneck: one process cannot use more than one."""
 

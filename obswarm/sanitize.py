@@ -1,0 +1,72 @@
+"""Text and numbers of unknown origin (a target's, a load test's, a peer's) made fit to be counted, kept and shown.
+
+What passes `clean_text` is valid UTF-8, one line, free of control characters, and bounded; so every format that text
+is written to later (MessagePack, SQLite, JSON, XML 1.0, Prometheus' formats, a terminal) can take it. It is still text:
+whoever writes it into markup has to quote it as that markup asks for.
+"""
+
+import math
+import re
+from typing import Any
+
+from obswarm import defaults
+
+_UNFIT = re.compile(
+    # C0 and C1 controls and DEL; line and paragraph separators; what turns the direction of text around it; lone
+    # surrogates, which UTF-8 has no form for; and the two of a plane that are no characters, which XML 1.0 refuses.
+    "[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
+)
+_SHORT_ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+
+
+def _escape(found: re.Match[str]) -> str:
+    character = found[0]
+    number = ord(character)
+    return _SHORT_ESCAPES.get(character) or (f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}")
+
+
+def to_text(value: object) -> str:
+    """The text of whatever was given where a text belongs: bytes as UTF-8, anything else as `str` has it.
+
+    Never raises: what has no text of its own is named by its type.
+    """
+    if isinstance(value, str):
+        # Not a subclass, whose methods are somebody else's.
+        return str.__str__(value)
+    try:
+        if isinstance(value, bytes | bytearray | memoryview):
+            return bytes(value).decode("utf-8", "backslashreplace")
+        return str.__str__(str(value))
+    except Exception:
+        return f"<{type(value).__name__}>"
+
+
+def escape_controls(text: str) -> str:
+    """The same text with a backslash escape (`\\n`, `\\x1b`, `\\ud83d`) in place of each character that is unfit to be
+    written or shown."""
+    return text if text.isprintable() else _UNFIT.sub(_escape, text)
+
+
+def clean_text(value: object, max_length: int = defaults.MAX_NAME_LENGTH) -> str:
+    """Whatever was given as one line of valid UTF-8 without control characters, of at most `max_length` characters.
+
+    A text that is longer ends in a note that says so and how long it was. Never raises.
+    """
+    text = to_text(value)
+    length = len(text)
+    # What is far too long is cut before it is searched; an escape is at most six characters.
+    text = escape_controls(text if length <= max_length else text[:max_length])
+    if length <= max_length and len(text) <= max_length:
+        return text
+    note = f"… [cut: {length:,} characters]"
+    return text[: max(0, max_length - len(note))] + note
+
+
+def to_number(value: Any) -> float | None:
+    """A finite float from a number or the text of one (Decimal, numpy's and the like included); None when it is none,
+    or not finite. Never raises."""
+    try:
+        number = float(value)
+    except Exception:
+        return None
+    return number if math.isfinite(number) else None
