@@ -2,8 +2,11 @@
 
 import os
 import shutil
+from collections.abc import Mapping, Sequence
+from ipaddress import IPv4Network
 from typing import Any
 
+import psutil
 import requests
 
 from obswarm.api import ObswarmError
@@ -49,11 +52,10 @@ class Engine:
         """This machine's address for containers, which the name host-gateway stands for; None when it cannot be told
         from here."""
         try:
-            configured = self.client.networks.get("bridge").attrs["IPAM"]["Config"] or [{}]
+            network = self.client.networks.get("bridge").attrs
         except self.failures:
             return None
-        found: str | None = configured[0].get("Gateway")
-        return found
+        return host_gateway(network)
 
     def containers(self, project: str) -> list[Any]:
         """All of a Compose project, also those that have ended."""
@@ -82,6 +84,31 @@ def _unreachable(where: str, error: Exception) -> str:
     return (
         f"The Docker engine does not answer at {where}. Start it: sudo systemctl start docker, or open Docker Desktop."
     )
+
+
+def host_gateway(network: Mapping[str, Any], links: Mapping[str, Sequence[str]] | None = None) -> str | None:
+    """The IPv4 address that host-gateway stands for, from what `docker network inspect bridge` says.
+
+    An engine that has started for the first time names no gateway there until its second start. Then it is the address
+    of the bridge itself, or, where that link is not on this machine, the subnet's first one, which the engine takes
+    (https://docs.docker.com/reference/cli/docker/network/create/#specify-advanced-options). `links` are the addresses
+    by network link; None: this machine's. None is returned when nothing of that is known.
+    """
+    configured = [each for each in (network.get("IPAM") or {}).get("Config") or [] if "." in each.get("Subnet", "")]
+    for each in configured:
+        if each.get("Gateway"):
+            return str(each["Gateway"])
+    bridge = (network.get("Options") or {}).get("com.docker.network.bridge.name", "docker0")
+    for address in (_link_addresses() if links is None else links).get(bridge, ()):
+        if "." in address:
+            return address
+    for each in configured:
+        return str(IPv4Network(each["Subnet"], strict=False)[1])
+    return None
+
+
+def _link_addresses() -> dict[str, list[str]]:
+    return {name: [each.address for each in found] for name, found in psutil.net_if_addrs().items()}
 
 
 def as_numbers(version: str) -> tuple[int, ...]:

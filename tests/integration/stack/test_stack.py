@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from obswarm.stack.project import HOST_NAME
 from obswarm.store import FILE, Store, read_run
 from tests.support.docker_engine import DockerEngine, docker, environment
 from tests.support.nginx import free_port
@@ -70,6 +71,14 @@ class Stack:
         names = docker("ps", "--quiet", *more, "--filter", f"label=com.docker.compose.project={self.name}").split()
         found: list[dict[str, Any]] = json.loads(docker("inspect", *names)) if names else []
         return found
+
+    @functools.cached_property
+    def host_seen_by_containers(self) -> str:
+        """This machine's address, as a container has it."""
+        hosts = docker("exec", f"{self.name}-prometheus-1", "cat", "/etc/hosts")
+        found = re.search(rf"^(\S+)\s+{re.escape(HOST_NAME)}$", hosts, re.MULTILINE)
+        assert found is not None, hosts
+        return found[1]
 
     def left(self) -> list[str]:
         """Everything of the project that Docker has."""
@@ -215,7 +224,7 @@ class _Metrics(http.server.BaseHTTPRequestHandler):
 
 
 def test_targets_are_picked_up_without_a_restart_and_those_on_this_machine_are_reached(stack: Stack) -> None:
-    gateway = json.loads(docker("network", "inspect", "bridge"))[0]["IPAM"]["Config"][0]["Gateway"]
+    gateway = stack.host_seen_by_containers
     before = {each["Name"]: each["Id"] for each in stack.containers()}
     with (
         http.server.ThreadingHTTPServer((gateway, 0), _Metrics) as reached,
@@ -241,11 +250,16 @@ def test_targets_are_picked_up_without_a_restart_and_those_on_this_machine_are_r
 def test_more_workers_and_what_containers_use(stack: Stack) -> None:
     assert stack.must("scale", "workers=3").stderr.endswith(f"The stack {PROJECT} has 3 workers.\n")
     stack.must("up", "--detach", "--stats")
-    found = stack.wait_for('container_cpu_usage_seconds_total{job="containers"}')
-    services = {each["metric"]["container_label_com_docker_compose_service"] for each in found}
-    assert {"database", "load-balancer", "cluster-a"} <= services
-    assert "master" not in services, "it is no target"
-    memory = stack.query('container_memory_working_set_bytes{name=~".*database-1"}')
+    expected = {"database", "load-balancer", "cluster-a", "cluster-b"}
+    label = "container_label_com_docker_compose_service"
+    names = "|".join(expected)
+    # Every container is asked for its figures in a greenlet of its own; the first ones come while others have none yet.
+    stack.wait_for(
+        f'count(count by ({label}) (container_cpu_usage_seconds_total{{{label}=~"{names}"}})) == {len(expected)}', 60
+    )
+    found = stack.query('container_cpu_usage_seconds_total{job="containers"}')
+    assert "master" not in {each["metric"][label] for each in found}, "it is no target"
+    memory = stack.wait_for('container_memory_working_set_bytes{name=~".*database-1"}', 60)
     assert float(memory[0]["value"][1]) > 50e6
     assert len([each for each in stack.containers() if "worker" in each["Name"]]) == 3, "as before"
 
