@@ -65,7 +65,7 @@ arrived `--linger` after the end of the run is counted in `obswarm_remote_write_
 
 ## In a program of one's own
 
-`obswarm.metrics.SnapshotCollector` is a prometheus-client collector: `registry.register(SnapshotCollector(latest))`, where `latest` is an `obswarm.metrics.Latest` among the run's sinks.
+`obswarm.metrics.SnapshotCollector` is a prometheus-client collector: `registry.register(SnapshotCollector(latest))`, where `latest` is an `obswarm.metrics.Latest` among the run's outputs.
 """
 
 

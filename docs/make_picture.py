@@ -16,7 +16,7 @@ from obswarm.api import Environment, Stage, events
 from obswarm.cli.display import LiveDisplay
 from obswarm.demo.loadtest import Contestant
 from obswarm.demo.process import TargetProcess
-from obswarm.engine import LocalRun, StagesProfile, StopReason
+from obswarm.engine import LocalRun, Outputs, StagesProfile, StopReason
 from obswarm.stats import Recorder, Snapshot
 
 PICTURE = Path(__file__).parent / "images" / "demo.svg"
@@ -32,8 +32,8 @@ class Photographer(LiveDisplay):
         super().__init__(self.console)
         self.run: LocalRun | None = None
 
-    def receive(self, snapshot: Snapshot) -> None:
-        super().receive(snapshot)
+    def snapshot(self, snapshot: Snapshot) -> None:
+        super().snapshot(snapshot)
         self.console.export_svg(clear=True)
         if self.run is not None and snapshot.elapsed_s >= DRAWN_AT_S:
             self.console.print(self.render(snapshot))
@@ -51,7 +51,9 @@ def main() -> None:
             events=events, recorder=Recorder(), user_classes=[Contestant], host=target.url, stop_timeout=2
         )
         photographer = Photographer()
-        run = photographer.run = LocalRun(environment, StagesProfile(RAMP), test="demo", sinks=[photographer])
+        run = photographer.run = LocalRun(
+            environment, StagesProfile(RAMP), test="demo", outputs=Outputs([photographer])
+        )
         run.run()
     sys.stdout.write(f"{PICTURE}\n")
 

@@ -43,7 +43,7 @@ def _recorded(endpoints: int) -> tuple[Latest, float]:
         started = time.process_time()
         snapshot = run.latest()
         took = time.process_time() - started
-        latest.receive(snapshot)
+        latest.snapshot(snapshot)
     return latest, took
 
 

@@ -42,7 +42,7 @@ def main(seconds: int = SECONDS) -> dict[str, float]:
             values = [value + chance.choice((0, 1, chance.gauss(0, 100))) for value in values]
             sampled = dict(zip(figures, values, strict=True))
             began = time.process_time()
-            writer.receive(run.last)
+            writer.snapshot(run.last)
             writer.sample(run.last.time_s, sampled)
             writer._pool.join()
             spent_s += time.process_time() - began

@@ -11,10 +11,10 @@ from obswarm.cli import exit_codes
 from obswarm.cli.guarding import simple_guarding
 from obswarm.cli.options import duration as parse_duration
 from obswarm.cli.options import option
-from obswarm.cli.session import Output, Terminal
-from obswarm.engine import LocalRun, StagesProfile
+from obswarm.cli.session import OutputOptions, Terminal
+from obswarm.engine import LocalRun, Output, Outputs, StagesProfile
 from obswarm.guards import Guard
-from obswarm.stats import Recorder, RunState, Sink, Snapshot
+from obswarm.stats import Recorder, RunState, Snapshot
 from obswarm.units import format_count, format_duration, format_latency
 
 MOST_USERS = 900
@@ -24,13 +24,13 @@ _GUARD = "error_ratio > 30% for 2s"
 """Trips when the site has been turning people away for a while: the knee shows by then."""
 
 
-class _RampPoints:
-    """A sink that keeps what the knee is found from."""
+class _RampPoints(Output):
+    """Keeps what the knee is found from."""
 
     def __init__(self) -> None:
         self.points: list[LoadPoint] = []
 
-    def receive(self, snapshot: Snapshot) -> None:
+    def snapshot(self, snapshot: Snapshot) -> None:
         if snapshot.state not in (RunState.SPAWNING, RunState.RUNNING):
             return
         recent = snapshot.interval_total
@@ -71,7 +71,7 @@ def demo(ctx: click.Context, duration: float, headless: bool, json_file: str | N
     from obswarm.demo.loadtest import Contestant
     from obswarm.demo.process import TargetProcess
 
-    terminal = Terminal(Output(headless=headless, json=json_file, loglevel="WARNING"))
+    terminal = Terminal(OutputOptions(headless=headless, json=json_file, loglevel="WARNING"))
     say = terminal.progress_console
     with TargetProcess() as target:
         say.print(
@@ -90,9 +90,10 @@ def demo(ctx: click.Context, duration: float, headless: bool, json_file: str | N
         ramp_s = duration * _RAMP_SHARE
         profile = StagesProfile((Stage(ramp_s, MOST_USERS), Stage(duration - ramp_s, MOST_USERS)))
 
-        def make_run(sinks: list[Sink]) -> LocalRun:
-            return LocalRun(environment, profile, test="demo", sinks=[*sinks, points])
+        def make_run(outputs: Outputs) -> LocalRun:
+            return LocalRun(environment, profile, test="demo", outputs=outputs)
 
+        terminal.outputs = [points]
         terminal.guarding = simple_guarding([Guard(_GUARD)])
         result = terminal.run(make_run, environment)
     if result.stop_reason.kind not in ("time", "guard"):

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from obswarm.cli.window import RecentIntervals
+from obswarm.engine import Output, RunHandle, RunResult
 from obswarm.stats import RunState, Snapshot
 from obswarm.units import format_bytes, format_count, format_duration, format_latency
 
@@ -37,8 +38,11 @@ def sparkline(values: Sequence[float], width: int = _SPARK_WIDTH) -> str:
     return "".join(_SPARKS[min(len(_SPARKS) - 1, int(value / top * (len(_SPARKS) - 1) + 0.5))] for value in shown)
 
 
-class LiveDisplay:
-    """A sink that redraws a picture of the run at every snapshot. A context manager."""
+class LiveDisplay(Output):
+    """Redraws a picture of the run at every snapshot."""
+
+    name = "The live display"
+    required = False
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -48,14 +52,16 @@ class LiveDisplay:
         self._p95: deque[float] = deque(maxlen=_SPARK_WIDTH)
         self._live = Live(console=console, auto_refresh=False, transient=True, vertical_overflow="crop")
 
-    def __enter__(self) -> "LiveDisplay":
+    def start(self, run: RunHandle) -> None:
         self._live.start()
-        return self
 
-    def __exit__(self, *_: object) -> None:
+    def finish(self, result: RunResult) -> None:
         self._live.stop()
 
-    def receive(self, snapshot: Snapshot) -> None:
+    def close(self) -> None:
+        self._live.stop()
+
+    def snapshot(self, snapshot: Snapshot) -> None:
         self._recent.add(snapshot)
         self._rps.append(snapshot.interval_total.requests / snapshot.interval_s)
         self._failures.append(snapshot.interval_total.failures / snapshot.interval_s)

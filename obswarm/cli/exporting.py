@@ -4,16 +4,20 @@ from contextlib import ExitStack
 from typing import Any
 
 import click
+import gevent
 
 from obswarm.cli.guarding import Guarding
 from obswarm.cli.options import is_http_url
+from obswarm.engine import Output, RunHandle, RunResult
 from obswarm.metrics import Latest, MetricsApp, Receiver, RemoteWriter, parse_labels
-from obswarm.stats import Sink, Snapshot
+from obswarm.stats import Snapshot
 from obswarm.web import ALERTS_PATH, Application, WebServer
 
 
-class Export:
-    """The sinks behind both, and the server. A context manager; `finish` waits for the last scrape and push."""
+class Export(Output):
+    """Both, and the server. `close` waits for the last scrape and push of a run that has ended."""
+
+    name = "The metrics endpoint"
 
     def __init__(
         self,
@@ -30,15 +34,31 @@ class Export:
         self._writer = writer
         self._linger_s = linger_s
         self._stack = ExitStack()
-        self.sinks: list[Sink] = [latest] if writer is None else [latest, writer]
+        self._final: Snapshot | None = None
+        self._waiting: gevent.Greenlet | None = None
+        self._in_a_hurry = False
+        self.outputs: list[Output] = [latest, self] if writer is None else [latest, writer, self]
 
-    def __enter__(self) -> "Export":
+    def start(self, run: RunHandle) -> None:
         if not self._serves_already:
             self._stack.enter_context(self._server)
-        return self
 
-    def __exit__(self, *_: object) -> None:
-        self._stack.close()
+    def finish(self, result: RunResult) -> None:
+        self._final = result.final
+
+    def close(self) -> None:
+        try:
+            if self._final is not None and not self._in_a_hurry:
+                self._waiting = gevent.spawn(self._give_the_end, self._final)
+                self._waiting.get()
+        finally:
+            self._stack.close()
+
+    def cut_short(self) -> None:
+        """Wait for nobody (any more)."""
+        self._in_a_hurry = True
+        if self._waiting is not None:
+            self._waiting.kill(block=False)
 
     @property
     def url(self) -> str:
@@ -50,10 +70,10 @@ class Export:
         told = [f"Metrics for Prometheus: {self.url}", self._guarding.notice(self._server.url)]
         return told if self._server.notice is None else [self._server.notice, *told]
 
-    def finish(self, final: Snapshot) -> None:
-        """Give scrapers and the receiver the end of the run."""
+    def _give_the_end(self, final: Snapshot) -> None:
+        """To scrapers and the receiver."""
         if self._writer is not None:
-            self._writer.finish(final, self._linger_s)
+            self._writer.push_the_end(final, self._linger_s)
         self._server.wait_for_the_last_scrape(self._linger_s)
 
 

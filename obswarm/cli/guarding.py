@@ -13,7 +13,7 @@ import click
 from obswarm.api import ObswarmError
 from obswarm.cli.options import Command, option
 from obswarm.cli.settings import Settings, check_url, make_target, read_settings
-from obswarm.engine import RunCourse, RunResult
+from obswarm.engine import Output, RunCourse, RunResult
 from obswarm.guards import (
     Guard,
     GuardBoard,
@@ -103,8 +103,7 @@ class Guarding:
         self.source = source
         self._token = token
         self._token_is_new = token_is_new
-        self._grafana = grafana
-        self._annotations: GrafanaAnnotations | None = None
+        self.outputs: list[Output] = [] if grafana is None else [GrafanaAnnotations(*grafana)]
 
     def __enter__(self) -> "Guarding":
         if self.source is not None:
@@ -113,17 +112,12 @@ class Guarding:
 
     def __exit__(self, *_: object) -> None:
         self.board.close()
-        if self._annotations is not None:
-            self._annotations.close()
         if self.source is not None:
             self.source.close()
 
     def attach(self, run: RunCourse) -> None:
         run.watch = self.board
         self.board.annotate = run.annotate
-        if self._grafana is not None:
-            self._annotations = GrafanaAnnotations(*self._grafana, run.run_id)
-            run.annotation_listeners.append(self._annotations.send)
 
     def notice(self, server_url: str) -> str:
         """What to tell at the start."""

@@ -5,7 +5,7 @@ import re
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import click
 import gevent
@@ -14,10 +14,12 @@ from click.core import ParameterSource
 from obswarm import __version__, clock, defaults
 from obswarm.api import ObswarmError
 from obswarm.cli.options import Command, option
+from obswarm.cli.results import Judge
 from obswarm.cli.settings import Settings, read_settings
-from obswarm.engine import RunCourse, RunResult
-from obswarm.report import run_page
-from obswarm.stats import Sink
+from obswarm.cli.streams import say
+from obswarm.engine import Output, RunHandle, RunResult
+from obswarm.report import result_document, run_page
+from obswarm.stats import Annotation, Snapshot
 from obswarm.store import FILE, About, Figure, RunInfo, RunWriter, Store, git_revision, read_loadtests, read_run
 from obswarm.targets import MetricSource, SourceError, queries_of
 
@@ -106,54 +108,55 @@ def _plain(value: Any) -> Any:
     return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)
 
 
-class Keeping:
-    """Writes a run into the store. A context manager; `attach` it to the run before that starts.
+class Keeping(Output):
+    """Writes a run into the store. Raises ObswarmError when the store is no good.
 
-    Raises ObswarmError when the store is no good.
+    `report`, if any, is one more output, of what is in the store at the end.
     """
 
+    name = "The run store"
+
     def __init__(
-        self, folder: Path, about: About, source: MetricSource | None, settings: Settings, report: bool
+        self,
+        folder: Path,
+        about: About,
+        source: MetricSource | None,
+        settings: Settings,
+        report: bool,
+        judge: Judge,
     ) -> None:
         _make(folder)
         self._folder = folder
-        self._report = report
+        self.report = _Report(folder) if report else None
+        self._judge = judge
         self._path = folder / FILE
         self._writer = RunWriter(self._path, about)
         self._source = source
         self._settings = settings
         self._sampler: gevent.Greenlet | None = None
-        self.sinks: list[Sink] = [self._writer]
 
-    def __enter__(self) -> Self:
+    def start(self, run: RunHandle) -> None:
         if self._source is not None:
             self._sampler = gevent.spawn(self._sample, self._source)
-        return self
 
-    def __exit__(self, *_: object) -> None:
+    def snapshot(self, snapshot: Snapshot) -> None:
+        self._writer.snapshot(snapshot)
+
+    def annotation(self, annotation: Annotation) -> None:
+        self._writer.annotation(annotation)
+
+    def finish(self, result: RunResult) -> None:
+        if self._sampler is not None:
+            self._sampler.kill()
+        document = result_document(result, self._judge(result))
+        self._writer.finish(result.final, result.ended_s, document, result.annotations)
+        with Store(self._path) as store:
+            self._forget(store)
+
+    def close(self) -> None:
         if self._sampler is not None:
             self._sampler.kill()
         self._writer.close()
-
-    def attach(self, run: RunCourse) -> None:
-        run.annotation_listeners.append(self._writer.annotate)
-
-    def finish(self, result: RunResult, document: Mapping[str, Any]) -> None:
-        """The run has ended so."""
-        if self._sampler is not None:
-            self._sampler.kill()
-        self._writer.finish(result.final, result.ended_s, document, result.annotations)
-        try:
-            with Store(self._path) as store:
-                if self._report:
-                    run = store.find(result.run_id)
-                    path = report_of(self._folder, run)
-                    write_report(store, run, path)
-                    click.echo(f"Report: {path}", err=True)
-                self._forget(store)
-        except ObswarmError as error:
-            # The run itself has ended well.
-            logger.error("%s", error)
 
     def _forget(self, store: Store) -> None:
         settings = self._settings
@@ -186,12 +189,29 @@ class Keeping:
             gevent.sleep(due - clock.monotonic())
 
 
+class _Report(Output):
+    """Writes the report of what is in the store, and says where it is."""
+
+    name = "The report"
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def finish(self, result: RunResult) -> None:
+        with Store(self._folder / FILE) as store:
+            run = store.find(result.run_id)
+            path = report_of(self._folder, run)
+            write_report(store, run, path)
+        say(f"Report: {path}")
+
+
 def keeping_of(
     ctx: click.Context,
     options: Mapping[str, Any],
     files: Sequence[Path],
     custom: Namespace,
     source: MetricSource | None,
+    judge: Judge,
 ) -> Keeping | None:
     """What --store and obswarm.toml ask for; None with --no-store. `files` is the load test, `custom` its own options.
     Raises ObswarmError."""
@@ -204,7 +224,7 @@ def keeping_of(
         loadtests=read_loadtests(files),
         revision=git_revision(files[0].resolve().parent),
     )
-    return Keeping(_folder(options, settings), about, source, settings, not options["no_report"])
+    return Keeping(_folder(options, settings), about, source, settings, not options["no_report"], judge)
 
 
 def forget_old_runs(store: Store, keep_runs: int | None, keep_for_s: float | None) -> list[RunInfo]:

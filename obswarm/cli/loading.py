@@ -26,7 +26,7 @@ from obswarm.api import (
 )
 from obswarm.cli.options import split_names
 from obswarm.cli.raw_options import remember_arguments
-from obswarm.cli.session import Output
+from obswarm.cli.session import OutputOptions
 from obswarm.cli.task_ratio import print_task_ratio
 from obswarm.cluster import OpenedFiles
 from obswarm.engine import LoadTest, Profile, Ramp, ShapeProfile, StagesProfile, find_loadtest, load, select
@@ -115,9 +115,9 @@ def plan(ctx: click.Context, arguments: tuple[str, ...], options: dict[str, Any]
     return Planned(loadtest, tuple(files), tuple(sorted(opened.paths)), environment, profile, limit_s, custom)
 
 
-def output_of(options: dict[str, Any]) -> Output:
+def output_of(options: dict[str, Any]) -> OutputOptions:
     """Where the output goes."""
-    return Output(
+    return OutputOptions(
         headless=options["headless"],
         only_summary=options["only_summary"],
         json=options["json_file"],

@@ -19,8 +19,10 @@ from obswarm.cli.report import report
 from obswarm.cli.run import run
 from obswarm.cli.runs import runs
 from obswarm.cli.stack import down, logs, scale, status, up
+from obswarm.cli.streams import discard, open_standard_streams, say
 from obswarm.cli.targets import targets
 from obswarm.cli.worker import worker, worker_process
+from obswarm.engine import reason_of
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -53,10 +55,11 @@ cli.add_command(worker_process, "worker-process")
 
 def main() -> None:
     """Entry point."""
+    open_standard_streams()
     try:
         code = cli.main(prog_name="obswarm", standalone_mode=False)
     except ObswarmError as error:
-        click.echo(f"Error: {error}", err=True)
+        say(f"Error: {error}")
         code = exit_codes.USAGE
     except click.ClickException as error:
         error.show()
@@ -64,9 +67,15 @@ def main() -> None:
     except click.Abort:
         code = exit_codes.INTERRUPTED
     except BrokenPipeError:
-        # `obswarm run … | head`: whoever read the output has seen enough.
-        sys.stderr.close()
+        # `obswarm runs list | head`: whoever read the output has seen enough.
+        discard(sys.stdout)
         code = exit_codes.OK
+    except OSError as error:
+        # A full disk, or standard output on one.
+        where = f"{error.filename}: " if error.filename else ""
+        say(f"Error: {where}{reason_of(error)}.")
+        discard(sys.stdout)
+        code = exit_codes.USAGE
     sys.exit(code if isinstance(code, int) else exit_codes.OK)
 
 

@@ -38,7 +38,7 @@ from obswarm.cluster import (
     read_secret,
     tcp_endpoint,
 )
-from obswarm.engine import RunResult, new_run_id
+from obswarm.engine import Outputs, RunResult, new_run_id
 
 logger = logging.getLogger(__name__)
 
@@ -130,7 +130,7 @@ def master(ctx: click.Context, /, arguments: tuple[str, ...], **options: Any) ->
     terminal = Terminal(output_of(options))
     terminal.export = exports(options, ctx, guarding)
     terminal.guarding = guarding
-    terminal.keeping = keeping_of(ctx, options, planned.files, planned.custom, guarding.source)
+    terminal.keeping = keeping_of(ctx, options, planned.files, planned.custom, guarding.source, guarding.judge)
     _, code = conduct(planned, options, keys, terminal, guarding)
     ctx.exit(code)
 
@@ -168,14 +168,14 @@ def conduct(
         recovered.started_wall_s if recovered is not None else clock.wall(),
     )
 
-    def make(sinks: list[Any]) -> FleetRun:
+    def make(outputs: Outputs) -> FleetRun:
         run = FleetRun(
             planned.environment,
             planned.profile,
             invitation,
             test=planned.loadtest.name,
             planned_s=planned.limit_s,
-            sinks=sinks,
+            outputs=outputs,
             max_endpoints=options["max_endpoints"],
             endpoint=tcp_endpoint(address, port),
             keys=keys,

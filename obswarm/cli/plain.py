@@ -3,14 +3,18 @@
 from typing import TextIO
 
 from obswarm.cli.window import RecentIntervals
+from obswarm.engine import Output
 from obswarm.stats import Snapshot
 from obswarm.units import format_count, format_duration, format_latency
 
 _EVERY_S = 5.0
 
 
-class PlainProgress:
-    """A sink that prints a line at the first snapshot, at each change of state, and every five seconds."""
+class PlainProgress(Output):
+    """Prints a line at the first snapshot, at each change of state, and every five seconds."""
+
+    name = "The progress on standard error"
+    required = False
 
     def __init__(self, stream: TextIO, every_s: float = _EVERY_S) -> None:
         self._stream = stream
@@ -19,7 +23,7 @@ class PlainProgress:
         self._state: str | None = None
         self._recent = RecentIntervals()
 
-    def receive(self, snapshot: Snapshot) -> None:
+    def snapshot(self, snapshot: Snapshot) -> None:
         self._recent.add(snapshot)
         due = self._printed_at is None or snapshot.elapsed_s - self._printed_at >= self._every_s - 0.5
         if not due and snapshot.state == self._state:

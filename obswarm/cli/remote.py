@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,13 +16,14 @@ from obswarm.cli.guarding import check_junit, guarding_of
 from obswarm.cli.keeping import keeping_of
 from obswarm.cli.loading import Planned, files_of, output_of, plan
 from obswarm.cli.raw_options import given_options
-from obswarm.cli.session import Terminal
+from obswarm.cli.session import Terminal, exit_code_with
 from obswarm.cli.settings import settings_file
+from obswarm.cli.streams import say
 from obswarm.cluster import gather, is_loopback, pack
-from obswarm.engine import RunResult, StopReason
+from obswarm.engine import Outputs, RunResult, StopReason
 from obswarm.stack import Project, is_loopback_only
 from obswarm.stack.project import HOST_NAME
-from obswarm.stats import Sink, Snapshot
+from obswarm.stats import Snapshot
 from obswarm.targets import PrometheusSource
 from obswarm.web import MasterClient, MasterError, Order
 from obswarm.web.client import End, Log
@@ -98,12 +99,12 @@ def master_of(project: Project) -> Master:
 
 
 class RemoteRun:
-    """As a RunCourse for whoever runs it: `run`, `stop`, `abort`, `close`."""
+    """As a RunCourse for whoever runs it: `run_id`, `run`, `stop`, `abort`, `close`."""
 
-    def __init__(self, client: MasterClient, order: Order, sinks: Sequence[Sink]) -> None:
+    def __init__(self, client: MasterClient, order: Order, outputs: Outputs) -> None:
         self._client = client
-        self._sinks = sinks
-        self._last: Snapshot | None = None
+        self._outputs = outputs
+        self.run_id = ""
         self._number, self.workers = client.order(order)
         self.exit_code = 0
 
@@ -111,8 +112,8 @@ class RemoteRun:
         """Raises ObswarmError when there was no run, or its master has gone."""
         for each in self._client.news(self._number):
             if isinstance(each, Snapshot):
-                for sink in self._sinks:
-                    sink.receive(each)
+                self.run_id = each.run_id
+                self._outputs.snapshot(each)
             elif isinstance(each, Log):
                 logging.getLogger(each.name).log(each.level, "%s", each.text)
             elif isinstance(each, End):
@@ -154,20 +155,20 @@ def run_remotely(ctx: click.Context, arguments: tuple[str, ...], options: dict[s
     terminal.guarding = guarding
     prometheus_url = master.prometheus_url or options["prometheus_url"]
     source = PrometheusSource(prometheus_url) if prometheus_url is not None else None
-    terminal.keeping = keeping_of(ctx, options, planned.files, planned.custom, source)
+    terminal.keeping = keeping_of(ctx, options, planned.files, planned.custom, source, guarding.judge)
     order = _order(ctx, arguments, options, planned, master)
     made: list[RemoteRun] = []
 
-    def make(sinks: list[Sink]) -> RemoteRun:
-        run = RemoteRun(client, order, sinks)
+    def make(outputs: Outputs) -> RemoteRun:
+        run = RemoteRun(client, order, outputs)
         logger.info("The run is made by %s, with %d worker%s.", master.where, run.workers, "s" * (run.workers != 1))
         made.append(run)
         return run
 
     result = terminal.run_elsewhere(make)
     if result.error is not None:
-        click.echo(f"Error: {result.error}", err=True)
-    return made[0].exit_code
+        say(f"Error: {result.error}")
+    return exit_code_with(made[0].exit_code, result, options["exit_code_on_error"])
 
 
 def _order(

@@ -18,9 +18,8 @@ from obswarm.cli.session import Terminal, conclude
 from obswarm.cli.settings import check_url
 from obswarm.cli.stack import project_option
 from obswarm.cluster import FleetRun, LocalWorkers
-from obswarm.engine import LocalRun, RunCourse
+from obswarm.engine import LocalRun, Outputs, RunCourse
 from obswarm.stack import Project
-from obswarm.stats import Sink
 from obswarm.web import MasterClient, MasterError
 
 _PROBE_S = 2.0
@@ -70,8 +69,8 @@ def run(ctx: click.Context, /, arguments: tuple[str, ...], **options: Any) -> No
     terminal = Terminal(output_of(options))
     terminal.export = exports(options, ctx, guarding)
     terminal.guarding = guarding
-    terminal.keeping = keeping_of(ctx, options, planned.files, planned.custom, guarding.source)
-    result = terminal.run(lambda sinks: _make(planned, options, sinks), planned.environment)
+    terminal.keeping = keeping_of(ctx, options, planned.files, planned.custom, guarding.source, guarding.judge)
+    result = terminal.run(lambda outputs: _make(planned, options, outputs), planned.environment)
     ctx.exit(conclude(result, planned.environment, options, guarding.judge(result)))
 
 
@@ -103,11 +102,11 @@ def _master(ctx: click.Context, options: dict[str, Any]) -> Master | None:
     return master_of(project)
 
 
-def _make(planned: Planned, options: dict[str, Any], sinks: list[Sink]) -> RunCourse:
+def _make(planned: Planned, options: dict[str, Any], outputs: Outputs) -> RunCourse:
     common: dict[str, Any] = {
         "test": planned.loadtest.name,
         "planned_s": planned.limit_s,
-        "sinks": sinks,
+        "outputs": outputs,
         "max_endpoints": options["max_endpoints"],
     }
     count = options["workers"]

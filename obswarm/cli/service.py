@@ -190,7 +190,7 @@ class Service:
                 guarding = guarding_of(options, planned.loadtest.guards)
                 terminal.export = exports(options, ctx, guarding, self._server)
                 terminal.guarding = guarding
-                terminal.sinks = [news]
+                terminal.outputs = [news]
                 desk.loadtest = planned.loadtest.name
                 result, code = self._conduct(planned, options, self._keys, terminal, guarding, shared, self._began)
             desk.expect_back(order.workers - len(result.losses))

@@ -4,12 +4,10 @@ import logging
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol
 
-import click
 import gevent
 from rich.console import Console
 from rich.logging import RichHandler
@@ -21,17 +19,18 @@ from obswarm.cli.exporting import Export
 from obswarm.cli.guarding import Guarding
 from obswarm.cli.keeping import Keeping
 from obswarm.cli.plain import PlainProgress
-from obswarm.cli.summary import WIDTH_WITHOUT_TERMINAL, print_summary
-from obswarm.engine import RunCourse, RunResult, StopReason
+from obswarm.cli.results import STANDARD_OUTPUT, JsonResult, JUnitResult, Summary
+from obswarm.cli.streams import LogFile, StreamLog, say
+from obswarm.cli.summary import WIDTH_WITHOUT_TERMINAL
+from obswarm.engine import Output, Outputs, RunCourse, RunHandle, RunResult, StopReason
 from obswarm.guards import Judgement
-from obswarm.report import CsvFiles, junit_document, result_document, write_result
-from obswarm.stats import Sink
+from obswarm.report import CsvFiles
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Output:
+class OutputOptions:
     """Where a run's output goes. `json` is a file's name or `-`."""
 
     headless: bool = False
@@ -43,34 +42,30 @@ class Output:
     logfile: str | None = None
 
 
-class Course(Protocol):
+class Course(RunHandle, Protocol):
     """A run, as far as a terminal is concerned."""
 
     def run(self) -> RunResult: ...
 
-    def stop(self, reason: StopReason) -> None: ...
-
-    def abort(self, reason: StopReason) -> None: ...
+    def close(self) -> None: ...
 
 
 class Terminal:
-    """Sinks and streams of one run. Raises ObswarmError at once when a file cannot be written."""
+    """All outputs of one run. Raises ObswarmError at once when a file cannot be written."""
 
-    def __init__(self, output: Output) -> None:
-        self._output = output
+    def __init__(self, options: OutputOptions) -> None:
+        self._options = options
         # stdout belongs to results, stderr to progress; with the JSON on stdout the summary moves over.
         self.progress_console = Console(stderr=True)
-        summary_to_stderr = output.json == "-"
-        stream = sys.stderr if summary_to_stderr else sys.stdout
+        stream = sys.stderr if options.json == STANDARD_OUTPUT else sys.stdout
         width = None if stream.isatty() else WIDTH_WITHOUT_TERMINAL
         self.summary_console = Console(file=stream, width=width)
-        self.live = sys.stderr.isatty() and not output.headless and not output.only_summary
-        self._json_path = _writable(output.json) if output.json and output.json != "-" else None
-        self._csv = CsvFiles(output.csv, output.csv_full_history) if output.csv else None
-        self._display: LiveDisplay | None = None
+        self.live = sys.stderr.isatty() and not options.headless and not options.only_summary
+        self._csv = CsvFiles(options.csv, options.csv_full_history) if options.csv else None
+        self._json = JsonResult(options.json, self._judge) if options.json else None
         self.export: Export | None = None
         """Set it before `run` to have the run's metrics exported."""
-        self.sinks: list[Sink] = []
+        self.outputs: list[Output] = []
         """Further ones, to be set before `run`."""
         self.terminated = False
         """Whether a signal ended the run."""
@@ -78,99 +73,71 @@ class Terminal:
         """Set it before `run` to have the run guarded."""
         self.keeping: Keeping | None = None
         """Set it before `run` to have the run kept."""
-        set_up_logging(output.loglevel, output.logfile, self.progress_console if self.live else None)
+        set_up_logging(options.loglevel, options.logfile, self.progress_console if self.live else None)
 
-    def run(self, make_run: Callable[[list[Sink]], RunCourse], environment: Environment) -> RunResult:
+    def run(self, make_run: Callable[[Outputs], RunCourse], environment: Environment) -> RunResult:
         """Run it to its end, whatever happens, and write what was asked for."""
-        with ExitStack() as stack:
-            sinks = self._sinks()
-            export = self.export
-            if export is not None:
-                stack.enter_context(export)
-                # First, so that a display that fails does not keep the exporters waiting.
-                sinks[:0] = export.sinks
-                if not self._output.only_summary:
+        export, guarding = self.export, self.guarding
+        # First, so that a display that fails does not keep the exporters waiting.
+        first = export.outputs if export is not None else []
+        outputs = Outputs([*first, *self._outputs(), *(guarding.outputs if guarding is not None else ())])
+        with guarding or nullcontext():
+            try:
+                run = make_run(outputs)
+                if guarding is not None:
+                    guarding.attach(run)
+                outputs.start(run)
+                if export is not None and not self._options.only_summary:
                     for notice in export.notices:
                         logger.info("%s", notice)
-            if self.keeping is not None:
-                sinks += self.keeping.sinks
-            run = make_run(sinks)
-            if self.guarding is not None:
-                self.guarding.attach(run)
-                stack.enter_context(self.guarding)
-            if self.keeping is not None:
-                self.keeping.attach(run)
-                stack.enter_context(self.keeping)
-            signals = stack.enter_context(_Signals(run))
-            environment.events.init.fire(environment=environment, runner=environment.runner, web_ui=None)
-            result = self._show(run)
-            self._write(result)
-            run.close()
-            if export is not None:
-                finishing = gevent.spawn(export.finish, result.final)
-                signals.instead = lambda: finishing.kill(block=False)
-                finishing.join()
-            self.terminated = signals.came
-        return result
+                with _Signals(run) as signals:
+                    environment.events.init.fire(environment=environment, runner=environment.runner, web_ui=None)
+                    result = run.run()
+                    if export is not None:
+                        signals.instead = export.cut_short
+                    outputs.finish(result)
+                    run.close()
+                    outputs.close()
+                    self.terminated = signals.came
+            finally:
+                outputs.close()
+        return outputs.complete(result)
 
-    def run_elsewhere(self, make_run: Callable[[list[Sink]], Course]) -> RunResult:
+    def run_elsewhere(self, make_run: Callable[[Outputs], Course]) -> RunResult:
         """As `run`, of a run that another process makes, guards and exports."""
-        with self.keeping or nullcontext():
-            run = make_run(self._sinks() + (self.keeping.sinks if self.keeping is not None else []))
+        outputs = Outputs(self._outputs())
+        try:
+            run = make_run(outputs)
+            outputs.start(run)
             with _Signals(run):
-                result = self._show(run)
-                self._write(result)
-        return result
+                result = run.run()
+                outputs.finish(result)
+        finally:
+            outputs.close()
+        return outputs.complete(result)
 
-    def _sinks(self) -> list[Sink]:
-        sinks = list(self.sinks)
-        if self._csv:
-            sinks.append(self._csv)
+    def _outputs(self) -> list[Output]:
+        """In the order in which they are written at the end: the JSON result is last, as it has all that failed."""
+        outputs = list(self.outputs)
         if self.live:
-            self._display = LiveDisplay(self.progress_console)
-            sinks.append(self._display)
-        elif not self._output.only_summary:
-            sinks.append(PlainProgress(sys.stderr))
-        return sinks
-
-    def _show(self, run: Course) -> RunResult:
-        with self._display or nullcontext():
-            return run.run()
-
-    def _write(self, result: RunResult) -> None:
-        if self._csv:
-            self._csv.finish(result.final)
-        judgements = self.guarding.judge(result) if self.guarding is not None else []
-        print_summary(self.summary_console, result, judgements)
-        self._write_json(result, judgements)
-        self._write_junit(result, judgements)
+            outputs.append(LiveDisplay(self.progress_console))
+        elif not self._options.only_summary:
+            outputs.append(PlainProgress(sys.stderr))
+        if self._csv is not None:
+            outputs.append(self._csv)
+        if self.guarding is not None and self.guarding.junit:
+            outputs.append(JUnitResult(self.guarding.junit, self._judge))
+        outputs.append(Summary(self.summary_console, self._judge))
         if self.keeping is not None:
-            self.keeping.finish(result, result_document(result, judgements))
+            outputs.append(self.keeping)
+            if self.keeping.report is not None:
+                outputs.append(self.keeping.report)
+        if self._json is not None:
+            outputs.append(self._json)
+        return outputs
 
-    def _write_junit(self, result: RunResult, judgements: Sequence[Judgement]) -> None:
-        path = self.guarding.junit if self.guarding is not None else None
-        if path is None:
-            return
-        try:
-            Path(path).write_text(junit_document(result, judgements))
-        except OSError as error:
-            click.echo(f"Error: --junit {path}: {error.strerror}.", err=True)
-
-    def _write_json(self, result: RunResult, judgements: Sequence[Judgement]) -> None:
-        if not self._output.json:
-            return
-        document = result_document(result, judgements)
-        if self._json_path is None:
-            write_result(document, sys.stdout)
-            sys.stdout.flush()
-            return
-        try:
-            with open(self._json_path, "w") as file:
-                write_result(document, file)
-        except OSError as error:
-            # It could be written when the run began; what was measured still goes somewhere.
-            click.echo(f"Error: --json {self._json_path}: {error.strerror}; here it is instead:", err=True)
-            write_result(document, sys.stdout)
+    def _judge(self, result: RunResult) -> Sequence[Judgement]:
+        return self.guarding.judge(result) if self.guarding is not None else []
 
 
 def set_up_logging(level: str, logfile: str | None = None, console: Console | None = None) -> None:
@@ -181,7 +148,7 @@ def set_up_logging(level: str, logfile: str | None = None, console: Console | No
     handler: logging.Handler
     if logfile:
         try:
-            handler = logging.FileHandler(logfile)
+            handler = LogFile(logfile)
         except OSError as error:
             raise ObswarmError(f"--logfile {logfile}: the file cannot be written: {error.strerror}.") from None
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
@@ -189,7 +156,7 @@ def set_up_logging(level: str, logfile: str | None = None, console: Console | No
         handler = RichHandler(console=console, show_path=False, omit_repeated_times=False)
         handler.setFormatter(logging.Formatter("%(message)s"))
     else:
-        handler = logging.StreamHandler(sys.stderr)
+        handler = StreamLog(sys.stderr)
         handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
 
@@ -239,16 +206,6 @@ class _Signals:
         self._run.stop(StopReason("signal", "terminated (SIGTERM)"))
 
 
-def _writable(path: str) -> str:
-    try:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        with open(path, "a"):
-            pass
-    except OSError as error:
-        raise ObswarmError(f"--json {path}: the file cannot be written: {error.strerror}.") from None
-    return path
-
-
 def exit_code_of(result: RunResult, on_error: int, strict: bool = False, judgements: Sequence[Judgement] = ()) -> int:
     """The exit code that a result stands for; `on_error` is --exit-code-on-error."""
     if result.stop_reason.kind == "error":
@@ -257,7 +214,7 @@ def exit_code_of(result: RunResult, on_error: int, strict: bool = False, judgeme
         return exit_codes.STOPPED_BY_GUARD
     if result.stop_reason.kind == "signal":
         return exit_codes.INTERRUPTED
-    if result.losses or result.stop_reason.kind == "lost" or (strict and result.saturated):
+    if result.losses or result.stop_reason.kind == "lost" or is_incomplete(result) or (strict and result.saturated):
         return exit_codes.INCOMPLETE
     if not all(judgement.met for judgement in judgements):
         return exit_codes.REQUIREMENTS
@@ -266,12 +223,23 @@ def exit_code_of(result: RunResult, on_error: int, strict: bool = False, judgeme
     return exit_codes.OK
 
 
+def is_incomplete(result: RunResult) -> bool:
+    """Whether something that was asked for is missing: a file, the summary, the record in the store."""
+    return any(failed.required for failed in result.failed_outputs)
+
+
+def exit_code_with(code: int, result: RunResult, on_error: int) -> int:
+    """The exit code that another process gave, unless outputs of this one are missing and nothing worse was."""
+    mild = (exit_codes.OK, exit_codes.REQUIREMENTS, exit_codes.FAILURES, on_error)
+    return exit_codes.INCOMPLETE if is_incomplete(result) and code in mild else code
+
+
 def conclude(
     result: RunResult, environment: Environment, options: dict[str, Any], judgements: Sequence[Judgement]
 ) -> int:
     """Tell what went wrong, fire the last events, and give the exit code."""
     if result.error is not None:
-        click.echo(f"Error: {result.error}", err=True)
+        say(f"Error: {result.error}")
     environment.events.quitting.fire(environment=environment, reverse=True)
     code = environment.process_exit_code
     if code is None:

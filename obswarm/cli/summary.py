@@ -51,6 +51,8 @@ def print_summary(console: Console, result: RunResult, judgements: Sequence[Judg
                 "bold red",
             )
         )
+    for failed in result.failed_outputs:
+        console.print(Text(f"NOT COMPLETE: {failed.output} ({failed.reason}).", "bold red"))
     if result.saturated:
         console.print(
             Text(

@@ -2,7 +2,6 @@
 its own."""
 
 import logging
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,8 +20,8 @@ from obswarm.cluster.recovery import memories, remember
 from obswarm.cluster.runners import MasterRunner, deliver
 from obswarm.cluster.secret import CurveKeys
 from obswarm.cluster.transport import Listener, new_context
-from obswarm.engine import HealthMonitor, Profile, Ramp, RunCourse, StopReason, WorkerLoss
-from obswarm.stats import Annotation, GeneratorHealth, RunState, Sink
+from obswarm.engine import HealthMonitor, Outputs, Profile, Ramp, RunCourse, StopReason, WorkerLoss
+from obswarm.stats import Annotation, GeneratorHealth, RunState
 
 logger = logging.getLogger(__name__)
 
@@ -70,7 +69,7 @@ class FleetRun(RunCourse):
         *,
         test: str,
         planned_s: float | None = None,
-        sinks: Sequence[Sink] = (),
+        outputs: Outputs | None = None,
         max_endpoints: int = defaults.MAX_ENDPOINTS,
         interval_s: float = defaults.SNAPSHOT_INTERVAL_S,
         endpoint: str = "",
@@ -87,7 +86,7 @@ class FleetRun(RunCourse):
             _Crowd(),
             test=test,
             planned_s=planned_s,
-            sinks=sinks,
+            outputs=outputs or Outputs(),
             max_endpoints=max_endpoints,
             interval_s=interval_s,
             run_id=invitation.run_id,

@@ -2,12 +2,14 @@
 
 from obswarm.engine.allocation import Share, allocate, share_of
 from obswarm.engine.control import RunControl, StopReason
-from obswarm.engine.course import RunCourse, RunResult, Watch, WorkerLoss, host_of, new_run_id, warn_of_saturation
+from obswarm.engine.course import RunCourse, Watch, host_of, warn_of_saturation
 from obswarm.engine.crowd import LocalCrowd
 from obswarm.engine.executor import Executor
 from obswarm.engine.health import HealthMonitor
 from obswarm.engine.loader import LoadTest, find_loadtest, load, select
+from obswarm.engine.output import Output, Outputs, RunHandle, reason_of
 from obswarm.engine.profile import Load, Profile, Ramp, ShapeProfile, StagesProfile
+from obswarm.engine.result import FailedOutput, RunResult, WorkerLoss, new_run_id
 from obswarm.engine.run import LocalRun
 from obswarm.engine.runner_view import CustomMessage, LocalRunner, Runner, SteeringRunner
 from obswarm.engine.spawner import Pace
@@ -16,17 +18,21 @@ from obswarm.engine.statistics import RunStatistics
 __all__ = [
     "CustomMessage",
     "Executor",
+    "FailedOutput",
     "HealthMonitor",
     "Load",
     "LoadTest",
     "LocalCrowd",
     "LocalRun",
     "LocalRunner",
+    "Output",
+    "Outputs",
     "Pace",
     "Profile",
     "Ramp",
     "RunControl",
     "RunCourse",
+    "RunHandle",
     "RunResult",
     "RunStatistics",
     "Runner",
@@ -42,6 +48,7 @@ __all__ = [
     "host_of",
     "load",
     "new_run_id",
+    "reason_of",
     "select",
     "share_of",
     "warn_of_saturation",

@@ -1,9 +1,8 @@
 """The course of a run, wherever its users live: from `test_start` to the last snapshot; a RunControl."""
 
 import logging
-import secrets
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -16,63 +15,24 @@ from obswarm.engine.allocation import share_of
 from obswarm.engine.control import RunControl, StopReason
 from obswarm.engine.executor import Crowd, Executor
 from obswarm.engine.health import SaturationWatch
+from obswarm.engine.output import Outputs
 from obswarm.engine.profile import Profile, Ramp
+from obswarm.engine.result import RunResult, WorkerLoss, new_run_id
 from obswarm.engine.statistics import RunStatistics
-from obswarm.stats import Annotation, GeneratorHealth, RunState, Sink, Snapshot
+from obswarm.stats import Annotation, GeneratorHealth, RunState, Snapshot
 
 logger = logging.getLogger(__name__)
 
 _SHORTEST_STAGE_OF_A_SHAPE_S = 3.0
 
 
-def new_run_id(wall_s: float) -> str:
-    """A name that sorts by start: date and time in UTC, and four random characters."""
-    stamp = clock.iso(wall_s)[:19].replace("-", "").replace(":", "").replace("T", "-")
-    return f"{stamp}-{secrets.token_hex(2)}"
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerLoss:
-    """A worker that went away without its last statistics: what it measured in the last `unreported_s` seconds with its
-    `users` users is in no figure."""
-
-    worker: str
-    detail: str
-    unreported_s: float
-    users: int
-
-
-@dataclass(frozen=True, slots=True)
-class RunResult:
-    """How a run ended. `final` is its last snapshot; times are wall time, `duration_s` the time of the statistics."""
-
-    run_id: str
-    started_s: float
-    ended_s: float
-    duration_s: float
-    stop_reason: StopReason
-    error: ObswarmError | None
-    users_max: int
-    final: Snapshot
-    saturated: bool
-    max_loop_lag_s: float
-    max_cpu_ratio: float
-    forced: bool
-    losses: tuple[WorkerLoss, ...] = ()
-    annotations: tuple[Annotation, ...] = ()
-    refused_handshakes: int = 0
-    """Attempts to join with a wrong secret, or none."""
-    dropped_frames: int = 0
-    """What came to a master and was no message of a worker."""
-
-
 class Watch(Protocol):
-    """Looks at every snapshot before the sinks get it, and may act upon the run: the guards."""
+    """Looks at every snapshot before the outputs get it, and may act upon the run: the guards."""
 
     def start(self, control: RunControl, started_wall_s: float) -> None: ...
 
     def look(self, snapshot: Snapshot) -> Snapshot:
-        """Gives the snapshot that the sinks get."""
+        """Gives the snapshot that the outputs get."""
 
     def close(self) -> None: ...
 
@@ -95,7 +55,7 @@ def host_of(environment: Environment) -> str | None:
 
 
 class RunCourse:
-    """Drives the load along a profile, gives sinks a snapshot at every interval, and ends when it is told or due.
+    """Drives the load along a profile, gives outputs a snapshot at every interval, and ends when it is told or due.
 
     `run()` blocks until the run has ended, and always returns a result: what was measured is never lost to an error.
     A subclass says where users live, by the methods that raise NotImplementedError here.
@@ -112,7 +72,7 @@ class RunCourse:
         *,
         test: str,
         planned_s: float | None,
-        sinks: Sequence[Sink],
+        outputs: Outputs,
         max_endpoints: int,
         interval_s: float,
         run_id: str | None = None,
@@ -126,8 +86,8 @@ class RunCourse:
             host=host_of(environment),
             planned_s=planned_s if planned_s is not None else profile.duration_s,
             max_endpoints=max_endpoints,
-            sinks=sinks,
         )
+        self._outputs = outputs
         self._environment = environment
         self._limit_s = planned_s
         self._interval_s = interval_s
@@ -141,8 +101,6 @@ class RunCourse:
         self._nudge = Event()
         self.watch: Watch | None = None
         """Set it before `run`."""
-        self.annotation_listeners: list[Callable[[Annotation], None]] = []
-        """Each is given every mark, at once."""
         self._annotations: list[Annotation] = []
         self._stage: int | None = None
         self._stage_since_s = 0.0
@@ -152,8 +110,7 @@ class RunCourse:
         """Keep a mark with the run."""
         annotation = Annotation(clock.wall(), kind, text)
         self._annotations.append(annotation)
-        for listener in self.annotation_listeners:
-            listener(annotation)
+        self._outputs.annotation(annotation)
 
     # What a subclass says.
     def user_counts(self) -> Mapping[str, int]:
@@ -218,7 +175,7 @@ class RunCourse:
         return dict(Counter(mark.kind for mark in self._annotations))
 
     def latest(self) -> Snapshot:
-        """A snapshot of this moment; the interval that sinks get is not affected."""
+        """A snapshot of this moment; the interval that outputs get is not affected."""
         self._collect()
         return self.statistics.snapshot(self)
 
@@ -345,6 +302,7 @@ class RunCourse:
             self.last = self.statistics.emit(self, self.watch.look)
         else:
             self.last = self.statistics.emit(self)
+        self._outputs.snapshot(self.last)
 
     def _mark(self, health: GeneratorHealth) -> None:
         marks = self._marks
@@ -386,7 +344,7 @@ class RunCourse:
         )
 
     def _reset_statistics(self) -> None:
-        """Forget what was measured so far; sinks that count over the whole run are given it first."""
+        """Forget what was measured so far; outputs that count over the whole run are given it first."""
         environment = self._environment
         self._emit()
         self._collect()

@@ -1,21 +1,20 @@
 """A run whose users live in this process."""
 
-from collections.abc import Sequence
-
 from obswarm import defaults
 from obswarm.api import Environment
 from obswarm.engine.course import RunCourse
 from obswarm.engine.crowd import LocalCrowd
 from obswarm.engine.health import HealthMonitor
+from obswarm.engine.output import Outputs
 from obswarm.engine.profile import Profile
 from obswarm.engine.runner_view import LocalRunner
-from obswarm.stats import GeneratorHealth, RunState, Sink
+from obswarm.stats import GeneratorHealth, RunState
 
 LOCAL_WORKER = "local"
 
 
 class LocalRun(RunCourse):
-    """Users, executor, statistics and sinks in one process: for a debugger, and wherever one process is enough."""
+    """Users, executor, statistics and outputs in one process: for a debugger, and wherever one process is enough."""
 
     def __init__(
         self,
@@ -24,7 +23,7 @@ class LocalRun(RunCourse):
         *,
         test: str,
         planned_s: float | None = None,
-        sinks: Sequence[Sink] = (),
+        outputs: Outputs | None = None,
         max_endpoints: int = defaults.MAX_ENDPOINTS,
         interval_s: float = defaults.SNAPSHOT_INTERVAL_S,
     ) -> None:
@@ -35,7 +34,7 @@ class LocalRun(RunCourse):
             self._crowd,
             test=test,
             planned_s=planned_s,
-            sinks=sinks,
+            outputs=outputs or Outputs(),
             max_endpoints=max_endpoints,
             interval_s=interval_s,
         )

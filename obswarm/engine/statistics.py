@@ -1,7 +1,7 @@
-"""The statistics of a run while it goes on: deltas come in, snapshots go out to the sinks."""
+"""The statistics of a run while it goes on: deltas come in, snapshots come out."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from obswarm import clock, defaults
@@ -12,7 +12,6 @@ from obswarm.stats import (
     EndpointStats,
     GeneratorHealth,
     RunState,
-    Sink,
     Snapshot,
     StatsTable,
 )
@@ -48,7 +47,6 @@ class RunStatistics:
         host: str | None,
         planned_s: float | None,
         max_endpoints: int = defaults.MAX_ENDPOINTS,
-        sinks: Sequence[Sink] = (),
     ) -> None:
         self.run_id = run_id
         self.fresh = StatsTable(max_endpoints)
@@ -60,8 +58,6 @@ class RunStatistics:
         self._host = host
         self._planned_s = planned_s
         self._max_endpoints = max_endpoints
-        self._sinks = tuple(sinks)
-        self._broken_sinks: set[int] = set()
         self._aggregate = Aggregate(max_endpoints)
         self._interval = StatsTable(max_endpoints)
         self._interval_total = EndpointStats(TOTAL)
@@ -144,27 +140,20 @@ class RunStatistics:
         self._interval_began_s = now
 
     def snapshot(self, course: Course) -> Snapshot:
-        """Of this moment; the interval that sinks are given is not affected."""
+        """Of this moment; the interval is not affected."""
         self._settle()
         interval = {key: stats.copy() for key, stats in self._interval.endpoints.items()}
         return self._snapshot(course, clock.monotonic(), interval, self._interval_total.copy())
 
     def emit(self, course: Course, look: Callable[[Snapshot], Snapshot] = lambda snapshot: snapshot) -> Snapshot:
-        """Give the sinks a snapshot, and begin a new interval. A sink that fails is logged and does no harm.
+        """The snapshot of an interval that is over; begins a new one.
 
-        `look` is given it first, and gives what the sinks get.
+        `look` is given it first, and gives what is returned.
         """
         self._settle()
         now = clock.monotonic()
         snapshot = look(self._snapshot(course, now, self._interval.endpoints, self._interval_total))
         self._begin_interval(now)
-        for number, sink in enumerate(self._sinks):
-            try:
-                sink.receive(snapshot)
-            except Exception:
-                if number not in self._broken_sinks:
-                    self._broken_sinks.add(number)
-                    logger.exception("%s failed; the run goes on without its output", type(sink).__name__)
         return snapshot
 
     def _snapshot(

@@ -22,7 +22,7 @@ def protobuf_slices(latest: Latest, static: Mapping[str, str]) -> Iterator[bytes
 
     A family is one message whose length comes first, so its series are encoded one by one, and sent together.
     """
-    snapshot = latest.snapshot
+    snapshot = latest.newest
     created_s = snapshot.started_s if snapshot is not None else None
     for metric, points in latest.families():
         parts = []

@@ -18,6 +18,7 @@ from prometheus_client.utils import floatToGoString
 
 from obswarm import __version__, defaults
 from obswarm.clock import monotonic
+from obswarm.engine import Output
 from obswarm.http import innermost
 from obswarm.metrics.buckets import CLASSIC_BOUNDS_S, ZERO_THRESHOLD, classic_counts, native_buckets
 from obswarm.metrics.contract import Metric
@@ -53,11 +54,12 @@ class Batch(NamedTuple):
     samples: int
 
 
-class RemoteWriter:
-    """A sink that pushes at an interval, in the background, and never holds the run up.
+class RemoteWriter(Output):
+    """Pushes at an interval, in the background, and never holds the run up.
 
     What the receiver cannot take now (no connection, 429, 5xx) waits in a queue of at most `queue` batches and is
-    tried again; what does not fit any more, or is refused (other 4xx), is counted as lost. `finish` sends the rest.
+    tried again; what does not fit any more, or is refused (other 4xx), is counted as lost. `push_the_end` sends
+    the rest.
     """
 
     def __init__(
@@ -86,7 +88,11 @@ class RemoteWriter:
         self._encoding: list[Any] = []
         self._tell()
 
-    def receive(self, snapshot: Snapshot) -> None:
+    @property
+    def name(self) -> str:
+        return f"--remote-write {self._receiver.url}"
+
+    def snapshot(self, snapshot: Snapshot) -> None:
         """Push this snapshot when the interval is over; the caller does not wait."""
         due = self._pushed_at_s is None or snapshot.time_s - self._pushed_at_s >= self._interval_s - 0.05
         if due:
@@ -212,7 +218,7 @@ class RemoteWriter:
                 self._most,
             )
 
-    def finish(self, final: Snapshot, longest_s: float) -> None:
+    def push_the_end(self, final: Snapshot, longest_s: float) -> None:
         """Push the end of the run, and wait until everything has arrived, for so many seconds at most."""
         self._start(final)
         deadline = monotonic() + longest_s

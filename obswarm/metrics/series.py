@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 from obswarm import __version__
+from obswarm.engine import Output
 from obswarm.metrics import contract
 from obswarm.metrics.contract import Metric
 from obswarm.stats import EndpointKey, EndpointStats, Exemplar, Histogram, RunState, Snapshot
@@ -32,12 +33,15 @@ class PushCounts(NamedTuple):
     lost: Mapping[str, int]
 
 
-class Latest:
-    """A sink that keeps the newest snapshot, and what a reset of the statistics took away, so that no counter goes down
+class Latest(Output):
+    """Keeps the newest snapshot, and what a reset of the statistics took away, so that no counter goes down
     while a run goes on."""
 
+    name = "The metrics endpoint"
+
     def __init__(self) -> None:
-        self.snapshot: Snapshot | None = None
+        self.newest: Snapshot | None = None
+        """Of a run, once there is one."""
         self._before: dict[EndpointKey, EndpointStats] = {}
         self._errors_before: dict[tuple[str, str, str], int] = {}
         self._iterations_before: dict[str, int] = {}
@@ -47,8 +51,8 @@ class Latest:
         self.waiting: Callable[[], int] | None = None
         """How many workers wait for a first run, where a master does."""
 
-    def receive(self, snapshot: Snapshot) -> None:
-        last = self.snapshot
+    def snapshot(self, snapshot: Snapshot) -> None:
+        last = self.newest
         if last is not None and last.run_id == snapshot.run_id and last.stats_since_s != snapshot.stats_since_s:
             for key, stats in last.endpoints.items():
                 kept = self._before.setdefault(key, EndpointStats(key))
@@ -64,12 +68,12 @@ class Latest:
             self._errors_before.clear()
             self._iterations_before.clear()
             self._interrupted_before = self._exceptions_before = 0
-        self.snapshot = snapshot
+        self.newest = snapshot
 
     def families(self) -> Iterator[Family]:
         """All metrics that have series at the moment."""
         yield contract.BUILD_INFO, iter([Point((__version__, platform.python_version()), 1)])
-        snapshot = self.snapshot
+        snapshot = self.newest
         if snapshot is not None:
             yield from self._of_the_run(snapshot)
             yield from _of_the_generator(snapshot)

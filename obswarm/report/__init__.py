@@ -5,7 +5,7 @@ from obswarm.report.csv_files import CsvFiles
 from obswarm.report.grafana import GrafanaAnnotations
 from obswarm.report.junit import junit_document
 from obswarm.report.page import comparison_page, run_page
-from obswarm.report.result import result_document, write_result
+from obswarm.report.result import result_document
 
 __all__ = [
     "MEASURE_NAMES",
@@ -20,5 +20,4 @@ __all__ = [
     "junit_document",
     "result_document",
     "run_page",
-    "write_result",
 ]

@@ -5,11 +5,13 @@ Times are in milliseconds. `PREFIX_stats.csv`, `_failures.csv` and `_exceptions.
 """
 
 import csv
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from obswarm.api import ObswarmError
+from obswarm.engine import Output, RunResult
 from obswarm.stats import EndpointStats, Snapshot
 
 PERCENTILES = (0.5, 0.66, 0.75, 0.8, 0.9, 0.95, 0.98, 0.99, 0.999, 0.9999, 1.0)
@@ -46,8 +48,8 @@ _HISTORY_COLUMNS = [
 ]
 
 
-class CsvFiles:
-    """A sink that writes the history, and, at the end, the other three files.
+class CsvFiles(Output):
+    """Writes the history, and, at the end, the other three files.
 
     Raises ObswarmError at the start when the files cannot be written.
     """
@@ -63,7 +65,11 @@ class CsvFiles:
         self._writer = csv.writer(self._history)
         self._writer.writerow(_HISTORY_COLUMNS)
 
-    def receive(self, snapshot: Snapshot) -> None:
+    @property
+    def name(self) -> str:
+        return f"--csv {self._prefix}"
+
+    def snapshot(self, snapshot: Snapshot) -> None:
         rows: list[tuple[EndpointStats, EndpointStats | None]] = []
         if self._full_history:
             rows.extend((stats, snapshot.interval.get(key)) for key, stats in sorted(snapshot.endpoints.items()))
@@ -84,9 +90,26 @@ class CsvFiles:
             )
         self._history.flush()
 
-    def finish(self, final: Snapshot) -> None:
-        """Write the files of the end and close the history."""
+    def finish(self, result: RunResult) -> None:
+        """Write the files of the end and close the history. Each is tried, also when another cannot be written."""
+        final = result.final
+        steps: list[Callable[[], None]] = [
+            self._history.close,
+            *(partial(write, final) for write in (self._write_stats, self._write_failures, self._write_exceptions)),
+        ]
+        failures: list[OSError] = []
+        for step in steps:
+            try:
+                step()
+            except OSError as error:
+                failures.append(error)
+        if failures:
+            raise failures[0]
+
+    def close(self) -> None:
         self._history.close()
+
+    def _write_stats(self, final: Snapshot) -> None:
         elapsed_s = final.stats_elapsed_s or 1.0
         stats = [*(stats for _, stats in sorted(final.endpoints.items())), final.total]
         self._write(
@@ -105,6 +128,8 @@ class CsvFiles:
                 for entry in stats
             ),
         )
+
+    def _write_failures(self, final: Snapshot) -> None:
         self._write(
             "failures",
             ["Method", "Name", "Error", "Occurrences", "First Seen", "Last Seen"],
@@ -113,6 +138,8 @@ class CsvFiles:
                 for key, seen in sorted(final.errors.items())
             ),
         )
+
+    def _write_exceptions(self, final: Snapshot) -> None:
         self._write(
             "exceptions",
             ["Count", "Message", "Traceback", "Nodes"],

@@ -6,6 +6,7 @@ import gevent
 import requests
 from gevent.queue import Queue
 
+from obswarm.engine import Output, RunHandle
 from obswarm.http import plain_reason
 from obswarm.stats import Annotation
 
@@ -15,33 +16,43 @@ _TIMEOUT_S = 5.0
 _WAITING = 1_000
 
 
-class GrafanaAnnotations:
+class GrafanaAnnotations(Output):
     """Sends them in the background. One that cannot be sent is a warning, of each reason once, and keeps nobody
     waiting."""
 
-    def __init__(self, url: str, token: str, run_id: str) -> None:
+    name = "The annotations in Grafana"
+    required = False
+
+    def __init__(self, url: str, token: str, longest_s: float = _TIMEOUT_S) -> None:
         self._url = url.rstrip("/") + "/api/annotations"
-        self._run_id = run_id
+        self._run_id = ""
+        self._longest_s = longest_s
         self._session = requests.Session()
         self._session.trust_env = False
         self._session.headers["Authorization"] = f"Bearer {token}"
         self._queue: Queue[Annotation] = Queue(_WAITING)
         self._warned: set[str] = set()
+        self._sender: gevent.Greenlet | None = None
+
+    def start(self, run: RunHandle) -> None:
+        self._run_id = run.run_id
         self._sender = gevent.spawn(self._send_all)
 
-    def send(self, annotation: Annotation) -> None:
+    def annotation(self, annotation: Annotation) -> None:
         """Does not wait."""
         if self._queue.full():
             self._warn("too many of them wait")
         else:
             self._queue.put_nowait(annotation)
 
-    def close(self, longest_s: float = _TIMEOUT_S) -> None:
+    def close(self) -> None:
         """Let those that wait be sent, for so long at most."""
-        # What ends the iteration over a gevent queue.
-        self._queue.put(StopIteration)
-        self._sender.join(longest_s)
-        self._sender.kill()
+        if self._sender is not None:
+            # What ends the iteration over a gevent queue; in one that is full it would wait for room.
+            if not self._queue.full():
+                self._queue.put_nowait(StopIteration)
+            self._sender.join(self._longest_s)
+            self._sender.kill()
         self._session.close()
 
     def _send_all(self) -> None:

@@ -1,8 +1,7 @@
 """The result of a run as a JSON document for other programs. Its keys are a contract; times are in seconds."""
 
-import json
 from collections.abc import Sequence
-from typing import Any, TextIO
+from typing import Any
 
 from obswarm import clock
 from obswarm.engine import RunResult
@@ -74,6 +73,10 @@ def result_document(result: RunResult, judgements: Sequence[Judgement] = ()) -> 
             }
             for loss in result.losses
         ],
+        "failed_outputs": [
+            {"output": failed.output, "reason": failed.reason, "required": failed.required}
+            for failed in result.failed_outputs
+        ],
         "strangers": {"refused_handshakes": result.refused_handshakes, "dropped_frames": result.dropped_frames},
         "guards": [_guard(guard) for guard in final.guards],
         "requirements": [
@@ -101,11 +104,6 @@ def _guard(guard: GuardView) -> dict[str, Any]:
         "trips": sum(count for _, count in guard.trips),
         "blind_reason": guard.blind_reason or None,
     }
-
-
-def write_result(document: dict[str, Any], stream: TextIO) -> None:
-    json.dump(document, stream, indent=2, allow_nan=False)
-    stream.write("\n")
 
 
 def _figures(stats: EndpointStats, duration_s: float) -> dict[str, Any]:

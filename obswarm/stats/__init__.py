@@ -25,7 +25,6 @@ from obswarm.stats.snapshot import (
     GeneratorHealth,
     GuardView,
     RunState,
-    Sink,
     Snapshot,
 )
 from obswarm.stats.table import StatsTable, TaskException
@@ -52,7 +51,6 @@ __all__ = [
     "PhaseTimes",
     "Recorder",
     "RunState",
-    "Sink",
     "Snapshot",
     "StatsTable",
     "TaskException",

@@ -1,9 +1,8 @@
-"""The immutable picture of a run that all sinks are given once a second, and the aggregate that it is made from."""
+"""The immutable picture of a run that all outputs are given once a second, and the aggregate that it is made from."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Protocol
 
 from obswarm import defaults
 from obswarm.stats.endpoint import TOTAL, EndpointKey, EndpointStats, ErrorKey, ErrorStats
@@ -125,12 +124,6 @@ class Snapshot:
     @property
     def user_target(self) -> int:
         return sum(self.users_target.values())
-
-
-class Sink(Protocol):
-    """Anything that wants to know how a run goes: a display, a file, an exporter."""
-
-    def receive(self, snapshot: Snapshot) -> None: ...
 
 
 class Aggregate:

@@ -5,7 +5,7 @@ from obswarm.store.read import RunRecord, Second, WorkerSecond, read_run, value_
 from obswarm.store.schema import FILE, SCHEMA_VERSION
 from obswarm.store.store import LATEST, RunInfo, Store
 from obswarm.store.transfer import export_run, import_runs
-from obswarm.store.writer import About, Figure, RunWriter
+from obswarm.store.writer import About, Figure, RunWriter, StoreIncomplete
 
 __all__ = [
     "FILE",
@@ -19,6 +19,7 @@ __all__ = [
     "RunWriter",
     "Second",
     "Store",
+    "StoreIncomplete",
     "WorkerSecond",
     "export_run",
     "git_revision",

@@ -111,7 +111,9 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         connection.execute("COMMIT")
     except BaseException:
-        connection.execute("ROLLBACK")
+        # SQLite itself has rolled back when the disk is full.
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
         raise
 
 

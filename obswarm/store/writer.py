@@ -1,4 +1,4 @@
-"""Keeps a run in the store while it goes: a sink that hands each second to a thread of its own."""
+"""Keeps a run in the store while it goes: hands each second to a thread of its own."""
 
 import json
 import logging
@@ -12,6 +12,7 @@ from typing import Any
 
 from gevent.threadpool import ThreadPool
 
+from obswarm.api import ObswarmError
 from obswarm.stats import Annotation, EndpointKey, EndpointStats, ErrorKey, Snapshot
 from obswarm.store.pack import Names, pack, pack_endpoint, pack_values, unpack
 from obswarm.store.provenance import LoadTestText
@@ -47,8 +48,12 @@ class Figure:
     unit: str
 
 
+class StoreIncomplete(ObswarmError):
+    """A part of the run could not be kept."""
+
+
 class RunWriter:
-    """A sink. Raises ObswarmError at once when there can be no store at `path`.
+    """Raises ObswarmError at once when there can be no store at `path`.
 
     Each second is committed on its own. What cannot be written waits and is tried again with the next second; the run
     goes on meanwhile. A run that is in the store already (its master was started again) is continued.
@@ -61,12 +66,12 @@ class RunWriter:
         self._waiting = self._left_out = 0
         self._told: str | None = None
 
-    def receive(self, snapshot: Snapshot) -> None:
+    def snapshot(self, snapshot: Snapshot) -> None:
         """Keep a second."""
         self._tell()
         self._do(self._record.second, snapshot)
 
-    def annotate(self, mark: Annotation) -> None:
+    def annotation(self, mark: Annotation) -> None:
         """Keep a mark."""
         self._do(self._record.mark, mark)
 
@@ -77,16 +82,16 @@ class RunWriter:
     def finish(
         self, final: Snapshot, ended_s: float, result: Mapping[str, Any], marks: Sequence[Annotation] = ()
     ) -> None:
-        """Keep how it ended, and wait until everything is written; says so when it cannot be. `marks` are all of the
-        run, of which the last may not have been given before."""
+        """Keep how it ended, and wait until everything is written. `marks` are all of the
+        run, of which the last may not have been given before. Raises StoreIncomplete when something is missing."""
         self._pool.spawn(self._record.end, final, ended_s, json.dumps(result), marks)
         self._pool.join()
         trouble = self._record.trouble
         missing = self._record.seconds_pending + self._left_out
         if trouble is not None:
-            logger.error("%s The end of the run and %d of its seconds are not kept.", trouble, missing)
-        elif missing:
-            logger.error("The run store was too slow: %d seconds of the run are not kept.", missing)
+            raise StoreIncomplete(f"{trouble} The end of the run and {missing} of its seconds are not kept.")
+        if missing:
+            raise StoreIncomplete(f"The run store was too slow: {missing} seconds of the run are not kept.")
 
     def close(self) -> None:
         self._pool.join()

@@ -23,7 +23,7 @@ from gevent.event import Event
 
 from obswarm import __version__, clock
 from obswarm.api import ObswarmError
-from obswarm.engine import RunControl, RunResult, StopReason
+from obswarm.engine import Output, RunControl, RunResult, StopReason
 from obswarm.engine.control import StopKind
 from obswarm.stats import Snapshot
 from obswarm.web.answers import answer, has_token, json_answer, read_body, refuse_size, refuse_token
@@ -41,8 +41,10 @@ _NEWS_KEPT = 500
 _BACK_S = 6.0
 
 
-class News:
-    """A sink, and a handler of log records, that keeps the latest of a run for clients to fetch."""
+class News(Output):
+    """Output, and a handler of log records, that keeps the latest of a run for clients to fetch."""
+
+    required = False
 
     def __init__(self) -> None:
         self.boot = secrets.token_hex(8)
@@ -53,7 +55,7 @@ class News:
         self._kept: deque[tuple[int, str, Any]] = deque(maxlen=_NEWS_KEPT)
         self._changed = Event()
 
-    def receive(self, snapshot: Snapshot) -> None:
+    def snapshot(self, snapshot: Snapshot) -> None:
         old = [each for each in self._kept if each[1] == "snapshot"]
         if len(old) >= _SNAPSHOTS_KEPT:
             self._kept.remove(old[0])

@@ -13,7 +13,7 @@ import msgpack
 
 from obswarm.api import ObswarmError
 from obswarm.cluster import DeltaSum, pack_table
-from obswarm.engine import RunResult, StopReason, WorkerLoss
+from obswarm.engine import FailedOutput, RunResult, StopReason, WorkerLoss
 from obswarm.stats import (
     AlertCount,
     Annotation,
@@ -106,6 +106,7 @@ def pack_result(result: RunResult) -> bytes:
             [result.stop_reason.kind, result.stop_reason.detail],
             str(result.error) if result.error is not None else None,
             [_values(loss) for loss in result.losses],
+            [_values(failed) for failed in result.failed_outputs],
             [_values(annotation) for annotation in result.annotations],
             pack_snapshot(result.final),
         ]
@@ -116,7 +117,7 @@ def pack_result(result: RunResult) -> bytes:
 def unpack_result(packed: bytes) -> RunResult:
     """Raises NotReadable."""
     try:
-        plain, reason, error, losses, annotations, final = msgpack.unpackb(packed, raw=False)
+        plain, reason, error, losses, failed, annotations, final = msgpack.unpackb(packed, raw=False)
         snapshot = unpack_snapshot(final)
         return RunResult(
             run_id=snapshot.run_id,
@@ -125,6 +126,7 @@ def unpack_result(packed: bytes) -> RunResult:
             error=ObswarmError(error) if error is not None else None,
             final=snapshot,
             losses=tuple(WorkerLoss(*each) for each in losses),
+            failed_outputs=tuple(FailedOutput(*each) for each in failed),
             annotations=tuple(Annotation(*each) for each in annotations),
         )
     except NotReadable:

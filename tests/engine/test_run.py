@@ -5,17 +5,17 @@ import pytest
 from gevent.event import Event
 
 from obswarm.api import Environment, Events, LoadTestShape, StopTest, StopUser, User, constant, task
-from obswarm.engine import LocalRun, Profile, Ramp, RunResult, ShapeProfile, StopReason
+from obswarm.engine import LocalRun, Output, Outputs, Profile, Ramp, RunResult, ShapeProfile, StopReason
 from obswarm.stats import Recorder, RunState, Snapshot
 
 CTRL_C = StopReason("signal", "interrupted")
 
 
-class Kept:
+class Kept(Output):
     def __init__(self) -> None:
         self.snapshots: list[Snapshot] = []
 
-    def receive(self, snapshot: Snapshot) -> None:
+    def snapshot(self, snapshot: Snapshot) -> None:
         self.snapshots.append(snapshot)
 
 
@@ -29,9 +29,9 @@ class Counted(User):
         self.environment.recorder.record("GET", name, 0.001, 10, 200, error)
 
 
-def make_run(*classes: type[User], profile: Profile | None = None, sinks=(), **settings) -> LocalRun:
+def make_run(*classes: type[User], profile: Profile | None = None, outputs=(), **settings) -> LocalRun:
     environment = Environment(events=Events(), recorder=Recorder(), user_classes=list(classes), **settings)
-    return LocalRun(environment, profile or Ramp(3, 1000), test="t", sinks=sinks, interval_s=0.05)
+    return LocalRun(environment, profile or Ramp(3, 1000), test="t", outputs=Outputs(outputs), interval_s=0.05)
 
 
 def finish(run: LocalRun, after_s: float | None = None, reason: StopReason = CTRL_C) -> RunResult:
@@ -51,7 +51,7 @@ def test_a_run_counts_what_its_users_did_and_says_why_it_ended() -> None:
             self.count()
 
     kept = Kept()
-    result = finish(make_run(Visitor, profile=Ramp(3, 1000, duration_s=0.3), sinks=[kept]))
+    result = finish(make_run(Visitor, profile=Ramp(3, 1000, duration_s=0.3), outputs=[kept]))
     assert result.stop_reason == StopReason("time", "the planned time is over")
     assert result.final.total.requests == Visitor.done > 10
     assert result.users_max == 3
@@ -265,11 +265,11 @@ def test_an_exception_in_a_shapes_tick_stops_the_run_with_its_traceback_and_keep
     assert result.final.total.requests > 0
 
 
-def test_a_sink_that_fails_does_not_hurt_the_run(caplog) -> None:
-    class Broken:
+def test_an_output_that_fails_does_not_hurt_the_run(caplog) -> None:
+    class Broken(Output):
         calls = 0
 
-        def receive(self, snapshot: Snapshot) -> None:
+        def snapshot(self, snapshot: Snapshot) -> None:
             type(self).calls += 1
             raise OSError("disk full")
 
@@ -279,7 +279,7 @@ def test_a_sink_that_fails_does_not_hurt_the_run(caplog) -> None:
             self.count()
 
     kept = Kept()
-    result = finish(make_run(Visitor, sinks=[Broken(), kept]), after_s=0.3)
+    result = finish(make_run(Visitor, outputs=[Broken(), kept]), after_s=0.3)
     assert result.final.total.requests > 0
     assert Broken.calls == len(kept.snapshots) > 2
     assert caplog.text.count("Broken failed") == 1

@@ -14,7 +14,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from obswarm.api import Environment, Events, User, task
-from obswarm.engine import LocalRun, Ramp
+from obswarm.engine import LocalRun, Outputs, Ramp
 from obswarm.metrics import CONTRACT, Kind, Latest, MetricsApp, SnapshotCollector, parse_labels
 from obswarm.metrics.exposition import accepts_gzip, unhurried, wants_protobuf
 from obswarm.metrics.native import CONTENT_TYPE
@@ -51,7 +51,7 @@ def latest() -> Latest:
     env.recorder.record("POST", "ünïcode", 90.0, 0, 0, ConnectionError("refused"), trace_id="b" * 32)
     env.recorder.record_iteration("Nobody")
     kept = Latest()
-    kept.receive(snapshot_of(env))
+    kept.snapshot(snapshot_of(env))
     return kept
 
 
@@ -150,7 +150,7 @@ def test_protobuf_has_native_and_classic_buckets(latest: Latest) -> None:
 
 def test_a_family_without_series_is_left_out_of_protobuf_only(latest: Latest) -> None:
     empty = Latest()
-    empty.receive(snapshot_of(environment()))
+    empty.snapshot(snapshot_of(environment()))
     names = {family.name for family in delimited(scrape(empty, PROMETHEUS_NATIVE)[1])}
     assert "obswarm_requests_total" not in names
     assert "obswarm_run_info" in names
@@ -225,7 +225,7 @@ def test_in_a_turn_for_everybody_else_sockets_are_looked_at(monkeypatch) -> None
 def test_counters_do_not_go_down_when_statistics_are_reset() -> None:
     env = environment()
     latest = Latest()
-    run = LocalRun(env, Ramp(1, 1), test="t.py", sinks=[latest])
+    run = LocalRun(env, Ramp(1, 1), test="t.py", outputs=Outputs([latest]))
 
     def total(name: str) -> float:
         return sum(point.value for metric, points in latest.families() if metric.name == name for point in points)
@@ -233,14 +233,14 @@ def test_counters_do_not_go_down_when_statistics_are_reset() -> None:
     for number in range(30):
         env.recorder.record("GET", f"/{number % 3}", 0.01, 10, 200 if number % 2 else 500, None if number % 2 else "no")
         env.recorder.record_iteration("Nobody")
-    latest.receive(run.latest())
+    latest.snapshot(run.latest())
     before = {metric.name: total(metric.name) for metric in CONTRACT if metric.kind is Kind.COUNTER}
     assert before["obswarm_requests_total"] == 30
     env.reset_stats = True
     env.recorder.record("GET", "/3", 0.01, 10, 200)
     run._spawning_complete()
     env.recorder.record("GET", "/0", 0.01, 10, 200)
-    latest.receive(run.latest())
+    latest.snapshot(run.latest())
     after = {name: total(name) for name in before}
     assert all(after[name] >= before[name] for name in before)
     assert after["obswarm_requests_total"] == 32
@@ -252,7 +252,7 @@ def test_counters_do_not_go_down_when_statistics_are_reset() -> None:
 
 
 def test_a_new_run_begins_at_zero(latest: Latest) -> None:
-    latest.receive(snapshot_of(environment()))
+    latest.snapshot(snapshot_of(environment()))
     assert not [list(points) for metric, points in latest.families() if metric.name == "obswarm_requests_total"][0]  # noqa: RUF015
 
 
@@ -262,7 +262,7 @@ def test_a_flood_of_names_leaves_the_series_bounded(caplog) -> None:
         env.recorder.record("GET", f"/users/{number}", 0.01, 10, 500, f"failed for user{number % 7000}x")
     with caplog.at_level(logging.WARNING):
         latest = Latest()
-        latest.receive(snapshot_of(env, 100))
+        latest.snapshot(snapshot_of(env, 100))
     assert "more than 100 endpoints" in caplog.text
     assert "/users/99" in caplog.text
     series = {metric.name: len(list(points)) for metric, points in latest.families()}

@@ -30,7 +30,7 @@ def record(tmp_path: Path, result: dict[str, Any] | None = None, seconds: int = 
     path = tmp_path / "runs.sqlite"
     writer = RunWriter(path, About("1.0.0", {"users": 3}, [LoadTestText("shop.py", b"print('<hello>')")]))
     run = MadeUpRun([writer])
-    writer.annotate(Annotation(run.statistics.started_wall_s, "start", "It starts <now>"))
+    writer.annotation(Annotation(run.statistics.started_wall_s, "start", "It starts <now>"))
     for number in range(seconds):
         final = run.second({PAGE: [0.01 * (number + 1)] * 3, NASTY: [0.5]}, failed=[LOGIN])
         writer.sample(final.time_s, {THREADS: float(number)})

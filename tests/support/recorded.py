@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
+from obswarm.engine import RunResult, StopReason
 from obswarm.engine.statistics import RunStatistics
 from obswarm.stats import (
     EndpointKey,
@@ -10,7 +12,6 @@ from obswarm.stats import (
     ErrorStats,
     GeneratorHealth,
     RunState,
-    Sink,
     Snapshot,
     StatsTable,
 )
@@ -20,26 +21,24 @@ LOGIN = EndpointKey("POST", "/login")
 
 
 class MadeUpRun:
-    """`second` gives the sinks a second in which requests of those durations were made; wall time stands in for the
+    """`second` gives the outputs a second in which requests of those durations were made; wall time stands in for the
     clock that the statistics have."""
 
     state = RunState.RUNNING
 
     def __init__(
         self,
-        sinks: Sequence[Sink],
+        outputs: Sequence[Any],
         run_id: str = "20260131-120000-abcd",
         test: str = "shop.py",
         users: int = 3,
         saturated: bool = False,
     ) -> None:
-        self._sinks = sinks
+        self.outputs = outputs
         self._users = users
         self._saturated = saturated
         self._passed_s = 0
-        self.statistics = RunStatistics(
-            run_id=run_id, test=test, host="http://shop.example", planned_s=60.0, sinks=sinks
-        )
+        self.statistics = RunStatistics(run_id=run_id, test=test, host="http://shop.example", planned_s=60.0)
 
     def user_counts(self) -> Mapping[str, int]:
         return {"Visitor": self._users}
@@ -63,14 +62,18 @@ class MadeUpRun:
             table.count_error(ErrorKey(*key, "HTTP 500"), ErrorStats(1, 5.0, 6.0))
         table.iterations["Visitor"] = 1
         self.statistics.add(table)
-        return self.statistics.emit(self)
+        snapshot = self.statistics.emit(self)
+        for output in self.outputs:
+            output.snapshot(snapshot)
+        return snapshot
 
     def pass_a_second(
         self, durations: Mapping[EndpointKey, Sequence[float]], failed: Sequence[EndpointKey] = ()
     ) -> None:
-        """As if a second had passed since the last one; `last` is what the sinks were given."""
-        sinks, self.statistics._sinks = self._sinks, ()
+        """As if a second had passed since the last one; `last` is what the outputs were given."""
+        outputs, self.outputs = self.outputs, ()
         found = self.second(durations, failed)
+        self.outputs = outputs
         self._passed_s += 1
         self.last = replace(
             found,
@@ -79,5 +82,23 @@ class MadeUpRun:
             stats_since_s=found.started_s,
             interval_s=1.0,
         )
-        for sink in sinks:
-            sink.receive(self.last)
+        for output in outputs:
+            output.snapshot(self.last)
+
+
+def result_of(final: Snapshot, reason: StopReason = StopReason("time", "the planned time is over")) -> RunResult:
+    """The result of a run that ended with that snapshot."""
+    return RunResult(
+        run_id=final.run_id,
+        started_s=final.started_s,
+        ended_s=final.time_s,
+        duration_s=final.stats_elapsed_s,
+        stop_reason=reason,
+        error=None,
+        users_max=final.user_count,
+        final=final,
+        saturated=False,
+        max_loop_lag_s=0.0,
+        max_cpu_ratio=0.0,
+        forced=False,
+    )

@@ -32,7 +32,7 @@ def snapshot() -> Snapshot:
 
 def writer(receiver: Receiver, snapshot: Snapshot, **settings: object) -> tuple[RemoteWriter, Latest]:
     latest = Latest()
-    latest.receive(snapshot)
+    latest.snapshot(snapshot)
     return RemoteWriter(receiver, latest, {"team": "search"}, **settings), latest  # type: ignore[arg-type]
 
 
@@ -45,7 +45,7 @@ def decoded(exchange: Exchange) -> list[dict[str, str]]:
 def test_a_push_has_the_series_of_the_contract_with_sorted_labels(snapshot: Snapshot) -> None:
     with ScriptedServer(NO_CONTENT) as server:
         pusher, latest = writer(Receiver(server.url + "/api/v1/write"), snapshot)
-        pusher.finish(snapshot, 5)
+        pusher.push_the_end(snapshot, 5)
         (exchange,) = server.exchanges
         assert exchange.request_line == "POST /api/v1/write HTTP/1.1"
         assert exchange.header("content-encoding") == "snappy"
@@ -74,7 +74,7 @@ def test_a_push_has_the_series_of_the_contract_with_sorted_labels(snapshot: Snap
 def test_authentication(snapshot: Snapshot, receiver: dict, header: str | None) -> None:
     with ScriptedServer(NO_CONTENT) as server:
         pusher, _ = writer(Receiver(server.url, **receiver), snapshot)
-        pusher.finish(snapshot, 5)
+        pusher.push_the_end(snapshot, 5)
         assert server.exchanges[0].header("authorization") == header
 
 
@@ -82,7 +82,7 @@ def test_authentication(snapshot: Snapshot, receiver: dict, header: str | None) 
 def test_what_may_pass_is_tried_again(snapshot: Snapshot, status: str, caplog) -> None:
     with ScriptedServer(answer(b"later", status=status), NO_CONTENT) as server, caplog.at_level(logging.INFO):
         pusher, latest = writer(Receiver(server.url), snapshot)
-        pusher.finish(snapshot, 5)
+        pusher.push_the_end(snapshot, 5)
         assert len(server.exchanges) == 2
         assert server.exchanges[0].body == server.exchanges[1].body
     assert latest.push.lost == {"refused": 0, "overflow": 0, "end": 0}
@@ -93,7 +93,7 @@ def test_what_may_pass_is_tried_again(snapshot: Snapshot, status: str, caplog) -
 def test_what_is_refused_is_lost_and_counted(snapshot: Snapshot, caplog) -> None:
     with ScriptedServer(answer(b"out of order sample", status="400 Bad Request")) as server:
         pusher, latest = writer(Receiver(server.url), snapshot)
-        pusher.finish(snapshot, 5)
+        pusher.push_the_end(snapshot, 5)
         assert len(server.exchanges) == 1
     assert latest.push.sent == 0
     assert latest.push.lost["refused"] > 60
@@ -106,12 +106,12 @@ def test_the_queue_is_bounded_and_the_oldest_go_first(snapshot: Snapshot, caplog
 
     pusher, latest = writer(Receiver("http://127.0.0.1:1/write"), snapshot, interval_s=1, queue=3)
     for second in range(10):
-        pusher.receive(replace(snapshot, time_s=snapshot.time_s + second))
+        pusher.snapshot(replace(snapshot, time_s=snapshot.time_s + second))
         gevent.sleep(0.05)
     assert len(pusher._queue) == 3
     each = latest.push.lost["overflow"] / 7
     assert each > 60
-    pusher.finish(replace(snapshot, time_s=snapshot.time_s + 11), 0.2)
+    pusher.push_the_end(replace(snapshot, time_s=snapshot.time_s + 11), 0.2)
     assert latest.push.sent == 0
     assert latest.push.lost["overflow"] > 0
     assert latest.push.lost["end"] > 0
@@ -125,8 +125,8 @@ def test_pushes_keep_their_interval(snapshot: Snapshot) -> None:
     with ScriptedServer(NO_CONTENT) as server:
         pusher, _ = writer(Receiver(server.url), snapshot, interval_s=5)
         for second in range(12):
-            pusher.receive(replace(snapshot, time_s=snapshot.time_s + second))
-        pusher.finish(replace(snapshot, time_s=snapshot.time_s + 12), 5)
+            pusher.snapshot(replace(snapshot, time_s=snapshot.time_s + second))
+        pusher.push_the_end(replace(snapshot, time_s=snapshot.time_s + 12), 5)
         assert len(server.exchanges) == 4
 
 
@@ -134,5 +134,5 @@ def test_a_receiver_that_hangs_holds_the_end_up_no_longer_than_it_may(snapshot: 
     with ScriptedServer([HANG]) as server:
         pusher, latest = writer(Receiver(server.url), snapshot)
         with gevent.Timeout(3):
-            pusher.finish(snapshot, 0.3)
+            pusher.push_the_end(snapshot, 0.3)
     assert latest.push.lost["end"] > 60

@@ -1,0 +1,90 @@
+"""What is left of a run when it has ended, besides CSV files and the store: summary, JSON result, JUnit's XML."""
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from obswarm.api import ObswarmError
+from obswarm.cli.streams import write_to_file, write_to_stream
+from obswarm.cli.summary import print_summary
+from obswarm.engine import Output, RunResult, reason_of
+from obswarm.guards import Judgement
+from obswarm.report import junit_document, result_document
+
+STANDARD_OUTPUT = "-"
+
+Judge = Callable[[RunResult], Sequence[Judgement]]
+"""How the result meets what was required of it."""
+
+
+class Summary(Output):
+    """Prints the summary."""
+
+    name = "The summary"
+
+    def __init__(self, console: Console, judge: Judge) -> None:
+        self._console = console
+        self._judge = judge
+
+    def finish(self, result: RunResult) -> None:
+        # rich ends the process when a pipe is closed, so that it is not let near one.
+        with self._console.capture() as text:
+            print_summary(self._console, result, self._judge(result))
+        write_to_stream(self._console.file, text.get())
+
+
+class JsonResult(Output):
+    """Writes the result as JSON: to a file, or to standard output (`-`, and what is left when the file fails).
+
+    Raises ObswarmError at once when the file cannot be written.
+    """
+
+    def __init__(self, path: str, judge: Judge) -> None:
+        self._path = path
+        self._judge = judge
+        if path != STANDARD_OUTPUT:
+            check_writable("--json", path)
+
+    @property
+    def name(self) -> str:
+        return f"--json {self._path}"
+
+    def finish(self, result: RunResult) -> None:
+        text = json.dumps(result_document(result, self._judge(result)), indent=2, allow_nan=False) + "\n"
+        if self._path == STANDARD_OUTPUT:
+            write_to_stream(sys.stdout, text)
+            return
+        try:
+            write_to_file(self._path, text)
+        except OSError as error:
+            # It could be written when the run began; what was measured still goes somewhere.
+            write_to_stream(sys.stdout, text)
+            raise ObswarmError(f"{reason_of(error)}; it is on standard output instead") from None
+
+
+class JUnitResult(Output):
+    """Writes requirements and guards as JUnit's XML."""
+
+    def __init__(self, path: str, judge: Judge) -> None:
+        self._path = path
+        self._judge = judge
+
+    @property
+    def name(self) -> str:
+        return f"--junit {self._path}"
+
+    def finish(self, result: RunResult) -> None:
+        write_to_file(self._path, junit_document(result, self._judge(result)))
+
+
+def check_writable(option: str, path: str) -> None:
+    """Raises ObswarmError when a file cannot be written."""
+    try:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        with open(path, "a"):
+            pass
+    except OSError as error:
+        raise ObswarmError(f"{option} {path}: the file cannot be written: {error.strerror}.") from None

@@ -1,0 +1,81 @@
+"""Writing to the standard streams and to files, where the other side may be full, closed, or gone."""
+
+import logging
+import os
+import sys
+from typing import IO
+
+from obswarm.engine import reason_of
+
+
+def open_standard_streams() -> None:
+    """Give the process those that it was started without (`>&-`), leading nowhere, and let all take any text.
+
+    Else the next file or socket that is opened would become standard output.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        stream = getattr(sys, name)
+        if stream is None:
+            # Kept open as long as the process lives; the lowest free descriptor is the one that is missing.
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
+        elif mode == "w":
+            stream.reconfigure(errors="backslashreplace")
+
+
+def write_to_stream(stream: IO[str], text: str) -> None:
+    """Write and flush. Raises OSError when not everything could be written; nothing is tried again later, then."""
+    try:
+        stream.write(text)
+        stream.flush()
+    except OSError:
+        # What is left in the buffer would fail once more when the process ends, and become its exit code.
+        discard(stream)
+        raise
+
+
+def discard(stream: IO[str]) -> None:
+    """Let what is written to a standard stream from now on go nowhere."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, stream.fileno())
+    finally:
+        os.close(nowhere)
+
+
+def say(text: str) -> None:
+    """A line on standard error, for whoever may be reading it."""
+    try:
+        write_to_stream(sys.stderr, f"{text}\n")
+    except OSError:
+        # The result does not depend on it, and there is no other place to say so.
+        pass
+
+
+def write_to_file(path: str, text: str) -> None:
+    """As UTF-8, in place of what was there. Raises OSError."""
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+class LogFile(logging.FileHandler):
+    """A file that the log goes to. Says once, on standard error, when it cannot be written."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path, encoding="utf-8", errors="backslashreplace")
+        self._said = False
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        if self._said:
+            return
+        self._said = True
+        error = sys.exc_info()[1]
+        reason = reason_of(error) if error is not None else "unknown"
+        say(f"Error: --logfile {self.baseFilename}: {reason}. The log is incomplete; the run goes on.")
+
+
+class StreamLog(logging.StreamHandler[IO[str]]):
+    """The log on a standard stream. Where nobody can read it, nothing else is said about that."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handleError(record)

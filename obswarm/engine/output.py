@@ -1,0 +1,141 @@
+"""Outputs of a run: the base class of everything that shows or writes it, and the fence between them."""
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from typing import Any, Protocol
+
+import gevent
+
+from obswarm.api import ObswarmError
+from obswarm.engine.control import StopReason
+from obswarm.engine.result import FailedOutput, RunResult
+from obswarm.sanitize import clean_text
+from obswarm.stats import Annotation, Snapshot
+
+logger = logging.getLogger(__name__)
+
+_MAX_REASON_LENGTH = 500
+
+
+class RunHandle(Protocol):
+    """The run, as far as its outputs are concerned. `run_id` may be empty until another process has begun it."""
+
+    @property
+    def run_id(self) -> str: ...
+
+    def stop(self, reason: StopReason) -> None: ...
+
+    def abort(self, reason: StopReason) -> None: ...
+
+
+class Output:
+    """Base of everything that shows or writes a run. Override the hooks you need; those here do nothing.
+
+    Hooks are called one after the other by the greenlet that drives the run, so none may wait for long. What a hook
+    raises is logged once under the output's `name`, kept in the result, and hurts neither the run nor other outputs.
+    """
+
+    required = True
+    """Whether the result is incomplete (exit code 4) without this output."""
+
+    @property
+    def name(self) -> str:
+        """What people call it: the option that asked for it, or a few words."""
+        return type(self).__name__
+
+    def start(self, run: RunHandle) -> None:
+        """The run is about to start. An ObswarmError that is raised here is for the person at the keyboard, and
+        keeps the run from starting."""
+
+    def snapshot(self, snapshot: Snapshot) -> None:
+        """A second of the run is over. Must not change what the snapshot refers to."""
+
+    def annotation(self, annotation: Annotation) -> None:
+        """The run was given a mark."""
+
+    def finish(self, result: RunResult) -> None:
+        """The run has ended; `result.failed_outputs` has what has failed so far."""
+
+    def close(self) -> None:
+        """The last call, after all outputs have finished, or without that when there was no run. May wait."""
+
+
+class Outputs:
+    """The outputs of one run, fenced off from one another: whatever one raises, at any moment, the others go on.
+
+    They are called in their order; `close` in the same.
+    """
+
+    def __init__(self, outputs: Iterable[Output] = ()) -> None:
+        self._outputs = list(outputs)
+        self._failed: dict[int, FailedOutput] = {}
+
+    def __iter__(self) -> Iterator[Output]:
+        return iter(self._outputs)
+
+    @property
+    def failed(self) -> tuple[FailedOutput, ...]:
+        """Outputs that are missing or incomplete, in the order in which they failed."""
+        return tuple(self._failed.values())
+
+    def start(self, run: RunHandle) -> None:
+        """Raises what the first output raises that cannot be there at all, as an ObswarmError."""
+        for output in self._outputs:
+            self._call(output, output.start, run, let_through=(ObswarmError,))
+
+    def snapshot(self, snapshot: Snapshot) -> None:
+        for output in self._outputs:
+            self._call(output, output.snapshot, snapshot)
+
+    def annotation(self, annotation: Annotation) -> None:
+        for output in self._outputs:
+            self._call(output, output.annotation, annotation)
+
+    def finish(self, result: RunResult) -> None:
+        for output in self._outputs:
+            self._call(output, output.finish, self.complete(result))
+
+    def close(self) -> None:
+        for output in self._outputs:
+            self._call(output, output.close)
+
+    def complete(self, result: RunResult) -> RunResult:
+        """The result with what has failed until now."""
+        return replace(result, failed_outputs=(*result.failed_outputs, *self.failed))
+
+    def _call(
+        self,
+        output: Output,
+        hook: Callable[..., None],
+        *arguments: Any,
+        let_through: tuple[type[BaseException], ...] = (),
+    ) -> None:
+        try:
+            hook(*arguments)
+        except let_through:
+            raise
+        # GreenletExit and KeyboardInterrupt mean the caller. Not so a time-out or an exit that an output did not catch.
+        except (Exception, gevent.Timeout, SystemExit) as error:
+            self._note(output, error)
+
+    def _note(self, output: Output, error: BaseException) -> None:
+        if id(output) in self._failed:
+            return
+        name = clean_text(output.name, _MAX_REASON_LENGTH)
+        reason = reason_of(error)
+        self._failed[id(output)] = FailedOutput(name, reason, output.required)
+        logger.error("%s failed and is incomplete: %s. Everything else goes on.", name, reason)
+        if not isinstance(error, OSError | ObswarmError):
+            logger.debug("This is how %s failed:", name, exc_info=error)
+
+
+def reason_of(error: BaseException) -> str:
+    """A few words for people, without a full stop, about why something could not be written."""
+    if isinstance(error, OSError) and error.strerror:
+        text = error.strerror
+    elif isinstance(error, ObswarmError):
+        text = str(error)
+    else:
+        text = f"{type(error).__name__}: {error}"
+    return clean_text(text, _MAX_REASON_LENGTH).rstrip(".")

@@ -1,0 +1,61 @@
+"""How a run ended: what every output is given at the end, and what decides the exit code."""
+
+import secrets
+from dataclasses import dataclass
+
+from obswarm import clock
+from obswarm.api import ObswarmError
+from obswarm.engine.control import StopReason
+from obswarm.stats import Annotation, Snapshot
+
+
+def new_run_id(wall_s: float) -> str:
+    """A name that sorts by start: date and time in UTC, and four random characters."""
+    stamp = clock.iso(wall_s)[:19].replace("-", "").replace(":", "").replace("T", "-")
+    return f"{stamp}-{secrets.token_hex(2)}"
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerLoss:
+    """A worker that went away without its last statistics: what it measured in the last `unreported_s` seconds with its
+    `users` users is in no figure."""
+
+    worker: str
+    detail: str
+    unreported_s: float
+    users: int
+
+
+@dataclass(frozen=True, slots=True)
+class FailedOutput:
+    """An output that is missing or incomplete: its name as people know it (`--csv shop`), and why. `required` says
+    whether the result is incomplete without it."""
+
+    output: str
+    reason: str
+    required: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """How a run ended. `final` is its last snapshot; times are wall time, `duration_s` the time of the statistics."""
+
+    run_id: str
+    started_s: float
+    ended_s: float
+    duration_s: float
+    stop_reason: StopReason
+    error: ObswarmError | None
+    users_max: int
+    final: Snapshot
+    saturated: bool
+    max_loop_lag_s: float
+    max_cpu_ratio: float
+    forced: bool
+    losses: tuple[WorkerLoss, ...] = ()
+    annotations: tuple[Annotation, ...] = ()
+    refused_handshakes: int = 0
+    """Attempts to join with a wrong secret, or none."""
+    dropped_frames: int = 0
+    """What came to a master and was no message of a worker."""
+    failed_outputs: tuple[FailedOutput, ...] = ()

@@ -1,0 +1,119 @@
+"""The fence between outputs: whatever one of them raises, the others are called, and its name is in the result."""
+
+import errno
+import logging
+from typing import Any
+
+import gevent
+import pytest
+
+from obswarm.api import ObswarmError
+from obswarm.engine import FailedOutput, Output, Outputs, StopReason
+from obswarm.stats import Annotation
+from tests.support.recorded import MadeUpRun, result_of
+
+HOOKS = ("start", "snapshot", "annotation", "finish", "close")
+
+
+class Run:
+    run_id = "r1"
+
+    def stop(self, reason: StopReason) -> None: ...
+
+    def abort(self, reason: StopReason) -> None: ...
+
+
+class Recording(Output):
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+
+    def start(self, run: Any) -> None:
+        self.calls.append("start")
+
+    def snapshot(self, snapshot: Any) -> None:
+        self.calls.append("snapshot")
+
+    def annotation(self, annotation: Annotation) -> None:
+        self.calls.append("annotation")
+
+    def finish(self, result: Any) -> None:
+        self.calls.append("finish")
+        self.result = result
+
+    def close(self) -> None:
+        self.calls.append("close")
+
+
+class Failing(Output):
+    """Raises in one hook, each time."""
+
+    name = "--csv shop"
+
+    def __init__(self, hook: str, error: BaseException) -> None:
+        def fail(*arguments: Any) -> None:
+            raise error
+
+        setattr(self, hook, fail)
+
+
+def drive(outputs: Outputs) -> Any:
+    """All that happens to outputs in a run of two seconds."""
+    snapshot = MadeUpRun([]).second({})
+    result = result_of(snapshot)
+    outputs.start(Run())
+    for _ in range(2):
+        outputs.snapshot(snapshot)
+    outputs.annotation(Annotation(1.0, "stage", "a"))
+    outputs.finish(result)
+    outputs.close()
+    return outputs.complete(result)
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "No space left on device"),
+        (BrokenPipeError(errno.EPIPE, "Broken pipe"), "Broken pipe"),
+        (UnicodeEncodeError("utf-8", "\ud83d", 0, 1, "surrogates not allowed"), "UnicodeEncodeError: 'utf-8' codec"),
+        (ValueError("closing tag '[/b]'"), "ValueError: closing tag '[/b]'"),
+        (RecursionError("deep"), "RecursionError: deep"),
+        (MemoryError(), "MemoryError"),
+        (SystemExit(1), "SystemExit: 1"),
+        (gevent.Timeout(3), "Timeout: 3 seconds"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else "",
+)
+def test_an_output_that_raises_is_named_once_and_the_others_are_called(
+    hook: str, error: BaseException, reason: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    before, after = Recording(), Recording()
+    result = drive(Outputs([before, Failing(hook, error), after]))
+    calls = ["start", "snapshot", "snapshot", "annotation", "finish", "close"]
+    assert before.calls == after.calls == calls
+    (failed,) = result.failed_outputs
+    assert failed.output == "--csv shop"
+    assert failed.reason.startswith(reason)
+    assert failed.required
+    (record,) = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert record.getMessage().startswith(f"--csv shop failed and is incomplete: {reason}")
+    assert record.exc_info is None, "no traceback of ours"
+
+
+def test_what_failed_is_known_to_the_outputs_that_finish_later() -> None:
+    later = Recording()
+    drive(Outputs([Failing("finish", OSError(errno.EIO, "Input/output error")), later]))
+    assert later.result.failed_outputs == (FailedOutput("--csv shop", "Input/output error", True),)
+
+
+def test_an_output_that_cannot_be_there_at_all_keeps_the_run_from_starting() -> None:
+    with pytest.raises(ObswarmError, match="the port is taken"):
+        Outputs([Failing("start", ObswarmError("the port is taken"))]).start(Run())
+
+
+@pytest.mark.parametrize("error", [gevent.GreenletExit(), KeyboardInterrupt()])
+def test_what_is_meant_for_the_caller_reaches_it(error: BaseException) -> None:
+    outputs = Outputs([Failing("snapshot", error)])
+    with pytest.raises(type(error)):
+        outputs.snapshot(MadeUpRun([]).second({}))
+    assert outputs.failed == ()
