@@ -12,7 +12,7 @@ from obswarm.cli.guarding import simple_guarding
 from obswarm.cli.options import duration as parse_duration
 from obswarm.cli.options import option
 from obswarm.cli.session import OutputOptions, Terminal
-from obswarm.engine import LocalRun, Output, Outputs, StagesProfile
+from obswarm.engine import LocalRun, Output, Outputs, StagesProfile, check_open_files
 from obswarm.guards import Guard
 from obswarm.stats import Recorder, RunState, Snapshot
 from obswarm.units import format_count, format_duration, format_latency
@@ -72,6 +72,7 @@ def demo(ctx: click.Context, duration: float, headless: bool, json_file: str | N
     from obswarm.demo.process import TargetProcess
 
     terminal = Terminal(OutputOptions(headless=headless, json=json_file, loglevel="WARNING"))
+    check_open_files([Contestant], MOST_USERS, 1, has_workers=False)
     say = terminal.progress_console
     with TargetProcess() as target:
         say.print(

@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from obswarm import __version__
+from obswarm import __version__, open_files
 from obswarm.api import ObswarmError
 from obswarm.cli import exit_codes
 from obswarm.cli.alerts import alerts
@@ -56,6 +56,7 @@ cli.add_command(worker_process, "worker-process")
 def main() -> None:
     """Entry point."""
     open_standard_streams()
+    open_files.raise_soft_limit()
     try:
         code = cli.main(prog_name="obswarm", standalone_mode=False)
     except ObswarmError as error:

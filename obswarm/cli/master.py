@@ -38,7 +38,7 @@ from obswarm.cluster import (
     read_secret,
     tcp_endpoint,
 )
-from obswarm.engine import Outputs, RunResult, new_run_id
+from obswarm.engine import Outputs, RunResult, check_descriptors, new_run_id
 
 logger = logging.getLogger(__name__)
 
@@ -147,6 +147,7 @@ def conduct(
     """Make the run, to its end; gives its result and the exit code. `shared` is a folder that workers have at the same
     place, so that nothing has to be sent. Raises ObswarmError."""
     address, port = options["bind"]
+    check_descriptors(options["expect_workers"], f"{options['expect_workers']:,} workers")
     bundle = None
     if shared is None:
         root, paths = gather(planned.files, planned.opened, options["bundled"])

@@ -18,7 +18,7 @@ from obswarm.cli.session import Terminal, conclude
 from obswarm.cli.settings import check_url
 from obswarm.cli.stack import project_option
 from obswarm.cluster import FleetRun, LocalWorkers
-from obswarm.engine import LocalRun, Outputs, RunCourse
+from obswarm.engine import LocalRun, Outputs, RunCourse, check_open_files
 from obswarm.stack import Project
 from obswarm.web import MasterClient, MasterError
 
@@ -67,6 +67,8 @@ def run(ctx: click.Context, /, arguments: tuple[str, ...], **options: Any) -> No
     check_junit(options, ctx)
     guarding = guarding_of(options, planned.loadtest.guards)
     terminal = Terminal(output_of(options))
+    count = options["workers"]
+    check_open_files(planned.environment.user_classes, planned.profile.most_users, count or 1, count != 0)
     terminal.export = exports(options, ctx, guarding)
     terminal.guarding = guarding
     terminal.keeping = keeping_of(ctx, options, planned.files, planned.custom, guarding.source, guarding.judge)

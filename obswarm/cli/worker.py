@@ -28,6 +28,7 @@ from obswarm.cluster import (
     resolved_endpoint,
     start_over,
 )
+from obswarm.engine import check_worker_processes
 
 logger = logging.getLogger(__name__)
 
@@ -106,6 +107,8 @@ def _make(files: tuple[Path, ...], options: dict[str, Any]) -> Worker | Relay:
     endpoint = resolved_endpoint(host, port)
     keys = derive_keys(secret) if secret is not None else None
     count, longest_s = options["processes"], options["give_up_after"]
+    if count > 1:
+        check_worker_processes(count)
     identity = new_identity(count, hash_of_files(files) if files else "")
     logger.info("Worker %s, looking for the master at %s.", identity.name, endpoint.removeprefix("tcp://"))
     made: Worker | Relay

@@ -401,6 +401,8 @@ class FleetRun(RunCourse):
             self._stop_test()
         elif fault.kind == "quit":
             self.stop(StopReason("user", fault.detail))
+        elif fault.kind == "warning":
+            logger.warning("The worker %s: %s.", member.name, fault.detail)
         elif fault.kind == "lost":
             member.lost += 1
             self._lost.append(WorkerLoss(member.name, fault.detail, self._interval_s, 0))

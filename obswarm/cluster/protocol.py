@@ -179,7 +179,7 @@ class Fault:
     """Worker: something that the master has to act upon."""
 
     kind: str
-    """error (of the load test), stop_test, quit, lost (a process of this worker died)."""
+    """error (of the load test), stop_test, quit, lost (a process of this worker died), warning (for people)."""
     detail: str
 
 

@@ -41,7 +41,7 @@ from obswarm.cluster.runners import WorkerRunner, deliver
 from obswarm.cluster.secret import CurveKeys
 from obswarm.cluster.start_over import start_over
 from obswarm.cluster.transport import new_context
-from obswarm.engine import HealthMonitor, LocalCrowd, load, select, warn_of_saturation
+from obswarm.engine import DescriptorWatch, HealthMonitor, LocalCrowd, load, select, warn_of_saturation
 from obswarm.http.tracing import TraceSampler
 from obswarm.stats import GeneratorHealth, Recorder
 
@@ -87,6 +87,7 @@ class Worker:
         self._prepared: Prepared | None = None
         self._crowd: LocalCrowd
         self._follower: Follower
+        self._descriptors: DescriptorWatch
         self._health: HealthMonitor
         self._runner: WorkerRunner
         self._began = False
@@ -163,6 +164,7 @@ class Worker:
         self._runner = environment.runner = WorkerRunner(environment, self._identity.name, self.link.send)
         self._crowd = LocalCrowd(environment, self._tell_error, self._tell_stop_test)
         self._runner.counts = self._crowd.counts
+        self._descriptors = DescriptorWatch(classes)
         self._follower = Follower([cls.__name__ for cls in classes], self._crowd)
         return environment
 
@@ -230,6 +232,9 @@ class Worker:
                 self._runner.state = "running"
                 gevent.spawn(events.test_start.fire, environment=environment)
             case Assign() if not (self._stopping or self._leaving):
+                shortage = self._descriptors.shortage(message.users)
+                if shortage is not None:
+                    self.link.send(Fault("warning", shortage))
                 self._follower.assign(message.number, message.users, message.rate, clock.monotonic())
                 self._nudge.set()
             case Stop():

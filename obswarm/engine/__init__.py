@@ -4,6 +4,7 @@ from obswarm.engine.allocation import Share, allocate, share_of
 from obswarm.engine.control import RunControl, StopReason
 from obswarm.engine.course import RunCourse, Watch, host_of, warn_of_saturation
 from obswarm.engine.crowd import LocalCrowd
+from obswarm.engine.descriptors import DescriptorWatch, check_descriptors, check_open_files, check_worker_processes
 from obswarm.engine.executor import Executor
 from obswarm.engine.health import HealthMonitor
 from obswarm.engine.loader import LoadTest, find_loadtest, load, select
@@ -17,6 +18,7 @@ from obswarm.engine.statistics import RunStatistics
 
 __all__ = [
     "CustomMessage",
+    "DescriptorWatch",
     "Executor",
     "FailedOutput",
     "HealthMonitor",
@@ -44,6 +46,9 @@ __all__ = [
     "Watch",
     "WorkerLoss",
     "allocate",
+    "check_descriptors",
+    "check_open_files",
+    "check_worker_processes",
     "find_loadtest",
     "host_of",
     "load",

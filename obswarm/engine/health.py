@@ -1,5 +1,6 @@
 """Whether this process is fast enough to be trusted: loop lag, CPU, memory, and when they mean saturation."""
 
+import logging
 import time
 
 import gevent
@@ -7,6 +8,8 @@ import psutil
 
 from obswarm import clock, defaults
 from obswarm.stats import GeneratorHealth
+
+logger = logging.getLogger(__name__)
 
 _PROBE_INTERVAL_S = 0.02
 
@@ -54,6 +57,7 @@ class HealthMonitor:
         self.max_loop_lag_s = 0.0
         self._process = psutil.Process()
         self._lag_s = 0.0
+        self._memory_bytes = 0
         self._probe: gevent.Greenlet | None = None
         self._read_at = clock.monotonic()
         self._cpu_s = time.process_time()
@@ -84,5 +88,9 @@ class HealthMonitor:
         self.max_cpu_ratio = max(self.max_cpu_ratio, ratio)
         self.max_loop_lag_s = max(self.max_loop_lag_s, lag_s)
         became = self.watch.update(ratio, lag_s)
-        memory: int = self._process.memory_info().rss
-        return GeneratorHealth(self.worker, users, ratio, lag_s, memory, self.watch.saturated), became
+        try:
+            self._memory_bytes = self._process.memory_info().rss
+        except OSError as error:
+            # It is read from a file, which cannot be opened while no descriptor is left; the figure before stands.
+            logger.debug("This process's memory cannot be read: %s", error)
+        return GeneratorHealth(self.worker, users, ratio, lag_s, self._memory_bytes, self.watch.saturated), became

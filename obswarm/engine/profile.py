@@ -32,6 +32,9 @@ class Profile(Protocol):
     duration_s: float | None
     """How long it lasts; None when it has no end of its own."""
 
+    most_users: int | None
+    """The most that it will want; None when that is not known before."""
+
     def at(self, elapsed_s: float, placed: int) -> Load | None:
         """The load at a time since the start, holds not counted; None when the profile is over.
 
@@ -46,6 +49,7 @@ class Ramp:
         self.users = users
         self.rate = rate
         self.duration_s = duration_s
+        self.most_users: int | None = users
         self._start: tuple[float, int] | None = None
 
     def at(self, elapsed_s: float, placed: int) -> Load | None:
@@ -69,6 +73,7 @@ class StagesProfile:
     def __init__(self, stages: Sequence[Stage]) -> None:
         self.stages = tuple(stages)
         self.duration_s: float | None = sum(stage.duration_s for stage in stages)
+        self.most_users: int | None = max((stage.users for stage in stages), default=0)
 
     def at(self, elapsed_s: float, placed: int) -> Load | None:
         found = users_at(self.stages, elapsed_s)
@@ -91,6 +96,7 @@ class ShapeProfile:
     """A LoadTestShape of the load-test file, asked once a second."""
 
     duration_s: float | None = None
+    most_users: int | None = None
 
     def __init__(self, shape: LoadTestShape, user_classes: Sequence[type[User]]) -> None:
         self.shape = shape

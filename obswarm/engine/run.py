@@ -1,14 +1,19 @@
 """A run whose users live in this process."""
 
+import logging
+
 from obswarm import defaults
 from obswarm.api import Environment
 from obswarm.engine.course import RunCourse
 from obswarm.engine.crowd import LocalCrowd
+from obswarm.engine.descriptors import DescriptorWatch
 from obswarm.engine.health import HealthMonitor
 from obswarm.engine.output import Outputs
 from obswarm.engine.profile import Profile
 from obswarm.engine.runner_view import LocalRunner
 from obswarm.stats import GeneratorHealth, RunState
+
+logger = logging.getLogger(__name__)
 
 LOCAL_WORKER = "local"
 
@@ -39,6 +44,7 @@ class LocalRun(RunCourse):
             interval_s=interval_s,
         )
         self._health = HealthMonitor(LOCAL_WORKER)
+        self._descriptors = DescriptorWatch(environment.user_classes)
         self._last_health: tuple[GeneratorHealth, ...] = ()
         environment.runner = LocalRunner(self, environment)
 
@@ -56,6 +62,9 @@ class LocalRun(RunCourse):
         self._health.stop()
 
     def _after_step(self, now: float) -> None:
+        shortage = self._descriptors.shortage(self._executor.placed)
+        if shortage is not None:
+            logger.warning("%s.", shortage)
         self._crowd.kill_overdue()
 
     def _everyone_has_left(self) -> bool:

@@ -10,6 +10,7 @@ from obswarm.http.errors import (
     HttpError,
     InvalidRequest,
     MissingHost,
+    NoDescriptorLeft,
     ProtocolError,
     ReadTimeout,
     StreamConsumed,
@@ -22,7 +23,7 @@ from obswarm.http.requests_session import HttpSession
 from obswarm.http.response import FastResponse
 from obswarm.http.session import FastHttpSession
 from obswarm.http.urls import check_host
-from obswarm.http.users import FastHttpUser, HttpUser
+from obswarm.http.users import FastHttpUser, HttpUser, keeps_a_connection
 
 __all__ = [
     "ConnectError",
@@ -40,11 +41,13 @@ __all__ = [
     "HttpUser",
     "InvalidRequest",
     "MissingHost",
+    "NoDescriptorLeft",
     "ProtocolError",
     "ReadTimeout",
     "StreamConsumed",
     "TooManyRedirects",
     "check_host",
     "innermost",
+    "keeps_a_connection",
     "plain_reason",
 ]

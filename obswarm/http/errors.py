@@ -19,6 +19,10 @@ class ConnectError(HttpError):
     """No connection: refused, unreachable, unknown name, failed TLS handshake."""
 
 
+class NoDescriptorLeft(ConnectError):
+    """No connection, since this process or machine may not open another file."""
+
+
 class ConnectTimeout(ConnectError):
     """No connection within the connect timeout."""
 

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 from gevent import socket
 
-from obswarm import clock
-from obswarm.http.errors import ConnectError
+from obswarm import clock, open_files
+from obswarm.http.errors import ConnectError, NoDescriptorLeft
 
 _AVOID_FAILED_S = 10.0
 
@@ -82,6 +82,9 @@ def _look_up(host: str, port: int) -> list[Address]:
     try:
         infos = socket.getaddrinfo(host, port, type=constants.SOCK_STREAM)
     except (socket.gaierror, UnicodeError) as error:
+        if open_files.is_full():
+            # The resolver reports it as a name that is unknown, or not known at the moment.
+            raise NoDescriptorLeft(f"the name {host!r} cannot be resolved: {open_files.reason()}") from None
         reason = getattr(error, "strerror", None) or str(error)
         raise ConnectError(f"the name {host!r} cannot be resolved: {reason}") from None
     found = list(dict.fromkeys(Address(int(info[0]), info[4]) for info in infos))

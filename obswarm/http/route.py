@@ -1,24 +1,27 @@
 """Routes: where a connection leads and by which way; and opening one."""
 
 import base64
-import errno
 import os
 import socket
 import ssl
 from typing import NamedTuple
 from urllib.parse import unquote
 
-from obswarm import clock
+import gevent
+
+from obswarm import clock, open_files
 from obswarm.api import ObswarmError
 from obswarm.http.connection import Connection
 from obswarm.http.deadlines import NEVER, StreamTimeout
-from obswarm.http.errors import ConnectError, ConnectTimeout, HttpError, InvalidRequest
+from obswarm.http.errors import ConnectError, ConnectTimeout, HttpError, InvalidRequest, NoDescriptorLeft
 from obswarm.http.names import Names
 from obswarm.http.stream import SocketStream, Stream
 from obswarm.http.tls import TlsSettings, TlsStream, tls_context
 from obswarm.http.urls import UNIX_SCHEME, Origin, parse_url
 
-_UNREACHABLE_HINTS = {errno.EMFILE: "this process may not open more files (ulimit -n)"}
+_PAUSE_S = 0.1
+"""After which a request fails that got no descriptor: failing at once, users would only take CPU time from those that
+have a connection."""
 
 
 class Proxy(NamedTuple):
@@ -88,9 +91,9 @@ def open_connection(
     started = clock.monotonic()
     due = min(started + timeout_s, deadline)
     origin, proxy = route.origin, route.proxy
-    context = tls_context(route.tls or TlsSettings()) if origin.scheme == "https" else None
     stream: Stream | None = None
     try:
+        context = tls_context(route.tls or TlsSettings()) if origin.scheme == "https" else None
         if origin.scheme == UNIX_SCHEME:
             stream = _open_unix(origin.host, due)
         elif proxy is None:
@@ -126,6 +129,8 @@ def _open_tcp(origin: Origin, due: float, names: Names) -> SocketStream:
     for address in names.addresses(origin.host, origin.port):
         try:
             return _connect(address.family, address.address, origin.peer, due)
+        except NoDescriptorLeft:
+            raise
         except ConnectError as error:
             failure = error
             names.note_failure(origin.host, origin.port, address)
@@ -139,8 +144,10 @@ def _connect(family: int, address: object, peer: str, due: float) -> SocketStrea
         stream.due = due
         stream.connect(address)
     except OSError as error:
-        number = error.errno or 0
-        reason = _UNREACHABLE_HINTS.get(number) or (os.strerror(number) if number else str(error))
+        if open_files.is_exhaustion(error):
+            gevent.sleep(max(0.0, min(_PAUSE_S, due - clock.monotonic())))
+            raise NoDescriptorLeft(f"no connection to {peer}: {open_files.reason(error.errno)}") from None
+        reason = os.strerror(error.errno) if error.errno else str(error)
         raise ConnectError(f"no connection to {peer}: {reason}") from None
     return stream
 

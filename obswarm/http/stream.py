@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import gevent
 from greenlet import getcurrent
 
+from obswarm import open_files
 from obswarm.http.deadlines import NEVER, Deadlines, deadlines
 
 READ_SIZE = 65536
@@ -39,7 +40,11 @@ class SocketStream:
     __slots__ = ("_deadlines", "_leave", "_loop", "_reading", "_socket", "_writing", "due", "looked_at", "waiter")
 
     def __init__(self, family: int) -> None:
+        """Raises OSError (EMFILE) already when only descriptors are left that this process needs for itself."""
         self._socket = _socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+        if self._socket.fileno() >= open_files.ceiling():
+            self._socket.close()
+            raise open_files.none_left()
         hub = gevent.get_hub()
         self._leave = hub.switch
         self._loop = hub.loop

@@ -9,8 +9,9 @@ from typing import NamedTuple
 
 import certifi
 
+from obswarm import open_files
 from obswarm.api import ObswarmError
-from obswarm.http.errors import ConnectError
+from obswarm.http.errors import ConnectError, NoDescriptorLeft
 from obswarm.http.stream import READ_SIZE, Stream
 
 
@@ -25,8 +26,11 @@ class TlsSettings(NamedTuple):
 
 @lru_cache(maxsize=64)
 def tls_context(settings: TlsSettings) -> ssl.SSLContext:
-    """A client's context. Raises ObswarmError when a file is missing or is not what it should be."""
+    """A client's context. Raises ObswarmError when a file is missing or is not what it should be; NoDescriptorLeft."""
     verify, cert, factory = settings
+    if open_files.is_full():
+        # OpenSSL passes over files that it cannot open, and such a context would be kept.
+        raise NoDescriptorLeft(f"no TLS: {open_files.reason()}")
     if factory is not None:
         return factory()
     trusted = verify if isinstance(verify, str) else _default_trust()

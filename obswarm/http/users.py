@@ -90,6 +90,13 @@ class FastHttpUser(User, RestCalls):
         return self.client
 
 
+def keeps_a_connection(user_class: type[User]) -> bool:
+    """Whether every user of the class has a connection of its own, kept open from request to request."""
+    if issubclass(user_class, FastHttpUser):
+        return user_class.client_pool is None
+    return issubclass(user_class, HttpUser)
+
+
 def _of_the_settings(user: FastHttpUser) -> tuple[Any, ...]:
     """The attributes as they are now: a load-test file may set them on the class, or on the user before __init__."""
     return (

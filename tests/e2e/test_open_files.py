@@ -1,0 +1,86 @@
+"""Runs under limits of open files."""
+
+import json
+import resource
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.programs import QuickServer, command
+
+ONE_EACH = """
+from obswarm import FastHttpUser, constant, task
+
+class Visitor(FastHttpUser):
+    wait_time = constant(1)
+
+    @task
+    def page(self):
+        self.client.get("/page")
+"""
+
+SEVERAL_EACH = """
+import gevent
+from obswarm import {client}, constant, task
+
+class Visitor({client}):
+    wait_time = constant(0.2)
+
+    @task
+    def pages(self):
+        gevent.joinall([gevent.spawn(self.client.get, "/page") for _ in range(8)])
+"""
+
+
+def limited(soft: int, hard: int) -> Callable[[], None]:
+    return lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def run(path: Path, target: QuickServer, soft: int, hard: int, *options: object) -> tuple[Any, dict[str, Any]]:
+    output = path.with_name("result.json")
+    done = subprocess.run(
+        command("run", path, "-H", target.url, *options, "--json", output, "--only-summary", "--web-port", 0),
+        preexec_fn=limited(soft, hard),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return done, json.loads(output.read_text() or "{}")
+
+
+def test_1300_users_are_exact_where_the_soft_limit_can_be_raised(loadtest) -> None:
+    with QuickServer() as target:
+        done, result = run(loadtest(ONE_EACH), target, 1024, 4096, "-u", 1300, "-r", 500, "-t", "5s")
+        assert done.returncode == 0, done.stderr
+        assert result["users_max"] == 1300
+        assert result["totals"]["failures"] == 0
+        assert result["totals"]["requests"] == len(target.arrivals()["/page"]) > 2000
+
+
+def test_1300_users_where_it_cannot_are_refused_before_the_run(loadtest) -> None:
+    with QuickServer() as target:
+        done, result = run(loadtest(ONE_EACH), target, 256, 256, "-u", 1300, "-t", "5s")
+        assert done.returncode == 2
+        assert "1,300 users keep at least one connection each, and a process may have 256 open files" in done.stderr
+        assert "Traceback" not in done.stderr
+        assert (result, target.arrivals()) == ({}, {})
+
+
+@pytest.mark.parametrize(("client", "workers"), [("FastHttpUser", "auto"), ("HttpUser", "0")])
+def test_connections_beyond_the_limit_are_failed_requests_and_nothing_else(loadtest, client: str, workers: str) -> None:
+    with QuickServer() as target:
+        path = loadtest(SEVERAL_EACH.format(client=client))
+        done, result = run(path, target, 256, 256, "-u", 60, "-r", 300, "-t", "4s", "--workers", workers)
+        assert done.returncode == 1, done.stderr
+        totals = result["totals"]
+        assert totals["requests"] - totals["failures"] == len(target.arrivals()["/page"]) > 100
+        assert totals["failures"] > 100
+        assert [error["count"] for error in result["errors"]] == [totals["failures"]]
+        assert "this process has no file descriptor left" in result["errors"][0]["error"]
+        assert result["stop_reason"]["kind"] == "time"
+        assert result["duration_s"] < 8
+        assert (result["lost"], result["exceptions"], totals["interrupted"]) == ([], [], 0)
