@@ -17,6 +17,7 @@ from obswarm.api.errors import (
 )
 from obswarm.api.events import EventHook, Events, RequestHook, events
 from obswarm.api.markov import MarkovTaskSet, transition, transitions
+from obswarm.api.measured import MeasuredRequest, count_cut_off
 from obswarm.api.options import LoadTestParser, make_parser, parse_custom
 from obswarm.api.shapes import LoadTestShape, Stage, Stages, format_stages, parse_stages, users_at
 from obswarm.api.signing import KEY_VARIABLE, SIGNING_HEADERS, RequestSigner
@@ -39,6 +40,7 @@ __all__ = [
     "LoadTestParser",
     "LoadTestShape",
     "MarkovTaskSet",
+    "MeasuredRequest",
     "ObswarmError",
     "RequestHook",
     "RequestSigner",
@@ -57,6 +59,7 @@ __all__ = [
     "constant",
     "constant_pacing",
     "constant_throughput",
+    "count_cut_off",
     "events",
     "filter_by_tags",
     "format_stages",

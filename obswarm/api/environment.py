@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from obswarm.api.events import Events
+from obswarm.api.measured import MeasuredRequest
 from obswarm.api.stats_view import StatsView
 from obswarm.stats import Recorder
 
@@ -65,6 +66,12 @@ class Environment:
     @property
     def user_classes_by_name(self) -> dict[str, type["User"]]:
         return {cls.__name__: cls for cls in self.user_classes}
+
+    def request(
+        self, method: str, name: str, *, context: dict[str, Any] | None = None, url: str | None = None
+    ) -> MeasuredRequest:
+        """Measure one request of any protocol: a `with` block, see MeasuredRequest."""
+        return MeasuredRequest(self, method, name, context=context, url=url)
 
     def report_exception(self, message: str, traceback: Callable[[], str]) -> None:
         """Count an exception of the load-test file's code; the first of its kind is logged with its traceback."""

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from obswarm import clock
 from obswarm.api.errors import STEERING_EXCEPTIONS, CatchResponseError
+from obswarm.api.measured import MeasuredCall
 from obswarm.api.tracebacks import user_traceback
 from obswarm.stats import Recorder
 
@@ -89,22 +90,28 @@ class RequestHook(EventHook):
             "exception": None,
             "start_time": clock.wall(),
         }
-        started = clock.monotonic()
-        try:
+        with _FiredCall(self, meta):
             yield meta
-        except STEERING_EXCEPTIONS:
-            raise
-        except Exception as error:
-            meta["exception"] = error
-        except BaseException:
-            # The user was stopped in the middle of it.
-            if self.recorder is not None:
-                self.recorder.record_interrupted()
-            raise
-        meta["response_time"] = (clock.monotonic() - started) * 1000
-        if isinstance(meta["exception"], str):
+
+
+class _FiredCall(MeasuredCall):
+    """Fires the event with the arguments that the block has filled in."""
+
+    __slots__ = ("_hook", "_meta")
+
+    def __init__(self, hook: RequestHook, meta: dict[str, Any]) -> None:
+        super().__init__(hook.recorder, meta["request_type"], meta["name"])
+        self._hook = hook
+        self._meta = meta
+
+    def _count(self) -> None:
+        meta = self._meta
+        if self.error is not None:
+            meta["exception"] = self.error
+        elif isinstance(meta["exception"], str):
             meta["exception"] = CatchResponseError(meta["exception"])
-        self.fire(**meta)
+        meta["response_time"] = self.duration_s * 1000
+        self._hook.fire(**meta)
 
 
 class Events:

@@ -21,7 +21,9 @@ from obswarm.api.errors import (
     StopTest,
     StopUser,
 )
+from obswarm.api.measured import count_cut_off, is_noted, note_cut_off
 from obswarm.api.tracebacks import user_traceback
+from obswarm.clock import monotonic
 
 if TYPE_CHECKING:
     from obswarm.api.user import User
@@ -221,6 +223,10 @@ class TaskSet:
         user.is_waiting = True
         try:
             _sleep(user.loop, seconds)
+        except GreenletExit as error:
+            # Between two tasks nothing is cut off.
+            note_cut_off(error)
+            raise
         finally:
             user.is_waiting = False
             user.rounds_seen = user.loop.iteration
@@ -247,7 +253,12 @@ class TaskSet:
                     entry = self._queue.popleft() if self._queue else self.get_next_task()
                     if user.is_stopping:
                         raise StopUser
-                    self.execute_task(entry)
+                    started = monotonic()
+                    try:
+                        self.execute_task(entry)
+                    except GreenletExit as error:
+                        self._count_cut_off("task", entry, error, started)
+                        raise
                 except RescheduleTaskImmediately:
                     # Nothing else yields in a TaskSet that does nothing but reschedule.
                     gevent_sleep(0)
@@ -277,9 +288,19 @@ class TaskSet:
             # The wait time itself is what fails; it has been reported, and must not become a busy loop.
             gevent_sleep(1)
 
+    def _count_cut_off(self, kind: str, entry: Task, error: GreenletExit, started: float) -> None:
+        # A task that was cut off in a request, or in a task of a nested TaskSet, is known by that.
+        if kind == "on_stop" or not is_noted(error):
+            name = f"{self._owner_name()}.{getattr(entry, '__name__', type(entry).__name__)}"
+            count_cut_off(self.user.environment.recorder, error, kind, "", name, started)
+
     def _stop_quietly(self) -> None:
+        started = monotonic()
         try:
             self.on_stop()
+        except GreenletExit as error:
+            self._count_cut_off("on_stop", self.on_stop, error, started)
+            raise
         except (StopUser, StopTest, InterruptTaskSet, RescheduleTask, RescheduleTaskImmediately):
             pass
         except Exception as error:

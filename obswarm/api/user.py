@@ -7,6 +7,7 @@ from gevent import GreenletExit, get_hub
 
 from obswarm import clock
 from obswarm.api.errors import LoadTestError, ObswarmError, StopTest, StopUser
+from obswarm.api.measured import count_cut_off, is_noted
 from obswarm.api.tasks import UserTasks, collect_tasks
 from obswarm.api.tracebacks import user_location, user_traceback
 from obswarm.api.waits import constant
@@ -81,8 +82,13 @@ class User:
         self._iteration_started = clock.monotonic()
         self._tasks = UserTasks(self)
         try:
+            started = clock.monotonic()
             try:
                 self.on_start()
+            except GreenletExit as error:
+                if not is_noted(error):
+                    self._count_cut_off("task", "on_start", error, started)
+                raise
             except (StopUser, StopTest, ObswarmError):
                 raise
             except Exception as error:
@@ -95,9 +101,16 @@ class User:
             self._stop_quietly()
             raise
 
+    def _count_cut_off(self, kind: str, name: str, error: GreenletExit, started_s: float) -> None:
+        count_cut_off(self.environment.recorder, error, kind, "", f"{type(self).__name__}.{name}", started_s)
+
     def _stop_quietly(self) -> None:
+        started = clock.monotonic()
         try:
             self.on_stop()
+        except GreenletExit as error:
+            self._count_cut_off("on_stop", "on_stop", error, started)
+            raise
         except (StopUser, StopTest):
             pass
         except Exception as error:

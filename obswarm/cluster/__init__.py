@@ -4,6 +4,7 @@ from obswarm.cluster.bundle import OpenedFiles, Packed, gather, hash_of_files, p
 from obswarm.cluster.bundle import unpack as unpack_bundle
 from obswarm.cluster.deltas import DeltaSum, pack_table
 from obswarm.cluster.fleet import Fleet
+from obswarm.cluster.in_flight import pack_in_flight, unpack_in_flight
 from obswarm.cluster.invitation import Invitation
 from obswarm.cluster.job import Job, plain_options
 from obswarm.cluster.journal import Journal, Recovered
@@ -51,6 +52,7 @@ __all__ = [
     "is_loopback",
     "new_identity",
     "pack",
+    "pack_in_flight",
     "pack_table",
     "plain_options",
     "read_journal",
@@ -59,4 +61,5 @@ __all__ = [
     "start_over",
     "tcp_endpoint",
     "unpack_bundle",
+    "unpack_in_flight",
 ]

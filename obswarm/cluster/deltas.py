@@ -13,7 +13,9 @@ adding have to be done in C loops. A delta is a MessagePack array of
 - exemplars: [endpoint, trace id, seconds, wall time]
 - errors: [method, name, message, count, first seen, last seen]
 - exceptions: [message, traceback, count]
-- iterations by user class, interrupted requests, names of endpoints that count as (other)
+- iterations by user class
+- cut off: [kind, method, name, count, seconds that the oldest had lasted]
+- names of endpoints that count as (other)
 """
 
 import math
@@ -27,7 +29,10 @@ from typing import Any, cast
 import msgpack
 
 from obswarm.stats import (
+    CUT_OFF_KINDS,
     PHASES,
+    CutOff,
+    CutOffKey,
     EndpointKey,
     ErrorKey,
     ErrorStats,
@@ -109,7 +114,7 @@ def pack_table(table: StatsTable) -> bytes:
             [[*key, seen.count, seen.first_seen_s, seen.last_seen_s] for key, seen in table.errors.items()],
             [[found.message, found.traceback, found.count] for found in table.exceptions.values()],
             table.iterations,
-            table.interrupted,
+            [[*key, seen.count, seen.oldest_s] for key, seen in table.cut_off.items()],
             table.overflow_names,
         ]
     )
@@ -259,7 +264,7 @@ class _Rest:
 
     def __init__(self, parts: list[Any], group: _Group) -> None:
         self._heavy, self._statuses, self._phases, self._exemplars = parts[4:8]
-        self._errors, self._exceptions, self._iterations, self._interrupted, self._overflow = parts[8:]
+        self._errors, self._exceptions, self._iterations, self._cut_off, self._overflow = parts[8:]
         count = len(group.keys)
         self.requests = 0
         for number, buckets in self._heavy:
@@ -287,7 +292,10 @@ class _Rest:
         _check_texts([*self._iterations, *self._overflow])
         for number in self._iterations.values():
             _natural(number)
-        _natural(self._interrupted)
+        for kind, method, name, seen, oldest_s in self._cut_off:
+            _check(kind in CUT_OFF_KINDS and _is_time(oldest_s))
+            _check_texts([method, name])
+            _natural(seen)
 
     def merge_into(self, table: StatsTable, keys: list[EndpointKey]) -> None:
         for number, buckets in self._heavy:
@@ -312,7 +320,8 @@ class _Rest:
             table.count_exception(TaskException(message, traceback, seen))
         for user_class, finished in self._iterations.items():
             table.iterations[user_class] = table.iterations.get(user_class, 0) + finished
-        table.interrupted += self._interrupted
+        for kind, method, name, seen, oldest_s in self._cut_off:
+            table.count_cut_off(CutOffKey(kind, method, name), CutOff(seen, oldest_s))
         for name in self._overflow:
             table.note_overflow(name)
 

@@ -5,13 +5,14 @@ A relay (one machine's processes, which its master sees as one worker) has a fle
 
 import logging
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from gevent.event import Event
 
 from obswarm import clock, defaults
 from obswarm.cluster.deltas import DeltaSum
 from obswarm.cluster.dispatch import Balance, Users, distribute
+from obswarm.cluster.in_flight import merge_columns
 from obswarm.cluster.invitation import FleetListener, Invitation, Wire
 from obswarm.cluster.member import Member, MemberState
 from obswarm.cluster.protocol import (
@@ -38,7 +39,7 @@ from obswarm.cluster.protocol import (
     encode,
 )
 from obswarm.cluster.reception import Reception
-from obswarm.stats import StatsTable
+from obswarm.stats import EndpointKey, InFlight, StatsTable
 
 logger = logging.getLogger(__name__)
 
@@ -359,7 +360,14 @@ class Fleet:
     def user_counts(self) -> Users:
         """As last reported by those that are there."""
         counts: Counter[str] = Counter()
-        for member in self.members.values():
-            if member.state in (MemberState.READY, MemberState.LEAVING):
-                counts.update(member.users)
+        for member in self._present():
+            counts.update(member.users)
         return dict(counts)
+
+    def in_flight(self, max_endpoints: int) -> dict[EndpointKey, InFlight]:
+        """The requests under way, as last reported by those that are there."""
+        return merge_columns((member.in_flight for member in self._present()), max_endpoints)
+
+    def _present(self) -> Iterator[Member]:
+        present = (MemberState.READY, MemberState.LEAVING)
+        return (member for member in self.members.values() if member.state in present)

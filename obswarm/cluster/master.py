@@ -21,7 +21,7 @@ from obswarm.cluster.runners import MasterRunner, deliver
 from obswarm.cluster.secret import CurveKeys
 from obswarm.cluster.transport import Listener, new_context
 from obswarm.engine import HealthMonitor, Outputs, Profile, Ramp, RunCourse, StopReason, WorkerLoss
-from obswarm.stats import Annotation, GeneratorHealth, RunState
+from obswarm.stats import Annotation, EndpointKey, GeneratorHealth, InFlight, RunState
 
 logger = logging.getLogger(__name__)
 
@@ -135,6 +135,9 @@ class FleetRun(RunCourse):
         now = clock.monotonic()
         views = (member.view(now) for member in self.fleet.members.values())
         return tuple(view for view in views if view is not None)
+
+    def in_flight(self) -> dict[EndpointKey, InFlight]:
+        return self.fleet.in_flight(self._max_endpoints)
 
     def _prepare(self) -> None:
         if self._recovered is not None:

@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from obswarm.cluster.deltas import DeltaSum, Malformed
 from obswarm.cluster.dispatch import Load, Users
+from obswarm.cluster.in_flight import NOTHING, Columns, unpack_columns
 from obswarm.cluster.protocol import Again, Report
 from obswarm.stats import GeneratorHealth
 
@@ -50,6 +51,7 @@ class Member:
     settled: int = 0
     pulse: int = 0
     ended: bool = False
+    in_flight: Columns = NOTHING
     health: GeneratorHealth | None = None
     strained_s: int = 0
     messages: int = 0
@@ -86,6 +88,11 @@ class Member:
         self.settled = report.settled
         self.strained_s = report.strained_s
         self.ended = report.ended
+        try:
+            self.in_flight = unpack_columns(report.in_flight)
+        except Malformed:
+            self.in_flight = NOTHING
+            self.malformed += 1
         self.health = GeneratorHealth(
             self.name,
             sum(report.users.values()),

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgpack
 
-PROTOCOL_VERSION: Final = 2
+PROTOCOL_VERSION: Final = 3
 LARGEST_FRAME_BYTES = 64 * 1024 * 1024
 _LONGEST_TEXT = 100_000
 
@@ -164,6 +164,8 @@ class Report:
     """The number of the newest delta that there is, whether this report has it or not."""
     ended: bool
     """All users have ended after a Stop; nothing comes after `last_sequence`."""
+    in_flight: bytes = b""
+    """The requests that are under way at the moment, as of obswarm.cluster.in_flight."""
 
 
 @dataclass(frozen=True, slots=True)

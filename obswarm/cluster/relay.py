@@ -16,6 +16,7 @@ from obswarm.api import ObswarmError
 from obswarm.cluster.deltas import pack_table
 from obswarm.cluster.dispatch import Users
 from obswarm.cluster.fleet import Fleet
+from obswarm.cluster.in_flight import pack_in_flight
 from obswarm.cluster.invitation import Invitation
 from obswarm.cluster.job import Job
 from obswarm.cluster.link import Identity, Link, Prepared
@@ -174,12 +175,14 @@ class Relay:
         while self._numbers and fleet.settled(self._numbers[0][1]):
             self._settled = self._numbers.pop(0)[0]
         ended = self._stopping and all(member.complete for member in alive) and not fleet.has_news
+        in_flight = pack_in_flight(fleet.in_flight(self._max_endpoints))
         healths = [member.health for member in alive if member.health is not None]
         self.link.report(
             lambda sequence, packed, last: Report(
                 pulse=pulse,
                 sequence=sequence,
                 delta=packed,
+                in_flight=in_flight,
                 users=fleet.user_counts(),
                 settled=self._settled,
                 cpu_ratio=max((health.cpu_ratio for health in healths), default=0.0),

@@ -19,6 +19,7 @@ from obswarm.api import Environment, ObswarmError, events, make_parser
 from obswarm.cluster.capacity import requests_per_cpu_second, usable_cpus
 from obswarm.cluster.deltas import pack_table
 from obswarm.cluster.follower import Follower
+from obswarm.cluster.in_flight import pack_in_flight
 from obswarm.cluster.job import Job
 from obswarm.cluster.link import Identity, Link, Prepared
 from obswarm.cluster.protocol import (
@@ -190,12 +191,14 @@ class Worker:
         if not self.link.outbox.is_full:
             table = environment.recorder.take()
             delta = None if table.is_empty() else pack_table(table)
+        in_flight = pack_in_flight(environment.recorder.in_flight(clock.monotonic()))
         left_over = self._ended and self.link.outbox.is_full
         self.link.report(
             lambda sequence, packed, last: Report(
                 pulse=pulse,
                 sequence=sequence,
                 delta=packed,
+                in_flight=in_flight,
                 users=counts,
                 settled=self._follower.settled,
                 cpu_ratio=health.cpu_ratio,

@@ -19,7 +19,7 @@ from obswarm.engine.output import Outputs
 from obswarm.engine.profile import Profile, Ramp
 from obswarm.engine.result import RunResult, WorkerLoss, new_run_id
 from obswarm.engine.statistics import RunStatistics
-from obswarm.stats import Annotation, GeneratorHealth, RunState, Snapshot
+from obswarm.stats import Annotation, EndpointKey, GeneratorHealth, InFlight, RunState, Snapshot
 
 logger = logging.getLogger(__name__)
 
@@ -119,6 +119,10 @@ class RunCourse:
 
     def workers(self) -> tuple[GeneratorHealth, ...]:
         """The last interval's health of whoever makes the load."""
+        raise NotImplementedError
+
+    def in_flight(self) -> Mapping[EndpointKey, InFlight]:
+        """Requests that are under way, by endpoint."""
         raise NotImplementedError
 
     def _prepare(self) -> None:

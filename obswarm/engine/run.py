@@ -2,7 +2,7 @@
 
 import logging
 
-from obswarm import defaults
+from obswarm import clock, defaults
 from obswarm.api import Environment
 from obswarm.engine.course import RunCourse
 from obswarm.engine.crowd import LocalCrowd
@@ -11,7 +11,7 @@ from obswarm.engine.health import HealthMonitor
 from obswarm.engine.output import Outputs
 from obswarm.engine.profile import Profile
 from obswarm.engine.runner_view import LocalRunner
-from obswarm.stats import GeneratorHealth, RunState
+from obswarm.stats import EndpointKey, GeneratorHealth, InFlight, RunState
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +53,9 @@ class LocalRun(RunCourse):
 
     def workers(self) -> tuple[GeneratorHealth, ...]:
         return self._last_health
+
+    def in_flight(self) -> dict[EndpointKey, InFlight]:
+        return self._environment.recorder.in_flight(clock.monotonic())
 
     def _begin(self) -> None:
         self._health.start()

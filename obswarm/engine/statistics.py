@@ -11,6 +11,7 @@ from obswarm.stats import (
     EndpointKey,
     EndpointStats,
     GeneratorHealth,
+    InFlight,
     RunState,
     Snapshot,
     StatsTable,
@@ -31,6 +32,8 @@ class Course(Protocol):
     def workers(self) -> tuple[GeneratorHealth, ...]: ...
 
     def marks(self) -> Mapping[str, int]: ...
+
+    def in_flight(self) -> Mapping[EndpointKey, InFlight]: ...
 
 
 class RunStatistics:
@@ -187,6 +190,10 @@ class RunStatistics:
             interval_s=max(now - self._interval_began_s, 1e-9),
             interval=interval,
             interval_total=interval_total,
+            interval_exceptions=self._interval.exception_count,
+            interval_interrupted=self._interval.interrupted,
+            in_flight=course.in_flight(),
+            cut_off=aggregate.cut_off(),
             workers=course.workers(),
             marks=course.marks(),
         )

@@ -17,7 +17,7 @@ from requests.sessions import merge_hooks, merge_setting
 from requests.structures import CaseInsensitiveDict
 from requests.utils import default_headers, get_environ_proxies, get_netrc_auth
 
-from obswarm.api import SIGNING_HEADERS, Environment, RequestSigner, User
+from obswarm.api import SIGNING_HEADERS, Environment, RequestSigner, User, count_cut_off
 from obswarm.clock import monotonic
 from obswarm.http.adapter import FastAdapter
 from obswarm.http.counted import CountedResponse
@@ -79,8 +79,15 @@ class HttpSession(requests.Session):
         if trace_id is not None:
             kwargs["headers"] = {TRACE_HEADER: traceparent(trace_id), **(kwargs.get("headers") or {})}
         started = monotonic()
+        environment = self.environment
+        recorder = environment.recorder
+        label = name or self.request_name
+        key = object()
         try:
-            plain = super().request(method, asked, **kwargs)
+            prepared, send_options = self._prepared(method, asked, **kwargs)
+            label = label or prepared.path_url
+            recorder.under_way[key] = (method.upper(), label, started, False)
+            plain = self.send(prepared, **send_options)
         except _WRONG_CALLS:
             raise
         except RequestException as error:
@@ -92,7 +99,7 @@ class HttpSession(requests.Session):
                 response.request = error.request  # type: ignore[assignment]
         except BaseException as error:
             if not isinstance(error, Exception):
-                self.environment.recorder.record_interrupted()
+                count_cut_off(recorder, error, "request", method.upper(), label or text, started)
             raise
         else:
             if not isinstance(plain, CountedResponse):
@@ -100,6 +107,8 @@ class HttpSession(requests.Session):
                 # class is extended.
                 plain.__class__ = CountedResponse
             response = plain  # type: ignore[assignment]
+        finally:
+            recorder.under_way.pop(key, None)
         duration_s = monotonic() - started
         response.trace_id = trace_id
         first = response.history[0] if response.history else response
@@ -109,14 +118,11 @@ class HttpSession(requests.Session):
             failure = innermost(response.error)
         else:
             failure = status_error(response.status_code, response.reason) if response.status_code >= 400 else None
-        label = name or self.request_name or (sent.path_url if sent is not None else text)
+        label = label or text
         size = self._size(response, kwargs.get("stream", False))
         timings = _timings(response)
-        environment = self.environment
         if not catch_response and not environment.events.request.listeners:
-            environment.recorder.record(
-                method.upper(), label, duration_s, size, response.status_code, failure, timings, trace_id
-            )
+            recorder.record(method.upper(), label, duration_s, size, response.status_code, failure, timings, trace_id)
             return response
         response.outcome = Outcome(
             environment,
@@ -134,6 +140,33 @@ class HttpSession(requests.Session):
         if not catch_response:
             response.outcome.report(response)
         return response
+
+    def _prepared(
+        self,
+        method: str,
+        url: str,
+        params: Any = None,
+        data: Any = None,
+        headers: Any = None,
+        cookies: Any = None,
+        files: Any = None,
+        auth: Any = None,
+        timeout: Any = None,
+        allow_redirects: bool = True,
+        proxies: Any = None,
+        hooks: Any = None,
+        stream: bool | None = None,
+        verify: Any = None,
+        cert: Any = None,
+        json: Any = None,
+    ) -> tuple[requests.PreparedRequest, dict[str, Any]]:
+        """What requests.Session.request does before it sends: the request, and the arguments of `send`."""
+        request = requests.Request(
+            method.upper(), url, headers, files, data or {}, params or {}, auth, cookies, hooks, json
+        )
+        prepared = self.prepare_request(request)
+        settings = self.merge_environment_settings(prepared.url, proxies or {}, stream, verify, cert)
+        return prepared, {"timeout": timeout, "allow_redirects": allow_redirects, **settings}
 
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
         """As requests'; called for each hop of a redirected request."""

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import Any, Self
 from weakref import ref
 
-from obswarm.api import Environment, RequestSigner, User
+from obswarm.api import Environment, RequestSigner, User, count_cut_off
 from obswarm.clock import monotonic
 from obswarm.http.body import StreamedBody, encode_body
 from obswarm.http.call import Call, Settings, parse_timeout
@@ -26,6 +26,7 @@ from obswarm.http.streaming import LiveBody
 from obswarm.http.tracing import HEADER as TRACE_HEADER
 from obswarm.http.tracing import traceparent
 from obswarm.http.urls import absolute, parse_url, with_params
+from obswarm.stats import UnderWayFields
 
 _SETS_A_COOKIE = re.compile(rb"\nset-cookie:", re.IGNORECASE).search
 _NO_CONTEXT: dict[str, Any] = {}
@@ -190,7 +191,9 @@ class FastHttpSession(RestCalls):
             call.cookie = self.cookies.header_with(cookies, prepared.url)
         elif jar is not None:
             call.cookie = jar.header_for(prepared.url)
-
+        label = name or self.request_name or prepared.url.target
+        recorder = self.environment.recorder
+        recorder.under_way[call] = (prepared.method, label, started, False)
         try:
             response = self.hop(call, started)
             if response.status_code in REDIRECTS and allow_redirects:
@@ -203,10 +206,12 @@ class FastHttpSession(RestCalls):
         except BaseException as error:
             if not isinstance(error, Exception):
                 # The user was stopped by force in the middle of it.
-                self.environment.recorder.record_interrupted()
+                count_cut_off(recorder, error, "request", prepared.method, label, started)
             raise
+        finally:
+            del recorder.under_way[call]
         response.trace_id = trace_id
-        return self._account(prepared, response, started, name, catch_response, context)
+        return self._account(prepared, response, started, label, catch_response, context)
 
     def _prepare(
         self, method: str, url: str, params: Any, headers: Any, auth: Any, trace_id: str | None
@@ -271,7 +276,7 @@ class FastHttpSession(RestCalls):
         asked: Prepared,
         response: FastResponse,
         started: float,
-        name: str | None,
+        label: str,
         catch_response: bool,
         context: dict[str, Any] | None,
     ) -> FastResponse:
@@ -283,7 +288,6 @@ class FastHttpSession(RestCalls):
             error = response.error
         else:
             error = status_error(response.status_code, response.reason) if response.status_code >= 400 else None
-        label = name or self.request_name or asked.url.target
         body = response.body
         if body is not None and not catch_response and not environment.events.request.listeners:
             # A plain tuple in place of PhaseTimes: making one of those costs as much as looking up the endpoint.
@@ -314,7 +318,9 @@ class FastHttpSession(RestCalls):
             response.trace_id,
         )
         if response.live is not None:
-            _count_at_the_end(response.live, outcome, response, catch_response)
+            under_way = environment.recorder.under_way
+            under_way[outcome] = (asked.method, label, started, True)
+            _count_at_the_end(response.live, outcome, response, catch_response, under_way)
         elif not catch_response:
             outcome.report(response)
         return response
@@ -368,11 +374,18 @@ class FastHttpSession(RestCalls):
             self.pool.close()
 
 
-def _count_at_the_end(live: LiveBody, outcome: Outcome, response: FastResponse, catch_response: bool) -> None:
+def _count_at_the_end(
+    live: LiveBody,
+    outcome: Outcome,
+    response: FastResponse,
+    catch_response: bool,
+    under_way: dict[object, UnderWayFields],
+) -> None:
     # Weak, so that a response that is dropped unread is gone at once, and counted.
     reference = ref(response)
 
     def ended(received: int, since_first_byte_s: float, error: HttpError | None) -> None:
+        under_way.pop(outcome, None)
         answer = reference()
         outcome.response_bytes = received
         if outcome.timings is not None:

@@ -29,8 +29,21 @@ from obswarm.stats.snapshot import (
 )
 from obswarm.stats.table import StatsTable, TaskException
 from obswarm.stats.timings import PHASES, PhaseTimes, TimingStats
+from obswarm.stats.under_way import (
+    CUT_OFF_KINDS,
+    NONE_IN_FLIGHT,
+    CutOff,
+    CutOffKey,
+    InFlight,
+    UnderWay,
+    UnderWayFields,
+    count_in_flight,
+    total_in_flight,
+)
 
 __all__ = [
+    "CUT_OFF_KINDS",
+    "NONE_IN_FLIGHT",
     "NO_ANSWER",
     "NO_STATUS",
     "OTHER",
@@ -40,6 +53,8 @@ __all__ = [
     "Aggregate",
     "AlertCount",
     "Annotation",
+    "CutOff",
+    "CutOffKey",
     "EndpointKey",
     "EndpointStats",
     "ErrorKey",
@@ -48,6 +63,7 @@ __all__ = [
     "GeneratorHealth",
     "GuardView",
     "Histogram",
+    "InFlight",
     "PhaseTimes",
     "Recorder",
     "RunState",
@@ -55,10 +71,14 @@ __all__ = [
     "StatsTable",
     "TaskException",
     "TimingStats",
+    "UnderWay",
+    "UnderWayFields",
     "bucket_index",
+    "count_in_flight",
     "describe_error",
     "normalise_error",
     "status_class",
+    "total_in_flight",
     "total_of",
     "upper_bound",
 ]

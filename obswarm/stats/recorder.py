@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from obswarm import clock, defaults
+from obswarm.sanitize import clean_text
 from obswarm.stats.endpoint import (
     EndpointKey,
     ErrorKey,
@@ -14,6 +15,7 @@ from obswarm.stats.endpoint import (
 )
 from obswarm.stats.table import StatsTable, TaskException
 from obswarm.stats.timings import Times, TimingStats
+from obswarm.stats.under_way import CutOff, CutOffKey, InFlight, UnderWayFields, count_in_flight
 
 
 class Recorder:
@@ -25,6 +27,9 @@ class Recorder:
         self._max_endpoints = max_endpoints
         self.detailed_timings = False
         """Whether phases of requests are kept as histograms, too."""
+        self.under_way: dict[object, UnderWayFields] = {}
+        """Requests that have begun and are not counted yet, by anything that stands for one of them alone (hashed by
+        identity). Whoever makes a request enters it, and takes it out in the same step in which it is counted."""
         self._wall_clock = wall_clock
         self._current = StatsTable(max_endpoints)
 
@@ -70,9 +75,13 @@ class Recorder:
         except KeyError:
             self._current.iterations[user_class] = 1
 
-    def record_interrupted(self) -> None:
-        """Count a request that was cut off by the end of its user."""
-        self._current.interrupted += 1
+    def record_cut_off(self, kind: str, method: str, name: str, lasted_s: float) -> None:
+        """Count a request, a task or an on_stop (`kind`) that was cut off by the end of its user."""
+        self._current.count_cut_off(CutOffKey(kind, clean_text(method), clean_text(name)), CutOff(1, lasted_s))
+
+    def in_flight(self, now: float) -> dict[EndpointKey, InFlight]:
+        """The requests that are under way at that moment of the monotonic clock, by endpoint."""
+        return count_in_flight(self.under_way.values(), now, self._max_endpoints)
 
     def record_exception(self, message: str, traceback: str) -> None:
         """Count an exception of the load-test file's own code."""

@@ -7,6 +7,7 @@ from enum import StrEnum
 from obswarm import defaults
 from obswarm.stats.endpoint import TOTAL, EndpointKey, EndpointStats, ErrorKey, ErrorStats
 from obswarm.stats.table import StatsTable, TaskException
+from obswarm.stats.under_way import CutOff, CutOffKey, InFlight
 
 
 class RunState(StrEnum):
@@ -82,8 +83,9 @@ class Snapshot:
     """One second of a run. Whoever is given one must not change what it refers to.
 
     `endpoints` and `total` are cumulative since the start (or the last reset) of the statistics, `interval` holds
-    what the last interval of `interval_s` seconds added. Users are counted by class name. `time_s`, `started_s` and
-    `stats_since_s` are wall times; the last of them changes when the statistics are reset.
+    what the last interval of `interval_s` seconds added. `in_flight` has the requests that are under way at this
+    moment, `cut_off` what was ended by force since the statistics began. Users are counted by class name. `time_s`,
+    `started_s` and `stats_since_s` are wall times; the last of them changes when the statistics are reset.
     """
 
     run_id: str
@@ -107,6 +109,10 @@ class Snapshot:
     interval_s: float
     interval: Mapping[EndpointKey, EndpointStats]
     interval_total: EndpointStats
+    interval_exceptions: int = 0
+    interval_interrupted: int = 0
+    in_flight: Mapping[EndpointKey, InFlight] = field(default_factory=dict)
+    cut_off: Mapping[CutOffKey, CutOff] = field(default_factory=dict)
     workers: tuple[GeneratorHealth, ...] = field(default=())
     guards: tuple[GuardView, ...] = field(default=())
     alerts: tuple[AlertCount, ...] = field(default=())
@@ -161,6 +167,9 @@ class Aggregate:
 
     def errors(self) -> Mapping[ErrorKey, ErrorStats]:
         return {key: seen.copy() for key, seen in self.table.errors.items()}
+
+    def cut_off(self) -> Mapping[CutOffKey, CutOff]:
+        return {key: seen.copy() for key, seen in self.table.cut_off.items()}
 
     def exceptions(self) -> Mapping[str, TaskException]:
         return {

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from obswarm import defaults
 from obswarm.stats.endpoint import OTHER, OTHER_ERRORS, EndpointKey, EndpointStats, ErrorKey, ErrorStats, total_of
+from obswarm.stats.under_way import OTHER_CUT_OFF, REQUEST, CutOff, CutOffKey
 
 
 @dataclass(slots=True)
@@ -21,15 +22,15 @@ _OVERFLOW_NAMES_KEPT = 5
 class StatsTable:
     """Endpoints, errors and task exceptions by key, bounded in number.
 
-    `iterations` counts finished tasks by user class. `interrupted` counts requests that were under way when their user
-    was stopped by force: the target may have counted them, no other figure here does.
+    `iterations` counts finished tasks by user class. `cut_off` counts requests, tasks and on_stop that were ended by
+    force with their user.
     """
 
     __slots__ = (
+        "cut_off",
         "endpoints",
         "errors",
         "exceptions",
-        "interrupted",
         "iterations",
         "max_endpoints",
         "max_errors",
@@ -40,15 +41,25 @@ class StatsTable:
         self.endpoints: dict[EndpointKey, EndpointStats] = {}
         self.errors: dict[ErrorKey, ErrorStats] = {}
         self.exceptions: dict[str, TaskException] = {}
-        self.interrupted = 0
+        self.cut_off: dict[CutOffKey, CutOff] = {}
         self.iterations: dict[str, int] = {}
         self.max_endpoints = max_endpoints
         self.max_errors = max_errors
         self.overflow_names: list[str] = []
 
+    @property
+    def interrupted(self) -> int:
+        """Requests that were cut off: the target may have counted them, no figure but `cut_off` does."""
+        return sum(seen.count for key, seen in self.cut_off.items() if key.kind == REQUEST)
+
+    @property
+    def exception_count(self) -> int:
+        """How often a user's own code raised."""
+        return sum(found.count for found in self.exceptions.values())
+
     def is_empty(self) -> bool:
         """True when nothing at all was counted."""
-        return not (self.endpoints or self.errors or self.exceptions or self.interrupted or self.iterations)
+        return not (self.endpoints or self.errors or self.exceptions or self.cut_off or self.iterations)
 
     def endpoint(self, key: EndpointKey) -> EndpointStats:
         """The accumulator for a key; for a new key beyond the limit the one of `(other)`."""
@@ -88,6 +99,16 @@ class StatsTable:
         else:
             found.count += exception.count
 
+    def count_cut_off(self, key: CutOffKey, seen: CutOff) -> None:
+        """Add what was cut off; beyond the limit it counts under `(other)` of its kind."""
+        if key not in self.cut_off and len(self.cut_off) >= self.max_errors:
+            key = CutOffKey(key.kind, "", OTHER_CUT_OFF)
+        found = self.cut_off.get(key)
+        if found is None:
+            self.cut_off[key] = seen.copy()
+        else:
+            found.merge(seen)
+
     def merge(self, other: "StatsTable") -> None:
         """Add what another table holds, within this table's own limits."""
         for key, stats in other.endpoints.items():
@@ -96,7 +117,8 @@ class StatsTable:
             self.count_error(error_key, seen)
         for exception in other.exceptions.values():
             self.count_exception(exception)
-        self.interrupted += other.interrupted
+        for cut_off_key, cut_off in other.cut_off.items():
+            self.count_cut_off(cut_off_key, cut_off)
         for user_class, number in other.iterations.items():
             self.iterations[user_class] = self.iterations.get(user_class, 0) + number
         for name in other.overflow_names:

@@ -1,7 +1,8 @@
 """Snapshots and results as MessagePack: what a master's clients are sent of a run.
 
-A snapshot is [its plain fields, workers, guards, alerts, statistics since the start, statistics of the interval], where
-statistics are deltas as workers send them (obswarm.cluster.deltas).
+A snapshot is [its plain fields, workers, guards, alerts, statistics since the start, statistics of the interval,
+requests under way], where statistics are deltas as workers send them (obswarm.cluster.deltas), and requests under way
+as they do (obswarm.cluster.in_flight).
 """
 
 import sys
@@ -12,7 +13,7 @@ from typing import Any
 import msgpack
 
 from obswarm.api import ObswarmError
-from obswarm.cluster import DeltaSum, pack_table
+from obswarm.cluster import DeltaSum, pack_in_flight, pack_table, unpack_in_flight
 from obswarm.engine import FailedOutput, RunResult, StopReason, WorkerLoss
 from obswarm.stats import (
     AlertCount,
@@ -40,6 +41,8 @@ _PLAIN = (
     "users",
     "users_target",
     "interval_s",
+    "interval_exceptions",
+    "interval_interrupted",
     "marks",
 )
 _RESULT = (
@@ -69,6 +72,7 @@ def pack_snapshot(snapshot: Snapshot) -> bytes:
             [_values(alert) for alert in snapshot.alerts],
             pack_table(_table(snapshot)),
             pack_table(_with_endpoints(snapshot.interval)),
+            pack_in_flight(snapshot.in_flight),
         ]
     )
     return packed
@@ -77,7 +81,8 @@ def pack_snapshot(snapshot: Snapshot) -> bytes:
 def unpack_snapshot(packed: bytes) -> Snapshot:
     """Raises NotReadable."""
     try:
-        plain, workers, guards, alerts, whole, interval = msgpack.unpackb(packed, raw=False, strict_map_key=False)
+        parts = msgpack.unpackb(packed, raw=False, strict_map_key=False)
+        plain, workers, guards, alerts, whole, interval, in_flight = parts
         table, last = _unpacked(whole), _unpacked(interval)
         values = dict(zip(_PLAIN, plain, strict=True))
         values["state"] = RunState(values["state"])
@@ -91,6 +96,8 @@ def unpack_snapshot(packed: bytes) -> Snapshot:
             iterations=table.iterations,
             interval=last.endpoints,
             interval_total=last.total(),
+            in_flight=unpack_in_flight(in_flight),
+            cut_off=table.cut_off,
             workers=tuple(GeneratorHealth(*each) for each in workers),
             guards=tuple(_guard(each) for each in guards),
             alerts=tuple(AlertCount(*each) for each in alerts),
@@ -159,7 +166,7 @@ def _table(snapshot: Snapshot) -> StatsTable:
     table = _with_endpoints(snapshot.endpoints)
     table.errors = dict(snapshot.errors)
     table.exceptions = dict(snapshot.exceptions)
-    table.interrupted = snapshot.interrupted
+    table.cut_off = dict(snapshot.cut_off)
     table.iterations = dict(snapshot.iterations)
     return table
 

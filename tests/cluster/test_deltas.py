@@ -34,7 +34,8 @@ def recorded(requests, detailed: bool = False) -> StatsTable:
         recorder.record_iteration("User")
         if error == "other":
             recorder.record_exception("oh no", "Traceback")
-            recorder.record_interrupted()
+            recorder.record_cut_off("request", method, name, seconds)
+            recorder.record_cut_off("on_stop", "", "User.on_stop", 0.25)
     return recorder.take()
 
 
@@ -48,7 +49,7 @@ def facts(table: StatsTable):
     }  # fmt: skip
     errors = {key: (seen.count, seen.first_seen_s, seen.last_seen_s) for key, seen in table.errors.items()}
     exceptions = {key: (found.count, found.traceback) for key, found in table.exceptions.items()}
-    return endpoints, errors, exceptions, table.iterations, table.interrupted
+    return endpoints, errors, exceptions, table.iterations, table.cut_off
 
 
 @given(st.lists(REQUESTS, max_size=5), st.booleans())

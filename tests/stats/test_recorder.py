@@ -67,7 +67,7 @@ def test_exceptions_of_user_code_are_counted_by_message() -> None:
     recorder = Recorder()
     recorder.record_exception("KeyError: 'a'", "Traceback…")
     recorder.record_exception("KeyError: 'a'", "")
-    recorder.record_interrupted()
+    recorder.record_cut_off("request", "GET", "/a", 0.5)
     table = recorder.take()
     assert table.exceptions["KeyError: 'a'"].count == 2
     assert table.exceptions["KeyError: 'a'"].traceback == "Traceback…"

@@ -11,6 +11,7 @@ from obswarm.stats import (
     ErrorKey,
     ErrorStats,
     GeneratorHealth,
+    InFlight,
     RunState,
     Snapshot,
     StatsTable,
@@ -38,6 +39,7 @@ class MadeUpRun:
         self._users = users
         self._saturated = saturated
         self._passed_s = 0
+        self.under_way: dict[EndpointKey, InFlight] = {}
         self.statistics = RunStatistics(run_id=run_id, test=test, host="http://shop.example", planned_s=60.0)
 
     def user_counts(self) -> Mapping[str, int]:
@@ -51,6 +53,9 @@ class MadeUpRun:
 
     def marks(self) -> Mapping[str, int]:
         return {}
+
+    def in_flight(self) -> Mapping[EndpointKey, InFlight]:
+        return self.under_way
 
     def second(self, durations: Mapping[EndpointKey, Sequence[float]], failed: Sequence[EndpointKey] = ()) -> Snapshot:
         table = StatsTable()

@@ -1,0 +1,102 @@
+"""`environment.request(method, name)`: one measured call of any protocol."""
+
+import gevent
+import pytest
+
+from obswarm.api import Environment, Events, StopUser
+from obswarm.stats import CutOff, CutOffKey, EndpointKey, PhaseTimes, Recorder
+
+KEY = EndpointKey("SQL", "select")
+
+
+@pytest.fixture
+def environment() -> Environment:
+    return Environment(events=Events(), recorder=Recorder())
+
+
+def under_way(environment: Environment) -> int:
+    return sum(each.count for each in environment.recorder.in_flight(0.0).values())
+
+
+def test_it_is_under_way_while_the_block_lasts_and_counted_once(environment) -> None:
+    with environment.request(*KEY) as request:
+        assert {key: each.count for key, each in environment.recorder.in_flight(0.0).items()} == {KEY: 1}
+        assert environment.recorder.take().is_empty()
+        request.response_bytes = 12
+        request.status_code = 207
+        request.timings = PhaseTimes(0.1, None, 0.2, 0.3)
+        gevent.sleep(0.01)
+    assert under_way(environment) == 0
+    (stats,) = environment.recorder.take().endpoints.values()
+    assert (stats.key, stats.requests, stats.successes, stats.response_bytes) == (KEY, 1, {"2xx": 1}, 12)
+    assert stats.max_s >= 0.01
+    assert stats.timings.means_s()["connect"] == pytest.approx(0.1)
+
+
+def test_what_the_block_raises_is_its_failure_and_goes_no_further(environment) -> None:
+    with environment.request(*KEY):
+        raise ValueError("locked")
+    with environment.request(*KEY) as request:
+        request.failure("no such user")
+    with environment.request(*KEY) as request:
+        request.success()
+        raise ValueError("expected")
+    table = environment.recorder.take()
+    assert (table.endpoints[KEY].requests, table.endpoints[KEY].failures) == (3, 2)
+    assert sorted(key.message for key in table.errors) == ["ValueError: locked", "no such user"]
+    assert under_way(environment) == 0
+
+
+def test_what_only_steers_the_user_is_not_counted(environment) -> None:
+    with pytest.raises(StopUser), environment.request(*KEY):
+        raise StopUser
+    assert environment.recorder.take().is_empty()
+    assert under_way(environment) == 0
+
+
+@pytest.mark.parametrize("measure", ["request", "measure"])
+def test_a_user_who_is_stopped_by_force_cuts_it_off(environment, measure: str) -> None:
+    block = {"request": environment.request, "measure": environment.events.request.measure}[measure]
+
+    def work() -> None:
+        with block(*KEY):
+            gevent.sleep(10)
+
+    greenlet = gevent.spawn(work)
+    gevent.sleep(0.02)
+    assert under_way(environment) == 1
+    greenlet.kill()
+    assert under_way(environment) == 0
+    table = environment.recorder.take()
+    (cut_off,) = table.cut_off.items()
+    assert cut_off[0] == CutOffKey("request", *KEY)
+    assert cut_off[1].count == 1
+    assert 0.02 <= cut_off[1].oldest_s < 5
+    assert table.interrupted == 1
+    assert not table.endpoints
+
+
+def test_listeners_of_the_request_event_are_told(environment) -> None:
+    told = []
+    environment.events.request.add_listener(lambda **kwargs: told.append(kwargs))
+    with environment.request(*KEY, context={"user": 1}, url="mysql://db") as request:
+        request.response = "rows"
+        request.failure("empty")
+    (one,) = told
+    assert (one["request_type"], one["name"], one["response"], one["context"]) == (*KEY, "rows", {"user": 1})
+    assert (str(one["exception"]), one["url"]) == ("empty", "mysql://db")
+    assert one["response_time"] > 0
+    assert environment.recorder.take().endpoints[KEY].requests == 1
+
+
+def test_requests_of_several_greenlets_of_one_user_are_each_under_way(environment) -> None:
+    def work() -> None:
+        with environment.request(*KEY):
+            gevent.sleep(10)
+
+    greenlets = [gevent.spawn(work) for _ in range(5)]
+    gevent.sleep(0)
+    assert under_way(environment) == 5
+    gevent.killall(greenlets)
+    assert under_way(environment) == 0
+    assert environment.recorder.take().cut_off[CutOffKey("request", *KEY)] == CutOff(5, pytest.approx(0, abs=5))
