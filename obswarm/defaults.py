@@ -20,6 +20,12 @@ MAX_NAME_LENGTH = 500
 MAX_TRACEBACK_LENGTH = 16_000
 """Characters that are kept of a traceback, its end foremost."""
 
+MAX_DURATION_S = 2.0**32
+"""136 years: a longer time is no duration of a request. The time since 1970, given by mistake, still is one."""
+
+MAX_RESPONSE_BYTES = 2**62 - 1
+"""Bytes that one response can count for."""
+
 SATURATED_CPU_RATIO = 0.9
 """Share of one core above which the generator counts as the bottleneck: one process cannot use more than one."""
 

@@ -62,6 +62,24 @@ def clean_text(value: object, max_length: int = defaults.MAX_NAME_LENGTH) -> str
     return text[: max(0, max_length - len(note))] + note
 
 
+def clean_lines(value: object, max_length: int = defaults.MAX_TRACEBACK_LENGTH) -> str:
+    """As `clean_text`, but lines stay lines, and of a text that is too long the end is kept: a traceback says there
+    what happened. Never raises."""
+    text = to_text(value)
+    length = len(text)
+    # `split` and not `splitlines`, which takes characters that are escaped here for ends of lines.
+    clean = "\n".join(map(escape_controls, text[-max_length:].replace("\r\n", "\n").split("\n")))
+    if length <= max_length and len(clean) <= max_length:
+        return clean
+    note = f"[cut: {length:,} characters] …"
+    return note + clean[-max(1, max_length - len(note)) :]
+
+
+def is_clean(text: str) -> bool:
+    """Whether `escape_controls` would leave the text as it is."""
+    return text.isprintable() or _UNFIT.search(text) is None
+
+
 def to_number(value: Any) -> float | None:
     """A finite float from a number or the text of one (Decimal, numpy's and the like included); None when it is none,
     or not finite. Never raises."""
@@ -70,3 +88,23 @@ def to_number(value: Any) -> float | None:
     except Exception:
         return None
     return number if math.isfinite(number) else None
+
+
+def to_seconds(value: Any) -> float | None:
+    """A duration that can be added up from a number of seconds or the text of one: what is below zero (a clock that
+    went back) is zero. None when it is no number, not finite, or more than `defaults.MAX_DURATION_S`. Never raises."""
+    number = to_number(value)
+    return None if number is None or number > defaults.MAX_DURATION_S else max(number, 0.0)
+
+
+def to_size(value: Any) -> int | None:
+    """A number of bytes from a number or the text of one: rounded, not below zero, and not above
+    `defaults.MAX_RESPONSE_BYTES`. None when it is no number, or not finite. Never raises."""
+    if type(value) is int:
+        size: int = value
+    else:
+        number = to_number(value)
+        if number is None:
+            return None
+        size = round(number)
+    return min(max(size, 0), defaults.MAX_RESPONSE_BYTES)

@@ -1,6 +1,7 @@
 """Text and numbers of unknown origin."""
 
 import json
+import math
 import sqlite3
 import unicodedata
 import xml.etree.ElementTree as ElementTree
@@ -12,10 +13,17 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from obswarm.sanitize import clean_text, escape_controls, to_number, to_text
-
-ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=60)
-"""Any str at all: lone surrogates, controls and what is no character included."""
+from obswarm.sanitize import (
+    clean_lines,
+    clean_text,
+    escape_controls,
+    is_clean,
+    to_number,
+    to_seconds,
+    to_size,
+    to_text,
+)
+from tests.support.anything import ANY_TEXT
 
 
 @given(ANY_TEXT)
@@ -118,3 +126,59 @@ def test_a_text_that_escapes_make_too_long_is_cut_as_well() -> None:
 )
 def test_a_number_is_finite_or_none(value: object, number: float | None) -> None:
     assert to_number(value) == number
+
+
+@pytest.mark.parametrize(
+    ("given", "clean"),
+    [
+        ("a\n  b\r\nc", "a\n  b\nc"),
+        ("a\rb\x0cc\x1b[1m", "a\\rb\\x0cc\\x1b[1m"),
+        ("no \ud83d", "no \\ud83d"),
+        (None, "None"),
+    ],
+)
+def test_lines_of_a_traceback_stay_lines(given: object, clean: str) -> None:
+    assert clean_lines(given) == clean
+
+
+def test_of_a_traceback_that_is_too_long_the_end_is_kept_and_the_cut_is_said() -> None:
+    lines = clean_lines("\n".join(f"line {number}" for number in range(1000)), 200)
+    assert len(lines) == 200
+    assert lines.startswith("[cut: 8,889 characters] …")
+    assert lines.endswith("line 999")
+
+
+@given(st.text() | st.binary() | st.integers())
+def test_what_was_cleaned_is_clean(value: object) -> None:
+    assert is_clean(clean_text(value))
+    assert is_clean(clean_lines(value).replace("\n", ""))
+
+
+@pytest.mark.parametrize(
+    ("given", "seconds"),
+    [
+        (1, 1.0),
+        (Decimal("0.5"), 0.5),
+        (Fraction(1, 4), 0.25),
+        ("0.125", 0.125),
+        (-3, 0.0),
+        (1_760_000_000.0, 1_760_000_000.0),
+        (1e10, None),
+        (math.nan, None),
+        (math.inf, None),
+        (None, None),
+        ("soon", None),
+        ([], None),
+        (10**400, None),
+    ],
+)
+def test_durations(given: object, seconds: float | None) -> None:
+    assert to_seconds(given) == seconds
+
+
+@pytest.mark.parametrize(
+    ("given", "size"),
+    [(5, 5), (True, 1), (1.5, 2), ("7", 7), (-1, 0), (2**60, 2**60), (2**60 + 1, 2**60 + 1), (2**90, 2**62 - 1), (Decimal("2.4"), 2), (math.nan, None), (-math.inf, None), ("x", None), ({}, None)],
+)  # fmt: skip
+def test_sizes(given: object, size: int | None) -> None:
+    assert to_size(given) == size

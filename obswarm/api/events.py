@@ -5,11 +5,12 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from obswarm import clock
+from obswarm import clock, defaults
 from obswarm.api.errors import STEERING_EXCEPTIONS, CatchResponseError
 from obswarm.api.measured import MeasuredCall
 from obswarm.api.tracebacks import user_traceback
-from obswarm.stats import Recorder
+from obswarm.sanitize import clean_text, to_number, to_size
+from obswarm.stats import NO_NAME, Recorder
 
 logger = logging.getLogger(__name__)
 Listener = TypeVar("Listener", bound=Callable[..., Any])
@@ -42,32 +43,84 @@ class EventHook:
                 logger.error("Exception in the event listener %s:\n%s", name, user_traceback(error))
 
 
+_LONGEST_MS = defaults.MAX_DURATION_S * 1000
+_MOST_COMPLAINTS = 20
+
+
 class RequestHook(EventHook):
     """The `request` event: what is fired here is counted first, then told to the listeners.
 
-    Arguments of `fire`: request_type, name, response_time (milliseconds), response_length (bytes), response, context,
-    exception (None when it succeeded), start_time (wall, seconds), url.
+    Arguments of `fire`: request_type, name, response_time (milliseconds; None: it has no duration), response_length
+    (bytes), response, context, exception (None when it succeeded), start_time (wall, seconds), url.
+
+    Whatever is given counts, as exactly one request. Texts may be anything that has a text; numbers may be of any type,
+    or texts of numbers. What is missing or no number is complained of in the log, once for each kind.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.recorder: Recorder | None = None
+        self._complaints: set[str] = set()
 
     def fire(self, *, reverse: bool = False, **kwargs: Any) -> None:
-        if self.recorder is not None:
-            self.recorder.record(
-                kwargs["request_type"],
-                kwargs["name"],
-                kwargs["response_time"] / 1000,
-                kwargs.get("response_length") or 0,
-                getattr(kwargs.get("response"), "status_code", None),
-                kwargs.get("exception"),
+        recorder = self.recorder
+        if recorder is not None:
+            try:
+                request_type, name = kwargs["request_type"], kwargs["name"]
+            except KeyError:
+                request_type, name = kwargs.get("request_type", NO_NAME), kwargs.get("name", NO_NAME)
+                self._complain(f"request_type and name are needed; what is missing is counted as {NO_NAME}")
+            response_time = kwargs.get("response_time")
+            if type(response_time) is not float or not response_time <= _LONGEST_MS:
+                response_time = self._milliseconds(response_time, "response_time" in kwargs)
+            response_length = kwargs.get("response_length")
+            if type(response_length) is not int:
+                response_length = self._length(response_length)
+            response, exception = kwargs.get("response"), kwargs.get("exception")
+            recorder.record(
+                request_type,
+                name,
+                None if response_time is None else response_time / 1000,
+                response_length,
+                None if response is None else _status_code(response),
+                None if exception is False else exception,
             )
         if self.listeners:
             kwargs.setdefault("exception", None)
             kwargs.setdefault("context", {})
             kwargs.setdefault("response", None)
             super().fire(reverse=reverse, **kwargs)
+
+    def _milliseconds(self, given: Any, is_given: bool) -> float | None:
+        if given is None:
+            if not is_given:
+                self._complain("response_time is missing; the request is counted without one. Give None to say so")
+            return None
+        number = to_number(given)
+        if number is None or number > _LONGEST_MS:
+            self._complain(
+                f"response_time={_shown(given)} is no number of milliseconds; the request is counted without one",
+                f"response_time {type(given).__name__}",
+            )
+            return None
+        return max(number, 0.0)
+
+    def _length(self, given: Any) -> int:
+        if given is None:
+            return 0
+        size = to_size(given)
+        if size is None:
+            self._complain(
+                f"response_length={_shown(given)} is no number of bytes; 0 is counted",
+                f"response_length {type(given).__name__}",
+            )
+        return size or 0
+
+    def _complain(self, complaint: str, kind: str = "") -> None:
+        kind = kind or complaint
+        if kind not in self._complaints and len(self._complaints) < _MOST_COMPLAINTS:
+            self._complaints.add(kind)
+            logger.warning("events.request.fire: %s. (This is said once.)", complaint)
 
     def notify(self, **kwargs: Any) -> None:
         """Tell the listeners alone, about a request that its client has counted itself."""
@@ -112,6 +165,19 @@ class _FiredCall(MeasuredCall):
             meta["exception"] = CatchResponseError(meta["exception"])
         meta["response_time"] = self.duration_s * 1000
         self._hook.fire(**meta)
+
+
+def _shown(value: object) -> str:
+    """Of what kind it is, and what it looks like."""
+    return f"{clean_text(value, 60)} ({type(value).__name__})"
+
+
+def _status_code(response: Any) -> Any:
+    try:
+        return getattr(response, "status_code", None)
+    except Exception:
+        # Code of the load test's own, which has nothing to say about the request then.
+        return None
 
 
 class Events:

@@ -4,36 +4,42 @@ Columns, not rows: a master with a thousand workers gets fifty thousand endpoint
 adding have to be done in C loops. A delta is a MessagePack array of
 
 - names: MessagePack of method, name, method, name …, sorted, as bytes
-- integers: 64-bit little-endian, column after column (`_COLUMNS`), one value an endpoint
+- integers: 64-bit little-endian, column after column (`_COLUMNS`), one value an endpoint: its lower `_VALUE_BITS`
 - seconds: 64-bit floats, the shortest durations of all endpoints and then the longest; -1 where there was no request
 - light: 32-bit numbers, one a request: endpoint · 1024 + bucket of the histogram, counted from the first one
 - heavy: [endpoint, {bucket: requests}] for buckets that hold more than `_LIGHT`, which do not stand in light
 - statuses: [endpoint, failed, status class, requests] for all but successes with 2xx
-- phases: [endpoint, phase, nanoseconds, {bucket: requests}] where detailed timings are kept
+- phases: [endpoint, phase, nanoseconds / 2^55, rest, {bucket: requests}] where detailed timings are kept
 - exemplars: [endpoint, trace id, seconds, wall time]
 - errors: [method, name, message, count, first seen, last seen]
 - exceptions: [message, traceback, count]
 - iterations by user class
 - cut off: [kind, method, name, count, seconds that the oldest had lasted]
 - names of endpoints that count as (other)
+- wide: [endpoint, column, value / 2^55] of integers that have more than `_VALUE_BITS`
+- untimed: [endpoint, requests] that have no duration, and stand in neither light nor heavy
+- lost: [worker, reason, requests] that were counted there, and could not be sent
 """
 
 import math
 import sys
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection
 from itertools import chain
 from typing import Any, cast
 
 import msgpack
 
+from obswarm import defaults
+from obswarm.sanitize import is_clean
 from obswarm.stats import (
     CUT_OFF_KINDS,
     PHASES,
     CutOff,
     CutOffKey,
     EndpointKey,
+    EndpointStats,
     ErrorKey,
     ErrorStats,
     Exemplar,
@@ -49,13 +55,14 @@ _OK = "2xx"
 _BYTES, _SUM_NS, _SUCCESSES, _TIMINGS = range(4)
 _COLUMNS = _TIMINGS + 2 * len(PHASES)
 _BUCKETS = 1024
-_LONGEST_TEXT = 20_000
 _NOTHING = -1.0
-_PARTS = 13
+_PARTS = 16
 
 _LANE_BITS = 64
 _VALUE_BITS = 55
-"""Of each integer: 2^55 ns are more than a year of requests in an interval."""
+"""Of each integer; 2^55 ns are 417 days of requests. What an interval comes to fits nearly always, sums of whole runs
+do not."""
+_LOW = 2**_VALUE_BITS - 1
 
 _FOLD_AFTER = 256
 """Deltas: so many values of `_VALUE_BITS` can be added without one running over into its neighbour."""
@@ -75,6 +82,7 @@ def pack_table(table: StatsTable) -> bytes:
     statuses: list[Any] = []
     phases: list[Any] = []
     exemplars: list[Any] = []
+    wide: list[Any] = []
     for number, (_, stats) in enumerate(every):
         base = number * _BUCKETS - FIRST_BUCKET
         many = {}
@@ -86,20 +94,26 @@ def pack_table(table: StatsTable) -> bytes:
         if many:
             heavy.append([number, many])
         timings = stats.timings or TimingStats()
-        row = (
+        row: tuple[int, ...] = (
             stats.response_bytes,
             stats.duration.sum_ns,
             stats.successes.get(_OK, 0),
             *timings.counts,
             *timings.sums_ns,
         )
+        if max(row) > _LOW:
+            wide.extend([number, column, value >> _VALUE_BITS] for column, value in enumerate(row) if value > _LOW)
+            row = tuple(value & _LOW for value in row)
         for column, value in zip(columns, row, strict=True):
             column.append(value)
         shortest.append(_NOTHING if stats.min_s is None else stats.min_s)
         longest.append(_NOTHING if stats.max_s is None else stats.max_s)
         statuses.extend([number, False, status, count] for status, count in stats.successes.items() if status != _OK)
         statuses.extend([number, True, status, count] for status, count in stats.failures_by.items())
-        phases.extend([number, name, each.sum_ns, each.buckets] for name, each in timings.histograms.items())
+        phases.extend(
+            [number, name, each.sum_ns >> _VALUE_BITS, each.sum_ns & _LOW, each.buckets]
+            for name, each in timings.histograms.items()
+        )
         exemplars.extend([number, *exemplar] for exemplar in stats.exemplars())
     packed: bytes = msgpack.packb(
         [
@@ -116,6 +130,9 @@ def pack_table(table: StatsTable) -> bytes:
             table.iterations,
             [[*key, seen.count, seen.oldest_s] for key, seen in table.cut_off.items()],
             table.overflow_names,
+            wide,
+            [[number, stats.untimed] for number, (_, stats) in enumerate(every) if stats.untimed],
+            [[*key, requests] for key, requests in table.lost.items()],
         ]
     )
     return packed
@@ -264,7 +281,8 @@ class _Rest:
 
     def __init__(self, parts: list[Any], group: _Group) -> None:
         self._heavy, self._statuses, self._phases, self._exemplars = parts[4:8]
-        self._errors, self._exceptions, self._iterations, self._cut_off, self._overflow = parts[8:]
+        self._errors, self._exceptions, self._iterations, self._cut_off, self._overflow = parts[8:13]
+        self._wide, self._untimed, self._lost = parts[13:]
         count = len(group.keys)
         self.requests = 0
         for number, buckets in self._heavy:
@@ -275,10 +293,19 @@ class _Rest:
             _check(_natural(number) < count and type(failed) is bool)
             _check_texts([status])
             self.requests += _natural(requests)
-        for number, phase, sum_ns, buckets in self._phases:
+        for number, phase, high, low, buckets in self._phases:
             _check(_natural(number) < count and phase in PHASES)
-            _natural(sum_ns)
+            _check(_natural(high) < 2**64 and _natural(low) <= _LOW)
             _check_buckets(buckets)
+        for number, column, high in self._wide:
+            _check(_natural(number) < count and _natural(column) < _COLUMNS and _natural(high) < 2**64)
+            self.requests += high << _VALUE_BITS if column == _SUCCESSES else 0
+        for number, requests in self._untimed:
+            _check(_natural(number) < count)
+            self.requests -= _natural(requests)
+        for worker, reason, requests in self._lost:
+            _check_texts([worker, reason])
+            _natural(requests)
         for number, trace_id, seconds, time_s in self._exemplars:
             _check(_natural(number) < count and _is_time(seconds) and _is_time(time_s))
             _check_texts([trace_id])
@@ -287,7 +314,9 @@ class _Rest:
             _natural(seen)
             _check(_is_time(first_s) and _is_time(last_s))
         for message, traceback, seen in self._exceptions:
-            _check_texts([message, traceback])
+            _check_texts([message])
+            _check(type(traceback) is str)
+            _check_texts([traceback.replace("\n", "")], defaults.MAX_TRACEBACK_LENGTH)
             _natural(seen)
         _check_texts([*self._iterations, *self._overflow])
         for number in self._iterations.values():
@@ -305,10 +334,10 @@ class _Rest:
             counts = stats.failures_by if failed else stats.successes
             counts[status] = counts.get(status, 0) + requests
             stats.failures += requests if failed else 0
-        for number, phase, sum_ns, buckets in self._phases:
+        for number, phase, high, low, buckets in self._phases:
             stats = table.endpoint(keys[number])
             detailed = TimingStats()
-            detailed.histograms[phase] = Histogram(buckets, sum_ns)
+            detailed.histograms[phase] = Histogram(buckets, (high << _VALUE_BITS) + low)
             if stats.timings is None:
                 stats.timings = TimingStats()
             stats.timings.merge(detailed)
@@ -324,6 +353,26 @@ class _Rest:
             table.count_cut_off(CutOffKey(kind, method, name), CutOff(seen, oldest_s))
         for name in self._overflow:
             table.note_overflow(name)
+        for number, column, high in self._wide:
+            _add_to_column(table.endpoint(keys[number]), column, high << _VALUE_BITS)
+        for number, requests in self._untimed:
+            table.endpoint(keys[number]).untimed += requests
+        for worker, reason, requests in self._lost:
+            table.count_lost(worker, reason, requests)
+
+
+def _add_to_column(stats: EndpointStats, column: int, value: int) -> None:
+    if column == _BYTES:
+        stats.response_bytes += value
+    elif column == _SUM_NS:
+        stats.duration.sum_ns += value
+    elif column == _SUCCESSES:
+        stats.successes[_OK] = stats.successes.get(_OK, 0) + value
+    else:
+        if stats.timings is None:
+            stats.timings = TimingStats()
+        which, phase = divmod(column - _TIMINGS, len(PHASES))
+        (stats.timings.counts, stats.timings.sums_ns)[which][phase] += value
 
 
 def _check(fine: bool) -> None:
@@ -331,8 +380,9 @@ def _check(fine: bool) -> None:
         raise Malformed("statistics that make no sense")
 
 
-def _check_texts(texts: Iterable[Any]) -> None:
-    _check(set(map(type, texts)) <= {str} and max(map(len, texts), default=0) <= _LONGEST_TEXT)
+def _check_texts(texts: Collection[Any], longest: int = defaults.MAX_NAME_LENGTH) -> None:
+    """Whether they are what a recorder lets in."""
+    _check(set(map(type, texts)) <= {str} and max(map(len, texts), default=0) <= longest and is_clean("".join(texts)))
 
 
 def _check_buckets(buckets: Any) -> None:

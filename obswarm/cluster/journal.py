@@ -20,7 +20,7 @@ from obswarm.api import ObswarmError
 from obswarm.cluster.deltas import DeltaSum, Malformed, pack_table
 from obswarm.stats import StatsTable
 
-_MAGIC = b"obswarm run 1\n"
+_MAGIC = b"obswarm run 2\n"
 _HEAD = struct.Struct("<II")
 _COMPACT_AFTER_S = 60.0
 _COMPACT_AFTER_BYTES = 64 * 1024 * 1024

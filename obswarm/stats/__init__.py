@@ -2,6 +2,7 @@
 
 from obswarm.stats.endpoint import (
     NO_ANSWER,
+    NO_NAME,
     NO_STATUS,
     OTHER,
     OTHER_ERRORS,
@@ -12,6 +13,7 @@ from obswarm.stats.endpoint import (
     ErrorStats,
     Exemplar,
     describe_error,
+    endpoint_key,
     normalise_error,
     status_class,
     total_of,
@@ -45,6 +47,7 @@ __all__ = [
     "CUT_OFF_KINDS",
     "NONE_IN_FLIGHT",
     "NO_ANSWER",
+    "NO_NAME",
     "NO_STATUS",
     "OTHER",
     "OTHER_ERRORS",
@@ -76,6 +79,7 @@ __all__ = [
     "bucket_index",
     "count_in_flight",
     "describe_error",
+    "endpoint_key",
     "normalise_error",
     "status_class",
     "total_in_flight",

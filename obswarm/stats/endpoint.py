@@ -3,10 +3,20 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
+from math import ceil, log2
 from typing import NamedTuple
 
 from obswarm import defaults
-from obswarm.stats.histogram import Histogram, bucket_index, upper_bound
+from obswarm.sanitize import clean_text, escape_controls, to_text
+from obswarm.stats.histogram import (
+    BUCKETS_PER_DOUBLING,
+    LONGEST_S,
+    SHORTEST_S,
+    Histogram,
+    bucket_index,
+    upper_bound,
+)
 from obswarm.stats.timings import TimingStats
 
 NO_ANSWER = "error"
@@ -15,13 +25,18 @@ NO_ANSWER = "error"
 NO_STATUS = "other"
 """Status of a request of a protocol that has no HTTP status."""
 
-_STATUS_CLASSES: dict[int | None, str] = {0: NO_ANSWER, None: NO_STATUS}
-_STATUS_CLASSES.update((code, f"{code // 100}xx") for code in range(100, 600))
+STATUS_CLASSES: dict[int | None, str] = {0: NO_ANSWER, None: NO_STATUS}
+STATUS_CLASSES.update((code, f"{code // 100}xx") for code in range(100, 600))
+"""By status code; whatever is not in it is NO_STATUS."""
 
 
 def status_class(status_code: int | None) -> str:
-    """`2xx` for 204 and so on; `error` for 0 (no answer), `other` for None and numbers outside HTTP's range."""
-    return _STATUS_CLASSES.get(status_code, NO_STATUS)
+    """`2xx` for 204 and so on; `error` for 0 (no answer), `other` for None and whatever is outside HTTP's range."""
+    try:
+        return STATUS_CLASSES.get(status_code, NO_STATUS)
+    except Exception:
+        # It is nothing that can be looked up.
+        return NO_STATUS
 
 
 class EndpointKey(NamedTuple):
@@ -32,6 +47,15 @@ class EndpointKey(NamedTuple):
     def label(self) -> str:
         """For people."""
         return f"{self.method} {self.name}".strip()
+
+
+NO_NAME = "(none)"
+"""In place of a method or a name that was not given at all."""
+
+
+def endpoint_key(method: object, name: object) -> EndpointKey:
+    """The key under which a request counts, whatever was given as its method and name: clean, bounded text."""
+    return EndpointKey(clean_text(method), clean_text(name))
 
 
 OTHER = EndpointKey("", "(other)")
@@ -55,6 +79,7 @@ class EndpointStats:
     """Counts, sizes and durations of one endpoint: an accumulator that can be merged and subtracted.
 
     `successes` and `failures_by` count requests by status class; every request stands in exactly one of them.
+    `untimed` counts those of which no duration is known: they are in no figure about durations.
     """
 
     __slots__ = (
@@ -68,12 +93,14 @@ class EndpointStats:
         "response_bytes",
         "successes",
         "timings",
+        "untimed",
     )
 
     def __init__(self, key: EndpointKey) -> None:
         self.key = key
         self.duration = Histogram()
         self.failures = 0
+        self.untimed = 0
         self.min_s: float | None = None
         self.max_s: float | None = None
         self.response_bytes = 0
@@ -96,13 +123,31 @@ class EndpointStats:
         """Traced requests, the newest of each range of durations, the shortest first."""
         return tuple(sorted(self._exemplars.values(), key=lambda each: each.seconds)) if self._exemplars else ()
 
-    def record(self, duration_s: float, response_bytes: int, status: str, failed: bool) -> None:
-        """Count one request. `status` is a status class as of `status_class`."""
-        self.duration.record(duration_s)
-        if self.max_s is None or duration_s > self.max_s:
-            self.max_s = duration_s
-        if self.min_s is None or duration_s < self.min_s:
-            self.min_s = duration_s
+    def record(self, duration_s: float | None, response_bytes: int, status: str, failed: bool) -> None:
+        """Count one request, of None seconds when nobody knows how long it took. `status` is a status class as of
+        `status_class`. Raises ValueError as Histogram.record does, and has counted nothing then."""
+        if duration_s is None:
+            self.untimed += 1
+        else:
+            duration = self.duration
+            if SHORTEST_S < duration_s < LONGEST_S:
+                # Histogram.record without the call: this runs for every request.
+                index = ceil(log2(duration_s) * BUCKETS_PER_DOUBLING)
+                try:
+                    duration.buckets[index] += 1
+                except KeyError:
+                    duration.buckets[index] = 1
+                duration.count += 1
+                duration.sum_ns += int(duration_s * 1e9 + 0.5)
+            else:
+                duration.record(duration_s)
+                duration_s = max(duration_s, 0.0)
+            extreme = self.max_s
+            if extreme is None or duration_s > extreme:
+                self.max_s = duration_s
+            extreme = self.min_s
+            if extreme is None or duration_s < extreme:
+                self.min_s = duration_s
         self.response_bytes += response_bytes
         if failed:
             self.failures += 1
@@ -114,6 +159,7 @@ class EndpointStats:
         """Add what another one has counted; the key stays."""
         self.duration.merge(other.duration)
         self.failures += other.failures
+        self.untimed += other.untimed
         self.response_bytes += other.response_bytes
         for mine, theirs in ((self.successes, other.successes), (self.failures_by, other.failures_by)):
             for status, number in theirs.items():
@@ -138,6 +184,7 @@ class EndpointStats:
         """
         self.duration.subtract(other.duration)
         self.failures -= other.failures
+        self.untimed -= other.untimed
         self.response_bytes -= other.response_bytes
         for mine, theirs in ((self.successes, other.successes), (self.failures_by, other.failures_by)):
             for status, number in theirs.items():
@@ -161,6 +208,7 @@ class EndpointStats:
         twin = EndpointStats(self.key)
         twin.duration = self.duration.copy()
         twin.failures = self.failures
+        twin.untimed = self.untimed
         twin.min_s, twin.max_s = self.min_s, self.max_s
         twin.response_bytes = self.response_bytes
         twin.successes = self.successes.copy()
@@ -173,12 +221,12 @@ class EndpointStats:
 
     @property
     def requests(self) -> int:
-        return self.duration.count
+        return self.duration.count + self.untimed
 
     @property
     def error_ratio(self) -> float:
         """Failures as a share of requests, 0 when there are none."""
-        return self.failures / self.duration.count if self.duration.count else 0.0
+        return self.failures / self.requests if self.requests else 0.0
 
     def quantile(self, q: float) -> float | None:
         """As Histogram.quantile, and never outside the extremes that were measured."""
@@ -236,29 +284,53 @@ _LONG_HEX = re.compile(r"\b(?=[0-9a-fA-F]*[0-9])[0-9a-fA-F]{16,}\b")
 _LONG_NUMBER = re.compile(r"\b\d{6,}\b")
 
 
-def normalise_error(message: str) -> str:
+_CUT = "… [cut]"
+
+
+def normalise_error(message: object) -> str:
     """One text for errors that differ only in what is different each time: addresses, ids, long numbers.
 
-    White space is folded and the length bounded, so that a target that answers with pages cannot fill the memory.
+    White space is folded, what is unfit to be shown escaped, and the length bounded, so that a target that answers with
+    pages cannot fill the memory.
     """
-    text = " ".join(message[: defaults.MAX_ERROR_LENGTH * 4].split())
+    text = message if type(message) is str else to_text(message)
+    limit = defaults.MAX_ERROR_LENGTH * 4
+    return _normalised(text[:limit], len(text) > limit)
+
+
+@lru_cache(maxsize=256)
+def _normalised(text: str, is_cut: bool) -> str:
+    """Most failures of a run have the same few texts."""
+    text = " ".join(text.split())
     text = _ADDRESS.sub("0x…", text)
     text = _UUID.sub("<uuid>", text)
     text = _LONG_HEX.sub("<hex>", text)
     text = _LONG_NUMBER.sub("<number>", text)
-    if len(text) > defaults.MAX_ERROR_LENGTH:
-        text = text[: defaults.MAX_ERROR_LENGTH - 1] + "…"
+    text = escape_controls(text)
+    if len(text) > defaults.MAX_ERROR_LENGTH or is_cut:
+        # Without its length: texts that differ in no more than that are one error.
+        text = text[: defaults.MAX_ERROR_LENGTH - len(_CUT)] + _CUT
     return text
 
 
-def describe_error(error: BaseException | str | None) -> str:
-    """The message under which an error is counted: its text, or its type's name (with the text where there is one)."""
-    if isinstance(error, str):
-        return normalise_error(error) or "failed"
+def describe_error(error: object) -> str:
+    """The message under which an error is counted: its text, or its type's name (with the text where there is one).
+
+    Never raises, whatever is given.
+    """
     if error is None:
         return "failed"
-    text = str(error)
-    name = type(error).__name__
-    if getattr(error, "speaks_for_itself", False) and text:
+    if not isinstance(error, BaseException):
+        return normalise_error(error) or "failed"
+    text = to_text(error)
+    if text and _speaks_for_itself(error):
         return normalise_error(text)
+    name = type(error).__name__
     return normalise_error(f"{name}: {text}" if text else name)
+
+
+def _speaks_for_itself(error: BaseException) -> bool:
+    try:
+        return bool(getattr(error, "speaks_for_itself", False))
+    except Exception:
+        return False

@@ -8,6 +8,8 @@ those of the Prometheus native histogram specification (a schema n has 2^n bucke
 from collections.abc import Iterator, Mapping
 from math import ceil, log2
 
+from obswarm.defaults import MAX_DURATION_S
+
 SCHEMA = 5
 BUCKETS_PER_DOUBLING: int = 2**SCHEMA
 SHORTEST_S = 1e-6
@@ -51,11 +53,16 @@ class Histogram:
         self.sum_ns = sum_ns
 
     def record(self, seconds: float) -> None:
-        """Count one duration. A negative one (a clock that went back in a user's own client) counts as zero."""
+        """Count one duration. A negative one (a clock that went back in a user's own client) counts as zero.
+
+        Raises ValueError for NaN and for more than `defaults.MAX_DURATION_S`, and has counted nothing then.
+        """
         if SHORTEST_S < seconds < LONGEST_S:
-            # bucket_index without the call: this runs for every request.
+            # bucket_index without the call.
             index = ceil(log2(seconds) * BUCKETS_PER_DOUBLING)
         else:
+            if not seconds <= MAX_DURATION_S:
+                raise ValueError(f"{seconds!r} s is not the duration of a request")
             seconds = max(seconds, 0.0)
             index = bucket_index(seconds)
         buckets = self.buckets

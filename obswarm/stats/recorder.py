@@ -1,21 +1,32 @@
-"""Where a process's requests are counted, each exactly once, until the next delta is taken."""
+"""Where a process's requests are counted, each exactly once, until the next delta is taken.
+
+It is the one door through which text and numbers of load tests and targets enter the statistics: behind it, names and
+messages are clean and bounded text (obswarm.sanitize), and numbers can be added up.
+"""
 
 from collections.abc import Callable
+from typing import Any
 
 from obswarm import clock, defaults
-from obswarm.sanitize import clean_text
+from obswarm.sanitize import clean_lines, clean_text, to_seconds, to_size
 from obswarm.stats.endpoint import (
+    NO_STATUS,
+    STATUS_CLASSES,
     EndpointKey,
     ErrorKey,
     ErrorStats,
     Exemplar,
     describe_error,
+    endpoint_key,
     normalise_error,
     status_class,
 )
 from obswarm.stats.table import StatsTable, TaskException
 from obswarm.stats.timings import Times, TimingStats
 from obswarm.stats.under_way import CutOff, CutOffKey, InFlight, UnderWayFields, count_in_flight
+
+_TRACE_ID_LENGTH = 64
+_SIZE_BITS = defaults.MAX_RESPONSE_BYTES.bit_length()
 
 
 class Recorder:
@@ -37,7 +48,7 @@ class Recorder:
         self,
         method: str,
         name: str,
-        duration_s: float,
+        duration_s: float | None,
         response_bytes: int = 0,
         status_code: int | None = None,
         error: BaseException | str | None = None,
@@ -46,26 +57,44 @@ class Recorder:
     ) -> None:
         """Count one finished request; it failed when `error` is given.
 
+        `duration_s` is None when nobody knows how long it took: it counts, but in no figure about durations.
         `status_code` is HTTP's, 0 when no answer came, None for protocols without one. `timings` says where the time
         went; requests without an answer have none. `trace_id` is that of a request that carried one.
+
+        Never raises for other values than the types say, but for the last two, which only clients of this package give:
+        they are taken as text or as numbers where that is possible, and a number that is none counts as not known.
         """
+        # What has to be read of others comes first, since it may run their code; nothing is half counted then.
+        message = None if error is None else describe_error(error)
+        if type(duration_s) is not float or type(response_bytes) is not int or response_bytes >> _SIZE_BITS:
+            duration_s, response_bytes = to_seconds(duration_s), to_size(response_bytes) or 0
         table = self._current
-        # A plain tuple finds what stands under an EndpointKey, and is made faster.
-        stats = table.endpoints.get((method, name))  # type: ignore[call-overload]
+        try:
+            # A plain tuple finds what stands under an EndpointKey, and is made faster.
+            stats = table.endpoints.get((method, name))  # type: ignore[call-overload]
+            status = STATUS_CLASSES.get(status_code, NO_STATUS)
+        except Exception:
+            # One of them is nothing that could stand there.
+            stats, status = None, status_class(status_code)
         if stats is None:
-            stats = table.endpoint(EndpointKey(method, name))
-        failed = error is not None
-        stats.record(duration_s, response_bytes, status_class(status_code), failed)
+            key = endpoint_key(method, name)
+            table = self._current
+            stats = table.endpoint(key)
+        try:
+            stats.record(duration_s, response_bytes, status, message is not None)
+        except ValueError:
+            duration_s = to_seconds(duration_s)
+            stats.record(duration_s, response_bytes, status, message is not None)
         if timings is not None and status_code:
             if stats.timings is None:
                 stats.timings = TimingStats()
             stats.timings.record(timings, self.detailed_timings)
-        if trace_id is not None:
-            stats.add_exemplar(Exemplar(trace_id, duration_s, self._wall_clock()))
-        if failed:
+        if trace_id is not None and duration_s is not None:
+            stats.add_exemplar(Exemplar(clean_text(trace_id, _TRACE_ID_LENGTH), duration_s, self._wall_clock()))
+        if message is not None:
             now = self._wall_clock()
             # The endpoint's own key, so that errors of endpoints beyond the limit are bounded with them.
-            error_key = ErrorKey(stats.key.method, stats.key.name, describe_error(error))
+            error_key = ErrorKey(stats.key.method, stats.key.name, message)
             table.count_error(error_key, ErrorStats(1, now, now))
 
     def record_iteration(self, user_class: str) -> None:
@@ -73,7 +102,8 @@ class Recorder:
         try:
             self._current.iterations[user_class] += 1
         except KeyError:
-            self._current.iterations[user_class] = 1
+            iterations, name = self._current.iterations, clean_text(user_class)
+            iterations[name] = iterations.get(name, 0) + 1
 
     def record_cut_off(self, kind: str, method: str, name: str, lasted_s: float) -> None:
         """Count a request, a task or an on_stop (`kind`) that was cut off by the end of its user."""
@@ -83,9 +113,10 @@ class Recorder:
         """The requests that are under way at that moment of the monotonic clock, by endpoint."""
         return count_in_flight(self.under_way.values(), now, self._max_endpoints)
 
-    def record_exception(self, message: str, traceback: str) -> None:
+    def record_exception(self, message: Any, traceback: Any) -> None:
         """Count an exception of the load-test file's own code."""
-        self._current.count_exception(TaskException(normalise_error(message), traceback))
+        found = TaskException(normalise_error(message), clean_lines(traceback))
+        self._current.count_exception(found)
 
     def take(self) -> StatsTable:
         """What was counted since the last call; counting goes on in a new table."""

@@ -23,7 +23,8 @@ class StatsTable:
     """Endpoints, errors and task exceptions by key, bounded in number.
 
     `iterations` counts finished tasks by user class. `cut_off` counts requests, tasks and on_stop that were ended by
-    force with their user.
+    force with their user. `lost` counts requests that a process has counted and could not send, by
+    its name and the reason.
     """
 
     __slots__ = (
@@ -32,6 +33,7 @@ class StatsTable:
         "errors",
         "exceptions",
         "iterations",
+        "lost",
         "max_endpoints",
         "max_errors",
         "overflow_names",
@@ -43,6 +45,7 @@ class StatsTable:
         self.exceptions: dict[str, TaskException] = {}
         self.cut_off: dict[CutOffKey, CutOff] = {}
         self.iterations: dict[str, int] = {}
+        self.lost: dict[tuple[str, str], int] = {}
         self.max_endpoints = max_endpoints
         self.max_errors = max_errors
         self.overflow_names: list[str] = []
@@ -59,7 +62,8 @@ class StatsTable:
 
     def is_empty(self) -> bool:
         """True when nothing at all was counted."""
-        return not (self.endpoints or self.errors or self.exceptions or self.cut_off or self.iterations)
+        counted = (self.endpoints, self.errors, self.exceptions, self.cut_off, self.iterations, self.lost)
+        return not any(counted)
 
     def endpoint(self, key: EndpointKey) -> EndpointStats:
         """The accumulator for a key; for a new key beyond the limit the one of `(other)`."""
@@ -109,6 +113,13 @@ class StatsTable:
         else:
             found.merge(seen)
 
+    def count_lost(self, worker: str, reason: str, requests: int) -> None:
+        """Note requests that a process has counted and that are in no figure; beyond the limit without a reason."""
+        key = (worker, reason)
+        if key not in self.lost and len(self.lost) >= self.max_errors:
+            key = (worker, OTHER_ERRORS.message)
+        self.lost[key] = self.lost.get(key, 0) + requests
+
     def merge(self, other: "StatsTable") -> None:
         """Add what another table holds, within this table's own limits."""
         for key, stats in other.endpoints.items():
@@ -123,6 +134,8 @@ class StatsTable:
             self.iterations[user_class] = self.iterations.get(user_class, 0) + number
         for name in other.overflow_names:
             self.note_overflow(name)
+        for (worker, reason), requests in other.lost.items():
+            self.count_lost(worker, reason, requests)
 
     def total(self) -> EndpointStats:
         """All endpoints in one, made anew at each call."""

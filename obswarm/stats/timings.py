@@ -45,13 +45,14 @@ class TimingStats:
                 counts[1] += 1
                 sums[1] += int(tls_s * 1e9)
         counts[2] += 1
-        sums[2] += int(first_byte_s * 1e9)
+        # An answer may begin before the request has been sent altogether.
+        sums[2] += int(first_byte_s * 1e9) if first_byte_s > 0 else 0
         counts[3] += 1
         sums[3] += int(download_s * 1e9)
         if detailed:
             for phase, seconds in zip(PHASES, times, strict=True):
                 if seconds is not None:
-                    self._histogram(phase).record(seconds)
+                    self._histogram(phase).record(seconds if seconds > 0 else 0.0)
 
     def _histogram(self, phase: str) -> Histogram:
         found = self.histograms.get(phase)

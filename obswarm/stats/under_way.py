@@ -59,8 +59,8 @@ def count_in_flight(requests: Iterable[UnderWayFields], now: float, max_endpoint
     for method, name, started_s, answered in requests:
         try:
             started.setdefault((method, name), []).append((started_s, answered))
-        except TypeError:
-            # Not hashable, so no text: whatever it is, it is counted under what it looks like.
+        except Exception:
+            # Nothing that can be looked up, so no text: whatever it is, it is counted under what it looks like.
             started.setdefault((clean_text(method), clean_text(name)), []).append((started_s, answered))
     counted: dict[EndpointKey, InFlight] = {}
     for (method, name), each in started.items():

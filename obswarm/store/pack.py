@@ -39,15 +39,31 @@ class Names:
 
 
 def pack(document: Any) -> bytes:
-    return zlib.compress(msgpack.packb(document), _LEVEL)
+    return zlib.compress(msgpack.packb(document, default=_pack_wide), _LEVEL)
 
 
 def unpack(content: bytes) -> Any:
-    return msgpack.unpackb(zlib.decompress(content), raw=False, strict_map_key=False)
+    return msgpack.unpackb(zlib.decompress(content), raw=False, strict_map_key=False, ext_hook=_unpack_wide)
+
+
+_WIDE = 1
+"""Number of the extension type for integers that MessagePack has no room for: little-endian, with a sign."""
+
+
+def _pack_wide(value: Any) -> msgpack.ExtType:
+    if not isinstance(value, int):
+        raise TypeError(f"{type(value).__name__} cannot be kept")
+    return msgpack.ExtType(_WIDE, value.to_bytes(value.bit_length() // 8 + 1, "little", signed=True))
+
+
+def _unpack_wide(kind: int, content: bytes) -> int:
+    if kind != _WIDE:
+        raise ValueError(f"the extension type {kind} is not known")
+    return int.from_bytes(content, "little", signed=True)
 
 
 def pack_endpoint(number: int, stats: EndpointStats) -> list[Any]:
-    """Everything but exemplars."""
+    """Everything but exemplars. Ends where nothing but defaults would follow."""
     row: list[Any] = [
         number,
         _pack_histogram(stats.duration),
@@ -61,6 +77,10 @@ def pack_endpoint(number: int, stats: EndpointStats) -> list[Any]:
     if timings is not None:
         phases = {phase: _pack_histogram(histogram) for phase, histogram in timings.histograms.items()}
         row.append([timings.counts, timings.sums_ns, phases])
+    elif stats.untimed:
+        row.append(None)
+    if stats.untimed:
+        row.append(stats.untimed)
     return row
 
 
@@ -69,10 +89,12 @@ def unpack_endpoint(row: list[Any], key: EndpointKey) -> EndpointStats:
     _, histogram, stats.min_s, stats.max_s, stats.response_bytes, stats.successes, stats.failures_by = row[:7]
     stats.duration = _unpack_histogram(histogram)
     stats.failures = sum(stats.failures_by.values())
-    if len(row) > 7:
+    if len(row) > 7 and row[7] is not None:
         timings = stats.timings = TimingStats()
         timings.counts, timings.sums_ns, phases = row[7]
         timings.histograms = {phase: _unpack_histogram(packed) for phase, packed in phases.items()}
+    if len(row) > 8:
+        stats.untimed = row[8]
     return stats
 
 

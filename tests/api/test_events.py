@@ -1,8 +1,14 @@
+import math
+from decimal import Decimal
+
 import gevent
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from obswarm.api import EventHook, Events, StopUser
 from obswarm.stats import EndpointKey, Recorder
+from tests.support.anything import ANY_ERROR, ANYTHING
 
 KEY = EndpointKey("SQL", "insert")
 
@@ -86,3 +92,79 @@ def test_measure_counts_a_block_that_was_cut_off_as_interrupted(events) -> None:
     table = events.request.recorder.take()
     assert table.interrupted == 1
     assert not table.endpoints
+
+
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "request_type": ANYTHING,
+            "name": ANYTHING,
+            "response_time": ANYTHING,
+            "response_length": ANYTHING,
+            "response": ANYTHING,
+            "exception": st.none() | ANY_ERROR,
+            "context": ANYTHING,
+        },
+    )
+)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_is_fired_counts_once_and_reaches_the_listeners(arguments) -> None:
+    events, told = Events(), []
+    events.request.recorder = Recorder()
+    events.request.add_listener(lambda **kwargs: told.append(kwargs))
+    events.request.fire(**arguments)
+    (stats,) = events.request.recorder.take().endpoints.values()
+    assert stats.requests == 1
+    assert stats.failures == (arguments.get("exception") is not None)
+    assert len(told) == 1
+    assert all(told[0][name] is value for name, value in arguments.items())
+
+
+@pytest.mark.parametrize(
+    ("response_time", "seconds"),
+    [
+        (500, 0.5),
+        (500.0, 0.5),
+        ("500", 0.5),
+        (Decimal(500), 0.5),
+        (-1, 0.0),
+        (-1.0, 0.0),
+        (1.76e12, 1.76e9),
+        (None, None),
+        (math.nan, None),
+        (math.inf, None),
+        ("soon", None),
+        (1e15, None),
+        (10**400, None),
+    ],
+)
+def test_a_response_time(events, response_time: object, seconds: float | None) -> None:
+    events.request.fire(request_type="SQL", name="insert", response_time=response_time)
+    stats = events.request.recorder.take().endpoints[KEY]
+    assert (stats.requests, stats.max_s, stats.untimed) == (1, seconds, seconds is None)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"response_time": math.inf}, "response_time=inf (float) is no number of milliseconds"),
+        ({"response_time": "so\non"}, r"response_time=so\non (str) is no number of milliseconds"),
+        ({"response_length": "a lot"}, "response_length=a lot (str) is no number of bytes"),
+        ({"response_time": None}, ""),
+        ({"response_length": -1}, ""),
+    ],
+)
+def test_what_is_no_number_is_complained_of_once(events, caplog, arguments: dict[str, object], said: str) -> None:
+    for _ in range(3):
+        events.request.fire(**{"request_type": "SQL", "name": "insert", "response_time": 1.0, **arguments})
+    assert len(caplog.messages) == (said != "")
+    assert said in caplog.text
+    assert events.request.recorder.take().endpoints[KEY].requests == 3
+
+
+def test_an_event_with_arguments_missing_is_counted_and_complained_of(events, caplog) -> None:
+    events.request.fire(response_length=5)
+    assert list(events.request.recorder.take().endpoints) == [EndpointKey("(none)", "(none)")]
+    assert "request_type and name are needed" in caplog.text
+    assert "response_time is missing" in caplog.text

@@ -7,13 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from obswarm.cluster.deltas import DeltaSum, Malformed, pack_table
-from obswarm.stats import Recorder, StatsTable
+from obswarm.stats import PHASES, EndpointKey, Recorder, StatsTable, TimingStats
 
 REQUESTS = st.lists(
     st.tuples(
         st.sampled_from(["GET", "POST", ""]),
         st.sampled_from(["/", "/a", "/b", "ä" * 50]),
-        st.floats(0, 5000),
+        st.one_of(st.none(), st.floats(0, 5000)),
         st.integers(0, 10**9),
         st.sampled_from([0, None, 200, 204, 301, 404, 500, 999]),
         st.sampled_from([None, "went wrong", "other"]),
@@ -42,7 +42,7 @@ def recorded(requests, detailed: bool = False) -> StatsTable:
 def facts(table: StatsTable):
     endpoints = {
         key: (
-            stats.duration, stats.failures, stats.min_s, stats.max_s, stats.response_bytes, stats.successes, stats.failures_by,
+            stats.duration, stats.untimed, stats.failures, stats.min_s, stats.max_s, stats.response_bytes, stats.successes, stats.failures_by,
             stats.timings, set(stats.exemplars()),
         )
         for key, stats in table.endpoints.items()
@@ -101,3 +101,47 @@ def test_whatever_is_changed_or_cut_off_is_counted_altogether_or_not_at_all() ->
 def test_garbage_is_refused(garbage: bytes) -> None:
     with pytest.raises(Malformed):
         DeltaSum().add(garbage)
+
+
+def large_table(draw: random.Random) -> StatsTable:
+    """As a run of months has it, with numbers that no column has room for."""
+    table = StatsTable()
+    for name in ("/a", "/b"):
+        stats = table.endpoint(EndpointKey("GET", name))
+        stats.record(10.0, 5, "2xx", False)
+        stats.record(None, 5, "4xx", True)
+        stats.duration.sum_ns = draw.randrange(2**80)
+        stats.response_bytes = draw.randrange(2**80)
+        stats.timings = TimingStats()
+        stats.timings.record((0.1, 0.1, 0.1, 0.1), detailed=True)
+        stats.timings.sums_ns = [draw.randrange(2**70) for _ in PHASES]
+        for histogram in stats.timings.histograms.values():
+            histogram.sum_ns = draw.randrange(2**80)
+    return table
+
+
+def test_sums_of_any_size_add_up() -> None:
+    draw = random.Random(1)
+    merged, gathered = StatsTable(), DeltaSum()
+    for _ in range(20):
+        table = large_table(draw)
+        gathered.add(pack_table(table))
+        merged.merge(table)
+    assert facts(gathered.take(1000)) == facts(merged)
+
+
+def test_what_a_worker_has_lost_is_known_by_its_name() -> None:
+    gathered = DeltaSum()
+    for _ in range(2):
+        table = StatsTable()
+        table.count_lost("w1", "it does not fit", 3)
+        gathered.add(pack_table(table))
+    assert gathered.take(1000).lost == {("w1", "it does not fit"): 6}
+
+
+@pytest.mark.parametrize("text", ["a\nb", "\x1b[2J", "x" * 501])
+def test_texts_that_no_recorder_lets_in_are_refused(text: str) -> None:
+    table = StatsTable()
+    table.endpoint(EndpointKey("GET", text)).record(0.1, 1, "2xx", False)
+    with pytest.raises(Malformed):
+        DeltaSum().add(pack_table(table))

@@ -6,7 +6,7 @@ import pytest
 
 from obswarm.api import ObswarmError
 from obswarm.cluster.journal import Journal, Progress, WorkerMemory, read
-from obswarm.stats import Recorder, StatsTable
+from obswarm.stats import EndpointKey, Recorder, StatsTable
 
 
 def table(requests: int) -> StatsTable:
@@ -78,3 +78,19 @@ def test_another_file_is_refused_with_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "run").write_text("something else")
     with pytest.raises(ObswarmError, match="Move it away"):
         read(tmp_path / "run", 100)
+
+
+def test_sums_of_a_run_of_months_are_there_again(tmp_path: Path) -> None:
+    large = StatsTable()
+    stats = large.endpoint(EndpointKey("GET", "/slow"))
+    stats.record(10.0, 5, "2xx", False)
+    # 20,000 users that wait for answers for a month, and receive 10 GB a second.
+    stats.duration.sum_ns, stats.response_bytes = 20_000 * 30 * 86_400 * 10**9, 30 * 86_400 * 10**10
+    journal = Journal(tmp_path / "run", "run-1", "digest", 1000.0)
+    journal.rewrite(large, progress(1), {})
+    journal.append(large, progress(2), {})
+    found = read(tmp_path / "run", 100)
+    assert found is not None
+    again = found.table.endpoints[EndpointKey("GET", "/slow")]
+    assert again.duration.sum_ns == 2 * stats.duration.sum_ns > 2**64
+    assert again.response_bytes == 2 * stats.response_bytes

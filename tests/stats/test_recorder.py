@@ -1,4 +1,12 @@
+import math
+
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from obswarm.defaults import MAX_ERROR_LENGTH, MAX_NAME_LENGTH, MAX_TRACEBACK_LENGTH
+from obswarm.sanitize import is_clean
 from obswarm.stats import OTHER, Aggregate, EndpointKey, ErrorKey, Recorder, StatsTable
+from tests.support.anything import ANY_ERROR, ANYTHING, Raises
 
 
 def test_a_request_is_counted_once_and_in_one_delta_only() -> None:
@@ -72,3 +80,95 @@ def test_exceptions_of_user_code_are_counted_by_message() -> None:
     assert table.exceptions["KeyError: 'a'"].count == 2
     assert table.exceptions["KeyError: 'a'"].traceback == "Traceback…"
     assert table.interrupted == 1
+
+
+@given(ANYTHING, ANYTHING, ANYTHING, ANYTHING, ANYTHING, st.none() | ANY_ERROR)
+@example("GET", 7, 0.1, 5, 200, None)
+@example("GET", "/", None, None, None, None)
+@example("GET", "/", -5.0, -1, 200, "no stock for \ud83d")
+@example("GET", "/" * 30_000, math.nan, 2**60, [], Raises())
+def test_whatever_is_recorded_counts_once_as_clean_text_and_sane_numbers(
+    method, name, duration_s, size, status, error
+) -> None:
+    recorder = Recorder()
+    recorder.record(method, name, duration_s, size, status, error)
+    recorder.record(method, name, duration_s, size, status, error)
+    table = recorder.take()
+    ((key, stats),) = table.endpoints.items()
+    assert key == stats.key
+    assert (stats.requests, stats.failures) == (2, 0 if error is None else 2)
+    assert sum(stats.successes.values()) + sum(stats.failures_by.values()) == 2
+    assert stats.duration.count in (0, 2)
+    assert 0 <= stats.duration.sum_ns < 2**64
+    assert 0 <= stats.response_bytes < 2**63
+    assert stats.min_s is None or stats.min_s >= 0
+    assert sum(seen.count for seen in table.errors.values()) == stats.failures
+    for text in (*key, *stats.successes, *stats.failures_by, *(each for error in table.errors for each in error)):
+        assert type(text) is str
+        assert is_clean(text)
+        assert len(text) <= MAX_NAME_LENGTH
+
+
+def test_a_request_without_a_duration_counts_and_is_in_no_figure_about_durations() -> None:
+    recorder = Recorder()
+    recorder.record("GET", "/", 0.5, 10, 200)
+    recorder.record("GET", "/", None, 20, 500, "no")
+    first = recorder.take().endpoints[EndpointKey("GET", "/")]
+    assert (first.requests, first.failures, first.duration.count, first.response_bytes) == (2, 1, 1, 30)
+    assert first.error_ratio == 0.5
+    assert first.quantile(0.99) == first.max_s == 0.5
+    both = first.copy()
+    both.merge(first)
+    assert (both.requests, both.untimed) == (4, 2)
+    both.subtract(first)
+    assert (both.requests, both.untimed) == (2, 1)
+
+
+def test_a_clock_that_went_back_gives_a_duration_of_zero() -> None:
+    recorder = Recorder()
+    recorder.record("GET", "/", -2.0)
+    stats = recorder.take().endpoints[EndpointKey("GET", "/")]
+    assert (stats.min_s, stats.max_s, stats.duration.sum_ns, stats.untimed) == (0.0, 0.0, 0, 0)
+
+
+def test_of_a_name_that_is_too_long_the_cut_is_said() -> None:
+    recorder = Recorder()
+    recorder.record("GET", "/" * 30_000, 0.1, error="<html>" * 10_000)
+    table = recorder.take()
+    assert next(iter(table.endpoints)).name.endswith("/… [cut: 30,000 characters]")
+    assert next(iter(table.errors)).message.endswith("<html… [cut]")
+
+
+@given(ANYTHING, ANYTHING)
+def test_exceptions_and_iterations_are_clean(one, other) -> None:
+    recorder = Recorder()
+    recorder.record_exception(one, other)
+    table = recorder.take()
+    ((message, found),) = table.exceptions.items()
+    assert is_clean(message)
+    assert is_clean(found.traceback.replace("\n", ""))
+    assert (len(message) <= MAX_ERROR_LENGTH, len(found.traceback) <= MAX_TRACEBACK_LENGTH) == (True, True)
+
+
+def test_the_name_of_a_user_class_is_clean() -> None:
+    recorder = Recorder()
+    recorder.record_iteration("A\n\ud83d")
+    recorder.record_iteration("A\n\ud83d")
+    assert recorder.take().iterations == {"A\\n\\ud83d": 2}
+
+
+def test_an_error_whose_text_takes_its_time_is_counted_with_its_request() -> None:
+    recorder = Recorder()
+    taken = []
+
+    class Slow(Exception):
+        def __str__(self) -> str:
+            # As when reading it has to wait, and a report is made meanwhile.
+            taken.append(recorder.take())
+            return "slow"
+
+    recorder.record("GET", "/", 0.1, error=Slow())
+    table = recorder.take()
+    assert all(each.is_empty() for each in taken)
+    assert table.endpoints[EndpointKey("GET", "/")].failures == 1
+    assert sum(seen.count for seen in table.errors.values()) == 1

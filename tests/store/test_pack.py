@@ -11,19 +11,32 @@ from obswarm.store.pack import Names, pack, pack_endpoint, pack_values, unpack, 
 KEY = EndpointKey("GET", "/")
 _requests = st.lists(
     st.tuples(
-        st.floats(0, 4000), st.integers(0, 10**9), st.sampled_from(["2xx", "3xx", "5xx", "error"]), st.booleans()
+        st.one_of(st.none(), st.floats(0, 4000)),
+        st.integers(0, 2**70),
+        st.sampled_from(["2xx", "3xx", "5xx", "error"]),
+        st.booleans(),
     ),
     max_size=60,
 )
 
 
 @given(_requests)
-def test_an_endpoint(requests: list[tuple[float, int, str, bool]]) -> None:
+def test_an_endpoint(requests: list[tuple[float | None, int, str, bool]]) -> None:
     stats = EndpointStats(KEY)
     for request in requests:
         stats.record(*request)
     found = unpack_endpoint(unpack(pack(pack_endpoint(7, stats))), KEY)
-    for name in ("duration", "failures", "min_s", "max_s", "response_bytes", "successes", "failures_by", "timings"):
+    for name in (
+        "duration",
+        "untimed",
+        "failures",
+        "min_s",
+        "max_s",
+        "response_bytes",
+        "successes",
+        "failures_by",
+        "timings",
+    ):
         assert getattr(found, name) == getattr(stats, name), name
 
 
