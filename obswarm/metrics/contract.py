@@ -32,7 +32,7 @@ REQUESTS = Metric(
     "obswarm_requests_total",
     Kind.COUNTER,
     ("method", "name", "outcome", "status"),
-    "Finished requests. outcome: success or failure; status: 1xx to 5xx, error (no answer), other (no HTTP status).",
+    "Finished requests, those without a duration included. outcome: success or failure; status: 1xx to 5xx, error (no answer), other (no HTTP status).",
 )
 DURATION = Metric(
     "obswarm_request_duration_seconds",

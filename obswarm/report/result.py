@@ -117,6 +117,7 @@ def _figures(stats: EndpointStats, duration_s: float) -> dict[str, Any]:
         "max_s": _round(stats.max_s),
         "mean_s": _round(stats.duration.mean_s),
         "response_bytes": stats.response_bytes,
+        "untimed": stats.untimed,
         "timings": _timings(stats),
     }
 

@@ -34,7 +34,7 @@ def recorded(requests, detailed: bool = False) -> StatsTable:
         recorder.record_iteration("User")
         if error == "other":
             recorder.record_exception("oh no", "Traceback")
-            recorder.record_cut_off("request", method, name, seconds)
+            recorder.record_cut_off("request", method, name, seconds or 0.0)
             recorder.record_cut_off("on_stop", "", "User.on_stop", 0.25)
     return recorder.take()
 

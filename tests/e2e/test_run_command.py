@@ -73,6 +73,7 @@ def test_the_json_result_has_its_documented_keys(path: Path, target: CountingSer
     figures = {
         "requests", "failures", "rps", "error_ratio", "p50_s", "p90_s", "p95_s", "p99_s", "max_s", "mean_s",
         "response_bytes",
+        "untimed",
     }  # fmt: skip
     assert figures <= set(result["totals"])
     assert all(figures | {"method", "name"} <= set(endpoint) for endpoint in result["endpoints"])
