@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST_FLAGS ?=
 
-.PHONY: demo test components check bench format clean
+.PHONY: demo test components check bench format clean lab-fresh-machine
 
 demo: $(VENV)/.installed
 	$(BIN)/obswarm demo
@@ -24,6 +24,11 @@ check: $(VENV)/.dev
 	$(BIN)/python docs/make_metrics.py --check
 	$(BIN)/python examples/contest/make_compose.py --check
 	$(BIN)/python dashboards/build.py --check
+
+# make test in a fresh clone, with a Docker engine that has never run, beside another load test. Needs root, and that no
+# Docker engine runs.
+lab-fresh-machine: $(VENV)/.dev components
+	PYTEST_FLAGS='$(PYTEST_FLAGS)' $(BIN)/python -m tests.lab.fresh_machine
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks
