@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST_FLAGS ?=
 
-.PHONY: demo test components check bench format clean lab-fresh-machine
+.PHONY: demo test components check bench format clean lab-fresh-machine lab-alerts
 
 demo: $(VENV)/.installed
 	$(BIN)/obswarm demo
@@ -29,6 +29,10 @@ check: $(VENV)/.dev
 # Docker engine runs.
 lab-fresh-machine: $(VENV)/.dev components
 	PYTEST_FLAGS='$(PYTEST_FLAGS)' $(BIN)/python -m tests.lab.fresh_machine
+
+# Twenty pairs of runs, the first of which fails, with real Prometheus and Alertmanager.
+lab-alerts: $(VENV)/.dev components
+	$(BIN)/python -m tests.lab.alerts
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks

@@ -32,7 +32,7 @@ By content negotiation a scraper gets the classic text format, OpenMetrics, or p
 
 At the end of a run obswarm waits for one more scrape (a few of the intervals it has seen, `--linger` at most), so that the last second is not missing.
 
-`--label team=search` puts a label on every series; repeat it for more. The run's id is on `obswarm_run_info` only: join it with `* on () group_left (run_id) obswarm_run_info`.
+`--label team=search` puts a label on every series; repeat it for more. The run's id is on `obswarm_run_info` only: join it with `* on (job, instance) group_left (run_id) obswarm_run_info`.
 
 Counters never go down while a run goes on, `--reset-stats` included.
 """

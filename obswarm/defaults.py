@@ -64,3 +64,10 @@ GIVE_UP_AFTER_S = 120.0
 """A worker that has found no master for so long ends."""
 
 BUNDLE_LIMIT_BYTES = 20 * 1024 * 1024
+
+ALERTS_GRACE_S = 10.0
+"""An alert without a run id that fires so soon after the run's start may be about the time before it. Our own rules
+look at five seconds of samples; scrape and evaluation take up to one each, and clocks differ a little."""
+
+EARLIER_ALERTS_MAX_WAIT_S = 300.0
+"""How long a start waits for alerts from before the run, if it waits."""

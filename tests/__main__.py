@@ -22,6 +22,7 @@ PHASES = (
         ),
         (
             "tests/e2e/test_service.py",
+            "tests/integration/guards/test_earlier_runs.py",
             "tests/integration/guards/test_targets.py",
             "tests/integration/metrics",
         ),

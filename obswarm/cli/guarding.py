@@ -10,9 +10,11 @@ from typing import Any
 
 import click
 
+from obswarm import defaults
 from obswarm.api import ObswarmError
-from obswarm.cli.options import Command, option
-from obswarm.cli.settings import Settings, check_url, make_target, read_settings
+from obswarm.cli.earlier_alerts import Stoppable, wait_for_earlier_alerts
+from obswarm.cli.options import Command, duration, duration_or_zero, option
+from obswarm.cli.settings import EARLIER_ALERTS, Settings, check_url, make_target, read_settings
 from obswarm.engine import Output, RunCourse, RunResult
 from obswarm.guards import (
     Guard,
@@ -70,6 +72,25 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     option("--junit", metavar="FILE", help="Write requirements and guards as JUnit's XML."),
     option("--alerts-token", metavar="TOKEN", help="For POST /api/v1/alerts.  [default: made anew and shown]"),
     option("--on-alert", metavar="ACTION", help="What alerts without the label obswarm_action do.  [default: stop]"),
+    option(
+        "--alerts-grace",
+        type=duration_or_zero,
+        metavar="DURATION",
+        help="An alert without a run id that fires so soon after the start may be from before; it acts after that time,"
+        " if it still fires.  [default: 10s]",
+    ),
+    option(
+        "--earlier-alerts",
+        type=click.Choice(EARLIER_ALERTS),
+        help="Alerts that fire since before the run: note them, or wait with the start until they are resolved."
+        "  [default: note]",
+    ),
+    option(
+        "--earlier-alerts-max-wait",
+        type=duration,
+        metavar="DURATION",
+        help="After that long the run ends without having begun, with exit code 3.  [default: 5m]",
+    ),
     option("--grafana-url", metavar="URL", help="Send annotations there."),
     option("--grafana-token", metavar="TOKEN", help="A Grafana service account's token."),
     *source_options,
@@ -95,8 +116,11 @@ class Guarding:
         token_is_new: bool,
         grafana: tuple[str, str] | None,
         junit: str | None,
+        earlier_alerts_max_wait_s: float | None = None,
     ) -> None:
+        """`earlier_alerts_max_wait_s` is how long the start waits for alerts from before the run; None: not at all."""
         self.board = board
+        self.earlier_alerts_max_wait_s = earlier_alerts_max_wait_s
         self.requirements = requirements
         self.junit = junit
         self.app = AlertsApp(board, token)
@@ -117,7 +141,14 @@ class Guarding:
 
     def attach(self, run: RunCourse) -> None:
         run.watch = self.board
+        self.board.alerts.run_id = run.run_id
         self.board.annotate = run.annotate
+
+    def await_earlier_alerts(self, run: Stoppable, interrupted: Callable[[], bool]) -> None:
+        """Wait, if that is asked for, while alerts fire that began before the run; `run` is stopped when that takes too
+        long. Ends when `interrupted` says so."""
+        if self.earlier_alerts_max_wait_s is not None:
+            wait_for_earlier_alerts(self.board, run, self.earlier_alerts_max_wait_s, interrupted)
 
     def notice(self, server_url: str) -> str:
         """What to tell at the start."""
@@ -175,6 +206,11 @@ def guarding_of(options: dict[str, Any], from_file: Sequence[object]) -> Guardin
         source.check(query)
     requirements = [_in_option("--require", text, parse_requirement) for text in options["requirements"]]
     requirements += [_in_option("require", text, parse_requirement) for text in settings.require]
+    grace_s = options["alerts_grace"] if options["alerts_grace"] is not None else settings.alerts_grace_s
+    longest_s = options["earlier_alerts_max_wait"] or settings.earlier_alerts_max_wait_s
+    waits = (options["earlier_alerts"] or settings.earlier_alerts) == "wait"
+    if longest_s is not None and not waits:
+        raise ObswarmError("--earlier-alerts-max-wait (earlier_alerts_max_wait) needs --earlier-alerts wait.")
     on_alert = _in_option("--on-alert", options["on_alert"] or settings.on_alert or "stop", parse_action)
     token = options["alerts_token"] or settings.alerts_token
     grafana_url = options["grafana_url"] or settings.grafana_url
@@ -184,13 +220,14 @@ def guarding_of(options: dict[str, Any], from_file: Sequence[object]) -> Guardin
     if grafana_url:
         check_url("--grafana-url", grafana_url)
     return Guarding(
-        GuardBoard(rules, source, on_alert),
+        GuardBoard(rules, source, on_alert, alerts_grace_s=defaults.ALERTS_GRACE_S if grace_s is None else grace_s),
         source,
         requirements,
         token or secrets.token_urlsafe(16),
         token is None,
         (grafana_url, grafana_token) if grafana_url and grafana_token else None,
         options["junit"],
+        (longest_s or defaults.EARLIER_ALERTS_MAX_WAIT_S) if waits else None,
     )
 
 

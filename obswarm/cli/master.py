@@ -161,6 +161,9 @@ def conduct(
     digest = hashlib.sha256(content.encode() + job.pack()).hexdigest()
     state = state_file_of(options)
     recovered = _recover(state, digest, options)
+    if recovered is not None:
+        # It goes on; its users are there already.
+        guarding.earlier_alerts_max_wait_s = None
     invitation = _invitation(planned, job, bundle, recovered, options)
     journal = Journal(
         state,

@@ -92,6 +92,8 @@ class Terminal:
                         logger.info("%s", notice)
                 with _Signals(run) as signals:
                     environment.events.init.fire(environment=environment, runner=environment.runner, web_ui=None)
+                    if guarding is not None:
+                        guarding.await_earlier_alerts(run, lambda: signals.came)
                     result = run.run()
                     if export is not None:
                         signals.instead = export.cut_short

@@ -22,6 +22,9 @@ _TOP = (
     "grafana_token",
     "alerts_token",
     "on_alert",
+    "alerts_grace",
+    "earlier_alerts",
+    "earlier_alerts_max_wait",
     "store",
     "keep_for",
     "keep_runs",
@@ -29,7 +32,10 @@ _TOP = (
     "guards",
     "require",
 )
-_TEXTS = ("prometheus_url", "grafana_url", "grafana_token", "alerts_token", "on_alert", "store")
+_TEXTS = ("prometheus_url", "grafana_url", "grafana_token", "alerts_token", "on_alert", "earlier_alerts", "store")
+EARLIER_ALERTS = ("note", "wait")
+"""What a run does about alerts that fire since before its start."""
+
 _TARGET = ("name", "url", "kind")
 _GUARD = ("when", "action", "name", "clear_for", "blind_after", "on_blind")
 
@@ -44,6 +50,9 @@ class Settings:
     grafana_token: str | None = None
     alerts_token: str | None = None
     on_alert: str | None = None
+    alerts_grace_s: float | None = None
+    earlier_alerts: str | None = None
+    earlier_alerts_max_wait_s: float | None = None
     store: str | None = None
     keep_for_s: float | None = None
     keep_runs: int | None = None
@@ -91,6 +100,10 @@ def _settings(path: Path, values: Mapping[str, Any], section: str = "") -> Setti
     for name in ("prometheus_url", "grafana_url"):
         if texts[name] is not None:
             check_url(f"{where}{name}", texts[name] or "")
+    if texts["earlier_alerts"] not in (None, *EARLIER_ALERTS):
+        raise ObswarmError(
+            f"{where}earlier_alerts is {texts['earlier_alerts']!r}; it is one of {', '.join(EARLIER_ALERTS)}."
+        )
     targets = _each(where, values, "targets", _target)
     names = [target.name for target in targets]
     for name in names:
@@ -102,6 +115,8 @@ def _settings(path: Path, values: Mapping[str, Any], section: str = "") -> Setti
     return Settings(
         file=str(path),
         **texts,
+        alerts_grace_s=_duration(where, values, "alerts_grace"),
+        earlier_alerts_max_wait_s=_duration(where, values, "earlier_alerts_max_wait"),
         keep_for_s=_duration(where, values, "keep_for"),
         keep_runs=_number(where, values, "keep_runs"),
         targets=targets,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import gevent
 
-from obswarm import clock
+from obswarm import clock, defaults
 from obswarm.engine import RunControl, StopReason
 from obswarm.guards.alerts import Alert, AlertBook, Verdict
 from obswarm.guards.conditions import AlertOperand, EngineOperand
@@ -16,12 +16,16 @@ from obswarm.guards.evaluate import Blind, Change, GuardWatch, deciding
 from obswarm.guards.guard import Action, GuardRule
 from obswarm.guards.operands import last_interval
 from obswarm.stats import AlertCount, GuardView, RunState, Snapshot
-from obswarm.targets import MetricSource, SourceError
+from obswarm.targets import MetricSource, SourceError, looks_back_s
 
 logger = logging.getLogger(__name__)
 
 _ASK_EVERY_S = 0.5
 _TOO_OLD_S = 3.0
+_OWN = "obswarm"
+"""In a query: it asks for the load test's own series, by their names or their job."""
+_SCRAPE_S = 2.0
+"""Until Prometheus has scraped a change and can be asked for it."""
 _ACTIVE = (RunState.SPAWNING, RunState.RUNNING, RunState.HOLDING)
 
 Annotate = Callable[[str, str], None]
@@ -46,14 +50,18 @@ class GuardBoard:
         source: MetricSource | None,
         on_alert: Action,
         *,
+        alerts_grace_s: float = defaults.ALERTS_GRACE_S,
         monotonic: Callable[[], float] = clock.monotonic,
+        wall: Callable[[], float] = clock.wall,
     ) -> None:
         self.watches = [GuardWatch(rule) for rule in rules]
-        self.alerts = AlertBook(on_alert, clock.wall())
+        self.alerts = AlertBook(on_alert, alerts_grace_s)
         self.received: Counter[tuple[str, str, str]] = Counter()
         self.annotate: Annotate = lambda kind, text: None
         self._source = source
         self._monotonic = monotonic
+        self._wall = wall
+        self._started_wall_s: float | None = None
         self._answers: dict[str, _Answer] = {}
         self._asking: list[gevent.Greenlet] = []
         self._holding: set[str] = set()
@@ -64,7 +72,8 @@ class GuardBoard:
 
     def start(self, control: RunControl, started_wall_s: float) -> None:
         self._control = control
-        self.alerts.run_started_s = started_wall_s
+        self._started_wall_s = started_wall_s
+        self.alerts.begin(started_wall_s)
         queries = sorted({watch.rule.query for watch in self.watches if watch.rule.query is not None})
         self._asking = [gevent.spawn(self._ask, query) for query in queries]
 
@@ -95,7 +104,11 @@ class GuardBoard:
         self._users = snapshot.user_target
         if snapshot.state in _ACTIVE:
             now = self._monotonic()
+            for verdict in self.alerts.due(self._wall()):
+                self._act_on_alert(verdict)
             for watch in self.watches:
+                if self._looks_at_an_earlier_run(watch.rule):
+                    continue
                 change = watch.update(now, self._value(watch.rule, snapshot, now))
                 self._act_on(watch, change, now)
         return snapshot.guarded(self.views(snapshot.time_s), self._alert_counts())
@@ -105,13 +118,20 @@ class GuardBoard:
         if isinstance(operand, EngineOperand):
             return last_interval(operand, snapshot)
         if isinstance(operand, AlertOperand):
-            return float(self.alerts.count(operand))
+            return float(self.alerts.count(operand, self._wall()))
         answer = self._answers.get(operand.query)
         if answer is None:
             return Blind("the target's metrics have not answered yet")
         if now - answer.at_s > _TOO_OLD_S:
             return Blind(f"the target's metrics have not answered for {now - answer.at_s:.0f} s")
         return answer.value
+
+    def _looks_at_an_earlier_run(self, rule: GuardRule) -> bool:
+        """Whether what its query says of obswarm's own series may be about the run before, at the same address."""
+        if rule.query is None or _OWN not in rule.query or self._started_wall_s is None:
+            return False
+        settled_s = max(self.alerts.grace_s, looks_back_s(rule.query) + _SCRAPE_S)
+        return self._wall() - self._started_wall_s < settled_s
 
     def _act_on(self, watch: GuardWatch, change: Change, now: float) -> None:
         rule = watch.rule
@@ -135,22 +155,30 @@ class GuardBoard:
 
     def deliver(self, alerts: list[Alert]) -> list[Verdict]:
         """Alerts that have come in, acted upon at once."""
-        verdicts = self.alerts.take(alerts)
+        verdicts = self.alerts.take(alerts, self._wall())
         for verdict in verdicts:
             alert = verdict.alert
             self.received[alert.name, "firing" if alert.firing else "resolved", alert.source] += 1
-            who = f"alert {alert.fingerprint}"
-            if not alert.firing:
-                self._release(who)
-                continue
-            if verdict.action is None:
-                continue
-            summary = f" ({alert.summary})" if alert.summary else ""
-            text = f"The alert {alert.name} fires{summary}"
+            self._act_on_alert(verdict)
+        return verdicts
+
+    def try_alerts(self, alerts: list[Alert]) -> list[Verdict]:
+        """What they would lead to."""
+        return self.alerts.judge(alerts, self._wall())
+
+    def _act_on_alert(self, verdict: Verdict) -> None:
+        alert, who = verdict.alert, f"alert {verdict.alert.fingerprint}"
+        if not alert.firing:
+            self._release(who)
+        elif verdict.action is not None:
+            text = describe_alert(alert)
             self.annotate("alert", f"{text}. Action: {verdict.action}, {verdict.reason}")
             logger.warning("%s. Action: %s (%s).", text, verdict.action, verdict.reason)
             self._carry_out(verdict.action, who, StopReason("alert", text))
-        return verdicts
+
+    def holding_back(self) -> list[Alert]:
+        """Alerts because of which a start may wait: they fire since before the run."""
+        return self.alerts.holding_back(self._wall())
 
     def _carry_out(self, action: Action, who: str, reason: StopReason) -> None:
         control = self._control
@@ -198,6 +226,11 @@ class GuardBoard:
 
     def _alert_counts(self) -> tuple[AlertCount, ...]:
         return tuple(AlertCount(*key, count) for key, count in sorted(self.received.items()))
+
+
+def describe_alert(alert: Alert) -> str:
+    """Which alert, and what it says."""
+    return f"The alert {alert.name} fires{f' ({alert.summary})' if alert.summary else ''}"
 
 
 def describe_trip(watch: GuardWatch, since_wall_s: float) -> str:

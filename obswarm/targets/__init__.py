@@ -1,5 +1,6 @@
 """The target's own metrics, from its endpoints or from a Prometheus, behind one interface."""
 
+from obswarm.targets.evaluate import looks_back_s
 from obswarm.targets.kinds import KINDS, Signal, Unit, queries_of
 from obswarm.targets.promql import PrometheusSource
 from obswarm.targets.scrape import EmbeddedSource
@@ -16,5 +17,6 @@ __all__ = [
     "Target",
     "TargetHealth",
     "Unit",
+    "looks_back_s",
     "queries_of",
 ]

@@ -8,6 +8,7 @@ to the whole range, which over scrapes of a second makes little difference.
 import math
 import re
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from typing import Any
 
 import promql_parser as promql
@@ -64,6 +65,36 @@ def metric_names(tree: Any) -> set[str]:
             return metric_names(tree.expr)
         case _:
             return set()
+
+
+def looks_back_s(query: str) -> float:
+    """How far before its time a query looks, by its ranges, subqueries and offsets; 0 when it cannot be parsed."""
+    try:
+        return _looks_back_s(promql.parse(query))
+    except ValueError:
+        return 0.0
+
+
+def _looks_back_s(tree: Any) -> float:
+    match tree:
+        case promql.VectorSelector():
+            return _seconds(tree.offset)
+        case promql.MatrixSelector():
+            return _seconds(tree.range) + _looks_back_s(tree.vector_selector)
+        case promql.SubqueryExpr():
+            return _seconds(tree.range) + _seconds(tree.offset) + _looks_back_s(tree.expr)
+        case promql.BinaryExpr():
+            return max(_looks_back_s(tree.lhs), _looks_back_s(tree.rhs))
+        case promql.Call():
+            return max(map(_looks_back_s, tree.args), default=0.0)
+        case promql.AggregateExpr() | promql.ParenExpr() | promql.UnaryExpr():
+            return _looks_back_s(tree.expr)
+        case _:
+            return 0.0
+
+
+def _seconds(span: timedelta | None) -> float:
+    return max(0.0, span.total_seconds()) if span is not None else 0.0
 
 
 def _beyond(what: str, query: str) -> ObswarmError:

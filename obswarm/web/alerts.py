@@ -44,7 +44,7 @@ class AlertsApp:
         if self._board is None:
             nothing = [Verdict(alert, None, "there is no run") for alert in alerts]
             return {"dry_run": dry, "alerts": [verdict.document() for verdict in nothing]}
-        verdicts = self._board.alerts.judge(alerts) if dry else self._board.deliver(alerts)
+        verdicts = self._board.try_alerts(alerts) if dry else self._board.deliver(alerts)
         return {"dry_run": dry, "alerts": [verdict.document() for verdict in verdicts]}
 
 

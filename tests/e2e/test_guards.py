@@ -10,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
+import requests
 
 from tests.support.nginx import free_port
 from tests.support.programs import QuickServer, command, obswarm, start_obswarm
@@ -224,7 +225,7 @@ def test_a_sample_alert_shows_what_it_would_do_and_does_it_when_told(tmp_path: P
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     process = subprocess.Popen(
-        command("run", "loadtest.py", "-H", quick.url, "-t", "60s", "--web-port", port, "--json", "result.json", "--headless"),
+        command("run", "loadtest.py", "-H", quick.url, "-t", "60s", "--web-port", port, "--json", "result.json", "--headless", "--alerts-grace", "0s"),
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path,
     )  # fmt: skip
     assert process.stderr is not None
@@ -326,3 +327,55 @@ def test_guards_are_metrics(tmp_path: Path, failing) -> None:
     assert 'obswarm_guard_state{guard="error_ratio > 5%",state="tripped"} 1.0' in text
     assert 'obswarm_guard_state{guard="error_ratio > 5%",state="ok"} 0.0' in text
     assert 'obswarm_guard_value{guard="error_ratio > 5%"} 1.0' in text
+
+
+def alert_since_2020(status: str) -> dict:
+    alert = {"status": status, "labels": {"alertname": "ShopDown"}, "startsAt": "2020-01-01T00:00:00Z"}
+    return {"version": "4", "alerts": [alert]}
+
+
+def test_a_start_waits_for_an_alert_from_before_and_says_so(tmp_path: Path, quick) -> None:
+    (tmp_path / "loadtest.py").write_text(LOADTEST)
+    (tmp_path / "obswarm.toml").write_text("earlier_alerts = 'wait'\nearlier_alerts_max_wait = '60s'\n")
+    port = free_port()
+    process = start_obswarm(
+        *("run", "loadtest.py", "-H", quick.url, "-t", "1s", "--web-port", port, "--json", "result.json", "--headless"),
+        *("--alerts-token", "known", "--linger", 0, "--workers", 0),
+        cwd=tmp_path,
+    )
+    assert process.stderr is not None
+
+    def deliver(status: str) -> None:
+        url = f"http://127.0.0.1:{port}/api/v1/alerts"
+        answer = requests.post(
+            url, json=alert_since_2020(status), headers={"Authorization": "Bearer known"}, timeout=10
+        )
+        assert answer.status_code == 200, answer.text
+
+    heard = [next(line for line in process.stderr if "Alerts are taken at" in line)]
+    deliver("firing")
+    heard.append(next(line for line in process.stderr if "so the start of the run waits" in line))
+    assert heard[-1] == (
+        "WARNING: The alert ShopDown fires since 2020-01-01T00:00:00.000Z, so the start of the run waits until that is"
+        " resolved, for 1m at most.\n"
+    )
+    assert quick.arrivals() == {}
+    deliver("resolved")
+    _, rest = process.communicate(timeout=60)
+    assert process.returncode == 0, rest
+    assert "No alert from before the run fires any more; it starts" in rest
+    assert result_in(tmp_path)["stop_reason"]["kind"] == "time"
+
+
+def test_options_of_earlier_alerts_that_make_no_sense_are_refused(tmp_path: Path, quick) -> None:
+    wrong = run(tmp_path, quick, "--earlier-alerts-max-wait", "5s")
+    assert (wrong.code, wrong.stderr) == (
+        2,
+        "Error: --earlier-alerts-max-wait (earlier_alerts_max_wait) needs --earlier-alerts wait.\n",
+    )
+    (tmp_path / "obswarm.toml").write_text("earlier_alerts = 'sleep'\n")
+    unknown = run(tmp_path, quick)
+    assert (unknown.code, unknown.stderr) == (
+        2,
+        f"Error: {tmp_path}/obswarm.toml: earlier_alerts is 'sleep'; it is one of note, wait.\n",
+    )

@@ -8,7 +8,7 @@ from obswarm.engine import LocalRun, Ramp, StopReason
 from obswarm.guards import Guard, GuardBoard, parse_action, parse_payload
 from obswarm.stats import Recorder, RunState, Snapshot
 from obswarm.targets import Sample, SourceError
-from tests.guards.test_alerts import ALERTMANAGER, payload
+from tests.guards.test_alerts import ALERTMANAGER, STARTED_S, at, payload
 
 
 class Nobody(User):
@@ -60,11 +60,15 @@ class Course:
 
     def __init__(self, *rules, source=None, on_alert: str = "stop") -> None:
         self.now = 100.0
-        self.board = GuardBoard(rules, source, parse_action(on_alert), monotonic=lambda: self.now)
+        self.started_wall_s = STARTED_S
+        self.wall_s = self.started_wall_s + 600
+        self.board = GuardBoard(
+            rules, source, parse_action(on_alert), monotonic=lambda: self.now, wall=lambda: self.wall_s
+        )
         self.control = Control()
         self.notes: list[tuple[str, str]] = []
         self.board.annotate = lambda kind, text: self.notes.append((kind, text))
-        self.board.start(self.control, 1.0)
+        self.board.start(self.control, self.started_wall_s)
         self.environment = Environment(events=Events(), recorder=Recorder(), user_classes=[Nobody])
         self.run = LocalRun(self.environment, Ramp(100, 1e6), test="t")
         self.run.state = RunState.RUNNING
@@ -72,6 +76,7 @@ class Course:
 
     def second(self, good: int = 0, bad: int = 0) -> Snapshot:
         self.now += 1
+        self.wall_s += 1
         for _ in range(good):
             self.environment.recorder.record("GET", "/", 0.1, 1, 200)
         for _ in range(bad):
@@ -190,6 +195,57 @@ def test_an_alert_stops_with_its_name() -> None:
     course = Course()
     course.board.deliver(parse_payload(payload(ALERTMANAGER)))
     assert course.control.calls == [("stop", "alert", "The alert TooManyErrors fires (errors)")]
+
+
+def test_an_alert_right_after_the_start_acts_when_the_grace_is_over() -> None:
+    course = Course(Guard("alert()", "notify"))
+    course.wall_s = course.started_wall_s + 3
+    course.board.deliver(parse_payload(payload(ALERTMANAGER, **at(2))))
+    for _ in range(6):
+        assert course.second().guards[0].state == "ok"
+    assert course.control.calls == []
+    assert course.second().guards[0].state == "tripped"
+    assert course.control.calls == [("stop", "alert", "The alert TooManyErrors fires (errors)")]
+    course.second()
+    assert len(course.control.calls) == 1
+    noted, acted, _ = (text for _, text in course.notes)
+    assert "Action: notify, it fired 2.0 s after the run began" in noted
+    assert acted.endswith("Action: stop, the default for alerts; it still fires 10 s after the run began")
+
+
+def test_a_stop_condition_counts_no_alert_from_before_the_run() -> None:
+    course = Course(Guard('alert(severity="page")', "stop"))
+    old = payload(ALERTMANAGER, startsAt="2020-01-12T07:51:03Z", labels={"alertname": "Old", "severity": "page"})
+    course.board.deliver(parse_payload(old))
+    assert course.second().guards[0].state == "ok"
+    assert course.control.calls == []
+    ((_, note),) = course.notes
+    assert note.endswith("Action: notify, it fired before the run began, so the run is not its cause")
+
+
+@pytest.mark.parametrize(
+    ("query", "from_s"),
+    [
+        ("sum(rate(obswarm_requests_total[5s]))", 10),
+        ("obswarm:error_ratio_all:rate5s", 10),
+        ('max_over_time(up{job="obswarm"}[30s:1s] offset 5s)', 37),
+        ("sum(rate(target_requests_total[1m]))", 0),
+    ],
+)
+def test_what_promql_says_of_our_own_series_counts_once_it_cannot_be_about_an_earlier_run(query, from_s) -> None:
+    source = Source()
+    source.answer = 9.0
+    course = Course(Guard(f"promql({query}) > 5", "notify"), source=source)
+    try:
+        gevent.sleep(0.001)
+        for seconds in range(1, 60):
+            course.wall_s = course.started_wall_s + seconds - 1
+            # The source's one answer stays fresh.
+            course.now = 100.0
+            expected = "tripped" if seconds >= from_s else "ok"
+            assert course.second().guards[0].state == expected, seconds
+    finally:
+        course.board.close()
 
 
 @pytest.mark.parametrize(

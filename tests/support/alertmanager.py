@@ -29,7 +29,13 @@ class Alertmanager:
             "http_config": {"authorization": {"type": "Bearer", "credentials": self._token}},
         }
         configuration = {
-            "route": {"receiver": "obswarm", "group_wait": "0s", "group_interval": "1s", "repeat_interval": "1m"},
+            "route": {
+                "receiver": "obswarm",
+                "group_by": ["alertname", "run_id"],
+                "group_wait": "0s",
+                "group_interval": "1s",
+                "repeat_interval": "1m",
+            },
             "receivers": [{"name": "obswarm", "webhook_configs": [webhook]}],
         }
         Path(folder, "alertmanager.yml").write_text(json.dumps(configuration))

@@ -34,18 +34,20 @@ def _parts(target: str) -> tuple[str, str, str]:
 
 class Prometheus:
     """Runs while a `with` block lasts; scrapes `targets` every second, and takes remote writes. A target is host:port, or
-    host:port/path where that is not /metrics, or JOB=host:port/path; the job of others is obswarm, or their path. `rules` are alerting rules, evaluated every second; what fires is told
-    to the Alertmanager at a port."""
+    host:port/path where that is not /metrics, or JOB=host:port/path; the job of others is obswarm, or their path. `rules` are alerting rules, and
+    `rule_files` have some more, evaluated every second; what fires is told to the Alertmanager at a port."""
 
     def __init__(
         self,
         *targets: str,
         features: str = _FEATURES,
         rules: tuple[dict[str, Any], ...] = (),
+        rule_files: tuple[Path, ...] = (),
         alertmanager_port: int | None = None,
     ) -> None:
         self._targets = targets
         self._rules = rules
+        self._rule_files = rule_files
         self._alertmanager_port = alertmanager_port
         self._features = features
         self.port = free_port()
@@ -62,7 +64,8 @@ class Prometheus:
         if self._rules:
             rules = {"groups": [{"name": "test", "interval": "1s", "rules": list(self._rules)}]}
             Path(self._folder.name, "rules.yml").write_text(json.dumps(rules))
-            configuration["rule_files"] = ["rules.yml"]
+        files = ["rules.yml"] if self._rules else []
+        configuration["rule_files"] = [*files, *map(str, self._rule_files)]
         if self._alertmanager_port is not None:
             where = {"static_configs": [{"targets": [f"127.0.0.1:{self._alertmanager_port}"]}]}
             configuration["alerting"] = {"alertmanagers": [where]}

@@ -1,0 +1,91 @@
+"""Holding back a start, with a clock of the test's own."""
+
+import logging
+
+import pytest
+
+from obswarm.cli.earlier_alerts import ARRIVAL_S, wait_for_earlier_alerts
+from obswarm.engine import StopReason
+from obswarm.guards import GuardBoard, parse_action, parse_payload
+from tests.guards.test_alerts import ALERTMANAGER, STARTED_S, at, payload
+
+
+class Start:
+    """A run that is about to begin; `deliveries` are bodies by the second at which they come."""
+
+    def __init__(self, **deliveries: bytes) -> None:
+        self.now = 0.0
+        self.stopped: StopReason | None = None
+        self.interrupted_at_s = 1e9
+        self.board = GuardBoard([], None, parse_action("stop"), wall=lambda: STARTED_S + self.now)
+        self._deliveries = {float(name.removeprefix("at")): body for name, body in deliveries.items()}
+
+    def stop(self, reason: StopReason) -> None:
+        self.stopped = reason
+
+    def _sleep(self, seconds: float) -> None:
+        self.now += seconds
+        for due in [each for each in self._deliveries if each <= self.now]:
+            self.board.deliver(parse_payload(self._deliveries.pop(due)))
+
+    def wait(self, longest_s: float = 300) -> float:
+        """How long it waited."""
+        wait_for_earlier_alerts(
+            self.board,
+            self,
+            longest_s,
+            lambda: self.now >= self.interrupted_at_s,
+            monotonic=lambda: self.now,
+            sleep=self._sleep,
+        )
+        return self.now
+
+
+FIRING = payload(ALERTMANAGER, **at(-60))
+RESOLVED = payload(ALERTMANAGER, **at(-60), status="resolved")
+
+
+@pytest.fixture(autouse=True)
+def heard(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+    caplog.set_level(logging.INFO)
+    return caplog
+
+
+def test_without_alerts_it_waits_until_they_would_have_been_delivered() -> None:
+    start = Start()
+    assert start.wait() == pytest.approx(ARRIVAL_S, abs=0.2)
+    assert start.stopped is None
+
+
+def test_it_begins_once_the_alert_is_resolved_and_says_why_it_waited(heard: pytest.LogCaptureFixture) -> None:
+    start = Start(at2=FIRING, at3=FIRING, at40=RESOLVED)
+    assert start.wait() == pytest.approx(40, abs=0.2)
+    assert start.stopped is None
+    told = [record.getMessage() for record in heard.records if record.name == "obswarm.cli.earlier_alerts"]
+    assert told == [
+        "The run waits 5 s for alerts that fire already.",
+        "The alert TooManyErrors fires since 2026-01-09T23:05:40.000Z (errors), so the start of the run waits until"
+        " that is resolved, for 5m at most.",
+        "No alert from before the run fires any more; it starts, 40 s late.",
+    ]
+
+
+def test_it_does_not_begin_when_the_alert_lasts_too_long() -> None:
+    start = Start(at2=FIRING)
+    assert start.wait(60) == pytest.approx(60, abs=0.2)
+    assert start.stopped == StopReason(
+        "alert", "The run did not begin: after 1m there still fires TooManyErrors, from before it"
+    )
+
+
+def test_a_signal_ends_the_wait() -> None:
+    start = Start(at2=FIRING)
+    start.interrupted_at_s = 7
+    assert start.wait() == pytest.approx(7, abs=0.2)
+    assert start.stopped is None
+
+
+@pytest.mark.parametrize("labels", [{"obswarm_action": "notify"}, {"run_id": "20260109-230602-beef"}])
+def test_what_only_notifies_or_is_about_another_run_holds_nothing_back(labels: dict[str, str]) -> None:
+    start = Start(at2=payload(ALERTMANAGER, **at(-60, **labels)))
+    assert start.wait() == pytest.approx(ARRIVAL_S, abs=0.2)
