@@ -47,6 +47,20 @@ def escape_controls(text: str) -> str:
     return text if text.isprintable() else _UNFIT.sub(_escape, text)
 
 
+def escape_lines(text: str) -> str:
+    """As `escape_controls`, for a text of several lines (a traceback): line feeds and tabs stay."""
+    if text.isprintable():
+        return text
+    lines = text.replace("\r\n", "\n").split("\n")
+    return "\n".join("\t".join(map(escape_controls, line.split("\t"))) for line in lines)
+
+
+def indent_lines(text: str) -> str:
+    """As `escape_lines`, with every line but the first indented: a line feed in the text of a target cannot begin what
+    looks like a message of its own."""
+    return escape_lines(text).replace("\n", "\n  ")
+
+
 def clean_text(value: object, max_length: int = defaults.MAX_NAME_LENGTH) -> str:
     """Whatever was given as one line of valid UTF-8 without control characters, of at most `max_length` characters.
 

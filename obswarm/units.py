@@ -1,5 +1,6 @@
 """Reading and writing durations and numbers as people write them (`1h30m`, `250 ms`); no policy."""
 
+import math
 import re
 
 _DURATION_UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -23,6 +24,8 @@ def parse_duration(text: str) -> float:
 
 def format_duration(seconds: float) -> str:
     """A planned or elapsed time for people: `40s`, `2m05s`, `1h02m`. Fractions of a second are dropped from 10 s up."""
+    if not math.isfinite(seconds):
+        return f"{seconds}s"
     if seconds < 10 and seconds != int(seconds):
         return f"{seconds:.1f}s"
     whole = int(seconds)
@@ -49,7 +52,9 @@ def format_latency(seconds: float | None) -> str:
 
 
 def format_count(number: float) -> str:
-    """A count or rate for people: `7.5`, `950`, `12,345`."""
+    """A count or rate for people: `7.5`, `950`, `12,345`; `inf` and `nan` for numbers that are not finite."""
+    if not math.isfinite(number):
+        return f"{number}"
     if number != int(number) and number < 100:
         return f"{number:.1f}"
     return f"{number:,.0f}"

@@ -9,6 +9,8 @@ from obswarm.api.environment import Environment
 from obswarm.api.events import events
 from obswarm.api.options import LoadTestParser
 from obswarm.api.user import User
+from obswarm.log_format import stream_handler
+from obswarm.sanitize import escape_controls
 from obswarm.stats import Recorder
 
 
@@ -26,7 +28,7 @@ def run_single_user(
     test_stop and quit are not. Exceptions in tasks are not caught, so that a debugger stops at them.
     """
     if loglevel:
-        logging.basicConfig(level=loglevel.upper())
+        logging.basicConfig(level=loglevel.upper(), handlers=[stream_handler()])
     parser = LoadTestParser(prog=os.path.basename(sys.argv[0]))
     parser.add_argument("-H", "--host", default=user_class.host, help="base URL of the target")
     events.init_command_line_parser.fire(parser=parser)
@@ -62,7 +64,7 @@ class _RequestPrinter:
             "  exception",
             "  context" if context else "",
         ]
-        print("".join(columns))
+        _print("".join(columns))
 
     def __call__(
         self,
@@ -82,7 +84,12 @@ class _RequestPrinter:
         size = f"{response_length:>10}" if self._length else ""
         error = f"  {exception!r}" if exception else "  –"
         extra = f"  {context}" if self._context else ""
-        print(f"{stamp}{request_type:<8}{name:<50}{response_time:>9.1f}{size}{error}{extra}")
+        _print(f"{stamp}{request_type:<8}{name:<50}{response_time:>9.1f}{size}{error}{extra}")
         if self._payload and response is not None:
             body = getattr(getattr(response, "request", None), "body", None)
-            print(f"    sent: {body!r}\n    received: {getattr(response, 'text', None)!r}")
+            _print(f"    sent: {body!r}")
+            _print(f"    received: {getattr(response, 'text', None)!r}")
+
+
+def _print(line: str) -> None:
+    print(escape_controls(line))

@@ -9,6 +9,7 @@ import requests
 from obswarm.api import ObswarmError
 from obswarm.cli.options import option
 from obswarm.cli.settings import check_url
+from obswarm.cli.streams import say
 from obswarm.guards.alerts import ACTION_LABEL
 from obswarm.http import plain_reason
 from obswarm.web import ALERTS_PATH, PORT
@@ -45,7 +46,7 @@ def test(ctx: click.Context, /, **options: Any) -> None:
     for verdict in _send(options["url"].rstrip("/") + ALERTS_PATH, options["token"] or "", labels, options["send"]):
         does = "It acts" if options["send"] else "It would act"
         what = verdict["action"] or "nothing"
-        click.echo(f"{verdict['alertname']} ({verdict['status']}). {does}: {what}, because of {verdict['reason']}.")
+        say(f"{verdict['alertname']} ({verdict['status']}). {does}: {what}, because of {verdict['reason']}.")
 
 
 def _send(url: str, token: str, labels: dict[str, str], really: bool) -> list[dict[str, Any]]:

@@ -1,6 +1,5 @@
 """`obswarm compare`: whether a run is faster or slower than another, or whether that cannot be told."""
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,15 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.box import SIMPLE_HEAVY
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from obswarm.analysis import CONFIDENCE
 from obswarm.cli import exit_codes
 from obswarm.cli.keeping import store_of, store_option, write_page
-from obswarm.cli.summary import WIDTH_WITHOUT_TERMINAL
+from obswarm.cli.streams import say, say_lines
+from obswarm.cli.text_console import TextConsole, TextTable, plain, results_table, stdout_console
+from obswarm.json_text import to_json
 from obswarm.report import MEASURE_NAMES, Comparison, Difference, compare_runs, comparison_document, comparison_page
 from obswarm.report.wording import SAME, between, figure_name, figure_value, size_of, tone_of, value_of
 from obswarm.stats import TOTAL, EndpointKey
@@ -102,26 +99,26 @@ def compare(
         records = read_run(store, store.find(base)), read_run(store, store.find(run))
     found = compare_runs(*records, force)
     if as_json:
-        click.echo(json.dumps(comparison_document(found), indent=2, allow_nan=False))
+        say_lines(to_json(comparison_document(found), indent=2))
     else:
-        _print(Console(width=None if Console().is_terminal else WIDTH_WITHOUT_TERMINAL), found)
+        _print(stdout_console(), found)
     if output is not None:
         write_page(output, comparison_page(found, *records))
-        click.echo(output, err=True)
+        say(output, err=True)
     broken = [(limit, key, difference) for limit in limits for key, difference in limit.broken(found)]
     for limit, key, difference in broken:
-        click.echo(f"{limit.text} is broken: {key.label} {size_of(difference)}.", err=True)
+        say(f"{limit.text} is broken: {key.label} {size_of(difference)}.", err=True)
     ctx.exit(exit_codes.REQUIREMENTS if broken else exit_codes.OK)
 
 
-def _print(console: Console, found: Comparison) -> None:
+def _print(console: TextConsole, found: Comparison) -> None:
     for doubt in found.doubts:
-        console.print(Text(f"Doubtful: {doubt}", "bold yellow"))
+        console.print(plain(f"Doubtful: {doubt}", "bold yellow"))
     console.print(
         f"{found.base.run_id} → {found.run.run_id}: {found.seconds} s of both, in {found.blocks} blocks.",
         highlight=False,
     )
-    table = Table(box=SIMPLE_HEAVY, header_style="bold", padding=(0, 1), pad_edge=False)
+    table = results_table()
     table.add_column("endpoint", overflow="fold")
     for heading in ("measure", "base", "run", "change", f"{CONFIDENCE:.0%} between"):
         table.add_column(heading, justify="left" if heading == "measure" else "right", no_wrap=True)
@@ -137,18 +134,18 @@ def _print(console: Console, found: Comparison) -> None:
         key for key, each in found.endpoints.items() if key != TOTAL and not any(one.is_significant for one in each)
     ]
     if same:
-        console.print(f"{SAME.capitalize()}: {', '.join(key.label for key in same)}.", highlight=False)
+        console.print(f"{SAME.capitalize()}: {', '.join(key.label for key in same)}.")
     changed = [(figure, each) for figure, each in found.targets.items() if each.is_significant]
     if changed:
         console.print(_targets(changed))
     for key, where in found.only.items():
-        console.print(f"Only in {where}: {key.label}.", highlight=False)
+        console.print(f"Only in {where}: {key.label}.")
     for name, one, other in found.settings:
-        console.print(f"Configured differently: {name}: {one} → {other}", highlight=False)
+        console.print(f"Configured differently: {name}: {one} → {other}")
 
 
-def _targets(changed: Sequence[tuple[Any, Difference]]) -> Table:
-    table = Table(box=SIMPLE_HEAVY, header_style="bold", padding=(0, 1), pad_edge=False)
+def _targets(changed: Sequence[tuple[Any, Difference]]) -> TextTable:
+    table = results_table()
     table.add_column("what has changed at the target")
     for heading in ("base", "run", "change"):
         table.add_column(heading, justify="right", no_wrap=True)
@@ -162,4 +159,4 @@ def _cells(difference: Difference) -> list[Any]:
     change = difference.change
     values = [value_of(change.measure.name, value) for value in (change.base, change.run)]
     style = _STYLES.get(tone_of(difference), "")
-    return [change.measure.name, *values, size_of(difference), between(difference), Text(difference.verdict, style)]
+    return [change.measure.name, *values, size_of(difference), between(difference), plain(difference.verdict, style)]

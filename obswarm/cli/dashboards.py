@@ -11,6 +11,7 @@ import requests
 from obswarm.api import ObswarmError
 from obswarm.cli.options import option
 from obswarm.cli.settings import check_url, read_settings
+from obswarm.cli.streams import say
 from obswarm.http import plain_reason
 from obswarm.resources import shipped
 
@@ -33,7 +34,7 @@ def export(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         for path in files:
             shutil.copyfile(path, folder / path.name)
-            click.echo(folder / path.name)
+            say(folder / path.name)
     except OSError as error:
         raise ObswarmError(f"{folder} cannot be written: {error.strerror}.") from None
 
@@ -53,7 +54,7 @@ def push(**options: Any) -> None:
     grafana = _Grafana(url.rstrip("/"), token)
     folder_uid = grafana.folder(options["folder"])
     for path in sorted((shipped("dashboards") / "json").glob("*.json")):
-        click.echo(f"{url.rstrip('/')}{grafana.put(json.loads(path.read_text()), folder_uid)}")
+        say(f"{url.rstrip('/')}{grafana.put(json.loads(path.read_text()), folder_uid)}")
 
 
 class _Grafana:

@@ -1,8 +1,6 @@
 """`obswarm demo`: a ramp against the embedded target, until its knee shows."""
 
 import click
-from rich.console import Console
-from rich.text import Text
 
 from obswarm import defaults
 from obswarm.analysis import Knee, LoadPoint, find_knee
@@ -12,6 +10,7 @@ from obswarm.cli.guarding import simple_guarding
 from obswarm.cli.options import duration as parse_duration
 from obswarm.cli.options import option
 from obswarm.cli.session import OutputOptions, Terminal
+from obswarm.cli.text_console import TextConsole, joined, plain
 from obswarm.engine import LocalRun, Output, Outputs, StagesProfile, check_open_files
 from obswarm.guards import Guard
 from obswarm.stats import Recorder, RunState, Snapshot
@@ -75,11 +74,8 @@ def demo(ctx: click.Context, duration: float, headless: bool, json_file: str | N
     check_open_files([Contestant], MOST_USERS, 1, has_workers=False)
     say = terminal.progress_console
     with TargetProcess() as target:
-        say.print(
-            f"The target serves at {target.url} ({target.url}/metrics shows its database, workers and queue).\n"
-            f"Ramping to {MOST_USERS} users in {format_duration(duration)} …",
-            highlight=False,
-        )
+        say.print(f"The target serves at {target.url} ({target.url}/metrics shows its database, workers and queue).")
+        say.print(f"Ramping to {MOST_USERS} users in {format_duration(duration)} …")
         environment = Environment(
             events=events,
             recorder=Recorder(),
@@ -100,15 +96,15 @@ def demo(ctx: click.Context, duration: float, headless: bool, json_file: str | N
     if result.stop_reason.kind not in ("time", "guard"):
         ctx.exit(exit_codes.INTERRUPTED if result.stop_reason.kind == "signal" else exit_codes.FAILURES)
     if result.stop_reason.kind == "guard":
-        terminal.summary_console.print(Text(f"Stopped by a guard: {result.stop_reason.detail}.", "bold yellow"))
+        terminal.summary_console.print(plain(f"Stopped by a guard: {result.stop_reason.detail}.", "bold yellow"))
     knee = find_knee(points.points)
     ctx.exit(_explain(terminal.summary_console, knee))
 
 
-def _explain(console: Console, knee: Knee | None) -> int:
+def _explain(console: TextConsole, knee: Knee | None) -> int:
     if knee is None:
         console.print(
-            Text(
+            plain(
                 "No knee: the target kept up to the end of the ramp, or the machine was too busy to tell.",
                 "bold yellow",
             )
@@ -120,13 +116,15 @@ def _explain(console: Console, knee: Knee | None) -> int:
         else f"throughput only grew to {knee.throughput_growth:.1f} times that"
     )
     console.print(
-        Text.assemble(
+        joined(
             ("The knee: ", "bold"),
             f"up to about {format_count(round(knee.users))} users the site kept up, at {format_count(round(knee.rps))}"
-            f" good answers/s with a p95 of {format_latency(knee.p95_s)}.\nThen the users became"
-            f" {knee.load_growth:.1f} times as many, {throughput}, and the p95 became"
-            f" {knee.latency_growth:.0f} times as long.",
+            f" good answers/s with a p95 of {format_latency(knee.p95_s)}.",
         )
+    )
+    console.print(
+        f"Then the users became {knee.load_growth:.1f} times as many, {throughput}, and the p95 became"
+        f" {knee.latency_growth:.0f} times as long."
     )
     console.print(
         "Why: every submission waits for the database's one write lock, and keeps an app worker while it waits,"

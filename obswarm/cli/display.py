@@ -3,13 +3,12 @@
 from collections import deque
 from collections.abc import Sequence
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.live import Live
-from rich.panel import Panel
 from rich.progress_bar import ProgressBar
-from rich.table import Table
 from rich.text import Text
 
+from obswarm.cli.text_console import TextConsole, TextTable, joined, panel, plain
 from obswarm.cli.window import RecentIntervals
 from obswarm.engine import Output, RunHandle, RunResult
 from obswarm.stats import RunState, Snapshot
@@ -44,7 +43,7 @@ class LiveDisplay(Output):
     name = "The live display"
     required = False
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: TextConsole) -> None:
         self._console = console
         self._recent = RecentIntervals()
         self._rps: deque[float] = deque(maxlen=_SPARK_WIDTH)
@@ -77,17 +76,17 @@ class LiveDisplay(Output):
             parts.append(_guards(snapshot))
         parts.append(self._health(snapshot))
         style = _STATE_STYLES.get(snapshot.state, "white")
-        title = Text.assemble(
+        title = joined(
             ("obswarm ", "bold"), f"{snapshot.test} → {snapshot.host or 'no host'} ", (f" {snapshot.state} ", style)
         )
         hint = "Ctrl-C stops gracefully" if snapshot.state is not RunState.STOPPING else "Ctrl-C again ends at once"
-        return Panel(Group(*parts), title=title, subtitle=f"{snapshot.run_id} · {hint}", border_style=style)
+        return panel(Group(*parts), title, plain(f"{snapshot.run_id} · {hint}"), style)
 
     def _progress(self, snapshot: Snapshot) -> RenderableType:
         elapsed = format_duration(round(snapshot.elapsed_s))
         if not snapshot.planned_s:
-            return Text(f"{elapsed} so far, without a planned end")
-        row = Table.grid(padding=(0, 1), expand=True)
+            return plain(f"{elapsed} so far, without a planned end")
+        row = TextTable.grid(padding=(0, 1), expand=True)
         row.add_column(no_wrap=True)
         row.add_column(ratio=1)
         row.add_column(no_wrap=True)
@@ -99,26 +98,26 @@ class LiveDisplay(Output):
         total = self._recent.total()
         p50, p95, p99 = total.quantiles((0.5, 0.95, 0.99)) or (None, None, None)
         failures = self._recent.rate(total.failures)
-        row = Table.grid(padding=(0, 2))
+        row = TextTable.grid(padding=(0, 2))
         for _ in range(3):
             row.add_column(no_wrap=True)
-        row.add_row("users", Text(f"{snapshot.user_count:,} of {snapshot.user_target:,}", "bold"), _classes(snapshot))
+        row.add_row("users", plain(f"{snapshot.user_count:,} of {snapshot.user_target:,}", "bold"), _classes(snapshot))
         row.add_row(
             "requests/s",
-            Text(format_count(self._recent.rate(total.requests)), "bold"),
-            Text(sparkline(self._rps), "green"),
+            plain(format_count(self._recent.rate(total.requests)), "bold"),
+            plain(sparkline(self._rps), "green"),
         )
         row.add_row(
             "failures/s",
-            Text(format_count(failures), "bold red" if failures else "bold"),
-            Text(sparkline(self._failures), "red"),
+            plain(format_count(failures), "bold red" if failures else "bold"),
+            plain(sparkline(self._failures), "red"),
         )
         latency = " / ".join(format_latency(value) for value in (p50, p95, p99))
-        row.add_row("p50 / p95 / p99", Text(latency, "bold"), Text(sparkline(self._p95), "cyan"))
+        row.add_row("p50 / p95 / p99", plain(latency, "bold"), plain(sparkline(self._p95), "cyan"))
         return row
 
     def _endpoints(self, snapshot: Snapshot) -> RenderableType:
-        table = Table(expand=True, box=None, header_style="dim", padding=(0, 1))
+        table = TextTable(expand=True, box=None, header_style="dim", padding=(0, 1))
         table.add_column("endpoint", ratio=1, no_wrap=True, overflow="ellipsis")
         for heading in ("requests", "failures", "req/s", "p50", "p95", "p99", "max"):
             table.add_column(heading, justify="right", no_wrap=True)
@@ -132,16 +131,16 @@ class LiveDisplay(Output):
             table.add_row(
                 key.label,
                 f"{stats.requests:,}",
-                Text(failures, "red" if recent.failures else ""),
+                plain(failures, "red" if recent.failures else ""),
                 format_count(self._recent.rate(recent.requests)),
                 *(format_latency(value) for value in (p50, p95, p99, recent.max_s)),
             )
         if len(busiest) > room:
-            table.add_row(Text(f"… and {len(busiest) - room} more", "dim"))
+            table.add_row(plain(f"… and {len(busiest) - room} more", "dim"))
         return table
 
     def _errors(self, snapshot: Snapshot) -> RenderableType:
-        table = Table.grid(padding=(0, 1), expand=True)
+        table = TextTable.grid(padding=(0, 1), expand=True)
         table.add_column(justify="right", no_wrap=True, style="red")
         table.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
         most = sorted(snapshot.errors.items(), key=lambda item: -item[1].count)
@@ -150,7 +149,7 @@ class LiveDisplay(Output):
         return table
 
     def _health(self, snapshot: Snapshot) -> RenderableType:
-        line = Text("generator ", "dim")
+        line = plain("generator ", "dim")
         workers = [worker for worker in snapshot.workers if worker.state in ("ready", "leaving")]
         away = len(snapshot.workers) - len(workers)
         if len(snapshot.workers) > 1:
@@ -178,20 +177,20 @@ _GUARD_STYLES = {"ok": "green", "pending": "yellow", "tripped": "bold red", "bli
 
 
 def _guards(snapshot: Snapshot) -> RenderableType:
-    table = Table.grid(padding=(0, 1), expand=True)
+    table = TextTable.grid(padding=(0, 1), expand=True)
     table.add_column(no_wrap=True)
     table.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
     for guard in snapshot.guards[:_MOST_GUARDS]:
-        text = Text.assemble((guard.when, "bold"), f" → {guard.action}", (f"   now {guard.shown}", "dim"))
+        text = joined((guard.when, "bold"), f" → {guard.action}", (f"   now {guard.shown}", "dim"))
         if guard.blind_reason:
-            text.append(f"   {guard.blind_reason}", "magenta")
-        table.add_row(Text(f"guard {guard.state:<7}", _GUARD_STYLES.get(guard.state, "")), text)
+            text.append_text(plain(f"   {guard.blind_reason}", "magenta"))
+        table.add_row(plain(f"guard {guard.state:<7}", _GUARD_STYLES.get(guard.state, "")), text)
     if len(snapshot.guards) > _MOST_GUARDS:
-        table.add_row("", Text(f"… and {len(snapshot.guards) - _MOST_GUARDS} more guards", "dim"))
+        table.add_row("", plain(f"… and {len(snapshot.guards) - _MOST_GUARDS} more guards", "dim"))
     return table
 
 
 def _classes(snapshot: Snapshot) -> Text:
     if len(snapshot.users) < 2:
-        return Text("")
-    return Text(" · ".join(f"{name} {count:,}" for name, count in snapshot.users.items()), "dim")
+        return plain("")
+    return plain(" · ".join(f"{name} {count:,}" for name, count in snapshot.users.items()), "dim")

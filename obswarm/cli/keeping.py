@@ -202,7 +202,7 @@ class _Report(Output):
             run = store.find(result.run_id)
             path = report_of(self._folder, run)
             write_report(store, run, path)
-        say(f"Report: {path}")
+        say(f"Report: {path}", err=True)
 
 
 def keeping_of(

@@ -27,11 +27,13 @@ from obswarm.api import (
 from obswarm.cli.options import split_names
 from obswarm.cli.raw_options import remember_arguments
 from obswarm.cli.session import OutputOptions
+from obswarm.cli.streams import say
 from obswarm.cli.task_ratio import print_task_ratio
 from obswarm.cluster import OpenedFiles
 from obswarm.engine import LoadTest, Profile, Ramp, ShapeProfile, StagesProfile, find_loadtest, load, select
 from obswarm.http import check_host
 from obswarm.http.tracing import TraceSampler
+from obswarm.sanitize import escape_lines
 from obswarm.stats import Recorder
 
 logger = logging.getLogger(__name__)
@@ -67,7 +69,7 @@ class LoadTestCommand(click.Command):
         load([Path(arguments[0])])
         listing = make_parser(events, arguments[0]).format_help().partition("options:")[2]
         if listing:
-            formatter.write(f"\nOptions of {arguments[0]}:{listing}")
+            formatter.write(escape_lines(f"\nOptions of {arguments[0]}:{listing}"))
 
 
 _opened = OpenedFiles()
@@ -82,7 +84,7 @@ def plan(ctx: click.Context, arguments: tuple[str, ...], options: dict[str, Any]
     tags, excluded = split_names(options["tags"]), split_names(options["exclude_tags"])
     if options["list_users"]:
         for cls in loadtest.user_classes:
-            click.echo(cls.__name__)
+            say(cls.__name__)
         return None
     classes = select(loadtest.chosen(names), tags, excluded)
     if options["show_task_ratio"]:

@@ -3,6 +3,7 @@
 from obswarm import gevent_patch  # noqa: F401,I001 - first of all; see there
 
 import sys
+from io import StringIO
 
 import click
 
@@ -19,8 +20,10 @@ from obswarm.cli.report import report
 from obswarm.cli.run import run
 from obswarm.cli.runs import runs
 from obswarm.cli.stack import down, logs, scale, status, up
-from obswarm.cli.streams import discard, open_standard_streams, say
+from obswarm.cli.streams import discard, open_standard_streams
 from obswarm.cli.targets import targets
+from obswarm.cli.streams import say_error, say_lines
+from obswarm.cli.text_console import escape_tracebacks
 from obswarm.cli.worker import worker, worker_process
 from obswarm.engine import reason_of
 
@@ -56,14 +59,17 @@ cli.add_command(worker_process, "worker-process")
 def main() -> None:
     """Entry point."""
     open_standard_streams()
+    escape_tracebacks()
     open_files.raise_soft_limit()
     try:
         code = cli.main(prog_name="obswarm", standalone_mode=False)
     except ObswarmError as error:
-        say(f"Error: {error}")
+        say_error(error)
         code = exit_codes.USAGE
     except click.ClickException as error:
-        error.show()
+        told = StringIO()
+        error.show(told)
+        say_lines(told.getvalue().rstrip("\n"), err=True)
         code = exit_codes.USAGE
     except click.Abort:
         code = exit_codes.INTERRUPTED
@@ -74,7 +80,7 @@ def main() -> None:
     except OSError as error:
         # A full disk, or standard output on one.
         where = f"{error.filename}: " if error.filename else ""
-        say(f"Error: {where}{reason_of(error)}.")
+        say_error(f"{where}{reason_of(error)}.")
         discard(sys.stdout)
         code = exit_codes.USAGE
     sys.exit(code if isinstance(code, int) else exit_codes.OK)

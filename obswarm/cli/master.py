@@ -19,6 +19,7 @@ from obswarm.cli.options import bind_address, duration, option, size
 from obswarm.cli.run_options import run_options
 from obswarm.cli.service import Service, state_file_of
 from obswarm.cli.session import Terminal, conclude
+from obswarm.cli.streams import say
 from obswarm.cluster import (
     DEFAULT_PORT,
     CurveKeys,
@@ -200,7 +201,7 @@ def keys_of(options: dict[str, Any]) -> CurveKeys | None:
     address, _ = options["bind"]
     secret, warning = read_secret(options["secret_file"])
     if warning:
-        click.echo(f"Warning: {warning}", err=True)
+        say(f"Warning: {warning}", err=True)
     if secret is not None:
         return derive_keys(secret)
     if not is_loopback(address) and not options["insecure"]:
@@ -240,7 +241,7 @@ def _recover(state: Path, digest: str, options: dict[str, Any]) -> Recovered | N
         )
     aside = state.with_name(f"{found.run_id}.run")
     state.rename(aside)
-    click.echo(
+    say(
         f"Warning: the run {found.run_id} never ended properly. What it had measured"
         f" ({sum(stats.requests for stats in found.table.endpoints.values()):,} requests) is kept in {aside}.",
         err=True,

@@ -18,7 +18,7 @@ from obswarm.cli.loading import Planned, files_of, output_of, plan
 from obswarm.cli.raw_options import given_options
 from obswarm.cli.session import Terminal, exit_code_with
 from obswarm.cli.settings import settings_file
-from obswarm.cli.streams import say
+from obswarm.cli.streams import say_error
 from obswarm.cluster import gather, is_loopback, pack
 from obswarm.engine import Outputs, RunResult, StopReason
 from obswarm.stack import Project, is_loopback_only
@@ -167,7 +167,7 @@ def run_remotely(ctx: click.Context, arguments: tuple[str, ...], options: dict[s
 
     result = terminal.run_elsewhere(make)
     if result.error is not None:
-        say(f"Error: {result.error}")
+        say_error(result.error)
     return exit_code_with(made[0].exit_code, result, options["exit_code_on_error"])
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from obswarm.cli.keeping import store_of, store_option, write_report
+from obswarm.cli.streams import say
 
 
 @click.command()
@@ -23,6 +24,6 @@ def report(run: str, output: Path | None, show: bool, **options: Any) -> None:
         found = store.find(run)
         path = output or Path(f"{found.run_id}.html")
         write_report(store, found, path)
-    click.echo(path)
+    say(path)
     if show:
         webbrowser.open(path.resolve().as_uri())

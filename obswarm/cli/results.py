@@ -1,17 +1,16 @@
 """What is left of a run when it has ended, besides CSV files and the store: summary, JSON result, JUnit's XML."""
 
-import json
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from rich.console import Console
-
 from obswarm.api import ObswarmError
 from obswarm.cli.streams import write_to_file, write_to_stream
 from obswarm.cli.summary import print_summary
+from obswarm.cli.text_console import TextConsole
 from obswarm.engine import Output, RunResult, reason_of
 from obswarm.guards import Judgement
+from obswarm.json_text import to_json
 from obswarm.report import junit_document, result_document
 
 STANDARD_OUTPUT = "-"
@@ -25,7 +24,7 @@ class Summary(Output):
 
     name = "The summary"
 
-    def __init__(self, console: Console, judge: Judge) -> None:
+    def __init__(self, console: TextConsole, judge: Judge) -> None:
         self._console = console
         self._judge = judge
 
@@ -53,7 +52,7 @@ class JsonResult(Output):
         return f"--json {self._path}"
 
     def finish(self, result: RunResult) -> None:
-        text = json.dumps(result_document(result, self._judge(result)), indent=2, allow_nan=False) + "\n"
+        text = to_json(result_document(result, self._judge(result)), indent=2) + "\n"
         if self._path == STANDARD_OUTPUT:
             write_to_stream(sys.stdout, text)
             return

@@ -1,18 +1,17 @@
 """`obswarm runs`: the runs that are kept."""
 
-import json
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import click
-from rich.box import SIMPLE_HEAVY
-from rich.console import Console
-from rich.table import Table
 
 from obswarm import clock
 from obswarm.cli.keeping import report_of, store_of, store_option
-from obswarm.cli.summary import WIDTH_WITHOUT_TERMINAL
+from obswarm.cli.streams import say, say_lines
+from obswarm.cli.text_console import TextTable, results_table, stdout_console
+from obswarm.json_text import to_json
+from obswarm.sanitize import escape_controls
 from obswarm.stats import TOTAL
 from obswarm.store import RunInfo, RunRecord, export_run, import_runs, read_run
 from obswarm.units import format_bytes, format_count, format_duration, format_latency
@@ -39,18 +38,18 @@ def list_(test: str | None, tag: str | None, last: int | None, as_json: bool, **
     with store_of(options) as store:
         found = store.runs(test, tag)[:last]
         if as_json:
-            click.echo(json.dumps([{**_facts(run), "bytes": store.size_bytes(run)} for run in found], indent=2))
+            say_lines(to_json([{**_facts(run), "bytes": store.size_bytes(run)} for run in found], indent=2))
             return
         if not found:
-            click.echo(f"There are no such runs in {store.path}.")
+            say(f"There are no such runs in {store.path}.")
             return
-        table = Table(box=SIMPLE_HEAVY, header_style="bold", padding=(0, 1), pad_edge=False)
+        table = results_table()
         for heading in ("run", "test", "started", "took", "users", "requests", "failed", "p95", "ended", "tags"):
             right = heading in ("took", "users", "requests", "failed", "p95")
             table.add_column(heading, justify="right" if right else "left", no_wrap=heading != "tags")
         for run in found:
             table.add_row(*_row(run))
-    _console().print(table)
+    stdout_console().print(table)
 
 
 def _row(run: RunInfo) -> list[str]:
@@ -99,19 +98,19 @@ def show(name: str, as_json: bool, **options: Any) -> None:
         record = read_run(store, run)
         if as_json:
             document = {**_facts(run), "configuration": run.configuration, "result": run.result}
-            click.echo(json.dumps(document, indent=2))
+            say_lines(to_json(document, indent=2))
             return
         size = store.size_bytes(run)
-    console = _console()
+    console = stdout_console()
     console.print(_details(record, size))
     console.print(_endpoints(record))
     for mark in record.marks:
-        console.print(f"{mark.time_s - run.started_s:8.1f} s  {mark.text}", highlight=False, soft_wrap=True)
+        console.print(f"{mark.time_s - run.started_s:8.1f} s  {mark.text}", soft_wrap=True)
 
 
-def _details(record: RunRecord, size: int) -> Table:
+def _details(record: RunRecord, size: int) -> TextTable:
     run = record.info
-    table = Table(box=None, show_header=False, padding=(0, 1), pad_edge=False)
+    table = TextTable(box=None, show_header=False, padding=(0, 1), pad_edge=False)
     ended = run.result["stop_reason"]["detail"] if run.result else "it did not end properly, or is still going on"
     targets = dict.fromkeys(f"{figure.target} ({figure.kind})" for figure in record.samples)
     rows = {
@@ -134,8 +133,8 @@ def _details(record: RunRecord, size: int) -> Table:
     return table
 
 
-def _endpoints(record: RunRecord) -> Table:
-    table = Table(box=SIMPLE_HEAVY, header_style="bold", padding=(0, 1), pad_edge=False)
+def _endpoints(record: RunRecord) -> TextTable:
+    table = results_table()
     table.add_column("endpoint", overflow="fold")
     for heading in ("requests", "failures", "req/s", "p50", "p95", "p99", "max"):
         table.add_column(heading, justify="right", no_wrap=True)
@@ -163,7 +162,7 @@ def tag(name: str, tags: tuple[str, ...], remove: bool, **options: Any) -> None:
     with store_of(options) as store:
         run = store.find(name)
         (store.untag if remove else store.tag)(run, tags)
-        click.echo(f"{run.run_id}: {', '.join(store.find(run.run_id).tags) or 'no tags'}")
+        say(f"{run.run_id}: {', '.join(store.find(run.run_id).tags) or 'no tags'}")
 
 
 @runs.command()
@@ -175,7 +174,7 @@ def note(name: str, text: str, **options: Any) -> None:
     with store_of(options) as store:
         run = store.find(name)
         store.note(run, text)
-        click.echo(f"{run.run_id}: {text or 'no note'}")
+        say(f"{run.run_id}: {text or 'no note'}")
 
 
 @runs.command()
@@ -188,7 +187,7 @@ def export(name: str, output: Path | None, **options: Any) -> None:
         run = store.find(name)
         path = output or Path(f"{run.run_id}.obswarm")
         export_run(store, run, path)
-    click.echo(path)
+    say(path)
 
 
 @runs.command("import")
@@ -199,7 +198,7 @@ def import_(files: tuple[Path, ...], **options: Any) -> None:
     with store_of(options, create=True) as store:
         for path in files:
             for run in import_runs(store, path):
-                click.echo(run.run_id)
+                say(run.run_id)
 
 
 @runs.command()
@@ -211,13 +210,9 @@ def rm(names: tuple[str, ...], yes: bool, **options: Any) -> None:
     with store_of(options) as store:
         found = list({run.key: run for run in map(store.find, names)}.values())
         if not yes:
-            listed = ", ".join(run.run_id for run in found)
+            listed = escape_controls(", ".join(run.run_id for run in found))
             click.confirm(f"Remove {listed} with everything that was measured?", abort=True, err=True)
         store.remove(found)
         for run in found:
             report_of(store.path.parent, run).unlink(missing_ok=True)
-            click.echo(run.run_id)
-
-
-def _console() -> Console:
-    return Console(width=None if Console().is_terminal else WIDTH_WITHOUT_TERMINAL)
+            say(run.run_id)

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import gevent
-from rich.console import Console
-from rich.logging import RichHandler
 
 from obswarm.api import Environment, ObswarmError
 from obswarm.cli import exit_codes
@@ -20,8 +18,8 @@ from obswarm.cli.guarding import Guarding
 from obswarm.cli.keeping import Keeping
 from obswarm.cli.plain import PlainProgress
 from obswarm.cli.results import STANDARD_OUTPUT, JsonResult, JUnitResult, Summary
-from obswarm.cli.streams import LogFile, StreamLog, say
-from obswarm.cli.summary import WIDTH_WITHOUT_TERMINAL
+from obswarm.cli.streams import LogFile, StreamLog, say_error
+from obswarm.cli.text_console import TextConsole, console_handler, stdout_console
 from obswarm.engine import Output, Outputs, RunCourse, RunHandle, RunResult, StopReason
 from obswarm.guards import Judgement
 from obswarm.report import CsvFiles
@@ -56,10 +54,8 @@ class Terminal:
     def __init__(self, options: OutputOptions) -> None:
         self._options = options
         # stdout belongs to results, stderr to progress; with the JSON on stdout the summary moves over.
-        self.progress_console = Console(stderr=True)
-        stream = sys.stderr if options.json == STANDARD_OUTPUT else sys.stdout
-        width = None if stream.isatty() else WIDTH_WITHOUT_TERMINAL
-        self.summary_console = Console(file=stream, width=width)
+        self.progress_console = TextConsole(stderr=True)
+        self.summary_console = stdout_console(sys.stderr if options.json == STANDARD_OUTPUT else sys.stdout)
         self.live = sys.stderr.isatty() and not options.headless and not options.only_summary
         self._csv = CsvFiles(options.csv, options.csv_full_history) if options.csv else None
         self._json = JsonResult(options.json, self._judge) if options.json else None
@@ -142,7 +138,7 @@ class Terminal:
         return self.guarding.judge(result) if self.guarding is not None else []
 
 
-def set_up_logging(level: str, logfile: str | None = None, console: Console | None = None) -> None:
+def set_up_logging(level: str, logfile: str | None = None, console: TextConsole | None = None) -> None:
     """To a file, or to a console that shows something else as well, or to standard error.
 
     Raises ObswarmError when the file cannot be written.
@@ -153,13 +149,10 @@ def set_up_logging(level: str, logfile: str | None = None, console: Console | No
             handler = LogFile(logfile)
         except OSError as error:
             raise ObswarmError(f"--logfile {logfile}: the file cannot be written: {error.strerror}.") from None
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     elif console is not None:
-        handler = RichHandler(console=console, show_path=False, omit_repeated_times=False)
-        handler.setFormatter(logging.Formatter("%(message)s"))
+        handler = console_handler(console)
     else:
         handler = StreamLog(sys.stderr)
-        handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
 
 
@@ -241,7 +234,7 @@ def conclude(
 ) -> int:
     """Tell what went wrong, fire the last events, and give the exit code."""
     if result.error is not None:
-        say(f"Error: {result.error}")
+        say_error(result.error)
     environment.events.quitting.fire(environment=environment, reverse=True)
     code = environment.process_exit_code
     if code is None:

@@ -8,16 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.box import SIMPLE_HEAVY
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from obswarm.api import ObswarmError
 from obswarm.cli import exit_codes
 from obswarm.cli.options import MOST_WORKERS, Command, option
 from obswarm.cli.settings import make_target, read_settings
-from obswarm.cli.summary import WIDTH_WITHOUT_TERMINAL
+from obswarm.cli.streams import say
+from obswarm.cli.text_console import plain, results_table, stdout_console
 from obswarm.engine import load
 from obswarm.resources import shipped
 from obswarm.stack import (
@@ -91,27 +88,30 @@ def up(ctx: click.Context, /, **options: Any) -> None:
     targets = _targets(options)
     _configure(project, options)
     project.ports, project.gateway = choose_ports(project, engine), engine.gateway
-    say = _saying()
+    tell = _say_aside
     if options["dry_run"]:
         _show_plan(project, compose, engine, version, targets)
         return
     project.save()
     write_targets(project, targets, [shipped("compose") / "targets" / f"{name}.json" for name in project.profiles])
-    needed_images(engine, compose.images().values(), project.image, say)
-    say("Starting the services.")
+    needed_images(engine, compose.images().values(), project.image, tell)
+    tell("Starting the services.")
     try:
         compose.run("up", "--detach", "--no-build", "--remove-orphans")
     except StackError as error:
         # Compose names the container that failed; why it did stands in its log.
         check_failures([each for each in services_of(engine, project.name) if each.container.name in str(error)])
         raise
-    wait_until_healthy(engine, project.name, _HEALTHY_S, _progress(say))
+    wait_until_healthy(engine, project.name, _HEALTHY_S, _progress(tell))
     _warn_of_loopback(project, targets)
     _tell(project)
     if not options["detach"]:
-        say("\nWhat master and workers say follows; Ctrl-C stops all services, obswarm down removes them.\n")
+        tell("")
+        tell("What master and workers say follows; Ctrl-C stops all services, obswarm down removes them.")
+        tell("")
         compose.follow("logs", "--follow", "--since", "1s", "master", "worker")
-        say("\nStopping the services.")
+        tell("")
+        tell("Stopping the services.")
         compose.run("stop")
         ctx.exit(exit_codes.INTERRUPTED)
 
@@ -165,27 +165,27 @@ def _targets(options: dict[str, Any]) -> list[Target]:
     return targets
 
 
-def _saying() -> Callable[[str], None]:
-    return lambda text: click.echo(text, err=True)
+def _say_aside(text: str) -> None:
+    say(text, err=True)
 
 
-def _progress(say: Callable[[str], None]) -> Callable[[Sequence[Service]], None]:
+def _progress(tell: Callable[[str], None]) -> Callable[[Sequence[Service]], None]:
     told: dict[tuple[str, int], str] = {}
 
-    def tell(services: Sequence[Service]) -> None:
+    def show(services: Sequence[Service]) -> None:
         fine = sum(service.is_fine for service in services)
         for service in services:
             key = (service.name, service.number)
             if told.get(key) != service.shown:
                 told[key] = service.shown
-                say(f"  {service.numbered:<18} {service.shown}  ({fine} of {len(services)} ready)")
+                tell(f"  {service.numbered:<18} {service.shown}  ({fine} of {len(services)} ready)")
 
-    return tell
+    return show
 
 
 def _warn_of_loopback(project: Project, targets: Sequence[Target]) -> None:
     for target in loopback_only(targets, project.gateway) if project.gateway is not None else ():
-        click.echo(
+        say(
             f"Warning: the target {target.name} listens on this machine's loopback alone, where containers do not reach"
             f" it. Let it listen at {project.gateway} as well.",
             err=True,
@@ -202,30 +202,29 @@ def _tell(project: Project) -> None:
     ]
     if project.demo:
         rows.append(("Contest", f"http://127.0.0.1:{project.ports['contest_load_balancer_http']}", "to be tested"))
-    click.echo()
+    say("")
     for name, url, text in rows:
-        click.echo(f"  {name:<13} {url:<24} {text}".rstrip())
+        say(f"  {name:<13} {url:<24} {text}".rstrip())
     where = "" if project.name == DEFAULT_PROJECT else f" --project {project.name}"
     file = "" if project.loadtest else " loadtest.py"
-    click.echo(f"\nNext: obswarm run{file}{where}    In the end: obswarm down{where}")
+    say("")
+    say(f"Next: obswarm run{file}{where}    In the end: obswarm down{where}")
 
 
 def _show_plan(project: Project, compose: Compose, engine: Engine, version: str, targets: Sequence[Target]) -> None:
-    click.echo(f"Docker Engine {engine.version}, Compose {version}. Nothing is started; this would be:")
-    click.echo(f"  project   {project.name}, kept in {project.folder}")
-    click.echo(f"  workers   {project.workers}")
-    click.echo(f"  load test {project.loadtest or 'none is mounted'}")
-    click.echo(f"  profiles  {', '.join(project.profiles) or 'none'}")
+    say(f"Docker Engine {engine.version}, Compose {version}. Nothing is started; this would be:")
+    say(f"  project   {project.name}, kept in {project.folder}")
+    say(f"  workers   {project.workers}")
+    say(f"  load test {project.loadtest or 'none is mounted'}")
+    say(f"  profiles  {', '.join(project.profiles) or 'none'}")
     for target in targets:
-        click.echo(f"  target    {target.name} ({target.kind}) at {target.url}")
+        say(f"  target    {target.name} ({target.kind}) at {target.url}")
     for name, port in project.ports.items():
-        click.echo(f"  port      127.0.0.1:{port} for {name.replace('_', ' ')}")
+        say(f"  port      127.0.0.1:{port} for {name.replace('_', ' ')}")
     for image in sorted(set(compose.images().values())):
         build = image in (project.image, "obswarm-contest:latest")
-        click.echo(
-            f"  image     {image}: {'here' if engine.has_image(image) else 'to be built' if build else 'to be pulled'}"
-        )
-    click.echo(f"  command   {shlex.join(compose.command('up', '--detach', '--no-build', '--remove-orphans'))}")
+        say(f"  image     {image}: {'here' if engine.has_image(image) else 'to be built' if build else 'to be pulled'}")
+    say(f"  command   {shlex.join(compose.command('up', '--detach', '--no-build', '--remove-orphans'))}")
 
 
 @click.command()
@@ -236,13 +235,13 @@ def down(volumes: bool, project: str) -> None:
     found = Project.named(project)
     engine = Engine()
     if not found.exists and not engine.containers(project):
-        click.echo(f"There is no stack {project} here.", err=True)
+        say(f"There is no stack {project} here.", err=True)
         return
     Compose(found).run("down", "--remove-orphans", *(["--volumes"] if volumes else []), profiles=_EVERY_PROFILE)
     if volumes:
         found.forget()
     kept = "" if volumes else " What was measured is kept in its volumes; remove them with: obswarm down -v"
-    click.echo(f"The stack {project} is down.{kept}", err=True)
+    say(f"The stack {project} is down.{kept}", err=True)
 
 
 @click.command()
@@ -255,16 +254,16 @@ def status(ctx: click.Context, project: str) -> None:
     """
     services = services_of(Engine(), project)
     if not services:
-        click.echo(f"There is no stack {project} here; start it with: obswarm up")
+        say(f"There is no stack {project} here; start it with: obswarm up")
         ctx.exit(exit_codes.FAILURES)
-    console = Console(width=None if Console().is_terminal else WIDTH_WITHOUT_TERMINAL)
-    table = Table(box=SIMPLE_HEAVY, header_style="bold", pad_edge=False)
+    console = stdout_console()
+    table = results_table()
     for heading in ("service", "state", "at 127.0.0.1", "image"):
         table.add_column(heading, overflow="fold")
     for service in services:
         ports = ", ".join(map(str, service.ports))
         image = service.container.attrs["Config"]["Image"]
-        table.add_row(service.numbered, Text(service.shown, _STYLES.get(service.shown, "bold red")), ports, image)
+        table.add_row(service.numbered, plain(service.shown, _STYLES.get(service.shown, "bold red")), ports, image)
     console.print(table)
     ctx.exit(exit_codes.OK if all(service.is_fine for service in services) else exit_codes.FAILURES)
 
@@ -302,5 +301,5 @@ def scale(what: str, project: str) -> None:
     known.workers = int(found[1])
     known.save()
     Compose(known).run("up", "--detach", "--no-build", "--no-recreate", "worker")
-    wait_until_healthy(engine, project, _HEALTHY_S, _progress(_saying()))
-    click.echo(f"The stack {project} has {found[1]} worker{'s' * (int(found[1]) != 1)}.", err=True)
+    wait_until_healthy(engine, project, _HEALTHY_S, _progress(_say_aside))
+    say(f"The stack {project} has {found[1]} worker{'s' * (int(found[1]) != 1)}.", err=True)

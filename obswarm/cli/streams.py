@@ -6,6 +6,8 @@ import sys
 from typing import IO
 
 from obswarm.engine import reason_of
+from obswarm.log_format import FILE_FORMAT, STREAM_FORMAT, LogFormatter
+from obswarm.sanitize import escape_controls, escape_lines, indent_lines, to_text
 
 
 def open_standard_streams() -> None:
@@ -42,8 +44,26 @@ def discard(stream: IO[str]) -> None:
         os.close(nowhere)
 
 
-def say(text: str) -> None:
-    """A line on standard error, for whoever may be reading it."""
+def say(text: object, err: bool = False) -> None:
+    """Print a text on one line: to standard output, which raises OSError when it cannot be written, or to standard
+    error for whoever may be reading it."""
+    _print(escape_controls(to_text(text)), err)
+
+
+def say_lines(text: object, err: bool = False) -> None:
+    """As `say`, a text of several lines: a document, a usage message."""
+    _print(escape_lines(to_text(text)), err)
+
+
+def say_error(text: object) -> None:
+    """Say what went wrong; further lines are indented, so that none looks like a message of its own."""
+    _print(f"Error: {indent_lines(to_text(text))}", True)
+
+
+def _print(text: str, err: bool) -> None:
+    if not err:
+        write_to_stream(sys.stdout, f"{text}\n")
+        return
     try:
         write_to_stream(sys.stderr, f"{text}\n")
     except OSError:
@@ -62,6 +82,7 @@ class LogFile(logging.FileHandler):
 
     def __init__(self, path: str) -> None:
         super().__init__(path, encoding="utf-8", errors="backslashreplace")
+        self.setFormatter(LogFormatter(FILE_FORMAT))
         self._said = False
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
@@ -70,11 +91,15 @@ class LogFile(logging.FileHandler):
         self._said = True
         error = sys.exc_info()[1]
         reason = reason_of(error) if error is not None else "unknown"
-        say(f"Error: --logfile {self.baseFilename}: {reason}. The log is incomplete; the run goes on.")
+        say_error(f"--logfile {self.baseFilename}: {reason}. The log is incomplete; the run goes on.")
 
 
 class StreamLog(logging.StreamHandler[IO[str]]):
     """The log on a standard stream. Where nobody can read it, nothing else is said about that."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        super().__init__(stream)
+        self.setFormatter(LogFormatter(STREAM_FORMAT))
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
         if not isinstance(sys.exc_info()[1], OSError):

@@ -2,11 +2,7 @@
 
 from collections.abc import Sequence
 
-from rich.box import SIMPLE_HEAVY
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
+from obswarm.cli.text_console import TextConsole, TextTable, plain, results_table
 from obswarm.engine import RunResult
 from obswarm.guards import Judgement
 from obswarm.stats import PHASES, EndpointStats
@@ -15,11 +11,9 @@ from obswarm.units import format_bytes, format_count, format_duration, format_la
 _QUANTILES = (0.5, 0.9, 0.95, 0.99)
 _MOST_ERRORS = 20
 _WIDTH_FOR_ALL_COLUMNS = 130
-WIDTH_WITHOUT_TERMINAL = 140
-"""Columns where the output goes to a file: wide enough that names are not cut."""
 
 
-def print_summary(console: Console, result: RunResult, judgements: Sequence[Judgement] = ()) -> None:
+def print_summary(console: TextConsole, result: RunResult, judgements: Sequence[Judgement] = ()) -> None:
     """How it ended, endpoints, errors, exceptions, and whether the figures can be trusted."""
     console.print(_endpoints(result, narrow=console.width < _WIDTH_FOR_ALL_COLUMNS))
     if result.final.total.timings is not None and result.final.total.timings.histograms:
@@ -27,7 +21,7 @@ def print_summary(console: Console, result: RunResult, judgements: Sequence[Judg
     if result.final.errors:
         console.print(_errors(result))
     for found in sorted(result.final.exceptions.values(), key=lambda found: -found.count):
-        console.print(Text(f"{found.count:,} × exception in {found.message}", "red"))
+        console.print(plain(f"{found.count:,} × exception in {found.message}", "red"))
     if result.final.interrupted:
         console.print(
             f"{result.final.interrupted:,} requests were cut off when the run stopped; no figure above counts them."
@@ -35,27 +29,27 @@ def print_summary(console: Console, result: RunResult, judgements: Sequence[Judg
     for judgement in judgements:
         style = "green" if judgement.met else "bold red"
         verdict = "met" if judgement.met else "NOT MET"
-        console.print(Text(f"required {judgement.requirement}: {verdict} ({judgement.shown})", style))
+        console.print(plain(f"required {judgement.requirement}: {verdict} ({judgement.shown})", style))
     for guard in result.final.guards:
         if guard.state != "ok" or guard.trips:
             tripped = f", tripped {sum(count for _, count in guard.trips)} ×" if guard.trips else ""
             reason = f": {guard.blind_reason}" if guard.state == "blind" else ""
             text = f"guard {guard.when} → {guard.action}: {guard.state} at {guard.shown}{tripped}{reason}"
-            console.print(Text(text, "bold yellow" if guard.trips else "yellow"))
+            console.print(plain(text, "bold yellow" if guard.trips else "yellow"))
     for loss in result.losses:
         users = f" of its {loss.users:,} users" if loss.users else ""
         console.print(
-            Text(
+            plain(
                 f"LOST: {loss.worker} ({loss.detail})."
                 f" At most the last {loss.unreported_s:.1f} s{users} are in no figure.",
                 "bold red",
             )
         )
     for failed in result.failed_outputs:
-        console.print(Text(f"NOT COMPLETE: {failed.output} ({failed.reason}).", "bold red"))
+        console.print(plain(f"NOT COMPLETE: {failed.output} ({failed.reason}).", "bold red"))
     if result.saturated:
         console.print(
-            Text(
+            plain(
                 "THE LOAD GENERATOR WAS THE BOTTLENECK for a part of the run"
                 f" (CPU up to {result.max_cpu_ratio:.0%} of a core, event loop up to"
                 f" {result.max_loop_lag_s * 1000:.0f} ms late): the target may be faster than these figures.",
@@ -69,8 +63,8 @@ def print_summary(console: Console, result: RunResult, judgements: Sequence[Judg
     )
 
 
-def _endpoints(result: RunResult, narrow: bool) -> Table:
-    table = Table(box=SIMPLE_HEAVY, header_style="bold", show_footer=True, padding=(0, 1), pad_edge=False)
+def _endpoints(result: RunResult, narrow: bool) -> TextTable:
+    table = results_table(show_footer=True)
     total = result.final.total
     table.add_column("endpoint", "Aggregated", overflow="fold")
     footer = _cells(total, result.duration_s, narrow)
@@ -97,9 +91,9 @@ def _cells(stats: EndpointStats, duration_s: float, narrow: bool) -> list[str]:
     return cells if narrow else [*cells, format_latency(stats.duration.mean_s)]
 
 
-def _timings(result: RunResult) -> Table:
+def _timings(result: RunResult) -> TextTable:
     """Mean and p95 of each phase of the requests."""
-    table = Table(box=SIMPLE_HEAVY, header_style="bold", padding=(0, 1), pad_edge=False)
+    table = results_table()
     table.add_column("where the time went: mean / p95", overflow="fold")
     for phase in PHASES:
         table.add_column(phase.replace("_", " "), justify="right", no_wrap=True)
@@ -117,8 +111,8 @@ def _timings(result: RunResult) -> Table:
     return table
 
 
-def _errors(result: RunResult) -> Table:
-    table = Table(box=SIMPLE_HEAVY, header_style="bold", pad_edge=False)
+def _errors(result: RunResult) -> TextTable:
+    table = results_table()
     table.add_column("errors", justify="right", style="red")
     table.add_column("endpoint", overflow="fold")
     table.add_column("what happened", overflow="fold")

@@ -4,16 +4,12 @@ from typing import Any
 
 import click
 import gevent
-from rich.box import SIMPLE_HEAVY
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from obswarm.api import ObswarmError
 from obswarm.cli import exit_codes
 from obswarm.cli.guarding import make_source, settings_of, source_options
 from obswarm.cli.options import Command, duration, option
-from obswarm.cli.summary import WIDTH_WITHOUT_TERMINAL
+from obswarm.cli.text_console import TextConsole, plain, results_table, stdout_console
 from obswarm.targets import KINDS, MetricSource, Signal, SourceError, Unit
 from obswarm.units import format_bytes, format_count, format_latency
 
@@ -51,7 +47,7 @@ def targets(ctx: click.Context, /, **options: Any) -> None:
     source.start()
     # With a Prometheus there is nothing to wait for.
     gevent.sleep(0 if prometheus_url else options["watch_for"])
-    console = Console(width=None if Console().is_terminal else WIDTH_WITHOUT_TERMINAL)
+    console = stdout_console()
     kinds = list(dict.fromkeys(target.kind for target in found)) or list(KINDS)
     fine = _show_health(console, source)
     _show_signals(console, source, kinds, bool(found))
@@ -59,22 +55,22 @@ def targets(ctx: click.Context, /, **options: Any) -> None:
     ctx.exit(exit_codes.OK if fine else exit_codes.FAILURES)
 
 
-def _show_health(console: Console, source: MetricSource) -> bool:
+def _show_health(console: TextConsole, source: MetricSource) -> bool:
     health = source.health()
     if health:
-        table = Table(box=SIMPLE_HEAVY, header_style="bold", pad_edge=False)
+        table = results_table()
         for heading in ("target", "kind", "", "address", "last read"):
             table.add_column(heading, overflow="fold")
         for each in health:
-            up = Text("up", "green") if each.up else Text("down", "bold red")
+            up = plain("up", "green") if each.up else plain("down", "bold red")
             age = each.detail if each.age_s is None else f"{each.detail}, {each.age_s:.1f} s ago"
             table.add_row(each.target.name, each.target.kind, up, each.target.url, age)
         console.print(table)
     return all(each.up for each in health)
 
 
-def _show_signals(console: Console, source: MetricSource, kinds: list[str], all_of_them: bool) -> None:
-    table = Table(box=SIMPLE_HEAVY, header_style="bold", pad_edge=False)
+def _show_signals(console: TextConsole, source: MetricSource, kinds: list[str], all_of_them: bool) -> None:
+    table = results_table()
     for heading in ("kind", "figure", "now", "promql(…)"):
         table.add_column(heading, justify="right" if heading == "now" else "left", overflow="fold")
     for kind in kinds:
@@ -82,8 +78,8 @@ def _show_signals(console: Console, source: MetricSource, kinds: list[str], all_
             value, trouble = _value(source, signal)
             if value is None and not trouble and not all_of_them:
                 continue
-            shown = Text(trouble, "red") if trouble else Text("–" if value is None else _format(signal.unit, value))
-            table.add_row(kind, signal.name, shown, Text(signal.query, "dim"))
+            shown = plain(trouble, "red") if trouble else plain("–" if value is None else _format(signal.unit, value))
+            table.add_row(kind, signal.name, shown, plain(signal.query, "dim"))
     console.print(table if table.row_count else "Nothing of the known kinds is there.")
 
 

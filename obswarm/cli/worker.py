@@ -129,7 +129,7 @@ def _make(files: tuple[Path, ...], options: dict[str, Any]) -> Worker | Relay:
 def worker_process(ctx: click.Context, endpoint: str, incarnation: str, share: float) -> None:
     """One of a machine's worker processes; started by its parent, and ends with it."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(RecordFormatter())
+    handler.setFormatter(RecordFormatter(incarnation))
     logging.basicConfig(level="INFO", handlers=[handler], force=True)
     name = new_identity().name.rpartition("_")[0]
     made = Worker(

@@ -4,6 +4,8 @@ from it."""
 from dataclasses import dataclass
 from enum import StrEnum
 
+from obswarm.stats.endpoint import NO_STATUS, STATUS_CLASSES
+
 
 class Kind(StrEnum):
     COUNTER = "counter"
@@ -125,6 +127,9 @@ ALERTS = Metric(
     "Alerts that were delivered by webhook.",
     _GUARDED,
 )
+STATUSES = frozenset(STATUS_CLASSES.values()) | {NO_STATUS}
+"""Values of the label `status`."""
+
 MARKS = ("start", "stop", "stage", "guard", "alert")
 ANNOTATIONS = Metric(
     "obswarm_annotations_total",

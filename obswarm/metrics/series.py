@@ -1,17 +1,23 @@
 """What a snapshot says, as the contract's metrics: the one place where figures become series. No format, no I/O."""
 
 import platform
+import re
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
-from obswarm import __version__
+from obswarm import __version__, defaults
 from obswarm.engine import Output
 from obswarm.metrics import contract
 from obswarm.metrics.contract import Metric
+from obswarm.sanitize import escape_controls
 from obswarm.stats import EndpointKey, EndpointStats, Exemplar, Histogram, RunState, Snapshot
+from obswarm.stats.endpoint import NO_STATUS
 
 MODEL_CLOSED = "closed"
+_TRACE_ID = re.compile("[0-9a-f]{1,64}")
+_MAX_LABEL_LENGTH = max(defaults.MAX_NAME_LENGTH, defaults.MAX_ERROR_LENGTH)
 
 
 class Point(NamedTuple):
@@ -71,7 +77,11 @@ class Latest(Output):
         self.newest = snapshot
 
     def families(self) -> Iterator[Family]:
-        """All metrics that have series at the moment."""
+        """All metrics that have series at the moment. Values of labels are valid UTF-8 of a bounded length."""
+        for metric, points in self._families():
+            yield metric, map(_fit, points)
+
+    def _families(self) -> Iterator[Family]:
         yield contract.BUILD_INFO, iter([Point((__version__, platform.python_version()), 1)])
         snapshot = self.newest
         if snapshot is not None:
@@ -120,7 +130,7 @@ class Latest(Output):
     def _requests(self, snapshot: Snapshot) -> Iterator[Point]:
         for stats in self._endpoints(snapshot):
             for outcome, counts in (("success", stats.successes), ("failure", stats.failures_by)):
-                for status, count in counts.items():
+                for status, count in _by_class(counts).items():
                     yield Point((*stats.key, outcome, status), count)
 
     def _durations(self, snapshot: Snapshot) -> Iterator[Point]:
@@ -134,6 +144,36 @@ class Latest(Output):
         for key_before, count in before.items():
             if key_before not in snapshot.errors:
                 yield Point(key_before, count)
+
+
+def _fit(point: Point) -> Point:
+    labels, exemplars = point.labels, point.exemplars
+    if any(len(text) > _MAX_LABEL_LENGTH or not text.isprintable() for text in labels):
+        labels = tuple(map(_label, labels))
+    if any(_TRACE_ID.fullmatch(each.trace_id) is None for each in exemplars):
+        exemplars = tuple(each for each in exemplars if _TRACE_ID.fullmatch(each.trace_id))
+    return (
+        point
+        if labels is point.labels and exemplars is point.exemplars
+        else point._replace(labels=labels, exemplars=exemplars)
+    )
+
+
+def _label(text: str) -> str:
+    """Two texts that are the same up to the limit stay two."""
+    fit = escape_controls(text)
+    if len(fit) <= _MAX_LABEL_LENGTH:
+        return fit
+    mark = f"…{zlib.crc32(fit.encode()):08x}"
+    return fit[: _MAX_LABEL_LENGTH - len(mark)] + mark
+
+
+def _by_class(counts: Mapping[str, int]) -> Mapping[str, int]:
+    """Counts by the classes of status that are in the contract; what a worker calls otherwise is among the others."""
+    if counts.keys() <= contract.STATUSES:
+        return counts
+    known = {status: count for status, count in counts.items() if status in contract.STATUSES}
+    return known | {NO_STATUS: known.get(NO_STATUS, 0) + sum(counts.values()) - sum(known.values())}
 
 
 def _exceptions(snapshot: Snapshot) -> int:

@@ -196,7 +196,7 @@ def _means(values: Sequence[float], blocks: int) -> list[float]:
     """Of each block that has a value."""
     found = []
     for begin, end in spans(len(values), blocks):
-        there = [value for value in values[begin:end] if not math.isnan(value)]
+        there = [value for value in values[begin:end] if math.isfinite(value)]
         if there:
             found.append(sum(there) / len(there))
     return found

@@ -1,17 +1,20 @@
 """CSV files with the names and columns that Locust writes, so that scripts that read those go on working.
 
 Times are in milliseconds. `PREFIX_stats.csv`, `_failures.csv` and `_exceptions.csv` are written at the end,
-`PREFIX_stats_history.csv` grows while the run goes on.
+`PREFIX_stats_history.csv` grows while the run goes on. Texts are made harmless for spreadsheets; see `CsvRows`.
 """
 
 import csv
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import TextIO
 
 from obswarm.api import ObswarmError
 from obswarm.engine import Output, RunResult
+from obswarm.sanitize import escape_lines, to_text
 from obswarm.stats import EndpointStats, Snapshot
 
 PERCENTILES = (0.5, 0.66, 0.75, 0.8, 0.9, 0.95, 0.98, 0.99, 0.999, 0.9999, 1.0)
@@ -48,6 +51,30 @@ _HISTORY_COLUMNS = [
 ]
 
 
+_FORMULA = re.compile(r"\s*[=+\-@\uff0b\uff0d\uff1d\uff20]")
+"""What a cell begins with that a spreadsheet takes for a formula, full-width forms included
+(https://owasp.org/www-community/attacks/CSV_Injection)."""
+
+_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
+
+
+def text_cell(value: object) -> str:
+    """A cell as it is written: no control characters but line feeds and tabs, and an apostrophe before a text that a
+    spreadsheet would take for a formula. Numbers stay as they are."""
+    text = escape_lines(to_text(value))
+    return f"'{text}" if _FORMULA.match(text) and not _NUMBER.fullmatch(text) else text
+
+
+class CsvRows:
+    """Writes rows to a stream, each cell as by `text_cell`."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._writer = csv.writer(stream)
+
+    def write(self, row: Iterable[object]) -> None:
+        self._writer.writerow([text_cell(value) for value in row])
+
+
 class CsvFiles(Output):
     """Writes the history, and, at the end, the other three files.
 
@@ -59,11 +86,11 @@ class CsvFiles(Output):
         self._full_history = full_history
         try:
             Path(prefix).parent.mkdir(parents=True, exist_ok=True)
-            self._history = open(f"{prefix}_stats_history.csv", "w", newline="")  # noqa: SIM115 - open for the run
+            self._history = _open(prefix, "stats_history")
         except OSError as error:
             raise ObswarmError(f"--csv {prefix}: the files cannot be written: {error.strerror}.") from None
-        self._writer = csv.writer(self._history)
-        self._writer.writerow(_HISTORY_COLUMNS)
+        self._rows = CsvRows(self._history)
+        self._rows.write(_HISTORY_COLUMNS)
 
     @property
     def name(self) -> str:
@@ -75,7 +102,7 @@ class CsvFiles(Output):
             rows.extend((stats, snapshot.interval.get(key)) for key, stats in sorted(snapshot.endpoints.items()))
         rows.append((snapshot.total, snapshot.interval_total))
         for total, recent in rows:
-            self._writer.writerow(
+            self._rows.write(
                 [
                     int(snapshot.time_s),
                     snapshot.user_count,
@@ -146,11 +173,15 @@ class CsvFiles(Output):
             ([found.count, found.message, found.traceback, "local"] for found in final.exceptions.values()),
         )
 
-    def _write(self, suffix: str, columns: list[str], rows: Iterable[list[object]]) -> None:
-        with open(f"{self._prefix}_{suffix}.csv", "w", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerow(columns)
-            writer.writerows(rows)
+    def _write(self, suffix: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+        with _open(self._prefix, suffix) as file:
+            writer = CsvRows(file)
+            for row in (columns, *rows):
+                writer.write(row)
+
+
+def _open(prefix: str, suffix: str) -> TextIO:
+    return open(f"{prefix}_{suffix}.csv", "w", newline="", encoding="utf-8")
 
 
 def _names(stats: EndpointStats) -> list[object]:

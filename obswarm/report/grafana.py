@@ -1,5 +1,6 @@
 """Annotations of a run in Grafana (https://grafana.com/docs/grafana/latest/developers/http_api/annotations/)."""
 
+import html
 import logging
 
 import gevent
@@ -8,6 +9,7 @@ from gevent.queue import Queue
 
 from obswarm.engine import Output, RunHandle
 from obswarm.http import plain_reason
+from obswarm.sanitize import escape_controls
 from obswarm.stats import Annotation
 
 logger = logging.getLogger(__name__)
@@ -63,7 +65,8 @@ class GrafanaAnnotations(Output):
         document = {
             "time": int(annotation.time_s * 1000),
             "tags": ["obswarm", annotation.kind, self._run_id],
-            "text": annotation.text,
+            # Grafana shows the HTML in it (https://grafana.com/docs/grafana/latest/dashboards/build-dashboards/annotate-visualizations/).
+            "text": html.escape(escape_controls(annotation.text), quote=False),
         }
         try:
             answer = self._session.post(self._url, json=document, timeout=_TIMEOUT_S)

@@ -80,7 +80,12 @@ def result_document(result: RunResult, judgements: Sequence[Judgement] = ()) -> 
         "strangers": {"refused_handshakes": result.refused_handshakes, "dropped_frames": result.dropped_frames},
         "guards": [_guard(guard) for guard in final.guards],
         "requirements": [
-            {"require": str(judgement.requirement), "met": judgement.met, "value": _round(judgement.value)}
+            {
+                "require": str(judgement.requirement),
+                "met": judgement.met,
+                "value": _round(judgement.value),
+                "shown": judgement.shown,
+            }
             for judgement in judgements
         ],
         "alerts": [
@@ -100,6 +105,7 @@ def _guard(guard: GuardView) -> dict[str, Any]:
         "action": guard.action,
         "state": guard.state,
         "value": _round(guard.value),
+        "shown": guard.shown,
         "since_at": None if guard.since_s is None else clock.iso(guard.since_s),
         "trips": sum(count for _, count in guard.trips),
         "blind_reason": guard.blind_reason or None,

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgpack
 
+from obswarm.sanitize import escape_lines
 from obswarm.stats import EndpointKey, EndpointStats, Histogram, TimingStats
 
 _LEVEL = 3
@@ -30,7 +31,7 @@ class Names:
         found = self.numbers.get(name)
         if found is None:
             found = self.numbers[name] = len(self.numbers)
-            self.fresh.append((found, json.dumps(name, ensure_ascii=False)))
+            self.fresh.append((found, json.dumps([escape_lines(each) for each in name], ensure_ascii=False)))
         return found
 
     def restore(self, rows: Iterable[tuple[int, str]]) -> None:
@@ -39,7 +40,8 @@ class Names:
 
 
 def pack(document: Any) -> bytes:
-    return zlib.compress(msgpack.packb(document, default=_pack_wide), _LEVEL)
+    packed = msgpack.packb(document, default=_pack_wide, unicode_errors="backslashreplace")
+    return zlib.compress(packed, _LEVEL)
 
 
 def unpack(content: bytes) -> Any:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from obswarm.api import ObswarmError
+from obswarm.sanitize import escape_lines
 from obswarm.stats import Annotation
 from obswarm.store.provenance import LoadTestText
 from obswarm.store.schema import connect, plainly
@@ -64,7 +65,9 @@ class Store:
 
     def _query(self, sql: str, *values: Any) -> list[Any]:
         with plainly(self.path):
-            return self._connection.execute(sql, values).fetchall()
+            # SQLite takes no surrogates, which a command line may have.
+            fit = [escape_lines(value) if isinstance(value, str) else value for value in values]
+            return self._connection.execute(sql, fit).fetchall()
 
     def runs(self, test: str | None = None, tag: str | None = None) -> list[RunInfo]:
         """The newest first; of a load test, or with a tag."""

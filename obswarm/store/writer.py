@@ -1,6 +1,5 @@
 """Keeps a run in the store while it goes: hands each second to a thread of its own."""
 
-import json
 import logging
 import math
 import secrets
@@ -13,6 +12,8 @@ from typing import Any
 from gevent.threadpool import ThreadPool
 
 from obswarm.api import ObswarmError
+from obswarm.json_text import to_json
+from obswarm.sanitize import escape_lines
 from obswarm.stats import Annotation, EndpointKey, EndpointStats, ErrorKey, Snapshot
 from obswarm.store.pack import Names, pack, pack_endpoint, pack_values, unpack
 from obswarm.store.provenance import LoadTestText
@@ -84,7 +85,7 @@ class RunWriter:
     ) -> None:
         """Keep how it ended, and wait until everything is written. `marks` are all of the
         run, of which the last may not have been given before. Raises StoreIncomplete when something is missing."""
-        self._pool.spawn(self._record.end, final, ended_s, json.dumps(result), marks)
+        self._pool.spawn(self._record.end, final, ended_s, to_json(result), marks)
         self._pool.join()
         trouble = self._record.trouble
         missing = self._record.seconds_pending + self._left_out
@@ -207,7 +208,7 @@ class _Record:
             snapshot.started_s,
             snapshot.planned_s,
             about.version,
-            json.dumps(about.configuration),
+            to_json(about.configuration),
             about.revision,
         )
         for position, each in enumerate(about.loadtests):
@@ -242,7 +243,8 @@ class _Record:
             "epoch": self._epoch,
             "stats_since_s": snapshot.stats_since_s,
             "elapsed_s": round(snapshot.elapsed_s, 3),
-            "interval_s": round(snapshot.interval_s, 4),
+            # Never nothing: rates are divided by it.
+            "interval_s": max(round(snapshot.interval_s, 4), 0.0001),
             "state": str(snapshot.state),
             "users": dict(snapshot.users),
             "users_target": dict(snapshot.users_target),
@@ -288,7 +290,9 @@ class _Record:
         self._rows[table] += 1
 
     def _add(self, sql: str, *values: Any) -> None:
-        self._pending.append((sql, values))
+        # SQLite takes no surrogates.
+        fit = [escape_lines(value) if isinstance(value, str) else value for value in values]
+        self._pending.append((sql, fit))
 
     def _commit(self) -> None:
         for number, name in self._names.fresh:

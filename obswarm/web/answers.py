@@ -1,9 +1,10 @@
 """What the API's applications share: JSON answers, bodies of bounded size, bearer tokens."""
 
 import hmac
-import json
 from collections.abc import Iterable, Mapping
 from typing import Any
+
+from obswarm.json_text import to_json
 
 _PIECE = 65_536
 
@@ -11,7 +12,7 @@ _PIECE = 65_536
 def json_answer(
     start_response: Any, status: str, document: dict[str, Any], headers: Iterable[tuple[str, str]] = ()
 ) -> Iterable[bytes]:
-    return answer(start_response, status, json.dumps(document).encode() + b"\n", "application/json", headers)
+    return answer(start_response, status, to_json(document).encode() + b"\n", "application/json", headers)
 
 
 def answer(

@@ -18,17 +18,17 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, get_args
 from urllib.parse import parse_qs
 
-import msgpack
 from gevent.event import Event
 
 from obswarm import __version__, clock
 from obswarm.api import ObswarmError
 from obswarm.engine import Output, RunControl, RunResult, StopReason
 from obswarm.engine.control import StopKind
+from obswarm.log_format import record_text
 from obswarm.stats import Snapshot
 from obswarm.web.answers import answer, has_token, json_answer, read_body, refuse_size, refuse_token
 from obswarm.web.order import BadOrder, Order
-from obswarm.web.wire import pack_result, pack_snapshot
+from obswarm.web.wire import pack_message, pack_result, pack_snapshot
 
 STATUS_PATH = "/api/v1/status"
 RUNS_PATH = "/api/v1/runs"
@@ -102,7 +102,7 @@ class NewsHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         if self.news is not None and record.name not in self._without:
-            self.news.log(record.levelno, record.name, record.getMessage())
+            self.news.log(record.levelno, record.name, record_text(record))
 
 
 class RunDesk:
@@ -202,7 +202,7 @@ class RunsApp:
         query = parse_qs(environ.get("QUERY_STRING", ""))
         after = query.get("after", ["0"])[0]
         number = int(after) if after.isdecimal() and query.get("boot") == [news.boot] else 0
-        packed = msgpack.packb([news.boot, news.since(number, _WAIT_S)])
+        packed = pack_message([news.boot, news.since(number, _WAIT_S)])
         return answer(start_response, "200 OK", packed, MESSAGEPACK)
 
     def _stop(self, path: str, environ: Mapping[str, Any], start_response: Any) -> Iterable[bytes]:

@@ -63,8 +63,14 @@ class NotReadable(ValueError):
     """It was not written by this version's `pack_…`."""
 
 
+def pack_message(content: Any) -> bytes:
+    """As MessagePack; a text that is not valid Unicode has escapes instead."""
+    packed: bytes = msgpack.packb(content, unicode_errors="backslashreplace")
+    return packed
+
+
 def pack_snapshot(snapshot: Snapshot) -> bytes:
-    packed: bytes = msgpack.packb(
+    return pack_message(
         [
             [_plain(getattr(snapshot, name)) for name in _PLAIN],
             [_values(worker) for worker in snapshot.workers],
@@ -75,7 +81,6 @@ def pack_snapshot(snapshot: Snapshot) -> bytes:
             pack_in_flight(snapshot.in_flight),
         ]
     )
-    return packed
 
 
 def unpack_snapshot(packed: bytes) -> Snapshot:
@@ -107,7 +112,7 @@ def unpack_snapshot(packed: bytes) -> Snapshot:
 
 
 def pack_result(result: RunResult) -> bytes:
-    packed: bytes = msgpack.packb(
+    return pack_message(
         [
             [getattr(result, name) for name in _RESULT],
             [result.stop_reason.kind, result.stop_reason.detail],
@@ -118,7 +123,6 @@ def pack_result(result: RunResult) -> bytes:
             pack_snapshot(result.final),
         ]
     )
-    return packed
 
 
 def unpack_result(packed: bytes) -> RunResult:

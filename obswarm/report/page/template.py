@@ -1,12 +1,14 @@
 """Pages that need nothing else: templates with their style, script and the charts' library written into them."""
 
-import json
 from importlib.resources import files
 from typing import Any
 
 from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
 
 from obswarm.api import ObswarmError
+from obswarm.json_text import to_json
+from obswarm.sanitize import escape_lines
 
 _HERE = files("obswarm.report.page")
 
@@ -19,13 +21,20 @@ def render(name: str, **values: Any) -> str:
         raise ObswarmError(
             "This installation of obswarm has no chart library in it; install it anew with pip."
         ) from None
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_text
+    )
     template = environment.from_string(_HERE.joinpath(name).read_text())
     return template.render(
         css=_HERE.joinpath("page.css").read_text(), js=_HERE.joinpath("page.js").read_text(), **uplot, **values
     )
 
 
+def _text(value: Any) -> Any:
+    """What a template writes out, before it is quoted. Our own style, script and data are marked as safe."""
+    return escape_lines(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
 def embedded(document: Any) -> str:
     """JSON that ends no script element (https://html.spec.whatwg.org/#restrictions-for-contents-of-script-elements)."""
-    return json.dumps(document, separators=(",", ":"), ensure_ascii=False, allow_nan=False).replace("<", "\\u003c")
+    return to_json(document, compact=True).replace("<", "\\u003c")
