@@ -67,7 +67,7 @@ class SimulatedWorker:
                 return True
             match message:
                 case Welcome():
-                    self.socket.send(encode(Ready(message.nonce, 1000.0, 1.0, {}, (self.incarnation,))))
+                    self.socket.send(encode(Ready(message.nonce, 1000.0, 1.0, {}, (self.incarnation,), 0)))
                 case Assign():
                     self.users, self.settled = message.users, message.number
                 case Stop():

@@ -171,6 +171,8 @@ def conduct(
         invitation.run_id,
         digest,
         recovered.started_wall_s if recovered is not None else clock.wall(),
+        # Who has named a file wants it; the usual place may fail.
+        may_fail=options["serve"] or options["state_file"] is None,
     )
 
     def make(outputs: Outputs) -> FleetRun:

@@ -145,6 +145,9 @@ class Fleet:
             if member.is_over or member.state is MemberState.MISSING:
                 member.state = MemberState.READY
         self._by_peer[peer] = member
+        if ready.acked > member.merged:
+            member.acked = member.merged = ready.acked
+            self._listener.on_forgotten(member)
         member.heard_s = now
         member.cut_off_s = None
         member.users = ready.users

@@ -23,6 +23,10 @@ class FleetListener(Protocol):
 
     def on_join(self, member: Member, again: bool) -> None: ...
 
+    def on_forgotten(self, member: Member) -> None:
+        """A master before this one had told the worker that some of its statistics were safe, and could not keep them;
+        `member.stats_s` is when it last did."""
+
     def on_failed(self, name: str, reason: str) -> None:
         """A worker cannot run the load test."""
 

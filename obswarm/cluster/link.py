@@ -261,7 +261,9 @@ class Link:
         self.run_id = run_id
         # The newest welcome's: another one may have come meanwhile.
         placed = self._listener.placed()
-        self.send(Ready(self._welcome.nonce, prepared.capacity, prepared.cpus, placed, prepared.nodes))
+        self.send(
+            Ready(self._welcome.nonce, prepared.capacity, prepared.cpus, placed, prepared.nodes, self.outbox.acked)
+        )
         self._is_ready = True
         self._send_again()
 

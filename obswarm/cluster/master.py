@@ -57,8 +57,8 @@ class Expectation:
 class FleetRun(RunCourse):
     """A RunCourse over workers. `endpoint` is where they dial to; with `local` they are this machine's own processes.
 
-    With a journal, everything that workers were told to be safe is in its file; `recovered` goes on with a run that was
-    found there. Raises ObswarmError when it cannot listen.
+    With a journal, everything that workers were told to be safe is in its file, as long as that can be written;
+    `recovered` goes on with a run that was found there. Raises ObswarmError when it cannot listen.
     """
 
     def __init__(
@@ -172,6 +172,8 @@ class FleetRun(RunCourse):
         recovered, now = self._recovered, clock.monotonic()
         if recovered is None:
             super()._begin()
+            # Before workers begin: a master that is killed in the first second has a successor, too.
+            self._collect()
             self.fleet.begin()
             return
         self.state = RunState.SPAWNING
@@ -189,6 +191,7 @@ class FleetRun(RunCourse):
         self._executor.start(now, elapsed_s, progress.placed)
         self._most_users = progress.users_max
         self._annotations = [Annotation(*mark) for mark in progress.annotations]
+        self._lost = [*(WorkerLoss(*loss) for loss in progress.losses), *self._lost]
         if progress.holding:
             self._executor.hold(now)
         if progress.stopping is not None:
@@ -241,15 +244,13 @@ class FleetRun(RunCourse):
             self.fleet.acknowledge()
             return
         table = self.fleet.take(self._max_endpoints)
-        journal = self._journal
-        if journal is None:
+        if self._journal is None:
             self.statistics.add(table)
-        elif journal.is_due:
-            self.statistics.add(table)
-            journal.rewrite(self.statistics.table, self._progress(), memories(self.fleet))
         else:
-            journal.append(table, self._progress(), memories(self.fleet))
+            self._journal.append(table, self._progress(), memories(self.fleet))
             self.statistics.add(table)
+            if self._journal.is_due:
+                self._journal.rewrite(self.statistics.table, self._progress(), memories(self.fleet))
         self.fleet.acknowledge()
 
     def _progress(self) -> Progress:
@@ -267,6 +268,7 @@ class FleetRun(RunCourse):
             users_max=self._most_users,
             stopping=None if reason is None else [reason.kind, reason.detail],
             annotations=[[mark.time_s, mark.kind, mark.text] for mark in self._annotations],
+            losses=[[loss.worker, loss.detail, loss.unreported_s, loss.users] for loss in self._lost],
         )
 
     def _after_emit(self) -> None:
@@ -301,7 +303,7 @@ class FleetRun(RunCourse):
             self._reset_statistics()
             self.fleet.broadcast(StatsReset())
             if self._journal is not None:
-                self._journal.rewrite(self.statistics.table, self._progress(), memories(self.fleet))
+                self._journal.append(self.statistics.table, self._progress(), memories(self.fleet), reset=True)
 
     def _everyone_has_left(self) -> bool:
         here = self.fleet.ready
@@ -390,6 +392,20 @@ class FleetRun(RunCourse):
             self._environment.events.worker_connect.fire(client_id=member.name)
             if self._local is None:
                 logger.info("Worker %s has joined: %d processes.", member.name, member.processes)
+
+    def on_forgotten(self, member: Member) -> None:
+        recovered = self._recovered
+        away_s = clock.wall() - recovered.progress.at_wall_s if recovered is not None else 0.0
+        unreported_s = max(clock.monotonic() - member.stats_s, away_s)
+        detail = "the master before this one was killed while it could not write its state"
+        member.lost += 1
+        self._lost.append(WorkerLoss(member.name, detail, unreported_s, sum(member.users.values())))
+        logger.error(
+            "Statistics of the worker %s are lost: %s. At most %.1f s are in no figure.",
+            member.name,
+            detail,
+            unreported_s,
+        )
 
     def on_failed(self, name: str, reason: str) -> None:
         if self._local is not None:

@@ -23,6 +23,11 @@ class Outbox:
     def is_full(self) -> bool:
         return len(self._waiting) >= MOST_UNACKED
 
+    @property
+    def acked(self) -> int:
+        """The last one that is safe."""
+        return self.last_sequence - len(self._waiting)
+
     def put(self, delta: bytes) -> int:
         self.last_sequence += 1
         self._waiting.append((self.last_sequence, delta))

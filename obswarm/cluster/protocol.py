@@ -95,6 +95,8 @@ class Ready:
     users: dict[str, int]
     nodes: tuple[str, ...]
     """Names of its processes that have users."""
+    acked: int
+    """The last of its deltas that a master has said to be safe; it does not have those any more."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -255,6 +255,9 @@ class Relay:
         if self._index is not None and self._fleet is not None:
             self._fleet.send_to(member.name, Admitted(self._index + member.index))
 
+    def on_forgotten(self, member: Member) -> None:
+        """There is no relay before this one."""
+
     def on_failed(self, name: str, reason: str) -> None:
         self._failure = reason
         self._changed.set()

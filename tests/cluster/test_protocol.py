@@ -92,7 +92,7 @@ def test_fields_have_to_fit(values) -> None:
 
 
 def test_numbers_that_are_none_are_refused() -> None:
-    ready = protocol.Ready("n", 1.0, 1.0, {}, ())
+    ready = protocol.Ready("n", 1.0, 1.0, {}, (), 0)
     number = msgpack.unpackb(encode(ready))[0]
     for capacity in (float("nan"), float("inf"), -1.0):
         with pytest.raises(NotAMessage):

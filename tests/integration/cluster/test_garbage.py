@@ -38,7 +38,7 @@ def frames(draw: random.Random):
         encode(message)
         for message in (
             Hello(PROTOCOL_VERSION, "0.1.0", "a" * 32, "stranger", 3, "", ""),
-            Ready("0" * 16, 5000.0, 4.0, {"Visitor": 5}, ("x",)),
+            Ready("0" * 16, 5000.0, 4.0, {"Visitor": 5}, ("x",), 0),
             Report(1, 1, b"delta", {"Visitor": 1000}, 1, 0.5, 0.1, 10_000, True, 9, 1, True),
             Again(1, b"delta"),
             Fault("error", "made up"),

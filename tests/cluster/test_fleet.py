@@ -1,0 +1,80 @@
+"""What a master counts of workers that another master had before it."""
+
+from typing import Any
+
+from obswarm import __version__
+from obswarm.cluster.deltas import pack_table
+from obswarm.cluster.fleet import Fleet
+from obswarm.cluster.invitation import Invitation
+from obswarm.cluster.member import Member
+from obswarm.cluster.protocol import PROTOCOL_VERSION, Hello, Ready, Report, Welcome, decode, encode
+from obswarm.stats import Recorder
+
+PEER = b"peer"
+
+
+class Listener:
+    def __init__(self) -> None:
+        self.forgotten: list[str] = []
+
+    def on_forgotten(self, member: Member) -> None:
+        self.forgotten.append(member.name)
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *arguments: None
+
+
+class Wire:
+    def __init__(self) -> None:
+        self.sent: list[Any] = []
+
+    def send(self, peer: bytes, frame: bytes) -> bool:
+        self.sent.append(decode(frame))
+        return True
+
+
+def fleet() -> tuple[Fleet, Listener, Wire]:
+    listener, wire = Listener(), Wire()
+    made = Fleet(Invitation("run-1", b"", None, ""), listener)
+    made.wire = wire
+    return made, listener, wire
+
+
+def join(made: Fleet, wire: Wire, acked: int) -> None:
+    made.received(PEER, encode(Hello(PROTOCOL_VERSION, __version__, "i", "name", 1, "", "run-1")))
+    welcome = next(message for message in reversed(wire.sent) if isinstance(message, Welcome))
+    made.received(PEER, encode(Ready(welcome.nonce, 100.0, 1.0, {}, ("name",), acked)))
+
+
+def report(made: Fleet, sequence: int) -> None:
+    recorder = Recorder()
+    recorder.record("GET", "/", 0.01, 1, 200)
+    packed = pack_table(recorder.take())
+    made.received(PEER, encode(Report(0, sequence, packed, {}, 0, 0.1, 0.0, 1, False, 0, sequence, False)))
+
+
+def requests(made: Fleet) -> int:
+    return sum(stats.requests for stats in made.take(100).endpoints.values())
+
+
+def test_what_a_master_before_had_not_kept_is_named_and_the_rest_counts() -> None:
+    made, listener, wire = fleet()
+    join(made, wire, acked=5)
+    assert listener.forgotten == ["name"]
+    report(made, 6)
+    report(made, 7)
+    assert requests(made) == 2
+
+
+def test_a_worker_whose_statistics_are_all_there_has_lost_nothing() -> None:
+    made, listener, wire = fleet()
+    join(made, wire, acked=0)
+    report(made, 1)
+    report(made, 2)
+    made.acknowledge()
+    for acked in (0, 1, 2):
+        # Its connection was made anew; what it had been told is never more than what was counted.
+        join(made, wire, acked)
+    report(made, 3)
+    assert listener.forgotten == []
+    assert requests(made) == 3
