@@ -4,6 +4,13 @@ Names are imported when they are first asked for, so that a part of the package 
 neither gevent nor its patches) stays light.
 """
 
+import sys
+
+if sys.argv[:1] == ["-m"] and not sys.flags.safe_path:
+    # `python -m obswarm` looks for modules in the current folder first, where a `json.py` would stand in for the
+    # standard library's. (It is "-m" only while Python is still looking for the module to run.)
+    del sys.path[0]
+
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 

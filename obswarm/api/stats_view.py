@@ -51,8 +51,11 @@ class EntryView:
 
 
 class StatsView:
-    """`environment.stats`: `total`, `get(name, method)`, `entries`, `errors`; as fresh as the last snapshot, or, once
-    the engine is attached, made fresh at each use."""
+    """`environment.stats`: `total`, `get(name, method)`, `entries`, `errors`. Reading them changes nothing.
+
+    With workers they are those of the last report, at most an interval old; in one process those of the moment. A
+    worker process has none: it reports what it counts, and keeps nothing.
+    """
 
     def __init__(self) -> None:
         self._latest: Callable[[], Snapshot] | None = None

@@ -12,7 +12,8 @@ from obswarm.cli.options import option
 from obswarm.cluster import Invitation, Job, Packed, hash_of_files, plain_options
 from obswarm.engine import new_run_id
 
-WORKER_COMMAND = (sys.executable, "-m", "obswarm", "worker-process")
+WORKER_COMMAND = (sys.executable, "-P", "-m", "obswarm", "worker-process")
+"""-P: a `json.py` in the current folder is not the one that the standard library imports."""
 
 balance_option = option(
     "--balance",

@@ -2,6 +2,7 @@
 
 import ast
 import hashlib
+import socket
 import sys
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -167,7 +168,8 @@ def pack(root: Path, paths: Sequence[Path], limit_bytes: int = defaults.BUNDLE_L
 
 
 def unpack(content: bytes, digest: str, folder: Path) -> None:
-    """Write the files into a folder. Raises ObswarmError when they are not what was announced."""
+    """Write the files into a folder. Raises ObswarmError when they are not what was announced, or when they cannot be
+    written there."""
     try:
         decompressor = zlib.decompressobj()
         packed = decompressor.decompress(content, _LARGEST_UNPACKED_BYTES)
@@ -181,8 +183,19 @@ def unpack(content: bytes, digest: str, folder: Path) -> None:
             place = folder / path
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_bytes(data)
+    except OSError as error:
+        raise cannot_write(error) from None
     except (ValueError, TypeError, AttributeError, zlib.error, msgpack.UnpackException) as error:
         raise ObswarmError(f"The files that the master sent cannot be used: {error}.") from None
+
+
+def cannot_write(error: OSError) -> ObswarmError:
+    """What to say when a worker has no place for the load test's files."""
+    where = f" {error.filename}" if error.filename else ""
+    return ObswarmError(
+        f"The load test's files cannot be written on {socket.gethostname()}: {error.strerror or error}{where}."
+        " They go into the folder for temporary files; TMPDIR names another one."
+    )
 
 
 def hash_of_files(files: Sequence[Path]) -> str:

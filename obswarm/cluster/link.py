@@ -13,7 +13,7 @@ from gevent.event import AsyncResult
 
 from obswarm import __version__, clock, defaults
 from obswarm.api import ObswarmError
-from obswarm.cluster.bundle import unpack
+from obswarm.cluster.bundle import cannot_write, unpack
 from obswarm.cluster.outbox import Outbox
 from obswarm.cluster.protocol import (
     PROTOCOL_VERSION,
@@ -47,6 +47,7 @@ _QUIET_S = 1.5
 _DIAL_AGAIN_S = 3.0
 _RESEND_AFTER_S = 3.0
 _BROKEN_HANDSHAKES = 5
+_LONGEST_REASON = 16_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,14 +233,32 @@ class Link:
         welcome = self._welcome
         if welcome is None or bundle.bundle_hash != welcome.bundle_hash or self._bundle_hash == bundle.bundle_hash:
             return
-        self._folder = tempfile.TemporaryDirectory(prefix="obswarm-worker-", ignore_cleanup_errors=True)
         try:
-            unpack(bundle.packed, bundle.bundle_hash, Path(self._folder.name))
+            self._folder = self._unpacked(bundle)
         except ObswarmError as error:
-            self.send(Failed(welcome.nonce, str(error)))
+            gevent.spawn(self._tell_failure, error)
             return
         self._bundle_hash = bundle.bundle_hash
         self._prepare()
+
+    def _unpacked(self, bundle: Bundle) -> "tempfile.TemporaryDirectory[str]":
+        try:
+            folder = tempfile.TemporaryDirectory(prefix="obswarm-worker-", ignore_cleanup_errors=True)
+        except OSError as error:
+            raise cannot_write(error) from None
+        try:
+            unpack(bundle.packed, bundle.bundle_hash, Path(folder.name))
+        except ObswarmError:
+            folder.cleanup()
+            raise
+        return folder
+
+    def _tell_failure(self, error: ObswarmError) -> None:
+        """This worker is of no use to the master: say so, and end."""
+        assert self._welcome is not None
+        self.send(Failed(self._welcome.nonce, str(error)[:_LONGEST_REASON]))
+        gevent.sleep(_WATCH_S)
+        self.fail(error)
 
     def _prepare(self) -> None:
         if not self._preparing:
@@ -252,9 +271,11 @@ class Link:
         try:
             prepared = self._listener.prepare(self._welcome, Path(self._folder.name) if self._folder else None)
         except ObswarmError as error:
-            self.send(Failed(self._welcome.nonce, str(error)))
-            gevent.sleep(_WATCH_S)
-            self.fail(error)
+            self._tell_failure(error)
+            return
+        except Exception as error:
+            logger.exception("Preparing the load test failed")
+            self._tell_failure(ObswarmError(f"The worker {self.identity.name} could not prepare: {error!r}"))
             return
         finally:
             self._preparing = False

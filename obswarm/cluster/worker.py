@@ -6,7 +6,6 @@ import os
 import secrets
 import signal
 import socket
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +41,7 @@ from obswarm.cluster.runners import WorkerRunner, deliver
 from obswarm.cluster.secret import CurveKeys
 from obswarm.cluster.start_over import start_over
 from obswarm.cluster.transport import new_context
-from obswarm.engine import DescriptorWatch, HealthMonitor, LocalCrowd, load, select, warn_of_saturation
+from obswarm.engine import DescriptorWatch, HealthMonitor, LocalCrowd, add_folder, load, select, warn_of_saturation
 from obswarm.http.tracing import TraceSampler
 from obswarm.stats import GeneratorHealth, Recorder
 
@@ -141,7 +140,7 @@ class Worker:
         elif folder is not None:
             # Data files are opened by names relative to where the master was started.
             os.chdir(root)
-            sys.path.insert(0, str(root))
+            add_folder(root)
         loadtest = load(paths)
         classes = select(loadtest.chosen(job.user_classes), job.tags, job.exclude_tags)
         if job.host:

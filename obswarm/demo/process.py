@@ -21,7 +21,7 @@ class TargetProcess:
 
     def __enter__(self) -> "TargetProcess":
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "obswarm.demo.target"],
+            [sys.executable, "-P", "-m", "obswarm.demo.target"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             # Ctrl-C in the terminal is for the load test; the target ends when its stdin does.

@@ -7,6 +7,7 @@ from obswarm.engine.crowd import LocalCrowd
 from obswarm.engine.descriptors import DescriptorWatch, check_descriptors, check_open_files, check_worker_processes
 from obswarm.engine.executor import Executor
 from obswarm.engine.health import HealthMonitor
+from obswarm.engine.import_path import add_folder
 from obswarm.engine.loader import LoadTest, find_loadtest, load, select
 from obswarm.engine.output import Output, Outputs, RunHandle, reason_of
 from obswarm.engine.profile import Load, Profile, Ramp, ShapeProfile, StagesProfile
@@ -45,6 +46,7 @@ __all__ = [
     "StopReason",
     "Watch",
     "WorkerLoss",
+    "add_folder",
     "allocate",
     "check_descriptors",
     "check_open_files",

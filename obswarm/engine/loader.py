@@ -3,6 +3,7 @@
 import difflib
 import importlib.util
 import inspect
+import logging
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +13,9 @@ from types import ModuleType
 from obswarm import defaults
 from obswarm.api import LoadTestShape, ObswarmError, TaskSet, User, filter_by_tags, user_traceback
 from obswarm.engine.allocation import share_of
+from obswarm.engine.import_path import add_folder, is_reserved
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,13 +99,11 @@ def _import(path: Path) -> ModuleType:
         raise ObswarmError(f"No such load-test file: {path}.{_nearest(path)}")
     if path.is_dir():
         raise ObswarmError(f"{path} is a directory; name the load-test file in it.")
-    # Its own folder first, so that it finds the modules beside it.
-    folder = str(path.resolve().parent)
-    if folder not in sys.path:
-        sys.path.insert(0, folder)
-    module_name = (
-        path.stem if path.stem.isidentifier() and path.stem not in sys.modules else f"loadtest_{abs(hash(path))}"
-    )
+    out_of_reach = add_folder(path.resolve().parent)
+    if out_of_reach:
+        logger.debug("%s: not importable, since these names are taken: %s.", path.parent, ", ".join(out_of_reach))
+    is_free = path.stem.isidentifier() and path.stem not in sys.modules and not is_reserved(path.stem)
+    module_name = path.stem if is_free else f"loadtest_{abs(hash(path))}"
     spec = importlib.util.spec_from_file_location(module_name, path)
     if spec is None or spec.loader is None:
         raise ObswarmError(f"{path} is not a Python file; a load-test file ends in .py.")
@@ -115,8 +117,23 @@ def _import(path: Path) -> ModuleType:
         raise ObswarmError(f"{path} ended the process while it was being read (sys.exit({error.code!r})).") from None
     except Exception as error:
         kind = "has a syntax error" if isinstance(error, SyntaxError) else "cannot be imported"
-        raise ObswarmError(f"{path} {kind}:\n{user_traceback(error)}") from error
+        hint = _hint(error, path.resolve().parent, out_of_reach)
+        raise ObswarmError(f"{path} {kind}:\n{user_traceback(error)}{hint}") from error
     return module
+
+
+def _hint(error: Exception, folder: Path, out_of_reach: Sequence[str]) -> str:
+    """For a load test that wanted a module of its own whose name is one of Python's, and got Python's."""
+    if not isinstance(error, ImportError | AttributeError):
+        return ""
+    wanted = error.name if isinstance(error, ImportError) else getattr(error.obj, "__name__", None)
+    top = (wanted or "").partition(".")[0]
+    if top not in out_of_reach:
+        return ""
+    return (
+        f"\n{folder / top} has the name of a module of Python's standard library, or of a package that obswarm needs,"
+        " which is imported instead. Give it another name."
+    )
 
 
 def _nearest(path: Path) -> str:

@@ -85,6 +85,10 @@ class LocalRun(RunCourse):
     def _collect(self) -> None:
         self.statistics.add(self._environment.recorder.take())
 
+    def _look_up(self) -> None:
+        # From one place of this process to another.
+        self._collect()
+
     def _before_emit(self) -> None:
         environment, users = self._environment, len(self._crowd)
         data: dict[str, object] = {"user_count": users, "user_classes_count": self._crowd.counts()}

@@ -1,7 +1,12 @@
 """Which files go to workers, and that they arrive as they were."""
 
+import errno
+import hashlib
+import os
+import zlib
 from pathlib import Path
 
+import msgpack
 import pytest
 
 from obswarm.api import ObswarmError
@@ -91,3 +96,27 @@ def test_the_same_files_have_the_same_hash(here: Path) -> None:
     assert hash_of_files([one]) == hash_of_files([two])
     two.write_text("y")
     assert hash_of_files([one]) != hash_of_files([two])
+
+
+def test_what_cannot_be_written_is_said_with_the_reason(here: Path, tmp_path: Path, monkeypatch) -> None:
+    packed = pack(here, [write(here / "a.py", "x = 1\n")])
+    folder = tmp_path / "worker"
+    folder.mkdir()
+    for number, reason in (
+        (errno.ENOSPC, "No space left"),
+        (errno.EACCES, "Permission denied"),
+        (errno.EIO, "Input/output error"),
+    ):
+
+        def fails(self, data, number=number):
+            raise OSError(number, os.strerror(number), str(self))
+
+        monkeypatch.setattr(Path, "write_bytes", fails)
+        with pytest.raises(ObswarmError, match=rf"cannot be written on .*{reason}.*a\.py.*TMPDIR"):
+            unpack(packed.content, packed.digest, folder)
+
+
+def test_a_name_that_is_too_long_for_the_workers_file_system_is_said(tmp_path: Path) -> None:
+    contents = msgpack.packb({"n" * 300 + ".py": b""})
+    with pytest.raises(ObswarmError, match="cannot be written on .*File name too long"):
+        unpack(zlib.compress(contents), hashlib.sha256(contents).hexdigest(), tmp_path)

@@ -1,0 +1,115 @@
+"""Where a load test's imports are looked for: its own folder first, but never in place of the standard library or of
+what obswarm itself is made of.
+
+Python looks through `sys.path` for every import of a process, whoever makes it. So a `random.py` or a `requests.py`
+beside the load test would also be found by the standard library's modules and by ours that are imported later on.
+"""
+
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from importlib import metadata
+from importlib.machinery import ModuleSpec, PathFinder
+from pathlib import Path
+from types import ModuleType
+
+_PACKAGE = "obswarm"
+_DISTRIBUTION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_INSTALLED_IN = ("site-packages", "dist-packages")
+
+
+def add_folder(folder: Path) -> tuple[str, ...]:
+    """Have modules in that folder found before installed ones.
+
+    Returns the names of those that are not found all the same, since they are names of the standard library or of
+    packages that obswarm needs.
+    """
+    place = str(folder.resolve())
+    if place not in sys.path:
+        sys.path.insert(0, place)
+    return _finder().leave_out(place)
+
+
+def is_reserved(name: str) -> bool:
+    """Whether a top-level module of that name has to be the standard library's, or one that obswarm needs."""
+    return name == _PACKAGE or name in sys.stdlib_module_names or (_is_installed(name) and _is_needed(name))
+
+
+class _ReservedNames:
+    """Finds modules of reserved names without looking into the folders of load tests."""
+
+    def __init__(self) -> None:
+        self._folders: set[str] = set()
+        self._reserved: set[str] = set()
+
+    def leave_out(self, folder: str) -> tuple[str, ...]:
+        self._folders.add(folder)
+        found = tuple(sorted(name for name in _modules_in(Path(folder)) if is_reserved(name)))
+        self._reserved.update(found)
+        return found
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """As the import system asks. None leaves a name to the finders behind this one."""
+        if path is not None or name not in self._reserved:
+            return None
+        # An empty one stands for the current folder.
+        places = [place for place in sys.path if str(Path(place).resolve()) not in self._folders]
+        return PathFinder.find_spec(name, places, target)
+
+
+def _finder() -> _ReservedNames:
+    for finder in sys.meta_path:
+        if isinstance(finder, _ReservedNames):
+            return finder
+    made = _ReservedNames()
+    sys.meta_path.insert(0, made)
+    return made
+
+
+def _modules_in(folder: Path) -> Iterator[str]:
+    """Names of the modules and packages that stand in a folder."""
+    try:
+        entries = list(folder.iterdir())
+    except OSError:
+        return
+    for entry in entries:
+        name = entry.name.partition(".")[0]
+        if name.isidentifier() and (entry.suffix in (".py", ".pyc", ".so") or (entry / "__init__.py").is_file()):
+            yield name
+
+
+def _is_installed(name: str) -> bool:
+    """Whether a package of that name is installed; quick, since it is asked of every module beside a load test."""
+    places = [Path(place) for place in sys.path if Path(place).name in _INSTALLED_IN]
+    return any((place / name).is_dir() or (place / f"{name}.py").is_file() for place in places)
+
+
+def _is_needed(name: str) -> bool:
+    owners = metadata.packages_distributions().get(name, ())
+    return not _needed_packages().isdisjoint(map(_canonical, owners))
+
+
+def _needed_packages() -> set[str]:
+    """Names of the distributions that obswarm requires, and what those require."""
+    found: set[str] = set()
+    waiting = [_PACKAGE]
+    while waiting:
+        name = _canonical(waiting.pop())
+        if name in found:
+            continue
+        found.add(name)
+        try:
+            requirements = metadata.requires(name) or ()
+        except metadata.PackageNotFoundError:
+            continue
+        for requirement in requirements:
+            word = _DISTRIBUTION.match(requirement)
+            if word is not None and "extra ==" not in requirement:
+                waiting.append(word[0])
+    return found
+
+
+def _canonical(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
