@@ -182,8 +182,9 @@ class RunCourse:
         return dict(Counter(mark.kind for mark in self._annotations))
 
     def latest(self) -> Snapshot:
-        """A snapshot of this moment; the interval that outputs get is not affected."""
-        self._collect()
+        """A snapshot with everything that is known at this moment. However often it is asked for, the run goes on as if
+        it had not been: outputs get the same intervals, and nothing is written or acknowledged."""
+        self._look_up()
         return self.statistics.snapshot(self)
 
     # RunControl.

@@ -7,7 +7,8 @@ beside the load test would also be found by the standard library's modules and b
 
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from importlib import metadata
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
@@ -87,11 +88,17 @@ def _is_installed(name: str) -> bool:
 
 
 def _is_needed(name: str) -> bool:
-    owners = metadata.packages_distributions().get(name, ())
+    owners = _owners().get(name, ())
     return not _needed_packages().isdisjoint(map(_canonical, owners))
 
 
-def _needed_packages() -> set[str]:
+@cache
+def _owners() -> Mapping[str, list[str]]:
+    return metadata.packages_distributions()
+
+
+@cache
+def _needed_packages() -> frozenset[str]:
     """Names of the distributions that obswarm requires, and what those require."""
     found: set[str] = set()
     waiting = [_PACKAGE]
@@ -108,7 +115,7 @@ def _needed_packages() -> set[str]:
             word = _DISTRIBUTION.match(requirement)
             if word is not None and "extra ==" not in requirement:
                 waiting.append(word[0])
-    return found
+    return frozenset(found)
 
 
 def _canonical(name: str) -> str:
