@@ -10,7 +10,9 @@ from dashboards.layers.load_test import (
     GENERATOR,
     GENERATOR_STRIP,
     HEATMAP,
+    IN_FLIGHT,
     LATENCY,
+    OLDEST,
     REQUESTS,
     USERS,
 )
@@ -21,7 +23,7 @@ from dashboards.panels import Section, make
 UID = "obswarm-correlate"
 TITLE = "obswarm: correlate"
 SECTIONS = (
-    Section("Load test", (GENERATOR_STRIP, USERS, REQUESTS, LATENCY, HEATMAP, ERRORS, ERROR_RATIO)),
+    Section("Load test", (GENERATOR_STRIP, USERS, REQUESTS, LATENCY, HEATMAP, IN_FLIGHT, OLDEST, ERRORS, ERROR_RATIO)),
     LOAD_BALANCER,
     APPLICATION,
     MYSQL,

@@ -9,7 +9,9 @@ from dashboards.layers.load_test import (
     ERRORS,
     GENERATOR_STRIP,
     HEATMAP,
+    IN_FLIGHT,
     LATENCY,
+    OLDEST,
     REQUESTS,
     USERS,
 )
@@ -88,7 +90,7 @@ _USERS = (
     ),
 )
 SECTIONS = (
-    Section("Load test", (USERS, REQUESTS, LATENCY, HEATMAP, ERRORS, ERROR_RATIO)),
+    Section("Load test", (USERS, REQUESTS, LATENCY, HEATMAP, IN_FLIGHT, OLDEST, ERRORS, ERROR_RATIO)),
     Section("By endpoint", _BY_ENDPOINT),
     Section("Users and guards", _USERS),
     Section("Load generator", (GENERATOR_STRIP,)),

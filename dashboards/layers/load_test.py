@@ -43,6 +43,24 @@ HEATMAP = Graph(
     (query(distribution(DURATION, ENDPOINTS)),),
     heat=True,
 )
+IN_FLIGHT = Graph(
+    "Requests under way",
+    "short",
+    "Requests that wait for their answer. Rate times latency: when it climbs to the number of users, all of them wait"
+    " for the target. Look at the layers below for the queue that they stand in.",
+    (query(f"sum by (method, name) (obswarm_requests_in_flight{{{ENDPOINTS}}})", "{{method}} {{name}}"),),
+    decimals=0,
+    stacked=True,
+)
+OLDEST = Graph(
+    "Oldest request under way",
+    "s",
+    "How long the oldest request has waited. A straight line upwards is a target that does not answer at all: no"
+    " percentile can show that, as they are of answers that came.",
+    (query(f"max by (method, name) (obswarm_oldest_request_seconds{{{ENDPOINTS}}})", "{{method}} {{name}}"),),
+    warn=1,
+    bad=5,
+)
 ERRORS = Graph(
     "Errors by kind",
     "reqps",

@@ -61,6 +61,18 @@ ERRORS = Metric(
     ("method", "name", "error"),
     "Failed requests by what happened; ids and numbers in messages are folded.",
 )
+IN_FLIGHT = Metric(
+    "obswarm_requests_in_flight",
+    Kind.GAUGE,
+    ("method", "name"),
+    "Requests under way: begun, and not answered or failed yet. A streamed answer is until it has been read or closed.",
+)
+OLDEST = Metric(
+    "obswarm_oldest_request_seconds",
+    Kind.GAUGE,
+    ("method", "name"),
+    "Age of the oldest request under way; 0 when there is none.",
+)
 INTERRUPTED = Metric(
     "obswarm_requests_interrupted_total", Kind.COUNTER, (), "Requests that were cut off when their user was stopped."
 )
@@ -174,6 +186,8 @@ CONTRACT: tuple[Metric, ...] = (
     INTENDED_DURATION,
     RESPONSE_BYTES,
     ERRORS,
+    IN_FLIGHT,
+    OLDEST,
     INTERRUPTED,
     ITERATIONS,
     DROPPED_ITERATIONS,

@@ -12,7 +12,16 @@ from obswarm.engine import Output
 from obswarm.metrics import contract
 from obswarm.metrics.contract import Metric
 from obswarm.sanitize import escape_controls
-from obswarm.stats import EndpointKey, EndpointStats, Exemplar, Histogram, RunState, Snapshot
+from obswarm.stats import (
+    NONE_IN_FLIGHT,
+    EndpointKey,
+    EndpointStats,
+    Exemplar,
+    Histogram,
+    InFlight,
+    RunState,
+    Snapshot,
+)
 from obswarm.stats.endpoint import NO_STATUS
 
 MODEL_CLOSED = "closed"
@@ -109,11 +118,18 @@ class Latest(Output):
                 both.merge(now)
                 yield both
 
+    def _under_way(self, snapshot: Snapshot) -> Iterator[tuple[EndpointKey, InFlight]]:
+        """Of every endpoint that there was: a series that ended with the last request would show its last value on."""
+        for key in {**self._before, **snapshot.endpoints, **snapshot.in_flight}:
+            yield key, snapshot.in_flight.get(key, NONE_IN_FLIGHT)
+
     def _of_the_run(self, snapshot: Snapshot) -> Iterator[Family]:
         yield contract.REQUESTS, self._requests(snapshot)
         yield contract.DURATION, self._durations(snapshot)
         yield contract.RESPONSE_BYTES, (Point(each.key, each.response_bytes) for each in self._endpoints(snapshot))
         yield contract.ERRORS, self._errors(snapshot)
+        yield contract.IN_FLIGHT, (Point(key, each.count) for key, each in self._under_way(snapshot))
+        yield contract.OLDEST, (Point(key, each.oldest_s) for key, each in self._under_way(snapshot))
         yield contract.INTERRUPTED, iter([Point((), snapshot.interrupted + self._interrupted_before)])
         names = sorted({**self._iterations_before, **snapshot.iterations})
         iterations = {name: snapshot.iterations.get(name, 0) + self._iterations_before.get(name, 0) for name in names}

@@ -55,6 +55,9 @@ class Second:
     interrupted: int
     workers: Mapping[str, WorkerSecond]
     guards: Mapping[str, tuple[str, float | None]]
+    in_flight: int | None = None
+    """Requests under way at its end, and the age of the oldest; None where an earlier version did not know."""
+    oldest_s: float | None = None
 
     def total(self) -> EndpointStats:
         """All endpoints in one."""
@@ -132,6 +135,7 @@ def _seconds(store: Store, info: RunInfo, names: Mapping[int, tuple[str, ...]]) 
             names[number][1]: WorkerSecond(users, cpu, lag, mib * _MIB, saturated, state, stats_lag)
             for number, users, cpu, lag, mib, saturated, state, stats_lag in row["workers"]
         }
+        in_flight, oldest_s = row.get("in_flight", (None, None))
         yield Second(
             time_s=time_s,
             elapsed_s=row["elapsed_s"],
@@ -154,6 +158,8 @@ def _seconds(store: Store, info: RunInfo, names: Mapping[int, tuple[str, ...]]) 
             interrupted=row["interrupted"],
             workers=workers,
             guards={names[number][1]: (state, value) for number, state, value in row["guards"]},
+            in_flight=in_flight,
+            oldest_s=oldest_s,
         )
 
 

@@ -14,7 +14,7 @@ from gevent.threadpool import ThreadPool
 from obswarm.api import ObswarmError
 from obswarm.json_text import to_json
 from obswarm.sanitize import escape_lines
-from obswarm.stats import Annotation, EndpointKey, EndpointStats, ErrorKey, Snapshot
+from obswarm.stats import Annotation, EndpointKey, EndpointStats, ErrorKey, Snapshot, total_in_flight
 from obswarm.store.pack import Names, pack, pack_endpoint, pack_values, unpack
 from obswarm.store.provenance import LoadTestText
 from obswarm.store.schema import connect, describe
@@ -239,6 +239,7 @@ class _Record:
             self._epoch += self._stats_since_s > -math.inf
             self._errors.clear()
         self._stats_since_s = snapshot.stats_since_s
+        under_way = total_in_flight(snapshot.in_flight.values())
         return {
             "epoch": self._epoch,
             "stats_since_s": snapshot.stats_since_s,
@@ -255,6 +256,7 @@ class _Record:
             ],
             "iterations": dict(snapshot.iterations),
             "interrupted": snapshot.interrupted,
+            "in_flight": [under_way.count, round(under_way.oldest_s, 3)],
             "workers": [
                 [
                     number("worker", each.worker),

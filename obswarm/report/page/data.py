@@ -99,7 +99,20 @@ def _load_test(steps: Sequence[Sequence[Second]]) -> list[dict[str, Any]]:
             [(f"p{q * 100:.0f}", [values[number] for values in quantiles]) for number, q in enumerate(_QUANTILES)],
         ),
         chart("p95 by endpoint", "seconds", _by_endpoint(steps)),
+        *_under_way(steps),
         chart("Errors per second, by kind", "per_second", _errors(steps, spans), stacked=True),
+    ]
+
+
+def _under_way(steps: Sequence[Sequence[Second]]) -> list[dict[str, Any]]:
+    """Not of runs that an earlier version has kept, which do not have it."""
+    if not any(second.in_flight is not None for step in steps for second in step):
+        return []
+    counts: Column = [max((second.in_flight or 0 for second in step), default=None) for step in steps]
+    oldest: Column = [max((second.oldest_s or 0.0 for second in step), default=None) for step in steps]
+    return [
+        chart("Requests under way", "number", [("under way", counts)]),
+        chart("Oldest request under way", "seconds", [("oldest", oldest)]),
     ]
 
 
