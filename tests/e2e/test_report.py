@@ -14,6 +14,11 @@ from tests.support.programs import ROOT, QuickServer, obswarm, start_obswarm
 LOADTEST = """
 from obswarm import FastHttpUser, constant, task
 
+INTRUDER = (
+    "</script><script>window.intruded=1</script><img src=x onerror=window.intruded=1>"
+    "<svg onload=window.intruded=1></svg><!--'\\"]]>{{ 7*7 }}&lt;script&gt;"
+)
+
 class Visitor(FastHttpUser):
     wait_time = constant(0.02)
 
@@ -25,7 +30,12 @@ class Visitor(FastHttpUser):
     def product(self):
         with self.client.get("/a/rather/long/path/of/a/product/1", name="/a/rather/long/path/of/a/product/{id}",
                              catch_response=True) as response:
-            response.failure("sold out: " + "<b>" * 3)
+            response.failure("sold out: " + "<b>" * 3 + INTRUDER)
+
+    @task
+    def intruder(self):
+        self.client.get("/page", name="/page?q=" + INTRUDER)
+        raise RuntimeError(INTRUDER)
 """
 RUN = ("run", "loadtest.py", "--headless", "--workers", 0, "--web-port", 0, "--linger", 0)
 HERE = {"OBSWARM_STORE": "", "OBSWARM_NO_REPORT": ""}
@@ -70,6 +80,7 @@ def check(page: Path, folder: Path, charts: int) -> None:
     for each in seen:
         assert each["requests"] == [page.resolve().as_uri()], each["name"]
         assert each["errors"] == [], each["name"]
+        assert not each["intruded"], each["name"]
         assert each["too_wide"] <= 0, each["name"]
         assert each["charts"] == charts, each["name"]
         assert [fault for fault in each["faults"] if fault[1] in SERIOUS] == [], each["name"]

@@ -1,6 +1,7 @@
 """Looks at an HTML file as people do: `python -m tests.support.browser FILE FOLDER`.
 
-Prints JSON: for each of desktop and phone, light and dark, what was requested, what went wrong, how much the page is wider than
+Prints JSON: for each of desktop and phone, light and dark, what was requested, what went wrong, whether a script ran
+that is not the page's own (it would set window.intruded, or ask something), how much the page is wider than
 the window, what axe finds fault with, and where the screenshot is. Runs by itself, because gevent's patches and
 Playwright do not go together.
 """
@@ -33,6 +34,7 @@ def main(file: str, folder: str) -> None:
                 errors: list[str] = []
                 page.on("request", lambda request, kept=requests: kept.append(request.url))
                 page.on("pageerror", lambda error, kept=errors: kept.append(str(error)))
+                page.on("dialog", lambda dialog, kept=errors: (kept.append(dialog.message), dialog.dismiss()))
                 page.on("console", lambda message, kept=errors: message.type == "error" and kept.append(message.text))
                 page.goto(Path(file).resolve().as_uri())
                 page.wait_for_selector("html[data-drawn=yes]", state="attached")
@@ -45,6 +47,7 @@ def main(file: str, folder: str) -> None:
                         "requests": requests,
                         "errors": errors,
                         "too_wide": page.evaluate("document.documentElement.scrollWidth - innerWidth"),
+                        "intruded": page.evaluate("window.intruded !== undefined"),
                         "charts": page.evaluate("document.querySelectorAll('.uplot').length"),
                         "faults": [[each["id"], each["impact"], each["nodes"][0]["html"][:200]] for each in faults],
                         "picture": str(picture),

@@ -1,0 +1,156 @@
+"""Every place in the package that shows or writes text goes through the shared modules, or is known and has a reason.
+
+Found by reading the source, so that a new place is noticed: send it through obswarm/cli/streams.py (lines on standard
+streams), obswarm/cli/text_console.py (rich), obswarm/log_format.py (logging), obswarm/json_text.py (JSON) or the module
+of its format, or say below why what it writes cannot be somebody else's text.
+"""
+
+import ast
+from pathlib import Path
+
+import obswarm
+
+PACKAGE = Path(obswarm.__file__).parent
+
+WAYS_OUT = (
+    *("print", "warnings.warn", "click.echo", "click.secho", "click.style"),
+    *("sys.stdout", "sys.stderr", "sys.__stdout__", "sys.__stderr__"),
+    *("traceback.print_exc", "traceback.print_exception", "traceback.print_stack"),
+    *("rich.print", "rich.print_json", "rich.inspect", "rich.get_console"),
+    *("rich.console.Console", "rich.text.Text", "rich.table.Table", "rich.panel.Panel", "rich.markup.render"),
+    *("rich.logging.RichHandler", "rich.rule.Rule", "rich.tree.Tree", "rich.columns.Columns", "rich.markdown.Markdown"),
+    *("logging.basicConfig", "logging.Formatter", "logging.Handler", "logging.StreamHandler", "logging.FileHandler"),
+    *("logging.handlers.RotatingFileHandler", "logging.handlers.SysLogHandler"),
+    *("csv.writer", "csv.DictWriter"),
+    *(f"xml.etree.ElementTree.{name}" for name in ("Element", "SubElement", "ElementTree", "tostring")),
+    *("json.dump", "json.dumps", "json.JSONEncoder"),
+    *("jinja2.Environment", "jinja2.Template", "markupsafe.Markup"),
+)
+"""Ways for a text to leave the process, by their full names."""
+
+KNOWN = {
+    # The shared modules.
+    ("cli/streams.py", "sys.stdout"): "say",
+    ("cli/streams.py", "sys.stderr"): "say",
+    ("cli/streams.py", "logging.FileHandler"): "formats with LogFormatter",
+    ("cli/streams.py", "logging.StreamHandler"): "formats with LogFormatter",
+    ("cli/text_console.py", "rich.console.Console"): "TextConsole",
+    ("cli/text_console.py", "rich.text.Text"): "plain",
+    ("cli/text_console.py", "rich.table.Table"): "TextTable",
+    ("cli/text_console.py", "rich.panel.Panel"): "panel",
+    ("cli/text_console.py", "rich.logging.RichHandler"): "formats with LogFormatter",
+    ("cli/text_console.py", "sys.stdout"): "a console's stream",
+    ("cli/text_console.py", "sys.stderr"): "escapes tracebacks",
+    ("cli/text_console.py", "traceback.print_exception"): "escapes tracebacks",
+    ("log_format.py", "logging.Formatter"): "LogFormatter",
+    ("log_format.py", "logging.StreamHandler"): "formats with LogFormatter",
+    ("log_format.py", "sys.stderr"): "formats with LogFormatter",
+    ("json_text.py", "json.dumps"): "to_json",
+    ("report/csv_files.py", "csv.writer"): "CsvRows",
+    ("report/junit.py", "xml.etree.ElementTree.Element"): "_element",
+    ("report/junit.py", "xml.etree.ElementTree.SubElement"): "_element",
+    ("report/junit.py", "xml.etree.ElementTree.tostring"): "made of _element",
+    ("report/page/template.py", "jinja2.Environment"): "escapes what it writes out",
+    ("report/page/template.py", "markupsafe.Markup"): "only looked for",
+    # Others.
+    ("cli/main.py", "sys.stdout"): "nothing is written",
+    ("cli/results.py", "sys.stdout"): "JSON by to_json",
+    ("cluster/start_over.py", "sys.stdout"): "nothing is written",
+    ("cluster/start_over.py", "sys.stderr"): "nothing is written",
+    ("demo/site.py", "json.dumps"): "the demo's own answers",
+    ("http/body.py", "json.dumps"): "what a load test sends to its target",
+    ("demo/target.py", "json.dumps"): "the demo's own address",
+    ("demo/target.py", "print"): "the demo's own address",
+    ("demo/target.py", "sys.stderr"): "the demo's own server",
+    ("guards/alerts.py", "json.dumps"): "hashed",
+    ("stack/project.py", "json.dumps"): "of this machine's user, read by obswarm and Compose",
+    ("stack/target_files.py", "json.dumps"): "of this machine's user, read by Prometheus",
+    ("store/pack.py", "json.dumps"): "escaped, read by obswarm",
+    ("api/debug.py", "print"): "escapes each line",
+    ("api/debug.py", "logging.basicConfig"): "with a handler of log_format",
+    ("cli/session.py", "sys.stdout"): "handed to a console, or to a handler of streams",
+    ("cli/session.py", "sys.stderr"): "handed to a console, or to a handler of streams",
+    ("cli/session.py", "logging.basicConfig"): "with a handler of streams or text_console",
+    ("cli/worker.py", "logging.basicConfig"): "ASCII for the parent, which formats it",
+    ("cli/worker.py", "logging.StreamHandler"): "ASCII for the parent, which formats it",
+    ("cli/worker.py", "sys.stderr"): "ASCII for the parent, which formats it",
+    ("cluster/processes.py", "logging.Formatter"): "ASCII for the parent, which formats it",
+    ("cluster/processes.py", "json.dumps"): "ASCII for the parent, which formats it",
+    ("web/runs.py", "logging.Handler"): "MessagePack for a client, which formats it",
+    ("cluster/processes.py", "sys.stdout"): "what a load test prints is its own",
+    ("cluster/processes.py", "sys.stderr"): "what a load test prints is its own",
+}
+
+
+def full_names(tree: ast.Module) -> dict[str, str]:
+    """What each imported name stands for."""
+    names = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                names[alias.asname or alias.name.partition(".")[0]] = (
+                    alias.name if alias.asname else alias.name.partition(".")[0]
+                )
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            for alias in node.names:
+                names[alias.asname or alias.name] = f"{node.module}.{alias.name}"
+    return names
+
+
+def name_of(node: ast.expr, names: dict[str, str]) -> str:
+    """`logging.Formatter` for that attribute, whatever it was imported as; nothing for what is no name."""
+    if isinstance(node, ast.Name):
+        return names.get(node.id, node.id)
+    if isinstance(node, ast.Attribute):
+        owner = name_of(node.value, names)
+        return f"{owner}.{node.attr}" if owner else ""
+    return ""
+
+
+def ways_out(text: str) -> set[str]:
+    """Those of WAYS_OUT that a module calls, subclasses or refers to, but for hints of types."""
+    tree = ast.parse(text)
+    names = full_names(tree)
+    hints = {
+        id(part)
+        for node in ast.walk(tree)
+        for hint in (getattr(node, "annotation", None), getattr(node, "returns", None))
+        if isinstance(hint, ast.expr)
+        for part in ast.walk(hint)
+    }
+    nodes = [node for node in ast.walk(tree) if isinstance(node, ast.Name | ast.Attribute) and id(node) not in hints]
+    return {name_of(node, names) for node in nodes} & set(WAYS_OUT)
+
+
+def test_texts_leave_by_known_places_only() -> None:
+    found = {
+        (path.relative_to(PACKAGE).as_posix(), name)
+        for path in sorted(PACKAGE.rglob("*.py"))
+        for name in ways_out(path.read_text())
+    }
+    new = sorted(found - KNOWN.keys())
+    assert not new, f"new places that show or write text; see the top of this file: {new}"
+    gone = sorted(KNOWN.keys() - found)
+    assert not gone, f"these are no longer there: {gone}"
+
+
+def test_a_new_place_would_be_noticed() -> None:
+    text = """
+import csv as table, sys
+import xml.etree.ElementTree as Tree
+from json import dumps
+from rich.text import Text
+def f(x: sys.stdout) -> Text:
+    print(Text(x), dumps(x))
+    table.writer(sys.stderr)
+    Tree.SubElement(Tree.Element("a"), "b")
+"""
+    assert sorted(ways_out(text)) == [
+        "csv.writer",
+        "json.dumps",
+        "print",
+        "rich.text.Text",
+        "sys.stderr",
+        "xml.etree.ElementTree.Element",
+        "xml.etree.ElementTree.SubElement",
+    ]
