@@ -44,6 +44,10 @@ NETWORK_TIMEOUT_S = 60.0
 
 MAX_REDIRECTS = 30
 
+MAX_RESPONSE_IN_MEMORY_BYTES = 256 * 1024 * 1024
+"""Of a response that is read as a whole: more in memory is hardly ever meant, and takes the machine from all other
+users."""
+
 POOL_CONNECTIONS = 10
 """Connections that a user may have open to one origin at the same time, as Locust's `concurrency`."""
 

@@ -30,6 +30,7 @@ from requests.utils import get_encoding_from_headers, select_proxy
 from urllib3.exceptions import DecodeError, ReadTimeoutError
 from urllib3.exceptions import ProtocolError as Urllib3ProtocolError
 
+from obswarm import defaults
 from obswarm.api import ObswarmError
 from obswarm.clock import monotonic
 from obswarm.http.answer import ResponseHead
@@ -45,6 +46,7 @@ from obswarm.http.errors import (
     HttpError,
     InvalidRequest,
     ReadTimeout,
+    ResponseTooLarge,
 )
 from obswarm.http.exchange import exchange
 from obswarm.http.head import Prepared, field_lines
@@ -67,6 +69,7 @@ class FastAdapter(BaseAdapter):
         super().__init__()
         # requests opens as many connections as are asked for at a time, and so does this.
         self.pool = ConnectionPool(_UNLIMITED)
+        self.max_response_bytes: float = defaults.MAX_RESPONSE_IN_MEMORY_BYTES
 
     def send(
         self,
@@ -116,9 +119,11 @@ class FastAdapter(BaseAdapter):
             return response
         response.wire_bytes = len(body)
         try:
-            response._content = decode(body, response.headers.get("content-encoding"))
+            response._content = decode(body, response.headers.get("content-encoding"), self.max_response_bytes)
         except DecodingError as error:
             raise ContentDecodingError(error, request=request) from None
+        except ResponseTooLarge as error:
+            raise _as_requests(error, request) from None
         response._content_consumed = True  # type: ignore[attr-defined]
         return response
 
@@ -153,7 +158,7 @@ class FastAdapter(BaseAdapter):
         names = {"content-length", "content-type", "cookie"}
         prepared = Prepared(str(request.method), url, route, start, names)
         connect_s, read_s = _timeouts(timeout)
-        return Call(prepared, {}, _body(request), None, connect_s, read_s, NEVER, stream)
+        return Call(prepared, {}, _body(request), None, connect_s, read_s, NEVER, stream, self.max_response_bytes)
 
     def close(self) -> None:
         """Close the idle connections."""

@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from obswarm import defaults
+from obswarm.api import ObswarmError
 from obswarm.http.body import StreamedBody
 from obswarm.http.connection import Connection
 from obswarm.http.deadlines import NEVER
@@ -30,6 +31,7 @@ class Settings(NamedTuple):
     max_redirects: int = defaults.MAX_REDIRECTS
     concurrency: int = defaults.POOL_CONNECTIONS
     dns_ttl_s: float | None = None
+    max_response_bytes: float = defaults.MAX_RESPONSE_IN_MEMORY_BYTES
 
 
 class Call:
@@ -53,6 +55,7 @@ class Call:
         read_timeout_s: float,
         deadline: float,
         stream: bool,
+        max_response_bytes: float,
     ) -> None:
         self.prepared = prepared
         self.headers = headers
@@ -62,6 +65,7 @@ class Call:
         self.read_timeout_s = read_timeout_s
         self.deadline = deadline
         self.stream = stream
+        self.max_response_bytes = max_response_bytes
         self.is_plain = not stream and type(body) is bytes and len(body) <= _LARGE_BODY
 
     def head(self) -> bytes:
@@ -113,6 +117,15 @@ def parse_timeout(timeout: Any, total_timeout: Any, settings: Settings, now: flo
         _seconds("timeout", read, settings.read_timeout_s),
         NEVER if total is None else now + _seconds("total_timeout", total, 0.0),
     )
+
+
+def parse_max_response_bytes(where: str, value: Any) -> float:
+    """None and 0 are no limit. Raises ObswarmError, naming where it stands, for what is no number of bytes."""
+    if value is None:
+        return math.inf
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ObswarmError(f"{where} is {value!r}; it has to be a whole number of bytes, 0 or None for no limit.")
+    return value or math.inf
 
 
 def _seconds(name: str, value: Any, default: float) -> float:

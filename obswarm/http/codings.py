@@ -1,5 +1,6 @@
 """Content codings: gzip, deflate, br, zstd, undone when somebody wants to read the body."""
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 from zlib import MAX_WBITS, decompressobj
@@ -8,13 +9,22 @@ from zlib import error as ZlibError  # noqa: N812 - zlib's own name says nothing
 import brotli
 import zstandard
 
-from obswarm.http.errors import DecodingError
+from obswarm.http.errors import DecodingError, ResponseTooLarge
 
 ACCEPTED = "gzip, deflate, br, zstd"
+_STEP_BYTES = 1024 * 1024
+_ZSTANDARD_PIECE = 512
+"""A block of four bytes may become 128 KiB (RFC 8878, 3.1.1.2), and there is no way to take less of it."""
+
+_LARGEST_WINDOW_BYTES = 8 * 1024 * 1024
+"""What a decoder has to support (RFC 9659), and servers keep to."""
+
+_MOST_CODINGS = 5
 
 
 class _Decoder(Protocol):
-    def decode(self, piece: bytes) -> bytes: ...
+    def decode(self, piece: bytes) -> Iterator[bytes]:
+        """What a piece becomes, in steps of about _STEP_BYTES, however small the piece is."""
 
     def finish(self) -> bytes:
         """What is left; raises when the stream is not at its end."""
@@ -27,20 +37,22 @@ class _Gzip:
         self._inflater = decompressobj(MAX_WBITS | 16)
         self._members = 0
 
-    def decode(self, piece: bytes) -> bytes:
-        out = []
+    def decode(self, piece: bytes) -> Iterator[bytes]:
         while piece:
             try:
-                out.append(self._inflater.decompress(piece))
+                out = self._inflater.decompress(piece, _STEP_BYTES)
             except ZlibError:
                 if self._members:
-                    break
+                    return
                 raise
-            piece = self._inflater.unused_data
+            if out:
+                yield out
             if self._inflater.eof:
+                piece = self._inflater.unused_data
                 self._members += 1
                 self._inflater = decompressobj(MAX_WBITS | 16)
-        return b"".join(out)
+            else:
+                piece = self._inflater.unconsumed_tail
 
     def finish(self) -> bytes:
         if not self._members:
@@ -55,20 +67,24 @@ class _Deflate:
         self._inflater = decompressobj()
         self._tried: bytes | None = b""
 
-    def decode(self, piece: bytes) -> bytes:
-        if self._tried is None:
-            return self._inflater.decompress(piece)
-        self._tried += piece
-        try:
-            out = self._inflater.decompress(piece)
-        except ZlibError:
-            self._inflater = decompressobj(-MAX_WBITS)
-            out = self._inflater.decompress(self._tried)
-            self._tried = None
-        else:
+    def decode(self, piece: bytes) -> Iterator[bytes]:
+        if self._tried is not None:
+            self._tried += piece
+            try:
+                out = self._inflater.decompress(piece, _STEP_BYTES)
+            except ZlibError:
+                self._inflater = decompressobj(-MAX_WBITS)
+                piece, self._tried = self._tried, None
+            else:
+                piece = self._inflater.unconsumed_tail
+                if out:
+                    self._tried = None
+                    yield out
+        while piece:
+            out = self._inflater.decompress(piece, _STEP_BYTES)
             if out:
-                self._tried = None
-        return out
+                yield out
+            piece = self._inflater.unconsumed_tail
 
     def finish(self) -> bytes:
         rest = self._inflater.flush()
@@ -81,8 +97,15 @@ class _Brotli:
     def __init__(self) -> None:
         self._decompressor = brotli.Decompressor()
 
-    def decode(self, piece: bytes) -> bytes:
-        return bytes(self._decompressor.process(piece))
+    def decode(self, piece: bytes) -> Iterator[bytes]:
+        decompressor = self._decompressor
+        while True:
+            out = bytes(decompressor.process(piece, output_buffer_limit=_STEP_BYTES))
+            if out:
+                yield out
+            if len(out) < _STEP_BYTES and decompressor.can_accept_more_data():
+                return
+            piece = b""
 
     def finish(self) -> bytes:
         if not self._decompressor.is_finished():
@@ -92,18 +115,20 @@ class _Brotli:
 
 class _Zstandard:
     def __init__(self) -> None:
-        self._frame = zstandard.ZstdDecompressor().decompressobj()
+        self._frame = zstandard.ZstdDecompressor(max_window_size=_LARGEST_WINDOW_BYTES).decompressobj()
         self._frames = 0
 
-    def decode(self, piece: bytes) -> bytes:
-        out = []
-        while piece:
-            out.append(self._frame.decompress(piece))
-            piece = self._frame.unused_data if self._frame.eof else b""
-            if self._frame.eof:
-                self._frames += 1
-                self._frame = zstandard.ZstdDecompressor().decompressobj()
-        return b"".join(out)
+    def decode(self, piece: bytes) -> Iterator[bytes]:
+        for begin in range(0, len(piece), _ZSTANDARD_PIECE):
+            part = piece[begin : begin + _ZSTANDARD_PIECE]
+            while part:
+                out = self._frame.decompress(part)
+                if out:
+                    yield out
+                part = self._frame.unused_data if self._frame.eof else b""
+                if self._frame.eof:
+                    self._frames += 1
+                    self._frame = zstandard.ZstdDecompressor(max_window_size=_LARGEST_WINDOW_BYTES).decompressobj()
 
     def finish(self) -> bytes:
         if not self._frames:
@@ -124,13 +149,16 @@ _ERRORS = (ZlibError, brotli.error, zstandard.ZstdError)
 def decoded(pieces: Iterable[bytes], coding: str | None) -> Iterator[bytes]:
     """The pieces of a body without the codings that its Content-Encoding header names.
 
-    Raises DecodingError when the body is damaged or cut off. A coding that nobody here knows is left as it is.
+    Raises DecodingError when the body is damaged or cut off. A coding that nobody here knows is left as it is. No piece
+    is much larger than a mebibyte, whatever those that came were made to become.
     """
     names = [part.strip().lower() for part in (coding or "").split(",")]
     names = [name for name in names if name and name != "identity"]
     if not names or any(name not in _DECODERS for name in names):
         yield from pieces
         return
+    if len(names) > _MOST_CODINGS:
+        raise DecodingError(f"the body has {len(names)} content codings; {_MOST_CODINGS} are the most")
     out: Iterable[bytes] = pieces
     for name in reversed(names):
         out = _undone(out, name)
@@ -144,9 +172,7 @@ def _undone(pieces: Iterable[bytes], name: str) -> Iterator[bytes]:
         for piece in pieces:
             if piece:
                 any_byte = True
-                out = decoder.decode(piece)
-                if out:
-                    yield out
+                yield from decoder.decode(piece)
         # An empty body is no damaged one: answers to HEAD, and 304, name the coding as well.
         rest = decoder.finish() if any_byte else b""
     except _ERRORS as error:
@@ -155,8 +181,14 @@ def _undone(pieces: Iterable[bytes], name: str) -> Iterator[bytes]:
         yield rest
 
 
-def decode(body: bytes, coding: str | None) -> bytes:
-    """A whole body; see `decoded`."""
+def decode(body: bytes, coding: str | None, largest_bytes: float = math.inf) -> bytes:
+    """A whole body; see `decoded`. Raises ResponseTooLarge as soon as it becomes larger than that."""
     if not coding or not body:
         return body
-    return b"".join(decoded((body,), coding))
+    pieces, size = [], 0
+    for piece in decoded((body,), coding):
+        size += len(piece)
+        if size > largest_bytes:
+            raise ResponseTooLarge(largest_bytes, "decoded")
+        pieces.append(piece)
+    return b"".join(pieces)

@@ -1,6 +1,7 @@
 """One HTTP/1.1 connection: sends a request, reads its answer. Knows neither cookies nor redirects nor statistics."""
 
 import errno
+import math
 import os
 import ssl
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ import httptools
 from obswarm.clock import monotonic
 from obswarm.http.answer import Answer, TooMuch
 from obswarm.http.deadlines import NEVER, StreamTimeout
-from obswarm.http.errors import ConnectionLost, HttpError, ProtocolError, ReadTimeout
+from obswarm.http.errors import ConnectionLost, HttpError, ProtocolError, ReadTimeout, ResponseTooLarge
 from obswarm.http.stream import Stream
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class Connection:
         "connect_s",
         "deadline",
         "first_byte_at",
+        "max_response_bytes",
         "read_timeout_s",
         "reusable",
         "route",
@@ -52,6 +54,7 @@ class Connection:
         self.used_at = 0.0
         self.deadline = NEVER
         self.read_timeout_s: float = NEVER
+        self.max_response_bytes: float = math.inf
         self.first_byte_at = 0.0
         self.reusable = False
 
@@ -95,8 +98,8 @@ class Connection:
             if piece:
                 self.first_byte_at = monotonic()
             self._take(answer, piece)
-            while not answer.complete:
-                self._read_more(answer)
+            if not answer.complete:
+                self._read_rest(answer, len(piece))
         except Exception as error:
             self._explain(error, answer)
         if head_only and answer.body:
@@ -104,6 +107,12 @@ class Connection:
             answer.keep_alive = False
         self.reusable = answer.keep_alive
         return answer
+
+    def _read_rest(self, answer: Answer, received: int) -> None:
+        while not answer.complete:
+            received += self._read_more(answer)
+            if received > self.max_response_bytes:
+                raise ResponseTooLarge(self.max_response_bytes)
 
     def send(self, head: bytes, body: "StreamedBody | bytes", now: float) -> None:
         """Send a request whose body may come in pieces. An answer that comes early is not waited for."""
@@ -137,8 +146,11 @@ class Connection:
 
     def read_body(self, answer: Answer) -> None:
         """Read the rest of the body into the answer."""
-        for _ in self._rest(answer):
-            pass
+        try:
+            self._read_rest(answer, sum(map(len, answer.body)))
+        except Exception as error:
+            self._explain(error, answer)
+        self.reusable = answer.keep_alive
 
     def pieces(self, answer: Answer) -> Iterator[bytes]:
         """The body as it arrives; after the last piece the answer is complete."""
@@ -159,12 +171,13 @@ class Connection:
     def _set_due(self, now: float) -> None:
         self._stream.due = min(now + self.read_timeout_s, self.deadline)
 
-    def _read_more(self, answer: Answer) -> None:
+    def _read_more(self, answer: Answer) -> int:
         self._set_due(monotonic())
         piece = self._stream.receive()
         if piece and not self.first_byte_at:
             self.first_byte_at = monotonic()
         self._take(answer, piece)
+        return len(piece)
 
     def _take(self, answer: Answer, piece: bytes) -> None:
         if piece:

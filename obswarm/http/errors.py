@@ -3,6 +3,7 @@
 from typing import Any
 
 from obswarm.api.errors import ObswarmError
+from obswarm.units import format_bytes
 
 
 class HttpError(Exception):
@@ -41,6 +42,14 @@ class ProtocolError(HttpError):
 
 class DecodingError(ProtocolError):
     """The body is not in the content coding that its header names, or in none that is known."""
+
+
+class ResponseTooLarge(HttpError):
+    """The body of a response has more bytes than it may have."""
+
+    def __init__(self, largest_bytes: float, what: str = "") -> None:
+        size = format_bytes(int(largest_bytes))
+        super().__init__(f"the {what + ' ' if what else ''}body is larger than {size} (max_response_bytes)")
 
 
 class TooManyRedirects(HttpError):

@@ -21,6 +21,7 @@ def exchange(pool: ConnectionPool, call: Call, head: bytes, started: float) -> t
         call.sent_at = started if call.reused else monotonic()
         connection.deadline = call.deadline
         connection.read_timeout_s = call.read_timeout_s
+        connection.max_response_bytes = call.max_response_bytes
         try:
             body = call.body
             if call.is_plain:

@@ -53,7 +53,7 @@ class HttpSession(requests.Session):
         self.max_redirects = DEFAULT_REDIRECT_LIMIT
         self.trust_env = True
         self.cookies = RequestsCookieJar()
-        adapter = FastAdapter()
+        self.fast_adapter = adapter = FastAdapter()
         self.adapters = OrderedDict((("https://", adapter), ("http://", adapter)))
         self.environment = environment
         self.base_url = base_url

@@ -6,19 +6,21 @@ from datetime import timedelta
 from email.message import Message
 from http import HTTPStatus
 from typing import Any
+from weakref import ref
 
 from requests.cookies import RequestsCookieJar
 from requests.structures import CaseInsensitiveDict
 
+from obswarm import defaults
 from obswarm.http.answer import Header, ResponseHead
 from obswarm.http.body import StreamedBody
 from obswarm.http.codings import decode, decoded
 from obswarm.http.cookies import Cookies
-from obswarm.http.errors import StreamConsumed
+from obswarm.http.errors import HttpError, StreamConsumed
 from obswarm.http.head import Prepared
 from obswarm.http.outcome import Judged, Outcome, status_error
 from obswarm.http.streaming import LiveBody
-from obswarm.stats import PhaseTimes
+from obswarm.stats import PhaseTimes, UnderWayFields
 
 _REDIRECTS = frozenset((301, 302, 303, 307, 308))
 
@@ -51,6 +53,9 @@ class FastResponse(Judged):
     connect_s: float | None = None
     tls_s: float | None = None
     live: LiveBody | None = None
+    max_response_bytes: float = defaults.MAX_RESPONSE_IN_MEMORY_BYTES
+    """The most that the decoded body may have, where it is read as a whole."""
+
     trace_id: str | None = None
     """The W3C trace id that the request carried, when it was sampled."""
 
@@ -154,10 +159,11 @@ class FastResponse(Judged):
 
     @property
     def content(self) -> bytes:
-        """The body. Raises DecodingError when it is not in the content coding that its header names, and, when it is
-        streamed, what breaks the connection."""
+        """The body. Raises DecodingError when it is not in the content coding that its header names, ResponseTooLarge
+        when it is larger than `max_response_bytes` without that, and, when it is streamed, what breaks the
+        connection."""
         if self._content is None:
-            self._content = decode(self.raw_body, self.headers.get("content-encoding"))
+            self._content = decode(self.raw_body, self.headers.get("content-encoding"), self.max_response_bytes)
         return self._content
 
     @property
@@ -237,6 +243,33 @@ class FastResponse(Judged):
 
     def __repr__(self) -> str:
         return f"<FastResponse [{self.status_code or self.error!r}]>"
+
+
+def count_at_the_end(
+    live: LiveBody,
+    outcome: Outcome,
+    response: FastResponse,
+    catch_response: bool,
+    under_way: dict[object, UnderWayFields],
+) -> None:
+    """Count a streamed response when its body has been read or closed."""
+    # Weak, so that a response that is dropped unread is gone at once, and counted.
+    reference = ref(response)
+
+    def ended(received: int, since_first_byte_s: float, error: HttpError | None) -> None:
+        under_way.pop(outcome, None)
+        answer = reference()
+        outcome.response_bytes = received
+        if outcome.timings is not None:
+            outcome.timings = outcome.timings._replace(download_s=since_first_byte_s)
+        if answer is not None:
+            answer.download_s = since_first_byte_s
+        if error is not None and outcome.error is None:
+            outcome.error = error
+        if not catch_response:
+            outcome.report(answer)
+
+    live.when_it_ends(ended)
 
 
 def _field(line: str) -> tuple[str, str]:

@@ -4,8 +4,8 @@ import re
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Self
-from weakref import ref
 
+from obswarm import defaults
 from obswarm.api import Environment, RequestSigner, User, count_cut_off
 from obswarm.clock import monotonic
 from obswarm.http.body import StreamedBody, encode_body
@@ -18,7 +18,7 @@ from obswarm.http.head import Prepared, Template, basic_auth, check_fields, chec
 from obswarm.http.outcome import Outcome, status_error
 from obswarm.http.pool import ConnectionPool
 from obswarm.http.redirects import REDIRECTS, follow
-from obswarm.http.response import FastResponse, set_cookies
+from obswarm.http.response import FastResponse, count_at_the_end, set_cookies
 from obswarm.http.rest import RestCalls
 from obswarm.http.session_headers import SessionHeaders
 from obswarm.http.signature import signature_for
@@ -26,7 +26,6 @@ from obswarm.http.streaming import LiveBody
 from obswarm.http.tracing import HEADER as TRACE_HEADER
 from obswarm.http.tracing import traceparent
 from obswarm.http.urls import absolute, parse_url, with_params
-from obswarm.stats import UnderWayFields
 
 _SETS_A_COOKIE = re.compile(rb"\nset-cookie:", re.IGNORECASE).search
 _NO_CONTEXT: dict[str, Any] = {}
@@ -184,7 +183,9 @@ class FastHttpSession(RestCalls):
             prepared, call_headers = self._prepare(method, url, params, headers, auth, trace_id)
         if data is not None or json is not None or files is not None:
             body, content_type = encode_body(data, json, files)
-        call = Call(prepared, call_headers, body, content_type, connect_s, read_s, deadline, stream)
+        call = Call(
+            prepared, call_headers, body, content_type, connect_s, read_s, deadline, stream, settings.max_response_bytes
+        )
         jar = self._cookies
         if cookies is not None:
             call.extra_cookies = cookies
@@ -253,6 +254,8 @@ class FastHttpSession(RestCalls):
             parts = answer.body
             body = (parts[0] if len(parts) == 1 else b"".join(parts)) if parts else b""
         response = FastResponse(prepared, head, call.body, answer.status, raw, answer.interim, body)
+        if call.max_response_bytes != defaults.MAX_RESPONSE_IN_MEMORY_BYTES:
+            response.max_response_bytes = call.max_response_bytes
         first_byte_at = connection.first_byte_at
         response.first_byte_s = first_byte_at - call.sent_at
         response.elapsed_s = now - started
@@ -320,7 +323,7 @@ class FastHttpSession(RestCalls):
         if response.live is not None:
             under_way = environment.recorder.under_way
             under_way[outcome] = (asked.method, label, started, True)
-            _count_at_the_end(response.live, outcome, response, catch_response, under_way)
+            count_at_the_end(response.live, outcome, response, catch_response, under_way)
         elif not catch_response:
             outcome.report(response)
         return response
@@ -372,29 +375,3 @@ class FastHttpSession(RestCalls):
         """Close all idle connections, unless the pool is shared."""
         if self._own_pool:
             self.pool.close()
-
-
-def _count_at_the_end(
-    live: LiveBody,
-    outcome: Outcome,
-    response: FastResponse,
-    catch_response: bool,
-    under_way: dict[object, UnderWayFields],
-) -> None:
-    # Weak, so that a response that is dropped unread is gone at once, and counted.
-    reference = ref(response)
-
-    def ended(received: int, since_first_byte_s: float, error: HttpError | None) -> None:
-        under_way.pop(outcome, None)
-        answer = reference()
-        outcome.response_bytes = received
-        if outcome.timings is not None:
-            outcome.timings = outcome.timings._replace(download_s=since_first_byte_s)
-        if answer is not None:
-            answer.download_s = since_first_byte_s
-        if error is not None and outcome.error is None:
-            outcome.error = error
-        if not catch_response:
-            outcome.report(answer)
-
-    live.when_it_ends(ended)

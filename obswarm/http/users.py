@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from obswarm import defaults
 from obswarm.api import Environment, ObswarmError, RequestSigner, User
-from obswarm.http.call import Settings
+from obswarm.http.call import Settings, parse_max_response_bytes
 from obswarm.http.head import DEFAULT_FIELDS, check_fields
 from obswarm.http.pool import ConnectionPool
 from obswarm.http.requests_session import HttpSession
@@ -22,12 +22,18 @@ class HttpUser(User):
     abstract = True
     client: HttpSession
 
+    max_response_bytes: int | None = defaults.MAX_RESPONSE_IN_MEMORY_BYTES
+    """The most that a response may have that is not streamed, on the wire and decoded; a larger one is a failure. 0 or
+    None: no limit."""
+
     request_signer: RequestSigner | None = None
     """Signs every request to the user's host."""
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
         self.client = HttpSession(environment, environment.host or self.host, self)
+        where = f"{type(self).__name__}.max_response_bytes"
+        self.client.fast_adapter.max_response_bytes = parse_max_response_bytes(where, self.max_response_bytes)
         self.client.request_signer = self.request_signer
 
 
@@ -48,6 +54,10 @@ class FastHttpUser(User, RestCalls):
     """How long a whole call may take, redirects included."""
 
     max_redirects: int = defaults.MAX_REDIRECTS
+
+    max_response_bytes: int | None = defaults.MAX_RESPONSE_IN_MEMORY_BYTES
+    """The most that a response may have that is not streamed, on the wire and decoded; a larger one is a failure. 0 or
+    None: no limit."""
 
     insecure: bool = False
     """True accepts any TLS certificate."""
@@ -115,6 +125,7 @@ def _of_the_settings(user: FastHttpUser) -> tuple[Any, ...]:
         user.max_redirects,
         user.concurrency,
         user.dns_ttl,
+        user.max_response_bytes,
     )
 
 
@@ -124,7 +135,7 @@ def _settings(class_name: str, attributes: tuple[Any, ...]) -> Settings:
     (headers, proxy, proxy_host, proxy_port, insecure, verify, cert, factory, connect_s, read_s, total_s) = attributes[
         :11
     ]
-    max_redirects, concurrency, dns_ttl = attributes[11:]
+    max_redirects, concurrency, dns_ttl, max_response_bytes = attributes[11:]
     for name, value, optional in (
         ("connection_timeout", connect_s, False),
         ("network_timeout", read_s, False),
@@ -154,6 +165,7 @@ def _settings(class_name: str, attributes: tuple[Any, ...]) -> Settings:
         max_redirects=max_redirects,
         concurrency=concurrency,
         dns_ttl_s=dns_ttl,
+        max_response_bytes=parse_max_response_bytes(f"{class_name}.max_response_bytes", max_response_bytes),
     )
 
 
