@@ -3,9 +3,10 @@
 from obswarm import gevent_patch  # noqa: F401,I001 - before anything that could import ssl
 
 from obswarm.api.debug import run_single_user
-from obswarm.api.environment import Environment
+from obswarm.api.environment import Environment, RunSteering
 from obswarm.api.errors import (
     CatchResponseError,
+    InternalError,
     InterruptTaskSet,
     LoadTestError,
     ObswarmError,
@@ -35,6 +36,7 @@ __all__ = [
     "Environment",
     "EventHook",
     "Events",
+    "InternalError",
     "InterruptTaskSet",
     "LoadTestError",
     "LoadTestParser",
@@ -47,6 +49,7 @@ __all__ = [
     "RescheduleTask",
     "RescheduleTaskImmediately",
     "ResponseError",
+    "RunSteering",
     "SequentialTaskSet",
     "Stage",
     "Stages",

@@ -3,11 +3,14 @@
 import logging
 from argparse import Namespace
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
+from obswarm.api.errors import ObswarmError, StopTest
 from obswarm.api.events import Events
 from obswarm.api.measured import MeasuredRequest
 from obswarm.api.stats_view import StatsView
+from obswarm.api.tracebacks import user_traceback
+from obswarm.greenlets import described
 from obswarm.stats import Recorder
 
 if TYPE_CHECKING:
@@ -15,6 +18,16 @@ if TYPE_CHECKING:
     from obswarm.api.user import User
 
 logger = logging.getLogger("obswarm.user")
+
+
+class RunSteering(Protocol):
+    """How code of the load-test file that is called outside of any user ends the run."""
+
+    def stop_test(self, detail: str) -> None:
+        """In the ordinary way, as StopTest asks for."""
+
+    def fail(self, error: ObswarmError) -> None:
+        """As an error, with exit code 2."""
 
 
 class Environment:
@@ -61,7 +74,10 @@ class Environment:
         self.trace_sampler: Any = None
         """Says which requests carry a trace id; None for none. See obswarm.http.tracing."""
         self._logged_exceptions: set[str] = set()
+        self.steering: RunSteering | None = None
+        """Of the run that this process takes part in; None where there is only a user (`run_single_user`)."""
         events.request.recorder = recorder
+        events.belong_to(self)
 
     @property
     def user_classes_by_name(self) -> dict[str, type["User"]]:
@@ -72,6 +88,22 @@ class Environment:
     ) -> MeasuredRequest:
         """Measure one request of any protocol: a `with` block, see MeasuredRequest."""
         return MeasuredRequest(self, method, name, context=context, url=url)
+
+    def called_code_raised(self, what: str, error: BaseException, ends_run: bool = False) -> None:
+        """What becomes of an exception of the load-test file's code, `what`, that was called outside of any user.
+
+        StopTest stops the run; with `ends_run` anything else ends it as an error; without, it is logged and counted.
+        """
+        steering = self.steering
+        if isinstance(error, StopTest) and steering is not None:
+            steering.stop_test(f"{what} raised StopTest")
+        elif ends_run and steering is not None:
+            told = error if type(error) is ObswarmError else None
+            text = f"{what[0].upper()}{what[1:]} raised {described(error)}\n{user_traceback(error)}"
+            steering.fail(told or ObswarmError(text))
+        else:
+            traceback = user_traceback(error)
+            self.report_exception(f"{what}: {described(error)}", lambda: traceback)
 
     def report_exception(self, message: str, traceback: Callable[[], str]) -> None:
         """Count an exception of the load-test file's code; the first of its kind is logged with its traceback."""

@@ -10,6 +10,10 @@ class LoadTestError(ObswarmError):
     """The load-test file is wrong in a way that only shows when it is used, such as a user class without tasks."""
 
 
+class InternalError(ObswarmError):
+    """A part of obswarm itself has failed, and the run had to end. What was measured is in the result."""
+
+
 class InterruptTaskSet(Exception):
     """Leaves the current TaskSet; raised by `TaskSet.interrupt`."""
 

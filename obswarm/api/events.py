@@ -3,24 +3,41 @@
 import logging
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import gevent
 
 from obswarm import clock, defaults
 from obswarm.api.errors import STEERING_EXCEPTIONS, CatchResponseError
 from obswarm.api.measured import MeasuredCall
 from obswarm.api.tracebacks import user_traceback
+from obswarm.greenlets import is_killed
 from obswarm.sanitize import clean_text, to_number, to_size
 from obswarm.stats import NO_NAME, Recorder
+
+if TYPE_CHECKING:
+    from obswarm.api.environment import Environment
 
 logger = logging.getLogger(__name__)
 Listener = TypeVar("Listener", bound=Callable[..., Any])
 
 
-class EventHook:
-    """A list of functions that are called, in the order in which they were added, when something happens."""
+_STEERS_A_USER = (*STEERING_EXCEPTIONS, gevent.GreenletExit, gevent.Timeout)
 
-    def __init__(self) -> None:
+
+class EventHook:
+    """A list of functions that are called, in the order in which they were added, when something happens.
+
+    What a listener raises never reaches who fires the event. StopTest stops the run in the ordinary way; anything else
+    is logged and counted, or, where `ends_run` is true, ends the run as an error.
+    """
+
+    def __init__(self, name: str = "", ends_run: bool = False) -> None:
         self.listeners: list[Callable[..., Any]] = []
+        self.environment: Environment | None = None
+        """Of the run; without one, exceptions are only logged, and those that steer are raised."""
+        self._name = name
+        self._ends_run = ends_run
 
     def add_listener(self, listener: Listener) -> Listener:
         """Add a function that takes the event's arguments by keyword and `**kwargs`. Works as a decorator."""
@@ -32,15 +49,36 @@ class EventHook:
         self.listeners.remove(listener)
 
     def fire(self, *, reverse: bool = False, **kwargs: Any) -> None:
-        """Call every listener. One that raises is logged, and does not keep the others from being called."""
+        """Call every listener, whatever others raise."""
         for listener in list(reversed(self.listeners) if reverse else self.listeners):
             try:
                 listener(**kwargs)
-            except STEERING_EXCEPTIONS:
-                raise
-            except Exception as error:
-                name = getattr(listener, "__qualname__", repr(listener))
-                logger.error("Exception in the event listener %s:\n%s", name, user_traceback(error))
+            except BaseException as error:
+                if self._is_meant_for_the_caller(error):
+                    raise
+                self._listener_raised(listener, error)
+
+    def _is_meant_for_the_caller(self, error: BaseException) -> bool:
+        if isinstance(error, gevent.GreenletExit):
+            return is_killed()
+        environment = self.environment
+        if environment is None or environment.steering is None:
+            return isinstance(error, STEERING_EXCEPTIONS) or not isinstance(error, Exception)
+        return isinstance(error, GeneratorExit)
+
+    def _listener_raised(self, listener: Callable[..., Any], error: BaseException) -> None:
+        name = getattr(listener, "__qualname__", repr(listener))
+        if self.environment is None:
+            logger.error("Exception in the event listener %s:\n%s", name, user_traceback(error))
+            return
+        self.environment.called_code_raised(f"the listener {name} of the event {self._name}", error, self._ends_run)
+
+
+class UserHook(EventHook):
+    """An event of one user, whose listeners run in its greenlet: what ends that does so also in the middle of them."""
+
+    def _is_meant_for_the_caller(self, error: BaseException) -> bool:
+        return isinstance(error, gevent.GreenletExit) or super()._is_meant_for_the_caller(error)
 
 
 _LONGEST_MS = defaults.MAX_DURATION_S * 1000
@@ -55,10 +93,13 @@ class RequestHook(EventHook):
 
     Whatever is given counts, as exactly one request. Texts may be anything that has a text; numbers may be of any type,
     or texts of numbers. What is missing or no number is complained of in the log, once for each kind.
+
+    Its listeners run in the user's greenlet, so that StopUser, RescheduleTask and the like steer that user, and a
+    gevent.Timeout around the request passes through.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, name: str = "") -> None:
+        super().__init__(name)
         self.recorder: Recorder | None = None
         self._complaints: set[str] = set()
 
@@ -122,6 +163,9 @@ class RequestHook(EventHook):
             self._complaints.add(kind)
             logger.warning("events.request.fire: %s. (This is said once.)", complaint)
 
+    def _is_meant_for_the_caller(self, error: BaseException) -> bool:
+        return isinstance(error, _STEERS_A_USER) or super()._is_meant_for_the_caller(error)
+
     def notify(self, **kwargs: Any) -> None:
         """Tell the listeners alone, about a request that its client has counted itself."""
         super().fire(**kwargs)
@@ -184,42 +228,47 @@ class Events:
     """All hooks of a run. `from obswarm import events` gives the one that a load-test file adds its listeners to."""
 
     def __init__(self) -> None:
-        self.init = EventHook()
+        self.init = EventHook("init", ends_run=True)
         """(environment, runner, web_ui): everything is set up, nothing has started."""
-        self.init_command_line_parser = EventHook()
+        self.init_command_line_parser = EventHook("init_command_line_parser", ends_run=True)
         """(parser): an argparse.ArgumentParser, for options of the load-test file's own."""
-        self.test_start = EventHook()
+        self.test_start = EventHook("test_start", ends_run=True)
         """(environment): the run starts, before the first user."""
-        self.test_stopping = EventHook()
+        self.test_stopping = EventHook("test_stopping")
         """(environment): the run is about to stop; users still run."""
-        self.test_stop = EventHook()
+        self.test_stop = EventHook("test_stop")
         """(environment): every user has ended."""
-        self.spawning_complete = EventHook()
+        self.spawning_complete = EventHook("spawning_complete")
         """(user_count): the number of users that was asked for is there."""
-        self.request = RequestHook()
+        self.request = RequestHook("request")
         """See RequestHook."""
-        self.user_error = EventHook()
+        self.user_error = UserHook("user_error")
         """(user_instance, exception, tb): a task raised something that is not a request's failure."""
-        self.reset_stats = EventHook()
+        self.reset_stats = EventHook("reset_stats")
         """(): the statistics were reset."""
-        self.report_to_master = EventHook()
+        self.report_to_master = EventHook("report_to_master")
         """(client_id, data): a process is about to report; what is put into the dict `data` goes along."""
-        self.worker_report = EventHook()
+        self.worker_report = EventHook("worker_report")
         """(client_id, data): a report has arrived, with what was put into it."""
-        self.worker_connect = EventHook()
+        self.worker_connect = EventHook("worker_connect")
         """(client_id): a worker has joined. Distributed runs only."""
-        self.heartbeat_sent = EventHook()
+        self.heartbeat_sent = EventHook("heartbeat_sent")
         """(client_id, timestamp). Distributed runs only."""
-        self.heartbeat_received = EventHook()
+        self.heartbeat_received = EventHook("heartbeat_received")
         """(client_id, timestamp). Distributed runs only."""
-        self.cpu_warning = EventHook()
+        self.cpu_warning = EventHook("cpu_warning")
         """(environment, cpu_usage, message, timestamp): this process has become the bottleneck; percent of a core."""
-        self.usage_monitor = EventHook()
+        self.usage_monitor = EventHook("usage_monitor")
         """(environment, cpu_usage, memory_usage): once a second; percent of a core, and bytes."""
-        self.quitting = EventHook()
+        self.quitting = EventHook("quitting")
         """(environment): the process is about to end; its exit code can still be set."""
-        self.quit = EventHook()
+        self.quit = EventHook("quit")
         """(exit_code): the last thing that happens."""
+
+    def belong_to(self, environment: "Environment") -> None:
+        """From now on, what listeners raise concerns that run."""
+        for hook in vars(self).values():
+            hook.environment = environment
 
 
 events = Events()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from itertools import cycle
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from gevent import GreenletExit, get_hub
+from gevent import GreenletExit, Timeout, get_hub
 from gevent import sleep as gevent_sleep
 from greenlet import getcurrent
 
@@ -269,22 +269,22 @@ class TaskSet:
             except InterruptTaskSet as interrupt:
                 self._stop_quietly()
                 raise _as_reschedule(interrupt) from interrupt
-            except (StopUser, StopTest, GreenletExit):
+            except (StopUser, StopTest, GreenletExit, SystemExit, KeyboardInterrupt):
                 self._stop_quietly()
                 raise
             except ObswarmError:
                 raise
-            except Exception as error:
+            except (Exception, Timeout) as error:
                 user.report_error(error)
                 self._wait_after_error()
 
     def _wait_after_error(self) -> None:
         try:
             self.wait()
-        except (StopUser, GreenletExit):
+        except (StopUser, StopTest, GreenletExit):
             self._stop_quietly()
             raise
-        except Exception:
+        except (Exception, Timeout):
             # The wait time itself is what fails; it has been reported, and must not become a busy loop.
             gevent_sleep(1)
 
@@ -301,9 +301,11 @@ class TaskSet:
         except GreenletExit as error:
             self._count_cut_off("on_stop", self.on_stop, error, started)
             raise
-        except (StopUser, StopTest, InterruptTaskSet, RescheduleTask, RescheduleTaskImmediately):
+        except StopTest:
+            raise
+        except (StopUser, InterruptTaskSet, RescheduleTask, RescheduleTaskImmediately):
             pass
-        except Exception as error:
+        except (Exception, Timeout, SystemExit, KeyboardInterrupt) as error:
             logger.error("Exception in %s.on_stop:\n%s", self._owner_name(), user_traceback(error))
             self.user.report_error(error)
 

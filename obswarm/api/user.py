@@ -3,7 +3,7 @@
 import logging
 from typing import TYPE_CHECKING, Any
 
-from gevent import GreenletExit, get_hub
+from gevent import GreenletExit, Timeout, get_hub
 
 from obswarm import clock
 from obswarm.api.errors import LoadTestError, ObswarmError, StopTest, StopUser
@@ -91,7 +91,7 @@ class User:
                 raise
             except (StopUser, StopTest, ObswarmError):
                 raise
-            except Exception as error:
+            except (Exception, Timeout) as error:
                 self.report_error(error)
                 return
             self._tasks.run()
@@ -100,6 +100,10 @@ class User:
         except StopTest:
             self._stop_quietly()
             raise
+        except (SystemExit, KeyboardInterrupt) as error:
+            # The process is not this user's to end.
+            self.report_error(error)
+            self._stop_quietly()
 
     def _count_cut_off(self, kind: str, name: str, error: GreenletExit, started_s: float) -> None:
         count_cut_off(self.environment.recorder, error, kind, "", f"{type(self).__name__}.{name}", started_s)
@@ -111,12 +115,14 @@ class User:
         except GreenletExit as error:
             self._count_cut_off("on_stop", "on_stop", error, started)
             raise
-        except (StopUser, StopTest):
+        except StopTest:
+            raise
+        except StopUser:
             pass
-        except Exception as error:
+        except (Exception, Timeout, SystemExit, KeyboardInterrupt) as error:
             self.report_error(error)
 
-    def report_error(self, error: Exception) -> None:
+    def report_error(self, error: BaseException) -> None:
         """Count an exception of the load-test file's code, tell listeners, and log the first of its kind in full."""
         environment = self.environment
         environment.events.user_error.fire(user_instance=self, exception=error, tb=error.__traceback__)

@@ -9,6 +9,7 @@ import gevent
 from obswarm.cli.guarding import Guarding
 from obswarm.cli.options import is_http_url
 from obswarm.engine import Output, RunHandle, RunResult
+from obswarm.greenlets import Supervisor
 from obswarm.metrics import Latest, MetricsApp, Receiver, RemoteWriter, parse_labels
 from obswarm.stats import Snapshot
 from obswarm.web import ALERTS_PATH, Application, WebServer
@@ -37,6 +38,7 @@ class Export(Output):
         self._final: Snapshot | None = None
         self._waiting: gevent.Greenlet | None = None
         self._in_a_hurry = False
+        self._failure: BaseException | None = None
         self.outputs: list[Output] = [latest, self] if writer is None else [latest, writer, self]
 
     def start(self, run: RunHandle) -> None:
@@ -49,10 +51,15 @@ class Export(Output):
     def close(self) -> None:
         try:
             if self._final is not None and not self._in_a_hurry:
-                self._waiting = gevent.spawn(self._give_the_end, self._final)
-                self._waiting.get()
+                self._waiting = Supervisor(self._part_failed).spawn("The last push", self._give_the_end, self._final)
+                self._waiting.join()
+                if self._failure is not None:
+                    raise self._failure
         finally:
             self._stack.close()
+
+    def _part_failed(self, what: str, error: BaseException) -> None:
+        self._failure = error
 
     def cut_short(self) -> None:
         """Wait for nobody (any more)."""

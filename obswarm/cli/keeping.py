@@ -18,6 +18,7 @@ from obswarm.cli.results import Judge
 from obswarm.cli.settings import Settings, read_settings
 from obswarm.cli.streams import say
 from obswarm.engine import Output, RunHandle, RunResult
+from obswarm.greenlets import Supervisor
 from obswarm.report import result_document, run_page
 from obswarm.stats import Annotation, Snapshot
 from obswarm.store import FILE, About, Figure, RunInfo, RunWriter, Store, git_revision, read_loadtests, read_run
@@ -134,13 +135,21 @@ class Keeping(Output):
         self._source = source
         self._settings = settings
         self._sampler: gevent.Greenlet | None = None
+        self._failure: BaseException | None = None
 
     def start(self, run: RunHandle) -> None:
         if self._source is not None:
-            self._sampler = gevent.spawn(self._sample, self._source)
+            self._sampler = Supervisor(self._sampling_failed).keep(
+                "The sampling of the target's metrics", self._sample, self._source
+            )
+
+    def _sampling_failed(self, what: str, error: BaseException) -> None:
+        self._failure = error
 
     def snapshot(self, snapshot: Snapshot) -> None:
         self._writer.snapshot(snapshot)
+        if self._failure is not None:
+            raise self._failure
 
     def annotation(self, annotation: Annotation) -> None:
         self._writer.annotation(annotation)

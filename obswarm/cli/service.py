@@ -31,6 +31,7 @@ from obswarm.cli.raw_options import as_arguments, given_options
 from obswarm.cli.session import Terminal, set_up_logging
 from obswarm.cluster import CurveKeys, FleetRun, Lobby, start_over, tcp_endpoint
 from obswarm.engine import RunResult, StopReason
+from obswarm.greenlets import Supervisor
 from obswarm.metrics import Latest, MetricsApp
 from obswarm.web import (
     ALERTS_PATH,
@@ -178,7 +179,7 @@ class Service:
         """Make the run that was asked for; true when a signal ended it, and this process with it."""
         desk, news = self._desk, News()
         desk.busy, desk.order_id, desk.news = True, order.id, news
-        watch = gevent.spawn(self._end_without_client, news)
+        watch = Supervisor().keep("The watch on the client", self._end_without_client, news)
         terminal = None
         try:
             options, ctx, shared = self._options_for(order)

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import gevent
 
-from obswarm.api import Environment, ObswarmError
+from obswarm.api import Environment, InternalError, ObswarmError
 from obswarm.cli import exit_codes
 from obswarm.cli.display import LiveDisplay
 from obswarm.cli.exporting import Export
@@ -203,6 +203,8 @@ class _Signals:
 
 def exit_code_of(result: RunResult, on_error: int, strict: bool = False, judgements: Sequence[Judgement] = ()) -> int:
     """The exit code that a result stands for; `on_error` is --exit-code-on-error."""
+    if isinstance(result.error, InternalError):
+        return exit_codes.INCOMPLETE
     if result.stop_reason.kind == "error":
         return exit_codes.USAGE
     if result.stop_reason.kind in ("guard", "alert"):

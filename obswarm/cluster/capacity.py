@@ -5,10 +5,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-import gevent
 from gevent import socket
 
 from obswarm.api import Environment, Events
+from obswarm.greenlets import Supervisor
 from obswarm.http import FastHttpUser
 from obswarm.stats import Recorder
 
@@ -84,7 +84,7 @@ def requests_per_cpu_second() -> float:
     server = socket.socket()
     server.bind(("127.0.0.1", 0))
     server.listen(8)
-    answering = gevent.spawn(_answer, server)
+    answering = Supervisor().spawn("The answering side of the capacity measurement", _answer, server)
     user = _Probe(_at(environment, f"http://127.0.0.1:{server.getsockname()[1]}"))
     best = 0.0
     deadline = time.monotonic() + _LONGEST_S

@@ -12,7 +12,7 @@ import gevent
 from gevent.event import AsyncResult
 
 from obswarm import __version__, clock, defaults
-from obswarm.api import ObswarmError
+from obswarm.api import InternalError, ObswarmError
 from obswarm.cluster.bundle import cannot_write, unpack
 from obswarm.cluster.outbox import Outbox
 from obswarm.cluster.protocol import (
@@ -21,6 +21,7 @@ from obswarm.cluster.protocol import (
     Bundle,
     End,
     Failed,
+    Fault,
     Hello,
     Message,
     NotAMessage,
@@ -37,6 +38,7 @@ from obswarm.cluster.protocol import (
 )
 from obswarm.cluster.secret import CurveKeys
 from obswarm.cluster.transport import Dialer
+from obswarm.greenlets import Supervisor, described
 
 logger = logging.getLogger(__name__)
 
@@ -108,10 +110,14 @@ class Link:
         give_up_after_s: float = defaults.GIVE_UP_AFTER_S,
     ) -> None:
         self.outbox = Outbox()
+        self.supervisor = Supervisor(self._part_failed)
+        """For whatever this worker depends on."""
         self.identity = identity
         self.run_id = ""
         self.dropped_frames = 0
-        self._dial: Callable[[], Dialer] = lambda: Dialer(context, self._endpoint, keys, self._received)
+        self._dial: Callable[[], Dialer] = lambda: Dialer(
+            context, self._endpoint, keys, self._received, self.supervisor
+        )
         self.look_up: Callable[[], str] | None = None
         """Gives the endpoint anew, where the master's name may have another address than when the link was made."""
         self._endpoint = endpoint
@@ -134,7 +140,7 @@ class Link:
     def run(self) -> int:
         self._dialer = self._dial()
         self._say_hello()
-        watch = gevent.spawn(self._watch)
+        watch = self.supervisor.keep("The watch on the master", self._watch)
         try:
             code: int = self._finished.get()
             return code
@@ -153,6 +159,15 @@ class Link:
 
     def fail(self, error: ObswarmError) -> None:
         self._finished.set_exception(error)
+
+    def _part_failed(self, what: str, error: BaseException) -> None:
+        text = f"{what} failed: {described(error)}. This is a fault of obswarm; please report it."
+        if self._welcome is not None and not self._is_ready:
+            self.send(Failed(self._welcome.nonce, text))
+        else:
+            self.send(Fault("internal", f"{text} It happened on the worker {self.identity.name}."))
+        # It has to be on its way before the connection is closed.
+        self.supervisor.spawn_later(_WATCH_S, "The end of this worker", self.fail, InternalError(text))
 
     def send(self, message: Message) -> None:
         """A message that nobody repeats: lost if the master is away."""
@@ -236,7 +251,7 @@ class Link:
         try:
             self._folder = self._unpacked(bundle)
         except ObswarmError as error:
-            gevent.spawn(self._tell_failure, error)
+            self.supervisor.spawn("The report of a failed preparation", self._tell_failure, error)
             return
         self._bundle_hash = bundle.bundle_hash
         self._prepare()
@@ -263,7 +278,7 @@ class Link:
     def _prepare(self) -> None:
         if not self._preparing:
             self._preparing = True
-            gevent.spawn(self._prepare_and_tell)
+            self.supervisor.spawn("The preparation of this worker", self._prepare_and_tell)
 
     def _prepare_and_tell(self) -> None:
         assert self._welcome is not None

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from obswarm.cluster.capacity import usable_cpus
 from obswarm.cluster.member import Member
 from obswarm.cluster.processes import WorkerProcesses
+from obswarm.greenlets import Supervisor
 
 logger = logging.getLogger(__name__)
 
@@ -25,12 +26,14 @@ class LocalWorkers:
 class LocalProcesses:
     """`on_exit(incarnation, code)` is called when one has ended."""
 
-    def __init__(self, local: LocalWorkers, on_exit: Callable[[str, int], None]) -> None:
+    def __init__(
+        self, local: LocalWorkers, on_exit: Callable[[str, int], None], supervisor: Supervisor | None = None
+    ) -> None:
         self.at_first = local.count or 1
         self._grows = local.count is None
         self._cpus = max(1, int(usable_cpus()))
         self._share = 1 / (local.count or self._cpus)
-        self._processes = WorkerProcesses(local.command, on_exit)
+        self._processes = WorkerProcesses(local.command, on_exit, supervisor)
         self._busy_intervals = 0
         self.endpoint = self._processes.endpoint
 

@@ -9,7 +9,7 @@ import gevent
 import msgpack
 
 from obswarm import clock, defaults
-from obswarm.api import Environment, LoadTestShape, ObswarmError
+from obswarm.api import Environment, InternalError, LoadTestShape, ObswarmError
 from obswarm.cluster.fleet import Fleet
 from obswarm.cluster.invitation import Invitation
 from obswarm.cluster.journal import Journal, Progress, Recovered
@@ -95,11 +95,11 @@ class FleetRun(RunCourse):
         self.fleet = Fleet(invitation, self, by_capacity=by_capacity)
         self._max_endpoints = max_endpoints
         self._expect = expect or Expectation()
-        self._local = LocalProcesses(local, self._process_ended) if local is not None else None
+        self._local = LocalProcesses(local, self._process_ended, self.supervisor) if local is not None else None
         self._journal = journal
         self._recovered = recovered
         self._orphan_timeout_s = invitation.orphan_timeout_s
-        self._health = HealthMonitor("master")
+        self._health = HealthMonitor("master", supervisor=self.supervisor)
         self._dispatched: dict[str, int] = {}
         self._number = 0
         self._dirty = False
@@ -114,10 +114,10 @@ class FleetRun(RunCourse):
         if recovered is not None:
             remember(recovered, self.fleet)
         where = self._local.endpoint if self._local is not None else endpoint
-        self.listener = Listener(new_context(), where, keys, self.fleet.received)
+        self.listener = Listener(new_context(), where, keys, self.fleet.received, self.supervisor)
         self.listener.on_handshake_failure = self._handshake_failed
         self.fleet.wire = self.listener
-        self._keeper = gevent.spawn(self._keep)
+        self._keeper = self.supervisor.keep("The master's contact with its workers", self._keep)
 
     def _handshake_failed(self) -> None:
         if self.listener.handshake_failures == 1:
@@ -159,7 +159,7 @@ class FleetRun(RunCourse):
             if here >= count:
                 return
             if longest_s is not None and now - began > longest_s:
-                self._fail(ObswarmError(f"{here} of {count} workers were ready after {longest_s:.0f} s."))
+                self.fail(ObswarmError(f"{here} of {count} workers were ready after {longest_s:.0f} s."))
                 return
             if now - told > _WAITING_NOTICE_S:
                 told = now
@@ -240,10 +240,13 @@ class FleetRun(RunCourse):
 
     def _collect(self) -> None:
         """Add up what has come in, and say that it is safe once it is."""
-        if not self.fleet.has_news and self._journal is None:
+        # Listeners are called here, too, and what they raise is counted.
+        own = self._environment.recorder.take()
+        if not self.fleet.has_news and self._journal is None and own.is_empty():
             self.fleet.acknowledge()
             return
         table = self.fleet.take(self._max_endpoints)
+        table.merge(own)
         if self._journal is None:
             self.statistics.add(table)
         else:
@@ -409,15 +412,17 @@ class FleetRun(RunCourse):
 
     def on_failed(self, name: str, reason: str) -> None:
         if self._local is not None:
-            self._fail(ObswarmError(reason))
+            self.fail(ObswarmError(reason))
         else:
             logger.error("The worker %s cannot run this load test: %s", name, reason)
 
     def on_fault(self, member: Member, fault: Fault) -> None:
         if fault.kind == "error":
-            self._fail(ObswarmError(fault.detail))
+            self.fail(ObswarmError(fault.detail))
+        elif fault.kind == "internal":
+            self.fail(InternalError(fault.detail))
         elif fault.kind == "stop_test":
-            self._stop_test()
+            self.stop_test(fault.detail or "a user raised StopTest")
         elif fault.kind == "quit":
             self.stop(StopReason("user", fault.detail))
         elif fault.kind == "warning":
@@ -450,7 +455,7 @@ class FleetRun(RunCourse):
             return
         member = self.fleet.members.get(incarnation)
         if member is None:
-            self._fail(ObswarmError(f"A worker process ended with the exit code {code} before it was ready."))
+            self.fail(ObswarmError(f"A worker process ended with the exit code {code} before it was ready."))
             return
         if member.complete:
             return

@@ -13,6 +13,7 @@ from typing import IO, Any, Self
 import gevent
 from gevent.os import make_nonblocking, nb_read
 
+from obswarm.greenlets import Supervisor
 from obswarm.log_format import record_text
 
 logger = logging.getLogger(__name__)
@@ -48,7 +49,7 @@ def end_with_parent(end: Callable[[], None]) -> gevent.Greenlet:
             pass
         end()
 
-    return gevent.spawn(watch)
+    return Supervisor().spawn("The watch on the parent process", watch)
 
 
 class WorkerProcesses:
@@ -57,7 +58,10 @@ class WorkerProcesses:
     `on_exit(incarnation, code)` is called when one has ended, whatever the reason.
     """
 
-    def __init__(self, command: Sequence[str], on_exit: Callable[[str, int], None]) -> None:
+    def __init__(
+        self, command: Sequence[str], on_exit: Callable[[str, int], None], supervisor: Supervisor | None = None
+    ) -> None:
+        self._supervisor = supervisor or Supervisor()
         self._command = list(command)
         self._on_exit = on_exit
         self._folder = tempfile.TemporaryDirectory(prefix="obswarm-", ignore_cleanup_errors=True)
@@ -90,15 +94,15 @@ class WorkerProcesses:
             env={**os.environ, "PYTHONUNBUFFERED": "1"},
         )
         self._running[incarnation] = process
-        self._watchers.append(gevent.spawn(self._watch, incarnation, process))
+        self._watchers.append(
+            self._supervisor.spawn("The watch on a worker process", self._watch, incarnation, process)
+        )
         return incarnation
 
     def _watch(self, incarnation: str, process: "subprocess.Popen[str]") -> None:
         mark = _mark(incarnation)
-        pumps = [
-            gevent.spawn(_pump, process.stdout, lambda: sys.stdout, None),
-            gevent.spawn(_pump, process.stderr, lambda: sys.stderr, mark),
-        ]
+        streams = ((process.stdout, lambda: sys.stdout, None), (process.stderr, lambda: sys.stderr, mark))
+        pumps = [self._supervisor.keep("The reader of a worker's output", _pump, *stream) for stream in streams]
         code = process.wait()
         # A grandchild may hold the pipes open.
         gevent.joinall(pumps, timeout=_LAST_WORDS_S)

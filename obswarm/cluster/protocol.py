@@ -183,7 +183,8 @@ class Fault:
     """Worker: something that the master has to act upon."""
 
     kind: str
-    """error (of the load test), stop_test, quit, lost (a process of this worker died), warning (for people)."""
+    """error (of the load test), internal (of obswarm itself), stop_test, quit, lost (a process of this worker died),
+    warning (for people)."""
     detail: str
 
 

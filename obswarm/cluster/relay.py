@@ -92,7 +92,7 @@ class Relay:
 
     def run(self) -> int:
         watchers = [gevent.signal_handler(kind, self._leave) for kind in (signal.SIGINT, signal.SIGTERM)]
-        keeper = gevent.spawn(self._keep)
+        keeper = self.link.supervisor.keep("The contact with a machine's processes", self._keep)
         try:
             code = self.link.run()
             self._over = True
@@ -138,7 +138,7 @@ class Relay:
         local = replace(job, root=str(folder or job.root))
         invitation = Invitation(welcome.run_id, local.pack(), None, "", welcome.orphan_timeout_s)
         fleet = self._fleet = Fleet(invitation, self, admits=False)
-        self._listener = Listener(self._context, self._children.endpoint, None, fleet.received)
+        self._listener = Listener(self._context, self._children.endpoint, None, fleet.received, self.link.supervisor)
         fleet.wire = self._listener
         for _ in range(self._count):
             self._children.start(1 / self._count)
@@ -149,7 +149,7 @@ class Relay:
     def collect(self, pulse: int) -> None:
         if not self._collecting:
             self._collecting = True
-            gevent.spawn(self._collect, pulse)
+            self.link.supervisor.spawn("The collection of statistics", self._collect, pulse)
 
     def _collect(self, pulse: int) -> None:
         fleet = self._fleet
@@ -292,7 +292,7 @@ class Relay:
         self._stopping = True
         self._wanted = {}
         self._fleet.stop(timeout_s)
-        gevent.spawn(self._tell_when_ended)
+        self.link.supervisor.spawn("The end of a machine's processes", self._tell_when_ended)
 
     def _tell_when_ended(self) -> None:
         """Sooner than with the next pulse."""
@@ -314,4 +314,4 @@ class Relay:
         logger.info("Leaving: running tasks may finish. Another signal ends at once.")
         self.link.send(Leaving("it was told to end by a signal"))
         self._stop(self._stop_timeout_s)
-        gevent.spawn_later(self._stop_timeout_s + _LEAVING_S, self.link.finish, 4)
+        self.link.supervisor.spawn_later(self._stop_timeout_s + _LEAVING_S, "The end of a worker", self.link.finish, 4)

@@ -16,6 +16,7 @@ from zmq.utils.monitor import parse_monitor_message
 from obswarm.api import ObswarmError
 from obswarm.cluster.protocol import LARGEST_FRAME_BYTES
 from obswarm.cluster.secret import CurveKeys
+from obswarm.greenlets import Supervisor, kill_all
 
 logger = logging.getLogger(__name__)
 
@@ -73,7 +74,8 @@ def resolved_endpoint(host: str, port: int) -> str:
 class _Socket:
     """What both ends have in common: reading in turns, and counting handshakes that fail."""
 
-    def __init__(self, context: Any, kind: int, endpoint: str, failures: int) -> None:
+    def __init__(self, context: Any, kind: int, endpoint: str, failures: int, supervisor: Supervisor | None) -> None:
+        self._supervisor = supervisor or Supervisor()
         self.handshake_failures = 0
         self.on_handshake_failure: Callable[[], None] = lambda: None
         self._socket = context.socket(kind)
@@ -94,7 +96,10 @@ class _Socket:
         self._greenlets: list[gevent.Greenlet] = []
 
     def _serve(self, read: Callable[[], None]) -> None:
-        self._greenlets = [gevent.spawn(read), gevent.spawn(self._watch)]
+        self._greenlets = [
+            self._supervisor.keep("The reader of messages", read),
+            self._supervisor.keep("The count of failed handshakes", self._watch),
+        ]
 
     def _watch(self) -> None:
         while True:
@@ -103,7 +108,7 @@ class _Socket:
             self.on_handshake_failure()
 
     def close(self) -> None:
-        gevent.killall(self._greenlets)
+        kill_all(self._greenlets)
         self._socket.disable_monitor()
         self._socket.close(0)
 
@@ -114,12 +119,19 @@ class Listener(_Socket):
     Raises ObswarmError when it cannot listen there.
     """
 
-    def __init__(self, context: Any, endpoint: str, keys: CurveKeys | None, received: Received) -> None:
-        super().__init__(context, zmq.ROUTER, endpoint, _REFUSALS)
+    def __init__(
+        self,
+        context: Any,
+        endpoint: str,
+        keys: CurveKeys | None,
+        received: Received,
+        supervisor: Supervisor | None = None,
+    ) -> None:
+        super().__init__(context, zmq.ROUTER, endpoint, _REFUSALS, supervisor)
         self._received = received
         # A peer whose connection is closed is told of, rather than sent to in vain.
         self._socket.set(zmq.ROUTER_MANDATORY, 1)
-        self._door = _Door(context, keys.client_public) if keys is not None else None
+        self._door = _Door(context, keys.client_public, self._supervisor) if keys is not None else None
         if keys is not None:
             self._socket.set(zmq.CURVE_SERVER, 1)
             self._socket.set(zmq.CURVE_SECRETKEY, keys.server_secret)
@@ -171,8 +183,15 @@ class Listener(_Socket):
 class Dialer(_Socket):
     """A connection to a listener, which is made again by itself when it breaks."""
 
-    def __init__(self, context: Any, endpoint: str, keys: CurveKeys | None, received: Callable[[bytes], None]) -> None:
-        super().__init__(context, zmq.DEALER, endpoint, _REFUSALS | _BROKEN_OFF)
+    def __init__(
+        self,
+        context: Any,
+        endpoint: str,
+        keys: CurveKeys | None,
+        received: Callable[[bytes], None],
+        supervisor: Supervisor | None = None,
+    ) -> None:
+        super().__init__(context, zmq.DEALER, endpoint, _REFUSALS | _BROKEN_OFF, supervisor)
         self._received = received
         if keys is not None:
             self._socket.set(zmq.CURVE_SERVERKEY, keys.server_public)
@@ -204,12 +223,12 @@ class Dialer(_Socket):
 class _Door:
     """Lets in who has the key: a handler of ZAP requests (RFC 27/ZAP) for a context's servers."""
 
-    def __init__(self, context: Any, admitted: bytes) -> None:
+    def __init__(self, context: Any, admitted: bytes, supervisor: Supervisor) -> None:
         self._admitted = z85.decode(admitted)
         self._socket = context.socket(zmq.REP)
         self._socket.set(zmq.LINGER, 0)
         self._socket.bind("inproc://zeromq.zap.01")
-        self._greenlet = gevent.spawn(self._serve)
+        self._greenlet = supervisor.keep("The check of keys", self._serve)
 
     def _serve(self) -> None:
         while True:

@@ -6,6 +6,7 @@ import os
 import secrets
 import signal
 import socket
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -124,10 +125,10 @@ class Worker:
             logging.getLogger().setLevel(job.loglevel)
             cpus = min(1.0, usable_cpus() * self._share)
             capacity = requests_per_cpu_second() * cpus
-            self._health = HealthMonitor(self._identity.name, cpus)
+            self._health = HealthMonitor(self._identity.name, cpus, self.link.supervisor)
             self._health.start()
             self._prepared = Prepared(capacity, cpus, (self._identity.name,))
-            gevent.spawn(self._follow)
+            self.link.supervisor.spawn("The worker's spawning of users", self._follow)
             level = logging.DEBUG if self._is_child else logging.INFO
             logger.log(level, "Ready: %.0f requests/s by its own measurement, on %.2g CPUs.", capacity, cpus)
         return self._prepared
@@ -162,7 +163,8 @@ class Worker:
         if job.trace_share:
             environment.trace_sampler = TraceSampler(job.trace_share)
         self._runner = environment.runner = WorkerRunner(environment, self._identity.name, self.link.send)
-        self._crowd = LocalCrowd(environment, self._tell_error, self._tell_stop_test)
+        self._crowd = LocalCrowd(environment, self.fail, self.stop_test)
+        environment.steering = self
         self._runner.counts = self._crowd.counts
         self._descriptors = DescriptorWatch(classes)
         self._follower = Follower([cls.__name__ for cls in classes], self._crowd)
@@ -232,7 +234,8 @@ class Worker:
             case Begin() if not self._began:
                 self._began = True
                 self._runner.state = "running"
-                gevent.spawn(events.test_start.fire, environment=environment)
+                fire = partial(events.test_start.fire, environment=environment)
+                self.link.supervisor.spawn("The event test_start", fire)
             case Assign() if not (self._stopping or self._leaving):
                 shortage = self._descriptors.shortage(message.users)
                 if shortage is not None:
@@ -260,7 +263,8 @@ class Worker:
         if self._environment is not None and len(self._crowd):
             logger.error("Nothing heard from the master for too long: ending %d users.", len(self._crowd))
             self._follower.forget()
-            gevent.spawn(self._crowd.stop_all, min(self._environment.stop_timeout, _ORPHANS_MAY_FINISH_S))
+            timeout_s = min(self._environment.stop_timeout, _ORPHANS_MAY_FINISH_S)
+            self.link.supervisor.spawn("The end of a worker's users", self._crowd.stop_all, timeout_s)
 
     def on_other_run(self) -> None:
         """A process that has loaded one load test cannot load another one cleanly: it becomes a new process."""
@@ -291,7 +295,7 @@ class Worker:
         self._stopping = True
         self._stop_timeout_s = timeout_s
         self._runner.state = "stopping"
-        gevent.spawn(self._end_users, timeout_s)
+        self.link.supervisor.spawn("The end of a worker's users", self._end_users, timeout_s)
 
     def _end_users(self, timeout_s: float) -> None:
         environment = self._environment
@@ -313,10 +317,13 @@ class Worker:
         logger.info("Leaving: running tasks may finish. Another signal ends at once.")
         self.link.send(Leaving("it was told to end by a signal"))
         self._stop(self._environment.stop_timeout)
-        gevent.spawn_later(self._environment.stop_timeout + _LEAVING_S, self.link.finish, 4)
+        self.link.supervisor.spawn_later(
+            self._environment.stop_timeout + _LEAVING_S, "The end of a worker", self.link.finish, 4
+        )
 
-    def _tell_error(self, error: ObswarmError) -> None:
+    # RunSteering: the master is told.
+    def fail(self, error: ObswarmError) -> None:
         self.link.send(Fault("error", str(error)))
 
-    def _tell_stop_test(self) -> None:
-        self.link.send(Fault("stop_test", ""))
+    def stop_test(self, detail: str = "a user raised StopTest") -> None:
+        self.link.send(Fault("stop_test", detail))

@@ -2,15 +2,15 @@
 
 import logging
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import gevent
 from gevent.event import Event
 
 from obswarm import clock
-from obswarm.api import Environment, LoadTestShape, ObswarmError, user_traceback
+from obswarm.api import Environment, InternalError, LoadTestShape, ObswarmError, StopTest
 from obswarm.engine.allocation import share_of
 from obswarm.engine.control import RunControl, StopReason
 from obswarm.engine.executor import Crowd, Executor
@@ -19,6 +19,7 @@ from obswarm.engine.output import Outputs
 from obswarm.engine.profile import Profile, Ramp
 from obswarm.engine.result import RunResult, WorkerLoss, new_run_id
 from obswarm.engine.statistics import RunStatistics
+from obswarm.greenlets import NOT_ONLY_EXCEPTIONS, Supervisor, described
 from obswarm.stats import Annotation, EndpointKey, GeneratorHealth, InFlight, RunState, Snapshot
 
 logger = logging.getLogger(__name__)
@@ -101,10 +102,15 @@ class RunCourse:
         self._nudge = Event()
         self.watch: Watch | None = None
         """Set it before `run`."""
+        self.last: Snapshot | None = None
+        """That outputs were given."""
+        self.supervisor = Supervisor(self._part_failed, self._part_was_restarted)
+        """For whatever the run depends on."""
         self._annotations: list[Annotation] = []
         self._stage: int | None = None
         self._stage_since_s = 0.0
         environment.stats.attach(self.latest)
+        environment.steering = self
 
     def annotate(self, kind: str, text: str) -> None:
         """Keep a mark with the run."""
@@ -213,35 +219,73 @@ class RunCourse:
     # The course of a run.
     def run(self) -> RunResult:
         events, environment = self._environment.events, self._environment
-        self._prepare()
-        shape = environment.shape_class
-        if isinstance(shape, LoadTestShape):
-            shape.runner = environment.runner
-            shape.reset_time()
-        events.test_start.fire(environment=environment)
-        self._begin()
+        # A listener of `init` may have stopped it.
+        if not self._stopping.is_set():
+            self._attempt("The preparation of the run", self._prepare)
+        starts = not self._stopping.is_set()
+        if starts:
+            self._attempt("The shape", self._reset_shape)
+            events.test_start.fire(environment=environment)
+        self._attempt("The start of the run", self._begin)
         again = " again, by a new master" if self._annotations else ""
         self.annotate("start", f"The run {self.run_id} starts{again}")
         if self.watch is not None:
-            self.watch.start(self, self.statistics.started_wall_s)
-        driver = gevent.spawn(self._drive)
-        ticker = gevent.spawn(self._tick)
+            self._attempt("The start of the guards", self.watch.start, self, self.statistics.started_wall_s)
+        driver = self.supervisor.spawn("The driver of the load", self._drive)
+        # Without it there are no guards, so that the run ends when it fails; it is needed until the users have ended.
+        ticker = Supervisor(self._part_failed, self._part_failed).keep("The ticker of the run", self._tick)
         self._stopping.wait()
         self.state = RunState.STOPPING
         driver.kill()
         assert self._reason is not None
         self.annotate("stop", f"The run {self.run_id} stops: {self._reason.detail}")
-        events.test_stopping.fire(environment=environment)
-        self._end_users(0 if self._aborting else environment.stop_timeout)
+        if starts:
+            events.test_stopping.fire(environment=environment)
+        timeout_s = 0 if self._aborting else environment.stop_timeout
+        self._attempt("The end of the users", self._end_users, timeout_s)
         self.statistics.end(clock.monotonic())
         ticker.kill()
-        self._end()
-        events.test_stop.fire(environment=environment)
+        self._attempt("The end of the run", self._end)
+        if starts:
+            events.test_stop.fire(environment=environment)
         self.state = RunState.STOPPED
         if self.watch is not None:
-            self.watch.close()
-        self._emit()
+            self._attempt("The end of the guards", self.watch.close)
+        self._emit_the_last()
         return self._result()
+
+    def _attempt(self, what: str, part: Callable[..., Any], *arguments: Any) -> bool:
+        """Do a part of the run. What it raises ends the run as an error, and everything after it is done all the same.
+        False when it raised."""
+        try:
+            part(*arguments)
+        except ObswarmError as error:
+            self.fail(error)
+        except (*NOT_ONLY_EXCEPTIONS, gevent.GreenletExit) as error:
+            self._part_failed(what, error)
+        else:
+            return True
+        return False
+
+    def _part_failed(self, what: str, error: BaseException) -> None:
+        logger.debug("This is how the run failed:", exc_info=error)
+        self.fail(
+            InternalError(
+                f"{what} failed ({described(error)}), so that the run had to end. What was measured until then is in"
+                " the result. This is a fault of obswarm; please report it, with what --loglevel DEBUG prints."
+            )
+        )
+
+    def _part_was_restarted(self, what: str, error: BaseException) -> None:
+        text = f"{what} failed and was started again: {described(error)}"
+        logger.warning("%s.", text)
+        self.annotate("restart", text)
+
+    def _reset_shape(self) -> None:
+        shape = self._environment.shape_class
+        if isinstance(shape, LoadTestShape):
+            shape.runner = self._environment.runner
+            shape.reset_time()
 
     def _begin(self) -> None:
         """Time zero."""
@@ -275,13 +319,9 @@ class RunCourse:
                     self._nudge.clear()
             self.stop(StopReason("time", "the planned time is over"))
         except ObswarmError as error:
-            self._fail(error)
-        except gevent.GreenletExit:
-            raise
-        except Exception as error:
-            # Only a shape's tick() runs foreign code here.
-            shape = type(self._environment.shape_class).__name__
-            self._fail(ObswarmError(f"{shape}.tick() raised an exception:\n{user_traceback(error)}"))
+            self.fail(error)
+        except StopTest:
+            self.stop_test("the shape raised StopTest")
 
     def _note_stage(self) -> None:
         load = self._executor.load
@@ -306,11 +346,17 @@ class RunCourse:
     def _emit(self) -> None:
         self._before_emit()
         self._collect()
-        if self.watch is not None:
-            self.last = self.statistics.emit(self, self.watch.look)
-        else:
-            self.last = self.statistics.emit(self)
+        self._give_out(self.watch)
+
+    def _give_out(self, watch: Watch | None) -> None:
+        self.last = self.statistics.emit(self) if watch is None else self.statistics.emit(self, watch.look)
         self._outputs.snapshot(self.last)
+
+    def _emit_the_last(self) -> None:
+        self._attempt("The last look at the generator", self._before_emit)
+        self._attempt("The last collection of statistics", self._collect)
+        if not self._attempt("The last look of the guards", self._give_out, self.watch):
+            self._give_out(None)
 
     def _mark(self, health: GeneratorHealth) -> None:
         marks = self._marks
@@ -331,7 +377,9 @@ class RunCourse:
     def _result(self) -> RunResult:
         assert self._reason is not None
         refused, dropped = self._strangers()
-        final = self.statistics.snapshot(self).guarded(self.last.guards, self.last.alerts)
+        final = self.statistics.snapshot(self)
+        if self.last is not None:
+            final = final.guarded(self.last.guards, self.last.alerts)
         return RunResult(
             run_id=self.run_id,
             started_s=self.statistics.started_wall_s,
@@ -361,13 +409,14 @@ class RunCourse:
         environment.reset_stats = False
         logger.info("All users are there; statistics start anew.")
 
-    def _fail(self, error: ObswarmError) -> None:
+    # RunSteering.
+    def fail(self, error: ObswarmError) -> None:
         if self._error is None:
             self._error = error
         self.stop(StopReason("error", str(error).splitlines()[0]))
 
-    def _stop_test(self) -> None:
-        self.stop(StopReason("user", "a user raised StopTest"))
+    def stop_test(self, detail: str = "a user raised StopTest") -> None:
+        self.stop(StopReason("user", detail))
 
 
 def warn_of_saturation(environment: Environment, reason: str, cpu_percent: float) -> None:

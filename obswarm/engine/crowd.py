@@ -8,7 +8,8 @@ import gevent
 from gevent.event import Event
 
 from obswarm import clock
-from obswarm.api import Environment, ObswarmError, StopTest, User, user_traceback
+from obswarm.api import Environment, ObswarmError, StopTest, StopUser, User
+from obswarm.greenlets import NOT_ONLY_EXCEPTIONS, is_killed
 
 logger = logging.getLogger(__name__)
 
@@ -52,10 +53,19 @@ class LocalCrowd:
         except ObswarmError as error:
             self._on_error(error)
             return
-        except Exception as error:
+        except StopTest:
+            self._on_stop_test()
+            return
+        except StopUser:
+            return
+        except gevent.GreenletExit as error:
+            if is_killed():
+                raise
+            self._environment.called_code_raised(user_class, error)
+            return
+        except NOT_ONLY_EXCEPTIONS as error:
             # The class's own __init__ is user code like any task.
-            traceback = user_traceback(error)
-            self._environment.report_exception(f"{user_class}: {type(error).__name__}: {error}", lambda: traceback)
+            self._environment.called_code_raised(user_class, error)
             return
         self._empty.clear()
         self._active[user_class][user] = None
@@ -73,18 +83,22 @@ class LocalCrowd:
             self._on_error(error)
         except gevent.GreenletExit:
             pass
-        except Exception as error:
+        except NOT_ONLY_EXCEPTIONS as error:
             user.report_error(error)
 
     def _forget(self, user: User) -> None:
         self._alive.pop(user, None)
         self._active[type(user).__name__].pop(user, None)
         self._kill_at.pop(user, None)
-        close = getattr(user.client, "close", None)
-        if close is not None:
-            close()
         if not self._alive:
             self._empty.set()
+        try:
+            close = getattr(user.client, "close", None)
+            if close is not None:
+                close()
+        except (*NOT_ONLY_EXCEPTIONS, gevent.GreenletExit) as error:
+            # In the hub, where nobody else takes it.
+            self._environment.called_code_raised(f"{type(user).__name__}.client.close()", error)
 
     def retire(self, user_class: str) -> None:
         """Ask the most recent user of a class to end: after its task, or at once when it is between tasks."""

@@ -7,6 +7,7 @@ import gevent
 import psutil
 
 from obswarm import clock, defaults
+from obswarm.greenlets import Supervisor
 from obswarm.stats import GeneratorHealth
 
 logger = logging.getLogger(__name__)
@@ -50,8 +51,9 @@ class HealthMonitor:
     `cpus` is what the process may use, when that is less than one core.
     """
 
-    def __init__(self, worker: str, cpus: float = 1.0) -> None:
+    def __init__(self, worker: str, cpus: float = 1.0, supervisor: Supervisor | None = None) -> None:
         self.worker = worker
+        self._supervisor = supervisor or Supervisor()
         self.watch = SaturationWatch(defaults.SATURATED_CPU_RATIO * min(1.0, cpus))
         self.max_cpu_ratio = 0.0
         self.max_loop_lag_s = 0.0
@@ -66,7 +68,7 @@ class HealthMonitor:
         self._read_at = clock.monotonic()
         self._cpu_s = time.process_time()
         self._lag_s = 0.0
-        self._probe = gevent.spawn(self._measure_lag)
+        self._probe = self._supervisor.keep("The measurement of the event loop's lag", self._measure_lag)
 
     def stop(self) -> None:
         if self._probe is not None:

@@ -4,7 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from obswarm.api import LoadTestShape, ObswarmError, Stage, User, users_at
+from gevent import GreenletExit
+
+from obswarm.api import LoadTestError, LoadTestShape, ObswarmError, Stage, StopTest, User, user_traceback, users_at
+from obswarm.greenlets import NOT_ONLY_EXCEPTIONS, is_killed
 
 _SHAPE_INTERVAL_S = 1.0
 _RATE_OF_A_JUMP = 1_000.0
@@ -110,7 +113,7 @@ class ShapeProfile:
     def at(self, elapsed_s: float, placed: int) -> Load | None:
         if elapsed_s >= self._next_tick_s or self._ramp is None:
             self._next_tick_s = elapsed_s - elapsed_s % _SHAPE_INTERVAL_S + _SHAPE_INTERVAL_S
-            answer = self.shape.tick()
+            answer = self._tick()
             if answer is None:
                 return None
             if answer != self._answer or self._ramp is None:
@@ -122,6 +125,17 @@ class ShapeProfile:
         load = self._ramp.at(elapsed_s, placed)
         assert load is not None
         return Load(load.target, load.position, load.rate, self._step, load.settled, self._classes)
+
+    def _tick(self) -> Any:
+        try:
+            return self.shape.tick()
+        except (ObswarmError, StopTest):
+            raise
+        except (*NOT_ONLY_EXCEPTIONS, GreenletExit) as error:
+            if isinstance(error, GreenletExit) and is_killed():
+                raise
+            shape = type(self.shape).__name__
+            raise LoadTestError(f"{shape}.tick() raised an exception:\n{user_traceback(error)}") from None
 
     def _read(self, answer: Any) -> tuple[int, float, tuple[str, ...] | None]:
         where = f"{type(self.shape).__name__}.tick() gave {answer!r}"

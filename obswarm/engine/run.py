@@ -32,7 +32,7 @@ class LocalRun(RunCourse):
         max_endpoints: int = defaults.MAX_ENDPOINTS,
         interval_s: float = defaults.SNAPSHOT_INTERVAL_S,
     ) -> None:
-        self._crowd = LocalCrowd(environment, self._fail, self._stop_test)
+        self._crowd = LocalCrowd(environment, self.fail, self.stop_test)
         super().__init__(
             environment,
             profile,
@@ -43,7 +43,7 @@ class LocalRun(RunCourse):
             max_endpoints=max_endpoints,
             interval_s=interval_s,
         )
-        self._health = HealthMonitor(LOCAL_WORKER)
+        self._health = HealthMonitor(LOCAL_WORKER, supervisor=self.supervisor)
         self._descriptors = DescriptorWatch(environment.user_classes)
         self._last_health: tuple[GeneratorHealth, ...] = ()
         environment.runner = LocalRunner(self, environment)

@@ -4,11 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import gevent
+from gevent import GreenletExit
 
-from obswarm.api import Environment, StatsView, user_traceback
+from obswarm.api import Environment, StatsView
 from obswarm.engine.control import StopReason
 from obswarm.engine.course import RunCourse
+from obswarm.greenlets import NOT_ONLY_EXCEPTIONS, Supervisor, is_killed
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class MessageListeners:
             return False
         listener, concurrent = found
         if concurrent:
-            gevent.spawn(self._call, listener, message)
+            Supervisor().spawn(f"The listener of messages of type {message.type!r}", self._call, listener, message)
         else:
             self._call(listener, message)
         return True
@@ -45,11 +46,11 @@ class MessageListeners:
     def _call(self, listener: Callable[..., Any], message: CustomMessage) -> None:
         try:
             listener(environment=self._environment, msg=message)
-        except Exception as error:
+        except (*NOT_ONLY_EXCEPTIONS, GreenletExit) as error:
+            if isinstance(error, GreenletExit) and is_killed():
+                raise
             name = getattr(listener, "__qualname__", repr(listener))
-            text = f"listener {name} of messages of type {message.type!r}: {type(error).__name__}: {error}"
-            traceback = user_traceback(error)
-            self._environment.report_exception(text, lambda: traceback)
+            self._environment.called_code_raised(f"the listener {name} of messages of type {message.type!r}", error)
 
 
 class Runner:

@@ -2,6 +2,7 @@
 RunControl."""
 
 import logging
+import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ import gevent
 
 from obswarm import clock, defaults
 from obswarm.engine import RunControl, StopReason
+from obswarm.greenlets import Supervisor, described, kill_all
 from obswarm.guards.alerts import Alert, AlertBook, Verdict
 from obswarm.guards.conditions import AlertOperand, EngineOperand
 from obswarm.guards.evaluate import Blind, Change, GuardWatch, deciding
@@ -75,10 +77,15 @@ class GuardBoard:
         self._started_wall_s = started_wall_s
         self.alerts.begin(started_wall_s)
         queries = sorted({watch.rule.query for watch in self.watches if watch.rule.query is not None})
-        self._asking = [gevent.spawn(self._ask, query) for query in queries]
+        supervisor = Supervisor(self._asking_ended)
+        self._asking = [supervisor.keep(query, self._ask, query) for query in queries]
 
     def close(self) -> None:
-        gevent.killall(self._asking)
+        kill_all(self._asking)
+
+    def _asking_ended(self, query: str, error: BaseException) -> None:
+        # Its guards have no value from now on, and say why.
+        self._answers[query] = _Answer(math.inf, Blind(f"nobody asks any more: {described(error)}"))
 
     def _ask(self, query: str) -> None:
         """In a greenlet of its own: an answer that takes long must not keep snapshots waiting."""

@@ -19,6 +19,7 @@ from prometheus_client.utils import floatToGoString
 from obswarm import __version__, defaults
 from obswarm.clock import monotonic
 from obswarm.engine import Output
+from obswarm.greenlets import Supervisor
 from obswarm.http import innermost
 from obswarm.metrics.buckets import CLASSIC_BOUNDS_S, ZERO_THRESHOLD, classic_counts, native_buckets
 from obswarm.metrics.contract import Metric
@@ -84,6 +85,8 @@ class RemoteWriter(Output):
         self._troubled = False
         self._refusals: set[str] = set()
         self._session = requests.Session()
+        self._supervisor = Supervisor(self._part_failed)
+        self._failure: BaseException | None = None
         self._sender: Any = None
         self._encoding: list[Any] = []
         self._tell()
@@ -94,16 +97,23 @@ class RemoteWriter(Output):
 
     def snapshot(self, snapshot: Snapshot) -> None:
         """Push this snapshot when the interval is over; the caller does not wait."""
+        if self._failure is not None:
+            raise self._failure
         due = self._pushed_at_s is None or snapshot.time_s - self._pushed_at_s >= self._interval_s - 0.05
         if due:
             self._pushed_at_s = snapshot.time_s
             self._start(snapshot)
 
+    def _part_failed(self, what: str, error: BaseException) -> None:
+        self._failure = error
+
     def _start(self, snapshot: Snapshot) -> None:
         if self._sender is None:
-            self._sender = gevent.spawn(self._send_all)
+            self._sender = self._supervisor.keep("The sender of --remote-write", self._send_all)
         self._encoding = [greenlet for greenlet in self._encoding if not greenlet.dead]
-        self._encoding.append(gevent.spawn(self._encode, snapshot, list(self._encoding)))
+        self._encoding.append(
+            self._supervisor.spawn("The encoding for --remote-write", self._encode, snapshot, list(self._encoding))
+        )
 
     def _encode(self, snapshot: Snapshot, before: list[Any]) -> None:
         # Batches have to be in the order of time.

@@ -8,6 +8,7 @@ import requests
 from gevent.queue import Queue
 
 from obswarm.engine import Output, RunHandle
+from obswarm.greenlets import Supervisor
 from obswarm.http import plain_reason
 from obswarm.sanitize import escape_controls
 from obswarm.stats import Annotation
@@ -35,13 +36,16 @@ class GrafanaAnnotations(Output):
         self._queue: Queue[Annotation] = Queue(_WAITING)
         self._warned: set[str] = set()
         self._sender: gevent.Greenlet | None = None
+        self._failure: BaseException | None = None
 
     def start(self, run: RunHandle) -> None:
         self._run_id = run.run_id
-        self._sender = gevent.spawn(self._send_all)
+        self._sender = Supervisor(self._sending_failed).keep("The sender of annotations", self._send_all)
 
     def annotation(self, annotation: Annotation) -> None:
         """Does not wait."""
+        if self._failure is not None:
+            raise self._failure
         if self._queue.full():
             self._warn("too many of them wait")
         else:
@@ -56,6 +60,9 @@ class GrafanaAnnotations(Output):
             self._sender.join(self._longest_s)
             self._sender.kill()
         self._session.close()
+
+    def _sending_failed(self, what: str, error: BaseException) -> None:
+        self._failure = error
 
     def _send_all(self) -> None:
         for annotation in self._queue:

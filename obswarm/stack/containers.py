@@ -13,6 +13,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
 from obswarm import clock
+from obswarm.greenlets import Supervisor, kill_all
 from obswarm.stack.docker_engine import Engine
 
 logger = logging.getLogger(__name__)
@@ -46,11 +47,12 @@ class ContainerWatch(Collector):
         self._label = label
         self._values: dict[str, tuple[dict[str, str], dict[str, float]]] = {}
         self._watching: dict[str, gevent.Greenlet] = {}
-        self._lister = gevent.spawn(self._list)
+        self._supervisor = Supervisor()
+        self._lister = self._supervisor.keep("The list of containers", self._list)
 
     def close(self) -> None:
         self._lister.kill()
-        gevent.killall(list(self._watching.values()))
+        kill_all(self._watching.values())
 
     def _list(self) -> None:
         while True:
@@ -59,7 +61,9 @@ class ContainerWatch(Collector):
                 for container in running:
                     known = self._watching.get(container.id)
                     if known is None or known.dead:
-                        self._watching[container.id] = gevent.spawn(self._watch, container)
+                        self._watching[container.id] = self._supervisor.spawn(
+                            f"The statistics of the container {container.name}", self._watch, container
+                        )
             except self._engine.failures as error:
                 logger.warning("The Docker engine does not list containers: %s", error)
             self._watching = {key: each for key, each in self._watching.items() if not each.dead}

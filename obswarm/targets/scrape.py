@@ -10,6 +10,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from obswarm import clock
+from obswarm.greenlets import Supervisor, described, kill_all
 from obswarm.http import plain_reason
 from obswarm.targets import evaluate as promql
 from obswarm.targets.series import SeriesStore
@@ -64,10 +65,16 @@ class EmbeddedSource:
         return list(self._targets)
 
     def start(self) -> None:
-        self._greenlets = [gevent.spawn(self._follow, target) for target in self._targets]
+        self._greenlets = [self._keep_reading(target) for target in self._targets]
+
+    def _keep_reading(self, target: Target) -> gevent.Greenlet:
+        def ended(name: str, error: BaseException) -> None:
+            self._health[target] = (False, f"{name} has ended: {described(error)}", clock.monotonic())
+
+        return Supervisor(ended).keep(f"The reader of {target.url}", self._follow, target)
 
     def close(self) -> None:
-        gevent.killall(self._greenlets)
+        kill_all(self._greenlets)
 
     def health(self) -> list[TargetHealth]:
         now = clock.monotonic()

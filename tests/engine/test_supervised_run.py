@@ -1,0 +1,146 @@
+"""A run whose parts fail: it ends as an error, and always with a result."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import gevent
+import pytest
+
+from obswarm.api import Environment, Events, InternalError, User, constant, task
+from obswarm.cli import exit_codes
+from obswarm.cli.session import exit_code_of
+from obswarm.engine import LocalRun, Output, Outputs, Ramp, RunResult, StopReason
+from obswarm.stats import Recorder, RunState, Snapshot
+
+
+class Counted(User):
+    wait_time = constant(0.002)
+
+    @task
+    def count(self) -> None:
+        self.environment.recorder.record("GET", "/", 0.001, 10, 200, None)
+
+
+class Kept(Output):
+    def __init__(self) -> None:
+        self.snapshots: list[Snapshot] = []
+        self.calls: list[str] = []
+
+    def snapshot(self, snapshot: Snapshot) -> None:
+        self.snapshots.append(snapshot)
+
+
+class Watch:
+    """As guards are."""
+
+    def start(self, control: Any, started_wall_s: float) -> None: ...
+
+    def look(self, snapshot: Snapshot) -> Snapshot:
+        return snapshot
+
+    def close(self) -> None: ...
+
+
+@pytest.fixture
+def kept() -> Kept:
+    return Kept()
+
+
+@pytest.fixture
+def run(kept: Kept) -> Iterator[LocalRun]:
+    environment = Environment(events=Events(), recorder=Recorder(), user_classes=[Counted])
+    run = LocalRun(environment, Ramp(2, 1000, duration_s=5), test="t", outputs=Outputs([kept]), interval_s=0.03)
+    run.watch = Watch()
+    yield run
+    run._crowd.stop_all(0)
+
+
+def fails(*arguments: Any) -> Any:
+    raise ValueError("of ours")
+
+
+def fails_once(function: Any, after: int) -> Any:
+    calls = iter(range(1_000_000))
+
+    def wrapped(*arguments: Any) -> Any:
+        if next(calls) == after:
+            raise ValueError("of ours")
+        return function(*arguments)
+
+    return wrapped
+
+
+def finished(run: LocalRun) -> RunResult:
+    with gevent.Timeout(20):
+        return run.run()
+
+
+PARTS = {
+    # name: what fails, and whether it does so before there is a first user
+    "_prepare": True,
+    "_begin": True,
+    "_before_emit": False,
+    "_collect": False,
+    "_after_emit": False,
+    "_after_step": False,
+    "_everyone_has_left": False,
+    "_end_users": False,
+    "_end": False,
+    "_note_stage": False,
+}
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_result_comes_whatever_part_of_the_run_fails(
+    run: LocalRun, kept: Kept, part: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(run, part, fails)
+    gevent.spawn_later(0.2, run.stop, StopReason("time", "over"))
+    result = finished(run)
+    assert isinstance(result.error, InternalError)
+    assert "ValueError: of ours" in str(result.error)
+    assert exit_code_of(result, 1) == exit_codes.INCOMPLETE
+    assert result.final.state is RunState.STOPPED
+    assert kept.snapshots, "the last one is given out whatever happens"
+    if not PARTS[part] and part != "_collect":
+        assert result.final.total.requests > 0
+        assert result.final.user_count == 0 or part == "_end_users"
+    assert "Traceback" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("hook", ["start", "look", "close"])
+def test_a_run_does_not_go_on_without_its_guards(run: LocalRun, kept: Kept, hook: str) -> None:
+    setattr(run.watch, hook, fails)
+    if hook == "close":
+        gevent.spawn_later(0.1, run.stop, StopReason("time", "over"))
+    result = finished(run)
+    assert isinstance(result.error, InternalError)
+    assert result.final.elapsed_s < 2
+    assert kept.snapshots[-1].state is RunState.STOPPED
+    assert kept.snapshots[-1].total.requests == result.final.total.requests
+
+
+def test_the_ticker_works_until_the_users_have_ended_though_it_has_failed_once(run: LocalRun, kept: Kept) -> None:
+    run._collect = fails_once(run._collect, 2)  # type: ignore[method-assign]
+    result = finished(run)
+    assert result.stop_reason.kind == "error"
+    assert result.stop_reason.detail.startswith("The ticker of the run failed (ValueError: of ours)")
+    counted = sum(snapshot.interval_total.requests for snapshot in kept.snapshots)
+    assert counted == result.final.total.requests > 0, "nothing is lost"
+
+
+def test_what_was_started_again_is_told_with_the_run(run: LocalRun, caplog: pytest.LogCaptureFixture) -> None:
+    run._health._measure_lag = fails_once(run._health._measure_lag, 0)  # type: ignore[method-assign]
+    gevent.spawn_later(0.2, run.stop, StopReason("time", "over"))
+    result = finished(run)
+    assert result.error is None
+    (mark,) = [mark for mark in result.annotations if mark.kind == "restart"]
+    assert mark.text == "The measurement of the event loop's lag failed and was started again: ValueError: of ours"
+    assert mark.text in caplog.text
+
+
+def test_what_does_not_stay_alive_ends_the_run(run: LocalRun) -> None:
+    run._health._measure_lag = fails  # type: ignore[method-assign]
+    result = finished(run)
+    assert isinstance(result.error, InternalError)
+    assert str(result.error).startswith("The measurement of the event loop's lag failed (ValueError: of ours)")
