@@ -32,6 +32,7 @@ from obswarm.cli.session import Terminal, set_up_logging
 from obswarm.cluster import CurveKeys, FleetRun, Lobby, start_over, tcp_endpoint
 from obswarm.engine import RunResult, StopReason
 from obswarm.greenlets import Supervisor
+from obswarm.guards import Alert, BadPayload, make_payload, parse_payload
 from obswarm.metrics import Latest, MetricsApp
 from obswarm.web import (
     ALERTS_PATH,
@@ -77,6 +78,8 @@ class Service:
         self._conduct = conduct
         self._state = state_file_of(options).resolve()
         self._folder = self._state.with_suffix(".order")
+        self._firing = self._state.with_suffix(".alerts")
+        """Alerts that were delivered between two runs and fire, for the process that makes the next one."""
         self._own = given_options(ctx, without=("files",))
         self._token, made_token = _kept("OBSWARM_API_TOKEN", options["api_token"])
         self._alerts_token, made_alerts_token = _kept("OBSWARM_ALERTS_TOKEN", options["alerts_token"])
@@ -90,13 +93,14 @@ class Service:
         latest = Latest()
         latest.waiting = lambda: len(self._desk.workers())
         runs = RunsApp(self._desk, self._token)
+        self._alerts = AlertsApp(None, self._alerts_token)
         self._server = WebServer(
             MetricsApp(latest),
             options["metrics_addr"],
             PORT if options["web_port"] is None else options["web_port"],
             {
                 "/healthz": _healthy,
-                ALERTS_PATH: AlertsApp(None, self._alerts_token),
+                ALERTS_PATH: self._alerts,
                 STATUS_PATH: runs,
                 RUNS_PATH: runs,
                 f"{RUNS_PATH}/": runs,
@@ -131,6 +135,7 @@ class Service:
             following = self._wait()
             if following is None:
                 return
+            self._keep_alerts()
             os.environ[_SOCKET] = str(self._server.hand_over())
             start_over()
 
@@ -172,6 +177,24 @@ class Service:
         tried.touch()
         return order
 
+    def _keep_alerts(self) -> None:
+        try:
+            self._firing.parent.mkdir(parents=True, exist_ok=True)
+            self._firing.write_bytes(make_payload(self._alerts.firing))
+        except OSError as error:
+            logger.warning("Alerts that fire cannot be kept for the next run in %s: %s.", self._firing, error.strerror)
+
+    def _kept_alerts(self) -> list[Alert]:
+        try:
+            body = self._firing.read_bytes()
+            self._firing.unlink()
+            return parse_payload(body)
+        except FileNotFoundError:
+            return []
+        except (OSError, BadPayload) as error:
+            logger.warning("Alerts from before this run cannot be read from %s: %s.", self._firing, error)
+            return []
+
     def _forget(self) -> None:
         shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -190,6 +213,8 @@ class Service:
                     raise ObswarmError("This lists something; it is no run.")
                 guarding = guarding_of(options, planned.loadtest.guards)
                 terminal.export = exports(options, ctx, guarding, self._server)
+                guarding.board.deliver(self._kept_alerts())
+                self._alerts = guarding.app
                 terminal.guarding = guarding
                 terminal.outputs = [news]
                 desk.loadtest = planned.loadtest.name
@@ -204,7 +229,8 @@ class Service:
             watch.kill()
             self._forget()
             desk.control = None
-            self._server.applications[ALERTS_PATH] = AlertsApp(None, self._alerts_token)
+            self._alerts = AlertsApp(None, self._alerts_token, self._alerts.firing)
+            self._server.applications[ALERTS_PATH] = self._alerts
         news.wait_until_told(_FETCH_S)
         return terminal is not None and terminal.terminated
 

@@ -278,10 +278,10 @@ class Fleet:
             if not reached and member.peer and member.cut_off_s is None:
                 member.cut_off_s = self._pulsed_s
 
-    def keep_alive(self, every_s: float) -> None:
+    def keep_alive(self, every_s: float, collect: bool) -> None:
         """A pulse, if there was none for a while."""
         if clock.monotonic() - self._pulsed_s >= every_s:
-            self.pulse(collect=False)
+            self.pulse(collect)
 
     def wait_for_reports(self, longest_s: float) -> None:
         """Until every worker that is there has answered the last pulse, for so long at most."""

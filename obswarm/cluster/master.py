@@ -468,6 +468,7 @@ class FleetRun(RunCourse):
         """Workers hear from their master also before and after the run, and those that go are noticed."""
         while True:
             gevent.sleep(_KEEP_S)
-            self.fleet.keep_alive(self._interval_s)
+            # Before the run nothing else has them answer, and who does not is missing.
+            self.fleet.keep_alive(self._interval_s, collect=self.state is RunState.READY)
             if self.state in (RunState.READY, RunState.STOPPING):
                 self.fleet.look_after(clock.monotonic())

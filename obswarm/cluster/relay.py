@@ -285,7 +285,7 @@ class Relay:
         while True:
             gevent.sleep(_PULSE_S / 4)
             if self._fleet is not None:
-                self._fleet.keep_alive(_PULSE_S)
+                self._fleet.keep_alive(_PULSE_S, collect=False)
 
     def _stop(self, timeout_s: float) -> None:
         assert self._fleet is not None

@@ -1,6 +1,6 @@
 """Guards: what stops, holds or scales a run by itself, and requirements that judge it afterwards."""
 
-from obswarm.guards.alerts import Alert, AlertBook, BadPayload, Verdict, parse_payload
+from obswarm.guards.alerts import Alert, AlertBook, BadPayload, Verdict, make_payload, parse_payload, still_firing
 from obswarm.guards.board import GuardBoard
 from obswarm.guards.conditions import Condition, When
 from obswarm.guards.evaluate import GuardState, GuardWatch
@@ -25,9 +25,11 @@ __all__ = [
     "Verdict",
     "When",
     "judge",
+    "make_payload",
     "parse_action",
     "parse_condition",
     "parse_payload",
     "parse_requirement",
     "parse_when",
+    "still_firing",
 ]

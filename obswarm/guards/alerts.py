@@ -8,9 +8,9 @@ Grafana's is the same in what is read here (https://grafana.com/docs/grafana/lat
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
@@ -55,6 +55,27 @@ class Alert:
         """The run that it is about, if it says so."""
         text = self.labels.get(RUN_LABEL, "")
         return text if RUN_ID.fullmatch(text) else None
+
+
+def make_payload(alerts: Iterable[Alert]) -> bytes:
+    """A delivery of these, as `parse_payload` reads it; of one source, or of Alertmanager if there are several."""
+    alerts = list(alerts)
+    document: dict[str, Any] = {
+        "version": "4",
+        "alerts": [
+            {
+                "status": "firing" if alert.firing else "resolved",
+                "labels": dict(alert.labels),
+                "annotations": {"summary": alert.summary},
+                "startsAt": None if alert.starts_s is None else datetime.fromtimestamp(alert.starts_s, UTC).isoformat(),
+                "fingerprint": alert.fingerprint,
+            }
+            for alert in alerts
+        ],
+    }
+    if alerts and all(alert.source == "grafana" for alert in alerts):
+        document["orgId"] = 0
+    return json.dumps(document).encode()
 
 
 def parse_payload(body: bytes) -> list[Alert]:
@@ -129,6 +150,12 @@ class Verdict:
             "action": str(self.action) if self.action is not None else None,
             "reason": self.reason,
         }
+
+
+def still_firing(before: Iterable[Alert], delivered: Iterable[Alert]) -> list[Alert]:
+    """Those that fire after a delivery, the oldest first; what is too many is left out."""
+    by_fingerprint = {alert.fingerprint: alert for alert in (*before, *delivered)}
+    return [alert for alert in by_fingerprint.values() if alert.firing][:_MOST_ALERTS]
 
 
 class Standing(StrEnum):

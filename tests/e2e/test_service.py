@@ -16,6 +16,7 @@ from tests.support.programs import CountingServer, Finished, command, obswarm, s
 from tests.support.readiness import wait_for_http
 
 TOKEN = "for those who ask for runs"
+ALERTS_TOKEN = "for those who deliver alerts"
 LOADTEST = """
 from obswarm import FastHttpUser, constant, task
 class Visitor(FastHttpUser):
@@ -42,11 +43,14 @@ class Service:
             self._start(
                 "workers.log", "worker", "--serve", "--master", f"127.0.0.1:{self.port}", "--processes", processes
             )
+        self.wait_for_workers()
+        return self
+
+    def wait_for_workers(self) -> None:
         deadline = time.monotonic() + 30
         while len(self.status()["workers"]) < 2:
             assert time.monotonic() < deadline, (self.folder / "workers.log").read_text()
             time.sleep(0.1)
-        return self
 
     def __exit__(self, *_: object) -> None:
         for each in self._programs:
@@ -66,6 +70,7 @@ class Service:
             "master",
             "--serve",
             *("--bind", f"127.0.0.1:{self.port}", "--web-port", self.web_port, "--api-token", TOKEN),
+            *("--alerts-token", ALERTS_TOKEN),
         )
         wait_for_http(f"{self.url}/healthz", self.master, (self.folder / "master.log").read_text)
 
@@ -207,6 +212,33 @@ def test_what_cannot_be_is_said_in_a_sentence(service, visitor, loadtest, tmp_pa
     while service.status()["state"] != "waiting":
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def test_an_alert_that_fires_since_before_holds_the_next_run_back(
+    service, visitor, target: CountingServer, tmp_path
+) -> None:
+    def deliver(status: str) -> None:
+        alert = {"status": status, "labels": {"alertname": "ShopDown"}, "startsAt": "2020-01-01T00:00:00Z"}
+        code, answer = service.ask("/api/v1/alerts", ALERTS_TOKEN, json.dumps({"alerts": [alert]}).encode())
+        assert (code, answer["alerts"][0]["reason"]) == (200, "there is no run")
+
+    options = ["-H", target.url, "-u", "2", "-t", "1s", "--json", "-", "--earlier-alerts", "wait"]
+    service.wait_for_workers()
+    deliver("firing")
+    late = service.run(visitor, *options, "--earlier-alerts-max-wait", "2s", cwd=tmp_path)
+    assert late.code == 3, late.stderr
+    assert late.result["stop_reason"] == {
+        "kind": "alert",
+        "detail": "The run did not begin: after 2s there still fires ShopDown, from before it",
+    }
+    assert (late.result["totals"]["requests"], target.total()) == (0, 0)
+    assert "The alert ShopDown fires since 2020-01-01T00:00:00.000Z, so the start of the run waits" in late.stderr
+    service.wait_for_workers()
+    deliver("resolved")
+    done = service.run(visitor, *options, cwd=tmp_path)
+    assert done.code == 0, done.stderr
+    assert done.result["totals"]["requests"] == target.total()
+    assert "is missing" not in done.stderr, "workers have nothing to tell while the start waits, and are there"
 
 
 def test_a_master_without_workers_says_so(visitor, tmp_path) -> None:

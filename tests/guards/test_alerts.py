@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from obswarm.engine import new_run_id
-from obswarm.guards import BadPayload, Verdict, parse_action, parse_payload
+from obswarm.guards import Alert, BadPayload, Verdict, make_payload, parse_action, parse_payload, still_firing
 from obswarm.guards.alerts import RUN_ID, AlertBook
 from obswarm.guards.grammar import parse_condition
 
@@ -293,3 +293,22 @@ def test_without_a_fingerprint_the_labels_are_one() -> None:
     one, same = (parse_payload(payload(ALERTMANAGER, fingerprint=None))[0] for _ in range(2))
     other = parse_payload(payload(ALERTMANAGER, fingerprint=None, labels={"alertname": "B"}))[0]
     assert one.fingerprint == same.fingerprint != other.fingerprint
+
+
+@pytest.mark.parametrize("document", [ALERTMANAGER, GRAFANA])
+@pytest.mark.parametrize("changes", [{}, {"startsAt": None}, {"status": "resolved"}, {"fingerprint": None}])
+def test_what_is_kept_of_alerts_is_read_back(document: dict, changes: dict) -> None:
+    alerts = parse_payload(payload(document, **changes))
+    assert parse_payload(make_payload(alerts)) == alerts
+    assert parse_payload(make_payload([])) == []
+
+
+def test_of_alerts_that_come_while_nothing_runs_those_that_fire_are_left() -> None:
+    def made(fingerprint: str, status: str = "firing") -> list[Alert]:
+        return parse_payload(payload(ALERTMANAGER, fingerprint=fingerprint, status=status))
+
+    firing = still_firing(made("a"), [*made("b"), *made("c")])
+    firing = still_firing(firing, [*made("b", "resolved"), *made("a")])
+    assert [alert.fingerprint for alert in firing] == ["a", "c"]
+    many = [made(str(number))[0] for number in range(1500)]
+    assert still_firing([], many) == many[:1000]

@@ -19,6 +19,8 @@ TOKEN = "a token of the test"
 HEALTHY_S = 12
 """As long as an alert of the run before can take to fire, and the grace."""
 
+_NOT_OURS = ("not about this one", "fired before the run began", "may be from before")
+
 LONG_ENOUGH_S = 15
 """A run that fails for so long is stopped, also on a busy machine."""
 
@@ -78,7 +80,7 @@ class Outcome:
     @property
     def others_alerts(self) -> int:
         """Alerts about the failing run that were delivered to the healthy one."""
-        return len(self.healthy.alerts)
+        return sum(any(reason in text for reason in _NOT_OURS) for text in self.healthy.alerts)
 
     @property
     def wrong(self) -> list[str]:
