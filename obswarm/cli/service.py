@@ -219,7 +219,7 @@ class Service:
                 terminal.outputs = [news]
                 desk.loadtest = planned.loadtest.name
                 result, code = self._conduct(planned, options, self._keys, terminal, guarding, shared, self._began)
-            desk.expect_back(order.workers - len(result.losses))
+            desk.expect_back(order.workers - sum(loss.requests is None for loss in result.losses))
             news.end(result, code)
         except (ObswarmError, click.ClickException) as error:
             text = error.format_message() if isinstance(error, click.ClickException) else str(error)

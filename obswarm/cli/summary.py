@@ -37,14 +37,7 @@ def print_summary(console: TextConsole, result: RunResult, judgements: Sequence[
             text = f"guard {guard.when} → {guard.action}: {guard.state} at {guard.shown}{tripped}{reason}"
             console.print(plain(text, "bold yellow" if guard.trips else "yellow"))
     for loss in result.losses:
-        users = f" of its {loss.users:,} users" if loss.users else ""
-        console.print(
-            plain(
-                f"LOST: {loss.worker} ({loss.detail})."
-                f" At most the last {loss.unreported_s:.1f} s{users} are in no figure.",
-                "bold red",
-            )
-        )
+        console.print(plain(f"LOST: {loss}", "bold red"))
     for failed in result.failed_outputs:
         console.print(plain(f"NOT COMPLETE: {failed.output} ({failed.reason}).", "bold red"))
     if result.saturated:

@@ -1,25 +1,4 @@
-"""Statistics on the wire: what a worker counted since its last report, and many of those added up.
-
-Columns, not rows: a master with a thousand workers gets fifty thousand endpoints a second, so that both reading and
-adding have to be done in C loops. A delta is a MessagePack array of
-
-- names: MessagePack of method, name, method, name …, sorted, as bytes
-- integers: 64-bit little-endian, column after column (`_COLUMNS`), one value an endpoint: its lower `_VALUE_BITS`
-- seconds: 64-bit floats, the shortest durations of all endpoints and then the longest; -1 where there was no request
-- light: 32-bit numbers, one a request: endpoint · 1024 + bucket of the histogram, counted from the first one
-- heavy: [endpoint, {bucket: requests}] for buckets that hold more than `_LIGHT`, which do not stand in light
-- statuses: [endpoint, failed, status class, requests] for all but successes with 2xx
-- phases: [endpoint, phase, nanoseconds / 2^55, rest, {bucket: requests}] where detailed timings are kept
-- exemplars: [endpoint, trace id, seconds, wall time]
-- errors: [method, name, message, count, first seen, last seen]
-- exceptions: [message, traceback, count]
-- iterations by user class
-- cut off: [kind, method, name, count, seconds that the oldest had lasted]
-- names of endpoints that count as (other)
-- wide: [endpoint, column, value / 2^55] of integers that have more than `_VALUE_BITS`
-- untimed: [endpoint, requests] that have no duration, and stand in neither light nor heavy
-- lost: [worker, reason, requests] that were counted there, and could not be sent
-"""
+"""Deltas as of obswarm.cluster.delta_format, checked and added up."""
 
 import math
 import sys
@@ -32,6 +11,20 @@ from typing import Any, cast
 import msgpack
 
 from obswarm import defaults
+from obswarm.cluster.delta_format import (
+    BUCKETS,
+    BYTES,
+    COLUMNS,
+    LOW,
+    NOTHING,
+    OK,
+    PARTS,
+    SUCCESSES,
+    SUM_NS,
+    TIMINGS,
+    VALUE_BITS,
+    from_little_endian,
+)
 from obswarm.sanitize import is_clean
 from obswarm.stats import (
     CUT_OFF_KINDS,
@@ -50,106 +43,13 @@ from obswarm.stats import (
 )
 from obswarm.stats.histogram import FIRST_BUCKET, LAST_BUCKET
 
-_LIGHT = 4
-_OK = "2xx"
-_BYTES, _SUM_NS, _SUCCESSES, _TIMINGS = range(4)
-_COLUMNS = _TIMINGS + 2 * len(PHASES)
-_BUCKETS = 1024
-_NOTHING = -1.0
-_PARTS = 16
-
 _LANE_BITS = 64
-_VALUE_BITS = 55
-"""Of each integer; 2^55 ns are 417 days of requests. What an interval comes to fits nearly always, sums of whole runs
-do not."""
-_LOW = 2**_VALUE_BITS - 1
-
 _FOLD_AFTER = 256
-"""Deltas: so many values of `_VALUE_BITS` can be added without one running over into its neighbour."""
+"""Deltas: so many values of `VALUE_BITS` can be added without one running over into its neighbour."""
 
 
 class Malformed(ValueError):
     """What was received is not what this version sends."""
-
-
-def pack_table(table: StatsTable) -> bytes:
-    """All that the table holds, as a delta. Raises OverflowError for numbers that no interval can come to."""
-    every = sorted(table.endpoints.items())
-    columns: list[list[int]] = [[] for _ in range(_COLUMNS)]
-    shortest, longest = [], []
-    light = array("I")
-    heavy: list[Any] = []
-    statuses: list[Any] = []
-    phases: list[Any] = []
-    exemplars: list[Any] = []
-    wide: list[Any] = []
-    for number, (_, stats) in enumerate(every):
-        base = number * _BUCKETS - FIRST_BUCKET
-        many = {}
-        for index, count in stats.duration.buckets.items():
-            if count <= _LIGHT:
-                light.extend((base + index,) * count)
-            else:
-                many[index] = count
-        if many:
-            heavy.append([number, many])
-        timings = stats.timings or TimingStats()
-        row: tuple[int, ...] = (
-            stats.response_bytes,
-            stats.duration.sum_ns,
-            stats.successes.get(_OK, 0),
-            *timings.counts,
-            *timings.sums_ns,
-        )
-        if max(row) > _LOW:
-            wide.extend([number, column, value >> _VALUE_BITS] for column, value in enumerate(row) if value > _LOW)
-            row = tuple(value & _LOW for value in row)
-        for column, value in zip(columns, row, strict=True):
-            column.append(value)
-        shortest.append(_NOTHING if stats.min_s is None else stats.min_s)
-        longest.append(_NOTHING if stats.max_s is None else stats.max_s)
-        statuses.extend([number, False, status, count] for status, count in stats.successes.items() if status != _OK)
-        statuses.extend([number, True, status, count] for status, count in stats.failures_by.items())
-        phases.extend(
-            [number, name, each.sum_ns >> _VALUE_BITS, each.sum_ns & _LOW, each.buckets]
-            for name, each in timings.histograms.items()
-        )
-        exemplars.extend([number, *exemplar] for exemplar in stats.exemplars())
-    packed: bytes = msgpack.packb(
-        [
-            msgpack.packb(list(chain.from_iterable(key for key, _ in every))),
-            _little(array("Q", chain.from_iterable(columns))),
-            _little(array("d", chain(shortest, longest))),
-            _little(light),
-            heavy,
-            statuses,
-            phases,
-            exemplars,
-            [[*key, seen.count, seen.first_seen_s, seen.last_seen_s] for key, seen in table.errors.items()],
-            [[found.message, found.traceback, found.count] for found in table.exceptions.values()],
-            table.iterations,
-            [[*key, seen.count, seen.oldest_s] for key, seen in table.cut_off.items()],
-            table.overflow_names,
-            wide,
-            [[number, stats.untimed] for number, (_, stats) in enumerate(every) if stats.untimed],
-            [[*key, requests] for key, requests in table.lost.items()],
-        ]
-    )
-    return packed
-
-
-def _little(values: "array[Any]") -> bytes:
-    if sys.byteorder == "big":
-        values.byteswap()
-    return values.tobytes()
-
-
-def _read(kind: str, raw: bytes) -> "array[Any]":
-    values: array[Any] = array(kind)
-    values.frombytes(raw)
-    if sys.byteorder == "big":
-        values.byteswap()
-    return values
 
 
 class DeltaSum:
@@ -167,7 +67,7 @@ class DeltaSum:
         """Count a delta."""
         try:
             parts = msgpack.unpackb(packed, raw=False, strict_map_key=False)
-            _check(type(parts) is list and len(parts) == _PARTS and type(parts[0]) is bytes)
+            _check(type(parts) is list and len(parts) == PARTS and type(parts[0]) is bytes)
             group = self._groups.get(parts[0])
             if group is None:
                 group = _Group(parts[0])
@@ -210,9 +110,9 @@ class _Group:
         _check_texts(texts)
         self.keys = [EndpointKey(*key) for key in zip(texts[::2], texts[1::2], strict=True)]
         _check(len(set(self.keys)) == len(self.keys))
-        lanes = _COLUMNS * len(self.keys)
+        lanes = COLUMNS * len(self.keys)
         self._size = lanes * _LANE_BITS // 8
-        empty = (2**_LANE_BITS - 2**_VALUE_BITS).to_bytes(_LANE_BITS // 8, "little")
+        empty = (2**_LANE_BITS - 2**VALUE_BITS).to_bytes(_LANE_BITS // 8, "little")
         self._must_be_empty = int.from_bytes(empty * lanes, "little")
         self._begin()
 
@@ -228,11 +128,11 @@ class _Group:
         _check(type(integers) is bytes and len(integers) == self._size)
         lanes = int.from_bytes(integers, "little")
         _check(not lanes & self._must_be_empty)
-        times = _read("d", seconds)
-        _check(len(times) == 2 * count and (not count or (math.isfinite(sum(times)) and min(times) >= _NOTHING)))
-        keys = _read("I", light)
+        times = from_little_endian("d", seconds)
+        _check(len(times) == 2 * count and (not count or (math.isfinite(sum(times)) and min(times) >= NOTHING)))
+        keys = from_little_endian("I", light)
         _check(count > 0 or not keys)
-        successes = _read("Q", integers[_SUCCESSES * count * 8 : (_SUCCESSES + 1) * count * 8])
+        successes = from_little_endian("Q", integers[SUCCESSES * count * 8 : (SUCCESSES + 1) * count * 8])
         _check(sum(successes) + other_requests == len(keys))
         self._integers += lanes
         self._seconds.append(times)
@@ -244,28 +144,28 @@ class _Group:
         count = len(self.keys)
         if not self.deltas or not count:
             return
-        values = _read("Q", self._integers.to_bytes(self._size, "little"))
-        columns = [values[start : start + count] for start in range(0, _COLUMNS * count, count)]
+        values = from_little_endian("Q", self._integers.to_bytes(self._size, "little"))
+        columns = [values[start : start + count] for start in range(0, COLUMNS * count, count)]
         edges = list(zip(*self._seconds, strict=True))
         buckets: defaultdict[int, dict[int, int]] = defaultdict(dict)
         for where, requests in self._light.items():
-            number, bucket = divmod(where, _BUCKETS)
+            number, bucket = divmod(where, BUCKETS)
             # Looking for numbers that are too high in every delta would cost as much as counting them does.
             number, index = min(number, count - 1), min(bucket + FIRST_BUCKET, LAST_BUCKET)
             buckets[number][index] = buckets[number].get(index, 0) + requests
         for number, key in enumerate(self.keys):
             stats = table.endpoint(key)
-            stats.duration.merge(Histogram(buckets.get(number), columns[_SUM_NS][number]))
-            stats.response_bytes += columns[_BYTES][number]
-            successes = columns[_SUCCESSES][number]
+            stats.duration.merge(Histogram(buckets.get(number), columns[SUM_NS][number]))
+            stats.response_bytes += columns[BYTES][number]
+            successes = columns[SUCCESSES][number]
             if successes:
-                stats.successes[_OK] = stats.successes.get(_OK, 0) + successes
+                stats.successes[OK] = stats.successes.get(OK, 0) + successes
             shortest = min((value for value in edges[number] if value >= 0), default=None)
             if shortest is not None:
                 longest = max(edges[count + number])
                 stats.min_s = shortest if stats.min_s is None else min(stats.min_s, shortest)
                 stats.max_s = longest if stats.max_s is None else max(stats.max_s, longest)
-            phases = [columns[_TIMINGS + column][number] for column in range(2 * len(PHASES))]
+            phases = [columns[TIMINGS + column][number] for column in range(2 * len(PHASES))]
             if any(phases):
                 timings = TimingStats()
                 timings.counts, timings.sums_ns = phases[: len(PHASES)], phases[len(PHASES) :]
@@ -295,11 +195,11 @@ class _Rest:
             self.requests += _natural(requests)
         for number, phase, high, low, buckets in self._phases:
             _check(_natural(number) < count and phase in PHASES)
-            _check(_natural(high) < 2**64 and _natural(low) <= _LOW)
+            _check(_natural(high) < 2**64 and _natural(low) <= LOW)
             _check_buckets(buckets)
         for number, column, high in self._wide:
-            _check(_natural(number) < count and _natural(column) < _COLUMNS and _natural(high) < 2**64)
-            self.requests += high << _VALUE_BITS if column == _SUCCESSES else 0
+            _check(_natural(number) < count and _natural(column) < COLUMNS and _natural(high) < 2**64)
+            self.requests += high << VALUE_BITS if column == SUCCESSES else 0
         for number, requests in self._untimed:
             _check(_natural(number) < count)
             self.requests -= _natural(requests)
@@ -337,7 +237,7 @@ class _Rest:
         for number, phase, high, low, buckets in self._phases:
             stats = table.endpoint(keys[number])
             detailed = TimingStats()
-            detailed.histograms[phase] = Histogram(buckets, (high << _VALUE_BITS) + low)
+            detailed.histograms[phase] = Histogram(buckets, (high << VALUE_BITS) + low)
             if stats.timings is None:
                 stats.timings = TimingStats()
             stats.timings.merge(detailed)
@@ -354,7 +254,7 @@ class _Rest:
         for name in self._overflow:
             table.note_overflow(name)
         for number, column, high in self._wide:
-            _add_to_column(table.endpoint(keys[number]), column, high << _VALUE_BITS)
+            _add_to_column(table.endpoint(keys[number]), column, high << VALUE_BITS)
         for number, requests in self._untimed:
             table.endpoint(keys[number]).untimed += requests
         for worker, reason, requests in self._lost:
@@ -362,16 +262,16 @@ class _Rest:
 
 
 def _add_to_column(stats: EndpointStats, column: int, value: int) -> None:
-    if column == _BYTES:
+    if column == BYTES:
         stats.response_bytes += value
-    elif column == _SUM_NS:
+    elif column == SUM_NS:
         stats.duration.sum_ns += value
-    elif column == _SUCCESSES:
-        stats.successes[_OK] = stats.successes.get(_OK, 0) + value
+    elif column == SUCCESSES:
+        stats.successes[OK] = stats.successes.get(OK, 0) + value
     else:
         if stats.timings is None:
             stats.timings = TimingStats()
-        which, phase = divmod(column - _TIMINGS, len(PHASES))
+        which, phase = divmod(column - TIMINGS, len(PHASES))
         (stats.timings.counts, stats.timings.sums_ns)[which][phase] += value
 
 

@@ -27,7 +27,8 @@ import msgpack
 
 from obswarm import clock
 from obswarm.api import ObswarmError
-from obswarm.cluster.deltas import DeltaSum, pack_table
+from obswarm.cluster.deltas import DeltaSum
+from obswarm.cluster.packing import pack_table
 from obswarm.stats import StatsTable
 
 logger = logging.getLogger(__name__)
@@ -269,7 +270,7 @@ class Journal:
             {
                 **self._head,
                 "reset": reset,
-                "delta": pack_table(delta),
+                "delta": pack_table(delta, "master"),
                 "progress": _fields(progress),
                 "workers": {incarnation: _fields(memory) for incarnation, memory in workers.items()},
             }

@@ -14,6 +14,7 @@ from obswarm.cluster.fleet import Fleet
 from obswarm.cluster.invitation import Invitation
 from obswarm.cluster.journal import Journal, Progress, Recovered
 from obswarm.cluster.local import LocalProcesses, LocalWorkers
+from obswarm.cluster.losses import Losses
 from obswarm.cluster.member import Member, MemberState
 from obswarm.cluster.protocol import Custom, Extra, Fault, SpawningComplete, StatsReset
 from obswarm.cluster.recovery import memories, remember
@@ -106,7 +107,7 @@ class FleetRun(RunCourse):
         self._ramp: list[float] | None = None
         self._spawning_told = True
         self._most_users = 0
-        self._lost: list[WorkerLoss] = []
+        self._lost = Losses()
         self._extras: dict[str, dict[str, Any]] = {}
         self._over = False
         self._alone_since_s: float | None = None
@@ -180,6 +181,7 @@ class FleetRun(RunCourse):
         progress = recovered.progress
         away_s = max(0.0, clock.wall() - progress.at_wall_s)
         self.statistics.restore(recovered.table)
+        self._lost.note_requests(recovered.table.lost, self.fleet.members.values())
         self.statistics.begin(now, progress.elapsed_s + away_s, progress.stats_elapsed_s + away_s)
         if progress.ramp is not None:
             self._ramp = progress.ramp
@@ -191,7 +193,7 @@ class FleetRun(RunCourse):
         self._executor.start(now, elapsed_s, progress.placed)
         self._most_users = progress.users_max
         self._annotations = [Annotation(*mark) for mark in progress.annotations]
-        self._lost = [*(WorkerLoss(*loss) for loss in progress.losses), *self._lost]
+        self._lost.restore(WorkerLoss(*loss) for loss in progress.losses)
         if progress.holding:
             self._executor.hold(now)
         if progress.stopping is not None:
@@ -246,6 +248,7 @@ class FleetRun(RunCourse):
             self.fleet.acknowledge()
             return
         table = self.fleet.take(self._max_endpoints)
+        self._lost.note_requests(table.lost, self.fleet.members.values())
         table.merge(own)
         if self._journal is None:
             self.statistics.add(table)
@@ -271,7 +274,7 @@ class FleetRun(RunCourse):
             users_max=self._most_users,
             stopping=None if reason is None else [reason.kind, reason.detail],
             annotations=[[mark.time_s, mark.kind, mark.text] for mark in self._annotations],
-            losses=[[loss.worker, loss.detail, loss.unreported_s, loss.users] for loss in self._lost],
+            losses=[[loss.worker, loss.detail, loss.unreported_s, loss.users] for loss in self._lost.of_time],
         )
 
     def _after_emit(self) -> None:
@@ -351,27 +354,15 @@ class FleetRun(RunCourse):
                 # may have been at work until its own timeout.
                 until_s = member.cut_off_s if member.cut_off_s is not None else now
                 unreported_s = min(until_s - member.stats_s, self._orphan_timeout_s + self._interval_s)
-                self._note_loss(member, "it was not heard of again", unreported_s)
+                self._lost.note_worker(member, "it was not heard of again", unreported_s)
         deadline = clock.monotonic() + _FAREWELL_S
         while self.fleet.end(0) and self._local is None and clock.monotonic() < deadline:
             gevent.sleep(_FAREWELL_STEP_S)
         if self._local is not None:
             self._local.end(_ON_STOP_S)
 
-    def _note_loss(self, member: Member, detail: str, unreported_s: float) -> None:
-        users = sum(member.users.values())
-        member.lost += 1
-        self._lost.append(WorkerLoss(member.name, detail, unreported_s, users))
-        logger.error(
-            "The worker %s is lost (%s): at most the last %.1f s of its %d users are in no figure.",
-            member.name,
-            detail,
-            unreported_s,
-            users,
-        )
-
     def _losses(self) -> tuple[WorkerLoss, ...]:
-        return tuple(self._lost)
+        return self._lost.all()
 
     def _strangers(self) -> tuple[int, int]:
         return self.listener.handshake_failures, self.fleet.dropped_frames
@@ -401,14 +392,7 @@ class FleetRun(RunCourse):
         away_s = clock.wall() - recovered.progress.at_wall_s if recovered is not None else 0.0
         unreported_s = max(clock.monotonic() - member.stats_s, away_s)
         detail = "the master before this one was killed while it could not write its state"
-        member.lost += 1
-        self._lost.append(WorkerLoss(member.name, detail, unreported_s, sum(member.users.values())))
-        logger.error(
-            "Statistics of the worker %s are lost: %s. At most %.1f s are in no figure.",
-            member.name,
-            detail,
-            unreported_s,
-        )
+        self._lost.note_worker(member, detail, unreported_s)
 
     def on_failed(self, name: str, reason: str) -> None:
         if self._local is not None:
@@ -428,9 +412,7 @@ class FleetRun(RunCourse):
         elif fault.kind == "warning":
             logger.warning("The worker %s: %s.", member.name, fault.detail)
         elif fault.kind == "lost":
-            member.lost += 1
-            self._lost.append(WorkerLoss(member.name, fault.detail, self._interval_s, 0))
-            logger.error("%s: at most its last %g s are in no figure.", fault.detail.capitalize(), self._interval_s)
+            self._lost.note_process(member, fault.detail, self._interval_s)
 
     def on_custom(self, member: Member, custom: Custom) -> None:
         deliver(self.runner, custom)
@@ -460,7 +442,9 @@ class FleetRun(RunCourse):
         if member.complete:
             return
         self.fleet.lose(member)
-        self._note_loss(member, f"its process ended with the exit code {code}", clock.monotonic() - member.stats_s)
+        self._lost.note_worker(
+            member, f"its process ended with the exit code {code}", clock.monotonic() - member.stats_s
+        )
         if not self.fleet.ready:
             self.stop(StopReason("lost", "no worker process is left"))
 

@@ -13,7 +13,6 @@ from gevent.event import Event
 
 from obswarm import clock, defaults
 from obswarm.api import ObswarmError
-from obswarm.cluster.deltas import pack_table
 from obswarm.cluster.dispatch import Users
 from obswarm.cluster.fleet import Fleet
 from obswarm.cluster.in_flight import pack_in_flight
@@ -21,6 +20,7 @@ from obswarm.cluster.invitation import Invitation
 from obswarm.cluster.job import Job
 from obswarm.cluster.link import Identity, Link, Prepared
 from obswarm.cluster.member import Member
+from obswarm.cluster.packing import pack_table
 from obswarm.cluster.processes import WorkerProcesses
 from obswarm.cluster.protocol import (
     Admitted,
@@ -167,16 +167,17 @@ class Relay:
         assert fleet is not None
         members = list(fleet.members.values())
         alive = [member for member in members if not member.is_over]
+        while self._numbers and fleet.settled(self._numbers[0][1]):
+            self._settled = self._numbers.pop(0)[0]
+        in_flight = pack_in_flight(fleet.in_flight(self._max_endpoints))
+        healths = [member.health for member in alive if member.health is not None]
+        # Last: what has been taken has to get to the outbox.
         delta = None
         if fleet.has_news and not self.link.outbox.is_full:
             table = fleet.take(self._max_endpoints)
             fleet.acknowledge()
-            delta = None if table.is_empty() else pack_table(table)
-        while self._numbers and fleet.settled(self._numbers[0][1]):
-            self._settled = self._numbers.pop(0)[0]
+            delta = None if table.is_empty() else pack_table(table, self._identity.name)
         ended = self._stopping and all(member.complete for member in alive) and not fleet.has_news
-        in_flight = pack_in_flight(fleet.in_flight(self._max_endpoints))
-        healths = [member.health for member in alive if member.health is not None]
         self.link.report(
             lambda sequence, packed, last: Report(
                 pulse=pulse,

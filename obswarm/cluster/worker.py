@@ -17,11 +17,11 @@ from gevent.event import Event
 from obswarm import clock, defaults
 from obswarm.api import Environment, ObswarmError, events, make_parser
 from obswarm.cluster.capacity import requests_per_cpu_second, usable_cpus
-from obswarm.cluster.deltas import pack_table
 from obswarm.cluster.follower import Follower
 from obswarm.cluster.in_flight import pack_in_flight
 from obswarm.cluster.job import Job
 from obswarm.cluster.link import Identity, Link, Prepared
+from obswarm.cluster.packing import pack_table
 from obswarm.cluster.protocol import (
     Admitted,
     Assign,
@@ -188,11 +188,12 @@ class Worker:
             if became_saturated:
                 warn_of_saturation(environment, self._health.watch.reason, health.cpu_ratio * 100)
         health = self._last_health
+        in_flight = pack_in_flight(environment.recorder.in_flight(clock.monotonic()))
+        # Last: what has been taken has to get to the outbox.
         delta = None
         if not self.link.outbox.is_full:
             table = environment.recorder.take()
-            delta = None if table.is_empty() else pack_table(table)
-        in_flight = pack_in_flight(environment.recorder.in_flight(clock.monotonic()))
+            delta = None if table.is_empty() else pack_table(table, self._identity.name)
         left_over = self._ended and self.link.outbox.is_full
         self.link.report(
             lambda sequence, packed, last: Report(

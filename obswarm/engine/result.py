@@ -17,13 +17,22 @@ def new_run_id(wall_s: float) -> str:
 
 @dataclass(frozen=True, slots=True)
 class WorkerLoss:
-    """A worker that went away without its last statistics: what it measured in the last `unreported_s` seconds with its
-    `users` users is in no figure."""
+    """What is missing in the statistics. Of a worker that went away without its last ones, what it measured in the last
+    `unreported_s` seconds with its `users` users; of one whose statistics could not be sent or read, that many
+    `requests`, None where they are not known."""
 
     worker: str
     detail: str
     unreported_s: float
     users: int
+    requests: int | None = None
+
+    def __str__(self) -> str:
+        """For people."""
+        if self.requests is not None:
+            return f"{self.worker} ({self.detail}). {self.requests:,} requests are in no figure."
+        users = f" of its {self.users:,} users" if self.users else ""
+        return f"{self.worker} ({self.detail}). At most the last {self.unreported_s:.1f} s{users} are in no figure."
 
 
 @dataclass(frozen=True, slots=True)

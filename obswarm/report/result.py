@@ -70,6 +70,7 @@ def result_document(result: RunResult, judgements: Sequence[Judgement] = ()) -> 
                 "detail": loss.detail,
                 "unreported_s": _round(loss.unreported_s),
                 "users": loss.users,
+                "requests": loss.requests,
             }
             for loss in result.losses
         ],

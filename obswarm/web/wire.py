@@ -1,8 +1,8 @@
 """Snapshots and results as MessagePack: what a master's clients are sent of a run.
 
 A snapshot is [its plain fields, workers, guards, alerts, statistics since the start, statistics of the interval,
-requests under way], where statistics are deltas as workers send them (obswarm.cluster.deltas), and requests under way
-as they do (obswarm.cluster.in_flight).
+requests under way], where statistics are deltas as workers send them (obswarm.cluster.delta_format), and requests under
+way as they do (obswarm.cluster.in_flight).
 """
 
 import sys
@@ -59,6 +59,10 @@ _RESULT = (
 )
 
 
+_PACKER = "master"
+"""Whose loss it is, what of the statistics cannot be packed here."""
+
+
 class NotReadable(ValueError):
     """It was not written by this version's `pack_…`."""
 
@@ -76,8 +80,8 @@ def pack_snapshot(snapshot: Snapshot) -> bytes:
             [_values(worker) for worker in snapshot.workers],
             [_values(guard) for guard in snapshot.guards],
             [_values(alert) for alert in snapshot.alerts],
-            pack_table(_table(snapshot)),
-            pack_table(_with_endpoints(snapshot.interval)),
+            pack_table(_table(snapshot), _PACKER),
+            pack_table(_with_endpoints(snapshot.interval), _PACKER),
             pack_in_flight(snapshot.in_flight),
         ]
     )
@@ -85,13 +89,18 @@ def pack_snapshot(snapshot: Snapshot) -> bytes:
 
 def unpack_snapshot(packed: bytes) -> Snapshot:
     """Raises NotReadable."""
+    return _unpack_snapshot(packed)[0]
+
+
+def _unpack_snapshot(packed: bytes) -> tuple[Snapshot, StatsTable]:
+    """And the table of its statistics."""
     try:
         parts = msgpack.unpackb(packed, raw=False, strict_map_key=False)
         plain, workers, guards, alerts, whole, interval, in_flight = parts
         table, last = _unpacked(whole), _unpacked(interval)
         values = dict(zip(_PLAIN, plain, strict=True))
         values["state"] = RunState(values["state"])
-        return Snapshot(
+        snapshot = Snapshot(
             **values,
             total=table.total(),
             endpoints=table.endpoints,
@@ -107,6 +116,7 @@ def unpack_snapshot(packed: bytes) -> Snapshot:
             guards=tuple(_guard(each) for each in guards),
             alerts=tuple(AlertCount(*each) for each in alerts),
         )
+        return snapshot, table
     except (ValueError, TypeError, IndexError, msgpack.UnpackException) as error:
         raise NotReadable(f"no snapshot of this version ({type(error).__name__})") from None
 
@@ -129,14 +139,15 @@ def unpack_result(packed: bytes) -> RunResult:
     """Raises NotReadable."""
     try:
         plain, reason, error, losses, failed, annotations, final = msgpack.unpackb(packed, raw=False)
-        snapshot = unpack_snapshot(final)
+        snapshot, table = _unpack_snapshot(final)
+        unsent = [WorkerLoss(name, why, 0.0, 0, requests) for (name, why), requests in table.lost.items()]
         return RunResult(
             run_id=snapshot.run_id,
             **dict(zip(_RESULT, plain, strict=True)),
             stop_reason=StopReason(*reason),
             error=ObswarmError(error) if error is not None else None,
             final=snapshot,
-            losses=tuple(WorkerLoss(*each) for each in losses),
+            losses=(*(WorkerLoss(*each) for each in losses), *unsent),
             failed_outputs=tuple(FailedOutput(*each) for each in failed),
             annotations=tuple(Annotation(*each) for each in annotations),
         )

@@ -2,9 +2,10 @@
 
 import random
 
-from obswarm.cluster.deltas import DeltaSum, pack_table
+from obswarm.cluster.deltas import DeltaSum
 from obswarm.cluster.member import Member, MemberState
 from obswarm.cluster.outbox import MOST_UNACKED, Outbox
+from obswarm.cluster.packing import pack_table
 from obswarm.cluster.protocol import Again, Report
 from obswarm.stats import Recorder
 

@@ -106,6 +106,30 @@ def test_a_result_comes_through(snapshot: Snapshot, error: ObswarmError | None) 
             assert getattr(found, field.name) == getattr(result, field.name), field.name
 
 
+def test_what_of_a_result_cannot_be_packed_is_lost_and_not_the_result(snapshot: Snapshot) -> None:
+    broken = dict(snapshot.endpoints)
+    key = next(iter(broken))
+    broken[key].response_bytes = -1
+    result = RunResult(
+        run_id=snapshot.run_id,
+        started_s=1.5,
+        ended_s=9.5,
+        duration_s=8.0,
+        stop_reason=StopReason("time", "over"),
+        error=None,
+        users_max=12,
+        final=replace(snapshot, endpoints=broken),
+        saturated=False,
+        max_loop_lag_s=0.25,
+        max_cpu_ratio=0.75,
+        forced=False,
+    )
+    found = unpack_result(pack_result(result))
+    (loss,) = found.losses
+    assert (loss.worker, loss.requests) == ("master", broken[key].requests)
+    assert found.final.total.requests + loss.requests == snapshot.total.requests
+
+
 @pytest.mark.parametrize("packed", [b"", b"\x00", b"\x96" + b"\xc0" * 6, b"\x93\x01\x02\x03"])
 def test_anything_else_is_not_readable(packed: bytes) -> None:
     for unpack in (unpack_snapshot, unpack_result):

@@ -46,9 +46,10 @@ def verdict(record: RunRecord) -> Verdict:
         elif guard["state"] == "blind":
             lines.append(Line(f"The guard {guard['when']} was blind: {guard['blind_reason']}.", "warn"))
     for loss in result["lost"]:
-        lines.append(
-            Line(f"Lost: {loss['worker']}, {loss['detail']}; at most {loss['unreported_s']:.1f} s of it.", "bad")
-        )
+        # A result that an earlier version has kept knows of no requests.
+        requests = loss.get("requests")
+        extent = f"at most {loss['unreported_s']:.1f} s of it" if requests is None else f"{requests:,} requests"
+        lines.append(Line(f"Lost: {loss['worker']}, {loss['detail']}; {extent}.", "bad"))
     if result["totals"].get("interrupted"):
         lines.append(
             Line(f"{result['totals']['interrupted']:,} requests were cut off when it stopped, and count nowhere.")
