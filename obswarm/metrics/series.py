@@ -163,16 +163,15 @@ class Latest(Output):
 
 
 def _fit(point: Point) -> Point:
-    labels, exemplars = point.labels, point.exemplars
-    if any(len(text) > _MAX_LABEL_LENGTH or not text.isprintable() for text in labels):
-        labels = tuple(map(_label, labels))
-    if any(_TRACE_ID.fullmatch(each.trace_id) is None for each in exemplars):
-        exemplars = tuple(each for each in exemplars if _TRACE_ID.fullmatch(each.trace_id))
-    return (
-        point
-        if labels is point.labels and exemplars is point.exemplars
-        else point._replace(labels=labels, exemplars=exemplars)
-    )
+    for text in point.labels:
+        if len(text) > _MAX_LABEL_LENGTH or not text.isprintable():
+            point = point._replace(labels=tuple(map(_label, point.labels)))
+            break
+    for exemplar in point.exemplars:
+        if _TRACE_ID.fullmatch(exemplar.trace_id) is None:
+            fit = tuple(each for each in point.exemplars if _TRACE_ID.fullmatch(each.trace_id))
+            return point._replace(exemplars=fit)
+    return point
 
 
 def _label(text: str) -> str:

@@ -14,6 +14,7 @@ from prometheus_client.registry import Collector
 
 from obswarm import clock
 from obswarm.greenlets import Supervisor, kill_all
+from obswarm.sanitize import clean_text
 from obswarm.stack.docker_engine import Engine
 
 logger = logging.getLogger(__name__)
@@ -75,6 +76,7 @@ class ContainerWatch(Collector):
             "image": container.attrs["Config"]["Image"],
             "container_label_com_docker_compose_service": container.labels.get("com.docker.compose.service", ""),
         }
+        labels = {name: clean_text(value) for name, value in labels.items()}
         try:
             while True:
                 began = clock.monotonic()

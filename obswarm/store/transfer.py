@@ -1,6 +1,7 @@
 """Runs as files of their own: a store with one run in it, to be sent to somebody or kept elsewhere."""
 
 import os
+import re
 import sqlite3
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from obswarm.api import ObswarmError
 from obswarm.store.schema import connect, plainly
 from obswarm.store.store import RunInfo, Store
 
+_RUN_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,99}")
 _TABLES = ("run_loadtests", "tags", "names", "seconds", "samples", "marks")
 
 
@@ -40,6 +42,9 @@ def import_runs(store: Store, path: Path) -> list[RunInfo]:
         incoming = other.runs()
     known = {run.run_id for run in store.runs()}
     for run in incoming:
+        # Reports are files of that name.
+        if _RUN_ID.fullmatch(run.run_id) is None:
+            raise ObswarmError(f"{path} has a run with the id {run.run_id!r}, which is none; nothing was imported.")
         if run.run_id in known:
             raise ObswarmError(f"The run {run.run_id} is in {store.path} already; nothing of {path} was imported.")
     connection = connect(store.path)

@@ -196,7 +196,14 @@ def with_clean_statistics(result: RunResult) -> RunResult:
     """What enters the statistics is clean, and a reader of deltas insists on that."""
     nothing: dict[Any, Any] = {}
     final = replace(
-        result.final, endpoints=nothing, interval=nothing, errors=nothing, exceptions=nothing, iterations=nothing
+        result.final,
+        endpoints=nothing,
+        interval=nothing,
+        errors=nothing,
+        exceptions=nothing,
+        iterations=nothing,
+        in_flight=nothing,
+        cut_off=nothing,
     )
     return replace(result, final=final)
 

@@ -106,6 +106,20 @@ def test_a_file_that_is_no_run_is_a_sentence(path: Path, tmp_path: Path) -> None
             import_runs(store, tmp_path / "missing")
 
 
+@pytest.mark.parametrize("name", ["../../evil", "/etc/passwd", "", "a\nb", "[red]"])
+def test_a_run_whose_id_could_be_another_file_is_not_taken_over(path: Path, tmp_path: Path, name: str) -> None:
+    file = tmp_path / "sent.obswarm"
+    with Store(path) as store:
+        export_run(store, store.find(IDS[1]), file)
+        with sqlite3.connect(file) as connection:
+            connection.execute("UPDATE runs SET run_id = ?", [name])
+        connection.close()
+        before = len(store.runs())
+        with pytest.raises(ObswarmError, match="which is none; nothing was imported"):
+            import_runs(store, file)
+        assert len(store.runs()) == before
+
+
 def test_a_store_of_a_newer_version_is_a_sentence(path: Path) -> None:
     with sqlite3.connect(path) as connection:
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")

@@ -16,10 +16,12 @@ from obswarm.stats import (
     Exemplar,
     GeneratorHealth,
     GuardView,
+    InFlight,
     RunState,
     Snapshot,
 )
 from obswarm.stats.table import TaskException
+from obswarm.stats.under_way import CutOff, CutOffKey
 from tests.support.recorded import MadeUpRun
 
 TEXTS = {
@@ -84,6 +86,8 @@ def hostile_snapshot(text: str) -> Snapshot:
         users={text: 1, "other": 1},
         users_target={text: 1},
         iterations={text: 1},
+        in_flight={key: InFlight(2, 3.0)},
+        cut_off={CutOffKey(text, text, text): CutOff(1, 2.0)},
         workers=(worker, replace(worker, worker=f"{text} 2")),
         guards=(guard, replace(guard, name=f"{text} 2", state="tripped")),
         alerts=(AlertCount(text, text, text, 1),),
