@@ -7,13 +7,13 @@ from typing import Any
 import click
 import gevent
 from gevent.event import Event
-from gevent.pywsgi import WSGIServer
 
 from obswarm.api import ObswarmError
 from obswarm.cli.options import bind_address, option
 from obswarm.cli.session import set_up_logging
 from obswarm.stack import ContainersApp, ContainerWatch, Engine
 from obswarm.stack.containers import LABEL
+from obswarm.web import BoundedServer
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ def container_stats(**options: Any) -> None:
     engine = Engine()
     watch = ContainerWatch(engine, options["label"])
     app = ContainersApp(watch)
-    server = WSGIServer(options["listen"], app, log=None, error_log=None)
+    server = BoundedServer(options["listen"], app)
     try:
         server.start()
     except OSError as error:

@@ -103,7 +103,13 @@ def exports(options: dict[str, Any], ctx: click.Context, guarding: Guarding, ser
         server.applications[ALERTS_PATH] = guarding.app
         return Export(server, latest, writer, options["linger"], guarding, serves_already=True)
     applications: dict[str, Application] = {ALERTS_PATH: guarding.app}
-    server = WebServer(MetricsApp(latest, labels), options["metrics_addr"], options["web_port"], applications)
+    server = WebServer(
+        MetricsApp(latest, labels),
+        options["metrics_addr"],
+        options["web_port"],
+        applications,
+        allowed_hosts=options["allowed_hosts"],
+    )
     return Export(server, latest, writer, options["linger"], guarding)
 
 

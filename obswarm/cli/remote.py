@@ -36,6 +36,7 @@ _ONLY_HERE = (
     "headless",
     "web_port",
     "metrics_addr",
+    "allowed_hosts",
     "csv",
     "csv_full_history",
     "json_file",

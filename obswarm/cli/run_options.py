@@ -80,6 +80,13 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     ),
     option("--metrics-addr", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="Where /metrics listens."),
     option(
+        "--allowed-host",
+        "allowed_hosts",
+        multiple=True,
+        metavar="NAME",
+        help="A name with dots by which clients call that server; repeat it.",
+    ),
+    option(
         "--label", "labels", multiple=True, metavar="NAME=VALUE", help="A label for all exported series; repeat it."
     ),
     option("--trace-sample", metavar="SHARE", type=share, help="Share of requests that carry a W3C trace id, like 1%."),

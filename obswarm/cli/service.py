@@ -106,6 +106,7 @@ class Service:
                 f"{RUNS_PATH}/": runs,
             },
             int(inherited) if inherited is not None else None,
+            options["allowed_hosts"],
         )
         self._is_first = inherited is None
         self._made = (made_token, made_alerts_token)

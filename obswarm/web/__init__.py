@@ -3,6 +3,7 @@
 from obswarm.web.alerts import PATH as ALERTS_PATH
 from obswarm.web.alerts import AlertsApp
 from obswarm.web.client import MasterClient, MasterError
+from obswarm.web.connections import BoundedServer
 from obswarm.web.order import BadOrder, Order
 from obswarm.web.runs import RUNS_PATH, STATUS_PATH, News, NewsHandler, RunDesk, RunsApp
 from obswarm.web.server import PORT, Application, WebServer
@@ -15,6 +16,7 @@ __all__ = [
     "AlertsApp",
     "Application",
     "BadOrder",
+    "BoundedServer",
     "MasterClient",
     "MasterError",
     "News",

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from obswarm.json_text import to_json
+from obswarm.web.connections import trust
 
 _PIECE = 65_536
 
@@ -38,7 +39,10 @@ def has_token(environ: Mapping[str, Any], token: bytes) -> bool:
     """Whether the request carries it, compared in constant time, so that it cannot be guessed letter by letter."""
     scheme, _, given = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
     fits = hmac.compare_digest(given.strip().encode("utf-8", "surrogateescape"), token)
-    return scheme.lower() == "bearer" and fits
+    if scheme.lower() != "bearer" or not fits:
+        return False
+    trust(environ)
+    return True
 
 
 def read_body(environ: Mapping[str, Any], largest_bytes: int) -> bytes | None:

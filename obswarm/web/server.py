@@ -7,16 +7,21 @@ from typing import Any, Self
 
 import gevent
 from gevent import socket
-from gevent.pywsgi import WSGIServer
 
 from obswarm.api import ObswarmError
 from obswarm.clock import monotonic
 from obswarm.metrics import MetricsApp
+from obswarm.sanitize import clean_text
+from obswarm.web.connections import BoundedServer
+from obswarm.web.hosts import AllowedHosts, name_of
 
 Application = Callable[[dict[str, Any], Any], Iterable[bytes]]
 """As of WSGI."""
 
 PORT = 8089
+_FOR_ANY_NAME = frozenset(("/metrics", "/healthz"))
+"""Read-only, and asked for by names that nobody here may know."""
+
 _PORTS_TRIED = 100
 _MISSED_SCRAPES = 2.5
 """How many scrape intervals to wait for a last scrape."""
@@ -26,7 +31,7 @@ class WebServer:
     """Serves while a `with` block lasts.
 
     Applications are found by path; one whose path ends in / has all below it. `inherited` is the file descriptor of a
-    socket that listens already.
+    socket that listens already. `allowed_hosts` are names of this server besides those that AllowedHosts knows.
 
     Raises ObswarmError when the port that was asked for is taken; without one it takes the next free one from PORT on.
     """
@@ -38,13 +43,15 @@ class WebServer:
         port: int | None,
         applications: Mapping[str, Application] | None = None,
         inherited: int | None = None,
+        allowed_hosts: Iterable[str] = (),
     ) -> None:
         self.metrics = metrics
         self.applications = dict(applications or {})
         self._address = address
         self._asked = port
         self._inherited = inherited
-        self._server: WSGIServer | None = None
+        self._hosts = AllowedHosts((address, *allowed_hosts))
+        self._server: BoundedServer | None = None
         self.port = 0
         self.notice: str | None = None
         """What the person at the keyboard should know about where it serves."""
@@ -56,7 +63,7 @@ class WebServer:
             listener = socket.socket(fileno=self._inherited)
             listener.setblocking(False)
         self.port = listener.getsockname()[1]
-        self._server = WSGIServer(listener, self._answer, log=None, error_log=None)
+        self._server = BoundedServer(listener, self._answer)
         self._server.start()
         return self
 
@@ -103,6 +110,11 @@ class WebServer:
 
     def _answer(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         path, method = environ["PATH_INFO"], environ["REQUEST_METHOD"]
+        host = environ.get("HTTP_HOST")
+        if path not in _FOR_ANY_NAME and not self._hosts.allows(host):
+            name = clean_text(name_of(host or ""))
+            text = f"This server is not known by the name {name}. If it is one of its names: --allowed-host {name}\n"
+            return _plain(start_response, "421 Misdirected Request", text)
         for prefix, application in self.applications.items():
             if path == prefix or (prefix.endswith("/") and path.startswith(prefix)):
                 return application(environ, start_response)

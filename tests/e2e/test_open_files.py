@@ -1,14 +1,17 @@
 """Runs under limits of open files."""
 
 import json
-import resource
+import socket
 import subprocess
-from collections.abc import Callable
+import time
+import urllib.request
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.support.nginx import free_port
 from tests.support.programs import QuickServer, command
 
 ONE_EACH = """
@@ -35,15 +38,17 @@ class Visitor({client}):
 """
 
 
-def limited(soft: int, hard: int) -> Callable[[], None]:
-    return lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+def limited(soft: int, hard: int, *arguments: object) -> list[str]:
+    """obswarm's command line under these limits."""
+    return ["sh", "-c", f'ulimit -Sn {soft} && ulimit -Hn {hard} && exec "$@"', "sh", *command(*arguments)]
 
 
 def run(path: Path, target: QuickServer, soft: int, hard: int, *options: object) -> tuple[Any, dict[str, Any]]:
     output = path.with_name("result.json")
     done = subprocess.run(
-        command("run", path, "-H", target.url, *options, "--json", output, "--only-summary", "--web-port", 0),
-        preexec_fn=limited(soft, hard),
+        limited(
+            soft, hard, "run", path, "-H", target.url, *options, "--json", output, "--only-summary", "--web-port", 0
+        ),
         capture_output=True,
         text=True,
         timeout=60,
@@ -84,3 +89,64 @@ def test_connections_beyond_the_limit_are_failed_requests_and_nothing_else(loadt
         assert result["stop_reason"]["kind"] == "time"
         assert result["duration_s"] < 8
         assert (result["lost"], result["exceptions"], totals["interrupted"]) == ([], [], 0)
+
+
+PAGES = """
+from obswarm import FastHttpUser, constant, task
+
+class Visitor(FastHttpUser):
+    wait_time = constant(0.1)
+
+    @task
+    def page(self):
+        self.client.get("/page")
+"""
+
+
+def guard_state(text: str) -> str:
+    for line in text.splitlines():
+        if line.startswith("obswarm_guard_state{") and line.endswith(" 1.0"):
+            return line.partition('state="')[2].partition('"')[0]
+    return "none"
+
+
+def test_connections_held_at_the_web_port_leave_guards_and_metrics_alone(loadtest, tmp_path: Path) -> None:
+    output = tmp_path / "result.json"
+    with QuickServer() as target, ExitStack() as stack:
+        port = free_port()
+        guard = "promql(sum(rate(quick_requests_total[5s]))) > 1000000"
+        options = ("-u", 10, "-r", 100, "-t", "8s", "--json", output, "--web-port", port, "--stop-when", guard)
+        metrics = ("--target", f"app={target.url}/metrics")
+        program = subprocess.Popen(
+            limited(256, 256, "run", loadtest(PAGES), "-H", target.url, *options, *metrics),
+            stderr=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            text=True,
+        )
+        states: list[str] = []
+        held = 0
+        began = time.monotonic()
+        while time.monotonic() - began < 30 and program.poll() is None:
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as response:
+                    states.append(guard_state(response.read().decode()))
+            except OSError:
+                # Not there yet, closed for another one, or gone already.
+                states.append("unanswered")
+            if "ok" in states:
+                for _ in range(100):
+                    try:
+                        one = stack.enter_context(socket.create_connection(("127.0.0.1", port), 0.2))
+                        one.sendall(b"GET /metrics HT")
+                        held += 1
+                    except OSError:
+                        break
+            time.sleep(0.3)
+        _, errors = program.communicate(timeout=20)
+    assert program.returncode == 0, errors
+    assert held > 500
+    seen = states[states.index("ok") :]
+    assert seen.count("ok") > 6, seen
+    assert set(seen) <= {"ok", "unanswered", "none"}, seen
+    result = json.loads(output.read_text())
+    assert result["totals"]["failures"] == 0
