@@ -79,7 +79,7 @@ def test_a_worker_with_the_right_secret_joins_and_others_are_counted_and_logged_
     assert [wrong.wait(20), without.wait(20)] == [2, 2]
     assert fleet.log("workers.log").count("does not let this worker in. Do both have the same secret?") == 2
     right = fleet.worker(OBSWARM_SECRET=SECRET)
-    assert (master.wait(30), right.wait(10)) == (0, 0), fleet.log()
+    assert (master.wait(30), right.wait(30)) == (0, 0), fleet.log()
     assert fleet.log().count("without the right secret") == 1
     assert fleet.result()["strangers"]["refused_handshakes"] >= 2
     assert len(fleet.result()["workers"]) == 1
@@ -112,7 +112,7 @@ def test_a_worker_whose_file_differs_is_refused_with_a_sentence(fleet, quick, tm
     assert different.wait(20) == 2
     assert "differs from the master's" in fleet.log("workers.log")
     same = fleet.worker(fleet.folder / "loadtest.py")
-    assert (master.wait(30), same.wait(10)) == (0, 0), fleet.log()
+    assert (master.wait(30), same.wait(30)) == (0, 0), fleet.log()
 
 
 def test_workers_get_the_files_that_the_load_test_needs(fleet, quick) -> None:
@@ -138,7 +138,7 @@ def test_workers_get_the_files_that_the_load_test_needs(fleet, quick) -> None:
     )
     master = fleet.master("-u", 2, "-t", "2s", "--bundle", "more")
     worker = fleet.worker()
-    assert (master.wait(30), worker.wait(10)) == (0, 0), fleet.log() + fleet.log("workers.log")
+    assert (master.wait(30), worker.wait(30)) == (0, 0), fleet.log() + fleet.log("workers.log")
     assert set(quick.arrivals()) == {"/later/word/ada/late"}
 
 
@@ -236,7 +236,7 @@ def test_classes_weights_and_fixed_counts_are_kept_over_the_fleet_while_workers_
     gevent.sleep(2)
     wait_until(lambda: users() == expected, lambda: f"{users()} {fleet.log()}", 5)
     workers[0].send_signal(signal.SIGTERM)
-    assert workers[0].wait(10) == 0, "it left, and delivered what it had"
+    assert workers[0].wait(30) == 0, "it left, and delivered what it had"
     wait_until(lambda: users() == expected, lambda: f"{users()} {fleet.log()}", 5)
     assert master.wait(30) == 0, fleet.log()
     result = fleet.result()
@@ -282,7 +282,7 @@ def test_master_and_workers_talk_and_workers_have_indices(fleet, quick) -> None:
     )
     master = fleet.master("-u", 3, "-r", 50, "-t", "3s", "--expect-workers", 2)
     workers = [fleet.worker(), fleet.worker("--processes", 2)]
-    assert [master.wait(30), *(worker.wait(10) for worker in workers)] == [0, 0, 0], fleet.log() + fleet.log(
+    assert [master.wait(30), *(worker.wait(30) for worker in workers)] == [0, 0, 0], fleet.log() + fleet.log(
         "workers.log"
     )
     answers, extras = json.loads((fleet.folder / "answers.json").read_text())
@@ -334,7 +334,7 @@ def test_changing_holding_and_stopping_reach_all_workers_at_once(fleet, quick) -
 def test_a_reset_forgets_the_ramp_on_every_worker(fleet, quick) -> None:
     master = fleet.master("-u", 8, "-r", 4, "-t", "7s", "--expect-workers", 2, "--reset-stats")
     workers = [fleet.worker(), fleet.worker()]
-    assert [master.wait(30), *(worker.wait(10) for worker in workers)] == [0, 0, 0], fleet.log()
+    assert [master.wait(30), *(worker.wait(30) for worker in workers)] == [0, 0, 0], fleet.log()
     assert "statistics start anew" in fleet.log()
     result = fleet.result()
     seen = quick.arrivals()

@@ -61,7 +61,7 @@ def test_a_shape_goes_on_where_it_would_be_by_now(tmp_path: Path) -> None:
         master.kill()
         gevent.sleep(1.5)
         master = fleet.master("--expect-workers", 2)
-        assert [master.wait(60), *(worker.wait(10) for worker in workers)] == [0, 0, 0], fleet.log()
+        assert [master.wait(60), *(worker.wait(30) for worker in workers)] == [0, 0, 0], fleet.log()
         result = fleet.result()
         times = sorted(quick.arrivals()["/page"])
         assert "Going on with the run" in fleet.log()
@@ -87,7 +87,7 @@ def test_a_large_bundle_goes_to_many_workers_at_once(tmp_path: Path) -> None:
         workers = [fleet.worker() for _ in range(10)]
         master = fleet.master("-u", 20, "-r", 20, "-t", "4s", "--expect-workers", 10)
         assert master.wait(60) == 0, fleet.log()
-        assert {worker.wait(10) for worker in workers} == {0}, fleet.log("workers.log")
+        assert {worker.wait(30) for worker in workers} == {0}, fleet.log("workers.log")
         result = fleet.result()
         assert len(result["workers"]) == 10
         assert result["lost"] == []

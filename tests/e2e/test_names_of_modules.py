@@ -75,6 +75,6 @@ def test_a_worker_and_a_relay_that_were_started_among_them(tmp_path: Path) -> No
         master = fleet.master("-u", 6, "-r", 40, "-t", "1s", "--expect-workers", 2)
         workers = [fleet.worker(), fleet.worker("--processes", 2)]
         assert master.wait(60) == 0, fleet.log() + fleet.log("workers.log")
-        assert [worker.wait(10) for worker in workers] == [0, 0], fleet.log("workers.log")
+        assert [worker.wait(30) for worker in workers] == [0, 0], fleet.log("workers.log")
         assert fleet.result()["totals"]["requests"] == target.total() > 20
         assert "Traceback" not in fleet.log("workers.log")

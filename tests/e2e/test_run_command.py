@@ -188,7 +188,7 @@ def on_a_terminal(arguments: list[object], seconds: float) -> str:
                 output += os.read(main, 65536)
             except OSError:
                 break
-    process.wait(10)
+    process.wait(30)
     os.close(main)
     return output.decode()
 

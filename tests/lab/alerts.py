@@ -1,5 +1,5 @@
 """`make lab-alerts`: twenty pairs of runs, the first of which fails, at distances from 0.2 to 30 s, with a real Prometheus
-and Alertmanager each. Prints a table, and what should not be. Takes some minutes; OBSWARM_LAB_AT_A_TIME pairs go at the
+and Alertmanager each; and eight more that a master that stays makes. Prints a table, and what should not be. Takes some minutes; OBSWARM_LAB_AT_A_TIME pairs go at the
 same time."""
 
 # The monkey-patch has to stand before everything else.
@@ -14,21 +14,26 @@ from tests.support.run_pairs import LONG_ENOUGH_S, Pair, run_pairs
 
 _PAUSES_S = (0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 2.5, 3, 3.5, 4, 5, 6, 7, 8, 10, 12, 15, 20, 30)
 _FAILING_S = (2, 3, 4, 5, 6, 7, 8, LONG_ENOUGH_S)
-PAIRS = tuple(Pair(_FAILING_S[number % len(_FAILING_S)], pause) for number, pause in enumerate(_PAUSES_S))
+PAIRS = tuple(
+    Pair(_FAILING_S[number % len(_FAILING_S)], pause, service)
+    for service, pauses in ((False, _PAUSES_S), (True, _PAUSES_S[:16:2]))
+    for number, pause in enumerate(pauses)
+)
 
 
 def main() -> int:
     at_a_time = int(os.environ.get("OBSWARM_LAB_AT_A_TIME", "4"))
     with tempfile.TemporaryDirectory(prefix="obswarm-alerts-") as folder:
         outcomes = run_pairs(Path(folder), PAIRS, at_a_time)
-    print("fails for | pause  | alerts about the first | the first run, the second run")
+    print("made by | fails for | pause  | alerts about the first | the first run, the second run")
     for outcome in outcomes:
         pair = outcome.pair
         heard = outcome.others_alerts
-        print(f"{pair.failing_s:7} s | {pair.pause_s:4} s | {heard:22} | {outcome.failing.shown}")
-        print(f"{'':9} | {'':6} | {'':22} | {outcome.healthy.shown}")
+        made_by = "service" if pair.service else "run"
+        print(f"{made_by:7} | {pair.failing_s:7} s | {pair.pause_s:4} s | {heard:22} | {outcome.failing.shown}")
+        print(f"{'':7} | {'':9} | {'':6} | {'':22} | {outcome.healthy.shown}")
         for text in outcome.healthy.alerts:
-            print(f"{'':44} - {text}")
+            print(f"{'':54} - {text}")
     wrong = [text for outcome in outcomes for text in outcome.wrong]
     stopped = sum(outcome.failing.result["stop_reason"]["kind"] == "alert" for outcome in outcomes)
     heard_of = sum(outcome.others_alerts > 0 for outcome in outcomes)

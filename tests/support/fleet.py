@@ -91,7 +91,7 @@ class Fleet:
         for program in self._programs:
             if program.poll() is None:
                 program.kill()
-            program.wait(10)
+            program.wait(30)
 
     def _start(
         self, log: str, *arguments: object, cwd: Path, limit: CpuLimit | None = None, **environment: str

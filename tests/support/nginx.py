@@ -64,7 +64,7 @@ class Nginx:
         configuration = self.folder / "nginx.conf"
         configuration.write_text(_CONFIGURATION.format(folder=self.folder, servers=self._servers))
         self._process = subprocess.Popen([program, "-c", configuration, "-p", self.folder], stderr=subprocess.PIPE)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 30
         while True:
             try:
                 socket.create_connection(("127.0.0.1", self._port), timeout=1).close()

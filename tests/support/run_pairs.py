@@ -1,9 +1,12 @@
 """A run that fails and, a moment later, a healthy one at the same address, with the same real Prometheus and
 Alertmanager: the shipped rules, and one of a user's own that says nothing of runs."""
 
+import json
+import subprocess
 import time
-from collections.abc import Sequence
-from contextlib import ExitStack
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +15,7 @@ from gevent.pool import Pool
 
 from tests.support.alertmanager import Alertmanager
 from tests.support.nginx import free_port
-from tests.support.programs import ROOT, CountingServer, obswarm
+from tests.support.programs import ROOT, CountingServer, command, obswarm
 from tests.support.prometheus import Prometheus
 
 TOKEN = "a token of the test"
@@ -32,7 +35,6 @@ _OWN_RULE = {
     "annotations": {"summary": "a rule of the user's own"},
 }
 _LOADTEST = """
-import os
 from obswarm import FastHttpUser, constant, task
 
 class Visitor(FastHttpUser):
@@ -40,16 +42,19 @@ class Visitor(FastHttpUser):
 
     @task
     def page(self):
-        self.client.get(os.environ["PAGE"], name="/page")
+        self.client.get("{page}", name="/page")
 """
+_PAGES = {"failing": "/fail", "healthy": "/page"}
 
 
 @dataclass(frozen=True)
 class Pair:
-    """Seconds that the first run fails for, and between its end and the start of the second."""
+    """Seconds that the first run fails for, and between its end and the start of the second. With `service` a master
+    that stays makes both."""
 
     failing_s: float
     pause_s: float
+    service: bool = False
 
 
 @dataclass(frozen=True)
@@ -105,7 +110,8 @@ def run_pairs(folder: Path, pairs: Sequence[Pair], at_a_time: int) -> list[Outco
 
 def _run_pair(folder: Path, pair: Pair) -> Outcome:
     folder.mkdir()
-    (folder / "loadtest.py").write_text(_LOADTEST)
+    for name, page in _PAGES.items():
+        (folder / f"{name}.py").write_text(_LOADTEST.replace("{page}", page))
     with ExitStack() as stack:
         target = stack.enter_context(CountingServer())
         port = free_port()
@@ -114,21 +120,62 @@ def _run_pair(folder: Path, pair: Pair) -> Outcome:
             f"127.0.0.1:{port}", rules=(_OWN_RULE,), rule_files=_RULES, alertmanager_port=alertmanager.port
         )
         prometheus = stack.enter_context(made)
+        where: tuple[object, ...]
+        if pair.service:
+            stack.enter_context(_service(folder, port))
+            where = ("--master", f"http://127.0.0.1:{port}", "--api-token", TOKEN)
+        else:
+            where = ("--web-port", port, "--alerts-token", TOKEN, "--workers", 0, "--linger", "3s", "--local")
         # Prometheus begins to scrape up to five seconds after it is ready.
-        prometheus.wait_for('up{job="obswarm"}', 0)
-        failing = _run(folder, target.url, port, "/fail", pair.failing_s)
+        prometheus.wait_for('up{job="obswarm"}', pair.service)
+        failing = _run(folder, target.url, where, "failing", pair.failing_s)
         time.sleep(pair.pause_s)
-        healthy = _run(folder, target.url, port, "/page", HEALTHY_S)
+        healthy = _run(folder, target.url, where, "healthy", HEALTHY_S)
     return Outcome(pair, failing, healthy)
 
 
-def _run(folder: Path, url: str, port: int, page: str, seconds: float) -> Ended:
+@contextmanager
+def _service(folder: Path, port: int) -> Iterator[None]:
+    """A master that stays, and a worker."""
+    bind = f"127.0.0.1:{free_port()}"
+    tokens = ("--api-token", TOKEN, "--alerts-token", TOKEN)
+    programs = (
+        ("master", "--serve", "--bind", bind, "--web-port", port, "--linger", "3s", *tokens),
+        ("worker", "--serve", "--master", bind),
+    )
+    started: list[subprocess.Popen[bytes]] = []
+    with open(folder / "service.log", "wb") as log:
+        try:
+            started.extend(subprocess.Popen(command(*words), cwd=folder, stdout=log, stderr=log) for words in programs)
+            url = f"http://127.0.0.1:{port}/api/v1/status"
+            deadline = time.monotonic() + 60
+            while not _workers_at(url):
+                assert time.monotonic() < deadline, (folder / "service.log").read_text()
+                time.sleep(0.1)
+            yield
+        finally:
+            for each in started:
+                each.terminate()
+            for each in started:
+                each.wait(30)
+
+
+def _workers_at(url: str) -> int:
+    try:
+        with urllib.request.urlopen(
+            urllib.request.Request(url, headers={"Authorization": f"Bearer {TOKEN}"}), timeout=5
+        ) as answer:
+            return len(json.load(answer)["workers"])
+    except OSError:
+        return 0
+
+
+def _run(folder: Path, url: str, where: tuple[object, ...], name: str, seconds: float) -> Ended:
     done = obswarm(
-        *("run", "loadtest.py", "-H", url, "-u", 5, "-r", 50, "-t", f"{seconds}s", "--workers", 0, "--headless"),
-        *("--web-port", port, "--alerts-token", TOKEN, "--linger", "3s", "--json", "-"),
-        *("--no-store", "--no-report", "--local"),
+        *("run", f"{name}.py", "-H", url, "-u", 5, "-r", 50, "-t", f"{seconds}s", "--headless", "--json", "-"),
+        *("--no-store", "--no-report", *where),
         timeout=180,
         cwd=folder,
-        PAGE=page,
     )
+    assert done.stdout, done.stderr
     return Ended(done.code, done.result, done.stderr)

@@ -107,7 +107,7 @@ def test_200_000_frames_of_garbage_do_not_disturb_a_run(tmp_path: Path) -> None:
         context.destroy(linger=0)
         master.send_signal(signal.SIGINT)
         assert master.wait(60) == 130, fleet.log()
-        assert worker.wait(10) == 0, fleet.log("workers.log")
+        assert worker.wait(30) == 0, fleet.log("workers.log")
         result = fleet.result()
         assert result["totals"]["requests"] == sum(map(len, target.arrivals().values()))
         assert result["totals"]["failures"] == 0
