@@ -30,7 +30,7 @@ check: $(VENV)/.dev
 lab-fresh-machine: $(VENV)/.dev components
 	PYTEST_FLAGS='$(PYTEST_FLAGS)' $(BIN)/python -m tests.lab.fresh_machine
 
-# Twenty pairs of runs, the first of which fails, with real Prometheus and Alertmanager.
+# Pairs of runs, the first of which fails, with real Prometheus and Alertmanager.
 lab-alerts: $(VENV)/.dev components
 	$(BIN)/python -m tests.lab.alerts
 
