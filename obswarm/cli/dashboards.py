@@ -54,7 +54,8 @@ def push(**options: Any) -> None:
     grafana = _Grafana(url.rstrip("/"), token)
     folder_uid = grafana.folder(options["folder"])
     for path in sorted((shipped("dashboards") / "json").glob("*.json")):
-        say(f"{url.rstrip('/')}{grafana.put(json.loads(path.read_text()), folder_uid)}")
+        dashboard = json.loads(path.read_text(encoding="utf-8"))
+        say(f"{url.rstrip('/')}{grafana.put(dashboard, folder_uid)}")
 
 
 class _Grafana:

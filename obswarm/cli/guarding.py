@@ -271,7 +271,7 @@ def check_junit(options: dict[str, Any], ctx: click.Context) -> None:
         return
     try:
         Path(options["junit"]).parent.mkdir(parents=True, exist_ok=True)
-        with open(options["junit"], "a"):
+        with open(options["junit"], "ab"):
             pass
     except OSError as error:
         raise click.BadParameter(f"the file cannot be written: {error.strerror}.", ctx, param_hint="--junit") from None

@@ -81,7 +81,7 @@ def _make(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         ignore = folder / ".gitignore"
         if not ignore.exists():
-            ignore.write_text(_IGNORE_ALL)
+            ignore.write_text(_IGNORE_ALL, encoding="utf-8")
     except OSError as error:
         raise ObswarmError(
             f"--store {folder}: the folder cannot be written: {error.strerror}. Name another one, or give --no-store."

@@ -83,7 +83,7 @@ def check_writable(option: str, path: str) -> None:
     """Raises ObswarmError when a file cannot be written."""
     try:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-        with open(path, "a"):
+        with open(path, "ab"):
             pass
     except OSError as error:
         raise ObswarmError(f"{option} {path}: the file cannot be written: {error.strerror}.") from None

@@ -51,10 +51,10 @@ def quota_of(cgroup_file: str, root: Path = _CGROUPS) -> float | None:
 def _limit(group: Path) -> float | None:
     try:
         if (group / "cpu.max").exists():
-            quota, period = (group / "cpu.max").read_text().split()
+            quota, period = (group / "cpu.max").read_text(encoding="utf-8").split()
         else:
-            quota = (group / "cpu.cfs_quota_us").read_text().strip()
-            period = (group / "cpu.cfs_period_us").read_text().strip()
+            quota = (group / "cpu.cfs_quota_us").read_text(encoding="utf-8").strip()
+            period = (group / "cpu.cfs_period_us").read_text(encoding="utf-8").strip()
         return None if quota == "max" or int(quota) <= 0 else int(quota) / int(period)
     except (OSError, ValueError):
         return None
@@ -64,7 +64,7 @@ def usable_cpus() -> float:
     """By affinity and control groups."""
     affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     try:
-        quota = quota_of(Path("/proc/self/cgroup").read_text())
+        quota = quota_of(Path("/proc/self/cgroup").read_text(encoding="utf-8"))
     except OSError:
         quota = None
     return float(affinity) if quota is None else min(float(affinity), quota)

@@ -88,10 +88,11 @@ class WorkerProcesses:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            encoding="utf-8",
             errors="replace",
             # Ctrl-C in the terminal is for the parent, which tells its children in good time.
             start_new_session=True,
-            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"},
         )
         self._running[incarnation] = process
         self._watchers.append(

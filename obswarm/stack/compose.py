@@ -47,7 +47,14 @@ class Compose:
         command = self.command(*words)
         for profile in profiles:
             command[command.index("--file") : command.index("--file")] = ["--profile", profile]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, env=self._environment())
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            encoding="utf-8",
+            errors="backslashreplace",
+            check=False,
+            env=self._environment(),
+        )
         if done.returncode:
             lines = [line for line in done.stderr.strip().splitlines() if line.strip()][-_SHOWN:]
             raise StackError("\n".join((f"docker compose {words[0]} failed:", *lines)))
@@ -65,7 +72,11 @@ class Compose:
     def version(self) -> str:
         """Of the plugin; empty when there is none."""
         done = subprocess.run(
-            [self._docker, "compose", "version", "--short"], capture_output=True, text=True, check=False
+            [self._docker, "compose", "version", "--short"],
+            capture_output=True,
+            encoding="utf-8",
+            errors="backslashreplace",
+            check=False,
         )
         return done.stdout.strip() if done.returncode == 0 else ""
 

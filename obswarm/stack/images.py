@@ -83,7 +83,10 @@ def _cannot_pull(image: str, reason: str) -> str:
 
 def _variable(image: str) -> str:
     """Of the environment, by which the image is chosen."""
-    texts = (compose_file().read_text(), (shipped("examples") / "contest" / "compose.yaml").read_text())
+    texts = (
+        compose_file().read_text(encoding="utf-8"),
+        (shipped("examples") / "contest" / "compose.yaml").read_text(encoding="utf-8"),
+    )
     for variable, usual in re.findall(r"\$\{(\w+_IMAGE):-([^}]+)\}", "".join(texts)):
         if os.environ.get(variable, usual) == image:
             return str(variable)

@@ -108,7 +108,7 @@ class Project:
         project = Project(name)
         file = project.folder / "project.json"
         try:
-            values = json.loads(file.read_text())
+            values = json.loads(file.read_text(encoding="utf-8"))
             known = {each.name for each in fields(Project)}
             return Project(**{key: value for key, value in values.items() if key in known})
         except FileNotFoundError:
@@ -183,7 +183,7 @@ def _write(path: Path, text: str, mode: int) -> None:
     temporary = path.with_name(path.name + ".new")
     temporary.touch(mode=0o600)
     temporary.chmod(mode)
-    temporary.write_text(text)
+    temporary.write_text(text, encoding="utf-8")
     temporary.replace(path)
 
 

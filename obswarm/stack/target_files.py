@@ -18,14 +18,14 @@ _CONNECT_S = 1.0
 
 def write_targets(project: Project, targets: Sequence[Target], shipped: Sequence[Path] = ()) -> None:
     """One file a target, and copies of the shipped ones; files of targets that are gone are removed. Raises OSError."""
-    contents = {path.name: path.read_text() for path in shipped}
+    contents = {path.name: path.read_text(encoding="utf-8") for path in shipped}
     for target in targets:
         contents[f"target-{re.sub('[^A-Za-z0-9]+', '-', target.name)}.json"] = json.dumps([entry(target)], indent=2)
     project.targets.mkdir(parents=True, exist_ok=True)
     for name, text in contents.items():
         # Renamed into place: Prometheus must not read half of one.
         temporary = project.targets / f".{name}"
-        temporary.write_text(text)
+        temporary.write_text(text, encoding="utf-8")
         temporary.replace(project.targets / name)
     for path in project.targets.glob("*.json"):
         if path.name not in contents:

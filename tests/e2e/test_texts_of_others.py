@@ -127,3 +127,18 @@ def test_on_a_terminal(address: str, loadtest, tmp_path: Path) -> None:
     for command in ("\x1b]0;", "\x1b[2J", "\x07"):
         assert command not in screen
     assert "MarkupError" not in screen
+
+
+def test_whatever_the_locale(address: str, loadtest, tmp_path: Path) -> None:
+    """A locale of ASCII alone, as a cron job's may be."""
+    folder = tmp_path / "files"
+    folder.mkdir()
+    locale = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "OBSWARM_NO_REPORT": ""}
+    file = loadtest(LOADTEST.replace("[/b] printed", "größer"))
+    done = obswarm(*run(address, file, folder, 1), "--logfile", folder / "log", "--store", tmp_path / "store", **locale)
+    assert done.code == 1, done.stderr
+    check_files(folder)
+    assert "gr\\xf6\\xdfer" in done.stdout
+    assert "Report: " in done.stderr
+    (report,) = (tmp_path / "store" / "reports").iterdir()
+    assert "größer" in report.read_text(encoding="utf-8"), "it has the load test's text"

@@ -13,7 +13,7 @@ import obswarm
 PACKAGE = Path(obswarm.__file__).parent
 
 WAYS_OUT = (
-    *("print", "warnings.warn", "click.echo", "click.secho", "click.style"),
+    *("print", "warnings.warn", "click.echo", "click.secho", "click.style", "click.confirm", "click.prompt"),
     *("sys.stdout", "sys.stderr", "sys.__stdout__", "sys.__stderr__"),
     *("traceback.print_exc", "traceback.print_exception", "traceback.print_stack"),
     *("rich.print", "rich.print_json", "rich.inspect", "rich.get_console"),
@@ -53,6 +53,7 @@ KNOWN = {
     ("report/page/template.py", "jinja2.Environment"): "escapes what it writes out",
     ("report/page/template.py", "markupsafe.Markup"): "only looked for",
     # Others.
+    ("cli/runs.py", "click.confirm"): "escaped",
     ("cli/main.py", "sys.stdout"): "nothing is written",
     ("cli/results.py", "sys.stdout"): "JSON by to_json",
     ("cluster/start_over.py", "sys.stdout"): "nothing is written",
@@ -132,6 +133,34 @@ def test_texts_leave_by_known_places_only() -> None:
     assert not new, f"new places that show or write text; see the top of this file: {new}"
     gone = sorted(KNOWN.keys() - found)
     assert not gone, f"these are no longer there: {gone}"
+
+
+def without_encoding(text: str) -> list[int]:
+    """Lines that read or write text in the encoding of whatever locale there is."""
+    found = []
+    for node in ast.walk(ast.parse(text)):
+        if not isinstance(node, ast.Call) or "encoding" in {word.arg for word in node.keywords}:
+            continue
+        name = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
+        modes = [
+            part.value
+            for part in [*node.args[:2], *(word.value for word in node.keywords)]
+            if isinstance(part, ast.Constant)
+        ]
+        is_open = isinstance(node.func, ast.Name) and name == "open" and not any("b" in str(mode) for mode in modes)
+        as_text = any(word.arg in ("text", "universal_newlines") for word in node.keywords)
+        # A distribution's read_text takes the name of a file.
+        if is_open or (name == "read_text" and not node.args) or name == "write_text" or as_text:
+            found.append(node.lineno)
+    return found
+
+
+def test_text_is_read_and_written_as_utf_8_whatever_the_locale() -> None:
+    found = {path.relative_to(PACKAGE).as_posix(): without_encoding(path.read_text()) for path in PACKAGE.rglob("*.py")}
+    assert {path: lines for path, lines in found.items() if lines} == {}
+    examples = "open(p)", "open(p, 'w')", "p.read_text()", "p.write_text(x)", "subprocess.run(c, text=True)"
+    assert [without_encoding(example) for example in examples] == [[1]] * 5
+    assert without_encoding("open(p, 'rb'); open(p, encoding='utf-8'); os.open(p, 1)") == []
 
 
 def test_a_new_place_would_be_noticed() -> None:

@@ -16,7 +16,7 @@ _HERE = files("obswarm.report.page")
 def render(name: str, **values: Any) -> str:
     """Raises ObswarmError when the charts' library is not in this installation."""
     try:
-        uplot = {f"uplot_{kind}": _HERE.joinpath("uplot", f"uplot.{kind}").read_text() for kind in ("js", "css")}
+        uplot = {f"uplot_{kind}": _read("uplot", f"uplot.{kind}") for kind in ("js", "css")}
     except FileNotFoundError:
         raise ObswarmError(
             "This installation of obswarm has no chart library in it; install it anew with pip."
@@ -24,10 +24,17 @@ def render(name: str, **values: Any) -> str:
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_text
     )
-    template = environment.from_string(_HERE.joinpath(name).read_text())
+    template = environment.from_string(_read(name))
     return template.render(
-        css=_HERE.joinpath("page.css").read_text(), js=_HERE.joinpath("page.js").read_text(), **uplot, **values
+        css=_read("page.css"),
+        js=_read("page.js"),
+        **uplot,
+        **values,
     )
+
+
+def _read(*names: str) -> str:
+    return _HERE.joinpath(*names).read_text(encoding="utf-8")
 
 
 def _text(value: Any) -> Any:
