@@ -11,7 +11,7 @@ from rich.text import Text
 from obswarm.cli.text_console import TextConsole, TextTable, joined, panel, plain
 from obswarm.cli.window import RecentIntervals
 from obswarm.engine import Output, RunHandle, RunResult
-from obswarm.stats import RunState, Snapshot
+from obswarm.stats import RunState, Snapshot, total_in_flight
 from obswarm.units import format_bytes, format_count, format_duration, format_latency
 
 _SPARKS = "▁▂▃▄▅▆▇█"
@@ -25,7 +25,9 @@ _STATE_STYLES = {
 }
 _MOST_ERRORS = 5
 _MOST_GUARDS = 6
-_LINES_AROUND_THE_TABLE = 14
+_LINES_AROUND_THE_TABLE = 15
+_OLD_S = 1.0
+"""From this age on, a request that is under way is worth a look."""
 
 
 def sparkline(values: Sequence[float], width: int = _SPARK_WIDTH) -> str:
@@ -114,6 +116,7 @@ class LiveDisplay(Output):
         )
         latency = " / ".join(format_latency(value) for value in (p50, p95, p99))
         row.add_row("p50 / p95 / p99", plain(latency, "bold"), plain(sparkline(self._p95), "cyan"))
+        row.add_row("under way", *_under_way(snapshot))
         return row
 
     def _endpoints(self, snapshot: Snapshot) -> RenderableType:
@@ -188,6 +191,16 @@ def _guards(snapshot: Snapshot) -> RenderableType:
     if len(snapshot.guards) > _MOST_GUARDS:
         table.add_row("", plain(f"… and {len(snapshot.guards) - _MOST_GUARDS} more guards", "dim"))
     return table
+
+
+def _under_way(snapshot: Snapshot) -> tuple[Text, Text]:
+    """Requests that have no answer yet, and, once one of them is old, which."""
+    total = total_in_flight(snapshot.in_flight.values())
+    if not total.count:
+        return plain("0", "bold"), plain("")
+    key = max(snapshot.in_flight, key=lambda key: snapshot.in_flight[key].oldest_s)
+    style = "yellow" if total.oldest_s >= _OLD_S else "dim"
+    return plain(f"{total.count:,}", "bold"), plain(f"oldest {format_latency(total.oldest_s)}, {key.label}", style)
 
 
 def _classes(snapshot: Snapshot) -> Text:

@@ -4,10 +4,12 @@ from typing import TextIO
 
 from obswarm.cli.window import RecentIntervals
 from obswarm.engine import Output
-from obswarm.stats import Snapshot
+from obswarm.stats import Snapshot, total_in_flight
 from obswarm.units import format_count, format_duration, format_latency
 
 _EVERY_S = 5.0
+_OLD_S = 1.0
+"""From this age on, a request that is under way is worth a word."""
 
 
 class PlainProgress(Output):
@@ -49,6 +51,9 @@ def progress_line(snapshot: Snapshot, recent: RecentIntervals) -> str:
         f"p95 {format_latency(p95)}",
         f"p99 {format_latency(p99)}",
     ]
+    under_way = total_in_flight(snapshot.in_flight.values())
+    if under_way.oldest_s >= _OLD_S:
+        parts.append(f"{under_way.count} under way, oldest {format_latency(under_way.oldest_s)}")
     if any(worker.saturated for worker in snapshot.workers):
         parts.append("GENERATOR SATURATED")
     return "  ".join(parts)

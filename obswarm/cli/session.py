@@ -213,6 +213,8 @@ def exit_code_of(result: RunResult, on_error: int, strict: bool = False, judgeme
         return exit_codes.INTERRUPTED
     if result.losses or result.stop_reason.kind == "lost" or is_incomplete(result) or (strict and result.saturated):
         return exit_codes.INCOMPLETE
+    if result.was_never_answered:
+        return exit_codes.INCOMPLETE
     if not all(judgement.met for judgement in judgements):
         return exit_codes.REQUIREMENTS
     if result.final.total.failures or result.final.exceptions:

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from obswarm.cli.text_console import TextConsole, TextTable, plain, results_table
 from obswarm.engine import RunResult
 from obswarm.guards import Judgement
-from obswarm.stats import PHASES, EndpointStats
+from obswarm.report import cut_off_rows, cut_off_sentences
+from obswarm.stats import PHASES, EndpointStats, total_in_flight
 from obswarm.units import format_bytes, format_count, format_duration, format_latency
 
 _QUANTILES = (0.5, 0.9, 0.95, 0.99)
@@ -22,16 +23,19 @@ def print_summary(console: TextConsole, result: RunResult, judgements: Sequence[
         console.print(_errors(result))
     for found in sorted(result.final.exceptions.values(), key=lambda found: -found.count):
         console.print(plain(f"{found.count:,} × exception in {found.message}", "red"))
-    if result.final.interrupted:
-        console.print(
-            f"{result.final.interrupted:,} requests were cut off when the run stopped; no figure above counts them."
-        )
+    for sentence in cut_off_sentences(cut_off_rows(result.final.cut_off)):
+        console.print(plain(sentence))
+    if result.final.in_flight:
+        console.print(plain(_still_under_way(result), "yellow"))
     for judgement in judgements:
         style = "green" if judgement.met else "bold red"
         verdict = "met" if judgement.met else "NOT MET"
         console.print(plain(f"required {judgement.requirement}: {verdict} ({judgement.shown})", style))
     for guard in result.final.guards:
-        if guard.state != "ok" or guard.trips:
+        if not guard.matched:
+            text = f"guard {guard.when} → {guard.action}: no request of the run was one that it looks at"
+            console.print(plain(text, "bold yellow"))
+        elif guard.state != "ok" or guard.trips:
             tripped = f", tripped {sum(count for _, count in guard.trips)} ×" if guard.trips else ""
             reason = f": {guard.blind_reason}" if guard.state == "blind" else ""
             text = f"guard {guard.when} → {guard.action}: {guard.state} at {guard.shown}{tripped}{reason}"
@@ -49,10 +53,26 @@ def print_summary(console: TextConsole, result: RunResult, judgements: Sequence[
                 "bold red",
             )
         )
+    if result.was_never_answered:
+        console.print(
+            plain(
+                f"NOTHING WAS EVER ANSWERED: of {result.requests_made:,} requests, none got an answer. See whether"
+                f" {result.final.host or 'the target'} is the right address, and runs.",
+                "bold red",
+            )
+        )
     ended = format_duration(round(result.final.elapsed_s, 1))
     console.print(
         f"Run {result.run_id} ended after {ended}: {result.stop_reason.detail}."
         f" At most {result.users_max:,} users at once."
+    )
+
+
+def _still_under_way(result: RunResult) -> str:
+    total = total_in_flight(result.final.in_flight.values())
+    return (
+        f"{total.count:,} requests are still under way in greenlets that the load test has started itself,"
+        f" the oldest for {format_latency(total.oldest_s)}."
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from obswarm import clock
 from obswarm.api import ObswarmError
 from obswarm.engine.control import StopReason
-from obswarm.stats import Annotation, Snapshot
+from obswarm.stats import NO_ANSWER, Annotation, Snapshot
 
 
 def new_run_id(wall_s: float) -> str:
@@ -68,3 +68,16 @@ class RunResult:
     dropped_frames: int = 0
     """What came to a master and was no message of a worker."""
     failed_outputs: tuple[FailedOutput, ...] = ()
+
+    @property
+    def requests_made(self) -> int:
+        """Those that have finished, were cut off, or are still under way."""
+        final = self.final
+        return final.total.requests + final.interrupted + sum(each.count for each in final.in_flight.values())
+
+    @property
+    def was_never_answered(self) -> bool:
+        """Whether requests were made, and not one of them was answered: each failed without an answer, was cut off, or
+        is still under way. What of it depends on a target then says nothing."""
+        total = self.final.total
+        return self.requests_made > 0 and total.requests == total.failures_by.get(NO_ANSWER, 0)

@@ -4,7 +4,7 @@ RunControl."""
 import logging
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import gevent
@@ -16,8 +16,8 @@ from obswarm.guards.alerts import Alert, AlertBook, Verdict
 from obswarm.guards.conditions import AlertOperand, EngineOperand
 from obswarm.guards.evaluate import Blind, Change, GuardWatch, deciding
 from obswarm.guards.guard import Action, GuardRule
-from obswarm.guards.operands import last_interval
-from obswarm.stats import AlertCount, GuardView, RunState, Snapshot
+from obswarm.guards.operands import chooses_endpoints, last_interval, matches_something
+from obswarm.stats import AlertCount, EndpointKey, GuardView, RunState, Snapshot
 from obswarm.targets import MetricSource, SourceError, looks_back_s
 
 logger = logging.getLogger(__name__)
@@ -28,6 +28,8 @@ _OWN = "obswarm"
 """In a query: it asks for the load test's own series, by their names or their job."""
 _SCRAPE_S = 2.0
 """Until Prometheus has scraped a change and can be asked for it."""
+_UNMATCHED_AFTER_S = 10.0
+_NAMED = 5
 _ACTIVE = (RunState.SPAWNING, RunState.RUNNING, RunState.HOLDING)
 
 Annotate = Callable[[str, str], None]
@@ -71,6 +73,11 @@ class GuardBoard:
         self._control: RunControl | None = None
         self._users = 0
         self._trips: Counter[tuple[str, str]] = Counter()
+        self._unmatched = {
+            watch: False for watch in self.watches if chooses_endpoints(watch.rule.when.condition.operand)
+        }
+        """Guards that have chosen no endpoint yet, and whether that was said."""
+        self._measuring_since_s: float | None = None
 
     def start(self, control: RunControl, started_wall_s: float) -> None:
         self._control = control
@@ -109,8 +116,9 @@ class GuardBoard:
     def look(self, snapshot: Snapshot) -> Snapshot:
         """Evaluate all guards; gives the snapshot with their states."""
         self._users = snapshot.user_target
+        now = self._monotonic()
+        self._note_matches(snapshot, now)
         if snapshot.state in _ACTIVE:
-            now = self._monotonic()
             for verdict in self.alerts.due(self._wall()):
                 self._act_on_alert(verdict)
             for watch in self.watches:
@@ -119,6 +127,25 @@ class GuardBoard:
                 change = watch.update(now, self._value(watch.rule, snapshot, now))
                 self._act_on(watch, change, now)
         return snapshot.guarded(self.views(snapshot.time_s), self._alert_counts())
+
+    def _note_matches(self, snapshot: Snapshot, now: float) -> None:
+        """Which guards choose endpoints that there are; says of the others so, once, when there was time enough."""
+        for watch in self._unmatched.copy():
+            operand = watch.rule.when.condition.operand
+            assert isinstance(operand, EngineOperand)
+            if matches_something(operand, snapshot):
+                del self._unmatched[watch]
+        if not snapshot.endpoints or snapshot.state not in _ACTIVE:
+            return
+        if self._measuring_since_s is None:
+            self._measuring_since_s = now
+        for watch, told in self._unmatched.items():
+            if told or now - self._measuring_since_s < _UNMATCHED_AFTER_S:
+                continue
+            self._unmatched[watch] = True
+            text = f"The guard {watch.rule.name} looks at requests that there are none of"
+            self.annotate("guard", text)
+            logger.warning("%s. Requests so far: %s.", text, _some(snapshot.endpoints))
 
     def _value(self, rule: GuardRule, snapshot: Snapshot, now: float) -> float | Blind | None:
         operand = rule.when.condition.operand
@@ -227,6 +254,7 @@ class GuardBoard:
                 trips=tuple(
                     (action, count) for (name, action), count in sorted(self._trips.items()) if name == watch.rule.name
                 ),
+                matched=watch not in self._unmatched,
             )
             for watch in self.watches
         )
@@ -238,6 +266,12 @@ class GuardBoard:
 def describe_alert(alert: Alert) -> str:
     """Which alert, and what it says."""
     return f"The alert {alert.name} fires{f' ({alert.summary})' if alert.summary else ''}"
+
+
+def _some(endpoints: Iterable[EndpointKey]) -> str:
+    labels = [key.label for key in endpoints]
+    more = f" and {len(labels) - _NAMED:,} more" if len(labels) > _NAMED else ""
+    return ", ".join(labels[:_NAMED]) + more
 
 
 def describe_trip(watch: GuardWatch, since_wall_s: float) -> str:

@@ -5,9 +5,6 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-PERCENTILE = re.compile(r"p(\d{1,2}(?:\.\d+)?)")
-_DURATIONS = ("avg", "max", "loop_lag")
-_RATIOS = ("error_ratio", "worker_cpu")
 OPERATORS: dict[str, Callable[[float, float], bool]] = {
     ">=": lambda a, b: a >= b,
     "<=": lambda a, b: a <= b,
@@ -38,27 +35,18 @@ class Quantity:
 
 @dataclass(frozen=True, slots=True)
 class EngineOperand:
-    """A figure of the load test itself, over the last interval. `labels` narrow it down to endpoints."""
+    """A figure of the load test itself (obswarm.guards.operands has them). `labels` narrow it down to endpoints."""
 
     metric: str
     labels: tuple[tuple[str, str], ...] = ()
 
     @property
-    def quantile(self) -> float | None:
-        """0.95 for p95, None when it is no percentile."""
-        found = PERCENTILE.fullmatch(self.metric)
-        return float(found[1]) / 100 if found else None
-
-    @property
-    def is_duration(self) -> bool:
-        return self.metric in _DURATIONS or self.quantile is not None
-
-    @property
-    def is_ratio(self) -> bool:
-        return self.metric in _RATIOS
+    def selector(self) -> str:
+        """`name="/login", method="POST"`: its labels as they are written."""
+        return _pairs(self.labels)
 
     def __str__(self) -> str:
-        return self.metric + (f"{{{_pairs(self.labels)}}}" if self.labels else "")
+        return self.metric + (f"{{{self.selector}}}" if self.labels else "")
 
 
 @dataclass(frozen=True, slots=True)

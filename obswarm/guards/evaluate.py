@@ -5,8 +5,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from obswarm.guards.conditions import Condition
+from obswarm.guards.conditions import Condition, EngineOperand
 from obswarm.guards.guard import GuardRule
+from obswarm.guards.latency import AtLeast
+from obswarm.guards.operands import missing_of
 
 
 class GuardState(StrEnum):
@@ -25,7 +27,8 @@ class Blind(str):
 
 
 NO_NEWS = None
-"""In place of a value: nothing happened that it could be measured by. Everything stays as it is."""
+"""In place of a value: nothing happened that it could be measured by. Everything stays as it is, for as long as the
+guard's `blind_after_s`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,24 +62,46 @@ class GuardWatch:
         self._clear_since_s: float | None = None
         self._blind_since_s: float | None = None
         self._blind_told = False
+        self._no_news_since_s: float | None = None
 
     def update(self, now: float, value: float | Blind | None) -> Change:
         """Take the newest value in."""
+        condition = self.rule.when.condition
+        if isinstance(value, AtLeast) and not value > condition.quantity.base:
+            # The true value may be on either side.
+            value = NO_NEWS
+        if value is NO_NEWS:
+            return self._wait_for_news(now)
+        self._no_news_since_s = None
         if isinstance(value, Blind):
             return self._look_at_nothing(now, value)
-        if self.state is GuardState.BLIND:
-            self.state = self._before_blind
-            self._blind_since_s = None
-            self._blind_told = False
-            self.blind_reason = ""
-            if self.state is GuardState.PENDING:
-                # Nobody knows what was while it could not see.
-                self.state, self.since_s = GuardState.OK, None
-        if value is NO_NEWS:
-            return self._trip(now) if self._has_held(now) else _NOTHING
-        assert value is not None
-        self.value = value
-        return self._holds(now) if self.rule.when.condition.holds(value) else self._holds_not(now)
+        self._see_again()
+        self.value = float(value)
+        return self._holds(now) if condition.holds(value) else self._holds_not(now)
+
+    def _see_again(self) -> None:
+        if self.state is not GuardState.BLIND:
+            return
+        self.state = self._before_blind
+        self._blind_since_s = None
+        self._blind_told = False
+        self.blind_reason = ""
+        if self.state is GuardState.PENDING:
+            # Nobody knows what was while it could not see.
+            self.state, self.since_s = GuardState.OK, None
+
+    def _wait_for_news(self, now: float) -> Change:
+        operand = self.rule.when.condition.operand
+        if self._no_news_since_s is None:
+            self._no_news_since_s = now
+            if not isinstance(operand, EngineOperand):
+                self._see_again()
+        if self._has_held(now):
+            return self._trip(now)
+        lasted_s = now - self._no_news_since_s
+        if not isinstance(operand, EngineOperand) or lasted_s < self.rule.blind_after_s - 1e-9:
+            return _NOTHING
+        return self._look_at_nothing(now, Blind(f"{missing_of(operand)} for {lasted_s:.0f} s"), lasted_s)
 
     def _holds(self, now: float) -> Change:
         self._clear_since_s = None
@@ -110,12 +135,13 @@ class GuardWatch:
         self.state, self.since_s, self._clear_since_s = GuardState.OK, None, None
         return Change(cleared=True)
 
-    def _look_at_nothing(self, now: float, reason: Blind) -> Change:
+    def _look_at_nothing(self, now: float, reason: Blind, lasted_s: float = 0.0) -> Change:
+        """It has been so for `lasted_s` seconds already."""
         self.blind_reason = str(reason)
         if self.state is not GuardState.BLIND:
             self._before_blind = self.state
             self.state = GuardState.BLIND
-            self._blind_since_s = now
+            self._blind_since_s = now - lasted_s
         assert self._blind_since_s is not None
         if self._blind_told or now - self._blind_since_s < self.rule.blind_after_s - 1e-9:
             return _NOTHING

@@ -17,7 +17,6 @@ from obswarm.api import ObswarmError
 from obswarm.guards.conditions import (
     DURATION_UNITS,
     OPERATORS,
-    PERCENTILE,
     THERE,
     UNITS,
     AlertOperand,
@@ -29,22 +28,9 @@ from obswarm.guards.conditions import (
     Quantity,
     When,
 )
+from obswarm.guards.operands import METRICS, is_metric, metric_of
 
-METRICS = (
-    "error_ratio",
-    "failures",
-    "rps",
-    "avg",
-    "max",
-    "users",
-    "dropped",
-    "loop_lag",
-    "worker_cpu",
-    "workers_missing",
-)
 LABELS = ("name", "method", "status")
-_WITH_LABELS = ("error_ratio", "failures", "rps", "avg", "max")
-_WITH_STATUS = ("error_ratio", "failures", "rps")
 _STATUSES = ("1xx", "2xx", "3xx", "4xx", "5xx", "error", "other")
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 _NAME = re.compile(r"[a-z_][a-z0-9_.]*", re.IGNORECASE)
@@ -149,11 +135,12 @@ class _Reader:
             if isinstance(operand, AlertOperand) and quantity.unit:
                 self.fail("Expected a number of alerts, without a unit.", start)
             return
-        if operand.is_duration and quantity.unit not in DURATION_UNITS:
+        unit = metric_of(operand.metric).unit
+        if unit == "seconds" and quantity.unit not in DURATION_UNITS:
             self.fail(f"Expected a duration for {operand.metric}, such as 500ms or 2s.", start)
-        if operand.is_ratio and quantity.unit not in ("%", ""):
+        if unit == "ratio" and quantity.unit not in ("%", ""):
             self.fail(f"Expected a share for {operand.metric}, such as 5% or 0.05.", start)
-        if not operand.is_duration and not operand.is_ratio and quantity.unit:
+        if unit == "number" and quantity.unit:
             self.fail(f"Expected a number without a unit for {operand.metric}.", start)
 
     def quantity(self, what: str) -> Quantity:
@@ -184,8 +171,7 @@ class _Reader:
             return PromqlOperand(self._in_parentheses(start))
         if name == "alert":
             return self._alert()
-        known = name in METRICS or _is_percentile(name)
-        if not known:
+        if not is_metric(name):
             nearest = difflib.get_close_matches(name, [*METRICS, "p50", "p95", "p99", "promql", "alert"], 1)
             hint = f" Did you mean {nearest[0]}?" if nearest else ""
             self.fail(f"Expected a metric ({', '.join(METRICS)}, p50 to p99.9), promql(…) or alert(…).{hint}", start)
@@ -196,7 +182,7 @@ class _Reader:
 
     def _labels(self, metric: str) -> tuple[tuple[str, str], ...]:
         labels: list[tuple[str, str]] = []
-        allowed = metric in _WITH_LABELS or _is_percentile(metric)
+        allowed = metric_of(metric).labels
         if not allowed:
             self.fail(f"{metric} is of the whole load test; it has no labels.", self.position - 1)
         while not self.literal("}"):
@@ -207,8 +193,8 @@ class _Reader:
             label = self.take(_LABEL)
             if label not in LABELS:
                 self.fail(f"Expected one of the labels {', '.join(LABELS)}.", start)
-            if label == "status" and metric not in _WITH_STATUS:
-                self.fail(f"{metric} has no label status: latencies are kept by name and method.", start)
+            if label not in allowed:
+                self.fail(f"{metric} has no label {label}: it is kept by {' and '.join(allowed)}.", start)
             if label in dict(labels):
                 self.fail(f"The label {label} stands there twice.", start)
             if not self.literal("="):
@@ -291,8 +277,3 @@ class _Reader:
                     self.fail(f"Not a regular expression: {error}.", start)
             matchers.append(Matcher(label, operator, text))
         return AlertOperand(tuple(matchers))
-
-
-def _is_percentile(name: str) -> bool:
-    found = PERCENTILE.fullmatch(name)
-    return found is not None and 0 < float(found[1]) < 100

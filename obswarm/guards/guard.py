@@ -7,6 +7,7 @@ from typing import Literal
 from obswarm.api import ObswarmError
 from obswarm.guards.conditions import EngineOperand, Operand, PromqlOperand, When
 from obswarm.guards.grammar import parse_when
+from obswarm.guards.operands import metric_of
 from obswarm.units import parse_duration
 
 ActionKind = Literal["stop", "abort", "hold", "scale", "notify"]
@@ -65,9 +66,10 @@ class GuardRule:
 def format_figure(operand: Operand, value: float) -> str:
     """A value of an operand with its unit."""
     if isinstance(operand, EngineOperand):
-        if operand.is_duration:
+        unit = metric_of(operand.metric).unit
+        if unit == "seconds":
             return f"{value * 1000:.4g}ms" if value < 1 else f"{value:.4g}s"
-        if operand.is_ratio:
+        if unit == "ratio":
             return f"{value * 100:.3g}%"
     return f"{value:.6g}"
 

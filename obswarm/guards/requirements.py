@@ -6,10 +6,8 @@ from obswarm.api import ObswarmError
 from obswarm.guards.conditions import Condition, EngineOperand
 from obswarm.guards.grammar import parse_condition
 from obswarm.guards.guard import format_figure
-from obswarm.guards.operands import OF_THE_RUN, whole_run
+from obswarm.guards.operands import JUDGED_OVER_A_RUN, is_of_the_run, whole_run
 from obswarm.stats import Snapshot
-
-_ALLOWED = "error_ratio, failures, rps, avg, p50 to p99.9, max"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +45,9 @@ def parse_requirement(text: str) -> Requirement:
     """Raises ObswarmError, for what is written wrongly with the place."""
     condition = parse_condition(text)
     operand = condition.operand
-    if not isinstance(operand, EngineOperand) or operand.metric in OF_THE_RUN:
-        raise ObswarmError(f"{operand} cannot be judged over a whole run; requirements take {_ALLOWED}.")
+    if not isinstance(operand, EngineOperand) or not is_of_the_run(operand):
+        allowed = ", ".join(JUDGED_OVER_A_RUN)
+        raise ObswarmError(f"{operand} cannot be judged over a whole run; requirements take {allowed}.")
     return Requirement(condition)
 
 

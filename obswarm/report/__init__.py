@@ -2,6 +2,7 @@
 
 from obswarm.report.compare import MEASURE_NAMES, SAME, Comparison, Difference, compare_runs, comparison_document
 from obswarm.report.csv_files import CsvFiles
+from obswarm.report.cut_off import cut_off_rows, cut_off_sentences
 from obswarm.report.grafana import GrafanaAnnotations
 from obswarm.report.junit import junit_document
 from obswarm.report.page import comparison_page, run_page
@@ -17,6 +18,8 @@ __all__ = [
     "compare_runs",
     "comparison_document",
     "comparison_page",
+    "cut_off_rows",
+    "cut_off_sentences",
     "junit_document",
     "result_document",
     "run_page",

@@ -6,7 +6,8 @@ from typing import Any
 from obswarm import clock
 from obswarm.engine import RunResult
 from obswarm.guards import Judgement
-from obswarm.stats import PHASES, EndpointStats, GuardView
+from obswarm.report.cut_off import cut_off_rows
+from obswarm.stats import PHASES, EndpointStats, GuardView, Snapshot, total_in_flight
 
 _QUANTILES = {"p50_s": 0.5, "p90_s": 0.9, "p95_s": 0.95, "p99_s": 0.99}
 
@@ -26,6 +27,9 @@ def result_document(result: RunResult, judgements: Sequence[Judgement] = ()) -> 
         "stop_reason": {"kind": result.stop_reason.kind, "detail": result.stop_reason.detail},
         "users_max": result.users_max,
         "totals": {**_figures(final.total, result.duration_s), "interrupted": final.interrupted},
+        "never_answered": result.was_never_answered,
+        "in_flight": _in_flight(final),
+        "cut_off": cut_off_rows(final.cut_off),
         "endpoints": [
             {"method": key.method, "name": key.name, **_figures(stats, result.duration_s)}
             for key, stats in sorted(final.endpoints.items())
@@ -99,6 +103,18 @@ def result_document(result: RunResult, judgements: Sequence[Judgement] = ()) -> 
     }
 
 
+def _in_flight(final: Snapshot) -> dict[str, Any]:
+    total = total_in_flight(final.in_flight.values())
+    return {
+        "requests": total.count,
+        "oldest_s": _round(total.oldest_s),
+        "endpoints": [
+            {"method": key.method, "name": key.name, "requests": each.count, "oldest_s": _round(each.oldest_s)}
+            for key, each in sorted(final.in_flight.items())
+        ],
+    }
+
+
 def _guard(guard: GuardView) -> dict[str, Any]:
     return {
         "name": guard.name,
@@ -110,6 +126,7 @@ def _guard(guard: GuardView) -> dict[str, Any]:
         "since_at": None if guard.since_s is None else clock.iso(guard.since_s),
         "trips": sum(count for _, count in guard.trips),
         "blind_reason": guard.blind_reason or None,
+        "matched": guard.matched,
     }
 
 

@@ -57,6 +57,8 @@ class GuardView:
     since_s: float | None
     blind_reason: str
     trips: tuple[tuple[str, int], ...]
+    matched: bool = True
+    """False while there is no request of the endpoints that it looks at."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from obswarm.sanitize import clean_text
 from obswarm.stats.endpoint import OTHER, EndpointKey
-from obswarm.stats.histogram import Histogram
+from obswarm.stats.histogram import Histogram, middle
 
 
 class UnderWay(NamedTuple):
@@ -35,6 +35,11 @@ class InFlight:
     oldest_s: float
     ages: Histogram = field(default_factory=Histogram)
 
+    @property
+    def oldest_unanswered_s(self) -> float | None:
+        """Age of the oldest that has not been answered, at most 1.1 % off; None when there is none."""
+        return min(self.oldest_s, middle(max(self.ages.buckets))) if self.ages.buckets else None
+
     def merged(self, other: "InFlight") -> "InFlight":
         """Both together, made anew."""
         ages = self.ages.copy()
@@ -47,10 +52,12 @@ NONE_IN_FLIGHT = InFlight(0, 0.0)
 
 def total_in_flight(every: Iterable[InFlight]) -> InFlight:
     """All of them in one."""
-    total = NONE_IN_FLIGHT
+    count, oldest_s, ages = 0, 0.0, Histogram()
     for each in every:
-        total = total.merged(each)
-    return total
+        count += each.count
+        oldest_s = max(oldest_s, each.oldest_s)
+        ages.merge(each.ages)
+    return InFlight(count, oldest_s, ages)
 
 
 def count_in_flight(requests: Iterable[UnderWayFields], now: float, max_endpoints: int) -> dict[EndpointKey, InFlight]:

@@ -167,8 +167,8 @@ def _values(item: Any) -> list[Any]:
 
 
 def _guard(values: list[Any]) -> GuardView:
-    trips = tuple((action, count) for action, count in values[-1])
-    return replace(GuardView(*values), trips=trips)
+    guard = GuardView(*values)
+    return replace(guard, trips=tuple((action, count) for action, count in guard.trips))
 
 
 def _with_endpoints(endpoints: Mapping[EndpointKey, EndpointStats]) -> StatsTable:

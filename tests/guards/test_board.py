@@ -3,6 +3,7 @@
 import gevent
 import pytest
 
+from obswarm import clock
 from obswarm.api import Environment, Events, ObswarmError, User, task
 from obswarm.engine import LocalRun, Ramp, StopReason
 from obswarm.guards import Guard, GuardBoard, parse_action, parse_payload
@@ -261,3 +262,58 @@ def test_what_promql_says_of_our_own_series_counts_once_it_cannot_be_about_an_ea
 def test_a_guard_that_makes_no_sense_is_refused(arguments, expected: str) -> None:
     with pytest.raises(ObswarmError, match=expected):
         Guard("rps > 1", **arguments)
+
+
+def test_a_target_that_hangs_trips_a_guard_on_a_percentile() -> None:
+    course = Course(Guard("p95 > 500ms for 2s"))
+    course.second(good=50)
+    began = clock.monotonic()
+    for number in range(20):
+        course.environment.recorder.under_way[number] = ("GET", "/", began, False)
+    for number in range(1, 5):
+        assert course.control.calls == []
+        for key, (*endpoint, _, answered) in course.environment.recorder.under_way.items():
+            course.environment.recorder.under_way[key] = (*endpoint, clock.monotonic() - number, answered)
+        snapshot = course.second()
+        if course.control.calls:
+            break
+    assert number == 3
+    assert snapshot.guards[0].state == "tripped"
+    assert snapshot.guards[0].value == pytest.approx(3, rel=0.02)
+    assert snapshot.total.requests == 50, "nothing that is under way is in the statistics"
+
+
+def test_a_guard_that_has_no_value_any_more_says_so_and_may_stop() -> None:
+    course = Course(Guard("p95 > 500ms", blind_after="5s", on_blind="stop"))
+    course.second(good=1)
+    for _ in range(5):
+        assert course.second().guards[0].state == "ok"
+    (guard,) = course.second().guards
+    assert (guard.state, guard.blind_reason) == ("blind", "no request has finished for 5 s")
+    ((_, text),) = course.notes
+    assert text == "The guard p95 > 500ms has been blind for 5 s: no request has finished for 5 s"
+    assert course.control.calls == [("stop", "guard", text)]
+
+
+def test_a_guard_whose_selector_never_matches_is_named_once(caplog) -> None:
+    course = Course(
+        Guard('p95{name="/typo"} > 1s', name="typo", blind_after="1h"),
+        Guard('rps{name="/", method="GET"} > 1000'),
+        Guard('rps{status="5xx"} > 1000'),
+    )
+    for _ in range(30):
+        last = course.second(good=1)
+    assert [guard.matched for guard in last.guards] == [False, True, True]
+    ((kind, text),) = course.notes
+    assert (kind, text) == ("guard", "The guard typo looks at requests that there are none of")
+    assert [record.message for record in caplog.records] == [f"{text}. Requests so far: GET /."]
+    course.environment.recorder.record("GET", "/typo", 0.1, 1, 200)
+    assert course.second().guards[0].matched
+
+
+def test_where_nothing_was_requested_yet_no_guard_is_called_wrong() -> None:
+    course = Course(Guard('p95{name="/a"} > 1s', blind_after="1h"))
+    for _ in range(30):
+        last = course.second()
+    assert course.notes == []
+    assert not last.guards[0].matched

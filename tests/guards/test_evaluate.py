@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from obswarm.guards import Guard, GuardState, GuardWatch
 from obswarm.guards.evaluate import Blind, deciding
+from obswarm.guards.latency import AtLeast
 
 
 def watch(text: str = "error_ratio > 5% for 3s", **more) -> GuardWatch:
@@ -99,3 +100,45 @@ def test_it_never_trips_early_or_late_by_more_than_a_snapshot(
 )
 def test_of_several_series_the_worst_decides(text: str, values, expected) -> None:
     assert deciding(values, Guard(text).when.condition) == expected
+
+
+def test_a_guard_without_a_value_is_blind_after_a_while_and_says_so_once() -> None:
+    guard = watch('p95{name="/a"} > 1s for 2s', blind_after="4s", on_blind="stop")
+    assert "".join(course(guard, [0.5, None, None, None, None, None, None, 0.5])) == "oooooBbo"
+    guard.update(10, None)
+    guard.update(14, None)
+    assert guard.blind_reason == 'no request with name="/a" has finished for 4 s'
+    guard.update(15, None)
+    assert guard.blind_reason.endswith("for 5 s")
+    guard.update(16, 0.5)
+    assert (guard.state, guard.blind_reason) == (GuardState.OK, "")
+
+
+def test_what_held_when_values_ended_still_trips_and_a_hold_outlasts_blindness() -> None:
+    assert "".join(course(watch("p95 > 1s for 3s", blind_after="2s"), [2, None, None, None, None])) == "pppTB"
+    assert "".join(course(watch("p95 > 1s for 3s", blind_after="9s"), [2, None, None, None, None])) == "pppTt"
+    assert "".join(course(watch("p95 > 1s", blind_after="2s"), [2, None, None, None, 2, 0.5])) == "TttBtO"
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "state"),
+    [
+        ("p95 > 1s", 1.5, "T"),
+        ("p95 > 1s", 0.5, "o"),
+        ("p95 >= 1s", 1.5, "T"),
+        ("p95 < 1s", 0.5, "o"),
+        ("p95 < 1s", 1.5, "o"),
+        ("p95 != 1s", 1.5, "T"),
+        ("p95 == 1s", 1.0, "o"),
+    ],
+)
+def test_a_value_known_from_below_counts_only_where_it_decides(text: str, value: float, state: str) -> None:
+    assert "".join(course(watch(text), [AtLeast(value)])) == state
+
+
+def test_a_value_from_below_that_does_not_decide_changes_nothing() -> None:
+    assert "".join(course(watch("p95 > 2s for 3s"), [3, AtLeast(0.5), AtLeast(1.5), 3, 3])) == "pppTt"
+    assert (
+        "".join(course(watch("p95 > 2s for 3s"), [1, AtLeast(2.5), AtLeast(3.5), AtLeast(4.5), AtLeast(5.5)]))
+        == "opppT"
+    )

@@ -15,16 +15,14 @@ from obswarm.guards.conditions import (
     When,
 )
 from obswarm.guards.grammar import GuardError, parse_condition, parse_when
+from obswarm.guards.operands import METRICS, metric_of
 
 NUMBERS = st.floats(-1e12, 1e12, allow_nan=False)
 TEXTS = st.text(max_size=20)
 LABELS = st.lists(
     st.tuples(st.sampled_from(["name", "method"]), TEXTS), max_size=2, unique_by=lambda each: each[0]
 ).map(tuple)
-LATENCIES = st.builds(EngineOperand, st.sampled_from(["avg", "max", "p50", "p95", "p99.9", "p7"]), LABELS)
-COUNTS = st.builds(EngineOperand, st.sampled_from(["rps", "failures"]), LABELS)
-WHOLE = st.builds(EngineOperand, st.sampled_from(["users", "dropped", "workers_missing"]))
-RATIOS = st.one_of(st.builds(EngineOperand, st.just("error_ratio"), LABELS), st.just(EngineOperand("worker_cpu")))
+UNITS_OF = {"seconds": ["us", "ms", "s", "m", "h"], "number": [""], "ratio": ["%", ""]}
 QUERIES = st.sampled_from(["up", 'max(a{b=")"}) / 2', "sum by (x) (rate(y[5s]))", "a{x='('}"]).map(PromqlOperand)
 ALERTS = st.lists(
     st.builds(Matcher, st.sampled_from(["severity", "alertname"]), st.sampled_from(["=", "!="]), TEXTS), max_size=3
@@ -37,10 +35,12 @@ def conditions():
             Condition, operands, st.sampled_from(list(OPERATORS)), st.builds(Quantity, NUMBERS, st.sampled_from(units))
         )
 
-    durations, any_unit = ["us", "ms", "s", "m", "h"], ["", "%", "ms", "s"]
-    return st.one_of(
-        of(LATENCIES, durations), of(COUNTS, [""]), of(WHOLE, [""]), of(RATIOS, ["%", ""]), of(QUERIES, any_unit), of(ALERTS, [""])
-    )  # fmt: skip
+    def of_metric(name: str):
+        row = metric_of(name)
+        return of(st.builds(EngineOperand, st.just(name), LABELS if row.labels else st.just(())), UNITS_OF[row.unit])
+
+    metrics = [of_metric(name) for name in (*METRICS, "p50", "p95", "p99.9", "p7")]
+    return st.one_of(*metrics, of(QUERIES, ["", "%", "ms", "s"]), of(ALERTS, [""]))
 
 
 LASTING = st.one_of(st.none(), st.builds(Quantity, st.floats(0, 1e6), st.sampled_from(["ms", "s", "m", "h"])))

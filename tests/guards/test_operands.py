@@ -1,12 +1,25 @@
 """The engine's figures that guards and requirements go by."""
 
+from dataclasses import replace
+
 import pytest
 
+from obswarm import clock
 from obswarm.api import Environment, Events, ObswarmError, User, task
 from obswarm.engine import LocalRun, Ramp
 from obswarm.guards import judge, parse_requirement
+from obswarm.guards.conditions import EngineOperand
 from obswarm.guards.grammar import parse_condition
-from obswarm.guards.operands import last_interval, whole_run
+from obswarm.guards.latency import AtLeast
+from obswarm.guards.operands import (
+    METRICS,
+    chooses_endpoints,
+    last_interval,
+    matches_something,
+    metric_of,
+    missing_of,
+    whole_run,
+)
 from obswarm.stats import Recorder, Snapshot
 
 
@@ -67,7 +80,95 @@ def test_requirements_are_judged_over_the_whole_run(snapshot: Snapshot) -> None:
     assert value("failures > 0", snapshot, whole_run) == 5
 
 
-@pytest.mark.parametrize("text", ["promql(up) > 1", "alert()", "users > 5", "loop_lag < 1s"])
+@pytest.mark.parametrize(
+    "text", ["promql(up) > 1", "alert()", "users > 5", "loop_lag < 1s", "in_flight < 5", "oldest < 1s"]
+)
 def test_what_cannot_be_judged_over_a_run_is_said(text: str) -> None:
     with pytest.raises(ObswarmError, match="cannot be judged over a whole run"):
         parse_requirement(text)
+
+
+def with_requests_under_way(ages_s: list[float], name: str = "/a") -> Snapshot:
+    """Nothing has finished in the interval."""
+    environment = Environment(events=Events(), recorder=Recorder(), user_classes=[Nobody])
+    run = LocalRun(environment, Ramp(1, 1), test="t")
+    now = clock.monotonic()
+    for age_s in ages_s:
+        environment.recorder.under_way[object()] = ("GET", name, now - age_s, False)
+    environment.recorder.under_way[object()] = ("GET", "/stream", now - 50.0, True)
+    return run.latest()
+
+
+def test_requests_under_way() -> None:
+    snapshot = with_requests_under_way([0.5, 1.5, 7.0])
+    assert value("in_flight > 50", snapshot) == 4
+    assert value('in_flight{name="/a"} > 50', snapshot) == 3
+    assert value('in_flight{name="/b"} > 50', snapshot) == 0
+    assert value("oldest > 2s", snapshot) == pytest.approx(50, abs=1)
+    assert value('oldest{method="GET", name="/a"} > 2s', snapshot) == pytest.approx(7, abs=1)
+    assert value('oldest{name="/b"} > 2s', snapshot) == 0
+
+
+def test_latencies_are_at_least_the_ages_of_what_is_not_answered() -> None:
+    snapshot = with_requests_under_way([1.5] * 19 + [7.0])
+    for text, seconds in (("p50 > 1s", 1.5), ("p99 > 1s", 7.0), ("max > 1s", 7.0), ("avg > 1s", 1.775)):
+        found = value(text, snapshot)
+        assert found == pytest.approx(seconds, rel=0.03)
+        assert isinstance(found, AtLeast)
+    assert value('p50{name="/stream"} > 1s', snapshot) is None, "its duration was that to the head of its answer"
+    assert value("error_ratio > 1%", snapshot) is None
+    # What is under way is in no result.
+    assert value("p50 > 1s", snapshot, whole_run) is None
+    assert value("max > 1s", snapshot, whole_run) is None
+
+
+def test_finished_requests_and_those_under_way_make_one_latency() -> None:
+    environment = Environment(events=Events(), recorder=Recorder(), user_classes=[Nobody])
+    run = LocalRun(environment, Ramp(1, 1), test="t")
+    for _ in range(10):
+        environment.recorder.record("GET", "/a", 0.02, 10, 200)
+    now = clock.monotonic()
+    for number in range(10):
+        environment.recorder.under_way[number] = ("GET", "/a", now - 0.8, False)
+    snapshot = replace(run.latest(), interval_s=1.0)
+    assert value("p40 > 1s", snapshot) == pytest.approx(0.02, rel=0.011)
+    assert value("p95 > 500ms", snapshot) == pytest.approx(0.8, rel=0.05)
+    assert value("max > 500ms", snapshot) == pytest.approx(0.8, rel=0.05)
+    assert value("avg > 500ms", snapshot) == pytest.approx(0.41, rel=0.05)
+
+
+def test_exceptions_and_interrupted_requests_of_the_interval() -> None:
+    environment = Environment(events=Events(), recorder=Recorder(), user_classes=[Nobody])
+    run = LocalRun(environment, Ramp(1, 1), test="t")
+    recorder = environment.recorder
+    for _ in range(3):
+        recorder.record_exception("KeyError: 'a'", "")
+    recorder.record_cut_off("request", "GET", "/", 1.0)
+    recorder.record_cut_off("task", "", "User.work", 1.0)
+    run._collect()
+    first = run.statistics.emit(run)
+    recorder.record_exception("ValueError", "")
+    run._collect()
+    second = run.statistics.emit(run)
+    assert [value("exceptions > 0", each) for each in (first, second)] == [3, 1]
+    assert [value("interrupted > 0", each) for each in (first, second)] == [1, 0]
+    assert value("exceptions == 0", second, whole_run) == 4
+    judged = judge([parse_requirement("exceptions == 0"), parse_requirement("interrupted < 5")], second)
+    assert [(each.met, each.shown) for each in judged] == [(False, "4"), (True, "1")]
+
+
+def test_every_metric_of_the_table_has_a_value_or_says_what_is_missing() -> None:
+    snapshot = with_requests_under_way([])
+    for name in (*METRICS, "p95"):
+        unit = {"seconds": "1s", "ratio": "5%", "number": "1"}[metric_of(name).unit]
+        found = value(f"{name} > {unit}", snapshot)
+        assert found is not None or missing_of(EngineOperand(name)).startswith("no ")
+
+
+def test_it_is_known_whether_a_selector_chooses_anything() -> None:
+    snapshot = with_requests_under_way([1.0], "/slow")
+    for selector, matches in (('name="/slow"', True), ('name="/slo"', False), ('name="/slow", method="POST"', False)):
+        assert matches_something(parse_condition(f"p95{{{selector}}} > 1s").operand, snapshot) is matches
+    assert [chooses_endpoints(parse_condition(text).operand) for text in ('rps{status="5xx"} > 1', "users > 1")] == [
+        False
+    ] * 2

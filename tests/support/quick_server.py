@@ -2,7 +2,8 @@
 
 Prints its port, serves on loopback until standard input ends. Understands requests without a body only. /arrivals tells when
 what came, by path, and is not counted itself. After
-/start-failing every answer is a 500; /first-failure tells when the first one was. /metrics is Prometheus'.
+/start-failing every answer is a 500; /first-failure tells when the first one was. After /start-hanging nothing is answered;
+/last-answer tells when the last answer was. /metrics is Prometheus'.
 """
 
 import asyncio
@@ -12,13 +13,14 @@ import time
 from collections import defaultdict
 
 _ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
-
+_DONE = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndone"
 
 _FAILURE = b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 2\r\n\r\nno"
 
 arrivals = defaultdict(list)
 answers = [_ANSWER]
 failures = []
+answered = [0.0]
 
 
 class _Quick(asyncio.Protocol):
@@ -33,8 +35,10 @@ class _Quick(asyncio.Protocol):
             asyncio.get_running_loop().call_later(0.001, self.answer, answer_to(head))
 
     def answer(self, answer):
-        if not self.transport.is_closing():
+        if answer is not None and not self.transport.is_closing():
             self.transport.write(answer)
+            if answer is _ANSWER:
+                answered[0] = time.time()
 
 
 def answer_to(head):
@@ -44,6 +48,9 @@ def answer_to(head):
         return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
     if path == "/first-failure":
         body = json.dumps(failures[0] if failures else None).encode()
+        return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+    if path == "/last-answer":
+        body = json.dumps(answered[0]).encode()
         return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
     if path == "/metrics":
         body = b"# TYPE quick_requests_total counter\n"
@@ -55,7 +62,10 @@ def answer_to(head):
         return head % len(body) + body
     if path == "/start-failing":
         answers[0] = _FAILURE
-        return _ANSWER
+        return _DONE
+    if path == "/start-hanging":
+        answers[0] = None
+        return _DONE
     arrivals[path].append(time.time())
     if answers[0] is _FAILURE:
         failures.append(time.time())

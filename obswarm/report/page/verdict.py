@@ -1,7 +1,10 @@
 """What a run comes to, in a few sentences."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
+from obswarm.report.cut_off import cut_off_sentences
 from obswarm.store import RunRecord
 from obswarm.units import format_count, format_duration, format_latency
 
@@ -43,6 +46,8 @@ def verdict(record: RunRecord) -> Verdict:
     for guard in result["guards"]:
         if guard["trips"]:
             lines.append(Line(f"The guard {guard['when']} tripped ({guard['action']}).", "bad"))
+        elif not guard.get("matched", True):
+            lines.append(Line(f"The guard {guard['when']} looked at requests that there were none of.", "warn"))
         elif guard["state"] == "blind":
             lines.append(Line(f"The guard {guard['when']} was blind: {guard['blind_reason']}.", "warn"))
     for loss in result["lost"]:
@@ -50,13 +55,18 @@ def verdict(record: RunRecord) -> Verdict:
         requests = loss.get("requests")
         extent = f"at most {loss['unreported_s']:.1f} s of it" if requests is None else f"{requests:,} requests"
         lines.append(Line(f"Lost: {loss['worker']}, {loss['detail']}; {extent}.", "bad"))
-    if result["totals"].get("interrupted"):
-        lines.append(
-            Line(f"{result['totals']['interrupted']:,} requests were cut off when it stopped, and count nowhere.")
-        )
+    lines += [Line(sentence) for sentence in _cut_off(result)]
     lines.append(_validity(result["generator"]["saturated"]))
     headline, tone = _headline(record)
     return Verdict(headline, tone, tuple(lines))
+
+
+def _cut_off(result: Mapping[str, Any]) -> list[str]:
+    if "cut_off" in result:
+        return cut_off_sentences(result["cut_off"])
+    # An earlier version's.
+    interrupted = result["totals"].get("interrupted")
+    return [f"{interrupted:,} requests were cut off when it stopped, and count nowhere."] if interrupted else []
 
 
 def _headline(record: RunRecord) -> tuple[str, str]:
@@ -70,6 +80,8 @@ def _headline(record: RunRecord) -> tuple[str, str]:
         return f"Failed after {after}: {detail}", "bad"
     if not all(each["met"] for each in result["requirements"]):
         return f"Requirements not met, after {after}", "bad"
+    if result.get("never_answered"):
+        return f"Nothing was answered in {after}", "bad"
     ratio = result["totals"]["error_ratio"]
     if ratio:
         return f"Ended after {after}, {ratio:.2%} of the requests failed", "bad" if ratio >= _MANY else "warn"

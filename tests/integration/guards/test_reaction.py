@@ -1,12 +1,15 @@
-"""How long it takes from the first failing answer at the target to the last request that it sees: with a fleet of four workers, ten
-times for each way in which a run can be stopped."""
+"""How long it takes until a run is stopped whose target fails, or does not answer any more: with a fleet of four workers, ten times
+for each way in which a run can be stopped."""
 
 import json
 import random
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import gevent
 import pytest
@@ -48,12 +51,40 @@ def by_an_alert(stack: ExitStack, target: QuickServer, web_port: int) -> list[st
     return ["--alerts-token", TOKEN, "--alerts-grace", "0s"]
 
 
-def reaction_s(folder: Path, setting: Setting, seed: int, kind: str) -> float:
+def by_a_percentile(stack: ExitStack, target: QuickServer, web_port: int) -> list[str]:
+    return ["--stop-when", "p95 > 500ms for 2s"]
+
+
+def to_failures(target: QuickServer, result: dict[str, Any]) -> float:
+    """From the first failing answer at the target to the last request that it sees."""
+    first: float = json.loads(target.get("/first-failure"))
+    last: float = max(max(times) for times in target.arrivals().values())
+    return last - first
+
+
+def to_silence(target: QuickServer, result: dict[str, Any]) -> float:
+    """From the last answer of the target to the moment at which the guard stops the run."""
+    (tripped,) = (mark["at"] for mark in result["annotations"] if mark["kind"] == "guard")
+    last: float = json.loads(target.get("/last-answer"))
+    return datetime.fromisoformat(tripped).timestamp() - last
+
+
+@dataclass(frozen=True)
+class Way:
+    """How a run is stopped: what is set up, what the stop is called, what the target is told to do, what is measured."""
+
+    setting: Setting
+    kind: str
+    trouble: str = "/start-failing"
+    reaction: Callable[[QuickServer, dict[str, Any]], float] = to_failures
+
+
+def reaction_s(folder: Path, way: Way, seed: int) -> float:
     with ExitStack() as stack:
         target = stack.enter_context(QuickServer())
         fleet = stack.enter_context(Fleet(folder, target.url))
         web_port = free_port()
-        options = setting(stack, target, web_port)
+        options = way.setting(stack, target, web_port)
         # The later --web-port counts.
         master = fleet.master("-u", 40, "-r", 100, "-t", "60s", "--expect-workers", 4, *options, "--web-port", web_port)
         for _ in range(4):
@@ -63,25 +94,27 @@ def reaction_s(folder: Path, setting: Setting, seed: int, kind: str) -> float:
             assert time.monotonic() < deadline, fleet.log()
             gevent.sleep(0.1)
         gevent.sleep(2 + random.Random(seed).random())
-        target.get("/start-failing")
+        target.get(way.trouble)
         assert master.wait(60) == 3, fleet.log()
         result = fleet.result()
-        assert result["stop_reason"]["kind"] == kind
-        first: float = json.loads(target.get("/first-failure"))
-        last: float = max(max(times) for times in target.arrivals().values())
-        return last - first
+        assert result["stop_reason"]["kind"] == way.kind
+        return way.reaction(target, result)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("setting", "kind", "longest_s"),
-    [(by_the_engine, "guard", 2.0), (by_promql, "guard", 4.0), (by_an_alert, "alert", 6.0)],
+    ("way", "longest_s"),
+    [
+        (Way(by_the_engine, "guard"), 2.0),
+        (Way(by_promql, "guard"), 4.0),
+        (Way(by_an_alert, "alert"), 6.0),
+        (Way(by_a_percentile, "guard", "/start-hanging", to_silence), 5.0),
+    ],
+    ids=lambda value: value.setting.__name__ if isinstance(value, Way) else None,
 )
-def test_a_fleet_stops_soon_after_the_target_starts_to_fail(
-    tmp_path: Path, setting: Setting, kind: str, longest_s: float
-) -> None:
+def test_a_fleet_stops_soon_after_the_target_breaks(tmp_path: Path, way: Way, longest_s: float) -> None:
     pool = Pool(AT_A_TIME)
-    reactions = pool.map(lambda seed: reaction_s(tmp_path / str(seed), setting, seed, kind), range(TIMES))
+    reactions = pool.map(lambda seed: reaction_s(tmp_path / str(seed), way, seed), range(TIMES))
     p95 = sorted(reactions)[-1 - TIMES // 20]
-    print(f"{setting.__name__}: {', '.join(f'{each:.2f}' for each in sorted(reactions))} s")
+    print(f"{way.setting.__name__}: {', '.join(f'{each:.2f}' for each in sorted(reactions))} s")
     assert p95 <= longest_s

@@ -1,0 +1,56 @@
+"""What was cut off when its users were stopped, for files and in sentences."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from obswarm.stats import CUT_OFF_KINDS, CutOff, CutOffKey
+from obswarm.units import format_latency
+
+_NAMED = 3
+_SENTENCES = {
+    "request": (
+        "1 request was cut off when its user was stopped, after {age}; no other figure counts it",
+        "{count:,} requests were cut off when their users were stopped, the oldest after {age}; no other figure counts"
+        " them",
+    ),
+    "task": (
+        "1 task was cut off when its user was stopped, after {age}",
+        "{count:,} tasks were cut off when their users were stopped, the longest after {age}",
+    ),
+    "on_stop": (
+        "1 on_stop was cut off, after {age}",
+        "{count:,} on_stop were cut off, the longest after {age}",
+    ),
+}
+
+
+def cut_off_rows(cut_off: Mapping[CutOffKey, CutOff]) -> list[dict[str, Any]]:
+    """As they stand in JSON, those of a kind together, the most frequent first."""
+    kinds = {kind: number for number, kind in enumerate(CUT_OFF_KINDS)}
+    ordered = sorted(cut_off.items(), key=lambda item: (kinds[item[0].kind], -item[1].count, item[0]))
+    return [
+        {
+            "kind": key.kind,
+            "method": key.method,
+            "name": key.name,
+            "count": seen.count,
+            "oldest_s": round(seen.oldest_s, 6),
+        }
+        for key, seen in ordered
+    ]
+
+
+def cut_off_sentences(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """One for each kind that there is: how many, for how long, where."""
+    sentences = []
+    for kind, (one, many) in _SENTENCES.items():
+        mine = [row for row in rows if row["kind"] == kind]
+        if not mine:
+            continue
+        count = sum(row["count"] for row in mine)
+        age = format_latency(max(row["oldest_s"] for row in mine))
+        places = [f"{row['count']:,} × {row['method']} {row['name']}".replace("×  ", "× ") for row in mine[:_NAMED]]
+        if len(mine) > _NAMED:
+            places.append(f"{len(mine) - _NAMED:,} more")
+        sentences.append(f"{(one if count == 1 else many).format(count=count, age=age)}: {', '.join(places)}.")
+    return sentences

@@ -1,0 +1,109 @@
+"""Durations of an interval in which some requests are still under way."""
+
+import random
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from obswarm.guards.latency import AtLeast, Durations
+from obswarm.stats import Histogram
+
+
+def histogram(*seconds: float) -> Histogram:
+    made = Histogram()
+    for each in seconds:
+        made.record(each)
+    return made
+
+
+def durations(finished=(), ages=(), interval_s: float = 1.0) -> Durations:
+    return Durations(histogram(*finished), histogram(*ages), interval_s)
+
+
+SECONDS = st.lists(st.floats(0.0001, 0.9), min_size=1, max_size=60)
+
+
+@given(SECONDS, st.floats(0.01, 0.99))
+def test_when_nothing_is_under_way_it_is_the_quantile_of_what_finished(finished: list[float], q: float) -> None:
+    found = durations(finished)
+    assert found.quantile(q) == histogram(*finished).quantile(q)
+    assert not isinstance(found.quantile(q), AtLeast)
+    assert found.mean_s == pytest.approx(sum(finished) / len(finished), rel=0.011)
+
+
+def test_when_nothing_is_known_there_is_no_value() -> None:
+    assert durations().quantile(0.5) is None
+    assert durations().mean_s is None
+
+
+def test_when_nothing_finishes_durations_are_at_least_the_ages() -> None:
+    found = durations(ages=[2.0] * 19 + [9.0])
+    assert found.quantile(0.5) == pytest.approx(2.0, rel=0.011)
+    assert found.quantile(0.99) == pytest.approx(9.0, rel=0.011)
+    assert isinstance(found.quantile(0.5), AtLeast)
+    assert found.mean_s == pytest.approx((19 * 2 + 9) / 20, rel=0.011)
+
+
+def test_what_finishes_fast_is_known_also_where_the_rest_hangs() -> None:
+    # Each second 50 requests finish after 20 ms, and 50 do not finish any more, for the fifth second now.
+    found = durations([0.02] * 50, [second + number / 50 for second in range(5) for number in range(1, 51)])
+    assert found.quantile(0.4) == pytest.approx(0.02, rel=0.011)
+    assert not isinstance(found.quantile(0.4), AtLeast)
+    assert 4 < found.quantile(0.95) < 5
+    assert isinstance(found.quantile(0.95), AtLeast)
+
+
+def test_young_requests_are_no_sign_of_slowness() -> None:
+    found = durations([0.02] * 1000, [0.001 * number for number in range(1, 20)])
+    assert found.quantile(0.99) == pytest.approx(0.02, rel=0.011)
+
+
+def test_one_that_never_ends_hides_nothing_and_is_no_percentile() -> None:
+    assert durations([0.02] * 100, [60.0]).quantile(0.999) == pytest.approx(0.02, rel=0.011)
+
+
+@given(SECONDS, st.lists(st.floats(0.0001, 5000), max_size=40), st.floats(0.01, 0.99))
+def test_an_older_request_never_makes_a_value_smaller(finished: list[float], ages: list[float], q: float) -> None:
+    assume(max(finished) < 1)
+    before, after = durations(finished, ages), durations(finished, [*ages, 5000.0])
+    assert float(after.quantile(q)) >= float(before.quantile(q)) - 1e-9
+
+
+def simulated(mix: list[tuple[float, float]], rate: int, at_s: float, seed: int = 7):
+    """What a snapshot sees at a moment: requests come evenly, each takes a duration of the mix (share, seconds)."""
+    draw = random.Random(seed)
+    shares = [share for share, _ in mix]
+    finished, ages, taken = [], [], []
+    for number in range(int(at_s * rate)):
+        begin = number / rate
+        (_, takes) = draw.choices(mix, shares)[0]
+        takes *= draw.uniform(0.95, 1.05)
+        taken.append(takes)
+        if begin + takes > at_s:
+            ages.append(at_s - begin)
+        elif begin + takes > at_s - 1:
+            finished.append(takes)
+    return durations(finished, ages), histogram(*taken)
+
+
+@pytest.mark.parametrize(
+    "mix",
+    [
+        [(1.0, 0.02)],
+        [(1.0, 3.0)],
+        [(0.95, 0.02), (0.05, 10.0)],
+        [(0.5, 0.05), (0.3, 0.8), (0.2, 4.0)],
+        [(0.8, 1.0), (0.2, 1.5)],
+    ],
+)
+def test_in_a_steady_state_it_is_what_requests_really_take(mix) -> None:
+    """However many slow requests are under way at any moment: each of them is in view for many seconds."""
+    for q in (0.25, 0.6, 0.9, 0.99):
+        if any(abs(sum(share for share, _ in mix[: number + 1]) - q) < 0.06 for number in range(len(mix) - 1)):
+            continue  # It jumps there.
+        values = []
+        for moment in range(15, 26):
+            found, real = simulated(mix, 100, moment + 0.3)
+            values.append(float(found.quantile(q)))
+        assert sorted(values)[5] == pytest.approx(real.quantile(q), rel=0.06), q
