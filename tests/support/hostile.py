@@ -87,7 +87,7 @@ def hostile_snapshot(text: str) -> Snapshot:
         users_target={text: 1},
         iterations={text: 1},
         in_flight={key: InFlight(2, 3.0)},
-        cut_off={CutOffKey(text, text, text): CutOff(1, 2.0)},
+        cut_off={CutOffKey("request", text, text): CutOff(1, 2.0)},
         workers=(worker, replace(worker, worker=f"{text} 2")),
         guards=(guard, replace(guard, name=f"{text} 2", state="tripped")),
         alerts=(AlertCount(text, text, text, 1),),
