@@ -11,10 +11,12 @@ from obswarm.cli.options import option
 from obswarm.cli.settings import check_url
 from obswarm.cli.streams import say
 from obswarm.guards.alerts import ACTION_LABEL
-from obswarm.http import plain_reason
+from obswarm.http import ApiSession, plain_reason
 from obswarm.web import ALERTS_PATH, PORT
 
 _TIMEOUT_S = 5.0
+_LONGEST_S = 10.0
+_LARGEST_ANSWER_BYTES = 1024 * 1024
 
 
 @click.group()
@@ -64,12 +66,13 @@ def _send(url: str, token: str, labels: dict[str, str], really: bool) -> list[di
         ],
     }
     try:
-        answer = requests.post(
-            url if really else url + "?dry_run=1",
-            json=payload,
-            headers={"Authorization": f"Bearer {token}"},
-            timeout=_TIMEOUT_S,
-        )
+        with ApiSession(_LARGEST_ANSWER_BYTES, _LONGEST_S, trust_env=True) as session:
+            answer = session.post(
+                url if really else url + "?dry_run=1",
+                json=payload,
+                headers={"Authorization": f"Bearer {token}"},
+                timeout=_TIMEOUT_S,
+            )
     except requests.RequestException as error:
         raise ObswarmError(
             f"No run answers at {url}: {plain_reason(error)}. Is one running there? See --url."

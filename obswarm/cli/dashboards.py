@@ -12,10 +12,12 @@ from obswarm.api import ObswarmError
 from obswarm.cli.options import option
 from obswarm.cli.settings import check_url, read_settings
 from obswarm.cli.streams import say
-from obswarm.http import plain_reason
+from obswarm.http import ApiSession, plain_reason
 from obswarm.resources import shipped
 
 _TIMEOUT_S = 10.0
+_LONGEST_S = 60.0
+_LARGEST_ANSWER_BYTES = 16 * 1024 * 1024
 _FOLDER = "obswarm"
 
 
@@ -63,7 +65,7 @@ class _Grafana:
 
     def __init__(self, url: str, token: str) -> None:
         self._url = url
-        self._session = requests.Session()
+        self._session = ApiSession(_LARGEST_ANSWER_BYTES, _LONGEST_S, trust_env=True)
         self._session.headers["Authorization"] = f"Bearer {token}"
 
     def folder(self, title: str) -> str:

@@ -1,6 +1,7 @@
 """HTTP clients for users: a fast one of our own, and requests."""
 
 from obswarm.http.adapter import FastAdapter
+from obswarm.http.api_session import AnswerTooLarge, ApiSession, bound_answers
 from obswarm.http.counted import CountedResponse
 from obswarm.http.errors import (
     ConnectError,
@@ -27,6 +28,8 @@ from obswarm.http.urls import check_host
 from obswarm.http.users import FastHttpUser, HttpUser, keeps_a_connection
 
 __all__ = [
+    "AnswerTooLarge",
+    "ApiSession",
     "ConnectError",
     "ConnectTimeout",
     "ConnectionLost",
@@ -48,6 +51,7 @@ __all__ = [
     "ResponseTooLarge",
     "StreamConsumed",
     "TooManyRedirects",
+    "bound_answers",
     "check_host",
     "innermost",
     "keeps_a_connection",

@@ -20,7 +20,7 @@ from obswarm import __version__, defaults
 from obswarm.clock import monotonic
 from obswarm.engine import Output
 from obswarm.greenlets import Supervisor
-from obswarm.http import innermost
+from obswarm.http import ApiSession, innermost
 from obswarm.metrics.buckets import CLASSIC_BOUNDS_S, ZERO_THRESHOLD, classic_counts, native_buckets
 from obswarm.metrics.contract import Metric
 from obswarm.metrics.exposition import unhurried
@@ -36,6 +36,8 @@ _BOUNDS = (*(floatToGoString(bound) for bound in CLASSIC_BOUNDS_S), "+Inf")
 _FIRST_RETRY_S = 0.25
 _LONGEST_RETRY_S = 5.0
 _TIMEOUT_S = 10.0
+_LONGEST_S = 20.0
+_LARGEST_ANSWER_BYTES = 1024 * 1024
 _SHOWN = 300
 
 
@@ -84,7 +86,7 @@ class RemoteWriter(Output):
         self._lost = {"refused": 0, "overflow": 0, "end": 0}
         self._troubled = False
         self._refusals: set[str] = set()
-        self._session = requests.Session()
+        self._session = ApiSession(_LARGEST_ANSWER_BYTES, _LONGEST_S, trust_env=True)
         self._supervisor = Supervisor(self._part_failed)
         self._failure: BaseException | None = None
         self._sender: Any = None

@@ -9,13 +9,15 @@ from gevent.queue import Queue
 
 from obswarm.engine import Output, RunHandle
 from obswarm.greenlets import Supervisor
-from obswarm.http import plain_reason
+from obswarm.http import ApiSession, plain_reason
 from obswarm.sanitize import escape_controls
 from obswarm.stats import Annotation
 
 logger = logging.getLogger(__name__)
 
 _TIMEOUT_S = 5.0
+_LONGEST_S = 10.0
+_LARGEST_ANSWER_BYTES = 1024 * 1024
 _WAITING = 1_000
 
 
@@ -30,8 +32,7 @@ class GrafanaAnnotations(Output):
         self._url = url.rstrip("/") + "/api/annotations"
         self._run_id = ""
         self._longest_s = longest_s
-        self._session = requests.Session()
-        self._session.trust_env = False
+        self._session = ApiSession(_LARGEST_ANSWER_BYTES, _LONGEST_S)
         self._session.headers["Authorization"] = f"Bearer {token}"
         self._queue: Queue[Annotation] = Queue(_WAITING)
         self._warned: set[str] = set()

@@ -10,9 +10,11 @@ import psutil
 import requests
 
 from obswarm.api import ObswarmError
+from obswarm.http import bound_answers
 
 OLDEST_ENGINE = (20, 10)
 OLDEST_COMPOSE = (2, 20)
+_LARGEST_ANSWER_BYTES = 64 * 1024 * 1024
 
 
 class StackError(ObswarmError):
@@ -34,6 +36,7 @@ class Engine:
         where = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
         try:
             self.client = docker.from_env(timeout=30)
+            bound_answers(self.client.api, _LARGEST_ANSWER_BYTES)
             version = self.client.version()
         except (*self.failures, OSError) as error:
             raise StackError(_unreachable(where, error)) from None

@@ -4,12 +4,14 @@ from collections.abc import Sequence
 
 import requests
 
-from obswarm.http import plain_reason
+from obswarm.http import ApiSession, plain_reason
 from obswarm.targets.evaluate import parse_any
 from obswarm.targets.kinds import KINDS
 from obswarm.targets.source import Sample, SourceError, Target, TargetHealth, only_value
 
 _TIMEOUT_S = 3.0
+_LONGEST_S = 6.0
+_LARGEST_ANSWER_BYTES = 32 * 1024 * 1024
 _NUMBER = "obswarm_number"
 _AT_ONCE = 40
 """Queries in a request; its address must not get too long."""
@@ -22,8 +24,7 @@ class PrometheusSource:
     def __init__(self, url: str, targets: Sequence[Target] = ()) -> None:
         self.url = url.rstrip("/")
         self._targets = tuple(targets)
-        self._session = requests.Session()
-        self._session.trust_env = False
+        self._session = ApiSession(_LARGEST_ANSWER_BYTES, _LONGEST_S)
 
     def check(self, query: str) -> None:
         parse_any(query)

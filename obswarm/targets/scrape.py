@@ -11,12 +11,13 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from obswarm import clock
 from obswarm.greenlets import Supervisor, described, kill_all
-from obswarm.http import plain_reason
+from obswarm.http import ApiSession, plain_reason
 from obswarm.targets import evaluate as promql
 from obswarm.targets.series import SeriesStore
 from obswarm.targets.source import Sample, SourceError, Target, TargetHealth, only_value
 
 _TIMEOUT_S = 2.0
+_LONGEST_S = 5.0
 _ACCEPT = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
 _LARGEST_PAGE_BYTES = 20 * 1024 * 1024
 _LINES_IN_A_TURN = 500
@@ -85,8 +86,7 @@ class EmbeddedSource:
         return found
 
     def _follow(self, target: Target) -> None:
-        with requests.Session() as session:
-            session.trust_env = False
+        with ApiSession(_LARGEST_PAGE_BYTES, _LONGEST_S) as session:
             due = clock.monotonic()
             while True:
                 self._scrape(session, target)
@@ -109,8 +109,6 @@ class EmbeddedSource:
         answer = session.get(target.url, timeout=_TIMEOUT_S, headers={"Accept": _ACCEPT})
         if answer.status_code != 200:
             raise ValueError(f"HTTP {answer.status_code}")
-        if len(answer.content) > _LARGEST_PAGE_BYTES:
-            raise ValueError(f"a page of {len(answer.content)} bytes")
         text = answer.content.decode()
         is_openmetrics = answer.headers.get("Content-Type", "").startswith("application/openmetrics-text")
         parse: Any = parse_openmetrics if is_openmetrics else parse_text

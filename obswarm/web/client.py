@@ -11,13 +11,17 @@ import requests
 from obswarm import clock
 from obswarm.api import ObswarmError
 from obswarm.engine import RunResult, StopReason
-from obswarm.http import plain_reason
+from obswarm.http import ApiSession, plain_reason
 from obswarm.stats import Snapshot
 from obswarm.web.order import Order
 from obswarm.web.runs import MESSAGEPACK, RUNS_PATH, STATUS_PATH
 from obswarm.web.wire import NotReadable, unpack_result, unpack_snapshot
 
 _TIMEOUT_S = 10.0
+_LONGEST_S = 120.0
+"""An order may have 64 MiB, and the news of a run some."""
+
+_LARGEST_ANSWER_BYTES = 256 * 1024 * 1024
 _AGAIN_S = 0.3
 _SILENT_S = 60.0
 
@@ -49,8 +53,7 @@ class MasterClient:
 
     def __init__(self, url: str, token: str) -> None:
         self.url = url.rstrip("/")
-        self._session = requests.Session()
-        self._session.trust_env = False
+        self._session = ApiSession(_LARGEST_ANSWER_BYTES, _LONGEST_S)
         self._session.headers["Authorization"] = f"Bearer {token}"
 
     def status(self, timeout_s: float = _TIMEOUT_S) -> dict[str, Any]:
