@@ -23,6 +23,8 @@ PHASES = (
         ),
         (
             "tests/e2e/test_service.py",
+            "tests/e2e/test_service_crashes.py",
+            "tests/e2e/test_state.py",
             "tests/integration/guards/test_earlier_runs.py",
             "tests/integration/guards/test_targets.py",
             "tests/integration/metrics",

@@ -18,8 +18,10 @@ from obswarm.cli.loading import LoadTestCommand, Planned, output_of, plan
 from obswarm.cli.options import bind_address, duration, option, size
 from obswarm.cli.run_options import run_options
 from obswarm.cli.service import Service, state_file_of
+from obswarm.cli.service_process import ends_as_meant, supervise
 from obswarm.cli.session import Terminal, conclude
 from obswarm.cli.streams import say
+from obswarm.cli.unfinished import put_aside
 from obswarm.cluster import (
     DEFAULT_PORT,
     CurveKeys,
@@ -39,7 +41,7 @@ from obswarm.cluster import (
     read_secret,
     tcp_endpoint,
 )
-from obswarm.engine import Outputs, RunResult, check_descriptors, new_run_id
+from obswarm.engine import Outputs, RunResult, check_descriptors, host_of, new_run_id
 
 logger = logging.getLogger(__name__)
 
@@ -121,7 +123,11 @@ def master(ctx: click.Context, /, arguments: tuple[str, ...], **options: Any) ->
     """
     keys = keys_of(options)
     if options["serve"]:
-        Service(ctx, options, keys, conduct).run()
+        code = supervise()
+        if code is not None:
+            ctx.exit(code)
+        with ends_as_meant():
+            Service(ctx, options, keys, conduct).run()
         return
     planned = plan(ctx, arguments, options)
     if planned is None:
@@ -144,9 +150,11 @@ def conduct(
     guarding: Guarding,
     shared: Path | None = None,
     on_run: Callable[[FleetRun], None] = lambda run: None,
+    recover: Callable[[Path, str, dict[str, Any]], Recovered | None] | None = None,
 ) -> tuple[RunResult, int]:
     """Make the run, to its end; gives its result and the exit code. `shared` is a folder that workers have at the same
-    place, so that nothing has to be sent. Raises ObswarmError."""
+    place, so that nothing has to be sent; `recover` finds the run to go on with, from the state file, the load test's
+    digest and the options. Raises ObswarmError."""
     address, port = options["bind"]
     check_descriptors(options["expect_workers"], f"{options['expect_workers']:,} workers")
     bundle = None
@@ -161,7 +169,7 @@ def conduct(
         content = hash_of_files(planned.files)
     digest = hashlib.sha256(content.encode() + job.pack()).hexdigest()
     state = state_file_of(options)
-    recovered = _recover(state, digest, options)
+    recovered = (recover or recover_run)(state, digest, options)
     if recovered is not None:
         # It goes on; its users are there already.
         guarding.earlier_alerts_max_wait_s = None
@@ -171,6 +179,8 @@ def conduct(
         invitation.run_id,
         digest,
         recovered.started_wall_s if recovered is not None else clock.wall(),
+        test=planned.loadtest.name,
+        host=host_of(planned.environment),
         # Who has named a file wants it; the usual place may fail.
         may_fail=options["serve"] or options["state_file"] is None,
     )
@@ -227,10 +237,17 @@ def _invitation(
     )
 
 
-def _recover(state: Path, digest: str, options: dict[str, Any]) -> Recovered | None:
+def recover_run(state: Path, digest: str, options: dict[str, Any]) -> Recovered | None:
     """The run to go on with, if there is one. What cannot be gone on with any more is put beside, not thrown away."""
-    found = read_journal(state, options["max_endpoints"])
+    try:
+        found = read_journal(state, options["max_endpoints"])
+    except ObswarmError:
+        if not options["fresh"]:
+            raise
+        found = None
     if found is None:
+        if options["fresh"] and (text := put_aside(state, options["max_endpoints"])) is not None:
+            say(f"Warning: {text}", err=True)
         return None
     age_s = clock.wall() - found.progress.at_wall_s
     may_go_on = age_s <= options["orphan_timeout"] + defaults.GIVE_UP_AFTER_S
@@ -241,11 +258,5 @@ def _recover(state: Path, digest: str, options: dict[str, Any]) -> Recovered | N
             f"The run {found.run_id} was left {age_s:.0f} s ago by a master with another load test or other options"
             f" (see {state}), and its workers may still be there. Start it as it was to go on with it, or say --fresh."
         )
-    aside = state.with_name(f"{found.run_id}.run")
-    state.rename(aside)
-    say(
-        f"Warning: the run {found.run_id} never ended properly. What it had measured"
-        f" ({sum(stats.requests for stats in found.table.endpoints.values()):,} requests) is kept in {aside}.",
-        err=True,
-    )
+    say(f"Warning: {put_aside(state, options['max_endpoints'])}", err=True)
     return None

@@ -12,6 +12,7 @@ import click
 
 from obswarm import __version__
 from obswarm.api import ObswarmError
+from obswarm.cli import exit_codes
 from obswarm.cli.guarding import check_junit, guarding_of
 from obswarm.cli.keeping import keeping_of
 from obswarm.cli.loading import Planned, files_of, output_of, plan
@@ -20,7 +21,7 @@ from obswarm.cli.session import Terminal, exit_code_with
 from obswarm.cli.settings import settings_file
 from obswarm.cli.streams import say_error
 from obswarm.cluster import gather, is_loopback, pack
-from obswarm.engine import Outputs, RunResult, StopReason
+from obswarm.engine import Outputs, PartialResult, RunResult, StopReason
 from obswarm.stack import Project, is_loopback_only
 from obswarm.stack.project import HOST_NAME
 from obswarm.stats import Snapshot
@@ -108,33 +109,47 @@ class RemoteRun:
         self.run_id = ""
         self._number, self.workers = client.order(order)
         self.exit_code = 0
+        self._seen = PartialResult()
 
     def run(self) -> RunResult:
-        """Raises ObswarmError when there was no run, or its master has gone."""
-        for each in self._client.news(self._number):
-            if isinstance(each, Snapshot):
-                self.run_id = each.run_id
-                self._outputs.snapshot(each)
-            elif isinstance(each, Log):
-                logging.getLogger(each.name).log(each.level, "%s", each.text)
-            elif isinstance(each, End):
-                self.exit_code = each.exit_code
-                if each.result is None:
-                    raise ObswarmError(each.error or "The master could not make the run.")
-                return each.result
+        """Gives what was seen of the run when its master has gone, or crashed. Raises ObswarmError when there was
+        nothing."""
+        try:
+            for each in self._client.news(self._number):
+                if isinstance(each, Snapshot):
+                    self.run_id = each.run_id
+                    self._seen.snapshot(each)
+                    self._outputs.snapshot(each)
+                elif isinstance(each, Log):
+                    logging.getLogger(each.name).log(each.level, "%s", each.text)
+                elif isinstance(each, End):
+                    self.exit_code = each.exit_code
+                    if each.result is not None:
+                        return each.result
+                    raise MasterError(each.error or "The master could not make the run.")
+        except MasterError as error:
+            seen = self._seen.result("its master did not report the end", str(error))
+            if seen is None:
+                raise
+            self.exit_code = exit_codes.INCOMPLETE
+            return seen
         raise AssertionError("unreachable")
 
     def stop(self, reason: StopReason) -> None:
         self._tell(reason, False)
 
     def abort(self, reason: StopReason) -> None:
-        self._tell(reason, True)
+        """Where the master does not answer, it is not waited for any more."""
+        if not self._tell(reason, True):
+            self._client.give_up()
 
-    def _tell(self, reason: StopReason, abort: bool) -> None:
+    def _tell(self, reason: StopReason, abort: bool) -> bool:
         try:
             self._client.stop(self._number, reason, abort)
         except MasterError as error:
             logger.error("%s", error)
+            return False
+        return True
 
     def close(self) -> None:
         """Nothing is kept here."""

@@ -3,15 +3,18 @@
 Each run has a process of its own: the service becomes a new one when an order has come, so that nothing of an earlier
 load test is in its memory, and hands itself the listening socket, so that nobody is refused meanwhile. An order is on
 the disk before it is accepted; a service that is started again goes on with its run.
+
+No run ends the service. One that crashed is over: its client is told, what it had measured is put aside, and the next
+client is told where. A process that dies is started again (obswarm.cli.service_process).
 """
 
 import logging
 import os
 import secrets
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from enum import Enum, auto
 from pathlib import Path
 from signal import SIGINT, SIGTERM
 from typing import Any
@@ -21,16 +24,18 @@ import gevent
 from gevent import signal_handler
 from gevent.event import AsyncResult
 
-from obswarm import clock
+from obswarm import clock, defaults
 from obswarm.api import ObswarmError
-from obswarm.cli import exit_codes
+from obswarm.cli import exit_codes, unfinished
 from obswarm.cli.exporting import exports
 from obswarm.cli.guarding import guarding_of
 from obswarm.cli.loading import files_of, output_of, plan
+from obswarm.cli.notices import Notices
+from obswarm.cli.pending_run import MOST_STARTS, PendingRun
 from obswarm.cli.raw_options import as_arguments, given_options
 from obswarm.cli.session import Terminal, set_up_logging
-from obswarm.cluster import CurveKeys, FleetRun, Lobby, start_over, tcp_endpoint
-from obswarm.engine import RunResult, StopReason
+from obswarm.cluster import CurveKeys, FleetRun, Lobby, Recovered, result_of_recovered, start_over, tcp_endpoint
+from obswarm.engine import PartialResult, RunResult, StopReason, reason_of
 from obswarm.greenlets import Supervisor
 from obswarm.guards import Alert, BadPayload, make_payload, parse_payload
 from obswarm.metrics import Latest, MetricsApp
@@ -57,10 +62,30 @@ _CLIENT_GONE_S = 30.0
 _FETCH_S = 3.0
 """How long the last client gets to fetch the end of a run before the process becomes a new one."""
 
+_LASTS_S = 60.0
+"""A run that has gone on for so long does not end its master's process each time."""
+
+_COME_BACK_S = 10.0
+"""Workers of a run that crashed, or of a master that was killed, are on their way for so long after its start."""
+
 _ADDRESSES = "obswarm.cli.session"
 """Says where metrics and alerts are served, which is another address for clients."""
 
 Conduct = Callable[..., tuple[RunResult, int]]
+
+
+class CannotGoOn(ObswarmError):
+    """A run was begun, and its state is none that this process could go on from."""
+
+
+class Outcome(Enum):
+    """What is next for the process that has made a run."""
+
+    DONE = auto()
+    ENDED = auto()
+    """A signal ended the run, and ends the service."""
+    FAILED = auto()
+    """Something of the run may be left in this process."""
 
 
 def state_file_of(options: dict[str, Any]) -> Path:
@@ -77,7 +102,8 @@ class Service:
         self._keys = keys
         self._conduct = conduct
         self._state = state_file_of(options).resolve()
-        self._folder = self._state.with_suffix(".order")
+        self._pending = PendingRun(self._state.with_suffix(".order"))
+        self._notices = Notices(self._state.with_suffix(".notices"))
         self._firing = self._state.with_suffix(".alerts")
         """Alerts that were delivered between two runs and fire, for the process that makes the next one."""
         self._own = given_options(ctx, without=("files",))
@@ -88,6 +114,7 @@ class Service:
         self._next: AsyncResult[Order | None] = AsyncResult()
         self._handler = NewsHandler(without=(_ADDRESSES,))
         self._desk = RunDesk(self._take, lambda: self._lobby.workers if self._lobby is not None else {})
+        self._desk.workers_may_come_until_s = clock.monotonic() + _COME_BACK_S
         self._desk.loadtest = str(self._here) if self._here is not None else None
         inherited = os.environ.pop(_SOCKET, None)
         latest = Latest()
@@ -122,6 +149,9 @@ class Service:
 
     def run(self) -> None:
         set_up_logging(self._options["loglevel"], self._options["logfile"])
+        order, starts = self._read_pending()
+        # Whoever asks for news of that run is not told that there is none.
+        self._desk.busy = order is not None
         with self._server:
             if self._is_first:
                 secret, alerts_secret = (
@@ -130,11 +160,8 @@ class Service:
                 )
                 logger.info("Waiting for runs at %s%s", self._server.url, secret)
                 logger.info("Alerts are taken at %s%s%s", self._server.url, ALERTS_PATH, alerts_secret)
-            order = self._pending()
-            if order is not None and self._execute(order):
-                return
-            following = self._wait()
-            if following is None:
+            outcome = self._execute(order, starts) if order is not None else Outcome.DONE
+            if outcome is Outcome.ENDED or (outcome is Outcome.DONE and self._wait() is None):
                 return
             self._keep_alerts()
             os.environ[_SOCKET] = str(self._server.hand_over())
@@ -155,28 +182,23 @@ class Service:
                 watcher.cancel()
 
     def _take(self, order: Order) -> None:
-        try:
-            order.save(self._folder)
-        except OSError as error:
-            raise ObswarmError(f"the order cannot be kept at {self._folder}: {error.strerror}") from None
+        self._pending.save(order)
         self._next.set(order)
 
-    def _pending(self) -> Order | None:
+    def _read_pending(self) -> tuple[Order | None, int]:
+        """The run to make, and how often it has been begun before."""
         try:
-            order = Order.read(self._folder)
-        except (BadOrder, OSError) as error:
-            logger.error("The order in %s cannot be read (%s); it is dropped.", self._folder, error)
-            self._forget()
-            return None
-        if order is None:
-            return None
-        tried = self._folder / "tried"
-        if tried.exists() and not self._state.exists():
-            logger.error("The run that was asked for ended this process before it began; it is dropped.")
-            self._forget()
-            return None
-        tried.touch()
-        return order
+            order, starts = self._pending.read()
+        except BadOrder as error:
+            self._owe(
+                f"The run that was asked for cannot be read from {self._pending.folder} ({error}); it is dropped."
+            )
+            self._pending.forget()
+            order, starts = None, 0
+        aside = unfinished.put_aside(self._state, self._options["max_endpoints"]) if order is None else None
+        if aside is not None:
+            self._owe(aside)
+        return order, starts
 
     def _keep_alerts(self) -> None:
         try:
@@ -196,19 +218,24 @@ class Service:
             logger.warning("Alerts from before this run cannot be read from %s: %s.", self._firing, error)
             return []
 
-    def _forget(self) -> None:
-        shutil.rmtree(self._folder, ignore_errors=True)
+    def _owe(self, text: str) -> None:
+        """Something that the next client has to be told."""
+        logger.error("%s", text)
+        self._notices.add(text)
 
-    def _execute(self, order: Order) -> bool:
-        """Make the run that was asked for; true when a signal ended it, and this process with it."""
-        desk, news = self._desk, News()
+    def _execute(self, order: Order, starts: int) -> Outcome:
+        """Make the run that was asked for, or go on with it when it was begun before."""
+        desk, news, seen = self._desk, News(), PartialResult()
         desk.busy, desk.order_id, desk.news = True, order.id, news
         watch = Supervisor().keep("The watch on the client", self._end_without_client, news)
         terminal = None
+        outcome = Outcome.FAILED
         try:
+            self._begin(starts)
             options, ctx, shared = self._options_for(order)
             terminal = Terminal(replace(output_of(options), headless=True))
             with self._told(news):
+                self._tell_of_runs_before(starts)
                 planned = plan(ctx, ctx.params["arguments"], options)
                 if planned is None:
                     raise ObswarmError("This lists something; it is no run.")
@@ -217,26 +244,90 @@ class Service:
                 guarding.board.deliver(self._kept_alerts())
                 self._alerts = guarding.app
                 terminal.guarding = guarding
-                terminal.outputs = [news]
+                terminal.outputs = [news, seen]
                 desk.loadtest = planned.loadtest.name
-                result, code = self._conduct(planned, options, self._keys, terminal, guarding, shared, self._began)
+                result, code = self._conduct(
+                    planned,
+                    options,
+                    self._keys,
+                    terminal,
+                    guarding,
+                    shared,
+                    self._began,
+                    self._recover if starts else lambda *_: None,
+                )
             desk.expect_back(order.workers - sum(loss.requests is None for loss in result.losses))
             news.end(result, code)
+            outcome = Outcome.ENDED if terminal.terminated else Outcome.DONE
+            self._wait_for_client(news, result)
+        except CannotGoOn as error:
+            self._fail(news, seen, "its master could not go on with it", str(error))
         except (ObswarmError, click.ClickException) as error:
             text = error.format_message() if isinstance(error, click.ClickException) else str(error)
-            logger.error("%s", text)
-            news.end(None, exit_codes.USAGE, text)
+            self._fail(news, seen, "an error on its master", text)
+        except (Exception, SystemExit, KeyboardInterrupt, gevent.Timeout, gevent.GreenletExit) as error:
+            logger.critical("The run crashed.", exc_info=error)
+            text = f"The run crashed on its master ({reason_of(error)}); the master's log has more."
+            self._fail(news, seen, "it crashed on its master", text)
         finally:
             watch.kill()
-            self._forget()
+            self._pending.forget()
             desk.control = None
             self._alerts = AlertsApp(None, self._alerts_token, self._alerts.firing)
             self._server.applications[ALERTS_PATH] = self._alerts
-        news.wait_until_told(_FETCH_S)
-        return terminal is not None and terminal.terminated
+        return outcome
+
+    def _tell_of_runs_before(self, starts: int) -> None:
+        for text in self._notices.take():
+            logger.warning("%s", text)
+        aside = unfinished.put_aside(self._state, self._options["max_endpoints"]) if not starts else None
+        if aside is not None:
+            logger.warning("%s", aside)
+
+    def _begin(self, starts: int) -> None:
+        if starts >= MOST_STARTS:
+            raise CannotGoOn(f"The run has ended its master's process {starts} times, and is not begun again.")
+        self._pending.begin()
+
+    def _recover(self, state: Path, digest: str, options: dict[str, Any]) -> Recovered | None:
+        """The run, which was begun before, from its state."""
+        found = unfinished.found_run(state, options["max_endpoints"])
+        if found is None:
+            # Nothing was measured yet; or it is not to be had, and what is there will be replaced.
+            return None
+        if found.digest != digest:
+            raise CannotGoOn("The master was started again, and the load test is another one now.")
+        age_s = clock.wall() - found.progress.at_wall_s
+        if age_s > options["orphan_timeout"] + defaults.GIVE_UP_AFTER_S:
+            raise CannotGoOn(f"The master was away for {age_s:.0f} s, and its workers have given up.")
+        return found
+
+    def _fail(self, news: News, seen: PartialResult, detail: str, text: str) -> None:
+        """The run ended without a result of its own: its client gets what there is."""
+        logger.error("%s", text)
+        result = seen.result(detail, text)
+        if result is None:
+            found = unfinished.found_run(self._state, self._options["max_endpoints"])
+            result = result_of_recovered(found, detail, text) if found is not None else None
+        news.end(result, exit_codes.USAGE if result is None else exit_codes.INCOMPLETE, text)
+        aside = unfinished.put_aside(self._state, self._options["max_endpoints"], text.splitlines()[0])
+        if aside is not None:
+            self._owe(aside)
+        self._wait_for_client(news, result if aside is None else None)
+
+    def _wait_for_client(self, news: News, result: RunResult | None) -> None:
+        """It has a few seconds to fetch the result, which is written here if it does not come."""
+        if news.wait_until_told(_FETCH_S) or result is None:
+            return
+        where = unfinished.write_beside(self._state, result)
+        kept = f"is kept in {where[0]}" if where else "could not be kept"
+        self._owe(
+            f"The run {result.run_id} ended ({result.stop_reason.detail}) when nobody asked for it any more."
+            f" {unfinished.measured(result)} {kept}."
+        )
 
     def _options_for(self, order: Order) -> tuple[dict[str, Any], click.Context, Path | None]:
-        files = self._folder / "files"
+        files = self._pending.files
         shared = None
         if order.mounted:
             if self._here is None:
@@ -252,7 +343,7 @@ class Service:
         given["files"] = [str(files / name) for name in order.files]
         given.update(state_file=str(self._state), alerts_token=self._alerts_token)
         if order.settings is not None:
-            given["config"] = str(self._folder / "obswarm.toml")
+            given["config"] = str(self._pending.settings)
         arguments = [*as_arguments(self._ctx.command, given), *order.rest]
         ctx = self._ctx.command.make_context("master", arguments)
         options = {name: value for name, value in ctx.params.items() if name != "arguments"}
@@ -263,8 +354,12 @@ class Service:
 
     def _end_without_client(self, news: News) -> None:
         """A run that nobody watches any more is ended, as a run in a terminal that was closed is."""
+        began_s, lasts = clock.monotonic(), False
         while True:
             gevent.sleep(1)
+            if not lasts and clock.monotonic() - began_s > _LASTS_S:
+                lasts = True
+                self._pending.lasts()
             control = self._desk.control
             if control is not None and clock.monotonic() - news.asked_s > _CLIENT_GONE_S:
                 logger.error("Nobody has asked for news of the run for %.0f s; it ends.", _CLIENT_GONE_S)

@@ -13,6 +13,7 @@ from obswarm.api import ObswarmError
 from obswarm.cli import exit_codes
 from obswarm.cli.fleet import WORKER_COMMAND
 from obswarm.cli.options import duration, master_address, option
+from obswarm.cli.service_process import ends_as_meant, supervise
 from obswarm.cli.session import set_up_logging
 from obswarm.cluster import (
     DEFAULT_PORT,
@@ -84,6 +85,10 @@ def worker(ctx: click.Context, /, files: tuple[Path, ...], **options: Any) -> No
     for file in files:
         if not file.is_file():
             raise ObswarmError(f"No such load-test file: {file}.")
+    if options["serve"]:
+        code = supervise()
+        if code is not None:
+            ctx.exit(code)
     try:
         made = _make(files, options)
         code = made.run()
@@ -95,7 +100,8 @@ def worker(ctx: click.Context, /, files: tuple[Path, ...], **options: Any) -> No
         gevent.sleep(_AFTER_FAILURE_S)
     else:
         if made.told_to_leave or not options["serve"]:
-            ctx.exit(code)
+            with ends_as_meant():
+                ctx.exit(code)
     start_over()
 
 

@@ -16,6 +16,7 @@ from obswarm.cluster.master import Expectation, FleetRun
 from obswarm.cluster.packing import pack_table
 from obswarm.cluster.processes import RecordFormatter, WorkerProcesses, end_with_parent
 from obswarm.cluster.protocol import LARGEST_FRAME_BYTES
+from obswarm.cluster.recovery import result_of_recovered
 from obswarm.cluster.relay import Relay
 from obswarm.cluster.runners import MasterRunner, WorkerRunner
 from obswarm.cluster.secret import CurveKeys, derive_keys, read_secret
@@ -59,6 +60,7 @@ __all__ = [
     "read_journal",
     "read_secret",
     "resolved_endpoint",
+    "result_of_recovered",
     "start_over",
     "tcp_endpoint",
     "unpack_bundle",

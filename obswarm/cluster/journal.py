@@ -91,6 +91,8 @@ class Recovered:
     digest: str
     started_wall_s: float
     progress: Progress
+    test: str = ""
+    host: str | None = None
     workers: dict[str, WorkerMemory] = field(default_factory=dict)
     table: StatsTable = field(default_factory=StatsTable)
 
@@ -124,6 +126,7 @@ def read(path: Path, max_endpoints: int) -> Recovered | None:
             if found is None:
                 run_id, digest = str(record["run_id"]), str(record["digest"])
                 found = Recovered(run_id, digest, float(record["started_wall_s"]), progress)
+                found.test, found.host = str(record["test"]), record["host"] and str(record["host"])
             found.progress = progress
             found.workers.update(workers)
     except (LookupError, AttributeError, TypeError, ValueError, OverflowError, msgpack.UnpackException, RecursionError):
@@ -178,10 +181,20 @@ class Journal:
     """Writes the file. Whatever goes wrong then is logged, and the run goes on without; only when it cannot be written
     at the start it raises ObswarmError, unless it `may_fail`."""
 
-    def __init__(self, path: Path, run_id: str, digest: str, started_wall_s: float, *, may_fail: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path,
+        run_id: str,
+        digest: str,
+        started_wall_s: float,
+        *,
+        test: str = "",
+        host: str | None = None,
+        may_fail: bool = False,
+    ) -> None:
         self.path = path
         self._temporary = path.with_suffix(".new")
-        self._head = {"run_id": run_id, "digest": digest, "started_wall_s": started_wall_s}
+        self._head = {"run_id": run_id, "digest": digest, "started_wall_s": started_wall_s, "test": test, "host": host}
         self._file: int | None = None
         self._size = 0
         self._compacted_s = clock.monotonic()
@@ -221,7 +234,7 @@ class Journal:
             # is read.
             with suppress(OSError):
                 os.ftruncate(self._file, self._size)
-            self._close()
+            self.close()
             self._failed(error)
 
     def rewrite(self, whole: StatsTable, progress: Progress, workers: dict[str, WorkerMemory]) -> None:
@@ -246,7 +259,7 @@ class Journal:
                 # The file that is there has everything, and can still be appended to.
                 self._compacted_s = clock.monotonic()
             return
-        self._close()
+        self.close()
         self._file = file
         self._size = len(content)
         self._compacted_s = clock.monotonic()
@@ -277,7 +290,8 @@ class Journal:
         )
         return _HEAD.pack(len(body), zlib.crc32(body)) + body
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """The file stays as it is."""
         if self._file is not None:
             # It is not the last copy of anything: what was written is in the kernel, and a fault has been noted.
             with suppress(OSError):
@@ -286,7 +300,7 @@ class Journal:
 
     def finish(self) -> None:
         """The run has ended properly; nothing is left to be remembered."""
-        self._close()
+        self.close()
         try:
             self.path.unlink(missing_ok=True)
         except OSError as error:

@@ -1,9 +1,13 @@
-"""Workers as a journal keeps them: from a fleet into memories, and back when a master was started again."""
+"""What a journal keeps of a run: workers from a fleet into memories, and back when a master was started again; and the
+result of a run that nobody goes on with."""
 
 from obswarm import clock
+from obswarm.api import ObswarmError
 from obswarm.cluster.fleet import Fleet
 from obswarm.cluster.journal import Recovered, WorkerMemory
 from obswarm.cluster.member import Member, MemberState
+from obswarm.engine import RunResult, StopReason, WorkerLoss
+from obswarm.stats import TOTAL, Annotation, EndpointStats, RunState, Snapshot
 
 
 def memories(fleet: Fleet) -> dict[str, WorkerMemory]:
@@ -52,3 +56,49 @@ def remember(recovered: Recovered, fleet: Fleet) -> None:
             users=memory.users,
         )
         fleet.next_index = max(fleet.next_index, memory.index + memory.processes)
+
+
+def result_of_recovered(recovered: Recovered, detail: str, error: str | None = None) -> RunResult:
+    """What the journal has of a run that nobody goes on with; its stop reason is "lost", with that detail."""
+    progress, table = recovered.progress, recovered.table
+    annotations = tuple(Annotation(*mark) for mark in progress.annotations)
+    final = Snapshot(
+        run_id=recovered.run_id,
+        test=recovered.test,
+        host=recovered.host,
+        time_s=progress.at_wall_s,
+        started_s=recovered.started_wall_s,
+        stats_since_s=progress.at_wall_s - progress.stats_elapsed_s,
+        elapsed_s=progress.elapsed_s,
+        stats_elapsed_s=progress.stats_elapsed_s,
+        planned_s=None,
+        state=RunState.STOPPED,
+        users={},
+        users_target={},
+        total=table.total(),
+        endpoints=table.endpoints,
+        errors=table.errors,
+        exceptions=table.exceptions,
+        interrupted=table.interrupted,
+        iterations=table.iterations,
+        interval_s=1.0,
+        interval={},
+        interval_total=EndpointStats(TOTAL),
+        cut_off=table.cut_off,
+    )
+    return RunResult(
+        run_id=recovered.run_id,
+        started_s=recovered.started_wall_s,
+        ended_s=progress.at_wall_s,
+        duration_s=progress.stats_elapsed_s,
+        stop_reason=StopReason("lost", detail),
+        error=ObswarmError(error) if error is not None else None,
+        users_max=progress.users_max,
+        final=final,
+        saturated=False,
+        max_loop_lag_s=0.0,
+        max_cpu_ratio=0.0,
+        forced=False,
+        losses=tuple(WorkerLoss(*loss) for loss in progress.losses),
+        annotations=annotations,
+    )

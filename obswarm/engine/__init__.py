@@ -10,6 +10,7 @@ from obswarm.engine.health import HealthMonitor
 from obswarm.engine.import_path import add_folder
 from obswarm.engine.loader import LoadTest, find_loadtest, load, select
 from obswarm.engine.output import Output, Outputs, RunHandle, reason_of
+from obswarm.engine.partial import PartialResult
 from obswarm.engine.profile import Load, Profile, Ramp, ShapeProfile, StagesProfile
 from obswarm.engine.result import FailedOutput, RunResult, WorkerLoss, new_run_id
 from obswarm.engine.run import LocalRun
@@ -31,6 +32,7 @@ __all__ = [
     "Output",
     "Outputs",
     "Pace",
+    "PartialResult",
     "Profile",
     "Ramp",
     "RunControl",

@@ -8,7 +8,7 @@ import gevent
 import msgpack
 import requests
 
-from obswarm import clock
+from obswarm import __version__, clock
 from obswarm.api import ObswarmError
 from obswarm.engine import RunResult, StopReason
 from obswarm.http import ApiSession, plain_reason
@@ -22,8 +22,12 @@ _LONGEST_S = 120.0
 """An order may have 64 MiB, and the news of a run some."""
 
 _LARGEST_ANSWER_BYTES = 256 * 1024 * 1024
+_ORDER_TIMEOUT_S = 40.0
+"""A large load test, and a master that waits for its workers."""
 _AGAIN_S = 0.3
 _SILENT_S = 60.0
+_UNKNOWN_S = 5.0
+"""How long a master that waits for runs may not know a run before that is taken as its end."""
 
 
 class MasterError(ObswarmError):
@@ -48,13 +52,22 @@ class End:
     error: str | None
 
 
+class _UnknownRun(NotReadable):
+    """It does not know the run that it is asked about."""
+
+
 class MasterClient:
     """Talks to the API at `url`. All methods raise MasterError."""
 
     def __init__(self, url: str, token: str) -> None:
         self.url = url.rstrip("/")
+        self._given_up = False
         self._session = ApiSession(_LARGEST_ANSWER_BYTES, _LONGEST_S)
         self._session.headers["Authorization"] = f"Bearer {token}"
+
+    def give_up(self) -> None:
+        """Do not wait for a master that does not answer."""
+        self._given_up = True
 
     def status(self, timeout_s: float = _TIMEOUT_S) -> dict[str, Any]:
         """What it does: version, state, run_id, loadtest, workers by name."""
@@ -62,8 +75,11 @@ class MasterClient:
 
     def order(self, order: Order) -> tuple[str, int]:
         """(id of the run that was asked for, number of workers)."""
-        answer = self._ask("POST", RUNS_PATH, order.pack(), MESSAGEPACK)
-        return answer["id"], answer["workers"]
+        answer = self._ask("POST", RUNS_PATH, order.pack(), MESSAGEPACK, _ORDER_TIMEOUT_S)
+        number, workers = answer.get("id"), answer.get("workers")
+        if not isinstance(number, str) or not isinstance(workers, int):
+            raise MasterError(f"What answers at {self.url} is no master of obswarm {__version__}.")
+        return number, workers
 
     def stop(self, number: str, reason: StopReason, abort: bool) -> None:
         command = {"kind": reason.kind, "detail": reason.detail, "abort": abort}
@@ -93,34 +109,50 @@ class MasterClient:
     def news(self, number: str) -> Iterator[Snapshot | Log | End]:
         """Everything that happens, until the end. A master that is away for a while is waited for."""
         boot, last, heard_s = "", 0, clock.monotonic()
+        unknown_since_s: float | None = None
         while True:
             try:
                 boot_now, news = self._news(number, boot, last)
             except (requests.RequestException, NotReadable) as error:
-                if clock.monotonic() - heard_s > _SILENT_S:
+                now = clock.monotonic()
+                if not (isinstance(error, _UnknownRun) and self._is_waiting()):
+                    unknown_since_s = None
+                elif unknown_since_s is None:
+                    unknown_since_s = now
+                elif now - unknown_since_s > _UNKNOWN_S:
+                    raise MasterError(
+                        f"The master at {self.url} does not know the run any more: it was started again without it."
+                    ) from None
+                if self._given_up or now - heard_s > _SILENT_S:
                     reason = plain_reason(error) if isinstance(error, requests.RequestException) else str(error)
                     raise MasterError(
-                        f"The master at {self.url} has not answered for {_SILENT_S:.0f} s: {reason}"
+                        f"The master at {self.url} has not answered for {now - heard_s:.0f} s: {reason}"
                     ) from None
                 gevent.sleep(_AGAIN_S)
                 continue
-            heard_s, boot = clock.monotonic(), boot_now
-            for each, kind, *content in news:
-                last = each
-                if kind == "snapshot":
-                    yield unpack_snapshot(content[0])
-                elif kind == "log":
-                    yield Log(*content)
-                else:
-                    packed, exit_code, error_text = content
-                    yield End(unpack_result(packed) if packed is not None else None, exit_code, error_text)
+            heard_s, boot, unknown_since_s = clock.monotonic(), boot_now, None
+            for item in news:
+                try:
+                    last, told = _read(item)
+                except NotReadable as error:
+                    raise MasterError(f"What the master at {self.url} tells cannot be read: {error}.") from None
+                yield told
+                if isinstance(told, End):
                     return
+
+    def _is_waiting(self) -> bool:
+        try:
+            return bool(self.status()["state"] == "waiting")
+        except (MasterError, KeyError):
+            return False
 
     def _news(self, number: str, boot: str, after: int) -> tuple[str, list[Any]]:
         answer = self._session.get(
             f"{self.url}{RUNS_PATH}/{number}/news", params={"boot": boot, "after": str(after)}, timeout=_TIMEOUT_S
         )
         # Until the process that makes the run is there, it is not known.
+        if answer.status_code == 404:
+            raise _UnknownRun("it does not know the run")
         if answer.status_code != 200:
             raise NotReadable(f"it does not know the run (HTTP {answer.status_code})")
         try:
@@ -128,3 +160,20 @@ class MasterClient:
         except (ValueError, TypeError, msgpack.UnpackException) as error:
             raise NotReadable(f"it answers something else ({type(error).__name__})") from None
         return boot, news
+
+
+def _read(item: Any) -> tuple[int, Snapshot | Log | End]:
+    """One news and its number. Raises NotReadable."""
+    try:
+        number, kind, *content = item
+        if kind == "snapshot":
+            return number, unpack_snapshot(content[0])
+        if kind == "log":
+            level, name, text = content
+            return number, Log(int(level), str(name), str(text))
+        packed, exit_code, error = content
+        return number, End(unpack_result(packed) if packed is not None else None, exit_code, error)
+    except NotReadable:
+        raise
+    except (ValueError, TypeError, IndexError) as error:
+        raise NotReadable(f"no news of this version ({type(error).__name__})") from None

@@ -12,12 +12,14 @@ started again.
 
 import json
 import logging
+import math
 import secrets
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, get_args
 from urllib.parse import parse_qs
 
+import gevent
 from gevent.event import Event
 
 from obswarm import __version__, clock
@@ -67,9 +69,9 @@ class News(Output):
     def end(self, result: RunResult | None, exit_code: int, error: str | None = None) -> None:
         self._add("end", (pack_result(result) if result is not None else None, exit_code, error))
 
-    def wait_until_told(self, longest_s: float) -> None:
-        """Until a client has fetched the end."""
-        self._told.wait(longest_s)
+    def wait_until_told(self, longest_s: float) -> bool:
+        """Until a client has fetched the end; gives whether it has."""
+        return bool(self._told.wait(longest_s))
 
     def _add(self, kind: str, content: Any) -> None:
         self._number += 1
@@ -116,6 +118,8 @@ class RunDesk:
         self.run_id: str | None = None
         self.loadtest: str | None = None
         self.busy = False
+        self.workers_may_come_until_s = -math.inf
+        """A run that is asked for before that waits for the first worker."""
         self._coming_back = (0, 0.0)
         self.take = take
         self.workers = workers
@@ -128,6 +132,16 @@ class RunDesk:
         """Workers for the next run."""
         coming, until_s = self._coming_back
         return max(len(self.workers()), coming if clock.monotonic() < until_s else 0)
+
+    def is_busy(self) -> bool:
+        """Whether there is a run, or one was asked for."""
+        return self.busy
+
+    def wait_for_workers(self) -> int:
+        """Workers for the next run, once there are any that could come."""
+        while not self.available() and clock.monotonic() < self.workers_may_come_until_s:
+            gevent.sleep(0.1)
+        return self.available()
 
     def status(self) -> dict[str, Any]:
         return {
@@ -176,14 +190,16 @@ class RunsApp:
         if order.release != __version__:
             text = f"this master is obswarm {__version__}, you have {order.release}; both have to be the same."
             return json_answer(start_response, "400 Bad Request", {"error": text})
-        if desk.busy:
+        if desk.is_busy():
             text = f"the run {desk.run_id or 'before'} goes on here; wait for its end or stop it."
             return json_answer(start_response, "409 Conflict", {"error": text})
-        workers = desk.available()
+        workers = desk.wait_for_workers()
         if not workers:
             text = "no worker is connected to this master."
             return json_answer(start_response, "409 Conflict", {"error": text})
         order = order.accepted(secrets.token_hex(8), workers)
+        if desk.is_busy():
+            return json_answer(start_response, "409 Conflict", {"error": "another run was asked for meanwhile."})
         try:
             desk.take(order)
         except ObswarmError as error:

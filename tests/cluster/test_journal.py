@@ -361,6 +361,7 @@ def test_whatever_one_field_is_it_is_read_or_refused(
     path = tmp_path_factory.getbasetemp() / "fields"
     journal = Journal(path, "run-1", "digest", 1000.0)
     journal.rewrite(table(1), progress(1), {"w": worker(1)})
+    journal.close()
     body = msgpack.unpackb(path.read_bytes()[len(MAGIC) + 8 :])
     where = data.draw(st.sampled_from([body, body["progress"], body["workers"], body["workers"]["w"]]))
     where[data.draw(st.sampled_from(sorted(where)))] = value
@@ -375,7 +376,7 @@ def test_a_damaged_file_gives_what_was_before_the_damage_or_a_sentence(
     tmp_path_factory: pytest.TempPathFactory, cut: int, flipped: int, bit: int
 ) -> None:
     path = tmp_path_factory.getbasetemp() / "damaged"
-    written(path)
+    written(path).close()
     content = bytearray(path.read_bytes())
     content[flipped % len(content)] ^= 1 << bit
     path.write_bytes(content[: len(content) - cut % len(content)])

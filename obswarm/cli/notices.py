@@ -1,0 +1,54 @@
+"""Sentences that a service owes its next client: in a file for the process after this one, and in the environment where
+the file cannot be written."""
+
+import json
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from obswarm.json_text import to_json
+
+_VARIABLE = "OBSWARM_NOTICES"
+_MOST = 10
+
+
+class Notices:
+    """The last few, until they are told."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._texts = _texts(os.environ.get(_VARIABLE)) or self._in_file()
+
+    def _in_file(self) -> list[str]:
+        try:
+            return _texts(self._path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError):
+            return []
+
+    def add(self, text: str) -> None:
+        self._keep([*self._texts, text][-_MOST:])
+
+    def take(self) -> list[str]:
+        """All of them, which are told now."""
+        taken = self._texts
+        self._keep([])
+        return taken
+
+    def _keep(self, texts: list[str]) -> None:
+        self._texts = texts
+        packed = to_json(texts)
+        os.environ[_VARIABLE] = packed
+        # Where this fails, the environment has them; only a process that is killed does not leave that behind.
+        with suppress(OSError):
+            if texts:
+                self._path.write_text(packed, encoding="utf-8")
+            else:
+                self._path.unlink(missing_ok=True)
+
+
+def _texts(packed: str | None) -> list[str]:
+    try:
+        values = json.loads(packed or "[]")
+    except ValueError:
+        return []
+    return [value for value in values if isinstance(value, str)] if isinstance(values, list) else []

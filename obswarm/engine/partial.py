@@ -1,0 +1,55 @@
+"""The result of a run whose end was not reported: what was seen of it until then."""
+
+from dataclasses import replace
+
+from obswarm.api import ObswarmError
+from obswarm.engine.control import StopReason
+from obswarm.engine.output import Output
+from obswarm.engine.result import RunResult
+from obswarm.stats import Annotation, RunState, Snapshot
+
+
+class PartialResult(Output):
+    """Output that remembers what a result would need."""
+
+    required = False
+
+    def __init__(self) -> None:
+        self.last: Snapshot | None = None
+        self._users_max = 0
+        self._saturated = False
+        self._max_loop_lag_s = 0.0
+        self._max_cpu_ratio = 0.0
+        self._annotations: list[Annotation] = []
+
+    def snapshot(self, snapshot: Snapshot) -> None:
+        self.last = snapshot
+        self._users_max = max(self._users_max, sum(snapshot.users.values()))
+        for worker in snapshot.workers:
+            self._saturated = self._saturated or worker.saturated
+            self._max_loop_lag_s = max(self._max_loop_lag_s, worker.loop_lag_s)
+            self._max_cpu_ratio = max(self._max_cpu_ratio, worker.cpu_ratio)
+
+    def annotation(self, annotation: Annotation) -> None:
+        self._annotations.append(annotation)
+
+    def result(self, detail: str, error: str | None = None) -> RunResult | None:
+        """As of the last snapshot, with the stop reason "lost"; None when there was none."""
+        last = self.last
+        if last is None:
+            return None
+        return RunResult(
+            run_id=last.run_id,
+            started_s=last.started_s,
+            ended_s=last.time_s,
+            duration_s=last.stats_elapsed_s,
+            stop_reason=StopReason("lost", detail),
+            error=ObswarmError(error) if error is not None else None,
+            users_max=self._users_max,
+            final=replace(last, state=RunState.STOPPED),
+            saturated=self._saturated,
+            max_loop_lag_s=self._max_loop_lag_s,
+            max_cpu_ratio=self._max_cpu_ratio,
+            forced=False,
+            annotations=tuple(self._annotations),
+        )

@@ -1,0 +1,111 @@
+"""A run that another master makes, whose end is never told: its client has what it saw."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import gevent
+import pytest
+
+from obswarm import __version__
+from obswarm.api import ObswarmError
+from obswarm.cli.remote import RemoteRun
+from obswarm.engine import Output, Outputs, RunResult, StopReason
+from obswarm.metrics import Latest, MetricsApp
+from obswarm.stats import Snapshot
+from obswarm.web import RUNS_PATH, STATUS_PATH, MasterClient, MasterError, News, Order, RunDesk, RunsApp, WebServer
+from obswarm.web import client as client_module
+from obswarm.web.client import End
+from tests.cli.test_service import snapshot
+
+ORDER = Order(__version__, {}, [], ["a.py"], False, None, "", b"x")
+
+
+class Client:
+    """Tells what it is given, and raises what is an exception."""
+
+    def __init__(self, *told: Any) -> None:
+        self._told = told
+        self.given_up = False
+
+    def order(self, order: Order) -> tuple[str, int]:
+        return "one", 2
+
+    def news(self, number: str) -> Iterator[Any]:
+        for each in self._told:
+            if isinstance(each, Exception):
+                raise each
+            yield each
+
+    def stop(self, *_: Any) -> None:
+        raise MasterError("No master answers.")
+
+    def give_up(self) -> None:
+        self.given_up = True
+
+
+class Seen(Output):
+    def __init__(self) -> None:
+        self.snapshots: list[Snapshot] = []
+
+    def snapshot(self, snapshot: Snapshot) -> None:
+        self.snapshots.append(snapshot)
+
+
+GONE = MasterError("The master has not answered for 60 s.")
+
+
+@pytest.mark.parametrize("end", [GONE, End(None, 2, str(GONE))], ids=["silence", "an error without a result"])
+def test_what_was_seen_is_the_result_of_a_run_whose_master_does_not_tell_the_end(end: Any) -> None:
+    seen = Seen()
+    run = RemoteRun(Client(snapshot(3), snapshot(9), end), ORDER, Outputs([seen]))  # type: ignore[arg-type]
+    result: RunResult = run.run()
+    assert len(seen.snapshots) == 2
+    assert result.final.total.requests == 9
+    assert (result.run_id, result.stop_reason.kind, run.exit_code) == ("run-2", "lost", 4)
+    assert str(result.error) == str(GONE)
+    assert result.users_max == 4
+
+
+def test_a_run_of_which_nothing_was_seen_is_an_error() -> None:
+    with pytest.raises(ObswarmError, match="has not answered"):
+        RemoteRun(Client(GONE), ORDER, Outputs([])).run()  # type: ignore[arg-type]
+
+
+def test_a_second_ctrl_c_does_not_wait_for_a_master_that_is_gone() -> None:
+    client = Client()
+    run = RemoteRun(client, ORDER, Outputs([]))  # type: ignore[arg-type]
+    run.stop(StopReason("signal", "Ctrl-C"))
+    assert not client.given_up
+    run.abort(StopReason("signal", "Ctrl-C"))
+    assert client.given_up
+
+
+@pytest.fixture
+def desk() -> Iterator[RunDesk]:
+    made = RunDesk(lambda order: None, dict)
+    runs = RunsApp(made, "token")
+    applications = {STATUS_PATH: runs, RUNS_PATH: runs, f"{RUNS_PATH}/": runs}
+    with WebServer(MetricsApp(Latest()), "127.0.0.1", 0, applications) as server:
+        made.loadtest = server.url
+        yield made
+
+
+def test_a_master_that_waits_and_does_not_know_the_run_has_lost_it(
+    desk: RunDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client_module, "_UNKNOWN_S", 0.2)
+    monkeypatch.setattr(client_module, "_AGAIN_S", 0.05)
+    assert desk.loadtest is not None
+    client = MasterClient(desk.loadtest, "token")
+    desk.busy = True
+
+    def begin() -> None:
+        desk.order_id, desk.news = "one", News()
+        desk.news.snapshot(snapshot(5))
+
+    gevent.spawn_later(0.6, begin)
+    news = client.news("one")
+    assert next(news).total.requests == 5  # type: ignore[union-attr]
+    desk.order_id, desk.busy = None, False
+    with pytest.raises(MasterError, match="does not know the run any more"):
+        next(news)

@@ -1,0 +1,331 @@
+"""What a master that stays does with a run that was asked for, whatever became of it before, or becomes of it now."""
+
+import os
+from argparse import Namespace
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import gevent
+import pytest
+
+from obswarm import __version__, clock
+from obswarm.api import ObswarmError
+from obswarm.cli import service as module
+from obswarm.cli.master import master
+from obswarm.cli.notices import Notices
+from obswarm.cli.pending_run import MOST_STARTS, PendingRun
+from obswarm.cli.service import Service
+from obswarm.cluster import Journal, Recovered, pack
+from obswarm.cluster.journal import Progress
+from obswarm.stats import Recorder, RunState, Snapshot
+from obswarm.web import AlertsApp, News, Order
+
+
+class BecomesNew(BaseException):
+    """In place of the process becoming a new one."""
+
+
+class Stopped(BaseException):
+    """In place of waiting for the next run: the service is well."""
+
+
+class FakeTerminal:
+    def __init__(self, options: object) -> None:
+        self.terminated = False
+        self.outputs: list[Any] = []
+
+
+class Board:
+    def deliver(self, alerts: object) -> None: ...
+
+
+Conduct = Callable[..., tuple[Any, int]]
+
+
+class Runner:
+    """A service in a folder, whose runs are `conduct`."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.state = folder / "master.run"
+        self.pending = PendingRun(self.state.with_suffix(".order"))
+        self.ends: list[tuple[Any, ...]] = []
+        self.told: list[str] = []
+        self.fetched = True
+        runner = self
+
+        def become_new() -> None:
+            raise BecomesNew
+
+        def wait(service: Service) -> None:
+            raise Stopped
+
+        class SeenNews(News):
+            def end(self, result: Any, exit_code: int, error: str | None = None) -> None:
+                runner.ends.append((result, exit_code, error))
+
+            def log(self, level: int, name: str, text: str) -> None:
+                runner.told.append(text)
+
+            def wait_until_told(self, longest_s: float) -> bool:
+                return runner.fetched
+
+        monkeypatch.setattr(module, "start_over", become_new)
+        monkeypatch.setattr(Service, "_wait", wait)
+        monkeypatch.setattr(module, "News", SeenNews)
+        monkeypatch.setattr(module, "Terminal", FakeTerminal)
+        monkeypatch.setattr(module, "set_up_logging", lambda *_: None)
+        monkeypatch.setattr(module, "exports", lambda *_: None)
+        monkeypatch.setattr(module, "guarding_of", lambda *_: Namespace(app=AlertsApp(None, "token"), board=Board()))
+        planned = Namespace(loadtest=Namespace(guards=(), name="a.py"))
+        monkeypatch.setattr(module, "plan", lambda *_: planned)
+
+    def ask(self, begun: int = 0) -> None:
+        folder = self.state.parent / "client"
+        folder.mkdir(exist_ok=True)
+        (folder / "a.py").write_text("")
+        packed = pack(folder, [folder / "a.py"])
+        self.pending.save(Order(__version__, {}, [], ["a.py"], False, None, packed.digest, packed.content, "one", 1))
+        for _ in range(begun):
+            self.pending.begin()
+
+    def run(self, conduct: Conduct) -> type[BaseException]:
+        """How it ends: Stopped when the service waits for the next run in this process."""
+        ctx = master.make_context("master", ["--serve", "--state", str(self.state), "--web-port", "0"])
+        try:
+            Service(ctx, {**ctx.params}, None, conduct).run()
+        except (BecomesNew, Stopped) as end:
+            # The server has closed it meanwhile.
+            os.environ.pop("OBSWARM_INHERITED_SOCKET", None)
+            return type(end)
+        raise AssertionError("it ended")
+
+    def notices(self) -> list[str]:
+        os.environ.pop("OBSWARM_NOTICES", None)
+        return Notices(self.state.with_suffix(".notices")).take()
+
+    def leave_journal(self, digest: str = "d", age_s: float = 1.0, run_id: str = "run-1") -> None:
+        journal = Journal(self.state, run_id, digest, 1000.0, test="a.py")
+        recorder = Recorder()
+        for _ in range(7):
+            recorder.record("GET", "/", 0.01, 1, 200)
+        progress = Progress(clock.wall() - age_s, 5.0, 5.0, 5.0, False, {}, None, 3, None, [])
+        journal.rewrite(recorder.take(), progress, {})
+        journal.close()
+
+
+@pytest.fixture
+def runner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Runner]:
+    monkeypatch.chdir(tmp_path)
+    for name in ("OBSWARM_NOTICES", "OBSWARM_PENDING_RUN", "OBSWARM_INHERITED_SOCKET"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("OBSWARM_API_TOKEN", "OBSWARM_ALERTS_TOKEN"):
+        monkeypatch.setenv(name, "token")
+    yield Runner(tmp_path, monkeypatch)
+    os.environ.pop("OBSWARM_NOTICES", None)
+
+
+def snapshot(requests: int) -> Snapshot:
+    recorder = Recorder()
+    for _ in range(requests):
+        recorder.record("GET", "/", 0.01, 1, 200)
+    table = recorder.take()
+    return Snapshot(
+        run_id="run-2",
+        test="a.py",
+        host=None,
+        time_s=1010.0,
+        started_s=1000.0,
+        stats_since_s=1000.0,
+        elapsed_s=10.0,
+        stats_elapsed_s=10.0,
+        planned_s=None,
+        state=RunState.RUNNING,
+        users={"A": 4},
+        users_target={"A": 4},
+        total=table.total(),
+        endpoints=table.endpoints,
+        errors={},
+        exceptions={},
+        interrupted=0,
+        iterations={},
+        interval_s=1.0,
+        interval={},
+        interval_total=table.total(),
+    )
+
+
+def raising(error: BaseException, seen: int = 0) -> Conduct:
+    def conduct(planned: Any, options: Any, keys: Any, terminal: FakeTerminal, *_: Any) -> tuple[Any, int]:
+        if seen:
+            for output in terminal.outputs:
+                output.snapshot(snapshot(seen))
+        raise error
+
+    return conduct
+
+
+def never(*_: Any) -> tuple[Any, int]:
+    raise AssertionError("it is not run")
+
+
+CRASHES = [
+    RuntimeError("a bug"),
+    AssertionError(),
+    MemoryError(),
+    OSError(28, "No space left on device"),
+    RecursionError("too deep"),
+    SystemExit(0),
+    SystemExit("sys.exit"),
+    KeyboardInterrupt(),
+    gevent.Timeout(1),
+    gevent.GreenletExit(),
+    StopIteration(),
+]
+REFUSALS = [ObswarmError("There is no such thing."), click.UsageError("No such option.")]
+
+
+@pytest.mark.parametrize("error", [*CRASHES, *REFUSALS], ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("measured", ["nothing", "seen", "in the journal"])
+def test_no_exception_of_a_run_ends_the_service_and_its_client_gets_what_was_measured(
+    runner: Runner, error: BaseException, measured: str
+) -> None:
+    runner.ask()
+
+    def conduct(*arguments: Any) -> tuple[Any, int]:
+        if measured == "in the journal":
+            runner.leave_journal()
+        return raising(error, 9 if measured == "seen" else 0)(*arguments)
+
+    assert runner.run(conduct) is BecomesNew, "nothing of the run is left in the process"
+    ((result, code, text),) = runner.ends
+    assert text
+    if measured == "nothing":
+        assert (result, code) == (None, 2)
+        assert runner.notices() == []
+    else:
+        assert code == 4
+        assert result.stop_reason.kind == "lost"
+        assert str(result.error) == text
+        assert result.final.total.requests == (9 if measured == "seen" else 7)
+    assert runner.pending.read() == (None, 0)
+    assert not runner.state.exists()
+
+
+def test_the_next_client_is_told_what_became_of_the_run_before(runner: Runner) -> None:
+    runner.ask()
+
+    def crash(*arguments: Any) -> tuple[Any, int]:
+        runner.leave_journal()
+        raise RuntimeError("a bug")
+
+    runner.run(crash)
+    runner.ask()
+    runner.run(raising(ObswarmError("no matter")))
+    (told,) = [text for text in runner.told if "run-1" in text]
+    aside = runner.state.with_name("run-1.run")
+    assert aside.exists()
+    assert runner.state.with_name("run-1.json").exists()
+    assert "RuntimeError: a bug" in told
+    assert "(7 requests) is kept in" in told
+    assert str(aside) in told
+    assert runner.notices() == [], "told once"
+
+
+@pytest.mark.parametrize(
+    "leave",
+    [
+        lambda runner: runner.leave_journal(),
+        lambda runner: runner.leave_journal(age_s=1e6),
+        lambda runner: runner.leave_journal(run_id="../../etc/passwd"),
+        lambda runner: runner.state.write_bytes(b"something else"),
+        lambda runner: runner.state.write_bytes(b"obswarm run 1\n"),
+        lambda runner: runner.state.mkdir(),
+        lambda runner: (runner.state.mkdir(), (runner.state / "file").touch()),
+    ],
+    ids=["a run", "an old run", "an odd run", "another file", "an older version's", "a folder", "a folder with files"],
+)
+@pytest.mark.parametrize("when", ["before the service", "before the run"])
+def test_whatever_lies_where_the_state_belongs_it_is_put_aside_and_the_run_runs(
+    runner: Runner, leave: Callable[[Runner], object], when: str
+) -> None:
+    if when == "before the service":
+        leave(runner)
+        assert runner.run(never) is Stopped
+        runner.ask()
+    else:
+        runner.ask()
+        leave(runner)
+    begun: list[Recovered | None] = []
+
+    def conduct(*arguments: Any) -> tuple[Any, int]:
+        recover = arguments[-1]
+        begun.append(recover(runner.state, "d", {"max_endpoints": 100, "orphan_timeout": 10.0}))
+        assert not runner.state.exists()
+        raise ObswarmError("no matter")
+
+    runner.run(conduct)
+    assert begun == [None], "a run of its own, not the one that lies there"
+    assert [text for text in runner.told if "kept in" in text]
+    assert len([path for path in runner.state.parent.iterdir() if path.suffix == ".run"]) == 1
+
+
+def test_a_run_that_was_begun_before_is_gone_on_with(runner: Runner) -> None:
+    runner.ask(begun=1)
+    runner.leave_journal()
+    found: list[Recovered | None] = []
+
+    def conduct(*arguments: Any) -> tuple[Any, int]:
+        found.append(arguments[-1](runner.state, "d", {"max_endpoints": 100, "orphan_timeout": 10.0}))
+        raise ObswarmError("no matter")
+
+    runner.run(conduct)
+    assert found[0] is not None
+    assert found[0].run_id == "run-1"
+
+
+@pytest.mark.parametrize(("digest", "age_s"), [("another", 1.0), ("d", 1e6)])
+def test_a_run_that_cannot_be_gone_on_with_is_over_and_not_begun_again(
+    runner: Runner, digest: str, age_s: float
+) -> None:
+    runner.ask(begun=1)
+    runner.leave_journal(digest, age_s)
+
+    def conduct(*arguments: Any) -> tuple[Any, int]:
+        arguments[-1](runner.state, "d", {"max_endpoints": 100, "orphan_timeout": 10.0})
+        raise AssertionError("begun")
+
+    runner.run(conduct)
+    ((result, code, _),) = runner.ends
+    assert (result.final.total.requests, code) == (7, 4)
+    assert "run-1" in runner.notices()[0]
+
+
+def test_a_run_that_ends_its_process_each_time_is_given_up(runner: Runner) -> None:
+    runner.ask(begun=MOST_STARTS - 1)
+    runner.run(raising(ObswarmError("no matter")))
+    runner.ask(begun=MOST_STARTS)
+    runner.leave_journal()
+    assert runner.run(never) is BecomesNew
+    result, code, text = runner.ends[-1]
+    assert (result.final.total.requests, code) == (7, 4)
+    assert text == f"The run has ended its master's process {MOST_STARTS} times, and is not begun again."
+
+
+@pytest.mark.parametrize("content", [b"", b"\x80", b"nonsense"])
+def test_an_order_that_cannot_be_read_is_dropped_and_told(runner: Runner, content: bytes) -> None:
+    runner.ask()
+    (runner.pending.folder / "order.msgpack").write_bytes(content)
+    assert runner.run(never) is Stopped
+    assert "cannot be read from" in runner.notices()[0]
+    assert runner.pending.read() == (None, 0)
+
+
+def test_a_result_that_nobody_fetches_is_written_and_told(runner: Runner) -> None:
+    runner.ask()
+    runner.fetched = False
+    runner.run(raising(RuntimeError("a bug"), seen=9))
+    (text,) = runner.notices()
+    assert "when nobody asked for it any more. What it had measured in 10 s (9 requests) is kept in" in text
+    assert runner.state.with_name("run-2.json").exists()

@@ -1,0 +1,125 @@
+"""A master that stays, whose runs crash, whose disk is full, which is killed: each client gets what was measured, and the
+next run runs."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.programs import CountingServer, start_obswarm
+from tests.support.service import LOADTEST, Service, child_of
+from tests.support.small_disk import SmallDisk
+
+CRASHES = {
+    "an exception in obswarm itself": """
+import obswarm.cluster.master
+def crash(self):
+    raise RuntimeError("a bug")
+gevent.spawn_later(3.5, setattr, obswarm.cluster.master.FleetRun, "_collect", crash)
+""",
+    "the end of the process": """
+first = not os.path.exists("MARK")
+open("MARK", "w").close()
+gevent.spawn_later(3.5 if first else 0.1, os._exit, 0)
+""",
+    "an exit": "gevent.spawn_later(3.5, sys.exit, 3)",
+}
+"""What a load test does to the master while the run goes on."""
+
+ON_THE_MASTER = """
+import os, sys
+import gevent
+if "master" in sys.argv:
+"""
+
+
+def crashing(kind: str, mark: Path) -> str:
+    lines = CRASHES[kind].replace("MARK", str(mark)).strip().splitlines()
+    return LOADTEST + ON_THE_MASTER + "".join(f"    {line}\n" for line in lines)
+
+
+@pytest.fixture(scope="module")
+def disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmallDisk]:
+    with SmallDisk(tmp_path_factory.mktemp("small") / "disk", "512k") as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory, disk: SmallDisk) -> Iterator[Service]:
+    state = disk.path / "master.run"
+    with Service(tmp_path_factory.mktemp("service") / "here", "--state", state, workers=(1,)) as made:
+        yield made
+
+
+@pytest.fixture
+def visitor(loadtest) -> Path:
+    return loadtest(LOADTEST, "visitor.py")
+
+
+def start(service: Service, file: Path, target: CountingServer, seconds: int, cwd: Path) -> "subprocess.Popen[str]":
+    before = target.total()
+    load = ("-H", target.url, "-u", 10, "-r", 50, "-t", f"{seconds}s", "--json", "-")
+    run = start_obswarm(*service.arguments(file, *load), cwd=cwd)
+    deadline = time.monotonic() + 30
+    while target.total() - before < 100:
+        assert run.poll() is None, (run.communicate(), service.log())
+        assert time.monotonic() < deadline, service.log()
+        time.sleep(0.05)
+    return run
+
+
+def assert_the_next_run_runs(service: Service, loadtest: Callable[..., Path], target: CountingServer, cwd: Path) -> str:
+    before = target.counts().get("/next", 0)
+    load = ("-H", target.url, "-u", 5, "-r", 50, "-t", "1s", "--json", "-")
+    done = service.run(loadtest(LOADTEST.replace("/visit", "/next"), "next.py"), *load, cwd=cwd)
+    assert done.code == 0, (done.stderr, service.log())
+    assert done.result["totals"]["requests"] == target.counts()["/next"] - before
+    return done.stderr
+
+
+@pytest.mark.parametrize("kind", CRASHES)
+def test_after_a_crash_its_client_has_what_was_measured_and_the_next_run_runs(
+    service: Service, loadtest, target: CountingServer, tmp_path: Path, kind: str
+) -> None:
+    run = start(service, loadtest(crashing(kind, tmp_path / "mark"), "crashing.py"), target, 8, tmp_path)
+    out, err = run.communicate(timeout=60)
+    assert run.returncode in (2, 4), err
+    result = json.loads(out)
+    assert 50 < result["totals"]["requests"] <= target.total()
+    told = assert_the_next_run_runs(service, loadtest, target, tmp_path)
+    print(kind, err, told)
+    assert "Traceback" not in err + told
+
+
+def test_a_disk_that_is_full_from_the_middle_of_a_run_on(
+    service: Service, visitor: Path, loadtest, disk: SmallDisk, target: CountingServer, tmp_path: Path
+) -> None:
+    before = target.total()
+    run = start(service, visitor, target, 6, tmp_path)
+    disk.fill()
+    out, err = run.communicate(timeout=40)
+    assert run.returncode == 0, err
+    assert json.loads(out)["totals"]["requests"] == target.total() - before
+    disk.fill()
+    told = assert_the_next_run_runs(service, loadtest, target, tmp_path)
+    assert "The run cannot be kept in" in service.log()
+    print(err, told)
+    disk.make_room()
+
+
+def test_a_process_that_is_killed_goes_on_with_the_run(
+    service: Service, visitor: Path, loadtest, target: CountingServer, tmp_path: Path
+) -> None:
+    before = target.total()
+    run = start(service, visitor, target, 8, tmp_path)
+    os.kill(child_of(service.master), signal.SIGKILL)
+    out, err = run.communicate(timeout=40)
+    assert run.returncode == 0, err
+    assert "Going on with the run" in err
+    assert json.loads(out)["totals"]["requests"] == target.total() - before
+    assert_the_next_run_runs(service, loadtest, target, tmp_path)
