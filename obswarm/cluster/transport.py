@@ -1,6 +1,7 @@
 """Frames over ZeroMQ: a listener (ROUTER) that many dial (DEALER), with CURVE when there is a secret. No messages'
 meaning."""
 
+import _socket  # the C type: one of gevent's would watch a descriptor that is libzmq's
 import errno
 import ipaddress
 import logging
@@ -13,6 +14,7 @@ import zmq.green as zmq
 from zmq.utils import z85
 from zmq.utils.monitor import parse_monitor_message
 
+from obswarm import open_files
 from obswarm.api import ObswarmError
 from obswarm.cluster.protocol import LARGEST_FRAME_BYTES
 from obswarm.cluster.secret import CurveKeys
@@ -31,6 +33,7 @@ _RECEIVE_QUEUE = 200
 _SILENT_S = 5
 """After so long without a sign the kernel asks whether the other machine is there, and gives up as long after."""
 
+_HANDSHAKE_S = 10
 _SHARED_BYTES = 65_536
 _TURN_MESSAGES = 50
 _PAUSE_S = 0.0005
@@ -103,9 +106,14 @@ class _Socket:
 
     def _watch(self) -> None:
         while True:
-            parse_monitor_message(self._monitor.recv_multipart())
-            self.handshake_failures += 1
-            self.on_handshake_failure()
+            message = parse_monitor_message(self._monitor.recv_multipart())
+            if message["event"] == zmq.EVENT_ACCEPTED:
+                self._accepted(message["value"])
+            else:
+                self.handshake_failures += 1
+                self.on_handshake_failure()
+
+    def _accepted(self, descriptor: int) -> None: ...
 
     def close(self) -> None:
         kill_all(self._greenlets)
@@ -127,7 +135,13 @@ class Listener(_Socket):
         received: Received,
         supervisor: Supervisor | None = None,
     ) -> None:
-        super().__init__(context, zmq.ROUTER, endpoint, _REFUSALS, supervisor)
+        super().__init__(context, zmq.ROUTER, endpoint, _REFUSALS | zmq.EVENT_ACCEPTED, supervisor)
+        # A connection on which no handshake comes holds a descriptor all the while.
+        self._socket.set(zmq.HANDSHAKE_IVL, _HANDSHAKE_S * 1000)
+        self.shed_connections = 0
+        """How many were closed at once, since there were no descriptors for more."""
+
+        self._local_port = 0
         self._received = received
         # A peer whose connection is closed is told of, rather than sent to in vain.
         self._socket.set(zmq.ROUTER_MANDATORY, 1)
@@ -146,6 +160,8 @@ class Listener(_Socket):
                 ) from None
             raise ObswarmError(f"A master cannot listen at {where}: {error.strerror}.") from None
         self.endpoint: str = self._socket.get(zmq.LAST_ENDPOINT).decode().rstrip("\0")
+        if self.endpoint.startswith("tcp://"):
+            self._local_port = int(self.endpoint.rpartition(":")[2])
         self._serve(self._read)
 
     def _read(self) -> None:
@@ -161,6 +177,33 @@ class Listener(_Socket):
                 # Others must get a turn, and sockets be looked at, also when messages never end.
                 turn = 0
                 gevent.sleep(_PAUSE_S)
+
+    def _accepted(self, descriptor: int) -> None:
+        """Close a connection that has one of the descriptors that this process needs itself: libzmq has no limit."""
+        if not self._local_port or descriptor < open_files.ceiling():
+            return
+        try:
+            connection = _socket.socket(fileno=descriptor)
+        except OSError:
+            # It is closed already.
+            return
+        try:
+            # Meanwhile the number may have become something else's.
+            if connection.getsockname()[1:2] == (self._local_port,):
+                connection.shutdown(dns.SHUT_RDWR)
+                self.shed_connections += 1
+                if self.shed_connections == 1:
+                    logger.warning(
+                        "More connections at %s than this process may have (%s open files): further ones are closed.",
+                        self.endpoint,
+                        f"{open_files.soft_limit():,}",
+                    )
+        except (OSError, TypeError):
+            # It has ended, or is no connection of the network.
+            pass
+        finally:
+            # It stays libzmq's.
+            connection.detach()
 
     def send(self, peer: bytes, frame: bytes) -> bool:
         """False, and the frame is dropped, when the peer's connection has been closed."""

@@ -1,7 +1,13 @@
 """Frames over real sockets, in a program of its own: a mistake here can end the whole process."""
 
+import socket
 import subprocess
 import sys
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+
+import zmq
 
 HANGS_UP_WHILE_FRAMES_WAIT = """
 import gevent
@@ -35,3 +41,92 @@ def test_a_peer_that_hangs_up_while_its_frames_wait_does_no_harm() -> None:
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert int(done.stdout) > 100
+
+
+FLOODED = """
+import resource
+import sys
+import gevent
+from gevent.os import make_nonblocking, nb_read
+from obswarm import open_files
+from obswarm.cluster import transport
+from obswarm.cluster.transport import Listener, new_context
+
+resource.setrlimit(resource.RLIMIT_NOFILE, (128, 128))
+transport._HANDSHAKE_S = 2
+came = []
+listener = Listener(new_context(), "tcp://127.0.0.1:0", None, lambda peer, frame: came.append(frame))
+print(listener.endpoint, flush=True)
+make_nonblocking(0)
+refused = looks = 0
+
+def look():
+    global refused, looks
+    while True:
+        looks += 1
+        try:
+            with open("/dev/null"):
+                pass
+        except OSError:
+            refused += 1
+        gevent.sleep(0.05)
+
+gevent.spawn(look)
+while nb_read(0, 100):
+    print(len(came), looks, refused, listener.shed_connections, flush=True)
+listener.close()
+"""
+
+
+def test_connections_held_at_the_masters_port_leave_descriptors_for_everything_else() -> None:
+    """Those that never shake hands are closed in the end, and then there is room for a worker again."""
+    program = subprocess.Popen(
+        [sys.executable, "-c", FLOODED],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert program.stdin is not None
+    assert program.stdout is not None
+
+    def ask() -> list[int]:
+        program.stdin.write("?\n")
+        program.stdin.flush()
+        return [int(number) for number in program.stdout.readline().split()]
+
+    endpoint = program.stdout.readline().strip()
+    context = zmq.Context()
+    port = int(endpoint.rpartition(":")[2])
+    with ExitStack() as stack:
+        stack.callback(context.destroy, 0)
+        there = context.socket(zmq.DEALER)
+        there.connect(endpoint)
+        there.send(b"before")
+        wait_until(lambda: ask()[0] == 1)
+        for _ in range(300):
+            try:
+                stack.enter_context(socket.create_connection(("127.0.0.1", port), 0.5))
+            except OSError:
+                # The queue of connections that wait is full as well.
+                break
+        there.send(b"meanwhile")
+        wait_until(lambda: ask()[0] == 2)
+        wait_until(lambda: ask()[3] > 0)
+        late = context.socket(zmq.DEALER)
+        late.connect(endpoint)
+        late.send(b"afterwards")
+        wait_until(lambda: ask()[0] == 3)
+    _, looks, refused, _ = ask()
+    assert refused <= looks / 5, (looks, refused)
+    _, errors = program.communicate("", timeout=10)
+    assert program.returncode == 0
+    assert errors.count("\n") == 1
+    assert "further ones are closed" in errors
+
+
+def wait_until(met: Callable[[], bool], longest_s: float = 20) -> None:
+    deadline = time.monotonic() + longest_s
+    while not met():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
