@@ -58,9 +58,8 @@ def wait_for_earlier_alerts(
             return
         if firing and waited_s >= longest_s:
             names = ", ".join(dict.fromkeys(alert.name for alert in firing))
-            text = (
-                f"The run did not begin: after {format_duration(longest_s)} there still fires {names}, from before it"
-            )
+            text = f"The run did not begin: {names} fired before it and was not resolved within"
+            text += f" {format_duration(longest_s)}"
             logger.error("%s.", text)
             run.stop(StopReason("alert", text))
             return

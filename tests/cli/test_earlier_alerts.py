@@ -74,7 +74,7 @@ def test_it_does_not_begin_when_the_alert_lasts_too_long() -> None:
     start = Start(at2=FIRING)
     assert start.wait(60) == pytest.approx(60, abs=0.2)
     assert start.stopped == StopReason(
-        "alert", "The run did not begin: after 1m there still fires TooManyErrors, from before it"
+        "alert", "The run did not begin: TooManyErrors fired before it and was not resolved within 1m"
     )
 
 

@@ -152,7 +152,7 @@ def test_an_alert_that_fires_since_before_holds_the_next_run_back(
     assert late.code == 3, late.stderr
     assert late.result["stop_reason"] == {
         "kind": "alert",
-        "detail": "The run did not begin: after 2s there still fires ShopDown, from before it",
+        "detail": "The run did not begin: ShopDown fired before it and was not resolved within 2s",
     }
     assert (late.result["totals"]["requests"], target.total()) == (0, 0)
     assert "The alert ShopDown fires since 2020-01-01T00:00:00.000Z, so the start of the run waits" in late.stderr
