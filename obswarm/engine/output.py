@@ -70,6 +70,7 @@ class Outputs:
     def __init__(self, outputs: Iterable[Output] = ()) -> None:
         self._outputs = list(outputs)
         self._failed: dict[int, FailedOutput] = {}
+        self._closed: set[int] = set()
 
     def __iter__(self) -> Iterator[Output]:
         return iter(self._outputs)
@@ -97,8 +98,11 @@ class Outputs:
             self._call(output, output.finish, self.complete(result))
 
     def close(self) -> None:
+        """Close each once, however often this is called; a call after one that was broken off closes the rest."""
         for output in self._outputs:
-            self._call(output, output.close)
+            if id(output) not in self._closed:
+                self._closed.add(id(output))
+                self._call(output, output.close)
 
     def complete(self, result: RunResult) -> RunResult:
         """The result with what has failed until now."""

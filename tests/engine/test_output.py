@@ -117,3 +117,13 @@ def test_what_is_meant_for_the_caller_reaches_it(error: BaseException) -> None:
     with pytest.raises(type(error)):
         outputs.snapshot(MadeUpRun([]).second({}))
     assert outputs.failed == ()
+
+
+def test_each_output_is_closed_once_also_when_the_first_try_was_broken_off() -> None:
+    before, after = Recording(), Recording()
+    outputs = Outputs([before, Failing("close", KeyboardInterrupt()), after])
+    with pytest.raises(KeyboardInterrupt):
+        outputs.close()
+    for _ in range(2):
+        outputs.close()
+    assert (before.calls, after.calls) == (["close"], ["close"])
