@@ -22,6 +22,7 @@ from obswarm.cluster.runners import MasterRunner, WorkerRunner
 from obswarm.cluster.secret import CurveKeys, derive_keys, read_secret
 from obswarm.cluster.start_over import start_over
 from obswarm.cluster.transport import DEFAULT_PORT, is_loopback, resolved_endpoint, tcp_endpoint
+from obswarm.cluster.unpacking import unpack as unpack_limited
 from obswarm.cluster.worker import Worker, new_identity
 
 __all__ = [
@@ -65,4 +66,5 @@ __all__ = [
     "tcp_endpoint",
     "unpack_bundle",
     "unpack_in_flight",
+    "unpack_limited",
 ]

@@ -15,10 +15,12 @@ import msgpack
 
 from obswarm import defaults
 from obswarm.api import ObswarmError
+from obswarm.cluster.unpacking import unpack as unpack_value
 from obswarm.units import format_bytes
 
 _SHOWN = 5
 _LARGEST_UNPACKED_BYTES = 512 * 1024 * 1024
+_MOST_FILES = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +157,8 @@ def pack(root: Path, paths: Sequence[Path], limit_bytes: int = defaults.BUNDLE_L
             contents[path.relative_to(root).as_posix()] = path.read_bytes()
         except OSError as error:
             raise ObswarmError(f"{path} cannot be read to be sent to workers: {error.strerror}.") from None
+    if len(contents) > _MOST_FILES:
+        raise ObswarmError(f"The load test has {len(contents):,} files; at most {_MOST_FILES:,} are sent to workers.")
     size = sum(map(len, contents.values()))
     if size > limit_bytes:
         largest = sorted(contents.items(), key=lambda item: -len(item[1]))[:_SHOWN]
@@ -175,7 +179,7 @@ def unpack(content: bytes, digest: str, folder: Path) -> None:
         packed = decompressor.decompress(content, _LARGEST_UNPACKED_BYTES)
         if decompressor.unconsumed_tail or hashlib.sha256(packed).hexdigest() != digest:
             raise ValueError("not what was announced")
-        contents = msgpack.unpackb(packed, raw=False)
+        contents = unpack_value(packed, _MOST_FILES * 2 + 1)
         for name, data in contents.items():
             path = PurePosixPath(name)
             if path.is_absolute() or ".." in path.parts:
@@ -185,7 +189,7 @@ def unpack(content: bytes, digest: str, folder: Path) -> None:
             place.write_bytes(data)
     except OSError as error:
         raise cannot_write(error) from None
-    except (ValueError, TypeError, AttributeError, zlib.error, msgpack.UnpackException) as error:
+    except (ValueError, TypeError, AttributeError, zlib.error) as error:
         raise ObswarmError(f"The files that the master sent cannot be used: {error}.") from None
 
 

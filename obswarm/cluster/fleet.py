@@ -10,15 +10,18 @@ from collections.abc import Iterator, Mapping
 from gevent.event import Event
 
 from obswarm import clock, defaults
-from obswarm.cluster.deltas import DeltaSum
-from obswarm.cluster.dispatch import Balance, Users, distribute
+from obswarm.cluster.assignments import Assignments
+from obswarm.cluster.bounds import NotBelieved, RunBounds
+from obswarm.cluster.deltas import DeltaSum, Malformed
+from obswarm.cluster.dispatch import Balance, Users
 from obswarm.cluster.in_flight import merge_columns
 from obswarm.cluster.invitation import FleetListener, Invitation, Wire
-from obswarm.cluster.member import Member, MemberState
+from obswarm.cluster.losses import unpack_losses
+from obswarm.cluster.member import Member, MemberState, new_member
 from obswarm.cluster.protocol import (
+    LARGEST_JOINING_FRAME_BYTES,
     Admitted,
     Again,
-    Assign,
     Begin,
     Custom,
     End,
@@ -31,6 +34,7 @@ from obswarm.cluster.protocol import (
     NotAMessage,
     Pulse,
     Ready,
+    Refused,
     Report,
     Stop,
     Unknown,
@@ -39,18 +43,20 @@ from obswarm.cluster.protocol import (
     encode,
 )
 from obswarm.cluster.reception import Reception
+from obswarm.cluster.unpacking import Unreadable
+from obswarm.sanitize import clean_text
 from obswarm.stats import EndpointKey, InFlight, StatsTable
 
 logger = logging.getLogger(__name__)
 
-_MOVE_S = 1.0
-"""How long the users of a worker take to get to others: they are new users there, and not all of them at once."""
-_MOST_PROCESSES = 4_096
+_MOST_MEMBERS = 16_384
+"""Workers that have ever been part of a run, those that have gone included."""
 
 
 class Fleet:
     """Keeps workers by incarnation. With `admits` it gives them their indices; a relay's come from its master. It is
-    told the time by `clock.monotonic`, and frames by whoever has the transport."""
+    told the time by `clock.monotonic`, and frames by whoever has the transport. What workers report has to be within
+    `bounds`."""
 
     def __init__(
         self,
@@ -60,23 +66,24 @@ class Fleet:
         by_capacity: bool = True,
         admits: bool = True,
         missing_after_s: float = defaults.MISSING_AFTER_S,
+        bounds: RunBounds | None = None,
     ) -> None:
         self.members: dict[str, Member] = {}
-        self.balance = Balance(by_capacity)
+        self._assignments = Assignments(Balance(by_capacity))
         self.began = False
         self.next_index = 0
         self._invitation = invitation
         self._listener = listener
         self._admits = admits
         self._missing_after_s = missing_after_s
+        self._bounds = bounds or RunBounds()
         self._by_peer: dict[bytes, Member] = {}
         self._reception = Reception(invitation, listener, self._send_frame)
         self.wire: Wire | None = None
         """What frames are sent with; None until it is there."""
 
         self._dropped_frames = 0
-        self._sum = DeltaSum()
-        self._assign_number = 0
+        self._sum = DeltaSum(self._bounds)
         self._pulse_number = 0
         self._pulsed_s = 0.0
         self._answered = Event()
@@ -91,16 +98,33 @@ class Fleet:
 
     # What arrives.
     def received(self, peer: bytes, frame: bytes) -> None:
-        """A frame from a peer. Whatever it is, it does no harm."""
+        """A frame from a peer. Whatever it is, it does no harm: what a worker sends that cannot be read or believed
+        ends its part in the run, and what anybody else sends is dropped."""
+        member = self._by_peer.get(peer)
+        try:
+            if member is None and len(frame) > LARGEST_JOINING_FRAME_BYTES:
+                # Not even looked at. A worker that a restarted master does not know yet says hello then.
+                self._reception.drop_large(len(frame))
+                self._send(peer, Unknown())
+            elif member is None:
+                self._from_outside(peer, frame)
+            else:
+                self._from_member(member, decode(frame))
+        except (NotAMessage, NotBelieved, Malformed, Unreadable) as error:
+            assert member is not None
+            self.refuse(member, str(error))
+        except Exception as error:
+            logger.exception("A message cannot be dealt with")
+            if member is not None:
+                self.refuse(member, f"the master failed on its message ({type(error).__name__})")
+
+    def _from_outside(self, peer: bytes, frame: bytes) -> None:
         try:
             message = decode(frame)
         except NotAMessage as error:
             self._reception.drop(peer, error)
             return
-        member = self._by_peer.get(peer)
-        if member is not None:
-            self._from_member(member, message)
-        elif isinstance(message, Hello):
+        if isinstance(message, Hello):
             self._hello(peer, message)
         elif peer in self._reception:
             self._from_newcomer(peer, message)
@@ -109,50 +133,51 @@ class Fleet:
         else:
             self._dropped_frames += 1
 
+    def refuse(self, member: Member, reason: str) -> None:
+        """Nothing more of a worker counts, since what it says cannot be read or cannot be so; it is told why."""
+        if not member.refused:
+            member.refused = reason
+            self._send(member.peer, Refused(reason))
+            self.lose(member)
+            self._listener.on_refused(member)
+
     def _hello(self, peer: bytes, hello: Hello) -> None:
         known = self.members.get(hello.incarnation)
-        if known is not None and self._exit_code is not None:
+        if known is not None and known.refused:
+            self._send(peer, Refused(known.refused))
+        elif known is None and len(self.members) >= _MOST_MEMBERS:
+            self._dropped_frames += 1
+        elif known is not None and self._exit_code is not None:
             self._send(peer, End(known.acked, self._exit_code))
         else:
             self._reception.hello(peer, hello, known.acked if known is not None else 0)
 
     def _from_newcomer(self, peer: bytes, message: Message) -> None:
-        ready = self._reception.take(peer, message)
-        if ready is not None:
-            self._join(peer, *ready)
+        welcomed = self._reception.take(peer, message)
+        if welcomed is None:
+            return
+        hello, ready = welcomed
+        try:
+            self._bounds.check_ready(ready)
+        except NotBelieved as error:
+            self._reception.refuse(peer, f"of the worker {hello.name}, {error}")
+        else:
+            self._join(peer, hello, ready)
 
     def _join(self, peer: bytes, hello: Hello, ready: Ready) -> None:
         now = clock.monotonic()
         member = self.members.get(hello.incarnation)
         again = member is not None
         if member is None:
-            member = self.members[hello.incarnation] = Member(
-                hello.incarnation,
-                hello.name,
-                self.next_index,
-                max(1, min(hello.processes, _MOST_PROCESSES)),
-                peer,
-                ready.capacity,
-                ready.cpus,
-                ready.nodes,
-                stats_s=now,
-            )
+            member = self.members[hello.incarnation] = new_member(hello, self.next_index, self._pulse_number, now)
             self.next_index += member.processes
         else:
             self._by_peer.pop(member.peer, None)
-            member.peer = peer
-            member.capacity, member.cpus, member.nodes = ready.capacity, ready.cpus, ready.nodes
-            if member.is_over or member.state is MemberState.MISSING:
-                member.state = MemberState.READY
+        member.ready(peer, ready, now)
         self._by_peer[peer] = member
         if ready.acked > member.merged:
             member.acked = member.merged = ready.acked
             self._listener.on_forgotten(member)
-        member.heard_s = now
-        member.cut_off_s = None
-        member.users = ready.users
-        # It is told what to have whatever it has.
-        member.assign_number = 0
         if self._admits:
             self._send(peer, Admitted(member.index))
         if self.began:
@@ -170,12 +195,13 @@ class Fleet:
             self._come_back(member)
         match message:
             case Report():
-                member.take_report(message, self._sum, now)
-                if member.malformed == 1:
-                    self._reception.tell_once("malformed", "Statistics of the worker %s cannot be read.", member.name)
+                self._bounds.check_report(message)
+                losses = unpack_losses(message.losses)
+                self._take(member, message, now)
+                self._listener.on_losses(member, losses)
                 self._answered_by(member)
             case Again():
-                member.take_report(message, self._sum, now)
+                self._take(member, message, now)
             case Hello():
                 self._hello(member.peer, message)
                 # It says hello because it has not heard from us; it stays what it is meanwhile.
@@ -189,12 +215,16 @@ class Fleet:
                 self._listener.on_extra(member, message)
             case Leaving():
                 if member.state is MemberState.READY:
-                    logger.info("The worker %s is leaving: %s.", member.name, message.reason)
+                    logger.info("The worker %s is leaving: %s.", member.name, clean_text(message.reason))
                     member.state = MemberState.LEAVING
                     member.assigned = {}
                     self._listener.on_change()
             case _:
                 self._dropped_frames += 1
+
+    def _take(self, member: Member, message: Report | Again, now: float) -> None:
+        member.take_report(message, self._sum, now, self._bounds.max_endpoints)
+        member.check_pace(self._pulse_number)
 
     def _come_back(self, member: Member) -> None:
         logger.info("The worker %s is back.", member.name)
@@ -236,25 +266,9 @@ class Fleet:
     def assign(self, wanted: Mapping[str, int], rate: float) -> int:
         """Give users out, to be reached at that many users per second over all workers; tells those whose users have
         changed. Gives the number that stands for this assignment."""
-        ready = self.ready
-        self._assign_number += 1
-        if not ready:
-            return self._assign_number
-        weights = self.balance.weights({member.incarnation: member.capacity for member in ready})
-        whole = sum(weights.values())
-        present = {member.incarnation: member.assigned or member.users for member in ready}
-        for incarnation, users in distribute(wanted, weights, present).items():
-            member = self.members[incarnation]
-            if users == member.assigned and member.assign_number:
-                continue
-            moves = sum(abs(number - member.assigned.get(name, 0)) for name, number in users.items())
-            share = rate * weights[incarnation] / whole
-            # More than its share falls to a worker when others have gone, or it has come: in a moment, then.
-            share = max(share, moves / _MOVE_S)
-            member.assigned = users
-            member.assign_number = self._assign_number
-            self._send(member.peer, Assign(self._assign_number, users, share))
-        return self._assign_number
+        for member, message in self._assignments.give_out(self.ready, wanted, rate):
+            self._send(member.peer, message)
+        return self._assignments.number
 
     def settled(self, number: int) -> bool:
         """Whether every worker has carried out what it was told up to that assignment."""
@@ -289,7 +303,8 @@ class Fleet:
             self._answered.wait(longest_s)
 
     def _answered_by(self, member: Member) -> None:
-        if member.pulse >= self._pulse_number and member.incarnation in self._awaited:
+        # One that a recovered master has met may still answer pulses of the master before.
+        if member.pulse == self._pulse_number and member.incarnation in self._awaited:
             self._awaited.discard(member.incarnation)
             if not self._awaited:
                 self._answered.set()
@@ -330,7 +345,7 @@ class Fleet:
                 self._send(member.peer, End(member.acked, 0))
                 member.state = MemberState.GONE
                 self._by_peer.pop(member.peer, None)
-        for incarnation in self.balance.update({member.incarnation: member.load for member in self.ready}):
+        for incarnation in self._assignments.balance.update({member.incarnation: member.load for member in self.ready}):
             logger.info("The worker %s is too slow for its users; some go to others.", self.members[incarnation].name)
             changed = True
         self._reception.look_after(now)

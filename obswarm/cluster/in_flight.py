@@ -9,20 +9,24 @@ A MessagePack array of columns, so that a master with a thousand workers has to 
 - ages: 32-bit numbers, one for each of those: endpoint · 1024 + bucket of the histogram, counted from the first one
 """
 
-import math
 import sys
 from array import array
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import msgpack
 
+from obswarm import defaults
 from obswarm.cluster.deltas import Malformed
+from obswarm.cluster.unpacking import unpack
+from obswarm.sanitize import is_clean
 from obswarm.stats import OTHER, EndpointKey, Histogram, InFlight
 from obswarm.stats.histogram import FIRST_BUCKET, LAST_BUCKET
 
 _MOST_ROWS = 100_000
-_LONGEST_TEXT = 20_000
+_MOST_S = 1e9
+_MOST_AGES = 2**22
 _MOST_REQUESTS = 2**32
 _MOST_NS = 2**63
 _BUCKETS = 1024
@@ -68,26 +72,32 @@ def unpack_in_flight(packed: bytes) -> dict[EndpointKey, InFlight]:
     return merge_columns([unpack_columns(packed)], sys.maxsize)
 
 
-def unpack_columns(packed: bytes) -> Columns:
-    """Raises Malformed for what `pack_in_flight` would not have made."""
+def unpack_columns(packed: bytes, max_endpoints: int = _MOST_ROWS) -> Columns:
+    """Raises Malformed for what `pack_in_flight` would not have made of a recorder with that limit."""
     if not packed:
         return NOTHING
     try:
-        names, counts, oldest, sums, raw = msgpack.unpackb(packed, raw=False, use_list=False, strict_map_key=False)
-        _check({type(names), type(counts), type(oldest), type(sums)} == {tuple})
+        most = min(max_endpoints, _MOST_ROWS)
+        names, counts, oldest, sums, raw = unpack(packed, 5 * most + 10)
+        _check({type(names), type(counts), type(oldest), type(sums)} == {list} and type(raw) is bytes)
+        _check(len(raw) <= 4 * _MOST_AGES)
         ages = array("I")
         ages.frombytes(raw)
         if sys.byteorder == "big":
             ages.byteswap()
         rows = len(counts)
-        _check(rows <= _MOST_ROWS and len(names) == 2 * rows and len(oldest) == rows and len(sums) == rows)
-        _check(set(map(type, names)) == {str} and max(map(len, names)) <= _LONGEST_TEXT)
+        _check(0 < rows <= most and len(names) == 2 * rows and len(oldest) == rows and len(sums) == rows)
+        _check(set(map(type, names)) == {str} and max(map(len, names)) <= defaults.MAX_NAME_LENGTH)
+        _check(is_clean("".join(names)))
         _check(set(map(type, counts)) == {int} and min(counts) > 0 and max(counts) <= _MOST_REQUESTS)
         _check(set(map(type, sums)) == {int} and min(sums) >= 0 and max(sums) <= _MOST_NS)
-        _check(set(map(type, oldest)) == {float} and min(oldest) >= 0 and math.isfinite(sum(oldest)))
+        _check(set(map(type, oldest)) == {float} and min(oldest) >= 0 and max(oldest) <= _MOST_S)
         _check(len(ages) <= sum(counts) and max(ages, default=0) // _BUCKETS < rows)
-        return Columns(tuple(zip(names[::2], names[1::2], strict=True)), counts, oldest, sums, ages)
-    except (ValueError, TypeError, OverflowError, RecursionError, msgpack.UnpackException) as error:
+        keys = tuple(zip(names[::2], names[1::2], strict=True))
+        return Columns(keys, tuple(counts), tuple(oldest), tuple(sums), ages)
+    except Malformed:
+        raise
+    except (ValueError, TypeError, OverflowError) as error:
         raise Malformed(f"requests under way that cannot be read ({type(error).__name__})") from None
 
 
@@ -123,10 +133,10 @@ def merge_columns(parts: Iterable[Columns], max_endpoints: int) -> dict[Endpoint
             sums[row] += sum_ns
             if oldest_s > oldest[row]:
                 oldest[row] = oldest_s
-        for age in part.ages:
+        for age, number in Counter(part.ages).items():
             mine = buckets[rows[age // _BUCKETS]]
             index = min(age % _BUCKETS + FIRST_BUCKET, LAST_BUCKET)
-            mine[index] = mine.get(index, 0) + 1
+            mine[index] = mine.get(index, 0) + number
     return {
         EndpointKey(*key): InFlight(counts[row], oldest[row], Histogram(buckets[row], sums[row]))
         for key, row in numbers.items()

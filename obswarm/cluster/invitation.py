@@ -1,5 +1,6 @@
 """What a fleet is given: what to tell workers that come, whom to tell what happens, and how to send."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -7,6 +8,7 @@ from obswarm import defaults
 from obswarm.cluster.bundle import Packed
 from obswarm.cluster.member import Member
 from obswarm.cluster.protocol import Custom, Extra, Fault
+from obswarm.engine import WorkerLoss
 
 
 class FleetListener(Protocol):
@@ -26,6 +28,12 @@ class FleetListener(Protocol):
     def on_forgotten(self, member: Member) -> None:
         """A master before this one had told the worker that some of its statistics were safe, and could not keep them;
         `member.stats_s` is when it last did."""
+
+    def on_refused(self, member: Member) -> None:
+        """What a worker reported cannot be read or cannot be so; nothing of it counts from now on."""
+
+    def on_losses(self, member: Member, losses: Sequence[WorkerLoss]) -> None:
+        """All processes that a worker of several has lost so far."""
 
     def on_failed(self, name: str, reason: str) -> None:
         """A worker cannot run the load test."""

@@ -7,6 +7,10 @@ from typing import Any
 import msgpack
 
 from obswarm.api import ObswarmError
+from obswarm.cluster.unpacking import unpack
+
+_MOST_ITEMS = 1_000_000
+"""A load test's own options may hold lists."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +41,10 @@ class Job:
     def unpack(packed: bytes) -> "Job":
         """Raises ObswarmError for anything else than `pack` has made."""
         try:
-            values = msgpack.unpackb(packed, raw=False)
+            values = unpack(packed, _MOST_ITEMS)
             values = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
             return Job(**{field.name: values[field.name] for field in fields(Job)})
-        except (ValueError, TypeError, KeyError, AttributeError, msgpack.UnpackException) as error:
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise ObswarmError(
                 f"What the master wants to be run cannot be understood ({type(error).__name__})."
             ) from None

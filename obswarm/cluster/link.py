@@ -71,6 +71,15 @@ class Prepared:
     nodes: tuple[str, ...]
 
 
+def tell_of_other_run(waiting: int) -> None:
+    """The run that this worker was part of is over without it: its master has counted it as lost, if it was there to
+    end the run at all."""
+    if waiting:
+        logger.error("The master has another run now; %d reports of the last one are in no result.", waiting)
+    else:
+        logger.warning("The master has another run now; joining.")
+
+
 class LinkListener(Protocol):
     """What a worker does; the link says when."""
 
@@ -115,6 +124,7 @@ class Link:
         self.identity = identity
         self.run_id = ""
         self.dropped_frames = 0
+        self.unsent_messages = 0
         self._dial: Callable[[], Dialer] = lambda: Dialer(
             context, self._endpoint, keys, self._received, self.supervisor
         )
@@ -170,9 +180,11 @@ class Link:
         self.supervisor.spawn_later(_WATCH_S, "The end of this worker", self.fail, InternalError(text))
 
     def send(self, message: Message) -> None:
-        """A message that nobody repeats: lost if the master is away."""
-        if self._dialer is not None:
-            self._dialer.send(encode(message))
+        """A message that nobody repeats: lost if the master is away. Statistics are not: they are in the outbox."""
+        if self._dialer is not None and not self._dialer.send(encode(message)):
+            self.unsent_messages += 1
+            if self.unsent_messages == 1:
+                logger.error("A message (%s) cannot be sent: too many wait already.", type(message).__name__)
 
     def report(self, make: Callable[[int, bytes, int], Report], delta: bytes | None) -> None:
         """Send a report, with a new delta if there is one. `make` is given sequence, delta and the last sequence."""
@@ -210,6 +222,8 @@ class Link:
                 self.fail(ObswarmError(f"The master at {self._where} refuses this worker: {message.reason}"))
             case End():
                 self._acknowledge(message.acked)
+                if self.outbox:
+                    logger.warning("The run has ended without the last %d reports of this worker.", len(self.outbox))
                 self._finished.set(message.exit_code)
             case _:
                 self._listener.on_message(message)

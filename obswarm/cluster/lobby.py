@@ -4,9 +4,20 @@ import gevent
 
 from obswarm import clock
 from obswarm.api import ObswarmError
-from obswarm.cluster.protocol import PROTOCOL_VERSION, Hello, NotAMessage, Refused, Wait, decode, encode
+from obswarm.cluster.bounds import MOST_PROCESSES
+from obswarm.cluster.protocol import (
+    LARGEST_JOINING_FRAME_BYTES,
+    PROTOCOL_VERSION,
+    Hello,
+    NotAMessage,
+    Refused,
+    Wait,
+    decode,
+    encode,
+)
 from obswarm.cluster.secret import CurveKeys
 from obswarm.cluster.transport import Listener, new_context
+from obswarm.sanitize import clean_text
 
 _GONE_AFTER_S = 4.0
 _BIND_AGAIN_S = 0.1
@@ -51,6 +62,8 @@ class Lobby:
 
     def _received(self, peer: bytes, frame: bytes) -> None:
         assert self._listener is not None
+        if len(frame) > LARGEST_JOINING_FRAME_BYTES:
+            return
         try:
             message = decode(frame)
         except NotAMessage as error:
@@ -63,5 +76,6 @@ class Lobby:
         now = clock.monotonic()
         if len(self._heard_s) >= _MOST_WAITING:
             self._heard_s = {name: seen for name, seen in self._heard_s.items() if seen[0] >= now - _GONE_AFTER_S}
-        self._heard_s[message.name] = (now, message.processes)
+        if len(self._heard_s) < _MOST_WAITING:
+            self._heard_s[clean_text(message.name)] = (now, min(message.processes, MOST_PROCESSES))
         self._listener.send(peer, encode(Wait()))

@@ -2,14 +2,15 @@
 its own."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import gevent
-import msgpack
 
 from obswarm import clock, defaults
 from obswarm.api import Environment, InternalError, LoadTestShape, ObswarmError
+from obswarm.cluster.bounds import RunBounds
 from obswarm.cluster.fleet import Fleet
 from obswarm.cluster.invitation import Invitation
 from obswarm.cluster.journal import Journal, Progress, Recovered
@@ -18,9 +19,10 @@ from obswarm.cluster.losses import Losses
 from obswarm.cluster.member import Member, MemberState
 from obswarm.cluster.protocol import Custom, Extra, Fault, SpawningComplete, StatsReset
 from obswarm.cluster.recovery import memories, remember
-from obswarm.cluster.runners import MasterRunner, deliver
+from obswarm.cluster.runners import MAX_CONTENT_ITEMS, MasterRunner, deliver
 from obswarm.cluster.secret import CurveKeys
 from obswarm.cluster.transport import Listener, new_context
+from obswarm.cluster.unpacking import unpack_content
 from obswarm.engine import HealthMonitor, Outputs, Profile, Ramp, RunCourse, StopReason, WorkerLoss
 from obswarm.stats import Annotation, EndpointKey, GeneratorHealth, InFlight, RunState
 
@@ -93,7 +95,8 @@ class FleetRun(RunCourse):
             run_id=invitation.run_id,
             burst_s=_STEP_OF_MANY_S * 2,
         )
-        self.fleet = Fleet(invitation, self, by_capacity=by_capacity)
+        classes = [cls.__name__ for cls in environment.user_classes]
+        self.fleet = Fleet(invitation, self, by_capacity=by_capacity, bounds=RunBounds.of(max_endpoints, classes))
         self._max_endpoints = max_endpoints
         self._expect = expect or Expectation()
         self._local = LocalProcesses(local, self._process_ended, self.supervisor) if local is not None else None
@@ -411,19 +414,20 @@ class FleetRun(RunCourse):
             self.stop(StopReason("user", fault.detail))
         elif fault.kind == "warning":
             logger.warning("The worker %s: %s.", member.name, fault.detail)
-        elif fault.kind == "lost":
-            self._lost.note_process(member, fault.detail, self._interval_s)
 
     def on_custom(self, member: Member, custom: Custom) -> None:
         deliver(self.runner, custom)
 
     def on_extra(self, member: Member, extra: Extra) -> None:
-        try:
-            data = msgpack.unpackb(extra.content, raw=False, strict_map_key=False)
-        except (ValueError, TypeError, msgpack.UnpackException):
-            return
+        data = unpack_content(extra.content, MAX_CONTENT_ITEMS)
         if isinstance(data, dict):
             self._extras[member.name] = data
+
+    def on_refused(self, member: Member) -> None:
+        self._lost.note_worker(member, f"refused: {member.refused}", clock.monotonic() - member.stats_s)
+
+    def on_losses(self, member: Member, losses: Sequence[WorkerLoss]) -> None:
+        self._lost.note_processes(member, losses)
 
     def send_custom(self, custom: Custom) -> None:
         """To all workers, or to the one that `custom.node` names."""
@@ -441,10 +445,10 @@ class FleetRun(RunCourse):
             return
         if member.complete:
             return
-        self.fleet.lose(member)
-        self._lost.note_worker(
-            member, f"its process ended with the exit code {code}", clock.monotonic() - member.stats_s
-        )
+        if not member.is_over:
+            self.fleet.lose(member)
+            unreported_s = clock.monotonic() - member.stats_s
+            self._lost.note_worker(member, f"its process ended with the exit code {code}", unreported_s)
         if not self.fleet.ready:
             self.stop(StopReason("lost", "no worker process is left"))
 

@@ -1,13 +1,18 @@
 """What a master knows of one worker, and the rule by which each of its deltas counts exactly once. No I/O."""
 
+import sys
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from obswarm.cluster.deltas import DeltaSum, Malformed
+from obswarm.cluster.bounds import MOST_PROCESSES, NotBelieved, most_requests
+from obswarm.cluster.deltas import DeltaSum
 from obswarm.cluster.dispatch import Load, Users
 from obswarm.cluster.in_flight import NOTHING, Columns, unpack_columns
-from obswarm.cluster.protocol import Again, Report
+from obswarm.cluster.protocol import Again, Hello, Ready, Report
 from obswarm.stats import GeneratorHealth
+
+_UNASKED = 64
+"""Deltas without a pulse: those of the time before this master has met a worker, and a few at its end."""
 
 
 class MemberState(StrEnum):
@@ -56,25 +61,44 @@ class Member:
     strained_s: int = 0
     messages: int = 0
     lost: int = 0
-    malformed: int = 0
+    requests: int = 0
+    """That it has reported since `known_s`."""
+    deltas: int = 0
+    """That it has sent since the pulse `first_pulse`."""
+    first_pulse: int = 0
+    known_s: float = 0.0
+    """Since when this master has known it."""
+    refused: str = ""
+    """Why nothing of it counts any more."""
+
+    def ready(self, peer: bytes, ready: Ready, now: float) -> None:
+        """It has joined, or joined again over another connection."""
+        self.peer = peer
+        self.capacity, self.cpus, self.nodes = ready.capacity, ready.cpus, ready.nodes
+        if self.is_over or self.state is MemberState.MISSING:
+            self.state = MemberState.READY
+        self.heard_s = now
+        self.cut_off_s = None
+        self.users = ready.users
+        # It is told what to have whatever it has.
+        self.assign_number = 0
 
     def take_delta(self, sequence: int, delta: bytes, into: DeltaSum, now: float) -> None:
         """Count a delta if it is the next one. One that came before is not counted again; one that comes too early,
-        since another was lost on the way, will be sent again."""
+        since another was lost on the way, will be sent again. Raises Malformed."""
         if sequence != self.merged + 1:
             return
-        try:
-            into.add(delta)
-        except Malformed:
-            # It would never become better by being sent again.
-            self.malformed += 1
-            self.lost += 1
+        possible = most_requests(self.processes, max(0.0, now - self.known_s)) - self.requests
+        self.requests += into.add(delta, possible)
         self.merged = sequence
+        self.deltas += 1
         self.messages += 1
         self.stats_s = now
 
-    def take_report(self, report: Report | Again, into: DeltaSum, now: float) -> None:
+    def take_report(self, report: Report | Again, into: DeltaSum, now: float, max_endpoints: int = sys.maxsize) -> None:
+        """Raises Malformed for statistics that cannot be read or cannot be so; nothing of them counts then."""
         self.heard_s = now
+        in_flight = unpack_columns(report.in_flight, max_endpoints) if isinstance(report, Report) else NOTHING
         if report.sequence:
             self.take_delta(report.sequence, report.delta, into, now)
         if isinstance(report, Again):
@@ -83,16 +107,12 @@ class Member:
             # Nothing happened there, which is news, too.
             self.stats_s = now
         self.last_sequence = max(self.last_sequence, report.last_sequence)
-        self.pulse = max(self.pulse, report.pulse)
+        self.pulse = report.pulse
         self.users = report.users
         self.settled = report.settled
         self.strained_s = report.strained_s
         self.ended = report.ended
-        try:
-            self.in_flight = unpack_columns(report.in_flight)
-        except Malformed:
-            self.in_flight = NOTHING
-            self.malformed += 1
+        self.in_flight = in_flight
         self.health = GeneratorHealth(
             self.name,
             sum(report.users.values()),
@@ -101,6 +121,11 @@ class Member:
             report.memory_bytes,
             report.saturated,
         )
+
+    def check_pace(self, pulse_number: int) -> None:
+        """Raises NotBelieved when it has sent more deltas than pulses have asked for."""
+        if self.deltas > pulse_number - self.first_pulse + _UNASKED:
+            raise NotBelieved("it sends statistics more often than it is asked for them")
 
     @property
     def is_over(self) -> bool:
@@ -122,7 +147,9 @@ class Member:
         """For snapshots; None before the first report."""
         health = self.health
         if health is None:
-            return None
+            if not self.lost:
+                return None
+            health = GeneratorHealth(self.name, 0, 0.0, 0.0, 0, False)
         gone = self.is_over or self.state is MemberState.MISSING
         return GeneratorHealth(
             self.name,
@@ -137,3 +164,21 @@ class Member:
             self.lost,
             max(0.0, now - self.stats_s),
         )
+
+
+def new_member(hello: Hello, index: int, pulse_number: int, now: float) -> Member:
+    """A worker that has said hello and is about to be ready. `pulse_number` is that of the last pulse before."""
+    processes = max(1, min(hello.processes, MOST_PROCESSES))
+    return Member(
+        hello.incarnation,
+        hello.name,
+        index,
+        processes,
+        peer=b"",
+        capacity=0.0,
+        cpus=0.0,
+        nodes=(),
+        stats_s=now,
+        known_s=now,
+        first_pulse=pulse_number,
+    )

@@ -21,11 +21,15 @@ from obswarm.cluster.delta_format import (
     to_little_endian,
 )
 from obswarm.cluster.deltas import DeltaSum
+from obswarm.cluster.protocol import LARGEST_FRAME_BYTES
 from obswarm.sanitize import clean_text
 from obswarm.stats import EndpointStats, StatsTable, TimingStats
 from obswarm.stats.histogram import FIRST_BUCKET
 
 logger = logging.getLogger(__name__)
+
+MAX_DELTA_BYTES = LARGEST_FRAME_BYTES - 16 * 1024 * 1024
+"""A report has more in it: users, and requests under way."""
 
 
 def pack_table(table: StatsTable, worker: str = "") -> bytes:
@@ -45,6 +49,18 @@ def pack_table(table: StatsTable, worker: str = "") -> bytes:
             left.count_lost(clean_text(worker), clean_text(f"{what}: {reason}"), requests)
     for (named, why), requests in table.lost.items():
         left.count_lost(clean_text(named), clean_text(why), requests)
+    return pack_unchecked(left)
+
+
+def pack_delta(table: StatsTable, worker: str) -> bytes:
+    """As `pack_table`, for a report. One that is larger than a message can be is named as lost in its place: it could
+    be sent for ever, and would never arrive."""
+    packed = pack_table(table, worker)
+    if len(packed) <= MAX_DELTA_BYTES:
+        return packed
+    left = StatsTable()
+    reason = f"the statistics of an interval were {len(packed):,} bytes, more than a message can have"
+    left.count_lost(clean_text(worker), reason, sum(map(_requests, table.endpoints.values())))
     return pack_unchecked(left)
 
 

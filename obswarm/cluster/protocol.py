@@ -13,9 +13,16 @@ from typing import Any, Final
 
 import msgpack
 
+from obswarm.cluster.unpacking import Unreadable, unpack
+
 PROTOCOL_VERSION: Final = 3
 LARGEST_FRAME_BYTES = 64 * 1024 * 1024
+LARGEST_JOINING_FRAME_BYTES = 256 * 1024
+"""Of peers that are no workers yet. The longest is Ready of a machine with thousands of processes."""
+
 _LONGEST_TEXT = 100_000
+_MOST_ITEMS = 20_000
+"""In one message; what has more in it (statistics, a load test's own messages) is packed by itself, as bytes."""
 
 
 class NotAMessage(ValueError):
@@ -168,6 +175,8 @@ class Report:
     """All users have ended after a Stop; nothing comes after `last_sequence`."""
     in_flight: bytes = b""
     """The requests that are under way at the moment, as of obswarm.cluster.in_flight."""
+    losses: bytes = b""
+    """All processes of this worker that went away or were refused, as of obswarm.cluster.losses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,8 +192,7 @@ class Fault:
     """Worker: something that the master has to act upon."""
 
     kind: str
-    """error (of the load test), internal (of obswarm itself), stop_test, quit, lost (a process of this worker died),
-    warning (for people)."""
+    """error (of the load test), internal (of obswarm itself), stop_test, quit, warning (for people)."""
     detail: str
 
 
@@ -341,9 +349,9 @@ def decode(frame: bytes) -> Message:
     if len(frame) > LARGEST_FRAME_BYTES:
         raise NotAMessage(f"a frame of {len(frame)} bytes")
     try:
-        parts = msgpack.unpackb(frame, raw=False, strict_map_key=False)
-    except (ValueError, TypeError, msgpack.UnpackException, RecursionError) as error:
-        raise NotAMessage(f"not MessagePack ({type(error).__name__})") from None
+        parts = unpack(frame, _MOST_ITEMS)
+    except Unreadable as error:
+        raise NotAMessage(str(error)) from None
     if type(parts) is not list or not parts or type(parts[0]) is not int or not 0 <= parts[0] < len(_TYPES):
         raise NotAMessage("no known type of message")
     kind = _TYPES[parts[0]]

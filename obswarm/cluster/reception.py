@@ -3,7 +3,7 @@
 import logging
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from obswarm import __version__, clock
 from obswarm.cluster.invitation import FleetListener, Invitation
@@ -22,10 +22,12 @@ from obswarm.cluster.protocol import (
     Welcome,
     encode,
 )
+from obswarm.sanitize import clean_lines, clean_text
 
 logger = logging.getLogger(__name__)
 
 _MOST_JOINING = 4_096
+_MOST_TOPICS = 100
 _JOINING_S = 120.0
 """How long loading the load test may take."""
 
@@ -60,15 +62,20 @@ class Reception:
 
     def tell_once(self, topic: str, text: str, *arguments: object) -> None:
         """Log a warning, the first time only."""
-        if topic not in self._told:
+        if topic not in self._told and len(self._told) < _MOST_TOPICS:
             self._told.add(topic)
             logger.warning(text, *arguments)
+
+    def drop_large(self, size: int) -> None:
+        """Count a frame that is too large to be of somebody who wants to join."""
+        self.dropped_frames += 1
+        self.tell_once("large", "A peer that has not joined sent %d bytes at once; that is dropped and counted.", size)
 
     def drop(self, peer: bytes, error: NotAMessage) -> None:
         """Count what cannot be decoded; a peer with another version of the protocol is told so."""
         self.dropped_frames += 1
         if error.version is not None:
-            self._refuse(
+            self.refuse(
                 peer,
                 f"this worker speaks {error}, the master (obswarm {__version__}) version {PROTOCOL_VERSION}."
                 " Install the same release of obswarm on both.",
@@ -76,7 +83,8 @@ class Reception:
             return
         self.tell_once("frames", "A peer sent something that is not a message (%s); it is dropped and counted.", error)
 
-    def _refuse(self, peer: bytes, reason: str) -> None:
+    def refuse(self, peer: bytes, reason: str) -> None:
+        """Tell a peer that it cannot be a worker here."""
         self.tell_once(reason, "A worker was refused: %s", reason)
         self._send(peer, Refused(reason))
 
@@ -84,15 +92,16 @@ class Reception:
         """Welcome a worker, of whose reports everything up to `acked` is safe."""
         expected = self._invitation.file_hash
         if hello.file_hash and expected and hello.file_hash != expected:
-            self._refuse(
+            self.refuse(
                 peer,
-                f"the load-test file of the worker {hello.name} differs from the master's. Start the worker without a"
-                " file: it gets the master's.",
+                f"the load-test file of the worker {clean_text(hello.name)} differs from the master's. Start the worker"
+                " without a file: it gets the master's.",
             )
             return
         if len(self._joining) >= _MOST_JOINING and peer not in self._joining:
             self.dropped_frames += 1
             return
+        hello = replace(hello, name=clean_text(hello.name) or "worker")
         nonce = secrets.token_hex(8)
         self._joining[peer] = _Joining(hello, nonce, clock.monotonic())
         invitation = self._invitation
@@ -123,7 +132,7 @@ class Reception:
                 return joining.hello, message
             case Failed() if message.nonce == joining.nonce:
                 del self._joining[peer]
-                self._listener.on_failed(joining.hello.name, message.reason)
+                self._listener.on_failed(joining.hello.name, clean_lines(message.reason))
             case Report() | Again():
                 # It was a member before the master was started again, and does not know yet.
                 pass

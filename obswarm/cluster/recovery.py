@@ -51,6 +51,7 @@ def remember(recovered: Recovered, fleet: Fleet) -> None:
             merged=memory.acked,
             last_sequence=memory.acked,
             heard_s=now,
+            known_s=now,
             stats_s=recorded_s - memory.stats_age_s,
             cut_off_s=None if memory.cut_off_age_s is None else recorded_s - memory.cut_off_age_s,
             users=memory.users,

@@ -13,14 +13,16 @@ from gevent.event import Event
 
 from obswarm import clock, defaults
 from obswarm.api import ObswarmError
+from obswarm.cluster.bounds import RunBounds
 from obswarm.cluster.dispatch import Users
 from obswarm.cluster.fleet import Fleet
 from obswarm.cluster.in_flight import pack_in_flight
 from obswarm.cluster.invitation import Invitation
 from obswarm.cluster.job import Job
-from obswarm.cluster.link import Identity, Link, Prepared
+from obswarm.cluster.link import Identity, Link, Prepared, tell_of_other_run
+from obswarm.cluster.losses import pack_losses
 from obswarm.cluster.member import Member
-from obswarm.cluster.packing import pack_table
+from obswarm.cluster.packing import pack_delta
 from obswarm.cluster.processes import WorkerProcesses
 from obswarm.cluster.protocol import (
     Admitted,
@@ -41,6 +43,7 @@ from obswarm.cluster.protocol import (
 from obswarm.cluster.secret import CurveKeys
 from obswarm.cluster.start_over import start_over
 from obswarm.cluster.transport import Listener, new_context
+from obswarm.engine import WorkerLoss
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +52,7 @@ _REPORTS_S = 0.15
 _PULSE_S = 1.0
 _LEAVING_S = 10.0
 _CHILDREN_END_S = 10.0
+_LAST_REPORT_S = 0.5
 
 
 class Relay:
@@ -89,6 +93,7 @@ class Relay:
         self._over = False
         self._max_endpoints = defaults.MAX_ENDPOINTS
         self._stop_timeout_s = 0.0
+        self._losses: list[WorkerLoss] = []
 
     def run(self) -> int:
         watchers = [gevent.signal_handler(kind, self._leave) for kind in (signal.SIGINT, signal.SIGTERM)]
@@ -137,7 +142,8 @@ class Relay:
             os.chdir(folder)
         local = replace(job, root=str(folder or job.root))
         invitation = Invitation(welcome.run_id, local.pack(), None, "", welcome.orphan_timeout_s)
-        fleet = self._fleet = Fleet(invitation, self, admits=False)
+        bounds = RunBounds.of(job.max_endpoints, job.user_classes)
+        fleet = self._fleet = Fleet(invitation, self, admits=False, bounds=bounds)
         self._listener = Listener(self._context, self._children.endpoint, None, fleet.received, self.link.supervisor)
         fleet.wire = self._listener
         for _ in range(self._count):
@@ -176,7 +182,7 @@ class Relay:
         if fleet.has_news and not self.link.outbox.is_full:
             table = fleet.take(self._max_endpoints)
             fleet.acknowledge()
-            delta = None if table.is_empty() else pack_table(table, self._identity.name)
+            delta = None if table.is_empty() else pack_delta(table, self._identity.name)
         ended = self._stopping and all(member.complete for member in alive) and not fleet.has_news
         self.link.report(
             lambda sequence, packed, last: Report(
@@ -184,6 +190,7 @@ class Relay:
                 sequence=sequence,
                 delta=packed,
                 in_flight=in_flight,
+                losses=pack_losses(self._losses),
                 users=fleet.user_counts(),
                 settled=self._settled,
                 cpu_ratio=max((health.cpu_ratio for health in healths), default=0.0),
@@ -230,7 +237,8 @@ class Relay:
             self._fleet.broadcast(Halt())
 
     def on_other_run(self) -> None:
-        logger.warning("The master has another run now; joining it.")
+        waiting = len(self.link.outbox) + (self._fleet is not None and self._fleet.has_news)
+        tell_of_other_run(waiting)
         self._over = True
         self._children.end()
         self.link.clean_up()
@@ -272,15 +280,32 @@ class Relay:
             self._failure = self._failure or f"A process of this worker ended with the exit code {code}."
             self._changed.set()
             return
-        if member.is_over:
-            return
-        assert self._fleet is not None
-        users = sum(member.users.values())
-        logger.error("A process of this worker ended (exit code %d); its %d users go to the others.", code, users)
-        self._fleet.lose(member)
-        self.link.send(Fault("lost", f"a process of the worker {self._identity.name} ended (exit code {code})"))
+        fleet = self._fleet
+        assert fleet is not None
+        if not member.is_over and not member.complete:
+            users = sum(member.users.values())
+            logger.error("A process of this worker ended (exit code %d); its %d users go to the others.", code, users)
+            fleet.lose(member)
+            self._note_loss(member, f"it ended with the exit code {code}")
         if not len(self._children):
-            self.link.fail(ObswarmError("All processes of this worker have ended."))
+            self._report(0)
+            error = ObswarmError("All processes of this worker have ended.")
+            # What they had reported has to be on its way before the connection is closed.
+            self.link.supervisor.spawn_later(_LAST_REPORT_S, "The end of a worker", self.link.fail, error)
+
+    def _note_loss(self, member: Member, detail: str) -> None:
+        unreported_s = clock.monotonic() - member.stats_s
+        users = sum(member.users.values())
+        self._losses.append(
+            WorkerLoss(member.name, f"a process of the worker {self._identity.name}: {detail}", unreported_s, users)
+        )
+
+    def on_refused(self, member: Member) -> None:
+        logger.error("The process %s of this worker is refused: %s.", member.name, member.refused)
+        self._note_loss(member, f"refused, since {member.refused}")
+
+    def on_losses(self, member: Member, losses: Sequence[WorkerLoss]) -> None:
+        """A process has no processes."""
 
     def _keep(self) -> None:
         while True:

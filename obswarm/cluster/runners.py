@@ -7,34 +7,67 @@ import msgpack
 
 from obswarm.api import Environment, LoadTestError
 from obswarm.cluster.protocol import Custom, Fault, Message
+from obswarm.cluster.unpacking import Unreadable, unpack_content
 from obswarm.engine import CustomMessage, Runner, SteeringRunner
+from obswarm.sanitize import clean_text
 
 if TYPE_CHECKING:
     from obswarm.cluster.master import FleetRun
 
 logger = logging.getLogger(__name__)
 
+MAX_CONTENT_BYTES = 32 * 1024 * 1024
+MAX_CONTENT_ITEMS = 1_000_000
+"""Of one message of a load test's own."""
 
-def pack_content(kind: str, content: Any) -> bytes:
-    """Raises LoadTestError when it is nothing that can be sent."""
+_MOST_WARNINGS = 100
+
+
+class NotSendable(ValueError):
+    """Content of a load test's own that has no form in a message, or is more than the other side takes."""
+
+
+def pack_content(content: Any) -> bytes:
+    """Raises NotSendable."""
     try:
         packed: bytes = msgpack.packb(content)
-    except (TypeError, ValueError, OverflowError) as error:
+        if len(packed) > MAX_CONTENT_BYTES:
+            raise NotSendable(f"{len(packed):,} bytes, more than {MAX_CONTENT_BYTES:,}")
+        unpack_content(packed, MAX_CONTENT_ITEMS)
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise NotSendable(str(error)) from None
+    return packed
+
+
+def message_content(kind: str, content: Any) -> bytes:
+    """For `send_message`. Raises LoadTestError when it cannot be sent."""
+    try:
+        return pack_content(content)
+    except NotSendable as error:
         raise LoadTestError(
             f"send_message({kind!r}, …): the content cannot be sent ({error}). Use texts, numbers, lists and dicts."
         ) from None
-    return packed
 
 
 def deliver(runner: Runner, custom: Custom) -> None:
     """Give a message that came to whoever has registered for it."""
     try:
-        content = msgpack.unpackb(custom.content, raw=False, strict_map_key=False)
-    except (ValueError, TypeError, msgpack.UnpackException):
-        logger.warning("A message of type %r cannot be read.", custom.kind)
+        content = unpack_content(custom.content, MAX_CONTENT_ITEMS)
+    except Unreadable as error:
+        _warn_once(custom.kind, "A message of type %r cannot be read: %s.", clean_text(custom.kind), error)
         return
     if not runner.deliver(CustomMessage(custom.kind, content, custom.node)):
-        logger.warning("Nobody listens for messages of type %r; see runner.register_message.", custom.kind)
+        text = "Nobody listens for messages of type %r; see runner.register_message."
+        _warn_once(custom.kind, text, clean_text(custom.kind))
+
+
+_warned: set[tuple[str, str]] = set()
+
+
+def _warn_once(kind: str, text: str, *arguments: object) -> None:
+    if (kind, text) not in _warned and len(_warned) < _MOST_WARNINGS:
+        _warned.add((kind, text))
+        logger.warning(text, *arguments)
 
 
 class MasterRunner(SteeringRunner):
@@ -49,7 +82,7 @@ class MasterRunner(SteeringRunner):
 
     def send_message(self, msg_type: str, data: Any = None, client_id: str | None = None) -> None:
         """To every process with users, or to the one whose `client_id` is given."""
-        self._fleet_run.send_custom(Custom(msg_type, pack_content(msg_type, data), client_id or ""))
+        self._fleet_run.send_custom(Custom(msg_type, message_content(msg_type, data), client_id or ""))
 
     @property
     def worker_count(self) -> int:
@@ -87,7 +120,7 @@ class WorkerRunner(Runner):
 
     def send_message(self, msg_type: str, data: Any = None, client_id: str | None = None) -> None:
         """To the master."""
-        self._tell(Custom(msg_type, pack_content(msg_type, data), self.client_id))
+        self._tell(Custom(msg_type, message_content(msg_type, data), self.client_id))
 
     def quit(self) -> None:
         """Have the master stop the whole run gracefully."""

@@ -27,8 +27,9 @@ _MOST_SOCKETS = 16_384
 _SEND_QUEUE = 10_000
 """Messages that wait for one peer; beyond it new ones are dropped, which the protocol bears."""
 
-_RECEIVE_QUEUE = 200
-"""Messages of one peer that wait to be read; beyond it they wait with their sender."""
+_RECEIVE_QUEUE = 20
+"""Messages of one peer that wait to be read; beyond it they wait with their sender. A worker sends one a second, and a
+few at once after it was cut off."""
 
 _SILENT_S = 5
 """After so long without a sign the kernel asks whether the other machine is there, and gives up as long after."""

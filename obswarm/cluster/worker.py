@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import gevent
-import msgpack
 from gevent.event import Event
 
 from obswarm import clock, defaults
@@ -20,8 +19,8 @@ from obswarm.cluster.capacity import requests_per_cpu_second, usable_cpus
 from obswarm.cluster.follower import Follower
 from obswarm.cluster.in_flight import pack_in_flight
 from obswarm.cluster.job import Job
-from obswarm.cluster.link import Identity, Link, Prepared
-from obswarm.cluster.packing import pack_table
+from obswarm.cluster.link import Identity, Link, Prepared, tell_of_other_run
+from obswarm.cluster.packing import pack_delta
 from obswarm.cluster.protocol import (
     Admitted,
     Assign,
@@ -38,7 +37,7 @@ from obswarm.cluster.protocol import (
     Stop,
     Welcome,
 )
-from obswarm.cluster.runners import WorkerRunner, deliver
+from obswarm.cluster.runners import NotSendable, WorkerRunner, deliver, pack_content
 from obswarm.cluster.secret import CurveKeys
 from obswarm.cluster.start_over import start_over
 from obswarm.cluster.transport import new_context
@@ -193,7 +192,7 @@ class Worker:
         delta = None
         if not self.link.outbox.is_full:
             table = environment.recorder.take()
-            delta = None if table.is_empty() else pack_table(table, self._identity.name)
+            delta = None if table.is_empty() else pack_delta(table, self._identity.name)
         left_over = self._ended and self.link.outbox.is_full
         self.link.report(
             lambda sequence, packed, last: Report(
@@ -220,8 +219,8 @@ class Worker:
         data: dict[str, Any] = {"user_count": sum(counts.values()), "user_classes_count": counts}
         events.report_to_master.fire(client_id=self._identity.name, data=data)
         try:
-            self.link.send(Extra(self._identity.name, msgpack.packb(data)))
-        except (TypeError, ValueError, OverflowError) as error:
+            self.link.send(Extra(self._identity.name, pack_content(data)))
+        except NotSendable as error:
             assert self._environment is not None
             self._environment.report_exception(f"report_to_master: {error}", lambda: "what it put in cannot be sent")
 
@@ -269,11 +268,7 @@ class Worker:
 
     def on_other_run(self) -> None:
         """A process that has loaded one load test cannot load another one cleanly: it becomes a new process."""
-        waiting = len(self.link.outbox)
-        logger.warning(
-            "The master has another run now; %s",
-            f"{waiting} reports of the last one are lost." if waiting else "joining.",
-        )
+        tell_of_other_run(len(self.link.outbox))
         if self._environment is not None:
             self._crowd.stop_all(0)
         self.link.clean_up()

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import gevent
-import msgpack
 import requests
 
 from obswarm import __version__, clock
 from obswarm.api import ObswarmError
+from obswarm.cluster import unpack_limited
 from obswarm.engine import RunResult, StopReason
 from obswarm.http import ApiSession, plain_reason
 from obswarm.stats import Snapshot
@@ -28,6 +28,7 @@ _AGAIN_S = 0.3
 _SILENT_S = 60.0
 _UNKNOWN_S = 5.0
 """How long a master that waits for runs may not know a run before that is taken as its end."""
+_MOST_ITEMS = 1_000_000
 
 
 class MasterError(ObswarmError):
@@ -156,8 +157,8 @@ class MasterClient:
         if answer.status_code != 200:
             raise NotReadable(f"it does not know the run (HTTP {answer.status_code})")
         try:
-            boot, news = msgpack.unpackb(answer.content, raw=False, strict_map_key=False)
-        except (ValueError, TypeError, msgpack.UnpackException) as error:
+            boot, news = unpack_limited(answer.content, _MOST_ITEMS)
+        except (ValueError, TypeError) as error:
             raise NotReadable(f"it answers something else ({type(error).__name__})") from None
         return boot, news
 

@@ -7,9 +7,10 @@ from typing import Any
 
 import msgpack
 
-from obswarm.cluster import unpack_bundle
+from obswarm.cluster import unpack_bundle, unpack_limited
 
 _FILE = "order.msgpack"
+_MOST_ITEMS = 100_000
 _CHECKS: dict[str, tuple[type, ...]] = {
     "release": (str,),
     "given": (dict,),
@@ -59,7 +60,7 @@ class Order:
     def unpack(packed: bytes) -> "Order":
         """Raises BadOrder."""
         try:
-            values = msgpack.unpackb(packed, raw=False)
+            values = unpack_limited(packed, _MOST_ITEMS)
             if not isinstance(values, dict) or set(values) != {field.name for field in fields(Order)}:
                 raise BadOrder("it is no order")
             for name, kinds in _CHECKS.items():
@@ -69,7 +70,7 @@ class Order:
             if not all(isinstance(text, str) for text in texts):
                 raise BadOrder("it has something else than texts where texts belong")
             return Order(**values)
-        except (ValueError, TypeError, msgpack.UnpackException) as error:
+        except (ValueError, TypeError) as error:
             if isinstance(error, BadOrder):
                 raise
             raise BadOrder(f"it is no order ({type(error).__name__})") from None

@@ -13,7 +13,7 @@ from typing import Any
 import msgpack
 
 from obswarm.api import ObswarmError
-from obswarm.cluster import DeltaSum, pack_in_flight, pack_table, unpack_in_flight
+from obswarm.cluster import DeltaSum, pack_in_flight, pack_table, unpack_in_flight, unpack_limited
 from obswarm.engine import FailedOutput, RunResult, StopReason, WorkerLoss
 from obswarm.stats import (
     AlertCount,
@@ -61,6 +61,8 @@ _RESULT = (
 
 _PACKER = "master"
 """Whose loss it is, what of the statistics cannot be packed here."""
+_MOST_ITEMS = 1_000_000
+"""Besides statistics, which are packed by themselves."""
 
 
 class NotReadable(ValueError):
@@ -95,7 +97,7 @@ def unpack_snapshot(packed: bytes) -> Snapshot:
 def _unpack_snapshot(packed: bytes) -> tuple[Snapshot, StatsTable]:
     """And the table of its statistics."""
     try:
-        parts = msgpack.unpackb(packed, raw=False, strict_map_key=False)
+        parts = unpack_limited(packed, _MOST_ITEMS)
         plain, workers, guards, alerts, whole, interval, in_flight = parts
         table, last = _unpacked(whole), _unpacked(interval)
         values = dict(zip(_PLAIN, plain, strict=True))
@@ -117,7 +119,7 @@ def _unpack_snapshot(packed: bytes) -> tuple[Snapshot, StatsTable]:
             alerts=tuple(AlertCount(*each) for each in alerts),
         )
         return snapshot, table
-    except (ValueError, TypeError, IndexError, msgpack.UnpackException) as error:
+    except (ValueError, TypeError, IndexError) as error:
         raise NotReadable(f"no snapshot of this version ({type(error).__name__})") from None
 
 
@@ -153,7 +155,7 @@ def unpack_result(packed: bytes) -> RunResult:
         )
     except NotReadable:
         raise
-    except (ValueError, TypeError, IndexError, msgpack.UnpackException) as wrong:
+    except (ValueError, TypeError, IndexError) as wrong:
         raise NotReadable(f"no result of this version ({type(wrong).__name__})") from None
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from obswarm.cluster.deltas import DeltaSum, Malformed
-from obswarm.cluster.packing import pack_table, pack_unchecked
+from obswarm.cluster.packing import pack_delta, pack_table, pack_unchecked
 from obswarm.stats import PHASES, EndpointKey, Recorder, StatsTable, TimingStats
 
 REQUESTS = st.lists(
@@ -146,3 +146,13 @@ def test_texts_that_no_recorder_lets_in_are_refused(text: str) -> None:
     table.endpoint(EndpointKey("GET", text)).record(0.1, 1, "2xx", False)
     with pytest.raises(Malformed):
         DeltaSum().add(pack_unchecked(table))
+
+
+def test_a_delta_that_no_message_can_hold_is_named_as_lost(monkeypatch) -> None:
+    table = recorded([("GET", f"/{number}", 0.1, 1, 200, None, None, None, 3) for number in range(100)])
+    monkeypatch.setattr("obswarm.cluster.packing.MAX_DELTA_BYTES", 1000)
+    gathered = DeltaSum()
+    gathered.add(pack_delta(table, "w1"))
+    ((key, requests),) = gathered.take(1000).lost.items()
+    assert (key[0], requests) == ("w1", 300)
+    assert "more than a message can have" in key[1]

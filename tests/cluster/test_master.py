@@ -20,6 +20,14 @@ class Visitor(User):
     def nothing(self) -> None: ...
 
 
+@pytest.fixture(autouse=True, scope="module")
+def no_network() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("obswarm.cluster.master.Listener", Letters)
+        patch.setattr("obswarm.cluster.master.new_context", lambda: None)
+        yield
+
+
 @pytest.fixture
 def run(tmp_path: Path) -> Iterator[FleetRun]:
     environment = Environment(events=Events(), recorder=Recorder(), user_classes=[Visitor])
@@ -32,7 +40,6 @@ def run(tmp_path: Path) -> Iterator[FleetRun]:
         journal=Journal(tmp_path / "state", "a-run", "", 0.0),
         interval_s=0.0,
     )
-    made.fleet.wire = Letters()
     made._begin()
     yield made
     made.close()

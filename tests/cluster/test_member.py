@@ -2,7 +2,9 @@
 
 import random
 
-from obswarm.cluster.deltas import DeltaSum
+import pytest
+
+from obswarm.cluster.deltas import DeltaSum, Malformed
 from obswarm.cluster.member import Member, MemberState
 from obswarm.cluster.outbox import MOST_UNACKED, Outbox
 from obswarm.cluster.packing import pack_table
@@ -56,11 +58,11 @@ def test_a_delta_that_comes_too_early_waits_for_the_one_before() -> None:
     assert (known.merged, gathered.deltas) == (2, 2)
 
 
-def test_one_that_cannot_be_read_counts_as_lost_and_holds_nothing_up() -> None:
+def test_one_that_cannot_be_read_counts_for_nothing_and_is_told() -> None:
     gathered, known = DeltaSum(), member()
-    known.take_report(report(1, b"garbage", 1), gathered, 1.0)
-    known.take_report(report(2, delta(5), 2), gathered, 1.0)
-    assert (known.merged, known.lost, gathered.deltas) == (2, 1, 1)
+    with pytest.raises(Malformed):
+        known.take_report(report(1, b"garbage", 1), gathered, 1.0)
+    assert (known.merged, gathered.deltas) == (0, 0)
 
 
 def test_a_worker_is_complete_when_its_last_delta_is_there() -> None:

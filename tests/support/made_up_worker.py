@@ -21,14 +21,19 @@ from obswarm.stats import Recorder, StatsTable
 
 
 class Letters:
-    """What a fleet has sent, by peer; a `Wire`."""
+    """What a fleet has sent, by peer; in place of a Listener, of which it takes the arguments."""
 
-    def __init__(self) -> None:
+    handshake_failures = 0
+    endpoint = "nowhere"
+
+    def __init__(self, *_: object) -> None:
         self._by_peer: dict[bytes, list[Message]] = {}
 
     def send(self, peer: bytes, frame: bytes) -> bool:
         self._by_peer.setdefault(peer, []).append(decode(frame))
         return True
+
+    def close(self) -> None: ...
 
     def of(self, peer: bytes, kind: type[Any]) -> list[Any]:
         return [message for message in self._by_peer.get(peer, []) if isinstance(message, kind)]
