@@ -63,9 +63,11 @@ class GuardWatch:
         self._blind_since_s: float | None = None
         self._blind_told = False
         self._no_news_since_s: float | None = None
+        self._updated_s: float | None = None
 
     def update(self, now: float, value: float | Blind | None) -> Change:
         """Take the newest value in."""
+        before_s, self._updated_s = self._updated_s, now
         condition = self.rule.when.condition
         if isinstance(value, AtLeast) and not value > condition.quantity.base:
             # The true value may be on either side.
@@ -77,7 +79,14 @@ class GuardWatch:
             return self._look_at_nothing(now, value)
         self._see_again()
         self.value = float(value)
-        return self._holds(now) if condition.holds(value) else self._holds_not(now)
+        if not condition.holds(value):
+            return self._holds_not(now)
+        since_s = now
+        if isinstance(value, AtLeast) and before_s is not None:
+            # Nothing has finished since the last snapshot, so at each moment since then what is under way was as much
+            # younger as the moment is ago: it is known when the value became large enough.
+            since_s = max(before_s, now - (value - condition.quantity.base))
+        return self._holds(now, since_s)
 
     def _see_again(self) -> None:
         if self.state is not GuardState.BLIND:
@@ -103,12 +112,12 @@ class GuardWatch:
             return _NOTHING
         return self._look_at_nothing(now, Blind(f"{missing_of(operand)} for {lasted_s:.0f} s"), lasted_s)
 
-    def _holds(self, now: float) -> Change:
+    def _holds(self, now: float, since_s: float) -> Change:
         self._clear_since_s = None
         if self.state is GuardState.TRIPPED:
             return _NOTHING
         if self.since_s is None:
-            self.since_s = now
+            self.since_s = since_s
         self.state = GuardState.PENDING
         return self._trip(now) if self._has_held(now) else _NOTHING
 

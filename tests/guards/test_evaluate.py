@@ -142,3 +142,27 @@ def test_a_value_from_below_that_does_not_decide_changes_nothing() -> None:
         "".join(course(watch("p95 > 2s for 3s"), [1, AtLeast(2.5), AtLeast(3.5), AtLeast(4.5), AtLeast(5.5)]))
         == "opppT"
     )
+
+
+def test_a_value_from_below_tells_since_when_it_is_large_enough() -> None:
+    # Nothing has finished since 0.0; at 1.0 the requests that decide were 0.8 s old, so at 0.7 they were 0.5 s.
+    guard = watch("p95 > 500ms for 2s")
+    guard.update(0.0, 0.02)
+    guard.update(1.0, AtLeast(0.8))
+    assert guard.since_s == pytest.approx(0.7)
+    assert not guard.update(2.0, AtLeast(1.8)).tripped
+    assert guard.update(2.7, AtLeast(2.5)).tripped
+
+
+def test_a_value_from_below_says_nothing_of_the_time_before_the_last_snapshot() -> None:
+    guard = watch("p95 > 500ms for 2s")
+    guard.update(0.0, 0.02)
+    guard.update(1.0, AtLeast(30.0))
+    assert guard.since_s == 0.0
+    first = watch("p95 > 500ms for 2s")
+    first.update(5.0, AtLeast(30.0))
+    assert first.since_s == 5.0
+    finished = watch("p95 > 500ms for 2s")
+    finished.update(0.0, 0.02)
+    finished.update(1.0, 30.0)
+    assert finished.since_s == 1.0
