@@ -12,7 +12,7 @@ from obswarm.analysis import CONFIDENCE
 from obswarm.cli import exit_codes
 from obswarm.cli.keeping import store_of, store_option, write_page
 from obswarm.cli.streams import say, say_lines
-from obswarm.cli.text_console import TextConsole, TextTable, plain, results_table, stdout_console
+from obswarm.cli.text_console import TextConsole, TextTable, columns_that_fit, plain, results_table, stdout_console
 from obswarm.json_text import to_json
 from obswarm.report import MEASURE_NAMES, Comparison, Difference, compare_runs, comparison_document, comparison_page
 from obswarm.report.wording import SAME, between, figure_name, figure_value, size_of, tone_of, value_of
@@ -21,6 +21,7 @@ from obswarm.store import read_run
 
 _LIMIT = re.compile(r'(\w+)\s*(?:\{\s*name\s*=\s*"([^"]*)"\s*\})?\s*([<>])\s*([+-]?\d+(?:\.\d+)?)\s*%')
 _STYLES = {"good": "green", "bad": "bold red"}
+_VERDICT_WIDTH = 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,17 +119,26 @@ def _print(console: TextConsole, found: Comparison) -> None:
         f"{found.base.run_id} → {found.run.run_id}: {found.seconds} s of both, in {found.blocks} blocks.",
         highlight=False,
     )
+    rows = [
+        (key.label, _cells(each), each)
+        for key, differences in found.endpoints.items()
+        for each in differences
+        if key == TOTAL or each.is_significant
+    ]
+    headings = ("measure", "base", "run", "change", f"{CONFIDENCE:.0%} between")
+    names = [name for name, _, _ in rows]
+    width = console.width - _VERDICT_WIDTH
+    kept = columns_that_fit(width, names, headings, [cells for _, cells, _ in rows], (headings[-1], "base", "run"))
     table = results_table()
-    table.add_column("endpoint", overflow="fold")
-    for heading in ("measure", "base", "run", "change", f"{CONFIDENCE:.0%} between"):
-        table.add_column(heading, justify="left" if heading == "measure" else "right", no_wrap=True)
-    table.add_column("verdict", overflow="fold")
-    for key, differences in found.endpoints.items():
-        name = key.label
-        for each in differences:
-            if key == TOTAL or each.is_significant:
-                table.add_row(name, *_cells(each))
-                name = ""
+    table.add_column("endpoint", overflow="fold", min_width=min(_VERDICT_WIDTH, max(map(len, names), default=0)))
+    for place in kept:
+        table.add_column(headings[place], justify="right" if place else "left", no_wrap=True)
+    table.add_column("verdict", overflow="fold", min_width=_VERDICT_WIDTH - 3)
+    before = None
+    for name, cells, each in rows:
+        verdict = plain(each.verdict, _STYLES.get(tone_of(each), ""))
+        table.add_row("" if name == before else name, *(cells[place] for place in kept), verdict)
+        before = name
     console.print(table)
     same = [
         key for key, each in found.endpoints.items() if key != TOTAL and not any(one.is_significant for one in each)
@@ -155,8 +165,7 @@ def _targets(changed: Sequence[tuple[Any, Difference]]) -> TextTable:
     return table
 
 
-def _cells(difference: Difference) -> list[Any]:
+def _cells(difference: Difference) -> list[str]:
     change = difference.change
     values = [value_of(change.measure.name, value) for value in (change.base, change.run)]
-    style = _STYLES.get(tone_of(difference), "")
-    return [change.measure.name, *values, size_of(difference), between(difference), plain(difference.verdict, style)]
+    return [change.measure.name, *values, size_of(difference), between(difference)]

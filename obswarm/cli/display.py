@@ -8,7 +8,7 @@ from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.text import Text
 
-from obswarm.cli.text_console import TextConsole, TextTable, joined, panel, plain
+from obswarm.cli.text_console import TextConsole, TextTable, columns_that_fit, joined, panel, plain
 from obswarm.cli.window import RecentIntervals
 from obswarm.engine import Output, RunHandle, RunResult
 from obswarm.stats import RunState, Snapshot, total_in_flight
@@ -23,6 +23,12 @@ _STATE_STYLES = {
     RunState.STOPPING: "yellow",
     RunState.STOPPED: "bold",
 }
+_HEADINGS = ("requests", "failures", "req/s", "p50", "p95", "p99", "max")
+_FAILURES = _HEADINGS.index("failures")
+_LEAST_FIRST = ("max", "p99", "requests", "p50")
+"""The order in which columns give way to names."""
+
+_BORDERS = 6
 _MOST_ERRORS = 5
 _MOST_GUARDS = 6
 _LINES_AROUND_THE_TABLE = 15
@@ -120,24 +126,30 @@ class LiveDisplay(Output):
         return row
 
     def _endpoints(self, snapshot: Snapshot) -> RenderableType:
-        table = TextTable(expand=True, box=None, header_style="dim", padding=(0, 1))
-        table.add_column("endpoint", ratio=1, no_wrap=True, overflow="ellipsis")
-        for heading in ("requests", "failures", "req/s", "p50", "p95", "p99", "max"):
-            table.add_column(heading, justify="right", no_wrap=True)
         busiest = sorted(snapshot.endpoints.items(), key=lambda item: -item[1].requests)
         below = min(_MOST_ERRORS, len(snapshot.errors)) + min(_MOST_GUARDS + 1, len(snapshot.guards))
         room = max(3, self._console.height - _LINES_AROUND_THE_TABLE - below)
+        rows = []
         for key, stats in busiest[:room]:
             recent = self._recent.endpoint(key)
-            p50, p95, p99 = recent.quantiles((0.5, 0.95, 0.99)) or (None, None, None)
-            failures = f"{stats.failures:,} ({stats.error_ratio:.1%})" if stats.failures else "0"
-            table.add_row(
-                key.label,
+            latencies = (*(recent.quantiles((0.5, 0.95, 0.99)) or (None, None, None)), recent.max_s)
+            cells = [
                 f"{stats.requests:,}",
-                plain(failures, "red" if recent.failures else ""),
+                f"{stats.failures:,} ({stats.error_ratio:.1%})" if stats.failures else "0",
                 format_count(self._recent.rate(recent.requests)),
-                *(format_latency(value) for value in (p50, p95, p99, recent.max_s)),
-            )
+                *map(format_latency, latencies),
+            ]
+            rows.append((key.label, cells, "red" if recent.failures else ""))
+        width = self._console.width - _BORDERS
+        names, cells_of_all = [name for name, _, _ in rows], [cells for _, cells, _ in rows]
+        kept = columns_that_fit(width, names, _HEADINGS, cells_of_all, _LEAST_FIRST)
+        table = TextTable(expand=True, box=None, header_style="dim", padding=(0, 1))
+        table.add_column("endpoint", ratio=1, no_wrap=True, overflow="ellipsis")
+        for place in kept:
+            table.add_column(_HEADINGS[place], justify="right", no_wrap=True)
+        for name, cells, style in rows:
+            texts = [plain(text, style if number == _FAILURES else "") for number, text in enumerate(cells)]
+            table.add_row(name, *(texts[place] for place in kept))
         if len(busiest) > room:
             table.add_row(plain(f"… and {len(busiest) - room} more", "dim"))
         return table

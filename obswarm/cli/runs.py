@@ -9,7 +9,7 @@ import click
 from obswarm import clock
 from obswarm.cli.keeping import report_of, store_of, store_option
 from obswarm.cli.streams import say, say_lines
-from obswarm.cli.text_console import TextTable, results_table, stdout_console
+from obswarm.cli.text_console import TextTable, columns_that_fit, results_table, stdout_console
 from obswarm.json_text import to_json
 from obswarm.sanitize import escape_controls
 from obswarm.stats import TOTAL
@@ -43,13 +43,19 @@ def list_(test: str | None, tag: str | None, last: int | None, as_json: bool, **
         if not found:
             say(f"There are no such runs in {store.path}.")
             return
-        table = results_table()
-        for heading in ("run", "test", "started", "took", "users", "requests", "failed", "p95", "ended", "tags"):
-            right = heading in ("took", "users", "requests", "failed", "p95")
-            table.add_column(heading, justify="right" if right else "left", no_wrap=heading != "tags")
-        for run in found:
-            table.add_row(*_row(run))
-    stdout_console().print(table)
+        rows = [_row(run) for run in found]
+    console = stdout_console()
+    kept = columns_that_fit(console.width, [], _HEADINGS, rows, ("users", "took", "tags", "p95", "failed", "ended"))
+    table = results_table()
+    for heading in (_HEADINGS[place] for place in kept):
+        right = heading in ("took", "users", "requests", "failed", "p95")
+        table.add_column(heading, justify="right" if right else "left", no_wrap=heading not in ("test", "tags"))
+    for row in rows:
+        table.add_row(*(row[place] for place in kept))
+    console.print(table)
+
+
+_HEADINGS = ("run", "test", "started", "took", "users", "requests", "failed", "p95", "ended", "tags")
 
 
 def _row(run: RunInfo) -> list[str]:
@@ -103,7 +109,7 @@ def show(name: str, as_json: bool, **options: Any) -> None:
         size = store.size_bytes(run)
     console = stdout_console()
     console.print(_details(record, size))
-    console.print(_endpoints(record))
+    console.print(_endpoints(record, console.width))
     for mark in record.marks:
         console.print(f"{mark.time_s - run.started_s:8.1f} s  {mark.text}", soft_wrap=True)
 
@@ -133,22 +139,31 @@ def _details(record: RunRecord, size: int) -> TextTable:
     return table
 
 
-def _endpoints(record: RunRecord) -> TextTable:
-    table = results_table()
-    table.add_column("endpoint", overflow="fold")
-    for heading in ("requests", "failures", "req/s", "p50", "p95", "p99", "max"):
-        table.add_column(heading, justify="right", no_wrap=True)
+_ENDPOINT_HEADINGS = ("requests", "failures", "req/s", "p50", "p95", "p99", "max")
+
+
+def _endpoints(record: RunRecord, width: int) -> TextTable:
     duration_s = record.stats_duration_s
     rows = sorted(record.endpoints.items(), key=lambda item: (item[0].name, item[0].method))
+    names, cells = [], []
     for key, stats in [*rows, (TOTAL, record.total())]:
         p50, p95, p99 = stats.quantiles((0.5, 0.95, 0.99)) or (None,) * 3
-        table.add_row(
-            key.label,
-            f"{stats.requests:,}",
-            f"{stats.failures:,}",
-            format_count(stats.requests / duration_s if duration_s else 0),
-            *(format_latency(value) for value in (p50, p95, p99, stats.max_s)),
+        names.append(key.label)
+        cells.append(
+            [
+                f"{stats.requests:,}",
+                f"{stats.failures:,}",
+                format_count(stats.requests / duration_s if duration_s else 0),
+                *(format_latency(value) for value in (p50, p95, p99, stats.max_s)),
+            ]
         )
+    kept = columns_that_fit(width, names, _ENDPOINT_HEADINGS, cells, ("max", "p99", "req/s"))
+    table = results_table()
+    table.add_column("endpoint", overflow="fold")
+    for place in kept:
+        table.add_column(_ENDPOINT_HEADINGS[place], justify="right", no_wrap=True)
+    for name, texts in zip(names, cells, strict=True):
+        table.add_row(name, *(texts[place] for place in kept))
     return table
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from obswarm.cli.text_console import TextConsole, TextTable, plain, results_table
+from obswarm.cli.text_console import TextConsole, TextTable, columns_that_fit, plain, results_table
 from obswarm.engine import RunResult
 from obswarm.guards import Judgement
 from obswarm.report import cut_off_rows, cut_off_sentences
@@ -11,14 +11,16 @@ from obswarm.units import format_bytes, format_count, format_duration, format_la
 
 _QUANTILES = (0.5, 0.9, 0.95, 0.99)
 _MOST_ERRORS = 20
-_WIDTH_FOR_ALL_COLUMNS = 130
+_HEADINGS = ("requests", "failures", "req/s", "p50", "p90", "p95", "p99", "max", "received", "mean")
+_LEAST_FIRST = ("mean", "received", "p90", "max", "p99", "req/s")
+"""The order in which columns give way to names."""
 
 
 def print_summary(console: TextConsole, result: RunResult, judgements: Sequence[Judgement] = ()) -> None:
     """How it ended, endpoints, errors, exceptions, and whether the figures can be trusted."""
-    console.print(_endpoints(result, narrow=console.width < _WIDTH_FOR_ALL_COLUMNS))
+    console.print(_endpoints(result, console.width))
     if result.final.total.timings is not None and result.final.total.timings.histograms:
-        console.print(_timings(result))
+        console.print(_timings(result, console.width))
     if result.final.errors:
         console.print(_errors(result))
     for found in sorted(result.final.exceptions.values(), key=lambda found: -found.count):
@@ -76,40 +78,39 @@ def _still_under_way(result: RunResult) -> str:
     )
 
 
-def _endpoints(result: RunResult, narrow: bool) -> TextTable:
-    table = results_table(show_footer=True)
+def _endpoints(result: RunResult, width: int) -> TextTable:
     total = result.final.total
+    found = sorted(result.final.endpoints.items(), key=lambda item: (item[0].name, item[0].method))
+    rows = [(key.label, _cells(stats, result.duration_s)) for key, stats in found]
+    foot = _cells(total, result.duration_s)
+    names = ["Aggregated", *(name for name, _ in rows)]
+    kept = columns_that_fit(width, names, _HEADINGS, [foot, *(cells for _, cells in rows)], _LEAST_FIRST)
+    table = results_table(show_footer=True)
     table.add_column("endpoint", "Aggregated", overflow="fold")
-    footer = _cells(total, result.duration_s, narrow)
-    headings = ("requests", "failures", "req/s", "p50", "p90", "p95", "p99", "max", "received", "mean")
-    for heading, foot in zip(headings, footer, strict=False):
-        table.add_column(heading, foot, justify="right", no_wrap=True)
-    for key, stats in sorted(result.final.endpoints.items(), key=lambda item: (item[0].name, item[0].method)):
-        table.add_row(key.label, *_cells(stats, result.duration_s, narrow))
+    for place in kept:
+        table.add_column(_HEADINGS[place], foot[place], justify="right", no_wrap=True)
+    for name, cells in rows:
+        table.add_row(name, *(cells[place] for place in kept))
     return table
 
 
-def _cells(stats: EndpointStats, duration_s: float, narrow: bool) -> list[str]:
+def _cells(stats: EndpointStats, duration_s: float) -> list[str]:
+    """As in _HEADINGS."""
     values = stats.quantiles(_QUANTILES) or (None,) * len(_QUANTILES)
-    failures = f"{stats.failures:,} ({stats.error_ratio:.1%})" if stats.failures else "0"
-    cells = [
+    return [
         f"{stats.requests:,}",
-        failures,
+        f"{stats.failures:,} ({stats.error_ratio:.1%})" if stats.failures else "0",
         format_count(stats.requests / duration_s if duration_s else 0),
         *(format_latency(value) for value in values),
         format_latency(stats.max_s),
         format_bytes(stats.response_bytes),
+        format_latency(stats.duration.mean_s),
     ]
-    # The mean says the least of them; names must not be folded for it.
-    return cells if narrow else [*cells, format_latency(stats.duration.mean_s)]
 
 
-def _timings(result: RunResult) -> TextTable:
+def _timings(result: RunResult, width: int) -> TextTable:
     """Mean and p95 of each phase of the requests."""
-    table = results_table()
-    table.add_column("where the time went: mean / p95", overflow="fold")
-    for phase in PHASES:
-        table.add_column(phase.replace("_", " "), justify="right", no_wrap=True)
+    rows = []
     for key, stats in sorted(result.final.endpoints.items(), key=lambda item: (item[0].name, item[0].method)):
         timings = stats.timings
         if timings is None:
@@ -120,7 +121,16 @@ def _timings(result: RunResult) -> TextTable:
             histogram = timings.histograms.get(phase)
             p95 = histogram.quantile(0.95) if histogram is not None else None
             cells.append(f"{format_latency(means[phase])} / {format_latency(p95)}" if phase in means else "–")
-        table.add_row(key.label, *cells)
+        rows.append((key.label, cells))
+    headings = [phase.replace("_", " ") for phase in PHASES]
+    names = [name for name, _ in rows]
+    kept = columns_that_fit(width, names, headings, [cells for _, cells in rows], ("tls", "connect", "download"))
+    table = results_table()
+    table.add_column("where the time went: mean / p95", overflow="fold")
+    for place in kept:
+        table.add_column(headings[place], justify="right", no_wrap=True)
+    for name, cells in rows:
+        table.add_row(name, *(cells[place] for place in kept))
     return table
 
 

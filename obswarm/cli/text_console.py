@@ -7,11 +7,12 @@ highlighting, and no control character reaches the terminal. A text is one line;
 import logging
 import sys
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, TextIO
 
 import gevent
 from rich.box import SIMPLE_HEAVY
+from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.logging import RichHandler
 from rich.panel import Panel
@@ -24,6 +25,11 @@ from obswarm.sanitize import escape_controls, escape_lines, to_text
 
 WIDTH_WITHOUT_TERMINAL = 140
 """Columns where the output goes to a file: wide enough that names are not cut."""
+
+
+_NAME_WIDTH = 28
+_GAP = 3
+"""Columns of the terminal between those of a table."""
 
 
 def plain(text: object, style: str = "") -> Text:
@@ -42,8 +48,17 @@ def joined(*parts: str | tuple[str, str]) -> Text:
 class TextConsole(Console):
     """A rich console for which a string is text on one line."""
 
-    def __init__(self, file: TextIO | None = None, *, stderr: bool = False, width: int | None = None) -> None:
-        super().__init__(file=file, stderr=stderr, width=width, markup=False, highlight=False, emoji=False)
+    def __init__(
+        self,
+        file: TextIO | None = None,
+        *,
+        stderr: bool = False,
+        width: int | None = None,
+        height: int | None = None,
+    ) -> None:
+        super().__init__(
+            file=file, stderr=stderr, width=width, height=height, markup=False, highlight=False, emoji=False
+        )
 
     def render_str(self, text: str, **options: Any) -> Text:
         return super().render_str(escape_controls(text), **{**options, "markup": False, "emoji": False})
@@ -79,6 +94,28 @@ def _cell(content: RenderableType) -> RenderableType:
 def results_table(**options: Any) -> TextTable:
     """A table as all commands print theirs."""
     return TextTable(box=SIMPLE_HEAVY, header_style="bold", padding=(0, 1), pad_edge=False, **options)
+
+
+def columns_that_fit(
+    width: int,
+    names: Iterable[str],
+    headings: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    least_first: Sequence[str],
+) -> list[int]:
+    """Which columns of figures to show, by their place, beside names that are to be read.
+
+    The least important ones go, in the order of `least_first`, until the names have room: up to _NAME_WIDTH columns of
+    the terminal, of which a long name takes several lines.
+    """
+    taken = [max(map(cell_len, cells)) + _GAP for cells in zip(headings, *rows, strict=True)]
+    name_width = min(max((cell_len(escape_controls(name)) for name in names), default=0), _NAME_WIDTH) + _GAP
+    kept = list(range(len(headings)))
+    for heading in least_first:
+        if name_width + sum(taken[place] for place in kept) <= width:
+            break
+        kept.remove(headings.index(heading))
+    return kept
 
 
 def panel(content: RenderableType, title: Text, subtitle: Text, border_style: str) -> Panel:

@@ -63,3 +63,14 @@ def test_as_a_page(compared: tuple[Comparison, RunRecord, RunRecord]) -> None:
     assert page.count("<script") == page.count("</script>") == 3
     assert "<img" not in page
     assert page.count("&lt;img src=x") >= 3
+
+
+def test_in_a_narrow_terminal_names_and_verdicts_can_be_read(
+    compared: tuple[Comparison, RunRecord, RunRecord],
+) -> None:
+    stream = io.StringIO()
+    _print(TextConsole(stream, width=80), compared[0])
+    shown = stream.getvalue()
+    assert " GET /users/[id] " in shown
+    assert "slower" in shown
+    assert max(map(len, shown.splitlines())) <= 80
