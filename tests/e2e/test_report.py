@@ -89,8 +89,8 @@ def check(page: Path, folder: Path, charts: int) -> None:
 
 def test_the_report_is_read_offline_by_everybody(runs: Path, tmp_path: Path) -> None:
     page = sorted((runs / ".obswarm" / "reports").iterdir())[-1]
-    # Five of the load test, one of the target, three of the generator.
-    check(page, tmp_path, charts=9)
+    # Seven of the load test (two of them of requests under way), one of the target, three of the generator.
+    check(page, tmp_path, charts=11)
 
 
 def test_so_is_the_comparison(runs: Path, tmp_path: Path) -> None:
