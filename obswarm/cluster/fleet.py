@@ -6,6 +6,7 @@ A relay (one machine's processes, which its master sees as one worker) has a fle
 import logging
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from gevent.event import Event
 
@@ -44,7 +45,7 @@ from obswarm.cluster.protocol import (
 )
 from obswarm.cluster.reception import Reception
 from obswarm.cluster.unpacking import Unreadable
-from obswarm.sanitize import clean_text
+from obswarm.sanitize import clean_lines, clean_text
 from obswarm.stats import EndpointKey, InFlight, StatsTable
 
 logger = logging.getLogger(__name__)
@@ -208,7 +209,7 @@ class Fleet:
             case Ready() | Want() | Failed() if member.peer in self._reception:
                 self._from_newcomer(member.peer, message)
             case Fault():
-                self._listener.on_fault(member, message)
+                self._listener.on_fault(member, replace(message, detail=clean_lines(message.detail)))
             case Custom():
                 self._listener.on_custom(member, message)
             case Extra():

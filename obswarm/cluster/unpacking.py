@@ -43,6 +43,8 @@ def unpack(packed: bytes, max_items: int) -> Any:
     except Unreadable:
         raise
     except (ValueError, TypeError, MemoryError, RecursionError, msgpack.UnpackException) as error:
+        if "exceeds max_" in str(error):
+            raise Unreadable(f"more than {max_items:,} items, or of a kind that no message has") from None
         raise Unreadable(f"not MessagePack ({type(error).__name__})") from None
 
 
