@@ -9,20 +9,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import cramjam
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
-from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from obswarm.engine import RunResult
 from obswarm.guards import Judgement, parse_requirement
 from obswarm.json_text import to_json
-from obswarm.metrics import Latest, MetricsApp
+from obswarm.metrics import Latest
 from obswarm.metrics.contract import STATUSES
-from obswarm.metrics.remote_write import RemoteWriter
-from obswarm.metrics.schema import EXPOSITION, REMOTE_WRITE, Messages
 from obswarm.report import CsvFiles, GrafanaAnnotations, junit_document, result_document, run_page
 from obswarm.report.csv_files import text_cell
 from obswarm.report.page.template import embedded
@@ -30,10 +25,11 @@ from obswarm.sanitize import escape_controls, escape_lines
 from obswarm.stats import Annotation, EndpointKey, GuardView
 from obswarm.store import About, LoadTestText, RunRecord, RunWriter, Store, read_run
 from obswarm.web.wire import pack_result, unpack_result
+from tests.support.anything import ANY_TEXT
+from tests.support.expositions import series_by_format
 from tests.support.hostile import TEXTS, UNFIT, hostile_result, hostile_snapshot
 
 every_text = pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
-ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=60)
 
 
 def strings_in(document: Any) -> list[str]:
@@ -141,52 +137,16 @@ def test_a_cell_that_would_be_a_formula_begins_with_an_apostrophe_and_a_number_s
     assert text_cell(value) == cell
 
 
-def scrape(latest: Latest, accept: str) -> bytes:
-    return b"".join(MetricsApp(latest)({"HTTP_ACCEPT": accept}, lambda status, headers: None))
-
-
-def labels_of_expositions(latest: Latest) -> dict[str, list[tuple[str, dict[str, str]]]]:
-    """(name of the metric, labels) of every series, by format."""
-    found: dict[str, list[tuple[str, dict[str, str]]]] = {}
-    for name, accept, parse in (
-        ("text", "text/plain", parse_text),
-        ("OpenMetrics", "application/openmetrics-text;version=1.0.0", parse_openmetrics),
-    ):
-        families = parse(scrape(latest, accept).decode())
-        found[name] = [(sample.name, sample.labels) for family in families for sample in family.samples]
-    content, messages = scrape(latest, "application/vnd.google.protobuf"), Messages("obswarm.exposition", EXPOSITION)
-    found["protobuf"] = []
-    while content:
-        size = shift = at = 0
-        while True:
-            size |= (content[at] & 127) << shift
-            shift, at = shift + 7, at + 1
-            if content[at - 1] < 128:
-                break
-        family = messages.MetricFamily.FromString(content[at : at + size])
-        content = content[at + size :]
-        found["protobuf"] += [(family.name, {pair.name: pair.value for pair in each.label}) for each in family.metric]
-    writer = RemoteWriter(None, latest)  # type: ignore[arg-type]  # nothing is sent
-    assert latest.newest is not None
-    writer._encode(latest.newest, [])
-    request = Messages("obswarm.remote_write", REMOTE_WRITE).WriteRequest.FromString(
-        bytes(cramjam.snappy.decompress_raw(writer._queue[0].body))
-    )
-    series = [{pair.name: pair.value for pair in each.labels} for each in request.timeseries]
-    found["remote write"] = [(labels["__name__"], labels) for labels in series]
-    return found
-
-
 @every_text
 def test_metrics_can_be_read_and_their_labels_are_bounded(text: str) -> None:
     latest = Latest()
     latest.snapshot(hostile_snapshot(text))
     shown = escape_controls(text)
-    for form, series in labels_of_expositions(latest).items():
-        values = [value for _, labels in series for value in labels.values()]
+    for form, series in series_by_format(latest).items():
+        values = [value for each in series for value in each.labels.values()]
         assert not any(UNFIT.search(value) or "\n" in value for value in values), form
         assert max(map(len, values)) <= 500, form
-        requests = [labels for name, labels in series if name == "obswarm_requests_total"]
+        requests = [each.labels for each in series if each.name == "obswarm_requests_total"]
         (name,) = {labels["name"] for labels in requests}
         assert name == shown if len(shown) <= 500 else name[:490] == shown[:490], form
         assert {labels["status"] for labels in requests} == {"2xx", "other"} <= STATUSES, form
@@ -267,5 +227,5 @@ def test_any_text_and_number_come_through_all_outputs(text: str, number: float) 
     unpack_result(pack_result(with_clean_statistics(result)))
     latest = Latest()
     latest.snapshot(result.final)
-    for series in labels_of_expositions(latest).values():
-        assert not any(UNFIT.search(value) for _, labels in series for value in labels.values())
+    for series in series_by_format(latest).values():
+        assert not any(UNFIT.search(value) for each in series for value in each.labels.values())
