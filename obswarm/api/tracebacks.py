@@ -4,6 +4,8 @@ import traceback
 from pathlib import Path
 from types import TracebackType
 
+from obswarm.sanitize import to_text
+
 _PACKAGE = str(Path(__file__).resolve().parents[1])
 _EXAMPLES_OF_MACHINERY = ("<frozen importlib",)
 
@@ -26,7 +28,11 @@ def user_traceback(error: BaseException) -> str:
     if kept:
         lines.append("Traceback (most recent call last):\n")
         lines.extend(traceback.format_list(kept))
-    lines.extend(traceback.format_exception_only(error))
+    try:
+        lines.extend(traceback.format_exception_only(error))
+    except Exception:
+        # Its class has methods that raise, too.
+        lines.append(f"{type(error).__name__}: {to_text(error)}")
     return "".join(lines).rstrip()
 
 

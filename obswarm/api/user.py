@@ -11,6 +11,7 @@ from obswarm.api.measured import count_cut_off, is_noted
 from obswarm.api.tasks import UserTasks, collect_tasks
 from obswarm.api.tracebacks import user_location, user_traceback
 from obswarm.api.waits import constant
+from obswarm.sanitize import to_text
 
 if TYPE_CHECKING:
     from obswarm.api.environment import Environment
@@ -129,7 +130,7 @@ class User:
         if not environment.catch_exceptions:
             raise error
         place = user_location(error)
-        text = str(error)
+        text = to_text(error)
         message = f"{type(error).__name__}: {text}" if text else type(error).__name__
         if place:
             message = f"{message} ({place})"

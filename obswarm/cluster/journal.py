@@ -286,7 +286,8 @@ class Journal:
                 "delta": pack_table(delta, "master"),
                 "progress": _fields(progress),
                 "workers": {incarnation: _fields(memory) for incarnation, memory in workers.items()},
-            }
+            },
+            unicode_errors="backslashreplace",
         )
         return _HEAD.pack(len(body), zlib.crc32(body)) + body
 

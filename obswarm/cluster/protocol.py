@@ -335,7 +335,7 @@ _TUPLES: dict[type[Any], tuple[int, ...]] = {
     )
     for kind in _TYPES
 }
-_packer = msgpack.Packer(use_bin_type=True)
+_packer = msgpack.Packer(use_bin_type=True, unicode_errors="backslashreplace")
 
 
 def encode(message: Message) -> bytes:

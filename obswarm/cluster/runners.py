@@ -30,7 +30,7 @@ class NotSendable(ValueError):
 def pack_content(content: Any) -> bytes:
     """Raises NotSendable."""
     try:
-        packed: bytes = msgpack.packb(content)
+        packed: bytes = msgpack.packb(content, unicode_errors="backslashreplace")
         if len(packed) > MAX_CONTENT_BYTES:
             raise NotSendable(f"{len(packed):,} bytes, more than {MAX_CONTENT_BYTES:,}")
         unpack_content(packed, MAX_CONTENT_ITEMS)
@@ -41,6 +41,8 @@ def pack_content(content: Any) -> bytes:
 
 def message_content(kind: str, content: Any) -> bytes:
     """For `send_message`. Raises LoadTestError when it cannot be sent."""
+    if not isinstance(kind, str):
+        raise LoadTestError(f"send_message({kind!r}, …): the type of a message has to be a text.")
     try:
         return pack_content(content)
     except NotSendable as error:

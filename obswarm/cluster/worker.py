@@ -43,10 +43,12 @@ from obswarm.cluster.start_over import start_over
 from obswarm.cluster.transport import new_context
 from obswarm.engine import DescriptorWatch, HealthMonitor, LocalCrowd, add_folder, load, select, warn_of_saturation
 from obswarm.http.tracing import TraceSampler
+from obswarm.sanitize import clean_text
 from obswarm.stats import GeneratorHealth, Recorder
 
 logger = logging.getLogger(__name__)
 
+_HOST_NAME_LENGTH = 200
 _ORPHANS_MAY_FINISH_S = 0.5
 _LEAVING_S = 10.0
 
@@ -54,7 +56,8 @@ _LEAVING_S = 10.0
 def new_identity(processes: int = 1, file_hash: str = "") -> Identity:
     """A name that people recognise: the machine's, and a few random characters."""
     incarnation = secrets.token_hex(16)
-    return Identity(incarnation, f"{socket.gethostname()}_{incarnation[:8]}", processes, file_hash)
+    machine = clean_text(socket.gethostname(), _HOST_NAME_LENGTH)
+    return Identity(incarnation, f"{machine}_{incarnation[:8]}", processes, file_hash)
 
 
 class Worker:

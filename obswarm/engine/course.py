@@ -20,6 +20,7 @@ from obswarm.engine.profile import Profile, Ramp
 from obswarm.engine.result import RunResult, WorkerLoss, new_run_id
 from obswarm.engine.statistics import RunStatistics
 from obswarm.greenlets import NOT_ONLY_EXCEPTIONS, Supervisor, described
+from obswarm.sanitize import clean_text
 from obswarm.stats import Annotation, EndpointKey, GeneratorHealth, InFlight, RunState, Snapshot
 
 logger = logging.getLogger(__name__)
@@ -114,7 +115,7 @@ class RunCourse:
 
     def annotate(self, kind: str, text: str) -> None:
         """Keep a mark with the run."""
-        annotation = Annotation(clock.wall(), kind, text)
+        annotation = Annotation(clock.wall(), kind, clean_text(text))
         self._annotations.append(annotation)
         self._outputs.annotation(annotation)
 
@@ -208,7 +209,7 @@ class RunCourse:
 
     def stop(self, reason: StopReason) -> None:
         if self._reason is None:
-            self._reason = reason
+            self._reason = StopReason(reason.kind, clean_text(reason.detail))
         self._stopping.set()
 
     def abort(self, reason: StopReason) -> None:
@@ -413,7 +414,7 @@ class RunCourse:
     def fail(self, error: ObswarmError) -> None:
         if self._error is None:
             self._error = error
-        self.stop(StopReason("error", str(error).splitlines()[0]))
+        self.stop(StopReason("error", str(error).partition("\n")[0]))
 
     def stop_test(self, detail: str = "a user raised StopTest") -> None:
         self.stop(StopReason("user", detail))

@@ -14,6 +14,7 @@ from obswarm import defaults
 from obswarm.api import LoadTestShape, ObswarmError, TaskSet, User, filter_by_tags, user_traceback
 from obswarm.engine.allocation import share_of
 from obswarm.engine.import_path import add_folder, is_reserved
+from obswarm.sanitize import clean_text, is_clean
 
 logger = logging.getLogger(__name__)
 
@@ -65,6 +66,11 @@ def load(paths: Sequence[Path]) -> LoadTest:
             if not inspect.isclass(value):
                 continue
             if issubclass(value, User) and not value.abstract:
+                if not is_clean(value.__name__) or len(value.__name__) > defaults.MAX_NAME_LENGTH:
+                    raise ObswarmError(
+                        f"{module.__file__}: a user class is called {clean_text(value.__name__)}; names of user classes"
+                        f" have at most {defaults.MAX_NAME_LENGTH} characters, and no control characters among them."
+                    )
                 other = classes.get(value.__name__)
                 if other is not None and other is not value:
                     raise ObswarmError(

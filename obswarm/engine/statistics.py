@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from obswarm import clock, defaults
+from obswarm.sanitize import clean_text
 from obswarm.stats import (
     TOTAL,
     Aggregate,
@@ -57,8 +58,8 @@ class RunStatistics:
         self.started_s = clock.monotonic()
         self._stats_since_s = self._interval_began_s = self.started_s
         self._ended_s: float | None = None
-        self._test = test
-        self._host = host
+        self._test = clean_text(test)
+        self._host = None if host is None else clean_text(host)
         self._planned_s = planned_s
         self._max_endpoints = max_endpoints
         self._aggregate = Aggregate(max_endpoints)

@@ -6,7 +6,7 @@ from typing import Any, Self
 from gevent import GreenletExit
 
 from obswarm import clock
-from obswarm.api import CatchResponseError, Environment, ResponseError
+from obswarm.api import CatchResponseError, Environment, ResponseError, User
 from obswarm.api.errors import STEERING_EXCEPTIONS
 from obswarm.stats import PhaseTimes
 
@@ -77,6 +77,15 @@ class Outcome:
 
     def fail(self, reason: BaseException | str) -> None:
         self.verdict = reason if isinstance(reason, BaseException) else CatchResponseError(str(reason))
+
+    def add_context(self, response: Any, user: User | None, given: Any) -> None:
+        """The user's own and that of the call. A fault of the load test's in there is raised once the request, which
+        has been made by then, is counted."""
+        try:
+            self.context = {**(user.context() if user is not None else {}), **(given or {})}
+        except Exception:
+            self.report(response)
+            raise
 
     def report(self, response: Any) -> None:
         """Count the request and tell listeners; a second call does nothing."""

@@ -133,10 +133,11 @@ class HttpSession(requests.Session):
             response.status_code,
             size,
             failure,
-            {**(self.user.context() if self.user else {}), **(context or {})},
+            {},
             timings,
             trace_id,
         )
+        response.outcome.add_context(response, self.user, context)
         if not catch_response:
             response.outcome.report(response)
         return response

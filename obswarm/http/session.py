@@ -28,7 +28,6 @@ from obswarm.http.tracing import traceparent
 from obswarm.http.urls import absolute, parse_url, with_params
 
 _SETS_A_COOKIE = re.compile(rb"\nset-cookie:", re.IGNORECASE).search
-_NO_CONTEXT: dict[str, Any] = {}
 
 
 class FastHttpSession(RestCalls):
@@ -306,7 +305,6 @@ class FastHttpSession(RestCalls):
                 response.trace_id,
             )
             return response
-        user = self.user
         outcome = response.outcome = Outcome(
             environment,
             asked.method,
@@ -316,10 +314,11 @@ class FastHttpSession(RestCalls):
             response.status_code,
             len(body) if body is not None else 0,
             error,
-            {**(user.context() if user is not None else _NO_CONTEXT), **(context or _NO_CONTEXT)},
+            {},
             response.timings,
             response.trace_id,
         )
+        outcome.add_context(response, self.user, context)
         if response.live is not None:
             under_way = environment.recorder.under_way
             under_way[outcome] = (asked.method, label, started, True)

@@ -3,7 +3,9 @@
 import re
 from collections.abc import Iterable
 
+from obswarm.defaults import MAX_NAME_LENGTH
 from obswarm.metrics.contract import CONTRACT
+from obswarm.sanitize import is_clean
 
 _NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _TAKEN = {label for metric in CONTRACT for label in metric.labels} | {"le", "quantile", "job", "instance"}
@@ -32,5 +34,9 @@ def parse_labels(texts: Iterable[str]) -> dict[str, str]:
             raise ValueError(f"the value of the label {name!r} is not valid UTF-8") from None
         if not value:
             raise ValueError(f"the label {name!r} has no value; for Prometheus that is no label")
+        if not is_clean(value) or len(value) > MAX_NAME_LENGTH:
+            raise ValueError(
+                f"the value of the label {name!r} has control characters, or more than {MAX_NAME_LENGTH} characters"
+            )
         labels[name] = value
     return labels

@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from obswarm.api import LoadTestError
 from obswarm.cluster import protocol
-from obswarm.cluster.protocol import PROTOCOL_VERSION, Hello, Message, NotAMessage, Pulse, decode, encode
+from obswarm.cluster.protocol import PROTOCOL_VERSION, Fault, Hello, Message, NotAMessage, Pulse, decode, encode
+from obswarm.cluster.runners import message_content
 
 VALUES = {
     int: st.integers(0, 2**63 - 1),
@@ -103,3 +105,13 @@ def test_a_hello_of_another_version_says_which_whatever_else_it_has() -> None:
     with pytest.raises(NotAMessage) as refusal:
         decode(msgpack.packb([0, PROTOCOL_VERSION + 1, {"new": "things"}]))
     assert refusal.value.version == PROTOCOL_VERSION + 1
+
+
+def test_half_of_a_character_keeps_no_message_from_being_sent() -> None:
+    assert decode(encode(Fault("error", "no stock for \ud83d"))) == Fault("error", "no stock for \\ud83d")
+    assert message_content("orders", {"error": "\ud83d"}) == message_content("orders", {"error": "\\ud83d"})
+
+
+def test_the_type_of_a_message_has_to_be_a_text() -> None:
+    with pytest.raises(LoadTestError, match="the type of a message has to be a text"):
+        message_content(7, None)  # type: ignore[arg-type]  # as a load test may call it

@@ -101,6 +101,8 @@ def test_the_count_of_the_target_is_that_of_every_output(loadtest, tmp_path: Pat
             *("--linger", 0, "--json", tmp_path / "result.json", "--junit", tmp_path / "junit.xml"),
             *("--csv", tmp_path / "run", "--headless"),
             cwd=tmp_path,
+            OBSWARM_STORE="",
+            OBSWARM_NO_REPORT="",
         )
         served = target.total()
     assert done.code == 1, done.stderr
@@ -118,7 +120,7 @@ def test_the_count_of_the_target_is_that_of_every_output(loadtest, tmp_path: Pat
     assert any(name.endswith("… [cut: 30,000 characters]") for name in names)
     ElementTree.parse(tmp_path / "junit.xml")
     assert f"Aggregated,{served}," in (tmp_path / "run_stats.csv").read_text()
-    exported = obswarm("runs", "show", "latest", "--json", cwd=tmp_path)
+    exported = obswarm("runs", "show", "latest", "--json", cwd=tmp_path, OBSWARM_STORE="")
     assert json.loads(exported.stdout)["result"]["totals"]["requests"] == served
     (report,) = (tmp_path / ".obswarm" / "reports").iterdir()
     assert f"{served:,} requests" in report.read_text()

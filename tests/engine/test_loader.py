@@ -118,3 +118,11 @@ def test_the_default_file_is_looked_for_by_name(tmp_path: Path, loadtest) -> Non
         find_loadtest(tmp_path)
     path = loadtest(GOOD, "locustfile.py")
     assert find_loadtest(tmp_path) == path
+
+
+@pytest.mark.parametrize("name", ["two\\nlines", "\\u202egnp", "x" * 501])
+def test_a_user_class_whose_name_cannot_be_shown_is_refused_with_a_sentence(loadtest, name: str) -> None:
+    text = f"from obswarm import User, task\nMade = type('{name}', (User,), {{'tasks': [print]}})\n"
+    message = message_of(loadtest, text)
+    assert "names of user classes have at most 500 characters" in message
+    assert message.isprintable()

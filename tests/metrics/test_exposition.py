@@ -286,6 +286,8 @@ def test_a_flood_of_names_leaves_the_series_bounded(caplog) -> None:
         ("instance=x", "used by obswarm or Prometheus"),
         ("team=", "has no value"),
         ("team=\udcff", "not valid UTF-8"),
+        ("team=a\nb", "control characters"),
+        (f"team={'x' * 501}", "more than 500 characters"),
     ],
 )
 def test_labels_that_prometheus_does_not_allow(text: str, complaint: str) -> None:

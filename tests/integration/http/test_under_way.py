@@ -127,3 +127,17 @@ def test_an_answer_that_is_being_judged_is_not_under_way(session_of, environment
         assert in_flight() == {}
         response.failure("no good")
     assert environment.recorder.take().total().failures == 1
+
+
+@pytest.mark.parametrize("context", [5, "text", [1]])
+def test_a_request_whose_context_is_none_is_counted_before_the_fault_is_raised(
+    session_of, environment, context: Any
+) -> None:
+    told = []
+    environment.events.request.add_listener(lambda **event: told.append(event))
+    with ScriptedServer([ANSWER]) as server:
+        with pytest.raises((TypeError, ValueError)):
+            session_of(server.url).get("/page", context=context)
+        assert len(server.exchanges) == 1
+    assert environment.recorder.take().endpoints[EndpointKey("GET", "/page")].requests == 1
+    assert len(told) == 1
