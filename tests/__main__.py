@@ -22,6 +22,7 @@ PHASES = (
             "tests/e2e/test_stack_bad_weather.py",
         ),
         (
+            "tests/e2e/test_hanging_target.py",
             "tests/e2e/test_service.py",
             "tests/e2e/test_service_crashes.py",
             "tests/e2e/test_state.py",
