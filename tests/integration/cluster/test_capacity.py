@@ -30,9 +30,9 @@ def shares(folder: Path, balance: str, work_s: float) -> tuple[float, dict, str]
     """Tasks of the fast worker per task of the slow one, the result, and what the programs said. 60 users have
     `work_s` to compute about twice a second."""
     loadtest = LOADTEST.replace("{work_s}", str(work_s))
-    with CpuLimit(0.5) as limit, Fleet(folder, "http://127.0.0.1:1", loadtest) as fleet:
+    with CpuLimit(0.5) as half, CpuLimit(1.0) as whole, Fleet(folder, "http://127.0.0.1:1", loadtest) as fleet:
         master = fleet.master("-u", 60, "-r", 60, "-t", "12s", "--expect-workers", 2, "--balance", balance)
-        workers = [fleet.worker(), fleet.worker(limit=limit)]
+        workers = [fleet.worker(limit=whole), fleet.worker(limit=half)]
         assert master.wait(60) == 0, fleet.log() + fleet.log("workers.log")
         for worker in workers:
             worker.wait(20)
