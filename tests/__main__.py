@@ -18,6 +18,7 @@ PHASES = (
             "tests/e2e/test_examples.py",
             "tests/e2e/test_export.py",
             "tests/e2e/test_guards.py",
+            "tests/e2e/test_open_files.py",
             "tests/e2e/test_names_of_modules.py",
             "tests/e2e/test_stack_bad_weather.py",
         ),

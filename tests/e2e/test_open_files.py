@@ -1,6 +1,7 @@
 """Runs under limits of open files."""
 
 import json
+import re
 import socket
 import subprocess
 import time
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.support.nginx import free_port
-from tests.support.programs import QuickServer, command
+from tests.support.programs import QuickServer, command, start_obswarm
 
 ONE_EACH = """
 from obswarm import FastHttpUser, constant, task
@@ -150,3 +151,25 @@ def test_connections_held_at_the_web_port_leave_guards_and_metrics_alone(loadtes
     assert set(seen) <= {"ok", "unanswered", "none"}, seen
     result = json.loads(output.read_text())
     assert result["totals"]["failures"] == 0
+
+
+def test_a_worker_with_fewer_descriptors_than_users_says_so_on_the_master(loadtest, tmp_path: Path) -> None:
+    output = tmp_path / "result.json"
+    with QuickServer() as target:
+        port = free_port()
+        options = ("-u", 240, "-r", 500, "-t", "4s", "--json", output, "--web-port", 0, "--bind", f"127.0.0.1:{port}")
+        master = start_obswarm("master", loadtest(ONE_EACH), "-H", target.url, *options, cwd=tmp_path)
+        worker = subprocess.Popen(
+            limited(256, 256, "worker", "--master", f"127.0.0.1:{port}"), cwd=tmp_path, stderr=subprocess.DEVNULL
+        )
+        _, errors = master.communicate(timeout=60)
+        worker.wait(20)
+        result = json.loads(output.read_text())
+        name = re.escape(result["workers"][0]["worker"])
+        said = re.search(rf"The worker {name}: (\d+) users of one process keep at least one connection each", errors)
+        assert said is not None, errors
+        assert 180 < int(said[1]) <= 240
+        totals = result["totals"]
+        assert totals["requests"] - totals["failures"] == len(target.arrivals()["/page"]) > 300
+        assert totals["failures"] > 0
+        assert result["lost"] == []
