@@ -5,8 +5,9 @@ import ipaddress
 import socket
 from collections.abc import Iterable
 
-_OF_NOBODY = frozenset(("localhost", "local", "internal", "arpa", "test"))
-"""Top-level domains in which nobody can have a name (RFC 6761, RFC 6762, RFC 8375; `internal` is ICANN's)."""
+_OF_NOBODY = frozenset(("localhost", "local", "internal", "arpa", "test", "svc"))
+"""Top-level domains in which nobody can have a name (RFC 6761, RFC 6762, RFC 8375; `internal` is ICANN's), or has one
+so far: services of Kubernetes are called NAME.NAMESPACE.svc."""
 
 
 class AllowedHosts:

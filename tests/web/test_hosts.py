@@ -22,6 +22,7 @@ from obswarm.web.hosts import AllowedHosts
         "host.docker.internal:8089",
         "printer.local",
         "obswarm.loadtests.svc.cluster.local",
+        "obswarm.loadtests.svc:8089",
         "load.example.com",
         "Load.Example.com.:443",
         socket.gethostname(),
