@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST_FLAGS ?=
 
-.PHONY: demo test components check bench format clean lab-fresh-machine lab-alerts
+.PHONY: demo test components check bench format clean lab-fresh-machine lab-alerts lab-service lab-stack
 
 demo: $(VENV)/.installed
 	$(BIN)/obswarm demo
@@ -33,6 +33,14 @@ lab-fresh-machine: $(VENV)/.dev components
 # Pairs of runs, the first of which fails, with real Prometheus and Alertmanager.
 lab-alerts: $(VENV)/.dev components
 	$(BIN)/python -m tests.lab.alerts
+
+# A master that stays is killed, its disk filled, its run crashed, at random moments: as processes, and as the stack on a
+# Docker engine. Both need root.
+lab-service: $(VENV)/.dev
+	$(BIN)/python -m tests.lab.service
+
+lab-stack: $(VENV)/.dev components
+	$(BIN)/python -m tests.lab.stack
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks

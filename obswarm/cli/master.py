@@ -197,7 +197,7 @@ def conduct(
             endpoint=tcp_endpoint(address, port),
             keys=keys,
             by_capacity=options["balance"] == "capacity",
-            expect=Expectation(options["expect_workers"], options["expect_workers_max_wait"]),
+            expect=Expectation(options["expect_workers"], options["expect_workers_max_wait"], options["serve"]),
             journal=journal,
             recovered=recovered,
         )

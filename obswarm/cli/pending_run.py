@@ -11,8 +11,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from obswarm.api import ObswarmError
-from obswarm.engine import reason_of
+from obswarm.engine import Output, RunResult, reason_of
 from obswarm.web import BadOrder, Order
+from obswarm.web.wire import NotReadable, pack_result, unpack_result
 
 logger = logging.getLogger(__name__)
 
@@ -88,6 +89,21 @@ class PendingRun:
         with suppress(OSError):
             self._allow_all_starts()
 
+    def keep_result(self, result: RunResult) -> None:
+        """It has ended so; for a process that is started before the client has the result. Raises OSError."""
+        self._result.write_bytes(pack_result(result))
+
+    def kept_result(self) -> RunResult | None:
+        """That, if there is one."""
+        try:
+            return unpack_result(self._result.read_bytes())
+        except (OSError, NotReadable):
+            return None
+
+    @property
+    def _result(self) -> Path:
+        return self.folder / "result.msgpack"
+
     def read(self) -> tuple[Order | None, int]:
         """The run, if there is one, and how often it has been begun. Raises BadOrder."""
         try:
@@ -112,3 +128,18 @@ class PendingRun:
                 self.folder.parent.rmdir()
         os.environ.pop(_ELSEWHERE, None)
         self.folder = self._usual
+
+
+class KeptResult(Output):
+    """Output that keeps the result with the run, before its state is removed."""
+
+    required = False
+
+    def __init__(self, pending: PendingRun) -> None:
+        self._pending = pending
+
+    def finish(self, result: RunResult) -> None:
+        try:
+            self._pending.keep_result(result)
+        except OSError as error:
+            logger.warning("The result of the run cannot be kept until its client has it: %s.", reason_of(error))

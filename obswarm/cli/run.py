@@ -3,8 +3,10 @@
 from typing import Any
 
 import click
+import gevent
 from click.core import ParameterSource
 
+from obswarm import clock
 from obswarm.api import ObswarmError
 from obswarm.cli.exporting import exports
 from obswarm.cli.fleet import WORKER_COMMAND, balance_option, invitation_for, local_job
@@ -19,10 +21,12 @@ from obswarm.cli.settings import check_url
 from obswarm.cli.stack import project_option
 from obswarm.cluster import FleetRun, LocalWorkers
 from obswarm.engine import LocalRun, Outputs, RunCourse, check_open_files
-from obswarm.stack import Project
+from obswarm.stack import Engine, Project, StackError, services_of
 from obswarm.web import MasterClient, MasterError
 
 _PROBE_S = 2.0
+_STARTS_S = 20.0
+_AGAIN_S = 0.3
 
 
 @click.command(
@@ -94,7 +98,7 @@ def _master(ctx: click.Context, options: dict[str, Any]) -> Master | None:
     try:
         if not project.exists:
             raise MasterError("it was not started")
-        MasterClient(project.web_url, project.api_token).status(timeout_s=_PROBE_S)
+        _check_that_it_answers(project)
     except MasterError as error:
         if usual:
             return None
@@ -102,6 +106,33 @@ def _master(ctx: click.Context, options: dict[str, Any]) -> Master | None:
             f"The stack {project.name} is not running ({error}). Start it with: obswarm up --project {project.name}"
         ) from None
     return master_of(project)
+
+
+def _check_that_it_answers(project: Project) -> None:
+    """Raises MasterError when the stack's master does not; one that Docker is starting is waited for."""
+    client = MasterClient(project.web_url, project.api_token)
+    until_s = clock.monotonic() + _STARTS_S
+    while True:
+        try:
+            client.status(timeout_s=_PROBE_S)
+            return
+        except MasterError:
+            if clock.monotonic() > until_s or not _is_up(project):
+                raise
+        gevent.sleep(_AGAIN_S)
+
+
+def _is_up(project: Project) -> bool:
+    """Whether the container of the stack's master runs, or is started again."""
+    try:
+        engine = Engine()
+    except StackError:
+        return False
+    try:
+        services = services_of(engine, project.name)
+    except engine.failures:
+        return False
+    return any(each.name == "master" and each.state in ("running", "restarting") for each in services)
 
 
 def _make(planned: Planned, options: dict[str, Any], outputs: Outputs) -> RunCourse:

@@ -12,7 +12,7 @@ import logging
 import os
 import secrets
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from enum import Enum, auto
 from pathlib import Path
@@ -31,9 +31,9 @@ from obswarm.cli.exporting import exports
 from obswarm.cli.guarding import guarding_of
 from obswarm.cli.loading import files_of, output_of, plan
 from obswarm.cli.notices import Notices
-from obswarm.cli.pending_run import MOST_STARTS, PendingRun
+from obswarm.cli.pending_run import MOST_STARTS, KeptResult, PendingRun
 from obswarm.cli.raw_options import as_arguments, given_options
-from obswarm.cli.session import Terminal, set_up_logging
+from obswarm.cli.session import Terminal, exit_code_of, set_up_logging
 from obswarm.cluster import CurveKeys, FleetRun, Lobby, Recovered, result_of_recovered, start_over, tcp_endpoint
 from obswarm.engine import PartialResult, RunResult, StopReason, reason_of
 from obswarm.greenlets import Supervisor
@@ -57,7 +57,7 @@ from obswarm.web import (
 logger = logging.getLogger(__name__)
 
 _SOCKET = "OBSWARM_INHERITED_SOCKET"
-_LONGEST_WAIT_FOR_WORKERS = "30s"
+_LONGEST_WAIT_FOR_WORKERS = "15s"
 _CLIENT_GONE_S = 30.0
 _FETCH_S = 3.0
 """How long the last client gets to fetch the end of a run before the process becomes a new one."""
@@ -233,6 +233,10 @@ class Service:
         try:
             self._begin(starts)
             options, ctx, shared = self._options_for(order)
+            ended = self._pending.kept_result() if starts else None
+            if ended is not None:
+                self._tell_again(news, ended, options)
+                return Outcome.FAILED
             terminal = Terminal(replace(output_of(options), headless=True))
             with self._told(news):
                 self._tell_of_runs_before(starts)
@@ -244,7 +248,7 @@ class Service:
                 guarding.board.deliver(self._kept_alerts())
                 self._alerts = guarding.app
                 terminal.guarding = guarding
-                terminal.outputs = [news, seen]
+                terminal.outputs = [KeptResult(self._pending), news, seen]
                 desk.loadtest = planned.loadtest.name
                 result, code = self._conduct(
                     planned,
@@ -314,6 +318,13 @@ class Service:
         if aside is not None:
             self._owe(aside)
         self._wait_for_client(news, result if aside is None else None)
+
+    def _tell_again(self, news: News, result: RunResult, options: dict[str, Any]) -> None:
+        """The process that had made the run ended before its client had the result."""
+        with suppress(OSError):
+            self._state.unlink(missing_ok=True)
+        news.end(result, exit_code_of(result, options["exit_code_on_error"], options["strict"]))
+        self._wait_for_client(news, result)
 
     def _wait_for_client(self, news: News, result: RunResult | None) -> None:
         """It has a few seconds to fetch the result, which is written here if it does not come."""

@@ -35,7 +35,7 @@ class Lobby:
     def __init__(self, endpoint: str, keys: CurveKeys | None) -> None:
         self._endpoint = endpoint
         self._keys = keys
-        self._heard_s: dict[str, tuple[float, int]] = {}
+        self._heard_s: dict[str, tuple[float, int, bytes]] = {}
         self._listener: Listener | None = None
 
     def __enter__(self) -> "Lobby":
@@ -53,12 +53,22 @@ class Lobby:
     def __exit__(self, *_: object) -> None:
         if self._listener is not None:
             self._listener.close()
+            self._listener = None
 
     @property
     def workers(self) -> dict[str, int]:
-        """Number of processes by the name of each worker that waits."""
-        since_s = clock.monotonic() - _GONE_AFTER_S
-        return {name: processes for name, (heard_s, processes) in self._heard_s.items() if heard_s >= since_s}
+        """Number of processes by the name of each worker that waits.
+
+        One whose connection is closed does not: its process may have become a new one, of another name.
+        """
+        if self._listener is None:
+            return {}
+        since_s, frame = clock.monotonic() - _GONE_AFTER_S, encode(Wait())
+        return {
+            name: processes
+            for name, (heard_s, processes, peer) in self._heard_s.items()
+            if heard_s >= since_s and self._listener.send(peer, frame)
+        }
 
     def _received(self, peer: bytes, frame: bytes) -> None:
         assert self._listener is not None
@@ -77,5 +87,5 @@ class Lobby:
         if len(self._heard_s) >= _MOST_WAITING:
             self._heard_s = {name: seen for name, seen in self._heard_s.items() if seen[0] >= now - _GONE_AFTER_S}
         if len(self._heard_s) < _MOST_WAITING:
-            self._heard_s[clean_text(message.name)] = (now, min(message.processes, MOST_PROCESSES))
+            self._heard_s[clean_text(message.name)] = (now, min(message.processes, MOST_PROCESSES), peer)
         self._listener.send(peer, encode(Wait()))

@@ -51,10 +51,12 @@ class _Crowd:
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """How many workers to wait for before the run starts, and for how long (None: as long as it takes)."""
+    """How many workers to wait for before the run starts, and for how long (None: as long as it takes). Where
+    `fewer_do` the run begins with those that are there then."""
 
     workers: int = 1
     longest_s: float | None = None
+    fewer_do: bool = False
 
 
 class FleetRun(RunCourse):
@@ -163,6 +165,9 @@ class FleetRun(RunCourse):
             if here >= count:
                 return
             if longest_s is not None and now - began > longest_s:
+                if here and self._expect.fewer_do:
+                    logger.warning("%d of %d workers are ready after %.0f s; the run begins.", here, count, longest_s)
+                    return
                 self.fail(ObswarmError(f"{here} of {count} workers were ready after {longest_s:.0f} s."))
                 return
             if now - told > _WAITING_NOTICE_S:

@@ -24,6 +24,8 @@ _LONGEST_S = 120.0
 _LARGEST_ANSWER_BYTES = 256 * 1024 * 1024
 _ORDER_TIMEOUT_S = 40.0
 """A large load test, and a master that waits for its workers."""
+_START_S = 8.0
+"""How long the start of a master's process may take."""
 _AGAIN_S = 0.3
 _SILENT_S = 60.0
 _UNKNOWN_S = 5.0
@@ -75,12 +77,25 @@ class MasterClient:
         return self._ask("GET", STATUS_PATH, timeout_s=timeout_s)
 
     def order(self, order: Order) -> tuple[str, int]:
-        """(id of the run that was asked for, number of workers)."""
+        """(id of the run that was asked for, number of workers). A master that is being started again is waited for."""
+        self._wait_for_master()
         answer = self._ask("POST", RUNS_PATH, order.pack(), MESSAGEPACK, _ORDER_TIMEOUT_S)
         number, workers = answer.get("id"), answer.get("workers")
         if not isinstance(number, str) or not isinstance(workers, int):
             raise MasterError(f"What answers at {self.url} is no master of obswarm {__version__}.")
         return number, workers
+
+    def _wait_for_master(self) -> None:
+        until_s = clock.monotonic() + _START_S
+        while True:
+            try:
+                self._session.get(self.url + STATUS_PATH, timeout=_TIMEOUT_S)
+                return
+            except requests.RequestException as error:
+                # What is wrong otherwise shows when it is asked for the run.
+                if not isinstance(error, requests.ConnectionError) or clock.monotonic() > until_s:
+                    return
+            gevent.sleep(_AGAIN_S)
 
     def stop(self, number: str, reason: StopReason, abort: bool) -> None:
         command = {"kind": reason.kind, "detail": reason.detail, "abort": abort}

@@ -19,6 +19,7 @@ from obswarm.cli.pending_run import MOST_STARTS, PendingRun
 from obswarm.cli.service import Service
 from obswarm.cluster import Journal, Recovered, pack
 from obswarm.cluster.journal import Progress
+from obswarm.engine import PartialResult
 from obswarm.stats import Recorder, RunState, Snapshot
 from obswarm.web import AlertsApp, News, Order
 
@@ -320,6 +321,30 @@ def test_an_order_that_cannot_be_read_is_dropped_and_told(runner: Runner, conten
     assert runner.run(never) is Stopped
     assert "cannot be read from" in runner.notices()[0]
     assert runner.pending.read() == (None, 0)
+
+
+def test_a_run_that_had_ended_is_not_made_again_for_a_client_without_its_result(runner: Runner) -> None:
+    runner.ask()
+
+    def end(planned: Any, options: Any, keys: Any, terminal: FakeTerminal, *_: Any) -> tuple[Any, int]:
+        seen = PartialResult()
+        seen.snapshot(snapshot(9))
+        result = seen.result("over")
+        assert result is not None
+        for output in terminal.outputs:
+            output.finish(result)
+        raise BecomesNew
+
+    with pytest.MonkeyPatch.context() as dying:
+        dying.setattr(PendingRun, "forget", lambda pending: None)
+        runner.run(end)
+    runner.leave_journal()
+    runner.run(never)
+    result, code, _ = runner.ends[-1]
+    assert (result.run_id, result.final.total.requests, code) == ("run-2", 9, 4)
+    assert runner.pending.read() == (None, 0)
+    assert runner.notices() == []
+    assert not runner.state.exists()
 
 
 def test_a_result_that_nobody_fetches_is_written_and_told(runner: Runner) -> None:

@@ -2,8 +2,6 @@
 next run runs."""
 
 import json
-import os
-import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -12,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.programs import CountingServer, start_obswarm
-from tests.support.service import LOADTEST, Service, child_of
+from tests.support.service import LOADTEST, Service
 from tests.support.small_disk import SmallDisk
 
 CRASHES = {
@@ -27,7 +25,6 @@ first = not os.path.exists("MARK")
 open("MARK", "w").close()
 gevent.spawn_later(3.5 if first else 0.1, os._exit, 0)
 """,
-    "an exit": "gevent.spawn_later(3.5, sys.exit, 3)",
 }
 """What a load test does to the master while the run goes on."""
 
@@ -92,7 +89,8 @@ def test_after_a_crash_its_client_has_what_was_measured_and_the_next_run_runs(
     result = json.loads(out)
     assert 50 < result["totals"]["requests"] <= target.total()
     told = assert_the_next_run_runs(service, loadtest, target, tmp_path)
-    print(kind, err, told)
+    if kind == "the end of the process":
+        assert f"({result['totals']['requests']:,} requests) is kept in" in told
     assert "Traceback" not in err + told
 
 
@@ -100,26 +98,12 @@ def test_a_disk_that_is_full_from_the_middle_of_a_run_on(
     service: Service, visitor: Path, loadtest, disk: SmallDisk, target: CountingServer, tmp_path: Path
 ) -> None:
     before = target.total()
-    run = start(service, visitor, target, 6, tmp_path)
+    run = start(service, visitor, target, 4, tmp_path)
     disk.fill()
     out, err = run.communicate(timeout=40)
     assert run.returncode == 0, err
     assert json.loads(out)["totals"]["requests"] == target.total() - before
     disk.fill()
-    told = assert_the_next_run_runs(service, loadtest, target, tmp_path)
-    assert "The run cannot be kept in" in service.log()
-    print(err, told)
-    disk.make_room()
-
-
-def test_a_process_that_is_killed_goes_on_with_the_run(
-    service: Service, visitor: Path, loadtest, target: CountingServer, tmp_path: Path
-) -> None:
-    before = target.total()
-    run = start(service, visitor, target, 8, tmp_path)
-    os.kill(child_of(service.master), signal.SIGKILL)
-    out, err = run.communicate(timeout=40)
-    assert run.returncode == 0, err
-    assert "Going on with the run" in err
-    assert json.loads(out)["totals"]["requests"] == target.total() - before
     assert_the_next_run_runs(service, loadtest, target, tmp_path)
+    assert "The run cannot be kept in" in service.log()
+    disk.make_room()

@@ -1,5 +1,4 @@
-"""A master whose state file cannot be written: the run goes on, the figures stay exact, and what could not be kept when
-it was killed is named."""
+"""A master whose state file cannot be written, and that is killed: what could not be kept is named, the rest counts."""
 
 import time
 from pathlib import Path
@@ -7,7 +6,7 @@ from pathlib import Path
 import gevent
 
 from tests.support.fleet import Fleet
-from tests.support.programs import CountingServer, QuickServer
+from tests.support.programs import QuickServer
 from tests.support.small_disk import SmallDisk
 
 
@@ -18,32 +17,16 @@ def wait_for(text: str, fleet: Fleet) -> None:
         gevent.sleep(0.05)
 
 
-def test_a_full_disk_costs_nothing_while_the_master_lives(tmp_path: Path) -> None:
-    with CountingServer() as target, SmallDisk(tmp_path / "small") as disk, Fleet(tmp_path / "f", target.url) as fleet:
-        worker = fleet.worker()
-        master = fleet.master("-u", 20, "-r", 50, "-t", "6s", "--state", disk.path / "run")
-        while target.total() < 100:
-            gevent.sleep(0.05)
-        disk.fill()
-        wait_for("The state of the run cannot be kept in", fleet)
-        assert master.wait(40) == 0, fleet.log()
-        assert worker.wait(20) == 0
-        assert fleet.result()["totals"]["requests"] == target.total()
-        assert fleet.result()["lost"] == []
-        assert fleet.log().count("cannot be kept") == 1
-        assert "Traceback" not in fleet.log()
-
-
 def test_what_a_killed_master_could_not_keep_is_named_and_the_rest_counts(tmp_path: Path) -> None:
     with QuickServer() as target, SmallDisk(tmp_path / "small") as disk, Fleet(tmp_path / "f", target.url) as fleet:
         worker = fleet.worker()
-        arguments = ("-u", 20, "-r", 50, "-t", "12s", "--state", disk.path / "run")
+        arguments = ("-u", 20, "-r", 50, "-t", "9s", "--state", disk.path / "run")
         master = fleet.master(*arguments)
         wait_for("running", fleet)
         gevent.sleep(1)
         disk.fill()
         wait_for("cannot be kept", fleet)
-        gevent.sleep(2)
+        gevent.sleep(1)
         master.kill()
         master.wait()
         disk.make_room()
@@ -54,7 +37,7 @@ def test_what_a_killed_master_could_not_keep_is_named_and_the_rest_counts(tmp_pa
         result = fleet.result()
         (loss,) = result["lost"]
         assert "could not write its state" in loss["detail"]
-        assert 2 < loss["unreported_s"] < 12
+        assert 1 < loss["unreported_s"] < 12
         missing = len(times) - result["totals"]["requests"]
         assert 0 < missing <= 20 * 2 * 10 * loss["unreported_s"]
-        assert times[-1] - times[0] > 10, "users went on meanwhile"
+        assert times[-1] - times[0] > 7, "users went on meanwhile"

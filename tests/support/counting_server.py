@@ -51,7 +51,9 @@ def _answer(start_response, status, document):
 
 
 if __name__ == "__main__":
-    server = WSGIServer(("127.0.0.1", 0), application, log=None, error_log=None, backlog=1024)
+    server = WSGIServer(
+        (sys.argv[1] if len(sys.argv) > 1 else "127.0.0.1", 0), application, log=None, error_log=None, backlog=1024
+    )
     server.start()
     print(server.server_port, flush=True)
     gevent.get_hub().threadpool.apply(sys.stdin.buffer.read)

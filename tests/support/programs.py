@@ -17,16 +17,24 @@ class Server:
 
     module = ""
 
+    def __init__(self, address: str = "127.0.0.1") -> None:
+        self._address = address
+
     def __enter__(self) -> Self:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", f"tests.support.{self.module}"],
+            [
+                sys.executable,
+                "-m",
+                f"tests.support.{self.module}",
+                *([] if self._address == "127.0.0.1" else [self._address]),
+            ],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
         assert self._process.stdout is not None
         self.port = int(self._process.stdout.readline())
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"http://{self._address}:{self.port}"
         return self
 
     def __exit__(self, *_: object) -> None:

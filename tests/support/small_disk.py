@@ -31,4 +31,4 @@ class SmallDisk:
                 return
 
     def make_room(self) -> None:
-        self._filling.unlink()
+        self._filling.unlink(missing_ok=True)

@@ -1,0 +1,66 @@
+"""Who makes a run: a stack whose master is just being started again is waited for, one that is down is not."""
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from obswarm.cli import run as module
+from obswarm.web import MasterError
+
+PROJECT: Any = SimpleNamespace(name="stack", web_url="http://127.0.0.1:1", api_token="token")
+
+
+class Engine:
+    failures = (OSError,)
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, list[str]], list[int]]:
+    """A master that answers the question after so many, in a container that is in these states."""
+
+    def prepare(refusals: int, states: list[str]) -> list[int]:
+        asked: list[int] = []
+
+        class Client:
+            def __init__(self, url: str, token: str) -> None: ...
+
+            def status(self, timeout_s: float) -> None:
+                asked.append(1)
+                if len(asked) <= refusals:
+                    raise MasterError("Connection refused")
+
+        def services(engine: Engine, project: str) -> list[Any]:
+            return [SimpleNamespace(name="master", state=state) for state in states]
+
+        monkeypatch.setattr(module, "MasterClient", Client)
+        monkeypatch.setattr(module, "Engine", Engine)
+        monkeypatch.setattr(module, "services_of", services)
+        monkeypatch.setattr(module, "_AGAIN_S", 0.001)
+        monkeypatch.setattr(module, "_STARTS_S", 0.2)
+        return asked
+
+    return prepare
+
+
+@pytest.mark.parametrize("state", ["running", "restarting"])
+def test_a_master_that_is_being_started_again_is_waited_for(asked, state: str) -> None:
+    questions = asked(4, [state])
+    module._check_that_it_answers(PROJECT)
+    assert len(questions) == 5
+
+
+@pytest.mark.parametrize("states", [[], ["exited"], ["created"]])
+def test_a_stack_that_is_down_is_not_waited_for(asked, states: list[str]) -> None:
+    questions = asked(99, states)
+    with pytest.raises(MasterError):
+        module._check_that_it_answers(PROJECT)
+    assert len(questions) == 1
+
+
+def test_one_that_never_answers_is_not_waited_for_forever(asked) -> None:
+    questions = asked(10**6, ["running"])
+    with pytest.raises(MasterError):
+        module._check_that_it_answers(PROJECT)
+    assert len(questions) > 2
