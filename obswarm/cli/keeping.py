@@ -17,7 +17,7 @@ from obswarm.cli.options import Command, option
 from obswarm.cli.results import Judge
 from obswarm.cli.settings import Settings, read_settings
 from obswarm.cli.streams import say
-from obswarm.engine import Output, RunHandle, RunResult
+from obswarm.engine import Output, RunHandle, RunResult, reason_of
 from obswarm.greenlets import Supervisor
 from obswarm.report import result_document, run_page
 from obswarm.stats import Annotation, Snapshot
@@ -159,8 +159,12 @@ class Keeping(Output):
             self._sampler.kill()
         document = result_document(result, self._judge(result))
         self._writer.finish(result.final, result.ended_s, document, result.annotations)
-        with Store(self._path) as store:
-            self._forget(store)
+        try:
+            with Store(self._path) as store:
+                self._forget(store)
+        except (ObswarmError, OSError) as error:
+            # This run is kept all the same.
+            logger.error("Old runs could not be removed from the store: %s.", reason_of(error))
 
     def close(self) -> None:
         if self._sampler is not None:

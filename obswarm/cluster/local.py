@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from obswarm.api import ObswarmError
 from obswarm.cluster.capacity import usable_cpus
 from obswarm.cluster.member import Member
 from obswarm.cluster.processes import WorkerProcesses
@@ -50,7 +51,11 @@ class LocalProcesses:
         if self._busy_intervals >= _BUSY_INTERVALS and fits and not starting:
             self._busy_intervals = 0
             logger.info("One process gets busy; starting another one (%d of %d).", len(ready) + 1, self._cpus)
-            self.start(1)
+            try:
+                self.start(1)
+            except ObswarmError as error:
+                self._grows = False
+                logger.warning("%s The run goes on with those that there are.", error)
 
     def end(self, longest_s: float) -> None:
         """They have been told; those that have not ended by then are killed."""

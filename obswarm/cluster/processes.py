@@ -13,6 +13,7 @@ from typing import IO, Any, Self
 import gevent
 from gevent.os import make_nonblocking, nb_read
 
+from obswarm.api import ObswarmError
 from obswarm.greenlets import Supervisor
 from obswarm.log_format import record_text
 
@@ -64,7 +65,13 @@ class WorkerProcesses:
         self._supervisor = supervisor or Supervisor()
         self._command = list(command)
         self._on_exit = on_exit
-        self._folder = tempfile.TemporaryDirectory(prefix="obswarm-", ignore_cleanup_errors=True)
+        try:
+            self._folder = tempfile.TemporaryDirectory(prefix="obswarm-", ignore_cleanup_errors=True)
+        except OSError as error:
+            raise ObswarmError(
+                f"No folder for the socket of worker processes can be made in {tempfile.gettempdir()}:"
+                f" {error.strerror or error}. Set TMPDIR to another one, or run with --workers 0."
+            ) from None
         self._running: dict[str, subprocess.Popen[str]] = {}
         self._watchers: list[gevent.Greenlet] = []
         # Only this user can reach it: that is what makes a secret unnecessary.
@@ -80,9 +87,21 @@ class WorkerProcesses:
         return len(self._running)
 
     def start(self, share: float) -> str:
-        """One more; `share` is its part of this machine's CPUs. Gives its incarnation."""
+        """One more; `share` is its part of this machine's CPUs. Gives its incarnation. Raises ObswarmError when the
+        machine has no room for it."""
         incarnation = secrets.token_hex(16)
-        process = subprocess.Popen(
+        try:
+            process = self._popen(incarnation, share)
+        except OSError as error:
+            raise ObswarmError(f"A worker process cannot be started: {error.strerror or error}.") from None
+        self._running[incarnation] = process
+        self._watchers.append(
+            self._supervisor.spawn("The watch on a worker process", self._watch, incarnation, process)
+        )
+        return incarnation
+
+    def _popen(self, incarnation: str, share: float) -> "subprocess.Popen[str]":
+        return subprocess.Popen(
             [*self._command, "--endpoint", self.endpoint, "--incarnation", incarnation, "--share", f"{share:.6f}"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -94,11 +113,6 @@ class WorkerProcesses:
             start_new_session=True,
             env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"},
         )
-        self._running[incarnation] = process
-        self._watchers.append(
-            self._supervisor.spawn("The watch on a worker process", self._watch, incarnation, process)
-        )
-        return incarnation
 
     def _watch(self, incarnation: str, process: "subprocess.Popen[str]") -> None:
         mark = _mark(incarnation)

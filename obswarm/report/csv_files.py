@@ -87,10 +87,10 @@ class CsvFiles(Output):
         try:
             Path(prefix).parent.mkdir(parents=True, exist_ok=True)
             self._history = _open(prefix, "stats_history")
+            self._rows = CsvRows(self._history)
+            self._rows.write(_HISTORY_COLUMNS)
         except OSError as error:
             raise ObswarmError(f"--csv {prefix}: the files cannot be written: {error.strerror}.") from None
-        self._rows = CsvRows(self._history)
-        self._rows.write(_HISTORY_COLUMNS)
 
     @property
     def name(self) -> str:
