@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST_FLAGS ?=
 
-.PHONY: demo test components check bench format clean lab-fresh-machine lab-alerts lab-service lab-stack
+.PHONY: demo test components check bench format clean lab-fresh-machine lab-alerts lab-service lab-stack lab-faults
 
 demo: $(VENV)/.installed
 	$(BIN)/obswarm demo
@@ -41,6 +41,10 @@ lab-service: $(VENV)/.dev
 
 lab-stack: $(VENV)/.dev components
 	$(BIN)/python -m tests.lab.stack
+
+# Every error at every place of a run that writes.
+lab-faults: $(VENV)/.dev
+	$(BIN)/python -m tests.lab.faults
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks
