@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.write_faults import ERRORS, complaints, is_possible, reason_not_to_try, run_with_fault
 from tests.support.faulty import FaultyProgram
+from tests.support.write_faults import ERRORS, complaints, is_possible, reason_not_to_try, run_with_fault
 from tests.support.writing_places import all_places, instrumented, places_of
 
 
@@ -44,7 +44,9 @@ def test_every_place_that_writes_is_tried_or_has_a_reason_not_to_be(reached: dic
     assert len(reached) > 30
     assert set(reached) <= places
     forgotten = sorted(place for place in places - set(reached) if reason_not_to_try(place) is None)
-    assert forgotten == [], "give the run in tests/support/faults.py a reason to come there, or say where it is tested"
+    assert forgotten == [], (
+        "give the run in tests/support/write_faults.py a reason to come there, or say where it is tested"
+    )
 
 
 def test_a_run_ends_well_whichever_place_fails(
