@@ -9,7 +9,7 @@ import sys
 
 import zmq
 
-from obswarm.cluster.packing import pack_table
+from obswarm.cluster.deltas import pack_table
 from obswarm.cluster.protocol import (
     PROTOCOL_VERSION,
     Assign,

@@ -2,7 +2,7 @@
 
 from obswarm.cluster.bundle import OpenedFiles, Packed, gather, hash_of_files, pack
 from obswarm.cluster.bundle import unpack as unpack_bundle
-from obswarm.cluster.deltas import DeltaSum
+from obswarm.cluster.deltas import DeltaSum, pack_table
 from obswarm.cluster.fleet import Fleet
 from obswarm.cluster.in_flight import pack_in_flight, unpack_in_flight
 from obswarm.cluster.invitation import Invitation
@@ -13,7 +13,6 @@ from obswarm.cluster.link import Identity
 from obswarm.cluster.lobby import Lobby
 from obswarm.cluster.local import LocalWorkers
 from obswarm.cluster.master import Expectation, FleetRun
-from obswarm.cluster.packing import pack_table
 from obswarm.cluster.processes import RecordFormatter, WorkerProcesses, end_with_parent
 from obswarm.cluster.protocol import LARGEST_FRAME_BYTES
 from obswarm.cluster.recovery import result_of_recovered

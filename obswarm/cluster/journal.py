@@ -27,8 +27,7 @@ import msgpack
 
 from obswarm import clock
 from obswarm.api import ObswarmError
-from obswarm.cluster.deltas import DeltaSum
-from obswarm.cluster.packing import pack_table
+from obswarm.cluster.deltas import DeltaSum, pack_table
 from obswarm.stats import StatsTable
 
 logger = logging.getLogger(__name__)

@@ -14,6 +14,7 @@ from gevent.event import Event
 from obswarm import clock, defaults
 from obswarm.api import ObswarmError
 from obswarm.cluster.bounds import RunBounds
+from obswarm.cluster.deltas import pack_delta
 from obswarm.cluster.dispatch import Users
 from obswarm.cluster.fleet import Fleet
 from obswarm.cluster.in_flight import pack_in_flight
@@ -22,7 +23,6 @@ from obswarm.cluster.job import Job
 from obswarm.cluster.link import Identity, Link, Prepared, tell_of_other_run
 from obswarm.cluster.losses import pack_losses
 from obswarm.cluster.member import Member
-from obswarm.cluster.packing import pack_delta
 from obswarm.cluster.processes import WorkerProcesses
 from obswarm.cluster.protocol import (
     Admitted,

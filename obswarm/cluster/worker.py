@@ -16,11 +16,11 @@ from gevent.event import Event
 from obswarm import clock, defaults
 from obswarm.api import Environment, ObswarmError, events, make_parser
 from obswarm.cluster.capacity import requests_per_cpu_second, usable_cpus
+from obswarm.cluster.deltas import pack_delta
 from obswarm.cluster.follower import Follower
 from obswarm.cluster.in_flight import pack_in_flight
 from obswarm.cluster.job import Job
 from obswarm.cluster.link import Identity, Link, Prepared, tell_of_other_run
-from obswarm.cluster.packing import pack_delta
 from obswarm.cluster.protocol import (
     Admitted,
     Assign,

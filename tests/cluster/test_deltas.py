@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from obswarm.cluster.deltas import DeltaSum, Malformed
-from obswarm.cluster.packing import pack_delta, pack_table, pack_unchecked
+from obswarm.cluster.deltas import DeltaSum, Malformed, pack_delta, pack_table, pack_unchecked
 from obswarm.stats import PHASES, EndpointKey, Recorder, StatsTable, TimingStats
 
 REQUESTS = st.lists(
@@ -150,7 +149,7 @@ def test_texts_that_no_recorder_lets_in_are_refused(text: str) -> None:
 
 def test_a_delta_that_no_message_can_hold_is_named_as_lost(monkeypatch) -> None:
     table = recorded([("GET", f"/{number}", 0.1, 1, 200, None, None, None, 3) for number in range(100)])
-    monkeypatch.setattr("obswarm.cluster.packing.MAX_DELTA_BYTES", 1000)
+    monkeypatch.setattr("obswarm.cluster.deltas.packing.MAX_DELTA_BYTES", 1000)
     gathered = DeltaSum()
     gathered.add(pack_delta(table, "w1"))
     ((key, requests),) = gathered.take(1000).lost.items()

@@ -3,10 +3,10 @@
 from typing import Any
 
 from obswarm import __version__
+from obswarm.cluster.deltas import pack_table
 from obswarm.cluster.fleet import Fleet
 from obswarm.cluster.invitation import Invitation
 from obswarm.cluster.member import Member
-from obswarm.cluster.packing import pack_table
 from obswarm.cluster.protocol import PROTOCOL_VERSION, Hello, Ready, Report, Welcome, decode, encode
 from obswarm.stats import Recorder
 

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from obswarm.api import Environment, User, task
 from obswarm.api.events import Events
+from obswarm.cluster.deltas import pack_table
 from obswarm.cluster.invitation import Invitation
 from obswarm.cluster.master import FleetRun
-from obswarm.cluster.packing import pack_table
 from obswarm.cluster.protocol import LARGEST_JOINING_FRAME_BYTES, Again, Refused, Report, Unknown, encode
 from obswarm.engine import Ramp, StopReason
 from obswarm.metrics import Latest

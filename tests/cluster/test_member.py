@@ -4,10 +4,9 @@ import random
 
 import pytest
 
-from obswarm.cluster.deltas import DeltaSum, Malformed
+from obswarm.cluster.deltas import DeltaSum, Malformed, pack_table
 from obswarm.cluster.member import Member, MemberState
 from obswarm.cluster.outbox import MOST_UNACKED, Outbox
-from obswarm.cluster.packing import pack_table
 from obswarm.cluster.protocol import Again, Report
 from obswarm.stats import Recorder
 

@@ -4,8 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from obswarm.cluster.deltas import DeltaSum
-from obswarm.cluster.packing import pack_table
+from obswarm.cluster.deltas import DeltaSum, pack_table
 from obswarm.stats import (
     CutOff,
     CutOffKey,

@@ -5,8 +5,8 @@ from dataclasses import replace
 from typing import Any
 
 from obswarm import __version__
+from obswarm.cluster.deltas import pack_table
 from obswarm.cluster.fleet import Fleet
-from obswarm.cluster.packing import pack_table
 from obswarm.cluster.protocol import (
     PROTOCOL_VERSION,
     Hello,

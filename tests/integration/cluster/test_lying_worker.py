@@ -13,7 +13,7 @@ import psutil
 import zmq.green as zmq
 
 from obswarm import __version__
-from obswarm.cluster.packing import pack_table
+from obswarm.cluster.deltas import pack_table
 from obswarm.cluster.protocol import (
     PROTOCOL_VERSION,
     Hello,

@@ -1,5 +1,5 @@
-"""Statistics made into deltas as of obswarm.cluster.delta_format. Whatever is in a table, a delta comes out: what of it
-cannot be packed is named in there as lost."""
+"""Statistics made into deltas, laid out as in layout.py. Whatever is in a table, a delta comes out: what of it cannot
+be packed is named in there as lost."""
 
 import logging
 import sys
@@ -10,7 +10,7 @@ from typing import Any
 
 import msgpack
 
-from obswarm.cluster.delta_format import (
+from obswarm.cluster.deltas.layout import (
     BUCKETS,
     COLUMNS,
     LIGHT,
@@ -20,7 +20,7 @@ from obswarm.cluster.delta_format import (
     VALUE_BITS,
     to_little_endian,
 )
-from obswarm.cluster.deltas import DeltaSum
+from obswarm.cluster.deltas.summing import DeltaSum
 from obswarm.cluster.protocol import LARGEST_FRAME_BYTES
 from obswarm.sanitize import clean_text
 from obswarm.stats import EndpointStats, StatsTable, TimingStats

@@ -1,4 +1,4 @@
-"""Deltas as of obswarm.cluster.delta_format, checked and added up."""
+"""Deltas, laid out as in layout.py, checked and added up."""
 
 import math
 import operator
@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from obswarm import defaults
 from obswarm.cluster.bounds import MOST_PROCESSES, NotBelieved, RunBounds
-from obswarm.cluster.delta_format import (
+from obswarm.cluster.deltas.layout import (
     BUCKETS,
     BYTES,
     COLUMNS,
