@@ -27,12 +27,15 @@ class Summary(Output):
     def __init__(self, console: TextConsole, judge: Judge) -> None:
         self._console = console
         self._judge = judge
+        self.shown_failures = 0
+        """How many failed outputs it has named."""
 
     def finish(self, result: RunResult) -> None:
         # rich ends the process when a pipe is closed, so that it is not let near one.
         with self._console.capture() as text:
             print_summary(self._console, result, self._judge(result))
         write_to_stream(self._console.file, text.get())
+        self.shown_failures = len(result.failed_outputs)
 
 
 class JsonResult(Output):

@@ -58,6 +58,7 @@ class Terminal:
         self.summary_console = stdout_console(sys.stderr if options.json == STANDARD_OUTPUT else sys.stdout)
         self.live = sys.stderr.isatty() and not options.headless and not options.only_summary
         self._csv = CsvFiles(options.csv, options.csv_full_history) if options.csv else None
+        self._summary = Summary(self.summary_console, self._judge)
         self._json = JsonResult(options.json, self._judge) if options.json else None
         self.export: Export | None = None
         """Set it before `run` to have the run's metrics exported."""
@@ -99,7 +100,7 @@ class Terminal:
                     self.terminated = signals.came
             finally:
                 outputs.close()
-        return outputs.complete(result)
+        return self._complete(outputs, result)
 
     def run_elsewhere(self, make_run: Callable[[Outputs], Course]) -> RunResult:
         """As `run`, of a run that another process makes, guards and exports."""
@@ -112,7 +113,16 @@ class Terminal:
                 outputs.finish(result)
         finally:
             outputs.close()
-        return outputs.complete(result)
+        return self._complete(outputs, result)
+
+    def _complete(self, outputs: Outputs, result: RunResult) -> RunResult:
+        """The result with all outputs that have failed; those that did so after the summary are named where a log that
+        goes to a file does not tell of them."""
+        complete = outputs.complete(result)
+        if self._options.logfile:
+            for failed in complete.failed_outputs[self._summary.shown_failures :]:
+                say_error(f"{failed.output} is not complete: {failed.reason}.")
+        return complete
 
     def _outputs(self) -> list[Output]:
         """In the order in which they are written at the end: the JSON result is last, as it has all that failed."""
@@ -125,7 +135,7 @@ class Terminal:
             outputs.append(self._csv)
         if self.guarding is not None and self.guarding.junit:
             outputs.append(JUnitResult(self.guarding.junit, self._judge))
-        outputs.append(Summary(self.summary_console, self._judge))
+        outputs.append(self._summary)
         if self.keeping is not None:
             outputs.append(self.keeping)
             if self.keeping.report is not None:

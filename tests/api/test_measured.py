@@ -71,7 +71,8 @@ def test_a_user_who_is_stopped_by_force_cuts_it_off(environment, measure: str) -
     (cut_off,) = table.cut_off.items()
     assert cut_off[0] == CutOffKey("request", *KEY)
     assert cut_off[1].count == 1
-    assert 0.02 <= cut_off[1].oldest_s < 5
+    # The clocks of sleep and of the measurement are not one.
+    assert 0.01 <= cut_off[1].oldest_s < 5
     assert table.interrupted == 1
     assert not table.endpoints
 

@@ -236,9 +236,11 @@ def visitor(place: str, kind: str) -> type[User]:
 def test_whatever_a_user_class_raises_the_run_ends_with_a_result(
     place: str, kind: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    result = finish(run_of(visitor(place, kind)), 0.08)
+    ends_the_run = kind in ("StopTest", "ObswarmError") or (kind in ENDS_THE_USER and place != "__init__")
+    at_the_end = place in ("on_stop", "client.close")
+    result = finish(run_of(visitor(place, kind)), 10 if ends_the_run and not at_the_end else 0.2)
     stops, counted = result.stop_reason, result.final.exceptions
-    if place in ("on_stop", "client.close"):
+    if at_the_end:
         # They are called when the run ends.
         assert stops.kind == "time"
     elif kind == "StopTest":

@@ -82,6 +82,8 @@ ANYTHING: st.SearchStrategy[Any] = st.one_of(
     st.sampled_from([(), object, Decimal("sNaN"), Fraction(1, 3), {1, 2}]),
 )
 
-ANY_ERROR: st.SearchStrategy[Any] = st.one_of(
-    ANYTHING, ANY_TEXT.map(ValueError), LONG_TEXT.map(KeyError), st.builds(Raises), st.builds(OSError, st.integers())
+ANY_EXCEPTION: st.SearchStrategy[Exception] = st.one_of(
+    ANY_TEXT.map(ValueError), LONG_TEXT.map(KeyError), st.builds(Raises), st.builds(OSError, st.integers())
 )
+
+ANY_ERROR: st.SearchStrategy[Any] = st.one_of(ANYTHING, ANY_EXCEPTION)
