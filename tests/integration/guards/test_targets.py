@@ -68,7 +68,7 @@ def users_of(port: int) -> tuple[int, str]:
 def test_the_load_is_held_while_the_database_has_too_much_to_do(
     tmp_path: Path, mariadb: MariaDb, through_prometheus: bool
 ) -> None:
-    set_pace(mariadb, 0.5)
+    set_pace(mariadb, 4.0)
     where = mariadb.metrics_url.removeprefix("http://").removesuffix("/metrics")
     with Fleet(tmp_path, "http://127.0.0.1:1", LOADTEST.replace("{port}", str(mariadb.port))) as fleet:
         prometheus = Prometheus(where) if through_prometheus else None
