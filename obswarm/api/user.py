@@ -124,17 +124,22 @@ class User:
             self.report_error(error)
 
     def report_error(self, error: BaseException) -> None:
-        """Count an exception of the load-test file's code, tell listeners, and log the first of its kind in full."""
+        """Count an exception of the load-test file's code, log the first of its kind in full, and tell listeners."""
         environment = self.environment
+        if environment.catch_exceptions:
+            # First, since a listener may raise what ends this user.
+            self._count_error(error)
         environment.events.user_error.fire(user_instance=self, exception=error, tb=error.__traceback__)
         if not environment.catch_exceptions:
             raise error
+
+    def _count_error(self, error: BaseException) -> None:
         place = user_location(error)
         text = to_text(error)
         message = f"{type(error).__name__}: {text}" if text else type(error).__name__
         if place:
             message = f"{message} ({place})"
-        environment.report_exception(f"{type(self).__name__}: {message}", lambda: user_traceback(error))
+        self.environment.report_exception(f"{type(self).__name__}: {message}", lambda: user_traceback(error))
 
     @classmethod
     def fullname(cls) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from obswarm.api import ObswarmError
-from obswarm.cli.streams import write_to_file, write_to_stream
+from obswarm.cli.streams import LogFile, is_missing, write_to_file, write_to_stream
 from obswarm.cli.summary import print_summary
 from obswarm.cli.text_console import TextConsole
 from obswarm.engine import Output, RunResult, reason_of
@@ -38,6 +38,22 @@ class Summary(Output):
         self.shown_failures = len(result.failed_outputs)
 
 
+class Log(Output):
+    """Tells, when the run has ended, that its log file is incomplete."""
+
+    def __init__(self, option: str, file: LogFile) -> None:
+        self._option = option
+        self._file = file
+
+    @property
+    def name(self) -> str:
+        return f"--logfile {self._option}"
+
+    def finish(self, result: RunResult) -> None:
+        if self._file.failure is not None:
+            raise ObswarmError(self._file.failure)
+
+
 class JsonResult(Output):
     """Writes the result as JSON: to a file, or to standard output (`-`, and what is left when the file fails).
 
@@ -49,6 +65,8 @@ class JsonResult(Output):
         self._judge = judge
         if path != STANDARD_OUTPUT:
             check_writable("--json", path)
+        elif is_missing(sys.stdout):
+            raise ObswarmError("--json -: this command was started without a standard output. Name a file.")
 
     @property
     def name(self) -> str:
@@ -62,6 +80,8 @@ class JsonResult(Output):
         try:
             write_to_file(self._path, text)
         except OSError as error:
+            if is_missing(sys.stdout):
+                raise
             # It could be written when the run began; what was measured still goes somewhere.
             write_to_stream(sys.stdout, text)
             raise ObswarmError(f"{reason_of(error)}; it is on standard output instead") from None

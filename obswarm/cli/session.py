@@ -17,7 +17,7 @@ from obswarm.cli.exporting import Export
 from obswarm.cli.guarding import Guarding
 from obswarm.cli.keeping import Keeping
 from obswarm.cli.plain import PlainProgress
-from obswarm.cli.results import STANDARD_OUTPUT, JsonResult, JUnitResult, Summary
+from obswarm.cli.results import STANDARD_OUTPUT, JsonResult, JUnitResult, Log, Summary
 from obswarm.cli.streams import LogFile, StreamLog, say_error
 from obswarm.cli.text_console import TextConsole, console_handler, stdout_console
 from obswarm.engine import Output, Outputs, RunCourse, RunHandle, RunResult, StopReason
@@ -70,7 +70,8 @@ class Terminal:
         """Set it before `run` to have the run guarded."""
         self.keeping: Keeping | None = None
         """Set it before `run` to have the run kept."""
-        set_up_logging(options.loglevel, options.logfile, self.progress_console if self.live else None)
+        handler = set_up_logging(options.loglevel, options.logfile, self.progress_console if self.live else None)
+        self._log = Log(options.logfile, handler) if options.logfile and isinstance(handler, LogFile) else None
 
     def run(self, make_run: Callable[[Outputs], RunCourse], environment: Environment) -> RunResult:
         """Run it to its end, whatever happens, and write what was asked for."""
@@ -135,6 +136,8 @@ class Terminal:
             outputs.append(self._csv)
         if self.guarding is not None and self.guarding.junit:
             outputs.append(JUnitResult(self.guarding.junit, self._judge))
+        if self._log is not None:
+            outputs.append(self._log)
         outputs.append(self._summary)
         if self.keeping is not None:
             outputs.append(self.keeping)
@@ -148,8 +151,8 @@ class Terminal:
         return self.guarding.judge(result) if self.guarding is not None else []
 
 
-def set_up_logging(level: str, logfile: str | None = None, console: TextConsole | None = None) -> None:
-    """To a file, or to a console that shows something else as well, or to standard error.
+def set_up_logging(level: str, logfile: str | None = None, console: TextConsole | None = None) -> logging.Handler:
+    """To a file, or to a console that shows something else as well, or to standard error. Gives what writes there.
 
     Raises ObswarmError when the file cannot be written.
     """
@@ -164,6 +167,7 @@ def set_up_logging(level: str, logfile: str | None = None, console: TextConsole 
     else:
         handler = StreamLog(sys.stderr)
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    return handler
 
 
 class _Signals:

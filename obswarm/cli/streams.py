@@ -9,6 +9,8 @@ from obswarm.engine import reason_of
 from obswarm.log_format import FILE_FORMAT, STREAM_FORMAT, LogFormatter
 from obswarm.sanitize import escape_controls, escape_lines, indent_lines, to_text
 
+_WAS_MISSING = "was_missing"
+
 
 def open_standard_streams() -> None:
     """Give the process those that it was started without (`>&-`), leading nowhere, and let all take any text.
@@ -19,9 +21,16 @@ def open_standard_streams() -> None:
         stream = getattr(sys, name)
         if stream is None:
             # Kept open as long as the process lives; the lowest free descriptor is the one that is missing.
-            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
+            nowhere = open(os.devnull, mode, encoding="utf-8")  # noqa: SIM115
+            setattr(nowhere, _WAS_MISSING, True)
+            setattr(sys, name, nowhere)
         elif mode == "w":
             stream.reconfigure(errors="backslashreplace")
+
+
+def is_missing(stream: IO[str]) -> bool:
+    """Whether this process was started without that standard stream."""
+    return getattr(stream, _WAS_MISSING, False)
 
 
 def write_to_stream(stream: IO[str], text: str) -> None:
@@ -83,15 +92,15 @@ class LogFile(logging.FileHandler):
     def __init__(self, path: str) -> None:
         super().__init__(path, encoding="utf-8", errors="backslashreplace")
         self.setFormatter(LogFormatter(FILE_FORMAT))
-        self._said = False
+        self.failure: str | None = None
+        """Why it is incomplete, in a few words."""
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
-        if self._said:
+        if self.failure is not None:
             return
-        self._said = True
         error = sys.exc_info()[1]
-        reason = reason_of(error) if error is not None else "unknown"
-        say_error(f"--logfile {self.baseFilename}: {reason}. The log is incomplete; the run goes on.")
+        self.failure = reason_of(error) if error is not None else "unknown"
+        say_error(f"--logfile {self.baseFilename}: {self.failure}. The log is incomplete; the run goes on.")
 
 
 class StreamLog(logging.StreamHandler[IO[str]]):

@@ -102,7 +102,7 @@ class Ready:
     users: dict[str, int]
     nodes: tuple[str, ...]
     """Names of its processes that have users."""
-    acked: int
+    acked: int = 0
     """The last of its deltas that a master has said to be safe; it does not have those any more."""
 
 

@@ -98,6 +98,7 @@ class _Socket:
         self._socket.set(zmq.TCP_MAXRT, 2 * _SILENT_S * 1000)
         self._monitor = self._socket.get_monitor_socket(failures)
         self._greenlets: list[gevent.Greenlet] = []
+        self._send_has_failed = False
 
     def _serve(self, read: Callable[[], None]) -> None:
         self._greenlets = [
@@ -115,6 +116,12 @@ class _Socket:
                 self.on_handshake_failure()
 
     def _accepted(self, descriptor: int) -> None: ...
+
+    def _note_failed_send(self, error: Exception) -> None:
+        """Said once: what is sent is repeated, or asked for again."""
+        if not self._send_has_failed:
+            self._send_has_failed = True
+            logger.error("A message cannot be sent: %s. Further ones are dropped without a word.", error)
 
     def close(self) -> None:
         kill_all(self._greenlets)
@@ -207,15 +214,17 @@ class Listener(_Socket):
             connection.detach()
 
     def send(self, peer: bytes, frame: bytes) -> bool:
-        """False, and the frame is dropped, when the peer's connection has been closed."""
+        """False, and the frame is dropped, when the peer's connection has been closed or cannot be written to."""
         try:
             # Large ones are the same for many peers, and shared between their queues.
             self._socket.send_multipart([peer, frame], zmq.NOBLOCK, copy=len(frame) < _SHARED_BYTES)
-        except zmq.ZMQError as error:
-            if error.errno == errno.EHOSTUNREACH:
-                return False
-            if error.errno != zmq.EAGAIN:
-                raise
+        except zmq.Again:
+            # Too many wait; the protocol bears that one of them is missing.
+            return True
+        except (zmq.ZMQError, OSError) as error:
+            if error.errno != errno.EHOSTUNREACH:
+                self._note_failed_send(error)
+            return False
         return True
 
     def close(self) -> None:
@@ -256,10 +265,13 @@ class Dialer(_Socket):
                 gevent.sleep(_PAUSE_S)
 
     def send(self, frame: bytes) -> bool:
-        """False when it was dropped: too many wait already."""
+        """False when it was dropped: too many wait already, or the connection cannot be written to."""
         try:
             self._socket.send(frame, zmq.NOBLOCK)
         except zmq.Again:
+            return False
+        except (zmq.ZMQError, OSError) as error:
+            self._note_failed_send(error)
             return False
         return True
 

@@ -124,9 +124,26 @@ def test_a_process_that_was_started_without_standard_streams_makes_its_run(tmp_p
     assert_report(tmp_path)
 
 
-def test_a_log_file_on_a_full_disk_is_said_once(tmp_path: Path) -> None:
+def test_a_json_result_for_a_standard_output_that_is_not_there_is_refused_before_the_run(tmp_path: Path) -> None:
+    done = run(tmp_path, "--json", "-", stdout=None, preexec_fn=lambda: os.close(1))
+    assert (done.returncode, done.stderr) == (
+        2,
+        "Error: --json -: this command was started without a standard output. Name a file.\n",
+    )
+
+
+def test_a_log_file_on_a_full_disk_is_said_once_and_named_in_the_result(tmp_path: Path) -> None:
     done = run(tmp_path, "--json", "result.json", "--logfile", "/dev/full")
-    assert done.returncode == 0
+    assert done.returncode == 4
+    assert "NOT COMPLETE: --logfile /dev/full (No space left on device)." in done.stdout
+    assert [failed["output"] for failed in result_of(tmp_path)["failed_outputs"]] == ["--logfile /dev/full"]
     assert done.stderr.count("Error: --logfile /dev/full: No space left on device. The log is incomplete") == 1
     assert "Traceback" not in done.stderr
-    result_of(tmp_path)
+    assert_report(tmp_path)
+
+
+def test_what_fails_after_the_summary_is_named_although_the_log_goes_to_a_file(tmp_path: Path) -> None:
+    done = run(tmp_path, "--json", "/dev/full", "--logfile", "log")
+    assert done.returncode == 4
+    assert "Error: --json /dev/full is not complete: No space left on device" in done.stderr
+    assert "--json /dev/full failed and is incomplete" in (tmp_path / "log").read_text()
