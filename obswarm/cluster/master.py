@@ -104,6 +104,7 @@ class FleetRun(RunCourse):
         self._local = LocalProcesses(local, self._process_ended, self.supervisor) if local is not None else None
         self._journal = journal
         self._recovered = recovered
+        self._is_taken_up = recovered is not None
         self._orphan_timeout_s = invitation.orphan_timeout_s
         self._health = HealthMonitor("master", supervisor=self.supervisor)
         self._dispatched: dict[str, int] = {}

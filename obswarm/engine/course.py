@@ -63,6 +63,9 @@ class RunCourse:
     A subclass says where users live, by the methods that raise NotImplementedError here.
     """
 
+    _is_taken_up = False
+    """Whether an earlier process began this run."""
+
     _step_s = 0.0
     """The executor is not asked more often than this."""
 
@@ -228,7 +231,7 @@ class RunCourse:
             self._attempt("The shape", self._reset_shape)
             events.test_start.fire(environment=environment)
         self._attempt("The start of the run", self._begin)
-        again = " again, by a new master" if self._annotations else ""
+        again = " again, by a new master" if self._is_taken_up else ""
         self.annotate("start", f"The run {self.run_id} starts{again}")
         if self.watch is not None:
             self._attempt("The start of the guards", self.watch.start, self, self.statistics.started_wall_s)

@@ -77,7 +77,8 @@ class RunResult:
 
     @property
     def was_never_answered(self) -> bool:
-        """Whether requests were made, and not one of them was answered: each failed without an answer, was cut off, or
-        is still under way. What of it depends on a target then says nothing."""
+        """Whether requests were made, and not one of them was answered: each ended without an answer (whatever the load
+        test called that), was cut off, or is still under way. What of it depends on a target then says nothing."""
         total = self.final.total
-        return self.requests_made > 0 and total.requests == total.failures_by.get(NO_ANSWER, 0)
+        without = total.failures_by.get(NO_ANSWER, 0) + total.successes.get(NO_ANSWER, 0)
+        return self.requests_made > 0 and total.requests == without

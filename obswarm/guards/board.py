@@ -145,7 +145,7 @@ class GuardBoard:
             self._unmatched[watch] = True
             text = f"The guard {watch.rule.name} looks at requests that there are none of"
             self.annotate("guard", text)
-            logger.warning("%s. Requests so far: %s.", text, _some(snapshot.endpoints))
+            logger.warning("%s. Requests so far: %s.", text, _some({**snapshot.endpoints, **snapshot.in_flight}))
 
     def _value(self, rule: GuardRule, snapshot: Snapshot, now: float) -> float | Blind | None:
         operand = rule.when.condition.operand

@@ -9,8 +9,11 @@ Kaplan-Meier estimator with late entry):
     S(d) = product over all durations x <= d of finished requests of (1 - finished at x / reached x in the interval)
 
 A request has reached x in the interval when it was x old at some moment of it, whether it has finished since or is
-still under way. When everything finishes within the interval, S is the plain share of what took longer than d. When
-nothing finishes, S stays 1, and durations are at least the ages.
+still under way. When everything finishes within the interval, S is the plain share of what took longer than d.
+
+When nothing finishes in an interval, the ages are all that there is to go by, and durations are at least those. Then a
+user who waits for no answer counts as one whose request was quick: with 30 users between two requests, one long poll
+is one of 31 and not the whole.
 """
 
 from bisect import bisect_left, bisect_right
@@ -25,6 +28,19 @@ class AtLeast(float):
     """A value that is known from below only: the true one is this, or more."""
 
     __slots__ = ()
+
+
+def quantile_of_ages(ages: Histogram, resting: float, q: float) -> AtLeast | None:
+    """The quantile of durations when nothing has finished, from below: that of the ages (seconds) of requests under way
+    with `resting` durations that are shorter than all of them. None where it falls among those."""
+    rank = q * (ages.count + resting) - resting
+    return AtLeast(ages.quantile(rank / ages.count) or 0.0) if rank > 1e-9 else None
+
+
+def mean_of_ages(ages: Histogram, resting: float) -> AtLeast:
+    """The mean of durations when nothing has finished, from below: `resting` of them may be next to nothing."""
+    sum_s = sum(middle(index) * count for index, count in ages)
+    return AtLeast(sum_s / (ages.count + resting))
 
 
 class Durations:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from obswarm.guards.conditions import EngineOperand, Operand
-from obswarm.guards.latency import AtLeast, Durations
+from obswarm.guards.latency import AtLeast, Durations, mean_of_ages, quantile_of_ages
 from obswarm.stats import (
     TOTAL,
     EndpointKey,
@@ -54,7 +54,9 @@ def missing_of(operand: EngineOperand) -> str:
 
 def last_interval(operand: EngineOperand, snapshot: Snapshot) -> float | None:
     """Its value over the last interval: AtLeast one where it is known from below only, None when nothing happened that
-    it could be measured by."""
+    it could be measured by, or it chooses endpoints of which there was no request yet."""
+    if chooses_endpoints(operand) and not matches_something(operand, snapshot):
+        return None
     return metric_of(operand.metric).interval(operand, snapshot)
 
 
@@ -147,6 +149,16 @@ def _estimated(stats: EndpointStats, under_way: InFlight, snapshot: Snapshot) ->
     return Durations(stats.duration, under_way.ages, snapshot.interval_s)
 
 
+def _resting_users(operand: EngineOperand, snapshot: Snapshot) -> float:
+    """How many users wait for no answer, and could have made a request that the operand looks at: those without a
+    request under way, by the share that such requests have had in the run."""
+    total = sum(stats.duration.count for stats in snapshot.endpoints.values())
+    if not total:
+        return 0.0
+    waiting = total_in_flight(snapshot.in_flight.values()).ages.count
+    return max(0, snapshot.user_count - waiting) * _of_the_run(operand, snapshot).duration.count / total
+
+
 def _or_more(finished: float | None, estimated: float | None) -> float | None:
     """Requests under way never make a value smaller than finished ones alone do."""
     if finished is None or estimated is None:
@@ -158,6 +170,8 @@ def _percentile(operand: EngineOperand, snapshot: Snapshot) -> float | None:
     stats, under_way, q = _finished(operand, snapshot), _under_way(operand, snapshot), _quantile(operand)
     if not under_way.ages.count:
         return stats.quantile(q)
+    if not stats.duration.count:
+        return quantile_of_ages(under_way.ages, _resting_users(operand, snapshot), q)
     return _or_more(stats.quantile(q), _estimated(stats, under_way, snapshot).quantile(q))
 
 
@@ -165,6 +179,8 @@ def _mean(operand: EngineOperand, snapshot: Snapshot) -> float | None:
     stats, under_way = _finished(operand, snapshot), _under_way(operand, snapshot)
     if not under_way.ages.count:
         return stats.duration.mean_s
+    if not stats.duration.count:
+        return mean_of_ages(under_way.ages, _resting_users(operand, snapshot))
     return _or_more(stats.duration.mean_s, AtLeast(_estimated(stats, under_way, snapshot).mean_s or 0.0))
 
 

@@ -53,6 +53,11 @@ class CountedResponse(requests.Response, Judged):
     def cookies(self, cookies: RequestsCookieJar) -> None:
         self.__dict__["cookies"] = cookies
 
+    def close(self) -> None:
+        """As in requests; of a request without an answer there is nothing to close."""
+        if self.raw is not None:
+            super().close()
+
     def raise_for_status(self) -> None:
         """As in requests; also raises what kept the answer from coming."""
         if self.error is not None:

@@ -65,7 +65,7 @@ IN_FLIGHT = Metric(
     "obswarm_requests_in_flight",
     Kind.GAUGE,
     ("method", "name"),
-    "Requests under way: begun, and not answered or failed yet. A streamed answer is until it has been read or closed.",
+    "Requests under way: begun, and not answered or failed yet. A streamed answer of FastHttpUser is until it has been read or closed, one of HttpUser until its head.",
 )
 OLDEST = Metric(
     "obswarm_oldest_request_seconds",

@@ -13,7 +13,7 @@ def junit_document(result: RunResult, judgements: Sequence[Judgement]) -> str:
     """In the form that the Ant and Jenkins reports have: testsuite, testcase, failure."""
     test = result.final.test
     suite = _element(None, "testsuite", name=f"obswarm {test}", timestamp=clock.iso(result.started_s)[:19])
-    failures = 0
+    failures = skipped = 0
     for judgement in judgements:
         case = _element(suite, "testcase", classname=f"obswarm.{test}", name=str(judgement.requirement))
         if not judgement.met:
@@ -27,6 +27,10 @@ def junit_document(result: RunResult, judgements: Sequence[Judgement]) -> str:
             marks = [mark.text for mark in result.annotations if guard.name in mark.text]
             message = marks[0] if marks else f"The guard {guard.name} tripped."
             _element(case, "failure", "\n".join(marks), message=message)
+        elif guard.state == "blind" or not guard.matched:
+            skipped += 1
+            reason = guard.blind_reason or "no request of the run was one that it looks at"
+            _element(case, "skipped", message=f"It could not see: {reason}")
     if result.error is not None:
         failures += 1
         case = _element(suite, "testcase", classname=f"obswarm.{test}", name="run")
@@ -34,6 +38,7 @@ def junit_document(result: RunResult, judgements: Sequence[Judgement]) -> str:
     suite.set("tests", str(len(suite)))
     suite.set("failures", str(failures))
     suite.set("errors", "0")
+    suite.set("skipped", str(skipped))
     suite.set("time", f"{result.duration_s:.3f}")
     ElementTree.indent(suite)
     return '<?xml version="1.0" encoding="utf-8"?>\n' + ElementTree.tostring(suite, encoding="unicode") + "\n"

@@ -66,7 +66,7 @@ def test_latencies(snapshot: Snapshot) -> None:
 def test_where_there_were_no_requests_there_is_no_latency_and_no_share(snapshot: Snapshot) -> None:
     assert value('p95{name="/c"} > 1s', snapshot) is None
     assert value('error_ratio{name="/c"} > 1%', snapshot) is None
-    assert value('rps{name="/c"} < 1', snapshot) == 0
+    assert value('rps{name="/c"} < 1', snapshot) is None
     assert value("loop_lag > 1s", snapshot) is None
     assert value("users > 1", snapshot) == 0
     assert value("workers_missing > 1", snapshot) == 0
@@ -103,10 +103,13 @@ def test_requests_under_way() -> None:
     snapshot = with_requests_under_way([0.5, 1.5, 7.0])
     assert value("in_flight > 50", snapshot) == 4
     assert value('in_flight{name="/a"} > 50', snapshot) == 3
-    assert value('in_flight{name="/b"} > 50', snapshot) == 0
     assert value("oldest > 2s", snapshot) == pytest.approx(50, abs=1)
     assert value('oldest{method="GET", name="/a"} > 2s', snapshot) == pytest.approx(7, abs=1)
-    assert value('oldest{name="/b"} > 2s', snapshot) == 0
+
+
+@pytest.mark.parametrize("text", ['in_flight{name="/b"} < 1', 'oldest{name="/b"} < 2s', 'rps{method="PUT"} < 1'])
+def test_what_chooses_endpoints_has_no_value_before_their_first_request(text: str) -> None:
+    assert value(text, with_requests_under_way([0.5])) is None
 
 
 def test_latencies_are_at_least_the_ages_of_what_is_not_answered() -> None:
@@ -120,6 +123,40 @@ def test_latencies_are_at_least_the_ages_of_what_is_not_answered() -> None:
     # What is under way is in no result.
     assert value("p50 > 1s", snapshot, whole_run) is None
     assert value("max > 1s", snapshot, whole_run) is None
+
+
+def a_quiet_second(users: int, ages_s: list[float], name: str = "/poll") -> Snapshot:
+    """Nothing finishes in it. Before it, users made nine quick requests for each one that was named so."""
+    environment = Environment(events=Events(), recorder=Recorder(), user_classes=[Nobody])
+    run = LocalRun(environment, Ramp(1, 1), test="t")
+    for _ in range(90):
+        environment.recorder.record("GET", "/quick", 0.002, 10, 200)
+    for _ in range(10):
+        environment.recorder.record("GET", "/poll", 9.0, 10, 200)
+    run._emit()
+    now = clock.monotonic()
+    for age_s in ages_s:
+        environment.recorder.under_way[object()] = ("GET", name, now - age_s, False)
+    return replace(run.latest(), interval_s=1.0, users={"Nobody": users})
+
+
+def test_users_between_two_requests_are_no_sign_of_a_target_that_hangs() -> None:
+    snapshot = a_quiet_second(31, [4.0])
+    for text in ("p50 > 500ms", "p95 > 500ms"):
+        assert value(text, snapshot) is None, "one of 31 is no 95th percentile"
+    assert value("p99 > 500ms", snapshot) == pytest.approx(4.0, rel=0.03)
+    assert value("avg > 500ms", snapshot) == pytest.approx(4.0 / 31, rel=0.03)
+    assert value("max > 500ms", snapshot) == pytest.approx(4.0, rel=0.03)
+    # Of 30 resting users three would have polled.
+    assert value('p50{name="/poll"} > 500ms', snapshot) is None
+    assert value('p95{name="/poll"} > 500ms', snapshot) == pytest.approx(4.0, rel=0.03)
+
+
+def test_users_who_all_wait_are_one() -> None:
+    snapshot = a_quiet_second(10, [1.5] * 10, "/quick")
+    assert value("p50 > 500ms", snapshot) == pytest.approx(1.5, rel=0.03)
+    snapshot = a_quiet_second(30, [1.5] * 2, "/quick")
+    assert value("p95 > 500ms", snapshot) == pytest.approx(1.5, rel=0.03), "two of 30 that have come so far"
 
 
 def test_finished_requests_and_those_under_way_make_one_latency() -> None:
