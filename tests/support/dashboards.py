@@ -38,6 +38,8 @@ SERIES: dict[str, tuple[object, ...]] = {
     "Share of the database's time": (range(1, 200),),
     "Requests per second, by endpoint": (ENDPOINTS,),
     "p95 by endpoint": (ENDPOINTS,),
+    "Requests under way": (ENDPOINTS,),
+    "Oldest request under way": (ENDPOINTS,),
     "Failures per second, by endpoint": (SEVERAL,),
     "Bytes received, by endpoint": (ENDPOINTS,),
     "Guards": (4,),
