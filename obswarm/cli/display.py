@@ -11,7 +11,7 @@ from rich.text import Text
 from obswarm.cli.text_console import TextConsole, TextTable, columns_that_fit, joined, panel, plain
 from obswarm.cli.window import RecentIntervals
 from obswarm.engine import Output, RunHandle, RunResult
-from obswarm.stats import RunState, Snapshot, total_in_flight
+from obswarm.stats import EndpointStats, InFlight, RunState, Snapshot, total_in_flight
 from obswarm.units import format_bytes, format_count, format_duration, format_latency
 
 _SPARKS = "▁▂▃▄▅▆▇█"
@@ -23,9 +23,9 @@ _STATE_STYLES = {
     RunState.STOPPING: "yellow",
     RunState.STOPPED: "bold",
 }
-_HEADINGS = ("requests", "failures", "req/s", "p50", "p95", "p99", "max")
+_HEADINGS = ("requests", "failures", "req/s", "p50", "p95", "p99", "max", "under way")
 _FAILURES = _HEADINGS.index("failures")
-_LEAST_FIRST = ("max", "p99", "requests", "p50")
+_LEAST_FIRST = ("max", "p99", "requests", "under way", "p50")
 """The order in which columns give way to names."""
 
 _BORDERS = 6
@@ -126,7 +126,8 @@ class LiveDisplay(Output):
         return row
 
     def _endpoints(self, snapshot: Snapshot) -> RenderableType:
-        busiest = sorted(snapshot.endpoints.items(), key=lambda item: -item[1].requests)
+        waiting = {key: EndpointStats(key) for key in snapshot.in_flight if key not in snapshot.endpoints}
+        busiest = sorted({**snapshot.endpoints, **waiting}.items(), key=lambda item: -item[1].requests)
         below = min(_MOST_ERRORS, len(snapshot.errors)) + min(_MOST_GUARDS + 1, len(snapshot.guards))
         room = max(3, self._console.height - _LINES_AROUND_THE_TABLE - below)
         rows = []
@@ -138,6 +139,7 @@ class LiveDisplay(Output):
                 f"{stats.failures:,} ({stats.error_ratio:.1%})" if stats.failures else "0",
                 format_count(self._recent.rate(recent.requests)),
                 *map(format_latency, latencies),
+                _waiting(snapshot.in_flight.get(key)),
             ]
             rows.append((key.label, cells, "red" if recent.failures else ""))
         width = self._console.width - _BORDERS
@@ -203,6 +205,14 @@ def _guards(snapshot: Snapshot) -> RenderableType:
     if len(snapshot.guards) > _MOST_GUARDS:
         table.add_row("", plain(f"… and {len(snapshot.guards) - _MOST_GUARDS} more guards", "dim"))
     return table
+
+
+def _waiting(in_flight: InFlight | None) -> str:
+    """How many of an endpoint's requests are under way, and the age of the oldest once that is old."""
+    if in_flight is None:
+        return "0"
+    age = f" ({format_latency(in_flight.oldest_s)})" if in_flight.oldest_s >= _OLD_S else ""
+    return f"{in_flight.count:,}{age}"
 
 
 def _under_way(snapshot: Snapshot) -> tuple[Text, Text]:

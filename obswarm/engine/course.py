@@ -399,6 +399,7 @@ class RunCourse:
             forced=self._aborting,
             losses=self._losses(),
             annotations=tuple(self._annotations),
+            in_flight_peaks=self.statistics.in_flight_peaks.by_endpoint,
             refused_handshakes=refused,
             dropped_frames=dropped,
         )

@@ -1,12 +1,13 @@
 """How a run ended: what every output is given at the end, and what decides the exit code."""
 
 import secrets
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from obswarm import clock
 from obswarm.api import ObswarmError
 from obswarm.engine.control import StopReason
-from obswarm.stats import NO_ANSWER, Annotation, Snapshot
+from obswarm.stats import NO_ANSWER, Annotation, EndpointKey, InFlight, Snapshot
 
 
 def new_run_id(wall_s: float) -> str:
@@ -68,6 +69,8 @@ class RunResult:
     dropped_frames: int = 0
     """What came to a master and was no message of a worker."""
     failed_outputs: tuple[FailedOutput, ...] = ()
+    in_flight_peaks: Mapping[EndpointKey, InFlight] = field(default_factory=dict)
+    """The most that was under way, as of InFlightPeaks; of all endpoints together under TOTAL."""
 
     @property
     def requests_made(self) -> int:

@@ -13,6 +13,7 @@ from obswarm.stats import (
     EndpointStats,
     GeneratorHealth,
     InFlight,
+    InFlightPeaks,
     RunState,
     Snapshot,
     StatsTable,
@@ -66,6 +67,7 @@ class RunStatistics:
         self._interval = StatsTable(max_endpoints)
         self._interval_total = EndpointStats(TOTAL)
         self._overflow_told = False
+        self.in_flight_peaks = InFlightPeaks()
 
     def begin(self, now: float, elapsed_s: float = 0.0, stats_elapsed_s: float | None = None) -> None:
         """The run starts now, or did so that long ago."""
@@ -157,6 +159,7 @@ class RunStatistics:
         self._settle()
         now = clock.monotonic()
         snapshot = look(self._snapshot(course, now, self._interval.endpoints, self._interval_total))
+        self.in_flight_peaks.note(snapshot.in_flight)
         self._begin_interval(now)
         return snapshot
 

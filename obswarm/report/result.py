@@ -1,13 +1,22 @@
 """The result of a run as a JSON document for other programs. Its keys are a contract; times are in seconds."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from obswarm import clock
 from obswarm.engine import RunResult
 from obswarm.guards import Judgement
 from obswarm.report.cut_off import cut_off_rows
-from obswarm.stats import PHASES, EndpointStats, GuardView, Snapshot, total_in_flight
+from obswarm.stats import (
+    NONE_IN_FLIGHT,
+    PHASES,
+    TOTAL,
+    EndpointKey,
+    EndpointStats,
+    GuardView,
+    InFlight,
+    total_in_flight,
+)
 
 _QUANTILES = {"p50_s": 0.5, "p90_s": 0.9, "p95_s": 0.95, "p99_s": 0.99}
 
@@ -28,7 +37,7 @@ def result_document(result: RunResult, judgements: Sequence[Judgement] = ()) -> 
         "users_max": result.users_max,
         "totals": {**_figures(final.total, result.duration_s), "interrupted": final.interrupted},
         "never_answered": result.was_never_answered,
-        "in_flight": _in_flight(final),
+        "in_flight": {**_in_flight(final.in_flight), "max": _in_flight_max(result.in_flight_peaks)},
         "cut_off": cut_off_rows(final.cut_off),
         "endpoints": [
             {"method": key.method, "name": key.name, **_figures(stats, result.duration_s)}
@@ -103,16 +112,23 @@ def result_document(result: RunResult, judgements: Sequence[Judgement] = ()) -> 
     }
 
 
-def _in_flight(final: Snapshot) -> dict[str, Any]:
-    total = total_in_flight(final.in_flight.values())
+def _in_flight(in_flight: Mapping[EndpointKey, InFlight], total: InFlight | None = None) -> dict[str, Any]:
+    if total is None:
+        total = total_in_flight(in_flight.values())
     return {
         "requests": total.count,
         "oldest_s": _round(total.oldest_s),
         "endpoints": [
             {"method": key.method, "name": key.name, "requests": each.count, "oldest_s": _round(each.oldest_s)}
-            for key, each in sorted(final.in_flight.items())
+            for key, each in sorted(in_flight.items())
         ],
     }
+
+
+def _in_flight_max(peaks: Mapping[EndpointKey, InFlight]) -> dict[str, Any]:
+    """At the end of any second of the run."""
+    by_endpoint = {key: each for key, each in peaks.items() if key != TOTAL}
+    return _in_flight(by_endpoint, peaks.get(TOTAL, NONE_IN_FLIGHT))
 
 
 def _guard(guard: GuardView) -> dict[str, Any]:

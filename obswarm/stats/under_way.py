@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from obswarm.sanitize import clean_text
-from obswarm.stats.endpoint import OTHER, EndpointKey
+from obswarm.stats.endpoint import OTHER, TOTAL, EndpointKey
 from obswarm.stats.histogram import Histogram, middle
 
 
@@ -58,6 +58,22 @@ def total_in_flight(every: Iterable[InFlight]) -> InFlight:
         oldest_s = max(oldest_s, each.oldest_s)
         ages.merge(each.ages)
     return InFlight(count, oldest_s, ages)
+
+
+class InFlightPeaks:
+    """The most that was under way at the end of any second of a run, by endpoint and altogether (TOTAL): the largest
+    number, and the age of the oldest, which may be of another second. No ages of the others."""
+
+    def __init__(self) -> None:
+        self.by_endpoint: dict[EndpointKey, InFlight] = {}
+
+    def note(self, in_flight: Mapping[EndpointKey, InFlight]) -> None:
+        """Take in a second's."""
+        if not in_flight:
+            return
+        for key, each in (*in_flight.items(), (TOTAL, total_in_flight(in_flight.values()))):
+            known = self.by_endpoint.get(key, NONE_IN_FLIGHT)
+            self.by_endpoint[key] = InFlight(max(known.count, each.count), max(known.oldest_s, each.oldest_s))
 
 
 def count_in_flight(requests: Iterable[UnderWayFields], now: float, max_endpoints: int) -> dict[EndpointKey, InFlight]:

@@ -133,6 +133,7 @@ def pack_result(result: RunResult) -> bytes:
             [_values(failed) for failed in result.failed_outputs],
             [_values(annotation) for annotation in result.annotations],
             pack_snapshot(result.final),
+            pack_in_flight(result.in_flight_peaks),
         ]
     )
 
@@ -140,7 +141,7 @@ def pack_result(result: RunResult) -> bytes:
 def unpack_result(packed: bytes) -> RunResult:
     """Raises NotReadable."""
     try:
-        plain, reason, error, losses, failed, annotations, final = msgpack.unpackb(packed, raw=False)
+        plain, reason, error, losses, failed, annotations, final, peaks = msgpack.unpackb(packed, raw=False)
         snapshot, table = _unpack_snapshot(final)
         unsent = [WorkerLoss(name, why, 0.0, 0, requests) for (name, why), requests in table.lost.items()]
         return RunResult(
@@ -152,6 +153,7 @@ def unpack_result(packed: bytes) -> RunResult:
             losses=(*(WorkerLoss(*each) for each in losses), *unsent),
             failed_outputs=tuple(FailedOutput(*each) for each in failed),
             annotations=tuple(Annotation(*each) for each in annotations),
+            in_flight_peaks=unpack_in_flight(peaks),
         )
     except NotReadable:
         raise

@@ -95,6 +95,20 @@ def test_a_long_run_has_steps_of_several_seconds(tmp_path: Path) -> None:
         ),
         (
             {
+                "in_flight": {
+                    "max": {
+                        "endpoints": [
+                            {"method": "GET", "name": "/quick", "requests": 9, "oldest_s": 0.2},
+                            {"method": "GET", "name": "/hang", "requests": 30, "oldest_s": 12.345},
+                        ]
+                    }
+                }
+            },
+            "good",
+            r"Requests were under way for long: GET /hang \(oldest 12\.35? s, up to 30 at a time\)\.",
+        ),
+        (
+            {
                 "guards": [
                     {
                         "when": "promql(x) > 1",

@@ -5,9 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from obswarm.stats import (
+    TOTAL,
     CutOff,
     CutOffKey,
     EndpointKey,
+    InFlight,
+    InFlightPeaks,
     Recorder,
     StatsTable,
     UnderWay,
@@ -76,3 +79,12 @@ def test_what_was_cut_off_is_bounded_and_merges() -> None:
     }
     assert one.interrupted == 4
     assert not one.is_empty()
+
+
+def test_the_most_that_was_under_way_is_kept_by_endpoint_and_altogether() -> None:
+    peaks = InFlightPeaks()
+    a, b = EndpointKey("GET", "/a"), EndpointKey("GET", "/b")
+    peaks.note({a: InFlight(5, 0.2), b: InFlight(1, 9.0)})
+    peaks.note({})
+    peaks.note({a: InFlight(3, 4.0)})
+    assert peaks.by_endpoint == {a: InFlight(5, 4.0), b: InFlight(1, 9.0), TOTAL: InFlight(6, 9.0)}

@@ -7,11 +7,14 @@ import pytest
 from obswarm.api import Environment, Events, ObswarmError, User, task
 from obswarm.engine import LocalRun, Ramp, RunResult, StopReason, WorkerLoss
 from obswarm.stats import (
+    TOTAL,
     AlertCount,
     Annotation,
+    EndpointKey,
     EndpointStats,
     GeneratorHealth,
     GuardView,
+    InFlight,
     Recorder,
     RunState,
     Snapshot,
@@ -97,6 +100,7 @@ def test_a_result_comes_through(snapshot: Snapshot, error: ObswarmError | None) 
         annotations=(Annotation(2.0, "stage", "Stage 2"),),
         refused_handshakes=5,
         dropped_frames=6,
+        in_flight_peaks={EndpointKey("GET", "/a"): InFlight(7, 3.5), TOTAL: InFlight(9, 3.5)},
     )
     found = unpack_result(pack_result(result))
     assert str(found.error) == str(error)

@@ -55,10 +55,30 @@ def verdict(record: RunRecord) -> Verdict:
         requests = loss.get("requests")
         extent = f"at most {loss['unreported_s']:.1f} s of it" if requests is None else f"{requests:,} requests"
         lines.append(Line(f"Lost: {loss['worker']}, {loss['detail']}; {extent}.", "bad"))
-    lines += [Line(sentence) for sentence in _cut_off(result)]
+    lines += [Line(sentence) for sentence in (*_under_way(result), *_cut_off(result))]
     lines.append(_validity(result["generator"]["saturated"]))
     headline, tone = _headline(record)
     return Verdict(headline, tone, tuple(lines))
+
+
+_NAMED = 3
+_OLD_S = 1.0
+
+
+def _under_way(result: Mapping[str, Any]) -> list[str]:
+    """Which endpoints had old requests under way, the oldest first."""
+    # Earlier versions did not keep it.
+    endpoints = result.get("in_flight", {}).get("max", {}).get("endpoints", [])
+    old = sorted((each for each in endpoints if each["oldest_s"] >= _OLD_S), key=lambda each: -each["oldest_s"])
+    if not old:
+        return []
+    named = ", ".join(
+        f"{each['method']} {each['name']} (oldest {format_latency(each['oldest_s'])},"
+        f" up to {each['requests']:,} at a time)"
+        for each in old[:_NAMED]
+    )
+    more = f" and {len(old) - _NAMED} more endpoints" if len(old) > _NAMED else ""
+    return [f"Requests were under way for long: {named}{more}."]
 
 
 def _cut_off(result: Mapping[str, Any]) -> list[str]:
