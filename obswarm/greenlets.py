@@ -50,6 +50,50 @@ def kill_all(greenlets: Iterable[gevent.Greenlet]) -> None:
     gevent.joinall(ending)
 
 
+def call_apart(function: Callable[..., Any], /, *arguments: Any, **options: Any) -> Any:
+    """Call a function of the load test in a greenlet of its own, wait for it, and return or raise what it does.
+
+    What it starts and leaves behind, such as a gevent.Timeout that nobody cancels, is aimed at the greenlet in which it
+    was started; that one has ended then, and is not one that a run depends on. A caller that is killed meanwhile, or
+    interrupted by any other exception, does not wait any longer, and the function's greenlet is killed.
+    """
+    if gevent.getcurrent() is gevent.get_hub():
+        return function(*arguments, **options)
+    called = spawn_apart(function, *arguments, **options)
+    try:
+        called.join()
+    except BaseException:
+        called.kill(block=False)
+        raise
+    return outcome_of(called)
+
+
+def spawn_apart(function: Callable[..., Any], /, *arguments: Any, **options: Any) -> Supervised:
+    """The greenlet of `call_apart`, not waited for."""
+    called: Supervised = Supervised.spawn(_result_or_error, function, arguments, options)
+    return called
+
+
+def outcome_of(called: Supervised) -> Any:
+    """Return or raise what the function of a `spawn_apart` that has ended did."""
+    if isinstance(called.value, gevent.GreenletExit):
+        # Killed before it began.
+        raise called.value
+    result, error = called.value
+    if error is not None:
+        raise error
+    return result
+
+
+def _result_or_error(
+    function: Callable[..., Any], arguments: tuple[Any, ...], options: dict[str, Any]
+) -> tuple[Any, BaseException | None]:
+    try:
+        return function(*arguments, **options), None
+    except BaseException as error:
+        return None, error
+
+
 def described(error: BaseException) -> str:
     """Type and text of an exception, in one line."""
     text = " ".join(str(error).split())

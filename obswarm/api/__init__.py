@@ -24,7 +24,7 @@ from obswarm.api.shapes import LoadTestShape, Stage, Stages, format_stages, pars
 from obswarm.api.signing import KEY_VARIABLE, SIGNING_HEADERS, RequestSigner
 from obswarm.api.stats_view import EntryView, StatsView
 from obswarm.api.tasks import SequentialTaskSet, TaskSet, filter_by_tags, tag, task
-from obswarm.api.tracebacks import user_location, user_traceback
+from obswarm.api.tracebacks import is_of_a_load_test, is_ours, runs_code_of_a_load_test, user_location, user_traceback
 from obswarm.api.user import User
 from obswarm.api.waits import between, constant, constant_pacing, constant_throughput, poisson
 
@@ -66,11 +66,14 @@ __all__ = [
     "events",
     "filter_by_tags",
     "format_stages",
+    "is_of_a_load_test",
+    "is_ours",
     "make_parser",
     "parse_custom",
     "parse_stages",
     "poisson",
     "run_single_user",
+    "runs_code_of_a_load_test",
     "tag",
     "task",
     "transition",

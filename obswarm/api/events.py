@@ -11,7 +11,7 @@ from obswarm import clock, defaults
 from obswarm.api.errors import STEERING_EXCEPTIONS, CatchResponseError
 from obswarm.api.measured import MeasuredCall
 from obswarm.api.tracebacks import user_traceback
-from obswarm.greenlets import is_killed
+from obswarm.greenlets import call_apart, is_killed
 from obswarm.sanitize import clean_text, to_number, to_size
 from obswarm.stats import NO_NAME, Recorder
 
@@ -30,7 +30,11 @@ class EventHook:
 
     What a listener raises never reaches who fires the event. StopTest stops the run in the ordinary way; anything else
     is logged and counted, or, where `ends_run` is true, ends the run as an error.
+
+    In a run each listener is called in a greenlet of its own, which is waited for: see `call_apart`.
     """
+
+    _calls_apart = True
 
     def __init__(self, name: str = "", ends_run: bool = False) -> None:
         self.listeners: list[Callable[..., Any]] = []
@@ -50,9 +54,13 @@ class EventHook:
 
     def fire(self, *, reverse: bool = False, **kwargs: Any) -> None:
         """Call every listener, whatever others raise."""
+        apart = self._calls_apart and self.environment is not None and self.environment.steering is not None
         for listener in list(reversed(self.listeners) if reverse else self.listeners):
             try:
-                listener(**kwargs)
+                if apart:
+                    call_apart(listener, **kwargs)
+                else:
+                    listener(**kwargs)
             except BaseException as error:
                 if self._is_meant_for_the_caller(error):
                     raise
@@ -77,6 +85,8 @@ class EventHook:
 class UserHook(EventHook):
     """An event of one user, whose listeners run in its greenlet: what ends that does so also in the middle of them."""
 
+    _calls_apart = False
+
     def _is_meant_for_the_caller(self, error: BaseException) -> bool:
         return isinstance(error, gevent.GreenletExit) or super()._is_meant_for_the_caller(error)
 
@@ -97,6 +107,8 @@ class RequestHook(EventHook):
     Its listeners run in the user's greenlet, so that StopUser, RescheduleTask and the like steer that user, and a
     gevent.Timeout around the request passes through.
     """
+
+    _calls_apart = False
 
     def __init__(self, name: str = "") -> None:
         super().__init__(name)

@@ -2,12 +2,15 @@
 
 import traceback
 from pathlib import Path
-from types import TracebackType
+from sysconfig import get_path
+from types import FrameType, TracebackType
 
 from obswarm.sanitize import to_text
 
 _PACKAGE = str(Path(__file__).resolve().parents[1])
 _EXAMPLES_OF_MACHINERY = ("<frozen importlib",)
+_NOT_OF_A_LOAD_TEST = (_PACKAGE, get_path("stdlib"), "<", "src/")
+"""gevent's compiled frames call their files src/gevent/…"""
 
 
 def _is_ours(filename: str) -> bool:
@@ -42,3 +45,27 @@ def user_location(error: BaseException) -> str | None:
         if not _is_ours(frame.filename) and "site-packages" not in frame.filename and "<" not in frame.filename:
             return f"{Path(frame.filename).name}:{frame.lineno}"
     return None
+
+
+def is_of_a_load_test(error: BaseException) -> bool:
+    """Whether it passed through a function of the load test's."""
+    return any(_has_load_test_code(frame.filename) for frame in traceback.extract_tb(error.__traceback__))
+
+
+def is_ours(error: BaseException) -> bool:
+    """Whether it passed through functions of obswarm, and through none of the load test's."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return any(frame.filename.startswith(_PACKAGE) for frame in frames) and not is_of_a_load_test(error)
+
+
+def runs_code_of_a_load_test(frame: FrameType | None) -> bool:
+    """Whether a function of the load test's is among those that are being called."""
+    while frame is not None:
+        if _has_load_test_code(frame.f_code.co_filename):
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _has_load_test_code(filename: str) -> bool:
+    return not filename.startswith(_NOT_OF_A_LOAD_TEST) and "site-packages" not in filename

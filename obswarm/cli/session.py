@@ -20,7 +20,7 @@ from obswarm.cli.plain import PlainProgress
 from obswarm.cli.results import STANDARD_OUTPUT, JsonResult, JUnitResult, Log, Summary
 from obswarm.cli.streams import LogFile, StreamLog, say_error
 from obswarm.cli.text_console import TextConsole, console_handler, stdout_console
-from obswarm.engine import Output, Outputs, RunCourse, RunHandle, RunResult, StopReason
+from obswarm.engine import Output, Outputs, RunCourse, RunHandle, RunResult, StopReason, UncaughtErrors
 from obswarm.guards import Judgement
 from obswarm.report import CsvFiles
 
@@ -88,20 +88,24 @@ class Terminal:
                 if export is not None and not self._options.only_summary:
                     for notice in export.notices:
                         logger.info("%s", notice)
-                with _Signals(run) as signals:
-                    environment.events.init.fire(environment=environment, runner=environment.runner, web_ui=None)
-                    if guarding is not None:
-                        guarding.await_earlier_alerts(run, lambda: signals.came)
-                    result = run.run()
-                    if export is not None:
-                        signals.instead = export.cut_short
-                    outputs.finish(result)
-                    run.close()
-                    outputs.close()
+                with _Signals(run) as signals, UncaughtErrors(lambda: environment, signals.interrupt) as uncaught:
+                    result: RunResult = uncaught.run(lambda: self._run(run, outputs, environment, signals))
                     self.terminated = signals.came
             finally:
                 outputs.close()
         return self._complete(outputs, result)
+
+    def _run(self, run: RunCourse, outputs: Outputs, environment: Environment, signals: "_Signals") -> RunResult:
+        environment.events.init.fire(environment=environment, runner=environment.runner, web_ui=None)
+        if self.guarding is not None:
+            self.guarding.await_earlier_alerts(run, lambda: signals.came)
+        result = run.run()
+        if self.export is not None:
+            signals.instead = self.export.cut_short
+        outputs.finish(result)
+        run.close()
+        outputs.close()
+        return result
 
     def run_elsewhere(self, make_run: Callable[[Outputs], Course]) -> RunResult:
         """As `run`, of a run that another process makes, guards and exports."""
@@ -183,7 +187,7 @@ class _Signals:
 
     def __enter__(self) -> "_Signals":
         self._watchers = [
-            gevent.signal_handler(signal.SIGINT, self._interrupt),
+            gevent.signal_handler(signal.SIGINT, self.interrupt),
             gevent.signal_handler(signal.SIGTERM, self._terminate),
         ]
         return self
@@ -194,7 +198,7 @@ class _Signals:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
-    def _interrupt(self) -> None:
+    def interrupt(self) -> None:
         self.came = True
         if self.instead is not None:
             self.instead()

@@ -41,7 +41,16 @@ from obswarm.cluster.runners import NotSendable, WorkerRunner, deliver, pack_con
 from obswarm.cluster.secret import CurveKeys
 from obswarm.cluster.start_over import start_over
 from obswarm.cluster.transport import new_context
-from obswarm.engine import DescriptorWatch, HealthMonitor, LocalCrowd, add_folder, load, select, warn_of_saturation
+from obswarm.engine import (
+    DescriptorWatch,
+    HealthMonitor,
+    LocalCrowd,
+    UncaughtErrors,
+    add_folder,
+    load,
+    select,
+    warn_of_saturation,
+)
 from obswarm.http.tracing import TraceSampler
 from obswarm.sanitize import clean_text
 from obswarm.stats import GeneratorHealth, Recorder
@@ -104,7 +113,8 @@ class Worker:
     def run(self) -> int:
         watchers = [gevent.signal_handler(kind, self._leave) for kind in (signal.SIGINT, signal.SIGTERM)]
         try:
-            code = self.link.run()
+            with UncaughtErrors(lambda: self._environment, self._leave) as uncaught:
+                code: int = uncaught.run(self.link.run)
         finally:
             for watcher in watchers:
                 watcher.cancel()

@@ -17,6 +17,7 @@ from obswarm.engine.run import LocalRun
 from obswarm.engine.runner_view import CustomMessage, LocalRunner, Runner, SteeringRunner
 from obswarm.engine.spawner import Pace
 from obswarm.engine.statistics import RunStatistics
+from obswarm.engine.uncaught import UncaughtErrors
 
 __all__ = [
     "CustomMessage",
@@ -46,6 +47,7 @@ __all__ = [
     "StagesProfile",
     "SteeringRunner",
     "StopReason",
+    "UncaughtErrors",
     "Watch",
     "WorkerLoss",
     "add_folder",

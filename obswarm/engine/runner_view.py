@@ -9,7 +9,7 @@ from gevent import GreenletExit
 from obswarm.api import Environment, StatsView
 from obswarm.engine.control import StopReason
 from obswarm.engine.course import RunCourse
-from obswarm.greenlets import NOT_ONLY_EXCEPTIONS, Supervisor, is_killed
+from obswarm.greenlets import NOT_ONLY_EXCEPTIONS, Supervisor, call_apart, is_killed
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class MessageListeners:
 
     def _call(self, listener: Callable[..., Any], message: CustomMessage) -> None:
         try:
-            listener(environment=self._environment, msg=message)
+            call_apart(listener, environment=self._environment, msg=message)
         except (*NOT_ONLY_EXCEPTIONS, GreenletExit) as error:
             if isinstance(error, GreenletExit) and is_killed():
                 raise

@@ -90,3 +90,44 @@ def test_a_worker_of_another_machine_whose_data_cannot_be_prepared_ends_the_run(
         assert worker.wait(20) == 0, "the error is the master's to show"
         assert f"raised RuntimeError: no data in {where}" in fleet.log()
         assert fleet.result()["stop_reason"]["kind"] == "error"
+
+
+ENDS_THE_PROCESS = """
+import sys
+import gevent
+from obswarm import FastHttpUser, constant, events, task
+
+def leave():
+    sys.exit(0)
+
+@events.test_start.add_listener
+def start(environment, **kwargs):
+    gevent.spawn_later(0.5, leave)
+    gevent.Timeout(0.7).start()
+
+@events.usage_monitor.add_listener
+def watch(environment, **kwargs):
+    gevent.Timeout(0.2).start()
+
+class Visitor(FastHttpUser):
+    wait_time = constant(0.1)
+
+    @task
+    def page(self):
+        self.client.get("/")
+"""
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_greenlet_of_the_load_test_that_ends_the_process_is_counted(loadtest, quick, workers: int) -> None:
+    done = obswarm(
+        "run",
+        loadtest(ENDS_THE_PROCESS),
+        *("-H", quick.url, "-u", 2, "-r", 10, "-t", "2s", "--workers", workers, "--json", "-", "--web-port", 0),
+    )
+    assert done.code == 1
+    assert done.result["stop_reason"]["kind"] == "time"
+    (found,) = done.result["exceptions"]
+    assert found["message"] == "the greenlet leave: SystemExit: 0"
+    assert found["count"] == 1 + workers, "on the master and on each of its workers"
+    assert done.result["totals"]["requests"] == sum(map(len, quick.arrivals().values())) > 10
