@@ -113,10 +113,11 @@ class PendingRun:
             raise BadOrder(reason_of(error)) from None
         return order, MOST_STARTS - left
 
-    def begin(self) -> None:
-        """It is begun once more."""
+    def begin(self, cost: int = 1) -> None:
+        """It is begun once more, which counts as so many starts."""
         try:
-            sorted(self._starts.iterdir())[-1].unlink()
+            for start in sorted(self._starts.iterdir())[-cost:]:
+                start.unlink()
         except OSError as error:
             logger.warning("It cannot be kept that the run was begun: %s.", reason_of(error))
 

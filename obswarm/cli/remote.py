@@ -9,8 +9,9 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import click
+import gevent
 
-from obswarm import __version__
+from obswarm import __version__, clock
 from obswarm.api import ObswarmError
 from obswarm.cli import exit_codes
 from obswarm.cli.guarding import check_junit, guarding_of
@@ -22,6 +23,7 @@ from obswarm.cli.settings import settings_file
 from obswarm.cli.streams import say_error
 from obswarm.cluster import gather, is_loopback, pack
 from obswarm.engine import Outputs, PartialResult, RunResult, StopReason
+from obswarm.greenlets import Supervisor
 from obswarm.stack import Project, is_loopback_only
 from obswarm.stack.project import HOST_NAME
 from obswarm.stats import Snapshot
@@ -58,6 +60,10 @@ _ONLY_HERE = (
     "no_report",
 )
 """Options of `obswarm run` that mean nothing to another master: what is written is written here."""
+
+_STOP_MAX_S = 10.0
+"""So long after a signal the run is given up here when its master does not do what it is asked."""
+_AGAIN_S = 0.3
 
 _ANY_PROMETHEUS = "http://prometheus:9090"
 
@@ -103,13 +109,17 @@ def master_of(project: Project) -> Master:
 class RemoteRun:
     """As a RunCourse for whoever runs it: `run_id`, `run`, `stop`, `abort`, `close`."""
 
-    def __init__(self, client: MasterClient, order: Order, outputs: Outputs) -> None:
+    def __init__(self, client: MasterClient, order: Order, outputs: Outputs, end_max_s: float = 0.0) -> None:
+        """`end_max_s` is how long the end of a run may take whose master does what it is asked."""
         self._client = client
         self._outputs = outputs
         self.run_id = ""
         self._number, self.workers = client.order(order)
         self.exit_code = 0
         self._seen = PartialResult()
+        self._end_max_s = end_max_s
+        self._insisting: gevent.Greenlet | None = None
+        self._is_over = False
 
     def run(self) -> RunResult:
         """Gives what was seen of the run when its master has gone, or crashed. Raises ObswarmError when there was
@@ -133,21 +143,40 @@ class RemoteRun:
                 raise
             self.exit_code = exit_codes.INCOMPLETE
             return seen
+        finally:
+            self._is_over = True
         raise AssertionError("unreachable")
 
     def stop(self, reason: StopReason) -> None:
-        self._tell(reason, False)
+        if self._insisting is None:
+            self._insisting = Supervisor().spawn("The request to stop the run", self._insist, reason)
+
+    def _insist(self, reason: StopReason) -> None:
+        """Ask until the master does it, also one that is started again meanwhile; give up in the end."""
+        began_s = clock.monotonic()
+        self._client.give_up_at_s = began_s + _STOP_MAX_S
+        restarts, first = -1, True
+        while not self._is_over and clock.monotonic() < self._client.give_up_at_s:
+            if self._client.restarts != restarts:
+                asked_at = self._client.restarts
+                if self._tell(reason, False, logging.ERROR if first else logging.DEBUG):
+                    # A run whose master was started again has not ended as it should.
+                    more_s = self._end_max_s if restarts < 0 else 0.0
+                    self._client.give_up_at_s = began_s + _STOP_MAX_S + more_s
+                    restarts = asked_at
+                first = False
+            gevent.sleep(_AGAIN_S)
 
     def abort(self, reason: StopReason) -> None:
         """Where the master does not answer, it is not waited for any more."""
         if not self._tell(reason, True):
             self._client.give_up()
 
-    def _tell(self, reason: StopReason, abort: bool) -> bool:
+    def _tell(self, reason: StopReason, abort: bool, level: int = logging.ERROR) -> bool:
         try:
             self._client.stop(self._number, reason, abort)
         except MasterError as error:
-            logger.error("%s", error)
+            logger.log(level, "%s", error)
             return False
         return True
 
@@ -176,7 +205,7 @@ def run_remotely(ctx: click.Context, arguments: tuple[str, ...], options: dict[s
     made: list[RemoteRun] = []
 
     def make(outputs: Outputs) -> RemoteRun:
-        run = RemoteRun(client, order, outputs)
+        run = RemoteRun(client, order, outputs, planned.environment.stop_timeout + options["linger"])
         logger.info("The run is made by %s, with %d worker%s.", master.where, run.workers, "s" * (run.workers != 1))
         made.append(run)
         return run

@@ -34,11 +34,12 @@ from obswarm.cli.notices import Notices
 from obswarm.cli.pending_run import MOST_STARTS, KeptResult, PendingRun
 from obswarm.cli.raw_options import as_arguments, given_options
 from obswarm.cli.session import Terminal, exit_code_of, set_up_logging
-from obswarm.cluster import CurveKeys, FleetRun, Lobby, Recovered, result_of_recovered, start_over, tcp_endpoint
+from obswarm.cluster import CurveKeys, FleetRun, Lobby, Recovered, start_over, tcp_endpoint
 from obswarm.engine import PartialResult, RunResult, StopReason, reason_of
 from obswarm.greenlets import Supervisor
 from obswarm.guards import Alert, BadPayload, make_payload, parse_payload
 from obswarm.metrics import Latest, MetricsApp
+from obswarm.stats import RunState
 from obswarm.web import (
     ALERTS_PATH,
     PORT,
@@ -64,6 +65,9 @@ _FETCH_S = 3.0
 
 _LASTS_S = 60.0
 """A run that has gone on for so long does not end its master's process each time."""
+
+_COST_OF_AN_END = 2
+"""A run that was ending already has little left to do, and is begun again less often."""
 
 _COME_BACK_S = 10.0
 """Workers of a run that crashed, or of a master that was killed, are on their way for so long after its start."""
@@ -290,8 +294,10 @@ class Service:
 
     def _begin(self, starts: int) -> None:
         if starts >= MOST_STARTS:
-            raise CannotGoOn(f"The run has ended its master's process {starts} times, and is not begun again.")
-        self._pending.begin()
+            raise CannotGoOn("The run has ended its master's process again and again, and is not begun once more.")
+        found = unfinished.found_run(self._state, self._options["max_endpoints"]) if starts else None
+        was_ending = found is not None and found.progress.stopping is not None
+        self._pending.begin(_COST_OF_AN_END if was_ending else 1)
 
     def _recover(self, state: Path, digest: str, options: dict[str, Any]) -> Recovered | None:
         """The run, which was begun before, from its state."""
@@ -309,15 +315,24 @@ class Service:
     def _fail(self, news: News, seen: PartialResult, detail: str, text: str) -> None:
         """The run ended without a result of its own: its client gets what there is."""
         logger.error("%s", text)
-        result = seen.result(detail, text)
-        if result is None:
-            found = unfinished.found_run(self._state, self._options["max_endpoints"])
-            result = result_of_recovered(found, detail, text) if found is not None else None
+        self._release_workers()
+        result = unfinished.best_of(
+            seen, unfinished.found_run(self._state, self._options["max_endpoints"]), detail, text
+        )
         news.end(result, exit_codes.USAGE if result is None else exit_codes.INCOMPLETE, text)
         aside = unfinished.put_aside(self._state, self._options["max_endpoints"], text.splitlines()[0])
         if aside is not None:
             self._owe(aside)
         self._wait_for_client(news, result if aside is None else None)
+
+    def _release_workers(self) -> None:
+        """Of a run that crashed in this process, so that they load its target no more, and keep what they have."""
+        run = self._desk.control
+        if isinstance(run, FleetRun):
+            try:
+                run.give_up()
+            except (Exception, SystemExit, KeyboardInterrupt, gevent.Timeout, gevent.GreenletExit) as error:
+                logger.error("The last statistics of the run's workers cannot be had: %s.", reason_of(error))
 
     def _tell_again(self, news: News, result: RunResult, options: dict[str, Any]) -> None:
         """The process that had made the run ended before its client had the result."""
@@ -368,10 +383,11 @@ class Service:
         began_s, lasts = clock.monotonic(), False
         while True:
             gevent.sleep(1)
-            if not lasts and clock.monotonic() - began_s > _LASTS_S:
+            control = self._desk.control
+            state = control.state if isinstance(control, FleetRun) else RunState.READY
+            if not lasts and goes_well(state, clock.monotonic() - began_s):
                 lasts = True
                 self._pending.lasts()
-            control = self._desk.control
             if control is not None and clock.monotonic() - news.asked_s > _CLIENT_GONE_S:
                 logger.error("Nobody has asked for news of the run for %.0f s; it ends.", _CLIENT_GONE_S)
                 control.stop(StopReason("lost", "whoever asked for the run has gone"))
@@ -386,6 +402,12 @@ class Service:
             yield
         finally:
             logging.getLogger().removeHandler(self._handler)
+
+
+def goes_well(state: RunState, since_s: float) -> bool:
+    """Whether a run that its process has made for so long may be begun anew as often as one that has just been asked
+    for. How long its end takes is no progress."""
+    return since_s > _LASTS_S and state not in (RunState.STOPPING, RunState.STOPPED)
 
 
 def _kept(variable: str, given: str | None) -> tuple[str, bool]:

@@ -11,7 +11,7 @@ from obswarm import clock
 from obswarm.api import ObswarmError
 from obswarm.cli.streams import write_to_file
 from obswarm.cluster import Recovered, read_journal, result_of_recovered
-from obswarm.engine import RunResult, new_run_id, reason_of
+from obswarm.engine import PartialResult, RunResult, new_run_id, reason_of
 from obswarm.json_text import to_json
 from obswarm.report import result_document
 
@@ -26,6 +26,17 @@ def found_run(state: Path, max_endpoints: int) -> Recovered | None:
         return read_journal(state, max_endpoints)
     except ObswarmError:
         return None
+
+
+def best_of(seen: PartialResult, found: Recovered | None, detail: str, text: str) -> RunResult | None:
+    """The result of a run that crashed: what its outputs saw of it, or what is in its state where that is more."""
+    result = seen.result(detail, text)
+    if found is None:
+        return result
+    kept = result_of_recovered(found, detail, text)
+    if result is None or kept.run_id != result.run_id:
+        return kept if result is None else result
+    return kept if kept.ended_s > result.ended_s and kept.requests_made >= result.requests_made else result
 
 
 def put_aside(state: Path, max_endpoints: int, why: str = "its master was killed, or crashed") -> str | None:

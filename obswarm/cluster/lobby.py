@@ -11,6 +11,7 @@ from obswarm.cluster.protocol import (
     Hello,
     NotAMessage,
     Refused,
+    Unknown,
     Wait,
     decode,
     encode,
@@ -82,6 +83,8 @@ class Lobby:
                 self._listener.send(peer, encode(Refused(text)))
             return
         if not isinstance(message, Hello):
+            # A worker of a run that is over: it says who it is then, and hears that there is no run.
+            self._listener.send(peer, encode(Unknown()))
             return
         now = clock.monotonic()
         if len(self._heard_s) >= _MOST_WAITING:

@@ -24,7 +24,7 @@ from obswarm.cluster.secret import CurveKeys
 from obswarm.cluster.transport import Listener, new_context
 from obswarm.cluster.unpacking import unpack_content
 from obswarm.engine import HealthMonitor, Outputs, Profile, Ramp, RunCourse, StopReason, WorkerLoss
-from obswarm.stats import Annotation, EndpointKey, GeneratorHealth, InFlight, RunState
+from obswarm.stats import Annotation, EndpointKey, GeneratorHealth, InFlight, RunState, StatsTable
 
 logger = logging.getLogger(__name__)
 
@@ -364,11 +364,33 @@ class FleetRun(RunCourse):
                 until_s = member.cut_off_s if member.cut_off_s is not None else now
                 unreported_s = min(until_s - member.stats_s, self._orphan_timeout_s + self._interval_s)
                 self._lost.note_worker(member, "it was not heard of again", unreported_s)
-        deadline = clock.monotonic() + _FAREWELL_S
-        while self.fleet.end(0) and self._local is None and clock.monotonic() < deadline:
-            gevent.sleep(_FAREWELL_STEP_S)
+        self._say_farewell(0)
         if self._local is not None:
             self._local.end(_ON_STOP_S)
+
+    def _say_farewell(self, exit_code: int) -> None:
+        """A master that is killed afterwards has a successor that waits for nobody."""
+        deadline = clock.monotonic() + _FAREWELL_S
+        while self.fleet.end(exit_code) and self._local is None and clock.monotonic() < deadline:
+            gevent.sleep(_FAREWELL_STEP_S)
+        if self._journal is not None:
+            self._journal.append(StatsTable(), self._progress(), memories(self.fleet, is_over=True))
+
+    def give_up(self) -> None:
+        """The run has crashed here: its workers end, and what they still have is put into the journal."""
+        if self._over:
+            return
+        self._over = True
+        self._keeper.kill()
+        try:
+            self.fleet.stop(0.0)
+            deadline = clock.monotonic() + _ABORT_S
+            while any(not member.complete for member in self.fleet.ready) and clock.monotonic() < deadline:
+                gevent.sleep(_FAREWELL_STEP_S)
+            self._collect()
+        finally:
+            self._say_farewell(4)
+            self.listener.close()
 
     def _losses(self) -> tuple[WorkerLoss, ...]:
         return self._lost.all()

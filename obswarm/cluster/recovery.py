@@ -10,8 +10,8 @@ from obswarm.engine import RunResult, StopReason, WorkerLoss
 from obswarm.stats import TOTAL, Annotation, EndpointStats, RunState, Snapshot
 
 
-def memories(fleet: Fleet) -> dict[str, WorkerMemory]:
-    """By incarnation, as of now."""
+def memories(fleet: Fleet, is_over: bool = False) -> dict[str, WorkerMemory]:
+    """By incarnation, as of now; `is_over` when all workers have been told that the run is."""
     now = clock.monotonic()
     return {
         member.incarnation: WorkerMemory(
@@ -21,7 +21,7 @@ def memories(fleet: Fleet) -> dict[str, WorkerMemory]:
             acked=member.merged,
             stats_age_s=now - member.stats_s,
             cut_off_age_s=None if member.cut_off_s is None else now - member.cut_off_s,
-            state=str(member.state),
+            state=str(_state_at_the_end(member) if is_over else member.state),
             capacity=member.capacity,
             cpus=member.cpus,
             users=member.users,
@@ -29,6 +29,12 @@ def memories(fleet: Fleet) -> dict[str, WorkerMemory]:
         )
         for member in fleet.members.values()
     }
+
+
+def _state_at_the_end(member: Member) -> MemberState:
+    if member.complete:
+        return MemberState.GONE
+    return member.state if member.is_over else MemberState.LOST
 
 
 def remember(recovered: Recovered, fleet: Fleet) -> None:
@@ -100,6 +106,17 @@ def result_of_recovered(recovered: Recovered, detail: str, error: str | None = N
         max_loop_lag_s=0.0,
         max_cpu_ratio=0.0,
         forced=False,
-        losses=tuple(WorkerLoss(*loss) for loss in progress.losses),
+        losses=(*(WorkerLoss(*loss) for loss in progress.losses), *_unreported(recovered, detail)),
         annotations=annotations,
+    )
+
+
+def _unreported(recovered: Recovered, detail: str) -> tuple[WorkerLoss, ...]:
+    """What may be missing of workers that had not ended when the journal was last written."""
+    since_s = max(0.0, clock.wall() - recovered.progress.at_wall_s)
+    noted = {loss[0] for loss in recovered.progress.losses}
+    return tuple(
+        WorkerLoss(memory.name, detail, since_s + memory.stats_age_s, sum(memory.users.values()))
+        for memory in recovered.workers.values()
+        if memory.state != MemberState.GONE and memory.name not in noted
     )

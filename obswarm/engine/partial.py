@@ -2,10 +2,11 @@
 
 from dataclasses import replace
 
+from obswarm import clock
 from obswarm.api import ObswarmError
 from obswarm.engine.control import StopReason
 from obswarm.engine.output import Output
-from obswarm.engine.result import RunResult
+from obswarm.engine.result import RunResult, WorkerLoss
 from obswarm.stats import Annotation, RunState, Snapshot
 
 
@@ -51,5 +52,18 @@ class PartialResult(Output):
             max_loop_lag_s=self._max_loop_lag_s,
             max_cpu_ratio=self._max_cpu_ratio,
             forced=False,
+            losses=_unreported(last, detail),
             annotations=tuple(self._annotations),
         )
+
+
+def _unreported(last: Snapshot, detail: str) -> tuple[WorkerLoss, ...]:
+    """What may be missing since the last snapshot: everything of workers that were at work then."""
+    if last.state is RunState.STOPPED:
+        return ()
+    since_s = max(0.0, clock.wall() - last.time_s)
+    at_work = [worker for worker in last.workers if worker.state not in ("gone", "lost")]
+    if not at_work:
+        users = max(sum(last.users.values()), sum(last.users_target.values()))
+        return (WorkerLoss("all workers", detail, since_s, users),)
+    return tuple(WorkerLoss(each.worker, detail, since_s + each.stats_lag_s, each.users) for each in at_work)

@@ -1,5 +1,6 @@
 """Asks a master that stays for runs."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -65,6 +66,10 @@ class MasterClient:
     def __init__(self, url: str, token: str) -> None:
         self.url = url.rstrip("/")
         self._given_up = False
+        self.give_up_at_s = math.inf
+        """Then the end of the run is not waited for any more."""
+        self.restarts = 0
+        """How often the master was seen to have become another process."""
         self._session = ApiSession(_LARGEST_ANSWER_BYTES, _LONGEST_S)
         self._session.headers["Authorization"] = f"Bearer {token}"
 
@@ -127,6 +132,8 @@ class MasterClient:
         boot, last, heard_s = "", 0, clock.monotonic()
         unknown_since_s: float | None = None
         while True:
+            if clock.monotonic() >= self.give_up_at_s:
+                raise MasterError(f"The master at {self.url} has not ended the run after it was asked to.")
             try:
                 boot_now, news = self._news(number, boot, last)
             except (requests.RequestException, NotReadable) as error:
@@ -146,6 +153,7 @@ class MasterClient:
                     ) from None
                 gevent.sleep(_AGAIN_S)
                 continue
+            self.restarts += boot not in ("", boot_now)
             heard_s, boot, unknown_since_s = clock.monotonic(), boot_now, None
             for item in news:
                 try:
@@ -163,8 +171,9 @@ class MasterClient:
             return False
 
     def _news(self, number: str, boot: str, after: int) -> tuple[str, list[Any]]:
+        timeout_s = max(_AGAIN_S, min(_TIMEOUT_S, self.give_up_at_s - clock.monotonic()))
         answer = self._session.get(
-            f"{self.url}{RUNS_PATH}/{number}/news", params={"boot": boot, "after": str(after)}, timeout=_TIMEOUT_S
+            f"{self.url}{RUNS_PATH}/{number}/news", params={"boot": boot, "after": str(after)}, timeout=timeout_s
         )
         # Until the process that makes the run is there, it is not known.
         if answer.status_code == 404:

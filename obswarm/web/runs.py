@@ -41,6 +41,8 @@ _WAIT_S = 5.0
 _SNAPSHOTS_KEPT = 15
 _NEWS_KEPT = 500
 _BACK_S = 6.0
+_STARTED_AGAIN_S = 15.0
+"""How long workers that a run has killed may take until they are started again and wait here."""
 
 
 class News(Output):
@@ -125,8 +127,11 @@ class RunDesk:
         self.workers = workers
 
     def expect_back(self, workers: int) -> None:
-        """So many have just finished a run, and will wait here again in a moment."""
-        self._coming_back = (workers, clock.monotonic() + _BACK_S)
+        """So many have just finished a run, and will wait here again in a moment; others may have to be started again
+        before they do."""
+        now = clock.monotonic()
+        self._coming_back = (workers, now + _BACK_S)
+        self.workers_may_come_until_s = now + _STARTED_AGAIN_S
 
     def available(self) -> int:
         """Workers for the next run."""

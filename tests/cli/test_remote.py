@@ -1,13 +1,15 @@
 """A run that another master makes, whose end is never told: its client has what it saw."""
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
 import gevent
 import pytest
 
-from obswarm import __version__
+from obswarm import __version__, clock
 from obswarm.api import ObswarmError
+from obswarm.cli import remote as remote_module
 from obswarm.cli.remote import RemoteRun
 from obswarm.engine import Output, Outputs, RunResult, StopReason
 from obswarm.metrics import Latest, MetricsApp
@@ -26,6 +28,10 @@ class Client:
     def __init__(self, *told: Any) -> None:
         self._told = told
         self.given_up = False
+        self.give_up_at_s = math.inf
+        self.restarts = 0
+        self.stops = 0
+        self.accepts = False
 
     def order(self, order: Order) -> tuple[str, int]:
         return "one", 2
@@ -37,6 +43,9 @@ class Client:
             yield each
 
     def stop(self, *_: Any) -> None:
+        self.stops += 1
+        if self.accepts:
+            return
         raise MasterError("No master answers.")
 
     def give_up(self) -> None:
@@ -64,6 +73,9 @@ def test_what_was_seen_is_the_result_of_a_run_whose_master_does_not_tell_the_end
     assert (result.run_id, result.stop_reason.kind, run.exit_code) == ("run-2", "lost", 4)
     assert str(result.error) == str(GONE)
     assert result.users_max == 4
+    (loss,) = result.losses
+    assert (loss.worker, loss.users, loss.requests) == ("all workers", 4, None)
+    assert loss.unreported_s > 0
 
 
 def test_a_run_of_which_nothing_was_seen_is_an_error() -> None:
@@ -78,6 +90,47 @@ def test_a_second_ctrl_c_does_not_wait_for_a_master_that_is_gone() -> None:
     assert not client.given_up
     run.abort(StopReason("signal", "Ctrl-C"))
     assert client.given_up
+
+
+def test_a_stop_is_asked_for_until_the_master_does_it_and_given_up_in_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(remote_module, "_AGAIN_S", 0.005)
+    client = Client()
+    run = RemoteRun(client, ORDER, Outputs([]), end_max_s=30.0)  # type: ignore[arg-type]
+    began_s = clock.monotonic()
+
+    def asked(times: int) -> bool:
+        with gevent.Timeout(5):
+            while client.stops < times:
+                gevent.sleep(0.005)
+        return True
+
+    run.stop(StopReason("signal", "Ctrl-C"))
+    assert asked(3)
+    assert 9 < client.give_up_at_s - began_s < 13, "a master that does not do it is not waited for longer"
+    client.accepts = True
+    assert asked(client.stops + 1)
+    gevent.sleep(0.05)
+    stops = client.stops
+    assert 39 < client.give_up_at_s - began_s < 43, "the run may end in its own time"
+    client.restarts += 1
+    assert asked(stops + 1)
+    gevent.sleep(0.05)
+    assert client.stops == stops + 1, "another process of the master is asked, too"
+    assert 9 < client.give_up_at_s - began_s < 13
+
+
+@pytest.mark.parametrize("alive", [True, False])
+def test_whoever_gives_up_does_not_wait_for_the_end_of_a_run_whatever_its_master_does(
+    desk: RunDesk, alive: bool
+) -> None:
+    assert desk.loadtest is not None
+    client = MasterClient(desk.loadtest, "token")
+    desk.order_id, desk.news = ("one" if alive else None), News()
+    client.give_up_at_s = clock.monotonic() + 0.3
+    with gevent.Timeout(3), pytest.raises(MasterError):
+        list(client.news("one"))
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import os
 from argparse import Namespace
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,9 @@ from obswarm.cli.master import master
 from obswarm.cli.notices import Notices
 from obswarm.cli.pending_run import MOST_STARTS, PendingRun
 from obswarm.cli.service import Service
+from obswarm.cli.session import exit_code_of
 from obswarm.cluster import Journal, Recovered, pack
-from obswarm.cluster.journal import Progress
+from obswarm.cluster.journal import Progress, WorkerMemory
 from obswarm.engine import PartialResult
 from obswarm.stats import Recorder, RunState, Snapshot
 from obswarm.web import AlertsApp, News, Order
@@ -106,13 +107,24 @@ class Runner:
         os.environ.pop("OBSWARM_NOTICES", None)
         return Notices(self.state.with_suffix(".notices")).take()
 
-    def leave_journal(self, digest: str = "d", age_s: float = 1.0, run_id: str = "run-1") -> None:
+    def leave_journal(
+        self,
+        digest: str = "d",
+        age_s: float = 1.0,
+        run_id: str = "run-1",
+        stopping: list[str] | None = None,
+        workers: Mapping[str, str] | None = None,
+    ) -> None:
         journal = Journal(self.state, run_id, digest, 1000.0, test="a.py")
         recorder = Recorder()
         for _ in range(7):
             recorder.record("GET", "/", 0.01, 1, 200)
-        progress = Progress(clock.wall() - age_s, 5.0, 5.0, 5.0, False, {}, None, 3, None, [])
-        journal.rewrite(recorder.take(), progress, {})
+        progress = Progress(clock.wall() - age_s, 5.0, 5.0, 5.0, False, {}, None, 3, stopping, [])
+        memories = {
+            name: WorkerMemory(name, 0, 1, 0, 0.5, None, state, 100.0, 1.0, {"A": 4}, [name])
+            for name, state in (workers or {}).items()
+        }
+        journal.rewrite(recorder.take(), progress, memories)
         journal.close()
 
 
@@ -311,7 +323,50 @@ def test_a_run_that_ends_its_process_each_time_is_given_up(runner: Runner) -> No
     assert runner.run(never) is BecomesNew
     result, code, text = runner.ends[-1]
     assert (result.final.total.requests, code) == (7, 4)
-    assert text == f"The run has ended its master's process {MOST_STARTS} times, and is not begun again."
+    assert text == "The run has ended its master's process again and again, and is not begun once more."
+
+
+def test_a_run_that_was_ending_already_is_begun_again_less_often(runner: Runner) -> None:
+    runner.ask(begun=1)
+    runner.leave_journal(stopping=["time", "the planned time is over"])
+    begun: list[int] = []
+
+    def die(*_: Any) -> tuple[Any, int]:
+        begun.append(runner.pending.read()[1])
+        raise BecomesNew
+
+    with pytest.MonkeyPatch.context() as dying:
+        dying.setattr(PendingRun, "forget", lambda pending: None)
+        while not runner.ends:
+            assert len(begun) < MOST_STARTS
+            runner.run(die)
+    assert begun == [3, 5]
+
+
+def test_time_that_the_end_of_a_run_takes_is_no_progress() -> None:
+    states = {state: module.goes_well(state, 61.0) for state in RunState}
+    assert [state for state, well in states.items() if well] == ["ready", "spawning", "running", "holding"]
+    assert not module.goes_well(RunState.RUNNING, 59.0)
+
+
+@pytest.mark.parametrize("source", ["seen", "in the journal"])
+def test_whatever_may_be_missing_of_a_run_that_crashed_is_named(runner: Runner, source: str) -> None:
+    runner.ask()
+
+    def conduct(*arguments: Any) -> tuple[Any, int]:
+        if source == "in the journal":
+            runner.leave_journal(age_s=2.0, workers={"gone": "gone", "here": "ready", "away": "missing"})
+        return raising(RuntimeError("a bug"), 9 if source == "seen" else 0)(*arguments)
+
+    runner.run(conduct)
+    ((result, code, _),) = runner.ends
+    assert code == 4
+    assert {loss.worker for loss in result.losses} == ({"all workers"} if source == "seen" else {"here", "away"})
+    assert {loss.users for loss in result.losses} == {4}
+    assert all(loss.detail == "it crashed on its master" for loss in result.losses)
+    if source != "seen":
+        assert all(2.5 <= loss.unreported_s < 10 for loss in result.losses)
+    assert code == exit_code_of(result, 1)
 
 
 @pytest.mark.parametrize("content", [b"", b"\x80", b"nonsense"])

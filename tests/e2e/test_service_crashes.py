@@ -35,6 +35,14 @@ if "master" in sys.argv:
 """
 
 
+IN_THE_FIRST_SECOND = """
+    from obswarm import events
+    @events.test_start.add_listener
+    def crash(environment, **_):
+        CRASH
+"""
+
+
 def crashing(kind: str, mark: Path) -> str:
     lines = CRASHES[kind].replace("MARK", str(mark)).strip().splitlines()
     return LOADTEST + ON_THE_MASTER + "".join(f"    {line}\n" for line in lines)
@@ -92,6 +100,20 @@ def test_after_a_crash_its_client_has_what_was_measured_and_the_next_run_runs(
     if kind == "the end of the process":
         assert f"({result['totals']['requests']:,} requests) is kept in" in told
     assert "Traceback" not in err + told
+
+
+def test_a_run_that_crashes_in_its_first_second_keeps_what_was_measured_and_leaves_its_target_alone(
+    service: Service, loadtest, target: CountingServer, tmp_path: Path
+) -> None:
+    crash = "gevent.spawn_later(0.7, sys.exit)"
+    text = LOADTEST.replace("/visit", "/crash") + ON_THE_MASTER + IN_THE_FIRST_SECOND.replace("CRASH", crash)
+    load = ("-H", target.url, "-u", 10, "-r", 50, "-t", "8s", "--json", "-")
+    done = service.run(loadtest(text, "early.py"), *load, cwd=tmp_path)
+    served = target.counts()["/crash"]
+    assert done.code == 4, done.stderr
+    assert (done.result["totals"]["requests"], done.result["lost"]) == (served, [])
+    assert_the_next_run_runs(service, loadtest, target, tmp_path)
+    assert target.counts()["/crash"] == served
 
 
 def test_a_disk_that_is_full_from_the_middle_of_a_run_on(

@@ -5,12 +5,14 @@ import json
 from dataclasses import replace
 from typing import Any
 
+import gevent
 import msgpack
 import pytest
 
 from obswarm import __version__
 from obswarm.api import ObswarmError
 from obswarm.web import News, Order, RunDesk, RunsApp
+from obswarm.web import runs as module
 
 TOKEN = "the right one"
 ORDER = Order(__version__, {"users": "5"}, [], ["a.py"], False, None, "", b"x")
@@ -107,6 +109,22 @@ def test_without_workers_there_is_no_run_unless_they_are_on_their_way_back(taken
     desk.expect_back(3)
     assert ask(desk, "POST", "/api/v1/runs", ORDER.pack())[0] == 201
     assert taken[0].workers == 3
+
+
+def test_workers_that_a_run_has_killed_are_waited_for(taken) -> None:
+    workers: dict[str, int] = {}
+    desk = RunDesk(taken.append, lambda: workers)
+    desk.expect_back(0)
+    gevent.spawn_later(0.3, workers.update, {"again": 1})
+    assert ask(desk, "POST", "/api/v1/runs", ORDER.pack())[0] == 201
+    assert taken[0].workers == 1
+
+
+def test_workers_that_do_not_come_back_are_not_waited_for_without_end(taken, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_STARTED_AGAIN_S", 0.1)
+    desk = RunDesk(taken.append, dict)
+    desk.expect_back(0)
+    assert ask(desk, "POST", "/api/v1/runs", ORDER.pack())[0] == 409
 
 
 def test_stopping(desk) -> None:
