@@ -39,6 +39,7 @@ from obswarm.cluster.protocol import (
     Report,
     Stop,
     Unknown,
+    Wait,
     Want,
     decode,
     encode,
@@ -91,6 +92,8 @@ class Fleet:
         self._awaited: set[str] = set()
         self._stop_timeout_s: float | None = None
         self._exit_code: int | None = None
+        self._late: set[bytes] = set()
+        """Who came when the run was ending already."""
 
     @property
     def dropped_frames(self) -> int:
@@ -150,8 +153,19 @@ class Fleet:
             self._dropped_frames += 1
         elif known is not None and self._exit_code is not None:
             self._send(peer, End(known.acked, self._exit_code))
+        elif known is None and self._stop_timeout_s is not None and hello.run_id != self._invitation.run_id:
+            self._too_late(peer)
         else:
             self._reception.hello(peer, hello, known.acked if known is not None else 0)
+
+    def _too_late(self, peer: bytes) -> None:
+        """A new worker, also one in place of one that has died, has no part in the end of a run; it hears of that."""
+        if self._exit_code is not None:
+            self._send(peer, End(0, self._exit_code))
+            return
+        if len(self._late) < _MOST_MEMBERS:
+            self._late.add(peer)
+        self._send(peer, Wait())
 
     def _from_newcomer(self, peer: bytes, message: Message) -> None:
         welcomed = self._reception.take(peer, message)
@@ -322,6 +336,8 @@ class Fleet:
         it has heard of the end, and is to be told again until then."""
         self._exit_code = exit_code
         connected = False
+        for peer in self._late:
+            self._send(peer, End(0, exit_code))
         for member in self.members.values():
             if not member.is_over:
                 reached = self._send(member.peer, End(member.acked, exit_code))

@@ -330,6 +330,7 @@ class FleetRun(RunCourse):
     def _end_users(self, timeout_s: float) -> None:
         self.fleet.stop(timeout_s)
         deadline = clock.monotonic() + timeout_s + _ON_STOP_S
+        missing_deadline = deadline + self._orphan_timeout_s
         abort_deadline: float | None = None
         while True:
             now = clock.monotonic()
@@ -345,7 +346,7 @@ class FleetRun(RunCourse):
                 if member.state is MemberState.MISSING and now - member.heard_s < self._orphan_timeout_s + _ON_STOP_S
             ]
             here = [member for member in waiting if member.state in (MemberState.READY, MemberState.LEAVING)]
-            if not missing and (not here or now > deadline):
+            if (not missing or now > missing_deadline) and (not here or now > deadline):
                 return
             gevent.sleep(0.02)
 

@@ -7,7 +7,7 @@ from obswarm.cluster.deltas import pack_table
 from obswarm.cluster.fleet import Fleet
 from obswarm.cluster.invitation import Invitation
 from obswarm.cluster.member import Member
-from obswarm.cluster.protocol import PROTOCOL_VERSION, Hello, Ready, Report, Welcome, decode, encode
+from obswarm.cluster.protocol import PROTOCOL_VERSION, End, Hello, Ready, Report, Wait, Welcome, decode, encode
 from obswarm.stats import Recorder
 
 PEER = b"peer"
@@ -78,3 +78,22 @@ def test_a_worker_whose_statistics_are_all_there_has_lost_nothing() -> None:
     report(made, 3)
     assert listener.forgotten == []
     assert requests(made) == 3
+
+
+def test_a_worker_that_comes_when_the_run_is_ending_has_no_part_in_it_and_hears_of_its_end() -> None:
+    made, _, wire = fleet()
+    join(made, wire, acked=0)
+    made.stop(1.0)
+
+    def hello(peer: bytes, run_id: str) -> Any:
+        made.received(peer, encode(Hello(PROTOCOL_VERSION, __version__, peer.decode(), "late", 1, "", run_id)))
+        return wire.sent[-1]
+
+    assert hello(b"new", "") == Wait()
+    assert hello(b"other", "run-0") == Wait()
+    assert isinstance(hello(b"unknown", "run-1"), Welcome), "it may have statistics of this run"
+    assert list(made.members) == ["i"]
+    wire.sent.clear()
+    made.end(4)
+    assert wire.sent.count(End(0, 4)) == 3
+    assert hello(b"later", "") == End(0, 4)

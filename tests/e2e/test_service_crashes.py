@@ -91,14 +91,14 @@ def assert_the_next_run_runs(service: Service, loadtest: Callable[..., Path], ta
 def test_after_a_crash_its_client_has_what_was_measured_and_the_next_run_runs(
     service: Service, loadtest, target: CountingServer, tmp_path: Path, kind: str
 ) -> None:
-    run = start(service, loadtest(crashing(kind, tmp_path / "mark"), "crashing.py"), target, 8, tmp_path)
+    run = start(service, loadtest(crashing(kind, tmp_path / "mark"), "crashing.py"), target, 30, tmp_path)
     out, err = run.communicate(timeout=60)
     assert run.returncode in (2, 4), err
     result = json.loads(out)
     assert 50 < result["totals"]["requests"] <= target.total()
     told = assert_the_next_run_runs(service, loadtest, target, tmp_path)
     if kind == "the end of the process":
-        assert f"({result['totals']['requests']:,} requests) is kept in" in told
+        assert f"({result['totals']['requests']:,} requests) is kept in" in told, (err, told)
     assert "Traceback" not in err + told
 
 
