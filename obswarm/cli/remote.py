@@ -26,7 +26,7 @@ from obswarm.engine import Outputs, PartialResult, RunResult, StopReason
 from obswarm.greenlets import Supervisor
 from obswarm.stack import Project, is_loopback_only
 from obswarm.stack.project import HOST_NAME
-from obswarm.stats import Snapshot
+from obswarm.stats import RunState, Snapshot
 from obswarm.targets import PrometheusSource
 from obswarm.web import MasterClient, MasterError, Order
 from obswarm.web.client import End, Log
@@ -63,6 +63,8 @@ _ONLY_HERE = (
 
 _STOP_MAX_S = 10.0
 """So long after a signal the run is given up here when its master does not do what it is asked."""
+_ABORT_AFTER_S = 3.0
+"""A run that was ending before the signal is cut short then."""
 _AGAIN_S = 0.3
 
 _ANY_PROMETHEUS = "http://prometheus:9090"
@@ -156,12 +158,17 @@ class RemoteRun:
         began_s = clock.monotonic()
         self._client.give_up_at_s = began_s + _STOP_MAX_S
         restarts, first = -1, True
+        seen = self._seen.last
+        to_abort = was_ending = seen is not None and seen.state is RunState.STOPPING
         while not self._is_over and clock.monotonic() < self._client.give_up_at_s:
+            if to_abort and clock.monotonic() - began_s > _ABORT_AFTER_S:
+                # It has had its time before the signal.
+                to_abort = not self._tell(reason, True, logging.DEBUG)
             if self._client.restarts != restarts:
                 asked_at = self._client.restarts
                 if self._tell(reason, False, logging.ERROR if first else logging.DEBUG):
                     # A run whose master was started again has not ended as it should.
-                    more_s = self._end_max_s if restarts < 0 else 0.0
+                    more_s = self._end_max_s if restarts < 0 and not was_ending else 0.0
                     self._client.give_up_at_s = began_s + _STOP_MAX_S + more_s
                     restarts = asked_at
                 first = False

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import gevent
@@ -13,7 +14,7 @@ from obswarm.cli import remote as remote_module
 from obswarm.cli.remote import RemoteRun
 from obswarm.engine import Output, Outputs, RunResult, StopReason
 from obswarm.metrics import Latest, MetricsApp
-from obswarm.stats import Snapshot
+from obswarm.stats import RunState, Snapshot
 from obswarm.web import RUNS_PATH, STATUS_PATH, MasterClient, MasterError, News, Order, RunDesk, RunsApp, WebServer
 from obswarm.web import client as client_module
 from obswarm.web.client import End
@@ -31,6 +32,7 @@ class Client:
         self.give_up_at_s = math.inf
         self.restarts = 0
         self.stops = 0
+        self.aborts: list[bool] = []
         self.accepts = False
 
     def order(self, order: Order) -> tuple[str, int]:
@@ -42,8 +44,9 @@ class Client:
                 raise each
             yield each
 
-    def stop(self, *_: Any) -> None:
+    def stop(self, number: str, reason: StopReason, abort: bool) -> None:
         self.stops += 1
+        self.aborts.append(abort)
         if self.accepts:
             return
         raise MasterError("No master answers.")
@@ -119,6 +122,24 @@ def test_a_stop_is_asked_for_until_the_master_does_it_and_given_up_in_the_end(
     gevent.sleep(0.05)
     assert client.stops == stops + 1, "another process of the master is asked, too"
     assert 9 < client.give_up_at_s - began_s < 13
+
+
+def test_a_run_that_was_ending_before_the_signal_is_cut_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remote_module, "_AGAIN_S", 0.005)
+    monkeypatch.setattr(remote_module, "_ABORT_AFTER_S", 0.05)
+    ending = replace(snapshot(3), state=RunState.STOPPING)
+    client = Client(ending, GONE)
+    run = RemoteRun(client, ORDER, Outputs([]), end_max_s=30.0)  # type: ignore[arg-type]
+    run.run()
+    run._is_over = False
+    client.accepts = True
+    began_s = clock.monotonic()
+    run.stop(StopReason("signal", "terminated (SIGTERM)"))
+    with gevent.Timeout(5):
+        while True not in client.aborts:
+            gevent.sleep(0.005)
+    assert client.aborts == [False, True]
+    assert client.give_up_at_s - began_s < 13
 
 
 @pytest.mark.parametrize("alive", [True, False])
