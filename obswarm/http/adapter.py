@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from email.message import Message
 from functools import lru_cache
+from itertools import chain
 from typing import Any
 
 import requests
@@ -35,6 +36,7 @@ from obswarm.api import ObswarmError
 from obswarm.clock import monotonic
 from obswarm.http.answer import ResponseHead
 from obswarm.http.body import StreamedBody
+from obswarm.http.body_buffer import gather
 from obswarm.http.call import Call
 from obswarm.http.codings import decode, decoded
 from obswarm.http.counted import CountedResponse
@@ -120,9 +122,12 @@ class FastAdapter(BaseAdapter):
         response.wire_bytes = len(body)
         try:
             response._content = decode(body, response.headers.get("content-encoding"), self.max_response_bytes)
-        except DecodingError as error:
-            raise ContentDecodingError(error, request=request) from None
-        except ResponseTooLarge as error:
+        except (DecodingError, ResponseTooLarge) as error:
+            # The exception stays with the response, and with it the frames that it went through, which hold the body.
+            error.__traceback__ = None
+            body = b""
+            if isinstance(error, DecodingError):
+                raise ContentDecodingError(error, request=request) from None
             raise _as_requests(error, request) from None
         response._content_consumed = True  # type: ignore[attr-defined]
         return response
@@ -190,14 +195,19 @@ class RawAnswer:
         """The next `amt` bytes of the body, or all that is left."""
         if self._source is None:
             self._source = self._pieces(decode_content)
-        while amt is None or len(self._rest) < amt:
+        pieces, size = [self._rest], len(self._rest)
+        self._rest = b""
+        if amt is None:
+            return gather(chain(pieces, self._source))
+        while size < amt:
             piece = next(self._source, None)
             if piece is None:
                 break
-            self._rest += piece
-        size = len(self._rest) if amt is None else amt
-        out, self._rest = self._rest[:size], self._rest[size:]
-        return out
+            pieces.append(piece)
+            size += len(piece)
+        gathered = b"".join(pieces)
+        self._rest = gathered[amt:]
+        return gathered[:amt]
 
     def _pieces(self, decode_content: bool | None) -> Iterator[bytes]:
         if self.body is not None:

@@ -9,6 +9,7 @@ Header = tuple[bytes, bytes]
 
 _END_OF_HEAD = re.compile(rb"\r?\n\r?\n")
 _DELIMITING = frozenset((b"content-length", b"transfer-encoding"))
+_LARGE_LENGTH = re.compile(rb"\ncontent-length:[ \t]*\d{6}", re.IGNORECASE).search
 _MOST_HEAD_BYTES = 256 * 1024
 _MOST_INTERIM = 100
 _SWITCHING_PROTOCOLS = 101
@@ -95,9 +96,9 @@ class Answer:
 
     def recycle(self) -> None:
         """It has been read and nobody will look at it again."""
-        self.body.clear()
         if self.keep_alive and not self._head_only and len(_spare) < _MOST_SPARE:
             # After a whole answer the parser waits for the next one. In all other cases it is somewhere in the middle.
+            self.body.clear()
             self.raw = b""
             self.status = 0
             self.interim = 0
@@ -105,8 +106,7 @@ class Answer:
             self.reading_head = True
             _spare.append(self)
         else:
-            # The parser holds our callbacks, and we hold the parser.
-            self._parser = None
+            self.abandon()
 
     def feed(self, piece: bytes) -> None:
         """Raises httptools' errors, Excess and TooMuch among their contexts."""
@@ -130,6 +130,22 @@ class Answer:
     def head(self) -> ResponseHead:
         """Reason and headers."""
         return ResponseHead(self.raw, self.interim)
+
+    def announced_bytes(self) -> int:
+        """What the head says that the body has, when that is a number of six digits or more; else 0."""
+        # Looked for in the raw bytes first, since cutting the head apart costs more than reading a small body.
+        if _LARGE_LENGTH(self.raw) is None:
+            return 0
+        headers = {name.lower(): value for name, value in self.head().headers}
+        length = headers.get(b"content-length", b"")
+        return int(length) if length.isdigit() and b"transfer-encoding" not in headers else 0
+
+    def abandon(self) -> None:
+        """Reading it failed: let go of what came. Exceptions keep the frames that they went through, and so this."""
+        self.body.clear()
+        self.raw = b""
+        # The parser holds our callbacks, and we hold the parser.
+        self._parser = None
 
     # What httptools calls. An interim answer (1xx) is a message of its own before the final one.
     def on_message_begin(self) -> None:

@@ -9,10 +9,12 @@ from zlib import error as ZlibError  # noqa: N812 - zlib's own name says nothing
 import brotli
 import zstandard
 
+from obswarm.http.body_buffer import gather
 from obswarm.http.errors import DecodingError, ResponseTooLarge
 
 ACCEPTED = "gzip, deflate, br, zstd"
 _STEP_BYTES = 1024 * 1024
+_PART_BYTES = 64 * 1024
 _ZSTANDARD_PIECE = 512
 """A block of four bytes may become 128 KiB (RFC 8878, 3.1.1.2), and there is no way to take less of it."""
 
@@ -172,7 +174,8 @@ def _undone(pieces: Iterable[bytes], name: str) -> Iterator[bytes]:
         for piece in pieces:
             if piece:
                 any_byte = True
-                yield from decoder.decode(piece)
+                for part in _parts(piece):
+                    yield from decoder.decode(part)
         # An empty body is no damaged one: answers to HEAD, and 304, name the coding as well.
         rest = decoder.finish() if any_byte else b""
     except _ERRORS as error:
@@ -181,14 +184,24 @@ def _undone(pieces: Iterable[bytes], name: str) -> Iterator[bytes]:
         yield rest
 
 
+def _parts(piece: bytes) -> Iterable[bytes]:
+    """zlib hands what it has not read yet out as a copy, for each step."""
+    if len(piece) <= _PART_BYTES:
+        return (piece,)
+    return (piece[begin : begin + _PART_BYTES] for begin in range(0, len(piece), _PART_BYTES))
+
+
 def decode(body: bytes, coding: str | None, largest_bytes: float = math.inf) -> bytes:
     """A whole body; see `decoded`. Raises ResponseTooLarge as soon as it becomes larger than that."""
     if not coding or not body:
         return body
-    pieces, size = [], 0
-    for piece in decoded((body,), coding):
+    return gather(_bounded(decoded((body,), coding), largest_bytes))
+
+
+def _bounded(pieces: Iterable[bytes], largest_bytes: float) -> Iterator[bytes]:
+    size = 0
+    for piece in pieces:
         size += len(piece)
         if size > largest_bytes:
             raise ResponseTooLarge(largest_bytes, "decoded")
-        pieces.append(piece)
-    return b"".join(pieces)
+        yield piece

@@ -11,6 +11,7 @@ import httptools
 
 from obswarm.clock import monotonic
 from obswarm.http.answer import Answer, TooMuch
+from obswarm.http.body_buffer import LARGE_BODY_BYTES, BodyBuffer
 from obswarm.http.deadlines import NEVER, StreamTimeout
 from obswarm.http.errors import ConnectionLost, HttpError, ProtocolError, ReadTimeout, ResponseTooLarge
 from obswarm.http.stream import Stream
@@ -98,9 +99,9 @@ class Connection:
             if piece:
                 self.first_byte_at = monotonic()
             self._take(answer, piece)
-            if not answer.complete:
-                self._read_rest(answer, len(piece))
-        except Exception as error:
+            if not answer.complete or len(piece) > self.max_response_bytes:
+                self._read_rest(answer)
+        except BaseException as error:
             self._explain(error, answer)
         if head_only and answer.body:
             answer.body.clear()
@@ -108,11 +109,40 @@ class Connection:
         self.reusable = answer.keep_alive
         return answer
 
-    def _read_rest(self, answer: Answer, received: int) -> None:
-        while not answer.complete:
+    def _read_rest(self, answer: Answer) -> None:
+        """Read to the end of the answer. Raises ResponseTooLarge before anything is read of a body that is announced
+        as larger than it may be, and for others when so much has come."""
+        most = self.max_response_bytes
+        while answer.reading_head:
+            self._read_more(answer)
+        received = sum(map(len, answer.body)) if answer.body else 0
+        announced = 0 if answer.complete else answer.announced_bytes()
+        if announced > most:
+            raise ResponseTooLarge(most)
+        while received <= most:
+            if answer.complete:
+                return
+            if received >= LARGE_BODY_BYTES:
+                self._read_large(answer, received, announced)
+                return
             received += self._read_more(answer)
-            if received > self.max_response_bytes:
-                raise ResponseTooLarge(self.max_response_bytes)
+        raise ResponseTooLarge(most)
+
+    def _read_large(self, answer: Answer, received: int, announced: int) -> None:
+        """As _read_rest, in one buffer that becomes the body without being copied, and is gone as soon as this
+        fails."""
+        with BodyBuffer(announced) as buffer:
+            try:
+                while not answer.complete:
+                    buffer.take(answer.body)
+                    received += self._read_more(answer)
+                    if received > self.max_response_bytes:
+                        raise ResponseTooLarge(self.max_response_bytes)
+            finally:
+                # Also when something came behind a complete answer, which does not spoil it.
+                if answer.complete:
+                    buffer.take(answer.body)
+                    answer.body.append(buffer.content())
 
     def send(self, head: bytes, body: "StreamedBody | bytes", now: float) -> None:
         """Send a request whose body may come in pieces. An answer that comes early is not waited for."""
@@ -139,7 +169,7 @@ class Connection:
         try:
             while answer.reading_head:
                 self._read_more(answer)
-        except Exception as error:
+        except BaseException as error:
             self._explain(error, answer)
         self.reusable = answer.complete and answer.keep_alive
         return answer
@@ -147,8 +177,8 @@ class Connection:
     def read_body(self, answer: Answer) -> None:
         """Read the rest of the body into the answer."""
         try:
-            self._read_rest(answer, sum(map(len, answer.body)))
-        except Exception as error:
+            self._read_rest(answer)
+        except BaseException as error:
             self._explain(error, answer)
         self.reusable = answer.keep_alive
 
@@ -163,13 +193,14 @@ class Connection:
         while not answer.complete:
             try:
                 self._read_more(answer)
-            except Exception as error:
+            except BaseException as error:
                 self._explain(error, answer)
             yield None
         self.reusable = answer.keep_alive
 
     def _set_due(self, now: float) -> None:
-        self._stream.due = min(now + self.read_timeout_s, self.deadline)
+        due = now + self.read_timeout_s
+        self._stream.due = due if due < self.deadline else self.deadline
 
     def _read_more(self, answer: Answer) -> int:
         self._set_due(monotonic())
@@ -192,17 +223,18 @@ class Connection:
             return f"{self.peer} closed the connection in the middle of its answer's headers"
         return f"{self.peer} closed the connection in the middle of its answer's body"
 
-    def _explain(self, error: Exception, answer: Answer | None) -> None:
+    def _explain(self, error: BaseException, answer: Answer | None) -> None:
         """Map what the stream and the parser raise to the client's own errors, in this one place."""
         self.reusable = False
         if answer is not None:
             answer.keep_alive = False
-            if answer.complete:
+            if answer.complete and isinstance(error, httptools.HttpParserError):
                 # What came after a complete answer does not spoil it, only the connection.
                 return
+            answer.abandon()
         self._raise(error)
 
-    def _raise(self, error: Exception) -> NoReturn:
+    def _raise(self, error: BaseException) -> NoReturn:
         if isinstance(error, StreamTimeout):
             if self._stream.due >= self.deadline:
                 raise ReadTimeout(f"no complete answer from {self.peer} before the total timeout was over") from None

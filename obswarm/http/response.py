@@ -14,6 +14,7 @@ from requests.structures import CaseInsensitiveDict
 from obswarm import defaults
 from obswarm.http.answer import Header, ResponseHead
 from obswarm.http.body import StreamedBody
+from obswarm.http.body_buffer import gather
 from obswarm.http.codings import decode, decoded
 from obswarm.http.cookies import Cookies
 from obswarm.http.errors import HttpError, StreamConsumed
@@ -154,7 +155,7 @@ class FastResponse(Judged):
         """The body as it came over the wire, its content coding not undone."""
         if self.body is None:
             assert self.live is not None
-            self.body = b"".join(self.live.pieces())
+            self.body = gather(self.live.pieces())
         return self.body
 
     @property

@@ -8,7 +8,7 @@ import gevent
 import pytest
 
 from obswarm.api import Environment
-from obswarm.http import FastHttpSession, FastHttpUser
+from obswarm.http import FastHttpSession, FastHttpUser, HttpUser
 
 
 @pytest.fixture
@@ -43,3 +43,17 @@ def make_session(environment: Environment) -> Iterator[Callable[..., FastHttpSes
     yield make
     for session in made:
         session.close()
+
+
+@pytest.fixture
+def user_of(environment: Environment) -> Iterator[Callable[..., FastHttpUser | HttpUser]]:
+    """user_of(kind, url, max_response_bytes) gives a user."""
+    made: list[FastHttpUser | HttpUser] = []
+
+    def make(kind: type, url: str, most: object = 1024 * 1024) -> FastHttpUser | HttpUser:
+        made.append(type("Visitor", (kind,), {"host": url, "max_response_bytes": most})(environment))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.client.close()

@@ -38,27 +38,13 @@ def until_it_closes(exchange: Exchange) -> None:
     exchange.connection.close()
 
 
-@pytest.fixture
-def visitor(environment: Environment) -> Iterator[Callable[..., FastHttpUser | HttpUser]]:
-    """visitor(kind, url, max_response_bytes) gives a user."""
-    made: list[FastHttpUser | HttpUser] = []
-
-    def make(kind: type, url: str, most: object = MOST) -> FastHttpUser | HttpUser:
-        made.append(type("Visitor", (kind,), {"host": url, "max_response_bytes": most})(environment))
-        return made[-1]
-
-    yield make
-    for each in made:
-        each.client.close()
-
-
 @pytest.mark.parametrize("kind", [FastHttpUser, HttpUser])
 @pytest.mark.parametrize("script", [chunked, with_a_length, until_it_closes])
 def test_a_body_without_end_is_a_failure_and_its_connection_is_closed(
-    environment: Environment, visitor, kind: type, script: Callable[[Exchange], None]
+    environment: Environment, user_of, kind: type, script: Callable[[Exchange], None]
 ) -> None:
     with ScriptedServer(script, answer(b"fine")) as server:
-        client = visitor(kind, server.url).client
+        client = user_of(kind, server.url).client
         response = client.get("/")
         assert response.status_code == 0
         assert "the body is larger than 1.0 MiB (max_response_bytes)" in str(response.error)
@@ -69,38 +55,38 @@ def test_a_body_without_end_is_a_failure_and_its_connection_is_closed(
 
 
 @pytest.mark.parametrize("kind", [FastHttpUser, HttpUser])
-def test_a_body_as_large_as_the_limit_is_none(visitor, kind: type) -> None:
+def test_a_body_as_large_as_the_limit_is_none(user_of, kind: type) -> None:
     body = b"x" * (MOST - 1000)
     with ScriptedServer(answer(body)) as server:
-        assert visitor(kind, server.url).client.get("/").content == body
+        assert user_of(kind, server.url).client.get("/").content == body
 
 
 @pytest.mark.parametrize("kind", [FastHttpUser, HttpUser])
 @pytest.mark.parametrize("most", [None, 0])
-def test_without_a_limit_all_of_it_is_read(visitor, kind: type, most: int | None) -> None:
+def test_without_a_limit_all_of_it_is_read(user_of, kind: type, most: int | None) -> None:
     with ScriptedServer(with_a_length) as server:
-        assert len(visitor(kind, server.url, most).client.get("/").content) == ENDLESS
+        assert len(user_of(kind, server.url, most).client.get("/").content) == ENDLESS
 
 
 @pytest.mark.parametrize("kind", [FastHttpUser, HttpUser])
-def test_a_streamed_body_may_be_of_any_size(environment: Environment, visitor, kind: type) -> None:
+def test_a_streamed_body_may_be_of_any_size(environment: Environment, user_of, kind: type) -> None:
     with ScriptedServer(chunked) as server:
-        with visitor(kind, server.url).client.get("/", stream=True) as response:
+        with user_of(kind, server.url).client.get("/", stream=True) as response:
             assert sum(map(len, response.iter_content(65_536))) == ENDLESS
         assert not environment.recorder.take().errors
 
 
-def test_the_answer_to_a_request_with_a_large_body_is_bounded_as_well(visitor) -> None:
+def test_the_answer_to_a_request_with_a_large_body_is_bounded_as_well(user_of) -> None:
     with ScriptedServer(chunked) as server:
-        response = visitor(FastHttpUser, server.url).client.post("/", data=b"y" * (2 * MOST))
+        response = user_of(FastHttpUser, server.url).client.post("/", data=b"y" * (2 * MOST))
         assert isinstance(response.error, ResponseTooLarge)
 
 
 @pytest.mark.parametrize("kind", [FastHttpUser, HttpUser])
 @pytest.mark.parametrize("value", [-1, "1MiB", True, 1.5])
-def test_a_limit_that_is_none_is_an_error_of_the_load_test(visitor, kind: type, value: object) -> None:
+def test_a_limit_that_is_none_is_an_error_of_the_load_test(user_of, kind: type, value: object) -> None:
     with pytest.raises(ObswarmError, match=r"Visitor\.max_response_bytes is .*; it has to be a whole number of bytes"):
-        visitor(kind, "http://127.0.0.1:9", value)
+        user_of(kind, "http://127.0.0.1:9", value)
 
 
 BOMB_BYTES = 256 * MOST
@@ -151,14 +137,14 @@ def test_a_stream_of_it_comes_in_pieces_of_moderate_size(bomb: tuple[str, bytes]
     assert most_memory() < 48 * MOST
 
 
-def test_reading_its_text_raises(visitor, bomb: tuple[str, bytes]) -> None:
+def test_reading_its_text_raises(user_of, bomb: tuple[str, bytes]) -> None:
     coding, body = bomb
     with ScriptedServer(answer(body, Content_Encoding=coding)) as server:
-        response = visitor(FastHttpUser, server.url).client.get("/")
+        response = user_of(FastHttpUser, server.url).client.get("/")
         for read in (lambda: response.text, lambda: response.content, response.json):
             with pytest.raises(ResponseTooLarge):
                 read()
-        failed = visitor(HttpUser, server.url).client.get("/")
+        failed = user_of(HttpUser, server.url).client.get("/")
         assert "the decoded body is larger than 1.0 MiB" in str(failed.error)
 
 

@@ -1,0 +1,67 @@
+"""Pieces of a body made into one, with no second copy of it."""
+
+import io
+from collections.abc import Iterable
+from typing import Self
+
+LARGE_BODY_BYTES = 4 * 1024 * 1024
+"""From here on pieces are not kept until there are all of them: they would be there twice when they are joined, and
+leave the heap full of holes. For smaller bodies that is faster than new pages from the system."""
+
+_RESERVED_BYTES = 33 * 1024 * 1024
+"""Allocations of more than 32 MiB have pages of their own in glibc, whatever was freed before (mallopt(3)). Those that
+nobody has touched take no memory; the object grows without being copied, and goes back to the system at once."""
+
+_MOST_RESERVED_BYTES = 256 * 1024 * 1024
+
+
+class BodyBuffer:
+    """A large body while it is gathered. Use it in a `with` block, at whose end its memory is let go; what `content`
+    gave stays.
+
+    BytesIO keeps its content as bytes, and hands that very object out.
+    """
+
+    def __init__(self, length: int = 0) -> None:
+        """`length` is that of the whole, where it is known; a server may announce anything."""
+        try:
+            self._gathered = io.BytesIO(bytes(min(length or _RESERVED_BYTES, _MOST_RESERVED_BYTES)))
+        except MemoryError:
+            # A limit of address space (`ulimit -v`): then as much as comes.
+            self._gathered = io.BytesIO()
+
+    def take(self, pieces: list[bytes]) -> None:
+        """Add the pieces, and empty the list."""
+        self._gathered.writelines(pieces)
+        pieces.clear()
+
+    def content(self) -> bytes:
+        self._gathered.truncate()
+        return self._gathered.getvalue()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._gathered.close()
+
+
+def gather(pieces: Iterable[bytes]) -> bytes:
+    """What the pieces are together. One that is alone is not copied."""
+    source = iter(pieces)
+    first: list[bytes] = []
+    size = 0
+    for piece in source:
+        first.append(piece)
+        size += len(piece)
+        if size >= LARGE_BODY_BYTES and len(first) > 1:
+            break
+    else:
+        return b"".join(first)
+    del piece
+    with BodyBuffer() as buffer:
+        buffer.take(first)
+        for piece in source:
+            first.append(piece)
+            buffer.take(first)
+        return buffer.content()
