@@ -11,6 +11,8 @@ from typing import Any
 import gevent
 
 from obswarm.clock import monotonic
+from obswarm.killed import Supervised, is_killed
+from obswarm.sanitize import to_text, type_name
 
 logger = logging.getLogger(__name__)
 
@@ -25,21 +27,6 @@ _LONGEST_PAUSE_S = 2.0
 
 Told = Callable[[str, BaseException], None]
 """Called with a supervised greenlet's name and what it raised."""
-
-
-class Supervised(gevent.Greenlet):  # type: ignore[misc]  # gevent has no types
-    """A greenlet that knows whether it was killed on purpose."""
-
-    is_killed = False
-
-    def kill(self, *arguments: Any, **options: Any) -> Any:
-        self.is_killed = True
-        return super().kill(*arguments, **options)
-
-
-def is_killed() -> bool:
-    """Whether a GreenletExit in the current greenlet is meant for it, and is not one that somebody's code raised."""
-    return getattr(gevent.getcurrent(), "is_killed", False)
 
 
 def kill_all(greenlets: Iterable[gevent.Greenlet]) -> None:
@@ -96,8 +83,8 @@ def _result_or_error(
 
 def described(error: BaseException) -> str:
     """Type and text of an exception, in one line."""
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+    text = " ".join(to_text(error).split())
+    return f"{type_name(error)}: {text}" if text else type_name(error)
 
 
 class Supervisor:

@@ -3,6 +3,10 @@
 What passes `clean_text` is valid UTF-8, one line, free of control characters, and bounded; so every format that text
 is written to later (MessagePack, SQLite, JSON, XML 1.0, Prometheus' formats, a terminal) can take it. It is still text:
 whoever writes it into markup has to quote it as that markup asks for.
+
+What says that it never raises does not, whatever the code of the given object raises (gevent.Timeout, SystemExit and
+GreenletExit included): something is to be counted. The forced end of the greenlet comes right after, see
+obswarm.killed.put_off.
 """
 
 import math
@@ -10,6 +14,7 @@ import re
 from typing import Any
 
 from obswarm import defaults
+from obswarm.killed import put_off
 
 _UNFIT = re.compile(
     # C0 and C1 controls and DEL; line and paragraph separators; what turns the direction of text around it; lone
@@ -25,20 +30,35 @@ def _escape(found: re.Match[str]) -> str:
     return _SHORT_ESCAPES.get(character) or (f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}")
 
 
+_NAME_OF_A_TYPE = type.__dict__["__name__"]
+
+
+def type_name(value: object) -> str:
+    """The name of its class, and not what a metaclass says in place of it."""
+    name: str = _NAME_OF_A_TYPE.__get__(type(value))
+    return name
+
+
+def is_a(value: object, types: type | tuple[type, ...]) -> bool:
+    """As isinstance, but asks nothing of the object, whose `__class__` may say anything, or raise."""
+    return issubclass(type(value), types)
+
+
 def to_text(value: object) -> str:
     """The text of whatever was given where a text belongs: bytes as UTF-8, anything else as `str` has it.
 
     Never raises: what has no text of its own is named by its type.
     """
-    if isinstance(value, str):
-        # Not a subclass, whose methods are somebody else's.
-        return str.__str__(value)
     try:
-        if isinstance(value, bytes | bytearray | memoryview):
-            return bytes(value).decode("utf-8", "backslashreplace")
+        if is_a(value, str):
+            # Not a subclass's own methods, which are somebody else's.
+            return str.__str__(value)
+        if is_a(value, (bytes, bytearray, memoryview)):
+            return bytes(value).decode("utf-8", "backslashreplace")  # type: ignore[call-overload, no-any-return]
         return str.__str__(str(value))
-    except Exception:
-        return f"<{type(value).__name__}>"
+    except BaseException as error:
+        put_off(error)
+        return f"<{type_name(value)}>"
 
 
 def escape_controls(text: str) -> str:
@@ -99,7 +119,8 @@ def to_number(value: Any) -> float | None:
     or not finite. Never raises."""
     try:
         number = float(value)
-    except Exception:
+    except BaseException as error:
+        put_off(error)
         return None
     return number if math.isfinite(number) else None
 

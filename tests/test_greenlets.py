@@ -9,7 +9,8 @@ import pytest
 from gevent.event import Event
 
 from obswarm import greenlets
-from obswarm.greenlets import Supervisor, is_killed, kill_all
+from obswarm.greenlets import Supervisor, kill_all
+from obswarm.killed import is_killed
 
 PACKAGE = Path(greenlets.__file__).parent
 SPAWNING = {"spawn", "spawn_later", "spawn_raw", "killall"}

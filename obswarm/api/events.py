@@ -11,8 +11,9 @@ from obswarm import clock, defaults
 from obswarm.api.errors import STEERING_EXCEPTIONS, CatchResponseError
 from obswarm.api.measured import MeasuredCall
 from obswarm.api.tracebacks import user_traceback
-from obswarm.greenlets import call_apart, is_killed
-from obswarm.sanitize import clean_text, to_number, to_size
+from obswarm.greenlets import call_apart
+from obswarm.killed import is_killed, put_off
+from obswarm.sanitize import clean_text, is_a, to_number, to_size, to_text, type_name
 from obswarm.stats import NO_NAME, Recorder
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class EventHook:
         """Raises ValueError when it was never added."""
         self.listeners.remove(listener)
 
-    def fire(self, *, reverse: bool = False, **kwargs: Any) -> None:
+    def fire(self, /, *, reverse: bool = False, **kwargs: Any) -> None:
         """Call every listener, whatever others raise."""
         apart = self._calls_apart and self.environment is not None and self.environment.steering is not None
         for listener in list(reversed(self.listeners) if reverse else self.listeners):
@@ -115,7 +116,7 @@ class RequestHook(EventHook):
         self.recorder: Recorder | None = None
         self._complaints: set[str] = set()
 
-    def fire(self, *, reverse: bool = False, **kwargs: Any) -> None:
+    def fire(self, /, *, reverse: bool = False, **kwargs: Any) -> None:
         recorder = self.recorder
         if recorder is not None:
             try:
@@ -153,7 +154,7 @@ class RequestHook(EventHook):
         if number is None or number > _LONGEST_MS:
             self._complain(
                 f"response_time={_shown(given)} is no number of milliseconds; the request is counted without one",
-                f"response_time {type(given).__name__}",
+                f"response_time {type_name(given)}",
             )
             return None
         return max(number, 0.0)
@@ -165,7 +166,7 @@ class RequestHook(EventHook):
         if size is None:
             self._complain(
                 f"response_length={_shown(given)} is no number of bytes; 0 is counted",
-                f"response_length {type(given).__name__}",
+                f"response_length {type_name(given)}",
             )
         return size or 0
 
@@ -178,7 +179,7 @@ class RequestHook(EventHook):
     def _is_meant_for_the_caller(self, error: BaseException) -> bool:
         return isinstance(error, _STEERS_A_USER) or super()._is_meant_for_the_caller(error)
 
-    def notify(self, **kwargs: Any) -> None:
+    def notify(self, /, **kwargs: Any) -> None:
         """Tell the listeners alone, about a request that its client has counted itself."""
         super().fire(**kwargs)
 
@@ -194,7 +195,7 @@ class RequestHook(EventHook):
             "request_type": request_type,
             "name": name,
             "response_length": response_length,
-            "context": context or {},
+            "context": {} if context is None else context,
             "response": None,
             "exception": None,
             "start_time": clock.wall(),
@@ -206,33 +207,37 @@ class RequestHook(EventHook):
 class _FiredCall(MeasuredCall):
     """Fires the event with the arguments that the block has filled in."""
 
-    __slots__ = ("_hook", "_meta")
+    __slots__ = ("_given", "_hook", "_meta")
 
     def __init__(self, hook: RequestHook, meta: dict[str, Any]) -> None:
         super().__init__(hook.recorder, meta["request_type"], meta["name"])
         self._hook = hook
+        self._given = meta.copy()
         self._meta = meta
 
     def _count(self) -> None:
-        meta = self._meta
+        # What the block has taken out is as it was given, and what cannot be an argument is none.
+        filled_in = {key: value for key, value in self._meta.items() if type(key) is str and key != "reverse"}
+        meta = {**self._given, **filled_in}
         if self.error is not None:
             meta["exception"] = self.error
-        elif isinstance(meta["exception"], str):
-            meta["exception"] = CatchResponseError(meta["exception"])
+        elif is_a(meta["exception"], str):
+            meta["exception"] = CatchResponseError(to_text(meta["exception"]))
         meta["response_time"] = self.duration_s * 1000
         self._hook.fire(**meta)
 
 
 def _shown(value: object) -> str:
     """Of what kind it is, and what it looks like."""
-    return f"{clean_text(value, 60)} ({type(value).__name__})"
+    return f"{clean_text(value, 60)} ({type_name(value)})"
 
 
 def _status_code(response: Any) -> Any:
     try:
         return getattr(response, "status_code", None)
-    except Exception:
+    except BaseException as error:
         # Code of the load test's own, which has nothing to say about the request then.
+        put_off(error)
         return None
 
 

@@ -3,12 +3,18 @@
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from gevent import GreenletExit
+
 from obswarm import clock
 from obswarm.api.errors import STEERING_EXCEPTIONS, CatchResponseError
+from obswarm.sanitize import is_a, to_seconds, to_size, to_text
 from obswarm.stats import PhaseTimes, Recorder
 
 if TYPE_CHECKING:
     from obswarm.api.environment import Environment
+
+CUTS_OFF = (GreenletExit, GeneratorExit)
+"""What ends a request that cannot be judged then. Anything else that is raised in its middle is its failure."""
 
 _COUNTED = "obswarm_counted_as_cut_off"
 
@@ -34,8 +40,9 @@ def count_cut_off(
 class MeasuredCall:
     """A `with` block that is one request: under way from its begin to its end, when `_count` counts it.
 
-    An exception in the block is kept as `error`, and goes no further. One that only steers the user's course goes
-    through, and nothing is counted; the forced end of the user counts it as cut off.
+    An exception in the block is kept as `error`, and goes no further, unless it is no Exception (gevent.Timeout,
+    SystemExit). One that only steers the user's course goes through, and nothing is counted; the forced end of the user
+    counts it as cut off.
     """
 
     __slots__ = ("_method", "_name", "_recorder", "_started_s", "duration_s", "error", "started_wall_s")
@@ -68,14 +75,15 @@ class MeasuredCall:
         if raised is not None:
             if isinstance(raised, STEERING_EXCEPTIONS):
                 return False
-            if not isinstance(raised, Exception):
+            if isinstance(raised, CUTS_OFF):
                 # The user was stopped in the middle of it.
                 if recorder is not None:
                     count_cut_off(recorder, raised, "request", self._method, self._name, self._started_s)
                 return False
             self.error = raised
         self._count()
-        return raised is not None
+        # A gevent.Timeout and the like are somebody's around the block, too.
+        return isinstance(raised, Exception)
 
 
 class MeasuredRequest(MeasuredCall):
@@ -128,7 +136,7 @@ class MeasuredRequest(MeasuredCall):
 
     def failure(self, reason: BaseException | str) -> None:
         """Count it as failed for that reason."""
-        self._verdict = reason if isinstance(reason, BaseException) else CatchResponseError(str(reason))
+        self._verdict = as_failure(reason)
 
     def _count(self) -> None:
         error = self.error
@@ -136,8 +144,11 @@ class MeasuredRequest(MeasuredCall):
             error = None
         elif isinstance(self._verdict, BaseException):
             error = self._verdict
+        status_code, timings = self.status_code, self.timings
+        if type(status_code) is not int:
+            status_code = to_size(status_code)
         self._environment.recorder.record(
-            self._method, self._name, self.duration_s, self.response_bytes, self.status_code, error, self.timings
+            self._method, self._name, self.duration_s, self.response_bytes, status_code, error, _phase_times(timings)
         )
         hook = self._environment.events.request
         if hook.listeners:
@@ -147,8 +158,21 @@ class MeasuredRequest(MeasuredCall):
                 response_time=self.duration_s * 1000,
                 response_length=self.response_bytes,
                 response=self.response,
-                context=self._context or {},
+                context={} if self._context is None else self._context,
                 exception=error,
                 start_time=self.started_wall_s,
                 url=self._url,
             )
+
+
+def as_failure(reason: object) -> BaseException:
+    """What `failure(reason)` makes the error of a request."""
+    return reason if is_a(reason, BaseException) else CatchResponseError(to_text(reason))  # type: ignore[return-value]
+
+
+def _phase_times(given: Any) -> PhaseTimes | None:
+    """What a load test says about where the time went, None when it cannot be read."""
+    if not is_a(given, tuple) or tuple.__len__(given) != len(PhaseTimes._fields):
+        return None
+    connect_s, tls_s, first_byte_s, download_s = map(to_seconds, tuple.__iter__(given))
+    return PhaseTimes(connect_s, tls_s, first_byte_s or 0.0, download_s or 0.0)

@@ -5,7 +5,8 @@ from pathlib import Path
 from sysconfig import get_path
 from types import FrameType, TracebackType
 
-from obswarm.sanitize import to_text
+from obswarm.killed import put_off
+from obswarm.sanitize import to_text, type_name
 
 _PACKAGE = str(Path(__file__).resolve().parents[1])
 _EXAMPLES_OF_MACHINERY = ("<frozen importlib",)
@@ -33,9 +34,10 @@ def user_traceback(error: BaseException) -> str:
         lines.extend(traceback.format_list(kept))
     try:
         lines.extend(traceback.format_exception_only(error))
-    except Exception:
+    except BaseException as raised:
         # Its class has methods that raise, too.
-        lines.append(f"{type(error).__name__}: {to_text(error)}")
+        put_off(raised)
+        lines.append(f"{type_name(error)}: {to_text(error)}")
     return "".join(lines).rstrip()
 
 

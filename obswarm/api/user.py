@@ -11,7 +11,7 @@ from obswarm.api.measured import count_cut_off, is_noted
 from obswarm.api.tasks import UserTasks, collect_tasks
 from obswarm.api.tracebacks import user_location, user_traceback
 from obswarm.api.waits import constant
-from obswarm.sanitize import to_text
+from obswarm.sanitize import to_text, type_name
 
 if TYPE_CHECKING:
     from obswarm.api.environment import Environment
@@ -136,7 +136,7 @@ class User:
     def _count_error(self, error: BaseException) -> None:
         place = user_location(error)
         text = to_text(error)
-        message = f"{type(error).__name__}: {text}" if text else type(error).__name__
+        message = f"{type_name(error)}: {text}" if text else type_name(error)
         if place:
             message = f"{message} ({place})"
         self.environment.report_exception(f"{type(self).__name__}: {message}", lambda: user_traceback(error))

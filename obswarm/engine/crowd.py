@@ -9,7 +9,8 @@ from gevent.event import Event
 
 from obswarm import clock
 from obswarm.api import Environment, ObswarmError, StopTest, StopUser, User
-from obswarm.greenlets import NOT_ONLY_EXCEPTIONS, is_killed
+from obswarm.greenlets import NOT_ONLY_EXCEPTIONS
+from obswarm.killed import Supervised, is_killed
 
 logger = logging.getLogger(__name__)
 
@@ -69,7 +70,7 @@ class LocalCrowd:
             return
         self._empty.clear()
         self._active[user_class][user] = None
-        greenlet = self._alive[user] = gevent.spawn(self._live, user)
+        greenlet = self._alive[user] = Supervised.spawn(self._live, user)
         # A link, not a `finally` in _live: a greenlet that is killed before it ran never gets there.
         greenlet.rawlink(lambda _: self._forget(user))
         self.most_users = max(self.most_users, len(self._alive))

@@ -7,7 +7,8 @@ from typing import Any, Protocol
 from gevent import GreenletExit
 
 from obswarm.api import LoadTestError, LoadTestShape, ObswarmError, Stage, StopTest, User, user_traceback, users_at
-from obswarm.greenlets import NOT_ONLY_EXCEPTIONS, call_apart, is_killed
+from obswarm.greenlets import NOT_ONLY_EXCEPTIONS, call_apart
+from obswarm.killed import is_killed
 
 _SHAPE_INTERVAL_S = 1.0
 _RATE_OF_A_JUMP = 1_000.0

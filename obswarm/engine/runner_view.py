@@ -9,7 +9,8 @@ from gevent import GreenletExit
 from obswarm.api import Environment, StatsView
 from obswarm.engine.control import StopReason
 from obswarm.engine.course import RunCourse
-from obswarm.greenlets import NOT_ONLY_EXCEPTIONS, Supervisor, call_apart, is_killed
+from obswarm.greenlets import NOT_ONLY_EXCEPTIONS, Supervisor, call_apart
+from obswarm.killed import is_killed
 
 
 @dataclass(frozen=True, slots=True)

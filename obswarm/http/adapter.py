@@ -58,10 +58,17 @@ from obswarm.http.route import Proxy, Route, parse_proxy
 from obswarm.http.streaming import LiveBody
 from obswarm.http.tls import TlsSettings
 from obswarm.http.urls import parse_url
+from obswarm.sanitize import clean_text
 from obswarm.stats import PhaseTimes
 
+_SENT = "obswarm_sent"
 _UNLIMITED = 1_000_000
 _PIECE = 65536
+
+
+def was_sent(request: requests.PreparedRequest | None) -> bool:
+    """Whether our adapter has begun to send it, so that the target may know of it."""
+    return getattr(request, _SENT, False)
 
 
 class FastAdapter(BaseAdapter):
@@ -86,11 +93,13 @@ class FastAdapter(BaseAdapter):
         started = monotonic()
         try:
             call = self._call(request, stream, timeout, verify, cert, proxies)
+            setattr(request, _SENT, True)
             connection, answer = exchange(self.pool, call, call.head(), started)
         except HttpError as error:
             raise _as_requests(error, request) from None
         except ObswarmError as error:
             # A certificate file that cannot be read: requests reports it as an OSError.
+            setattr(request, _SENT, False)
             raise OSError(str(error)) from None
         now = monotonic()
         response = CountedResponse.bare()
@@ -273,6 +282,10 @@ def _body(request: requests.PreparedRequest) -> bytes | StreamedBody:
         return body
     if isinstance(body, str):
         return body.encode()
+    if not hasattr(body, "read") and not hasattr(body, "__iter__"):
+        raise TypeError(
+            f"data={clean_text(body, 100)}: give bytes, text, a dict, a list of pairs, a file, or an iterator of bytes"
+        )
     streamed = StreamedBody(body)
     length = request.headers.get("Content-Length")
     streamed.length = int(length) if length is not None else None

@@ -9,6 +9,7 @@ from requests.cookies import RequestsCookieJar, extract_cookies_to_jar
 
 from obswarm.api import CatchResponseError
 from obswarm.http.outcome import Judged, Outcome
+from obswarm.sanitize import to_text
 from obswarm.stats import PhaseTimes
 
 
@@ -20,7 +21,7 @@ class CountedResponse(requests.Response, Judged):
     went, when the transport is ours, `wire_bytes` how much of a body came over the wire, when it has been read.
     """
 
-    error: Exception | None = None
+    error: BaseException | None = None
     outcome: Outcome | None = None
     timings: PhaseTimes | None = None
     wire_bytes: int | None = None
@@ -74,7 +75,7 @@ class CountedResponse(requests.Response, Judged):
     ) -> bool:
         if isinstance(raised, requests.HTTPError):
             # response.raise_for_status() in the block says no more than that the request failed.
-            raised = CatchResponseError(str(raised))
+            raised = CatchResponseError(to_text(raised))
         ends_here = Judged.__exit__(self, kind, raised, traceback)
         if self.wire_bytes is None:
             self.close()

@@ -9,8 +9,10 @@ from gevent import socket
 
 from obswarm import clock, open_files
 from obswarm.http.errors import ConnectError, NoDescriptorLeft
+from obswarm.sanitize import clean_text
 
 _AVOID_FAILED_S = 10.0
+_SHOWN_LENGTH = 100
 
 
 class Address(NamedTuple):
@@ -79,17 +81,24 @@ def _look_up(host: str, port: int) -> list[Address]:
     else:
         family = constants.AF_INET if parsed.version == 4 else constants.AF_INET6
         return [Address(family, (host, port))]
+    shown = clean_text(host, _SHOWN_LENGTH)
+    try:
+        # Here, and not in the thread that asks the system: gevent would print that a name cannot be one.
+        host.encode("idna")
+    except UnicodeError as error:
+        reason = getattr(error, "reason", None) or str(error.__cause__ or error)
+        raise ConnectError(f"the name {shown!r} cannot be resolved: {reason}") from None
     try:
         infos = socket.getaddrinfo(host, port, type=constants.SOCK_STREAM)
-    except (socket.gaierror, UnicodeError) as error:
+    except socket.gaierror as error:
         if open_files.is_full():
             # The resolver reports it as a name that is unknown, or not known at the moment.
-            raise NoDescriptorLeft(f"the name {host!r} cannot be resolved: {open_files.reason()}") from None
+            raise NoDescriptorLeft(f"the name {shown!r} cannot be resolved: {open_files.reason()}") from None
         reason = getattr(error, "strerror", None) or str(error)
-        raise ConnectError(f"the name {host!r} cannot be resolved: {reason}") from None
+        raise ConnectError(f"the name {shown!r} cannot be resolved: {reason}") from None
     found = list(dict.fromkeys(Address(int(info[0]), info[4]) for info in infos))
     if not found:
-        raise ConnectError(f"the name {host!r} cannot be resolved: {errno.errorcode[errno.EADDRNOTAVAIL]}")
+        raise ConnectError(f"the name {shown!r} cannot be resolved: {errno.errorcode[errno.EADDRNOTAVAIL]}")
     preferred = found[0].family
     found.sort(key=lambda address: address.family != preferred)
     return found

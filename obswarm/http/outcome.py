@@ -3,11 +3,10 @@
 from types import TracebackType
 from typing import Any, Self
 
-from gevent import GreenletExit
-
 from obswarm import clock
 from obswarm.api import CatchResponseError, Environment, ResponseError, User
 from obswarm.api.errors import STEERING_EXCEPTIONS
+from obswarm.api.measured import CUTS_OFF, as_failure, count_cut_off
 from obswarm.stats import PhaseTimes
 
 
@@ -76,14 +75,14 @@ class Outcome:
         self.verdict = True
 
     def fail(self, reason: BaseException | str) -> None:
-        self.verdict = reason if isinstance(reason, BaseException) else CatchResponseError(str(reason))
+        self.verdict = as_failure(reason)
 
     def add_context(self, response: Any, user: User | None, given: Any) -> None:
-        """The user's own and that of the call. A fault of the load test's in there is raised once the request, which
-        has been made by then, is counted."""
+        """The user's own and that of the call. Whatever the load test's code raises in there is raised once the
+        request, which has been made by then, is counted."""
         try:
             self.context = {**(user.context() if user is not None else {}), **(given or {})}
-        except Exception:
+        except BaseException:
             self.report(response)
             raise
 
@@ -122,19 +121,28 @@ class Outcome:
                 url=self.url,
             )
 
+    def report_raised(self, response: Any, user: User | None, given: Any, error: BaseException, was_sent: bool) -> None:
+        """Count a request in whose middle something was raised that goes on to the load test.
+
+        The forced end of the user cuts it off. A gevent.Timeout of the load test's and the like make it a failure, and
+        so does an error of its code (that of a body, a hook) once something was sent; before, no request was made.
+        """
+        if isinstance(error, CUTS_OFF):
+            started_s = clock.monotonic() - self.duration_s
+            count_cut_off(self.environment.recorder, error, "request", self.method, self.name, started_s)
+        elif was_sent or not isinstance(error, Exception):
+            self.add_context(response, user, given)
+            self.report(response)
+
     def leave(self, response: Any, raised: BaseException | None) -> bool:
         """The end of a `with` block: report, and say whether what was raised in it goes no further.
 
         An exception in the block makes the request a failure (it could not be judged) unless it only steers the
-        user's course; a ResponseError or CatchResponseError is a way to say `failure` and ends there.
+        user's course, or ends the user by force; a ResponseError or CatchResponseError is a way to say `failure` and
+        ends there.
         """
         declared = isinstance(raised, ResponseError | CatchResponseError)
-        if (
-            raised is not None
-            and self.verdict is None
-            and not isinstance(raised, (*STEERING_EXCEPTIONS, GreenletExit))
-            and isinstance(raised, Exception)
-        ):
+        if raised is not None and self.verdict is None and not isinstance(raised, (*STEERING_EXCEPTIONS, *CUTS_OFF)):
             self.verdict = raised
         self.report(response)
         return declared

@@ -17,9 +17,9 @@ from requests.sessions import merge_hooks, merge_setting
 from requests.structures import CaseInsensitiveDict
 from requests.utils import default_headers, get_environ_proxies, get_netrc_auth
 
-from obswarm.api import SIGNING_HEADERS, Environment, RequestSigner, User, count_cut_off
+from obswarm.api import SIGNING_HEADERS, Environment, RequestSigner, User
 from obswarm.clock import monotonic
-from obswarm.http.adapter import FastAdapter
+from obswarm.http.adapter import FastAdapter, was_sent
 from obswarm.http.counted import CountedResponse
 from obswarm.http.errors import innermost
 from obswarm.http.outcome import Outcome, status_error
@@ -83,31 +83,34 @@ class HttpSession(requests.Session):
         recorder = environment.recorder
         label = name or self.request_name
         key = object()
+        prepared: requests.PreparedRequest | None = None
         try:
             prepared, send_options = self._prepared(method, asked, **kwargs)
             label = label or prepared.path_url
             recorder.under_way[key] = (method.upper(), label, started, False)
             plain = self.send(prepared, **send_options)
-        except _WRONG_CALLS:
-            raise
-        except RequestException as error:
-            response = CountedResponse()
-            response.status_code = 0
-            response.error = error
-            response.url = asked
-            if error.request is not None:
-                response.request = error.request  # type: ignore[assignment]
-        except BaseException as error:
-            if not isinstance(error, Exception):
-                count_cut_off(recorder, error, "request", method.upper(), label or text, started)
-            raise
-        else:
             if not isinstance(plain, CountedResponse):
                 # From another adapter. The object stays the one that requests made (hooks may have kept it); only its
                 # class is extended.
                 plain.__class__ = CountedResponse
-            response = plain  # type: ignore[assignment]
-        finally:
+            response: CountedResponse = plain  # type: ignore[assignment]
+            size = self._size(response, kwargs.get("stream", False))
+        except BaseException as error:
+            recorder.under_way.pop(key, None)
+            is_sent = was_sent(prepared)
+            response, size = CountedResponse(), 0
+            response.status_code = 0
+            response.error = error
+            response.url = asked
+            if isinstance(error, RequestException) and error.request is not None:
+                response.request = error.request  # type: ignore[assignment]
+            if not isinstance(error, RequestException) or (isinstance(error, _WRONG_CALLS) and not is_sent):
+                outcome = Outcome(
+                    environment, method.upper(), label or text, asked, monotonic() - started, 0, 0, error, {}
+                )
+                outcome.report_raised(response, self.user, context, error, is_sent)
+                raise
+        else:
             recorder.under_way.pop(key, None)
         duration_s = monotonic() - started
         response.trace_id = trace_id
@@ -119,7 +122,6 @@ class HttpSession(requests.Session):
         else:
             failure = status_error(response.status_code, response.reason) if response.status_code >= 400 else None
         label = label or text
-        size = self._size(response, kwargs.get("stream", False))
         timings = _timings(response)
         if not catch_response and not environment.events.request.listeners:
             recorder.record(method.upper(), label, duration_s, size, response.status_code, failure, timings, trace_id)
@@ -181,8 +183,6 @@ class HttpSession(requests.Session):
 
     @staticmethod
     def _size(response: CountedResponse, stream: bool) -> int:
-        if response.error is not None:
-            return 0
         if response.wire_bytes is not None:
             return response.wire_bytes
         if stream:

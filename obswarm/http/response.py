@@ -17,7 +17,7 @@ from obswarm.http.body import StreamedBody
 from obswarm.http.body_buffer import gather
 from obswarm.http.codings import decode, decoded
 from obswarm.http.cookies import Cookies
-from obswarm.http.errors import HttpError, StreamConsumed
+from obswarm.http.errors import StreamConsumed
 from obswarm.http.head import Prepared
 from obswarm.http.outcome import Judged, Outcome, status_error
 from obswarm.http.streaming import LiveBody
@@ -46,7 +46,7 @@ class FastResponse(Judged):
     that is streamed is a context manager in any case, which closes it.
     """
 
-    error: Exception | None = None
+    error: BaseException | None = None
     outcome: Outcome | None = None
     elapsed_s = 0.0
     first_byte_s = 0.0
@@ -257,7 +257,7 @@ def count_at_the_end(
     # Weak, so that a response that is dropped unread is gone at once, and counted.
     reference = ref(response)
 
-    def ended(received: int, since_first_byte_s: float, error: HttpError | None) -> None:
+    def ended(received: int, since_first_byte_s: float, error: BaseException | None) -> None:
         under_way.pop(outcome, None)
         answer = reference()
         outcome.response_bytes = received

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import Any, Self
 
 from obswarm import defaults
-from obswarm.api import Environment, RequestSigner, User, count_cut_off
+from obswarm.api import Environment, RequestSigner, User
 from obswarm.clock import monotonic
 from obswarm.http.body import StreamedBody, encode_body
 from obswarm.http.call import Call, Settings, parse_timeout
@@ -198,17 +198,18 @@ class FastHttpSession(RestCalls):
             response = self.hop(call, started)
             if response.status_code in REDIRECTS and allow_redirects:
                 response = follow(self, call, response, settings.max_redirects, started)
-        except InvalidRequest:
-            raise
-        except HttpError as error:
-            response = FastResponse(call.prepared, call.head(), body, 0, b"", 0, b"")
-            response.error = error
         except BaseException as error:
-            if not isinstance(error, Exception):
-                # The user was stopped by force in the middle of it.
-                count_cut_off(recorder, error, "request", prepared.method, label, started)
-            raise
-        finally:
+            del recorder.under_way[call]
+            response = FastResponse(call.prepared, prepared.bare, body, 0, b"", 0, b"")
+            response.error = error
+            # Part of a wrong one has been sent when its body turned out to be none on the way.
+            if not isinstance(error, HttpError) or isinstance(error, InvalidRequest):
+                outcome = Outcome(
+                    self.environment, prepared.method, label, str(prepared.url), monotonic() - started, 0, 0, error, {}
+                )
+                outcome.report_raised(response, self.user, context, error, call.sent_at > 0)
+                raise
+        else:
             del recorder.under_way[call]
         response.trace_id = trace_id
         return self._account(prepared, response, started, label, catch_response, context)

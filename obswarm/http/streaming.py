@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 
 from obswarm import clock
+from obswarm.api.measured import CUTS_OFF
 from obswarm.http.answer import Answer
 from obswarm.http.connection import Connection
 from obswarm.http.errors import HttpError, StreamConsumed
@@ -23,10 +24,10 @@ class LiveBody:
         self._answer = answer
         self._pool = pool
         self._received = 0
-        self._on_end: Callable[[int, float, HttpError | None], None] | None = None
+        self._on_end: Callable[[int, float, BaseException | None], None] | None = None
         self.begun = False
 
-    def when_it_ends(self, on_end: Callable[[int, float, HttpError | None], None]) -> None:
+    def when_it_ends(self, on_end: Callable[[int, float, BaseException | None], None]) -> None:
         self._on_end = on_end
 
     def pieces(self) -> Iterator[bytes]:
@@ -45,8 +46,9 @@ class LiveBody:
         except GeneratorExit:
             # Whoever iterates has had enough; the rest may still be closed or left to the end of the block.
             raise
-        except BaseException:
-            self.close()
+        except BaseException as error:
+            # The end of the user says nothing about the answer; a time-out of the load test's own does.
+            self._end(None if isinstance(error, CUTS_OFF) else error)
             raise
         self._end(None)
 
@@ -71,7 +73,7 @@ class LiveBody:
         """Leave the rest unread."""
         self._end(None)
 
-    def _end(self, error: HttpError | None) -> None:
+    def _end(self, error: BaseException | None) -> None:
         connection = self._connection
         since = clock.monotonic() - connection.first_byte_at if connection is not None else 0.0
         self.release()

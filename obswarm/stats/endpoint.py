@@ -8,7 +8,8 @@ from math import ceil, log2
 from typing import NamedTuple
 
 from obswarm import defaults
-from obswarm.sanitize import clean_text, escape_controls, to_text
+from obswarm.killed import put_off
+from obswarm.sanitize import clean_text, escape_controls, is_a, to_text, type_name
 from obswarm.stats.histogram import (
     BUCKETS_PER_DOUBLING,
     LONGEST_S,
@@ -34,8 +35,9 @@ def status_class(status_code: int | None) -> str:
     """`2xx` for 204 and so on; `error` for 0 (no answer), `other` for None and whatever is outside HTTP's range."""
     try:
         return STATUS_CLASSES.get(status_code, NO_STATUS)
-    except Exception:
+    except BaseException as error:
         # It is nothing that can be looked up.
+        put_off(error)
         return NO_STATUS
 
 
@@ -320,17 +322,18 @@ def describe_error(error: object) -> str:
     """
     if error is None:
         return "failed"
-    if not isinstance(error, BaseException):
+    if not is_a(error, BaseException):
         return normalise_error(error) or "failed"
     text = to_text(error)
     if text and _speaks_for_itself(error):
         return normalise_error(text)
-    name = type(error).__name__
+    name = type_name(error)
     return normalise_error(f"{name}: {text}" if text else name)
 
 
-def _speaks_for_itself(error: BaseException) -> bool:
+def _speaks_for_itself(error: object) -> bool:
     try:
         return bool(getattr(error, "speaks_for_itself", False))
-    except Exception:
+    except BaseException as raised:
+        put_off(raised)
         return False

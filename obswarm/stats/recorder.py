@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from obswarm import clock, defaults
+from obswarm.killed import put_off
 from obswarm.sanitize import clean_lines, clean_text, to_seconds, to_size
 from obswarm.stats.endpoint import (
     NO_STATUS,
@@ -73,8 +74,9 @@ class Recorder:
             # A plain tuple finds what stands under an EndpointKey, and is made faster.
             stats = table.endpoints.get((method, name))  # type: ignore[call-overload]
             status = STATUS_CLASSES.get(status_code, NO_STATUS)
-        except Exception:
+        except BaseException as raised:
             # One of them is nothing that could stand there.
+            put_off(raised)
             stats, status = None, status_class(status_code)
         if stats is None:
             key = endpoint_key(method, name)

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from obswarm.killed import put_off
 from obswarm.sanitize import clean_text
 from obswarm.stats.endpoint import OTHER, TOTAL, EndpointKey
 from obswarm.stats.histogram import Histogram, middle
@@ -82,8 +83,9 @@ def count_in_flight(requests: Iterable[UnderWayFields], now: float, max_endpoint
     for method, name, started_s, answered in requests:
         try:
             started.setdefault((method, name), []).append((started_s, answered))
-        except Exception:
+        except BaseException as error:
             # Nothing that can be looked up, so no text: whatever it is, it is counted under what it looks like.
+            put_off(error)
             started.setdefault((clean_text(method), clean_text(name)), []).append((started_s, answered))
     counted: dict[EndpointKey, InFlight] = {}
     for (method, name), each in started.items():

@@ -495,7 +495,6 @@ def test_timings_say_where_the_time_went(make_session, environment) -> None:
         ({"data": object()}, "data=<object object"),
         ({"data": {1, 2}}, "data={1, 2}"),
         ({"data": ["a"]}, "data=['a']"),
-        ({"data": iter([5])}, "gave 5"),
         ({"json": {1, 2}}, "json={1, 2}"),
         ({"json": float("nan")}, "json=nan"),
         ({"data": b"x", "json": {}}, "either data or json"),
@@ -524,18 +523,29 @@ def test_a_wrong_call_raises_and_names_what_is_wrong(environment, arguments: dic
     assert not environment.recorder.take().endpoints
 
 
-def test_what_a_body_raises_reaches_the_task_and_is_no_interruption(make_session, environment) -> None:
-    def broken():
-        yield b"one"
-        raise KeyError("no more")
+def broken_body():
+    yield b"one"
+    raise KeyError("no more")
 
+
+@pytest.mark.parametrize(
+    ("body", "error", "message"),
+    [
+        (broken_body, KeyError, "KeyError: 'no more'"),
+        (lambda: iter([5]), InvalidRequest, "a streamed body gave 5; its pieces have to be bytes or text"),
+    ],
+)
+def test_a_body_that_breaks_on_its_way_reaches_the_task_and_is_a_failure(
+    make_session, environment, body, error: type[Exception], message: str
+) -> None:
     with ScriptedServer(answer()) as server:
         session = make_session(server.url)
-        with pytest.raises(KeyError, match="no more"):
-            session.post("/", data=broken())
+        with pytest.raises(error, match="no more|gave 5"):
+            session.post("/", data=body())
         assert session.pool.open_connections == 0
     table = environment.recorder.take()
-    assert (len(table.endpoints), table.interrupted) == (0, 0)
+    assert ([key.message for key in table.errors], table.interrupted) == ([message], 0)
+    assert table.total().requests == 1
 
 
 def test_sampled_requests_carry_a_trace(make_session, environment) -> None:
