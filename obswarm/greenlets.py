@@ -6,7 +6,7 @@ The one place of the package that calls `gevent.spawn`, besides the one where us
 import logging
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, TypeVar
 
 import gevent
 
@@ -29,6 +29,9 @@ Told = Callable[[str, BaseException], None]
 """Called with a supervised greenlet's name and what it raised."""
 
 
+Kind = TypeVar("Kind", bound=Supervised)
+
+
 def kill_all(greenlets: Iterable[gevent.Greenlet]) -> None:
     """End them, and wait until they have."""
     ending = list(greenlets)
@@ -46,7 +49,7 @@ def call_apart(function: Callable[..., Any], /, *arguments: Any, **options: Any)
     """
     if gevent.getcurrent() is gevent.get_hub():
         return function(*arguments, **options)
-    called = spawn_apart(function, *arguments, **options)
+    called = Supervised.spawn(_result_or_error, function, arguments, options)
     try:
         called.join()
     except BaseException:
@@ -55,9 +58,9 @@ def call_apart(function: Callable[..., Any], /, *arguments: Any, **options: Any)
     return outcome_of(called)
 
 
-def spawn_apart(function: Callable[..., Any], /, *arguments: Any, **options: Any) -> Supervised:
-    """The greenlet of `call_apart`, not waited for."""
-    called: Supervised = Supervised.spawn(_result_or_error, function, arguments, options)
+def spawn_apart(function: Callable[[], Any], kind: type[Kind]) -> Kind:
+    """As `call_apart`, in a greenlet of that kind, which is not waited for."""
+    called: Kind = kind.spawn(_result_or_error, function, (), {})
     return called
 
 

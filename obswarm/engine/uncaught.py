@@ -16,12 +16,30 @@ from gevent.exceptions import HubDestroyed, LoopExit
 
 from obswarm.api import Environment, is_of_a_load_test, is_ours, runs_code_of_a_load_test
 from obswarm.greenlets import Supervisor, described, outcome_of, spawn_apart
+from obswarm.killed import Supervised
 
 logger = logging.getLogger(__name__)
 
 _SIGNALS_OF_A_RUN = {signal.SIGINT, signal.SIGTERM, signal.SIGCHLD}
 _SIGNAL_HANDLER = "a signal handler"
+_KILLED = "code of the load test killed the run's own greenlet"
 _MAIN = "what was raised in the main greenlet"
+
+
+class _Unkillable(Supervised):
+    """A load test that kills all greenlets that it finds does not kill this one; `refused` is called then."""
+
+    refused: Callable[[], None]
+
+    def kill(self, *arguments: Any, **options: Any) -> None:
+        self.refused()
+
+    def throw(self, *arguments: Any) -> Any:
+        first = arguments[0] if arguments else gevent.GreenletExit
+        if isinstance(first, gevent.GreenletExit) or first is gevent.GreenletExit:
+            self.refused()
+            return None
+        return super().throw(*arguments)
 
 
 class UncaughtErrors:
@@ -57,7 +75,8 @@ class UncaughtErrors:
     def run(self, function: Callable[[], Any]) -> Any:
         """Call it in a greenlet of its own: what is raised in the calling greenlet, the main one, by others does not
         interrupt it. Returns or raises what the function does."""
-        called = spawn_apart(function)
+        called = spawn_apart(function, kind=_Unkillable)
+        called.refused = self._kill_refused
         while not called.ready():
             try:
                 called.join()
@@ -74,6 +93,12 @@ class UncaughtErrors:
         if not issubclass(kind, gevent.GreenletExit):
             error = value if isinstance(value, BaseException) else kind(value)
             self._found(_place(context), error.with_traceback(traceback or error.__traceback__))
+
+    def _kill_refused(self) -> None:
+        """Whoever killed this greenlet has probably killed the others of the run, too."""
+        environment = self._environment()
+        if environment is not None and environment.steering is not None:
+            self._supervisor.spawn("The end of a run", environment.steering.stop_test, _KILLED)
 
     def _found(self, place: str, error: BaseException) -> None:
         by_python = place in (_SIGNAL_HANDLER, _MAIN) and not is_of_a_load_test(error)

@@ -139,6 +139,22 @@ def test_an_error_of_what_is_run_reaches_who_runs_it() -> None:
         uncaught.run(raising("SystemExit"))
 
 
+@pytest.mark.parametrize("kill", [lambda one: one.kill(block=False), lambda one: gevent.killall([one], block=False)])
+def test_a_load_test_that_kills_the_greenlet_of_a_run_stops_the_run(kill: Callable[[gevent.Greenlet], None]) -> None:
+    steering = Steering()
+    environment = environment_with(steering)
+    with UncaughtErrors(lambda: environment, lambda: None) as uncaught:
+
+        def course() -> str:
+            gevent.spawn_later(0.001, kill, gevent.getcurrent())
+            with gevent.Timeout(0.02, False):
+                gevent.sleep(10)
+            return "the result"
+
+        assert uncaught.run(course) == "the result"
+    assert steering.stopped == ["code of the load test killed the run's own greenlet"]
+
+
 # What is left behind.
 def leave_a_timeout_behind(*arguments: Any, **kwargs: Any) -> None:
     gevent.Timeout(0.002).start()
