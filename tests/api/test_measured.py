@@ -1,11 +1,21 @@
 """`environment.request(method, name)`: one measured call of any protocol."""
 
+from contextlib import nullcontext
+
 import gevent
 import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 
 from obswarm.api import Environment, Events, StopUser
 from obswarm.stats import CutOff, CutOffKey, EndpointKey, PhaseTimes, Recorder
+from tests.support.anything import ANY_ERROR, ANY_EXCEPTION, ANY_TEXT, ANYTHING
 
+KEYS = st.sampled_from(
+    ["request_type", "name", "response_time", "response_length", "exception", "context", "reverse", "self", "response"]
+)
+ANYTHING_HASHABLE = st.one_of(st.integers(), ANY_TEXT, st.none(), st.binary())
+SETTABLE = ("response_bytes", "status_code", "timings", "response")
 KEY = EndpointKey("SQL", "select")
 
 
@@ -45,6 +55,59 @@ def test_what_the_block_raises_is_its_failure_and_goes_no_further(environment) -
     assert (table.endpoints[KEY].requests, table.endpoints[KEY].failures) == (3, 2)
     assert sorted(key.message for key in table.errors) == ["ValueError: locked", "no such user"]
     assert under_way(environment) == 0
+
+
+RAISED = st.sampled_from([None, ValueError("no"), gevent.Timeout(1), SystemExit(3), KeyboardInterrupt()])
+
+
+@given(ANYTHING, ANYTHING, ANYTHING, RAISED | ANY_EXCEPTION, st.dictionaries(KEYS | ANYTHING_HASHABLE, ANYTHING))
+@example("X", "y", None, None, {1: 2, "self": 3, "reverse": 1})
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_a_block_leaves_and_raises_it_is_one_request(method, name, context, raised, left) -> None:
+    environment = Environment(events=Events(), recorder=Recorder())
+    told = []
+    environment.events.request.add_listener(lambda **kwargs: told.append(kwargs))
+    goes_on = raised is not None and not isinstance(raised, Exception)
+    for cleared in (False, True):
+        expected = pytest.raises(type(raised)) if goes_on else nullcontext()
+        with expected, environment.events.request.measure(method, name, context=context) as meta:
+            if cleared:
+                meta.clear()
+            meta.update(left)
+            if raised is not None:
+                raise raised
+    failures = 2 if raised is not None else 2 * (left.get("exception") is not None)
+    total = environment.recorder.take().total()
+    assert (total.requests, total.failures) == (2, failures)
+    expected = pytest.raises(type(raised)) if goes_on else nullcontext()
+    with expected, environment.request(method, name, context=context) as request:
+        for attribute, value in zip(SETTABLE, left.values(), strict=False):
+            setattr(request, attribute, value)
+        if raised is not None:
+            raise raised
+    total = environment.recorder.take().total()
+    assert (total.requests, total.failures) == (1, raised is not None)
+    assert len(told) == 3
+    assert under_way(environment) == 0
+
+
+@given(ANY_ERROR)
+def test_whatever_is_said_to_be_the_failure_is_one(reason) -> None:
+    environment = Environment(events=Events(), recorder=Recorder())
+    with environment.request(*KEY) as request:
+        request.failure(reason)
+    assert environment.recorder.take().endpoints[KEY].failures == 1
+
+
+@pytest.mark.parametrize("measure", ["request", "measure"])
+def test_a_time_out_of_the_load_tests_own_is_a_failure_and_goes_on(environment, measure: str) -> None:
+    block = {"request": environment.request, "measure": environment.events.request.measure}[measure]
+    with gevent.Timeout(0.01) as around, pytest.raises(gevent.Timeout) as caught, block(*KEY):
+        gevent.sleep(10)
+    assert caught.value is around
+    table = environment.recorder.take()
+    assert [key.message for key in table.errors] == ["Timeout: 0.01 seconds"]
+    assert (table.total().requests, table.interrupted) == (1, 0)
 
 
 def test_what_only_steers_the_user_is_not_counted(environment) -> None:

@@ -58,3 +58,11 @@ def test_literal_addresses_need_no_look_up() -> None:
 def test_what_cannot_be_a_name() -> None:
     with pytest.raises(ConnectError, match="cannot be resolved"):
         module._look_up("a" * 70 + ".test", 80)
+
+
+@pytest.mark.parametrize("host", ["a" * 300, "a..b", "\ud83d", "x." + "ä" * 100])
+def test_what_cannot_be_a_name_fails_with_a_reason_and_nothing_is_printed(capfd, host: str) -> None:
+    with pytest.raises(ConnectError, match="cannot be resolved: ") as caught:
+        Names().addresses(host, 80)
+    assert len(str(caught.value)) < 300
+    assert capfd.readouterr().err == ""

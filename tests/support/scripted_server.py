@@ -130,10 +130,18 @@ class ScriptedServer:
         length = exchange.header("content-length")
         if length is not None:
             while len(exchange.body) < int(length):
-                exchange.body += connection.recv(65536)
+                piece = connection.recv(65536)
+                if not piece:
+                    # The client gave up in the middle of its body.
+                    return None
+                exchange.body += piece
         elif "chunked" in (exchange.header("transfer-encoding") or ""):
             while not exchange.body.endswith(b"0\r\n\r\n"):
-                exchange.body += connection.recv(65536)
+                piece = connection.recv(65536)
+                if not piece:
+                    # The client gave up in the middle of its body.
+                    return None
+                exchange.body += piece
             exchange.body = unchunked(exchange.body)
         return exchange
 
