@@ -90,9 +90,16 @@ class UncaughtErrors:
         """As Hub.handle_error, which is called in the hub: nothing here may wait."""
         if issubclass(kind, HubDestroyed):
             type(self._hub).handle_error(self._hub, context, kind, value, traceback)
-        if not issubclass(kind, gevent.GreenletExit):
-            error = value if isinstance(value, BaseException) else kind(value)
-            self._found(_place(context), error.with_traceback(traceback or error.__traceback__))
+        if issubclass(kind, gevent.GreenletExit):
+            return
+        error = value if isinstance(value, BaseException) else kind(value)
+        if isinstance(context, tuple):
+            # (worker, function) of a thread pool: whoever waits for the function is given it as well. gevent's resolver
+            # marks what it raises as no error.
+            if not issubclass(kind, self._hub.NOT_ERROR):
+                logger.error("A function in a thread pool failed: %s.", described(error))
+            return
+        self._found(_place(context), error.with_traceback(traceback or error.__traceback__))
 
     def _kill_refused(self) -> None:
         """Whoever killed this greenlet has probably killed the others of the run, too."""

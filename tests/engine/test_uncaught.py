@@ -249,3 +249,23 @@ def test_a_greenlet_of_the_load_test_stops_a_run() -> None:
         result = uncaught.run(lambda: finish(run, 10))
     assert result.stop_reason.kind == "user"
     assert result.stop_reason.detail.endswith(f"raised {StopTest.__name__}")
+
+
+def test_what_is_raised_in_a_thread_pool_is_for_who_waits_there(caplog: pytest.LogCaptureFixture) -> None:
+    environment = environment_with(Steering())
+
+    def asks() -> tuple[BaseException, BaseException]:
+        threads = gevent.get_hub().threadpool
+        with pytest.raises(OSError) as found:  # noqa: PT011 - the resolver's words are the machine's
+            gevent.get_hub().resolver.getaddrinfo("no-such-host.invalid", 80)
+        with pytest.raises(ZeroDivisionError) as divided:
+            threads.apply(lambda: 1 / 0)
+        return found.value, divided.value
+
+    with UncaughtErrors(lambda: environment, lambda: None) as uncaught:
+        uncaught.run(asks)
+        gevent.sleep(0.01)
+    assert environment.recorder.take().is_empty()
+    assert [record.getMessage() for record in caplog.records] == [
+        "A function in a thread pool failed: ZeroDivisionError: division by zero."
+    ]
