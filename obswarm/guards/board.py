@@ -128,6 +128,13 @@ class GuardBoard:
                 self._act_on(watch, change, now)
         return snapshot.guarded(self.views(snapshot.time_s), self._alert_counts())
 
+    def next_due_s(self) -> float | None:
+        """When the first pending guard about the load test's own figures is to act, if nothing changes."""
+        pending = (
+            watch.due_s for watch in self.watches if isinstance(watch.rule.when.condition.operand, EngineOperand)
+        )
+        return min((due_s for due_s in pending if due_s is not None), default=None)
+
     def _note_matches(self, snapshot: Snapshot, now: float) -> None:
         """Which guards choose endpoints that there are; says of the others so, once, when there was time enough."""
         for watch in self._unmatched.copy():

@@ -121,6 +121,13 @@ class GuardWatch:
         self.state = GuardState.PENDING
         return self._trip(now) if self._has_held(now) else _NOTHING
 
+    @property
+    def due_s(self) -> float | None:
+        """When its condition will have held for long enough, if it goes on holding; None when it is not pending."""
+        if self.state is not GuardState.PENDING or self.since_s is None:
+            return None
+        return self.since_s + self.rule.when.for_s
+
     def _has_held(self, now: float) -> bool:
         return (
             self.state is GuardState.PENDING

@@ -35,6 +35,9 @@ class Watch:
 
     def start(self, control: Any, started_wall_s: float) -> None: ...
 
+    def next_due_s(self) -> None:
+        return None
+
     def look(self, snapshot: Snapshot) -> Snapshot:
         return snapshot
 

@@ -166,3 +166,13 @@ def test_a_value_from_below_says_nothing_of_the_time_before_the_last_snapshot() 
     finished.update(0.0, 0.02)
     finished.update(1.0, 30.0)
     assert finished.since_s == 1.0
+
+
+def test_it_is_known_when_a_pending_guard_is_due() -> None:
+    watch = GuardWatch(Guard("p95 > 500ms for 2s", "stop"))
+    assert watch.due_s is None
+    watch.update(10.0, 0.1)
+    watch.update(11.0, AtLeast(0.9))
+    assert watch.due_s == pytest.approx(10.6 + 2), "as old as 500 ms since 10.6"
+    assert watch.update(12.6, AtLeast(2.5)).tripped
+    assert watch.due_s is None
