@@ -56,6 +56,7 @@ NEVER_IN_A_RUN = {
     "demo/": "the embedded target, a program of its own",
     "stack/": "commands of the stack",
     "store/transfer.py": "commands: export and import",
+    "http/body_buffer.py": "no stream: a body gathered in memory",
     "http/codings.py": "no stream: a decompressor in memory",
     "http/stream.py": "the socket of a user, whose failure is a request's",
     "http/tls.py": "the socket of a user, whose failure is a request's",
