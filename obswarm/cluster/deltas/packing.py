@@ -22,6 +22,7 @@ from obswarm.cluster.deltas.layout import (
 )
 from obswarm.cluster.deltas.summing import DeltaSum
 from obswarm.cluster.protocol import LARGEST_FRAME_BYTES
+from obswarm.killed import put_off
 from obswarm.sanitize import clean_text
 from obswarm.stats import EndpointStats, StatsTable, TimingStats
 from obswarm.stats.histogram import FIRST_BUCKET
@@ -37,7 +38,8 @@ def pack_table(table: StatsTable, worker: str = "") -> bytes:
     some fault of this program, is left out and counted as lost by the worker of that name."""
     try:
         return _readable(table)
-    except Exception as error:
+    except BaseException as error:
+        put_off(error)
         logger.error("Statistics cannot be packed (%s); what of them cannot is left out and counted as lost.", error)
         reason = f"it could not be sent ({type(error).__name__})"
     left = StatsTable(sys.maxsize, sys.maxsize)
@@ -45,7 +47,8 @@ def pack_table(table: StatsTable, worker: str = "") -> bytes:
         try:
             _readable(piece)
             left.merge(piece)
-        except Exception:
+        except BaseException as error:
+            put_off(error)
             left.count_lost(clean_text(worker), clean_text(f"{what}: {reason}"), requests)
     for (named, why), requests in table.lost.items():
         left.count_lost(clean_text(named), clean_text(why), requests)
@@ -91,7 +94,8 @@ def _requests(stats: EndpointStats) -> int:
     """How many there are, if that can be said."""
     try:
         return max(0, int(stats.requests))
-    except Exception:
+    except BaseException as error:
+        put_off(error)
         return 0
 
 
