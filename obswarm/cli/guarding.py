@@ -25,6 +25,7 @@ from obswarm.guards import (
     judge,
     parse_action,
     parse_requirement,
+    with_own_names,
 )
 from obswarm.report import GrafanaAnnotations
 from obswarm.targets import EmbeddedSource, MetricSource, PrometheusSource, Target, queries_of
@@ -188,11 +189,7 @@ def settings_of(options: dict[str, Any]) -> tuple[Settings, tuple[Target, ...], 
 def guarding_of(options: dict[str, Any], from_file: Sequence[object]) -> Guarding:
     """What the options, obswarm.toml and the load-test file's `guards` ask for. Raises ObswarmError."""
     settings, targets, prometheus_url = settings_of(options)
-    rules = [*settings.guards, *_of_the_loadtest(from_file), *_of_the_command_line(options)]
-    names = [rule.name for rule in rules]
-    for name in names:
-        if names.count(name) > 1:
-            raise ObswarmError(f"Two guards are called {name!r}; give one of them a name of its own.")
+    rules = with_own_names([*settings.guards, *_of_the_loadtest(from_file), *_of_the_command_line(options)])
     queries = [rule.query for rule in rules if rule.query is not None]
     # Those that are kept with the run have to be read as well.
     kept = [] if options["no_store"] else [query for _, _, query in queries_of(targets)]
@@ -233,7 +230,7 @@ def guarding_of(options: dict[str, Any], from_file: Sequence[object]) -> Guardin
 
 def simple_guarding(rules: Sequence[GuardRule]) -> Guarding:
     """Guards on the engine's own figures alone."""
-    board = GuardBoard(rules, None, parse_action("notify"))
+    board = GuardBoard(with_own_names(rules), None, parse_action("notify"))
     return Guarding(board, None, [], secrets.token_urlsafe(16), False, None, None)
 
 

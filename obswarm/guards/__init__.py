@@ -5,7 +5,7 @@ from obswarm.guards.board import GuardBoard
 from obswarm.guards.conditions import Condition, When
 from obswarm.guards.evaluate import GuardState, GuardWatch
 from obswarm.guards.grammar import GuardError, parse_condition, parse_when
-from obswarm.guards.guard import Action, Guard, GuardRule, parse_action
+from obswarm.guards.guard import Action, Guard, GuardRule, parse_action, with_own_names
 from obswarm.guards.requirements import Judgement, Requirement, judge, parse_requirement
 
 __all__ = [
@@ -32,4 +32,5 @@ __all__ = [
     "parse_requirement",
     "parse_when",
     "still_firing",
+    "with_own_names",
 ]

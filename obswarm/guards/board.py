@@ -38,8 +38,10 @@ Annotate = Callable[[str, str], None]
 
 @dataclass(slots=True)
 class _Answer:
+    """What a query gave: one value a series, or why there is none. Guards that share a query decide each by itself."""
+
     at_s: float
-    value: float | Blind
+    values: tuple[float, ...] | Blind
 
 
 class GuardBoard:
@@ -97,20 +99,17 @@ class GuardBoard:
     def _ask(self, query: str) -> None:
         """In a greenlet of its own: an answer that takes long must not keep snapshots waiting."""
         assert self._source is not None
-        conditions = [watch.rule.when.condition for watch in self.watches if watch.rule.query == query]
         while True:
             asked_s = self._monotonic()
-            value: float | Blind
+            values: tuple[float, ...] | Blind
             try:
-                samples = self._source.query(query)
-                found = deciding((sample.value for sample in samples), conditions[0])
-                value = Blind(f"no series for {query}") if found is None else found
+                values = tuple(float(sample.value) for sample in self._source.query(query))
             except SourceError as error:
-                value = Blind(str(error))
+                values = Blind(str(error))
             except Exception as error:
                 # Whatever it is, a guard that does not see must say so instead of being silent.
-                value = Blind(f"{type(error).__name__}: {error}")
-            self._answers[query] = _Answer(asked_s, value)
+                values = Blind(f"{type(error).__name__}: {error}")
+            self._answers[query] = _Answer(asked_s, values)
             gevent.sleep(max(0.0, asked_s + _ASK_EVERY_S - self._monotonic()))
 
     def look(self, snapshot: Snapshot) -> Snapshot:
@@ -165,7 +164,10 @@ class GuardBoard:
             return Blind("the target's metrics have not answered yet")
         if now - answer.at_s > _TOO_OLD_S:
             return Blind(f"the target's metrics have not answered for {now - answer.at_s:.0f} s")
-        return answer.value
+        if isinstance(answer.values, Blind):
+            return answer.values
+        found = deciding(answer.values, rule.when.condition)
+        return Blind(f"no series for {operand.query}") if found is None else found
 
     def _looks_at_an_earlier_run(self, rule: GuardRule) -> bool:
         """Whether what its query says of obswarm's own series may be about the run before, at the same address."""

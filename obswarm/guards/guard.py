@@ -1,7 +1,9 @@
 """A guard: what it watches for, and what it does then."""
 
 import re
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from obswarm.api import ObswarmError
@@ -61,6 +63,24 @@ class GuardRule:
     def format_value(self, value: float) -> str:
         """A value as one would write it in the guard: `12%`, `734ms`, `64`."""
         return format_figure(self.when.condition.operand, value)
+
+
+def with_own_names(rules: Sequence[GuardRule]) -> list[GuardRule]:
+    """The rules, those of the same text and different actions named by their action as well, as `notify: p95 > 2s`.
+
+    Raises ObswarmError for two with the same name: no metric or report could tell them apart.
+    """
+    seen = Counter(rule.name for rule in rules)
+    named = [
+        replace(rule, name=f"{rule.action}: {rule.name}")
+        if seen[rule.name] > 1 and rule.name == str(rule.when)
+        else rule
+        for rule in rules
+    ]
+    for name, count in Counter(rule.name for rule in named).items():
+        if count > 1:
+            raise ObswarmError(f"Two guards are called {name!r}; give one of them a name of its own.")
+    return named
 
 
 def format_figure(operand: Operand, value: float) -> str:

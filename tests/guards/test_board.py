@@ -2,11 +2,14 @@
 
 import gevent
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from obswarm import clock
 from obswarm.api import Environment, Events, ObswarmError, User, task
 from obswarm.engine import LocalRun, Ramp, StopReason
-from obswarm.guards import Guard, GuardBoard, parse_action, parse_payload
+from obswarm.guards import Guard, GuardBoard, parse_action, parse_payload, with_own_names
+from obswarm.guards.conditions import OPERATORS
 from obswarm.stats import Recorder, RunState, Snapshot
 from obswarm.targets import Sample, SourceError
 from tests.guards.test_alerts import ALERTMANAGER, STARTED_S, at, payload
@@ -46,7 +49,8 @@ class Source:
     def query(self, query: str) -> list[Sample]:
         if isinstance(self.answer, Exception):
             raise self.answer
-        return [] if self.answer is None else [Sample({}, self.answer)]
+        values = self.answer if isinstance(self.answer, list) else [] if self.answer is None else [self.answer]
+        return [Sample({"series": str(number)}, value) for number, value in enumerate(values)]
 
     def start(self) -> None: ...
 
@@ -163,6 +167,53 @@ def test_the_targets_side_is_asked_and_its_absence_is_seen() -> None:
         assert "blind for 3 s: Prometheus is away" in course.control.calls[1][2]
     finally:
         course.board.close()
+
+
+@given(
+    values=st.lists(st.floats(allow_infinity=False) | st.integers(-5, 5).map(float), min_size=1, max_size=5),
+    conditions=st.lists(
+        st.tuples(st.sampled_from(sorted(OPERATORS)), st.integers(-5, 5)), min_size=2, max_size=6, unique=True
+    ),
+)
+def test_guards_that_share_a_query_are_each_decided_by_the_series_that_makes_them_true(values, conditions) -> None:
+    rules = [Guard(f"promql(up) {operator} {number}", "notify") for operator, number in conditions]
+    course = Course(*rules, source=(source := Source()))
+    source.answer = values
+    try:
+        course.second(good=1)
+        views = course.second(good=1).guards
+    finally:
+        course.board.close()
+    for (operator, number), view in zip(conditions, views, strict=True):
+        numbers = [value for value in values if value == value]
+        holds = any(OPERATORS[operator](value, number) for value in numbers)
+        assert view.state == ("blind" if not numbers else "tripped" if holds else "ok"), (operator, number)
+        if numbers:
+            assert view.value in numbers
+            assert OPERATORS[operator](view.value, number) == holds
+
+
+def test_guards_of_the_same_text_and_other_actions_are_named_apart() -> None:
+    same = [Guard("p95 > 2s", "notify"), Guard("p95 > 2s", "stop"), Guard("rps > 5"), Guard("p95 > 2s", name="mine")]
+    assert [rule.name for rule in with_own_names(same)] == [
+        "notify: p95 > 2s",
+        "stop: p95 > 2s",
+        "rps > 5",
+        "mine",
+    ]
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        [Guard("p95 > 2s"), Guard("p95 > 2s")],
+        [Guard("p95 > 2s", name="mine"), Guard("rps > 5", name="mine")],
+        [Guard("p95 > 2s"), Guard("p95 > 2s", "notify"), Guard("rps > 1", name="notify: p95 > 2s")],
+    ],
+)
+def test_two_guards_of_one_name_are_refused(rules) -> None:
+    with pytest.raises(ObswarmError, match="give one of them a name of its own"):
+        with_own_names(rules)
 
 
 def test_no_series_is_blind_too() -> None:
