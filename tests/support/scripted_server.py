@@ -83,13 +83,14 @@ class ScriptedServer:
     def _serve(self, connection: Any, address: Any) -> None:
         self.connections += 1
         self.open += 1
+        received = bytearray()
         try:
             while True:
-                exchange = self._read(connection)
+                exchange = self._read(connection, received)
                 if exchange is None:
                     return
                 self.exchanges.append(exchange)
-                script = self.scripts.pop(0) if len(self.scripts) > 1 else self.scripts[0]
+                script = self.script_for(exchange)
                 if callable(script):
                     script(exchange)
                 elif not self._send(connection, script):
@@ -101,6 +102,10 @@ class ScriptedServer:
         finally:
             self.open -= 1
             connection.close()
+
+    def script_for(self, exchange: Exchange) -> Script:
+        """The next one, whatever is asked for."""
+        return self.scripts.pop(0) if len(self.scripts) > 1 else self.scripts[0]
 
     @staticmethod
     def _send(connection: Any, pieces: Iterable[bytes]) -> bool:
@@ -118,31 +123,33 @@ class ScriptedServer:
         return True
 
     @staticmethod
-    def _read(connection: Any) -> Exchange | None:
-        received = b""
-        while b"\r\n\r\n" not in received:
+    def _read(connection: Any, received: bytearray) -> Exchange | None:
+        """The next request, framed as its head says; what came behind it stays in `received`, and is the next one."""
+
+        def more() -> bool:
             piece = connection.recv(65536)
-            if not piece:
+            received.extend(piece)
+            return bool(piece)
+
+        while (end := received.find(b"\r\n\r\n")) < 0:
+            if not more():
                 return None
-            received += piece
-        head, _, rest = received.partition(b"\r\n\r\n")
-        exchange = Exchange(connection, head, rest)
-        length = exchange.header("content-length")
-        if length is not None:
-            while len(exchange.body) < int(length):
-                piece = connection.recv(65536)
-                if not piece:
-                    # The client gave up in the middle of its body.
+        exchange = Exchange(connection, bytes(received[:end]), b"")
+        del received[: end + 4]
+        if "chunked" in (exchange.header("transfer-encoding") or ""):
+            while (end := received.find(b"0\r\n\r\n")) < 0 or (end > 0 and received[end - 1 : end] != b"\n"):
+                # The client gave up in the middle of its body.
+                if not more():
                     return None
-                exchange.body += piece
-        elif "chunked" in (exchange.header("transfer-encoding") or ""):
-            while not exchange.body.endswith(b"0\r\n\r\n"):
-                piece = connection.recv(65536)
-                if not piece:
-                    # The client gave up in the middle of its body.
+            end += 5
+            exchange.body = unchunked(bytes(received[:end]))
+        else:
+            end = int(exchange.header("content-length") or 0)
+            while len(received) < end:
+                if not more():
                     return None
-                exchange.body += piece
-            exchange.body = unchunked(exchange.body)
+            exchange.body = bytes(received[:end])
+        del received[:end]
         return exchange
 
 
