@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple, Self
 
 import requests
+from requests.exceptions import ConnectTimeout as RequestsConnectTimeout
 from requests.exceptions import (
     ContentDecodingError,
     InvalidHeader,
@@ -13,7 +14,6 @@ from requests.exceptions import (
     InvalidURL,
     MissingSchema,
 )
-from requests.exceptions import ConnectTimeout as RequestsConnectTimeout
 from requests.exceptions import ReadTimeout as RequestsReadTimeout
 from requests.exceptions import TooManyRedirects as RequestsTooManyRedirects
 

@@ -3,7 +3,7 @@
 from tests.support.differential import Case
 from tests.support.scripted_server import HANG, PAUSE, RESET, answer
 
-FINE = tuple([answer(b"fine", X_Own="1")])
+FINE = (answer(b"fine", X_Own="1"),)
 
 
 def moved(status: str, location: str = "/there") -> tuple[list[bytes], list[bytes]]:
