@@ -8,7 +8,7 @@ import msgpack
 from obswarm.api import Environment, LoadTestError
 from obswarm.cluster.protocol import Custom, Fault, Message
 from obswarm.cluster.unpacking import Unreadable, unpack_content
-from obswarm.engine import CustomMessage, Runner, SteeringRunner
+from obswarm.engine import CustomMessage, MessageListeners, Runner, SteeringRunner
 from obswarm.sanitize import clean_text
 
 if TYPE_CHECKING:
@@ -58,17 +58,15 @@ def deliver(runner: Runner, custom: Custom) -> None:
     except Unreadable as error:
         _warn_once(custom.kind, "A message of type %r cannot be read: %s.", clean_text(custom.kind), error)
         return
-    if not runner.deliver(CustomMessage(custom.kind, content, custom.node)):
-        text = "Nobody listens for messages of type %r; see runner.register_message."
-        _warn_once(custom.kind, text, clean_text(custom.kind))
+    runner.deliver(CustomMessage(custom.kind, content, custom.node))
 
 
-_warned: set[tuple[str, str]] = set()
+_warned: set[str] = set()
 
 
 def _warn_once(kind: str, text: str, *arguments: object) -> None:
-    if (kind, text) not in _warned and len(_warned) < _MOST_WARNINGS:
-        _warned.add((kind, text))
+    if kind not in _warned and len(_warned) < _MOST_WARNINGS:
+        _warned.add(kind)
         logger.warning(text, *arguments)
 
 
@@ -114,8 +112,8 @@ class WorkerRunner(Runner):
     worker_index = -1
     """-1 until the master has admitted this worker, which is before `init` is fired."""
 
-    def __init__(self, environment: Environment, name: str, send: Any) -> None:
-        super().__init__(environment)
+    def __init__(self, environment: Environment, messages: MessageListeners, name: str, send: Any) -> None:
+        super().__init__(environment, messages)
         self.client_id = name
         self._send: Any = send
         self.counts: Any = dict

@@ -6,7 +6,6 @@ import os
 import secrets
 import signal
 import socket
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +44,7 @@ from obswarm.engine import (
     DescriptorWatch,
     HealthMonitor,
     LocalCrowd,
+    MessageListeners,
     UncaughtErrors,
     add_folder,
     load,
@@ -102,7 +102,9 @@ class Worker:
         self._descriptors: DescriptorWatch
         self._health: HealthMonitor
         self._runner: WorkerRunner
-        self._began = False
+        self._messages: MessageListeners
+        self._began = self._has_started = False
+        self._assignment: Assign | None = None
         self._stopping = False
         self._ended = False
         self._leaving = False
@@ -174,7 +176,9 @@ class Worker:
         environment.recorder.detailed_timings = job.detailed_timings
         if job.trace_share:
             environment.trace_sampler = TraceSampler(job.trace_share)
-        self._runner = environment.runner = WorkerRunner(environment, self._identity.name, self.link.send)
+        self._messages = MessageListeners(environment)
+        self._runner = WorkerRunner(environment, self._messages, self._identity.name, self.link.send)
+        environment.runner = self._runner
         self._crowd = LocalCrowd(environment, self.fail, self.stop_test)
         environment.steering = self
         self._runner.counts = self._crowd.counts
@@ -247,14 +251,11 @@ class Worker:
             case Begin() if not self._began:
                 self._began = True
                 self._runner.state = "running"
-                fire = partial(events.test_start.fire, environment=environment)
-                self.link.supervisor.spawn("The event test_start", fire)
-            case Assign() if not (self._stopping or self._leaving):
-                shortage = self._descriptors.shortage(message.users)
-                if shortage is not None:
-                    self.link.send(Fault("warning", shortage))
-                self._follower.assign(message.number, message.users, message.rate, clock.monotonic())
-                self._nudge.set()
+                self.link.supervisor.spawn("The event test_start", self._fire_test_start)
+            case Assign():
+                self._assignment = message
+                if self._has_started:
+                    self._apply_assignment()
             case Stop():
                 self._stop(message.timeout_s)
             case Halt():
@@ -266,6 +267,23 @@ class Worker:
             case Custom():
                 deliver(self._runner, message)
 
+    def _fire_test_start(self) -> None:
+        """As in a process without a master, users start when its listeners have run."""
+        events.test_start.fire(environment=self._environment)
+        self._messages.started()
+        self._has_started = True
+        self._apply_assignment()
+
+    def _apply_assignment(self) -> None:
+        message = self._assignment
+        if message is None or self._stopping or self._leaving:
+            return
+        shortage = self._descriptors.shortage(message.users)
+        if shortage is not None:
+            self.link.send(Fault("warning", shortage))
+        self._follower.assign(message.number, message.users, message.rate, clock.monotonic())
+        self._nudge.set()
+
     def _admitted(self, index: int) -> None:
         first = self._runner.worker_index < 0
         self._runner.worker_index = index
@@ -273,6 +291,7 @@ class Worker:
             events.init.fire(environment=self._environment, runner=self._runner, web_ui=None)
 
     def on_orphaned(self) -> None:
+        self._assignment = None
         if self._environment is not None and len(self._crowd):
             logger.error("Nothing heard from the master for too long: ending %d users.", len(self._crowd))
             self._follower.forget()

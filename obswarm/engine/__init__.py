@@ -9,12 +9,13 @@ from obswarm.engine.executor import Executor
 from obswarm.engine.health import HealthMonitor
 from obswarm.engine.import_path import add_folder
 from obswarm.engine.loader import LoadTest, find_loadtest, load, select
+from obswarm.engine.messages import CustomMessage, MessageListeners
 from obswarm.engine.output import Output, Outputs, RunHandle, reason_of
 from obswarm.engine.partial import PartialResult
 from obswarm.engine.profile import Load, Profile, Ramp, ShapeProfile, StagesProfile
 from obswarm.engine.result import FailedOutput, RunResult, WorkerLoss, new_run_id
 from obswarm.engine.run import LocalRun
-from obswarm.engine.runner_view import CustomMessage, LocalRunner, Runner, SteeringRunner
+from obswarm.engine.runner_view import LocalRunner, Runner, SteeringRunner
 from obswarm.engine.spawner import Pace
 from obswarm.engine.statistics import RunStatistics
 from obswarm.engine.uncaught import UncaughtErrors
@@ -30,6 +31,7 @@ __all__ = [
     "LocalCrowd",
     "LocalRun",
     "LocalRunner",
+    "MessageListeners",
     "Output",
     "Outputs",
     "Pace",

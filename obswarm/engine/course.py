@@ -15,6 +15,7 @@ from obswarm.engine.allocation import share_of
 from obswarm.engine.control import RunControl, StopReason
 from obswarm.engine.executor import Crowd, Executor
 from obswarm.engine.health import SaturationWatch
+from obswarm.engine.messages import MessageListeners
 from obswarm.engine.output import Outputs
 from obswarm.engine.profile import Profile, Ramp
 from obswarm.engine.result import RunResult, WorkerLoss, new_run_id
@@ -105,6 +106,8 @@ class RunCourse:
         self._limit_s = planned_s
         self._interval_s = interval_s
         shares = [share_of(cls) for cls in environment.user_classes]
+        self.messages = MessageListeners(environment)
+        """Of the load test's own, for its runner."""
         self._executor = Executor(profile, shares, crowd, self._spawning_complete, burst_s)
         self._marks = GeneratorMarks()
         self._reason: StopReason | None = None
@@ -238,6 +241,7 @@ class RunCourse:
         if starts:
             self._attempt("The shape", self._reset_shape)
             events.test_start.fire(environment=environment)
+            self.messages.started()
         self._attempt("The start of the run", self._begin)
         again = " again, by a new master" if self._is_taken_up else ""
         self.annotate("start", f"The run {self.run_id} starts{again}")

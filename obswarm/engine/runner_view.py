@@ -1,57 +1,12 @@
 """`environment.runner`: the run under the names that load-test files know from Locust."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
-
-from gevent import GreenletExit
 
 from obswarm.api import Environment, StatsView
 from obswarm.engine.control import StopReason
 from obswarm.engine.course import RunCourse
-from obswarm.greenlets import NOT_ONLY_EXCEPTIONS, Supervisor, call_apart
-from obswarm.killed import is_killed
-
-
-@dataclass(frozen=True, slots=True)
-class CustomMessage:
-    """What a listener of `register_message` is given as `msg`: as Locust's Message. `node_id` is whose it is."""
-
-    type: str
-    data: Any
-    node_id: str
-
-
-class MessageListeners:
-    """Functions by message type. One that raises is logged, and does no harm."""
-
-    def __init__(self, environment: Environment) -> None:
-        self._environment = environment
-        self._listeners: dict[str, tuple[Callable[..., Any], bool]] = {}
-
-    def register(self, msg_type: str, listener: Callable[..., Any], concurrent: bool) -> None:
-        self._listeners[msg_type] = (listener, concurrent)
-
-    def deliver(self, message: CustomMessage) -> bool:
-        """False when nobody listens for that type."""
-        found = self._listeners.get(message.type)
-        if found is None:
-            return False
-        listener, concurrent = found
-        if concurrent:
-            Supervisor().spawn(f"The listener of messages of type {message.type!r}", self._call, listener, message)
-        else:
-            self._call(listener, message)
-        return True
-
-    def _call(self, listener: Callable[..., Any], message: CustomMessage) -> None:
-        try:
-            call_apart(listener, environment=self._environment, msg=message)
-        except (*NOT_ONLY_EXCEPTIONS, GreenletExit) as error:
-            if isinstance(error, GreenletExit) and is_killed():
-                raise
-            name = getattr(listener, "__qualname__", repr(listener))
-            self._environment.called_code_raised(f"the listener {name} of messages of type {message.type!r}", error)
+from obswarm.engine.messages import CustomMessage, MessageListeners
 
 
 class Runner:
@@ -62,18 +17,21 @@ class Runner:
 
     client_id = "local"
 
-    def __init__(self, environment: Environment) -> None:
+    def __init__(self, environment: Environment, messages: MessageListeners) -> None:
         self.environment = environment
-        self._messages = MessageListeners(environment)
+        self._messages = messages
 
     def register_message(self, msg_type: str, listener: Callable[..., Any], concurrent: bool = False) -> None:
         """Call `listener(environment, msg)` for messages of that type; `msg` has type, data and node_id. With
-        `concurrent` in a greenlet of its own, so that a slow listener does not keep other messages waiting."""
+        `concurrent` in a greenlet of its own, so that a slow listener does not keep other messages waiting.
+
+        Messages that came earlier, until the listeners of test_start have run, are delivered, too, in a greenlet of
+        their own; users start after that."""
         self._messages.register(msg_type, listener, concurrent)
 
-    def deliver(self, message: CustomMessage) -> bool:
-        """Give a message that has arrived to its listener; False when there is none."""
-        return self._messages.deliver(message)
+    def deliver(self, message: CustomMessage) -> None:
+        """Give a message that has arrived to its listener."""
+        self._messages.deliver(message)
 
     @property
     def stats(self) -> StatsView:
@@ -84,7 +42,7 @@ class SteeringRunner(Runner):
     """The runner where the run is steered: in the only process, or on the master."""
 
     def __init__(self, run: RunCourse, environment: Environment) -> None:
-        super().__init__(environment)
+        super().__init__(environment, run.messages)
         self._run = run
 
     def quit(self) -> None:

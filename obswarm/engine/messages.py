@@ -1,0 +1,112 @@
+"""Messages of a load test's own, between master and workers: who listens, and what comes before somebody does."""
+
+import logging
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import gevent
+from gevent import GreenletExit
+
+from obswarm.api import Environment
+from obswarm.greenlets import NOT_ONLY_EXCEPTIONS, Supervisor, call_apart
+from obswarm.killed import is_killed
+
+logger = logging.getLogger(__name__)
+
+_MOST_KEPT = 1_000
+_MOST_WARNINGS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class CustomMessage:
+    """What a listener of `register_message` is given as `msg`: as Locust's Message. `node_id` is whose it is."""
+
+    type: str
+    data: Any
+    node_id: str
+
+
+class MessageListeners:
+    """Functions by message type. One that raises is logged, and does no harm.
+
+    A message of a type that has no listener yet is kept until `started` is called, at most `_MOST_KEPT` of them: a
+    master may send before the load test of a worker has come as far as to listen. It is delivered as soon as a listener
+    is registered, before later messages of its type.
+    """
+
+    def __init__(self, environment: Environment) -> None:
+        self._environment = environment
+        self._listeners: dict[str, tuple[Callable[..., Any], bool]] = {}
+        self._kept: dict[str, deque[CustomMessage]] = {}
+        self._deliveries: list[gevent.Greenlet] = []
+        self._has_started = False
+        self._unheard: set[str] = set()
+
+    def register(self, msg_type: str, listener: Callable[..., Any], concurrent: bool) -> None:
+        is_new = msg_type not in self._listeners
+        self._listeners[msg_type] = (listener, concurrent)
+        if is_new and msg_type in self._kept:
+            what = f"The delivery of messages of type {msg_type!r}"
+            self._deliveries.append(Supervisor().spawn(what, self._deliver_kept, msg_type))
+
+    def deliver(self, message: CustomMessage) -> None:
+        if message.type in self._kept:
+            self._keep(message)
+        elif message.type in self._listeners:
+            self._call(message)
+        elif self._has_started:
+            self._warn(message.type)
+        else:
+            self._keep(message)
+
+    def started(self) -> None:
+        """Wait until the listeners that are there have been given what was kept for them, and drop the rest."""
+        self._has_started = True
+        gevent.joinall(self._deliveries)
+        self._deliveries.clear()
+        for msg_type in [each for each in self._kept if each not in self._listeners]:
+            del self._kept[msg_type]
+            self._warn(msg_type)
+
+    def _keep(self, message: CustomMessage) -> None:
+        if sum(map(len, self._kept.values())) >= _MOST_KEPT:
+            text = "Messages of type %r are dropped: %s wait already for the listeners of test_start."
+            self._warn(message.type, text, message.type, f"{_MOST_KEPT:,}")
+            return
+        self._kept.setdefault(message.type, deque()).append(message)
+
+    def _deliver_kept(self, msg_type: str) -> None:
+        kept = self._kept[msg_type]
+        try:
+            while kept:
+                self._call(kept.popleft())
+        finally:
+            # Whatever comes from now on may be delivered at once.
+            del self._kept[msg_type]
+
+    def _warn(self, msg_type: str, text: str = "", *arguments: object) -> None:
+        if msg_type not in self._unheard and len(self._unheard) < _MOST_WARNINGS:
+            self._unheard.add(msg_type)
+            if text:
+                logger.warning(text, *arguments)
+            else:
+                logger.warning("Nobody listens for messages of type %r; see runner.register_message.", msg_type)
+
+    def _call(self, message: CustomMessage) -> None:
+        listener, concurrent = self._listeners[message.type]
+        if concurrent:
+            what = f"The listener of messages of type {message.type!r}"
+            Supervisor().spawn(what, self._call_listener, listener, message)
+        else:
+            self._call_listener(listener, message)
+
+    def _call_listener(self, listener: Callable[..., Any], message: CustomMessage) -> None:
+        try:
+            call_apart(listener, environment=self._environment, msg=message)
+        except (*NOT_ONLY_EXCEPTIONS, GreenletExit) as error:
+            if isinstance(error, GreenletExit) and is_killed():
+                raise
+            name = getattr(listener, "__qualname__", repr(listener))
+            self._environment.called_code_raised(f"the listener {name} of messages of type {message.type!r}", error)
