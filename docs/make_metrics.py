@@ -60,8 +60,18 @@ $ obswarm run … --remote-write https://prometheus.example.com/api/v1/write --r
 ```
 
 `--remote-write-auth USER:PASSWORD` is for basic authentication; both can come from the environment (`OBSWARM_REMOTE_WRITE_TOKEN`). Every `--remote-write-interval` (5 s) all series are pushed by remote write 1.0, histograms in both forms, with the labels
-`job="obswarm"` and `instance` (the host's name). What the receiver cannot take (no connection, 429, 5xx) is tried again with increasing pauses; up to 300 pushes wait for it. What it refuses (other 4xx), what does not fit into the queue, and what has not
+`job="obswarm"` and `instance`. What the receiver cannot take (no connection, 429, 5xx) is tried again with increasing pauses; up to 300 pushes wait for it. What it refuses (other 4xx), what does not fit into the queue, and what has not
 arrived `--linger` after the end of the run is counted in `obswarm_remote_write_samples_lost_total` and said at the end. The run itself goes on in any case.
+
+`instance` is the host's name and the run's id (`load-1:20260101-120000-1a2b`), so that no two runs write to the same
+series, however many push from one machine. With `--remote-write-instance NAME` it is that name, and the series of
+successive runs are the same ones; two runs that push at the same time then need two names.
+
+A series ends with a stale marker (Prometheus' NaN 0x7ff0000000000002): one that is no longer there with the next push,
+all others one second after the last snapshot, also when the run was ended by an error, a guard or a signal. After that
+a query at the present moment gives nothing of the run, as it is with a target that is scraped no longer;
+`last_over_time(obswarm_requests_total[1h])` still has its last values. A process that is killed (SIGKILL) leaves no
+markers: Prometheus shows its last values for five minutes more.
 
 ## In a program of one's own
 

@@ -8,9 +8,11 @@ import gevent
 
 from obswarm.cli.guarding import Guarding
 from obswarm.cli.options import is_http_url
+from obswarm.defaults import MAX_NAME_LENGTH
 from obswarm.engine import Output, RunHandle, RunResult
 from obswarm.greenlets import Supervisor
 from obswarm.metrics import Latest, MetricsApp, Receiver, RemoteWriter, parse_labels
+from obswarm.sanitize import is_clean
 from obswarm.stats import Snapshot
 from obswarm.web import ALERTS_PATH, Application, WebServer
 
@@ -50,7 +52,7 @@ class Export(Output):
 
     def close(self) -> None:
         try:
-            if self._final is not None and not self._in_a_hurry:
+            if not self._in_a_hurry:
                 self._waiting = Supervisor(self._part_failed).spawn("The last push", self._give_the_end, self._final)
                 self._waiting.join()
                 if self._failure is not None:
@@ -77,11 +79,12 @@ class Export(Output):
         told = [f"Metrics for Prometheus: {self.url}", self._guarding.notice(self._server.url)]
         return told if self._server.notice is None else [self._server.notice, *told]
 
-    def _give_the_end(self, final: Snapshot) -> None:
-        """To scrapers and the receiver."""
+    def _give_the_end(self, final: Snapshot | None) -> None:
+        """To scrapers and the receiver. Without a result the receiver hears at least that the series have ended."""
         if self._writer is not None:
             self._writer.push_the_end(final, self._linger_s)
-        self._server.wait_for_the_last_scrape(self._linger_s)
+        if final is not None:
+            self._server.wait_for_the_last_scrape(self._linger_s)
 
 
 def exports(options: dict[str, Any], ctx: click.Context, guarding: Guarding, server: WebServer | None = None) -> Export:
@@ -95,9 +98,18 @@ def exports(options: dict[str, Any], ctx: click.Context, guarding: Guarding, ser
     writer = None
     if options["remote_write"]:
         receiver = _receiver(options, ctx)
-        writer = RemoteWriter(receiver, latest, labels, options["remote_write_interval"])
-    elif options["remote_write_auth"] or options["remote_write_token"]:
-        raise click.UsageError("--remote-write-auth and --remote-write-token need --remote-write URL.", ctx)
+        instance = options["remote_write_instance"]
+        if instance is not None and (not instance or not is_clean(instance) or len(instance) > MAX_NAME_LENGTH):
+            raise click.BadParameter(
+                f"write a name without control characters, of at most {MAX_NAME_LENGTH} characters.",
+                ctx,
+                param_hint="--remote-write-instance",
+            )
+        writer = RemoteWriter(receiver, latest, labels, options["remote_write_interval"], instance=instance)
+    elif any(options[f"remote_write_{name}"] for name in ("auth", "token", "instance")):
+        raise click.UsageError(
+            "--remote-write-auth, --remote-write-token and --remote-write-instance need --remote-write URL.", ctx
+        )
     if server is not None:
         server.metrics = MetricsApp(latest, labels)
         server.applications[ALERTS_PATH] = guarding.app

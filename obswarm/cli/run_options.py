@@ -94,6 +94,11 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     option("--remote-write-auth", metavar="USER:PASSWORD", help="Basic authentication for --remote-write."),
     option("--remote-write-token", metavar="TOKEN", help="Bearer token for --remote-write."),
     option(
+        "--remote-write-instance",
+        metavar="NAME",
+        help="Label `instance` of the pushed series; two runs at a time need two.  [default: host and run id]",
+    ),
+    option(
         "--remote-write-interval",
         type=duration,
         default=f"{defaults.REMOTE_WRITE_INTERVAL_S:g}s",

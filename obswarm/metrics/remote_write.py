@@ -6,7 +6,7 @@ https://prometheus.io/docs/specs/prw/remote_write_spec/
 import logging
 import platform
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -14,31 +14,31 @@ import cramjam
 import gevent
 import requests
 from gevent.event import Event
-from prometheus_client.utils import floatToGoString
 
 from obswarm import __version__, defaults
 from obswarm.clock import monotonic
 from obswarm.engine import Output
 from obswarm.greenlets import Supervisor
 from obswarm.http import ApiSession, innermost
-from obswarm.metrics.buckets import CLASSIC_BOUNDS_S, ZERO_THRESHOLD, classic_counts, native_buckets
-from obswarm.metrics.contract import Metric
 from obswarm.metrics.exposition import unhurried
-from obswarm.metrics.schema import REMOTE_WRITE, Messages, varint
-from obswarm.metrics.series import Latest, Point, PushCounts
+from obswarm.metrics.pushed_series import PushedSeries
+from obswarm.metrics.schema import varint
+from obswarm.metrics.series import Latest, PushCounts
 from obswarm.stats import Snapshot
 
 logger = logging.getLogger(__name__)
 
-_messages = Messages("obswarm.remote_write", REMOTE_WRITE)
 _TIMESERIES_TAG = b"\x0a"  # field 1 of WriteRequest, length-delimited
-_BOUNDS = (*(floatToGoString(bound) for bound in CLASSIC_BOUNDS_S), "+Inf")
 _FIRST_RETRY_S = 0.25
 _LONGEST_RETRY_S = 5.0
 _TIMEOUT_S = 10.0
 _LONGEST_S = 20.0
 _LARGEST_ANSWER_BYTES = 1024 * 1024
 _SHOWN = 300
+_ENDS_AFTER_S = 1.0
+"""From the last sample of a run to the stale markers. Until then it is shown, as one of a target that is scraped."""
+_CONFLICTS = ("duplicate sample", "out of order", "out-of-order")
+"""What receivers say of samples of a series that has newer ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,10 @@ class RemoteWriter(Output):
 
     What the receiver cannot take now (no connection, 429, 5xx) waits in a queue of at most `queue` batches and is
     tried again; what does not fit any more, or is refused (other 4xx), is counted as lost. `push_the_end` sends
-    the rest.
+    the rest, and stale markers.
+
+    `instance` is the label of that name; None makes one of this machine and the run, so that no other run writes to
+    the same series.
     """
 
     def __init__(
@@ -72,16 +75,18 @@ class RemoteWriter(Output):
         static_labels: Mapping[str, str] | None = None,
         interval_s: float = defaults.REMOTE_WRITE_INTERVAL_S,
         queue: int = defaults.REMOTE_WRITE_QUEUE,
+        instance: str | None = None,
     ) -> None:
         self._receiver = receiver
         self._latest = latest
-        self._labels = {"job": "obswarm", "instance": platform.node() or "obswarm", **(static_labels or {})}
+        self._instance = instance
+        self._series = PushedSeries({"job": "obswarm", **(static_labels or {})})
         self._interval_s = interval_s
         self._most = queue
         self._queue: deque[Batch] = deque()
         self._news = Event()
         self._pushed_at_s: float | None = None
-        self._exemplars_until_s = 0.0
+        self._last_time_s = 0.0
         self._sent = 0
         self._lost = {"refused": 0, "overflow": 0, "end": 0}
         self._troubled = False
@@ -112,60 +117,27 @@ class RemoteWriter(Output):
     def _start(self, snapshot: Snapshot) -> None:
         if self._sender is None:
             self._sender = self._supervisor.keep("The sender of --remote-write", self._send_all)
+        instance = self._instance or f"{platform.node() or 'obswarm'}:{snapshot.run_id}"
+        self._last_time_s = snapshot.time_s
+        self._encode(lambda: self._series.encode(self._latest.families(), instance, snapshot.time_s))
+
+    def _encode(self, pieces: Callable[[], Iterable[bytes]]) -> None:
+        """Put a batch of these messages into the queue, some time."""
         self._encoding = [greenlet for greenlet in self._encoding if not greenlet.dead]
         self._encoding.append(
-            self._supervisor.spawn("The encoding for --remote-write", self._encode, snapshot, list(self._encoding))
+            self._supervisor.spawn("The encoding for --remote-write", self._fill_batch, pieces, list(self._encoding))
         )
 
-    def _encode(self, snapshot: Snapshot, before: list[Any]) -> None:
+    def _fill_batch(self, pieces: Callable[[], Iterable[bytes]], before: list[Any]) -> None:
         # Batches have to be in the order of time.
         gevent.joinall(before)
-        pieces = []
-        samples = 0
-        for encoded, number in unhurried_pairs(self._series(snapshot)):
-            pieces.append(_TIMESERIES_TAG + varint(len(encoded)) + encoded)
-            samples += number
-        self._exemplars_until_s = snapshot.time_s
+        encoded = [_TIMESERIES_TAG + varint(len(piece)) + piece for piece in unhurried(pieces())]
         if len(self._queue) >= self._most:
             self._lost["overflow"] += self._queue.popleft().samples
-        self._queue.append(Batch(bytes(cramjam.snappy.compress_raw(b"".join(pieces))), samples))
+        # Each message has one sample.
+        self._queue.append(Batch(bytes(cramjam.snappy.compress_raw(b"".join(encoded))), len(encoded)))
         self._tell()
         self._news.set()
-
-    def _series(self, snapshot: Snapshot) -> Iterator[tuple[bytes, int]]:
-        timestamp = int(snapshot.time_s * 1000)
-        for metric, points in self._latest.families():
-            for point in points:
-                for series in self._of_point(metric, point, timestamp):
-                    yield series.SerializeToString(), 1
-
-    def _of_point(self, metric: Metric, point: Point, timestamp: int) -> Iterator[Any]:
-        labels = {**dict(zip(metric.labels, point.labels, strict=True)), **self._labels}
-        histogram = point.histogram
-        if histogram is None:
-            yield _series(metric.name, labels, timestamp, point.value)
-            return
-        native = native_buckets(histogram)
-        series = _series(metric.name, labels)
-        message = series.histograms.add(
-            count_int=histogram.count,
-            sum=histogram.sum_s,
-            schema=native.schema,
-            zero_threshold=ZERO_THRESHOLD,
-            timestamp=timestamp,
-        )
-        for offset, length in native.spans:
-            message.positive_spans.add(offset=offset, length=length)
-        message.positive_deltas.extend(native.deltas)
-        for exemplar in point.exemplars:
-            if exemplar.time_s > self._exemplars_until_s:
-                added = series.exemplars.add(value=exemplar.seconds, timestamp=int(exemplar.time_s * 1000))
-                added.labels.add(name="trace_id", value=exemplar.trace_id)
-        yield series
-        for bound, count in zip(_BOUNDS, (*classic_counts(histogram), histogram.count), strict=True):
-            yield _series(f"{metric.name}_bucket", {**labels, "le": bound}, timestamp, count)
-        yield _series(f"{metric.name}_count", labels, timestamp, histogram.count)
-        yield _series(f"{metric.name}_sum", labels, timestamp, histogram.sum_s)
 
     def _send_all(self) -> None:
         retry_s = _FIRST_RETRY_S
@@ -218,8 +190,19 @@ class RemoteWriter(Output):
         self._lost["refused"] += batch.samples
         if what not in self._refusals and len(self._refusals) < 10:
             self._refusals.add(what)
-            logger.warning("--remote-write: the receiver refuses samples, which are lost: %s", what)
+            logger.warning(
+                "--remote-write: the receiver refuses samples, which are lost: %s%s", what, self._conflict_hint(said)
+            )
         return True
+
+    def _conflict_hint(self, said: str) -> str:
+        """What is likely when the receiver has newer samples of the same series."""
+        if self._instance is None or not any(text in said.lower() for text in _CONFLICTS):
+            return ""
+        return (
+            f". Does another run push as --remote-write-instance {self._instance}? Two at a time need two names,"
+            " or none: the default is one of the run's own"
+        )
 
     def _trouble(self, what: str) -> None:
         if not self._troubled:
@@ -230,9 +213,14 @@ class RemoteWriter(Output):
                 self._most,
             )
 
-    def push_the_end(self, final: Snapshot, longest_s: float) -> None:
-        """Push the end of the run, and wait until everything has arrived, for so many seconds at most."""
-        self._start(final)
+    def push_the_end(self, final: Snapshot | None, longest_s: float) -> None:
+        """Push the end of the run (None when it has no last snapshot) and stale markers for all that was pushed, and
+        wait until everything has arrived, for so many seconds at most."""
+        if final is not None:
+            self._start(final)
+        if self._sender is None:
+            return
+        self._encode(lambda: self._series.end(self._last_time_s + _ENDS_AFTER_S))
         deadline = monotonic() + longest_s
         try:
             gevent.joinall(self._encoding, timeout=longest_s)
@@ -259,27 +247,3 @@ class RemoteWriter(Output):
 
     def _tell(self) -> None:
         self._latest.push = PushCounts(self._sent, dict(self._lost))
-
-
-def unhurried_pairs(pairs: Iterable[tuple[bytes, int]]) -> Iterator[tuple[bytes, int]]:
-    """As `unhurried`, for pieces that come with a number."""
-    counts: deque[int] = deque()
-
-    def pieces() -> Iterator[bytes]:
-        for piece, number in pairs:
-            counts.append(number)
-            yield piece
-
-    for piece in unhurried(pieces()):
-        yield piece, counts.popleft()
-
-
-def _series(name: str, labels: Mapping[str, str], timestamp: int = 0, value: float | None = None) -> Any:
-    series = _messages.TimeSeries()
-    for key, text in sorted({"__name__": name, **labels}.items()):
-        # An empty value means that there is no such label.
-        if text:
-            series.labels.add(name=key, value=text)
-    if value is not None:
-        series.samples.add(value=value, timestamp=timestamp)
-    return series

@@ -179,6 +179,11 @@ def test_pushes_survive_an_outage_of_the_receiver(target: CountingServer, loadte
         exemplars = prometheus.api("query_exemplars", query=series, start=end - 60, end=end + 1)
         assert exemplars
         assert exemplars[0]["seriesLabels"]["team"] == "search"
+        # No other run writes to these series, and they have ended with the run.
+        (info,) = prometheus.query("last_over_time(obswarm_run_info[1m])", end + 3)
+        assert info["metric"]["instance"].endswith(f":{result['run_id']}")
+        assert prometheus.query('{job="obswarm"}', end) != []
+        assert prometheus.query('{job="obswarm"}', end + 3) == []
 
 
 def test_promtool_has_no_complaint(target: CountingServer, loadtest) -> None:

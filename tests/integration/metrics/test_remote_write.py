@@ -1,6 +1,7 @@
 """Pushing to receivers that refuse, falter, or want a password."""
 
 import logging
+import platform
 
 import cramjam
 import gevent
@@ -46,20 +47,23 @@ def test_a_push_has_the_series_of_the_contract_with_sorted_labels(snapshot: Snap
     with ScriptedServer(NO_CONTENT) as server:
         pusher, latest = writer(Receiver(server.url + "/api/v1/write"), snapshot)
         pusher.push_the_end(snapshot, 5)
-        (exchange,) = server.exchanges
+        exchange, end = server.exchanges
         assert exchange.request_line == "POST /api/v1/write HTTP/1.1"
         assert exchange.header("content-encoding") == "snappy"
         assert exchange.header("content-type") == "application/x-protobuf"
         assert exchange.header("x-prometheus-remote-write-version") == "0.1.0"
         series = decoded(exchange)
+        ended = decoded(end)
     assert all(list(labels) == sorted(labels) for labels in series)
     assert all({"team", "job", "instance"} <= set(labels) for labels in series)
     names = [labels["__name__"] for labels in series]
     assert names.count("obswarm_requests_total") == 3
     assert names.count("obswarm_request_duration_seconds") == 3
     assert names.count("obswarm_request_duration_seconds_bucket") == 60
+    assert {labels["instance"] for labels in series} == {f"{platform.node()}:{snapshot.run_id}"}
+    assert sorted(map(str, ended)) == sorted(map(str, series)), "each of them has a stale marker"
     assert latest.push is not None
-    assert latest.push.sent == len(series)
+    assert latest.push.sent == len(series) + len(ended)
     assert set(latest.push.lost.values()) == {0}
 
 
@@ -83,7 +87,7 @@ def test_what_may_pass_is_tried_again(snapshot: Snapshot, status: str, caplog) -
     with ScriptedServer(answer(b"later", status=status), NO_CONTENT) as server, caplog.at_level(logging.INFO):
         pusher, latest = writer(Receiver(server.url), snapshot)
         pusher.push_the_end(snapshot, 5)
-        assert len(server.exchanges) == 2
+        assert len(server.exchanges) == 3
         assert server.exchanges[0].body == server.exchanges[1].body
     assert latest.push.lost == {"refused": 0, "overflow": 0, "end": 0}
     assert f"HTTP {status}: later. The run goes on" in caplog.text
@@ -94,11 +98,37 @@ def test_what_is_refused_is_lost_and_counted(snapshot: Snapshot, caplog) -> None
     with ScriptedServer(answer(b"out of order sample", status="400 Bad Request")) as server:
         pusher, latest = writer(Receiver(server.url), snapshot)
         pusher.push_the_end(snapshot, 5)
-        assert len(server.exchanges) == 1
+        assert len(server.exchanges) == 2
     assert latest.push.sent == 0
     assert latest.push.lost["refused"] > 60
     assert "HTTP 400 Bad Request: out of order sample" in caplog.text
     assert f"{latest.push.lost['refused']:,} of {latest.push.lost['refused']:,} samples did not arrive" in caplog.text
+
+
+@pytest.mark.parametrize(("instance", "hinted"), [("ci", True), (None, False)])
+def test_a_conflict_under_a_name_of_ones_own_is_explained(snapshot: Snapshot, caplog, instance, hinted) -> None:
+    with ScriptedServer(answer(b"Out of order sample from remote write", status="400 Bad Request")) as server:
+        pusher, _ = writer(Receiver(server.url), snapshot, instance=instance)
+        pusher.push_the_end(snapshot, 5)
+        if instance is not None:
+            assert {labels["instance"] for labels in decoded(server.exchanges[0])} == {instance}
+    assert ("Does another run push as --remote-write-instance ci?" in caplog.text) == hinted
+
+
+def test_a_run_without_a_result_ends_its_series_all_the_same(snapshot: Snapshot) -> None:
+    with ScriptedServer(NO_CONTENT) as server:
+        pusher, _ = writer(Receiver(server.url), snapshot)
+        pusher.snapshot(snapshot)
+        pusher.push_the_end(None, 5)
+        pushed, ended = map(decoded, server.exchanges)
+    assert sorted(map(str, ended)) == sorted(map(str, pushed))
+
+
+def test_what_never_pushed_has_nothing_to_end(snapshot: Snapshot) -> None:
+    with ScriptedServer(NO_CONTENT) as server:
+        pusher, _ = writer(Receiver(server.url), snapshot)
+        pusher.push_the_end(None, 5)
+        assert server.exchanges == []
 
 
 def test_the_queue_is_bounded_and_the_oldest_go_first(snapshot: Snapshot, caplog) -> None:
@@ -127,7 +157,7 @@ def test_pushes_keep_their_interval(snapshot: Snapshot) -> None:
         for second in range(12):
             pusher.snapshot(replace(snapshot, time_s=snapshot.time_s + second))
         pusher.push_the_end(replace(snapshot, time_s=snapshot.time_s + 12), 5)
-        assert len(server.exchanges) == 4
+        assert len(server.exchanges) == 5
 
 
 def test_a_receiver_that_hangs_holds_the_end_up_no_longer_than_it_may(snapshot: Snapshot) -> None:

@@ -1,0 +1,78 @@
+"""Which series a receiver is told of, and that each of them is ended once."""
+
+import struct
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from obswarm.metrics import contract
+from obswarm.metrics.pushed_series import PushedSeries
+from obswarm.metrics.schema import REMOTE_WRITE, Messages
+from obswarm.metrics.series import Point
+from obswarm.stats import Histogram
+
+MESSAGES = Messages("obswarm.test_pushed_series", REMOTE_WRITE)
+STALE = struct.pack("<Q", 0x7FF0000000000002)
+
+
+def of_duration(name: str) -> Point:
+    histogram = Histogram()
+    histogram.record(0.25)
+    return Point(("GET", name), 0.0, histogram)
+
+
+def families(names):
+    """A gauge and a histogram with a series for each name."""
+    return [
+        (contract.IN_FLIGHT, iter([Point(("GET", name), 3.0) for name in names])),
+        (contract.DURATION, map(of_duration, names)),
+    ]
+
+
+def read(pieces) -> dict[tuple[tuple[str, str], ...], tuple[bool, int]]:
+    """By labels, whether it is a stale marker, and its time. No series twice, each with one value."""
+    found = {}
+    for piece in pieces:
+        series = MESSAGES.TimeSeries.FromString(piece)
+        labels = tuple((label.name, label.value) for label in series.labels)
+        assert labels not in found
+        assert labels == tuple(sorted(labels))
+        ((value, time_ms),) = [
+            *((sample.value, sample.timestamp) for sample in series.samples),
+            *((histogram.sum, histogram.timestamp) for histogram in series.histograms),
+        ]
+        found[labels] = (struct.pack("<d", value) == STALE, time_ms)
+    return found
+
+
+@given(pushes=st.lists(st.sets(st.sampled_from("abcd"), max_size=4), min_size=1, max_size=6))
+def test_a_series_is_ended_once_when_it_is_not_pushed_any_more(pushes) -> None:
+    series = PushedSeries({"job": "obswarm", "team": "search"})
+    open_series = set()
+    for number, names in enumerate(pushes):
+        found = read(series.encode(families(names), "here", float(number)))
+        live = {labels for labels, (stale, _) in found.items() if not stale}
+        assert len(live) == 24 * len(names), "requests in flight; durations as native histogram, 21 buckets, count, sum"
+        assert {labels for labels, (stale, _) in found.items() if stale} == open_series - live
+        assert {time_ms for _, time_ms in found.values()} <= {number * 1000}
+        assert all({("instance", "here"), ("job", "obswarm"), ("team", "search")} <= set(labels) for labels in live)
+        open_series = live
+    ended = read(series.end(100.0))
+    assert set(ended) == open_series
+    assert set(ended.values()) <= {(True, 100_000)}
+    assert read(series.end(101.0)) == {}
+
+
+def test_runs_of_two_instances_share_no_series() -> None:
+    first, second = (set(read(PushedSeries({}).encode(families("ab"), name, 1.0))) for name in ("x:1", "x:2"))
+    assert first
+    assert not first & second
+
+
+def test_a_native_histogram_is_ended_as_one() -> None:
+    series = PushedSeries({})
+    list(series.encode(families("a"), "here", 1.0))
+    ended = [MESSAGES.TimeSeries.FromString(piece) for piece in series.end(2.0)]
+    (native,) = [each for each in ended if each.histograms]
+    assert {label.value for label in native.labels} >= {"obswarm_request_duration_seconds", "a"}
+    assert not native.samples
