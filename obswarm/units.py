@@ -3,23 +3,35 @@
 import math
 import re
 
-_DURATION_UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
-_PLAIN_SECONDS = re.compile(r"\d+(?:\.\d+)?")
+_DURATION_UNITS_S = {"us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_NUMBER = r"((?:\d+(?:\.\d*)?|\.\d+)(?:e[-+]?\d+)?)"
+_DURATION_PART = re.compile(rf"\s*{_NUMBER}\s*({'|'.join(_DURATION_UNITS_S)})\s*")
+_PLAIN_SECONDS = re.compile(_NUMBER)
 
 
-def parse_duration(text: str) -> float:
-    """Seconds in a text such as `90`, `90s`, `20m`, `1h30m` or `500ms`.
+def parse_duration(value: str | float) -> float:
+    """Seconds in a number, or in a text such as `90`, `90s`, `1.5m`, `1h30m` or `500ms`. The one parser of durations:
+    options, settings, guards and load-test files all use it.
 
-    Raises ValueError with a sentence when the text is anything else, a negative number included.
+    Raises ValueError with a sentence when it is anything else, a negative or infinite number included.
     """
-    compact = text.strip().lower().replace(" ", "")
-    if _PLAIN_SECONDS.fullmatch(compact):
-        return float(compact)
-    parts = _DURATION_PART.findall(compact)
-    if not parts or "".join(number + unit for number, unit in parts) != compact:
-        raise ValueError(f"{text!r} is not a duration; write it like 90s, 20m, 1h30m or 500ms")
-    return sum(float(number) * _DURATION_UNITS_S[unit] for number, unit in parts)
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise ValueError(_no_duration(value))
+    text = str(value).strip().lower()
+    if _PLAIN_SECONDS.fullmatch(text):
+        seconds = float(text)
+    else:
+        parts = list(_DURATION_PART.finditer(text))
+        if not parts or "".join(part[0] for part in parts) != text:
+            raise ValueError(_no_duration(value))
+        seconds = sum(float(part[1]) * _DURATION_UNITS_S[part[2]] for part in parts)
+    if not math.isfinite(seconds):
+        raise ValueError(_no_duration(value))
+    return seconds
+
+
+def _no_duration(value: object) -> str:
+    return f"{value!r} is not a duration; write it like 90s, 20m, 1h30m or 500ms"
 
 
 def format_duration(seconds: float) -> str:

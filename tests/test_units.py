@@ -5,14 +5,35 @@ from obswarm.units import format_bytes, format_duration, format_latency, parse_d
 
 @pytest.mark.parametrize(
     ("text", "seconds"),
-    [("90", 90), ("90s", 90), ("20m", 1200), ("1h30m", 5400), ("500ms", 0.5), (" 1h 5m ", 3900), ("1.5s", 1.5), ("2d", 172800)],
+    [("90", 90), ("90s", 90), ("20m", 1200), ("1h30m", 5400), ("500ms", 0.5), (" 1h 5m ", 3900), ("1.5s", 1.5), ("2d", 172800), ("1.5m", 90), ("250us", 0.00025), ("250µs", 0.00025), (".5s", 0.5), ("1e-3s", 0.001), (90, 90), (0.25, 0.25)],
 )  # fmt: skip
-def test_durations_are_read_as_people_write_them(text: str, seconds: float) -> None:
+def test_durations_are_read_as_people_write_them(text: str | float, seconds: float) -> None:
     assert parse_duration(text) == seconds
 
 
-@pytest.mark.parametrize("text", ["", "-5s", "5x", "s", "1h-30m", "1..5s", "ten", "5s5"])
-def test_what_is_no_duration_says_how_to_write_one(text: str) -> None:
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "-5s",
+        "5x",
+        "s",
+        "1h-30m",
+        "1..5s",
+        "ten",
+        "5s5",
+        "5 5",
+        "5 5s",
+        "1e999",
+        "nan",
+        -1,
+        float("inf"),
+        float("nan"),
+        True,
+        None,
+    ],
+)
+def test_what_is_no_duration_says_how_to_write_one(text) -> None:
     with pytest.raises(ValueError, match="write it like 90s, 20m, 1h30m"):
         parse_duration(text)
 

@@ -82,14 +82,14 @@ class Stages(LoadTestShape):
     """
 
     abstract = True
-    stages: str | Sequence[tuple[float, int]] = ""
+    stages: str | Sequence[tuple[float | str, int]] = ""
 
     def parsed(self) -> tuple[Stage, ...]:
         """The stages as values. Raises ObswarmError when they make no sense."""
         try:
             if isinstance(self.stages, str):
                 return parse_stages(self.stages)
-            return tuple(Stage(float(duration), int(users)) for duration, users in self.stages)
+            return tuple(Stage(parse_duration(duration), int(users)) for duration, users in self.stages)
         except (TypeError, ValueError) as error:
             raise ObswarmError(f"{type(self).__name__}.stages: {error}") from None
 

@@ -29,6 +29,7 @@ from obswarm.guards import (
 )
 from obswarm.report import GrafanaAnnotations
 from obswarm.targets import EmbeddedSource, MetricSource, PrometheusSource, Target, queries_of
+from obswarm.units import format_duration
 from obswarm.web import AlertsApp
 
 logger = logging.getLogger(__name__)
@@ -144,6 +145,15 @@ class Guarding:
         run.watch = self.board
         self.board.alerts.run_id = run.run_id
         self.board.annotate = run.annotate
+        planned_s = run.statistics.planned_s
+        for rule in (watch.rule for watch in self.board.watches):
+            if planned_s is not None and rule.when.for_s >= planned_s:
+                logger.warning(
+                    "The guard %s cannot trip: its condition has to hold for %s, and the run takes %s.",
+                    rule.name,
+                    format_duration(rule.when.for_s),
+                    format_duration(planned_s),
+                )
 
     def await_earlier_alerts(self, run: Stoppable, interrupted: Callable[[], bool]) -> None:
         """Wait, if that is asked for, while alerts fire that began before the run; `run` is stopped when that takes too

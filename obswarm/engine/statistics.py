@@ -61,7 +61,7 @@ class RunStatistics:
         self._ended_s: float | None = None
         self._test = clean_text(test)
         self._host = None if host is None else clean_text(host)
-        self._planned_s = planned_s
+        self.planned_s = planned_s
         self._max_endpoints = max_endpoints
         self._aggregate = Aggregate(max_endpoints)
         self._interval = StatsTable(max_endpoints)
@@ -181,7 +181,7 @@ class RunStatistics:
             stats_since_s=self.started_wall_s + self._stats_since_s - self.started_s,
             elapsed_s=end - self.started_s,
             stats_elapsed_s=end - self._stats_since_s,
-            planned_s=self._planned_s,
+            planned_s=self.planned_s,
             state=course.state,
             users=course.user_counts(),
             users_target=course.user_targets(),

@@ -13,8 +13,8 @@ OPERATORS: dict[str, Callable[[float, float], bool]] = {
     ">": lambda a, b: a > b,
     "<": lambda a, b: a < b,
 }
-UNITS = {"%": 0.01, "us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "": 1.0}
-DURATION_UNITS = ("us", "ms", "s", "m", "h")
+UNITS = {"%": 0.01, "us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "": 1.0}
+DURATION_UNITS = ("us", "ms", "s", "m", "h", "d")
 
 
 @dataclass(frozen=True, slots=True)

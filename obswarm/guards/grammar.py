@@ -4,9 +4,11 @@
     condition := operand operator quantity        (an alert may stand alone: it is there)
     operand   := metric [ "{" label "=" text, … "}" ] | "promql(" PromQL ")" | "alert(" matchers ")"
     operator  := > >= < <= == !=
-    quantity  := number [ "%" | "us" | "ms" | "s" | "m" | "h" ]
+    quantity  := number [ "%" | "us" | "ms" | "s" | "m" | "h" | "d" ] | duration
+    duration  := as everywhere (obswarm.units): 10 and 10s are ten seconds, 1m30s is ninety
 
-Parsing gives values whose `str()` parses to the same again.
+A condition that is the same for every value that its operand can have is refused. Parsing gives values whose `str()`
+parses to the same again.
 """
 
 import difflib
@@ -29,12 +31,18 @@ from obswarm.guards.conditions import (
     When,
 )
 from obswarm.guards.operands import METRICS, is_metric, metric_of
+from obswarm.guards.plausible import why_constant
+from obswarm.units import parse_duration
 
 LABELS = ("name", "method", "status")
 _STATUSES = ("1xx", "2xx", "3xx", "4xx", "5xx", "error", "other")
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 _NAME = re.compile(r"[a-z_][a-z0-9_.]*", re.IGNORECASE)
-_UNIT = re.compile(r"%|[a-zµ]+", re.IGNORECASE)
+_UNIT = re.compile(r"%|[a-zµμ]+", re.IGNORECASE)
+_SEVERAL_PARTS = re.compile(r"(?:\d+(?:\.\d+)?(?:[uµμ]s|ms|[smhd])){2,}")
+_MILLISECONDS_FROM = 20
+"""A bare number from here on was meant as milliseconds where it is a latency, below as seconds."""
+
 _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 
 
@@ -54,12 +62,9 @@ def parse_when(text: str) -> When:
     condition = reader.condition()
     lasting = None
     if reader.word("for"):
-        reader.space()
-        start = reader.position
-        lasting = reader.quantity("a duration such as 10s")
-        if lasting.unit not in DURATION_UNITS or lasting.number < 0:
-            reader.fail("Expected a duration such as 10s, 500ms or 2m after 'for'.", start)
-    reader.end("the end, or 'for' and a duration" if lasting is None else "the end")
+        lasting = reader.lasting()
+    else:
+        reader.end("the end, or 'for' and a duration")
     return When(condition, lasting)
 
 
@@ -69,6 +74,19 @@ def parse_condition(text: str) -> Condition:
     condition = reader.condition()
     reader.end("the end")
     return condition
+
+
+def _duration(text: str, seconds: float) -> Quantity:
+    """As it was written, if a number and a unit say it."""
+    number = _NUMBER.match(text)
+    unit = text[number.end() :].strip() if number is not None else ""
+    if number is not None and unit in DURATION_UNITS:
+        return Quantity(float(number[0]), unit)
+    return Quantity(seconds, "s")
+
+
+def _meant(quantity: Quantity, unit: str) -> str:
+    return "" if quantity.unit else f" Did you mean {Quantity(quantity.number, unit)}?"
 
 
 class _Reader:
@@ -113,6 +131,16 @@ class _Reader:
         if self.position < len(self.text):
             self.fail(f"Expected {expected}.")
 
+    def lasting(self) -> Quantity:
+        """A duration up to the end."""
+        self.space()
+        text = self.text[self.position :].strip()
+        try:
+            seconds = parse_duration(text)
+        except ValueError:
+            self.fail("Expected a duration such as 10s, 500ms or 2m after 'for'.")
+        return _duration(text, seconds)
+
     def condition(self) -> Condition:
         operand = self.operand()
         self.space()
@@ -128,7 +156,11 @@ class _Reader:
         start = self.position
         quantity = self.quantity("a number such as 5%, 500ms or 64")
         self._check_unit(operand, quantity, start)
-        return Condition(operand, operator, quantity)
+        condition = Condition(operand, operator, quantity)
+        reason = why_constant(condition)
+        if reason is not None:
+            self.fail(reason, start)
+        return condition
 
     def _check_unit(self, operand: Operand, quantity: Quantity, start: int) -> None:
         if not isinstance(operand, EngineOperand):
@@ -137,24 +169,33 @@ class _Reader:
             return
         unit = metric_of(operand.metric).unit
         if unit == "seconds" and quantity.unit not in DURATION_UNITS:
-            self.fail(f"Expected a duration for {operand.metric}, such as 500ms or 2s.", start)
+            # Milliseconds for Locust's users and k6's, seconds in our own durations: which it is has to be said.
+            hint = _meant(quantity, "ms" if quantity.number >= _MILLISECONDS_FROM else "s")
+            self.fail(f"Expected a duration for {operand.metric}, such as 500ms or 2s.{hint}", start)
         if unit == "ratio" and quantity.unit not in ("%", ""):
             self.fail(f"Expected a share for {operand.metric}, such as 5% or 0.05.", start)
         if unit == "number" and quantity.unit:
-            self.fail(f"Expected a number without a unit for {operand.metric}.", start)
+            counts_failures = operand.metric == "failures" and quantity.unit == "%"
+            hint = f" For a share there is error_ratio: error_ratio{str(operand)[8:]} > 5%." if counts_failures else ""
+            self.fail(f"Expected a number without a unit for {operand.metric}.{hint}", start)
+        if unit == "number" and self.text[self.position : self.position + 1] == "/":
+            self.fail(f"Expected a number without a unit for {operand.metric}; a rate is per second already.")
 
     def quantity(self, what: str) -> Quantity:
         self.space()
         start = self.position
+        several = self.take(_SEVERAL_PARTS)
+        if several is not None:
+            return _duration(several, parse_duration(several))
         number = self.take(_NUMBER)
         if number is None:
             self.fail(f"Expected {what}.")
         found = _UNIT.match(self.text, self.position)
         unit = ""
         if found is not None:
-            unit = found[0].replace("µ", "u")
+            unit = found[0].replace("µ", "u").replace("μ", "u")
             if unit not in UNITS:
-                self.fail(f"Expected one of the units %, us, ms, s, m, h, not {found[0]!r}.")
+                self.fail(f"Expected one of the units %, us, ms, s, m, h, d, not {found[0]!r}.")
             self.position = found.end()
         value = float(number)
         if value in (float("inf"), float("-inf")):

@@ -122,9 +122,6 @@ def Guard(  # noqa: N802 - what a load-test file writes; it makes a value
 
 def _seconds(name: str, value: str | float) -> float:
     try:
-        seconds = parse_duration(value) if isinstance(value, str) else float(value)
-    except (TypeError, ValueError) as error:
+        return parse_duration(value)
+    except ValueError as error:
         raise ObswarmError(f"{name}: {error}.") from None
-    if not seconds >= 0:
-        raise ObswarmError(f"{name} is {value!r}; it cannot be negative.")
-    return seconds

@@ -1,5 +1,6 @@
 """The engine's own figures that guards and requirements go by: one table, of pure functions of a snapshot."""
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -33,6 +34,8 @@ class Metric:
     run: Value | None = None
     labels: tuple[str, ...] = ()
     missing: str = "no request{} has finished"
+    most: float = math.inf
+    """Above which it never is; below 0 none is."""
 
 
 def is_metric(name: str) -> bool:
@@ -201,6 +204,7 @@ def _rows() -> tuple[Metric, ...]:
             lambda operand, snapshot: _error_ratio(_finished(operand, snapshot), operand),
             lambda operand, snapshot: _error_ratio(_of_the_run(operand, snapshot), operand),
             status,
+            most=1.0,
         ),
         Metric(
             "failures",

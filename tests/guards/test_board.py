@@ -307,7 +307,9 @@ def test_what_promql_says_of_our_own_series_counts_once_it_cannot_be_about_an_ea
         ({"action": "scale(200%)"}, "is no action"),
         ({"on_blind": "sleep"}, "write warn or stop"),
         ({"blind_after": "soon"}, "blind_after"),
-        ({"clear_for": -1}, "negative"),
+        ({"clear_for": -1}, "clear_for: -1 is not a duration"),
+        ({"blind_after": True}, "blind_after: True is not a duration"),
+        ({"blind_after": float("inf")}, "blind_after: inf is not a duration"),
     ],
 )
 def test_a_guard_that_makes_no_sense_is_refused(arguments, expected: str) -> None:

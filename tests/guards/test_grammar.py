@@ -18,6 +18,8 @@ from obswarm.guards.grammar import GuardError, parse_condition, parse_when
 from obswarm.guards.operands import METRICS, metric_of
 
 NUMBERS = st.floats(-1e12, 1e12, allow_nan=False)
+AMOUNTS = st.floats(1e-9, 1e12)
+SHARES = st.floats(1e-9, 1, exclude_max=True)
 TEXTS = st.text(max_size=20)
 LABELS = st.lists(
     st.tuples(st.sampled_from(["name", "method"]), TEXTS), max_size=2, unique_by=lambda each: each[0]
@@ -30,17 +32,21 @@ ALERTS = st.lists(
 
 
 def conditions():
-    def of(operands, units):
+    def of(operands, units, numbers=NUMBERS):
         return st.builds(
-            Condition, operands, st.sampled_from(list(OPERATORS)), st.builds(Quantity, NUMBERS, st.sampled_from(units))
+            Condition, operands, st.sampled_from(list(OPERATORS)), st.builds(Quantity, numbers, st.sampled_from(units))
         )
 
     def of_metric(name: str):
         row = metric_of(name)
-        return of(st.builds(EngineOperand, st.just(name), LABELS if row.labels else st.just(())), UNITS_OF[row.unit])
+        return of(
+            st.builds(EngineOperand, st.just(name), LABELS if row.labels else st.just(())),
+            UNITS_OF[row.unit],
+            SHARES if row.unit == "ratio" else AMOUNTS,
+        )
 
     metrics = [of_metric(name) for name in (*METRICS, "p50", "p95", "p99.9", "p7")]
-    return st.one_of(*metrics, of(QUERIES, ["", "%", "ms", "s"]), of(ALERTS, [""]))
+    return st.one_of(*metrics, of(QUERIES, ["", "%", "ms", "s"]), of(ALERTS, [""], AMOUNTS))
 
 
 LASTING = st.one_of(st.none(), st.builds(Quantity, st.floats(0, 1e6), st.sampled_from(["ms", "s", "m", "h"])))
@@ -74,6 +80,14 @@ def test_any_text_is_a_guard_or_an_error_with_a_place(text: str) -> None:
         ("alert(severity='critical') for 500ms", 0, 0.5),
         ("alert()", 0, 0),
         ("rps < 1e3", 1000, 0),
+        ("rps > 5 for 10", 5, 10),
+        ("rps > 5 for 1.5m", 5, 90),
+        ("rps > 5 for 1h30m", 5, 5400),
+        ("rps > 5 for 1 h 30 m", 5, 5400),
+        ("p95 > 1m30s for 2", 90, 2),
+        ("worker_cpu > 120%", 1.2, 0),
+        ("error_ratio >= 1", 1, 0),
+        ("error_ratio >= 0%", 0, 0),
     ],
 )
 def test_numbers_have_units(text: str, base: float, for_s: float) -> None:
@@ -87,7 +101,12 @@ def test_numbers_have_units(text: str, base: float, for_s: float) -> None:
     [
         ("eror_ratio > 5%", 0, "Did you mean error_ratio?"),
         ("error_ratio 5%", 12, "Expected an operator"),
-        ("p95 > 500", 6, "Expected a duration for p95"),
+        ("p95 > 500", 6, "Expected a duration for p95, such as 500ms or 2s. Did you mean 500ms?"),
+        ("avg > 2", 6, "Expected a duration for avg, such as 500ms or 2s. Did you mean 2s?"),
+        ("p95 > 500%", 6, "Expected a duration for p95, such as 500ms or 2s.\n"),
+        ('failures{name="/a"} > 5%', 22, 'For a share there is error_ratio: error_ratio{name="/a"} > 5%.'),
+        ("rps > 5s", 6, "Expected a number without a unit for rps."),
+        ("rps > 5/s", 7, "Expected a number without a unit for rps; a rate is per second already."),
         ("users > 5%", 8, "without a unit for users"),
         ("p95 >", 5, "Expected a number"),
         ('p95{nam="x"} > 1s', 4, "one of the labels name, method, status"),
@@ -102,6 +121,7 @@ def test_numbers_have_units(text: str, base: float, for_s: float) -> None:
         ('alert(x=~"(")', 9, "Not a regular expression"),
         ("rps > 5x", 7, "one of the units"),
         ("rps > 5 for", 11, "a duration such as 10s"),
+        ("rps > 5 for -3s", 12, "a duration such as 10s"),
         ("rps > 5 for 3%", 12, "a duration such as 10s"),
         ("rps > 5 fro 3s", 8, "Expected the end, or 'for'"),
         ("p100 > 1s", 0, "Expected a metric"),
@@ -116,6 +136,42 @@ def test_an_error_says_what_was_expected_and_where(text: str, position: int, exp
     lines = str(error.value).splitlines()
     assert lines[-1] == "  " + " " * position + "^"
     assert lines[-2] == "  " + text
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("error_ratio > 5", "5 is 500%, and error_ratio is never above 100%. Did you mean 5%?"),
+        ("error_ratio < 5", "Did you mean 5%?"),
+        ("error_ratio != 5", "Did you mean 5%?"),
+        ('error_ratio{name="/a"} >= 1.5', "Did you mean 1.5%?"),
+        ("error_ratio > 500", "500 is 50000%, and error_ratio is never above 100%.\n"),
+        ("error_ratio > 1", "error_ratio is never above 100%. Did you mean 1%?"),
+        ("error_ratio > 100%", "error_ratio is never above 100%.\n"),
+        ("error_ratio >= 101%", "error_ratio is never above 100%.\n"),
+        ("error_ratio > -5%", "error_ratio is never below 0."),
+        ("error_ratio < 0%", "error_ratio is never below 0."),
+        ("worker_cpu > 90", "90 is 9000%. Did you mean 90%?"),
+        ("p95 > -1s", "p95 is never below 0."),
+        ("p99.9 < 0s", "p99.9 is never below 0."),
+        ("users < 0", "users is never below 0."),
+        ("rps == -1", "rps is never below 0."),
+        ("alert() < 0", "The number of alerts is never below 0."),
+        ('alert(severity="critical") > -1', "The number of alerts is never below 0."),
+    ],
+)
+def test_a_condition_that_is_the_same_whatever_is_measured_is_refused(text: str, expected: str) -> None:
+    for parse in (parse_when, parse_condition):
+        with pytest.raises(GuardError) as error:
+            parse(text)
+        assert expected in str(error.value)
+
+
+@pytest.mark.parametrize("operator", list(OPERATORS))
+@pytest.mark.parametrize("name", [name for name in METRICS if metric_of(name).unit == "ratio"])
+def test_a_share_that_was_meant_in_percent_is_refused_for_every_ratio(name: str, operator: str) -> None:
+    with pytest.raises(GuardError, match="Did you mean 5%"):
+        parse_when(f"{name} {operator} 5")
 
 
 def test_a_requirement_has_no_for() -> None:
