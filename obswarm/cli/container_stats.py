@@ -1,7 +1,6 @@
 """`obswarm container-stats`: what containers use, for Prometheus to scrape."""
 
 import logging
-import signal
 from typing import Any
 
 import click
@@ -11,6 +10,7 @@ from gevent.event import Event
 from obswarm.api import ObswarmError
 from obswarm.cli.options import bind_address, option
 from obswarm.cli.session import set_up_logging
+from obswarm.ending_signals import ending_signals
 from obswarm.stack import ContainersApp, ContainerWatch, Engine
 from obswarm.stack.containers import LABEL
 from obswarm.web import BoundedServer
@@ -41,7 +41,7 @@ def container_stats(**options: Any) -> None:
         address, port = options["listen"]
         raise ObswarmError(f"--listen {address}:{port} cannot be listened on: {error.strerror}.") from None
     ended = Event()
-    for kind in (signal.SIGINT, signal.SIGTERM):
+    for kind in ending_signals():
         gevent.signal_handler(kind, ended.set)
     logger.info("Containers with the label %s: metrics at http://%s:%d/metrics", options["label"], *options["listen"])
     ended.wait()

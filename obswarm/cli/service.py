@@ -16,7 +16,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from enum import Enum, auto
 from pathlib import Path
-from signal import SIGINT, SIGTERM
 from typing import Any
 
 import click
@@ -35,6 +34,7 @@ from obswarm.cli.pending_run import MOST_STARTS, KeptResult, PendingRun
 from obswarm.cli.raw_options import as_arguments, given_options
 from obswarm.cli.session import Terminal, exit_code_of, set_up_logging
 from obswarm.cluster import CurveKeys, FleetRun, Lobby, Recovered, start_over, tcp_endpoint
+from obswarm.ending_signals import ending_signals
 from obswarm.engine import PartialResult, RunResult, StopReason, reason_of
 from obswarm.greenlets import Supervisor
 from obswarm.guards import Alert, BadPayload, make_payload, parse_payload
@@ -174,7 +174,7 @@ class Service:
     def _wait(self) -> Order | None:
         """For an order, or None for a signal to end."""
         self._desk.busy = False
-        watchers = [signal_handler(kind, self._next.set, None) for kind in (SIGINT, SIGTERM)]
+        watchers = [signal_handler(kind, self._next.set, None) for kind in ending_signals()]
         try:
             with Lobby(tcp_endpoint(*self._options["bind"]), self._keys) as self._lobby:
                 following: Order | None = self._next.get()

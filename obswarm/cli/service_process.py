@@ -20,6 +20,7 @@ from gevent.event import Event
 
 from obswarm import clock
 from obswarm.api import ObswarmError
+from obswarm.ending_signals import ending_signals
 from obswarm.greenlets import Supervisor
 
 logger = logging.getLogger(__name__)
@@ -91,7 +92,7 @@ class _Parent:
         self._ending = Event()
 
     def run(self) -> int:
-        watchers = [signal_handler(kind, self._forward, kind) for kind in (signal.SIGINT, signal.SIGTERM)]
+        watchers = [signal_handler(kind, self._forward, kind) for kind in ending_signals()]
         pause_s = _FIRST_PAUSE_S
         try:
             while True:

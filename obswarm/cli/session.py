@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import gevent
@@ -20,6 +21,7 @@ from obswarm.cli.plain import PlainProgress
 from obswarm.cli.results import STANDARD_OUTPUT, JsonResult, JUnitResult, Log, Summary
 from obswarm.cli.streams import LogFile, StreamLog, say_error
 from obswarm.cli.text_console import TextConsole, console_handler, stdout_console
+from obswarm.ending_signals import ending_signals
 from obswarm.engine import Output, Outputs, RunCourse, RunHandle, RunResult, StopReason, UncaughtErrors
 from obswarm.guards import Judgement
 from obswarm.report import CsvFiles
@@ -175,7 +177,7 @@ def set_up_logging(level: str, logfile: str | None = None, console: TextConsole 
 
 
 class _Signals:
-    """Ctrl-C stops gracefully, a second one at once; SIGTERM stops gracefully. A context manager."""
+    """Ctrl-C stops gracefully, a second one at once; SIGTERM and SIGHUP stop gracefully. A context manager."""
 
     def __init__(self, run: Course) -> None:
         self._run = run
@@ -186,9 +188,9 @@ class _Signals:
         self._watchers: list[Any] = []
 
     def __enter__(self) -> "_Signals":
+        on = {signal.SIGINT: self.interrupt}
         self._watchers = [
-            gevent.signal_handler(signal.SIGINT, self.interrupt),
-            gevent.signal_handler(signal.SIGTERM, self._terminate),
+            gevent.signal_handler(kind, on.get(kind) or partial(self._terminate, kind)) for kind in ending_signals()
         ]
         return self
 
@@ -210,13 +212,14 @@ class _Signals:
         else:
             self._run.abort(StopReason("signal", "interrupted by Ctrl-C (SIGINT)"))
 
-    def _terminate(self) -> None:
+    def _terminate(self, kind: signal.Signals) -> None:
         self.came = True
         if self.instead is not None:
             self.instead()
             return
-        logger.info("SIGTERM: stopping gracefully.")
-        self._run.stop(StopReason("signal", "terminated (SIGTERM)"))
+        logger.info("%s: stopping gracefully.", kind.name)
+        what = "hung up" if kind is signal.SIGHUP else "terminated"
+        self._run.stop(StopReason("signal", f"{what} ({kind.name})"))
 
 
 def exit_code_of(result: RunResult, on_error: int, strict: bool = False, judgements: Sequence[Judgement] = ()) -> int:

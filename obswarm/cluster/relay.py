@@ -43,6 +43,7 @@ from obswarm.cluster.protocol import (
 from obswarm.cluster.secret import CurveKeys
 from obswarm.cluster.start_over import start_over
 from obswarm.cluster.transport import Listener, new_context
+from obswarm.ending_signals import ending_signals
 from obswarm.engine import WorkerLoss
 
 logger = logging.getLogger(__name__)
@@ -96,7 +97,7 @@ class Relay:
         self._losses: list[WorkerLoss] = []
 
     def run(self) -> int:
-        watchers = [gevent.signal_handler(kind, self._leave) for kind in (signal.SIGINT, signal.SIGTERM)]
+        watchers = [gevent.signal_handler(kind, self._leave, kind) for kind in ending_signals()]
         keeper = self.link.supervisor.keep("The contact with a machine's processes", self._keep)
         try:
             code = self.link.run()
@@ -331,8 +332,11 @@ class Relay:
                 return
             gevent.sleep(0.02)
 
-    def _leave(self) -> None:
+    def _leave(self, kind: signal.Signals = signal.SIGINT) -> None:
         self.told_to_leave = True
+        if self._leaving and kind is signal.SIGHUP:
+            # A terminal that is closed sends it more than once; nobody insists.
+            return
         if self._fleet is None or self._leaving:
             self.link.finish(130)
             return

@@ -40,6 +40,7 @@ from obswarm.cluster.runners import NotSendable, WorkerRunner, deliver, pack_con
 from obswarm.cluster.secret import CurveKeys
 from obswarm.cluster.start_over import start_over
 from obswarm.cluster.transport import new_context
+from obswarm.ending_signals import ending_signals
 from obswarm.engine import (
     DescriptorWatch,
     HealthMonitor,
@@ -113,7 +114,7 @@ class Worker:
         self._stop_timeout_s = 0.0
 
     def run(self) -> int:
-        watchers = [gevent.signal_handler(kind, self._leave) for kind in (signal.SIGINT, signal.SIGTERM)]
+        watchers = [gevent.signal_handler(kind, self._leave, kind) for kind in ending_signals()]
         try:
             with UncaughtErrors(lambda: self._environment, self._leave) as uncaught:
                 code: int = uncaught.run(self.link.run)
@@ -335,9 +336,12 @@ class Worker:
         self._ended = True
         self.collect(0)
 
-    def _leave(self) -> None:
-        """SIGTERM or Ctrl-C: others get the users, and what was measured is delivered first."""
+    def _leave(self, kind: signal.Signals = signal.SIGINT) -> None:
+        """SIGTERM, SIGHUP or Ctrl-C: others get the users, and what was measured is delivered first."""
         self.told_to_leave = True
+        if self._leaving and kind is signal.SIGHUP:
+            # A terminal that is closed sends it more than once; nobody insists.
+            return
         if self._environment is None or self._leaving:
             self.link.finish(130)
             return

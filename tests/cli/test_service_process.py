@@ -63,7 +63,7 @@ def test_a_sentence_about_what_is_wrong_ends_it(tmp_path: Path) -> None:
     assert len(list((tmp_path / "started").iterdir())) == 1
 
 
-@pytest.mark.parametrize("kind", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("kind", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_is_passed_on_and_ends_both(tmp_path: Path, kind: signal.Signals) -> None:
     process = start(tmp_path, "with ends_as_meant():\n    time.sleep(60)\n")
     (child,) = wait_for_children(tmp_path, 1)

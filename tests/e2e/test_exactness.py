@@ -62,7 +62,7 @@ def test_20_second_runs_at_50_users_agree_with_their_targets(loadtest, tmp_path:
             assert_exact(result, target)
 
 
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_run_stopped_in_the_middle_agrees_with_the_target(
     target: CountingServer, loadtest, tmp_path: Path, sent: signal.Signals
 ) -> None:

@@ -177,6 +177,6 @@ def test_a_master_without_workers_says_so(visitor, tmp_path) -> None:
         with urllib.request.urlopen(f"http://127.0.0.1:{web_port}/metrics") as answer:
             assert 'obswarm_workers{state="ready"} 0.0' in answer.read().decode()
     finally:
-        master.send_signal(signal.SIGTERM)
+        master.send_signal(signal.SIGHUP)
         assert master.wait(30) == 0
         master.communicate()
