@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NoReturn
 import httptools
 
 from obswarm.clock import monotonic
-from obswarm.http.answer import Answer, TooMuch
+from obswarm.http.answer import Answer, NotHttp, TooMuch
 from obswarm.http.body_buffer import LARGE_BODY_BYTES, BodyBuffer
 from obswarm.http.deadlines import NEVER, StreamTimeout
 from obswarm.http.errors import ConnectionLost, HttpError, ProtocolError, ReadTimeout, ResponseTooLarge
@@ -244,8 +244,9 @@ class Connection:
         cause = error.__context__ if isinstance(error, httptools.HttpParserError) else error
         if isinstance(cause, TooMuch):
             raise ProtocolError(f"{self.peer} sent {cause}") from None
-        if isinstance(error, httptools.HttpParserError):
-            raise ProtocolError(f"{self.peer} did not answer in HTTP: {error}") from None
+        if isinstance(cause, NotHttp) or isinstance(error, httptools.HttpParserError):
+            what = cause if isinstance(cause, NotHttp) else error
+            raise ProtocolError(f"{self.peer} did not answer in HTTP: {what}") from None
         if isinstance(error, OSError):
             reason = os.strerror(error.errno) if error.errno else str(error)
             raise ConnectionLost(f"the connection to {self.peer} broke: {reason}") from None
