@@ -1,0 +1,74 @@
+"""What the documentation names can be imported from `obswarm`."""
+
+import ast
+import builtins
+import importlib
+import re
+from pathlib import Path
+
+import pytest
+import requests
+
+import obswarm
+from obswarm.api import ObswarmError
+from obswarm.http import HttpError
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+NAME = re.compile(r"(?<![\w.])[A-Z][a-z]+[A-Za-z]+(?!\w)")
+
+
+def exceptions_of_ours() -> set[str]:
+    """All exception classes that the package defines, by name."""
+    bases: dict[str, set[str]] = {}
+    for path in (ROOT / "obswarm").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef):
+                named = {base.id for base in node.bases if isinstance(base, ast.Name)}
+                bases.setdefault(node.name, set()).update(named)
+    known = {
+        name for name, value in vars(builtins).items() if isinstance(value, type) and issubclass(value, BaseException)
+    }
+    while found := {name for name, parents in bases.items() if parents & known} - known:
+        known |= found
+    return known & set(bases)
+
+
+def named_exceptions() -> list[tuple[str, str]]:
+    """(page, name) of every exception that stands in code on a page, and is no one else's."""
+    ours = exceptions_of_ours()
+    others = set(dir(builtins)) | set(dir(requests.exceptions))
+    found = set()
+    for page in PAGES:
+        for code in re.findall(r"```.*?```|`[^`\n]+`", page.read_text(), re.DOTALL):
+            for name in NAME.findall(code):
+                if name in ours or (re.fullmatch(r"\w{2,}(Error|Exception|Timeout)", name) and name not in others):
+                    found.add((page.name, name))
+    return sorted(found)
+
+
+@pytest.mark.parametrize(("page", "name"), named_exceptions())
+def test_an_exception_that_a_page_names_can_be_imported(page: str, name: str) -> None:
+    assert issubclass(getattr(obswarm, name), Exception), page
+    assert name in obswarm.__all__
+
+
+def test_the_pages_name_the_exceptions_that_a_load_test_meets() -> None:
+    named = {name for _, name in named_exceptions()}
+    expected = {"InvalidRequest", "StopUser", "InterruptTaskSet", "RescheduleTask", "ObswarmError", "ReadTimeout"}
+    assert named >= expected
+    http = importlib.import_module("obswarm.http")
+    of_requests = {
+        name for name, value in vars(http).items() if isinstance(value, type) and issubclass(value, HttpError)
+    }
+    assert of_requests <= named, "docs/http-client.md lists all"
+
+
+def test_every_public_name_is_there_and_of_one_object() -> None:
+    for name in obswarm.__all__:
+        assert getattr(obswarm, name) is not None
+        assert name in dir(obswarm)
+    assert issubclass(obswarm.InvalidRequest, ValueError)
+    assert issubclass(obswarm.MissingHost, ObswarmError)
+    with pytest.raises(ImportError):
+        from obswarm import NothingOfTheKind  # type: ignore[attr-defined]  # noqa: F401
