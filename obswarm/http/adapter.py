@@ -1,10 +1,7 @@
 """requests' transport over our connections: what makes HttpUser fast while it stays requests in every other respect."""
 
-from collections.abc import Iterator, Mapping
-from email.message import Message
+from collections.abc import Mapping
 from functools import lru_cache
-from io import TextIOBase
-from itertools import chain
 from typing import Any
 
 import requests
@@ -27,19 +24,14 @@ from requests.exceptions import (
 from requests.exceptions import (
     ReadTimeout as RequestsReadTimeout,
 )
-from requests.structures import CaseInsensitiveDict
 from requests.utils import get_encoding_from_headers, select_proxy
-from urllib3.exceptions import DecodeError, ReadTimeoutError
-from urllib3.exceptions import ProtocolError as Urllib3ProtocolError
 
 from obswarm import defaults
 from obswarm.api import ObswarmError
 from obswarm.clock import monotonic
-from obswarm.http.answer import ResponseHead
 from obswarm.http.body import StreamedBody
-from obswarm.http.body_buffer import gather
 from obswarm.http.call import Call
-from obswarm.http.codings import decode, decoded
+from obswarm.http.codings import decode
 from obswarm.http.counted import CountedResponse
 from obswarm.http.deadlines import NEVER
 from obswarm.http.errors import (
@@ -52,9 +44,9 @@ from obswarm.http.errors import (
     ResponseTooLarge,
 )
 from obswarm.http.exchange import exchange
-from obswarm.http.head import FRAMING, Prepared, check_coding, field_lines
+from obswarm.http.head import Prepared, field_lines
 from obswarm.http.pool import ConnectionPool
-from obswarm.http.response import join_headers, reason_phrase, regrouped, set_cookies
+from obswarm.http.raw import RawAnswer, join_headers, reason_phrase
 from obswarm.http.route import Proxy, Route, parse_proxy
 from obswarm.http.streaming import LiveBody
 from obswarm.http.tls import TlsSettings
@@ -64,7 +56,6 @@ from obswarm.stats import PhaseTimes
 
 _SENT = "obswarm_sent"
 _UNLIMITED = 1_000_000
-_PIECE = 65536
 
 
 def was_sent(request: requests.PreparedRequest | None) -> bool:
@@ -159,9 +150,7 @@ class FastAdapter(BaseAdapter):
             tls = TlsSettings(True if verify is None else verify, tuple(cert) if isinstance(cert, list) else cert)
         route = Route.to(url.origin, _proxy(proxy_url) if proxy_url else None, tls)
         headers = request.headers
-        fields = [(_text(name), _text(value)) for name, value in headers.items() if name.lower() not in FRAMING]
-        if len(fields) < len(headers):
-            check_coding(_text(headers.get("Transfer-Encoding", "")))
+        fields = [(_text(name), _text(value)) for name, value in headers.items() if name.lower() != "transfer-encoding"]
         if "host" not in headers:
             fields.append(("Host", url.origin.authority))
         target = url.target
@@ -171,92 +160,15 @@ class FastAdapter(BaseAdapter):
             if route.proxy.authorization and "proxy-authorization" not in headers:
                 fields.append(("Proxy-Authorization", route.proxy.authorization))
         start = f"{request.method} {target} HTTP/1.1\r\n".encode("latin-1") + field_lines(fields)
-        prepared = Prepared(str(request.method), url, route, start, {"content-type", "cookie"})
+        # requests has decided on the length already, so that nothing has to be added for a body of bytes.
+        names = {"content-length", "content-type", "cookie"}
+        prepared = Prepared(str(request.method), url, route, start, names)
         connect_s, read_s = _timeouts(timeout)
         return Call(prepared, {}, _body(request), None, connect_s, read_s, NEVER, stream, self.max_response_bytes)
 
     def close(self) -> None:
         """Close the idle connections."""
         self.pool.close()
-
-
-class RawAnswer:
-    """What requests knows as `response.raw`: as much of urllib3's response as requests and its users ask for."""
-
-    def __init__(self, status: int, head: ResponseHead, headers: "CaseInsensitiveDict[str]") -> None:
-        self.status = status
-        self.headers = headers
-        self.reason = head.reason.decode("latin-1")
-        self.version = 11
-        self.decode_content = True
-        self.body: LiveBody | None = None
-        self.whole: bytes | None = None
-        self._rest = b""
-        self._source: Iterator[bytes] | None = None
-        received = set_cookies(head.headers)
-        self._original_response = _ForCookies(received) if received else None
-
-    def stream(self, amt: int | None = _PIECE, decode_content: bool | None = None) -> Iterator[bytes]:
-        """The body in pieces of at most `amt` bytes. Raises urllib3's exceptions, which requests expects."""
-        pieces = self._pieces(decode_content)
-        yield from pieces if amt is None else regrouped(pieces, amt)
-
-    def read(self, amt: int | None = None, decode_content: bool | None = None) -> bytes:
-        """The next `amt` bytes of the body, or all that is left."""
-        if self._source is None:
-            self._source = self._pieces(decode_content)
-        pieces, size = [self._rest], len(self._rest)
-        self._rest = b""
-        if amt is None:
-            return gather(chain(pieces, self._source))
-        while size < amt:
-            piece = next(self._source, None)
-            if piece is None:
-                break
-            pieces.append(piece)
-            size += len(piece)
-        gathered = b"".join(pieces)
-        self._rest = gathered[amt:]
-        return gathered[:amt]
-
-    def _pieces(self, decode_content: bool | None) -> Iterator[bytes]:
-        if self.body is not None:
-            pieces = self.body.pieces()
-        else:
-            # Read already when it was no stream, and then there is nothing more to come.
-            pieces, self.whole = iter([self.whole] if self.whole else []), None
-        wanted = self.decode_content if decode_content is None else decode_content
-        try:
-            yield from decoded(pieces, self.headers.get("content-encoding")) if wanted else pieces
-        except DecodingError as error:
-            raise DecodeError(str(error)) from None
-        except ReadTimeout as error:
-            raise ReadTimeoutError(None, None, str(error)) from None  # type: ignore[arg-type]
-        except HttpError as error:
-            raise Urllib3ProtocolError(str(error), error) from None
-
-    def close(self) -> None:
-        if self.body is not None:
-            self.body.close()
-
-    def release_conn(self) -> None:
-        self.close()
-
-    @property
-    def closed(self) -> bool:
-        return self.body.begun if self.body is not None else self.whole is None
-
-
-class _ForCookies:
-    """http.client's response as far as requests looks at it for cookies."""
-
-    def __init__(self, received: tuple[bytes, ...]) -> None:
-        self.msg = Message()
-        for value in received:
-            self.msg.add_header("Set-Cookie", value.decode("latin-1"))
-
-    def isclosed(self) -> bool:
-        return True
 
 
 @lru_cache(maxsize=64)
@@ -288,10 +200,8 @@ def _body(request: requests.PreparedRequest) -> bytes | StreamedBody:
             f"data={clean_text(body, 100)}: give bytes, text, a dict, a list of pairs, a file, or an iterator of bytes"
         )
     streamed = StreamedBody(body)
-    length = request.headers.get("Content-Length", "")
-    if streamed.length is None and not isinstance(body, TextIOBase) and "Transfer-Encoding" not in request.headers:
-        # Bodies that say how long they are in other ways, which requests knows; of text it would be characters.
-        streamed.length = int(length) if length.isdecimal() else None
+    length = request.headers.get("Content-Length")
+    streamed.length = int(length) if length is not None else None
     return streamed
 
 
@@ -332,13 +242,7 @@ def _as_requests(error: HttpError, request: requests.PreparedRequest) -> Excepti
     elif isinstance(error, ReadTimeout):
         kind = RequestsReadTimeout
     elif isinstance(error, InvalidRequest):
-        kind = (
-            RequestException
-            if text.startswith("a streamed body")
-            else InvalidHeader
-            if "header" in text
-            else InvalidURL
-        )
+        kind = InvalidHeader if "header" in text else InvalidURL
     else:
         kind = RequestsConnectionError
     return kind(error, request=request)

@@ -10,11 +10,19 @@ from typing import TYPE_CHECKING, NoReturn
 import httptools
 
 from obswarm.clock import monotonic
-from obswarm.http.answer import Answer, NotHttp, TooMuch
+from obswarm.http.answer import Answer, NoStatus, TooMuch
 from obswarm.http.body_buffer import LARGE_BODY_BYTES, BodyBuffer
 from obswarm.http.deadlines import NEVER, StreamTimeout
-from obswarm.http.errors import ConnectionLost, HttpError, ProtocolError, ReadTimeout, ResponseTooLarge
+from obswarm.http.errors import (
+    ConnectError,
+    ConnectionLost,
+    HttpError,
+    ProtocolError,
+    ReadTimeout,
+    ResponseTooLarge,
+)
 from obswarm.http.stream import Stream
+from obswarm.http.tls import tls_failure
 
 if TYPE_CHECKING:
     from obswarm.http.body import StreamedBody
@@ -28,8 +36,8 @@ _HUNG_UP = frozenset((errno.EPIPE, errno.ECONNRESET))
 class Connection:
     """A connection, used for one request after the other.
 
-    Every failure is one of ConnectionLost, ReadTimeout, ProtocolError; afterwards the connection can only be closed.
-    `reusable` says whether it can be used again after an answer has been read.
+    Every failure is one of ConnectionLost, ReadTimeout, ProtocolError, or a ConnectError of TLS; afterwards the
+    connection can only be closed. `reusable` says whether it can be used again after an answer has been read.
     """
 
     __slots__ = (
@@ -228,8 +236,9 @@ class Connection:
         self.reusable = False
         if answer is not None:
             answer.keep_alive = False
-            if answer.complete and isinstance(error, httptools.HttpParserError):
-                # What came after a complete answer does not spoil it, only the connection.
+            if answer.complete and isinstance(error, httptools.HttpParserError | httptools.HttpParserUpgrade):
+                # What came after a complete answer does not spoil it, only the connection; and so does a switch to
+                # another protocol (101), which nobody has asked for.
                 return
             answer.abandon()
         self._raise(error)
@@ -242,11 +251,14 @@ class Connection:
         if isinstance(error, HttpError):
             raise error
         cause = error.__context__ if isinstance(error, httptools.HttpParserError) else error
-        if isinstance(cause, TooMuch):
+        if isinstance(cause, TooMuch | NoStatus):
             raise ProtocolError(f"{self.peer} sent {cause}") from None
-        if isinstance(cause, NotHttp) or isinstance(error, httptools.HttpParserError):
-            what = cause if isinstance(cause, NotHttp) else error
-            raise ProtocolError(f"{self.peer} did not answer in HTTP: {what}") from None
+        if isinstance(error, httptools.HttpParserError):
+            raise ProtocolError(f"{self.peer} did not answer in HTTP: {error}") from None
+        if isinstance(error, ssl.SSLError):
+            text = tls_failure(self.peer, error)
+            # As the handshake's own end, which a server of TLS 1.3 tells of with the first that it sends.
+            raise (ConnectionLost(text) if self.answered else ConnectError(text)) from None
         if isinstance(error, OSError):
             reason = os.strerror(error.errno) if error.errno else str(error)
             raise ConnectionLost(f"the connection to {self.peer} broke: {reason}") from None

@@ -6,9 +6,12 @@ from typing import Any
 
 import requests
 from requests.cookies import RequestsCookieJar, extract_cookies_to_jar
+from requests.structures import CaseInsensitiveDict
 
 from obswarm.api import CatchResponseError
+from obswarm.http.answer import ResponseHead
 from obswarm.http.outcome import Judged, Outcome
+from obswarm.http.raw import RawAnswer
 from obswarm.sanitize import to_text
 from obswarm.stats import PhaseTimes
 
@@ -17,8 +20,9 @@ from obswarm.stats import PhaseTimes
 class CountedResponse(requests.Response, Judged):
     """requests.Response with `success()` and `failure(reason)`, and a context manager for catch_response=True.
 
-    `error` is what kept the answer from coming (`status_code` is 0 then), else None. `timings` says where the time
-    went, when the transport is ours, `wire_bytes` how much of a body came over the wire, when it has been read.
+    `error` is what kept the answer from coming, else None; without an answer `status_code` is 0, headers and body are
+    empty, and `raise_for_status` and `json` raise the error. `timings` says where the time went, when the transport is
+    ours, `wire_bytes` how much of a body came over the wire, when it has been read.
     """
 
     error: BaseException | None = None
@@ -40,6 +44,25 @@ class CountedResponse(requests.Response, Judged):
         made.raw = None
         return made
 
+    @classmethod
+    def unanswered(
+        cls, error: BaseException, url: str, request: requests.PreparedRequest | None, elapsed_s: float
+    ) -> "CountedResponse":
+        """The response of a request that got no answer, with everything that one with an answer has."""
+        made = cls.bare()
+        made.error = error
+        made.status_code = 0
+        made.reason = ""
+        made.headers = CaseInsensitiveDict()
+        made.encoding = None
+        made.url = url
+        made.request = request  # type: ignore[assignment]
+        made.elapsed = timedelta(seconds=elapsed_s)
+        made.raw = RawAnswer(0, ResponseHead(b""), made.headers)
+        made._content = b""
+        made._content_consumed = True  # type: ignore[attr-defined]
+        return made
+
     @property
     def cookies(self) -> RequestsCookieJar:
         """The cookies that this answer set."""
@@ -54,8 +77,27 @@ class CountedResponse(requests.Response, Judged):
     def cookies(self, cookies: RequestsCookieJar) -> None:
         self.__dict__["cookies"] = cookies
 
+    @property
+    def ok(self) -> bool:
+        """As in requests; False without an answer."""
+        return self.error is None and super().ok
+
+    @property
+    def text(self) -> str:
+        """As in requests, also where the server names a character set that cannot leave out what is not in it."""
+        try:
+            return super().text
+        except UnicodeError:
+            return self.content.decode("utf-8", errors="replace")
+
+    def json(self, **kwargs: Any) -> Any:
+        """As in requests; raises what kept the answer from coming."""
+        if self.error is not None:
+            raise self.error
+        return super().json(**kwargs)
+
     def close(self) -> None:
-        """As in requests; of a request without an answer there is nothing to close."""
+        """As in requests; of one that was unpickled there is nothing to close."""
         if self.raw is not None:
             super().close()
 
@@ -83,4 +125,11 @@ class CountedResponse(requests.Response, Judged):
 
     def __getstate__(self) -> Any:
         state: Any = super().__getstate__()
-        return {**state, "cookies": self.cookies}
+        return {
+            **state,
+            "cookies": self.cookies,
+            "error": self.error,
+            "timings": self.timings,
+            "wire_bytes": self.wire_bytes,
+            "trace_id": self.trace_id,
+        }

@@ -1,5 +1,6 @@
 """What can go wrong with a request: the only exceptions that the client raises or reports."""
 
+import copyreg
 from typing import Any
 
 from obswarm.api.errors import ObswarmError
@@ -51,13 +52,13 @@ class ResponseTooLarge(HttpError):
         size = format_bytes(int(largest_bytes))
         super().__init__(f"the {what + ' ' if what else ''}body is larger than {size} (max_response_bytes)")
 
+    def __reduce__(self) -> Any:
+        """For pickle and copy, which would hand the finished text to __init__."""
+        return copyreg.__newobj__, (type(self), *self.args), self.__dict__  # type: ignore[attr-defined]
+
 
 class TooManyRedirects(HttpError):
     """The limit of redirects was reached."""
-
-
-class InvalidRedirect(ProtocolError):
-    """The answer redirects to what no request can be made of."""
 
 
 class StreamConsumed(RuntimeError):

@@ -138,12 +138,20 @@ class Outcome:
         """The end of a `with` block: report, and say whether what was raised in it goes no further.
 
         An exception in the block makes the request a failure (it could not be judged) unless it only steers the
-        user's course, or ends the user by force; a ResponseError or CatchResponseError is a way to say `failure` and
+        user's course, or ends the user by force. A ResponseError or CatchResponseError is a way to say `failure` and
+        ends there, and so does what kept the answer from coming, as `raise_for_status` and `json` raise it: the request
+        is counted with that, and the rest of the task goes on when the target is down. Without catch_response, nothing
         ends there.
         """
-        declared = isinstance(raised, ResponseError | CatchResponseError)
-        if raised is not None and self.verdict is None and not isinstance(raised, (*STEERING_EXCEPTIONS, *CUTS_OFF)):
-            self.verdict = raised
+        catching = not self.reported
+        if raised is None or isinstance(raised, (*STEERING_EXCEPTIONS, *CUTS_OFF)):
+            declared = False
+        elif raised is response.error:
+            declared = catching
+        else:
+            declared = catching and isinstance(raised, ResponseError | CatchResponseError)
+            if self.verdict is None:
+                self.verdict = raised
         self.report(response)
         return declared
 

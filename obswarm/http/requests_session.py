@@ -22,15 +22,17 @@ from obswarm.clock import monotonic
 from obswarm.http.adapter import FastAdapter, was_sent
 from obswarm.http.counted import CountedResponse
 from obswarm.http.errors import innermost
-from obswarm.http.head import PSEUDO
 from obswarm.http.outcome import Outcome, status_error
+from obswarm.http.redirects import wrong_redirect
 from obswarm.http.signature import signature_for
 from obswarm.http.tracing import HEADER as TRACE_HEADER
 from obswarm.http.tracing import traceparent
 from obswarm.http.urls import absolute
 from obswarm.stats import PhaseTimes
 
-_WRONG_CALLS = (MissingSchema, InvalidSchema, InvalidURL, InvalidHeader)
+_WRONG_ADDRESSES = (MissingSchema, InvalidSchema, InvalidURL)
+_WRONG_CALLS = (*_WRONG_ADDRESSES, InvalidHeader)
+_OF_SENDING = "obswarm_of_sending"
 
 
 class HttpSession(requests.Session):
@@ -99,12 +101,11 @@ class HttpSession(requests.Session):
         except BaseException as error:
             recorder.under_way.pop(key, None)
             is_sent = was_sent(prepared)
-            response, size = CountedResponse(), 0
-            response.status_code = 0
-            response.error = error
-            response.url = asked
-            if isinstance(error, RequestException) and error.request is not None:
-                response.request = error.request  # type: ignore[assignment]
+            made = error.request if isinstance(error, RequestException) else None
+            if not isinstance(made, requests.PreparedRequest):
+                made = prepared
+            response, size = CountedResponse.unanswered(error, asked, made, monotonic() - started), 0
+            response.connection = self.fast_adapter  # type: ignore[assignment]
             if not isinstance(error, RequestException) or (isinstance(error, _WRONG_CALLS) and not is_sent):
                 outcome = Outcome(
                     environment, method.upper(), label or text, asked, monotonic() - started, 0, 0, error, {}
@@ -180,7 +181,44 @@ class HttpSession(requests.Session):
                 request.headers.pop(name, None)
             run_id = self.environment.run_id
             request.headers.update(signature_for(self.request_signer, self.base_url, request.url or "", run_id))
-        return super().send(request, **kwargs)
+        try:
+            return super().send(request, **kwargs)
+        except ValueError as error:
+            setattr(error, _OF_SENDING, True)
+            raise
+
+    def resolve_redirects(  # type: ignore[override]  # requests itself names what it hands over
+        self, resp: requests.Response, req: requests.PreparedRequest, *, yield_requests: bool = False, **kwargs: Any
+    ) -> Generator[Any, None, None]:
+        """As requests', but a target that redirects to what is no address is a failed request, and no exception.
+
+        Raises the RequestException that requests has for it (InvalidSchema, InvalidURL), and InvalidURL for what it has
+        none for. With `yield_requests` (redirects are not followed) there is no next request then.
+        """
+        here = resp
+        try:
+            for each in super().resolve_redirects(resp, req, yield_requests=yield_requests, **kwargs):
+                if not yield_requests:
+                    here = each
+                yield each
+        except ValueError as error:
+            wrong_address = isinstance(error, _WRONG_ADDRESSES)
+            # Of everything else, what a hook or an auth class raised while the next request was made is the load
+            # test's own.
+            if not wrong_address and (isinstance(error, RequestException) or hasattr(error, _OF_SENDING)):
+                raise
+            if yield_requests:
+                return
+            kind: type[Any] = type(error) if wrong_address else InvalidURL
+            reason = wrong_redirect(urlsplit(here.url).netloc, here.headers.get("location", ""), innermost(error))
+            raise kind(reason, request=here.request, response=here) from None
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        """As requests', also when the Location is not UTF-8: as browsers do, it is taken for Latin-1 then."""
+        try:
+            return super().get_redirect_target(resp)
+        except UnicodeError:
+            return resp.headers["location"]
 
     @staticmethod
     def _size(response: CountedResponse, stream: bool) -> int:
@@ -197,13 +235,9 @@ class HttpSession(requests.Session):
         prepared.prepare_method((request.method or "GET").upper())
         prepared.prepare_url(request.url, merge_setting(request.params, self.params) if self.params else request.params)
         own = request.headers
-        headers = merge_setting(own, self.headers, dict_class=CaseInsensitiveDict) if own else self.headers
-        try:
-            prepared.prepare_headers(headers)
-        except InvalidHeader:
-            if PSEUDO.isdisjoint(headers):
-                raise
-            prepared.prepare_headers({name: value for name, value in headers.items() if name not in PSEUDO})
+        prepared.prepare_headers(
+            merge_setting(own, self.headers, dict_class=CaseInsensitiveDict) if own else self.headers
+        )
         cookies = request.cookies
         if cookies or len(self.cookies):
             if not hasattr(cookies, "set_cookie"):

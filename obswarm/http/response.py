@@ -1,15 +1,17 @@
 """Responses of FastHttpUser's client, with the attributes that requests' have."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from email.message import Message
-from http import HTTPStatus
 from typing import Any
 from weakref import ref
 
+import requests
 from requests.cookies import RequestsCookieJar
+from requests.sessions import SessionRedirectMixin
 from requests.structures import CaseInsensitiveDict
+from requests.utils import parse_header_links
 
 from obswarm import defaults
 from obswarm.http.answer import Header, ResponseHead
@@ -20,10 +22,13 @@ from obswarm.http.cookies import Cookies
 from obswarm.http.errors import StreamConsumed
 from obswarm.http.head import Prepared
 from obswarm.http.outcome import Judged, Outcome, status_error
+from obswarm.http.raw import RawAnswer, join_headers, reason_phrase, regrouped, set_cookies
 from obswarm.http.streaming import LiveBody
+from obswarm.http.urls import parse_url, redirect_target
 from obswarm.stats import PhaseTimes, UnderWayFields
 
 _REDIRECTS = frozenset((301, 302, 303, 307, 308))
+_PERMANENT_REDIRECTS = frozenset((301, 308))
 
 
 class SentRequest:
@@ -64,6 +69,8 @@ class FastResponse(Judged):
     _history: "list[FastResponse] | None" = None
     _headers: "CaseInsensitiveDict[str] | None" = None
     _content: bytes | None = None
+    _encoding: str | None = None
+    _raw_answer: RawAnswer | None = None
 
     def __init__(
         self,
@@ -151,6 +158,37 @@ class FastResponse(Judged):
         return self.status_code in _REDIRECTS and "location" in self.headers
 
     @property
+    def is_permanent_redirect(self) -> bool:
+        return self.status_code in _PERMANENT_REDIRECTS and "location" in self.headers
+
+    @property
+    def next(self) -> requests.PreparedRequest | None:
+        """Where this redirect leads, as a request with its method and URL; None when it is none, or leads nowhere."""
+        if not self.is_redirect:
+            return None
+        try:
+            target = str(parse_url(redirect_target(self.url, self.headers["location"])))
+            request = requests.Request(self._prepared.method, target).prepare()
+        except ValueError:
+            return None
+        SessionRedirectMixin().rebuild_method(request, self)  # type: ignore[arg-type]  # looks at the status alone
+        return request
+
+    @property
+    def links(self) -> dict[Any, dict[str, str]]:
+        """The Link header (RFC 8288) by relation, as requests parses it."""
+        parsed = parse_header_links(self.headers.get("link", ""))
+        return {link.get("rel") or link.get("url"): link for link in parsed}
+
+    @property
+    def raw(self) -> RawAnswer:
+        """The body to be read as from urllib3's response, such as `raw.read(10)`; as a stream where it is one."""
+        if self._raw_answer is None:
+            made = self._raw_answer = RawAnswer(self.status_code, self._head(), self.headers)
+            made.body, made.whole = (self.live, None) if self.body is None else (None, self.body)
+        return self._raw_answer
+
+    @property
     def raw_body(self) -> bytes:
         """The body as it came over the wire, its content coding not undone."""
         if self.body is None:
@@ -169,20 +207,38 @@ class FastResponse(Judged):
 
     @property
     def encoding(self) -> str:
-        """The character set of the Content-Type header; UTF-8 when it names none."""
+        """The character set of the Content-Type header, UTF-8 when it names none; may be set."""
+        if self._encoding is not None:
+            return self._encoding
         message = Message()
         message["content-type"] = self.headers.get("content-type", "")
         return message.get_content_charset() or "utf-8"
 
+    @encoding.setter
+    def encoding(self, encoding: str | None) -> None:
+        self._encoding = encoding
+
+    @property
+    def apparent_encoding(self) -> str | None:
+        """The character set that the body looks like."""
+        return requests.Response.apparent_encoding.fget(self)  # type: ignore[attr-defined,no-any-return]
+
     @property
     def text(self) -> str:
+        return self._to_text(self.content)
+
+    def _to_text(self, content: bytes) -> str:
         try:
-            return self.content.decode(self.encoding, errors="replace")
-        except LookupError:
-            return self.content.decode("utf-8", errors="replace")
+            return content.decode(self.encoding, errors="replace")
+        except (LookupError, ValueError):
+            # The server may name what is no character set, or one that cannot leave out what is not in it.
+            return content.decode("utf-8", errors="replace")
 
     def json(self, **kwargs: Any) -> Any:
-        """The body as JSON. Raises json.JSONDecodeError (a ValueError) when it is not."""
+        """The body as JSON. Raises json.JSONDecodeError (a ValueError) when it is not, and, of a request without an
+        answer, what kept it from coming."""
+        if self.error is not None:
+            raise self.error
         return json.loads(self.content, **kwargs)
 
     def iter_content(self, chunk_size: int | None = None, decode_unicode: bool = False) -> Iterator[Any]:
@@ -193,7 +249,7 @@ class FastResponse(Judged):
         if chunk_size is not None:
             pieces = regrouped(pieces, chunk_size)
         for piece in pieces:
-            yield piece.decode(self.encoding, errors="replace") if decode_unicode else piece
+            yield self._to_text(piece) if decode_unicode else piece
 
     def iter_lines(self, chunk_size: int | None = None, decode_unicode: bool = True) -> Iterator[Any]:
         """The lines of the body as they come, without their ends; text, or bytes if `decode_unicode` is False."""
@@ -208,11 +264,12 @@ class FastResponse(Judged):
 
     def _line(self, line: bytes, as_text: bool) -> Any:
         line = line.removesuffix(b"\r")
-        return line.decode(self.encoding, errors="replace") if as_text else line
+        return self._to_text(line) if as_text else line
 
     def _pieces(self) -> Iterator[bytes]:
         if self.live is None or self.body is not None:
-            yield self.content
+            if self.content:
+                yield self.content
         elif self.live.begun:
             raise StreamConsumed("the body of this response has been read, or closed, already")
         else:
@@ -241,6 +298,11 @@ class FastResponse(Judged):
 
     def __bool__(self) -> bool:
         return self.ok
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For pickle and copy: with its body, and without what is to be counted, which only one of them may do."""
+        _ = self.raw_body
+        return {**self.__dict__, "live": None, "outcome": None, "_raw_answer": None}
 
     def __repr__(self) -> str:
         return f"<FastResponse [{self.status_code or self.error!r}]>"
@@ -276,39 +338,3 @@ def count_at_the_end(
 def _field(line: str) -> tuple[str, str]:
     name, _, value = line.partition(": ")
     return name, value
-
-
-def reason_phrase(status_code: int, sent: bytes) -> str:
-    """What the server said, or the standard's phrase."""
-    if sent:
-        return sent.decode("latin-1").strip()
-    try:
-        return HTTPStatus(status_code).phrase
-    except ValueError:
-        return ""
-
-
-def join_headers(raw_headers: Iterable[Header]) -> "CaseInsensitiveDict[str]":
-    """Values by name, repeated ones joined by commas (RFC 9110, 5.2)."""
-    joined: CaseInsensitiveDict[str] = CaseInsensitiveDict()
-    for raw_name, raw_value in raw_headers:
-        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
-        joined[name] = f"{joined[name]}, {value}" if name in joined else value
-    return joined
-
-
-def set_cookies(raw_headers: Iterable[Header]) -> tuple[bytes, ...]:
-    """The values of the Set-Cookie headers, the only ones that must not be joined."""
-    return tuple([value for name, value in raw_headers if len(name) == 10 and name.lower() == b"set-cookie"])
-
-
-def regrouped(pieces: Iterable[bytes], size: int) -> Iterator[bytes]:
-    """The same bytes in pieces of `size`, the last one shorter."""
-    gathered = bytearray()
-    for piece in pieces:
-        gathered += piece
-        while len(gathered) >= size:
-            yield bytes(gathered[:size])
-            del gathered[:size]
-    if gathered:
-        yield bytes(gathered)

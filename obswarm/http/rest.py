@@ -33,7 +33,7 @@ class RestCalls:
         """Send a request that accepts JSON; `response.js` is the parsed answer, None when there is none.
 
         An answer that is not JSON is a failure. In the `with` block a failed assertion, or any other exception, is a
-        failure with its text and place; it goes no further.
+        failure with its text and place; it goes no further. A request without an answer fails with what kept it away.
         """
         fields = dict(headers or {})
         present = {name.lower() for name in fields}
@@ -53,11 +53,14 @@ class RestCalls:
                 yield response
             except (*STEERING_EXCEPTIONS, GreenletExit):
                 raise
-            except AssertionError as error:
-                text = str(error).rstrip(",")
-                response.failure(text or f"assertion failed in {_place(error)}")
             except Exception as error:
-                response.failure(f"{type(error).__name__}: {error} in {_place(error)}")
+                if response.error is not None:
+                    # What the block expects of an answer says nothing of a request that got none.
+                    return
+                if isinstance(error, AssertionError):
+                    response.failure(str(error).rstrip(",") or f"assertion failed in {_place(error)}")
+                else:
+                    response.failure(f"{type(error).__name__}: {error} in {_place(error)}")
 
     @contextmanager
     def rest_(

@@ -17,8 +17,9 @@ from obswarm.http.exchange import exchange
 from obswarm.http.head import Prepared, Template, basic_auth, check_fields, check_method, template
 from obswarm.http.outcome import Outcome, status_error
 from obswarm.http.pool import ConnectionPool
+from obswarm.http.raw import set_cookies
 from obswarm.http.redirects import REDIRECTS, follow
-from obswarm.http.response import FastResponse, count_at_the_end, set_cookies
+from obswarm.http.response import FastResponse, count_at_the_end
 from obswarm.http.rest import RestCalls
 from obswarm.http.session_headers import SessionHeaders
 from obswarm.http.signature import signature_for

@@ -1,6 +1,7 @@
 """TLS over any stream, and contexts that are made once for all users with the same settings."""
 
 import os
+import re
 import ssl
 from collections.abc import Callable
 from functools import lru_cache
@@ -65,6 +66,23 @@ def _default_trust() -> str | None:
     return None if paths.cafile or (paths.capath and any(Path(paths.capath).iterdir())) else certifi.where()
 
 
+_ALERT = re.compile(r"(?:SSLV3|TLSV1|TLSV13)_(?:ALERT_)?([A-Z_]+)")
+_WANTS_A_CERTIFICATE = ("certificate required", "handshake failure", "no certificate")
+
+
+def tls_failure(peer: str, error: ssl.SSLError) -> str:
+    """Say what failed in TLS; where the peer has sent an alert, which one (RFC 8446, 6.2)."""
+    if isinstance(error, ssl.SSLEOFError):
+        return f"TLS with {peer} failed: the peer closed the connection"
+    reason = error.reason or error.strerror or str(error)
+    alert = _ALERT.fullmatch(reason)
+    if alert is None:
+        return f"TLS with {peer} failed: {reason}"
+    name = alert[1].lower().replace("_", " ")
+    hint = "; it may want a client certificate (`cert`)" if name in _WANTS_A_CERTIFICATE else ""
+    return f"TLS with {peer} failed: its alert is {name!r} ({reason}){hint}"
+
+
 class TlsStream:
     """TLS on top of another stream, through memory buffers, so that the one below may be a tunnel or TLS itself."""
 
@@ -102,8 +120,7 @@ class TlsStream:
             raise ConnectError(f"the certificate of {peer} was not accepted: {error.verify_message}") from None
         except ssl.SSLError as error:
             self._send_alert()
-            reason = "the peer closed the connection" if isinstance(error, ssl.SSLEOFError) else error.reason or error
-            raise ConnectError(f"TLS with {peer} failed: {reason}") from None
+            raise ConnectError(tls_failure(peer, error)) from None
         except OSError as error:
             raise ConnectError(f"TLS with {peer} failed: {error.strerror or error}") from None
 

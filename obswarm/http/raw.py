@@ -1,0 +1,133 @@
+"""What both clients' responses are made of: headers, cookies, and a body as urllib3 hands it to requests."""
+
+from collections.abc import Iterable, Iterator
+from email.message import Message
+from http import HTTPStatus
+from itertools import chain
+
+from requests.structures import CaseInsensitiveDict
+from urllib3.exceptions import DecodeError, ReadTimeoutError
+from urllib3.exceptions import ProtocolError as Urllib3ProtocolError
+
+from obswarm.http.answer import Header, ResponseHead
+from obswarm.http.body_buffer import gather
+from obswarm.http.codings import decoded
+from obswarm.http.errors import DecodingError, HttpError, ReadTimeout
+from obswarm.http.streaming import LiveBody
+
+_PIECE = 65536
+
+
+class RawAnswer:
+    """What requests knows as `response.raw`: as much of urllib3's response as requests and its users ask for."""
+
+    def __init__(self, status: int, head: ResponseHead, headers: "CaseInsensitiveDict[str]") -> None:
+        self.status = status
+        self.headers = headers
+        self.reason = head.reason.decode("latin-1")
+        self.version = 11
+        self.decode_content = True
+        self.body: LiveBody | None = None
+        self.whole: bytes | None = None
+        self._rest = b""
+        self._source: Iterator[bytes] | None = None
+        received = set_cookies(head.headers)
+        self._original_response = _ForCookies(received) if received else None
+
+    def stream(self, amt: int | None = _PIECE, decode_content: bool | None = None) -> Iterator[bytes]:
+        """The body in pieces of at most `amt` bytes. Raises urllib3's exceptions, which requests expects."""
+        pieces = self._pieces(decode_content)
+        yield from pieces if amt is None else regrouped(pieces, amt)
+
+    def read(self, amt: int | None = None, decode_content: bool | None = None) -> bytes:
+        """The next `amt` bytes of the body, or all that is left."""
+        if self._source is None:
+            self._source = self._pieces(decode_content)
+        pieces, size = [self._rest], len(self._rest)
+        self._rest = b""
+        if amt is None:
+            return gather(chain(pieces, self._source))
+        while size < amt:
+            piece = next(self._source, None)
+            if piece is None:
+                break
+            pieces.append(piece)
+            size += len(piece)
+        gathered = b"".join(pieces)
+        self._rest = gathered[amt:]
+        return gathered[:amt]
+
+    def _pieces(self, decode_content: bool | None) -> Iterator[bytes]:
+        if self.body is not None:
+            pieces = self.body.pieces()
+        else:
+            # Read already when it was no stream, and then there is nothing more to come.
+            pieces, self.whole = iter([self.whole] if self.whole else []), None
+        wanted = self.decode_content if decode_content is None else decode_content
+        try:
+            yield from decoded(pieces, self.headers.get("content-encoding")) if wanted else pieces
+        except DecodingError as error:
+            raise DecodeError(str(error)) from None
+        except ReadTimeout as error:
+            raise ReadTimeoutError(None, None, str(error)) from None  # type: ignore[arg-type]
+        except HttpError as error:
+            raise Urllib3ProtocolError(str(error), error) from None
+
+    def close(self) -> None:
+        if self.body is not None:
+            self.body.close()
+
+    def release_conn(self) -> None:
+        self.close()
+
+    @property
+    def closed(self) -> bool:
+        return self.body.begun if self.body is not None else self.whole is None
+
+
+class _ForCookies:
+    """http.client's response as far as requests looks at it for cookies."""
+
+    def __init__(self, received: tuple[bytes, ...]) -> None:
+        self.msg = Message()
+        for value in received:
+            self.msg.add_header("Set-Cookie", value.decode("latin-1"))
+
+    def isclosed(self) -> bool:
+        return True
+
+
+def reason_phrase(status_code: int, sent: bytes) -> str:
+    """What the server said, or the standard's phrase."""
+    if sent:
+        return sent.decode("latin-1").strip()
+    try:
+        return HTTPStatus(status_code).phrase
+    except ValueError:
+        return ""
+
+
+def join_headers(raw_headers: Iterable[Header]) -> "CaseInsensitiveDict[str]":
+    """Values by name, repeated ones joined by commas (RFC 9110, 5.2)."""
+    joined: CaseInsensitiveDict[str] = CaseInsensitiveDict()
+    for raw_name, raw_value in raw_headers:
+        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
+        joined[name] = f"{joined[name]}, {value}" if name in joined else value
+    return joined
+
+
+def set_cookies(raw_headers: Iterable[Header]) -> tuple[bytes, ...]:
+    """The values of the Set-Cookie headers, the only ones that must not be joined."""
+    return tuple([value for name, value in raw_headers if len(name) == 10 and name.lower() == b"set-cookie"])
+
+
+def regrouped(pieces: Iterable[bytes], size: int) -> Iterator[bytes]:
+    """The same bytes in pieces of `size`, the last one shorter."""
+    gathered = bytearray()
+    for piece in pieces:
+        gathered += piece
+        while len(gathered) >= size:
+            yield bytes(gathered[:size])
+            del gathered[:size]
+    if gathered:
+        yield bytes(gathered)
