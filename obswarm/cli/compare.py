@@ -12,7 +12,8 @@ from obswarm.analysis import CONFIDENCE
 from obswarm.cli import exit_codes
 from obswarm.cli.keeping import store_of, store_option, write_page
 from obswarm.cli.streams import say, say_lines
-from obswarm.cli.text_console import TextConsole, TextTable, columns_that_fit, plain, results_table, stdout_console
+from obswarm.cli.tables import columns_that_fit, results_table
+from obswarm.cli.text_console import TextConsole, TextTable, plain, stdout_console
 from obswarm.json_text import to_json
 from obswarm.report import MEASURE_NAMES, Comparison, Difference, compare_runs, comparison_document, comparison_page
 from obswarm.report.wording import SAME, between, figure_name, figure_value, size_of, tone_of, value_of

@@ -1,21 +1,23 @@
 """The live display in a terminal."""
 
+import math
 from collections import deque
-from collections.abc import Sequence
 
 from rich.console import Group, RenderableType
+from rich.control import Control
 from rich.live import Live
 from rich.progress_bar import ProgressBar
+from rich.segment import ControlType, Segment
 from rich.text import Text
 
-from obswarm.cli.text_console import TextConsole, TextTable, columns_that_fit, joined, panel, plain
+from obswarm.cli.charts import chart_room, line_chart, sparkline
+from obswarm.cli.tables import fitting_columns, stacked
+from obswarm.cli.text_console import TextConsole, TextTable, joined, panel, plain
 from obswarm.cli.window import RecentIntervals
 from obswarm.engine import Output, RunHandle, RunResult
 from obswarm.stats import EndpointStats, InFlight, RunState, Snapshot, total_in_flight
 from obswarm.units import format_bytes, format_count, format_duration, format_latency
 
-_SPARKS = "▁▂▃▄▅▆▇█"
-_SPARK_WIDTH = 32
 _STATE_STYLES = {
     RunState.SPAWNING: "cyan",
     RunState.RUNNING: "green",
@@ -23,26 +25,46 @@ _STATE_STYLES = {
     RunState.STOPPING: "yellow",
     RunState.STOPPED: "bold",
 }
-_HEADINGS = ("requests", "failures", "req/s", "p50", "p95", "p99", "max", "under way")
+_HEADINGS = (
+    "requests",
+    "failures",
+    "req/s",
+    "mean",
+    "p50",
+    "p90",
+    "p95",
+    "p99",
+    "p99.9",
+    "max",
+    "received/s",
+    "under way",
+)
 _FAILURES = _HEADINGS.index("failures")
-_LEAST_FIRST = ("max", "p99", "requests", "under way", "p50")
+_LEAST_FIRST = ("received/s", "mean", "p99.9", "max", "p90", "p99", "requests", "under way", "p50")
 """The order in which columns give way to names."""
 
-_BORDERS = 6
+_ENDPOINT_QUANTILES = (0.5, 0.9, 0.95, 0.99, 0.999)
+_BORDERS = 4
+_GAP_AT_THE_END = 2
+"""What a table without edges does not take of its width."""
+
 _MOST_ERRORS = 5
 _MOST_GUARDS = 6
 _LINES_AROUND_THE_TABLE = 15
 _OLD_S = 1.0
 """From this age on, a request that is under way is worth a look."""
 
+_CHARTS_FROM = (110, 30)
+"""Columns and lines of a terminal from which on there are charts with a scale instead of rows of bars."""
 
-def sparkline(values: Sequence[float], width: int = _SPARK_WIDTH) -> str:
-    """The last values as bars; the highest of them is the full height."""
-    shown = list(values)[-width:]
-    top = max(shown, default=0)
-    if top <= 0:
-        return _SPARKS[0] * len(shown)
-    return "".join(_SPARKS[min(len(_SPARKS) - 1, int(value / top * (len(_SPARKS) - 1) + 0.5))] for value in shown)
+_THREE_CHARTS_FROM = 160
+_BARS_FROM = 70
+_CHART_HEIGHT = 5
+_LINES_OF_CHARTS = 4
+"""How many lines the charts take more than the rows of bars."""
+
+_LABEL_WIDTH = 8
+_MOST_INTERVALS = 1000
 
 
 class LiveDisplay(Output):
@@ -54,9 +76,11 @@ class LiveDisplay(Output):
     def __init__(self, console: TextConsole) -> None:
         self._console = console
         self._recent = RecentIntervals()
-        self._rps: deque[float] = deque(maxlen=_SPARK_WIDTH)
-        self._failures: deque[float] = deque(maxlen=_SPARK_WIDTH)
-        self._p95: deque[float] = deque(maxlen=_SPARK_WIDTH)
+        self._rps: deque[float | None] = deque(maxlen=_MOST_INTERVALS)
+        self._failures: deque[float | None] = deque(maxlen=_MOST_INTERVALS)
+        self._p95: deque[float | None] = deque(maxlen=_MOST_INTERVALS)
+        self._drawn: tuple[int, RenderableType] | None = None
+        """The last picture, and how wide the terminal was then."""
         self._live = Live(console=console, auto_refresh=False, transient=True, vertical_overflow="crop")
 
     def start(self, run: RunHandle) -> None:
@@ -72,12 +96,28 @@ class LiveDisplay(Output):
         self._recent.add(snapshot)
         self._rps.append(snapshot.interval_total.requests / snapshot.interval_s)
         self._failures.append(snapshot.interval_total.failures / snapshot.interval_s)
-        self._p95.append(snapshot.interval_total.quantile(0.95) or 0.0)
-        self._live.update(self.render(snapshot), refresh=True)
+        self._p95.append(snapshot.interval_total.quantile(0.95))
+        self._erase_what_wrapped()
+        picture = self.render(snapshot)
+        self._drawn = (self._console.width, picture)
+        self._live.update(picture, refresh=True)
+
+    def _erase_what_wrapped(self) -> None:
+        """Where the terminal has become narrower, the last picture takes more lines there than rich knows of."""
+        if self._drawn is None or self._console.width >= self._drawn[0]:
+            return
+        width, picture = self._drawn
+        lines = self._console.render_lines(picture, self._console.options.update(width=width), pad=False)
+        more = sum(math.ceil(Segment.get_line_length(line) / self._console.width) - 1 for line in lines)
+        up = ((ControlType.CURSOR_UP, 1), (ControlType.ERASE_IN_LINE, 2))
+        self._console.control(Control((ControlType.ERASE_IN_LINE, 2), *(up * min(more, self._console.height))))
 
     def render(self, snapshot: Snapshot) -> RenderableType:
         """The whole picture."""
-        parts: list[RenderableType] = [self._progress(snapshot), self._figures(snapshot), self._endpoints(snapshot)]
+        parts: list[RenderableType] = [self._progress(snapshot), self._figures(snapshot)]
+        if self._has_charts:
+            parts.append(self._charts())
+        parts.append(self._endpoints(snapshot))
         if snapshot.errors:
             parts.append(self._errors(snapshot))
         if snapshot.guards:
@@ -102,58 +142,96 @@ class LiveDisplay(Output):
         row.add_row(elapsed, ProgressBar(total=snapshot.planned_s, completed=done), format_duration(snapshot.planned_s))
         return row
 
+    @property
+    def _has_charts(self) -> bool:
+        return self._console.width >= _CHARTS_FROM[0] and self._console.height >= _CHARTS_FROM[1]
+
     def _figures(self, snapshot: Snapshot) -> RenderableType:
         total = self._recent.total()
-        p50, p95, p99 = total.quantiles((0.5, 0.95, 0.99)) or (None, None, None)
         failures = self._recent.rate(total.failures)
+        bars = not self._has_charts
+        is_narrow = self._console.width < _BARS_FROM
+        quantiles = (0.95,) if is_narrow else (0.5, 0.95, 0.99) if bars else _ENDPOINT_QUANTILES
+        names = " / ".join(f"p{quantile * 100:g}" for quantile in quantiles)
+        latency = " / ".join(map(format_latency, total.quantiles(quantiles) or (None,) * len(quantiles)))
+        highest = max((value for value in self._p95 if value is not None), default=None)
+        last = joined((sparkline(self._p95), "cyan"), (f" p95, up to {format_latency(highest)}", "dim"))
+        rows = [
+            ("users", plain(f"{snapshot.user_count:,} of {snapshot.user_target:,}", "bold"), _classes(snapshot)),
+            (
+                "requests/s",
+                plain(format_count(self._recent.rate(total.requests)), "bold"),
+                plain(sparkline(self._rps) if bars else "", "green"),
+            ),
+            (
+                "failures/s",
+                plain(format_count(failures), "bold red" if failures else "bold"),
+                plain(sparkline(self._failures) if bars else "", "red"),
+            ),
+            (names, plain(latency, "bold"), last if bars else plain("")),
+            ("under way", *_under_way(snapshot)),
+        ]
         row = TextTable.grid(padding=(0, 2))
-        for _ in range(3):
+        columns = 2 if is_narrow else 3
+        for _ in range(columns):
             row.add_column(no_wrap=True)
-        row.add_row("users", plain(f"{snapshot.user_count:,} of {snapshot.user_target:,}", "bold"), _classes(snapshot))
-        row.add_row(
-            "requests/s",
-            plain(format_count(self._recent.rate(total.requests)), "bold"),
-            plain(sparkline(self._rps), "green"),
-        )
-        row.add_row(
-            "failures/s",
-            plain(format_count(failures), "bold red" if failures else "bold"),
-            plain(sparkline(self._failures), "red"),
-        )
-        latency = " / ".join(format_latency(value) for value in (p50, p95, p99))
-        row.add_row("p50 / p95 / p99", plain(latency, "bold"), plain(sparkline(self._p95), "cyan"))
-        row.add_row("under way", *_under_way(snapshot))
+        for cells in rows:
+            row.add_row(*cells[:columns])
+        return row
+
+    def _charts(self) -> RenderableType:
+        """Requests and p95 of each interval, and, where there is room, failures."""
+        count = 3 if self._console.width >= _THREE_CHARTS_FROM else 2
+        width = (self._console.width - _BORDERS - (count - 1)) // count
+        row = TextTable.grid(padding=(0, 1, 0, 0))
+        cells = []
+        for name, values, label, style in (
+            ("requests/s", self._rps, format_count, "green"),
+            ("p95", self._p95, format_latency, "cyan"),
+            ("failures/s", self._failures, format_count, "red"),
+        )[:count]:
+            row.add_column(no_wrap=True, width=width)
+            seconds = min(len(values), chart_room(width, _LABEL_WIDTH))
+            title = joined((f"{'':{_LABEL_WIDTH}}  {name}", style), (f" of each second, last {seconds} s", "dim"))
+            lines = line_chart(values, width, _CHART_HEIGHT, label, _LABEL_WIDTH)
+            cells.append(Group(title, *(plain(line, style) for line in lines)))
+        row.add_row(*cells)
         return row
 
     def _endpoints(self, snapshot: Snapshot) -> RenderableType:
         waiting = {key: EndpointStats(key) for key in snapshot.in_flight if key not in snapshot.endpoints}
         busiest = sorted({**snapshot.endpoints, **waiting}.items(), key=lambda item: -item[1].requests)
         below = min(_MOST_ERRORS, len(snapshot.errors)) + min(_MOST_GUARDS + 1, len(snapshot.guards))
-        room = max(3, self._console.height - _LINES_AROUND_THE_TABLE - below)
-        rows = []
+        above = _LINES_AROUND_THE_TABLE + (_LINES_OF_CHARTS if self._has_charts else 0)
+        room = max(3, self._console.height - above - below)
+        rows: list[tuple[str, list[Text]]] = []
         for key, stats in busiest[:room]:
             recent = self._recent.endpoint(key)
-            latencies = (*(recent.quantiles((0.5, 0.95, 0.99)) or (None, None, None)), recent.max_s)
+            latencies = (recent.duration.mean_s, *(recent.quantiles(_ENDPOINT_QUANTILES) or (None,) * 5), recent.max_s)
             cells = [
                 f"{stats.requests:,}",
                 f"{stats.failures:,} ({stats.error_ratio:.1%})" if stats.failures else "0",
                 format_count(self._recent.rate(recent.requests)),
                 *map(format_latency, latencies),
+                format_bytes(self._recent.rate(recent.response_bytes)),
                 _waiting(snapshot.in_flight.get(key)),
             ]
-            rows.append((key.label, cells, "red" if recent.failures else ""))
-        width = self._console.width - _BORDERS
-        names, cells_of_all = [name for name, _, _ in rows], [cells for _, cells, _ in rows]
-        kept = columns_that_fit(width, names, _HEADINGS, cells_of_all, _LEAST_FIRST)
-        table = TextTable(expand=True, box=None, header_style="dim", padding=(0, 1))
-        table.add_column("endpoint", ratio=1, no_wrap=True, overflow="ellipsis")
+            style = "red" if recent.failures else ""
+            rows.append((key.label, [plain(text, style if n == _FAILURES else "") for n, text in enumerate(cells)]))
+        width = self._console.width - _BORDERS + _GAP_AT_THE_END
+        kept = fitting_columns(width, "endpoint", _HEADINGS, rows, _LEAST_FIRST)
+        more = plain(f"… and {len(busiest) - room} more", "dim")
+        if kept is None:
+            narrow = stacked(self._console.width - _BORDERS, _HEADINGS, rows[: max(1, room // 3)], _LEAST_FIRST)
+            return Group(narrow, more) if len(busiest) > room else narrow
+        table = TextTable(expand=True, box=None, header_style="dim", padding=(0, 2, 0, 0), pad_edge=False)
+        table.add_column(f"endpoint (rates: last {self._recent.seconds:.0f} s)", ratio=1, no_wrap=True)
         for place in kept:
             table.add_column(_HEADINGS[place], justify="right", no_wrap=True)
-        for name, cells, style in rows:
-            texts = [plain(text, style if number == _FAILURES else "") for number, text in enumerate(cells)]
+        for name, texts in rows:
             table.add_row(name, *(texts[place] for place in kept))
         if len(busiest) > room:
-            table.add_row(plain(f"… and {len(busiest) - room} more", "dim"))
+            table.add_row(more)
         return table
 
     def _errors(self, snapshot: Snapshot) -> RenderableType:
@@ -196,14 +274,15 @@ _GUARD_STYLES = {"ok": "green", "pending": "yellow", "tripped": "bold red", "bli
 def _guards(snapshot: Snapshot) -> RenderableType:
     table = TextTable.grid(padding=(0, 1), expand=True)
     table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True, justify="right")
     table.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
     for guard in snapshot.guards[:_MOST_GUARDS]:
-        text = joined((guard.when, "bold"), f" → {guard.action}", (f"   now {guard.shown}", "dim"))
+        text = joined((guard.when, "bold"), f" → {guard.action}")
         if guard.blind_reason:
             text.append_text(plain(f"   {guard.blind_reason}", "magenta"))
-        table.add_row(plain(f"guard {guard.state:<7}", _GUARD_STYLES.get(guard.state, "")), text)
+        table.add_row(plain(f"guard {guard.state:<7}", _GUARD_STYLES.get(guard.state, "")), guard.shown, text)
     if len(snapshot.guards) > _MOST_GUARDS:
-        table.add_row("", plain(f"… and {len(snapshot.guards) - _MOST_GUARDS} more guards", "dim"))
+        table.add_row("", "", plain(f"… and {len(snapshot.guards) - _MOST_GUARDS} more guards", "dim"))
     return table
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from obswarm.api import ObswarmError
+from obswarm.cli.guards_seen import GuardsSeen
 from obswarm.cli.streams import LogFile, is_missing, write_to_file, write_to_stream
 from obswarm.cli.summary import print_summary
 from obswarm.cli.text_console import TextConsole
@@ -12,6 +13,7 @@ from obswarm.engine import Output, RunResult, reason_of
 from obswarm.guards import Judgement
 from obswarm.json_text import to_json
 from obswarm.report import junit_document, result_document
+from obswarm.stats import Snapshot
 
 STANDARD_OUTPUT = "-"
 
@@ -29,11 +31,15 @@ class Summary(Output):
         self._judge = judge
         self.shown_failures = 0
         """How many failed outputs it has named."""
+        self._guards_seen = GuardsSeen()
+
+    def snapshot(self, snapshot: Snapshot) -> None:
+        self._guards_seen.add(snapshot)
 
     def finish(self, result: RunResult) -> None:
         # rich ends the process when a pipe is closed, so that it is not let near one.
         with self._console.capture() as text:
-            print_summary(self._console, result, self._judge(result))
+            print_summary(self._console, result, self._judge(result), self._guards_seen)
         write_to_stream(self._console.file, text.get())
         self.shown_failures = len(result.failed_outputs)
 

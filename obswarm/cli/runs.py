@@ -5,11 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import click
+from rich.console import RenderableType
 
 from obswarm import clock
 from obswarm.cli.keeping import report_of, store_of, store_option
 from obswarm.cli.streams import say, say_lines
-from obswarm.cli.text_console import TextTable, columns_that_fit, results_table, stdout_console
+from obswarm.cli.tables import columns_that_fit, figures_table, results_table
+from obswarm.cli.text_console import TextTable, stdout_console
 from obswarm.json_text import to_json
 from obswarm.sanitize import escape_controls
 from obswarm.stats import TOTAL
@@ -45,7 +47,7 @@ def list_(test: str | None, tag: str | None, last: int | None, as_json: bool, **
             return
         rows = [_row(run) for run in found]
     console = stdout_console()
-    kept = columns_that_fit(console.width, [], _HEADINGS, rows, ("users", "took", "tags", "p95", "failed", "ended"))
+    kept = columns_that_fit(console.width, [], _HEADINGS, rows, _LEAST_FIRST)
     table = results_table()
     for heading in (_HEADINGS[place] for place in kept):
         right = heading in ("took", "users", "requests", "failed", "p95")
@@ -56,6 +58,7 @@ def list_(test: str | None, tag: str | None, last: int | None, as_json: bool, **
 
 
 _HEADINGS = ("run", "test", "started", "took", "users", "requests", "failed", "p95", "ended", "tags")
+_LEAST_FIRST = ("users", "took", "tags", "p95", "failed", "ended", "started", "requests", "test")
 
 
 def _row(run: RunInfo) -> list[str]:
@@ -117,6 +120,8 @@ def show(name: str, as_json: bool, **options: Any) -> None:
 def _details(record: RunRecord, size: int) -> TextTable:
     run = record.info
     table = TextTable(box=None, show_header=False, padding=(0, 1), pad_edge=False)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
     ended = run.result["stop_reason"]["detail"] if run.result else "it did not end properly, or is still going on"
     targets = dict.fromkeys(f"{figure.target} ({figure.kind})" for figure in record.samples)
     rows = {
@@ -142,11 +147,11 @@ def _details(record: RunRecord, size: int) -> TextTable:
 _ENDPOINT_HEADINGS = ("requests", "failures", "req/s", "p50", "p95", "p99", "max")
 
 
-def _endpoints(record: RunRecord, width: int) -> TextTable:
+def _endpoints(record: RunRecord, width: int) -> RenderableType:
     duration_s = record.stats_duration_s
-    rows = sorted(record.endpoints.items(), key=lambda item: (item[0].name, item[0].method))
+    found = sorted(record.endpoints.items(), key=lambda item: (item[0].name, item[0].method))
     names, cells = [], []
-    for key, stats in [*rows, (TOTAL, record.total())]:
+    for key, stats in [*found, (TOTAL, record.total())]:
         p50, p95, p99 = stats.quantiles((0.5, 0.95, 0.99)) or (None,) * 3
         names.append(key.label)
         cells.append(
@@ -157,14 +162,8 @@ def _endpoints(record: RunRecord, width: int) -> TextTable:
                 *(format_latency(value) for value in (p50, p95, p99, stats.max_s)),
             ]
         )
-    kept = columns_that_fit(width, names, _ENDPOINT_HEADINGS, cells, ("max", "p99", "req/s"))
-    table = results_table()
-    table.add_column("endpoint", overflow="fold")
-    for place in kept:
-        table.add_column(_ENDPOINT_HEADINGS[place], justify="right", no_wrap=True)
-    for name, texts in zip(names, cells, strict=True):
-        table.add_row(name, *(texts[place] for place in kept))
-    return table
+    rows = list(zip(names, cells, strict=True))
+    return figures_table(width, "endpoint", _ENDPOINT_HEADINGS, rows, ("max", "p99", "req/s"))
 
 
 @runs.command()

@@ -20,7 +20,7 @@ from obswarm.cli.keeping import Keeping
 from obswarm.cli.plain import PlainProgress
 from obswarm.cli.results import STANDARD_OUTPUT, JsonResult, JUnitResult, Log, Summary
 from obswarm.cli.streams import LogFile, StreamLog, say_error
-from obswarm.cli.text_console import TextConsole, console_handler, stdout_console
+from obswarm.cli.text_console import TextConsole, can_redraw, console_handler, stdout_console
 from obswarm.ending_signals import ending_signals
 from obswarm.engine import Output, Outputs, RunCourse, RunHandle, RunResult, StopReason, UncaughtErrors
 from obswarm.guards import Judgement
@@ -58,7 +58,7 @@ class Terminal:
         # stdout belongs to results, stderr to progress; with the JSON on stdout the summary moves over.
         self.progress_console = TextConsole(stderr=True)
         self.summary_console = stdout_console(sys.stderr if options.json == STANDARD_OUTPUT else sys.stdout)
-        self.live = sys.stderr.isatty() and not options.headless and not options.only_summary
+        self.live = can_redraw(sys.stderr) and not options.headless and not options.only_summary
         self._csv = CsvFiles(options.csv, options.csv_full_history) if options.csv else None
         self._summary = Summary(self.summary_console, self._judge)
         self._json = JsonResult(options.json, self._judge) if options.json else None

@@ -14,7 +14,8 @@ from obswarm.cli import exit_codes
 from obswarm.cli.options import MOST_WORKERS, Command, option
 from obswarm.cli.settings import make_target, read_settings
 from obswarm.cli.streams import say
-from obswarm.cli.text_console import plain, results_table, stdout_console
+from obswarm.cli.tables import results_table
+from obswarm.cli.text_console import plain, stdout_console
 from obswarm.engine import load
 from obswarm.resources import shipped
 from obswarm.stack import (

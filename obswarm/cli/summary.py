@@ -2,7 +2,11 @@
 
 from collections.abc import Sequence
 
-from obswarm.cli.text_console import TextConsole, TextTable, columns_that_fit, plain, results_table
+from rich.console import RenderableType
+
+from obswarm.cli.guards_seen import GuardsSeen
+from obswarm.cli.tables import figures_table, results_table
+from obswarm.cli.text_console import TextConsole, TextTable, plain
 from obswarm.engine import RunResult
 from obswarm.guards import Judgement
 from obswarm.report import cut_off_rows, cut_off_sentences
@@ -16,9 +20,15 @@ _LEAST_FIRST = ("mean", "received", "p90", "max", "p99", "req/s")
 """The order in which columns give way to names."""
 
 
-def print_summary(console: TextConsole, result: RunResult, judgements: Sequence[Judgement] = ()) -> None:
+def print_summary(
+    console: TextConsole,
+    result: RunResult,
+    judgements: Sequence[Judgement] = (),
+    guards_seen: GuardsSeen | None = None,
+) -> None:
     """How it ended, endpoints, errors, exceptions, and whether the figures can be trusted."""
-    console.print(_endpoints(result, console.width))
+    if result.final.endpoints or result.stop_reason.kind != "error":
+        console.print(_endpoints(result, console.width))
     if result.final.total.timings is not None and result.final.total.timings.histograms:
         console.print(_timings(result, console.width))
     if result.final.errors:
@@ -33,15 +43,8 @@ def print_summary(console: TextConsole, result: RunResult, judgements: Sequence[
         style = "green" if judgement.met else "bold red"
         verdict = "met" if judgement.met else "NOT MET"
         console.print(plain(f"required {judgement.requirement}: {verdict} ({judgement.shown})", style))
-    for guard in result.final.guards:
-        if not guard.matched:
-            text = f"guard {guard.when} → {guard.action}: no request of the run was one that it looks at"
-            console.print(plain(text, "bold yellow"))
-        elif guard.state != "ok" or guard.trips:
-            tripped = f", tripped {sum(count for _, count in guard.trips)} ×" if guard.trips else ""
-            reason = f": {guard.blind_reason}" if guard.state == "blind" else ""
-            text = f"guard {guard.when} → {guard.action}: {guard.state} at {guard.shown}{tripped}{reason}"
-            console.print(plain(text, "bold yellow" if guard.trips else "yellow"))
+    for line in (guards_seen or GuardsSeen()).lines(result.final.guards):
+        console.print(line)
     for loss in result.losses:
         console.print(plain(f"LOST: {loss}", "bold red"))
     for failed in result.failed_outputs:
@@ -65,7 +68,7 @@ def print_summary(console: TextConsole, result: RunResult, judgements: Sequence[
         )
     ended = format_duration(round(result.final.elapsed_s, 1))
     console.print(
-        f"Run {result.run_id} ended after {ended}: {result.stop_reason.detail}."
+        f"Run {result.run_id} ended after {ended}: {result.stop_reason.detail.rstrip('.')}."
         f" At most {result.users_max:,} users at once."
     )
 
@@ -78,20 +81,12 @@ def _still_under_way(result: RunResult) -> str:
     )
 
 
-def _endpoints(result: RunResult, width: int) -> TextTable:
+def _endpoints(result: RunResult, width: int) -> RenderableType:
     total = result.final.total
     found = sorted(result.final.endpoints.items(), key=lambda item: (item[0].name, item[0].method))
     rows = [(key.label, _cells(stats, result.duration_s)) for key, stats in found]
     foot = _cells(total, result.duration_s)
-    names = ["Aggregated", *(name for name, _ in rows)]
-    kept = columns_that_fit(width, names, _HEADINGS, [foot, *(cells for _, cells in rows)], _LEAST_FIRST)
-    table = results_table(show_footer=True)
-    table.add_column("endpoint", "Aggregated", overflow="fold")
-    for place in kept:
-        table.add_column(_HEADINGS[place], foot[place], justify="right", no_wrap=True)
-    for name, cells in rows:
-        table.add_row(name, *(cells[place] for place in kept))
-    return table
+    return figures_table(width, "endpoint", _HEADINGS, rows, _LEAST_FIRST, ("Aggregated", foot))
 
 
 def _cells(stats: EndpointStats, duration_s: float) -> list[str]:
@@ -108,7 +103,7 @@ def _cells(stats: EndpointStats, duration_s: float) -> list[str]:
     ]
 
 
-def _timings(result: RunResult, width: int) -> TextTable:
+def _timings(result: RunResult, width: int) -> RenderableType:
     """Mean and p95 of each phase of the requests."""
     rows = []
     for key, stats in sorted(result.final.endpoints.items(), key=lambda item: (item[0].name, item[0].method)):
@@ -123,15 +118,7 @@ def _timings(result: RunResult, width: int) -> TextTable:
             cells.append(f"{format_latency(means[phase])} / {format_latency(p95)}" if phase in means else "–")
         rows.append((key.label, cells))
     headings = [phase.replace("_", " ") for phase in PHASES]
-    names = [name for name, _ in rows]
-    kept = columns_that_fit(width, names, headings, [cells for _, cells in rows], ("tls", "connect", "download"))
-    table = results_table()
-    table.add_column("where the time went: mean / p95", overflow="fold")
-    for place in kept:
-        table.add_column(headings[place], justify="right", no_wrap=True)
-    for name, cells in rows:
-        table.add_row(name, *(cells[place] for place in kept))
-    return table
+    return figures_table(width, "where the time went: mean / p95", headings, rows, ("tls", "connect", "download"))
 
 
 def _errors(result: RunResult) -> TextTable:

@@ -9,7 +9,8 @@ from obswarm.api import ObswarmError
 from obswarm.cli import exit_codes
 from obswarm.cli.guarding import make_source, settings_of, source_options
 from obswarm.cli.options import Command, duration, option
-from obswarm.cli.text_console import TextConsole, plain, results_table, stdout_console
+from obswarm.cli.tables import results_table
+from obswarm.cli.text_console import TextConsole, plain, stdout_console
 from obswarm.targets import KINDS, MetricSource, Signal, SourceError, Unit
 from obswarm.units import format_bytes, format_count, format_latency
 

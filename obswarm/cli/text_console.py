@@ -5,14 +5,13 @@ highlighting, and no control character reaches the terminal. A text is one line;
 """
 
 import logging
+import os
 import sys
 import traceback
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any, TextIO
 
 import gevent
-from rich.box import SIMPLE_HEAVY
-from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.logging import RichHandler
 from rich.panel import Panel
@@ -26,10 +25,8 @@ from obswarm.sanitize import escape_controls, escape_lines, to_text
 WIDTH_WITHOUT_TERMINAL = 140
 """Columns where the output goes to a file: wide enough that names are not cut."""
 
-
-_NAME_WIDTH = 28
-_GAP = 3
-"""Columns of the terminal between those of a table."""
+_WITHOUT_CURSOR_CONTROL = ("", "dumb", "unknown")
+"""Values of TERM."""
 
 
 def plain(text: object, style: str = "") -> Text:
@@ -71,6 +68,27 @@ class TextConsole(Console):
             yield segment
 
 
+def can_redraw(stream: TextIO) -> bool:
+    """Whether a picture can be drawn anew in place there, and nobody has asked for plain output.
+
+    That is a terminal with cursor control that shows UTF-8, without NO_COLOR (https://no-color.org) and CI.
+    """
+    if not stream.isatty() or not stream.encoding.lower().startswith("utf"):
+        return False
+    if os.environ.get("NO_COLOR") or os.environ.get("CI", "").lower() not in ("", "0", "false"):
+        return False
+    if os.environ.get("TERM", "").lower() in _WITHOUT_CURSOR_CONTROL:
+        return False
+    try:
+        import curses
+
+        curses.setupterm(fd=stream.fileno())
+        return bool(curses.tigetstr("cuu1") or curses.tigetstr("cuu"))
+    except (ImportError, curses.error, OSError):
+        # A terminal that this machine's database does not know is a new one rather than one on paper.
+        return True
+
+
 def stdout_console(stream: TextIO | None = None) -> TextConsole:
     """For standard output (or `stream`), wide where it is no terminal."""
     stream = stream or sys.stdout
@@ -89,33 +107,6 @@ class TextTable(Table):
 
 def _cell(content: RenderableType) -> RenderableType:
     return plain(content) if isinstance(content, str) else content
-
-
-def results_table(**options: Any) -> TextTable:
-    """A table as all commands print theirs."""
-    return TextTable(box=SIMPLE_HEAVY, header_style="bold", padding=(0, 1), pad_edge=False, **options)
-
-
-def columns_that_fit(
-    width: int,
-    names: Iterable[str],
-    headings: Sequence[str],
-    rows: Sequence[Sequence[str]],
-    least_first: Sequence[str],
-) -> list[int]:
-    """Which columns of figures to show, by their place, beside names that are to be read.
-
-    The least important ones go, in the order of `least_first`, until the names have room: up to _NAME_WIDTH columns of
-    the terminal, of which a long name takes several lines.
-    """
-    taken = [max(map(cell_len, cells)) + _GAP for cells in zip(headings, *rows, strict=True)]
-    name_width = min(max((cell_len(escape_controls(name)) for name in names), default=0), _NAME_WIDTH) + _GAP
-    kept = list(range(len(headings)))
-    for heading in least_first:
-        if name_width + sum(taken[place] for place in kept) <= width:
-            break
-        kept.remove(headings.index(heading))
-    return kept
 
 
 def panel(content: RenderableType, title: Text, subtitle: Text, border_style: str) -> Panel:
@@ -148,6 +139,6 @@ def escape_tracebacks() -> None:
 
 def console_handler(console: TextConsole) -> RichHandler:
     """Log records above whatever else the console shows."""
-    handler = _ConsoleHandler(console=console, show_path=False, omit_repeated_times=False)
+    handler = _ConsoleHandler(console=console, show_path=False, omit_repeated_times=False, log_time_format="%H:%M:%S")
     handler.setFormatter(LogFormatter(MESSAGE_FORMAT))
     return handler

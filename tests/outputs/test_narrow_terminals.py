@@ -1,19 +1,26 @@
-"""On a terminal of 80 columns names can be read: figures give way, the least important ones first."""
+"""On narrow terminals names can be read and no figure is cut: figures give way, the least important ones first."""
 
 import io
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
 from obswarm.cli.display import LiveDisplay
+from obswarm.cli.main import cli
 from obswarm.cli.runs import _endpoints as endpoints_of_record
 from obswarm.cli.summary import print_summary
-from obswarm.cli.text_console import TextConsole, columns_that_fit
+from obswarm.cli.tables import columns_that_fit, figures_table
+from obswarm.cli.text_console import TextConsole
 from obswarm.engine import RunResult
+from obswarm.report import result_document
 from obswarm.stats import PHASES, EndpointKey, EndpointStats, TimingStats
-from obswarm.store import RunRecord
+from obswarm.store import About, RunRecord, RunWriter
+from obswarm.units import format_latency
 from tests.support.hostile import hostile_result
 
 NAME = "/users/[id]/friends"
@@ -45,7 +52,7 @@ def test_names_are_whole_in_the_display_and_the_summary(width: int) -> None:
     display._recent.add(result.final)
     console.print(display.render(result.final))
     shown = stream.getvalue()
-    assert f"  GET {NAME} " in shown
+    assert f" GET {NAME} " in shown
     assert max(map(len, shown.splitlines())) <= width
     print_summary(console, result)
     tables = stream.getvalue().removeprefix(shown)
@@ -54,9 +61,86 @@ def test_names_are_whole_in_the_display_and_the_summary(width: int) -> None:
     assert f"{NAME} {NAME}" in tables
     assert "2,000 (100.0%)" in tables
     assert max(map(len, tables.splitlines())) <= width
-    headings = ("requests", "p95") if width == 80 else ("requests", "req/s", "p50", "p95", "p99")
+    headings = ("requests", "req/s", "p95") if width == 80 else ("requests", "req/s", "p50", "p95", "p99")
     assert all(heading in tables for heading in headings)
-    assert ("mean   " in tables or "mean \n" in tables) == (width == 160)
+    assert bool(re.search("mean *\n", tables)) == (width == 160)
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 119, 120, 200])
+def test_no_figure_of_the_summary_is_cut_at_any_width(width: int) -> None:
+    stream = io.StringIO()
+    result = busy_result()
+    print_summary(TextConsole(stream, width=width), result)
+    shown = stream.getvalue()
+    assert "…" not in shown
+    assert max(map(len, shown.splitlines())) <= width
+    assert all(format_latency(value) in shown for value in result.final.total.quantiles((0.5, 0.95)) or ())
+    # At the least in the table of endpoints, and for their sum.
+    assert shown.count("2,000 (100.0%)") >= 2
+
+
+@given(
+    st.integers(40, 200),
+    st.lists(
+        st.tuples(
+            st.text("abc/ ", min_size=1, max_size=60).map(str.strip).filter(bool),
+            st.tuples(*[st.text("0123456789", min_size=1, max_size=12).map("{} ms".format)] * 3),
+        ),
+        min_size=1,
+        max_size=4,
+    ),
+)
+def test_names_and_the_most_important_figures_are_whole(width: int, rows: list[tuple[str, tuple[str, ...]]]) -> None:
+    stream = io.StringIO()
+    TextConsole(stream, width=width).print(figures_table(width, "name", HEADINGS, rows, ("p50", "failures")))
+    shown = stream.getvalue()
+    assert max(map(len, shown.splitlines())) <= width
+    assert "…" not in shown
+    letters = "".join(re.findall("[abc/]", "".join(cut(shown))))
+    assert all(cells[0] in shown for _, cells in rows)
+    assert letters == "".join(name.replace(" ", "") for name, _ in rows)
+
+
+def cut(shown: str) -> list[str]:
+    """The lines without their headings and units."""
+    return [re.sub(r"requests|failures|name|p50|\d+ ms", "", line) for line in shown.splitlines()]
+
+
+@pytest.mark.parametrize("width", [40, 41, 60, 80, 120])
+def test_the_id_of_a_run_can_be_copied_from_the_list(
+    width: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("obswarm.cli.text_console.WIDTH_WITHOUT_TERMINAL", width)
+    writer = RunWriter(tmp_path / "runs.sqlite", About("1", {}))
+    result = busy_result()
+    final = replace(result.final, test="a-test-with-a-very-long-name-indeed.py")
+    writer.snapshot(final)
+    writer.finish(final, 2.0, result_document(replace(result, final=final)))
+    writer.close()
+    listed = CliRunner().invoke(cli, ["runs", "list", "--store", str(tmp_path)], catch_exceptions=False)
+    assert re.search(rf"^ {result.run_id} ", listed.stdout, re.MULTILINE)
+    assert max(map(len, listed.stdout.splitlines())) <= width
+    assert "…" not in listed.stdout
+
+
+@pytest.mark.parametrize(("width", "has_charts", "percentiles"), [(80, False, 2), (120, True, 4), (200, True, 5)])
+def test_the_live_display_uses_the_room(width: int, has_charts: bool, percentiles: int) -> None:
+    result = busy_result()
+    stream = io.StringIO()
+    console = TextConsole(stream, width=width, height=40)
+    display = LiveDisplay(console)
+    for _ in range(3):
+        display._recent.add(result.final)
+        display._p95.append(0.0291)
+        display._rps.append(200.0)
+    console.print(display.render(result.final))
+    shown = stream.getvalue()
+    assert max(map(len, shown.splitlines())) <= width
+    heading = next(line for line in shown.splitlines() if " endpoint " in line)
+    assert len(re.findall(r"\bp\d+", heading)) >= percentiles
+    assert ("p95 of each second, last 3 s" in shown) == has_charts
+    assert ("30.0 ms ┤" in shown) == has_charts
+    assert ("███ p95, up to 29.1 ms" in shown) == (not has_charts)
 
 
 def test_names_are_whole_in_a_kept_run() -> None:

@@ -36,6 +36,7 @@ KNOWN = {
     ("cli/streams.py", "logging.StreamHandler"): "formats with LogFormatter",
     ("cli/text_console.py", "rich.console.Console"): "TextConsole",
     ("cli/text_console.py", "rich.text.Text"): "plain",
+    ("cli/tables.py", "rich.text.Text"): "only looked for",
     ("cli/text_console.py", "rich.table.Table"): "TextTable",
     ("cli/text_console.py", "rich.panel.Panel"): "panel",
     ("cli/text_console.py", "rich.logging.RichHandler"): "formats with LogFormatter",

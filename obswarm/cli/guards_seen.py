@@ -1,0 +1,66 @@
+"""What guards saw over a run: their extremes, and for how long they had no data."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich.text import Text
+
+from obswarm.cli.text_console import plain
+from obswarm.stats import GuardView, Snapshot
+from obswarm.units import format_duration
+
+
+@dataclass(slots=True)
+class _Seen:
+    lowest: tuple[float, str] | None = None
+    """A value, and the same for people."""
+    highest: tuple[float, str] | None = None
+    no_data_s: float = 0.0
+    watched_s: float = 0.0
+
+
+class GuardsSeen:
+    """Remembers the lowest and the highest value of each guard by its name."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, _Seen] = {}
+
+    def add(self, snapshot: Snapshot) -> None:
+        for guard in snapshot.guards:
+            seen = self._seen.setdefault(guard.name, _Seen())
+            seen.watched_s += snapshot.interval_s
+            if guard.state == "blind":
+                seen.no_data_s += snapshot.interval_s
+            elif guard.value is not None:
+                value = (guard.value, guard.shown)
+                seen.lowest = min(seen.lowest or value, value)
+                seen.highest = max(seen.highest or value, value)
+
+    def lines(self, guards: Sequence[GuardView]) -> list[Text]:
+        """A sentence for each guard as it was at the end, also for those that did not trip."""
+        return [self._line(guard) for guard in guards]
+
+    def _line(self, guard: GuardView) -> Text:
+        head = f"guard {guard.when} → {guard.action}:"
+        if not guard.matched:
+            return plain(f"{head} no request of the run was one that it looks at", "bold yellow")
+        trips = sum(count for _, count in guard.trips)
+        verdict = f"tripped {trips} ×" if trips else "did not trip"
+        state = {"pending": " (pending)", "blind": " (no data)"}.get(guard.state, "")
+        text = f"{head} {verdict}{state}, {self._values(guard)}"
+        if guard.state == "blind" and guard.blind_reason:
+            text += f": {guard.blind_reason}"
+        had_data = guard.state != "blind" and not text.endswith("had no data")
+        return plain(text, "bold yellow" if trips else "green" if had_data and guard.state == "ok" else "yellow")
+
+    def _values(self, guard: GuardView) -> str:
+        seen = self._seen.get(guard.name, _Seen())
+        if guard.value is None and seen.highest is None:
+            return "had no data"
+        parts = [f"last {guard.shown}"]
+        if seen.lowest is not None and seen.highest is not None and seen.lowest[1] != seen.highest[1]:
+            parts.append(f"lowest {seen.lowest[1]}, highest {seen.highest[1]}")
+        if seen.no_data_s:
+            watched = format_duration(round(seen.watched_s))
+            parts.append(f"no data for {format_duration(round(seen.no_data_s))} of {watched}")
+        return ", ".join(parts)

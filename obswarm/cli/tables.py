@@ -1,0 +1,117 @@
+"""Tables that fit a terminal of any width: figures are never cut, and names can be read."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from rich.box import SIMPLE_HEAVY
+from rich.cells import cell_len
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from obswarm.cli.text_console import TextTable, plain
+from obswarm.sanitize import escape_controls
+
+_NAME_WIDTH = 28
+_LEAST_NAME_WIDTH = 14
+"""Names that get less than that stand on a line of their own, above their figures."""
+
+_GAP = 2
+"""Columns of the terminal between those of a table."""
+
+_INDENT = "  "
+
+Cell = str | Text
+Row = tuple[str, Sequence[Cell]]
+"""A name, and its figures."""
+
+
+def results_table(**options: Any) -> TextTable:
+    """A table as all commands print theirs."""
+    return TextTable(box=SIMPLE_HEAVY, header_style="bold", padding=(0, 1, 0, 0), pad_edge=False, **options)
+
+
+def _width_of(cell: Cell) -> int:
+    return cell.cell_len if isinstance(cell, Text) else cell_len(escape_controls(cell))
+
+
+def _widths(headings: Sequence[str], rows: Iterable[Sequence[Cell]]) -> list[int]:
+    return [max(map(_width_of, cells)) + _GAP for cells in zip(headings, *rows, strict=True)]
+
+
+def columns_that_fit(
+    width: int,
+    names: Iterable[str],
+    headings: Sequence[str],
+    rows: Sequence[Sequence[Cell]],
+    least_first: Sequence[str],
+) -> list[int]:
+    """Which columns of figures to show, by their place, beside names that are to be read.
+
+    The least important ones go, in the order of `least_first`, until the names have room: up to _NAME_WIDTH columns of
+    the terminal, of which a long name takes several lines.
+    """
+    taken = _widths(headings, rows)
+    longest = max(map(_width_of, names), default=0)
+    name_width = min(longest, _NAME_WIDTH) + _GAP if longest else 0
+    kept = list(range(len(headings)))
+    for heading in least_first:
+        if name_width + sum(taken[place] for place in kept) <= width:
+            break
+        kept.remove(headings.index(heading))
+    return kept
+
+
+def figures_table(
+    width: int,
+    heading: str,
+    headings: Sequence[str],
+    rows: Sequence[Row],
+    least_first: Sequence[str],
+    foot: Row | None = None,
+) -> RenderableType:
+    """Names with their figures in columns; see `columns_that_fit`. Where even the most important figures leave the
+    names no room, each name stands on a line of its own, above its figures."""
+    everything = [*rows, foot] if foot is not None else rows
+    kept = fitting_columns(width, heading, headings, everything, least_first)
+    if kept is None:
+        return stacked(width, headings, everything, least_first)
+    table = results_table(show_footer=foot is not None)
+    table.add_column(heading, foot[0] if foot is not None else "", overflow="fold")
+    for place in kept:
+        table.add_column(headings[place], foot[1][place] if foot is not None else "", justify="right", no_wrap=True)
+    for name, cells in rows:
+        table.add_row(name, *(cells[place] for place in kept))
+    return table
+
+
+def fitting_columns(
+    width: int, heading: str, headings: Sequence[str], rows: Sequence[Row], least_first: Sequence[str]
+) -> list[int] | None:
+    """As `columns_that_fit`; None where the names would have no room."""
+    names, cells = [heading, *(name for name, _ in rows)], [cells for _, cells in rows]
+    kept = columns_that_fit(width, names, headings, cells, least_first)
+    taken = _widths(headings, cells)
+    least = min(max(map(_width_of, names)), _LEAST_NAME_WIDTH) + _GAP
+    return kept if least + sum(taken[place] for place in kept) <= width else None
+
+
+def stacked(width: int, headings: Sequence[str], rows: Sequence[Row], least_first: Sequence[str] = ()) -> Group:
+    """Each name on a line of its own, and its figures below, each with its heading; those of `least_first` are left
+    out."""
+    lines: list[Text] = []
+    for name, cells in rows:
+        lines.append(plain(name, "bold"))
+        line = plain(_INDENT)
+        for heading, cell in zip(headings, cells, strict=True):
+            if heading in least_first:
+                continue
+            pair = plain(f"{heading} ", "dim")
+            pair.append_text(cell if isinstance(cell, Text) else plain(cell))
+            if line.cell_len > len(_INDENT) and line.cell_len + _GAP + pair.cell_len > width:
+                lines.append(line)
+                line = plain(_INDENT)
+            elif line.cell_len > len(_INDENT):
+                line.append(" " * _GAP)
+            line.append_text(pair)
+        lines.append(line)
+    return Group(*lines)

@@ -1,0 +1,50 @@
+"""Where the live display is drawn, and where there are plain lines."""
+
+import os
+import pty
+from collections.abc import Iterator
+from typing import TextIO
+
+import pytest
+
+from obswarm.cli.text_console import can_redraw
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[TextIO]:
+    for name in ("NO_COLOR", "CI"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    main, side = pty.openpty()
+    with open(side, "w", encoding="utf-8") as stream:
+        yield stream
+    os.close(main)
+
+
+def test_a_terminal_with_cursor_control(terminal: TextIO) -> None:
+    assert can_redraw(terminal)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("TERM", "dumb"), ("TERM", "unknown"), ("TERM", ""), ("NO_COLOR", "1"), ("CI", "true")]
+)
+def test_plain_lines_where_it_cannot_or_should_not(
+    terminal: TextIO, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    assert not can_redraw(terminal)
+
+
+@pytest.mark.parametrize(("name", "value"), [("NO_COLOR", ""), ("CI", "false"), ("CI", "")])
+def test_variables_that_say_nothing(terminal: TextIO, monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(name, value)
+    assert can_redraw(terminal)
+
+
+def test_another_encoding_and_a_pipe(terminal: TextIO, monkeypatch: pytest.MonkeyPatch) -> None:
+    with open(os.dup(terminal.fileno()), "w", encoding="latin-1") as narrow:
+        assert not can_redraw(narrow)
+    reading, writing = os.pipe()
+    os.close(reading)
+    with open(writing, "w", encoding="utf-8") as pipe:
+        assert not can_redraw(pipe)

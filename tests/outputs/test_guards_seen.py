@@ -1,0 +1,49 @@
+"""What the summary says of guards, also of those that did not trip."""
+
+from dataclasses import replace
+
+from obswarm.cli.guards_seen import GuardsSeen
+from obswarm.stats import GuardView, Snapshot
+from tests.support.recorded import MadeUpRun
+
+GUARD = GuardView("g", "error_ratio > 90%", "stop", "ok", 0.03, "3%", None, "", ())
+
+
+def second(guard: GuardView) -> Snapshot:
+    return replace(MadeUpRun([]).second({}), interval_s=1.0, guards=(guard,))
+
+
+def line_of(*guards: GuardView) -> str:
+    seen = GuardsSeen()
+    for guard in guards:
+        seen.add(second(guard))
+    return seen.lines([guards[-1]])[0].plain
+
+
+def test_one_that_did_not_trip_with_its_last_lowest_and_highest_value() -> None:
+    assert line_of(replace(GUARD, value=0.5, shown="50%"), replace(GUARD, value=0.01, shown="1%"), GUARD) == (
+        "guard error_ratio > 90% → stop: did not trip, last 3%, lowest 1%, highest 50%"
+    )
+
+
+def test_one_whose_value_did_not_change() -> None:
+    assert line_of(GUARD, GUARD).endswith("did not trip, last 3%")
+
+
+def test_one_that_tripped() -> None:
+    tripped = replace(GUARD, state="tripped", value=0.95, shown="95%", trips=(("stop", 1), ("notify", 2)))
+    assert line_of(GUARD, tripped).endswith("tripped 3 ×, last 95%, lowest 3%, highest 95%")
+
+
+def test_one_that_never_had_data() -> None:
+    blind = replace(GUARD, state="blind", value=None, shown="–", blind_reason="the Prometheus does not answer")
+    assert line_of(blind, blind).endswith("did not trip (no data), had no data: the Prometheus does not answer")
+
+
+def test_one_that_had_data_for_a_part_of_the_time() -> None:
+    blind = replace(GUARD, state="blind", blind_reason="away")
+    assert line_of(blind, blind, GUARD).endswith("did not trip, last 3%, no data for 2s of 3s")
+
+
+def test_one_without_requests_to_look_at() -> None:
+    assert "no request of the run" in line_of(replace(GUARD, matched=False, value=None))
