@@ -29,6 +29,7 @@ PHASES = (
             "tests/e2e/test_state.py",
             "tests/integration/guards/test_earlier_runs.py",
             "tests/integration/guards/test_targets.py",
+            "tests/integration/targets",
             "tests/integration/metrics",
         ),
     ),

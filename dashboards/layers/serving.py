@@ -86,7 +86,7 @@ APPLICATION = Section(
             "short",
             "Requests that no worker has taken yet. When it is full (uWSGI's listen, 100 by default) connections are"
             " refused.",
-            (query(f"sum by (job) (uwsgi_listen_queue{{{INSTANCES}}})", "{{job}}"),),
+            (query(f"sum by (job) (uwsgi_listen_queue_length{{{INSTANCES}}})", "{{job}}"),),
             warn=10,
             bad=100,
             decimals=0,

@@ -190,10 +190,17 @@ def settings_of(options: dict[str, Any]) -> tuple[Settings, tuple[Target, ...], 
         kind, equals, where = text.partition("=")
         if not equals:
             raise ObswarmError(f"--target {text}: write it like mysql=http://127.0.0.1:9104/metrics.")
-        number = sum(target.kind == kind for target in targets)
-        name = kind if not number else f"{kind}-{number + 1}"
-        targets.append(make_target(f"--target {text}: ", name, where, kind))
+        targets.append(make_target(f"--target {text}: ", _free_name(kind, targets), where, kind))
     return settings, tuple(targets), url
+
+
+def _free_name(kind: str, targets: Sequence[Target]) -> str:
+    """The kind, with a number from the second on, that no other target has: a target is told by its name alone."""
+    number = sum(target.kind == kind for target in targets) + 1
+    taken = {target.name for target in targets}
+    while (name := kind if number == 1 else f"{kind}-{number}") in taken:
+        number += 1
+    return name
 
 
 def guarding_of(options: dict[str, Any], from_file: Sequence[object]) -> Guarding:

@@ -1,5 +1,6 @@
 """`obswarm targets`: what can be seen of the target right now."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -11,7 +12,7 @@ from obswarm.cli.guarding import make_source, settings_of, source_options
 from obswarm.cli.options import Command, duration, option
 from obswarm.cli.tables import results_table
 from obswarm.cli.text_console import TextConsole, plain, stdout_console
-from obswarm.targets import KINDS, MetricSource, Signal, SourceError, Unit
+from obswarm.targets import KINDS, MetricSource, PrometheusSource, SourceError, Target, Unit, place_of, queries_of
 from obswarm.units import format_bytes, format_count, format_latency
 
 
@@ -49,10 +50,13 @@ def targets(ctx: click.Context, /, **options: Any) -> None:
     # With a Prometheus there is nothing to wait for.
     gevent.sleep(0 if prometheus_url else options["watch_for"])
     console = stdout_console()
-    kinds = list(dict.fromkeys(target.kind for target in found)) or list(KINDS)
     fine = _show_health(console, source)
-    _show_signals(console, source, kinds, bool(found))
-    source.close()
+    try:
+        _show_signals(console, source, found or _targets_of(source), bool(found))
+    except SourceError as error:
+        raise ObswarmError(f"{error}.") from None
+    finally:
+        source.close()
     ctx.exit(exit_codes.OK if fine else exit_codes.FAILURES)
 
 
@@ -70,23 +74,28 @@ def _show_health(console: TextConsole, source: MetricSource) -> bool:
     return all(each.up for each in health)
 
 
-def _show_signals(console: TextConsole, source: MetricSource, kinds: list[str], all_of_them: bool) -> None:
+def _targets_of(source: MetricSource) -> list[Target]:
+    """Those that a Prometheus knows; without a label that says so, those that look like one."""
+    return source.targets() or (source.targets_by_metrics() if isinstance(source, PrometheusSource) else [])
+
+
+def _show_signals(console: TextConsole, source: MetricSource, found: Sequence[Target], all_of_them: bool) -> None:
     table = results_table()
-    for heading in ("kind", "figure", "now", "promql(…)"):
+    for heading in ("target", "figure", "now", "promql(…)"):
         table.add_column(heading, justify="right" if heading == "now" else "left", overflow="fold")
-    for kind in kinds:
-        for signal in KINDS[kind]:
-            value, trouble = _value(source, signal)
-            if value is None and not trouble and not all_of_them:
-                continue
-            shown = plain(trouble, "red") if trouble else plain("–" if value is None else _format(signal.unit, value))
-            table.add_row(kind, signal.name, shown, plain(signal.query, "dim"))
+    for target, signal, query in queries_of(sorted(found, key=lambda each: (place_of(each.kind), each.name))):
+        value, trouble = _value(source, query)
+        if value is None and not trouble and not all_of_them:
+            continue
+        shown = plain(trouble, "red") if trouble else plain("–" if value is None else _format(signal.unit, value))
+        name = target.name if target.name == target.kind else f"{target.name} ({target.kind})"
+        table.add_row(name, signal.name, shown, plain(query, "dim"))
     console.print(table if table.row_count else "Nothing of the known kinds is there.")
 
 
-def _value(source: MetricSource, signal: Signal) -> tuple[float | None, str]:
+def _value(source: MetricSource, query: str) -> tuple[float | None, str]:
     try:
-        samples = source.query(signal.query)
+        samples = source.query(query)
     except SourceError as error:
         return None, str(error)
     numbers = [sample.value for sample in samples if sample.value == sample.value]

@@ -22,6 +22,7 @@ from obswarm.analysis import (
 from obswarm.api import ObswarmError
 from obswarm.stats import TOTAL, EndpointKey, EndpointStats
 from obswarm.store import Figure, RunInfo, RunRecord, Second, value_at
+from obswarm.targets import place_of
 from obswarm.units import format_duration
 
 _SAME_LOAD = 0.1
@@ -172,16 +173,20 @@ def _doubts(base: RunRecord, run: RunRecord, before: Sequence[Second], after: Se
     return doubts
 
 
+def figure_place(figure: Figure) -> tuple[int, str, int]:
+    """Sorts figures of targets: in the order of the request's way, those of a target together."""
+    kind, number = place_of(figure.kind, figure.name)
+    return kind, figure.target, number
+
+
 def _targets(
     base: RunRecord, run: RunRecord, before: Sequence[Second], after: Sequence[Second], blocks: int
 ) -> dict[Figure, Change]:
     found = {}
-    for figure, points in base.samples.items():
-        if figure not in run.samples:
-            continue
+    for figure in sorted(base.samples.keys() & run.samples.keys(), key=figure_place):
         means = [
             _means([value_at(samples, second.time_s) for second in seconds], blocks)
-            for samples, seconds in ((points, before), (run.samples[figure], after))
+            for samples, seconds in ((base.samples[figure], before), (run.samples[figure], after))
         ]
         name = f"{figure.target}: {figure.name}"
         change = mean_change(name, means[0], means[1], least=_LEAST_OF_A_TARGET)

@@ -1,13 +1,14 @@
 """The target's own metrics, from its endpoints or from a Prometheus, behind one interface."""
 
 from obswarm.targets.evaluate import looks_back_s
-from obswarm.targets.kinds import KINDS, Signal, Unit, queries_of
+from obswarm.targets.kinds import KIND_TITLES, KINDS, Signal, Unit, place_of, queries_of, title_of
 from obswarm.targets.promql import PrometheusSource
 from obswarm.targets.scrape import EmbeddedSource
 from obswarm.targets.source import MetricSource, Sample, SourceError, Target, TargetHealth
 
 __all__ = [
     "KINDS",
+    "KIND_TITLES",
     "EmbeddedSource",
     "MetricSource",
     "PrometheusSource",
@@ -18,5 +19,7 @@ __all__ = [
     "TargetHealth",
     "Unit",
     "looks_back_s",
+    "place_of",
     "queries_of",
+    "title_of",
 ]

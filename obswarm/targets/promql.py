@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import requests
 
 from obswarm.http import ApiSession, plain_reason
-from obswarm.targets.evaluate import parse_any
-from obswarm.targets.kinds import KINDS
+from obswarm.targets.evaluate import metric_names, parse, parse_any
+from obswarm.targets.kinds import KINDS, Signal
 from obswarm.targets.source import Sample, SourceError, Target, TargetHealth, only_value
 
 _TIMEOUT_S = 3.0
@@ -61,15 +61,26 @@ class PrometheusSource:
         return found
 
     def targets(self) -> list[Target]:
-        """Without any by name, the jobs whose targets have a label `kind`, as `obswarm up` gives them."""
+        """Without any by name, the jobs whose targets have a label `kind`, as `obswarm up` gives them; of a job with
+        several kinds, each."""
         if self._targets:
             return list(self._targets)
-        found: dict[str, Target] = {}
+        found: dict[tuple[str, str], Target] = {}
         for sample in self.query('up{kind!=""}'):
             job, kind = sample.labels.get("job", ""), sample.labels["kind"]
             if kind in KINDS:
-                found.setdefault(job, Target(job, sample.labels.get("instance", ""), kind))
+                found.setdefault((job, kind), Target(job, sample.labels.get("instance", ""), kind, has_kind_label=True))
         return list(found.values())
+
+    def targets_by_metrics(self) -> list[Target]:
+        """The jobs that have the first metric of a kind: what may be a target where nothing says so. May switch
+        greenlets. Raises SourceError."""
+        return [
+            Target(sample.labels.get("job", ""), "", kind)
+            for kind, signals in KINDS.items()
+            for metric in metric_names(parse(signals[0].query))
+            for sample in self.query(f"count by (job) ({metric})")
+        ]
 
     def start(self) -> None:
         """Prometheus scrapes by itself."""
@@ -82,9 +93,10 @@ class PrometheusSource:
         found = []
         for target in self._targets:
             try:
-                up = self.query(f'up{{job="{target.name}"}}')
-                detail = f"job {target.name}: " + ("up" if up and up[0].value else "down" if up else "unknown")
-                found.append(TargetHealth(target, bool(up and up[0].value), f"{detail}, by {self.url}", None))
+                up = self.query(Signal("up", "(up)", "number").of(target))
+                is_up = bool(up) and all(sample.value for sample in up)
+                detail = f"job {target.name}: " + ("up" if is_up else "down" if up else "unknown")
+                found.append(TargetHealth(target, is_up, f"{detail}, by {self.url}", None))
             except SourceError as error:
                 found.append(TargetHealth(target, False, str(error), None))
         return found

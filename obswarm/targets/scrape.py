@@ -1,6 +1,7 @@
 """The embedded source: reads the targets' metrics endpoints once a second for the time of a run, and answers a subset
 of PromQL over the last minutes."""
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -22,6 +23,11 @@ _ACCEPT = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q
 _LARGEST_PAGE_BYTES = 20 * 1024 * 1024
 _LINES_IN_A_TURN = 500
 _UP = "up"
+
+# The parser of the text format adds _total to counters that do not end with it, which Prometheus does not; of a metric
+# without a type it leaves the name alone (https://prometheus.io/docs/instrumenting/exposition_formats/).
+_COUNTER = re.compile(r"^([ \t]*#[ \t]*TYPE[ \t]+\S+[ \t]+)counter[ \t]*$", re.MULTILINE)
+_UNTYPED = r"\1untyped"
 
 
 class EmbeddedSource:
@@ -111,9 +117,9 @@ class EmbeddedSource:
             raise ValueError(f"HTTP {answer.status_code}")
         text = answer.content.decode()
         is_openmetrics = answer.headers.get("Content-Type", "").startswith("application/openmetrics-text")
-        parse: Any = parse_openmetrics if is_openmetrics else parse_text
         count = 0
-        for family in parse(text):
+        parse: Any = parse_openmetrics if is_openmetrics else parse_text
+        for family in parse(text if is_openmetrics else _COUNTER.sub(_UNTYPED, text)):
             for sample in family.samples:
                 self._store.add(sample.name, {**sample.labels, "job": target.name}, now, float(sample.value))
                 count += 1

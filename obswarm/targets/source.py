@@ -25,11 +25,13 @@ def only_value(samples: Sequence[Sample]) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A metrics endpoint. `kind` is one of obswarm.targets.KINDS; `name` is the series' label `job`."""
+    """A metrics endpoint. `kind` is one of obswarm.targets.KINDS; `name` is the series' label `job`. With
+    `has_kind_label` its series carry the label `kind` as well, which tells them from others of the job."""
 
     name: str
     url: str
     kind: str
+    has_kind_label: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,7 +56,7 @@ def test_everything_is_in_the_file_and_nothing_is_taken_for_markup(tmp_path: Pat
 def test_charts_have_a_value_for_each_moment(tmp_path: Path) -> None:
     data = chart_data(record(tmp_path, RESULT))
     charts = {chart["title"]: chart for group in data["groups"] for chart in group["charts"]}
-    assert [group["title"] for group in data["groups"]] == ["Load test", "db (mysql)", "Load generator"]
+    assert [group["title"] for group in data["groups"]] == ["Load test", "MySQL: db", "Load generator"]
     assert {len(line["values"]) for chart in charts.values() for line in chart["lines"]} == {5}
     (threads,) = charts["Threads running"]["lines"]
     assert threads["values"][-1] == 4

@@ -32,7 +32,7 @@ class UwsgiStats:
 
     def collect(self):
         stats = self._read()
-        queue = GaugeMetricFamily("uwsgi_listen_queue", "Requests that wait to be taken by a worker")
+        queue = GaugeMetricFamily("uwsgi_listen_queue_length", "Requests that wait to be taken by a worker")
         queue.add_metric([], stats["listen_queue"])
         # A cheaped worker is one that uWSGI has not started.
         workers = [worker for worker in stats["workers"] if worker["status"] != "cheap"]

@@ -5,9 +5,11 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from obswarm.report.compare import figure_place
 from obswarm.stats import EndpointKey, EndpointStats, total_of
 from obswarm.stats.histogram import upper_bound
 from obswarm.store import Figure, RunRecord, Second, value_at
+from obswarm.targets import title_of
 
 MOST_POINTS = 600
 """On the time axis; a longer run has steps of several seconds."""
@@ -157,16 +159,13 @@ def _errors(steps: Sequence[Sequence[Second]], spans: Sequence[float]) -> list[t
 
 
 def _targets(record: RunRecord, steps: Sequence[Sequence[Second]]) -> list[dict[str, Any]]:
-    """A group for each target, a chart for each of its figures."""
+    """A group for each target in the order of the request's way, a chart for each of its figures."""
     groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for figure, points in record.samples.items():
-        values: Column = [value_at(points, step[-1].time_s) for step in steps]
+    for figure in sorted(record.samples, key=figure_place):
+        values: Column = [value_at(record.samples[figure], step[-1].time_s) for step in steps]
         drawn = chart(_sentence(figure), figure.unit, [(figure.name, values)])
         groups.setdefault((figure.target, figure.kind), []).append(drawn)
-    return [
-        {"title": f"{target} ({kind})" if target != kind else target, "charts": charts}
-        for (target, kind), charts in groups.items()
-    ]
+    return [{"title": title_of(target, kind), "charts": charts} for (target, kind), charts in groups.items()]
 
 
 def _sentence(figure: Figure) -> str:

@@ -1,11 +1,14 @@
 """Guards on a real database, and what happens when who tells of it goes away."""
 
+import threading
 import time
 from pathlib import Path
 
 import gevent
 import pytest
 
+from obswarm.targets import Target
+from tests.support.figures import Figures
 from tests.support.fleet import Fleet
 from tests.support.mariadb import MariaDb
 from tests.support.nginx import free_port
@@ -119,6 +122,49 @@ def test_what_can_be_seen_is_listed_with_values_and_health(mariadb: MariaDb) -> 
     values = {" ".join(row[1:-2]): row[-2] for row in rows if row[:1] == ["mysql"] and row[-1].startswith("max(")}
     assert values["connections limit"] == "300"
     assert float(values["threads running"]) >= 1
+
+
+def test_each_figure_of_a_database_is_what_happens_in_it(mariadb: MariaDb) -> None:
+    with Figures(Target("database", mariadb.metrics_url, "mysql")) as figures, mariadb.connect() as one:
+        with one.cursor() as cursor:
+            cursor.execute("CREATE TABLE IF NOT EXISTS test.counters (id INT PRIMARY KEY, n INT) ENGINE=InnoDB")
+            cursor.execute("REPLACE INTO test.counters VALUES (1, 0)")
+            cursor.execute("SET long_query_time = 0.05")
+            for _ in range(200):
+                cursor.execute("SELECT 1")
+            for _ in range(5):
+                cursor.execute("SELECT SLEEP(0.1)")
+            cursor.execute("BEGIN")
+            cursor.execute("UPDATE test.counters SET n = n + 1")
+        began_s = time.monotonic()
+        waiters = [threading.Thread(target=_add_one, args=(mariadb,)) for _ in range(2)]
+        for waiter in waiters:
+            waiter.start()
+        try:
+            there = {
+                # Two that wait, and the exporter's own; the connection that holds the row is idle.
+                "threads running": lambda value: 3 <= value <= 6,
+                "threads connected": lambda value: 4 <= value <= 8,
+                "connections limit": lambda value: value == 300,
+                "queries": lambda value: 200 <= value <= 2 * 200 + 1000,
+                "slow queries": lambda value: 5 <= value <= 2 * 5,
+                "row lock waits": lambda value: 2 <= value <= 2 * 2,
+                "waiting for row locks": lambda value: value == 2,
+            }
+            figures.wait_for("mysql", there, but=["time per row lock wait"])
+            # The server counts a wait's time when it has ended.
+            gevent.sleep(0.5)
+        finally:
+            one.rollback()
+            for waiter in waiters:
+                waiter.join(30)
+        longest_s = time.monotonic() - began_s
+        figures.wait_for("mysql", {"time per row lock wait": lambda value: 0.5 <= value <= longest_s}, but=[*there])
+
+
+def _add_one(mariadb: MariaDb) -> None:
+    with mariadb.connect() as other, other.cursor() as cursor:
+        cursor.execute("UPDATE test.counters SET n = n + 1")
 
 
 @pytest.mark.parametrize(("on_blind", "code"), [("warn", 0), ("stop", 3)])

@@ -17,8 +17,11 @@ from typing import Any
 
 import pytest
 
+from dashboards.layers.machines import HOSTS
+from dashboards.render import filled
 from obswarm.stack.project import HOST_NAME
 from obswarm.store import FILE, Store, read_run
+from obswarm.targets import KINDS, Target, queries_of
 from tests.support.docker_engine import DockerEngine, docker, environment
 from tests.support.nginx import free_port
 from tests.support.programs import Finished, obswarm
@@ -169,6 +172,10 @@ def test_a_run_is_made_by_the_stack_and_stands_beside_the_targets_figures(stack:
     assert kept.total().requests == result["totals"]["requests"]
     figures = {(figure.target, figure.name) for figure in kept.samples}
     assert {("mysql", "threads running"), ("haproxy", "servers up"), ("app a", "request time")} <= figures
+    for target, kind in (("haproxy", "haproxy"), ("uwsgi a", "uwsgi"), ("mysql", "mysql"), ("node", "node")):
+        missing = {signal.name for signal in KINDS[kind]} - {name for where, name in figures if where == target}
+        # Nobody may have waited for a row.
+        assert missing <= {"time per row lock wait"}, target
     native = "histogram_count(sum(last_over_time(obswarm_request_duration_seconds[2m])))"
     assert stack.query(native), "native histograms"
     assert stack.query("max_over_time(mysql_global_status_threads_running[2m])")
@@ -264,6 +271,14 @@ def test_more_workers_and_what_containers_use(stack: Stack) -> None:
     memory = stack.wait_for('container_memory_working_set_bytes{name=~".*database-1"}', 60)
     assert float(memory[0]["value"][1]) > 50e6
     assert len([each for each in stack.containers() if "worker" in each["Name"]]) == 3, "as before"
+    # Without a quota there are no periods that could be throttled.
+    docker("update", "--cpus", "0.5", f"{PROJECT}-database-1")
+    queries = [query for _, _, query in queries_of([Target("containers", "", "cadvisor", has_kind_label=True)])]
+    queries += [
+        filled(query.expr) for graph in HOSTS.graphs if graph.title.startswith("Containers") for query in graph.queries
+    ]
+    for query in queries:
+        assert stack.wait_for(f"({query}) >= 0", 60)
 
 
 def test_two_stacks_side_by_side(stack: Stack, state: Path) -> None:

@@ -1,0 +1,175 @@
+"""Each figure of a kind against a real server with its real exporter, which have done what is known; and the panels of
+the dashboards."""
+
+import subprocess
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import pytest
+
+from dashboards.layers.database import POSTGRES, REDIS
+from dashboards.layers.machines import HOSTS
+from obswarm.targets import Target
+from tests.support.figures import Check, Figures
+from tests.support.nginx import Nginx, free_port
+from tests.support.postgres import Postgres
+from tests.support.prometheus import program
+from tests.support.readiness import wait_for_http
+from tests.support.redis import Redis
+
+
+@dataclass(frozen=True, slots=True)
+class Servers:
+    postgres: Postgres
+    redis: Redis
+    nginx_url: str
+    figures: Figures
+
+
+@contextmanager
+def exporter(name: str, *words: str) -> Iterator[str]:
+    """Its URL."""
+    port = free_port()
+    process = subprocess.Popen(
+        [program(name), f"--web.listen-address=127.0.0.1:{port}", *words], stderr=subprocess.DEVNULL
+    )
+    try:
+        url = f"http://127.0.0.1:{port}/metrics"
+        wait_for_http(url, process, lambda: name)
+        yield url
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+@pytest.fixture(scope="module")
+def servers() -> Iterator[Servers]:
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    block = f"server {{ listen 127.0.0.1:{port}; location = /status {{ stub_status; }} location / {{ return 200 there; }} }}"
+    with (
+        Postgres() as postgres,
+        Redis(8_000_000) as redis,
+        Nginx(block, port),
+        exporter("prometheus-nginx-exporter", f"--nginx.scrape-uri={url}/status") as nginx_metrics,
+        exporter("prometheus-node-exporter") as node_metrics,
+        Figures(
+            Target("database", postgres.metrics_url, "postgres"),
+            Target("cache", redis.metrics_url, "redis"),
+            Target("front", nginx_metrics, "nginx"),
+            Target("machine", node_metrics, "node"),
+        ) as figures,
+    ):
+        yield Servers(postgres, redis, url, figures)
+
+
+def between(low: float, high: float) -> Check:
+    return lambda value: low <= value <= high
+
+
+def test_postgres(servers: Servers) -> None:
+    server = servers.postgres
+    server.execute("CREATE TABLE rows (id INT PRIMARY KEY, value INT); INSERT INTO rows VALUES (1, 0), (2, 0)")
+    counts = "SELECT sum(xact_commit), sum(xact_rollback) FROM pg_stat_database"
+    before = [int(value) for value in server.execute(counts).split("|")]
+    sessions = [server.session("SELECT pg_sleep(60);") for _ in range(5)]
+    sessions += [server.session("SELECT count(pg_advisory_lock(n)) FROM generate_series(1, 40) AS n;")]
+    server.execute("UPDATE rows SET value = value + 1 WHERE id = 1;\n" * 200)
+    server.execute("BEGIN;\nUPDATE rows SET value = 0;\nROLLBACK;\n" * 50)
+    first = server.session("BEGIN;\nUPDATE rows SET value = 1 WHERE id = 1;\n\\echo held")
+    assert first.stdout is not None
+    assert first.stdin is not None
+    assert first.stdout.readline() == "held\n"
+    second = server.session("BEGIN;\nUPDATE rows SET value = 1 WHERE id = 2;\n\\echo held")
+    assert second.stdout is not None
+    assert second.stdin is not None
+    assert second.stdout.readline() == "held\n"
+    # Each waits for the other: one of them is ended by the server.
+    second.stdin.write("UPDATE rows SET value = 1 WHERE id = 1;\n")
+    first.stdin.write("UPDATE rows SET value = 1 WHERE id = 2;\n")
+    for session in (first, second):
+        session.stdin.flush()
+    for session in (first, second):
+        session.communicate(timeout=60)
+    servers.figures.wait_for(
+        "postgres",
+        {
+            # Those of the test, and the exporter's own while it asks.
+            "active backends": between(5, 5 + 4),
+            "backends": between(6, 6 + 6),
+            "connections limit": between(37, 37),
+            "commits": between(200, 2 * 200 + 1000),
+            "rollbacks": between(50, 2 * 50),
+            "deadlocks": between(1, 2),
+            "locks": between(40, 40 + 20),
+        },
+    )
+    after = [int(value) for value in server.execute(counts).split("|")]
+    assert after[0] - before[0] >= 200
+    servers.figures.wait_for_panels(*POSTGRES.graphs)
+    for session in sessions:
+        session.kill()
+        session.communicate()
+
+
+def test_redis(servers: Servers) -> None:
+    server = servers.redis
+    idle = [server.connect() for _ in range(4)]
+    waiting = [server.connect() for _ in range(3)]
+    for connection in waiting:
+        connection.send("BLPOP nothing 0")
+    busy = server.connect()
+    assert busy.ask(*["PING"] * 500) == ["+PONG"] * 500
+    assert busy.ask(*["GET missing"] * 50) == ["$-1"] * 50
+    value = "x" * 50_000
+    for number in range(400):
+        busy.ask(f"SET key{number} {value}")
+    evicted, used = (float(busy.numbers()[name]) for name in ("evicted_keys", "used_memory"))
+    assert evicted > 100
+    servers.figures.wait_for(
+        "redis",
+        {
+            # And what the exporter asks.
+            "commands": between(500 + 50 + 400, 2 * (500 + 50 + 400) + 2_000),
+            "connected clients": between(4 + 3 + 1, 4 + 3 + 1 + 3),
+            "blocked clients": between(3, 3),
+            "memory": between(used * 0.8, used * 1.2),
+            "evictions": between(evicted, 2 * evicted),
+        },
+    )
+    servers.figures.wait_for_panels(*REDIS.graphs)
+    for connection in (*idle, *waiting, busy):
+        connection.close()
+
+
+def test_nginx(servers: Servers) -> None:
+    for _ in range(100):
+        urllib.request.urlopen(f"{servers.nginx_url}/", timeout=5).close()
+    servers.figures.wait_for(
+        "nginx",
+        {
+            # Those of its exporter, which asks for two readers once a second.
+            "connections": between(1, 5),
+            "idle connections": between(0, 4),
+            "requests": between(100, 2 * 100 + 200),
+        },
+    )
+
+
+def test_node(servers: Servers) -> None:
+    with open("/proc/meminfo", encoding="ascii") as file:
+        total = 1024 * int(file.readline().split()[1])
+    servers.figures.wait_for(
+        "node",
+        {
+            "CPU": between(0, 1),
+            "load": between(0, 1000),
+            "memory available": between(total * 0.001, total),
+            "CPU pressure": lambda value: value >= 0,
+            "I/O pressure": lambda value: value >= 0,
+            "disk time": lambda value: value >= 0,
+        },
+    )
+    servers.figures.wait_for_panels(*(graph for graph in HOSTS.graphs if not graph.title.startswith("Containers")))

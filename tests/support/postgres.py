@@ -1,0 +1,112 @@
+"""A real PostgreSQL with its exporter, both on ports of their own."""
+
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import Self
+
+from tests.support.nginx import free_port
+from tests.support.prometheus import program
+from tests.support.readiness import wait_for_http
+
+_SYSTEM_USER = "postgres"
+_OPTIONS = {
+    "fsync": "off",
+    "autovacuum": "off",
+    "max_connections": "37",
+    "deadlock_timeout": "100ms",
+}
+
+
+def _program(name: str) -> str:
+    """Debian keeps them apart, by version."""
+    folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    found = shutil.which(name, path=":".join([*map(str, folders), os.environ.get("PATH", "")]))
+    assert found is not None, f"{name} of PostgreSQL is missing; `make components` installs it"
+    return found
+
+
+class Postgres:
+    """Runs while a `with` block lasts; `metrics_url` is the exporter's. Anybody may do anything in it."""
+
+    def __enter__(self) -> Self:
+        self._folder = tempfile.TemporaryDirectory(prefix="obswarm-postgres-")
+        folder = Path(self._folder.name)
+        # The server does not run as root.
+        self._user = _SYSTEM_USER if os.getuid() == 0 else pwd.getpwuid(os.getuid()).pw_name
+        if os.getuid() == 0:
+            shutil.chown(folder, _SYSTEM_USER)
+        self.port = free_port()
+        self._log = open(folder / "log", "wb")
+        made = self._start("initdb", "-D", "data", "-A", "trust", "-U", "test", "--no-sync", "--no-instructions")
+        assert made.wait(120) == 0, self._text()
+        options = [word for name, value in _OPTIONS.items() for word in ("-c", f"{name}={value}")]
+        self._server = self._start(
+            "postgres", "-D", "data", "-p", str(self.port), "-h", "127.0.0.1", "-k", "", *options
+        )
+        deadline = time.monotonic() + 60
+        while self._start("psql", *self._where, "-c", "SELECT 1").wait(30) != 0:
+            assert self._server.poll() is None, self._text()
+            assert time.monotonic() < deadline, self._text()
+            time.sleep(0.05)
+        port = free_port()
+        self.metrics_url = f"http://127.0.0.1:{port}/metrics"
+        self._exporter = subprocess.Popen(
+            [program("prometheus-postgres-exporter"), f"--web.listen-address=127.0.0.1:{port}"],
+            stdout=self._log,
+            stderr=self._log,
+            cwd=folder,
+            env={"DATA_SOURCE_NAME": f"postgresql://test@127.0.0.1:{self.port}/postgres?sslmode=disable"},
+        )
+        wait_for_http(self.metrics_url, self._exporter, self._text)
+        return self
+
+    @property
+    def _where(self) -> list[str]:
+        return ["--no-psqlrc", "-h", "127.0.0.1", "-p", str(self.port), "-U", "test", "-d", "postgres"]
+
+    def _text(self) -> str:
+        return Path(self._folder.name, "log").read_text(errors="replace")
+
+    def _start(self, name: str, *words: str) -> "subprocess.Popen[bytes]":
+        return subprocess.Popen(
+            [_program(name), *words],
+            stdout=self._log,
+            stderr=self._log,
+            cwd=self._folder.name,
+            user=self._user if os.getuid() == 0 else None,
+            extra_groups=[] if os.getuid() == 0 else None,
+        )
+
+    def session(self, sql: str) -> "subprocess.Popen[str]":
+        """A connection that does that, and stays until its standard input is closed."""
+        made = subprocess.Popen(
+            [_program("psql"), *self._where, "--quiet", "--tuples-only", "--no-align"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            text=True,
+        )
+        assert made.stdin is not None
+        made.stdin.write(sql + "\n")
+        made.stdin.flush()
+        return made
+
+    def execute(self, sql: str) -> str:
+        """What it prints; each statement is a transaction of its own, and may fail."""
+        said, _ = self.session(sql).communicate(timeout=60)
+        return said
+
+    def __exit__(self, *_: object) -> None:
+        self._exporter.terminate()
+        self._exporter.wait(30)
+        # Ends the sessions that are still there.
+        self._server.send_signal(signal.SIGINT)
+        self._server.wait(60)
+        self._log.close()
+        self._folder.cleanup()
