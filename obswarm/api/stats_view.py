@@ -8,9 +8,9 @@ from obswarm.stats import TOTAL, EndpointKey, EndpointStats, ErrorKey, ErrorStat
 class EntryView:
     """One endpoint, or all of them together. Times are in milliseconds."""
 
-    def __init__(self, stats: EndpointStats, elapsed_s: float, recent: EndpointStats | None, recent_s: float) -> None:
+    def __init__(self, stats: EndpointStats, load_s: float, recent: EndpointStats | None, recent_s: float) -> None:
         self._stats = stats
-        self._elapsed_s = elapsed_s
+        self._load_s = load_s
         self._recent = recent
         self._recent_s = recent_s
         self.method, self.name = stats.key
@@ -34,11 +34,12 @@ class EntryView:
 
     @property
     def total_rps(self) -> float:
-        return self.num_requests / self._elapsed_s if self._elapsed_s else 0.0
+        """Requests that finished while there was load, per second of it."""
+        return self._stats.rate(self._load_s)
 
     @property
     def total_fail_per_sec(self) -> float:
-        return self.num_failures / self._elapsed_s if self._elapsed_s else 0.0
+        return self._stats.failure_rate(self._load_s)
 
     @property
     def current_rps(self) -> float:
@@ -72,7 +73,7 @@ class StatsView:
         snapshot = self._snapshot()
         if snapshot is None:
             return EntryView(EndpointStats(TOTAL), 0, None, 0)
-        return EntryView(snapshot.total, snapshot.stats_elapsed_s, snapshot.interval_total, snapshot.interval_s)
+        return EntryView(snapshot.total, snapshot.load_s, snapshot.interval_total, snapshot.interval_s)
 
     @property
     def entries(self) -> dict[tuple[str, str], EntryView]:
@@ -81,9 +82,7 @@ class StatsView:
         if snapshot is None:
             return {}
         return {
-            (key.name, key.method): EntryView(
-                stats, snapshot.stats_elapsed_s, snapshot.interval.get(key), snapshot.interval_s
-            )
+            (key.name, key.method): EntryView(stats, snapshot.load_s, snapshot.interval.get(key), snapshot.interval_s)
             for key, stats in snapshot.endpoints.items()
         }
 

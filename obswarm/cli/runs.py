@@ -148,7 +148,7 @@ _ENDPOINT_HEADINGS = ("requests", "failures", "req/s", "p50", "p95", "p99", "max
 
 
 def _endpoints(record: RunRecord, width: int) -> RenderableType:
-    duration_s = record.stats_duration_s
+    load_s = record.load_s
     found = sorted(record.endpoints.items(), key=lambda item: (item[0].name, item[0].method))
     names, cells = [], []
     for key, stats in [*found, (TOTAL, record.total())]:
@@ -158,7 +158,7 @@ def _endpoints(record: RunRecord, width: int) -> RenderableType:
             [
                 f"{stats.requests:,}",
                 f"{stats.failures:,}",
-                format_count(stats.requests / duration_s if duration_s else 0),
+                format_count(stats.rate(load_s)),
                 *(format_latency(value) for value in (p50, p95, p99, stats.max_s)),
             ]
         )

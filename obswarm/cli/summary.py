@@ -84,18 +84,18 @@ def _still_under_way(result: RunResult) -> str:
 def _endpoints(result: RunResult, width: int) -> RenderableType:
     total = result.final.total
     found = sorted(result.final.endpoints.items(), key=lambda item: (item[0].name, item[0].method))
-    rows = [(key.label, _cells(stats, result.duration_s)) for key, stats in found]
-    foot = _cells(total, result.duration_s)
+    rows = [(key.label, _cells(stats, result.final.load_s)) for key, stats in found]
+    foot = _cells(total, result.final.load_s)
     return figures_table(width, "endpoint", _HEADINGS, rows, _LEAST_FIRST, ("Aggregated", foot))
 
 
-def _cells(stats: EndpointStats, duration_s: float) -> list[str]:
+def _cells(stats: EndpointStats, load_s: float) -> list[str]:
     """As in _HEADINGS."""
     values = stats.quantiles(_QUANTILES) or (None,) * len(_QUANTILES)
     return [
         f"{stats.requests:,}",
         f"{stats.failures:,} ({stats.error_ratio:.1%})" if stats.failures else "0",
-        format_count(stats.requests / duration_s if duration_s else 0),
+        format_count(stats.rate(load_s)),
         *(format_latency(value) for value in values),
         format_latency(stats.max_s),
         format_bytes(stats.response_bytes),

@@ -32,7 +32,7 @@ from obswarm.stats import StatsTable
 
 logger = logging.getLogger(__name__)
 
-_MAGIC = b"obswarm run 2\n"
+_MAGIC = b"obswarm run 3\n"
 _HEAD = struct.Struct("<II")
 _COMPACT_AFTER_S = 60.0
 _COMPACT_AFTER_BYTES = 64 * 1024 * 1024
@@ -62,6 +62,8 @@ class Progress:
     """(wall time, kind, text)."""
     losses: list[list[Any]] = field(default_factory=list)
     """(worker, detail, seconds, users) of what is known to be lost."""
+    load_s: float | None = None
+    """The time of the load since the statistics began, once users have been told to end."""
 
 
 @dataclass(slots=True)

@@ -192,6 +192,8 @@ class FleetRun(RunCourse):
         self.statistics.restore(recovered.table)
         self._lost.note_requests(recovered.table.lost, self.fleet.members.values())
         self.statistics.begin(now, progress.elapsed_s + away_s, progress.stats_elapsed_s + away_s)
+        if progress.load_s is not None:
+            self.statistics.end_load(now, progress.load_s)
         if progress.ramp is not None:
             self._ramp = progress.ramp
             self._executor.replace(Ramp(int(progress.ramp[0]), progress.ramp[1]), now)
@@ -284,6 +286,7 @@ class FleetRun(RunCourse):
             stopping=None if reason is None else [reason.kind, reason.detail],
             annotations=[[mark.time_s, mark.kind, mark.text] for mark in self._annotations],
             losses=[[loss.worker, loss.detail, loss.unreported_s, loss.users] for loss in self._lost.of_time],
+            load_s=self.statistics.load_s(now) if self.statistics.load_has_ended else None,
         )
 
     def _after_emit(self) -> None:

@@ -15,7 +15,7 @@ import msgpack
 
 from obswarm.cluster.unpacking import Unreadable, unpack
 
-PROTOCOL_VERSION: Final = 3
+PROTOCOL_VERSION: Final = 4
 LARGEST_FRAME_BYTES = 64 * 1024 * 1024
 LARGEST_JOINING_FRAME_BYTES = 256 * 1024
 """Of peers that are no workers yet. The longest is Ready of a machine with thousands of processes."""

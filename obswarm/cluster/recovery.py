@@ -78,6 +78,7 @@ def result_of_recovered(recovered: Recovered, detail: str, error: str | None = N
         stats_since_s=progress.at_wall_s - progress.stats_elapsed_s,
         elapsed_s=progress.elapsed_s,
         stats_elapsed_s=progress.stats_elapsed_s,
+        load_s=progress.stats_elapsed_s if progress.load_s is None else progress.load_s,
         planned_s=None,
         state=RunState.STOPPED,
         users={},

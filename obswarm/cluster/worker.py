@@ -258,6 +258,7 @@ class Worker:
                 if self._has_started:
                     self._apply_assignment()
             case Stop():
+                environment.recorder.end_load()
                 self._stop(message.timeout_s)
             case Halt():
                 self.on_orphaned()

@@ -257,6 +257,8 @@ class RunCourse:
         self.annotate("stop", f"The run {self.run_id} stops: {self._reason.detail}")
         if starts:
             events.test_stopping.fire(environment=environment)
+        self.statistics.end_load(clock.monotonic())
+        environment.recorder.end_load()
         timeout_s = 0 if self._aborting else environment.stop_timeout
         self._attempt("The end of the users", self._end_users, timeout_s)
         self.statistics.end(clock.monotonic())

@@ -58,6 +58,7 @@ class RunStatistics:
         self.started_wall_s = clock.wall()
         self.started_s = clock.monotonic()
         self._stats_since_s = self._interval_began_s = self.started_s
+        self._load_ended_s: float | None = None
         self._ended_s: float | None = None
         self._test = clean_text(test)
         self._host = None if host is None else clean_text(host)
@@ -75,6 +76,20 @@ class RunStatistics:
         self.started_s = now - elapsed_s
         self._stats_since_s = now - (elapsed_s if stats_elapsed_s is None else stats_elapsed_s)
         self._interval_began_s = now
+
+    def end_load(self, now: float, load_s: float | None = None) -> None:
+        """Users are told to end now; or they were when there had been load for that long. The first call counts."""
+        if self._load_ended_s is None:
+            self._load_ended_s = now if load_s is None else self._stats_since_s + load_s
+
+    def load_s(self, now: float) -> float:
+        """Seconds of load since the statistics began."""
+        ends = [end for end in (self._load_ended_s, self._ended_s) if end is not None]
+        return max(0.0, min(now, *ends) - self._stats_since_s) if ends else now - self._stats_since_s
+
+    @property
+    def load_has_ended(self) -> bool:
+        return self._load_ended_s is not None
 
     def end(self, now: float) -> None:
         """The users have ended; later snapshots are of this moment."""
@@ -181,6 +196,7 @@ class RunStatistics:
             stats_since_s=self.started_wall_s + self._stats_since_s - self.started_s,
             elapsed_s=end - self.started_s,
             stats_elapsed_s=end - self._stats_since_s,
+            load_s=self.load_s(now),
             planned_s=self.planned_s,
             state=course.state,
             users=course.user_counts(),
@@ -191,7 +207,8 @@ class RunStatistics:
             exceptions=aggregate.exceptions(),
             interrupted=aggregate.table.interrupted,
             iterations=dict(aggregate.table.iterations),
-            interval_s=max(now - self._interval_began_s, 1e-9),
+            # What `test_stop` takes is no time of the users.
+            interval_s=max(end - self._interval_began_s, 1e-9),
             interval=interval,
             interval_total=interval_total,
             interval_exceptions=self._interval.exception_count,

@@ -141,6 +141,11 @@ def _rate(stats: EndpointStats, operand: EngineOperand, seconds: float) -> float
     return _with_status(stats, operand) / seconds if seconds > 0 else None
 
 
+def _rate_of_the_run(operand: EngineOperand, snapshot: Snapshot) -> float | None:
+    status = dict(operand.labels).get("status")
+    return _of_the_run(operand, snapshot).rate(snapshot.load_s, status) if snapshot.load_s > 0 else None
+
+
 # Latencies.
 def _quantile(operand: EngineOperand) -> float:
     found = PERCENTILE.fullmatch(operand.metric)
@@ -217,7 +222,7 @@ def _rows() -> tuple[Metric, ...]:
             "rps",
             "number",
             lambda operand, snapshot: _rate(_finished(operand, snapshot), operand, snapshot.interval_s),
-            lambda operand, snapshot: _rate(_of_the_run(operand, snapshot), operand, snapshot.stats_elapsed_s),
+            _rate_of_the_run,
             status,
         ),
         Metric(

@@ -1,7 +1,8 @@
 """CSV files with the names and columns that Locust writes, so that scripts that read those go on working.
 
 Times are in milliseconds. `PREFIX_stats.csv`, `_failures.csv` and `_exceptions.csv` are written at the end,
-`PREFIX_stats_history.csv` grows while the run goes on. Texts are made harmless for spreadsheets; see `CsvRows`.
+`PREFIX_stats_history.csv` grows while the run goes on, by one row a second of it. Texts are made harmless for
+spreadsheets; see `CsvRows`.
 """
 
 import csv
@@ -15,7 +16,7 @@ from typing import TextIO
 from obswarm.api import ObswarmError
 from obswarm.engine import Output, RunResult
 from obswarm.sanitize import escape_lines, to_text
-from obswarm.stats import EndpointStats, Snapshot
+from obswarm.stats import EndpointStats, Snapshot, total_of
 
 PERCENTILES = (0.5, 0.66, 0.75, 0.8, 0.9, 0.95, 0.98, 0.99, 0.999, 0.9999, 1.0)
 _PERCENTILE_NAMES = [f"{percentile * 100:.6g}%" for percentile in PERCENTILES]
@@ -84,6 +85,9 @@ class CsvFiles(Output):
     def __init__(self, prefix: str, full_history: bool = False) -> None:
         self._prefix = prefix
         self._full_history = full_history
+        self._second = 0
+        self._parts: list[Snapshot] = []
+        """Of that second of the run, which has no row yet."""
         try:
             Path(prefix).parent.mkdir(parents=True, exist_ok=True)
             self._history = _open(prefix, "stats_history")
@@ -97,18 +101,33 @@ class CsvFiles(Output):
         return f"--csv {self._prefix}"
 
     def snapshot(self, snapshot: Snapshot) -> None:
-        rows: list[tuple[EndpointStats, EndpointStats | None]] = []
+        """Write the row of a second once the next one has come: what is left at the end of a run, or came in the middle
+        of a second, is a part of the nearest one."""
+        second = round(snapshot.elapsed_s)
+        if self._parts and second > self._second:
+            self._write_second()
+        self._second = max(second, self._second)
+        self._parts.append(snapshot)
+
+    def _write_second(self) -> None:
+        parts, self._parts = self._parts, []
+        if not parts:
+            return
+        last = parts[-1]
+        interval_s = sum(part.interval_s for part in parts)
+        rows: list[tuple[EndpointStats, EndpointStats]] = []
         if self._full_history:
-            rows.extend((stats, snapshot.interval.get(key)) for key, stats in sorted(snapshot.endpoints.items()))
-        rows.append((snapshot.total, snapshot.interval_total))
+            for key, stats in sorted(last.endpoints.items()):
+                rows.append((stats, total_of(part.interval[key] for part in parts if key in part.interval)))
+        rows.append((last.total, total_of(part.interval_total for part in parts)))
         for total, recent in rows:
             self._rows.write(
                 [
-                    int(snapshot.time_s),
-                    snapshot.user_count,
+                    int(last.started_s) + self._second,
+                    last.user_count,
                     *_names(total),
-                    f"{(recent.requests if recent else 0) / snapshot.interval_s:.6f}",
-                    f"{(recent.failures if recent else 0) / snapshot.interval_s:.6f}",
+                    f"{recent.requests / interval_s:.6f}",
+                    f"{recent.failures / interval_s:.6f}",
                     *_percentiles(recent),
                     total.requests,
                     total.failures,
@@ -121,6 +140,7 @@ class CsvFiles(Output):
         """Write the files of the end and close the history. Each is tried, also when another cannot be written."""
         final = result.final
         steps: list[Callable[[], None]] = [
+            self._write_second,
             self._history.close,
             *(partial(write, final) for write in (self._write_stats, self._write_failures, self._write_exceptions)),
         ]
@@ -134,10 +154,13 @@ class CsvFiles(Output):
             raise failures[0]
 
     def close(self) -> None:
-        self._history.close()
+        try:
+            if not self._history.closed:
+                self._write_second()
+        finally:
+            self._history.close()
 
     def _write_stats(self, final: Snapshot) -> None:
-        elapsed_s = final.stats_elapsed_s or 1.0
         stats = [*(stats for _, stats in sorted(final.endpoints.items())), final.total]
         self._write(
             "stats",
@@ -148,8 +171,8 @@ class CsvFiles(Output):
                     entry.requests,
                     entry.failures,
                     *_averages(entry),
-                    f"{entry.requests / elapsed_s:.6f}",
-                    f"{entry.failures / elapsed_s:.6f}",
+                    f"{entry.rate(final.load_s):.6f}",
+                    f"{entry.failure_rate(final.load_s):.6f}",
                     *_percentiles(entry),
                 ]
                 for entry in stats
@@ -194,9 +217,8 @@ def _averages(stats: EndpointStats) -> list[object]:
     return [*map(_milliseconds, (median, stats.duration.mean_s, stats.min_s, stats.max_s)), f"{size:.2f}"]
 
 
-def _percentiles(stats: EndpointStats | None) -> list[object]:
-    values = stats.quantiles(PERCENTILES) if stats is not None else ()
-    return [_milliseconds(value) for value in values] or ["N/A"] * len(PERCENTILES)
+def _percentiles(stats: EndpointStats) -> list[object]:
+    return [_milliseconds(value) for value in stats.quantiles(PERCENTILES)] or ["N/A"] * len(PERCENTILES)
 
 
 def _milliseconds(seconds: float | None) -> str:

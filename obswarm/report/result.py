@@ -32,15 +32,16 @@ def result_document(result: RunResult, judgements: Sequence[Judgement] = ()) -> 
         "started_at": clock.iso(result.started_s),
         "ended_at": clock.iso(result.ended_s),
         "duration_s": _round(result.duration_s),
+        "load_s": _round(final.load_s),
         "state": str(final.state),
         "stop_reason": {"kind": result.stop_reason.kind, "detail": result.stop_reason.detail},
         "users_max": result.users_max,
-        "totals": {**_figures(final.total, result.duration_s), "interrupted": final.interrupted},
+        "totals": {**_figures(final.total, final.load_s), "interrupted": final.interrupted},
         "never_answered": result.was_never_answered,
         "in_flight": {**_in_flight(final.in_flight), "max": _in_flight_max(result.in_flight_peaks)},
         "cut_off": cut_off_rows(final.cut_off),
         "endpoints": [
-            {"method": key.method, "name": key.name, **_figures(stats, result.duration_s)}
+            {"method": key.method, "name": key.name, **_figures(stats, final.load_s)}
             for key, stats in sorted(final.endpoints.items())
         ],
         "errors": [
@@ -146,12 +147,13 @@ def _guard(guard: GuardView) -> dict[str, Any]:
     }
 
 
-def _figures(stats: EndpointStats, duration_s: float) -> dict[str, Any]:
+def _figures(stats: EndpointStats, load_s: float) -> dict[str, Any]:
     values = stats.quantiles(tuple(_QUANTILES.values())) or (None,) * len(_QUANTILES)
     return {
         "requests": stats.requests,
         "failures": stats.failures,
-        "rps": _round(stats.requests / duration_s) if duration_s > 0 else 0.0,
+        "late": stats.late_requests,
+        "rps": _round(stats.rate(load_s)),
         "error_ratio": _round(stats.error_ratio),
         **{name: _round(value) for name, value in zip(_QUANTILES, values, strict=True)},
         "max_s": _round(stats.max_s),

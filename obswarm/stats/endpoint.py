@@ -81,7 +81,8 @@ class EndpointStats:
     """Counts, sizes and durations of one endpoint: an accumulator that can be merged and subtracted.
 
     `successes` and `failures_by` count requests by status class; every request stands in exactly one of them.
-    `untimed` counts those of which no duration is known: they are in no figure about durations.
+    `untimed` counts those of which no duration is known: they are in no figure about durations. `late` counts those of
+    all that finished after the load had ended, by (failed, status class): they are in every figure but rates.
     """
 
     __slots__ = (
@@ -90,6 +91,7 @@ class EndpointStats:
         "failures",
         "failures_by",
         "key",
+        "late",
         "max_s",
         "min_s",
         "response_bytes",
@@ -108,6 +110,7 @@ class EndpointStats:
         self.response_bytes = 0
         self.successes: dict[str, int] = {}
         self.failures_by: dict[str, int] = {}
+        self.late: dict[tuple[bool, str], int] = {}
         self.timings: TimingStats | None = None
         """None as long as no client has told any."""
         self._exemplars: dict[int, Exemplar] | None = None
@@ -166,6 +169,8 @@ class EndpointStats:
         for mine, theirs in ((self.successes, other.successes), (self.failures_by, other.failures_by)):
             for status, number in theirs.items():
                 mine[status] = mine.get(status, 0) + number
+        for outcome, number in other.late.items():
+            self.late[outcome] = self.late.get(outcome, 0) + number
         for exemplar in other.exemplars():
             self.add_exemplar(exemplar)
         if other.timings is not None:
@@ -195,6 +200,8 @@ class EndpointStats:
                     mine[status] = rest
                 else:
                     mine.pop(status, None)
+        for outcome, number in other.late.items():
+            self.late[outcome] = self.late.get(outcome, 0) - number
         if other.timings is not None and self.timings is not None:
             self.timings.subtract(other.timings)
         if not self.duration.count or self.min_s is None or self.max_s is None:
@@ -215,6 +222,7 @@ class EndpointStats:
         twin.response_bytes = self.response_bytes
         twin.successes = self.successes.copy()
         twin.failures_by = self.failures_by.copy()
+        twin.late = self.late.copy()
         if self.timings is not None:
             twin.timings = self.timings.copy()
         if self._exemplars is not None:
@@ -224,6 +232,27 @@ class EndpointStats:
     @property
     def requests(self) -> int:
         return self.duration.count + self.untimed
+
+    def mark_late(self) -> None:
+        """All of them have finished after the load had ended."""
+        self.late = {(False, status): number for status, number in self.successes.items()}
+        self.late |= {(True, status): number for status, number in self.failures_by.items()}
+
+    @property
+    def late_requests(self) -> int:
+        """Those that finished after the load had ended."""
+        return sum(self.late.values())
+
+    def rate(self, load_s: float, status: str | None = None) -> float:
+        """Requests (with a status class) that finished while there was load, per second of its `load_s` seconds; 0
+        without any."""
+        whole = self.requests if status is None else self.successes.get(status, 0) + self.failures_by.get(status, 0)
+        late = sum(number for (_, kind), number in self.late.items() if status in (None, kind))
+        return _per_second(whole - late, load_s)
+
+    def failure_rate(self, load_s: float) -> float:
+        """As `rate`, of requests that failed."""
+        return _per_second(self.failures - sum(number for (failed, _), number in self.late.items() if failed), load_s)
 
     @property
     def error_ratio(self) -> float:
@@ -240,6 +269,10 @@ class EndpointStats:
         if low is None or high is None:
             return ()
         return tuple(min(max(value, low), high) for value in self.duration.quantiles(qs))
+
+
+def _per_second(number: int, seconds: float) -> float:
+    return max(0, number) / seconds if seconds > 0 else 0.0
 
 
 def total_of(every: Iterable[EndpointStats]) -> EndpointStats:

@@ -44,6 +44,8 @@ class Recorder:
         identity). Whoever makes a request enters it, and takes it out in the same step in which it is counted."""
         self._wall_clock = wall_clock
         self._current = StatsTable(max_endpoints)
+        self._of_the_load: StatsTable | None = None
+        self._load_has_ended = False
 
     def record(
         self,
@@ -124,4 +126,18 @@ class Recorder:
         """What was counted since the last call; counting goes on in a new table."""
         taken = self._current
         self._current = StatsTable(self._max_endpoints)
-        return taken
+        if not self._load_has_ended:
+            return taken
+        for stats in taken.endpoints.values():
+            stats.mark_late()
+        before, self._of_the_load = self._of_the_load, None
+        if before is None:
+            return taken
+        before.merge(taken)
+        return before
+
+    def end_load(self) -> None:
+        """Users have been told to end: what is counted from now on is late."""
+        if not self._load_has_ended:
+            self._of_the_load = self.take()
+            self._load_has_ended = True

@@ -87,7 +87,9 @@ class Snapshot:
     `endpoints` and `total` are cumulative since the start (or the last reset) of the statistics, `interval` holds
     what the last interval of `interval_s` seconds added. `in_flight` has the requests that are under way at this
     moment, `cut_off` what was ended by force since the statistics began. Users are counted by class name. `time_s`,
-    `started_s` and `stats_since_s` are wall times; the last of them changes when the statistics are reset.
+    `started_s` and `stats_since_s` are wall times; the last of them changes when the statistics are reset. `load_s` is
+    the part of `stats_elapsed_s` in which there was load: until users were told to end, without the wait for those that
+    still finish something. Rates of the run are over that time.
     """
 
     run_id: str
@@ -98,6 +100,7 @@ class Snapshot:
     stats_since_s: float
     elapsed_s: float
     stats_elapsed_s: float
+    load_s: float
     planned_s: float | None
     state: RunState
     users: Mapping[str, int]

@@ -79,10 +79,12 @@ def pack_endpoint(number: int, stats: EndpointStats) -> list[Any]:
     if timings is not None:
         phases = {phase: _pack_histogram(histogram) for phase, histogram in timings.histograms.items()}
         row.append([timings.counts, timings.sums_ns, phases])
-    elif stats.untimed:
+    elif stats.untimed or stats.late:
         row.append(None)
-    if stats.untimed:
+    if stats.untimed or stats.late:
         row.append(stats.untimed)
+    if stats.late:
+        row.append([[failed, status, number] for (failed, status), number in stats.late.items()])
     return row
 
 
@@ -97,6 +99,8 @@ def unpack_endpoint(row: list[Any], key: EndpointKey) -> EndpointStats:
         timings.histograms = {phase: _unpack_histogram(packed) for phase, packed in phases.items()}
     if len(row) > 8:
         stats.untimed = row[8]
+    if len(row) > 9:
+        stats.late = {(failed, status): number for failed, status, number in row[9]}
     return stats
 
 

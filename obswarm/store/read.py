@@ -58,6 +58,8 @@ class Second:
     in_flight: int | None = None
     """Requests under way at its end, and the age of the oldest; None where an earlier version did not know."""
     oldest_s: float | None = None
+    load_s: float | None = None
+    """Seconds of load since the statistics began; None where an earlier version did not know."""
 
     def total(self) -> EndpointStats:
         """All endpoints in one."""
@@ -83,11 +85,14 @@ class RunRecord:
         return total_of(self.endpoints.values())
 
     @property
-    def stats_duration_s(self) -> float:
-        """The time that `endpoints` are of."""
+    def load_s(self) -> float:
+        """The time that rates of `endpoints` are over; of a run that an earlier version has kept, with the wait at its
+        end."""
         if not self.seconds:
             return 0.0
         last = self.seconds[-1]
+        if last.load_s is not None:
+            return last.load_s
         return max(0.0, last.elapsed_s - (last.stats_since_s - self.info.started_s))
 
 
@@ -160,6 +165,7 @@ def _seconds(store: Store, info: RunInfo, names: Mapping[int, tuple[str, ...]]) 
             guards={names[number][1]: (state, value) for number, state, value in row["guards"]},
             in_flight=in_flight,
             oldest_s=oldest_s,
+            load_s=row.get("load_s"),
         )
 
 

@@ -36,6 +36,7 @@ _PLAIN = (
     "stats_since_s",
     "elapsed_s",
     "stats_elapsed_s",
+    "load_s",
     "planned_s",
     "state",
     "users",

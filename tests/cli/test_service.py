@@ -153,6 +153,7 @@ def snapshot(requests: int) -> Snapshot:
         stats_since_s=1000.0,
         elapsed_s=10.0,
         stats_elapsed_s=10.0,
+        load_s=10.0,
         planned_s=None,
         state=RunState.RUNNING,
         users={"A": 4},

@@ -28,7 +28,10 @@ REQUESTS = st.lists(
 def recorded(requests, detailed: bool = False) -> StatsTable:
     recorder = Recorder(wall_clock=lambda: 1000.0)
     recorder.detailed_timings = detailed
-    for method, name, seconds, size, status, error, timings, trace_id, times in requests:
+    in_load = len(requests) // 2
+    for number, (method, name, seconds, size, status, error, timings, trace_id, times) in enumerate(requests):
+        if number == in_load:
+            recorder.end_load()
         for _ in range(times):
             recorder.record(method, name, seconds, size, status, error, timings, trace_id)
         recorder.record_iteration("User")
@@ -43,7 +46,7 @@ def facts(table: StatsTable):
     endpoints = {
         key: (
             stats.duration, stats.untimed, stats.failures, stats.min_s, stats.max_s, stats.response_bytes, stats.successes, stats.failures_by,
-            stats.timings, set(stats.exemplars()),
+            stats.late, stats.timings, set(stats.exemplars()),
         )
         for key, stats in table.endpoints.items()
     }  # fmt: skip

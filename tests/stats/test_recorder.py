@@ -21,6 +21,28 @@ def test_a_request_is_counted_once_and_in_one_delta_only() -> None:
     assert not recorder.take().endpoints
 
 
+def test_requests_that_finish_after_the_load_count_in_all_figures_but_rates() -> None:
+    recorder, whole = Recorder(), StatsTable()
+    key = EndpointKey("GET", "/")
+    recorder.record("GET", "/", 0.1, 100, 200)
+    whole.merge(recorder.take())
+    recorder.record("GET", "/", 0.1, 100, 200)
+    recorder.end_load()
+    recorder.record("GET", "/", 5.0, 100, 200)
+    recorder.record("GET", "/", 5.0, 100, 500, "boom")
+    recorder.end_load()
+    recorder.record("GET", "/late", 5.0, 100, 200)
+    whole.merge(recorder.take())
+    recorder.record("GET", "/", 6.0, 100, 500, "boom")
+    whole.merge(recorder.take())
+    stats = whole.endpoints[key]
+    assert (stats.requests, stats.failures, stats.late_requests, stats.max_s) == (5, 2, 3, 6.0)
+    assert (stats.rate(2.0), stats.rate(2.0, "2xx"), stats.rate(2.0, "5xx"), stats.failure_rate(2.0)) == (1, 1, 0, 0)
+    assert whole.endpoints[EndpointKey("GET", "/late")].rate(2.0) == 0
+    assert whole.total().rate(2.0) == 1
+    assert stats.rate(0.0) == 0
+
+
 def test_endpoints_beyond_the_limit_count_as_other_and_the_first_offenders_are_named() -> None:
     recorder = Recorder(max_endpoints=10)
     for number in range(1000):

@@ -20,11 +20,13 @@ _requests = st.lists(
 )
 
 
-@given(_requests)
-def test_an_endpoint(requests: list[tuple[float | None, int, str, bool]]) -> None:
+@given(_requests, st.booleans())
+def test_an_endpoint(requests: list[tuple[float | None, int, str, bool]], are_late: bool) -> None:
     stats = EndpointStats(KEY)
     for request in requests:
         stats.record(*request)
+    if are_late:
+        stats.mark_late()
     found = unpack_endpoint(unpack(pack(pack_endpoint(7, stats))), KEY)
     for name in (
         "duration",
@@ -35,6 +37,7 @@ def test_an_endpoint(requests: list[tuple[float | None, int, str, bool]]) -> Non
         "response_bytes",
         "successes",
         "failures_by",
+        "late",
         "timings",
     ):
         assert getattr(found, name) == getattr(stats, name), name

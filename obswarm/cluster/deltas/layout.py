@@ -19,6 +19,7 @@ adding have to be done in C loops. A delta is a MessagePack array of
 - wide: [endpoint, column, value / 2^55] of integers that have more than `VALUE_BITS`
 - untimed: [endpoint, requests] that have no duration, and stand in neither light nor heavy
 - lost: [worker, reason, requests] that were counted there, and could not be sent
+- late: [endpoint, failed, status class, requests] that finished after the load had ended, and stand in all of the above
 """
 
 import sys
@@ -33,7 +34,7 @@ BYTES, SUM_NS, SUCCESSES, TIMINGS = range(4)
 COLUMNS = TIMINGS + 2 * len(PHASES)
 BUCKETS = 1024
 NOTHING = -1.0
-PARTS = 16
+PARTS = 17
 
 VALUE_BITS = 55
 """Of each integer; 2^55 ns are 417 days of requests. What an interval comes to fits nearly always, sums of whole runs

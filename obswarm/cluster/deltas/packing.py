@@ -161,6 +161,11 @@ def pack_unchecked(table: StatsTable) -> bytes:
             wide,
             [[number, stats.untimed] for number, (_, stats) in enumerate(every) if stats.untimed],
             [[*key, requests] for key, requests in table.lost.items()],
+            [
+                [number, failed, status, requests]
+                for number, (_, stats) in enumerate(every)
+                for (failed, status), requests in stats.late.items()
+            ],
         ]
     )
     return packed

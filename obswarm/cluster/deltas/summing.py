@@ -230,7 +230,7 @@ class _Rest:
         _check(list(map(type, parts[4:])) == _CONTAINERS)
         self._heavy, self._statuses, self._phases, self._exemplars = parts[4:8]
         self._errors, self._exceptions, self._iterations, self._cut_off, self._overflow = parts[8:13]
-        self._wide, self._untimed, self._lost = parts[13:]
+        self._wide, self._untimed, self._lost, self._late = parts[13:]
         self.most = most
         self.from_worker = bounds is not None
         self.in_heavy = self.untimed = self.wide_sum_ns = 0
@@ -257,6 +257,9 @@ class _Rest:
             _check(_natural(number) < count)
             self.untimed += _natural(requests, self.most)
             self._other[number] -= requests
+        for number, failed, status, requests in self._late:
+            _check(_natural(number) < count and type(failed) is bool and status in _STATUSES)
+            _natural(requests, self.most)
         for number, column, high in self._wide:
             _check(_natural(number) < count and _natural(column) < COLUMNS and _natural(high) < 2**64)
             if column == SUCCESSES:
@@ -348,6 +351,9 @@ class _Rest:
             _add_to_column(table.endpoint(keys[number]), column, high << VALUE_BITS)
         for number, requests in self._untimed:
             table.endpoint(keys[number]).untimed += requests
+        for number, failed, status, requests in self._late:
+            late = table.endpoint(keys[number]).late
+            late[failed, status] = late.get((failed, status), 0) + requests
         for worker, reason, requests in self._lost:
             table.count_lost(worker, reason, requests)
 

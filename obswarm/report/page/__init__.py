@@ -47,17 +47,17 @@ def run_page(record: RunRecord) -> str:
 
 def _endpoints(record: RunRecord) -> list[dict[str, Any]]:
     rows = sorted(record.endpoints.items(), key=lambda item: (item[0].name, item[0].method))
-    return [_endpoint(key, stats, record.stats_duration_s) for key, stats in [*rows, (TOTAL, record.total())]]
+    return [_endpoint(key, stats, record.load_s) for key, stats in [*rows, (TOTAL, record.total())]]
 
 
-def _endpoint(key: EndpointKey, stats: EndpointStats, duration_s: float) -> dict[str, Any]:
+def _endpoint(key: EndpointKey, stats: EndpointStats, load_s: float) -> dict[str, Any]:
     p50, p95, p99 = stats.quantiles((0.5, 0.95, 0.99)) or (None,) * 3
     return {
         "name": key.label,
         "cells": [
             f"{stats.requests:,}",
             f"{stats.failures:,} ({stats.error_ratio:.1%})" if stats.failures else "0",
-            format_count(stats.requests / duration_s if duration_s else 0),
+            format_count(stats.rate(load_s)),
             *(format_latency(value) for value in (p50, p95, p99, stats.max_s)),
         ],
     }

@@ -110,8 +110,7 @@ def _headline(record: RunRecord) -> tuple[str, str]:
 
 def _figures(record: RunRecord) -> Line:
     total = record.total()
-    duration_s = record.stats_duration_s
-    rate = format_count(total.requests / duration_s) if duration_s else "0"
+    rate = format_count(total.rate(record.load_s))
     p50, p95 = total.quantiles((0.5, 0.95)) or (None, None)
     users = max((sum(second.users.values()) for second in record.seconds), default=0)
     if record.info.result is not None:

@@ -1,0 +1,94 @@
+"""The history: one row for each second of the run, whenever snapshots come."""
+
+import csv
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from obswarm.report import CsvFiles
+from obswarm.stats import Snapshot
+from tests.support.recorded import PAGE, MadeUpRun, result_of
+
+
+def history_of(folder: Path, ends: Sequence[float], full: bool = False) -> list[dict[str, str]]:
+    """Of a run that began at 1000.9, with a request every tenth of a second and snapshots at these times of it."""
+    files, run = CsvFiles(str(folder / "run"), full), MadeUpRun([])
+    before, snapshot = 0.0, None
+    for end in ends:
+        requests = round((end - before) * 10)
+        found = run.second({PAGE: [0.01] * requests}, failed=[PAGE] * (end == ends[-1]))
+        snapshot = replace(
+            found, started_s=1000.9, time_s=1000.9 + end, elapsed_s=end, interval_s=end - before, load_s=end
+        )
+        files.snapshot(snapshot)
+        before = end
+    assert snapshot is not None
+    files.finish(result_of(snapshot))
+    with open(folder / "run_stats_history.csv", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def seconds_of(rows: Sequence[dict[str, str]]) -> list[int]:
+    return [int(row["Timestamp"]) for row in rows]
+
+
+@pytest.mark.parametrize(
+    "ends",
+    [
+        [1.0, 2.0, 3.0],
+        [1.0, 2.0, 3.0, 3.1],
+        [1.1, 2.0, 2.6, 3.0, 3.2],
+        [0.9, 2.1, 2.9, 3.0],
+        [1.0, 2.4, 3.4],
+    ],
+)
+def test_one_row_a_second_and_none_twice(tmp_path: Path, ends: list[float]) -> None:
+    rows = history_of(tmp_path, ends)
+    assert seconds_of(rows) == [1001, 1002, 1003]
+    assert [float(row["Requests/s"]) for row in rows[:-1]] == pytest.approx([10.0, 10.0])
+    assert int(rows[-1]["Total Request Count"]) == round(ends[-1] * 10) + 1
+    assert int(rows[-1]["Total Failure Count"]) == 1
+
+
+def test_a_last_part_of_more_than_half_a_second_has_a_row_with_its_own_rate(tmp_path: Path) -> None:
+    rows = history_of(tmp_path, [1.0, 2.0, 2.6])
+    assert seconds_of(rows) == [1001, 1002, 1003]
+    assert float(rows[-1]["Requests/s"]) == pytest.approx(7 / 0.6)
+
+
+def test_a_run_of_a_moment_has_a_row(tmp_path: Path) -> None:
+    rows = history_of(tmp_path, [0.3])
+    assert seconds_of(rows) == [1000]
+    assert float(rows[0]["Requests/s"]) == pytest.approx(4 / 0.3)
+
+
+def test_rows_of_endpoints_are_of_the_same_seconds(tmp_path: Path) -> None:
+    rows = history_of(tmp_path, [1.0, 1.7, 2.0, 2.1], full=True)
+    of_page = [row for row in rows if row["Name"] == PAGE.name]
+    of_all = [row for row in rows if row["Name"] == "Aggregated"]
+    assert seconds_of(of_page) == seconds_of(of_all) == [1001, 1002]
+    assert [row["Requests/s"] for row in of_page] == [row["Requests/s"] for row in of_all]
+
+
+def test_a_history_that_is_closed_without_an_end_has_all_rows(tmp_path: Path) -> None:
+    files, run = CsvFiles(str(tmp_path / "run")), MadeUpRun([])
+    first: Snapshot = replace(run.second({PAGE: [0.01]}), started_s=1000.9, elapsed_s=1.0)
+    files.snapshot(first)
+    files.close()
+    files.close()
+    with open(tmp_path / "run_stats_history.csv", newline="") as file:
+        assert len(list(csv.DictReader(file))) == 1
+
+
+def test_rates_of_the_run_are_over_the_time_of_its_load(tmp_path: Path) -> None:
+    files, run = CsvFiles(str(tmp_path / "run")), MadeUpRun([])
+    final = replace(
+        run.second({PAGE: [0.01] * 40}, failed=[PAGE] * 4), elapsed_s=10.0, load_s=4.0, stats_elapsed_s=10.0
+    )
+    files.snapshot(final)
+    files.finish(result_of(final))
+    with open(tmp_path / "run_stats.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(float(row["Requests/s"]), float(row["Failures/s"])) for row in rows] == [(11.0, 1.0), (11.0, 1.0)]
