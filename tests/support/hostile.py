@@ -74,6 +74,7 @@ def hostile_snapshot(text: str) -> Snapshot:
     return replace(
         MadeUpRun([]).second({}),
         interval_s=1.0,
+        load_s=1.0,
         test=text,
         host=text,
         state=RunState.RUNNING,
