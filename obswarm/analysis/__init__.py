@@ -3,6 +3,7 @@
 from obswarm.analysis.change import (
     CONFIDENCE,
     MEASURES,
+    RESAMPLES,
     SHORTEST_S,
     Block,
     Change,
@@ -20,6 +21,7 @@ from obswarm.analysis.knee import Knee, LoadPoint, find_knee
 __all__ = [
     "CONFIDENCE",
     "MEASURES",
+    "RESAMPLES",
     "SHORTEST_S",
     "Block",
     "Change",

@@ -151,15 +151,20 @@ def _sum(blocks: Sequence[Block]) -> Block:
 
 
 def changes(
-    base: Sequence[Block], run: Sequence[Block], *, paired: bool, measures: Sequence[Measure] = MEASURES
+    base: Sequence[Block],
+    run: Sequence[Block],
+    *,
+    paired: bool,
+    measures: Sequence[Measure] = MEASURES,
+    resamples: int = RESAMPLES,
 ) -> list[Change]:
     """Of each measure, from the blocks of both runs. `paired`: block i of the one had the same load as block i of the
-    other; there are as many of both then."""
+    other; there are as many of both then. Without `resamples` nothing is known about how sure a change is."""
     chance = random.Random(SEED)
     base, run, offset = _narrowed(base, run)
     wholes = _values(Whole(base, offset), measures), _values(Whole(run, offset), measures)
     sampled: list[list[float]] = [[] for _ in measures]
-    for _ in range(RESAMPLES):
+    for _ in range(resamples):
         chosen = chance.choices(range(len(base)), k=len(base))
         others = chosen if paired else chance.choices(range(len(run)), k=len(run))
         before = _values(Whole([base[number] for number in chosen], offset), measures)
@@ -199,11 +204,13 @@ def _distance(measure: Measure, base: float | None, run: float | None) -> float 
 
 def _change(measure: Measure, base: float | None, run: float | None, sampled: Sequence[float], freedom: int) -> Change:
     distance = _distance(measure, base, run)
-    if distance is None or len(sampled) < RESAMPLES / 2:
+    if distance is None:
         return Change(measure, base, run)
+    back = (lambda value: exp(value) - 1) if measure.is_ratio else (lambda value: value)
+    if len(sampled) < RESAMPLES / 2:
+        return Change(measure, base, run, back(distance))
     error = stdev(sampled)
     half = student_quantile((1 + CONFIDENCE) / 2, freedom) * error
-    back = (lambda value: exp(value) - 1) if measure.is_ratio else (lambda value: value)
     p = student_p(abs(distance) / error, freedom) if error else float(distance == 0)
     return Change(measure, base, run, back(distance), back(distance - half), back(distance + half), p)
 

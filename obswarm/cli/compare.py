@@ -16,7 +16,18 @@ from obswarm.cli.tables import columns_that_fit, results_table
 from obswarm.cli.text_console import TextConsole, TextTable, plain, stdout_console
 from obswarm.json_text import to_json
 from obswarm.report import MEASURE_NAMES, Comparison, Difference, compare_runs, comparison_document, comparison_page
-from obswarm.report.wording import SAME, between, figure_name, figure_value, size_of, tone_of, value_of
+from obswarm.report.wording import (
+    SAME,
+    UNJUDGED,
+    between,
+    extent_of,
+    figure_name,
+    figure_value,
+    size_of,
+    tone_of,
+    unjudged_sentences,
+    value_of,
+)
 from obswarm.stats import TOTAL, EndpointKey
 from obswarm.store import read_run
 
@@ -37,11 +48,20 @@ class Limit:
 
     def broken(self, found: Comparison) -> list[tuple[EndpointKey, Difference]]:
         """Where the measure has changed by more, and more than chance can be the reason of."""
-        keys = (
-            [TOTAL] if self.name is None else [key for key in found.endpoints if key.name == self.name and key != TOTAL]
-        )
-        pairs = [(key, found.get(key, self.measure)) for key in keys]
+        pairs = [(key, found.get(key, self.measure)) for key in self._keys(found)]
         return [(key, each) for key, each in pairs if each is not None and self._is_broken(each)]
+
+    def unjudged(self, found: Comparison) -> list[str]:
+        """Why this says nothing about an endpoint."""
+        keys = self._keys(found)
+        if not keys:
+            return [f"not both runs have an endpoint called {self.name}"]
+        return [f"{key.label}: {why}" for key, why in found.unjudged() if key in keys]
+
+    def _keys(self, found: Comparison) -> list[EndpointKey]:
+        if self.name is None:
+            return [TOTAL]
+        return [key for key in found.endpoints if key.name == self.name and key != TOTAL]
 
     def _is_broken(self, difference: Difference) -> bool:
         change = difference.change.change
@@ -76,7 +96,7 @@ def _limits(ctx: click.Context, param: click.Parameter, values: Sequence[str]) -
     metavar="LIMIT",
     help="Exit with 5 when a measure has changed by more, like 'p95 > +10%'; repeat it.",
 )
-@click.option("--force", is_flag=True, help="Compare runs that should not be.")
+@click.option("--force", is_flag=True, help="Compare runs that should not be; what cannot be judged is said.")
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write it as one HTML file, too.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
 @store_option
@@ -110,21 +130,23 @@ def compare(
     broken = [(limit, key, difference) for limit in limits for key, difference in limit.broken(found)]
     for limit, key, difference in broken:
         say(f"{limit.text} is broken: {key.label} {size_of(difference)}.", err=True)
+    for limit in limits:
+        for text in limit.unjudged(found):
+            say(f"{limit.text} {UNJUDGED}: {text}.", err=True)
     ctx.exit(exit_codes.REQUIREMENTS if broken else exit_codes.OK)
 
 
 def _print(console: TextConsole, found: Comparison) -> None:
     for doubt in found.doubts:
         console.print(plain(f"Doubtful: {doubt}", "bold yellow"))
-    console.print(
-        f"{found.base.run_id} → {found.run.run_id}: {found.seconds} s of both, in {found.blocks} blocks.",
-        highlight=False,
-    )
+    console.print(f"{found.base.run_id} → {found.run.run_id}: {extent_of(found)}.", highlight=False)
+    for text in unjudged_sentences(found):
+        console.print(plain(text, "bold yellow"))
     rows = [
         (key.label, _cells(each), each)
         for key, differences in found.endpoints.items()
         for each in differences
-        if key == TOTAL or each.is_significant
+        if key == TOTAL or each.is_significant or not found.blocks
     ]
     headings = ("measure", "base", "run", "change", f"{CONFIDENCE:.0%} between")
     names = [name for name, _, _ in rows]
@@ -142,7 +164,9 @@ def _print(console: TextConsole, found: Comparison) -> None:
         before = name
     console.print(table)
     same = [
-        key for key, each in found.endpoints.items() if key != TOTAL and not any(one.is_significant for one in each)
+        key
+        for key, each in found.endpoints.items()
+        if key != TOTAL and not any(one.is_significant or one.unjudged for one in each)
     ]
     if same:
         console.print(f"{SAME.capitalize()}: {', '.join(key.label for key in same)}.")

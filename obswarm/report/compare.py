@@ -8,6 +8,7 @@ from typing import Any
 from obswarm.analysis import (
     CONFIDENCE,
     MEASURES,
+    RESAMPLES,
     SHORTEST_S,
     Block,
     Change,
@@ -33,19 +34,23 @@ _LEAST_OF_A_SHARE = 0.01
 _ENDED_BY_PLAN = ("time", "signal", "user")
 
 FASTER, SLOWER, SAME = "faster", "slower", "no difference that this data can show"
+UNJUDGED = "cannot be judged"
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
     """A change, and what it means: `verdict` is better or worse (faster or slower of a latency), or that nothing can be
-    told from this data."""
+    told from this data. `unjudged` says why there is no verdict, where there is none."""
 
     change: Change
     is_significant: bool
+    unjudged: str = ""
 
     @property
     def verdict(self) -> str:
         change = self.change
+        if self.unjudged:
+            return UNJUDGED
         if not self.is_significant or change.change is None:
             return SAME
         if change.measure.lower_is_better is None:
@@ -60,7 +65,8 @@ class Difference:
 class Comparison:
     """`endpoints` begins with all of them in one (TOTAL). `targets` are the targets' figures, `settings` (name, base,
     run) of what was configured in another way, `only` endpoints that one of the runs has alone; `doubts` say why the
-    two should not be compared. So many seconds of both were looked at, in that many blocks."""
+    two should not be compared. So many seconds of both were looked at, in that many blocks; in none where that is too
+    little to judge anything."""
 
     base: RunInfo
     run: RunInfo
@@ -76,18 +82,15 @@ class Comparison:
     def get(self, key: EndpointKey, measure: str) -> Difference | None:
         return next((each for each in self.endpoints.get(key, ()) if each.change.measure.name == measure), None)
 
+    def unjudged(self) -> list[tuple[EndpointKey, str]]:
+        """Endpoints that cannot be judged, and why."""
+        found = ((key, differences[0].unjudged) for key, differences in self.endpoints.items() if differences)
+        return [(key, why) for key, why in found if why]
+
 
 def compare_runs(base: RunRecord, run: RunRecord, force: bool = False) -> Comparison:
     """Raises ObswarmError when they cannot be compared, or should not be unless `force` says so."""
     before, after = _measured(base), _measured(run)
-    for record, seconds in ((base, before), (run, after)):
-        if len(seconds) < SHORTEST_S:
-            raise ObswarmError(
-                f"The run {record.info.run_id} has measured for {len(seconds)} s; {SHORTEST_S} s are the least that"
-                " a difference can be told from chance with."
-            )
-        if not any(second.endpoints for second in seconds):
-            raise ObswarmError(f"The run {record.info.run_id} has made no requests.")
     doubts = tuple(_doubts(base, run, before, after))
     if doubts and not force:
         raise ObswarmError(f"These runs cannot be compared: {' '.join(doubts)} Say --force to do it all the same.")
@@ -95,20 +98,31 @@ def compare_runs(base: RunRecord, run: RunRecord, force: bool = False) -> Compar
     is_paired = _same_users(before[:common], after[:common])
     if is_paired:
         before, after = before[:common], after[:common]
-    blocks = block_count(common)
-    found: dict[EndpointKey, list[Change]] = {}
+    too_short = "" if common >= SHORTEST_S else _too_short(common)
+    blocks = 0 if too_short else block_count(common)
+    found: dict[EndpointKey, tuple[list[Change], str]] = {}
     for key in _keys(base, run):
-        one, other = cut(_blocks(before, key), blocks), cut(_blocks(after, key), blocks)
-        if min(sum(each.requests for each in one), sum(each.requests for each in other)) >= _FEWEST_REQUESTS:
-            found[key] = changes(one, other, paired=is_paired)
-    verdicts = iter(significant([change for each in found.values() for change in each]))
-    endpoints = {key: tuple(Difference(change, next(verdicts)) for change in each) for key, each in found.items()}
-    targets = _targets(base, run, before, after, blocks)
+        # What cannot be judged is shown as it is, as one block.
+        one, other = cut(_blocks(before, key), blocks or 1), cut(_blocks(after, key), blocks or 1)
+        why = too_short or _too_few(sum(each.requests for each in one), sum(each.requests for each in other))
+        found[key] = changes(one, other, paired=is_paired, resamples=0 if why else RESAMPLES), why
+    # Those are none of the many among which chance has to be told from a change.
+    verdicts = iter(significant([change for each, why in found.values() for change in each if not why]))
+    endpoints = {
+        key: tuple(Difference(change, False if why else next(verdicts), why) for change in each)
+        for key, (each, why) in found.items()
+    }
+    targets = _targets(base, run, before, after, blocks or 1)
     return Comparison(
         base=base.info,
         run=run.info,
         endpoints=endpoints,
-        targets=dict(zip(targets, map(Difference, targets.values(), significant(list(targets.values()))), strict=True)),
+        targets={
+            figure: Difference(change, is_significant, too_short or ("" if change.change is not None else _NO_VALUES))
+            for (figure, change), is_significant in zip(
+                targets.items(), significant(list(targets.values())), strict=True
+            )
+        },
         settings=tuple(_settings(base, run)),
         only={
             **{key: base.info.run_id for key in base.endpoints if key not in run.endpoints},
@@ -119,6 +133,20 @@ def compare_runs(base: RunRecord, run: RunRecord, force: bool = False) -> Compar
         blocks=blocks,
         is_paired=is_paired,
     )
+
+
+_NO_VALUES = "one of the runs has too few values of it"
+
+
+def _too_short(seconds: int) -> str:
+    return f"{seconds} s are in both runs; {SHORTEST_S} s are the least to tell a difference from chance"
+
+
+def _too_few(base: int, run: int) -> str:
+    """Why so many requests say nothing; empty when they do."""
+    if min(base, run) >= _FEWEST_REQUESTS:
+        return ""
+    return f"{base:,} and {run:,} requests; {_FEWEST_REQUESTS} of each run are the least"
 
 
 def _measured(record: RunRecord) -> list[Second]:
@@ -159,13 +187,20 @@ def _doubts(base: RunRecord, run: RunRecord, before: Sequence[Second], after: Se
     one, other = base.info, run.info
     if one.test != other.test:
         doubts.append(f"They are of different load tests ({one.test} and {other.test}).")
-    users, others = (max(sum(second.users.values()) for second in seconds) for seconds in (before, after))
+    users, others = (max((sum(second.users.values()) for second in seconds), default=0) for seconds in (before, after))
     if abs(users - others) > _SAME_LOAD * max(users, others):
         doubts.append(f"They had different loads (at most {users:,} users and {others:,}).")
     if abs(len(before) - len(after)) > _SAME_LOAD * max(len(before), len(after)):
         took, others_took = format_duration(len(before)), format_duration(len(after))
         doubts.append(f"They took different times ({took} and {others_took}).")
     for record, seconds in ((base, before), (run, after)):
+        if len(seconds) < SHORTEST_S:
+            doubts.append(
+                f"{record.info.run_id} has measured for {len(seconds)} s; {SHORTEST_S} s are the least that a"
+                " difference can be told from chance with."
+            )
+        if not any(second.endpoints for second in seconds):
+            doubts.append(f"{record.info.run_id} has made no requests.")
         if any(worker.saturated for second in seconds for worker in second.workers.values()):
             doubts.append(
                 f"In {record.info.run_id} the load generator was the bottleneck, so its latencies are its own."
@@ -238,6 +273,7 @@ def comparison_document(found: Comparison) -> dict[str, Any]:
         "paired": found.is_paired,
         "confidence": CONFIDENCE,
         "doubts": list(found.doubts),
+        "unjudged": [{"method": key.method, "name": key.name, "reason": why} for key, why in found.unjudged()],
         "endpoints": [
             {
                 "method": key.method,

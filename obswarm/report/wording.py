@@ -1,6 +1,6 @@
 """Differences between runs in words and numbers for people."""
 
-from obswarm.report.compare import FASTER, SAME, SLOWER, Difference
+from obswarm.report.compare import FASTER, SAME, SLOWER, UNJUDGED, Comparison, Difference
 from obswarm.store import Figure
 from obswarm.targets import Unit
 from obswarm.units import format_bytes, format_count, format_latency
@@ -54,4 +54,30 @@ def figure_name(figure: Figure) -> str:
     return f"{figure.target}: {figure.name}"
 
 
-__all__ = ["SAME", "between", "figure_name", "figure_value", "size_of", "tone_of", "value_of"]
+def extent_of(found: Comparison) -> str:
+    """How much of two runs was compared."""
+    return f"{found.seconds} s of both" + (f", in {found.blocks} blocks" if found.blocks else "")
+
+
+def unjudged_sentences(found: Comparison) -> list[str]:
+    """What cannot be judged, and why; one sentence where the reason is the same."""
+    by_reason: dict[str, list[str]] = {}
+    for key, why in found.unjudged():
+        by_reason.setdefault(why, []).append(key.label)
+    if not found.blocks:
+        return [f"Nothing {UNJUDGED.replace('cannot', 'can')}: {why}." for why in by_reason]
+    return [f"{', '.join(names)} {UNJUDGED}: {why}." for why, names in by_reason.items()]
+
+
+__all__ = [
+    "SAME",
+    "UNJUDGED",
+    "between",
+    "extent_of",
+    "figure_name",
+    "figure_value",
+    "size_of",
+    "tone_of",
+    "unjudged_sentences",
+    "value_of",
+]

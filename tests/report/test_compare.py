@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from obswarm.api import ObswarmError
+from obswarm.json_text import to_json
 from obswarm.report import SAME, compare_runs, comparison_document, comparison_page
+from obswarm.report.wording import UNJUDGED, unjudged_sentences
 from obswarm.stats import TOTAL, EndpointKey
 from obswarm.store import About, Figure, LoadTestText, RunRecord, RunWriter, Store, read_run
 from tests.support.recorded import LOGIN, PAGE, MadeUpRun
@@ -32,6 +34,8 @@ class Runs:
         users: int = 3,
         saturated: bool = False,
         login: bool = True,
+        logins: int = 10,
+        requests: bool = True,
         **configuration: object,
     ) -> RunRecord:
         chance = random.Random(number)
@@ -40,9 +44,10 @@ class Runs:
         run = MadeUpRun([writer], f"2026013{number}-120000-aaaa", test, users=users, saturated=saturated)
         for _ in range(seconds):
             pages = [slower * 0.05 * chance.lognormvariate(0, 0.3) for _ in range(40)]
-            logins = [0.2 * chance.lognormvariate(0, 0.3) for _ in range(10)]
+            log_ins = [0.2 * chance.lognormvariate(0, 0.3) for _ in range(logins)]
             failed = [PAGE for _ in range(40) if chance.random() < failing]
-            run.pass_a_second({PAGE: pages, **({LOGIN: logins} if login else {})}, failed)
+            there = {PAGE: pages, **({LOGIN: log_ins} if login else {})}
+            run.pass_a_second(there if requests else {}, failed)
             writer.sample(run.last.time_s, {THREADS: threads + chance.random()})
         writer.close()
         with Store(self._path) as store:
@@ -110,9 +115,60 @@ def test_what_cannot_be_compared_is_refused_unless_forced(runs: Runs, other: dic
     assert len(compare_runs(base, run, force=True).doubts) == 1
 
 
-def test_a_run_that_is_too_short_is_refused_even_then(runs: Runs) -> None:
-    with pytest.raises(ObswarmError, match="has measured for 10 s; 20 s are the least"):
-        compare_runs(runs.make(1), runs.make(2, seconds=10), force=True)
+def test_runs_that_are_too_short_are_compared_when_forced_and_nothing_is_judged(runs: Runs) -> None:
+    base, run = runs.make(1), runs.make(2, slower=3, seconds=10)
+    with pytest.raises(
+        ObswarmError, match="20260132-120000-aaaa has measured for 10 s; 20 s are the least.* Say --force"
+    ):
+        compare_runs(base, run)
+    found = compare_runs(base, run, force=True)
+    assert (found.seconds, found.blocks) == (10, 0)
+    p50 = found.get(PAGE, "p50")
+    assert p50 is not None
+    assert p50.change.change == pytest.approx(2, rel=0.1)
+    assert (p50.change.low, p50.change.high) == (None, None)
+    differences = [*(each for all_of_it in found.endpoints.values() for each in all_of_it), *found.targets.values()]
+    assert {(each.verdict, each.is_significant) for each in differences} == {(UNJUDGED, False)}
+    (sentence,) = unjudged_sentences(found)
+    assert sentence.startswith("Nothing can be judged: ")
+    assert "10 s" in sentence
+    page = comparison_page(found, base, run)
+    assert ">Nothing can be judged</h2>" in page
+    assert f'<li class="warn">{sentence}</li>' in page
+    document = comparison_document(found)
+    assert {each["verdict"] for each in document["endpoints"][0]["measures"].values()} == {UNJUDGED}
+    assert len(document["unjudged"]) == len(document["endpoints"]) == 3
+
+
+@pytest.mark.parametrize("seconds", [1, 2, 19])
+def test_however_little_there_is_it_can_be_compared(runs: Runs, seconds: int) -> None:
+    base, run = runs.make(1, seconds=seconds), runs.make(2, seconds=seconds, login=False)
+    found = compare_runs(base, run, force=True)
+    assert len(found.doubts) == 2
+    assert comparison_page(found, base, run)
+    assert to_json(comparison_document(found))
+
+
+def test_runs_without_a_request_are_compared_when_forced(runs: Runs) -> None:
+    base, run = runs.make(1, seconds=25, requests=False), runs.make(2, seconds=25)
+    with pytest.raises(ObswarmError, match="20260131-120000-aaaa has made no requests"):
+        compare_runs(base, run)
+    found = compare_runs(base, run, force=True)
+    assert unjudged_sentences(found) == [
+        "Aggregated cannot be judged: 0 and 1,250 requests; 100 of each run are the least."
+    ]
+    assert ">Nothing can be judged</h2>" in comparison_page(found, base, run)
+
+
+def test_an_endpoint_with_too_few_requests_is_named_and_the_others_are_judged(runs: Runs) -> None:
+    base, run = runs.make(1, seconds=30, logins=2), runs.make(2, seconds=30, logins=2, slower=2)
+    found = compare_runs(base, run)
+    assert unjudged_sentences(found) == [
+        f"{LOGIN.label} cannot be judged: 60 and 60 requests; 100 of each run are the least."
+    ]
+    p50 = found.get(PAGE, "p50")
+    assert p50 is not None
+    assert p50.verdict == "slower"
 
 
 def test_endpoints_that_one_run_has_alone_are_told(runs: Runs) -> None:

@@ -7,7 +7,16 @@ from obswarm.analysis import CONFIDENCE
 from obswarm.report.compare import Comparison, Difference
 from obswarm.report.page.data import chart, steps_of, totals_of
 from obswarm.report.page.template import embedded, render
-from obswarm.report.wording import between, figure_name, figure_value, size_of, tone_of, value_of
+from obswarm.report.wording import (
+    between,
+    extent_of,
+    figure_name,
+    figure_value,
+    size_of,
+    tone_of,
+    unjudged_sentences,
+    value_of,
+)
 from obswarm.stats import TOTAL
 from obswarm.store import RunRecord, Second, value_at
 
@@ -21,8 +30,8 @@ def comparison_page(found: Comparison, base: RunRecord, run: RunRecord) -> str:
         "comparison.html.j2",
         base=found.base,
         run=found.run,
-        seconds=found.seconds,
-        blocks=found.blocks,
+        extent=extent_of(found),
+        unjudged=unjudged_sentences(found),
         headline=headline,
         tone=tone,
         doubts=found.doubts,
@@ -39,6 +48,8 @@ def _headline(found: Comparison) -> tuple[str, str]:
     ]
     bad = [pair for pair in differences if tone_of(pair[1]) == "bad"]
     good = [pair for pair in differences if tone_of(pair[1]) == "good"]
+    if not found.blocks or all(each.unjudged for all_of_it in found.endpoints.values() for each in all_of_it):
+        return "Nothing can be judged", "warn"
     if not differences:
         return "No difference that this data can show", ""
     worst = sorted(bad or good, key=lambda pair: (pair[0] != TOTAL, pair[1].change.p))
