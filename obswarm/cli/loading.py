@@ -24,6 +24,7 @@ from obswarm.api import (
     make_parser,
     parse_custom,
 )
+from obswarm.cli.missing_host import check_that_hosts_are_known
 from obswarm.cli.options import split_names
 from obswarm.cli.raw_options import remember_arguments
 from obswarm.cli.session import OutputOptions
@@ -94,6 +95,7 @@ def plan(ctx: click.Context, arguments: tuple[str, ...], options: dict[str, Any]
         raise click.UsageError("--csv-full-history needs --csv PREFIX, which says where the files go.", ctx)
     host = options["host"]
     _check_hosts(classes, host)
+    check_that_hosts_are_known(classes, host, files, sorted(opened.paths))
     if host:
         for cls in classes:
             cls.host = host

@@ -20,7 +20,7 @@ from obswarm.cli.loading import Planned, files_of, output_of, plan
 from obswarm.cli.raw_options import given_options
 from obswarm.cli.session import Terminal, exit_code_with
 from obswarm.cli.settings import settings_file
-from obswarm.cli.streams import say_error
+from obswarm.cli.streams import say, say_error
 from obswarm.cluster import gather, is_loopback, pack
 from obswarm.engine import Outputs, PartialResult, RunResult, StopReason
 from obswarm.greenlets import Supervisor
@@ -86,6 +86,8 @@ class Master:
     """Where its Prometheus is reached from here."""
     gateway: str | None = None
     """The address of this machine at which its containers reach it."""
+    how_to_stay: str = ""
+    """How to have it made here, for who has not asked for another master."""
     environment: Mapping[str, str] = field(default_factory=dict)
     """What load tests find in their environment there, and may ask for while they are imported here."""
 
@@ -99,6 +101,7 @@ def master_of(project: Project) -> Master:
         url=project.web_url,
         token=project.api_token,
         where=f"the stack {project.name}",
+        how_to_stay=", because it is running; --local has it made here",
         loadtest=loadtest,
         host_name=HOST_NAME,
         services=services,
@@ -195,6 +198,8 @@ def run_remotely(ctx: click.Context, arguments: tuple[str, ...], options: dict[s
     """Gives the exit code; None when the command line only wanted to see something."""
     for name, value in master.environment.items():
         os.environ.setdefault(name, value)
+    if not options["list_users"] and not options["show_task_ratio"]:
+        say(f"{_capitalized(master.where)} makes this run{master.how_to_stay}.", err=True)
     planned = plan(ctx, arguments, options)
     if planned is None:
         return None
@@ -213,7 +218,7 @@ def run_remotely(ctx: click.Context, arguments: tuple[str, ...], options: dict[s
 
     def make(outputs: Outputs) -> RemoteRun:
         run = RemoteRun(client, order, outputs, planned.environment.stop_timeout + options["linger"])
-        logger.info("The run is made by %s, with %d worker%s.", master.where, run.workers, "s" * (run.workers != 1))
+        logger.info("%s has %d worker%s.", _capitalized(master.where), run.workers, "s" * (run.workers != 1))
         made.append(run)
         return run
 
@@ -221,6 +226,10 @@ def run_remotely(ctx: click.Context, arguments: tuple[str, ...], options: dict[s
     if result.error is not None:
         say_error(result.error)
     return exit_code_with(made[0].exit_code, result, options["exit_code_on_error"])
+
+
+def _capitalized(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _order(

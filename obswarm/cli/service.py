@@ -157,13 +157,8 @@ class Service:
         # Whoever asks for news of that run is not told that there is none.
         self._desk.busy = order is not None
         with self._server:
-            if self._is_first:
-                secret, alerts_secret = (
-                    f", with the bearer token {token}" if made else ""
-                    for token, made in zip((self._token, self._alerts_token), self._made, strict=True)
-                )
-                logger.info("Waiting for runs at %s%s", self._server.url, secret)
-                logger.info("Alerts are taken at %s%s%s", self._server.url, ALERTS_PATH, alerts_secret)
+            if order is not None:
+                self._announce()
             outcome = self._execute(order, starts) if order is not None else Outcome.DONE
             if outcome is Outcome.ENDED or (outcome is Outcome.DONE and self._wait() is None):
                 return
@@ -171,12 +166,25 @@ class Service:
             os.environ[_SOCKET] = str(self._server.hand_over())
             start_over()
 
+    def _announce(self) -> None:
+        """Say where this is, when it listens there: once, and not in each of the processes that it becomes."""
+        if not self._is_first:
+            return
+        self._is_first = False
+        secret, alerts_secret = (
+            f", with the bearer token {token}" if made else ""
+            for token, made in zip((self._token, self._alerts_token), self._made, strict=True)
+        )
+        logger.info("Waiting for runs at %s%s", self._server.url, secret)
+        logger.info("Alerts are taken at %s%s%s", self._server.url, ALERTS_PATH, alerts_secret)
+
     def _wait(self) -> Order | None:
         """For an order, or None for a signal to end."""
         self._desk.busy = False
         watchers = [signal_handler(kind, self._next.set, None) for kind in ending_signals()]
         try:
             with Lobby(tcp_endpoint(*self._options["bind"]), self._keys) as self._lobby:
+                self._announce()
                 following: Order | None = self._next.get()
                 # The answer to whoever gave the order is on its way.
                 gevent.sleep(0.1)

@@ -67,10 +67,9 @@ def print_summary(
             )
         )
     ended = format_duration(round(result.final.elapsed_s, 1))
-    console.print(
-        f"Run {result.run_id} ended after {ended}: {result.stop_reason.detail.rstrip('.')}."
-        f" At most {result.users_max:,} users at once."
-    )
+    # What is wrong is said once, at the very end.
+    detail = "an error" if result.error is not None else result.stop_reason.detail.rstrip(".")
+    console.print(f"Run {result.run_id} ended after {ended}: {detail}. At most {result.users_max:,} users at once.")
 
 
 def _still_under_way(result: RunResult) -> str:

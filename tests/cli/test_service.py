@@ -1,6 +1,7 @@
 """What a master that stays does with a run that was asked for, whatever became of it before, or becomes of it now."""
 
 import os
+import socket
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -18,7 +19,7 @@ from obswarm.cli.notices import Notices
 from obswarm.cli.pending_run import MOST_STARTS, PendingRun
 from obswarm.cli.service import Service
 from obswarm.cli.session import exit_code_of
-from obswarm.cluster import Journal, Recovered, pack
+from obswarm.cluster import Journal, Recovered, lobby, pack
 from obswarm.cluster.journal import Progress, WorkerMemory
 from obswarm.engine import PartialResult
 from obswarm.stats import Recorder, RunState, Snapshot
@@ -410,3 +411,28 @@ def test_a_result_that_nobody_fetches_is_written_and_told(runner: Runner) -> Non
     (text,) = runner.notices()
     assert "when nobody asked for it any more. What it had measured in 10 s (9 requests) is kept in" in text
     assert runner.state.with_name("run-2.json").exists()
+
+
+def test_a_port_for_workers_that_is_taken_is_said_before_anything_is_announced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(module, "set_up_logging", lambda *_: None)
+    monkeypatch.setattr(lobby, "_BIND_TRIES", 1)
+    caplog.set_level("INFO")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        arguments = [
+            "--serve",
+            "--state",
+            str(tmp_path / "master.run"),
+            "--web-port",
+            "0",
+            "--bind",
+            f"127.0.0.1:{port}",
+        ]
+        ctx = master.make_context("master", arguments)
+        with pytest.raises(ObswarmError, match="is in use"):
+            Service(ctx, {**ctx.params}, None, lambda *_: None).run()  # type: ignore[arg-type,return-value]
+    assert "Waiting for runs" not in caplog.text

@@ -1,5 +1,6 @@
 """Whatever is wrong, a person gets a sentence and exit code 2, and never a traceback of ours."""
 
+import re
 import socket
 from pathlib import Path
 
@@ -91,9 +92,22 @@ def test_an_exception_in_the_file_comes_with_its_own_traceback_only(loadtest) ->
     assert "obswarm/" not in done.stderr.replace("obswarm/loadtest", "")
 
 
-def test_no_host_stops_the_run_with_a_sentence(loadtest) -> None:
-    done = obswarm("run", loadtest(GOOD.format(path="")), "-t", "5s", "--headless")
-    assert_sentence(done, "No host for the request of '/'", "-H/--host")
+@pytest.mark.parametrize("command", [("run",), ("run", "--workers", "0"), ("master", "--bind", "127.0.0.1:0")])
+def test_no_host_is_a_sentence_before_anything_starts(loadtest, tmp_path: Path, command: tuple[str, ...]) -> None:
+    name, *options = command
+    done = obswarm(name, loadtest(GOOD.format(path="")), *options, "-t", "5s", cwd=tmp_path)
+    assert done.code == 2
+    assert done.stdout == ""
+    assert re.fullmatch(r"Error: No host for Visitor: give one with -H/--host, .*\n", done.stderr)
+    assert not (tmp_path / ".obswarm").exists()
+
+
+def test_no_host_in_the_run_is_said_once(loadtest, tmp_path: Path) -> None:
+    text = GOOD.format(path="") + "\ndef may(user):\n    user.host = None\n"
+    done = obswarm("run", loadtest(text), "-t", "5s", "--headless", "--no-store", cwd=tmp_path)
+    assert done.code == 2
+    assert (done.stdout + done.stderr).count("No host for the request of '/'") == 1
+    assert "Aggregated" not in done.stdout
 
 
 def test_a_host_without_scheme_in_the_file_names_the_class(loadtest) -> None:

@@ -44,7 +44,8 @@ def test_a_run_is_made_there_and_reported_here(service, visitor, target: Countin
     history = (tmp_path / "out_stats_history.csv").read_text().splitlines()
     assert len(history) >= 3
     assert f",{total}," in (tmp_path / "out_stats.csv").read_text()
-    assert f"The run is made by the master at {service.url}, with 2 workers." in done.stderr
+    assert done.stderr.startswith(f"The master at {service.url} makes this run.\n")
+    assert f"The master at {service.url} has 2 workers." in done.stderr
     # The master goes on telling what it measured, and knows of no run.
     with urllib.request.urlopen(f"{service.url}/metrics") as answer:
         metrics = answer.read().decode()

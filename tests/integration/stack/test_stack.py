@@ -160,7 +160,10 @@ def test_grafana_is_given_what_it_needs(stack: Stack) -> None:
 def test_a_run_is_made_by_the_stack_and_stands_beside_the_targets_figures(stack: Stack) -> None:
     done = stack.must("run", "-t", "12s", "--headless", "--json", "-")
     result = done.result
-    assert f"The run is made by the stack {PROJECT}, with 2 workers." in done.stderr
+    assert done.stderr.startswith(
+        f"The stack {PROJECT} makes this run, because it is running; --local has it made here.\n"
+    )
+    assert f"The stack {PROJECT} has 2 workers." in done.stderr
     assert result["totals"]["failures"] == 0
     assert result["totals"]["requests"] > 100
     assert len(result["workers"]) == 2
