@@ -8,11 +8,18 @@ import httptools
 Header = tuple[bytes, bytes]
 
 _END_OF_HEAD = re.compile(rb"\r?\n\r?\n")
-_DELIMITING = frozenset((b"content-length", b"transfer-encoding"))
+_FOLD = re.compile(rb"[ \t]*\r?\n[ \t]+")
+_STATUS_LINE = re.compile(rb"[\r\n]*HTTP/\d\.\d +(\S+)")
+_FRAMES = rb"\n(?:content-length|transfer-encoding)[ \t]*:"
+_MENDABLE = re.compile(
+    rb"\n[ \t]|\ncontent-length[ \t]*:[^\n]*,|" + _FRAMES + rb".*" + _FRAMES, re.IGNORECASE | re.DOTALL
+).search
+_LENGTH, _CODING = b"content-length", b"transfer-encoding"
 _LARGE_LENGTH = re.compile(rb"\ncontent-length:[ \t]*\d{6}", re.IGNORECASE).search
 _MOST_HEAD_BYTES = 256 * 1024
 _MOST_INTERIM = 100
 _SWITCHING_PROTOCOLS = 101
+_INTERIM = frozenset(b"%d" % status for status in range(100, 200) if status != _SWITCHING_PROTOCOLS)
 _MOST_SPARE = 256
 
 
@@ -24,8 +31,8 @@ class TooMuch(Exception):
     """The head of an answer goes on and on."""
 
 
-class NoStatus(Exception):
-    """A status of three digits that cannot be one (RFC 9110, 15): 0xx."""
+class NotHttp(Exception):
+    """What the parser takes for an answer is none in HTTP/1.0 or HTTP/1.1. The text says why."""
 
 
 class ResponseHead:
@@ -45,7 +52,10 @@ class ResponseHead:
                 position += 1
             end = _END_OF_HEAD.search(raw, position)
             begin, position = position, end.end() if end is not None else len(raw)
-        lines = raw[begin : end.start() if end is not None else len(raw)].split(b"\n")
+        head = raw[begin : end.start() if end is not None else len(raw)]
+        if b"\n " in head or b"\n\t" in head:
+            head = _FOLD.sub(b" ", head)
+        lines = head.split(b"\n")
         parts = lines[0].split(b" ", 2)
         self.reason = parts[2].strip() if len(parts) > 2 else b""
         self.headers: list[Header] = []
@@ -65,6 +75,7 @@ class Answer:
     __slots__ = (
         "_head_only",
         "_parser",
+        "_refused",
         "body",
         "complete",
         "interim",
@@ -86,10 +97,15 @@ class Answer:
         self.keep_alive = False
         self.reading_head = True
         self._head_only = False
-        self._parser: Any = httptools.HttpResponseParser(self)
+        self._parser: Any = self._new_parser()
+        self._refused: httptools.HttpParserError | None = None
+
+    def _new_parser(self) -> Any:
+        parser = httptools.HttpResponseParser(self)
         # RFC 9112, 2.2 lets a recipient take a single LF as the end of a line, and old servers put blanks behind a
         # chunk's size.
-        self._parser.set_dangerous_leniencies(lenient_optional_cr_before_lf=True, lenient_spaces_after_chunk_size=True)
+        parser.set_dangerous_leniencies(lenient_optional_cr_before_lf=True, lenient_spaces_after_chunk_size=True)
+        return parser
 
     @staticmethod
     def begin(head_only: bool) -> "Answer":
@@ -113,18 +129,45 @@ class Answer:
             self.abandon()
 
     def feed(self, piece: bytes) -> None:
-        """Raises httptools' errors, Excess and TooMuch among their contexts."""
+        """Raises httptools' errors, Excess, NotHttp and TooMuch among their contexts, and the latter two themselves."""
         if self.reading_head:
             self.raw = self.raw + piece if self.raw else piece
-        self._parser.feed_data(piece)
+        try:
+            if self._refused is None:
+                self._parser.feed_data(piece)
+            else:
+                self._feed_mended(self._refused)
+        except httptools.HttpParserError as error:
+            if not self.reading_head or isinstance(error, httptools.HttpParserCallbackError):
+                raise
+            if isinstance(error, httptools.HttpParserInvalidStatusError):
+                found = _STATUS_LINE.match(self.raw)
+                if found is not None:
+                    raise NotHttp(_no_status(found[1][:20].decode("latin-1"))) from None
+            if self._refused is not None or _MENDABLE(self.raw) is None:
+                raise
+            self._feed_mended(error)
         if self.reading_head and len(self.raw) > _MOST_HEAD_BYTES:
             raise TooMuch(f"more than {_MOST_HEAD_BYTES // 1024} KiB of headers")
+
+    def _feed_mended(self, refused: httptools.HttpParserError) -> None:
+        """Parse heads anew that the parser has refused, when they can be mended and all of them has come."""
+        self._refused = refused
+        heads = mend_heads(self.raw)
+        if heads is None:
+            return
+        if heads == self.raw:
+            raise refused
+        self._refused = None
+        self.interim = 0
+        self._parser = self._new_parser()
+        self._parser.feed_data(heads)
 
     def end(self) -> bool:
         """The server closed. False when the answer is cut off by that."""
         if self.complete:
             return True
-        if self.reading_head or any(name.lower() in _DELIMITING for name, _ in self.head().headers):
+        if self.reading_head or any(_delimits(name.lower(), value) for name, value in self.head().headers):
             return False
         # A body that has no other end (RFC 9112, 6.3).
         self.complete = True
@@ -160,11 +203,14 @@ class Answer:
         self.status = status = self._parser.get_status_code()
         if status < 200 and status != _SWITCHING_PROTOCOLS:
             if status < 100:
-                raise NoStatus(f"the status {status:03}, which is none")
+                raise NotHttp(_no_status(f"{status:03d}"))
             self.interim += 1
             if self.interim > _MOST_INTERIM:
                 raise TooMuch(f"more than {_MOST_INTERIM} interim answers (1xx)")
             return
+        # The parser speaks RTSP and knows of other versions as well.
+        if not self.raw.startswith(b"HTTP/1.") or self.interim:
+            self._check_version()
         self.reading_head = False
         if self._head_only:
             self.complete = True
@@ -175,6 +221,13 @@ class Answer:
             self.complete = True
             # Only now does the parser know; a moment later it has forgotten.
             self.keep_alive = self._parser.should_keep_alive() and self.status != _SWITCHING_PROTOCOLS
+
+    def _check_version(self) -> None:
+        begin = self.raw.lstrip(b"\r\n")
+        version = self._parser.get_http_version()
+        if not begin.startswith(b"HTTP/") or not version.startswith("1."):
+            line = begin.split(b"\n", 1)[0].strip()[:80].decode("latin-1")
+            raise NotHttp(f"the answer begins with {line!r}; HTTP/1.0 and HTTP/1.1 are spoken here")
 
     def _is_kept_alive(self) -> bool:
         """For an answer without a body: whether it keeps the connection, by its headers alone."""
@@ -188,3 +241,62 @@ class Answer:
 
 
 _spare: list[Answer] = []
+
+
+def _no_status(text: str) -> str:
+    return f"its status is {text}; there are those from 100 to 999"
+
+
+def _delimits(name: bytes, value: bytes) -> bool:
+    """Whether the header says where the body ends, with `name` in lower case."""
+    return name == _LENGTH or (name == _CODING and _is_chunked(value))
+
+
+def _is_chunked(coding: bytes) -> bool:
+    return coding.rpartition(b",")[2].strip().lower() == b"chunked"
+
+
+def mend_heads(raw: bytes) -> bytes | None:
+    """`raw`, the beginning of an answer, with heads that say the same in a way that the parser takes.
+
+    Folded lines become one (RFC 9112, 5.2), and so do Content-Lengths that are equal (RFC 9110, 8.6); beside a chunked
+    coding they go, and the connection with them (RFC 9112, 6.3). What differs stays, to be refused. None when the end
+    of a head is still to come.
+    """
+    mended, rest = b"", raw
+    while True:
+        rest = rest.lstrip(b"\r\n")
+        end = _END_OF_HEAD.search(rest)
+        if end is None:
+            return None
+        head, rest = rest[: end.end()], rest[end.end() :]
+        mended += _mend_head(head)
+        status = _STATUS_LINE.match(head)
+        if status is None or status[1] not in _INTERIM:
+            return mended + rest
+
+
+def _mend_head(head: bytes) -> bytes:
+    start, _, fields = head.partition(b"\n")
+    if fields[:1] in (b" ", b"\t"):
+        # Nothing that it could belong to.
+        return head
+    lines = [line.strip() for line in _FOLD.sub(b" ", fields).split(b"\n") if line.strip()]
+    named = [(line.partition(b":")[0].lower(), line) for line in lines]
+    lengths = {part.strip() for name, line in named if name == _LENGTH for part in _value(line).split(b",")}
+    codings = [_value(line) for name, line in named if name == _CODING]
+    if codings and lengths:
+        if _is_chunked(codings[-1]):
+            named = [each for each in named if each[0] != _LENGTH]
+            named.append((b"connection", b"Connection: close"))
+            lengths = set()
+        elif all(coding.strip().lower() == b"identity" for coding in codings):
+            named = [each for each in named if each[0] != _CODING]
+    if len(lengths) == 1:
+        named = [each for each in named if each[0] != _LENGTH]
+        named.append((_LENGTH, b"Content-Length: " + lengths.pop()))
+    return b"\r\n".join([start.rstrip(b"\r"), *[line for _, line in named], b"", b""])
+
+
+def _value(line: bytes) -> bytes:
+    return line.partition(b":")[2]

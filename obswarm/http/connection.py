@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NoReturn
 import httptools
 
 from obswarm.clock import monotonic
-from obswarm.http.answer import Answer, NoStatus, TooMuch
+from obswarm.http.answer import Answer, NotHttp, TooMuch
 from obswarm.http.body_buffer import LARGE_BODY_BYTES, BodyBuffer
 from obswarm.http.deadlines import NEVER, StreamTimeout
 from obswarm.http.errors import (
@@ -251,10 +251,11 @@ class Connection:
         if isinstance(error, HttpError):
             raise error
         cause = error.__context__ if isinstance(error, httptools.HttpParserError) else error
-        if isinstance(cause, TooMuch | NoStatus):
+        if isinstance(cause, TooMuch):
             raise ProtocolError(f"{self.peer} sent {cause}") from None
-        if isinstance(error, httptools.HttpParserError):
-            raise ProtocolError(f"{self.peer} did not answer in HTTP: {error}") from None
+        if isinstance(cause, NotHttp) or isinstance(error, httptools.HttpParserError):
+            what = cause if isinstance(cause, NotHttp) else error
+            raise ProtocolError(f"{self.peer} did not answer in HTTP: {what}") from None
         if isinstance(error, ssl.SSLError):
             text = tls_failure(self.peer, error)
             # As the handshake's own end, which a server of TLS 1.3 tells of with the first that it sends.

@@ -28,6 +28,14 @@ ANSWERS = {
     "no reason": (b"HTTP/1.1 200\r\nContent-Length: 0\r\n\r\n", 200, b"", True),
     "bare line feeds": (b"HTTP/1.1 200 OK\nContent-Length: 2\n\nhi", 200, b"hi", True),
     "blank lines before": (b"\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi", 200, b"hi", True),
+    "folded": (b"HTTP/1.1 200 OK\r\nX-A: one\r\n  two\r\n\tthree\r\nContent-Length:\r\n 5\r\nX-B: c\r\n \r\n\r\nhello", 200, b"hello", True),
+    "folded after an interim one": (b"HTTP/1.1 103 Early\r\nLink: a\r\n b\r\n\r\nHTTP/1.1 200 OK\nX: a\n b\nContent-Length: 2\n\nhi", 200, b"hi", True),
+    "equal lengths": (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX: y\r\ncontent-length:5\r\n\r\nhello", 200, b"hello", True),
+    "equal lengths in one line": (b"HTTP/1.1 200 OK\r\nContent-Length: 5, 5\r\n\r\nhello", 200, b"hello", True),
+    "a length beside chunks": (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n", 200, b"hi", False),
+    "a length behind chunks": (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\nConnection: keep-alive\r\n\r\n2\r\nhi\r\n0\r\n\r\n", 200, b"hi", False),
+    "identity with a length": (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\nContent-Length: 2\r\n\r\nhi", 200, b"hi", True),
+    "identity until the end": (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\n\r\nhi", 200, b"hi", False),
     "until the end": (b"HTTP/1.1 200 OK\r\n\r\nall of this", 200, b"all of this", False),
 }  # fmt: skip
 
@@ -155,12 +163,28 @@ def test_an_answer_to_head_has_no_body_whatever_its_headers_say() -> None:
         (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhi", "in the middle of its answer's body"),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nhi", "in the middle of its answer's body"),
         (b"SSH-2.0-OpenSSH\r\n", "did not answer in HTTP"),
-        (b"HTTP/1.1 2x0 OK\r\n\r\n", "did not answer in HTTP: Invalid status code"),
+        (b"HTTP/1.1 2x0 OK\r\n\r\n", "did not answer in HTTP: its status is 2x0"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nhi", "did not answer in HTTP"),
         (
             b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
             "did not answer in HTTP: Invalid character in chunk size",
         ),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 1, 2\r\n\r\nhi", "did not answer in HTTP"),
+        (
+            b"HTTP/1.1 200 OK\r\nX: a\r\n b\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nhi",
+            "Duplicate Content-Length",
+        ),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\nContent-Length: 2\r\n\r\nhi", "did not answer in HTTP"),
+        (b"HTTP/1.1 200 OK\r\n X: a\r\nContent-Length: 2\r\n\r\nhi", "Unexpected space after start line"),
+        (b"HTTP/1.1 200 OK\r\nX: a\r\n b", "in the middle of its answer's headers"),
+        (b"HTTP/1.1 200 OK\r\nX: a\r\n b" + b"c" * 300_000, "sent more than 256 KiB of headers"),
+        (b"HTTP/1.1 099 Odd\r\nContent-Length: 0\r\n\r\n", "its status is 099; there are those from 100 to 999"),
+        (b"HTTP/1.1 000 Odd\r\nContent-Length: 0\r\n\r\n", "its status is 000; there are those from 100 to 999"),
+        (b"HTTP/1.1 1000 Odd\r\nContent-Length: 0\r\n\r\n", "its status is 1000; there are those from 100 to 999"),
+        (b"HTTP/2.0 200 OK\r\nContent-Length: 0\r\n\r\n", "begins with 'HTTP/2.0 200 OK'; HTTP/1.0 and HTTP/1.1"),
+        (b"HTTP/0.9 200 OK\r\nContent-Length: 0\r\n\r\n", "begins with 'HTTP/0.9 200 OK'; HTTP/1.0 and HTTP/1.1"),
+        (b"RTSP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n", "begins with 'RTSP/1.0 200 OK'; HTTP/1.0 and HTTP/1.1"),
+        (b"HTTP/1.1 103 Early\r\n\r\nHTTP/2.0 200 OK\r\n\r\n", "did not answer in HTTP: the answer begins with"),
         (b"HTTP/1.1 200 OK\r\nX y: z\r\n\r\n", "did not answer in HTTP: Invalid header token"),
         (b"HTTP/1.1 200 OK\r\n" + b"X: " + b"y" * 300_000, "sent more than 256 KiB of headers"),
         (b"HTTP/1.1 100 Continue\r\n\r\n" * 200, "sent more than 100 interim answers"),
@@ -179,3 +203,10 @@ def test_headers_of_an_answer() -> None:
     )
     assert head.reason == b"All is well"
     assert head.headers == [(b"A", b"1"), (b"b", b"2"), (b"Set-Cookie", b"x"), (b"Set-Cookie", b"y")]
+
+
+def test_headers_that_were_folded_or_repeated_are_those_that_were_sent() -> None:
+    _, answer = read([ANSWERS["folded"][0]])
+    assert answer.head().headers == [(b"X-A", b"one two three"), (b"Content-Length", b"5"), (b"X-B", b"c")]
+    _, answer = read([ANSWERS["a length beside chunks"][0]])
+    assert answer.head().headers == [(b"Content-Length", b"5"), (b"Transfer-Encoding", b"chunked")]
