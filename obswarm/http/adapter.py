@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from functools import lru_cache
+from io import TextIOBase
 from typing import Any
 
 import requests
@@ -44,7 +45,7 @@ from obswarm.http.errors import (
     ResponseTooLarge,
 )
 from obswarm.http.exchange import exchange
-from obswarm.http.head import Prepared, field_lines
+from obswarm.http.head import FRAMING, Prepared, check_coding, field_lines
 from obswarm.http.pool import ConnectionPool
 from obswarm.http.raw import RawAnswer, join_headers, reason_phrase
 from obswarm.http.route import Proxy, Route, parse_proxy
@@ -150,7 +151,9 @@ class FastAdapter(BaseAdapter):
             tls = TlsSettings(True if verify is None else verify, tuple(cert) if isinstance(cert, list) else cert)
         route = Route.to(url.origin, _proxy(proxy_url) if proxy_url else None, tls)
         headers = request.headers
-        fields = [(_text(name), _text(value)) for name, value in headers.items() if name.lower() != "transfer-encoding"]
+        fields = [(_text(name), _text(value)) for name, value in headers.items() if name.lower() not in FRAMING]
+        if len(fields) < len(headers):
+            check_coding(_text(headers.get("Transfer-Encoding", "")))
         if "host" not in headers:
             fields.append(("Host", url.origin.authority))
         target = url.target
@@ -160,9 +163,7 @@ class FastAdapter(BaseAdapter):
             if route.proxy.authorization and "proxy-authorization" not in headers:
                 fields.append(("Proxy-Authorization", route.proxy.authorization))
         start = f"{request.method} {target} HTTP/1.1\r\n".encode("latin-1") + field_lines(fields)
-        # requests has decided on the length already, so that nothing has to be added for a body of bytes.
-        names = {"content-length", "content-type", "cookie"}
-        prepared = Prepared(str(request.method), url, route, start, names)
+        prepared = Prepared(str(request.method), url, route, start, {"content-type", "cookie"})
         connect_s, read_s = _timeouts(timeout)
         return Call(prepared, {}, _body(request), None, connect_s, read_s, NEVER, stream, self.max_response_bytes)
 
@@ -200,8 +201,10 @@ def _body(request: requests.PreparedRequest) -> bytes | StreamedBody:
             f"data={clean_text(body, 100)}: give bytes, text, a dict, a list of pairs, a file, or an iterator of bytes"
         )
     streamed = StreamedBody(body)
-    length = request.headers.get("Content-Length")
-    streamed.length = int(length) if length is not None else None
+    length = request.headers.get("Content-Length", "")
+    if streamed.length is None and not isinstance(body, TextIOBase) and "Transfer-Encoding" not in request.headers:
+        # Bodies that say how long they are in other ways, which requests knows; of text it would be characters.
+        streamed.length = int(length) if length.isdecimal() else None
     return streamed
 
 
@@ -242,7 +245,13 @@ def _as_requests(error: HttpError, request: requests.PreparedRequest) -> Excepti
     elif isinstance(error, ReadTimeout):
         kind = RequestsReadTimeout
     elif isinstance(error, InvalidRequest):
-        kind = InvalidHeader if "header" in text else InvalidURL
+        kind = (
+            RequestException
+            if text.startswith("a streamed body")
+            else InvalidHeader
+            if "header" in text
+            else InvalidURL
+        )
     else:
         kind = RequestsConnectionError
     return kind(error, request=request)

@@ -56,18 +56,35 @@ class StreamedBody:
         """What goes over the wire, chunked coding included where there is no length."""
         self._spent = True
         if self.length is not None:
-            yield from self._raw()
+            yield from self._of_that_length(self.length)
             return
         for piece in self._raw():
             if piece:
                 yield b"%x\r\n%b\r\n" % (len(piece), piece)
         yield b"0\r\n\r\n"
 
-    def _raw(self) -> Iterator[bytes]:
+    def _of_that_length(self, length: int) -> Iterator[bytes]:
+        """No byte more or less, since the next request begins behind it: a file may have grown since, or shrunk."""
+        left = length
+        for piece in self._raw(length):
+            left -= len(piece)
+            if left < 0:
+                break
+            yield piece
+        if left:
+            raise InvalidRequest(
+                f"a streamed body has {'more' if left < 0 else 'fewer'} bytes than the {length} that are announced"
+            )
+
+    def _raw(self, most: int | None = None) -> Iterator[bytes]:
+        """`most` bytes at most, where the source can be asked for so many."""
         source = self._source
         if hasattr(source, "read"):
-            while piece := source.read(_PIECE):
-                yield _as_bytes(piece)
+            while piece := source.read(_PIECE if most is None else min(_PIECE, most)):
+                piece = _as_bytes(piece)
+                if most is not None:
+                    most -= len(piece)
+                yield piece
             return
         for piece in source:
             yield _as_bytes(piece)
@@ -84,11 +101,12 @@ def _as_bytes(piece: Any) -> bytes:
 
 
 def _rest_of_file(file: Any, position: int) -> int | None:
-    """Bytes from the position to the end; None for text files, whose length in bytes is not known."""
+    """Bytes from the position to the end; None for text files, whose length in bytes is not known, and, as in requests,
+    when there seem to be none: files of /proc have a size of 0."""
     if isinstance(file, io.TextIOBase):
         return None
     try:
-        return os.fstat(file.fileno()).st_size - position
+        return max(0, os.fstat(file.fileno()).st_size - position) or None
     except (AttributeError, OSError, io.UnsupportedOperation):
         pass
     try:
@@ -96,7 +114,7 @@ def _rest_of_file(file: Any, position: int) -> int | None:
         file.seek(position)
     except (AttributeError, OSError, io.UnsupportedOperation):
         return None
-    return end - position
+    return max(0, end - position) or None
 
 
 def encode_body(data: Any, json: Any, files: Any = None) -> tuple[bytes | StreamedBody, str | None]:

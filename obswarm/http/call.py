@@ -83,9 +83,9 @@ class Call:
         if isinstance(body, StreamedBody):
             if body.length is None:
                 lines.append("Transfer-Encoding: chunked\r\n")
-            elif "content-length" not in names:
+            else:
                 lines.append(f"Content-Length: {body.length}\r\n")
-        elif body and "content-length" not in names:
+        elif body:
             lines.append(f"Content-Length: {len(body)}\r\n")
         else:
             return prepared.start + "".join(lines).encode("latin-1") + prepared.bare[len(prepared.start) :]

@@ -20,6 +20,13 @@ _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _FORBIDDEN_IN_VALUE = re.compile(r"[\r\n\0]")
 _MOST_PREPARED = 512
 
+FRAMING = frozenset(("content-length", "transfer-encoding"))
+"""Headers that say where a request ends. They come from its body alone: recorded requests (HAR, curl) carry those of
+another body, and one that is wrong makes the request behind it unreadable."""
+
+PSEUDO = frozenset((":authority", ":method", ":path", ":protocol", ":scheme"))
+"""What HTTP/2 has in place of a request line (RFC 9113, 8.3.1), and recordings show among the headers."""
+
 Auth = tuple[str, str]
 
 
@@ -35,8 +42,7 @@ class Prepared:
         self.route = route
         self.start = start
         # Methods that may have a body say when there is none (RFC 9110, 8.6); requests is generous in what it counts.
-        says_so = method not in _WITHOUT_A_BODY and "content-length" not in names
-        self.bare = start + (b"Content-Length: 0\r\n\r\n" if says_so else b"\r\n")
+        self.bare = start + (b"\r\n" if method in _WITHOUT_A_BODY else b"Content-Length: 0\r\n\r\n")
 
 
 _WITHOUT_A_BODY = frozenset(("GET", "HEAD"))
@@ -58,12 +64,27 @@ def check_field(name: Any, value: Any) -> tuple[str, str]:
 
 
 def check_fields(fields: Any) -> dict[str, str]:
-    """All of a mapping's; None as a value is left to the caller."""
+    """All of a mapping's but PSEUDO, of names that differ in case only the last; None as a value is left to the caller.
+
+    Raises InvalidRequest as check_field and check_coding do.
+    """
     try:
         pairs = list(fields.items())
     except AttributeError:
         raise InvalidRequest(f"headers={fields!r}: give a dict") from None
-    return dict(check_field(name, value) for name, value in pairs)
+    checked = dict(check_field(name, value) for name, value in pairs if name not in PSEUDO)
+    spelled = {name.lower(): name for name in checked}
+    if "transfer-encoding" in spelled:
+        check_coding(checked[spelled["transfer-encoding"]])
+    return checked if len(spelled) == len(checked) else {name: checked[name] for name in spelled.values()}
+
+
+def check_coding(value: str) -> None:
+    """Raise InvalidRequest for a Transfer-Encoding that says more than how the body is framed."""
+    if value.strip().lower() not in ("chunked", "identity", ""):
+        raise InvalidRequest(
+            f"the header 'Transfer-Encoding': {value!r} names a coding in which the body is not sent; leave it out"
+        )
 
 
 def check_method(method: Any) -> str:
@@ -136,9 +157,11 @@ class Template:
         return self.assemble(method, url, fields)
 
     def assemble(self, method: str, url: Url, fields: Mapping[str, str]) -> Prepared:
-        """A call with exactly these headers, but for Host and credentials in the URL or for the proxy."""
+        """A call with exactly these headers, but for FRAMING, Host and credentials in the URL or for the proxy."""
         route = self.route_to(url)
         names = {name.lower() for name in fields}
+        if not names.isdisjoint(FRAMING):
+            fields = {name: value for name, value in fields.items() if name.lower() not in FRAMING}
         target = f"{url.origin}{url.target}" if route.absolute_form else url.target
         lines = [] if "host" in names else [("Host", url.origin.authority)]
         lines.extend(fields.items())

@@ -22,6 +22,7 @@ from obswarm.clock import monotonic
 from obswarm.http.adapter import FastAdapter, was_sent
 from obswarm.http.counted import CountedResponse
 from obswarm.http.errors import innermost
+from obswarm.http.head import PSEUDO
 from obswarm.http.outcome import Outcome, status_error
 from obswarm.http.redirects import wrong_redirect
 from obswarm.http.signature import signature_for
@@ -235,9 +236,13 @@ class HttpSession(requests.Session):
         prepared.prepare_method((request.method or "GET").upper())
         prepared.prepare_url(request.url, merge_setting(request.params, self.params) if self.params else request.params)
         own = request.headers
-        prepared.prepare_headers(
-            merge_setting(own, self.headers, dict_class=CaseInsensitiveDict) if own else self.headers
-        )
+        headers = merge_setting(own, self.headers, dict_class=CaseInsensitiveDict) if own else self.headers
+        try:
+            prepared.prepare_headers(headers)
+        except InvalidHeader:
+            if PSEUDO.isdisjoint(headers):
+                raise
+            prepared.prepare_headers({name: value for name, value in headers.items() if name not in PSEUDO})
         cookies = request.cookies
         if cookies or len(self.cookies):
             if not hasattr(cookies, "set_cookie"):
