@@ -61,6 +61,10 @@ class TooManyRedirects(HttpError):
     """The limit of redirects was reached."""
 
 
+class InvalidRedirect(ProtocolError):
+    """The answer redirects to what no request can be made of."""
+
+
 class StreamConsumed(RuntimeError):
     """A streamed body was asked for a second time, or after it was closed: a mistake of the load-test file."""
 

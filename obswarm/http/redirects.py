@@ -5,15 +5,16 @@ from typing import TYPE_CHECKING
 from obswarm.clock import monotonic
 from obswarm.http.body import StreamedBody
 from obswarm.http.call import Call
-from obswarm.http.errors import ConnectionLost, ProtocolError, TooManyRedirects
+from obswarm.http.errors import ConnectionLost, InvalidRedirect, TooManyRedirects
 from obswarm.http.response import FastResponse
-from obswarm.http.urls import UNIX_SCHEME, parse_url, redirect_target
+from obswarm.http.urls import UNIX_SCHEME, Url, parse_url, redirect_target
 from obswarm.sanitize import clean_text
 
 if TYPE_CHECKING:
     from obswarm.http.session import FastHttpSession
 
 REDIRECTS = frozenset((301, 302, 303, 307, 308))
+_SHOWN = 100
 _OF_THE_BODY = frozenset(("content-type", "content-length", "transfer-encoding", "content-encoding"))
 _OF_THE_ORIGIN = frozenset(("authorization", "cookie", "host", "proxy-authorization"))
 
@@ -21,16 +22,18 @@ _OF_THE_ORIGIN = frozenset(("authorization", "cookie", "host", "proxy-authorizat
 def follow(session: "FastHttpSession", call: Call, response: FastResponse, limit: int, started: float) -> FastResponse:
     """Go where the answers point, until one does not; that one's `history` has the others.
 
-    303 becomes GET, and so do 301 and 302 for POST, as every browser has it. Credentials do not go to another origin.
-    Raises TooManyRedirects, and what `hop` raises.
+    Methods and bodies are those of requests: 302 and 303 become GET (but for HEAD), and so does 301 for POST; only 307
+    and 308 keep the body. Credentials do not go to another origin. Raises TooManyRedirects, InvalidRedirect, and what
+    `hop` raises.
     """
     history: list[FastResponse] = []
     while response.status_code in REDIRECTS:
         raw = response.headers.get("location")
         if not raw:
+            # An answer like any other, as in requests.
             break
         if len(history) >= limit:
-            raise TooManyRedirects(f"more than {limit} redirects, the last one to {clean_text(raw, 100)!r}")
+            raise TooManyRedirects(f"more than {limit} redirects, the last one to {clean_text(raw, _SHOWN)!r}")
         # A body that nobody will read; the connection is wanted again.
         _ = response.raw_body
         history.append(response)
@@ -46,21 +49,12 @@ def follow(session: "FastHttpSession", call: Call, response: FastResponse, limit
 def _go_to(session: "FastHttpSession", call: Call, location: str, status_code: int) -> None:
     """Make the call's next hop of a Location header."""
     here = call.prepared
-    try:
-        # Location is ASCII by the standard; browsers take UTF-8, and http libraries hand it on as Latin-1.
-        location = location.encode("latin-1").decode("utf-8")
-    except UnicodeError:
-        pass
-    try:
-        url = parse_url(redirect_target(str(here.url), location))
-    except ValueError as error:
-        raise wrong_redirect(here.url.origin.peer, location, error) from None
-    if url.origin.scheme == UNIX_SCHEME and here.url.origin != url.origin:
-        raise ProtocolError(f"{here.url.origin.peer} redirects to a Unix socket, {clean_text(location, 100)!r}")
+    url = _next_url(here.url, location)
     method = here.method
     dropped: set[str] = set()
-    if (status_code == 303 and method != "HEAD") or (status_code in (301, 302) and method == "POST"):
+    if method != "HEAD" and (status_code in (302, 303) or (status_code == 301 and method == "POST")):
         method = "GET"
+    if status_code not in (307, 308):
         call.body, call.content_type, call.is_plain = b"", None, not call.stream
         dropped |= _OF_THE_BODY
     elif isinstance(call.body, StreamedBody):
@@ -84,14 +78,29 @@ def _go_to(session: "FastHttpSession", call: Call, location: str, status_code: i
         call.cookie = session.cookies.header_for(url)
 
 
-def wrong_redirect(peer: str, location: str, reason: object) -> ProtocolError:
+def _next_url(here: Url, location: str) -> Url:
+    """What a Location header's bytes mean, seen from where they came. Raises InvalidRedirect."""
+    peer = here.origin.peer
+    try:
+        # ASCII by the standard; browsers and requests take UTF-8. Headers are handed on as Latin-1.
+        url = parse_url(redirect_target(str(here), location.encode("latin-1").decode("utf-8")))
+    except ValueError as error:
+        raise wrong_redirect(peer, location, error) from None
+    if url.origin.scheme == UNIX_SCHEME and here.origin != url.origin:
+        raise InvalidRedirect(f"{peer} redirects to a Unix socket, {clean_text(location, _SHOWN)!r}")
+    return url
+
+
+def wrong_redirect(peer: str, location: str, reason: object) -> InvalidRedirect:
     """The failure of a request whose target sent it where no request can go. The address is cut: it may be long."""
-    shown = clean_text(location, 100)
-    why = str(reason)
+    shown = clean_text(location, _SHOWN)
+    if isinstance(reason, UnicodeDecodeError):
+        return InvalidRedirect(f"{peer} redirects to {shown!r}, which is not UTF-8")
+    why = clean_text(reason, 3 * _SHOWN)
     if location in why:
         # Of our own messages and requests', which name it.
         why = why.replace(location, shown)
-    return ProtocolError(f"{peer} redirects to {shown!r}, where nothing can be: {why}")
+    return InvalidRedirect(f"{peer} redirects to {shown!r}, where nothing can be: {why}")
 
 
 def _add_timings(response: FastResponse, before: FastResponse) -> None:

@@ -214,13 +214,6 @@ class HttpSession(requests.Session):
             reason = wrong_redirect(urlsplit(here.url).netloc, here.headers.get("location", ""), innermost(error))
             raise kind(reason, request=here.request, response=here) from None
 
-    def get_redirect_target(self, resp: requests.Response) -> str | None:
-        """As requests', also when the Location is not UTF-8: as browsers do, it is taken for Latin-1 then."""
-        try:
-            return super().get_redirect_target(resp)
-        except UnicodeError:
-            return resp.headers["location"]
-
     @staticmethod
     def _size(response: CountedResponse, stream: bool) -> int:
         if response.wire_bytes is not None:

@@ -147,7 +147,8 @@ def _connect(family: int, address: object, peer: str, due: float) -> SocketStrea
         if open_files.is_exhaustion(error):
             gevent.sleep(max(0.0, min(_PAUSE_S, due - clock.monotonic())))
             raise NoDescriptorLeft(f"no connection to {peer}: {open_files.reason(error.errno)}") from None
-        reason = os.strerror(error.errno) if error.errno else str(error)
+        # The resolver's numbers are below 0, and not the system's.
+        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)
         raise ConnectError(f"no connection to {peer}: {reason}") from None
     return stream
 

@@ -21,5 +21,5 @@ def test_a_client_sees_what_requests_sees(name: str, client: str) -> None:
     seen, counted, texts = seen_by(client, case)
     expected = by_requests(name).expected_of(case, client)
     assert seen == expected
-    assert counted == expected_count(case, expected)
+    assert counted == expected_count(client, case, expected)
     assert len(texts) == sum(failures for _, failures in counted.values())
