@@ -25,7 +25,6 @@ from obswarm.stack import (
     Project,
     Service,
     StackError,
-    check_compose,
     check_disk,
     check_failures,
     choose_ports,
@@ -84,14 +83,13 @@ def up(ctx: click.Context, /, **options: Any) -> None:
     project = Project.named(options["project"])
     engine = Engine()
     compose = Compose(project)
-    version = check_compose(compose)
     check_disk(engine)
     targets = _targets(options)
     _configure(project, options)
     project.ports, project.gateway = choose_ports(project, engine), engine.gateway
     tell = _say_aside
     if options["dry_run"]:
-        _show_plan(project, compose, engine, version, targets)
+        _show_plan(project, compose, engine, targets)
         return
     project.save()
     write_targets(project, targets, [shipped("compose") / "targets" / f"{name}.json" for name in project.profiles])
@@ -212,8 +210,8 @@ def _tell(project: Project) -> None:
     say(f"Next: obswarm run{file}{where}    In the end: obswarm down{where}")
 
 
-def _show_plan(project: Project, compose: Compose, engine: Engine, version: str, targets: Sequence[Target]) -> None:
-    say(f"Docker Engine {engine.version}, Compose {version}. Nothing is started; this would be:")
+def _show_plan(project: Project, compose: Compose, engine: Engine, targets: Sequence[Target]) -> None:
+    say(f"Docker Engine {engine.version}, Compose {compose.version}. Nothing is started; this would be:")
     say(f"  project   {project.name}, kept in {project.folder}")
     say(f"  workers   {project.workers}")
     say(f"  load test {project.loadtest or 'none is mounted'}")

@@ -4,7 +4,7 @@ from obswarm.stack.compose import Compose
 from obswarm.stack.containers import ContainersApp, ContainerWatch
 from obswarm.stack.docker_engine import Engine, StackError
 from obswarm.stack.images import needed_images
-from obswarm.stack.preflight import check_compose, check_disk, choose_ports
+from obswarm.stack.preflight import check_disk, choose_ports
 from obswarm.stack.project import DEFAULT_PROJECT, PORTS, Project
 from obswarm.stack.services import Service, check_failures, services_of, wait_until_healthy
 from obswarm.stack.target_files import is_loopback_only, loopback_only, write_targets
@@ -19,7 +19,6 @@ __all__ = [
     "Project",
     "Service",
     "StackError",
-    "check_compose",
     "check_disk",
     "check_failures",
     "choose_ports",

@@ -9,24 +9,29 @@ from collections.abc import Sequence
 
 import gevent
 
-from obswarm.stack.docker_engine import StackError
+from obswarm.stack.docker_engine import OLDEST_COMPOSE, StackError, as_numbers
 from obswarm.stack.project import Project, compose_file
 
 _SHOWN = 6
 
 
 class Compose:
-    """Runs it for a project. Raises StackError when there is no docker command."""
+    """Runs it for a project. Raises StackError when there is no docker command, or its Compose plugin is missing or too
+    old: docker itself takes the plugin's options for its own then, and says that they are unknown.
+
+    `version` is the plugin's.
+    """
 
     def __init__(self, project: Project) -> None:
         found = shutil.which("docker")
         if found is None:
             raise StackError(
-                "There is no docker command on the PATH; obswarm up needs it with its Compose plugin"
-                " (https://docs.docker.com/compose/install/)."
+                "There is no docker command on the PATH. Install it with its Compose plugin:"
+                " https://docs.docker.com/compose/install/."
             )
         self._docker = found
         self._project = project
+        self.version = self._checked_version()
 
     def command(self, *words: str) -> list[str]:
         """The whole command line, as a person could type it."""
@@ -69,8 +74,7 @@ class Compose:
             watcher.cancel()
             signal.signal(signal.SIGINT, signal.default_int_handler)
 
-    def version(self) -> str:
-        """Of the plugin; empty when there is none."""
+    def _checked_version(self) -> str:
         done = subprocess.run(
             [self._docker, "compose", "version", "--short"],
             capture_output=True,
@@ -78,7 +82,16 @@ class Compose:
             errors="backslashreplace",
             check=False,
         )
-        return done.stdout.strip() if done.returncode == 0 else ""
+        version, wanted = done.stdout.strip(), ".".join(map(str, OLDEST_COMPOSE))
+        if done.returncode or not version:
+            said = next((line.strip() for line in done.stderr.splitlines() if line.strip()), "nothing")
+            raise StackError(
+                f"Docker has no Compose plugin. Install version {wanted} or later: the package docker-compose-plugin,"
+                f" or https://docs.docker.com/compose/install/. (docker compose version says: {said})"
+            )
+        if as_numbers(version) < OLDEST_COMPOSE:
+            raise StackError(f"Docker Compose {version} is too old; obswarm needs {wanted} or later.")
+        return version
 
     def images(self) -> dict[str, str]:
         """The image of each service that would be started."""

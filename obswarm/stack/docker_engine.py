@@ -43,7 +43,7 @@ class Engine:
         self.version: str = version["Version"]
         if as_numbers(self.version) < OLDEST_ENGINE:
             wanted = ".".join(map(str, OLDEST_ENGINE))
-            raise StackError(f"Docker Engine {self.version} is too old; obswarm up needs {wanted} or later.")
+            raise StackError(f"Docker Engine {self.version} is too old; obswarm needs {wanted} or later.")
 
     @property
     def info(self) -> dict[str, Any]:
@@ -86,6 +86,7 @@ def _unreachable(where: str, error: Exception) -> str:
         )
     return (
         f"The Docker engine does not answer at {where}. Start it: sudo systemctl start docker, or open Docker Desktop."
+        " If docker finds it elsewhere (docker context ls), set DOCKER_HOST."
     )
 
 

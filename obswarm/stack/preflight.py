@@ -1,4 +1,4 @@
-"""Before anything is started: is there a Compose plugin, is there room, are the ports free; a sentence for each no."""
+"""Before anything is started: is there room, are the ports free; a sentence for each no."""
 
 import os
 import shutil
@@ -8,27 +8,12 @@ from typing import Any
 
 import psutil
 
-from obswarm.stack.compose import Compose
-from obswarm.stack.docker_engine import OLDEST_COMPOSE, Engine, StackError, as_numbers
+from obswarm.stack.docker_engine import Engine, StackError
 from obswarm.stack.project import DEMO_PORTS, PORTS, Project, port_variable
 from obswarm.units import format_bytes
 
 _LEAST_FREE_BYTES = 2 * 1024**3
 _PORTS_TRIED = 200
-
-
-def check_compose(compose: Compose) -> str:
-    """The plugin's version. Raises StackError when it is missing or too old."""
-    version = compose.version()
-    wanted = ".".join(map(str, OLDEST_COMPOSE))
-    if not version:
-        raise StackError(
-            f"Docker has no Compose plugin. Install version {wanted} or later: the package docker-compose-plugin, or"
-            " https://docs.docker.com/compose/install/."
-        )
-    if as_numbers(version) < OLDEST_COMPOSE:
-        raise StackError(f"Docker Compose {version} is too old; obswarm up needs {wanted} or later.")
-    return version
 
 
 def check_disk(engine: Engine) -> None:

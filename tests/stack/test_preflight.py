@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from obswarm.stack import StackError, check_compose, check_disk
+from obswarm.stack import StackError, check_disk
 from obswarm.stack.preflight import published
 
 
@@ -22,13 +22,6 @@ def test_a_disk_that_is_nearly_full(tmp_path) -> None:
 
 def test_an_engine_on_another_machine_is_not_looked_into() -> None:
     check_disk(SimpleNamespace(info={"DockerRootDir": "/not/here"}))
-
-
-@pytest.mark.parametrize(("version", "text"), [("2.19.1", "Compose 2.19.1 is too old"), ("", "has no Compose plugin")])
-def test_composes_version(version: str, text: str) -> None:
-    with pytest.raises(StackError, match=text):
-        check_compose(SimpleNamespace(version=lambda: version))
-    assert check_compose(SimpleNamespace(version=lambda: "2.20.0")) == "2.20.0"
 
 
 def test_published_ports() -> None:
