@@ -26,6 +26,7 @@ from requests.exceptions import (
     ReadTimeout as RequestsReadTimeout,
 )
 from requests.utils import get_encoding_from_headers, select_proxy
+from urllib3.exceptions import HTTPError as Urllib3Error
 
 from obswarm import defaults
 from obswarm.api import ObswarmError
@@ -170,6 +171,30 @@ class FastAdapter(BaseAdapter):
     def close(self) -> None:
         """Close the idle connections."""
         self.pool.close()
+
+
+def read_and_discard(response: CountedResponse) -> None:
+    """Read the body of a streamed response to its end, as it comes over the wire, and throw it away; `wire_bytes` says
+    how much it was, and its time is in `timings`. Raises requests' exceptions for what breaks the connection."""
+    began = monotonic()
+    raw: Any = response.raw
+    try:
+        if isinstance(raw, RawAnswer):
+            received = raw.drain()
+        elif raw is None:
+            # Of an adapter that makes its responses up.
+            received = len(response.content)
+        else:
+            received = sum(map(len, raw.stream(decode_content=False)))
+    except HttpError as error:
+        raise _as_requests(error, response.request) from None
+    except Urllib3Error as error:
+        raise RequestsConnectionError(error, request=response.request) from None
+    response._content = False  # type: ignore[assignment]
+    response._content_consumed = True  # type: ignore[attr-defined]
+    response.wire_bytes = received
+    if response.timings is not None:
+        response.timings = response.timings._replace(download_s=response.timings.download_s + monotonic() - began)
 
 
 @lru_cache(maxsize=64)

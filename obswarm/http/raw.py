@@ -73,6 +73,16 @@ class RawAnswer:
         except HttpError as error:
             raise Urllib3ProtocolError(str(error), error) from None
 
+    def drain(self) -> int:
+        """Read what is left of the body and throw it away. Gives the bytes of all of it, and raises HttpError."""
+        if self.body is None:
+            whole, self.whole = self.whole, None
+            return len(whole or b"")
+        # Somebody else, a hook, may have read it.
+        for _ in () if self.body.begun else self.body.pieces():
+            pass
+        return self.body.received
+
     def close(self) -> None:
         if self.body is not None:
             self.body.close()

@@ -35,7 +35,10 @@ def follow(session: "FastHttpSession", call: Call, response: FastResponse, limit
         if len(history) >= limit:
             raise TooManyRedirects(f"more than {limit} redirects, the last one to {clean_text(raw, _SHOWN)!r}")
         # A body that nobody will read; the connection is wanted again.
-        _ = response.raw_body
+        if call.discard_body:
+            response.discard()
+        else:
+            _ = response.raw_body
         history.append(response)
         _go_to(session, call, raw, response.status_code)
         before = response

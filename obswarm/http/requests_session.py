@@ -19,7 +19,7 @@ from requests.utils import default_headers, get_environ_proxies, get_netrc_auth
 
 from obswarm.api import SIGNING_HEADERS, Environment, RequestSigner, User
 from obswarm.clock import monotonic
-from obswarm.http.adapter import FastAdapter, was_sent
+from obswarm.http.adapter import FastAdapter, read_and_discard, was_sent
 from obswarm.http.counted import CountedResponse
 from obswarm.http.errors import innermost
 from obswarm.http.head import PSEUDO
@@ -72,16 +72,20 @@ class HttpSession(requests.Session):
         name: str | None = None,
         catch_response: bool = False,
         context: dict[str, Any] | None = None,
+        discard_body: bool = False,
         **kwargs: Any,
     ) -> CountedResponse:
         """As requests.Session.request; raises what requests raises for a call that makes no request (MissingSchema,
-        InvalidSchema, InvalidURL, InvalidHeader), and MissingHost."""
+        InvalidSchema, InvalidURL, InvalidHeader), and MissingHost. With `discard_body` the body is read to its end,
+        counted and timed, and thrown away as it comes."""
         text = url.decode() if isinstance(url, bytes) else url
         asked = absolute(self.base_url, text)
         sampler = self.environment.trace_sampler
         trace_id = sampler.sample(kwargs.get("headers")) if sampler is not None else None
         if trace_id is not None:
             kwargs["headers"] = {TRACE_HEADER: traceparent(trace_id), **(kwargs.get("headers") or {})}
+        if discard_body:
+            kwargs["stream"] = True
         started = monotonic()
         environment = self.environment
         recorder = environment.recorder
@@ -98,6 +102,8 @@ class HttpSession(requests.Session):
                 # class is extended.
                 plain.__class__ = CountedResponse
             response: CountedResponse = plain  # type: ignore[assignment]
+            if discard_body:
+                read_and_discard(response)
             size = self._size(response, kwargs.get("stream", False))
         except BaseException as error:
             recorder.under_way.pop(key, None)

@@ -62,6 +62,9 @@ class FastResponse(Judged):
     max_response_bytes: float = defaults.MAX_RESPONSE_IN_MEMORY_BYTES
     """The most that the decoded body may have, where it is read as a whole."""
 
+    discarded_bytes = 0
+    """How much of a body came over the wire that was thrown away."""
+
     trace_id: str | None = None
     """The W3C trace id that the request carried, when it was sampled."""
 
@@ -192,7 +195,8 @@ class FastResponse(Judged):
     def raw_body(self) -> bytes:
         """The body as it came over the wire, its content coding not undone."""
         if self.body is None:
-            assert self.live is not None
+            if self.live is None:
+                raise StreamConsumed("the body of this response has been thrown away (discard_body)")
             self.body = gather(self.live.pieces())
         return self.body
 
@@ -278,6 +282,22 @@ class FastResponse(Judged):
     def __iter__(self) -> Iterator[bytes]:
         return self.iter_content()
 
+    def discard(self) -> None:
+        """Read the body to its end and throw it away as it comes; no part of it is there afterwards. Raises what breaks
+        the connection."""
+        if self.live is not None:
+            self.live.when_it_ends(self._note_end)
+            for _ in self.live.pieces():
+                pass
+            self.live = None
+        else:
+            self.discarded_bytes = len(self.raw_body)
+        self.body = None
+
+    def _note_end(self, received: int, since_first_byte_s: float, error: BaseException | None) -> None:
+        self.discarded_bytes = received
+        self.download_s += since_first_byte_s
+
     def close(self) -> None:
         """Leave the rest of a streamed body unread; its connection is closed, and the request counted."""
         if self.live is not None:
@@ -301,7 +321,8 @@ class FastResponse(Judged):
 
     def __getstate__(self) -> dict[str, Any]:
         """For pickle and copy: with its body, and without what is to be counted, which only one of them may do."""
-        _ = self.raw_body
+        if self.live is not None:
+            _ = self.raw_body
         return {**self.__dict__, "live": None, "outcome": None, "_raw_answer": None}
 
     def __repr__(self) -> str:

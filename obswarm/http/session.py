@@ -153,6 +153,7 @@ class FastHttpSession(RestCalls):
         timeout: float | tuple[float | None, float | None] | None = None,
         total_timeout: float | None = None,
         stream: bool = False,
+        discard_body: bool = False,
         context: dict[str, Any] | None = None,
     ) -> FastResponse:
         """Send a request and return its response.
@@ -162,6 +163,7 @@ class FastHttpSession(RestCalls):
         requests. `timeout` is in seconds, for connecting and for every wait for bytes, or a pair of both;
         `total_timeout` bounds the whole call, redirects included. With `stream` the body is read as it is iterated
         over, and the request is counted when it has been read or closed; its duration is that to the end of the head.
+        With `discard_body` it is read to its end, counted and timed, and thrown away as it comes.
 
         Raises InvalidRequest or MissingHost for a call that makes no request.
         """
@@ -184,8 +186,18 @@ class FastHttpSession(RestCalls):
         if data is not None or json is not None or files is not None:
             body, content_type = encode_body(data, json, files)
         call = Call(
-            prepared, call_headers, body, content_type, connect_s, read_s, deadline, stream, settings.max_response_bytes
+            prepared,
+            call_headers,
+            body,
+            content_type,
+            connect_s,
+            read_s,
+            deadline,
+            stream or discard_body,
+            settings.max_response_bytes,
         )
+        if discard_body:
+            call.discard_body = True
         jar = self._cookies
         if cookies is not None:
             call.extra_cookies = cookies
@@ -199,6 +211,9 @@ class FastHttpSession(RestCalls):
             response = self.hop(call, started)
             if response.status_code in REDIRECTS and allow_redirects:
                 response = follow(self, call, response, settings.max_redirects, started)
+            if discard_body:
+                response.discard()
+                response.elapsed_s = monotonic() - started
         except BaseException as error:
             del recorder.under_way[call]
             response = FastResponse(call.prepared, prepared.bare, body, 0, b"", 0, b"")
@@ -314,7 +329,7 @@ class FastHttpSession(RestCalls):
             str(asked.url),
             response.elapsed_s,
             response.status_code,
-            len(body) if body is not None else 0,
+            len(body) if body is not None else response.discarded_bytes,
             error,
             {},
             response.timings,

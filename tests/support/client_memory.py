@@ -15,10 +15,10 @@ KINDS = {"FastHttpUser": FastHttpUser, "HttpUser": HttpUser}
 
 
 def measure(
-    kind: type, url: str, largest_bytes: int, users: int, requests: int, keep: bool = False
+    kind: type, url: str, largest_bytes: int, users: int, requests: int, keep: bool = False, discard: bool = False
 ) -> tuple[list[str], int]:
     """(what came of each request, growth in bytes) of so many users with so many requests each, in another process."""
-    words = [kind.__name__, url, str(largest_bytes), str(users), str(requests), str(int(keep))]
+    words = [kind.__name__, url, str(largest_bytes), str(users), str(requests), str(int(keep)), str(int(discard))]
     command = [sys.executable, "-m", __name__, *words]
     done = gevent.subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
@@ -31,7 +31,7 @@ def _most_resident_bytes() -> int:
         return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM:"))
 
 
-def _main(kind: str, url: str, largest_bytes: int, users: int, requests: int, keep: int) -> None:
+def _main(kind: str, url: str, largest_bytes: int, users: int, requests: int, keep: int, discard: int) -> None:
     environment = Environment(events=Events(), recorder=Recorder(), stop_timeout=1)
     visitor = type("Visitor", (KINDS[kind],), {"host": url, "max_response_bytes": largest_bytes})
     results: list[str] = []
@@ -40,8 +40,8 @@ def _main(kind: str, url: str, largest_bytes: int, users: int, requests: int, ke
     def visit() -> None:
         client = visitor(environment).client
         for _ in range(requests):
-            response = client.get("/")
-            results.append(str(response.error or len(response.content)))
+            response = client.get("/", discard_body=bool(discard))
+            results.append(str(response.error or (response.status_code if discard else len(response.content))))
             if keep:
                 kept.append(response)
             del response

@@ -74,6 +74,21 @@ def test_a_large_body_is_in_memory_once(kind: type, script: Callable[[Exchange],
     assert grown < 1.5 * 2 * LARGEST
 
 
+def test_a_body_of_300_mb_is_in_memory_once() -> None:
+    with ScriptedServer(with_a_length(300 * MIB)) as server:
+        results, grown = measure(FastHttpUser, server.url, 0, 1, 1)
+    assert results == [str(300 * MIB)]
+    assert grown < 1.2 * 300 * MIB
+
+
+@BOTH
+def test_a_body_that_is_thrown_away_takes_no_memory(kind: type) -> None:
+    with ScriptedServer(chunks(4 * LARGEST)) as server:
+        results, grown = measure(kind, server.url, LARGEST, USERS, 1, discard=True)
+    assert results == ["200"] * USERS
+    assert grown < LARGEST // 4
+
+
 def test_tiny_chunks_take_no_more_than_others() -> None:
     with ScriptedServer(chunks(8 * MIB, 2)) as server:
         results, grown = measure(FastHttpUser, server.url, LARGEST, 1, 1)
