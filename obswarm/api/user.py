@@ -27,7 +27,7 @@ class User:
     """
 
     host: str | None = None
-    """Base of the URLs; `--host` overrides it."""
+    """Where the target is: the base of the URLs, for HTTP users; `--host` overrides it. See `check_host`."""
 
     wait_time: Any = constant(0)
     """Seconds between two tasks: `between(1, 3)` or any function or method that returns a number."""
@@ -61,6 +61,15 @@ class User:
         self._tasks: UserTasks | None = None
         self.loop = get_hub().loop
         self.rounds_seen = 0
+
+    @classmethod
+    def check_host(cls, host: Any) -> Any:
+        """Return a host as users of this class take it; called before a run with `--host`, or the class's own.
+
+        Any will do for a User. A class for a protocol may override it, and raise ValueError with a sentence, as HTTP
+        users do for what is no http:// or https:// URL.
+        """
+        return host
 
     def on_start(self) -> None:
         """Called once, before the first task."""

@@ -23,6 +23,7 @@ from obswarm.api import (
     format_stages,
     make_parser,
     parse_custom,
+    user_traceback,
 )
 from obswarm.cli.missing_host import check_that_hosts_are_known
 from obswarm.cli.options import split_names
@@ -32,7 +33,6 @@ from obswarm.cli.streams import say
 from obswarm.cli.task_ratio import print_task_ratio
 from obswarm.cluster import OpenedFiles
 from obswarm.engine import LoadTest, Profile, Ramp, ShapeProfile, StagesProfile, find_loadtest, load, select
-from obswarm.http import check_host
 from obswarm.http.tracing import TraceSampler
 from obswarm.sanitize import escape_lines
 from obswarm.stats import Recorder
@@ -93,12 +93,8 @@ def plan(ctx: click.Context, arguments: tuple[str, ...], options: dict[str, Any]
         return None
     if options["csv_full_history"] and not options["csv"]:
         raise click.UsageError("--csv-full-history needs --csv PREFIX, which says where the files go.", ctx)
-    host = options["host"]
-    _check_hosts(classes, host)
+    host = _check_hosts(classes, options["host"], ctx)
     check_that_hosts_are_known(classes, host, files, sorted(opened.paths))
-    if host:
-        for cls in classes:
-            cls.host = host
     profile, limit_s = _profile(loadtest, classes, options, ctx)
     environment = Environment(
         events=events,
@@ -174,13 +170,26 @@ def _custom_options(
     return custom, left
 
 
-def _check_hosts(classes: Sequence[type[User]], host: str | None) -> None:
+def _check_hosts(classes: Sequence[type[User]], host: str | None, ctx: click.Context) -> str | None:
+    """Give the classes that host, if there is one, as each of them takes it. Returns it as all do, if they agree.
+
+    Raises ObswarmError and click's BadParameter for what a class does not take, its own host included.
+    """
+    taken = []
     for cls in classes:
-        if host is None and cls.host is not None:
-            try:
-                check_host(cls.host)
-            except ValueError as error:
+        given = cls.host if host is None else host
+        if given is None:
+            continue
+        try:
+            cls.host = cls.check_host(given)
+        except ValueError as error:
+            if host is None:
                 raise ObswarmError(f"{cls.__name__}.host: {error}.") from None
+            raise click.BadParameter(f"{error} ({cls.__name__}).", ctx, param_hint="'-H' / '--host'") from None
+        except Exception as error:
+            raise ObswarmError(f"{cls.__name__}.check_host raised:\n{user_traceback(error)}") from None
+        taken.append(cls.host)
+    return taken[0] if host is not None and all(each == taken[0] for each in taken) else host
 
 
 def _profile(

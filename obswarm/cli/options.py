@@ -11,8 +11,8 @@ import click
 
 from obswarm.api import Stage, parse_stages
 from obswarm.cluster import DEFAULT_PORT, LARGEST_FRAME_BYTES
-from obswarm.http import check_host
 from obswarm.http.tracing import parse_share
+from obswarm.sanitize import is_clean
 from obswarm.units import format_bytes, parse_duration
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -83,12 +83,12 @@ def stages(text: str) -> tuple[Stage, ...]:
     return parsed
 
 
-def base_url(text: str) -> str:
-    """A base URL with scheme and host, without a trailing slash."""
-    try:
-        return check_host(text)
-    except ValueError as error:
-        raise click.BadParameter(f"{error}.") from None
+def target_host(text: str) -> str:
+    """Where the target is; what it has to look like is for the user classes to say."""
+    stripped = text.strip()
+    if not stripped or not is_clean(stripped):
+        raise click.BadParameter(f"{text!r} is no host; write it like https://www.example.com.")
+    return stripped
 
 
 def workers(text: str) -> int | None:

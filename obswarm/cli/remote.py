@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 import click
 import gevent
@@ -24,6 +24,7 @@ from obswarm.cli.streams import say, say_error
 from obswarm.cluster import gather, is_loopback, pack
 from obswarm.engine import Outputs, PartialResult, RunResult, StopReason
 from obswarm.greenlets import Supervisor
+from obswarm.sanitize import to_text
 from obswarm.stack import Project, is_loopback_only
 from obswarm.stack.project import HOST_NAME
 from obswarm.stats import RunState, Snapshot
@@ -273,8 +274,8 @@ def _host_there(planned: Planned, master: Master) -> str | None:
     """This machine's loopback is another one in a container: what the host is called there. None when it may stay."""
     if master.host_name is None:
         return None
-    hosts = {cls.host for cls in planned.environment.user_classes if cls.host}
-    own = [host for host in hosts if is_loopback(urlsplit(host).hostname or "")]
+    hosts = {to_text(cls.host) for cls in planned.environment.user_classes if cls.host}
+    own = [host for host in hosts if is_loopback(_split(host).hostname or "")]
     if not own:
         return None
     if len(hosts) > 1:
@@ -282,9 +283,9 @@ def _host_there(planned: Planned, master: Master) -> str | None:
             f"The user classes have several hosts ({', '.join(sorted(hosts))}), and {own[0]} is not reached under that"
             f" name from the containers. Write {master.host_name} for this machine in the load-test file."
         )
-    there = replace_host(own[0], master.services.get(urlsplit(own[0]).port or 0) or master.host_name)
+    there = replace_host(own[0], master.services.get(_split(own[0]).port or 0) or master.host_name)
     logger.info("%s is %s for the workers.", own[0], there)
-    if master.gateway is not None and HOST_NAME in there and is_loopback_only(own[0], master.gateway):
+    if master.gateway is not None and HOST_NAME in there and is_loopback_only(_split(own[0]).geturl(), master.gateway):
         logger.warning(
             "%s listens on this machine's loopback alone, where containers do not reach it. Let it listen at %s, too,"
             " or run here with --local.",
@@ -295,7 +296,18 @@ def _host_there(planned: Planned, master: Master) -> str | None:
 
 
 def replace_host(url: str, address: str) -> str:
-    """The same URL at another host, and port if the address has one."""
-    parts = urlsplit(url)
+    """The same URL, or `host:port`, at another host, and port if the address has one."""
+    parts = _split(url)
     port = f":{parts.port}" if parts.port and ":" not in address else ""
-    return urlunsplit(parts._replace(netloc=f"{address}{port}"))
+    there = urlunsplit(parts._replace(netloc=f"{address}{port}"))
+    return there if "://" in url else there.removeprefix("//")
+
+
+def _split(host: str) -> SplitResult:
+    """A host of any scheme, or of none (`db:50051`), taken apart; empty when it cannot be."""
+    try:
+        parts = urlsplit(host if "://" in host else f"//{host}")
+        _ = parts.port
+    except ValueError:
+        return urlsplit("")
+    return parts

@@ -10,13 +10,13 @@ from obswarm.cli import exit_codes
 from obswarm.cli.options import (
     MOST_USERS,
     Command,
-    base_url,
     duration,
     duration_or_zero,
     option,
     rate,
     share,
     stages,
+    target_host,
 )
 from obswarm.web import PORT
 
@@ -30,7 +30,13 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         metavar="FILE",
         help="Load-test file; several with commas or by repeating.  [default: loadtest.py or locustfile.py here]",
     ),
-    option("-H", "--host", type=base_url, metavar="URL", help="Base URL of the target, like https://www.example.com."),
+    option(
+        "-H",
+        "--host",
+        type=target_host,
+        metavar="URL",
+        help="Base URL of the target, like https://www.example.com; for users that are not HTTP users, what they take.",
+    ),
     option("-u", "--users", type=click.IntRange(1, MOST_USERS), help=f"Number of users.  [default: {defaults.USERS}]"),
     option(
         "-r",

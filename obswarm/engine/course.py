@@ -60,8 +60,8 @@ class GeneratorMarks:
 def host_of(environment: Environment) -> str | None:
     """The target, for people: --host, or the hosts that the user classes name."""
     if environment.host:
-        return environment.host
-    hosts = {cls.host for cls in environment.user_classes if cls.host}
+        return clean_text(environment.host)
+    hosts = {clean_text(cls.host) for cls in environment.user_classes if cls.host}
     return ", ".join(sorted(hosts)) or None
 
 

@@ -1,5 +1,6 @@
 """URLs as the client needs them: checked, and cut into origin and request target."""
 
+from collections.abc import Collection
 from functools import lru_cache
 from typing import Any, NamedTuple
 from urllib.parse import quote, unquote, urlencode, urljoin, urlsplit
@@ -8,6 +9,7 @@ from requests.utils import requote_uri
 from urllib3.util import parse_url as normalised
 
 from obswarm.http.errors import InvalidRequest, MissingHost
+from obswarm.sanitize import clean_text
 
 UNIX_SCHEME = "http+unix"
 """`http+unix://%2Frun%2Fapp.sock/path`: the host is the percent-encoded path of a Unix socket."""
@@ -59,8 +61,11 @@ class Url(NamedTuple):
         return f"{self.origin}{self.target}"
 
 
-def check_host(host: str) -> str:
-    """A base URL without its trailing slash. Raises ValueError with a sentence when it is none."""
+def check_host(host: Any, schemes: Collection[str] = tuple(DEFAULT_PORTS)) -> str:
+    """A base URL without its trailing slash. Raises ValueError with a sentence when it is none, or none of these
+    schemes."""
+    if not isinstance(host, str):
+        raise ValueError(f"{clean_text(repr(host), 100)} is not a base URL; it needs a scheme and a host, as text")
     text = host.strip()
     try:
         parts = urlsplit(text)
@@ -68,10 +73,17 @@ def check_host(host: str) -> str:
     except ValueError:
         port_is_fine = False
         parts = urlsplit("")
-    if parts.scheme not in DEFAULT_PORTS or not parts.hostname or not port_is_fine:
-        hint = f"http://{text}" if "://" not in text and text else "https://www.example.com"
-        raise ValueError(f"{host!r} is not a base URL; it needs a scheme and a host, like {hint}")
-    return text.rstrip("/")
+    if parts.scheme in schemes and parts.hostname and port_is_fine:
+        return text.rstrip("/")
+    example, more = "https://www.example.com", ""
+    if "://" in text:
+        if parts.scheme and parts.scheme not in schemes:
+            more = f"; {parts.scheme}:// cannot be requested"
+    elif text.startswith("unix:") and UNIX_SCHEME in schemes:
+        example = f"{UNIX_SCHEME}://{quote(text.removeprefix('unix:'), safe='')}"
+    elif text and parts.scheme != "unix":
+        example = f"http://{text}"
+    raise ValueError(f"{host!r} is not a base URL; it needs a scheme and a host, like {example}{more}")
 
 
 def absolute(base: str | None, path: str) -> str:

@@ -14,6 +14,7 @@ from obswarm.http.rest import RestCalls
 from obswarm.http.route import parse_proxy
 from obswarm.http.session import FastHttpSession
 from obswarm.http.tls import TlsSettings
+from obswarm.http.urls import check_host
 
 
 class HttpUser(User):
@@ -29,9 +30,14 @@ class HttpUser(User):
     request_signer: RequestSigner | None = None
     """Signs every request to the user's host."""
 
+    @classmethod
+    def check_host(cls, host: Any) -> str:
+        """Return a base URL of http or https. Raises ValueError for anything else."""
+        return check_host(host, ("http", "https"))
+
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
-        self.client = HttpSession(environment, environment.host or self.host, self)
+        self.client = HttpSession(environment, _base_url(self), self)
         where = f"{type(self).__name__}.max_response_bytes"
         self.client.fast_adapter.max_response_bytes = parse_max_response_bytes(where, self.max_response_bytes)
         self.client.request_signer = self.request_signer
@@ -90,14 +96,29 @@ class FastHttpUser(User, RestCalls):
     dns_ttl: float | None = None
     """For how long addresses of names are kept; None for the whole run."""
 
+    @classmethod
+    def check_host(cls, host: Any) -> str:
+        """Return a base URL of http, https or http+unix. Raises ValueError for anything else."""
+        return check_host(host)
+
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
         settings = _settings(type(self).__name__, _of_the_settings(self))
-        self.client = FastHttpSession(environment, environment.host or self.host, self, settings, self.client_pool)
+        self.client = FastHttpSession(environment, _base_url(self), self, settings, self.client_pool)
         self.client.request_signer = self.request_signer
 
     def _rest_client(self) -> FastHttpSession:
         return self.client
+
+
+def _base_url(user: User) -> str | None:
+    """The user's host as it is now, since listeners may have changed it. Raises ObswarmError when it is no base URL."""
+    host = user.environment.host or user.host
+    try:
+        return user.check_host(host) if host else None
+    except ValueError as error:
+        where = "environment.host" if user.environment.host else f"{type(user).__name__}.host"
+        raise ObswarmError(f"{where}: {error}.") from None
 
 
 def keeps_a_connection(user_class: type[User]) -> bool:

@@ -4,6 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from obswarm.api import Environment, ObswarmError, User
+from obswarm.http import FastHttpUser, HttpUser
 from obswarm.http.errors import InvalidRequest, MissingHost
 from obswarm.http.urls import Origin, absolute, check_host, parse_url, with_params
 
@@ -70,6 +72,46 @@ def test_any_text_is_a_host_or_a_sentence(text: str) -> None:
         parse_url(check_host(text))
     except (ValueError, InvalidRequest) as error:
         assert str(error)  # noqa: PT017
+
+
+HOSTS: dict[object, str] = {
+    "grpc://db:50051": "like https://www.example.com; grpc:// cannot be requested",
+    "ws://x": "like https://www.example.com; ws:// cannot be requested",
+    "db:50051": "like http://db:50051",
+    "unix:/run/x.sock": "like http+unix://%2Frun%2Fx.sock",
+    "http://[::bad": "like https://www.example.com",
+    5: "5 is not a base URL; it needs a scheme and a host, as text",
+}
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_http_users_refuse_hosts_of_other_schemes_and_say_what_they_take(host: object) -> None:
+    with pytest.raises(ValueError, match="not a base URL") as refused:
+        FastHttpUser.check_host(host)
+    assert str(refused.value).endswith(HOSTS[host])
+    with pytest.raises(ValueError, match="not a base URL"):
+        HttpUser.check_host(host)
+    assert User.check_host(host) is host
+
+
+def test_sockets_are_for_the_fast_one_alone() -> None:
+    assert FastHttpUser.check_host(" http+unix://%2Fx/ ") == "http+unix://%2Fx"
+    with pytest.raises(ValueError, match=r"http\+unix:// cannot be requested"):
+        HttpUser.check_host("http+unix://%2Fx/")
+
+
+@pytest.mark.parametrize("kind", [FastHttpUser, HttpUser])
+def test_a_host_that_a_listener_has_set_is_checked_when_a_user_is_made(
+    kind: type[User], environment: Environment
+) -> None:
+    environment.host = "https://x.test/"
+    assert type("Visitor", (kind,), {"host": "http://own"})(environment).client.base_url == "https://x.test"
+    environment.host = "grpc://db"
+    with pytest.raises(ObswarmError, match=r"^environment\.host: 'grpc://db' is not a base URL"):
+        type("Visitor", (kind,), {})(environment)
+    environment.host = None
+    with pytest.raises(ObswarmError, match=r"^Visitor\.host: 'db:1' is not a base URL"):
+        type("Visitor", (kind,), {"host": "db:1"})(environment)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,76 @@
+"""`--host` and the user classes' own, checked before a run by the classes that will use it."""
+
+import click
+import pytest
+
+from obswarm.api import ObswarmError, User
+from obswarm.cli.loading import _check_hosts
+from obswarm.cli.options import target_host
+from obswarm.cli.remote import replace_host
+from obswarm.http import FastHttpUser, HttpUser
+
+CONTEXT = click.Context(click.Command("run"))
+
+
+def made(kind: type[User], host: object = None) -> type[User]:
+    return type("Visitor", (kind,), {"host": host})
+
+
+@pytest.mark.parametrize("host", ["grpc://db:50051", "ws://x/", "db:50051", "unix:/run/x.sock", "http://x/"])
+def test_a_user_takes_any_host(host: str) -> None:
+    cls = made(User)
+    assert _check_hosts([cls], target_host(f" {host} "), CONTEXT) == host
+    assert cls.host == host
+    assert _check_hosts([made(User, ("db", 5)), made(User)], None, CONTEXT) is None
+
+
+def test_http_users_have_it_without_its_slash() -> None:
+    classes = [made(FastHttpUser), made(HttpUser)]
+    assert _check_hosts(classes, "https://x/a/", CONTEXT) == "https://x/a"
+    assert {cls.host for cls in classes} == {"https://x/a"}
+    both = [made(User), made(FastHttpUser)]
+    assert _check_hosts(both, "http://x/", CONTEXT) == "http://x/"
+    assert [cls.host for cls in both] == ["http://x/", "http://x"]
+    own = made(FastHttpUser, "http://own/")
+    assert _check_hosts([own], None, CONTEXT) is None
+    assert own.host == "http://own"
+
+
+@pytest.mark.parametrize("kind", [FastHttpUser, HttpUser])
+def test_what_a_class_does_not_take_is_refused_with_its_name(kind: type[User]) -> None:
+    with pytest.raises(click.BadParameter, match=r"'grpc://db' is not a base URL; .* \(Visitor\)"):
+        _check_hosts([made(User), made(kind)], "grpc://db", CONTEXT)
+    with pytest.raises(ObswarmError, match=r"^Visitor\.host: 'db:50051' is not a base URL; .*like http://db:50051\.$"):
+        _check_hosts([made(kind, "db:50051")], None, CONTEXT)
+
+
+def test_a_class_of_the_load_tests_own_may_refuse_hosts_and_raise() -> None:
+    class Grpc(User):
+        @classmethod
+        def check_host(cls, host: str) -> str:
+            if not host.startswith("grpc://"):
+                raise ValueError(f"{host!r} is not grpc://")
+            return host[int(host[-1]) :]
+
+    assert _check_hosts([Grpc], "grpc://db:7", CONTEXT) == "db:7"
+    with pytest.raises(click.BadParameter, match=r"'http://x' is not grpc:// \(Grpc\)"):
+        _check_hosts([Grpc], "http://x", CONTEXT)
+    Grpc.host = "grpc://dbx"
+    with pytest.raises(ObswarmError, match=r"Grpc\.host: invalid literal for int"):
+        _check_hosts([Grpc], None, CONTEXT)
+    Grpc.host = 5  # type: ignore[assignment]
+    with pytest.raises(ObswarmError, match=r"(?s)Grpc\.check_host raised:.*AttributeError"):
+        _check_hosts([Grpc], None, CONTEXT)
+
+
+@pytest.mark.parametrize("host", ["", " ", "a\nb", "a\x1bb"])
+def test_what_is_no_host_at_all(host: str) -> None:
+    with pytest.raises(click.BadParameter, match="is no host"):
+        target_host(host)
+
+
+def test_a_host_of_this_machine_is_another_one_in_a_container() -> None:
+    assert replace_host("http://127.0.0.1:80/a", "host.docker.internal") == "http://host.docker.internal:80/a"
+    assert replace_host("grpc://localhost:50051", "there") == "grpc://there:50051"
+    assert replace_host("localhost:50051", "there") == "there:50051"
+    assert replace_host("localhost:50051", "there:1") == "there:1"
