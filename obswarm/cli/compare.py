@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import click
+from rich.console import RenderableType
 
 from obswarm.analysis import CONFIDENCE
 from obswarm.cli import exit_codes
 from obswarm.cli.keeping import store_of, store_option, write_page
 from obswarm.cli.streams import say, say_lines
-from obswarm.cli.tables import columns_that_fit, results_table
+from obswarm.cli.tables import TEXTS_FROM, Row, columns_that_fit, figures_table, results_table, stacked
 from obswarm.cli.text_console import TextConsole, TextTable, plain, stdout_console
 from obswarm.json_text import to_json
 from obswarm.report import MEASURE_NAMES, Comparison, Difference, compare_runs, comparison_document, comparison_page
@@ -149,9 +150,35 @@ def _print(console: TextConsole, found: Comparison) -> None:
         if key == TOTAL or each.is_significant or not found.blocks
     ]
     headings = ("measure", "base", "run", "change", f"{CONFIDENCE:.0%} between")
+    if console.width < TEXTS_FROM:
+        beside: list[Row] = [
+            (f"{name}: {cells[0]}", [*cells[1:-1], plain(each.verdict, _STYLES.get(tone_of(each), ""))])
+            for name, cells, each in rows
+        ]
+        console.print(stacked(console.width, (*headings[1:-1], "verdict"), beside))
+    else:
+        console.print(_endpoints(console.width, headings, rows))
+    same = [
+        key
+        for key, each in found.endpoints.items()
+        if key != TOTAL and not any(one.is_significant or one.unjudged for one in each)
+    ]
+    if same:
+        console.print(f"{SAME.capitalize()}: {', '.join(key.label for key in same)}.")
+    changed = [(figure, each) for figure, each in found.targets.items() if each.is_significant]
+    if changed:
+        console.print(_targets(console.width, changed))
+    for key, where in found.only.items():
+        console.print(f"Only in {where}: {key.label}.")
+    for name, one, other in found.settings:
+        console.print(f"Configured differently: {name}: {one} → {other}")
+
+
+def _endpoints(width: int, headings: Sequence[str], rows: Sequence[tuple[str, list[str], Difference]]) -> TextTable:
     names = [name for name, _, _ in rows]
-    width = console.width - _VERDICT_WIDTH
-    kept = columns_that_fit(width, names, headings, [cells for _, cells, _ in rows], (headings[-1], "base", "run"))
+    kept = columns_that_fit(
+        width - _VERDICT_WIDTH, names, headings, [cells for _, cells, _ in rows], (headings[-1], "base", "run")
+    )
     table = results_table()
     table.add_column("endpoint", overflow="fold", min_width=min(_VERDICT_WIDTH, max(map(len, names), default=0)))
     for place in kept:
@@ -162,32 +189,15 @@ def _print(console: TextConsole, found: Comparison) -> None:
         verdict = plain(each.verdict, _STYLES.get(tone_of(each), ""))
         table.add_row("" if name == before else name, *(cells[place] for place in kept), verdict)
         before = name
-    console.print(table)
-    same = [
-        key
-        for key, each in found.endpoints.items()
-        if key != TOTAL and not any(one.is_significant or one.unjudged for one in each)
-    ]
-    if same:
-        console.print(f"{SAME.capitalize()}: {', '.join(key.label for key in same)}.")
-    changed = [(figure, each) for figure, each in found.targets.items() if each.is_significant]
-    if changed:
-        console.print(_targets(changed))
-    for key, where in found.only.items():
-        console.print(f"Only in {where}: {key.label}.")
-    for name, one, other in found.settings:
-        console.print(f"Configured differently: {name}: {one} → {other}")
+    return table
 
 
-def _targets(changed: Sequence[tuple[Any, Difference]]) -> TextTable:
-    table = results_table()
-    table.add_column("what has changed at the target")
-    for heading in ("base", "run", "change"):
-        table.add_column(heading, justify="right", no_wrap=True)
+def _targets(width: int, changed: Sequence[tuple[Any, Difference]]) -> RenderableType:
+    rows = []
     for figure, each in changed:
         values = [figure_value(figure.unit, value) for value in (each.change.base, each.change.run)]
-        table.add_row(figure_name(figure), *values, size_of(each))
-    return table
+        rows.append((figure_name(figure), [*values, size_of(each)]))
+    return figures_table(width, "what has changed at the target", ("base", "run", "change"), rows, ("base", "run"))
 
 
 def _cells(difference: Difference) -> list[str]:

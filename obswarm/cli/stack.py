@@ -14,7 +14,7 @@ from obswarm.cli import exit_codes
 from obswarm.cli.options import MOST_WORKERS, Command, option
 from obswarm.cli.settings import make_target, read_settings
 from obswarm.cli.streams import say
-from obswarm.cli.tables import results_table
+from obswarm.cli.tables import texts_table
 from obswarm.cli.text_console import plain, stdout_console
 from obswarm.engine import load
 from obswarm.resources import shipped
@@ -256,14 +256,12 @@ def status(ctx: click.Context, project: str) -> None:
         say(f"There is no stack {project} here; start it with: obswarm up")
         ctx.exit(exit_codes.FAILURES)
     console = stdout_console()
-    table = results_table()
-    for heading in ("service", "state", "at 127.0.0.1", "image"):
-        table.add_column(heading, overflow="fold")
+    rows = []
     for service in services:
         ports = ", ".join(map(str, service.ports))
         image = service.container.attrs["Config"]["Image"]
-        table.add_row(service.numbered, plain(service.shown, _STYLES.get(service.shown, "bold red")), ports, image)
-    console.print(table)
+        rows.append((service.numbered, plain(service.shown, _STYLES.get(service.shown, "bold red")), ports, image))
+    console.print(texts_table(console.width, ("service", "state", "at 127.0.0.1", "image"), rows))
     ctx.exit(exit_codes.OK if all(service.is_fine for service in services) else exit_codes.FAILURES)
 
 

@@ -15,6 +15,9 @@ _NAME_WIDTH = 28
 _LEAST_NAME_WIDTH = 14
 """Names that get less than that stand on a line of their own, above their figures."""
 
+TEXTS_FROM = 70
+"""Columns of a terminal in which texts can be read beside each other."""
+
 _GAP = 2
 """Columns of the terminal between those of a table."""
 
@@ -84,6 +87,22 @@ def figures_table(
     return table
 
 
+def texts_table(
+    width: int, headings: Sequence[str], rows: Sequence[Sequence[Cell]], right: Sequence[str] = ()
+) -> RenderableType:
+    """Texts side by side, which take several lines where they have to; below TEXTS_FROM columns of the terminal the
+    others stand below the first."""
+    if width < TEXTS_FROM:
+        named = [(cells[0] if isinstance(cells[0], str) else cells[0].plain, cells[1:]) for cells in rows]
+        return stacked(width, headings[1:], named)
+    table = results_table()
+    for heading in headings:
+        table.add_column(heading, justify="right" if heading in right else "left", overflow="fold")
+    for cells in rows:
+        table.add_row(*cells)
+    return table
+
+
 def fitting_columns(
     width: int, heading: str, headings: Sequence[str], rows: Sequence[Row], least_first: Sequence[str]
 ) -> list[int] | None:
@@ -105,7 +124,7 @@ def stacked(width: int, headings: Sequence[str], rows: Sequence[Row], least_firs
         for heading, cell in zip(headings, cells, strict=True):
             if heading in least_first:
                 continue
-            pair = plain(f"{heading} ", "dim")
+            pair = plain(f"{heading} " if heading else "", "dim")
             pair.append_text(cell if isinstance(cell, Text) else plain(cell))
             if line.cell_len > len(_INDENT) and line.cell_len + _GAP + pair.cell_len > width:
                 lines.append(line)

@@ -10,7 +10,7 @@ from obswarm.api import ObswarmError
 from obswarm.cli import exit_codes
 from obswarm.cli.guarding import make_source, settings_of, source_options
 from obswarm.cli.options import Command, duration, option
-from obswarm.cli.tables import results_table
+from obswarm.cli.tables import texts_table
 from obswarm.cli.text_console import TextConsole, plain, stdout_console
 from obswarm.targets import KINDS, MetricSource, PrometheusSource, SourceError, Target, Unit, place_of, queries_of
 from obswarm.units import format_bytes, format_count, format_latency
@@ -63,14 +63,12 @@ def targets(ctx: click.Context, /, **options: Any) -> None:
 def _show_health(console: TextConsole, source: MetricSource) -> bool:
     health = source.health()
     if health:
-        table = results_table()
-        for heading in ("target", "kind", "", "address", "last read"):
-            table.add_column(heading, overflow="fold")
+        rows = []
         for each in health:
             up = plain("up", "green") if each.up else plain("down", "bold red")
             age = each.detail if each.age_s is None else f"{each.detail}, {each.age_s:.1f} s ago"
-            table.add_row(each.target.name, each.target.kind, up, each.target.url, age)
-        console.print(table)
+            rows.append((each.target.name, each.target.kind, up, each.target.url, age))
+        console.print(texts_table(console.width, ("target", "kind", "", "address", "last read"), rows))
     return all(each.up for each in health)
 
 
@@ -80,17 +78,16 @@ def _targets_of(source: MetricSource) -> list[Target]:
 
 
 def _show_signals(console: TextConsole, source: MetricSource, found: Sequence[Target], all_of_them: bool) -> None:
-    table = results_table()
-    for heading in ("target", "figure", "now", "promql(…)"):
-        table.add_column(heading, justify="right" if heading == "now" else "left", overflow="fold")
+    rows = []
     for target, signal, query in queries_of(sorted(found, key=lambda each: (place_of(each.kind), each.name))):
         value, trouble = _value(source, query)
         if value is None and not trouble and not all_of_them:
             continue
         shown = plain(trouble, "red") if trouble else plain("–" if value is None else _format(signal.unit, value))
         name = target.name if target.name == target.kind else f"{target.name} ({target.kind})"
-        table.add_row(name, signal.name, shown, plain(query, "dim"))
-    console.print(table if table.row_count else "Nothing of the known kinds is there.")
+        rows.append((name, signal.name, shown, plain(query, "dim")))
+    table = texts_table(console.width, ("target", "figure", "now", "promql(…)"), rows, right=("now",))
+    console.print(table if rows else "Nothing of the known kinds is there.")
 
 
 def _value(source: MetricSource, query: str) -> tuple[float | None, str]:

@@ -14,7 +14,7 @@ from obswarm.cli.display import LiveDisplay
 from obswarm.cli.main import cli
 from obswarm.cli.runs import _endpoints as endpoints_of_record
 from obswarm.cli.summary import print_summary
-from obswarm.cli.tables import columns_that_fit, figures_table
+from obswarm.cli.tables import columns_that_fit, figures_table, texts_table
 from obswarm.cli.text_console import TextConsole
 from obswarm.engine import RunResult
 from obswarm.report import result_document
@@ -172,3 +172,15 @@ def test_columns_go_in_their_order_and_only_when_they_have_to(
     assert kept in ([0, 1, 2], [0, 1], [0])
     assert columns_that_fit(1000, names, HEADINGS, rows, ("p50", "failures")) == [0, 1, 2]
     assert len(columns_that_fit(width + 20, names, HEADINGS, rows, ("p50", "failures"))) >= len(kept)
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 120])
+def test_texts_beside_each_other_are_whole(width: int) -> None:
+    stream = io.StringIO()
+    rows = [("web", "memory available", "21 GiB", 'sum(node_memory_MemAvailable_bytes{job="node"})')] * 2
+    table = texts_table(width, ("target", "figure", "now", "promql(…)"), rows, right=("now",))
+    TextConsole(stream, width=width).print(table)
+    lines = stream.getvalue().splitlines()
+    assert max(map(len, lines)) <= width
+    assert sum("21 GiB" in line for line in lines) == 2
+    assert sum("web" in line for line in lines) == 2
