@@ -1,15 +1,44 @@
 """The one place where gevent patches the standard library.
 
 Users are greenlets, and load-test files call blocking code (requests, time.sleep, database drivers), so sockets,
-locks and sleeps have to be cooperative. A module that was imported earlier keeps the blocking originals, ssl even
-breaks; therefore `obswarm.cli.main` and `obswarm.api` import this module before anything else, and nothing else
-patches. A process that wants real threads (the demo's target)
-imports neither.
+locks and sleeps have to be cooperative. A module that was imported earlier keeps the blocking originals; therefore
+`obswarm.cli.main`, `obswarm.api` and `obswarm.http` import this module before anything else, and nothing else patches.
+A process that wants real threads (the demo's target) imports none of them.
+
+`python loadtest.py` (run_single_user) may have imported requests before obswarm. Who took ssl's classes then is given
+gevent's, since with the originals each new context is a RecursionError (https://github.com/gevent/gevent/issues/1016).
 """
+
+import sys
+import warnings
 
 from gevent import config, monkey
 
 # Who spawned a greenlet from where is kept by default; for users nobody asks, and it is a part of their memory.
 config.track_greenlet_tree = False
 
-monkey.patch_all()
+
+def _replace_early_imports() -> None:
+    """Give modules that imported ssl's classes before they were patched the patched ones, their contexts included."""
+    import ssl
+
+    names = ("SSLContext", "SSLSocket")
+    new = {id(old): getattr(ssl, name) for name, old in zip(names, monkey.get_original("ssl", names), strict=True)}
+    for module in list(sys.modules.values()):
+        package = getattr(module, "__name__", "").partition(".")[0]
+        if package in ("ssl", "gevent"):
+            continue
+        for name, value in list(getattr(module, "__dict__", {}).items()):
+            if id(value) in new:
+                setattr(module, name, new[id(value)])
+            elif id(type(value)) in new:
+                value.__class__ = new[id(type(value))]
+
+
+_ssl_was_there = "ssl" in sys.modules
+with warnings.catch_warnings():
+    # What it warns of is put right below.
+    warnings.filterwarnings("ignore", "Monkey-patching ssl after ssl", monkey.MonkeyPatchWarning)
+    monkey.patch_all()
+if _ssl_was_there:
+    _replace_early_imports()

@@ -3,15 +3,20 @@
 import logging
 import os
 import sys
+from argparse import Namespace
 from typing import Any
 
 from obswarm.api.environment import Environment
+from obswarm.api.errors import ObswarmError
 from obswarm.api.events import events
 from obswarm.api.options import LoadTestParser
 from obswarm.api.user import User
 from obswarm.log_format import stream_handler
 from obswarm.sanitize import escape_controls
 from obswarm.stats import Recorder
+
+_USAGE = 2
+"""The exit code."""
 
 
 def run_single_user(
@@ -24,15 +29,16 @@ def run_single_user(
 ) -> None:
     """Run one user of that class until it stops or is interrupted; put it under `if __name__ == "__main__":`.
 
-    `-H/--host` and the load-test file's own options are read from the command line. init and test_start are fired,
-    test_stop and quit are not. Exceptions in tasks are not caught, so that a debugger stops at them.
+    `-H/--host` and the load-test file's own options are read from the command line; wrong ones end the process with a
+    sentence and the exit code 2. init and test_start are fired, test_stop and quit are not. Exceptions in tasks are not
+    caught, so that a debugger stops at them.
     """
     if loglevel:
         logging.basicConfig(level=loglevel.upper(), handlers=[stream_handler()])
     parser = LoadTestParser(prog=os.path.basename(sys.argv[0]))
     parser.add_argument("-H", "--host", default=user_class.host, help="base URL of the target")
     events.init_command_line_parser.fire(parser=parser)
-    options = parser.parse_args()
+    options = _parse(parser, user_class)
     environment = Environment(
         events=events,
         recorder=Recorder(),
@@ -49,9 +55,32 @@ def run_single_user(
         events.test_start.fire(environment=environment)
         if options.host:
             user_class.host = options.host
-        user_class(environment).run()
+        user = user_class(environment)
+        try:
+            user.run()
+        finally:
+            close = getattr(user.client, "close", None)
+            if close is not None:
+                close()
     finally:
         events.request.remove_listener(printer)
+
+
+def _parse(parser: LoadTestParser, user_class: type[User]) -> Namespace:
+    """The command line's options, with the host as the class takes it. Exits with a sentence for wrong ones."""
+    try:
+        options = parser.parse_args()
+        if options.host:
+            where = f"{user_class.__name__}.host" if options.host is user_class.host else "-H/--host"
+            options.host = user_class.check_host(options.host)
+    except ObswarmError as error:
+        wrong = str(error)
+    except ValueError as error:
+        wrong = f"{where}: {error}."
+    else:
+        return options
+    print(escape_controls(f"Error: {wrong}"), file=sys.stderr)
+    sys.exit(_USAGE)
 
 
 class _RequestPrinter:

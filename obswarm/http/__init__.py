@@ -1,5 +1,7 @@
 """HTTP clients for users: a fast one of our own, and requests."""
 
+from obswarm import gevent_patch  # noqa: F401,I001 - before requests, which imports ssl
+
 from obswarm.http.adapter import FastAdapter
 from obswarm.http.api_session import AnswerTooLarge, ApiSession, bound_answers
 from obswarm.http.counted import CountedResponse
