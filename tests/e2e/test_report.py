@@ -1,6 +1,7 @@
 """A run's report is there when it ends, and is looked at in a real browser: desktop and phone, light and dark."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -82,7 +83,10 @@ def check(page: Path, folder: Path, charts: int) -> None:
         assert each["errors"] == [], each["name"]
         assert not each["intruded"], each["name"]
         assert each["too_wide"] <= 0, each["name"]
-        assert each["charts"] == charts, each["name"]
+        assert each["tables_too_wide"] == 0, each["name"]
+        assert each["charts"] == charts, "with logarithmic axes, too"
+        # Nobody has pointed at anything.
+        assert re.fullmatch(r"atthe end(users\d+heading for|base\d+run)\d+", each["legends"][0])
         assert [fault for fault in each["faults"] if fault[1] in SERIOUS] == [], each["name"]
         assert Path(each["picture"]).stat().st_size > 20_000
 

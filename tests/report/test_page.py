@@ -32,7 +32,8 @@ def record(tmp_path: Path, result: dict[str, Any] | None = None, seconds: int = 
     run = MadeUpRun([writer])
     writer.annotation(Annotation(run.statistics.started_wall_s, "start", "It starts <now>"))
     for number in range(seconds):
-        final = run.second({PAGE: [0.01 * (number + 1)] * 3, NASTY: [0.5]}, failed=[LOGIN])
+        run.pass_a_second({PAGE: [0.01 * (number + 1)] * 3, NASTY: [0.5]}, failed=[LOGIN])
+        final = run.last
         writer.sample(final.time_s, {THREADS: float(number)})
     if result is not None:
         writer.finish(final, final.time_s, result)

@@ -12,6 +12,9 @@ import sys
 from pathlib import Path
 
 SIZES = {"desktop": (1280, 900), "phone": (390, 844)}
+_CUT_CELLS = """
+    [...document.querySelectorAll("td, tbody th")].filter((cell) => cell.getBoundingClientRect().right > innerWidth).length
+"""
 SERIOUS = ("serious", "critical")
 
 
@@ -40,6 +43,8 @@ def main(file: str, folder: str) -> None:
                 page.wait_for_selector("html[data-drawn=yes]", state="attached")
                 picture = Path(folder, f"{name}-{scheme}.png")
                 page.screenshot(path=picture, full_page=True)
+                legends = page.locator(".u-legend").all_inner_texts()
+                page.check("#logarithmic")
                 faults = Axe().run(page).response["violations"]
                 found.append(
                     {
@@ -47,6 +52,8 @@ def main(file: str, folder: str) -> None:
                         "requests": requests,
                         "errors": errors,
                         "too_wide": page.evaluate("document.documentElement.scrollWidth - innerWidth"),
+                        "legends": [" ".join(legend.split()) for legend in legends],
+                        "tables_too_wide": page.evaluate(_CUT_CELLS),
                         "intruded": page.evaluate("window.intruded !== undefined"),
                         "charts": page.evaluate("document.querySelectorAll('.uplot').length"),
                         "faults": [[each["id"], each["impact"], each["nodes"][0]["html"][:200]] for each in faults],

@@ -85,6 +85,7 @@ class MadeUpRun:
             time_s=found.started_s + self._passed_s,
             elapsed_s=float(self._passed_s),
             stats_since_s=found.started_s,
+            load_s=float(self._passed_s),
             interval_s=1.0,
         )
         for output in outputs:

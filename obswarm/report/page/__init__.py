@@ -63,21 +63,23 @@ def _endpoint(key: EndpointKey, stats: EndpointStats, load_s: float) -> dict[str
     }
 
 
-def _errors(record: RunRecord) -> list[dict[str, str]]:
+def _errors(record: RunRecord) -> list[dict[str, Any]]:
     start_s = record.info.started_s
     return [
         {
             "name": key.endpoint.label,
-            "message": key.message,
-            "count": f"{seen.count:,}",
-            "first": f"{seen.first_seen_s - start_s:.1f} s",
-            "last": f"{seen.last_seen_s - start_s:.1f} s",
+            "cells": [
+                key.message,
+                f"{seen.count:,}",
+                f"{seen.first_seen_s - start_s:.1f} s",
+                f"{seen.last_seen_s - start_s:.1f} s",
+            ],
         }
         for key, seen in sorted(record.errors.items(), key=lambda item: -item[1].count)[:_MOST_ERRORS]
     ]
 
 
-def _guards(result: Mapping[str, Any]) -> list[dict[str, str]]:
+def _guards(result: Mapping[str, Any]) -> list[dict[str, Any]]:
     rows = []
     for guard in result.get("guards", ()):
         tripped = f", tripped {guard['trips']} ×" if guard["trips"] else ""
@@ -85,15 +87,14 @@ def _guards(result: Mapping[str, Any]) -> list[dict[str, str]]:
         tone = "bad" if guard["trips"] else "warn" if guard["state"] == "blind" else "good"
         rows.append(
             {
-                "when": guard["when"],
-                "action": guard["action"],
-                "state": f"{guard['state']}{tripped}{blind}",
+                "name": guard["when"],
+                "cells": [guard["action"], f"{guard['state']}{tripped}{blind}"],
                 "tone": tone,
             }
         )
     for each in result.get("requirements", ()):
         state, tone = ("met", "good") if each["met"] else ("not met", "bad")
-        rows.append({"when": each["require"], "action": "required", "state": state, "tone": tone})
+        rows.append({"name": each["require"], "cells": ["required", state], "tone": tone})
     return rows
 
 

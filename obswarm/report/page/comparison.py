@@ -5,7 +5,8 @@ from typing import Any
 
 from obswarm.analysis import CONFIDENCE
 from obswarm.report.compare import Comparison, Difference
-from obswarm.report.page.data import chart, steps_of, totals_of
+from obswarm.report.page.data import chart
+from obswarm.report.page.steps import steps_of
 from obswarm.report.page.template import embedded, render
 from obswarm.report.wording import (
     between,
@@ -18,7 +19,7 @@ from obswarm.report.wording import (
     value_of,
 )
 from obswarm.stats import TOTAL
-from obswarm.store import RunRecord, Second, value_at
+from obswarm.store import RunRecord, value_at
 
 _MOST_POINTS = 600
 
@@ -100,8 +101,7 @@ def _tables(found: Comparison) -> list[dict[str, Any]]:
 def _row(name: str, base: str, run: str, difference: Difference) -> dict[str, Any]:
     return {
         "name": name,
-        "cells": [base, run, size_of(difference), between(difference)],
-        "verdict": difference.verdict,
+        "cells": [base, run, size_of(difference), between(difference), difference.verdict],
         "tone": tone_of(difference),
     }
 
@@ -112,23 +112,17 @@ def _charts(found: Comparison, base: RunRecord, run: RunRecord) -> dict[str, Any
     length = max(1, -(-longest // _MOST_POINTS))
     both = [steps_of(record.seconds, length) for record in (base, run)]
     count = max(map(len, both))
-    totals = [[totals_of(step) for step in steps] for steps in both]
 
     def lines(values: Sequence[Sequence[float | None]]) -> list[tuple[str, list[float | None]]]:
         names = ("base", "run")
         return [(name, [*each, *[None] * (count - len(each))]) for name, each in zip(names, values, strict=True)]
 
-    def rate(steps: Sequence[Sequence[Second]], whole: Sequence[Any]) -> list[float | None]:
-        return [
-            total.requests / sum(second.interval_s for second in step) for step, total in zip(steps, whole, strict=True)
-        ]
-
     charts = [
-        chart("Users", "number", lines([[float(sum(step[-1].users.values())) for step in steps] for steps in both])),
-        chart("Requests per second", "per_second", lines([rate(*pair) for pair in zip(both, totals, strict=True)])),
-        chart("p50", "seconds", lines([[total.quantile(0.5) for total in each] for each in totals])),
-        chart("p95", "seconds", lines([[total.quantile(0.95) for total in each] for each in totals])),
-        chart("Error ratio", "ratio", lines([[total.error_ratio for total in each] for each in totals])),
+        chart("Users", "number", lines([[step.users for step in steps] for steps in both])),
+        chart("Requests per second", "per_second", lines([[step.requests_rate for step in steps] for steps in both])),
+        chart("p50", "seconds", lines([[step.total.quantile(0.5) for step in steps] for steps in both])),
+        chart("p95", "seconds", lines([[step.total.quantile(0.95) for step in steps] for steps in both])),
+        chart("Error ratio", "ratio", lines([[step.total.error_ratio for step in steps] for steps in both])),
     ]
     groups = [{"title": "Load test", "charts": charts}]
     changed = [figure for figure, each in found.targets.items() if each.is_significant]
@@ -139,7 +133,7 @@ def _charts(found: Comparison, base: RunRecord, run: RunRecord) -> dict[str, Any
                 figure.unit,
                 lines(
                     [
-                        [value_at(record.samples[figure], step[-1].time_s) for step in steps]
+                        [value_at(record.samples[figure], step.time_s) for step in steps]
                         for record, steps in zip((base, run), both, strict=True)
                     ]
                 ),

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from obswarm.report.compare import figure_place
-from obswarm.stats import EndpointKey, EndpointStats, total_of
+from obswarm.report.page.steps import Step, steps_of
+from obswarm.stats import EndpointKey, EndpointStats
 from obswarm.stats.histogram import upper_bound
 from obswarm.store import Figure, RunRecord, Second, value_at
 from obswarm.targets import title_of
@@ -30,7 +31,7 @@ def chart_data(record: RunRecord) -> dict[str, Any]:
     steps = _at_most(record.seconds, MOST_POINTS)
     start_s = record.info.started_s
     return {
-        "time": [round(step[-1].time_s - start_s, 1) for step in steps],
+        "time": [round(step.time_s - start_s, 1) for step in steps],
         "marks": [[round(mark.time_s - start_s, 1), mark.kind, mark.text] for mark in record.marks],
         "groups": [
             {"title": "Load test", "charts": _load_test(steps)},
@@ -42,13 +43,8 @@ def chart_data(record: RunRecord) -> dict[str, Any]:
     }
 
 
-def _at_most(seconds: Sequence[Second], most: int) -> list[Sequence[Second]]:
+def _at_most(seconds: Sequence[Second], most: int) -> list[Step]:
     return steps_of(seconds, max(1, -(-len(seconds) // most)))
-
-
-def steps_of(seconds: Sequence[Second], length: int) -> list[Sequence[Second]]:
-    """That many seconds in each, but for the last."""
-    return [seconds[begin : begin + length] for begin in range(0, len(seconds), length)]
 
 
 def chart(title: str, unit: str, lines: Sequence[tuple[str, Column]], stacked: bool = False) -> dict[str, Any]:
@@ -71,28 +67,23 @@ def _short(value: float | None) -> float | None:
     return int(rounded) if rounded == int(rounded) else rounded
 
 
-def _load_test(steps: Sequence[Sequence[Second]]) -> list[dict[str, Any]]:
-    totals = [totals_of(step) for step in steps]
-    spans = [sum(second.interval_s for second in step) for step in steps]
-    quantiles = [total.quantiles(_QUANTILES) or (None,) * len(_QUANTILES) for total in totals]
+def _load_test(steps: Sequence[Step]) -> list[dict[str, Any]]:
+    quantiles = [step.total.quantiles(_QUANTILES) or (None,) * len(_QUANTILES) for step in steps]
     return [
         chart(
             "Users",
             "number",
             [
-                ("users", [float(sum(step[-1].users.values())) for step in steps]),
-                ("heading for", [float(sum(step[-1].users_target.values())) for step in steps]),
+                ("users", [step.users for step in steps]),
+                ("heading for", [float(sum(step.present.users_target.values())) for step in steps]),
             ],
         ),
         chart(
             "Requests per second",
             "per_second",
             [
-                ("all", [total.requests / span for total, span in zip(totals, spans, strict=True)]),
-                (
-                    "successful",
-                    [(total.requests - total.failures) / span for total, span in zip(totals, spans, strict=True)],
-                ),
+                ("all", [step.requests_rate for step in steps]),
+                ("successful", [step.successes_rate for step in steps]),
             ],
         ),
         chart(
@@ -102,39 +93,34 @@ def _load_test(steps: Sequence[Sequence[Second]]) -> list[dict[str, Any]]:
         ),
         chart("p95 by endpoint", "seconds", _by_endpoint(steps)),
         *_under_way(steps),
-        chart("Errors per second, by kind", "per_second", _errors(steps, spans), stacked=True),
+        chart("Errors per second, by kind", "per_second", _errors(steps), stacked=True),
     ]
 
 
-def _under_way(steps: Sequence[Sequence[Second]]) -> list[dict[str, Any]]:
+def _under_way(steps: Sequence[Step]) -> list[dict[str, Any]]:
     """Not of runs that an earlier version has kept, which do not have it."""
-    if not any(second.in_flight is not None for step in steps for second in step):
+    if not any(second.in_flight is not None for step in steps for second in step.seconds):
         return []
-    counts: Column = [max((second.in_flight or 0 for second in step), default=None) for step in steps]
-    oldest: Column = [max((second.oldest_s or 0.0 for second in step), default=None) for step in steps]
+    counts: Column = [max((second.in_flight or 0 for second in step.counted), default=None) for step in steps]
+    oldest: Column = [max((second.oldest_s or 0.0 for second in step.counted), default=None) for step in steps]
     return [
         chart("Requests under way", "number", [("under way", counts)]),
         chart("Oldest request under way", "seconds", [("oldest", oldest)]),
     ]
 
 
-def totals_of(step: Sequence[Second]) -> EndpointStats:
-    """All requests of a step."""
-    return total_of(second.total() for second in step)
-
-
-def _by_endpoint(steps: Sequence[Sequence[Second]]) -> list[tuple[str, Column]]:
+def _by_endpoint(steps: Sequence[Step]) -> list[tuple[str, Column]]:
     """The busiest ones."""
     requests: Counter[EndpointKey] = Counter()
     for step in steps:
-        for second in step:
+        for second in step.seconds:
             requests.update({key: stats.requests for key, stats in second.endpoints.items()})
     lines: list[tuple[str, Column]] = []
     for key, _ in requests.most_common(_MOST_LINES):
         values: Column = []
         for step in steps:
             merged = EndpointStats(key)
-            for second in step:
+            for second in step.seconds:
                 if key in second.endpoints:
                     merged.merge(second.endpoints[key])
             values.append(merged.quantile(0.95))
@@ -142,10 +128,11 @@ def _by_endpoint(steps: Sequence[Sequence[Second]]) -> list[tuple[str, Column]]:
     return lines
 
 
-def _errors(steps: Sequence[Sequence[Second]], spans: Sequence[float]) -> list[tuple[str, Column]]:
+def _errors(steps: Sequence[Step]) -> list[tuple[str, Column]]:
+    spans = [step.rate_s for step in steps]
     by_kind: dict[str, list[int]] = {}
     for number, step in enumerate(steps):
-        for second in step:
+        for second in step.seconds:
             for key, seen in second.errors.items():
                 by_kind.setdefault(key.message, [0] * len(steps))[number] += seen.count
     most = sorted(by_kind.items(), key=lambda item: -sum(item[1]))
@@ -158,11 +145,11 @@ def _errors(steps: Sequence[Sequence[Second]], spans: Sequence[float]) -> list[t
     return lines
 
 
-def _targets(record: RunRecord, steps: Sequence[Sequence[Second]]) -> list[dict[str, Any]]:
+def _targets(record: RunRecord, steps: Sequence[Step]) -> list[dict[str, Any]]:
     """A group for each target in the order of the request's way, a chart for each of its figures."""
     groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for figure in sorted(record.samples, key=figure_place):
-        values: Column = [value_at(record.samples[figure], step[-1].time_s) for step in steps]
+        values: Column = [value_at(record.samples[figure], step.time_s) for step in steps]
         drawn = chart(_sentence(figure), figure.unit, [(figure.name, values)])
         groups.setdefault((figure.target, figure.kind), []).append(drawn)
     return [{"title": title_of(target, kind), "charts": charts} for (target, kind), charts in groups.items()]
@@ -172,12 +159,12 @@ def _sentence(figure: Figure) -> str:
     return figure.name[:1].upper() + figure.name[1:]
 
 
-def _generator(steps: Sequence[Sequence[Second]]) -> list[dict[str, Any]]:
-    workers = sorted({name for step in steps for second in step for name in second.workers})[:_MOST_LINES]
+def _generator(steps: Sequence[Step]) -> list[dict[str, Any]]:
+    workers = sorted({name for step in steps for second in step.seconds for name in second.workers})[:_MOST_LINES]
 
     def lines(of: Callable[[Any], float]) -> list[tuple[str, Column]]:
         return [
-            (name, [of(step[-1].workers[name]) if name in step[-1].workers else None for step in steps])
+            (name, [of(step.present.workers[name]) if name in step.present.workers else None for step in steps])
             for name in workers
         ]
 
@@ -195,7 +182,7 @@ def _heat(record: RunRecord) -> dict[str, Any]:
     columns: list[dict[int, int]] = []
     for step in steps:
         counts: dict[int, int] = {}
-        for index, count in totals_of(step).duration:
+        for index, count in step.total.duration:
             band = -(-index // _BUCKETS_IN_A_BAND)
             counts[band] = counts.get(band, 0) + count
         columns.append(counts)
@@ -205,7 +192,7 @@ def _heat(record: RunRecord) -> dict[str, Any]:
     lowest, highest = min(bands), max(bands)
     return {
         "edges": [_short(upper_bound(band * _BUCKETS_IN_A_BAND)) for band in range(lowest - 1, highest + 1)],
-        "time": [round(step[-1].time_s - record.info.started_s, 1) for step in steps],
+        "time": [round(step.time_s - record.info.started_s, 1) for step in steps],
         "columns": [
             [value for band, count in sorted(counts.items()) for value in (band - lowest, count)] for counts in columns
         ],

@@ -68,28 +68,37 @@
   const sync = uPlot.sync("run");
   let plots = [];
 
+  const isLogarithmic = () => document.getElementById("logarithmic")?.checked === true;
+  const lastOf = (values) => { for (let at = values.length - 1; at >= 0; at--) if (values[at] !== null) return at; return null; };
+
+  // Whole powers of ten around what is drawn; a line at 0 cannot be drawn.
+  const decades = (low, high) => (low > 0 ? [10 ** Math.floor(Math.log10(low)), 10 ** Math.max(Math.ceil(Math.log10(high)), Math.floor(Math.log10(low)) + 1)] : [0.001, 1]);
+
   const draw = (chart, place) => {
-    const columns = chart.stacked ? stack(chart.lines) : chart.lines.map((line) => line.values);
+    const logarithmic = chart.unit === "seconds" && isLogarithmic();
+    const lines = chart.stacked ? stack(chart.lines) : chart.lines.map((line) => line.values);
+    const columns = logarithmic ? lines.map((values) => values.map((value) => (value > 0 ? value : null))) : lines;
     const axis = { stroke: css("--faint"), grid: { stroke: css("--line"), width: 1 }, ticks: { stroke: css("--line"), width: 1 } };
     const end = data.time.length ? data.time[data.time.length - 1] : 1;
     const options = {
       width: Math.max(place.clientWidth, 200),
       height: 190,
       cursor: { sync: { key: sync.key, setSeries: false }, drag: { x: true, y: false } },
-      scales: { x: { time: false, range: (plot, low, high) => [low ?? 0, high ?? end] }, y: { range: (plot, low, high) => [Math.min(0, low ?? 0), (high || 1) * 1.05] } },
+      scales: { x: { time: false, range: (plot, low, high) => [low ?? 0, high ?? end] }, y: logarithmic ? { distr: 3, log: 10, range: (plot, low, high) => decades(low, high) } : { range: (plot, low, high) => [Math.min(0, low ?? 0), (high || 1) * 1.05] } },
       axes: [
         { ...axis, values: (plot, values) => values.map(clock) },
-        { ...axis, size: 62, values: (plot, values) => values.map((value) => shown(chart.unit, value)) },
+        { ...axis, size: 62, ...(logarithmic && { grid: { ...axis.grid, filter: (plot, values) => values.map((value) => (Number.isInteger(+Math.log10(value).toFixed(6)) ? value : null)) } }), values: (plot, values) => values.map((value) => (value === null ? "" : shown(chart.unit, value))) },
       ],
       series: [
-        { label: "at", value: (plot, value) => (value === null ? "–" : clock(value)) },
+        { label: "at", value: (plot, value) => (value === null || value === undefined ? "the end" : clock(value)) },
         ...chart.lines.map((line, number) => ({
           label: line.label,
           stroke: css(LINES[number % LINES.length]),
           width: 1.5,
           fill: chart.stacked ? css(LINES[number % LINES.length]) + "33" : undefined,
           points: { show: data.time.length < 3 },
-          value: (plot, value, series, at) => shown(chart.unit, at === null ? null : line.values[at]),
+          // Before anybody points at a moment: the last value that there is.
+          value: (plot, value, series, at) => shown(chart.unit, line.values[at ?? lastOf(line.values)]),
         })),
       ],
       hooks: { draw: [drawMarks] },
@@ -184,6 +193,7 @@
 
   const drawAll = () => { drawCharts(); drawHeat(); drawDistributions(); };
   drawAll();
+  document.getElementById("logarithmic")?.addEventListener("change", drawCharts);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
   let width = innerWidth, waiting = 0;
   addEventListener("resize", () => {

@@ -3,7 +3,7 @@
 from importlib.resources import files
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
 from obswarm.api import ObswarmError
@@ -22,9 +22,14 @@ def render(name: str, **values: Any) -> str:
             "This installation of obswarm has no chart library in it; install it anew with pip."
         ) from None
     environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_text
+        loader=FunctionLoader(_read),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_text,
     )
-    template = environment.from_string(_read(name))
+    template = environment.get_template(name)
     return template.render(
         css=_read("page.css"),
         js=_read("page.js"),
