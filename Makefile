@@ -22,6 +22,7 @@ check: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python docs/make_metrics.py --check
+	$(BIN)/python docs/make_settings.py --check
 	$(BIN)/python examples/contest/make_compose.py --check
 	$(BIN)/python dashboards/build.py --check
 

@@ -9,8 +9,7 @@ import click
 import requests
 
 from obswarm.api import ObswarmError
-from obswarm.cli.options import option
-from obswarm.cli.settings import check_url, read_settings
+from obswarm.cli.options import config_option, http_url, option, shared_option
 from obswarm.cli.streams import say
 from obswarm.http import ApiSession, plain_reason
 from obswarm.resources import shipped
@@ -42,17 +41,17 @@ def export(folder: Path) -> None:
 
 
 @dashboards.command()
-@option("--grafana-url", metavar="URL", help="Where Grafana is.  [default: grafana_url of obswarm.toml]")
-@option("--grafana-token", metavar="TOKEN", help="A service account's token with the role Editor.")
+@shared_option(
+    "--grafana-url", type=http_url, metavar="URL", help="Where Grafana is.  [default: grafana_url of obswarm.toml]"
+)
+@shared_option("--grafana-token", metavar="TOKEN", help="A service account's token with the role Editor.")
 @option("--folder", metavar="TITLE", default=_FOLDER, show_default=True, help="Where in Grafana.", envvar=None)
-@option("--config", metavar="FILE", help="Settings.  [default: obswarm.toml here]")
+@config_option
 def push(**options: Any) -> None:
     """Put the dashboards into a Grafana; those that are there are replaced."""
-    settings = read_settings(options["config"], Path.cwd())
-    url, token = options["grafana_url"] or settings.grafana_url, options["grafana_token"] or settings.grafana_token
+    url, token = options["grafana_url"], options["grafana_token"]
     if not url or not token:
         raise ObswarmError("Give --grafana-url and --grafana-token, or write them into obswarm.toml.")
-    check_url("--grafana-url", url)
     grafana = _Grafana(url.rstrip("/"), token)
     folder_uid = grafana.folder(options["folder"])
     for path in sorted((shipped("dashboards") / "json").glob("*.json")):

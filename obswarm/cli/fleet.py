@@ -8,7 +8,7 @@ import click
 
 from obswarm import clock, defaults
 from obswarm.cli.loading import Planned
-from obswarm.cli.options import option
+from obswarm.cli.options import shared_option as option
 from obswarm.cluster import Invitation, Job, Packed, hash_of_files, plain_options
 from obswarm.engine import new_run_id
 

@@ -3,7 +3,7 @@ something."""
 
 import logging
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,10 +13,12 @@ import click
 from obswarm import defaults
 from obswarm.api import ObswarmError
 from obswarm.cli.earlier_alerts import Stoppable, wait_for_earlier_alerts
-from obswarm.cli.options import Command, duration, duration_or_zero, option
-from obswarm.cli.settings import EARLIER_ALERTS, Settings, check_url, make_target, read_settings
+from obswarm.cli.options import Command, config_option, duration, duration_or_zero, http_url
+from obswarm.cli.options import shared_option as option
+from obswarm.cli.settings import EARLIER_ALERTS, Settings, make_target, read_settings
 from obswarm.engine import Output, RunCourse, RunResult
 from obswarm.guards import (
+    Action,
     Guard,
     GuardBoard,
     GuardRule,
@@ -34,15 +36,31 @@ from obswarm.web import AlertsApp
 
 logger = logging.getLogger(__name__)
 
+
+def _action(text: str) -> Action:
+    try:
+        return parse_action(text)
+    except ObswarmError as error:
+        raise click.BadParameter(str(error)) from None
+
+
 _WHENS = ("stop", "abort", "hold", "notify")
+_KEYS_OF_GUARDS = {**{f"{action}-when": f"{action}_when" for action in _WHENS}, "guard": "guard"}
+_OPTIONS_OF_GUARDS = {**_KEYS_OF_GUARDS, "guard": "guards"}
 
 source_options: tuple[Callable[[Any], Any], ...] = (
-    option("--config", metavar="FILE", help="Settings.  [default: obswarm.toml, or [tool.obswarm] in pyproject.toml]"),
-    option("--prometheus-url", metavar="URL", help="A Prometheus that scrapes the target; guards' PromQL goes there."),
+    config_option,
+    option(
+        "--prometheus-url",
+        type=http_url,
+        metavar="URL",
+        help="A Prometheus that scrapes the target; guards' PromQL goes there.",
+    ),
     option(
         "--target",
         "targets",
         multiple=True,
+        adds=True,
         metavar="KIND=URL",
         help="A metrics endpoint to read during the run, like mysql=http://db:9104/metrics; repeat it.",
     ),
@@ -53,6 +71,7 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         option(
             f"--{action}-when",
             multiple=True,
+            adds=True,
             metavar="GUARD",
             help={
                 "stop": "Stop the run when that is so, like 'error_ratio > 5% for 10s'; repeat it.",
@@ -63,17 +82,30 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         )
         for action in _WHENS
     ),
-    option("--guard", "guards", multiple=True, metavar="ACTION:GUARD", help="Any action, like 'scale(50%): p95 > 2s'."),
+    option(
+        "--guard",
+        "guards",
+        multiple=True,
+        adds=True,
+        metavar="ACTION:GUARD",
+        help="Any action, like 'scale(50%): p95 > 2s'.",
+    ),
     option(
         "--require",
         "requirements",
         multiple=True,
+        adds=True,
         metavar="CONDITION",
         help="Has to be so over the whole run, like 'p95 < 500ms'; else the exit code is 5. Repeat it.",
     ),
     option("--junit", metavar="FILE", help="Write requirements and guards as JUnit's XML."),
     option("--alerts-token", metavar="TOKEN", help="For POST /api/v1/alerts.  [default: made anew and shown]"),
-    option("--on-alert", metavar="ACTION", help="What alerts without the label obswarm_action do.  [default: stop]"),
+    option(
+        "--on-alert",
+        type=_action,
+        metavar="ACTION",
+        help="What alerts without the label obswarm_action do.  [default: stop]",
+    ),
     option(
         "--alerts-grace",
         type=duration_or_zero,
@@ -93,7 +125,7 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         metavar="DURATION",
         help="After that long the run ends without having begun, with exit code 3.  [default: 5m]",
     ),
-    option("--grafana-url", metavar="URL", help="Send annotations there."),
+    option("--grafana-url", type=http_url, metavar="URL", help="Send annotations there."),
     option("--grafana-token", metavar="TOKEN", help="A Grafana service account's token."),
     *source_options,
 )
@@ -182,16 +214,14 @@ def make_source(
 def settings_of(options: dict[str, Any]) -> tuple[Settings, tuple[Target, ...], str | None]:
     """The file's settings, and targets and Prometheus as command line and file together say."""
     settings = read_settings(options["config"], Path.cwd())
-    url: str | None = options["prometheus_url"] or settings.prometheus_url
-    if url is not None:
-        check_url("--prometheus-url", url)
     targets = [*settings.targets]
-    for text in options["targets"]:
+    texts = [(f"{settings.where}target ", text) for text in settings.texts("target")]
+    for place, text in [*texts, *(("--target ", text) for text in options["targets"])]:
         kind, equals, where = text.partition("=")
         if not equals:
-            raise ObswarmError(f"--target {text}: write it like mysql=http://127.0.0.1:9104/metrics.")
-        targets.append(make_target(f"--target {text}: ", _free_name(kind, targets), where, kind))
-    return settings, tuple(targets), url
+            raise ObswarmError(f"{place}{text}: write it like mysql=http://127.0.0.1:9104/metrics.")
+        targets.append(make_target(f"{place}{text}: ", _free_name(kind, targets), where, kind))
+    return settings, tuple(targets), options["prometheus_url"]
 
 
 def _free_name(kind: str, targets: Sequence[Target]) -> str:
@@ -206,7 +236,14 @@ def _free_name(kind: str, targets: Sequence[Target]) -> str:
 def guarding_of(options: dict[str, Any], from_file: Sequence[object]) -> Guarding:
     """What the options, obswarm.toml and the load-test file's `guards` ask for. Raises ObswarmError."""
     settings, targets, prometheus_url = settings_of(options)
-    rules = with_own_names([*settings.guards, *_of_the_loadtest(from_file), *_of_the_command_line(options)])
+    rules = with_own_names(
+        [
+            *settings.guards,
+            *_written(settings.where, {name: settings.texts(key) for name, key in _KEYS_OF_GUARDS.items()}),
+            *_of_the_loadtest(from_file),
+            *_written("", {name: options[parameter] for name, parameter in _OPTIONS_OF_GUARDS.items()}),
+        ]
+    )
     queries = [rule.query for rule in rules if rule.query is not None]
     # Those that are kept with the run have to be read as well.
     kept = [] if options["no_store"] else [query for _, _, query in queries_of(targets)]
@@ -219,20 +256,16 @@ def guarding_of(options: dict[str, Any], from_file: Sequence[object]) -> Guardin
             )
         source.check(query)
     requirements = [_in_option("--require", text, parse_requirement) for text in options["requirements"]]
-    requirements += [_in_option("require", text, parse_requirement) for text in settings.require]
-    grace_s = options["alerts_grace"] if options["alerts_grace"] is not None else settings.alerts_grace_s
-    longest_s = options["earlier_alerts_max_wait"] or settings.earlier_alerts_max_wait_s
-    waits = (options["earlier_alerts"] or settings.earlier_alerts) == "wait"
+    where = f"{settings.where}require"
+    requirements += [_in_option(where, text, parse_requirement) for text in settings.texts("require")]
+    grace_s, longest_s = options["alerts_grace"], options["earlier_alerts_max_wait"]
+    waits = options["earlier_alerts"] == "wait"
     if longest_s is not None and not waits:
         raise ObswarmError("--earlier-alerts-max-wait (earlier_alerts_max_wait) needs --earlier-alerts wait.")
-    on_alert = _in_option("--on-alert", options["on_alert"] or settings.on_alert or "stop", parse_action)
-    token = options["alerts_token"] or settings.alerts_token
-    grafana_url = options["grafana_url"] or settings.grafana_url
-    grafana_token = options["grafana_token"] or settings.grafana_token
+    on_alert = options["on_alert"] or parse_action("stop")
+    token, grafana_url, grafana_token = options["alerts_token"], options["grafana_url"], options["grafana_token"]
     if grafana_url and not grafana_token:
         raise ObswarmError("--grafana-url needs --grafana-token: a service account's token that may write annotations.")
-    if grafana_url:
-        check_url("--grafana-url", grafana_url)
     return Guarding(
         GuardBoard(rules, source, on_alert, alerts_grace_s=defaults.ALERTS_GRACE_S if grace_s is None else grace_s),
         source,
@@ -258,17 +291,16 @@ def _of_the_loadtest(guards: Sequence[object]) -> list[GuardRule]:
     return [guard for guard in guards if isinstance(guard, GuardRule)]
 
 
-def _of_the_command_line(options: dict[str, Any]) -> list[GuardRule]:
-    rules = [
-        _in_option(f"--{action}-when", text, partial(Guard, action=action))
-        for action in _WHENS
-        for text in options[f"{action}_when"]
-    ]
-    for text in options["guards"]:
-        action, colon, when = text.partition(":")
-        if not colon:
-            raise ObswarmError(f"--guard {text!r}: write it like 'scale(50%): p95 > 2s for 5s'.")
-        rules.append(_in_option("--guard", when.strip(), partial(Guard, action=action)))
+def _written(where: str, texts: Mapping[str, Sequence[str]]) -> list[GuardRule]:
+    """Guards as texts, by what they are the value of: `stop-when`, …, `guard`."""
+    rules = []
+    for name, values in texts.items():
+        key = where + name.replace("-", "_") if where else f"--{name}"
+        for text in values:
+            action, colon, when = (name.partition("-")[0], ":", text) if name != "guard" else text.partition(":")
+            if not colon:
+                raise ObswarmError(f"{key} {text!r}: write it like 'scale(50%): p95 > 2s for 5s'.")
+            rules.append(_in_option(key, when.strip(), partial(Guard, action=action)))
     return rules
 
 

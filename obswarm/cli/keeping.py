@@ -13,7 +13,8 @@ from click.core import ParameterSource
 
 from obswarm import __version__, clock, defaults
 from obswarm.api import ObswarmError
-from obswarm.cli.options import Command, option
+from obswarm.cli.options import Command
+from obswarm.cli.options import shared_option as option
 from obswarm.cli.results import Judge
 from obswarm.cli.settings import Settings, read_settings
 from obswarm.cli.streams import say
@@ -59,13 +60,13 @@ def report_of(folder: Path, run: RunInfo) -> Path:
     return folder / "reports" / f"{run.run_id}.html"
 
 
-def _folder(options: Mapping[str, Any], settings: Settings) -> Path:
-    return Path(options["store"] or settings.store or FOLDER)
+def _folder(options: Mapping[str, Any]) -> Path:
+    return Path(options["store"] or FOLDER)
 
 
 def store_of(options: Mapping[str, Any], create: bool = False) -> Store:
     """The one of --store or of obswarm.toml here. Raises ObswarmError when there is none, unless it may be made."""
-    path = _folder(options, read_settings(None, Path.cwd())) / FILE
+    path = _folder(options) / FILE
     if create:
         _make(path.parent)
     elif not path.exists():
@@ -237,7 +238,7 @@ def keeping_of(
         loadtests=read_loadtests(files),
         revision=git_revision(files[0].resolve().parent),
     )
-    return Keeping(_folder(options, settings), about, source, settings, not options["no_report"], judge)
+    return Keeping(_folder(options), about, source, settings, not options["no_report"], judge)
 
 
 def forget_old_runs(store: Store, keep_runs: int | None, keep_for_s: float | None) -> list[RunInfo]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from obswarm import defaults
 from obswarm.api import (
@@ -25,9 +26,9 @@ from obswarm.api import (
     parse_custom,
     user_traceback,
 )
+from obswarm.cli.file_option import TopLevelCommand, forget_given, label_of
 from obswarm.cli.missing_host import check_that_hosts_are_known
 from obswarm.cli.options import split_names
-from obswarm.cli.raw_options import remember_arguments
 from obswarm.cli.session import OutputOptions
 from obswarm.cli.streams import say
 from obswarm.cli.task_ratio import print_task_ratio
@@ -55,12 +56,16 @@ class Planned:
     """The load-test file's own options."""
 
 
-class LoadTestCommand(click.Command):
+class LoadTestCommand(TopLevelCommand):
     """Lists the load-test file's own options below ours when --help comes with a file."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        remember_arguments(ctx, args)
-        return super().parse_args(ctx, args)
+        left = super().parse_args(ctx, args)
+        named = any(text.endswith(".py") and not text.startswith("-") for text in ctx.params["arguments"])
+        if named and ctx.get_parameter_source("files") is not ParameterSource.COMMANDLINE:
+            # A file on the command line is nearer than one of environment or settings.
+            forget_given(ctx, "files")
+        return left
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         super().format_epilog(ctx, formatter)
@@ -92,10 +97,12 @@ def plan(ctx: click.Context, arguments: tuple[str, ...], options: dict[str, Any]
         print_task_ratio(classes)
         return None
     if options["csv_full_history"] and not options["csv"]:
-        raise click.UsageError("--csv-full-history needs --csv PREFIX, which says where the files go.", ctx)
+        raise click.UsageError(
+            f"{label_of(ctx, 'csv_full_history')} needs --csv PREFIX, which says where the files go.", ctx
+        )
     host = _check_hosts(classes, options["host"], ctx)
     check_that_hosts_are_known(classes, host, files, sorted(opened.paths))
-    profile, limit_s = _profile(loadtest, classes, options, ctx)
+    profile, limit_s = _profile(loadtest, classes, options)
     environment = Environment(
         events=events,
         recorder=Recorder(options["max_endpoints"]),
@@ -185,7 +192,7 @@ def _check_hosts(classes: Sequence[type[User]], host: str | None, ctx: click.Con
         except ValueError as error:
             if host is None:
                 raise ObswarmError(f"{cls.__name__}.host: {error}.") from None
-            raise click.BadParameter(f"{error} ({cls.__name__}).", ctx, param_hint="'-H' / '--host'") from None
+            raise click.BadParameter(f"{error} ({cls.__name__}).", ctx, param_hint=label_of(ctx, "host")) from None
         except Exception as error:
             raise ObswarmError(f"{cls.__name__}.check_host raised:\n{user_traceback(error)}") from None
         taken.append(cls.host)
@@ -193,16 +200,13 @@ def _check_hosts(classes: Sequence[type[User]], host: str | None, ctx: click.Con
 
 
 def _profile(
-    loadtest: LoadTest, classes: Sequence[type[User]], options: dict[str, Any], ctx: click.Context
+    loadtest: LoadTest, classes: Sequence[type[User]], options: dict[str, Any]
 ) -> tuple[Profile, float | None]:
     """The load over time that options and load-test file ask for, and the limit that --run-time sets."""
     limit_s: float | None = options["run_time"]
     given = [name for name in ("users", "spawn_rate") if options[name] is not None]
     planned: tuple[Stage, ...] | None = options["stages"]
     if planned is not None:
-        if given:
-            names = " and ".join("--" + name.replace("_", "-") for name in given)
-            raise click.UsageError(f"--stages says how many users there are; leave {names} out.", ctx)
         if loadtest.shape is not None:
             logger.warning("--stages is used instead of the shape %s.", type(loadtest.shape).__name__)
         return StagesProfile(planned), limit_s

@@ -4,12 +4,14 @@ import ipaddress
 import math
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import click
 
 from obswarm.api import Stage, parse_stages
+from obswarm.cli.file_option import FileOption
 from obswarm.cluster import DEFAULT_PORT, LARGEST_FRAME_BYTES
 from obswarm.http.tracing import parse_share
 from obswarm.sanitize import is_clean
@@ -25,11 +27,25 @@ LONGEST_RUN_S = 30 * 86400.0
 
 
 def option(*names: str, **settings: Any) -> Callable[[Command], Command]:
-    """click.option with an environment variable named after the long option: --spawn-rate is OBSWARM_SPAWN_RATE."""
+    """click.option with an environment variable named after the long option, --spawn-rate is OBSWARM_SPAWN_RATE, that
+    obswarm.toml may give, too; see FileOption for its settings."""
     long = next(name for name in names if name.startswith("--"))
     settings.setdefault("envvar", "OBSWARM_" + long.lstrip("-").split("/")[0].replace("-", "_").upper())
     settings.setdefault("show_envvar", False)
-    return click.option(*names, **settings)
+    return click.option(*names, cls=FileOption, **settings)
+
+
+shared_option = partial(option, shared=True)
+"""One that means the same for all commands that have it."""
+
+config_option = option(
+    "--config",
+    metavar="FILE",
+    is_eager=True,
+    in_file=False,
+    help="Settings.  [default: obswarm.toml, or [tool.obswarm] in pyproject.toml]",
+)
+"""First of all, since the other options may come from there."""
 
 
 def duration_or_zero(text: str) -> float:
@@ -145,6 +161,13 @@ def size(text: str) -> int:
     if found_bytes > MOST_BUNDLE_BYTES:
         raise click.BadParameter(f"{text!r} is more than can be sent; {format_bytes(MOST_BUNDLE_BYTES)} is the most.")
     return found_bytes
+
+
+def http_url(text: str) -> str:
+    """An http or https URL. The text, which may have a password in it, is not shown."""
+    if not is_http_url(text):
+        raise click.BadParameter("it is not a URL; write it like http://127.0.0.1:9090.")
+    return text
 
 
 def is_http_url(text: str) -> bool:

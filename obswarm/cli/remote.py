@@ -14,12 +14,12 @@ import gevent
 from obswarm import __version__, clock
 from obswarm.api import ObswarmError
 from obswarm.cli import exit_codes
+from obswarm.cli.file_option import given_options
 from obswarm.cli.guarding import check_junit, guarding_of
 from obswarm.cli.keeping import keeping_of
 from obswarm.cli.loading import Planned, files_of, output_of, plan
-from obswarm.cli.raw_options import given_options
 from obswarm.cli.session import Terminal, exit_code_with
-from obswarm.cli.settings import settings_file
+from obswarm.cli.settings_file import settings_file
 from obswarm.cli.streams import say, say_error
 from obswarm.cluster import gather, is_loopback, pack
 from obswarm.engine import Outputs, PartialResult, RunResult, StopReason

@@ -9,15 +9,15 @@ from click.core import ParameterSource
 from obswarm import clock
 from obswarm.api import ObswarmError
 from obswarm.cli.exporting import exports
+from obswarm.cli.file_option import rank_of
 from obswarm.cli.fleet import WORKER_COMMAND, balance_option, invitation_for, local_job
 from obswarm.cli.guarding import check_junit, guard_options, guarding_of
 from obswarm.cli.keeping import keep_options, keeping_of
 from obswarm.cli.loading import LoadTestCommand, Planned, names_a_file, output_of, plan
-from obswarm.cli.options import option, workers
+from obswarm.cli.options import http_url, option, workers
 from obswarm.cli.remote import Master, master_of, run_remotely
 from obswarm.cli.run_options import run_options
 from obswarm.cli.session import Terminal, conclude
-from obswarm.cli.settings import check_url
 from obswarm.cli.stack import project_option
 from obswarm.cluster import FleetRun, LocalWorkers
 from obswarm.engine import LocalRun, Outputs, RunCourse, check_open_files
@@ -48,9 +48,16 @@ _AGAIN_S = 0.3
 @balance_option
 @guard_options
 @keep_options
-@option("--master", metavar="URL", help="Have a master that stays (`obswarm master --serve`) make the run.")
+@option(
+    "--master", type=http_url, metavar="URL", help="Have a master that stays (`obswarm master --serve`) make the run."
+)
 @option("--api-token", metavar="TOKEN", help="That master's.")
-@option("--local", is_flag=True, help="Run on this machine even if a stack of `obswarm up` is running.")
+@option(
+    "--local",
+    is_flag=True,
+    excludes=("master",),
+    help="Run on this machine even if a stack of `obswarm up` is running.",
+)
 @project_option
 @click.pass_context
 def run(ctx: click.Context, /, arguments: tuple[str, ...], **options: Any) -> None:
@@ -84,15 +91,14 @@ def _master(ctx: click.Context, options: dict[str, Any]) -> Master | None:
     """Who makes the run, if it is not this process. Raises ObswarmError when it is to be somebody who is not there."""
     url = options["master"]
     if url is not None:
-        check_url("--master", url)
         if not options["api_token"]:
             raise ObswarmError(
                 "--master needs --api-token (or OBSWARM_API_TOKEN), which the master showed when it started."
             )
         return Master(url, options["api_token"], f"the master at {url}")
     usual = ctx.get_parameter_source("project") is ParameterSource.DEFAULT
-    here = ctx.get_parameter_source("workers") is not ParameterSource.DEFAULT
-    if options["local"] or (here and usual):
+    nearest = rank_of(ctx, "project")
+    if (options["local"] and rank_of(ctx, "local") >= nearest) or rank_of(ctx, "workers") > nearest:
         return None
     project = Project.named(options["project"])
     try:

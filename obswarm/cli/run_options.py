@@ -12,12 +12,12 @@ from obswarm.cli.options import (
     Command,
     duration,
     duration_or_zero,
-    option,
     rate,
     share,
     stages,
     target_host,
 )
+from obswarm.cli.options import shared_option as option
 from obswarm.web import PORT
 
 _OPTIONS: tuple[Callable[[Any], Any], ...] = (
@@ -56,6 +56,7 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         "--stages",
         type=stages,
         metavar="STAGES",
+        excludes=("users", "spawn_rate"),
         help="Load over time as DURATION:USERS,…: 30s:100,2m:500,30s:0.",
     ),
     option("--headless", is_flag=True, help="Plain lines instead of the live display."),
@@ -124,8 +125,8 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     option("--csv-full-history", is_flag=True, help="With --csv: the history of every endpoint, not the total alone."),
     option("--json", "json_file", metavar="FILE|-", help="Write the result as JSON; - is standard output."),
     option("--only-summary", is_flag=True, help="Print nothing until the end."),
-    option("-l", "--list", "list_users", is_flag=True, help="List the user classes and exit."),
-    option("--show-task-ratio", is_flag=True, help="Show how often each task will run, and exit."),
+    option("-l", "--list", "list_users", is_flag=True, in_file=False, help="List the user classes and exit."),
+    option("--show-task-ratio", is_flag=True, in_file=False, help="Show how often each task will run, and exit."),
     option(
         "-L",
         "--loglevel",

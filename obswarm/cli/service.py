@@ -27,11 +27,11 @@ from obswarm import clock, defaults
 from obswarm.api import ObswarmError
 from obswarm.cli import exit_codes, unfinished
 from obswarm.cli.exporting import exports
+from obswarm.cli.file_option import as_arguments, forget_shared_values, given_options
 from obswarm.cli.guarding import guarding_of
 from obswarm.cli.loading import files_of, output_of, plan
 from obswarm.cli.notices import Notices
 from obswarm.cli.pending_run import MOST_STARTS, KeptResult, PendingRun
-from obswarm.cli.raw_options import as_arguments, given_options
 from obswarm.cli.session import Terminal, exit_code_of, set_up_logging
 from obswarm.cluster import CurveKeys, FleetRun, Lobby, Recovered, start_over, tcp_endpoint
 from obswarm.ending_signals import ending_signals
@@ -110,7 +110,11 @@ class Service:
         self._notices = Notices(self._state.with_suffix(".notices"))
         self._firing = self._state.with_suffix(".alerts")
         """Alerts that were delivered between two runs and fire, for the process that makes the next one."""
-        self._own = given_options(ctx, without=("files",))
+        self._own = given_options(ctx, without=("files",), of_file=False)
+        if options["config"] is not None:
+            # Runs are made in other folders.
+            self._own["config"] = str(Path(options["config"]).resolve())
+        forget_shared_values(ctx)
         self._token, made_token = _kept("OBSWARM_API_TOKEN", options["api_token"])
         self._alerts_token, made_alerts_token = _kept("OBSWARM_ALERTS_TOKEN", options["alerts_token"])
         self._here = self._mounted(ctx.params["arguments"], options["files"])
@@ -379,7 +383,7 @@ class Service:
         if order.settings is not None:
             given["config"] = str(self._pending.settings)
         arguments = [*as_arguments(self._ctx.command, given), *order.rest]
-        ctx = self._ctx.command.make_context("master", arguments)
+        ctx = self._ctx.command.make_context("master", arguments, parent=self._ctx.parent)
         options = {name: value for name, value in ctx.params.items() if name != "arguments"}
         return options, ctx, shared
 

@@ -11,7 +11,8 @@ import click
 
 from obswarm.api import ObswarmError
 from obswarm.cli import exit_codes
-from obswarm.cli.options import MOST_WORKERS, Command, option
+from obswarm.cli.file_option import SectionCommand
+from obswarm.cli.options import MOST_WORKERS, Command, config_option, option, shared_option
 from obswarm.cli.settings import make_target, read_settings
 from obswarm.cli.streams import say
 from obswarm.cli.tables import texts_table
@@ -43,7 +44,7 @@ _EVERY_PROFILE = ("target", "fault", "exporters", "container-stats")
 
 def project_option(command: Command) -> Command:
     """Adds --project."""
-    named: Callable[[Command], Command] = option(
+    named: Callable[[Command], Command] = shared_option(
         "--project",
         metavar="NAME",
         default=DEFAULT_PROJECT,
@@ -53,7 +54,7 @@ def project_option(command: Command) -> Command:
     return named(command)
 
 
-@click.command()
+@click.command(cls=SectionCommand)
 @option("-f", "--loadtest", "file", metavar="FILE", help="A load test that `obswarm run` finds there; see below.")
 @option(
     "--workers", type=click.IntRange(1, MOST_WORKERS), help="Containers that make load.  [default: as before, or 1]"
@@ -68,9 +69,17 @@ def project_option(command: Command) -> Command:
     metavar="[NAME=]KIND=URL",
     help="A metrics endpoint for Prometheus to scrape, like db=mysql=http://127.0.0.1:9104/metrics; repeat it.",
 )
-@option("--config", metavar="FILE", help="Settings with [[targets]].  [default: obswarm.toml here]")
-@click.option("-e", "--env", "environment", multiple=True, metavar="NAME[=VALUE]", help="For load tests; repeat it.")
-@click.option("-d", "--detach", is_flag=True, help="Return when all is healthy, instead of showing logs until Ctrl-C.")
+@config_option
+@option(
+    "-e", "--env", "environment", multiple=True, metavar="NAME[=VALUE]", help="For load tests; repeat.", envvar=None
+)
+@option(
+    "-d",
+    "--detach",
+    is_flag=True,
+    envvar=None,
+    help="Return when all is healthy, instead of showing logs until Ctrl-C.",
+)
 @click.option("--dry-run", is_flag=True, help="Look at what is there, and only say what would be done.")
 @project_option
 @click.pass_context

@@ -11,6 +11,7 @@ import gevent
 from obswarm import defaults
 from obswarm.api import ObswarmError
 from obswarm.cli import exit_codes
+from obswarm.cli.file_option import SectionCommand
 from obswarm.cli.fleet import WORKER_COMMAND
 from obswarm.cli.options import duration, master_address, option
 from obswarm.cli.service_process import ends_as_meant, supervise
@@ -36,7 +37,7 @@ logger = logging.getLogger(__name__)
 _AFTER_FAILURE_S = 1.0
 
 
-@click.command()
+@click.command(cls=SectionCommand)
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path), metavar="[FILE]")
 @option(
     "--master",

@@ -159,7 +159,7 @@ def test_guards_that_trip_fail_the_ci_job(tmp_path: Path, failing) -> None:
         (["--hold-when", "promql(rate(up)) < 1", "--prometheus-url", "http://127.0.0.1:1"], "is not PromQL"),
         (["--guard", "p95 > 2s"], "write it like 'scale(50%): p95 > 2s for 5s'"),
         (["--guard", "explode: p95 > 2s"], "'explode' is no action"),
-        (["--stop-when", "rps > 5", "--stop-when", "rps > 5"], "Two guards are called 'rps > 5'"),
+        (["--stop-when", "rps > 5", "--stop-when", "rps > 5"], "Two guards are called 'stop: rps > 5'"),
         (["--require", "promql(up) > 1"], "cannot be judged over a whole run"),
         (["--on-alert", "dance"], "'dance' is no action"),
         (["--target", "mysql"], "write it like mysql=http"),
@@ -182,7 +182,10 @@ def test_options_that_make_no_sense_are_sentences(tmp_path: Path, options: list[
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [
-        ("guard = 5", "there is no 'guard'. Did you mean guards?"),
+        ("guard = 5", "obswarm.toml: guard has to be a list of texts"),
+        ("gards = 5", "there is no 'gards'. Did you mean guards?"),
+        ("stop_when = ['p95 > 5']", "obswarm.toml: stop_when: Expected a duration for p95"),
+        ("users = 5\nstages = '5s:1'", "stages in obswarm.toml and users in obswarm.toml exclude each other"),
         ("[[guards]]\nwhen = 'p95 > 5'", "obswarm.toml: [[guards]] 1: when: Expected a duration for p95"),
         ("[[guards]]\naction = 'stop'", "[[guards]] 1: when is missing"),
         ("[[guards]]\nwhen = 'rps > 1'\nactoin = 'stop'", "Did you mean action?"),

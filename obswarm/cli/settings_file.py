@@ -1,0 +1,93 @@
+"""Finds and reads obswarm.toml, or [tool.obswarm] in pyproject.toml; what its keys mean is said elsewhere."""
+
+import codecs
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from obswarm.api import ObswarmError
+
+FILE = "obswarm.toml"
+_PROJECT = "pyproject.toml"
+
+KEYS = {
+    "targets": "Metrics endpoints of the target, each in a table `[[targets]]`.",
+    "guards": "Guards, each in a table `[[guards]]`.",
+    "keep_for": "Runs in the store that are older are removed at the end of a run, unless they have a tag or a note:"
+    ' a duration such as `"30d"`.',
+    "keep_runs": "As `keep_for`: the number of runs that stay, the newest ones.",
+}
+"""What is no option of a command, and what it is for."""
+
+TARGET_KEYS = {
+    "kind": "What is there; see `obswarm targets`.",
+    "url": "Where its metrics are.",
+    "name": "What it is called; its kind unless it is given.",
+}
+GUARD_KEYS = {
+    "when": "The condition, as in [guards](guards.md#what-to-write).",
+    "action": '`"stop"` (the default), `"abort"`, `"hold"`, `"scale(50%)"` or `"notify"`.',
+    "name": "What it is called; its condition unless it is given.",
+    "clear_for": "How long the condition has to be false before the guard is clear again; as long as its `for`.",
+    "blind_after": "How long it may be without data before it acts as `on_blind` says; 30 s.",
+    "on_blind": '`"warn"` (the default) or `"stop"`.',
+}
+_SIGN_OF_OTHER_CODINGS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """What a file holds. `where` stands before a key in messages: `obswarm.toml: `."""
+
+    path: Path
+    values: dict[str, Any]
+
+    @property
+    def where(self) -> str:
+        return f"{self.path}: [tool.obswarm] " if self.path.name == _PROJECT else f"{self.path}: "
+
+
+def current_folder() -> Path | None:
+    """None when it has been removed since this process was started: a service goes on."""
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        return None
+
+
+def read_document(named: str | None, folder: Path | None) -> Document | None:
+    """The file that was named, or the one in the folder; None when there is none. Raises ObswarmError for one that
+    cannot be read or is not TOML."""
+    path = settings_file(named, folder)
+    if path is None:
+        return None
+    values = _read(path)
+    return Document(path, values.get("tool", {}).get("obswarm", {}) if path.name == _PROJECT else values)
+
+
+def settings_file(named: str | None, folder: Path | None) -> Path | None:
+    """Where it is; None when there is none. Raises ObswarmError for a pyproject.toml that is not TOML."""
+    if named is not None:
+        return Path(named)
+    if folder is None:
+        return None
+    for path in (folder / FILE, folder / _PROJECT):
+        if path.exists() and (path.name == FILE or "obswarm" in _read(path).get("tool", {})):
+            # Short in messages: it is the one here.
+            return Path(path.name) if folder == current_folder() else path
+    return None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ObswarmError(f"{path} cannot be read: {error.strerror}.") from None
+    if content.startswith(_SIGN_OF_OTHER_CODINGS) or b"\0" in content[:4]:
+        raise ObswarmError(f"{path} is in UTF-16 or UTF-32, as some editors for Windows write it; save it as UTF-8.")
+    try:
+        # With or without a byte-order mark, which some editors put in front.
+        return tomllib.loads(content.decode("utf-8-sig"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ObswarmError(f"{path} is not TOML: {error}.") from None
