@@ -5,6 +5,7 @@ import difflib
 import logging
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ from obswarm.cli.file_option import TopLevelCommand, forget_given, label_of
 from obswarm.cli.missing_host import check_that_hosts_are_known
 from obswarm.cli.options import split_names
 from obswarm.cli.session import OutputOptions
-from obswarm.cli.streams import say
+from obswarm.cli.streams import STANDARD_OUTPUT, results_apart, say
 from obswarm.cli.task_ratio import print_task_ratio
 from obswarm.cluster import OpenedFiles
 from obswarm.engine import LoadTest, Profile, Ramp, ShapeProfile, StagesProfile, find_loadtest, load, select
@@ -66,6 +67,10 @@ class LoadTestCommand(TopLevelCommand):
             # A file on the command line is nearer than one of environment or settings.
             forget_given(ctx, "files")
         return left
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with results_apart() if ctx.params.get("json_file") == STANDARD_OUTPUT else nullcontext():
+            return super().invoke(ctx)
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         super().format_epilog(ctx, formatter)

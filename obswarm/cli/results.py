@@ -1,12 +1,18 @@
 """What is left of a run when it has ended, besides CSV files and the store: summary, JSON result, JUnit's XML."""
 
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from obswarm.api import ObswarmError
 from obswarm.cli.guards_seen import GuardsSeen
-from obswarm.cli.streams import LogFile, is_missing, write_to_file, write_to_stream
+from obswarm.cli.streams import (
+    STANDARD_OUTPUT,
+    LogFile,
+    is_missing,
+    result_stream,
+    write_to_file,
+    write_to_stream,
+)
 from obswarm.cli.summary import print_summary
 from obswarm.cli.text_console import TextConsole
 from obswarm.engine import Output, RunResult, reason_of
@@ -14,8 +20,6 @@ from obswarm.guards import Judgement
 from obswarm.json_text import to_json
 from obswarm.report import junit_document, result_document
 from obswarm.stats import Snapshot
-
-STANDARD_OUTPUT = "-"
 
 Judge = Callable[[RunResult], Sequence[Judgement]]
 """How the result meets what was required of it."""
@@ -71,7 +75,7 @@ class JsonResult(Output):
         self._judge = judge
         if path != STANDARD_OUTPUT:
             check_writable("--json", path)
-        elif is_missing(sys.stdout):
+        elif is_missing(result_stream()):
             raise ObswarmError("--json -: this command was started without a standard output. Name a file.")
 
     @property
@@ -81,15 +85,15 @@ class JsonResult(Output):
     def finish(self, result: RunResult) -> None:
         text = to_json(result_document(result, self._judge(result)), indent=2) + "\n"
         if self._path == STANDARD_OUTPUT:
-            write_to_stream(sys.stdout, text)
+            write_to_stream(result_stream(), text)
             return
         try:
             write_to_file(self._path, text)
         except OSError as error:
-            if is_missing(sys.stdout):
+            if is_missing(result_stream()):
                 raise
             # It could be written when the run began; what was measured still goes somewhere.
-            write_to_stream(sys.stdout, text)
+            write_to_stream(result_stream(), text)
             raise ObswarmError(f"{reason_of(error)}; it is on standard output instead") from None
 
 

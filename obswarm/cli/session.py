@@ -18,8 +18,8 @@ from obswarm.cli.exporting import Export
 from obswarm.cli.guarding import Guarding
 from obswarm.cli.keeping import Keeping
 from obswarm.cli.plain import PlainProgress
-from obswarm.cli.results import STANDARD_OUTPUT, JsonResult, JUnitResult, Log, Summary
-from obswarm.cli.streams import LogFile, StreamLog, say_error
+from obswarm.cli.results import JsonResult, JUnitResult, Log, Summary
+from obswarm.cli.streams import STANDARD_OUTPUT, LogFile, StreamLog, say_error
 from obswarm.cli.text_console import TextConsole, can_redraw, console_handler, stdout_console
 from obswarm.ending_signals import ending_signals
 from obswarm.engine import Output, Outputs, RunCourse, RunHandle, RunResult, StopReason, UncaughtErrors

@@ -3,11 +3,16 @@
 import logging
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 from typing import IO
 
 from obswarm.engine import reason_of
 from obswarm.log_format import FILE_FORMAT, STREAM_FORMAT, LogFormatter
 from obswarm.sanitize import escape_controls, escape_lines, indent_lines, to_text
+
+STANDARD_OUTPUT = "-"
+"""As the name of a file."""
 
 _WAS_MISSING = "was_missing"
 
@@ -26,6 +31,25 @@ def open_standard_streams() -> None:
             setattr(sys, name, nowhere)
         elif mode == "w":
             stream.reconfigure(errors="backslashreplace")
+
+
+_results: list[IO[str]] = []
+
+
+@contextmanager
+def results_apart() -> Iterator[None]:
+    """Keep standard output for `result_stream`: what the load test prints meanwhile goes to standard error."""
+    _results.append(sys.stdout)
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        _results.pop()
+
+
+def result_stream() -> IO[str]:
+    """Standard output as this process was started with it."""
+    return _results[-1] if _results else sys.stdout
 
 
 def is_missing(stream: IO[str]) -> bool:
@@ -71,7 +95,7 @@ def say_error(text: object) -> None:
 
 def _print(text: str, err: bool) -> None:
     if not err:
-        write_to_stream(sys.stdout, f"{text}\n")
+        write_to_stream(result_stream(), f"{text}\n")
         return
     try:
         write_to_stream(sys.stderr, f"{text}\n")
