@@ -15,6 +15,7 @@ PHASES = (
         (
             "tests/e2e/test_bad_input.py",
             "tests/e2e/test_dashboards.py",
+            "tests/e2e/test_documentation.py",
             "tests/e2e/test_examples.py",
             "tests/e2e/test_export.py",
             "tests/e2e/test_guards.py",

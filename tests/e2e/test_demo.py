@@ -2,15 +2,16 @@
 
 import json
 
+from tests.support.documentation import snippet
 from tests.support.programs import obswarm
 
 
 def test_the_demo_shows_the_knee_a_guard_stops_it_and_it_exits_0(tmp_path) -> None:
-    output = tmp_path / "demo.json"
-    done = obswarm("demo", "--headless", "--duration", "30s", "--json", output, timeout=90)
+    ((_, command),) = snippet("docs/getting-started.md", "obswarm demo").commands
+    done = obswarm(*command.split()[1:], timeout=90, cwd=tmp_path)
     assert done.code == 0, done.stdout + done.stderr
     assert "The knee: up to about" in done.stdout
-    result = json.loads(output.read_text())
+    result = json.loads((tmp_path / "result.json").read_text())
     assert result["users_max"] > 500
     assert result["stop_reason"]["kind"] == "guard"
     (guard,) = result["guards"]

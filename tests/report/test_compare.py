@@ -1,6 +1,5 @@
 """Runs that differ are called so, those that do not are not, and those that cannot be compared are refused."""
 
-import random
 from pathlib import Path
 
 import pytest
@@ -10,48 +9,7 @@ from obswarm.json_text import to_json
 from obswarm.report import SAME, compare_runs, comparison_document, comparison_page
 from obswarm.report.wording import UNJUDGED, unjudged_sentences
 from obswarm.stats import TOTAL, EndpointKey
-from obswarm.store import About, Figure, LoadTestText, RunRecord, RunWriter, Store, read_run
-from tests.support.recorded import LOGIN, PAGE, MadeUpRun
-
-SECONDS = 60
-THREADS = Figure("db", "mysql", "threads running", "number")
-
-
-class Runs:
-    """Made-up runs in one store."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def make(
-        self,
-        number: int,
-        slower: float = 1.0,
-        seconds: int = SECONDS,
-        test: str = "shop.py",
-        threads: float = 4.0,
-        failing: float = 0.0,
-        users: int = 3,
-        saturated: bool = False,
-        login: bool = True,
-        logins: int = 10,
-        requests: bool = True,
-        **configuration: object,
-    ) -> RunRecord:
-        chance = random.Random(number)
-        text = LoadTestText(test, f"slower = {slower}".encode())
-        writer = RunWriter(self._path, About("1.0.0", configuration, [text]))
-        run = MadeUpRun([writer], f"2026013{number}-120000-aaaa", test, users=users, saturated=saturated)
-        for _ in range(seconds):
-            pages = [slower * 0.05 * chance.lognormvariate(0, 0.3) for _ in range(40)]
-            log_ins = [0.2 * chance.lognormvariate(0, 0.3) for _ in range(logins)]
-            failed = [PAGE for _ in range(40) if chance.random() < failing]
-            there = {PAGE: pages, **({LOGIN: log_ins} if login else {})}
-            run.pass_a_second(there if requests else {}, failed)
-            writer.sample(run.last.time_s, {THREADS: threads + chance.random()})
-        writer.close()
-        with Store(self._path) as store:
-            return read_run(store, store.find(f"2026013{number}"))
+from tests.support.recorded import LOGIN, PAGE, THREADS, Runs
 
 
 @pytest.fixture

@@ -12,11 +12,12 @@ from tests.support.readiness import wait_for_http
 
 
 class Alertmanager:
-    """Runs while a `with` block lasts."""
+    """Runs while a `with` block lasts; with a configuration of its own if one is given."""
 
-    def __init__(self, webhook_url: str, token: str) -> None:
+    def __init__(self, webhook_url: str, token: str, configuration: str = "") -> None:
         self._webhook_url = webhook_url
         self._token = token
+        self._configuration = configuration
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
 
@@ -38,7 +39,7 @@ class Alertmanager:
             },
             "receivers": [{"name": "obswarm", "webhook_configs": [webhook]}],
         }
-        Path(folder, "alertmanager.yml").write_text(json.dumps(configuration))
+        Path(folder, "alertmanager.yml").write_text(self._configuration or json.dumps(configuration))
         with open(f"{folder}/log", "wb") as log:
             self._process = subprocess.Popen(
                 [

@@ -1,7 +1,9 @@
 """Runs that nobody has made: seconds with made-up requests, through the statistics that a real run has."""
 
+import random
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from obswarm.engine import RunResult, StopReason
@@ -16,6 +18,10 @@ from obswarm.stats import (
     Snapshot,
     StatsTable,
 )
+from obswarm.store import About, Figure, LoadTestText, RunRecord, RunWriter, Store, read_run
+
+SECONDS = 60
+THREADS = Figure("db", "mysql", "threads running", "number")
 
 PAGE = EndpointKey("GET", "/page")
 LOGIN = EndpointKey("POST", "/login")
@@ -108,3 +114,40 @@ def result_of(final: Snapshot, reason: StopReason = StopReason("time", "the plan
         max_cpu_ratio=0.0,
         forced=False,
     )
+
+
+class Runs:
+    """Made-up runs in one store, the number being the day of January 2026 on which one was made."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def make(
+        self,
+        number: int,
+        slower: float = 1.0,
+        seconds: int = SECONDS,
+        test: str = "shop.py",
+        threads: float = 4.0,
+        failing: float = 0.0,
+        users: int = 3,
+        saturated: bool = False,
+        login: bool = True,
+        logins: int = 10,
+        requests: bool = True,
+        **configuration: object,
+    ) -> RunRecord:
+        chance = random.Random(number)
+        text = LoadTestText(test, f"slower = {slower}".encode())
+        writer = RunWriter(self._path, About("1.0.0", configuration, [text]))
+        run = MadeUpRun([writer], f"2026013{number}-120000-aaaa", test, users=users, saturated=saturated)
+        for _ in range(seconds):
+            pages = [slower * 0.05 * chance.lognormvariate(0, 0.3) for _ in range(40)]
+            log_ins = [0.2 * chance.lognormvariate(0, 0.3) for _ in range(logins)]
+            failed = [PAGE for _ in range(40) if chance.random() < failing]
+            there = {PAGE: pages, **({LOGIN: log_ins} if login else {})}
+            run.pass_a_second(there if requests else {}, failed)
+            writer.sample(run.last.time_s, {THREADS: threads + chance.random()})
+        writer.close()
+        with Store(self._path) as store:
+            return read_run(store, store.find(f"2026013{number}"))

@@ -6,6 +6,7 @@ import http.server
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import threading
@@ -23,8 +24,9 @@ from obswarm.stack.project import HOST_NAME
 from obswarm.store import FILE, Store, read_run
 from obswarm.targets import KINDS, Target, queries_of
 from tests.support.docker_engine import DockerEngine, docker, environment
+from tests.support.documentation import Snippet, snippet
 from tests.support.nginx import free_port
-from tests.support.programs import Finished, obswarm
+from tests.support.programs import ROOT, Finished, obswarm
 
 PROJECT = "obswarm-test"
 LARGEST_IMAGE_BYTES = 200_000_000
@@ -90,6 +92,11 @@ class Stack:
         return [name for kind in kinds for name in docker(*kind, *label).split()]
 
 
+def words(text: Snippet) -> list[list[str]]:
+    """Those of the documentation's commands, without obswarm's name; tests say for which project they are."""
+    return [shlex.split(command)[1:] for _, command in text.commands]
+
+
 @pytest.fixture(scope="module")
 def engine():
     with DockerEngine() as running:
@@ -105,7 +112,8 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def stack(engine, state: Path, tmp_path_factory: pytest.TempPathFactory):
     made = Stack(PROJECT, state, tmp_path_factory.mktemp("here"))
     docker("rmi", "--force", "obswarm:0.1.0")
-    up = made.must("up", "--demo", "--workers", 2, "--detach")
+    up_again, _ = words(snippet("README.md", "obswarm up --demo"))
+    up = made.must(*up_again, "--workers", 2, "--detach")
     made.said = up.stdout + up.stderr
     try:
         yield made
@@ -158,7 +166,8 @@ def test_grafana_is_given_what_it_needs(stack: Stack) -> None:
 
 
 def test_a_run_is_made_by_the_stack_and_stands_beside_the_targets_figures(stack: Stack) -> None:
-    done = stack.must("run", "-t", "12s", "--headless", "--json", "-")
+    _, run = words(snippet("README.md", "obswarm up --demo"))
+    done = stack.must(*run, "-t", "12s", "--headless", "--json", "-")
     result = done.result
     assert done.stderr.startswith(
         f"The stack {PROJECT} makes this run, because it is running; --local has it made here.\n"
@@ -208,6 +217,25 @@ def test_the_alert_stops_a_run_by_alertmanagers_webhook(stack: Stack) -> None:
     assert "http://127.0.0.1:18080 is http://load-balancer:18080 for the workers." in done.stderr
     assert "The alert ErrorSpike fires" in done.result["stop_reason"]["detail"]
     assert done.result["alerts"][0]["source"] == "alertmanager"
+
+
+def test_the_incident_as_the_documentation_has_it(stack: Stack, state: Path) -> None:
+    """A fault of the contest's, and a run that shows it."""
+    text = snippet("docs/stack.md", "composed fault no-cache on")
+    (_, up), (_, names), (_, fault), (_, run) = text.commands
+    assert (up, run) == ("obswarm up --demo --detach", "obswarm run")
+    folder = state / "stacks" / PROJECT / "contest"
+    names = names.replace("=obswarm ", f"={PROJECT} ").replace(
+        "~/.local/state/obswarm/stacks/obswarm/contest", str(folder)
+    )
+    for state_of_it in ("on", "off"):
+        command = f"{names}\n{fault.removesuffix('on')}{state_of_it}"
+        done = subprocess.run(
+            ["bash", "-ec", command], cwd=ROOT, env=environment(), capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        if state_of_it == "on":
+            stack.must("run", "-t", "3s", "--headless")
 
 
 def test_up_again_changes_nothing_and_heals_what_has_crashed(stack: Stack) -> None:
@@ -273,6 +301,12 @@ def test_more_workers_and_what_containers_use(stack: Stack) -> None:
     assert "master" not in {each["metric"][label] for each in found}, "it is no target"
     memory = stack.wait_for('container_memory_working_set_bytes{name=~".*database-1"}', 60)
     assert float(memory[0]["value"][1]) > 50e6
+    ((_, labelled),) = snippet("docs/stack.md", "io.obswarm.target").commands
+    docker(*shlex.split(labelled.replace("my-service", "--rm --name my-service haproxy:3.2 sleep 60"))[1:])
+    try:
+        stack.wait_for('container_memory_working_set_bytes{name="my-service"}')
+    finally:
+        docker("rm", "--force", "my-service")
     assert len([each for each in stack.containers() if "worker" in each["Name"]]) == 3, "as before"
     # Without a quota there are no periods that could be throttled.
     docker("update", "--cpus", "0.5", f"{PROJECT}-database-1")
@@ -286,12 +320,21 @@ def test_more_workers_and_what_containers_use(stack: Stack) -> None:
 
 def test_two_stacks_side_by_side(stack: Stack, state: Path) -> None:
     other = Stack("obswarm-other", state, stack.folder)
+    up, run, down = words(snippet("docs/stack.md", "obswarm down"))
+    (stack.folder / "loadtest.py").write_text(
+        "from obswarm import User, constant, task\n"
+        "class Idle(User):\n"
+        "    wait_time = constant(0.5)\n"
+        "    @task\n"
+        "    def nothing(self): pass\n"
+    )
     try:
-        other.must("up", "--detach")
+        other.must(*up, "--detach")
+        other.must(*run, "-t", "1s", "--headless")
         taken, own = set(stack.project["ports"].values()), set(other.project["ports"].values())
         assert not taken & own
         assert other.query('up{job="obswarm"} == 1') or other.wait_for('up{job="obswarm"} == 1')
-        kept = other.must("down").stderr
+        kept = other.must(*down).stderr
         assert "What was measured is kept in its volumes" in kept
         assert other.left() != []
         other.must("up", "--detach")

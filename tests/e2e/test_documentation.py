@@ -1,0 +1,354 @@
+"""Every snippet of the documentation works as it stands, but for the names of hosts, and small numbers in place of large
+ones."""
+
+import re
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.alertmanager import Alertmanager
+from tests.support.documentation import PAGES, Shell, Site, Snippet, snippet, snippets
+from tests.support.grafana import Grafana
+from tests.support.nginx import free_port
+from tests.support.programs import ROOT, obswarm
+from tests.support.prometheus import Prometheus, program
+from tests.support.recorded import Runs
+
+VISITOR = """
+from obswarm import FastHttpUser, constant, task
+
+
+class Visitor(FastHttpUser):
+    wait_time = constant(0.1)
+
+    @task
+    def front_page(self):
+        self.client.get("/")
+"""
+STAGING = "https://staging.example.com"
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[Site]:
+    with Site() as running:
+        yield running
+
+
+@pytest.fixture
+def shell(site: Site, tmp_path: Path) -> Shell:
+    """In a folder with a load test; with the hosts that are named on most pages."""
+    (tmp_path / "loadtest.py").write_text(VISITOR.replace("wait_time", f"host = {site.url!r}\n    wait_time"))
+    return Shell(
+        tmp_path,
+        {
+            STAGING: site.url,
+            "http://127.0.0.1:8000": site.url,
+            "http://db.staging:9104": site.url,
+            "10.0.0.5": "127.0.0.1",
+        },
+    )
+
+
+def test_every_snippet_is_run() -> None:
+    calls = re.compile(r'\bsnippet\(\s*"([^"]+)",\s*(?:"([^"]+)"|\'([^\']+)\')\s*\)')
+    run = {
+        snippet(page, double or single)
+        for file in ROOT.glob("tests/**/*.py")
+        for page, double, single in calls.findall(file.read_text())
+    }
+    missing = [f"{each.page}:{each.line}" for page in PAGES for each in snippets(page) if each not in run]
+    assert missing == []
+
+
+# Load tests.
+
+
+def run_loadtest(text: str, folder: Path, site: Site, *arguments: object) -> dict:
+    """The result of a run of half a second; nothing may have gone wrong in it."""
+    (folder / "loadtest.py").write_text(text)
+    done = obswarm(
+        "run", "loadtest.py", "-H", site.url, "-u", 2, "-r", 50, "-t", "500ms", "--headless", "--json", "-", *arguments,
+        cwd=folder, OBSWARM_SIGNING_KEY="0123456789abcdef",
+    )  # fmt: skip
+    assert done.code == 0, done.stderr
+    result = done.result
+    assert (result["errors"], result["exceptions"]) == ([], [])
+    assert "Nobody listens" not in done.stderr
+    return result
+
+
+def in_a_task(text: str, user_class: str = "FastHttpUser") -> str:
+    lines = "".join(f"        {line}\n" for line in text.splitlines())
+    return (
+        f"from obswarm import {user_class}, constant, task\n\n\n"
+        f"class Visitor({user_class}):\n    wait_time = constant(0.1)\n\n    @task\n    def visit(self):\n{lines}"
+    )
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_sharing_data(workers: int, site: Site, tmp_path: Path) -> None:
+    text = snippet("docs/distributed.md", "def share_accounts")
+    run_loadtest(text.text, tmp_path, site, "--workers", workers)
+    assert ("GET", "/profile/user-0") in site.requests
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        snippet("README.md", "class Contestant(FastHttpUser)"),
+        snippet("docs/getting-started.md", "class Visitor(FastHttpUser)"),
+    ],
+    ids=lambda text: text.page,
+)
+def test_whole_files(text: Snippet, site: Site, tmp_path: Path) -> None:
+    run_loadtest(text.text, tmp_path, site)
+
+
+@pytest.mark.parametrize(
+    ("text", "user_class"),
+    [
+        (snippet("docs/http-client.md", 'params={"a": 1}'), "FastHttpUser"),
+        (snippet("docs/http-client.md", "self.rest("), "FastHttpUser"),
+        (snippet("docs/http-client.md", "iter_lines()"), "FastHttpUser"),
+        (snippet("docs/writing-load-tests.md", "timeout=(2, 30)"), "FastHttpUser"),
+        (snippet("docs/writing-load-tests.md", "timeout=(2, 30)"), "HttpUser"),
+        (snippet("docs/writing-load-tests.md", "environment.events.request.fire"), "User"),
+    ],
+)
+def test_what_stands_in_tasks(text: Snippet, user_class: str, site: Site, tmp_path: Path) -> None:
+    # One of them prints, which does not get into the result on standard output.
+    (tmp_path / "large.bin").write_bytes(bytes(1_000_000))
+    (tmp_path / "name.txt").write_text("content")
+    result = run_loadtest(in_a_task(text.text, user_class), tmp_path, site)
+    assert result["totals"]["requests"] >= 1
+
+
+def test_other_protocols(site: Site, tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "members") as database:
+        database.execute("CREATE TABLE members (name TEXT)")
+        database.execute("INSERT INTO members VALUES ('a')")
+    text = snippet("docs/writing-load-tests.md", "environment.request(")
+    test = f"import sqlite3\n\nconnection = sqlite3.connect('members')\n{in_a_task(text.text, 'User')}"
+    result = run_loadtest(test, tmp_path, site)
+    assert {each["name"] for each in result["endpoints"]} == {"insert"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        snippet("docs/writing-load-tests.md", "class Peak(Stages)"),
+        snippet("docs/writing-load-tests.md", "class Waves(LoadTestShape)"),
+        snippet("docs/guards.md", 'Guard("error_ratio'),
+    ],
+    ids=lambda text: f"{text.page}:{text.text.splitlines()[0]}",
+)
+def test_what_stands_beside_users(text: Snippet, site: Site, tmp_path: Path) -> None:
+    # Names that the page has imported before.
+    run_loadtest(f"from obswarm import *\n{VISITOR}\n{text.text}", tmp_path, site)
+
+
+def test_signed_requests(site: Site, tmp_path: Path) -> None:
+    text = snippet("docs/writing-load-tests.md", "request_signer = RequestSigner").text
+    test = f"from obswarm import constant, task\n{text}    wait_time = constant(0.1)\n\n    @task\n    def visit(self):\n        self.client.get('/')\n"
+    run_loadtest(test, tmp_path, site)
+    assert "X-Obswarm-Signature" in site.last_headers
+
+
+def test_options_of_ones_own(site: Site, tmp_path: Path) -> None:
+    text = snippet("docs/writing-load-tests.md", "def add_options(parser)")
+    visit = VISITOR.replace('get("/")', 'get("/" + self.environment.parsed_options.tenant)')
+    run_loadtest(f"from obswarm import events\n{text.text}\n{visit}", tmp_path, site, "--tenant", "green")
+    assert ("GET", "/green") in site.requests
+
+
+def test_one_user_in_a_debugger(site: Site, tmp_path: Path) -> None:
+    text = snippet("docs/writing-load-tests.md", "run_single_user(Visitor)")
+    once = VISITOR.replace('self.client.get("/")', 'self.client.get("/")\n        raise StopUser')
+    file = tmp_path / "loadtest.py"
+    file.write_text(f"from obswarm import StopUser, run_single_user\n{once}\n\n{text.text}")
+    done = subprocess.run(
+        [sys.executable, file, "-H", site.url], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.search(r"GET +/ ", done.stdout)
+
+
+# Commands.
+
+
+def test_the_two_commands(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What they do has tests of its own: all of these, and those of `obswarm demo`."""
+    assert [command for _, command in snippet("README.md", "make test").commands] == ["make demo", "make test"]
+    others = [command.split()[1] for _, command in snippet("CONTRIBUTING.md", "make test").commands]
+    cloned, made = snippet("docs/getting-started.md", "git clone").commands
+    shell.replaced["<this repository>"] = f"--quiet --no-tags --depth 1 file://{ROOT} obswarm"
+    dry = f"; make --dry-run demo {' '.join(others)}"
+    assert made[1] == "make demo"
+    printed = shell.run(f"{cloned[1]}{dry}")
+    assert "bin/obswarm demo" in printed
+    assert "bin/python -m tests" in printed
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        snippet("README.md", "--stages 1m:100"),
+        snippet("README.md", "--stop-when 'error_ratio"),
+        snippet("docs/getting-started.md", "-u 50 -r 10 -t 1m"),
+        snippet("docs/guards.md", "--stop-when 'error_ratio"),
+        snippet("docs/guards.md", "--junit junit.xml"),
+        snippet("docs/distributed.md", "--workers 8"),
+    ],
+    ids=lambda text: f"{text.page}:{text.line}",
+)
+def test_runs(text: Snippet, shell: Shell) -> None:
+    for _, command in text.commands:
+        short = command if re.search(r"-t |--stages", command) else f"{command} -t 1s"
+        # A requirement about something that was never requested is not met.
+        shell.replaced |= {"--workers 8": "--workers 2", 'name="/login"': 'name="/"'}
+        shell.run(short)
+
+
+def test_targets_are_looked_at(shell: Shell) -> None:
+    (printed,) = shell.run_all(snippet("docs/guards.md", "obswarm targets"))
+    assert "threads running" in printed
+
+
+@pytest.mark.parametrize(
+    "text",
+    [snippet("README.md", "obswarm master loadtest.py"), snippet("docs/distributed.md", "umask 077")],
+    ids=lambda text: text.page,
+)
+def test_a_fleet(text: Snippet, shell: Shell) -> None:
+    port = free_port()
+    shell.replaced |= {"0.0.0.0": f"127.0.0.1:{port}", "10.0.0.5": f"127.0.0.1:{port}", "--expect-workers 3": ""}
+    shell.run("(umask 077; head -c 32 /dev/urandom | base64 > secret)")
+    started = []
+    for role, command in text.commands:
+        if "obswarm" not in command:
+            assert role == ""
+            shell.run(command)
+            continue
+        more = " -t 1s" if "obswarm master" in command and "-t" not in command else ""
+        started.append((command, shell.start(command + more)))
+    for command, process in started:
+        shell.finish(command, process)
+
+
+def test_a_master_that_stays(shell: Shell) -> None:
+    port, web_port = free_port(), free_port()
+    shell.replaced = {"http://10.0.0.5:8089": f"http://127.0.0.1:{web_port}", "10.0.0.5": f"127.0.0.1:{port}"}
+    shell.replaced |= {"--bind 0.0.0.0": f"--bind 127.0.0.1:{port} --web-port {web_port}"}
+    shell.environment["TOKEN"] = "0123456789abcdef0123456789abcdef"
+    shell.run("(umask 077; head -c 32 /dev/urandom | base64 > secret)")
+    (_, master), (_, worker), (_, run) = snippet("docs/stack.md", "obswarm master --serve").commands
+    staying = [shell.start(f"exec {master}"), shell.start(f"exec {worker}")]
+    try:
+        deadline = (
+            "for i in $(seq 300); do (exec 3<>/dev/tcp/127.0.0.1/" + str(web_port) + ") && break; sleep 0.1; done"
+        )
+        shell.run(f"{deadline} 2>/dev/null")
+        shell.run(f"{run} -t 1s")
+    finally:
+        for process in staying:
+            process.terminate()
+        for process in staying:
+            process.communicate(timeout=30)
+
+
+def test_with_a_prometheus_that_is_there(shell: Shell) -> None:
+    with Prometheus() as prometheus:
+        shell.replaced["http://prometheus:9090"] = prometheus.url
+        ((_, command),) = snippet("docs/existing-prometheus.md", "--prometheus-url").commands
+        shell.run(f"{command} -t 1s")
+        shell.replaced["https://prometheus.example.com"] = prometheus.url
+        shell.environment["TOKEN"] = "of nobody's"
+        shell.run_all(snippet("docs/metrics.md", "--remote-write https"))
+        assert prometheus.query("sum(obswarm_requests_total)")
+
+
+def test_being_scraped_from_elsewhere(shell: Shell) -> None:
+    ((_, command),) = snippet("docs/existing-prometheus.md", "--metrics-addr 0.0.0.0").commands
+    shell.replaced |= {"--metrics-addr 0.0.0.0": "--metrics-addr 127.0.0.1", "8089": str(free_port())}
+    assert "metrics" in shell.run(f"{command} -t 1s").lower()
+
+
+def test_dashboards(shell: Shell) -> None:
+    grafana = Grafana()
+    try:
+        shell.replaced["https://grafana.example.com"] = grafana.url
+        shell.environment["TOKEN"] = "right"
+        shell.run_all(snippet("docs/existing-prometheus.md", "obswarm dashboards export"))
+        exported = sorted(path.name for path in (shell.folder / "grafana").iterdir())
+        assert len([name for name in exported if re.fullmatch(r"obswarm-.*\.json", name)]) == 4
+        assert {"recording.yml", "alerts.yml"} <= set(exported)
+        assert len(grafana.orders) == 4
+    finally:
+        grafana.close()
+
+
+def test_runs_that_are_kept(shell: Shell) -> None:
+    store = shell.folder / "store"
+    store.mkdir()
+    runs = Runs(store / "runs.sqlite")
+    for day in (1, 2, 3):
+        runs.make(day)
+    shell.environment["OBSWARM_STORE"] = str(store)
+    shell.replaced["runs rm 20260131"] = "runs rm --yes 20260131"
+    printed = shell.run_all(snippet("docs/runs.md", "obswarm runs list"))
+    assert "20260133" in printed[0]
+    assert "20260131" not in shell.run("obswarm runs list")
+    runs.make(4)
+    compared, checked = snippet("docs/runs.md", "obswarm compare baseline latest --fail-on").commands
+    shell.run(compared[1])
+    # A change that is sure, and larger than that, is exit code 5; these two are alike.
+    shell.run(checked[1])
+
+
+# Configuration.
+
+
+@pytest.mark.parametrize(
+    "text",
+    [snippet("docs/guards.md", "[[guards]]"), snippet("docs/runs.md", "keep_runs")],
+    ids=lambda text: text.page,
+)
+def test_settings(text: Snippet, shell: Shell) -> None:
+    with Prometheus() as prometheus:
+        shell.replaced["http://prometheus:9090"] = prometheus.url
+        (shell.folder / "obswarm.toml").write_text(shell.text_of(text.text))
+        shell.run("obswarm run loadtest.py -u 1 -t 1s --headless")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        snippet("docs/existing-prometheus.md", 'loadgen.example.com:8089"]'),
+        snippet("docs/metrics.md", "scrape_interval: 1s"),
+    ],
+    ids=lambda text: text.page,
+)
+def test_configurations_of_prometheus(text: Snippet, tmp_path: Path) -> None:
+    (tmp_path / "prometheus.yml").write_text(text.text)
+    done = subprocess.run(
+        [program("promtool"), "check", "config", tmp_path / "prometheus.yml"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_configurations_of_alertmanager() -> None:
+    """It refuses to start with one that it cannot read. Both are to be put into a configuration that has the rest."""
+    whole = "route: {receiver: load-test}\n" + snippet("docs/guards.md", "alertmanager.yml").text
+    part = snippet("docs/existing-prometheus.md", "obswarm_action=~").text.replace(
+        "route:", "route:\n  receiver: obswarm"
+    )
+    for configuration in (whole, part):
+        with Alertmanager("", "", configuration):
+            pass
