@@ -114,6 +114,7 @@ def test_whole_files(text: Snippet, site: Site, tmp_path: Path) -> None:
         (snippet("docs/http-client.md", 'params={"a": 1}'), "FastHttpUser"),
         (snippet("docs/http-client.md", "self.rest("), "FastHttpUser"),
         (snippet("docs/http-client.md", "iter_lines()"), "FastHttpUser"),
+        (snippet("docs/http-client.md", "discard_body=True"), "FastHttpUser"),
         (snippet("docs/writing-load-tests.md", "timeout=(2, 30)"), "FastHttpUser"),
         (snippet("docs/writing-load-tests.md", "timeout=(2, 30)"), "HttpUser"),
         (snippet("docs/writing-load-tests.md", "environment.events.request.fire"), "User"),

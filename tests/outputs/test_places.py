@@ -56,7 +56,6 @@ KNOWN = {
     # Others.
     ("cli/runs.py", "click.confirm"): "escaped",
     ("cli/main.py", "sys.stdout"): "nothing is written",
-    ("cli/results.py", "sys.stdout"): "JSON by to_json",
     ("cluster/start_over.py", "sys.stdout"): "nothing is written",
     ("cluster/start_over.py", "sys.stderr"): "nothing is written",
     ("demo/site.py", "json.dumps"): "the demo's own answers",

@@ -32,8 +32,9 @@ def series_by_format(latest: Latest) -> dict[str, list[Series]]:
         found[name] = [Series(each.name, each.labels, each.value) for family in families for each in family.samples]
     found["protobuf"] = list(_of_protobuf(scrape(latest, "application/vnd.google.protobuf")))
     writer = RemoteWriter(None, latest)  # type: ignore[arg-type]  # nothing is sent
-    assert latest.newest is not None
-    writer._encode(latest.newest, [])
+    snapshot = latest.newest
+    assert snapshot is not None
+    writer._fill_batch(lambda: writer._series.encode(latest.families(), "instance", snapshot.time_s), [])
     request = Messages("obswarm.remote_write", REMOTE_WRITE).WriteRequest.FromString(
         bytes(cramjam.snappy.decompress_raw(writer._queue[0].body))
     )
