@@ -148,7 +148,7 @@ def test_names_are_whole_in_a_kept_run() -> None:
 
     class Record:
         endpoints = result.final.endpoints
-        stats_duration_s = 10.0
+        load_s = 10.0
 
         def total(self) -> EndpointStats:
             return result.final.total
