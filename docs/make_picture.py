@@ -28,7 +28,7 @@ class Photographer(LiveDisplay):
     """Follows the run like the live display, and keeps one frame instead of showing all."""
 
     def __init__(self) -> None:
-        self.console = Console(record=True, file=io.StringIO(), force_terminal=True, width=110, height=30)
+        self.console = Console(record=True, file=io.StringIO(), force_terminal=True, width=120, height=32)
         super().__init__(self.console)
         self.run: LocalRun | None = None
 

@@ -219,13 +219,14 @@ class LiveDisplay(Output):
             style = "red" if recent.failures else ""
             rows.append((key.label, [plain(text, style if n == _FAILURES else "") for n, text in enumerate(cells)]))
         width = self._console.width - _BORDERS + _GAP_AT_THE_END
-        kept = fitting_columns(width, "endpoint", _HEADINGS, rows, _LEAST_FIRST)
+        heading = f"endpoint (last {self._recent.seconds:.0f} s)"
+        kept = fitting_columns(width, heading, _HEADINGS, rows, _LEAST_FIRST)
         more = plain(f"… and {len(busiest) - room} more", "dim")
         if kept is None:
             narrow = stacked(self._console.width - _BORDERS, _HEADINGS, rows[: max(1, room // 3)], _LEAST_FIRST)
             return Group(narrow, more) if len(busiest) > room else narrow
         table = TextTable(expand=True, box=None, header_style="dim", padding=(0, 2, 0, 0), pad_edge=False)
-        table.add_column(f"endpoint (rates: last {self._recent.seconds:.0f} s)", ratio=1, no_wrap=True)
+        table.add_column(heading, ratio=1, no_wrap=True)
         for place in kept:
             table.add_column(_HEADINGS[place], justify="right", no_wrap=True)
         for name, texts in rows:

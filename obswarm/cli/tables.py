@@ -1,5 +1,6 @@
 """Tables that fit a terminal of any width: figures are never cut, and names can be read."""
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -79,12 +80,23 @@ def figures_table(
     if kept is None:
         return stacked(width, headings, everything, least_first)
     table = results_table(show_footer=foot is not None)
+    room = width - sum(_widths(headings, [cells for _, cells in everything])[place] for place in kept) - _GAP
     table.add_column(heading, foot[0] if foot is not None else "", overflow="fold")
     for place in kept:
         table.add_column(headings[place], foot[1][place] if foot is not None else "", justify="right", no_wrap=True)
     for name, cells in rows:
-        table.add_row(name, *(cells[place] for place in kept))
+        table.add_row(Group(*map(plain, lines_of(name, room))), *(cells[place] for place in kept))
     return table
+
+
+def lines_of(name: str, width: int) -> list[str]:
+    """A name on as many lines as it takes: it is cut at spaces and in front of slashes, where that is possible."""
+    lines = [""]
+    for part in re.split(r"(?=/)|(?<= )", escape_controls(name)):
+        if lines[-1] and cell_len(lines[-1]) + cell_len(part.rstrip()) > width:
+            lines.append("")
+        lines[-1] += part
+    return [line.rstrip() for line in lines]
 
 
 def texts_table(

@@ -14,7 +14,7 @@ from obswarm.cli.display import LiveDisplay
 from obswarm.cli.main import cli
 from obswarm.cli.runs import _endpoints as endpoints_of_record
 from obswarm.cli.summary import print_summary
-from obswarm.cli.tables import columns_that_fit, figures_table, texts_table
+from obswarm.cli.tables import columns_that_fit, figures_table, lines_of, texts_table
 from obswarm.cli.text_console import TextConsole
 from obswarm.engine import RunResult
 from obswarm.report import result_document
@@ -184,3 +184,34 @@ def test_texts_beside_each_other_are_whole(width: int) -> None:
     assert max(map(len, lines)) <= width
     assert sum("21 GiB" in line for line in lines) == 2
     assert sum("web" in line for line in lines) == 2
+
+
+def test_a_name_is_cut_where_it_can_be() -> None:
+    assert lines_of("GET /contests/[contest]/scoreboard", 28) == ["GET /contests/[contest]", "/scoreboard"]
+    assert lines_of("POST /a", 28) == ["POST /a"]
+    assert lines_of("the name of a thing", 8) == ["the name", "of a", "thing"]
+
+
+class Terminal(TextConsole):
+    is_terminal = True
+
+
+def test_a_window_that_becomes_narrower_leaves_nothing_of_the_picture_before() -> None:
+    snapshot = busy_result().final
+    stream = io.StringIO()
+    console = Terminal(stream, width=120, height=40)
+    display = LiveDisplay(console)
+    display._live.start()
+    try:
+        display.snapshot(snapshot)
+        lines = len(console.render_lines(display.render(snapshot), pad=False))
+        stream.truncate(0)
+        display.snapshot(snapshot)
+        assert stream.getvalue().count("\x1b[1A") == lines - 1
+        # The terminal has folded each of them once.
+        console.width = 60
+        stream.truncate(0)
+        display.snapshot(snapshot)
+        assert stream.getvalue().count("\x1b[1A") == 2 * lines - 1
+    finally:
+        display.close()
