@@ -56,7 +56,7 @@ the id of a request in `response.trace_id`.
 For places that cannot be scraped:
 
 ```console
-$ obswarm run … --remote-write https://prometheus.example.com/api/v1/write --remote-write-token "$TOKEN"
+$ obswarm run loadtest.py -u 200 -t 5m --remote-write https://prometheus.example.com/api/v1/write --remote-write-token "$TOKEN"
 ```
 
 `--remote-write-auth USER:PASSWORD` is for basic authentication; both can come from the environment (`OBSWARM_REMOTE_WRITE_TOKEN`). Every `--remote-write-interval` (5 s) all series are pushed by remote write 1.0, histograms in both forms, with the labels
