@@ -9,7 +9,7 @@ from obswarm.cli.tables import figures_table, results_table
 from obswarm.cli.text_console import TextConsole, TextTable, plain
 from obswarm.engine import RunResult
 from obswarm.guards import Judgement
-from obswarm.report import cut_off_rows, cut_off_sentences
+from obswarm.report import cut_off_rows, cut_off_sentences, generator_sentence
 from obswarm.stats import PHASES, EndpointStats, total_in_flight
 from obswarm.units import format_bytes, format_count, format_duration, format_latency
 
@@ -49,15 +49,8 @@ def print_summary(
         console.print(plain(f"LOST: {loss}", "bold red"))
     for failed in result.failed_outputs:
         console.print(plain(f"NOT COMPLETE: {failed.output} ({failed.reason}).", "bold red"))
-    if result.saturated:
-        console.print(
-            plain(
-                "THE LOAD GENERATOR WAS THE BOTTLENECK for a part of the run"
-                f" (CPU up to {result.max_cpu_ratio:.0%} of a core, event loop up to"
-                f" {result.max_loop_lag_s * 1000:.0f} ms late): the target may be faster than these figures.",
-                "bold red",
-            )
-        )
+    verdict = generator_sentence(result.saturated, result.max_cpu_ratio, result.max_loop_lag_s)
+    console.print(plain(verdict, "bold red" if result.saturated else ""))
     if result.was_never_answered:
         console.print(
             plain(

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from obswarm import defaults
 from obswarm.cluster.protocol import Ready, Report
 from obswarm.sanitize import clean_text, is_clean
+from obswarm.stats import UserStep
 
 MOST_PROCESSES = 4_096
 _MOST_USERS = 100_000_000
@@ -65,6 +66,13 @@ class RunBounds:
         number = sum(users.values())
         if number > _MOST_USERS:
             raise NotBelieved(f"it has {number:,} users")
+
+    def checked_steps(self, steps: list[UserStep]) -> list[UserStep]:
+        """Those changes in its number of users. Raises NotBelieved."""
+        most = max((max(step.most, step.users) for step in steps), default=0)
+        if most > _MOST_USERS:
+            raise NotBelieved(f"it had {most:,} users")
+        return steps
 
     def check_ready(self, ready: Ready) -> None:
         """Raises NotBelieved."""

@@ -46,8 +46,9 @@ from obswarm.cluster.protocol import (
 )
 from obswarm.cluster.reception import Reception
 from obswarm.cluster.unpacking import Unreadable
+from obswarm.cluster.user_steps import unpack_user_steps
 from obswarm.sanitize import clean_lines, clean_text
-from obswarm.stats import EndpointKey, InFlight, StatsTable
+from obswarm.stats import EndpointKey, InFlight, StatsTable, UserSum
 
 logger = logging.getLogger(__name__)
 
@@ -71,6 +72,7 @@ class Fleet:
         bounds: RunBounds | None = None,
     ) -> None:
         self.members: dict[str, Member] = {}
+        self.users = UserSum()
         self._assignments = Assignments(Balance(by_capacity))
         self.began = False
         self.next_index = 0
@@ -212,7 +214,10 @@ class Fleet:
             case Report():
                 self._bounds.check_report(message)
                 losses = unpack_losses(message.losses)
+                steps = self._bounds.checked_steps(unpack_user_steps(message.user_steps))
                 self._take(member, message, now)
+                if not member.is_over:
+                    self.users.add(member.incarnation, steps, sum(message.users.values()), now)
                 self._listener.on_losses(member, losses)
                 self._answered_by(member)
             case Again():
@@ -271,6 +276,10 @@ class Fleet:
 
     def begin(self) -> None:
         self.began = True
+        for member in self.members.values():
+            # What it took to get ready is no part of the run.
+            member.worst = None
+            member.max_cpu_ratio = member.max_loop_lag_s = 0.0
         self.broadcast(Begin(self._invitation.run_id))
 
     @property
@@ -344,6 +353,11 @@ class Fleet:
                 connected |= reached and member.state is not MemberState.MISSING
         return connected
 
+    def begin_interval(self) -> None:
+        """What workers have said of their CPU and their loop has been looked at."""
+        for member in self.members.values():
+            member.worst = None
+
     # What time brings.
     def look_after(self, now: float) -> None:
         """Notice who is missing, let go who has left, reduce shares of workers that are too slow. Once an interval."""
@@ -357,10 +371,12 @@ class Fleet:
                 )
                 member.state = MemberState.MISSING
                 member.assigned = {}
+                self.users.leave(member.incarnation, now)
                 changed = True
             elif member.state is MemberState.LEAVING and member.complete and member.acked >= member.last_sequence:
                 self._send(member.peer, End(member.acked, 0))
                 member.state = MemberState.GONE
+                self.users.leave(member.incarnation, now)
                 self._by_peer.pop(member.peer, None)
         for incarnation in self._assignments.balance.update({member.incarnation: member.load for member in self.ready}):
             logger.info("The worker %s is too slow for its users; some go to others.", self.members[incarnation].name)
@@ -374,6 +390,7 @@ class Fleet:
         if not member.is_over:
             member.state = MemberState.LOST
             member.assigned = {}
+            self.users.leave(member.incarnation, clock.monotonic())
             self._awaited.discard(member.incarnation)
             self._by_peer.pop(member.peer, None)
             self._listener.on_change()

@@ -82,6 +82,9 @@ class WorkerMemory:
     cpus: float
     users: dict[str, int]
     nodes: list[str]
+    max_cpu_ratio: float = 0.0
+    max_loop_lag_s: float = 0.0
+    was_saturated: bool = False
 
 
 @dataclass(slots=True)

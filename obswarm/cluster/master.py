@@ -112,7 +112,8 @@ class FleetRun(RunCourse):
         self._dirty = False
         self._ramp: list[float] | None = None
         self._spawning_told = True
-        self._most_users = 0
+        self._most_users_before = 0
+        """Of the master before this one."""
         self._lost = Losses()
         self._extras: dict[str, dict[str, Any]] = {}
         self._over = False
@@ -137,6 +138,11 @@ class FleetRun(RunCourse):
         counts = dict.fromkeys(self._executor.placed, 0)
         counts.update(self.fleet.user_counts())
         return counts
+
+    def users_max(self) -> int:
+        # At the end nobody has anything more to tell.
+        self.fleet.users.settle(clock.monotonic() if self._over else None)
+        return max(self._most_users_before, self.fleet.users.most)
 
     def workers(self) -> tuple[GeneratorHealth, ...]:
         now = clock.monotonic()
@@ -202,7 +208,7 @@ class FleetRun(RunCourse):
         if isinstance(shape, LoadTestShape):
             shape.start_time -= elapsed_s
         self._executor.start(now, elapsed_s, progress.placed)
-        self._most_users = progress.users_max
+        self._most_users_before = progress.users_max
         self._annotations = [Annotation(*mark) for mark in progress.annotations]
         self._lost.restore(WorkerLoss(*loss) for loss in progress.losses)
         if progress.holding:
@@ -236,10 +242,7 @@ class FleetRun(RunCourse):
         self.fleet.wait_for_reports(_REPORTS_S * self._interval_s)
         self.fleet.look_after(clock.monotonic())
         users = sum(self.user_counts().values())
-        self._most_users = max(self._most_users, users)
         for member in self.fleet.members.values():
-            if member.health is not None and member.state is MemberState.READY:
-                self._mark(member.health)
             data = {"user_count": sum(member.users.values()), "user_classes_count": dict(member.users)}
             data.update(self._extras.pop(member.name, {}))
             self._environment.events.worker_report.fire(client_id=member.name, data=data)
@@ -282,7 +285,7 @@ class FleetRun(RunCourse):
             holding=self._executor.holding,
             placed=dict(self._executor.placed),
             ramp=self._ramp,
-            users_max=self._most_users,
+            users_max=self.users_max(),
             stopping=None if reason is None else [reason.kind, reason.detail],
             annotations=[[mark.time_s, mark.kind, mark.text] for mark in self._annotations],
             losses=[[loss.worker, loss.detail, loss.unreported_s, loss.users] for loss in self._lost.of_time],
@@ -290,6 +293,7 @@ class FleetRun(RunCourse):
         )
 
     def _after_emit(self) -> None:
+        self.fleet.begin_interval()
         if not self._spawning_told and self.fleet.settled(self._number):
             self._spawning_told = True
             self._tell_spawning_complete()
@@ -326,9 +330,6 @@ class FleetRun(RunCourse):
     def _everyone_has_left(self) -> bool:
         here = self.fleet.ready
         return bool(here) and self.fleet.settled(self._number) and not any(self.user_counts().values())
-
-    def _users_max(self) -> int:
-        return self._most_users
 
     def _end_users(self, timeout_s: float) -> None:
         self.fleet.stop(timeout_s)

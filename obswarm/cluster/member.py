@@ -58,6 +58,12 @@ class Member:
     ended: bool = False
     in_flight: Columns = NOTHING
     health: GeneratorHealth | None = None
+    worst: tuple[float, float] | None = None
+    """The highest CPU ratio and loop lag (seconds) that it has reported in the present interval."""
+    max_cpu_ratio: float = 0.0
+    max_loop_lag_s: float = 0.0
+    """The same of the run."""
+    was_saturated: bool = False
     strained_s: int = 0
     messages: int = 0
     lost: int = 0
@@ -121,6 +127,18 @@ class Member:
             report.memory_bytes,
             report.saturated,
         )
+        cpu_ratio, loop_lag_s = self.worst or (0.0, 0.0)
+        self.worst = max(cpu_ratio, report.cpu_ratio), max(loop_lag_s, report.loop_lag_s)
+        self.max_cpu_ratio = max(self.max_cpu_ratio, report.cpu_ratio)
+        self.max_loop_lag_s = max(self.max_loop_lag_s, report.loop_lag_s)
+        self.was_saturated = self.was_saturated or report.saturated
+
+    @property
+    def strain(self) -> tuple[float, float]:
+        """CPU ratio and loop lag (seconds), the worst of the present interval, or the last ones that are known."""
+        if self.worst is not None:
+            return self.worst
+        return (self.health.cpu_ratio, self.health.loop_lag_s) if self.health is not None else (0.0, 0.0)
 
     def check_pace(self, pulse_number: int) -> None:
         """Raises NotBelieved when it has sent more deltas than pulses have asked for."""
@@ -147,22 +165,25 @@ class Member:
         """For snapshots; None before the first report."""
         health = self.health
         if health is None:
-            if not self.lost:
+            if not (self.lost or self.was_saturated):
                 return None
             health = GeneratorHealth(self.name, 0, 0.0, 0.0, 0, False)
         gone = self.is_over or self.state is MemberState.MISSING
+        cpu_ratio, loop_lag_s = (0.0, 0.0) if gone else self.strain
         return GeneratorHealth(
             self.name,
             0 if gone else health.users,
-            0.0 if gone else health.cpu_ratio,
-            0.0 if gone else health.loop_lag_s,
+            cpu_ratio,
+            loop_lag_s,
             health.memory_bytes,
-            health.saturated,
+            self.was_saturated,
             str(self.state),
             self.capacity,
             self.messages,
             self.lost,
             max(0.0, now - self.stats_s),
+            self.max_cpu_ratio,
+            self.max_loop_lag_s,
         )
 
 

@@ -175,6 +175,8 @@ class Report:
     """All users have ended after a Stop; nothing comes after `last_sequence`."""
     in_flight: bytes = b""
     """The requests that are under way at the moment, as of obswarm.cluster.in_flight."""
+    user_steps: bytes = b""
+    """How its number of users has changed since the last report, as of obswarm.cluster.user_steps."""
     losses: bytes = b""
     """All processes of this worker that went away or were refused, as of obswarm.cluster.losses."""
 

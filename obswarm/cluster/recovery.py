@@ -26,6 +26,9 @@ def memories(fleet: Fleet, is_over: bool = False) -> dict[str, WorkerMemory]:
             cpus=member.cpus,
             users=member.users,
             nodes=list(member.nodes),
+            max_cpu_ratio=member.max_cpu_ratio,
+            max_loop_lag_s=member.max_loop_lag_s,
+            was_saturated=member.was_saturated,
         )
         for member in fleet.members.values()
     }
@@ -61,6 +64,9 @@ def remember(recovered: Recovered, fleet: Fleet) -> None:
             stats_s=recorded_s - memory.stats_age_s,
             cut_off_s=None if memory.cut_off_age_s is None else recorded_s - memory.cut_off_age_s,
             users=memory.users,
+            max_cpu_ratio=memory.max_cpu_ratio,
+            max_loop_lag_s=memory.max_loop_lag_s,
+            was_saturated=memory.was_saturated,
         )
         fleet.next_index = max(fleet.next_index, memory.index + memory.processes)
 
@@ -103,9 +109,9 @@ def result_of_recovered(recovered: Recovered, detail: str, error: str | None = N
         error=ObswarmError(error) if error is not None else None,
         users_max=progress.users_max,
         final=final,
-        saturated=False,
-        max_loop_lag_s=0.0,
-        max_cpu_ratio=0.0,
+        saturated=any(memory.was_saturated for memory in recovered.workers.values()),
+        max_loop_lag_s=max((memory.max_loop_lag_s for memory in recovered.workers.values()), default=0.0),
+        max_cpu_ratio=max((memory.max_cpu_ratio for memory in recovered.workers.values()), default=0.0),
         forced=False,
         losses=(*(WorkerLoss(*loss) for loss in progress.losses), *_unreported(recovered, detail)),
         annotations=annotations,

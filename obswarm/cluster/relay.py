@@ -43,8 +43,10 @@ from obswarm.cluster.protocol import (
 from obswarm.cluster.secret import CurveKeys
 from obswarm.cluster.start_over import start_over
 from obswarm.cluster.transport import Listener, new_context
+from obswarm.cluster.user_steps import pack_user_steps
 from obswarm.ending_signals import ending_signals
 from obswarm.engine import WorkerLoss
+from obswarm.stats import UserTrack
 
 logger = logging.getLogger(__name__)
 
@@ -85,6 +87,7 @@ class Relay:
         self._rate = 1.0
         self._numbers: list[tuple[int, int]] = []
         self._settled = 0
+        self._track = UserTrack()
         self._changed = Event()
         self._failure: str | None = None
         self._index: int | None = None
@@ -178,6 +181,11 @@ class Relay:
             self._settled = self._numbers.pop(0)[0]
         in_flight = pack_in_flight(fleet.in_flight(self._max_endpoints))
         healths = [member.health for member in alive if member.health is not None]
+        strains = [member.strain for member in alive]
+        fleet.begin_interval()
+        for time_s, users in fleet.users.settle():
+            self._track.change(users, time_s)
+        user_steps = pack_user_steps(self._track.take(clock.monotonic()))
         # Last: what has been taken has to get to the outbox.
         delta = None
         if fleet.has_news and not self.link.outbox.is_full:
@@ -191,11 +199,12 @@ class Relay:
                 sequence=sequence,
                 delta=packed,
                 in_flight=in_flight,
+                user_steps=user_steps,
                 losses=pack_losses(self._losses),
                 users=fleet.user_counts(),
                 settled=self._settled,
-                cpu_ratio=max((health.cpu_ratio for health in healths), default=0.0),
-                loop_lag_s=max((health.loop_lag_s for health in healths), default=0.0),
+                cpu_ratio=max((cpu_ratio for cpu_ratio, _ in strains), default=0.0),
+                loop_lag_s=max((loop_lag_s for _, loop_lag_s in strains), default=0.0),
                 memory_bytes=sum(health.memory_bytes for health in healths),
                 saturated=any(health.saturated for health in healths),
                 strained_s=min((member.strained_s for member in alive), default=0),

@@ -40,6 +40,7 @@ from obswarm.cluster.runners import NotSendable, WorkerRunner, deliver, pack_con
 from obswarm.cluster.secret import CurveKeys
 from obswarm.cluster.start_over import start_over
 from obswarm.cluster.transport import new_context
+from obswarm.cluster.user_steps import pack_user_steps
 from obswarm.ending_signals import ending_signals
 from obswarm.engine import (
     DescriptorWatch,
@@ -206,6 +207,7 @@ class Worker:
                 warn_of_saturation(environment, self._health.watch.reason, health.cpu_ratio * 100)
         health = self._last_health
         in_flight = pack_in_flight(environment.recorder.in_flight(clock.monotonic()))
+        user_steps = pack_user_steps(self._crowd.track.take(clock.monotonic()))
         # Last: what has been taken has to get to the outbox.
         delta = None
         if not self.link.outbox.is_full:
@@ -218,13 +220,14 @@ class Worker:
                 sequence=sequence,
                 delta=packed,
                 in_flight=in_flight,
+                user_steps=user_steps,
                 users=counts,
                 settled=self._follower.settled,
                 cpu_ratio=health.cpu_ratio,
                 loop_lag_s=health.loop_lag_s,
                 memory_bytes=health.memory_bytes,
                 saturated=health.saturated,
-                strained_s=self._health.watch.over,
+                strained_s=round(self._health.watch.over_s),
                 last_sequence=last,
                 ended=self._ended and not left_over,
             ),

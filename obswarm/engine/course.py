@@ -3,7 +3,6 @@
 import logging
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import gevent
@@ -46,15 +45,6 @@ class Watch(Protocol):
         """When, on the monotonic clock, it wants to see a snapshot at the latest; None: at the next interval's end."""
 
     def close(self) -> None: ...
-
-
-@dataclass(slots=True)
-class GeneratorMarks:
-    """What is remembered of the generator's health over the whole run."""
-
-    saturated: bool = False
-    max_loop_lag_s: float = 0.0
-    max_cpu_ratio: float = 0.0
 
 
 def host_of(environment: Environment) -> str | None:
@@ -109,7 +99,6 @@ class RunCourse:
         self.messages = MessageListeners(environment)
         """Of the load test's own, for its runner."""
         self._executor = Executor(profile, shares, crowd, self._spawning_complete, burst_s)
-        self._marks = GeneratorMarks()
         self._reason: StopReason | None = None
         self._error: ObswarmError | None = None
         self._stopping = Event()
@@ -136,6 +125,10 @@ class RunCourse:
     # What a subclass says.
     def user_counts(self) -> Mapping[str, int]:
         """Users that are there, by class."""
+        raise NotImplementedError
+
+    def users_max(self) -> int:
+        """The most users at a time so far."""
         raise NotImplementedError
 
     def workers(self) -> tuple[GeneratorHealth, ...]:
@@ -174,9 +167,6 @@ class RunCourse:
 
     def _kill_users(self) -> None:
         """End them at once; does not wait."""
-        raise NotImplementedError
-
-    def _users_max(self) -> int:
         raise NotImplementedError
 
     def close(self) -> None:
@@ -330,7 +320,7 @@ class RunCourse:
                     self.state = RunState.RUNNING if self._executor.settled else RunState.SPAWNING
                 self._note_stage()
                 self._after_step(now)
-                if self._executor.settled and self._executor.placed_users > 0 and self._everyone_has_left():
+                if self._has_ended_by_itself(now):
                     self.stop(StopReason("user", "every user has ended by itself"))
                     return
                 if self._nudge.wait(max(delay, self._step_s)):
@@ -340,6 +330,11 @@ class RunCourse:
             self.fail(error)
         except StopTest:
             self.stop_test("the shape raised StopTest")
+
+    def _has_ended_by_itself(self, now: float) -> bool:
+        executor = self._executor
+        is_there = executor.settled and executor.placed_users > 0
+        return is_there and not executor.may_want_more(now) and self._everyone_has_left()
 
     def _note_stage(self) -> None:
         load = self._executor.load
@@ -383,12 +378,6 @@ class RunCourse:
         if not self._attempt("The last look of the guards", self._give_out, self.watch):
             self._give_out(None)
 
-    def _mark(self, health: GeneratorHealth) -> None:
-        marks = self._marks
-        marks.saturated = marks.saturated or health.saturated
-        marks.max_cpu_ratio = max(marks.max_cpu_ratio, health.cpu_ratio)
-        marks.max_loop_lag_s = max(marks.max_loop_lag_s, health.loop_lag_s)
-
     def _report_usage(self, health: GeneratorHealth, watch: SaturationWatch, became_saturated: bool) -> None:
         """Fire what Locust fires about the own process, and warn when it has just become the bottleneck."""
         environment = self._environment
@@ -412,11 +401,11 @@ class RunCourse:
             duration_s=final.stats_elapsed_s,
             stop_reason=self._reason,
             error=self._error,
-            users_max=self._users_max(),
+            users_max=final.users_max,
             final=final,
-            saturated=self._marks.saturated,
-            max_loop_lag_s=self._marks.max_loop_lag_s,
-            max_cpu_ratio=self._marks.max_cpu_ratio,
+            saturated=any(worker.saturated for worker in final.workers),
+            max_loop_lag_s=max((worker.max_loop_lag_s for worker in final.workers), default=0.0),
+            max_cpu_ratio=max((worker.max_cpu_ratio for worker in final.workers), default=0.0),
             forced=self._aborting,
             losses=self._losses(),
             annotations=tuple(self._annotations),

@@ -11,6 +11,7 @@ from obswarm import clock
 from obswarm.api import Environment, ObswarmError, StopTest, StopUser, User
 from obswarm.greenlets import NOT_ONLY_EXCEPTIONS
 from obswarm.killed import Supervised, is_killed
+from obswarm.stats import UserTrack
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +37,7 @@ class LocalCrowd:
         self._kill_at: dict[User, float] = {}
         self._empty = Event()
         self._empty.set()
-        self.most_users = 0
+        self.track = UserTrack()
         self.spawned = 0
 
     def counts(self) -> dict[str, int]:
@@ -73,7 +74,7 @@ class LocalCrowd:
         greenlet = self._alive[user] = Supervised.spawn(self._live, user)
         # A link, not a `finally` in _live: a greenlet that is killed before it ran never gets there.
         greenlet.rawlink(lambda _: self._forget(user))
-        self.most_users = max(self.most_users, len(self._alive))
+        self.track.change(len(self._alive), clock.monotonic())
 
     def _live(self, user: User) -> None:
         try:
@@ -89,6 +90,7 @@ class LocalCrowd:
 
     def _forget(self, user: User) -> None:
         self._alive.pop(user, None)
+        self.track.change(len(self._alive), clock.monotonic())
         self._active[type(user).__name__].pop(user, None)
         self._kill_at.pop(user, None)
         if not self._alive:

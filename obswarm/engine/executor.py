@@ -64,6 +64,11 @@ class Executor:
         load = self.load
         return self.holding or (load is not None and load.settled and self.placed_users == load.target)
 
+    def may_want_more(self, now: float) -> bool:
+        """Whether there may be more users than now at some later time. Users that have ended are not replaced, so that
+        there is nothing left to do without any, and without that."""
+        return self.profile.may_want_more(self.elapsed(now), self.placed_users)
+
     def start(self, now: float, elapsed_s: float = 0.0, placed: Mapping[str, int] | None = None) -> None:
         """Begin the profile; or go on with one that began `elapsed_s` ago and has `placed` users by class."""
         self._started = now - elapsed_s

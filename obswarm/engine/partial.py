@@ -25,11 +25,11 @@ class PartialResult(Output):
 
     def snapshot(self, snapshot: Snapshot) -> None:
         self.last = snapshot
-        self._users_max = max(self._users_max, sum(snapshot.users.values()))
+        self._users_max = max(self._users_max, snapshot.users_max, snapshot.user_count)
         for worker in snapshot.workers:
             self._saturated = self._saturated or worker.saturated
-            self._max_loop_lag_s = max(self._max_loop_lag_s, worker.loop_lag_s)
-            self._max_cpu_ratio = max(self._max_cpu_ratio, worker.cpu_ratio)
+            self._max_loop_lag_s = max(self._max_loop_lag_s, worker.max_loop_lag_s)
+            self._max_cpu_ratio = max(self._max_cpu_ratio, worker.max_cpu_ratio)
 
     def annotation(self, annotation: Annotation) -> None:
         self._annotations.append(annotation)

@@ -45,6 +45,9 @@ class Profile(Protocol):
         `placed` is the number of users that there are, from which a ramp begins. Called with rising times only.
         """
 
+    def may_want_more(self, elapsed_s: float, placed: int) -> bool:
+        """Whether there is a later time at which it may want more users than that."""
+
 
 class Ramp:
     """From the present number of users to another one at an even rate, then a plateau."""
@@ -70,6 +73,9 @@ class Ramp:
             position = max(float(self.users), base - way)
         return Load(self.users, position, self.rate, 0, abs(position - self.users) < 1e-6)
 
+    def may_want_more(self, elapsed_s: float, placed: int) -> bool:
+        return self.users > placed
+
 
 class StagesProfile:
     """Straight lines between the ends of stages."""
@@ -94,6 +100,14 @@ class StagesProfile:
         target = round(position)
         # A stage of no duration is a jump; it is spread over a moment all the same.
         return Load(target, position, slope or _RATE_OF_A_JUMP, step, slope == 0)
+
+    def may_want_more(self, elapsed_s: float, placed: int) -> bool:
+        end_s = 0.0
+        for stage in self.stages:
+            end_s += stage.duration_s
+            if end_s > elapsed_s and stage.users > placed:
+                return True
+        return False
 
 
 class ShapeProfile:
@@ -126,6 +140,10 @@ class ShapeProfile:
         load = self._ramp.at(elapsed_s, placed)
         assert load is not None
         return Load(load.target, load.position, load.rate, self._step, load.settled, self._classes)
+
+    def may_want_more(self, elapsed_s: float, placed: int) -> bool:
+        """Nobody but the shape knows."""
+        return True
 
     def _tick(self) -> Any:
         try:

@@ -51,6 +51,9 @@ class LocalRun(RunCourse):
     def user_counts(self) -> dict[str, int]:
         return self._crowd.counts()
 
+    def users_max(self) -> int:
+        return self._crowd.track.most
+
     def workers(self) -> tuple[GeneratorHealth, ...]:
         return self._last_health
 
@@ -79,9 +82,6 @@ class LocalRun(RunCourse):
     def _kill_users(self) -> None:
         self._crowd.kill_all()
 
-    def _users_max(self) -> int:
-        return self._crowd.most_users
-
     def _collect(self) -> None:
         self.statistics.add(self._environment.recorder.take())
 
@@ -98,7 +98,6 @@ class LocalRun(RunCourse):
             return
         health, became_saturated = self._health.read(users)
         self._last_health = (health,)
-        self._mark(health)
         self._report_usage(health, self._health.watch, became_saturated)
 
     def _spawning_complete(self) -> None:

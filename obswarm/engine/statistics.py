@@ -31,6 +31,8 @@ class Course(Protocol):
 
     def user_targets(self) -> Mapping[str, int]: ...
 
+    def users_max(self) -> int: ...
+
     def workers(self) -> tuple[GeneratorHealth, ...]: ...
 
     def marks(self) -> Mapping[str, int]: ...
@@ -216,5 +218,6 @@ class RunStatistics:
             in_flight=course.in_flight(),
             cut_off=aggregate.cut_off(),
             workers=course.workers(),
+            users_max=course.users_max(),
             marks=course.marks(),
         )

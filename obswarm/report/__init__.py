@@ -7,6 +7,7 @@ from obswarm.report.grafana import GrafanaAnnotations
 from obswarm.report.junit import junit_document
 from obswarm.report.page import comparison_page, run_page
 from obswarm.report.result import result_document
+from obswarm.report.wording import generator_sentence
 
 __all__ = [
     "MEASURE_NAMES",
@@ -20,6 +21,7 @@ __all__ = [
     "comparison_page",
     "cut_off_rows",
     "cut_off_sentences",
+    "generator_sentence",
     "junit_document",
     "result_document",
     "run_page",

@@ -7,6 +7,7 @@ from obswarm import clock
 from obswarm.engine import RunResult
 from obswarm.guards import Judgement
 from obswarm.report.cut_off import cut_off_rows
+from obswarm.report.wording import generator_sentence
 from obswarm.stats import (
     NONE_IN_FLIGHT,
     PHASES,
@@ -64,6 +65,8 @@ def result_document(result: RunResult, judgements: Sequence[Judgement] = ()) -> 
                 "worker": worker.worker,
                 "cpu_ratio": _round(worker.cpu_ratio),
                 "loop_lag_s": _round(worker.loop_lag_s),
+                "max_cpu_ratio": _round(worker.max_cpu_ratio),
+                "max_loop_lag_s": _round(worker.max_loop_lag_s),
                 "memory_bytes": worker.memory_bytes,
                 "saturated": worker.saturated,
                 "state": worker.state,
@@ -75,6 +78,7 @@ def result_document(result: RunResult, judgements: Sequence[Judgement] = ()) -> 
         ],
         "generator": {
             "saturated": result.saturated,
+            "verdict": generator_sentence(result.saturated, result.max_cpu_ratio, result.max_loop_lag_s),
             "max_loop_lag_s": _round(result.max_loop_lag_s),
             "max_cpu_ratio": _round(result.max_cpu_ratio),
         },

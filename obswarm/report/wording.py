@@ -50,6 +50,20 @@ def _percent(difference: Difference, value: float) -> str:
     return f"{value:+.1%}" if difference.change.measure.is_ratio else f"{value * 100:+.2f} points"
 
 
+def generator_sentence(saturated: bool, max_cpu_ratio: float | None, max_loop_lag_s: float | None) -> str:
+    """Whether the load generator was the bottleneck, with the figures that say so. A figure that JSON had no number for
+    is None."""
+    cpu = "–" if max_cpu_ratio is None else f"{max_cpu_ratio:.0%}"
+    lag = "–" if max_loop_lag_s is None else f"{max_loop_lag_s * 1000:,.0f}"
+    figures = f"(CPU up to {cpu} of a core, event loop up to {lag} ms late)"
+    if saturated:
+        return (
+            f"THE LOAD GENERATOR WAS THE BOTTLENECK for a part of the run {figures}: the target may be faster than"
+            " these figures."
+        )
+    return f"The load generator was not the bottleneck {figures}."
+
+
 def figure_name(figure: Figure) -> str:
     return f"{figure.target}: {figure.name}"
 
@@ -76,6 +90,7 @@ __all__ = [
     "extent_of",
     "figure_name",
     "figure_value",
+    "generator_sentence",
     "size_of",
     "tone_of",
     "unjudged_sentences",

@@ -1,5 +1,6 @@
 """Numbers: histograms, endpoints, errors, snapshots. Pure values, no I/O."""
 
+from obswarm.stats.concurrency import MOST_STEPS, UserStep, UserSum, UserTrack
 from obswarm.stats.endpoint import (
     NO_ANSWER,
     NO_NAME,
@@ -46,6 +47,7 @@ from obswarm.stats.under_way import (
 
 __all__ = [
     "CUT_OFF_KINDS",
+    "MOST_STEPS",
     "NONE_IN_FLIGHT",
     "NO_ANSWER",
     "NO_NAME",
@@ -78,6 +80,9 @@ __all__ = [
     "TimingStats",
     "UnderWay",
     "UnderWayFields",
+    "UserStep",
+    "UserSum",
+    "UserTrack",
     "bucket_index",
     "count_in_flight",
     "describe_error",

@@ -40,6 +40,9 @@ class GeneratorHealth:
     stats_messages: int = 0
     stats_lost: int = 0
     stats_lag_s: float = 0.0
+    max_cpu_ratio: float = 0.0
+    max_loop_lag_s: float = 0.0
+    """The most of both in any interval of this run so far."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +124,8 @@ class Snapshot:
     workers: tuple[GeneratorHealth, ...] = field(default=())
     guards: tuple[GuardView, ...] = field(default=())
     alerts: tuple[AlertCount, ...] = field(default=())
+    users_max: int = 0
+    """The most users that have lived at a time in this run so far, those of less than an interval included."""
     marks: Mapping[str, int] = field(default_factory=dict)
     """How many annotations of each kind the run has got so far."""
 

@@ -60,6 +60,8 @@ class Second:
     oldest_s: float | None = None
     load_s: float | None = None
     """Seconds of load since the statistics began; None where an earlier version did not know."""
+    users_max: int | None = None
+    """The most users at a time in the run so far; None where an earlier version did not know."""
 
     def total(self) -> EndpointStats:
         """All endpoints in one."""
@@ -166,6 +168,7 @@ def _seconds(store: Store, info: RunInfo, names: Mapping[int, tuple[str, ...]]) 
             in_flight=in_flight,
             oldest_s=oldest_s,
             load_s=row.get("load_s"),
+            users_max=row.get("users_max"),
         )
 
 

@@ -250,6 +250,7 @@ class _Record:
             "state": str(snapshot.state),
             "users": dict(snapshot.users),
             "users_target": dict(snapshot.users_target),
+            "users_max": snapshot.users_max,
             "endpoints": [self._pack_endpoint(key, stats) for key, stats in snapshot.interval.items()],
             "errors": self._pack_errors(snapshot),
             "exceptions": [

@@ -44,6 +44,7 @@ _PLAIN = (
     "interval_s",
     "interval_exceptions",
     "interval_interrupted",
+    "users_max",
     "marks",
 )
 _RESULT = (

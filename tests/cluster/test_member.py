@@ -1,6 +1,7 @@
 """Each delta counts once, whatever the order and number in which it arrives."""
 
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -96,3 +97,20 @@ def test_who_is_missing_is_shown_without_users() -> None:
     view = known.view(3.5)
     assert view is not None
     assert (view.users, view.cpu_ratio, view.state) == (0, 0.0, "missing")
+
+
+def test_what_a_worker_said_while_it_was_held_up_is_not_forgotten_for_what_it_says_next() -> None:
+    gathered, known = DeltaSum(), member()
+    blocked = replace(report(0, b"", 0), cpu_ratio=1.0, loop_lag_s=6.0, saturated=True)
+    known.take_report(blocked, gathered, 1.0)
+    for _ in range(5):
+        known.take_report(replace(blocked, cpu_ratio=0.02, loop_lag_s=0.004), gathered, 1.1)
+    view = known.view(2.0)
+    assert view is not None
+    assert (view.cpu_ratio, view.loop_lag_s, view.saturated) == (1.0, 6.0, True)
+    known.worst = None
+    known.take_report(replace(blocked, cpu_ratio=0.02, loop_lag_s=0.004, saturated=False), gathered, 2.1)
+    known.state = MemberState.LOST
+    view = known.view(3.0)
+    assert view is not None
+    assert (view.cpu_ratio, view.max_cpu_ratio, view.max_loop_lag_s, view.saturated) == (0.0, 1.0, 6.0, True)

@@ -88,7 +88,7 @@ def test_a_long_run_has_steps_of_several_seconds(tmp_path: Path) -> None:
             "bad",
             "Requirements not met(.|\n)*Required p95 &lt; 1ms: not met",
         ),
-        ({"generator": {"saturated": True}}, "good", "The load generator was the bottleneck"),
+        ({"generator": {"saturated": True}}, "good", "THE LOAD GENERATOR WAS THE BOTTLENECK"),
         (
             {"lost": [{"worker": "w1", "detail": "killed", "unreported_s": 1.0, "users": 2}]},
             "good",

@@ -54,6 +54,9 @@ class MadeUpRun:
     def user_targets(self) -> Mapping[str, int]:
         return {"Visitor": 5}
 
+    def users_max(self) -> int:
+        return self._users
+
     def workers(self) -> tuple[GeneratorHealth, ...]:
         return (GeneratorHealth("w1", 3, 0.256, 0.0123, 64 * 1024 * 1024, self._saturated, stats_lag_s=0.1),)
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from obswarm.report.cut_off import cut_off_sentences
+from obswarm.report.wording import generator_sentence
 from obswarm.store import RunRecord
 from obswarm.units import format_count, format_duration, format_latency
 
@@ -37,8 +38,7 @@ def verdict(record: RunRecord) -> Verdict:
         lines.append(
             Line("It did not end properly, or is still going on: at most its last two seconds are missing.", "warn")
         )
-        saturated = any(worker.saturated for second in record.seconds for worker in second.workers.values())
-        return Verdict("Cut off", "warn", (*lines, _validity(saturated)))
+        return Verdict("Cut off", "warn", (*lines, _validity_of_seconds(record)))
     lines += [
         Line(f"Required {each['require']}: {'met' if each['met'] else 'not met'}.", "good" if each["met"] else "bad")
         for each in result["requirements"]
@@ -56,7 +56,8 @@ def verdict(record: RunRecord) -> Verdict:
         extent = f"at most {loss['unreported_s']:.1f} s of it" if requests is None else f"{requests:,} requests"
         lines.append(Line(f"Lost: {loss['worker']}, {loss['detail']}; {extent}.", "bad"))
     lines += [Line(sentence) for sentence in (*_under_way(result), *_cut_off(result))]
-    lines.append(_validity(result["generator"]["saturated"]))
+    generator = result["generator"]
+    lines.append(_validity(generator["saturated"], generator.get("max_cpu_ratio"), generator.get("max_loop_lag_s")))
     headline, tone = _headline(record)
     return Verdict(headline, tone, tuple(lines))
 
@@ -112,7 +113,7 @@ def _figures(record: RunRecord) -> Line:
     total = record.total()
     rate = format_count(total.rate(record.load_s))
     p50, p95 = total.quantiles((0.5, 0.95)) or (None, None)
-    users = max((sum(second.users.values()) for second in record.seconds), default=0)
+    users = max((second.users_max or sum(second.users.values()) for second in record.seconds), default=0)
     if record.info.result is not None:
         users = record.info.result["users_max"]
     return Line(
@@ -121,10 +122,14 @@ def _figures(record: RunRecord) -> Line:
     )
 
 
-def _validity(saturated: bool) -> Line:
-    if saturated:
-        return Line(
-            "The load generator was the bottleneck for a part of the run: the target may be faster than these figures.",
-            "bad",
-        )
-    return Line("The load generator was not the bottleneck.", "good")
+def _validity(saturated: bool, max_cpu_ratio: float | None, max_loop_lag_s: float | None) -> Line:
+    return Line(generator_sentence(saturated, max_cpu_ratio, max_loop_lag_s), "bad" if saturated else "good")
+
+
+def _validity_of_seconds(record: RunRecord) -> Line:
+    workers = [worker for second in record.seconds for worker in second.workers.values()]
+    return _validity(
+        any(worker.saturated for worker in workers),
+        max((worker.cpu_ratio for worker in workers), default=0.0),
+        max((worker.loop_lag_s for worker in workers), default=0.0),
+    )
