@@ -2,7 +2,8 @@
 
 What passes `clean_text` is valid UTF-8, one line, free of control characters, and bounded; so every format that text
 is written to later (MessagePack, SQLite, JSON, XML 1.0, Prometheus' formats, a terminal) can take it. It is still text:
-whoever writes it into markup has to quote it as that markup asks for.
+whoever writes it into markup has to quote it as that markup asks for. Secrets that can be told from it (passwords in
+URLs and the like) are taken out, see obswarm.redact.
 
 What says that it never raises does not, whatever the code of the given object raises (gevent.Timeout, SystemExit and
 GreenletExit included): something is to be counted. The forced end of the greenlet comes right after, see
@@ -15,12 +16,16 @@ from typing import Any
 
 from obswarm import defaults
 from obswarm.killed import put_off
+from obswarm.redact import redact_code, redact_text
 
 _UNFIT = re.compile(
     # C0 and C1 controls and DEL; line and paragraph separators; what turns the direction of text around it; lone
     # surrogates, which UTF-8 has no form for; and the two of a plane that are no characters, which XML 1.0 refuses.
     "[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
 )
+_MARGIN = 2_000
+"""Characters beyond the cut of a long text that are searched for secrets, so that none is cut in two and kept."""
+
 _SHORT_ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
@@ -89,6 +94,7 @@ def clean_text(value: object, max_length: int = defaults.MAX_NAME_LENGTH) -> str
     text = to_text(value)
     length = len(text)
     # What is far too long is cut before it is searched; an escape is at most six characters.
+    text = redact_text(text if length <= max_length else text[: max_length + _MARGIN])
     text = escape_controls(text if length <= max_length else text[:max_length])
     if length <= max_length and len(text) <= max_length:
         return text
@@ -101,6 +107,7 @@ def clean_lines(value: object, max_length: int = defaults.MAX_TRACEBACK_LENGTH) 
     what happened. Never raises."""
     text = to_text(value)
     length = len(text)
+    text = redact_code(text[-max_length - _MARGIN :])
     # `split` and not `splitlines`, which takes characters that are escaped here for ends of lines.
     clean = "\n".join(map(escape_controls, text[-max_length:].replace("\r\n", "\n").split("\n")))
     if length <= max_length and len(clean) <= max_length:

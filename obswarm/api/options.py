@@ -7,23 +7,49 @@ from typing import Any, NoReturn
 
 from obswarm.api.errors import ObswarmError
 from obswarm.api.events import Events
+from obswarm.redact import is_secret_name
 
 
 class LoadTestParser(argparse.ArgumentParser):
     """An ArgumentParser that raises ObswarmError where argparse would exit, and takes the extra arguments that
-    Locust's parser takes (`include_in_web_ui`, `is_secret`, `env_var`)."""
+    Locust's parser takes (`include_in_web_ui`, `is_secret`, `env_var`).
+
+    `is_secret` says whether the option's value is kept with the run; without it its name decides.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._secret: dict[str, bool] = {}
+
+    @property
+    def secrets(self) -> frozenset[str]:
+        """Names of the options whose values are secrets."""
+        names = {action.dest for action in self._actions}
+        return frozenset(name for name in names if self._secret.get(name, is_secret_name(name)))
 
     def add_argument(self, *args: Any, **kwargs: Any) -> argparse.Action:
-        for foreign in ("include_in_web_ui", "is_secret", "is_required", "is_multiple"):
+        is_secret = kwargs.pop("is_secret", None)
+        for foreign in ("include_in_web_ui", "is_required", "is_multiple"):
             kwargs.pop(foreign, None)
         variable = kwargs.pop("env_var", None)
         if variable and variable in os.environ:
             kwargs["default"] = os.environ[variable]
             kwargs.pop("required", None)
-        return super().add_argument(*args, **kwargs)
+        action = super().add_argument(*args, **kwargs)
+        if is_secret is not None:
+            self._secret[action.dest] = bool(is_secret)
+        return action
 
     def error(self, message: str) -> NoReturn:
         raise ObswarmError(f"An option of the load-test file: {message}.")
+
+
+class OptionValues(argparse.Namespace):
+    """The values of a load-test file's options."""
+
+    # Beside the values, not one of them.
+    __slots__ = ("secrets",)
+    secrets: frozenset[str]
 
 
 def make_parser(events: Events, file: str) -> LoadTestParser:
@@ -35,4 +61,12 @@ def make_parser(events: Events, file: str) -> LoadTestParser:
 
 def parse_custom(events: Events, file: str, arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     """Values of the load-test file's options, and what of the arguments they did not use."""
-    return make_parser(events, file).parse_known_args(list(arguments))
+    parser = make_parser(events, file)
+    values = OptionValues()
+    values.secrets = parser.secrets
+    return parser.parse_known_args(list(arguments), values)
+
+
+def secret_options(values: argparse.Namespace) -> frozenset[str]:
+    """Names of those values of `parse_custom` that are secrets."""
+    return values.secrets if isinstance(values, OptionValues) else frozenset()

@@ -12,6 +12,7 @@ from obswarm.api import ObswarmError
 from obswarm.cli.options import config_option, http_url, option, shared_option
 from obswarm.cli.streams import say
 from obswarm.http import ApiSession, plain_reason
+from obswarm.redact import redact_url
 from obswarm.resources import shipped
 
 _TIMEOUT_S = 10.0
@@ -56,7 +57,7 @@ def push(**options: Any) -> None:
     folder_uid = grafana.folder(options["folder"])
     for path in sorted((shipped("dashboards") / "json").glob("*.json")):
         dashboard = json.loads(path.read_text(encoding="utf-8"))
-        say(f"{url.rstrip('/')}{grafana.put(dashboard, folder_uid)}")
+        say(f"{redact_url(url.rstrip('/'))}{grafana.put(dashboard, folder_uid)}")
 
 
 class _Grafana:

@@ -12,6 +12,7 @@ from obswarm.defaults import MAX_NAME_LENGTH
 from obswarm.engine import Output, RunHandle, RunResult
 from obswarm.greenlets import Supervisor
 from obswarm.metrics import Latest, MetricsApp, Receiver, RemoteWriter, parse_labels
+from obswarm.redact import redact_url
 from obswarm.sanitize import is_clean
 from obswarm.stats import Snapshot
 from obswarm.web import ALERTS_PATH, Application, WebServer
@@ -74,10 +75,10 @@ class Export(Output):
         return f"{self._server.url}/metrics"
 
     @property
-    def notices(self) -> list[str]:
-        """What to tell at the start."""
-        told = [f"Metrics for Prometheus: {self.url}", self._guarding.notice(self._server.url)]
-        return told if self._server.notice is None else [self._server.notice, *told]
+    def notices(self) -> list[tuple[str, str]]:
+        """What to tell at the start: texts, each with what of it is a secret."""
+        told = [(f"Metrics for Prometheus: {self.url}", ""), self._guarding.notice(self._server.url)]
+        return told if self._server.notice is None else [(self._server.notice, ""), *told]
 
     def _give_the_end(self, final: Snapshot | None) -> None:
         """To scrapers and the receiver. Without a result the receiver hears at least that the series have ended."""
@@ -129,7 +130,7 @@ def _receiver(options: dict[str, Any], ctx: click.Context) -> Receiver:
     url: str = options["remote_write"]
     if not is_http_url(url):
         raise click.BadParameter(
-            f"{url!r} is not a URL; write it like http://prometheus:9090/api/v1/write.",
+            f"{redact_url(url)!r} is not a URL; write it like http://prometheus:9090/api/v1/write.",
             ctx,
             param_hint="--remote-write",
         )

@@ -29,6 +29,7 @@ from obswarm.guards import (
     parse_requirement,
     with_own_names,
 )
+from obswarm.private_files import make_private_folder, open_private
 from obswarm.report import GrafanaAnnotations
 from obswarm.targets import EmbeddedSource, MetricSource, PrometheusSource, Target, queries_of
 from obswarm.units import format_duration
@@ -193,10 +194,10 @@ class Guarding:
         if self.earlier_alerts_max_wait_s is not None:
             wait_for_earlier_alerts(self.board, run, self.earlier_alerts_max_wait_s, interrupted)
 
-    def notice(self, server_url: str) -> str:
-        """What to tell at the start."""
+    def notice(self, server_url: str) -> tuple[str, str]:
+        """What to tell at the start, and what of it only those may know who started the run."""
         secret = f", with the bearer token {self._token}" if self._token_is_new else ""
-        return f"Alerts are taken at {server_url}/api/v1/alerts{secret}"
+        return f"Alerts are taken at {server_url}/api/v1/alerts", secret
 
     def judge(self, result: RunResult) -> list[Judgement]:
         return judge(self.requirements, result.final)
@@ -316,8 +317,7 @@ def check_junit(options: dict[str, Any], ctx: click.Context) -> None:
     if not options["junit"]:
         return
     try:
-        Path(options["junit"]).parent.mkdir(parents=True, exist_ok=True)
-        with open(options["junit"], "ab"):
-            pass
+        make_private_folder(Path(options["junit"]).parent)
+        open_private(options["junit"], "ab").close()
     except OSError as error:
         raise click.BadParameter(f"the file cannot be written: {error.strerror}.", ctx, param_hint="--junit") from None

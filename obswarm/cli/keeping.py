@@ -1,7 +1,6 @@
 """Keeping runs in the store: the options, and what is written while a run goes."""
 
 import logging
-import re
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,7 +11,7 @@ import gevent
 from click.core import ParameterSource
 
 from obswarm import __version__, clock, defaults
-from obswarm.api import ObswarmError
+from obswarm.api import ObswarmError, secret_options
 from obswarm.cli.options import Command
 from obswarm.cli.options import shared_option as option
 from obswarm.cli.results import Judge
@@ -20,6 +19,8 @@ from obswarm.cli.settings import Settings, read_settings
 from obswarm.cli.streams import say
 from obswarm.engine import Output, RunHandle, RunResult, reason_of
 from obswarm.greenlets import Supervisor
+from obswarm.private_files import make_private_folder, tighten, write_private
+from obswarm.redact import is_secret_name, redact_value
 from obswarm.report import result_document, run_page
 from obswarm.stats import Annotation, Snapshot
 from obswarm.store import FILE, About, Figure, RunInfo, RunWriter, Store, git_revision, read_loadtests, read_run
@@ -28,8 +29,8 @@ from obswarm.targets import MetricSource, SourceError, queries_of
 logger = logging.getLogger(__name__)
 
 FOLDER = ".obswarm"
+_REPORTS = "reports"
 _IGNORE_ALL = "# Made by obswarm: the runs that it has kept.\n*\n"
-_SECRET = re.compile(r"token|secret|password|passwd|auth|key", re.IGNORECASE)
 
 store_option = option("--store", metavar="FOLDER", help=f"Where runs are kept.  [default: {FOLDER} here]")
 
@@ -47,17 +48,17 @@ def write_report(store: Store, run: RunInfo, path: Path) -> None:
 
 
 def write_page(path: Path, page: str) -> None:
-    """Raises ObswarmError."""
+    """Only its owner can read a file that is made here. Raises ObswarmError."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(page, encoding="utf-8")
+        make_private_folder(path.parent)
+        write_private(path, page)
     except OSError as error:
         raise ObswarmError(f"The report {path} cannot be written: {error.strerror}.") from None
 
 
 def report_of(folder: Path, run: RunInfo) -> Path:
     """Where the report that is made at a run's end is."""
-    return folder / "reports" / f"{run.run_id}.html"
+    return folder / _REPORTS / f"{run.run_id}.html"
 
 
 def _folder(options: Mapping[str, Any]) -> Path:
@@ -79,10 +80,12 @@ def store_of(options: Mapping[str, Any], create: bool = False) -> Store:
 
 def _make(folder: Path) -> None:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_private_folder(folder)
+        # Reports of earlier versions could be read by others. The folder itself may be one that somebody has named.
+        tighten(folder / _REPORTS)
         ignore = folder / ".gitignore"
         if not ignore.exists():
-            ignore.write_text(_IGNORE_ALL, encoding="utf-8")
+            write_private(ignore, _IGNORE_ALL)
     except OSError as error:
         raise ObswarmError(
             f"--store {folder}: the folder cannot be written: {error.strerror}. Name another one, or give --no-store."
@@ -90,21 +93,26 @@ def _make(folder: Path) -> None:
 
 
 def configuration_of(ctx: click.Context, custom: Namespace | None) -> dict[str, Any]:
-    """What was not left at its default, by the option's name, without what may be a secret."""
+    """What was not left at its default, by the option's name, without secrets: see obswarm.redact, and for a load
+    test's own options `is_secret` of `add_argument`."""
     given = {
         name: value
         for name, value in ctx.params.items()
         # The arguments have the load test's own options in them, which are `custom`, by name and without secrets.
         if name != "arguments"
+        and not is_secret_name(name)
         and ctx.get_parameter_source(name) is not ParameterSource.DEFAULT
         and value not in (None, (), "")
     }
     if custom is not None:
-        given |= {name: value for name, value in vars(custom).items() if name not in ctx.params}
-    return {name: _plain(value) for name, value in sorted(given.items()) if not _SECRET.search(name)}
+        left_out = {*ctx.params, *secret_options(custom)}
+        given |= {name: value for name, value in vars(custom).items() if name not in left_out}
+    return {name: redact_value("", _plain(value)) for name, value in sorted(given.items())}
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _plain(each) for key, each in value.items()}
     if isinstance(value, (list, tuple)):
         return [_plain(each) for each in value]
     return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)

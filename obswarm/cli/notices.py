@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from obswarm.json_text import to_json
+from obswarm.private_files import tighten, write_private
 
 _VARIABLE = "OBSWARM_NOTICES"
 _MOST = 10
@@ -41,7 +42,8 @@ class Notices:
         # Where this fails, the environment has them; only a process that is killed does not leave that behind.
         with suppress(OSError):
             if texts:
-                self._path.write_text(packed, encoding="utf-8")
+                write_private(self._path, packed)
+                tighten(self._path)
             else:
                 self._path.unlink(missing_ok=True)
 

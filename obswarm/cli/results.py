@@ -18,6 +18,7 @@ from obswarm.cli.text_console import TextConsole
 from obswarm.engine import Output, RunResult, reason_of
 from obswarm.guards import Judgement
 from obswarm.json_text import to_json
+from obswarm.private_files import make_private_folder, open_private
 from obswarm.report import junit_document, result_document
 from obswarm.stats import Snapshot
 
@@ -115,8 +116,7 @@ class JUnitResult(Output):
 def check_writable(option: str, path: str) -> None:
     """Raises ObswarmError when a file cannot be written."""
     try:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        with open(path, "ab"):
-            pass
+        make_private_folder(Path(path).parent)
+        open_private(path, "ab").close()
     except OSError as error:
         raise ObswarmError(f"{option} {path}: the file cannot be written: {error.strerror}.") from None

@@ -39,6 +39,7 @@ from obswarm.engine import PartialResult, RunResult, StopReason, reason_of
 from obswarm.greenlets import Supervisor
 from obswarm.guards import Alert, BadPayload, make_payload, parse_payload
 from obswarm.metrics import Latest, MetricsApp
+from obswarm.private_files import make_private_folder, tighten, write_private
 from obswarm.stats import RunState
 from obswarm.web import (
     ALERTS_PATH,
@@ -179,8 +180,8 @@ class Service:
             f", with the bearer token {token}" if made else ""
             for token, made in zip((self._token, self._alerts_token), self._made, strict=True)
         )
-        logger.info("Waiting for runs at %s%s", self._server.url, secret)
-        logger.info("Alerts are taken at %s%s%s", self._server.url, ALERTS_PATH, alerts_secret)
+        logger.info("Waiting for runs at %s", self._server.url, extra={"secret": secret})
+        logger.info("Alerts are taken at %s%s", self._server.url, ALERTS_PATH, extra={"secret": alerts_secret})
 
     def _wait(self) -> Order | None:
         """For an order, or None for a signal to end."""
@@ -218,8 +219,9 @@ class Service:
 
     def _keep_alerts(self) -> None:
         try:
-            self._firing.parent.mkdir(parents=True, exist_ok=True)
-            self._firing.write_bytes(make_payload(self._alerts.firing))
+            make_private_folder(self._firing.parent)
+            write_private(self._firing, make_payload(self._alerts.firing))
+            tighten(self._firing)
         except OSError as error:
             logger.warning("Alerts that fire cannot be kept for the next run in %s: %s.", self._firing, error.strerror)
 

@@ -88,8 +88,8 @@ class Terminal:
                     guarding.attach(run)
                 outputs.start(run)
                 if export is not None and not self._options.only_summary:
-                    for notice in export.notices:
-                        logger.info("%s", notice)
+                    for notice, secret in export.notices:
+                        logger.info("%s", notice, extra={"secret": secret})
                 with _Signals(run) as signals, UncaughtErrors(lambda: environment, signals.interrupt) as uncaught:
                     result: RunResult = uncaught.run(lambda: self._run(run, outputs, environment, signals))
                     self.terminated = signals.came

@@ -12,6 +12,7 @@ from obswarm.cli.file_option import check_keys
 from obswarm.cli.options import is_http_url
 from obswarm.cli.settings_file import GUARD_KEYS, TARGET_KEYS, Document, read_document
 from obswarm.guards import Guard, GuardError, GuardRule
+from obswarm.redact import redact_url, redact_value
 from obswarm.targets import KINDS, Target
 from obswarm.units import parse_duration
 
@@ -73,7 +74,7 @@ def read_settings(named: str | None, folder: Path) -> Settings:
 def _text(where: str, values: Mapping[str, Any], name: str) -> str | None:
     value = values.get(name)
     if value is not None and not isinstance(value, str):
-        raise ObswarmError(f"{where}{name} is {value!r}; it has to be a text.")
+        raise ObswarmError(f"{where}{name} is {redact_value(name, value)!r}; it has to be a text.")
     return value
 
 
@@ -124,7 +125,7 @@ def make_target(where: str, name: str | None, url: str | None, kind: str | None)
 def check_url(where: str, url: str) -> None:
     """Raises ObswarmError when it is no http or https URL."""
     if not is_http_url(url):
-        raise ObswarmError(f"{where}: {url!r} is not a URL; write it like http://127.0.0.1:9104/metrics.")
+        raise ObswarmError(f"{where}: {redact_url(url)!r} is not a URL; write it like http://127.0.0.1:9104/metrics.")
 
 
 def _guard(where: str, values: Mapping[str, Any]) -> GuardRule:

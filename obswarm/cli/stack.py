@@ -18,6 +18,7 @@ from obswarm.cli.streams import say
 from obswarm.cli.tables import texts_table
 from obswarm.cli.text_console import plain, stdout_console
 from obswarm.engine import load
+from obswarm.redact import redact_url
 from obswarm.resources import shipped
 from obswarm.stack import (
     DEFAULT_PROJECT,
@@ -226,7 +227,7 @@ def _show_plan(project: Project, compose: Compose, engine: Engine, targets: Sequ
     say(f"  load test {project.loadtest or 'none is mounted'}")
     say(f"  profiles  {', '.join(project.profiles) or 'none'}")
     for target in targets:
-        say(f"  target    {target.name} ({target.kind}) at {target.url}")
+        say(f"  target    {target.name} ({target.kind}) at {redact_url(target.url)}")
     for name, port in project.ports.items():
         say(f"  port      127.0.0.1:{port} for {name.replace('_', ' ')}")
     for image in sorted(set(compose.images().values())):

@@ -5,10 +5,12 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
-from typing import IO
+from typing import IO, Any
 
 from obswarm.engine import reason_of
 from obswarm.log_format import FILE_FORMAT, STREAM_FORMAT, LogFormatter
+from obswarm.private_files import is_private, open_private
+from obswarm.redact import redact_text
 from obswarm.sanitize import escape_controls, escape_lines, indent_lines, to_text
 
 STANDARD_OUTPUT = "-"
@@ -98,26 +100,40 @@ def _print(text: str, err: bool) -> None:
         write_to_stream(result_stream(), f"{text}\n")
         return
     try:
-        write_to_stream(sys.stderr, f"{text}\n")
+        write_to_stream(sys.stderr, f"{redact_text(text)}\n")
     except OSError:
         # The result does not depend on it, and there is no other place to say so.
         pass
 
 
 def write_to_file(path: str, text: str) -> None:
-    """As UTF-8, in place of what was there. Raises OSError."""
-    with open(path, "w", encoding="utf-8") as file:
+    """As UTF-8, in place of what was there; only its owner can read a file that is made here. Raises OSError."""
+    with open_private(path, "w", encoding="utf-8") as file:
         file.write(text)
 
 
 class LogFile(logging.FileHandler):
-    """A file that the log goes to. Says once, on standard error, when it cannot be written."""
+    """A file that the log goes to. Says once, on standard error, when it cannot be written.
+
+    A token that was generated is written to it when nobody but its owner can read it, as it is when it is made here;
+    else to standard error alone.
+    """
 
     def __init__(self, path: str) -> None:
         super().__init__(path, encoding="utf-8", errors="backslashreplace")
-        self.setFormatter(LogFormatter(FILE_FORMAT))
+        self._is_private = is_private(self.baseFilename)
+        self.setFormatter(LogFormatter(FILE_FORMAT, shows_secrets=self._is_private))
         self.failure: str | None = None
         """Why it is incomplete, in a few words."""
+
+    def _open(self) -> Any:
+        return open_private(self.baseFilename, self.mode, encoding=self.encoding, errors=self.errors)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        super().emit(record)
+        secret = getattr(record, "secret", "")
+        if secret and not self._is_private:
+            say(f"{record.getMessage()}{secret}", err=True)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
         if self.failure is not None:
@@ -132,7 +148,7 @@ class StreamLog(logging.StreamHandler[IO[str]]):
 
     def __init__(self, stream: IO[str]) -> None:
         super().__init__(stream)
-        self.setFormatter(LogFormatter(STREAM_FORMAT))
+        self.setFormatter(LogFormatter(STREAM_FORMAT, shows_secrets=True))
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
         if not isinstance(sys.exc_info()[1], OSError):

@@ -12,6 +12,7 @@ from obswarm.cli.guarding import make_source, settings_of, source_options
 from obswarm.cli.options import Command, duration, option
 from obswarm.cli.tables import texts_table
 from obswarm.cli.text_console import TextConsole, plain, stdout_console
+from obswarm.redact import redact_url
 from obswarm.targets import KINDS, MetricSource, PrometheusSource, SourceError, Target, Unit, place_of, queries_of
 from obswarm.units import format_bytes, format_count, format_latency
 
@@ -67,7 +68,7 @@ def _show_health(console: TextConsole, source: MetricSource) -> bool:
         for each in health:
             up = plain("up", "green") if each.up else plain("down", "bold red")
             age = each.detail if each.age_s is None else f"{each.detail}, {each.age_s:.1f} s ago"
-            rows.append((each.target.name, each.target.kind, up, each.target.url, age))
+            rows.append((each.target.name, each.target.kind, up, redact_url(each.target.url), age))
         console.print(texts_table(console.width, ("target", "kind", "", "address", "last read"), rows))
     return all(each.up for each in health)
 

@@ -20,6 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from obswarm.log_format import MESSAGE_FORMAT, LogFormatter
+from obswarm.redact import redact_code
 from obswarm.sanitize import escape_controls, escape_lines, to_text
 
 WIDTH_WITHOUT_TERMINAL = 140
@@ -124,7 +125,7 @@ class _EscapedStandardError:
     """A stream for tracebacks that nobody has caught."""
 
     def write(self, text: str) -> None:
-        sys.stderr.write(escape_lines(text))
+        sys.stderr.write(escape_lines(redact_code(text)))
 
     def flush(self) -> None:
         sys.stderr.flush()
@@ -140,5 +141,5 @@ def escape_tracebacks() -> None:
 def console_handler(console: TextConsole) -> RichHandler:
     """Log records above whatever else the console shows."""
     handler = _ConsoleHandler(console=console, show_path=False, omit_repeated_times=False, log_time_format="%H:%M:%S")
-    handler.setFormatter(LogFormatter(MESSAGE_FORMAT))
+    handler.setFormatter(LogFormatter(MESSAGE_FORMAT, shows_secrets=True))
     return handler

@@ -28,6 +28,7 @@ import msgpack
 from obswarm import clock
 from obswarm.api import ObswarmError
 from obswarm.cluster.deltas import DeltaSum, pack_table
+from obswarm.private_files import make_private_folder, open_private, tighten
 from obswarm.stats import StatsTable
 
 logger = logging.getLogger(__name__)
@@ -206,8 +207,9 @@ class Journal:
         self.fault: str | None = None
         """Why it cannot be written now."""
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666))
+            make_private_folder(path.parent)
+            open_private(path, "ab").close()
+            tighten(path)
         except OSError as error:
             if not may_fail:
                 raise ObswarmError(f"--state {path} cannot be written: {error.strerror}.") from None
@@ -246,9 +248,10 @@ class Journal:
         file = None
         try:
             content = _MAGIC + self._pack(whole, progress, workers, reset=True)
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            make_private_folder(self.path.parent)
             flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC
-            file = os.open(self._temporary, flags, 0o666)
+            file = os.open(self._temporary, flags, 0o600)
+            tighten(self._temporary)
             _write(file, content)
             os.replace(self._temporary, self.path)
         except _NOT_WRITABLE as error:

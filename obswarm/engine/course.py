@@ -20,7 +20,8 @@ from obswarm.engine.profile import Profile, Ramp
 from obswarm.engine.result import RunResult, WorkerLoss, new_run_id
 from obswarm.engine.statistics import RunStatistics
 from obswarm.greenlets import NOT_ONLY_EXCEPTIONS, Supervisor, described
-from obswarm.sanitize import clean_text
+from obswarm.redact import redact_url
+from obswarm.sanitize import clean_text, to_text
 from obswarm.stats import Annotation, EndpointKey, GeneratorHealth, InFlight, RunState, Snapshot
 
 logger = logging.getLogger(__name__)
@@ -48,11 +49,10 @@ class Watch(Protocol):
 
 
 def host_of(environment: Environment) -> str | None:
-    """The target, for people: --host, or the hosts that the user classes name."""
-    if environment.host:
-        return clean_text(environment.host)
-    hosts = {clean_text(cls.host) for cls in environment.user_classes if cls.host}
-    return ", ".join(sorted(hosts)) or None
+    """The target, for people, without the password that its URL may have: --host, or the hosts that the user classes
+    name."""
+    hosts = [environment.host] if environment.host else [cls.host for cls in environment.user_classes if cls.host]
+    return ", ".join(sorted({clean_text(redact_url(to_text(host))) for host in hosts})) or None
 
 
 class RunCourse:

@@ -53,6 +53,7 @@ from obswarm.http.route import Proxy, Route, parse_proxy
 from obswarm.http.streaming import LiveBody
 from obswarm.http.tls import TlsSettings
 from obswarm.http.urls import parse_url
+from obswarm.redact import redact_url
 from obswarm.sanitize import clean_text
 from obswarm.stats import PhaseTimes
 
@@ -201,7 +202,8 @@ def read_and_discard(response: CountedResponse) -> None:
 def _proxy(url: str) -> Proxy:
     if url.lower().startswith("socks"):
         raise InvalidProxyURL(
-            f"{url!r}: SOCKS needs requests' own transport: session.mount('http://', requests.adapters.HTTPAdapter())"
+            f"{redact_url(url)!r}: SOCKS needs requests' own transport:"
+            " session.mount('http://', requests.adapters.HTTPAdapter())"
         )
     try:
         return parse_proxy(url)

@@ -18,6 +18,7 @@ from obswarm.http.names import Names
 from obswarm.http.stream import SocketStream, Stream
 from obswarm.http.tls import TlsSettings, TlsStream, tls_context
 from obswarm.http.urls import UNIX_SCHEME, Origin, parse_url
+from obswarm.redact import redact_url
 
 _PAUSE_S = 0.1
 """After which a request fails that got no descriptor: failing at once, users would only take CPU time from those that
@@ -38,7 +39,9 @@ def parse_proxy(text: str) -> Proxy:
     except InvalidRequest:
         url = None
     if url is None or url.origin.scheme == UNIX_SCHEME:
-        raise ObswarmError(f"{text!r} is not a proxy's URL; write it like http://user:password@proxy.example:3128.")
+        raise ObswarmError(
+            f"{redact_url(text)!r} is not a proxy's URL; write it like http://user:password@proxy.example:3128."
+        )
     if url.userinfo is None:
         return Proxy(url.origin)
     credentials = base64.b64encode(unquote(url.userinfo).encode()).decode("ascii")

@@ -9,6 +9,7 @@ from requests.utils import requote_uri
 from urllib3.util import parse_url as normalised
 
 from obswarm.http.errors import InvalidRequest, MissingHost
+from obswarm.redact import redact_url
 from obswarm.sanitize import clean_text
 
 UNIX_SCHEME = "http+unix"
@@ -82,8 +83,8 @@ def check_host(host: Any, schemes: Collection[str] = tuple(DEFAULT_PORTS)) -> st
     elif text.startswith("unix:") and UNIX_SCHEME in schemes:
         example = f"{UNIX_SCHEME}://{quote(text.removeprefix('unix:'), safe='')}"
     elif text and parts.scheme != "unix":
-        example = f"http://{text}"
-    raise ValueError(f"{host!r} is not a base URL; it needs a scheme and a host, like {example}{more}")
+        example = f"http://{redact_url(text)}"
+    raise ValueError(f"{redact_url(host)!r} is not a base URL; it needs a scheme and a host, like {example}{more}")
 
 
 def absolute(base: str | None, path: str) -> str:

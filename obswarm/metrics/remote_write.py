@@ -24,6 +24,7 @@ from obswarm.metrics.exposition import unhurried
 from obswarm.metrics.pushed_series import PushedSeries
 from obswarm.metrics.schema import varint
 from obswarm.metrics.series import Latest, PushCounts
+from obswarm.redact import redact_url
 from obswarm.stats import Snapshot
 
 logger = logging.getLogger(__name__)
@@ -100,7 +101,7 @@ class RemoteWriter(Output):
 
     @property
     def name(self) -> str:
-        return f"--remote-write {self._receiver.url}"
+        return f"--remote-write {redact_url(self._receiver.url)}"
 
     def snapshot(self, snapshot: Snapshot) -> None:
         """Push this snapshot when the interval is over; the caller does not wait."""

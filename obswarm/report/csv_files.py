@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TextIO
+from typing import TextIO, cast
 
 from obswarm.api import ObswarmError
 from obswarm.engine import Output, RunResult
+from obswarm.private_files import make_private_folder, open_private
 from obswarm.sanitize import escape_lines, to_text
 from obswarm.stats import EndpointStats, Snapshot, total_of
 
@@ -89,7 +90,7 @@ class CsvFiles(Output):
         self._parts: list[Snapshot] = []
         """Of that second of the run, which has no row yet."""
         try:
-            Path(prefix).parent.mkdir(parents=True, exist_ok=True)
+            make_private_folder(Path(prefix).parent)
             self._history = _open(prefix, "stats_history")
             self._rows = CsvRows(self._history)
             self._rows.write(_HISTORY_COLUMNS)
@@ -204,7 +205,7 @@ class CsvFiles(Output):
 
 
 def _open(prefix: str, suffix: str) -> TextIO:
-    return open(f"{prefix}_{suffix}.csv", "w", newline="", encoding="utf-8")
+    return cast(TextIO, open_private(f"{prefix}_{suffix}.csv", "w", newline="", encoding="utf-8"))
 
 
 def _names(stats: EndpointStats) -> list[object]:

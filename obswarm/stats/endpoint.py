@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from obswarm import defaults
 from obswarm.killed import put_off
+from obswarm.redact import redact_text
 from obswarm.sanitize import clean_text, escape_controls, is_a, to_text, type_name
 from obswarm.stats.histogram import (
     BUCKETS_PER_DOUBLING,
@@ -336,7 +337,7 @@ def normalise_error(message: object) -> str:
 @lru_cache(maxsize=256)
 def _normalised(text: str, is_cut: bool) -> str:
     """Most failures of a run have the same few texts."""
-    text = " ".join(text.split())
+    text = redact_text(" ".join(text.split()))
     text = _ADDRESS.sub("0x…", text)
     text = _UUID.sub("<uuid>", text)
     text = _LONG_HEX.sub("<hex>", text)

@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from obswarm.redact import redact_code
+
 _GIT_TIMEOUT_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class LoadTestText:
-    """A load-test file as it was when the run began."""
+    """A load-test file as it was when the run began, without the secrets that can be told from it."""
 
     name: str
     text: bytes
@@ -31,10 +33,14 @@ def read_loadtests(files: Sequence[Path]) -> list[LoadTestText]:
     found = []
     for path in files:
         try:
-            found.append(LoadTestText(path.name, path.read_bytes()))
+            found.append(LoadTestText(path.name, _without_secrets(path.read_bytes())))
         except OSError:
             continue
     return found
+
+
+def _without_secrets(text: bytes) -> bytes:
+    return redact_code(text.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
 
 
 def git_revision(folder: Path) -> str | None:

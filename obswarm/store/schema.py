@@ -2,13 +2,17 @@
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from obswarm.api import ObswarmError
+from obswarm.private_files import make_private_folder, open_private, tighten
 
 FILE = "runs.sqlite"
 BUSY_TIMEOUT_S = 10.0
+
+_APPLICATION_ID = 0x6F627377
+"""In the file's header (https://sqlite.org/pragma.html#pragma_application_id): a store whose rights were set."""
 
 _MIGRATIONS = (
     """
@@ -84,10 +88,17 @@ SCHEMA_VERSION = len(_MIGRATIONS)
 def connect(path: Path) -> sqlite3.Connection:
     """Opens the store, makes it when it is not there, and brings it up to date; may be used in any thread.
 
+    Only its owner can read a store that is made here, with the files that SQLite makes beside it, which get the same
+    mode. So it is with one of an earlier version, from which the rights of others are taken once; those that somebody
+    grants later stay.
+
     Raises ObswarmError for a file that is none, that is damaged, or that a newer version has written.
     """
     with plainly(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_private_folder(path.parent)
+        # SQLite would make it with the rights that the umask leaves.
+        with suppress(FileExistsError):
+            open_private(path, "xb").close()
         connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
         try:
             # Readers do not wait for a run that writes, and what is committed survives the death of the process.
@@ -95,6 +106,7 @@ def connect(path: Path) -> sqlite3.Connection:
             connection.execute("PRAGMA synchronous = NORMAL")
             connection.execute("PRAGMA foreign_keys = ON")
             _migrate(connection, path)
+            _take_rights_of_others(connection, path)
         except BaseException:
             connection.close()
             raise
@@ -117,6 +129,15 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
+
+
+def _take_rights_of_others(connection: sqlite3.Connection, path: Path) -> None:
+    (found,) = connection.execute("PRAGMA application_id").fetchone()
+    if found != _APPLICATION_ID:
+        tighten(path, f"{path}-wal", f"{path}-shm")
+        # Where it cannot be written now, this happens again.
+        with suppress(sqlite3.OperationalError):
+            connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
 
 
 def _version(connection: sqlite3.Connection, path: Path) -> int:

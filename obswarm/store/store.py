@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from obswarm.api import ObswarmError
+from obswarm.redact import redact_text, redact_value
 from obswarm.sanitize import escape_lines
 from obswarm.stats import Annotation
 from obswarm.store.provenance import LoadTestText
@@ -163,13 +164,14 @@ def _info(row: Sequence[Any], tags: Sequence[str]) -> RunInfo:
         key=key,
         run_id=run_id,
         test=test,
-        host=host,
+        host=None if host is None else redact_text(host),
         started_s=started_s,
         ended_s=ended_s,
         last_s=last_s,
         planned_s=planned_s,
         version=version,
-        configuration=json.loads(configuration),
+        # Earlier versions kept URLs with their passwords.
+        configuration=redact_value("", json.loads(configuration)),
         revision=revision,
         result=None if result is None else json.loads(result),
         note=note,

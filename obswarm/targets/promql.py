@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import requests
 
 from obswarm.http import ApiSession, plain_reason
+from obswarm.redact import redact_url
 from obswarm.targets.evaluate import metric_names, parse, parse_any
 from obswarm.targets.kinds import KINDS, Signal
 from obswarm.targets.source import Sample, SourceError, Target, TargetHealth, only_value
@@ -96,7 +97,7 @@ class PrometheusSource:
                 up = self.query(Signal("up", "(up)", "number").of(target))
                 is_up = bool(up) and all(sample.value for sample in up)
                 detail = f"job {target.name}: " + ("up" if is_up else "down" if up else "unknown")
-                found.append(TargetHealth(target, is_up, f"{detail}, by {self.url}", None))
+                found.append(TargetHealth(target, is_up, f"{detail}, by {redact_url(self.url)}", None))
             except SourceError as error:
                 found.append(TargetHealth(target, False, str(error), None))
         return found

@@ -13,6 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from obswarm import clock
 from obswarm.greenlets import Supervisor, described, kill_all
 from obswarm.http import ApiSession, plain_reason
+from obswarm.redact import redact_url
 from obswarm.targets import evaluate as promql
 from obswarm.targets.series import SeriesStore
 from obswarm.targets.source import Sample, SourceError, Target, TargetHealth, only_value
@@ -78,7 +79,7 @@ class EmbeddedSource:
         def ended(name: str, error: BaseException) -> None:
             self._health[target] = (False, f"{name} has ended: {described(error)}", clock.monotonic())
 
-        return Supervisor(ended).keep(f"The reader of {target.url}", self._follow, target)
+        return Supervisor(ended).keep(f"The reader of {redact_url(target.url)}", self._follow, target)
 
     def close(self) -> None:
         kill_all(self._greenlets)
@@ -107,7 +108,7 @@ class EmbeddedSource:
         except requests.RequestException as error:
             up, detail = False, plain_reason(error)
         except (ValueError, KeyError, UnicodeDecodeError) as error:
-            up, detail = False, f"what {target.url} answers is not in Prometheus' format: {error}"
+            up, detail = False, f"what {redact_url(target.url)} answers is not in Prometheus' format: {error}"
         self._health[target] = (up, detail, clock.monotonic())
         self._store.add(_UP, {"job": target.name}, now, float(up))
 

@@ -5,9 +5,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from obswarm.redact import redact_text
+
 
 class SourceError(Exception):
-    """The source cannot answer now: it is away, or refuses the query. Its text is for people."""
+    """The source cannot answer now: it is away, or refuses the query. Its text is for people, without the passwords of
+    URLs."""
+
+    def __str__(self) -> str:
+        return redact_text(super().__str__())
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from typing import Any
 import msgpack
 
 from obswarm.cluster import unpack_bundle, unpack_limited
+from obswarm.private_files import make_private_folder, write_private
 
 _FILE = "order.msgpack"
 _MOST_ITEMS = 100_000
@@ -76,15 +77,18 @@ class Order:
             raise BadOrder(f"it is no order ({type(error).__name__})") from None
 
     def save(self, folder: Path) -> None:
-        """Replaces the order that is there. Raises OSError, and ObswarmError for a bundle that is none."""
+        """Replaces the order that is there; only its owner can read it, since options may be tokens.
+
+        Raises OSError, and ObswarmError for a bundle that is none.
+        """
         shutil.rmtree(folder, ignore_errors=True)
-        (folder / "files").mkdir(parents=True)
+        make_private_folder(folder / "files")
         if not self.mounted:
             unpack_bundle(self.bundle, self.digest, folder / "files")
         if self.settings is not None:
-            (folder / "obswarm.toml").write_bytes(self.settings)
+            write_private(folder / "obswarm.toml", self.settings)
         # Last: an order that is there is there as a whole.
-        (folder / _FILE).write_bytes(replace(self, bundle=b"").pack())
+        write_private(folder / _FILE, replace(self, bundle=b"").pack())
 
     @staticmethod
     def read(folder: Path) -> "Order | None":

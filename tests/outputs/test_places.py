@@ -54,6 +54,7 @@ KNOWN = {
     ("report/page/template.py", "jinja2.Environment"): "escapes what it writes out",
     ("report/page/template.py", "markupsafe.Markup"): "only looked for",
     # Others.
+    ("command_line.py", "json.dumps"): "for a process of the same command, in its environment",
     ("cli/runs.py", "click.confirm"): "escaped",
     ("cli/main.py", "sys.stdout"): "nothing is written",
     ("cluster/start_over.py", "sys.stdout"): "nothing is written",

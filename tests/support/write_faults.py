@@ -82,6 +82,7 @@ TESTED_ELSEWHERE = {
     "cli/worker.py": "its log, on the standard error that the parent reads",
     "cli/text_console.py": "tests/outputs/test_terminal.py: what a load test prints while a display is live",
     "log_format.py": "makes a handler of the standard error",
+    "cli/streams.py:LogFile._open": "tests/e2e/test_failing_outputs.py: before a run",
     "report/grafana.py": "tests/e2e/test_guards.py: an annotation that cannot be sent is a warning",
     "metrics/remote_write.py": "tests/integration/metrics/test_remote_write.py: what is not taken is counted as lost",
     "cli/streams.py:open_standard_streams": "tests/e2e/test_failing_outputs.py: started without standard streams",

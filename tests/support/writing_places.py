@@ -11,6 +11,7 @@ PACKAGE = Path(obswarm.__file__).parent
 
 FUNCTIONS = {
     *("click.echo", "print", "write_to_file", "write_to_stream", "self._socket.send"),
+    *("open_private", "write_private", "make_private_folder", "TemporaryFolder"),
     *("os.write", "os.open", "os.replace", "os.rename", "os.mkdir", "os.makedirs", "os.unlink", "os.remove", "os.dup2"),
     *("os.fsync", "os.truncate", "os.ftruncate", "os.chmod", "os.link", "os.symlink", "os.pwrite", "os.writev"),
     *("shutil.rmtree", "shutil.copy", "shutil.copytree", "shutil.copyfile", "shutil.move", "json.dump"),
@@ -19,6 +20,9 @@ FUNCTIONS = {
     *("logging.FileHandler", "logging.StreamHandler"),
 }
 """By the name that they are called by."""
+
+WRITE_FOR_OTHERS = ("private_files.py", "temporary.py")
+"""The modules of those four: their callers are the places."""
 
 METHODS = {
     *("write", "writelines", "writerow", "writerows", "write_text", "write_bytes", "flush", "truncate"),
@@ -80,7 +84,7 @@ class _Visitor(ast.NodeTransformer):
     visit_FunctionDef = visit_AsyncFunctionDef = visit_ClassDef = _nested  # noqa: N815 - as ast calls them
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
-        is_place = writes(node)
+        is_place = writes(node) and self._module not in WRITE_FOR_OTHERS
         name = ast.unparse(node.func)
         self.generic_visit(node)
         if not is_place:

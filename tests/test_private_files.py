@@ -1,0 +1,120 @@
+"""What is made is its owner's alone; what somebody made beforehand keeps its rights."""
+
+import os
+import sqlite3
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from obswarm.cli.streams import LogFile
+from obswarm.cluster import Journal, pack
+from obswarm.private_files import make_private_folder, tighten, write_private
+from obswarm.report import CsvFiles
+from obswarm.store import About, RunWriter, Store
+from obswarm.web import Order
+from tests.support.recorded import PAGE, MadeUpRun
+
+
+@pytest.fixture(autouse=True)
+def open_umask() -> Iterator[None]:
+    before = os.umask(0)
+    yield
+    os.umask(before)
+
+
+def modes(folder: Path) -> dict[str, str]:
+    """Of the folder and all in it that others have a right to."""
+    found = [folder, *folder.rglob("*")]
+    return {str(each): stat.filemode(each.stat().st_mode) for each in found if each.stat().st_mode & 0o077}
+
+
+def test_files_and_folders_are_made_for_their_owner(tmp_path: Path) -> None:
+    make_private_folder(tmp_path / "a" / "b")
+    make_private_folder(tmp_path / "a" / "b")
+    write_private(tmp_path / "a" / "text", "é")
+    CsvFiles(str(tmp_path / "a" / "csv" / "run")).close()
+    assert modes(tmp_path / "a") == {}
+    assert (tmp_path / "a" / "text").read_bytes() == "é".encode()
+    with pytest.raises(NotADirectoryError):
+        make_private_folder(tmp_path / "a" / "text" / "c")
+
+
+def test_a_file_that_somebody_made_keeps_its_rights(tmp_path: Path) -> None:
+    (tmp_path / "shared").write_text("before")
+    (tmp_path / "shared").chmod(0o640)
+    write_private(tmp_path / "shared", "after")
+    assert stat.S_IMODE((tmp_path / "shared").stat().st_mode) == 0o640
+
+
+def test_what_is_tightened_is_neither_a_link_nor_missing(tmp_path: Path) -> None:
+    (tmp_path / "else").touch(0o644)
+    (tmp_path / "link").symlink_to("else")
+    tighten(tmp_path / "link", tmp_path / "none")
+    assert stat.S_IMODE((tmp_path / "else").stat().st_mode) == 0o644
+    tighten(tmp_path / "else")
+    assert stat.S_IMODE((tmp_path / "else").stat().st_mode) == 0o600
+
+
+def test_a_store_and_the_files_beside_it_are_its_owners(tmp_path: Path) -> None:
+    writer = RunWriter(tmp_path / "new" / "runs.sqlite", About("1.0.0"))
+    run = MadeUpRun([writer], "20260130-080000-aaaa")
+    final = run.second({PAGE: [0.01]})
+    writer._pool.join()
+    assert {path.name for path in (tmp_path / "new").iterdir()} == {f"runs.sqlite{end}" for end in ("", "-wal", "-shm")}
+    assert modes(tmp_path / "new") == {}
+    writer.finish(final, run.statistics.started_wall_s + 1, {})
+    writer.close()
+
+
+def test_a_store_of_an_earlier_version_is_tightened_once(tmp_path: Path) -> None:
+    path = tmp_path / "runs.sqlite"
+    Store(path).__exit__()
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA application_id = 0")
+    connection.close()
+    path.chmod(0o644)
+    with Store(path):
+        assert [stat.S_IMODE(each.stat().st_mode) for each in tmp_path.iterdir()] == [0o600] * 3
+    path.chmod(0o640)
+    Store(path).__exit__()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640, "somebody wants it so"
+
+
+def test_the_state_of_a_run_is_its_owners_also_where_an_earlier_version_left_one(tmp_path: Path) -> None:
+    path = tmp_path / "state" / "master.run"
+    Journal(path, "run", "digest", 0.0).close()
+    assert modes(path.parent) == {}
+    path.chmod(0o644)
+    Journal(path, "run", "digest", 0.0).close()
+    assert modes(path.parent) == {}
+
+
+def test_a_request_for_a_run_is_its_owners(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text("x = 1\n")
+    packed = pack(tmp_path, [tmp_path / "a.py"])
+    given = {"grafana_token": "PLANTED"}
+    Order("1", given, [], ["a.py"], False, b"alerts_token = 'PLANTED'", packed.digest, packed.content).save(
+        tmp_path / "state" / "order"
+    )
+    # Files of the load test are as they were sent, in a folder that nobody else enters.
+    assert [name for name in modes(tmp_path / "state") if not name.endswith("/a.py")] == []
+
+
+@pytest.mark.parametrize("is_shared", [False, True])
+def test_a_token_that_was_made_is_written_to_a_log_that_nobody_else_reads(
+    is_shared: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import logging
+
+    path = tmp_path / "log"
+    if is_shared:
+        path.touch(0o644)
+    file = LogFile(str(path))
+    record = logging.LogRecord("a", logging.INFO, "a.py", 1, "Alerts are taken at %s", ("here",), None)
+    record.secret = ", with the bearer token MADE"
+    file.handle(record)
+    file.close()
+    assert stat.S_IMODE(path.stat().st_mode) == (0o644 if is_shared else 0o600)
+    assert ("MADE" in path.read_text(), "token MADE" in capsys.readouterr().err) == (not is_shared, is_shared)
