@@ -1,5 +1,16 @@
-"""`python -m obswarm`: the same as the `obswarm` command."""
+"""The `obswarm` command; `python -m obswarm` is the same."""
 
-from obswarm.cli.main import main
+from obswarm import command_line
 
-main()
+
+def main() -> None:
+    """Entry point."""
+    command_line.hide_secrets()
+    # It takes a moment to be imported, in which others could read the command line.
+    from obswarm.cli.main import main as run
+
+    run()
+
+
+if __name__ == "__main__":
+    main()

@@ -25,6 +25,7 @@ from obswarm.api import (
     format_stages,
     make_parser,
     parse_custom,
+    secret_options,
     user_traceback,
 )
 from obswarm.cli.file_option import TopLevelCommand, forget_given, label_of
@@ -34,10 +35,12 @@ from obswarm.cli.session import OutputOptions
 from obswarm.cli.streams import STANDARD_OUTPUT, results_apart, say
 from obswarm.cli.task_ratio import print_task_ratio
 from obswarm.cluster import OpenedFiles
+from obswarm.command_line import hide_secrets
 from obswarm.engine import LoadTest, Profile, Ramp, ShapeProfile, StagesProfile, find_loadtest, load, select
 from obswarm.http.tracing import TraceSampler
 from obswarm.sanitize import escape_lines
 from obswarm.stats import Recorder
+from obswarm.temporary import remove_abandoned
 
 logger = logging.getLogger(__name__)
 
@@ -88,6 +91,7 @@ _opened = OpenedFiles()
 
 def plan(ctx: click.Context, arguments: tuple[str, ...], options: dict[str, Any]) -> Planned | None:
     """What to run; None when the command line only wanted to see something. Raises ObswarmError and click's errors."""
+    remove_abandoned()
     files, rest = files_of(arguments, options["files"])
     with _opened.noting() as opened:
         loadtest = load(files)
@@ -172,6 +176,7 @@ def _custom_options(
     loadtest: LoadTest, arguments: Sequence[str], ctx: click.Context
 ) -> tuple[argparse.Namespace, list[str]]:
     custom, left = parse_custom(events, loadtest.name, arguments)
+    hide_secrets(str(getattr(custom, name)) for name in secret_options(custom) if getattr(custom, name) is not None)
     for argument in left:
         if argument.startswith("-") and argument != "-":
             name = argument.split("=", 1)[0]

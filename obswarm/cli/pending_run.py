@@ -11,7 +11,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from obswarm.api import ObswarmError
+from obswarm.cli.service_process import SERVICE_FOLDER
 from obswarm.engine import Output, RunResult, reason_of
+from obswarm.private_files import write_private
 from obswarm.web import BadOrder, Order
 from obswarm.web.wire import NotReadable, pack_result, unpack_result
 
@@ -53,7 +55,7 @@ class PendingRun:
         except (OSError, ObswarmError) as error:
             reason = reason_of(error)
             try:
-                elsewhere = Path(tempfile.mkdtemp(prefix="obswarm-run-"))
+                elsewhere = Path(os.environ.get(SERVICE_FOLDER) or tempfile.mkdtemp(prefix="obswarm-run-"))
                 self._save(order, elsewhere / "order")
             except OSError as also:
                 raise ObswarmError(
@@ -91,7 +93,7 @@ class PendingRun:
 
     def keep_result(self, result: RunResult) -> None:
         """It has ended so; for a process that is started before the client has the result. Raises OSError."""
-        self._result.write_bytes(pack_result(result))
+        write_private(self._result, pack_result(result))
 
     def kept_result(self) -> RunResult | None:
         """That, if there is one."""

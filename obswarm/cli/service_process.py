@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import click
 import gevent
@@ -20,13 +20,18 @@ from gevent.event import Event
 
 from obswarm import clock
 from obswarm.api import ObswarmError
+from obswarm.command_line import command_again, environment_of_it
 from obswarm.ending_signals import ending_signals
 from obswarm.greenlets import Supervisor
+from obswarm.temporary import TemporaryFolder
 
 logger = logging.getLogger(__name__)
 
 _VARIABLE = "OBSWARM_SUPERVISOR"
 """Process id of the parent and number of the pipe's descriptor in the child, as PID:FD."""
+
+SERVICE_FOLDER = "OBSWARM_SERVICE_FOLDER"
+"""A folder for temporary files that is there as long as the service, however its child processes end."""
 
 _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 10.0
@@ -90,8 +95,19 @@ class _Parent:
     def __init__(self) -> None:
         self._child: subprocess.Popen[bytes] | None = None
         self._ending = Event()
+        self._folder: TemporaryFolder | None = None
 
     def run(self) -> int:
+        with suppress(OSError):
+            # Where there is none, there may be one when it is needed.
+            self._folder = TemporaryFolder("service")
+        try:
+            return self._run()
+        finally:
+            if self._folder is not None:
+                self._folder.cleanup()
+
+    def _run(self) -> int:
         watchers = [signal_handler(kind, self._forward, kind) for kind in ending_signals()]
         pause_s = _FIRST_PAUSE_S
         try:
@@ -116,8 +132,13 @@ class _Parent:
         try:
             os.set_blocking(reading, False)
             self._child = subprocess.Popen(
-                [sys.executable, *sys.orig_argv[1:]],
-                env={**os.environ, _VARIABLE: f"{os.getpid()}:{writing}"},
+                command_again(),
+                env={
+                    **os.environ,
+                    **environment_of_it(),
+                    **self._folder_of_the_service(),
+                    _VARIABLE: f"{os.getpid()}:{writing}",
+                },
                 pass_fds=(writing,),
                 # Ctrl-C in a terminal goes to this process, which passes it on, once.
                 process_group=0,
@@ -131,6 +152,9 @@ class _Parent:
         finally:
             os.close(reading)
             os.close(writing)
+
+    def _folder_of_the_service(self) -> dict[str, str]:
+        return {SERVICE_FOLDER: self._folder.name} if self._folder is not None else {}
 
     def _forward(self, kind: signal.Signals) -> None:
         self._ending.set()

@@ -2,7 +2,6 @@
 and notices when no master is there any more."""
 
 import logging
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +38,7 @@ from obswarm.cluster.protocol import (
 from obswarm.cluster.secret import CurveKeys
 from obswarm.cluster.transport import Dialer
 from obswarm.greenlets import Supervisor, described
+from obswarm.temporary import TemporaryFolder
 
 logger = logging.getLogger(__name__)
 
@@ -135,7 +135,7 @@ class Link:
         self._listener = listener
         self._give_up_after_s = give_up_after_s
         self._dialer: Dialer | None = None
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._folder: TemporaryFolder | None = None
         self._bundle_hash = ""
         self._welcome: Welcome | None = None
         self._preparing = False
@@ -270,9 +270,9 @@ class Link:
         self._bundle_hash = bundle.bundle_hash
         self._prepare()
 
-    def _unpacked(self, bundle: Bundle) -> "tempfile.TemporaryDirectory[str]":
+    def _unpacked(self, bundle: Bundle) -> TemporaryFolder:
         try:
-            folder = tempfile.TemporaryDirectory(prefix="obswarm-worker-", ignore_cleanup_errors=True)
+            folder = TemporaryFolder("worker")
         except OSError as error:
             raise cannot_write(error) from None
         try:

@@ -16,6 +16,7 @@ from gevent.os import make_nonblocking, nb_read
 from obswarm.api import ObswarmError
 from obswarm.greenlets import Supervisor
 from obswarm.log_format import record_text
+from obswarm.temporary import TemporaryFolder
 
 logger = logging.getLogger(__name__)
 
@@ -66,7 +67,7 @@ class WorkerProcesses:
         self._command = list(command)
         self._on_exit = on_exit
         try:
-            self._folder = tempfile.TemporaryDirectory(prefix="obswarm-", ignore_cleanup_errors=True)
+            self._folder = TemporaryFolder()
         except OSError as error:
             raise ObswarmError(
                 f"No folder for the socket of worker processes can be made in {tempfile.gettempdir()}:"

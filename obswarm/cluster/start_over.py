@@ -5,6 +5,8 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
+from obswarm.command_line import command_again, environment_of_it
+
 _STARTED_IN = Path.cwd()
 
 
@@ -17,4 +19,4 @@ def start_over() -> NoReturn:
         pass
     sys.stdout.flush()
     sys.stderr.flush()
-    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+    os.execve(sys.executable, command_again(), {**os.environ, **environment_of_it()})

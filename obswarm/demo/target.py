@@ -8,7 +8,6 @@ import argparse
 import io
 import json
 import sys
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from gevent.threadpool import ThreadPool
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from obswarm.demo.site import Environ, Metrics, Site, StartResponse
+from obswarm.temporary import TemporaryFolder
 
 WORKERS = 8
 LONGEST_QUEUE = 120
@@ -80,9 +80,9 @@ class Front:
 
 def serve(port: int, workers: int, longest_queue: int) -> None:
     """Serve on loopback until standard input ends."""
-    with tempfile.TemporaryDirectory(prefix="obswarm-demo-") as folder:
+    with TemporaryFolder("demo") as folder:
         metrics = Metrics(workers)
-        front = Front(Site(Path(folder) / "contest.sqlite", metrics), metrics, workers, longest_queue)
+        front = Front(Site(Path(folder.name) / "contest.sqlite", metrics), metrics, workers, longest_queue)
         server = WSGIServer(("127.0.0.1", port), front, log=None, error_log=sys.stderr, backlog=1024)
         server.start()
         print(json.dumps({"url": f"http://127.0.0.1:{server.server_port}"}), flush=True)

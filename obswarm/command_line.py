@@ -1,0 +1,110 @@
+"""This process's command line, which everybody on the machine can read (`ps`): secrets are taken out of it as soon as
+the process has read it, and reach processes that run the same command by their environment, which only their owner can
+read.
+
+Linux shows the memory in which the arguments were handed over, so that it can be overwritten (proc(5), cmdline); on
+other systems it stays as it was.
+"""
+
+import ctypes
+import json
+import os
+import re
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+
+from obswarm.redact import HIDDEN, is_secret_name, redact_text, redact_url
+
+_VARIABLE = "OBSWARM_HIDDEN_ARGUMENTS"
+"""JSON: what stands in place of `***` in the arguments, by their places counted from the end."""
+
+_STARTS_AT, _ENDS_AT = 47, 48
+"""Places of arg_start and arg_end in /proc/self/stat (proc(5) counts from 1)."""
+
+_hidden: dict[int, tuple[str, str]] = {}
+"""Arguments as they are, and as others may see them, by their places in sys.orig_argv counted from the end."""
+
+
+def hide_secrets(values: Iterable[str] = ()) -> None:
+    """Overwrite the secrets in this process's command line: values of options with names of secrets, passwords in URLs,
+    and `values`. sys.argv keeps them, and gets those that a parent process has hidden."""
+    for place, argument in _of_parent().items():
+        for arguments in (sys.argv, sys.orig_argv):
+            if 0 < -place < len(arguments):
+                arguments[place] = argument
+    arguments, known = sys.orig_argv, set(values)
+    shown = shown_arguments(arguments)
+    for place, (argument, without) in enumerate(zip(arguments, shown, strict=True)):
+        for value in known:
+            without = without.replace(value, HIDDEN) if value else without
+        if without != argument:
+            _hidden[place - len(arguments)] = argument, without
+    with suppress(OSError, ValueError, LookupError):
+        _overwrite()
+
+
+def command_again() -> list[str]:
+    """The command that this process was started with, for another one: without the secrets, which `environment_of_it`
+    has."""
+    count = len(sys.orig_argv)
+    shown = [_hidden.get(place - count, ("", each))[1] for place, each in enumerate(sys.orig_argv)]
+    return [sys.executable, *shown[1:]]
+
+
+def environment_of_it() -> dict[str, str]:
+    """The variables of the environment that the process of `command_again` needs in addition."""
+    return {_VARIABLE: json.dumps({place: real for place, (real, _) in _hidden.items()})} if _hidden else {}
+
+
+def shown_arguments(arguments: Sequence[str]) -> list[str]:
+    """The arguments as others may see them."""
+    shown: list[str] = []
+    secret_follows = False
+    for argument in arguments:
+        option, equals, _ = argument.partition("=")
+        is_option = re.match(r"--?[A-Za-z]", argument) is not None
+        is_secret = is_option and is_secret_name(option.lstrip("-"))
+        if secret_follows and not (is_option and is_secret):
+            shown.append(HIDDEN)
+        elif is_secret and equals:
+            shown.append(f"{option}={HIDDEN}")
+        else:
+            shown.append(_without_url_secrets(argument))
+        secret_follows = is_secret and not equals
+    return shown
+
+
+def _without_url_secrets(argument: str) -> str:
+    before, separator, url = argument.partition("http")
+    return redact_text(f"{before}{separator}{redact_url(url)}" if "://" in url else argument)
+
+
+def _of_parent() -> Mapping[int, str]:
+    try:
+        values = json.loads(os.environ.pop(_VARIABLE, "{}"))
+        return {int(place): str(argument) for place, argument in values.items()}
+    except (ValueError, AttributeError):
+        return {}
+
+
+def _overwrite() -> None:
+    platform: str = sys.platform
+    if platform != "linux" or not _hidden:
+        return
+    with open("/proc/self/stat", "rb") as file:
+        # The second field, the command's name, may hold spaces and brackets.
+        fields = [b"", b"", *file.read().rpartition(b")")[2].split()]
+    begin, end = int(fields[_STARTS_AT]), int(fields[_ENDS_AT])
+    with open("/proc/self/cmdline", "rb") as file:
+        seen = file.read()
+    if end - begin != len(seen) or not seen.endswith(b"\0"):
+        return
+    arguments = seen[:-1].split(b"\0")
+    for place, (argument, shown) in _hidden.items():
+        real = os.fsencode(argument)
+        if -place < len(arguments) and arguments[place] == real:
+            arguments[place] = os.fsencode(shown)[: len(real)].ljust(len(real))
+    content = b"\0".join(arguments) + b"\0"
+    if len(content) == len(seen):
+        ctypes.memmove(begin, content, len(content))
