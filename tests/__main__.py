@@ -26,6 +26,7 @@ PHASES = (
         (
             "tests/e2e/test_hanging_target.py",
             "tests/e2e/test_service.py",
+            "tests/e2e/test_secrets.py",
             "tests/e2e/test_service_crashes.py",
             "tests/e2e/test_state.py",
             "tests/integration/guards/test_earlier_runs.py",
