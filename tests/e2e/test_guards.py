@@ -69,7 +69,8 @@ def test_a_guard_stops_the_run_and_the_result_says_which_which_value_since_when(
     assert (tripped["state"], tripped["value"], tripped["trips"], tripped["action"]) == ("tripped", 1.0, 1, "stop")
     assert (other["state"], other["trips"], other["name"]) == ("ok", 0, 'p95{name="/page"} > 10s')
     assert [mark["kind"] for mark in result["annotations"]] == ["start", "guard", "stop"]
-    assert "guard error_ratio > 5% for 2s → stop: tripped at 100%, tripped 1 ×" in done.stdout
+    assert "guard error_ratio > 5% for 2s → stop: tripped 1 ×, last 100%" in done.stdout
+    assert 'guard p95{name="/page"} > 10s → notify: did not trip, last ' in done.stdout
     assert "The guard error_ratio > 5% for 2s tripped" in done.stderr
 
 

@@ -176,7 +176,7 @@ def test_a_debugger_runs_a_single_user(loadtest, target: CountingServer) -> None
 def on_a_terminal(arguments: list[object], seconds: float) -> str:
     """What a terminal of 120 columns and 40 lines is sent while obswarm runs on it."""
     main, side = pty.openpty()
-    environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "120", "LINES": "40"}
+    environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "120", "LINES": "40", "CI": "", "NO_COLOR": ""}
     process = subprocess.Popen(command(*arguments), stdin=side, stdout=side, stderr=side, env=environment)
     os.close(side)
     output = b""
@@ -195,7 +195,17 @@ def on_a_terminal(arguments: list[object], seconds: float) -> str:
 
 def test_on_a_terminal_there_is_a_live_display(path: Path, target: CountingServer) -> None:
     screen = on_a_terminal(["run", path, "-H", target.url, "-u", 8, "-r", 20, "-t", "4s"], 15)
-    for text in ("requests/s", "failures/s", "p50 / p95 / p99", "8 of 8", "GET /checked", "generator", "▁", "Ctrl-C"):
+    for text in (
+        "requests/s",
+        "failures/s",
+        "p90",
+        " of each second, last ",
+        "8 of 8",
+        "GET /checked",
+        "generator",
+        "┤",
+        "Ctrl-C",
+    ):
         assert text in screen
     assert "Aggregated" in screen
 

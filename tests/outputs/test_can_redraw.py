@@ -7,6 +7,9 @@ from typing import TextIO
 
 import pytest
 
+from obswarm.cli.display import LiveDisplay
+from obswarm.cli.plain import PlainProgress
+from obswarm.cli.session import OutputOptions, Terminal
 from obswarm.cli.text_console import can_redraw
 
 
@@ -48,3 +51,16 @@ def test_another_encoding_and_a_pipe(terminal: TextIO, monkeypatch: pytest.Monke
     os.close(reading)
     with open(writing, "w", encoding="utf-8") as pipe:
         assert not can_redraw(pipe)
+
+
+@pytest.mark.parametrize(("term", "is_live"), [("xterm", True), ("dumb", False)])
+def test_a_run_on_a_terminal_without_cursor_control_has_plain_lines(
+    terminal: TextIO, monkeypatch: pytest.MonkeyPatch, term: str, is_live: bool
+) -> None:
+    monkeypatch.setenv("TERM", term)
+    monkeypatch.setattr("sys.stderr", terminal)
+    monkeypatch.setattr("obswarm.cli.session.set_up_logging", lambda *_: None)
+    shown = Terminal(OutputOptions())
+    kinds = {type(output) for output in shown._outputs()}
+    assert (LiveDisplay in kinds) is is_live
+    assert (PlainProgress in kinds) is not is_live
