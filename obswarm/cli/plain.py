@@ -1,5 +1,7 @@
 """Progress where there is no terminal: one plain line every few seconds, fit for a log."""
 
+import math
+import os
 from typing import TextIO
 
 from obswarm.cli.window import RecentIntervals
@@ -32,12 +34,20 @@ class PlainProgress(Output):
             return
         self._printed_at = snapshot.elapsed_s
         self._state = snapshot.state
-        self._stream.write(progress_line(snapshot, self._recent) + "\n")
+        self._stream.write(progress_line(snapshot, self._recent, self._width()) + "\n")
         self._stream.flush()
 
+    def _width(self) -> float:
+        """Columns of the terminal; a file has any number of them."""
+        try:
+            return os.get_terminal_size(self._stream.fileno()).columns or math.inf
+        except (OSError, ValueError):
+            return math.inf
 
-def progress_line(snapshot: Snapshot, recent: RecentIntervals) -> str:
-    """Time, state, users, rates and percentiles of the last few seconds in one line."""
+
+def progress_line(snapshot: Snapshot, recent: RecentIntervals, width: float = math.inf) -> str:
+    """Time, state, users, rates and percentiles of the last few seconds in one line; without columns that stand below
+    each other, and the least important percentile, where the terminal is too narrow for them."""
     total = recent.total()
     p50, p95, p99 = total.quantiles((0.5, 0.95, 0.99)) or (None, None, None)
     planned = f"/{format_duration(snapshot.planned_s)}" if snapshot.planned_s else ""
@@ -56,4 +66,7 @@ def progress_line(snapshot: Snapshot, recent: RecentIntervals) -> str:
         parts.append(f"{under_way.count} under way, oldest {format_latency(under_way.oldest_s)}")
     if any(worker.saturated for worker in snapshot.workers):
         parts.append("GENERATOR SATURATED")
-    return "  ".join(parts)
+    line = "  ".join(parts)
+    if len(line) <= width:
+        return line
+    return " ".join(part.strip() for part in parts if not part.startswith("p50 "))

@@ -12,10 +12,12 @@ from hypothesis import strategies as st
 
 from obswarm.cli.display import LiveDisplay
 from obswarm.cli.main import cli
+from obswarm.cli.plain import progress_line
 from obswarm.cli.runs import _endpoints as endpoints_of_record
 from obswarm.cli.summary import print_summary
 from obswarm.cli.tables import columns_that_fit, figures_table, lines_of, texts_table
 from obswarm.cli.text_console import TextConsole
+from obswarm.cli.window import RecentIntervals
 from obswarm.engine import RunResult
 from obswarm.report import result_document
 from obswarm.stats import PHASES, EndpointKey, EndpointStats, TimingStats
@@ -215,3 +217,13 @@ def test_a_window_that_becomes_narrower_leaves_nothing_of_the_picture_before() -
         assert stream.getvalue().count("\x1b[1A") == 2 * lines - 1
     finally:
         display.close()
+
+
+def test_a_line_of_progress_fits_80_columns() -> None:
+    recent = RecentIntervals()
+    snapshot = replace(busy_result().final, workers=(), in_flight={})
+    recent.add(snapshot)
+    whole, short = progress_line(snapshot, recent), progress_line(snapshot, recent, 80)
+    assert len(short) <= 80 < len(whole)
+    assert "p95 29.0 ms" in whole
+    assert "p95 29.0 ms" in short
