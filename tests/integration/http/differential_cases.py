@@ -2,8 +2,13 @@
 
 import gzip
 import io
+import zlib
+from collections.abc import Iterator
 from typing import Any
 from unittest.mock import ANY
+
+import brotli
+import zstandard
 
 from tests.support.differential import Case
 from tests.support.scripted_server import HANG, PAUSE, RESET, Script, answer, byte_by_byte
@@ -59,7 +64,9 @@ TARGETS: dict[str, Case] = {
     "announces a length that is none": raw(HEAD + b"Content-Length: four\r\n\r\nfine", close=True, differs=REFUSED),
     "announces a negative length": raw(HEAD + b"Content-Length: -4\r\n\r\nfine", close=True, differs=REFUSED),
     "sends a chunk of no size": raw(HEAD + b"Transfer-Encoding: chunked\r\n\r\nxyz\r\n", close=True),
-    "sends a body with 204": raw(b"HTTP/1.1 204 No Content\r\n\r\n"),
+    "sends nothing with 204": raw(b"HTTP/1.1 204 No Content\r\n\r\n"),
+    "sends a body with 204": raw(b"HTTP/1.1 204 No Content\r\n\r\nfine"),
+    "sends a body with HEAD": raw(HEAD + b"Content-Length: 4\r\n\r\nfine", method="HEAD"),
     "sends a length with 304": raw(b"HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n"),
     "answers HEAD with a length": raw(HEAD + b"Content-Length: 5\r\n\r\n", method="HEAD"),
     "continues": raw(b"HTTP/1.1 100 Continue\r\n\r\n", *answer(b"fine"), method="POST", arguments={"data": b"x"}),
@@ -211,6 +218,21 @@ OF_A_BROWSER = {
     "Upgrade-Insecure-Requests": "1",
     "Content-Type": "text/plain",
 }
+
+
+class Sized:
+    """An upload in pieces with its length in bytes, as it is recommended for requests; FastHttpUser sends it in chunks."""
+
+    def __init__(self, pieces: list[bytes]) -> None:
+        self._pieces = pieces
+
+    def __len__(self) -> int:
+        return sum(map(len, self._pieces))
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._pieces)
+
+
 CONTINUED: Script = [b"HTTP/1.1 100 Continue\r\n\r\n", *answer(b"fine")]
 
 REQUESTS: dict[str, Case] = {
@@ -239,6 +261,22 @@ REQUESTS: dict[str, Case] = {
     "codings of a browser": recorded(
         {"Accept-Encoding": "gzip, deflate, br, zstd"},
         scripts=(answer(gzip.compress(b"fine"), Content_Encoding="gzip"),),
+    ),
+    **{
+        # requests leaves a coding alone that has no package here.
+        f"the coding {name} as the answer": recorded(
+            {"Accept-Encoding": name},
+            scripts=(answer(code(b"fine" * 99), Content_Encoding=name),),
+            differs={"body": b"fine" * 99},
+        )
+        for name, code in (("br", brotli.compress), ("zstd", zstandard.compress), ("deflate", zlib.compress))
+    },
+    # requests counts characters, and pieces, and sends those numbers as the length in bytes.
+    "a file of text": Case(
+        FINE, "POST", arguments=lambda: {"data": io.StringIO("grün")}, plain=lambda: {"data": iter(["grün".encode()])}
+    ),
+    "an object that knows its length": Case(
+        FINE, "POST", arguments=lambda: {"data": Sized([b"hello ", b"body"])}, fast={"sent": ANY}
     ),
     "an unknown coding": recorded({"Accept-Encoding": "dcb"}, scripts=(answer(b"fine", Content_Encoding="dcb"),)),
     "an empty header": recorded({"X-Empty": ""}),

@@ -7,7 +7,15 @@ import time
 import gevent
 import pytest
 
-from obswarm.http import ConnectionPool, FastHttpSession, FastHttpUser, InvalidRequest, MissingHost, StreamConsumed
+from obswarm.http import (
+    ConnectionPool,
+    FastHttpSession,
+    FastHttpUser,
+    HttpUser,
+    InvalidRequest,
+    MissingHost,
+    StreamConsumed,
+)
 from obswarm.http.outcome import NotCatching
 from obswarm.http.tracing import TraceSampler
 from tests.support.scripted_server import HANG, PAUSE, RESET, Exchange, ScriptedServer, answer
@@ -592,6 +600,21 @@ def test_headers_of_the_session(make_session) -> None:
         session.headers["X"] = "a\nb"
         with pytest.raises(InvalidRequest, match="line break"):
             session.get("/")
+
+
+@pytest.mark.parametrize("kind", [FastHttpUser, HttpUser])
+def test_headers_of_the_session_frame_no_body_either(user_of, kind: type) -> None:
+    recorded = {"Content-Length": "4", "Transfer-Encoding": "chunked", ":authority": "shop.example", "X-Kept": "1"}
+    with ScriptedServer(answer(b"fine")) as server:
+        client = user_of(kind, server.url).client
+        client.headers.update(recorded)
+        for call in (lambda: client.get("/"), lambda: client.post("/", data=b"hello body"), lambda: client.get("/")):
+            assert call().content == b"fine"
+        assert [exchange.body for exchange in server.exchanges] == [b"", b"hello body", b""]
+        lengths = [exchange.header("content-length") for exchange in server.exchanges]
+        assert lengths == [None, "10", None]
+        assert {exchange.header("transfer-encoding") for exchange in server.exchanges} == {None}
+        assert {exchange.header("x-kept") for exchange in server.exchanges} == {"1"}
 
 
 def test_what_is_wrong_with_a_class_is_said_with_its_name(make_session) -> None:
