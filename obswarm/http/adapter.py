@@ -153,9 +153,13 @@ class FastAdapter(BaseAdapter):
             tls = TlsSettings(True if verify is None else verify, tuple(cert) if isinstance(cert, list) else cert)
         route = Route.to(url.origin, _proxy(proxy_url) if proxy_url else None, tls)
         headers = request.headers
-        fields = [(_text(name), _text(value)) for name, value in headers.items() if name.lower() not in FRAMING]
-        if len(fields) < len(headers):
-            check_coding(_text(headers.get("Transfer-Encoding", "")))
+        fields = []
+        for name, value in headers.items():
+            lowered = name.lower()
+            if lowered not in FRAMING:
+                fields.append((_text(name), _text(value)))
+            elif lowered == "transfer-encoding":
+                check_coding(_text(value))
         if "host" not in headers:
             fields.append(("Host", url.origin.authority))
         target = url.target

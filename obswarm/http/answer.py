@@ -75,7 +75,6 @@ class Answer:
     __slots__ = (
         "_head_only",
         "_parser",
-        "_refused",
         "body",
         "complete",
         "interim",
@@ -98,7 +97,6 @@ class Answer:
         self.reading_head = True
         self._head_only = False
         self._parser: Any = self._new_parser()
-        self._refused: httptools.HttpParserError | None = None
 
     def _new_parser(self) -> Any:
         parser = httptools.HttpResponseParser(self)
@@ -133,32 +131,32 @@ class Answer:
         if self.reading_head:
             self.raw = self.raw + piece if self.raw else piece
         try:
-            if self._refused is None:
-                self._parser.feed_data(piece)
-            else:
-                self._feed_mended(self._refused)
+            self._parser.feed_data(piece)
         except httptools.HttpParserError as error:
-            if not self.reading_head or isinstance(error, httptools.HttpParserCallbackError):
-                raise
-            if isinstance(error, httptools.HttpParserInvalidStatusError):
-                found = _STATUS_LINE.match(self.raw)
-                if found is not None:
-                    raise NotHttp(_no_status(found[1][:20].decode("latin-1"))) from None
-            if self._refused is not None or _MENDABLE(self.raw) is None:
-                raise
-            self._feed_mended(error)
+            self._mend(error)
         if self.reading_head and len(self.raw) > _MOST_HEAD_BYTES:
             raise TooMuch(f"more than {_MOST_HEAD_BYTES // 1024} KiB of headers")
 
-    def _feed_mended(self, refused: httptools.HttpParserError) -> None:
-        """Parse heads anew that the parser has refused, when they can be mended and all of them has come."""
-        self._refused = refused
+    def _mend(self, refused: httptools.HttpParserError) -> None:
+        """Parse heads anew that the parser has refused, when they can be mended. Raises the refusal for others."""
+        if not self.reading_head or isinstance(refused, httptools.HttpParserCallbackError):
+            raise refused
+        if isinstance(refused, httptools.HttpParserInvalidStatusError):
+            found = _STATUS_LINE.match(self.raw)
+            if found is not None:
+                raise NotHttp(_no_status(found[1][:20].decode("latin-1"))) from None
+        if _MENDABLE(self.raw) is None:
+            raise refused
+        self._parser = _Refusal(self, refused)
+        self._parser.feed_data(b"")
+
+    def parse_anew(self, refused: httptools.HttpParserError) -> None:
+        """Parse what has come once more, when all of the heads has. Raises httptools' errors."""
         heads = mend_heads(self.raw)
         if heads is None:
             return
         if heads == self.raw:
             raise refused
-        self._refused = None
         self.interim = 0
         self._parser = self._new_parser()
         self._parser.feed_data(heads)
@@ -209,7 +207,7 @@ class Answer:
                 raise TooMuch(f"more than {_MOST_INTERIM} interim answers (1xx)")
             return
         # The parser speaks RTSP and knows of other versions as well.
-        if not self.raw.startswith(b"HTTP/1.") or self.interim:
+        if not self.raw.startswith(b"HTTP/1."):
             self._check_version()
         self.reading_head = False
         if self._head_only:
@@ -241,6 +239,17 @@ class Answer:
 
 
 _spare: list[Answer] = []
+
+
+class _Refusal:
+    """Stands in for a parser that has refused a head, until the end of the head has come."""
+
+    def __init__(self, answer: Answer, refused: httptools.HttpParserError) -> None:
+        self._answer = answer
+        self._refused = refused
+
+    def feed_data(self, piece: bytes) -> None:
+        self._answer.parse_anew(self._refused)
 
 
 def _no_status(text: str) -> str:

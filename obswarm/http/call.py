@@ -42,7 +42,6 @@ class Call:
     """Headers that depend on the moment and the path: made for each hop."""
 
     extra_cookies: Any = None
-    discard_body = False
     reused = False
     sent_at = 0.0
 

@@ -64,19 +64,19 @@ def check_field(name: Any, value: Any) -> tuple[str, str]:
 
 
 def check_fields(fields: Any) -> dict[str, str]:
-    """All of a mapping's but PSEUDO, of names that differ in case only the last; None as a value is left to the caller.
-
-    Raises InvalidRequest as check_field and check_coding do.
-    """
+    """All of a mapping's but PSEUDO; None as a value is left to the caller. Raises what check_field raises."""
     try:
         pairs = list(fields.items())
     except AttributeError:
         raise InvalidRequest(f"headers={fields!r}: give a dict") from None
-    checked = dict(check_field(name, value) for name, value in pairs if name not in PSEUDO)
-    spelled = {name.lower(): name for name in checked}
-    if "transfer-encoding" in spelled:
-        check_coding(checked[spelled["transfer-encoding"]])
-    return checked if len(spelled) == len(checked) else {name: checked[name] for name in spelled.values()}
+    try:
+        return dict([check_field(name, value) for name, value in pairs])
+    except InvalidRequest:
+        # Only then, since hardly any are given: a look at each name costs more than all of this.
+        real = [pair for pair in pairs if pair[0] not in PSEUDO]
+        if len(real) == len(pairs):
+            raise
+    return dict([check_field(name, value) for name, value in real])
 
 
 def check_coding(value: str) -> None:
@@ -157,11 +157,17 @@ class Template:
         return self.assemble(method, url, fields)
 
     def assemble(self, method: str, url: Url, fields: Mapping[str, str]) -> Prepared:
-        """A call with exactly these headers, but for FRAMING, Host and credentials in the URL or for the proxy."""
+        """A call with exactly these headers, but for FRAMING, Host and credentials in the URL or for the proxy.
+
+        Of names that differ in case only, the last is taken. Raises what check_coding raises.
+        """
         route = self.route_to(url)
         names = {name.lower() for name in fields}
-        if not names.isdisjoint(FRAMING):
-            fields = {name: value for name, value in fields.items() if name.lower() not in FRAMING}
+        if len(names) < len(fields) or not names.isdisjoint(FRAMING):
+            spelled = {name.lower(): name for name in fields}
+            if "transfer-encoding" in spelled:
+                check_coding(fields[spelled["transfer-encoding"]])
+            fields = {name: fields[name] for lowered, name in spelled.items() if lowered not in FRAMING}
         target = f"{url.origin}{url.target}" if route.absolute_form else url.target
         lines = [] if "host" in names else [("Host", url.origin.authority)]
         lines.extend(fields.items())

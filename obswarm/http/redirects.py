@@ -19,7 +19,9 @@ _OF_THE_BODY = frozenset(("content-type", "content-length", "transfer-encoding",
 _OF_THE_ORIGIN = frozenset(("authorization", "cookie", "host", "proxy-authorization"))
 
 
-def follow(session: "FastHttpSession", call: Call, response: FastResponse, limit: int, started: float) -> FastResponse:
+def follow(
+    session: "FastHttpSession", call: Call, response: FastResponse, limit: int, started: float, discard_bodies: bool
+) -> FastResponse:
     """Go where the answers point, until one does not; that one's `history` has the others.
 
     Methods and bodies are those of requests: 302 and 303 become GET (but for HEAD), and so does 301 for POST; only 307
@@ -35,7 +37,7 @@ def follow(session: "FastHttpSession", call: Call, response: FastResponse, limit
         if len(history) >= limit:
             raise TooManyRedirects(f"more than {limit} redirects, the last one to {clean_text(raw, _SHOWN)!r}")
         # A body that nobody will read; the connection is wanted again.
-        if call.discard_body:
+        if discard_bodies:
             response.discard()
         else:
             _ = response.raw_body

@@ -196,8 +196,6 @@ class FastHttpSession(RestCalls):
             stream or discard_body,
             settings.max_response_bytes,
         )
-        if discard_body:
-            call.discard_body = True
         jar = self._cookies
         if cookies is not None:
             call.extra_cookies = cookies
@@ -210,7 +208,7 @@ class FastHttpSession(RestCalls):
         try:
             response = self.hop(call, started)
             if response.status_code in REDIRECTS and allow_redirects:
-                response = follow(self, call, response, settings.max_redirects, started)
+                response = follow(self, call, response, settings.max_redirects, started, discard_body)
             if discard_body:
                 response.discard()
                 response.elapsed_s = monotonic() - started
