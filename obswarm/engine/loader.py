@@ -13,6 +13,7 @@ from types import ModuleType
 from obswarm import defaults
 from obswarm.api import LoadTestShape, ObswarmError, TaskSet, User, filter_by_tags, user_traceback
 from obswarm.engine.allocation import share_of
+from obswarm.engine.import_hints import import_hint
 from obswarm.engine.import_path import add_folder, is_reserved
 from obswarm.sanitize import clean_text, is_clean
 
@@ -122,24 +123,11 @@ def _import(path: Path) -> ModuleType:
     except SystemExit as error:
         raise ObswarmError(f"{path} ended the process while it was being read (sys.exit({error.code!r})).") from None
     except Exception as error:
-        kind = "has a syntax error" if isinstance(error, SyntaxError) else "cannot be imported"
-        hint = _hint(error, path.resolve().parent, out_of_reach)
+        its_own = isinstance(error, SyntaxError) and error.filename in (None, str(path), str(path.resolve()))
+        kind = "has a syntax error" if its_own else "cannot be imported"
+        hint = import_hint(error, path, out_of_reach)
         raise ObswarmError(f"{path} {kind}:\n{user_traceback(error)}{hint}") from error
     return module
-
-
-def _hint(error: Exception, folder: Path, out_of_reach: Sequence[str]) -> str:
-    """For a load test that wanted a module of its own whose name is one of Python's, and got Python's."""
-    if not isinstance(error, ImportError | AttributeError):
-        return ""
-    wanted = error.name if isinstance(error, ImportError) else getattr(error.obj, "__name__", None)
-    top = (wanted or "").partition(".")[0]
-    if top not in out_of_reach:
-        return ""
-    return (
-        f"\n{folder / top} has the name of a module of Python's standard library, or of a package that obswarm needs,"
-        " which is imported instead. Give it another name."
-    )
 
 
 def _nearest(path: Path) -> str:

@@ -42,7 +42,7 @@ def assert_sentence(done, *expected: str) -> None:
         (["-t", "400d"], "longer than 30 days"),
         (["-s", "-1s"], "not a duration"),
         (["--stages", "30s"], "stage 1 ('30s') has no colon"),
-        (["--stages", "10s:5", "-u", "5"], "leave --users out"),
+        (["--stages", "10s:5", "-u", "5"], "--stages and --users exclude each other"),
         (["-H", "example.com"], "like http://example.com"),
         (["-H", "ftp://example.com"], "not a base URL"),
         (["-H", "http://"], "not a base URL"),

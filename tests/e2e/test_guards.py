@@ -193,7 +193,7 @@ def test_options_that_make_no_sense_are_sentences(tmp_path: Path, options: list[
         ("guards = 5", "is written as [[guards]]"),
         ("[[targets]]\nurl = 'http://x'\nkind = 'mysq'", "Did you mean mysql?"),
         ("[[targets]]\nkind = 'mysql'", "url is missing"),
-        ("prometheus_url = 5", "it has to be a text"),
+        ("prometheus_url = 5", "obswarm.toml: prometheus_url: it is not a URL"),
         ("prometheus_url = 'x'", "is not a URL"),
         ("require = 'p95 < 1s'", "has to be a list of texts"),
         ("this is no toml", "is not TOML"),
@@ -381,5 +381,5 @@ def test_options_of_earlier_alerts_that_make_no_sense_are_refused(tmp_path: Path
     unknown = run(tmp_path, quick)
     assert (unknown.code, unknown.stderr) == (
         2,
-        f"Error: {tmp_path}/obswarm.toml: earlier_alerts is 'sleep'; it is one of note, wait.\n",
+        "Error: obswarm.toml: earlier_alerts: 'sleep' is not one of 'note', 'wait'.\n",
     )
