@@ -1,41 +1,11 @@
 """Who gets which users: pure functions of what is wanted, what each worker can do, and what it has already."""
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from obswarm.engine import apportion
+
 Users = dict[str, int]
-
-
-def apportion(total: int, weights: Sequence[float], present: Sequence[int] | None = None) -> list[int]:
-    """Whole numbers that sum up to `total`, each less than 1 away from its exact share by weight.
-
-    By largest remainder; but where `present` numbers are near enough already, they stay, so that users are not moved
-    for the sake of rounding. Weights are not negative, and one of them is above 0.
-    """
-    whole = sum(weights)
-    quotas = [total * weight / whole for weight in weights]
-    lower = [math.floor(quota + 1e-9) for quota in quotas]
-    upper = [math.ceil(quota - 1e-9) for quota in quotas]
-    if present is None:
-        given = list(lower)
-    else:
-        given = [min(max(has, low), high) for has, low, high in zip(present, lower, upper, strict=True)]
-    missing = total - sum(given)
-    # The order makes the result the same each time; of equals the first.
-    by_need = sorted(range(len(weights)), key=lambda i: (given[i] - quotas[i], i), reverse=missing < 0)
-    while missing:
-        step = 1 if missing > 0 else -1
-        before = missing
-        for i in by_need:
-            if missing and lower[i] <= given[i] + step <= upper[i]:
-                given[i] += step
-                missing -= step
-        if missing == before:
-            # Only rounding of the quotas themselves can lead here.
-            given[by_need[0]] += missing
-            missing = 0
-    return given
 
 
 def distribute(

@@ -289,13 +289,21 @@ class Fleet:
 
     def assign(self, wanted: Mapping[str, int], rate: float) -> int:
         """Give users out, to be reached at that many users per second over all workers; tells those whose users have
-        changed. Gives the number that stands for this assignment."""
-        for member, message in self._assignments.give_out(self.ready, wanted, rate):
+        changed. To be called again in a moment while `is_assigning`. Gives the number that stands for this
+        assignment."""
+        for member, message in self._assignments.give_out(self.ready, wanted, rate, clock.monotonic()):
             self._send(member.peer, message)
         return self._assignments.number
 
+    @property
+    def is_assigning(self) -> bool:
+        """Whether workers are still to be told to start users, when the spawn rate allows it."""
+        return self._assignments.pending > 0
+
     def settled(self, number: int) -> bool:
-        """Whether every worker has carried out what it was told up to that assignment."""
+        """Whether every worker has carried out what it was told up to that assignment, and nothing is left to tell."""
+        if self.is_assigning:
+            return False
         return all(member.settled >= min(member.assign_number, number) for member in self.ready)
 
     def pulse(self, collect: bool) -> None:

@@ -9,6 +9,8 @@ from obswarm.engine.executor import Crowd
 
 _IDLE_S = 0.25
 _SLOWEST_RATE = 0.01
+_ENDS_WITHIN_S = 0.2
+"""Users that are to end: what comes with one assignment is spread over about the time until the next one."""
 
 
 class Follower:
@@ -24,16 +26,18 @@ class Follower:
         self._crowd = crowd
         self._wanted: Users = dict(self.placed)
         self._number = 0
-        self._pace: Pace | None = None
-        self._rate = 1.0
+        self._starts: Pace | None = None
+        self._ends: Pace | None = None
+        self._rate = self._end_rate = 1.0
 
     def assign(self, number: int, users: Mapping[str, int], rate: float, now: float) -> None:
-        """Head for that, at so many users per second. Classes that it does not know are left out."""
+        """Head for that, starting so many users per second at most. Classes that it does not know are left out."""
         self._number = number
         self._wanted = {name: users.get(name, 0) for name in self.placed}
         self._rate = max(rate, _SLOWEST_RATE)
-        if self._pace is None:
-            self._pace = Pace(now)
+        self._end_rate = max(self._rate, sum(self._distances(-1).values()) / _ENDS_WITHIN_S)
+        if self._starts is None:
+            self._starts, self._ends = Pace(now), Pace(now)
         if self._wanted == self.placed:
             self.settled = number
 
@@ -43,25 +47,40 @@ class Follower:
         self._wanted = dict(self.placed)
 
     def step(self, now: float) -> float:
-        if self._pace is None or self._wanted == self.placed:
+        if self._starts is None or self._ends is None or self._wanted == self.placed:
             self.settled = self._number
             return _IDLE_S
-        allowed = self._pace.allowed(now, self._rate)
-        moves = 0
-        while moves < allowed:
-            before = moves
-            # One of each class in turn, so that none is late as a whole.
-            for name, wanted in self._wanted.items():
-                if moves < allowed and wanted != self.placed[name]:
-                    self._move(name, wanted > self.placed[name])
-                    moves += 1
-            if moves == before:
-                break
-        self._pace.take(moves)
+        delay = min(
+            self._towards(1, self._starts, self._rate, now),
+            self._towards(-1, self._ends, self._end_rate, now),
+        )
         if self._wanted == self.placed:
             self.settled = self._number
+        return delay
+
+    def _distances(self, direction: int) -> dict[str, int]:
+        """Users to be started (1) or ended (-1), by class."""
+        distances = {name: (wanted - self.placed[name]) * direction for name, wanted in self._wanted.items()}
+        return {name: distance for name, distance in distances.items() if distance > 0}
+
+    def _towards(self, direction: int, pace: Pace, rate: float, now: float) -> float:
+        """Start or end what is due; gives seconds."""
+        left = self._distances(direction)
+        if not left:
             return _IDLE_S
-        return self._pace.wait(0.0, self._rate)
+        allowed = pace.allowed(now, rate)
+        moves = 0
+        while left and moves < allowed:
+            # One of each class in turn, so that none is late as a whole.
+            for name in list(left):
+                if moves < allowed:
+                    self._move(name, direction > 0)
+                    moves += 1
+                    left[name] -= 1
+                    if not left[name]:
+                        del left[name]
+        pace.take(moves)
+        return pace.wait(0.0, rate) if left else _IDLE_S
 
     def _move(self, name: str, up: bool) -> None:
         if up:

@@ -228,7 +228,7 @@ class FleetRun(RunCourse):
 
     def _after_step(self, now: float) -> None:
         placed = self._executor.placed
-        if placed == self._dispatched and not self._dirty:
+        if placed == self._dispatched and not self._dirty and not self.fleet.is_assigning:
             return
         self._dirty = False
         self._dispatched = dict(placed)

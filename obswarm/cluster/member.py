@@ -52,6 +52,8 @@ class Member:
     """Since when its connection is known to be closed."""
     assigned: Users = field(default_factory=dict)
     assign_number: int = 0
+    rate: float = 0.0
+    """Users per second that it was told to keep to."""
     users: Users = field(default_factory=dict)
     settled: int = 0
     pulse: int = 0
@@ -86,7 +88,8 @@ class Member:
         self.heard_s = now
         self.cut_off_s = None
         self.users = ready.users
-        # It is told what to have whatever it has.
+        # It is told what to have whatever it has, and users that it has not any more are given out anew.
+        self.assigned = {}
         self.assign_number = 0
 
     def take_delta(self, sequence: int, delta: bytes, into: DeltaSum, now: float) -> None:

@@ -46,6 +46,7 @@ from obswarm.cluster.transport import Listener, new_context
 from obswarm.cluster.user_steps import pack_user_steps
 from obswarm.ending_signals import ending_signals
 from obswarm.engine import WorkerLoss
+from obswarm.greenlets import kill_all
 from obswarm.stats import UserTrack
 
 logger = logging.getLogger(__name__)
@@ -53,6 +54,7 @@ logger = logging.getLogger(__name__)
 _START_S = 60.0
 _REPORTS_S = 0.15
 _PULSE_S = 1.0
+_STEP_S = 0.05
 _LEAVING_S = 10.0
 _CHILDREN_END_S = 10.0
 _LAST_REPORT_S = 0.5
@@ -101,7 +103,10 @@ class Relay:
 
     def run(self) -> int:
         watchers = [gevent.signal_handler(kind, self._leave, kind) for kind in ending_signals()]
-        keeper = self.link.supervisor.keep("The contact with a machine's processes", self._keep)
+        keepers = [
+            self.link.supervisor.keep("The contact with a machine's processes", self._keep),
+            self.link.supervisor.keep("The giving out of users to a machine's processes", self._give_out),
+        ]
         try:
             code = self.link.run()
             self._over = True
@@ -111,7 +116,7 @@ class Relay:
             return code
         finally:
             self._over = True
-            keeper.kill()
+            kill_all(keepers)
             for watcher in watchers:
                 watcher.cancel()
             self._children.end()
@@ -322,6 +327,13 @@ class Relay:
             gevent.sleep(_PULSE_S / 4)
             if self._fleet is not None:
                 self._fleet.keep_alive(_PULSE_S, collect=False)
+
+    def _give_out(self) -> None:
+        """What cannot be given out at once, since that would be more than the rate."""
+        while True:
+            gevent.sleep(_STEP_S)
+            if self._fleet is not None and self._fleet.is_assigning:
+                self.on_change()
 
     def _stop(self, timeout_s: float) -> None:
         assert self._fleet is not None

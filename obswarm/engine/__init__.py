@@ -1,6 +1,6 @@
 """Users in one process: loading the file, spawning evenly, running, stopping, and watching our own health."""
 
-from obswarm.engine.allocation import Share, allocate, share_of
+from obswarm.engine.allocation import Share, allocate, apportion, share_of, spread
 from obswarm.engine.control import RunControl, StopReason
 from obswarm.engine.course import RunCourse, Watch, host_of, warn_of_saturation
 from obswarm.engine.crowd import LocalCrowd
@@ -54,6 +54,7 @@ __all__ = [
     "WorkerLoss",
     "add_folder",
     "allocate",
+    "apportion",
     "check_descriptors",
     "check_open_files",
     "check_worker_processes",
@@ -64,5 +65,6 @@ __all__ = [
     "reason_of",
     "select",
     "share_of",
+    "spread",
     "warn_of_saturation",
 ]

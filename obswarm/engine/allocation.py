@@ -1,7 +1,8 @@
 """How many users of each class there are among n: fixed counts first, then by weight. Pure functions."""
 
-from collections.abc import Sequence
-from typing import NamedTuple
+import math
+from collections.abc import Hashable, Mapping, Sequence
+from typing import NamedTuple, TypeVar
 
 from obswarm.api import ObswarmError, User
 
@@ -47,3 +48,47 @@ def allocate(total: int, shares: Sequence[Share]) -> dict[str, int]:
         winner = max(weighted, key=lambda share: share.weight / (2 * counts[share.name] + 1))
         counts[winner.name] += 1
     return counts
+
+
+_Key = TypeVar("_Key", bound=Hashable)
+
+
+def apportion(total: int, weights: Sequence[float], present: Sequence[int] | None = None) -> list[int]:
+    """Whole numbers that sum up to `total`, each less than 1 away from its exact share by weight.
+
+    By largest remainder; but where `present` numbers are near enough already, they stay, so that users are not moved
+    for the sake of rounding. Weights are not negative, and one of them is above 0.
+    """
+    whole = sum(weights)
+    quotas = [total * weight / whole for weight in weights]
+    lower = [math.floor(quota + 1e-9) for quota in quotas]
+    upper = [math.ceil(quota - 1e-9) for quota in quotas]
+    if present is None:
+        given = list(lower)
+    else:
+        given = [min(max(has, low), high) for has, low, high in zip(present, lower, upper, strict=True)]
+    missing = total - sum(given)
+    # The order makes the result the same each time; of equals the first.
+    by_need = sorted(range(len(weights)), key=lambda i: (given[i] - quotas[i], i), reverse=missing < 0)
+    while missing:
+        step = 1 if missing > 0 else -1
+        before = missing
+        for i in by_need:
+            if missing and lower[i] <= given[i] + step <= upper[i]:
+                given[i] += step
+                missing -= step
+        if missing == before:
+            # Only rounding of the quotas themselves can lead here.
+            given[by_need[0]] += missing
+            missing = 0
+    return given
+
+
+def spread(total: int, amounts: Mapping[_Key, int]) -> dict[_Key, int]:
+    """A part of each amount, in proportion, that sum up to `total`, or to all of them where that is less."""
+    everything = sum(amounts.values())
+    if total >= everything:
+        return dict(amounts)
+    if total <= 0:
+        return dict.fromkeys(amounts, 0)
+    return dict(zip(amounts, apportion(total, list(amounts.values())), strict=True))

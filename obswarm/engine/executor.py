@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
-from obswarm.engine.allocation import Share, allocate
+from obswarm.engine.allocation import Share, allocate, spread
 from obswarm.engine.profile import Load, Profile
 from obswarm.engine.spawner import Pace, step_towards
 
@@ -46,6 +46,8 @@ class Executor:
         self._started = 0.0
         self._held_since: float | None = None
         self._settled_step: int | None = None
+        self._exchanging = False
+        """Whether users of some classes are still to be replaced by users of others."""
 
     @property
     def placed_users(self) -> int:
@@ -62,7 +64,9 @@ class Executor:
     def settled(self) -> bool:
         """True when no user is on the way to be started or stopped."""
         load = self.load
-        return self.holding or (load is not None and load.settled and self.placed_users == load.target)
+        if self.holding:
+            return True
+        return load is not None and load.settled and self.placed_users == load.target and not self._exchanging
 
     def may_want_more(self, now: float) -> bool:
         """Whether there may be more users than now at some later time. Users that have ended are not replaced, so that
@@ -116,15 +120,15 @@ class Executor:
 
         placed = self.placed_users
         due = step_towards(placed, load.position)
-        moves = min(abs(due), self._pace.allowed(now, load.rate))
-        if moves:
-            self._pace.take(moves)
-            placed += moves if due > 0 else -moves
-        wanted = allocate(placed, self._shares_of(load))
-        self._place(wanted)
+        allowed = self._pace.allowed(now, load.rate)
+        moves = min(abs(due), allowed)
+        placed += moves if due > 0 else -moves
+        self._pace.take(self._place(allocate(placed, self._shares_of(load)), allowed))
         if self.settled and self._settled_step != load.step:
             self._settled_step = load.step
             self._on_settled()
+        if self._exchanging:
+            return self._pace.wait(0.0, load.rate)
         if due == 0 and load.settled:
             return _PLATEAU_STEP_S
         missing = 1 - abs(load.position - placed) % 1 if due == 0 else 0.0
@@ -135,11 +139,20 @@ class Executor:
             return self._shares
         return [share for share in self._shares if share.name in load.user_classes]
 
-    def _place(self, wanted: dict[str, int]) -> None:
-        for name, present in self.placed.items():
-            change = wanted.get(name, 0) - present
-            for _ in range(change):
+    def _place(self, wanted: dict[str, int], allowed: int) -> int:
+        """Start and stop users to be where it is wanted, with so many starts at most: a load that goes from some
+        classes to others has users of the one stopped as those of the other start. Gives how many have moved."""
+        changes = {name: wanted.get(name, 0) - present for name, present in self.placed.items()}
+        starts = spread(allowed, {name: change for name, change in changes.items() if change > 0})
+        ends = {name: -change for name, change in changes.items() if change < 0}
+        stops = spread(self.placed_users + sum(starts.values()) - sum(wanted.values()), ends)
+        for name, number in starts.items():
+            for _ in range(number):
                 self._crowd.spawn(name)
-            for _ in range(-change):
+            self.placed[name] += number
+        for name, number in stops.items():
+            for _ in range(number):
                 self._crowd.retire(name)
-            self.placed[name] = present + change
+            self.placed[name] -= number
+        self._exchanging = any(wanted.get(name, 0) != present for name, present in self.placed.items())
+        return max(sum(starts.values()), sum(stops.values()))

@@ -19,7 +19,8 @@ class Load:
     """What a profile wants at one moment.
 
     `target` is where the load is heading, `position` where on the way it should be by now, `rate` how fast it moves
-    (users per second). A new `step` begins when the profile changes its mind; `settled` is true on a plateau.
+    (users per second), or on a plateau how fast it has moved last. A new `step` begins when the profile changes its
+    mind; `settled` is true on a plateau.
     """
 
     target: int
@@ -92,14 +93,18 @@ class StagesProfile:
         position, slope = found
         step = 0
         rest = elapsed_s
+        before, rate = 0, _RATE_OF_A_JUMP
         for stage in self.stages:
             if rest < stage.duration_s:
                 break
+            if stage.users != before:
+                # A stage of no duration is a jump; it is spread over a moment all the same.
+                rate = abs(stage.users - before) / stage.duration_s if stage.duration_s else _RATE_OF_A_JUMP
+            before = stage.users
             rest -= stage.duration_s
             step += 1
-        target = round(position)
-        # A stage of no duration is a jump; it is spread over a moment all the same.
-        return Load(target, position, slope or _RATE_OF_A_JUMP, step, slope == 0)
+        # On a plateau users move between workers, and what is late is made up for, as fast as users came before.
+        return Load(round(position), position, slope or rate, step, slope == 0)
 
     def may_want_more(self, elapsed_s: float, placed: int) -> bool:
         end_s = 0.0

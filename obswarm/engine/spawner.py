@@ -1,42 +1,62 @@
 """Paces spawning: users come one by one, evenly in time, also when the loop was late. A pure function of the clock."""
 
 import math
+from collections import deque
 
 _BURST_S = 0.005
 _CATCH_UP = 1.2
 _SHORTEST_WAIT_S = 0.0005
 _IDLE_S = 0.05
+_WINDOW_S = 1.0
+_SLACK_S = 1e-9
+"""Of floating-point numbers."""
 
 
 class Pace:
     """How many users may be started (or stopped) now, to be at a position without bursts.
 
-    A token bucket: in any window of w seconds at most rate · (1.2 · w + 5 ms) users pass, so that a loop that was held
-    up for a while catches up slowly. Bursts of new users make latencies that the target does not have. Another
-    `burst_s` than 5 ms is for those who spread users themselves.
+    Within any second no more than the rate, rounded up, pass; where the rate changes, each counts with the part of its
+    own rate that it is. Within shorter times it is a token bucket: in any window of w seconds at most
+    rate · (1.2 · w + 5 ms), so that a loop that was held up for a while catches up slowly. Bursts of new users make
+    latencies that the target does not have. Another `burst_s` than 5 ms is for those who spread users themselves.
     """
 
     def __init__(self, now: float, burst_s: float = _BURST_S) -> None:
         self._burst_s = burst_s
         self._last = now
+        self._rate = 1.0
         self._tokens = 1.0
+        self._passed: deque[tuple[float, float]] = deque()
+        """Of the last second: when, and for how many seconds they are enough at the rate that there was."""
+        self._used_s = 0.0
 
     def allowed(self, now: float, rate: float) -> int:
         """Whole users that may pass at this moment."""
         self._tokens += (now - self._last) * rate * _CATCH_UP
         self._tokens = min(self._tokens, max(1.0, rate * self._burst_s))
-        self._last = now
-        return int(self._tokens)
+        self._last, self._rate = now, rate
+        while self._passed and self._passed[0][0] <= now - _WINDOW_S + _SLACK_S:
+            self._used_s -= self._passed.popleft()[1]
+        if not self._passed:
+            self._used_s = 0.0
+        return min(int(self._tokens), max(0, math.ceil((_WINDOW_S - self._used_s) * rate - _SLACK_S * rate)))
 
     def take(self, users: int) -> None:
         """Note that so many have passed."""
         self._tokens -= users
+        if users:
+            seconds = users / self._rate
+            self._passed.append((self._last, seconds))
+            self._used_s += seconds
 
     def wait(self, missing: float, rate: float) -> float:
         """Seconds until it is worth looking again, `missing` being how far the position is from the next user."""
         until_token = max(0.0, 1.0 - self._tokens) / (rate * _CATCH_UP)
         until_due = max(0.0, missing) / rate
-        return min(_IDLE_S, max(_SHORTEST_WAIT_S, until_token, until_due))
+        until_room = 0.0
+        if self._passed and self._used_s >= _WINDOW_S - _SLACK_S:
+            until_room = self._passed[0][0] + _WINDOW_S - self._last
+        return min(_IDLE_S, max(_SHORTEST_WAIT_S, until_token, until_due, until_room))
 
 
 def step_towards(placed: int, position: float) -> int:

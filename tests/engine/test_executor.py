@@ -1,5 +1,6 @@
 """Spawner and executor on a fake clock: time passes only when a test says so."""
 
+import math
 import random
 from itertools import pairwise
 
@@ -196,3 +197,39 @@ def test_pace_bounds_any_window_after_a_long_pause() -> None:
 @pytest.mark.parametrize(("placed", "position", "step"), [(3, 4.9, 1), (3, 5.0, 2), (5, 3.2, -1), (5, 3.0, -2), (4, 4.0, 0)])  # fmt: skip
 def test_the_position_is_approached_from_the_near_side(placed: int, position: float, step: int) -> None:
     assert step_towards(placed, position) == step
+
+
+@pytest.mark.parametrize("rate", [0.4, 1.0, 2.5, 15.0, 200.0])
+def test_no_second_has_more_starts_than_the_rate_however_late_the_loop_is(rate: float) -> None:
+    chance = random.Random(5)
+    simulation = Simulation(
+        Ramp(int(rate * 20) + 3, rate),
+        lateness=lambda: chance.choice([0.0, 0.002, 0.4 if chance.random() < 0.02 else 0]),
+    )
+    simulation.until(40)
+    assert len(simulation.times) == int(rate * 20) + 3
+    assert most_in_a_window(simulation.times, 1 - 1e-6) <= math.ceil(rate)
+
+
+def test_when_a_shape_wants_other_classes_users_are_replaced_at_its_rate() -> None:
+    class Shape(FakeShape):
+        answers = ((30, 100, [One]), (30, 100, [One]), *[(30, 10, [Two])] * 9)
+
+    simulation = Simulation(ShapeProfile(Shape(), [One, Two]), (Share("One", 1, 0), Share("Two", 1, 0)))
+    simulation.until(1)
+    while simulation.crowd.now < 8:
+        simulation.until(simulation.crowd.now)
+        assert simulation.executor.placed_users == 30
+    twos = [time for time, name in simulation.crowd.spawned if name == "Two"]
+    assert len(twos) == 30
+    assert most_in_a_window(twos, 1 - 1e-6) <= 10
+    assert simulation.executor.placed == {"One": 0, "Two": 30}
+    assert len(simulation.settled_at) == 2
+    assert simulation.settled_at[1] >= twos[-1]
+
+
+def test_a_plateau_keeps_the_rate_of_the_slope_before() -> None:
+    profile = StagesProfile(
+        (Stage(10, 100), Stage(5, 100), Stage(0, 200), Stage(5, 200), Stage(10, 150), Stage(5, 150))
+    )
+    assert [profile.at(time, 0).rate for time in (5, 12, 17, 22, 32)] == [10, 10, 1000, 5, 5]

@@ -52,7 +52,7 @@ def test_a_series_is_ended_once_when_it_is_not_pushed_any_more(pushes) -> None:
     for number, names in enumerate(pushes):
         found = read(series.encode(families(names), "here", float(number)))
         live = {labels for labels, (stale, _) in found.items() if not stale}
-        assert len(live) == 24 * len(names), "requests in flight; durations as native histogram, 21 buckets, count, sum"
+        assert len(live) == 24 * len(names), "requests in flight; durations as native histogram, 20 buckets, count, sum"
         assert {labels for labels, (stale, _) in found.items() if stale} == open_series - live
         assert {time_ms for _, time_ms in found.values()} <= {number * 1000}
         assert all({("instance", "here"), ("job", "obswarm"), ("team", "search")} <= set(labels) for labels in live)
