@@ -11,6 +11,8 @@ that the target has already counted; here the default keeps both counts equal.""
 SNAPSHOT_INTERVAL_S = 1.0
 MAX_ENDPOINTS = 1_000
 MAX_ERRORS = 500
+MAX_ERROR_KINDS = 10
+"""Of one endpoint; beyond it they are grouped by their common form."""
 MAX_ERROR_LENGTH = 300
 """Characters that are kept of an error's message."""
 

@@ -121,6 +121,8 @@ def _errors(result: RunResult) -> TextTable:
     most = sorted(result.final.errors.items(), key=lambda item: -item[1].count)
     for key, seen in most[:_MOST_ERRORS]:
         table.add_row(f"{seen.count:,}", key.endpoint.label, key.message)
+        if seen.example:
+            table.add_row("", "", f"such as: {seen.example}")
     if len(most) > _MOST_ERRORS:
         rest = sum(seen.count for _, seen in most[_MOST_ERRORS:])
         table.add_row(f"{rest:,}", "", f"… {len(most) - _MOST_ERRORS} more kinds")

@@ -59,7 +59,7 @@ ERRORS = Metric(
     "obswarm_request_errors_total",
     Kind.COUNTER,
     ("method", "name", "error"),
-    "Failed requests by what happened; ids and numbers in messages are folded.",
+    "Failed requests by what happened; more than ten kinds of an endpoint are grouped by their common form.",
 )
 IN_FLIGHT = Metric(
     "obswarm_requests_in_flight",

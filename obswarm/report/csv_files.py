@@ -183,9 +183,9 @@ class CsvFiles(Output):
     def _write_failures(self, final: Snapshot) -> None:
         self._write(
             "failures",
-            ["Method", "Name", "Error", "Occurrences", "First Seen", "Last Seen"],
+            ["Method", "Name", "Error", "Occurrences", "First Seen", "Last Seen", "Example"],
             (
-                [*key, seen.count, _stamp(seen.first_seen_s), _stamp(seen.last_seen_s)]
+                [*key, seen.count, _stamp(seen.first_seen_s), _stamp(seen.last_seen_s), seen.example]
                 for key, seen in sorted(final.errors.items())
             ),
         )

@@ -50,6 +50,7 @@ def result_document(result: RunResult, judgements: Sequence[Judgement] = ()) -> 
                 "method": key.method,
                 "name": key.name,
                 "error": key.message,
+                "example": seen.example or None,
                 "count": seen.count,
                 "first_seen_at": clock.iso(seen.first_seen_s),
                 "last_seen_at": clock.iso(seen.last_seen_s),

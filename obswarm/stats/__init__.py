@@ -19,6 +19,7 @@ from obswarm.stats.endpoint import (
     status_class,
     total_of,
 )
+from obswarm.stats.error_kinds import ErrorKinds, common_form
 from obswarm.stats.histogram import Histogram, bucket_index, upper_bound
 from obswarm.stats.recorder import Recorder
 from obswarm.stats.snapshot import (
@@ -64,6 +65,7 @@ __all__ = [
     "EndpointKey",
     "EndpointStats",
     "ErrorKey",
+    "ErrorKinds",
     "ErrorStats",
     "Exemplar",
     "GeneratorHealth",
@@ -84,6 +86,7 @@ __all__ = [
     "UserSum",
     "UserTrack",
     "bucket_index",
+    "common_form",
     "count_in_flight",
     "describe_error",
     "endpoint_key",

@@ -299,19 +299,26 @@ OTHER_ERRORS = ErrorKey("", "(other)", "(other errors)")
 
 @dataclass(slots=True)
 class ErrorStats:
-    """How often an error was seen, and between when (wall time, seconds)."""
+    """How often an error was seen, and between when (wall time, seconds). `example` is a whole text of a kind whose
+    message is only what several have in common; else it is empty."""
 
     count: int
     first_seen_s: float
     last_seen_s: float
+    example: str = ""
 
     def merge(self, other: "ErrorStats") -> None:
+        if other.example and (not self.example or self._is_later(other)):
+            self.example = other.example
         self.count += other.count
         self.first_seen_s = min(self.first_seen_s, other.first_seen_s)
         self.last_seen_s = max(self.last_seen_s, other.last_seen_s)
 
     def copy(self) -> "ErrorStats":
-        return ErrorStats(self.count, self.first_seen_s, self.last_seen_s)
+        return ErrorStats(self.count, self.first_seen_s, self.last_seen_s, self.example)
+
+    def _is_later(self, other: "ErrorStats") -> bool:
+        return (self.first_seen_s, self.example) > (other.first_seen_s, other.example)
 
 
 _ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{4,}\b")
@@ -320,7 +327,7 @@ _LONG_HEX = re.compile(r"\b(?=[0-9a-fA-F]*[0-9])[0-9a-fA-F]{16,}\b")
 _LONG_NUMBER = re.compile(r"\b\d{6,}\b")
 
 
-_CUT = "… [cut]"
+CUT = "… [cut]"
 
 
 def normalise_error(message: object) -> str:
@@ -340,12 +347,12 @@ def _normalised(text: str, is_cut: bool) -> str:
     text = redact_text(" ".join(text.split()))
     text = _ADDRESS.sub("0x…", text)
     text = _UUID.sub("<uuid>", text)
-    text = _LONG_HEX.sub("<hex>", text)
     text = _LONG_NUMBER.sub("<number>", text)
+    text = _LONG_HEX.sub("<hex>", text)
     text = escape_controls(text)
     if len(text) > defaults.MAX_ERROR_LENGTH or is_cut:
         # Without its length: texts that differ in no more than that are one error.
-        text = text[: defaults.MAX_ERROR_LENGTH - len(_CUT)] + _CUT
+        text = text[: defaults.MAX_ERROR_LENGTH - len(CUT)] + CUT
     return text
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from obswarm import defaults
 from obswarm.stats.endpoint import OTHER, OTHER_ERRORS, EndpointKey, EndpointStats, ErrorKey, ErrorStats, total_of
+from obswarm.stats.error_kinds import ErrorKinds, common_form
 from obswarm.stats.under_way import OTHER_CUT_OFF, REQUEST, CutOff, CutOffKey
 
 
@@ -28,6 +29,7 @@ class StatsTable:
     """
 
     __slots__ = (
+        "_groups_exceptions",
         "cut_off",
         "endpoints",
         "errors",
@@ -41,8 +43,9 @@ class StatsTable:
 
     def __init__(self, max_endpoints: int = defaults.MAX_ENDPOINTS, max_errors: int = defaults.MAX_ERRORS) -> None:
         self.endpoints: dict[EndpointKey, EndpointStats] = {}
-        self.errors: dict[ErrorKey, ErrorStats] = {}
+        self.errors = ErrorKinds()
         self.exceptions: dict[str, TaskException] = {}
+        self._groups_exceptions = False
         self.cut_off: dict[CutOffKey, CutOff] = {}
         self.iterations: dict[str, int] = {}
         self.lost: dict[tuple[str, str], int] = {}
@@ -84,22 +87,26 @@ class StatsTable:
 
     def count_error(self, key: ErrorKey, seen: ErrorStats) -> None:
         """Add occurrences of an error; beyond the limit they count under `(other errors)`."""
-        found = self.errors.get(key)
-        if found is None and len(self.errors) >= self.max_errors:
-            key = OTHER_ERRORS
-            found = self.errors.get(key)
-        if found is None:
-            self.errors[key] = seen.copy()
-        else:
-            found.merge(seen)
+        self.errors.count(key, seen, self.max_errors)
 
     def count_exception(self, exception: TaskException) -> None:
-        key = exception.message
-        if key not in self.exceptions and len(self.exceptions) >= self.max_errors:
-            key = OTHER_ERRORS.message
-        found = self.exceptions.get(key)
+        """Add occurrences of an exception. Many kinds are grouped by their common form, with the first one's traceback;
+        beyond the limit they count under `(other errors)`."""
+        self._add_exception(exception)
+        if not self._groups_exceptions and len(self.exceptions) > defaults.MAX_ERROR_KINDS:
+            self._groups_exceptions = True
+            every = list(self.exceptions.values())
+            self.exceptions.clear()
+            for each in every:
+                self._add_exception(each)
+
+    def _add_exception(self, exception: TaskException) -> None:
+        message = common_form(exception.message) if self._groups_exceptions else exception.message
+        if message not in self.exceptions and len(self.exceptions) >= self.max_errors:
+            message = OTHER_ERRORS.message
+        found = self.exceptions.get(message)
         if found is None:
-            self.exceptions[key] = TaskException(exception.message, exception.traceback, exception.count)
+            self.exceptions[message] = TaskException(message, exception.traceback, exception.count)
         else:
             found.count += exception.count
 

@@ -2,14 +2,16 @@
 
 import bisect
 import math
+import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from obswarm.stats import (
     Annotation,
     EndpointKey,
     EndpointStats,
     ErrorKey,
+    ErrorKinds,
     ErrorStats,
     TaskException,
     total_of,
@@ -103,13 +105,11 @@ def read_run(store: Store, info: RunInfo) -> RunRecord:
     names = store.names(info)
     seconds = tuple(_seconds(store, info, names))
     measured = [second for second in seconds if second.epoch == seconds[-1].epoch]
-    errors: dict[ErrorKey, ErrorStats] = {}
+    errors = ErrorKinds()
     for second in measured:
         for error, seen in second.errors.items():
-            if error in errors:
-                errors[error].merge(seen)
-            else:
-                errors[error] = seen.copy()
+            errors.count(error, seen, sys.maxsize)
+    seconds = tuple(replace(second, errors=errors.grouped_as_here(second.errors)) for second in seconds)
     whole = store.whole(info)
     if whole is not None:
         endpoints = {stats.key: stats for stats in _endpoints(unpack(whole), names)}
@@ -154,7 +154,7 @@ def _seconds(store: Store, info: RunInfo, names: Mapping[int, tuple[str, ...]]) 
             users_target=row["users_target"],
             endpoints={stats.key: stats for stats in _endpoints(row["endpoints"], names)},
             errors={
-                ErrorKey(*names[number][1:]): ErrorStats(count, first_s, last_s)
+                ErrorKey(*names[number][1:4]): ErrorStats(count, first_s, last_s, "".join(names[number][4:]))
                 for number, count, first_s, last_s in row["errors"]
             },
             exceptions={

@@ -20,6 +20,7 @@ from obswarm.stats import (
     Annotation,
     EndpointKey,
     EndpointStats,
+    ErrorKinds,
     GeneratorHealth,
     GuardView,
     RunState,
@@ -185,7 +186,7 @@ def _with_endpoints(endpoints: Mapping[EndpointKey, EndpointStats]) -> StatsTabl
 
 def _table(snapshot: Snapshot) -> StatsTable:
     table = _with_endpoints(snapshot.endpoints)
-    table.errors = dict(snapshot.errors)
+    table.errors = ErrorKinds(snapshot.errors)
     table.exceptions = dict(snapshot.exceptions)
     table.cut_off = dict(snapshot.cut_off)
     table.iterations = dict(snapshot.iterations)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from obswarm.stats import Annotation, EndpointStats
+from obswarm.stats import Annotation, EndpointStats, ErrorKey, ErrorStats, StatsTable
 from obswarm.store import About, Figure, RunRecord, RunWriter, Store, StoreIncomplete, read_run, value_at
 from obswarm.store.provenance import LoadTestText
 from tests.support.recorded import LOGIN, PAGE, MadeUpRun
@@ -81,6 +81,30 @@ def test_statistics_that_begin_anew(tmp_path: Path) -> None:
     assert [second.epoch for second in record.seconds] == [0, 1]
     assert record.endpoints[PAGE].requests == 3
     assert [seen.count for seen in record.errors.values()] == [2]
+
+
+def test_kinds_of_errors_that_were_grouped_meanwhile_are_counted_once(tmp_path: Path) -> None:
+    path = tmp_path / "runs.sqlite"
+    run = MadeUpRun([])
+    last, writer = 0, RunWriter(path, ABOUT)
+    for second, number in enumerate([3, 6, 4, 200, 1]):
+        table = StatsTable()
+        for order in range(last, last + number):
+            table.endpoint(PAGE).record(0.01, 1, "5xx", True)
+            table.count_error(ErrorKey(*PAGE, f"order {order} is gone"), ErrorStats(1, float(order), float(order)))
+        last += number
+        run.statistics.add(table)
+        writer.snapshot(run.second({LOGIN: [0.01]}))
+        if second == 1:
+            # A master that was started again goes on with what the one before has written.
+            writer.close()
+            writer = RunWriter(path, ABOUT)
+    writer.close()
+    record = read(path)
+    form = ErrorKey(*PAGE, "order <number> is gone")
+    assert record.errors == {form: ErrorStats(214, 0.0, 213.0, "order 0 is gone")}
+    assert [second.errors[form].count for second in record.seconds] == [3, 6, 4, 200, 1]
+    assert [len(second.errors) for second in record.seconds] == [1] * 5
 
 
 def test_samples_are_kept_where_they_change(tmp_path: Path) -> None:

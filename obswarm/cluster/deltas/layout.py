@@ -11,7 +11,7 @@ adding have to be done in C loops. A delta is a MessagePack array of
 - statuses: [endpoint, failed, status class, requests] for all but successes with 2xx
 - phases: [endpoint, phase, nanoseconds / 2^55, rest, {bucket: requests}] where detailed timings are kept
 - exemplars: [endpoint, trace id, seconds, wall time]
-- errors: [method, name, message, count, first seen, last seen]
+- errors: [method, name, message, count, first seen, last seen, example of a message that is a common form]
 - exceptions: [message, traceback, count]
 - iterations by user class
 - cut off: [kind, method, name, count, seconds that the oldest had lasted]

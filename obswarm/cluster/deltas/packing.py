@@ -153,7 +153,10 @@ def pack_unchecked(table: StatsTable) -> bytes:
             statuses,
             phases,
             exemplars,
-            [[*key, seen.count, seen.first_seen_s, seen.last_seen_s] for key, seen in table.errors.items()],
+            [
+                [*key, seen.count, seen.first_seen_s, seen.last_seen_s, seen.example]
+                for key, seen in table.errors.items()
+            ],
             [[found.message, found.traceback, found.count] for found in table.exceptions.values()],
             table.iterations,
             [[*key, seen.count, seen.oldest_s] for key, seen in table.cut_off.items()],

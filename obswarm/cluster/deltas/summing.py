@@ -281,8 +281,8 @@ class _Rest:
             _natural(requests)
 
     def _check_named(self) -> None:
-        for method, name, message, seen, first_s, last_s in self._errors:
-            _check_texts([method, name, message])
+        for method, name, message, seen, first_s, last_s, example in self._errors:
+            _check_texts([method, name, message, example])
             _natural(seen, self.most)
             _check(_is_time(first_s) and _is_time(last_s) and first_s <= last_s)
         for message, traceback, seen in self._exceptions:
@@ -337,8 +337,8 @@ class _Rest:
             stats.timings.merge(detailed)
         for number, trace_id, seconds, time_s in self._exemplars:
             table.endpoint(keys[number]).add_exemplar(Exemplar(trace_id, seconds, time_s))
-        for method, name, message, seen, first_s, last_s in self._errors:
-            table.count_error(ErrorKey(method, name, message), ErrorStats(seen, first_s, last_s))
+        for method, name, message, seen, first_s, last_s, example in self._errors:
+            table.count_error(ErrorKey(method, name, message), ErrorStats(seen, first_s, last_s, example))
         for message, traceback, seen in self._exceptions:
             table.count_exception(TaskException(message, traceback, seen))
         for user_class, finished in self._iterations.items():

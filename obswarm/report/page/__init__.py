@@ -74,6 +74,7 @@ def _errors(record: RunRecord) -> list[dict[str, Any]]:
                 f"{seen.first_seen_s - start_s:.1f} s",
                 f"{seen.last_seen_s - start_s:.1f} s",
             ],
+            "example": seen.example,
         }
         for key, seen in sorted(record.errors.items(), key=lambda item: -item[1].count)[:_MOST_ERRORS]
     ]
