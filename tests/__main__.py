@@ -17,6 +17,7 @@ PHASES = (
             "tests/e2e/test_dashboards.py",
             "tests/e2e/test_documentation.py",
             "tests/e2e/test_examples.py",
+            "tests/e2e/test_figures.py",
             "tests/e2e/test_export.py",
             "tests/e2e/test_guards.py",
             "tests/e2e/test_open_files.py",

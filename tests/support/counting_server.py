@@ -1,7 +1,7 @@
 """A target that counts for itself, in a process of its own: `python -m tests.support.counting_server`.
 
-Prints its port, serves on loopback until standard input ends. Paths: /count and /arrivals tell what came (and are not
-counted), /fail answers 500, /slow?seconds=0.1 waits, /hang never answers, /reset cuts the connection, everything else
+Prints its port, serves on loopback until standard input ends. Paths: /count, /arrivals and /log tell what came (and are
+not counted), /fail answers 500, /slow?seconds=0.1 waits, /hang never answers, /reset cuts the connection, everything else
 answers 200.
 """
 
@@ -18,6 +18,8 @@ from gevent.pywsgi import WSGIServer
 
 counts: Counter[str] = Counter()
 arrivals: list[float] = []
+log: list[list[object]] = []
+"""[path, query, when it came, when it was answered or None, status or None]; wall times."""
 
 
 def application(environ, start_response):
@@ -26,9 +28,19 @@ def application(environ, start_response):
         return _answer(start_response, "200 OK", {"total": sum(counts.values()), "by_path": dict(counts)})
     if path == "/arrivals":
         return _answer(start_response, "200 OK", arrivals)
+    if path == "/log":
+        return _answer(start_response, "200 OK", log)
     environ["wsgi.input"].read()
     counts[path] += 1
     arrivals.append(time.time())
+    entry = [path, environ["QUERY_STRING"], arrivals[-1], None, None]
+    log.append(entry)
+    answered = _request(environ, start_response, path)
+    entry[3:] = time.time(), 500 if path == "/fail" else 200
+    return answered
+
+
+def _request(environ, start_response, path):
     query = parse_qs(environ["QUERY_STRING"])
     if path == "/slow":
         gevent.sleep(float(query["seconds"][0]))

@@ -8,6 +8,7 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import parse_qsl
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -64,6 +65,17 @@ class QuickServer(Server):
         return by_path
 
 
+@dataclass(frozen=True)
+class Served:
+    """A request as its target saw it; wall times. One that was cut off has neither answer nor status."""
+
+    path: str
+    query: dict[str, str]
+    came_s: float
+    answered_s: float | None
+    status: int | None
+
+
 class CountingServer(Server):
     """Counts for itself."""
 
@@ -80,6 +92,10 @@ class CountingServer(Server):
 
     def total(self) -> int:
         return sum(self.counts().values())
+
+    def served(self) -> list[Served]:
+        """Every request so far."""
+        return [Served(path, dict(parse_qsl(query)), *rest) for path, query, *rest in self._get("/log")]
 
 
 @dataclass(frozen=True)
