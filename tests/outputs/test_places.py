@@ -69,6 +69,7 @@ KNOWN = {
     ("stack/target_files.py", "json.dumps"): "of this machine's user, read by Prometheus",
     ("store/pack.py", "json.dumps"): "escaped, read by obswarm",
     ("api/debug.py", "print"): "escapes each line",
+    ("api/debug.py", "sys.stderr"): "escapes each line",
     ("api/debug.py", "logging.basicConfig"): "with a handler of log_format",
     ("cli/session.py", "sys.stdout"): "handed to a console, or to a handler of streams",
     ("cli/session.py", "sys.stderr"): "handed to a console, or to a handler of streams",
