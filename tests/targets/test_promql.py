@@ -1,0 +1,43 @@
+"""What a Prometheus knows of targets, without one: its answers are the test's own."""
+
+from collections.abc import Mapping
+
+import pytest
+
+from obswarm.targets import PrometheusSource, Sample, Target, queries_of
+
+
+def source(monkeypatch: pytest.MonkeyPatch, answers: Mapping[str, list[Sample]], *targets: Target) -> PrometheusSource:
+    made = PrometheusSource("http://127.0.0.1:1", targets)
+    monkeypatch.setattr(made, "query", lambda text: answers.get(text, []))
+    return made
+
+
+def test_a_job_with_two_kinds_is_two_targets_each_with_its_own_series(monkeypatch: pytest.MonkeyPatch) -> None:
+    ups = [
+        Sample({"job": "shop", "kind": kind, "instance": "x"}, 1.0) for kind in ("app", "mysql", "app", "a stranger")
+    ]
+    found = source(monkeypatch, {'up{kind!=""}': ups}).targets()
+    assert [(target.name, target.kind) for target in found] == [("shop", "app"), ("shop", "mysql")]
+    (memory,) = [
+        query for target, signal, query in queries_of(found) if (target.kind, signal.name) == ("app", "memory")
+    ]
+    assert memory == 'sum(process_resident_memory_bytes{job="shop", kind="app"})'
+
+
+def test_where_nothing_has_a_kind_a_job_is_told_by_its_metrics(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = {
+        "count by (job) (http_request_duration_seconds_count)": [Sample({"job": "shop"}, 2.0)],
+        "count by (job) (redis_commands_processed_total)": [Sample({"job": "a"}, 1.0), Sample({"job": "b"}, 1.0)],
+    }
+    found = source(monkeypatch, answers).targets_by_metrics()
+    assert found == [Target("shop", "", "app"), Target("a", "", "redis"), Target("b", "", "redis")]
+    files = [query for _, signal, query in queries_of(found) if signal.name == "open files"]
+    assert files == ['sum(process_open_fds{job="shop"})'], "no exporter's"
+
+
+@pytest.mark.parametrize(("values", "is_up"), [([1.0], True), ([1.0, 0.0], False), ([0.0, 1.0], False), ([], False)])
+def test_a_job_is_up_when_all_of_it_is(monkeypatch: pytest.MonkeyPatch, values: list[float], is_up: bool) -> None:
+    answers = {'(up{job="shop"})': [Sample({"job": "shop"}, value) for value in values]}
+    (health,) = source(monkeypatch, answers, Target("shop", "http://127.0.0.1:1", "app")).health()
+    assert health.up is is_up
