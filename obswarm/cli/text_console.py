@@ -72,11 +72,12 @@ class TextConsole(Console):
 def can_redraw(stream: TextIO) -> bool:
     """Whether a picture can be drawn anew in place there, and nobody has asked for plain output.
 
-    That is a terminal with cursor control that shows UTF-8, without NO_COLOR (https://no-color.org) and CI.
+    That is a terminal with cursor control that shows UTF-8, without CI. NO_COLOR (https://no-color.org) is about
+    colours alone, which rich leaves out.
     """
     if not stream.isatty() or not stream.encoding.lower().startswith("utf"):
         return False
-    if os.environ.get("NO_COLOR") or os.environ.get("CI", "").lower() not in ("", "0", "false"):
+    if os.environ.get("CI", "").lower() not in ("", "0", "false"):
         return False
     if os.environ.get("TERM", "").lower() in _WITHOUT_CURSOR_CONTROL:
         return False
