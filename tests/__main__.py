@@ -49,6 +49,34 @@ PHASES = (
             "tests/integration/http",
         ),
     ),
+    (
+        (
+            "tests/e2e/test_failing_outputs.py",
+            "tests/e2e/test_fleet.py",
+            "tests/e2e/test_fleet_recovery.py",
+            "tests/e2e/test_listeners.py",
+            "tests/e2e/test_odd_values.py",
+            "tests/e2e/test_texts_of_others.py",
+            "tests/integration/contest",
+        ),
+        (
+            "tests/api",
+            "tests/cli",
+            "tests/cluster",
+            "tests/contest",
+            "tests/dashboards",
+            "tests/engine",
+            "tests/faults",
+            "tests/guards",
+            "tests/http",
+            "tests/metrics",
+            "tests/outputs",
+            "tests/stack",
+            "tests/stats",
+            "tests/targets",
+            "tests/web",
+        ),
+    ),
 )
 """One after the other; the groups of each are side by side."""
 
