@@ -89,8 +89,11 @@ class LoadTestCommand(TopLevelCommand):
 _opened = OpenedFiles()
 
 
-def plan(ctx: click.Context, arguments: tuple[str, ...], options: dict[str, Any]) -> Planned | None:
-    """What to run; None when the command line only wanted to see something. Raises ObswarmError and click's errors."""
+def plan(
+    ctx: click.Context, arguments: tuple[str, ...], options: dict[str, Any], *, is_made_here: bool = True
+) -> Planned | None:
+    """What to run; None when the command line only wanted to see something. A master elsewhere, which makes the run if
+    it is not made here, may have a host of its own. Raises ObswarmError and click's errors."""
     remove_abandoned()
     files, rest = files_of(arguments, options["files"])
     with _opened.noting() as opened:
@@ -110,7 +113,8 @@ def plan(ctx: click.Context, arguments: tuple[str, ...], options: dict[str, Any]
             f"{label_of(ctx, 'csv_full_history')} needs --csv PREFIX, which says where the files go.", ctx
         )
     host = _check_hosts(classes, options["host"], ctx)
-    check_that_hosts_are_known(classes, host, files, sorted(opened.paths))
+    if is_made_here:
+        check_that_hosts_are_known(classes, host, files, sorted(opened.paths))
     profile, limit_s = _profile(loadtest, classes, options)
     environment = Environment(
         events=events,

@@ -201,7 +201,7 @@ def run_remotely(ctx: click.Context, arguments: tuple[str, ...], options: dict[s
         os.environ.setdefault(name, value)
     if not options["list_users"] and not options["show_task_ratio"]:
         say(f"{_capitalized(master.where)} makes this run{master.how_to_stay}.", err=True)
-    planned = plan(ctx, arguments, options)
+    planned = plan(ctx, arguments, options, is_made_here=False)
     if planned is None:
         return None
     check_junit(options, ctx)
