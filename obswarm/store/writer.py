@@ -246,7 +246,7 @@ class _Record:
             "epoch": self._epoch,
             "stats_since_s": snapshot.stats_since_s,
             "elapsed_s": round(snapshot.elapsed_s, 3),
-            "load_s": round(snapshot.load_s, 3),
+            "load_s": round(snapshot.load_s, 6),
             # Never nothing: rates are divided by it.
             "interval_s": max(round(snapshot.interval_s, 4), 0.0001),
             "state": str(snapshot.state),
