@@ -22,6 +22,7 @@ import psutil
 import pytest
 from gevent.pool import Pool
 
+from obswarm.units import format_count
 from tests.support.fleet import Fleet
 from tests.support.programs import CountingServer, Served, start_obswarm
 
@@ -290,7 +291,7 @@ def test_rates_are_over_the_time_of_the_load_and_the_same_everywhere(cases: dict
     assert shown == pytest.approx(totals["rps"], abs=1e-5)
     assert float(case.stats[-1]["Requests/s"]) == pytest.approx(totals["rps"], abs=1e-5)
     assert sum(float(row["Requests/s"]) for row in case.stats[:-1]) == pytest.approx(totals["rps"], abs=1e-4)
-    rate = f"{totals['rps']:,.1f}" if totals["rps"] >= 10 else f"{totals['rps']:.1f}"
+    rate = format_count(totals["rps"])
     assert f" {rate} " in case.summary
     assert f" {rate}/s" in case.report
 
