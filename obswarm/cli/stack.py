@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import click
+import gevent
 
+from obswarm import clock
 from obswarm.api import ObswarmError
 from obswarm.cli import exit_codes
 from obswarm.cli.file_option import SectionCommand
@@ -37,8 +39,12 @@ from obswarm.stack import (
     write_targets,
 )
 from obswarm.targets import Target
+from obswarm.web import MasterClient, MasterError
 
 _HEALTHY_S = 180.0
+_CONNECTED_S = 20.0
+_STATUS_S = 2.0
+_AGAIN_S = 0.3
 _STYLES = {"healthy": "green", "running": "green", "starting": "yellow", "created": "yellow", "restarting": "yellow"}
 _EVERY_PROFILE = ("target", "fault", "exporters", "container-stats")
 
@@ -112,6 +118,7 @@ def up(ctx: click.Context, /, **options: Any) -> None:
         check_failures([each for each in services_of(engine, project.name) if each.container.name in str(error)])
         raise
     wait_until_healthy(engine, project.name, _HEALTHY_S, _progress(tell))
+    _wait_for_workers(project)
     _warn_of_loopback(project, targets)
     _tell(project)
     if not options["detach"]:
@@ -123,6 +130,24 @@ def up(ctx: click.Context, /, **options: Any) -> None:
         tell("Stopping the services.")
         compose.run("stop")
         ctx.exit(exit_codes.INTERRUPTED)
+
+
+def _wait_for_workers(project: Project) -> None:
+    """Until the master has as many as there are to be, so that the next run has them all; not while there is a run."""
+    client = MasterClient(project.web_url, project.api_token)
+    until_s = clock.monotonic() + _CONNECTED_S
+    while clock.monotonic() < until_s:
+        try:
+            status = client.status(timeout_s=_STATUS_S)
+        except MasterError:
+            # It is being started again.
+            status = {}
+        if status.get("state") == "running" or len(status.get("workers", ())) >= project.workers:
+            return
+        gevent.sleep(_AGAIN_S)
+    _say_aside(
+        f"Warning: not all workers are connected to the master yet; see: obswarm logs worker{_project_option(project)}"
+    )
 
 
 def _configure(project: Project, options: dict[str, Any]) -> None:
@@ -201,6 +226,11 @@ def _warn_of_loopback(project: Project, targets: Sequence[Target]) -> None:
         )
 
 
+def _project_option(project: Project) -> str:
+    """What has to be added to the commands that people copy."""
+    return "" if project.name == DEFAULT_PROJECT else f" --project {project.name}"
+
+
 def _tell(project: Project) -> None:
     """Addresses, how to log in, what to run next."""
     rows = [
@@ -214,7 +244,7 @@ def _tell(project: Project) -> None:
     say("")
     for name, url, text in rows:
         say(f"  {name:<13} {url:<24} {text}".rstrip())
-    where = "" if project.name == DEFAULT_PROJECT else f" --project {project.name}"
+    where = _project_option(project)
     file = "" if project.loadtest else " loadtest.py"
     say("")
     say(f"Next: obswarm run{file}{where}    In the end: obswarm down{where}")
@@ -309,4 +339,5 @@ def scale(what: str, project: str) -> None:
     known.save()
     Compose(known).run("up", "--detach", "--no-build", "--no-recreate", "worker")
     wait_until_healthy(engine, project, _HEALTHY_S, _progress(_say_aside))
+    _wait_for_workers(known)
     say(f"The stack {project} has {found[1]} worker{'s' * (int(found[1]) != 1)}.", err=True)

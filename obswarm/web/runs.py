@@ -12,7 +12,6 @@ started again.
 
 import json
 import logging
-import math
 import secrets
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -40,6 +39,7 @@ _LARGEST_COMMAND_BYTES = 10_000
 _WAIT_S = 5.0
 _SNAPSHOTS_KEPT = 15
 _NEWS_KEPT = 500
+_FIRST_WORKER_S = 10.0
 _BACK_S = 6.0
 _STARTED_AGAIN_S = 15.0
 """How long workers that a run has killed may take until they are started again and wait here."""
@@ -120,8 +120,9 @@ class RunDesk:
         self.run_id: str | None = None
         self.loadtest: str | None = None
         self.busy = False
-        self.workers_may_come_until_s = -math.inf
-        """A run that is asked for before that waits for the first worker."""
+        self.workers_may_come_until_s = clock.monotonic() + _FIRST_WORKER_S
+        """A run that is asked for before that waits for the first worker: those that were started together with the
+        master connect a moment later."""
         self._coming_back = (0, 0.0)
         self.take = take
         self.workers = workers
