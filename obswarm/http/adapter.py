@@ -31,7 +31,7 @@ from urllib3.exceptions import HTTPError as Urllib3Error
 from obswarm import defaults
 from obswarm.api import ObswarmError
 from obswarm.clock import monotonic
-from obswarm.http.body import StreamedBody
+from obswarm.http.body import StreamedBody, is_buffer
 from obswarm.http.call import Call
 from obswarm.http.codings import decode
 from obswarm.http.counted import CountedResponse
@@ -46,7 +46,7 @@ from obswarm.http.errors import (
     ResponseTooLarge,
 )
 from obswarm.http.exchange import exchange
-from obswarm.http.head import FRAMING, Prepared, check_coding, field_lines
+from obswarm.http.head import FRAMING, Prepared, as_bytes, check_coding, check_head, field_lines
 from obswarm.http.pool import ConnectionPool
 from obswarm.http.raw import RawAnswer, join_headers, reason_phrase
 from obswarm.http.route import Proxy, Route, parse_proxy
@@ -168,8 +168,10 @@ class FastAdapter(BaseAdapter):
             target = f"{url.origin}{url.target}"
             if route.proxy.authorization and "proxy-authorization" not in headers:
                 fields.append(("Proxy-Authorization", route.proxy.authorization))
-        start = f"{request.method} {target} HTTP/1.1\r\n".encode("latin-1") + field_lines(fields)
-        prepared = Prepared(str(request.method), url, route, start, {"content-type", "cookie"})
+        method = str(request.method)
+        start = as_bytes(f"{method} {target} HTTP/1.1\r\n") + field_lines(fields)
+        check_head(method, fields, start)
+        prepared = Prepared(method, url, route, start, {"content-type", "cookie"})
         connect_s, read_s = _timeouts(timeout)
         return Call(prepared, {}, _body(request), None, connect_s, read_s, NEVER, stream, self.max_response_bytes)
 
@@ -227,6 +229,8 @@ def _body(request: requests.PreparedRequest) -> bytes | StreamedBody:
         return body
     if isinstance(body, str):
         return body.encode()
+    if is_buffer(body):
+        return memoryview(body).tobytes()
     if not hasattr(body, "read") and not hasattr(body, "__iter__"):
         raise TypeError(
             f"data={clean_text(body, 100)}: give bytes, text, a dict, a list of pairs, a file, or an iterator of bytes"
@@ -265,6 +269,9 @@ def _seconds(value: Any) -> float:
 def _as_requests(error: HttpError, request: requests.PreparedRequest) -> Exception:
     """The exception of requests' that stands for one of ours; ours is its first argument."""
     text = str(error)
+    if text.startswith("the method"):
+        # For which requests has no exception of its own.
+        return ValueError(text)
     kind: type[RequestException]
     if isinstance(error, ConnectTimeout):
         kind = RequestsConnectTimeout

@@ -95,8 +95,8 @@ def _as_bytes(piece: Any) -> bytes:
         return piece
     if isinstance(piece, str):
         return piece.encode()
-    if isinstance(piece, bytearray | memoryview):
-        return bytes(piece)
+    if is_buffer(piece):
+        return memoryview(piece).tobytes()
     raise InvalidRequest(f"a streamed body gave {piece!r}; its pieces have to be bytes or text")
 
 
@@ -135,19 +135,30 @@ def encode_body(data: Any, json: Any, files: Any = None) -> tuple[bytes | Stream
         return b"", None
     if isinstance(data, bytes):
         return data, None
-    if isinstance(data, bytearray | memoryview):
-        return bytes(data), None
     if isinstance(data, str):
         return data.encode(), None
     if isinstance(data, Mapping):
         return _encode_form(data), FORM
     if isinstance(data, list | tuple) and all(isinstance(pair, list | tuple) and len(pair) == 2 for pair in data):
         return _encode_form(data), FORM
+    if is_buffer(data):
+        return memoryview(data).tobytes(), None
     if hasattr(data, "read") or (isinstance(data, Iterable) and not isinstance(data, _NOT_STREAMED)):
         return StreamedBody(data), None
     raise InvalidRequest(
         f"data={_short(data)}: give bytes, text, a dict, a list of pairs, a file, or an iterator of bytes"
     )
+
+
+def is_buffer(data: Any) -> bool:
+    """Whether it is bytes in memory: a bytearray, memoryview, array; a mapped file is read as a file."""
+    if hasattr(data, "read"):
+        return False
+    try:
+        memoryview(data)
+    except TypeError:
+        return False
+    return True
 
 
 def _encode_form(fields: Any) -> bytes:

@@ -11,7 +11,7 @@ from obswarm.http.body import StreamedBody
 from obswarm.http.connection import Connection
 from obswarm.http.deadlines import NEVER
 from obswarm.http.errors import ConnectionLost, HttpError, InvalidRequest
-from obswarm.http.head import DEFAULT_FIELDS, Prepared
+from obswarm.http.head import DEFAULT_FIELDS, Prepared, as_bytes
 from obswarm.http.route import Proxy
 from obswarm.http.tls import TlsSettings
 
@@ -88,9 +88,9 @@ class Call:
         elif body:
             lines.append(f"Content-Length: {len(body)}\r\n")
         else:
-            return prepared.start + "".join(lines).encode("latin-1") + prepared.bare[len(prepared.start) :]
+            return prepared.start + as_bytes("".join(lines)) + prepared.bare[len(prepared.start) :]
         lines.append("\r\n")
-        return prepared.start + "".join(lines).encode("latin-1")
+        return prepared.start + as_bytes("".join(lines))
 
     def may_retry(self, connection: Connection, error: HttpError) -> bool:
         """Once, when an idle connection turned out to be closed before any byte of the answer; see RFC 9112, 9.3.1."""

@@ -10,6 +10,7 @@ from requests.cookies import RequestsCookieJar, cookiejar_from_dict, merge_cooki
 
 from obswarm import clock
 from obswarm.http.errors import InvalidRequest
+from obswarm.http.head import check_field
 from obswarm.http.urls import Origin, Url
 
 _MOST_REMEMBERED = 256
@@ -48,6 +49,14 @@ class _Answer:
 
     def info(self) -> Message:
         return self._headers
+
+
+def _header_of(jar: RequestsCookieJar, url: Url) -> str | None:
+    request = _ForJar(url)
+    jar.add_cookie_header(cast(Request, request))
+    if request.cookie is not None:
+        check_field("Cookie", request.cookie)
+    return request.cookie
 
 
 class Cookies(RequestsCookieJar):
@@ -93,21 +102,20 @@ class Cookies(RequestsCookieJar):
         return line
 
     def _work_out(self, url: Url) -> str | None:
-        request = _ForJar(url)
-        self.add_cookie_header(cast(Request, request))
-        return request.cookie
+        return _header_of(self, url)
 
     def header_with(self, extra: Any, url: Url) -> str | None:
-        """As `header_for`, with cookies of one request on top, a dict or a jar."""
+        """As `header_for`, with cookies of one request on top, a dict or a jar.
+
+        Both raise InvalidRequest for cookies that cannot be in a header.
+        """
         merged = RequestsCookieJar()
         try:
             merge_cookies(merged, self)
             merge_cookies(merged, extra if hasattr(extra, "set_cookie") else cookiejar_from_dict(dict(extra)))
         except (TypeError, ValueError, AttributeError):
             raise InvalidRequest(f"cookies={extra!r}: give a dict or a cookie jar") from None
-        request = _ForJar(url)
-        merged.add_cookie_header(cast(Request, request))
-        return request.cookie
+        return _header_of(merged, url)
 
     def take_from(self, url: Url, set_cookies: Iterable[bytes]) -> None:
         """Keep what Set-Cookie headers say.

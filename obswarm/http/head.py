@@ -2,7 +2,7 @@
 
 import base64
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote
@@ -48,6 +48,25 @@ class Prepared:
 _WITHOUT_A_BODY = frozenset(("GET", "HEAD"))
 
 
+@lru_cache(maxsize=1024)
+def _is_token(text: str) -> bool:
+    return _TOKEN.fullmatch(text) is not None
+
+
+def check_head(method: str, fields: Collection[tuple[str, str]], start: bytes) -> None:
+    """Raise InvalidRequest when the head that begins with `start`, made of these, says more than they may.
+
+    For heads that are put together for each request: names are remembered, and values are looked at all at once.
+    """
+    lines = len(fields) + 1
+    broken = start.count(b"\r") != lines or start.count(b"\n") != lines or b"\0" in start
+    if not _is_token(method):
+        check_method(method)
+    for name, value in fields:
+        if broken or not _is_token(name):
+            check_field(name, value)
+
+
 def check_field(name: Any, value: Any) -> tuple[str, str]:
     """A header's name and value as text. Raises InvalidRequest for what cannot be one, line breaks above all."""
     if isinstance(name, bytes):
@@ -56,7 +75,7 @@ def check_field(name: Any, value: Any) -> tuple[str, str]:
         value = value.decode("latin-1")
     if not isinstance(name, str) or not isinstance(value, str):
         raise InvalidRequest(f"the header {name!r}: {value!r} is not text")
-    if not _TOKEN.fullmatch(name):
+    if not _is_token(name):
         raise InvalidRequest(f"the header name {name!r} is empty or holds a character that cannot be in one")
     if _FORBIDDEN_IN_VALUE.search(value):
         raise InvalidRequest(f"the header {name!r}: {value!r} contains a line break or control character")
@@ -89,22 +108,17 @@ def check_coding(value: str) -> None:
 
 def check_method(method: Any) -> str:
     """In upper case. Raises InvalidRequest when it cannot be one."""
-    if isinstance(method, str) and _TOKEN.fullmatch(method):
+    if isinstance(method, str) and _is_token(method):
         return method.upper()
-    raise InvalidRequest(f"the method {method!r} is none")
+    raise InvalidRequest(f"the method {method!r} is empty or holds a character that cannot be in one")
 
 
 def field_lines(fields: Iterable[tuple[str, str]]) -> bytes:
-    text = "".join([f"{name}: {value}\r\n" for name, value in fields])
-    try:
-        return text.encode("latin-1")
-    except UnicodeEncodeError:
-        # Not what the standard says, but what browsers and servers do.
-        return text.encode()
+    return as_bytes("".join([f"{name}: {value}\r\n" for name, value in fields]))
 
 
-def _as_bytes(text: str | bytes) -> bytes:
-    """As requests has it, which is what servers have been made to understand; UTF-8 for the rest."""
+def as_bytes(text: str | bytes) -> bytes:
+    """As requests has it, which is what servers have been made to understand; UTF-8 for the rest, as browsers do."""
     if isinstance(text, bytes):
         return text
     try:
@@ -116,7 +130,7 @@ def _as_bytes(text: str | bytes) -> bytes:
 def basic_auth(auth: Any) -> str:
     """The Authorization header's value for (user, password). Raises InvalidRequest for anything else."""
     if isinstance(auth, tuple | list) and len(auth) == 2 and all(isinstance(part, str | bytes) for part in auth):
-        pair = b":".join(_as_bytes(part) for part in auth)
+        pair = b":".join(as_bytes(part) for part in auth)
         return "Basic " + base64.b64encode(pair).decode("ascii")
     raise InvalidRequest(f"auth={auth!r}: give a pair of user and password")
 

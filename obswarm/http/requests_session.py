@@ -15,14 +15,14 @@ from requests.hooks import default_hooks
 from requests.models import DEFAULT_REDIRECT_LIMIT
 from requests.sessions import merge_hooks, merge_setting
 from requests.structures import CaseInsensitiveDict
-from requests.utils import default_headers, get_environ_proxies, get_netrc_auth
+from requests.utils import default_headers, get_environ_proxies, get_netrc_auth, to_native_string
 
 from obswarm.api import SIGNING_HEADERS, Environment, RequestSigner, User
 from obswarm.clock import monotonic
 from obswarm.http.adapter import FastAdapter, read_and_discard, was_sent
 from obswarm.http.counted import CountedResponse
-from obswarm.http.errors import innermost
-from obswarm.http.head import PSEUDO
+from obswarm.http.errors import InvalidRequest, innermost
+from obswarm.http.head import PSEUDO, check_coding
 from obswarm.http.outcome import Outcome, status_error
 from obswarm.http.redirects import wrong_redirect
 from obswarm.http.signature import signature_for
@@ -232,7 +232,7 @@ class HttpSession(requests.Session):
     def prepare_request(self, request: requests.Request) -> requests.PreparedRequest:
         """As requests', step by step; but cookies are only merged when there are any, and netrc is read once."""
         prepared = requests.PreparedRequest()
-        prepared.prepare_method((request.method or "GET").upper())
+        prepared.prepare_method("GET" if request.method is None else request.method.upper())
         prepared.prepare_url(request.url, merge_setting(request.params, self.params) if self.params else request.params)
         own = request.headers
         headers = merge_setting(own, self.headers, dict_class=CaseInsensitiveDict) if own else self.headers
@@ -242,6 +242,13 @@ class HttpSession(requests.Session):
             if PSEUDO.isdisjoint(headers):
                 raise
             prepared.prepare_headers({name: value for name, value in headers.items() if name not in PSEUDO})
+        coding = prepared.headers.get("Transfer-Encoding")
+        if coding is not None:
+            # Before requests puts its own in place of it, for a body in chunks.
+            try:
+                check_coding(to_native_string(coding, "latin-1"))
+            except InvalidRequest as error:
+                raise InvalidHeader(str(error)) from None
         cookies = request.cookies
         if cookies or len(self.cookies):
             if not hasattr(cookies, "set_cookie"):

@@ -3,6 +3,7 @@
 import gzip
 import io
 import zlib
+from array import array
 from collections.abc import Iterator
 from typing import Any
 from unittest.mock import ANY
@@ -233,6 +234,11 @@ class Sized:
         return iter(self._pieces)
 
 
+def injected(method: str = "POST", **arguments: Any) -> Case:
+    """A call whose head would say more than it may, of which requests lets some through."""
+    return Case(FINE, method, arguments={"data": b"0123456789", **arguments}, plain={"headers": {"X": "a\r\nb"}})
+
+
 CONTINUED: Script = [b"HTTP/1.1 100 Continue\r\n\r\n", *answer(b"fine")]
 
 REQUESTS: dict[str, Case] = {
@@ -278,11 +284,46 @@ REQUESTS: dict[str, Case] = {
     "an object that knows its length": Case(
         FINE, "POST", arguments=lambda: {"data": Sized([b"hello ", b"body"])}, fast={"sent": ANY}
     ),
+    # requests has a header of its own in the place of it.
+    "a coding that is not sent for pieces": Case(
+        FINE,
+        "POST",
+        arguments=lambda: {"data": iter([b"a"]), "headers": {"Transfer-Encoding": "gzip, chunked"}},
+        plain=lambda: {"headers": {"X": 1}},
+    ),
+    **{
+        f"a {type(buffer).__name__}": Case(FINE, "POST", arguments={"data": buffer}, plain={"data": bytes(buffer)})
+        for buffer in (bytearray(b"0123456789"), memoryview(b"0123456789"), array("H", b"0123456789"))
+    },
+    "pieces of several kinds": Case(
+        FINE,
+        "POST",
+        arguments=lambda: {"data": iter([bytearray(b"ab"), memoryview(b"cd"), array("H", b"efgh")])},
+        plain=lambda: {"data": iter([b"ab", b"cd", b"efgh"])},
+    ),
     "an unknown coding": recorded({"Accept-Encoding": "dcb"}, scripts=(answer(b"fine", Content_Encoding="dcb"),)),
     "an empty header": recorded({"X-Empty": ""}),
     "a trailer": recorded({"Trailer": "X-T", "TE": "trailers"}),
     "a line break in a header": recorded({"X": "a\r\nY: b"}),
     "a name that cannot be": recorded({":X": "a"}),
+    **{
+        f"{what} of {named!r}": injected(**arguments, **more)
+        for named in ("b\r\nContent-Length: 3", "b\nX: y", "b\rX: y", "b\0")
+        for what, arguments, more in (
+            ("a cookie", {"cookies": {"a": named}}, {}),
+            ("a cookie's name", {"cookies": {named: "b"}}, {}),
+            ("a header", {"headers": {"X": named}}, {}),
+            ("a header in bytes", {"headers": {"X": named.encode()}}, {}),
+            ("a header's name", {"headers": {named: "b"}}, {}),
+            ("a Host", {"headers": {"Host": named}}, {}),
+            ("a method", {}, {"method": f"GET /x HTTP/1.1\r\nA: {named}"}),
+        )
+    },
+    **{f"the method {method!r}": injected(method=method) for method in ("", "PO ST", "PÖST", "GET\t", "A:")},
+    **{
+        f"the header name {name!r}": injected(headers={name: "3"})
+        for name in ("", "Content-Length ", " Content-Length", "Content-Length\t", "Transfer-Encoding ", "X Y", "Ä")
+    },
 }
 """Calls."""
 
