@@ -2,9 +2,12 @@
 ones."""
 
 import re
+import signal
 import sqlite3
 import subprocess
 import sys
+import time
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +15,7 @@ import pytest
 
 from tests.support.alertmanager import Alertmanager
 from tests.support.documentation import PAGES, Shell, Site, Snippet, snippet, snippets
+from tests.support.fleet import Fleet
 from tests.support.grafana import Grafana
 from tests.support.nginx import free_port
 from tests.support.programs import ROOT, obswarm
@@ -94,6 +98,20 @@ def test_sharing_data(workers: int, site: Site, tmp_path: Path) -> None:
     text = snippet("docs/distributed.md", "def share_accounts")
     run_loadtest(text.text, tmp_path, site, "--workers", workers)
     assert ("GET", "/profile/user-0") in site.requests
+
+
+def test_sharing_data_with_a_worker_that_joins_later(tmp_path: Path) -> None:
+    with Site() as site, Fleet(tmp_path, site.url, snippet("docs/distributed.md", "def share_accounts").text) as fleet:
+        master = fleet.master("-u", 2, "-r", 50, "--balance", "equal", "--no-store")
+        for account in ("user-0", "user-100"):
+            fleet.worker()
+            deadline = time.monotonic() + 60
+            while ("GET", f"/profile/{account}") not in site.requests:
+                assert time.monotonic() < deadline, fleet.log()
+                time.sleep(0.1)
+        master.send_signal(signal.SIGINT)
+        assert master.wait(60) == 130, fleet.log()
+        assert (fleet.result()["errors"], fleet.result()["exceptions"]) == ([], [])
 
 
 @pytest.mark.parametrize(
@@ -323,6 +341,20 @@ def test_settings(text: Snippet, shell: Shell) -> None:
         shell.replaced["http://prometheus:9090"] = prometheus.url
         (shell.folder / "obswarm.toml").write_text(shell.text_of(text.text))
         shell.run("obswarm run loadtest.py -u 1 -t 1s --headless")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [snippet("docs/settings.md", "keep_runs"), snippet("docs/coming-from-locust.md", "spawn_rate = 10")],
+    ids=lambda text: text.page,
+)
+def test_settings_of_whole_projects(text: Snippet, shell: Shell) -> None:
+    """What they say is read and checked; nothing has the tags that they choose."""
+    name = shell.folder / tomllib.loads(text.text)["loadtest"]
+    name.parent.mkdir(parents=True, exist_ok=True)
+    (shell.folder / "loadtest.py").rename(name)
+    (shell.folder / "obswarm.toml").write_text(text.text)
+    assert "Visitor" in shell.run("obswarm run --list")
 
 
 @pytest.mark.parametrize(

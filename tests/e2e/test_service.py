@@ -118,7 +118,10 @@ def test_what_cannot_be_is_said_in_a_sentence(service, visitor, loadtest, tmp_pa
     assert service.ask("/api/v1/runs/nix/news")[0] == 404
     wrong = obswarm("run", visitor, "--master", service.url, "--api-token", "wrong", cwd=tmp_path)
     assert wrong.code == 2
-    assert wrong.stderr == f"Error: The master at {service.url} does not accept the token; see --api-token.\n"
+    assert wrong.stderr == (
+        f"The master at {service.url} makes this run.\n"
+        f"Error: The master at {service.url} does not accept the token; see --api-token.\n"
+    )
     none = obswarm("run", visitor, "--master", service.url, cwd=tmp_path)
     assert none.code == 2
     assert "--master needs --api-token" in none.stderr
