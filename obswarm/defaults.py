@@ -15,6 +15,8 @@ MAX_ERROR_KINDS = 10
 """Of one endpoint; beyond it they are grouped by their common form."""
 MAX_ERROR_LENGTH = 300
 """Characters that are kept of an error's message."""
+MAX_EXAMPLE_LENGTH = 500
+"""Characters that are kept of an example of many errors' texts."""
 
 MAX_NAME_LENGTH = 500
 """Characters that are kept of a name: of an endpoint, a method, a user class, a worker, a label's value."""

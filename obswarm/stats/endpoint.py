@@ -341,6 +341,22 @@ def normalise_error(message: object) -> str:
     return _normalised(text[:limit], len(text) > limit)
 
 
+_TAKEN_OUT = re.compile("0x…|<(?:uuid|number|hex)>")
+
+
+def error_example(text: str, message: str) -> str:
+    """The whole text of an error that counts under the message without its ids, clean and bounded; nothing if the
+    message has all of it."""
+    if not _TAKEN_OUT.search(message):
+        return ""
+    example = redact_text(" ".join(text[: defaults.MAX_ERROR_LENGTH * 4].split()))
+    example = escape_controls(example)
+    if len(example) > defaults.MAX_EXAMPLE_LENGTH:
+        example = example[: defaults.MAX_EXAMPLE_LENGTH - len(CUT)] + CUT
+    # A text that is longer than an example may be cannot always be told from one of another kind.
+    return example if example != message and normalise_error(example) == message else ""
+
+
 @lru_cache(maxsize=256)
 def _normalised(text: str, is_cut: bool) -> str:
     """Most failures of a run have the same few texts."""
@@ -357,19 +373,28 @@ def _normalised(text: str, is_cut: bool) -> str:
 
 
 def describe_error(error: object) -> str:
-    """The message under which an error is counted: its text, or its type's name (with the text where there is one).
+    """The message under which an error is counted: what `error_text` gives, by `normalise_error`. Never raises."""
+    return normalise_error(error_text(error)) or FAILED
+
+
+FAILED = "failed"
+"""Of an error without a text."""
+
+
+def error_text(error: object) -> str:
+    """What is said of an error: its text, or its type's name (with the text where there is one).
 
     Never raises, whatever is given.
     """
     if error is None:
-        return "failed"
+        return FAILED
     if not is_a(error, BaseException):
-        return normalise_error(error) or "failed"
+        return to_text(error)
     text = to_text(error)
     if text and _speaks_for_itself(error):
-        return normalise_error(text)
+        return text
     name = type_name(error)
-    return normalise_error(f"{name}: {text}" if text else name)
+    return f"{name}: {text}" if text else name
 
 
 def _speaks_for_itself(error: object) -> bool:

@@ -1,14 +1,19 @@
 """Kinds of errors by endpoint; those of an endpoint that has many are grouped by the form that they have in common."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
+from http import HTTPStatus
+from itertools import chain, zip_longest
 
 from obswarm import defaults
-from obswarm.stats.endpoint import CUT, OTHER_ERRORS, ErrorKey, ErrorStats
+from obswarm.stats.endpoint import CUT, OTHER_ERRORS, ErrorKey, ErrorStats, normalise_error
 
 _STATUS = r"[1-5]\d\d"
-_LIKELY = r"20[014]|30[1247]|40[01349]|422|429|50[0234]"
+_STATUSES = frozenset(map(str, (0, *(status.value for status in HTTPStatus), 499, *range(520, 531), 598, 599)))
+"""Registered ones, those that widespread proxies add, and 0 for no answer."""
+
+_ANY_NUMBER = "<number>"
 _NUMBER = r"(?:\d+|<number>)(?:[.,:](?:\d+|<number>|<hex>(?:[-+]\d+)?))*(?:[eE][-+]?\d+)?"
 _HEX = "[0-9a-fA-F]"
 _QUOTES = (("'", "'"), ('"', '"'), ("`", "`"), ("“", "”"), ("‘", "’"), ("«", "»"))
@@ -16,12 +21,10 @@ _QUOTED = "|".join(rf"{begin}(?:\\.|[^\\{end}])*{end}" for begin, end in _QUOTES
 _TOKEN = re.compile(
     rf"""
     (?P<kept>
-        # Statuses: after what says that they are one, or first of all, or frequent ones where they are likely.
+        # Three digits after what says that they are a status, also when nobody has registered it.
         \bHTTP/\d(?:\.\d)?(?:\s{_STATUS}\b(?![.,:]\d))?
       | \b(?i:http|errno|status|(?:status|response|error|exit|return)[ _-]?code)\b
         ['"]?[\s:=(\[]{{0,3}}{_STATUS}(?!\w|[.,:]\d)
-      | ^{_STATUS}(?=$|[:;,)]|\s[A-Z])
-      | \b(?i:got|was|not|code|error|expected|returned|received|answered)\s(?:{_LIKELY})(?=$|[,.;)\]](?!\d))
       | \b[1-5]xx\b
     )
   | (?<!\w)(?P<quoted>[bBrRuU]{{0,2}}(?:{_QUOTED}))(?!\w)
@@ -43,47 +46,123 @@ _COUNTED_NAME = re.compile(r"([A-Za-z][A-Za-z_]{2,}_)\d+")
 _SEVERAL_WORDS = re.compile(r"[A-Za-z]{2,}\W+[A-Za-z]{2,}")
 
 
-@lru_cache(maxsize=4096)
-def common_form(message: str) -> str:
-    """What errors have in common that differ only in numbers, ids, addresses or quoted values; the form of a form is
-    the form itself. Statuses stay, and so do all words outside of quotes."""
-    while True:
-        form = _cut(_TOKEN.sub(_common, message))
-        if form == message:
-            return form
-        message = form
+class _Parts:
+    """A text as `pieces` of what is always the same, and what stands in the places between: a status or <number>."""
+
+    def __init__(self) -> None:
+        self.pieces = [""]
+        self.values: list[str] = []
+
+    def read(self, text: str) -> "_Parts":
+        """Add a text."""
+        end = 0
+        for found in _TOKEN.finditer(text):
+            self.pieces[-1] += text[end : found.start()]
+            self._add(found)
+            end = found.end()
+        self.pieces[-1] += text[end:]
+        return self
+
+    def _add(self, found: re.Match[str]) -> None:
+        text = found[0]
+        if found["number"] is not None and not found["unit"]:
+            self.values.append(text if text in _STATUSES else _ANY_NUMBER)
+            self.pieces.append("")
+        elif found["quoted"] is not None:
+            self._add_quoted(found)
+        else:
+            self.pieces[-1] += _common(found)
+
+    def _add_quoted(self, found: re.Match[str]) -> None:
+        text = found[0]
+        prefix = len(text) - len(text.lstrip("bBrRuU"))
+        begin, inner, end = text[: prefix + 1], text[prefix + 1 : -1], text[-1]
+        before = found.string[max(0, found.start() - 2) : found.start()]
+        self.pieces[-1] += begin
+        if before[1:] == "(" and before[0].isalnum() and _SEVERAL_WORDS.search(inner):
+            # The text of an error within an error is no value: NewConnectionError('… Connection refused').
+            self.read(inner)
+        else:
+            self.pieces[-1] += "…"
+        self.pieces[-1] += end
+
+    def cut(self) -> "_Parts":
+        """Shorten it as if there were <number> in all places: texts that differ in those only are cut alike."""
+        if len(_ANY_NUMBER.join(self.pieces)) <= defaults.MAX_ERROR_LENGTH:
+            return self
+        short, room = _Parts(), defaults.MAX_ERROR_LENGTH - len(CUT)
+        for piece, value in zip_longest(self.pieces, self.values):
+            short.pieces[-1] += piece[:room]
+            room -= len(piece)
+            if room < len(_ANY_NUMBER):
+                short.pieces[-1] += _ANY_NUMBER[: max(0, room)]
+                break
+            short.values.append(value)
+            short.pieces.append("")
+            room -= len(_ANY_NUMBER)
+        short.pieces[-1] += CUT
+        return short
 
 
 def _common(found: re.Match[str]) -> str:
-    kind, text = found.lastgroup, found[0]
+    """What stands for a token that is the same in all texts of a kind."""
+    text = found[0]
     if found["kept"] is not None:
         return text
-    if found["quoted"] is not None:
-        return _quoted(found)
     if found["address"] is not None:
         return "<address>"
     if found["number"] is not None:
-        return "<number>" + (found["unit"] or "")
-    assert kind == "id"
+        return _ANY_NUMBER + found["unit"]
     counted = _COUNTED_NAME.fullmatch(text)
-    return f"{counted[1]}<number>" if counted else "<id>"
+    return f"{counted[1]}{_ANY_NUMBER}" if counted else "<id>"
 
 
-def _quoted(found: re.Match[str]) -> str:
-    text = found[0]
-    prefix = len(text) - len(text.lstrip("bBrRuU"))
-    begin, inner, end = text[: prefix + 1], text[prefix + 1 : -1], text[-1]
-    before = found.string[max(0, found.start() - 2) : found.start()]
-    if before[1:] == "(" and before[0].isalnum() and _SEVERAL_WORDS.search(inner):
-        # The text of an error within an error is no value: NewConnectionError('… Connection refused').
-        return begin + _TOKEN.sub(_common, inner) + end
-    return f"{begin}…{end}"
+@lru_cache(maxsize=4096)
+def _parsed(message: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """(pieces, values) of its form, which has the same ones."""
+    while True:
+        parts = _Parts().read(message).cut()
+        form = _joined(parts.pieces, parts.values)
+        if form == message:
+            return tuple(parts.pieces), tuple(parts.values)
+        message = form
 
 
-def _cut(text: str) -> str:
-    if len(text) <= defaults.MAX_ERROR_LENGTH:
-        return text
-    return text[: defaults.MAX_ERROR_LENGTH - len(CUT)] + CUT
+def _joined(pieces: Iterable[str], values: Iterable[str]) -> str:
+    return "".join(chain.from_iterable(zip_longest(pieces, values, fillvalue="")))
+
+
+def common_form(message: str) -> str:
+    """What errors have in common that differ only in numbers, ids, addresses or quoted values; the form of a form is
+    the form itself. HTTP statuses stay, and so do all words outside of quotes."""
+    return _joined(*_parsed(message))
+
+
+class CommonForms:
+    """The forms of texts that belong together, those of one endpoint. A number stays where it is an HTTP status in all
+    of them that differ in nothing but numbers: in `got 404 for order 7` and `got 500 for order 404` the first one."""
+
+    def __init__(self, texts: Iterable[str] = ()) -> None:
+        self._numbers: dict[tuple[str, ...], set[int]] = {}
+        """Places of other numbers, by pieces."""
+        for text in texts:
+            self.note(text)
+
+    def note(self, text: str) -> bool:
+        """Take a text into account. True if those of others may have another form now."""
+        pieces, values = _parsed(text)
+        if not values or (pieces not in self._numbers and len(self._numbers) >= defaults.MAX_ERRORS):
+            return False
+        known = self._numbers.setdefault(pieces, set())
+        before = len(known)
+        known.update(place for place, value in enumerate(values) if value == _ANY_NUMBER)
+        return len(known) > before
+
+    def form_of(self, text: str) -> str:
+        """The form of a text."""
+        pieces, values = _parsed(text)
+        numbers = self._numbers.get(pieces, ())
+        return _joined(pieces, (_ANY_NUMBER if place in numbers else value for place, value in enumerate(values)))
 
 
 class ErrorKinds(dict[ErrorKey, ErrorStats]):
@@ -98,53 +177,73 @@ class ErrorKinds(dict[ErrorKey, ErrorStats]):
 
     def __init__(self, kinds: Mapping[ErrorKey, ErrorStats] | None = None) -> None:
         super().__init__(kinds or {})
-        self._grouped: set[tuple[str, ...]] = {key[:2] for key, seen in self.items() if seen.example}
+        self._grouped: dict[tuple[str, ...], CommonForms] = {}
+        for endpoint in {key[:2] for key, seen in self.items() if _is_grouped(key, seen)}:
+            self._group(endpoint)
 
     def count(self, key: ErrorKey, seen: ErrorStats, most: int) -> None:
         """Add occurrences of a kind; one more kind than `most` counts under `(other errors)`."""
         endpoint = key[:2]
-        if seen.example:
+        if endpoint not in self._grouped and _is_grouped(key, seen):
             self._group(endpoint)
-        if endpoint in self._grouped:
-            key, seen = _grouped(key, seen)
-        found = self.get(key)
-        if found is None and len(self) >= most:
-            key = OTHER_ERRORS
-            found = self.get(key)
-        if found is not None:
-            found.merge(seen)
-            return
-        self[key] = seen.copy()
-        if endpoint not in self._grouped and sum(1 for _ in self._of(key[:2])) > defaults.MAX_ERROR_KINDS:
-            self._group(endpoint)
+        forms = self._grouped.get(endpoint)
+        if forms is not None:
+            if forms.note(key.message):
+                self._regroup(endpoint)
+            key, seen = _with_form(key, seen, forms.form_of(key.message))
+        if key not in self and len(self) >= most:
+            key, seen = OTHER_ERRORS, ErrorStats(seen.count, seen.first_seen_s, seen.last_seen_s)
+        self._add(key, seen)
+        if forms is None and sum(1 for _ in self._of(key[:2])) > defaults.MAX_ERROR_KINDS:
+            self._group(key[:2])
+
+    def key_of(self, key: ErrorKey) -> ErrorKey:
+        """The kind that errors of that one are counted under here."""
+        forms = self._grouped.get(key[:2])
+        return key if forms is None else key._replace(message=forms.form_of(key.message))
 
     def grouped_as_here(self, kinds: Mapping[ErrorKey, ErrorStats]) -> "ErrorKinds":
         """Other kinds (those of a part of the time), of the same endpoints grouped."""
         regrouped = ErrorKinds()
-        regrouped._grouped = set(self._grouped)
         for key, seen in kinds.items():
-            regrouped.count(key, seen, len(kinds) + 1)
+            regrouped._add(*_with_form(key, seen, self.key_of(key).message))
         return regrouped
 
     def _of(self, endpoint: tuple[str, ...]) -> Iterator[ErrorKey]:
         return (key for key in self if key[:2] == endpoint)
 
-    def _group(self, endpoint: tuple[str, ...]) -> None:
-        if endpoint in self._grouped:
+    def _add(self, key: ErrorKey, seen: ErrorStats) -> None:
+        found = self.get(key)
+        if found is None:
+            self[key] = seen.copy()
             return
-        self._grouped.add(endpoint)
+        # The example says that the endpoint's kinds are grouped; one of a text that had ids only does not.
+        example = next((each.example for each in (found, seen) if _is_grouped(key, each)), "")
+        both = _is_grouped(key, found) == _is_grouped(key, seen)
+        found.merge(seen)
+        if not both:
+            found.example = example
+
+    def _group(self, endpoint: tuple[str, ...]) -> None:
+        if endpoint not in self._grouped:
+            self._grouped[endpoint] = CommonForms(key.message for key in self._of(endpoint))
+            self._regroup(endpoint)
+
+    def _regroup(self, endpoint: tuple[str, ...]) -> None:
         for key in list(self._of(endpoint)):
-            form, seen = _grouped(key, self.pop(key))
-            if form in self:
-                self[form].merge(seen)
-            else:
-                self[form] = seen
+            form = self.key_of(key).message
+            if form != key.message:
+                self._add(*_with_form(key, self.pop(key), form))
 
 
-def _grouped(key: ErrorKey, seen: ErrorStats) -> tuple[ErrorKey, ErrorStats]:
-    form = common_form(key.message)
+def _with_form(key: ErrorKey, seen: ErrorStats, form: str) -> tuple[ErrorKey, ErrorStats]:
     if form == key.message:
         return key, seen
     twin = seen.copy()
     twin.example = seen.example or key.message
     return key._replace(message=form), twin
+
+
+def _is_grouped(key: ErrorKey, seen: ErrorStats) -> bool:
+    """Whether the example is of a text that would count as another kind if the endpoint's kinds were not grouped."""
+    return bool(seen.example) and normalise_error(seen.example) != key.message

@@ -11,14 +11,16 @@ from obswarm import clock, defaults
 from obswarm.killed import put_off
 from obswarm.sanitize import clean_lines, clean_text, to_seconds, to_size
 from obswarm.stats.endpoint import (
+    FAILED,
     NO_STATUS,
     STATUS_CLASSES,
     EndpointKey,
     ErrorKey,
     ErrorStats,
     Exemplar,
-    describe_error,
     endpoint_key,
+    error_example,
+    error_text,
     normalise_error,
     status_class,
 )
@@ -68,7 +70,7 @@ class Recorder:
         they are taken as text or as numbers where that is possible, and a number that is none counts as not known.
         """
         # What has to be read of others comes first, since it may run their code; nothing is half counted then.
-        message = None if error is None else describe_error(error)
+        text = None if error is None else error_text(error)
         if type(duration_s) is not float or type(response_bytes) is not int or response_bytes >> _SIZE_BITS:
             duration_s, response_bytes = to_seconds(duration_s), to_size(response_bytes) or 0
         table = self._current
@@ -85,21 +87,22 @@ class Recorder:
             table = self._current
             stats = table.endpoint(key)
         try:
-            stats.record(duration_s, response_bytes, status, message is not None)
+            stats.record(duration_s, response_bytes, status, text is not None)
         except ValueError:
             duration_s = to_seconds(duration_s)
-            stats.record(duration_s, response_bytes, status, message is not None)
+            stats.record(duration_s, response_bytes, status, text is not None)
         if timings is not None and status_code:
             if stats.timings is None:
                 stats.timings = TimingStats()
             stats.timings.record(timings, self.detailed_timings)
         if trace_id is not None and duration_s is not None:
             stats.add_exemplar(Exemplar(clean_text(trace_id, _TRACE_ID_LENGTH), duration_s, self._wall_clock()))
-        if message is not None:
+        if text is not None:
             now = self._wall_clock()
             # The endpoint's own key, so that errors of endpoints beyond the limit are bounded with them.
-            error_key = ErrorKey(stats.key.method, stats.key.name, message)
-            table.count_error(error_key, ErrorStats(1, now, now))
+            error_key = ErrorKey(stats.key.method, stats.key.name, normalise_error(text) or FAILED)
+            example = "" if error_key in table.errors else error_example(text, error_key.message)
+            table.count_error(error_key, ErrorStats(1, now, now, example))
 
     def record_iteration(self, user_class: str) -> None:
         """Count a task that a user of that class has finished."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from obswarm import defaults
 from obswarm.stats.endpoint import OTHER, OTHER_ERRORS, EndpointKey, EndpointStats, ErrorKey, ErrorStats, total_of
-from obswarm.stats.error_kinds import ErrorKinds, common_form
+from obswarm.stats.error_kinds import CommonForms, ErrorKinds
 from obswarm.stats.under_way import OTHER_CUT_OFF, REQUEST, CutOff, CutOffKey
 
 
@@ -29,7 +29,7 @@ class StatsTable:
     """
 
     __slots__ = (
-        "_groups_exceptions",
+        "_exception_forms",
         "cut_off",
         "endpoints",
         "errors",
@@ -45,7 +45,7 @@ class StatsTable:
         self.endpoints: dict[EndpointKey, EndpointStats] = {}
         self.errors = ErrorKinds()
         self.exceptions: dict[str, TaskException] = {}
-        self._groups_exceptions = False
+        self._exception_forms: CommonForms | None = None
         self.cut_off: dict[CutOffKey, CutOff] = {}
         self.iterations: dict[str, int] = {}
         self.lost: dict[tuple[str, str], int] = {}
@@ -92,16 +92,19 @@ class StatsTable:
     def count_exception(self, exception: TaskException) -> None:
         """Add occurrences of an exception. Many kinds are grouped by their common form, with the first one's traceback;
         beyond the limit they count under `(other errors)`."""
+        regroups = self._exception_forms is not None and self._exception_forms.note(exception.message)
         self._add_exception(exception)
-        if not self._groups_exceptions and len(self.exceptions) > defaults.MAX_ERROR_KINDS:
-            self._groups_exceptions = True
+        if self._exception_forms is None and len(self.exceptions) > defaults.MAX_ERROR_KINDS:
+            self._exception_forms, regroups = CommonForms(self.exceptions), True
+        if regroups:
             every = list(self.exceptions.values())
             self.exceptions.clear()
             for each in every:
                 self._add_exception(each)
 
     def _add_exception(self, exception: TaskException) -> None:
-        message = common_form(exception.message) if self._groups_exceptions else exception.message
+        forms = self._exception_forms
+        message = exception.message if forms is None else forms.form_of(exception.message)
         if message not in self.exceptions and len(self.exceptions) >= self.max_errors:
             message = OTHER_ERRORS.message
         found = self.exceptions.get(message)

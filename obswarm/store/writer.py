@@ -14,7 +14,7 @@ from gevent.threadpool import ThreadPool
 from obswarm.api import ObswarmError
 from obswarm.json_text import to_json
 from obswarm.sanitize import escape_lines
-from obswarm.stats import Annotation, EndpointKey, EndpointStats, ErrorKey, Snapshot, common_form, total_in_flight
+from obswarm.stats import Annotation, EndpointKey, EndpointStats, ErrorKey, ErrorKinds, Snapshot, total_in_flight
 from obswarm.store.pack import Names, pack, pack_endpoint, pack_values, unpack
 from obswarm.store.provenance import LoadTestText
 from obswarm.store.schema import connect, describe
@@ -137,7 +137,6 @@ class _Record:
         self._early: list[Annotation] = []
         self._rows = dict.fromkeys(("seconds", "samples", "marks"), 0)
         self._errors: dict[ErrorKey, int] = {}
-        self._examples: dict[ErrorKey, tuple[str, ...]] = {}
         self._epoch, self._stats_since_s = 0, -math.inf
         self._values: dict[int, float] = {}
 
@@ -232,7 +231,6 @@ class _Record:
             self._epoch, self._stats_since_s = second["epoch"], second["stats_since_s"]
             for number, count, *_ in second["errors"]:
                 key = ErrorKey(*keys[number][:3])
-                self._examples.setdefault(key, keys[number][3:])
                 self._errors[key] = self._errors.get(key, 0) + count
 
     def _pack_second(self, snapshot: Snapshot) -> dict[str, Any]:
@@ -280,14 +278,17 @@ class _Record:
     def _pack_errors(self, snapshot: Snapshot) -> list[list[Any]]:
         """[number, how often since the last second, first and last seen] of those that have come again."""
         rows: list[list[Any]] = []
-        for key in [key for key in self._errors if key not in snapshot.errors]:
-            # Its endpoint has got many kinds, and they were grouped.
-            form = key._replace(message=common_form(key.message))
-            self._errors[form] = self._errors.get(form, 0) + self._errors.pop(key)
+        gone = self._errors.keys() - snapshot.errors.keys()
+        if gone:
+            # Their endpoints have got many kinds, and they were grouped.
+            kinds = ErrorKinds(snapshot.errors)
+            for key in gone:
+                form, count = kinds.key_of(key), self._errors.pop(key)
+                self._errors[form] = self._errors.get(form, 0) + count
         for key, seen in snapshot.errors.items():
             fresh = seen.count - self._errors.get(key, 0)
             if fresh:
-                example = self._examples.setdefault(key, (seen.example,) if seen.example else ())
+                example = (seen.example,) if seen.example else ()
                 rows.append([self._names.number("error", *key, *example), fresh, seen.first_seen_s, seen.last_seen_s])
                 self._errors[key] = seen.count
         return rows

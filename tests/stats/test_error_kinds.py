@@ -56,6 +56,12 @@ def test_what_differs_only_in_values_has_one_form(one: str, another: str) -> Non
         ),
         ("404 Client Error: Not Found for url: http://x/5", "503 Server Error: busy for url: http://x/5"),
         ("expected 200, got 404", "expected 200, got 500", "expected 201, got 404"),
+        ("expected 200 but got 404 for order 1", "expected 200 but got 500 for order 2"),
+        ("expected 200, got 404 at 17", "expected 200, got 302 at 18", "expected 200, got 0 at 19"),
+        ("http://h/x/1 answered with 403", "http://h/x/2 answered with 503"),
+        ("code 404 n5", "code 403 n6"),
+        ("failed with 403 after 5", "failed with 499 after 6", "failed with 521 after 6"),
+        ("response 500 != 200", "response 502 != 200"),
         ("status code 502", "status code 503", "status code 504"),
         ("status=500", "status=501"),
         ("unexpected status: 418", "unexpected status: 451"),
@@ -144,10 +150,64 @@ def test_random_numbers_in_failures_are_one_kind_from_the_recorder_on() -> None:
     assert sum(seen.count for seen in kinds.values()) == 4000
 
 
+@pytest.mark.parametrize("most", [600, 10**5])
+def test_a_place_in_which_other_numbers_stand_has_no_statuses(most: int) -> None:
+    chance = random.Random(5)
+    texts = [
+        f"got {chance.choice([404, 500])} for {chance.randrange(most)} of {chance.randrange(most)}" for _ in range(3000)
+    ]
+    assert {key.message: seen.count for key, seen in table_of(*texts).errors.items()} == {
+        f"got {status} for <number> of <number>": sum(text.startswith(f"got {status}") for text in texts)
+        for status in (404, 500)
+    }
+
+
+def test_kinds_that_come_late_are_told_apart_by_what_was_known_before() -> None:
+    """A place is one of numbers from the first other number on, and what was counted before goes there."""
+    statuses = [f"order {status} is gone" for status in (400, 401, 402, 403, 404, 405, 406, 407, 408, 409, 410, 411)]
+    table = table_of(*statuses)
+    assert len(table.errors) == 12
+    assert plain(table_of(*statuses, "order 7 is gone")) == {
+        ("GET", "/", "order <number> is gone"): (13, 1.0, 13.0, "order 400 is gone")
+    }
+
+
+def test_texts_that_are_cut_stay_apart_by_their_statuses_alone() -> None:
+    table = table_of(*(f"got {[404, 500][number % 2]} for {number} in {'long ' * 59}" for number in range(20)))
+    assert sorted(seen.count for seen in table.errors.values()) == [10, 10]
+    assert all(len(key.message) <= defaults.MAX_ERROR_LENGTH for key in table.errors)
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda chance: f"no such {uuid.UUID(int=chance.getrandbits(128))}",
+        lambda chance: f"obj 0x{chance.getrandbits(32) | 1 << 31:x} commit {chance.getrandbits(156) | 1 << 155:040x}",
+        lambda chance: f"order {chance.randrange(10**8, 10**9)} is gone",
+        lambda chance: RuntimeError(f"{uuid.UUID(int=chance.getrandbits(128))} of {'a' * 250}"),
+    ],
+)
+def test_a_kind_without_its_ids_has_a_whole_text_as_example_and_groups_nothing(made) -> None:
+    chance = random.Random(7)
+    recorder = Recorder(wall_clock=lambda: 1.0)
+    errors = [made(chance) for _ in range(30)]
+    for error in errors:
+        recorder.record("GET", "/", 0.01, 1, 500, error)
+        recorder.record("GET", "/", 0.01, 1, 500, "order 5 is gone")
+    summed = DeltaSum()
+    summed.add(pack_table(recorder.take()))
+    table = summed.take(1000)
+    kinds = {key.message: (seen.count, seen.example) for key, seen in table.errors.items()}
+    assert kinds.pop("order 5 is gone") == (30, "")
+    assert [count for count, _ in kinds.values()] == [30]
+    (example,) = (example for _, example in kinds.values())
+    assert example.endswith(str(errors[0]))
+
+
 messages = st.builds(
     "{} {} {}".format,
-    st.sampled_from(["order", "cart", "HTTP 503 for"]),
-    st.integers(0, 8),
+    st.sampled_from(["order", "cart", "HTTP 503 for", "got 404 for", "got 500 for", "got 7 for"]),
+    st.integers(0, 8) | st.sampled_from([200, 404]),
     st.sampled_from(["gone", "late"]),
 )
 tables = st.lists(st.lists(messages, max_size=25), min_size=1, max_size=6)

@@ -83,10 +83,11 @@ def test_statistics_that_begin_anew(tmp_path: Path) -> None:
     assert [seen.count for seen in record.errors.values()] == [2]
 
 
-def test_kinds_of_errors_that_were_grouped_meanwhile_are_counted_once(tmp_path: Path) -> None:
+@pytest.mark.parametrize("first", [0, 400], ids=["numbers", "statuses at first"])
+def test_kinds_of_errors_that_were_grouped_meanwhile_are_counted_once(tmp_path: Path, first: int) -> None:
     path = tmp_path / "runs.sqlite"
     run = MadeUpRun([])
-    last, writer = 0, RunWriter(path, ABOUT)
+    last, writer = first, RunWriter(path, ABOUT)
     for second, number in enumerate([3, 6, 4, 200, 1]):
         table = StatsTable()
         for order in range(last, last + number):
@@ -102,7 +103,7 @@ def test_kinds_of_errors_that_were_grouped_meanwhile_are_counted_once(tmp_path: 
     writer.close()
     record = read(path)
     form = ErrorKey(*PAGE, "order <number> is gone")
-    assert record.errors == {form: ErrorStats(214, 0.0, 213.0, "order 0 is gone")}
+    assert record.errors == {form: ErrorStats(214, first, first + 213.0, f"order {first} is gone")}
     assert [second.errors[form].count for second in record.seconds] == [3, 6, 4, 200, 1]
     assert [len(second.errors) for second in record.seconds] == [1] * 5
 

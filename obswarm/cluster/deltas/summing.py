@@ -282,7 +282,8 @@ class _Rest:
 
     def _check_named(self) -> None:
         for method, name, message, seen, first_s, last_s, example in self._errors:
-            _check_texts([method, name, message, example])
+            _check_texts([method, name, message])
+            _check_texts([example], defaults.MAX_EXAMPLE_LENGTH)
             _natural(seen, self.most)
             _check(_is_time(first_s) and _is_time(last_s) and first_s <= last_s)
         for message, traceback, seen in self._exceptions:
