@@ -140,6 +140,4 @@ def _receiver(options: dict[str, Any], ctx: click.Context) -> Receiver:
         if not colon:
             raise click.BadParameter("write it as USER:PASSWORD.", ctx, param_hint="--remote-write-auth")
         basic = (user, password)
-    if basic and options["remote_write_token"]:
-        raise click.UsageError("--remote-write-auth and --remote-write-token exclude each other.", ctx)
     return Receiver(url, basic, options["remote_write_token"])

@@ -231,7 +231,7 @@ def _given(ctx: click.Context) -> dict[str, Any]:
 def _exclude(ctx: click.Context, option: FileOption, name: str) -> None:
     """Of two options that exclude each other the nearer one counts; raises click's error when they are equally near."""
     own, other = str(option.name), name
-    if not (ctx.params.get(own) and ctx.params.get(other)):
+    if any(rank_of(ctx, each) == 0 or ctx.params.get(each) in (None, False, ()) for each in (own, other)):
         return
     difference = rank_of(ctx, own) - rank_of(ctx, other)
     if difference == 0:

@@ -38,7 +38,9 @@ store_option = option("--store", metavar="FOLDER", help=f"Where runs are kept.  
 def keep_options(command: Command) -> Command:
     """Those of the commands that make runs."""
     command = option("--no-report", is_flag=True, help="Write no HTML report of the run.")(command)
-    command = option("--no-store", is_flag=True, help="Do not keep the run; there is no report then, either.")(command)
+    command = option(
+        "--no-store", is_flag=True, excludes=("store",), help="Do not keep the run; there is no report then, either."
+    )(command)
     return store_option(command)
 
 

@@ -9,7 +9,7 @@ from click.core import ParameterSource
 from obswarm import clock
 from obswarm.api import ObswarmError
 from obswarm.cli.exporting import exports
-from obswarm.cli.file_option import rank_of
+from obswarm.cli.file_option import label_of, rank_of
 from obswarm.cli.fleet import WORKER_COMMAND, balance_option, invitation_for, local_job
 from obswarm.cli.guarding import check_junit, guard_options, guarding_of
 from obswarm.cli.keeping import keep_options, keeping_of
@@ -19,6 +19,7 @@ from obswarm.cli.remote import Master, master_of, run_remotely
 from obswarm.cli.run_options import run_options
 from obswarm.cli.session import Terminal, conclude
 from obswarm.cli.stack import project_option
+from obswarm.cli.streams import say
 from obswarm.cluster import FleetRun, LocalWorkers
 from obswarm.engine import LocalRun, Outputs, RunCourse, check_open_files
 from obswarm.stack import Engine, Project, StackError, services_of
@@ -90,6 +91,9 @@ def run(ctx: click.Context, /, arguments: tuple[str, ...], **options: Any) -> No
 def _master(ctx: click.Context, options: dict[str, Any]) -> Master | None:
     """Who makes the run, if it is not this process. Raises ObswarmError when it is to be somebody who is not there."""
     url = options["master"]
+    if url is not None and rank_of(ctx, "workers") > rank_of(ctx, "master"):
+        say(f"Note: {label_of(ctx, 'master')} is not used, because of {label_of(ctx, 'workers')}.", err=True)
+        return None
     if url is not None:
         if not options["api_token"]:
             raise ObswarmError(

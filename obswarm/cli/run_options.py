@@ -98,7 +98,12 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     ),
     option("--trace-sample", metavar="SHARE", type=share, help="Share of requests that carry a W3C trace id, like 1%."),
     option("--remote-write", metavar="URL", help="Push the metrics to a Prometheus remote-write receiver."),
-    option("--remote-write-auth", metavar="USER:PASSWORD", help="Basic authentication for --remote-write."),
+    option(
+        "--remote-write-auth",
+        metavar="USER:PASSWORD",
+        excludes=("remote_write_token",),
+        help="Basic authentication for --remote-write.",
+    ),
     option("--remote-write-token", metavar="TOKEN", help="Bearer token for --remote-write."),
     option(
         "--remote-write-instance",

@@ -63,7 +63,7 @@ def read_document(named: str | None, folder: Path | None) -> Document | None:
     if path is None:
         return None
     values = _read(path)
-    return Document(path, values.get("tool", {}).get("obswarm", {}) if path.name == _PROJECT else values)
+    return Document(path, _own_table(path, values) if path.name == _PROJECT else values)
 
 
 def settings_file(named: str | None, folder: Path | None) -> Path | None:
@@ -73,10 +73,23 @@ def settings_file(named: str | None, folder: Path | None) -> Path | None:
     if folder is None:
         return None
     for path in (folder / FILE, folder / _PROJECT):
-        if path.exists() and (path.name == FILE or "obswarm" in _read(path).get("tool", {})):
+        if path.exists() and (path.name == FILE or _has_own_table(_read(path))):
             # Short in messages: it is the one here.
             return Path(path.name) if folder == current_folder() else path
     return None
+
+
+def _has_own_table(values: dict[str, Any]) -> bool:
+    """Of a pyproject.toml; one that makes no sense where it is not ours is no concern of ours."""
+    tools = values.get("tool")
+    return isinstance(tools, dict) and "obswarm" in tools
+
+
+def _own_table(path: Path, values: dict[str, Any]) -> dict[str, Any]:
+    own = values["tool"]["obswarm"] if _has_own_table(values) else {}
+    if not isinstance(own, dict):
+        raise ObswarmError(f"{path}: tool.obswarm is {own!r}; it has to be a table: [tool.obswarm].")
+    return own
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -89,5 +102,11 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         # With or without a byte-order mark, which some editors put in front.
         return tomllib.loads(content.decode("utf-8-sig"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise ObswarmError(f"{path}, line {line}, is not UTF-8; save the file as UTF-8.") from None
+    except RecursionError:
+        raise ObswarmError(f"{path} is nested too deeply.") from None
+    except ValueError as error:
+        # TOML's own error is one; a number of thousands of digits is another.
         raise ObswarmError(f"{path} is not TOML: {error}.") from None

@@ -194,6 +194,12 @@ def test_of_two_options_that_exclude_each_other_the_nearer_one_counts(capsys, mo
         (("--users", "5", "--stages", "5s:1"), "", "--stages and --users"),
         ((), "users = 5\nstages = '5s:1'\n", "stages in obswarm.toml and users in obswarm.toml"),
         (("--local", "--master", "http://h"), "", "--local and --master"),
+        (("--no-store", "--store", "there"), "", "--no-store and --store"),
+        (
+            (),
+            "remote_write_auth = 'a:b'\nremote_write_token = 't'\n",
+            "remote_write_auth in obswarm.toml and remote_write_token in obswarm.toml",
+        ),
     ],
 )
 def test_two_that_are_equally_near_are_refused(arguments: tuple[str, ...], toml: str, labels: str) -> None:
@@ -232,6 +238,44 @@ def test_a_service_gives_its_runs_nothing_that_their_clients_could_have_said() -
     later = COMMANDS["master"].make_context("master", [], parent=ctx.parent).params
     assert (later["users"], later["json_file"]) == (None, None)
     assert (later["bind"], later["orphan_timeout"]) == (("127.0.0.1", 5999), 5.0)
+
+
+@pytest.mark.parametrize(
+    ("toml", "argument", "left", "note"),
+    [
+        ("remote_write_auth = 'a:b'\n", "--remote-write-token=t", ("remote_write_auth", None), "remote_write_auth in"),
+        ("no_store = true\n", "--store=there", ("no_store", None), "no_store in obswarm.toml is not used"),
+        ("store = 'there'\n", "--no-store", ("store", None), "store in obswarm.toml is not used"),
+        ("no_store = false\n", "--store=there", ("store", "there"), ""),
+    ],
+)
+def test_the_file_gives_way_to_what_excludes_it(
+    toml: str, argument: str, left: tuple[str, object], note: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ctx = parsed("run", argument, toml=toml)
+    assert (ctx.params[left[0]] or None) == left[1]
+    assert note in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "complaint"),
+    [
+        ("pyproject.toml", b"[tool]\nobswarm = 5\n", r"^pyproject\.toml: tool\.obswarm is 5; it has to be a table"),
+        ("obswarm.toml", b"users = " + b"9" * 5000, r"^obswarm\.toml is not TOML: "),
+        ("obswarm.toml", b"tags = " + b"[" * 3000, r"^obswarm\.toml is nested too deeply\.$"),
+        ("obswarm.toml", b"users = 5\nlabel = '\xe9'\n", r"^obswarm\.toml, line 2, is not UTF-8; "),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_a_sentence(name: str, content: bytes, complaint: str) -> None:
+    Path(name).write_bytes(content)
+    with pytest.raises(ObswarmError, match=complaint):
+        parsed("run")
+
+
+@pytest.mark.parametrize("content", ["tool = 5\n", "[tool.other]\nobswarm = 5\n", ""])
+def test_a_pyproject_without_our_table_is_no_concern_of_ours(content: str) -> None:
+    Path("pyproject.toml").write_text(content)
+    assert parsed("run").params["users"] is None
 
 
 @pytest.mark.parametrize("coding", ["utf-8", "utf-8-sig"])
