@@ -118,7 +118,7 @@ class FastAdapter(BaseAdapter):
             return response
         body = b"".join(answer.body)
         answer.recycle()
-        self.pool.give_back(connection, now)
+        self.pool.give_back(connection)
         if stream:
             # All of it came with its head; whoever asked for a stream gets one all the same.
             raw.whole = body

@@ -8,9 +8,8 @@ from typing import Any, NamedTuple
 from obswarm import defaults
 from obswarm.api import ObswarmError
 from obswarm.http.body import StreamedBody
-from obswarm.http.connection import Connection
 from obswarm.http.deadlines import NEVER
-from obswarm.http.errors import ConnectionLost, HttpError, InvalidRequest
+from obswarm.http.errors import InvalidRequest
 from obswarm.http.head import DEFAULT_FIELDS, Prepared, as_bytes
 from obswarm.http.route import Proxy
 from obswarm.http.tls import TlsSettings
@@ -91,16 +90,6 @@ class Call:
             return prepared.start + as_bytes("".join(lines)) + prepared.bare[len(prepared.start) :]
         lines.append("\r\n")
         return prepared.start + as_bytes("".join(lines))
-
-    def may_retry(self, connection: Connection, error: HttpError) -> bool:
-        """Once, when an idle connection turned out to be closed before any byte of the answer; see RFC 9112, 9.3.1."""
-        if not self.reused or not isinstance(error, ConnectionLost) or connection.heard:
-            return False
-        if isinstance(self.body, StreamedBody):
-            if not self.body.replayable:
-                return False
-            self.body.rewind()
-        return True
 
 
 def parse_timeout(timeout: Any, total_timeout: Any, settings: Settings, now: float) -> tuple[float, float, float]:

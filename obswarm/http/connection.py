@@ -21,14 +21,13 @@ from obswarm.http.errors import (
     ReadTimeout,
     ResponseTooLarge,
 )
-from obswarm.http.stream import Stream
+from obswarm.http.stream import BrokenOff, Stream
 from obswarm.http.tls import tls_failure
 
 if TYPE_CHECKING:
     from obswarm.http.body import StreamedBody
     from obswarm.http.route import Route
 
-_IDLE_WORTH_A_LOOK_S = 0.5
 _HUNG_UP = frozenset((errno.EPIPE, errno.ECONNRESET))
 """The server stopped listening while a body was sent; what it answered before that can still be read."""
 
@@ -51,7 +50,7 @@ class Connection:
         "reusable",
         "route",
         "tls_s",
-        "used_at",
+        "unsent",
     )
 
     def __init__(self, stream: Stream, route: "Route", connect_s: float = 0.0, tls_s: float | None = None) -> None:
@@ -60,7 +59,7 @@ class Connection:
         self.connect_s = connect_s
         self.tls_s = tls_s
         self.answered = 0
-        self.used_at = 0.0
+        self.unsent = False
         self.deadline = NEVER
         self.read_timeout_s: float = NEVER
         self.max_response_bytes: float = math.inf
@@ -82,12 +81,10 @@ class Connection:
         """Whether any byte of the present answer has come."""
         return self.first_byte_at != 0.0
 
-    def is_stale(self, now: float) -> bool:
-        """True when the server has closed it, or sent something unasked, while it was idle.
-
-        Looked at only after a pause: within a busy loop the look costs more than the rare retry.
-        """
-        return now - self.used_at > _IDLE_WORTH_A_LOOK_S and self._stream.has_news()
+    def is_stale(self) -> bool:
+        """True when the server has closed it, or sent something unasked, since the last answer: what comes unasked
+        would be taken for the next answer."""
+        return self._stream.has_news()
 
     def exchange(self, request: bytes, head_only: bool, now: float) -> Answer:
         """Send a request that is complete in bytes, and read the whole answer. `now` is the present moment."""
@@ -100,9 +97,9 @@ class Connection:
         try:
             try:
                 stream.send(request)
-            except OSError:
+            except OSError as error:
+                self._check_unsent(error)
                 # The server may have answered before it stopped listening; reading tells.
-                pass
             piece = stream.receive()
             if piece:
                 self.first_byte_at = monotonic()
@@ -158,10 +155,12 @@ class Connection:
         self.reusable = False
         self._set_due(now)
         try:
-            if isinstance(body, bytes):
-                self._stream.send(head + body)
-            else:
-                self._stream.send(head)
+            try:
+                self._stream.send(head + body if isinstance(body, bytes) else head)
+            except OSError as error:
+                self._check_unsent(error)
+                raise
+            if not isinstance(body, bytes):
                 for piece in body.pieces():
                     self._set_due(monotonic())
                     self._stream.send(piece)
@@ -170,6 +169,13 @@ class Connection:
         except OSError as error:
             if error.errno not in _HUNG_UP:
                 self._explain(error, None)
+
+    def _check_unsent(self, error: OSError) -> None:
+        """Raise ConnectionLost, with `unsent` set, when a connection that was used before took nothing of a request:
+        what could be read there does not answer it."""
+        if self.answered and not isinstance(error, BrokenOff | ssl.SSLError):
+            self.unsent = True
+            raise ConnectionLost(f"{self.peer} closed the connection") from None
 
     def read_head(self, head_only: bool) -> Answer:
         """Read up to the end of the head; what comes with it of the body is in the answer."""

@@ -1,4 +1,4 @@
-"""One request and its answer over a pool's connection, with the one retry that a reused connection may need."""
+"""One request and its answer over a pool's connection; over a new one when an idle one takes nothing of it."""
 
 from obswarm.clock import monotonic
 from obswarm.http.answer import Answer
@@ -15,7 +15,7 @@ def exchange(pool: ConnectionPool, call: Call, head: bytes, started: float) -> t
     Raises HttpError; the connection is closed then.
     """
     prepared = call.prepared
-    connection = pool.take(prepared.route, call.connect_timeout_s, call.deadline, started)
+    connection = pool.take(prepared.route, call.connect_timeout_s, call.deadline)
     call.reused = connection.answered > 0
     while True:
         call.sent_at = started if call.reused else monotonic()
@@ -33,13 +33,13 @@ def exchange(pool: ConnectionPool, call: Call, head: bytes, started: float) -> t
             if not call.stream:
                 connection.read_body(answer)
             return connection, answer
-        except HttpError as error:
+        except HttpError:
             pool.discard(connection)
-            if not call.may_retry(connection, error):
+            if not connection.unsent:
                 raise
         except BaseException:
             pool.discard(connection)
             raise
-        # The server closed the idle connection while the request was on its way; that is no failure of it.
+        # The server closed the idle connection since the pool looked, and knows nothing of the request.
         call.reused = False
         connection = pool.take_new(prepared.route, call.connect_timeout_s, call.deadline)

@@ -38,7 +38,7 @@ class ConnectionPool:
         self._places: dict[Route, _Place] = {}
         self._closed = False
 
-    def take(self, route: Route, connect_timeout_s: float, deadline: float, now: float) -> Connection:
+    def take(self, route: Route, connect_timeout_s: float, deadline: float) -> Connection:
         """An idle connection (its `answered` is above 0), or a new one. Give it back, or close it and tell.
 
         Raises ConnectError and ConnectTimeout, the latter also when no connection of the pool becomes free in time.
@@ -48,14 +48,17 @@ class ConnectionPool:
             place = self._places[route] = _Place()
         while place.idle:
             connection = place.idle.pop()
-            if not connection.is_stale(now):
+            if not connection.is_stale():
                 return connection
             connection.close()
             place.open -= 1
         if place.open >= self._limit:
             handed = self._wait(place, route, connect_timeout_s, deadline)
             if handed is not None:
-                return handed
+                if not handed.is_stale():
+                    return handed
+                handed.close()
+                place.open -= 1
         return self._open(place, route, connect_timeout_s, deadline)
 
     def take_new(self, route: Route, connect_timeout_s: float, deadline: float) -> Connection:
@@ -71,7 +74,7 @@ class ConnectionPool:
             self._vacate(place)
             raise
 
-    def give_back(self, connection: Connection, now: float) -> None:
+    def give_back(self, connection: Connection) -> None:
         """The answer has been read; keep the connection if both sides want that."""
         place = self._places.get(connection.route)
         if place is not None and connection.tls_s is not None and not connection.answered:
@@ -80,7 +83,6 @@ class ConnectionPool:
         if place is None or self._closed or not connection.reusable:
             self.discard(connection)
             return
-        connection.used_at = now
         connection.answered += 1
         if place.queue:
             place.queue.popleft().set(connection)
@@ -115,7 +117,7 @@ class ConnectionPool:
         except BaseException:
             if ticket.ready() and ticket.value is not None:
                 # It was handed over to someone who has just been killed.
-                self.give_back(ticket.value, clock.monotonic())
+                self.give_back(ticket.value)
             raise
         finally:
             if ticket in place.queue:

@@ -280,7 +280,7 @@ class FastHttpSession(RestCalls):
         else:
             response.download_s = now - first_byte_at
             answer.recycle()
-            self.pool.give_back(connection, now)
+            self.pool.give_back(connection)
         # Looked for in the raw bytes first: it is the one header that every answer has to be searched for.
         if _SETS_A_COOKIE(raw):
             received = set_cookies(response.raw_headers)

@@ -63,7 +63,7 @@ class LiveBody:
         if connection is not None:
             if self._answer.complete and not self._answer.body:
                 self._answer.recycle()
-                self._pool.give_back(connection, clock.monotonic())
+                self._pool.give_back(connection)
             else:
                 self._answer.keep_alive = False
                 self._answer.recycle()

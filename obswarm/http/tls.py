@@ -12,8 +12,9 @@ import certifi
 
 from obswarm import open_files
 from obswarm.api import ObswarmError
+from obswarm.http.deadlines import NEVER
 from obswarm.http.errors import ConnectError, NoDescriptorLeft
-from obswarm.http.stream import READ_SIZE, Stream
+from obswarm.http.stream import READ_SIZE, BrokenOff, Stream
 
 
 class TlsSettings(NamedTuple):
@@ -86,12 +87,13 @@ def tls_failure(peer: str, error: ssl.SSLError) -> str:
 class TlsStream:
     """TLS on top of another stream, through memory buffers, so that the one below may be a tunnel or TLS itself."""
 
-    __slots__ = ("_below", "_incoming", "_outgoing", "_tls")
+    __slots__ = ("_ahead", "_below", "_incoming", "_outgoing", "_tls")
 
     def __init__(
         self, below: Stream, context: ssl.SSLContext, host: str, session: ssl.SSLSession | None = None
     ) -> None:
         self._below = below
+        self._ahead = b""
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=host, session=session)
@@ -145,6 +147,9 @@ class TlsStream:
         return self._tls.version()
 
     def receive(self) -> bytes:
+        if self._ahead:
+            ahead, self._ahead = self._ahead, b""
+            return ahead
         while True:
             try:
                 return self._tls.read(READ_SIZE)
@@ -162,21 +167,33 @@ class TlsStream:
             try:
                 view = view[self._tls.write(view) :]
             except ssl.SSLWantReadError:
-                self._flush()
-                self._feed()
+                try:
+                    self._flush()
+                    self._feed()
+                except OSError as error:
+                    raise BrokenOff(error.errno, error.strerror) from None
         self._flush()
 
     def has_news(self) -> bool:
-        # Session tickets come unasked, so news on the socket need not be news for HTTP.
-        if not self._below.has_news():
-            return False
-        self._feed()
-        try:
-            self._tls.read(1)
+        # Session tickets come unasked, so news on the socket need not be news for HTTP. What has come but is not read
+        # yet is news without any on the socket.
+        if self._ahead:
             return True
-        except ssl.SSLWantReadError:
-            return False
-        except ssl.SSLError:
+        fed = self._incoming.pending or self._tls.pending()
+        self.due = NEVER
+        try:
+            while True:
+                if not fed:
+                    if not self._below.has_news():
+                        return False
+                    self._feed()
+                try:
+                    # Kept, since a stream on top of this one may still need it.
+                    self._ahead = self._tls.read(READ_SIZE)
+                    return True
+                except ssl.SSLWantReadError:
+                    fed = 0
+        except OSError:
             return True
 
     def _flush(self) -> None:

@@ -18,7 +18,7 @@ from obswarm.http import (
 )
 from obswarm.http.outcome import NotCatching
 from obswarm.http.tracing import TraceSampler
-from tests.support.scripted_server import HANG, PAUSE, RESET, Exchange, ScriptedServer, answer
+from tests.support.scripted_server import HANG, PAUSE, Exchange, ScriptedServer, answer
 
 pytestmark = pytest.mark.usefixtures("no_leaked_socket")
 
@@ -49,33 +49,6 @@ def test_an_idle_connection_that_the_server_closed_is_replaced_without_a_failure
             assert session.post("/", data=b"once").content == b"x"
         assert len(server.exchanges) == 3
     assert counted(environment) == {"/": (3, 0)}
-
-
-def test_a_reset_before_any_byte_is_retried_once_on_a_new_connection_only(make_session) -> None:
-    with ScriptedServer(answer(b"x"), [RESET], [RESET]) as server:
-        session = make_session(server.url)
-        assert session.get("/").ok
-        response = session.get("/")
-        assert "Connection reset by peer" in str(response.error)
-        assert len(server.exchanges) == 3
-
-
-def test_no_retry_once_a_byte_has_come(make_session) -> None:
-    with ScriptedServer(answer(b"x"), [b"HTTP/1.1 2", PAUSE, RESET]) as server:
-        session = make_session(server.url)
-        assert session.get("/").ok
-        assert "broke" in str(session.get("/").error)
-        assert len(server.exchanges) == 2
-
-
-def test_news_on_an_idle_connection_is_noticed_after_a_pause(make_session) -> None:
-    late = [*answer(b"x"), PAUSE, b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n"]
-    with ScriptedServer(late, answer(b"y")) as server:
-        session = make_session(server.url)
-        assert session.get("/").content == b"x"
-        gevent.sleep(0.7)
-        assert session.get("/").content == b"y"
-        assert server.connections == 2
 
 
 def test_refused_and_unknown_names_are_failures_with_reasons(make_session, environment) -> None:

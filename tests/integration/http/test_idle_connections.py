@@ -1,0 +1,139 @@
+"""What a server does to a connection that nobody uses at the moment is no answer to the next request, and no request
+is sent a second time that the server may have read."""
+
+import socket
+import ssl
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import gevent
+import pytest
+import trustme
+
+from obswarm import http
+from obswarm.http.call import Settings
+from obswarm.http.tls import TlsSettings
+from tests.support.scripted_server import PAUSE, RESET, Exchange, Script, ScriptedServer, answer
+
+UNASKED = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+
+
+@pytest.fixture(params=["fast", "http"])
+def client_of(request, environment) -> Iterator[Callable[[str], Any]]:
+    """client_of(url) gives a client that takes any certificate."""
+    made: list[Any] = []
+
+    def make(url: str) -> Any:
+        if request.param == "fast":
+            made.append(http.FastHttpSession(environment, url, settings=Settings(tls=TlsSettings(False))))
+        else:
+            made.append(http.HttpSession(environment, url))
+            made[-1].verify = made[-1].trust_env = False
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()
+
+
+@pytest.fixture(scope="module")
+def tls() -> ssl.SSLContext:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
+    return context
+
+
+def counted(environment: Any) -> tuple[int, int]:
+    total = environment.recorder.take().total()
+    return total.requests, total.failures
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize(
+    ("unasked", "hangs_up"), [(UNASKED, False), (UNASKED, True), (b"", True), (b"x", False)], ids=repr
+)
+def test_an_idle_connection_with_anything_unasked_is_not_used_again(
+    unasked: bytes, hangs_up: bool, scheme: str, client_of, environment, tls
+) -> None:
+    with ScriptedServer(answer(b"asked"), tls=tls if scheme == "https" else None) as server:
+        client = client_of(server.url)
+        for number in range(1, 4):
+            response = client.post("/", data=b"once")
+            assert (response.status_code, response.content) == (200, b"asked")
+            assert (len(server.exchanges), server.connections) == (number, number)
+            connection = server.exchanges[-1].connection
+            if unasked:
+                connection.sendall(unasked)
+            if hangs_up:
+                connection.shutdown(socket.SHUT_WR)
+    assert counted(environment) == (3, 0)
+
+
+def test_a_connection_of_tls_on_which_nothing_came_is_used_again(client_of, tls) -> None:
+    with ScriptedServer(answer(b"asked"), tls=tls) as server:
+        client = client_of(server.url)
+        assert [client.get("/").content for _ in range(5)] == [b"asked"] * 5
+        assert server.connections == 1
+
+
+def test_an_answer_too_many_right_behind_one_over_tls_is_none(client_of, tls) -> None:
+    # Records of their own, which arrive together.
+    with ScriptedServer(answer(b"asked") * 2, answer(b"other"), tls=tls) as server:
+        client = client_of(server.url)
+        assert client.get("/").content == b"asked"
+        assert client.get("/").content == b"other"
+
+
+def closes(exchange: Exchange) -> None:
+    exchange.connection.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("end", [[RESET], closes], ids=["reset", "closed"])
+def test_a_request_that_the_server_has_read_is_not_sent_again(end: Script, method: str, client_of, environment) -> None:
+    with ScriptedServer(answer(b"" if method == "HEAD" else b"x"), end, answer()) as server:
+        client = client_of(server.url)
+        assert client.request(method, "/").status_code == 200
+        body = {"data": b"order"} if method.startswith("P") else {}
+        assert client.request(method, "/", **body).status_code == 0
+        assert (len(server.exchanges), server.connections) == (2, 1)
+    assert counted(environment) == (2, 1)
+
+
+def test_nor_is_one_whose_body_comes_in_pieces(client_of, environment) -> None:
+    with ScriptedServer(answer(), closes, answer()) as server:
+        client = client_of(server.url)
+        assert client.get("/").status_code == 200
+        assert client.post("/", data=iter([b"a", b"b"])).status_code == 0
+        assert len(server.exchanges) == 2
+    assert counted(environment) == (2, 1)
+
+
+@pytest.mark.parametrize("body", [lambda: b"order", lambda: iter([b"or", b"der"])], ids=["bytes", "pieces"])
+def test_one_of_which_nothing_could_be_sent_goes_over_a_new_connection(
+    body: Any, client_of, environment, monkeypatch
+) -> None:
+    from obswarm.http.connection import Connection
+
+    with ScriptedServer([*answer(), PAUSE, UNASKED, RESET], answer(b"new")) as server:
+        client = client_of(server.url)
+        assert client.get("/").status_code == 200
+        with gevent.Timeout(10):
+            while server.open:
+                gevent.sleep(0.01)
+        # The look comes too early.
+        monkeypatch.setattr(Connection, "is_stale", lambda self: False)
+        response = client.post("/", data=body())
+        assert (response.status_code, response.content) == (200, b"new")
+        assert [each.body for each in server.exchanges] == [b"", b"order"]
+    assert counted(environment) == (2, 0)
+
+
+def test_a_pool_that_hands_a_connection_over_looks_at_it_too(make_session) -> None:
+    with ScriptedServer([*answer(b"first"), *answer(b"unasked")], answer(b"second")) as server:
+        session = make_session(server.url, concurrency=1)
+        calls = [gevent.spawn(session.get, "/") for _ in range(2)]
+        gevent.joinall(calls, timeout=10)
+        assert [call.value.content for call in calls] == [b"first", b"second"]
+        assert server.connections == 2
