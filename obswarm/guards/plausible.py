@@ -1,6 +1,8 @@
-"""Conditions that are the same whatever is measured: a guard that can never trip, a requirement that is always met."""
+"""Conditions that are the same whatever is measured: a guard that never trips, or at once; a requirement likewise."""
 
-from obswarm.guards.conditions import AlertOperand, Condition, EngineOperand, Quantity
+import math
+
+from obswarm.guards.conditions import Condition, EngineOperand, PromqlOperand, Quantity
 from obswarm.guards.operands import metric_of
 
 _BARE_SHARE = 1.5
@@ -10,25 +12,28 @@ _BARE_SHARE = 1.5
 def why_constant(condition: Condition) -> str | None:
     """A sentence that says why, with what may have been meant; None for a condition that depends on what is measured.
 
-    A threshold that the operand never reaches is refused for every operator, one at the end of the range only where
-    the condition is never met: `error_ratio >= 0` still asks whether anything was measured.
+    What no operand ever is, below 0 or above its most, is refused as a threshold for every operator; the end of a range
+    where all of it is on one side: `error_ratio < 0` is never true, `error_ratio >= 0` always.
     """
     operand, operator, quantity = condition.operand, condition.operator, condition.quantity
-    if not isinstance(operand, EngineOperand):
-        if isinstance(operand, AlertOperand) and (quantity.base < 0 or (operator == "<" and quantity.base == 0)):
-            return "The number of alerts is never below 0."
+    if isinstance(operand, PromqlOperand):
         return None
-    metric = metric_of(operand.metric)
+    name, most, is_share = "The number of alerts", math.inf, False
+    if isinstance(operand, EngineOperand):
+        metric = metric_of(operand.metric)
+        name, most, is_share = operand.metric, metric.most, metric.unit == "ratio"
     value = quantity.base
-    if value < 0 or (operator == "<" and value == 0):
-        return f"{operand.metric} is never below 0."
-    is_share = metric.unit == "ratio"
-    if is_share and not quantity.unit and value >= _BARE_SHARE:
-        never = f", and {operand.metric} is never above {metric.most:.0%}" if value > metric.most else ""
+    bare_share = is_share and not quantity.unit
+    if bare_share and value >= _BARE_SHARE:
+        never = f", and {name} is never above {most:.0%}" if value > most else ""
         return f"{quantity} is {_percent(value)}{never}.{_meant_in_percent(quantity)}"
-    if value > metric.most or (operator == ">" and value == metric.most):
-        hint = _meant_in_percent(quantity) if not quantity.unit else ""
-        return f"{operand.metric} is never above {metric.most:.0%}.{hint}"
+    # It is so for all values if it is for one of them.
+    always = ", so that this is always true" if condition.holds(0.0) else ""
+    if value < 0 or (operator in ("<", ">=") and value == 0):
+        return f"{name} is never below 0{always}."
+    if value > most or (operator in (">", "<=") and value == most):
+        hint = _meant_in_percent(quantity) if bare_share else ""
+        return f"{name} is never above {most:.0%}{always}.{hint}"
     return None
 
 

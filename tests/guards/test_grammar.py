@@ -87,7 +87,7 @@ def test_any_text_is_a_guard_or_an_error_with_a_place(text: str) -> None:
         ("p95 > 1m30s for 2", 90, 2),
         ("worker_cpu > 120%", 1.2, 0),
         ("error_ratio >= 1", 1, 0),
-        ("error_ratio >= 0%", 0, 0),
+        ("error_ratio == 0%", 0, 0),
     ],
 )
 def test_numbers_have_units(text: str, base: float, for_s: float) -> None:
@@ -149,15 +149,18 @@ def test_an_error_says_what_was_expected_and_where(text: str, position: int, exp
         ("error_ratio > 1", "error_ratio is never above 100%. Did you mean 1%?"),
         ("error_ratio > 100%", "error_ratio is never above 100%.\n"),
         ("error_ratio >= 101%", "error_ratio is never above 100%.\n"),
-        ("error_ratio > -5%", "error_ratio is never below 0."),
+        ("error_ratio > -5%", "error_ratio is never below 0, so that this is always true."),
+        ("error_ratio <= 100%", "error_ratio is never above 100%, so that this is always true.\n"),
+        ("error_ratio <= 1", "error_ratio is never above 100%, so that this is always true. Did you mean 1%?"),
         ("error_ratio < 0%", "error_ratio is never below 0."),
         ("worker_cpu > 90", "90 is 9000%. Did you mean 90%?"),
-        ("p95 > -1s", "p95 is never below 0."),
+        ("p95 > -1s", "p95 is never below 0, so that this is always true."),
         ("p99.9 < 0s", "p99.9 is never below 0."),
         ("users < 0", "users is never below 0."),
         ("rps == -1", "rps is never below 0."),
         ("alert() < 0", "The number of alerts is never below 0."),
-        ('alert(severity="critical") > -1', "The number of alerts is never below 0."),
+        ('alert(severity="critical") > -1', "The number of alerts is never below 0, so that this is always true."),
+        ("alert() >= 0", "The number of alerts is never below 0, so that this is always true."),
     ],
 )
 def test_a_condition_that_is_the_same_whatever_is_measured_is_refused(text: str, expected: str) -> None:
@@ -165,6 +168,21 @@ def test_a_condition_that_is_the_same_whatever_is_measured_is_refused(text: str,
         with pytest.raises(GuardError) as error:
             parse(text)
         assert expected in str(error.value)
+
+
+@pytest.mark.parametrize("threshold", [-1, 0, 50, 100, 101])
+@pytest.mark.parametrize("operator", list(OPERATORS))
+@pytest.mark.parametrize("name", [*METRICS, "p95"])
+def test_a_condition_is_refused_if_all_values_that_there_may_be_say_the_same(name, operator, threshold) -> None:
+    row = metric_of(name)
+    text = f"{name} {operator} {threshold}{ {'seconds': 's', 'ratio': '%', 'number': ''}[row.unit] }"
+    values = [value for value in (0, 0.25, 0.5, 0.75, 1, 1.01, 25, 50, 75, 100, 100.5, 101, 1000) if value <= row.most]
+    scale = 100 if row.unit == "ratio" else 1
+    if len({OPERATORS[operator](value * scale, threshold) for value in values}) > 1:
+        parse_condition(text)
+    else:
+        with pytest.raises(GuardError, match="is never (below 0|above 100%)"):
+            parse_when(text)
 
 
 @pytest.mark.parametrize("operator", list(OPERATORS))
