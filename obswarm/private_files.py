@@ -5,6 +5,7 @@ its mode, so that somebody can make it beforehand with other rights; only what i
 earlier version, is tightened (`tighten`).
 """
 
+import errno
 import os
 import stat
 from contextlib import suppress
@@ -33,16 +34,46 @@ def write_private(path: str | Path, content: str | bytes) -> None:
 
 def make_private_folder(path: str | Path) -> None:
     """Make the folder and those above it that are not there, for their owner alone. Raises OSError."""
-    path = Path(path)
+    _make_folders(Path(path), [])
+
+
+def _make_folders(path: Path, made: list[Path]) -> None:
+    """Adds to `made` what was not there, the outermost first."""
     try:
         path.mkdir(_FOLDER)
     except FileNotFoundError:
-        make_private_folder(path.parent)
+        _make_folders(path.parent, made)
         path.mkdir(_FOLDER, exist_ok=True)
     except OSError:
         # It is there, or, on a file system that cannot be written, may be.
         if not path.is_dir():
             raise
+        return
+    made.append(path)
+
+
+def check_writable(path: str | Path) -> None:
+    """Raise OSError when the file cannot be written. One that is there stays as it is; of one that is not, and of the
+    folders above it, nothing is left."""
+    path = Path(path)
+    if path.exists():
+        # Neither a pipe nor a device is opened: that may wait, or mean something to who reads it.
+        if path.is_file() or path.is_dir():
+            open_private(path, "ab").close()
+        elif not os.access(path, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return
+    # A link may lead to a file that is not there.
+    path = Path(os.path.realpath(path))
+    made: list[Path] = []
+    try:
+        _make_folders(path.parent, made)
+        open_private(path, "xb").close()
+        path.unlink()
+    finally:
+        for folder in reversed(made):
+            with suppress(OSError):
+                folder.rmdir()
 
 
 def tighten(*paths: str | Path) -> None:

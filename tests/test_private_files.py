@@ -10,8 +10,10 @@ import pytest
 
 from obswarm.cli.streams import LogFile
 from obswarm.cluster import Journal, pack
-from obswarm.private_files import make_private_folder, tighten, write_private
+from obswarm.cluster.journal import Progress
+from obswarm.private_files import check_writable, make_private_folder, tighten, write_private
 from obswarm.report import CsvFiles
+from obswarm.stats import StatsTable
 from obswarm.store import About, RunWriter, Store
 from obswarm.web import Order
 from tests.support.recorded import PAGE, MadeUpRun
@@ -34,7 +36,10 @@ def test_files_and_folders_are_made_for_their_owner(tmp_path: Path) -> None:
     make_private_folder(tmp_path / "a" / "b")
     make_private_folder(tmp_path / "a" / "b")
     write_private(tmp_path / "a" / "text", "é")
-    CsvFiles(str(tmp_path / "a" / "csv" / "run")).close()
+    files = CsvFiles(str(tmp_path / "a" / "csv" / "run"))
+    files.snapshot(MadeUpRun([]).second({PAGE: [0.01]}))
+    files.close()
+    assert (tmp_path / "a" / "csv" / "run_stats_history.csv").exists()
     assert modes(tmp_path / "a") == {}
     assert (tmp_path / "a" / "text").read_bytes() == "é".encode()
     with pytest.raises(NotADirectoryError):
@@ -46,6 +51,35 @@ def test_a_file_that_somebody_made_keeps_its_rights(tmp_path: Path) -> None:
     (tmp_path / "shared").chmod(0o640)
     write_private(tmp_path / "shared", "after")
     assert stat.S_IMODE((tmp_path / "shared").stat().st_mode) == 0o640
+
+
+def test_whether_a_file_can_be_written_is_found_out_without_a_trace(tmp_path: Path) -> None:
+    there, link = tmp_path / "there", tmp_path / "link"
+    there.write_text("before")
+    os.utime(there, (1, 1))
+    link.symlink_to("else/where")
+    os.mkfifo(tmp_path / "pipe")
+    for path in (there, tmp_path / "new", tmp_path / "a" / "b" / "new", link, tmp_path / "pipe", Path("/dev/null")):
+        check_writable(path)
+    assert there.read_text() == "before"
+    assert there.stat().st_mtime == 1
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["link", "pipe", "there"]
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        (".", "Is a directory"),
+        ("file/new", "Not a directory|File exists"),
+        ("made/then/" + "x" * 300, "File name too long"),
+        ("/proc/new", "No such file"),
+    ],
+)
+def test_a_file_that_cannot_be_written_is_found_out_without_a_trace(name: str, reason: str, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match=reason):
+        check_writable(tmp_path / name)
+    assert [each.name for each in tmp_path.iterdir()] == ["file"]
 
 
 def test_what_is_tightened_is_neither_a_link_nor_missing(tmp_path: Path) -> None:
@@ -84,7 +118,10 @@ def test_a_store_of_an_earlier_version_is_tightened_once(tmp_path: Path) -> None
 
 def test_the_state_of_a_run_is_its_owners_also_where_an_earlier_version_left_one(tmp_path: Path) -> None:
     path = tmp_path / "state" / "master.run"
-    Journal(path, "run", "digest", 0.0).close()
+    journal = Journal(path, "run", "digest", 0.0)
+    assert not path.parent.exists(), "it is made when there is something to keep"
+    journal.rewrite(StatsTable(), Progress(0.0, 0.0, 0.0, 0.0, False, {}, None, 0, None, []), {})
+    journal.close()
     assert modes(path.parent) == {}
     path.chmod(0o644)
     Journal(path, "run", "digest", 0.0).close()

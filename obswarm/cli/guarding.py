@@ -29,7 +29,7 @@ from obswarm.guards import (
     parse_requirement,
     with_own_names,
 )
-from obswarm.private_files import make_private_folder, open_private
+from obswarm.private_files import check_writable
 from obswarm.report import GrafanaAnnotations
 from obswarm.targets import EmbeddedSource, MetricSource, PrometheusSource, Target, queries_of
 from obswarm.units import format_duration
@@ -317,7 +317,6 @@ def check_junit(options: dict[str, Any], ctx: click.Context) -> None:
     if not options["junit"]:
         return
     try:
-        make_private_folder(Path(options["junit"]).parent)
-        open_private(options["junit"], "ab").close()
+        check_writable(options["junit"])
     except OSError as error:
         raise click.BadParameter(f"the file cannot be written: {error.strerror}.", ctx, param_hint="--junit") from None

@@ -2,7 +2,8 @@
 
 import logging
 from argparse import Namespace
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from obswarm.cli.settings import Settings, read_settings
 from obswarm.cli.streams import say
 from obswarm.engine import Output, RunHandle, RunResult, reason_of
 from obswarm.greenlets import Supervisor
-from obswarm.private_files import make_private_folder, tighten, write_private
+from obswarm.private_files import check_writable, make_private_folder, tighten, write_private
 from obswarm.redact import is_secret_name, redact_value
 from obswarm.report import result_document, run_page
 from obswarm.stats import Annotation, Snapshot
@@ -81,13 +82,19 @@ def store_of(options: Mapping[str, Any], create: bool = False) -> Store:
 
 
 def _make(folder: Path) -> None:
-    try:
+    with _plainly(folder):
         make_private_folder(folder)
         # Reports of earlier versions could be read by others. The folder itself may be one that somebody has named.
         tighten(folder / _REPORTS)
         ignore = folder / ".gitignore"
         if not ignore.exists():
             write_private(ignore, _IGNORE_ALL)
+
+
+@contextmanager
+def _plainly(folder: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise ObswarmError(
             f"--store {folder}: the folder cannot be written: {error.strerror}. Name another one, or give --no-store."
@@ -121,7 +128,8 @@ def _plain(value: Any) -> Any:
 
 
 class Keeping(Output):
-    """Writes a run into the store. Raises ObswarmError when the store is no good.
+    """Writes a run into the store, which is made when the run starts. Raises ObswarmError at once when the store is no
+    good, or can be none.
 
     `report`, if any, is one more output, of what is in the store at the end.
     """
@@ -137,18 +145,30 @@ class Keeping(Output):
         report: bool,
         judge: Judge,
     ) -> None:
-        _make(folder)
         self._folder = folder
         self.report = _Report(folder) if report else None
         self._judge = judge
         self._path = folder / FILE
-        self._writer = RunWriter(self._path, about)
+        self._about = about
+        self._writer: RunWriter | None = None
+        if self._path.exists():
+            self._open()
+        else:
+            with _plainly(folder):
+                check_writable(self._path)
         self._source = source
         self._settings = settings
         self._sampler: gevent.Greenlet | None = None
         self._failure: BaseException | None = None
 
+    def _open(self) -> RunWriter:
+        if self._writer is None:
+            _make(self._folder)
+            self._writer = RunWriter(self._path, self._about)
+        return self._writer
+
     def start(self, run: RunHandle) -> None:
+        self._open()
         if self._source is not None:
             self._sampler = Supervisor(self._sampling_failed).keep(
                 "The sampling of the target's metrics", self._sample, self._source
@@ -158,18 +178,18 @@ class Keeping(Output):
         self._failure = error
 
     def snapshot(self, snapshot: Snapshot) -> None:
-        self._writer.snapshot(snapshot)
+        self._open().snapshot(snapshot)
         if self._failure is not None:
             raise self._failure
 
     def annotation(self, annotation: Annotation) -> None:
-        self._writer.annotation(annotation)
+        self._open().annotation(annotation)
 
     def finish(self, result: RunResult) -> None:
         if self._sampler is not None:
             self._sampler.kill()
         document = result_document(result, self._judge(result))
-        self._writer.finish(result.final, result.ended_s, document, result.annotations)
+        self._open().finish(result.final, result.ended_s, document, result.annotations)
         try:
             with Store(self._path) as store:
                 self._forget(store)
@@ -180,7 +200,8 @@ class Keeping(Output):
     def close(self) -> None:
         if self._sampler is not None:
             self._sampler.kill()
-        self._writer.close()
+        if self._writer is not None:
+            self._writer.close()
 
     def _forget(self, store: Store) -> None:
         settings = self._settings
@@ -208,7 +229,7 @@ class Keeping(Output):
                 # Guards say so; here it is a gap.
                 values = [None] * len(queries)
             pairs = zip(queries, values, strict=True)
-            self._writer.sample(time_s, {figure: value for (figure, _), value in pairs if value is not None})
+            self._open().sample(time_s, {figure: value for (figure, _), value in pairs if value is not None})
             due = max(due + defaults.SNAPSHOT_INTERVAL_S, clock.monotonic())
             gevent.sleep(due - clock.monotonic())
 

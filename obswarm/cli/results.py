@@ -1,7 +1,6 @@
 """What is left of a run when it has ended, besides CSV files and the store: summary, JSON result, JUnit's XML."""
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from obswarm.api import ObswarmError
 from obswarm.cli.guards_seen import GuardsSeen
@@ -18,7 +17,7 @@ from obswarm.cli.text_console import TextConsole
 from obswarm.engine import Output, RunResult, reason_of
 from obswarm.guards import Judgement
 from obswarm.json_text import to_json
-from obswarm.private_files import make_private_folder, open_private
+from obswarm.private_files import check_writable
 from obswarm.report import junit_document, result_document
 from obswarm.stats import Snapshot
 
@@ -50,7 +49,7 @@ class Summary(Output):
 
 
 class Log(Output):
-    """Tells, when the run has ended, that its log file is incomplete."""
+    """Sees to it that a run has its log file, and tells, when it has ended, that this is incomplete."""
 
     def __init__(self, option: str, file: LogFile) -> None:
         self._option = option
@@ -60,7 +59,11 @@ class Log(Output):
     def name(self) -> str:
         return f"--logfile {self._option}"
 
+    def snapshot(self, snapshot: Snapshot) -> None:
+        self._file.make()
+
     def finish(self, result: RunResult) -> None:
+        self._file.make()
         if self._file.failure is not None:
             raise ObswarmError(self._file.failure)
 
@@ -75,7 +78,10 @@ class JsonResult(Output):
         self._path = path
         self._judge = judge
         if path != STANDARD_OUTPUT:
-            check_writable("--json", path)
+            try:
+                check_writable(path)
+            except OSError as error:
+                raise ObswarmError(f"--json {path}: the file cannot be written: {error.strerror}.") from None
         elif is_missing(result_stream()):
             raise ObswarmError("--json -: this command was started without a standard output. Name a file.")
 
@@ -111,12 +117,3 @@ class JUnitResult(Output):
 
     def finish(self, result: RunResult) -> None:
         write_to_file(self._path, junit_document(result, self._judge(result)))
-
-
-def check_writable(option: str, path: str) -> None:
-    """Raises ObswarmError when a file cannot be written."""
-    try:
-        make_private_folder(Path(path).parent)
-        open_private(path, "ab").close()
-    except OSError as error:
-        raise ObswarmError(f"{option} {path}: the file cannot be written: {error.strerror}.") from None

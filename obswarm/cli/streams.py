@@ -4,12 +4,13 @@ import logging
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, nullcontext, redirect_stdout
+from pathlib import Path
 from typing import IO, Any
 
 from obswarm.engine import reason_of
 from obswarm.log_format import FILE_FORMAT, STREAM_FORMAT, LogFormatter
-from obswarm.private_files import is_private, open_private
+from obswarm.private_files import check_writable, is_private, make_private_folder, open_private
 from obswarm.redact import redact_text
 from obswarm.sanitize import escape_controls, escape_lines, indent_lines, to_text
 
@@ -107,38 +108,56 @@ def _print(text: str, err: bool) -> None:
 
 
 def write_to_file(path: str, text: str) -> None:
-    """As UTF-8, in place of what was there; only its owner can read a file that is made here. Raises OSError."""
+    """As UTF-8, in place of what was there; only its owner can read a file that is made here, with the folders above
+    it. Raises OSError."""
+    make_private_folder(Path(path).parent)
     with open_private(path, "w", encoding="utf-8") as file:
         file.write(text)
 
 
 class LogFile(logging.FileHandler):
-    """A file that the log goes to. Says once, on standard error, when it cannot be written.
+    """A file that the log goes to, made when there is something to write. Says once, on standard error, when it cannot
+    be written; raises OSError at once when that can be known.
 
     A token that was generated is written to it when nobody but its owner can read it, as it is when it is made here;
     else to standard error alone.
     """
 
     def __init__(self, path: str) -> None:
-        super().__init__(path, encoding="utf-8", errors="backslashreplace")
-        self._is_private = is_private(self.baseFilename)
+        check_writable(path)
+        super().__init__(path, encoding="utf-8", errors="backslashreplace", delay=True)
+        self._is_private = not os.path.exists(path) or is_private(path)
         self.setFormatter(LogFormatter(FILE_FORMAT, shows_secrets=self._is_private))
         self.failure: str | None = None
         """Why it is incomplete, in a few words."""
 
+    def make(self) -> None:
+        """Have it there, also when there is nothing to write."""
+        with self.lock or nullcontext():
+            if self.stream is None:
+                try:
+                    self.stream = self._open()
+                except OSError as error:
+                    self._failed(error)
+
     def _open(self) -> Any:
+        make_private_folder(Path(self.baseFilename).parent)
         return open_private(self.baseFilename, self.mode, encoding=self.encoding, errors=self.errors)
 
     def emit(self, record: logging.LogRecord) -> None:
-        super().emit(record)
+        self.make()
+        if self.stream is not None:
+            super().emit(record)
         secret = getattr(record, "secret", "")
         if secret and not self._is_private:
             say(f"{record.getMessage()}{secret}", err=True)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        self._failed(sys.exc_info()[1])
+
+    def _failed(self, error: BaseException | None) -> None:
         if self.failure is not None:
             return
-        error = sys.exc_info()[1]
         self.failure = reason_of(error) if error is not None else "unknown"
         say_error(f"--logfile {self.baseFilename}: {self.failure}. The log is incomplete; the run goes on.")
 

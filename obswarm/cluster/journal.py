@@ -28,7 +28,7 @@ import msgpack
 from obswarm import clock
 from obswarm.api import ObswarmError
 from obswarm.cluster.deltas import DeltaSum, pack_table
-from obswarm.private_files import make_private_folder, open_private, tighten
+from obswarm.private_files import check_writable, make_private_folder, tighten
 from obswarm.stats import StatsTable
 
 logger = logging.getLogger(__name__)
@@ -207,8 +207,7 @@ class Journal:
         self.fault: str | None = None
         """Why it cannot be written now."""
         try:
-            make_private_folder(path.parent)
-            open_private(path, "ab").close()
+            check_writable(path)
             tighten(path)
         except OSError as error:
             if not may_fail:

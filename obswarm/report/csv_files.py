@@ -15,7 +15,7 @@ from typing import TextIO, cast
 
 from obswarm.api import ObswarmError
 from obswarm.engine import Output, RunResult
-from obswarm.private_files import make_private_folder, open_private
+from obswarm.private_files import check_writable, make_private_folder, open_private
 from obswarm.sanitize import escape_lines, to_text
 from obswarm.stats import EndpointStats, Snapshot, total_of
 
@@ -51,6 +51,7 @@ _HISTORY_COLUMNS = [
     "Total Max Response Time",
     "Total Average Content Size",
 ]
+_SUFFIXES = ("stats", "failures", "exceptions", "stats_history")
 
 
 _FORMULA = re.compile(r"\s*[=+\-@\uff0b\uff0d\uff1d\uff20]")
@@ -80,7 +81,8 @@ class CsvRows:
 class CsvFiles(Output):
     """Writes the history, and, at the end, the other three files.
 
-    Raises ObswarmError at the start when the files cannot be written.
+    Raises ObswarmError at once when the files cannot be written. What is there of an earlier run stays as it is until
+    this one has something to write.
     """
 
     def __init__(self, prefix: str, full_history: bool = False) -> None:
@@ -89,11 +91,10 @@ class CsvFiles(Output):
         self._second = 0
         self._parts: list[Snapshot] = []
         """Of that second of the run, which has no row yet."""
+        self._history: TextIO | None = None
         try:
-            make_private_folder(Path(prefix).parent)
-            self._history = _open(prefix, "stats_history")
-            self._rows = CsvRows(self._history)
-            self._rows.write(_HISTORY_COLUMNS)
+            for suffix in _SUFFIXES:
+                check_writable(_path(prefix, suffix))
         except OSError as error:
             raise ObswarmError(f"--csv {prefix}: the files cannot be written: {error.strerror}.") from None
 
@@ -110,10 +111,18 @@ class CsvFiles(Output):
         self._second = max(second, self._second)
         self._parts.append(snapshot)
 
+    def _open_history(self) -> TextIO:
+        if self._history is None:
+            self._history = _open(self._prefix, "stats_history")
+            CsvRows(self._history).write(_HISTORY_COLUMNS)
+        return self._history
+
     def _write_second(self) -> None:
         parts, self._parts = self._parts, []
         if not parts:
             return
+        history = self._open_history()
+        file_rows = CsvRows(history)
         last = parts[-1]
         interval_s = sum(part.interval_s for part in parts)
         rows: list[tuple[EndpointStats, EndpointStats]] = []
@@ -122,7 +131,7 @@ class CsvFiles(Output):
                 rows.append((stats, total_of(part.interval[key] for part in parts if key in part.interval)))
         rows.append((last.total, total_of(part.interval_total for part in parts)))
         for total, recent in rows:
-            self._rows.write(
+            file_rows.write(
                 [
                     int(last.started_s) + self._second,
                     last.user_count,
@@ -135,14 +144,14 @@ class CsvFiles(Output):
                     *_averages(total),
                 ]
             )
-        self._history.flush()
+        history.flush()
 
     def finish(self, result: RunResult) -> None:
         """Write the files of the end and close the history. Each is tried, also when another cannot be written."""
         final = result.final
         steps: list[Callable[[], None]] = [
             self._write_second,
-            self._history.close,
+            lambda: self._open_history().close(),
             *(partial(write, final) for write in (self._write_stats, self._write_failures, self._write_exceptions)),
         ]
         failures: list[OSError] = []
@@ -155,11 +164,13 @@ class CsvFiles(Output):
             raise failures[0]
 
     def close(self) -> None:
+        if self._history is not None and self._history.closed:
+            return
         try:
-            if not self._history.closed:
-                self._write_second()
+            self._write_second()
         finally:
-            self._history.close()
+            if self._history is not None:
+                self._history.close()
 
     def _write_stats(self, final: Snapshot) -> None:
         stats = [*(stats for _, stats in sorted(final.endpoints.items())), final.total]
@@ -204,8 +215,14 @@ class CsvFiles(Output):
                 writer.write(row)
 
 
+def _path(prefix: str, suffix: str) -> Path:
+    return Path(f"{prefix}_{suffix}.csv")
+
+
 def _open(prefix: str, suffix: str) -> TextIO:
-    return cast(TextIO, open_private(f"{prefix}_{suffix}.csv", "w", newline="", encoding="utf-8"))
+    path = _path(prefix, suffix)
+    make_private_folder(path.parent)
+    return cast(TextIO, open_private(path, "w", newline="", encoding="utf-8"))
 
 
 def _names(stats: EndpointStats) -> list[object]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -130,6 +131,19 @@ def test_a_json_result_for_a_standard_output_that_is_not_there_is_refused_before
         2,
         "Error: --json -: this command was started without a standard output. Name a file.\n",
     )
+
+
+def test_a_run_that_is_refused_touches_no_file(tmp_path: Path) -> None:
+    history = tmp_path / "csv_stats_history.csv"
+    history.write_text("of an earlier run")
+    options = ("--json", "result.json", "--junit", "new/junit.xml", "--logfile", "new/log", "--csv", "csv")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        done = run(tmp_path, *options, "--web-port", taken.getsockname()[1])
+    assert done.returncode == 2
+    assert "cannot be listened on" in done.stderr
+    made = {path.name for path in tmp_path.iterdir()} - {"__pycache__"}
+    assert made == {"loadtest.py", history.name}
+    assert history.read_text() == "of an earlier run"
 
 
 def test_a_log_file_on_a_full_disk_is_said_once_and_named_in_the_result(tmp_path: Path) -> None:

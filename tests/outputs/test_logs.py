@@ -10,7 +10,10 @@ from typing import IO
 
 import pytest
 
+from obswarm.api import ObswarmError
+from obswarm.cli.results import Log
 from obswarm.cli.session import set_up_logging
+from obswarm.cli.streams import LogFile
 from obswarm.cli.text_console import TextConsole, escape_tracebacks
 from obswarm.cluster import RecordFormatter
 from obswarm.cluster.processes import _mark, _pump
@@ -19,6 +22,7 @@ from obswarm.sanitize import escape_lines
 from obswarm.web.runs import News, NewsHandler
 from obswarm.web.wire import pack_message
 from tests.support.hostile import TEXTS, UNFIT
+from tests.support.recorded import PAGE, MadeUpRun, result_of
 
 every_text = pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
 logger = logging.getLogger("obswarm.tests")
@@ -136,6 +140,31 @@ def test_to_a_client(text: str) -> None:
     assert news[0][4] == text
     assert "RuntimeError" in news[2][4]
     assert pack_message(news)
+
+
+def test_a_log_file_is_made_when_there_is_something_to_write_or_a_run(tmp_path: Path) -> None:
+    file = LogFile(str(tmp_path / "new" / "log"))
+    assert not (tmp_path / "new").exists()
+    log = Log("new/log", file)
+    log.snapshot(MadeUpRun([]).second({PAGE: [0.01]}))
+    assert (tmp_path / "new" / "log").read_text() == ""
+    file.close()
+
+
+def test_a_log_file_that_cannot_be_made_any_more_is_said_once_and_is_incomplete(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = LogFile(str(tmp_path / "log"))
+    (tmp_path / "log").mkdir()
+    log, run = Log("log", file), MadeUpRun([])
+    for _ in range(2):
+        file.handle(logging.LogRecord("a", logging.INFO, "a.py", 1, "text", (), None))
+        log.snapshot(run.second({PAGE: [0.01]}))
+    with pytest.raises(ObswarmError, match="Is a directory"):
+        log.finish(result_of(run.second({PAGE: [0.01]})))
+    file.close()
+    said = capsys.readouterr().err
+    assert said == f"Error: --logfile {tmp_path}/log: Is a directory. The log is incomplete; the run goes on.\n"
 
 
 def test_run_single_user_formats_as_well(capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from obswarm.api import ObswarmError
 from obswarm.report import CsvFiles
 from obswarm.stats import Snapshot
 from tests.support.recorded import PAGE, MadeUpRun, result_of
@@ -80,6 +81,21 @@ def test_a_history_that_is_closed_without_an_end_has_all_rows(tmp_path: Path) ->
     files.close()
     with open(tmp_path / "run_stats_history.csv", newline="") as file:
         assert len(list(csv.DictReader(file))) == 1
+
+
+def test_files_of_an_earlier_run_stay_until_there_is_something_to_write(tmp_path: Path) -> None:
+    history = tmp_path / "run_stats_history.csv"
+    history.write_text("of an earlier run")
+    CsvFiles(str(tmp_path / "run")).close()
+    assert [path.name for path in tmp_path.iterdir()] == [history.name]
+    assert history.read_text() == "of an earlier run"
+
+
+@pytest.mark.parametrize("suffix", ["stats", "failures", "exceptions", "stats_history"])
+def test_each_of_the_files_has_to_be_one_that_can_be_written(suffix: str, tmp_path: Path) -> None:
+    (tmp_path / f"run_{suffix}.csv").mkdir()
+    with pytest.raises(ObswarmError, match=r"^--csv .*run: the files cannot be written: Is a directory\.$"):
+        CsvFiles(str(tmp_path / "run"))
 
 
 def test_rates_of_the_run_are_over_the_time_of_its_load(tmp_path: Path) -> None:

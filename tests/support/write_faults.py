@@ -171,7 +171,8 @@ def complaints(ended: Ended, folder: Path) -> Iterator[str]:
 
 
 def _json(ended: Ended, folder: Path, fired: int) -> str | None:
-    text = (folder / "result.json").read_text()
+    path = folder / "result.json"
+    text = path.read_text() if path.exists() else ""
     if not text and '{\n  "run_id"' in ended.stdout:
         text = ended.stdout[ended.stdout.index('{\n  "run_id"') :]
     try:
