@@ -131,8 +131,13 @@ class FastAdapter(BaseAdapter):
             error.__traceback__ = None
             body = b""
             if isinstance(error, DecodingError):
-                raise ContentDecodingError(error, request=request) from None
-            raise _as_requests(error, request) from None
+                damage = ContentDecodingError(error, request=request)
+                if not response.is_redirect:
+                    raise damage from None
+                # requests follows redirects whatever is in their bodies.
+                response.damage, response._content = damage, b""
+            else:
+                raise _as_requests(error, request) from None
         response._content_consumed = True  # type: ignore[attr-defined]
         return response
 

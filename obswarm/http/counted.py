@@ -30,6 +30,8 @@ class CountedResponse(requests.Response, Judged):
     timings: PhaseTimes | None = None
     wire_bytes: int | None = None
     trace_id: str | None = None
+    damage: BaseException | None = None
+    """What is wrong with the body of a redirect, which only matters when nobody follows it."""
 
     @classmethod
     def bare(cls) -> "CountedResponse":

@@ -58,16 +58,18 @@ class RawAnswer:
         return gathered[:amt]
 
     def _pieces(self, decode_content: bool | None) -> Iterator[bytes]:
+        wanted = self.decode_content if decode_content is None else decode_content
+        coding = self.headers.get("content-encoding") if wanted else None
         if self.body is not None:
-            pieces = self.body.pieces()
+            pieces = self.body.pieces(coding)
         else:
             # Read already when it was no stream, and then there is nothing more to come.
-            pieces, self.whole = iter([self.whole] if self.whole else []), None
-        wanted = self.decode_content if decode_content is None else decode_content
+            whole, self.whole = self.whole, None
+            pieces = decoded([whole] if whole else [], coding)
         try:
-            yield from decoded(pieces, self.headers.get("content-encoding")) if wanted else pieces
+            yield from pieces
         except DecodingError as error:
-            raise DecodeError(str(error)) from None
+            raise DecodeError(error) from None
         except ReadTimeout as error:
             raise ReadTimeoutError(None, None, str(error)) from None  # type: ignore[arg-type]
         except HttpError as error:

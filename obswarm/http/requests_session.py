@@ -102,6 +102,8 @@ class HttpSession(requests.Session):
                 # class is extended.
                 plain.__class__ = CountedResponse
             response: CountedResponse = plain  # type: ignore[assignment]
+            if response.damage is not None:
+                raise response.damage
             if discard_body:
                 read_and_discard(response)
             size = self._size(response, kwargs.get("stream", False))

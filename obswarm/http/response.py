@@ -17,9 +17,9 @@ from obswarm import defaults
 from obswarm.http.answer import Header, ResponseHead
 from obswarm.http.body import StreamedBody
 from obswarm.http.body_buffer import gather
-from obswarm.http.codings import decode, decoded
+from obswarm.http.codings import decode
 from obswarm.http.cookies import Cookies
-from obswarm.http.errors import StreamConsumed
+from obswarm.http.errors import HttpError, StreamConsumed
 from obswarm.http.head import Prepared
 from obswarm.http.outcome import Judged, Outcome, status_error
 from obswarm.http.raw import RawAnswer, join_headers, reason_phrase, regrouped, set_cookies
@@ -64,6 +64,9 @@ class FastResponse(Judged):
 
     discarded_bytes = 0
     """How much of a body came over the wire that was thrown away."""
+
+    coding: str | None = None
+    """The Content-Encoding header."""
 
     trace_id: str | None = None
     """The W3C trace id that the request carried, when it was sampled."""
@@ -202,12 +205,23 @@ class FastResponse(Judged):
 
     @property
     def content(self) -> bytes:
-        """The body. Raises DecodingError when it is not in the content coding that its header names, ResponseTooLarge
-        when it is larger than `max_response_bytes` without that, and, when it is streamed, what breaks the
-        connection."""
+        """The body. Of one that is streamed, and of an answer in `history`, raises DecodingError when it is not in the
+        content coding that its header names, ResponseTooLarge when it is larger than `max_response_bytes` without that,
+        and what breaks the connection; elsewhere that has made the request a failure."""
         if self._content is None:
-            self._content = decode(self.raw_body, self.headers.get("content-encoding"), self.max_response_bytes)
+            self._content = decode(self.raw_body, self.coding, self.max_response_bytes)
         return self._content
+
+    def check_codings(self) -> None:
+        """Undo the content codings, so that a damaged body is found before the request is counted. Raises what
+        `content` raises; nothing of the body is kept then."""
+        try:
+            _ = self.content
+        except HttpError as error:
+            # The exception stays with the response that is counted, and with it the frames that it went through.
+            error.__traceback__ = None
+            self.body = b""
+            raise
 
     @property
     def encoding(self) -> str:
@@ -277,7 +291,7 @@ class FastResponse(Judged):
         elif self.live.begun:
             raise StreamConsumed("the body of this response has been read, or closed, already")
         else:
-            yield from decoded(self.live.pieces(), self.headers.get("content-encoding"))
+            yield from self.live.pieces(self.coding)
 
     def __iter__(self) -> Iterator[bytes]:
         return self.iter_content()

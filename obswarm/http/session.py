@@ -28,7 +28,7 @@ from obswarm.http.tracing import HEADER as TRACE_HEADER
 from obswarm.http.tracing import traceparent
 from obswarm.http.urls import absolute, parse_url, with_params
 
-_SETS_A_COOKIE = re.compile(rb"\nset-cookie:", re.IGNORECASE).search
+_CONCERNS_US = re.compile(rb"\n(?:set-cookie|content-encoding):", re.IGNORECASE).search
 
 
 class FastHttpSession(RestCalls):
@@ -212,6 +212,8 @@ class FastHttpSession(RestCalls):
             if discard_body:
                 response.discard()
                 response.elapsed_s = monotonic() - started
+            elif response.coding is not None and not stream:
+                response.check_codings()
         except BaseException as error:
             del recorder.under_way[call]
             response = FastResponse(call.prepared, prepared.bare, body, 0, b"", 0, b"")
@@ -281,9 +283,13 @@ class FastHttpSession(RestCalls):
             response.download_s = now - first_byte_at
             answer.recycle()
             self.pool.give_back(connection)
-        # Looked for in the raw bytes first: it is the one header that every answer has to be searched for.
-        if _SETS_A_COOKIE(raw):
-            received = set_cookies(response.raw_headers)
+        # Looked for in the raw bytes first: they are the headers that every answer has to be searched for.
+        if _CONCERNS_US(raw):
+            headers = response.raw_headers
+            codings = [value for name, value in headers if len(name) == 16 and name.lower() == b"content-encoding"]
+            if codings:
+                response.coding = b", ".join(codings).decode("latin-1")
+            received = set_cookies(headers)
             if received:
                 self.cookies.take_from(prepared.url, received)
         return response

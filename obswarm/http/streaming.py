@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from obswarm import clock
 from obswarm.api.measured import CUTS_OFF
 from obswarm.http.answer import Answer
+from obswarm.http.codings import decoded
 from obswarm.http.connection import Connection
 from obswarm.http.errors import HttpError, StreamConsumed
 from obswarm.http.pool import ConnectionPool
@@ -30,16 +31,15 @@ class LiveBody:
     def when_it_ends(self, on_end: Callable[[int, float, BaseException | None], None]) -> None:
         self._on_end = on_end
 
-    def pieces(self) -> Iterator[bytes]:
-        """As they come over the wire. Raises ReadTimeout, ConnectionLost or ProtocolError in the middle."""
+    def pieces(self, coding: str | None = None) -> Iterator[bytes]:
+        """As they come, without the coding that a Content-Encoding header names. Raises ReadTimeout, ConnectionLost,
+        ProtocolError or DecodingError in the middle."""
         connection = self._connection
         if self.begun or connection is None:
             raise StreamConsumed("the body of this response has been read, or closed, already")
         self.begun = True
         try:
-            for piece in connection.pieces(self._answer):
-                self._received += len(piece)
-                yield piece
+            yield from decoded(self._received_from(connection), coding)
         except HttpError as error:
             self._end(error)
             raise
@@ -51,6 +51,11 @@ class LiveBody:
             self._end(None if isinstance(error, CUTS_OFF) else error)
             raise
         self._end(None)
+
+    def _received_from(self, connection: Connection) -> Iterator[bytes]:
+        for piece in connection.pieces(self._answer):
+            self._received += len(piece)
+            yield piece
 
     @property
     def received(self) -> int:

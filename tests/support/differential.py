@@ -61,9 +61,6 @@ class Case:
     http: Mapping[str, Any] = field(default_factory=dict)
     """Where only one of them is."""
 
-    decoded_late: bool = False
-    """Whether FastHttpUser counts it before it finds out, since it decodes what is read."""
-
 
 class Sent(NamedTuple):
     """A request as it arrived."""
@@ -154,7 +151,7 @@ def expected_count(client: str, case: Case, seen: Seen) -> dict[tuple[str, str],
     """One request under what was asked for, failed or not; none where the call was wrong."""
     if seen.raised:
         return {}
-    failed = seen.status >= 400 or (seen.error is not None and not (case.decoded_late and client == "fast"))
+    failed = seen.status >= 400 or seen.error is not None
     return {(case.method.upper(), case.path): (1, int(failed))}
 
 

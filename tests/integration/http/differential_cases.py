@@ -5,6 +5,7 @@ import io
 import zlib
 from array import array
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 from unittest.mock import ANY
 
@@ -18,6 +19,21 @@ FINE: tuple[Script, ...] = (answer(b"fine", X_Own="1"),)
 HEAD = b"HTTP/1.1 200 OK\r\n"
 REFUSED: dict[str, Any] = {"error": "connection", "status": 0, "body": b"", "headers": {}, "url": ""}
 """A Seen's fields where our clients do not take an answer that http.client does."""
+
+
+UNREADABLE: dict[str, Any] = {**REFUSED, "error": "decoding"}
+"""requests takes what is cut off, and knows only the codings of the packages that it finds."""
+
+_COMPRESSED = gzip.compress(b"fine" * 99)
+DAMAGED = (
+    ("gzip", _COMPRESSED[:-12]),
+    ("x-gzip", _COMPRESSED[:-8] + b"\0" * 8),
+    ("Gzip", _COMPRESSED[:20] + b"\xff" * 9 + _COMPRESSED[29:]),
+    ("deflate", zlib.compress(b"fine" * 99)[:-6]),
+    ("br", brotli.compress(b"fine" * 99)[:-3]),
+    ("zstd", zstandard.compress(b"fine" * 99)[:-3]),
+    ("gzip, br", _COMPRESSED),
+)
 
 
 def raw(*pieces: bytes, **arguments: Any) -> Case:
@@ -71,7 +87,16 @@ TARGETS: dict[str, Case] = {
     "sends a length with 304": raw(b"HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n"),
     "answers HEAD with a length": raw(HEAD + b"Content-Length: 5\r\n\r\n", method="HEAD"),
     "continues": raw(b"HTTP/1.1 100 Continue\r\n\r\n", *answer(b"fine"), method="POST", arguments={"data": b"x"}),
-    "lies about its coding": raw(*answer(b"no gzip", Content_Encoding="gzip"), decoded_late=True),
+    "lies about its coding": raw(*answer(b"no gzip", Content_Encoding="gzip")),
+    **{f"damages its {name}": raw(*answer(body, Content_Encoding=name), differs=UNREADABLE) for name, body in DAMAGED},
+    "has too many codings": raw(*answer(b"fine", Content_Encoding=", ".join(["gzip"] * 20)), differs=UNREADABLE),
+    "damages its gzip with an error": raw(*answer(b"no", status="500 No", Content_Encoding="gzip")),
+    "damages its gzip in chunks": raw(
+        HEAD + b"Content-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nno\r\n0\r\n\r\n"
+    ),
+    "folds its coding": raw(HEAD + b"content-encoding:\r\n gzip\r\nContent-Length: 2\r\n\r\nno", differs=UNREADABLE),
+    "names a coding with HEAD": raw(HEAD + b"Content-Encoding: gzip\r\nContent-Length: 9\r\n\r\n", method="HEAD"),
+    "names a coding without a body": raw(HEAD + b"Content-Encoding: gzip\r\nContent-Length: 0\r\n\r\n"),
     "says no HTTP": raw(b"hello\r\n\r\n", close=True),
     "says HTTP/2.0": raw(b"HTTP/2.0 200 OK\r\nContent-Length: 4\r\n\r\nfine", close=True),
     # http.client takes it for HTTP/1.0.
@@ -100,8 +125,9 @@ def redirect(location: bytes, **arguments: Any) -> Case:
     )
 
 
-def moved(status: int, method: str, *then: Script, **arguments: Any) -> Case:
-    script = [b"HTTP/1.1 %d Moved\r\nLocation: /there\r\nContent-Length: 0\r\n\r\n" % status]
+def moved(status: int, method: str, *then: Script, damaged: bool = False, **arguments: Any) -> Case:
+    body = b"Content-Encoding: gzip\r\nContent-Length: 2\r\n\r\nno" if damaged else b"Content-Length: 0\r\n\r\n"
+    script = [b"HTTP/1.1 %d Moved\r\nLocation: /there\r\n%b" % (status, body)]
     end = answer(b"" if method == "HEAD" else b"there")
     # Not said with HEAD by default, in requests as in ours.
     return Case((script, *(then or (end,))), method, arguments={"allow_redirects": True, **arguments})
@@ -136,6 +162,12 @@ REDIRECTS: dict[str, Case] = {
         fast={**REFUSED, "history": (), "sent": ANY},
     ),
     "an iterator that need not be": Case(moved(303, "POST").scripts, "POST", arguments=lambda: {"data": iter([b"a"])}),
+    "with a damaged body": moved(302, "GET", answer(b"fine"), damaged=True),
+    # requests tries to read it twice, and takes the nothing that is left the second time.
+    "with a damaged body, and nobody follows": replace(
+        moved(302, "GET", damaged=True, allow_redirects=False), differs=UNREADABLE
+    ),
+    "to a damaged body": moved(302, "GET", answer(b"no", Content_Encoding="gzip")),
     "nowhere": raw(b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\n\r\n"),
     "to an empty place": redirect(b""),
     "to a file": redirect(b"file:///etc/passwd"),

@@ -9,7 +9,8 @@ import gevent
 import pytest
 import zstandard
 
-from obswarm.http import DecodingError
+from obswarm.api import Environment
+from obswarm.http import DecodingError, HttpUser
 from tests.support.scripted_server import HANG, PAUSE, RESET, ScriptedServer, answer, byte_by_byte
 
 pytestmark = pytest.mark.usefixtures("no_leaked_socket")
@@ -167,13 +168,19 @@ def test_deflate_without_its_wrapper_and_gzip_in_members(make_session) -> None:
 
 @pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "zstd"])
 @pytest.mark.parametrize("damage", ["not it at all", "cut off"])
-def test_a_damaged_body_is_an_error_when_it_is_read(make_session, coding: str, damage: str) -> None:
+def test_a_damaged_body_is_a_failure(make_session, user_of, environment: Environment, coding: str, damage: str) -> None:
     coded = b"definitely not" if damage == "not it at all" else CODINGS[coding](bytes(range(256)) * 9)[:-9]
     with ScriptedServer(answer(coded, Content_Encoding=coding)) as server:
-        response = make_session(server.url).get("/")
-        assert response.ok
-        with pytest.raises(DecodingError, match=f"the body is not {coding}"):
-            _ = response.content
+        for client in (make_session(server.url), user_of(HttpUser, server.url).client):
+            response = client.get("/")
+            assert (response.status_code, response.content, response.ok) == (0, b"", False)
+            assert f"the body is not {coding}" in str(response.error)
+            assert environment.recorder.take().endpoints["GET", "/"].failures == 1
+        client = make_session(server.url)
+        assert client.get("/", discard_body=True).ok
+        for read in (lambda each: each.content, lambda each: list(each.iter_content(3))):
+            with pytest.raises(DecodingError, match=f"the body is not {coding}"):
+                read(client.get("/", stream=True))
 
 
 def test_an_empty_body_with_a_coding_is_empty(make_session) -> None:
