@@ -122,6 +122,7 @@ class FastAdapter(BaseAdapter):
         if stream:
             # All of it came with its head; whoever asked for a stream gets one all the same.
             raw.whole = body
+            response.wire_bytes = len(body)
             return response
         response.wire_bytes = len(body)
         try:

@@ -10,8 +10,10 @@ from requests.structures import CaseInsensitiveDict
 
 from obswarm.api import CatchResponseError
 from obswarm.http.answer import ResponseHead
+from obswarm.http.errors import HttpError
 from obswarm.http.outcome import Judged, Outcome
 from obswarm.http.raw import RawAnswer
+from obswarm.http.streaming import LiveBody
 from obswarm.sanitize import to_text
 from obswarm.stats import PhaseTimes
 
@@ -109,6 +111,19 @@ class CountedResponse(requests.Response, Judged):
             raise self.error
         super().raise_for_status()
 
+    @property
+    def live(self) -> LiveBody | None:
+        """The body while it is still to be read, over our own transport."""
+        raw: object = self.raw
+        body = raw.body if isinstance(raw, RawAnswer) else None
+        return body if body is not None and not body.ended else None
+
+    def note_download(self, received: int, since_first_byte_s: float) -> None:
+        """The streamed body has been read or closed."""
+        self.wire_bytes = received
+        if self.timings is not None:
+            self.timings = self.timings._replace(download_s=since_first_byte_s)
+
     __enter__ = Judged.__enter__
 
     def __exit__(  # type: ignore[override]  # requests gives the response away at the end of a block
@@ -120,6 +135,13 @@ class CountedResponse(requests.Response, Judged):
         if isinstance(raised, requests.HTTPError):
             # response.raise_for_status() in the block says no more than that the request failed.
             raised = CatchResponseError(to_text(raised))
+        elif isinstance(raised, requests.RequestException) and raised is not self.error and self.outcome is not None:
+            # What broke a stream off, without the exceptions of requests' around it.
+            broken = self.outcome.error
+            raised = broken if isinstance(broken, HttpError) else raised
+        if self.live is not None:
+            # Counted with all that came of it.
+            self.close()
         ends_here = Judged.__exit__(self, kind, raised, traceback)
         if self.wire_bytes is None:
             self.close()

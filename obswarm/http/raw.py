@@ -75,6 +75,11 @@ class RawAnswer:
         except HttpError as error:
             raise Urllib3ProtocolError(str(error), error) from None
 
+    @property
+    def received(self) -> int:
+        """Bytes of a streamed body that have come so far."""
+        return self.body.received if self.body is not None else 0
+
     def drain(self) -> int:
         """Read what is left of the body and throw it away. Gives the bytes of all of it, and raises HttpError."""
         if self.body is None:

@@ -24,8 +24,10 @@ from obswarm.http.counted import CountedResponse
 from obswarm.http.errors import InvalidRequest, innermost
 from obswarm.http.head import PSEUDO, check_coding
 from obswarm.http.outcome import Outcome, status_error
+from obswarm.http.raw import RawAnswer
 from obswarm.http.redirects import wrong_redirect
 from obswarm.http.signature import signature_for
+from obswarm.http.streaming import count_at_the_end
 from obswarm.http.tracing import HEADER as TRACE_HEADER
 from obswarm.http.tracing import traceparent
 from obswarm.http.urls import absolute
@@ -134,10 +136,11 @@ class HttpSession(requests.Session):
             failure = status_error(response.status_code, response.reason) if response.status_code >= 400 else None
         label = label or text
         timings = _timings(response)
-        if not catch_response and not environment.events.request.listeners:
+        live = response.live
+        if live is None and not catch_response and not environment.events.request.listeners:
             recorder.record(method.upper(), label, duration_s, size, response.status_code, failure, timings, trace_id)
             return response
-        response.outcome = Outcome(
+        outcome = response.outcome = Outcome(
             environment,
             method.upper(),
             label,
@@ -150,9 +153,11 @@ class HttpSession(requests.Session):
             timings,
             trace_id,
         )
-        response.outcome.add_context(response, self.user, context)
-        if not catch_response:
-            response.outcome.report(response)
+        outcome.add_context(response, self.user, context)
+        if live is not None:
+            count_at_the_end(live, outcome, response, catch_response, started)
+        elif not catch_response:
+            outcome.report(response)
         return response
 
     def _prepared(
@@ -224,8 +229,11 @@ class HttpSession(requests.Session):
 
     @staticmethod
     def _size(response: CountedResponse, stream: bool) -> int:
+        """Bytes of the body, as far as they have come; of a stream of another transport, those that it announces."""
         if response.wire_bytes is not None:
             return response.wire_bytes
+        if isinstance(response.raw, RawAnswer):
+            return response.raw.received
         if stream:
             length = response.headers.get("content-length", "")
             return int(length) if length.isdecimal() else 0

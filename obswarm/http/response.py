@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from datetime import timedelta
 from email.message import Message
 from typing import Any
-from weakref import ref
 
 import requests
 from requests.cookies import RequestsCookieJar
@@ -25,7 +24,7 @@ from obswarm.http.outcome import Judged, Outcome, status_error
 from obswarm.http.raw import RawAnswer, join_headers, reason_phrase, regrouped, set_cookies
 from obswarm.http.streaming import LiveBody
 from obswarm.http.urls import parse_url, redirect_target
-from obswarm.stats import PhaseTimes, UnderWayFields
+from obswarm.stats import PhaseTimes
 
 _REDIRECTS = frozenset((301, 302, 303, 307, 308))
 _PERMANENT_REDIRECTS = frozenset((301, 308))
@@ -312,6 +311,10 @@ class FastResponse(Judged):
         self.discarded_bytes = received
         self.download_s += since_first_byte_s
 
+    def note_download(self, received: int, since_first_byte_s: float) -> None:
+        """The streamed body has been read or closed."""
+        self.download_s = since_first_byte_s
+
     def close(self) -> None:
         """Leave the rest of a streamed body unread; its connection is closed, and the request counted."""
         if self.live is not None:
@@ -341,33 +344,6 @@ class FastResponse(Judged):
 
     def __repr__(self) -> str:
         return f"<FastResponse [{self.status_code or self.error!r}]>"
-
-
-def count_at_the_end(
-    live: LiveBody,
-    outcome: Outcome,
-    response: FastResponse,
-    catch_response: bool,
-    under_way: dict[object, UnderWayFields],
-) -> None:
-    """Count a streamed response when its body has been read or closed."""
-    # Weak, so that a response that is dropped unread is gone at once, and counted.
-    reference = ref(response)
-
-    def ended(received: int, since_first_byte_s: float, error: BaseException | None) -> None:
-        under_way.pop(outcome, None)
-        answer = reference()
-        outcome.response_bytes = received
-        if outcome.timings is not None:
-            outcome.timings = outcome.timings._replace(download_s=since_first_byte_s)
-        if answer is not None:
-            answer.download_s = since_first_byte_s
-        if error is not None and outcome.error is None:
-            outcome.error = error
-        if not catch_response:
-            outcome.report(answer)
-
-    live.when_it_ends(ended)
 
 
 def _field(line: str) -> tuple[str, str]:

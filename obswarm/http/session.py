@@ -19,11 +19,11 @@ from obswarm.http.outcome import Outcome, status_error
 from obswarm.http.pool import ConnectionPool
 from obswarm.http.raw import set_cookies
 from obswarm.http.redirects import REDIRECTS, follow
-from obswarm.http.response import FastResponse, count_at_the_end
+from obswarm.http.response import FastResponse
 from obswarm.http.rest import RestCalls
 from obswarm.http.session_headers import SessionHeaders
 from obswarm.http.signature import signature_for
-from obswarm.http.streaming import LiveBody
+from obswarm.http.streaming import LiveBody, count_at_the_end
 from obswarm.http.tracing import HEADER as TRACE_HEADER
 from obswarm.http.tracing import traceparent
 from obswarm.http.urls import absolute, parse_url, with_params
@@ -341,9 +341,7 @@ class FastHttpSession(RestCalls):
         )
         outcome.add_context(response, self.user, context)
         if response.live is not None:
-            under_way = environment.recorder.under_way
-            under_way[outcome] = (asked.method, label, started, True)
-            count_at_the_end(response.live, outcome, response, catch_response, under_way)
+            count_at_the_end(response.live, outcome, response, catch_response, started)
         elif not catch_response:
             outcome.report(response)
         return response

@@ -1,6 +1,8 @@
 """Bodies that are read while they arrive (`stream=True`), and what happens when they end."""
 
 from collections.abc import Callable, Iterator
+from typing import Protocol
+from weakref import ref
 
 from obswarm import clock
 from obswarm.api.measured import CUTS_OFF
@@ -8,6 +10,7 @@ from obswarm.http.answer import Answer
 from obswarm.http.codings import decoded
 from obswarm.http.connection import Connection
 from obswarm.http.errors import HttpError, StreamConsumed
+from obswarm.http.outcome import Outcome
 from obswarm.http.pool import ConnectionPool
 
 
@@ -58,6 +61,11 @@ class LiveBody:
             yield piece
 
     @property
+    def ended(self) -> bool:
+        """Whether it has been read, has failed or is closed."""
+        return self._connection is None
+
+    @property
     def received(self) -> int:
         return self._received
 
@@ -90,3 +98,38 @@ class LiveBody:
         # Dropped without being read or closed: neither the connection nor the count may be lost.
         if self._connection is not None:
             self.close()
+
+
+class Streamed(Protocol):
+    """A response whose body is read while it arrives."""
+
+    def note_download(self, received: int, since_first_byte_s: float) -> None: ...
+
+
+def count_at_the_end(
+    live: LiveBody,
+    outcome: Outcome,
+    response: Streamed,
+    catch_response: bool,
+    started: float,
+) -> None:
+    """Count a streamed response when its body has been read or closed; it is under way until then."""
+    under_way = outcome.environment.recorder.under_way
+    under_way[outcome] = (outcome.method, outcome.name, started, True)
+    # Weak, so that a response that is dropped unread is gone at once, and counted.
+    reference = ref(response)
+
+    def ended(received: int, since_first_byte_s: float, error: BaseException | None) -> None:
+        under_way.pop(outcome, None)
+        answer = reference()
+        outcome.response_bytes = received
+        if outcome.timings is not None:
+            outcome.timings = outcome.timings._replace(download_s=since_first_byte_s)
+        if answer is not None:
+            answer.note_download(received, since_first_byte_s)
+        if error is not None and outcome.error is None:
+            outcome.error = error
+        if not catch_response:
+            outcome.report(answer)
+
+    live.when_it_ends(ended)

@@ -96,10 +96,10 @@ def test_what_fails_or_is_no_request_is_not_under_way_afterwards(session_of, env
         assert in_flight() == {}
 
 
-def test_a_streamed_answer_is_under_way_until_it_is_read_or_closed(make_session, environment, in_flight) -> None:
+def test_a_streamed_answer_is_under_way_until_it_is_read_or_closed(session_of, environment, in_flight) -> None:
     key = EndpointKey("GET", "/")
     with ScriptedServer([HEAD, HANG]) as server:
-        client = make_session(server.url)
+        client = session_of(server.url)
         ends: list[Callable[[object], object]] = [
             lambda response: response.close(),
             lambda response: response.__exit__(),
