@@ -31,7 +31,7 @@ from obswarm.guards import (
 )
 from obswarm.private_files import check_writable
 from obswarm.report import GrafanaAnnotations
-from obswarm.targets import EmbeddedSource, MetricSource, PrometheusSource, Target, queries_of
+from obswarm.targets import EmbeddedSource, MetricSource, PrometheusSource, Target, TargetCoverage, queries_of
 from obswarm.units import format_duration
 from obswarm.web import AlertsApp
 
@@ -162,7 +162,10 @@ class Guarding:
         self.source = source
         self._token = token
         self._token_is_new = token_is_new
+        self.coverage = TargetCoverage(source) if source is not None else None
         self.outputs: list[Output] = [] if grafana is None else [GrafanaAnnotations(*grafana)]
+        if self.coverage is not None:
+            self.outputs.append(self.coverage)
 
     def __enter__(self) -> "Guarding":
         if self.source is not None:
@@ -178,6 +181,8 @@ class Guarding:
         run.watch = self.board
         self.board.alerts.run_id = run.run_id
         self.board.annotate = run.annotate
+        if self.coverage is not None:
+            self.coverage.annotate = run.annotate
         planned_s = run.statistics.planned_s
         for rule in (watch.rule for watch in self.board.watches):
             if planned_s is not None and rule.when.for_s >= planned_s:

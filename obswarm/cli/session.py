@@ -5,7 +5,7 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Protocol
 
@@ -102,6 +102,8 @@ class Terminal:
         if self.guarding is not None:
             self.guarding.await_earlier_alerts(run, lambda: signals.came)
         result = run.run()
+        if self.guarding is not None and self.guarding.coverage is not None:
+            result = replace(result, targets=self.guarding.coverage.views())
         if self.export is not None:
             signals.instead = self.export.cut_short
         outputs.finish(result)

@@ -45,6 +45,9 @@ def print_summary(
         console.print(plain(f"required {judgement.requirement}: {verdict} ({judgement.shown})", style))
     for line in (guards_seen or GuardsSeen()).lines(result.final.guards):
         console.print(line)
+    for target in result.targets:
+        if target.problem:
+            console.print(plain(target.problem, "bold yellow"))
     for loss in result.losses:
         console.print(plain(f"LOST: {loss}", "bold red"))
     for failed in result.failed_outputs:

@@ -38,7 +38,7 @@ def targets(ctx: click.Context, /, **options: Any) -> None:
     """Show what can be seen of the target right now.
 
     Reads the targets of obswarm.toml and of --target, or asks the Prometheus, and lists health and the figures that
-    matter for each kind. Exit code 1 when a target cannot be read.
+    matter for each kind. Exit code 1 when a target cannot be read, or has nothing of its kind.
     """
     settings, found, prometheus_url = settings_of(options)
     source = make_source(found, prometheus_url, None)
@@ -67,10 +67,16 @@ def _show_health(console: TextConsole, source: MetricSource) -> bool:
         rows = []
         for each in health:
             up = plain("up", "green") if each.up else plain("down", "bold red")
+            if each.up and not each.has_metrics:
+                up = plain(f"no {each.target.kind}", "bold red")
             age = each.detail if each.age_s is None else f"{each.detail}, {each.age_s:.1f} s ago"
             rows.append((each.target.name, each.target.kind, up, redact_url(each.target.url), age))
         console.print(texts_table(console.width, ("target", "kind", "", "address", "last read"), rows))
-    return all(each.up for each in health)
+    for each in health:
+        if each.up and not each.has_metrics:
+            text = f"{each.target.name} answers, but has none of {each.target.kind}'s metrics"
+            console.print(plain(f"{text}; see whether the address is right.", "yellow"))
+    return all(each.has_metrics for each in health)
 
 
 def _targets_of(source: MetricSource) -> list[Target]:

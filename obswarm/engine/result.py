@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from obswarm import clock
 from obswarm.api import ObswarmError
 from obswarm.engine.control import StopReason
-from obswarm.stats import NO_ANSWER, Annotation, EndpointKey, InFlight, Snapshot
+from obswarm.stats import NO_ANSWER, Annotation, EndpointKey, InFlight, Snapshot, TargetView
 
 
 def new_run_id(wall_s: float) -> str:
@@ -71,6 +71,7 @@ class RunResult:
     failed_outputs: tuple[FailedOutput, ...] = ()
     in_flight_peaks: Mapping[EndpointKey, InFlight] = field(default_factory=dict)
     """The most that was under way, as of InFlightPeaks; of all endpoints together under TOTAL."""
+    targets: tuple[TargetView, ...] = ()
 
     @property
     def requests_made(self) -> int:

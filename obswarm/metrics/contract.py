@@ -142,12 +142,13 @@ ALERTS = Metric(
 STATUSES = frozenset(STATUS_CLASSES.values()) | {NO_STATUS}
 """Values of the label `status`."""
 
-MARKS = ("start", "stop", "stage", "guard", "alert")
+MARKS = ("start", "stop", "stage", "guard", "alert", "target")
 ANNOTATIONS = Metric(
     "obswarm_annotations_total",
     Kind.COUNTER,
     ("kind",),
-    "Marks that the run has got so far: its start and stop, the begin of a stage, a guard or an alert that acted.",
+    "Marks that the run has got so far: its start and stop, the begin of a stage, a guard or an alert that acted,"
+    " a target without metrics.",
 )
 STATS_MESSAGES = Metric(
     "obswarm_stats_messages_total", Kind.COUNTER, ("worker",), "Statistics messages that were merged.", _DISTRIBUTED

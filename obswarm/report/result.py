@@ -112,6 +112,17 @@ def result_document(result: RunResult, judgements: Sequence[Judgement] = ()) -> 
             {"alertname": alert.alertname, "status": alert.status, "source": alert.source, "count": alert.count}
             for alert in final.alerts
         ],
+        "targets": [
+            {
+                "target": each.target,
+                "kind": each.kind,
+                "measured_s": _round(each.measured_s),
+                "down_s": _round(each.down_s),
+                "without_metrics_s": _round(each.without_metrics_s),
+                "problem": each.problem or None,
+            }
+            for each in result.targets
+        ],
         "annotations": [
             {"at": clock.iso(mark.time_s), "kind": mark.kind, "text": mark.text} for mark in result.annotations
         ],

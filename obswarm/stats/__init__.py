@@ -30,6 +30,7 @@ from obswarm.stats.snapshot import (
     GuardView,
     RunState,
     Snapshot,
+    TargetView,
 )
 from obswarm.stats.table import StatsTable, TaskException
 from obswarm.stats.timings import PHASES, PhaseTimes, TimingStats
@@ -78,6 +79,7 @@ __all__ = [
     "RunState",
     "Snapshot",
     "StatsTable",
+    "TargetView",
     "TaskException",
     "TimingStats",
     "UnderWay",

@@ -75,8 +75,22 @@ class AlertCount:
 
 
 @dataclass(frozen=True, slots=True)
+class TargetView:
+    """What a run has seen of one of its targets: for how long (in seconds) its metrics were there, it could not be
+    read, and it answered without a metric of its kind. `problem` is a sentence for people, empty when there is none."""
+
+    target: str
+    kind: str
+    measured_s: float
+    down_s: float
+    without_metrics_s: float
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
 class Annotation:
-    """Something worth a mark on a time axis: `kind` is start, stop, stage, guard or alert; wall time in seconds."""
+    """Something worth a mark on a time axis: `kind` is start, stop, stage, guard, alert or target; wall time in
+    seconds."""
 
     time_s: float
     kind: str

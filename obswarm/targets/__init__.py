@@ -1,5 +1,6 @@
 """The target's own metrics, from its endpoints or from a Prometheus, behind one interface."""
 
+from obswarm.targets.coverage import TargetCoverage
 from obswarm.targets.evaluate import looks_back_s
 from obswarm.targets.kinds import KIND_TITLES, KINDS, Signal, Unit, place_of, queries_of, title_of
 from obswarm.targets.promql import PrometheusSource
@@ -16,6 +17,7 @@ __all__ = [
     "Signal",
     "SourceError",
     "Target",
+    "TargetCoverage",
     "TargetHealth",
     "Unit",
     "looks_back_s",

@@ -8,8 +8,10 @@ uwsgi_exporter; `app` is what Prometheus' client libraries and the demo serve.
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
+from obswarm.targets.evaluate import metric_names, parse
 from obswarm.targets.source import Target
 
 Unit = Literal["number", "seconds", "ratio", "per_second", "bytes"]
@@ -27,9 +29,7 @@ class Signal:
 
     def of(self, target: Target) -> str:
         """The query over the series of that target alone."""
-        matchers = [f'job="{_quoted(target.name)}"']
-        if target.has_kind_label:
-            matchers.append(f'kind="{target.kind}"')
+        matchers = _matchers(target)
 
         def narrowed(found: re.Match[str]) -> str:
             return f"{found[1]}{{{', '.join([*matchers, found[2]] if found[2] else matchers)}}}"
@@ -37,8 +37,26 @@ class Signal:
         return _SELECTOR.sub(narrowed, self.query)
 
 
+def _matchers(target: Target) -> list[str]:
+    kind = [f'kind="{target.kind}"'] if target.has_kind_label else []
+    return [f'job="{_quoted(target.name)}"', *kind]
+
+
 def _quoted(text: str) -> str:
     return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+
+
+@cache
+def metrics_of(kind: str) -> frozenset[str]:
+    """The names of all metrics that a kind's figures are made of."""
+    return frozenset().union(*(metric_names(parse(signal.query)) for signal in KINDS[kind]))
+
+
+def presence_query(target: Target) -> str:
+    """PromQL beyond the embedded subset: how many series of the target are of its kind; nothing where none is."""
+    names = "|".join(sorted(metrics_of(target.kind)))
+    matchers = ", ".join([f'__name__=~"{names}"', *_matchers(target)])
+    return f"count({{{matchers}}})"
 
 
 def queries_of(targets: Iterable[Target]) -> list[tuple[Target, Signal, str]]:

@@ -7,13 +7,14 @@ import requests
 from obswarm.http import ApiSession, plain_reason
 from obswarm.redact import redact_url
 from obswarm.targets.evaluate import metric_names, parse, parse_any
-from obswarm.targets.kinds import KINDS, Signal
+from obswarm.targets.kinds import KINDS, Signal, presence_query
 from obswarm.targets.source import Sample, SourceError, Target, TargetHealth, only_value
 
 _TIMEOUT_S = 3.0
 _LONGEST_S = 6.0
 _LARGEST_ANSWER_BYTES = 32 * 1024 * 1024
 _NUMBER = "obswarm_number"
+_ITSELF = "prometheus"
 _AT_ONCE = 40
 """Queries in a request; its address must not get too long."""
 
@@ -21,6 +22,8 @@ _AT_ONCE = 40
 class PrometheusSource:
     """A MetricSource: instant queries by `GET /api/v1/query`
     (https://prometheus.io/docs/prometheus/latest/querying/api/)."""
+
+    health_every_s = 5.0
 
     def __init__(self, url: str, targets: Sequence[Target] = ()) -> None:
         self.url = url.rstrip("/")
@@ -90,16 +93,21 @@ class PrometheusSource:
         self._session.close()
 
     def health(self) -> list[TargetHealth]:
-        """Those of the configuration, by whether Prometheus has anything of that job."""
+        """By whether Prometheus has anything of that job; of itself, when there is nobody else to tell of."""
+        try:
+            targets = self.targets()
+        except SourceError as error:
+            return [TargetHealth(Target(_ITSELF, self.url, _ITSELF), False, str(error), None, False)]
         found = []
-        for target in self._targets:
+        for target in targets:
             try:
                 up = self.query(Signal("up", "(up)", "number").of(target))
                 is_up = bool(up) and all(sample.value for sample in up)
                 detail = f"job {target.name}: " + ("up" if is_up else "down" if up else "unknown")
-                found.append(TargetHealth(target, is_up, f"{detail}, by {redact_url(self.url)}", None))
+                has_metrics = bool(self.query(presence_query(target)))
+                found.append(TargetHealth(target, is_up, f"{detail}, by {redact_url(self.url)}", None, has_metrics))
             except SourceError as error:
-                found.append(TargetHealth(target, False, str(error), None))
+                found.append(TargetHealth(target, False, str(error), None, False))
         return found
 
 

@@ -15,6 +15,7 @@ from obswarm.greenlets import Supervisor, described, kill_all
 from obswarm.http import ApiSession, plain_reason
 from obswarm.redact import redact_url
 from obswarm.targets import evaluate as promql
+from obswarm.targets.kinds import metrics_of
 from obswarm.targets.series import SeriesStore
 from obswarm.targets.source import Sample, SourceError, Target, TargetHealth, only_value
 
@@ -29,6 +30,7 @@ _UP = "up"
 # without a type it leaves the name alone (https://prometheus.io/docs/instrumenting/exposition_formats/).
 _COUNTER = re.compile(r"^([ \t]*#[ \t]*TYPE[ \t]+\S+[ \t]+)counter[ \t]*$", re.MULTILINE)
 _UNTYPED = r"\1untyped"
+_MEDIA_TYPE = re.compile(r"[\w.+-]{1,40}/[\w.+-]{1,40}", re.ASCII)
 
 
 class EmbeddedSource:
@@ -48,7 +50,8 @@ class EmbeddedSource:
         if queries is not None:
             names = frozenset({_UP}.union(*(promql.metric_names(self._tree(query)) for query in queries)))
         self._store = SeriesStore(promql.LONGEST_RANGE_S, names)
-        self._health: dict[Target, tuple[bool, str, float]] = {}
+        self.health_every_s = interval_s / 4
+        self._health: dict[Target, tuple[bool, str, float, bool]] = {}
         self._greenlets: list[gevent.Greenlet] = []
 
     def _tree(self, query: str) -> Any:
@@ -61,7 +64,7 @@ class EmbeddedSource:
 
     def query(self, query: str) -> list[Sample]:
         now = clock.monotonic()
-        away = [target.name for target, (up, _, _) in self._health.items() if not up]
+        away = [target.name for target, (up, *_) in self._health.items() if not up]
         if len(away) == len(self._targets) and away:
             raise SourceError(f"no metrics from {', '.join(away)}: {self._health[self._targets[0]][1]}")
         return promql.evaluate(self._tree(query), self._store, now)
@@ -77,7 +80,7 @@ class EmbeddedSource:
 
     def _keep_reading(self, target: Target) -> gevent.Greenlet:
         def ended(name: str, error: BaseException) -> None:
-            self._health[target] = (False, f"{name} has ended: {described(error)}", clock.monotonic())
+            self._health[target] = (False, f"{name} has ended: {described(error)}", clock.monotonic(), False)
 
         return Supervisor(ended).keep(f"The reader of {redact_url(target.url)}", self._follow, target)
 
@@ -88,8 +91,8 @@ class EmbeddedSource:
         now = clock.monotonic()
         found = []
         for target in self._targets:
-            up, detail, at_s = self._health.get(target, (False, "not read yet", -1.0))
-            found.append(TargetHealth(target, up, detail, now - at_s if at_s >= 0 else None))
+            up, detail, at_s, has_metrics = self._health.get(target, (False, "not read yet", -1.0, False))
+            found.append(TargetHealth(target, up, detail, now - at_s if at_s >= 0 else None, has_metrics))
         return found
 
     def _follow(self, target: Target) -> None:
@@ -102,28 +105,39 @@ class EmbeddedSource:
 
     def _scrape(self, session: requests.Session, target: Target) -> None:
         now = clock.monotonic()
+        up, of_kind = False, 0
         try:
-            count = self._read(session, target, now)
+            count, of_kind = self._read(session, target, now)
             up, detail = True, f"{count} series"
         except requests.RequestException as error:
-            up, detail = False, plain_reason(error)
-        except (ValueError, KeyError, UnicodeDecodeError) as error:
-            up, detail = False, f"what {redact_url(target.url)} answers is not in Prometheus' format: {error}"
-        self._health[target] = (up, detail, clock.monotonic())
+            detail = plain_reason(error)
+        except SourceError as error:
+            detail = str(error)
+        self._health[target] = (up, detail, clock.monotonic(), of_kind > 0)
         self._store.add(_UP, {"job": target.name}, now, float(up))
 
-    def _read(self, session: requests.Session, target: Target, now: float) -> int:
+    def _read(self, session: requests.Session, target: Target, now: float) -> tuple[int, int]:
+        """How many series there are, and how many of them are of the target's kind. Raises SourceError when the answer
+        is no page of metrics."""
         answer = session.get(target.url, timeout=_TIMEOUT_S, headers={"Accept": _ACCEPT})
         if answer.status_code != 200:
-            raise ValueError(f"HTTP {answer.status_code}")
-        text = answer.content.decode()
-        is_openmetrics = answer.headers.get("Content-Type", "").startswith("application/openmetrics-text")
-        count = 0
+            raise SourceError(f"answers HTTP {answer.status_code}")
+        media_type = answer.headers.get("Content-Type", "")
+        is_openmetrics = media_type.startswith("application/openmetrics-text")
+        wanted = metrics_of(target.kind)
+        count = of_kind = 0
         parse: Any = parse_openmetrics if is_openmetrics else parse_text
-        for family in parse(text if is_openmetrics else _COUNTER.sub(_UNTYPED, text)):
-            for sample in family.samples:
-                self._store.add(sample.name, {**sample.labels, "job": target.name}, now, float(sample.value))
-                count += 1
-                if count % _LINES_IN_A_TURN == 0:
-                    gevent.sleep(0.0005)
-        return count
+        try:
+            text = answer.content.decode()
+            for family in parse(text if is_openmetrics else _COUNTER.sub(_UNTYPED, text)):
+                for sample in family.samples:
+                    self._store.add(sample.name, {**sample.labels, "job": target.name}, now, float(sample.value))
+                    count += 1
+                    of_kind += sample.name in wanted
+                    if count % _LINES_IN_A_TURN == 0:
+                        gevent.sleep(0.0005)
+        except (ValueError, KeyError):
+            # What the parser says has the line in it, which may be a whole page.
+            found = _MEDIA_TYPE.match(media_type)
+            raise SourceError(f"answers {found[0] if found else 'something'}, which is no page of metrics") from None
+        return count, of_kind

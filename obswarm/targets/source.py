@@ -42,16 +42,21 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class TargetHealth:
-    """How reading a target went last. `age_s` is how long ago, None for never."""
+    """How reading a target went last. `age_s` is how long ago, None for never; `has_metrics` whether there was a metric
+    of its kind."""
 
     target: Target
     up: bool
     detail: str
     age_s: float | None
+    has_metrics: bool = True
 
 
 class MetricSource(Protocol):
     """What guards, reports and analysis know of the target."""
+
+    health_every_s: float
+    """`health` need not be asked more often."""
 
     def check(self, query: str) -> None:
         """Raises ObswarmError when the query is one that this source will never answer."""
@@ -73,4 +78,4 @@ class MetricSource(Protocol):
         """Stop that."""
 
     def health(self) -> list[TargetHealth]:
-        """Of each target, as far as this source looks at them itself."""
+        """Of each target that it was told of, or knows by itself. May switch greenlets."""

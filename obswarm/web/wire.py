@@ -26,6 +26,7 @@ from obswarm.stats import (
     RunState,
     Snapshot,
     StatsTable,
+    TargetView,
 )
 
 _PLAIN = (
@@ -135,6 +136,7 @@ def pack_result(result: RunResult) -> bytes:
             [_values(loss) for loss in result.losses],
             [_values(failed) for failed in result.failed_outputs],
             [_values(annotation) for annotation in result.annotations],
+            [_values(target) for target in result.targets],
             pack_snapshot(result.final),
             pack_in_flight(result.in_flight_peaks),
         ]
@@ -144,7 +146,7 @@ def pack_result(result: RunResult) -> bytes:
 def unpack_result(packed: bytes) -> RunResult:
     """Raises NotReadable."""
     try:
-        plain, reason, error, losses, failed, annotations, final, peaks = msgpack.unpackb(packed, raw=False)
+        plain, reason, error, losses, failed, annotations, targets, final, peaks = msgpack.unpackb(packed, raw=False)
         snapshot, table = _unpack_snapshot(final)
         unsent = [WorkerLoss(name, why, 0.0, 0, requests) for (name, why), requests in table.lost.items()]
         return RunResult(
@@ -156,6 +158,7 @@ def unpack_result(packed: bytes) -> RunResult:
             losses=(*(WorkerLoss(*each) for each in losses), *unsent),
             failed_outputs=tuple(FailedOutput(*each) for each in failed),
             annotations=tuple(Annotation(*each) for each in annotations),
+            targets=tuple(TargetView(*each) for each in targets),
             in_flight_peaks=unpack_in_flight(peaks),
         )
     except NotReadable:

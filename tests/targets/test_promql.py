@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from obswarm.targets import PrometheusSource, Sample, Target, queries_of
+from obswarm.targets import PrometheusSource, Sample, SourceError, Target, queries_of
 
 
 def source(monkeypatch: pytest.MonkeyPatch, answers: Mapping[str, list[Sample]], *targets: Target) -> PrometheusSource:
@@ -41,3 +41,29 @@ def test_a_job_is_up_when_all_of_it_is(monkeypatch: pytest.MonkeyPatch, values: 
     answers = {'(up{job="shop"})': [Sample({"job": "shop"}, value) for value in values]}
     (health,) = source(monkeypatch, answers, Target("shop", "http://127.0.0.1:1", "app")).health()
     assert health.up is is_up
+
+
+def test_a_job_without_metrics_of_its_kind_is_told_from_one_that_has_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    redis, other = Target("cache", "http://127.0.0.1:1", "redis"), Target("other", "http://127.0.0.1:1", "redis")
+    names = (
+        "redis_blocked_clients|redis_commands_processed_total|redis_connected_clients|redis_evicted_keys_total"
+        "|redis_memory_used_bytes"
+    )
+    answers = {
+        **{f'(up{{job="{job}"}})': [Sample({"job": job}, 1.0)] for job in ("cache", "other")},
+        f'count({{__name__=~"{names}", job="cache"}})': [Sample({}, 4.0)],
+    }
+    found = source(monkeypatch, answers, redis, other).health()
+    assert [(each.up, each.has_metrics) for each in found] == [(True, True), (True, False)]
+
+
+def test_a_prometheus_that_does_not_answer_is_told_of_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = PrometheusSource("http://127.0.0.1:1")
+
+    def refuse(text: str) -> list[Sample]:
+        raise SourceError("Prometheus at http://127.0.0.1:1 does not answer: Connection refused")
+
+    monkeypatch.setattr(made, "query", refuse)
+    (health,) = made.health()
+    assert (health.target.name, health.up, health.has_metrics) == ("prometheus", False, False)
+    assert "does not answer" in health.detail

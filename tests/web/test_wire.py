@@ -18,6 +18,7 @@ from obswarm.stats import (
     Recorder,
     RunState,
     Snapshot,
+    TargetView,
 )
 from obswarm.web.wire import NotReadable, pack_result, pack_snapshot, unpack_result, unpack_snapshot
 
@@ -100,6 +101,7 @@ def test_a_result_comes_through(snapshot: Snapshot, error: ObswarmError | None) 
         annotations=(Annotation(2.0, "stage", "Stage 2"),),
         refused_handshakes=5,
         dropped_frames=6,
+        targets=(TargetView("db", "mysql", 5.0, 3.0, 0.0, "Target db (mysql) was down for 3s of 8s: refused."),),
         in_flight_peaks={EndpointKey("GET", "/a"): InFlight(7, 3.5), TOTAL: InFlight(9, 3.5)},
     )
     found = unpack_result(pack_result(result))

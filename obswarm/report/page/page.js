@@ -3,7 +3,7 @@
   const data = JSON.parse(document.getElementById("data").textContent);
   const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const LINES = ["--c0", "--c1", "--c2", "--c3", "--c4", "--c5", "--c6", "--c7"];
-  const MARKS = { start: "--good", stop: "--c0", stage: "--c3", guard: "--bad", alert: "--bad" };
+  const MARKS = { start: "--good", stop: "--c0", stage: "--c3", guard: "--bad", alert: "--bad", target: "--warn" };
 
   const digits = (value) => (value === 0 || Math.abs(value) >= 100 ? value.toFixed(0) : String(+value.toPrecision(3)));
   const clock = (seconds) => {

@@ -50,6 +50,8 @@ def verdict(record: RunRecord) -> Verdict:
             lines.append(Line(f"The guard {guard['when']} looked at requests that there were none of.", "warn"))
         elif guard["state"] == "blind":
             lines.append(Line(f"The guard {guard['when']} was blind: {guard['blind_reason']}.", "warn"))
+    # Earlier versions did not keep it.
+    lines += [Line(each["problem"], "warn") for each in result.get("targets", ()) if each["problem"]]
     for loss in result["lost"]:
         # A result that an earlier version has kept knows of no requests.
         requests = loss.get("requests")
