@@ -56,7 +56,9 @@ command line is nearer than `loadtest`. Paths are relative to the current folder
 `true` or `false`.
 
 What the file cannot mean is refused with its place: an unknown key, a value of the wrong type, a text that does not
-parse. The file is UTF-8, with or without a byte-order mark. Secrets are better kept in the environment
+parse; also what another command reads, or what command line and environment say otherwise. Where something is wrong
+with an option, file and key, or the variable of the environment, are named if its value comes from there. The file is
+UTF-8, with or without a byte-order mark. Secrets are better kept in the environment
 (`OBSWARM_REMOTE_WRITE_TOKEN`) than in a file that is under version control.
 
 At the top level stand the options of `obswarm run` and `obswarm master`; other commands take from there what means the
@@ -101,16 +103,7 @@ def _value(option: FileOption) -> str:
     form = f"`{_cell(option.metavar or 'TEXT')}`"
     if option.multiple:
         return f"a list of texts, each {form}"
-    takes_numbers = any(_parses(option, text) for text in ("2", "0.01")) and not _parses(option, "x")
-    return f"a text or a number, {form}" if takes_numbers else f"a text, {form}"
-
-
-def _parses(option: FileOption, text: str) -> bool:
-    try:
-        option.type.convert(text, option, None)
-    except click.BadParameter:
-        return False
-    return True
+    return f"a text or a number, {form}" if option.takes_numbers else f"a text, {form}"
 
 
 def _meaning(option: FileOption) -> tuple[str, str]:

@@ -107,10 +107,9 @@ def exports(options: dict[str, Any], ctx: click.Context, guarding: Guarding, ser
                 param_hint="--remote-write-instance",
             )
         writer = RemoteWriter(receiver, latest, labels, options["remote_write_interval"], instance=instance)
-    elif any(options[f"remote_write_{name}"] for name in ("auth", "token", "instance")):
-        raise click.UsageError(
-            "--remote-write-auth, --remote-write-token and --remote-write-instance need --remote-write URL.", ctx
-        )
+    for name in ("auth", "token", "instance"):
+        if options[f"remote_write_{name}"] and writer is None:
+            raise click.UsageError(f"--remote-write-{name} needs --remote-write URL.", ctx)
     if server is not None:
         server.metrics = MetricsApp(latest, labels)
         server.applications[ALERTS_PATH] = guarding.app

@@ -5,7 +5,9 @@ run load tests; a table that is named after another command has that command's.
 """
 
 import difflib
+import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import click
@@ -17,6 +19,7 @@ from obswarm.cli.streams import say
 
 _DOCUMENT = "obswarm.document"
 _GIVEN = "obswarm.given"
+_PLACES = "obswarm.places"
 _RANKS = {ParameterSource.DEFAULT_MAP: 1, ParameterSource.ENVIRONMENT: 2, ParameterSource.COMMANDLINE: 3}
 
 
@@ -55,6 +58,12 @@ class FileOption(click.Option):
                 return value, source
             value, source = found, ParameterSource.DEFAULT_MAP
         _given(ctx)[str(self.name)] = value
+        places: dict[str, str] = ctx.meta.setdefault(_PLACES, {})
+        places.pop(self.long, None)
+        if source is ParameterSource.DEFAULT_MAP:
+            places[self.long] = _place(ctx, self)
+        elif source is ParameterSource.ENVIRONMENT:
+            places[self.long] = str(self.envvar)
         return value, source
 
     def process_value(self, ctx: click.Context, value: Any) -> Any:
@@ -67,6 +76,28 @@ class FileOption(click.Option):
             if source is ParameterSource.ENVIRONMENT:
                 error.param_hint = f"{self.envvar} (environment)"
             raise
+
+    @cached_property
+    def takes_numbers(self) -> bool:
+        """Whether the file may have a number where the command line has a text: where numbers alone parse."""
+        return any(self._parses(text) for text in ("2", "0.01")) and not self._parses("x")
+
+    def _parses(self, text: str) -> bool:
+        try:
+            self.type.convert(text, self, None)
+        except click.BadParameter:
+            return False
+        return True
+
+    def check_toml(self, ctx: click.Context, where: str, value: Any) -> None:
+        """Raises ObswarmError for a value that the option does not take, whether or not it is used now."""
+        if self.adds:
+            list_of_texts(where, value)
+        given = self.from_toml(where, value)
+        try:
+            self.type_cast_value(ctx, given)
+        except click.BadParameter as error:
+            raise ObswarmError(f"{where}: {error.message}") from None
 
     def from_toml(self, where: str, value: Any) -> Any:
         """A value of the file as the command line would give it. Raises ObswarmError for one of the wrong type."""
@@ -82,14 +113,48 @@ class FileOption(click.Option):
     def _text(self, where: str, value: Any, expected: str) -> str:
         if isinstance(self.type, click.types.IntParamType):
             accepted: tuple[type, ...] = (int,)
-        elif isinstance(self.type, click.types.FuncParamType):
-            # A parser of our own, which says itself whether a number will do.
+        elif self.takes_numbers:
             accepted, expected = (str, int, float), expected or "a text or a number"
         else:
             accepted, expected = (str,), expected or "a text"
         if not isinstance(value, accepted) or isinstance(value, bool):
             raise ObswarmError(f"{where} is {_kind(value)}; it has to be {expected}.")
         return str(value)
+
+
+class RootCommand(click.Group):
+    """Its commands' errors that begin with the name of an option name where its value came from instead, if that is the
+    file or the environment: who reads them has typed no option."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except click.BadParameter as error:
+            place = _places(ctx).get(str(error.param_hint))
+            if place is None:
+                raise
+            raise ObswarmError(f"{place}: {error.message}") from None
+        except click.UsageError as error:
+            text = _with_place(ctx, error.message)
+            if text == error.message:
+                raise
+            raise ObswarmError(text) from None
+        except ObswarmError as error:
+            if error.args and isinstance(error.args[0], str):
+                error.args = (_with_place(ctx, error.args[0]), *error.args[1:])
+            raise
+
+
+def _places(ctx: click.Context) -> dict[str, str]:
+    """By long option: file and key, or the environment's variable, for values that did not come from elsewhere."""
+    found: dict[str, str] = ctx.meta.get(_PLACES, {})
+    return found
+
+
+def _with_place(ctx: click.Context, text: str) -> str:
+    option = re.match(r"--[a-z-]+", text)
+    place = _places(ctx).get(option[0]) if option is not None else None
+    return text if option is None or place is None else place + text[option.end() :]
 
 
 class SectionCommand(click.Command):
@@ -184,6 +249,8 @@ def forget_given(ctx: click.Context, name: str) -> None:
         ctx.params[name] = () if isinstance(option, click.Option) and option.multiple else None
     ctx.set_parameter_source(name, ParameterSource.DEFAULT)
     _given(ctx).pop(name, None)
+    if isinstance(option, FileOption):
+        _places(ctx).pop(option.long, None)
 
 
 def forget_shared_values(ctx: click.Context) -> None:
@@ -250,20 +317,37 @@ def _document(ctx: click.Context) -> Document | None:
         # Some versions of click have a mark of their own there as long as they parse.
         document = read_document(named if isinstance(named, str) else None, current_folder())
         if document is not None:
-            _check_document(ctx.find_root().command, document)
+            _check_document(ctx.find_root(), document)
         ctx.meta[_DOCUMENT] = document
     found: Document | None = ctx.meta[_DOCUMENT]
     return found
 
 
-def _check_document(root: click.Command, document: Document) -> None:
-    sections = sections_of(root)
-    check_keys(document.where, document.values, [*top_level_options(root), *KEYS, *sections])
-    for name, options in sections.items():
+def _check_document(ctx: click.Context, document: Document) -> None:
+    """All of it, whichever command reads it, and whatever the command line says instead."""
+    options, sections = top_level_options(ctx.command), sections_of(ctx.command)
+    check_keys(document.where, document.values, [*options, *KEYS, *sections])
+    _check_values(ctx, document.where, document.values, options)
+    for name, own in sections.items():
         values = document.values.get(name, {})
         if not isinstance(values, dict):
             raise ObswarmError(f"{document.where}{name} is {_kind(values)}; it has to be a table, [{name}].")
-        check_keys(f"{document.where}[{name}] ", values, list(options))
+        where = f"{document.where}[{name}] "
+        check_keys(where, values, list(own))
+        _check_values(ctx, where, values, own)
+
+
+def _check_values(ctx: click.Context, where: str, values: Mapping[str, Any], options: Mapping[str, FileOption]) -> None:
+    for key, value in values.items():
+        if key in options:
+            options[key].check_toml(ctx, f"{where}{key}", value)
+
+
+def list_of_texts(where: str, value: Any) -> tuple[str, ...]:
+    """Raises ObswarmError when it is none."""
+    if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+        raise ObswarmError(f"{where} has to be a list of texts.")
+    return tuple(value)
 
 
 def _of_the_file(ctx: click.Context, option: FileOption) -> Any:

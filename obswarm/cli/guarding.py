@@ -267,7 +267,7 @@ def guarding_of(options: dict[str, Any], from_file: Sequence[object]) -> Guardin
     grace_s, longest_s = options["alerts_grace"], options["earlier_alerts_max_wait"]
     waits = options["earlier_alerts"] == "wait"
     if longest_s is not None and not waits:
-        raise ObswarmError("--earlier-alerts-max-wait (earlier_alerts_max_wait) needs --earlier-alerts wait.")
+        raise ObswarmError("--earlier-alerts-max-wait needs --earlier-alerts wait.")
     on_alert = options["on_alert"] or parse_action("stop")
     token, grafana_url, grafana_token = options["alerts_token"], options["grafana_url"], options["grafana_token"]
     if grafana_url and not grafana_token:

@@ -36,7 +36,7 @@ from obswarm.cli.streams import STANDARD_OUTPUT, results_apart, say
 from obswarm.cli.task_ratio import print_task_ratio
 from obswarm.cluster import OpenedFiles
 from obswarm.command_line import hide_secrets
-from obswarm.engine import LoadTest, Profile, Ramp, ShapeProfile, StagesProfile, find_loadtest, load, select
+from obswarm.engine import LoadTest, Profile, Ramp, ShapeProfile, StagesProfile, check_file, find_loadtest, load, select
 from obswarm.http.tracing import TraceSampler
 from obswarm.sanitize import escape_lines
 from obswarm.stats import Recorder
@@ -152,7 +152,15 @@ def files_of(arguments: Sequence[str], named: Sequence[str]) -> tuple[list[Path]
     """The load-test files, and the arguments that are not one."""
     rest = list(arguments)
     if named:
-        return [Path(part.strip()) for value in named for part in value.split(",") if part.strip()], rest
+        files = [Path(part.strip()) for value in named for part in value.split(",") if part.strip()]
+        if not files:
+            raise ObswarmError("--loadtest names no file.")
+        for file in files:
+            try:
+                check_file(file)
+            except ObswarmError as error:
+                raise ObswarmError(f"--loadtest: {error}") from None
+        return files, rest
     position = next((i for i, text in enumerate(rest) if not text.startswith("-") and _looks_like_file(text)), None)
     if position is None:
         position = next((i for i, text in enumerate(rest) if not text.startswith("-")), None)

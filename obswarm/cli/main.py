@@ -15,6 +15,7 @@ from obswarm.cli.compare import compare
 from obswarm.cli.container_stats import container_stats
 from obswarm.cli.dashboards import dashboards
 from obswarm.cli.demo import demo
+from obswarm.cli.file_option import RootCommand
 from obswarm.cli.master import master
 from obswarm.cli.report import report
 from obswarm.cli.run import run
@@ -28,7 +29,7 @@ from obswarm.cli.worker import worker, worker_process
 from obswarm.engine import reason_of
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(cls=RootCommand, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, "-V", "--version", prog_name="obswarm")
 def cli() -> None:
     """Load tests that tell you why your service breaks."""

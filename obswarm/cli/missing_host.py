@@ -23,8 +23,8 @@ def check_that_hosts_are_known(
     if host or not without or any(map(_may_say_it, gather(files, opened)[1])):
         return
     raise MissingHost(
-        f"No host for {' and '.join(without)}: give one with -H/--host, like -H https://www.example.com, or set `host`"
-        " on the user class."
+        f"No host for {' and '.join(without)}: give one with -H/--host, like -H https://www.example.com, set `host` on"
+        " the user class, or put it into obswarm.toml."
     )
 
 

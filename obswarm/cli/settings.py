@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from obswarm.api import ObswarmError
-from obswarm.cli.file_option import check_keys
+from obswarm.cli.file_option import check_keys, list_of_texts
 from obswarm.cli.options import is_http_url
 from obswarm.cli.settings_file import GUARD_KEYS, TARGET_KEYS, Document, read_document
 from obswarm.guards import Guard, GuardError, GuardRule
@@ -43,9 +43,7 @@ class Settings:
     def texts(self, key: str) -> tuple[str, ...]:
         """Those of an option whose values add to the command line's. Raises ObswarmError when they are no texts."""
         values = [] if self.document is None else self.document.values.get(key, [])
-        if not isinstance(values, list) or not all(isinstance(each, str) for each in values):
-            raise ObswarmError(f"{self.where}{key} has to be a list of texts.")
-        return tuple(values)
+        return list_of_texts(f"{self.where}{key}", values)
 
 
 def read_settings(named: str | None, folder: Path) -> Settings:

@@ -8,7 +8,7 @@ from obswarm.engine.descriptors import DescriptorWatch, check_descriptors, check
 from obswarm.engine.executor import Executor
 from obswarm.engine.health import HealthMonitor
 from obswarm.engine.import_path import add_folder
-from obswarm.engine.loader import LoadTest, find_loadtest, load, select
+from obswarm.engine.loader import LoadTest, check_file, find_loadtest, load, select
 from obswarm.engine.messages import CustomMessage, MessageListeners
 from obswarm.engine.output import Output, Outputs, RunHandle, reason_of
 from obswarm.engine.partial import PartialResult
@@ -56,6 +56,7 @@ __all__ = [
     "allocate",
     "apportion",
     "check_descriptors",
+    "check_file",
     "check_open_files",
     "check_worker_processes",
     "find_loadtest",

@@ -101,11 +101,16 @@ def load(paths: Sequence[Path]) -> LoadTest:
     return LoadTest(tuple(paths), tuple(classes.values()), shape, tuple(guards))
 
 
-def _import(path: Path) -> ModuleType:
+def check_file(path: Path) -> None:
+    """Raises ObswarmError when there is no such file."""
     if not path.exists():
         raise ObswarmError(f"No such load-test file: {path}.{_nearest(path)}")
     if path.is_dir():
         raise ObswarmError(f"{path} is a directory; name the load-test file in it.")
+
+
+def _import(path: Path) -> ModuleType:
+    check_file(path)
     out_of_reach = add_folder(path.resolve().parent)
     if out_of_reach:
         logger.debug("%s: not importable, since these names are taken: %s.", path.parent, ", ".join(out_of_reach))

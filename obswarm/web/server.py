@@ -93,6 +93,11 @@ class WebServer:
                 listener.close()
                 if error.errno == errno.EADDRINUSE and self._asked is None:
                     continue
+                if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+                    raise ObswarmError(
+                        f"--metrics-addr {self._address} cannot be listened on: it is no address of this machine. Write"
+                        " 127.0.0.1, 0.0.0.0 or the like."
+                    ) from None
                 reason = os.strerror(error.errno) if error.errno else str(error)
                 raise ObswarmError(
                     f"--web-port {port} at {self._address} cannot be listened on: {reason}. Choose another one, or 0"

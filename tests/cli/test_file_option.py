@@ -161,6 +161,14 @@ def test_a_duration_is_a_text_or_a_number_of_seconds(value: str) -> None:
         ("loglevel = 'LOUD'", "obswarm.toml: loglevel: 'LOUD' is not one of"),
         ("remote_write_token = 1234567", "obswarm.toml: remote_write_token is a number; it has to be a text."),
         ("tags = ['a', 5]", "obswarm.toml: tags is a number; it has to be a list of texts."),
+        ("host = 5", "obswarm.toml: host is a number; it has to be a text."),
+        ("stop_when = 'p95 > 1s'", "obswarm.toml: stop_when has to be a list of texts."),
+        # Of other commands.
+        ("orphan_timeout = 'x'", "obswarm.toml: orphan_timeout: 'x' is not a duration"),
+        ("expect_workers = 0", "obswarm.toml: expect_workers: 0 is not in the range"),
+        ("bind = 'foo:bar'", "obswarm.toml: bind: 'foo:bar' is not an address"),
+        ("[up]\nworkers = 'x'", "obswarm.toml: [up] workers is a text; it has to be a whole number."),
+        ("[worker]\nprocesses = 0", "obswarm.toml: [worker] processes: 0 is not in the range"),
     ],
 )
 def test_what_is_wrong_in_the_file_is_a_sentence(toml: str, expected: str) -> None:
@@ -168,6 +176,53 @@ def test_what_is_wrong_in_the_file_is_a_sentence(toml: str, expected: str) -> No
         parsed("run", toml=toml)
     assert expected in str(error.value)
     assert "1234567" not in str(error.value)
+
+
+def test_what_is_wrong_is_said_even_if_it_is_not_used(monkeypatch) -> None:
+    monkeypatch.setenv("OBSWARM_WEB_PORT", "0")
+    for toml, arguments in (
+        ("run_time = 'x'", ["-t", "1"]),
+        ("headless = 5", ["--headless"]),
+        ("web_port = 99999", []),
+    ):
+        with pytest.raises(ObswarmError, match=rf"^obswarm\.toml: {toml.split()[0]}"):
+            parsed("run", *arguments, toml=toml)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("label", "a", ": 'a' has no equals sign"),
+        ("remote_write", "foo", ": 'foo' is not a URL"),
+        ("remote_write_auth", "x:y", " needs --remote-write URL."),
+        ("metrics_addr", "203.0.113.7", " 203.0.113.7 cannot be listened on: it is no address of this machine."),
+        ("loadtest", "nix.py", ": No such load-test file: nix.py."),
+        ("loadtest", ",", " names no file."),
+        ("json", "/proc/nix/x", " /proc/nix/x: the file cannot be written"),
+        ("earlier_alerts_max_wait", "5s", " needs --earlier-alerts wait."),
+        ("grafana_url", "http://127.0.0.1:1", " needs --grafana-token"),
+    ],
+)
+def test_who_complains_about_an_option_names_where_its_value_came_from(
+    key, value, expected, folder, monkeypatch
+) -> None:
+    (folder / "loadtest.py").write_text(
+        "from obswarm import User, task\nclass Visitor(User):\n    @task\n    def visit(self): pass\n"
+    )
+    arguments = ["run", "--local", "--workers", "0", "--no-store", "--headless", "-t", "100ms"]
+    option = "--" + key.replace("_", "-")
+
+    def said(*more: str) -> str:
+        with pytest.raises((ObswarmError, click.UsageError)) as error:
+            cli.main([*arguments, *more], standalone_mode=False)
+        return error.value.format_message() if isinstance(error.value, click.ClickException) else str(error.value)
+
+    assert f"{option}{expected}" in said(option, value)
+    monkeypatch.setenv(f"OBSWARM_{key.upper()}", value)
+    assert said().startswith(f"OBSWARM_{key.upper()}{expected}")
+    monkeypatch.delenv(f"OBSWARM_{key.upper()}")
+    Path("obswarm.toml").write_text(f"{key} = {json.dumps([value] if key in ('label', 'loadtest') else value)}\n")
+    assert said().startswith(f"obswarm.toml: {key}{expected}")
 
 
 def test_a_value_of_the_environment_that_makes_no_sense_is_named_by_its_variable(monkeypatch) -> None:

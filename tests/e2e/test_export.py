@@ -41,7 +41,7 @@ def test_a_port_that_was_asked_for_and_is_taken_is_an_error(target: CountingServ
         (("--trace-sample", "lots"), "'lots' is not a share"),
         (("--trace-sample", "200%"), "between 0 and 100%"),
         (("--remote-write", "prometheus:9090"), "is not a URL"),
-        (("--remote-write-token", "x"), "need --remote-write URL"),
+        (("--remote-write-token", "x"), "--remote-write-token needs --remote-write URL"),
         (("--remote-write", "http://x/", "--remote-write-auth", "user"), "USER:PASSWORD"),
         (
             ("--remote-write", "http://x/", "--remote-write-auth", "u:p", "--remote-write-token", "t"),

@@ -375,7 +375,7 @@ def test_options_of_earlier_alerts_that_make_no_sense_are_refused(tmp_path: Path
     wrong = run(tmp_path, quick, "--earlier-alerts-max-wait", "5s")
     assert (wrong.code, wrong.stderr) == (
         2,
-        "Error: --earlier-alerts-max-wait (earlier_alerts_max_wait) needs --earlier-alerts wait.\n",
+        "Error: --earlier-alerts-max-wait needs --earlier-alerts wait.\n",
     )
     (tmp_path / "obswarm.toml").write_text("earlier_alerts = 'sleep'\n")
     unknown = run(tmp_path, quick)
