@@ -3,6 +3,7 @@
 import logging
 from collections import Counter
 from collections.abc import Callable, Mapping
+from math import ceil
 from typing import Any, Protocol
 
 import gevent
@@ -46,6 +47,13 @@ class Watch(Protocol):
         """When, on the monotonic clock, it wants to see a snapshot at the latest; None: at the next interval's end."""
 
     def close(self) -> None: ...
+
+
+def next_due(due: float, now: float, interval_s: float) -> float:
+    """The end of the interval after the one that was due then. It lies whole intervals later, and at least half of one
+    from now: a loop that was held up skips what it has missed, since nothing is left for the ends of those."""
+    due += interval_s
+    return due + max(0, ceil((now - due) / interval_s + 0.5)) * interval_s
 
 
 def host_of(environment: Environment) -> str | None:
@@ -350,8 +358,7 @@ class RunCourse:
     def _tick(self) -> None:
         due = self.statistics.started_s
         while True:
-            # A loop that was held up for long skips what it missed.
-            due = max(due + self._interval_s, clock.monotonic() - self._interval_s)
+            due = next_due(due, clock.monotonic(), self._interval_s)
             early = self.watch.next_due_s() if self.watch is not None else None
             if early is not None and clock.monotonic() < early < due - _EARLY_BY_S:
                 # A guard that has known since the middle of an interval acts in the middle of one.

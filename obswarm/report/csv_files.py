@@ -7,7 +7,7 @@ spreadsheets; see `CsvRows`.
 
 import csv
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,7 @@ from obswarm.api import ObswarmError
 from obswarm.engine import Output, RunResult
 from obswarm.private_files import check_writable, make_private_folder, open_private
 from obswarm.sanitize import escape_lines, to_text
-from obswarm.stats import EndpointStats, Snapshot, total_of
+from obswarm.stats import TOTAL, EndpointKey, EndpointStats, Snapshot, total_of
 
 PERCENTILES = (0.5, 0.66, 0.75, 0.8, 0.9, 0.95, 0.98, 0.99, 0.999, 0.9999, 1.0)
 _PERCENTILE_NAMES = [f"{percentile * 100:.6g}%" for percentile in PERCENTILES]
@@ -88,9 +88,13 @@ class CsvFiles(Output):
     def __init__(self, prefix: str, full_history: bool = False) -> None:
         self._prefix = prefix
         self._full_history = full_history
+        self._started_s = 0.0
         self._second = 0
         self._parts: list[Snapshot] = []
         """Of that second of the run, which has no row yet."""
+        self._written = 0
+        self._before: Snapshot | None = None
+        """The last second that has a row, and what it was made from."""
         self._history: TextIO | None = None
         try:
             for suffix in _SUFFIXES:
@@ -104,12 +108,13 @@ class CsvFiles(Output):
 
     def snapshot(self, snapshot: Snapshot) -> None:
         """Write the row of a second once the next one has come: what is left at the end of a run, or came in the middle
-        of a second, is a part of the nearest one."""
+        of a second, is a part of the nearest one; what came in the first half of the first second is a part of that."""
         second = round(snapshot.elapsed_s)
-        if self._parts and second > self._second:
+        if self._parts and second > self._second > 0:
             self._write_second()
         self._second = max(second, self._second)
         self._parts.append(snapshot)
+        self._started_s = snapshot.started_s
 
     def _open_history(self) -> TextIO:
         if self._history is None:
@@ -122,19 +127,41 @@ class CsvFiles(Output):
         if not parts:
             return
         history = self._open_history()
-        file_rows = CsvRows(history)
         last = parts[-1]
         interval_s = sum(part.interval_s for part in parts)
-        rows: list[tuple[EndpointStats, EndpointStats]] = []
-        if self._full_history:
-            for key, stats in sorted(last.endpoints.items()):
-                rows.append((stats, total_of(part.interval[key] for part in parts if key in part.interval)))
-        rows.append((last.total, total_of(part.interval_total for part in parts)))
-        for total, recent in rows:
-            file_rows.write(
+        recents = {
+            key: total_of(part.interval[key] for part in parts if key in part.interval) for key in self._keys(last)
+        }
+        recents[TOTAL] = total_of(part.interval_total for part in parts)
+        # Seconds in which the program was held up have no snapshot: theirs is that of the first one afterwards.
+        missed = max(0, min(self._second - self._written, round(interval_s)) - 1)
+        for second in range(self._second - missed, self._second):
+            self._write_rows(history, second, self._before, recents, interval_s)
+        self._write_rows(history, self._second, last, recents, interval_s)
+        history.flush()
+        self._written, self._before = self._second, last
+
+    def _keys(self, snapshot: Snapshot) -> list[EndpointKey]:
+        return sorted(snapshot.endpoints) if self._full_history else []
+
+    def _write_rows(
+        self,
+        history: TextIO,
+        second: int,
+        known: Snapshot | None,
+        recents: Mapping[EndpointKey, EndpointStats],
+        interval_s: float,
+    ) -> None:
+        """`known` is what was known at its end of the run until then, `recents` what an interval has added."""
+        rows = CsvRows(history)
+        for key, recent in recents.items():
+            total = EndpointStats(key)
+            if known is not None:
+                total = known.total if key is TOTAL else known.endpoints.get(key, total)
+            rows.write(
                 [
-                    int(last.started_s) + self._second,
-                    last.user_count,
+                    int(self._started_s) + second,
+                    0 if known is None else known.user_count,
                     *_names(total),
                     f"{recent.requests / interval_s:.6f}",
                     f"{recent.failures / interval_s:.6f}",
@@ -144,7 +171,6 @@ class CsvFiles(Output):
                     *_averages(total),
                 ]
             )
-        history.flush()
 
     def finish(self, result: RunResult) -> None:
         """Write the files of the end and close the history. Each is tried, also when another cannot be written."""

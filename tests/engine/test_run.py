@@ -3,9 +3,12 @@
 import gevent
 import pytest
 from gevent.event import Event
+from hypothesis import given
+from hypothesis import strategies as st
 
 from obswarm.api import Environment, Events, LoadTestShape, StopTest, StopUser, User, constant, task
 from obswarm.engine import LocalRun, Output, Outputs, Profile, Ramp, RunResult, ShapeProfile, StopReason
+from obswarm.engine.course import next_due
 from obswarm.stats import Recorder, RunState, Snapshot
 
 CTRL_C = StopReason("signal", "interrupted")
@@ -330,3 +333,13 @@ def test_killed_before_they_ever_ran_users_are_gone(users: int) -> None:
     run.abort(CTRL_C)
     result = finish(run)
     assert result.final.user_count == 0
+
+
+@given(late_s=st.floats(0, 100), number=st.integers(1, 1000))
+def test_the_next_interval_ends_on_the_grid_and_not_at_once(late_s: float, number: int) -> None:
+    """However long the loop was held up: no interval of milliseconds, and no two in one second."""
+    due = 1000.0 + number
+    following = next_due(due, due + late_s, 1.0)
+    assert following == int(following) > due
+    assert following - (due + late_s) >= 0.5 or following == due + 1
+    assert following - (due + late_s) <= 1.5

@@ -53,6 +53,28 @@ def test_one_row_a_second_and_none_twice(tmp_path: Path, ends: list[float]) -> N
     assert int(rows[-1]["Total Failure Count"]) == 1
 
 
+def test_seconds_in_which_the_program_was_held_up_have_rows_of_what_was_measured_over_them(tmp_path: Path) -> None:
+    rows = history_of(tmp_path, [1.0, 2.0, 6.2, 7.0], full=True)
+    of_all = [row for row in rows if row["Name"] == "Aggregated"]
+    assert seconds_of(of_all) == [1001, 1002, 1003, 1004, 1005, 1006, 1007]
+    assert seconds_of([row for row in rows if row["Name"] == PAGE.name]) == seconds_of(of_all)
+    assert [float(row["Requests/s"]) for row in of_all[:-1]] == pytest.approx([10.0] * 6)
+    assert [int(row["Total Request Count"]) for row in of_all] == [10, 20, 20, 20, 20, 62, 71]
+
+
+@pytest.mark.parametrize(("ends", "seconds"), [([3.0, 4.0], [1001, 1002, 1003, 1004]), ([0.3, 1.0], [1001])])
+def test_rows_begin_with_the_first_second(tmp_path: Path, ends: list[float], seconds: list[int]) -> None:
+    assert seconds_of(history_of(tmp_path, ends)) == seconds
+
+
+def test_a_run_that_an_earlier_process_began_has_no_rows_of_the_time_before(tmp_path: Path) -> None:
+    files, run = CsvFiles(str(tmp_path / "run")), MadeUpRun([])
+    files.snapshot(replace(run.second({PAGE: [0.01]}), started_s=1000.9, elapsed_s=50.0, interval_s=0.9))
+    files.close()
+    with open(tmp_path / "run_stats_history.csv", newline="") as file:
+        assert seconds_of(list(csv.DictReader(file))) == [1050]
+
+
 def test_a_last_part_of_more_than_half_a_second_has_a_row_with_its_own_rate(tmp_path: Path) -> None:
     rows = history_of(tmp_path, [1.0, 2.0, 2.6])
     assert seconds_of(rows) == [1001, 1002, 1003]

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,18 @@ def test_charts_have_a_value_for_each_moment(tmp_path: Path) -> None:
     assert [line["label"] for line in charts["Errors per second, by kind"]["lines"]] == ["HTTP 500"]
     assert sum(sum(column[1::2]) for column in data["heat"]["columns"]) == 25
     assert len(data["heat"]["edges"]) == max(band for column in data["heat"]["columns"] for band in column[::2]) + 2
+
+
+def test_a_line_has_a_gap_where_the_program_was_held_up_and_ends_with_the_run(tmp_path: Path) -> None:
+    found = record(tmp_path, RESULT)
+    first, second, *_, last = found.seconds
+    start_s = found.info.started_s
+    late = replace(last, elapsed_s=9.0, interval_s=7.0, time_s=start_s + 9.0)
+    end = replace(last, elapsed_s=9.8, interval_s=0.8, time_s=start_s + 14.0, state="stopped")
+    data = chart_data(replace(found, seconds=(first, second, late, end)))
+    assert data["time"] == [1.0, 2.0, 5.5, 9.0, 9.8]
+    lines = [line["values"] for group in data["groups"] for chart in group["charts"] for line in chart["lines"]]
+    assert {(len(values), values[2]) for values in lines} == {(5, None)}
 
 
 def test_a_long_run_has_steps_of_several_seconds(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from obswarm.report.page.steps import steps_of
+from obswarm.report.page.steps import length_of, steps_of
 from obswarm.stats import EndpointKey, EndpointStats
 from obswarm.store import Second
 
@@ -88,3 +88,32 @@ def test_runs_of_earlier_versions_and_a_reset_in_between() -> None:
 def test_nothing_is_said_of_what_is_under_way_after_the_end() -> None:
     run = [*map(second, (1, 2)), second(2.9, 0.9, load_s=2.8, state="stopped"), second(4, load_s=2.8, state="stopped")]
     assert [[each.time_s for each in step.counted] for step in steps_of(run, 1)] == [[1001], [1002], [], [1004]]
+
+
+def test_no_second_stands_twice_whenever_snapshots_come() -> None:
+    """A guard acts in the middle of a second, statistics begin anew, a program was held up for some ms."""
+    again = replace(second(2.03, 0.05, requests=5), epoch=1, load_s=0.05)
+    run = [
+        second(0.3, 0.3, requests=30),
+        second(1.0, 0.7, requests=70),
+        second(1.98, 0.98, requests=98),
+        again,
+        replace(second(3, 0.97, requests=97), epoch=1, load_s=1.02),
+    ]
+    steps = steps_of(run, 1)
+    assert [step.elapsed_s for step in steps] == [1.0, 2.03, 3]
+    assert [step.requests_rate for step in steps] == pytest.approx([100, 100, 100])
+
+
+def test_seconds_in_which_the_program_was_held_up_are_no_steps() -> None:
+    run = [*map(second, (1, 2)), second(9, 7.0, requests=70), second(10)]
+    steps = steps_of(run, 1)
+    assert [step.number for step in steps] == [0, 1, 8, 9]
+    assert [step.requests_rate for step in steps] == pytest.approx([100, 100, 10, 100])
+    assert [step.number for step in steps_of(run, 4)] == [0, 2]
+
+
+@pytest.mark.parametrize(("end_s", "length"), [(0.0, 1), (600, 1), (601, 2), (6000, 10)])
+def test_there_are_no_more_steps_than_are_wanted(end_s: float, length: int) -> None:
+    assert length_of([second(end_s)], 600) == length
+    assert length_of([], 600) == 1

@@ -1,12 +1,12 @@
 """Two runs beside each other as one HTML file."""
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from typing import Any
 
 from obswarm.analysis import CONFIDENCE
 from obswarm.report.compare import Comparison, Difference
 from obswarm.report.page.data import chart
-from obswarm.report.page.steps import steps_of
+from obswarm.report.page.steps import Step, length_of, steps_of
 from obswarm.report.page.template import embedded, render
 from obswarm.report.wording import (
     between,
@@ -19,7 +19,7 @@ from obswarm.report.wording import (
     value_of,
 )
 from obswarm.stats import TOTAL
-from obswarm.store import RunRecord, value_at
+from obswarm.store import Figure, RunRecord, value_at
 
 _MOST_POINTS = 600
 
@@ -108,21 +108,28 @@ def _row(name: str, base: str, run: str, difference: Difference) -> dict[str, An
 
 def _charts(found: Comparison, base: RunRecord, run: RunRecord) -> dict[str, Any]:
     """The two runs on one axis of seconds since their start."""
-    longest = max(len(base.seconds), len(run.seconds))
-    length = max(1, -(-longest // _MOST_POINTS))
-    both = [steps_of(record.seconds, length) for record in (base, run)]
-    count = max(map(len, both))
+    length = max(length_of(record.seconds, _MOST_POINTS) for record in (base, run))
+    both = [
+        (name, record, {step.number: step for step in steps_of(record.seconds, length)})
+        for name, record in (("base", base), ("run", run))
+    ]
+    count = max((number + 1 for _, _, steps in both for number in steps), default=0)
 
-    def lines(values: Sequence[Sequence[float | None]]) -> list[tuple[str, list[float | None]]]:
-        names = ("base", "run")
-        return [(name, [*each, *[None] * (count - len(each))]) for name, each in zip(names, values, strict=True)]
+    def lines(value: Callable[[RunRecord, Step], float | None]) -> list[tuple[str, list[float | None]]]:
+        return [
+            (name, [value(record, steps[number]) if number in steps else None for number in range(count)])
+            for name, record, steps in both
+        ]
+
+    def of_target(figure: Figure) -> Callable[[RunRecord, Step], float | None]:
+        return lambda record, step: value_at(record.samples[figure], step.time_s)
 
     charts = [
-        chart("Users", "number", lines([[step.users for step in steps] for steps in both])),
-        chart("Requests per second", "per_second", lines([[step.requests_rate for step in steps] for steps in both])),
-        chart("p50", "seconds", lines([[step.total.quantile(0.5) for step in steps] for steps in both])),
-        chart("p95", "seconds", lines([[step.total.quantile(0.95) for step in steps] for steps in both])),
-        chart("Error ratio", "ratio", lines([[step.total.error_ratio for step in steps] for steps in both])),
+        chart("Users", "number", lines(lambda _, step: step.users)),
+        chart("Requests per second", "per_second", lines(lambda _, step: step.requests_rate)),
+        chart("p50", "seconds", lines(lambda _, step: step.total.quantile(0.5))),
+        chart("p95", "seconds", lines(lambda _, step: step.total.quantile(0.95))),
+        chart("Error ratio", "ratio", lines(lambda _, step: step.total.error_ratio)),
     ]
     groups = [{"title": "Load test", "charts": charts}]
     changed = [figure for figure, each in found.targets.items() if each.is_significant]
@@ -131,12 +138,7 @@ def _charts(found: Comparison, base: RunRecord, run: RunRecord) -> dict[str, Any
             chart(
                 figure_name(figure),
                 figure.unit,
-                lines(
-                    [
-                        [value_at(record.samples[figure], step.time_s) for step in steps]
-                        for record, steps in zip((base, run), both, strict=True)
-                    ]
-                ),
+                lines(of_target(figure)),
             )
             for figure in changed
         ]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from obswarm.report.compare import figure_place
-from obswarm.report.page.steps import Step, steps_of
+from obswarm.report.page.steps import Step, length_of, steps_of
 from obswarm.stats import EndpointKey, EndpointStats
 from obswarm.stats.histogram import upper_bound
 from obswarm.store import Figure, RunRecord, Second, value_at
@@ -30,21 +30,30 @@ def chart_data(record: RunRecord) -> dict[str, Any]:
     """`time` are seconds since the run began; every series has as many values, null where there is none."""
     steps = _at_most(record.seconds, MOST_POINTS)
     start_s = record.info.started_s
+    time: Column = [round(step.elapsed_s, 1) for step in steps]
+    groups = [
+        {"title": "Load test", "charts": _load_test(steps)},
+        *_targets(record, steps),
+        {"title": "Load generator", "charts": _generator(steps)},
+    ]
+    lines = [line["values"] for group in groups for drawn in group["charts"] for line in drawn["lines"]]
+    for at in range(len(steps) - 1, 0, -1):
+        if steps[at].number > steps[at - 1].number + 1:
+            # The program was held up: no line leads from before to afterwards.
+            time.insert(at, round((steps[at - 1].elapsed_s + steps[at].elapsed_s) / 2, 1))
+            for values in lines:
+                values.insert(at, None)
     return {
-        "time": [round(step.time_s - start_s, 1) for step in steps],
+        "time": time,
         "marks": [[round(mark.time_s - start_s, 1), mark.kind, mark.text] for mark in record.marks],
-        "groups": [
-            {"title": "Load test", "charts": _load_test(steps)},
-            *_targets(record, steps),
-            {"title": "Load generator", "charts": _generator(steps)},
-        ],
+        "groups": groups,
         "heat": _heat(record),
         "endpoints": [_distribution(key, stats) for key, stats in sorted(record.endpoints.items())],
     }
 
 
 def _at_most(seconds: Sequence[Second], most: int) -> list[Step]:
-    return steps_of(seconds, max(1, -(-len(seconds) // most)))
+    return steps_of(seconds, length_of(seconds, most))
 
 
 def chart(title: str, unit: str, lines: Sequence[tuple[str, Column]], stacked: bool = False) -> dict[str, Any]:
@@ -192,7 +201,7 @@ def _heat(record: RunRecord) -> dict[str, Any]:
     lowest, highest = min(bands), max(bands)
     return {
         "edges": [_short(upper_bound(band * _BUCKETS_IN_A_BAND)) for band in range(lowest - 1, highest + 1)],
-        "time": [round(step.time_s - record.info.started_s, 1) for step in steps],
+        "time": [round(step.elapsed_s, 1) for step in steps],
         "columns": [
             [value for band, count in sorted(counts.items()) for value in (band - lowest, count)] for counts in columns
         ],

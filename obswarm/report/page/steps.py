@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from obswarm.stats import EndpointStats, total_of
 from obswarm.store import Second
@@ -10,17 +11,26 @@ from obswarm.store import Second
 @dataclass(frozen=True, slots=True)
 class Step:
     """Some seconds of a run, `load_s` of whose `span_s` had load. `present` is that one of them, or of those before,
-    that says who was there: a run's last snapshot is of the moment after its end, in which nobody is."""
+    that says who was there: a run's last snapshot is of the moment after its end, in which nobody is. A step after some
+    that are not there has what finished in those, too, and its rates are over all of them."""
 
     seconds: Sequence[Second]
     total: EndpointStats
     span_s: float
     load_s: float
     present: Second
+    number: int
+    """Which of the run's steps it is, from 0 on. There is none where no snapshot came: the program was held up."""
 
     @property
     def time_s(self) -> float:
+        """Wall time of its last snapshot; at the end of a run, some time after the end."""
         return self.seconds[-1].time_s
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds of the run until its end."""
+        return self.seconds[-1].elapsed_s
 
     @property
     def users(self) -> float:
@@ -56,8 +66,9 @@ class Step:
 
 
 def steps_of(seconds: Sequence[Second], length: int) -> list[Step]:
-    """That many seconds in each. What is left at the end, and is less than half of that, is in the last one."""
-    groups = [seconds[begin : begin + length] for begin in range(0, len(seconds), length)]
+    """That many seconds of the run in each; whatever came in the middle of a second is in the nearest one. What is left
+    at the end, and is less than half of that, is in the last one."""
+    groups = [list(group) for _, group in groupby(seconds, lambda second: _number(second, length))]
     if len(groups) > 1 and _span_s(groups[-1]) < length / 2:
         groups[-2:] = [[*groups[-2], *groups[-1]]]
     loads = _loads_s(seconds)
@@ -75,9 +86,19 @@ def steps_of(seconds: Sequence[Second], length: int) -> list[Step]:
                 _span_s(group),
                 load_s,
                 there[-1] if there else before,
+                _number(group[0], length),
             )
         )
     return steps
+
+
+def _number(second: Second, length: int) -> int:
+    return max(0, round(second.elapsed_s) - 1) // length
+
+
+def length_of(seconds: Sequence[Second], most: int) -> int:
+    """How many seconds have to be in a step so that there are no more than that many steps."""
+    return max(1, -(-round(seconds[-1].elapsed_s) // most)) if seconds else 1
 
 
 def _span_s(seconds: Sequence[Second]) -> float:
