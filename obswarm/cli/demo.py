@@ -1,5 +1,7 @@
 """`obswarm demo`: a ramp against the embedded target, until its knee shows."""
 
+from collections.abc import Sequence
+
 import click
 
 from obswarm import defaults
@@ -9,7 +11,8 @@ from obswarm.cli import exit_codes
 from obswarm.cli.guarding import simple_guarding
 from obswarm.cli.options import duration as parse_duration
 from obswarm.cli.options import option
-from obswarm.cli.session import OutputOptions, Terminal
+from obswarm.cli.session import OutputOptions, Terminal, is_incomplete
+from obswarm.cli.streams import say_error
 from obswarm.cli.text_console import TextConsole, joined, plain
 from obswarm.engine import LocalRun, Output, Outputs, StagesProfile, check_open_files
 from obswarm.guards import Guard
@@ -21,6 +24,10 @@ _RAMP_SHARE = 0.9
 _SHORTEST_S = 15.0
 _GUARD = "error_ratio > 30% for 2s"
 """Trips when the site has been turning people away for a while: the knee shows by then."""
+
+_MANY = 0.05
+_SECONDS = 3
+"""More errors than such a share, in each of so many seconds, are a break."""
 
 
 class _RampPoints(Output):
@@ -93,23 +100,49 @@ def demo(ctx: click.Context, duration: float, headless: bool, json_file: str | N
         terminal.outputs = [points]
         terminal.guarding = simple_guarding([Guard(_GUARD)])
         result = terminal.run(make_run, environment)
+    if result.error is not None:
+        say_error(result.error)
     if result.stop_reason.kind not in ("time", "guard"):
         ctx.exit(exit_codes.INTERRUPTED if result.stop_reason.kind == "signal" else exit_codes.FAILURES)
     if result.stop_reason.kind == "guard":
         terminal.summary_console.print(plain(f"Stopped by a guard: {result.stop_reason.detail}.", "bold yellow"))
-    knee = find_knee(points.points)
-    ctx.exit(_explain(terminal.summary_console, knee))
+    code = explain(terminal.summary_console, points.points, result.stop_reason.kind == "guard")
+    ctx.exit(exit_codes.INCOMPLETE if is_incomplete(result) else code)
 
 
-def _explain(console: TextConsole, knee: Knee | None) -> int:
-    if knee is None:
-        console.print(
-            plain(
-                "No knee: the target kept up to the end of the ramp, or the machine was too busy to tell.",
-                "bold yellow",
-            )
-        )
+def explain(console: TextConsole, points: Sequence[LoadPoint], stopped_by_guard: bool) -> int:
+    """Say where the knee was, else where errors began. Gives the exit code: 0 when the site was seen to break."""
+    knee = find_knee(points)
+    if knee is not None:
+        _explain_knee(console, knee)
+        return exit_codes.OK
+    shares = [_error_share([point]) for point in points]
+    runs_of_seconds = (shares[number : number + _SECONDS] for number in range(len(shares) - _SECONDS + 1))
+    began = next((number for number, seen in enumerate(runs_of_seconds) if min(seen) > _MANY), None)
+    if began is None and not stopped_by_guard:
+        text = "No knee: the site kept up to the end of the ramp, with at most {share:.0%} errors in a second."
+        console.print(plain(text.format(share=max(shares, default=0.0)), "bold yellow"))
         return exit_codes.FAILURES
+    last = points[-_SECONDS:]
+    users = points[began].users if began is not None else max((point.users for point in last), default=0)
+    console.print(
+        plain(
+            f"The site broke: from about {format_count(round(users))} users on it turned people away, with"
+            f" {_error_share(last):.0%} errors in the end. Where its knee was cannot be told: the machine was too busy,"
+            " or the ramp too steep.",
+            "bold yellow",
+        )
+    )
+    return exit_codes.OK
+
+
+def _error_share(points: Sequence[LoadPoint]) -> float:
+    failures = sum(point.failures_per_s for point in points)
+    answers = failures + sum(point.rps for point in points)
+    return failures / answers if answers else 0.0
+
+
+def _explain_knee(console: TextConsole, knee: Knee) -> None:
     throughput = (
         f"throughput stayed at {knee.throughput_growth:.0%} of that"
         if knee.throughput_growth < 1.2
@@ -130,4 +163,3 @@ def _explain(console: TextConsole, knee: Knee | None) -> int:
         "Why: every submission waits for the database's one write lock, and keeps an app worker while it waits,"
         " until no worker is left for the cheap reads."
     )
-    return exit_codes.OK
