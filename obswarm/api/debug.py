@@ -4,7 +4,7 @@ import logging
 import os
 import sys
 from argparse import Namespace
-from typing import Any
+from typing import Any, NoReturn
 
 from obswarm.api.environment import Environment
 from obswarm.api.errors import ObswarmError
@@ -15,6 +15,7 @@ from obswarm.log_format import stream_handler
 from obswarm.sanitize import escape_controls
 from obswarm.stats import Recorder
 
+_HOST = "OBSWARM_HOST"
 _USAGE = 2
 """The exit code."""
 
@@ -29,14 +30,14 @@ def run_single_user(
 ) -> None:
     """Run one user of that class until it stops or is interrupted; put it under `if __name__ == "__main__":`.
 
-    `-H/--host` and the load-test file's own options are read from the command line; wrong ones end the process with a
-    sentence and the exit code 2. init and test_start are fired, test_stop and quit are not. Exceptions in tasks are not
-    caught, so that a debugger stops at them.
+    `-H/--host`, or OBSWARM_HOST, and the load-test file's own options are read from the command line; wrong ones, and
+    requests without a host, end the process with a sentence and the exit code 2. init and test_start are fired,
+    test_stop and quit are not. Exceptions in tasks are not caught, so that a debugger stops at them.
     """
     if loglevel:
         logging.basicConfig(level=loglevel.upper(), handlers=[stream_handler()])
     parser = LoadTestParser(prog=os.path.basename(sys.argv[0]))
-    parser.add_argument("-H", "--host", default=user_class.host, help="base URL of the target")
+    parser.add_argument("-H", "--host", default=None, help="base URL of the target")
     events.init_command_line_parser.fire(parser=parser)
     options = _parse(parser, user_class)
     environment = Environment(
@@ -62,23 +63,31 @@ def run_single_user(
             close = getattr(user.client, "close", None)
             if close is not None:
                 close()
+    except ObswarmError as error:
+        # It is not in the load test's code that a debugger would find something.
+        _refuse(error)
     finally:
         events.request.remove_listener(printer)
 
 
 def _parse(parser: LoadTestParser, user_class: type[User]) -> Namespace:
     """The command line's options, with the host as the class takes it. Exits with a sentence for wrong ones."""
+    own = f"{user_class.__name__}.host"
     try:
         options = parser.parse_args()
+        # As with `obswarm run`: the command line over the environment over the class.
+        hosts = (("-H/--host", options.host), (_HOST, os.environ.get(_HOST)), (own, user_class.host))
+        where, options.host = next(((name, host) for name, host in hosts if host), ("", None))
         if options.host:
-            where = f"{user_class.__name__}.host" if options.host is user_class.host else "-H/--host"
             options.host = user_class.check_host(options.host)
     except ObswarmError as error:
-        wrong = str(error)
+        _refuse(error)
     except ValueError as error:
-        wrong = f"{where}: {error}."
-    else:
-        return options
+        _refuse(f"{where}: {error}.")
+    return options
+
+
+def _refuse(wrong: object) -> NoReturn:
     print(escape_controls(f"Error: {wrong}"), file=sys.stderr)
     sys.exit(_USAGE)
 
