@@ -33,6 +33,8 @@ from obswarm.cli.loading import files_of, output_of, plan
 from obswarm.cli.notices import Notices
 from obswarm.cli.pending_run import MOST_STARTS, KeptResult, PendingRun
 from obswarm.cli.session import Terminal, exit_code_of, set_up_logging
+from obswarm.cli.settings_file import current_folder
+from obswarm.cli.streams import STANDARD_OUTPUT
 from obswarm.cluster import CurveKeys, FleetRun, Lobby, Recovered, start_over, tcp_endpoint
 from obswarm.ending_signals import ending_signals
 from obswarm.engine import PartialResult, RunResult, StopReason, reason_of
@@ -73,6 +75,9 @@ _COST_OF_AN_END = 2
 _COME_BACK_S = 10.0
 """Workers of a run that crashed, or of a master that was killed, are on their way for so long after its start."""
 
+_WRITTEN = ("logfile", "csv", "json_file", "junit")
+"""Options that name files which its runs write: from where the service was started, as runs are made elsewhere."""
+
 _ADDRESSES = "obswarm.cli.session"
 """Says where metrics and alerts are served, which is another address for clients."""
 
@@ -111,6 +116,7 @@ class Service:
         self._notices = Notices(self._state.with_suffix(".notices"))
         self._firing = self._state.with_suffix(".alerts")
         """Alerts that were delivered between two runs and fire, for the process that makes the next one."""
+        self._started_in = current_folder() or Path()
         self._own = given_options(ctx, without=("files",), of_file=False)
         if options["config"] is not None:
             # Runs are made in other folders.
@@ -387,6 +393,9 @@ class Service:
         arguments = [*as_arguments(self._ctx.command, given), *order.rest]
         ctx = self._ctx.command.make_context("master", arguments, parent=self._ctx.parent)
         options = {name: value for name, value in ctx.params.items() if name != "arguments"}
+        for name in _WRITTEN:
+            if options[name] not in (None, "", STANDARD_OUTPUT):
+                options[name] = str(self._started_in / options[name])
         return options, ctx, shared
 
     def _began(self, run: FleetRun) -> None:

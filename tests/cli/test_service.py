@@ -93,9 +93,9 @@ class Runner:
         for _ in range(begun):
             self.pending.begin()
 
-    def run(self, conduct: Conduct) -> type[BaseException]:
+    def run(self, conduct: Conduct, *options: str) -> type[BaseException]:
         """How it ends: Stopped when the service waits for the next run in this process."""
-        ctx = master.make_context("master", ["--serve", "--state", str(self.state), "--web-port", "0"])
+        ctx = master.make_context("master", ["--serve", "--state", str(self.state), "--web-port", "0", *options])
         try:
             Service(ctx, {**ctx.params}, None, conduct).run()
         except (BecomesNew, Stopped) as end:
@@ -183,6 +183,22 @@ def raising(error: BaseException, seen: int = 0) -> Conduct:
 
 def never(*_: Any) -> tuple[Any, int]:
     raise AssertionError("it is not run")
+
+
+def test_files_of_a_service_are_where_it_was_started_and_not_in_the_folder_of_a_run(
+    runner: Runner, tmp_path: Path
+) -> None:
+    seen: dict[str, Any] = {}
+
+    def conduct(planned: Any, options: dict[str, Any], *_: Any) -> tuple[Any, int]:
+        seen.update(options, folder=Path.cwd())
+        raise RuntimeError
+
+    runner.ask()
+    runner.run(conduct, "--logfile", "svc.log", "--csv=out/run", "--json=-", "--junit", str(tmp_path / "a.xml"))
+    assert seen["folder"] == runner.pending.files
+    assert (seen["logfile"], seen["csv"]) == (str(tmp_path / "svc.log"), str(tmp_path / "out" / "run"))
+    assert (seen["json_file"], seen["junit"]) == ("-", str(tmp_path / "a.xml"))
 
 
 CRASHES = [
