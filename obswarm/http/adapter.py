@@ -177,7 +177,9 @@ class FastAdapter(BaseAdapter):
         method = str(request.method)
         start = as_bytes(f"{method} {target} HTTP/1.1\r\n") + field_lines(fields)
         check_head(method, fields, start)
-        prepared = Prepared(method, url, route, start, {"content-type", "cookie"})
+        # requests takes both away where a redirect drops the body.
+        says_length = not FRAMING.isdisjoint(map(str.lower, map(_text, headers)))
+        prepared = Prepared(method, url, route, start, {"content-type", "cookie"}, says_length)
         connect_s, read_s = _timeouts(timeout)
         return Call(prepared, {}, _body(request), None, connect_s, read_s, NEVER, stream, self.max_response_bytes)
 

@@ -17,6 +17,7 @@ _MENDABLE = re.compile(
 _LENGTH, _CODING = b"content-length", b"transfer-encoding"
 _LARGE_LENGTH = re.compile(rb"\ncontent-length:[ \t]*\d{6}", re.IGNORECASE).search
 _MOST_HEAD_BYTES = 256 * 1024
+_MUCH = f"more than {_MOST_HEAD_BYTES // 1024} KiB of headers"
 _MOST_INTERIM = 100
 _SWITCHING_PROTOCOLS = 101
 _INTERIM = frozenset(b"%d" % status for status in range(100, 200) if status != _SWITCHING_PROTOCOLS)
@@ -46,13 +47,8 @@ class ResponseHead:
 
     def __init__(self, raw: bytes, interim: int = 0) -> None:
         """`interim` is the number of 1xx answers that came before."""
-        position = 0
-        for _ in range(interim + 1):
-            while raw[position : position + 1] in (b"\r", b"\n"):
-                position += 1
-            end = _END_OF_HEAD.search(raw, position)
-            begin, position = position, end.end() if end is not None else len(raw)
-        head = raw[begin : end.start() if end is not None else len(raw)]
+        begin, end, _ = _last_head(raw, interim)
+        head = raw[begin:end]
         if b"\n " in head or b"\n\t" in head:
             head = _FOLD.sub(b" ", head)
         lines = head.split(b"\n")
@@ -135,7 +131,7 @@ class Answer:
         except httptools.HttpParserError as error:
             self._mend(error)
         if self.reading_head and len(self.raw) > _MOST_HEAD_BYTES:
-            raise TooMuch(f"more than {_MOST_HEAD_BYTES // 1024} KiB of headers")
+            raise TooMuch(_MUCH)
 
     def _mend(self, refused: httptools.HttpParserError) -> None:
         """Parse heads anew that the parser has refused, when they can be mended. Raises the refusal for others."""
@@ -209,6 +205,8 @@ class Answer:
         # The parser speaks RTSP and knows of other versions as well.
         if not self.raw.startswith(b"HTTP/1."):
             self._check_version()
+        if len(self.raw) > _MOST_HEAD_BYTES and _last_head(self.raw, self.interim)[2] > _MOST_HEAD_BYTES:
+            raise TooMuch(_MUCH)
         self.reading_head = False
         if self._head_only:
             self.complete = True
@@ -252,6 +250,18 @@ class _Refusal:
         self._answer.parse_anew(self._refused)
 
 
+def _last_head(raw: bytes, interim: int) -> tuple[int, int, int]:
+    """Where the head behind the interim ones begins and ends, and where what follows it begins."""
+    position = 0
+    for _ in range(interim + 1):
+        while raw[position : position + 1] in (b"\r", b"\n"):
+            position += 1
+        begin = position
+        found = _END_OF_HEAD.search(raw, position)
+        end, position = found.span() if found is not None else (len(raw), len(raw))
+    return begin, end, position
+
+
 def _no_status(text: str) -> str:
     return f"its status is {text}; there are those from 100 to 999"
 
@@ -292,7 +302,7 @@ def _mend_head(head: bytes) -> bytes:
         return head
     lines = [line.strip() for line in _FOLD.sub(b" ", fields).split(b"\n") if line.strip()]
     named = [(line.partition(b":")[0].lower(), line) for line in lines]
-    lengths = {part.strip() for name, line in named if name == _LENGTH for part in _value(line).split(b",")}
+    lengths = {_plain(part) for name, line in named if name == _LENGTH for part in _value(line).split(b",")}
     codings = [_value(line) for name, line in named if name == _CODING]
     if codings and lengths:
         if _is_chunked(codings[-1]):
@@ -305,6 +315,12 @@ def _mend_head(head: bytes) -> bytes:
         named = [each for each in named if each[0] != _LENGTH]
         named.append((_LENGTH, b"Content-Length: " + lengths.pop()))
     return b"\r\n".join([start.rstrip(b"\r"), *[line for _, line in named], b"", b""])
+
+
+def _plain(length: bytes) -> bytes:
+    """A length without leading zeros."""
+    length = length.strip()
+    return length.lstrip(b"0") or b"0" if length.isdigit() else length
 
 
 def _value(line: bytes) -> bytes:

@@ -33,19 +33,27 @@ Auth = tuple[str, str]
 class Prepared:
     """A call that can be made again and again: where it goes, and its head but for cookies and body."""
 
-    __slots__ = ("bare", "method", "names", "route", "start", "url")
+    __slots__ = ("bare", "method", "names", "route", "says_length", "start", "url")
 
-    def __init__(self, method: str, url: Url, route: Route, start: bytes, names: set[str]) -> None:
+    def __init__(
+        self, method: str, url: Url, route: Route, start: bytes, names: set[str], says_length: bool = True
+    ) -> None:
+        """`says_length` is False for a request whose body a redirect dropped: only some methods say then that there is
+        none."""
         self.names = names
         self.method = method
         self.url = url
         self.route = route
         self.start = start
         # Methods that may have a body say when there is none (RFC 9110, 8.6); requests is generous in what it counts.
-        self.bare = start + (b"\r\n" if method in _WITHOUT_A_BODY else b"Content-Length: 0\r\n\r\n")
+        self.says_length = says_length
+        silent = _WITHOUT_A_BODY if says_length else _EXPECTING_NO_BODY
+        self.bare = start + (b"\r\n" if method in silent else b"Content-Length: 0\r\n\r\n")
 
 
 _WITHOUT_A_BODY = frozenset(("GET", "HEAD"))
+_EXPECTING_NO_BODY = _WITHOUT_A_BODY | {"CONNECT", "DELETE", "OPTIONS", "TRACE"}
+"""As urllib3, which decides where requests does not: after a redirect that drops the body."""
 
 
 @lru_cache(maxsize=1024)
@@ -170,7 +178,7 @@ class Template:
             fields.update((name, value) for name, value in headers.items() if value is not None)
         return self.assemble(method, url, fields)
 
-    def assemble(self, method: str, url: Url, fields: Mapping[str, str]) -> Prepared:
+    def assemble(self, method: str, url: Url, fields: Mapping[str, str], says_length: bool = True) -> Prepared:
         """A call with exactly these headers, but for FRAMING, Host and credentials in the URL or for the proxy.
 
         Of names that differ in case only, the last is taken. Raises what check_coding raises.
@@ -190,7 +198,7 @@ class Template:
         if route.absolute_form and route.proxy is not None and route.proxy.authorization:
             lines.append(("Proxy-Authorization", route.proxy.authorization))
         start = f"{method} {target} HTTP/1.1\r\n".encode("latin-1") + field_lines(lines)
-        return Prepared(method, url, route, start, names)
+        return Prepared(method, url, route, start, names, says_length)
 
     def route_to(self, url: Url) -> Route:
         return Route.to(url.origin, self.proxy, self.tls if url.origin.scheme == "https" else None)

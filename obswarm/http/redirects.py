@@ -55,6 +55,8 @@ def _go_to(session: "FastHttpSession", call: Call, location: str, status_code: i
     """Make the call's next hop of a Location header."""
     here = call.prepared
     url = _next_url(here.url, location)
+    # Credentials are those of the request, which the target has no say in.
+    url = url._replace(userinfo=here.url.userinfo if url.origin == here.url.origin else None)
     method = here.method
     dropped: set[str] = set()
     if method != "HEAD" and (status_code in (302, 303) or (status_code == 301 and method == "POST")):
@@ -75,7 +77,8 @@ def _go_to(session: "FastHttpSession", call: Call, location: str, status_code: i
         (name, value) for name, value in call.headers.items() if value is not None and name.lower() not in dropped
     )
     call.headers = {name: value for name, value in call.headers.items() if name.lower() not in dropped}
-    call.prepared = template.assemble(method, url, fields)
+    says_length = here.says_length and status_code in (307, 308)
+    call.prepared = template.assemble(method, url, fields, says_length)
     if call.extra_cookies is not None and url.origin == here.url.origin:
         call.cookie = session.cookies.header_with(call.extra_cookies, url)
     else:

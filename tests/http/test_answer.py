@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from obswarm.http.answer import Answer, ResponseHead
 from obswarm.http.connection import Connection
 from obswarm.http.deadlines import StreamTimeout
-from obswarm.http.errors import HttpError
+from obswarm.http.errors import HttpError, ProtocolError
 from obswarm.http.route import Route
 from obswarm.http.urls import Origin
 
@@ -209,3 +209,18 @@ def test_headers_that_were_folded_or_repeated_are_those_that_were_sent() -> None
     assert answer.head().headers == [(b"X-A", b"one two three"), (b"Content-Length", b"5"), (b"X-B", b"c")]
     _, answer = read([ANSWERS["a length beside chunks"][0]])
     assert answer.head().headers == [(b"Content-Length", b"5"), (b"Transfer-Encoding", b"chunked")]
+
+
+@pytest.mark.parametrize("size", [65536, 1000, 300_000])
+@pytest.mark.parametrize("interim", [b"", b"HTTP/1.1 103 Early Hints\r\n\r\n"])
+def test_a_head_may_have_256_kib_exactly_however_it_is_split(size: int, interim: bytes) -> None:
+    limit = 256 * 1024
+    begin, end = interim + b"HTTP/1.1 200 OK\r\nX: ", b"\r\nContent-Length: 5\r\n\r\n"
+
+    def answered(head_bytes: int) -> int:
+        data = begin + b"a" * (head_bytes - len(begin) - len(end)) + end + b"hello"
+        return read([data[at : at + size] for at in range(0, len(data), size)])[1].status
+
+    assert answered(limit) == 200
+    with pytest.raises(ProtocolError, match="256 KiB of headers"):
+        answered(limit + 1)

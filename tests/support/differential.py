@@ -38,7 +38,8 @@ class Case:
     """A call, and how the target answers it."""
 
     scripts: tuple[Script, ...]
-    """One for each request, as for ScriptedServer; `$URL` in their pieces stands for the target's URL."""
+    """One for each request, as for ScriptedServer; `$URL` in their pieces stands for the target's URL, `$PEER` for its
+    host and port."""
 
     method: str = "GET"
     path: str = "/asked"
@@ -104,8 +105,10 @@ class Target(ScriptedServer):
     def __enter__(self) -> Self:
         super().__enter__()
         url = self.url.encode()
+        peer = url.removeprefix(b"http://")
         self.scripts = [
-            script if callable(script) else [piece.replace(b"$URL", url) for piece in script] for script in self.scripts
+            script if callable(script) else [piece.replace(b"$URL", url).replace(b"$PEER", peer) for piece in script]
+            for script in self.scripts
         ]
         if self._refuses:
             self._server.stop()
@@ -209,9 +212,6 @@ def _place(url: str, target: Target) -> str:
 
 def _sent(exchange: Exchange, target: Target) -> Sent:
     headers = {name: value for name, value in exchange.headers.items() if name not in NOT_COMPARED}
-    if not exchange.body and headers.get("content-length") == "0":
-        # Says no more than nothing; requests has it with some methods, and loses it on the way.
-        del headers["content-length"]
     headers = {name: value.replace(str(target.port), "PORT") for name, value in headers.items()}
     return Sent(exchange.request_line, headers, exchange.body)
 

@@ -102,3 +102,14 @@ def test_a_streamed_body_arrives_as_from_requests(environment: Environment, clie
         session.request(method, "/", data=make())
         theirs, ours = map(compared, server.exchanges)
     assert ours == theirs
+
+
+@pytest.mark.parametrize("kind", [FastHttpSession, HttpSession])
+def test_credentials_of_the_host_go_with_redirects_to_it_and_nowhere_else(kind: Any, environment: Any) -> None:
+    with ScriptedServer(answer(b"there")) as elsewhere:
+        location = elsewhere.url.replace("//", "//c:d@")
+        scripts = [answer(status="302 Found", Location="/there"), answer(status="302 Found", Location=location)]
+        with ScriptedServer(*scripts) as server, kind(environment, server.url.replace("//", "//a:b@")) as client:
+            assert client.get("/asked").content == b"there"
+            sent = [each.header("authorization") for each in server.exchanges + elsewhere.exchanges]
+    assert sent == ["Basic YTpi", "Basic YTpi", None]
