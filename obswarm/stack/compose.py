@@ -85,9 +85,12 @@ class Compose:
         version, wanted = done.stdout.strip(), ".".join(map(str, OLDEST_COMPOSE))
         if done.returncode or not version:
             said = next((line.strip() for line in done.stderr.splitlines() if line.strip()), "nothing")
+            # Without the plugin docker says either of these, and the second one misleads.
+            is_missing = "is not a docker command" in said or "unknown" in said
+            more = "" if is_missing else f" (docker compose version says: {said})"
             raise StackError(
                 f"Docker has no Compose plugin. Install version {wanted} or later: the package docker-compose-plugin,"
-                f" or https://docs.docker.com/compose/install/. (docker compose version says: {said})"
+                f" or https://docs.docker.com/compose/install/.{more}"
             )
         if as_numbers(version) < OLDEST_COMPOSE:
             raise StackError(f"Docker Compose {version} is too old; obswarm needs {wanted} or later.")

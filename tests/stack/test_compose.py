@@ -16,6 +16,7 @@ WITHOUT_PLUGIN = """
 echo "unknown flag: --project-name" >&2
 exit 125
 """
+OLD_WITHOUT_PLUGIN = 'echo "unknown flag: --short" >&2; exit 125'
 
 
 @pytest.fixture
@@ -62,7 +63,12 @@ class Engine:
     "words", [["up"], ["up", "--dry-run"], ["down"], ["logs"], ["logs", "-f", "master"], ["scale", "workers=2"]]
 )
 @pytest.mark.parametrize(
-    ("script", "said"), [(WITHOUT_PLUGIN, "Docker has no Compose plugin"), (None, "There is no docker command")]
+    ("script", "said"),
+    [
+        (WITHOUT_PLUGIN, "Docker has no Compose plugin"),
+        (OLD_WITHOUT_PLUGIN, "Docker has no Compose plugin"),
+        (None, "There is no docker command"),
+    ],
 )
 def test_without_the_plugin_or_docker(
     docker: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], script: str | None, said: str
