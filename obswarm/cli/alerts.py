@@ -46,9 +46,9 @@ def test(ctx: click.Context, /, **options: Any) -> None:
     if options["action"]:
         labels[ACTION_LABEL] = options["action"]
     for verdict in _send(options["url"].rstrip("/") + ALERTS_PATH, options["token"] or "", labels, options["send"]):
-        does = "It acts" if options["send"] else "It would act"
+        does = "It leads to" if options["send"] else "It would lead to"
         what = verdict["action"] or "nothing"
-        say(f"{verdict['alertname']} ({verdict['status']}). {does}: {what}, because of {verdict['reason']}.")
+        say(f"{verdict['alertname']} ({verdict['status']}). {does}: {what} ({verdict['reason']}).")
 
 
 def _send(url: str, token: str, labels: dict[str, str], really: bool) -> list[dict[str, Any]]:

@@ -248,17 +248,21 @@ class AlertBook:
         since_s = alert.starts_s if alert.starts_s is not None else now_s
         match self._standing(alert, since_s, now_s):
             case Standing.OURS if self._started_s is None:
-                return Verdict(alert, None, "the run has not begun yet; it acts then, if it still fires")
+                return Verdict(
+                    alert,
+                    None,
+                    f"the run has not begun yet; it leads to {self._wanted(alert)[0]} then, if it still fires",
+                )
             case Standing.OTHER_RUN:
                 return Verdict(alert, Action("notify"), f"it is about the run {alert.run_id}, not about this one")
             case Standing.EARLIER:
                 return Verdict(alert, Action("notify"), "it fired before the run began, so the run is not its cause")
-            case Standing.UNSURE if self._wanted(alert)[0].kind != "notify":
+            case Standing.UNSURE if (later := self._wanted(alert)[0]).kind != "notify":
                 return Verdict(
                     alert,
                     Action("notify"),
                     f"it fired {since_s - (self._started_s or since_s):.1f} s after the run began, and what it is about"
-                    f" may be from before; if it still fires {self.grace_s:g} s after the begin, it acts",
+                    f" may be from before; if it still fires {self.grace_s:g} s after the begin, it leads to: {later}",
                 )
         return Verdict(alert, *self._wanted(alert))
 

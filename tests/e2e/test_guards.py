@@ -244,13 +244,13 @@ def test_a_sample_alert_shows_what_it_would_do_and_does_it_when_told(tmp_path: P
     dry = obswarm("alerts", "test", "--url", url, "--token", token, "--label", "team=shop")
     assert (dry.code, dry.stdout) == (
         0,
-        "ObswarmTest (firing). It would act: stop, because of the default for alerts.\n",
+        "ObswarmTest (firing). It would lead to: stop (the default for alerts).\n",
     )
     wrong = obswarm("alerts", "test", "--url", url, "--token", "wrong")
     assert (wrong.code, "does not accept the token" in wrong.stderr) == (2, True)
     assert process.poll() is None
     sent = obswarm("alerts", "test", "--url", url, "--token", token, "--action", "abort", "--send")
-    assert "It acts: abort, because of its label obswarm_action" in sent.stdout
+    assert "It leads to: abort (its label obswarm_action)" in sent.stdout
     process.communicate(timeout=20)
     assert process.returncode == 3
     result = result_in(tmp_path)

@@ -196,7 +196,7 @@ def test_an_alert_that_fires_right_after_the_start_acts_if_it_still_fires_when_t
     assert action == "notify"
     assert reason == (
         "it fired 2.5 s after the run began, and what it is about may be from before; if it still fires 10 s after the"
-        " begin, it acts"
+        " begin, it leads to: stop"
     )
     assert verdicts(known, payload(ALERTMANAGER, **at(2.5)), STARTED_S + 4) == [(None, "known already")]
     assert (known.due(STARTED_S + 9.9), known.count(ANY, STARTED_S + 9.9)) == ([], 0)
