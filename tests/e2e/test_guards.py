@@ -193,7 +193,7 @@ def test_options_that_make_no_sense_are_sentences(tmp_path: Path, options: list[
         ("guards = 5", "is written as [[guards]]"),
         ("[[targets]]\nurl = 'http://x'\nkind = 'mysq'", "Did you mean mysql?"),
         ("[[targets]]\nkind = 'mysql'", "url is missing"),
-        ("prometheus_url = 5", "obswarm.toml: prometheus_url: it is not a URL"),
+        ("prometheus_url = 5", "obswarm.toml: prometheus_url is a number; it has to be a text."),
         ("prometheus_url = 'x'", "is not a URL"),
         ("require = 'p95 < 1s'", "has to be a list of texts"),
         ("this is no toml", "is not TOML"),
