@@ -65,7 +65,8 @@ arrived `--linger` after the end of the run is counted in `obswarm_remote_write_
 
 `instance` is the host's name and the run's id (`load-1:20260101-120000-1a2b`), so that no two runs write to the same
 series, however many push from one machine. With `--remote-write-instance NAME` it is that name, and the series of
-successive runs are the same ones; two runs that push at the same time then need two names.
+successive runs are the same ones; two runs that push at the same time then need two names or different labels, of which
+a warning reminds at the start.
 
 A series ends with a stale marker (Prometheus' NaN 0x7ff0000000000002): one that is no longer there with the next push,
 all others one second after the last snapshot, also when the run was ended by an error, a guard or a signal. After that

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from gevent import GreenletExit
 
 from obswarm.api import LoadTestError, LoadTestShape, ObswarmError, Stage, StopTest, User, user_traceback, users_at
-from obswarm.greenlets import NOT_ONLY_EXCEPTIONS, call_apart
+from obswarm.greenlets import NOT_ONLY_EXCEPTIONS, call_apart, described
 from obswarm.killed import is_killed
 
 _SHAPE_INTERVAL_S = 1.0
@@ -159,7 +159,7 @@ class ShapeProfile:
             if isinstance(error, GreenletExit) and is_killed():
                 raise
             shape = type(self.shape).__name__
-            raise LoadTestError(f"{shape}.tick() raised an exception:\n{user_traceback(error)}") from None
+            raise LoadTestError(f"{shape}.tick() raised {described(error)}\n{user_traceback(error)}") from None
 
     def _read(self, answer: Any) -> tuple[int, float, tuple[str, ...] | None]:
         where = f"{type(self.shape).__name__}.tick() gave {answer!r}"

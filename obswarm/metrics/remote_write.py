@@ -117,10 +117,20 @@ class RemoteWriter(Output):
 
     def _start(self, snapshot: Snapshot) -> None:
         if self._sender is None:
+            self._warn_of_namesakes()
             self._sender = self._supervisor.keep("The sender of --remote-write", self._send_all)
         instance = self._instance or f"{platform.node() or 'obswarm'}:{snapshot.run_id}"
         self._last_time_s = snapshot.time_s
         self._encode(lambda: self._series.encode(self._latest.families(), instance, snapshot.time_s))
+
+    def _warn_of_namesakes(self) -> None:
+        if self._instance is not None:
+            logger.warning(
+                "--remote-write-instance %s: a run that pushes at the same time with the same name and labels writes to"
+                " the same series, and both are spoilt. Give each its own name or --label, or leave the name out: the"
+                " default, host and run id, is one of the run's own.",
+                self._instance,
+            )
 
     def _encode(self, pieces: Callable[[], Iterable[bytes]]) -> None:
         """Put a batch of these messages into the queue, some time."""

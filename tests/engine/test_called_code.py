@@ -23,6 +23,7 @@ from obswarm.api import (
     task,
 )
 from obswarm.engine import CustomMessage, LocalRun, Profile, Ramp, RunResult, ShapeProfile, StopReason
+from obswarm.greenlets import described
 from obswarm.stats import Recorder
 
 HOOKS = sorted(vars(Events()))
@@ -285,7 +286,8 @@ def test_what_a_shape_raises_ends_the_run(kind: str) -> None:
     assert result.stop_reason.kind == "error"
     if kind != "ObswarmError":
         assert isinstance(result.error, LoadTestError)
-        assert str(result.error).startswith("Shape.tick() raised an exception:\nTraceback")
+        assert str(result.error).startswith(f"{result.stop_reason.detail}\nTraceback")
+        assert result.stop_reason.detail == f"Shape.tick() raised {described(EXCEPTIONS[kind]())}"
 
 
 @pytest.mark.parametrize("concurrent", [True, False])

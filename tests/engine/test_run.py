@@ -262,7 +262,7 @@ def test_an_exception_in_a_shapes_tick_stops_the_run_with_its_traceback_and_keep
 
     shape = Broken()
     result = finish(make_run(Visitor, profile=ShapeProfile(shape, [Visitor]), shape_class=shape))
-    assert result.stop_reason.kind == "error"
+    assert result.stop_reason == StopReason("error", "Broken.tick() raised KeyError: 'oops'")
     assert "KeyError" in str(result.error)
     assert "test_run.py" in str(result.error)
     assert result.final.total.requests > 0

@@ -113,6 +113,7 @@ def test_a_conflict_under_a_name_of_ones_own_is_explained(snapshot: Snapshot, ca
         if instance is not None:
             assert {labels["instance"] for labels in decoded(server.exchanges[0])} == {instance}
     assert ("Does another run push as --remote-write-instance ci?" in caplog.text) == hinted
+    assert ("--remote-write-instance ci: a run that pushes at the same time" in caplog.text) == hinted
 
 
 def test_a_run_without_a_result_ends_its_series_all_the_same(snapshot: Snapshot) -> None:
