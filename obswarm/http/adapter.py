@@ -48,7 +48,7 @@ from obswarm.http.errors import (
 from obswarm.http.exchange import exchange
 from obswarm.http.head import FRAMING, Prepared, as_bytes, check_coding, check_head, field_lines
 from obswarm.http.pool import ConnectionPool
-from obswarm.http.raw import RawAnswer, join_headers, reason_phrase
+from obswarm.http.raw import RawAnswer, join_headers
 from obswarm.http.route import Proxy, Route, parse_proxy
 from obswarm.http.streaming import LiveBody
 from obswarm.http.tls import TlsSettings
@@ -101,7 +101,7 @@ class FastAdapter(BaseAdapter):
         head = answer.head()
         response.headers = join_headers(head.headers)
         response.status_code = answer.status
-        response.reason = reason_phrase(answer.status, head.reason)
+        response.reason = head.reason.decode("latin-1")
         response.encoding = get_encoding_from_headers(response.headers)
         response.url = request.url  # type: ignore[assignment]
         response.request = request
@@ -125,12 +125,13 @@ class FastAdapter(BaseAdapter):
             response.wire_bytes = len(body)
             return response
         response.wire_bytes = len(body)
+        response._received = body
         try:
             response._content = decode(body, response.headers.get("content-encoding"), self.max_response_bytes)
         except (DecodingError, ResponseTooLarge) as error:
             # The exception stays with the response, and with it the frames that it went through, which hold the body.
             error.__traceback__ = None
-            body = b""
+            body = response._received = b""
             if isinstance(error, DecodingError):
                 damage = ContentDecodingError(error, request=request)
                 if not response.is_redirect:
@@ -139,7 +140,7 @@ class FastAdapter(BaseAdapter):
                 response.damage, response._content = damage, b""
             else:
                 raise _as_requests(error, request) from None
-        response._content_consumed = True  # type: ignore[attr-defined]
+        response._content_consumed = True
         return response
 
     def _call(
@@ -206,7 +207,7 @@ def read_and_discard(response: CountedResponse) -> None:
     except Urllib3Error as error:
         raise RequestsConnectionError(error, request=response.request) from None
     response._content = False  # type: ignore[assignment]
-    response._content_consumed = True  # type: ignore[attr-defined]
+    response._content_consumed = True
     response.wire_bytes = received
     if response.timings is not None:
         response.timings = response.timings._replace(download_s=response.timings.download_s + monotonic() - began)

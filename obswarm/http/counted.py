@@ -10,7 +10,9 @@ from requests.structures import CaseInsensitiveDict
 
 from obswarm.api import CatchResponseError
 from obswarm.http.answer import ResponseHead
-from obswarm.http.errors import HttpError
+from obswarm.http.body_buffer import gather
+from obswarm.http.codings import decode
+from obswarm.http.errors import HttpError, StreamConsumed
 from obswarm.http.outcome import Judged, Outcome
 from obswarm.http.raw import RawAnswer
 from obswarm.http.streaming import LiveBody
@@ -32,6 +34,8 @@ class CountedResponse(requests.Response, Judged):
     timings: PhaseTimes | None = None
     wire_bytes: int | None = None
     trace_id: str | None = None
+    _received: bytes | None = None
+    _content_consumed: bool
     damage: BaseException | None = None
     """What is wrong with the body of a redirect, which only matters when nobody follows it."""
 
@@ -41,7 +45,7 @@ class CountedResponse(requests.Response, Judged):
         looked at."""
         made = cls.__new__(cls)
         made._content = False  # type: ignore[assignment]
-        made._content_consumed = False  # type: ignore[attr-defined]
+        made._content_consumed = False
         made._next = None  # type: ignore[attr-defined]
         made.history = []
         made.elapsed = timedelta(0)
@@ -63,8 +67,8 @@ class CountedResponse(requests.Response, Judged):
         made.request = request  # type: ignore[assignment]
         made.elapsed = timedelta(seconds=elapsed_s)
         made.raw = RawAnswer(0, ResponseHead(b""), made.headers)
-        made._content = b""
-        made._content_consumed = True  # type: ignore[attr-defined]
+        made._content = made._received = b""
+        made._content_consumed = True
         return made
 
     @property
@@ -83,7 +87,7 @@ class CountedResponse(requests.Response, Judged):
 
     @property
     def ok(self) -> bool:
-        """As in requests; False without an answer."""
+        """As in requests; False without an answer, and from status 600 on, which is counted as a failure."""
         return self.error is None and super().ok
 
     @property
@@ -106,10 +110,28 @@ class CountedResponse(requests.Response, Judged):
             super().close()
 
     def raise_for_status(self) -> None:
-        """As in requests; also raises what kept the answer from coming."""
+        """As in requests; also raises what kept the answer from coming, and HTTPError from status 600 on."""
         if self.error is not None:
             raise self.error
         super().raise_for_status()
+        if self.status_code >= 600:
+            reason = to_text(self.reason or "")
+            raise requests.HTTPError(f"{self.status_code} Error: {reason} for url: {self.url}", response=self)
+
+    @property
+    def raw_body(self) -> bytes:
+        """The body as it came over the wire, its content coding not undone. Raises StreamConsumed where that is gone:
+        of a coded body that was streamed and read, or came through an adapter that is not ours."""
+        coding = self.headers.get("content-encoding")
+        if not coding:
+            return self.content
+        if self._received is None:
+            if self._content_consumed:
+                raise StreamConsumed("the body of this response has been read, and only what it was decoded to is kept")
+            self._received = gather(self.raw.stream(decode_content=False))
+            self._content = decode(self._received, coding)
+            self._content_consumed = True
+        return self._received
 
     @property
     def live(self) -> LiveBody | None:
@@ -155,5 +177,6 @@ class CountedResponse(requests.Response, Judged):
             "error": self.error,
             "timings": self.timings,
             "wire_bytes": self.wire_bytes,
+            "_received": self._received,
             "trace_id": self.trace_id,
         }

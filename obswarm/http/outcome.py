@@ -1,5 +1,6 @@
 """Whether a request failed, decided in one way for both clients, and the one report that it gets."""
 
+from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Self
 
@@ -9,13 +10,16 @@ from obswarm.api.errors import STEERING_EXCEPTIONS
 from obswarm.api.measured import CUTS_OFF, as_failure, count_cut_off
 from obswarm.stats import PhaseTimes
 
+_PHRASES = {status.value: status.phrase for status in HTTPStatus}
+
 
 def status_error(status_code: int, reason: str | None) -> ResponseError | None:
-    """The failure that an HTTP status is, or None: from 400 on an answer is a failure."""
+    """The failure that an HTTP status is, or None: from 400 on an answer is a failure. Where the server gives no
+    reason, its text has the standard's."""
     if status_code < 400:
         return None
     kind = "client" if status_code < 500 else "server"
-    return ResponseError(f"HTTP {status_code} {reason or ''}".rstrip() + f" ({kind} error)")
+    return ResponseError(f"HTTP {status_code} {reason or _PHRASES.get(status_code, '')}".rstrip() + f" ({kind} error)")
 
 
 class NotCatching(RuntimeError):

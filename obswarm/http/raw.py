@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator
 from email.message import Message
-from http import HTTPStatus
 from itertools import chain
 
 from requests.structures import CaseInsensitiveDict
@@ -112,16 +111,6 @@ class _ForCookies:
 
     def isclosed(self) -> bool:
         return True
-
-
-def reason_phrase(status_code: int, sent: bytes) -> str:
-    """What the server said, or the standard's phrase."""
-    if sent:
-        return sent.decode("latin-1").strip()
-    try:
-        return HTTPStatus(status_code).phrase
-    except ValueError:
-        return ""
 
 
 def join_headers(raw_headers: Iterable[Header]) -> "CaseInsensitiveDict[str]":

@@ -21,7 +21,7 @@ from obswarm.http.cookies import Cookies
 from obswarm.http.errors import HttpError, StreamConsumed
 from obswarm.http.head import Prepared
 from obswarm.http.outcome import Judged, Outcome, status_error
-from obswarm.http.raw import RawAnswer, join_headers, reason_phrase, regrouped, set_cookies
+from obswarm.http.raw import RawAnswer, join_headers, regrouped, set_cookies
 from obswarm.http.streaming import LiveBody
 from obswarm.http.urls import parse_url, redirect_target
 from obswarm.stats import PhaseTimes
@@ -108,8 +108,8 @@ class FastResponse(Judged):
 
     @property
     def reason(self) -> str:
-        """What the server said behind the status, or the standard's phrase."""
-        return reason_phrase(self.status_code, self._head().reason)
+        """What the server said behind the status; nothing where it said nothing, as in requests."""
+        return self._head().reason.decode("latin-1")
 
     def _head(self) -> ResponseHead:
         if self._parsed is None:
@@ -156,6 +156,7 @@ class FastResponse(Judged):
 
     @property
     def ok(self) -> bool:
+        """Whether the request is counted as a success, unless the load test says otherwise."""
         return self.error is None and self.status_code < 400
 
     @property
@@ -268,8 +269,8 @@ class FastResponse(Judged):
         for piece in pieces:
             yield self._to_text(piece) if decode_unicode else piece
 
-    def iter_lines(self, chunk_size: int | None = None, decode_unicode: bool = True) -> Iterator[Any]:
-        """The lines of the body as they come, without their ends; text, or bytes if `decode_unicode` is False."""
+    def iter_lines(self, chunk_size: int | None = None, decode_unicode: bool = False) -> Iterator[Any]:
+        """The lines of the body as they come, without their ends; bytes, or text with `decode_unicode`."""
         rest = b""
         for piece in self._pieces():
             lines = (rest + piece).split(b"\n")

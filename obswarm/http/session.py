@@ -379,9 +379,9 @@ class FastHttpSession(RestCalls):
         return self.request("HEAD", url, **kwargs)
 
     def iter_lines(self, url: str, method: str = "GET", **kwargs: Any) -> Iterator[str]:
-        """Send a request and go through the lines of its answer as they come, as for server-sent events."""
+        """Send a request and go through the lines of its answer as they come, as text: for server-sent events."""
         with self.request(method, url, stream=True, **kwargs) as response:
-            yield from response.iter_lines()
+            yield from response.iter_lines(decode_unicode=True)
 
     def __enter__(self) -> Self:
         return self

@@ -1,5 +1,6 @@
 """URLs as the client needs them: checked, and cut into origin and request target."""
 
+import re
 from collections.abc import Collection
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -17,6 +18,7 @@ UNIX_SCHEME = "http+unix"
 
 DEFAULT_PORTS = {"http": 80, "https": 443, UNIX_SCHEME: 0}
 _NEVER_IN_HOSTS = frozenset(' "<>\\^`{|}')
+_NAME = re.compile(r"(?:[\w-]{1,63}\.)*[\w-]{1,63}\.?", re.ASCII)
 _PREFIXES = tuple(f"{scheme}://" for scheme in DEFAULT_PORTS)
 
 
@@ -75,6 +77,7 @@ def check_host(host: Any, schemes: Collection[str] = tuple(DEFAULT_PORTS)) -> st
         port_is_fine = False
         parts = urlsplit("")
     if parts.scheme in schemes and parts.hostname and port_is_fine:
+        _check_name(text, redact_url(text))
         return text.rstrip("/")
     example, more = "https://www.example.com", ""
     if "://" in text:
@@ -85,6 +88,25 @@ def check_host(host: Any, schemes: Collection[str] = tuple(DEFAULT_PORTS)) -> st
     elif text and parts.scheme != "unix":
         example = f"http://{redact_url(text)}"
     raise ValueError(f"{redact_url(host)!r} is not a base URL; it needs a scheme and a host, like {example}{more}")
+
+
+def _check_name(url: str, shown: str) -> None:
+    """Raise ValueError, with a sentence on what is shown of the URL, when no host can have the name that it has."""
+    if any(character < " " or character == "\x7f" for character in url):
+        raise ValueError(f"{shown!r} is not a base URL; it contains a line break or control character")
+    try:
+        origin = parse_url(url).origin
+        is_fine = origin.scheme == UNIX_SCHEME or ":" in origin.host or _is_name(origin.host)
+    except InvalidRequest:
+        is_fine = False
+    if not is_fine:
+        name = urlsplit(url).hostname
+        raise ValueError(f"{shown!r} is not a base URL; {name!r} cannot be the name of a host, like www.example.com")
+
+
+def _is_name(host: str) -> bool:
+    """Of RFC 1123, 2.1 and RFC 1035, 2.3.4, with the underscores that containers have in theirs."""
+    return len(host) <= 254 and _NAME.fullmatch(host) is not None
 
 
 def absolute(base: str | None, path: str) -> str:

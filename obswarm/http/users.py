@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, ClassVar
 
+import requests
+
 from obswarm import defaults
 from obswarm.api import Environment, ObswarmError, RequestSigner, User
 from obswarm.http.call import Settings, parse_max_response_bytes
@@ -15,6 +17,7 @@ from obswarm.http.route import parse_proxy
 from obswarm.http.session import FastHttpSession
 from obswarm.http.tls import TlsSettings
 from obswarm.http.urls import check_host
+from obswarm.redact import redact_url
 
 
 class HttpUser(User):
@@ -33,7 +36,13 @@ class HttpUser(User):
     @classmethod
     def check_host(cls, host: Any) -> str:
         """Return a base URL of http or https. Raises ValueError for anything else."""
-        return check_host(host, ("http", "https"))
+        checked = check_host(host, ("http", "https"))
+        try:
+            # It has rules of its own, for international names above all.
+            requests.PreparedRequest().prepare_url(checked, None)
+        except ValueError:
+            raise ValueError(f"{redact_url(checked)!r} is not a base URL; requests takes no such host name") from None
+        return checked
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)

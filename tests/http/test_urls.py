@@ -115,11 +115,66 @@ def test_a_host_that_a_listener_has_set_is_checked_when_a_user_is_made(
 
 
 @pytest.mark.parametrize(
-    "host", ["example.com", "ftp://x", "http://", "https://:80", "http://a:0", "http://a:b", "", "//x"]
+    "host",
+    ["example.com", "ftp://x", "http://", "https://:80", "http://a:0", "http://a:b", "http://a:65536", "", "//x"],
 )
 def test_what_is_no_base_url(host: str) -> None:
     with pytest.raises(ValueError, match="scheme and a host"):
         check_host(host)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *(
+            "http://a b",
+            "http://a\tb",
+            "http://a\0b",
+            "http://a\x7fb",
+            "http://a\r\nX",
+            "http://a/x\ny",
+            "http://a..b",
+        ),
+        *(
+            "http://.a",
+            "http://..",
+            "http://a%20b",
+            "http://*.a",
+            "http://a,b",
+            "http://a<b>",
+            "http://ü..b",
+            "http://a@b c",
+        ),
+        *("http://" + "a" * 64, "http://" + "a." * 128, "http://" + "ü" * 63),
+    ],
+)
+def test_a_host_that_no_request_can_be_made_to_is_refused_at_the_start(host: str) -> None:
+    for kind in (FastHttpUser, HttpUser):
+        with pytest.raises(ValueError, match="is not a base URL; (it contains a line|.* cannot be the name of a host)"):
+            kind.check_host(host)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *(
+            "http://a",
+            "https://a.b.",
+            "http://a_b.c-d:80",
+            "http://127.0.0.1",
+            "http://[::1]:8080",
+            "http://user:p w@a",
+        ),
+        *("http://bücher.test/a b", "http://xn--bcher-kva.test", "http://" + "a" * 63, "http://A.B/x"),
+    ],
+)
+def test_hosts_that_requests_can_be_made_to_are_taken_as_they_are(host: str) -> None:
+    assert FastHttpUser.check_host(host + "/") == HttpUser.check_host(f" {host}\n") == host
+
+
+def test_a_host_that_only_requests_refuses_is_refused_for_its_user() -> None:
+    with pytest.raises(ValueError, match="requests takes no such host name"):
+        HttpUser.check_host("http://☃.test")
 
 
 def test_params() -> None:

@@ -82,6 +82,7 @@ class Seen:
     """The kind of what kept the answer from coming, or from being read."""
 
     status: int = 0
+    reason: str = ""
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
     url: str = ""
@@ -177,6 +178,7 @@ def _observe(case: Case, target: Target, request: Callable[..., Any]) -> Seen:
             seen.raised = kind
     elif response is not None:
         seen.status = response.status_code
+        seen.reason = response.reason
         seen.headers = {name.lower(): _unfolded(value) for name, value in response.headers.items()}
         seen.url = _place(response.url, target)
         seen.history = tuple((each.status_code, _place(each.url, target)) for each in response.history)

@@ -17,7 +17,7 @@ from tests.support.scripted_server import HANG, PAUSE, RESET, Script, answer, by
 
 FINE: tuple[Script, ...] = (answer(b"fine", X_Own="1"),)
 HEAD = b"HTTP/1.1 200 OK\r\n"
-REFUSED: dict[str, Any] = {"error": "connection", "status": 0, "body": b"", "headers": {}, "url": ""}
+REFUSED: dict[str, Any] = {"error": "connection", "status": 0, "reason": "", "body": b"", "headers": {}, "url": ""}
 """A Seen's fields where our clients do not take an answer that http.client does."""
 
 
@@ -120,6 +120,7 @@ TARGETS: dict[str, Case] = {
         b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"
     ),
     "gives no reason": raw(b"HTTP/1.1 200\r\nContent-Length: 4\r\n\r\nfine"),
+    "gives no reason for an error": raw(b"HTTP/1.1 404\r\nContent-Length: 4\r\n\r\nfine"),
     "gives an empty reason": raw(b"HTTP/1.1 200 \r\nContent-Length: 4\r\n\r\nfine"),
     **{
         f"has the status {status}": raw(b"HTTP/1.1 %b Odd\r\nContent-Length: 4\r\n\r\nfine" % status, close=True)

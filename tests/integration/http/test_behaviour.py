@@ -332,10 +332,10 @@ def test_a_streamed_body_is_read_as_it_comes(make_session, environment) -> None:
         started = time.monotonic()
         response = session.get("/", stream=True)
         lines = response.iter_lines()
-        assert next(lines) == "one"
+        assert next(lines) == b"one"
         assert time.monotonic() - started < 0.15
         assert not environment.recorder.take().endpoints
-        assert list(lines) == ["two", "drei", "rest"]
+        assert list(lines) == [b"two", b"drei", b"rest"]
         assert counted(environment) == {"/": (1, 0)}
         assert response.elapsed_s < response.download_s
         with pytest.raises(StreamConsumed):
