@@ -2,11 +2,13 @@
 
 import math
 import re
+from collections.abc import Sequence
 
 _DURATION_UNITS_S = {"us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _NUMBER = r"((?:\d+(?:\.\d*)?|\.\d+)(?:e[-+]?\d+)?)"
 _DURATION_PART = re.compile(rf"\s*{_NUMBER}\s*({'|'.join(_DURATION_UNITS_S)})\s*")
 _PLAIN_SECONDS = re.compile(_NUMBER)
+_NAMED = 5
 
 
 def parse_duration(value: str | float) -> float:
@@ -32,6 +34,13 @@ def parse_duration(value: str | float) -> float:
 
 def _no_duration(value: object) -> str:
     return f"{value!r} is not a duration; write it like 90s, 20m, 1h30m or 500ms"
+
+
+def format_names(names: Sequence[str]) -> str:
+    """Some of them, and how many more there are: `GET /a, GET /b and 198 more`."""
+    if len(names) <= _NAMED + 1:
+        return ", ".join(names)
+    return f"{', '.join(names[:_NAMED])} and {len(names) - _NAMED:,} more"
 
 
 def format_duration(seconds: float) -> str:

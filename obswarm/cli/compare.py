@@ -24,6 +24,7 @@ from obswarm.report.wording import (
     extent_of,
     figure_name,
     figure_value,
+    only_sentences,
     size_of,
     tone_of,
     unjudged_sentences,
@@ -31,6 +32,7 @@ from obswarm.report.wording import (
 )
 from obswarm.stats import TOTAL, EndpointKey
 from obswarm.store import read_run
+from obswarm.units import format_names
 
 _LIMIT = re.compile(r'(\w+)\s*(?:\{\s*name\s*=\s*"([^"]*)"\s*\})?\s*([<>])\s*([+-]?\d+(?:\.\d+)?)\s*%')
 _STYLES = {"good": "green", "bad": "bold red"}
@@ -164,12 +166,12 @@ def _print(console: TextConsole, found: Comparison) -> None:
         if key != TOTAL and not any(one.is_significant or one.unjudged for one in each)
     ]
     if same:
-        console.print(f"{SAME.capitalize()}: {', '.join(key.label for key in same)}.")
+        console.print(f"{SAME.capitalize()}: {format_names([key.label for key in same])}.")
     changed = [(figure, each) for figure, each in found.targets.items() if each.is_significant]
     if changed:
         console.print(_targets(console.width, changed))
-    for key, where in found.only.items():
-        console.print(f"Only in {where}: {key.label}.")
+    for text in only_sentences(found):
+        console.print(plain(text))
     for name, one, other in found.settings:
         console.print(f"Configured differently: {name}: {one} → {other}")
 

@@ -13,6 +13,7 @@ from obswarm.cli.streams import say, say_lines
 from obswarm.cli.tables import columns_that_fit, figures_table, results_table
 from obswarm.cli.text_console import TextTable, stdout_console
 from obswarm.json_text import to_json
+from obswarm.report.setting_text import setting_text
 from obswarm.sanitize import escape_controls
 from obswarm.stats import TOTAL
 from obswarm.store import RunInfo, RunRecord, export_run, import_runs, read_run
@@ -134,7 +135,7 @@ def _details(record: RunRecord, size: int) -> TextTable:
         "tags": ", ".join(run.tags),
         "note": run.note,
         "revision": run.revision or "",
-        "configuration": " ".join(f"{key}={value}" for key, value in run.configuration.items()),
+        "configuration": " ".join(f"{key}={setting_text(key, value)}" for key, value in run.configuration.items()),
         "targets": ", ".join(targets),
         "kept": f"{len(record.seconds)} seconds, {format_bytes(size)}",
     }

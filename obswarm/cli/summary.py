@@ -54,6 +54,8 @@ def print_summary(
         console.print(plain(f"NOT COMPLETE: {failed.output} ({failed.reason}).", "bold red"))
     verdict = generator_sentence(result.saturated, result.max_cpu_ratio, result.max_loop_lag_s)
     console.print(plain(verdict, "bold red" if result.saturated else ""))
+    if not result.requests_made and result.error is None:
+        console.print(plain("NOTHING WAS MEASURED: no request was made.", "bold yellow"))
     if result.was_never_answered:
         console.print(
             plain(

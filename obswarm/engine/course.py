@@ -96,7 +96,7 @@ class RunCourse:
             run_id=self.run_id,
             test=test,
             host=host_of(environment),
-            planned_s=planned_s if planned_s is not None else profile.duration_s,
+            planned_s=min((each for each in (planned_s, profile.duration_s) if each is not None), default=None),
             max_endpoints=max_endpoints,
         )
         self._outputs = outputs

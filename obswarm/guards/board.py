@@ -4,7 +4,7 @@ RunControl."""
 import logging
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import gevent
@@ -17,8 +17,9 @@ from obswarm.guards.conditions import AlertOperand, EngineOperand
 from obswarm.guards.evaluate import Blind, Change, GuardWatch, deciding
 from obswarm.guards.guard import Action, GuardRule
 from obswarm.guards.operands import chooses_endpoints, last_interval, matches_something
-from obswarm.stats import AlertCount, EndpointKey, GuardView, RunState, Snapshot
+from obswarm.stats import AlertCount, GuardView, RunState, Snapshot
 from obswarm.targets import MetricSource, SourceError, looks_back_s
+from obswarm.units import format_names
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +30,6 @@ _OWN = "obswarm"
 _SCRAPE_S = 2.0
 """Until Prometheus has scraped a change and can be asked for it."""
 _UNMATCHED_AFTER_S = 10.0
-_NAMED = 5
 _ACTIVE = (RunState.SPAWNING, RunState.RUNNING, RunState.HOLDING)
 
 Annotate = Callable[[str, str], None]
@@ -151,7 +151,11 @@ class GuardBoard:
             self._unmatched[watch] = True
             text = f"The guard {watch.rule.name} looks at requests that there are none of"
             self.annotate("guard", text)
-            logger.warning("%s. Requests so far: %s.", text, _some({**snapshot.endpoints, **snapshot.in_flight}))
+            logger.warning(
+                "%s. Requests so far: %s.",
+                text,
+                format_names([key.label for key in {**snapshot.endpoints, **snapshot.in_flight}]),
+            )
 
     def _value(self, rule: GuardRule, snapshot: Snapshot, now: float) -> float | Blind | None:
         operand = rule.when.condition.operand
@@ -275,12 +279,6 @@ class GuardBoard:
 def describe_alert(alert: Alert) -> str:
     """Which alert, and what it says."""
     return f"The alert {alert.name} fires{f' ({alert.summary})' if alert.summary else ''}"
-
-
-def _some(endpoints: Iterable[EndpointKey]) -> str:
-    labels = [key.label for key in endpoints]
-    more = f" and {len(labels) - _NAMED:,} more" if len(labels) > _NAMED else ""
-    return ", ".join(labels[:_NAMED]) + more
 
 
 def describe_trip(watch: GuardWatch, since_wall_s: float) -> str:

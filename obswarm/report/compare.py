@@ -21,6 +21,7 @@ from obswarm.analysis import (
     spans,
 )
 from obswarm.api import ObswarmError
+from obswarm.report.setting_text import setting_text
 from obswarm.stats import TOTAL, EndpointKey, EndpointStats
 from obswarm.store import Figure, RunInfo, RunRecord, Second, value_at
 from obswarm.targets import place_of
@@ -92,8 +93,10 @@ def compare_runs(base: RunRecord, run: RunRecord, force: bool = False) -> Compar
     """Raises ObswarmError when they cannot be compared, or should not be unless `force` says so."""
     before, after = _measured(base), _measured(run)
     doubts = tuple(_doubts(base, run, before, after))
-    if doubts and not force:
-        raise ObswarmError(f"These runs cannot be compared: {' '.join(doubts)} Say --force to do it all the same.")
+    # Forced, that is why nothing is judged, and is said there.
+    reasons = [*doubts, *_short(base, run, before, after)]
+    if reasons and not force:
+        raise ObswarmError(f"These runs cannot be compared: {' '.join(reasons)} Say --force to do it all the same.")
     common = min(len(before), len(after))
     is_paired = _same_users(before[:common], after[:common])
     if is_paired:
@@ -191,14 +194,15 @@ def _doubts(base: RunRecord, run: RunRecord, before: Sequence[Second], after: Se
     if abs(users - others) > _SAME_LOAD * max(users, others):
         doubts.append(f"They had different loads (at most {users:,} users and {others:,}).")
     if abs(len(before) - len(after)) > _SAME_LOAD * max(len(before), len(after)):
-        took, others_took = format_duration(len(before)), format_duration(len(after))
+        # As the report and the list of runs have it.
+        took, others_took = format_duration(one.duration_s), format_duration(other.duration_s)
+        if took == others_took:
+            took, others_took = (
+                f"{took}, {len(before)} s of it measured",
+                f"{others_took}, {len(after)} s of it measured",
+            )
         doubts.append(f"They took different times ({took} and {others_took}).")
     for record, seconds in ((base, before), (run, after)):
-        if len(seconds) < SHORTEST_S:
-            doubts.append(
-                f"{record.info.run_id} has measured for {len(seconds)} s; {SHORTEST_S} s are the least that a"
-                " difference can be told from chance with."
-            )
         if not any(second.endpoints for second in seconds):
             doubts.append(f"{record.info.run_id} has made no requests.")
         if any(worker.saturated for second in seconds for worker in second.workers.values()):
@@ -206,6 +210,17 @@ def _doubts(base: RunRecord, run: RunRecord, before: Sequence[Second], after: Se
                 f"In {record.info.run_id} the load generator was the bottleneck, so its latencies are its own."
             )
     return doubts
+
+
+def _short(base: RunRecord, run: RunRecord, before: Sequence[Second], after: Sequence[Second]) -> list[str]:
+    """Which of them are too short, in one sentence."""
+    short = [
+        f"{record.info.run_id} has measured for {len(seconds)} s"
+        for record, seconds in ((base, before), (run, after))
+        if len(seconds) < SHORTEST_S
+    ]
+    least = f"{SHORTEST_S} s are the least that a difference can be told from chance with."
+    return [f"{' and '.join(short)}; {least}"] if short else []
 
 
 def figure_place(figure: Figure) -> tuple[int, str, int]:
@@ -252,15 +267,15 @@ def _settings(base: RunRecord, run: RunRecord) -> list[tuple[str, str, str]]:
     ]
     names = sorted({*one.configuration, *other.configuration})
     rows += [(name, one.configuration.get(name), other.configuration.get(name)) for name in names]
-    return [(name, _text(before), _text(after)) for name, before, after in rows if before != after]
+    return [(name, _text(name, before), _text(name, after)) for name, before, after in rows if before != after]
 
 
 def _hashes(record: RunRecord) -> str:
     return ", ".join(each.hash[:8] for each in record.loadtests)
 
 
-def _text(value: Any) -> str:
-    return "–" if value is None else str(value)
+def _text(name: str, value: Any) -> str:
+    return "–" if value is None else setting_text(name, value)
 
 
 def comparison_document(found: Comparison) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from obswarm.report.compare import FASTER, SAME, SLOWER, UNJUDGED, Comparison, Difference
 from obswarm.store import Figure
 from obswarm.targets import Unit
-from obswarm.units import format_bytes, format_count, format_latency
+from obswarm.units import format_bytes, format_count, format_latency, format_names
 
 
 def tone_of(difference: Difference) -> str:
@@ -80,7 +80,15 @@ def unjudged_sentences(found: Comparison) -> list[str]:
         by_reason.setdefault(why, []).append(key.label)
     if not found.blocks:
         return [f"Nothing {UNJUDGED.replace('cannot', 'can')}: {why}." for why in by_reason]
-    return [f"{', '.join(names)} {UNJUDGED}: {why}." for why, names in by_reason.items()]
+    return [f"{format_names(names)} {UNJUDGED}: {why}." for why, names in by_reason.items()]
+
+
+def only_sentences(found: Comparison) -> list[str]:
+    """Endpoints that one of the runs has alone; one sentence for each run."""
+    by_run: dict[str, list[str]] = {}
+    for key, where in found.only.items():
+        by_run.setdefault(where, []).append(key.label)
+    return [f"Only in {where}: {format_names(names)}." for where, names in by_run.items()]
 
 
 __all__ = [
@@ -91,6 +99,7 @@ __all__ = [
     "figure_name",
     "figure_value",
     "generator_sentence",
+    "only_sentences",
     "size_of",
     "tone_of",
     "unjudged_sentences",

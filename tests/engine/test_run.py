@@ -6,8 +6,8 @@ from gevent.event import Event
 from hypothesis import given
 from hypothesis import strategies as st
 
-from obswarm.api import Environment, Events, LoadTestShape, StopTest, StopUser, User, constant, task
-from obswarm.engine import LocalRun, Output, Outputs, Profile, Ramp, RunResult, ShapeProfile, StopReason
+from obswarm.api import Environment, Events, LoadTestShape, StopTest, StopUser, User, constant, parse_stages, task
+from obswarm.engine import LocalRun, Output, Outputs, Profile, Ramp, RunResult, ShapeProfile, StagesProfile, StopReason
 from obswarm.engine.course import next_due
 from obswarm.stats import Recorder, RunState, Snapshot
 
@@ -343,3 +343,13 @@ def test_the_next_interval_ends_on_the_grid_and_not_at_once(late_s: float, numbe
     assert following == int(following) > due
     assert following - (due + late_s) >= 0.5 or following == due + 1
     assert following - (due + late_s) <= 1.5
+
+
+@pytest.mark.parametrize(("limit_s", "planned_s"), [(None, 3.0), (9.0, 3.0), (2.0, 2.0)])
+def test_the_planned_time_is_that_of_the_stages_or_of_the_limit_whichever_ends_first(
+    limit_s: float | None, planned_s: float
+) -> None:
+    environment = Environment(events=Events(), recorder=Recorder(), user_classes=[Counted])
+    stages = StagesProfile(parse_stages("2s:2,1s:1"))
+    run = LocalRun(environment, stages, test="t", outputs=Outputs(), planned_s=limit_s)
+    assert run.statistics.planned_s == planned_s

@@ -1,5 +1,6 @@
 """Runs that differ are called so, those that do not are not, and those that cannot be compared are refused."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,8 +8,9 @@ import pytest
 from obswarm.api import ObswarmError
 from obswarm.json_text import to_json
 from obswarm.report import SAME, compare_runs, comparison_document, comparison_page
-from obswarm.report.wording import UNJUDGED, unjudged_sentences
+from obswarm.report.wording import UNJUDGED, only_sentences, unjudged_sentences
 from obswarm.stats import TOTAL, EndpointKey
+from obswarm.units import format_duration
 from tests.support.recorded import LOGIN, PAGE, THREADS, Runs
 
 
@@ -79,7 +81,11 @@ def test_runs_that_are_too_short_are_compared_when_forced_and_nothing_is_judged(
         ObswarmError, match="20260132-120000-aaaa has measured for 10 s; 20 s are the least.* Say --force"
     ):
         compare_runs(base, run)
+    with pytest.raises(ObswarmError) as both:
+        compare_runs(runs.make(3, seconds=12), run)
+    assert str(both.value).count("20 s are the least") == 1
     found = compare_runs(base, run, force=True)
+    assert [text for text in found.doubts if "least" in text] == []
     assert (found.seconds, found.blocks) == (10, 0)
     p50 = found.get(PAGE, "p50")
     assert p50 is not None
@@ -102,7 +108,8 @@ def test_runs_that_are_too_short_are_compared_when_forced_and_nothing_is_judged(
 def test_however_little_there_is_it_can_be_compared(runs: Runs, seconds: int) -> None:
     base, run = runs.make(1, seconds=seconds), runs.make(2, seconds=seconds, login=False)
     found = compare_runs(base, run, force=True)
-    assert len(found.doubts) == 2
+    assert not found.doubts, "the one sentence says it"
+    assert len(unjudged_sentences(found)) == 1
     assert comparison_page(found, base, run)
     assert to_json(comparison_document(found))
 
@@ -133,3 +140,23 @@ def test_endpoints_that_one_run_has_alone_are_told(runs: Runs) -> None:
     found = compare_runs(runs.make(1), runs.make(2, login=False))
     assert found.only == {LOGIN: "20260131-120000-aaaa"}
     assert EndpointKey(*LOGIN) not in found.endpoints
+
+
+def test_many_endpoints_that_one_run_has_alone_are_a_sentence_with_some_names(runs: Runs) -> None:
+    base, run = runs.make(1, seconds=30), runs.make(2, seconds=30)
+    many = {EndpointKey("GET", f"/{number:03}"): run.info.run_id for number in range(200)}
+    found = replace(compare_runs(base, run), only={LOGIN: base.info.run_id, **many})
+    assert only_sentences(found) == [
+        f"Only in {base.info.run_id}: POST /login.",
+        f"Only in {run.info.run_id}: GET /000, GET /001, GET /002, GET /003, GET /004 and 195 more.",
+    ]
+
+
+def test_the_times_of_two_runs_are_those_of_report_and_list(runs: Runs) -> None:
+    base, run = runs.make(1), runs.make(2, seconds=40)
+    run = replace(run, info=replace(run.info, ended_s=run.info.started_s + 41.8))
+    with pytest.raises(ObswarmError, match=rf"different times \(1m and {format_duration(run.info.duration_s)}\)"):
+        compare_runs(base, run)
+    run = replace(run, info=replace(run.info, ended_s=run.info.started_s + 60))
+    with pytest.raises(ObswarmError, match=r"\(1m, 60 s of it measured and 1m, 40 s of it measured\)"):
+        compare_runs(base, run)

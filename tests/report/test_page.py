@@ -2,14 +2,19 @@
 
 import json
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from obswarm.cli.master import master
+from obswarm.cli.options import duration, duration_or_zero
+from obswarm.cli.run import run
 from obswarm.report import run_page
 from obswarm.report.page.data import chart_data
+from obswarm.report.setting_text import DURATIONS, setting_text
 from obswarm.stats import Annotation, EndpointKey
 from obswarm.store import About, Figure, LoadTestText, RunRecord, RunWriter, Store, read_run
 from tests.support.recorded import LOGIN, PAGE, MadeUpRun
@@ -27,13 +32,25 @@ RESULT: dict[str, Any] = {
 }
 
 
-def record(tmp_path: Path, result: dict[str, Any] | None = None, seconds: int = 5) -> RunRecord:
+def record(
+    tmp_path: Path,
+    result: dict[str, Any] | None = None,
+    seconds: int = 5,
+    requests: Mapping[EndpointKey, Sequence[float]] | None = None,
+    configuration: Mapping[str, Any] | None = None,
+) -> RunRecord:
+    tmp_path.mkdir(exist_ok=True)
     path = tmp_path / "runs.sqlite"
-    writer = RunWriter(path, About("1.0.0", {"users": 3}, [LoadTestText("shop.py", b"print('<hello>')")]))
+    writer = RunWriter(
+        path, About("1.0.0", configuration or {"users": 3}, [LoadTestText("shop.py", b"print('<hello>')")])
+    )
     run = MadeUpRun([writer])
     writer.annotation(Annotation(run.statistics.started_wall_s, "start", "It starts <now>"))
     for number in range(seconds):
-        run.pass_a_second({PAGE: [0.01 * (number + 1)] * 3, NASTY: [0.5]}, failed=[LOGIN])
+        if requests is None:
+            run.pass_a_second({PAGE: [0.01 * (number + 1)] * 3, NASTY: [0.5]}, failed=[LOGIN])
+        else:
+            run.pass_a_second(requests)
         final = run.last
         writer.sample(final.time_s, {THREADS: float(number)})
     if result is not None:
@@ -137,6 +154,11 @@ def test_a_long_run_has_steps_of_several_seconds(tmp_path: Path) -> None:
             "good",
             r"The guard promql\(x\) &gt; 1 was blind: no answer\.(.|\n)*The guard p95 &gt; 1s tripped",
         ),
+        (
+            {"targets": [{"target": "db", "problem": "Target db: nothing was measured."}, {"problem": None}]},
+            "good",
+            '<li class="warn">Target db: nothing was measured.</li>',
+        ),
     ],
 )
 def test_the_verdict(tmp_path: Path, change: dict[str, Any], tone: str, text: str) -> None:
@@ -149,3 +171,59 @@ def test_a_run_that_was_cut_off_has_a_page_as_well(tmp_path: Path) -> None:
     page = run_page(record(tmp_path))
     assert "Cut off" in page
     assert "25 requests" in page
+
+
+def test_a_run_without_requests_is_not_good_and_has_no_empty_section(tmp_path: Path) -> None:
+    page = run_page(record(tmp_path, RESULT, requests={}))
+    assert '<section class="verdict warn"' in page
+    assert "Nothing was measured: no request was made in" in page
+    assert "without a failure" not in page
+    assert "Distribution by endpoint" not in page
+
+
+def test_of_many_endpoints_the_busiest_come_first_and_the_rest_when_it_is_asked_for(tmp_path: Path) -> None:
+    names = [EndpointKey("GET", f"/{number:03}") for number in range(200)]
+    found = record(tmp_path, RESULT, requests={key: [0.1] * (3 if key.name >= "/190" else 1) for key in names})
+    page = run_page(found)
+    before, _, after = page.partition("<summary>Show all 200 endpoints</summary>")
+    assert before.count('role="rowheader"') == 10 + 1
+    assert 'role="rowheader">GET /190<' in before
+    assert "GET /000" not in before
+    assert after.partition("</details>")[0].count('role="rowheader"') == 200 + 1
+    assert "<summary>Show the other 190 endpoints</summary>" in page
+    order = [each["name"] for each in chart_data(found)["endpoints"]]
+    assert order == [f"GET /{number:03}" for number in (*range(190, 200), *range(190))]
+    few = run_page(record(tmp_path / "few", RESULT))
+    assert "<summary>Show" not in few
+
+
+def test_settings_are_shown_as_people_write_them(tmp_path: Path) -> None:
+    settings = {"stages": [[10.0, 20], [90.0, 40]], "timings": True, "local": False, "linger": 0.0, "run_time": 125.0}
+    page = run_page(record(tmp_path, RESULT, configuration=settings))
+    shown = dict(re.findall(r"<dt>(\w+)</dt><dd>(.*?)</dd>", page))
+    assert {name: shown[name] for name in settings} == {
+        "stages": "10s:20,1m30s:40",
+        "timings": "yes",
+        "local": "no",
+        "linger": "0s",
+        "run_time": "2m05s",
+    }
+    assert "kept" not in shown
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "text"),
+    [("spawn_rate", 2.5, "2.5"), ("users", 3, "3"), ("stages", "odd", "odd"), ("stages", [1, 2], "1, 2")],
+)
+def test_a_setting_that_is_not_known_stays_as_it_is(name: str, value: Any, text: str) -> None:
+    assert setting_text(name, value) == text
+
+
+def test_every_option_that_is_a_duration_is_shown_as_one() -> None:
+    found = {
+        option.name
+        for command in (run, master)
+        for option in command.params
+        if getattr(option.type, "func", None) in (duration, duration_or_zero)
+    }
+    assert found == DURATIONS

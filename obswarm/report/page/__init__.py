@@ -5,9 +5,10 @@ from typing import Any
 
 from obswarm import clock
 from obswarm.report.page.comparison import comparison_page
-from obswarm.report.page.data import chart_data
+from obswarm.report.page.data import MOST_SHOWN, busiest_first, chart_data
 from obswarm.report.page.template import embedded, render
 from obswarm.report.page.verdict import verdict
+from obswarm.report.setting_text import setting_text
 from obswarm.stats import TOTAL, EndpointKey, EndpointStats
 from obswarm.store import RunRecord
 from obswarm.units import format_bytes, format_count, format_duration, format_latency
@@ -28,6 +29,7 @@ def run_page(record: RunRecord) -> str:
         took=format_duration(info.duration_s),
         verdict=verdict(record),
         endpoints=_endpoints(record),
+        busiest=_busiest(record),
         marks=[
             {"at": f"{mark.time_s - info.started_s:.1f} s", "kind": mark.kind, "text": mark.text}
             for mark in record.marks
@@ -48,6 +50,15 @@ def run_page(record: RunRecord) -> str:
 def _endpoints(record: RunRecord) -> list[dict[str, Any]]:
     rows = sorted(record.endpoints.items(), key=lambda item: (item[0].name, item[0].method))
     return [_endpoint(key, stats, record.load_s) for key, stats in [*rows, (TOTAL, record.total())]]
+
+
+def _busiest(record: RunRecord) -> list[dict[str, Any]]:
+    """The endpoints to show first, and all of them in one, where there are many; else none."""
+    if len(record.endpoints) <= MOST_SHOWN:
+        return []
+    keys = busiest_first(record.endpoints)[:MOST_SHOWN]
+    rows = sorted((record.endpoints[key] for key in keys), key=lambda stats: (stats.key.name, stats.key.method))
+    return [_endpoint(stats.key, stats, record.load_s) for stats in [*rows, record.total()]]
 
 
 def _endpoint(key: EndpointKey, stats: EndpointStats, load_s: float) -> dict[str, Any]:
@@ -125,11 +136,7 @@ def _configuration(record: RunRecord) -> list[tuple[str, str]]:
         ("obswarm", info.version),
         ("revision", info.revision),
         ("started", clock.iso(info.started_s)),
-        ("kept", f"{len(record.seconds)} seconds"),
+        ("measured", format_duration(round(sum(second.interval_s for second in record.seconds), 1))),
         *info.configuration.items(),
     ]
-    return [(name, _plain(value)) for name, value in rows if value is not None]
-
-
-def _plain(value: Any) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return [(name, setting_text(name, value)) for name, value in rows if value is not None]

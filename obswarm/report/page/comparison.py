@@ -5,7 +5,7 @@ from typing import Any
 
 from obswarm.analysis import CONFIDENCE
 from obswarm.report.compare import Comparison, Difference
-from obswarm.report.page.data import chart
+from obswarm.report.page.data import MOST_SHOWN, chart
 from obswarm.report.page.steps import Step, length_of, steps_of
 from obswarm.report.page.template import embedded, render
 from obswarm.report.wording import (
@@ -13,12 +13,13 @@ from obswarm.report.wording import (
     extent_of,
     figure_name,
     figure_value,
+    only_sentences,
     size_of,
     tone_of,
     unjudged_sentences,
     value_of,
 )
-from obswarm.stats import TOTAL
+from obswarm.stats import TOTAL, EndpointKey
 from obswarm.store import Figure, RunRecord, value_at
 
 _MOST_POINTS = 600
@@ -27,6 +28,7 @@ _MOST_POINTS = 600
 def comparison_page(found: Comparison, base: RunRecord, run: RunRecord) -> str:
     """The whole file. Raises ObswarmError."""
     headline, tone = _headline(found)
+    tables = _tables(found)
     return render(
         "comparison.html.j2",
         base=found.base,
@@ -38,7 +40,8 @@ def comparison_page(found: Comparison, base: RunRecord, run: RunRecord) -> str:
         doubts=found.doubts,
         settings=_notes(found),
         confidence=f"{CONFIDENCE:.0%}",
-        tables=_tables(found),
+        tables=tables[: MOST_SHOWN + 1],
+        more_tables=tables[MOST_SHOWN + 1 :],
         data=embedded(_charts(found, base, run)),
     )
 
@@ -61,8 +64,17 @@ def _headline(found: Comparison) -> tuple[str, str]:
 
 
 def _notes(found: Comparison) -> list[str]:
-    notes = [f"Only in {where}: {key.label}." for key, where in found.only.items()]
-    return notes + [f"Configured differently: {name}: {one} → {other}." for name, one, other in found.settings]
+    return only_sentences(found) + [
+        f"Configured differently: {name}: {one} → {other}." for name, one, other in found.settings
+    ]
+
+
+def _changed_first(found: Comparison) -> list[tuple[EndpointKey, tuple[Difference, ...]]]:
+    """All in one, and the endpoints; of many, those that have changed come first."""
+    (whole, *rest) = found.endpoints.items()
+    if len(rest) > MOST_SHOWN:
+        rest.sort(key=lambda item: not any(each.is_significant for each in item[1]))
+    return [whole, *rest]
 
 
 def _tables(found: Comparison) -> list[dict[str, Any]]:
@@ -81,7 +93,7 @@ def _tables(found: Comparison) -> list[dict[str, Any]]:
                 for each in differences
             ],
         }
-        for number, (key, differences) in enumerate(found.endpoints.items())
+        for number, (key, differences) in enumerate(_changed_first(found))
     ]
     changed = [(figure, each) for figure, each in found.targets.items() if each.is_significant]
     if changed:

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from obswarm.report.compare import figure_place
@@ -14,6 +14,9 @@ from obswarm.targets import title_of
 
 MOST_POINTS = 600
 """On the time axis; a longer run has steps of several seconds."""
+
+MOST_SHOWN = 10
+"""Endpoints, before somebody asks for the rest."""
 
 _MOST_HEAT_COLUMNS = 150
 _BUCKETS_IN_A_BAND = 4
@@ -48,8 +51,20 @@ def chart_data(record: RunRecord) -> dict[str, Any]:
         "marks": [[round(mark.time_s - start_s, 1), mark.kind, mark.text] for mark in record.marks],
         "groups": groups,
         "heat": _heat(record),
-        "endpoints": [_distribution(key, stats) for key, stats in sorted(record.endpoints.items())],
+        "endpoints": [_distribution(key, record.endpoints[key]) for key in _with_the_busiest_first(record.endpoints)],
+        "shown": MOST_SHOWN,
     }
+
+
+def busiest_first(endpoints: Mapping[EndpointKey, EndpointStats]) -> list[EndpointKey]:
+    """By how many requests they had."""
+    return sorted(endpoints, key=lambda key: (-endpoints[key].requests, key))
+
+
+def _with_the_busiest_first(endpoints: Mapping[EndpointKey, EndpointStats]) -> list[EndpointKey]:
+    """By name: the busiest ones, then the rest."""
+    order = busiest_first(endpoints)
+    return [*sorted(order[:MOST_SHOWN]), *sorted(order[MOST_SHOWN:])]
 
 
 def _at_most(seconds: Sequence[Second], most: int) -> list[Step]:

@@ -13,6 +13,10 @@
       ? `${sign}${Math.floor(all / 60)}:${part(all % 60)}`
       : `${sign}${Math.floor(all / 3600)}:${part(Math.floor(all / 60) % 60)}:${part(all % 60)}`;
   };
+  // So long that its end would not be seen: both ends are kept, since names often begin in the same way.
+  const short = (name) => (name.length <= 34 ? name : `${name.slice(0, 19)}…${name.slice(-14)}`);
+  const tenths = (value) => `${clock(Math.floor(value + 1e-6))}.${Math.round((value - Math.floor(value + 1e-6)) * 10)}`;
+  const STEPS = [1, 2, 5, 10, 15, 20, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400, 172800, 432000];
   const seconds = (value) =>
     value === 0 ? "0" : value < 0.001 ? `${digits(value * 1e6)} µs` : value < 1 ? `${digits(value * 1e3)} ms` : `${digits(value)} s`;
   const bytes = (value) => {
@@ -86,13 +90,18 @@
       cursor: { sync: { key: sync.key, setSeries: false }, drag: { x: true, y: false } },
       scales: { x: { time: false, range: (plot, low, high) => [low ?? 0, high ?? end] }, y: logarithmic ? { distr: 3, log: 10, range: (plot, low, high) => decades(low, high) } : { range: (plot, low, high) => [Math.min(0, low ?? 0), (high || 1) * 1.05] } },
       axes: [
-        { ...axis, values: (plot, values) => values.map(clock) },
+        {
+          ...axis,
+          // Whole seconds, unless there are hardly any.
+          incrs: (plot, number, low, high) => (high - low < 2 ? [0.1, 0.2, 0.5, ...STEPS] : STEPS),
+          values: (plot, values, number, space, step) => values.map(step < 1 ? tenths : clock),
+        },
         { ...axis, size: 62, ...(logarithmic && { grid: { ...axis.grid, filter: (plot, values) => values.map((value) => (Number.isInteger(+Math.log10(value).toFixed(6)) ? value : null)) } }), values: (plot, values) => values.map((value) => (value === null ? "" : shown(chart.unit, value))) },
       ],
       series: [
         { label: "at", value: (plot, value) => (value === null || value === undefined ? "the end" : clock(value)) },
         ...chart.lines.map((line, number) => ({
-          label: line.label,
+          label: short(line.label),
           stroke: css(LINES[number % LINES.length]),
           width: 1.5,
           fill: chart.stacked ? css(LINES[number % LINES.length]) + "33" : undefined,
@@ -106,6 +115,8 @@
     const plot = new uPlot(options, [data.time, ...columns], place);
     plot.root.querySelector("canvas").setAttribute("role", "img");
     plot.root.querySelector("canvas").setAttribute("aria-label", inWords(chart));
+    // The first one is the time's.
+    plot.root.querySelectorAll(".u-legend .u-series").forEach((series, number) => { if (number) series.title = chart.lines[number - 1].label; });
     sync.sub(plot);
     plots.push([plot, place]);
   };
@@ -155,8 +166,11 @@
     context.fillStyle = css("--faint");
     const every = Math.max(1, Math.ceil(bands / 8));
     for (let band = 0; band <= bands; band += every) context.fillText(shown("seconds", edges[band]), 4, 12 + height - (band * height) / bands);
+    let before = "";
     for (let part = 0; part <= 4; part++) {
       const at = Math.min(time.length - 1, Math.round((part * (time.length - 1)) / 4));
+      if (clock(time[at]) === before) continue;
+      before = clock(time[at]);
       context.fillText(clock(time[at]), Math.min(left + (at * width) / columns.length, canvas.clientWidth - 34), canvas.clientHeight - 5);
     }
     canvas.setAttribute("aria-label", `How many requests took how long: from ${shown("seconds", edges[0])} to ${shown("seconds", edges[bands])}.`);
@@ -166,8 +180,15 @@
   const drawDistributions = () => {
     const all = document.getElementById("distributions");
     if (!all) return;
+    drawBands(all, data.endpoints.slice(0, data.shown));
+    // What nobody sees has no size to be drawn in.
+    const more = document.getElementById("more-distributions");
+    if (more?.open) drawBands(more.querySelector(".bands"), data.endpoints.slice(data.shown));
+  };
+
+  const drawBands = (all, endpoints) => {
     all.textContent = "";
-    for (const endpoint of data.endpoints) {
+    for (const endpoint of endpoints) {
       const place = element("div", all, "", "band");
       element("h3", place, endpoint.name);
       const canvas = element("canvas", place), context = prepared(canvas);
@@ -193,6 +214,7 @@
 
   const drawAll = () => { drawCharts(); drawHeat(); drawDistributions(); };
   drawAll();
+  document.getElementById("more-distributions")?.addEventListener("toggle", drawDistributions);
   document.getElementById("logarithmic")?.addEventListener("change", drawCharts);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
   let width = innerWidth, waiting = 0;

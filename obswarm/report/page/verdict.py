@@ -105,6 +105,8 @@ def _headline(record: RunRecord) -> tuple[str, str]:
         return f"Requirements not met, after {after}", "bad"
     if result.get("never_answered"):
         return f"Nothing was answered in {after}", "bad"
+    if not record.total().requests:
+        return f"Nothing was measured: no request was made in {after}", "warn"
     ratio = result["totals"]["error_ratio"]
     if ratio:
         return f"Ended after {after}, {ratio:.2%} of the requests failed", "bad" if ratio >= _MANY else "warn"
@@ -118,6 +120,8 @@ def _figures(record: RunRecord) -> Line:
     users = max((second.users_max or sum(second.users.values()) for second in record.seconds), default=0)
     if record.info.result is not None:
         users = record.info.result["users_max"]
+    if not total.requests:
+        return Line(f"0 requests have ended, of at most {users:,} users.", "warn")
     return Line(
         f"{total.requests:,} requests by at most {users:,} users, {rate}/s; {total.failures:,} failed;"
         f" p50 {format_latency(p50)}, p95 {format_latency(p95)}."

@@ -1,0 +1,39 @@
+"""A run's settings, as they are kept, in the words in which people write them."""
+
+from typing import Any
+
+from obswarm.api import Stage, format_stages
+from obswarm.units import format_duration
+
+DURATIONS = frozenset(
+    {
+        "alerts_grace",
+        "earlier_alerts_max_wait",
+        "expect_workers_max_wait",
+        "linger",
+        "orphan_timeout",
+        "remote_write_interval",
+        "run_time",
+        "stop_timeout",
+    }
+)
+"""Settings that are kept as seconds."""
+
+
+def setting_text(name: str, value: Any) -> str:
+    """`yes`, `10s:20,1m:40`, `30s`: a value of the store's configuration, by the option's name."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, (int, float)):
+        if name in DURATIONS:
+            return format_duration(value)
+        return str(value) if isinstance(value, int) else f"{value:.15g}"
+    if isinstance(value, list):
+        if name == "stages":
+            try:
+                return format_stages([Stage(*each) for each in value])
+            except (TypeError, ValueError):
+                # Kept by another version, in another way.
+                pass
+        return ", ".join(setting_text("", each) for each in value)
+    return str(value)
