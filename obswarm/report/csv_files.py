@@ -17,7 +17,7 @@ from obswarm.api import ObswarmError
 from obswarm.engine import Output, RunResult
 from obswarm.private_files import check_writable, make_private_folder, open_private
 from obswarm.sanitize import escape_lines, to_text
-from obswarm.stats import TOTAL, EndpointKey, EndpointStats, Snapshot, total_of
+from obswarm.stats import TOTAL, EndpointKey, EndpointStats, RunState, Snapshot, total_of
 
 PERCENTILES = (0.5, 0.66, 0.75, 0.8, 0.9, 0.95, 0.98, 0.99, 0.999, 0.9999, 1.0)
 _PERCENTILE_NAMES = [f"{percentile * 100:.6g}%" for percentile in PERCENTILES]
@@ -136,10 +136,20 @@ class CsvFiles(Output):
         # Seconds in which the program was held up have no snapshot: theirs is that of the first one afterwards.
         missed = max(0, min(self._second - self._written, round(interval_s)) - 1)
         for second in range(self._second - missed, self._second):
-            self._write_rows(history, second, self._before, recents, interval_s)
-        self._write_rows(history, self._second, last, recents, interval_s)
+            users = 0 if self._before is None else self._before.user_count
+            self._write_rows(history, second, users, self._before, recents, interval_s)
+        self._write_rows(history, self._second, self._users(parts, interval_s), last, recents, interval_s)
         history.flush()
         self._written, self._before = self._second, last
+
+    def _users(self, parts: Sequence[Snapshot], interval_s: float) -> int:
+        """Who was there: a run's last snapshot is of the moment after its end, in which nobody is, also where there was
+        load until then."""
+        there = [part for part in parts if part.state is not RunState.STOPPED]
+        if there or self._before is None:
+            return (there or parts)[-1].user_count
+        had_load = (parts[-1].load_s - self._before.load_s) * 2 > interval_s
+        return self._before.user_count if had_load else parts[-1].user_count
 
     def _keys(self, snapshot: Snapshot) -> list[EndpointKey]:
         return sorted(snapshot.endpoints) if self._full_history else []
@@ -148,6 +158,7 @@ class CsvFiles(Output):
         self,
         history: TextIO,
         second: int,
+        users: int,
         known: Snapshot | None,
         recents: Mapping[EndpointKey, EndpointStats],
         interval_s: float,
@@ -161,7 +172,7 @@ class CsvFiles(Output):
             rows.write(
                 [
                     int(self._started_s) + second,
-                    0 if known is None else known.user_count,
+                    users,
                     *_names(total),
                     f"{recent.requests / interval_s:.6f}",
                     f"{recent.failures / interval_s:.6f}",

@@ -9,7 +9,7 @@ import pytest
 
 from obswarm.api import ObswarmError
 from obswarm.report import CsvFiles
-from obswarm.stats import Snapshot
+from obswarm.stats import RunState, Snapshot
 from tests.support.recorded import PAGE, MadeUpRun, result_of
 
 
@@ -130,3 +130,30 @@ def test_rates_of_the_run_are_over_the_time_of_its_load(tmp_path: Path) -> None:
     with open(tmp_path / "run_stats.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [(float(row["Requests/s"]), float(row["Failures/s"])) for row in rows] == [(11.0, 1.0), (11.0, 1.0)]
+
+
+@pytest.mark.parametrize(
+    ("ends", "load_s", "users"),
+    [
+        pytest.param([1.0, 2.0, 3.0], 3.0, 3, id="load until the end"),
+        pytest.param([1.0, 2.0, 3.0, 3.1], 3.05, 3, id="the rest is a part of the last second"),
+        pytest.param([1.0, 2.0, 3.0], 2.1, 0, id="the wait for the last requests"),
+    ],
+)
+def test_the_last_row_has_the_users_that_made_its_load(
+    tmp_path: Path, ends: list[float], load_s: float, users: int
+) -> None:
+    files, run = CsvFiles(str(tmp_path / "run"), False), MadeUpRun([])
+    before = 0.0
+    for end in ends:
+        snapshot = replace(
+            run.second({PAGE: [0.01]}), started_s=1000.0, elapsed_s=end, interval_s=end - before, load_s=end
+        )
+        if end == ends[-1]:
+            snapshot = replace(snapshot, state=RunState.STOPPED, users={}, load_s=load_s)
+        files.snapshot(snapshot)
+        before = end
+    files.finish(result_of(snapshot))
+    with open(tmp_path / "run_stats_history.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["User Count"]) for row in rows] == [3, 3, users]
