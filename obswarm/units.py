@@ -81,6 +81,11 @@ def format_count(number: float) -> str:
     return f"{number:,.0f}"
 
 
+def counted(number: int, one: str, many: str = "") -> str:
+    """A number with its noun: `1 user`, `1,000 users`, `2 processes` with `many`."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
 def format_bytes(number: float) -> str:
     """A size in binary units: `512 B`, `1.5 KiB`, `20 MiB`."""
     for unit in ("B", "KiB", "MiB", "GiB"):

@@ -1,6 +1,6 @@
 import pytest
 
-from obswarm.units import format_bytes, format_duration, format_latency, parse_duration
+from obswarm.units import counted, format_bytes, format_duration, format_latency, parse_duration
 
 
 @pytest.mark.parametrize(
@@ -50,3 +50,17 @@ def test_latencies_are_written_for_people(seconds: float | None, text: str) -> N
 
 def test_sizes_are_written_in_binary_units() -> None:
     assert [format_bytes(size) for size in (512, 1536, 20 * 2**20)] == ["512 B", "1.5 KiB", "20 MiB"]
+
+
+@pytest.mark.parametrize(
+    ("number", "words", "text"),
+    [
+        (0, ("user",), "0 users"),
+        (1, ("user",), "1 user"),
+        (1_000, ("user",), "1,000 users"),
+        (1, ("process", "processes"), "1 process"),
+        (2, ("process", "processes"), "2 processes"),
+    ],
+)
+def test_a_number_has_its_noun(number: int, words: tuple[str, ...], text: str) -> None:
+    assert counted(number, *words) == text

@@ -16,7 +16,7 @@ from obswarm.cli.text_console import TextConsole, TextTable, joined, panel, plai
 from obswarm.cli.window import RecentIntervals
 from obswarm.engine import Output, RunHandle, RunResult
 from obswarm.stats import EndpointStats, InFlight, RunState, Snapshot, total_in_flight
-from obswarm.units import format_bytes, format_count, format_duration, format_latency
+from obswarm.units import counted, format_bytes, format_count, format_duration, format_latency
 
 _STATE_STYLES = {
     RunState.SPAWNING: "cyan",
@@ -249,7 +249,7 @@ class LiveDisplay(Output):
         workers = [worker for worker in snapshot.workers if worker.state in ("ready", "leaving")]
         away = len(snapshot.workers) - len(workers)
         if len(snapshot.workers) > 1:
-            line.append(f"{len(workers)} workers · ", "dim")
+            line.append(f"{counted(len(workers), 'worker')} · ", "dim")
         if away:
             line.append(f"{away} missing · ", "bold red")
         if workers:

@@ -42,6 +42,7 @@ from obswarm.cluster import (
     tcp_endpoint,
 )
 from obswarm.engine import Outputs, RunResult, check_descriptors, host_of, new_run_id
+from obswarm.units import counted
 
 logger = logging.getLogger(__name__)
 
@@ -156,7 +157,7 @@ def conduct(
     place, so that nothing has to be sent; `recover` finds the run to go on with, from the state file, the load test's
     digest and the options. Raises ObswarmError."""
     address, port = options["bind"]
-    check_descriptors(options["expect_workers"], f"{options['expect_workers']:,} workers")
+    check_descriptors(options["expect_workers"], counted(options["expect_workers"], "worker"))
     bundle = None
     if shared is None:
         root, paths = gather(planned.files, planned.opened, options["bundled"])

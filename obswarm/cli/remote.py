@@ -29,6 +29,7 @@ from obswarm.stack import Project, is_loopback_only
 from obswarm.stack.project import HOST_NAME
 from obswarm.stats import RunState, Snapshot
 from obswarm.targets import PrometheusSource
+from obswarm.units import counted
 from obswarm.web import MasterClient, MasterError, Order
 from obswarm.web.client import End, Log
 
@@ -219,7 +220,7 @@ def run_remotely(ctx: click.Context, arguments: tuple[str, ...], options: dict[s
 
     def make(outputs: Outputs) -> RemoteRun:
         run = RemoteRun(client, order, outputs, planned.environment.stop_timeout + options["linger"])
-        logger.info("%s has %d worker%s.", _capitalized(master.where), run.workers, "s" * (run.workers != 1))
+        logger.info("%s has %s.", _capitalized(master.where), counted(run.workers, "worker"))
         made.append(run)
         return run
 

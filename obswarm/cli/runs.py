@@ -17,7 +17,7 @@ from obswarm.report.setting_text import setting_text
 from obswarm.sanitize import escape_controls
 from obswarm.stats import TOTAL
 from obswarm.store import RunInfo, RunRecord, export_run, import_runs, read_run
-from obswarm.units import format_bytes, format_count, format_duration, format_latency
+from obswarm.units import counted, format_bytes, format_count, format_duration, format_latency
 
 run_argument = click.argument("name", metavar="RUN")
 
@@ -137,7 +137,7 @@ def _details(record: RunRecord, size: int) -> TextTable:
         "revision": run.revision or "",
         "configuration": " ".join(f"{key}={setting_text(key, value)}" for key, value in run.configuration.items()),
         "targets": ", ".join(targets),
-        "kept": f"{len(record.seconds)} seconds, {format_bytes(size)}",
+        "kept": f"{counted(len(record.seconds), 'second')}, {format_bytes(size)}",
     }
     for heading, text in rows.items():
         if text:

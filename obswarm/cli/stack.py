@@ -39,6 +39,7 @@ from obswarm.stack import (
     write_targets,
 )
 from obswarm.targets import Target
+from obswarm.units import counted
 from obswarm.web import MasterClient, MasterError
 
 _HEALTHY_S = 180.0
@@ -340,4 +341,4 @@ def scale(what: str, project: str) -> None:
     Compose(known).run("up", "--detach", "--no-build", "--no-recreate", "worker")
     wait_until_healthy(engine, project, _HEALTHY_S, _progress(_say_aside))
     _wait_for_workers(known)
-    say(f"The stack {project} has {found[1]} worker{'s' * (int(found[1]) != 1)}.", err=True)
+    say(f"The stack {project} has {counted(int(found[1]), 'worker')}.", err=True)

@@ -11,7 +11,7 @@ from obswarm.engine import RunResult
 from obswarm.guards import Judgement
 from obswarm.report import cut_off_rows, cut_off_sentences, generator_sentence
 from obswarm.stats import PHASES, EndpointStats, total_in_flight
-from obswarm.units import format_bytes, format_count, format_duration, format_latency
+from obswarm.units import counted, format_bytes, format_count, format_duration, format_latency
 
 _QUANTILES = (0.5, 0.9, 0.95, 0.99)
 _MOST_ERRORS = 20
@@ -59,21 +59,24 @@ def print_summary(
     if result.was_never_answered:
         console.print(
             plain(
-                f"NOTHING WAS EVER ANSWERED: of {result.requests_made:,} requests, none got an answer. See whether"
-                f" {result.final.host or 'the target'} is the right address, and runs.",
+                f"NOTHING WAS EVER ANSWERED: of {counted(result.requests_made, 'request')}, none got an answer. See"
+                f" whether {result.final.host or 'the target'} is the right address, and runs.",
                 "bold red",
             )
         )
     ended = format_duration(round(result.final.elapsed_s, 1))
     # What is wrong is said once, at the very end.
     detail = "an error" if result.error is not None else result.stop_reason.detail.rstrip(".")
-    console.print(f"Run {result.run_id} ended after {ended}: {detail}. At most {result.users_max:,} users at once.")
+    console.print(
+        f"Run {result.run_id} ended after {ended}: {detail}. At most {counted(result.users_max, 'user')} at once."
+    )
 
 
 def _still_under_way(result: RunResult) -> str:
     total = total_in_flight(result.final.in_flight.values())
     return (
-        f"{total.count:,} requests are still under way in greenlets that the load test has started itself,"
+        f"{counted(total.count, 'request')} {'is' if total.count == 1 else 'are'} still under way in greenlets that the"
+        " load test has started itself,"
         f" the oldest for {format_latency(total.oldest_s)}."
     )
 

@@ -14,6 +14,7 @@ from obswarm.cluster import Recovered, read_journal, result_of_recovered
 from obswarm.engine import PartialResult, RunResult, new_run_id, reason_of
 from obswarm.json_text import to_json
 from obswarm.report import result_document
+from obswarm.units import counted
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +56,7 @@ def put_aside(state: Path, max_endpoints: int, why: str = "its master was killed
 
 def measured(result: RunResult) -> str:
     """The beginning of a sentence about where it is."""
-    return f"What it had measured in {result.duration_s:.0f} s ({result.final.total.requests:,} requests)"
+    return f"What it had measured in {result.duration_s:.0f} s ({counted(result.final.total.requests, 'request')})"
 
 
 def write_beside(state: Path, result: RunResult) -> list[Path]:

@@ -49,6 +49,7 @@ from obswarm.cluster.unpacking import Unreadable
 from obswarm.cluster.user_steps import unpack_user_steps
 from obswarm.sanitize import clean_lines, clean_text
 from obswarm.stats import EndpointKey, InFlight, StatsTable, UserSum
+from obswarm.units import counted
 
 logger = logging.getLogger(__name__)
 
@@ -373,7 +374,9 @@ class Fleet:
         for member in self.members.values():
             if member.state is MemberState.READY and now - member.heard_s > self._missing_after_s:
                 users = sum(member.assigned.values())
-                moved = f" Its {users:,} users go to the others." if users else ""
+                moved = (
+                    f" Its {counted(users, 'user')} {'goes' if users == 1 else 'go'} to the others." if users else ""
+                )
                 logger.warning(
                     "The worker %s is missing: nothing heard for %.0f s.%s", member.name, now - member.heard_s, moved
                 )

@@ -39,6 +39,7 @@ from obswarm.cluster.secret import CurveKeys
 from obswarm.cluster.transport import Dialer
 from obswarm.greenlets import Supervisor, described
 from obswarm.temporary import TemporaryFolder
+from obswarm.units import counted
 
 logger = logging.getLogger(__name__)
 
@@ -75,7 +76,9 @@ def tell_of_other_run(waiting: int) -> None:
     """The run that this worker was part of is over without it: its master has counted it as lost, if it was there to
     end the run at all."""
     if waiting:
-        logger.error("The master has another run now; %d reports of the last one are in no result.", waiting)
+        logger.error(
+            "The master has another run now; what is in no result: %s of the last one.", counted(waiting, "report")
+        )
     else:
         logger.warning("The master has another run now; joining.")
 
@@ -223,7 +226,9 @@ class Link:
             case End():
                 self._acknowledge(message.acked)
                 if self.outbox:
-                    logger.warning("The run has ended without the last %d reports of this worker.", len(self.outbox))
+                    logger.warning(
+                        "The run has ended without the last %s of this worker.", counted(len(self.outbox), "report")
+                    )
                 self._finished.set(message.exit_code)
             case _:
                 self._listener.on_message(message)

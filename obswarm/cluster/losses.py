@@ -12,6 +12,7 @@ from obswarm.cluster.member import Member
 from obswarm.cluster.unpacking import unpack
 from obswarm.engine import WorkerLoss
 from obswarm.sanitize import clean_text
+from obswarm.units import counted
 
 logger = logging.getLogger(__name__)
 
@@ -39,11 +40,11 @@ class Losses:
         member.lost += 1
         self.of_time.append(WorkerLoss(member.name, detail, unreported_s, users))
         logger.error(
-            "The worker %s is lost (%s): at most the last %.1f s of its %d users are in no figure.",
+            "The worker %s is lost (%s): at most the last %.1f s of its %s are in no figure.",
             member.name,
             detail,
             unreported_s,
-            users,
+            counted(users, "user"),
         )
 
     def note_processes(self, member: Member, losses: Iterable[WorkerLoss]) -> None:

@@ -25,6 +25,7 @@ from obswarm.cluster.transport import Listener, new_context
 from obswarm.cluster.unpacking import unpack_content
 from obswarm.engine import HealthMonitor, Outputs, Profile, Ramp, RunCourse, StopReason, WorkerLoss
 from obswarm.stats import Annotation, EndpointKey, GeneratorHealth, InFlight, RunState, StatsTable
+from obswarm.units import counted
 
 logger = logging.getLogger(__name__)
 
@@ -161,7 +162,7 @@ class FleetRun(RunCourse):
             self._wait_for(self._local.at_first, _START_S)
             return
         wanted, longest_s = self._expect.workers, self._expect.longest_s
-        logger.info("Waiting for %d worker%s at %s.", wanted, "s" if wanted > 1 else "", self.listener.endpoint)
+        logger.info("Waiting for %s at %s.", counted(wanted, "worker"), self.listener.endpoint)
         self._wait_for(wanted, longest_s)
 
     def _wait_for(self, count: int, longest_s: float | None) -> None:
@@ -421,7 +422,7 @@ class FleetRun(RunCourse):
             logger.debug("The worker %s has joined (%.0f requests/s).", member.name, member.capacity)
             self._environment.events.worker_connect.fire(client_id=member.name)
             if self._local is None:
-                logger.info("Worker %s has joined: %d processes.", member.name, member.processes)
+                logger.info("Worker %s has joined: %s.", member.name, counted(member.processes, "process", "processes"))
 
     def on_forgotten(self, member: Member) -> None:
         recovered = self._recovered

@@ -48,6 +48,7 @@ from obswarm.ending_signals import ending_signals
 from obswarm.engine import WorkerLoss
 from obswarm.greenlets import kill_all
 from obswarm.stats import UserTrack
+from obswarm.units import counted
 
 logger = logging.getLogger(__name__)
 
@@ -299,7 +300,9 @@ class Relay:
         assert fleet is not None
         if not member.is_over and not member.complete:
             users = sum(member.users.values())
-            logger.error("A process of this worker ended (exit code %d); its %d users go to the others.", code, users)
+            logger.error(
+                "A process of this worker ended (exit code %d); the others get its %s.", code, counted(users, "user")
+            )
             fleet.lose(member)
             self._note_loss(member, f"it ended with the exit code {code}")
         if not len(self._children):

@@ -56,6 +56,7 @@ from obswarm.engine import (
 from obswarm.http.tracing import TraceSampler
 from obswarm.sanitize import clean_text
 from obswarm.stats import GeneratorHealth, Recorder
+from obswarm.units import counted
 
 logger = logging.getLogger(__name__)
 
@@ -146,7 +147,13 @@ class Worker:
             self._prepared = Prepared(capacity, cpus, (self._identity.name,))
             self.link.supervisor.spawn("The worker's spawning of users", self._follow)
             level = logging.DEBUG if self._is_child else logging.INFO
-            logger.log(level, "Ready: %.0f requests/s by its own measurement, on %.2g CPUs.", capacity, cpus)
+            logger.log(
+                level,
+                "Ready: %.0f requests/s by its own measurement, on %.2g CPU%s.",
+                capacity,
+                cpus,
+                "s" * (cpus != 1),
+            )
         return self._prepared
 
     def _load(self, job: Job, folder: Path | None) -> Environment:
@@ -298,7 +305,7 @@ class Worker:
     def on_orphaned(self) -> None:
         self._assignment = None
         if self._environment is not None and len(self._crowd):
-            logger.error("Nothing heard from the master for too long: ending %d users.", len(self._crowd))
+            logger.error("Nothing heard from the master for too long: ending %s.", counted(len(self._crowd), "user"))
             self._follower.forget()
             timeout_s = min(self._environment.stop_timeout, _ORPHANS_MAY_FINISH_S)
             self.link.supervisor.spawn("The end of a worker's users", self._crowd.stop_all, timeout_s)

@@ -24,6 +24,7 @@ from obswarm.greenlets import NOT_ONLY_EXCEPTIONS, Supervisor, described
 from obswarm.redact import redact_url
 from obswarm.sanitize import clean_text, to_text
 from obswarm.stats import Annotation, EndpointKey, GeneratorHealth, InFlight, RunState, Snapshot
+from obswarm.units import counted
 
 logger = logging.getLogger(__name__)
 
@@ -352,7 +353,7 @@ class RunCourse:
         # A shape that draws a curve changes its mind every second; those are no stages.
         is_stage = self._environment.shape_class is None or now - self._stage_since_s >= _SHORTEST_STAGE_OF_A_SHAPE_S
         if self._stage is not None and is_stage:
-            self.annotate("stage", f"Stage {load.step + 1} begins, at {load.target:,} users")
+            self.annotate("stage", f"Stage {load.step + 1} begins, at {counted(load.target, 'user')}")
         self._stage, self._stage_since_s = load.step, now
 
     def _tick(self) -> None:

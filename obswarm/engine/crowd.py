@@ -12,6 +12,7 @@ from obswarm.api import Environment, ObswarmError, StopTest, StopUser, User
 from obswarm.greenlets import NOT_ONLY_EXCEPTIONS
 from obswarm.killed import Supervised, is_killed
 from obswarm.stats import UserTrack
+from obswarm.units import counted
 
 logger = logging.getLogger(__name__)
 
@@ -135,7 +136,9 @@ class LocalCrowd:
             self._empty.wait(timeout_s)
         self.kill_all()
         if not self._empty.wait(_ON_STOP_GRACE_S):
-            logger.warning("%d users are still in on_stop after %g s; ending them", len(self._alive), _ON_STOP_GRACE_S)
+            logger.warning(
+                "Still in on_stop after %g s: %s; ended now", _ON_STOP_GRACE_S, counted(len(self._alive), "user")
+            )
             self.kill_all()
             self._empty.wait(1)
 

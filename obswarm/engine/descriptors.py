@@ -8,6 +8,7 @@ from obswarm import open_files
 from obswarm.api import ObswarmError, User
 from obswarm.engine.allocation import allocate, share_of
 from obswarm.http import keeps_a_connection
+from obswarm.units import counted
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +56,7 @@ def check_open_files(classes: Sequence[type[User]], users: int | None, processes
 
 def check_worker_processes(count: int) -> None:
     """Raises ObswarmError when this process cannot have so many."""
-    check_descriptors(count * _PER_PROCESS, f"{count:,} worker processes")
+    check_descriptors(count * _PER_PROCESS, counted(count, "worker process", "worker processes"))
 
 
 def check_descriptors(wanted: int, what: str) -> None:

@@ -8,6 +8,7 @@ from obswarm import clock
 from obswarm.api import ObswarmError
 from obswarm.engine.control import StopReason
 from obswarm.stats import NO_ANSWER, Annotation, EndpointKey, InFlight, Snapshot, TargetView
+from obswarm.units import counted
 
 
 def new_run_id(wall_s: float) -> str:
@@ -31,8 +32,9 @@ class WorkerLoss:
     def __str__(self) -> str:
         """For people."""
         if self.requests is not None:
-            return f"{self.worker} ({self.detail}). {self.requests:,} requests are in no figure."
-        users = f" of its {self.users:,} users" if self.users else ""
+            verb = "is" if self.requests == 1 else "are"
+            return f"{self.worker} ({self.detail}). {counted(self.requests, 'request')} {verb} in no figure."
+        users = f" of its {counted(self.users, 'user')}" if self.users else ""
         return f"{self.worker} ({self.detail}). At most the last {self.unreported_s:.1f} s{users} are in no figure."
 
 

@@ -19,6 +19,7 @@ from obswarm.api import ObswarmError
 from obswarm.guards.conditions import AlertOperand
 from obswarm.guards.guard import Action, parse_action
 from obswarm.sanitize import clean_text
+from obswarm.units import counted
 
 ACTION_LABEL = "obswarm_action"
 RUN_LABEL = "run_id"
@@ -90,7 +91,7 @@ def parse_payload(body: bytes) -> list[Alert]:
     if not isinstance(alerts, list):
         raise BadPayload("it has no list `alerts`, which the webhooks of Alertmanager and Grafana have")
     if len(alerts) > _MOST_ALERTS:
-        raise BadPayload(f"{len(alerts)} alerts at once; at most {_MOST_ALERTS} are taken")
+        raise BadPayload(f"{counted(len(alerts), 'alert')} at once; at most {_MOST_ALERTS} are taken")
     # Grafana names its organisation; Alertmanager does not know such a thing.
     source = "grafana" if "orgId" in document else "alertmanager"
     return [_alert(each, number, source) for number, each in enumerate(alerts)]

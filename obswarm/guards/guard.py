@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from obswarm.api import ObswarmError
-from obswarm.guards.conditions import EngineOperand, Operand, PromqlOperand, When
+from obswarm.guards.conditions import Condition, EngineOperand, PromqlOperand, When
 from obswarm.guards.grammar import parse_when
 from obswarm.guards.operands import metric_of
-from obswarm.units import parse_duration
+from obswarm.units import format_latency, parse_duration
 
 ActionKind = Literal["stop", "abort", "hold", "scale", "notify"]
 OnBlind = Literal["warn", "stop"]
@@ -61,8 +61,8 @@ class GuardRule:
         return operand.query if isinstance(operand, PromqlOperand) else None
 
     def format_value(self, value: float) -> str:
-        """A value as one would write it in the guard: `12%`, `734ms`, `64`."""
-        return format_figure(self.when.condition.operand, value)
+        """A value for people: `12%`, `734 ms`, `64`."""
+        return format_figure(self.when.condition, value)
 
 
 def with_own_names(rules: Sequence[GuardRule]) -> list[GuardRule]:
@@ -83,12 +83,17 @@ def with_own_names(rules: Sequence[GuardRule]) -> list[GuardRule]:
     return named
 
 
-def format_figure(operand: Operand, value: float) -> str:
-    """A value of an operand with its unit."""
+def format_figure(condition: Condition, value: float) -> str:
+    """A value of a condition's operand with its unit, durations as in tables; with more digits where the value would
+    look like the one that it is compared with, and is not."""
+    operand, limit = condition.operand, condition.quantity.base
     if isinstance(operand, EngineOperand):
         unit = metric_of(operand.metric).unit
         if unit == "seconds":
-            return f"{value * 1000:.4g}ms" if value < 1 else f"{value:.4g}s"
+            text = format_latency(value)
+            if value == limit or text != format_latency(limit):
+                return text
+            return f"{value * 1000:.6g} ms" if value < 1 else f"{value:.6g} s"
         if unit == "ratio":
             return f"{value * 100:.3g}%"
     return f"{value:.6g}"

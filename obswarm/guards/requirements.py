@@ -38,7 +38,7 @@ class Judgement:
     @property
     def shown(self) -> str:
         """The value for people."""
-        return "nothing measured" if self.value is None else format_figure(self.requirement.operand, self.value)
+        return "nothing measured" if self.value is None else format_figure(self.requirement.condition, self.value)
 
 
 def parse_requirement(text: str) -> Requirement:

@@ -25,7 +25,7 @@ from obswarm.report.setting_text import setting_text
 from obswarm.stats import TOTAL, EndpointKey, EndpointStats
 from obswarm.store import Figure, RunInfo, RunRecord, Second, value_at
 from obswarm.targets import place_of
-from obswarm.units import format_duration
+from obswarm.units import counted, format_duration
 
 _SAME_LOAD = 0.1
 _SAME_USERS = 0.05
@@ -192,7 +192,7 @@ def _doubts(base: RunRecord, run: RunRecord, before: Sequence[Second], after: Se
         doubts.append(f"They are of different load tests ({one.test} and {other.test}).")
     users, others = (max((sum(second.users.values()) for second in seconds), default=0) for seconds in (before, after))
     if abs(users - others) > _SAME_LOAD * max(users, others):
-        doubts.append(f"They had different loads (at most {users:,} users and {others:,}).")
+        doubts.append(f"They had different loads (at most {counted(users, 'user')} and {others:,}).")
     if abs(len(before) - len(after)) > _SAME_LOAD * max(len(before), len(after)):
         # As the report and the list of runs have it.
         took, others_took = format_duration(one.duration_s), format_duration(other.duration_s)

@@ -18,6 +18,7 @@ from obswarm.stats import Annotation, EndpointKey, EndpointStats, ErrorKey, Erro
 from obswarm.store.pack import Names, pack, pack_endpoint, pack_values, unpack
 from obswarm.store.provenance import LoadTestText
 from obswarm.store.schema import connect, describe
+from obswarm.units import counted
 
 logger = logging.getLogger(__name__)
 
@@ -92,7 +93,10 @@ class RunWriter:
         if trouble is not None:
             raise StoreIncomplete(f"{trouble} The end of the run and {missing} of its seconds are not kept.")
         if missing:
-            raise StoreIncomplete(f"The run store was too slow: {missing} seconds of the run are not kept.")
+            verb = "is" if missing == 1 else "are"
+            raise StoreIncomplete(
+                f"The run store was too slow: {counted(missing, 'second')} of the run {verb} not kept."
+            )
 
     def close(self) -> None:
         self._pool.join()

@@ -22,7 +22,7 @@ import psutil
 import pytest
 from gevent.pool import Pool
 
-from obswarm.units import format_count
+from obswarm.units import counted, format_count
 from tests.support.fleet import Fleet
 from tests.support.programs import CountingServer, Served, start_obswarm
 
@@ -325,8 +325,8 @@ def test_the_most_users_at_a_time_are_those_of_the_target(cases: dict[str, Case]
     if "short" in name:
         assert 3 <= case.result["users_max"] <= 9, "three come each second, and stay for less than one"
         assert len({each.query["user"] for each in case.served}) == 9
-    assert f"At most {case.result['users_max']:,} users at once" in case.summary
-    assert f"by at most {case.result['users_max']:,} users" in case.report
+    assert f"At most {counted(case.result['users_max'], 'user')} at once" in case.summary
+    assert f"by at most {counted(case.result['users_max'], 'user')}" in case.report
 
 
 @every_case

@@ -124,7 +124,7 @@ def test_of_a_shape_only_what_stays_for_a_while_is_a_stage(tmp_path: Path, quick
     done = obswarm("run", "loadtest.py", "-H", quick.url, "--json", "-", "--only-summary", cwd=tmp_path)
     marks = [mark["text"] for mark in done.result["annotations"] if mark["kind"] == "stage"]
     assert len(marks) == 1, marks
-    assert marks[0].endswith("begins, at 1 users")
+    assert marks[0].endswith("begins, at 1 user")
 
 
 def test_requirements_decide_the_exit_code_and_are_written_for_ci(tmp_path: Path, quick) -> None:

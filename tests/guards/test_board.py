@@ -139,7 +139,7 @@ def test_snapshots_have_the_guards_states() -> None:
         "75%",
     )
     assert mine.trips == (("notify", 1),)
-    assert (latency.state, latency.shown, latency.trips) == ("ok", "100ms", ())
+    assert (latency.state, latency.shown, latency.trips) == ("ok", "100 ms", ())
 
 
 def test_the_targets_side_is_asked_and_its_absence_is_seen() -> None:

@@ -7,7 +7,7 @@ import pytest
 from obswarm import clock
 from obswarm.api import Environment, Events, ObswarmError, User, task
 from obswarm.engine import LocalRun, Ramp
-from obswarm.guards import judge, parse_requirement
+from obswarm.guards import Guard, Judgement, judge, parse_requirement
 from obswarm.guards.conditions import EngineOperand
 from obswarm.guards.grammar import parse_condition
 from obswarm.guards.latency import AtLeast
@@ -76,7 +76,7 @@ def test_requirements_are_judged_over_the_whole_run(snapshot: Snapshot) -> None:
     texts = ["error_ratio < 5%", 'p95{name="/b"} < 500ms', "failures == 5", 'p95{name="/c"} < 1s']
     judged = judge([parse_requirement(text) for text in texts], snapshot)
     assert [judgement.met for judgement in judged] == [True, False, True, False]
-    assert [judgement.shown for judgement in judged] == ["4.17%", "1s", "5", "nothing measured"]
+    assert [judgement.shown for judgement in judged] == ["4.17%", "1.00 s", "5", "nothing measured"]
     assert value("failures > 0", snapshot, whole_run) == 5
 
 
@@ -209,3 +209,21 @@ def test_it_is_known_whether_a_selector_chooses_anything() -> None:
     assert [chooses_endpoints(parse_condition(text).operand) for text in ('rps{status="5xx"} > 1', "users > 1")] == [
         False
     ] * 2
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (0.004595, "4.6 ms"),
+        (0.5, "500 ms"),
+        (0.5001, "500.1 ms"),
+        (0.4999999, "500 ms"),
+        (0.734, "734 ms"),
+        (2.5, "2.50 s"),
+    ],
+)
+def test_durations_of_guards_and_requirements_are_as_in_tables_and_differ_from_the_limit(
+    value: float, shown: str
+) -> None:
+    assert Guard("p95 > 500ms").format_value(value) == shown
+    assert Judgement(parse_requirement("p95 < 500ms"), True, value).shown == shown

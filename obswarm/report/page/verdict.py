@@ -7,7 +7,7 @@ from typing import Any
 from obswarm.report.cut_off import cut_off_sentences
 from obswarm.report.wording import generator_sentence
 from obswarm.store import RunRecord
-from obswarm.units import format_count, format_duration, format_latency
+from obswarm.units import counted, format_count, format_duration, format_latency
 
 _MANY = 0.05
 """A share of failures that nobody calls noise."""
@@ -55,7 +55,7 @@ def verdict(record: RunRecord) -> Verdict:
     for loss in result["lost"]:
         # A result that an earlier version has kept knows of no requests.
         requests = loss.get("requests")
-        extent = f"at most {loss['unreported_s']:.1f} s of it" if requests is None else f"{requests:,} requests"
+        extent = f"at most {loss['unreported_s']:.1f} s of it" if requests is None else counted(requests, "request")
         lines.append(Line(f"Lost: {loss['worker']}, {loss['detail']}; {extent}.", "bad"))
     lines += [Line(sentence) for sentence in (*_under_way(result), *_cut_off(result))]
     generator = result["generator"]
@@ -89,7 +89,7 @@ def _cut_off(result: Mapping[str, Any]) -> list[str]:
         return cut_off_sentences(result["cut_off"])
     # An earlier version's.
     interrupted = result["totals"].get("interrupted")
-    return [f"{interrupted:,} requests were cut off when it stopped, and count nowhere."] if interrupted else []
+    return [f"{counted(interrupted, 'request')} cut off when it stopped, which count nowhere."] if interrupted else []
 
 
 def _headline(record: RunRecord) -> tuple[str, str]:
@@ -123,7 +123,8 @@ def _figures(record: RunRecord) -> Line:
     if not total.requests:
         return Line(f"0 requests have ended, of at most {users:,} users.", "warn")
     return Line(
-        f"{total.requests:,} requests by at most {users:,} users, {rate}/s; {total.failures:,} failed;"
+        f"{counted(total.requests, 'request')} by at most {counted(users, 'user')}, {rate}/s;"
+        f" {total.failures:,} failed;"
         f" p50 {format_latency(p50)}, p95 {format_latency(p95)}."
     )
 
