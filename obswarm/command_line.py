@@ -11,8 +11,9 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from types import MappingProxyType
 
 from obswarm.redact import HIDDEN, is_secret_name, redact_text, redact_url
 
@@ -26,18 +27,16 @@ _hidden: dict[int, tuple[str, str]] = {}
 """Arguments as they are, and as others may see them, by their places in sys.orig_argv counted from the end."""
 
 
-def hide_secrets(values: Iterable[str] = ()) -> None:
+def hide_secrets(flags: Mapping[str, bool] = MappingProxyType({})) -> None:
     """Overwrite the secrets in this process's command line: values of options with names of secrets, passwords in URLs,
-    and `values`. sys.argv keeps them, and gets those that a parent process has hidden."""
+    and values of the options `flags` (see `shown_arguments`). sys.argv keeps them, and gets those that a parent process
+    has hidden."""
     for place, argument in _of_parent().items():
         for arguments in (sys.argv, sys.orig_argv):
             if 0 < -place < len(arguments):
                 arguments[place] = argument
-    arguments, known = sys.orig_argv, set(values)
-    shown = shown_arguments(arguments)
-    for place, (argument, without) in enumerate(zip(arguments, shown, strict=True)):
-        for value in known:
-            without = without.replace(value, HIDDEN) if value else without
+    arguments = sys.orig_argv
+    for place, (argument, without) in enumerate(zip(arguments, shown_arguments(arguments, flags), strict=True)):
         if without != argument:
             _hidden[place - len(arguments)] = argument, without
     with suppress(OSError, ValueError, LookupError):
@@ -57,21 +56,28 @@ def environment_of_it() -> dict[str, str]:
     return {_VARIABLE: json.dumps({place: real for place, (real, _) in _hidden.items()})} if _hidden else {}
 
 
-def shown_arguments(arguments: Sequence[str]) -> list[str]:
-    """The arguments as others may see them."""
+def shown_arguments(arguments: Sequence[str], flags: Mapping[str, bool] = MappingProxyType({})) -> list[str]:
+    """The arguments as others may see them. `flags` are options whose values are secrets, too, whatever their names
+    say; true of those that take all arguments up to the next option."""
     shown: list[str] = []
-    secret_follows = False
+    secret_follows = takes_all = False
     for argument in arguments:
         option, equals, _ = argument.partition("=")
         is_option = re.match(r"--?[A-Za-z]", argument) is not None
-        is_secret = is_option and is_secret_name(option.lstrip("-"))
-        if secret_follows and not (is_option and is_secret):
+        is_secret = is_option and (option in flags or is_secret_name(option.lstrip("-")))
+        if secret_follows and not (is_option and (is_secret or takes_all)):
             shown.append(HIDDEN)
-        elif is_secret and equals:
+            secret_follows = takes_all
+            continue
+        if is_secret and equals:
             shown.append(f"{option}={HIDDEN}")
+        elif not is_secret and argument[:2] in flags:
+            # -kVALUE
+            shown.append(f"{argument[:2]}{HIDDEN}")
         else:
             shown.append(_without_url_secrets(argument))
         secret_follows = is_secret and not equals
+        takes_all = secret_follows and flags.get(option, False)
     return shown
 
 

@@ -3,7 +3,7 @@
 import logging
 import sys
 
-from obswarm.redact import redact_code, redact_text
+from obswarm.redact import redact_text, redact_traceback
 from obswarm.sanitize import indent_lines
 
 FILE_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -31,7 +31,7 @@ class LogFormatter(logging.Formatter):
 
 
 def _redacted(text: str, record: logging.LogRecord) -> str:
-    return redact_code(text) if record.exc_info or record.exc_text else redact_text(text)
+    return redact_traceback(text) if record.exc_info or record.exc_text else redact_text(text)
 
 
 _plain = logging.Formatter(MESSAGE_FORMAT)

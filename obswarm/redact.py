@@ -1,79 +1,183 @@
 """Secrets taken out of what is kept or shown: by the name of a value, in URLs, and in texts that have either in them.
 
-Names are matched by their words: `api_token`, `X-Api-Key`, `accessToken` are names of secrets, `monkey`, `keyword` and
-`token_count` are not. Of URLs the user information (RFC 3986, 3.2.1) goes, and the values of query parameters with such
-names. Nothing here is needed to use a secret: whoever sends one has the value itself.
+docs/secrets.md has the rules as they are here: which names say that they are secret (`is_secret_name`), in which forms
+a value stands beside its name, and which values are known and go wherever they stand (`remember`). Of URLs the user
+information (RFC 3986, 3.2.1) goes. Nothing here is needed to use a secret: whoever sends one has the value itself.
 """
 
 import re
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import quote, quote_plus, unquote
 
 HIDDEN = "***"
 """What stands in place of a secret."""
 
-_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
-_SECRET_WORD = re.compile(
-    "passwords?|passwd|passphrase|passcode|pwd|pw|secrets?|tokens?|credentials?|creds|auth|authorization|bearer|jwt"
-    "|cookies?|signature|sig|otp|hmac|apikeys?|(?:access|secret|private|auth|signing)key|(?:access|auth|refresh|id)token"
-    "|clientsecret|j?sessionid|phpsessid"
-)
-_NO_VALUE = re.compile(
-    "files?|paths?|folder|directory|dir|ur[il]|endpoint|host|name|type|kind|count|length|size|limit|rate|timeout|ttl"
-    "|expiry|expires|age|lifetime|interval|error|exception|warning|failure|status|methods?|scheme|mode|enabled|required"
-    "|policy|algorithm|version|prefix|field"
-)
-"""The last word of names of something else than the secret itself: `secret_file`, `token_type`."""
-_QUANTITY = re.compile("max|min|num|number|total|prompt|completion|per")
-"""The first word of names of a number of tokens."""
-_OTHER_KEY = re.compile("sort|primary|foreign|cache|partition|group|public|routing|row|map|dict|redis|object")
-"""What stands before `key` in names of keys that open nothing."""
-_KEYS_TO_SOMETHING = ("api", "access", "private", "secret", "signing")
 
-_UNQUOTED = r"""[^\s&#"'<>;]*"""
-_QUERY = re.compile(rf"([?&#;])([\w.\[\]%~-]{{1,100}})=({_UNQUOTED})")
+def _table(words: str) -> frozenset[str]:
+    return frozenset(words.split())
+
+
+_SECRET_WORDS = _table(
+    "password passwords passwd passphrase passphrases passcode pwd secret secrets token credential credentials creds"
+    " authorization signature sig jwt otp hmac apikey apikeys accesskey secretkey privatekey accesstoken authtoken"
+    " refreshtoken idtoken clientsecret sessionid jsessionid phpsessid"
+)
+"""The last word of a name that is secret wherever it stands, in the name of an endpoint, too."""
+_SECRET_WORDS_OF_SETTINGS = _table("auth bearer cookie cookies pass pw tokens")
+"""And of one that is secret as an option, a setting, a header, or beside a text in quotes, where it stands for nothing
+else. `tokens=5` and `pass=1` of a query are none."""
+_SECRET_KEYS = _table("api access secret private signing encryption auth account subscription license")
+"""Words of which one stands before `key` or `keys` in names of keys that are secret: others are ids (`product_key`)."""
+_BEHIND = _table("value header string text confirm confirmation again prod production staging dev v")
+"""What may follow such a last word: `password_confirm`, `API_TOKEN_PROD`."""
+_NOT_BEFORE = _table("max min num number total prompt completion invalid bad expired missing wrong no")
+"""The first word of names of a number of tokens, and of errors."""
+
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+_NO_SECRETS = re.compile(r"(?:\{\w*\}|\[\w*\]|\*+|%s|[Nn]one|null|[Tt]rue|[Ff]alse|)")
+"""Placeholders of names that were chosen, like `/login?token={token}`."""
+
 _QUERY_OF_A_URL = re.compile(r"([?&#;])([\w.\[\]%~-]{1,100})=([^&#]*)")
-_USERINFO = re.compile(r"""(://)(?:[^\s/?#"<>@]*@)+""")
+_ENCODED_QUERY = re.compile(
+    r"""(%3F|%26|%23|%3B)([\w.-]{1,100})(=|%3D)((?:(?!%26|%23|%3B)[^\s&#"'<>;])*)""", re.IGNORECASE
+)
+_USERINFO = re.compile(r"""(:(?:\\?/){2})(?:[^\s/?#"<>@]*@)+|(//)[^\s/?#"<>@:]*:[^\s/?#"<>@]*@""")
 _USERINFO_WITH_SLASHES = re.compile(
     # What follows the colon is no port, so that it is a password in which a slash or the like was not encoded.
     r"""(://)[^\s/?#"<>@:\[\]]*:(?!\d*(?:[/?#\s'"]|$))[^\s"<>@]{0,1000}@(?:[^\s/?#"<>@]*@)*"""
 )
 _ENCODED_USERINFO = re.compile(r"""(%3A%2F%2F)(?:(?!%2F|%3F|%23)[^\s&"<>])*%40""", re.IGNORECASE)
-_NAMED = r"(?<![\w.-])(?P<name>[A-Za-z_][\w.-]*)[\"']?\]?"
-_QUOTED_VALUE = re.compile(
-    rf"(?P<before>{_NAMED}\s*(?::\s*(?P<kind>[\w.|\[\], ]{{1,60}})=|=>|[:=])\s*[bBfFrRuU]{{0,2}}(?P<quote>[\"']))"
-    r"(?P<value>(?:\\.|(?!(?P=quote))[^\\\n]){0,4000})(?P=quote)"
+_PASSWORD_OF_A_URL = re.compile(r"[^\s:/@]*:(?!//)([^\s@]+)@")
+
+_NAME = r"(?<![\w.%-])(?P<name>-{0,2}[A-Za-z_][\w.\[\]%-]{0,99})"
+_CLOSED = r"\\{0,6}[\"']?\]?[ \t]*"
+# The name alone is consumed: a name that is none may have a text behind it with one that is.
+_NAMED = re.compile(rf"{_NAME}(?=(?P<between>{_CLOSED}(?P<separator>=>|[:=])[ \t]*))")
+_NAMED_IN_CODE = re.compile(
+    rf"{_NAME}(?=(?P<between>{_CLOSED}(?P<separator>:[ \t]*[\w.|\[\], ]{{1,60}}=|=>|[:=])[ \t]*))"
 )
-_BRACKET = re.compile(rf"{_NAMED}\s*(?:[:=]\s*[(\[{{]|[(\[])")
-_IN_BRACKETS = re.compile(r"[^()\[\]{}\n]*")
+_OPENING = re.compile(r"[bBfFrRuU]{0,2}(?P<quote>(?P<backslashes>\\{0,6})(?:\"\"\"|'''|[\"']))")
+_UNQUOTED = re.compile(r"""(?:[^\s&#"'<>;\\]|\\(?!["']))*""")
+_PLAIN_WORD = re.compile(r"[A-Za-z]?[a-z]*(?:[-_][a-z]+)*[.!:]?|[A-Z]+[.!:]?")
+"""What follows a name and a colon in a message: `token: expired`."""
+
+_BRACKET = re.compile(r"(?<![\w.-])(?P<name>[A-Za-z_][\w.-]*)[\"']?\]?\s*(?:[:=]\s*[(\[{]|[(\[])")
+_IN_BRACKETS = re.compile(r"[^()\[\]{}]{0,2000}")
 _LITERAL = re.compile(r"([\"'])(?:\\.|(?!\1)[^\\\n]){0,1000}\1")
-_ASSIGNED = re.compile(rf"(?<![\w.-])(?P<name>[A-Za-z_][\w.-]*)=(?P<value>(?![(\[{{]){_UNQUOTED})")
+_DEFAULT = re.compile(
+    r"(?<=\w)\((?P<names>\s*[\"'][\w.-]+[\"']\s*,(?:\s*[\"']-[\w-]*[\"']\s*,)*)(?P<rest>[^()\[\]{}]{0,2000})"
+)
+"""`getenv("API_TOKEN", "…")`, `add_argument("-p", "--password", default="…")`."""
+_OPTION = re.compile(r"([\"'])--?[\w-]+\1")
 _HEADER = re.compile(
     r"(?im)(?<![\w-])(?P<before>(?:proxy-authorization|authorization|cookie|set-cookie):\s*)[^\r\n\"']+"
+    # What http.client and requests say of a value that is none.
+    r"|(?P<before_value>header value:? b?['\"])(?:\\.|[^'\"\\])*"
 )
 _CREDENTIALS = re.compile(r"\b(Bearer|Basic)\s+(?=\S*[0-9=])[A-Za-z0-9._~+/-]{6,}=*")
-_NO_SECRETS = re.compile(r"(?:\{\w*\}|\[\w*\]|\*+|%s|None|null|[Tt]rue|[Ff]alse|)")
-"""Placeholders of names that were chosen, like `/login?token={token}`."""
 _WORTH_A_LOOK = re.compile(
-    r"://|%3A%2F%2F|pass|pwd|pw\b|secret|token|cred|auth|bearer|basic|jwt|cookie|sig|otp|hmac|key|sessi", re.IGNORECASE
+    r"//|:\\/|%3A%2F%2F|pass|pwd|pw\b|secret|token|cred|auth|bearer|basic|jwt|cookie|sig|otp|hmac|key|sessi"
+    r"|header value",
+    re.IGNORECASE,
 )
+_CODE_LINE = re.compile(r"(?: *\| )*  (?:  |File \")")
+
+_LONGEST_CACHED = 2_000
+
+
+class _KnownValues:
+    """Secrets that were given to this process, in the forms in which texts have them."""
+
+    most = 200
+
+    def __init__(self) -> None:
+        self._values: set[str] = set()
+        self._pattern: re.Pattern[str] | None = None
+
+    def add(self, secret: str) -> None:
+        forms = (secret, *secret.split(), unquote(secret), quote(secret, safe=""), quote_plus(secret))
+        new = {form for form in forms if _is_telling(form)} - self._values
+        if not new or len(self._values) >= self.most:
+            return
+        self._values |= new
+        values = "|".join(re.escape(each) for each in sorted(self._values, key=len, reverse=True))
+        self._pattern = re.compile(rf"(?<![A-Za-z0-9])(?:{values})(?![A-Za-z0-9])")
+        _redacted.cache_clear()
+        _redacted_traceback.cache_clear()
+
+    def clear(self) -> None:
+        self._values, self._pattern = set(), None
+        _redacted.cache_clear()
+        _redacted_traceback.cache_clear()
+
+    def are_in(self, text: str) -> bool:
+        return self._pattern is not None and self._pattern.search(text) is not None
+
+    def hide(self, text: str) -> str:
+        return text if self._pattern is None else self._pattern.sub(HIDDEN, text)
+
+
+_known = _KnownValues()
 
 
 @lru_cache(maxsize=4096)
-def is_secret_name(name: str, bare_key: bool = True) -> bool:
-    """Whether a value of that name is a secret: an option, a setting, a header, a query parameter. `bare_key` says
-    whether `key` alone is such a name."""
+def is_secret_name(name: str, in_text: bool = False) -> bool:
+    """Whether a value of that name is a secret: an option, a setting, a header; `in_text` of names that anything may
+    have, of query parameters or in a message."""
     words = [word.lower() for word in _WORD.findall(name)]
-    if not words or _NO_VALUE.fullmatch(words[-1]):
+    while len(words) > 1 and words[-1] in _BEHIND:
+        words.pop()
+    if not words or words[0] in _NOT_BEFORE:
         return False
-    if words[-1] == "tokens" and _QUANTITY.fullmatch(words[0]):
-        return False
-    if words[-1] == "pass" or any(map(_SECRET_WORD.fullmatch, words)):
+    if words[-1] in ("key", "keys"):
+        return not _SECRET_KEYS.isdisjoint(words) or (words == ["key"] and not in_text)
+    if words[-1] in _SECRET_WORDS or "".join(words[-2:]) in _SECRET_WORDS:
         return True
-    if words[-1] == "key":
-        return bare_key if len(words) == 1 else not _OTHER_KEY.fullmatch(words[-2])
-    return words[-1] == "keys" and len(words) > 1 and words[-2] in _KEYS_TO_SOMETHING
+    return words[-1] in _SECRET_WORDS_OF_SETTINGS and not in_text
+
+
+def remember(name: str, value: object) -> None:
+    """Have the secrets in the value of an option taken out of all texts from now on: all of it if its name says so,
+    else passwords and secret query parameters of URLs."""
+    for text in _texts(value):
+        if is_secret_name(name):
+            # As in USER:PASSWORD.
+            _known.add(text)
+            _known.add(text.partition(":")[2])
+            continue
+        for password in _PASSWORD_OF_A_URL.findall(text):
+            # As the one slash of http:/user:password@host makes it look.
+            _known.add(password)
+            _known.add(password.rpartition(":")[2])
+        for _, parameter, secret in _QUERY_OF_A_URL.findall(text):
+            if is_secret_name(unquote(parameter)):
+                _known.add(secret)
+
+
+def remember_secret(value: object) -> None:
+    """Have a value that is secret whatever its name taken out of all texts from now on."""
+    for text in _texts(value):
+        _known.add(text)
+
+
+def forget_secrets() -> None:
+    """Take known values for any other text again."""
+    _known.clear()
+
+
+def _texts(value: object) -> Iterator[str]:
+    if isinstance(value, list | tuple):
+        for each in value:
+            yield from _texts(each)
+    elif isinstance(value, str | int | float) and not isinstance(value, bool):
+        yield str(value)
+
+
+def _is_telling(value: str) -> bool:
+    """A plain word and a small number stand in texts that have nothing to do with the secret."""
+    return len(value) >= 6 and re.fullmatch(r"[A-Za-z]{1,11}|\d{1,7}|[\W_]*", value) is None
 
 
 def redact_url(url: str) -> str:
@@ -87,23 +191,26 @@ def redact_url(url: str) -> str:
     if "@" in tail and re.match(r"[^:\[\]]*:(?!\d*$)", authority):
         # A password with a slash in it, which should have been encoded.
         authority, tail = "", rest.rpartition("@")[2]
-    return f"{scheme}{separator}{authority}{_QUERY_OF_A_URL.sub(_without_value_of_any_key, tail)}"
+    tail = _QUERY_OF_A_URL.sub(_without_value, _without_encoded_values(tail))
+    return _known.hide(f"{scheme}{separator}{authority}{tail}")
 
 
 def redact_text(text: str) -> str:
     """A text (a name, a message, a line of a log) without the secrets that can be told from it: user information and
-    secret query values of URLs, values beside names of secrets, credentials of HTTP headers."""
-    if not _WORTH_A_LOOK.search(text):
+    secret query values of URLs, values beside names of secrets, credentials of HTTP headers, values that are known."""
+    if not _is_worth_a_look(text):
         return text
-    return _redacted(text) if len(text) < _LONGEST_REMEMBERED else _redact(text)
-
-
-_LONGEST_REMEMBERED = 2_000
+    return _redacted(text) if len(text) < _LONGEST_CACHED else _redact(text)
 
 
 def redact_code(code: str) -> str:
-    """As `redact_text`, for source code and tracebacks: literals beside names of secrets go, expressions stay."""
-    return _redacted_code(code) if _WORTH_A_LOOK.search(code) else code
+    """As `redact_text`, for source code: literals beside names of secrets go, expressions stay."""
+    return _redact(code, is_code=True) if _is_worth_a_look(code) else code
+
+
+def redact_traceback(text: str) -> str:
+    """A text that may have tracebacks in it: lines of code as code, all else as text."""
+    return _redacted_traceback(text) if _is_worth_a_look(text) else text
 
 
 def redact_value(name: str, value: Any) -> Any:
@@ -121,24 +228,26 @@ def redact_value(name: str, value: Any) -> Any:
     return value
 
 
+def _is_worth_a_look(text: str) -> bool:
+    return _WORTH_A_LOOK.search(text) is not None or _known.are_in(text)
+
+
 def _redact(text: str, is_code: bool = False) -> str:
+    text = _known.hide(text)
     if "@" in text:
-        text = _USERINFO_WITH_SLASHES.sub(r"\1", _USERINFO.sub(r"\1", text))
+        text = _USERINFO_WITH_SLASHES.sub(r"\1", _USERINFO.sub(r"\1\2", text))
     if "%40" in text:
         text = _ENCODED_USERINFO.sub(r"\1", text)
-    if "=" in text:
-        text = _QUERY.sub(_without_value, text)
-    text = _HEADER.sub(rf"\g<before>{HIDDEN}", text)
+    text = _without_encoded_values(text)
+    text = _HEADER.sub(rf"\g<before>\g<before_value>{HIDDEN}", text)
+    if "=" in text or ":" in text:
+        text = _without_named_values(text, is_code)
     if "'" in text or '"' in text:
-        text = _QUOTED_VALUE.sub(_without_quoted_value, text)
         text = _without_values_in_brackets(text)
-    if "=" in text:
-        # In code only within literals: outside of them it is an expression.
-        text = (
-            _LITERAL.sub(lambda literal: _ASSIGNED.sub(_without_assigned_value, literal[0]), text)
-            if is_code
-            else _ASSIGNED.sub(_without_assigned_value, text)
-        )
+        if is_code:
+            text = _DEFAULT.sub(_without_default, text)
+            # A query or a form within a literal.
+            text = _LITERAL.sub(_without_values_in_literal, text)
     return _CREDENTIALS.sub(rf"\1 {HIDDEN}", text)
 
 
@@ -146,44 +255,108 @@ _redacted = lru_cache(maxsize=4096)(_redact)
 
 
 @lru_cache(maxsize=64)
-def _redacted_code(code: str) -> str:
+def _redacted_traceback(text: str) -> str:
     # An exception that users raise again and again has the same traceback.
-    return _redact(code, is_code=True)
+    pieces: list[str] = []
+    was_code = None
+    for line in text.splitlines(keepends=True):
+        is_code = _CODE_LINE.match(line) is not None
+        if is_code == was_code:
+            pieces[-1] += line
+        else:
+            pieces.append(line)
+        was_code = is_code
+    return "".join(redact_code(piece) if _CODE_LINE.match(piece) else redact_text(piece) for piece in pieces)
 
 
-def _without_value(found: re.Match[str], bare_key: bool = False) -> str:
+def _without_encoded_values(text: str) -> str:
+    """Of a URL that is a value in another one's query."""
+    return _ENCODED_QUERY.sub(_without_encoded_value, text) if "%" in text else text
+
+
+def _without_encoded_value(found: re.Match[str]) -> str:
+    before, name, equals, value = found.groups()
+    if _NO_SECRETS.fullmatch(value) or not is_secret_name(name, in_text=True):
+        return found[0]
+    return f"{before}{name}{equals}{HIDDEN}"
+
+
+def _without_value(found: re.Match[str]) -> str:
     before, name, value = found.groups()
-    if _NO_SECRETS.fullmatch(value) or not is_secret_name(unquote(name), bare_key):
+    if _NO_SECRETS.fullmatch(value) or not is_secret_name(unquote(name)):
         return found[0]
     return f"{before}{name}={HIDDEN}"
 
 
-def _without_value_of_any_key(found: re.Match[str]) -> str:
-    return _without_value(found, bare_key=True)
+def _without_named_values(text: str, is_code: bool) -> str:
+    """Of `password=…`, `"token": "…"`, `X-Api-Key: …`, `\\"secret\\": \\"…\\"`. In code only texts in quotes: anything
+    else there is an expression."""
+    pieces, end = [], 0
+    for found in (_NAMED_IN_CODE if is_code else _NAMED).finditer(text):
+        name = unquote(found["name"])
+        if found.start() < end or not is_secret_name(name) or name == "key":
+            continue
+        span = _value_behind(text, found.end("between"), name, found["separator"], is_code)
+        if span is None or _NO_SECRETS.fullmatch(text, *span):
+            continue
+        pieces += [text[end : span[0]], HIDDEN]
+        end = span[1]
+    return "".join((*pieces, text[end:])) if pieces else text
 
 
-def _without_quoted_value(found: re.Match[str]) -> str:
-    # `ValueError: token = '…'` looks like an assignment with an annotation.
-    names = found["name"], found["kind"] or ""
-    if _NO_SECRETS.fullmatch(found["value"]) or not any(is_secret_name(name, bare_key=False) for name in names):
-        return found[0]
-    return f"{found['before']}{HIDDEN}{found['quote']}"
+def _value_behind(text: str, start: int, name: str, separator: str, is_code: bool) -> tuple[int, int] | None:
+    opening = _OPENING.match(text, start)
+    if opening is not None:
+        return opening.end(), _end_of_quoted(text, opening)
+    if is_code or not is_secret_name(name, in_text=True) or text.startswith(("(", "[", "{", "//"), start):
+        return None
+    value = _UNQUOTED.match(text, start)
+    assert value is not None
+    end = start + len(value[0].rstrip(")]},"))
+    if separator == ":" and _PLAIN_WORD.fullmatch(text, start, end):
+        return None
+    return start, end
+
+
+def _end_of_quoted(text: str, opening: re.Match[str]) -> int:
+    """Where the closing quote begins, which has as many backslashes before it; of a text that was cut, the end of its
+    line."""
+    quote_mark, expected = opening["quote"], len(opening["backslashes"])
+    mark = quote_mark[expected:]
+    line_end = text.find("\n", opening.end()) if len(mark) == 1 else -1
+    limit = len(text) if line_end < 0 else line_end
+    place = text.find(mark, opening.end(), limit)
+    while place >= 0:
+        backslashes = place - len(text[opening.end() : place].rstrip("\\")) - opening.end()
+        if backslashes == expected or (expected == 0 and backslashes % 2 == 0):
+            return place - expected
+        place = text.find(mark, place + 1, limit)
+    return limit
 
 
 def _without_values_in_brackets(text: str) -> str:
     """Of `auth=("user", "password")`, `cookies={"session": "a"}` and `BasicAuth("user", "password")`."""
     pieces, end = [], 0
     for found in _BRACKET.finditer(text):
-        values = _IN_BRACKETS.match(text, found.end())
-        if values is None or found.start() < end or not is_secret_name(found["name"], bare_key=False):
+        if found.start() < end or not is_secret_name(found["name"]) or found["name"] == "key":
             continue
-        without = _LITERAL.sub(lambda literal: f"{literal[1]}{HIDDEN}{literal[1]}", values[0])
-        pieces += [text[end : found.end()], without]
+        values = _IN_BRACKETS.match(text, found.end())
+        assert values is not None
+        pieces += [text[end : found.end()], _LITERAL.sub(_without_literal, values[0])]
         end = values.end()
-    return "".join((*pieces, text[end:]))
+    return "".join((*pieces, text[end:])) if pieces else text
 
 
-def _without_assigned_value(found: re.Match[str]) -> str:
-    if _NO_SECRETS.fullmatch(found["value"]) or not is_secret_name(found["name"], bare_key=False):
+def _without_values_in_literal(literal: re.Match[str]) -> str:
+    return _without_named_values(literal[0], False) if _WORTH_A_LOOK.search(literal[0]) else literal[0]
+
+
+def _without_literal(literal: re.Match[str]) -> str:
+    return f"{literal[1]}{HIDDEN}{literal[1]}"
+
+
+def _without_default(found: re.Match[str]) -> str:
+    if not any(is_secret_name(each[0]) for each in _LITERAL.finditer(found["names"])):
         return found[0]
-    return f"{found['name']}={HIDDEN}"
+    rest = _LITERAL.sub(lambda each: each[0] if _OPTION.fullmatch(each[0]) else _without_literal(each), found["rest"])
+    return found[0][: found.start("rest") - found.start()] + rest

@@ -16,7 +16,7 @@ from typing import Any
 
 from obswarm import defaults
 from obswarm.killed import put_off
-from obswarm.redact import redact_code, redact_text
+from obswarm.redact import redact_text, redact_traceback
 
 _UNFIT = re.compile(
     # C0 and C1 controls and DEL; line and paragraph separators; what turns the direction of text around it; lone
@@ -107,7 +107,7 @@ def clean_lines(value: object, max_length: int = defaults.MAX_TRACEBACK_LENGTH) 
     what happened. Never raises."""
     text = to_text(value)
     length = len(text)
-    text = redact_code(text[-max_length - _MARGIN :])
+    text = redact_traceback(text[-max_length - _MARGIN :])
     # `split` and not `splitlines`, which takes characters that are escaped here for ends of lines.
     clean = "\n".join(map(escape_controls, text[-max_length:].replace("\r\n", "\n").split("\n")))
     if length <= max_length and len(clean) <= max_length:

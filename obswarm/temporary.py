@@ -1,5 +1,5 @@
 """Folders for temporary files that do not outlive their process: one that was left behind by a process that was killed
-is removed when the next one makes its own.
+is removed when the next one is started, or makes its own.
 
 A folder belongs to a process as long as that holds a lock on a file in it (flock(2)); the kernel releases the lock when
 the process ends, however it does, so that neither a process id that was given out again nor another container with the

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import settings
 
 from obswarm.api import Environment, Events
+from obswarm.redact import forget_secrets
 from obswarm.stats import Recorder
 from tests.support.programs import CountingServer
 
@@ -23,6 +24,13 @@ def no_stack_of_this_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterat
         patch.setenv("OBSWARM_STORE", str(tmp_path_factory.mktemp("store")))
         patch.setenv("OBSWARM_NO_REPORT", "1")
         yield
+
+
+@pytest.fixture(autouse=True)
+def no_known_secrets() -> Iterator[None]:
+    """What one test has as a secret may be a text of another one."""
+    yield
+    forget_secrets()
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ _SHOWS_ITSELF = """
 import os, sys
 from obswarm import command_line
 command_line.hide_secrets()
-command_line.hide_secrets(["PLANTED-by-value"])
+command_line.hide_secrets({{"--own": False}})
 with open("/proc/self/cmdline") as file:
     print(repr(file.read().split(chr(0))[:-1][-{count}:]))
 print(repr(sys.argv[1:]))
@@ -31,6 +31,44 @@ def test_secrets_are_told_by_the_names_of_options_and_in_urls() -> None:
         *("http://127.0.0.1:1/a", "-Hhttp://h", "--target", "app=http://h/m"),
         *("--monkey", "kept", "--token-count", "5", "--own", "PLANTED-by-value", "--stop-when", "p95 > 1s"),
     ]
+
+
+def test_only_the_values_of_a_secret_option_are_hidden_all_that_it_takes_and_its_short_form() -> None:
+    arguments = [
+        *[
+            "run",
+            "-H",
+            "http://127.0.0.1:4",
+            "-u",
+            "1",
+            "--pin",
+            "1",
+            "--db-tokens",
+            "PLANTED",
+            "PLANTED",
+            "-k",
+            "PLANTED",
+            "-kPLANTED",
+            "x",
+        ]
+    ]
+    shown = [
+        "run",
+        "-H",
+        "http://127.0.0.1:4",
+        "-u",
+        "1",
+        "--pin",
+        "***",
+        "--db-tokens",
+        "***",
+        "***",
+        "-k",
+        "***",
+        "-k***",
+        "x",
+    ]
+    assert shown_arguments(arguments, {"--pin": False, "--db-tokens": True, "-k": False}) == shown
 
 
 def test_the_process_list_has_none_also_after_the_command_was_run_again() -> None:

@@ -10,7 +10,16 @@ from obswarm.cli.main import cli
 from obswarm.cli.run import run
 from obswarm.engine import host_of
 from obswarm.http import check_host
-from obswarm.redact import is_secret_name, redact_code, redact_text, redact_url, redact_value
+from obswarm.redact import (
+    forget_secrets,
+    is_secret_name,
+    redact_code,
+    redact_text,
+    redact_url,
+    redact_value,
+    remember,
+    remember_secret,
+)
 from obswarm.sanitize import clean_lines, clean_text
 from obswarm.stats import Recorder
 from obswarm.targets.source import SourceError
@@ -18,10 +27,12 @@ from obswarm.targets.source import SourceError
 SECRET_NAMES = (
     "token api_token access_token X-Api-Key apiKey APIKey OAuth2Token remote_write_auth Authorization Set-Cookie"
     " X-Amz-Signature sig key private-key SIGNING_KEY password db_pass passwd client.secret credentials jsessionid"
+    " db_tokens passphrases api_thing_key MY_TOKEN2 API_TOKEN_PROD password_confirm tokens pass"
 )
 OTHER_NAMES = (
     "monkey keyword keyboard hockey_team author tokenizer compass passing pass_rate users cook max_tokens token_count"
     " token_type secret_file auth_method password_length primary_key sort-key keys KeyError token_url path"
+    " tokens_per_page pages_per_token_count cursor_key user_key product_key secret_santa InvalidToken"
 )
 
 
@@ -66,6 +77,19 @@ def test_urls_lose_user_information_and_secret_parameters(url: str, left: str) -
         ('{"token":"PLANTED"}', '{"token":"***"}'),
         ("login failed with password=PLANTED", "login failed with password=***"),
         ("sent Bearer PLANTED1", "sent Bearer ***"),
+        ("password: PLANTED1", "password: ***"),
+        ("X-Auth-Token: PLANTED1", "X-Auth-Token: ***"),
+        ("password = PLANTED", "password = ***"),
+        ("--password=PLANTED", "--password=***"),
+        ("Password=PLANTED;Server=h", "Password=***;Server=h"),
+        ("KeyError: \"{'password': 'PLANTED'}\"", "KeyError: \"{'password': '***'}\""),
+        (r'"{\"access_token\": \"PLANTED\"}"', r'"{\"access_token\": \"***\"}"'),
+        (r"password='it\'s PLANTED'", "password='***'"),
+        ("character(s) in header value: 'PLANTED\\nPLANTED'", "character(s) in header value: '***'"),
+        (r"http:\/\/u:PLANTED@host", r"http:\/\/host"),
+        ("/htp//u:PLANTED@host/?token=PLANTED", "/htp//host/?token=***"),
+        ("/a?to=%2Fb%3Fu%3D1%26id_token%3DPLANTED&b=1", "/a?to=%2Fb%3Fu%3D1%26id_token%3D***&b=1"),
+        ("/a?to=http://h/x%3Ftoken=PLANTED", "/a?to=http://h/x%3Ftoken=***"),
         ("next=http%3A%2F%2Fu%3APLANTED%40host%2Fa", "next=http%3A%2F%2Fhost%2Fa"),
         *(
             (text, text)
@@ -79,6 +103,11 @@ def test_urls_lose_user_information_and_secret_parameters(url: str, left: str) -
                 "--remote-write-auth: write it as USER:PASSWORD.",
                 "a@b: http://host/a",
                 "monkey=1 keyword='a'",
+                "/a?tokens_per_page=5&product_key=5&pass=1&auth=yes&key=5&tokens=3",
+                "auth=none",
+                "Invalid token: expired",
+                "InvalidToken: 401",
+                '{"token": null}',
             )
         ),
     ],
@@ -97,6 +126,15 @@ self.client.post("http://u:PLANTED@host/", auth=HTTPBasicAuth("u", "PLANTED"), d
 self.client.get("/", cookies={"session": "PLANTED"}, data="a=b&password=PLANTED", params=f"token={token}")
 response.failure(f"{url}: password=PLANTED", token=token)
 keyword = "kept"
+parser.add_argument("-p", "--password", type=str,
+    default="PLANTED")
+os.getenv("API_TOKEN", "PLANTED"); os.environ.setdefault("MY_TOKEN2", "PLANTED")
+token = (
+    "PLANTED"
+)
+secret = '''PLANTED
+PLANTED'''
+self.client.get("/token", name="kept too")
 """
     left = redact_code(code)
     assert "PLANTED" not in left
@@ -106,10 +144,45 @@ keyword = "kept"
         'params=f"token={token}"',
         "token=token)",
         'keyword = "kept"',
+        'name="kept too"',
+        'add_argument("-p", "--password"',
         '"http://host/"',
         '"/a?token=***"',
     ):
         assert kept in left
+
+
+def test_of_a_traceback_the_message_is_a_text_and_the_lines_of_code_are_code() -> None:
+    text = """Traceback (most recent call last):
+  File "a.py", line 3, in f
+    login(password=password)
+ValueError: cannot log in with password=PLANTED
+  | ValueError: password=PLANTED
+  |   File "a.py", line 3, in f
+  |     login(password=password)
+"""
+    assert clean_lines(text) == text.replace("PLANTED", "***")
+
+
+def test_values_that_were_given_as_secrets_are_taken_out_wherever_they_stand() -> None:
+    for text in ("see Ab1-x9 there", "/users/V9secret/a?q=K9abcdef", "p%26w9-secret", "kept"):
+        assert redact_text(text) == text
+    remember("--api-token", "Ab1-x9")
+    remember("--remote-write-auth", "user:W9secret")
+    remember("--host", "http:/user:V9secret@127.0.0.1:1/?key=K9abcdef")
+    remember("--monkey", "kept-1")
+    remember_secret(["p&w9-secret", 7, None])
+    assert redact_text("see Ab1-x9 there, W9secret") == "see *** there, ***"
+    assert redact_text("/users/V9secret/a?q=K9abcdef") == "/users/***/a?q=***"
+    assert redact_text("p%26w9-secret 7 kept-1 V9secrets") == "*** 7 kept-1 V9secrets"
+    forget_secrets()
+    assert redact_text("see Ab1-x9 there") == "see Ab1-x9 there"
+
+
+def test_plain_words_and_small_numbers_are_no_values_to_look_for() -> None:
+    remember_secret(["changeme", "12345", "a-b", "------", 123456])
+    text = "/changeme/12345/a-b ------ 123456"
+    assert redact_text(text) == text
 
 
 @given(st.text("ab:/@?=&#'\"(*{ ,") | st.text())
@@ -184,6 +257,7 @@ def test_options_are_kept_without_secrets_by_their_names_or_as_the_load_test_say
             parser.add_argument(name)
         parser.add_argument("--pin", type=int, is_secret=True)
         parser.add_argument("--token-word", "--auth", dest="auth", is_secret=False)
+        parser.add_argument("--tokens", type=int)
 
     own = [
         "--monkey",
@@ -191,6 +265,7 @@ def test_options_are_kept_without_secrets_by_their_names_or_as_the_load_test_say
         "--shop-password=PLANTED",
         "--dsn=postgres://u:PLANTED@db/a",
         "--pin=1234",
+        "--tokens=500",
         "--auth",
         "basic",
     ]
@@ -205,6 +280,7 @@ def test_options_are_kept_without_secrets_by_their_names_or_as_the_load_test_say
         "host": "http://h",
         "monkey": "m",
         "targets": ["app=http://h/m?token=***"],
+        "tokens": 500,
         "users": 3,
     }
 

@@ -19,7 +19,14 @@ from obswarm.api.errors import (
 from obswarm.api.events import EventHook, Events, RequestHook, events
 from obswarm.api.markov import MarkovTaskSet, transition, transitions
 from obswarm.api.measured import MeasuredRequest, count_cut_off
-from obswarm.api.options import LoadTestParser, make_parser, parse_custom, secret_options
+from obswarm.api.options import (
+    LoadTestParser,
+    make_parser,
+    parse_custom,
+    remember_secrets,
+    secret_flags,
+    secret_options,
+)
 from obswarm.api.shapes import LoadTestShape, Stage, Stages, format_stages, parse_stages, users_at
 from obswarm.api.signing import KEY_VARIABLE, SIGNING_HEADERS, RequestSigner
 from obswarm.api.stats_view import EntryView, StatsView
@@ -72,8 +79,10 @@ __all__ = [
     "parse_custom",
     "parse_stages",
     "poisson",
+    "remember_secrets",
     "run_single_user",
     "runs_code_of_a_load_test",
+    "secret_flags",
     "secret_options",
     "tag",
     "task",

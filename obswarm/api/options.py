@@ -2,12 +2,12 @@
 
 import argparse
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 from obswarm.api.errors import ObswarmError
 from obswarm.api.events import Events
-from obswarm.redact import is_secret_name
+from obswarm.redact import is_secret_name, remember_secret
 
 
 class LoadTestParser(argparse.ArgumentParser):
@@ -24,8 +24,22 @@ class LoadTestParser(argparse.ArgumentParser):
     @property
     def secrets(self) -> frozenset[str]:
         """Names of the options whose values are secrets."""
-        names = {action.dest for action in self._actions}
-        return frozenset(name for name in names if self._secret.get(name, is_secret_name(name)))
+        return frozenset(action.dest for action in self._actions if self._is_secret(action))
+
+    @property
+    def secret_flags(self) -> dict[str, bool]:
+        """Their options as they are written (`--pin`, `-p`), and whether each takes several values."""
+        return {
+            flag: action.nargs not in (None, "?", 1)
+            for action in self._actions
+            if self._is_secret(action) and action.nargs != 0
+            for flag in action.option_strings
+        }
+
+    def _is_secret(self, action: argparse.Action) -> bool:
+        # Tokens that are counted, and none of those that open something.
+        is_number = action.type in (int, float) and action.dest.endswith("tokens")
+        return self._secret.get(action.dest, is_secret_name(action.dest) and not is_number)
 
     def add_argument(self, *args: Any, **kwargs: Any) -> argparse.Action:
         is_secret = kwargs.pop("is_secret", None)
@@ -48,8 +62,9 @@ class OptionValues(argparse.Namespace):
     """The values of a load-test file's options."""
 
     # Beside the values, not one of them.
-    __slots__ = ("secrets",)
+    __slots__ = ("secret_flags", "secrets")
     secrets: frozenset[str]
+    secret_flags: Mapping[str, bool]
 
 
 def make_parser(events: Events, file: str) -> LoadTestParser:
@@ -63,10 +78,23 @@ def parse_custom(events: Events, file: str, arguments: Sequence[str]) -> tuple[a
     """Values of the load-test file's options, and what of the arguments they did not use."""
     parser = make_parser(events, file)
     values = OptionValues()
-    values.secrets = parser.secrets
-    return parser.parse_known_args(list(arguments), values)
+    values.secrets, values.secret_flags = parser.secrets, parser.secret_flags
+    found, left = parser.parse_known_args(list(arguments), values)
+    remember_secrets(parser, vars(found))
+    return found, left
+
+
+def remember_secrets(parser: LoadTestParser, values: Mapping[str, Any]) -> None:
+    """Have the secrets among the values of a parser's options taken out of all texts from now on."""
+    for name in parser.secrets:
+        remember_secret(values.get(name))
 
 
 def secret_options(values: argparse.Namespace) -> frozenset[str]:
     """Names of those values of `parse_custom` that are secrets."""
     return values.secrets if isinstance(values, OptionValues) else frozenset()
+
+
+def secret_flags(values: argparse.Namespace) -> Mapping[str, bool]:
+    """As `LoadTestParser.secret_flags`, of the values of `parse_custom`."""
+    return values.secret_flags if isinstance(values, OptionValues) else {}

@@ -16,6 +16,7 @@ from click.core import ParameterSource
 from obswarm.api import ObswarmError
 from obswarm.cli.settings_file import KEYS, Document, current_folder, read_document
 from obswarm.cli.streams import say
+from obswarm.redact import remember
 
 _DOCUMENT = "obswarm.document"
 _GIVEN = "obswarm.given"
@@ -58,6 +59,8 @@ class FileOption(click.Option):
                 return value, source
             value, source = found, ParameterSource.DEFAULT_MAP
         _given(ctx)[str(self.name)] = value
+        # Before it is read, which may fail with a message that has it.
+        remember(self.long, value)
         places: dict[str, str] = ctx.meta.setdefault(_PLACES, {})
         places.pop(self.long, None)
         if source is ParameterSource.DEFAULT_MAP:

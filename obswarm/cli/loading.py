@@ -25,7 +25,7 @@ from obswarm.api import (
     format_stages,
     make_parser,
     parse_custom,
-    secret_options,
+    secret_flags,
     user_traceback,
 )
 from obswarm.cli.file_option import TopLevelCommand, forget_given, label_of
@@ -40,7 +40,6 @@ from obswarm.engine import LoadTest, Profile, Ramp, ShapeProfile, StagesProfile,
 from obswarm.http.tracing import TraceSampler
 from obswarm.sanitize import escape_lines
 from obswarm.stats import Recorder
-from obswarm.temporary import remove_abandoned
 
 logger = logging.getLogger(__name__)
 
@@ -94,7 +93,6 @@ def plan(
 ) -> Planned | None:
     """What to run; None when the command line only wanted to see something. A master elsewhere, which makes the run if
     it is not made here, may have a host of its own. Raises ObswarmError and click's errors."""
-    remove_abandoned()
     files, rest = files_of(arguments, options["files"])
     with _opened.noting() as opened:
         loadtest = load(files)
@@ -188,7 +186,7 @@ def _custom_options(
     loadtest: LoadTest, arguments: Sequence[str], ctx: click.Context
 ) -> tuple[argparse.Namespace, list[str]]:
     custom, left = parse_custom(events, loadtest.name, arguments)
-    hide_secrets(str(getattr(custom, name)) for name in secret_options(custom) if getattr(custom, name) is not None)
+    hide_secrets(secret_flags(custom))
     for argument in left:
         if argument.startswith("-") and argument != "-":
             name = argument.split("=", 1)[0]

@@ -27,6 +27,7 @@ from obswarm.cli.streams import say_error, say_lines
 from obswarm.cli.text_console import escape_tracebacks
 from obswarm.cli.worker import worker, worker_process
 from obswarm.engine import reason_of
+from obswarm.temporary import remove_abandoned
 
 
 @click.group(cls=RootCommand, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -62,6 +63,8 @@ def main() -> None:
     open_standard_streams()
     escape_tracebacks()
     open_files.raise_soft_limit()
+    # With secrets of a run in them, perhaps.
+    remove_abandoned()
     try:
         code = cli.main(prog_name="obswarm", standalone_mode=False)
     except ObswarmError as error:

@@ -13,7 +13,7 @@ from pathlib import Path
 from obswarm.api import ObswarmError
 from obswarm.cli.service_process import SERVICE_FOLDER
 from obswarm.engine import Output, RunResult, reason_of
-from obswarm.private_files import write_private
+from obswarm.private_files import make_private_folder, write_private
 from obswarm.web import BadOrder, Order
 from obswarm.web.wire import NotReadable, pack_result, unpack_result
 
@@ -76,7 +76,7 @@ class PendingRun:
             os.environ[_ELSEWHERE] = str(folder)
         try:
             order.save(folder)
-            self._starts.mkdir()
+            make_private_folder(self._starts)
             self._allow_all_starts()
         except BaseException:
             self.forget()
@@ -84,7 +84,7 @@ class PendingRun:
 
     def _allow_all_starts(self) -> None:
         for number in range(MOST_STARTS):
-            (self._starts / str(number)).touch()
+            (self._starts / str(number)).touch(0o600)
 
     def lasts(self) -> None:
         """It has gone on for a while: what happens from now on is not its fault."""

@@ -20,7 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from obswarm.log_format import MESSAGE_FORMAT, LogFormatter
-from obswarm.redact import redact_code
+from obswarm.redact import redact_traceback
 from obswarm.sanitize import escape_controls, escape_lines, to_text
 
 WIDTH_WITHOUT_TERMINAL = 140
@@ -126,7 +126,7 @@ class _EscapedStandardError:
     """A stream for tracebacks that nobody has caught."""
 
     def write(self, text: str) -> None:
-        sys.stderr.write(escape_lines(redact_code(text)))
+        sys.stderr.write(escape_lines(redact_traceback(text)))
 
     def flush(self) -> None:
         sys.stderr.flush()

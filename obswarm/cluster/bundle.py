@@ -16,6 +16,7 @@ import msgpack
 from obswarm import defaults
 from obswarm.api import ObswarmError
 from obswarm.cluster.unpacking import unpack as unpack_value
+from obswarm.private_files import make_private_folder, write_private
 from obswarm.units import format_bytes
 
 _SHOWN = 5
@@ -185,8 +186,8 @@ def unpack(content: bytes, digest: str, folder: Path) -> None:
             if path.is_absolute() or ".." in path.parts:
                 raise ValueError(f"the path {name!r}")
             place = folder / path
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_bytes(data)
+            make_private_folder(place.parent)
+            write_private(place, data)
     except OSError as error:
         raise cannot_write(error) from None
     except (ValueError, TypeError, AttributeError, zlib.error) as error:

@@ -13,7 +13,7 @@ import gevent
 from gevent.event import Event
 
 from obswarm import clock, defaults
-from obswarm.api import Environment, ObswarmError, events, make_parser
+from obswarm.api import Environment, ObswarmError, events, make_parser, remember_secrets
 from obswarm.cluster.capacity import requests_per_cpu_second, usable_cpus
 from obswarm.cluster.deltas import pack_delta
 from obswarm.cluster.follower import Follower
@@ -170,7 +170,9 @@ class Worker:
         if job.host:
             for cls in classes:
                 cls.host = job.host
-        custom = make_parser(events, loadtest.name).parse_args([])
+        parser = make_parser(events, loadtest.name)
+        custom = parser.parse_args([])
+        remember_secrets(parser, {**vars(custom), **job.options})
         environment = Environment(
             events=events,
             recorder=Recorder(job.max_endpoints),

@@ -17,6 +17,7 @@ from obswarm.guards.conditions import AlertOperand, EngineOperand
 from obswarm.guards.evaluate import Blind, Change, GuardWatch, deciding
 from obswarm.guards.guard import Action, GuardRule
 from obswarm.guards.operands import chooses_endpoints, last_interval, matches_something
+from obswarm.redact import redact_text
 from obswarm.stats import AlertCount, GuardView, RunState, Snapshot
 from obswarm.targets import MetricSource, SourceError, looks_back_s
 from obswarm.units import format_names
@@ -171,7 +172,7 @@ class GuardBoard:
         if isinstance(answer.values, Blind):
             return answer.values
         found = deciding(answer.values, rule.when.condition)
-        return Blind(f"no series for {operand.query}") if found is None else found
+        return Blind(f"no series for {redact_text(operand.query)}") if found is None else found
 
     def _looks_at_an_earlier_run(self, rule: GuardRule) -> bool:
         """Whether what its query says of obswarm's own series may be about the run before, at the same address."""

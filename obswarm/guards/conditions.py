@@ -1,9 +1,11 @@
 """What guards and requirements watch for, as values: operands, quantities, conditions. Their `str()` is what
-grammar.py reads."""
+grammar.py reads, without secrets."""
 
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+
+from obswarm.redact import redact_text
 
 OPERATORS: dict[str, Callable[[float, float], bool]] = {
     ">=": lambda a, b: a >= b,
@@ -56,7 +58,7 @@ class PromqlOperand:
     query: str
 
     def __str__(self) -> str:
-        return f"promql({self.query})"
+        return f"promql({redact_text(self.query)})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,7 @@ class AlertOperand:
         return all(matcher.fits(labels) for matcher in self.matchers)
 
     def __str__(self) -> str:
-        return f"alert({', '.join(map(str, self.matchers))})"
+        return f"alert({redact_text(', '.join(map(str, self.matchers)))})"
 
 
 Operand = EngineOperand | PromqlOperand | AlertOperand

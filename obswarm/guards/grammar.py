@@ -8,7 +8,7 @@
     duration  := as everywhere (obswarm.units): 10 and 10s are ten seconds, 1m30s is ninety
 
 A condition that is the same for every value that its operand can have is refused. Parsing gives values whose `str()`
-parses to the same again.
+parses to the same again, but for secrets in queries and in labels of alerts, which no text shows.
 """
 
 import difflib
@@ -32,6 +32,7 @@ from obswarm.guards.conditions import (
 )
 from obswarm.guards.operands import METRICS, is_metric, metric_of
 from obswarm.guards.plausible import why_constant
+from obswarm.sanitize import clean_text
 from obswarm.units import parse_duration
 
 LABELS = ("name", "method", "status")
@@ -245,7 +246,8 @@ class _Reader:
             value = self._string()
             if label == "status" and value not in _STATUSES:
                 self.fail(f"Expected one of {', '.join(_STATUSES)}.", value_start)
-            labels.append((label, value))
+            # As endpoints are counted: a URL has lost its secrets there.
+            labels.append((label, clean_text(value)))
         if not labels:
             self.fail(f"Expected a label ({', '.join(LABELS)}).", self.position - 1)
         return tuple(labels)

@@ -10,6 +10,7 @@ from obswarm.api import ObswarmError
 from obswarm.guards.conditions import Condition, EngineOperand, PromqlOperand, When
 from obswarm.guards.grammar import parse_when
 from obswarm.guards.operands import metric_of
+from obswarm.redact import redact_text
 from obswarm.units import format_latency, parse_duration
 
 ActionKind = Literal["stop", "abort", "hold", "scale", "notify"]
@@ -116,7 +117,7 @@ def Guard(  # noqa: N802 - what a load-test file writes; it makes a value
     if on_blind not in ("warn", "stop"):
         raise ObswarmError(f"on_blind is {on_blind!r}; write warn or stop.")
     return GuardRule(
-        name or str(parsed),
+        redact_text(name) if name else str(parsed),
         parsed,
         parse_action(action),
         parsed.for_s if clear_for is None else _seconds("clear_for", clear_for),

@@ -224,7 +224,8 @@ class HttpSession(requests.Session):
             if yield_requests:
                 return
             kind: type[Any] = type(error) if wrong_address else InvalidURL
-            reason = wrong_redirect(urlsplit(here.url).netloc, here.headers.get("location", ""), innermost(error))
+            peer = urlsplit(here.url).netloc.rpartition("@")[2]
+            reason = wrong_redirect(peer, here.headers.get("location", ""), innermost(error))
             raise kind(reason, request=here.request, response=here) from None
 
     @staticmethod

@@ -10,6 +10,7 @@ import msgpack
 import pytest
 
 from obswarm.api import ObswarmError
+from obswarm.cluster import bundle
 from obswarm.cluster.bundle import OpenedFiles, gather, hash_of_files, pack, unpack
 
 
@@ -108,10 +109,10 @@ def test_what_cannot_be_written_is_said_with_the_reason(here: Path, tmp_path: Pa
         (errno.EIO, "Input/output error"),
     ):
 
-        def fails(self, data, number=number):
-            raise OSError(number, os.strerror(number), str(self))
+        def fails(path, data, number=number):
+            raise OSError(number, os.strerror(number), str(path))
 
-        monkeypatch.setattr(Path, "write_bytes", fails)
+        monkeypatch.setattr(bundle, "write_private", fails)
         with pytest.raises(ObswarmError, match=rf"cannot be written on .*{reason}.*a\.py.*TMPDIR"):
             unpack(packed.content, packed.digest, folder)
 

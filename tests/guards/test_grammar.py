@@ -15,14 +15,17 @@ from obswarm.guards.conditions import (
     When,
 )
 from obswarm.guards.grammar import GuardError, parse_condition, parse_when
+from obswarm.guards.guard import Guard
 from obswarm.guards.operands import METRICS, metric_of
+from obswarm.sanitize import clean_text
+from obswarm.stats import endpoint_key
 
 NUMBERS = st.floats(-1e12, 1e12, allow_nan=False)
 AMOUNTS = st.floats(1e-9, 1e12)
 SHARES = st.floats(1e-9, 1, exclude_max=True)
 TEXTS = st.text(max_size=20)
 LABELS = st.lists(
-    st.tuples(st.sampled_from(["name", "method"]), TEXTS), max_size=2, unique_by=lambda each: each[0]
+    st.tuples(st.sampled_from(["name", "method"]), TEXTS.map(clean_text)), max_size=2, unique_by=lambda each: each[0]
 ).map(tuple)
 UNITS_OF = {"seconds": ["us", "ms", "s", "m", "h"], "number": [""], "ratio": ["%", ""]}
 QUERIES = st.sampled_from(["up", 'max(a{b=")"}) / 2', "sum by (x) (rate(y[5s]))", "a{x='('}"]).map(PromqlOperand)
@@ -50,6 +53,22 @@ def conditions():
 
 
 LASTING = st.one_of(st.none(), st.builds(Quantity, st.floats(0, 1e6), st.sampled_from(["ms", "s", "m", "h"])))
+
+
+def test_a_name_with_a_secret_is_the_endpoint_that_is_counted_without_it_and_no_text_shows_it() -> None:
+    for text in (
+        'p95{name="/q?access_token=PLANTED"} < 5s',
+        'promql(up{token="PLANTED"}) > 5',
+        'alert(token="PLANTED")',
+    ):
+        assert "PLANTED" not in str(parse_condition(text))
+    operand = parse_condition('p95{name="/q?access_token=PLANTED", method="GET"} < 5s').operand
+    assert isinstance(operand, EngineOperand)
+    assert dict(operand.labels) == endpoint_key("GET", "/q?access_token=PLANTED")._asdict()
+    query = parse_condition('promql(up{token="PLANTED"}) > 5').operand
+    assert isinstance(query, PromqlOperand)
+    assert query.query == 'up{token="PLANTED"}'
+    assert Guard("p95 > 1s", name="password=PLANTED").name == "password=***"
 
 
 @given(conditions(), LASTING)

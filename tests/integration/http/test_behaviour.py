@@ -211,8 +211,9 @@ def test_credentials_and_cookies_do_not_go_to_another_origin(make_session) -> No
 @pytest.mark.parametrize("where", ["ftp://example.com/", "http://:80/", "http://[bad", "http+unix://%2Ftmp%2Fx/"])
 def test_a_redirect_to_nowhere_is_a_failure(make_session, where: str) -> None:
     with ScriptedServer(location(where, "302 Found")) as server:
-        response = make_session(server.url).get("/")
+        response = make_session(server.url.replace("//", "//user:PLANTED@")).get("/")
         assert "redirects to" in str(response.error)
+        assert "PLANTED" not in str(response.error)
 
 
 def test_a_body_that_can_be_read_once_only_cannot_be_redirected(make_session) -> None:
