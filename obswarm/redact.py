@@ -41,7 +41,7 @@ _NO_SECRETS = re.compile(r"(?:\{\w*\}|\[\w*\]|\*+|%s|[Nn]one|null|[Tt]rue|[Ff]al
 
 _QUERY_OF_A_URL = re.compile(r"([?&#;])([\w.\[\]%~-]{1,100})=([^&#]*)")
 _ENCODED_QUERY = re.compile(
-    r"""(%3F|%26|%23|%3B)([\w.-]{1,100})(=|%3D)((?:(?!%26|%23|%3B)[^\s&#"'<>;])*)""", re.IGNORECASE
+    r"""(%3F|%26|%23|%3B|%7B|%2C)([\w.-]{1,100})(=|%3D)((?:(?!%26|%23|%3B)[^\s&#"'<>;])*)""", re.IGNORECASE
 )
 _USERINFO = re.compile(r"""(:(?:\\?/){2})(?:[^\s/?#"<>@]*@)+|(//)[^\s/?#"<>@:]*:[^\s/?#"<>@]*@""")
 _USERINFO_WITH_SLASHES = re.compile(

@@ -89,6 +89,7 @@ def test_urls_lose_user_information_and_secret_parameters(url: str, left: str) -
         (r"http:\/\/u:PLANTED@host", r"http:\/\/host"),
         ("/htp//u:PLANTED@host/?token=PLANTED", "/htp//host/?token=***"),
         ("/a?to=%2Fb%3Fu%3D1%26id_token%3DPLANTED&b=1", "/a?to=%2Fb%3Fu%3D1%26id_token%3D***&b=1"),
+        ("query=max%28up%7Btoken%3D%22PLANTED%22%7D%29 x", "query=max%28up%7Btoken%3D*** x"),
         ("/a?to=http://h/x%3Ftoken=PLANTED", "/a?to=http://h/x%3Ftoken=***"),
         ("next=http%3A%2F%2Fu%3APLANTED%40host%2Fa", "next=http%3A%2F%2Fhost%2Fa"),
         *(

@@ -53,6 +53,8 @@ def push(**options: Any) -> None:
     url, token = options["grafana_url"], options["grafana_token"]
     if not url or not token:
         raise ObswarmError("Give --grafana-url and --grafana-token, or write them into obswarm.toml.")
+    if not (token.isascii() and token.isprintable()):
+        raise ObswarmError("--grafana-token has a character that no token has, such as a line break; give it without.")
     grafana = _Grafana(url.rstrip("/"), token)
     folder_uid = grafana.folder(options["folder"])
     for path in sorted((shipped("dashboards") / "json").glob("*.json")):

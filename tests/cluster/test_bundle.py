@@ -117,6 +117,15 @@ def test_what_cannot_be_written_is_said_with_the_reason(here: Path, tmp_path: Pa
             unpack(packed.content, packed.digest, folder)
 
 
+def test_what_is_written_can_be_read_by_its_owner_alone(tmp_path: Path) -> None:
+    (tmp_path / "pkg").mkdir()
+    packed = pack(tmp_path, [write(tmp_path / "a.py", "x = 1\n"), write(tmp_path / "pkg" / "b.py", "y = 1\n")])
+    folder = tmp_path / "worker"
+    unpack(packed.content, packed.digest, folder)
+    modes = {path.name: path.stat().st_mode & 0o777 for path in folder.rglob("*")}
+    assert modes == {"a.py": 0o600, "pkg": 0o700, "b.py": 0o600}
+
+
 def test_a_name_that_is_too_long_for_the_workers_file_system_is_said(tmp_path: Path) -> None:
     contents = msgpack.packb({"n" * 300 + ".py": b""})
     with pytest.raises(ObswarmError, match="cannot be written on .*File name too long"):
