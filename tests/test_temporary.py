@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from obswarm.cli import main
 from obswarm.temporary import TemporaryFolder, remove_abandoned
 
 _MAKES_ONE = """
@@ -67,6 +68,18 @@ def test_what_is_just_being_made_or_not_ours_stays(folder: Path, tmp_path_factor
     remove_abandoned()
     assert sorted(folder.rglob("*")) == before
     assert (elsewhere / ".obswarm-owner").exists()
+
+
+def test_any_command_removes_what_a_killed_process_has_left(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "obswarm-a").mkdir()
+    (folder / "obswarm-a" / ".obswarm-owner").touch()
+    for name in ("open_standard_streams", "escape_tracebacks"):
+        monkeypatch.setattr(main, name, lambda: None)
+    monkeypatch.setattr("sys.argv", ["obswarm", "--version"])
+    with pytest.raises(SystemExit) as end:
+        main.main()
+    assert end.value.code == 0
+    assert list(folder.iterdir()) == []
 
 
 def test_a_folder_of_another_user_stays(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
