@@ -17,7 +17,7 @@ AT_A_TIME = 7
 RUN_S = 20
 
 
-def wait_until(condition, what: str, longest_s: float = 30) -> None:
+def wait_until(condition, what: str, longest_s: float = 120) -> None:
     deadline = time.monotonic() + longest_s
     while not condition():
         assert time.monotonic() < deadline, what
