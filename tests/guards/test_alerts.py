@@ -101,7 +101,7 @@ def test_both_formats_are_understood() -> None:
         (payload(ALERTMANAGER, labels={"a": 5}), "labels.a is not a text"),
         (payload(ALERTMANAGER, fingerprint=5), "fingerprint"),
         (payload(ALERTMANAGER, startsAt="soon"), "startsAt is not a time"),
-        (json.dumps({"alerts": ALERTMANAGER["alerts"] * 1001}).encode(), "1001 alerts at once"),
+        (json.dumps({"alerts": ALERTMANAGER["alerts"] * 1001}).encode(), "1,001 alerts at once"),
     ],
 )
 def test_what_is_no_payload_is_refused_with_a_reason(body: bytes, expected: str) -> None:
