@@ -352,7 +352,8 @@ def _without_values_in_literal(literal: re.Match[str]) -> str:
 
 
 def _without_literal(literal: re.Match[str]) -> str:
-    return f"{literal[1]}{HIDDEN}{literal[1]}"
+    # An empty one is no secret: a default of an option, as a rule.
+    return f"{literal[1]}{HIDDEN}{literal[1]}" if len(literal[0]) > 2 else literal[0]
 
 
 def _without_default(found: re.Match[str]) -> str:

@@ -129,6 +129,7 @@ response.failure(f"{url}: password=PLANTED", token=token)
 keyword = "kept"
 parser.add_argument("-p", "--password", type=str,
     default="PLANTED")
+parser.add_argument("--other-password", default="")
 os.getenv("API_TOKEN", "PLANTED"); os.environ.setdefault("MY_TOKEN2", "PLANTED")
 token = (
     "PLANTED"
@@ -147,6 +148,7 @@ self.client.get("/token", name="kept too")
         'keyword = "kept"',
         'name="kept too"',
         'add_argument("-p", "--password"',
+        '"--other-password", default="")',
         '"http://host/"',
         '"/a?token=***"',
     ):
