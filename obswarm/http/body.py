@@ -48,7 +48,7 @@ class StreamedBody:
         return not self._spent or self._began_at is not None
 
     def rewind(self) -> None:
-        """Begin again, for a redirect."""
+        """Begin again, for a retry or a redirect."""
         if self._spent and self._began_at is not None and hasattr(self._source, "seek"):
             self._source.seek(self._began_at)
 

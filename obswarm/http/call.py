@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 from obswarm import defaults
 from obswarm.api import ObswarmError
 from obswarm.http.body import StreamedBody
+from obswarm.http.connection import Connection
 from obswarm.http.deadlines import NEVER
-from obswarm.http.errors import InvalidRequest
+from obswarm.http.errors import ConnectionLost, HttpError, InvalidRequest
 from obswarm.http.head import DEFAULT_FIELDS, Prepared, as_bytes
 from obswarm.http.route import Proxy
 from obswarm.http.tls import TlsSettings
@@ -90,6 +91,18 @@ class Call:
             return prepared.start + as_bytes("".join(lines)) + prepared.bare[len(prepared.start) :]
         lines.append("\r\n")
         return prepared.start + as_bytes("".join(lines))
+
+    def may_retry(self, connection: Connection, error: HttpError) -> bool:
+        """Once, of any method, when a connection that was used before was closed before any byte of the answer came
+        (RFC 9112, 9.3.1). Load balancers close one like that, without an answer, when the server's own connection to
+        what is behind it has just ended, and count on clients to repeat the request, as browsers and curl do."""
+        if not self.reused or not isinstance(error, ConnectionLost) or connection.heard:
+            return False
+        if isinstance(self.body, StreamedBody):
+            if not self.body.replayable:
+                return False
+            self.body.rewind()
+        return True
 
 
 def parse_timeout(timeout: Any, total_timeout: Any, settings: Settings, now: float) -> tuple[float, float, float]:

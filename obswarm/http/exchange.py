@@ -1,4 +1,4 @@
-"""One request and its answer over a pool's connection; over a new one when an idle one takes nothing of it."""
+"""One request and its answer over a pool's connection, with the one retry that a reused connection may need."""
 
 from obswarm.clock import monotonic
 from obswarm.http.answer import Answer
@@ -33,13 +33,13 @@ def exchange(pool: ConnectionPool, call: Call, head: bytes, started: float) -> t
             if not call.stream:
                 connection.read_body(answer)
             return connection, answer
-        except HttpError:
+        except HttpError as error:
             pool.discard(connection)
-            if not connection.unsent:
+            if not connection.unsent and not call.may_retry(connection, error):
                 raise
         except BaseException:
             pool.discard(connection)
             raise
-        # The server closed the idle connection since the pool looked, and knows nothing of the request.
+        # The server closed the idle connection while the request was on its way; that is no failure of it.
         call.reused = False
         connection = pool.take_new(prepared.route, call.connect_timeout_s, call.deadline)

@@ -1,5 +1,5 @@
-"""What a server does to a connection that nobody uses at the moment is no answer to the next request, and no request
-is sent a second time that the server may have read."""
+"""What a server does to a connection that nobody uses at the moment is no answer to the next request, and a request for
+which one was closed is sent once more, and once only."""
 
 import socket
 import ssl
@@ -91,17 +91,30 @@ def closes(exchange: Exchange) -> None:
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("end", [[RESET], closes], ids=["reset", "closed"])
-def test_a_request_that_the_server_has_read_is_not_sent_again(end: Script, method: str, client_of, environment) -> None:
-    with ScriptedServer(answer(b"" if method == "HEAD" else b"x"), end, answer()) as server:
+@pytest.mark.parametrize("again", [False, True])
+def test_a_request_is_sent_once_more_when_a_used_connection_is_closed_without_a_byte(
+    end: Script, method: str, again: bool, client_of, environment
+) -> None:
+    first = answer(b"" if method == "HEAD" else b"x")
+    with ScriptedServer(first, end, end if again else first) as server:
         client = client_of(server.url)
         assert client.request(method, "/").status_code == 200
         body = {"data": b"order"} if method.startswith("P") else {}
-        assert client.request(method, "/", **body).status_code == 0
-        assert (len(server.exchanges), server.connections) == (2, 1)
+        assert client.request(method, "/", **body).status_code == (0 if again else 200)
+        assert (len(server.exchanges), server.connections) == (3, 2)
+    assert counted(environment) == (2, int(again))
+
+
+def test_not_once_a_byte_has_come(client_of, environment) -> None:
+    with ScriptedServer(answer(), [b"HTTP/1.1 2", PAUSE, RESET], answer()) as server:
+        client = client_of(server.url)
+        assert client.get("/").status_code == 200
+        assert client.get("/").status_code == 0
+        assert len(server.exchanges) == 2
     assert counted(environment) == (2, 1)
 
 
-def test_nor_is_one_whose_body_comes_in_pieces(client_of, environment) -> None:
+def test_nor_is_one_whose_body_can_be_read_once(client_of, environment) -> None:
     with ScriptedServer(answer(), closes, answer()) as server:
         client = client_of(server.url)
         assert client.get("/").status_code == 200
