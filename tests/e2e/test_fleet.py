@@ -14,6 +14,9 @@ from tests.support.programs import QuickServer, obswarm, start_obswarm
 
 SECRET = "a secret of more than sixteen characters"
 
+HOST = {"OBSWARM_HOST": "http://127.0.0.1:1"}
+"""For load tests that have none."""
+
 
 @pytest.fixture
 def quick():
@@ -144,7 +147,7 @@ def test_workers_get_the_files_that_the_load_test_needs(fleet, quick) -> None:
 
 def test_a_bundle_that_is_too_large_names_its_largest_files(fleet) -> None:
     (fleet.folder / "big.bin").write_bytes(b"x" * 3_000_000)
-    done = obswarm("master", "loadtest.py", "--bundle", "big.bin", "--bundle-limit", "2MiB", cwd=fleet.folder)
+    done = obswarm("master", "loadtest.py", "--bundle", "big.bin", "--bundle-limit", "2MiB", cwd=fleet.folder, **HOST)
     assert done.code == 2
     assert "2.9 MiB" in done.stderr
     assert "2.0 MiB that are sent to workers" in done.stderr
@@ -172,7 +175,7 @@ def test_a_bundle_that_is_too_large_names_its_largest_files(fleet) -> None:
 )  # fmt: skip
 def test_what_cannot_be_is_a_sentence(fleet, arguments: list[str], expected: str) -> None:
     more = ["--bind", f"127.0.0.1:{fleet.port}"] if arguments[0] == "master" and "--bind" not in arguments else []
-    done = obswarm(*arguments, *more, cwd=fleet.folder)
+    done = obswarm(*arguments, *more, cwd=fleet.folder, **HOST)
     assert done.code == 2, done.stdout + done.stderr
     assert expected in done.stderr
     assert "Traceback" not in done.stderr
@@ -189,13 +192,13 @@ def test_a_port_in_use_and_an_open_secret_are_said(fleet, tmp_path: Path) -> Non
         taken.listen()
         port = taken.getsockname()[1]
         done = obswarm(
-            "master", "loadtest.py", "--bind", f"127.0.0.1:{port}", "--secret-file", secret, cwd=fleet.folder
+            "master", "loadtest.py", "--bind", f"127.0.0.1:{port}", "--secret-file", secret, cwd=fleet.folder, **HOST
         )
     assert done.code == 2
     assert f"127.0.0.1:{port} is in use" in done.stderr
     assert f"Others can read the secret file {secret}" in done.stderr
     secret.write_text("short")
-    done = obswarm("master", "loadtest.py", "--secret-file", secret, cwd=fleet.folder)
+    done = obswarm("master", "loadtest.py", "--secret-file", secret, cwd=fleet.folder, **HOST)
     assert done.code == 2
     assert "it needs 16 at least" in done.stderr
 

@@ -27,6 +27,7 @@ from obswarm.metrics import Latest
 from obswarm.report import CsvFiles, junit_document, result_document, run_page
 from obswarm.stats import Annotation, EndpointStats, Recorder, StatsTable, total_of
 from obswarm.store import About, RunWriter, Store, read_run
+from obswarm.units import counted as with_noun
 from obswarm.web.wire import pack_result, unpack_result
 from tests.support.anything import ANY_ERROR, ANY_TEXT, ANYTHING
 from tests.support.expositions import series_by_format
@@ -100,6 +101,7 @@ def final_result(table: StatsTable, test: str, folder: Path) -> tuple[RunResult,
 @example(
     [{"request_type": "GET", "name": "/" * 30_000, "response_time": 1.76e12, "response_length": 2**60}] * 5, "t\ud83d"
 )
+@example([{}], "t")
 @example([{"name": 7, "response_time": None, "exception": "no \ud83d"}, {"name": b"\xff", "response_length": -1}], "t")
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_what_goes_in_comes_out_of_every_output(tmp_path: Path, events: list[dict[str, Any]], test: str) -> None:
@@ -143,7 +145,7 @@ def test_what_goes_in_comes_out_of_every_output(tmp_path: Path, events: list[dic
     page = run_page(record)
     assert not UNFIT.search(page)
     html.parser.HTMLParser().feed(page)
-    assert f"{len(events):,} requests" in page
+    assert with_noun(len(events), "request") in page
 
     for form, series in series_by_format(latest).items():
         names = [(each.name, each.value) for each in series]
