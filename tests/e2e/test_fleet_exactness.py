@@ -17,10 +17,10 @@ AT_A_TIME = 7
 RUN_S = 20
 
 
-def wait_until(condition, what: str, longest_s: float = 120) -> None:
+def wait_until(condition, what, longest_s: float = 120) -> None:
     deadline = time.monotonic() + longest_s
     while not condition():
-        assert time.monotonic() < deadline, what
+        assert time.monotonic() < deadline, what() if callable(what) else what
         gevent.sleep(0.05)
 
 
@@ -33,7 +33,11 @@ def disturbed_run(folder: Path, seed: int) -> str | None:
         _cut_off, stopped, killed, _undisturbed = (
             fleet.worker(port=line.port if number == 0 else None) for number in range(4)
         )
-        wait_until(lambda: sum(map(len, target.arrivals().values())) > 50, f"no load: {fleet.log()}")
+        wait_until(
+            lambda: sum(map(len, target.arrivals().values())) > 50,
+            lambda: f"no load: {fleet.log()} {fleet.log('workers.log')}",
+            60,
+        )
         outage: list[float] = []
         killed_at: list[float] = []
 
