@@ -99,7 +99,9 @@ def words(text: Snippet) -> list[list[str]]:
 
 @pytest.fixture(scope="module")
 def engine():
-    with DockerEngine() as running:
+    # Runs of tests beside these have their web page at the usual port, which a stack does not share.
+    with pytest.MonkeyPatch.context() as patch, DockerEngine() as running:
+        patch.setenv("OBSWARM_WEB_PORT", str(free_port()))
         yield running
 
 
