@@ -193,8 +193,10 @@ class ErrorKinds(dict[ErrorKey, ErrorStats]):
             key, seen = _with_form(key, seen, forms.form_of(key.message))
         if key not in self and len(self) >= most:
             key, seen = OTHER_ERRORS, ErrorStats(seen.count, seen.first_seen_s, seen.last_seen_s)
+        is_new = key not in self
         self._add(key, seen)
-        if forms is None and sum(1 for _ in self._of(key[:2])) > defaults.MAX_ERROR_KINDS:
+        # Only a new kind makes them more: they are not gone through for each failure.
+        if is_new and forms is None and sum(1 for _ in self._of(key[:2])) > defaults.MAX_ERROR_KINDS:
             self._group(key[:2])
 
     def key_of(self, key: ErrorKey) -> ErrorKey:
