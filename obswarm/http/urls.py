@@ -69,6 +69,12 @@ def check_host(host: Any, schemes: Collection[str] = tuple(DEFAULT_PORTS)) -> st
     schemes."""
     if not isinstance(host, str):
         raise ValueError(f"{clean_text(repr(host), 100)} is not a base URL; it needs a scheme and a host, as text")
+    return _checked(host, tuple(schemes))
+
+
+@lru_cache(maxsize=256)
+def _checked(host: str, schemes: tuple[str, ...]) -> str:
+    """Every user that starts asks for the same one."""
     text = host.strip()
     try:
         parts = urlsplit(text)
@@ -77,7 +83,7 @@ def check_host(host: Any, schemes: Collection[str] = tuple(DEFAULT_PORTS)) -> st
         port_is_fine = False
         parts = urlsplit("")
     if parts.scheme in schemes and parts.hostname and port_is_fine:
-        _check_name(text, redact_url(text))
+        _check_name(text)
         return text.rstrip("/")
     example, more = "https://www.example.com", ""
     if "://" in text:
@@ -90,10 +96,10 @@ def check_host(host: Any, schemes: Collection[str] = tuple(DEFAULT_PORTS)) -> st
     raise ValueError(f"{redact_url(host)!r} is not a base URL; it needs a scheme and a host, like {example}{more}")
 
 
-def _check_name(url: str, shown: str) -> None:
-    """Raise ValueError, with a sentence on what is shown of the URL, when no host can have the name that it has."""
+def _check_name(url: str) -> None:
+    """Raise ValueError when no host can have the name that the URL has."""
     if any(character < " " or character == "\x7f" for character in url):
-        raise ValueError(f"{shown!r} is not a base URL; it contains a line break or control character")
+        raise ValueError(f"{redact_url(url)!r} is not a base URL; it contains a line break or control character")
     try:
         origin = parse_url(url).origin
         is_fine = origin.scheme == UNIX_SCHEME or ":" in origin.host or _is_name(origin.host)
@@ -101,7 +107,7 @@ def _check_name(url: str, shown: str) -> None:
         is_fine = False
     if not is_fine:
         name = urlsplit(url).hostname
-        raise ValueError(f"{shown!r} is not a base URL; {name!r} cannot be the name of a host, like www.example.com")
+        raise ValueError(f"{redact_url(url)!r} is not a base URL; {name!r} cannot be the name of a host, like www.example.com")
 
 
 def _is_name(host: str) -> bool:

@@ -36,13 +36,7 @@ class HttpUser(User):
     @classmethod
     def check_host(cls, host: Any) -> str:
         """Return a base URL of http or https. Raises ValueError for anything else."""
-        checked = check_host(host, ("http", "https"))
-        try:
-            # It has rules of its own, for international names above all.
-            requests.PreparedRequest().prepare_url(checked, None)
-        except ValueError:
-            raise ValueError(f"{redact_url(checked)!r} is not a base URL; requests takes no such host name") from None
-        return checked
+        return _checked_by_requests(check_host(host, ("http", "https")))
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
@@ -118,6 +112,16 @@ class FastHttpUser(User, RestCalls):
 
     def _rest_client(self) -> FastHttpSession:
         return self.client
+
+
+@lru_cache(maxsize=256)
+def _checked_by_requests(host: str) -> str:
+    """It has rules of its own, for international names above all."""
+    try:
+        requests.PreparedRequest().prepare_url(host, None)
+    except ValueError:
+        raise ValueError(f"{redact_url(host)!r} is not a base URL; requests takes no such host name") from None
+    return host
 
 
 def _base_url(user: User) -> str | None:
