@@ -161,11 +161,16 @@ class FastAdapter(BaseAdapter):
         route = Route.to(url.origin, _proxy(proxy_url) if proxy_url else None, tls)
         headers = request.headers
         fields = []
+        # requests takes both away where a redirect drops the body.
+        says_length = False
         for name, value in headers.items():
+            name = _text(name)
             lowered = name.lower()
             if lowered not in FRAMING:
-                fields.append((_text(name), _text(value)))
-            elif lowered == "transfer-encoding":
+                fields.append((name, _text(value)))
+                continue
+            says_length = True
+            if lowered == "transfer-encoding":
                 check_coding(_text(value))
         if "host" not in headers:
             fields.append(("Host", url.origin.authority))
@@ -178,8 +183,6 @@ class FastAdapter(BaseAdapter):
         method = str(request.method)
         start = as_bytes(f"{method} {target} HTTP/1.1\r\n") + field_lines(fields)
         check_head(method, fields, start)
-        # requests takes both away where a redirect drops the body.
-        says_length = not FRAMING.isdisjoint(map(str.lower, map(_text, headers)))
         prepared = Prepared(method, url, route, start, {"content-type", "cookie"}, says_length)
         connect_s, read_s = _timeouts(timeout)
         return Call(prepared, {}, _body(request), None, connect_s, read_s, NEVER, stream, self.max_response_bytes)
