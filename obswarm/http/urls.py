@@ -107,7 +107,9 @@ def _check_name(url: str) -> None:
         is_fine = False
     if not is_fine:
         name = urlsplit(url).hostname
-        raise ValueError(f"{redact_url(url)!r} is not a base URL; {name!r} cannot be the name of a host, like www.example.com")
+        raise ValueError(
+            f"{redact_url(url)!r} is not a base URL; {name!r} cannot be the name of a host, like www.example.com"
+        )
 
 
 def _is_name(host: str) -> bool:
