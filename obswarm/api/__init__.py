@@ -21,11 +21,10 @@ from obswarm.api.markov import MarkovTaskSet, transition, transitions
 from obswarm.api.measured import MeasuredRequest, count_cut_off
 from obswarm.api.options import (
     LoadTestParser,
+    OptionValues,
     make_parser,
     parse_custom,
     remember_secrets,
-    secret_flags,
-    secret_options,
 )
 from obswarm.api.shapes import LoadTestShape, Stage, Stages, format_stages, parse_stages, users_at
 from obswarm.api.signing import KEY_VARIABLE, SIGNING_HEADERS, RequestSigner
@@ -51,6 +50,7 @@ __all__ = [
     "MarkovTaskSet",
     "MeasuredRequest",
     "ObswarmError",
+    "OptionValues",
     "RequestHook",
     "RequestSigner",
     "RescheduleTask",
@@ -82,8 +82,6 @@ __all__ = [
     "remember_secrets",
     "run_single_user",
     "runs_code_of_a_load_test",
-    "secret_flags",
-    "secret_options",
     "tag",
     "task",
     "transition",

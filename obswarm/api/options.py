@@ -74,27 +74,17 @@ def make_parser(events: Events, file: str) -> LoadTestParser:
     return parser
 
 
-def parse_custom(events: Events, file: str, arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+def parse_custom(events: Events, file: str, arguments: Sequence[str]) -> tuple[OptionValues, list[str]]:
     """Values of the load-test file's options, and what of the arguments they did not use."""
     parser = make_parser(events, file)
     values = OptionValues()
     values.secrets, values.secret_flags = parser.secrets, parser.secret_flags
-    found, left = parser.parse_known_args(list(arguments), values)
-    remember_secrets(parser, vars(found))
-    return found, left
+    _, left = parser.parse_known_args(list(arguments), values)
+    remember_secrets(parser, vars(values))
+    return values, left
 
 
 def remember_secrets(parser: LoadTestParser, values: Mapping[str, Any]) -> None:
     """Have the secrets among the values of a parser's options taken out of all texts from now on."""
     for name in parser.secrets:
         remember_secret(values.get(name))
-
-
-def secret_options(values: argparse.Namespace) -> frozenset[str]:
-    """Names of those values of `parse_custom` that are secrets."""
-    return values.secrets if isinstance(values, OptionValues) else frozenset()
-
-
-def secret_flags(values: argparse.Namespace) -> Mapping[str, bool]:
-    """As `LoadTestParser.secret_flags`, of the values of `parse_custom`."""
-    return values.secret_flags if isinstance(values, OptionValues) else {}

@@ -1,7 +1,6 @@
 """Keeping runs in the store: the options, and what is written while a run goes."""
 
 import logging
-from argparse import Namespace
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +11,7 @@ import gevent
 from click.core import ParameterSource
 
 from obswarm import __version__, clock, defaults
-from obswarm.api import ObswarmError, secret_options
+from obswarm.api import ObswarmError, OptionValues
 from obswarm.cli.options import Command
 from obswarm.cli.options import shared_option as option
 from obswarm.cli.results import Judge
@@ -101,7 +100,7 @@ def _plainly(folder: Path) -> Iterator[None]:
         ) from None
 
 
-def configuration_of(ctx: click.Context, custom: Namespace | None) -> dict[str, Any]:
+def configuration_of(ctx: click.Context, custom: OptionValues | None) -> dict[str, Any]:
     """What was not left at its default, by the option's name, without secrets: see obswarm.redact, and for a load
     test's own options `is_secret` of `add_argument`."""
     given = {
@@ -114,7 +113,7 @@ def configuration_of(ctx: click.Context, custom: Namespace | None) -> dict[str, 
         and value not in (None, (), "")
     }
     if custom is not None:
-        left_out = {*ctx.params, *secret_options(custom)}
+        left_out = {*ctx.params, *custom.secrets}
         given |= {name: value for name, value in vars(custom).items() if name not in left_out}
     return {name: redact_value("", _plain(value)) for name, value in sorted(given.items())}
 
@@ -254,7 +253,7 @@ def keeping_of(
     ctx: click.Context,
     options: Mapping[str, Any],
     files: Sequence[Path],
-    custom: Namespace,
+    custom: OptionValues,
     source: MetricSource | None,
     judge: Judge,
 ) -> Keeping | None:

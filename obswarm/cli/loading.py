@@ -18,6 +18,7 @@ from obswarm.api import (
     Environment,
     LoadTestShape,
     ObswarmError,
+    OptionValues,
     Stage,
     Stages,
     User,
@@ -25,7 +26,6 @@ from obswarm.api import (
     format_stages,
     make_parser,
     parse_custom,
-    secret_flags,
     user_traceback,
 )
 from obswarm.cli.file_option import TopLevelCommand, forget_given, label_of
@@ -55,7 +55,7 @@ class Planned:
     environment: Environment
     profile: Profile
     limit_s: float | None
-    custom: argparse.Namespace
+    custom: OptionValues
     """The load-test file's own options."""
 
 
@@ -182,11 +182,9 @@ def _looks_like_file(text: str) -> bool:
     return text.endswith(".py") or Path(text).is_file()
 
 
-def _custom_options(
-    loadtest: LoadTest, arguments: Sequence[str], ctx: click.Context
-) -> tuple[argparse.Namespace, list[str]]:
+def _custom_options(loadtest: LoadTest, arguments: Sequence[str], ctx: click.Context) -> tuple[OptionValues, list[str]]:
     custom, left = parse_custom(events, loadtest.name, arguments)
-    hide_secrets(secret_flags(custom))
+    hide_secrets(custom.secret_flags)
     for argument in left:
         if argument.startswith("-") and argument != "-":
             name = argument.split("=", 1)[0]
@@ -243,7 +241,7 @@ def _profile(
     return ShapeProfile(shape, classes), None if shape.use_common_options else limit_s
 
 
-def _parsed_options(custom: argparse.Namespace, options: dict[str, Any], loadtest: LoadTest) -> argparse.Namespace:
+def _parsed_options(custom: OptionValues, options: dict[str, Any], loadtest: LoadTest) -> argparse.Namespace:
     """`environment.parsed_options`: ours under Locust's names, and the load-test file's own."""
     planned: tuple[Stage, ...] | None = options["stages"]
     ours = {
