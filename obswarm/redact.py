@@ -8,6 +8,7 @@ information (RFC 3986, 3.2.1) goes. Nothing here is needed to use a secret: whoe
 import re
 from collections.abc import Iterator
 from functools import lru_cache
+from itertools import groupby
 from typing import Any
 from urllib.parse import quote, quote_plus, unquote
 
@@ -257,16 +258,8 @@ _redacted = lru_cache(maxsize=4096)(_redact)
 @lru_cache(maxsize=64)
 def _redacted_traceback(text: str) -> str:
     # An exception that users raise again and again has the same traceback.
-    pieces: list[str] = []
-    was_code = None
-    for line in text.splitlines(keepends=True):
-        is_code = _CODE_LINE.match(line) is not None
-        if is_code == was_code:
-            pieces[-1] += line
-        else:
-            pieces.append(line)
-        was_code = is_code
-    return "".join(redact_code(piece) if _CODE_LINE.match(piece) else redact_text(piece) for piece in pieces)
+    groups = groupby(text.splitlines(keepends=True), lambda line: _CODE_LINE.match(line) is not None)
+    return "".join((redact_code if is_code else redact_text)("".join(lines)) for is_code, lines in groups)
 
 
 def _without_encoded_values(text: str) -> str:
