@@ -10,7 +10,7 @@ from typing import IO, Any
 
 from obswarm.engine import reason_of
 from obswarm.log_format import FILE_FORMAT, STREAM_FORMAT, LogFormatter
-from obswarm.private_files import check_writable, is_private, make_private_folder, open_private
+from obswarm.private_files import check_writable, is_private, make_private_folder, open_private, write_private
 from obswarm.redact import redact_text
 from obswarm.sanitize import escape_controls, escape_lines, indent_lines, to_text
 
@@ -111,8 +111,7 @@ def write_to_file(path: str, text: str) -> None:
     """As UTF-8, in place of what was there; only its owner can read a file that is made here, with the folders above
     it. Raises OSError."""
     make_private_folder(Path(path).parent)
-    with open_private(path, "w", encoding="utf-8") as file:
-        file.write(text)
+    write_private(path, text)
 
 
 class LogFile(logging.FileHandler):
