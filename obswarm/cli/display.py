@@ -207,7 +207,8 @@ class LiveDisplay(Output):
         rows: list[tuple[str, list[Text]]] = []
         for key, stats in busiest[:room]:
             recent = self._recent.endpoint(key)
-            latencies = (recent.duration.mean_s, *(recent.quantiles(_ENDPOINT_QUANTILES) or (None,) * 5), recent.max_s)
+            quantiles = recent.quantiles(_ENDPOINT_QUANTILES) or (None,) * len(_ENDPOINT_QUANTILES)
+            latencies = (recent.duration.mean_s, *quantiles, recent.max_s)
             cells = [
                 f"{stats.requests:,}",
                 f"{stats.failures:,} ({stats.error_ratio:.1%})" if stats.failures else "0",

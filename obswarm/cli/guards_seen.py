@@ -9,6 +9,8 @@ from obswarm.cli.text_console import plain
 from obswarm.stats import GuardView, Snapshot
 from obswarm.units import format_duration
 
+_NO_DATA = "had no data"
+
 
 @dataclass(slots=True)
 class _Seen:
@@ -47,16 +49,17 @@ class GuardsSeen:
         trips = sum(count for _, count in guard.trips)
         verdict = f"tripped {trips} ×" if trips else "did not trip"
         state = {"pending": " (pending)", "blind": " (no data)"}.get(guard.state, "")
-        text = f"{head} {verdict}{state}, {self._values(guard)}"
+        values = self._values(guard)
+        text = f"{head} {verdict}{state}, {values}"
         if guard.state == "blind" and guard.blind_reason:
             text += f": {guard.blind_reason}"
-        had_data = guard.state != "blind" and not text.endswith("had no data")
-        return plain(text, "bold yellow" if trips else "green" if had_data and guard.state == "ok" else "yellow")
+        is_fine = guard.state == "ok" and values != _NO_DATA
+        return plain(text, "bold yellow" if trips else "green" if is_fine else "yellow")
 
     def _values(self, guard: GuardView) -> str:
         seen = self._seen.get(guard.name, _Seen())
         if guard.value is None and seen.highest is None:
-            return "had no data"
+            return _NO_DATA
         parts = [f"last {guard.shown}"]
         if seen.lowest is not None and seen.highest is not None and seen.lowest[1] != seen.highest[1]:
             parts.append(f"lowest {seen.lowest[1]}, highest {seen.highest[1]}")

@@ -80,7 +80,8 @@ def figures_table(
     if kept is None:
         return stacked(width, headings, everything, least_first)
     table = results_table(show_footer=foot is not None)
-    room = width - sum(_widths(headings, [cells for _, cells in everything])[place] for place in kept) - _GAP
+    taken = _widths(headings, [cells for _, cells in everything])
+    room = width - sum(taken[place] for place in kept) - _GAP
     table.add_column(heading, foot[0] if foot is not None else "", overflow="fold")
     for place in kept:
         table.add_column(headings[place], foot[1][place] if foot is not None else "", justify="right", no_wrap=True)
