@@ -83,10 +83,12 @@ def can_redraw(stream: TextIO) -> bool:
         return False
     try:
         import curses
-
+    except ImportError:
+        return True
+    try:
         curses.setupterm(fd=stream.fileno())
         return bool(curses.tigetstr("cuu1") or curses.tigetstr("cuu"))
-    except (ImportError, curses.error, OSError):
+    except (curses.error, OSError):
         # A terminal that this machine's database does not know is a new one rather than one on paper.
         return True
 

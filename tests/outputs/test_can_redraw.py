@@ -2,6 +2,7 @@
 
 import os
 import pty
+import sys
 from collections.abc import Iterator
 from typing import TextIO
 
@@ -39,6 +40,11 @@ def test_plain_lines_where_it_cannot_or_should_not(
 @pytest.mark.parametrize(("name", "value"), [("NO_COLOR", "1"), ("CI", "false"), ("CI", "")])
 def test_variables_that_say_nothing(terminal: TextIO, monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     monkeypatch.setenv(name, value)
+    assert can_redraw(terminal)
+
+
+def test_a_python_without_curses(terminal: TextIO, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "curses", None)
     assert can_redraw(terminal)
 
 
