@@ -18,7 +18,7 @@ from obswarm.guards.evaluate import Blind, Change, GuardWatch, deciding
 from obswarm.guards.guard import Action, GuardRule
 from obswarm.guards.operands import chooses_endpoints, last_interval, matches_something
 from obswarm.redact import redact_text
-from obswarm.stats import AlertCount, GuardView, RunState, Snapshot
+from obswarm.stats import LOADED_STATES, AlertCount, GuardView, Snapshot
 from obswarm.targets import MetricSource, SourceError, looks_back_s
 from obswarm.units import format_names
 
@@ -31,7 +31,6 @@ _OWN = "obswarm"
 _SCRAPE_S = 2.0
 """Until Prometheus has scraped a change and can be asked for it."""
 _UNMATCHED_AFTER_S = 10.0
-_ACTIVE = (RunState.SPAWNING, RunState.RUNNING, RunState.HOLDING)
 
 Annotate = Callable[[str, str], None]
 """Keep a note with the run: (kind, text)."""
@@ -118,7 +117,7 @@ class GuardBoard:
         self._users = snapshot.user_target
         now = self._monotonic()
         self._note_matches(snapshot, now)
-        if snapshot.state in _ACTIVE:
+        if snapshot.state in LOADED_STATES:
             for verdict in self.alerts.due(self._wall()):
                 self._act_on_alert(verdict)
             for watch in self.watches:
@@ -142,7 +141,7 @@ class GuardBoard:
             assert isinstance(operand, EngineOperand)
             if matches_something(operand, snapshot):
                 del self._unmatched[watch]
-        if not snapshot.endpoints or snapshot.state not in _ACTIVE:
+        if not snapshot.endpoints or snapshot.state not in LOADED_STATES:
             return
         if self._measuring_since_s is None:
             self._measuring_since_s = now

@@ -23,6 +23,7 @@ from obswarm.stats.error_kinds import ErrorKinds, common_form
 from obswarm.stats.histogram import Histogram, bucket_index, upper_bound
 from obswarm.stats.recorder import Recorder
 from obswarm.stats.snapshot import (
+    LOADED_STATES,
     Aggregate,
     AlertCount,
     Annotation,
@@ -49,6 +50,7 @@ from obswarm.stats.under_way import (
 
 __all__ = [
     "CUT_OFF_KINDS",
+    "LOADED_STATES",
     "MOST_STEPS",
     "NONE_IN_FLIGHT",
     "NO_ANSWER",

@@ -19,6 +19,10 @@ class RunState(StrEnum):
     STOPPED = "stopped"
 
 
+LOADED_STATES = (RunState.SPAWNING, RunState.RUNNING, RunState.HOLDING)
+"""In which there is load."""
+
+
 @dataclass(frozen=True, slots=True)
 class GeneratorHealth:
     """How one load-generating process fared in the last interval.

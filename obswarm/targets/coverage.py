@@ -8,14 +8,13 @@ import gevent
 
 from obswarm.engine import Output, RunHandle
 from obswarm.greenlets import Supervisor
-from obswarm.stats import RunState, Snapshot, TargetView
+from obswarm.stats import LOADED_STATES, Snapshot, TargetView
 from obswarm.targets.source import MetricSource, Target, TargetHealth
 from obswarm.units import format_duration
 
 logger = logging.getLogger(__name__)
 
 WARN_AFTER_S = 5.0
-_LOADED = (RunState.SPAWNING, RunState.RUNNING, RunState.HOLDING)
 
 
 @dataclass(slots=True)
@@ -59,27 +58,27 @@ class TargetCoverage(Output):
             gevent.sleep(self._source.health_every_s)
 
     def snapshot(self, snapshot: Snapshot) -> None:
-        if snapshot.state in _LOADED:
+        if snapshot.state in LOADED_STATES:
             self.count(self._health, snapshot.interval_s)
 
     def count(self, health: Sequence[TargetHealth], seconds: float) -> None:
         """Add an interval in which the targets were like this."""
         for each in health:
             seen = self._seen.setdefault(each.target, _Seen())
-            detail = "" if each.has_metrics else each.detail if not each.up else _without_metrics(each.target)
             if each.has_metrics:
                 seen.measured_s += seconds
                 seen.problem_s = 0.0
                 continue
             if each.up:
                 seen.without_metrics_s += seconds
+                seen.detail = _without_metrics(each.target)
             else:
                 seen.down_s += seconds
-            seen.detail = detail
+                seen.detail = each.detail
             seen.problem_s += seconds
             if seen.problem_s >= WARN_AFTER_S and not seen.is_told:
                 seen.is_told = True
-                text = f"{_label(each.target)}: nothing has been measured for {_span(seen.problem_s)}: {detail}"
+                text = f"{_label(each.target)}: nothing has been measured for {_span(seen.problem_s)}: {seen.detail}"
                 self.annotate("target", text)
                 logger.warning("%s.", text)
 
