@@ -187,7 +187,7 @@ class _Reader:
         start = self.position
         several = self.take(_SEVERAL_PARTS)
         if several is not None:
-            return _duration(several, parse_duration(several))
+            return Quantity(parse_duration(several), "s")
         number = self.take(_NUMBER)
         if number is None:
             self.fail(f"Expected {what}.")

@@ -5,7 +5,7 @@ from typing import Any
 
 from obswarm.analysis import CONFIDENCE
 from obswarm.report.compare import Comparison, Difference
-from obswarm.report.page.data import MOST_SHOWN, chart
+from obswarm.report.page.data import MOST_POINTS, MOST_SHOWN, chart
 from obswarm.report.page.steps import Step, length_of, steps_of
 from obswarm.report.page.template import embedded, render
 from obswarm.report.wording import (
@@ -21,8 +21,6 @@ from obswarm.report.wording import (
 )
 from obswarm.stats import TOTAL, EndpointKey
 from obswarm.store import Figure, RunRecord, value_at
-
-_MOST_POINTS = 600
 
 
 def comparison_page(found: Comparison, base: RunRecord, run: RunRecord) -> str:
@@ -52,7 +50,7 @@ def _headline(found: Comparison) -> tuple[str, str]:
     ]
     bad = [pair for pair in differences if tone_of(pair[1]) == "bad"]
     good = [pair for pair in differences if tone_of(pair[1]) == "good"]
-    if not found.blocks or all(each.unjudged for all_of_it in found.endpoints.values() for each in all_of_it):
+    if all(each.unjudged for all_of_it in found.endpoints.values() for each in all_of_it):
         return "Nothing can be judged", "warn"
     if not differences:
         return "No difference that this data can show", ""
@@ -120,7 +118,7 @@ def _row(name: str, base: str, run: str, difference: Difference) -> dict[str, An
 
 def _charts(found: Comparison, base: RunRecord, run: RunRecord) -> dict[str, Any]:
     """The two runs on one axis of seconds since their start."""
-    length = max(length_of(record.seconds, _MOST_POINTS) for record in (base, run))
+    length = max(length_of(record.seconds, MOST_POINTS) for record in (base, run))
     both = [
         (name, record, {step.number: step for step in steps_of(record.seconds, length)})
         for name, record in (("base", base), ("run", run))

@@ -45,7 +45,7 @@ class Step:
     @property
     def has_load(self) -> bool:
         """Whether that is what most of it was: else it is the wait for the last requests."""
-        return self.load_s * 2 > self.span_s
+        return _has_load(self.load_s, self.span_s)
 
     @property
     def rate_s(self) -> float:
@@ -75,21 +75,25 @@ def steps_of(seconds: Sequence[Second], length: int) -> list[Step]:
     steps: list[Step] = []
     at = 0
     for group in groups:
-        load_s = sum(loads[at : at + len(group)])
+        span_s, load_s = _span_s(group), sum(loads[at : at + len(group)])
         at += len(group)
         there = [second for second in group if second.state != "stopped"]
-        before = steps[-1].present if steps and load_s * 2 > _span_s(group) else group[-1]
+        before = steps[-1].present if steps and _has_load(load_s, span_s) else group[-1]
         steps.append(
             Step(
                 group,
                 total_of(second.total() for second in group),
-                _span_s(group),
+                span_s,
                 load_s,
                 there[-1] if there else before,
                 _number(group[0], length),
             )
         )
     return steps
+
+
+def _has_load(load_s: float, span_s: float) -> bool:
+    return load_s * 2 > span_s
 
 
 def _number(second: Second, length: int) -> int:
