@@ -1,6 +1,5 @@
 """`environment.runner` on a master and on its workers, under Locust's names."""
 
-import logging
 from typing import TYPE_CHECKING, Any
 
 import msgpack
@@ -9,18 +8,13 @@ from obswarm.api import Environment, LoadTestError
 from obswarm.cluster.protocol import Custom, Fault, Message
 from obswarm.cluster.unpacking import Unreadable, unpack_content
 from obswarm.engine import CustomMessage, MessageListeners, Runner, SteeringRunner
-from obswarm.sanitize import clean_text
 
 if TYPE_CHECKING:
     from obswarm.cluster.master import FleetRun
 
-logger = logging.getLogger(__name__)
-
 MAX_CONTENT_BYTES = 32 * 1024 * 1024
 MAX_CONTENT_ITEMS = 1_000_000
 """Of one message of a load test's own."""
-
-_MOST_WARNINGS = 100
 
 
 class NotSendable(ValueError):
@@ -56,18 +50,9 @@ def deliver(runner: Runner, custom: Custom) -> None:
     try:
         content = unpack_content(custom.content, MAX_CONTENT_ITEMS)
     except Unreadable as error:
-        _warn_once(custom.kind, "A message of type %r cannot be read: %s.", clean_text(custom.kind), error)
+        runner.cannot_read(custom.kind, str(error))
         return
     runner.deliver(CustomMessage(custom.kind, content, custom.node))
-
-
-_warned: set[str] = set()
-
-
-def _warn_once(kind: str, text: str, *arguments: object) -> None:
-    if kind not in _warned and len(_warned) < _MOST_WARNINGS:
-        _warned.add(kind)
-        logger.warning(text, *arguments)
 
 
 class MasterRunner(SteeringRunner):

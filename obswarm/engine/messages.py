@@ -12,11 +12,14 @@ from gevent import GreenletExit
 from obswarm.api import Environment
 from obswarm.greenlets import NOT_ONLY_EXCEPTIONS, Supervisor, call_apart
 from obswarm.killed import is_killed
+from obswarm.sanitize import clean_text
 
 logger = logging.getLogger(__name__)
 
 _MOST_KEPT = 1_000
 _MOST_WARNINGS = 100
+_UNHEARD = "Nobody listens for messages of type '%s'; see runner.register_message."
+_DROPPED = "Messages of type '%s' are dropped: %s wait already for the listeners of test_start."
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,7 @@ class MessageListeners:
         self._kept: dict[str, deque[CustomMessage]] = {}
         self._deliveries: list[gevent.Greenlet] = []
         self._has_started = False
-        self._unheard: set[str] = set()
+        self._warned: set[tuple[str, str]] = set()
 
     def register(self, msg_type: str, listener: Callable[..., Any], concurrent: bool) -> None:
         is_new = msg_type not in self._listeners
@@ -57,7 +60,7 @@ class MessageListeners:
         elif message.type in self._listeners:
             self._call(message)
         elif self._has_started:
-            self._warn(message.type)
+            self.warn_once(message.type, _UNHEARD)
         else:
             self._keep(message)
 
@@ -68,12 +71,11 @@ class MessageListeners:
         self._deliveries.clear()
         for msg_type in [each for each in self._kept if each not in self._listeners]:
             del self._kept[msg_type]
-            self._warn(msg_type)
+            self.warn_once(msg_type, _UNHEARD)
 
     def _keep(self, message: CustomMessage) -> None:
         if sum(map(len, self._kept.values())) >= _MOST_KEPT:
-            text = "Messages of type %r are dropped: %s wait already for the listeners of test_start."
-            self._warn(message.type, text, message.type, f"{_MOST_KEPT:,}")
+            self.warn_once(message.type, _DROPPED, f"{_MOST_KEPT:,}")
             return
         self._kept.setdefault(message.type, deque()).append(message)
 
@@ -86,13 +88,11 @@ class MessageListeners:
             # Whatever comes from now on may be delivered at once.
             del self._kept[msg_type]
 
-    def _warn(self, msg_type: str, text: str = "", *arguments: object) -> None:
-        if msg_type not in self._unheard and len(self._unheard) < _MOST_WARNINGS:
-            self._unheard.add(msg_type)
-            if text:
-                logger.warning(text, *arguments)
-            else:
-                logger.warning("Nobody listens for messages of type %r; see runner.register_message.", msg_type)
+    def warn_once(self, msg_type: str, text: str, *arguments: object) -> None:
+        """Log a warning about messages of a type, the first argument of the text, unless it has been logged before."""
+        if (msg_type, text) not in self._warned and len(self._warned) < _MOST_WARNINGS:
+            self._warned.add((msg_type, text))
+            logger.warning(text, clean_text(msg_type), *arguments)
 
     def _call(self, message: CustomMessage) -> None:
         listener, concurrent = self._listeners[message.type]

@@ -33,6 +33,10 @@ class Runner:
         """Give a message that has arrived to its listener."""
         self._messages.deliver(message)
 
+    def cannot_read(self, msg_type: str, reason: str) -> None:
+        """Log, once for each type, that a message has arrived that cannot be delivered."""
+        self._messages.warn_once(msg_type, "A message of type '%s' cannot be read: %s.", reason)
+
     @property
     def stats(self) -> StatsView:
         return self.environment.stats
