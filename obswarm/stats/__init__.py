@@ -19,7 +19,7 @@ from obswarm.stats.endpoint import (
     status_class,
     total_of,
 )
-from obswarm.stats.error_kinds import ErrorKinds, common_form
+from obswarm.stats.error_kinds import ErrorKinds
 from obswarm.stats.histogram import Histogram, bucket_index, upper_bound
 from obswarm.stats.recorder import Recorder
 from obswarm.stats.snapshot import (
@@ -90,7 +90,6 @@ __all__ = [
     "UserSum",
     "UserTrack",
     "bucket_index",
-    "common_form",
     "count_in_flight",
     "describe_error",
     "endpoint_key",

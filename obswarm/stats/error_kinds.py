@@ -132,14 +132,10 @@ def _joined(pieces: Iterable[str], values: Iterable[str]) -> str:
     return "".join(chain.from_iterable(zip_longest(pieces, values, fillvalue="")))
 
 
-def common_form(message: str) -> str:
-    """What errors have in common that differ only in numbers, ids, addresses or quoted values; the form of a form is
-    the form itself. HTTP statuses stay, and so do all words outside of quotes."""
-    return _joined(*_parsed(message))
-
-
 class CommonForms:
-    """The forms of texts that belong together, those of one endpoint. A number stays where it is an HTTP status in all
+    """The forms of texts that belong together, those of one endpoint: what errors have in common that differ only in
+    numbers, ids, addresses or quoted values. The form of a form is the form itself; HTTP statuses stay, and so do all
+    words outside of quotes. A number stays where it is an HTTP status in all
     of them that differ in nothing but numbers: in `got 404 for order 7` and `got 500 for order 404` the first one."""
 
     def __init__(self, texts: Iterable[str] = ()) -> None:

@@ -10,8 +10,14 @@ from hypothesis import strategies as st
 from obswarm import defaults
 from obswarm.cluster.deltas import DeltaSum, pack_table
 from obswarm.sanitize import is_clean
-from obswarm.stats import OTHER_ERRORS, ErrorKey, ErrorStats, Recorder, StatsTable, TaskException, common_form
+from obswarm.stats import OTHER_ERRORS, ErrorKey, ErrorStats, Recorder, StatsTable, TaskException
 from obswarm.stats import normalise_error as recorded
+from obswarm.stats.error_kinds import CommonForms
+
+
+def common_form(text: str) -> str:
+    """Of a text that is alone."""
+    return CommonForms([text]).form_of(text)
 
 
 @pytest.mark.parametrize(
