@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, Self
 
 import requests
@@ -17,6 +17,7 @@ from obswarm.api import Environment, Events
 from obswarm.stats import Recorder
 from tests.support.scripted_server import Exchange, Script, ScriptedServer, answer
 
+ASKED = "/asked"
 NEXT = "/next"
 """Asked for after each call, on the same session: an innocent request."""
 
@@ -42,7 +43,6 @@ class Case:
     host and port."""
 
     method: str = "GET"
-    path: str = "/asked"
     arguments: Mapping[str, Any] | Callable[[], Mapping[str, Any]] = field(default_factory=dict)
     """Of the call; a function makes those that can be used only once."""
 
@@ -93,7 +93,7 @@ class Seen:
 
     def expected_of(self, case: Case, client: str) -> "Seen":
         """What one of our clients ("fast", "http") has to see where requests saw this."""
-        return type(self)(**{**_values(self), **case.differs, **getattr(case, client)})
+        return replace(self, **{**case.differs, **getattr(case, client)})
 
 
 class Target(ScriptedServer):
@@ -156,7 +156,7 @@ def expected_count(client: str, case: Case, seen: Seen) -> dict[tuple[str, str],
     if seen.raised:
         return {}
     failed = seen.status >= 400 or seen.error is not None
-    return {(case.method.upper(), case.path): (1, int(failed))}
+    return {(case.method.upper(), ASKED): (1, int(failed))}
 
 
 def _observe(case: Case, target: Target, request: Callable[..., Any]) -> Seen:
@@ -164,7 +164,7 @@ def _observe(case: Case, target: Target, request: Callable[..., Any]) -> Seen:
     arguments = case.arguments() if callable(case.arguments) else case.arguments
     response = None
     try:
-        response = request(case.method, case.path, **arguments)
+        response = request(case.method, ASKED, **arguments)
         error = getattr(response, "error", None)
         if error is None:
             seen.body = response.content
@@ -216,7 +216,3 @@ def _sent(exchange: Exchange, target: Target) -> Sent:
     headers = {name: value for name, value in exchange.headers.items() if name not in NOT_COMPARED}
     headers = {name: value.replace(str(target.port), "PORT") for name, value in headers.items()}
     return Sent(exchange.request_line, headers, exchange.body)
-
-
-def _values(seen: Seen) -> dict[str, Any]:
-    return {each.name: getattr(seen, each.name) for each in fields(seen)}

@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import gevent
 import pytest
@@ -41,6 +42,20 @@ def make_session(environment: Environment) -> Iterator[Callable[..., FastHttpSes
         return session
 
     yield make
+    for session in made:
+        session.close()
+
+
+@pytest.fixture(params=["fast", "plain"])
+def session_of(request, make_session, environment) -> Iterator[Callable[[str], Any]]:
+    """The client of a user of either kind."""
+    made: list[Any] = []
+
+    def plain(url: str) -> Any:
+        made.append(type("Plain", (HttpUser,), {"host": url})(environment).client)
+        return made[-1]
+
+    yield make_session if request.param == "fast" else plain
     for session in made:
         session.close()
 

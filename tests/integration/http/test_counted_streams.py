@@ -1,7 +1,7 @@
 """What is counted of a streamed response, and when: the same of both clients."""
 
 import gzip
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any, NamedTuple
 
@@ -66,20 +66,6 @@ WAYS: dict[str, Callable[[Any], object]] = {
 }
 
 
-@pytest.fixture(params=["fast", "http"])
-def client_of(request, environment) -> Iterator[Callable[[str], Any]]:
-    made: list[Any] = []
-
-    def make(url: str) -> Any:
-        kind = {"fast": http.FastHttpSession, "http": http.HttpSession}[request.param]
-        made.append(kind(environment, url))
-        return made[-1]
-
-    yield make
-    for each in made:
-        each.close()
-
-
 @pytest.fixture
 def counted(environment) -> Callable[[], tuple[int, int, int, list[str]]]:
     """Requests, failures, bytes, and texts of errors since it was last asked."""
@@ -93,10 +79,10 @@ def counted(environment) -> Callable[[], tuple[int, int, int, list[str]]]:
 
 
 @pytest.mark.parametrize("name", STREAMS)
-def test_a_stream_is_counted_with_what_came(name: str, client_of, counted) -> None:
+def test_a_stream_is_counted_with_what_came(name: str, session_of, counted) -> None:
     stream = STREAMS[name]
     with ScriptedServer(*stream.scripts, close=stream.close) as server:
-        client = client_of(server.url)
+        client = session_of(server.url)
         for judged in (False, True):
             server.scripts = list(stream.scripts)
             broken = stream.error is not None and not stream.error.startswith("HTTP")
@@ -110,9 +96,9 @@ def test_a_stream_is_counted_with_what_came(name: str, client_of, counted) -> No
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_stream_is_counted_however_it_is_read(way: str, client_of, counted, environment) -> None:
+def test_a_stream_is_counted_however_it_is_read(way: str, session_of, counted, environment) -> None:
     with ScriptedServer([LENGTH, PAUSE, b"01234", b"56789"], [LENGTH, b"01234", RESET]) as server:
-        client = client_of(server.url)
+        client = session_of(server.url)
         response = client.get("/", stream=True)
         assert counted() == (0, 0, 0, [])
         assert len(environment.recorder.under_way) == 1
@@ -125,9 +111,9 @@ def test_a_stream_is_counted_however_it_is_read(way: str, client_of, counted, en
         assert not environment.recorder.under_way
 
 
-def test_one_that_is_left_early_is_counted_with_what_came(client_of, counted) -> None:
+def test_one_that_is_left_early_is_counted_with_what_came(session_of, counted) -> None:
     with ScriptedServer([LENGTH + b"hello", HANG]) as server:
-        client = client_of(server.url)
+        client = session_of(server.url)
         with client.get("/", stream=True) as response:
             assert next(response.iter_content(5)) == b"hello"
             assert counted() == (0, 0, 0, [])
@@ -138,20 +124,20 @@ def test_one_that_is_left_early_is_counted_with_what_came(client_of, counted) ->
         assert counted()[:2] == (1, 0)
 
 
-def test_a_judged_stream_is_counted_as_judged(client_of, counted) -> None:
+def test_a_judged_stream_is_counted_as_judged(session_of, counted) -> None:
     with ScriptedServer([LENGTH, b"0123456789"]) as server:
-        client = client_of(server.url)
+        client = session_of(server.url)
         with client.get("/", stream=True, catch_response=True) as response:
             if response.content == b"0123456789":
                 response.failure("digits")
         assert counted() == (1, 1, 10, ["digits"])
 
 
-def test_listeners_hear_of_a_stream_once_it_has_ended(client_of, environment) -> None:
+def test_listeners_hear_of_a_stream_once_it_has_ended(session_of, environment) -> None:
     told: list[dict[str, Any]] = []
     environment.events.request.add_listener(lambda **event: told.append(event))
     with ScriptedServer([LENGTH, PAUSE, b"0123456789"]) as server:
-        response = client_of(server.url).get("/", stream=True, name="stream")
+        response = session_of(server.url).get("/", stream=True, name="stream")
         assert not told
         assert response.content == b"0123456789"
     (event,) = told

@@ -1,6 +1,6 @@
 """Whatever a load test gives its client, and raises: each request that has reached the target is counted exactly once."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -10,26 +10,11 @@ import pytest
 import requests
 
 from obswarm.api import Environment
-from obswarm.http import HttpUser
 from obswarm.killed import Supervised
 from tests.support.anything import ANYTHING_TABLE, FAULTS, Raises
 from tests.support.scripted_server import HANG, ScriptedServer
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
-
-
-@pytest.fixture(params=["fast", "plain"])
-def session_of(request, make_session, environment) -> Iterator[Callable[[str], Any]]:
-    """The client of a user of either kind."""
-    made: list[Any] = []
-
-    def plain(url: str) -> Any:
-        made.append(type("Plain", (HttpUser,), {"host": url})(environment).client)
-        return made[-1]
-
-    yield make_session if request.param == "fast" else plain
-    for session in made:
-        session.close()
 
 
 def check(environment: Environment, server: ScriptedServer, call: Callable[[], Any]) -> BaseException | None:

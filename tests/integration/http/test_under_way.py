@@ -1,6 +1,6 @@
 """Requests that a target does not answer are under way: exactly so many, of both clients, streamed or not."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import gevent
@@ -8,7 +8,6 @@ import pytest
 
 from obswarm.api import Environment
 from obswarm.clock import monotonic
-from obswarm.http import HttpUser
 from obswarm.stats import CutOffKey, EndpointKey
 from tests.support.scripted_server import HANG, ScriptedServer
 
@@ -26,20 +25,6 @@ def in_flight(environment: Environment) -> Callable[[], dict[EndpointKey, tuple[
         return {key: (each.count, each.ages.count) for key, each in found.items()}
 
     return look
-
-
-@pytest.fixture(params=["fast", "plain"])
-def session_of(request, make_session, environment) -> Iterator[Callable[[str], Any]]:
-    """The client of a user of either kind."""
-    made: list[Any] = []
-
-    def plain(url: str) -> Any:
-        made.append(type("Plain", (HttpUser,), {"host": url})(environment).client)
-        return made[-1]
-
-    yield make_session if request.param == "fast" else plain
-    for session in made:
-        session.close()
 
 
 def reached(server: ScriptedServer, exchanges: int) -> None:
