@@ -5,9 +5,6 @@ import pwd
 import shutil
 import subprocess
 import tempfile
-import time
-import urllib.error
-import urllib.request
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,6 +12,7 @@ import pymysql
 
 from tests.support.nginx import free_port
 from tests.support.prometheus import program
+from tests.support.readiness import wait_for, wait_for_http
 
 _PATH = os.environ.get("PATH", "") + ":/usr/sbin"
 
@@ -42,7 +40,7 @@ class MariaDb:
             stdout=self._log,
             stderr=self._log,
         )
-        self._wait(lambda: self.connect().close(), (OSError, pymysql.MySQLError))
+        wait_for(lambda: self.connect().close(), (OSError, pymysql.MySQLError), self._server, self._text, 60)
         (folder / "my.cnf").write_text(f"[client]\nuser=exporter\npassword=any\nhost=127.0.0.1\nport={self.port}\n")
         port = free_port()
         self.metrics_url = f"http://127.0.0.1:{port}/metrics"
@@ -55,20 +53,11 @@ class MariaDb:
             stdout=self._log,
             stderr=self._log,
         )
-        self._wait(
-            lambda: urllib.request.urlopen(self.metrics_url, timeout=2).close(), (OSError, urllib.error.HTTPError)
-        )
+        wait_for_http(self.metrics_url, self._exporter, self._text, 60)
         return self
 
-    def _wait(self, attempt: Any, errors: tuple[type[Exception], ...]) -> None:
-        deadline = time.monotonic() + 60
-        while True:
-            try:
-                attempt()
-                return
-            except errors:
-                assert time.monotonic() < deadline, Path(self._folder.name, "log").read_text(errors="replace")
-                time.sleep(0.1)
+    def _text(self) -> str:
+        return Path(self._folder.name, "log").read_text(errors="replace")
 
     def connect(self) -> Any:
         return pymysql.connect(host="127.0.0.1", port=self.port, user="test", autocommit=True)

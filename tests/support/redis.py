@@ -4,13 +4,12 @@ import shutil
 import socket
 import subprocess
 import tempfile
-import time
 from pathlib import Path
 from typing import Self
 
 from tests.support.nginx import free_port
 from tests.support.prometheus import program
-from tests.support.readiness import wait_for_http
+from tests.support.readiness import wait_for, wait_for_http
 
 
 class Redis:
@@ -35,15 +34,7 @@ class Redis:
         }
         words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
         self._server = subprocess.Popen([server, *words], stdout=self._log, stderr=self._log)
-        deadline = time.monotonic() + 30
-        while True:
-            try:
-                self.connect().close()
-                break
-            except OSError:
-                assert self._server.poll() is None, self._text()
-                assert time.monotonic() < deadline, self._text()
-                time.sleep(0.02)
+        wait_for(lambda: self.connect().close(), (OSError,), self._server, self._text)
         self.metrics_url = f"http://127.0.0.1:{port}/metrics"
         self._exporter = subprocess.Popen(
             [
