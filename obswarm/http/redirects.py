@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 REDIRECTS = frozenset((301, 302, 303, 307, 308))
 _SHOWN = 100
-_OF_THE_BODY = frozenset(("content-type", "content-length", "transfer-encoding", "content-encoding"))
+_OF_THE_BODY = frozenset(("content-type", "content-encoding"))
+"""Besides what frames it, which always comes from the body itself."""
+
 _OF_THE_ORIGIN = frozenset(("authorization", "cookie", "host", "proxy-authorization"))
 
 
