@@ -1,6 +1,7 @@
 """Others see no secret in the list of processes, and a process that runs the command again has them all."""
 
 import os
+import shlex
 import subprocess
 import sys
 
@@ -34,40 +35,8 @@ def test_secrets_are_told_by_the_names_of_options_and_in_urls() -> None:
 
 
 def test_only_the_values_of_a_secret_option_are_hidden_all_that_it_takes_and_its_short_form() -> None:
-    arguments = [
-        *[
-            "run",
-            "-H",
-            "http://127.0.0.1:4",
-            "-u",
-            "1",
-            "--pin",
-            "1",
-            "--db-tokens",
-            "PLANTED",
-            "PLANTED",
-            "-k",
-            "PLANTED",
-            "-kPLANTED",
-            "x",
-        ]
-    ]
-    shown = [
-        "run",
-        "-H",
-        "http://127.0.0.1:4",
-        "-u",
-        "1",
-        "--pin",
-        "***",
-        "--db-tokens",
-        "***",
-        "***",
-        "-k",
-        "***",
-        "-k***",
-        "x",
-    ]
+    arguments = shlex.split("run -H http://127.0.0.1:4 -u 1 --pin 1 --db-tokens PLANTED PLANTED -k PLANTED -kPLANTED x")
+    shown = shlex.split("run -H http://127.0.0.1:4 -u 1 --pin *** --db-tokens *** *** -k *** -k*** x")
     assert shown_arguments(arguments, {"--pin": False, "--db-tokens": True, "-k": False}) == shown
 
 
