@@ -68,6 +68,7 @@ _STOP_MAX_S = 10.0
 _ABORT_AFTER_S = 3.0
 """A run that was ending before the signal is cut short then."""
 _AGAIN_S = 0.3
+_WORKERS_MAX_WAIT_S = 10.0
 
 _ANY_PROMETHEUS = "http://prometheus:9090"
 
@@ -90,6 +91,8 @@ class Master:
     """The address of this machine at which its containers reach it."""
     how_to_stay: str = ""
     """How to have it made here, for who has not asked for another master."""
+    workers: int = 0
+    """How many it is to have; a run waits a moment for those that are not connected yet."""
     environment: Mapping[str, str] = field(default_factory=dict)
     """What load tests find in their environment there, and may ask for while they are imported here."""
 
@@ -109,6 +112,7 @@ def master_of(project: Project) -> Master:
         services=services,
         prometheus_url=f"http://127.0.0.1:{project.ports['prometheus']}",
         gateway=project.gateway,
+        workers=project.workers,
         environment={**project.environment, **(environment if project.demo else {})},
     )
 
@@ -219,6 +223,9 @@ def run_remotely(ctx: click.Context, arguments: tuple[str, ...], options: dict[s
     made: list[RemoteRun] = []
 
     def make(outputs: Outputs) -> RemoteRun:
+        # A worker on a busy machine may be connecting again just now.
+        if master.workers:
+            client.wait_for_workers(master.workers, _WORKERS_MAX_WAIT_S)
         run = RemoteRun(client, order, outputs, planned.environment.stop_timeout + options["linger"])
         logger.info("%s has %s.", _capitalized(master.where), counted(run.workers, "worker"))
         made.append(run)

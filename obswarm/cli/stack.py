@@ -8,9 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import click
-import gevent
 
-from obswarm import clock
 from obswarm.api import ObswarmError
 from obswarm.cli import exit_codes
 from obswarm.cli.file_option import SectionCommand
@@ -40,12 +38,10 @@ from obswarm.stack import (
 )
 from obswarm.targets import Target
 from obswarm.units import counted
-from obswarm.web import MasterClient, MasterError
+from obswarm.web import MasterClient
 
 _HEALTHY_S = 180.0
 _CONNECTED_S = 20.0
-_STATUS_S = 2.0
-_AGAIN_S = 0.3
 _STYLES = {"healthy": "green", "running": "green", "starting": "yellow", "created": "yellow", "restarting": "yellow"}
 _EVERY_PROFILE = ("target", "fault", "exporters", "container-stats")
 
@@ -135,17 +131,8 @@ def up(ctx: click.Context, /, **options: Any) -> None:
 
 def _wait_for_workers(project: Project) -> None:
     """Until the master has as many as there are to be, so that the next run has them all; not while there is a run."""
-    client = MasterClient(project.web_url, project.api_token)
-    until_s = clock.monotonic() + _CONNECTED_S
-    while clock.monotonic() < until_s:
-        try:
-            status = client.status(timeout_s=_STATUS_S)
-        except MasterError:
-            # It is being started again.
-            status = {}
-        if status.get("state") == "running" or len(status.get("workers", ())) >= project.workers:
-            return
-        gevent.sleep(_AGAIN_S)
+    if MasterClient(project.web_url, project.api_token).wait_for_workers(project.workers, _CONNECTED_S):
+        return
     _say_aside(
         f"Warning: not all workers are connected to the master yet; see: obswarm logs worker{_project_option(project)}"
     )

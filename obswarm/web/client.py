@@ -19,6 +19,7 @@ from obswarm.web.runs import MESSAGEPACK, RUNS_PATH, STATUS_PATH
 from obswarm.web.wire import NotReadable, unpack_result, unpack_snapshot
 
 _TIMEOUT_S = 10.0
+_STATUS_TIMEOUT_S = 2.0
 _LONGEST_S = 120.0
 """An order may have 64 MiB, and the news of a run some."""
 
@@ -80,6 +81,21 @@ class MasterClient:
     def status(self, timeout_s: float = _TIMEOUT_S) -> dict[str, Any]:
         """What it does: version, state, run_id, loadtest, workers by name."""
         return self._ask("GET", STATUS_PATH, timeout_s=timeout_s)
+
+    def wait_for_workers(self, wanted: int, longest_s: float) -> bool:
+        """Until so many workers wait for a run, or there is a run; gives whether that came true in that time. A master
+        that is being started again is waited for, too."""
+        until_s = clock.monotonic() + longest_s
+        while True:
+            try:
+                status = self.status(timeout_s=_STATUS_TIMEOUT_S)
+            except MasterError:
+                status = {}
+            if status.get("state") == "running" or len(status.get("workers", ())) >= wanted:
+                return True
+            if clock.monotonic() > until_s:
+                return False
+            gevent.sleep(_AGAIN_S)
 
     def order(self, order: Order) -> tuple[str, int]:
         """(id of the run that was asked for, number of workers). A master that is being started again is waited for."""

@@ -164,6 +164,21 @@ def desk() -> Iterator[RunDesk]:
         yield made
 
 
+def test_a_worker_that_connects_again_is_waited_for_but_not_for_ever(
+    desk: RunDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client_module, "_AGAIN_S", 0.01)
+    assert desk.loadtest is not None
+    client = MasterClient(desk.loadtest, "token")
+    connected = {"one": 1}
+    desk.workers = lambda: connected
+    assert not client.wait_for_workers(2, 0.1)
+    gevent.spawn_later(0.1, connected.update, two=1)
+    assert client.wait_for_workers(2, 30.0)
+    desk.busy = True
+    assert client.wait_for_workers(3, 30.0), "a run that is going on has its workers"
+
+
 def test_a_master_that_waits_and_does_not_know_the_run_has_lost_it(
     desk: RunDesk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
