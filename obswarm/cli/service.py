@@ -39,7 +39,7 @@ from obswarm.cluster import CurveKeys, FleetRun, Lobby, Recovered, start_over, t
 from obswarm.ending_signals import ending_signals
 from obswarm.engine import PartialResult, RunResult, StopReason, reason_of
 from obswarm.greenlets import Supervisor
-from obswarm.guards import Alert, BadPayload, make_payload, parse_payload
+from obswarm.guards import BadPayload, Delivery, make_payload, parse_payload
 from obswarm.metrics import Latest, MetricsApp
 from obswarm.private_files import make_private_folder, tighten, write_private
 from obswarm.stats import RunState
@@ -231,16 +231,16 @@ class Service:
         except OSError as error:
             logger.warning("Alerts that fire cannot be kept for the next run in %s: %s.", self._firing, error.strerror)
 
-    def _kept_alerts(self) -> list[Alert]:
+    def _kept_alerts(self) -> Delivery:
         try:
             body = self._firing.read_bytes()
             self._firing.unlink()
             return parse_payload(body)
         except FileNotFoundError:
-            return []
+            return Delivery()
         except (OSError, BadPayload) as error:
             logger.warning("Alerts from before this run cannot be read from %s: %s.", self._firing, error)
-            return []
+            return Delivery()
 
     def _owe(self, text: str) -> None:
         """Something that the next client has to be told."""

@@ -45,6 +45,9 @@ def print_summary(
         console.print(plain(f"required {judgement.requirement}: {verdict} ({judgement.shown})", style))
     for line in (guards_seen or GuardsSeen()).lines(result.final.guards):
         console.print(line)
+    for refused in result.final.refused_alerts:
+        text = f"ALERTS REFUSED ({refused.reason}): {refused.count:,}. The first: {refused.example}."
+        console.print(plain(text, "bold yellow"))
     for target in result.targets:
         if target.problem:
             console.print(plain(target.problem, "bold yellow"))

@@ -401,7 +401,7 @@ class RunCourse:
         refused, dropped = self._strangers()
         final = self.statistics.snapshot(self)
         if self.last is not None:
-            final = final.guarded(self.last.guards, self.last.alerts)
+            final = final.guarded(self.last.guards, self.last.alerts, self.last.refused_alerts)
         return RunResult(
             run_id=self.run_id,
             started_s=self.statistics.started_wall_s,

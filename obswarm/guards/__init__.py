@@ -1,6 +1,16 @@
 """Guards: what stops, holds or scales a run by itself, and requirements that judge it afterwards."""
 
-from obswarm.guards.alerts import Alert, AlertBook, BadPayload, Verdict, make_payload, parse_payload, still_firing
+from obswarm.guards.alert_counts import AlertCounts
+from obswarm.guards.alert_payload import (
+    Alert,
+    BadPayload,
+    Delivery,
+    Refusal,
+    RefusalReason,
+    make_payload,
+    parse_payload,
+)
+from obswarm.guards.alerts import AlertBook, Verdict, still_firing
 from obswarm.guards.board import GuardBoard
 from obswarm.guards.conditions import Condition, When
 from obswarm.guards.evaluate import GuardState, GuardWatch
@@ -12,8 +22,10 @@ __all__ = [
     "Action",
     "Alert",
     "AlertBook",
+    "AlertCounts",
     "BadPayload",
     "Condition",
+    "Delivery",
     "Guard",
     "GuardBoard",
     "GuardError",
@@ -21,6 +33,8 @@ __all__ = [
     "GuardState",
     "GuardWatch",
     "Judgement",
+    "Refusal",
+    "RefusalReason",
     "Requirement",
     "Verdict",
     "When",

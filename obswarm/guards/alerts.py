@@ -1,138 +1,19 @@
-"""Alerts that others deliver: Alertmanager's and Grafana's webhook payloads as values, and which of them fire now. No
-I/O.
+"""Which of the alerts that others deliver fire, which of them are this run's, and what they lead to. No I/O."""
 
-Alertmanager's format is version 4 (https://prometheus.io/docs/alerting/latest/configuration/#webhook_config);
-Grafana's is the same in what is read here (https://grafana.com/docs/grafana/latest/alerting/, webhook notifier).
-"""
-
-import hashlib
-import json
-import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
 from obswarm import defaults
 from obswarm.api import ObswarmError
+from obswarm.guards.alert_payload import Alert
 from obswarm.guards.conditions import AlertOperand
 from obswarm.guards.guard import Action, parse_action
-from obswarm.sanitize import clean_text
-from obswarm.units import counted
 
 ACTION_LABEL = "obswarm_action"
-RUN_LABEL = "run_id"
-"""The run that an alert is about; the label of obswarm_run_info, joined by the alert's rule."""
-RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")
-"""As obswarm.engine.new_run_id makes them: other programs have labels of that name for ids of their own."""
-_MOST_ALERTS = 1_000
-_MOST_LABELS = 64
-_LONGEST = 2_000
-
-
-class BadPayload(ValueError):
-    """Not what Alertmanager or Grafana sends; its text says what is wrong."""
-
-
-@dataclass(frozen=True, slots=True)
-class Alert:
-    """One alert of a delivery. `starts_s` is wall time in seconds, None when it was not told."""
-
-    fingerprint: str
-    firing: bool
-    labels: Mapping[str, str]
-    summary: str
-    starts_s: float | None
-    source: str
-    """alertmanager or grafana."""
-
-    @property
-    def name(self) -> str:
-        return self.labels.get("alertname", "(no name)")
-
-    @property
-    def run_id(self) -> str | None:
-        """The run that it is about, if it says so."""
-        text = self.labels.get(RUN_LABEL, "")
-        return text if RUN_ID.fullmatch(text) else None
-
-
-def make_payload(alerts: Iterable[Alert]) -> bytes:
-    """A delivery of these, as `parse_payload` reads it; of one source, or of Alertmanager if there are several."""
-    alerts = list(alerts)
-    document: dict[str, Any] = {
-        "version": "4",
-        "alerts": [
-            {
-                "status": "firing" if alert.firing else "resolved",
-                "labels": dict(alert.labels),
-                "annotations": {"summary": alert.summary},
-                "startsAt": None if alert.starts_s is None else datetime.fromtimestamp(alert.starts_s, UTC).isoformat(),
-                "fingerprint": alert.fingerprint,
-            }
-            for alert in alerts
-        ],
-    }
-    if alerts and all(alert.source == "grafana" for alert in alerts):
-        document["orgId"] = 0
-    return json.dumps(document).encode()
-
-
-def parse_payload(body: bytes) -> list[Alert]:
-    """The alerts of a delivery. Raises BadPayload."""
-    try:
-        document = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise BadPayload(f"the body is not JSON: {error}") from None
-    if not isinstance(document, dict):
-        raise BadPayload("the body is not a JSON object")
-    alerts = document.get("alerts")
-    if not isinstance(alerts, list):
-        raise BadPayload("it has no list `alerts`, which the webhooks of Alertmanager and Grafana have")
-    if len(alerts) > _MOST_ALERTS:
-        raise BadPayload(f"{counted(len(alerts), 'alert')} at once; at most {_MOST_ALERTS} are taken")
-    # Grafana names its organisation; Alertmanager does not know such a thing.
-    source = "grafana" if "orgId" in document else "alertmanager"
-    return [_alert(each, number, source) for number, each in enumerate(alerts)]
-
-
-def _alert(value: Any, number: int, source: str) -> Alert:
-    where = f"alerts[{number}]"
-    if not isinstance(value, dict):
-        raise BadPayload(f"{where} is not an object")
-    status = value.get("status")
-    if status not in ("firing", "resolved"):
-        raise BadPayload(f"{where}.status is {status!r}; it has to be firing or resolved")
-    labels = _texts(value.get("labels"), f"{where}.labels")
-    annotations = _texts(value.get("annotations") or {}, f"{where}.annotations")
-    fingerprint = value.get("fingerprint")
-    if fingerprint is None:
-        fingerprint = hashlib.sha256(json.dumps(sorted(labels.items())).encode()).hexdigest()[:16]
-    if not isinstance(fingerprint, str) or len(fingerprint) > _LONGEST:
-        raise BadPayload(f"{where}.fingerprint is not a text")
-    summary = annotations.get("summary") or annotations.get("description") or ""
-    return Alert(
-        fingerprint, status == "firing", labels, summary[:_LONGEST], _time(value.get("startsAt"), where), source
-    )
-
-
-def _texts(value: Any, where: str) -> dict[str, str]:
-    if not isinstance(value, dict) or len(value) > _MOST_LABELS:
-        raise BadPayload(f"{where} is not an object of at most {_MOST_LABELS} texts")
-    for name, text in value.items():
-        if not isinstance(text, str) or len(name) > _LONGEST:
-            raise BadPayload(f"{where}.{name[:80]} is not a text")
-    return {clean_text(name): clean_text(text, _LONGEST) for name, text in value.items()}
-
-
-def _time(value: Any, where: str) -> float | None:
-    if value is None:
-        return None
-    try:
-        return datetime.fromisoformat(value).timestamp()
-    except (TypeError, ValueError, OverflowError):
-        raise BadPayload(f"{where}.startsAt is not a time") from None
+MOST_FIRING = 10_000
+"""Alerts that fire at once and are remembered. Those of this run take the place of others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +37,15 @@ class Verdict:
 def still_firing(before: Iterable[Alert], delivered: Iterable[Alert]) -> list[Alert]:
     """Those that fire after a delivery, the oldest first; what is too many is left out."""
     by_fingerprint = {alert.fingerprint: alert for alert in (*before, *delivered)}
-    return [alert for alert in by_fingerprint.values() if alert.firing][:_MOST_ALERTS]
+    return [alert for alert in by_fingerprint.values() if alert.firing][:MOST_FIRING]
+
+
+TOO_MANY = f"{MOST_FIRING:,} alerts fire already, and no more are remembered"
+
+
+def _since(alert: Alert, now_s: float) -> float:
+    # An alert from the future comes from a clock that is ahead, and nobody knows by how much.
+    return now_s if alert.starts_s is None else min(alert.starts_s, now_s)
 
 
 class Standing(StrEnum):
@@ -174,8 +63,16 @@ class Standing(StrEnum):
 class _Firing:
     alert: Alert
     since_s: float
-    """When it began to fire, else when it was delivered."""
+    """When it began to fire; when it was delivered if that is not told, or lies in the future."""
     acted: bool = False
+
+    def goes_on_in(self, alert: Alert) -> bool:
+        """Whether a delivery that says that it fires is about the same firing, and not a later one.
+
+        The start of an alert moves back when Alertmanager merges what two Prometheus servers say of it.
+        """
+        before_s, after_s = self.alert.starts_s, alert.starts_s
+        return before_s == after_s or (before_s is not None and after_s is not None and after_s < before_s)
 
 
 class AlertBook:
@@ -204,25 +101,47 @@ class AlertBook:
         """The run began then; what has been delivered before is from before, unless it says otherwise."""
         self._started_s = started_s
 
-    def judge(self, alerts: list[Alert], now_s: float) -> list[Verdict]:
+    def judge(self, alerts: Sequence[Alert], now_s: float) -> list[Verdict]:
         """What these would lead to, without taking note of them."""
         return [self._judge(alert, now_s) for alert in alerts]
 
-    def take(self, alerts: list[Alert], now_s: float) -> list[Verdict]:
+    def take(self, alerts: Sequence[Alert], now_s: float) -> list[Verdict]:
         """Take note of them; the verdicts are to be carried out."""
         verdicts = []
+        room = MOST_FIRING - len(self._firing)
+        if room < len(alerts):
+            room += self._forget_others(len(alerts) - room, now_s)
         for alert in alerts:
-            verdicts.append(self._judge(alert, now_s))
+            verdict = self._judge(alert, now_s)
             known = self._firing.get(alert.fingerprint)
             if not alert.firing:
-                self._firing.pop(alert.fingerprint, None)
-            elif known is not None and known.alert.starts_s == alert.starts_s:
-                known.alert = alert
-            elif known is not None or len(self._firing) < _MOST_ALERTS:
-                since_s = alert.starts_s if alert.starts_s is not None else now_s
+                room += self._firing.pop(alert.fingerprint, None) is not None
+            elif known is not None and known.goes_on_in(alert):
+                # Of one that was delivered with several starts, the latest tells a new firing.
+                since_s = min(known.since_s, _since(alert, now_s))
+                self._firing[alert.fingerprint] = _Firing(
+                    replace(alert, starts_s=known.alert.starts_s), since_s, known.acted
+                )
+            elif known is not None or room > 0:
+                since_s = _since(alert, now_s)
                 acted = self._started_s is not None and self._standing(alert, since_s, now_s) is Standing.OURS
                 self._firing[alert.fingerprint] = _Firing(alert, since_s, acted)
+                room -= known is None
+            else:
+                verdict = Verdict(alert, None, TOO_MANY)
+            verdicts.append(verdict)
         return verdicts
+
+    def _forget_others(self, wanted: int, now_s: float) -> int:
+        """Make room for alerts of this run; gives for how many."""
+        others = [
+            fingerprint
+            for fingerprint, known in self._firing.items()
+            if self._standing(known.alert, known.since_s, now_s) in (Standing.OTHER_RUN, Standing.EARLIER)
+        ][:wanted]
+        for fingerprint in others:
+            del self._firing[fingerprint]
+        return len(others)
 
     def due(self, now_s: float) -> list[Verdict]:
         """Verdicts, to be carried out, on alerts that count from now on."""
@@ -244,9 +163,9 @@ class AlertBook:
         known = self._firing.get(alert.fingerprint)
         if not alert.firing:
             return Verdict(alert, None, "resolved" if known is not None else "resolved, and was not known")
-        if known is not None and known.alert.starts_s == alert.starts_s:
+        if known is not None and known.goes_on_in(alert):
             return Verdict(alert, None, "known already")
-        since_s = alert.starts_s if alert.starts_s is not None else now_s
+        since_s = _since(alert, now_s)
         match self._standing(alert, since_s, now_s):
             case Standing.OURS if self._started_s is None:
                 return Verdict(
@@ -288,7 +207,7 @@ class AlertBook:
     def count(self, operand: AlertOperand, now_s: float) -> int:
         """How many firing alerts of this run a guard's `alert(…)` fits."""
         return sum(
-            operand.fits(dict(known.alert.labels))
+            operand.fits(known.alert.labels)
             for known in self._firing.values()
             if self._standing(known.alert, known.since_s, now_s) is Standing.OURS
         )

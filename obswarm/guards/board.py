@@ -12,13 +12,15 @@ import gevent
 from obswarm import clock, defaults
 from obswarm.engine import RunControl, StopReason
 from obswarm.greenlets import Supervisor, described, kill_all
-from obswarm.guards.alerts import Alert, AlertBook, Verdict
+from obswarm.guards.alert_counts import AlertCounts
+from obswarm.guards.alert_payload import Alert, Delivery, Refusal, RefusalReason
+from obswarm.guards.alerts import TOO_MANY, AlertBook, Verdict
 from obswarm.guards.conditions import AlertOperand, EngineOperand
 from obswarm.guards.evaluate import Blind, Change, GuardWatch, deciding
 from obswarm.guards.guard import Action, GuardRule
 from obswarm.guards.operands import chooses_endpoints, last_interval, matches_something
 from obswarm.redact import redact_text
-from obswarm.stats import LOADED_STATES, AlertCount, GuardView, Snapshot
+from obswarm.stats import LOADED_STATES, GuardView, Snapshot
 from obswarm.targets import MetricSource, SourceError, looks_back_s
 from obswarm.units import format_names
 
@@ -31,6 +33,8 @@ _OWN = "obswarm"
 _SCRAPE_S = 2.0
 """Until Prometheus has scraped a change and can be asked for it."""
 _UNMATCHED_AFTER_S = 10.0
+_MOST_SHOWN = 20
+"""Alerts of a delivery with the same action that are told of one by one."""
 
 Annotate = Callable[[str, str], None]
 """Keep a note with the run: (kind, text)."""
@@ -62,7 +66,7 @@ class GuardBoard:
     ) -> None:
         self.watches = [GuardWatch(rule) for rule in rules]
         self.alerts = AlertBook(on_alert, alerts_grace_s)
-        self.received: Counter[tuple[str, str, str]] = Counter()
+        self.alert_counts = AlertCounts()
         self.annotate: Annotate = lambda kind, text: None
         self._source = source
         self._monotonic = monotonic
@@ -125,7 +129,8 @@ class GuardBoard:
                     continue
                 change = watch.update(now, self._value(watch.rule, snapshot, now))
                 self._act_on(watch, change, now)
-        return snapshot.guarded(self.views(snapshot.time_s), self._alert_counts())
+        counts = self.alert_counts
+        return snapshot.guarded(self.views(snapshot.time_s), counts.received, counts.refused)
 
     def next_due_s(self) -> float | None:
         """When the first pending guard about the load test's own figures is to act, if nothing changes."""
@@ -200,27 +205,38 @@ class GuardBoard:
                 self._trips[rule.name, "stop"] += 1
                 self._carry_out(Action("stop"), f"guard {rule.name}", StopReason("guard", text))
 
-    def deliver(self, alerts: list[Alert]) -> list[Verdict]:
-        """Alerts that have come in, acted upon at once."""
-        verdicts = self.alerts.take(alerts, self._wall())
+    def deliver(self, delivery: Delivery) -> list[Verdict]:
+        """Act at once upon alerts that have come in; what was refused of them is counted."""
+        self.alert_counts.refuse(delivery.refused)
+        verdicts = self.alerts.take(delivery.alerts, self._wall())
+        seen: Counter[Action] = Counter()
         for verdict in verdicts:
-            alert = verdict.alert
-            self.received[alert.name, "firing" if alert.firing else "resolved", alert.source] += 1
-            self._act_on_alert(verdict)
+            self.alert_counts.receive(verdict.alert)
+            if verdict.reason == TOO_MANY:
+                self.alert_counts.refuse([Refusal(RefusalReason.TOO_MANY, f"{verdict.alert.name}: {TOO_MANY}")])
+            if verdict.action is not None:
+                seen[verdict.action] += 1
+            self._act_on_alert(verdict, verdict.action is None or seen[verdict.action] <= _MOST_SHOWN)
+        for action, count in seen.items():
+            if count > _MOST_SHOWN:
+                text = f"{count - _MOST_SHOWN:,} more alerts of the same delivery fire. Action: {action}"
+                self.annotate("alert", text)
+                logger.warning("%s.", text)
         return verdicts
 
-    def try_alerts(self, alerts: list[Alert]) -> list[Verdict]:
+    def try_alerts(self, alerts: Sequence[Alert]) -> list[Verdict]:
         """What they would lead to."""
         return self.alerts.judge(alerts, self._wall())
 
-    def _act_on_alert(self, verdict: Verdict) -> None:
+    def _act_on_alert(self, verdict: Verdict, is_shown: bool = True) -> None:
         alert, who = verdict.alert, f"alert {verdict.alert.fingerprint}"
         if not alert.firing:
             self._release(who)
         elif verdict.action is not None:
             text = describe_alert(alert)
-            self.annotate("alert", f"{text}. Action: {verdict.action}, {verdict.reason}")
-            logger.warning("%s. Action: %s (%s).", text, verdict.action, verdict.reason)
+            if is_shown:
+                self.annotate("alert", f"{text}. Action: {verdict.action}, {verdict.reason}")
+                logger.warning("%s. Action: %s (%s).", text, verdict.action, verdict.reason)
             self._carry_out(verdict.action, who, StopReason("alert", text))
 
     def holding_back(self) -> list[Alert]:
@@ -271,9 +287,6 @@ class GuardBoard:
             )
             for watch in self.watches
         )
-
-    def _alert_counts(self) -> tuple[AlertCount, ...]:
-        return tuple(AlertCount(*key, count) for key, count in sorted(self.received.items()))
 
 
 def describe_alert(alert: Alert) -> str:

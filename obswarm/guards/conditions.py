@@ -2,7 +2,7 @@
 grammar.py reads, without secrets."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from obswarm.redact import redact_text
@@ -69,7 +69,7 @@ class Matcher:
     operator: str
     text: str
 
-    def fits(self, labels: dict[str, str]) -> bool:
+    def fits(self, labels: Mapping[str, str]) -> bool:
         value = labels.get(self.label, "")
         if self.operator in ("=", "!="):
             return (value == self.text) == (self.operator == "=")
@@ -85,7 +85,7 @@ class AlertOperand:
 
     matchers: tuple[Matcher, ...]
 
-    def fits(self, labels: dict[str, str]) -> bool:
+    def fits(self, labels: Mapping[str, str]) -> bool:
         return all(matcher.fits(labels) for matcher in self.matchers)
 
     def __str__(self) -> str:

@@ -139,6 +139,13 @@ ALERTS = Metric(
     "Alerts that were delivered by webhook.",
     _GUARDED,
 )
+ALERTS_REFUSED = Metric(
+    "obswarm_alerts_refused_total",
+    Kind.COUNTER,
+    ("reason",),
+    "Delivered alerts that were refused, and why; a delivery that cannot be read counts as one.",
+    _GUARDED,
+)
 STATUSES = frozenset(STATUS_CLASSES.values()) | {NO_STATUS}
 """Values of the label `status`."""
 
@@ -209,6 +216,7 @@ CONTRACT: tuple[Metric, ...] = (
     GUARD_VALUE,
     GUARD_TRIPS,
     ALERTS,
+    ALERTS_REFUSED,
     ANNOTATIONS,
     STATS_MESSAGES,
     STATS_LOST,

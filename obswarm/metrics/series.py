@@ -229,3 +229,5 @@ def _of_the_guards(snapshot: Snapshot) -> Iterator[Family]:
         yield contract.GUARD_TRIPS, (Point((guard.name, action), count) for guard, action, count in trips)
     if snapshot.alerts:
         yield contract.ALERTS, (Point((a.alertname, a.status, a.source), a.count) for a in snapshot.alerts)
+    if snapshot.refused_alerts:
+        yield contract.ALERTS_REFUSED, (Point((each.reason,), each.count) for each in snapshot.refused_alerts)

@@ -112,6 +112,10 @@ def result_document(result: RunResult, judgements: Sequence[Judgement] = ()) -> 
             {"alertname": alert.alertname, "status": alert.status, "source": alert.source, "count": alert.count}
             for alert in final.alerts
         ],
+        "refused_alerts": [
+            {"reason": refused.reason, "count": refused.count, "example": refused.example}
+            for refused in final.refused_alerts
+        ],
         "targets": [
             {
                 "target": each.target,

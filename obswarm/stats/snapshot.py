@@ -79,6 +79,16 @@ class AlertCount:
 
 
 @dataclass(frozen=True, slots=True)
+class RefusedAlerts:
+    """How many of the delivered alerts were refused for a reason (obswarm.guards.RefusalReason), whole deliveries that
+    could not be read counted as one; `example` says in words what was wrong with the first."""
+
+    reason: str
+    count: int
+    example: str
+
+
+@dataclass(frozen=True, slots=True)
 class TargetView:
     """What a run has seen of one of its targets: for how long (in seconds) its metrics were there, it could not be
     read, and it answered without a metric of its kind. `problem` is a sentence for people, empty when there is none."""
@@ -142,14 +152,20 @@ class Snapshot:
     workers: tuple[GeneratorHealth, ...] = field(default=())
     guards: tuple[GuardView, ...] = field(default=())
     alerts: tuple[AlertCount, ...] = field(default=())
+    refused_alerts: tuple[RefusedAlerts, ...] = field(default=())
     users_max: int = 0
     """The most users that have lived at a time in this run so far, those of less than an interval included."""
     marks: Mapping[str, int] = field(default_factory=dict)
     """How many annotations of each kind the run has got so far."""
 
-    def guarded(self, guards: tuple[GuardView, ...], alerts: tuple[AlertCount, ...]) -> "Snapshot":
+    def guarded(
+        self,
+        guards: tuple[GuardView, ...],
+        alerts: tuple[AlertCount, ...],
+        refused_alerts: tuple[RefusedAlerts, ...],
+    ) -> "Snapshot":
         """The same with what guards and alerts are like."""
-        return replace(self, guards=guards, alerts=alerts)
+        return replace(self, guards=guards, alerts=alerts, refused_alerts=refused_alerts)
 
     @property
     def user_count(self) -> int:

@@ -23,6 +23,7 @@ from obswarm.stats import (
     ErrorKinds,
     GeneratorHealth,
     GuardView,
+    RefusedAlerts,
     RunState,
     Snapshot,
     StatsTable,
@@ -86,6 +87,7 @@ def pack_snapshot(snapshot: Snapshot) -> bytes:
             [_values(worker) for worker in snapshot.workers],
             [_values(guard) for guard in snapshot.guards],
             [_values(alert) for alert in snapshot.alerts],
+            [_values(refused) for refused in snapshot.refused_alerts],
             pack_table(_table(snapshot), _PACKER),
             pack_table(_with_endpoints(snapshot.interval), _PACKER),
             pack_in_flight(snapshot.in_flight),
@@ -102,7 +104,7 @@ def _unpack_snapshot(packed: bytes) -> tuple[Snapshot, StatsTable]:
     """And the table of its statistics."""
     try:
         parts = unpack_limited(packed, _MOST_ITEMS)
-        plain, workers, guards, alerts, whole, interval, in_flight = parts
+        plain, workers, guards, alerts, refused, whole, interval, in_flight = parts
         table, last = _unpacked(whole), _unpacked(interval)
         values = dict(zip(_PLAIN, plain, strict=True))
         values["state"] = RunState(values["state"])
@@ -121,6 +123,7 @@ def _unpack_snapshot(packed: bytes) -> tuple[Snapshot, StatsTable]:
             workers=tuple(GeneratorHealth(*each) for each in workers),
             guards=tuple(_guard(each) for each in guards),
             alerts=tuple(AlertCount(*each) for each in alerts),
+            refused_alerts=tuple(RefusedAlerts(*each) for each in refused),
         )
         return snapshot, table
     except (ValueError, TypeError, IndexError) as error:

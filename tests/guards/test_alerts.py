@@ -1,7 +1,9 @@
 """Delivered alerts: payloads as they really are and as they should not be, and what they lead to."""
 
 import json
-from datetime import UTC, datetime
+import time
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from hypothesis import given
@@ -9,7 +11,8 @@ from hypothesis import strategies as st
 
 from obswarm.engine import new_run_id
 from obswarm.guards import Alert, BadPayload, Verdict, make_payload, parse_action, parse_payload, still_firing
-from obswarm.guards.alerts import RUN_ID, AlertBook
+from obswarm.guards.alert_payload import RUN_ID
+from obswarm.guards.alerts import MOST_FIRING, TOO_MANY, AlertBook
 from obswarm.guards.grammar import parse_condition
 
 # As Grafana's documentation of the webhook contact point describes it; figures and names are this test's.
@@ -73,8 +76,15 @@ def payload(document: dict, **changes) -> bytes:
     return json.dumps({**document, "alerts": [{**document["alerts"][0], **changes}]}).encode()
 
 
+def parsed(body: bytes) -> list[Alert]:
+    """Of a delivery of which nothing is refused."""
+    delivery = parse_payload(body)
+    assert delivery.refused == ()
+    return list(delivery.alerts)
+
+
 def test_both_formats_are_understood() -> None:
-    (grafana,), (alertmanager,) = parse_payload(payload(GRAFANA)), parse_payload(payload(ALERTMANAGER))
+    (grafana,), (alertmanager,) = parsed(payload(GRAFANA)), parsed(payload(ALERTMANAGER))
     assert (grafana.name, grafana.source, grafana.summary, grafana.firing) == (
         "Slow checkout",
         "grafana",
@@ -91,22 +101,82 @@ def test_both_formats_are_understood() -> None:
         (b"", "not JSON"),
         (b"\xff\xfe", "not JSON"),
         (b"[" * 100_000, "not JSON"),
+        (b'{"alerts": [' + b"9" * 5000 + b"]}", "not JSON"),
         (b"[]", "not a JSON object"),
         (b"{}", "no list `alerts`"),
         (b'{"alerts": 5}', "no list `alerts`"),
-        (b'{"alerts": [5]}', r"alerts\[0\] is not an object"),
-        (b'{"alerts": [{}]}', "status is None"),
-        (payload(ALERTMANAGER, status="maybe"), "firing or resolved"),
-        (payload(ALERTMANAGER, labels=None), "labels is not an object"),
-        (payload(ALERTMANAGER, labels={"a": 5}), "labels.a is not a text"),
-        (payload(ALERTMANAGER, fingerprint=5), "fingerprint"),
-        (payload(ALERTMANAGER, startsAt="soon"), "startsAt is not a time"),
-        (json.dumps({"alerts": ALERTMANAGER["alerts"] * 1001}).encode(), "1,001 alerts at once"),
     ],
 )
 def test_what_is_no_payload_is_refused_with_a_reason(body: bytes, expected: str) -> None:
     with pytest.raises(BadPayload, match=expected):
         parse_payload(body)
+
+
+JUNK = [
+    (5, "no_object", "alerts[0] is not an object"),
+    ({}, "status", "alerts[0]: status is missing; it has to be firing or resolved"),
+    ({"status": "maybe"}, "status", "alerts[0] (A): status is 'maybe'; it has to be firing or resolved"),
+    ({"status": ["firing"]}, "status", "alerts[0] (A): status is ['firing']; it has to be firing or resolved"),
+    ({"labels": None}, "labels", "alerts[0]: labels is not an object of texts"),
+    ({"labels": [1]}, "labels", "alerts[0]: labels is not an object of texts"),
+    ({"labels": {"alertname": "B", "a": 5}}, "labels", "alerts[0] (B): labels.a is not a text"),
+    ({"labels": {"a": None}}, "labels", "alerts[0]: labels.a is not a text"),
+    ({"labels": {"a" * 3000: "b"}}, "labels", "is not a text"),
+    (
+        {"labels": {"alertname": "B", **{f"l{number}": "x" for number in range(64)}}},
+        "labels",
+        "alerts[0] (B) has 65 labels; at most 64 are taken",
+    ),
+    ({"fingerprint": 5}, "fingerprint", "alerts[0] (A): fingerprint is not a text of at most 2,000 characters"),
+    ({"fingerprint": "f" * 2001}, "fingerprint", "alerts[0] (A): fingerprint is not a text"),
+    ({"startsAt": "soon"}, "starts_at", "alerts[0] (A): startsAt is not a time"),
+    ({"startsAt": 1768000000}, "starts_at", "alerts[0] (A): startsAt is not a time"),
+    ({"startsAt": ""}, "starts_at", "alerts[0] (A): startsAt is not a time"),
+]
+
+
+@pytest.mark.parametrize(("changes", "reason", "text"), JUNK)
+@pytest.mark.parametrize("document", [ALERTMANAGER, GRAFANA])
+def test_an_alert_that_cannot_be_read_is_refused_alone(document: dict, changes: object, reason: str, text: str) -> None:
+    good = document["alerts"][0]
+    junk = {**good, "labels": {"alertname": "A"}, **changes} if isinstance(changes, dict) and changes else changes
+    delivery = parse_payload(json.dumps({**document, "alerts": [junk, good, junk]}).encode())
+    assert [alert.fingerprint for alert in delivery.alerts] == [good["fingerprint"]]
+    assert [refusal.reason for refusal in delivery.refused] == [reason, reason]
+    assert text in delivery.refused[0].text
+
+
+@pytest.mark.parametrize(
+    ("annotations", "summary"),
+    [
+        (None, ""),
+        ([1, 2], ""),
+        ("text", ""),
+        ({"summary": 5, "description": "d"}, "d"),
+        ({"summary": "", "description": "d"}, "d"),
+        ({"summary": {"a": "b"}}, ""),
+        ({f"a{number}": "x" for number in range(500)} | {"summary": "s"}, "s"),
+    ],
+)
+def test_no_annotation_is_a_reason_to_refuse_an_alert(annotations: object, summary: str) -> None:
+    (alert,) = parsed(payload(ALERTMANAGER, annotations=annotations))
+    assert alert.summary == summary
+
+
+def test_what_is_too_long_is_cut() -> None:
+    (alert,) = parsed(payload(ALERTMANAGER, annotations={"summary": "s" * 100_000}, labels={"a": "l" * 100_000}))
+    assert len(alert.summary) <= 2000
+    assert len(alert.labels["a"]) <= 2000
+    assert alert.summary.endswith("… [cut: 100,000 characters]")
+
+
+def test_alerts_that_the_sender_left_out_are_counted() -> None:
+    document = {**ALERTMANAGER, "truncatedAlerts": 7}
+    (refusal,) = parse_payload(payload(document)).refused
+    assert (refusal.reason, refusal.count) == ("truncated", 7)
+    assert refusal.text == "7 alerts left out by the sender (max_alerts of its webhook)"
+    for nothing in (0, -1, None, "7", 0.5):
+        assert parse_payload(payload({**ALERTMANAGER, "truncatedAlerts": nothing})).refused == ()
 
 
 RUN, OTHER = "20260109-230640-c0de", "20260109-230602-beef"
@@ -120,7 +190,7 @@ def book(default: str = "stop", grace_s: float = 10.0) -> AlertBook:
 
 
 def verdicts(known: AlertBook, body: bytes, now_s: float = LONG_AFTER_S) -> list[tuple[str | None, str]]:
-    return shown(known.take(parse_payload(body), now_s))
+    return shown(known.take(parsed(body), now_s))
 
 
 def shown(found: list[Verdict]) -> list[tuple[str | None, str]]:
@@ -238,10 +308,10 @@ def test_no_alert_acts_twice_or_that_is_not_this_runs(
         if now >= 0 and not began:
             known.begin(STARTED_S)
             began = True
-        found = known.take(parse_payload(body), STARTED_S + now) if now >= came else []
+        found = known.take(parsed(body), STARTED_S + now) if now >= came else []
         found += known.due(STARTED_S + now)
         acted_s += [now for each in found if each.action is not None and each.action.kind == "stop"]
-    ours = run == RUN or (run is None and parse_payload(body)[0].starts_s >= STARTED_S)
+    ours = run == RUN or (run is None and parsed(body)[0].starts_s >= STARTED_S)
     assert len(acted_s) == ours
     if ours and run is None and starts < grace:
         assert acted_s[0] >= grace - 1e-6
@@ -249,23 +319,23 @@ def test_no_alert_acts_twice_or_that_is_not_this_runs(
 
 def test_judging_takes_no_note() -> None:
     known = book()
-    alerts = parse_payload(payload(ALERTMANAGER))
+    alerts = parsed(payload(ALERTMANAGER))
     assert known.judge(alerts, LONG_AFTER_S) == known.judge(alerts, LONG_AFTER_S)
     assert known.firing == []
 
 
 def test_alerts_are_counted_by_their_labels_while_they_fire() -> None:
     known = book("notify")
-    known.take(parse_payload(payload(ALERTMANAGER)), LONG_AFTER_S)
+    known.take(parsed(payload(ALERTMANAGER)), LONG_AFTER_S)
     texts = ("alert()", 'alert(severity="critical")', 'alert(severity!~"c.*")')
     assert [known.count(parse_condition(text).operand, LONG_AFTER_S) for text in texts] == [1, 1, 0]
-    known.take(parse_payload(payload(ALERTMANAGER, status="resolved")), LONG_AFTER_S)
+    known.take(parsed(payload(ALERTMANAGER, status="resolved")), LONG_AFTER_S)
     assert known.count(ANY, LONG_AFTER_S) == 0
 
 
 def test_a_guards_alert_is_none_from_before_the_run() -> None:
     known = book("notify")
-    known.take(parse_payload(payload(ALERTMANAGER, **OLD)), LONG_AFTER_S)
+    known.take(parsed(payload(ALERTMANAGER, **OLD)), LONG_AFTER_S)
     assert (len(known.firing), known.count(ANY, LONG_AFTER_S)) == (1, 0)
 
 
@@ -277,38 +347,125 @@ def test_a_start_waits_for_alerts_from_before_that_are_about_no_run_and_would_ac
     ]
     known = AlertBook(parse_action("stop"), run_id=RUN)
     for body in before:
-        known.take(parse_payload(body), STARTED_S - 5)
+        known.take(parsed(body), STARTED_S - 5)
     assert [each.fingerprint for each in known.holding_back(STARTED_S)] == ["a"]
-    known.take(parse_payload(payload(ALERTMANAGER, **at(-60), fingerprint="a", status="resolved")), STARTED_S - 1)
+    known.take(parsed(payload(ALERTMANAGER, **at(-60), fingerprint="a", status="resolved")), STARTED_S - 1)
     assert known.holding_back(STARTED_S) == []
 
 
 def test_what_alerts_say_is_one_line_of_text() -> None:
     odd = payload(ALERTMANAGER, labels={"alertname": "A\x1b[31m\ud83d"}, annotations={"summary": "a\nb"})
-    (alert,) = parse_payload(odd)
+    (alert,) = parsed(odd)
     assert (alert.name, alert.summary) == ("A\\x1b[31m\\ud83d", "a\\nb")
 
 
 def test_without_a_fingerprint_the_labels_are_one() -> None:
-    one, same = (parse_payload(payload(ALERTMANAGER, fingerprint=None))[0] for _ in range(2))
-    other = parse_payload(payload(ALERTMANAGER, fingerprint=None, labels={"alertname": "B"}))[0]
+    one, same = (parsed(payload(ALERTMANAGER, fingerprint=None))[0] for _ in range(2))
+    other = parsed(payload(ALERTMANAGER, fingerprint=None, labels={"alertname": "B"}))[0]
     assert one.fingerprint == same.fingerprint != other.fingerprint
 
 
 @pytest.mark.parametrize("document", [ALERTMANAGER, GRAFANA])
-@pytest.mark.parametrize("changes", [{}, {"startsAt": None}, {"status": "resolved"}, {"fingerprint": None}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"startsAt": None},
+        {"startsAt": "0001-01-01T00:00:00Z"},
+        {"startsAt": "9999-12-31T23:59:59Z"},
+        {"status": "resolved"},
+        {"fingerprint": None},
+        {"fingerprint": "\ud83d\n"},
+    ],
+)
 def test_what_is_kept_of_alerts_is_read_back(document: dict, changes: dict) -> None:
-    alerts = parse_payload(payload(document, **changes))
-    assert parse_payload(make_payload(alerts)) == alerts
-    assert parse_payload(make_payload([])) == []
+    alerts = parsed(payload(document, **changes))
+    assert parsed(make_payload(alerts)) == alerts
+    assert parsed(make_payload([])) == []
 
 
 def test_of_alerts_that_come_while_nothing_runs_those_that_fire_are_left() -> None:
     def made(fingerprint: str, status: str = "firing") -> list[Alert]:
-        return parse_payload(payload(ALERTMANAGER, fingerprint=fingerprint, status=status))
+        return parsed(payload(ALERTMANAGER, fingerprint=fingerprint, status=status))
 
     firing = still_firing(made("a"), [*made("b"), *made("c")])
     firing = still_firing(firing, [*made("b", "resolved"), *made("a")])
     assert [alert.fingerprint for alert in firing] == ["a", "c"]
-    many = [made(str(number))[0] for number in range(1500)]
-    assert still_firing([], many) == many[:1000]
+    many = [replace(firing[0], fingerprint=str(number)) for number in range(MOST_FIRING + 5)]
+    assert still_firing([], many) == many[:MOST_FIRING]
+
+
+def many_alerts(count: int, name: str = "n", **changes: object) -> list[Alert]:
+    (one,) = parsed(payload(ALERTMANAGER, **changes))
+    return [replace(one, fingerprint=f"{name} {number}") for number in range(count)]
+
+
+def test_of_too_many_that_fire_those_of_this_run_are_remembered() -> None:
+    known = book("notify")
+    known.take(many_alerts(MOST_FIRING, "old", **OLD), LONG_AFTER_S)
+    found = known.take(many_alerts(10, "ours"), LONG_AFTER_S)
+    assert {each.reason for each in found} == {"the default for alerts"}
+    assert (len(known.firing), known.count(ANY, LONG_AFTER_S)) == (MOST_FIRING, 10)
+    found = known.take(many_alerts(MOST_FIRING, "more"), LONG_AFTER_S)
+    assert [each.reason for each in found].count(TOO_MANY) == 10
+    assert known.count(ANY, LONG_AFTER_S) == MOST_FIRING
+    resolved = [replace(alert, firing=False) for alert in many_alerts(10, "ours")]
+    assert {each.reason for each in known.take([*resolved, *many_alerts(10, "last")], LONG_AFTER_S)} == {
+        "resolved",
+        "the default for alerts",
+    }
+
+
+# What an alert is to a run that began at 0 s, is asked of it at 3 s and at 20 s: `starts` is startsAt, delivered at 2 s.
+STARTS = {
+    "2020": ("2020-01-12T07:51:03Z", False),
+    "2020 in another zone": ("2020-01-12T07:51:03.123456789+14:00", False),
+    "2020 without a zone": ("2020-01-12T07:51:03", False),
+    "2020, a day alone": ("2020-01-12", False),
+    "Go's zero time": ("0001-01-01T00:00:00Z", False),
+    "a second before the run, in another zone": (-1.0, False),
+    "a second after it began, in another zone": (1.0, True),
+    "not told": (None, True),
+    "in the future": (30.0, True),
+    "far in the future": ("2099-01-01T00:00:00Z", True),
+}
+
+
+@pytest.mark.parametrize("hours", [-12, 0, 9])
+@pytest.mark.parametrize(("starts", "is_ours"), STARTS.values(), ids=STARTS)
+def test_a_guard_counts_what_began_with_the_run_and_never_at_once(
+    starts: str | float | None, is_ours: bool, hours: int
+) -> None:
+    if isinstance(starts, float):
+        zone = timezone(timedelta(hours=hours))
+        starts = datetime.fromtimestamp(STARTED_S + starts, zone).isoformat()
+    known = book()
+    ((action, _),) = verdicts(known, payload(ALERTMANAGER, startsAt=starts), STARTED_S + 2)
+    assert action == "notify"
+    assert (known.count(ANY, STARTED_S + 3), known.due(STARTED_S + 3)) == (0, [])
+    due = shown(known.due(STARTED_S + 20))
+    assert (known.count(ANY, STARTED_S + 20), len(due)) == (is_ours, is_ours)
+
+
+def test_the_time_zone_of_this_machine_says_nothing_of_a_time_without_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    try:
+        for zone in ("Pacific/Kiritimati", "UTC", "Etc/GMT+12"):
+            monkeypatch.setenv("TZ", zone)
+            time.tzset()
+            (alert,) = parsed(payload(ALERTMANAGER, startsAt="2026-01-09T23:06:40"))
+            assert alert.starts_s == STARTED_S
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+def test_a_start_that_moves_back_is_the_same_firing_and_one_that_moves_on_a_new_one() -> None:
+    known = book("scale(50%)")
+    assert verdicts(known, payload(ALERTMANAGER, **at(100)))[0][0] == "scale(50%)"
+    assert verdicts(known, payload(ALERTMANAGER, **at(99.5))) == [(None, "known already")]
+    assert verdicts(known, payload(ALERTMANAGER, **at(100))) == [(None, "known already")]
+    assert verdicts(known, payload(ALERTMANAGER, **at(99.5))) == [(None, "known already")]
+    assert known.count(ANY, LONG_AFTER_S) == 1
+    assert verdicts(known, payload(ALERTMANAGER, **at(-5))) == [(None, "known already")]
+    assert known.count(ANY, LONG_AFTER_S) == 0, "it has fired since before the run"
+    assert verdicts(known, payload(ALERTMANAGER, **at(300)))[0][0] == "scale(50%)"

@@ -64,7 +64,7 @@ KNOWN = {
     ("demo/target.py", "json.dumps"): "the demo's own address",
     ("demo/target.py", "print"): "the demo's own address",
     ("demo/target.py", "sys.stderr"): "the demo's own server",
-    ("guards/alerts.py", "json.dumps"): "hashed",
+    ("guards/alert_payload.py", "json.dumps"): "hashed",
     ("stack/project.py", "json.dumps"): "of this machine's user, read by obswarm and Compose",
     ("stack/target_files.py", "json.dumps"): "of this machine's user, read by Prometheus",
     ("store/pack.py", "json.dumps"): "escaped, read by obswarm",

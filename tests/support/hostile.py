@@ -17,6 +17,7 @@ from obswarm.stats import (
     GeneratorHealth,
     GuardView,
     InFlight,
+    RefusedAlerts,
     RunState,
     Snapshot,
 )
@@ -92,6 +93,7 @@ def hostile_snapshot(text: str) -> Snapshot:
         workers=(worker, replace(worker, worker=f"{text} 2")),
         guards=(guard, replace(guard, name=f"{text} 2", state="tripped")),
         alerts=(AlertCount(text, text, text, 1),),
+        refused_alerts=(RefusedAlerts(text, 1, text),),
     )
 
 

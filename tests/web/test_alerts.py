@@ -2,6 +2,7 @@
 
 import io
 import json
+import logging
 
 import pytest
 
@@ -19,9 +20,14 @@ def control() -> Control:
 
 
 @pytest.fixture
-def app(control: Control) -> AlertsApp:
-    board = GuardBoard([], None, parse_action("stop"))
-    board.start(control, 1.0)
+def board(control: Control) -> GuardBoard:
+    made = GuardBoard([], None, parse_action("stop"))
+    made.start(control, 1.0)
+    return made
+
+
+@pytest.fixture
+def app(board: GuardBoard) -> AlertsApp:
     return AlertsApp(board, TOKEN)
 
 
@@ -66,6 +72,45 @@ def test_what_is_no_payload_does_nothing(app: AlertsApp, control: Control, body:
     code, answer, _ = post(app, body)
     assert (code, control.calls) == (400, [])
     assert answer["error"]
+
+
+def test_what_can_be_read_acts_and_the_answer_says_what_was_refused(app: AlertsApp, control: Control) -> None:
+    body = json.dumps({**ALERTMANAGER, "alerts": [{"status": "firing"}, ALERTMANAGER["alerts"][0]]}).encode()
+    code, answer, _ = post(app, body, query="dry_run=1")
+    assert (code, [each["action"] for each in answer["alerts"]], control.calls) == (200, ["stop"], [])
+    code, answer, _ = post(app, body)
+    assert (code, [each["action"] for each in answer["alerts"]], len(control.calls)) == (200, ["stop"], 1)
+    assert (answer["refused"], answer["refused_because"]) == (1, ["alerts[0]: labels is not an object of texts"])
+
+
+def test_an_empty_delivery_and_one_of_which_all_was_left_out_are_fine(app: AlertsApp, control: Control) -> None:
+    for document, refused in (({"alerts": []}, 0), ({"alerts": [], "truncatedAlerts": 3}, 3)):
+        code, answer, _ = post(app, json.dumps(document).encode())
+        assert (code, answer["refused"], control.calls) == (200, refused, [])
+
+
+def test_each_kind_of_refusal_is_counted_and_told_once(
+    board: GuardBoard, app: AlertsApp, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING)
+    large = b" " * LARGEST_BODY_BYTES + payload(ALERTMANAGER)
+    for _ in range(2):
+        for body, token in ((b"{", TOKEN), (b"{}", TOKEN), (large, TOKEN), (payload(ALERTMANAGER), "wrong")):
+            assert post(app, body, token)[0] // 100 == 4
+        assert post(app, b'{"alerts": [5, 5]}')[0] == 400
+        assert post(app, b'{"alerts": [5]}', query="dry_run=1")[0] == 400
+    counts = {each.reason: each.count for each in board.alert_counts.refused}
+    assert counts == {"not_json": 2, "no_alerts": 2, "too_large": 2, "token": 2, "no_object": 4}
+    assert len(caplog.messages) == len(counts)
+    assert "a delivery without the right bearer token" in caplog.text
+    assert "a delivery of more than 8 MiB; max_alerts of its webhook bounds it" in caplog.text
+
+
+def test_between_two_runs_one_that_cannot_be_read_costs_no_other() -> None:
+    app = AlertsApp(None, TOKEN)
+    body = json.dumps({**ALERTMANAGER, "alerts": [5, ALERTMANAGER["alerts"][0]]}).encode()
+    assert post(app, body)[0] == 200
+    assert [alert.name for alert in app.firing] == ["TooManyErrors"]
 
 
 def test_what_is_too_large_does_nothing_whatever_its_head_says(app: AlertsApp, control: Control) -> None:

@@ -16,6 +16,7 @@ from obswarm.stats import (
     GuardView,
     InFlight,
     Recorder,
+    RefusedAlerts,
     RunState,
     Snapshot,
     TargetView,
@@ -46,6 +47,7 @@ def snapshot() -> Snapshot:
         workers=(GeneratorHealth("w", 3, 0.5, 0.01, 1000, True, "ready", 100.0, 7, 1, 0.5),),
         guards=(GuardView("g", "rps > 1", "stop", "tripped", None, "–", 5.5, "", (("stop", 2),)),),
         alerts=(AlertCount("A", "firing", "grafana", 3),),
+        refused_alerts=(RefusedAlerts("labels", 3, "alerts[0] (A) has 65 labels"),),
         marks={"start": 1, "guard": 2},
     )
 

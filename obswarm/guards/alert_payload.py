@@ -1,0 +1,212 @@
+"""Webhook payloads of Alertmanager and Grafana as values. No I/O.
+
+Alertmanager's format is version 4 (https://prometheus.io/docs/alerting/latest/configuration/#webhook_config);
+Grafana's has the same alerts and some fields of its own
+(https://grafana.com/docs/grafana/latest/alerting/configure-notifications/manage-contact-points/integrations/webhook-notifier/).
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from obswarm.sanitize import clean_text
+from obswarm.units import counted
+
+RUN_LABEL = "run_id"
+"""The run that an alert is about; the label of obswarm_run_info, joined by the alert's rule."""
+RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")
+"""As obswarm.engine.new_run_id makes them: other programs have labels of that name for ids of their own."""
+_MOST_LABELS = 64
+_LONGEST = 2_000
+_MOST_LEFT_OUT = 1_000_000
+
+
+class RefusalReason(StrEnum):
+    """Why an alert, or a whole delivery, was refused. Values of the metric's label."""
+
+    NOT_JSON = "not_json"
+    NO_ALERTS = "no_alerts"
+    TOO_LARGE = "too_large"
+    TOKEN = "token"
+    NO_OBJECT = "no_object"
+    STATUS = "status"
+    LABELS = "labels"
+    FINGERPRINT = "fingerprint"
+    STARTS_AT = "starts_at"
+    TOO_MANY = "too_many"
+    """More fire at once than are remembered."""
+    TRUNCATED = "truncated"
+    """The sender left them out (`max_alerts` of Alertmanager's webhook)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """`text` says in words what is wrong, and of which alert. `count` alerts; a whole delivery counts as one."""
+
+    reason: RefusalReason
+    text: str
+    count: int = 1
+
+
+class BadPayload(ValueError):
+    """Not what Alertmanager or Grafana sends; its text says what is wrong."""
+
+    def __init__(self, reason: RefusalReason, text: str) -> None:
+        super().__init__(text)
+        self.refusal = Refusal(reason, text)
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """One alert of a delivery. `starts_s` is wall time in seconds, None when it was not told."""
+
+    fingerprint: str
+    firing: bool
+    labels: Mapping[str, str]
+    summary: str
+    starts_s: float | None
+    source: str
+    """alertmanager or grafana."""
+
+    @property
+    def name(self) -> str:
+        return self.labels.get("alertname", "(no name)")
+
+    @property
+    def run_id(self) -> str | None:
+        """The run that it is about, if it says so."""
+        text = self.labels.get(RUN_LABEL, "")
+        return text if RUN_ID.fullmatch(text) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What one request of a webhook brought: the alerts that can be read, and what was refused of it."""
+
+    alerts: tuple[Alert, ...] = ()
+    refused: tuple[Refusal, ...] = ()
+
+
+def make_payload(alerts: Iterable[Alert]) -> bytes:
+    """A delivery of these, as `parse_payload` reads it; of one source, or of Alertmanager if there are several."""
+    alerts = list(alerts)
+    document: dict[str, Any] = {
+        "version": "4",
+        "alerts": [
+            {
+                "status": "firing" if alert.firing else "resolved",
+                "labels": dict(alert.labels),
+                "annotations": {"summary": alert.summary},
+                "startsAt": None if alert.starts_s is None else datetime.fromtimestamp(alert.starts_s, UTC).isoformat(),
+                "fingerprint": alert.fingerprint,
+            }
+            for alert in alerts
+        ],
+    }
+    if alerts and all(alert.source == "grafana" for alert in alerts):
+        document["orgId"] = 0
+    return json.dumps(document).encode()
+
+
+def parse_payload(body: bytes) -> Delivery:
+    """Read a delivery, each alert by itself: one that is refused leaves the others as they are.
+
+    Raises BadPayload when there are no alerts in it to read.
+    """
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise BadPayload(RefusalReason.NOT_JSON, f"the body is not JSON: {error}") from None
+    if not isinstance(document, dict):
+        raise BadPayload(RefusalReason.NO_ALERTS, "the body is not a JSON object")
+    values = document.get("alerts")
+    if not isinstance(values, list):
+        text = "it has no list `alerts`, which the webhooks of Alertmanager and Grafana have"
+        raise BadPayload(RefusalReason.NO_ALERTS, text)
+    # Grafana names its organisation; Alertmanager does not know such a thing.
+    source = "grafana" if "orgId" in document else "alertmanager"
+    alerts, refused = [], []
+    for number, value in enumerate(values):
+        try:
+            alerts.append(_alert(value, f"alerts[{number}]", source))
+        except BadPayload as error:
+            refused.append(error.refusal)
+    left_out = document.get("truncatedAlerts")
+    if isinstance(left_out, int) and left_out > 0:
+        text = f"{counted(left_out, 'alert')} left out by the sender (max_alerts of its webhook)"
+        refused.append(Refusal(RefusalReason.TRUNCATED, text, min(left_out, _MOST_LEFT_OUT)))
+    return Delivery(tuple(alerts), tuple(refused))
+
+
+def _alert(value: Any, where: str, source: str) -> Alert:
+    if not isinstance(value, dict):
+        raise BadPayload(RefusalReason.NO_OBJECT, f"{where} is not an object")
+    labels, annotations = value.get("labels"), value.get("annotations")
+    where += _named(labels)
+    status = value.get("status")
+    if status not in ("firing", "resolved"):
+        text = f"{where}: status is {_short(status)}; it has to be firing or resolved"
+        raise BadPayload(RefusalReason.STATUS, text)
+    labels = _labels(labels, where)
+    fingerprint = value.get("fingerprint")
+    if fingerprint is None:
+        fingerprint = hashlib.sha256(json.dumps(sorted(labels.items())).encode()).hexdigest()[:16]
+    if not isinstance(fingerprint, str) or len(fingerprint) > _LONGEST:
+        text = f"{where}: fingerprint is not a text of at most {counted(_LONGEST, 'character')}"
+        raise BadPayload(RefusalReason.FINGERPRINT, text)
+    return Alert(
+        clean_text(fingerprint, _LONGEST),
+        status == "firing",
+        labels,
+        _summary(annotations),
+        _time(value.get("startsAt"), where),
+        source,
+    )
+
+
+def _named(labels: Any) -> str:
+    """The alert's name, for a sentence about it, as far as it has one."""
+    name = labels.get("alertname") if isinstance(labels, dict) else None
+    return f" ({clean_text(name, 200)})" if isinstance(name, str) else ""
+
+
+def _short(value: Any) -> str:
+    return "missing" if value is None else clean_text(repr(value), 80)
+
+
+def _summary(annotations: Any) -> str:
+    """What people are shown of it. Nothing depends upon annotations, so none of them is a reason to refuse an alert."""
+    if isinstance(annotations, dict):
+        for name in ("summary", "description"):
+            text = annotations.get(name)
+            if isinstance(text, str) and text:
+                return clean_text(text, _LONGEST)
+    return ""
+
+
+def _labels(value: Any, where: str) -> dict[str, str]:
+    if not isinstance(value, dict):
+        raise BadPayload(RefusalReason.LABELS, f"{where}: labels is not an object of texts")
+    if len(value) > _MOST_LABELS:
+        text = f"{where} has {counted(len(value), 'label')}; at most {_MOST_LABELS} are taken"
+        raise BadPayload(RefusalReason.LABELS, text)
+    for name, text in value.items():
+        if not isinstance(text, str) or len(name) > _LONGEST:
+            raise BadPayload(RefusalReason.LABELS, f"{where}: labels.{clean_text(name, 80)} is not a text")
+    return {clean_text(name): clean_text(text, _LONGEST) for name, text in value.items()}
+
+
+def _time(value: Any, where: str) -> float | None:
+    """RFC 3339, as both have it; without a time zone it is UTC."""
+    if value is None:
+        return None
+    try:
+        time = datetime.fromisoformat(value)
+        return (time if time.tzinfo is not None else time.replace(tzinfo=UTC)).timestamp()
+    except (TypeError, ValueError, OverflowError):
+        raise BadPayload(RefusalReason.STARTS_AT, f"{where}: startsAt is not a time") from None
