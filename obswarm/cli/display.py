@@ -279,7 +279,7 @@ def _guards(snapshot: Snapshot) -> RenderableType:
     table.add_column(no_wrap=True, justify="right")
     table.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
     for guard in snapshot.guards[:_MOST_GUARDS]:
-        text = joined((guard.when, "bold"), f" → {guard.action}")
+        text = joined((guard.title, "bold"), f" → {guard.action}")
         if guard.blind_reason:
             text.append_text(plain(f"   {guard.blind_reason}", "magenta"))
         table.add_row(plain(f"guard {guard.state:<7}", _GUARD_STYLES.get(guard.state, "")), guard.shown, text)

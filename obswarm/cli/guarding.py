@@ -18,6 +18,7 @@ from obswarm.cli.options import shared_option as option
 from obswarm.cli.settings import EARLIER_ALERTS, Settings, make_target, read_settings
 from obswarm.engine import Output, RunCourse, RunResult
 from obswarm.guards import (
+    ACTIONS,
     Action,
     Guard,
     GuardBoard,
@@ -27,6 +28,7 @@ from obswarm.guards import (
     judge,
     parse_action,
     parse_requirement,
+    split_name,
     with_own_names,
 )
 from obswarm.private_files import check_writable
@@ -73,9 +75,9 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
             f"--{action}-when",
             multiple=True,
             adds=True,
-            metavar="GUARD",
+            metavar="[NAME:]GUARD",
             help={
-                "stop": "Stop the run when that is so, like 'error_ratio > 5% for 10s'; repeat it.",
+                "stop": "Stop the run when that is so, like 'error_ratio > 5% for 10s' or 'slow: p95 > 2s'; repeat it.",
                 "abort": "As --stop-when, but at once.",
                 "hold": "Freeze the load while that is so.",
                 "notify": "Say it and keep it with the run.",
@@ -88,7 +90,7 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         "guards",
         multiple=True,
         adds=True,
-        metavar="ACTION:GUARD",
+        metavar="ACTION:[NAME:]GUARD",
         help="Any action, like 'scale(50%): p95 > 2s'.",
     ),
     option(
@@ -303,11 +305,24 @@ def _written(where: str, texts: Mapping[str, Sequence[str]]) -> list[GuardRule]:
     for name, values in texts.items():
         key = where + name.replace("-", "_") if where else f"--{name}"
         for text in values:
-            action, colon, when = (name.partition("-")[0], ":", text) if name != "guard" else text.partition(":")
+            action, colon, rest = (name.partition("-")[0], ":", text) if name != "guard" else text.partition(":")
             if not colon:
                 raise ObswarmError(f"{key} {text!r}: write it like 'scale(50%): p95 > 2s for 5s'.")
-            rules.append(_in_option(key, when.strip(), partial(Guard, action=action)))
+            rules.append(_in_option(key, rest, partial(_named, action=action)))
     return rules
+
+
+def _named(text: str, action: str) -> GuardRule:
+    """A guard as options have it, with or without a name. Raises ObswarmError."""
+    parse_action(action)
+    name, when = split_name(text)
+    if name in ACTIONS:
+        # Whoever writes --stop-when 'notify: …' has meant something else than a guard of that name.
+        raise ObswarmError(
+            f"{name!r} is an action, and this guard's is {action.strip()}; use --guard '{name}: {when}', or another"
+            " name."
+        )
+    return Guard(when, action, name)
 
 
 def _in_option(name: str, text: str, parse: Callable[[str], Any]) -> Any:

@@ -43,7 +43,7 @@ class GuardsSeen:
         return [self._line(guard) for guard in guards]
 
     def _line(self, guard: GuardView) -> Text:
-        head = f"guard {guard.when} → {guard.action}:"
+        head = f"guard {guard.title} → {guard.action}:"
         if not guard.matched:
             return plain(f"{head} no request of the run was one that it looks at", "bold yellow")
         trips = sum(count for _, count in guard.trips)

@@ -14,11 +14,12 @@ from obswarm.guards.alerts import AlertBook, Verdict, still_firing
 from obswarm.guards.board import GuardBoard
 from obswarm.guards.conditions import Condition, When
 from obswarm.guards.evaluate import GuardState, GuardWatch
-from obswarm.guards.grammar import GuardError, parse_condition, parse_when
-from obswarm.guards.guard import Action, Guard, GuardRule, parse_action, with_own_names
+from obswarm.guards.grammar import GuardError, parse_condition, parse_when, split_name
+from obswarm.guards.guard import ACTIONS, Action, Guard, GuardRule, parse_action, with_own_names
 from obswarm.guards.requirements import Judgement, Requirement, judge, parse_requirement
 
 __all__ = [
+    "ACTIONS",
     "Action",
     "Alert",
     "AlertBook",
@@ -45,6 +46,7 @@ __all__ = [
     "parse_payload",
     "parse_requirement",
     "parse_when",
+    "split_name",
     "still_firing",
     "with_own_names",
 ]

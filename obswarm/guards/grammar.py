@@ -7,6 +7,8 @@
     quantity  := number [ "%" | "us" | "ms" | "s" | "m" | "h" | "d" ] | duration
     duration  := as everywhere (obswarm.units): 10 and 10s are ten seconds, 1m30s is ninety
 
+Options put a name in front of it: `slow: p95 > 2s`. A name has no quotes, brackets or operators.
+
 A condition that is the same for every value that its operand can have is refused. Parsing gives values whose `str()`
 parses to the same again, but for secrets in queries and in labels of alerts, which no text shows.
 """
@@ -44,6 +46,9 @@ _SEVERAL_PARTS = re.compile(r"(?:\d+(?:\.\d+)?(?:[uµμ]s|ms|[smhd])){2,}")
 _MILLISECONDS_FROM = 20
 """A bare number from here on was meant as milliseconds where it is a latency, below as seconds."""
 
+_NAME_OF_A_GUARD = re.compile(r"([^:\"'`(){}\[\]<>=!]*):")
+"""A colon that stands in a query, a label or a text has a bracket or a quote before it."""
+
 _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 
 
@@ -55,6 +60,20 @@ class GuardError(ObswarmError):
         super().__init__(f"{expected}\n  {shown}\n  {' ' * position}^")
         self.position = position
         self.expected = expected
+
+
+def split_name(text: str) -> tuple[str | None, str]:
+    """Split `slow: p95 > 2s` into the guard's name and its condition; the name is None where there is none.
+
+    Raises GuardError for a colon with nothing before it.
+    """
+    found = _NAME_OF_A_GUARD.match(text)
+    if found is None:
+        return None, text.strip()
+    name = " ".join(found[1].split())
+    if not name:
+        raise GuardError(text, 0, "Expected a name before the colon, as in 'slow: p95 > 2s'.")
+    return name, text[found.end() :].strip()
 
 
 def parse_when(text: str) -> When:

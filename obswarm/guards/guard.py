@@ -67,10 +67,12 @@ class GuardRule:
 
 
 def with_own_names(rules: Sequence[GuardRule]) -> list[GuardRule]:
-    """The rules, those of the same text and different actions named by their action as well, as `notify: p95 > 2s`.
+    """The rules, those of the same text and different actions named by their action as well, as `notify: p95 > 2s`. One
+    that stands there twice, in obswarm.toml and as an option for example, is one.
 
     Raises ObswarmError for two with the same name: no metric or report could tell them apart.
     """
+    rules = list(dict.fromkeys(rules))
     seen = Counter(rule.name for rule in rules)
     named = [
         replace(rule, name=f"{rule.action}: {rule.name}")
@@ -80,7 +82,9 @@ def with_own_names(rules: Sequence[GuardRule]) -> list[GuardRule]:
     ]
     for name, count in Counter(rule.name for rule in named).items():
         if count > 1:
-            raise ObswarmError(f"Two guards are called {name!r}; give one of them a name of its own.")
+            raise ObswarmError(
+                f"Two guards are called {name!r}; give one of them a name of its own, as in 'slow: p95 > 2s'."
+            )
     return named
 
 

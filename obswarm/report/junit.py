@@ -24,7 +24,9 @@ def junit_document(result: RunResult, judgements: Sequence[Judgement]) -> str:
         case = _element(suite, "testcase", classname=f"obswarm.{test}.guards", name=guard.name)
         if any(count for action, count in guard.trips if action != "notify"):
             failures += 1
-            marks = [mark.text for mark in result.annotations if guard.name in mark.text]
+            # Not of a guard whose name begins like this one's.
+            began = tuple(f"The guard {guard.name} {did}" for did in ("tripped", "has been"))
+            marks = [mark.text for mark in result.annotations if mark.text.startswith(began)]
             message = marks[0] if marks else f"The guard {guard.name} tripped."
             _element(case, "failure", "\n".join(marks), message=message)
         elif guard.state == "blind" or not guard.matched:

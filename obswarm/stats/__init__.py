@@ -33,6 +33,7 @@ from obswarm.stats.snapshot import (
     RunState,
     Snapshot,
     TargetView,
+    guard_title,
 )
 from obswarm.stats.table import StatsTable, TaskException
 from obswarm.stats.timings import PHASES, PhaseTimes, TimingStats
@@ -95,6 +96,7 @@ __all__ = [
     "count_in_flight",
     "describe_error",
     "endpoint_key",
+    "guard_title",
     "normalise_error",
     "status_class",
     "total_in_flight",

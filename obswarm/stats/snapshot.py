@@ -67,6 +67,16 @@ class GuardView:
     matched: bool = True
     """False while there is no request of the endpoints that it looks at."""
 
+    @property
+    def title(self) -> str:
+        """As by `guard_title`."""
+        return guard_title(self.name, self.when, self.action)
+
+
+def guard_title(name: str, when: str, action: str) -> str:
+    """Name a guard for people: its condition, after the name that somebody has given it: `slow (p95 > 2s)`."""
+    return when if name in (when, f"{action}: {when}") else f"{name} ({when})"
+
 
 @dataclass(frozen=True, slots=True)
 class AlertCount:

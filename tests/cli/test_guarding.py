@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from obswarm.cli.guarding import simple_guarding
+from obswarm.api import ObswarmError
+from obswarm.cli.guarding import _written, simple_guarding
 from obswarm.guards import Guard
 
 
@@ -20,3 +21,36 @@ def test_a_guard_that_needs_more_time_than_the_run_has_is_warned_of(caplog, plan
     expected = "The guard error_ratio > 5% for 1m cannot trip: its condition has to hold for 1m, and the run takes"
     assert [text for text in caplog.messages if text.startswith(expected)] == caplog.messages
     assert len(caplog.messages) == is_warned_of
+
+
+def test_guards_of_options_may_have_a_name_behind_their_action() -> None:
+    rules = _written(
+        "",
+        {
+            "stop-when": ["slow: p95 > 2s for 5s", "p95 > 2s"],
+            "guard": ["scale(50%): half: p95 > 2s", "hold: promql(a:b) > 1"],
+        },
+    )
+    assert [(rule.name, str(rule.action), str(rule.when)) for rule in rules] == [
+        ("slow", "stop", "p95 > 2s for 5s"),
+        ("p95 > 2s", "stop", "p95 > 2s"),
+        ("half", "scale(50%)", "p95 > 2s"),
+        ("promql(a:b) > 1", "hold", "promql(a:b) > 1"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("option", "text", "sentence"),
+    [
+        ("stop-when", "notify: p95 > 2s", "--stop-when: 'notify' is an action, and this guard's is stop"),
+        ("guard", "hold: stop: p95 > 2s", "--guard: 'stop' is an action, and this guard's is hold"),
+        ("guard", "slow: p95 > 2s", "--guard: 'slow' is no action; write stop, abort"),
+        ("guard", "p95 > 2s", "--guard 'p95 > 2s': write it like"),
+        ("hold-when", ": p95 > 2s", "--hold-when: Expected a name before the colon"),
+        ("hold-when", "slow: p95 > 2", "--hold-when: Expected a duration for p95"),
+    ],
+)
+def test_what_is_wrong_with_a_guard_of_an_option_is_a_sentence(option: str, text: str, sentence: str) -> None:
+    with pytest.raises(ObswarmError) as raised:
+        _written("", {option: [text]})
+    assert str(raised.value).startswith(sentence)

@@ -160,7 +160,7 @@ def test_guards_that_trip_fail_the_ci_job(tmp_path: Path, failing) -> None:
         (["--hold-when", "promql(rate(up)) < 1", "--prometheus-url", "http://127.0.0.1:1"], "is not PromQL"),
         (["--guard", "p95 > 2s"], "write it like 'scale(50%): p95 > 2s for 5s'"),
         (["--guard", "explode: p95 > 2s"], "'explode' is no action"),
-        (["--stop-when", "rps > 5", "--stop-when", "rps > 5"], "Two guards are called 'stop: rps > 5'"),
+        (["--stop-when", "a: rps > 5", "--stop-when", "a: rps > 6"], "Two guards are called 'a'"),
         (["--require", "promql(up) > 1"], "cannot be judged over a whole run"),
         (["--on-alert", "dance"], "'dance' is no action"),
         (["--target", "mysql"], "write it like mysql=http"),

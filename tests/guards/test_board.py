@@ -203,10 +203,17 @@ def test_guards_of_the_same_text_and_other_actions_are_named_apart() -> None:
     ]
 
 
+def test_a_guard_that_stands_there_twice_is_one() -> None:
+    assert with_own_names([Guard("p95 > 2s"), Guard("p99 > 2s"), Guard("p95>2s")]) == [
+        Guard("p95 > 2s"),
+        Guard("p99 > 2s"),
+    ]
+
+
 @pytest.mark.parametrize(
     "rules",
     [
-        [Guard("p95 > 2s"), Guard("p95 > 2s")],
+        [Guard("p95 > 2s"), Guard("p95 > 2s", clear_for=5)],
         [Guard("p95 > 2s", name="mine"), Guard("rps > 5", name="mine")],
         [Guard("p95 > 2s"), Guard("p95 > 2s", "notify"), Guard("rps > 1", name="notify: p95 > 2s")],
     ],

@@ -14,7 +14,7 @@ from obswarm.guards.conditions import (
     Quantity,
     When,
 )
-from obswarm.guards.grammar import GuardError, parse_condition, parse_when
+from obswarm.guards.grammar import GuardError, parse_condition, parse_when, split_name
 from obswarm.guards.guard import Guard
 from obswarm.guards.operands import METRICS, metric_of
 from obswarm.sanitize import clean_text
@@ -214,3 +214,32 @@ def test_a_share_that_was_meant_in_percent_is_refused_for_every_ratio(name: str,
 def test_a_requirement_has_no_for() -> None:
     with pytest.raises(GuardError, match="Expected the end"):
         parse_condition("p95 < 1s for 5s")
+
+
+NAMED = st.text(st.characters(exclude_categories=["Cs", "Cc", "Z"], exclude_characters=":\"'`(){}[]<>=!"), min_size=1)
+
+
+@given(conditions(), st.none() | NAMED)
+def test_a_name_before_a_condition_is_told_from_the_colons_in_it(condition: Condition, name: str | None) -> None:
+    text = str(condition)
+    assert split_name(text if name is None else f" {name} : {text}") == (name, text)
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "when"),
+    [
+        ("slow: p95 > 2s", "slow", "p95 > 2s"),
+        ("slow  checkout:p95>2s", "slow checkout", "p95>2s"),
+        ("promql(obswarm:error_ratio:rate5s) > 1", None, "promql(obswarm:error_ratio:rate5s) > 1"),
+        ("a: promql(b:c) > 1", "a", "promql(b:c) > 1"),
+        ("p95{name='/a:b'} > 2s", None, "p95{name='/a:b'} > 2s"),
+        ('alert(a="b:c")', None, 'alert(a="b:c")'),
+    ],
+)
+def test_names(text: str, name: str | None, when: str) -> None:
+    assert split_name(text) == (name, when)
+
+
+def test_a_colon_without_a_name_is_refused() -> None:
+    with pytest.raises(GuardError, match="Expected a name before the colon"):
+        split_name(" : p95 > 2s")

@@ -89,6 +89,17 @@ def test_junit_can_be_read_and_has_the_text(text: str) -> None:
     assert not UNFIT.search(document)
 
 
+def test_junit_says_of_each_guard_why_it_tripped_and_not_of_one_whose_name_begins_alike() -> None:
+    result = hostile_result("x")
+    names = ("p95 > 2s for 5s", "p95 > 2s", "p9", "x")
+    guards = tuple(GuardView(name, "w", "stop", "tripped", 1.0, "1", 1.0, "", (("stop", 1),)) for name in names)
+    marks = tuple(Annotation(1.0, "guard", f"The guard {name} tripped: {name[::-1]}") for name in names)
+    result = replace(result, final=replace(result.final, guards=guards), annotations=marks)
+    suite = ElementTree.fromstring(junit_document(result, []).encode())
+    messages = [case.find("failure").get("message") for case in suite[:4]]  # type: ignore[union-attr]
+    assert messages == [mark.text for mark in marks]
+
+
 @every_text
 def test_csv_has_the_text_and_no_formula(text: str, tmp_path: Path) -> None:
     files = CsvFiles(str(tmp_path / "run"), full_history=True)

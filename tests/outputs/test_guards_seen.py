@@ -6,7 +6,7 @@ from obswarm.cli.guards_seen import GuardsSeen
 from obswarm.stats import GuardView, Snapshot
 from tests.support.recorded import MadeUpRun
 
-GUARD = GuardView("g", "error_ratio > 90%", "stop", "ok", 0.03, "3%", None, "", ())
+GUARD = GuardView("error_ratio > 90%", "error_ratio > 90%", "stop", "ok", 0.03, "3%", None, "", ())
 
 
 def second(guard: GuardView) -> Snapshot:
@@ -47,3 +47,9 @@ def test_one_that_had_data_for_a_part_of_the_time() -> None:
 
 def test_one_without_requests_to_look_at() -> None:
     assert "no request of the run" in line_of(replace(GUARD, matched=False, value=None))
+
+
+def test_one_with_a_name_of_its_own_and_one_that_is_told_apart_by_its_action() -> None:
+    assert line_of(replace(GUARD, name="slow")).startswith("guard slow (error_ratio > 90%) → stop:")
+    for name in ("error_ratio > 90%", "stop: error_ratio > 90%"):
+        assert line_of(replace(GUARD, name=name)).startswith("guard error_ratio > 90% → stop:")

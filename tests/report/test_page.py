@@ -142,13 +142,21 @@ def test_a_long_run_has_steps_of_several_seconds(tmp_path: Path) -> None:
             {
                 "guards": [
                     {
+                        "name": "promql(x) > 1",
                         "when": "promql(x) > 1",
                         "action": "stop",
                         "state": "blind",
                         "trips": 0,
                         "blind_reason": "no answer",
                     },
-                    {"when": "p95 > 1s", "action": "stop", "state": "tripped", "trips": 1, "blind_reason": ""},
+                    {
+                        "name": "p95 > 1s",
+                        "when": "p95 > 1s",
+                        "action": "stop",
+                        "state": "tripped",
+                        "trips": 1,
+                        "blind_reason": "",
+                    },
                 ]
             },
             "good",

@@ -6,6 +6,7 @@ from typing import Any
 
 from obswarm.report.cut_off import cut_off_sentences
 from obswarm.report.wording import generator_sentence
+from obswarm.stats import guard_title
 from obswarm.store import RunRecord
 from obswarm.units import counted, format_count, format_duration, format_latency
 
@@ -44,12 +45,13 @@ def verdict(record: RunRecord) -> Verdict:
         for each in result["requirements"]
     ]
     for guard in result["guards"]:
+        title = guard_title(guard["name"], guard["when"], guard["action"])
         if guard["trips"]:
-            lines.append(Line(f"The guard {guard['when']} tripped ({guard['action']}).", "bad"))
+            lines.append(Line(f"The guard {title} tripped ({guard['action']}).", "bad"))
         elif not guard.get("matched", True):
-            lines.append(Line(f"The guard {guard['when']} looked at requests that there were none of.", "warn"))
+            lines.append(Line(f"The guard {title} looked at requests that there were none of.", "warn"))
         elif guard["state"] == "blind":
-            lines.append(Line(f"The guard {guard['when']} was blind: {guard['blind_reason']}.", "warn"))
+            lines.append(Line(f"The guard {title} was blind: {guard['blind_reason']}.", "warn"))
     # Earlier versions did not keep it.
     lines += [Line(each["problem"], "warn") for each in result.get("targets", ()) if each["problem"]]
     for loss in result["lost"]:
