@@ -1,5 +1,5 @@
-"""The embedded source: reads the targets' metrics endpoints once a second for the time of a run, and answers a subset
-of PromQL over the last minutes."""
+"""The embedded source: reads the targets' metrics endpoints once a second for the time of a run, and answers
+PromQL over the last minutes."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -67,7 +67,7 @@ class EmbeddedSource:
         away = [target.name for target, (up, *_) in self._health.items() if not up]
         if len(away) == len(self._targets) and away:
             raise SourceError(f"no metrics from {', '.join(away)}: {self._health[self._targets[0]][1]}")
-        return promql.evaluate(self._tree(query), self._store, now)
+        return promql.evaluate(self._tree(query), self._store, now, clock.wall())
 
     def figures(self, queries: Sequence[str]) -> list[float | None]:
         return [only_value(self.query(query)) for query in queries]

@@ -33,16 +33,16 @@ class SeriesStore:
     def range(
         self, name: str, now: float, seconds: float
     ) -> Iterable[tuple[dict[str, str], list[tuple[float, float]]]]:
-        """(labels, [(time, value)…]) of each series that has points in that time before `now`."""
+        """(labels, [(time, value)…]) of each series that has points in (now - seconds, now]."""
         for key, points in self._series.get(name, {}).items():
-            recent = [point for point in points if now - seconds <= point[0] <= now]
+            recent = [point for point in points if now - seconds < point[0] <= now]
             if recent:
                 yield dict(key), recent
 
-    def latest(self, name: str, now: float) -> Iterable[tuple[dict[str, str], float]]:
-        """(labels, value) of each series that is there."""
+    def latest(self, name: str, now: float) -> Iterable[tuple[dict[str, str], float, float]]:
+        """(labels, time, value) of each series that is there."""
         for labels, points in self.range(name, now, STALE_AFTER_S):
-            yield labels, points[-1][1]
+            yield labels, *points[-1]
 
     @property
     def metric_names(self) -> list[str]:

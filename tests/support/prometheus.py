@@ -35,7 +35,7 @@ def _parts(target: str) -> tuple[str, str, str]:
 class Prometheus:
     """Runs while a `with` block lasts; scrapes `targets` every second, and takes remote writes. A target is host:port, or
     host:port/path where that is not /metrics, or JOB=host:port/path; the job of others is obswarm, or their path. `rules` are alerting rules, and
-    `rule_files` have some more, evaluated every second; what fires is told to the Alertmanager at a port."""
+    `rule_files` have some more, evaluated every second; what fires is told to the Alertmanager at a port. `flags` are further ones of the program."""
 
     def __init__(
         self,
@@ -44,12 +44,14 @@ class Prometheus:
         rules: tuple[dict[str, Any], ...] = (),
         rule_files: tuple[Path, ...] = (),
         alertmanager_port: int | None = None,
+        flags: tuple[str, ...] = (),
     ) -> None:
         self._targets = targets
         self._rules = rules
         self._rule_files = rule_files
         self._alertmanager_port = alertmanager_port
         self._features = features
+        self._flags = flags
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
 
@@ -90,6 +92,7 @@ class Prometheus:
                     f"--web.listen-address=127.0.0.1:{self.port}",
                     "--web.enable-remote-write-receiver",
                     *([f"--enable-feature={self._features}"] if self._features else []),
+                    *self._flags,
                 ],
                 stdout=log,
                 stderr=log,

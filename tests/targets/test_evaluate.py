@@ -1,12 +1,12 @@
-"""The embedded subset of PromQL, over series of the test's own."""
+"""PromQL, over series of the test's own. tests/integration/targets/test_differential.py asks a real Prometheus as well."""
 
 import math
 
 import pytest
 
 from obswarm.api import ObswarmError
-from obswarm.targets import KINDS
-from obswarm.targets.evaluate import evaluate, metric_names, parse
+from obswarm.targets import KINDS, SourceError
+from obswarm.targets.evaluate import evaluate, looks_back_s, metric_names, parse, parse_any
 from obswarm.targets.series import SeriesStore
 
 
@@ -17,13 +17,20 @@ def store() -> SeriesStore:
         made.add("requests_total", {"code": "200", "host": "a"}, second, second * 10.0)
         made.add("requests_total", {"code": "500", "host": "a"}, second, second * 2.0)
         made.add("requests_total", {"code": "200", "host": "b"}, second, (second % 11) * 5.0)
+        made.add("nan_total", {}, second, math.nan if second < 15 else second * 10.0)
+        made.add("line", {"path": "one\ntwo"}, second, 1.0)
+        made.add("line", {"path": "é1"}, second, 2.0)
         for bound, share in (("0.1", 0.5), ("0.5", 0.9), ("1", 1.0), ("+Inf", 1.0)):
             made.add("latency_bucket", {"le": bound}, second, second * 100 * share)
-        made.add("gone", {}, second if second < 10 else 0, 1.0)
+        made.add("odd_bucket", {"le": "junk"}, second, 7.0)
+    for bound, count in (("1", 2), ("1.0", 2), ("2", 3), ("4", 8), ("+Inf", 8)):
+        made.add("odd_bucket", {"le": bound}, 20, count)
     made.add("busy", {"host": "a"}, 20, 6.0)
     made.add("busy", {"host": "b"}, 20, 2.0)
     made.add("workers", {"host": "a"}, 20, 8.0)
     made.add("workers", {"host": "c"}, 20, 8.0)
+    made.add("mixed", {"host": "a"}, 20, math.nan)
+    made.add("mixed", {"host": "b"}, 20, 3.0)
     return made
 
 
@@ -49,12 +56,30 @@ def store() -> SeriesStore:
         ("2 * (3 + 4)", {"": 14}),
         ('sum(rate(requests_total{host="a"}[10s]))', {"": 12}),
         ('increase(requests_total{host="a",code="500"}[10s])', {"a": 20}),
-        ("sum by (host) (rate(requests_total[20s]))", {"a": 12, "b": 4.75}),
+        ("sum by (host) (rate(requests_total[20s]))", {"a": 12, "b": 90 / 19}),
         ("histogram_quantile(0.5, sum by (le) (rate(latency_bucket[10s])))", {"": 0.1}),
         ("histogram_quantile(0.7, rate(latency_bucket[10s]))", {"": 0.3}),
         ("histogram_quantile(0.95, rate(latency_bucket[10s]))", {"": 0.75}),
         ("nothing", {}),
-        ("gone", {}),
+        # Two samples in the range, a second apart: what is between them counts for two seconds.
+        ('increase(requests_total{host="a",code="200"}[2s])', {"a": 20}),
+        ("max(mixed)", {"": 3}),
+        ("min(mixed)", {"": 3}),
+        ("rate(nan_total[4s])", {"": 10}),
+        ('line{path=~"one.two"}', {"": 1}),
+        ('line{path=~"\\\\p{L}[[:digit:]]"}', {"": 2}),
+        ('line{path=~"é1\\\\z"}', {"": 2}),
+        ("histogram_quantile(-1, odd_bucket)", {"": -math.inf}),
+        ("histogram_quantile(2, odd_bucket)", {"": math.inf}),
+        ("histogram_quantile(0, odd_bucket)", {"": 0}),
+        ("histogram_quantile(1, odd_bucket)", {"": 4}),
+        ("requests_total offset 19s > on (host) group_left () workers", {"a": 10}),
+        ("busy > 3", {"a": 6}),
+        ("busy > bool 3", {"a": 1, "b": 0}),
+        ("time() - timestamp(busy)", {"a": 0, "b": 0}),
+        ("max_over_time(sum(increase(requests_total[2s]))[5s:1s])", {"": 34}),
+        ('label_replace(busy, "host", "$1$1", "host", "(.)")', {"aa": 6, "bb": 2}),
+        ('sum by (host) ({__name__="busy"})', {"a": 6, "b": 2}),
     ],
 )
 def test_what_prometheus_would_say(store: SeriesStore, query: str, expected: dict[str, float]) -> None:
@@ -67,16 +92,35 @@ def test_dividing_by_nothing_is_no_number(store: SeriesStore) -> None:
     assert [sample.value for sample in evaluate(parse("sum(busy) / 0"), store, 20.0)] == [math.inf]
 
 
+def test_the_time_is_that_of_the_wall(store: SeriesStore) -> None:
+    (found,) = evaluate(parse("time() - timestamp(busy)"), store, 23.0, 1_700_000_003.0)[:1]
+    assert found.value == 3.0
+    (now,) = evaluate(parse("time()"), store, 23.0, 1_700_000_003.0)
+    assert now.value == 1_700_000_003.0
+
+
 @pytest.mark.parametrize(
-    "query",
+    ("query", "part"),
     [
-        "topk(3, x)", "x offset 5m", "x @ 5", "x or y", "x / on(a) y", "avg_over_time(x[5s])", "abs(x)", "x > 3", "rate(x[1h])",
-        '{__name__="x"}', "x{a=\"1\" or b=\"2\"}", "max_over_time(rate(x[5s])[1m:1s])",
+        ("x offset 6m", "samples from more than 300 s ago"),
+        ("rate(x[1h])", "samples from more than 300 s ago"),
+        ("max_over_time(rate(x[3m])[3m:1s])", "samples from more than 300 s ago"),
+        ("x @ 5", "@"),
+        ("sum_over_time(x[5s:1s] @ 5)", "@"),
+        ("limitk(3, x)", "limitk()"),
+        ("1 + sum(hour(x))", "hour()"),
+        ('{__name__=~"x"}', "a selector without a metric's name"),
+        ('x{a="1" or b="2"}', "or between matchers"),
+        ("max_over_time(x[1m:])", "a subquery without a step"),
+        ("x + on () fill (0) y", "fill()"),
     ],
-)  # fmt: skip
-def test_beyond_the_subset_there_is_a_sentence_that_says_what_to_do(query: str) -> None:
-    with pytest.raises(ObswarmError, match="set prometheus_url"):
+)
+def test_beyond_what_is_evaluated_there_is_a_sentence_that_names_the_part(query: str, part: str) -> None:
+    with pytest.raises(ObswarmError) as raised:
         parse(query)
+    assert f"uses {part}" in str(raised.value)
+    assert "set prometheus_url" in str(raised.value)
+    parse_any(query)
 
 
 @pytest.mark.parametrize("query", ["sum(", "x{", "rate(x)", "5 5"])
@@ -85,10 +129,53 @@ def test_what_is_no_promql_is_said(query: str) -> None:
         parse(query)
 
 
-def test_every_query_of_every_kind_is_within_the_subset() -> None:
+@pytest.mark.parametrize("query", ["x[10s]", "(x[10s])", "x[10s:1s]", "x[10s] offset 5s", '"text"'])
+def test_what_gives_no_numbers_is_refused_whoever_evaluates_it(query: str) -> None:
+    with pytest.raises(ObswarmError, match="it has to give numbers|a function makes a number of them"):
+        parse_any(query)
+    with pytest.raises(ObswarmError, match="it has to give numbers|a function makes a number of them"):
+        parse(query)
+
+
+@pytest.mark.parametrize(
+    "query", ['x{a=~"("}', 'x{a!~"[[:nonsense:]]"}', 'x{a=~"(?=b)"}', 'label_replace(x, "a", "$1", "b", "(")']
+)
+def test_what_is_no_pattern_is_found_before_the_run(query: str) -> None:
+    with pytest.raises(ObswarmError, match=r"is not a regular expression|illegal regex"):
+        parse(query)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "requests_total / on (host) busy",
+        "busy / on () busy",
+        'label_replace(busy, "host", "x", "", "")',
+        "topk(NaN, busy)",
+    ],
+)
+def test_what_has_no_answer_for_these_series_is_an_error_of_the_source(store: SeriesStore, query: str) -> None:
+    with pytest.raises(SourceError):
+        evaluate(parse(query), store, 20.0)
+
+
+def test_every_query_of_every_kind_is_evaluated() -> None:
     for signals in KINDS.values():
         for signal in signals:
             assert metric_names(parse(signal.query))
+
+
+def test_the_names_of_all_selectors_are_known() -> None:
+    query = 'topk(scalar(a), b) + on () {__name__="c"} or max_over_time(d[5s:1s]) > absent(e) or {"f"}'
+    assert metric_names(parse(query)) == {"a", "b", "c", "d", "e", "f"}
+
+
+@pytest.mark.parametrize(
+    ("query", "seconds"),
+    [("x", 0), ("x offset 5s", 5), ("rate(x[5s] offset 10s)", 15), ("a + sum_over_time(rate(x[5s])[1m:1s] offset 1m)", 125), ("x[", 0)],
+)  # fmt: skip
+def test_how_far_a_query_looks_back(query: str, seconds: float) -> None:
+    assert looks_back_s(query) == seconds
 
 
 def test_old_points_are_forgotten_and_unwanted_metrics_not_kept() -> None:

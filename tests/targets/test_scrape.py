@@ -28,7 +28,7 @@ def test_a_metric_keeps_the_name_that_the_page_gives(kind: str, name: str, form:
     source = EmbeddedSource([TARGET])
     assert source._read(session, TARGET, clock.monotonic()) == (2, int(name.startswith("pg_")))
     assert [(dict(each.labels), each.value) for each in source.query(name)] == [
-        ({"datname": "a", "job": "database"}, 3.0)
+        ({"__name__": name, "datname": "a", "job": "database"}, 3.0)
     ]
 
 

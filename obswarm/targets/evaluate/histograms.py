@@ -1,0 +1,97 @@
+"""Quantiles of classic histograms: bucketQuantile in Prometheus' promql/quantile.go."""
+
+import math
+import re
+import sys
+from bisect import bisect_left
+
+from obswarm.targets.evaluate.syntax import NAME
+from obswarm.targets.evaluate.values import Key, Value, Vector, key_of, vector_of, without
+from obswarm.targets.source import Sample
+
+_BOUND = "le"
+_HEXADECIMAL = re.compile(r"[+-]?0x[\da-f]*\.?[\da-f]*p[+-]?\d+", re.ASCII | re.IGNORECASE)
+_SAME = 1e-12
+"""Counts that differ by less of their sum are one: the difference is of the rounding."""
+
+
+def histogram_quantile(q: Value, buckets: Value) -> Vector:
+    """Linear within a bucket. A bucket whose bound is no number is left out."""
+    assert isinstance(q, float)
+    groups: dict[Key, list[tuple[float, float]]] = {}
+    for sample in vector_of(buckets):
+        bound = _bound(sample.labels.get(_BOUND, ""))
+        if not math.isnan(bound):
+            rest = key_of(without(sample.labels, (NAME, _BOUND)))
+            groups.setdefault(rest, []).append((bound, sample.value))
+    return [Sample(dict(labels), bucket_quantile(q, each)) for labels, each in groups.items()]
+
+
+def _bound(text: str) -> float:
+    """As Go reads it; NaN when it is no number."""
+    try:
+        if _HEXADECIMAL.fullmatch(text):
+            return float.fromhex(text)
+        return float(text) if text.isascii() and text == text.strip() else math.nan
+    except (ValueError, OverflowError):
+        return math.nan
+
+
+def bucket_quantile(q: float, buckets: list[tuple[float, float]]) -> float:
+    """Of (upper bound, count up to it), in any order. The last finite bound for what is beyond it; NaN without a bucket
+    of all, or without observations."""
+    if math.isnan(q):
+        return math.nan
+    if not 0 <= q <= 1:
+        return math.copysign(math.inf, q)
+    bounds, counts = _merged(sorted(buckets, key=lambda bucket: bucket[0]))
+    if bounds[-1] != math.inf or len(bounds) < 2:
+        return math.nan
+    counts = _rising(counts)
+    total = counts[-1]
+    if total == 0:
+        return math.nan
+    rank = q * total
+    # Counts that are NaN are below every rank.
+    place = bisect_left(range(len(counts) - 1), True, key=lambda number: counts[number] >= rank)
+    if place == len(bounds) - 1:
+        return bounds[-2]
+    if place == 0 and bounds[0] <= 0:
+        return bounds[0]
+    lower, below = (bounds[place - 1], counts[place - 1]) if place else (0.0, 0.0)
+    inside = counts[place] - below
+    share = (rank - below) / inside if inside else math.nan
+    return lower + (bounds[place] - lower) * share
+
+
+def _merged(buckets: list[tuple[float, float]]) -> tuple[list[float], list[float]]:
+    """Those with the same bound are one, "1" and "1.0" for instance."""
+    bounds: list[float] = []
+    counts: list[float] = []
+    for bound, count in buckets:
+        if bounds and bounds[-1] == bound:
+            counts[-1] += count
+        else:
+            bounds.append(bound)
+            counts.append(count)
+    return bounds, counts
+
+
+def _rising(counts: list[float]) -> list[float]:
+    """A count that is below the one before (scrapes in the midst of a change, rounding) becomes that one."""
+    before = counts[0]
+    found = [before]
+    for count in counts[1:]:
+        if not (count < before or _almost_equal(count, before)):
+            before = count
+        found.append(before)
+    return found
+
+
+def _almost_equal(a: float, b: float) -> bool:
+    if a == b or (math.isnan(a) and math.isnan(b)):
+        return True
+    total = min(abs(a) + abs(b), sys.float_info.max)
+    if a == 0 or b == 0 or total < sys.float_info.min:
+        return abs(a - b) < _SAME * sys.float_info.min
+    return abs(a - b) / total < _SAME
