@@ -18,9 +18,11 @@ from requests.exceptions import (
     InvalidHeader,
     InvalidProxyURL,
     InvalidURL,
-    ProxyError,
     RequestException,
     SSLError,
+)
+from requests.exceptions import (
+    ProxyError as RequestsProxyError,
 )
 from requests.exceptions import (
     ReadTimeout as RequestsReadTimeout,
@@ -37,13 +39,17 @@ from obswarm.http.codings import decode
 from obswarm.http.counted import CountedResponse
 from obswarm.http.deadlines import NEVER
 from obswarm.http.errors import (
-    ConnectError,
     ConnectTimeout,
     DecodingError,
     HttpError,
+    InvalidHeaders,
+    InvalidMethod,
     InvalidRequest,
+    InvalidStream,
+    ProxyError,
     ReadTimeout,
     ResponseTooLarge,
+    TlsError,
 )
 from obswarm.http.exchange import exchange
 from obswarm.http.head import FRAMING, Prepared, as_bytes, check_coding, check_head, field_lines
@@ -278,30 +284,22 @@ def _seconds(value: Any) -> float:
     return float(value)
 
 
+_EXCEPTIONS: tuple[tuple[type[HttpError], type[RequestException]], ...] = (
+    (ConnectTimeout, RequestsConnectTimeout),
+    (ProxyError, RequestsProxyError),
+    (TlsError, SSLError),
+    (ReadTimeout, RequestsReadTimeout),
+    (InvalidHeaders, InvalidHeader),
+    (InvalidStream, RequestException),
+    (InvalidRequest, InvalidURL),
+)
+"""The first that fits; RequestsConnectionError for all others."""
+
+
 def _as_requests(error: HttpError, request: requests.PreparedRequest) -> Exception:
     """The exception of requests' that stands for one of ours; ours is its first argument."""
-    text = str(error)
-    if text.startswith("the method"):
+    if isinstance(error, InvalidMethod):
         # For which requests has no exception of its own.
-        return ValueError(text)
-    kind: type[RequestException]
-    if isinstance(error, ConnectTimeout):
-        kind = RequestsConnectTimeout
-    elif isinstance(error, ConnectError):
-        if text.startswith("the proxy"):
-            kind = ProxyError
-        else:
-            kind = SSLError if "certificate" in text or text.startswith("TLS") else RequestsConnectionError
-    elif isinstance(error, ReadTimeout):
-        kind = RequestsReadTimeout
-    elif isinstance(error, InvalidRequest):
-        kind = (
-            RequestException
-            if text.startswith("a streamed body")
-            else InvalidHeader
-            if "header" in text
-            else InvalidURL
-        )
-    else:
-        kind = RequestsConnectionError
+        return ValueError(str(error))
+    kind = next((theirs for ours, theirs in _EXCEPTIONS if isinstance(error, ours)), RequestsConnectionError)
     return kind(error, request=request)

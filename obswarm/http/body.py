@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from urllib3.fields import RequestField
 from urllib3.filepost import encode_multipart_formdata
 
-from obswarm.http.errors import InvalidRequest
+from obswarm.http.errors import InvalidRequest, InvalidStream
 
 FORM = "application/x-www-form-urlencoded"
 JSON = "application/json"
@@ -72,7 +72,7 @@ class StreamedBody:
                 break
             yield piece
         if left:
-            raise InvalidRequest(
+            raise InvalidStream(
                 f"a streamed body has {'more' if left < 0 else 'fewer'} bytes than the {length} that are announced"
             )
 
@@ -97,7 +97,7 @@ def _as_bytes(piece: Any) -> bytes:
         return piece.encode()
     if is_buffer(piece):
         return memoryview(piece).tobytes()
-    raise InvalidRequest(f"a streamed body gave {piece!r}; its pieces have to be bytes or text")
+    raise InvalidStream(f"a streamed body gave {piece!r}; its pieces have to be bytes or text")
 
 
 def _rest_of_file(file: Any, position: int) -> int | None:

@@ -14,12 +14,12 @@ from obswarm.http.answer import Answer, NotHttp, TooMuch
 from obswarm.http.body_buffer import LARGE_BODY_BYTES, BodyBuffer
 from obswarm.http.deadlines import NEVER, StreamTimeout
 from obswarm.http.errors import (
-    ConnectError,
     ConnectionLost,
     HttpError,
     ProtocolError,
     ReadTimeout,
     ResponseTooLarge,
+    TlsError,
 )
 from obswarm.http.stream import BrokenOff, Stream
 from obswarm.http.tls import tls_failure
@@ -35,7 +35,7 @@ _HUNG_UP = frozenset((errno.EPIPE, errno.ECONNRESET))
 class Connection:
     """A connection, used for one request after the other.
 
-    Every failure is one of ConnectionLost, ReadTimeout, ProtocolError, or a ConnectError of TLS; afterwards the
+    Every failure is one of ConnectionLost, ReadTimeout, ProtocolError, or TlsError; afterwards the
     connection can only be closed. `reusable` says whether it can be used again after an answer has been read.
     """
 
@@ -265,7 +265,7 @@ class Connection:
         if isinstance(error, ssl.SSLError):
             text = tls_failure(self.peer, error)
             # As the handshake's own end, which a server of TLS 1.3 tells of with the first that it sends.
-            raise (ConnectionLost(text) if self.answered else ConnectError(text)) from None
+            raise (ConnectionLost(text) if self.answered else TlsError(text)) from None
         if isinstance(error, OSError):
             reason = os.strerror(error.errno) if error.errno else str(error)
             raise ConnectionLost(f"the connection to {self.peer} broke: {reason}") from None

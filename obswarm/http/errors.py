@@ -17,8 +17,28 @@ class InvalidRequest(HttpError, ValueError):
     """The call itself is wrong (URL, header, body): raised at the call, since no request can be counted."""
 
 
+class InvalidMethod(InvalidRequest):
+    """The method is no token (RFC 9110, section 9.1)."""
+
+
+class InvalidHeaders(InvalidRequest):
+    """A header that cannot be sent, or one that says what is not so."""
+
+
+class InvalidStream(InvalidRequest):
+    """A streamed body gave what cannot be sent, or another number of bytes than it announced."""
+
+
 class ConnectError(HttpError):
     """No connection: refused, unreachable, unknown name, failed TLS handshake."""
+
+
+class TlsError(ConnectError):
+    """No connection, since TLS could not be agreed upon, or the certificate was not accepted."""
+
+
+class ProxyError(ConnectError):
+    """No connection, since the proxy cannot be reached, or gives no tunnel."""
 
 
 class NoDescriptorLeft(ConnectError):

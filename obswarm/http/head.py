@@ -10,7 +10,7 @@ from weakref import WeakValueDictionary
 
 from obswarm import __version__
 from obswarm.http.codings import ACCEPTED
-from obswarm.http.errors import InvalidRequest
+from obswarm.http.errors import InvalidHeaders, InvalidMethod, InvalidRequest
 from obswarm.http.route import Proxy, Route
 from obswarm.http.tls import TlsSettings
 from obswarm.http.urls import Url, absolute, parse_url
@@ -82,11 +82,11 @@ def check_field(name: Any, value: Any) -> tuple[str, str]:
     if isinstance(value, bytes):
         value = value.decode("latin-1")
     if not isinstance(name, str) or not isinstance(value, str):
-        raise InvalidRequest(f"the header {name!r}: {value!r} is not text")
+        raise InvalidHeaders(f"the header {name!r}: {value!r} is not text")
     if not _is_token(name):
-        raise InvalidRequest(f"the header name {name!r} is empty or holds a character that cannot be in one")
+        raise InvalidHeaders(f"the header name {name!r} is empty or holds a character that cannot be in one")
     if _FORBIDDEN_IN_VALUE.search(value):
-        raise InvalidRequest(f"the header {name!r}: {value!r} contains a line break or control character")
+        raise InvalidHeaders(f"the header {name!r}: {value!r} contains a line break or control character")
     return name, value.strip(" \t")
 
 
@@ -95,7 +95,7 @@ def check_fields(fields: Any) -> dict[str, str]:
     try:
         pairs = list(fields.items())
     except AttributeError:
-        raise InvalidRequest(f"headers={fields!r}: give a dict") from None
+        raise InvalidHeaders(f"headers={fields!r}: give a dict") from None
     try:
         return dict([check_field(name, value) for name, value in pairs])
     except InvalidRequest:
@@ -109,7 +109,7 @@ def check_fields(fields: Any) -> dict[str, str]:
 def check_coding(value: str) -> None:
     """Raise InvalidRequest for a Transfer-Encoding that says more than how the body is framed."""
     if value.strip().lower() not in ("chunked", "identity", ""):
-        raise InvalidRequest(
+        raise InvalidHeaders(
             f"the header 'Transfer-Encoding': {value!r} names a coding in which the body is not sent; leave it out"
         )
 
@@ -118,7 +118,7 @@ def check_method(method: Any) -> str:
     """In upper case. Raises InvalidRequest when it cannot be one."""
     if isinstance(method, str) and _is_token(method):
         return method.upper()
-    raise InvalidRequest(f"the method {method!r} is empty or holds a character that cannot be in one")
+    raise InvalidMethod(f"the method {method!r} is empty or holds a character that cannot be in one")
 
 
 def field_lines(fields: Iterable[tuple[str, str]]) -> bytes:

@@ -13,7 +13,7 @@ from obswarm import clock, open_files
 from obswarm.api import ObswarmError
 from obswarm.http.connection import Connection
 from obswarm.http.deadlines import NEVER, StreamTimeout
-from obswarm.http.errors import ConnectError, ConnectTimeout, HttpError, InvalidRequest, NoDescriptorLeft
+from obswarm.http.errors import ConnectError, ConnectTimeout, HttpError, InvalidRequest, NoDescriptorLeft, ProxyError
 from obswarm.http.names import Names
 from obswarm.http.stream import SocketStream, Stream
 from obswarm.http.tls import TlsSettings, TlsStream, tls_context
@@ -160,8 +160,11 @@ def _open_through(proxy: Proxy, route: Route, due: float, names: Names) -> Strea
     name = f"the proxy {proxy.origin.peer}"
     try:
         stream: Stream = _open_tcp(proxy.origin, due, names)
+    except NoDescriptorLeft:
+        # For which the proxy can do nothing.
+        raise
     except ConnectError as error:
-        raise ConnectError(f"{name}: {error}") from None
+        raise ProxyError(f"{name}: {error}") from None
     try:
         if proxy.origin.scheme == "https":
             stream = secured = TlsStream(stream, tls_context(route.tls or TlsSettings()), proxy.origin.host)
@@ -190,7 +193,7 @@ def _tunnel(stream: Stream, proxy: Proxy, route: Route, due: float, name: str) -
     except HttpError as error:
         if clock.monotonic() >= due:
             raise StreamTimeout from None
-        raise ConnectError(f"{name} gave no tunnel to {target}: {error}") from None
+        raise ProxyError(f"{name} gave no tunnel to {target}: {error}") from None
     if not 200 <= answer.status < 300:
         reason = answer.head().reason.decode("latin-1")
-        raise ConnectError(f"{name} gave no tunnel to {target}: HTTP {answer.status} {reason}".rstrip())
+        raise ProxyError(f"{name} gave no tunnel to {target}: HTTP {answer.status} {reason}".rstrip())

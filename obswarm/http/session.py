@@ -12,7 +12,7 @@ from obswarm.http.body import StreamedBody, encode_body
 from obswarm.http.call import Call, Settings, parse_timeout
 from obswarm.http.cookies import Cookies
 from obswarm.http.deadlines import NEVER
-from obswarm.http.errors import HttpError, InvalidRequest
+from obswarm.http.errors import HttpError, InvalidHeaders, InvalidRequest
 from obswarm.http.exchange import exchange
 from obswarm.http.head import Prepared, Template, basic_auth, check_fields, check_method, template
 from obswarm.http.outcome import Outcome, status_error
@@ -239,7 +239,7 @@ class FastHttpSession(RestCalls):
             try:
                 given = headers.items()
             except AttributeError:
-                raise InvalidRequest(f"headers={headers!r}: give a dict") from None
+                raise InvalidHeaders(f"headers={headers!r}: give a dict") from None
             present = {key: value for key, value in given if value is not None}
             fields.update(check_fields(present))
             fields.update((key, None) for key, value in headers.items() if value is None)

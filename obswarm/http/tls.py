@@ -13,7 +13,7 @@ import certifi
 from obswarm import open_files
 from obswarm.api import ObswarmError
 from obswarm.http.deadlines import NEVER
-from obswarm.http.errors import ConnectError, NoDescriptorLeft
+from obswarm.http.errors import NoDescriptorLeft, TlsError
 from obswarm.http.stream import READ_SIZE, BrokenOff, Stream
 
 
@@ -107,7 +107,7 @@ class TlsStream:
         self._below.due = due
 
     def shake_hands(self, peer: str) -> None:
-        """Raises ConnectError with the reason; StreamTimeout."""
+        """Raises TlsError with the reason; StreamTimeout."""
         try:
             while True:
                 try:
@@ -119,12 +119,12 @@ class TlsStream:
                     self._feed()
         except ssl.SSLCertVerificationError as error:
             self._send_alert()
-            raise ConnectError(f"the certificate of {peer} was not accepted: {error.verify_message}") from None
+            raise TlsError(f"the certificate of {peer} was not accepted: {error.verify_message}") from None
         except ssl.SSLError as error:
             self._send_alert()
-            raise ConnectError(tls_failure(peer, error)) from None
+            raise TlsError(tls_failure(peer, error)) from None
         except OSError as error:
-            raise ConnectError(f"TLS with {peer} failed: {error.strerror or error}") from None
+            raise TlsError(f"TLS with {peer} failed: {error.strerror or error}") from None
 
     def _send_alert(self) -> None:
         try:

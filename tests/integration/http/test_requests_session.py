@@ -185,6 +185,15 @@ def test_errors_are_those_of_requests_and_counted(make, environment, case: str) 
     assert message in key.message
 
 
+@pytest.mark.parametrize("url", ["http://certificate.invalid/", "http://the-proxy.invalid/header"])
+def test_what_is_raised_does_not_depend_on_names_in_the_text(make, url: str) -> None:
+    with ScriptedServer() as server:
+        response = make(server.url).get(url)
+    with pytest.raises(requests.exceptions.ConnectionError) as raised:
+        response.raise_for_status()
+    assert type(raised.value) is requests.exceptions.ConnectionError
+
+
 @pytest.mark.parametrize(
     ("url", "arguments", "kind"),
     [
