@@ -8,6 +8,10 @@ STOP_TIMEOUT_S = 10.0
 """How long running tasks may take to finish once the run stops. Locust's default is 0, which cuts requests off
 that the target has already counted; here the default keeps both counts equal."""
 
+UNFOLLOWED_LIMIT_S = 3600.0
+"""How long a load may be held, or go on after it was scaled, where nobody knows when its plan ends and there is no
+run time."""
+
 SNAPSHOT_INTERVAL_S = 1.0
 MAX_ENDPOINTS = 1_000
 MAX_ERRORS = 500

@@ -33,7 +33,7 @@ from obswarm.stats import StatsTable
 
 logger = logging.getLogger(__name__)
 
-_MAGIC = b"obswarm run 3\n"
+_MAGIC = b"obswarm run 4\n"
 _HEAD = struct.Struct("<II")
 _COMPACT_AFTER_S = 60.0
 _COMPACT_AFTER_BYTES = 64 * 1024 * 1024
@@ -51,11 +51,11 @@ class Progress:
     elapsed_s: float
     stats_elapsed_s: float
     profile_elapsed_s: float
-    """Of the profile's own time, which stands still in holds and begins anew with a new load."""
+    """Of the profile's own time, in which those holds do not count in which it stood still."""
     holding: bool
     placed: dict[str, int]
     ramp: list[float] | None
-    """(users, rate) when the load was set by hand."""
+    """(users, rate) when the load was set by hand or scaled."""
     users_max: int
     stopping: list[str] | None
     """(kind, detail) of the reason to stop."""
@@ -65,6 +65,11 @@ class Progress:
     """(worker, detail, seconds, users) of what is known to be lost."""
     load_s: float | None = None
     """The time of the load since the statistics began, once users have been told to end."""
+    ramp_classes: list[str] | None = None
+    """The user classes that the load was made of then; None: all."""
+    is_scaled: bool = False
+    in_force: dict[str, str] = field(default_factory=dict)
+    """What guards and alerts have told the load: action by who gave it."""
 
 
 @dataclass(slots=True)

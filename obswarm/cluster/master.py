@@ -23,7 +23,7 @@ from obswarm.cluster.runners import MAX_CONTENT_ITEMS, MasterRunner, deliver
 from obswarm.cluster.secret import CurveKeys
 from obswarm.cluster.transport import Listener, new_context
 from obswarm.cluster.unpacking import unpack_content
-from obswarm.engine import HealthMonitor, Outputs, Profile, Ramp, RunCourse, StopReason, WorkerLoss
+from obswarm.engine import HealthMonitor, Outputs, Profile, ReplacedLoad, RunCourse, StopReason, WorkerLoss
 from obswarm.stats import Annotation, EndpointKey, GeneratorHealth, InFlight, RunState, StatsTable
 from obswarm.units import counted
 
@@ -111,7 +111,6 @@ class FleetRun(RunCourse):
         self._dispatched: dict[str, int] = {}
         self._number = 0
         self._dirty = False
-        self._ramp: list[float] | None = None
         self._spawning_told = True
         self._most_users_before = 0
         """Of the master before this one."""
@@ -201,14 +200,21 @@ class FleetRun(RunCourse):
         self.statistics.begin(now, progress.elapsed_s + away_s, progress.stats_elapsed_s + away_s)
         if progress.load_s is not None:
             self.statistics.end_load(now, progress.load_s)
+        self._in_force = dict(progress.in_force)
+        profile = self._executor.profile
         if progress.ramp is not None:
-            self._ramp = progress.ramp
-            self._executor.replace(Ramp(int(progress.ramp[0]), progress.ramp[1]), now)
-        elapsed_s = progress.profile_elapsed_s + (0.0 if progress.holding else away_s)
+            users, rate = progress.ramp
+            classes = None if progress.ramp_classes is None else tuple(progress.ramp_classes)
+            self._executor.profile = profile = ReplacedLoad(
+                profile, int(users), rate, is_scaled=progress.is_scaled, user_classes=classes
+            )
+        stood_still = progress.holding and profile.stands_still
+        elapsed_s = progress.profile_elapsed_s + (0.0 if stood_still else away_s)
         shape = self._environment.shape_class
         if isinstance(shape, LoadTestShape):
             shape.start_time -= elapsed_s
-        self._executor.start(now, elapsed_s, progress.placed)
+        held_s = max(0.0, progress.elapsed_s + away_s - elapsed_s) if profile.stands_still else 0.0
+        self._executor.start(now, elapsed_s, progress.placed, held_s)
         self._most_users_before = progress.users_max
         self._annotations = [Annotation(*mark) for mark in progress.annotations]
         self._lost.restore(WorkerLoss(*loss) for loss in progress.losses)
@@ -218,10 +224,6 @@ class FleetRun(RunCourse):
             kind, detail = progress.stopping
             self.stop(StopReason(kind, detail))  # type: ignore[arg-type]  # it was one when it was written
         self.fleet.began = True
-
-    def set_load(self, users: int, spawn_rate: float) -> None:
-        self._ramp = [users, spawn_rate]
-        super().set_load(users, spawn_rate)
 
     @property
     def _step_s(self) -> float:  # type: ignore[override]
@@ -278,6 +280,7 @@ class FleetRun(RunCourse):
         now = clock.monotonic()
         elapsed_s, stats_elapsed_s = self.statistics.elapsed_s(now)
         reason = self._reason
+        replaced = self._executor.profile if isinstance(self._executor.profile, ReplacedLoad) else None
         return Progress(
             at_wall_s=clock.wall(),
             elapsed_s=elapsed_s,
@@ -285,13 +288,20 @@ class FleetRun(RunCourse):
             profile_elapsed_s=self._executor.elapsed(now),
             holding=self._executor.holding,
             placed=dict(self._executor.placed),
-            ramp=self._ramp,
+            ramp=None if replaced is None else [replaced.users, replaced.rate],
+            ramp_classes=None if replaced is None or replaced.user_classes is None else list(replaced.user_classes),
+            is_scaled=self._executor.is_scaled,
+            in_force=dict(self._in_force),
             users_max=self.users_max(),
             stopping=None if reason is None else [reason.kind, reason.detail],
             annotations=[[mark.time_s, mark.kind, mark.text] for mark in self._annotations],
             losses=[[loss.worker, loss.detail, loss.unreported_s, loss.users] for loss in self._lost.of_time],
             load_s=self.statistics.load_s(now) if self.statistics.load_has_ended else None,
         )
+
+    def _users_ended(self) -> int:
+        # Workers that still follow have not ended anybody.
+        return self._executor.placed_users - sum(self.user_counts().values()) if self.fleet.settled(self._number) else 0
 
     def _after_emit(self) -> None:
         self.fleet.begin_interval()

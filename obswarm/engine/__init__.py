@@ -12,7 +12,7 @@ from obswarm.engine.loader import LoadTest, check_file, find_loadtest, load, sel
 from obswarm.engine.messages import CustomMessage, MessageListeners
 from obswarm.engine.output import Output, Outputs, RunHandle, reason_of
 from obswarm.engine.partial import PartialResult
-from obswarm.engine.profile import Load, Profile, Ramp, ShapeProfile, StagesProfile
+from obswarm.engine.profile import Load, Profile, Ramp, ReplacedLoad, ShapeProfile, StagesProfile
 from obswarm.engine.result import FailedOutput, RunResult, WorkerLoss, new_run_id
 from obswarm.engine.run import LocalRun
 from obswarm.engine.runner_view import LocalRunner, Runner, SteeringRunner
@@ -38,6 +38,7 @@ __all__ = [
     "PartialResult",
     "Profile",
     "Ramp",
+    "ReplacedLoad",
     "RunControl",
     "RunCourse",
     "RunHandle",

@@ -1,5 +1,6 @@
 """RunControl: the one way in which anything may influence a run, and why a run stopped."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -15,16 +16,29 @@ class StopReason:
 
 
 class RunControl(Protocol):
-    """Commands to a run that goes on; none of them waits for the effect."""
+    """Commands to a run that goes on; none of them waits for the effect.
+
+    `by` names the guard or the alert that gives one: what each has in force is known until it is released, also by a
+    master that takes the run up after another one.
+    """
+
+    @property
+    def in_force(self) -> Mapping[str, str]:
+        """The actions `hold` and `scale(…)` that have not been released, by who gave them."""
 
     def set_load(self, users: int, spawn_rate: float) -> None:
-        """Head for that many users, from now on and until told otherwise."""
+        """Head for that many users instead of those of the plan, until the plan's end or until told otherwise. A load
+        that is held goes there when it is released."""
 
-    def hold(self) -> None:
-        """Freeze the load where it is."""
+    def scale(self, share: float, by: str) -> None:
+        """Go down to a share (0 to 1) of the users that there are now, at the rate of the present load, and stay there
+        until the plan's end. Nothing, while what `by` gave is in force."""
 
-    def release(self) -> None:
-        """End a hold."""
+    def hold(self, by: str = "") -> None:
+        """Freeze the load where it is, until everybody who gave a hold has released it."""
+
+    def release(self, by: str = "") -> None:
+        """Take back what `by` gave. The load goes on when no hold is left; one that was scaled stays where it is."""
 
     def stop(self, reason: StopReason) -> None:
         """Let running tasks finish within the stop timeout, then end. The first reason given counts."""

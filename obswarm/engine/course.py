@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import gevent
 from gevent.event import Event
 
-from obswarm import clock
+from obswarm import clock, defaults
 from obswarm.api import Environment, InternalError, LoadTestShape, ObswarmError, StopTest
 from obswarm.engine.allocation import share_of
 from obswarm.engine.control import RunControl, StopReason
@@ -17,18 +17,19 @@ from obswarm.engine.executor import Crowd, Executor
 from obswarm.engine.health import SaturationWatch
 from obswarm.engine.messages import MessageListeners
 from obswarm.engine.output import Outputs
-from obswarm.engine.profile import Profile, Ramp
+from obswarm.engine.profile import Profile
 from obswarm.engine.result import RunResult, WorkerLoss, new_run_id
 from obswarm.engine.statistics import RunStatistics
 from obswarm.greenlets import NOT_ONLY_EXCEPTIONS, Supervisor, described
 from obswarm.redact import redact_url
 from obswarm.sanitize import clean_text, to_text
 from obswarm.stats import Annotation, EndpointKey, GeneratorHealth, InFlight, RunState, Snapshot
-from obswarm.units import counted
+from obswarm.units import counted, format_duration, format_names
 
 logger = logging.getLogger(__name__)
 
 _SHORTEST_STAGE_OF_A_SHAPE_S = 3.0
+_HOLD = "hold"
 _LATE_BY_S = 0.002
 """Timers may be early by about so much."""
 
@@ -120,6 +121,7 @@ class RunCourse:
         self.supervisor = Supervisor(self._part_failed, self._part_was_restarted)
         """For whatever the run depends on."""
         self._annotations: list[Annotation] = []
+        self._in_force: dict[str, str] = {}
         self._stage: int | None = None
         self._stage_since_s = 0.0
         environment.stats.attach(self.latest)
@@ -188,6 +190,10 @@ class RunCourse:
     def _losses(self) -> tuple[WorkerLoss, ...]:
         return ()
 
+    def _users_ended(self) -> int:
+        """How many users have ended by themselves, of those that the executor has placed; as far as it is known."""
+        raise NotImplementedError
+
     def _spawning_complete(self) -> None:
         """The load is where it was heading."""
         raise NotImplementedError
@@ -209,16 +215,31 @@ class RunCourse:
 
     # RunControl.
     def set_load(self, users: int, spawn_rate: float) -> None:
-        self._executor.replace(Ramp(users, spawn_rate), clock.monotonic())
+        self._executor.set_load(users, spawn_rate, clock.monotonic())
         self._nudge.set()
 
-    def hold(self) -> None:
+    @property
+    def in_force(self) -> Mapping[str, str]:
+        return self._in_force
+
+    def scale(self, share: float, by: str) -> None:
+        if by not in self._in_force:
+            self._in_force[by] = f"scale({share:.4g})"
+            self._executor.scale(share, clock.monotonic(), self._users_ended())
+            self._nudge.set()
+
+    def hold(self, by: str = "") -> None:
+        self._in_force[by] = _HOLD
         self._executor.hold(clock.monotonic())
         self._nudge.set()
 
-    def release(self) -> None:
-        self._executor.release(clock.monotonic())
-        self._nudge.set()
+    def release(self, by: str = "") -> None:
+        if self._in_force.pop(by, None) == _HOLD and not self._holders():
+            self._executor.release(clock.monotonic())
+            self._nudge.set()
+
+    def _holders(self) -> list[str]:
+        return [by for by, action in self._in_force.items() if action == _HOLD]
 
     def stop(self, reason: StopReason) -> None:
         if self._reason is None:
@@ -316,29 +337,50 @@ class RunCourse:
 
     def _drive(self) -> None:
         try:
-            while True:
-                now = clock.monotonic()
-                if self._limit_s is not None and now - self.statistics.started_s >= self._limit_s:
-                    break
-                delay = self._executor.step(now)
-                if delay is None:
-                    break
-                if self._executor.holding:
-                    self.state = RunState.HOLDING
-                else:
-                    self.state = RunState.RUNNING if self._executor.settled else RunState.SPAWNING
-                self._note_stage()
-                self._after_step(now)
-                if self._has_ended_by_itself(now):
-                    self.stop(StopReason("user", "every user has ended by itself"))
-                    return
+            while (delay := self._drive_once(clock.monotonic())) is not None:
                 if self._nudge.wait(max(delay, self._step_s)):
                     self._nudge.clear()
-            self.stop(StopReason("time", "the planned time is over"))
         except ObswarmError as error:
             self.fail(error)
         except StopTest:
             self.stop_test("the shape raised StopTest")
+
+    def _drive_once(self, now: float) -> float | None:
+        """Bring the load to where it should be now. Gives the seconds until that is wanted again; None when the run
+        was stopped, because it is over."""
+        executor = self._executor
+        is_due = self._limit_s is not None and now - self.statistics.started_s >= self._limit_s
+        delay = None if is_due else executor.step(now)
+        if delay is None:
+            held = f", and the load was held: {format_names(self._holders())}" if executor.holding else ""
+            self.stop(StopReason("time", f"the planned time is over{held}"))
+            return None
+        if executor.holding:
+            self.state = RunState.HOLDING
+        else:
+            self.state = RunState.RUNNING if executor.settled else RunState.SPAWNING
+        self._note_stage()
+        self._after_step(now)
+        if self._has_ended_by_itself(now):
+            self.stop(StopReason("user", "every user has ended by itself"))
+            return None
+        if self._is_given_up(now):
+            limit = format_duration(defaults.UNFOLLOWED_LIMIT_S)
+            self.stop(
+                StopReason("time", f"the load has been held or scaled for {limit}, and its plan has no known end")
+            )
+            return None
+        return delay
+
+    def _is_given_up(self, now: float) -> bool:
+        """Whether a load that follows no plan any more would be there for ever, although nobody has asked for that: its
+        shape does not say when it ends, or all of its users have left."""
+        executor = self._executor
+        if self._limit_s is not None or executor.unfollowed_s(now) < defaults.UNFOLLOWED_LIMIT_S:
+            return False
+        if executor.plan.duration_s is not None:
+            return False
+        return self._environment.shape_class is not None or self._everyone_has_left()
 
     def _has_ended_by_itself(self, now: float) -> bool:
         executor = self._executor

@@ -49,6 +49,11 @@ class LocalCrowd:
     def __len__(self) -> int:
         return len(self._alive)
 
+    @property
+    def active(self) -> int:
+        """Living users that nobody has asked to end."""
+        return sum(map(len, self._active.values()))
+
     def spawn(self, user_class: str) -> None:
         self.spawned += 1
         try:

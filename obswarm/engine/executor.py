@@ -1,13 +1,16 @@
 """The closed model: keeps the number of users where the profile wants it. It is told the time, and never sleeps."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from obswarm.engine.allocation import Share, allocate, spread
-from obswarm.engine.profile import Load, Profile
+from obswarm.engine.profile import Load, Profile, ReplacedLoad
 from obswarm.engine.spawner import Pace, step_towards
 
 _PLATEAU_STEP_S = 0.05
+_ROUNDING = 1e-9
+"""Of a share of the users: 29 % of 100 are 29, and not 28.999…"""
 
 
 class Crowd(Protocol):
@@ -37,14 +40,16 @@ class Executor:
         self.profile = profile
         self.placed = {share.name: 0 for share in shares}
         self.load: Load | None = None
-        self.holding = False
         self._shares = tuple(shares)
         self._crowd = crowd
         self._on_settled = on_settled
         self._burst_s = burst_s
         self._pace: Pace | None = None
         self._started = 0.0
+        self._held_s = 0.0
+        """How long earlier holds took."""
         self._held_since: float | None = None
+        self._unfollowed_since: float | None = None
         self._settled_step: int | None = None
         self._exchanging = False
         """Whether users of some classes are still to be replaced by users of others."""
@@ -54,17 +59,32 @@ class Executor:
         return sum(self.placed.values())
 
     @property
+    def holding(self) -> bool:
+        return self._held_since is not None
+
+    @property
+    def is_scaled(self) -> bool:
+        return isinstance(self.profile, ReplacedLoad) and self.profile.is_scaled
+
+    @property
+    def plan(self) -> Profile:
+        """What was to be followed over the whole run."""
+        return self.profile.plan if isinstance(self.profile, ReplacedLoad) else self.profile
+
+    @property
     def target(self) -> dict[str, int]:
         """Users by class that the present load is heading for."""
         if self.load is None:
             return {share.name: 0 for share in self._shares}
-        return allocate(self.load.target, self._shares_of(self.load)) if not self.holding else dict(self.placed)
+        if self.holding and not self.is_scaled:
+            return dict(self.placed)
+        return allocate(self.load.target, self._shares_of(self.load))
 
     @property
     def settled(self) -> bool:
         """True when no user is on the way to be started or stopped."""
         load = self.load
-        if self.holding:
+        if self.holding and not self.is_scaled:
             return True
         return load is not None and load.settled and self.placed_users == load.target and not self._exchanging
 
@@ -73,41 +93,76 @@ class Executor:
         there is nothing left to do without any, and without that."""
         return self.profile.may_want_more(self.elapsed(now), self.placed_users)
 
-    def start(self, now: float, elapsed_s: float = 0.0, placed: Mapping[str, int] | None = None) -> None:
-        """Begin the profile; or go on with one that began `elapsed_s` ago and has `placed` users by class."""
-        self._started = now - elapsed_s
+    def start(
+        self, now: float, elapsed_s: float = 0.0, placed: Mapping[str, int] | None = None, held_s: float = 0.0
+    ) -> None:
+        """Begin the profile; or go on with one of which `elapsed_s` have passed, besides `held_s` of holds, and which
+        has `placed` users by class."""
+        self._started = now - elapsed_s - held_s
+        self._held_s = held_s
         self.placed.update({name: number for name, number in (placed or {}).items() if name in self.placed})
         self._pace = Pace(now) if self._burst_s is None else Pace(now, self._burst_s)
+        self._note_unfollowed(now)
 
     def elapsed(self, now: float) -> float:
-        """Seconds of the profile that have passed; the time of holds does not count."""
-        return (self._held_since if self._held_since is not None else now) - self._started
+        """Seconds of the profile that have passed. The time of holds counts where the profile's does not stand still in
+        them."""
+        if not self.profile.stands_still:
+            return now - self._started
+        return (self._held_since if self._held_since is not None else now) - self._held_s - self._started
+
+    def unfollowed_s(self, now: float) -> float:
+        """For how long the load has not followed the plan, since it is held or was scaled."""
+        return 0.0 if self._unfollowed_since is None else now - self._unfollowed_since
 
     def hold(self, now: float) -> None:
-        """Freeze the load; the profile's time stands still."""
+        """Freeze the load, but for users that are to end because it was scaled. The time of stages stands still; a hold
+        that goes on when as much time has passed as they were planned to take is the end of the profile."""
         if self._held_since is None:
             self._held_since = now
-            self.holding = True
+            self._note_unfollowed(now)
 
     def release(self, now: float) -> None:
         """Go on where `hold` came."""
         if self._held_since is not None:
-            self._started += now - self._held_since
+            self._held_s += now - self._held_since
             self._held_since = None
-            self.holding = False
+            self._note_unfollowed(now)
 
-    def replace(self, profile: Profile, now: float) -> None:
-        """Follow another profile from now on, whose time begins at 0; the users that are there stay."""
-        self.profile = profile
+    def set_load(self, users: int, rate: float, now: float) -> None:
+        """Head for that many users from now on, instead of those of the plan, until it ends."""
+        self._replace(users, rate, now)
+
+    def scale(self, share: float, now: float, ended: int = 0) -> None:
+        """Go down to a share of the users that there are now, at the rate of the present load, and stay there until
+        the plan ends. Of those that were placed, `ended` have ended by themselves. Never up: a share of a few users is
+        one user at least, unless it is 0, and a scale while another one is under way does not raise that."""
+        present = max(0, self.placed_users - max(0, ended))
+        kept = min(present, max(math.ceil(share), math.floor(present * share + _ROUNDING)))
+        users = self.placed_users - present + kept
+        if isinstance(self.profile, ReplacedLoad) and self.profile.is_scaled:
+            users = min(users, self.profile.users)
+        self._replace(users, self.load.rate if self.load is not None else 1.0, now, is_scaled=True)
+
+    def _replace(self, users: int, rate: float, now: float, is_scaled: bool = False) -> None:
+        # What holds have taken until now is no time of the plan's.
+        elapsed_s, load = self.elapsed(now), self.load
+        step, classes = (0, None) if load is None else (load.step, load.user_classes)
+        self.profile = ReplacedLoad(self.plan, users, rate, is_scaled=is_scaled, step=step, user_classes=classes)
+        self._started, self._held_s = now - elapsed_s, 0.0
         self._settled_step = None
-        self._started = now
-        self._held_since = None
-        self.holding = False
+        self._note_unfollowed(now)
+
+    def _note_unfollowed(self, now: float) -> None:
+        if not self.holding and not self.is_scaled:
+            self._unfollowed_since = None
+        elif self._unfollowed_since is None:
+            self._unfollowed_since = now
 
     def step(self, now: float) -> float | None:
         assert self._pace is not None, "start() comes first"
-        if self.holding:
-            return _PLATEAU_STEP_S
+        if self.holding and not self.is_scaled:
+            return None if self.profile.is_over(now - self._started) else _PLATEAU_STEP_S
         before = self.load
         load = self.profile.at(self.elapsed(now), self.placed_users)
         if load is None:

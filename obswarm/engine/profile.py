@@ -40,8 +40,11 @@ class Profile(Protocol):
     most_users: int | None
     """The most that it will want; None when that is not known before."""
 
+    stands_still: bool
+    """Whether its time stands still while the load is held."""
+
     def at(self, elapsed_s: float, placed: int) -> Load | None:
-        """The load at a time since the start, holds not counted; None when the profile is over.
+        """The load at a time of the profile's own since the start; None when the profile is over.
 
         `placed` is the number of users that there are, from which a ramp begins. Called with rising times only.
         """
@@ -49,9 +52,14 @@ class Profile(Protocol):
     def may_want_more(self, elapsed_s: float, placed: int) -> bool:
         """Whether there is a later time at which it may want more users than that."""
 
+    def is_over(self, elapsed_s: float) -> bool:
+        """Whether it has ended after that time. Asked instead of `at` while the load does not follow it."""
+
 
 class Ramp:
     """From the present number of users to another one at an even rate, then a plateau."""
+
+    stands_still = True
 
     def __init__(self, users: int, rate: float, duration_s: float | None = None) -> None:
         self.users = users
@@ -61,7 +69,7 @@ class Ramp:
         self._start: tuple[float, int] | None = None
 
     def at(self, elapsed_s: float, placed: int) -> Load | None:
-        if self.duration_s is not None and elapsed_s >= self.duration_s:
+        if self.is_over(elapsed_s):
             return None
         if self._start is None:
             self._start = (elapsed_s, placed)
@@ -77,9 +85,14 @@ class Ramp:
     def may_want_more(self, elapsed_s: float, placed: int) -> bool:
         return self.users > placed
 
+    def is_over(self, elapsed_s: float) -> bool:
+        return self.duration_s is not None and elapsed_s >= self.duration_s
+
 
 class StagesProfile:
     """Straight lines between the ends of stages."""
+
+    stands_still = True
 
     def __init__(self, stages: Sequence[Stage]) -> None:
         self.stages = tuple(stages)
@@ -114,41 +127,64 @@ class StagesProfile:
                 return True
         return False
 
+    def is_over(self, elapsed_s: float) -> bool:
+        return users_at(self.stages, elapsed_s) is None
+
 
 class ShapeProfile:
-    """A LoadTestShape of the load-test file, asked once a second."""
+    """A LoadTestShape of the load-test file, asked once a second.
+
+    It goes by a time of its own, which nobody can stop: it is asked while the load does not follow it, too, since only
+    its answers tell when it ends.
+    """
 
     duration_s: float | None = None
     most_users: int | None = None
+    stands_still = False
 
     def __init__(self, shape: LoadTestShape, user_classes: Sequence[type[User]]) -> None:
         self.shape = shape
         self._known = {cls.__name__ for cls in user_classes}
         self._ramp: Ramp | None = None
-        self._classes: tuple[str, ...] | None = None
+        self._wanted: tuple[int, float, tuple[str, ...] | None] | None = None
         self._answer: object = None
         self._step = -1
         self._next_tick_s = 0.0
 
     def at(self, elapsed_s: float, placed: int) -> Load | None:
-        if elapsed_s >= self._next_tick_s or self._ramp is None:
-            self._next_tick_s = elapsed_s - elapsed_s % _SHAPE_INTERVAL_S + _SHAPE_INTERVAL_S
-            answer = self._tick()
-            if answer is None:
-                return None
-            if answer != self._answer or self._ramp is None:
-                users, rate, classes = self._read(answer)
-                self._answer = answer
-                self._step += 1
-                self._ramp = Ramp(users, rate)
-                self._classes = classes
+        wanted = self._ask(elapsed_s)
+        if wanted is None:
+            return None
+        users, rate, classes = wanted
+        if self._ramp is None:
+            self._ramp = Ramp(users, rate)
         load = self._ramp.at(elapsed_s, placed)
         assert load is not None
-        return Load(load.target, load.position, load.rate, self._step, load.settled, self._classes)
+        return Load(load.target, load.position, load.rate, self._step, load.settled, classes)
 
     def may_want_more(self, elapsed_s: float, placed: int) -> bool:
         """Nobody but the shape knows."""
         return True
+
+    def is_over(self, elapsed_s: float) -> bool:
+        is_over = self._ask(elapsed_s) is None
+        # The load goes on from the users that there will be then.
+        self._ramp = None
+        return is_over
+
+    def _ask(self, elapsed_s: float) -> tuple[int, float, tuple[str, ...] | None] | None:
+        """What it wants now: users, rate, classes. None when it has ended."""
+        if elapsed_s >= self._next_tick_s or self._wanted is None:
+            self._next_tick_s = elapsed_s - elapsed_s % _SHAPE_INTERVAL_S + _SHAPE_INTERVAL_S
+            answer = self._tick()
+            if answer is None:
+                return None
+            if answer != self._answer or self._wanted is None:
+                self._wanted = self._read(answer)
+                self._answer = answer
+                self._step += 1
+                self._ramp = None
+        return self._wanted
 
     def _tick(self) -> Any:
         try:
@@ -175,3 +211,44 @@ class ShapeProfile:
             if unknown:
                 raise ObswarmError(f"{where}; {', '.join(unknown)} is not among the run's user classes.")
         return round(users), float(rate), classes
+
+
+class ReplacedLoad:
+    """Another load than that of a plan, until the plan ends. `is_scaled`: it is what a guard has left of the users, so
+    that a hold does not keep it from going down. `step` and `user_classes` are those of the plan's last load."""
+
+    stands_still = False
+
+    def __init__(
+        self,
+        plan: Profile,
+        users: int,
+        rate: float,
+        *,
+        is_scaled: bool = False,
+        step: int = 0,
+        user_classes: tuple[str, ...] | None = None,
+    ) -> None:
+        self.plan = plan
+        self.users = users
+        self.rate = rate
+        self.is_scaled = is_scaled
+        self.duration_s = plan.duration_s
+        self.most_users: int | None = users
+        self.user_classes = user_classes
+        self._step = step
+        self._ramp = Ramp(users, rate)
+
+    def at(self, elapsed_s: float, placed: int) -> Load | None:
+        if self.plan.is_over(elapsed_s):
+            return None
+        load = self._ramp.at(elapsed_s, placed)
+        assert load is not None
+        return Load(load.target, load.position, load.rate, self._step, load.settled, self.user_classes)
+
+    def may_want_more(self, elapsed_s: float, placed: int) -> bool:
+        return self.users > placed
+
+    def is_over(self, elapsed_s: float) -> bool:
+        self._ramp = Ramp(self.users, self.rate)
+        return self.plan.is_over(elapsed_s)

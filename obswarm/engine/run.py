@@ -76,6 +76,9 @@ class LocalRun(RunCourse):
     def _everyone_has_left(self) -> bool:
         return not len(self._crowd)
 
+    def _users_ended(self) -> int:
+        return self._executor.placed_users - self._crowd.active
+
     def _end_users(self, timeout_s: float) -> None:
         self._crowd.stop_all(timeout_s)
 

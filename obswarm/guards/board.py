@@ -74,10 +74,7 @@ class GuardBoard:
         self._started_wall_s: float | None = None
         self._answers: dict[str, _Answer] = {}
         self._asking: list[gevent.Greenlet] = []
-        self._holding: set[str] = set()
-        """Guards and alerts because of which the load is held."""
         self._control: RunControl | None = None
-        self._users = 0
         self._trips: Counter[tuple[str, str]] = Counter()
         self._unmatched = {
             watch: False for watch in self.watches if chooses_endpoints(watch.rule.when.condition.operand)
@@ -89,9 +86,20 @@ class GuardBoard:
         self._control = control
         self._started_wall_s = started_wall_s
         self.alerts.begin(started_wall_s)
+        self._take_up(control)
         queries = sorted({watch.rule.query for watch in self.watches if watch.rule.query is not None})
         supervisor = Supervisor(self._asking_ended)
         self._asking = [supervisor.keep(query, self._ask, query) for query in queries]
+
+    def _take_up(self, control: RunControl) -> None:
+        """A run that another master began: what its guards have in force is released when these are clear. Guards that
+        there are no longer have nothing in force."""
+        by_name = {f"guard {watch.rule.name}": watch for watch in self.watches}
+        for by in [by for by in control.in_force if by.startswith("guard ")]:
+            if by in by_name:
+                by_name[by].take_up()
+            else:
+                control.release(by)
 
     def close(self) -> None:
         kill_all(self._asking)
@@ -118,7 +126,6 @@ class GuardBoard:
 
     def look(self, snapshot: Snapshot) -> Snapshot:
         """Evaluate all guards; gives the snapshot with their states."""
-        self._users = snapshot.user_target
         now = self._monotonic()
         self._note_matches(snapshot, now)
         if snapshot.state in LOADED_STATES:
@@ -230,14 +237,18 @@ class GuardBoard:
 
     def _act_on_alert(self, verdict: Verdict, is_shown: bool = True) -> None:
         alert, who = verdict.alert, f"alert {verdict.alert.fingerprint}"
+        # An alert that fires once more scales once more, also when nobody has said that it was resolved.
+        once = f"{who} since {alert.starts_s}"
         if not alert.firing:
             self._release(who)
+            self._release(once)
         elif verdict.action is not None:
             text = describe_alert(alert)
             if is_shown:
                 self.annotate("alert", f"{text}. Action: {verdict.action}, {verdict.reason}")
                 logger.warning("%s. Action: %s (%s).", text, verdict.action, verdict.reason)
-            self._carry_out(verdict.action, who, StopReason("alert", text))
+            by = once if verdict.action.kind == "scale" else who
+            self._carry_out(verdict.action, by, StopReason("alert", text))
 
     def holding_back(self) -> list[Alert]:
         """Alerts because of which a start may wait: they fire since before the run."""
@@ -253,19 +264,15 @@ class GuardBoard:
             case "abort":
                 control.abort(reason)
             case "hold":
-                self._holding.add(who)
-                control.hold()
+                control.hold(who)
             case "scale":
-                users = int(self._users * action.share)
-                control.set_load(users, max(1.0, float(abs(self._users - users))))
+                control.scale(action.share, who)
             case "notify":
                 pass
 
     def _release(self, who: str) -> None:
-        if who in self._holding:
-            self._holding.discard(who)
-            if not self._holding and self._control is not None:
-                self._control.release()
+        if self._control is not None:
+            self._control.release(who)
 
     def views(self, wall_s: float) -> tuple[GuardView, ...]:
         """The guards as snapshots show them."""

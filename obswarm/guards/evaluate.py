@@ -65,6 +65,10 @@ class GuardWatch:
         self._no_news_since_s: float | None = None
         self._updated_s: float | None = None
 
+    def take_up(self) -> None:
+        """It tripped while another process had the run, and has not been clear since."""
+        self.state = GuardState.TRIPPED
+
     def update(self, now: float, value: float | Blind | None) -> Change:
         """Take the newest value in."""
         before_s, self._updated_s = self._updated_s, now

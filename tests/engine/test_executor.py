@@ -89,7 +89,7 @@ def test_a_ramp_of_2000_a_second_takes_the_time_that_it_should() -> None:
 def test_users_leave_as_evenly_as_they_came() -> None:
     simulation = Simulation(Ramp(10, 1000.0))
     simulation.until(1)
-    simulation.executor.replace(Ramp(4, 2.0), simulation.crowd.now)
+    simulation.executor.set_load(4, 2.0, simulation.crowd.now)
     start = simulation.crowd.now
     simulation.until(10)
     assert [time - start for time, _ in simulation.crowd.retired] == pytest.approx([0, 0.5, 1, 1.5, 2, 2.5], abs=0.06)

@@ -23,15 +23,18 @@ class Nobody(User):
 class Control:
     def __init__(self) -> None:
         self.calls: list[object] = []
+        self.in_force: dict[str, str] = {}
 
-    def set_load(self, users: int, spawn_rate: float) -> None:
-        self.calls.append(("load", users))
+    def scale(self, share: float, by: str) -> None:
+        self.calls.append(("scale", share))
 
-    def hold(self) -> None:
+    def hold(self, by: str) -> None:
+        self.in_force[by] = "hold"
         self.calls.append("hold")
 
-    def release(self) -> None:
-        self.calls.append("release")
+    def release(self, by: str) -> None:
+        if self.in_force.pop(by, None) == "hold" and not self.in_force:
+            self.calls.append("release")
 
     def stop(self, reason: StopReason) -> None:
         self.calls.append(("stop", reason.kind, reason.detail))
@@ -117,13 +120,8 @@ def test_scale_abort_and_notify() -> None:
     course = Course(
         Guard("failures > 0", "scale(50%)"), Guard("failures > 1", "abort"), Guard("failures > 2", "notify")
     )
-    course.run._executor.step(0)
-    try:
-        course.second(bad=3)
-    finally:
-        # The step has made a real user.
-        course.run._end_users(0)
-    assert course.control.calls == [("load", 50), ("abort", "guard")]
+    course.second(bad=3)
+    assert course.control.calls == [("scale", 0.5), ("abort", "guard")]
     assert len(course.notes) == 3
 
 
