@@ -1,0 +1,152 @@
+"""A run and its guards in milliseconds: the real course, executor and board, on a clock of the test's own, with users
+that are numbers and a source of metrics that answers what the test says."""
+
+from collections.abc import Mapping, Sequence
+
+import gevent
+
+from obswarm import clock
+from obswarm.api import Environment, Events, LoadTestShape, User, task
+from obswarm.engine import Outputs, Profile, RunCourse
+from obswarm.guards import GuardBoard, GuardRule, parse_action
+from obswarm.stats import EndpointKey, GeneratorHealth, GuardView, InFlight, Recorder
+from obswarm.targets import Sample
+from tests.support.fake_time import FakeTime
+
+_STEP_S = 0.05
+
+
+class Nobody(User):
+    @task
+    def nothing(self) -> None: ...
+
+
+class NumberedUsers:
+    def spawn(self, user_class: str) -> None: ...
+
+    def retire(self, user_class: str) -> None: ...
+
+
+class SimulatedRun(RunCourse):
+    """Its users are those that the executor has placed."""
+
+    ended_users = 0
+
+    def user_counts(self) -> Mapping[str, int]:
+        return dict(self._executor.placed)
+
+    def users_max(self) -> int:
+        return 0
+
+    def workers(self) -> tuple[GeneratorHealth, ...]:
+        return ()
+
+    def in_flight(self) -> Mapping[EndpointKey, InFlight]:
+        return self._environment.recorder.in_flight(clock.monotonic())
+
+    def _collect(self) -> None:
+        self.statistics.add(self._environment.recorder.take())
+
+    def _users_ended(self) -> int:
+        return self.ended_users
+
+    def _everyone_has_left(self) -> bool:
+        return self.ended_users >= self._executor.placed_users
+
+    def _spawning_complete(self) -> None: ...
+
+    def _kill_users(self) -> None: ...
+
+
+class Source:
+    """Answers with `answer`: a number, several of them, None for no series, or an error to be raised; `takes_s`
+    seconds after it was asked."""
+
+    def __init__(self) -> None:
+        self.answer: object = 1.0
+        self.takes_s = 0.0
+
+    def query(self, query: str) -> list[Sample]:
+        answer = self.answer
+        if self.takes_s:
+            gevent.sleep(self.takes_s)
+        if isinstance(answer, Exception):
+            raise answer
+        values = answer if isinstance(answer, Sequence) else [] if answer is None else [answer]
+        return [Sample({"series": str(number)}, value) for number, value in enumerate(values)]
+
+    def check(self, query: str) -> None: ...
+
+    def start(self) -> None: ...
+
+    def close(self) -> None: ...
+
+    def health(self) -> list:
+        return []
+
+
+class Simulation:
+    """`second()` lets one pass; `users` has what was there at the end of each, `ended_s` when the run stopped."""
+
+    def __init__(
+        self,
+        time: FakeTime,
+        rules: Sequence[GuardRule],
+        profile: Profile,
+        *,
+        on_alert: str = "stop",
+        limit_s: float | None = None,
+        shape: LoadTestShape | None = None,
+        in_force: Mapping[str, str] | None = None,
+    ) -> None:
+        self.time = time
+        self.source = Source()
+        self.environment = Environment(events=Events(), recorder=Recorder(), user_classes=[Nobody], shape_class=shape)
+        self.run = SimulatedRun(
+            self.environment, profile, NumberedUsers(), test="t", planned_s=limit_s, outputs=Outputs(), max_endpoints=10, interval_s=1.0
+        )  # fmt: skip
+        self.run._in_force = dict(in_force or {})
+        self.board = GuardBoard(
+            rules, self.source, parse_action(on_alert), alerts_grace_s=0.0, monotonic=time.monotonic, wall=time.wall
+        )
+        self.board.annotate = self.run.annotate
+        self.run.watch = self.board
+        self.users: list[int] = []
+        self.ended_s: int | None = None
+        self.run._attempt("The shape", self.run._reset_shape)
+        self.run._begin()
+        self.board.start(self.run, self.run.statistics.started_wall_s)
+
+    def second(self, good: int = 1, bad: int = 0, lasting_s: float = 0.1) -> None:
+        """One more: as many requests succeed and fail in it, and last so long."""
+        if self.ended_s is not None:
+            return
+        for step in range(round(1 / _STEP_S)):
+            if self.run._drive_once(self.time.now) is None:
+                self.ended_s = len(self.users) + (step > 0)
+                return
+            self.time.advance(_STEP_S)
+        for number in range(good + bad):
+            fails = number >= good
+            self.environment.recorder.record("GET", "/", lasting_s, 1, 500 if fails else 200, "no" if fails else None)
+        self.run._emit()
+        self.users.append(self.run._executor.placed_users)
+        if self.run._stopping.is_set():
+            self.ended_s = len(self.users)
+
+    def seconds(self, number: int) -> None:
+        for _ in range(number):
+            self.second()
+
+    @property
+    def guards(self) -> Sequence[GuardView]:
+        assert self.run.last is not None
+        return self.run.last.guards
+
+    @property
+    def reason(self) -> str:
+        assert self.run._reason is not None
+        return f"{self.run._reason.kind}: {self.run._reason.detail}"
+
+    def close(self) -> None:
+        self.board.close()
