@@ -1,4 +1,5 @@
-"""Reading and writing durations and numbers as people write them (`1h30m`, `250 ms`); no policy."""
+"""Reading and writing durations and numbers as people write them (`1h30m`, `250 ms`); no policy. Numbers that are not
+finite are `+Inf`, `-Inf` and `NaN`, without a unit."""
 
 import math
 import re
@@ -43,10 +44,17 @@ def format_names(names: Sequence[str]) -> str:
     return f"{', '.join(names[:_NAMED])} and {len(names) - _NAMED:,} more"
 
 
+def format_not_finite(number: float) -> str:
+    """`+Inf`, `-Inf` or `NaN`, as Prometheus writes them, for a number that is not finite; empty for any other."""
+    if math.isfinite(number):
+        return ""
+    return "NaN" if math.isnan(number) else "+Inf" if number > 0 else "-Inf"
+
+
 def format_duration(seconds: float) -> str:
     """A planned or elapsed time for people: `40s`, `2m05s`, `1h02m`. Fractions of a second are dropped from 10 s up."""
     if not math.isfinite(seconds):
-        return f"{seconds}s"
+        return format_not_finite(seconds)
     if seconds < 10 and seconds != int(seconds):
         return f"{seconds:.1f}s"
     whole = int(seconds)
@@ -63,6 +71,8 @@ def format_latency(seconds: float | None) -> str:
     """A latency for people with three significant digits at the most: `850 µs`, `12.3 ms`, `1.25 s`; `–` for None."""
     if seconds is None:
         return "–"
+    if not math.isfinite(seconds):
+        return format_not_finite(seconds)
     if seconds < 0.001:
         return f"{seconds * 1e6:.0f} µs"
     if seconds < 0.1:
@@ -73,9 +83,9 @@ def format_latency(seconds: float | None) -> str:
 
 
 def format_count(number: float) -> str:
-    """A count or rate for people: `7.5`, `950`, `12,345`; `inf` and `nan` for numbers that are not finite."""
+    """A count or rate for people: `7.5`, `950`, `12,345`."""
     if not math.isfinite(number):
-        return f"{number}"
+        return format_not_finite(number)
     if number != int(number) and number < 100:
         return f"{number:.1f}"
     return f"{number:,.0f}"
@@ -88,6 +98,8 @@ def counted(number: int, one: str, many: str = "") -> str:
 
 def format_bytes(number: float) -> str:
     """A size in binary units: `512 B`, `1.5 KiB`, `20 MiB`."""
+    if not math.isfinite(number):
+        return format_not_finite(number)
     for unit in ("B", "KiB", "MiB", "GiB"):
         if number < 1024:
             return f"{number:.0f} {unit}" if unit == "B" or number >= 10 else f"{number:.1f} {unit}"

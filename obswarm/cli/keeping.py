@@ -1,6 +1,7 @@
 """Keeping runs in the store: the options, and what is written while a run goes."""
 
 import logging
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +26,7 @@ from obswarm.report import result_document, run_page
 from obswarm.stats import Annotation, Snapshot
 from obswarm.store import FILE, About, Figure, RunInfo, RunWriter, Store, git_revision, read_loadtests, read_run
 from obswarm.targets import MetricSource, SourceError, queries_of
+from obswarm.units import format_not_finite
 
 logger = logging.getLogger(__name__)
 
@@ -123,6 +125,9 @@ def _plain(value: Any) -> Any:
         return {str(key): _plain(each) for key, each in value.items()}
     if isinstance(value, (list, tuple)):
         return [_plain(each) for each in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        # JSON has no number for it, and a setting that is null was not given.
+        return format_not_finite(value)
     return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)
 
 

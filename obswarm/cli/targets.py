@@ -1,5 +1,6 @@
 """`obswarm targets`: what can be seen of the target right now."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,7 +15,7 @@ from obswarm.cli.tables import texts_table
 from obswarm.cli.text_console import TextConsole, plain, stdout_console
 from obswarm.redact import redact_url
 from obswarm.targets import KINDS, MetricSource, PrometheusSource, SourceError, Target, Unit, place_of, queries_of
-from obswarm.units import format_bytes, format_count, format_latency
+from obswarm.units import format_bytes, format_count, format_latency, format_not_finite
 
 
 def _with_source(command: Command) -> Command:
@@ -102,11 +103,14 @@ def _value(source: MetricSource, query: str) -> tuple[float | None, str]:
         samples = source.query(query)
     except SourceError as error:
         return None, str(error)
-    numbers = [sample.value for sample in samples if sample.value == sample.value]
-    return (numbers[0] if numbers else None), ""
+    numbers = [sample.value for sample in samples]
+    # A number before one that is none.
+    return min(numbers, key=math.isnan, default=None), ""
 
 
 def _format(unit: Unit, value: float) -> str:
+    if not math.isfinite(value):
+        return format_not_finite(value)
     if unit == "seconds":
         return format_latency(value)
     if unit == "ratio":

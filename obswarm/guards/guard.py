@@ -1,5 +1,6 @@
 """A guard: what it watches for, and what it does then."""
 
+import math
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ from obswarm.guards.conditions import Condition, EngineOperand, PromqlOperand, W
 from obswarm.guards.grammar import parse_when
 from obswarm.guards.operands import metric_of
 from obswarm.redact import redact_text
-from obswarm.units import format_latency, parse_duration
+from obswarm.units import format_latency, format_not_finite, parse_duration
 
 ActionKind = Literal["stop", "abort", "hold", "scale", "notify"]
 OnBlind = Literal["warn", "stop"]
@@ -92,6 +93,8 @@ def format_figure(condition: Condition, value: float) -> str:
     """A value of a condition's operand with its unit, durations as in tables; with more digits where the value would
     look like the one that it is compared with, and is not."""
     operand, limit = condition.operand, condition.quantity.base
+    if not math.isfinite(value):
+        return format_not_finite(value)
     if isinstance(operand, EngineOperand):
         unit = metric_of(operand.metric).unit
         if unit == "seconds":

@@ -3,7 +3,7 @@
 from typing import Any
 
 from obswarm.api import Stage, format_stages
-from obswarm.units import format_duration
+from obswarm.units import format_duration, format_not_finite
 
 DURATIONS = frozenset(
     {
@@ -27,7 +27,7 @@ def setting_text(name: str, value: Any) -> str:
     if isinstance(value, (int, float)):
         if name in DURATIONS:
             return format_duration(value)
-        return str(value) if isinstance(value, int) else f"{value:.15g}"
+        return str(value) if isinstance(value, int) else format_not_finite(value) or f"{value:.15g}"
     if isinstance(value, list):
         if name == "stages":
             try:

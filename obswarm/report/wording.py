@@ -1,9 +1,11 @@
 """Differences between runs in words and numbers for people."""
 
+import math
+
 from obswarm.report.compare import FASTER, SAME, SLOWER, UNJUDGED, Comparison, Difference
 from obswarm.store import Figure
 from obswarm.targets import Unit
-from obswarm.units import format_bytes, format_count, format_latency, format_names
+from obswarm.units import format_bytes, format_count, format_latency, format_names, format_not_finite
 
 
 def tone_of(difference: Difference) -> str:
@@ -15,6 +17,8 @@ def value_of(measure: str, value: float | None) -> str:
     """A measure of a load test."""
     if value is None:
         return "–"
+    if not math.isfinite(value):
+        return format_not_finite(value)
     if measure == "throughput":
         return f"{format_count(value)}/s"
     return f"{value:.2%}" if measure == "error ratio" else format_latency(value)
@@ -24,6 +28,8 @@ def figure_value(unit: Unit | str, value: float | None) -> str:
     """A figure of a target."""
     if value is None:
         return "–"
+    if not math.isfinite(value):
+        return format_not_finite(value)
     if unit == "seconds":
         return format_latency(value)
     if unit == "bytes":

@@ -56,7 +56,7 @@ def test_json_has_the_text_and_no_number_that_json_has_not(text: str) -> None:
     assert document["errors"][0]["error"] == document["lost"][0]["worker"] == shown
     assert not any(UNFIT.search(each) for each in strings_in(document))
     assert (document["guards"][0]["value"], document["guards"][0]["shown"]) == (None, shown)
-    assert document["requirements"] == [{"require": "p95 < 1s", "met": False, "value": None, "shown": "inf s"}]
+    assert document["requirements"] == [{"require": "p95 < 1s", "met": False, "value": None, "shown": "+Inf"}]
     assert document["generator"]["max_cpu_ratio"] is None
 
 
@@ -84,7 +84,7 @@ def test_junit_can_be_read_and_has_the_text(text: str) -> None:
     document = junit_document(hostile_result(text), JUDGED)
     suite = ElementTree.fromstring(document.encode())
     assert suite.get("name") == f"obswarm {escape_controls(text)}"
-    assert suite[0].find("failure").get("message") == "p95 was inf s; required: p95 < 1s"  # type: ignore[union-attr]
+    assert suite[0].find("failure").get("message") == "p95 was +Inf; required: p95 < 1s"  # type: ignore[union-attr]
     assert suite[-1].findtext("failure") == escape_lines(text)
     assert not UNFIT.search(document)
 

@@ -57,7 +57,10 @@ def verdict(record: RunRecord) -> Verdict:
     for loss in result["lost"]:
         # A result that an earlier version has kept knows of no requests.
         requests = loss.get("requests")
-        extent = f"at most {loss['unreported_s']:.1f} s of it" if requests is None else counted(requests, "request")
+        unreported_s = loss["unreported_s"]
+        extent = "an unknown part of it" if unreported_s is None else f"at most {unreported_s:.1f} s of it"
+        if requests is not None:
+            extent = counted(requests, "request")
         lines.append(Line(f"Lost: {loss['worker']}, {loss['detail']}; {extent}.", "bad"))
     lines += [Line(sentence) for sentence in (*_under_way(result), *_cut_off(result))]
     generator = result["generator"]
