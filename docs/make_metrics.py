@@ -27,10 +27,33 @@ scrape_configs:
     static_configs: [{targets: ["127.0.0.1:8089"]}]
 ```
 
-By content negotiation a scraper gets the classic text format, OpenMetrics, or protobuf with native histograms, gzipped if it likes. For native histograms start Prometheus with `--enable-feature=native-histograms`; with
-`created-timestamp-zero-ingestion` as well, `increase()` sees the first second of a run, too; with `exemplar-storage` it keeps exemplars.
+By content negotiation a scraper gets the classic text format, OpenMetrics, or protobuf with native histograms, gzipped
+if it likes; the numbers are the same. For native histograms start Prometheus with `--enable-feature=native-histograms`;
+with `exemplar-storage` as well it keeps exemplars.
 
-At the end of a run obswarm waits for one more scrape (a few of the intervals it has seen, `--linger` at most), so that the last second is not missing.
+At the end of a run obswarm waits until everybody who scrapes has scraped once more, so that the last second is not
+missing: also with a high-availability pair of Prometheus servers. Each one is waited for during two and a half of its
+own intervals, or `--linger` if that is shorter. Scrapers are told apart by address, `X-Forwarded-For`, `User-Agent`,
+`X-Prometheus-Scrape-Timeout-Seconds` and connection; several behind one proxy by the rhythm in which they come. A
+single look with `curl` or a browser is not waited for.
+
+## The start of a run, and two runs at one port
+
+A new series begins, for Prometheus, with the value of its first scrape: `increase()` lacks what was counted before, and a
+second run at the same port whose counters are higher at their first scrape than those of the first run were at their
+last looks like the same run going on. Therefore start Prometheus with
+`--enable-feature=created-timestamp-zero-ingestion`, as the [stack](stack.md) does: each series then begins with 0 at the
+time at which it was created, and the sum of increases is each run's own total.
+
+Every counter and histogram tells that time in protobuf (`created_timestamp`, which Prometheus prefers with that feature)
+and in OpenMetrics (`obswarm_requests_created` beside `obswarm_requests_total`; without the feature Prometheus keeps these
+as series of their own). The classic text format has no place for it. For the first series of a run it is the start of the
+run; for an endpoint, a status or an error that is new in the middle of one it is the last moment at which there was none,
+as far as somebody scraped.
+
+What remains: `increase()` itself extrapolates to the ends of its window, by up to half a scrape interval. The clocks of
+Prometheus and of obswarm's machine have to agree within the interval. A Prometheus that is used for runs before it was
+told of the feature lacks the beginnings of those.
 
 `--label team=search` puts a label on every series; repeat it for more. The run's id is on `obswarm_run_info` only: join it with `* on (job, instance) group_left (run_id) obswarm_run_info`.
 
@@ -73,6 +96,9 @@ all others one second after the last snapshot, also when the run was ended by an
 a query at the present moment gives nothing of the run, as it is with a target that is scraped no longer;
 `last_over_time(obswarm_requests_total[1h])` still has its last values. A process that is killed (SIGKILL) leaves no
 markers: Prometheus shows its last values for five minutes more.
+
+Counters and histograms begin with a sample of 0 at the time at which they were created, so that `increase()` is complete
+from the first second on with every receiver, without any feature of its own.
 
 ## In a program of one's own
 

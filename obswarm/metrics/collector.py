@@ -12,7 +12,7 @@ from prometheus_client.utils import floatToGoString
 
 from obswarm.metrics.buckets import CLASSIC_BOUNDS_S, classic_counts
 from obswarm.metrics.contract import Kind, Metric
-from obswarm.metrics.series import Latest, Point
+from obswarm.metrics.series import Family, Latest, Point
 
 _BOUNDS = tuple(floatToGoString(bound) for bound in CLASSIC_BOUNDS_S)
 _POINTS_IN_A_SLICE = {Kind.HISTOGRAM: 10}
@@ -20,7 +20,10 @@ _MOST_POINTS_IN_A_SLICE = 100
 
 
 class SnapshotCollector(Collector):
-    """Register it with a prometheus_client registry to have a run's metrics among a program's own."""
+    """Register it with a prometheus_client registry to have a run's metrics among a program's own.
+
+    As with that library's own counters there is a sample with the suffix `_created` beside each counter and histogram.
+    """
 
     def __init__(self, latest: Latest, static_labels: Mapping[str, str] | None = None) -> None:
         self._latest = latest
@@ -28,11 +31,13 @@ class SnapshotCollector(Collector):
 
     def collect(self) -> Iterator[ClientMetric]:
         for metric, points in self._latest.families():
-            yield client_metric(metric, points, self._static)
+            yield client_metric(metric, points, self._static, created=True)
 
 
-def client_metric(metric: Metric, points: Iterable[Point], static: Mapping[str, str]) -> ClientMetric:
-    """One family, or a slice of one."""
+def client_metric(
+    metric: Metric, points: Iterable[Point], static: Mapping[str, str], *, created: bool = False
+) -> ClientMetric:
+    """One family, or a slice of one; with the time at which each counter and histogram was created, if asked for."""
     name = metric.name
     if metric.kind is Kind.COUNTER:
         name = name.removesuffix("_total")
@@ -46,6 +51,9 @@ def client_metric(metric: Metric, points: Iterable[Point], static: Mapping[str, 
             family.samples.extend(_histogram(metric.name, labels, point))
         else:
             family.samples.append(Sample(metric.name, labels, point.value))
+        if created and point.created_s is not None:
+            # Right after the other samples of its series: there Prometheus looks for it.
+            family.samples.append(Sample(f"{name}_created", labels, point.created_s))
     return family
 
 
@@ -78,24 +86,23 @@ class _Slice:
         yield self._family
 
 
-def text_slices(latest: Latest, static: Mapping[str, str], encode: Any) -> Iterator[bytes]:
+def text_slices(
+    families: Iterable[Family], static: Mapping[str, str], encode: Any, *, openmetrics: bool
+) -> Iterator[bytes]:
     """The exposition by one of prometheus-client's encoders, in pieces that each take a few milliseconds to make.
 
     The encoders do a whole registry at a time. Families are handed to them in parts, and what a part repeats of its
-    family's heading is left out.
+    family's heading is left out. The classic format has no times of creation.
     """
-    openmetrics = False
-    for metric, points in latest.families():
+    for metric, points in families:
         size = _POINTS_IN_A_SLICE.get(metric.kind, _MOST_POINTS_IN_A_SLICE)
         first = True
         while True:
             part = list(islice(points, size))
             if not part and not first:
                 break
-            text = encode(_Slice(client_metric(metric, part, static)))
-            if text.endswith(b"# EOF\n"):
-                openmetrics = True
-                text = text.removesuffix(b"# EOF\n")
+            text = encode(_Slice(client_metric(metric, part, static, created=openmetrics)))
+            text = text.removesuffix(b"# EOF\n")
             yield text if first else _without_heading(text)
             first = False
             if len(part) < size:

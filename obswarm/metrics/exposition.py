@@ -2,21 +2,27 @@
 
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import gevent
 from prometheus_client.exposition import choose_encoder
 
-from obswarm.clock import monotonic
+from obswarm.clock import monotonic, wall
 from obswarm.metrics.collector import text_slices
 from obswarm.metrics.native import CONTENT_TYPE, protobuf_slices
+from obswarm.metrics.scrapers import Scrapers, client_of
 from obswarm.metrics.series import Latest
+
+T = TypeVar("T")
 
 _SLICE_S = 0.004
 """How long the exposition may be worked on before users get a turn."""
 
 _PAUSE_S = 0.001
 """A pause of nothing would not do: gevent runs what is ready again and again before it looks at sockets."""
+
+ARRIVED_S = "obswarm.arrived_s"
+"""In a request's environment, the wall time at which it came: before this process was there to read it, maybe."""
 
 
 def wants_protobuf(accept: str) -> bool:
@@ -41,15 +47,22 @@ def wants_protobuf(accept: str) -> bool:
     return wanted
 
 
-def slices(latest: Latest, static: Mapping[str, str], accept: str) -> tuple[str, Iterator[bytes]]:
-    """(content type, pieces) for what a scraper accepts: protobuf, OpenMetrics, or the classic text."""
+def slices(
+    latest: Latest, static: Mapping[str, str], accept: str, asked_s: float | None = None
+) -> tuple[str, Iterator[bytes]]:
+    """(content type, pieces) for what a scraper accepts: protobuf, OpenMetrics, or the classic text.
+
+    `asked_s` is the wall time of the request (see Latest.families).
+    """
+    families = latest.families(asked_s)
     if wants_protobuf(accept):
-        return CONTENT_TYPE, protobuf_slices(latest, static)
+        return CONTENT_TYPE, protobuf_slices(families, static)
     encode, content_type = choose_encoder(accept)
-    return content_type, text_slices(latest, static, encode)
+    openmetrics = content_type.startswith("application/openmetrics-text")
+    return content_type, text_slices(families, static, encode, openmetrics=openmetrics)
 
 
-def unhurried(pieces: Iterable[bytes], pause: Callable[[], None] = lambda: gevent.sleep(_PAUSE_S)) -> Iterator[bytes]:
+def unhurried(pieces: Iterable[T], pause: Callable[[], None] = lambda: gevent.sleep(_PAUSE_S)) -> Iterator[T]:
     """The same pieces, with a turn for everybody else whenever they have been worked on for a while."""
     since = monotonic()
     for piece in pieces:
@@ -78,17 +91,18 @@ def accepts_gzip(accept_encoding: str) -> bool:
 
 
 class MetricsApp:
-    """The WSGI application of /metrics. `scraped_at` are the times of the last two scrapes."""
+    """The WSGI application of /metrics, which knows by whom it is asked."""
 
     def __init__(self, latest: Latest, static_labels: Mapping[str, str] | None = None) -> None:
         self._latest = latest
         self._static = dict(static_labels or {})
-        self.scraped_at: list[float] = []
-        self.has_a_scraper = False
-        """Whether a program that scrapes regularly has been here, as opposed to a person who had a look."""
+        self.scrapers = Scrapers()
 
     def __call__(self, environ: Mapping[str, Any], start_response: Any) -> Iterable[bytes]:
-        content_type, pieces = slices(self._latest, self._static, environ.get("HTTP_ACCEPT", ""))
+        began_s = monotonic()
+        content_type, pieces = slices(
+            self._latest, self._static, environ.get("HTTP_ACCEPT", ""), environ.get(ARRIVED_S, wall())
+        )
         headers = [("Content-Type", content_type), ("Vary", "Accept, Accept-Encoding")]
         pieces = unhurried(pieces)
         if accepts_gzip(environ.get("HTTP_ACCEPT_ENCODING", "")):
@@ -98,6 +112,6 @@ class MetricsApp:
         body = b"".join(pieces)
         headers.append(("Content-Length", str(len(body))))
         start_response("200 OK", headers)
-        self.has_a_scraper = self.has_a_scraper or "HTTP_X_PROMETHEUS_SCRAPE_TIMEOUT_SECONDS" in environ
-        self.scraped_at = [*self.scraped_at[-1:], monotonic()]
+        if environ.get("REQUEST_METHOD") != "HEAD":
+            self.scrapers.note(*client_of(environ), began_s)
         return [body]

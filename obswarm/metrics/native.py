@@ -7,7 +7,7 @@ from typing import Any
 from obswarm.metrics.buckets import CLASSIC_BOUNDS_S, ZERO_THRESHOLD, classic_counts, native_buckets
 from obswarm.metrics.contract import Kind, Metric
 from obswarm.metrics.schema import EXPOSITION, Messages, varint
-from obswarm.metrics.series import Latest, Point
+from obswarm.metrics.series import Family, Point
 from obswarm.stats import Exemplar
 
 CONTENT_TYPE = "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited"
@@ -17,17 +17,15 @@ _METRIC_TAG = b"\x22"  # field 4, length-delimited
 _messages = Messages("obswarm.exposition", EXPOSITION)
 
 
-def protobuf_slices(latest: Latest, static: Mapping[str, str]) -> Iterator[bytes]:
+def protobuf_slices(families: Iterable[Family], static: Mapping[str, str]) -> Iterator[bytes]:
     """The exposition in pieces: one for each family, and empty ones, so that none is long in the making.
 
     A family is one message whose length comes first, so its series are encoded one by one, and sent together.
     """
-    snapshot = latest.newest
-    created_s = snapshot.started_s if snapshot is not None else None
-    for metric, points in latest.families():
+    for metric, points in families:
         parts = []
         for point in points:
-            encoded = _encode(metric, point, static, created_s)
+            encoded = _encode(metric, point, static)
             parts.append(_METRIC_TAG + varint(len(encoded)) + encoded)
             yield b""
         if parts:
@@ -36,16 +34,16 @@ def protobuf_slices(latest: Latest, static: Mapping[str, str]) -> Iterator[bytes
             yield varint(len(body)) + body
 
 
-def _encode(metric: Metric, point: Point, static: Mapping[str, str], created_s: float | None) -> bytes:
+def _encode(metric: Metric, point: Point, static: Mapping[str, str]) -> bytes:
     message = _messages.Metric()
     for name, value in (*zip(metric.labels, point.labels, strict=True), *static.items()):
         message.label.add(name=name, value=value)
     if point.histogram is not None:
         _fill(message.histogram, point)
-        _set_time(message.histogram.created_timestamp, created_s)
+        _set_time(message.histogram.created_timestamp, point.created_s)
     elif metric.kind is Kind.COUNTER:
         message.counter.value = point.value
-        _set_time(message.counter.created_timestamp, created_s)
+        _set_time(message.counter.created_timestamp, point.created_s)
     else:
         message.gauge.value = point.value
     encoded: bytes = message.SerializeToString()

@@ -3,9 +3,10 @@
 https://prometheus.io/docs/specs/prw/remote_write_spec/#stale-markers
 """
 
+import math
 import struct
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from prometheus_client.utils import floatToGoString
 
@@ -17,24 +18,36 @@ from obswarm.metrics.series import Family, Point
 STALE = struct.unpack("<d", struct.pack("<Q", 0x7FF0000000000002))[0]
 """The NaN by which a sender says that a series has ended, as value of a sample or sum of a native histogram."""
 
+
+class Piece(NamedTuple):
+    """An encoded TimeSeries, and how many samples it has."""
+
+    encoded: bytes
+    samples: int
+
+
 _messages = Messages("obswarm.remote_write", REMOTE_WRITE)
 _BOUNDS = (*(floatToGoString(bound) for bound in CLASSIC_BOUNDS_S), "+Inf")
 
 
 class PushedSeries:
-    """Encodes what is pushed, a TimeSeries for each piece, and remembers which series there have been.
+    """Encodes what is pushed, and remembers which series there have been.
 
-    `labels` are those that every series has.
+    Counters and histograms begin with a sample of 0 at the time at which they were created: this version of the
+    protocol has no other way to say when that was. `labels` are those that every series has.
     """
 
     def __init__(self, labels: Mapping[str, str]) -> None:
         self._labels = dict(labels)
         self._known: dict[bytes, bool] = {}
         """By encoded labels, whether it is one of native histograms."""
+        self._begun: dict[bytes, float] = {}
+        """By encoded labels, when it was created."""
         self._exemplars_until_s = 0.0
 
-    def encode(self, families: Iterable[Family], instance: str, time_s: float) -> Iterator[bytes]:
-        """The series at that wall time, and a stale marker for each of those before that is not among them."""
+    def encode(self, families: Iterable[Family], instance: str, time_s: float) -> Iterator[Piece]:
+        """The series at that wall time, and a stale marker for each of those before that is not among them. None of
+        them may be created later (see Latest.families)."""
         timestamp = int(time_s * 1000)
         present = set()
         for metric, points in families:
@@ -42,23 +55,34 @@ class PushedSeries:
                 for labels, content in self._of_point(metric, point, instance, timestamp):
                     self._known[labels] = content.histograms != []
                     present.add(labels)
-                    # Of a message in two pieces the fields are those of both.
-                    yield labels + content.SerializeToString()
+                    # Of a message in two parts the fields are those of both.
+                    if self._is_new(labels, point.created_s):
+                        zero = _zero(content, int((point.created_s or 0.0) * 1000))
+                        yield Piece(labels + zero.SerializeToString() + content.SerializeToString(), 2)
+                    else:
+                        yield Piece(labels + content.SerializeToString(), 1)
         self._exemplars_until_s = time_s
         yield from self._end([labels for labels in self._known if labels not in present], timestamp)
 
-    def end(self, time_s: float) -> Iterator[bytes]:
+    def _is_new(self, labels: bytes, created_s: float | None) -> bool:
+        """Whether these labels have another beginning than before."""
+        if created_s is None or created_s <= self._begun.get(labels, -math.inf):
+            return False
+        self._begun[labels] = created_s
+        return True
+
+    def end(self, time_s: float) -> Iterator[Piece]:
         """A stale marker for every series that has none yet."""
         yield from self._end(list(self._known), int(time_s * 1000))
 
-    def _end(self, every: Iterable[bytes], timestamp: int) -> Iterator[bytes]:
+    def _end(self, every: Iterable[bytes], timestamp: int) -> Iterator[Piece]:
         for labels in every:
             marker = _messages.TimeSeries()
             if self._known.pop(labels):
                 marker.histograms.add(count_int=0, sum=STALE, zero_threshold=ZERO_THRESHOLD, timestamp=timestamp)
             else:
                 marker.samples.add(value=STALE, timestamp=timestamp)
-            yield labels + marker.SerializeToString()
+            yield Piece(labels + marker.SerializeToString(), 1)
 
     def _of_point(self, metric: Metric, point: Point, instance: str, timestamp: int) -> Iterator[tuple[bytes, Any]]:
         """Encoded labels, and a message with the rest."""
@@ -98,6 +122,18 @@ def _labels(name: str, labels: Mapping[str, str]) -> bytes:
             series.labels.add(name=key, value=text)
     encoded: bytes = series.SerializeToString()
     return encoded
+
+
+def _zero(content: Any, timestamp: int) -> Any:
+    """The sample of the series with that content before anything was counted."""
+    zero = _messages.TimeSeries()
+    for histogram in content.histograms:
+        zero.histograms.add(
+            count_int=0, sum=0, schema=histogram.schema, zero_threshold=ZERO_THRESHOLD, timestamp=timestamp
+        )
+    for _ in content.samples:
+        zero.samples.add(value=0, timestamp=timestamp)
+    return zero
 
 
 def _sample(timestamp: int, value: float) -> Any:

@@ -16,12 +16,12 @@ import requests
 from gevent.event import Event
 
 from obswarm import __version__, defaults
-from obswarm.clock import monotonic
+from obswarm.clock import monotonic, wall
 from obswarm.engine import Output
 from obswarm.greenlets import Supervisor
 from obswarm.http import ApiSession, innermost
 from obswarm.metrics.exposition import unhurried
-from obswarm.metrics.pushed_series import PushedSeries
+from obswarm.metrics.pushed_series import Piece, PushedSeries
 from obswarm.metrics.schema import varint
 from obswarm.metrics.series import Latest, PushCounts
 from obswarm.redact import redact_url
@@ -121,7 +121,7 @@ class RemoteWriter(Output):
             self._sender = self._supervisor.keep("The sender of --remote-write", self._send_all)
         instance = self._instance or f"{platform.node() or 'obswarm'}:{snapshot.run_id}"
         self._last_time_s = snapshot.time_s
-        self._encode(lambda: self._series.encode(self._latest.families(), instance, snapshot.time_s))
+        self._encode(lambda: self._series.encode(self._latest.families(snapshot.time_s), instance, snapshot.time_s))
 
     def _warn_of_namesakes(self) -> None:
         if self._instance is not None:
@@ -132,21 +132,23 @@ class RemoteWriter(Output):
                 self._instance,
             )
 
-    def _encode(self, pieces: Callable[[], Iterable[bytes]]) -> None:
+    def _encode(self, pieces: Callable[[], Iterable[Piece]]) -> None:
         """Put a batch of these messages into the queue, some time."""
         self._encoding = [greenlet for greenlet in self._encoding if not greenlet.dead]
         self._encoding.append(
             self._supervisor.spawn("The encoding for --remote-write", self._fill_batch, pieces, list(self._encoding))
         )
 
-    def _fill_batch(self, pieces: Callable[[], Iterable[bytes]], before: list[Any]) -> None:
+    def _fill_batch(self, pieces: Callable[[], Iterable[Piece]], before: list[Any]) -> None:
         # Batches have to be in the order of time.
         gevent.joinall(before)
-        encoded = [_TIMESERIES_TAG + varint(len(piece)) + piece for piece in unhurried(pieces())]
+        encoded, samples = [], 0
+        for piece in unhurried(pieces()):
+            encoded.append(_TIMESERIES_TAG + varint(len(piece.encoded)) + piece.encoded)
+            samples += piece.samples
         if len(self._queue) >= self._most:
             self._lost["overflow"] += self._queue.popleft().samples
-        # Each message has one sample.
-        self._queue.append(Batch(bytes(cramjam.snappy.compress_raw(b"".join(encoded))), len(encoded)))
+        self._queue.append(Batch(bytes(cramjam.snappy.compress_raw(b"".join(encoded))), samples))
         self._tell()
         self._news.set()
 
@@ -237,6 +239,10 @@ class RemoteWriter(Output):
             gevent.joinall(self._encoding, timeout=longest_s)
             while self._queue and monotonic() < deadline:
                 gevent.sleep(0.02)
+            if self._instance is not None:
+                # The next run may write to the same series, from its start on: that has to be after the markers.
+                ended_s = self._last_time_s + _ENDS_AFTER_S
+                gevent.sleep(max(0.0, min(ended_s - wall(), deadline - monotonic())))
         finally:
             self._account_for_the_rest()
 

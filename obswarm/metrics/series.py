@@ -1,5 +1,6 @@
 """What a snapshot says, as the contract's metrics: the one place where figures become series. No format, no I/O."""
 
+import math
 import platform
 import re
 import zlib
@@ -7,10 +8,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
-from obswarm import __version__, defaults
+from obswarm import __version__, clock, defaults
 from obswarm.engine import Output
 from obswarm.metrics import contract
-from obswarm.metrics.contract import Metric
+from obswarm.metrics.contract import Kind, Metric
+from obswarm.metrics.created import CreatedTimes, Exposition
 from obswarm.sanitize import escape_controls
 from obswarm.stats import (
     NONE_IN_FLIGHT,
@@ -36,6 +38,8 @@ class Point(NamedTuple):
     value: float = 0.0
     histogram: Histogram | None = None
     exemplars: tuple[Exemplar, ...] = ()
+    created_s: float | None = None
+    """Wall time at which a counter or histogram was zero; None for gauges."""
 
 
 Family = tuple[Metric, Iterator[Point]]
@@ -62,6 +66,8 @@ class Latest(Output):
         self._iterations_before: dict[str, int] = {}
         self._interrupted_before = 0
         self._exceptions_before = 0
+        self._since_s = clock.wall()
+        self._created = CreatedTimes()
         self.push: PushCounts | None = None
         self.waiting: Callable[[], int] | None = None
         """How many workers wait for a first run, where a master does."""
@@ -83,27 +89,36 @@ class Latest(Output):
             self._errors_before.clear()
             self._iterations_before.clear()
             self._interrupted_before = self._exceptions_before = 0
+            self._created.clear()
         self.newest = snapshot
 
-    def families(self) -> Iterator[Family]:
-        """All metrics that have series at the moment. Values of labels are valid UTF-8 of a bounded length."""
-        for metric, points in self._families():
+    def families(self, asked_s: float | None = None) -> Iterator[Family]:
+        """All metrics that have series at the moment. Values of labels are valid UTF-8 of a bounded length.
+
+        `asked_s` is the wall time that the values will have. Counters and histograms that were created since then are
+        left out: a sample that is older than its series' beginning, and the beginning after it, would count twice.
+        """
+        for metric, points in self._families(math.inf if asked_s is None else asked_s):
             yield metric, map(_fit, points)
 
-    def _families(self) -> Iterator[Family]:
+    def _families(self, asked_s: float) -> Iterator[Family]:
         yield contract.BUILD_INFO, iter([Point((__version__, platform.python_version()), 1)])
         snapshot = self.newest
         if snapshot is not None:
-            yield from self._of_the_run(snapshot)
-            yield from _of_the_generator(snapshot)
-            yield from _of_the_guards(snapshot)
+            exposition = self._created.exposition(snapshot.started_s, snapshot.time_s)
+            for family in (self._of_the_run(snapshot), _of_the_generator(snapshot), _of_the_guards(snapshot)):
+                for metric, points in family:
+                    yield metric, _begun(metric, points, exposition, asked_s)
+            exposition.finish()
         elif self.waiting is not None:
             ready = self.waiting()
             yield contract.RUN_STATE, (Point((str(state),), float(state is RunState.READY)) for state in RunState)
             yield contract.WORKERS, (Point((state,), ready * (state == "ready")) for state in contract.WORKER_STATES)
         if self.push is not None:
-            yield contract.PUSHED, iter([Point((), self.push.sent)])
-            yield contract.PUSH_LOST, (Point((reason,), count) for reason, count in sorted(self.push.lost.items()))
+            # They count over all runs of the process.
+            sent, lost, since_s = self.push.sent, sorted(self.push.lost.items()), self._since_s
+            yield contract.PUSHED, iter([Point((), sent, created_s=since_s)])
+            yield contract.PUSH_LOST, (Point((reason,), count, created_s=since_s) for reason, count in lost)
 
     def _endpoints(self, snapshot: Snapshot) -> Iterator[EndpointStats]:
         if not self._before:
@@ -160,6 +175,17 @@ class Latest(Output):
         for key_before, count in before.items():
             if key_before not in snapshot.errors:
                 yield Point(key_before, count)
+
+
+def _begun(metric: Metric, points: Iterator[Point], exposition: Exposition, asked_s: float) -> Iterator[Point]:
+    """Counters and histograms with the times at which they were created, those that were before `asked_s`."""
+    if metric.kind not in (Kind.COUNTER, Kind.HISTOGRAM):
+        yield from points
+        return
+    for point in points:
+        created_s = exposition.created_s((metric.name, point.labels))
+        if created_s < asked_s:
+            yield point._replace(created_s=created_s)
 
 
 def _fit(point: Point) -> Point:

@@ -2,6 +2,7 @@
 What strangers hold open cannot take the descriptors or the memory that the run needs."""
 
 import socket
+import sys
 from http.client import HTTPException
 from typing import Any
 
@@ -10,6 +11,7 @@ from gevent.pywsgi import WSGIHandler, WSGIServer
 
 from obswarm import clock, open_files
 from obswarm.greenlets import Supervisor
+from obswarm.metrics.exposition import ARRIVED_S
 
 MOST_CONNECTIONS = 100
 HEAD_S = 10.0
@@ -27,6 +29,12 @@ TRUSTED_REQUEST_S = 300.0
 HEAD_BYTES = 32 * 1024
 
 _ENVIRON_KEY = "obswarm.connection"
+_LAST_DATA_RECEIVED = slice(52, 56)
+"""Where Linux' `struct tcp_info` has `tcpi_last_data_recv`, milliseconds (include/uapi/linux/tcp.h)."""
+
+_NO_WAIT_S = 0.02
+"""The kernel counts them in steps of up to 10 ms."""
+
 _LOOK_EVERY_S = 0.5
 _ACCEPTED_AT_ONCE = 20
 """Connections taken before those taken earlier get a turn to read what came with them."""
@@ -133,7 +141,21 @@ class _Handler(WSGIHandler):  # type: ignore[misc]  # gevent has no types
     def get_environ(self) -> dict[str, Any]:
         environ: dict[str, Any] = super().get_environ()
         environ[_ENVIRON_KEY] = self.connection
+        environ[ARRIVED_S] = clock.wall() - _waited_s(self.socket)
         return environ
+
+
+def _waited_s(connection: Any) -> float:
+    """How long the newest bytes of a connection have waited to be read: also before it was accepted, by a process that
+    was not there yet. 0 where the system does not say."""
+    if not hasattr(socket, "TCP_INFO"):
+        return 0.0
+    try:
+        state = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _LAST_DATA_RECEIVED.stop)
+    except OSError:
+        return 0.0
+    waited_s = int.from_bytes(state[_LAST_DATA_RECEIVED], sys.byteorder) / 1000
+    return waited_s if waited_s >= _NO_WAIT_S else 0.0
 
 
 class BoundedServer(WSGIServer):  # type: ignore[misc]  # gevent has no types

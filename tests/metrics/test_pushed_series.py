@@ -33,7 +33,7 @@ def read(pieces) -> dict[tuple[tuple[str, str], ...], tuple[bool, int]]:
     """By labels, whether it is a stale marker, and its time. No series twice, each with one value."""
     found = {}
     for piece in pieces:
-        series = MESSAGES.TimeSeries.FromString(piece)
+        series = MESSAGES.TimeSeries.FromString(piece.encoded)
         labels = tuple((label.name, label.value) for label in series.labels)
         assert labels not in found
         assert labels == tuple(sorted(labels))
@@ -72,7 +72,44 @@ def test_runs_of_two_instances_share_no_series() -> None:
 def test_a_native_histogram_is_ended_as_one() -> None:
     series = PushedSeries({})
     list(series.encode(families("a"), "here", 1.0))
-    ended = [MESSAGES.TimeSeries.FromString(piece) for piece in series.end(2.0)]
+    ended = [MESSAGES.TimeSeries.FromString(piece.encoded) for piece in series.end(2.0)]
     (native,) = [each for each in ended if each.histograms]
     assert {label.value for label in native.labels} >= {"obswarm_request_duration_seconds", "a"}
     assert not native.samples
+
+
+def values(pieces) -> dict[str, list[tuple[float, int]]]:
+    """By name and `le`, the values and times of floats, or counts and times of histograms."""
+    found = {}
+    for piece in pieces:
+        series = MESSAGES.TimeSeries.FromString(piece.encoded)
+        assert piece.samples == len(series.samples) + len(series.histograms)
+        labels = {label.name: label.value for label in series.labels}
+        found[labels["__name__"] + labels.get("le", "")] = [
+            *((sample.value, sample.timestamp) for sample in series.samples),
+            *((histogram.count_int, histogram.timestamp) for histogram in series.histograms),
+        ]
+    return found
+
+
+def test_counters_and_histograms_begin_with_a_zero_when_they_were_created() -> None:
+    series = PushedSeries({})
+
+    def made(created_s):
+        return [
+            (contract.REQUESTS, iter([Point(("GET", "a", "success", "2xx"), 7.0, created_s=created_s)])),
+            (contract.DURATION, iter([of_duration("a")._replace(created_s=created_s)])),
+            (contract.IN_FLIGHT, iter([Point(("GET", "a"), 3.0)])),
+        ]
+
+    first = values(series.encode(made(0.5), "here", 2.0))
+    assert first["obswarm_requests_total"] == [(0, 500), (7, 2000)]
+    assert first["obswarm_request_duration_seconds"] == [(0, 500), (1, 2000)]
+    assert first["obswarm_request_duration_seconds_bucket+Inf"] == [(0, 500), (1, 2000)]
+    assert first["obswarm_request_duration_seconds_count"] == [(0, 500), (1, 2000)]
+    assert first["obswarm_requests_in_flight"] == [(3, 2000)]
+    later = values(series.encode(made(0.5), "here", 3.0))
+    assert {time_ms for found in later.values() for _, time_ms in found} == {3000}, "once is enough"
+    values(series.end(4.0))
+    assert values(series.encode(made(0.5), "here", 5.0))["obswarm_requests_total"] == [(7, 5000)], "as old as before"
+    assert values(series.encode(made(6.0), "here", 7.0))["obswarm_requests_total"] == [(0, 6000), (7, 7000)]

@@ -9,8 +9,9 @@ import pytest
 from gevent import socket as gevent_socket
 
 from obswarm import open_files
-from obswarm.clock import monotonic
+from obswarm.clock import monotonic, wall
 from obswarm.metrics import Latest, MetricsApp
+from obswarm.metrics.exposition import ARRIVED_S
 from obswarm.web import WebServer, connections
 from obswarm.web.answers import has_token, json_answer, read_body, refuse_token
 
@@ -253,3 +254,28 @@ def test_a_scraper_that_does_not_read_is_not_waited_for(monkeypatch: pytest.Monk
         while serving._server.connections:
             gevent.sleep(0.01)
             assert monotonic() < deadline
+
+
+def test_a_request_that_waited_for_the_process_came_before_it() -> None:
+    arrived: list[float] = []
+
+    def note(environ: Any, start_response: Any) -> Iterable[bytes]:
+        arrived.append(environ[ARRIVED_S])
+        return json_answer(start_response, "200 OK", {})
+
+    with gevent_socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        request = b"GET /note HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+        with gevent_socket.create_connection(listener.getsockname(), 5) as client:
+            sent_s = wall()
+            client.sendall(request)
+            gevent.sleep(0.2)
+            serving_s = wall()
+            with WebServer(MetricsApp(Latest()), "127.0.0.1", 0, {"/note": note}, inherited=listener.detach()):
+                assert status_of(client) == b"HTTP/1.1 200 OK"
+                client.sendall(request)
+                assert status_of(client) == b"HTTP/1.1 200 OK"
+    first, second = arrived
+    assert sent_s - 0.02 <= first < serving_s - 0.1
+    assert second >= serving_s - 0.02

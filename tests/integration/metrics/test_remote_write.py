@@ -37,10 +37,14 @@ def writer(receiver: Receiver, snapshot: Snapshot, **settings: object) -> tuple[
     return RemoteWriter(receiver, latest, {"team": "search"}, **settings), latest  # type: ignore[arg-type]
 
 
+def pushed(exchange: Exchange) -> list:
+    """The series of a push."""
+    return list(MESSAGES.WriteRequest.FromString(bytes(cramjam.snappy.decompress_raw(exchange.body))).timeseries)
+
+
 def decoded(exchange: Exchange) -> list[dict[str, str]]:
     """The labels of all series of a push."""
-    request = MESSAGES.WriteRequest.FromString(bytes(cramjam.snappy.decompress_raw(exchange.body)))
-    return [{label.name: label.value for label in series.labels} for series in request.timeseries]
+    return [{label.name: label.value for label in series.labels} for series in pushed(exchange)]
 
 
 def test_a_push_has_the_series_of_the_contract_with_sorted_labels(snapshot: Snapshot) -> None:
@@ -53,6 +57,7 @@ def test_a_push_has_the_series_of_the_contract_with_sorted_labels(snapshot: Snap
         assert exchange.header("content-type") == "application/x-protobuf"
         assert exchange.header("x-prometheus-remote-write-version") == "0.1.0"
         series = decoded(exchange)
+        samples = [len(each.samples) + len(each.histograms) for each in pushed(exchange)]
         ended = decoded(end)
     assert all(list(labels) == sorted(labels) for labels in series)
     assert all({"team", "job", "instance"} <= set(labels) for labels in series)
@@ -63,7 +68,12 @@ def test_a_push_has_the_series_of_the_contract_with_sorted_labels(snapshot: Snap
     assert {labels["instance"] for labels in series} == {f"{platform.node()}:{snapshot.run_id}"}
     assert sorted(map(str, ended)) == sorted(map(str, series)), "each of them has a stale marker"
     assert latest.push is not None
-    assert latest.push.sent == len(series) + len(ended)
+    assert latest.push.sent == sum(samples) + len(ended)
+    counted = ("_total", "_seconds", "_bucket", "_count", "_sum")
+    gauges = ("obswarm_oldest_request_seconds", "obswarm_run_start_timestamp_seconds")
+    assert {name for name, number in zip(names, samples, strict=True) if number == 2} == {
+        name for name in names if name.endswith(counted) and name not in gauges
+    }, "they begin with a sample of 0"
     assert set(latest.push.lost.values()) == {0}
 
 
