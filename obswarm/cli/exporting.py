@@ -8,6 +8,7 @@ import gevent
 
 from obswarm.cli.guarding import Guarding
 from obswarm.cli.options import is_http_url
+from obswarm.clock import monotonic
 from obswarm.defaults import MAX_NAME_LENGTH
 from obswarm.engine import Output, RunHandle, RunResult
 from obswarm.greenlets import Supervisor
@@ -39,6 +40,7 @@ class Export(Output):
         self._linger_s = linger_s
         self._stack = ExitStack()
         self._final: Snapshot | None = None
+        self._ended_s = 0.0
         self._waiting: gevent.Greenlet | None = None
         self._in_a_hurry = False
         self._failure: BaseException | None = None
@@ -50,6 +52,7 @@ class Export(Output):
 
     def finish(self, result: RunResult) -> None:
         self._final = result.final
+        self._ended_s = monotonic()
 
     def close(self) -> None:
         try:
@@ -85,7 +88,7 @@ class Export(Output):
         if self._writer is not None:
             self._writer.push_the_end(final, self._linger_s)
         if final is not None:
-            self._server.wait_for_the_last_scrape(self._linger_s)
+            self._server.wait_for_the_last_scrape(self._ended_s, self._linger_s)
 
 
 def exports(options: dict[str, Any], ctx: click.Context, guarding: Guarding, server: WebServer | None = None) -> Export:

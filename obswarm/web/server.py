@@ -23,8 +23,6 @@ _FOR_ANY_NAME = frozenset(("/metrics", "/healthz"))
 """Read-only, and asked for by names that nobody here may know."""
 
 _PORTS_TRIED = 100
-_MISSED_SCRAPES = 2.5
-"""How many scrape intervals to wait for a last scrape."""
 
 
 class WebServer:
@@ -131,25 +129,14 @@ class WebServer:
             return _plain(start_response, "200 OK", "obswarm: a load test is running. Its metrics are at /metrics.\n")
         return _plain(start_response, "404 Not Found", f"There is no {path} here; try /metrics.\n")
 
-    def wait_for_the_last_scrape(self, longest_s: float) -> bool:
-        """When somebody scrapes regularly, wait until the end of the run has been scraped, too, for a few of its
-        intervals at most. True when it has been, or nobody scrapes."""
-        scrapes, ended = self.metrics.scraped_at, monotonic()
-        if len(scrapes) >= 2:
-            patience_s = (scrapes[-1] - scrapes[-2]) * _MISSED_SCRAPES
-            if ended - scrapes[-1] > patience_s:
-                return True
-        elif scrapes and self.metrics.has_a_scraper:
-            # Its interval is not known yet.
-            patience_s = longest_s
-        else:
-            return True
-        deadline = ended + min(longest_s, patience_s)
-        while monotonic() < deadline:
-            if self.metrics.scraped_at[-1] > ended:
-                return True
+    def wait_for_the_last_scrape(self, ended_s: float, longest_s: float) -> bool:
+        """Wait until everybody who scrapes regularly has seen the end of the run, which was at that monotonic time: for
+        a few of each one's intervals, and `longest_s` after the end at most. True when all have, or nobody scrapes."""
+        while (until_s := self.metrics.scrapers.waiting_until_s(ended_s, longest_s)) is not None:
+            if monotonic() >= until_s:
+                return False
             gevent.sleep(0.02)
-        return False
+        return True
 
 
 def _plain(start_response: Any, status: str, text: str, headers: Iterable[tuple[str, str]] = ()) -> Iterable[bytes]:
