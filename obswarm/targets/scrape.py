@@ -2,35 +2,45 @@
 PromQL over the last minutes."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import gevent
 import requests
-from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
-from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from obswarm import clock
 from obswarm.greenlets import Supervisor, described, kill_all
 from obswarm.http import ApiSession, plain_reason
 from obswarm.redact import redact_url
 from obswarm.targets import evaluate as promql
+from obswarm.targets.exposition import OPENMETRICS, TEXT, Entry, ParseError, decode, entries
+from obswarm.targets.ingest import UP, TargetSeries
 from obswarm.targets.kinds import metrics_of
 from obswarm.targets.series import SeriesStore
 from obswarm.targets.source import Sample, SourceError, Target, TargetHealth, only_value
 
 _TIMEOUT_S = 2.0
 _LONGEST_S = 5.0
-_ACCEPT = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
 _LARGEST_PAGE_BYTES = 20 * 1024 * 1024
-_LINES_IN_A_TURN = 500
-_UP = "up"
+# As Go's HTTP client, and so Prometheus: ten requests.
+_MOST_REDIRECTS = 9
+_ENTRIES_IN_A_TURN = 500
+_LARGEST_CLOCK_STEP_S = 0.5
 
-# The parser of the text format adds _total to counters that do not end with it, which Prometheus does not; of a metric
-# without a type it leaves the name alone (https://prometheus.io/docs/instrumenting/exposition_formats/).
-_COUNTER = re.compile(r"^([ \t]*#[ \t]*TYPE[ \t]+\S+[ \t]+)counter[ \t]*$", re.MULTILINE)
-_UNTYPED = r"\1untyped"
-_MEDIA_TYPE = re.compile(r"[\w.+-]{1,40}/[\w.+-]{1,40}", re.ASCII)
+# What Prometheus 3 asks for by default: no protobuf, and so no native histograms.
+HEADERS = {
+    "Accept": "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,"
+    "application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,"
+    "text/plain;version=0.0.4;q=0.3,*/*;q=0.2",
+    "Accept-Encoding": "gzip",
+    "X-Prometheus-Scrape-Timeout-Seconds": f"{_TIMEOUT_S:g}",
+}
+_PROTOBUF = "application/vnd.google.protobuf"
+_TOKEN = r"[\w!#$%&'*+.^`|~-]+"
+_MEDIA_TYPE = re.compile(
+    rf"\s*({_TOKEN}/{_TOKEN})\s*(?:;\s*{_TOKEN}\s*=\s*(?:{_TOKEN}|\"(?:[^\"\\]|\\.)*\")\s*)*;?\s*", re.ASCII
+)
+_SHOWN_MEDIA_TYPE = re.compile(r"\s*([\w.+-]{1,40}/[\w.+-]{1,40})", re.ASCII)
 
 
 class EmbeddedSource:
@@ -48,11 +58,13 @@ class EmbeddedSource:
         self._trees: dict[str, Any] = {}
         names: frozenset[str] | None = None
         if queries is not None:
-            names = frozenset({_UP}.union(*(promql.metric_names(self._tree(query)) for query in queries)))
+            names = frozenset({UP}.union(*(promql.metric_names(self._tree(query)) for query in queries)))
         self._store = SeriesStore(promql.LONGEST_RANGE_S, names)
         self.health_every_s = interval_s / 4
         self._health: dict[Target, tuple[bool, str, float, bool]] = {}
         self._greenlets: list[gevent.Greenlet] = []
+        self._series = {target: TargetSeries(self._store, target, metrics_of(target.kind)) for target in self._targets}
+        self._to_wall_s = clock.wall() - clock.monotonic()
 
     def _tree(self, query: str) -> Any:
         if query not in self._trees:
@@ -67,7 +79,7 @@ class EmbeddedSource:
         away = [target.name for target, (up, *_) in self._health.items() if not up]
         if len(away) == len(self._targets) and away:
             raise SourceError(f"no metrics from {', '.join(away)}: {self._health[self._targets[0]][1]}")
-        return promql.evaluate(self._tree(query), self._store, now, clock.wall())
+        return promql.evaluate(self._tree(query), self._store, now, self._wall_s(now))
 
     def figures(self, queries: Sequence[str]) -> list[float | None]:
         return [only_value(self.query(query)) for query in queries]
@@ -80,7 +92,12 @@ class EmbeddedSource:
 
     def _keep_reading(self, target: Target) -> gevent.Greenlet:
         def ended(name: str, error: BaseException) -> None:
-            self._health[target] = (False, f"{name} has ended: {described(error)}", clock.monotonic(), False)
+            now = clock.monotonic()
+            self._health[target] = (False, f"{name} has ended: {described(error)}", now, False)
+            series = self._series[target]
+            series.begin()
+            series.lose(now)
+            series.report(False, now, 0.0)
 
         return Supervisor(ended).keep(f"The reader of {redact_url(target.url)}", self._follow, target)
 
@@ -97,6 +114,7 @@ class EmbeddedSource:
 
     def _follow(self, target: Target) -> None:
         with ApiSession(_LARGEST_PAGE_BYTES, _LONGEST_S) as session:
+            session.max_redirects = _MOST_REDIRECTS
             due = clock.monotonic()
             while True:
                 self._scrape(session, target)
@@ -105,39 +123,59 @@ class EmbeddedSource:
 
     def _scrape(self, session: requests.Session, target: Target) -> None:
         now = clock.monotonic()
-        up, of_kind = False, 0
+        series = self._series[target]
+        series.begin()
+        up = False
         try:
-            count, of_kind = self._read(session, target, now)
-            up, detail = True, f"{count} series"
+            page, media_type = _fetch(session, target)
+            series.ingest(page, media_type, _in_turns(entries(page, media_type)), now, self._wall_s(now))
+            up, detail = True, f"{series.count.samples} series"
         except requests.RequestException as error:
             detail = plain_reason(error)
-        except SourceError as error:
+        except (SourceError, ParseError) as error:
             detail = str(error)
-        self._health[target] = (up, detail, clock.monotonic(), of_kind > 0)
-        self._store.add(_UP, {"job": target.name}, now, float(up))
+        if not up:
+            series.lose(now)
+        done = clock.monotonic()
+        series.report(up, now, done - now)
+        self._health[target] = (up, detail, done, up and series.count.of_kind > 0)
 
-    def _read(self, session: requests.Session, target: Target, now: float) -> tuple[int, int]:
-        """How many series there are, and how many of them are of the target's kind. Raises SourceError when the answer
-        is no page of metrics."""
-        answer = session.get(target.url, timeout=_TIMEOUT_S, headers={"Accept": _ACCEPT})
-        if answer.status_code != 200:
-            raise SourceError(f"answers HTTP {answer.status_code}")
-        media_type = answer.headers.get("Content-Type", "")
-        is_openmetrics = media_type.startswith("application/openmetrics-text")
-        wanted = metrics_of(target.kind)
-        count = of_kind = 0
-        parse: Any = parse_openmetrics if is_openmetrics else parse_text
-        try:
-            text = answer.content.decode()
-            for family in parse(text if is_openmetrics else _COUNTER.sub(_UNTYPED, text)):
-                for sample in family.samples:
-                    self._store.add(sample.name, {**sample.labels, "job": target.name}, now, float(sample.value))
-                    count += 1
-                    of_kind += sample.name in wanted
-                    if count % _LINES_IN_A_TURN == 0:
-                        gevent.sleep(0.0005)
-        except (ValueError, KeyError):
-            # What the parser says has the line in it, which may be a whole page.
-            found = _MEDIA_TYPE.match(media_type)
-            raise SourceError(f"answers {found[0] if found else 'something'}, which is no page of metrics") from None
-        return count, of_kind
+    def _wall_s(self, now: float) -> float:
+        """The wall time then. The same distance is kept while it is about right: samples that a page gives with the
+        same time in two scrapes have to be one."""
+        distance_s = clock.wall() - clock.monotonic()
+        if abs(distance_s - self._to_wall_s) > _LARGEST_CLOCK_STEP_S:
+            self._to_wall_s = distance_s
+        return now + self._to_wall_s
+
+
+def _fetch(session: requests.Session, target: Target) -> tuple[str, str]:
+    """(page, media type). Raises SourceError when the answer is no page of metrics."""
+    answer = session.get(target.url, timeout=_TIMEOUT_S, headers=HEADERS)
+    if answer.status_code != 200:
+        raise SourceError(f"answers HTTP {answer.status_code}")
+    page = decode(answer.content)
+    # Prometheus takes a page with nothing in it from anybody.
+    return page, _media_type(answer.headers.get("Content-Type", "")) if page else TEXT
+
+
+def _media_type(content_type: str) -> str:
+    """Raises SourceError for one that Prometheus refuses."""
+    found = _MEDIA_TYPE.fullmatch(content_type)
+    media_type = found[1].lower() if found else ""
+    if media_type in (TEXT, OPENMETRICS):
+        return media_type
+    if not content_type:
+        raise SourceError(f"answers without a Content-Type; that of a page of metrics is {TEXT} or {OPENMETRICS}")
+    if media_type == _PROTOBUF:
+        raise SourceError("answers protobuf, which was not asked for")
+    shown = _SHOWN_MEDIA_TYPE.match(content_type)
+    raise SourceError(f"answers {shown[1] if shown else 'something'}, which is no page of metrics")
+
+
+def _in_turns(found: Iterator[Entry]) -> Iterator[Entry]:
+    """Others go on meanwhile."""
+    for count, entry in enumerate(found, 1):
+        yield entry
+        if count % _ENTRIES_IN_A_TURN == 0:
+            gevent.sleep(0.0005)

@@ -4,13 +4,15 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 
 Labels = tuple[tuple[str, str], ...]
+"""Sorted by name."""
 
 Points = list[tuple[float, float]]
 """(time, value), the oldest first."""
 
-STALE_AFTER_S = 5.0
-"""A series that was not in the scrapes of so long is gone. Prometheus waits five minutes; here scrapes are a second
-apart."""
+STALE_AFTER_S = 300.0
+"""A series without a stale marker counts for so long after its last sample, as in Prometheus."""
+
+_FORGET_EVERY_S = 10.0
 
 
 class SeriesStore:
@@ -19,30 +21,58 @@ class SeriesStore:
     def __init__(self, keep_s: float, names: frozenset[str] | None) -> None:
         self._keep_s = keep_s
         self._names = names
-        self._series: dict[str, dict[Labels, deque[tuple[float, float]]]] = {}
+        self._series: dict[str, dict[Labels, deque[tuple[float, float | None]]]] = {}
+        self._forgotten_s = 0.0
+
+    def keeps(self, name: str) -> bool:
+        return self._names is None or name in self._names
 
     def add(self, name: str, labels: Mapping[str, str], time_s: float, value: float) -> None:
-        if self._names is not None and name not in self._names:
+        self.append(name, tuple(sorted(labels.items())), time_s, value)
+
+    def append(self, name: str, labels: Labels, time_s: float, value: float | None) -> None:
+        """Add a sample, or a stale marker where the value is None: from then on the series is gone until its next
+        sample. What is not later than the series' last one is dropped."""
+        if not self.keeps(name):
             return
-        key = tuple(sorted(labels.items()))
-        points = self._series.setdefault(name, {}).setdefault(key, deque())
+        points = self._series.setdefault(name, {}).setdefault(labels, deque())
+        if points and time_s <= points[-1][0]:
+            return
         points.append((time_s, value))
         while points[0][0] < time_s - self._keep_s:
             points.popleft()
 
+    def forget(self, now: float) -> None:
+        """Remove the series whose last sample is older than what is kept."""
+        if now < self._forgotten_s + _FORGET_EVERY_S:
+            return
+        self._forgotten_s = now
+        for name, of_name in list(self._series.items()):
+            for labels in [labels for labels, points in of_name.items() if points[-1][0] < now - self._keep_s]:
+                del of_name[labels]
+            if not of_name:
+                del self._series[name]
+
     def range(
         self, name: str, now: float, seconds: float
     ) -> Iterable[tuple[dict[str, str], list[tuple[float, float]]]]:
-        """(labels, [(time, value)…]) of each series that has points in (now - seconds, now]."""
+        """(labels, [(time, value)…]) of each series that has points in (now - seconds, now], without the stale markers
+        among them."""
         for key, points in self._series.get(name, {}).items():
-            recent = [point for point in points if now - seconds < point[0] <= now]
+            recent = [
+                (time_s, value) for time_s, value in points if now - seconds < time_s <= now and value is not None
+            ]
             if recent:
                 yield dict(key), recent
 
     def latest(self, name: str, now: float) -> Iterable[tuple[dict[str, str], float, float]]:
         """(labels, time, value) of each series that is there."""
-        for labels, points in self.range(name, now, STALE_AFTER_S):
-            yield labels, *points[-1]
+        for key, points in self._series.get(name, {}).items():
+            for time_s, value in reversed(points):
+                if time_s <= now:
+                    if value is not None and time_s > now - STALE_AFTER_S:
+                        yield dict(key), time_s, value
+                    break
 
     @property
     def metric_names(self) -> list[str]:

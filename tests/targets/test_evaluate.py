@@ -22,6 +22,7 @@ def store() -> SeriesStore:
         made.add("line", {"path": "é1"}, second, 2.0)
         for bound, share in (("0.1", 0.5), ("0.5", 0.9), ("1", 1.0), ("+Inf", 1.0)):
             made.add("latency_bucket", {"le": bound}, second, second * 100 * share)
+        made.append("gone", (), second, 1.0 if second < 10 else None)
         made.add("odd_bucket", {"le": "junk"}, second, 7.0)
     for bound, count in (("1", 2), ("1.0", 2), ("2", 3), ("4", 8), ("+Inf", 8)):
         made.add("odd_bucket", {"le": bound}, 20, count)
@@ -38,6 +39,9 @@ def store() -> SeriesStore:
     ("query", "expected"),
     [
         ("busy", {"a": 6, "b": 2}),
+        ("gone", {}),
+        ("count_over_time(gone[20s])", {"": 9}),
+        ("gone offset 11s", {"": 1}),
         ('busy{host="a"}', {"a": 6}),
         ('busy{host!="a"}', {"b": 2}),
         ('busy{host=~"a|c"}', {"a": 6}),

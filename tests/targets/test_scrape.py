@@ -6,37 +6,30 @@ from typing import Any
 import pytest
 
 from obswarm import clock
-from obswarm.targets import EmbeddedSource, Target, TargetHealth
+from obswarm.targets import EmbeddedSource, Sample, Target, TargetHealth
 
 TARGET = Target("database", "http://127.0.0.1:1/metrics", "postgres")
+TEXT = "text/plain; version=0.0.4; charset=utf-8"
 
 
-@pytest.mark.parametrize(
-    ("kind", "name"),
-    [
-        ("counter", "pg_stat_database_xact_commit"),
-        ("counter", "redis_commands_processed_total"),
-        ("gauge", "load"),
-        ("untyped", "mysql_global_status_questions"),
-    ],
-)
-@pytest.mark.parametrize("form", ["# TYPE {name} {kind}", " #\tTYPE  {name}\t{kind} "])
-def test_a_metric_keeps_the_name_that_the_page_gives(kind: str, name: str, form: str) -> None:
-    page = f'# HELP {name} Is a counter\n{form.format(name=name, kind=kind)}\n{name}{{datname="a"}} 3\nother 1\n'
-    answer = SimpleNamespace(status_code=200, content=page.encode(), headers={"Content-Type": "text/plain"})
-    session = SimpleNamespace(get=lambda *_, **__: answer)
-    source = EmbeddedSource([TARGET])
-    assert source._read(session, TARGET, clock.monotonic()) == (2, int(name.startswith("pg_")))
-    assert [(dict(each.labels), each.value) for each in source.query(name)] == [
-        ({"__name__": name, "datname": "a", "job": "database"}, 3.0)
-    ]
-
-
-def health_of(answer: Any) -> TargetHealth:
-    source = EmbeddedSource([TARGET])
+def scrape(source: EmbeddedSource, answer: Any) -> TargetHealth:
     source._scrape(SimpleNamespace(get=lambda *_, **__: answer), TARGET)  # type: ignore[arg-type]
     (found,) = source.health()
     return found
+
+
+def answering(page: bytes, media_type: str | None = TEXT, status: int = 200) -> Any:
+    headers = {"Content-Type": media_type} if media_type is not None else {}
+    return SimpleNamespace(status_code=status, content=page, headers=headers)
+
+
+def test_counters_of_postgres_have_the_names_of_their_page() -> None:
+    source = EmbeddedSource([TARGET])
+    name = "pg_stat_database_xact_commit"
+    assert scrape(source, answering(f'# TYPE {name} counter\n{name}{{datname="a"}} 3\n'.encode())).has_metrics
+    assert source.query(name) == [
+        Sample({"__name__": name, "datname": "a", "job": "database", "instance": "127.0.0.1:1"}, 3.0)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -46,26 +39,62 @@ def health_of(answer: Any) -> TargetHealth:
             200,
             "text/html; charset=utf-8",
             b"<!doctype html>" + b"secret " * 100,
-            "answers text/html, which is no page of",
+            "answers text/html, which is no page of metrics",
         ),
-        (200, "", b"{\xff", "answers something, which is no page of metrics"),
+        (
+            200,
+            None,
+            b"a 1\n",
+            "answers without a Content-Type; that of a page of metrics is text/plain or application/openmetrics-text",
+        ),
+        (200, "text plain", b"a 1\n", "answers something, which is no page of metrics"),
+        (200, "application/vnd.google.protobuf; a=b", b"\n", "answers protobuf, which was not asked for"),
+        (200, TEXT, b"a 1\nsecret {\xff", "line 2 of the page: no metric with its value"),
+        (200, "application/openmetrics-text", b"a 1\n", "line 2 of the page: the page ends without # EOF"),
         (404, "text/plain", b"no such page", "answers HTTP 404"),
     ],
 )
 def test_what_is_no_page_of_metrics_is_told_without_its_text(
-    status: int, media_type: str, page: bytes, detail: str
+    status: int, media_type: str | None, page: bytes, detail: str
 ) -> None:
-    health = health_of(SimpleNamespace(status_code=status, content=page, headers={"Content-Type": media_type}))
+    source = EmbeddedSource([TARGET])
+    scrape(source, answering(b"a 1\n"))
+    assert source.query("a")
+    health = scrape(source, answering(page, media_type, status))
     assert not health.up
     assert not health.has_metrics
-    assert health.detail.startswith(detail)
-    assert len(health.detail) < 80
+    assert health.detail == detail
+    assert [value for *_, value in source._store.latest("a", clock.monotonic())] == []
+    assert [value for *_, value in source._store.latest("up", clock.monotonic())] == [0]
 
 
 @pytest.mark.parametrize(
     ("page", "has_metrics"), [(b"node_load1 1\n", False), (b"pg_locks_count 1\n", True), (b"", False)]
 )
 def test_a_target_that_answers_is_asked_for_metrics_of_its_kind(page: bytes, has_metrics: bool) -> None:
-    health = health_of(SimpleNamespace(status_code=200, content=page, headers={}))
+    health = scrape(EmbeddedSource([TARGET]), answering(page))
     assert health.up
     assert health.has_metrics is has_metrics
+
+
+def test_a_reader_that_has_ended_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = EmbeddedSource([TARGET])
+    scrape(source, answering(b"a 1\n"))
+    told: list[Any] = []
+    supervisor = SimpleNamespace(keep=lambda *_: None)
+    monkeypatch.setattr("obswarm.targets.scrape.Supervisor", lambda ended: told.append(ended) or supervisor)
+    source._keep_reading(TARGET)
+    told[0]("The reader", RuntimeError("broken"))
+    assert [value for *_, value in source._store.latest("a", clock.monotonic())] == []
+    assert [value for *_, value in source._store.latest("up", clock.monotonic())] == [0]
+    assert source.health()[0].detail.startswith("The reader has ended: ")
+
+
+def test_a_step_of_the_wall_clock_is_followed_and_its_jitter_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = EmbeddedSource([TARGET])
+    before = source._wall_s(10.0)
+    wall = clock.wall
+    monkeypatch.setattr(clock, "wall", lambda: wall() + 0.1)
+    assert source._wall_s(10.0) == before
+    monkeypatch.setattr(clock, "wall", lambda: wall() + 100)
+    assert source._wall_s(10.0) == pytest.approx(before + 100, abs=1)

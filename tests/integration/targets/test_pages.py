@@ -1,0 +1,145 @@
+"""What the embedded source keeps of a page, beside a real Prometheus that scrapes the same one."""
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+
+import gevent
+import pytest
+
+from obswarm import clock
+from obswarm.targets import EmbeddedSource, Target
+from tests.support.odd_pages import PAGES, Page, PageServer, serving
+from tests.support.prometheus import Prometheus
+
+_LONGEST_S = 60
+_ITS_DURATION = "scrape_duration_seconds"
+Series = dict[tuple[tuple[str, str], ...], float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Both:
+    served: PageServer
+    prometheus: Prometheus
+    source: EmbeddedSource
+
+    def of_prometheus(self) -> dict[str, Series]:
+        found: dict[str, Series] = {}
+        for series in self.prometheus.query('{__name__=~".+"}'):
+            _put(found, series["metric"], float(series["value"][1]))
+        return found
+
+    def of_source(self) -> dict[str, Series]:
+        found: dict[str, Series] = {}
+        store = self.source._store
+        for name in store.metric_names:
+            for labels, _, value in store.latest(name, clock.monotonic()):
+                _put(found, {"__name__": name, **labels}, value)
+        return found
+
+    def errors_of_prometheus(self) -> dict[str, str]:
+        """Of those that have been scraped, by job."""
+        targets = self.prometheus.api("targets")["activeTargets"]
+        return {each["labels"]["job"]: each["lastError"] for each in targets if each["health"] != "unknown"}
+
+    def errors_of_source(self) -> dict[str, str]:
+        return {
+            health.target.name: "" if health.up else health.detail
+            for health in self.source.health()
+            if health.age_s is not None
+        }
+
+
+def _put(found: dict[str, Series], labels: Mapping[str, str], value: float) -> None:
+    kept: float | None = None if labels["__name__"] == _ITS_DURATION or math.isnan(value) else value
+    found.setdefault(labels["job"], {})[tuple(sorted(labels.items()))] = kept
+
+
+def wait_until(holds: Callable[[], bool], told: Callable[[], object]) -> None:
+    deadline = time.monotonic() + _LONGEST_S
+    while not holds():
+        assert time.monotonic() < deadline, told()
+        gevent.sleep(0.2)
+
+
+@pytest.fixture(scope="module")
+def both() -> Iterator[Both]:
+    names = [name for name in PAGES if not name.startswith("redirect-") or name.count("-") == 1]
+    with (
+        serving() as served,
+        Prometheus(*(f"{name}={served.address}/{name}" for name in (*names, *CHANGING)), features="") as prometheus,
+    ):
+        served.pages |= {name: pages[0] for name, pages in CHANGING.items()}
+        targets = [Target(name, f"http://{served.address}/{name}", "app") for name in (*names, *CHANGING)]
+        with closing(EmbeddedSource(targets)) as source:
+            source.start()
+            both = Both(served, prometheus, source)
+            wait_until(lambda: len(both.errors_of_prometheus()) == len(targets), both.errors_of_prometheus)
+            wait_until(lambda: len(both.errors_of_source()) == len(targets), both.errors_of_source)
+            yield both
+
+
+_THREE = b'a{x="1"} 1\nb{x="1"} 2\nc{x="1"} 3\n'
+_TIMED = f"a 1 {round(time.time() * 1000)}\nb 2\n".encode()
+CHANGING = {
+    "loses-a-series": (Page(_THREE), Page(_THREE.replace(b"b", b"#")), "ac"),
+    "loses-all": (Page(_THREE), Page(b""), ""),
+    "loses-labels": (Page(_THREE), Page(_THREE.replace(b'{x="1"}', b"")), "abc"),
+    "loses-times": (Page(_TIMED), Page(b"c 3\n"), "ac"),
+    "goes-away": (Page(_THREE), Page(_THREE, status="503 Service Unavailable"), ""),
+    "breaks": (Page(_THREE), Page(b"a{\n" + _THREE), ""),
+    "breaks-later": (Page(_THREE), Page(_THREE + b"a{\n"), ""),
+    "changes-its-type": (Page(_THREE), Page(_THREE, "text/html"), ""),
+}
+"""What they serve first, and then; and the metrics that are left."""
+
+KEPT_BY_PROMETHEUS = "breaks-later"
+"""Prometheus 3.5 forgets to mark the series before the line that it cannot read."""
+
+
+def test_prometheus_and_the_source_keep_the_same_of_every_page(both: Both) -> None:
+    def differences() -> str:
+        real, ours = both.of_prometheus(), both.of_source()
+        return "\n".join(
+            f"{name}: only in Prometheus {only(real, ours, name)}; only in the source {only(ours, real, name)}"
+            for name in sorted({*real, *ours})
+            if real.get(name) != ours.get(name)
+        )
+
+    wait_until(lambda: not differences(), differences)
+    real, ours = both.errors_of_prometheus(), both.errors_of_source()
+    assert {name for name, error in ours.items() if error} == {name for name, error in real.items() if error}
+
+
+def only(these: dict[str, Series], those: dict[str, Series], name: str) -> list[tuple[dict[str, str], float | None]]:
+    found = those.get(name, {})
+    return [
+        ({label: text for label, text in labels if label != "job"}, value)
+        for labels, value in these.get(name, {}).items()
+        if labels not in found or found[labels] != value
+    ]
+
+
+def test_what_is_gone_from_a_page_is_gone_from_both(both: Both) -> None:
+    both.served.pages |= {name: after for name, (_, after, _) in CHANGING.items()}
+
+    def left(found: dict[str, Series]) -> dict[str, str]:
+        metrics = {name: [dict(labels)["__name__"] for labels in found[name]] for name in CHANGING}
+        return {name: "".join(sorted({*names} & {*"abc"})) for name, names in metrics.items()}
+
+    expected = {name: metrics for name, (*_, metrics) in CHANGING.items()}
+    wait_until(lambda: left(both.of_source()) == expected, lambda: left(both.of_source()))
+
+    def left_in_prometheus() -> dict[str, str]:
+        return left(both.of_prometheus()) | {KEPT_BY_PROMETHEUS: expected[KEPT_BY_PROMETHEUS]}
+
+    wait_until(lambda: left_in_prometheus() == expected, left_in_prometheus)
+
+
+def test_both_ask_for_the_same(both: Both) -> None:
+    ours, real = (both.served.asked[name] for name in ("python-requests", "Prometheus"))
+    for header in ("HTTP_ACCEPT", "HTTP_ACCEPT_ENCODING"):
+        assert ours[header] == real[header]
+    assert float(ours["HTTP_X_PROMETHEUS_SCRAPE_TIMEOUT_SECONDS"]) > 0
