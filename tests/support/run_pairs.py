@@ -22,13 +22,13 @@ TOKEN = "a token of the test"
 HEALTHY_S = 12
 """As long as an alert of the run before can take to fire, and the grace."""
 
-_NOT_OURS = ("not about this one", "fired before the run began", "may be from before")
+NOT_OURS = ("not about this one", "fired before the run began", "may be from before")
 
 LONG_ENOUGH_S = 15
 """A run that fails for so long is stopped, also on a busy machine."""
 
-_RULES = tuple(ROOT / "dashboards" / "rules" / f"{name}.yml" for name in ("recording", "alerts"))
-_OWN_RULE = {
+RULES = tuple(ROOT / "dashboards" / "rules" / f"{name}.yml" for name in ("recording", "alerts"))
+OWN_RULE = {
     "alert": "OwnRule",
     "expr": 'sum by (job) (rate(obswarm_requests_total{outcome="failure"}[5s])) > 1',
     "for": "4s",
@@ -85,7 +85,7 @@ class Outcome:
     @property
     def others_alerts(self) -> int:
         """Alerts about the failing run that were delivered to the healthy one."""
-        return sum(any(reason in text for reason in _NOT_OURS) for text in self.healthy.alerts)
+        return sum(any(reason in text for reason in NOT_OURS) for text in self.healthy.alerts)
 
     @property
     def wrong(self) -> list[str]:
@@ -116,9 +116,7 @@ def _run_pair(folder: Path, pair: Pair) -> Outcome:
         target = stack.enter_context(CountingServer())
         port = free_port()
         alertmanager = stack.enter_context(Alertmanager(f"http://127.0.0.1:{port}/api/v1/alerts", TOKEN))
-        made = Prometheus(
-            f"127.0.0.1:{port}", rules=(_OWN_RULE,), rule_files=_RULES, alertmanager_port=alertmanager.port
-        )
+        made = Prometheus(f"127.0.0.1:{port}", rules=(OWN_RULE,), rule_files=RULES, alertmanager_port=alertmanager.port)
         prometheus = stack.enter_context(made)
         where: tuple[object, ...]
         if pair.service:

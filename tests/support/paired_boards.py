@@ -1,0 +1,160 @@
+"""Many pairs of runs at once, a failing and a healthy one after it at the same address: made-up seconds in this process,
+with the boards, metrics and webhooks of real runs, and one real Prometheus and Alertmanager for all of them."""
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from io import BytesIO
+from typing import Any
+
+import gevent
+
+from obswarm import clock
+from obswarm.engine import StopReason, new_run_id
+from obswarm.guards import Guard, GuardBoard, parse_action
+from obswarm.metrics import Latest, MetricsApp
+from obswarm.stats import InFlight, RunState
+from obswarm.web import AlertsApp, WebServer
+from tests.support.alertmanager import Alertmanager
+from tests.support.nginx import free_port
+from tests.support.prometheus import Prometheus
+from tests.support.recorded import PAGE, MadeUpRun
+from tests.support.run_pairs import HEALTHY_S, OWN_RULE, RULES, TOKEN
+
+_LINGER_S = 3.0
+_PATH = "/api/v1/alerts"
+
+
+@dataclass
+class Stops:
+    """Stands for the run, which its board may stop."""
+
+    reasons: list[StopReason] = field(default_factory=list)
+
+    def stop(self, reason: StopReason) -> None:
+        self.reasons.append(reason)
+
+    abort = stop
+
+    def hold(self) -> None:
+        self.reasons.append(StopReason("alert", "held"))
+
+    def release(self) -> None: ...
+
+    def set_load(self, users: int, spawn_rate: float) -> None:
+        self.reasons.append(StopReason("alert", "scaled"))
+
+
+@dataclass
+class PairOfBoards:
+    """`failing_s` and `pause_s` as those of run_pairs.Pair. With `grafana` deliveries have Grafana's shape."""
+
+    failing_s: float
+    pause_s: float
+    grafana: bool
+    failing: list[StopReason] = field(default_factory=list)
+    healthy: list[StopReason] = field(default_factory=list)
+    noted: list[str] = field(default_factory=list)
+    """Of alerts, by the healthy run."""
+    refused: int = 0
+
+
+def run_paired_boards(pairs: Sequence[PairOfBoards]) -> None:
+    """Fills in what has happened to them."""
+    ports = [free_port() for _ in pairs]
+    with Alertmanager("", TOKEN, _routes(ports)) as alertmanager:
+        targets = [f"pair-{port}=127.0.0.1:{port}" for port in ports]
+        made = Prometheus(*targets, rules=(OWN_RULE,), rule_files=RULES, alertmanager_port=alertmanager.port)
+        with made as prometheus:
+            prometheus.wait_for("count(up)", len(pairs))
+            running = [gevent.spawn(_run_pair, pair, port) for pair, port in zip(pairs, ports, strict=True)]
+            gevent.joinall(running, raise_error=True)
+
+
+def _routes(ports: Sequence[int]) -> str:
+    """Alertmanager's configuration: the alerts of each address go there."""
+    authorization = {"type": "Bearer", "credentials": TOKEN}
+    routes, receivers = [], []
+    for port in ports:
+        webhook = {
+            "url": f"http://127.0.0.1:{port}{_PATH}",
+            "send_resolved": True,
+            "http_config": {"authorization": authorization},
+        }
+        routes.append({"matchers": [f'job="pair-{port}"'], "receiver": str(port)})
+        receivers.append({"name": str(port), "webhook_configs": [webhook]})
+    waits = {"group_wait": "0s", "group_interval": "1s", "repeat_interval": "1m"}
+    route = {"receiver": str(ports[0]), "group_by": ["alertname", "run_id"], **waits, "routes": routes}
+    return json.dumps({"route": route, "receivers": receivers})
+
+
+def _run_pair(pair: PairOfBoards, port: int) -> None:
+    with _serving(pair, port) as (run, board, stops, end):
+        deadline = time.monotonic() + pair.failing_s
+        while time.monotonic() < deadline and not stops.reasons:
+            end(board.look(run.second({}, [PAGE] * 200)))
+            gevent.sleep(1)
+    pair.failing = stops.reasons
+    gevent.sleep(pair.pause_s)
+    with _serving(pair, port) as (run, board, stops, end):
+        board.annotate = lambda kind, text: pair.noted.append(text)
+        for _ in range(HEALTHY_S):
+            end(board.look(run.second({PAGE: [0.01] * 10})))
+            gevent.sleep(1)
+    pair.healthy = stops.reasons
+    pair.refused = sum(each.count for each in board.alert_counts.refused)
+
+
+@contextmanager
+def _serving(pair: PairOfBoards, port: int) -> Iterator[tuple[MadeUpRun, GuardBoard, Stops, Any]]:
+    """A run at that address, and what takes its snapshots; in the end it waits for a last scrape as any run does."""
+    run = MadeUpRun([], run_id=new_run_id(clock.wall()), users=20)
+    run.under_way = {PAGE: InFlight(10, 0.1)}
+    board = GuardBoard([Guard('alert(severity="critical")', name="critical")], None, parse_action("stop"))
+    board.alerts.run_id = run.statistics.run_id
+    latest, stops = Latest(), Stops()
+    app: Any = AlertsApp(board, TOKEN)
+    server = WebServer(MetricsApp(latest, {}), "127.0.0.1", port, {_PATH: _as_grafana(app) if pair.grafana else app})
+    with server:
+        board.start(stops, clock.wall())
+        yield run, board, stops, latest.snapshot
+        run.state = RunState.STOPPED
+        latest.snapshot(run.second({}))
+        server.wait_for_the_last_scrape(_LINGER_S)
+    board.close()
+
+
+def _as_grafana(app: Any) -> Any:
+    """Gives the application each of Alertmanager's deliveries as Grafana would have written it."""
+
+    def translating(environ: dict[str, Any], start_response: Any) -> Any:
+        body = json.dumps(grafana_payload(json.loads(environ["wsgi.input"].read()))).encode()
+        return app({**environ, "wsgi.input": BytesIO(body), "CONTENT_LENGTH": str(len(body))}, start_response)
+
+    return translating
+
+
+def grafana_payload(delivery: dict[str, Any]) -> dict[str, Any]:
+    """The fields that Grafana's webhook has besides Alertmanager's, and its own version."""
+    for alert in delivery["alerts"]:
+        alert |= {
+            "silenceURL": "https://grafana.example.com/alerting/silence/new?alertmanager=grafana",
+            "dashboardURL": "",
+            "panelURL": "",
+            "values": {"B": 22.5, "C": 1} if alert["status"] == "firing" else None,
+            "valueString": "[ var='B' labels={} value=22.5 ], [ var='C' labels={} value=1 ]",
+            "imageURL": "",
+        }
+        alert["startsAt"] = alert["startsAt"].replace("Z", "+00:00")
+    firing = delivery["status"] == "firing"
+    return {
+        **delivery,
+        "version": "1",
+        "orgId": 1,
+        "title": f"[{'FIRING' if firing else 'RESOLVED'}:{len(delivery['alerts'])}]",
+        "state": "alerting" if firing else "ok",
+        "message": "**Firing**\n\nValue: B=22.5, C=1\n",
+        "appVersion": "12.0.0",
+    }
