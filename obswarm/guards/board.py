@@ -239,9 +239,11 @@ class GuardBoard:
         alert, who = verdict.alert, f"alert {verdict.alert.fingerprint}"
         # An alert that fires once more scales once more, also when nobody has said that it was resolved.
         once = f"{who} since {alert.starts_s}"
+        for by in list(self._control.in_force) if self._control is not None else ():
+            if by.startswith(f"{who} since ") and not (alert.firing and by == once):
+                self._release(by)
         if not alert.firing:
             self._release(who)
-            self._release(once)
         elif verdict.action is not None:
             text = describe_alert(alert)
             if is_shown:

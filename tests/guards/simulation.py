@@ -8,7 +8,7 @@ import gevent
 from obswarm import clock
 from obswarm.api import Environment, Events, LoadTestShape, User, task
 from obswarm.engine import Outputs, Profile, RunCourse
-from obswarm.guards import GuardBoard, GuardRule, parse_action
+from obswarm.guards import Alert, Delivery, GuardBoard, GuardRule, parse_action
 from obswarm.stats import EndpointKey, GeneratorHealth, GuardView, InFlight, Recorder
 from obswarm.targets import Sample
 from tests.support.fake_time import FakeTime
@@ -112,7 +112,7 @@ class Simulation:
         self.board.annotate = self.run.annotate
         self.run.watch = self.board
         self.users: list[int] = []
-        self.ended_s: int | None = None
+        self.ended_s: float | None = None
         self.run._attempt("The shape", self.run._reset_shape)
         self.run._begin()
         self.board.start(self.run, self.run.statistics.started_wall_s)
@@ -121,9 +121,9 @@ class Simulation:
         """One more: as many requests succeed and fail in it, and last so long."""
         if self.ended_s is not None:
             return
-        for step in range(round(1 / _STEP_S)):
+        for _ in range(round(1 / _STEP_S)):
             if self.run._drive_once(self.time.now) is None:
-                self.ended_s = len(self.users) + (step > 0)
+                self._note_end()
                 return
             self.time.advance(_STEP_S)
         for number in range(good + bad):
@@ -132,7 +132,19 @@ class Simulation:
         self.run._emit()
         self.users.append(self.run._executor.placed_users)
         if self.run._stopping.is_set():
-            self.ended_s = len(self.users)
+            self._note_end()
+
+    def _note_end(self) -> None:
+        self.ended_s = round(self.time.now - self.run.statistics.started_s, 2)
+
+    def alert(self, action: str, firing: bool = True, repeated: bool = False) -> None:
+        """The alert `Busy` comes in, with that action as its label."""
+        if firing and not repeated:
+            self._fires_since_s = self.time.wall()
+        labels = {"alertname": "Busy", "obswarm_action": action}
+        self.board.deliver(Delivery((Alert("f", firing, labels, "", self._fires_since_s, "alertmanager"),)))
+        if self.run._stopping.is_set():
+            self._note_end()
 
     def seconds(self, number: int) -> None:
         for _ in range(number):

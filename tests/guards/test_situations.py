@@ -9,11 +9,13 @@ from dataclasses import dataclass
 
 import pytest
 
-from obswarm.engine import Ramp
+from obswarm.api import LoadTestShape, Stage
+from obswarm.api.shapes import users_at
+from obswarm.engine import Ramp, ShapeProfile, StagesProfile
 from obswarm.guards import Guard, GuardRule
 from obswarm.guards.guard import ACTIONS
 from obswarm.targets import SourceError
-from tests.guards.simulation import Simulation
+from tests.guards.simulation import Nobody, Simulation
 from tests.support.fake_time import FakeTime
 
 USERS, RATE = 100, 5
@@ -160,3 +162,211 @@ def trips_of(simulation: Simulation) -> list[int]:
     return [
         round(mark.time_s - began_s) for mark in simulation.run._annotations if mark.text.startswith("The guard it tripped")
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("action", ACTIONS_WITH_SHARES)
+def test_alerts_do_to_the_load_what_guards_do(time: FakeTime, action: str) -> None:
+    row = Row("twice, by an alert", "", times((1, 5), (9, 3), (1, 4), (9, 3), (1, 3)), trips=(5, 12), clears=(8, 15))
+    simulation = Simulation(time, [], Ramp(USERS, RATE), on_alert="notify")
+    for second, _ in enumerate(row.answers, 1):
+        simulation.second()
+        if second in row.trips:
+            simulation.alert(action)
+            simulation.alert(action, repeated=True)
+        if second in row.clears:
+            simulation.alert(action, firing=False)
+    simulation.close()
+    assert simulation.users == pytest.approx(expected_users(row, action), abs=2)
+    if action in ("stop", "abort"):
+        assert simulation.reason.startswith("alert: The alert Busy fires")
+
+
+def test_an_alert_that_fires_anew_scales_anew_though_nobody_said_that_it_was_resolved(time: FakeTime) -> None:
+    simulation = Simulation(time, [], Ramp(40, 1000))
+    simulation.seconds(2)
+    for users in (20, 10, 5, 2, 1, 1):
+        simulation.alert("scale(50%)")
+        simulation.seconds(1)
+        assert simulation.users[-1] == users
+    assert len(simulation.run.in_force) == 1
+
+
+STAGES = (Stage(4, 20), Stage(6, 20), Stage(2, 0))
+TWELVE_S = sum(stage.duration_s for stage in STAGES)
+BAD, GOOD = 9.0, 1.0
+
+
+class Planned(LoadTestShape):
+    """As STAGES; it looks at its own time."""
+
+    def tick(self):
+        position = users_at(STAGES, self.get_run_time())
+        return None if position is None else (round(position[0]), 5)
+
+
+class Endless(LoadTestShape):
+    def tick(self):
+        return (20, 5)
+
+
+class UntilEnoughUsers(LoadTestShape):
+    """Nobody knows when that is."""
+
+    def tick(self):
+        users = self.get_current_user_count()
+        return None if users >= 20 else (20, 5)
+
+
+def simulation_of(time: FakeTime, plan: str, *rules: GuardRule, limit_s: float | None = None) -> Simulation:
+    if plan == "stages":
+        return Simulation(time, rules, StagesProfile(STAGES), limit_s=limit_s)
+    if plan == "ramp":
+        return Simulation(time, rules, Ramp(20, 5), limit_s=limit_s or TWELVE_S)
+    shape = {"shape": Planned, "endless shape": Endless, "shape until": UntilEnoughUsers}[plan]()
+    return Simulation(time, rules, ShapeProfile(shape, [Nobody]), shape=shape, limit_s=limit_s)
+
+
+PLANS = ["ramp", "stages", "shape"]
+
+
+@pytest.mark.parametrize("plan", PLANS)
+@pytest.mark.parametrize("action", ["hold", "scale(50%)"])
+@pytest.mark.parametrize("trips", [1, 3, 6, 9])
+def test_whatever_never_clears_the_planned_time_ends_the_run(
+    time: FakeTime, plan: str, action: str, trips: int
+) -> None:
+    simulation = simulation_of(time, plan, Guard(QUERY, action, name="it"))
+    for second in range(1, 40):
+        simulation.source.answer = BAD if second >= trips else GOOD
+        simulation.second()
+    assert simulation.ended_s == pytest.approx(TWELVE_S, abs=1)
+    held = ", and the load was held: guard it" if action == "hold" else ""
+    assert simulation.reason == f"time: the planned time is over{held}"
+    there = simulation.users[trips - 1]
+    assert simulation.users[-1] == (there if action == "hold" else there // 2)
+    simulation.close()
+
+
+@pytest.mark.parametrize("plan", PLANS)
+def test_the_run_time_ends_any_of_them_before(time: FakeTime, plan: str) -> None:
+    for action in ("hold", "scale(50%)"):
+        simulation = simulation_of(time, plan, Guard(QUERY, action), limit_s=7)
+        simulation.source.answer = BAD
+        simulation.seconds(20)
+        assert simulation.ended_s == pytest.approx(7, abs=0.06)
+
+
+def test_stages_go_on_where_they_were_held_and_end_as_much_later(time: FakeTime) -> None:
+    simulation = simulation_of(time, "stages", Guard(QUERY, "hold"))
+    for second in range(1, 30):
+        simulation.source.answer = BAD if 3 <= second < 8 else GOOD
+        simulation.second()
+    assert simulation.users[:12] == pytest.approx([5, 10, 15, 15, 15, 15, 15, 15, 20, 20, 20, 20], abs=1)
+    assert simulation.ended_s == pytest.approx(TWELVE_S + 5, abs=0.06)
+    assert simulation.reason == "time: the planned time is over"
+
+
+def test_a_hold_after_the_planned_time_ends_stages_that_others_made_longer(time: FakeTime) -> None:
+    simulation = simulation_of(time, "stages", Guard(QUERY, "hold"))
+    for second in range(1, 30):
+        simulation.source.answer = BAD if 3 <= second < 8 or second >= 14 else GOOD
+        simulation.second()
+    assert simulation.ended_s == pytest.approx(14, abs=1)
+
+
+def test_a_shape_goes_by_its_own_time_and_the_load_comes_after_it_at_its_rate(time: FakeTime) -> None:
+    simulation = simulation_of(time, "shape", Guard(QUERY, "hold"))
+    for second in range(1, 30):
+        simulation.source.answer = BAD if 2 <= second < 6 else GOOD
+        simulation.second()
+    assert simulation.users[:10] == pytest.approx([0, 5, 5, 5, 5, 5, 10, 15, 20, 20], abs=1)
+    assert simulation.ended_s == pytest.approx(TWELVE_S, abs=1)
+
+
+@pytest.mark.parametrize("action", ["hold", "scale(50%)"])
+@pytest.mark.parametrize("plan", ["endless shape", "shape until"])
+def test_a_shape_without_a_known_end_ends_an_hour_after_the_load_stopped_to_follow_it(
+    time: FakeTime, plan: str, action: str
+) -> None:
+    simulation = simulation_of(time, plan, Guard("users > 5", action, clear_for="1d"))
+    simulation.seconds(4)
+    assert simulation.users[-1] < 20
+    time.advance(3590)
+    simulation.seconds(2)
+    assert simulation.ended_s is None
+    time.advance(10)
+    simulation.seconds(3)
+    assert simulation.reason == "time: the load has been held or scaled for 1h00m, and its plan has no known end"
+
+
+def test_a_plan_without_end_that_somebody_wanted_has_none_while_users_are_there(time: FakeTime) -> None:
+    simulation = Simulation(time, [Guard("users > 5", "hold")], Ramp(20, 5))
+    simulation.seconds(3)
+    time.advance(8000)
+    simulation.seconds(3)
+    assert simulation.ended_s is None
+    simulation.run.ended_users = 20
+    simulation.second()
+    assert simulation.reason.startswith("time: the load has been held or scaled for 1h00m")
+
+
+def test_a_hold_does_not_keep_users_from_leaving_and_its_end_brings_none_back(time: FakeTime) -> None:
+    simulation = simulation_of(
+        time, "stages", Guard(QUERY, "hold", name="hold"), Guard(QUERY + " for 2s", "scale(50%)", name="scale")
+    )
+    for second in range(1, 30):
+        simulation.source.answer = BAD if 3 <= second < 7 else GOOD
+        simulation.second()
+    assert simulation.users[:10] == pytest.approx([5, 10, 15, 15, 15, 10, 7, 7, 7, 7], abs=1)
+    assert simulation.users[-1] == 7
+    assert simulation.ended_s == pytest.approx(TWELVE_S + 2, abs=1), "of the hold, two seconds were before the scale"
+
+
+def test_two_guards_that_scale_at_once_scale_the_same_users(time: FakeTime) -> None:
+    rules = [Guard(QUERY, "scale(50%)", name="one"), Guard(QUERY, "scale(60%)", name="other")]
+    simulation = Simulation(time, rules, Ramp(20, 1000))
+    simulation.source.answer = BAD
+    simulation.seconds(3)
+    assert simulation.users == [20, 10, 10]
+
+
+def test_users_that_have_ended_by_themselves_are_not_there(time: FakeTime) -> None:
+    simulation = Simulation(time, [Guard(QUERY, "scale(50%)")], Ramp(20, 1000))
+    simulation.second()
+    simulation.run.ended_users = 8
+    simulation.source.answer = BAD
+    simulation.seconds(3)
+    assert simulation.users[-1] - 8 == 6
+
+
+@pytest.mark.parametrize(("share", "left"), [("0%", 0), ("1%", 1), ("29%", 29), ("50%", 50), ("99.9%", 99)])
+def test_a_share_is_rounded_down_and_never_to_none_but_for_zero(time: FakeTime, share: str, left: int) -> None:
+    simulation = Simulation(time, [Guard(QUERY, f"scale({share})")], Ramp(100, 1e6))
+    simulation.source.answer = BAD
+    simulation.seconds(4)
+    assert simulation.users[-1] == left
+
+
+def test_a_scale_in_mid_ramp_begins_no_stage(time: FakeTime) -> None:
+    simulation = simulation_of(time, "stages", Guard(QUERY, "scale(50%)"))
+    simulation.seconds(2)
+    simulation.source.answer = BAD
+    simulation.seconds(15)
+    assert simulation.run.marks() == {"guard": 1}
+
+
+def test_what_is_in_force_is_released_by_the_next_master_when_its_guard_is_clear(time: FakeTime) -> None:
+    before = {"guard it": "hold", "guard scaled": "scale(0.5)", "guard gone": "hold"}
+    rules = [Guard(QUERY + " for 2s", "hold", name="it"), Guard(QUERY, "scale(50%)", name="scaled")]
+    simulation = Simulation(time, rules, Ramp(20, 5), in_force=before)
+    simulation.run._executor.hold(time.now)
+    assert list(simulation.run.in_force) == ["guard it", "guard scaled"]
+    simulation.source.answer = BAD
+    simulation.seconds(3)
+    assert set(simulation.users) == {0}
+    assert list(simulation.run.in_force) == ["guard it", "guard scaled"], "none of them has tripped once more"
+    simulation.source.answer = GOOD
+    simulation.seconds(4)
+    assert simulation.users[-1] > 0
+    assert dict(simulation.run.in_force) == {}
+    simulation.close()
