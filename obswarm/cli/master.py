@@ -32,6 +32,7 @@ from obswarm.cluster import (
     Journal,
     Packed,
     Recovered,
+    check_free,
     derive_keys,
     gather,
     hash_of_files,
@@ -240,6 +241,9 @@ def _invitation(
 
 def recover_run(state: Path, digest: str, options: dict[str, Any]) -> Recovered | None:
     """The run to go on with, if there is one. What cannot be gone on with any more is put beside, not thrown away."""
+    if state.exists():
+        # The state of a master that runs is not touched.
+        check_free(*options["bind"])
     try:
         found = read_journal(state, options["max_endpoints"])
     except ObswarmError:

@@ -20,7 +20,7 @@ from obswarm.cluster.relay import Relay
 from obswarm.cluster.runners import MasterRunner, WorkerRunner
 from obswarm.cluster.secret import CurveKeys, derive_keys, read_secret
 from obswarm.cluster.start_over import start_over
-from obswarm.cluster.transport import DEFAULT_PORT, is_loopback, resolved_endpoint, tcp_endpoint
+from obswarm.cluster.transport import DEFAULT_PORT, check_free, is_loopback, resolved_endpoint, tcp_endpoint
 from obswarm.cluster.unpacking import unpack as unpack_limited
 from obswarm.cluster.worker import Worker, new_identity
 
@@ -47,6 +47,7 @@ __all__ = [
     "Worker",
     "WorkerProcesses",
     "WorkerRunner",
+    "check_free",
     "derive_keys",
     "end_with_parent",
     "gather",

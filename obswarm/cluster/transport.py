@@ -65,6 +65,24 @@ def tcp_endpoint(address: str, port: int) -> str:
     return f"tcp://[{address}]:{port}" if ":" in address else f"tcp://{address}:{port}"
 
 
+def check_free(address: str, port: int) -> None:
+    """Raise ObswarmError when somebody listens there. What else keeps a master from listening shows when it does."""
+    family = dns.AF_INET6 if ":" in address else dns.AF_INET
+    with dns.socket(family) as probe:
+        # As libzmq does: connections of a master that has ended are no reason.
+        probe.setsockopt(dns.SOL_SOCKET, dns.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address, port))
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                raise _in_use(tcp_endpoint(address, port)) from None
+
+
+def _in_use(endpoint: str) -> ObswarmError:
+    where = endpoint.removeprefix("tcp://")
+    return ObswarmError(f"{where} is in use: is another master running? Choose another port with --bind ADDRESS:PORT.")
+
+
 def resolved_endpoint(host: str, port: int) -> str:
     """Where a host can be dialled: its IPv4 address when it has one. Raises ObswarmError when there is no such host."""
     try:
@@ -161,11 +179,9 @@ class Listener(_Socket):
             self._socket.bind(endpoint)
         except zmq.ZMQError as error:
             self.close()
-            where = endpoint.removeprefix("tcp://")
             if error.errno == errno.EADDRINUSE:
-                raise ObswarmError(
-                    f"{where} is in use: is another master running? Choose another port with --bind ADDRESS:PORT."
-                ) from None
+                raise _in_use(endpoint) from None
+            where = endpoint.removeprefix("tcp://")
             raise ObswarmError(f"A master cannot listen at {where}: {error.strerror}.") from None
         self.endpoint: str = self._socket.get(zmq.LAST_ENDPOINT).decode().rstrip("\0")
         if self.endpoint.startswith("tcp://"):
