@@ -124,8 +124,11 @@ def test_every_alert_says_what_happens_and_where_to_read_on() -> None:
         "TargetDown",
         "DatabaseThreadsSaturated",
         "DatabaseLatencyHigh",
+        "DatabaseConnectionsExhausted",
+        "CacheEvicts",
         "AppWorkersExhausted",
         "LoadBalancerBackendDown",
+        "ContainerThrottled",
     }
     page = (ROOT / "docs" / "dashboards.md").read_text()
     tested = yaml.safe_load((ROOT / "dashboards" / "rules" / "tests" / "rules.yml").read_text())["tests"]

@@ -3,16 +3,23 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from typing import Self
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Self
 
 import gevent
 
 from dashboards.panels import Graph, Query
 from dashboards.render import ask, filled
+from obswarm.guards import Action, Guard, GuardBoard
 from obswarm.targets import KINDS, EmbeddedSource, MetricSource, PrometheusSource, Target, queries_of
 from tests.support.prometheus import Prometheus
+from tests.support.recorded import MadeUpRun
 
 _LONGEST_S = 60
+_NO_RUN: Any = SimpleNamespace(in_force={})
+"""Guards that only notify ask nothing else of a run."""
+
 _WHOLE_RANGE = "300s"
 Check = Callable[[float], bool]
 
@@ -21,9 +28,14 @@ class Figures:
     """Reads targets from the beginning of a `with` block, both ways. Counters are looked at as their increase since
     then, where the figure is a rate: its query with `increase`. Prometheus extrapolates that: with few scrapes by half."""
 
-    def __init__(self, *targets: Target) -> None:
+    def __init__(self, *targets: Target, rule_files: tuple[Path, ...] = ()) -> None:
+        """Prometheus gives each target its kind as a label, and evaluates the rules."""
         self._targets = targets
-        self.prometheus = Prometheus(*(f"{each.name}={each.url.removeprefix('http://')}" for each in targets))
+        self.prometheus = Prometheus(
+            *(f"{each.name}={each.url.removeprefix('http://')}" for each in targets),
+            rule_files=rule_files,
+            labels={each.name: {"kind": each.kind} for each in targets},
+        )
         self._sources: tuple[MetricSource, ...] = (
             EmbeddedSource(targets),
             PrometheusSource(self.prometheus.url, targets),
@@ -74,18 +86,45 @@ class Figures:
             assert time.monotonic() < deadline, wrong
             gevent.sleep(0.2)
 
-    def wait_for_panels(self, *graphs: Graph) -> None:
-        """Until each query of these panels gives numbers."""
+    def wait_for_panels(self, graphs: Sequence[Graph], series: Mapping[str, Sequence[int]]) -> None:
+        """Until each query of these panels gives numbers, of as many series as stand there by title; one for each query
+        where there is nothing."""
         deadline = time.monotonic() + _LONGEST_S
-        while missing := [
-            f"{graph.title}: {query.expr}"
+        while wrong := [
+            (graph.title, query.expr, found, count)
             for graph in graphs
-            for query in graph.queries
-            if not self._has_numbers(query)
+            for query, count in zip(graph.queries, series.get(graph.title, (1,) * len(graph.queries)), strict=True)
+            if (found := self._numbers(query)) != count
         ]:
-            assert time.monotonic() < deadline, missing
+            assert time.monotonic() < deadline, wrong
             gevent.sleep(0.2)
 
-    def _has_numbers(self, query: Query) -> bool:
+    def _numbers(self, query: Query) -> int:
+        """How many series have given a number at any time."""
         found = ask(self.prometheus.url, filled(query.expr), self._began_s, time.time())
-        return any(value != "NaN" for series in found.series for _, value in series["values"])
+        return sum(any(value != "NaN" for _, value in series["values"]) for series in found.series)
+
+    def wait_for_guards(self, *kinds: str) -> None:
+        """Until a guard on each figure of these kinds' targets has seen a value and has acted, both ways."""
+        asked = [(target, query) for target, _, query in queries_of(self._targets) if target.kind in kinds]
+        rules = [Guard(f"promql({query}) > -1", "notify", f"{target.name}: {query}") for target, query in asked]
+        for source in self._sources:
+            board = GuardBoard(rules, source, Action("notify"))
+            run = MadeUpRun([])
+            board.start(_NO_RUN, time.time())
+            deadline = time.monotonic() + _LONGEST_S
+            try:
+                while wrong := [
+                    (type(source).__name__, guard.name, guard.state, guard.blind_reason)
+                    for guard in board.look(run.second({})).guards
+                    if guard.state != "tripped"
+                ]:
+                    assert time.monotonic() < deadline, wrong
+                    gevent.sleep(0.1)
+            finally:
+                board.close()
+
+    def firing(self) -> set[tuple[str, str]]:
+        """(alert, job or container) of those that fire."""
+        found = self.prometheus.query('ALERTS{alertstate="firing"}')
+        return {(each["metric"]["alertname"], each["metric"].get("name", each["metric"]["job"])) for each in found}

@@ -4,6 +4,8 @@ import os
 import pwd
 import shutil
 import signal
+import socket
+import struct
 import subprocess
 import tempfile
 import time
@@ -97,14 +99,29 @@ class Postgres:
         made.stdin.flush()
         return made
 
+    def connect(self) -> socket.socket:
+        """An idle connection (https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-START-UP)."""
+        made = socket.create_connection(("127.0.0.1", self.port), timeout=10)
+        words = b"user\0test\0database\0postgres\0\0"
+        made.sendall(struct.pack("!ii", len(words) + 8, 3 << 16) + words)
+        said = b""
+        while not said.endswith(b"Z\0\0\0\5I"):
+            piece = made.recv(4096)
+            assert piece, said
+            said += piece
+        return made
+
     def execute(self, sql: str) -> str:
         """What it prints; each statement is a transaction of its own, and may fail."""
         said, _ = self.session(sql).communicate(timeout=60)
         return said
 
-    def __exit__(self, *_: object) -> None:
+    def stop_exporter(self) -> None:
         self._exporter.terminate()
         self._exporter.wait(30)
+
+    def __exit__(self, *_: object) -> None:
+        self.stop_exporter()
         # Ends the sessions that are still there.
         self._server.send_signal(signal.SIGINT)
         self._server.wait(60)

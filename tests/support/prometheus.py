@@ -8,6 +8,7 @@ import tempfile
 import time
 import urllib.parse
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -35,7 +36,7 @@ def _parts(target: str) -> tuple[str, str, str]:
 class Prometheus:
     """Runs while a `with` block lasts; scrapes `targets` every second, and takes remote writes. A target is host:port, or
     host:port/path where that is not /metrics, or JOB=host:port/path; the job of others is obswarm, or their path. `rules` are alerting rules, and
-    `rule_files` have some more, evaluated every second; what fires is told to the Alertmanager at a port. `flags` are further ones of the program."""
+    `rule_files` have some more, evaluated every second; what fires is told to the Alertmanager at a port. `flags` are further ones of the program; `labels` are targets' own, by job."""
 
     def __init__(
         self,
@@ -45,6 +46,7 @@ class Prometheus:
         rule_files: tuple[Path, ...] = (),
         alertmanager_port: int | None = None,
         flags: tuple[str, ...] = (),
+        labels: Mapping[str, Mapping[str, str]] | None = None,
     ) -> None:
         self._targets = targets
         self._rules = rules
@@ -52,6 +54,7 @@ class Prometheus:
         self._alertmanager_port = alertmanager_port
         self._features = features
         self._flags = flags
+        self._labels = labels or {}
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
 
@@ -79,7 +82,8 @@ class Prometheus:
         targets = [
             _parts(target)[1] for target in self._targets if (_parts(target)[0], _parts(target)[2]) == (job, path)
         ]
-        return {"job_name": job, "metrics_path": path, "static_configs": [{"targets": targets}]}
+        of_job = {"targets": targets, "labels": dict(self._labels.get(job, {}))}
+        return {"job_name": job, "metrics_path": path, "static_configs": [of_job]}
 
     def start(self) -> None:
         folder = self._folder.name

@@ -54,10 +54,14 @@ class Redis:
     def connect(self) -> "RedisConnection":
         return RedisConnection(self._port)
 
+    def stop_exporter(self) -> None:
+        self._exporter.terminate()
+        self._exporter.wait(30)
+
     def __exit__(self, *_: object) -> None:
-        for process in (self._exporter, self._server):
-            process.terminate()
-            process.wait(30)
+        self.stop_exporter()
+        self._server.terminate()
+        self._server.wait(30)
         self._log.close()
         self._folder.cleanup()
 
