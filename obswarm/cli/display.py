@@ -280,8 +280,10 @@ def _guards(snapshot: Snapshot) -> RenderableType:
     table.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
     for guard in snapshot.guards[:_MOST_GUARDS]:
         text = joined((guard.title, "bold"), f" → {guard.action}")
-        if guard.blind_reason:
-            text.append_text(plain(f"   {guard.blind_reason}", "magenta"))
+        if guard.is_partly_seen:
+            text.append_text(plain(f"   seen {guard.seen_ratio:.0%} of the last 20 s", "magenta"))
+        if guard.blind_reason or guard.is_partly_seen:
+            text.append_text(plain(f"   {guard.blind_reason or guard.no_data_reason}", "magenta"))
         table.add_row(plain(f"guard {guard.state:<7}", _GUARD_STYLES.get(guard.state, "")), guard.shown, text)
     if len(snapshot.guards) > _MOST_GUARDS:
         table.add_row("", "", plain(f"… and {len(snapshot.guards) - _MOST_GUARDS} more guards", "dim"))

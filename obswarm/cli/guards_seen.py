@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from rich.text import Text
 
 from obswarm.cli.text_console import plain
-from obswarm.stats import GuardView, Snapshot
-from obswarm.units import format_duration
+from obswarm.report import no_data_text
+from obswarm.stats import WELL_SEEN, GuardView, Snapshot
 
 _NO_DATA = "had no data"
 
@@ -17,8 +17,6 @@ class _Seen:
     lowest: tuple[float, str] | None = None
     """A value, and the same for people."""
     highest: tuple[float, str] | None = None
-    no_data_s: float = 0.0
-    watched_s: float = 0.0
 
 
 class GuardsSeen:
@@ -30,10 +28,7 @@ class GuardsSeen:
     def add(self, snapshot: Snapshot) -> None:
         for guard in snapshot.guards:
             seen = self._seen.setdefault(guard.name, _Seen())
-            seen.watched_s += snapshot.interval_s
-            if guard.state == "blind":
-                seen.no_data_s += snapshot.interval_s
-            elif guard.value is not None:
+            if guard.state != "blind" and guard.value is not None:
                 value = (guard.value, guard.shown)
                 seen.lowest = min(seen.lowest or value, value)
                 seen.highest = max(seen.highest or value, value)
@@ -50,10 +45,14 @@ class GuardsSeen:
         verdict = f"tripped {trips} ×" if trips else "did not trip"
         state = {"pending": " (pending)", "blind": " (no data)"}.get(guard.state, "")
         values = self._values(guard)
+        no_data = no_data_text(guard.no_data_s, guard.watched_s)
         text = f"{head} {verdict}{state}, {values}"
-        if guard.state == "blind" and guard.blind_reason:
-            text += f": {guard.blind_reason}"
-        is_fine = guard.state == "ok" and values != _NO_DATA
+        if no_data and values != _NO_DATA:
+            text += f", {no_data}"
+        reason = guard.blind_reason if guard.state == "blind" else guard.no_data_reason if no_data else ""
+        if reason:
+            text += f": {reason}"
+        is_fine = guard.state == "ok" and values != _NO_DATA and guard.no_data_s <= guard.watched_s * (1 - WELL_SEEN)
         return plain(text, "bold yellow" if trips else "green" if is_fine else "yellow")
 
     def _values(self, guard: GuardView) -> str:
@@ -63,7 +62,4 @@ class GuardsSeen:
         parts = [f"last {guard.shown}"]
         if seen.lowest is not None and seen.highest is not None and seen.lowest[1] != seen.highest[1]:
             parts.append(f"lowest {seen.lowest[1]}, highest {seen.highest[1]}")
-        if seen.no_data_s:
-            watched = format_duration(round(seen.watched_s))
-            parts.append(f"no data for {format_duration(round(seen.no_data_s))} of {watched}")
         return ", ".join(parts)

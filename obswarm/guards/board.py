@@ -5,29 +5,24 @@ import logging
 import math
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-
-import gevent
 
 from obswarm import clock, defaults
 from obswarm.engine import RunControl, StopReason
-from obswarm.greenlets import Supervisor, described, kill_all
 from obswarm.guards.alert_counts import AlertCounts
 from obswarm.guards.alert_payload import Alert, Delivery, Refusal, RefusalReason
 from obswarm.guards.alerts import TOO_MANY, AlertBook, Verdict
 from obswarm.guards.conditions import AlertOperand, EngineOperand
-from obswarm.guards.evaluate import Blind, Change, GuardWatch, deciding
+from obswarm.guards.evaluate import Blind, Change, GuardWatch, deciding_answer
 from obswarm.guards.guard import Action, GuardRule
 from obswarm.guards.operands import chooses_endpoints, last_interval, matches_something
-from obswarm.redact import redact_text
+from obswarm.guards.polling import Answer, QueryPolling
+from obswarm.guards.seen import SEEN_OVER_S
 from obswarm.stats import LOADED_STATES, GuardView, Snapshot
-from obswarm.targets import MetricSource, SourceError, looks_back_s
+from obswarm.targets import MetricSource, looks_back_s
 from obswarm.units import format_names
 
 logger = logging.getLogger(__name__)
 
-_ASK_EVERY_S = 0.5
-_TOO_OLD_S = 3.0
 _OWN = "obswarm"
 """In a query: it asks for the load test's own series, by their names or their job."""
 _SCRAPE_S = 2.0
@@ -38,14 +33,6 @@ _MOST_SHOWN = 20
 
 Annotate = Callable[[str, str], None]
 """Keep a note with the run: (kind, text)."""
-
-
-@dataclass(slots=True)
-class _Answer:
-    """What a query gave: one value a series, or why there is none. Guards that share a query decide each by itself."""
-
-    at_s: float
-    values: tuple[float, ...] | Blind
 
 
 class GuardBoard:
@@ -64,16 +51,18 @@ class GuardBoard:
         monotonic: Callable[[], float] = clock.monotonic,
         wall: Callable[[], float] = clock.wall,
     ) -> None:
-        self.watches = [GuardWatch(rule) for rule in rules]
+        stale_after_s = source.stale_after_s if source is not None else 0.0
+        self.watches = [GuardWatch(rule, stale_after_s if rule.query is not None else 0.0) for rule in rules]
         self.alerts = AlertBook(on_alert, alerts_grace_s)
         self.alert_counts = AlertCounts()
         self.annotate: Annotate = lambda kind, text: None
-        self._source = source
+        queries = sorted({rule.query for rule in rules if rule.query is not None})
+        self._polling = (
+            {query: QueryPolling(source, query, monotonic) for query in queries} if source is not None else {}
+        )
         self._monotonic = monotonic
         self._wall = wall
         self._started_wall_s: float | None = None
-        self._answers: dict[str, _Answer] = {}
-        self._asking: list[gevent.Greenlet] = []
         self._control: RunControl | None = None
         self._trips: Counter[tuple[str, str]] = Counter()
         self._unmatched = {
@@ -81,15 +70,16 @@ class GuardBoard:
         }
         """Guards that have chosen no endpoint yet, and whether that was said."""
         self._measuring_since_s: float | None = None
+        self._looked_s = 0.0
+        """When they were evaluated last."""
 
     def start(self, control: RunControl, started_wall_s: float) -> None:
         self._control = control
         self._started_wall_s = started_wall_s
         self.alerts.begin(started_wall_s)
         self._take_up(control)
-        queries = sorted({watch.rule.query for watch in self.watches if watch.rule.query is not None})
-        supervisor = Supervisor(self._asking_ended)
-        self._asking = [supervisor.keep(query, self._ask, query) for query in queries]
+        for polling in self._polling.values():
+            polling.start()
 
     def _take_up(self, control: RunControl) -> None:
         """A run that another master began: what its guards have in force is released when these are clear. Guards that
@@ -102,40 +92,24 @@ class GuardBoard:
                 control.release(by)
 
     def close(self) -> None:
-        kill_all(self._asking)
-
-    def _asking_ended(self, query: str, error: BaseException) -> None:
-        # Its guards have no value from now on, and say why.
-        self._answers[query] = _Answer(math.inf, Blind(f"nobody asks any more: {described(error)}"))
-
-    def _ask(self, query: str) -> None:
-        """In a greenlet of its own: an answer that takes long must not keep snapshots waiting."""
-        assert self._source is not None
-        while True:
-            asked_s = self._monotonic()
-            values: tuple[float, ...] | Blind
-            try:
-                values = tuple(float(sample.value) for sample in self._source.query(query))
-            except SourceError as error:
-                values = Blind(str(error))
-            except Exception as error:
-                # Whatever it is, a guard that does not see must say so instead of being silent.
-                values = Blind(f"{type(error).__name__}: {error}")
-            self._answers[query] = _Answer(asked_s, values)
-            gevent.sleep(max(0.0, asked_s + _ASK_EVERY_S - self._monotonic()))
+        for polling in self._polling.values():
+            polling.close()
 
     def look(self, snapshot: Snapshot) -> Snapshot:
         """Evaluate all guards; gives the snapshot with their states."""
         now = self._monotonic()
         self._note_matches(snapshot, now)
+        answers = {query: polling.take() for query, polling in self._polling.items()}
         if snapshot.state in LOADED_STATES:
+            self._looked_s = now
             for verdict in self.alerts.due(self._wall()):
                 self._act_on_alert(verdict)
             for watch in self.watches:
-                if self._looks_at_an_earlier_run(watch.rule):
-                    continue
-                change = watch.update(now, self._value(watch.rule, snapshot, now))
-                self._act_on(watch, change, now)
+                query = watch.rule.query
+                if query is None:
+                    self._act_on(watch, watch.update(now, self._value(watch.rule, snapshot)), now)
+                else:
+                    self._take_answers(watch, query, answers[query], now)
         counts = self.alert_counts
         return snapshot.guarded(self.views(snapshot.time_s), counts.received, counts.refused)
 
@@ -145,6 +119,17 @@ class GuardBoard:
             watch.due_s for watch in self.watches if isinstance(watch.rule.when.condition.operand, EngineOperand)
         )
         return min((due_s for due_s in pending if due_s is not None), default=None)
+
+    def _take_answers(self, watch: GuardWatch, query: str, answers: Sequence[Answer], now: float) -> None:
+        counted_from_s = self._counted_from_s(query, now)
+        for at_s, values in answers:
+            if at_s >= counted_from_s:
+                self._act_on(watch, watch.update(at_s, deciding_answer(values, watch.rule)), now)
+        if now >= counted_from_s:
+            missing_s = watch.seen.missing_now_s(now)
+            lasts = f"for {missing_s:.0f} s" if missing_s else "yet"
+            reason = self._polling[query].ended or f"the target's metrics have not answered {lasts}"
+            self._act_on(watch, watch.wait(now, Blind(reason)), now)
 
     def _note_matches(self, snapshot: Snapshot, now: float) -> None:
         """Which guards choose endpoints that there are; says of the others so, once, when there was time enough."""
@@ -169,28 +154,20 @@ class GuardBoard:
                 format_names([key.label for key in {**snapshot.endpoints, **snapshot.in_flight}]),
             )
 
-    def _value(self, rule: GuardRule, snapshot: Snapshot, now: float) -> float | Blind | None:
+    def _value(self, rule: GuardRule, snapshot: Snapshot) -> float | None:
         operand = rule.when.condition.operand
         if isinstance(operand, EngineOperand):
             return last_interval(operand, snapshot)
-        if isinstance(operand, AlertOperand):
-            return float(self.alerts.count(operand, self._wall()))
-        answer = self._answers.get(operand.query)
-        if answer is None:
-            return Blind("the target's metrics have not answered yet")
-        if now - answer.at_s > _TOO_OLD_S:
-            return Blind(f"the target's metrics have not answered for {now - answer.at_s:.0f} s")
-        if isinstance(answer.values, Blind):
-            return answer.values
-        found = deciding(answer.values, rule.when.condition)
-        return Blind(f"no series for {redact_text(operand.query)}") if found is None else found
+        assert isinstance(operand, AlertOperand)
+        return float(self.alerts.count(operand, self._wall()))
 
-    def _looks_at_an_earlier_run(self, rule: GuardRule) -> bool:
-        """Whether what its query says of obswarm's own series may be about the run before, at the same address."""
-        if rule.query is None or _OWN not in rule.query or self._started_wall_s is None:
-            return False
-        settled_s = max(self.alerts.grace_s, looks_back_s(rule.query) + _SCRAPE_S)
-        return self._wall() - self._started_wall_s < settled_s
+    def _counted_from_s(self, query: str, now: float) -> float:
+        """From when on what a query says of obswarm's own series cannot be about the run before, at the same address;
+        on the clock of `now`."""
+        if _OWN not in query or self._started_wall_s is None:
+            return -math.inf
+        settled_s = max(self.alerts.grace_s, looks_back_s(query) + _SCRAPE_S)
+        return now - (self._wall() - self._started_wall_s - settled_s)
 
     def _act_on(self, watch: GuardWatch, change: Change, now: float) -> None:
         rule = watch.rule
@@ -204,6 +181,11 @@ class GuardBoard:
         elif change.cleared:
             logger.info("The guard %s is clear again.", rule.name)
             self._release(f"guard {rule.name}")
+        elif change.seen_too_little:
+            ratio = watch.seen.ratio(now) or 0.0
+            text = f"The guard {rule.name} has seen {ratio:.0%} of the last {SEEN_OVER_S:.0f} s: {watch.seen.reason}"
+            self.annotate("guard", text)
+            logger.warning("%s. Its times are those that it has seen.", text)
         elif change.blind_too_long:
             text = f"The guard {rule.name} has been blind for {rule.blind_after_s:g} s: {watch.blind_reason}"
             self.annotate("guard", text)
@@ -293,6 +275,10 @@ class GuardBoard:
                     (action, count) for (name, action), count in sorted(self._trips.items()) if name == watch.rule.name
                 ),
                 matched=watch not in self._unmatched,
+                seen_ratio=watch.seen.ratio(self._looked_s),
+                watched_s=watch.seen.watched_s(self._looked_s),
+                no_data_s=watch.seen.missing_s(self._looked_s),
+                no_data_reason=watch.seen.reason,
             )
             for watch in self.watches
         )

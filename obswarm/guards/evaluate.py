@@ -9,6 +9,9 @@ from obswarm.guards.conditions import Condition, EngineOperand
 from obswarm.guards.guard import GuardRule
 from obswarm.guards.latency import AtLeast
 from obswarm.guards.operands import missing_of
+from obswarm.guards.seen import SEEN_OVER_S, SeenTime
+from obswarm.redact import redact_text
+from obswarm.stats import WELL_SEEN
 
 
 class GuardState(StrEnum):
@@ -26,6 +29,9 @@ class Blind(str):
     __slots__ = ()
 
 
+Values = tuple[float, ...] | Blind
+"""What a query gave: one value a series, or why there is none. Guards that share a query decide each by itself."""
+
 NO_NEWS = None
 """In place of a value: nothing happened that it could be measured by. Everything stays as it is, for as long as the
 guard's `blind_after_s`."""
@@ -38,135 +44,175 @@ class Change:
     tripped: bool = False
     cleared: bool = False
     blind_too_long: bool = False
+    seen_too_little: bool = False
+    """For the first time there were values for too small a share of the last 20 s."""
 
 
 _NOTHING = Change()
+_ROUNDING_S = 1e-9
 
 
 class GuardWatch:
-    """One guard over the course of a run. `update` is called once a snapshot, with rising times.
+    """One guard over the course of a run.
 
-    It trips at the first snapshot at which the condition has held for the guard's `for`, counted from the first
-    snapshot at which it held; and is clear again when it has not held for `clear_for_s`.
+    It trips at the first value at which the condition has held for the guard's `for`, counted from the first value at
+    which it held; and is clear again when it has not held for `clear_for_s`.
+
+    A value is about a time, and counts from then on until the next one. Of a source that answers questions,
+    `stale_after_s` is how long it may give no value: such a gap is counted neither as time in which the condition held,
+    nor as time in which it did not. After a longer one both begin anew. 0: there are no such gaps.
     """
 
-    def __init__(self, rule: GuardRule) -> None:
+    def __init__(self, rule: GuardRule, stale_after_s: float = 0.0) -> None:
         self.rule = rule
-        self.state = GuardState.OK
         self.value: float | None = None
         self.since_s: float | None = None
         """Since when the condition has held, while it is pending or tripped."""
         self.blind_reason = ""
         self.trips = 0
-        self._before_blind = GuardState.OK
-        self._clear_since_s: float | None = None
-        self._blind_since_s: float | None = None
-        self._blind_told = False
+        self._is_blind = False
+        self._seeing_state = GuardState.OK
+        self._tolerated_s = min(stale_after_s, rule.blind_after_s)
+        self.seen = SeenTime(self._tolerated_s)
+        self._held_from_s = -math.inf
+        """`since_s`, later by the gaps since then."""
+        self._clear_from_s: float | None = None
+        """Since when the condition has not held, while it is tripped; later by the gaps since then."""
+        self._blind_told = self._little_told = False
         self._no_news_since_s: float | None = None
         self._updated_s: float | None = None
 
     def take_up(self) -> None:
         """It tripped while another process had the run, and has not been clear since."""
-        self.state = GuardState.TRIPPED
+        self._seeing_state = GuardState.TRIPPED
 
-    def update(self, now: float, value: float | Blind | None) -> Change:
-        """Take the newest value in."""
-        before_s, self._updated_s = self._updated_s, now
+    @property
+    def state(self) -> GuardState:
+        return GuardState.BLIND if self._is_blind else self._seeing_state
+
+    def update(self, time_s: float, value: float | Blind | None) -> Change:
+        """Take in the newest value, or why there is none, at `time_s`, which is later each time."""
+        before_s, self._updated_s = self._updated_s, time_s
+        self.seen.begin(time_s)
         condition = self.rule.when.condition
         if isinstance(value, AtLeast) and not value > condition.quantity.base:
             # The true value may be on either side.
             value = NO_NEWS
         if value is NO_NEWS:
-            return self._wait_for_news(now)
+            return self._wait_for_news(time_s)
         self._no_news_since_s = None
         if isinstance(value, Blind):
-            return self._look_at_nothing(now, value)
-        self._see_again()
+            self.seen.miss(time_s, str(value))
+            return self.wait(time_s, value)
+        self._see(time_s)
         self.value = float(value)
         if not condition.holds(value):
-            return self._holds_not(now)
-        since_s = now
+            return self._holds_not(time_s)
+        since_s = time_s
         if isinstance(value, AtLeast) and before_s is not None:
             # Nothing has finished since the last snapshot, so at each moment since then what is under way was as much
             # younger as the moment is ago: it is known when the value became large enough.
-            since_s = max(before_s, now - (value - condition.quantity.base))
-        return self._holds(now, since_s)
+            since_s = max(before_s, time_s - (value - condition.quantity.base))
+        return self._holds(time_s, since_s)
 
-    def _see_again(self) -> None:
-        if self.state is not GuardState.BLIND:
-            return
-        self.state = self._before_blind
-        self._blind_since_s = None
+    def wait(self, now: float, reason: Blind) -> Change:
+        """Let time pass in which no value has come, and `reason` is why, unless the last question had no answer."""
+        self.seen.begin(now)
+        missing_s = self.seen.missing_now_s(now)
+        if not self.seen.nothing_yet and (missing_s is None or missing_s < self._tolerated_s - _ROUNDING_S):
+            return self._see_partly(now)
+        missing_s = missing_s or 0.0
+        self._is_blind = True
+        self.blind_reason = self.seen.reason if self.seen.is_missing else str(reason)
+        if self._blind_told or missing_s < self.rule.blind_after_s - _ROUNDING_S:
+            return _NOTHING
+        self._blind_told = True
+        return Change(blind_too_long=True)
+
+    def _see_partly(self, now: float) -> Change:
+        ratio = self.seen.ratio(now)
+        if self._little_told or ratio is None or ratio >= WELL_SEEN or self.seen.watched_s(now) < SEEN_OVER_S:
+            return _NOTHING
+        self._little_told = True
+        return Change(seen_too_little=True)
+
+    def _see(self, time_s: float) -> None:
+        gap_s = self.seen.see(time_s)
+        self._is_blind = False
         self._blind_told = False
         self.blind_reason = ""
-        if self.state is GuardState.PENDING:
-            # Nobody knows what was while it could not see.
-            self.state, self.since_s = GuardState.OK, None
+        if not gap_s:
+            return
+        if gap_s < self._tolerated_s - _ROUNDING_S:
+            self._held_from_s += gap_s
+            if self._clear_from_s is not None:
+                self._clear_from_s += gap_s
+            return
+        # Nobody knows what was meanwhile.
+        self._clear_from_s = None
+        if self._seeing_state is GuardState.PENDING:
+            self._seeing_state, self.since_s = GuardState.OK, None
 
     def _wait_for_news(self, now: float) -> Change:
-        operand = self.rule.when.condition.operand
         if self._no_news_since_s is None:
             self._no_news_since_s = now
-            if not isinstance(operand, EngineOperand):
-                self._see_again()
-        if self._has_held(now):
-            return self._trip(now)
+        if not self._is_blind and self._has_held(now):
+            return self._trip()
         lasted_s = now - self._no_news_since_s
-        if not isinstance(operand, EngineOperand) or lasted_s < self.rule.blind_after_s - 1e-9:
+        if lasted_s < self.rule.blind_after_s - _ROUNDING_S:
             return _NOTHING
-        return self._look_at_nothing(now, Blind(f"{missing_of(operand)} for {lasted_s:.0f} s"), lasted_s)
+        operand = self.rule.when.condition.operand
+        assert isinstance(operand, EngineOperand), "others have a value, or say why not"
+        reason = Blind(f"{missing_of(operand)} for {lasted_s:.0f} s")
+        self.seen.miss(self._no_news_since_s, str(reason))
+        return self.wait(now, reason)
 
     def _holds(self, now: float, since_s: float) -> Change:
-        self._clear_since_s = None
-        if self.state is GuardState.TRIPPED:
+        self._clear_from_s = None
+        if self._seeing_state is GuardState.TRIPPED:
             return _NOTHING
         if self.since_s is None:
-            self.since_s = since_s
-        self.state = GuardState.PENDING
-        return self._trip(now) if self._has_held(now) else _NOTHING
+            self.since_s = self._held_from_s = since_s
+        self._seeing_state = GuardState.PENDING
+        return self._trip() if self._has_held(now) else _NOTHING
 
     @property
     def due_s(self) -> float | None:
         """When its condition will have held for long enough, if it goes on holding; None when it is not pending."""
-        if self.state is not GuardState.PENDING or self.since_s is None:
+        if self.state is not GuardState.PENDING:
             return None
-        return self.since_s + self.rule.when.for_s
+        return self._held_from_s + self.rule.when.for_s
 
     def _has_held(self, now: float) -> bool:
-        return (
-            self.state is GuardState.PENDING
-            and self.since_s is not None
-            and now - self.since_s >= self.rule.when.for_s - 1e-9
-        )
+        is_pending = self._seeing_state is GuardState.PENDING
+        return is_pending and now - self._held_from_s >= self.rule.when.for_s - _ROUNDING_S
 
-    def _trip(self, now: float) -> Change:
-        self.state = GuardState.TRIPPED
+    def _trip(self) -> Change:
+        self._seeing_state = GuardState.TRIPPED
         self.trips += 1
         return Change(tripped=True)
 
     def _holds_not(self, now: float) -> Change:
-        if self.state is not GuardState.TRIPPED:
-            self.state, self.since_s = GuardState.OK, None
+        if self._seeing_state is not GuardState.TRIPPED:
+            self._seeing_state, self.since_s = GuardState.OK, None
             return _NOTHING
-        if self._clear_since_s is None:
-            self._clear_since_s = now
-        if now - self._clear_since_s < self.rule.clear_for_s - 1e-9:
+        if self._clear_from_s is None:
+            self._clear_from_s = now
+        if now - self._clear_from_s < self.rule.clear_for_s - _ROUNDING_S:
             return _NOTHING
-        self.state, self.since_s, self._clear_since_s = GuardState.OK, None, None
+        self._seeing_state, self.since_s, self._clear_from_s = GuardState.OK, None, None
         return Change(cleared=True)
 
-    def _look_at_nothing(self, now: float, reason: Blind, lasted_s: float = 0.0) -> Change:
-        """It has been so for `lasted_s` seconds already."""
-        self.blind_reason = str(reason)
-        if self.state is not GuardState.BLIND:
-            self._before_blind = self.state
-            self.state = GuardState.BLIND
-            self._blind_since_s = now - lasted_s
-        assert self._blind_since_s is not None
-        if self._blind_told or now - self._blind_since_s < self.rule.blind_after_s - 1e-9:
-            return _NOTHING
-        self._blind_told = True
-        return Change(blind_too_long=True)
+
+def deciding_answer(values: Values, rule: GuardRule) -> float | Blind:
+    """The value that decides of what a guard's query gave, or why there is none."""
+    if isinstance(values, Blind):
+        return values
+    found = deciding(values, rule.when.condition)
+    if found is not None:
+        return found
+    query = redact_text(rule.query or "")
+    return Blind(f"{query} is not a number (NaN)" if values else f"no series for {query}")
 
 
 def deciding(values: Iterable[float], condition: Condition) -> float | None:

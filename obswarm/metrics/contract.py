@@ -129,6 +129,13 @@ GUARD_STATE = Metric(
     _GUARDED,
 )
 GUARD_VALUE = Metric("obswarm_guard_value", Kind.GAUGE, ("guard",), "What a guard looks at.", _GUARDED)
+GUARD_SEEN = Metric(
+    "obswarm_guard_seen_ratio",
+    Kind.GAUGE,
+    ("guard",),
+    "Share of the last 20 s for which a guard had a value.",
+    _GUARDED,
+)
 GUARD_TRIPS = Metric(
     "obswarm_guard_trips_total", Kind.COUNTER, ("guard", "action"), "How often a guard acted.", _GUARDED
 )
@@ -214,6 +221,7 @@ CONTRACT: tuple[Metric, ...] = (
     SATURATED,
     GUARD_STATE,
     GUARD_VALUE,
+    GUARD_SEEN,
     GUARD_TRIPS,
     ALERTS,
     ALERTS_REFUSED,

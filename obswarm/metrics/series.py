@@ -251,6 +251,8 @@ def _of_the_guards(snapshot: Snapshot) -> Iterator[Family]:
         )
         known = [guard for guard in guards if guard.value is not None]
         yield contract.GUARD_VALUE, (Point((guard.name,), guard.value or 0.0) for guard in known)
+        seen = [(guard.name, guard.seen_ratio) for guard in guards if guard.seen_ratio is not None]
+        yield contract.GUARD_SEEN, (Point((name,), ratio) for name, ratio in seen)
         trips = [(guard, *trip) for guard in guards for trip in (guard.trips or ((guard.action, 0),))]
         yield contract.GUARD_TRIPS, (Point((guard.name, action), count) for guard, action, count in trips)
     if snapshot.alerts:

@@ -7,7 +7,7 @@ from obswarm.report.grafana import GrafanaAnnotations
 from obswarm.report.junit import junit_document
 from obswarm.report.page import comparison_page, run_page
 from obswarm.report.result import result_document
-from obswarm.report.wording import generator_sentence
+from obswarm.report.wording import generator_sentence, no_data_text
 
 __all__ = [
     "MEASURE_NAMES",
@@ -23,6 +23,7 @@ __all__ = [
     "cut_off_sentences",
     "generator_sentence",
     "junit_document",
+    "no_data_text",
     "result_document",
     "run_page",
 ]

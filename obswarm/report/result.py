@@ -164,6 +164,9 @@ def _guard(guard: GuardView) -> dict[str, Any]:
         "trips": sum(count for _, count in guard.trips),
         "blind_reason": guard.blind_reason or None,
         "matched": guard.matched,
+        "watched_s": _round(guard.watched_s),
+        "no_data_s": _round(guard.no_data_s),
+        "no_data_reason": guard.no_data_reason or None,
     }
 
 

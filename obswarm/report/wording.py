@@ -1,11 +1,22 @@
 """Differences between runs in words and numbers for people."""
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 from obswarm.report.compare import FASTER, SAME, SLOWER, UNJUDGED, Comparison, Difference
 from obswarm.store import Figure
 from obswarm.targets import Unit
-from obswarm.units import format_bytes, format_count, format_latency, format_names, format_not_finite
+from obswarm.units import (
+    format_bytes,
+    format_count,
+    format_duration,
+    format_latency,
+    format_names,
+    format_not_finite,
+)
+
+_NO_DATA_FROM_S = 0.5
 
 
 def tone_of(difference: Difference) -> str:
@@ -70,6 +81,19 @@ def generator_sentence(saturated: bool, max_cpu_ratio: float | None, max_loop_la
     return f"The load generator was not the bottleneck {figures}."
 
 
+def no_data_text(no_data_s: float, watched_s: float) -> str:
+    """For how long a guard had no data; empty for less than one question to a source."""
+    if no_data_s < _NO_DATA_FROM_S:
+        return ""
+    return f"no data for {format_duration(round(no_data_s))} of {format_duration(round(watched_s))}"
+
+
+def no_data_of(guard: Mapping[str, Any]) -> str:
+    """The same with the reason, of a guard of a result, which an earlier version may have kept."""
+    text = no_data_text(guard.get("no_data_s", 0.0), guard.get("watched_s", 0.0))
+    return f"{text}: {guard['no_data_reason']}" if text and guard["no_data_reason"] else text
+
+
 def figure_name(figure: Figure) -> str:
     return f"{figure.target}: {figure.name}"
 
@@ -105,6 +129,8 @@ __all__ = [
     "figure_name",
     "figure_value",
     "generator_sentence",
+    "no_data_of",
+    "no_data_text",
     "only_sentences",
     "size_of",
     "tone_of",

@@ -24,6 +24,7 @@ from obswarm.stats.histogram import Histogram, bucket_index, upper_bound
 from obswarm.stats.recorder import Recorder
 from obswarm.stats.snapshot import (
     LOADED_STATES,
+    WELL_SEEN,
     Aggregate,
     AlertCount,
     Annotation,
@@ -62,6 +63,7 @@ __all__ = [
     "OTHER_ERRORS",
     "PHASES",
     "TOTAL",
+    "WELL_SEEN",
     "Aggregate",
     "AlertCount",
     "Annotation",

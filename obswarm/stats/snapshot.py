@@ -49,6 +49,10 @@ class GeneratorHealth:
     """The most of both in any interval of this run so far."""
 
 
+WELL_SEEN = 0.9
+"""The share of the time for which a guard has to have values. A single question without an answer is nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class GuardView:
     """A guard at one moment. `value` is in seconds, shares of 1 or plain numbers, None before there was one, and
@@ -66,6 +70,18 @@ class GuardView:
     trips: tuple[tuple[str, int], ...]
     matched: bool = True
     """False while there is no request of the endpoints that it looks at."""
+    seen_ratio: float | None = None
+    """Which share of the last 20 s it had a value for; None before there was time for one."""
+    watched_s: float = 0.0
+    no_data_s: float = 0.0
+    """For how long in `watched_s`, which is its whole time, it had none."""
+    no_data_reason: str = ""
+    """Why there was none the last time."""
+
+    @property
+    def is_partly_seen(self) -> bool:
+        """Whether values were missing in the last 20 s, to a degree that people should know of."""
+        return self.seen_ratio is not None and self.seen_ratio < WELL_SEEN
 
     @property
     def title(self) -> str:

@@ -1,13 +1,16 @@
 """A real Prometheus (or anything with its HTTP API) as the source of metrics."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import requests
 
+from obswarm import clock
 from obswarm.http import ApiSession, plain_reason
 from obswarm.redact import redact_url
 from obswarm.targets.evaluate import metric_names, parse, parse_any
 from obswarm.targets.kinds import KINDS, Signal, presence_query
+from obswarm.targets.server_clock import ServerClock
 from obswarm.targets.source import Sample, SourceError, Target, TargetHealth, only_value
 
 _TIMEOUT_S = 3.0
@@ -24,18 +27,26 @@ class PrometheusSource:
     (https://prometheus.io/docs/prometheus/latest/querying/api/)."""
 
     health_every_s = 5.0
+    stale_after_s = 5.0
+    """Five scrapes, of the second between them that load tests need. Prometheus' own five minutes, over which it goes
+    on with the last value, are longer than most collapses."""
 
     def __init__(self, url: str, targets: Sequence[Target] = ()) -> None:
         self.url = url.rstrip("/")
         self._targets = tuple(targets)
         self._session = ApiSession(_LARGEST_ANSWER_BYTES, _LONGEST_S)
+        self._clock = ServerClock()
 
     def check(self, query: str) -> None:
         parse_any(query)
 
-    def query(self, query: str) -> list[Sample]:
+    def query(self, query: str, at_s: float | None = None) -> list[Sample]:
+        asked_s = clock.monotonic()
+        server_s = self._clock.at(asked_s if at_s is None else at_s)
+        # Without a time, Prometheus takes its own and says which that is.
+        time = {} if server_s is None else {"time": f"{server_s:.3f}"}
         try:
-            answer = self._session.get(f"{self.url}/api/v1/query", params={"query": query}, timeout=_TIMEOUT_S)
+            answer = self._session.get(f"{self.url}/api/v1/query", params={"query": query, **time}, timeout=_TIMEOUT_S)
             document = answer.json()
         except requests.RequestException as error:
             raise SourceError(f"Prometheus at {self.url} does not answer: {plain_reason(error)}") from None
@@ -45,12 +56,16 @@ class PrometheusSource:
             reason = document.get("error", document) if isinstance(document, dict) else document
             raise SourceError(f"Prometheus refuses the query {query}: {reason}")
         try:
+            if not time:
+                for evaluated_s in _times(document["data"])[:1]:
+                    self._clock.note(asked_s, clock.monotonic(), evaluated_s)
             return _samples(document["data"])
         except (KeyError, TypeError, ValueError):
             raise SourceError(f"{self.url} does not answer as a Prometheus does") from None
 
     def figures(self, queries: Sequence[str]) -> list[float | None]:
         found: list[float | None] = [None] * len(queries)
+        asked_s = clock.monotonic()
         for begin in range(0, len(queries), _AT_ONCE):
             # All in one request: each with its number as a label, joined.
             numbered = (
@@ -58,7 +73,7 @@ class PrometheusSource:
                 for number, query in enumerate(queries[begin : begin + _AT_ONCE], begin)
             )
             by_number: dict[str, list[Sample]] = {}
-            for sample in self.query(" or ".join(numbered)):
+            for sample in self.query(" or ".join(numbered), asked_s):
                 by_number.setdefault(sample.labels[_NUMBER], []).append(sample)
             for number, samples in by_number.items():
                 found[int(number)] = only_value(samples)
@@ -109,6 +124,13 @@ class PrometheusSource:
             except SourceError as error:
                 found.append(TargetHealth(target, False, str(error), None, False))
         return found
+
+
+def _times(data: dict[str, Any]) -> list[float]:
+    """When it was evaluated, by Prometheus' clock, as each series of the answer says."""
+    kind, result = data["resultType"], data["result"]
+    pairs = [result] if kind == "scalar" else [series["value"] for series in result] if kind == "vector" else []
+    return [float(time_s) for time_s, _ in pairs]
 
 
 def _samples(data: dict[str, object]) -> list[Sample]:

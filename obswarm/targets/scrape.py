@@ -16,7 +16,7 @@ from obswarm.targets import evaluate as promql
 from obswarm.targets.exposition import OPENMETRICS, TEXT, Entry, ParseError, decode, entries
 from obswarm.targets.ingest import UP, TargetSeries
 from obswarm.targets.kinds import metrics_of
-from obswarm.targets.series import SeriesStore
+from obswarm.targets.series import STALE_AFTER_S, SeriesStore
 from obswarm.targets.source import Sample, SourceError, Target, TargetHealth, only_value
 
 _TIMEOUT_S = 2.0
@@ -50,6 +50,8 @@ class EmbeddedSource:
     Raises ObswarmError for a query beyond the subset.
     """
 
+    stale_after_s = STALE_AFTER_S
+
     def __init__(
         self, targets: Sequence[Target], queries: Iterable[str] | None = None, interval_s: float = 1.0
     ) -> None:
@@ -74,12 +76,12 @@ class EmbeddedSource:
     def check(self, query: str) -> None:
         self._tree(query)
 
-    def query(self, query: str) -> list[Sample]:
-        now = clock.monotonic()
+    def query(self, query: str, at_s: float | None = None) -> list[Sample]:
         away = [target.name for target, (up, *_) in self._health.items() if not up]
         if len(away) == len(self._targets) and away:
             raise SourceError(f"no metrics from {', '.join(away)}: {self._health[self._targets[0]][1]}")
-        return promql.evaluate(self._tree(query), self._store, now, self._wall_s(now))
+        moment_s = clock.monotonic() if at_s is None else at_s
+        return promql.evaluate(self._tree(query), self._store, moment_s, self._wall_s(moment_s))
 
     def figures(self, queries: Sequence[str]) -> list[float | None]:
         return [only_value(self.query(query)) for query in queries]

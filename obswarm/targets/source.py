@@ -58,11 +58,15 @@ class MetricSource(Protocol):
     health_every_s: float
     """`health` need not be asked more often."""
 
+    stale_after_s: float
+    """For how long it may have no values without anybody being told: what is missing for less is a gap."""
+
     def check(self, query: str) -> None:
         """Raises ObswarmError when the query is one that this source will never answer."""
 
-    def query(self, query: str) -> list[Sample]:
-        """The newest values; an empty list when no series matches. May switch greenlets. Raises SourceError."""
+    def query(self, query: str, at_s: float | None = None) -> list[Sample]:
+        """The values at a moment of the last seconds (`obswarm.clock.monotonic`), now unless given; an empty list when
+        no series matches. May switch greenlets, and be called by several. Raises SourceError."""
 
     def figures(self, queries: Sequence[str]) -> list[float | None]:
         """The one value that each query gives; None where it gives none, several, or no number. May switch greenlets.

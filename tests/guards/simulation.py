@@ -62,11 +62,13 @@ class Source:
     """Answers with `answer`: a number, several of them, None for no series, or an error to be raised; `takes_s`
     seconds after it was asked."""
 
+    stale_after_s = 5.0
+
     def __init__(self) -> None:
         self.answer: object = 1.0
         self.takes_s = 0.0
 
-    def query(self, query: str) -> list[Sample]:
+    def query(self, query: str, at_s: float | None = None) -> list[Sample]:
         answer = self.answer
         if self.takes_s:
             gevent.sleep(self.takes_s)
@@ -95,6 +97,7 @@ class Simulation:
         profile: Profile,
         *,
         on_alert: str = "stop",
+        alerts_grace_s: float = 0.0,
         limit_s: float | None = None,
         shape: LoadTestShape | None = None,
         in_force: Mapping[str, str] | None = None,
@@ -107,7 +110,12 @@ class Simulation:
         )  # fmt: skip
         self.run._in_force = dict(in_force or {})
         self.board = GuardBoard(
-            rules, self.source, parse_action(on_alert), alerts_grace_s=0.0, monotonic=time.monotonic, wall=time.wall
+            rules,
+            self.source,
+            parse_action(on_alert),
+            alerts_grace_s=alerts_grace_s,
+            monotonic=time.monotonic,
+            wall=time.wall,
         )
         self.board.annotate = self.run.annotate
         self.run.watch = self.board

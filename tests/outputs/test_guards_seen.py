@@ -42,7 +42,9 @@ def test_one_that_never_had_data() -> None:
 
 def test_one_that_had_data_for_a_part_of_the_time() -> None:
     blind = replace(GUARD, state="blind", blind_reason="away")
-    assert line_of(blind, blind, GUARD).endswith("did not trip, last 3%, no data for 2s of 3s")
+    again = replace(GUARD, watched_s=3.1, no_data_s=1.9, no_data_reason="away")
+    assert line_of(blind, blind, again).endswith("did not trip, last 3%, no data for 2s of 3s: away")
+    assert line_of(replace(again, no_data_s=0.4)).endswith("did not trip, last 3%"), "less than a question"
 
 
 def test_one_without_requests_to_look_at() -> None:

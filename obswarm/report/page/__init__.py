@@ -9,6 +9,7 @@ from obswarm.report.page.data import MOST_SHOWN, busiest_first, chart_data
 from obswarm.report.page.template import embedded, render
 from obswarm.report.page.verdict import verdict
 from obswarm.report.setting_text import setting_text
+from obswarm.report.wording import no_data_of
 from obswarm.stats import TOTAL, EndpointKey, EndpointStats
 from obswarm.store import RunRecord
 from obswarm.units import format_bytes, format_count, format_duration, format_latency
@@ -96,6 +97,8 @@ def _guards(result: Mapping[str, Any]) -> list[dict[str, Any]]:
     for guard in result.get("guards", ()):
         tripped = f", tripped {guard['trips']} ×" if guard["trips"] else ""
         blind = f": {guard['blind_reason']}" if guard["blind_reason"] else ""
+        if not blind and (no_data := no_data_of(guard)):
+            blind = f", {no_data}"
         tone = "bad" if guard["trips"] else "warn" if guard["state"] == "blind" else "good"
         rows.append(
             {

@@ -1,0 +1,111 @@
+"""Asking a source for what guards need, so that each answer has the time that it is about."""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import gevent
+
+from obswarm.greenlets import Supervisor, described, kill_all
+from obswarm.guards.evaluate import Blind, Values
+from obswarm.targets import MetricSource, SourceError
+
+ASK_EVERY_S = 0.5
+AT_ONCE = 4
+"""Questions of one query that are under way; a source that takes longer than so many intervals is asked less often."""
+ANSWER_WITHIN_S = 10.0
+
+Answer = tuple[float, Values]
+"""(the time that it is about, what the query gave)."""
+
+
+@dataclass(slots=True)
+class Question:
+    """A query about the time `at_s`; `values` is None until it is answered."""
+
+    at_s: float
+    values: Values | None = None
+    asking: gevent.Greenlet | None = None
+
+
+class QueryPolling:
+    """Asks one query twice a second, each time about the moment of asking, while earlier questions are still under way.
+
+    `take` gives what was answered in the order of the times that it is about. An answer waits for those to earlier
+    questions, but not for one that `AT_ONCE` - 1 later ones have overtaken: that has no answer.
+    """
+
+    def __init__(
+        self,
+        source: MetricSource,
+        query: str,
+        monotonic: Callable[[], float],
+    ) -> None:
+        self.ended = ""
+        """Why nobody asks any more."""
+        self._source = source
+        self._query = query
+        self._monotonic = monotonic
+        self._questions: deque[Question] = deque()
+        """In the order of their times; those that are under way, and answers behind them."""
+        self._slot = gevent.lock.Semaphore(AT_ONCE)
+        self._supervisor = Supervisor(self._has_ended)
+        self._polling: gevent.Greenlet | None = None
+
+    def start(self) -> None:
+        self._polling = self._supervisor.keep(f"The asking for {self._query}", self._poll)
+
+    def close(self) -> None:
+        under_way = [question.asking for question in self._questions]
+        kill_all(greenlet for greenlet in (self._polling, *under_way) if greenlet is not None)
+
+    def _has_ended(self, name: str, error: BaseException) -> None:
+        self.ended = f"nobody asks any more: {described(error)}"
+
+    def _poll(self) -> None:
+        while True:
+            due_s = self._monotonic() + ASK_EVERY_S
+            self._slot.acquire()
+            question = Question(self._monotonic())
+            self._questions.append(question)
+            question.asking = self._supervisor.spawn(f"The question {self._query}", self._ask, question)
+            gevent.sleep(max(0.0, due_s - self._monotonic()))
+
+    def _ask(self, question: Question) -> None:
+        try:
+            question.values = self._values(question.at_s)
+        finally:
+            # Also when it is killed, or has raised what nobody expects.
+            if question.values is None:
+                question.values = Blind("the question was given up")
+            self._slot.release()
+
+    def _values(self, at_s: float) -> Values:
+        limit = gevent.Timeout(ANSWER_WITHIN_S)
+        try:
+            with limit:
+                return tuple(float(sample.value) for sample in self._source.query(self._query, at_s))
+        except SourceError as error:
+            return Blind(str(error))
+        except gevent.Timeout as passed:
+            if passed is not limit:
+                raise
+            return Blind(f"no answer within {ANSWER_WITHIN_S:g} s")
+        except Exception as error:
+            # Whatever it is, a guard that does not see must say so instead of being silent.
+            return Blind(described(error))
+
+    def take(self) -> list[Answer]:
+        """What has come since the last time, the earliest first."""
+        taken: list[Answer] = []
+        while self._questions:
+            first = self._questions[0]
+            if first.values is None:
+                if sum(question.values is not None for question in self._questions) < AT_ONCE - 1:
+                    break
+                first.values = Blind("later questions were answered before it")
+                if first.asking is not None:
+                    first.asking.kill(block=False)
+            taken.append((first.at_s, first.values))
+            self._questions.popleft()
+        return taken
