@@ -192,11 +192,12 @@ class _Mark(AnnotationQuery):
     """The SDK's annotation lacks what Grafana's Prometheus data source reads besides the query."""
 
     title: str
-    at_value: bool
 
     def to_json(self) -> dict[str, object]:
         found = super().to_json()
-        found.update(titleFormat=self.title, textFormat="", step="1s", useValueForTime=self.at_value)
+        # Some versions of Grafana look for the query here alone. The step is the shortest one.
+        target = {"refId": "Anno", "expr": self.expr, "interval": "1s", "range": True}
+        found.update(titleFormat=self.title, textFormat="", step="1s", useValueForTime=True, target=target)
         return found
 
 
@@ -208,26 +209,32 @@ class _MarkBuilder(Builder[AnnotationQuery]):
         return self._mark
 
 
-def _new(kind: str) -> str:
-    """Whether there are more marks than a second ago: true for a second, at whatever interval is scraped."""
-    marks = f'obswarm_annotations_total{{{OURS}, kind=~"{kind}"}}'
-    return f"{marks} - {marks} offset 1s > 0"
+def _marks(kind: str) -> str:
+    """Times of marks in milliseconds, at whatever step: of a range of days it is minutes long.
+
+    Grafana rounds the range down to whole steps. Each evaluation therefore looks at the step after it, and together
+    they miss nothing of the range. A mark is a series of its own, which lasts until the end of the run: only its first
+    step is given.
+    """
+    marks = f'obswarm_annotation_timestamp_seconds{{{OURS}, kind=~"{kind}"}}'
+    following = f"last_over_time({marks}[$__interval] offset -$__interval)"
+    return f"{following} * 1000 unless last_over_time({marks}[$__interval])"
 
 
 MARKS = {
-    "Start": (f"obswarm_run_start_timestamp_seconds{{{OURS}}} * 1000", "The run starts", "green", True),
-    "Stop": (_new("stop"), "The run stops", "blue", False),
-    "Stages": (_new("stage"), "A stage begins", "purple", False),
-    "Guards and alerts": (_new("guard|alert"), "A guard or an alert has acted", "red", False),
+    "Start": (_marks("start"), "The run starts", "green"),
+    "Stop": (_marks("stop"), "The run stops", "blue"),
+    "Stages": (_marks("stage"), "A stage begins", "purple"),
+    "Guards and alerts": (_marks("guard|alert"), "A guard or an alert has acted", "red"),
 }
-"""By name: (PromQL, title, colour, whether the value is the time in milliseconds)."""
+"""By name: (PromQL, title, colour). The value is the time, in milliseconds."""
 
 
 def annotations() -> list[Builder[AnnotationQuery]]:
     made = []
-    for name, (expr, title, colour, at_value) in MARKS.items():
+    for name, (expr, title, colour) in MARKS.items():
         mark = _Mark(name=name, datasource=SOURCE, enable=True, icon_color=colour, expr=expr)
-        mark.title, mark.at_value = title, at_value
+        mark.title = title
         made.append(_MarkBuilder(mark))
     return made
 

@@ -82,15 +82,23 @@ def answers(
     ]
 
 
-def marks(url: str, document: Mapping[str, Any], begin_s: float, end_s: float) -> list[tuple[float, str]]:
-    """(time, colour) of each annotation."""
+def marks(
+    url: str, document: Mapping[str, Any], begin_s: float, end_s: float, step_s: float = STEP_S
+) -> list[tuple[float, str]]:
+    """(time, colour) of each annotation, as Grafana finds them: it rounds the range down to whole steps, and of each
+    series those that follow one another within a step are one region, of which this is the begin."""
     found: list[tuple[float, str]] = []
+    begin_s, end_s = (math.floor(moment / step_s) * step_s for moment in (begin_s, end_s))
     for annotation in document["annotations"]["list"]:
-        for series in ask(url, filled(annotation["expr"]), begin_s, end_s).series:
-            for at, value in series["values"]:
-                moment = float(value) / 1000 if annotation["useValueForTime"] else float(at)
-                found.append((moment, annotation["iconColor"]))
-    return sorted(set(found))
+        expr = filled(annotation["target"]["expr"], {"__interval": f"{step_s:g}s"})
+        for series in ask(url, expr, begin_s, end_s, step_s=step_s).series:
+            before = -math.inf
+            for _, value in series["values"]:
+                moment = float(value) / 1000
+                if moment > before + step_s:
+                    found.append((moment, annotation["iconColor"]))
+                before = moment
+    return sorted(found)
 
 
 def draw(

@@ -164,6 +164,12 @@ ANNOTATIONS = Metric(
     "Marks that the run has got so far: its start and stop, the begin of a stage, a guard or an alert that acted,"
     " a target without metrics.",
 )
+MARK_TIMES = Metric(
+    "obswarm_annotation_timestamp_seconds",
+    Kind.GAUGE,
+    ("kind", "at"),
+    "When the run got a mark, in seconds since 1970; a series for each of the newest hundred, whose label at is the same time as a text.",
+)
 STATS_MESSAGES = Metric(
     "obswarm_stats_messages_total", Kind.COUNTER, ("worker",), "Statistics messages that were merged.", _DISTRIBUTED
 )
@@ -226,6 +232,7 @@ CONTRACT: tuple[Metric, ...] = (
     ALERTS,
     ALERTS_REFUSED,
     ANNOTATIONS,
+    MARK_TIMES,
     STATS_MESSAGES,
     STATS_LOST,
     STATS_LAG,

@@ -6,6 +6,7 @@ import re
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 from obswarm import __version__, clock, defaults
@@ -16,6 +17,7 @@ from obswarm.metrics.created import CreatedTimes, Exposition
 from obswarm.sanitize import escape_controls
 from obswarm.stats import (
     NONE_IN_FLIGHT,
+    Annotation,
     EndpointKey,
     EndpointStats,
     Exemplar,
@@ -27,6 +29,7 @@ from obswarm.stats import (
 from obswarm.stats.endpoint import NO_STATUS
 
 MODEL_CLOSED = "closed"
+_MARKS_KEPT = 100
 _TRACE_ID = re.compile("[0-9a-f]{1,64}")
 _MAX_LABEL_LENGTH = max(defaults.MAX_NAME_LENGTH, defaults.MAX_ERROR_LENGTH)
 
@@ -68,6 +71,8 @@ class Latest(Output):
         self._exceptions_before = 0
         self._since_s = clock.wall()
         self._created = CreatedTimes()
+        self._marks: dict[tuple[str, str], float] = {}
+        """By kind and time as a text, oldest first."""
         self.push: PushCounts | None = None
         self.waiting: Callable[[], int] | None = None
         """How many workers wait for a first run, where a master does."""
@@ -90,7 +95,16 @@ class Latest(Output):
             self._iterations_before.clear()
             self._interrupted_before = self._exceptions_before = 0
             self._created.clear()
+            # The new run may have some already.
+            self._marks = {key: at_s for key, at_s in self._marks.items() if at_s >= snapshot.started_s}
         self.newest = snapshot
+
+    def annotation(self, annotation: Annotation) -> None:
+        if annotation.kind in contract.MARKS:
+            at = datetime.fromtimestamp(annotation.time_s, UTC).isoformat(timespec="milliseconds")
+            self._marks[annotation.kind, at.replace("+00:00", "Z")] = annotation.time_s
+            if len(self._marks) > _MARKS_KEPT:
+                del self._marks[next(iter(self._marks))]
 
     def families(self, asked_s: float | None = None) -> Iterator[Family]:
         """All metrics that have series at the moment. Values of labels are valid UTF-8 of a bounded length.
@@ -157,6 +171,7 @@ class Latest(Output):
         yield contract.RUN_INFO, iter([Point(info, 1)])
         yield contract.RUN_START, iter([Point((), snapshot.started_s)])
         yield contract.ANNOTATIONS, (Point((kind,), snapshot.marks.get(kind, 0)) for kind in contract.MARKS)
+        yield contract.MARK_TIMES, (Point(key, at_s) for key, at_s in list(self._marks.items()))
 
     def _requests(self, snapshot: Snapshot) -> Iterator[Point]:
         for stats in self._endpoints(snapshot):

@@ -36,7 +36,8 @@ def _parts(target: str) -> tuple[str, str, str]:
 class Prometheus:
     """Runs while a `with` block lasts; scrapes `targets` every second, and takes remote writes. A target is host:port, or
     host:port/path where that is not /metrics, or JOB=host:port/path; the job of others is obswarm, or their path. `rules` are alerting rules, and
-    `rule_files` have some more, evaluated every second; what fires is told to the Alertmanager at a port. `flags` are further ones of the program; `labels` are targets' own, by job."""
+    `rule_files` have some more, evaluated every second; what fires is told to the Alertmanager at a port. `flags` are further ones of the program; `labels` are targets' own, by job.
+    It has scraped `history` before, OpenMetrics text with timestamps."""
 
     def __init__(
         self,
@@ -45,6 +46,7 @@ class Prometheus:
         rules: tuple[dict[str, Any], ...] = (),
         rule_files: tuple[Path, ...] = (),
         alertmanager_port: int | None = None,
+        history: str = "",
         flags: tuple[str, ...] = (),
         labels: Mapping[str, Mapping[str, str]] | None = None,
     ) -> None:
@@ -53,6 +55,7 @@ class Prometheus:
         self._rule_files = rule_files
         self._alertmanager_port = alertmanager_port
         self._features = features
+        self._history = history
         self._flags = flags
         self._labels = labels or {}
         self.port = free_port()
@@ -75,6 +78,10 @@ class Prometheus:
             where = {"static_configs": [{"targets": [f"127.0.0.1:{self._alertmanager_port}"]}]}
             configuration["alerting"] = {"alertmanagers": [where]}
         Path(self._folder.name, "prometheus.yml").write_text(json.dumps(configuration))
+        if self._history:
+            Path(self._folder.name, "history").write_text(self._history)
+            words = ["tsdb", "create-blocks-from", "openmetrics", "history", "data"]
+            subprocess.run([program("promtool"), *words], cwd=self._folder.name, capture_output=True, check=True)
         self.start()
         return self
 
