@@ -300,8 +300,10 @@ class FleetRun(RunCourse):
         )
 
     def _users_ended(self) -> int:
-        # Workers that still follow have not ended anybody.
-        return self._executor.placed_users - sum(self.user_counts().values()) if self.fleet.settled(self._number) else 0
+        # Workers that still follow have not told it yet.
+        if not self.fleet.ready or not self.fleet.settled(self._number):
+            return 0
+        return self._executor.placed_users - sum(self.user_counts().values())
 
     def _after_emit(self) -> None:
         self.fleet.begin_interval()

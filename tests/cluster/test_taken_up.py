@@ -1,0 +1,153 @@
+"""A load that was held, scaled or set, and what the master that takes the run up makes of it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from obswarm.api import Environment, LoadTestShape, Stage, User, task
+from obswarm.api.events import Events
+from obswarm.cluster.invitation import Invitation
+from obswarm.cluster.journal import Journal, read
+from obswarm.cluster.master import FleetRun
+from obswarm.engine import ShapeProfile, StagesProfile
+from obswarm.stats import Recorder
+from tests.support.fake_time import FakeTime
+from tests.support.made_up_worker import Letters
+
+
+class Often(User):
+    @task
+    def nothing(self) -> None: ...
+
+
+class Seldom(Often):
+    pass
+
+
+class OnlySeldom(LoadTestShape):
+    def tick(self):
+        return (20, 10, [Seldom]) if self.get_run_time() < 30 else None
+
+
+@pytest.fixture
+def time(monkeypatch: pytest.MonkeyPatch) -> FakeTime:
+    monkeypatch.setattr("obswarm.cluster.master.Listener", Letters)
+    monkeypatch.setattr("obswarm.cluster.master.new_context", lambda: None)
+    return FakeTime(monkeypatch)
+
+
+class Masters:
+    """One after the other, of the same run, without workers."""
+
+    def __init__(self, time: FakeTime, folder: Path, plan: str) -> None:
+        self.time, self.plan, self.state = time, plan, folder / "state"
+        self.run: FleetRun | None = None
+        self.began_s = time.now
+        self.next()
+
+    def next(self, away_s: float = 0.0) -> FleetRun:
+        """The one before is killed, and `away_s` later there is another one."""
+        if self.run is not None:
+            self.run._emit()
+            self.run._journal.close()
+            self.run._keeper.kill()
+            self.time.advance(away_s)
+        shape = OnlySeldom() if self.plan == "shape" else None
+        profile = (
+            StagesProfile((Stage(10, 100), Stage(20, 100))) if shape is None else ShapeProfile(shape, [Often, Seldom])
+        )
+        environment = Environment(events=Events(), recorder=Recorder(), user_classes=[Often, Seldom], shape_class=shape)
+        recovered = read(self.state, 100)
+        self.run = FleetRun(
+            environment,
+            profile,
+            Invitation("a-run", b"", None, ""),
+            test="t",
+            endpoint="tcp://127.0.0.1:*",
+            journal=Journal(self.state, "a-run", "", 0.0),
+            recovered=recovered,
+            interval_s=1.0,
+        )
+        self.run._reset_shape()
+        self.run._begin()
+        return self.run
+
+    def seconds(self, number: float) -> list[int]:
+        """Users at the end of each."""
+        assert self.run is not None
+        users = []
+        for step in range(1, round(number * 20) + 1):
+            if self.run._drive_once(self.time.now) is None:
+                return users
+            self.time.advance(0.05)
+            if step % 20 == 0:
+                users.append(self.run._executor.placed_users)
+        return users
+
+    @property
+    def ended_s(self) -> float:
+        self.seconds(100)
+        assert self.run is not None
+        assert self.run._stopping.is_set()
+        return self.time.now - self.began_s
+
+
+@pytest.fixture(params=["stages", "shape"])
+def masters(time: FakeTime, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Masters]:
+    made = Masters(time, tmp_path, request.param)
+    yield made
+    assert made.run is not None
+    made.run.close()
+
+
+def test_a_scaled_load_stays_scaled_and_its_cause_scales_no_second_time(masters: Masters) -> None:
+    left = masters.seconds(1)[-1] // 2
+    masters.run.scale(0.5, "guard it")
+    assert masters.seconds(2)[-1] == left
+    run = masters.next(away_s=4)
+    assert masters.seconds(2) == [left, left]
+    assert run._executor.placed["Often"] == (0 if masters.plan == "shape" else left // 2)
+    run.scale(0.5, "guard it")
+    assert masters.seconds(2) == [left, left]
+    run.release("guard it")
+    run.scale(0.5, "guard it")
+    assert masters.seconds(2)[-1] == left // 2
+    assert masters.ended_s == pytest.approx(30, abs=0.1)
+
+
+def test_a_held_load_is_held_until_its_holder_releases_it(masters: Masters) -> None:
+    masters.seconds(1)
+    masters.run.hold("guard it")
+    masters.run.hold("alert f")
+    held = masters.seconds(1)[-1]
+    assert held == pytest.approx(10, abs=1)
+    run = masters.next(away_s=4)
+    assert masters.seconds(2) == [held, held]
+    run.release("alert f")
+    assert masters.seconds(2) == [held, held]
+    run.release("guard it")
+    assert masters.seconds(1)[-1] == pytest.approx(20, abs=1)
+    held_s = 9 if masters.plan == "stages" else 0
+    assert masters.ended_s == pytest.approx(30 + held_s, abs=0.1)
+
+
+def test_a_load_that_stays_held_ends_with_the_planned_time(masters: Masters) -> None:
+    masters.seconds(1)
+    masters.run.hold("guard it")
+    masters.next(away_s=4)
+    masters.seconds(3)
+    masters.next(away_s=4)
+    assert masters.ended_s == pytest.approx(30, abs=0.1)
+
+
+def test_a_load_that_was_set_is_followed_until_the_planned_time_and_no_hold_ends_by_it(masters: Masters) -> None:
+    masters.seconds(1)
+    masters.run.hold("guard it")
+    masters.run.set_load(14, 4)
+    assert masters.seconds(1)[-1] == pytest.approx(10, abs=1)
+    masters.run.release("guard it")
+    masters.seconds(0.5)
+    masters.next()
+    assert masters.seconds(2)[-1] == 14
+    assert masters.ended_s == pytest.approx(30, abs=0.1)
