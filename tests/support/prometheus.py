@@ -36,7 +36,7 @@ def _parts(target: str) -> tuple[str, str, str]:
 class Prometheus:
     """Runs while a `with` block lasts; scrapes `targets` every second, and takes remote writes. A target is host:port, or
     host:port/path where that is not /metrics, or JOB=host:port/path; the job of others is obswarm, or their path. `rules` are alerting rules, and
-    `rule_files` have some more, evaluated every second; what fires is told to the Alertmanager at a port. `flags` are further ones of the program; `labels` are targets' own, by job.
+    `rule_files` have some more, evaluated every second; what fires is told to the Alertmanager at a port. `labels` are targets' own, by job.
     It has scraped `history` before, OpenMetrics text with timestamps."""
 
     def __init__(
@@ -47,7 +47,6 @@ class Prometheus:
         rule_files: tuple[Path, ...] = (),
         alertmanager_port: int | None = None,
         history: str = "",
-        flags: tuple[str, ...] = (),
         labels: Mapping[str, Mapping[str, str]] | None = None,
     ) -> None:
         self._targets = targets
@@ -56,7 +55,6 @@ class Prometheus:
         self._alertmanager_port = alertmanager_port
         self._features = features
         self._history = history
-        self._flags = flags
         self._labels = labels or {}
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -103,7 +101,6 @@ class Prometheus:
                     f"--web.listen-address=127.0.0.1:{self.port}",
                     "--web.enable-remote-write-receiver",
                     *([f"--enable-feature={self._features}"] if self._features else []),
-                    *self._flags,
                 ],
                 stdout=log,
                 stderr=log,

@@ -1,14 +1,16 @@
 """Two minutes of scraped series, put into a SeriesStore and into a real Prometheus with the same times and values."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 
 import cramjam
 import requests
 
+from obswarm.metrics.pushed_series import STALE
 from obswarm.metrics.schema import REMOTE_WRITE, Messages, varint
+from obswarm.targets.evaluate.values import key_of
 from obswarm.targets.series import SeriesStore
 
 LASTS_S = 120
@@ -23,7 +25,8 @@ class Recorded:
 
     name: str
     labels: Mapping[str, str]
-    points: tuple[tuple[float, float], ...]
+    points: tuple[tuple[float, float | None], ...]
+    """None is a stale marker."""
 
 
 def _scrapes(random: Random, missed: float = 0.0, begin: int = 0, end: int = LASTS_S) -> list[float]:
@@ -39,7 +42,7 @@ def _counter(random: Random, times: list[float], per_s: float, resets: float, be
     return values
 
 
-def _recorded(name: str, times: list[float], values: list[float], **labels: str) -> Recorded:
+def _recorded(name: str, times: list[float], values: Sequence[float | None], **labels: str) -> Recorded:
     return Recorded(name, labels, tuple(zip(times, values, strict=True)))
 
 
@@ -52,7 +55,7 @@ def history(seed: int = 18) -> list[Recorded]:
             values = _counter(random, times, per_s, resets, random.choice((0, 5, 12_345)))
             found.append(_recorded("requests_total", times, values, job=job, host=host, code=code))
         found.append(_recorded("busy", times, [float(random.randrange(9)) for _ in times], job=job, host=host))
-        found.append(_recorded("up", times, [float(random.random() > 0.1) for _ in times], job=job, host=host))
+        found.append(_recorded("alive", times, [float(random.random() > 0.1) for _ in times], job=job, host=host))
         found.append(_recorded("version", times, [1.0 for _ in times], job=job, host=host, release=f"1.{host}"))
         if host != "c":
             found.append(_recorded("workers", times, [8.0 for _ in times], job=job, host=host))
@@ -85,7 +88,16 @@ def _odd_times(random: Random) -> Iterator[Recorded]:
     """Series that come and go, have one sample only, are scraped rarely, or often."""
     for part, (begin, end) in enumerate(((0, 40), (35, 70), (66, 90), (100, LASTS_S))):
         times = _scrapes(random, 0.1, begin, end)
-        yield _recorded("comes_and_goes", times, _counter(random, times, 4, 0.05, 100.0), part=str(part))
+        values: list[float | None] = [*_counter(random, times, 4, 0.05, 100.0)]
+        if part % 2:
+            # The page was there, and the series was not on it.
+            times, values = [*times, times[-1] + 1], [*values, None]
+        yield _recorded("comes_and_goes", times, values, part=str(part))
+    for part in ("4", "5"):
+        times = _scrapes(random)
+        flaps = [None if random.random() < 0.3 else value for value in _counter(random, times, 4, 0.05)]
+        yield _recorded("comes_and_goes", times, flaps, part=part)
+        yield _recorded("flaps", times, [None if value is None else value % 5 for value in flaps], part=part)
     yield _recorded("once", [60.0], [42.0])
     rarely = [float(second) for second in range(0, LASTS_S, 7)]
     yield _recorded("rare_total", rarely, _counter(random, rarely, 30, 0.05))
@@ -139,7 +151,7 @@ def store_of(every: list[Recorded]) -> SeriesStore:
     store = SeriesStore(10 * LASTS_S, None)
     for each in every:
         for time_s, value in each.points:
-            store.add(each.name, each.labels, time_s, value)
+            store.append(each.name, key_of(each.labels), time_s, value)
     return store
 
 
@@ -158,6 +170,6 @@ def _encoded(each: Recorded, begins_unix_s: float) -> bytes:
     for name, text in sorted({"__name__": each.name, **each.labels}.items()):
         message.labels.add(name=name, value=text)
     for time_s, value in each.points:
-        message.samples.add(value=value, timestamp=round((begins_unix_s + time_s) * 1000))
+        message.samples.add(value=STALE if value is None else value, timestamp=round((begins_unix_s + time_s) * 1000))
     content: bytes = message.SerializeToString()
     return b"\x0a" + varint(len(content)) + content

@@ -15,7 +15,7 @@ COUNTERS = (
 GAUGES = (
     "busy",
     "workers",
-    "up",
+    "alive",
     "odd",
     "mixed",
     "never_a_number",
@@ -24,6 +24,7 @@ GAUGES = (
     "slope",
     "tiny",
     "once",
+    "flaps",
     "nothing",
 )
 BUCKETS = (
@@ -106,7 +107,7 @@ CHOSEN = (
     "topk(2, slope)", "topk(3, requests_total)", "topk by (job) (1, requests_total)", "bottomk(2, requests_total)", "topk(0, busy)", "topk(-1, busy)",
     "topk(9, odd)", "bottomk(9, odd)", "topk(NaN, busy)", "bottomk(Inf, busy)", "quantile(0.5, busy)", "quantile(0, odd)", "quantile(1, mixed)",
     "quantile by (job) (0.9, requests_total)", "quantile(NaN, busy)", "quantile(-0.1, busy)", "quantile(1.1, busy)",
-    'count_values("value", busy)', 'count_values by (job) ("value", up)', 'count_values("value", odd)', 'count_values without (kind) ("kind", mixed)',
+    'count_values("value", busy)', 'count_values by (job) ("value", alive)', 'count_values("value", odd)', 'count_values without (kind) ("kind", mixed)',
     "scalar(busy)", "scalar(once)", "scalar(nothing)", "vector(3)", "vector(time())", "time()", "pi()", "-busy", "-(3)", "+busy", "--busy",
     'label_replace(busy, "dc", "$1-x", "host", "(.*)")', 'label_replace(busy, "dc", "${one}$$", "host", "(?P<one>a|b)")', 'label_replace(busy, "host", "", "host", ".*")',
     'label_replace(busy, "host", "all", "job", "shop")', 'label_replace(busy, "dc", "$9$1x", "host", "(.)")', 'label_replace(busy, "__name__", "other", "host", "a")',
@@ -114,7 +115,7 @@ CHOSEN = (
     'label_join(busy, "both", "-", "job", "host", "nowhere")', 'label_join(busy, "host", "")', 'label_join(busy, "both", ",")',
     'absent(nothing)', 'absent(nothing{a="1", b=~"2", c!="3"})', 'absent(nothing{a="1", a="2"})', "absent(sum(nothing))", 'absent_over_time(nothing{a="1"}[5s])',
     "absent(busy)", "absent_over_time(once[10s])", "present_over_time(comes_and_goes[10s])", "timestamp(busy)", "timestamp(busy offset 5s)", "timestamp(-busy)",
-    "timestamp((busy))", "time() - timestamp(up)",
+    "timestamp((busy))", "time() - timestamp(alive)",
     "clamp(busy, 2, 5)", "clamp(busy, 5, 2)", "clamp(odd, -1, 1)", "clamp_max(odd, 2)", "clamp_min(odd, 0)", "clamp(busy, NaN, 3)", "clamp_max(mixed, NaN)",
     "round(slope, 5)", "round(mixed, 0.3)", "round(odd)", "round(odd, 0)", "round(busy, NaN)", "round(busy - 4.5)", "round(-0.4 * busy)",
     "busy / on (host) workers", "busy / ignoring (job) workers", "busy / workers", "sum by (host) (busy) / on (host) sum by (host) (workers)",
@@ -134,6 +135,16 @@ CHOSEN = (
     "sum by (job) (rate(requests_total{code!~\"5..\"}[15s])) / sum by (job) (rate(requests_total[15s]))",
 )  # fmt: skip
 """What has been wrong, or might be."""
+
+LIVE_FUNCTIONS = ("rate", "increase", "delta", "resets", "max_over_time", "count_over_time")
+LIVE_QUERIES = (
+    'sum by (code) (rate(live_requests_total[5s]))', 'sum(live_requests_total{code!="500"})', 'live_commits{exported_job="own", instance!="itself"}',
+    'live_odd{empty=""}', 'live_requests_total{empty!=""}', 'live_latency_bucket{le="1.0"}', 'live_latency_bucket{le="1"}', 'live_latency_bucket{le=~"5.*"}',
+    'histogram_quantile(0.9, sum by (le) (rate(live_latency_bucket[5s])))', 'live_latency_sum / live_latency_count', 'live_sometimes or live_page',
+    'absent(live_sometimes{part="1"})', 'rate(live_latency_sum[3s]) / rate(live_latency_count[3s])', 'count({__name__="live_odd"})', 'up{job="live"}',
+    'live_often{path=~"line.break.*"}', 'max(live_odd)', 'min(live_odd)', 'live_page offset 2s', 'max_over_time(sum(live_sometimes)[5s:500ms])',
+)  # fmt: skip
+"""Over tests.support.changing_page."""
 
 
 def generated(number: int, seed: int = 1) -> list[str]:

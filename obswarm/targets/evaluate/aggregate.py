@@ -41,6 +41,8 @@ AGGREGATIONS = frozenset({*_OF_VALUES, "bottomk", "count_values", "quantile", "t
 def aggregated(operator: str, modifier: Any, parameter: float | str | None, vector: Vector) -> Vector:
     """`parameter` is topk's number, quantile's q, count_values' label. Raises SourceError for a number that is
     none."""
+    if not vector:
+        return []
     groups: dict[Key, Vector] = {}
     for sample in vector:
         groups.setdefault(_group_of(modifier, sample.labels), []).append(sample)

@@ -71,12 +71,22 @@ def total_of(values: Iterable[float]) -> float:
     return total.value
 
 
-def mean_of(values: Collection[float]) -> float:
-    total = total_of(values)
-    if math.isinf(total) and all(map(math.isfinite, values)):
-        # The sum is too large for a float, the mean is not.
-        return total_of(value / len(values) for value in values)
-    return total / len(values)
+def mean_of(values: Iterable[float]) -> float:
+    """The sum over the number; from where the sum is too large for a float, the mean so far and what it changes by."""
+    total, mean = Total(), None
+    count = 0
+    for value in values:
+        count += 1
+        if mean is None:
+            before = (total.total, total.lost)
+            total.add(value)
+            if count == 1 or not math.isinf(total.total):
+                continue
+            mean = Total(*(part / (count - 1) for part in before))
+        share = (count - 1) / count
+        mean = Total(mean.total * share, mean.lost * share)
+        mean.add(value / count)
+    return total.value / count if mean is None else mean.value
 
 
 def variance_of(values: Iterable[float]) -> float:
