@@ -1,5 +1,6 @@
 """What obswarm finds of a real target: the figures of its kind, through its own source and through a Prometheus."""
 
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -15,6 +16,7 @@ from obswarm.guards import Action, Guard, GuardBoard
 from obswarm.targets import KINDS, EmbeddedSource, MetricSource, PrometheusSource, Target, queries_of
 from tests.support.prometheus import Prometheus
 from tests.support.recorded import MadeUpRun
+from tests.support.scraped import series_of_prometheus, series_of_source
 
 _LONGEST_S = 60
 _NO_RUN: Any = SimpleNamespace(in_force={})
@@ -22,6 +24,8 @@ _NO_RUN: Any = SimpleNamespace(in_force={})
 
 _WHOLE_RANGE = "300s"
 Check = Callable[[float], bool]
+_RULED = re.compile(r"ALERTS|.*:")
+"""Metrics that are made by rules."""
 
 
 class Figures:
@@ -31,13 +35,16 @@ class Figures:
     def __init__(self, *targets: Target, rule_files: tuple[Path, ...] = ()) -> None:
         """Prometheus gives each target its kind as a label, and evaluates the rules."""
         self._targets = targets
+        # With its default settings, as most have it.
         self.prometheus = Prometheus(
             *(f"{each.name}={each.url.removeprefix('http://')}" for each in targets),
+            features="",
             rule_files=rule_files,
             labels={each.name: {"kind": each.kind} for each in targets},
         )
+        self._embedded = EmbeddedSource(targets)
         self._sources: tuple[MetricSource, ...] = (
-            EmbeddedSource(targets),
+            self._embedded,
             PrometheusSource(self.prometheus.url, targets),
         )
 
@@ -69,6 +76,18 @@ class Figures:
                 if target.kind == kind and signal.name in expected
             }
         )
+
+    def wait_for_series(self, name: str) -> None:
+        """Until both have the same series of a target, by metric and labels. Prometheus has others as well: of rules."""
+        deadline = time.monotonic() + _LONGEST_S
+        while True:
+            real = {_as_scraped(labels) for labels in series_of_prometheus(self.prometheus)[name]}
+            ours = set(series_of_source(self._embedded)[name])
+            missing = {labels for labels in real - ours if not _RULED.match(dict(labels)["__name__"])}
+            if not missing and ours <= real:
+                return
+            assert time.monotonic() < deadline, (missing, ours - real)
+            gevent.sleep(0.2)
 
     def _wait(self, queries: Mapping[str, tuple[str, Check]]) -> None:
         deadline = time.monotonic() + _LONGEST_S
@@ -128,3 +147,8 @@ class Figures:
         """(alert, job or container) of those that fire."""
         found = self.prometheus.query('ALERTS{alertstate="firing"}')
         return {(each["metric"]["alertname"], each["metric"].get("name", each["metric"]["job"])) for each in found}
+
+
+def _as_scraped(labels: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+    """Without the label that the configuration adds."""
+    return tuple(pair for pair in labels if pair[0] != "kind")

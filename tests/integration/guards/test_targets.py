@@ -152,6 +152,7 @@ def test_each_figure_of_a_database_is_what_happens_in_it(mariadb: MariaDb) -> No
                 "waiting for row locks": lambda value: value == 2,
             }
             figures.wait_for("mysql", there, but=["time per row lock wait"])
+            figures.wait_for_series("database")
             # The server counts a wait's time when it has ended.
             gevent.sleep(0.5)
         finally:

@@ -5,6 +5,7 @@ engine that it asks is a stand-in."""
 import os
 import subprocess
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from dashboards.layers.machines import HOSTS
 from obswarm.targets import Target
 from tests.support.docker_api import Container, DockerApi
 from tests.support.figures import Check, Figures
+from tests.support.haproxy import HaProxy
 from tests.support.nginx import Nginx, free_port
 from tests.support.postgres import Postgres
 from tests.support.programs import ROOT, command
@@ -33,6 +35,7 @@ class Servers:
     postgres: Postgres
     redis: Redis
     nginx_url: str
+    haproxy: HaProxy
     engine: DockerApi
     container_exporter: "subprocess.Popen[bytes]"
     figures: Figures
@@ -106,6 +109,7 @@ def servers(rules: Path) -> Iterator[Servers]:
         Nginx(block, port),
         DockerApi(Container("app", 0.5, 3 * 2**20, throttled=0.1), Container("cache", 0.25, 2**20)) as engine,
         container_stats(engine) as (container_metrics, container_exporter),
+        HaProxy(port) as haproxy,
         exporter("prometheus-nginx-exporter", f"--nginx.scrape-uri={url}/status") as nginx_metrics,
         exporter("prometheus-node-exporter") as node_metrics,
         Figures(
@@ -114,10 +118,11 @@ def servers(rules: Path) -> Iterator[Servers]:
             Target("front", nginx_metrics, "nginx"),
             Target("machine", node_metrics, "node"),
             Target("containers", container_metrics, "cadvisor"),
+            Target("balancer", haproxy.metrics_url, "haproxy"),
             rule_files=(rules,),
         ) as figures,
     ):
-        yield Servers(postgres, redis, url, engine, container_exporter, figures)
+        yield Servers(postgres, redis, url, haproxy, engine, container_exporter, figures)
 
 
 def between(low: float, high: float) -> Check:
@@ -241,6 +246,32 @@ def test_containers(servers: Servers) -> None:
             "memory": between(4 * 2**20, 4 * 2**20),
         },
     )
+
+
+def test_haproxy(servers: Servers) -> None:
+    for _ in range(30):
+        urllib.request.urlopen(f"{servers.haproxy.url}/", timeout=5).close()
+        with pytest.raises(urllib.error.HTTPError) as raised:
+            urllib.request.urlopen(f"{servers.haproxy.url}/broken", timeout=5)
+        assert raised.value.code == 503
+        raised.value.close()
+    servers.figures.wait_for(
+        "haproxy",
+        {
+            # Those of the two readers.
+            "sessions": between(0, 4),
+            "queue": between(0, 0),
+            "servers up": between(1, 1),
+            "response time": between(0, 5),
+            "queue time": between(0, 5),
+            "5xx": between(30, 2 * 30),
+        },
+    )
+
+
+@pytest.mark.parametrize("name", ["database", "cache", "front", "machine", "balancer", "containers"])
+def test_all_series_of_an_exporter_are_those_that_prometheus_has(servers: Servers, name: str) -> None:
+    servers.figures.wait_for_series(name)
 
 
 def test_guards_on_figures(servers: Servers) -> None:

@@ -1,22 +1,19 @@
 """What the embedded source keeps of a page, beside a real Prometheus that scrapes the same one."""
 
-import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 
 import gevent
 import pytest
 
-from obswarm import clock
 from obswarm.targets import EmbeddedSource, Target
 from tests.support.odd_pages import PAGES, Page, PageServer, serving
 from tests.support.prometheus import Prometheus
+from tests.support.scraped import Series, only_in, series_of_prometheus, series_of_source
 
 _LONGEST_S = 60
-_ITS_DURATION = "scrape_duration_seconds"
-Series = dict[tuple[tuple[str, str], ...], float | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,18 +23,10 @@ class Both:
     source: EmbeddedSource
 
     def of_prometheus(self) -> dict[str, Series]:
-        found: dict[str, Series] = {}
-        for series in self.prometheus.query('{__name__=~".+"}'):
-            _put(found, series["metric"], float(series["value"][1]))
-        return found
+        return series_of_prometheus(self.prometheus)
 
     def of_source(self) -> dict[str, Series]:
-        found: dict[str, Series] = {}
-        store = self.source._store
-        for name in store.metric_names:
-            for labels, _, value in store.latest(name, clock.monotonic()):
-                _put(found, {"__name__": name, **labels}, value)
-        return found
+        return series_of_source(self.source)
 
     def errors_of_prometheus(self) -> dict[str, str]:
         """Of those that have been scraped, by job."""
@@ -50,11 +39,6 @@ class Both:
             for health in self.source.health()
             if health.age_s is not None
         }
-
-
-def _put(found: dict[str, Series], labels: Mapping[str, str], value: float) -> None:
-    kept: float | None = None if labels["__name__"] == _ITS_DURATION or math.isnan(value) else value
-    found.setdefault(labels["job"], {})[tuple(sorted(labels.items()))] = kept
 
 
 def wait_until(holds: Callable[[], bool], told: Callable[[], object]) -> None:
@@ -103,7 +87,7 @@ def test_prometheus_and_the_source_keep_the_same_of_every_page(both: Both) -> No
     def differences() -> str:
         real, ours = both.of_prometheus(), both.of_source()
         return "\n".join(
-            f"{name}: only in Prometheus {only(real, ours, name)}; only in the source {only(ours, real, name)}"
+            f"{name}: only in Prometheus {only_in(real, ours, name)}; only in the source {only_in(ours, real, name)}"
             for name in sorted({*real, *ours})
             if real.get(name) != ours.get(name)
         )
@@ -111,15 +95,6 @@ def test_prometheus_and_the_source_keep_the_same_of_every_page(both: Both) -> No
     wait_until(lambda: not differences(), differences)
     real, ours = both.errors_of_prometheus(), both.errors_of_source()
     assert {name for name, error in ours.items() if error} == {name for name, error in real.items() if error}
-
-
-def only(these: dict[str, Series], those: dict[str, Series], name: str) -> list[tuple[dict[str, str], float | None]]:
-    found = those.get(name, {})
-    return [
-        ({label: text for label, text in labels if label != "job"}, value)
-        for labels, value in these.get(name, {}).items()
-        if labels not in found or found[labels] != value
-    ]
 
 
 def test_what_is_gone_from_a_page_is_gone_from_both(both: Both) -> None:
