@@ -65,6 +65,7 @@ PHASES = (
             "tests/cluster",
             "tests/contest",
             "tests/dashboards",
+            "tests/e2e/test_guard_situations.py",
             "tests/engine",
             "tests/faults",
             "tests/guards",

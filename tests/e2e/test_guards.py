@@ -86,16 +86,6 @@ def test_guards_of_file_settings_and_command_line_come_together(tmp_path: Path, 
     assert guards == [("of the settings", "notify"), ("of the file", "hold"), ("p95 > 5s", "scale(50%)")]
 
 
-def test_scaling_halves_the_users(tmp_path: Path, failing) -> None:
-    run(tmp_path, failing, "--guard", "scale(40%): failures > 0", "-u", 20, "-r", 1000, seconds=5)
-    result = result_in(tmp_path)
-    assert result["users_max"] == 20
-    assert result["guards"][0]["trips"] == 1
-    arrivals = failing.arrivals()["/page"]
-    late = sum(at > max(arrivals) - 2 for at in arrivals) / 2
-    assert late == pytest.approx(8 / 0.051, rel=0.25), "eight users are left"
-
-
 def test_stages_are_annotated(tmp_path: Path, quick) -> None:
     (tmp_path / "loadtest.py").write_text(LOADTEST)
     done = obswarm(
