@@ -24,8 +24,9 @@ _MOST_REFUSED_SHOWN = 20
 
 class AlertsApp:
     """A WSGI application. Each alert of a delivery is judged by itself: 200 with what each one leads to, and why others
-    were refused; 400 when none can be read, 401 for a wrong token, 413 for a body that is too large. None of these is
-    tried again by Alertmanager, which does that after a 5xx, and none would go better then.
+    were refused; 400 when none can be read, 401 for a wrong token, 413 for a body that is too large. It never answers
+    5xx on purpose: Alertmanager would try again at once, and nothing would go better then. After a 4xx it delivers the
+    same once in its group_interval, which is counted each time.
 
     With `?dry_run=1` nothing is done, and so without a board: there is no run then, and what fires is remembered for
     the next one. `firing` did so before.
