@@ -81,7 +81,7 @@ class EmbeddedSource:
         if len(away) == len(self._targets) and away:
             raise SourceError(f"no metrics from {', '.join(away)}: {self._health[self._targets[0]][1]}")
         moment_s = clock.monotonic() if at_s is None else at_s
-        return promql.evaluate(self._tree(query), self._store, moment_s, self._wall_s(moment_s))
+        return promql.evaluate(self._tree(query), self._store, moment_s, self._wall_s(moment_s), _give_way)
 
     def figures(self, queries: Sequence[str]) -> list[float | None]:
         return [only_value(self.query(query)) for query in queries]
@@ -180,4 +180,8 @@ def _in_turns(found: Iterator[Entry]) -> Iterator[Entry]:
     for count, entry in enumerate(found, 1):
         yield entry
         if count % _ENTRIES_IN_A_TURN == 0:
-            gevent.sleep(0.0005)
+            _give_way()
+
+
+def _give_way() -> None:
+    gevent.sleep(0.0005)

@@ -1,7 +1,10 @@
 """The recent past of scraped series, by metric name. No I/O; time is an argument."""
 
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterable, Mapping
+from itertools import islice
+from operator import itemgetter
 
 Labels = tuple[tuple[str, str], ...]
 """Sorted by name."""
@@ -59,21 +62,24 @@ class SeriesStore:
         """(labels, [(time, value)…]) of each series that has points in (now - seconds, now], without the stale markers
         among them."""
         for key, points in self._series.get(name, {}).items():
-            recent = [
-                (time_s, value) for time_s, value in points if now - seconds < time_s <= now and value is not None
-            ]
+            first, end = _place(points, now - seconds), _place(points, now)
+            recent = [(time_s, value) for time_s, value in islice(points, first, end) if value is not None]
             if recent:
                 yield dict(key), recent
 
     def latest(self, name: str, now: float) -> Iterable[tuple[dict[str, str], float, float]]:
         """(labels, time, value) of each series that is there."""
         for key, points in self._series.get(name, {}).items():
-            for time_s, value in reversed(points):
-                if time_s <= now:
-                    if value is not None and time_s > now - STALE_AFTER_S:
-                        yield dict(key), time_s, value
-                    break
+            end = _place(points, now)
+            time_s, value = points[end - 1] if end else (now, None)
+            if value is not None and time_s > now - STALE_AFTER_S:
+                yield dict(key), time_s, value
 
     @property
     def metric_names(self) -> list[str]:
         return sorted(self._series)
+
+
+def _place(points: deque[tuple[float, float | None]], time_s: float) -> int:
+    """How many of them are not later than that."""
+    return bisect_right(points, time_s, key=itemgetter(0))

@@ -116,6 +116,8 @@ def test_the_time_is_that_of_the_wall(store: SeriesStore) -> None:
         ('{__name__=~"x"}', "a selector without a metric's name"),
         ('x{a="1" or b="2"}', "or between matchers"),
         ("max_over_time(x[1m:])", "a subquery without a step"),
+        ("max_over_time(x[1m:100ms])", "more than 300 steps"),
+        ("max_over_time(sum_over_time(x[30s:1s])[20s:1s])", "more than 300 steps"),
         ("x + on () fill (0) y", "fill()"),
     ],
 )
@@ -161,6 +163,13 @@ def test_what_is_no_pattern_is_found_before_the_run(query: str) -> None:
 def test_what_has_no_answer_for_these_series_is_an_error_of_the_source(store: SeriesStore, query: str) -> None:
     with pytest.raises(SourceError):
         evaluate(parse(query), store, 20.0)
+
+
+def test_a_subquery_gives_way_between_its_steps(store: SeriesStore) -> None:
+    steps = []
+    tree = parse("sum_over_time(busy[10s:2s]) + max_over_time(busy[10s:5s])")
+    evaluate(tree, store, 20.0, 20.0, lambda: steps.append(1))
+    assert len(steps) == 5 + 2
 
 
 def test_every_query_of_every_kind_is_evaluated() -> None:

@@ -1,6 +1,7 @@
 """The value of a syntax tree at a time."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import promql_parser as promql
@@ -17,23 +18,31 @@ from obswarm.targets.series import SeriesStore
 from obswarm.targets.source import Sample
 
 
-def evaluate(tree: Any, store: SeriesStore, now: float, unix_s: float | None = None) -> Vector:
+def evaluate(
+    tree: Any,
+    store: SeriesStore,
+    now: float,
+    unix_s: float | None = None,
+    between_steps: Callable[[], object] = lambda: None,
+) -> Vector:
     """The value of a tree that `parse` gave, at a time of the store's clock; a number comes as one sample without
     labels.
 
     `unix_s` is that time as seconds since the Unix epoch, for time() and timestamp(); without it, the store's clock is
-    that one. Raises SourceError when the series are not such that the query has an answer.
+    that one. `between_steps` is called before each step of a subquery, which may be hundreds. Raises SourceError when
+    the series are not such that the query has an answer.
     """
-    return vector_of(_At(store, now, now if unix_s is None else unix_s).value(tree))
+    return vector_of(_At(store, now, now if unix_s is None else unix_s, between_steps).value(tree))
 
 
 class _At:
     """Evaluates at one time."""
 
-    def __init__(self, store: SeriesStore, now: float, unix_s: float) -> None:
+    def __init__(self, store: SeriesStore, now: float, unix_s: float, between_steps: Callable[[], object]) -> None:
         self.now = now
         self.unix_s = unix_s
         self._store = store
+        self._between_steps = between_steps
 
     def value(self, tree: Any) -> Value:
         match tree:
@@ -120,7 +129,9 @@ class _At:
         found: dict[Key, Points] = {}
         for number in range(first, last + 1):
             unix_s = number * step_s
-            for sample in vector_of(_At(self._store, unix_s - to_unix_s, unix_s).value(tree.expr)):
+            self._between_steps()
+            then = _At(self._store, unix_s - to_unix_s, unix_s, self._between_steps)
+            for sample in vector_of(then.value(tree.expr)):
                 found.setdefault(key_of(sample.labels), []).append((unix_s - to_unix_s, sample.value))
         return [(dict(key), points) for key, points in found.items()]
 

@@ -10,10 +10,20 @@ from obswarm.targets.evaluate.functions import FUNCTIONS, VECTOR_FUNCTIONS
 from obswarm.targets.evaluate.matchers import InvalidPattern, compiled
 from obswarm.targets.evaluate.over_time import RANGE_FUNCTIONS
 from obswarm.targets.evaluate.special import SPECIAL_FUNCTIONS
-from obswarm.targets.evaluate.syntax import inside, name_of, operator_of, parts_of, tree_looks_back_s, tree_of
+from obswarm.targets.evaluate.syntax import (
+    inside,
+    name_of,
+    operator_of,
+    parts_of,
+    seconds_of,
+    tree_looks_back_s,
+    tree_of,
+)
 
 LONGEST_RANGE_S = 300.0
-_SMALLEST_STEP_S = 0.1
+MOST_STEPS = 300
+"""Of a subquery. Each takes about as long as the query inside, and there is load to be made meanwhile."""
+
 EVALUATED_FUNCTIONS = frozenset({*FUNCTIONS, *VECTOR_FUNCTIONS, *RANGE_FUNCTIONS, *SPECIAL_FUNCTIONS})
 
 
@@ -23,7 +33,17 @@ def parse(query: str) -> Any:
     _check(tree, query)
     if tree_looks_back_s(tree) > LONGEST_RANGE_S:
         raise _beyond(f"samples from more than {LONGEST_RANGE_S:.0f} s ago (ranges and offsets together)", query)
+    if _steps(tree) > MOST_STEPS:
+        raise _beyond(f"more than {MOST_STEPS} steps of subqueries", query)
     return tree
+
+
+def _steps(tree: Any) -> float:
+    """Of the subqueries in it; of one in another, each with each."""
+    inner = max(map(_steps, parts_of(tree)), default=1.0)
+    if not isinstance(tree, promql.SubqueryExpr):
+        return inner
+    return inner * max(1.0, seconds_of(tree.range) / max(seconds_of(tree.step), 1e-3))
 
 
 def _beyond(what: str, query: str) -> ObswarmError:
@@ -40,8 +60,8 @@ def _check(tree: Any, query: str) -> None:
         case promql.SubqueryExpr():
             if tree.at is not None:
                 raise _beyond("@", query)
-            if tree.step is None or tree.step.total_seconds() < _SMALLEST_STEP_S:
-                raise _beyond(f"a subquery without a step of {_SMALLEST_STEP_S:g} s or more", query)
+            if tree.step is None:
+                raise _beyond("a subquery without a step", query)
         case promql.AggregateExpr():
             if str(tree.op) not in AGGREGATIONS:
                 raise _beyond(f"{tree.op}()", query)
