@@ -122,7 +122,7 @@ def _is_due(group: _Group, at_s: float) -> bool:
 def _expect(group: _Group, client: Client, ended_s: float, longest_s: float) -> None:
     if len(group.times) >= 2:
         number, interval_s = _cadence(group.times, client.shortest_interval_s)
-        patience_s = interval_s * _MISSED_SCRAPES
+        patience_s = longest_s if interval_s is None else interval_s * _MISSED_SCRAPES
         if ended_s - group.times[-1] > patience_s:
             return
         group.missing, group.until_s = number, ended_s + min(longest_s, patience_s)
@@ -139,9 +139,10 @@ def _cross_off(scrape: _Scrape, groups: Iterable[_Group]) -> None:
         group.missing -= 1
 
 
-def _cadence(times: Sequence[float], shortest_s: float) -> tuple[int, float]:
+def _cadence(times: Sequence[float], shortest_s: float) -> tuple[int, float | None]:
     """(how many scrapes there are in an interval of all these scrapers, the interval in seconds): with a scraper for
-    each second and one for each five it is (6, 5.0). One, when there is no regularity."""
+    each second and one for each five it is (6, 5.0). Without any regularity they are as many as came within the
+    shortest interval that one can have, or one; the interval is None when none of them has come twice."""
     gaps = [later - earlier for earlier, later in pairwise(times)]
     for number in range(1, len(gaps) // 2 + 1):
         interval_s = median(sum(gaps[first : first + number]) for first in range(len(gaps) - number + 1))
@@ -152,4 +153,5 @@ def _cadence(times: Sequence[float], shortest_s: float) -> tuple[int, float]:
         same = [abs(gap - earlier) <= near_s for earlier, gap in zip(gaps, gaps[number:], strict=False)]
         if sum(same) >= _REGULAR_RATIO * len(same):
             return number, max(interval_s, gaps[-1])
-    return 1, gaps[-1]
+    number = max(1, sum(at_s > times[-1] - shortest_s * (1 - _SAME_RATIO / 2) for at_s in times))
+    return number, times[-1] - times[-1 - number] if number < len(times) else None

@@ -94,6 +94,18 @@ def test_a_look_at_the_page_is_no_scraper() -> None:
     assert known.waiting_until_s(10.0, LONGEST_S) is None
 
 
+@pytest.mark.parametrize("ports", [("1", "2"), ("1", "1")])
+def test_two_that_came_within_the_shortest_interval_of_one_are_two(ports) -> None:
+    """In a run that is too short to see more of them."""
+    known = Scrapers()
+    for at_s, port in zip((9.1, 9.6), ports, strict=True):
+        known.note(PROMETHEUS, port, at_s)
+    for at_s in (10.1, 10.6):
+        assert known.waiting_until_s(10.0, LONGEST_S) == 30.0, "their interval is not known yet"
+        known.note(PROMETHEUS, ports[at_s == 10.6], at_s)
+    assert known.waiting_until_s(10.0, LONGEST_S) is None
+
+
 def test_a_connection_that_takes_the_place_of_another_is_the_same_scraper() -> None:
     known = Scrapers()
     for at_s, port in enumerate(["1", "1", "1", "1", "2"]):

@@ -9,6 +9,7 @@ import time
 import urllib.parse
 import urllib.request
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Self
 
@@ -37,7 +38,7 @@ class Prometheus:
     """Runs while a `with` block lasts; scrapes `targets` every second, and takes remote writes. A target is host:port, or
     host:port/path where that is not /metrics, or JOB=host:port/path; the job of others is obswarm, or their path. `rules` are alerting rules, and
     `rule_files` have some more, evaluated every second; what fires is told to the Alertmanager at a port. `labels` are targets' own, by job.
-    It has scraped `history` before, OpenMetrics text with timestamps."""
+    It has scraped `history` before, OpenMetrics text with timestamps. `interval` is another one than a second, `protocols` are the formats that it asks for."""
 
     def __init__(
         self,
@@ -47,6 +48,8 @@ class Prometheus:
         rule_files: tuple[Path, ...] = (),
         alertmanager_port: int | None = None,
         history: str = "",
+        interval: str = "1s",
+        protocols: tuple[str, ...] = (),
         labels: Mapping[str, Mapping[str, str]] | None = None,
     ) -> None:
         self._targets = targets
@@ -55,6 +58,8 @@ class Prometheus:
         self._alertmanager_port = alertmanager_port
         self._features = features
         self._history = history
+        self._interval = interval
+        self._protocols = protocols
         self._labels = labels or {}
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -62,7 +67,12 @@ class Prometheus:
     def __enter__(self) -> Self:
         self._folder = tempfile.TemporaryDirectory(prefix="obswarm-prometheus-")
         configuration: dict[str, Any] = {
-            "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
+            "global": {
+                "scrape_interval": self._interval,
+                "scrape_timeout": "1s",
+                "evaluation_interval": "1s",
+                **({"scrape_protocols": list(self._protocols)} if self._protocols else {}),
+            },
             "scrape_configs": [
                 self._scrape(job, path) for job, path in dict.fromkeys(_parts(each)[::2] for each in self._targets)
             ],
@@ -139,3 +149,13 @@ class Prometheus:
         """Of the one series that the query gives."""
         (series,) = self.query(promql, at)
         return float(series["value"][1])
+
+    def growth(self, selector: str, seconds: int, at: float | None = None) -> float:
+        """What increase() over these seconds would give without its extrapolation: the sum over all series, from its
+        samples. Of native histograms it is that of their counts."""
+        total = 0.0
+        for series in self.query(f"{selector}[{seconds}s]", at):
+            values = [float(value) for _, value in series.get("values", ())]
+            values += [float(histogram["count"]) for _, histogram in series.get("histograms", ())]
+            total += sum(later - earlier if later >= earlier else later for earlier, later in pairwise(values))
+        return total

@@ -44,11 +44,33 @@ def ended_at(result: dict) -> float:
     return datetime.fromisoformat(result["ended_at"]).timestamp()
 
 
+def counted(prometheus: Prometheus, seconds: int = 60) -> dict[str, float]:
+    """What a Prometheus says was added up within the last seconds, by any number of runs."""
+    classic = 'obswarm_request_duration_seconds_bucket{le="+Inf"}'
+    return {
+        "requests": prometheus.growth("obswarm_requests_total", seconds),
+        "failures": prometheus.growth("obswarm_request_errors_total", seconds),
+        "response_bytes": prometheus.growth("obswarm_response_bytes_total", seconds),
+        "durations": prometheus.growth(classic, seconds)
+        or prometheus.growth("obswarm_request_duration_seconds", seconds),
+    }
+
+
+def of_the_runs(*results: dict) -> dict[str, float]:
+    """The same by the runs themselves."""
+    names = ("requests", "failures", "response_bytes")
+    found = {name: sum(result["totals"][name] for result in results) for name in names}
+    return {**found, "durations": found["requests"]}
+
+
 def test_what_prometheus_scraped_is_what_the_run_says(target: CountingServer, loadtest, tmp_path: Path) -> None:
     port = free_port()
     traces = tmp_path / "traces"
     path = loadtest(LOADTEST)
-    with Prometheus(f"127.0.0.1:{port}") as prometheus:
+    with (
+        Prometheus(f"127.0.0.1:{port}") as prometheus,
+        Prometheus(f"127.0.0.1:{port}", interval="3s", protocols=("OpenMetricsText1.0.0",)) as slower,
+    ):
         run = start_obswarm(
             *(
                 "run",
@@ -71,11 +93,15 @@ def test_what_prometheus_scraped_is_what_the_run_says(target: CountingServer, lo
         assert run.returncode == 1, errors
         result = json.loads((tmp_path / "r.json").read_text())
         now = time.time()
-        assert now - ended_at(result) < 5, "the last scrape was waited for, and no longer"
+        assert now - ended_at(result) < 8, "the last scrapes were waited for, and no longer"
 
         # Counts: exactly the last value; what increase() makes of it, within its extrapolation.
         last = "last_over_time(obswarm_requests_total[1m])"
         prometheus.wait_for(f"sum({last})", result["totals"]["requests"])
+        slower.wait_for(f"sum({last})", result["totals"]["requests"])
+        # From the first request on, whatever is new in mid-run included.
+        assert counted(prometheus) == counted(slower) == of_the_runs(result)
+        assert prometheus.growth("obswarm_request_duration_seconds", 60) == result["totals"]["requests"]
         increased = prometheus.value("sum(increase(obswarm_requests_total[1m]))")
         # Half a scrape interval at each end of 15 of them; a scrape that is missed makes the intervals longer.
         assert increased == pytest.approx(result["totals"]["requests"], rel=0.1)
@@ -123,14 +149,26 @@ def test_what_prometheus_scraped_is_what_the_run_says(target: CountingServer, lo
 def test_a_prometheus_without_native_histograms_gets_classic_buckets(
     target: CountingServer, loadtest, tmp_path: Path
 ) -> None:
+    """Beside one that knows when series were created, which counts this run and one right before it."""
     port = free_port()
-    with Prometheus(f"127.0.0.1:{port}", features="") as prometheus:
-        run = start_obswarm(
-            *("run", loadtest(LOADTEST), "-H", target.url, "-u", 10, "-r", 20, "-t", "6s", "--headless"),
-            *("--web-port", port, "--json", tmp_path / "r.json"),
-        )
-        run.communicate(timeout=60)
-        result = json.loads((tmp_path / "r.json").read_text())
+    path = loadtest(LOADTEST)
+    with (
+        Prometheus(f"127.0.0.1:{port}", features="") as prometheus,
+        Prometheus(f"127.0.0.1:{port}") as newer,
+    ):
+        results = []
+        for seconds in ("2s", "6s"):
+            run = start_obswarm(
+                *("run", path, "-H", target.url, "-u", 10, "-r", 20, "-t", seconds, "--headless"),
+                *("--web-port", port, "--json", tmp_path / "r.json"),
+            )
+            run.communicate(timeout=60)
+            results.append(json.loads((tmp_path / "r.json").read_text()))
+            newer.wait_for(
+                "sum(last_over_time(obswarm_requests_total[1m]))", results[-1]["totals"]["requests"], time.time()
+            )
+        assert counted(newer) == of_the_runs(*results), "each of two runs at one port for itself"
+        result = results[-1]
         slow = next(endpoint for endpoint in result["endpoints"] if endpoint["name"] == "/slow")
         count = 'obswarm_request_duration_seconds_count{name="/slow"}'
         prometheus.wait_for(f"last_over_time({count}[1m])", slow["requests"])
@@ -162,13 +200,17 @@ def test_pushes_survive_an_outage_of_the_receiver(target: CountingServer, loadte
         assert "takes samples again" in errors
         assert "did not arrive" not in errors
         end = ended_at(result)
-        # Every push has arrived, those of the outage included.
-        assert prometheus.value("count_over_time(obswarm_run_start_timestamp_seconds[1m])", end + 1) >= 32
+        # Every push has arrived, those of the outage included; a busy process leaves out a few.
+        assert prometheus.value("count_over_time(obswarm_run_start_timestamp_seconds[1m])", end + 1) >= 28
         steps = prometheus.api(
             "query_range", query="obswarm_run_start_timestamp_seconds", start=end - 30, end=end, step="1s"
         )["result"][0]["values"]
         assert len(steps) == 31
         prometheus.wait_for("sum(last_over_time(obswarm_requests_total[1m]))", result["totals"]["requests"], end + 1)
+        assert prometheus.growth("obswarm_requests_total", 60, end + 1) == result["totals"]["requests"]
+        assert prometheus.growth("obswarm_request_duration_seconds", 60, end + 1) == result["totals"]["requests"]
+        increased = prometheus.value("sum(increase(obswarm_requests_total[1m]))", end + 1)
+        assert increased == pytest.approx(result["totals"]["requests"], rel=0.1)
         slow = next(endpoint for endpoint in result["endpoints"] if endpoint["name"] == "/slow")
         series = 'obswarm_request_duration_seconds{name="/slow"}'
         native = prometheus.value(f"histogram_quantile(0.95, sum(last_over_time({series}[1m])))", end + 1)
