@@ -8,6 +8,7 @@ import gevent
 
 from obswarm.greenlets import Supervisor, described, kill_all
 from obswarm.guards.evaluate import Blind, Values
+from obswarm.redact import redact_text
 from obswarm.targets import MetricSource, SourceError
 
 ASK_EVERY_S = 0.5
@@ -84,7 +85,9 @@ class QueryPolling:
         limit = gevent.Timeout(ANSWER_WITHIN_S)
         try:
             with limit:
-                return tuple(float(sample.value) for sample in self._source.query(self._query, at_s))
+                values = tuple(float(sample.value) for sample in self._source.query(self._query, at_s))
+            why = "" if values else self._source.why_no_series(self._query)
+            return Blind(f"no series for {redact_text(self._query)}: {why}") if why else values
         except SourceError as error:
             return Blind(str(error))
         except gevent.Timeout as passed:

@@ -4,6 +4,7 @@ scrape itself. No I/O; time is an argument.
 https://prometheus.io/docs/concepts/jobs_instances/, https://prometheus.io/docs/prometheus/latest/querying/basics/#staleness
 """
 
+import math
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -15,6 +16,7 @@ from obswarm.targets.source import Target
 UP = "up"
 _LONGEST_AHEAD_S = 600.0
 _MOST_UNUSED = 1000
+_NEVER: float = math.inf
 
 
 @dataclass(slots=True)
@@ -48,6 +50,7 @@ class TargetSeries:
         self._own = {"job": target.name, "instance": urlsplit(target.url).netloc.rpartition("@")[2]}
         self._known: dict[str, _Known] = {}
         self._scrape = 0
+        self._last_read: float = _NEVER
         self._readable = 0
         self._present: dict[tuple[str, Labels], None] = {}
         self.count = PageCount()
@@ -90,8 +93,14 @@ class TargetSeries:
         for sample in kept:
             self._store.append(*sample)
         self._drop_absent(present, time_s)
+        self._last_read = self._scrape
         self._readable = taken
         self._forget_unused(taken)
+
+    def metric_names(self, of_last_page: bool) -> set[str]:
+        """Of the page that was read last, none where that could not be read; or of earlier ones as well, as far as they
+        are remembered."""
+        return {known.name for known in self._known.values() if known.scrape >= self._last_read or not of_last_page}
 
     def _first_seen(self, page: str, entry: Entry, media_type: str) -> _Known:
         name, pairs = labels_of(page, entry, media_type)
@@ -124,6 +133,7 @@ class TargetSeries:
     def lose(self, time_s: float) -> None:
         """After a scrape that failed: all series are stale."""
         self._drop_absent({}, time_s)
+        self._last_read = _NEVER
         # A target whose pages never can be read would have this grow.
         self._forget_unused(2 * self._readable + _MOST_UNUSED)
 

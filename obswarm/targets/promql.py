@@ -10,6 +10,7 @@ from obswarm.http import ApiSession, plain_reason
 from obswarm.redact import redact_url
 from obswarm.targets.evaluate import metric_names, parse, parse_any
 from obswarm.targets.kinds import KINDS, Signal, presence_query
+from obswarm.targets.prometheus_reasons import PrometheusReasons
 from obswarm.targets.server_clock import ServerClock
 from obswarm.targets.source import Sample, SourceError, Target, TargetHealth, only_value
 
@@ -36,6 +37,7 @@ class PrometheusSource:
         self._targets = tuple(targets)
         self._session = ApiSession(_LARGEST_ANSWER_BYTES, _LONGEST_S)
         self._clock = ServerClock()
+        self._reasons = PrometheusReasons(self.query)
 
     def check(self, query: str) -> None:
         parse_any(query)
@@ -60,8 +62,11 @@ class PrometheusSource:
                 for evaluated_s in _times(document["data"])[:1]:
                     self._clock.note(asked_s, clock.monotonic(), evaluated_s)
             return _samples(document["data"])
-        except (KeyError, TypeError, ValueError):
+        except (LookupError, AttributeError, TypeError, ValueError):
             raise SourceError(f"{self.url} does not answer as a Prometheus does") from None
+
+    def why_no_series(self, query: str) -> str:
+        return self._reasons.get(query)
 
     def figures(self, queries: Sequence[str]) -> list[float | None]:
         found: list[float | None] = [None] * len(queries)
@@ -74,9 +79,9 @@ class PrometheusSource:
             )
             by_number: dict[str, list[Sample]] = {}
             for sample in self.query(" or ".join(numbered), asked_s):
-                by_number.setdefault(sample.labels[_NUMBER], []).append(sample)
-            for number, samples in by_number.items():
-                found[int(number)] = only_value(samples)
+                by_number.setdefault(sample.labels.get(_NUMBER, ""), []).append(sample)
+            for number in range(begin, min(begin + _AT_ONCE, len(queries))):
+                found[number] = only_value(by_number.get(str(number), ()))
         return found
 
     def targets(self) -> list[Target]:
@@ -86,7 +91,7 @@ class PrometheusSource:
             return list(self._targets)
         found: dict[tuple[str, str], Target] = {}
         for sample in self.query('up{kind!=""}'):
-            job, kind = sample.labels.get("job", ""), sample.labels["kind"]
+            job, kind = sample.labels.get("job", ""), sample.labels.get("kind", "")
             if kind in KINDS:
                 found.setdefault((job, kind), Target(job, sample.labels.get("instance", ""), kind, has_kind_label=True))
         return list(found.values())
@@ -105,6 +110,7 @@ class PrometheusSource:
         """Prometheus scrapes by itself."""
 
     def close(self) -> None:
+        self._reasons.close()
         self._session.close()
 
     def health(self) -> list[TargetHealth]:
@@ -139,4 +145,7 @@ def _samples(data: dict[str, object]) -> list[Sample]:
         return [Sample({}, float(result[1]))]  # type: ignore[index]  # checked by the KeyError and TypeError around it
     if kind != "vector":
         raise SourceError(f"the query gives a {kind}; it has to give numbers")
-    return [Sample(series["metric"], float(series["value"][1])) for series in result]  # type: ignore[attr-defined]
+    return [
+        Sample({str(name): str(text) for name, text in series["metric"].items()}, float(series["value"][1]))
+        for series in result  # type: ignore[attr-defined]
+    ]

@@ -13,6 +13,7 @@ from obswarm.greenlets import Supervisor, described, kill_all
 from obswarm.http import ApiSession, plain_reason
 from obswarm.redact import redact_url
 from obswarm.targets import evaluate as promql
+from obswarm.targets.absence import Known, Reasons, describe_down, metrics_asked_for, reason_for_nothing
 from obswarm.targets.exposition import OPENMETRICS, TEXT, Entry, ParseError, decode, entries
 from obswarm.targets.ingest import UP, TargetSeries
 from obswarm.targets.kinds import metrics_of
@@ -67,6 +68,7 @@ class EmbeddedSource:
         self._greenlets: list[gevent.Greenlet] = []
         self._series = {target: TargetSeries(self._store, target, metrics_of(target.kind)) for target in self._targets}
         self._to_wall_s = clock.wall() - clock.monotonic()
+        self._reasons = Reasons(interval_s)
 
     def _tree(self, query: str) -> Any:
         if query not in self._trees:
@@ -76,10 +78,32 @@ class EmbeddedSource:
     def check(self, query: str) -> None:
         self._tree(query)
 
+    def why_no_series(self, query: str) -> str:
+        if self._reasons.is_due(query, clock.monotonic()):
+            self._reasons.keep(query, self._look_for_reason(query))
+        return self._reasons.get(query)
+
+    def _look_for_reason(self, query: str) -> str:
+        down: dict[str, str] = {}
+        for target, (up, detail, *_) in self._health.items():
+            down[target.name] = down.get(target.name) or ("" if up else detail)
+        now = [(target.name, series.metric_names(of_last_page=True)) for target, series in self._series.items()]
+        before = [
+            (target.name, series.metric_names(of_last_page=False) | metrics_of(target.kind))
+            for target, series in self._series.items()
+        ]
+        having, had = (
+            {name: {job for job, names in found if name in names} for name in metrics_asked_for(query)}
+            for found in (now, before)
+        )
+        having.setdefault(UP, set()).update(down)
+        names = sorted(set().union(*(names for _, names in now)))
+        return reason_for_nothing(query, Known(down, having, had), lambda name: names)
+
     def query(self, query: str, at_s: float | None = None) -> list[Sample]:
-        away = [target.name for target, (up, *_) in self._health.items() if not up]
-        if len(away) == len(self._targets) and away:
-            raise SourceError(f"no metrics from {', '.join(away)}: {self._health[self._targets[0]][1]}")
+        away = {target.name: detail for target, (up, detail, *_) in self._health.items() if not up}
+        if away and len(away) == len(self._targets):
+            raise SourceError(describe_down(away))
         moment_s = clock.monotonic() if at_s is None else at_s
         return promql.evaluate(self._tree(query), self._store, moment_s, self._wall_s(moment_s), _give_way)
 

@@ -68,6 +68,10 @@ class MetricSource(Protocol):
         """The values at a moment of the last seconds (`obswarm.clock.monotonic`), now unless given; an empty list when
         no series matches. May switch greenlets, and be called by several. Raises SourceError."""
 
+    def why_no_series(self, query: str) -> str:
+        """Say why a query gives no series, as a clause: which target is down, or has no such metric. Empty where
+        nothing is known about it yet. Does not wait."""
+
     def figures(self, queries: Sequence[str]) -> list[float | None]:
         """The one value that each query gives; None where it gives none, several, or no number. May switch greenlets.
         Raises SourceError."""

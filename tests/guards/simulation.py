@@ -79,6 +79,9 @@ class Source:
 
     def check(self, query: str) -> None: ...
 
+    def why_no_series(self, query: str) -> str:
+        return ""
+
     def start(self) -> None: ...
 
     def close(self) -> None: ...

@@ -57,6 +57,9 @@ class Source:
         values = self.answer if isinstance(self.answer, list) else [] if self.answer is None else [self.answer]
         return [Sample({"series": str(number)}, value) for number, value in enumerate(values)]
 
+    def why_no_series(self, query: str) -> str:
+        return ""
+
     def start(self) -> None: ...
 
     def close(self) -> None: ...

@@ -148,6 +148,10 @@ class Figures:
         found = self.prometheus.query('ALERTS{alertstate="firing"}')
         return {(each["metric"]["alertname"], each["metric"].get("name", each["metric"]["job"])) for each in found}
 
+    def reasons(self, query: str) -> list[str]:
+        """Why it gives no series, both ways."""
+        return [source.why_no_series(query) for source in self._sources]
+
 
 def _as_scraped(labels: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
     """Without the label that the configuration adds."""

@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 
+import gevent
 import pytest
 
 from obswarm.targets import PrometheusSource, Sample, SourceError, Target, queries_of
+from obswarm.targets.prometheus_reasons import PrometheusReasons
 
 
 def source(monkeypatch: pytest.MonkeyPatch, answers: Mapping[str, list[Sample]], *targets: Target) -> PrometheusSource:
@@ -67,3 +69,35 @@ def test_a_prometheus_that_does_not_answer_is_told_of_itself(monkeypatch: pytest
     (health,) = made.health()
     assert (health.target.name, health.up, health.has_metrics) == ("prometheus", False, False)
     assert "does not answer" in health.detail
+
+
+def test_what_is_missing_is_looked_for_in_the_background() -> None:
+    asked: list[str] = []
+    answers = {
+        "count by (job) (up)": [Sample({"job": "db"}, 1.0), Sample({"job": "app"}, 2.0)],
+        "up == 0": [Sample({"job": "db", "instance": "a:1", "kind": "mysql"}, 0.0)],
+        'count by (job, __name__) (last_over_time({__name__=~"old"}[15m]))': [
+            Sample({"__name__": "old", "job": "db"}, 1.0)
+        ],
+    }
+
+    def ask(query: str) -> list[Sample]:
+        asked.append(query)
+        if "refused" in query:
+            raise SourceError("no")
+        return answers.get(query, [])
+
+    reasons = PrometheusReasons(ask)
+    down = "the target db is down: up is 0 at a:1"
+    expected = {
+        "old": down,
+        "max(mysql_global_status_threads_running)": down,
+        "sum(other)": f"no target has a metric other; {down}",
+        "refused": "",
+    }
+    assert [reasons.get(query) for query in expected] == [""] * 4
+    gevent.joinall(list(reasons._looking.values()), timeout=5)
+    count = len(asked)
+    assert {query: reasons.get(query) for query in expected} == expected
+    assert len(asked) == count, "not again so soon"
+    reasons.close()

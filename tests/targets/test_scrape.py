@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from obswarm import clock
-from obswarm.targets import EmbeddedSource, Sample, Target, TargetHealth
+from obswarm.targets import EmbeddedSource, Sample, SourceError, Target, TargetHealth
 
 TARGET = Target("database", "http://127.0.0.1:1/metrics", "postgres")
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
@@ -98,3 +98,25 @@ def test_a_step_of_the_wall_clock_is_followed_and_its_jitter_not(monkeypatch: py
     assert source._wall_s(10.0) == before
     monkeypatch.setattr(clock, "wall", lambda: wall() + 100)
     assert source._wall_s(10.0) == pytest.approx(before + 100, abs=1)
+
+
+def test_a_query_without_series_has_a_reason() -> None:
+    other = Target("cache", "http://127.0.0.1:2/metrics", "redis")
+    source = EmbeddedSource([TARGET, other], interval_s=0)
+
+    def read(target: Target, answer: Any) -> None:
+        source._scrape(SimpleNamespace(get=lambda *_, **__: answer), target)  # type: ignore[arg-type]
+
+    query = 'max(pg_locks_count{mode="x"})'
+    assert source.why_no_series(query) == "", "nothing was read yet"
+    read(TARGET, answering(b"pg_locks_count 1\na 1\n"))
+    read(other, answering(b"redis_up 1\n"))
+    assert source.why_no_series(query) == "the metrics are there, but no series of theirs is what it asks for"
+    assert source.why_no_series("redis_upp") == "no target has a metric redis_upp (did you mean redis_up?)"
+    assert source.why_no_series('up{job="x"}') == "no target is called x"
+    read(TARGET, answering(b"", status=503))
+    for gone in (query, "a", "rate(pg_stat_database_deadlocks[5s])"):
+        assert source.why_no_series(gone) == "the target database is down: answers HTTP 503", gone
+    read(other, answering(b"", status=404))
+    with pytest.raises(SourceError, match=r"the targets database \(answers HTTP 503\), cache \(answers HTTP 404\) are"):
+        source.query(query)

@@ -5,7 +5,19 @@ test_differential.py holds the values against those of a real Prometheus.
 """
 
 from obswarm.targets.evaluate.evaluator import evaluate
+from obswarm.targets.evaluate.matchers import matcher_of
 from obswarm.targets.evaluate.subset import LONGEST_RANGE_S, parse
-from obswarm.targets.evaluate.syntax import looks_back_s, metric_names, parse_any
+from obswarm.targets.evaluate.syntax import JOB, looks_back_s, metric_names, name_of, parse_any, selectors_of
 
-__all__ = ["LONGEST_RANGE_S", "evaluate", "looks_back_s", "metric_names", "parse", "parse_any"]
+__all__ = [
+    "JOB",
+    "LONGEST_RANGE_S",
+    "evaluate",
+    "looks_back_s",
+    "matcher_of",
+    "metric_names",
+    "name_of",
+    "parse",
+    "parse_any",
+    "selectors_of",
+]

@@ -29,9 +29,11 @@ def compiled(pattern: str) -> Any:
         raise InvalidPattern(said.decode(errors="replace") if isinstance(said, bytes) else str(said)) from None
 
 
-def matcher_of(selector: Any) -> Callable[[Mapping[str, str]], bool]:
-    """Whether a series' labels, its name among them, are those that a selector asks for."""
-    tests = [_test(operator_of(each), each.name, each.value) for each in selector.matchers.matchers]
+def matcher_of(selector: Any, label: str | None = None) -> Callable[[Mapping[str, str]], bool]:
+    """Whether a series' labels, its name among them, are those that a selector asks for; of `label` alone if that is
+    given."""
+    wanted = [each for each in selector.matchers.matchers if label in (None, each.name)]
+    tests = [_test(operator_of(each), each.name, each.value) for each in wanted]
     return lambda labels: all(test(labels) for test in tests)
 
 

@@ -9,6 +9,7 @@ import promql_parser as promql
 from obswarm.api import ObswarmError
 
 NAME = "__name__"
+JOB = "job"
 
 
 def parse_any(query: str) -> None:
@@ -63,6 +64,18 @@ def metric_names(tree: Any) -> set[str]:
     if isinstance(tree, promql.VectorSelector):
         return {name} if (name := name_of(tree)) else set()
     return set().union(*map(metric_names, parts_of(tree)))
+
+
+def selectors_of(query: str) -> Iterator[Any]:
+    """Every selector in a query. Raises ObswarmError when it is not PromQL."""
+    yield from _selectors_in(tree_of(query))
+
+
+def _selectors_in(tree: Any) -> Iterator[Any]:
+    if isinstance(tree, promql.VectorSelector):
+        yield tree
+    for part in parts_of(tree):
+        yield from _selectors_in(part)
 
 
 def name_of(selector: Any) -> str:

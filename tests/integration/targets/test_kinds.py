@@ -304,6 +304,17 @@ def test_alerts(servers: Servers) -> None:
     servers.container_exporter.terminate()
     expected = {("TargetDown", "database"), ("TargetDown", "cache"), ("TargetDown", "containers")}
     wait_until(lambda: figures.firing() == expected)
+    # And guards on them say so.
+    for name, query in {
+        "database": "max(pg_settings_max_connections)",
+        "cache": "max(redis_connected_clients)",
+        "containers": "sum(container_memory_working_set_bytes)",
+    }.items():
+        wait_until(
+            lambda query=query, name=name: all(  # type: ignore[misc]  # mypy knows no defaults of lambdas
+                reason.startswith(f"the target {name} is down: ") for reason in figures.reasons(query)
+            )
+        )
 
 
 def wait_until(condition: Callable[[], bool], meanwhile: Callable[[], None] = lambda: None) -> None:

@@ -1,0 +1,92 @@
+"""Why a query gives no series."""
+
+import pytest
+
+from obswarm.targets.absence import Known, Reasons, metrics_asked_for, reason_for_nothing
+
+REFUSED = "Connection refused"
+NAMES = ["mysql_up", "mysql_global_status_threads_running", "pg_up", "pg_locks_count"]
+THERE = "the metrics are there, but no series of theirs is what it asks for"
+
+
+def reason(query: str, down: dict[str, str] | None = None, jobs: tuple[str, ...] = ("db", "cache")) -> str:
+    """Targets are up but for those of `down`; `db` has mysql_up, or had it while it is down, `cache` has pg_up."""
+    down = down or {}
+    known = Known(
+        {job: down.get(job, "") for job in jobs},
+        {
+            name: [job for job in having if job in jobs and job not in down]
+            for name, having in {"mysql_up": ["db"], "pg_up": ["cache"]}.items()
+        },
+        {"mysql_up": ["db"], "pg_up": ["cache"]},
+    )
+    return reason_for_nothing(query, known, lambda name: NAMES)
+
+
+@pytest.mark.parametrize(
+    ("query", "down", "expected"),
+    [
+        # A target that is down.
+        ("max(mysql_up)", {"db": REFUSED}, "the target db is down: Connection refused"),
+        ('mysql_up{job="db"}', {"db": REFUSED}, "the target db is down: Connection refused"),
+        ('mysql_up{job=~"d."}', {"db": REFUSED}, "the target db is down: Connection refused"),
+        ("rate(mysql_up[5s]) / pg_up", {"db": REFUSED}, "the target db is down: Connection refused"),
+        ("pg_up / sum(rate(mysql_up[5s]))", {"db": REFUSED}, "the target db is down: Connection refused"),
+        ('pg_locks_count{job="db"}', {"db": "HTTP 404"}, "the target db is down: HTTP 404"),
+        ("x", {"db": REFUSED, "cache": REFUSED}, "the targets db, cache are down: Connection refused"),
+        ("x", {"db": REFUSED, "cache": "late"}, "the targets db (Connection refused), cache (late) are down"),
+        # Another one is.
+        ("max(mysql_up)", {"cache": REFUSED}, THERE),
+        (
+            "max(other)",
+            {"cache": REFUSED},
+            "no target has a metric other; the target cache is down: Connection refused",
+        ),
+        # None is.
+        ("max(mysql_upp)", {}, "no target has a metric mysql_upp (did you mean mysql_up?)"),
+        ('mysql_upp{job="db"}', {}, "the target db has no metric mysql_upp (did you mean mysql_up?)"),
+        ('pg_up{job="db"}', {}, "the target db has no metric pg_up"),
+        ("nothing_like_that", {}, "no target has a metric nothing_like_that"),
+        ('mysql_up{job="bd"}', {}, "no target is called bd"),
+        ('mysql_up{job="cash"}', {}, "no target is called cash"),
+        ('mysql_up{job="cachee"}', {}, "no target is called cachee (did you mean cache?)"),
+        ('mysql_up{database="x"}', {}, THERE),
+        ("mysql_up - pg_up", {}, THERE),
+        ('{__name__="mysql_upp"}', {}, "no target has a metric mysql_upp (did you mean mysql_up?)"),
+        ('{__name__=~"mysql.*"}', {"db": REFUSED}, "the target db is down: Connection refused"),
+        # What says nothing.
+        ('{__name__=~"mysql.*"}', {}, ""),
+        ("1", {}, ""),
+        ("not promql", {}, ""),
+        ('mysql_up{job=~"(?<x>a)("}', {}, ""),
+    ],
+)
+def test_the_reason_names_the_target_or_the_metric(query: str, down: dict[str, str], expected: str) -> None:
+    assert reason(query, down) == expected
+
+
+def test_a_single_target_is_named() -> None:
+    assert reason("other", jobs=("db",)) == "the target db has no metric other"
+
+
+def test_nothing_is_known_of_targets_yet() -> None:
+    assert reason_for_nothing('a{job="b"}', Known({}, {}, {}), lambda name: ()) == ""
+
+
+def test_secrets_and_control_characters_of_a_query_are_not_told() -> None:
+    assert "hunter2" not in reason('x{job="http://me:hunter2@db/"}')
+    assert "\x1b" not in reason('x{job="\x1b[2J"}')
+
+
+def test_names_of_metrics() -> None:
+    assert metrics_asked_for('a / sum(rate(b{c="d"}[5s])) + {__name__="e"} + {__name__=~"f"}') == {"a", "b", "e"}
+
+
+def test_a_reason_is_looked_for_once_in_a_while() -> None:
+    reasons = Reasons(5)
+    assert [reasons.is_due("q", now) for now in (0.0, 1.0, 4.9, 5.0, 5.1)] == [True, False, False, True, False]
+    assert reasons.get("q") == ""
+    reasons.keep("q", "why")
+    assert reasons.get("q") == "why"
+    assert reasons.is_due("q", 10.0)
+    assert (reasons.get("q"), reasons.get("other")) == ("why", "")
