@@ -1,7 +1,10 @@
 """What can go wrong with a request: the only exceptions that the client raises or reports."""
 
 import copyreg
+import http.client
 from typing import Any
+
+from urllib3 import exceptions as urllib3_exceptions
 
 from obswarm.api.errors import ObswarmError
 from obswarm.units import format_bytes
@@ -94,18 +97,26 @@ class MissingHost(ObswarmError):
 
 
 def plain_reason(error: BaseException) -> str:
-    """What the system says about an error of requests, such as `Connection refused`; else the innermost error's
-    text."""
-    found: BaseException | None = innermost(error)
+    """What the system says about an error of requests, such as `Connection refused`; else the innermost error's text,
+    or a sentence where that shows objects of a library or what was answered."""
+    inner = innermost(error)
+    found: BaseException | None = inner
     for _ in range(_MOST_LAYERS):
         if isinstance(found, OSError) and found.strerror:
             return found.strerror
         if found is None:
             break
         found = found.__cause__ or found.__context__
-    return str(innermost(error))
+    return next((sentence for kind, sentence in _SENTENCES if isinstance(inner, kind)), str(inner))
 
 
+_SENTENCES: tuple[tuple[type[BaseException], str], ...] = (
+    (urllib3_exceptions.ConnectTimeoutError, "no connection in time"),
+    (urllib3_exceptions.ReadTimeoutError, "no answer in time"),
+    (http.client.IncompleteRead, "the answer was cut off"),
+    (http.client.RemoteDisconnected, "the connection was closed without an answer"),
+    (http.client.HTTPException, "what answers is not HTTP"),
+)
 _MOST_LAYERS = 5
 
 

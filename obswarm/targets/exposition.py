@@ -23,6 +23,8 @@ class ParseError(ValueError):
 
     def __init__(self, page: str, position: int, what: str) -> None:
         self.line = page.count("\n", 0, position) + 1
+        if page.startswith("\r", page.find("\n", position) - 1):
+            what = "it ends with a carriage return"
         super().__init__(f"line {self.line} of the page: {what}")
 
 
