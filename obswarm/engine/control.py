@@ -1,8 +1,10 @@
 """RunControl: the one way in which anything may influence a run, and why a run stopped."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
+
+from obswarm.stats import Annotation
 
 StopKind = Literal["time", "user", "guard", "alert", "signal", "error", "lost"]
 
@@ -25,6 +27,10 @@ class RunControl(Protocol):
     @property
     def in_force(self) -> Mapping[str, str]:
         """The actions `hold` and `scale(…)` that have not been released, by who gave them."""
+
+    @property
+    def annotations(self) -> Sequence[Annotation]:
+        """What has been kept with the run so far, by earlier masters as well."""
 
     def set_load(self, users: int, spawn_rate: float) -> None:
         """Head for that many users instead of those of the plan, until the plan's end or until told otherwise. A load

@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from math import ceil
 from typing import Any, Protocol
 
@@ -221,6 +221,10 @@ class RunCourse:
     @property
     def in_force(self) -> Mapping[str, str]:
         return self._in_force
+
+    @property
+    def annotations(self) -> Sequence[Annotation]:
+        return self._annotations
 
     def scale(self, share: float, by: str) -> None:
         if by not in self._in_force:

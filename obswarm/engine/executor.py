@@ -74,10 +74,10 @@ class Executor:
     @property
     def target(self) -> dict[str, int]:
         """Users by class that the present load is heading for."""
-        if self.load is None:
-            return {share.name: 0 for share in self._shares}
         if self.holding and not self.is_scaled:
             return dict(self.placed)
+        if self.load is None:
+            return {share.name: 0 for share in self._shares}
         return allocate(self.load.target, self._shares_of(self.load))
 
     @property

@@ -83,13 +83,18 @@ class GuardBoard:
 
     def _take_up(self, control: RunControl) -> None:
         """A run that another master began: what its guards have in force is released when these are clear. Guards that
-        there are no longer have nothing in force."""
+        there are no longer have nothing in force. Trips count for the whole run."""
         by_name = {f"guard {watch.rule.name}": watch for watch in self.watches}
         for by in [by for by in control.in_force if by.startswith("guard ")]:
             if by in by_name:
                 by_name[by].take_up()
             else:
                 control.release(by)
+        for watch in self.watches:
+            head = _trip_head(watch.rule)
+            trips = sum(mark.kind == "guard" and mark.text.startswith(head) for mark in control.annotations)
+            if trips:
+                self._trips[watch.rule.name, str(watch.rule.action)] = trips
 
     def close(self) -> None:
         for polling in self._polling.values():
@@ -293,4 +298,8 @@ def describe_trip(watch: GuardWatch, since_wall_s: float) -> str:
     """Which guard, which value, since when."""
     value = watch.rule.format_value(watch.value) if watch.value is not None else "unknown"
     operand = watch.rule.when.condition.operand
-    return f"The guard {watch.rule.name} tripped: {operand} is {value}, since {clock.iso(since_wall_s)}"
+    return f"{_trip_head(watch.rule)}{operand} is {value}, since {clock.iso(since_wall_s)}"
+
+
+def _trip_head(rule: GuardRule) -> str:
+    return f"The guard {rule.name} tripped: "

@@ -123,6 +123,7 @@ def test_a_held_load_is_held_until_its_holder_releases_it(masters: Masters) -> N
     held = masters.seconds(1)[-1]
     assert held == pytest.approx(10, abs=1)
     run = masters.next(away_s=4)
+    assert sum(run.user_targets().values()) == held
     assert masters.seconds(2) == [held, held]
     run.release("alert f")
     assert masters.seconds(2) == [held, held]

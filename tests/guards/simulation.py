@@ -9,7 +9,7 @@ from obswarm import clock
 from obswarm.api import Environment, Events, LoadTestShape, User, task
 from obswarm.engine import Outputs, Profile, RunCourse
 from obswarm.guards import Alert, Delivery, GuardBoard, GuardRule, parse_action
-from obswarm.stats import EndpointKey, GeneratorHealth, GuardView, InFlight, Recorder
+from obswarm.stats import Annotation, EndpointKey, GeneratorHealth, GuardView, InFlight, Recorder
 from obswarm.targets import Sample
 from tests.support.fake_time import FakeTime
 
@@ -104,6 +104,7 @@ class Simulation:
         limit_s: float | None = None,
         shape: LoadTestShape | None = None,
         in_force: Mapping[str, str] | None = None,
+        marks: Sequence[str] = (),
     ) -> None:
         self.time = time
         self.source = Source()
@@ -112,6 +113,7 @@ class Simulation:
             self.environment, profile, NumberedUsers(), test="t", planned_s=limit_s, outputs=Outputs(), max_endpoints=10, interval_s=1.0
         )  # fmt: skip
         self.run._in_force = dict(in_force or {})
+        self.run._annotations = [Annotation(0.0, "guard", text) for text in marks]
         self.board = GuardBoard(
             rules,
             self.source,

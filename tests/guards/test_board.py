@@ -10,7 +10,7 @@ from obswarm.api import Environment, Events, ObswarmError, User, task
 from obswarm.engine import LocalRun, Ramp, StopReason
 from obswarm.guards import Guard, GuardBoard, parse_action, parse_payload, with_own_names
 from obswarm.guards.conditions import OPERATORS
-from obswarm.stats import Recorder, RunState, Snapshot
+from obswarm.stats import Annotation, Recorder, RunState, Snapshot
 from obswarm.targets import Sample
 from tests.guards.test_alerts import ALERTMANAGER, STARTED_S, at, payload
 
@@ -24,6 +24,7 @@ class Control:
     def __init__(self) -> None:
         self.calls: list[object] = []
         self.in_force: dict[str, str] = {}
+        self.annotations: list[Annotation] = []
 
     def scale(self, share: float, by: str) -> None:
         self.calls.append(("scale", share))

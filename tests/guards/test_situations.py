@@ -399,7 +399,8 @@ def test_a_scale_in_mid_ramp_begins_no_stage(time: FakeTime) -> None:
 def test_what_is_in_force_is_released_by_the_next_master_when_its_guard_is_clear(time: FakeTime) -> None:
     before = {"guard it": "hold", "guard scaled": "scale(0.5)", "guard gone": "hold"}
     rules = [Guard(QUERY + " for 2s", "hold", name="it"), Guard(QUERY, "scale(50%)", name="scaled")]
-    simulation = Simulation(time, rules, Ramp(20, 5), in_force=before)
+    marks = ["The guard it tripped: x", "The guard it tripped: y", "The guard scaled tripped: x", "The guard other"]
+    simulation = Simulation(time, rules, Ramp(20, 5), in_force=before, marks=marks)
     simulation.run._executor.hold(time.now)
     assert list(simulation.run.in_force) == ["guard it", "guard scaled"]
     simulation.source.answer = BAD
@@ -410,4 +411,5 @@ def test_what_is_in_force_is_released_by_the_next_master_when_its_guard_is_clear
     simulation.seconds(4)
     assert simulation.users[-1] > 0
     assert dict(simulation.run.in_force) == {}
+    assert [guard.trips for guard in simulation.guards] == [(("hold", 2),), (("scale(50%)", 1),)]
     simulation.close()
