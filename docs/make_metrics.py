@@ -51,7 +51,8 @@ as series of their own). The classic text format has no place for it. For the fi
 run; for an endpoint, a status or an error that is new in the middle of one it is the last moment at which there was none,
 as far as somebody scraped.
 
-What remains: `increase()` itself extrapolates to the ends of its window, by up to half a scrape interval. The clocks of
+What remains: a master that is started again in the middle of a run with `--reset-stats` no longer knows what was counted
+before the reset, so that its counters begin at the reset. `increase()` itself extrapolates to the ends of its window, by up to half a scrape interval. The clocks of
 Prometheus and of obswarm's machine have to agree within the interval. A Prometheus that is used for runs before it was
 told of the feature lacks the beginnings of those.
 
@@ -102,7 +103,8 @@ from the first second on with every receiver, without any feature of its own.
 
 ## In a program of one's own
 
-`obswarm.metrics.SnapshotCollector` is a prometheus-client collector: `registry.register(SnapshotCollector(latest))`, where `latest` is an `obswarm.metrics.Latest` among the run's outputs.
+`obswarm.metrics.SnapshotCollector` is a prometheus-client collector: `registry.register(SnapshotCollector(latest))`, where `latest` is an `obswarm.metrics.Latest` among the
+run's outputs. Beside each counter and histogram it has the time of creation (`_created`), as that library's own have.
 """
 
 

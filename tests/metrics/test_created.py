@@ -14,7 +14,7 @@ from obswarm.metrics import Kind, Latest
 from obswarm.metrics.exposition import slices
 from obswarm.metrics.native import CONTENT_TYPE
 from obswarm.metrics.series import PushCounts
-from obswarm.stats import Recorder, Snapshot
+from obswarm.stats import Annotation, Recorder, Snapshot
 from tests.metrics.test_exposition import delimited
 
 
@@ -218,3 +218,27 @@ def test_a_prometheus_counts_all_runs_and_nothing_twice(runs, interval_s: float,
         next_scrape_s += interval_s
         total += run.requests
     assert sum(each.increase for each in series.values()) == total
+
+
+def marks(latest: Latest) -> list[tuple[tuple[str, ...], float]]:
+    return [
+        (point.labels, point.value)
+        for metric, points in latest.families()
+        for point in points
+        if metric.name == "obswarm_annotation_timestamp_seconds"
+    ]
+
+
+def test_each_mark_of_the_run_is_a_series_and_the_newest_hundred_are_kept() -> None:
+    latest = Latest()
+    latest.annotation(Annotation(1_767_268_800.125, "start", "It starts"))
+    latest.annotation(Annotation(1_767_268_801.0, "restart", "no mark of the contract"))
+    latest.snapshot(Run(1_767_268_800.0).snapshot(1_767_268_801.5))
+    assert marks(latest) == [(("start", "2026-01-01T12:00:00.125Z"), 1_767_268_800.125)]
+    for number in range(150):
+        latest.annotation(Annotation(1_767_268_810.0 + number, "stage", "another"))
+    assert [value for _, value in marks(latest)] == [1_767_268_860.0 + number for number in range(100)]
+    # The next run's start is known before its first snapshot.
+    latest.annotation(Annotation(1_767_270_000.5, "start", "It starts"))
+    latest.snapshot(Run(1_767_270_000.0, "two").snapshot(1_767_270_001.0))
+    assert marks(latest) == [(("start", "2026-01-01T12:20:00.500Z"), 1_767_270_000.5)]

@@ -8,6 +8,7 @@ import gevent
 import pytest
 
 from obswarm.api import Environment, Events, User, task
+from obswarm.clock import wall
 from obswarm.engine import LocalRun, Ramp
 from obswarm.metrics import Latest, Receiver, RemoteWriter
 from obswarm.metrics.schema import REMOTE_WRITE, Messages
@@ -177,3 +178,15 @@ def test_a_receiver_that_hangs_holds_the_end_up_no_longer_than_it_may(snapshot: 
         with gevent.Timeout(3):
             pusher.push_the_end(snapshot, 0.3)
     assert latest.push.lost["end"] > 60
+
+
+def test_series_of_successive_runs_have_ended_before_the_next_one_can_begin(snapshot: Snapshot) -> None:
+    """It begins with samples of 0, which must not be older than the stale markers."""
+    from dataclasses import replace
+
+    with ScriptedServer(NO_CONTENT) as server:
+        final = replace(snapshot, time_s=wall())
+        pusher, _ = writer(Receiver(server.url), final, instance="ci")
+        pusher.push_the_end(final, 5)
+        (marked_ms,) = {sample.timestamp for series in pushed(server.exchanges[-1]) for sample in series.samples}
+    assert wall() * 1000 >= marked_ms
