@@ -12,8 +12,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
+from obswarm.defaults import MAX_NAME_LENGTH
 from obswarm.sanitize import clean_text
 from obswarm.units import counted
 
@@ -185,7 +187,7 @@ def _summary(annotations: Any) -> str:
         for name in ("summary", "description"):
             text = annotations.get(name)
             if isinstance(text, str) and text:
-                return clean_text(text, _LONGEST)
+                return _clean(text, _LONGEST)
     return ""
 
 
@@ -198,7 +200,13 @@ def _labels(value: Any, where: str) -> dict[str, str]:
     for name, text in value.items():
         if not isinstance(text, str) or len(name) > _LONGEST:
             raise BadPayload(RefusalReason.LABELS, f"{where}: labels.{clean_text(name, 80)} is not a text")
-    return {clean_text(name): clean_text(text, _LONGEST) for name, text in value.items()}
+    return {_clean(name, MAX_NAME_LENGTH): _clean(text, _LONGEST) for name, text in value.items()}
+
+
+@lru_cache(maxsize=4096)
+def _clean(text: str, max_length: int) -> str:
+    # Of thousands of alerts most labels are the same.
+    return clean_text(text, max_length)
 
 
 def _time(value: Any, where: str) -> float | None:

@@ -18,7 +18,7 @@ from obswarm.guards import (
 from obswarm.web.answers import has_token, json_answer, read_body, refuse_size, refuse_token
 
 PATH = "/api/v1/alerts"
-LARGEST_BODY_BYTES = 8 * 1024 * 1024
+LARGEST_BODY_BYTES = 4 * 1024 * 1024
 _MOST_REFUSED_SHOWN = 20
 
 

@@ -103,7 +103,7 @@ def test_each_kind_of_refusal_is_counted_and_told_once(
     assert counts == {"not_json": 2, "no_alerts": 2, "too_large": 2, "token": 2, "no_object": 4}
     assert len(caplog.messages) == len(counts)
     assert "a delivery without the right bearer token" in caplog.text
-    assert "a delivery of more than 8 MiB; max_alerts of its webhook bounds it" in caplog.text
+    assert "a delivery of more than 4 MiB; max_alerts of its webhook bounds it" in caplog.text
 
 
 def test_between_two_runs_one_that_cannot_be_read_costs_no_other() -> None:
