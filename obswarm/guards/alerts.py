@@ -164,7 +164,7 @@ class AlertBook:
         if not alert.firing:
             return Verdict(alert, None, "resolved" if known is not None else "resolved, and was not known")
         if known is not None and known.goes_on_in(alert):
-            return Verdict(alert, None, "known already")
+            return Verdict(replace(alert, starts_s=known.alert.starts_s), None, "known already")
         since_s = _since(alert, now_s)
         match self._standing(alert, since_s, now_s):
             case Standing.OURS if self._started_s is None:

@@ -29,7 +29,7 @@ _SCRAPE_S = 2.0
 """Until Prometheus has scraped a change and can be asked for it."""
 _UNMATCHED_AFTER_S = 10.0
 _MOST_SHOWN = 20
-"""Alerts of a delivery with the same action that are told of one by one."""
+"""Alerts at once with the same action that are told of one by one."""
 
 Annotate = Callable[[str, str], None]
 """Keep a note with the run: (kind, text)."""
@@ -107,8 +107,7 @@ class GuardBoard:
         answers = {query: polling.take() for query, polling in self._polling.items()}
         if snapshot.state in LOADED_STATES:
             self._looked_s = now
-            for verdict in self.alerts.due(self._wall()):
-                self._act_on_alert(verdict)
+            self._act_on_alerts(self.alerts.due(self._wall()))
             for watch in self.watches:
                 query = watch.rule.query
                 if query is None:
@@ -203,26 +202,31 @@ class GuardBoard:
         """Act at once upon alerts that have come in; what was refused of them is counted."""
         self.alert_counts.refuse(delivery.refused)
         verdicts = self.alerts.take(delivery.alerts, self._wall())
-        seen: Counter[Action] = Counter()
         for verdict in verdicts:
             self.alert_counts.receive(verdict.alert)
             if verdict.reason == TOO_MANY:
                 self.alert_counts.refuse([Refusal(RefusalReason.TOO_MANY, f"{verdict.alert.name}: {TOO_MANY}")])
-            if verdict.action is not None:
-                seen[verdict.action] += 1
-            self._act_on_alert(verdict, verdict.action is None or seen[verdict.action] <= _MOST_SHOWN)
-        for action, count in seen.items():
-            if count > _MOST_SHOWN:
-                text = f"{count - _MOST_SHOWN:,} more alerts of the same delivery fire. Action: {action}"
-                self.annotate("alert", text)
-                logger.warning("%s.", text)
+        self._act_on_alerts(verdicts)
         return verdicts
 
     def try_alerts(self, alerts: Sequence[Alert]) -> list[Verdict]:
         """What they would lead to."""
         return self.alerts.judge(alerts, self._wall())
 
-    def _act_on_alert(self, verdict: Verdict, is_shown: bool = True) -> None:
+    def _act_on_alerts(self, verdicts: Sequence[Verdict]) -> None:
+        """Act upon all of them, and tell of the first of each action one by one."""
+        seen: Counter[Action] = Counter()
+        for verdict in verdicts:
+            if verdict.action is not None:
+                seen[verdict.action] += 1
+            self._act_on_alert(verdict, verdict.action is None or seen[verdict.action] <= _MOST_SHOWN)
+        for action, count in seen.items():
+            if count > _MOST_SHOWN:
+                text = f"{count - _MOST_SHOWN:,} more alerts fire at the same time. Action: {action}"
+                self.annotate("alert", text)
+                logger.warning("%s.", text)
+
+    def _act_on_alert(self, verdict: Verdict, is_shown: bool) -> None:
         alert, who = verdict.alert, f"alert {verdict.alert.fingerprint}"
         # An alert that fires once more scales once more, also when nobody has said that it was resolved.
         once = f"{who} since {alert.starts_s}"

@@ -102,7 +102,7 @@ def test_a_thousand_and_one_alerts_are_each_judged_and_told_of_in_few_words(capl
     assert course.control.calls == [("stop", "alert", "The alert TooManyErrors fires (errors)")]
     assert [record.message for record in caplog.records][20:] == [
         "The alert TooManyErrors fires (errors). Action: stop (its label obswarm_action).",
-        "980 more alerts of the same delivery fire. Action: notify.",
+        "980 more alerts fire at the same time. Action: notify.",
     ]
     assert len(course.notes) == 22
     snapshot = course.second()
@@ -139,3 +139,28 @@ def test_one_that_began_in_the_grace_and_lasts_counts_when_that_is_over() -> Non
     assert course.control.calls == []
     course.second(good=1)
     assert [call[:2] for call in course.control.calls] == [("stop", "guard")]
+
+
+def test_a_start_that_wobbles_neither_scales_again_nor_takes_the_scale_back() -> None:
+    course = Course(on_alert="scale(50%)")
+    course.board.deliver(parse_payload(payload(ALERTMANAGER, **at(599))))
+    before = list(course.control.calls)
+    assert before
+    for seconds in (598.6, 599, 598.6):
+        course.board.deliver(parse_payload(payload(ALERTMANAGER, **at(seconds))))
+    assert course.control.calls == before
+    course.board.deliver(parse_payload(payload(ALERTMANAGER, **at(620))))
+    assert len(course.control.calls) > len(before), "it fires once more"
+
+
+def test_many_that_count_once_the_grace_is_over_are_told_of_in_few_words(caplog: pytest.LogCaptureFixture) -> None:
+    course = Course()
+    course.wall_s = STARTED_S + 8
+    alerts = [{**ALERTMANAGER["alerts"][0], "fingerprint": str(number), **at(1)} for number in range(300)]
+    course.board.deliver(parse_payload(json.dumps({**ALERTMANAGER, "alerts": alerts}).encode()))
+    caplog.clear()
+    course.second(good=1)
+    course.second(good=1)
+    assert [call[:2] for call in course.control.calls][:1] == [("stop", "alert")]
+    assert len(caplog.messages) == 21
+    assert caplog.messages[-1] == "280 more alerts fire at the same time. Action: stop."
