@@ -1,12 +1,12 @@
 """Users in one process: loading the file, spawning evenly, running, stopping, and watching our own health."""
 
 from obswarm.engine.allocation import Share, allocate, apportion, share_of, spread
-from obswarm.engine.control import RunControl, StopReason
-from obswarm.engine.course import RunCourse, Watch, host_of, warn_of_saturation
+from obswarm.engine.control import RunControl, StopReason, Watch
+from obswarm.engine.course import RunCourse, host_of
 from obswarm.engine.crowd import LocalCrowd
 from obswarm.engine.descriptors import DescriptorWatch, check_descriptors, check_open_files, check_worker_processes
 from obswarm.engine.executor import Executor
-from obswarm.engine.health import HealthMonitor
+from obswarm.engine.health import HealthMonitor, warn_of_saturation
 from obswarm.engine.import_path import add_folder
 from obswarm.engine.loader import LoadTest, check_file, find_loadtest, load, select
 from obswarm.engine.messages import CustomMessage, MessageListeners

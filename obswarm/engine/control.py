@@ -1,10 +1,10 @@
-"""RunControl: the one way in which anything may influence a run, and why a run stopped."""
+"""RunControl: the one way in which anything may influence a run, who may, and why a run stopped."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from obswarm.stats import Annotation
+from obswarm.stats import Annotation, Snapshot
 
 StopKind = Literal["time", "user", "guard", "alert", "signal", "error", "lost"]
 
@@ -51,3 +51,17 @@ class RunControl(Protocol):
 
     def abort(self, reason: StopReason) -> None:
         """End at once; requests under way are cut off and counted as interrupted."""
+
+
+class Watch(Protocol):
+    """Looks at every snapshot before the outputs get it, and may act upon the run: the guards."""
+
+    def start(self, control: RunControl, started_wall_s: float) -> None: ...
+
+    def look(self, snapshot: Snapshot) -> Snapshot:
+        """Gives the snapshot that the outputs get."""
+
+    def next_due_s(self) -> float | None:
+        """When, on the monotonic clock, it wants to see a snapshot at the latest; None: at the next interval's end."""
+
+    def close(self) -> None: ...

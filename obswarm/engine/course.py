@@ -4,7 +4,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from math import ceil
-from typing import Any, Protocol
+from typing import Any
 
 import gevent
 from gevent.event import Event
@@ -12,9 +12,9 @@ from gevent.event import Event
 from obswarm import clock, defaults
 from obswarm.api import Environment, InternalError, LoadTestShape, ObswarmError, StopTest
 from obswarm.engine.allocation import share_of
-from obswarm.engine.control import RunControl, StopReason
+from obswarm.engine.control import StopReason, Watch
 from obswarm.engine.executor import Crowd, Executor
-from obswarm.engine.health import SaturationWatch
+from obswarm.engine.health import SaturationWatch, warn_of_saturation
 from obswarm.engine.messages import MessageListeners
 from obswarm.engine.output import Outputs
 from obswarm.engine.profile import Profile
@@ -35,20 +35,6 @@ _LATE_BY_S = 0.002
 
 _EARLY_BY_S = 0.1
 """What comes less than this before the end of an interval can wait for that."""
-
-
-class Watch(Protocol):
-    """Looks at every snapshot before the outputs get it, and may act upon the run: the guards."""
-
-    def start(self, control: RunControl, started_wall_s: float) -> None: ...
-
-    def look(self, snapshot: Snapshot) -> Snapshot:
-        """Gives the snapshot that the outputs get."""
-
-    def next_due_s(self) -> float | None:
-        """When, on the monotonic clock, it wants to see a snapshot at the latest; None: at the next interval's end."""
-
-    def close(self) -> None: ...
 
 
 def next_due(due: float, now: float, interval_s: float) -> float:
@@ -486,15 +472,3 @@ class RunCourse:
 
     def stop_test(self, detail: str = "a user raised StopTest") -> None:
         self.stop(StopReason("user", detail))
-
-
-def warn_of_saturation(environment: Environment, reason: str, cpu_percent: float) -> None:
-    """Loudly: figures from here on cannot be trusted."""
-    logger.warning(
-        "THE LOAD GENERATOR IS THE BOTTLENECK: %s. Latencies and rates from here on say more about this process"
-        " than about the target. Use fewer users, or more processes.",
-        reason,
-    )
-    environment.events.cpu_warning.fire(
-        environment=environment, cpu_usage=cpu_percent, message=reason, timestamp=clock.wall()
-    )

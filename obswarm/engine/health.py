@@ -8,6 +8,7 @@ import gevent
 import psutil
 
 from obswarm import clock, defaults
+from obswarm.api import Environment
 from obswarm.greenlets import Supervisor
 from obswarm.stats import GeneratorHealth
 
@@ -133,3 +134,15 @@ class HealthMonitor:
             max_loop_lag_s=self.max_loop_lag_s,
         )
         return self._last, became
+
+
+def warn_of_saturation(environment: Environment, reason: str, cpu_percent: float) -> None:
+    """Loudly: figures from here on cannot be trusted."""
+    logger.warning(
+        "THE LOAD GENERATOR IS THE BOTTLENECK: %s. Latencies and rates from here on say more about this process"
+        " than about the target. Use fewer users, or more processes.",
+        reason,
+    )
+    environment.events.cpu_warning.fire(
+        environment=environment, cpu_usage=cpu_percent, message=reason, timestamp=clock.wall()
+    )
