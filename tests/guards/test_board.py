@@ -27,6 +27,7 @@ class Control:
         self.annotations: list[Annotation] = []
 
     def scale(self, share: float, by: str) -> None:
+        self.in_force[by] = "scale"
         self.calls.append(("scale", share))
 
     def hold(self, by: str) -> None:

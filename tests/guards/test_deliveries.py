@@ -145,12 +145,15 @@ def test_a_start_that_wobbles_neither_scales_again_nor_takes_the_scale_back() ->
     course = Course(on_alert="scale(50%)")
     course.board.deliver(parse_payload(payload(ALERTMANAGER, **at(599))))
     before = list(course.control.calls)
-    assert before
+    scaled = dict(course.control.in_force)
+    assert len(before) == len(scaled) == 1
     for seconds in (598.6, 599, 598.6):
         course.board.deliver(parse_payload(payload(ALERTMANAGER, **at(seconds))))
-    assert course.control.calls == before
+    assert (course.control.calls, course.control.in_force) == (before, scaled)
     course.board.deliver(parse_payload(payload(ALERTMANAGER, **at(620))))
-    assert len(course.control.calls) > len(before), "it fires once more"
+    assert course.control.calls == before * 2, "it fires once more"
+    assert len(course.control.in_force) == 1
+    assert course.control.in_force != scaled
 
 
 def test_many_that_count_once_the_grace_is_over_are_told_of_in_few_words(caplog: pytest.LogCaptureFixture) -> None:
