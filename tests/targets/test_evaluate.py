@@ -119,6 +119,7 @@ def test_the_time_is_that_of_the_wall(store: SeriesStore) -> None:
         ("max_over_time(x[1m:100ms])", "more than 300 steps"),
         ("max_over_time(sum_over_time(x[30s:1s])[20s:1s])", "more than 300 steps"),
         ("x + on () fill (0) y", "fill()"),
+        ("(" * 2_000 + "x" + ")" * 2_000, "more than 100 expressions in one another"),
     ],
 )
 def test_beyond_what_is_evaluated_there_is_a_sentence_that_names_the_part(query: str, part: str) -> None:
@@ -148,6 +149,14 @@ def test_what_gives_no_numbers_is_refused_whoever_evaluates_it(query: str) -> No
 )
 def test_what_is_no_pattern_is_found_before_the_run(query: str) -> None:
     with pytest.raises(ObswarmError, match=r"is not a regular expression|illegal regex"):
+        parse(query)
+
+
+@pytest.mark.parametrize(
+    "query", ['label_replace(x, "", "$1", "b", "c")', 'label_join(x, "", "-", "a")', 'count_values("", x)']
+)
+def test_a_label_without_a_name_is_found_before_the_run(query: str) -> None:
+    with pytest.raises(ObswarmError, match="needs a name"):
         parse(query)
 
 
@@ -185,7 +194,7 @@ def test_the_names_of_all_selectors_are_known() -> None:
 
 @pytest.mark.parametrize(
     ("query", "seconds"),
-    [("x", 0), ("x offset 5s", 5), ("rate(x[5s] offset 10s)", 15), ("a + sum_over_time(rate(x[5s])[1m:1s] offset 1m)", 125), ("x[", 0)],
+    [("x", 0), ("x offset 5s", 5), ("rate(x[5s] offset 10s)", 15), ("a + sum_over_time(rate(x[5s])[1m:1s] offset 1m)", 125), ("x[", 0), ("-" * 2_000 + "x", 0)],
 )  # fmt: skip
 def test_how_far_a_query_looks_back(query: str, seconds: float) -> None:
     assert looks_back_s(query) == seconds

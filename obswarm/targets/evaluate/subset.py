@@ -24,13 +24,14 @@ LONGEST_RANGE_S = 300.0
 MOST_STEPS = 300
 """Of a subquery. Each takes about as long as the query inside, and there is load to be made meanwhile."""
 
+DEEPEST = 100
 EVALUATED_FUNCTIONS = frozenset({*FUNCTIONS, *VECTOR_FUNCTIONS, *RANGE_FUNCTIONS, *SPECIAL_FUNCTIONS})
 
 
 def parse(query: str) -> Any:
     """The syntax tree of a query within the subset. Raises ObswarmError with what is wrong, or beyond it."""
     tree = tree_of(query)
-    _check(tree, query)
+    _check(tree, query, DEEPEST)
     if tree_looks_back_s(tree) > LONGEST_RANGE_S:
         raise _beyond(f"samples from more than {LONGEST_RANGE_S:.0f} s ago (ranges and offsets together)", query)
     if _steps(tree) > MOST_STEPS:
@@ -53,7 +54,9 @@ def _beyond(what: str, query: str) -> ObswarmError:
     )
 
 
-def _check(tree: Any, query: str) -> None:
+def _check(tree: Any, query: str, deepest: int) -> None:
+    if not deepest:
+        raise _beyond(f"more than {DEEPEST} expressions in one another", query)
     match tree:
         case promql.VectorSelector():
             _check_selector(tree, query)
@@ -65,6 +68,8 @@ def _check(tree: Any, query: str) -> None:
         case promql.AggregateExpr():
             if str(tree.op) not in AGGREGATIONS:
                 raise _beyond(f"{tree.op}()", query)
+            if str(tree.op) == "count_values":
+                _check_label("count_values", tree.param, query)
         case promql.BinaryExpr():
             fill = getattr(tree.modifier, "fill_values", None)
             if fill is not None and (fill.lhs is not None or fill.rhs is not None):
@@ -74,10 +79,15 @@ def _check(tree: Any, query: str) -> None:
                 raise _beyond(f"{tree.func.name}()", query)
             if tree.func.name == "label_replace":
                 _check_pattern(inside(tree.args[4]).val, query)
-            if tree.func.name in ("label_replace", "label_join") and not inside(tree.args[1]).val:
-                raise ObswarmError(f"promql({query}): the label to be set by {tree.func.name}() needs a name.")
+            if tree.func.name in ("label_replace", "label_join"):
+                _check_label(tree.func.name, tree.args[1], query)
     for part in parts_of(tree):
-        _check(part, query)
+        _check(part, query, deepest - 1)
+
+
+def _check_label(setter: str, tree: Any, query: str) -> None:
+    if not inside(tree).val:
+        raise ObswarmError(f"promql({query}): the label to be set by {setter}() needs a name.")
 
 
 def _check_selector(selector: Any, query: str) -> None:

@@ -95,10 +95,10 @@ def operator_of(matcher: Any) -> str:
 
 
 def looks_back_s(query: str) -> float:
-    """How far before its time a query looks, by its ranges, subqueries and offsets; 0 when it cannot be parsed."""
+    """How far before its time a query looks, by its ranges, subqueries and offsets; 0 when that cannot be told."""
     try:
         return tree_looks_back_s(promql.parse(query))
-    except ValueError:
+    except (ValueError, RecursionError):
         return 0.0
 
 
