@@ -12,7 +12,7 @@ from obswarm.targets.evaluate import metric_names, parse, parse_any
 from obswarm.targets.kinds import KINDS, Signal, presence_query
 from obswarm.targets.prometheus_reasons import PrometheusReasons
 from obswarm.targets.server_clock import ServerClock
-from obswarm.targets.source import Sample, SourceError, Target, TargetHealth, only_value
+from obswarm.targets.source import MISSED_SCRAPES, Sample, SourceError, Target, TargetHealth, only_value
 
 _TIMEOUT_S = 3.0
 _LONGEST_S = 6.0
@@ -28,9 +28,8 @@ class PrometheusSource:
     (https://prometheus.io/docs/prometheus/latest/querying/api/)."""
 
     health_every_s = 5.0
-    stale_after_s = 5.0
-    """Five scrapes, of the second between them that load tests need. Prometheus' own five minutes, over which it goes
-    on with the last value, are longer than most collapses."""
+    stale_after_s = MISSED_SCRAPES * 1.0
+    """By the second between two scrapes that load tests need."""
 
     def __init__(self, url: str, targets: Sequence[Target] = ()) -> None:
         self.url = url.rstrip("/")

@@ -17,8 +17,8 @@ from obswarm.targets.absence import Known, Reasons, describe_down, metrics_asked
 from obswarm.targets.exposition import OPENMETRICS, TEXT, Entry, ParseError, decode, entries
 from obswarm.targets.ingest import UP, TargetSeries
 from obswarm.targets.kinds import metrics_of
-from obswarm.targets.series import STALE_AFTER_S, SeriesStore
-from obswarm.targets.source import Sample, SourceError, Target, TargetHealth, only_value
+from obswarm.targets.series import SeriesStore
+from obswarm.targets.source import MISSED_SCRAPES, Sample, SourceError, Target, TargetHealth, only_value
 
 _TIMEOUT_S = 2.0
 _LONGEST_S = 5.0
@@ -51,8 +51,6 @@ class EmbeddedSource:
     Raises ObswarmError for a query beyond the subset.
     """
 
-    stale_after_s = STALE_AFTER_S
-
     def __init__(
         self, targets: Sequence[Target], queries: Iterable[str] | None = None, interval_s: float = 1.0
     ) -> None:
@@ -64,6 +62,7 @@ class EmbeddedSource:
             names = frozenset({UP}.union(*(promql.metric_names(self._tree(query)) for query in queries)))
         self._store = SeriesStore(promql.LONGEST_RANGE_S, names)
         self.health_every_s = interval_s / 4
+        self.stale_after_s = MISSED_SCRAPES * interval_s
         self._health: dict[Target, tuple[bool, str, float, bool]] = {}
         self._greenlets: list[gevent.Greenlet] = []
         self._series = {target: TargetSeries(self._store, target, metrics_of(target.kind)) for target in self._targets}

@@ -7,6 +7,10 @@ from typing import Protocol
 
 from obswarm.redact import redact_text
 
+MISSED_SCRAPES = 5
+"""So many scrapes may give no values; what is missing for longer is no gap any more. Prometheus' own five minutes, over
+which it goes on with the last value, are longer than most collapses."""
+
 
 class SourceError(Exception):
     """The source cannot answer now: it is away, or refuses the query. Its text is for people, without the passwords of
