@@ -31,6 +31,7 @@ PHASES = (
             "tests/e2e/test_service_crashes.py",
             "tests/e2e/test_state.py",
             "tests/integration/guards/test_earlier_runs.py",
+            "tests/integration/guards/test_sources.py",
             "tests/integration/guards/test_targets.py",
             "tests/integration/targets",
             "tests/integration/metrics",

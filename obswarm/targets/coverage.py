@@ -17,9 +17,13 @@ logger = logging.getLogger(__name__)
 WARN_AFTER_S = 5.0
 
 
+_MOST_TOLD = 20
+"""Gaps of a target that are told of one by one."""
+
+
 @dataclass(slots=True)
 class _Seen:
-    """Seconds of the run by what was there, those since the last change, and whether that was told."""
+    """Seconds of the run by what was there, those of the gap that lasts, whether that was told, and how many were."""
 
     measured_s: float = 0.0
     down_s: float = 0.0
@@ -27,12 +31,14 @@ class _Seen:
     detail: str = ""
     problem_s: float = 0.0
     is_told: bool = False
+    gaps_told: int = 0
 
 
 class TargetCoverage(Output):
-    """Counts, of each target, the seconds of a run in which there was nothing of it, and warns once when that lasts.
+    """Counts, of each target, the seconds of a run in which there was nothing of it; says when that lasts, and when it
+    is over.
 
-    `annotate` keeps a mark with the run.
+    `annotate` keeps a mark with the run for both.
     """
 
     name = "The look at the targets"
@@ -67,7 +73,7 @@ class TargetCoverage(Output):
             seen = self._seen.setdefault(each.target, _Seen())
             if each.has_metrics:
                 seen.measured_s += seconds
-                seen.problem_s = 0.0
+                self._end_of_gap(each.target, seen)
                 continue
             if each.up:
                 seen.without_metrics_s += seconds
@@ -76,11 +82,19 @@ class TargetCoverage(Output):
                 seen.down_s += seconds
                 seen.detail = each.detail
             seen.problem_s += seconds
-            if seen.problem_s >= WARN_AFTER_S and not seen.is_told:
+            if seen.problem_s >= WARN_AFTER_S and not seen.is_told and seen.gaps_told < _MOST_TOLD:
                 seen.is_told = True
+                seen.gaps_told += 1
                 text = f"{_label(each.target)}: nothing has been measured for {_span(seen.problem_s)}: {seen.detail}"
                 self.annotate("target", text)
                 logger.warning("%s.", text)
+
+    def _end_of_gap(self, target: Target, seen: _Seen) -> None:
+        if seen.is_told:
+            text = f"{_label(target)}: measured again, after {_span(seen.problem_s)} without"
+            self.annotate("target", text)
+            logger.warning("%s.", text)
+        seen.problem_s, seen.is_told = 0.0, False
 
     def views(self) -> tuple[TargetView, ...]:
         """What was seen of each target until now."""

@@ -1,6 +1,7 @@
 """A run's page says first what matters, has everything in it, and takes nothing for markup."""
 
 import json
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -70,6 +71,18 @@ def test_everything_is_in_the_file_and_nothing_is_taken_for_markup(tmp_path: Pat
     (data,) = re.findall(r'<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL)
     assert json.loads(data)["endpoints"][1]["name"] == "GET </script><b>&"
     assert page.index('id="verdict"') < page.index('id="endpoints"') < page.index('id="charts"')
+
+
+def test_what_is_missing_of_a_target_is_marked_on_its_charts(tmp_path: Path) -> None:
+    found = record(tmp_path, RESULT, seconds=10)
+    start_s = found.info.started_s
+    threads = ((start_s, 1.0), (start_s + 3, math.nan), (start_s + 6.04, 2.0))
+    (group,) = [group for group in chart_data(replace(found, samples={THREADS: threads}))["groups"] if "gaps" in group]
+    assert (group["title"], group["gaps"], group["gaps_text"]) == (
+        "MySQL: db",
+        [[3.0, 6.0]],
+        "No data for 3s: 0:03 to 0:06.",
+    )
 
 
 def test_charts_have_a_value_for_each_moment(tmp_path: Path) -> None:

@@ -3,12 +3,14 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
 import urllib.parse
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Self
@@ -120,6 +122,20 @@ class Prometheus:
     def stop(self) -> None:
         self._process.terminate()
         self._process.wait(30)
+
+    def kill(self) -> None:
+        """End it as a machine does that fails; `start` has it again."""
+        self._process.kill()
+        self._process.wait(30)
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """It answers nothing, and its connections stay open."""
+        self._process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._process.send_signal(signal.SIGCONT)
 
     def __exit__(self, *_: object) -> None:
         self.stop()

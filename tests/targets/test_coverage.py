@@ -37,7 +37,7 @@ def test_it_is_told_for_how_long_there_was_nothing(seconds: list[TargetHealth], 
     assert (view.down_s, view.without_metrics_s) == (seconds.count(DOWN), seconds.count(OTHER))
 
 
-def test_it_warns_once_and_only_of_what_lasts(caplog: pytest.LogCaptureFixture) -> None:
+def test_it_tells_only_of_what_lasts_and_of_its_end(caplog: pytest.LogCaptureFixture) -> None:
     coverage = TargetCoverage(EmbeddedSource([TARGET]))
     marks: list[tuple[str, str]] = []
     coverage.annotate = lambda kind, text: marks.append((kind, text))
@@ -47,6 +47,19 @@ def test_it_warns_once_and_only_of_what_lasts(caplog: pytest.LogCaptureFixture) 
         assert not marks
         for each in [DOWN] * 20 + [UP] + [OTHER] * 20:
             coverage.count([each], 1.0)
-    text = "Target db (mysql): nothing has been measured for 5s: Connection refused"
-    assert marks == [("target", text)]
-    assert [record.getMessage() for record in caplog.records] == [f"{text}."]
+    texts = [
+        "Target db (mysql): nothing has been measured for 5s: Connection refused",
+        "Target db (mysql): measured again, after 20s without",
+        "Target db (mysql): nothing has been measured for 5s: it answers, but has none of mysql's metrics",
+    ]
+    assert marks == [("target", text) for text in texts]
+    assert [record.getMessage() for record in caplog.records] == [f"{text}." for text in texts]
+
+
+def test_a_target_that_comes_and_goes_is_not_told_of_for_ever() -> None:
+    coverage = TargetCoverage(EmbeddedSource([TARGET]))
+    marks: list[str] = []
+    coverage.annotate = lambda kind, text: marks.append(text)
+    for each in ([DOWN] * 6 + [UP]) * 100:
+        coverage.count([each], 1.0)
+    assert len(marks) == 2 * 20

@@ -7,11 +7,13 @@ import pytest
 
 from obswarm.targets import PrometheusSource, Sample, SourceError, Target, queries_of
 from obswarm.targets.prometheus_reasons import PrometheusReasons
+from obswarm.targets.source import only_value
 
 
 def source(monkeypatch: pytest.MonkeyPatch, answers: Mapping[str, list[Sample]], *targets: Target) -> PrometheusSource:
     made = PrometheusSource("http://127.0.0.1:1", targets)
     monkeypatch.setattr(made, "query", lambda text: answers.get(text, []))
+    monkeypatch.setattr(made, "figures", lambda queries: [only_value(answers.get(query, [])) for query in queries])
     return made
 
 
@@ -38,11 +40,16 @@ def test_where_nothing_has_a_kind_a_job_is_told_by_its_metrics(monkeypatch: pyte
     assert files == ['sum(process_open_fds{job="shop"})'], "no exporter's"
 
 
-@pytest.mark.parametrize(("values", "is_up"), [([1.0], True), ([1.0, 0.0], False), ([0.0, 1.0], False), ([], False)])
-def test_a_job_is_up_when_all_of_it_is(monkeypatch: pytest.MonkeyPatch, values: list[float], is_up: bool) -> None:
-    answers = {'(up{job="shop"})': [Sample({"job": "shop"}, value) for value in values]}
+@pytest.mark.parametrize(
+    ("values", "is_up", "state"), [([1.0], True, "up"), ([0.0], False, "down"), ([], False, "unknown")]
+)
+def test_a_job_is_up_when_all_of_it_is(
+    monkeypatch: pytest.MonkeyPatch, values: list[float], is_up: bool, state: str
+) -> None:
+    answers = {'min(up{job="shop"})': [Sample({}, value) for value in values]}
     (health,) = source(monkeypatch, answers, Target("shop", "http://127.0.0.1:1", "app")).health()
     assert health.up is is_up
+    assert health.detail == f"job shop: {state}, by http://127.0.0.1:1"
 
 
 def test_a_job_without_metrics_of_its_kind_is_told_from_one_that_has_them(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -52,7 +59,7 @@ def test_a_job_without_metrics_of_its_kind_is_told_from_one_that_has_them(monkey
         "|redis_memory_used_bytes"
     )
     answers = {
-        **{f'(up{{job="{job}"}})': [Sample({"job": job}, 1.0)] for job in ("cache", "other")},
+        **{f'min(up{{job="{job}"}})': [Sample({}, 1.0)] for job in ("cache", "other")},
         f'count({{__name__=~"{names}", job="cache"}})': [Sample({}, 4.0)],
     }
     found = source(monkeypatch, answers, redis, other).health()
@@ -101,3 +108,16 @@ def test_what_is_missing_is_looked_for_in_the_background() -> None:
     assert {query: reasons.get(query) for query in expected} == expected
     assert len(asked) == count, "not again so soon"
     reasons.close()
+
+
+def test_while_prometheus_does_not_answer_what_it_has_told_of_is_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    up = {'up{kind!=""}': [Sample({"job": "db", "kind": "mysql", "instance": "x"}, 1.0)]}
+    made = source(monkeypatch, up)
+    made.health()
+
+    def refuse(text: object) -> list[Sample]:
+        raise SourceError("it is away")
+
+    monkeypatch.setattr(made, "query", refuse)
+    (health,) = made.health()
+    assert (health.target.name, health.target.kind, health.up, health.detail) == ("db", "mysql", False, "it is away")

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from obswarm.report.compare import figure_place
+from obswarm.report.page.gaps import gaps_of, gaps_text
 from obswarm.report.page.steps import Step, length_of, steps_of
 from obswarm.stats import EndpointKey, EndpointStats
 from obswarm.stats.histogram import upper_bound
@@ -170,13 +171,26 @@ def _errors(steps: Sequence[Step]) -> list[tuple[str, Column]]:
 
 
 def _targets(record: RunRecord, steps: Sequence[Step]) -> list[dict[str, Any]]:
-    """A group for each target in the order of the request's way, a chart for each of its figures."""
+    """A group for each target in the order of the request's way, a chart for each of its figures; with the times in
+    which there was none."""
     groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    points: dict[tuple[str, str], list[tuple[tuple[float, float], ...]]] = {}
     for figure in sorted(record.samples, key=figure_place):
         values: Column = [value_at(record.samples[figure], step.time_s) for step in steps]
         drawn = chart(_sentence(figure), figure.unit, [(figure.name, values)])
         groups.setdefault((figure.target, figure.kind), []).append(drawn)
-    return [{"title": title_of(target, kind), "charts": charts} for (target, kind), charts in groups.items()]
+        points.setdefault((figure.target, figure.kind), []).append(record.samples[figure])
+    end_s = record.seconds[-1].time_s if record.seconds else record.info.started_s
+    gaps = {of: gaps_of(figures, record.info.started_s, end_s) for of, figures in points.items()}
+    return [
+        {
+            "title": title_of(*of),
+            "charts": charts,
+            "gaps": [[round(edge, 1) for edge in gap] for gap in gaps[of]],
+            "gaps_text": gaps_text(gaps[of]),
+        }
+        for of, charts in groups.items()
+    ]
 
 
 def _sentence(figure: Figure) -> str:

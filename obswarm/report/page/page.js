@@ -38,13 +38,13 @@
   };
 
   // What a chart says to who cannot see it.
-  const inWords = (chart) => {
+  const inWords = (chart, group) => {
     const lines = chart.lines.map((line) => {
       const values = line.values.filter((value) => value !== null);
       if (!values.length) return `${line.label}: no data`;
       return `${line.label}: at first ${shown(chart.unit, values[0])}, at most ${shown(chart.unit, Math.max(...values))}, at last ${shown(chart.unit, values[values.length - 1])}`;
     });
-    return `${chart.title}. ${lines.join("; ") || "Nothing happened"}.`;
+    return `${chart.title}. ${lines.join("; ") || "Nothing happened"}. ${group.gaps_text || ""}`.trim();
   };
 
   const stack = (lines) => {
@@ -69,6 +69,32 @@
     ctx.restore();
   };
 
+  // Where there was nothing of a target: hatched from the top to the bottom, behind the lines.
+  const drawGaps = (plot, gaps) => {
+    const { ctx, bbox } = plot, scale = devicePixelRatio || 1, apart = 7 * scale;
+    for (const [from, to] of gaps) {
+      const left = Math.max(plot.valToPos(from, "x", true), bbox.left), right = Math.min(plot.valToPos(to, "x", true), bbox.left + bbox.width);
+      if (right <= left) continue;
+      // A short one in a long run is seen as well.
+      const width = Math.max(right - left, 2 * scale);
+      ctx.save();
+      ctx.beginPath();
+      ctx.rect(left, bbox.top, width, bbox.height);
+      ctx.clip();
+      ctx.fillStyle = css("--warn") + "26";
+      ctx.fillRect(left, bbox.top, width, bbox.height);
+      ctx.strokeStyle = css("--warn") + "80";
+      ctx.lineWidth = scale;
+      ctx.beginPath();
+      for (let x = left - bbox.height; x < left + width; x += apart) {
+        ctx.moveTo(x, bbox.top + bbox.height);
+        ctx.lineTo(x + bbox.height, bbox.top);
+      }
+      ctx.stroke();
+      ctx.restore();
+    }
+  };
+
   const sync = uPlot.sync("run");
   let plots = [];
 
@@ -78,7 +104,7 @@
   // Whole powers of ten around what is drawn; a line at 0 cannot be drawn.
   const decades = (low, high) => (low > 0 ? [10 ** Math.floor(Math.log10(low)), 10 ** Math.max(Math.ceil(Math.log10(high)), Math.floor(Math.log10(low)) + 1)] : [0.001, 1]);
 
-  const draw = (chart, place) => {
+  const draw = (chart, place, group) => {
     const logarithmic = chart.unit === "seconds" && isLogarithmic();
     const lines = chart.stacked ? stack(chart.lines) : chart.lines.map((line) => line.values);
     const columns = logarithmic ? lines.map((values) => values.map((value) => (value > 0 ? value : null))) : lines;
@@ -110,11 +136,11 @@
           value: (plot, value, series, at) => shown(chart.unit, line.values[at ?? lastOf(line.values)]),
         })),
       ],
-      hooks: { draw: [drawMarks] },
+      hooks: { drawAxes: [(plot) => drawGaps(plot, group.gaps || [])], draw: [drawMarks] },
     };
     const plot = new uPlot(options, [data.time, ...columns], place);
     plot.root.querySelector("canvas").setAttribute("role", "img");
-    plot.root.querySelector("canvas").setAttribute("aria-label", inWords(chart));
+    plot.root.querySelector("canvas").setAttribute("aria-label", inWords(chart, group));
     // The first one is the time's.
     plot.root.querySelectorAll(".u-legend .u-series").forEach((series, number) => { if (number) series.title = chart.lines[number - 1].label; });
     sync.sub(plot);
@@ -128,11 +154,12 @@
     charts.textContent = "";
     for (const group of data.groups) {
       element("h3", charts, group.title);
+      if (group.gaps_text) element("p", charts, group.gaps_text, "hint gaps");
       const grid = element("div", charts, "", "group");
       for (const chart of group.charts) {
         const place = element("div", grid, "", "chart");
         element("h4", place, chart.title);
-        draw(chart, element("div", place));
+        draw(chart, element("div", place), group);
       }
     }
   };
