@@ -12,11 +12,12 @@ from typing import Any
 import gevent
 
 from obswarm import clock
-from obswarm.engine import StopReason, new_run_id
+from obswarm.engine import new_run_id
 from obswarm.guards import Guard, GuardBoard, parse_action
 from obswarm.metrics import Latest, MetricsApp
 from obswarm.stats import InFlight, RunState
 from obswarm.web import AlertsApp, WebServer
+from tests.guards.test_board import Control
 from tests.support.alertmanager import Alertmanager
 from tests.support.nginx import free_port
 from tests.support.prometheus import Prometheus
@@ -28,34 +29,15 @@ _PATH = "/api/v1/alerts"
 
 
 @dataclass
-class Stops:
-    """Stands for the run, which its board may stop."""
-
-    reasons: list[StopReason] = field(default_factory=list)
-
-    def stop(self, reason: StopReason) -> None:
-        self.reasons.append(reason)
-
-    abort = stop
-
-    def hold(self) -> None:
-        self.reasons.append(StopReason("alert", "held"))
-
-    def release(self) -> None: ...
-
-    def set_load(self, users: int, spawn_rate: float) -> None:
-        self.reasons.append(StopReason("alert", "scaled"))
-
-
-@dataclass
 class PairOfBoards:
-    """`failing_s` and `pause_s` as those of run_pairs.Pair. With `grafana` deliveries have Grafana's shape."""
+    """`failing_s` and `pause_s` as those of run_pairs.Pair. With `grafana` deliveries have Grafana's shape. `failing` and
+    `healthy` are what the boards of the two runs have asked of them."""
 
     failing_s: float
     pause_s: float
     grafana: bool
-    failing: list[StopReason] = field(default_factory=list)
-    healthy: list[StopReason] = field(default_factory=list)
+    failing: list[Any] = field(default_factory=list)
+    healthy: list[Any] = field(default_factory=list)
     noted: list[str] = field(default_factory=list)
     """Of alerts, by the healthy run."""
     refused: int = 0
@@ -91,38 +73,38 @@ def _routes(ports: Sequence[int]) -> str:
 
 
 def _run_pair(pair: PairOfBoards, port: int) -> None:
-    with _serving(pair, port) as (run, board, stops, end):
+    with _serving(pair, port) as (run, board, control, end):
         deadline = time.monotonic() + pair.failing_s
-        while time.monotonic() < deadline and not stops.reasons:
+        while time.monotonic() < deadline and not control.calls:
             end(board.look(run.second({}, [PAGE] * 200)))
             gevent.sleep(1)
-    pair.failing = stops.reasons
+    pair.failing = control.calls
     gevent.sleep(pair.pause_s)
-    with _serving(pair, port) as (run, board, stops, end):
+    with _serving(pair, port) as (run, board, control, end):
         board.annotate = lambda kind, text: pair.noted.append(text)
         for _ in range(HEALTHY_S):
             end(board.look(run.second({PAGE: [0.01] * 10})))
             gevent.sleep(1)
-    pair.healthy = stops.reasons
+    pair.healthy = control.calls
     pair.refused = sum(each.count for each in board.alert_counts.refused)
 
 
 @contextmanager
-def _serving(pair: PairOfBoards, port: int) -> Iterator[tuple[MadeUpRun, GuardBoard, Stops, Any]]:
+def _serving(pair: PairOfBoards, port: int) -> Iterator[tuple[MadeUpRun, GuardBoard, Control, Any]]:
     """A run at that address, and what takes its snapshots; in the end it waits for a last scrape as any run does."""
     run = MadeUpRun([], run_id=new_run_id(clock.wall()), users=20)
     run.under_way = {PAGE: InFlight(10, 0.1)}
     board = GuardBoard([Guard('alert(severity="critical")', name="critical")], None, parse_action("stop"))
     board.alerts.run_id = run.statistics.run_id
-    latest, stops = Latest(), Stops()
+    latest, control = Latest(), Control()
     app: Any = AlertsApp(board, TOKEN)
     server = WebServer(MetricsApp(latest, {}), "127.0.0.1", port, {_PATH: _as_grafana(app) if pair.grafana else app})
     with server:
-        board.start(stops, clock.wall())
-        yield run, board, stops, latest.snapshot
+        board.start(control, clock.wall())
+        yield run, board, control, latest.snapshot
         run.state = RunState.STOPPED
         latest.snapshot(run.second({}))
-        server.wait_for_the_last_scrape(_LINGER_S)
+        server.wait_for_the_last_scrape(clock.monotonic(), _LINGER_S)
     board.close()
 
 

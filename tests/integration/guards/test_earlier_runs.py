@@ -44,4 +44,4 @@ def test_nor_is_any_of_twenty_at_different_distances() -> None:
         assert all(any(reason in text for reason in NOT_OURS) for pair in heard for text in pair.noted)
         stopped = [pair for pair in BOARDS if pair.grafana == is_grafana and pair.failing]
         assert stopped, "no failing run was stopped by its own alert"
-        assert {pair.failing[0].kind for pair in stopped} <= {"alert", "guard"}
+        assert {pair.failing[0][:2] for pair in stopped} <= {("stop", "alert"), ("stop", "guard")}
