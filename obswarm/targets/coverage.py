@@ -9,6 +9,7 @@ import gevent
 from obswarm.engine import Output, RunHandle
 from obswarm.greenlets import Supervisor
 from obswarm.stats import LOADED_STATES, Snapshot, TargetView
+from obswarm.targets.kinds import KINDS
 from obswarm.targets.source import MetricSource, Target, TargetHealth
 from obswarm.units import format_duration
 
@@ -49,6 +50,7 @@ class TargetCoverage(Output):
         self._source = source
         self._health: Sequence[TargetHealth] = ()
         self._seen: dict[Target, _Seen] = {}
+        self._counted_s = 0.0
         self._looking: gevent.Greenlet | None = None
 
     def start(self, run: RunHandle) -> None:
@@ -69,8 +71,14 @@ class TargetCoverage(Output):
 
     def count(self, health: Sequence[TargetHealth], seconds: float) -> None:
         """Add an interval in which the targets were like this."""
+        for target, seen in self._seen.items():
+            if target.kind not in KINDS and all(each.target != target for each in health):
+                # The source itself, which is only told of while it does not answer.
+                seen.measured_s += seconds
+                self._end_of_gap(target, seen)
         for each in health:
-            seen = self._seen.setdefault(each.target, _Seen())
+            answered_s = 0.0 if each.target.kind in KINDS else self._counted_s
+            seen = self._seen.setdefault(each.target, _Seen(answered_s))
             if each.has_metrics:
                 seen.measured_s += seconds
                 self._end_of_gap(each.target, seen)
@@ -88,6 +96,7 @@ class TargetCoverage(Output):
                 text = f"{_label(each.target)}: nothing has been measured for {_span(seen.problem_s)}: {seen.detail}"
                 self.annotate("target", text)
                 logger.warning("%s.", text)
+        self._counted_s += seconds
 
     def _end_of_gap(self, target: Target, seen: _Seen) -> None:
         if seen.is_told:

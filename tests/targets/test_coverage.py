@@ -63,3 +63,12 @@ def test_a_target_that_comes_and_goes_is_not_told_of_for_ever() -> None:
     for each in ([DOWN] * 6 + [UP]) * 100:
         coverage.count([each], 1.0)
     assert len(marks) == 2 * 20
+
+
+def test_a_prometheus_without_targets_was_away_only_while_it_did_not_answer() -> None:
+    coverage = TargetCoverage(EmbeddedSource([TARGET]))
+    itself = TargetHealth(Target("prometheus", "http://127.0.0.1:1", "prometheus"), False, "HTTP 500", None, False)
+    for health in ([], [], [itself], []) * 5:
+        coverage.count(health, 1.0)
+    (view,) = coverage.views()
+    assert view.problem == "Target prometheus was down for 5s of 20s: HTTP 500."
