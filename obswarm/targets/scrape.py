@@ -20,7 +20,7 @@ from obswarm.targets.kinds import metrics_of
 from obswarm.targets.series import SeriesStore
 from obswarm.targets.source import MISSED_SCRAPES, Sample, SourceError, Target, TargetHealth, only_value
 
-_TIMEOUT_S = 2.0
+_TIMEOUT_S = 4.0
 _LONGEST_S = 5.0
 _LARGEST_PAGE_BYTES = 20 * 1024 * 1024
 # As Go's HTTP client, and so Prometheus: ten requests.
