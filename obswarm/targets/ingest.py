@@ -62,8 +62,9 @@ class TargetSeries:
         self.count = PageCount()
 
     def ingest(self, page: str, media_type: str, found: Iterable[Entry], time_s: float, wall_s: float) -> None:
-        """Keep the samples of a page, all or none; what is no longer there is stale. `time_s` is when it was asked for,
-        on the store's clock, `wall_s` the same as a wall time. Raises ParseError, also out of `found`."""
+        """Keep the samples of a page, all or none, and the first of duplicates; what is no longer there is stale.
+        `time_s` is when it was asked for, on the store's clock, `wall_s` the same as a wall time. Raises ParseError,
+        also out of `found`."""
         taken = refused = new = of_kind = 0
         kept: list[tuple[str, Labels, float, float]] = []
         present: dict[tuple[str, Labels], None] = {}
@@ -74,8 +75,6 @@ class TargetSeries:
                     known = self._known[entry.series] = self._first_seen(page, entry, media_type)
                     new += 1
                 taken += 1
-                if known.scrape == self._scrape and entry.timestamp_s is None:
-                    continue
                 known.scrape = self._scrape
                 of_kind += known.of_kind
                 if known.labels is None:
