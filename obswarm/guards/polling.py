@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import gevent
+from gevent.lock import Semaphore
 
 from obswarm.greenlets import Supervisor, described, kill_all
 from obswarm.guards.evaluate import Blind, Values
@@ -15,6 +16,8 @@ ASK_EVERY_S = 0.5
 AT_ONCE = 4
 """Questions of one query that are under way; a source that takes longer than so many intervals is asked less often."""
 ANSWER_WITHIN_S = 10.0
+_MOST_KEPT = 120
+"""Answers that wait to be taken, as before the load begins."""
 
 Answer = tuple[float, Values]
 """(the time that it is about, what the query gave)."""
@@ -49,7 +52,7 @@ class QueryPolling:
         self._monotonic = monotonic
         self._questions: deque[Question] = deque()
         """In the order of their times; those that are under way, and answers behind them."""
-        self._slot = gevent.lock.Semaphore(AT_ONCE)
+        self._slot = Semaphore(AT_ONCE)
         self._supervisor = Supervisor(self._has_ended)
         self._polling: gevent.Greenlet | None = None
 
@@ -69,6 +72,8 @@ class QueryPolling:
             self._slot.acquire()
             question = Question(self._monotonic())
             self._questions.append(question)
+            if len(self._questions) > _MOST_KEPT:
+                self._questions.popleft()
             question.asking = self._supervisor.spawn(f"The question {self._query}", self._ask, question)
             gevent.sleep(max(0.0, due_s - self._monotonic()))
 

@@ -257,6 +257,17 @@ def test_few_questions_are_under_way(time: FakeTime, polling) -> None:
     assert [values for _, values in made.take()] == [(1.0,)]
 
 
+def test_answers_that_nobody_takes_are_not_kept_for_ever(time: FakeTime, polling) -> None:
+    source, made = polling
+    time.advance(0)
+    for _ in range(200):
+        source.waiting[source.asked[-1]].set(1.0)
+        time.advance(0.5)
+    taken = made.take()
+    assert 100 <= len(taken) <= 120
+    assert taken[-1][0] == source.asked[-2]
+
+
 def test_no_question_is_under_way_for_ever(monkeypatch: pytest.MonkeyPatch, polling) -> None:
     _, made = polling
     monkeypatch.setattr("obswarm.guards.polling.ANSWER_WITHIN_S", 0.01)
