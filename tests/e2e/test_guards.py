@@ -80,10 +80,10 @@ def test_guards_of_file_settings_and_command_line_come_together(tmp_path: Path, 
     )
     text = LOADTEST.replace("import FastHttpUser", "import FastHttpUser, Guard")
     text += 'guards = [Guard("users > 1000", action="hold", name="of the file")]\n'
-    done = run(tmp_path, quick, "--guard", "scale(50%): p95 > 5s", text=text, seconds=2)
+    done = run(tmp_path, quick, "--guard", "scale(50%): half it: p95 > 5s", text=text, seconds=2)
     assert done.code == 0, done.stderr
     guards = [(guard["name"], guard["action"]) for guard in result_in(tmp_path)["guards"]]
-    assert guards == [("of the settings", "notify"), ("of the file", "hold"), ("p95 > 5s", "scale(50%)")]
+    assert guards == [("of the settings", "notify"), ("of the file", "hold"), ("half it", "scale(50%)")]
 
 
 def test_stages_are_annotated(tmp_path: Path, quick) -> None:
@@ -146,7 +146,10 @@ def test_guards_that_trip_fail_the_ci_job(tmp_path: Path, failing) -> None:
         (["--stop-when", "eror_ratio > 5%"], "--stop-when: Expected a metric"),
         (["--stop-when", "p95 > 5"], "      ^"),
         (["--hold-when", "promql(up) < 1"], "has nowhere to ask: give --prometheus-url, or --target"),
-        (["--hold-when", "promql(topk(1, up)) < 1", "--target", "app=http://127.0.0.1:1/metrics"], "uses topk"),
+        (
+            ["--hold-when", "promql(avg_over_time(up[10m])) < 1", "--target", "app=http://127.0.0.1:1/metrics"],
+            "uses samples from more than 300 s ago",
+        ),
         (["--hold-when", "promql(rate(up)) < 1", "--prometheus-url", "http://127.0.0.1:1"], "is not PromQL"),
         (["--guard", "p95 > 2s"], "write it like 'scale(50%): p95 > 2s for 5s'"),
         (["--guard", "explode: p95 > 2s"], "'explode' is no action"),
