@@ -41,6 +41,7 @@ def series_by_format(latest: Latest) -> dict[str, list[Series]]:
     found["remote write"] = []
     for each in request.timeseries:
         labels = {pair.name: pair.value for pair in each.labels}
+        # A counter that is new has a zero at the time of its creation before its value.
         value = each.samples[-1].value if each.samples else 0.0
         found["remote write"].append(Series(labels["__name__"], labels, value))
     return found
