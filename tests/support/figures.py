@@ -19,7 +19,7 @@ from tests.support.recorded import MadeUpRun
 from tests.support.scraped import series_of_prometheus, series_of_source
 
 _LONGEST_S = 60
-_NO_RUN: Any = SimpleNamespace(in_force={})
+_NO_RUN: Any = SimpleNamespace(in_force={}, annotations=[])
 """Guards that only notify ask nothing else of a run."""
 
 _WHOLE_RANGE = "300s"
