@@ -219,6 +219,7 @@ def test_the_two_commands(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None
         snippet("README.md", "--stop-when 'error_ratio"),
         snippet("docs/getting-started.md", "-u 50 -r 10 -t 1m"),
         snippet("docs/guards.md", "--stop-when 'error_ratio"),
+        snippet("docs/guards.md", "--stop-when 'slow checkout"),
         snippet("docs/guards.md", "--junit junit.xml"),
         snippet("docs/distributed.md", "--workers 8"),
     ],
