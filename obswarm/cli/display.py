@@ -15,7 +15,7 @@ from obswarm.cli.tables import fitting_columns, stacked
 from obswarm.cli.text_console import TextConsole, TextTable, joined, panel, plain
 from obswarm.cli.window import RecentIntervals
 from obswarm.engine import Output, RunHandle, RunResult
-from obswarm.stats import EndpointStats, InFlight, RunState, Snapshot, total_in_flight
+from obswarm.stats import SEEN_OVER_S, EndpointStats, InFlight, RunState, Snapshot, total_in_flight
 from obswarm.units import counted, format_bytes, format_count, format_duration, format_latency
 
 _STATE_STYLES = {
@@ -281,7 +281,8 @@ def _guards(snapshot: Snapshot) -> RenderableType:
     for guard in snapshot.guards[:_MOST_GUARDS]:
         text = joined((guard.title, "bold"), f" → {guard.action}")
         if guard.is_partly_seen:
-            text.append_text(plain(f"   seen {guard.seen_ratio:.0%} of the last 20 s", "magenta"))
+            over_s = min(guard.watched_s, SEEN_OVER_S)
+            text.append_text(plain(f"   seen {guard.seen_ratio:.0%} of the last {over_s:.0f} s", "magenta"))
         if guard.blind_reason or guard.is_partly_seen:
             text.append_text(plain(f"   {guard.blind_reason or guard.no_data_reason}", "magenta"))
         table.add_row(plain(f"guard {guard.state:<7}", _GUARD_STYLES.get(guard.state, "")), guard.shown, text)

@@ -16,8 +16,7 @@ from obswarm.guards.evaluate import Blind, Change, GuardWatch, deciding_answer
 from obswarm.guards.guard import Action, GuardRule
 from obswarm.guards.operands import chooses_endpoints, last_interval, matches_something
 from obswarm.guards.polling import Answer, QueryPolling
-from obswarm.guards.seen import SEEN_OVER_S
-from obswarm.stats import LOADED_STATES, GuardView, Snapshot
+from obswarm.stats import LOADED_STATES, SEEN_OVER_S, GuardView, Snapshot
 from obswarm.targets import MetricSource, looks_back_s
 from obswarm.units import format_names
 

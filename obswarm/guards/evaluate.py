@@ -9,9 +9,8 @@ from obswarm.guards.conditions import Condition, EngineOperand
 from obswarm.guards.guard import GuardRule
 from obswarm.guards.latency import AtLeast
 from obswarm.guards.operands import missing_of
-from obswarm.guards.seen import SEEN_OVER_S, SeenTime
+from obswarm.guards.seen import SeenTime
 from obswarm.redact import redact_text
-from obswarm.stats import WELL_SEEN
 
 
 class GuardState(StrEnum):
@@ -130,8 +129,7 @@ class GuardWatch:
         return Change(blind_too_long=True)
 
     def _see_partly(self, now: float) -> Change:
-        ratio = self.seen.ratio(now)
-        if self._little_told or ratio is None or ratio >= WELL_SEEN or self.seen.watched_s(now) < SEEN_OVER_S:
+        if self._little_told or not self.seen.is_lacking(now):
             return _NOTHING
         self._little_told = True
         return Change(seen_too_little=True)

@@ -3,8 +3,7 @@
 import math
 from collections import deque
 
-SEEN_OVER_S = 20.0
-"""The time over which `ratio` is."""
+from obswarm.stats import SEEN_OVER_S, WELL_SEEN
 
 
 class SeenTime:
@@ -20,6 +19,7 @@ class SeenTime:
         """Why a value was missing last."""
         self._began_s: float | None = None
         self._seen_s = -math.inf
+        self._first_s = math.inf
         self._missing_from_s: float | None = None
         self._gaps: deque[tuple[float, float]] = deque()
         """(from, to) of those that `ratio` needs."""
@@ -52,6 +52,7 @@ class SeenTime:
         if from_s is None and 0 < self._stale_after_s <= time_s - self._seen_s:
             from_s = self._began_s if self.nothing_yet else self._seen_s
         self._seen_s, self._missing_from_s = time_s, None
+        self._first_s = min(self._first_s, time_s)
         if from_s is None or from_s >= time_s:
             return 0.0
         self._gaps.append((from_s, time_s))
@@ -79,6 +80,12 @@ class SeenTime:
     def watched_s(self, now: float) -> float:
         """Seconds since the begin."""
         return now - self._began_s if self._began_s is not None else 0.0
+
+    def is_lacking(self, now: float) -> bool:
+        """Whether values are missing in too much of the last 20 s, all of them after the first value: until then there
+        was nothing to see yet."""
+        ratio = self.ratio(now) if now - self._first_s >= SEEN_OVER_S else None
+        return ratio is not None and ratio < WELL_SEEN
 
     def ratio(self, now: float) -> float | None:
         """Which share of the last 20 s, or of the time since the begin, was seen; None at the begin."""

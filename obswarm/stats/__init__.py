@@ -24,6 +24,7 @@ from obswarm.stats.histogram import Histogram, bucket_index, upper_bound
 from obswarm.stats.recorder import Recorder
 from obswarm.stats.snapshot import (
     LOADED_STATES,
+    SEEN_OVER_S,
     WELL_SEEN,
     Aggregate,
     AlertCount,
@@ -62,6 +63,7 @@ __all__ = [
     "OTHER",
     "OTHER_ERRORS",
     "PHASES",
+    "SEEN_OVER_S",
     "TOTAL",
     "WELL_SEEN",
     "Aggregate",

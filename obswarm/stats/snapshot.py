@@ -49,6 +49,8 @@ class GeneratorHealth:
     """The most of both in any interval of this run so far."""
 
 
+SEEN_OVER_S = 20.0
+"""The time over which `seen_ratio` of a guard is."""
 WELL_SEEN = 0.9
 """The share of the time for which a guard has to have values. A single question without an answer is nothing."""
 
@@ -71,7 +73,7 @@ class GuardView:
     matched: bool = True
     """False while there is no request of the endpoints that it looks at."""
     seen_ratio: float | None = None
-    """Which share of the last 20 s it had a value for; None before there was time for one."""
+    """Which share of the last `SEEN_OVER_S` it had a value for; None before there was time for one."""
     watched_s: float = 0.0
     no_data_s: float = 0.0
     """For how long in `watched_s`, which is its whole time, it had none."""

@@ -139,6 +139,18 @@ def test_after_a_long_gap_for_begins_anew_and_what_has_tripped_stays(
     made.close()
 
 
+def test_a_source_that_begins_late_is_not_one_that_fails(time: FakeTime) -> None:
+    made = simulation(time, Guard("promql(x) > 5", "notify"))
+    made.source.answer = None
+    made.seconds(9)
+    made.source.answer = 1.0
+    made.seconds(30)
+    made.close()
+    assert notes_of(made) == []
+    assert made.guards[0].seen_ratio == 1.0
+    assert made.guards[0].no_data_s == pytest.approx(9, abs=1)
+
+
 def test_a_gap_does_not_clear_either(time: FakeTime) -> None:
     made = simulation(time, Guard("promql(x) > 5", "hold", clear_for="4s"))
     made.source.answer = 9.0

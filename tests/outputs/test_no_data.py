@@ -1,0 +1,66 @@
+"""For how long a guard had no data: in the terminal, the summary, the metrics, the result and the report's verdict."""
+
+import io
+from dataclasses import replace
+
+from obswarm.cli.display import LiveDisplay
+from obswarm.cli.guards_seen import GuardsSeen
+from obswarm.cli.text_console import TextConsole
+from obswarm.metrics import Latest
+from obswarm.report import result_document
+from obswarm.report.wording import no_data_of
+from obswarm.stats import GuardView, Snapshot
+from obswarm.web.wire import pack_result, unpack_result
+from tests.support.expositions import series_by_format
+from tests.support.recorded import PAGE, MadeUpRun, result_of
+
+GUARD = GuardView(
+    *("load", "promql(load) > 5", "stop", "ok", 1.0, "1", None, "", ()),
+    seen_ratio=0.65,
+    watched_s=30.0,
+    no_data_s=10.2,
+    no_data_reason="HTTP 500",
+)
+
+
+def snapshot_with(guard: GuardView) -> Snapshot:
+    return replace(MadeUpRun([]).second({PAGE: [0.1]}), guards=(guard,))
+
+
+def displayed(guard: GuardView) -> str:
+    stream = io.StringIO()
+    console = TextConsole(stream, width=200)
+    display = LiveDisplay(console)
+    snapshot = snapshot_with(guard)
+    display._recent.add(snapshot)
+    console.print(display.render(snapshot))
+    return " ".join(stream.getvalue().split())
+
+
+def test_the_terminal_says_what_was_seen_of_the_last_seconds() -> None:
+    assert "→ stop seen 65% of the last 20 s HTTP 500" in displayed(GUARD)
+    assert "seen 65% of the last 4 s" in displayed(replace(GUARD, watched_s=4.0))
+    assert "seen" not in displayed(replace(GUARD, seen_ratio=0.95))
+
+
+def test_the_summary_and_the_report_say_for_how_long() -> None:
+    seen = GuardsSeen()
+    seen.add(snapshot_with(GUARD))
+    (line,) = seen.lines([GUARD])
+    assert line.plain.endswith("did not trip, last 1, no data for 10s of 30s: HTTP 500")
+    (guard,) = result_document(result_of(snapshot_with(GUARD)))["guards"]
+    assert no_data_of(guard) == "no data for 10s of 30s: HTTP 500"
+    assert (guard["no_data_s"], guard["watched_s"], guard["no_data_reason"]) == (10.2, 30.0, "HTTP 500")
+    assert no_data_of({"state": "ok"}) == "", "an earlier version's"
+
+
+def test_a_masters_client_is_told() -> None:
+    result = result_of(snapshot_with(GUARD))
+    assert unpack_result(pack_result(result)).final.guards == (GUARD,)
+
+
+def test_metrics_have_the_share_that_was_seen() -> None:
+    latest = Latest()
+    latest.snapshot(snapshot_with(GUARD))
+    for form, series in series_by_format(latest).items():
+        assert [each.value for each in series if each.name == "obswarm_guard_seen_ratio"] == [0.65], form
