@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from types import MappingProxyType
 
-from obswarm.redact import HIDDEN, is_secret_name, redact_text, redact_url
+from obswarm.redact import HIDDEN, is_header_name, is_secret_name, redact_header, redact_text, redact_url
 
 _VARIABLE = "OBSWARM_HIDDEN_ARGUMENTS"
 """JSON: what stands in place of `***` in the arguments, by their places counted from the end."""
@@ -60,9 +60,9 @@ def shown_arguments(arguments: Sequence[str], flags: Mapping[str, bool] = Mappin
     """The arguments as others may see them. `flags` are options whose values are secrets, too, whatever their names
     say; true of those that take all arguments up to the next option."""
     shown: list[str] = []
-    secret_follows = takes_all = False
+    secret_follows = takes_all = header_follows = False
     for argument in arguments:
-        option, equals, _ = argument.partition("=")
+        option, equals, value = argument.partition("=")
         is_option = re.match(r"--?[A-Za-z]", argument) is not None
         is_secret = is_option and (option in flags or is_secret_name(option.lstrip("-")))
         if secret_follows and not (is_option and (is_secret or takes_all)):
@@ -71,12 +71,17 @@ def shown_arguments(arguments: Sequence[str], flags: Mapping[str, bool] = Mappin
             continue
         if is_secret and equals:
             shown.append(f"{option}={HIDDEN}")
+        elif header_follows and not is_option:
+            shown.append(redact_header(argument))
+        elif is_option and equals and is_header_name(option):
+            shown.append(f"{option}={redact_header(value)}")
         elif not is_secret and argument[:2] in flags:
             # -kVALUE
             shown.append(f"{argument[:2]}{HIDDEN}")
         else:
             shown.append(_without_url_secrets(argument))
         secret_follows = is_secret and not equals
+        header_follows = is_option and not equals and is_header_name(option)
         takes_all = secret_follows and flags.get(option, False)
     return shown
 

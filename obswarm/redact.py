@@ -139,10 +139,25 @@ def is_secret_name(name: str, in_text: bool = False) -> bool:
     return words[-1] in _SECRET_WORDS_OF_SETTINGS and not in_text
 
 
+def is_header_name(name: str) -> bool:
+    """Whether a value of that name is a header, written as `NAME: VALUE`."""
+    return _WORD.findall(name)[-1:] in (["header"], ["headers"])
+
+
+def redact_header(text: str) -> str:
+    """`NAME: ***` for a header whose name says that it is a secret."""
+    name, _, value = text.partition(":")
+    return f"{name}: {HIDDEN}" if value.strip() and is_secret_name(name.strip()) else redact_text(text)
+
+
 def remember(name: str, value: object) -> None:
     """Have the secrets in the value of an option taken out of all texts from now on: all of it if its name says so,
-    else passwords and secret query parameters of URLs."""
+    else values of headers whose names say so, passwords and secret query parameters of URLs."""
     for text in _texts(value):
+        if is_header_name(name):
+            header, _, rest = text.partition(":")
+            if is_secret_name(header.strip()):
+                _known.add(rest.strip())
         if is_secret_name(name):
             # As in USER:PASSWORD.
             _known.add(text)
@@ -219,6 +234,8 @@ def redact_value(name: str, value: Any) -> Any:
     secrets in its texts."""
     if is_secret_name(name) and value is not None and not isinstance(value, bool):
         return HIDDEN
+    if is_header_name(name) and isinstance(value, str | list | tuple):
+        return redact_header(value) if isinstance(value, str) else [redact_value(name, each) for each in value]
     if isinstance(value, dict):
         return {key: redact_value(str(key), each) for key, each in value.items()}
     if isinstance(value, list | tuple):

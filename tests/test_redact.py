@@ -292,5 +292,5 @@ def test_every_option_of_ours_that_takes_a_secret_has_a_name_that_says_so() -> N
     names = {
         param.name for command in cli.commands.values() for param in command.params if is_secret_name(param.name or "")
     }
-    tokens = {"api_token", "alerts_token", "grafana_token", "remote_write_token", "remote_write_auth", "token"}
-    assert names == tokens - {"token"}
+    pairs = {f"{prefix}_{name}" for prefix in ("prometheus", "remote_write") for name in ("auth", "token")}
+    assert names == {"api_token", "alerts_token", "grafana_token"} | pairs

@@ -66,7 +66,7 @@ def _send(url: str, token: str, labels: dict[str, str], really: bool) -> list[di
         ],
     }
     try:
-        with ApiSession(_LARGEST_ANSWER_BYTES, _LONGEST_S, trust_env=True) as session:
+        with ApiSession(_LARGEST_ANSWER_BYTES, _LONGEST_S) as session:
             answer = session.post(
                 url if really else url + "?dry_run=1",
                 json=payload,

@@ -11,7 +11,7 @@ import requests
 from obswarm.api import ObswarmError
 from obswarm.cli.options import config_option, http_url, option, shared_option
 from obswarm.cli.streams import say
-from obswarm.http import ApiSession, plain_reason
+from obswarm.http import ApiAccess, ApiSession, plain_reason
 from obswarm.redact import redact_url
 from obswarm.resources import shipped
 
@@ -67,8 +67,7 @@ class _Grafana:
 
     def __init__(self, url: str, token: str) -> None:
         self._url = url
-        self._session = ApiSession(_LARGEST_ANSWER_BYTES, _LONGEST_S, trust_env=True)
-        self._session.headers["Authorization"] = f"Bearer {token}"
+        self._session = ApiSession(_LARGEST_ANSWER_BYTES, _LONGEST_S, access=ApiAccess(token=token))
 
     def folder(self, title: str) -> str:
         """The uid of the folder, which is made when there is none."""

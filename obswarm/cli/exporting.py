@@ -1,13 +1,16 @@
 """What `obswarm run` exports while it runs: /metrics for scrapers, and pushes by remote write."""
 
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import click
 import gevent
 
+from obswarm.cli.access import access_in, given_option, name_of_option
 from obswarm.cli.guarding import Guarding
 from obswarm.cli.options import is_http_url
+from obswarm.cli.run_options import REMOTE_WRITE
 from obswarm.clock import monotonic
 from obswarm.defaults import MAX_NAME_LENGTH
 from obswarm.engine import Output, RunHandle, RunResult
@@ -91,9 +94,15 @@ class Export(Output):
             self._server.wait_for_the_last_scrape(self._ended_s, self._linger_s)
 
 
-def exports(options: dict[str, Any], ctx: click.Context, guarding: Guarding, server: WebServer | None = None) -> Export:
-    """What the options ask for; on a server that serves already, if there is one. Raises click's errors for what cannot
-    be."""
+def exports(
+    options: dict[str, Any],
+    ctx: click.Context,
+    guarding: Guarding,
+    server: WebServer | None = None,
+    folder: Path | None = None,
+) -> Export:
+    """What the options ask for; on a server that serves already, if there is one. Paths are relative to the folder, if
+    one is named. Raises click's errors for what cannot be, and ObswarmError."""
     try:
         labels = parse_labels(options["labels"])
     except ValueError as error:
@@ -101,7 +110,7 @@ def exports(options: dict[str, Any], ctx: click.Context, guarding: Guarding, ser
     latest = Latest()
     writer = None
     if options["remote_write"]:
-        receiver = _receiver(options, ctx)
+        receiver = _receiver(options, ctx, folder)
         instance = options["remote_write_instance"]
         if instance is not None and (not instance or not is_clean(instance) or len(instance) > MAX_NAME_LENGTH):
             raise click.BadParameter(
@@ -110,9 +119,11 @@ def exports(options: dict[str, Any], ctx: click.Context, guarding: Guarding, ser
                 param_hint="--remote-write-instance",
             )
         writer = RemoteWriter(receiver, latest, labels, options["remote_write_interval"], instance=instance)
-    for name in ("auth", "token", "instance"):
-        if options[f"remote_write_{name}"] and writer is None:
-            raise click.UsageError(f"--remote-write-{name} needs --remote-write URL.", ctx)
+    useless = given_option(options, REMOTE_WRITE)
+    if useless is None and options["remote_write_instance"]:
+        useless = "--remote-write-instance"
+    if useless is not None and writer is None:
+        raise click.UsageError(f"{useless} needs --remote-write URL.", ctx)
     if server is not None:
         server.metrics = MetricsApp(latest, labels)
         server.applications[ALERTS_PATH] = guarding.app
@@ -128,7 +139,7 @@ def exports(options: dict[str, Any], ctx: click.Context, guarding: Guarding, ser
     return Export(server, latest, writer, options["linger"], guarding)
 
 
-def _receiver(options: dict[str, Any], ctx: click.Context) -> Receiver:
+def _receiver(options: dict[str, Any], ctx: click.Context, folder: Path | None) -> Receiver:
     url: str = options["remote_write"]
     if not is_http_url(url):
         raise click.BadParameter(
@@ -136,10 +147,7 @@ def _receiver(options: dict[str, Any], ctx: click.Context) -> Receiver:
             ctx,
             param_hint="--remote-write",
         )
-    basic = None
-    if options["remote_write_auth"]:
-        user, colon, password = options["remote_write_auth"].partition(":")
-        if not colon:
-            raise click.BadParameter("write it as USER:PASSWORD.", ctx, param_hint="--remote-write-auth")
-        basic = (user, password)
-    return Receiver(url, basic, options["remote_write_token"])
+    access = access_in(options, REMOTE_WRITE, folder)
+    access.check(name_of_option(REMOTE_WRITE))
+    access.check_files(name_of_option(REMOTE_WRITE))
+    return Receiver(url, access)

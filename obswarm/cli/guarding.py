@@ -13,9 +13,10 @@ import click
 from obswarm import defaults
 from obswarm.api import ObswarmError
 from obswarm.cli.earlier_alerts import Stoppable, wait_for_earlier_alerts
-from obswarm.cli.options import Command, config_option, duration, duration_or_zero, http_url
+from obswarm.cli.options import Command, duration, duration_or_zero, http_url
 from obswarm.cli.options import shared_option as option
-from obswarm.cli.settings import EARLIER_ALERTS, Settings, make_target, read_settings
+from obswarm.cli.settings import EARLIER_ALERTS
+from obswarm.cli.sources import make_source, settings_of, source_options
 from obswarm.engine import Output, RunCourse, RunResult
 from obswarm.guards import (
     ACTIONS,
@@ -33,7 +34,7 @@ from obswarm.guards import (
 )
 from obswarm.private_files import check_writable
 from obswarm.report import GrafanaAnnotations
-from obswarm.targets import EmbeddedSource, MetricSource, PrometheusSource, Target, TargetCoverage, queries_of
+from obswarm.targets import MetricSource, TargetCoverage, queries_of
 from obswarm.units import format_duration
 from obswarm.web import AlertsApp
 
@@ -50,24 +51,6 @@ def _action(text: str) -> Action:
 _WHENS = ("stop", "abort", "hold", "notify")
 _KEYS_OF_GUARDS = {**{f"{action}-when": f"{action}_when" for action in _WHENS}, "guard": "guard"}
 _OPTIONS_OF_GUARDS = {**_KEYS_OF_GUARDS, "guard": "guards"}
-
-source_options: tuple[Callable[[Any], Any], ...] = (
-    config_option,
-    option(
-        "--prometheus-url",
-        type=http_url,
-        metavar="URL",
-        help="A Prometheus that scrapes the target; guards' PromQL goes there.",
-    ),
-    option(
-        "--target",
-        "targets",
-        multiple=True,
-        adds=True,
-        metavar="KIND=URL",
-        help="A metrics endpoint to read during the run, like mysql=http://db:9104/metrics; repeat it.",
-    ),
-)
 
 _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     *(
@@ -210,40 +193,12 @@ class Guarding:
         return judge(self.requirements, result.final)
 
 
-def make_source(
-    targets: Sequence[Target], prometheus_url: str | None, queries: Sequence[str] | None
-) -> MetricSource | None:
-    """A Prometheus when there is one, else what reads the targets itself, else nothing."""
-    if prometheus_url is not None:
-        return PrometheusSource(prometheus_url, targets)
-    return EmbeddedSource(targets, queries) if targets else None
-
-
-def settings_of(options: dict[str, Any]) -> tuple[Settings, tuple[Target, ...], str | None]:
-    """The file's settings, and targets and Prometheus as command line and file together say."""
-    settings = read_settings(options["config"], Path.cwd())
-    targets = [*settings.targets]
-    texts = [(f"{settings.where}target ", text) for text in settings.texts("target")]
-    for place, text in [*texts, *(("--target ", text) for text in options["targets"])]:
-        kind, equals, where = text.partition("=")
-        if not equals:
-            raise ObswarmError(f"{place}{text}: write it like mysql=http://127.0.0.1:9104/metrics.")
-        targets.append(make_target(f"{place}{text}: ", _free_name(kind, targets), where, kind))
-    return settings, tuple(targets), options["prometheus_url"]
-
-
-def _free_name(kind: str, targets: Sequence[Target]) -> str:
-    """The kind, with a number from the second on, that no other target has: a target is told by its name alone."""
-    number = sum(target.kind == kind for target in targets) + 1
-    taken = {target.name for target in targets}
-    while (name := kind if number == 1 else f"{kind}-{number}") in taken:
-        number += 1
-    return name
-
-
-def guarding_of(options: dict[str, Any], from_file: Sequence[object]) -> Guarding:
-    """What the options, obswarm.toml and the load-test file's `guards` ask for. Raises ObswarmError."""
-    settings, targets, prometheus_url = settings_of(options)
+def guarding_of(
+    options: dict[str, Any], from_file: Sequence[object], folder: Path | None = None, is_made_here: bool = True
+) -> Guarding:
+    """What the options, obswarm.toml and the load-test file's `guards` ask for; see `settings_of`. Raises
+    ObswarmError."""
+    settings, targets, prometheus = settings_of(options, folder, is_made_here)
     rules = with_own_names(
         [
             *settings.guards,
@@ -255,7 +210,7 @@ def guarding_of(options: dict[str, Any], from_file: Sequence[object]) -> Guardin
     queries = [rule.query for rule in rules if rule.query is not None]
     # Those that are kept with the run have to be read as well.
     kept = [] if options["no_store"] else [query for _, _, query in queries_of(targets)]
-    source = make_source(targets, prometheus_url, [*queries, *kept])
+    source = make_source(targets, prometheus, [*queries, *kept])
     for query in queries:
         if source is None:
             raise ObswarmError(

@@ -21,7 +21,7 @@ from obswarm.cli.streams import say
 from obswarm.engine import Output, RunHandle, RunResult, reason_of
 from obswarm.greenlets import Supervisor
 from obswarm.private_files import check_writable, make_private_folder, tighten, write_private
-from obswarm.redact import is_secret_name, redact_value
+from obswarm.redact import is_header_name, is_secret_name, redact_value
 from obswarm.report import result_document, run_page
 from obswarm.stats import Annotation, Snapshot
 from obswarm.store import FILE, About, Figure, RunInfo, RunWriter, Store, git_revision, read_loadtests, read_run
@@ -117,7 +117,9 @@ def configuration_of(ctx: click.Context, custom: OptionValues | None) -> dict[st
     if custom is not None:
         left_out = {*ctx.params, *custom.secrets}
         given |= {name: value for name, value in vars(custom).items() if name not in left_out}
-    return {name: redact_value("", _plain(value)) for name, value in sorted(given.items())}
+    return {
+        name: redact_value(name if is_header_name(name) else "", _plain(value)) for name, value in sorted(given.items())
+    }
 
 
 def _plain(value: Any) -> Any:

@@ -48,6 +48,20 @@ config_option = option(
 """First of all, since the other options may come from there."""
 
 
+class Header(click.types.StringParamType):
+    """`NAME: VALUE`, which may have blanks in it: several in an environment variable stand on a line each."""
+
+    envvar_list_splitter = "\n"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        text = str(super().convert(value, param, ctx)).strip()
+        name, colon, _ = text.partition(":")
+        if not colon or not name.strip():
+            # Not shown: it may be a secret.
+            raise click.BadParameter("write it as NAME: VALUE, like 'X-Scope-OrgID: shop'.", ctx, param)
+        return text
+
+
 def duration_or_zero(text: str) -> float:
     """Seconds in a duration such as 90s, 20m or 1h30m."""
     try:

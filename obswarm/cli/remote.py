@@ -14,12 +14,14 @@ import gevent
 from obswarm import __version__, clock
 from obswarm.api import ObswarmError
 from obswarm.cli import exit_codes
+from obswarm.cli.access import name_of_option
 from obswarm.cli.file_option import given_options
 from obswarm.cli.guarding import check_junit, guarding_of
 from obswarm.cli.keeping import keeping_of
 from obswarm.cli.loading import Planned, files_of, output_of, plan
 from obswarm.cli.session import Terminal, exit_code_with
 from obswarm.cli.settings_file import settings_file
+from obswarm.cli.sources import PROMETHEUS, prometheus_of
 from obswarm.cli.streams import say, say_error
 from obswarm.cluster import gather, is_loopback, pack
 from obswarm.engine import Outputs, PartialResult, RunResult, StopReason
@@ -89,6 +91,8 @@ class Master:
     """Where its Prometheus is reached from here."""
     gateway: str | None = None
     """The address of this machine at which its containers reach it."""
+    is_own: bool = False
+    """Whether obswarm has started it on this machine, where no proxy is needed."""
     how_to_stay: str = ""
     """How to have it made here, for who has not asked for another master."""
     workers: int = 0
@@ -106,6 +110,7 @@ def master_of(project: Project) -> Master:
         url=project.web_url,
         token=project.api_token,
         where=f"the stack {project.name}",
+        is_own=True,
         how_to_stay=", because it is running; --local has it made here",
         loadtest=loadtest,
         host_name=HOST_NAME,
@@ -212,12 +217,11 @@ def run_remotely(ctx: click.Context, arguments: tuple[str, ...], options: dict[s
     check_junit(options, ctx)
     # The guards are there; here they are only checked, and requirements judged.
     there = {**options, "prometheus_url": options["prometheus_url"] or _ANY_PROMETHEUS}
-    guarding = guarding_of(there, planned.loadtest.guards)
-    client = MasterClient(master.url, master.token)
+    guarding = guarding_of(there, planned.loadtest.guards, is_made_here=False)
+    client = MasterClient(master.url, master.token, trust_env=not master.is_own)
     terminal = Terminal(output_of(options))
     terminal.guarding = guarding
-    prometheus_url = master.prometheus_url or options["prometheus_url"]
-    source = PrometheusSource(prometheus_url) if prometheus_url is not None else None
+    source = None if options["no_store"] else _source_from_here(options, master)
     terminal.keeping = keeping_of(ctx, options, planned.files, planned.custom, source, guarding.judge)
     order = _order(ctx, arguments, options, planned, master)
     made: list[RemoteRun] = []
@@ -235,6 +239,25 @@ def run_remotely(ctx: click.Context, arguments: tuple[str, ...], options: dict[s
     if result.error is not None:
         say_error(result.error)
     return exit_code_with(made[0].exit_code, result, options["exit_code_on_error"])
+
+
+def _source_from_here(options: dict[str, Any], master: Master) -> PrometheusSource | None:
+    """The Prometheus whose figures are kept with the run, which is asked from here as well: with files of this
+    machine. Without it they are not kept."""
+    if master.prometheus_url is not None:
+        return PrometheusSource(master.prometheus_url, trust_env=False)
+    prometheus = prometheus_of(options)
+    if prometheus is None:
+        return None
+    source = PrometheusSource(prometheus.url, access=prometheus.access)
+    try:
+        prometheus.access.check_files(name_of_option(PROMETHEUS))
+        source.start()
+    except ObswarmError as error:
+        logger.warning("The target's metrics are not kept with the run, since they cannot be read from here: %s", error)
+        source.close()
+        return None
+    return source
 
 
 def _capitalized(text: str) -> str:

@@ -120,7 +120,7 @@ def _master(ctx: click.Context, options: dict[str, Any]) -> Master | None:
 
 def _check_that_it_answers(project: Project) -> None:
     """Raises MasterError when the stack's master does not; one that Docker is starting is waited for."""
-    client = MasterClient(project.web_url, project.api_token)
+    client = MasterClient(project.web_url, project.api_token, trust_env=False)
     until_s = clock.monotonic() + _STARTS_S
     while True:
         try:

@@ -7,6 +7,7 @@ import click
 
 from obswarm import defaults
 from obswarm.cli import exit_codes
+from obswarm.cli.access import access_options
 from obswarm.cli.options import (
     MOST_USERS,
     Command,
@@ -19,6 +20,9 @@ from obswarm.cli.options import (
 )
 from obswarm.cli.options import shared_option as option
 from obswarm.web import PORT
+
+REMOTE_WRITE = "remote-write"
+"""What the options of remote write begin with."""
 
 _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     option(
@@ -98,13 +102,7 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     ),
     option("--trace-sample", metavar="SHARE", type=share, help="Share of requests that carry a W3C trace id, like 1%."),
     option("--remote-write", metavar="URL", help="Push the metrics to a Prometheus remote-write receiver."),
-    option(
-        "--remote-write-auth",
-        metavar="USER:PASSWORD",
-        excludes=("remote_write_token",),
-        help="Basic authentication for --remote-write.",
-    ),
-    option("--remote-write-token", metavar="TOKEN", help="Bearer token for --remote-write."),
+    *access_options(REMOTE_WRITE, "--remote-write"),
     option(
         "--remote-write-instance",
         metavar="NAME",

@@ -8,15 +8,18 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from obswarm.api import ObswarmError
+from obswarm.cli.access import access_of_target
 from obswarm.cli.file_option import check_keys, list_of_texts
 from obswarm.cli.options import is_http_url
 from obswarm.cli.settings_file import GUARD_KEYS, TARGET_KEYS, Document, read_document
 from obswarm.guards import Guard, GuardError, GuardRule
-from obswarm.redact import redact_url, redact_value
+from obswarm.http import ApiAccess
+from obswarm.redact import redact_url, redact_value, remember
 from obswarm.targets import KINDS, Target
 from obswarm.units import parse_duration
 
 Made = TypeVar("Made")
+_ANYBODY = ApiAccess()
 EARLIER_ALERTS = ("note", "wait")
 """What a run does about alerts that fire since before its start."""
 
@@ -107,17 +110,22 @@ def _target(where: str, values: Mapping[str, Any]) -> Target:
     for name in ("url", "kind"):
         if name not in values:
             raise ObswarmError(f"{where}{name} is missing.")
-    return make_target(where, _text(where, values, "name"), _text(where, values, "url"), _text(where, values, "kind"))
+    own_name, url, kind = (_text(where, values, key) for key in ("name", "url", "kind"))
+    return make_target(where, own_name, url, kind, access_of_target(where, values))
 
 
-def make_target(where: str, name: str | None, url: str | None, kind: str | None) -> Target:
-    """Raises ObswarmError for a kind that is not known, or a URL that is none."""
+def make_target(
+    where: str, name: str | None, url: str | None, kind: str | None, access: ApiAccess = _ANYBODY
+) -> Target:
+    """Raises ObswarmError for a kind that is not known, a URL that is none, or credentials that make no sense."""
     if kind not in KINDS:
         nearest = difflib.get_close_matches(kind or "", KINDS, 1)
         hint = f" Did you mean {nearest[0]}?" if nearest else ""
         raise ObswarmError(f"{where}there is no kind {kind!r} of target; it is one of {', '.join(KINDS)}.{hint}")
     check_url(f"{where}url", url or "")
-    return Target(name or kind, url or "", kind)
+    remember("url", url)
+    access.check(lambda field: f"{where}{'headers' if field == 'header' else field}")
+    return Target(name or kind, url or "", kind, access=access)
 
 
 def check_url(where: str, url: str) -> None:

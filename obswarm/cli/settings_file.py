@@ -24,6 +24,14 @@ TARGET_KEYS = {
     "kind": "What is there; see `obswarm targets`.",
     "url": "Where its metrics are.",
     "name": "What it is called; its kind unless it is given.",
+    "auth": "`USER:PASSWORD` for basic authentication; the URL may have them as well.",
+    "token": "A bearer token.",
+    "token_file": "A file with one, read again for each request.",
+    "headers": 'Headers to send: `{ X-Scope-OrgID = "shop" }`.',
+    "ca_file": "Certificates to trust; the environment's or the system's unless it is given.",
+    "cert_file": "A client certificate.",
+    "key_file": "The key of that certificate, if it is in another file.",
+    "proxy": "URL of a proxy; the environment's unless it is given.",
 }
 GUARD_KEYS = {
     "when": "The condition, as in [guards](guards.md#what-to-write).",

@@ -131,7 +131,9 @@ def up(ctx: click.Context, /, **options: Any) -> None:
 
 def _wait_for_workers(project: Project) -> None:
     """Until the master has as many as there are to be, so that the next run has them all; not while there is a run."""
-    if MasterClient(project.web_url, project.api_token).wait_for_workers(project.workers, _CONNECTED_S):
+    if MasterClient(project.web_url, project.api_token, trust_env=False).wait_for_workers(
+        project.workers, _CONNECTED_S
+    ):
         return
     _say_aside(
         f"Warning: not all workers are connected to the master yet; see: obswarm logs worker{_project_option(project)}"

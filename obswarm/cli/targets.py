@@ -9,8 +9,8 @@ import gevent
 
 from obswarm.api import ObswarmError
 from obswarm.cli import exit_codes
-from obswarm.cli.guarding import make_source, settings_of, source_options
 from obswarm.cli.options import Command, duration, option
+from obswarm.cli.sources import make_source, settings_of, source_options
 from obswarm.cli.tables import texts_table
 from obswarm.cli.text_console import TextConsole, plain, stdout_console
 from obswarm.redact import redact_url
@@ -41,8 +41,8 @@ def targets(ctx: click.Context, /, **options: Any) -> None:
     Reads the targets of obswarm.toml and of --target, or asks the Prometheus, and lists health and the figures that
     matter for each kind. Exit code 1 when a target cannot be read, or has nothing of its kind.
     """
-    settings, found, prometheus_url = settings_of(options)
-    source = make_source(found, prometheus_url, None)
+    settings, found, prometheus = settings_of(options)
+    source = make_source(found, prometheus, None)
     if source is None:
         raise ObswarmError(
             "There are no targets: give --target KIND=URL or --prometheus-url, or write [[targets]] or prometheus_url"
@@ -50,7 +50,7 @@ def targets(ctx: click.Context, /, **options: Any) -> None:
         )
     source.start()
     # With a Prometheus there is nothing to wait for.
-    gevent.sleep(0 if prometheus_url else options["watch_for"])
+    gevent.sleep(0 if prometheus else options["watch_for"])
     console = stdout_console()
     fine = _show_health(console, source)
     try:

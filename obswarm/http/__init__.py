@@ -3,7 +3,9 @@
 from obswarm import gevent_patch  # noqa: F401,I001 - before requests, which imports ssl
 
 from obswarm.http.adapter import FastAdapter
+from obswarm.http.api_access import ApiAccess, Naming, access_of, parse_header
 from obswarm.http.api_session import AnswerTooLarge, ApiSession, bound_answers
+from obswarm.http.api_failures import Asked, Failure, failure_of, page_of, quoted, refusal_of
 from obswarm.http.counted import CountedResponse
 from obswarm.http.errors import (
     ConnectError,
@@ -34,13 +36,16 @@ from obswarm.http.users import FastHttpUser, HttpUser, keeps_a_connection
 
 __all__ = [
     "AnswerTooLarge",
+    "ApiAccess",
     "ApiSession",
+    "Asked",
     "ConnectError",
     "ConnectTimeout",
     "ConnectionLost",
     "ConnectionPool",
     "CountedResponse",
     "DecodingError",
+    "Failure",
     "FastAdapter",
     "FastHttpSession",
     "FastHttpUser",
@@ -51,6 +56,7 @@ __all__ = [
     "InvalidRedirect",
     "InvalidRequest",
     "MissingHost",
+    "Naming",
     "NoDescriptorLeft",
     "ProtocolError",
     "ProxyError",
@@ -59,9 +65,15 @@ __all__ = [
     "StreamConsumed",
     "TlsError",
     "TooManyRedirects",
+    "access_of",
     "bound_answers",
     "check_host",
+    "failure_of",
     "innermost",
     "keeps_a_connection",
+    "page_of",
+    "parse_header",
     "plain_reason",
+    "quoted",
+    "refusal_of",
 ]

@@ -9,12 +9,15 @@ from requests.exceptions import ChunkedEncodingError, ContentDecodingError, Read
 from requests.exceptions import ConnectionError as RequestsConnectionError
 from urllib3 import exceptions as urllib3_exceptions
 
+from obswarm.http.api_access import ApiAccess, ApiAuth
 from obswarm.http.codings import decoded
 from obswarm.http.errors import DecodingError
+from obswarm.http.tls import trusted_certificates
 from obswarm.units import format_bytes
 
 _PIECE_BYTES = 65_536
 _MOST_REDIRECTS = 5
+_ANYBODY = ApiAccess()
 
 
 class AnswerTooLarge(RequestException):
@@ -23,16 +26,33 @@ class AnswerTooLarge(RequestException):
 
 class ApiSession(requests.Session):
     """A session whose answers have at most `largest_bytes`, and take `longest_s` at most to the last byte of the last
-    redirect. Raises requests' exceptions, AnswerTooLarge and ReadTimeout among them."""
+    redirect. Raises requests' exceptions, AnswerTooLarge and ReadTimeout among them.
 
-    def __init__(self, largest_bytes: int, longest_s: float, trust_env: bool = False) -> None:
+    `access` has the credentials and certificates, which other hosts are not shown when they are redirected to. With
+    `trust_env` proxies (HTTP_PROXY, HTTPS_PROXY, NO_PROXY) and the certificates to trust (REQUESTS_CA_BUNDLE,
+    CURL_CA_BUNDLE, SSL_CERT_FILE) are those of the environment where `access` has none; ~/.netrc is not read.
+    """
+
+    def __init__(
+        self, largest_bytes: int, longest_s: float, trust_env: bool = True, access: ApiAccess = _ANYBODY
+    ) -> None:
         super().__init__()
         self._longest_s = longest_s
+        self._access = access
+        self._asked = ""
         self.trust_env = trust_env
+        self.auth = ApiAuth(access)
+        self.headers.update(dict(access.headers))
         self.max_redirects = _MOST_REDIRECTS
         bound_answers(self, largest_bytes)
 
+    def request(self, method: str | bytes, url: str | bytes, *arguments: Any, **options: Any) -> requests.Response:
+        self._asked = url if isinstance(url, str) else url.decode()
+        return super().request(method, url, *arguments, **options)
+
     def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
+        if self._is_another(request.url or ""):
+            options["cert"] = None
         limit = gevent.Timeout(self._longest_s)
         try:
             with limit:
@@ -41,6 +61,30 @@ class ApiSession(requests.Session):
             if passed is not limit:
                 raise
             raise ReadTimeout(f"no complete answer within {self._longest_s:g} s", request=request) from None
+        except RequestException:
+            raise
+        except OSError as error:
+            # So requests says that a file with certificates is missing.
+            raise SSLError(error, request=request) from None
+
+    def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
+        # Given with the request, or the environment's would count before them.
+        access = self._access
+        if access.proxy is not None:
+            proxies = {"http": access.proxy, "https": access.proxy}
+        if verify is None:
+            verify = access.ca_file or (trusted_certificates() if self.trust_env else True)
+        return super().merge_environment_settings(url, proxies, stream, verify, cert or access.client_certificate)
+
+    def rebuild_auth(self, prepared_request: requests.PreparedRequest, response: requests.Response) -> None:
+        """Called for each redirect: leave what is secret behind when it leads to somebody else."""
+        if self._is_another(prepared_request.url or ""):
+            for name in ("Authorization", *(name for name, _ in self._access.headers)):
+                prepared_request.headers.pop(name, None)
+
+    def _is_another(self, url: str) -> bool:
+        """Whether it is not for who was asked; another port is, and http after https."""
+        return bool(self.should_strip_auth(self._asked, url))  # type: ignore[no-untyped-call]  # requests' own
 
 
 def bound_answers(session: requests.Session, largest_bytes: int) -> None:

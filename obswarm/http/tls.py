@@ -67,6 +67,13 @@ def _default_trust() -> str | None:
     return None if paths.cafile or (paths.capath and any(Path(paths.capath).iterdir())) else certifi.where()
 
 
+def trusted_certificates() -> str:
+    """The file or folder with the certificates that are trusted unless somebody says otherwise: REQUESTS_CA_BUNDLE,
+    CURL_CA_BUNDLE, SSL_CERT_FILE, the system's, certifi's."""
+    paths = ssl.get_default_verify_paths()
+    return _default_trust() or paths.cafile or paths.capath or certifi.where()
+
+
 _ALERT = re.compile(r"(?:SSLV3|TLSV1|TLSV13)_(?:ALERT_)?([A-Z_]+)")
 _WANTS_A_CERTIFICATE = ("certificate required", "handshake failure", "no certificate")
 

@@ -19,7 +19,7 @@ from obswarm import __version__, defaults
 from obswarm.clock import monotonic, wall
 from obswarm.engine import Output
 from obswarm.greenlets import Supervisor
-from obswarm.http import ApiSession, innermost
+from obswarm.http import ApiAccess, ApiSession, Asked, failure_of, quoted
 from obswarm.metrics.exposition import unhurried
 from obswarm.metrics.pushed_series import Piece, PushedSeries
 from obswarm.metrics.schema import varint
@@ -29,13 +29,14 @@ from obswarm.stats import Snapshot
 
 logger = logging.getLogger(__name__)
 
+_ANYBODY = ApiAccess()
+
 _TIMESERIES_TAG = b"\x0a"  # field 1 of WriteRequest, length-delimited
 _FIRST_RETRY_S = 0.25
 _LONGEST_RETRY_S = 5.0
 _TIMEOUT_S = 10.0
 _LONGEST_S = 20.0
 _LARGEST_ANSWER_BYTES = 1024 * 1024
-_SHOWN = 300
 _ENDS_AFTER_S = 1.0
 """From the last sample of a run to the stale markers. Until then it is shown, as one of a target that is scraped."""
 _CONFLICTS = ("duplicate sample", "out of order", "out-of-order")
@@ -44,11 +45,15 @@ _CONFLICTS = ("duplicate sample", "out of order", "out-of-order")
 
 @dataclass(frozen=True, slots=True)
 class Receiver:
-    """Where to push, and how to be let in: basic authentication, a bearer token, or neither."""
+    """Where to push, and how to be let in."""
 
     url: str
-    basic: tuple[str, str] | None = None
-    bearer: str | None = None
+    access: ApiAccess = _ANYBODY
+
+    @property
+    def asked(self) -> Asked:
+        """As failures name it."""
+        return Asked(self.url, self.access, lambda name: f"--remote-write-{name.replace('_', '-')}")
 
 
 class Batch(NamedTuple):
@@ -92,7 +97,7 @@ class RemoteWriter(Output):
         self._lost = {"refused": 0, "overflow": 0, "end": 0}
         self._troubled = False
         self._refusals: set[str] = set()
-        self._session = ApiSession(_LARGEST_ANSWER_BYTES, _LONGEST_S, trust_env=True)
+        self._session = ApiSession(_LARGEST_ANSWER_BYTES, _LONGEST_S, access=receiver.access)
         self._supervisor = Supervisor(self._part_failed)
         self._failure: BaseException | None = None
         self._sender: Any = None
@@ -180,14 +185,10 @@ class RemoteWriter(Output):
             "User-Agent": f"obswarm/{__version__}",
             "X-Prometheus-Remote-Write-Version": "0.1.0",
         }
-        if receiver.bearer:
-            headers["Authorization"] = f"Bearer {receiver.bearer}"
         try:
-            answer = self._session.post(
-                receiver.url, data=batch.body, headers=headers, auth=receiver.basic, timeout=_TIMEOUT_S
-            )
+            answer = self._session.post(receiver.url, data=batch.body, headers=headers, timeout=_TIMEOUT_S)
         except requests.RequestException as error:
-            self._trouble(f"{type(error).__name__}: {innermost(error)}")
+            self._trouble(f"the receiver {failure_of(error, receiver.asked, _TIMEOUT_S).text}")
             return False
         if answer.ok:
             self._sent += batch.samples
@@ -195,7 +196,7 @@ class RemoteWriter(Output):
                 self._troubled = False
                 logger.info("--remote-write: the receiver takes samples again.")
             return True
-        said = " ".join(answer.text[:_SHOWN].split())
+        said = quoted(answer)
         what = f"HTTP {answer.status_code} {answer.reason}" + (f": {said}" if said else "")
         if answer.status_code == 429 or answer.status_code >= 500:
             self._trouble(what)

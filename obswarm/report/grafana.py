@@ -9,7 +9,7 @@ from gevent.queue import Queue
 
 from obswarm.engine import Output, RunHandle
 from obswarm.greenlets import Supervisor
-from obswarm.http import ApiSession, plain_reason
+from obswarm.http import ApiAccess, ApiSession, plain_reason, quoted
 from obswarm.sanitize import escape_controls
 from obswarm.stats import Annotation
 
@@ -32,8 +32,7 @@ class GrafanaAnnotations(Output):
         self._url = url.rstrip("/") + "/api/annotations"
         self._run_id = ""
         self._longest_s = longest_s
-        self._session = ApiSession(_LARGEST_ANSWER_BYTES, _LONGEST_S)
-        self._session.headers["Authorization"] = f"Bearer {token}"
+        self._session = ApiSession(_LARGEST_ANSWER_BYTES, _LONGEST_S, access=ApiAccess(token=token))
         self._queue: Queue[Annotation] = Queue(_WAITING)
         self._warned: set[str] = set()
         self._sender: gevent.Greenlet | None = None
@@ -82,7 +81,7 @@ class GrafanaAnnotations(Output):
             self._warn(plain_reason(error))
             return
         if answer.status_code != 200:
-            self._warn(f"HTTP {answer.status_code} {answer.text[:200]}")
+            self._warn(f"HTTP {answer.status_code} {quoted(answer)}")
 
     def _warn(self, reason: str) -> None:
         if reason not in self._warned and len(self._warned) < _WAITING:

@@ -5,7 +5,7 @@ from obswarm.targets.evaluate import looks_back_s
 from obswarm.targets.kinds import KIND_TITLES, KINDS, Signal, Unit, place_of, queries_of, title_of
 from obswarm.targets.promql import PrometheusSource
 from obswarm.targets.scrape import EmbeddedSource
-from obswarm.targets.source import MetricSource, Sample, SourceError, Target, TargetHealth
+from obswarm.targets.source import MetricSource, Sample, SourceError, Target, TargetHealth, field_of_target
 
 __all__ = [
     "KINDS",
@@ -20,6 +20,7 @@ __all__ = [
     "TargetCoverage",
     "TargetHealth",
     "Unit",
+    "field_of_target",
     "looks_back_s",
     "place_of",
     "queries_of",

@@ -1,22 +1,27 @@
 """A real Prometheus (or anything with its HTTP API) as the source of metrics."""
 
+import logging
 from collections.abc import Sequence
-from typing import Any
+from functools import partial
 
-import requests
+import gevent
 
 from obswarm import clock
-from obswarm.http import ApiSession, plain_reason
+from obswarm.api import ObswarmError
+from obswarm.greenlets import outcome_of, spawn_apart
+from obswarm.http import ApiAccess
+from obswarm.killed import Supervised
 from obswarm.redact import redact_url
 from obswarm.targets.evaluate import metric_names, parse, parse_any
 from obswarm.targets.kinds import KINDS, Signal, presence_query
+from obswarm.targets.prometheus_api import LONGEST_S, TIMEOUT_S, BadQuery, PrometheusApi, SourceRefuses
 from obswarm.targets.prometheus_reasons import PrometheusReasons
 from obswarm.targets.server_clock import ServerClock
 from obswarm.targets.source import MISSED_SCRAPES, Sample, SourceError, Target, TargetHealth, only_value
 
-_TIMEOUT_S = 3.0
-_LONGEST_S = 6.0
-_LARGEST_ANSWER_BYTES = 32 * 1024 * 1024
+_NOTHING = "vector(1)"
+"""What any Prometheus can be asked for."""
+_ANYBODY = ApiAccess()
 _NUMBER = "obswarm_number"
 _ITSELF = "prometheus"
 _AT_ONCE = 40
@@ -24,46 +29,83 @@ _AT_ONCE = 40
 
 
 class PrometheusSource:
-    """A MetricSource: instant queries by `GET /api/v1/query`
-    (https://prometheus.io/docs/prometheus/latest/querying/api/)."""
+    """A MetricSource: instant queries. `access` says how it is let in; see PrometheusApi for the times."""
 
     health_every_s = 1.0
     stale_after_s = MISSED_SCRAPES * 1.0
     """By the second between two scrapes that load tests need."""
 
-    def __init__(self, url: str, targets: Sequence[Target] = ()) -> None:
-        self.url = url.rstrip("/")
+    def __init__(
+        self,
+        url: str,
+        targets: Sequence[Target] = (),
+        access: ApiAccess = _ANYBODY,
+        *,
+        timeout_s: float = TIMEOUT_S,
+        longest_s: float = LONGEST_S,
+        trust_env: bool = True,
+    ) -> None:
+        self.url = url
         self._targets = tuple(targets)
-        self._session = ApiSession(_LARGEST_ANSWER_BYTES, _LONGEST_S)
+        self._checked: list[str] = []
+        self._api = PrometheusApi(url, access, timeout_s, longest_s, trust_env)
         self._clock = ServerClock()
         self._reasons = PrometheusReasons(self.query)
         self._known: list[Target] = []
 
     def check(self, query: str) -> None:
-        parse_any(query)
+        """Have it asked for by `start`: what Prometheus understands is for Prometheus to say."""
+        self._checked.append(query)
+
+    def start(self) -> None:
+        """Ask once for every query that was checked, or for a number if there is none: a Prometheus that refuses will
+        do so later on, too. What may pass is a warning. May switch greenlets."""
+        queries = dict.fromkeys(self._checked or [_NOTHING])
+        asking = [spawn_apart(partial(self._refusal, query), Supervised) for query in queries]
+        gevent.joinall(asking)
+        for refusal in map(outcome_of, asking):
+            if refusal is not None:
+                raise ObswarmError(refusal)
+
+    def _refusal(self, query: str) -> str | None:
+        """Why the query will never be answered; of what may be answered later, a warning, and None."""
+        try:
+            self.query(query)
+        except (BadQuery, SourceRefuses) as error:
+            return f"{error}."
+        except SourceError as error:
+            unread = self._refusal_of_unread(query)
+            if unread is None:
+                self._api.warn(f"{error}. The run begins all the same.")
+            return unread
+        return None
+
+    def _refusal_of_unread(self, query: str) -> str | None:
+        """Of a query that got no answer, and that obswarm cannot read: whether Prometheus can."""
+        try:
+            parse_any(query)
+            return None
+        except ObswarmError as error:
+            unread = error
+        try:
+            self._api.parse(query)
+        except BadQuery as error:
+            return f"{error}."
+        except SourceError as error:
+            return f"{unread} Nobody says that it is all the same: {error}."
+        return None
 
     def query(self, query: str, at_s: float | None = None) -> list[Sample]:
+        return self._query(query, at_s, logging.INFO)
+
+    def _query(self, query: str, at_s: float | None, hints_level: int) -> list[Sample]:
         asked_s = clock.monotonic()
         server_s = self._clock.at(asked_s if at_s is None else at_s)
         # Without a time, Prometheus takes its own and says which that is.
-        time = {} if server_s is None else {"time": f"{server_s:.3f}"}
-        try:
-            answer = self._session.get(f"{self.url}/api/v1/query", params={"query": query, **time}, timeout=_TIMEOUT_S)
-            document = answer.json()
-        except requests.RequestException as error:
-            raise SourceError(f"Prometheus at {self.url} does not answer: {plain_reason(error)}") from None
-        except ValueError:
-            raise SourceError(f"{self.url} does not answer as a Prometheus does (HTTP {answer.status_code})") from None
-        if not isinstance(document, dict) or document.get("status") != "success":
-            reason = document.get("error", document) if isinstance(document, dict) else document
-            raise SourceError(f"Prometheus refuses the query {query}: {reason}")
-        try:
-            if not time:
-                for evaluated_s in _times(document["data"])[:1]:
-                    self._clock.note(asked_s, clock.monotonic(), evaluated_s)
-            return _samples(document["data"])
-        except (LookupError, AttributeError, TypeError, ValueError):
-            raise SourceError(f"{self.url} does not answer as a Prometheus does") from None
+        samples, evaluated_s = self._api.query(query, server_s, hints_level)
+        if server_s is None and evaluated_s is not None:
+            self._clock.note(asked_s, clock.monotonic(), evaluated_s)
+        return samples
 
     def why_no_series(self, query: str) -> str:
         return self._reasons.get(query)
@@ -78,7 +120,8 @@ class PrometheusSource:
                 for number, query in enumerate(queries[begin : begin + _AT_ONCE], begin)
             )
             by_number: dict[str, list[Sample]] = {}
-            for sample in self.query(" or ".join(numbered), asked_s):
+            # Their hints are about queries that nobody has written.
+            for sample in self._query(" or ".join(numbered), asked_s, logging.DEBUG):
                 by_number.setdefault(sample.labels.get(_NUMBER, ""), []).append(sample)
             for number in range(begin, min(begin + _AT_ONCE, len(queries))):
                 found[number] = only_value(by_number.get(str(number), ()))
@@ -106,12 +149,9 @@ class PrometheusSource:
             for sample in self.query(f"count by (job) ({metric})")
         ]
 
-    def start(self) -> None:
-        """Prometheus scrapes by itself."""
-
     def close(self) -> None:
         self._reasons.close()
-        self._session.close()
+        self._api.close()
 
     def health(self) -> list[TargetHealth]:
         """By whether Prometheus has anything of that job. While it does not answer, all that it has told of before is
@@ -130,22 +170,3 @@ class PrometheusSource:
             detail = f"job {target.name}: {state}, by {redact_url(self.url)}"
             found.append(TargetHealth(target, bool(up), detail, None, bool(present)))
         return found
-
-
-def _times(data: dict[str, Any]) -> list[float]:
-    """When it was evaluated, by Prometheus' clock, as each series of the answer says."""
-    kind, result = data["resultType"], data["result"]
-    pairs = [result] if kind == "scalar" else [series["value"] for series in result] if kind == "vector" else []
-    return [float(time_s) for time_s, _ in pairs]
-
-
-def _samples(data: dict[str, object]) -> list[Sample]:
-    kind, result = data["resultType"], data["result"]
-    if kind == "scalar":
-        return [Sample({}, float(result[1]))]  # type: ignore[index]  # checked by the KeyError and TypeError around it
-    if kind != "vector":
-        raise SourceError(f"the query gives a {kind}; it has to give numbers")
-    return [
-        Sample({str(name): str(text) for name, text in series["metric"].items()}, float(series["value"][1]))
-        for series in result  # type: ignore[attr-defined]
-    ]

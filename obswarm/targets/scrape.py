@@ -10,7 +10,7 @@ import requests
 
 from obswarm import clock
 from obswarm.greenlets import Supervisor, described, kill_all
-from obswarm.http import ApiSession, plain_reason
+from obswarm.http import ApiSession, Asked, failure_of, refusal_of
 from obswarm.redact import redact_url
 from obswarm.targets import evaluate as promql
 from obswarm.targets.absence import Known, Reasons, describe_down, metrics_asked_for, reason_for_nothing
@@ -18,7 +18,15 @@ from obswarm.targets.exposition import OPENMETRICS, TEXT, Entry, ParseError, dec
 from obswarm.targets.ingest import UP, TargetSeries
 from obswarm.targets.kinds import metrics_of
 from obswarm.targets.series import SeriesStore
-from obswarm.targets.source import MISSED_SCRAPES, Sample, SourceError, Target, TargetHealth, only_value
+from obswarm.targets.source import (
+    MISSED_SCRAPES,
+    Sample,
+    SourceError,
+    Target,
+    TargetHealth,
+    field_of_target,
+    only_value,
+)
 
 _TIMEOUT_S = 4.0
 _LONGEST_S = 5.0
@@ -138,7 +146,7 @@ class EmbeddedSource:
         return found
 
     def _follow(self, target: Target) -> None:
-        with ApiSession(_LARGEST_PAGE_BYTES, _LONGEST_S) as session:
+        with ApiSession(_LARGEST_PAGE_BYTES, _LONGEST_S, access=target.access) as session:
             session.max_redirects = _MOST_REDIRECTS
             due = clock.monotonic()
             while True:
@@ -156,7 +164,7 @@ class EmbeddedSource:
             series.ingest(page, media_type, _in_turns(entries(page, media_type)), now, self._wall_s(now))
             up, detail = True, f"{series.count.samples} series"
         except requests.RequestException as error:
-            detail = plain_reason(error)
+            detail = failure_of(error, _asked(target), _TIMEOUT_S).text
         except (SourceError, ParseError) as error:
             detail = str(error)
         if not up:
@@ -177,11 +185,18 @@ class EmbeddedSource:
 def _fetch(session: requests.Session, target: Target) -> tuple[str, str]:
     """(page, media type). Raises SourceError when the answer is no page of metrics."""
     answer = session.get(target.url, timeout=_TIMEOUT_S, headers=HEADERS)
+    failure = refusal_of(answer, _asked(target), "has no page of metrics at that path", quotes=False)
+    if failure is not None:
+        raise SourceError(failure.text)
     if answer.status_code != 200:
         raise SourceError(f"answers HTTP {answer.status_code}")
     page = decode(answer.content)
     # Prometheus takes a page with nothing in it from anybody.
     return page, _media_type(answer.headers.get("Content-Type", "")) if page else TEXT
+
+
+def _asked(target: Target) -> Asked:
+    return Asked(target.url, target.access, field_of_target(target))
 
 
 def _media_type(content_type: str) -> str:

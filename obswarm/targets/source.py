@@ -5,8 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from obswarm.http import ApiAccess, Naming
 from obswarm.redact import redact_text
 
+_ANYBODY = ApiAccess()
 MISSED_SCRAPES = 5
 """So many scrapes may give no values; what is missing for longer is no gap any more. Prometheus' own five minutes, over
 which it goes on with the last value, are longer than most collapses."""
@@ -36,12 +38,19 @@ def only_value(samples: Sequence[Sample]) -> float | None:
 @dataclass(frozen=True, slots=True)
 class Target:
     """A metrics endpoint. `kind` is one of obswarm.targets.KINDS; `name` is the series' label `job`. With
-    `has_kind_label` its series carry the label `kind` as well, which tells them from others of the job."""
+    `has_kind_label` its series carry the label `kind` as well, which tells them from others of the job. `access` is how
+    the endpoint lets in who reads it."""
 
     name: str
     url: str
     kind: str
     has_kind_label: bool = False
+    access: ApiAccess = _ANYBODY
+
+
+def field_of_target(target: Target) -> Naming:
+    """How people call the fields of its `access`."""
+    return lambda name: f"{'headers' if name == 'header' else name} of the target {target.name}"
 
 
 @dataclass(frozen=True, slots=True)

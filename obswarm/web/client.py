@@ -12,7 +12,7 @@ from obswarm import __version__, clock
 from obswarm.api import ObswarmError
 from obswarm.cluster import unpack_limited
 from obswarm.engine import RunResult, StopReason
-from obswarm.http import ApiSession, plain_reason
+from obswarm.http import ApiAccess, ApiSession, plain_reason
 from obswarm.stats import Snapshot
 from obswarm.web.order import Order
 from obswarm.web.runs import MESSAGEPACK, RUNS_PATH, STATUS_PATH
@@ -64,15 +64,15 @@ class _UnknownRun(NotReadable):
 class MasterClient:
     """Talks to the API at `url`. All methods raise MasterError."""
 
-    def __init__(self, url: str, token: str) -> None:
+    def __init__(self, url: str, token: str, trust_env: bool = True) -> None:
+        """With `trust_env` the environment's proxies and certificates are used."""
         self.url = url.rstrip("/")
         self._given_up = False
         self.give_up_at_s = math.inf
         """Then the end of the run is not waited for any more."""
         self.restarts = 0
         """How often the master was seen to have become another process."""
-        self._session = ApiSession(_LARGEST_ANSWER_BYTES, _LONGEST_S)
-        self._session.headers["Authorization"] = f"Bearer {token}"
+        self._session = ApiSession(_LARGEST_ANSWER_BYTES, _LONGEST_S, trust_env, ApiAccess(token=token))
 
     def give_up(self) -> None:
         """Do not wait for a master that does not answer."""

@@ -24,7 +24,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, list[str]], list[in
         asked: list[int] = []
 
         class Client:
-            def __init__(self, url: str, token: str) -> None: ...
+            def __init__(self, url: str, token: str, trust_env: bool) -> None: ...
 
             def status(self, timeout_s: float) -> None:
                 asked.append(1)

@@ -148,7 +148,9 @@ def test_a_secret_in_every_place_is_found_in_none(
     (here / "loadtest.py").write_text(LOADTEST)
     with_password = target.url.replace("//", "//user:PLANTED@")
     (here / "obswarm.toml").write_text(
-        f"prometheus_url = '{with_password}'\ngrafana_url = '{with_password}?token=PLANTED'\n"
+        # Where nobody listens, since others refuse what is no Prometheus.
+        "prometheus_url = 'http://user:PLANTED@127.0.0.1:1'\nprometheus_token = 'PLANTED-prometheus'\n"
+        f"prometheus_proxy = 'http://user:PLANTED-proxy@127.0.0.1:1'\ngrafana_url = '{with_password}?token=PLANTED'\n"
         "alerts_token = 'PLANTED-of-the-file'\n"
     )
     port, web_port = free_port(), free_port()
@@ -166,6 +168,7 @@ def test_a_secret_in_every_place_is_found_in_none(
             *("--remote-write", f"{with_password}/write?api_key=PLANTED", "--remote-write-token", "PLANTED-write"),
             *("--stop-when", "promql(up) > 9", "--require", "p50 < 9s", "--label", "monkey=kept"),
             *("--shop-password", "PLANTED-password", "--pin=PLANTED-pin", "--monkey", "kept-monkey"),
+            *("--prometheus-header", "X-Api-Key: PLANTED-a", "--prometheus-header=X-Secret:PLANTED-b"),
             *("--header", "Authorization: Basic PLANTED1", "--csv", "csv/run", "--csv-full-history"),
             *("--json", "result.json", "--junit", "junit.xml"),
             cwd=here,
@@ -203,7 +206,8 @@ def test_a_secret_in_every_place_is_found_in_none(
     with Store(here / ".obswarm" / FILE) as store:
         run = store.find(run_id)
         assert (run.host, run.configuration["monkey"]) == (target.url, "kept-monkey")
-        assert {"shop_password", "pin", "remote_write_token"}.isdisjoint(run.configuration)
+        assert run.configuration["prometheus_headers"] == ["X-Api-Key: ***", "X-Secret: ***"]
+        assert {"shop_password", "pin", "remote_write_token", "prometheus_token"}.isdisjoint(run.configuration)
         assert SECRET not in repr(run) + "\n".join(store._connection.iterdump())
         (source,) = store.loadtests(run)
         assert "class Visitor(FastHttpUser)" in source.text.decode()

@@ -7,7 +7,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from obswarm.metrics import Latest, MetricsApp
-from obswarm.metrics.remote_write import RemoteWriter
+from obswarm.metrics.remote_write import Receiver, RemoteWriter
 from obswarm.metrics.schema import EXPOSITION, REMOTE_WRITE, Messages
 
 
@@ -31,7 +31,7 @@ def series_by_format(latest: Latest) -> dict[str, list[Series]]:
         families = parse(scrape(latest, accept).decode())
         found[name] = [Series(each.name, each.labels, each.value) for family in families for each in family.samples]
     found["protobuf"] = list(_of_protobuf(scrape(latest, "application/vnd.google.protobuf")))
-    writer = RemoteWriter(None, latest)  # type: ignore[arg-type]  # nothing is sent
+    writer = RemoteWriter(Receiver("http://127.0.0.1:1"), latest)
     snapshot = latest.newest
     assert snapshot is not None
     writer._fill_batch(lambda: writer._series.encode(latest.families(), "instance", snapshot.time_s), [])

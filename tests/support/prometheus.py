@@ -17,7 +17,7 @@ from typing import Any, Self
 
 from tests.support.nginx import free_port
 from tests.support.programs import ROOT
-from tests.support.readiness import wait_for_http
+from tests.support.readiness import wait_for, wait_for_http
 
 _FEATURES = "native-histograms,exemplar-storage,created-timestamp-zero-ingestion"
 
@@ -53,7 +53,10 @@ class Prometheus:
         interval: str = "1s",
         protocols: tuple[str, ...] = (),
         labels: Mapping[str, Mapping[str, str]] | None = None,
+        web: dict[str, Any] | None = None,
+        path: str = "",
     ) -> None:
+        """`web` is its web configuration (credentials, TLS), `path` what its URLs begin with."""
         self._targets = targets
         self._rules = rules
         self._rule_files = rule_files
@@ -63,8 +66,11 @@ class Prometheus:
         self._interval = interval
         self._protocols = protocols
         self._labels = labels or {}
+        self._web = web
+        self._path = path
         self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
+        is_secure = web is not None and "tls_server_config" in web
+        self.url = f"{'https' if is_secure else 'http'}://127.0.0.1:{self.port}{path}"
 
     def __enter__(self) -> Self:
         self._folder = tempfile.TemporaryDirectory(prefix="obswarm-prometheus-")
@@ -92,6 +98,7 @@ class Prometheus:
             Path(self._folder.name, "history").write_text(self._history)
             words = ["tsdb", "create-blocks-from", "openmetrics", "history", "data"]
             subprocess.run([program("promtool"), *words], cwd=self._folder.name, capture_output=True, check=True)
+        Path(self._folder.name, "web.yml").write_text(json.dumps(self._web or {}))
         self.start()
         return self
 
@@ -112,12 +119,22 @@ class Prometheus:
                     f"--storage.tsdb.path={folder}/data",
                     f"--web.listen-address=127.0.0.1:{self.port}",
                     "--web.enable-remote-write-receiver",
+                    *([f"--web.config.file={folder}/web.yml"] if self._web else []),
+                    *([f"--web.route-prefix={self._path}"] if self._path else []),
                     *([f"--enable-feature={self._features}"] if self._features else []),
                 ],
                 stdout=log,
                 stderr=log,
             )
-        wait_for_http(self.url + "/-/ready", self._process, Path(folder, "log").read_text)
+        if self._web is None:
+            wait_for_http(self.url + "/-/ready", self._process, Path(folder, "log").read_text)
+        else:
+            wait_for(self._is_ready, (LookupError,), self._process, Path(folder, "log").read_text)
+
+    def _is_ready(self) -> None:
+        """As its log says; not everybody may ask it. Raises LookupError."""
+        if "Server is ready to receive web requests" not in Path(self._folder.name, "log").read_text():
+            raise LookupError
 
     def stop(self) -> None:
         self._process.terminate()

@@ -194,7 +194,8 @@ def test_the_names_of_all_selectors_are_known() -> None:
 
 @pytest.mark.parametrize(
     ("query", "seconds"),
-    [("x", 0), ("x offset 5s", 5), ("rate(x[5s] offset 10s)", 15), ("a + sum_over_time(rate(x[5s])[1m:1s] offset 1m)", 125), ("x[", 0), ("-" * 2_000 + "x", 0)],
+    [("x", 0), ("x offset 5s", 5), ("rate(x[5s] offset 10s)", 15), ("a + sum_over_time(rate(x[5s])[1m:1s] offset 1m)", 125), ("x[", 0), ("-" * 2_000 + "x", 0),
+     ("sum_over_time({__name__=~`x\\d`}[1m30s] offset 5s)", 95), ("rate({__name__=~`x\\d`}[1m:5s] offset -5s)", 65)],
 )  # fmt: skip
 def test_how_far_a_query_looks_back(query: str, seconds: float) -> None:
     assert looks_back_s(query) == seconds

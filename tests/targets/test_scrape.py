@@ -20,7 +20,7 @@ def scrape(source: EmbeddedSource, answer: Any) -> TargetHealth:
 
 def answering(page: bytes, media_type: str | None = TEXT, status: int = 200) -> Any:
     headers = {"Content-Type": media_type} if media_type is not None else {}
-    return SimpleNamespace(status_code=status, content=page, headers=headers)
+    return SimpleNamespace(status_code=status, content=page, headers=headers, history=[])
 
 
 def test_counters_of_postgres_have_the_names_of_their_page() -> None:
@@ -51,7 +51,9 @@ def test_counters_of_postgres_have_the_names_of_their_page() -> None:
         (200, "application/vnd.google.protobuf; a=b", b"\n", "answers protobuf, which was not asked for"),
         (200, TEXT, b"a 1\nsecret {\xff", "line 2 of the page: no metric with its value"),
         (200, "application/openmetrics-text", b"a 1\n", "line 2 of the page: the page ends without # EOF"),
-        (404, "text/plain", b"no such page", "answers HTTP 404"),
+        (404, "text/plain", b"no such page", "has no page of metrics at that path (HTTP 404)"),
+        (403, "text/html", b"<html>secret", "does not allow this without credentials (HTTP 403)"),
+        (503, "text/plain", b"later", "is not ready, or has too much to do (HTTP 503)"),
     ],
 )
 def test_what_is_no_page_of_metrics_is_told_without_its_text(
@@ -116,7 +118,11 @@ def test_a_query_without_series_has_a_reason() -> None:
     assert source.why_no_series('up{job="x"}') == "no target is called x"
     read(TARGET, answering(b"", status=503))
     for gone in (query, "a", "rate(pg_stat_database_deadlocks[5s])"):
-        assert source.why_no_series(gone) == "the target database is down: answers HTTP 503", gone
+        assert (
+            source.why_no_series(gone) == "the target database is down: is not ready, or has too much to do (HTTP 503)"
+        ), gone
     read(other, answering(b"", status=404))
-    with pytest.raises(SourceError, match=r"the targets database \(answers HTTP 503\), cache \(answers HTTP 404\) are"):
+    with pytest.raises(
+        SourceError, match=r"the targets database \(is not ready.*503\)\), cache \(has no page.*404\)\) are"
+    ):
         source.query(query)

@@ -1,5 +1,6 @@
 """What can be read from a query's syntax tree, whoever evaluates it."""
 
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -95,11 +96,18 @@ def operator_of(matcher: Any) -> str:
 
 
 def looks_back_s(query: str) -> float:
-    """How far before its time a query looks, by its ranges, subqueries and offsets; 0 when that cannot be told."""
+    """How far before its time a query looks, by its ranges, subqueries and offsets; of one that cannot be parsed, which
+    Prometheus may read all the same, all spans of time in it together."""
     try:
         return tree_looks_back_s(promql.parse(query))
     except (ValueError, RecursionError):
-        return 0.0
+        spans = (span for found in _SPANS.finditer(query) for span in _SPAN.findall(found[0]))
+        return float(sum(int(number) * _SECONDS[unit] for number, unit in spans))
+
+
+_SPANS = re.compile(r"\[[^\]\[]*\]|\boffset\s+[^-\s]\S*", re.IGNORECASE)
+_SPAN = re.compile(r"(\d+)(ms|[smhdwy])")
+_SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800, "y": 31_536_000}
 
 
 def tree_looks_back_s(tree: Any) -> float:

@@ -19,7 +19,7 @@ from obswarm.report import GrafanaAnnotations
 from obswarm.report import grafana as grafana_module
 from obswarm.stats import Annotation
 from obswarm.targets import EmbeddedSource, PrometheusSource, Target
-from obswarm.targets import promql as promql_module
+from obswarm.targets import prometheus_api as promql_module
 from obswarm.targets import scrape as scrape_module
 from obswarm.targets.source import SourceError
 from obswarm.web import MasterClient, MasterError

@@ -10,6 +10,7 @@ import pytest
 from obswarm.api import Environment, Events, User, task
 from obswarm.clock import wall
 from obswarm.engine import LocalRun, Ramp
+from obswarm.http import ApiAccess
 from obswarm.metrics import Latest, Receiver, RemoteWriter
 from obswarm.metrics.schema import REMOTE_WRITE, Messages
 from obswarm.stats import Recorder, Snapshot
@@ -79,16 +80,16 @@ def test_a_push_has_the_series_of_the_contract_with_sorted_labels(snapshot: Snap
 
 
 @pytest.mark.parametrize(
-    ("receiver", "header"),
+    ("access", "header"),
     [
-        ({"basic": ("user", "pass:word")}, "Basic dXNlcjpwYXNzOndvcmQ="),
-        ({"bearer": "abc"}, "Bearer abc"),
+        ({"auth": "user:pass:word"}, "Basic dXNlcjpwYXNzOndvcmQ="),
+        ({"token": "abc"}, "Bearer abc"),
         ({}, None),
     ],
 )
-def test_authentication(snapshot: Snapshot, receiver: dict, header: str | None) -> None:
+def test_authentication(snapshot: Snapshot, access: dict[str, str], header: str | None) -> None:
     with ScriptedServer(NO_CONTENT) as server:
-        pusher, _ = writer(Receiver(server.url, **receiver), snapshot)
+        pusher, _ = writer(Receiver(server.url, ApiAccess(**access)), snapshot)
         pusher.push_the_end(snapshot, 5)
         assert server.exchanges[0].header("authorization") == header
 

@@ -1,0 +1,186 @@
+"""What requests for the APIs of others come to when they fail, as predicates for people: `does not answer: …`. Whose
+API it is, who shows the text says."""
+
+import re
+from typing import NamedTuple
+
+import requests
+from requests import exceptions
+
+from obswarm.http.api_access import ApiAccess, Naming
+from obswarm.http.api_session import AnswerTooLarge
+from obswarm.http.errors import innermost, plain_reason
+from obswarm.redact import redact_url
+from obswarm.sanitize import escape_controls
+
+_LONGEST_QUOTE = 160
+_TITLE = re.compile(rb"<title[^>]*>([^<]{1,200})", re.IGNORECASE)
+_WRONG_CERTIFICATE = re.compile(r"certificate verify failed: (.+)$")
+_SSL_PLACES = re.compile(r"^\[[A-Z0-9_: ]+\] | ?\(_ssl\.c:\d+\)")
+_WANTS_CERTIFICATE = re.compile(r"certificate[ _]required|handshake[ _]failure|bad[ _]certificate", re.IGNORECASE)
+_NO_TLS = re.compile(r"wrong[ _]version[ _]number|record[ _]layer[ _]failure|unknown[ _]protocol", re.IGNORECASE)
+
+
+class Failure(NamedTuple):
+    """What has happened, and what to do. `lasts` until somebody changes something: an address, credentials,
+    certificates; else it may pass."""
+
+    text: str
+    lasts: bool = False
+
+
+class Asked(NamedTuple):
+    """Who was asked, as failures need it: the URL that people have set, and how they are let in."""
+
+    url: str
+    access: ApiAccess
+    naming: Naming
+
+    @property
+    def credentials(self) -> str:
+        return self.access.credentials(self.url, self.naming)
+
+
+def failure_of(error: requests.RequestException, asked: Asked, timeout_s: float) -> Failure:
+    """Of a request that got no complete answer within `timeout_s` seconds of silence, or none that can be used."""
+    reason = plain_reason(error)
+    match error:
+        case AnswerTooLarge() | exceptions.ContentDecodingError():
+            return Failure(f"does not answer as it should: {error}")
+        case exceptions.ProxyError():
+            return _proxy_failure(reason, asked)
+        case exceptions.SSLError():
+            return _tls_failure(error, asked)
+        case exceptions.Timeout():
+            complete = "no complete answer" in str(error)
+            return Failure(f"does not answer: {error if complete else f'nothing came within {timeout_s:g} s'}")
+        case exceptions.TooManyRedirects():
+            return Failure("redirects again and again: see whether the URL is right", lasts=True)
+        case exceptions.ChunkedEncodingError():
+            return Failure(f"broke its answer off: {reason}")
+        case exceptions.InvalidSchema() | exceptions.InvalidURL() | exceptions.MissingSchema():
+            return Failure(f"leads to what is no URL of HTTP: {reason}", lasts=True)
+    if _WANTS_CERTIFICATE.search(str(innermost(error))):
+        # In TLS 1.3 it says so after the handshake, which urllib3 takes for a connection that broke.
+        return _tls_failure(error, asked)
+    return Failure(f"does not answer: {reason}")
+
+
+def _proxy_failure(reason: str, asked: Asked) -> Failure:
+    proxy = asked.access.proxy
+    which = f"the proxy {redact_url(proxy)}" if proxy is not None else "the proxy of the environment (HTTP_PROXY …)"
+    if "407" in reason:
+        return Failure(f"is not reached: {which} wants a user and a password; {_PROXY_USER}", lasts=True)
+    return Failure(f"is not reached through {which}: {reason}")
+
+
+_PROXY_USER = "write them into its URL, http://USER:PASSWORD@…"
+
+
+def _tls_failure(error: requests.RequestException, asked: Asked) -> Failure:
+    naming = asked.naming
+    reason = _SSL_PLACES.sub("", str(innermost(error)))
+    verifying = _WRONG_CERTIFICATE.search(reason)
+    if verifying is not None:
+        why = verifying[1]
+        if "self-signed" in why or "issuer certificate" in why or "unable to verify" in why:
+            hint = f": name its authority's by {naming('ca_file')} or REQUESTS_CA_BUNDLE"
+        else:
+            hint = ""
+        return Failure(f"has a certificate that is not trusted ({why}){hint}", lasts=True)
+    if "invalid path" in reason:
+        return Failure(f"is not asked: {reason} (REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE, SSL_CERT_FILE)", lasts=True)
+    if _WANTS_CERTIFICATE.search(reason):
+        own = asked.access.cert_file
+        if own is not None:
+            return Failure(f"does not accept the client certificate in {own}: {reason}", lasts=True)
+        hint = f"{naming('cert_file')} and {naming('key_file')}"
+        return Failure(f"wants a client certificate: name it by {hint} ({reason})", lasts=True)
+    if _NO_TLS.search(reason):
+        return Failure("does not speak TLS at that port: write http:// instead of https://", lasts=True)
+    return Failure(f"does not answer: TLS failed: {reason}")
+
+
+def refusal_of(answer: requests.Response, asked: Asked, missing: str, quotes: bool = True) -> Failure | None:
+    """Of an answer with a status that says that there is nothing to be had; None for other statuses. `missing` is said
+    of HTTP 404; with `quotes` what the answer says is quoted."""
+    code, said = answer.status_code, quoted(answer) if quotes else ""
+    credentials = asked.credentials
+    naming = asked.naming
+    if code == 401:
+        if "org id" in said.lower():
+            text = f"wants to know the tenant; give {naming('header')} 'X-Scope-OrgID: TENANT'"
+        elif credentials:
+            text = f"does not accept {credentials}"
+        else:
+            text = f"wants a user or a token; give {naming('auth')}, {naming('token')} or {naming('token_file')}"
+        return Failure(_with_status(text, answer, said), lasts=True)
+    if code == 403:
+        text = f"does not allow this with {credentials}" if credentials else "does not allow this without credentials"
+        return Failure(_with_status(text, answer, said), lasts=True)
+    if code == 404:
+        return Failure(_with_status(missing, answer, said), lasts=True)
+    if code == 407:
+        return Failure(f"is not reached: the proxy wants a user and a password (HTTP 407); {_PROXY_USER}", lasts=True)
+    if code == 429:
+        again = answer.headers.get("Retry-After", "")
+        hint = f", for {again} s" if again.isdecimal() else ""
+        return Failure(_with_status(f"takes no more requests now{hint}: its limit is reached", answer, said))
+    if 300 <= code < 400:
+        return Failure(_with_status("redirects to nowhere", answer, said), lasts=True)
+    if code in (502, 504):
+        return Failure(_with_status("does not answer whoever stands before it", answer, said))
+    if code == 503:
+        return Failure(_with_status("is not ready, or has too much to do", answer, said))
+    if code >= 500:
+        return Failure(_with_status("failed", answer, said))
+    if code == 400 and "HTTP request to an HTTPS server" in said:
+        return Failure(_with_status("speaks TLS at that port: write https:// instead of http://", answer, ""), True)
+    if code >= 400:
+        return Failure(_with_status("refuses the request", answer, said))
+    return None
+
+
+def page_of(answer: requests.Response) -> Failure | None:
+    """Of an answer with success that has nothing in it, or a page for people: a login page, as a rule."""
+    if not answer.content.strip():
+        text = f"answers with nothing (HTTP {answer.status_code}, an empty body)"
+    elif is_html(answer):
+        text = f"answers with a page of HTML{_titled(answer)}"
+        if answer.history:
+            text += f", to which it redirects ({redact_url(_without_query(answer.url))}),"
+        text += " where something else was asked for: a login page, or another program"
+    else:
+        return None
+    return Failure(f"{text}; see whether the URL and the credentials are right", lasts=True)
+
+
+def is_html(answer: requests.Response) -> bool:
+    media_type = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    begin = answer.content[:200].lstrip().lower()
+    return media_type in ("text/html", "application/xhtml+xml") or begin.startswith((b"<!doctype html", b"<html"))
+
+
+def quoted(answer: requests.Response) -> str:
+    """What the body says, on one line and not all of it; of a page its title."""
+    if is_html(answer):
+        found = _TITLE.search(answer.content[:10_000])
+        text = found[1].decode(errors="replace") if found else ""
+    else:
+        text = answer.content[: 4 * _LONGEST_QUOTE].decode(errors="replace")
+    text = escape_controls(" ".join(text.split()))
+    return text if len(text) <= _LONGEST_QUOTE else f"{text[:_LONGEST_QUOTE]}…"
+
+
+def _titled(answer: requests.Response) -> str:
+    title = quoted(answer)
+    return f" ({title})" if title else ""
+
+
+def _with_status(text: str, answer: requests.Response, said: str) -> str:
+    where = f", after a redirect to {redact_url(_without_query(answer.url))}" if answer.history else ""
+    return f"{text} (HTTP {answer.status_code}{where}{f': {said}' if said else ''})"
+
+
+def _without_query(url: str | None) -> str:
+    return (url or "").partition("?")[0]
