@@ -83,7 +83,7 @@ For places that cannot be scraped:
 $ obswarm run loadtest.py -u 200 -t 5m --remote-write https://prometheus.example.com/api/v1/write --remote-write-token "$TOKEN"
 ```
 
-`--remote-write-auth USER:PASSWORD` is for basic authentication; both can come from the environment (`OBSWARM_REMOTE_WRITE_TOKEN`). Every `--remote-write-interval` (5 s) all series are pushed by remote write 1.0, histograms in both forms, with the labels
+`--remote-write-auth USER:PASSWORD` is for basic authentication; both can come from the environment (`OBSWARM_REMOTE_WRITE_TOKEN`), and [token files, headers, certificates and proxies](existing-prometheus.md#how-obswarm-is-let-in) are there as well. Every `--remote-write-interval` (5 s) all series are pushed by remote write 1.0, histograms in both forms, with the labels
 `job="obswarm"` and `instance`. What the receiver cannot take (no connection, 429, 5xx) is tried again with increasing pauses; up to 300 pushes wait for it. What it refuses (other 4xx), what does not fit into the queue, and what has not
 arrived `--linger` after the end of the run is counted in `obswarm_remote_write_samples_lost_total` and said at the end. The run itself goes on in any case.
 

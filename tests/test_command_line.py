@@ -40,6 +40,19 @@ def test_only_the_values_of_a_secret_option_are_hidden_all_that_it_takes_and_its
     assert shown_arguments(arguments, {"--pin": False, "--db-tokens": True, "-k": False}) == shown
 
 
+def test_a_header_is_hidden_where_its_own_name_says_so() -> None:
+    arguments = (
+        "run",
+        "--own-header",
+        "X-Api-Key: PLANTED",
+        "--own-header=X-Secret:PLANTED",
+        "--header",
+        "X-Team: kept",
+    )
+    shown = ["run", "--own-header", "X-Api-Key: ***", "--own-header=X-Secret: ***", "--header", "X-Team: kept"]
+    assert shown_arguments(arguments) == shown
+
+
 def test_the_process_list_has_none_also_after_the_command_was_run_again() -> None:
     script = _SHOWS_ITSELF.format(count=len(ARGUMENTS))
     done = subprocess.run(

@@ -84,12 +84,14 @@ class Runner:
         planned = Namespace(loadtest=Namespace(guards=(), name="a.py"))
         monkeypatch.setattr(module, "plan", lambda *_: planned)
 
-    def ask(self, begun: int = 0) -> None:
+    def ask(self, begun: int = 0, given: Mapping[str, Any] | None = None) -> None:
         folder = self.state.parent / "client"
         folder.mkdir(exist_ok=True)
         (folder / "a.py").write_text("")
         packed = pack(folder, [folder / "a.py"])
-        self.pending.save(Order(__version__, {}, [], ["a.py"], False, None, packed.digest, packed.content, "one", 1))
+        self.pending.save(
+            Order(__version__, dict(given or {}), [], ["a.py"], False, None, packed.digest, packed.content, "one", 1)
+        )
         for _ in range(begun):
             self.pending.begin()
 
@@ -452,3 +454,28 @@ def test_a_port_for_workers_that_is_taken_is_said_before_anything_is_announced(
         with pytest.raises(ObswarmError, match="is in use"):
             Service(ctx, {**ctx.params}, None, lambda *_: None).run()  # type: ignore[arg-type,return-value]
     assert "Waiting for runs" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("given", "token", "write_token"),
+    [
+        ({}, "own-token", "own-write-token"),
+        ({"prometheus_url": "http://other"}, None, "own-write-token"),
+        ({"prometheus_url": "http://other", "prometheus_token": "theirs"}, "theirs", "own-write-token"),
+        ({"remote_write": "http://other"}, "own-token", None),
+    ],
+)
+def test_its_own_credentials_are_not_for_addresses_that_a_client_names(
+    runner: Runner, given: Mapping[str, str], token: str | None, write_token: str | None
+) -> None:
+    seen: list[Mapping[str, Any]] = []
+
+    def conduct(planned: object, options: Mapping[str, Any], *_: object) -> tuple[Any, int]:
+        seen.append(options)
+        raise ObswarmError("enough")
+
+    runner.ask(given=given)
+    own = ("--prometheus-url", "http://own", "--prometheus-token", "own-token", "--remote-write", "http://own")
+    runner.run(conduct, *own, "--remote-write-token", "own-write-token")
+    (options,) = seen
+    assert (options["prometheus_token"], options["remote_write_token"]) == (token, write_token)
