@@ -286,7 +286,7 @@ def test_with_a_prometheus_that_is_there(shell: Shell) -> None:
         ((_, command),) = snippet("docs/existing-prometheus.md", "--prometheus-url").commands
         shell.run(f"{command} -t 1s")
         shell.replaced["https://prometheus.example.com"] = prometheus.url
-        shell.environment["TOKEN"] = "of nobody's"
+        shell.environment["TOKEN"] = "of-nobody"
         shell.run_all(snippet("docs/metrics.md", "--remote-write https"))
         assert prometheus.query("sum(obswarm_requests_total)")
 
