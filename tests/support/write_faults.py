@@ -85,6 +85,7 @@ TESTED_ELSEWHERE = {
     "cli/streams.py:LogFile._open": "tests/e2e/test_failing_outputs.py: before a run",
     "report/grafana.py": "tests/e2e/test_guards.py: an annotation that cannot be sent is a warning",
     "metrics/remote_write.py": "tests/integration/metrics/test_remote_write.py: what is not taken is counted as lost",
+    "targets/prometheus_api.py": "tests/integration/targets/test_odd_answers.py: a query is posted, and nothing is written",
     "cli/streams.py:open_standard_streams": "tests/e2e/test_failing_outputs.py: started without standard streams",
     "cli/streams.py:discard": "tests/e2e/test_failing_outputs.py: after a standard stream has failed",
     "cli/streams.py:write_to_stream:discard": "the same",
