@@ -13,7 +13,7 @@ import click
 from obswarm import defaults
 from obswarm.api import ObswarmError
 from obswarm.cli.earlier_alerts import Stoppable, wait_for_earlier_alerts
-from obswarm.cli.options import Command, duration, duration_or_zero, http_url
+from obswarm.cli.options import Command, Line, duration, duration_or_zero, http_url
 from obswarm.cli.options import shared_option as option
 from obswarm.cli.settings import EARLIER_ALERTS
 from obswarm.cli.sources import make_source, settings_of, source_options
@@ -56,6 +56,7 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     *(
         option(
             f"--{action}-when",
+            type=Line(),
             multiple=True,
             adds=True,
             metavar="[NAME:]GUARD",
@@ -71,6 +72,7 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     option(
         "--guard",
         "guards",
+        type=Line(),
         multiple=True,
         adds=True,
         metavar="ACTION:[NAME:]GUARD",
@@ -79,6 +81,7 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     option(
         "--require",
         "requirements",
+        type=Line(),
         multiple=True,
         adds=True,
         metavar="CONDITION",

@@ -48,10 +48,15 @@ config_option = option(
 """First of all, since the other options may come from there."""
 
 
-class Header(click.types.StringParamType):
-    """`NAME: VALUE`, which may have blanks in it: several in an environment variable stand on a line each."""
+class Line(click.types.StringParamType):
+    """A text that may have blanks in it: several in an environment variable stand on a line each."""
 
-    envvar_list_splitter = "\n"
+    def split_envvar_value(self, rv: str) -> list[str]:
+        return [line.strip() for line in rv.splitlines() if line.strip()]
+
+
+class Header(Line):
+    """`NAME: VALUE`."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         text = str(super().convert(value, param, ctx)).strip()

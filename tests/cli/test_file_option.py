@@ -225,6 +225,20 @@ def test_who_complains_about_an_option_names_where_its_value_came_from(
     assert said().startswith(f"obswarm.toml: {key}{expected}")
 
 
+@pytest.mark.parametrize(
+    ("key", "name", "values"),
+    [
+        *((f"{action}_when", f"{action}_when", ("p95 > 2s for 5s", "users >= 3")) for action in ("stop", "hold")),
+        ("guard", "guards", ("scale(50%): half: p95 > 2s", "notify: users > 3")),
+        ("require", "requirements", ("p95 < 500ms", "error_ratio < 1%")),
+        ("prometheus_header", "prometheus_headers", ("X-Scope-OrgID: shop", "X-More: a b")),
+    ],
+)
+def test_values_with_blanks_stand_on_a_line_each_in_the_environment(key, name, values, monkeypatch) -> None:
+    monkeypatch.setenv(f"OBSWARM_{key.upper()}", "\n".join(["", *values, ""]))
+    assert parsed("run").params[name] == values
+
+
 def test_a_value_of_the_environment_that_makes_no_sense_is_named_by_its_variable(monkeypatch) -> None:
     monkeypatch.setenv("OBSWARM_USERS", "many")
     with pytest.raises(click.BadParameter) as error:
