@@ -50,11 +50,11 @@ processes = 4
 
 A key is the name of the long option with underscores. The command line counts over the environment
 (`OBSWARM_SPAWN_RATE`), that over the file, and the file over the default. In the environment, guards, requirements and
-headers stand on a line each (they have blanks); of other options that can be repeated, blanks separate the values. A list on the command line takes the place of
-the file's, but guards, requirements and targets of both count. Of options that exclude each other, as `stages` and
-`users`, the nearer one counts, with a note; where both are equally near they are refused. A load-test file on the
-command line is nearer than `loadtest`. Paths are relative to the current folder, as on the command line. Flags are
-`true` or `false`.
+headers stand on a line each (they have blanks); of other options that can be repeated, blanks separate the values. A
+list on the command line takes the place of the file's, but guards, requirements and targets of both count. Of options
+that exclude each other, as `stages` and `users`, the nearer one counts, with a note; where both are equally near they
+are refused. A load-test file on the command line is nearer than `loadtest`. Paths are relative to the current folder,
+as on the command line. Flags are `true` or `false`.
 
 What the file cannot mean is refused with its place: an unknown key, a value of the wrong type, a text that does not
 parse; also what another command reads, or what command line and environment say otherwise. Where something is wrong
