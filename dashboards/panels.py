@@ -223,6 +223,7 @@ def _marks(kind: str) -> str:
 
 MARKS = {
     "Start": (_marks("start"), "The run starts", "green"),
+    "Takeover": (_marks("takeover"), "A new master goes on with the run", "orange"),
     "Stop": (_marks("stop"), "The run stops", "blue"),
     "Stages": (_marks("stage"), "A stage begins", "purple"),
     "Guards and alerts": (_marks("guard|alert"), "A guard or an alert has acted", "red"),

@@ -49,7 +49,8 @@ Every counter and histogram tells that time in protobuf (`created_timestamp`, wh
 and in OpenMetrics (`obswarm_requests_created` beside `obswarm_requests_total`; without the feature Prometheus keeps these
 as series of their own). The classic text format has no place for it. For the first series of a run it is the start of the
 run; for an endpoint, a status or an error that is new in the middle of one it is the last moment at which there was none,
-as far as somebody scraped.
+as far as somebody scraped. A master that goes on with the run of one that was killed (`--state`) knows what that one had
+counted; what is new was created when it took over.
 
 What remains: a master that is started again in the middle of a run with `--reset-stats` no longer knows what was counted
 before the reset, so that its counters begin at the reset. `increase()` itself extrapolates to the ends of its window, by up to half a scrape interval. The clocks of
@@ -99,7 +100,9 @@ a query at the present moment gives nothing of the run, as it is with a target t
 markers: Prometheus shows its last values for five minutes more.
 
 Counters and histograms begin with a sample of 0 at the time at which they were created, so that `increase()` is complete
-from the first second on with every receiver, without any feature of its own.
+from the first second on with every receiver, without any feature of its own. A master that goes on with the run of one
+that was killed writes to the same series, and no such sample for those that there were: an endpoint that began in the
+last `--remote-write-interval` before the kill begins with what had been counted when it was pushed first.
 
 ## In a program of one's own
 

@@ -33,6 +33,8 @@ _STEP_S = 0.1
 _STEP_OF_MANY_S = 0.2
 _MANY_WORKERS = 200
 _REPORTS_S = 0.35
+_TAKEOVER_S = 3.0
+"""That workers have to meet a new master before its first interval ends."""
 _KEEP_S = 0.25
 _START_S = 90.0
 _WAITING_NOTICE_S = 30.0
@@ -197,7 +199,7 @@ class FleetRun(RunCourse):
         away_s = max(0.0, clock.wall() - progress.at_wall_s)
         self.statistics.restore(recovered.table)
         self._lost.note_requests(recovered.table.lost, self.fleet.members.values())
-        self.statistics.begin(now, progress.elapsed_s + away_s, progress.stats_elapsed_s + away_s)
+        self.statistics.begin(now, progress.elapsed_s + away_s, progress.stats_elapsed_s + away_s, away_s)
         if progress.load_s is not None:
             self.statistics.end_load(now, progress.load_s)
         self._in_force = dict(progress.in_force)
@@ -217,6 +219,10 @@ class FleetRun(RunCourse):
         self._executor.start(now, elapsed_s, progress.placed, held_s)
         self._most_users_before = progress.users_max
         self._annotations = [Annotation(*mark) for mark in progress.annotations]
+        if not any(mark.kind == "start" for mark in self._annotations):
+            # The file is first written before the run starts; its outputs have had the mark.
+            text = f"The run {self.run_id} starts"
+            self._annotations.insert(0, Annotation(self.statistics.started_wall_s, "start", text))
         self._lost.restore(WorkerLoss(*loss) for loss in progress.losses)
         if progress.holding:
             self._executor.hold(now)
@@ -242,7 +248,9 @@ class FleetRun(RunCourse):
         if self.state is RunState.STOPPED:
             return
         self.fleet.pulse(collect=True)
-        self.fleet.wait_for_reports(_REPORTS_S * self._interval_s)
+        # The first interval of a run that was taken up has what workers have kept for it meanwhile.
+        is_first = self._is_taken_up and self.last is None
+        self.fleet.wait_for_reports(_TAKEOVER_S if is_first else _REPORTS_S * self._interval_s)
         self.fleet.look_after(clock.monotonic())
         users = sum(self.user_counts().values())
         for member in self.fleet.members.values():

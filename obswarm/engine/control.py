@@ -61,6 +61,9 @@ class Watch(Protocol):
     def look(self, snapshot: Snapshot) -> Snapshot:
         """Gives the snapshot that the outputs get."""
 
+    def view(self, snapshot: Snapshot) -> Snapshot:
+        """Gives the snapshot with how things stand, and does not act."""
+
     def next_due_s(self) -> float | None:
         """When, on the monotonic clock, it wants to see a snapshot at the latest; None: at the next interval's end."""
 

@@ -253,10 +253,14 @@ class RunCourse:
             events.test_start.fire(environment=environment)
             self.messages.started()
         self._attempt("The start of the run", self._begin)
-        again = " again, by a new master" if self._is_taken_up else ""
-        self.annotate("start", f"The run {self.run_id} starts{again}")
+        if self._is_taken_up:
+            self.annotate("takeover", f"A new master goes on with the run {self.run_id}")
+        else:
+            self.annotate("start", f"The run {self.run_id} starts")
         if self.watch is not None:
             self._attempt("The start of the guards", self.watch.start, self, self.statistics.started_wall_s)
+        if self._is_taken_up:
+            self._attempt("The restored statistics", self._give_out_restored)
         driver = self.supervisor.spawn("The driver of the load", self._drive)
         # Without it there are no guards, so that the run ends when it fails; it is needed until the users have ended.
         ticker = Supervisor(self._part_failed, self._part_failed).keep("The ticker of the run", self._tick)
@@ -411,6 +415,13 @@ class RunCourse:
     def _give_out(self, watch: Watch | None) -> None:
         self.last = self.statistics.emit(self) if watch is None else self.statistics.emit(self, watch.look)
         self._outputs.snapshot(self.last)
+
+    def _give_out_restored(self) -> None:
+        """Tell outputs what there is already, without an interval of it."""
+        snapshot = self.statistics.snapshot(self)
+        if self.watch is not None:
+            snapshot = self.watch.view(snapshot)
+        self._outputs.restored(snapshot, self._annotations)
 
     def _emit_the_last(self) -> None:
         self._attempt("The last look at the generator", self._before_emit)

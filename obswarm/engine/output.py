@@ -1,7 +1,7 @@
 """Outputs of a run: the base class of everything that shows or writes it, and the fence between them."""
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -51,6 +51,10 @@ class Output:
     def snapshot(self, snapshot: Snapshot) -> None:
         """A second of the run is over. Must not change what the snapshot refers to."""
 
+    def restored(self, snapshot: Snapshot, annotations: Sequence[Annotation]) -> None:
+        """An earlier process began the run: what it had measured, at the present wall time, and all marks so far. Comes
+        before the first second."""
+
     def annotation(self, annotation: Annotation) -> None:
         """The run was given a mark."""
 
@@ -88,6 +92,10 @@ class Outputs:
     def snapshot(self, snapshot: Snapshot) -> None:
         for output in self._outputs:
             self._call(output, output.snapshot, snapshot)
+
+    def restored(self, snapshot: Snapshot, annotations: Sequence[Annotation]) -> None:
+        for output in self._outputs:
+            self._call(output, output.restored, snapshot, annotations)
 
     def annotation(self, annotation: Annotation) -> None:
         for output in self._outputs:

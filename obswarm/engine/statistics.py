@@ -72,12 +72,15 @@ class RunStatistics:
         self._overflow_told = False
         self.in_flight_peaks = InFlightPeaks()
 
-    def begin(self, now: float, elapsed_s: float = 0.0, stats_elapsed_s: float | None = None) -> None:
-        """The run starts now, or did so that long ago."""
+    def begin(
+        self, now: float, elapsed_s: float = 0.0, stats_elapsed_s: float | None = None, away_s: float = 0.0
+    ) -> None:
+        """The run starts now, or did so that long ago. For the last `away_s` seconds nobody has taken deltas; they are
+        part of the first interval, which gets what was measured meanwhile."""
         self.started_wall_s = clock.wall() - elapsed_s
         self.started_s = now - elapsed_s
         self._stats_since_s = now - (elapsed_s if stats_elapsed_s is None else stats_elapsed_s)
-        self._interval_began_s = now
+        self._interval_began_s = now - away_s
 
     def end_load(self, now: float, load_s: float | None = None) -> None:
         """Users are told to end now; or they were when there had been load for that long. The first call counts."""

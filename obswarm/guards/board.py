@@ -113,6 +113,10 @@ class GuardBoard:
                     self._act_on(watch, watch.update(now, self._value(watch.rule, snapshot)), now)
                 else:
                     self._take_answers(watch, query, answers[query], now)
+        return self.view(snapshot)
+
+    def view(self, snapshot: Snapshot) -> Snapshot:
+        """Give the snapshot with the states that guards have now."""
         counts = self.alert_counts
         return snapshot.guarded(self.views(snapshot.time_s), counts.received, counts.refused)
 

@@ -156,13 +156,13 @@ ALERTS_REFUSED = Metric(
 STATUSES = frozenset(STATUS_CLASSES.values()) | {NO_STATUS}
 """Values of the label `status`."""
 
-MARKS = ("start", "stop", "stage", "guard", "alert", "target")
+MARKS = ("start", "takeover", "stop", "stage", "guard", "alert", "target")
 ANNOTATIONS = Metric(
     "obswarm_annotations_total",
     Kind.COUNTER,
     ("kind",),
-    "Marks that the run has got so far: its start and stop, the begin of a stage, a guard or an alert that acted,"
-    " a target without metrics.",
+    "Marks that the run has got so far: its start and stop, a new master that goes on with it, the begin of a"
+    " stage, a guard or an alert that acted, a target without metrics.",
 )
 MARK_TIMES = Metric(
     "obswarm_annotation_timestamp_seconds",

@@ -44,6 +44,8 @@ class PushedSeries:
         self._begun: dict[bytes, float] = {}
         """By encoded labels, when it was created."""
         self._exemplars_until_s = 0.0
+        self.written_until_s = -math.inf
+        """Wall time until which another process may have written to the same series: they get no older samples."""
 
     def encode(self, families: Iterable[Family], instance: str, time_s: float) -> Iterator[Piece]:
         """The series at that wall time, and a stale marker for each of those before that is not among them. None of
@@ -65,11 +67,11 @@ class PushedSeries:
         yield from self._end([labels for labels in self._known if labels not in present], timestamp)
 
     def _is_new(self, labels: bytes, created_s: float | None) -> bool:
-        """Whether these labels have another beginning than before."""
+        """Whether these labels have another beginning than before, which can still be written."""
         if created_s is None or created_s <= self._begun.get(labels, -math.inf):
             return False
         self._begun[labels] = created_s
-        return True
+        return created_s >= self.written_until_s
 
     def end(self, time_s: float) -> Iterator[Piece]:
         """A stale marker for every series that has none yet."""

@@ -6,7 +6,7 @@ https://prometheus.io/docs/specs/prw/remote_write_spec/
 import logging
 import platform
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -25,7 +25,7 @@ from obswarm.metrics.pushed_series import Piece, PushedSeries
 from obswarm.metrics.schema import varint
 from obswarm.metrics.series import Latest, PushCounts
 from obswarm.redact import redact_url
-from obswarm.stats import Snapshot
+from obswarm.stats import Annotation, Snapshot
 
 logger = logging.getLogger(__name__)
 
@@ -107,6 +107,9 @@ class RemoteWriter(Output):
     @property
     def name(self) -> str:
         return f"--remote-write {redact_url(self._receiver.url)}"
+
+    def restored(self, snapshot: Snapshot, annotations: Sequence[Annotation]) -> None:
+        self._series.written_until_s = snapshot.time_s
 
     def snapshot(self, snapshot: Snapshot) -> None:
         """Push this snapshot when the interval is over; the caller does not wait."""

@@ -4,8 +4,8 @@ import math
 import platform
 import re
 import zlib
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -98,6 +98,15 @@ class Latest(Output):
             # The new run may have some already.
             self._marks = {key: at_s for key, at_s in self._marks.items() if at_s >= snapshot.started_s}
         self.newest = snapshot
+
+    def restored(self, snapshot: Snapshot, annotations: Sequence[Annotation]) -> None:
+        """Whatever was counted before has been seen, and what is new from now on was created now."""
+        self.snapshot(snapshot)
+        self._marks.clear()
+        for annotation in annotations:
+            self.annotation(annotation)
+        for _, points in self.families():
+            deque(points, maxlen=0)
 
     def annotation(self, annotation: Annotation) -> None:
         if annotation.kind in contract.MARKS:

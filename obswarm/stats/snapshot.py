@@ -131,8 +131,8 @@ class TargetView:
 
 @dataclass(frozen=True, slots=True)
 class Annotation:
-    """Something worth a mark on a time axis: `kind` is start, stop, stage, guard, alert or target; wall time in
-    seconds."""
+    """Something worth a mark on a time axis: `kind` is start, takeover, stop, stage, guard, alert or target; wall
+    time in seconds."""
 
     time_s: float
     kind: str

@@ -1,6 +1,6 @@
 """A load that was held, scaled or set, and what the master that takes the run up makes of it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -10,8 +10,8 @@ from obswarm.api.events import Events
 from obswarm.cluster.invitation import Invitation
 from obswarm.cluster.journal import Journal, read
 from obswarm.cluster.master import FleetRun
-from obswarm.engine import ShapeProfile, StagesProfile
-from obswarm.stats import Recorder
+from obswarm.engine import Output, Outputs, ShapeProfile, StagesProfile, StopReason
+from obswarm.stats import Annotation, Recorder, Snapshot
 from tests.support.fake_time import FakeTime
 from tests.support.made_up_worker import Letters
 
@@ -152,3 +152,62 @@ def test_a_load_that_was_set_is_followed_until_the_planned_time_and_no_hold_ends
     masters.next()
     assert masters.seconds(2)[-1] == 14
     assert masters.ended_s == pytest.approx(30, abs=0.1)
+
+
+class Kept(Output):
+    def __init__(self) -> None:
+        self.restored_with: list[tuple[Snapshot, list[str]]] = []
+        self.marks: list[str] = []
+
+    def restored(self, snapshot: Snapshot, annotations: Sequence[Annotation]) -> None:
+        self.restored_with.append((snapshot, [mark.kind for mark in annotations]))
+
+    def annotation(self, annotation: Annotation) -> None:
+        self.marks.append(annotation.kind)
+
+
+def counted(run: FleetRun, number: int) -> None:
+    for _ in range(number):
+        run._environment.recorder.record("GET", "/", 0.01, 100, 200)
+
+
+def test_the_first_interval_of_a_run_that_is_taken_up_has_the_time_that_nobody_was_there(masters: Masters) -> None:
+    counted(masters.run, 100)
+    masters.seconds(1)
+    run = masters.next(away_s=4)
+    counted(run, 500)
+    masters.seconds(1)
+    run._emit()
+    assert run.last.interval_total.requests == 500
+    assert run.last.interval_s == pytest.approx(5)
+    assert run.last.total.requests == 600
+    counted(run, 100)
+    masters.seconds(1)
+    run._emit()
+    assert run.last.interval_s == pytest.approx(1)
+
+
+def ended_at_once(run: FleetRun) -> None:
+    """All of it, without workers. It has begun."""
+    run._begin = lambda: None
+    run.stop(StopReason("user", "that is enough"))
+    run.run()
+
+
+@pytest.mark.parametrize("has_start", [True, False])
+def test_a_run_that_is_taken_up_has_started_once(masters: Masters, has_start: bool) -> None:
+    """Its first master may have been killed before the mark was in its file."""
+    if has_start:
+        masters.run.annotate("start", "It starts")
+    counted(masters.run, 7)
+    masters.seconds(1)
+    masters.next(away_s=4)
+    kept = Kept()
+    masters.run._outputs = Outputs([kept])
+    ended_at_once(masters.run)
+    ((snapshot, marks),) = kept.restored_with
+    assert marks == ["start", "takeover"]
+    assert snapshot.total.requests == 7
+    assert kept.marks == ["takeover", "stop"]
+    assert masters.run.marks() == {"start": 1, "takeover": 1, "stop": 1}
+    assert masters.run.annotations[0].time_s == pytest.approx(masters.run.statistics.started_wall_s, abs=0.1)

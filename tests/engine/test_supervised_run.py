@@ -41,6 +41,9 @@ class Watch:
     def look(self, snapshot: Snapshot) -> Snapshot:
         return snapshot
 
+    def view(self, snapshot: Snapshot) -> Snapshot:
+        return snapshot
+
     def close(self) -> None: ...
 
 

@@ -1,15 +1,18 @@
 """Which series a receiver is told of, and that each of them is ended once."""
 
 import struct
+from dataclasses import replace
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from obswarm.metrics import contract
+from obswarm.metrics import Latest, contract
 from obswarm.metrics.pushed_series import PushedSeries
 from obswarm.metrics.schema import REMOTE_WRITE, Messages
 from obswarm.metrics.series import Point
-from obswarm.stats import Histogram
+from obswarm.stats import GuardView, Histogram
+from tests.metrics.test_created import Run
 
 MESSAGES = Messages("obswarm.test_pushed_series", REMOTE_WRITE)
 STALE = struct.pack("<Q", 0x7FF0000000000002)
@@ -113,3 +116,56 @@ def test_counters_and_histograms_begin_with_a_zero_when_they_were_created() -> N
     values(series.end(4.0))
     assert values(series.encode(made(0.5), "here", 5.0))["obswarm_requests_total"] == [(7, 5000)], "as old as before"
     assert values(series.encode(made(6.0), "here", 7.0))["obswarm_requests_total"] == [(0, 6000), (7, 7000)]
+
+
+GUARD = GuardView("g", "p95 > 2s", "mark", "ok", None, "", None, "", (("mark", 2),))
+
+
+@given(
+    seconds=st.lists(st.dictionaries(st.sampled_from("abc"), st.integers(1, 9)), min_size=3, max_size=12),
+    killed_after=st.integers(1, 12),
+    unpushed=st.integers(0, 2),
+)
+def test_a_run_that_is_taken_up_goes_on_in_the_same_series(seconds, killed_after: int, unpushed: int) -> None:
+    """The next process writes nothing that is older than what is there, and what is new begins with a zero. Of
+    endpoints that its predecessor did not get to push it cannot know."""
+    run, latest, series = Run(100.0), Latest(), PushedSeries({})
+    received: dict[bytes, list[tuple[int, float]]] = {}
+    now, counted, unknown = 100.0, set(), set()
+
+    def push() -> None:
+        for piece in series.encode(latest.families(now), "here", now):
+            message = MESSAGES.TimeSeries.FromString(piece.encoded)
+            samples = received.setdefault(MESSAGES.TimeSeries(labels=message.labels).SerializeToString(), [])
+            samples += ((sample.timestamp, sample.value) for sample in message.samples)
+            samples += ((histogram.timestamp, histogram.count_int) for histogram in message.histograms)
+            assert all(earlier < later for (earlier, _), (later, _) in pairwise(samples)), message.labels
+
+    for number, counts in enumerate(seconds):
+        if number == killed_after:
+            now += 2.5
+            latest, series = Latest(), PushedSeries({})
+            restored = replace(run.snapshot(now), guards=(GUARD,))
+            latest.restored(restored, [])
+            series.written_until_s = restored.time_s
+        for name, count in counts.items():
+            run.count(name, count)
+        now += 1
+        latest.snapshot(replace(run.snapshot(now), guards=(GUARD,)))
+        if killed_after - unpushed <= number < killed_after:
+            unknown |= set(counts) - counted
+        else:
+            push()
+            counted |= set(counts)
+    if killed_after < len(seconds):
+        counted -= unknown
+    found = {}
+    for encoded, samples in received.items():
+        labels = {label.name: label.value for label in MESSAGES.TimeSeries.FromString(encoded).labels}
+        values = [value for _, value in samples]
+        increase = sum(later - before if later >= before else later for before, later in pairwise(values))
+        if labels["__name__"] == "obswarm_requests_total" and labels["name"] in counted:
+            found[labels["name"]] = increase == values[-1]
+        if labels["__name__"] == "obswarm_guard_trips_total":
+            assert increase <= 2
+    assert found == dict.fromkeys(counted, True)
