@@ -214,11 +214,12 @@ def _marks(kind: str) -> str:
 
     Grafana rounds the range down to whole steps. Each evaluation therefore looks at the step after it, and together
     they miss nothing of the range. A mark is a series of its own, which lasts until the end of the run: only its first
-    step is given.
+    step is given. Steps may be shorter than the scrape interval, so that a series is known when it had a sample in the
+    last minutes.
     """
     marks = f'obswarm_annotation_timestamp_seconds{{{OURS}, kind=~"{kind}"}}'
     following = f"last_over_time({marks}[$__interval] offset -$__interval)"
-    return f"{following} * 1000 unless last_over_time({marks}[$__interval])"
+    return f"{following} * 1000 unless last_over_time({marks}[5m])"
 
 
 MARKS = {

@@ -13,7 +13,7 @@ from tests.metrics.test_created import Run
 from tests.support.prometheus import Prometheus
 
 HOUR_S, DAY_S = 3600.0, 86_400.0
-COLOURS = {"start": "green", "stop": "blue", "stage": "purple", "guard": "red", "alert": "red"}
+COLOURS = {"start": "green", "takeover": "orange", "stop": "blue", "stage": "purple", "guard": "red", "alert": "red"}
 NOW_S = time.time() - 60
 
 # (seconds before now, scrape interval in seconds, seconds from one mark to the next)
@@ -23,11 +23,14 @@ RUNS = (
     (20 * HOUR_S, 5.0, 30.0),
     (5 * HOUR_S, 1.0, 8.0),
     (5 * HOUR_S - 60, 1.0, 1.3),
+    (3500.0, 15.0, 20.0),
+    (2800.0, 5.0, 1.7),
     (2000.0, 1.0, 20.0),
     (1800.0, 1.0, 0.4),
+    (800.0, 5.0, 11.0),
     (40.0, 1.0, 3.1),
 )
-KINDS = ("start", "stage", "stage", "guard", "alert", "stage", "stop")
+KINDS = ("start", "stage", "stage", "guard", "takeover", "alert", "stage", "stop")
 
 # Ranges, and the steps that Grafana's Prometheus data source takes for annotations: the range by the pixels of the window,
 # rounded (pkg/promlib/models/query.go, public/app/features/annotations/executeAnnotationQuery.ts).
@@ -86,6 +89,18 @@ def test_every_mark_of_a_range_is_seen_once(asked, range_s: float, step_s: float
     ]
     assert found == sorted((round(at_s, 2), colour) for at_s, colour in marks if end_s - range_s <= at_s <= end_s)
     assert found
+
+
+@pytest.mark.parametrize("step_s", [1, 2, 5, 15])
+def test_a_mark_is_one_point_at_steps_shorter_than_the_scrape_interval_too(asked, step_s: float) -> None:
+    url, _ = asked
+    end_s = NOW_S // 60 * 60
+    points: list[float] = []
+    for annotation in render.dashboards()["obswarm-run"]["annotations"]["list"]:
+        expr = render.filled(annotation["target"]["expr"], {"__interval": f"{step_s}s"})
+        for series in render.ask(url, expr, end_s - HOUR_S, end_s, step_s=step_s).series:
+            points += [round(float(value) / 1000, 2) for _, value in series["values"]]
+    assert len(points) == len(set(points)) > 3 * len(KINDS)
 
 
 def test_all_dashboards_have_the_same_marks() -> None:
