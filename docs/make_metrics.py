@@ -86,7 +86,8 @@ $ obswarm run loadtest.py -u 200 -t 5m --remote-write https://prometheus.example
 
 `--remote-write-auth USER:PASSWORD` is for basic authentication; both can come from the environment (`OBSWARM_REMOTE_WRITE_TOKEN`), and [token files, headers, certificates and proxies](existing-prometheus.md#how-obswarm-is-let-in) are there as well. Every `--remote-write-interval` (5 s) all series are pushed by remote write 1.0, histograms in both forms, with the labels
 `job="obswarm"` and `instance`. What the receiver cannot take (no connection, 429, 5xx) is tried again with increasing pauses; up to 300 pushes wait for it. What it refuses (other 4xx), what does not fit into the queue, and what has not
-arrived `--linger` after the end of the run is counted in `obswarm_remote_write_samples_lost_total` and said at the end. The run itself goes on in any case.
+arrived `--linger` after the end of the run is counted in `obswarm_remote_write_samples_lost_total` and said at the end. The last push is made with a `--linger` of less than a second, too:
+a receiver that is there has a second to take it. The run itself goes on in any case.
 
 `instance` is the host's name and the run's id (`load-1:20260101-120000-1a2b`), so that no two runs write to the same
 series, however many push from one machine. With `--remote-write-instance NAME` it is that name, and the series of
@@ -94,7 +95,7 @@ successive runs are the same ones; two runs that push at the same time then need
 a warning reminds at the start.
 
 A series ends with a stale marker (Prometheus' NaN 0x7ff0000000000002): one that is no longer there with the next push,
-all others one second after the last snapshot, also when the run was ended by an error, a guard or a signal. After that
+all others one second after the last snapshot (or `--linger`, if that is shorter), also when the run was ended by an error, a guard or a signal. After that
 a query at the present moment gives nothing of the run, as it is with a target that is scraped no longer;
 `last_over_time(obswarm_requests_total[1h])` still has its last values. A process that is killed (SIGKILL) leaves no
 markers: Prometheus shows its last values for five minutes more.

@@ -58,12 +58,12 @@ class Export(Output):
         self._ended_s = monotonic()
 
     def close(self) -> None:
+        longest_s = 0.0 if self._in_a_hurry else self._linger_s
         try:
-            if not self._in_a_hurry:
-                self._waiting = Supervisor(self._part_failed).spawn("The last push", self._give_the_end, self._final)
-                self._waiting.join()
-                if self._failure is not None:
-                    raise self._failure
+            self._waiting = Supervisor(self._part_failed).spawn("The last push", self._give_the_end, longest_s)
+            self._waiting.join()
+            if self._failure is not None:
+                raise self._failure
         finally:
             self._stack.close()
 
@@ -71,7 +71,7 @@ class Export(Output):
         self._failure = error
 
     def cut_short(self) -> None:
-        """Wait for nobody (any more)."""
+        """Wait for nobody (any more), but for a receiver that takes the last push at once."""
         self._in_a_hurry = True
         if self._waiting is not None:
             self._waiting.kill(block=False)
@@ -86,12 +86,12 @@ class Export(Output):
         told = [(f"Metrics for Prometheus: {self.url}", ""), self._guarding.notice(self._server.url)]
         return told if self._server.notice is None else [(self._server.notice, ""), *told]
 
-    def _give_the_end(self, final: Snapshot | None) -> None:
+    def _give_the_end(self, longest_s: float) -> None:
         """To scrapers and the receiver. Without a result the receiver hears at least that the series have ended."""
         if self._writer is not None:
-            self._writer.push_the_end(final, self._linger_s)
-        if final is not None:
-            self._server.wait_for_the_last_scrape(self._ended_s, self._linger_s)
+            self._writer.push_the_end(self._final, longest_s)
+        if self._final is not None:
+            self._server.wait_for_the_last_scrape(self._ended_s, longest_s)
 
 
 def exports(

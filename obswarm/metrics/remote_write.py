@@ -38,7 +38,12 @@ _TIMEOUT_S = 10.0
 _LONGEST_S = 20.0
 _LARGEST_ANSWER_BYTES = 1024 * 1024
 _ENDS_AFTER_S = 1.0
-"""From the last sample of a run to the stale markers. Until then it is shown, as one of a target that is scraped."""
+"""From the last sample of a run to the stale markers, when there is so much time. Until then it is shown, as one of a
+target that is scraped."""
+_SOONEST_END_S = 0.001
+"""Times of samples are in whole milliseconds."""
+_LEAST_S = 1.0
+"""For the last pushes, however short a wait was asked for: a receiver that is there takes them in less."""
 _CONFLICTS = ("duplicate sample", "out of order", "out-of-order")
 """What receivers say of samples of a series that has newer ones."""
 
@@ -232,31 +237,38 @@ class RemoteWriter(Output):
 
     def push_the_end(self, final: Snapshot | None, longest_s: float) -> None:
         """Push the end of the run (None when it has no last snapshot) and stale markers for all that was pushed, and
-        wait until everything has arrived, for so many seconds at most."""
+        wait until everything has arrived, for so many seconds at most; for a second at most when that is more and the
+        receiver has not failed. What has not arrived then is counted as lost."""
         if final is not None:
             self._start(final)
         if self._sender is None:
             return
-        self._encode(lambda: self._series.end(self._last_time_s + _ENDS_AFTER_S))
+        ended_s = self._last_time_s + max(_SOONEST_END_S, min(_ENDS_AFTER_S, longest_s))
+        self._encode(lambda: self._series.end(ended_s))
         deadline = monotonic() + longest_s
         try:
-            gevent.joinall(self._encoding, timeout=longest_s)
-            while self._queue and monotonic() < deadline:
+            # It waits for nobody, and what is not encoded cannot be counted.
+            gevent.joinall(self._encoding)
+            last_s = max(deadline, monotonic() + _LEAST_S)
+            while self._queue and monotonic() < (deadline if self._troubled else last_s):
                 gevent.sleep(0.02)
             if self._instance is not None:
                 # The next run may write to the same series, from its start on: that has to be after the markers.
-                ended_s = self._last_time_s + _ENDS_AFTER_S
                 gevent.sleep(max(0.0, min(ended_s - wall(), deadline - monotonic())))
         finally:
             self._account_for_the_rest()
 
     def _account_for_the_rest(self) -> None:
         self._sender.kill()
+        gevent.joinall(self._encoding, timeout=_LEAST_S)
         rest = sum(batch.samples for batch in self._queue)
         self._queue.clear()
         self._lost["end"] += rest
         self._tell()
         lost = sum(self._lost.values())
+        if not all(greenlet.dead for greenlet in self._encoding):
+            gevent.killall(self._encoding)
+            logger.warning("--remote-write: the end of the run was not pushed.")
         if lost:
             logger.warning(
                 "--remote-write: %s of %s samples did not arrive (%s).",

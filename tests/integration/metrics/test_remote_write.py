@@ -2,6 +2,7 @@
 
 import logging
 import platform
+from dataclasses import replace
 
 import cramjam
 import gevent
@@ -145,8 +146,6 @@ def test_what_never_pushed_has_nothing_to_end(snapshot: Snapshot) -> None:
 
 
 def test_the_queue_is_bounded_and_the_oldest_go_first(snapshot: Snapshot, caplog) -> None:
-    from dataclasses import replace
-
     pusher, latest = writer(Receiver("http://127.0.0.1:1/write"), snapshot, interval_s=1, queue=3)
     for second in range(10):
         pusher.snapshot(replace(snapshot, time_s=snapshot.time_s + second))
@@ -163,8 +162,6 @@ def test_the_queue_is_bounded_and_the_oldest_go_first(snapshot: Snapshot, caplog
 
 
 def test_pushes_keep_their_interval(snapshot: Snapshot) -> None:
-    from dataclasses import replace
-
     with ScriptedServer(NO_CONTENT) as server:
         pusher, _ = writer(Receiver(server.url), snapshot, interval_s=5)
         for second in range(12):
@@ -183,11 +180,51 @@ def test_a_receiver_that_hangs_holds_the_end_up_no_longer_than_it_may(snapshot: 
 
 def test_series_of_successive_runs_have_ended_before_the_next_one_can_begin(snapshot: Snapshot) -> None:
     """It begins with samples of 0, which must not be older than the stale markers."""
-    from dataclasses import replace
-
     with ScriptedServer(NO_CONTENT) as server:
         final = replace(snapshot, time_s=wall())
         pusher, _ = writer(Receiver(server.url), final, instance="ci")
         pusher.push_the_end(final, 5)
         (marked_ms,) = {sample.timestamp for series in pushed(server.exchanges[-1]) for sample in series.samples}
     assert wall() * 1000 >= marked_ms
+
+
+def test_the_end_is_pushed_also_when_nobody_is_to_be_waited_for(snapshot: Snapshot, caplog) -> None:
+    """The last requests are in the last push, and a run that starts at once can write to the same series."""
+    with ScriptedServer(NO_CONTENT) as server:
+        pusher, latest = writer(Receiver(server.url), snapshot, instance="ci")
+        pusher.snapshot(snapshot)
+        final = replace(snapshot, time_s=wall())
+        latest.snapshot(final)
+        pusher.push_the_end(final, 0)
+        sent = [
+            {sample.timestamp for series in pushed(exchange) for sample in series.samples if sample.value}
+            for exchange in server.exchanges
+        ]
+    last_ms = int(final.time_s * 1000)
+    assert sent[1:] == [{last_ms}, {last_ms + 1}]
+    assert wall() * 1000 >= last_ms + 1
+    assert set(latest.push.lost.values()) == {0}
+    assert "did not arrive" not in caplog.text
+
+
+@pytest.mark.parametrize("longest_s", [0, 0.2])
+def test_whatever_a_receiver_that_is_away_has_not_got_is_counted(snapshot: Snapshot, caplog, longest_s: float) -> None:
+    with ScriptedServer(NO_CONTENT) as server:
+        pusher, latest = writer(Receiver(server.url), snapshot)
+        pusher.push_the_end(snapshot, 0)
+        arrived = latest.push.sent
+    pusher, latest = writer(Receiver("http://127.0.0.1:1/write"), snapshot)
+    with gevent.Timeout(20):
+        pusher.push_the_end(snapshot, longest_s)
+    assert latest.push.lost["end"] == arrived, "all of them, markers included"
+    assert f"{arrived:,} of {arrived:,} samples did not arrive (end: {arrived:,})" in caplog.text
+
+
+def test_a_wait_that_is_cut_short_counts_what_was_not_even_encoded(snapshot: Snapshot, caplog) -> None:
+    with ScriptedServer([HANG]) as server:
+        pusher, latest = writer(Receiver(server.url), snapshot)
+        waiting = gevent.spawn(pusher.push_the_end, snapshot, 20)
+        gevent.sleep(0)
+        waiting.kill()
+    assert latest.push.lost["end"] > 60
+    assert "did not arrive" in caplog.text
