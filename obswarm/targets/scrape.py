@@ -1,6 +1,7 @@
 """The embedded source: reads the targets' metrics endpoints once a second for the time of a run, and answers
 PromQL over the last minutes."""
 
+import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -13,7 +14,7 @@ from obswarm.greenlets import Supervisor, described, kill_all
 from obswarm.http import ApiSession, Asked, failure_of, refusal_of
 from obswarm.redact import redact_url
 from obswarm.targets import evaluate as promql
-from obswarm.targets.absence import Known, Reasons, describe_down, metrics_asked_for, reason_for_nothing
+from obswarm.targets.absence import Known, Reasons, metrics_asked_for, reason_for_nothing
 from obswarm.targets.exposition import OPENMETRICS, TEXT, Entry, ParseError, decode, entries
 from obswarm.targets.ingest import UP, TargetSeries
 from obswarm.targets.kinds import metrics_of
@@ -27,6 +28,7 @@ from obswarm.targets.source import (
     field_of_target,
     only_value,
 )
+from obswarm.units import format_names
 
 _TIMEOUT_S = 4.0
 _LONGEST_S = 5.0
@@ -65,6 +67,9 @@ class EmbeddedSource:
         self._targets = tuple(targets)
         self._interval_s = interval_s
         self._trees: dict[str, Any] = {}
+        self._asked_of: dict[str, tuple[Target, ...]] = {}
+        self._first_read_s: dict[Target, float] = {}
+        """When each was asked for the page that came, or failed, first."""
         names: frozenset[str] | None = None
         if queries is not None:
             names = frozenset({UP}.union(*(promql.metric_names(self._tree(query)) for query in queries)))
@@ -108,14 +113,33 @@ class EmbeddedSource:
         return reason_for_nothing(query, Known(down, having, had), lambda name: names)
 
     def query(self, query: str, at_s: float | None = None) -> list[Sample]:
-        away = {target.name: detail for target, (up, detail, *_) in self._health.items() if not up}
-        if away and len(away) == len(self._targets):
-            raise SourceError(describe_down(away))
+        """As of any MetricSource. A target that is down has no series, but for `up` and what was read before. Until
+        each target that the query is about was read once, or could not be read, nobody knows what it has: SourceError
+        until then, which is as long as a scrape may take."""
         moment_s = clock.monotonic() if at_s is None else at_s
+        unread = [
+            target.name for target in self._targets_of(query) if moment_s < self._first_read_s.get(target, math.inf)
+        ]
+        if unread:
+            which = f"target {unread[0]} has" if len(unread) == 1 else f"targets {format_names(unread)} have"
+            raise SourceError(f"the {which} not been read yet")
+        return self._evaluated(query, moment_s)
+
+    def _targets_of(self, query: str) -> tuple[Target, ...]:
+        """Those that a query is about, by their name where it gives that; none for one without series."""
+        if query not in self._asked_of:
+            fits = [promql.matcher_of(selector, promql.JOB) for selector in promql.selectors_of(query)]
+            self._asked_of[query] = tuple(
+                target for target in self._targets if any(fits_job({promql.JOB: target.name}) for fits_job in fits)
+            )
+        return self._asked_of[query]
+
+    def _evaluated(self, query: str, moment_s: float) -> list[Sample]:
         return promql.evaluate(self._tree(query), self._store, moment_s, self._wall_s(moment_s), _give_way)
 
     def figures(self, queries: Sequence[str]) -> list[float | None]:
-        return [only_value(self.query(query)) for query in queries]
+        # Those of one target do not wait until another was read.
+        return [only_value(self._evaluated(query, clock.monotonic())) for query in queries]
 
     def targets(self) -> list[Target]:
         return list(self._targets)
@@ -127,6 +151,7 @@ class EmbeddedSource:
         def ended(name: str, error: BaseException) -> None:
             now = clock.monotonic()
             self._health[target] = (False, f"{name} has ended: {described(error)}", now, False)
+            self._first_read_s.setdefault(target, now)
             series = self._series[target]
             series.begin()
             series.lose(now)
@@ -172,6 +197,7 @@ class EmbeddedSource:
         done = clock.monotonic()
         series.report(up, now, done - now)
         self._health[target] = (up, detail, done, up and series.count.of_kind > 0)
+        self._first_read_s.setdefault(target, now)
 
     def _wall_s(self, now: float) -> float:
         """The wall time then. The same distance is kept while it is about right: samples that a page gives with the

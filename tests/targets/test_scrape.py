@@ -13,9 +13,13 @@ TEXT = "text/plain; version=0.0.4; charset=utf-8"
 
 
 def scrape(source: EmbeddedSource, answer: Any) -> TargetHealth:
-    source._scrape(SimpleNamespace(get=lambda *_, **__: answer), TARGET)  # type: ignore[arg-type]
+    scrape_of(source, TARGET, answer)
     (found,) = source.health()
     return found
+
+
+def scrape_of(source: EmbeddedSource, target: Target, answer: Any) -> None:
+    source._scrape(SimpleNamespace(get=lambda *_, **__: answer), target)  # type: ignore[arg-type]
 
 
 def answering(page: bytes, media_type: str | None = TEXT, status: int = 200) -> Any:
@@ -106,23 +110,83 @@ def test_a_query_without_series_has_a_reason() -> None:
     other = Target("cache", "http://127.0.0.1:2/metrics", "redis")
     source = EmbeddedSource([TARGET, other], interval_s=0)
 
-    def read(target: Target, answer: Any) -> None:
-        source._scrape(SimpleNamespace(get=lambda *_, **__: answer), target)  # type: ignore[arg-type]
-
     query = 'max(pg_locks_count{mode="x"})'
     assert source.why_no_series(query) == "", "nothing was read yet"
-    read(TARGET, answering(b"pg_locks_count 1\na 1\n"))
-    read(other, answering(b"redis_up 1\n"))
+    scrape_of(source, TARGET, answering(b"pg_locks_count 1\na 1\n"))
+    scrape_of(source, other, answering(b"redis_up 1\n"))
     assert source.why_no_series(query) == "the metrics are there, but no series of theirs is what it asks for"
     assert source.why_no_series("redis_upp") == "no target has a metric redis_upp (did you mean redis_up?)"
     assert source.why_no_series('up{job="x"}') == "no target is called x"
-    read(TARGET, answering(b"", status=503))
+    scrape_of(source, TARGET, answering(b"", status=503))
     for gone in (query, "a", "rate(pg_stat_database_deadlocks[5s])"):
         assert (
             source.why_no_series(gone) == "the target database is down: is not ready, or has too much to do (HTTP 503)"
         ), gone
-    read(other, answering(b"", status=404))
-    with pytest.raises(
-        SourceError, match=r"the targets database \(is not ready.*503\)\), cache \(has no page.*404\)\) are"
-    ):
-        source.query(query)
+    scrape_of(source, other, answering(b"", status=404))
+    assert source.query(query) == []
+    assert source.why_no_series(query).startswith("the target database is down: is not ready")
+
+
+def values(source: EmbeddedSource, query: str, at_s: float | None = None) -> list[float]:
+    return [sample.value for sample in source.query(query, at_s)]
+
+
+def test_targets_that_are_all_down_are_answered_about() -> None:
+    source = EmbeddedSource([TARGET])
+    scrape(source, answering(b"a 3\n"))
+    assert values(source, "absent(a)") == []
+    scrape(source, answering(b"", status=503))
+    for query, expected in {
+        "up": [0],
+        "up < 1": [0],
+        "a": [],
+        "absent(a)": [1],
+        "vector(1)": [1],
+        "max_over_time(a[30s])": [3],
+        "a or vector(7)": [7],
+    }.items():
+        assert values(source, query) == expected, query
+        if len(expected) == 1:
+            assert source.figures([query]) == expected, query
+    assert "the target database is down" in source.why_no_series("a")
+
+
+def test_a_target_that_never_could_be_read_is_down() -> None:
+    source = EmbeddedSource([TARGET])
+    scrape(source, answering(b"", status=503))
+    assert [values(source, query) for query in ("up", "absent(a)", "max_over_time(a[30s])")] == [[0], [1], []]
+
+
+def test_nothing_is_said_of_a_target_before_it_was_read_once() -> None:
+    other = Target("cache", "http://127.0.0.1:2/metrics", "redis")
+    source = EmbeddedSource([TARGET, other])
+    before_s = clock.monotonic()
+    of_any = ("up", "absent(a)", "sum(up)", "count(up) or vector(0)", 'absent(a{job!="x"})')
+    of_database = ('absent(a{job="database"})', 'up{job=~"data.*"}')
+    for query in of_any:
+        with pytest.raises(SourceError, match=r"^the targets database, cache have not been read yet$"):
+            source.query(query)
+    for query in of_database:
+        with pytest.raises(SourceError, match=r"^the target database has not been read yet$"):
+            source.query(query)
+    assert values(source, "vector(1)") == [1], "it is about no target"
+    scrape_of(source, TARGET, answering(b"a 1\n"))
+    for query in of_any:
+        with pytest.raises(SourceError, match=r"^the target cache has not been read yet$"):
+            source.query(query)
+    assert [values(source, query) for query in of_database] == [[], [1]]
+    assert source.figures(["sum(a)"]) == [1], "what is measured of one does not wait for the other"
+    scrape_of(source, other, answering(b"", status=503))
+    assert [values(source, query) for query in of_any] == [[1, 0], [], [1], [2], []]
+    with pytest.raises(SourceError, match="have not been read yet"):
+        source.query("absent(a)", before_s)
+
+
+def test_a_reader_that_has_ended_before_it_read_anything_is_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = EmbeddedSource([TARGET])
+    told: list[Any] = []
+    supervisor = SimpleNamespace(keep=lambda *_: None)
+    monkeypatch.setattr("obswarm.targets.scrape.Supervisor", lambda ended: told.append(ended) or supervisor)
+    source._keep_reading(TARGET)
+    told[0]("The reader", RuntimeError("broken"))
+    assert values(source, "up") == [0]
