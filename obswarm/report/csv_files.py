@@ -1,23 +1,24 @@
 """CSV files with the names and columns that Locust writes, so that scripts that read those go on working.
 
 Times are in milliseconds. `PREFIX_stats.csv`, `_failures.csv` and `_exceptions.csv` are written at the end,
-`PREFIX_stats_history.csv` grows while the run goes on, by one row a second of it. Texts are made harmless for
-spreadsheets; see `CsvRows`.
+`PREFIX_stats_history.csv` grows while the run goes on, by one row a second of it, also when the run's master is killed
+and started again. Texts are made harmless for spreadsheets; see `CsvRows`.
 """
 
 import csv
+import io
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TextIO, cast
+from typing import NamedTuple, TextIO, cast
 
 from obswarm.api import ObswarmError
 from obswarm.engine import Output, RunResult
 from obswarm.private_files import check_writable, make_private_folder, open_private
 from obswarm.sanitize import escape_lines, to_text
-from obswarm.stats import TOTAL, EndpointKey, EndpointStats, RunState, Snapshot, total_of
+from obswarm.stats import TOTAL, Annotation, EndpointKey, EndpointStats, RunState, Snapshot, total_of
 
 PERCENTILES = (0.5, 0.66, 0.75, 0.8, 0.9, 0.95, 0.98, 0.99, 0.999, 0.9999, 1.0)
 _PERCENTILE_NAMES = [f"{percentile * 100:.6g}%" for percentile in PERCENTILES]
@@ -52,6 +53,11 @@ _HISTORY_COLUMNS = [
     "Total Average Content Size",
 ]
 _SUFFIXES = ("stats", "failures", "exceptions", "stats_history")
+_LINE_END = b"\r\n"
+"""The csv module's; no cell has it, see `text_cell`."""
+_LONGEST_ROW_BYTES = 64 * 1024
+_ROUNDING_S = 1
+"""The start of a run that is taken up may be computed to lie in the second before or after."""
 
 
 _FORMULA = re.compile(r"\s*[=+\-@\uff0b\uff0d\uff1d\uff20]")
@@ -82,7 +88,7 @@ class CsvFiles(Output):
     """Writes the history, and, at the end, the other three files.
 
     Raises ObswarmError at once when the files cannot be written. What is there of an earlier run stays as it is until
-    this one has something to write.
+    this one has something to write. A run that is taken up goes on with the history that the process before has begun.
     """
 
     def __init__(self, prefix: str, full_history: bool = False) -> None:
@@ -96,6 +102,8 @@ class CsvFiles(Output):
         self._before: Snapshot | None = None
         """The last second that has a row, and what it was made from."""
         self._history: TextIO | None = None
+        self._goes_on = False
+        """Whether the next row is the first one after those of an earlier process."""
         try:
             for suffix in _SUFFIXES:
                 check_writable(_path(prefix, suffix))
@@ -116,6 +124,20 @@ class CsvFiles(Output):
         self._parts.append(snapshot)
         self._started_s = snapshot.started_s
 
+    def restored(self, snapshot: Snapshot, annotations: Sequence[Annotation]) -> None:
+        """Have rows added to the history, if it is this run's."""
+        started_s = int(snapshot.started_s)
+        found = _unfinished_history(_path(self._prefix, "stats_history"), started_s)
+        if found is None:
+            return
+        self._history = _open(self._prefix, "stats_history", "r+")
+        self._history.seek(found.end_bytes)
+        self._history.truncate()
+        self._before, self._goes_on = snapshot, True
+        self._written = max(0, found.last_s - started_s)
+        # A second has one row, also where a clock was set back meanwhile.
+        self._second = self._written + 1
+
     def _open_history(self) -> TextIO:
         if self._history is None:
             self._history = _open(self._prefix, "stats_history")
@@ -133,8 +155,11 @@ class CsvFiles(Output):
             key: total_of(part.interval[key] for part in parts if key in part.interval) for key in self._keys(last)
         }
         recents[TOTAL] = total_of(part.interval_total for part in parts)
-        # Seconds in which the program was held up have no snapshot: theirs is that of the first one afterwards.
-        missed = max(0, min(self._second - self._written, round(interval_s)) - 1)
+        # Seconds in which the program was held up have no snapshot: theirs is that of the first one afterwards; also
+        # those without a master, and the last one of the master before, which had not written its row.
+        known_s = self._second - self._written
+        missed = max(0, (known_s if self._goes_on else min(known_s, round(interval_s))) - 1)
+        self._goes_on = False
         for second in range(self._second - missed, self._second):
             users = 0 if self._before is None else self._before.user_count
             self._write_rows(history, second, users, self._before, recents, interval_s)
@@ -256,10 +281,44 @@ def _path(prefix: str, suffix: str) -> Path:
     return Path(f"{prefix}_{suffix}.csv")
 
 
-def _open(prefix: str, suffix: str) -> TextIO:
+def _open(prefix: str, suffix: str, mode: str = "w") -> TextIO:
     path = _path(prefix, suffix)
     make_private_folder(path.parent)
-    return cast(TextIO, open_private(path, "w", newline="", encoding="utf-8"))
+    return cast(TextIO, open_private(path, mode, newline="", encoding="utf-8"))
+
+
+class _UnfinishedHistory(NamedTuple):
+    """The Timestamp of its last row, and where that row ends."""
+
+    last_s: int
+    end_bytes: int
+
+
+def _unfinished_history(path: Path, started_s: int) -> _UnfinishedHistory | None:
+    """Find what an earlier process has written of the run that began at `started_s`; None when the file is something
+    else: that of an earlier run has a first row from before. A row that was cut off by the end of the process does not
+    count. Raises OSError."""
+    if not path.is_file():
+        return None
+    header = ",".join(_HISTORY_COLUMNS).encode() + _LINE_END
+    with open(path, "rb") as file:
+        if file.read(len(header)) != header:
+            return None
+        first_s = _timestamp(file.read(_LONGEST_ROW_BYTES))
+        size = file.seek(0, io.SEEK_END)
+        begin = file.seek(max(len(header) - len(_LINE_END), size - 2 * _LONGEST_ROW_BYTES))
+        tail = file.read()
+    end = tail.rfind(_LINE_END)
+    last_s = _timestamp(tail[tail.rfind(_LINE_END, 0, max(0, end)) + len(_LINE_END) :])
+    if first_s is None or last_s is None or first_s < started_s - _ROUNDING_S:
+        return None
+    return _UnfinishedHistory(last_s, begin + end + len(_LINE_END))
+
+
+def _timestamp(rows: bytes) -> int | None:
+    """That of the first row, None if that is not whole."""
+    cell, comma, rest = rows.partition(b",")
+    return int(cell) if comma and cell.isdigit() and _LINE_END in rest else None
 
 
 def _names(stats: EndpointStats) -> list[object]:

@@ -75,6 +75,85 @@ def test_a_run_that_an_earlier_process_began_has_no_rows_of_the_time_before(tmp_
         assert seconds_of(list(csv.DictReader(file))) == [1050]
 
 
+HISTORY = "run_stats_history.csv"
+
+
+def part_of_a_run(
+    folder: Path, run: MadeUpRun, ends: Sequence[float], started_s: float = 1000.9, since: float | None = None
+) -> None:
+    """What one process writes of it, which does not come to its end; `since` is when the process before was killed."""
+    files, before = CsvFiles(str(folder / "run")), since or 0.0
+    if since is not None:
+        # At the moment at which the run is taken up.
+        there = run.second({})
+        files.restored(replace(there, started_s=started_s, elapsed_s=ends[0] - 1, interval_s=ends[0] - 1 - since), [])
+    for end in ends:
+        requests = round((end - before) * 10)
+        found = run.second({PAGE: [0.01] * requests})
+        files.snapshot(replace(found, started_s=started_s, elapsed_s=end, interval_s=end - before))
+        before = end
+    # A process that is killed writes nothing more.
+    if files._history is not None:
+        files._history.close()
+
+
+def kept_history(folder: Path) -> list[dict[str, str]]:
+    with open(folder / HISTORY, newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.parametrize("cut_off", [b"", b"1004,3,,Aggreg", b"1004,3,,Aggregated\r"])
+def test_a_run_that_is_taken_up_has_the_rows_of_before_and_of_each_second_since(tmp_path: Path, cut_off: bytes) -> None:
+    run = MadeUpRun([])
+    # The row of a second is written when the next one is there.
+    part_of_a_run(tmp_path, run, [1.0, 2.0, 3.0, 4.0])
+    before = (tmp_path / HISTORY).read_bytes()
+    (tmp_path / HISTORY).write_bytes(before + cut_off)
+    part_of_a_run(tmp_path, run, [8.0, 9.0, 10.0], since=4.0)
+    assert (tmp_path / HISTORY).read_bytes().startswith(before)
+    rows = kept_history(tmp_path)
+    assert seconds_of(rows) == list(range(1001, 1010))
+    assert [float(row["Requests/s"]) for row in rows] == pytest.approx([10.0] * 9)
+    assert [int(row["Total Request Count"]) for row in rows] == [10, 20, 30, 40, 40, 40, 40, 80, 90]
+    assert {row["User Count"] for row in rows} == {"3"}
+
+
+def test_a_run_is_taken_up_as_often_as_its_master_is_killed(tmp_path: Path) -> None:
+    run = MadeUpRun([])
+    part_of_a_run(tmp_path, run, [1.0], started_s=1000.95)
+    # The first one had written nothing; its successor has the start in the next second, by a rounding.
+    assert not (tmp_path / HISTORY).exists()
+    part_of_a_run(tmp_path, run, [5.0, 6.0, 7.0], started_s=1001.01, since=1.0)
+    part_of_a_run(tmp_path, run, [9.0, 10.0], started_s=1000.95, since=7.0)
+    seconds = seconds_of(kept_history(tmp_path))
+    assert seconds == sorted(set(seconds))
+    assert seconds[-1] == 1009
+
+
+def test_a_clock_that_was_set_back_gives_no_second_two_rows(tmp_path: Path) -> None:
+    run = MadeUpRun([])
+    part_of_a_run(tmp_path, run, [1.0, 2.0, 3.0, 4.0, 5.0])
+    part_of_a_run(tmp_path, run, [3.0, 4.0, 5.0, 6.0, 7.0], since=2.0)
+    assert seconds_of(kept_history(tmp_path)) == list(range(1001, 1007))
+
+
+@pytest.mark.parametrize("what", ["an earlier run", "no rows", "something else"])
+def test_the_history_of_something_else_is_replaced_by_a_run_that_is_taken_up(tmp_path: Path, what: str) -> None:
+    history, run = tmp_path / HISTORY, MadeUpRun([])
+    part_of_a_run(tmp_path, run, [1.0, 2.0, 3.0], started_s=900.0)
+    if what == "no rows":
+        history.write_bytes(history.read_bytes().split(b"\n")[0] + b"\n")
+    elif what == "something else":
+        history.write_text("of something else")
+    part_of_a_run(tmp_path, run, [5.0, 6.0], since=4.0)
+    assert seconds_of(kept_history(tmp_path)) == [1005]
+
+
+def test_a_run_that_is_not_taken_up_replaces_a_history_that_began_in_the_same_second(tmp_path: Path) -> None:
+    part_of_a_run(tmp_path, MadeUpRun([]), [1.0, 2.0, 3.0])
+    assert seconds_of(history_of(tmp_path, [1.0])) == [1001]
+
+
 def test_a_last_part_of_more_than_half_a_second_has_a_row_with_its_own_rate(tmp_path: Path) -> None:
     rows = history_of(tmp_path, [1.0, 2.0, 2.6])
     assert seconds_of(rows) == [1001, 1002, 1003]
