@@ -86,6 +86,7 @@ def test_variables_marks_and_links(uid: str) -> None:
     assert used <= {*names, *USUAL}
     assert [mark["name"] for mark in document["annotations"]["list"]] == [
         "Start",
+        "Takeover",
         "Stop",
         "Stages",
         "Guards and alerts",
