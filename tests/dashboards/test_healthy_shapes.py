@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from tests.support.load_shapes import Run, always, around, between, series_of, steady
+from tests.support.load_shapes import NEVER, SHORT, Run, always, around, between, series_of, steady
 from tests.support.programs import ROOT
 from tests.support.prometheus import program
 
@@ -33,6 +33,10 @@ def stages(*stages: tuple[int, int]) -> Callable[[float], int]:
     return users
 
 
+PAGE = ("/page", around(0.02), always(0.5))
+POLL = [("/poll", always(25), always(0))]
+BURST = [*[PAGE] * 39, ("/page", around(0.02), always(15))]
+REPORT = [*[PAGE] * 50, ("/report", always(13), always(0))]
 HEAVY, LIGHT = Run(30, steady(40), always(0.05)), Run(60, steady(5), always(1))
 HEALTHY: dict[str, Runs] = {
     "no wait at all": alone(Run(120, steady(20), always(0))),
@@ -56,6 +60,22 @@ HEALTHY: dict[str, Runs] = {
     "one user, and every tenth request fails": alone(Run(200, steady(1), always(3), failing=0.1)),
     "many users and a failure now and then": alone(Run(120, steady(30), always(0.5), failing=0.02)),
     "durations that differ widely": alone(Run(180, steady(20), between(1, 5), takes=around(0.15, 1.0))),
+    "one user, and a report that takes 13 s": alone(Run(120, steady(1), journeys=[REPORT])),
+    "users in step, and a report that takes 13 s": alone(Run(120, steady(20), journeys=[REPORT])),
+    "users in step, and a report that takes 6 s": alone(
+        Run(120, steady(20), journeys=[[*[PAGE] * 50, ("/report", always(6), always(0))]])
+    ),
+    "one user, and one page in 51 takes 13 s": alone(
+        Run(120, steady(1), journeys=[[*[PAGE] * 50, ("/page", always(13), always(0))]])
+    ),
+    "long polls beside bursts": alone(Run(150, steady(20), journeys=[POLL] * 3 + [BURST] * 2)),
+    "long polls that never end beside bursts": alone(
+        Run(150, steady(20), journeys=[[("/poll", NEVER, always(0))]] * 3 + [BURST] * 2)
+    ),
+    "a long poll for each of those in bursts": alone(Run(150, steady(20), journeys=[POLL, BURST])),
+    "an upload of 40 s after each burst": alone(
+        Run(200, steady(12), journeys=[[*BURST[:-1], PAGE, ("/upload", always(40), always(1))]])
+    ),
     "short runs one after the other": [(Run(8, steady(20), always(0.2)), 1) for _ in range(10)],
     "a light run after a heavy one": [(HEAVY, 1), (LIGHT, 0)],
     "a light run half a minute after a heavy one": [(HEAVY, 30), (LIGHT, 0)],
@@ -78,6 +98,29 @@ BROKEN: dict[str, tuple[Runs, set[str]]] = {
     ),
     "a light run after a heavy one, and it hangs": (
         [(HEAVY, 3), (Run(70, steady(10), always(0.5), breaks_at_s=30), 0)],
+        {"ThroughputCollapsed"},
+    ),
+    "the target answers one after the other": (
+        alone(Run(75, steady(20), always(0.1), breaks_at_s=BUSY_S, breaks=between(6, 12))),
+        {"ThroughputCollapsed", "LatencyObjectiveBroken"},
+    ),
+    "the target hangs beside long polls": (
+        alone(Run(100, steady(20), journeys=[POLL] * 3 + [[PAGE]] * 2, breaks_at_s=50)),
+        {"ThroughputCollapsed"},
+    ),
+    "the target hangs while reports are made": (
+        alone(Run(100, steady(20, 1), journeys=[REPORT], breaks_at_s=60)),
+        {"ThroughputCollapsed"},
+    ),
+    "three endpoints hang": (
+        alone(
+            Run(
+                100,
+                steady(20),
+                journeys=[[("/a", SHORT, always(0.2)), ("/b", SHORT, always(0.2)), ("/c", SHORT, always(0.2))]],
+                breaks_at_s=50,
+            )
+        ),
         {"ThroughputCollapsed"},
     ),
     "a third of the requests fails": (alone(Run(40, steady(30), always(0.5), failing=0.34)), {"ErrorSpike"}),

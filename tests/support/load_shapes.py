@@ -4,7 +4,8 @@ second apart. For rules that are to be tried on more runs than anybody would wai
 import heapq
 import random
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import cycle
 
 BOUNDS_S = (0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
@@ -26,21 +27,31 @@ def around(median_s: float, spread: float = 0.4) -> Draw:
 
 
 SHORT = around(0.08)
-NEVER = always(3600)
+AT_ONCE, NEVER = always(0), always(3600)
+
+Step = tuple[str, Draw, Draw]
+"""The name of an endpoint, how long a request takes there, and how long its user waits then."""
 
 
 @dataclass(frozen=True)
 class Run:
     """`users` at a second of the run; `wait` is between two requests of a user, `takes` is a request's duration, which
-    from `breaks_at_s` on is `breaks`."""
+    from `breaks_at_s` on is `breaks`. `journeys` instead of `wait` and `takes`: the steps that users repeat, the n-th
+    user the n-th of these journeys, and so on in turn."""
 
     seconds: int
     users: Callable[[float], int]
-    wait: Draw
+    wait: Draw = AT_ONCE
     takes: Draw = SHORT
     failing: float = 0.0
     breaks_at_s: float = float("inf")
     breaks: Draw = NEVER
+    journeys: Sequence[Sequence[Step]] = ()
+
+    def journey(self, user: int) -> Iterator[Step]:
+        """The steps of the user of that number, without end."""
+        journeys = self.journeys or [[("/", self.takes, self.wait)]]
+        return cycle(journeys[user % len(journeys)])
 
 
 def steady(users: int, rate: float = 1e9) -> Callable[[float], int]:
@@ -49,14 +60,36 @@ def steady(users: int, rate: float = 1e9) -> Callable[[float], int]:
 
 
 @dataclass
+class _Endpoint:
+    ok: int = 0
+    failed: int = 0
+    buckets: tuple[int, ...] = (0,) * (len(BOUNDS_S) + 1)
+    """Cumulative."""
+    sum_s: float = 0.0
+    in_flight: int = 0
+    oldest_s: float = 0.0
+
+    def finish(self, took_s: float, *, failed: bool) -> None:
+        self.ok += not failed
+        self.failed += failed
+        self.sum_s += took_s
+        self.buckets = tuple(
+            count + (took_s <= bound) for count, bound in zip(self.buckets, (*BOUNDS_S, float("inf")), strict=True)
+        )
+
+
+@dataclass
 class _Second:
     users: int
-    ok: int
-    failed: int
-    buckets: tuple[int, ...]
-    sum_s: float
-    in_flight: int
-    oldest_s: float
+    endpoints: dict[str, _Endpoint]
+
+    @property
+    def ok(self) -> int:
+        return sum(each.ok for each in self.endpoints.values())
+
+    @property
+    def in_flight(self) -> int:
+        return sum(each.in_flight for each in self.endpoints.values())
 
 
 class _Simulation:
@@ -66,10 +99,9 @@ class _Simulation:
         self._events: list[tuple[float, int, float | None]] = []
         """(when, user, begin of the request that ends then, or None when one begins)."""
         self._alive: set[int] = set()
-        self._under_way: dict[int, float] = {}
-        self._ok = self._failed = 0
-        self._buckets = [0] * (len(BOUNDS_S) + 1)
-        self._sum_s = 0.0
+        self._steps: dict[int, Iterator[Step]] = {}
+        self._under_way: dict[int, tuple[float, Step]] = {}
+        self._endpoints: dict[str, _Endpoint] = {}
         self._made = 0
 
     def seconds(self) -> Iterator[_Second]:
@@ -86,6 +118,7 @@ class _Simulation:
         while len(self._alive) < wanted:
             self._made += 1
             self._alive.add(self._made)
+            self._steps[self._made] = self._run.journey(self._made)
             heapq.heappush(self._events, (now, self._made, None))
         while len(self._alive) > wanted:
             self._alive.remove(min(self._alive))
@@ -95,29 +128,24 @@ class _Simulation:
         while self._events and self._events[0][0] < end:
             at, user, began = heapq.heappop(self._events)
             if began is not None:
-                self._finish(user, at - began)
+                _, (name, _, wait) = self._under_way.pop(user)
+                self._endpoints[name].finish(at - began, failed=chance.random() < run.failing)
                 # Without a wait the user's own code takes a moment.
-                heapq.heappush(self._events, (at + max(0.002, run.wait(chance)), user, None))
+                heapq.heappush(self._events, (at + max(0.002, wait(chance)), user, None))
             elif user in self._alive:
-                takes = run.breaks if at >= run.breaks_at_s else run.takes
-                self._under_way[user] = at
-                heapq.heappush(self._events, (at + takes(chance), user, at))
-
-    def _finish(self, user: int, took_s: float) -> None:
-        del self._under_way[user]
-        if self._chance.random() < self._run.failing:
-            self._failed += 1
-        else:
-            self._ok += 1
-        self._sum_s += took_s
-        self._buckets[next((n for n, bound in enumerate(BOUNDS_S) if took_s <= bound), len(BOUNDS_S))] += 1
+                step = next(self._steps[user])
+                name, takes, _ = step
+                self._endpoints.setdefault(name, _Endpoint())
+                self._under_way[user] = at, step
+                takes_s = (run.breaks if at >= run.breaks_at_s else takes)(chance)
+                heapq.heappush(self._events, (at + takes_s, user, at))
 
     def _second(self, now: float = 0.0) -> _Second:
-        cumulative = tuple(sum(self._buckets[: number + 1]) for number in range(len(self._buckets)))
-        oldest_s = now - min(self._under_way.values(), default=now)
-        return _Second(
-            len(self._alive), self._ok, self._failed, cumulative, self._sum_s, len(self._under_way), oldest_s
-        )
+        endpoints = {}
+        for name, finished in self._endpoints.items():
+            began = [began for began, step in self._under_way.values() if step[0] == name]
+            endpoints[name] = replace(finished, in_flight=len(began), oldest_s=now - min(began, default=now))
+        return _Second(len(self._alive), endpoints)
 
 
 STALE, NOTHING = "stale", "_"
@@ -158,23 +186,36 @@ def _families(seen: Sequence[_Second], run: Run, run_id: str) -> Iterator[tuple[
     yield f'obswarm_run_info{{run_id="{run_id}"}}', texts(constant)
     for state in ("running", "stopped"):
         yield f'obswarm_run_state{{state="{state}"}}', texts([float(state == "running")] * len(seen))
-    endpoint = 'method="GET", name="/"'
-    yield f'obswarm_requests_total{{{endpoint}, outcome="success", status="2xx"}}', texts([each.ok for each in seen])
-    if run.failing:
-        failures = texts([each.failed for each in seen])
-        yield f'obswarm_requests_total{{{endpoint}, outcome="failure", status="5xx"}}', failures
-    for number, bound in enumerate([*map(str, BOUNDS_S), "+Inf"]):
-        buckets = texts([each.buckets[number] for each in seen])
-        yield f'obswarm_request_duration_seconds_bucket{{{endpoint}, le="{bound}"}}', buckets
-    yield f"obswarm_request_duration_seconds_sum{{{endpoint}}}", texts([each.sum_s for each in seen])
-    yield f"obswarm_request_duration_seconds_count{{{endpoint}}}", texts([each.buckets[-1] for each in seen])
-    yield f"obswarm_requests_in_flight{{{endpoint}}}", texts([each.in_flight for each in seen])
-    yield f"obswarm_oldest_request_seconds{{{endpoint}}}", texts([each.oldest_s for each in seen])
+    for name in seen[-1].endpoints:
+        yield from _of_an_endpoint([each.endpoints.get(name) for each in seen], name, run, texts)
     yield 'obswarm_users{user_class="A"}', texts([each.users for each in seen])
     yield 'obswarm_generator_saturated{worker="w"}', texts([0.0] * len(seen))
     for state in ("ready", "missing", "leaving", "lost", "gone"):
         yield f'obswarm_workers{{state="{state}"}}', texts([float(state == "ready")] * len(seen))
     yield from _of_the_target(seen, texts)
+
+
+def _of_an_endpoint(
+    seen: Sequence[_Endpoint | None], name: str, run: Run, texts: Callable[[Sequence[float]], list[str]]
+) -> Iterator[tuple[str, list[str]]]:
+    """Its series begin with its first request."""
+    there = [each for each in seen if each is not None]
+    before = [NOTHING] * (len(seen) - len(there))
+    labels = f'method="GET", name="{name}"'
+
+    def values(of: Callable[[_Endpoint], float]) -> list[str]:
+        return before + texts([of(each) for each in there])
+
+    yield f'obswarm_requests_total{{{labels}, outcome="success", status="2xx"}}', values(lambda each: each.ok)
+    if run.failing:
+        yield f'obswarm_requests_total{{{labels}, outcome="failure", status="5xx"}}', values(lambda each: each.failed)
+    for number, bound in enumerate([*map(str, BOUNDS_S), "+Inf"]):
+        buckets = values(lambda each, number=number: each.buckets[number])  # type: ignore[misc]
+        yield f'obswarm_request_duration_seconds_bucket{{{labels}, le="{bound}"}}', buckets
+    yield f"obswarm_request_duration_seconds_sum{{{labels}}}", values(lambda each: each.sum_s)
+    yield f"obswarm_request_duration_seconds_count{{{labels}}}", values(lambda each: each.buckets[-1])
+    yield f"obswarm_requests_in_flight{{{labels}}}", values(lambda each: each.in_flight)
+    yield f"obswarm_oldest_request_seconds{{{labels}}}", values(lambda each: each.oldest_s)
 
 
 def _of_the_target(
