@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from obswarm import defaults
 from obswarm.guards.conditions import EngineOperand, Operand
 from obswarm.guards.latency import AtLeast, Durations, mean_of_ages, quantile_of_ages
 from obswarm.stats import (
@@ -19,6 +20,7 @@ from obswarm.stats import (
 
 Unit = Literal["seconds", "ratio", "number"]
 Value = Callable[[EngineOperand, Snapshot], float | None]
+_LONG_INTERVAL_S = 1.5 * defaults.SNAPSHOT_INTERVAL_S
 PERCENTILE = re.compile(r"p(\d{1,2}(?:\.\d+)?)")
 
 
@@ -130,6 +132,12 @@ def _failed(stats: EndpointStats, operand: EngineOperand) -> float:
     return float(stats.failures if status is None else stats.failures_by.get(status, 0))
 
 
+def _in_a_second(count: float, snapshot: Snapshot) -> float:
+    """A count of the interval. One that is much longer has what came together while a master was away or held up: of
+    that, what a second had."""
+    return count / snapshot.interval_s if snapshot.interval_s > _LONG_INTERVAL_S else count
+
+
 def _error_ratio(stats: EndpointStats, operand: EngineOperand) -> float | None:
     if not stats.requests:
         return None
@@ -214,7 +222,7 @@ def _rows() -> tuple[Metric, ...]:
         Metric(
             "failures",
             "number",
-            lambda operand, snapshot: _failed(_finished(operand, snapshot), operand),
+            lambda operand, snapshot: _in_a_second(_failed(_finished(operand, snapshot), operand), snapshot),
             lambda operand, snapshot: _failed(_of_the_run(operand, snapshot), operand),
             status,
         ),
@@ -244,13 +252,13 @@ def _rows() -> tuple[Metric, ...]:
         Metric(
             "exceptions",
             "number",
-            lambda operand, snapshot: float(snapshot.interval_exceptions),
+            lambda operand, snapshot: _in_a_second(float(snapshot.interval_exceptions), snapshot),
             lambda operand, snapshot: float(sum(found.count for found in snapshot.exceptions.values())),
         ),
         Metric(
             "interrupted",
             "number",
-            lambda operand, snapshot: float(snapshot.interval_interrupted),
+            lambda operand, snapshot: _in_a_second(float(snapshot.interval_interrupted), snapshot),
             lambda operand, snapshot: float(snapshot.interrupted),
         ),
         Metric(

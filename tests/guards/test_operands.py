@@ -194,6 +194,21 @@ def test_exceptions_and_interrupted_requests_of_the_interval() -> None:
     assert [(each.met, each.shown) for each in judged] == [(False, "4"), (True, "1")]
 
 
+def test_counts_of_a_long_interval_are_those_of_a_second_of_it(snapshot: Snapshot) -> None:
+    """As of the first interval of a master that takes a run up: workers have kept their requests for it."""
+    counts = {"interval_exceptions": 10, "interval_interrupted": 20}
+    usual, long = (replace(snapshot, interval_s=seconds, **counts) for seconds in (1.2, 5.0))
+    for text, count in (
+        ("failures > 6", 5),
+        ('failures{status="5xx"} > 6', 5),
+        ("exceptions > 3", 10),
+        ("interrupted > 9", 20),
+    ):
+        assert value(text, usual) == count
+        assert value(text, long) == pytest.approx(count / 5)
+        assert value(text, long) > 0, "none is lost"
+
+
 def test_every_metric_of_the_table_has_a_value_or_says_what_is_missing() -> None:
     snapshot = with_requests_under_way([])
     for name in (*METRICS, "p95"):
