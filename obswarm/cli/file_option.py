@@ -21,6 +21,7 @@ from obswarm.redact import remember
 _DOCUMENT = "obswarm.document"
 _GIVEN = "obswarm.given"
 _PLACES = "obswarm.places"
+_NO_ENVIRONMENT = "obswarm.no_environment"
 _RANKS = {ParameterSource.DEFAULT_MAP: 1, ParameterSource.ENVIRONMENT: 2, ParameterSource.COMMANDLINE: 3}
 
 
@@ -50,6 +51,9 @@ class FileOption(click.Option):
     def key(self) -> str:
         """In the file."""
         return self.long.removeprefix("--").replace("-", "_")
+
+    def resolve_envvar_value(self, ctx: click.Context) -> str | None:
+        return None if ctx.meta.get(_NO_ENVIRONMENT) else super().resolve_envvar_value(ctx)
 
     def consume_value(self, ctx: click.Context, opts: Mapping[str, Any]) -> tuple[Any, ParameterSource]:
         value, source = super().consume_value(ctx, opts)
@@ -257,7 +261,9 @@ def forget_given(ctx: click.Context, name: str) -> None:
 
 
 def forget_shared_values(ctx: click.Context) -> None:
-    """Let commands that are parsed from now on take nothing from the file that `obswarm run` could have said."""
+    """Let commands that are parsed from now on take nothing from the environment, and nothing from the file that
+    `obswarm run` could have said."""
+    ctx.meta[_NO_ENVIRONMENT] = True
     document = _document(ctx)
     if document is not None:
         shared = {option.key for option in options_of(ctx.command) if option.shared}

@@ -26,17 +26,15 @@ from gevent.event import AsyncResult
 from obswarm import clock, defaults
 from obswarm.api import ObswarmError
 from obswarm.cli import exit_codes, unfinished
-from obswarm.cli.access import parameters_of
 from obswarm.cli.exporting import exports
-from obswarm.cli.file_option import as_arguments, forget_shared_values, given_options
+from obswarm.cli.file_option import as_arguments, forget_shared_values, given_options, label_of
 from obswarm.cli.guarding import guarding_of
 from obswarm.cli.loading import files_of, output_of, plan
 from obswarm.cli.notices import Notices
 from obswarm.cli.pending_run import MOST_STARTS, KeptResult, PendingRun
-from obswarm.cli.run_options import REMOTE_WRITE
+from obswarm.cli.service_options import options_beside, useless_options
 from obswarm.cli.session import Terminal, exit_code_of, set_up_logging
 from obswarm.cli.settings_file import current_folder
-from obswarm.cli.sources import PROMETHEUS
 from obswarm.cli.streams import STANDARD_OUTPUT
 from obswarm.cluster import CurveKeys, FleetRun, Lobby, Recovered, start_over, tcp_endpoint
 from obswarm.ending_signals import ending_signals
@@ -80,9 +78,6 @@ _COME_BACK_S = 10.0
 
 _WRITTEN = ("logfile", "csv", "json_file", "junit")
 """Options that name files which its runs write: from where the service was started, as runs are made elsewhere."""
-
-_URLS = {PROMETHEUS: "prometheus_url", REMOTE_WRITE: "remote_write"}
-"""By what the options begin with that say how to be let in there."""
 
 _ADDRESSES = "obswarm.cli.session"
 """Says where metrics and alerts are served, which is another address for clients."""
@@ -192,6 +187,8 @@ class Service:
             f", with the bearer token {token}" if made else ""
             for token, made in zip((self._token, self._alerts_token), self._made, strict=True)
         )
+        for name, needed in useless_options(self._own).items():
+            logger.warning("%s is not used: %s is not given.", label_of(self._ctx, name), label_of(self._ctx, needed))
         logger.info("Waiting for runs at %s", self._server.url, extra={"secret": secret})
         logger.info("Alerts are taken at %s%s", self._server.url, ALERTS_PATH, extra={"secret": alerts_secret})
 
@@ -387,15 +384,10 @@ class Service:
             shared = files = self._here.parent
         os.chdir(files)
         given = {
-            **self._own,
+            **options_beside(self._ctx.command, self._own, order.given),
             "expect_workers": str(order.workers),
             "expect_workers_max_wait": _LONGEST_WAIT_FOR_WORKERS,
         }
-        for prefix, url in _URLS.items():
-            if url in order.given:
-                # The service's own credentials are not for an address that somebody else has named.
-                own = parameters_of(prefix)
-                given = {name: value for name, value in given.items() if name not in own}
         given.update(order.given)
         given["files"] = [str(files / name) for name in order.files]
         given.update(state_file=str(self._state), alerts_token=self._alerts_token)

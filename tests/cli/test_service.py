@@ -14,6 +14,7 @@ import pytest
 from obswarm import __version__, clock
 from obswarm.api import ObswarmError
 from obswarm.cli import service as module
+from obswarm.cli.main import cli
 from obswarm.cli.master import master
 from obswarm.cli.notices import Notices
 from obswarm.cli.pending_run import MOST_STARTS, PendingRun
@@ -97,7 +98,8 @@ class Runner:
 
     def run(self, conduct: Conduct, *options: str) -> type[BaseException]:
         """How it ends: Stopped when the service waits for the next run in this process."""
-        ctx = master.make_context("master", ["--serve", "--state", str(self.state), "--web-port", "0", *options])
+        arguments = ["--serve", "--state", str(self.state), "--web-port", "0", *options]
+        ctx = master.make_context("master", arguments, parent=click.Context(cli))
         try:
             Service(ctx, {**ctx.params}, None, conduct).run()
         except (BecomesNew, Stopped) as end:
@@ -456,17 +458,43 @@ def test_a_port_for_workers_that_is_taken_is_said_before_anything_is_announced(
     assert "Waiting for runs" not in caplog.text
 
 
+OWN = {
+    "prometheus-url": "http://own",
+    "prometheus-token": "own-token",
+    "prometheus-header": "X-Scope-OrgID: own-tenant",
+    "remote-write": "http://own",
+    "remote-write-token": "own-write-token",
+    "grafana-url": "http://own",
+    "grafana-token": "own-grafana-token",
+}
+LET_IN = ("prometheus_token", "prometheus_headers", "remote_write_token", "grafana_token")
+TENANT = ("X-Scope-OrgID: own-tenant",)
+
+
 @pytest.mark.parametrize(
-    ("given", "token", "write_token"),
+    ("given", "left"),
     [
-        ({}, "own-token", "own-write-token"),
-        ({"prometheus_url": "http://other"}, None, "own-write-token"),
-        ({"prometheus_url": "http://other", "prometheus_token": "theirs"}, "theirs", "own-write-token"),
-        ({"remote_write": "http://other"}, "own-token", None),
+        ({}, ("own-token", TENANT, "own-write-token", "own-grafana-token")),
+        ({"prometheus_url": "http://other"}, (None, (), "own-write-token", "own-grafana-token")),
+        (
+            {"prometheus_url": "http://other", "prometheus_token": "theirs"},
+            ("theirs", (), "own-write-token", "own-grafana-token"),
+        ),
+        (
+            {"prometheus_url": "http://other", "prometheus_token_file": "theirs"},
+            (None, (), "own-write-token", "own-grafana-token"),
+        ),
+        ({"prometheus_proxy": "http://other"}, (None, (), "own-write-token", "own-grafana-token")),
+        ({"remote_write": "http://other"}, ("own-token", TENANT, None, "own-grafana-token")),
+        ({"grafana_url": "http://other"}, ("own-token", TENANT, "own-write-token", None)),
+        ({"grafana_token": "theirs"}, ("own-token", TENANT, "own-write-token", "theirs")),
+        # Of those that exclude one another, the client's.
+        ({"prometheus_auth": "me:word"}, (None, TENANT, "own-write-token", "own-grafana-token")),
     ],
 )
+@pytest.mark.parametrize("source", ["options", "environment", "environment without addresses"])
 def test_its_own_credentials_are_not_for_addresses_that_a_client_names(
-    runner: Runner, given: Mapping[str, str], token: str | None, write_token: str | None
+    runner: Runner, monkeypatch: pytest.MonkeyPatch, given: Mapping[str, str], left: tuple[object, ...], source: str
 ) -> None:
     seen: list[Mapping[str, Any]] = []
 
@@ -474,8 +502,64 @@ def test_its_own_credentials_are_not_for_addresses_that_a_client_names(
         seen.append(options)
         raise ObswarmError("enough")
 
+    own = []
+    for name, value in OWN.items():
+        if source == "options":
+            own += [f"--{name}", value]
+        elif source == "environment" or value != "http://own":
+            monkeypatch.setenv(f"OBSWARM_{name.replace('-', '_').upper()}", value)
     runner.ask(given=given)
-    own = ("--prometheus-url", "http://own", "--prometheus-token", "own-token", "--remote-write", "http://own")
-    runner.run(conduct, *own, "--remote-write-token", "own-write-token")
+    runner.run(conduct, *own)
     (options,) = seen
-    assert (options["prometheus_token"], options["remote_write_token"]) == (token, write_token)
+    if source != "environment without addresses":
+        assert tuple(options[name] for name in LET_IN) == left
+    else:
+        asked = [given.get(name) or (() if name.endswith("s") else None) for name in LET_IN]
+        assert [options[name] for name in LET_IN] == asked
+
+
+@pytest.mark.parametrize(
+    ("variables", "given", "name", "value"),
+    [
+        ({"STAGES": "10s:1"}, {"users": "3"}, "stages", None),
+        ({"USERS": "3"}, {"stages": "10s:1"}, "users", None),
+        ({"ONLY_SUMMARY": "1"}, {"only_summary": False}, "only_summary", False),
+        ({"EARLIER_ALERTS": "wait", "EARLIER_ALERTS_MAX_WAIT": "3s"}, {}, "earlier_alerts_max_wait", 3.0),
+        (
+            {"EARLIER_ALERTS": "wait", "EARLIER_ALERTS_MAX_WAIT": "3s"},
+            {"earlier_alerts": "note"},
+            "earlier_alerts_max_wait",
+            None,
+        ),
+        ({"GRAFANA_URL": "http://own"}, {}, "grafana_url", None),
+    ],
+)
+def test_what_the_environment_of_a_service_says_gives_way_to_its_clients_and_refuses_no_run(
+    runner: Runner,
+    monkeypatch: pytest.MonkeyPatch,
+    variables: Mapping[str, str],
+    given: Mapping[str, Any],
+    name: str,
+    value: object,
+) -> None:
+    seen: list[Mapping[str, Any]] = []
+
+    def conduct(planned: object, options: Mapping[str, Any], *_: object) -> tuple[Any, int]:
+        seen.append(options)
+        raise ObswarmError("enough")
+
+    for variable, text in variables.items():
+        monkeypatch.setenv(f"OBSWARM_{variable}", text)
+    runner.ask(given=given)
+    runner.run(conduct)
+    assert [options[name] for options in seen] == [value], runner.ends
+
+
+def test_options_of_a_service_that_no_run_can_use_are_named_at_its_start(
+    runner: Runner, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("OBSWARM_REMOTE_WRITE_TOKEN", "own-token")
+    runner.ask()
+    runner.run(raising(ObswarmError("enough")), "--prometheus-url", "http://own", "--prometheus-token", "own-token")
+    told = [record.getMessage() for record in caplog.records if "is not used" in record.getMessage()]
+    assert told == ["OBSWARM_REMOTE_WRITE_TOKEN is not used: --remote-write is not given."]
