@@ -267,7 +267,8 @@ class RemoteWriter(Output):
         self._tell()
         lost = sum(self._lost.values())
         if not all(greenlet.dead for greenlet in self._encoding):
-            gevent.killall(self._encoding)
+            for greenlet in self._encoding:
+                greenlet.kill()
             logger.warning("--remote-write: the end of the run was not pushed.")
         if lost:
             logger.warning(
