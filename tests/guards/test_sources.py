@@ -1,5 +1,7 @@
 """Sources that fail, are slow, or answer out of order: what guards see then, on a clock of the test's own."""
 
+import math
+
 import gevent
 import pytest
 from hypothesis import given
@@ -326,3 +328,18 @@ def test_it_trips_when_what_was_seen_of_its_condition_is_as_long_as_its_for(
     assert watch.seen.missing_s(now) == pytest.approx(all_missing_s, abs=1e-6) or before != "m"
     ratio = watch.seen.ratio(now)
     assert ratio is None or -1e-9 <= ratio <= 1 + 1e-9
+
+
+def test_nan_is_no_value_of_a_guard(time: FakeTime) -> None:
+    made = simulation(time, Guard("promql(x) > 5", "notify"))
+    made.source.answer = math.nan
+    made.seconds(7)
+    (guard,) = made.guards
+    assert (guard.value, guard.shown, guard.no_data_reason) == (None, "–", "x is not a number (NaN)")
+    made.source.answer = math.inf
+    made.seconds(2)
+    assert made.guards[0].shown == "+Inf"
+    made.source.answer = math.nan
+    made.seconds(7)
+    (guard,) = made.guards
+    assert (guard.value, guard.shown, guard.state) == (math.inf, "+Inf", "blind")
