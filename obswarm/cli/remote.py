@@ -53,7 +53,6 @@ _ONLY_HERE = (
     "logfile",
     "junit",
     "workers",
-    "targets",
     "alerts_token",
     "master",
     "api_token",
@@ -271,6 +270,8 @@ def _order(
     host = _host_there(planned, master)
     if host is not None:
         given["host"] = host
+    if "targets" in given:
+        given["targets"] = [target_there(target, master) for target in options["targets"]]
     _, rest = files_of(arguments, options["files"])
     settings = settings_file(options["config"], Path.cwd())
     files = [file.resolve() for file in planned.files]
@@ -326,11 +327,21 @@ def _host_there(planned: Planned, master: Master) -> str | None:
     return there
 
 
+def target_there(target: str, master: Master) -> str:
+    """A target as KIND=URL, under the name by which the master reaches what listens on this machine's loopback."""
+    kind, equals, url = target.partition("=")
+    parts = _split(url)
+    if master.host_name is None or not is_loopback(parts.hostname or ""):
+        return target
+    return f"{kind}{equals}{replace_host(url, master.services.get(parts.port or 0) or master.host_name)}"
+
+
 def replace_host(url: str, address: str) -> str:
-    """The same URL, or `host:port`, at another host, and port if the address has one."""
+    """The same URL, or `host:port`, with its user and password, at another host, and port if the address has one."""
     parts = _split(url)
     port = f":{parts.port}" if parts.port and ":" not in address else ""
-    there = urlunsplit(parts._replace(netloc=f"{address}{port}"))
+    user, at, _ = parts.netloc.rpartition("@")
+    there = urlunsplit(parts._replace(netloc=f"{user}{at}{address}{port}"))
     return there if "://" in url else there.removeprefix("//")
 
 

@@ -74,3 +74,5 @@ def test_a_host_of_this_machine_is_another_one_in_a_container() -> None:
     assert replace_host("grpc://localhost:50051", "there") == "grpc://there:50051"
     assert replace_host("localhost:50051", "there") == "there:50051"
     assert replace_host("localhost:50051", "there:1") == "there:1"
+    assert replace_host("http://me:key@localhost:80/a", "there") == "http://me:key@there:80/a"
+    assert replace_host("http://me:key@localhost:80/a", "there:1") == "http://me:key@there:1/a"

@@ -1,8 +1,10 @@
 """A run that another master makes, whose end is never told: its client has what it saw."""
 
 import math
-from collections.abc import Iterator
+from argparse import Namespace
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import gevent
@@ -11,7 +13,8 @@ import pytest
 from obswarm import __version__, clock
 from obswarm.api import ObswarmError
 from obswarm.cli import remote as remote_module
-from obswarm.cli.remote import RemoteRun
+from obswarm.cli.remote import Master, RemoteRun
+from obswarm.cli.run import run as run_command
 from obswarm.engine import Output, Outputs, RunResult, StopReason
 from obswarm.metrics import Latest, MetricsApp
 from obswarm.stats import RunState, Snapshot
@@ -198,3 +201,48 @@ def test_a_master_that_waits_and_does_not_know_the_run_has_lost_it(
     desk.order_id, desk.busy = None, False
     with pytest.raises(MasterError, match="does not know the run any more"):
         next(news)
+
+
+MASTER = Master("http://10.0.0.5:8089", "token", "the master")
+STACK = replace(MASTER, host_name="host.docker.internal", services={18080: "load-balancer:18080"})
+HERE = "node=http://me:key@127.0.0.1:9100/metrics?a=b"
+
+
+def asked_for(folder: Path, options: Sequence[str], master: Master) -> Order:
+    """What that master is asked for by `obswarm run` with these options."""
+    (folder / "a.py").write_text("")
+    ctx = run_command.make_context("run", ["a.py", *options])
+    arguments = ctx.params.pop("arguments")
+    planned = Namespace(files=[folder / "a.py"], opened=[], environment=Namespace(user_classes=[]))
+    return remote_module._order(ctx, arguments, ctx.params, planned, master)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("master", "target", "there"),
+    [
+        (MASTER, HERE, HERE),
+        (STACK, HERE, "node=http://me:key@host.docker.internal:9100/metrics?a=b"),
+        (STACK, "haproxy=http://localhost:18080/metrics", "haproxy=http://load-balancer:18080/metrics"),
+        (STACK, "mysql=http://db:9104/metrics", "mysql=http://db:9104/metrics"),
+    ],
+)
+def test_the_targets_of_a_run_go_with_the_request(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, master: Master, target: str, there: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    redis = "redis=http://cache:9121/metrics"
+    assert asked_for(tmp_path, ["--target", target, "--target", redis], master).given["targets"] == [there, redis]
+    assert "targets" not in asked_for(tmp_path, [], master).given
+    monkeypatch.setenv("OBSWARM_TARGET", target)
+    assert asked_for(tmp_path, [], master).given["targets"] == [there]
+
+
+def test_the_targets_of_a_file_go_with_the_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = '[[targets]]\nkind = "mysql"\nurl = "http://db:9104/metrics"\n'
+    (tmp_path / "obswarm.toml").write_text(text)
+    assert asked_for(tmp_path, [], MASTER).settings == text.encode()
+    (tmp_path / "obswarm.toml").unlink()
+    (tmp_path / "pyproject.toml").write_text("[tool.obswarm]\n" + text.replace("[[t", "[[tool.obswarm.t"))
+    with pytest.raises(ObswarmError, match="cannot be sent to another master"):
+        asked_for(tmp_path, [], MASTER)

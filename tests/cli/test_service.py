@@ -563,3 +563,31 @@ def test_options_of_a_service_that_no_run_can_use_are_named_at_its_start(
     runner.run(raising(ObswarmError("enough")), "--prometheus-url", "http://own", "--prometheus-token", "own-token")
     told = [record.getMessage() for record in caplog.records if "is not used" in record.getMessage()]
     assert told == ["OBSWARM_REMOTE_WRITE_TOKEN is not used: --remote-write is not given."]
+
+
+@pytest.mark.parametrize(
+    ("given", "targets"),
+    [({}, ("node=http://own:1/",)), ({"targets": ["redis=http://a:1/", "mysql=http://b:1/"]}, None)],
+)
+@pytest.mark.parametrize("from_environment", [False, True])
+def test_the_targets_of_a_run_take_the_place_of_the_services_own(
+    runner: Runner,
+    monkeypatch: pytest.MonkeyPatch,
+    given: Mapping[str, list[str]],
+    targets: tuple[str, ...] | None,
+    from_environment: bool,
+) -> None:
+    seen: list[Mapping[str, Any]] = []
+
+    def conduct(planned: object, options: Mapping[str, Any], *_: object) -> tuple[Any, int]:
+        seen.append(options)
+        raise ObswarmError("enough")
+
+    runner.ask(given=given)
+    if from_environment:
+        monkeypatch.setenv("OBSWARM_TARGET", "node=http://own:1/")
+        runner.run(conduct)
+    else:
+        runner.run(conduct, "--target", "node=http://own:1/")
+    (options,) = seen
+    assert options["targets"] == (targets or tuple(given["targets"]))
