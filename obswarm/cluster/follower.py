@@ -32,6 +32,9 @@ class Follower:
 
     def assign(self, number: int, users: Mapping[str, int], rate: float, now: float) -> None:
         """Head for that, starting so many users per second at most. Classes that it does not know are left out."""
+        if number <= self._number:
+            # Of another master, which numbers its own.
+            self.settled = 0
         self._number = number
         self._wanted = {name: users.get(name, 0) for name in self.placed}
         self._rate = max(rate, _SLOWEST_RATE)

@@ -70,6 +70,8 @@ class Progress:
     is_scaled: bool = False
     in_force: dict[str, str] = field(default_factory=dict)
     """What guards and alerts have told the load: action by who gave it."""
+    users_ended: int = 0
+    """By themselves, of those that are placed."""
 
 
 @dataclass(slots=True)

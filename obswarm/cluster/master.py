@@ -119,6 +119,8 @@ class FleetRun(RunCourse):
         self._lost = Losses()
         self._extras: dict[str, dict[str, Any]] = {}
         self._over = False
+        self._ended_users = 0
+        """By themselves, when workers had last done all that they were told."""
         self._alone_since_s: float | None = None
         environment.runner = self.runner = MasterRunner(self, environment)
         if recovered is not None:
@@ -218,6 +220,7 @@ class FleetRun(RunCourse):
         held_s = max(0.0, progress.elapsed_s + away_s - elapsed_s) if profile.stands_still else 0.0
         self._executor.start(now, elapsed_s, progress.placed, held_s)
         self._most_users_before = progress.users_max
+        self._ended_users = progress.users_ended
         self._annotations = [Annotation(*mark) for mark in progress.annotations]
         if not any(mark.kind == "start" for mark in self._annotations):
             # The file is first written before the run starts; its outputs have had the mark.
@@ -300,6 +303,7 @@ class FleetRun(RunCourse):
             ramp_classes=None if replaced is None or replaced.user_classes is None else list(replaced.user_classes),
             is_scaled=self._executor.is_scaled,
             in_force=dict(self._in_force),
+            users_ended=self._users_ended(),
             users_max=self.users_max(),
             stopping=None if reason is None else [reason.kind, reason.detail],
             annotations=[[mark.time_s, mark.kind, mark.text] for mark in self._annotations],
@@ -308,10 +312,16 @@ class FleetRun(RunCourse):
         )
 
     def _users_ended(self) -> int:
-        # Workers that still follow have not told it yet.
-        if not self.fleet.ready or not self.fleet.settled(self._number):
+        # Workers that still follow have not told yet whether more of them have ended.
+        if self.fleet.ready and not self._dirty and self.fleet.settled(self._number):
+            self._ended_users = self._executor.placed_users - sum(self.user_counts().values())
+        return self._ended_users
+
+    def _users_not_started(self, now: float) -> int:
+        if not self.fleet.ready:
             return 0
-        return self._executor.placed_users - sum(self.user_counts().values())
+        started = sum(member.most_users(now) for member in self.fleet.ready)
+        return max(0, self._executor.placed_users - self._users_ended() - started)
 
     def _after_emit(self) -> None:
         self.fleet.begin_interval()

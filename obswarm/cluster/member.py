@@ -1,5 +1,6 @@
 """What a master knows of one worker, and the rule by which each of its deltas counts exactly once. No I/O."""
 
+import math
 import sys
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -163,6 +164,11 @@ class Member:
         """`cpu_ratio` as a share of what each of its processes may use."""
         share = min(1.0, self.cpus / self.processes) or 1.0
         return Load(self.health.cpu_ratio / share if self.health else 0.0, self.strained_s)
+
+    def most_users(self, now: float) -> int:
+        """Those that it has told, and those that it may have started since."""
+        users, assigned = sum(self.users.values()), sum(self.assigned.values())
+        return max(users, min(assigned, users + math.ceil((now - self.stats_s) * self.rate)))
 
     def view(self, now: float) -> GeneratorHealth | None:
         """For snapshots; None before the first report."""

@@ -180,6 +180,10 @@ class RunCourse:
         """How many users have ended by themselves, of those that the executor has placed; as far as it is known."""
         raise NotImplementedError
 
+    def _users_not_started(self, now: float) -> int:
+        """How many of those that the executor has placed have not been started yet."""
+        return 0
+
     def _spawning_complete(self) -> None:
         """The load is where it was heading."""
         raise NotImplementedError
@@ -215,7 +219,8 @@ class RunCourse:
     def scale(self, share: float, by: str) -> None:
         if by not in self._in_force:
             self._in_force[by] = f"scale({share:.4g})"
-            self._executor.scale(share, clock.monotonic(), self._users_ended())
+            now = clock.monotonic()
+            self._executor.scale(share, now, self._users_ended(), self._users_not_started(now))
             self._nudge.set()
 
     def hold(self, by: str = "") -> None:

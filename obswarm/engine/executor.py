@@ -133,10 +133,14 @@ class Executor:
         """Head for that many users from now on, instead of those of the plan, until it ends."""
         self._replace(users, rate, now)
 
-    def scale(self, share: float, now: float, ended: int = 0) -> None:
+    def scale(self, share: float, now: float, ended: int = 0, not_started: int = 0) -> None:
         """Go down to a share of the users that there are now, at the rate of the present load, and stay there until
-        the plan ends. Of those that were placed, `ended` have ended by themselves. Never up: a share of a few users is
+        the plan ends. Of those that were placed, `ended` have ended by themselves, and `not_started` are still to be
+        started, which they are not any more. Never up: a share of a few users is
         one user at least, unless it is 0, and a scale while another one is under way does not raise that."""
+        if not_started > 0:
+            placed = max(0, self.placed_users - not_started)
+            self._place(allocate(placed, self._shares if self.load is None else self._shares_of(self.load)), 0)
         present = max(0, self.placed_users - max(0, ended))
         kept = min(present, max(math.ceil(share), math.floor(present * share + _ROUNDING)))
         users = self.placed_users - present + kept

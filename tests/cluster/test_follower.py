@@ -63,6 +63,18 @@ def test_an_assignment_that_changes_nothing_is_carried_out_at_once() -> None:
     assert follower.settled == 7
 
 
+def test_what_another_master_had_assigned_does_not_count_as_carried_out() -> None:
+    """Its numbers begin anew."""
+    crowd = Crowd()
+    follower = Follower(["A"], crowd)
+    follower.assign(57, {}, 10, 0.0)
+    assert follower.settled == 57
+    follower.assign(1, {"A": 2}, 1, 0.0)
+    assert follower.settled == 0
+    follow(follower, crowd, 3.0)
+    assert follower.settled == 1
+
+
 def test_after_the_users_were_ended_it_starts_from_nothing() -> None:
     crowd = Crowd()
     follower = Follower(["A", "B"], crowd)

@@ -13,7 +13,7 @@ from obswarm.cluster.master import FleetRun
 from obswarm.engine import Output, Outputs, ShapeProfile, StagesProfile, StopReason
 from obswarm.stats import Annotation, Recorder, Snapshot
 from tests.support.fake_time import FakeTime
-from tests.support.made_up_worker import Letters
+from tests.support.made_up_worker import Letters, MadeUpWorker
 
 
 class Often(User):
@@ -152,6 +152,37 @@ def test_a_load_that_was_set_is_followed_until_the_planned_time_and_no_hold_ends
     masters.next()
     assert masters.seconds(2)[-1] == 14
     assert masters.ended_s == pytest.approx(30, abs=0.1)
+
+
+def placed(run: FleetRun) -> int:
+    return run._executor.placed_users
+
+
+def test_a_scale_takes_its_share_of_the_users_that_there_are_and_none_is_started_any_more(masters: Masters) -> None:
+    """A master has placed those that its plan has by now, and workers start them at the spawn rate."""
+    run = masters.run
+    worker = MadeUpWorker(run.fleet, run.listener)
+    masters.seconds(0.5)
+    there = placed(run) - 2
+    worker.report(users={"Often": there}, settled=0)
+    run.scale(0.5, "guard it")
+    assert placed(run) == there
+    assert masters.seconds(3)[-1] == there // 2
+
+
+def test_a_scale_knows_who_has_ended_also_while_others_are_started(masters: Masters) -> None:
+    run = masters.run
+    worker = MadeUpWorker(run.fleet, run.listener)
+    masters.seconds(0.5)
+    worker.report(users={"Often": placed(run) - 1}, settled=1000)
+    assert (run._users_ended(), run._users_not_started(masters.time.now)) == (1, 0)
+    run = masters.next()
+    same = MadeUpWorker(run.fleet, run.listener, joins=False)
+    same.incarnation = worker.incarnation
+    same.join()
+    run._drive_once(masters.time.now)
+    same.report(users={"Often": placed(run) - 3}, settled=0)
+    assert (run._users_ended(), run._users_not_started(masters.time.now)) == (1, 2)
 
 
 class Kept(Output):
