@@ -31,10 +31,16 @@ class ApiSession(requests.Session):
     `access` has the credentials and certificates, which other hosts are not shown when they are redirected to. With
     `trust_env` proxies (HTTP_PROXY, HTTPS_PROXY, NO_PROXY) and the certificates to trust (REQUESTS_CA_BUNDLE,
     CURL_CA_BUNDLE, SSL_CERT_FILE) are those of the environment where `access` has none; ~/.netrc is not read.
+    With `undone` only a body whose Content-Encoding is that is decoded; any other is left as it is.
     """
 
     def __init__(
-        self, largest_bytes: int, longest_s: float, trust_env: bool = True, access: ApiAccess = _ANYBODY
+        self,
+        largest_bytes: int,
+        longest_s: float,
+        trust_env: bool = True,
+        access: ApiAccess = _ANYBODY,
+        undone: str | None = None,
     ) -> None:
         super().__init__()
         self._longest_s = longest_s
@@ -44,7 +50,7 @@ class ApiSession(requests.Session):
         self.auth = ApiAuth(access)
         self.headers.update(dict(access.headers))
         self.max_redirects = _MOST_REDIRECTS
-        bound_answers(self, largest_bytes)
+        bound_answers(self, largest_bytes, undone)
 
     def request(self, method: str | bytes, url: str | bytes, *arguments: Any, **options: Any) -> requests.Response:
         self._asked = url if isinstance(url, str) else url.decode()
@@ -87,31 +93,35 @@ class ApiSession(requests.Session):
         return bool(self.should_strip_auth(self._asked, url))  # type: ignore[no-untyped-call]  # requests' own
 
 
-def bound_answers(session: requests.Session, largest_bytes: int) -> None:
-    """Have the session read no more of an answer that is not streamed, each one that redirects included."""
+def bound_answers(session: requests.Session, largest_bytes: int, undone: str | None = None) -> None:
+    """Have the session read no more of an answer that is not streamed, each one that redirects included. `undone` is
+    the only content coding that is undone; all that are known unless given."""
 
     def read(response: requests.Response, *_: Any, stream: bool = False, **__: Any) -> None:
         if not stream:
-            _read(response, largest_bytes)
+            _read(response, largest_bytes, undone)
 
     # Called before requests itself reads the body, of each hop.
     session.hooks["response"].append(read)
 
 
-def _read(response: requests.Response, largest_bytes: int) -> None:
+def _read(response: requests.Response, largest_bytes: int, undone: str | None) -> None:
     try:
-        response._content = b"".join(_pieces(response, largest_bytes))
+        response._content = b"".join(_pieces(response, largest_bytes, undone))
     except BaseException:
         response.close()
         raise
     response._content_consumed = True  # type: ignore[attr-defined]
 
 
-def _pieces(response: requests.Response, largest_bytes: int) -> Any:
+def _pieces(response: requests.Response, largest_bytes: int, undone: str | None) -> Any:
     """The body, decoded; both sizes are bounded."""
     size = 0
+    coding = response.headers.get("content-encoding")
+    if undone is not None and coding != undone:
+        coding = None
     try:
-        for piece in decoded(_raw(response, largest_bytes), response.headers.get("content-encoding")):
+        for piece in decoded(_raw(response, largest_bytes), coding):
             size += len(piece)
             _check(response, size, largest_bytes)
             yield piece

@@ -82,6 +82,14 @@ _NUMBER = re.compile(
     r"[+-]?(?:[0-9]++(?:\.[0-9]*+)?+|\.[0-9]++)(?:[eE][+-]?[0-9]++)?|(?P<word>[+-]?inf(?:inity)?|nan)",
     re.IGNORECASE | re.ASCII,
 )
+# All of what it takes, as Prometheus does where it is a bound that is written in one way.
+_DIGITS, _HEX_DIGITS = "[0-9]++(?:_[0-9]++)*+", "[0-9a-f]++(?:_[0-9a-f]++)*+"
+_BOUND = re.compile(
+    rf"[+-]?(?:(?:{_DIGITS}(?:\.(?:{_DIGITS})?+)?+|\.{_DIGITS})(?:e[+-]?{_DIGITS})?+"
+    rf"|(?P<hex>0x(?:_?{_HEX_DIGITS}(?:\.(?:{_HEX_DIGITS})?+)?+|\.{_HEX_DIGITS})p[+-]?{_DIGITS}))"
+    r"|(?P<word>[+-]?inf(?:inity)?|nan)",
+    re.IGNORECASE | re.ASCII,
+)
 _ESCAPED = re.compile(r'\\([\\"n])')
 _NOT_UTF8 = re.compile("[\ud800-\udfff]")
 _LARGEST_TIMESTAMP_MS = 2**63 - 1
@@ -267,9 +275,13 @@ def _label_value(metric_type: str, label: str, value: str) -> str:
 
 def canonical_number(text: str) -> str:
     """A number as OpenMetrics writes it: `1.0`, `+Inf`, `1e+06`; what is none stays as it is."""
-    if not (found := _NUMBER.fullmatch(text)):
+    if not (found := _BOUND.fullmatch(text)):
         return text
-    number = float(text)
+    digits_alone = text.replace("_", "")
+    try:
+        number = float.fromhex(digits_alone) if found["hex"] else float(digits_alone)
+    except OverflowError:
+        return text
     if not math.isfinite(number):
         if found["word"] is None:
             return text

@@ -13,6 +13,7 @@ from obswarm import clock
 from obswarm.greenlets import Supervisor, described, kill_all
 from obswarm.http import ApiSession, Asked, failure_of, refusal_of
 from obswarm.redact import redact_url
+from obswarm.sanitize import clean_text
 from obswarm.targets import evaluate as promql
 from obswarm.targets.absence import Known, Reasons, metrics_asked_for, reason_for_nothing
 from obswarm.targets.exposition import OPENMETRICS, TEXT, Entry, ParseError, decode, entries
@@ -38,12 +39,15 @@ _MOST_REDIRECTS = 9
 _ENTRIES_IN_A_TURN = 500
 _LARGEST_CLOCK_STEP_S = 0.5
 
+_CODING = "gzip"
+"""The only one that is asked for, and undone."""
+
 # What Prometheus 3 asks for by default: no protobuf, and so no native histograms.
 HEADERS = {
     "Accept": "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,"
     "application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,"
     "text/plain;version=0.0.4;q=0.3,*/*;q=0.2",
-    "Accept-Encoding": "gzip",
+    "Accept-Encoding": _CODING,
     "X-Prometheus-Scrape-Timeout-Seconds": f"{_TIMEOUT_S:g}",
 }
 _PROTOBUF = "application/vnd.google.protobuf"
@@ -171,7 +175,7 @@ class EmbeddedSource:
         return found
 
     def _follow(self, target: Target) -> None:
-        with ApiSession(_LARGEST_PAGE_BYTES, _LONGEST_S, access=target.access) as session:
+        with ApiSession(_LARGEST_PAGE_BYTES, _LONGEST_S, access=target.access, undone=_CODING) as session:
             session.max_redirects = _MOST_REDIRECTS
             due = clock.monotonic()
             while True:
@@ -185,12 +189,14 @@ class EmbeddedSource:
         series.begin()
         up = False
         try:
-            page, media_type = _fetch(session, target)
+            page, media_type, coding = _fetch(session, target)
             series.ingest(page, media_type, _in_turns(entries(page, media_type)), now, self._wall_s(now))
             up, detail = True, f"{series.count.samples} series"
         except requests.RequestException as error:
             detail = failure_of(error, _asked(target), _TIMEOUT_S).text
-        except (SourceError, ParseError) as error:
+        except ParseError as error:
+            detail = f"{error}{coding}"
+        except SourceError as error:
             detail = str(error)
         if not up:
             series.lose(now)
@@ -208,8 +214,9 @@ class EmbeddedSource:
         return now + self._to_wall_s
 
 
-def _fetch(session: requests.Session, target: Target) -> tuple[str, str]:
-    """(page, media type). Raises SourceError when the answer is no page of metrics."""
+def _fetch(session: requests.Session, target: Target) -> tuple[str, str, str]:
+    """(page, media type, what to say of its coding when it cannot be read). Raises SourceError when the answer is no
+    page of metrics."""
     answer = session.get(target.url, timeout=_TIMEOUT_S, headers=HEADERS)
     failure = refusal_of(answer, _asked(target), "has no page of metrics at that path", quotes=False)
     if failure is not None:
@@ -217,8 +224,12 @@ def _fetch(session: requests.Session, target: Target) -> tuple[str, str]:
     if answer.status_code != 200:
         raise SourceError(f"answers HTTP {answer.status_code}")
     page = decode(answer.content)
+    coding = answer.headers.get("Content-Encoding", _CODING)
+    told = (
+        "" if coding == _CODING else f"; its Content-Encoding is {clean_text(coding, 40)}, and {_CODING} was asked for"
+    )
     # Prometheus takes a page with nothing in it from anybody.
-    return page, _media_type(answer.headers.get("Content-Type", "")) if page else TEXT
+    return page, _media_type(answer.headers.get("Content-Type", "")) if page else TEXT, told
 
 
 def _asked(target: Target) -> Asked:

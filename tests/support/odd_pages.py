@@ -2,6 +2,7 @@
 
 import gzip
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -104,6 +105,14 @@ PAGES: dict[str, Page] = {
         + '# TYPE c gauge\nc{le="1",quantile="1"} 1\nd{le="1"} 2\n# TYPE e histogram\nf{le="1"} 1\nf{quantile="1"} 2\n'
     ),
     "bounds-that-are-one": _text('# TYPE a histogram\na_bucket{le="1"} 1\na_bucket{le="1.0"} 2\na_bucket{le="+Inf"} 3\n'),
+    "bounds-as-go-has-numbers": _text(
+        "# TYPE a histogram\n"
+        + "".join(
+            f'a_bucket{{le="{bound}"}} 1\n'
+            for bound in ["1_0", "1_1.2_5e0_1", "0x1p3", "-0X_A.8P-1", "0x.8p1", "0_7", "1__0", "_1", "1_", "1_.5", "1._5"
+                       , "0x1", "0x1p5000", "0b1", "+nan", "1e400", "infinity"]
+        )
+    ),
     "open-bounds": _open('# TYPE a gaugehistogram\na_bucket{le="1"} 1\n# TYPE b histogram\nb_bucket{le="-0"} 1\n'),
     # Values and times.
     "values": _text(
@@ -158,6 +167,12 @@ PAGES: dict[str, Page] = {
     "open-bad-exemplar": _open('a 1 # {id=x} 0.5\n'),
     # What is around the page.
     "gzip": Page(gzip.compress(b"a 1\n"), headers=(("Content-Encoding", "gzip"),)),
+    "deflate": Page(zlib.compress(b"a 1\n"), headers=(("Content-Encoding", "deflate"),)),
+    "only-called-deflate": Page(b"a 1\n", headers=(("Content-Encoding", "deflate"),)),
+    "x-gzip": Page(gzip.compress(b"a 1\n"), headers=(("Content-Encoding", "x-gzip"),)),
+    "identity": Page(b"a 1\n", headers=(("Content-Encoding", "identity"),)),
+    "gzip-in-capitals": Page(gzip.compress(b"a 1\n"), headers=(("Content-Encoding", "GZIP"),)),
+    "gzip-twice": Page(gzip.compress(gzip.compress(b"a 1\n")), headers=(("Content-Encoding", "gzip, gzip"),)),
     "bad-gzip": Page(b"a 1\n", headers=(("Content-Encoding", "gzip"),)),
     "not-found": Page(b"a 1\n", status="404 Not Found"),
     "no-content": Page(b"", status="204 No Content"),

@@ -130,7 +130,37 @@ def test_beyond_what_is_evaluated_there_is_a_sentence_that_names_the_part(query:
     parse_any(query)
 
 
-@pytest.mark.parametrize("query", ["sum(", "x{", "rate(x)", "5 5"])
+@pytest.mark.parametrize(
+    ("query", "part"),
+    [
+        (r"pg_up{job=~`\w+`}", "a backslash between back-quotes"),
+        ('x{a=`\\"\n`, b!~`\\d`}', "a backslash between back-quotes"),
+        (r"sum(x{a=`\`}) > 1", "a backslash between back-quotes"),
+        ("x > 1_000", "an underscore in a number"),
+        ("x * 0x_1_f + 1_0.2_5e+1_0", "an underscore in a number"),
+        (r'x{a=~"\\Qa.b\\E", b!~"c"}', r'the pattern "\\Qa.b\\E"'),
+        (
+            r"x{a!~`\Qa\E`} > 1_0",
+            r"a backslash between back-quotes and the pattern `\Qa\E` and an underscore in a number",
+        ),
+    ],
+)
+def test_what_the_parser_does_not_know_is_no_wrong_promql(query: str, part: str) -> None:
+    with pytest.raises(ObswarmError) as raised:
+        parse(query)
+    assert str(raised.value) == (
+        f"promql({query}) uses {part}, which obswarm does not evaluate itself."
+        " With a Prometheus behind it any PromQL works: set prometheus_url."
+    )
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "sum(", "x{", "rate(x)", "5 5", r'x{a=~"\d"}', "x > 1__0", "x > 1_", "x[1_0s]", r"sum(x{a=`\w`}", 'x{a=~"("}',
+        "x > 1_000 +", 'x{a="1_000} > 2', "x # 1_000\n +", r"x{a=~`\Q(\E(`}",
+    ],
+)  # fmt: skip
 def test_what_is_no_promql_is_said(query: str) -> None:
     with pytest.raises(ObswarmError, match="is not PromQL"):
         parse(query)

@@ -74,6 +74,16 @@ def test_what_is_no_page_of_metrics_is_told_without_its_text(
     assert [value for *_, value in source._store.latest("up", clock.monotonic())] == [0]
 
 
+@pytest.mark.parametrize(("coding", "is_told"), [("deflate", True), ("gzip", False), (None, False)])
+def test_of_a_page_that_cannot_be_read_another_coding_is_told(coding: str | None, is_told: bool) -> None:
+    answer = answering(b"x\x9cK")
+    if coding is not None:
+        answer.headers["Content-Encoding"] = coding
+    told = "; its Content-Encoding is deflate, and gzip was asked for"
+    health = scrape(EmbeddedSource([TARGET]), answer)
+    assert health.detail == f"line 1 of the page: the value is no number{told if is_told else ''}"
+
+
 @pytest.mark.parametrize(
     ("page", "has_metrics"), [(b"node_load1 1\n", False), (b"pg_locks_count 1\n", True), (b"", False)]
 )

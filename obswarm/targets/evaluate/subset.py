@@ -19,6 +19,7 @@ from obswarm.targets.evaluate.syntax import (
     tree_looks_back_s,
     tree_of,
 )
+from obswarm.targets.evaluate.unread import unread_parts
 
 LONGEST_RANGE_S = 300.0
 MOST_STEPS = 300
@@ -30,7 +31,13 @@ EVALUATED_FUNCTIONS = frozenset({*FUNCTIONS, *VECTOR_FUNCTIONS, *RANGE_FUNCTIONS
 
 def parse(query: str) -> Any:
     """The syntax tree of a query within the subset. Raises ObswarmError with what is wrong, or beyond it."""
-    tree = tree_of(query)
+    try:
+        tree = tree_of(query)
+    except ObswarmError:
+        unread = unread_parts(query)
+        if unread:
+            raise _beyond(unread, query) from None
+        raise
     _check(tree, query, DEEPEST)
     if tree_looks_back_s(tree) > LONGEST_RANGE_S:
         raise _beyond(f"samples from more than {LONGEST_RANGE_S:.0f} s ago (ranges and offsets together)", query)

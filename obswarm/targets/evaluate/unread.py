@@ -1,0 +1,63 @@
+"""PromQL that Prometheus reads and the parser here does not: so it is told from what is no PromQL. No I/O."""
+
+import re
+from typing import Any
+
+import promql_parser as promql
+
+from obswarm.targets.evaluate.matchers import InvalidPattern, compiled
+
+_DIGITS = "[0-9]+(?:_[0-9]+)*"
+_NUMBER = (
+    r"(?<![\w.:])(?:0[xX]_?[0-9a-fA-F]+(?:_[0-9a-fA-F]+)*"
+    rf"|(?:{_DIGITS}(?:\.(?:{_DIGITS})?)?|\.{_DIGITS})(?:[eE][+-]?{_DIGITS})?)(?![\w.])"
+)
+_TEXT = r'"(?:[^"\\]|\\.)*"' + r"|'(?:[^'\\]|\\.)*'|`[^`]*`"
+# Texts and comments whole, so that nothing in them is taken for a number.
+_PIECE = re.compile(rf"(?P<match>[=!]~\s*)?(?P<text>{_TEXT})|#[^\n]*|(?P<number>{_NUMBER})", re.DOTALL)
+_ANY_PATTERN = '".*"'
+
+
+def unread_parts(query: str) -> str:
+    """What such a query has that the parser does not know; empty when it is no PromQL all the same."""
+    found: dict[str, None] = {}
+
+    def readable(piece: re.Match[str]) -> str:
+        text, number = piece["text"], piece["number"]
+        if number is not None and "_" in number:
+            found["an underscore in a number"] = None
+            return number.replace("_", "")
+        if text is None:
+            return piece[0]
+        if text[0] == "`" and "\\" in text:
+            found["a backslash between back-quotes"] = None
+            text = _in_double_quotes(text[1:-1])
+        if piece["match"] is not None and _is_pattern_of_re2(text) and not _is_read(f"x{{x=~{text}}}"):
+            found[f"the pattern {piece['text']}"] = None
+            text = _ANY_PATTERN
+        return (piece["match"] or "") + text
+
+    return " and ".join(found) if _is_read(_PIECE.sub(readable, query)) else ""
+
+
+def _in_double_quotes(text: str) -> str:
+    for plain, escaped in (("\\", "\\\\"), ('"', '\\"'), ("\n", "\\n")):
+        text = text.replace(plain, escaped)
+    return f'"{text}"'
+
+
+def _is_pattern_of_re2(text: str) -> bool:
+    try:
+        literal: Any = promql.parse(text)
+        compiled(literal.val)
+    except (ValueError, InvalidPattern):
+        return False
+    return True
+
+
+def _is_read(query: str) -> bool:
+    try:
+        promql.parse(query)
+    except ValueError:
+        return False
+    return True
