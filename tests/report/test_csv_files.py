@@ -1,6 +1,9 @@
 """The history: one row for each second of the run, whenever snapshots come."""
 
 import csv
+import errno
+import io
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -8,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from obswarm.api import ObswarmError
-from obswarm.report import CsvFiles
+from obswarm.report import CsvFiles, csv_files
 from obswarm.stats import RunState, Snapshot
 from tests.support.recorded import PAGE, MadeUpRun, result_of
 
@@ -116,6 +119,21 @@ def test_a_run_that_is_taken_up_has_the_rows_of_before_and_of_each_second_since(
     assert [float(row["Requests/s"]) for row in rows] == pytest.approx([10.0] * 9)
     assert [int(row["Total Request Count"]) for row in rows] == [10, 20, 30, 40, 40, 40, 40, 80, 90]
     assert {row["User Count"] for row in rows} == {"3"}
+
+
+def test_rows_that_cannot_be_gone_on_with_stay_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = MadeUpRun([])
+    part_of_a_run(tmp_path, run, [1.0, 2.0, 3.0])
+    before = (tmp_path / HISTORY).read_bytes()
+
+    class Full(io.StringIO):
+        def truncate(self, size: int | None = None) -> int:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(csv_files, "_open", lambda *_: Full())
+    with pytest.raises(OSError, match="Input/output"):
+        part_of_a_run(tmp_path, run, [6.0], since=3.0)
+    assert (tmp_path / HISTORY).read_bytes() == before
 
 
 def test_a_run_is_taken_up_as_often_as_its_master_is_killed(tmp_path: Path) -> None:

@@ -83,6 +83,7 @@ TESTED_ELSEWHERE = {
     "cli/text_console.py": "tests/outputs/test_terminal.py: what a load test prints while a display is live",
     "log_format.py": "makes a handler of the standard error",
     "cli/streams.py:LogFile._open": "tests/e2e/test_failing_outputs.py: before a run",
+    "report/csv_files.py:CsvFiles.restored": "tests/report/test_csv_files.py: before the first second",
     "report/grafana.py": "tests/e2e/test_guards.py: an annotation that cannot be sent is a warning",
     "metrics/remote_write.py": "tests/integration/metrics/test_remote_write.py: what is not taken is counted as lost",
     "targets/prometheus_api.py": "tests/integration/targets/test_odd_answers.py: a query is posted, and nothing is written",
