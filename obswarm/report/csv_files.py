@@ -102,6 +102,8 @@ class CsvFiles(Output):
         self._before: Snapshot | None = None
         """The last second that has a row, and what it was made from."""
         self._history: TextIO | None = None
+        self._goes_on_at: int | None = None
+        """Where rows of an earlier process end, in bytes."""
         self._goes_on = False
         """Whether the next row is the first one after those of an earlier process."""
         try:
@@ -130,16 +132,18 @@ class CsvFiles(Output):
         found = _unfinished_history(_path(self._prefix, "stats_history"), started_s)
         if found is None:
             return
-        self._history = _open(self._prefix, "stats_history", "r+")
-        self._history.seek(found.end_bytes)
-        self._history.truncate()
-        self._before, self._goes_on = snapshot, True
+        self._goes_on_at, self._before, self._goes_on = found.end_bytes, snapshot, True
         self._written = max(0, found.last_s - started_s)
         # A second has one row, also where a clock was set back meanwhile.
         self._second = self._written + 1
 
     def _open_history(self) -> TextIO:
-        if self._history is None:
+        if self._history is None and self._goes_on_at is not None:
+            history = _open(self._prefix, "stats_history", "r+")
+            history.seek(self._goes_on_at)
+            history.truncate()
+            self._history = history
+        elif self._history is None:
             self._history = _open(self._prefix, "stats_history")
             CsvRows(self._history).write(_HISTORY_COLUMNS)
         return self._history

@@ -132,7 +132,7 @@ def test_rows_that_cannot_be_gone_on_with_stay_as_they_are(tmp_path: Path, monke
 
     monkeypatch.setattr(csv_files, "_open", lambda *_: Full())
     with pytest.raises(OSError, match="Input/output"):
-        part_of_a_run(tmp_path, run, [6.0], since=3.0)
+        part_of_a_run(tmp_path, run, [6.0, 7.0], since=3.0)
     assert (tmp_path / HISTORY).read_bytes() == before
 
 
@@ -146,6 +146,30 @@ def test_a_run_is_taken_up_as_often_as_its_master_is_killed(tmp_path: Path) -> N
     seconds = seconds_of(kept_history(tmp_path))
     assert seconds == sorted(set(seconds))
     assert seconds[-1] == 1009
+
+
+def test_rows_of_before_stay_when_the_history_cannot_be_opened_at_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = MadeUpRun([])
+    part_of_a_run(tmp_path, run, [1.0, 2.0, 3.0])
+    files = CsvFiles(str(tmp_path / "run"))
+    second = replace(run.second({PAGE: [0.01]}), started_s=1000.9, elapsed_s=3.0, interval_s=1.0)
+    files.restored(second, [])
+
+    def refuse(*_: object, **how: object) -> None:
+        raise OSError(24, "Too many open files")
+
+    files.snapshot(replace(second, elapsed_s=4.0))
+    with monkeypatch.context() as patch:
+        patch.setattr(csv_files, "open_private", refuse)
+        with pytest.raises(OSError, match="Too many"):
+            files.snapshot(replace(second, elapsed_s=5.0))
+    for elapsed_s in (6.0, 7.0):
+        files.snapshot(replace(second, elapsed_s=elapsed_s))
+    files.close()
+    seconds = seconds_of(kept_history(tmp_path))
+    assert (seconds[:2], seconds[-2:]) == ([1001, 1002], [1006, 1007])
 
 
 def test_a_clock_that_was_set_back_gives_no_second_two_rows(tmp_path: Path) -> None:
