@@ -40,10 +40,10 @@ from obswarm.cluster import CurveKeys, FleetRun, Lobby, Recovered, start_over, t
 from obswarm.ending_signals import ending_signals
 from obswarm.engine import PartialResult, RunResult, StopReason, reason_of
 from obswarm.greenlets import Supervisor
-from obswarm.guards import BadPayload, Delivery, make_payload, parse_payload
+from obswarm.guards import BadPayload, Delivery, make_kept, parse_kept
 from obswarm.metrics import Latest, MetricsApp
 from obswarm.private_files import make_private_folder, tighten, write_private
-from obswarm.stats import RunState
+from obswarm.stats import RefusedAlerts, RunState
 from obswarm.web import (
     ALERTS_PATH,
     PORT,
@@ -137,6 +137,7 @@ class Service:
         latest.waiting = lambda: len(self._desk.workers())
         runs = RunsApp(self._desk, self._token)
         self._alerts = AlertsApp(None, self._alerts_token)
+        latest.refused_while_idle = self._refused_while_idle
         self._server = WebServer(
             MetricsApp(latest),
             options["metrics_addr"],
@@ -165,6 +166,7 @@ class Service:
 
     def run(self) -> None:
         set_up_logging(self._options["loglevel"], self._options["logfile"])
+        self._alerts.restore(self._kept_alerts())
         order, starts = self._read_pending()
         # Whoever asks for news of that run is not told that there is none.
         self._desk.busy = order is not None
@@ -229,16 +231,29 @@ class Service:
     def _keep_alerts(self) -> None:
         try:
             make_private_folder(self._firing.parent)
-            write_private(self._firing, make_payload(self._alerts.firing))
+            write_private(self._firing, make_kept(self._alerts.known))
             tighten(self._firing)
         except OSError as error:
             logger.warning("Alerts that fire cannot be kept for the next run in %s: %s.", self._firing, error.strerror)
+
+    def _take_alerts_for_next(self) -> None:
+        """What is refused from now on is in no run's figures yet. A run that did not come to take what was there leaves
+        it."""
+        if self._alerts.has_run:
+            firing = self._alerts.firing
+            self._alerts = AlertsApp(None, self._alerts_token)
+            self._alerts.restore(Delivery(tuple(firing)))
+            self._server.applications[ALERTS_PATH] = self._alerts
+        self._server.metrics.latest.refused_while_idle = self._refused_while_idle
+
+    def _refused_while_idle(self) -> tuple[RefusedAlerts, ...]:
+        return () if self._alerts.has_run else self._alerts.refused
 
     def _kept_alerts(self) -> Delivery:
         try:
             body = self._firing.read_bytes()
             self._firing.unlink()
-            return parse_payload(body)
+            return parse_kept(body)
         except FileNotFoundError:
             return Delivery()
         except (OSError, BadPayload) as error:
@@ -272,7 +287,7 @@ class Service:
                     raise ObswarmError("This lists something; it is no run.")
                 guarding = guarding_of(options, planned.loadtest.guards, self._started_in)
                 terminal.export = exports(options, ctx, guarding, self._server, self._started_in)
-                guarding.board.deliver(self._kept_alerts())
+                guarding.board.deliver(self._alerts.known)
                 self._alerts = guarding.app
                 terminal.guarding = guarding
                 terminal.outputs = [KeptResult(self._pending), news, seen]
@@ -304,8 +319,7 @@ class Service:
             watch.kill()
             self._pending.forget()
             desk.control = None
-            self._alerts = AlertsApp(None, self._alerts_token, self._alerts.firing)
-            self._server.applications[ALERTS_PATH] = self._alerts
+            self._take_alerts_for_next()
         return outcome
 
     def _tell_of_runs_before(self, starts: int) -> None:

@@ -1,7 +1,7 @@
 """Users in one process: loading the file, spawning evenly, running, stopping, and watching our own health."""
 
 from obswarm.engine.allocation import Share, allocate, apportion, share_of, spread
-from obswarm.engine.control import RunControl, StopReason, Watch
+from obswarm.engine.control import RunControl, StopReason, Watch, id_of, name_of, named_id
 from obswarm.engine.course import RunCourse, host_of
 from obswarm.engine.crowd import LocalCrowd
 from obswarm.engine.descriptors import DescriptorWatch, check_descriptors, check_open_files, check_worker_processes
@@ -62,7 +62,10 @@ __all__ = [
     "check_worker_processes",
     "find_loadtest",
     "host_of",
+    "id_of",
     "load",
+    "name_of",
+    "named_id",
     "new_run_id",
     "reason_of",
     "select",

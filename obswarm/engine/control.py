@@ -17,11 +17,30 @@ class StopReason:
     detail: str
 
 
+_SEPARATOR = "\n"
+"""Neither in names nor in ids of alerts: both are one line."""
+
+
+def named_id(name: str, *parts: str) -> str:
+    """For `by` of RunControl: a name that people know, of something that is told apart by more than that."""
+    return _SEPARATOR.join((name, *parts))
+
+
+def name_of(by: str) -> str:
+    """The name alone."""
+    return by.partition(_SEPARATOR)[0]
+
+
+def id_of(by: str) -> tuple[str, ...]:
+    """What else tells it apart; nothing, where the name does."""
+    return tuple(by.split(_SEPARATOR)[1:])
+
+
 class RunControl(Protocol):
     """Commands to a run that goes on; none of them waits for the effect.
 
-    `by` names the guard or the alert that gives one: what each has in force is known until it is released, also by a
-    master that takes the run up after another one.
+    `by` names the guard or the alert that gives one (`named_id`): what each has in force is known until it is released,
+    also by a master that takes the run up after another one.
     """
 
     @property

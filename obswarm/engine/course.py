@@ -12,7 +12,7 @@ from gevent.event import Event
 from obswarm import clock, defaults
 from obswarm.api import Environment, InternalError, LoadTestShape, ObswarmError, StopTest
 from obswarm.engine.allocation import share_of
-from obswarm.engine.control import StopReason, Watch
+from obswarm.engine.control import StopReason, Watch, name_of
 from obswarm.engine.executor import Crowd, Executor
 from obswarm.engine.health import SaturationWatch, warn_of_saturation
 from obswarm.engine.messages import MessageListeners
@@ -234,7 +234,8 @@ class RunCourse:
             self._nudge.set()
 
     def _holders(self) -> list[str]:
-        return [by for by, action in self._in_force.items() if action == _HOLD]
+        """As people know them, each once."""
+        return list(dict.fromkeys(name_of(by) for by, action in self._in_force.items() if action == _HOLD))
 
     def stop(self, reason: StopReason) -> None:
         if self._reason is None:

@@ -7,10 +7,11 @@ from obswarm.guards.alert_payload import (
     Delivery,
     Refusal,
     RefusalReason,
-    make_payload,
+    make_kept,
+    parse_kept,
     parse_payload,
 )
-from obswarm.guards.alerts import AlertBook, Verdict, still_firing
+from obswarm.guards.alerts import TOO_MANY, AlertBook, Verdict, too_many
 from obswarm.guards.board import GuardBoard
 from obswarm.guards.conditions import Condition, When
 from obswarm.guards.evaluate import GuardState, GuardWatch
@@ -20,6 +21,7 @@ from obswarm.guards.requirements import Judgement, Requirement, judge, parse_req
 
 __all__ = [
     "ACTIONS",
+    "TOO_MANY",
     "Action",
     "Alert",
     "AlertBook",
@@ -40,13 +42,14 @@ __all__ = [
     "Verdict",
     "When",
     "judge",
-    "make_payload",
+    "make_kept",
     "parse_action",
     "parse_condition",
+    "parse_kept",
     "parse_payload",
     "parse_requirement",
     "parse_when",
     "split_name",
-    "still_firing",
+    "too_many",
     "with_own_names",
 ]

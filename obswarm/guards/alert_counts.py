@@ -30,6 +30,12 @@ class AlertCounts:
         name = alert.name if alert.name in self._names else _OTHERS
         self._received[name, "firing" if alert.firing else "resolved", alert.source] += 1
 
+    def restore(self, refused: Iterable[Refusal]) -> None:
+        """Count what another one has said already."""
+        for refusal in refused:
+            self._refused[refusal.reason] += refusal.count
+            self._examples.setdefault(refusal.reason, refusal.text)
+
     def refuse(self, refused: Iterable[Refusal]) -> None:
         for refusal in refused:
             self._refused[refusal.reason] += refusal.count
@@ -40,6 +46,11 @@ class AlertCounts:
                     refusal.text,
                     refusal.reason,
                 )
+
+    @property
+    def refusals(self) -> tuple[Refusal, ...]:
+        """What has been refused, one for each reason, as another one's `refuse` takes it."""
+        return tuple(Refusal(reason, self._examples[reason], count) for reason, count in sorted(self._refused.items()))
 
     @property
     def received(self) -> tuple[AlertCount, ...]:

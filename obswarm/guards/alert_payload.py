@@ -7,6 +7,7 @@ Grafana's has the same alerts and some fields of its own
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")
 """As obswarm.engine.new_run_id makes them: other programs have labels of that name for ids of their own."""
 _MOST_LABELS = 64
 _LONGEST = 2_000
+_LONGEST_INTEGER = 400
 _MOST_LEFT_OUT = 1_000_000
 
 
@@ -94,6 +96,23 @@ class Delivery:
     refused: tuple[Refusal, ...] = ()
 
 
+def make_kept(delivery: Delivery) -> bytes:
+    """What is kept of deliveries for the next run; `parse_kept` reads it."""
+    document = json.loads(make_payload(delivery.alerts))
+    document["refused"] = [[refusal.reason, refusal.text, refusal.count] for refusal in delivery.refused]
+    return json.dumps(document).encode()
+
+
+def parse_kept(body: bytes) -> Delivery:
+    """Raises BadPayload when it is none of make_kept's."""
+    delivery = parse_payload(body)
+    try:
+        kept = [Refusal(RefusalReason(reason), text, count) for reason, text, count in json.loads(body)["refused"]]
+    except (ValueError, KeyError, TypeError) as error:
+        raise BadPayload(RefusalReason.NOT_JSON, f"it does not say what was refused: {error}") from None
+    return Delivery(delivery.alerts, (*delivery.refused, *kept))
+
+
 def make_payload(alerts: Iterable[Alert]) -> bytes:
     """A delivery of these, as `parse_payload` reads it; of one source, or of Alertmanager if there are several."""
     alerts = list(alerts)
@@ -121,7 +140,7 @@ def parse_payload(body: bytes) -> Delivery:
     Raises BadPayload when there are no alerts in it to read.
     """
     try:
-        document = json.loads(body)
+        document = json.loads(body, parse_int=_integer)
     except (ValueError, RecursionError) as error:
         raise BadPayload(RefusalReason.NOT_JSON, f"the body is not JSON: {error}") from None
     if not isinstance(document, dict):
@@ -138,11 +157,25 @@ def parse_payload(body: bytes) -> Delivery:
             alerts.append(_alert(value, f"alerts[{number}]", source))
         except BadPayload as error:
             refused.append(error.refusal)
-    left_out = document.get("truncatedAlerts")
-    if isinstance(left_out, int) and left_out > 0:
-        text = f"{counted(left_out, 'alert')} left out by the sender (max_alerts of its webhook)"
-        refused.append(Refusal(RefusalReason.TRUNCATED, text, min(left_out, _MOST_LEFT_OUT)))
+    left_out = _left_out(document.get("truncatedAlerts"))
+    if left_out:
+        more = "more than " if left_out > _MOST_LEFT_OUT else ""
+        left_out = min(left_out, _MOST_LEFT_OUT)
+        text = f"{more}{counted(left_out, 'alert')} left out by the sender (max_alerts of its webhook)"
+        refused.append(Refusal(RefusalReason.TRUNCATED, text, left_out))
     return Delivery(tuple(alerts), tuple(refused))
+
+
+def _integer(text: str) -> int | float:
+    # Python refuses to read very long ones, which is no reason to refuse what stands beside them.
+    return int(text) if len(text) <= _LONGEST_INTEGER else float(text)
+
+
+def _left_out(value: Any) -> int:
+    """How many alerts the sender has left out, at most one more than are counted. JSON does not tell 2 from 2.0."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+        return 0
+    return math.floor(min(value, _MOST_LEFT_OUT + 1))
 
 
 def _alert(value: Any, where: str, source: str) -> Alert:
@@ -156,7 +189,7 @@ def _alert(value: Any, where: str, source: str) -> Alert:
         raise BadPayload(RefusalReason.STATUS, text)
     labels = _labels(labels, where)
     fingerprint = value.get("fingerprint")
-    if fingerprint is None:
+    if fingerprint is None or (isinstance(fingerprint, str) and not fingerprint.strip()):
         fingerprint = hashlib.sha256(json.dumps(sorted(labels.items())).encode()).hexdigest()[:16]
     if not isinstance(fingerprint, str) or len(fingerprint) > _LONGEST:
         text = f"{where}: fingerprint is not a text of at most {counted(_LONGEST, 'character')}"

@@ -1,19 +1,21 @@
 """Which of the alerts that others deliver fire, which of them are this run's, and what they lead to. No I/O."""
 
+from collections import deque
 from collections.abc import Iterable, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from typing import Any
 
 from obswarm import defaults
 from obswarm.api import ObswarmError
-from obswarm.guards.alert_payload import Alert
+from obswarm.guards.alert_payload import Alert, Refusal, RefusalReason
 from obswarm.guards.conditions import AlertOperand
 from obswarm.guards.guard import Action, parse_action
 
 ACTION_LABEL = "obswarm_action"
 MOST_FIRING = 10_000
-"""Alerts that fire at once and are remembered. Those of this run take the place of others."""
+"""Alerts that fire at once and are remembered. Those that count take the place of others: see AlertBook.take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +36,17 @@ class Verdict:
         }
 
 
-def still_firing(before: Iterable[Alert], delivered: Iterable[Alert]) -> list[Alert]:
-    """Those that fire after a delivery, the oldest first; what is too many is left out."""
-    by_fingerprint = {alert.fingerprint: alert for alert in (*before, *delivered)}
-    return [alert for alert in by_fingerprint.values() if alert.firing][:MOST_FIRING]
-
-
 TOO_MANY = f"{MOST_FIRING:,} alerts fire already, and no more are remembered"
+DISPLACED = f"{MOST_FIRING:,} alerts fire, and one that counts for more has taken its place"
+
+
+def too_many(verdicts: Iterable[Verdict]) -> list[Refusal]:
+    """What there was no room for."""
+    return [
+        Refusal(RefusalReason.TOO_MANY, f"{verdict.alert.name}: {verdict.reason}")
+        for verdict in verdicts
+        if verdict.reason == TOO_MANY
+    ]
 
 
 def _since(alert: Alert, now_s: float) -> float:
@@ -57,6 +63,19 @@ class Standing(StrEnum):
     """It fired before the run began."""
     UNSURE = "unsure"
     """It fired so soon after the run's start that the data behind it may be from before."""
+
+
+class _Rank(IntEnum):
+    """What an alert counts for when there is no room for all."""
+
+    NOTED = 0
+    """It never leads to anything."""
+    MAY_BE_COUNTED = 1
+    """It notifies, and guards may count it once the grace is over."""
+    COUNTED = 2
+    MAY_ACT = 3
+    """It may act once the grace is over, or keep a start waiting."""
+    ACTS = 4
 
 
 @dataclass(slots=True)
@@ -96,6 +115,7 @@ class AlertBook:
         self._started_s: float | None = None
         self._default = default
         self._firing: dict[str, _Firing] = {}
+        self._displaced: list[Alert] = []
 
     def begin(self, started_s: float) -> None:
         """The run began then; what has been delivered before is from before, unless it says otherwise."""
@@ -103,45 +123,76 @@ class AlertBook:
 
     def judge(self, alerts: Sequence[Alert], now_s: float) -> list[Verdict]:
         """What these would lead to, without taking note of them."""
-        return [self._judge(alert, now_s) for alert in alerts]
+        tried = copy(self)
+        tried._firing = dict(self._firing)
+        tried._displaced = []
+        return tried.take(alerts, now_s)
 
     def take(self, alerts: Sequence[Alert], now_s: float) -> list[Verdict]:
-        """Take note of them; the verdicts are to be carried out."""
+        """Take note of them; the verdicts are to be carried out.
+
+        When there is no room, an alert takes the place of the oldest of those that count for less: what leads to
+        nothing goes before what guards may count, and that before what acts. `take_displaced` tells of them.
+        """
         verdicts = []
-        room = MOST_FIRING - len(self._firing)
-        if room < len(alerts):
-            room += self._forget_others(len(alerts) - room, now_s)
+        by_rank: dict[_Rank, deque[str]] | None = None
         for alert in alerts:
             verdict = self._judge(alert, now_s)
             known = self._firing.get(alert.fingerprint)
+            since_s = _since(alert, now_s)
             if not alert.firing:
-                room += self._firing.pop(alert.fingerprint, None) is not None
+                self._firing.pop(alert.fingerprint, None)
             elif known is not None and known.goes_on_in(alert):
                 # Of one that was delivered with several starts, the latest tells a new firing.
-                since_s = min(known.since_s, _since(alert, now_s))
                 self._firing[alert.fingerprint] = _Firing(
-                    replace(alert, starts_s=known.alert.starts_s), since_s, known.acted
+                    replace(alert, starts_s=known.alert.starts_s), min(known.since_s, since_s), known.acted
                 )
-            elif known is not None or room > 0:
-                since_s = _since(alert, now_s)
+            else:
+                if known is None and len(self._firing) >= MOST_FIRING and by_rank is None:
+                    by_rank = self._by_rank(now_s)
+                if known is None and by_rank is not None:
+                    rank = self._rank(alert, since_s, now_s)
+                    if len(self._firing) >= MOST_FIRING and not self._displace(by_rank, rank):
+                        verdicts.append(Verdict(alert, None, TOO_MANY))
+                        continue
+                    by_rank[rank].append(alert.fingerprint)
                 acted = self._started_s is not None and self._standing(alert, since_s, now_s) is Standing.OURS
                 self._firing[alert.fingerprint] = _Firing(alert, since_s, acted)
-                room -= known is None
-            else:
-                verdict = Verdict(alert, None, TOO_MANY)
             verdicts.append(verdict)
         return verdicts
 
-    def _forget_others(self, wanted: int, now_s: float) -> int:
-        """Make room for alerts of this run; gives for how many."""
-        others = [
-            fingerprint
-            for fingerprint, known in self._firing.items()
-            if self._standing(known.alert, known.since_s, now_s) in (Standing.OTHER_RUN, Standing.EARLIER)
-        ][:wanted]
-        for fingerprint in others:
-            del self._firing[fingerprint]
-        return len(others)
+    def take_displaced(self) -> list[Refusal]:
+        """Alerts that fire and are remembered no longer; each is told of once."""
+        displaced, self._displaced = self._displaced, []
+        return [Refusal(RefusalReason.TOO_MANY, f"{alert.name}: {DISPLACED}") for alert in displaced]
+
+    def _by_rank(self, now_s: float) -> dict[_Rank, deque[str]]:
+        by_rank: dict[_Rank, deque[str]] = {rank: deque() for rank in _Rank}
+        for fingerprint, known in self._firing.items():
+            by_rank[self._rank(known.alert, known.since_s, now_s)].append(fingerprint)
+        return by_rank
+
+    def _displace(self, by_rank: dict[_Rank, deque[str]], rank: _Rank) -> bool:
+        """Forget one that counts for less; gives whether there was one."""
+        for lower in sorted(_Rank):
+            while lower < rank and by_rank[lower]:
+                # One that was resolved in the meantime is gone already.
+                known = self._firing.pop(by_rank[lower].popleft(), None)
+                if known is not None:
+                    self._displaced.append(known.alert)
+                    return True
+        return False
+
+    def _rank(self, alert: Alert, since_s: float, now_s: float) -> _Rank:
+        acts = self._wanted(alert)[0].kind != "notify"
+        match self._standing(alert, since_s, now_s):
+            case Standing.OURS:
+                return _Rank.ACTS if acts else _Rank.COUNTED
+            case Standing.UNSURE:
+                return _Rank.MAY_ACT if acts else _Rank.MAY_BE_COUNTED
+            case Standing.EARLIER if self._started_s is None and acts:
+                return _Rank.MAY_ACT
+        return _Rank.NOTED
 
     def due(self, now_s: float) -> list[Verdict]:
         """Verdicts, to be carried out, on alerts that count from now on."""

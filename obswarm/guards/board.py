@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from obswarm import clock, defaults
-from obswarm.engine import RunControl, StopReason
+from obswarm.engine import RunControl, StopReason, id_of, named_id
 from obswarm.guards.alert_counts import AlertCounts
-from obswarm.guards.alert_payload import Alert, Delivery, Refusal, RefusalReason
-from obswarm.guards.alerts import TOO_MANY, AlertBook, Verdict
+from obswarm.guards.alert_payload import Alert, Delivery
+from obswarm.guards.alerts import AlertBook, Verdict, too_many
 from obswarm.guards.conditions import AlertOperand, EngineOperand
 from obswarm.guards.evaluate import Blind, Change, GuardWatch, deciding_answer
 from obswarm.guards.guard import Action, GuardRule
@@ -207,8 +207,7 @@ class GuardBoard:
         verdicts = self.alerts.take(delivery.alerts, self._wall())
         for verdict in verdicts:
             self.alert_counts.receive(verdict.alert)
-            if verdict.reason == TOO_MANY:
-                self.alert_counts.refuse([Refusal(RefusalReason.TOO_MANY, f"{verdict.alert.name}: {TOO_MANY}")])
+        self.alert_counts.refuse([*too_many(verdicts), *self.alerts.take_displaced()])
         self._act_on_alerts(verdicts)
         return verdicts
 
@@ -230,15 +229,14 @@ class GuardBoard:
                 logger.warning("%s.", text)
 
     def _act_on_alert(self, verdict: Verdict, is_shown: bool) -> None:
-        alert, who = verdict.alert, f"alert {verdict.alert.fingerprint}"
+        alert = verdict.alert
+        who = named_id(f"alert {alert.name}", alert.fingerprint)
         # An alert that fires once more scales once more, also when nobody has said that it was resolved.
-        once = f"{who} since {alert.starts_s}"
+        once = named_id(f"alert {alert.name}", alert.fingerprint, f"since {alert.starts_s}")
         for by in list(self._control.in_force) if self._control is not None else ():
-            if by.startswith(f"{who} since ") and not (alert.firing and by == once):
+            if id_of(by)[:1] == (alert.fingerprint,) and not (alert.firing and by in (who, once)):
                 self._release(by)
-        if not alert.firing:
-            self._release(who)
-        elif verdict.action is not None:
+        if alert.firing and verdict.action is not None:
             text = describe_alert(alert)
             if is_shown:
                 self.annotate("alert", f"{text}. Action: {verdict.action}, {verdict.reason}")

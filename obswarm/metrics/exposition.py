@@ -94,14 +94,14 @@ class MetricsApp:
     """The WSGI application of /metrics, which knows by whom it is asked."""
 
     def __init__(self, latest: Latest, static_labels: Mapping[str, str] | None = None) -> None:
-        self._latest = latest
+        self.latest = latest
         self._static = dict(static_labels or {})
         self.scrapers = Scrapers()
 
     def __call__(self, environ: Mapping[str, Any], start_response: Any) -> Iterable[bytes]:
         began_s = monotonic()
         content_type, pieces = slices(
-            self._latest, self._static, environ.get("HTTP_ACCEPT", ""), environ.get(ARRIVED_S, wall())
+            self.latest, self._static, environ.get("HTTP_ACCEPT", ""), environ.get(ARRIVED_S, wall())
         )
         headers = [("Content-Type", content_type), ("Vary", "Accept, Accept-Encoding")]
         pieces = unhurried(pieces)

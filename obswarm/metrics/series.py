@@ -23,6 +23,7 @@ from obswarm.stats import (
     Exemplar,
     Histogram,
     InFlight,
+    RefusedAlerts,
     RunState,
     Snapshot,
 )
@@ -76,6 +77,8 @@ class Latest(Output):
         self.push: PushCounts | None = None
         self.waiting: Callable[[], int] | None = None
         """How many workers wait for a first run, where a master does."""
+        self.refused_while_idle: Callable[[], Sequence[RefusedAlerts]] = tuple
+        """What has been refused of alerts since the last run, which will be in the next one's figures."""
 
     def snapshot(self, snapshot: Snapshot) -> None:
         last = self.newest
@@ -129,7 +132,7 @@ class Latest(Output):
         snapshot = self.newest
         if snapshot is not None:
             exposition = self._created.exposition(snapshot.started_s, snapshot.time_s)
-            for family in (self._of_the_run(snapshot), _of_the_generator(snapshot), _of_the_guards(snapshot)):
+            for family in (self._of_the_run(snapshot), _of_the_generator(snapshot), self._of_the_guards(snapshot)):
                 for metric, points in family:
                     yield metric, _begun(metric, points, exposition, asked_s)
             exposition.finish()
@@ -137,6 +140,11 @@ class Latest(Output):
             ready = self.waiting()
             yield contract.RUN_STATE, (Point((str(state),), float(state is RunState.READY)) for state in RunState)
             yield contract.WORKERS, (Point((state,), ready * (state == "ready")) for state in contract.WORKER_STATES)
+            refused = self.refused_while_idle()
+            if refused:
+                since_s = self._since_s
+                points = (Point((each.reason,), each.count, created_s=since_s) for each in refused)
+                yield contract.ALERTS_REFUSED, points
         if self.push is not None:
             # They count over all runs of the process.
             sent, lost, since_s = self.push.sent, sorted(self.push.lost.items()), self._since_s
@@ -181,6 +189,14 @@ class Latest(Output):
         yield contract.RUN_START, iter([Point((), snapshot.started_s)])
         yield contract.ANNOTATIONS, (Point((kind,), snapshot.marks.get(kind, 0)) for kind in contract.MARKS)
         yield contract.MARK_TIMES, (Point(key, at_s) for key, at_s in list(self._marks.items()))
+
+    def _of_the_guards(self, snapshot: Snapshot) -> Iterator[Family]:
+        yield from _of_the_guards(snapshot)
+        refused: Counter[str] = Counter()
+        for each in (*snapshot.refused_alerts, *self.refused_while_idle()):
+            refused[each.reason] += each.count
+        if refused:
+            yield contract.ALERTS_REFUSED, (Point((reason,), count) for reason, count in refused.items())
 
     def _requests(self, snapshot: Snapshot) -> Iterator[Point]:
         for stats in self._endpoints(snapshot):
@@ -281,5 +297,3 @@ def _of_the_guards(snapshot: Snapshot) -> Iterator[Family]:
         yield contract.GUARD_TRIPS, (Point((guard.name, action), count) for guard, action, count in trips)
     if snapshot.alerts:
         yield contract.ALERTS, (Point((a.alertname, a.status, a.source), a.count) for a in snapshot.alerts)
-    if snapshot.refused_alerts:
-        yield contract.ALERTS_REFUSED, (Point((each.reason,), each.count) for each in snapshot.refused_alerts)

@@ -1,10 +1,13 @@
 """POST /api/v1/alerts: takes the webhooks of Alertmanager and Grafana, for whoever has the token."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from obswarm import clock
 from obswarm.guards import (
+    TOO_MANY,
     Alert,
+    AlertBook,
     AlertCounts,
     BadPayload,
     Delivery,
@@ -12,9 +15,11 @@ from obswarm.guards import (
     Refusal,
     RefusalReason,
     Verdict,
+    parse_action,
     parse_payload,
-    still_firing,
+    too_many,
 )
+from obswarm.stats import RefusedAlerts
 from obswarm.web.answers import has_token, json_answer, read_body, refuse_size, refuse_token
 
 PATH = "/api/v1/alerts"
@@ -28,28 +33,29 @@ class AlertsApp:
     5xx on purpose: Alertmanager would try again at once, and nothing would go better then. After a 4xx it delivers the
     same once in its group_interval, which is counted each time.
 
-    With `?dry_run=1` nothing is done, and so without a board: there is no run then, and what fires is remembered for
-    the next one. `firing` did so before.
+    With `?dry_run=1` nothing is done, and a request that is refused is not counted. Without a board there is no run;
+    what fires is remembered for the next one, and so is what was refused: `restore` takes it from before.
     """
 
-    def __init__(self, board: GuardBoard | None, token: str, firing: Sequence[Alert] = ()) -> None:
+    def __init__(self, board: GuardBoard | None, token: str) -> None:
         self._board = board
         self._counts = board.alert_counts if board is not None else AlertCounts()
-        self._waiting = list(firing)
+        # Of no run; what the next one does by default is not known, and a stop is the most that it may be.
+        self._alerts = board.alerts if board is not None else AlertBook(parse_action("stop"))
         self._token = token.encode()
 
     def __call__(self, environ: Mapping[str, Any], start_response: Any) -> Iterable[bytes]:
         if environ["REQUEST_METHOD"] != "POST":
             return json_answer(start_response, "405 Method Not Allowed", {"error": "POST it."}, [("Allow", "POST")])
+        dry = _is_dry(environ.get("QUERY_STRING", ""))
         if not has_token(environ, self._token):
-            self._refuse(RefusalReason.TOKEN, "a delivery without the right bearer token")
+            self._refuse(RefusalReason.TOKEN, "a delivery without the right bearer token", dry)
             return refuse_token(start_response)
         body = read_body(environ, LARGEST_BODY_BYTES)
         if body is None:
             text = f"a delivery of more than {LARGEST_BODY_BYTES // 1024**2} MiB; max_alerts of its webhook bounds it"
-            self._refuse(RefusalReason.TOO_LARGE, text)
+            self._refuse(RefusalReason.TOO_LARGE, text, dry)
             return refuse_size(start_response, LARGEST_BODY_BYTES)
-        dry = _is_dry(environ.get("QUERY_STRING", ""))
         try:
             delivery = parse_payload(body)
         except BadPayload as error:
@@ -62,30 +68,56 @@ class AlertsApp:
             return json_answer(start_response, "400 Bad Request", {"error": unread[0].text, **document})
         return json_answer(start_response, "200 OK", document)
 
-    def _refuse(self, reason: RefusalReason, text: str) -> None:
-        self._counts.refuse([Refusal(reason, text)])
+    def _refuse(self, reason: RefusalReason, text: str, dry: bool) -> None:
+        if not dry:
+            self._counts.refuse([Refusal(reason, text)])
 
     def _result(self, delivery: Delivery, dry: bool) -> dict[str, Any]:
         verdicts = self._verdicts(delivery, dry)
+        refused = [*delivery.refused, *too_many(verdicts)]
         return {
             "dry_run": dry,
             "alerts": [verdict.document() for verdict in verdicts],
-            "refused": sum(refusal.count for refusal in delivery.refused),
-            "refused_because": [refusal.text for refusal in delivery.refused[:_MOST_REFUSED_SHOWN]],
+            "refused": sum(refusal.count for refusal in refused),
+            "refused_because": [refusal.text for refusal in refused[:_MOST_REFUSED_SHOWN]],
         }
 
     def _verdicts(self, delivery: Delivery, dry: bool) -> list[Verdict]:
-        if self._board is None:
-            if not dry:
-                self._counts.refuse(delivery.refused)
-                self._waiting = still_firing(self._waiting, delivery.alerts)
-            return [Verdict(alert, None, "there is no run") for alert in delivery.alerts]
-        return self._board.try_alerts(delivery.alerts) if dry else self._board.deliver(delivery)
+        if self._board is not None:
+            return self._board.try_alerts(delivery.alerts) if dry else self._board.deliver(delivery)
+        if dry:
+            verdicts = self._alerts.judge(delivery.alerts, clock.wall())
+        else:
+            verdicts = self._alerts.take(delivery.alerts, clock.wall())
+            self._counts.refuse([*delivery.refused, *too_many(verdicts), *self._alerts.take_displaced()])
+        return [
+            verdict if verdict.reason == TOO_MANY else Verdict(verdict.alert, None, "there is no run")
+            for verdict in verdicts
+        ]
+
+    @property
+    def has_run(self) -> bool:
+        return self._board is not None
+
+    def restore(self, before: Delivery) -> None:
+        """Take up what fired, and what was refused, while there was no run."""
+        self._alerts.take(before.alerts, clock.wall())
+        self._counts.restore(before.refused)
+
+    @property
+    def known(self) -> Delivery:
+        """What fires, and what has been refused, for the next run."""
+        return Delivery(tuple(self.firing), self._counts.refusals)
 
     @property
     def firing(self) -> list[Alert]:
         """What has been delivered and fires."""
-        return self._waiting if self._board is None else self._board.alerts.firing
+        return self._alerts.firing
+
+    @property
+    def refused(self) -> tuple[RefusedAlerts, ...]:
+        """What has been refused, by reason."""
+        return self._counts.refused
 
 
 def _is_dry(query: str) -> bool:

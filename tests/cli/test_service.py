@@ -23,6 +23,7 @@ from obswarm.cli.session import exit_code_of
 from obswarm.cluster import Journal, Recovered, lobby, pack
 from obswarm.cluster.journal import Progress, WorkerMemory
 from obswarm.engine import PartialResult
+from obswarm.guards import Alert, Delivery, Refusal, RefusalReason, make_kept
 from obswarm.stats import Recorder, RunState, Snapshot
 from obswarm.web import AlertsApp, News, Order
 
@@ -42,7 +43,11 @@ class FakeTerminal:
 
 
 class Board:
-    def deliver(self, alerts: object) -> None: ...
+    def __init__(self) -> None:
+        self.delivered: list[Delivery] = []
+
+    def deliver(self, delivery: Delivery) -> None:
+        self.delivered.append(delivery)
 
 
 Conduct = Callable[..., tuple[Any, int]]
@@ -81,7 +86,9 @@ class Runner:
         monkeypatch.setattr(module, "Terminal", FakeTerminal)
         monkeypatch.setattr(module, "set_up_logging", lambda *_: None)
         monkeypatch.setattr(module, "exports", lambda *_: None)
-        monkeypatch.setattr(module, "guarding_of", lambda *_: Namespace(app=AlertsApp(None, "token"), board=Board()))
+        self.board = Board()
+        guarding = Namespace(app=AlertsApp(None, "token"), board=self.board)
+        monkeypatch.setattr(module, "guarding_of", lambda *_: guarding)
         planned = Namespace(loadtest=Namespace(guards=(), name="a.py"))
         monkeypatch.setattr(module, "plan", lambda *_: planned)
 
@@ -591,3 +598,13 @@ def test_the_targets_of_a_run_take_the_place_of_the_services_own(
         runner.run(conduct, "--target", "node=http://own:1/")
     (options,) = seen
     assert options["targets"] == (targets or tuple(given["targets"]))
+
+
+def test_what_was_refused_of_alerts_while_nothing_ran_is_the_next_runs(runner: Runner) -> None:
+    refused = (Refusal(RefusalReason.TOO_MANY, "A: no room", 2_000), Refusal(RefusalReason.TOKEN, "no token"))
+    alert = Alert("f", True, {"alertname": "A"}, "", 1000.0, "alertmanager")
+    runner.state.with_suffix(".alerts").write_bytes(make_kept(Delivery((alert,), refused)))
+    runner.ask()
+    runner.run(raising(RuntimeError()))
+    (delivery,) = runner.board.delivered
+    assert (delivery.alerts, set(delivery.refused)) == ((alert,), set(refused))

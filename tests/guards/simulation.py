@@ -150,12 +150,14 @@ class Simulation:
     def _note_end(self) -> None:
         self.ended_s = round(self.time.now - self.run.statistics.started_s, 2)
 
-    def alert(self, action: str, firing: bool = True, repeated: bool = False) -> None:
-        """The alert `Busy` comes in, with that action as its label."""
+    def alert(
+        self, action: str, firing: bool = True, repeated: bool = False, fingerprint: str = "f", name: str = "Busy"
+    ) -> None:
+        """An alert comes in, with that action as its label."""
         if firing and not repeated:
             self._fires_since_s = self.time.wall()
-        labels = {"alertname": "Busy", "obswarm_action": action}
-        self.board.deliver(Delivery((Alert("f", firing, labels, "", self._fires_since_s, "alertmanager"),)))
+        labels = {"alertname": name, "obswarm_action": action}
+        self.board.deliver(Delivery((Alert(fingerprint, firing, labels, "", self._fires_since_s, "alertmanager"),)))
         if self.run._stopping.is_set():
             self._note_end()
 

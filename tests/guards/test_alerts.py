@@ -1,6 +1,7 @@
 """Delivered alerts: payloads as they really are and as they should not be, and what they lead to."""
 
 import json
+import re
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
@@ -10,9 +11,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from obswarm.engine import new_run_id
-from obswarm.guards import Alert, BadPayload, Verdict, make_payload, parse_action, parse_payload, still_firing
+from obswarm.guards import (
+    Alert,
+    BadPayload,
+    Delivery,
+    Refusal,
+    RefusalReason,
+    Verdict,
+    make_kept,
+    parse_action,
+    parse_kept,
+    parse_payload,
+)
 from obswarm.guards.alert_payload import RUN_ID
-from obswarm.guards.alerts import MOST_FIRING, TOO_MANY, AlertBook
+from obswarm.guards.alerts import DISPLACED, MOST_FIRING, TOO_MANY, AlertBook
 from obswarm.guards.grammar import parse_condition
 
 # As Grafana's documentation of the webhook contact point describes it; figures and names are this test's.
@@ -101,7 +113,6 @@ def test_both_formats_are_understood() -> None:
         (b"", "not JSON"),
         (b"\xff\xfe", "not JSON"),
         (b"[" * 100_000, "not JSON"),
-        (b'{"alerts": [' + b"9" * 5000 + b"]}", "not JSON"),
         (b"[]", "not a JSON object"),
         (b"{}", "no list `alerts`"),
         (b'{"alerts": 5}', "no list `alerts`"),
@@ -381,20 +392,11 @@ def test_without_a_fingerprint_the_labels_are_one() -> None:
     ],
 )
 def test_what_is_kept_of_alerts_is_read_back(document: dict, changes: dict) -> None:
-    alerts = parsed(payload(document, **changes))
-    assert parsed(make_payload(alerts)) == alerts
-    assert parsed(make_payload([])) == []
-
-
-def test_of_alerts_that_come_while_nothing_runs_those_that_fire_are_left() -> None:
-    def made(fingerprint: str, status: str = "firing") -> list[Alert]:
-        return parsed(payload(ALERTMANAGER, fingerprint=fingerprint, status=status))
-
-    firing = still_firing(made("a"), [*made("b"), *made("c")])
-    firing = still_firing(firing, [*made("b", "resolved"), *made("a")])
-    assert [alert.fingerprint for alert in firing] == ["a", "c"]
-    many = [replace(firing[0], fingerprint=str(number)) for number in range(MOST_FIRING + 5)]
-    assert still_firing([], many) == many[:MOST_FIRING]
+    refused = (Refusal(RefusalReason.TOO_MANY, "a: too many", 7), Refusal(RefusalReason.TOKEN, "none"))
+    for kept in (Delivery(tuple(parsed(payload(document, **changes))), refused), Delivery()):
+        assert parse_kept(make_kept(kept)) == kept
+    with pytest.raises(BadPayload, match="does not say what was refused"):
+        parse_kept(b'{"alerts": []}')
 
 
 def many_alerts(count: int, name: str = "n", **changes: object) -> list[Alert]:
@@ -408,6 +410,8 @@ def test_of_too_many_that_fire_those_of_this_run_are_remembered() -> None:
     found = known.take(many_alerts(10, "ours"), LONG_AFTER_S)
     assert {each.reason for each in found} == {"the default for alerts"}
     assert (len(known.firing), known.count(ANY, LONG_AFTER_S)) == (MOST_FIRING, 10)
+    assert [each.text for each in known.take_displaced()] == [f"TooManyErrors: {DISPLACED}"] * 10
+    assert known.take_displaced() == [], "each once"
     found = known.take(many_alerts(MOST_FIRING, "more"), LONG_AFTER_S)
     assert [each.reason for each in found].count(TOO_MANY) == 10
     assert known.count(ANY, LONG_AFTER_S) == MOST_FIRING
@@ -416,6 +420,83 @@ def test_of_too_many_that_fire_those_of_this_run_are_remembered() -> None:
         "resolved",
         "the default for alerts",
     }
+
+
+def labelled(**labels: str) -> dict[str, object]:
+    return {"labels": {"alertname": "TooManyErrors", **labels}}
+
+
+NOTIFY, STOP = {"obswarm_action": "notify"}, {"obswarm_action": "stop"}
+NAMED = {"run_id": RUN}
+# From what makes room first to what makes room last, 5 s after the begin of a run with a grace of 10 s.
+RANKS: list[dict[str, object]] = [
+    {**labelled(**STOP), **OLD},
+    labelled(**NOTIFY),
+    labelled(**NOTIFY, **NAMED),
+    labelled(**STOP),
+    labelled(**STOP, **NAMED),
+]
+
+
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> int:
+    """How many alerts are remembered."""
+    monkeypatch.setattr("obswarm.guards.alerts.MOST_FIRING", 20)
+    return 20
+
+
+@pytest.mark.parametrize("rank", range(len(RANKS)))
+def test_an_alert_takes_the_place_of_one_that_counts_for_less(rank: int, few: int) -> None:
+    for other, changes in enumerate(RANKS):
+        known = book()
+        known.take(many_alerts(few, "there", **{"startsAt": None, **RANKS[rank]}), STARTED_S + 5)
+        new = many_alerts(3, "new", **{"startsAt": None, **changes})
+        tried = known.judge(new, STARTED_S + 5)
+        assert (known.take_displaced(), known.firing[0].fingerprint) == ([], "there 0"), "nothing is done"
+        assert known.take(new, STARTED_S + 5) == tried
+        there = [alert.fingerprint for alert in known.firing]
+        assert len(there) == few
+        if other > rank:
+            assert there[-3:] == ["new 0", "new 1", "new 2"]
+            assert (there[0], len(known.take_displaced())) == ("there 3", 3), "the oldest go"
+        else:
+            assert (there[0], known.take_displaced()) == ("there 0", [])
+            assert {each.reason for each in tried} == {TOO_MANY}
+
+
+def test_what_was_resolved_makes_room_before_others_do(few: int) -> None:
+    known = book("notify")
+    there = many_alerts(few, "there")
+    known.take(there, LONG_AFTER_S)
+    stop = many_alerts(3, "stop", **labelled(**STOP))
+    known.take([stop[0], replace(there[1], firing=False), stop[1], stop[2]], LONG_AFTER_S)
+    assert [alert.fingerprint for alert in known.firing][:2] == ["there 3", "there 4"]
+    assert (len(known.firing), len(known.take_displaced())) == (few, 2)
+
+
+def test_an_empty_fingerprint_is_none() -> None:
+    alerts = [{**ALERTMANAGER["alerts"][0], "fingerprint": text, **labelled(n=text)} for text in ("", "  ")]
+    found = parsed(json.dumps({**ALERTMANAGER, "alerts": alerts}).encode())
+    assert len({alert.fingerprint for alert in found}) == 2
+    assert all(re.fullmatch("[0-9a-f]{16}", alert.fingerprint) for alert in found)
+
+
+@pytest.mark.parametrize(
+    ("left_out", "count", "text"),
+    [
+        ("2.0", 2, "2 alerts left out"),
+        ("1e3", 1000, "1,000 alerts left out"),
+        ("9" * 400, 1_000_000, "more than 1,000,000 alerts left out"),
+        ("9" * 10_000, 1_000_000, "more than 1,000,000 alerts left out"),
+        ("1e999", 1_000_000, "more than 1,000,000 alerts left out"),
+    ],
+)
+def test_alerts_that_were_left_out_are_a_number_however_it_is_written(left_out: str, count: int, text: str) -> None:
+    body = json.dumps({**ALERTMANAGER, "truncatedAlerts": "?"}).replace('"?"', left_out)
+    delivery = parse_payload(body.encode())
+    (refusal,) = delivery.refused
+    assert (refusal.count, refusal.text) == (count, f"{text} by the sender (max_alerts of its webhook)")
+    assert len(delivery.alerts) == len(ALERTMANAGER["alerts"])
 
 
 # What an alert is to a run that began at 0 s, is asked of it at 3 s and at 20 s: `starts` is startsAt, delivered at 2 s.

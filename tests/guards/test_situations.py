@@ -288,6 +288,19 @@ def test_whatever_never_clears_the_planned_time_ends_the_run(
     simulation.close()
 
 
+def test_a_run_that_alerts_held_until_its_end_names_them(time: FakeTime) -> None:
+    simulation = simulation_of(time, "ramp", Guard(QUERY, "hold", name="it"))
+    simulation.source.answer = BAD
+    simulation.seconds(2)
+    for fingerprint, name in (("f1", "Busy"), ("f2", "Busy"), ("f3", "Slow"), ("f4", "Gone")):
+        simulation.alert("hold", fingerprint=fingerprint, name=name)
+    simulation.alert("hold", fingerprint="f4", name="Gone", firing=False)
+    simulation.seconds(40)
+    held = "guard it, alert Busy, alert Slow"
+    assert simulation.reason == f"time: the planned time is over, and the load was held: {held}"
+    simulation.close()
+
+
 @pytest.mark.parametrize("plan", PLANS)
 def test_the_run_time_ends_any_of_them_before(time: FakeTime, plan: str) -> None:
     for action in ("hold", "scale(50%)"):

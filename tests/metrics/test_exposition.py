@@ -19,7 +19,7 @@ from obswarm.metrics import CONTRACT, Kind, Latest, MetricsApp, SnapshotCollecto
 from obswarm.metrics.exposition import accepts_gzip, unhurried, wants_protobuf
 from obswarm.metrics.native import CONTENT_TYPE
 from obswarm.metrics.schema import EXPOSITION, Messages
-from obswarm.stats import Recorder, Snapshot
+from obswarm.stats import Recorder, RefusedAlerts, Snapshot
 from tests.support.programs import ROOT
 
 PROMETHEUS_NATIVE = (
@@ -304,3 +304,18 @@ def test_the_documentation_is_that_of_the_contract() -> None:
         [sys.executable, "docs/make_metrics.py", "--check"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_alerts_that_are_refused_between_two_runs_are_counted_on(latest: Latest) -> None:
+    waiting = Latest()
+    waiting.waiting = lambda: 2
+    assert b"alerts_refused" not in scrape(waiting)[1]
+    assert latest.newest is not None
+    latest.snapshot(latest.newest.guarded((), (), (RefusedAlerts("token", 5, "a"), RefusedAlerts("labels", 1, "b"))))
+    for kept, token in ((waiting, 3.0), (latest, 8.0)):
+        kept.refused_while_idle = lambda: (RefusedAlerts("token", 3, "c"), RefusedAlerts("too_many", 2_000, "d"))
+        for accept in ("", PROMETHEUS_CLASSIC):
+            text = scrape(kept, accept)[1].decode()
+            assert f'obswarm_alerts_refused_total{{reason="token"}} {token}' in text
+            assert 'obswarm_alerts_refused_total{reason="too_many"} 2000.0' in text
+            assert ('reason="labels"} 1.0' in text) is (kept is latest)

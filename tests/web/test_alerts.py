@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from obswarm.guards import GuardBoard, parse_action
+from obswarm.guards import TOO_MANY, GuardBoard, parse_action
 from obswarm.web.alerts import LARGEST_BODY_BYTES, AlertsApp
 from tests.guards.test_alerts import ALERTMANAGER, GRAFANA, payload
 from tests.guards.test_board import Control
@@ -104,6 +104,52 @@ def test_each_kind_of_refusal_is_counted_and_told_once(
     assert len(caplog.messages) == len(counts)
     assert "a delivery without the right bearer token" in caplog.text
     assert "a delivery of more than 4 MiB; max_alerts of its webhook bounds it" in caplog.text
+
+
+def test_a_test_request_is_no_delivery(board: GuardBoard, app: AlertsApp) -> None:
+    assert post(app, payload(ALERTMANAGER), "wrong", query="dry_run=1")[0] == 401
+    assert post(app, b" " * LARGEST_BODY_BYTES + payload(ALERTMANAGER), query="dry_run=1")[0] == 413
+    assert board.alert_counts.refused == ()
+
+
+def many(count: int, first: int = 0, **labels: str) -> bytes:
+    one = ALERTMANAGER["alerts"][0]
+    one = {**one, "labels": {**one["labels"], "obswarm_action": "notify", **labels}}
+    return json.dumps({"alerts": [{**one, "fingerprint": str(first + number)} for number in range(count)]}).encode()
+
+
+@pytest.mark.parametrize("idle", [False, True])
+def test_what_there_is_no_room_for_is_said_and_counted_and_a_stop_takes_the_place_of_others(
+    board: GuardBoard, idle: bool, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("obswarm.guards.alerts.MOST_FIRING", 100)
+    app = AlertsApp(None if idle else board, TOKEN)
+    code, answer, _ = post(app, many(101), query="dry_run=1")
+    assert (code, answer["refused"], app.refused) == (200, 1, ())
+    code, answer, _ = post(app, many(107))
+    because = f"TooManyErrors: {TOO_MANY}"
+    assert (code, answer["refused"], answer["refused_because"]) == (200, 7, [because] * 7)
+    assert [each["reason"] == TOO_MANY for each in answer["alerts"]] == [False] * 100 + [True] * 7
+    code, answer, _ = post(app, many(1, 500, obswarm_action="stop", alertname="OurStop"))
+    assert (code, answer["refused"]) == (200, 0)
+    (refused,) = app.refused
+    assert (refused.reason, refused.count, refused.example) == ("too_many", 8, because)
+    assert ("OurStop" in {alert.name for alert in app.firing}, len(app.firing)) == (True, 100)
+    assert len([text for text in caplog.messages if because in text]) == 1
+
+
+def test_what_was_refused_between_two_runs_is_in_the_next_ones_figures(board: GuardBoard) -> None:
+    app = AlertsApp(None, TOKEN)
+    post(app, payload(ALERTMANAGER), "wrong")
+    post(app, b"{")
+    post(app, json.dumps({"alerts": [5, ALERTMANAGER["alerts"][0]]}).encode())
+    expected = {"token": 1, "not_json": 1, "no_object": 1}
+    later = AlertsApp(None, TOKEN)
+    later.restore(app.known)
+    board.deliver(later.known)
+    for refused in (app.refused, later.refused, board.alert_counts.refused):
+        assert {each.reason: each.count for each in refused} == expected
+    assert [alert.name for alert in board.alerts.firing] == ["TooManyErrors"]
 
 
 def test_between_two_runs_one_that_cannot_be_read_costs_no_other() -> None:
