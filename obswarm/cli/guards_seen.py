@@ -28,8 +28,8 @@ class GuardsSeen:
     def add(self, snapshot: Snapshot) -> None:
         for guard in snapshot.guards:
             seen = self._seen.setdefault(guard.name, _Seen())
-            if guard.state != "blind" and guard.value is not None:
-                value = (guard.value, guard.shown)
+            now = [(guard.value, guard.shown)] if guard.state != "blind" and guard.value is not None else []
+            for value in (*guard.extremes, *now):
                 seen.lowest = min(seen.lowest or value, value)
                 seen.highest = max(seen.highest or value, value)
 

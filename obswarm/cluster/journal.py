@@ -70,6 +70,8 @@ class Progress:
     is_scaled: bool = False
     in_force: dict[str, str] = field(default_factory=dict)
     """What guards and alerts have told the load: action by who gave it."""
+    guards: dict[str, Any] = field(default_factory=dict)
+    """The memory of the guards and of the alerts that fire."""
     users_ended: int = 0
     """By themselves, of those that are placed."""
 

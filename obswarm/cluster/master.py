@@ -221,6 +221,7 @@ class FleetRun(RunCourse):
         self._executor.start(now, elapsed_s, progress.placed, held_s)
         self._most_users_before = progress.users_max
         self._ended_users = progress.users_ended
+        self.guards_before = progress.guards
         self._annotations = [Annotation(*mark) for mark in progress.annotations]
         if not any(mark.kind == "start" for mark in self._annotations):
             # The file is first written before the run starts; its outputs have had the mark.
@@ -303,6 +304,7 @@ class FleetRun(RunCourse):
             ramp_classes=None if replaced is None or replaced.user_classes is None else list(replaced.user_classes),
             is_scaled=self._executor.is_scaled,
             in_force=dict(self._in_force),
+            guards=self.watch.memory() if self.watch is not None else dict(self.guards_before),
             users_ended=self._users_ended(),
             users_max=self.users_max(),
             stopping=None if reason is None else [reason.kind, reason.detail],

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from obswarm.stats import Annotation, Snapshot
 
@@ -51,6 +51,10 @@ class RunControl(Protocol):
     def annotations(self) -> Sequence[Annotation]:
         """What has been kept with the run so far, by earlier masters as well."""
 
+    @property
+    def guards_before(self) -> Mapping[str, Any]:
+        """What the `memory` of an earlier master's watch was; empty when there was none."""
+
     def set_load(self, users: int, spawn_rate: float) -> None:
         """Head for that many users instead of those of the plan, until the plan's end or until told otherwise. A load
         that is held goes there when it is released."""
@@ -82,6 +86,9 @@ class Watch(Protocol):
 
     def view(self, snapshot: Snapshot) -> Snapshot:
         """Gives the snapshot with how things stand, and does not act."""
+
+    def memory(self) -> dict[str, Any]:
+        """What a later master needs to go on, as values of MessagePack."""
 
     def next_due_s(self) -> float | None:
         """When, on the monotonic clock, it wants to see a snapshot at the latest; None: at the next interval's end."""

@@ -108,6 +108,7 @@ class RunCourse:
         """For whatever the run depends on."""
         self._annotations: list[Annotation] = []
         self._in_force: dict[str, str] = {}
+        self.guards_before: Mapping[str, Any] = {}
         self._stage: int | None = None
         self._stage_since_s = 0.0
         environment.stats.attach(self.latest)

@@ -18,6 +18,11 @@ MOST_FIRING = 10_000
 """Alerts that fire at once and are remembered. Those that count take the place of others: see AlertBook.take."""
 
 
+_REMEMBERED = ("fingerprint", "labels", "summary", "starts_s", "source")
+_MOST_REMEMBERED = 500
+"""Alerts that a later master knows of: they are written down once a second."""
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What a delivered alert leads to. `action` None: nothing, and `reason` says why."""
@@ -120,6 +125,20 @@ class AlertBook:
     def begin(self, started_s: float) -> None:
         """The run began then; what has been delivered before is from before, unless it says otherwise."""
         self._started_s = started_s
+
+    def memory(self, now_s: float) -> list[list[Any]]:
+        """The alerts of this run that fire, for `restore`."""
+        return [
+            [*(getattr(known.alert, name) for name in _REMEMBERED), known.since_s, known.acted]
+            for known in self._firing.values()
+            if self._standing(known.alert, known.since_s, now_s) in (Standing.OURS, Standing.UNSURE)
+        ][:_MOST_REMEMBERED]
+
+    def restore(self, memory: Iterable[Sequence[Any]]) -> None:
+        """Alerts that fired while another master had the run."""
+        for *values, since_s, acted in memory:
+            alert = Alert(firing=True, **dict(zip(_REMEMBERED, values, strict=True)))
+            self._firing[alert.fingerprint] = _Firing(alert, since_s, acted)
 
     def judge(self, alerts: Sequence[Alert], now_s: float) -> list[Verdict]:
         """What these would lead to, without taking note of them."""

@@ -5,6 +5,7 @@ import logging
 import math
 from collections import Counter
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from obswarm import clock, defaults
 from obswarm.engine import RunControl, StopReason, id_of, named_id
@@ -69,6 +70,8 @@ class GuardBoard:
         }
         """Guards that have chosen no endpoint yet, and whether that was said."""
         self._measuring_since_s: float | None = None
+        self._first_answers_until_s = -math.inf
+        """Until then a source of a run that was taken up has perhaps read nothing yet."""
         self._looked_s = 0.0
         """When they were evaluated last."""
 
@@ -89,11 +92,32 @@ class GuardBoard:
                 by_name[by].take_up()
             else:
                 control.release(by)
+        before = control.guards_before
+        self.alerts.restore(before.get("alerts", ()))
+        if before:
+            self._first_answers_until_s = self._monotonic() + _SCRAPE_S
         for watch in self.watches:
+            if watch.rule.name in before.get("guards", {}):
+                seen, extremes = before["guards"][watch.rule.name]
+                watch.seen.restore(*seen)
+                watch.extremes = tuple(extremes) if extremes else None
             head = _trip_head(watch.rule)
             trips = sum(mark.kind == "guard" and mark.text.startswith(head) for mark in control.annotations)
             if trips:
                 self._trips[watch.rule.name, str(watch.rule.action)] = trips
+
+    def memory(self) -> dict[str, Any]:
+        """What the board of a later master needs to go on."""
+        return {
+            "guards": {
+                watch.rule.name: [
+                    [watch.seen.watched_s(self._looked_s), watch.seen.missing_s(self._looked_s), watch.seen.reason],
+                    watch.extremes,
+                ]
+                for watch in self.watches
+            },
+            "alerts": self.alerts.memory(self._wall()),
+        }
 
     def close(self) -> None:
         for polling in self._polling.values():
@@ -130,9 +154,12 @@ class GuardBoard:
     def _take_answers(self, watch: GuardWatch, query: str, answers: Sequence[Answer], now: float) -> None:
         counted_from_s = self._counted_from_s(query, now)
         for at_s, values in answers:
-            if at_s >= counted_from_s:
-                self._act_on(watch, watch.update(at_s, deciding_answer(values, watch.rule)), now)
-        if now >= counted_from_s:
+            found = deciding_answer(values, watch.rule)
+            is_early = watch.seen.nothing_yet and at_s < self._first_answers_until_s and isinstance(found, Blind)
+            if at_s >= counted_from_s and not is_early:
+                self._act_on(watch, watch.update(at_s, found), now)
+        is_early = watch.seen.nothing_yet and now < self._first_answers_until_s
+        if now >= counted_from_s and not is_early:
             missing_s = watch.seen.missing_now_s(now)
             lasts = f"for {missing_s:.0f} s" if missing_s else "yet"
             reason = self._polling[query].ended or f"the target's metrics have not answered {lasts}"
@@ -289,6 +316,7 @@ class GuardBoard:
                 watched_s=watch.seen.watched_s(self._looked_s),
                 no_data_s=watch.seen.missing_s(self._looked_s),
                 no_data_reason=watch.seen.reason,
+                extremes=tuple((value, watch.rule.format_value(value)) for value in watch.extremes or ()),
             )
             for watch in self.watches
         )

@@ -69,6 +69,8 @@ class GuardWatch:
         """Since when the condition has held, while it is pending or tripped."""
         self.blind_reason = ""
         self.trips = 0
+        self.extremes: tuple[float, float] | None = None
+        """The lowest and the highest value so far."""
         self._is_blind = False
         self._seeing_state = GuardState.OK
         self._tolerated_s = min(stale_after_s, rule.blind_after_s)
@@ -105,6 +107,11 @@ class GuardWatch:
             return self.wait(time_s, value)
         self._see(time_s)
         self.value = float(value)
+        if not math.isnan(self.value):
+            self.extremes = (
+                min(self.extremes[0], self.value) if self.extremes else self.value,
+                max(self.extremes[1], self.value) if self.extremes else self.value,
+            )
         if not condition.holds(value):
             return self._holds_not(time_s)
         since_s = time_s

@@ -24,6 +24,11 @@ class SeenTime:
         self._gaps: deque[tuple[float, float]] = deque()
         """(from, to) of those that `ratio` needs."""
         self._gaps_s = 0.0
+        self._watched_before_s = 0.0
+
+    def restore(self, watched_s: float, missing_s: float, reason: str) -> None:
+        """What another process had seen before."""
+        self._watched_before_s, self._gaps_s, self.reason = watched_s, missing_s, reason
 
     def begin(self, time_s: float) -> None:
         """Count from here on, if that has not begun."""
@@ -78,8 +83,8 @@ class SeenTime:
         return self._gaps_s + (self.missing_now_s(now) or 0.0)
 
     def watched_s(self, now: float) -> float:
-        """Seconds since the begin."""
-        return now - self._began_s if self._began_s is not None else 0.0
+        """Seconds since the begin, and those of the process before."""
+        return self._watched_before_s + (now - self._began_s if self._began_s is not None else 0.0)
 
     def is_lacking(self, now: float) -> bool:
         """Whether values are missing in too much of the last 20 s, all of them after the first value: until then there

@@ -79,6 +79,8 @@ class GuardView:
     """For how long in `watched_s`, which is its whole time, it had none."""
     no_data_reason: str = ""
     """Why there was none the last time."""
+    extremes: tuple[tuple[float, str], ...] = ()
+    """The lowest and the highest value so far, also those that earlier masters had; and the same for people."""
 
     @property
     def is_partly_seen(self) -> bool:

@@ -181,7 +181,11 @@ def _values(item: Any) -> list[Any]:
 
 def _guard(values: list[Any]) -> GuardView:
     guard = GuardView(*values)
-    return replace(guard, trips=tuple((action, count) for action, count in guard.trips))
+    return replace(
+        guard,
+        trips=tuple((action, count) for action, count in guard.trips),
+        extremes=tuple((value, shown) for value, shown in guard.extremes),
+    )
 
 
 def _with_endpoints(endpoints: Mapping[EndpointKey, EndpointStats]) -> StatsTable:

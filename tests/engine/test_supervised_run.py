@@ -41,6 +41,9 @@ class Watch:
     def look(self, snapshot: Snapshot) -> Snapshot:
         return snapshot
 
+    def memory(self) -> dict[str, Any]:
+        return {}
+
     def view(self, snapshot: Snapshot) -> Snapshot:
         return snapshot
 

@@ -1,6 +1,7 @@
 """Guards acting upon a run: with a control, a source and a clock of the test's own."""
 
 import gevent
+import msgpack
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -25,6 +26,7 @@ class Control:
         self.calls: list[object] = []
         self.in_force: dict[str, str] = {}
         self.annotations: list[Annotation] = []
+        self.guards_before: dict = {}
 
     def scale(self, share: float, by: str) -> None:
         self.in_force[by] = "scale"
@@ -73,7 +75,7 @@ class Source:
 class Course:
     """A board, and snapshots a second apart."""
 
-    def __init__(self, *rules, source=None, on_alert: str = "stop") -> None:
+    def __init__(self, *rules, source=None, on_alert: str = "stop", after: "Course | None" = None) -> None:
         self.now = 100.0
         self.started_wall_s = STARTED_S
         self.wall_s = self.started_wall_s + 600
@@ -81,6 +83,10 @@ class Course:
             rules, source, parse_action(on_alert), monotonic=lambda: self.now, wall=lambda: self.wall_s
         )
         self.control = Control()
+        if after is not None:
+            self.control.guards_before = msgpack.unpackb(msgpack.packb(after.board.memory()))
+            self.control.in_force = dict(after.control.in_force)
+            self.wall_s = after.wall_s + 4
         self.notes: list[tuple[str, str]] = []
         self.board.annotate = lambda kind, text: self.notes.append((kind, text))
         self.board.start(self.control, self.started_wall_s)
@@ -226,6 +232,45 @@ def test_alerts_act_when_they_come_and_a_resolved_one_releases_its_hold() -> Non
     course.board.deliver(parse_payload(payload(ALERTMANAGER, labels=labels, status="resolved")))
     assert course.control.calls == ["hold", "release"]
     assert course.second().guards[0].state == "ok"
+
+
+def test_alerts_that_an_earlier_master_was_told_of_are_known() -> None:
+    before = Course(Guard("alert()", "notify"))
+    delivery = parse_payload(payload(ALERTMANAGER, labels={"alertname": "A", "obswarm_action": "hold"}))
+    before.board.deliver(delivery)
+    before.second()
+    course = Course(Guard("alert()", "notify"), after=before)
+    (verdict,) = course.board.deliver(delivery)
+    assert (verdict.action, verdict.reason) == (None, "known already")
+    assert (course.notes, course.control.calls) == ([], [])
+    assert course.second().guards[0].value == 1
+    resolved = payload(ALERTMANAGER, status="resolved", labels={"alertname": "A", "obswarm_action": "hold"})
+    (verdict,) = course.board.deliver(parse_payload(resolved))
+    assert verdict.reason == "resolved"
+    assert course.control.calls == ["release"]
+
+
+def test_what_guards_have_seen_is_of_the_whole_run_also_with_a_later_master() -> None:
+    source = Source()
+    rules = [Guard("failures > 90", "notify"), Guard("promql(x) > 99", "notify")]
+    before = Course(*rules, source=source)
+    source.answer = 7.0
+    before.second(bad=5)
+    before.second(bad=1)
+    earlier = before.second().guards
+    source.answer = None
+    course = Course(*rules, source=source, after=before)
+    course.second()
+    source.answer = 3.0
+    gevent.sleep(0.6)
+    course.second()
+    own, target = course.second().guards
+    before.board.close()
+    course.board.close()
+    assert own.extremes == ((0.0, "0"), (5.0, "5"))
+    assert target.extremes[-1] == (7.0, "7")
+    assert target.no_data_s == earlier[1].no_data_s, "a source that has not read anything yet is no gap"
+    assert own.watched_s == pytest.approx(earlier[0].watched_s + 2)
 
 
 def test_an_alert_stops_with_its_name() -> None:
