@@ -57,7 +57,7 @@ class GuardsSeen:
 
     def _values(self, guard: GuardView) -> str:
         seen = self._seen.get(guard.name, _Seen())
-        if guard.value is None and seen.highest is None:
+        if guard.shown == "–" and seen.highest is None:
             return _NO_DATA
         parts = [f"last {guard.shown}"]
         if seen.lowest is not None and seen.highest is not None and seen.lowest[1] != seen.highest[1]:

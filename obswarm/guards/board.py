@@ -305,7 +305,7 @@ class GuardBoard:
                 action=str(watch.rule.action),
                 state=str(watch.state),
                 value=watch.value,
-                shown=watch.rule.format_value(watch.value) if watch.value is not None else "–",
+                shown=watch.shown,
                 since_s=None if watch.since_s is None else wall_s - (now - watch.since_s),
                 blind_reason=watch.blind_reason,
                 trips=tuple(

@@ -3,7 +3,8 @@
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import Enum, StrEnum
+from typing import Final
 
 from obswarm.guards.conditions import Condition, EngineOperand
 from obswarm.guards.guard import GuardRule
@@ -28,8 +29,15 @@ class Blind(str):
     __slots__ = ()
 
 
+class Filtered(Enum):
+    NO_SERIES = "no series"
+    """In place of a value: the query filters all that there is, so its condition does not hold."""
+
+
+NO_SERIES: Final = Filtered.NO_SERIES
 Values = tuple[float, ...] | Blind
-"""What a query gave: one value a series, or why there is none. Guards that share a query decide each by itself."""
+"""What a query gave: one value a series (none: it filters all that there is), or why there is no answer. Guards that
+share a query decide each by itself."""
 
 NO_NEWS = None
 """In place of a value: nothing happened that it could be measured by. Everything stays as it is, for as long as the
@@ -65,6 +73,8 @@ class GuardWatch:
     def __init__(self, rule: GuardRule, stale_after_s: float = 0.0) -> None:
         self.rule = rule
         self.value: float | None = None
+        self._filtered = False
+        """Whether the last answer was without series because of the query's filters."""
         self.since_s: float | None = None
         """Since when the condition has held, while it is pending or tripped."""
         self.blind_reason = ""
@@ -91,7 +101,14 @@ class GuardWatch:
     def state(self) -> GuardState:
         return GuardState.BLIND if self._is_blind else self._seeing_state
 
-    def update(self, time_s: float, value: float | Blind | None) -> Change:
+    @property
+    def shown(self) -> str:
+        """What it saw last, for people."""
+        if self.value is not None:
+            return self.rule.format_value(self.value)
+        return str(NO_SERIES.value) if self._filtered else "–"
+
+    def update(self, time_s: float, value: float | Blind | Filtered | None) -> Change:
         """Take in the newest value, or why there is none, at `time_s`, which is later each time."""
         before_s, self._updated_s = self._updated_s, time_s
         self.seen.begin(time_s)
@@ -106,6 +123,10 @@ class GuardWatch:
             self.seen.miss(time_s, str(value))
             return self.wait(time_s, value)
         self._see(time_s)
+        self._filtered = isinstance(value, Filtered)
+        if isinstance(value, Filtered):
+            self.value = None
+            return self._holds_not(time_s)
         self.value = float(value)
         if not math.isnan(self.value):
             self.extremes = (
@@ -209,15 +230,16 @@ class GuardWatch:
         return Change(cleared=True)
 
 
-def deciding_answer(values: Values, rule: GuardRule) -> float | Blind:
+def deciding_answer(values: Values, rule: GuardRule) -> float | Blind | Filtered:
     """The value that decides of what a guard's query gave, or why there is none."""
     if isinstance(values, Blind):
         return values
+    if not values:
+        return NO_SERIES
     found = deciding(values, rule.when.condition)
     if found is not None:
         return found
-    query = redact_text(rule.query or "")
-    return Blind(f"{query} is not a number (NaN)" if values else f"no series for {query}")
+    return Blind(f"{redact_text(rule.query or '')} is not a number (NaN)")
 
 
 def deciding(values: Iterable[float], condition: Condition) -> float | None:

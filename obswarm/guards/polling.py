@@ -91,8 +91,10 @@ class QueryPolling:
         try:
             with limit:
                 values = tuple(float(sample.value) for sample in self._source.query(self._query, at_s))
-            why = "" if values else self._source.why_no_series(self._query)
-            return Blind(f"no series for {redact_text(self._query)}: {why}") if why else values
+            if values or self._source.filters_all(self._query, at_s):
+                return values
+            why = self._source.why_no_series(self._query)
+            return Blind(f"no series for {redact_text(self._query)}{': ' if why else ''}{why}")
         except SourceError as error:
             return Blind(str(error))
         except gevent.Timeout as passed:

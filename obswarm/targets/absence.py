@@ -9,7 +9,7 @@ from typing import Any
 from obswarm.api import ObswarmError
 from obswarm.redact import redact_text
 from obswarm.sanitize import clean_text
-from obswarm.targets.evaluate import JOB, matcher_of, name_of, selectors_of
+from obswarm.targets.evaluate import JOB, matcher_of, name_of, operator_of, selectors_of
 from obswarm.units import format_names
 
 _MOST_COMPARED = 500
@@ -23,11 +23,15 @@ _ALIKE = 0.8
 class Known:
     """What a source knows of its targets. `down` has each of them by its name (the series' label `job`), and why it is
     down, empty where it is up. `having` are the targets that have a metric now, by the metric's name; `had` those that
-    have had it, or should have it by their kind."""
+    have had it, or should have it by their kind.
+
+    `own` are those that the run is about, all of them if None: of others it is not told that they are down, unless they
+    had what is missing, or the query names them."""
 
     down: Mapping[str, str]
     having: Mapping[str, Collection[str]]
     had: Mapping[str, Collection[str]]
+    own: Collection[str] | None = None
 
 
 def metrics_asked_for(query: str) -> set[str]:
@@ -73,16 +77,22 @@ def _missing(selector: Any, known: Known, names: Callable[[str], Iterable[str]])
     if not targets:
         asked = next((each.value for each in selector.matchers.matchers if each.name == JOB), "")
         return f"no target is called {clean_text(asked)}{_meant(asked, known.down)}" if asked and known.down else ""
-    down = {job: known.down[job] for job in targets if known.down[job]}
-    own = {job: why for job, why in down.items() if job in known.had.get(name, ())}
-    if own or len(down) == len(targets):
-        return describe_down(own or down)
+    all_down = {job: known.down[job] for job in targets if known.down[job]}
+    had = {job: why for job, why in all_down.items() if job in known.had.get(name, ())}
+    is_about_all = known.own is None or (_names_jobs(selector) and len(targets) < len(known.down))
+    down = {job: why for job, why in all_down.items() if is_about_all or job in (known.own or ())}
+    if had or (down and len(all_down) == len(targets)):
+        return describe_down(had or down)
     if not name:
         return describe_down(down) if down else ""
     shown = clean_text(name)
     text = f"the target {targets[0]} has no metric {shown}" if len(targets) == 1 else f"no target has a metric {shown}"
     text += _meant(name, names(name))
     return f"{text}; {describe_down(down)}" if down else text
+
+
+def _names_jobs(selector: Any) -> bool:
+    return any(each.name == JOB and operator_of(each) in ("Equal", "Re") for each in selector.matchers.matchers)
 
 
 def describe_down(down: Mapping[str, str]) -> str:

@@ -10,7 +10,7 @@ from obswarm.killed import Supervised
 from obswarm.targets.absence import Known, Reasons, metrics_asked_for, reason_for_nothing
 from obswarm.targets.evaluate import JOB
 from obswarm.targets.kinds import KINDS, metrics_of
-from obswarm.targets.source import Sample, SourceError
+from obswarm.targets.source import Sample, SourceError, Target
 
 _KEEP_S = 5.0
 _BEFORE = "15m"
@@ -20,10 +20,12 @@ _MOST_NAMED = 3
 
 
 class PrometheusReasons:
-    """Asks in the background, by a function that raises SourceError: a guard's answer does not wait for it."""
+    """Asks in the background, by functions that raise SourceError: a guard's answer does not wait for it. `targets`
+    gives those of the run: Prometheus knows of many others."""
 
-    def __init__(self, ask: Callable[[str], list[Sample]]) -> None:
+    def __init__(self, ask: Callable[[str], list[Sample]], targets: Callable[[], list[Target]]) -> None:
         self._ask = ask
+        self._targets = targets
         self._reasons = Reasons(_KEEP_S)
         self._looking: dict[str, Supervised] = {}
         self._supervisor = Supervisor()
@@ -64,7 +66,10 @@ class PrometheusReasons:
                 kind = sample.labels.get("kind", "")
                 for name in metrics_of(kind) if kind in KINDS else ():
                     had.setdefault(name, set()).add(_job(sample))
-        return reason_for_nothing(query, Known(down, having, had), self._like)
+        return reason_for_nothing(query, Known(down, having, had, self._own() if gone else ()), self._like)
+
+    def _own(self) -> set[str]:
+        return {target.name for target in self._targets()}
 
     def _jobs(self, query: str) -> dict[str, set[str]]:
         """Jobs by metric."""

@@ -12,7 +12,7 @@ from obswarm.greenlets import outcome_of, spawn_apart
 from obswarm.http import ApiAccess
 from obswarm.killed import Supervised
 from obswarm.redact import redact_url
-from obswarm.targets.evaluate import metric_names, parse, parse_any
+from obswarm.targets.evaluate import filtered_operands, metric_names, parse, parse_any, tree_of
 from obswarm.targets.kinds import KINDS, Signal, presence_query
 from obswarm.targets.prometheus_api import LONGEST_S, TIMEOUT_S, BadQuery, PrometheusApi, SourceRefuses
 from obswarm.targets.prometheus_reasons import PrometheusReasons
@@ -50,7 +50,7 @@ class PrometheusSource:
         self._checked: list[str] = []
         self._api = PrometheusApi(url, access, timeout_s, longest_s, trust_env)
         self._clock = ServerClock()
-        self._reasons = PrometheusReasons(self.query)
+        self._reasons = PrometheusReasons(self.query, self.targets)
         self._known: list[Target] = []
 
     def check(self, query: str) -> None:
@@ -107,12 +107,25 @@ class PrometheusSource:
             self._clock.note(asked_s, clock.monotonic(), evaluated_s)
         return samples
 
+    def filters_all(self, query: str, at_s: float | None = None) -> bool:
+        try:
+            operands = filtered_operands(tree_of(query))
+        except ObswarmError:
+            # Nobody but Prometheus can read it.
+            return False
+        if operands is None:
+            return False
+        return None not in self._figures([f"count({operand.prettify()})" for operand in operands], at_s)
+
     def why_no_series(self, query: str) -> str:
         return self._reasons.get(query)
 
     def figures(self, queries: Sequence[str]) -> list[float | None]:
+        return self._figures(queries, None)
+
+    def _figures(self, queries: Sequence[str], at_s: float | None) -> list[float | None]:
         found: list[float | None] = [None] * len(queries)
-        asked_s = clock.monotonic()
+        asked_s = clock.monotonic() if at_s is None else at_s
         for begin in range(0, len(queries), _AT_ONCE):
             # All in one request: each with its number as a label, joined.
             numbered = (

@@ -94,6 +94,11 @@ class EmbeddedSource:
     def check(self, query: str) -> None:
         self._tree(query)
 
+    def filters_all(self, query: str, at_s: float | None = None) -> bool:
+        operands = promql.filtered_operands(self._tree(query))
+        moment_s = clock.monotonic() if at_s is None else at_s
+        return operands is not None and all(self._evaluated(operand, moment_s) for operand in operands)
+
     def why_no_series(self, query: str) -> str:
         if self._reasons.is_due(query, clock.monotonic()):
             self._reasons.keep(query, self._look_for_reason(query))
@@ -127,7 +132,7 @@ class EmbeddedSource:
         if unread:
             which = f"target {unread[0]} has" if len(unread) == 1 else f"targets {format_names(unread)} have"
             raise SourceError(f"the {which} not been read yet")
-        return self._evaluated(query, moment_s)
+        return self._evaluated(self._tree(query), moment_s)
 
     def _targets_of(self, query: str) -> tuple[Target, ...]:
         """Those that a query is about, by their name where it gives that; none for one without series."""
@@ -138,12 +143,12 @@ class EmbeddedSource:
             )
         return self._asked_of[query]
 
-    def _evaluated(self, query: str, moment_s: float) -> list[Sample]:
-        return promql.evaluate(self._tree(query), self._store, moment_s, self._wall_s(moment_s), _give_way)
+    def _evaluated(self, tree: Any, moment_s: float) -> list[Sample]:
+        return promql.evaluate(tree, self._store, moment_s, self._wall_s(moment_s), _give_way)
 
     def figures(self, queries: Sequence[str]) -> list[float | None]:
         # Those of one target do not wait until another was read.
-        return [only_value(self._evaluated(query, clock.monotonic())) for query in queries]
+        return [only_value(self._evaluated(self._tree(query), clock.monotonic())) for query in queries]
 
     def targets(self) -> list[Target]:
         return list(self._targets)

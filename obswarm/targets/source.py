@@ -81,6 +81,10 @@ class MetricSource(Protocol):
         """The values at a moment of the last seconds (`obswarm.clock.monotonic`), now unless given; an empty list when
         no series matches. May switch greenlets, and be called by several. Raises SourceError."""
 
+    def filters_all(self, query: str, at_s: float | None = None) -> bool:
+        """Whether a query without series at that moment has none because it filters what there is, so that this says
+        something: `x == 0`, `count(up == 0)`, `absent(x)`. May switch greenlets. Raises SourceError."""
+
     def why_no_series(self, query: str) -> str:
         """Say why a query gives no series, as a clause: which target is down, or has no such metric. Empty where
         nothing is known about it yet. Does not wait."""

@@ -59,7 +59,8 @@ class SimulatedRun(RunCourse):
 
 
 class Source:
-    """Answers with `answer`: a number, several of them, None for no series, or an error to be raised; `takes_s`
+    """Answers with `answer`: a number, several of them, None for no series, [] for none
+    because of the filters of the query, or an error to be raised; `takes_s`
     seconds after it was asked."""
 
     stale_after_s = 5.0
@@ -78,6 +79,9 @@ class Source:
         return [Sample({"series": str(number)}, value) for number, value in enumerate(values)]
 
     def check(self, query: str) -> None: ...
+
+    def filters_all(self, query: str, at_s: float | None = None) -> bool:
+        return self.answer == []
 
     def why_no_series(self, query: str) -> str:
         return ""

@@ -61,6 +61,9 @@ class Source:
         values = self.answer if isinstance(self.answer, list) else [] if self.answer is None else [self.answer]
         return [Sample({"series": str(number)}, value) for number, value in enumerate(values)]
 
+    def filters_all(self, query: str, at_s: float | None = None) -> bool:
+        return self.answer == []
+
     def why_no_series(self, query: str) -> str:
         return ""
 

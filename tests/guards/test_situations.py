@@ -132,6 +132,16 @@ TABLE = [
     Row("NaN alone", QUERY, times((NAN, 9)), state="blind"),
     Row("infinity", QUERY, times((1, 3), (INF, 3), (1, 4)), trips=(4,), clears=(7,)),
     Row("infinity below", QUERY, times((1, 3), (-INF, 3), (1, 4))),
+    Row("absent, and then there", QUERY, times((9, 4), ([], 6)), trips=(1,), clears=(5,)),
+    Row("filtered out, all the time", QUERY, times(([], 12))),
+    Row(
+        "filtered out, until it is not",
+        QUERY + " for 2s",
+        times(([], 4), (9, 5), ([], 3)),
+        trips=(7,),
+        clears=(12,),
+        clear_for="2s",
+    ),
     Row("NaN beside a number", QUERY, times((1, 3), ([NAN, 9.0], 3), ([1.0, NAN], 4)), trips=(4,), clears=(7,)),
     Row(
         "two guards on a query",

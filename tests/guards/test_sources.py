@@ -343,3 +343,24 @@ def test_nan_is_no_value_of_a_guard(time: FakeTime) -> None:
     made.seconds(7)
     (guard,) = made.guards
     assert (guard.value, guard.shown, guard.state) == (math.inf, "+Inf", "blind")
+
+
+def test_a_query_that_filters_what_there_is_has_an_answer(time: FakeTime) -> None:
+    guard = Guard("promql(x == 0) == 0", "stop", blind_after="3s", on_blind="stop", clear_for=0)
+    made = simulation(time, guard, Guard("promql(x == 0) == 0", "notify", name="other"))
+    made.source.answer = []
+    made.seconds(20)
+    assert notes_of(made) == []
+    for view in made.guards:
+        assert (view.state, view.value, view.shown, view.no_data_s, view.seen_ratio) == (
+            "ok",
+            None,
+            "no series",
+            0,
+            1.0,
+        )
+        assert view.no_data_reason == view.blind_reason == ""
+    made.source.answer = None
+    made.seconds(10)
+    assert made.reason == "guard: The guard promql(x == 0) == 0 has been blind for 3 s: no series for x == 0"
+    made.close()

@@ -65,6 +65,26 @@ def test_the_reason_names_the_target_or_the_metric(query: str, down: dict[str, s
     assert reason(query, down) == expected
 
 
+@pytest.mark.parametrize(
+    ("query", "own", "expected"),
+    [
+        ("other", [], "no target has a metric other"),
+        ("other", ["cache"], "no target has a metric other; the target cache is down: late"),
+        ("mysql_up", [], "the target db is down: Connection refused"),
+        ('other{job="db"}', [], "the target db is down: Connection refused"),
+        ('other{job=~"db|odd"}', [], "the targets db (Connection refused), odd (HTTP 404) are down"),
+        ('other{job!="app"}', ["cache"], "the target cache is down: late"),
+        ('other{job!="app"}', [], "no target has a metric other"),
+        ('other{job=~".*"}', [], "no target has a metric other"),
+    ],
+)
+def test_of_others_than_the_runs_own_it_is_not_told_that_they_are_down(
+    query: str, own: list[str], expected: str
+) -> None:
+    down = {"db": REFUSED, "app": "", "cache": "late", "odd": "HTTP 404"}
+    assert reason_for_nothing(query, Known(down, {}, {"mysql_up": ["db"]}, own), lambda name: ()) == expected
+
+
 def test_a_single_target_is_named() -> None:
     assert reason("other", jobs=("db",)) == "the target db has no metric other"
 

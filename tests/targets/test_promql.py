@@ -1,5 +1,6 @@
 """What a Prometheus knows of targets, without one: its answers are the test's own."""
 
+import re
 from collections.abc import Mapping
 
 import gevent
@@ -81,8 +82,11 @@ def test_a_prometheus_that_does_not_answer_is_told_of_itself(monkeypatch: pytest
 def test_what_is_missing_is_looked_for_in_the_background() -> None:
     asked: list[str] = []
     answers = {
-        "count by (job) (up)": [Sample({"job": "db"}, 1.0), Sample({"job": "app"}, 2.0)],
-        "up == 0": [Sample({"job": "db", "instance": "a:1", "kind": "mysql"}, 0.0)],
+        "count by (job) (up)": [Sample({"job": "db"}, 1.0), Sample({"job": "app"}, 2.0), Sample({"job": "x"}, 1.0)],
+        "up == 0": [
+            Sample({"job": "db", "instance": "a:1", "kind": "mysql"}, 0.0),
+            Sample({"job": "x", "instance": "b:1"}, 0.0),
+        ],
         'count by (job, __name__) (last_over_time({__name__=~"old"}[15m]))': [
             Sample({"__name__": "old", "job": "db"}, 1.0)
         ],
@@ -94,7 +98,7 @@ def test_what_is_missing_is_looked_for_in_the_background() -> None:
             raise SourceError("no")
         return answers.get(query, [])
 
-    reasons = PrometheusReasons(ask)
+    reasons = PrometheusReasons(ask, lambda: [Target("db", "http://127.0.0.1:1", "mysql")])
     down = "the target db is down: up is 0 at a:1"
     expected = {
         "old": down,
@@ -121,3 +125,35 @@ def test_while_prometheus_does_not_answer_what_it_has_told_of_is_down(monkeypatc
     monkeypatch.setattr(made, "query", refuse)
     (health,) = made.health()
     assert (health.target.name, health.target.kind, health.up, health.detail) == ("db", "mysql", False, "it is away")
+
+
+@pytest.mark.parametrize(
+    ("query", "present", "filters"),
+    [
+        ("x == 0", ["count(x)"], True),
+        ("x == 0", [], False),
+        ("count(up == 0) > 0", ["count(up)"], True),
+        ('a{b="\\""} > 1 and on (c) rate(d[5s]) < 2', ['count(a{b="\\""})', "count(rate(d[5s]))"], True),
+        ('a{b="\\""} > 1 and on (c) rate(d[5s]) < 2', ["count(rate(d[5s]))"], False),
+        ("absent(x)", [], True),
+        ("x", ["count(x)"], False),
+        ("what only Prometheus reads == 0", [], False),
+    ],
+)
+def test_a_query_without_series_filters_what_there_is_or_lacks_it(
+    monkeypatch: pytest.MonkeyPatch, query: str, present: list[str], filters: bool
+) -> None:
+    made = PrometheusSource("http://127.0.0.1:1")
+    asked_at: set[float | None] = set()
+
+    def ask(text: str, at_s: float | None, _: int) -> list[Sample]:
+        asked_at.add(at_s)
+        return [
+            Sample({"obswarm_number": number}, 1.0)
+            for part, number in re.findall(r'label_replace\((.*?), "obswarm_number", "(\d+)"', text)
+            if part in present
+        ]
+
+    monkeypatch.setattr(made, "_query", ask)
+    assert made.filters_all(query, 7.0) is filters
+    assert asked_at <= {7.0}

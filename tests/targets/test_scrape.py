@@ -141,6 +141,24 @@ def values(source: EmbeddedSource, query: str, at_s: float | None = None) -> lis
     return [sample.value for sample in source.query(query, at_s)]
 
 
+def test_a_query_without_series_filters_what_there_is_or_lacks_it() -> None:
+    source = EmbeddedSource([TARGET])
+    before_s = clock.monotonic()
+    scrape(source, answering(b'a{b="c"} 1\na{b="d"} 1\nredis_up{e="f"} 1\n'))
+    filtering = ["absent(a)", "a == 0", "count(up == 0)", "sum(up > 9) + 1", "a / on () group_left () redis_up > 3"]
+    filtering += ['a == 0 or redis_up{e="f"} == 0', "a > 5 unless redis_upp", "vector(1) > 2", "(x or vector(0)) > 0"]
+    filtering += ["a > 5 and absent(a)", "max_over_time((a > 5)[5s:1s])", "a > scalar(redis_up) * 2"]
+    lacking = ["redis_upp == 0", 'a{b="typo"} == 0', "a == 0 or redis_upp == 0", "a > scalar(redis_upp)"]
+    lacking += ["a / redis_up > 3", "a / redis_up", 'max(a{b="typo"})', "redis_upp unless a", "vector(scalar(x)) > 1"]
+    for query in filtering:
+        assert (values(source, query), source.filters_all(query)) == ([], True), query
+    for query in lacking:
+        assert (values(source, query), source.filters_all(query)) == ([], False), query
+    assert not source.filters_all("a == 0", before_s - 1)
+    scrape(source, answering(b"", status=503))
+    assert [source.filters_all(query) for query in ("a == 0", "count(up == 0)")] == [False, True]
+
+
 def test_targets_that_are_all_down_are_answered_about() -> None:
     source = EmbeddedSource([TARGET])
     scrape(source, answering(b"a 3\n"))
