@@ -11,12 +11,13 @@ from obswarm.cli.options import option
 from obswarm.cli.settings import check_url
 from obswarm.cli.streams import say
 from obswarm.guards.alerts import ACTION_LABEL
-from obswarm.http import ApiSession, plain_reason
+from obswarm.http import ApiAccess, ApiSession, Asked, failure_of, quoted, trouble_of
 from obswarm.web import ALERTS_PATH, PORT
 
 _TIMEOUT_S = 5.0
 _LONGEST_S = 10.0
 _LARGEST_ANSWER_BYTES = 1024 * 1024
+_SHOWN = ("alertname", "status", "action", "reason")
 
 
 @click.group()
@@ -65,6 +66,7 @@ def _send(url: str, token: str, labels: dict[str, str], really: bool) -> list[di
             }
         ],
     }
+    asked = Asked(url, ApiAccess(token=token or None), lambda name: "--token" if name == "token" else "")
     try:
         with ApiSession(_LARGEST_ANSWER_BYTES, _LONGEST_S) as session:
             answer = session.post(
@@ -75,12 +77,15 @@ def _send(url: str, token: str, labels: dict[str, str], really: bool) -> list[di
             )
     except requests.RequestException as error:
         raise ObswarmError(
-            f"No run answers at {url}: {plain_reason(error)}. Is one running there? See --url."
+            f"No run answers at {url}: {failure_of(error, asked, _TIMEOUT_S).reason}. Is one running there? See --url."
         ) from None
     if answer.status_code == 401:
         raise ObswarmError(f"{url} does not accept the token; it was shown when the run started. See --token.")
+    failure = trouble_of(answer, asked, "has no alerts of a run at that path")
+    if failure is not None:
+        raise ObswarmError(f"What answers at {url} {failure.text}. See --url.")
     try:
         verdicts: list[dict[str, Any]] = answer.json()["alerts"]
-    except (ValueError, KeyError, TypeError):
-        raise ObswarmError(f"{url} answers HTTP {answer.status_code}: {answer.text[:300]}") from None
-    return verdicts
+        return [{name: str(each[name] or "") for name in _SHOWN} for each in verdicts]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise ObswarmError(f"What answers at {url} is no run: {quoted(answer)}. See --url.") from None

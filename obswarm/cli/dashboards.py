@@ -11,9 +11,10 @@ import requests
 from obswarm.api import ObswarmError
 from obswarm.cli.options import config_option, http_url, option, shared_option
 from obswarm.cli.streams import say
-from obswarm.http import ApiAccess, ApiSession, plain_reason
+from obswarm.http import ApiAccess, ApiSession, Asked, failure_of, quoted, trouble_of
 from obswarm.redact import redact_url
 from obswarm.resources import shipped
+from obswarm.sanitize import clean_text
 
 _TIMEOUT_S = 10.0
 _LONGEST_S = 60.0
@@ -67,25 +68,38 @@ class _Grafana:
 
     def __init__(self, url: str, token: str) -> None:
         self._url = url
-        self._session = ApiSession(_LARGEST_ANSWER_BYTES, _LONGEST_S, access=ApiAccess(token=token))
+        access = ApiAccess(token=token)
+        self._asked = Asked(url, access, lambda name: "--grafana-token" if name == "token" else "")
+        self._session = ApiSession(_LARGEST_ANSWER_BYTES, _LONGEST_S, access=access)
 
     def folder(self, title: str) -> str:
         """The uid of the folder, which is made when there is none."""
-        for each in self._ask("GET", "/api/folders"):
-            if each["title"] == title:
-                return str(each["uid"])
-        return str(self._ask("POST", "/api/folders", {"title": title})["uid"])
+        folders, answer = self._ask("GET", "/api/folders")
+        for each in folders:
+            if self._text(each, "title", answer) == title:
+                return self._text(each, "uid", answer)
+        made, answer = self._ask("POST", "/api/folders", {"title": title})
+        return self._text(made, "uid", answer)
 
     def put(self, document: dict[str, Any], folder_uid: str) -> str:
         """Gives the dashboard's path."""
         order = {"dashboard": {**document, "id": None}, "folderUid": folder_uid, "overwrite": True}
-        return str(self._ask("POST", "/api/dashboards/db", order)["url"])
+        put, answer = self._ask("POST", "/api/dashboards/db", order)
+        return self._text(put, "url", answer)
 
-    def _ask(self, method: str, path: str, body: Any = None) -> Any:
+    def _text(self, found: Any, key: str, answer: requests.Response) -> str:
+        value = found.get(key) if isinstance(found, dict) else None
+        if not isinstance(value, str):
+            raise self._no_grafana(answer)
+        return clean_text(value)
+
+    def _ask(self, method: str, path: str, body: Any = None) -> tuple[Any, requests.Response]:
+        """What it says, and the answer that says so."""
         try:
             answer = self._session.request(method, self._url + path, json=body, timeout=_TIMEOUT_S)
         except requests.RequestException as error:
-            raise ObswarmError(f"Grafana does not answer at {self._url}: {plain_reason(error)}") from None
+            reason = failure_of(error, self._asked, _TIMEOUT_S).reason
+            raise ObswarmError(f"Grafana does not answer at {self._url}: {reason}.") from None
         if answer.status_code in (401, 403):
             raise ObswarmError(
                 f"Grafana at {self._url} does not let this token do that (HTTP {answer.status_code}); it needs the role"
@@ -93,8 +107,17 @@ class _Grafana:
             )
         try:
             document = answer.json()
-        except ValueError:
-            document = {}
-        if not answer.ok:
-            raise ObswarmError(f"Grafana at {self._url} refuses: {document.get('message') or answer.status_code}")
-        return document
+        except (ValueError, RecursionError):
+            document = None
+        if not answer.ok and isinstance(document, dict) and isinstance(document.get("message"), str):
+            said = clean_text(document["message"])
+            raise ObswarmError(f"Grafana at {self._url} refuses: {said} (HTTP {answer.status_code}).")
+        failure = trouble_of(answer, self._asked, "has no API of a Grafana at that path; see --grafana-url")
+        if failure is not None:
+            raise ObswarmError(f"Grafana at {self._url} {failure.text}.")
+        if not isinstance(document, list if method == "GET" else dict):
+            raise self._no_grafana(answer)
+        return document, answer
+
+    def _no_grafana(self, answer: requests.Response) -> ObswarmError:
+        return ObswarmError(f"What answers at {self._url} is no Grafana: {quoted(answer)}.")

@@ -296,25 +296,40 @@ class _Reader:
         if not self.literal("("):
             self.fail("Expected ( after promql.")
         depth, begin = 1, self.position
+        kept: list[str] = []
+        has_comment = False
         while self.position < len(self.text):
-            character = self.text[self.position]
+            at = self.position
+            character = self.text[at]
+            if character == "#":
+                # Left out, as it would hide what stands after it wherever the query is shown on one line.
+                self._skip_comment()
+                has_comment = True
+                continue
             if character in "\"'`":
                 self._skip_string(character)
-                continue
-            self.position += 1
-            depth += {"(": 1, ")": -1}.get(character, 0)
+            else:
+                self.position += 1
+                depth += {"(": 1, ")": -1}.get(character, 0)
             if depth == 0:
-                query = self.text[begin : self.position - 1].strip()
+                query = "".join(kept).strip()
                 if not query:
                     self.fail("Expected a query between the parentheses.", begin)
                 return query
-        return self.fail("promql( has no closing parenthesis.", start)
+            kept.append(self.text[at : self.position])
+        hint = " A comment (#) lasts to the end of its line." if has_comment else ""
+        return self.fail(f"promql( has no closing parenthesis.{hint}", start)
 
     def _skip_string(self, quote: str) -> None:
         self.position += 1
         while self.position < len(self.text) and self.text[self.position] != quote:
             self.position += 2 if self.text[self.position] == "\\" and quote != "`" else 1
         self.position += 1
+
+    def _skip_comment(self) -> None:
+        """To the end of its line: what stands in it is no PromQL."""
+        end = self.text.find("\n", self.position)
+        self.position = len(self.text) if end < 0 else end
 
     def _alert(self) -> AlertOperand:
         if not self.literal("("):

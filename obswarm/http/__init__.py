@@ -5,7 +5,7 @@ from obswarm import gevent_patch  # noqa: F401,I001 - before requests, which imp
 from obswarm.http.adapter import FastAdapter
 from obswarm.http.api_access import ApiAccess, Naming, access_of, parse_header
 from obswarm.http.api_session import AnswerTooLarge, ApiSession, bound_answers
-from obswarm.http.api_failures import Asked, Failure, failure_of, page_of, quoted, refusal_of
+from obswarm.http.api_failures import Asked, Failure, failure_of, page_of, quoted, refusal_of, trouble_of
 from obswarm.http.counted import CountedResponse
 from obswarm.http.errors import (
     ConnectError,
@@ -76,4 +76,5 @@ __all__ = [
     "plain_reason",
     "quoted",
     "refusal_of",
+    "trouble_of",
 ]

@@ -22,7 +22,8 @@ _PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
 _FILES = ("token_file", "ca_file", "cert_file", "key_file")
 
 Naming = Callable[[str], str]
-"""What a field of ApiAccess is called where people set it: `ca_file` is --prometheus-ca-file."""
+"""What a field of ApiAccess is called where people set it: `ca_file` is --prometheus-ca-file. Empty for a field that
+cannot be set there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +119,17 @@ class ApiAccess:
             raise ObswarmError(
                 f"{named}: no certificate with its key in {files} ({_ssl_reason(error)}){hint}."
             ) from None
+
+
+def named(naming: Naming, *fields: str) -> str:
+    """Those that can be set, as in a sentence: `auth, token or token_file of the target mysql`."""
+    names = [name for name in map(naming, fields) if name]
+    owners = {name.partition(" of ")[1:] for name in names}
+    if len(owners) == 1:
+        of = "".join(owners.pop())
+        names = [name.removesuffix(of) for name in names]
+        return " or ".join(part for part in (", ".join(names[:-1]), names[-1]) if part) + of
+    return " or ".join(part for part in (", ".join(names[:-1]), *names[-1:]) if part)
 
 
 class ApiAuth(AuthBase):

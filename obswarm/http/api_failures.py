@@ -7,7 +7,7 @@ from typing import NamedTuple
 import requests
 from requests import exceptions
 
-from obswarm.http.api_access import ApiAccess, Naming
+from obswarm.http.api_access import ApiAccess, Naming, named
 from obswarm.http.api_session import AnswerTooLarge
 from obswarm.http.errors import innermost, plain_reason
 from obswarm.redact import redact_url
@@ -27,6 +27,12 @@ class Failure(NamedTuple):
 
     text: str
     lasts: bool = False
+
+    @property
+    def reason(self) -> str:
+        """The text for a sentence that has said already that nobody answers."""
+        short = self.text.removeprefix("does not answer: ")
+        return f"it {short}" if short == self.text else short
 
 
 class Asked(NamedTuple):
@@ -58,6 +64,10 @@ def failure_of(error: requests.RequestException, asked: Asked, timeout_s: float)
             return Failure("redirects again and again: see whether the URL is right", lasts=True)
         case exceptions.ChunkedEncodingError():
             return Failure(f"broke its answer off: {reason}")
+        case exceptions.InvalidSchema() if "SOCKS" in str(error):
+            own = named(asked.naming, "proxy")
+            whose = f"{own}, HTTP_PROXY or HTTPS_PROXY" if own else "HTTP_PROXY or HTTPS_PROXY"
+            return Failure(f"is not asked: a SOCKS proxy ({whose}) needs PySocks: pip install pysocks", lasts=True)
         case exceptions.InvalidSchema() | exceptions.InvalidURL() | exceptions.MissingSchema():
             return Failure(f"leads to what is no URL of HTTP: {reason}", lasts=True)
     if _WANTS_CERTIFICATE.search(str(innermost(error))):
@@ -84,18 +94,20 @@ def _tls_failure(error: requests.RequestException, asked: Asked) -> Failure:
     if verifying is not None:
         why = verifying[1]
         if "self-signed" in why or "issuer certificate" in why or "unable to verify" in why:
-            hint = f": name its authority's by {naming('ca_file')} or REQUESTS_CA_BUNDLE"
+            own = named(naming, "ca_file")
+            hint = f": name its authority's by {f'{own} or ' if own else ''}REQUESTS_CA_BUNDLE"
         else:
             hint = ""
         return Failure(f"has a certificate that is not trusted ({why}){hint}", lasts=True)
     if "invalid path" in reason:
         return Failure(f"is not asked: {reason} (REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE, SSL_CERT_FILE)", lasts=True)
     if _WANTS_CERTIFICATE.search(reason):
-        own = asked.access.cert_file
-        if own is not None:
-            return Failure(f"does not accept the client certificate in {own}: {reason}", lasts=True)
-        hint = f"{naming('cert_file')} and {naming('key_file')}"
-        return Failure(f"wants a client certificate: name it by {hint} ({reason})", lasts=True)
+        shown = asked.access.cert_file
+        if shown is not None:
+            return Failure(f"does not accept the client certificate in {shown}: {reason}", lasts=True)
+        hint = named(naming, "cert_file", "key_file").replace(" or ", " and ")
+        wants = f"wants a client certificate: name it by {hint}" if hint else "wants a client certificate"
+        return Failure(f"{wants} ({reason})", lasts=True)
     if _NO_TLS.search(reason):
         return Failure("does not speak TLS at that port: write http:// instead of https://", lasts=True)
     return Failure(f"does not answer: TLS failed: {reason}")
@@ -107,16 +119,19 @@ def refusal_of(answer: requests.Response, asked: Asked, missing: str, quotes: bo
     code, said = answer.status_code, quoted(answer) if quotes else ""
     credentials = asked.credentials
     naming = asked.naming
+    setting = named(naming, "auth", "token", "token_file")
+    give = f"; give {setting}" if setting else ""
     if code == 401:
         if "org id" in said.lower():
             text = f"wants to know the tenant; give {naming('header')} 'X-Scope-OrgID: TENANT'"
         elif credentials:
             text = f"does not accept {credentials}"
         else:
-            text = f"wants a user or a token; give {naming('auth')}, {naming('token')} or {naming('token_file')}"
+            text = f"wants a user or a token{give}"
         return Failure(_with_status(text, answer, said), lasts=True)
     if code == 403:
-        text = f"does not allow this with {credentials}" if credentials else "does not allow this without credentials"
+        how = f"with {credentials}" if credentials else f"without credentials{give}"
+        text = f"does not allow this {how}"
         return Failure(_with_status(text, answer, said), lasts=True)
     if code == 404:
         return Failure(_with_status(missing, answer, said), lasts=True)
@@ -129,7 +144,7 @@ def refusal_of(answer: requests.Response, asked: Asked, missing: str, quotes: bo
     if 300 <= code < 400:
         return Failure(_with_status("redirects to nowhere", answer, said), lasts=True)
     if code in (502, 504):
-        return Failure(_with_status("does not answer whoever stands before it", answer, said))
+        return Failure(_with_status("is not reached by the proxy or load balancer in front of it", answer, said))
     if code == 503:
         return Failure(_with_status("is not ready, or has too much to do", answer, said))
     if code >= 500:
@@ -153,6 +168,18 @@ def page_of(answer: requests.Response) -> Failure | None:
     else:
         return None
     return Failure(f"{text}; see whether the URL and the credentials are right", lasts=True)
+
+
+def trouble_of(answer: requests.Response, asked: Asked, missing: str, may_be_empty: bool = False) -> Failure | None:
+    """Of an answer that is no success of the API that was asked: a refusal, a page, nothing, or an answer to a GET that
+    redirects have made of something posted. See `refusal_of`."""
+    failure = refusal_of(answer, asked, missing)
+    if failure is None and (answer.content.strip() or not may_be_empty):
+        failure = page_of(answer)
+    if failure is None and answer.history and answer.history[0].request.method != answer.request.method:
+        there = redact_url(_without_query(answer.url))
+        failure = Failure(f"redirects to {there}, by which what was sent is lost: give that URL", lasts=True)
+    return failure
 
 
 def is_html(answer: requests.Response) -> bool:

@@ -5,7 +5,14 @@ from typing import Any
 
 import gevent
 import requests
-from requests.exceptions import ChunkedEncodingError, ContentDecodingError, ReadTimeout, RequestException, SSLError
+from requests.exceptions import (
+    ChunkedEncodingError,
+    ContentDecodingError,
+    InvalidURL,
+    ReadTimeout,
+    RequestException,
+    SSLError,
+)
 from requests.exceptions import ConnectionError as RequestsConnectionError
 from urllib3 import exceptions as urllib3_exceptions
 
@@ -72,6 +79,9 @@ class ApiSession(requests.Session):
         except OSError as error:
             # So requests says that a file with certificates is missing.
             raise SSLError(error, request=request) from None
+        except ValueError as error:
+            # So requests, and what it stands on, say that a redirect leads to what is no URL.
+            raise InvalidURL(str(error), request=request) from None
 
     def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
         # Given with the request, or the environment's would count before them.

@@ -19,7 +19,7 @@ from obswarm import __version__, defaults
 from obswarm.clock import monotonic, wall
 from obswarm.engine import Output
 from obswarm.greenlets import Supervisor
-from obswarm.http import ApiAccess, ApiSession, Asked, failure_of, quoted
+from obswarm.http import ApiAccess, ApiSession, Asked, failure_of, quoted, trouble_of
 from obswarm.metrics.exposition import unhurried
 from obswarm.metrics.pushed_series import Piece, PushedSeries
 from obswarm.metrics.schema import varint
@@ -198,23 +198,21 @@ class RemoteWriter(Output):
         except requests.RequestException as error:
             self._trouble(f"the receiver {failure_of(error, receiver.asked, _TIMEOUT_S).text}")
             return False
-        if answer.ok:
+        failure = trouble_of(answer, receiver.asked, "takes no remote write at that path", may_be_empty=True)
+        if failure is None:
             self._sent += batch.samples
             if self._troubled:
                 self._troubled = False
                 logger.info("--remote-write: the receiver takes samples again.")
             return True
-        said = quoted(answer)
-        what = f"HTTP {answer.status_code} {answer.reason}" + (f": {said}" if said else "")
+        what = f"the receiver {failure.text}"
         if answer.status_code == 429 or answer.status_code >= 500:
             self._trouble(what)
             return False
         self._lost["refused"] += batch.samples
         if what not in self._refusals and len(self._refusals) < 10:
             self._refusals.add(what)
-            logger.warning(
-                "--remote-write: the receiver refuses samples, which are lost: %s%s", what, self._conflict_hint(said)
-            )
+            logger.warning("--remote-write: %s. Those samples are lost%s", what, self._conflict_hint(quoted(answer)))
         return True
 
     def _conflict_hint(self, said: str) -> str:

@@ -9,7 +9,7 @@ from gevent.queue import Queue
 
 from obswarm.engine import Output, RunHandle
 from obswarm.greenlets import Supervisor
-from obswarm.http import ApiAccess, ApiSession, plain_reason, quoted
+from obswarm.http import ApiAccess, ApiSession, Asked, failure_of, trouble_of
 from obswarm.sanitize import escape_controls
 from obswarm.stats import Annotation
 
@@ -32,7 +32,9 @@ class GrafanaAnnotations(Output):
         self._url = url.rstrip("/") + "/api/annotations"
         self._run_id = ""
         self._longest_s = longest_s
-        self._session = ApiSession(_LARGEST_ANSWER_BYTES, _LONGEST_S, access=ApiAccess(token=token))
+        access = ApiAccess(token=token)
+        self._asked = Asked(url, access, lambda name: "--grafana-token" if name == "token" else "")
+        self._session = ApiSession(_LARGEST_ANSWER_BYTES, _LONGEST_S, access=access)
         self._queue: Queue[Annotation] = Queue(_WAITING)
         self._warned: set[str] = set()
         self._sender: gevent.Greenlet | None = None
@@ -78,10 +80,11 @@ class GrafanaAnnotations(Output):
         try:
             answer = self._session.post(self._url, json=document, timeout=_TIMEOUT_S)
         except requests.RequestException as error:
-            self._warn(plain_reason(error))
+            self._warn(f"it {failure_of(error, self._asked, _TIMEOUT_S).text}")
             return
-        if answer.status_code != 200:
-            self._warn(f"HTTP {answer.status_code} {quoted(answer)}")
+        failure = trouble_of(answer, self._asked, "has no annotations at that path; see --grafana-url")
+        if failure is not None:
+            self._warn(f"it {failure.text}")
 
     def _warn(self, reason: str) -> None:
         if reason not in self._warned and len(self._warned) < _WAITING:

@@ -1,7 +1,9 @@
 """The HTTP API of Prometheus (https://prometheus.io/docs/prometheus/latest/querying/api/), as it is answered by
 Prometheus, by what has the same (Mimir, Thanos, VictoriaMetrics), and by what stands in its place by mistake."""
 
+import json
 import logging
+import re
 from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
@@ -23,6 +25,8 @@ _NO_POST = (403, 405, 501)
 """What those say who let GET pass alone."""
 _SHOWN_QUERY = 200
 _MOST_NOTES = 100
+_NO_JSON = "it is none"
+_NUMBERS = re.compile(r"\d+(\.\d+)?")
 
 
 class SourceRefuses(SourceError):
@@ -85,7 +89,7 @@ class PrometheusApi:
             answer = self._ask(path, query, time)
         except requests.RequestException as error:
             raise self._error(failure_of(error, self._asked, self._timeout_s)) from None
-        document = _json_of(answer)
+        document, unread = _json_of(answer)
         is_api = isinstance(document, dict) and document.get("status") in ("success", "error")
         if is_api and document["status"] == "error" and answer.status_code not in (401, 403, 404, 407, 429):
             raise self._refused_query(answer, document, query)
@@ -93,7 +97,7 @@ class PrometheusApi:
         missing = f"has no API of a Prometheus at {where}: see whether the path before /api is right"
         failure = refusal_of(answer, self._asked, missing)
         if failure is None and not is_api:
-            failure = page_of(answer) or _not_prometheus(answer, document)
+            failure = page_of(answer) or _not_prometheus(answer, unread)
         if failure is not None:
             raise self._error(failure)
         assert isinstance(document, dict)
@@ -124,8 +128,10 @@ class PrometheusApi:
         self._log_once(text, logging.WARNING, text)
 
     def _log_once(self, what: str, level: int, text: str) -> None:
-        if what not in self._noted and len(self._noted) < _MOST_NOTES:
-            self._noted.add(what)
+        # Some have a number that is another one each time.
+        kind = _NUMBERS.sub("0", what)
+        if kind not in self._noted and len(self._noted) < _MOST_NOTES:
+            self._noted.add(kind)
             logger.log(level, "%s", text)
 
     def _samples(self, document: dict[str, Any], query: str) -> tuple[list[Sample], float | None]:
@@ -146,8 +152,9 @@ class PrometheusApi:
                 for series in result
             ]
             return samples, float(result[0]["value"][0]) if result else None
-        except (LookupError, AttributeError, TypeError, ValueError):
-            raise SourceRefuses(f"{self.name} answers JSON that has no result of a query; is it one?") from None
+        except (LookupError, AttributeError, TypeError, ValueError, OverflowError):
+            text = "answers JSON that has no result of a query: see whether it is a Prometheus"
+            raise SourceRefuses(f"{self.name} {text}") from None
 
 
 def _path_below(url: str, path: str) -> str:
@@ -156,19 +163,25 @@ def _path_below(url: str, path: str) -> str:
     return urlunsplit((parts.scheme, parts.netloc, f"{parts.path.rstrip('/')}/{path}", parts.query, ""))
 
 
-def _json_of(answer: requests.Response) -> Any:
-    """None when it is none."""
+def _json_of(answer: requests.Response) -> tuple[Any, str]:
+    """What it says, and why that cannot be read when it cannot."""
     try:
-        return answer.json()
-    except (ValueError, RecursionError):
-        return None
+        return answer.json(), ""
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        return None, _NO_JSON
+    except ValueError:
+        return None, "a number in it has too many digits"
+    except RecursionError:
+        return None, "it is nested too deeply"
 
 
-def _not_prometheus(answer: requests.Response, document: Any) -> Failure:
+def _not_prometheus(answer: requests.Response, unread: str) -> Failure:
     """Of an answer with success that is neither empty nor a page."""
     code, size = answer.status_code, len(answer.content)
-    if document is not None:
+    if not unread:
         return Failure(f"answers JSON, but not as a Prometheus does (HTTP {code}): {quoted(answer)}", lasts=True)
+    if unread != _NO_JSON:
+        return Failure(f"answers JSON that cannot be read, as {unread} (HTTP {code}): {quoted(answer)}", lasts=True)
     if answer.content.lstrip().startswith(b'{"status"'):
         return Failure(f"broke its answer off, after {size:,} bytes of JSON (HTTP {code})")
     return Failure(f"answers with what is no JSON (HTTP {code}): {quoted(answer)}", lasts=True)

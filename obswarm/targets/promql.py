@@ -76,7 +76,7 @@ class PrometheusSource:
         except SourceError as error:
             unread = self._refusal_of_unread(query)
             if unread is None:
-                self._api.warn(f"{error}. The run begins all the same.")
+                self._api.warn(f"{error}. That may pass; it is asked again.")
             return unread
         return None
 

@@ -12,7 +12,7 @@ from obswarm import __version__, clock
 from obswarm.api import ObswarmError
 from obswarm.cluster import unpack_limited
 from obswarm.engine import RunResult, StopReason
-from obswarm.http import ApiAccess, ApiSession, plain_reason
+from obswarm.http import ApiAccess, ApiSession, Asked, failure_of, plain_reason, trouble_of
 from obswarm.stats import Snapshot
 from obswarm.web.order import Order
 from obswarm.web.runs import MESSAGEPACK, RUNS_PATH, STATUS_PATH
@@ -72,7 +72,9 @@ class MasterClient:
         """Then the end of the run is not waited for any more."""
         self.restarts = 0
         """How often the master was seen to have become another process."""
-        self._session = ApiSession(_LARGEST_ANSWER_BYTES, _LONGEST_S, trust_env, ApiAccess(token=token))
+        access = ApiAccess(token=token)
+        self._asked = Asked(self.url, access, lambda name: "--api-token" if name == "token" else "")
+        self._session = ApiSession(_LARGEST_ANSWER_BYTES, _LONGEST_S, trust_env, access)
 
     def give_up(self) -> None:
         """Do not wait for a master that does not answer."""
@@ -131,16 +133,20 @@ class MasterClient:
         try:
             answer = self._session.request(method, self.url + path, timeout=timeout_s, **how)
         except requests.RequestException as error:
-            raise MasterError(f"No master answers at {self.url}: {plain_reason(error)}") from None
+            why = failure_of(error, self._asked, timeout_s).reason
+            raise MasterError(f"No master answers at {self.url}: {why}") from None
         if answer.status_code == 401:
             raise MasterError(f"The master at {self.url} does not accept the token; see --api-token.")
         try:
             document = answer.json()
-        except ValueError:
-            document = {}
+        except (ValueError, RecursionError):
+            document = None
         if answer.ok and isinstance(document, dict):
             return document
         reason = document.get("error") if isinstance(document, dict) else None
+        failure = None if reason else trouble_of(answer, self._asked, "has no API of a master at that path")
+        if failure is not None:
+            raise MasterError(f"What answers at {self.url} {failure.text}.")
         raise MasterError(f"The master at {self.url} refuses: {reason or f'HTTP {answer.status_code}'}")
 
     def news(self, number: str) -> Iterator[Snapshot | Log | End]:

@@ -243,3 +243,23 @@ def test_names(text: str, name: str | None, when: str) -> None:
 def test_a_colon_without_a_name_is_refused() -> None:
     with pytest.raises(GuardError, match="Expected a name before the colon"):
         split_name(" : p95 > 2s")
+
+
+@pytest.mark.parametrize(
+    ("text", "query"),
+    [
+        ("promql(sum(x) # per shop's total\n) > 5", "sum(x)"),
+        ('promql(# a ) or ( or "\nsum(x)\n# the end\n) > 5', "sum(x)"),
+        ("promql(sum(x) # per\n by (shop)) > 5", "sum(x) \n by (shop)"),
+        ("promql(x{a='#1'} + x{b=\"#\"} + x{c=`#`}) > 5", "x{a='#1'} + x{b=\"#\"} + x{c=`#`}"),
+    ],
+)
+def test_comments_in_a_query_are_left_out_whatever_stands_in_them(text: str, query: str) -> None:
+    operand = parse_condition(text).operand
+    assert isinstance(operand, PromqlOperand)
+    assert operand.query == query
+
+
+def test_a_comment_without_an_end_of_its_line_is_named_as_what_hides_the_parenthesis() -> None:
+    with pytest.raises(GuardError, match=r"no closing parenthesis\. A comment \(#\) lasts to the end of its line"):
+        parse_condition("promql(x # all) > 5")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -192,7 +193,9 @@ def test_annotations_are_no_markup_for_grafana(text: str, monkeypatch: pytest.Mo
 
     def post(url: str, json: dict[str, Any], timeout: float) -> Any:
         sent.append(json)
-        return type("Answer", (), {"status_code": 200})()
+        answer = requests.Response()
+        answer.status_code, answer._content = 200, b"{}"
+        return answer
 
     annotations = GrafanaAnnotations("http://127.0.0.1:9", "token", "run")
     monkeypatch.setattr(annotations._session, "post", post)

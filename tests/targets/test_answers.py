@@ -98,3 +98,59 @@ def test_a_job_without_a_kind_beside_others_is_no_target_of_ours(anybody: Anybod
     series = [{"metric": each, "value": [1.0, "1"]} for each in labels]
     anybody.document = {"status": "success", "data": {"resultType": "vector", "result": series}}
     assert [(target.name, target.kind) for target in source.targets()] == [("db", "mysql"), ("", "redis")]
+
+
+class Raw(Anybody):
+    """Answers with `body`."""
+
+    body = b""
+
+    def request(self, method: str, url: str, **options: Any) -> requests.Response:
+        answer = super().request(method, url, **options)
+        answer._content = self.body
+        return answer
+
+
+@pytest.fixture
+def raw(monkeypatch: pytest.MonkeyPatch) -> Raw:
+    made = Raw()
+    monkeypatch.setattr("requests.Session.request", lambda session, *arguments, **options: made.request(*arguments))
+    return made
+
+
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        (
+            b'{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":[%s,"1"]}]}}'
+            % (b"9" * 6000),
+            "answers JSON that cannot be read, as a number in it has too many digits (HTTP 200): ",
+        ),
+        (b"[" * 100_000, "answers JSON that cannot be read, as it is nested too deeply (HTTP 200): "),
+        (b"null", "answers JSON, but not as a Prometheus does (HTTP 200): null"),
+        (b'{"status":"succ', "broke its answer off, after 15 bytes of JSON (HTTP 200)"),
+        (b"nothing", "answers with what is no JSON (HTTP 200): nothing"),
+        (b'{"status":"success","data":null}', "has no result of a query: see whether it is a Prometheus"),
+        (
+            b'{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":[1e400,[]]}]}}',
+            "has no result of a query: see whether it is a Prometheus",
+        ),
+    ],
+)
+def test_what_cannot_be_read_has_a_sentence_of_its_own(raw: Raw, body: bytes, sentence: str) -> None:
+    raw.body = body
+    with pytest.raises(SourceError) as raised:
+        PrometheusSource("http://prometheus").query("up")
+    assert sentence in str(raised.value)
+
+
+def test_a_note_whose_number_is_another_one_each_time_is_logged_once(
+    raw: Raw, caplog: pytest.LogCaptureFixture
+) -> None:
+    source = PrometheusSource("http://prometheus")
+    for number in range(5):
+        notes = [f"shard {number} took {number}.5s", "another"]
+        document = {"status": "success", "warnings": notes, "data": {"resultType": "vector", "result": []}}
+        raw.body = json.dumps(document).encode()
+        source.query("up")
+    assert [record.getMessage().rpartition(": ")[2] for record in caplog.records] == ["shard 0 took 0.5s", "another"]

@@ -56,7 +56,12 @@ def test_counters_of_postgres_have_the_names_of_their_page() -> None:
         (200, TEXT, b"a 1\nsecret {\xff", "line 2 of the page: no metric with its value"),
         (200, "application/openmetrics-text", b"a 1\n", "line 2 of the page: the page ends without # EOF"),
         (404, "text/plain", b"no such page", "has no page of metrics at that path (HTTP 404)"),
-        (403, "text/html", b"<html>secret", "does not allow this without credentials (HTTP 403)"),
+        (
+            403,
+            "text/html",
+            b"<html>secret",
+            "does not allow this without credentials; give auth, token or token_file of the target database (HTTP 403)",
+        ),
         (503, "text/plain", b"later", "is not ready, or has too much to do (HTTP 503)"),
     ],
 )

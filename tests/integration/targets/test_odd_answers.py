@@ -36,7 +36,7 @@ WILL_NOT_PASS = [
         answer(b"no org id", "401 Unauthorized"),
         "give --prometheus-header 'X-Scope-OrgID: TENANT' (HTTP 401: no org id)",
     ),
-    (answer(LOGIN, "403 Forbidden", **HTML), "does not allow this without credentials (HTTP 403: Sign in)"),
+    (answer(LOGIN, "403 Forbidden", **HTML), "--prometheus-token or --prometheus-token-file (HTTP 403: Sign in)"),
     (answer(b"404 page not found", "404 Not Found"), "has no API of a Prometheus at {url}/api/v1/query: see whether"),
     (answer(b"", "302 Found"), "redirects to nowhere (HTTP 302)"),
     (answer(b"", "302 Found", Location="/again"), "redirects again and again"),
@@ -65,7 +65,10 @@ WILL_NOT_PASS = [
 MAY_PASS = [
     (answer(b"slow down", "429 Too Many Requests", Retry_After="7"), "takes no more requests now, for 7 s"),
     (answer(b"oops", "500 Internal Server Error"), "failed (HTTP 500: oops)"),
-    (answer(LOGIN, "502 Bad Gateway", **HTML), "does not answer whoever stands before it (HTTP 502: Sign in)"),
+    (
+        answer(LOGIN, "502 Bad Gateway", **HTML),
+        "is not reached by the proxy or load balancer in front of it (HTTP 502: Sign in)",
+    ),
     (answer(b"Service Unavailable", "503 Service Unavailable"), "is not ready, or has too much to do (HTTP 503"),
     (api_error("503 Service Unavailable", "timeout", "timed out"), "gave the query up up: timed out"),
     (api_error("422 Unprocessable Entity", "execution", "many-to-many"), "cannot answer the query up (HTTP 422"),
@@ -99,7 +102,7 @@ def test_what_may_pass_is_warned_of(
         source = asked(server.url)
         source.start()
         assert sentence in caplog.text
-        assert "The run begins all the same." in caplog.text
+        assert "That may pass; it is asked again." in caplog.text
         assert [sample.value for sample in source.query("up")] == [3.0]
         source.close()
 
