@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 from enum import IntEnum, StrEnum
+from heapq import nlargest
 from typing import Any
 
 from obswarm import defaults
@@ -127,12 +128,15 @@ class AlertBook:
         self._started_s = started_s
 
     def memory(self, now_s: float) -> list[list[Any]]:
-        """The alerts of this run that fire, for `restore`."""
-        return [
-            [*(getattr(known.alert, name) for name in _REMEMBERED), known.since_s, known.acted]
+        """The alerts of this run that fire, for `restore`; of very many, those that act before others."""
+        ours = [
+            known
             for known in self._firing.values()
             if self._standing(known.alert, known.since_s, now_s) in (Standing.OURS, Standing.UNSURE)
-        ][:_MOST_REMEMBERED]
+        ]
+        if len(ours) > _MOST_REMEMBERED:
+            ours = nlargest(_MOST_REMEMBERED, ours, lambda known: self._rank(known.alert, known.since_s, now_s))
+        return [[*(getattr(known.alert, name) for name in _REMEMBERED), known.since_s, known.acted] for known in ours]
 
     def restore(self, memory: Iterable[Sequence[Any]]) -> None:
         """Alerts that fired while another master had the run."""

@@ -552,3 +552,18 @@ def test_a_start_that_moves_back_is_the_same_firing_and_one_that_moves_on_a_new_
     assert verdicts(known, payload(ALERTMANAGER, **at(-5))) == [(None, "known already")]
     assert known.count(ANY, LONG_AFTER_S) == 0, "it has fired since before the run"
     assert verdicts(known, payload(ALERTMANAGER, **at(300)))[0][0] == "scale(50%)"
+
+
+def test_of_very_many_that_fire_those_that_act_are_kept_for_another_master() -> None:
+    def firing(number: int, labels: dict[str, str]) -> Alert:
+        return Alert(
+            f"f{number}", True, {"alertname": "A", "run_id": RUN, **labels}, "", STARTED_S + 60, "alertmanager"
+        )
+
+    known = book()
+    known.take([firing(number, NOTIFY) for number in range(600)] + [firing(600, STOP)], LONG_AFTER_S)
+    kept = known.memory(LONG_AFTER_S)
+    assert len(kept) == 500
+    successor = book()
+    successor.restore(kept)
+    assert shown(successor.take([firing(600, STOP)], LONG_AFTER_S)) == [(None, "known already")]
