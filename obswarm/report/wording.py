@@ -85,7 +85,11 @@ def no_data_text(no_data_s: float, watched_s: float) -> str:
     """For how long a guard had no data; empty for less than one question to a source."""
     if no_data_s < _NO_DATA_FROM_S:
         return ""
-    return f"no data for {format_duration(round(no_data_s))} of {format_duration(round(watched_s))}"
+    seen_s = round(watched_s - no_data_s, 1)
+    # Rounded, it would be all of the time, and yet the guard may have tripped.
+    is_nearly_all = seen_s > 0 and round(no_data_s) == round(watched_s)
+    shown = f"all but {format_duration(seen_s)}" if is_nearly_all else format_duration(round(no_data_s))
+    return f"no data for {shown} of {format_duration(round(watched_s))}"
 
 
 def no_data_of(guard: Mapping[str, Any]) -> str:

@@ -47,6 +47,12 @@ def test_one_that_had_data_for_a_part_of_the_time() -> None:
     assert line_of(replace(again, no_data_s=0.4)).endswith("did not trip, last 3%"), "less than a question"
 
 
+def test_one_whose_query_filters_all_series() -> None:
+    filtered = replace(GUARD, value=None, shown="no series")
+    assert line_of(filtered, filtered).endswith("did not trip, last no series")
+    assert line_of(GUARD, filtered).endswith("did not trip, last no series")
+
+
 def test_one_without_requests_to_look_at() -> None:
     assert "no request of the run" in line_of(replace(GUARD, matched=False, value=None))
 

@@ -8,7 +8,7 @@ from obswarm.cli.guards_seen import GuardsSeen
 from obswarm.cli.text_console import TextConsole
 from obswarm.metrics import Latest
 from obswarm.report import result_document
-from obswarm.report.wording import no_data_of
+from obswarm.report.wording import no_data_of, no_data_text
 from obswarm.stats import GuardView, Snapshot
 from obswarm.web.wire import pack_result, unpack_result
 from tests.support.expositions import series_by_format
@@ -50,6 +50,9 @@ def test_the_summary_and_the_report_say_for_how_long() -> None:
     assert line.plain.endswith("did not trip, last 1, no data for 10s of 30s: HTTP 500")
     (guard,) = result_document(result_of(snapshot_with(GUARD)))["guards"]
     assert no_data_of(guard) == "no data for 10s of 30s: HTTP 500"
+    assert no_data_text(24.9, 25.3) == "no data for all but 0.4s of 25s"
+    assert no_data_text(25.3, 25.3) == "no data for 25s of 25s"
+    assert no_data_text(24.4, 25.3) == "no data for 24s of 25s"
     assert (guard["no_data_s"], guard["watched_s"], guard["no_data_reason"]) == (10.2, 30.0, "HTTP 500")
     assert no_data_of({"state": "ok"}) == "", "an earlier version's"
 
