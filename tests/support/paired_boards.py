@@ -10,6 +10,7 @@ from io import BytesIO
 from typing import Any
 
 import gevent
+import requests
 
 from obswarm import clock
 from obswarm.engine import new_run_id
@@ -41,6 +42,8 @@ class PairOfBoards:
     noted: list[str] = field(default_factory=list)
     """Of alerts, by the healthy run."""
     refused: int = 0
+    delivered: list[bytes] = field(default_factory=list)
+    """Deliveries of alerts that fire, to the failing run."""
 
 
 def run_paired_boards(pairs: Sequence[PairOfBoards]) -> None:
@@ -79,9 +82,13 @@ def _run_pair(pair: PairOfBoards, port: int) -> None:
             end(board.look(run.second({}, [PAGE] * 200)))
             gevent.sleep(1)
     pair.failing = control.calls
+    delivered = pair.delivered.copy()
     gevent.sleep(pair.pause_s)
     with _serving(pair, port) as (run, board, control, end):
         board.annotate = lambda kind, text: pair.noted.append(text)
+        # Whatever Alertmanager's own timing is: it repeats what it was not sure to have delivered.
+        if delivered:
+            gevent.spawn(_deliver, port, delivered[-1])
         for _ in range(HEALTHY_S):
             end(board.look(run.second({PAGE: [0.01] * 10})))
             gevent.sleep(1)
@@ -98,6 +105,7 @@ def _serving(pair: PairOfBoards, port: int) -> Iterator[tuple[MadeUpRun, GuardBo
     board.alerts.run_id = run.statistics.run_id
     latest, control = Latest(), Control()
     app: Any = AlertsApp(board, TOKEN)
+    app = _recording(app, pair.delivered)
     server = WebServer(MetricsApp(latest, {}), "127.0.0.1", port, {_PATH: _as_grafana(app) if pair.grafana else app})
     with server:
         board.start(control, clock.wall())
@@ -106,6 +114,23 @@ def _serving(pair: PairOfBoards, port: int) -> Iterator[tuple[MadeUpRun, GuardBo
         latest.snapshot(run.second({}))
         server.wait_for_the_last_scrape(clock.monotonic(), _LINGER_S)
     board.close()
+
+
+def _deliver(port: int, body: bytes) -> None:
+    url, headers = f"http://127.0.0.1:{port}{_PATH}", {"Authorization": f"Bearer {TOKEN}"}
+    requests.post(url, body, headers=headers, timeout=10).raise_for_status()
+
+
+def _recording(app: Any, delivered: list[bytes]) -> Any:
+    """The application, which keeps deliveries of alerts that fire."""
+
+    def keeping(environ: dict[str, Any], start_response: Any) -> Any:
+        body = environ["wsgi.input"].read()
+        if json.loads(body)["status"] == "firing":
+            delivered.append(body)
+        return app({**environ, "wsgi.input": BytesIO(body)}, start_response)
+
+    return keeping
 
 
 def _as_grafana(app: Any) -> Any:
