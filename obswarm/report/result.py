@@ -122,6 +122,7 @@ def result_document(result: RunResult, judgements: Sequence[Judgement] = ()) -> 
                 "kind": each.kind,
                 "measured_s": _round(each.measured_s),
                 "down_s": _round(each.down_s),
+                "not_seen_s": _round(each.not_seen_s),
                 "without_metrics_s": _round(each.without_metrics_s),
                 "problem": each.problem or None,
             }

@@ -121,7 +121,8 @@ class RefusedAlerts:
 @dataclass(frozen=True, slots=True)
 class TargetView:
     """What a run has seen of one of its targets: for how long (in seconds) its metrics were there, it could not be
-    read, and it answered without a metric of its kind. `problem` is a sentence for people, empty when there is none."""
+    read, and it answered without a metric of its kind; in `not_seen_s` its source did not answer, or knew nothing.
+    `problem` is a sentence for people, empty when there is none."""
 
     target: str
     kind: str
@@ -129,6 +130,7 @@ class TargetView:
     down_s: float
     without_metrics_s: float
     problem: str
+    not_seen_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

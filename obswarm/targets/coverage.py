@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import gevent
 
+from obswarm import clock
 from obswarm.engine import Output, RunHandle
 from obswarm.greenlets import Supervisor
 from obswarm.stats import LOADED_STATES, Snapshot, TargetView
@@ -28,11 +29,18 @@ class _Seen:
 
     measured_s: float = 0.0
     down_s: float = 0.0
+    not_seen_s: float = 0.0
     without_metrics_s: float = 0.0
+    waiting_s: float = 0.0
+    """Those that an answer that has not come yet will tell of."""
     detail: str = ""
     problem_s: float = 0.0
     is_told: bool = False
     gaps_told: int = 0
+
+    @property
+    def missing_s(self) -> float:
+        return self.down_s + self.not_seen_s + self.without_metrics_s
 
 
 class TargetCoverage(Output):
@@ -51,6 +59,10 @@ class TargetCoverage(Output):
         self._health: Sequence[TargetHealth] = ()
         self._seen: dict[Target, _Seen] = {}
         self._counted_s = 0.0
+        self._asked_s: float | None = None
+        """Since when the source has been asked, while it does not answer."""
+        self._waiting_s = 0.0
+        """Seconds of the run that this answer will tell of."""
         self._looking: gevent.Greenlet | None = None
 
     def start(self, run: RunHandle) -> None:
@@ -62,15 +74,29 @@ class TargetCoverage(Output):
     def _look(self) -> None:
         """In a greenlet of its own: a Prometheus may take long to answer."""
         while True:
-            self._health = self._source.health()
+            self._asked_s = clock.monotonic()
+            try:
+                self._health = self._source.health()
+            finally:
+                self._asked_s = None
             gevent.sleep(self._source.health_every_s)
 
     def snapshot(self, snapshot: Snapshot) -> None:
         if snapshot.state in LOADED_STATES:
-            self.count(self._health, snapshot.interval_s)
+            self.pass_time(snapshot.interval_s)
+
+    def pass_time(self, seconds: float) -> None:
+        """Add an interval that ends now. What the source has been asked about, and has not answered yet, is counted by
+        the answer, or by the lack of one."""
+        unknown_s = self._waiting_s + seconds
+        asked_for_s = clock.monotonic() - self._asked_s if self._asked_s is not None else 0.0
+        self._waiting_s = min(asked_for_s, unknown_s)
+        if unknown_s > self._waiting_s:
+            self.count(self._health, unknown_s - self._waiting_s)
 
     def count(self, health: Sequence[TargetHealth], seconds: float) -> None:
         """Add an interval in which the targets were like this."""
+        self._hand_over(health)
         for target, seen in self._seen.items():
             if target.kind not in KINDS and all(each.target != target for each in health):
                 # The source itself, which is only told of while it does not answer.
@@ -79,24 +105,47 @@ class TargetCoverage(Output):
         for each in health:
             answered_s = 0.0 if each.target.kind in KINDS else self._counted_s
             seen = self._seen.setdefault(each.target, _Seen(answered_s))
-            if each.has_metrics:
-                seen.measured_s += seconds
-                self._end_of_gap(each.target, seen)
-                continue
-            if each.up:
-                seen.without_metrics_s += seconds
-                seen.detail = _without_metrics(each.target)
-            else:
-                seen.down_s += seconds
+            unknown_s = seen.waiting_s + seconds
+            seen.waiting_s = min(each.waiting_s, unknown_s)
+            if unknown_s > seen.waiting_s:
+                self._count_known(each, seen, unknown_s - seen.waiting_s)
+            elif not seen.detail:
                 seen.detail = each.detail
-            seen.problem_s += seconds
-            if seen.problem_s >= WARN_AFTER_S and not seen.is_told and seen.gaps_told < _MOST_TOLD:
-                seen.is_told = True
-                seen.gaps_told += 1
-                text = f"{_label(each.target)}: nothing has been measured for {_span(seen.problem_s)}: {seen.detail}"
-                self.annotate("target", text)
-                logger.warning("%s.", text)
         self._counted_s += seconds
+
+    def _hand_over(self, health: Sequence[TargetHealth]) -> None:
+        """Once it is known which targets there are, the time in which their source did not answer is theirs."""
+        own = [each.target for each in health if each.target.kind in KINDS]
+        for source in [target for target in self._seen if own and target.kind not in KINDS]:
+            if source in (each.target for each in health):
+                continue
+            away = self._seen.pop(source)
+            for target in own:
+                seen = self._seen.setdefault(target, _Seen())
+                seen.not_seen_s += away.not_seen_s
+                seen.detail = away.detail
+                seen.problem_s, seen.is_told = seen.problem_s + away.problem_s, seen.is_told or away.is_told
+
+    def _count_known(self, each: TargetHealth, seen: _Seen, seconds: float) -> None:
+        if each.has_metrics:
+            seen.measured_s += seconds
+            self._end_of_gap(each.target, seen)
+            return
+        seen.detail = each.detail
+        if each.up:
+            seen.without_metrics_s += seconds
+            seen.detail = _without_metrics(each.target)
+        elif each.is_known:
+            seen.down_s += seconds
+        else:
+            seen.not_seen_s += seconds
+        seen.problem_s += seconds
+        if seen.problem_s >= WARN_AFTER_S and not seen.is_told and seen.gaps_told < _MOST_TOLD:
+            seen.is_told = True
+            seen.gaps_told += 1
+            text = f"{_label(each.target)}: nothing has been measured for {_span(seen.problem_s)}: {seen.detail}"
+            self.annotate("target", text)
+            logger.warning("%s.", text)
 
     def _end_of_gap(self, target: Target, seen: _Seen) -> None:
         if seen.is_told:
@@ -109,7 +158,13 @@ class TargetCoverage(Output):
         """What was seen of each target until now."""
         return tuple(
             TargetView(
-                target.name, target.kind, seen.measured_s, seen.down_s, seen.without_metrics_s, _problem(target, seen)
+                target.name,
+                target.kind,
+                seen.measured_s,
+                seen.down_s,
+                seen.without_metrics_s,
+                _problem(target, seen),
+                seen.not_seen_s,
             )
             for target, seen in self._seen.items()
         )
@@ -128,14 +183,16 @@ def _without_metrics(target: Target) -> str:
 
 
 def _problem(target: Target, seen: _Seen) -> str:
-    missing_s = seen.down_s + seen.without_metrics_s
-    if not missing_s:
+    missing_s = seen.missing_s
+    if not missing_s and not (seen.waiting_s and not seen.measured_s):
         return ""
     if not seen.measured_s:
         return f"{_label(target)}: nothing was measured: {seen.detail}."
     of = f"{_span(missing_s)} of {_span(missing_s + seen.measured_s)}"
-    if not seen.without_metrics_s:
+    if missing_s == seen.down_s:
         return f"{_label(target)} was down for {of}: {seen.detail}."
+    if missing_s == seen.not_seen_s:
+        return f"{_label(target)} was not seen for {of}: {seen.detail}."
     return f"{_label(target)}: nothing was measured in {of}: {seen.detail}."
 
 

@@ -167,8 +167,8 @@ class PrometheusSource:
         self._api.close()
 
     def health(self) -> list[TargetHealth]:
-        """By whether Prometheus has anything of that job. While it does not answer, all that it has told of before is
-        down; it itself, when there is nobody else to tell of."""
+        """By whether Prometheus has anything of that job. While it does not answer, nothing is known of
+        all that it has told of before; of it itself, when there is nobody else to tell of."""
         known = self._known or [Target(_ITSELF, self.url, _ITSELF)]
         try:
             targets = known = self._known = self.targets()
@@ -176,10 +176,10 @@ class PrometheusSource:
             # In one request, so that one that hangs keeps nobody else waiting.
             values = self.figures([*ups, *map(presence_query, targets)])
         except SourceError as error:
-            return [TargetHealth(target, False, str(error), None, False) for target in known]
+            return [TargetHealth(target, False, str(error), None, False, is_known=False) for target in known]
         found = []
         for target, up, present in zip(targets, values[: len(targets)], values[len(targets) :], strict=True):
             state = "unknown" if up is None else "up" if up else "down"
             detail = f"job {target.name}: {state}, by {redact_url(self.url)}"
-            found.append(TargetHealth(target, bool(up), detail, None, bool(present)))
+            found.append(TargetHealth(target, bool(up), detail, None, bool(present), up is not None))
         return found

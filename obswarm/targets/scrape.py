@@ -74,6 +74,8 @@ class EmbeddedSource:
         self._asked_of: dict[str, tuple[Target, ...]] = {}
         self._first_read_s: dict[Target, float] = {}
         """When each was asked for the page that came, or failed, first."""
+        self._asked_s: dict[Target, float] = {}
+        """Since when each has been read, while its page has not come."""
         names: frozenset[str] | None = None
         if queries is not None:
             names = frozenset({UP}.union(*(promql.metric_names(self._tree(query)) for query in queries)))
@@ -161,6 +163,7 @@ class EmbeddedSource:
             now = clock.monotonic()
             self._health[target] = (False, f"{name} has ended: {described(error)}", now, False)
             self._first_read_s.setdefault(target, now)
+            self._asked_s.pop(target, None)
             series = self._series[target]
             series.begin()
             series.lose(now)
@@ -176,7 +179,9 @@ class EmbeddedSource:
         found = []
         for target in self._targets:
             up, detail, at_s, has_metrics = self._health.get(target, (False, "not read yet", -1.0, False))
-            found.append(TargetHealth(target, up, detail, now - at_s if at_s >= 0 else None, has_metrics))
+            age_s = now - at_s if at_s >= 0 else None
+            waiting_s = now - self._asked_s.get(target, now)
+            found.append(TargetHealth(target, up, detail, age_s, has_metrics, at_s >= 0, waiting_s))
         return found
 
     def _follow(self, target: Target) -> None:
@@ -190,6 +195,7 @@ class EmbeddedSource:
 
     def _scrape(self, session: requests.Session, target: Target) -> None:
         now = clock.monotonic()
+        self._asked_s[target] = now
         series = self._series[target]
         series.begin()
         up = False
@@ -208,6 +214,7 @@ class EmbeddedSource:
         done = clock.monotonic()
         series.report(up, now, done - now)
         self._health[target] = (up, detail, done, up and series.count.of_kind > 0)
+        del self._asked_s[target]
         self._first_read_s.setdefault(target, now)
 
     def _wall_s(self, now: float) -> float:

@@ -56,13 +56,16 @@ def field_of_target(target: Target) -> Naming:
 @dataclass(frozen=True, slots=True)
 class TargetHealth:
     """How reading a target went last. `age_s` is how long ago, None for never; `has_metrics` whether there was a metric
-    of its kind."""
+    of its kind. `is_known` is False where the source did not answer, so that nobody knows of the target. `waiting_s` is
+    for how long the question that is under way has had no answer, which tells of that time, too."""
 
     target: Target
     up: bool
     detail: str
     age_s: float | None
     has_metrics: bool = True
+    is_known: bool = True
+    waiting_s: float = 0.0
 
 
 class MetricSource(Protocol):

@@ -1,15 +1,21 @@
 """What a run says of targets of which there was nothing to measure."""
 
 import logging
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+import gevent
 import pytest
+from gevent.event import Event
 
+from obswarm import clock
 from obswarm.targets import EmbeddedSource, Target, TargetCoverage, TargetHealth
 
 TARGET = Target("db", "http://127.0.0.1:1/metrics", "mysql")
 UP = TargetHealth(TARGET, True, "4 series", 0.1)
 DOWN = TargetHealth(TARGET, False, "Connection refused", 0.1, False)
+AWAY = replace(DOWN, detail="HTTP 500", is_known=False)
+ITSELF = replace(AWAY, target=Target("prometheus", "http://127.0.0.1:1", "prometheus"))
 OTHER = replace(UP, has_metrics=False)
 
 
@@ -20,6 +26,7 @@ OTHER = replace(UP, has_metrics=False)
         ([DOWN] * 8, "Target db (mysql): nothing was measured: Connection refused."),
         ([OTHER] * 8, "Target db (mysql): nothing was measured: it answers, but has none of mysql's metrics."),
         ([UP] * 5 + [DOWN] * 3, "Target db (mysql) was down for 3s of 8s: Connection refused."),
+        ([UP] * 5 + [AWAY] * 3, "Target db (mysql) was not seen for 3s of 8s: HTTP 500."),
         (
             [UP] * 5 + [DOWN] + [OTHER] * 2,
             "Target db (mysql): nothing was measured in 3s of 8s: it answers, but has none of mysql's metrics.",
@@ -35,6 +42,7 @@ def test_it_is_told_for_how_long_there_was_nothing(seconds: list[TargetHealth], 
     assert (view.target, view.kind) == ("db", "mysql")
     assert view.measured_s == seconds.count(UP)
     assert (view.down_s, view.without_metrics_s) == (seconds.count(DOWN), seconds.count(OTHER))
+    assert view.not_seen_s == seconds.count(AWAY)
 
 
 def test_it_tells_only_of_what_lasts_and_of_its_end(caplog: pytest.LogCaptureFixture) -> None:
@@ -67,8 +75,105 @@ def test_a_target_that_comes_and_goes_is_not_told_of_for_ever() -> None:
 
 def test_a_prometheus_without_targets_was_away_only_while_it_did_not_answer() -> None:
     coverage = TargetCoverage(EmbeddedSource([TARGET]))
-    itself = TargetHealth(Target("prometheus", "http://127.0.0.1:1", "prometheus"), False, "HTTP 500", None, False)
-    for health in ([], [], [itself], []) * 5:
+    for health in ([], [], [ITSELF], []) * 5:
         coverage.count(health, 1.0)
     (view,) = coverage.views()
-    assert view.problem == "Target prometheus was down for 5s of 20s: HTTP 500."
+    assert view.problem == "Target prometheus was not seen for 5s of 20s: HTTP 500."
+
+
+def test_one_outage_from_before_the_first_answer_is_that_of_the_targets() -> None:
+    coverage = TargetCoverage(EmbeddedSource([TARGET]))
+    for health in [[ITSELF]] * 9 + [[UP]] * 10 + [[AWAY]] * 4:
+        coverage.count(health, 1.0)
+    (view,) = coverage.views()
+    assert view.problem == "Target db (mysql) was not seen for 13s of 23s: HTTP 500."
+
+
+def test_a_prometheus_that_has_answered_before_there_were_targets_was_not_away_then() -> None:
+    coverage = TargetCoverage(EmbeddedSource([TARGET]))
+    for health in [[]] * 3 + [[ITSELF]] * 2 + [[UP]] * 10:
+        coverage.count(health, 1.0)
+    (view,) = coverage.views()
+    assert view.problem == "Target db (mysql) was not seen for 2s of 12s: HTTP 500."
+
+
+UNREAD = replace(DOWN, detail="not read yet", is_known=False)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "problem", "measured_s"),
+    [
+        # A page that takes 2.5 s each time.
+        ([(UNREAD, 1), (UNREAD, 2), (UP, 0.5), (UP, 1.5), (UP, 0)], "", 5),
+        # One that never comes while the run lasts.
+        ([(UNREAD, 1), (UNREAD, 2)], "Target db (mysql): nothing was measured: not read yet.", 0),
+        # A silence is a gap from its begin.
+        (
+            [(UP, 0), (UP, 1), (UP, 2), (UP, 3), (DOWN, 0)],
+            "Target db (mysql) was down for 4s of 5s: Connection refused.",
+            1,
+        ),
+        ([(UNREAD, 1), (UNREAD, 2), (DOWN, 0)], "Target db (mysql): nothing was measured: Connection refused.", 0),
+        # It is over when it began to answer.
+        ([(DOWN, 0), (DOWN, 1), (DOWN, 2), (UP, 0)], "Target db (mysql) was down for 1s of 4s: Connection refused.", 3),
+        # Nobody knows of what has no answer at the end.
+        ([(UP, 0), (UP, 1), (UP, 2)], "", 1),
+    ],
+)
+def test_what_is_not_known_yet_is_counted_by_the_answer(
+    seconds: list[tuple[TargetHealth, float]], problem: str, measured_s: float
+) -> None:
+    coverage = TargetCoverage(EmbeddedSource([TARGET]))
+    for each, waiting_s in seconds:
+        coverage.count([replace(each, waiting_s=waiting_s)], 1.0)
+    (view,) = coverage.views()
+    assert (view.problem, view.measured_s) == (problem, measured_s)
+
+
+class SourceOfAnswers(EmbeddedSource):
+    """Gives each answer when `let` is set."""
+
+    health_every_s = 0.0
+
+    def __init__(self, answers: Sequence[list[TargetHealth]]) -> None:
+        super().__init__([])
+        self._answers: Iterator[list[TargetHealth]] = iter(answers)
+        self.health_every_s = 0.0
+        self.let = Event()
+
+    def health(self) -> list[TargetHealth]:
+        self.let.wait()
+        self.let.clear()
+        return next(self._answers)
+
+
+@pytest.mark.parametrize(
+    ("answers", "problem", "measured_s"),
+    [
+        ([[ITSELF], [ITSELF]], "Target prometheus: nothing was measured: HTTP 500.", 0),
+        ([[UP], [AWAY]], "Target db (mysql) was not seen for 3s of 6s: HTTP 500.", 3),
+        ([[UP], [UP]], "", 6),
+    ],
+)
+def test_what_a_source_was_asked_about_is_counted_when_it_answers(
+    answers: list[list[TargetHealth]], problem: str, measured_s: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr(clock, "monotonic", lambda: now[0])
+    source = SourceOfAnswers(answers)
+    coverage = TargetCoverage(source)
+    looking = gevent.spawn(coverage._look)
+    try:
+        for _ in answers:
+            gevent.sleep(0.001)
+            for _ in range(3):
+                now[0] += 1.0
+                coverage.pass_time(1.0)
+            source.let.set()
+            gevent.sleep(0.001)
+        # The next question has just been asked.
+        coverage.pass_time(0.0)
+        (view,) = coverage.views()
+        assert (view.problem, view.measured_s) == (problem, measured_s)
+    finally:
+        looking.kill()

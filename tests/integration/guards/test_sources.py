@@ -137,7 +137,7 @@ def test_guards_and_report_of_a_run_whose_prometheus_is_slow_hangs_and_is_killed
             "Target db (app): measured again",
         ]
         (problem,) = [each["problem"] for each in result["targets"]]
-        assert problem.startswith("Target db (app) was down for ")
+        assert problem.startswith("Target db (app) was not seen for ")
         (report,) = (tmp_path / ".obswarm" / "reports").glob("*.html")
         (data,) = re.findall(r'<script type="application/json" id="data">(.*?)</script>', report.read_text(), re.DOTALL)
         (group,) = [group for group in json.loads(data)["groups"] if group["title"].endswith("db")]
