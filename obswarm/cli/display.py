@@ -1,6 +1,7 @@
 """The live display in a terminal."""
 
 import math
+import re
 from collections import deque
 
 from rich.console import Group, RenderableType
@@ -15,7 +16,7 @@ from obswarm.cli.tables import fitting_columns, stacked
 from obswarm.cli.text_console import TextConsole, TextTable, joined, panel, plain
 from obswarm.cli.window import RecentIntervals
 from obswarm.engine import Output, RunHandle, RunResult
-from obswarm.stats import SEEN_OVER_S, EndpointStats, InFlight, RunState, Snapshot, total_in_flight
+from obswarm.stats import SEEN_OVER_S, EndpointStats, GuardView, InFlight, RunState, Snapshot, total_in_flight
 from obswarm.units import counted, format_bytes, format_count, format_duration, format_latency
 
 _STATE_STYLES = {
@@ -273,6 +274,14 @@ class LiveDisplay(Output):
 _GUARD_STYLES = {"ok": "green", "pending": "yellow", "tripped": "bold red", "blind": "bold magenta"}
 
 
+_ADDRESS = re.compile(r" at https?://\S+")
+
+
+def _cause(guard: GuardView) -> str:
+    """Without the address of its source, which would leave no room for what is wrong; the summary has it."""
+    return _ADDRESS.sub("", guard.blind_reason or guard.no_data_reason)
+
+
 def _guards(snapshot: Snapshot) -> RenderableType:
     table = TextTable.grid(padding=(0, 1), expand=True)
     table.add_column(no_wrap=True)
@@ -284,7 +293,7 @@ def _guards(snapshot: Snapshot) -> RenderableType:
             over_s = min(guard.watched_s, SEEN_OVER_S)
             text.append_text(plain(f"   seen {guard.seen_ratio:.0%} of the last {over_s:.0f} s", "magenta"))
         if guard.blind_reason or guard.is_partly_seen:
-            text.append_text(plain(f"   {guard.blind_reason or guard.no_data_reason}", "magenta"))
+            text.append_text(plain(f"   {_cause(guard)}", "magenta"))
         table.add_row(plain(f"guard {guard.state:<7}", _GUARD_STYLES.get(guard.state, "")), guard.shown, text)
     if len(snapshot.guards) > _MOST_GUARDS:
         table.add_row("", "", plain(f"… and {len(snapshot.guards) - _MOST_GUARDS} more guards", "dim"))

@@ -43,7 +43,9 @@ class GuardsSeen:
             return plain(f"{head} no request of the run was one that it looks at", "bold yellow")
         trips = sum(count for _, count in guard.trips)
         verdict = f"tripped {trips} ×" if trips else "did not trip"
-        state = {"pending": " (pending)", "blind": " (no data)"}.get(guard.state, "")
+        if guard.stopped:
+            verdict += f"; stopped the run: {guard.stopped}"
+        state = {"pending": " (pending)", "blind": "" if guard.stopped else " (no data)"}.get(guard.state, "")
         values = self._values(guard)
         no_data = no_data_text(guard.no_data_s, guard.watched_s)
         text = f"{head} {verdict}{state}, {values}"
@@ -53,7 +55,7 @@ class GuardsSeen:
         if reason:
             text += f": {reason}"
         is_fine = guard.state == "ok" and values != _NO_DATA and guard.no_data_s <= guard.watched_s * (1 - WELL_SEEN)
-        return plain(text, "bold yellow" if trips else "green" if is_fine else "yellow")
+        return plain(text, "bold yellow" if trips or guard.stopped else "green" if is_fine else "yellow")
 
     def _values(self, guard: GuardView) -> str:
         seen = self._seen.get(guard.name, _Seen())

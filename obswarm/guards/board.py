@@ -65,6 +65,8 @@ class GuardBoard:
         self._started_wall_s: float | None = None
         self._control: RunControl | None = None
         self._trips: Counter[tuple[str, str]] = Counter()
+        self._stopped: dict[str, str] = {}
+        """Guards that have stopped the run without having tripped, and why."""
         self._unmatched = {
             watch: False for watch in self.watches if chooses_endpoints(watch.rule.when.condition.operand)
         }
@@ -225,7 +227,7 @@ class GuardBoard:
             self.annotate("guard", text)
             logger.warning("%s. %s", text, "Stopping the run." if rule.on_blind == "stop" else "The run goes on.")
             if rule.on_blind == "stop":
-                self._trips[rule.name, "stop"] += 1
+                self._stopped[rule.name] = f"no data for {rule.blind_after_s:g} s"
                 self._carry_out(Action("stop"), f"guard {rule.name}", StopReason("guard", text))
 
     def deliver(self, delivery: Delivery) -> list[Verdict]:
@@ -317,6 +319,7 @@ class GuardBoard:
                 no_data_s=watch.seen.missing_s(self._looked_s),
                 no_data_reason=watch.seen.reason,
                 extremes=tuple((value, watch.rule.format_value(value)) for value in watch.extremes or ()),
+                stopped=self._stopped.get(watch.rule.name, ""),
             )
             for watch in self.watches
         )

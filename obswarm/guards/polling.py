@@ -50,6 +50,8 @@ class QueryPolling:
         self._source = source
         self._query = query
         self._monotonic = monotonic
+        self._taken: Values = ()
+        """What the last answer said."""
         self._questions: deque[Question] = deque()
         """In the order of their times; those that are under way, and answers behind them."""
         self._slot = Semaphore(AT_ONCE)
@@ -113,9 +115,12 @@ class QueryPolling:
             if first.values is None:
                 if sum(question.values is not None for question in self._questions) < AT_ONCE - 1:
                     break
-                first.values = Blind("later questions were answered before it")
+                # Of a gap that is over, what was known of it while it lasted says more.
+                overtaken = Blind("no answer came before those to later questions")
+                first.values = self._taken if isinstance(self._taken, Blind) else overtaken
                 if first.asking is not None:
                     first.asking.kill(block=False)
+            self._taken = first.values
             taken.append((first.at_s, first.values))
             self._questions.popleft()
         return taken

@@ -21,6 +21,7 @@ from obswarm.stats import (
     EndpointKey,
     EndpointStats,
     Exemplar,
+    GuardView,
     Histogram,
     InFlight,
     RefusedAlerts,
@@ -293,7 +294,15 @@ def _of_the_guards(snapshot: Snapshot) -> Iterator[Family]:
         yield contract.GUARD_VALUE, (Point((guard.name,), guard.value or 0.0) for guard in known)
         seen = [(guard.name, guard.seen_ratio) for guard in guards if guard.seen_ratio is not None]
         yield contract.GUARD_SEEN, (Point((name,), ratio) for name, ratio in seen)
-        trips = [(guard, *trip) for guard in guards for trip in (guard.trips or ((guard.action, 0),))]
+        trips = [(guard, *acted) for guard in guards for acted in _acted(guard).items()]
         yield contract.GUARD_TRIPS, (Point((guard.name, action), count) for guard, action, count in trips)
     if snapshot.alerts:
         yield contract.ALERTS, (Point((a.alertname, a.status, a.source), a.count) for a in snapshot.alerts)
+
+
+def _acted(guard: GuardView) -> Counter[str]:
+    """How often each action was taken; that of a guard that has done nothing is there with 0."""
+    acted = Counter(dict(guard.trips) or {guard.action: 0})
+    if guard.stopped:
+        acted["stop"] += 1
+    return acted

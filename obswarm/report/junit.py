@@ -22,12 +22,13 @@ def junit_document(result: RunResult, judgements: Sequence[Judgement]) -> str:
             _element(case, "failure", text, message=f"{text}; required: {judgement.requirement}")
     for guard in result.final.guards:
         case = _element(suite, "testcase", classname=f"obswarm.{test}.guards", name=guard.name)
-        if any(count for action, count in guard.trips if action != "notify"):
+        if guard.stopped or any(count for action, count in guard.trips if action != "notify"):
             failures += 1
             # Not of a guard whose name begins like this one's.
             began = tuple(f"The guard {guard.name} {did}" for did in ("tripped", "has been"))
             marks = [mark.text for mark in result.annotations if mark.text.startswith(began)]
-            message = marks[0] if marks else f"The guard {guard.name} tripped."
+            did = "stopped the run" if guard.stopped else "tripped"
+            message = marks[0] if marks else f"The guard {guard.name} {did}."
             _element(case, "failure", "\n".join(marks), message=message)
         elif guard.state == "blind" or not guard.matched:
             skipped += 1

@@ -163,6 +163,7 @@ def _guard(guard: GuardView) -> dict[str, Any]:
         "shown": guard.shown,
         "since_at": None if guard.since_s is None else clock.iso(guard.since_s),
         "trips": sum(count for _, count in guard.trips),
+        "stopped": guard.stopped or None,
         "blind_reason": guard.blind_reason or None,
         "matched": guard.matched,
         "watched_s": _round(guard.watched_s),

@@ -81,6 +81,8 @@ class GuardView:
     """Why there was none the last time."""
     extremes: tuple[tuple[float, str], ...] = ()
     """The lowest and the highest value so far, also those that earlier masters had; and the same for people."""
+    stopped: str = ""
+    """Why it has stopped the run without having tripped; empty when it has not."""
 
     @property
     def is_partly_seen(self) -> bool:

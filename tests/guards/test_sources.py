@@ -44,6 +44,7 @@ def test_the_targets_side_is_asked_and_its_absence_is_seen(time: FakeTime) -> No
     made.seconds(2)
     assert (made.guards[0].state, made.guards[0].blind_reason) == ("blind", "Prometheus is away")
     assert made.reason == "guard: The guard promql(up) > 5 has been blind for 3 s: Prometheus is away"
+    assert (made.guards[0].trips, made.guards[0].stopped) == ((("hold", 1),), "no data for 3 s")
     made.close()
 
 
@@ -231,6 +232,20 @@ def polling(time: FakeTime):
     assert not source.waiting, "nothing is left under way"
 
 
+def test_an_overtaken_question_keeps_the_reason_that_was_known_of_the_gap(time: FakeTime, polling) -> None:
+    source, made = polling
+    time.advance(1.5)
+    first, second, *others = source.asked
+    source.waiting[first].set_exception(AWAY)
+    for at_s in others:
+        source.waiting[at_s].set(9.0)
+    time.advance(0.5)
+    source.waiting[source.asked[-1]].set(9.0)
+    time.advance(0)
+    reasons = [(at_s, str(why)) for at_s, why in made.take() if isinstance(why, Blind)]
+    assert reasons == [(first, "Prometheus is away"), (second, "Prometheus is away")]
+
+
 def test_answers_are_given_in_the_order_of_the_times_that_they_are_about(time: FakeTime, polling) -> None:
     source, made = polling
     time.advance(1.0)
@@ -255,7 +270,7 @@ def test_one_that_later_ones_have_overtaken_is_given_up(time: FakeTime, polling)
         source.waiting[at_s].set(9.0)
     time.advance(0)
     (at_s, why), *answers = made.take()
-    assert (at_s, str(why)) == (first, "later questions were answered before it")
+    assert (at_s, str(why)) == (first, "no answer came before those to later questions")
     assert answers == [(each, (9.0,)) for each in others]
     time.advance(0.5)
     assert first not in source.waiting, "and takes no place any more"

@@ -3,11 +3,14 @@
 import io
 from dataclasses import replace
 
+import pytest
+
 from obswarm.cli.display import LiveDisplay
 from obswarm.cli.guards_seen import GuardsSeen
 from obswarm.cli.text_console import TextConsole
 from obswarm.metrics import Latest
-from obswarm.report import result_document
+from obswarm.report import junit_document, result_document
+from obswarm.report.page import _guards
 from obswarm.report.wording import no_data_of, no_data_text
 from obswarm.stats import GuardView, Snapshot
 from obswarm.web.wire import pack_result, unpack_result
@@ -55,6 +58,47 @@ def test_the_summary_and_the_report_say_for_how_long() -> None:
     assert no_data_text(24.4, 25.3) == "no data for 24s of 25s"
     assert (guard["no_data_s"], guard["watched_s"], guard["no_data_reason"]) == (10.2, 30.0, "HTTP 500")
     assert no_data_of({"state": "ok"}) == "", "an earlier version's"
+
+
+def test_the_terminal_has_room_for_what_is_wrong() -> None:
+    reason = "Prometheus at http://monitoring.staging.example:9090 does not answer: Connection refused"
+    away = replace(GUARD, state="blind", blind_reason=reason)
+    assert "Prometheus does not answer: Connection refused" in displayed(away)
+
+
+STOPPED = replace(GUARD, action="scale(50%)", state="blind", blind_reason="HTTP 500", stopped="no data for 4 s")
+
+
+def test_a_guard_that_stopped_the_run_without_data_has_not_tripped() -> None:
+    seen = GuardsSeen()
+    seen.add(snapshot_with(STOPPED))
+    (line,) = seen.lines([STOPPED])
+    assert "→ scale(50%): did not trip; stopped the run: no data for 4 s, " in line.plain
+    result = result_of(snapshot_with(STOPPED))
+    (guard,) = result_document(result)["guards"]
+    assert (guard["trips"], guard["stopped"]) == (0, "no data for 4 s")
+    assert "The guard load stopped the run." in junit_document(result, [])
+    latest = Latest()
+    latest.snapshot(snapshot_with(STOPPED))
+    for form, series in series_by_format(latest).items():
+        trips = [(each.labels["action"], each.value) for each in series if each.name == "obswarm_guard_trips_total"]
+        assert sorted(trips) == [("scale(50%)", 0.0), ("stop", 1.0)], form
+
+
+@pytest.mark.parametrize(
+    ("guard", "tone"),
+    [
+        (GUARD, "warn"),
+        (replace(GUARD, no_data_s=1.0), "good"),
+        (replace(GUARD, matched=False, no_data_s=0.0), "warn"),
+        (STOPPED, "bad"),
+    ],
+)
+def test_the_reports_table_has_the_names_of_guards_and_warns_of_what_they_did_not_see(
+    guard: GuardView, tone: str
+) -> None:
+    (row,) = _guards({"guards": result_document(result_of(snapshot_with(guard)))["guards"]})
+    assert (row["name"], row["tone"]) == ("load (promql(load) > 5)", tone)
 
 
 def test_a_masters_client_is_told() -> None:

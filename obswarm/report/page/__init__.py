@@ -10,7 +10,7 @@ from obswarm.report.page.template import embedded, render
 from obswarm.report.page.verdict import verdict
 from obswarm.report.setting_text import setting_text
 from obswarm.report.wording import no_data_of
-from obswarm.stats import TOTAL, EndpointKey, EndpointStats
+from obswarm.stats import TOTAL, WELL_SEEN, EndpointKey, EndpointStats, guard_title
 from obswarm.store import RunRecord
 from obswarm.units import format_bytes, format_count, format_duration, format_latency
 
@@ -99,10 +99,12 @@ def _guards(result: Mapping[str, Any]) -> list[dict[str, Any]]:
         blind = f": {guard['blind_reason']}" if guard["blind_reason"] else ""
         if not blind and (no_data := no_data_of(guard)):
             blind = f", {no_data}"
-        tone = "bad" if guard["trips"] else "warn" if guard["state"] == "blind" else "good"
+        if guard.get("stopped"):
+            tripped += ", stopped the run"
+        tone = _tone_of(guard)
         rows.append(
             {
-                "name": guard["when"],
+                "name": guard_title(guard["name"], guard["when"], guard["action"]),
                 "cells": [guard["action"], f"{guard['state']}{tripped}{blind}"],
                 "tone": tone,
             }
@@ -111,6 +113,14 @@ def _guards(result: Mapping[str, Any]) -> list[dict[str, Any]]:
         state, tone = ("met", "good") if each["met"] else ("not met", "bad")
         rows.append({"name": each["require"], "cells": ["required", state], "tone": tone})
     return rows
+
+
+def _tone_of(guard: Mapping[str, Any]) -> str:
+    if guard["trips"] or guard.get("stopped"):
+        return "bad"
+    missing_s, watched_s = guard.get("no_data_s", 0.0), guard.get("watched_s", 0.0)
+    lacks = guard["state"] == "blind" or not guard.get("matched", True) or missing_s > watched_s * (1 - WELL_SEEN)
+    return "warn" if lacks else "good"
 
 
 def _workers(record: RunRecord) -> list[dict[str, Any]]:

@@ -48,6 +48,9 @@ def verdict(record: RunRecord) -> Verdict:
         title = guard_title(guard["name"], guard["when"], guard["action"])
         if guard["trips"]:
             lines.append(Line(f"The guard {title} tripped ({guard['action']}).", "bad"))
+        elif guard.get("stopped"):
+            why = f"{guard['stopped']}: {guard['blind_reason']}" if guard["blind_reason"] else guard["stopped"]
+            lines.append(Line(f"The guard {title} stopped the run: {why}.", "bad"))
         elif not guard.get("matched", True):
             lines.append(Line(f"The guard {title} looked at requests that there were none of.", "warn"))
         elif guard["state"] == "blind":
