@@ -5,8 +5,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, Self
+from typing import Self
 
 import gevent
 
@@ -14,14 +13,12 @@ from dashboards.panels import Graph, Query
 from dashboards.render import ask, filled
 from obswarm.guards import Action, Guard, GuardBoard
 from obswarm.targets import KINDS, EmbeddedSource, MetricSource, PrometheusSource, Target, queries_of
+from tests.guards.test_board import Control
 from tests.support.prometheus import Prometheus
 from tests.support.recorded import MadeUpRun
 from tests.support.scraped import series_of_prometheus, series_of_source
 
 _LONGEST_S = 60
-_NO_RUN: Any = SimpleNamespace(in_force={}, annotations=[])
-"""Guards that only notify ask nothing else of a run."""
-
 _WHOLE_RANGE = "300s"
 Check = Callable[[float], bool]
 _RULED = re.compile(r"ALERTS|.*:")
@@ -129,8 +126,8 @@ class Figures:
         rules = [Guard(f"promql({query}) > -1", "notify", f"{target.name}: {query}") for target, query in asked]
         for source in self._sources:
             board = GuardBoard(rules, source, Action("notify"))
-            run = MadeUpRun([])
-            board.start(_NO_RUN, time.time())
+            run, control = MadeUpRun([]), Control()
+            board.start(control, time.time())
             deadline = time.monotonic() + _LONGEST_S
             try:
                 while wrong := [
