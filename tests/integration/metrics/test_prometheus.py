@@ -71,6 +71,8 @@ def test_what_prometheus_scraped_is_what_the_run_says(target: CountingServer, lo
         Prometheus(f"127.0.0.1:{port}") as prometheus,
         Prometheus(f"127.0.0.1:{port}", interval="3s", protocols=("OpenMetricsText1.0.0",)) as slower,
     ):
+        for each in (prometheus, slower):
+            each.wait_for("count(up)", 1)
         run = start_obswarm(
             *(
                 "run",
@@ -156,6 +158,8 @@ def test_a_prometheus_without_native_histograms_gets_classic_buckets(
         Prometheus(f"127.0.0.1:{port}", features="") as prometheus,
         Prometheus(f"127.0.0.1:{port}") as newer,
     ):
+        for each in (prometheus, newer):
+            each.wait_for("count(up)", 1)
         results = []
         for seconds in ("2s", "6s"):
             run = start_obswarm(
