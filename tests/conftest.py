@@ -1,5 +1,6 @@
 """Fixtures that several packages' tests use."""
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,6 +25,12 @@ def no_stack_of_this_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterat
         patch.setenv("OBSWARM_STORE", str(tmp_path_factory.mktemp("store")))
         patch.setenv("OBSWARM_NO_REPORT", "1")
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def terminals_that_close() -> None:
+    """Programs that tests start are to end at a SIGHUP, also where the tests themselves run under nohup."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(autouse=True)
