@@ -2,7 +2,7 @@
 
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
 from operator import itemgetter
 
@@ -16,6 +16,13 @@ STALE_AFTER_S = 300.0
 """A series without a stale marker counts for so long after its last sample, as in Prometheus."""
 
 _FORGET_EVERY_S = 10.0
+
+Fits = Callable[[Mapping[str, str]], bool]
+"""Whether a series is asked for, by its labels without the name."""
+
+
+def _any(_: Mapping[str, str]) -> bool:
+    return True
 
 
 class SeriesStore:
@@ -57,23 +64,29 @@ class SeriesStore:
                 del self._series[name]
 
     def range(
-        self, name: str, now: float, seconds: float
-    ) -> Iterable[tuple[dict[str, str], list[tuple[float, float]]]]:
-        """(labels, [(time, value)…]) of each series that has points in (now - seconds, now], without the stale markers
+        self, name: str, now: float, seconds: float, fits: Fits = _any
+    ) -> Iterable[tuple[dict[str, str], Points]]:
+        """(labels, points) of each series that fits and has points in (now - seconds, now], without the stale markers
         among them."""
-        for key, points in self._series.get(name, {}).items():
+        for labels, points in self._fitting(name, fits):
             first, end = _place(points, now - seconds), _place(points, now)
             recent = [(time_s, value) for time_s, value in islice(points, first, end) if value is not None]
             if recent:
-                yield dict(key), recent
+                yield labels, recent
 
-    def latest(self, name: str, now: float) -> Iterable[tuple[dict[str, str], float, float]]:
-        """(labels, time, value) of each series that is there."""
-        for key, points in self._series.get(name, {}).items():
+    def latest(self, name: str, now: float, fits: Fits = _any) -> Iterable[tuple[dict[str, str], float, float]]:
+        """(labels, time, value) of each series that fits and is there."""
+        for labels, points in self._fitting(name, fits):
             end = _place(points, now)
             time_s, value = points[end - 1] if end else (now, None)
             if value is not None and time_s > now - STALE_AFTER_S:
-                yield dict(key), time_s, value
+                yield labels, time_s, value
+
+    def _fitting(self, name: str, fits: Fits) -> Iterable[tuple[dict[str, str], deque[tuple[float, float | None]]]]:
+        for key, points in self._series.get(name, {}).items():
+            labels = dict(key)
+            if fits(labels):
+                yield labels, points
 
     @property
     def metric_names(self) -> list[str]:

@@ -14,7 +14,7 @@ from obswarm.targets.evaluate.over_time import KEEPS_NAME, RANGE_FUNCTIONS, Wind
 from obswarm.targets.evaluate.special import SPECIAL_FUNCTIONS
 from obswarm.targets.evaluate.syntax import NAME, inside, name_of, seconds_of
 from obswarm.targets.evaluate.values import Key, Points, Value, Vector, key_of, unnamed, vector_of
-from obswarm.targets.series import SeriesStore
+from obswarm.targets.series import Fits, SeriesStore
 from obswarm.targets.source import Sample
 
 
@@ -102,10 +102,9 @@ class _At:
 
     def stamped(self, selector: Any) -> list[tuple[dict[str, str], float, float]]:
         """(labels, time, value) of each series that is there."""
-        name, fits = name_of(selector), matcher_of(selector)
-        there = self._store.latest(name, self.now - seconds_of(selector.offset))
-        named = (({NAME: name, **labels}, time_s, value) for labels, time_s, value in there)
-        return [(labels, time_s, value) for labels, time_s, value in named if fits(labels)]
+        name = name_of(selector)
+        there = self._store.latest(name, self.now - seconds_of(selector.offset), _fits(selector, name))
+        return [({NAME: name, **labels}, time_s, value) for labels, time_s, value in there]
 
     def matrix(self, tree: Any) -> list[tuple[dict[str, str], Points]]:
         """(labels, points) of each series that has some in the range."""
@@ -116,9 +115,9 @@ class _At:
         return self._subquery(tree, end_s)
 
     def _series(self, selector: Any, end_s: float, seconds: float) -> list[tuple[dict[str, str], Points]]:
-        name, fits = name_of(selector), matcher_of(selector)
-        named = (({NAME: name, **labels}, points) for labels, points in self._store.range(name, end_s, seconds))
-        return [(labels, points) for labels, points in named if fits(labels)]
+        name = name_of(selector)
+        there = self._store.range(name, end_s, seconds, _fits(selector, name))
+        return [({NAME: name, **labels}, points) for labels, points in there]
 
     def _subquery(self, tree: Any, end_s: float) -> list[tuple[dict[str, str], Points]]:
         """Its steps are at multiples of the step since the Unix epoch."""
@@ -134,6 +133,12 @@ class _At:
             for sample in vector_of(then.value(tree.expr)):
                 found.setdefault(key_of(sample.labels), []).append((unix_s - to_unix_s, sample.value))
         return [(dict(key), points) for key, points in found.items()]
+
+
+def _fits(selector: Any, name: str) -> Fits:
+    """Of series of that name."""
+    fits = matcher_of(selector)
+    return lambda labels: fits({NAME: name, **labels})
 
 
 def _is_range(tree: Any) -> bool:
