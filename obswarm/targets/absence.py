@@ -9,7 +9,7 @@ from typing import Any
 from obswarm.api import ObswarmError
 from obswarm.redact import redact_text
 from obswarm.sanitize import clean_text
-from obswarm.targets.evaluate import JOB, matcher_of, name_of, operator_of, selectors_of
+from obswarm.targets.evaluate import JOB, matcher_of, name_of, operator_of, selectors_in, tree_of
 from obswarm.units import format_names
 
 _MOST_COMPARED = 500
@@ -58,7 +58,7 @@ def reason_for_nothing(query: str, known: Known, names: Callable[[str], Iterable
 
 def _selectors(query: str) -> list[Any]:
     try:
-        return list(selectors_of(query))
+        return list(selectors_in(tree_of(query)))
     except ObswarmError:
         return []
 

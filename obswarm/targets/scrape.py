@@ -139,7 +139,7 @@ class EmbeddedSource:
     def _targets_of(self, query: str) -> tuple[Target, ...]:
         """Those that a query is about, by their name where it gives that; none for one without series."""
         if query not in self._asked_of:
-            fits = [promql.matcher_of(selector, promql.JOB) for selector in promql.selectors_of(query)]
+            fits = [promql.matcher_of(selector, promql.JOB) for selector in promql.selectors_in(self._tree(query))]
             self._asked_of[query] = tuple(
                 target for target in self._targets if any(fits_job({promql.JOB: target.name}) for fits_job in fits)
             )

@@ -10,7 +10,7 @@ Labels = tuple[tuple[str, str], ...]
 """Sorted by name."""
 
 Points = list[tuple[float, float]]
-"""(time, value), the oldest first."""
+"""(time in seconds, value), the oldest first."""
 
 STALE_AFTER_S = 300.0
 """A series without a stale marker counts for so long after its last sample, as in Prometheus."""

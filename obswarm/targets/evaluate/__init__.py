@@ -15,7 +15,7 @@ from obswarm.targets.evaluate.syntax import (
     name_of,
     operator_of,
     parse_any,
-    selectors_of,
+    selectors_in,
     tree_of,
 )
 
@@ -31,6 +31,6 @@ __all__ = [
     "operator_of",
     "parse",
     "parse_any",
-    "selectors_of",
+    "selectors_in",
     "tree_of",
 ]

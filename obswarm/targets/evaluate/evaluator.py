@@ -13,8 +13,8 @@ from obswarm.targets.evaluate.matchers import matcher_of
 from obswarm.targets.evaluate.over_time import KEEPS_NAME, RANGE_FUNCTIONS, Window
 from obswarm.targets.evaluate.special import SPECIAL_FUNCTIONS
 from obswarm.targets.evaluate.syntax import NAME, inside, name_of, seconds_of
-from obswarm.targets.evaluate.values import Key, Points, Value, Vector, key_of, unnamed, vector_of
-from obswarm.targets.series import Fits, SeriesStore
+from obswarm.targets.evaluate.values import Key, Value, Vector, key_of, unnamed, vector_of
+from obswarm.targets.series import Fits, Points, SeriesStore
 from obswarm.targets.source import Sample
 
 

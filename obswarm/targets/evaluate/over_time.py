@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from obswarm.targets.evaluate.values import (
-    Points,
     deviation_of,
     largest,
     mean_of,
@@ -18,6 +17,7 @@ from obswarm.targets.evaluate.values import (
     total_of,
     variance_of,
 )
+from obswarm.targets.series import Points
 
 _CLOSE = 1.1
 """Times the mean distance of the samples: a range that ends so far from them is covered by the series."""

@@ -8,7 +8,8 @@ import promql_parser as promql
 
 from obswarm.targets.evaluate.matchers import compiled
 from obswarm.targets.evaluate.syntax import NAME, inside, is_equal
-from obswarm.targets.evaluate.values import Points, Value, Vector, checked, unnamed, vector_of
+from obswarm.targets.evaluate.values import Value, Vector, checked, unnamed, vector_of
+from obswarm.targets.series import Points
 from obswarm.targets.source import Sample
 
 _REFERENCE = re.compile(r"\$(?:(?P<dollar>\$)|\{(?P<braced>\w+)\}|(?P<plain>\w+))", re.ASCII)

@@ -62,21 +62,15 @@ def parts_of(tree: Any) -> Iterator[Any]:
 
 def metric_names(tree: Any) -> set[str]:
     """Of every selector in it; of one by a pattern of names there is none."""
-    if isinstance(tree, promql.VectorSelector):
-        return {name} if (name := name_of(tree)) else set()
-    return set().union(*map(metric_names, parts_of(tree)))
+    return {name for selector in selectors_in(tree) if (name := name_of(selector))}
 
 
-def selectors_of(query: str) -> Iterator[Any]:
-    """Every selector in a query. Raises ObswarmError when it is not PromQL."""
-    yield from _selectors_in(tree_of(query))
-
-
-def _selectors_in(tree: Any) -> Iterator[Any]:
+def selectors_in(tree: Any) -> Iterator[Any]:
+    """Every selector in it."""
     if isinstance(tree, promql.VectorSelector):
         yield tree
     for part in parts_of(tree):
-        yield from _selectors_in(part)
+        yield from selectors_in(part)
 
 
 def name_of(selector: Any) -> str:

@@ -9,8 +9,6 @@ from obswarm.targets.source import Sample, SourceError
 
 Vector = list[Sample]
 Value = float | Vector
-Points = list[tuple[float, float]]
-"""(time in seconds, value), the oldest first."""
 Key = tuple[tuple[str, str], ...]
 
 
