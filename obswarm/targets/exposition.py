@@ -273,18 +273,24 @@ def _label_value(metric_type: str, label: str, value: str) -> str:
     return canonical_number(value) if is_number else value
 
 
-def canonical_number(text: str) -> str:
-    """A number as OpenMetrics writes it: `1.0`, `+Inf`, `1e+06`; what is none stays as it is."""
+def number_of(text: str) -> float | None:
+    """As Go reads it; None when it is no number, or too large a one."""
     if not (found := _BOUND.fullmatch(text)):
-        return text
+        return None
     digits_alone = text.replace("_", "")
     try:
         number = float.fromhex(digits_alone) if found["hex"] else float(digits_alone)
     except OverflowError:
+        return None
+    return None if math.isinf(number) and found["word"] is None else number
+
+
+def canonical_number(text: str) -> str:
+    """A number as OpenMetrics writes it: `1.0`, `+Inf`, `1e+06`; what is none stays as it is."""
+    number = number_of(text)
+    if number is None:
         return text
     if not math.isfinite(number):
-        if found["word"] is None:
-            return text
         return "NaN" if math.isnan(number) else "+Inf" if number > 0 else "-Inf"
     if number == 0:
         return "0.0"

@@ -120,7 +120,10 @@ def _histograms(random: Random) -> Iterator[Recorded]:
         yield from _histogram(random, "latency", ("0.1", "0.5", "1.0", "+Inf"), host)
         # Its bounds are written in two ways, one is none, and one bucket is no bucket.
         yield from _histogram(
-            random, "oddly", ("0.1", "0.5", "1", "1.0", "junk", "1_0", " 2", "5e0", "0x1p3", "٣", "1__0", "+Inf"), host
+            random,
+            "oddly",
+            ("0.1", "0.5", "1", "1.0", "junk", "1_0", " 2", "5e0", "0x1p3", "0x_1p4", "1e400", "٣", "1__0", "+Inf"),
+            host,
         )
         yield from _histogram(random, "negative", ("-10", "-1", "0", "3", "Inf"), host)
         yield from _histogram(random, "endless", ("1", "2", "3"), host)

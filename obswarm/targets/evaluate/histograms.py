@@ -1,16 +1,15 @@
 """Quantiles of classic histograms: bucketQuantile in Prometheus' promql/quantile.go."""
 
 import math
-import re
 import sys
 from bisect import bisect_left
 
 from obswarm.targets.evaluate.syntax import NAME
 from obswarm.targets.evaluate.values import Key, Value, Vector, key_of, vector_of, without
+from obswarm.targets.exposition import number_of
 from obswarm.targets.source import Sample
 
 _BOUND = "le"
-_HEXADECIMAL = re.compile(r"[+-]?0x[\da-f]*\.?[\da-f]*p[+-]?\d+", re.ASCII | re.IGNORECASE)
 _SAME = 1e-12
 """Counts that differ by less of their sum are one: the difference is of the rounding."""
 
@@ -20,21 +19,11 @@ def histogram_quantile(q: Value, buckets: Value) -> Vector:
     assert isinstance(q, float)
     groups: dict[Key, list[tuple[float, float]]] = {}
     for sample in vector_of(buckets):
-        bound = _bound(sample.labels.get(_BOUND, ""))
-        if not math.isnan(bound):
+        bound = number_of(sample.labels.get(_BOUND, ""))
+        if bound is not None and not math.isnan(bound):
             rest = key_of(without(sample.labels, (NAME, _BOUND)))
             groups.setdefault(rest, []).append((bound, sample.value))
     return [Sample(dict(labels), bucket_quantile(q, each)) for labels, each in groups.items()]
-
-
-def _bound(text: str) -> float:
-    """As Go reads it; NaN when it is no number."""
-    try:
-        if _HEXADECIMAL.fullmatch(text):
-            return float.fromhex(text)
-        return float(text) if text.isascii() and text == text.strip() else math.nan
-    except (ValueError, OverflowError):
-        return math.nan
 
 
 def bucket_quantile(q: float, buckets: list[tuple[float, float]]) -> float:
