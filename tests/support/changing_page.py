@@ -7,8 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from gevent.pool import Pool
-from gevent.pywsgi import WSGIServer
+from tests.support.listening import listening
 
 NUMBER = "live_page"
 """The metric that says which page it is."""
@@ -52,10 +51,5 @@ class ChangingPage:
 @contextmanager
 def serving() -> Iterator[ChangingPage]:
     served = ChangingPage()
-    server = WSGIServer(("127.0.0.1", 0), served.answer, spawn=Pool(), log=None, error_log=None)
-    server.start()
-    served.address = f"127.0.0.1:{server.server_port}"
-    try:
+    with listening(served.answer) as served.address:
         yield served
-    finally:
-        server.stop(timeout=1)

@@ -8,8 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from gevent.pool import Pool
-from gevent.pywsgi import WSGIServer
+from tests.support.listening import listening
 
 _TEXT = "text/plain; version=0.0.4; charset=utf-8"
 _OPEN = "application/openmetrics-text; version=1.0.0; charset=utf-8"
@@ -216,10 +215,5 @@ class PageServer:
 @contextmanager
 def serving() -> Iterator[PageServer]:
     served = PageServer()
-    server = WSGIServer(("127.0.0.1", 0), served.answer, spawn=Pool(), log=None, error_log=None)
-    server.start()
-    served.address = f"127.0.0.1:{server.server_port}"
-    try:
+    with listening(served.answer) as served.address:
         yield served
-    finally:
-        server.stop(timeout=1)
