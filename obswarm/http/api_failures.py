@@ -116,7 +116,10 @@ def _tls_failure(error: requests.RequestException, asked: Asked) -> Failure:
 def refusal_of(answer: requests.Response, asked: Asked, missing: str, quotes: bool = True) -> Failure | None:
     """Of an answer with a status that says that there is nothing to be had; None for other statuses. `missing` is said
     of HTTP 404; with `quotes` what the answer says is quoted."""
-    code, said = answer.status_code, quoted(answer) if quotes else ""
+    code = answer.status_code
+    if code < 300:
+        return None
+    said = quoted(answer) if quotes else ""
     credentials = asked.credentials
     naming = asked.naming
     setting = named(naming, "auth", "token", "token_file")
@@ -141,7 +144,7 @@ def refusal_of(answer: requests.Response, asked: Asked, missing: str, quotes: bo
         again = answer.headers.get("Retry-After", "")
         hint = f", for {again} s" if again.isdecimal() else ""
         return Failure(_with_status(f"takes no more requests now{hint}: its limit is reached", answer, said))
-    if 300 <= code < 400:
+    if code < 400:
         return Failure(_with_status("redirects to nowhere", answer, said), lasts=True)
     if code in (502, 504):
         return Failure(_with_status("is not reached by the proxy or load balancer in front of it", answer, said))
@@ -151,9 +154,7 @@ def refusal_of(answer: requests.Response, asked: Asked, missing: str, quotes: bo
         return Failure(_with_status("failed", answer, said))
     if code == 400 and "HTTP request to an HTTPS server" in said:
         return Failure(_with_status("speaks TLS at that port: write https:// instead of http://", answer, ""), True)
-    if code >= 400:
-        return Failure(_with_status("refuses the request", answer, said))
-    return None
+    return Failure(_with_status("refuses the request", answer, said))
 
 
 def page_of(answer: requests.Response) -> Failure | None:
