@@ -125,11 +125,9 @@ def named(naming: Naming, *fields: str) -> str:
     """Those that can be set, as in a sentence: `auth, token or token_file of the target mysql`."""
     names = [name for name in map(naming, fields) if name]
     owners = {name.partition(" of ")[1:] for name in names}
-    if len(owners) == 1:
-        of = "".join(owners.pop())
-        names = [name.removesuffix(of) for name in names]
-        return " or ".join(part for part in (", ".join(names[:-1]), names[-1]) if part) + of
-    return " or ".join(part for part in (", ".join(names[:-1]), *names[-1:]) if part)
+    of = "".join(owners.pop()) if len(owners) == 1 else ""
+    names = [name.removesuffix(of) for name in names]
+    return " or ".join(part for part in (", ".join(names[:-1]), *names[-1:]) if part) + of
 
 
 class ApiAuth(AuthBase):
