@@ -8,7 +8,7 @@ from typing import Any
 from obswarm.api import ObswarmError
 from obswarm.cli.options import Header
 from obswarm.cli.options import shared_option as option
-from obswarm.http import ApiAccess, Naming, access_of, parse_header
+from obswarm.http import ApiAccess, access_of, naming_by_options, parse_header
 
 _FIELDS: dict[str, tuple[str, str]] = {
     "auth": ("USER:PASSWORD", "Basic authentication for {}."),
@@ -28,9 +28,10 @@ _TARGET_KEYS = tuple("headers" if name == "header" else name for name in _FIELDS
 
 def access_options(prefix: str, whose: str) -> tuple[Callable[[Any], Any], ...]:
     """--PREFIX-auth and the others; `whose` API, in their help."""
+    naming = naming_by_options(prefix)
     return tuple(
         option(
-            f"--{prefix}-{name.replace('_', '-')}",
+            naming(name),
             _parameter(prefix, name),
             multiple=name == "header",
             type=Header() if name == "header" else None,
@@ -50,14 +51,9 @@ def access_in(options: Mapping[str, Any], prefix: str, folder: Path | None = Non
     return access if folder is None else access.below(folder)
 
 
-def name_of_option(prefix: str) -> Naming:
-    """How the fields' options are called."""
-    return lambda name: f"--{prefix}-{name.replace('_', '-')}"
-
-
 def given_option(options: Mapping[str, Any], prefix: str) -> str | None:
     """The first of them that has a value, as it is called; None when none has."""
-    naming = name_of_option(prefix)
+    naming = naming_by_options(prefix)
     return next((naming(name) for name in _FIELDS if options[_parameter(prefix, name)]), None)
 
 

@@ -11,7 +11,7 @@ from obswarm.cli.options import option
 from obswarm.cli.settings import check_url
 from obswarm.cli.streams import say
 from obswarm.guards.alerts import ACTION_LABEL
-from obswarm.http import ApiAccess, ApiSession, Asked, failure_of, quoted, trouble_of
+from obswarm.http import ApiAccess, ApiSession, Asked, failure_of, naming_of_token, quoted, trouble_of
 from obswarm.web import ALERTS_PATH, PORT
 
 _TIMEOUT_S = 5.0
@@ -66,7 +66,7 @@ def _send(url: str, token: str, labels: dict[str, str], really: bool) -> list[di
             }
         ],
     }
-    asked = Asked(url, ApiAccess(token=token or None), lambda name: "--token" if name == "token" else "")
+    asked = Asked(url, ApiAccess(token=token or None), naming_of_token("--token"))
     try:
         with ApiSession(_LARGEST_ANSWER_BYTES, _LONGEST_S) as session:
             answer = session.post(

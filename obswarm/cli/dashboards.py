@@ -11,7 +11,7 @@ import requests
 from obswarm.api import ObswarmError
 from obswarm.cli.options import config_option, http_url, option, shared_option
 from obswarm.cli.streams import say
-from obswarm.http import ApiAccess, ApiSession, Asked, failure_of, quoted, trouble_of
+from obswarm.http import ApiAccess, ApiSession, Asked, failure_of, naming_of_token, quoted, trouble_of
 from obswarm.redact import redact_url
 from obswarm.resources import shipped
 from obswarm.sanitize import clean_text
@@ -69,7 +69,7 @@ class _Grafana:
     def __init__(self, url: str, token: str) -> None:
         self._url = url
         access = ApiAccess(token=token)
-        self._asked = Asked(url, access, lambda name: "--grafana-token" if name == "token" else "")
+        self._asked = Asked(url, access, naming_of_token("--grafana-token"))
         self._session = ApiSession(_LARGEST_ANSWER_BYTES, _LONGEST_S, access=access)
 
     def folder(self, title: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 import click
 import gevent
 
-from obswarm.cli.access import access_in, given_option, name_of_option
+from obswarm.cli.access import access_in, given_option
 from obswarm.cli.guarding import Guarding
 from obswarm.cli.options import is_http_url
 from obswarm.cli.run_options import REMOTE_WRITE
@@ -15,6 +15,7 @@ from obswarm.clock import monotonic
 from obswarm.defaults import MAX_NAME_LENGTH
 from obswarm.engine import Output, RunHandle, RunResult
 from obswarm.greenlets import Supervisor
+from obswarm.http import naming_by_options
 from obswarm.metrics import Latest, MetricsApp, Receiver, RemoteWriter, parse_labels
 from obswarm.redact import redact_url
 from obswarm.sanitize import is_clean
@@ -148,6 +149,7 @@ def _receiver(options: dict[str, Any], ctx: click.Context, folder: Path | None) 
             param_hint="--remote-write",
         )
     access = access_in(options, REMOTE_WRITE, folder)
-    access.check(name_of_option(REMOTE_WRITE))
-    access.check_files(name_of_option(REMOTE_WRITE))
+    naming = naming_by_options(REMOTE_WRITE)
+    access.check(naming)
+    access.check_files(naming)
     return Receiver(url, access)

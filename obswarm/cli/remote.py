@@ -14,7 +14,6 @@ import gevent
 from obswarm import __version__, clock
 from obswarm.api import ObswarmError
 from obswarm.cli import exit_codes
-from obswarm.cli.access import name_of_option
 from obswarm.cli.file_option import given_options
 from obswarm.cli.guarding import check_junit, guarding_of
 from obswarm.cli.keeping import keeping_of
@@ -26,6 +25,7 @@ from obswarm.cli.streams import say, say_error
 from obswarm.cluster import gather, is_loopback, pack
 from obswarm.engine import Outputs, PartialResult, RunResult, StopReason
 from obswarm.greenlets import Supervisor
+from obswarm.http import naming_by_options
 from obswarm.sanitize import to_text
 from obswarm.stack import Project, is_loopback_only
 from obswarm.stack.project import HOST_NAME
@@ -250,7 +250,7 @@ def _source_from_here(options: dict[str, Any], master: Master) -> PrometheusSour
         return None
     source = PrometheusSource(prometheus.url, access=prometheus.access)
     try:
-        prometheus.access.check_files(name_of_option(PROMETHEUS))
+        prometheus.access.check_files(naming_by_options(PROMETHEUS))
         source.start()
     except ObswarmError as error:
         logger.warning("The target's metrics are not kept with the run, since they cannot be read from here: %s", error)

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from obswarm.api import ObswarmError
-from obswarm.cli.access import access_in, access_options, given_option, name_of_option
+from obswarm.cli.access import access_in, access_options, given_option
 from obswarm.cli.options import config_option, http_url
 from obswarm.cli.options import shared_option as option
 from obswarm.cli.settings import Settings, make_target, read_settings
-from obswarm.http import ApiAccess
+from obswarm.http import ApiAccess, naming_by_options
 from obswarm.targets import EmbeddedSource, MetricSource, PrometheusSource, Target, field_of_target
 
 PROMETHEUS = "prometheus"
@@ -71,7 +71,7 @@ def settings_of(
     prometheus = prometheus_of(options, folder)
     if is_made_here:
         if prometheus is not None:
-            prometheus.access.check_files(name_of_option(PROMETHEUS))
+            prometheus.access.check_files(naming_by_options(PROMETHEUS))
         for target in targets:
             target.access.check_files(field_of_target(target))
     return settings, tuple(targets), prometheus
@@ -87,7 +87,7 @@ def prometheus_of(options: Mapping[str, Any], folder: Path | None = None) -> Pro
             raise ObswarmError(f"{useless} needs --prometheus-url URL.")
         return None
     access = access_in(options, PROMETHEUS, folder)
-    access.check(name_of_option(PROMETHEUS))
+    access.check(naming_by_options(PROMETHEUS))
     return Prometheus(url, access)
 
 

@@ -3,7 +3,7 @@
 from obswarm import gevent_patch  # noqa: F401,I001 - before requests, which imports ssl
 
 from obswarm.http.adapter import FastAdapter
-from obswarm.http.api_access import ApiAccess, Naming, access_of, parse_header
+from obswarm.http.api_access import ApiAccess, Naming, access_of, naming_by_options, naming_of_token, parse_header
 from obswarm.http.api_session import AnswerTooLarge, ApiSession, bound_answers
 from obswarm.http.api_failures import Asked, Failure, failure_of, page_of, quoted, refusal_of, trouble_of
 from obswarm.http.counted import CountedResponse
@@ -71,6 +71,8 @@ __all__ = [
     "failure_of",
     "innermost",
     "keeps_a_connection",
+    "naming_by_options",
+    "naming_of_token",
     "page_of",
     "parse_header",
     "plain_reason",

@@ -121,6 +121,16 @@ class ApiAccess:
             ) from None
 
 
+def naming_by_options(prefix: str) -> Naming:
+    """Each field is an option: `--PREFIX-ca-file`."""
+    return lambda name: f"--{prefix}-{name.replace('_', '-')}"
+
+
+def naming_of_token(option: str) -> Naming:
+    """The token alone can be set, by that option."""
+    return lambda name: option if name == "token" else ""
+
+
 def named(naming: Naming, *fields: str) -> str:
     """Those that can be set, as in a sentence: `auth, token or token_file of the target mysql`."""
     names = [name for name in map(naming, fields) if name]

@@ -19,7 +19,7 @@ from obswarm import __version__, defaults
 from obswarm.clock import monotonic, wall
 from obswarm.engine import Output
 from obswarm.greenlets import Supervisor
-from obswarm.http import ApiAccess, ApiSession, Asked, failure_of, quoted, trouble_of
+from obswarm.http import ApiAccess, ApiSession, Asked, failure_of, naming_by_options, quoted, trouble_of
 from obswarm.metrics.exposition import unhurried
 from obswarm.metrics.pushed_series import Piece, PushedSeries
 from obswarm.metrics.schema import varint
@@ -58,7 +58,7 @@ class Receiver:
     @property
     def asked(self) -> Asked:
         """As failures name it."""
-        return Asked(self.url, self.access, lambda name: f"--remote-write-{name.replace('_', '-')}")
+        return Asked(self.url, self.access, naming_by_options("remote-write"))
 
 
 class Batch(NamedTuple):

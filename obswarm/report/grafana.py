@@ -9,7 +9,7 @@ from gevent.queue import Queue
 
 from obswarm.engine import Output, RunHandle
 from obswarm.greenlets import Supervisor
-from obswarm.http import ApiAccess, ApiSession, Asked, failure_of, trouble_of
+from obswarm.http import ApiAccess, ApiSession, Asked, failure_of, naming_of_token, trouble_of
 from obswarm.sanitize import escape_controls
 from obswarm.stats import Annotation
 
@@ -33,7 +33,7 @@ class GrafanaAnnotations(Output):
         self._run_id = ""
         self._longest_s = longest_s
         access = ApiAccess(token=token)
-        self._asked = Asked(url, access, lambda name: "--grafana-token" if name == "token" else "")
+        self._asked = Asked(url, access, naming_of_token("--grafana-token"))
         self._session = ApiSession(_LARGEST_ANSWER_BYTES, _LONGEST_S, access=access)
         self._queue: Queue[Annotation] = Queue(_WAITING)
         self._warned: set[str] = set()

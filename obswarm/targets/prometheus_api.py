@@ -9,7 +9,17 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 import requests
 
-from obswarm.http import ApiAccess, ApiSession, Asked, Failure, failure_of, page_of, quoted, refusal_of
+from obswarm.http import (
+    ApiAccess,
+    ApiSession,
+    Asked,
+    Failure,
+    failure_of,
+    naming_by_options,
+    page_of,
+    quoted,
+    refusal_of,
+)
 from obswarm.redact import redact_url
 from obswarm.sanitize import clean_text
 from obswarm.targets.source import Sample, SourceError
@@ -37,11 +47,6 @@ class BadQuery(SourceError):
     """The query is one that is never answered."""
 
 
-def option_of(name: str) -> str:
-    """The option that sets a field of the ApiAccess of a Prometheus."""
-    return f"--prometheus-{name.replace('_', '-')}"
-
-
 class PrometheusApi:
     """Asks one for the values that queries have now. Several greenlets may ask at a time."""
 
@@ -49,7 +54,7 @@ class PrometheusApi:
         """`timeout_s` is the longest silence, `longest_s` the longest time to the last byte of an answer."""
         self.name = f"Prometheus at {redact_url(url)}"
         self._url = url
-        self._asked = Asked(url, access, option_of)
+        self._asked = Asked(url, access, naming_by_options("prometheus"))
         self._timeout_s = timeout_s
         self._session = ApiSession(_LARGEST_ANSWER_BYTES, longest_s, trust_env, access)
         self._posts = True

@@ -12,7 +12,7 @@ from obswarm import __version__, clock
 from obswarm.api import ObswarmError
 from obswarm.cluster import unpack_limited
 from obswarm.engine import RunResult, StopReason
-from obswarm.http import ApiAccess, ApiSession, Asked, failure_of, plain_reason, trouble_of
+from obswarm.http import ApiAccess, ApiSession, Asked, failure_of, naming_of_token, plain_reason, trouble_of
 from obswarm.stats import Snapshot
 from obswarm.web.order import Order
 from obswarm.web.runs import MESSAGEPACK, RUNS_PATH, STATUS_PATH
@@ -73,7 +73,7 @@ class MasterClient:
         self.restarts = 0
         """How often the master was seen to have become another process."""
         access = ApiAccess(token=token)
-        self._asked = Asked(self.url, access, lambda name: "--api-token" if name == "token" else "")
+        self._asked = Asked(self.url, access, naming_of_token("--api-token"))
         self._session = ApiSession(_LARGEST_ANSWER_BYTES, _LONGEST_S, trust_env, access)
 
     def give_up(self) -> None:
