@@ -115,6 +115,19 @@ class Runner:
             return type(end)
         raise AssertionError("it ended")
 
+    def options_of_run(self, given: Mapping[str, Any], *own: str) -> Mapping[str, Any]:
+        """What a run has for which a client has `given` these, by a service with options of its own."""
+        seen: list[Mapping[str, Any]] = []
+
+        def conduct(planned: object, options: Mapping[str, Any], *_: object) -> tuple[Any, int]:
+            seen.append(options)
+            raise ObswarmError("enough")
+
+        self.ask(given=given)
+        self.run(conduct, *own)
+        assert len(seen) == 1, self.ends
+        return seen[0]
+
     def notices(self) -> list[str]:
         os.environ.pop("OBSWARM_NOTICES", None)
         return Notices(self.state.with_suffix(".notices")).take()
@@ -503,21 +516,13 @@ TENANT = ("X-Scope-OrgID: own-tenant",)
 def test_its_own_credentials_are_not_for_addresses_that_a_client_names(
     runner: Runner, monkeypatch: pytest.MonkeyPatch, given: Mapping[str, str], left: tuple[object, ...], source: str
 ) -> None:
-    seen: list[Mapping[str, Any]] = []
-
-    def conduct(planned: object, options: Mapping[str, Any], *_: object) -> tuple[Any, int]:
-        seen.append(options)
-        raise ObswarmError("enough")
-
     own = []
     for name, value in OWN.items():
         if source == "options":
             own += [f"--{name}", value]
         elif source == "environment" or value != "http://own":
             monkeypatch.setenv(f"OBSWARM_{name.replace('-', '_').upper()}", value)
-    runner.ask(given=given)
-    runner.run(conduct, *own)
-    (options,) = seen
+    options = runner.options_of_run(given, *own)
     if source != "environment without addresses":
         assert tuple(options[name] for name in LET_IN) == left
     else:
@@ -549,17 +554,9 @@ def test_what_the_environment_of_a_service_says_gives_way_to_its_clients_and_ref
     name: str,
     value: object,
 ) -> None:
-    seen: list[Mapping[str, Any]] = []
-
-    def conduct(planned: object, options: Mapping[str, Any], *_: object) -> tuple[Any, int]:
-        seen.append(options)
-        raise ObswarmError("enough")
-
     for variable, text in variables.items():
         monkeypatch.setenv(f"OBSWARM_{variable}", text)
-    runner.ask(given=given)
-    runner.run(conduct)
-    assert [options[name] for options in seen] == [value], runner.ends
+    assert runner.options_of_run(given)[name] == value
 
 
 def test_options_of_a_service_that_no_run_can_use_are_named_at_its_start(
@@ -584,19 +581,11 @@ def test_the_targets_of_a_run_take_the_place_of_the_services_own(
     targets: tuple[str, ...] | None,
     from_environment: bool,
 ) -> None:
-    seen: list[Mapping[str, Any]] = []
-
-    def conduct(planned: object, options: Mapping[str, Any], *_: object) -> tuple[Any, int]:
-        seen.append(options)
-        raise ObswarmError("enough")
-
-    runner.ask(given=given)
     if from_environment:
         monkeypatch.setenv("OBSWARM_TARGET", "node=http://own:1/")
-        runner.run(conduct)
+        options = runner.options_of_run(given)
     else:
-        runner.run(conduct, "--target", "node=http://own:1/")
-    (options,) = seen
+        options = runner.options_of_run(given, "--target", "node=http://own:1/")
     assert options["targets"] == (targets or tuple(given["targets"]))
 
 
