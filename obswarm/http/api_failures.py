@@ -68,6 +68,9 @@ def failure_of(error: requests.RequestException, asked: Asked, timeout_s: float)
             own = named(asked.naming, "proxy")
             whose = f"{own}, HTTP_PROXY or HTTPS_PROXY" if own else "HTTP_PROXY or HTTPS_PROXY"
             return Failure(f"is not asked: a SOCKS proxy ({whose}) needs PySocks: pip install pysocks", lasts=True)
+        case exceptions.InvalidHeader():
+            # Its text may have the value.
+            return Failure("is not asked: a token or header has a character that cannot be sent", lasts=True)
         case exceptions.InvalidSchema() | exceptions.InvalidURL() | exceptions.MissingSchema():
             return Failure(f"leads to what is no URL of HTTP: {reason}", lasts=True)
     if _WANTS_CERTIFICATE.search(str(innermost(error))):

@@ -1,6 +1,7 @@
 """requests for the APIs of others (Prometheus, Grafana, a receiver, a master, a metrics page): what they answer has a
 largest size, also once it is decoded, and a longest time, redirects included."""
 
+import re
 from typing import Any
 
 import gevent
@@ -8,6 +9,7 @@ import requests
 from requests.exceptions import (
     ChunkedEncodingError,
     ContentDecodingError,
+    InvalidHeader,
     InvalidURL,
     ReadTimeout,
     RequestException,
@@ -25,10 +27,19 @@ from obswarm.units import format_bytes
 _PIECE_BYTES = 65_536
 _MOST_REDIRECTS = 5
 _ANYBODY = ApiAccess()
+_SENDABLE = re.compile(r"[^\r\n\0\u0100-\U0010ffff]*")
 
 
 class AnswerTooLarge(RequestException):
     """An answer of an API has more bytes than are taken of it."""
+
+
+def _check_headers(request: requests.PreparedRequest) -> None:
+    """Raises InvalidHeader for one that http.client would refuse with an error of its own: a token out of a file may
+    have a line break, or a character that looks like another one. The value is not shown."""
+    for name, value in request.headers.items():
+        if not _SENDABLE.fullmatch(value):
+            raise InvalidHeader(f"the header {name} has a character that cannot be sent", request=request)
 
 
 class ApiSession(requests.Session):
@@ -64,6 +75,7 @@ class ApiSession(requests.Session):
         return super().request(method, url, *arguments, **options)
 
     def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
+        _check_headers(request)
         if self._is_another(request.url or ""):
             options["cert"] = None
         limit = gevent.Timeout(self._longest_s)

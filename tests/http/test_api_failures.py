@@ -114,6 +114,22 @@ def test_a_redirect_to_no_url_is_a_failure_with_a_sentence(location: str, monkey
     assert failure.text.startswith("leads to what is no URL of HTTP: ")
 
 
+@pytest.mark.parametrize("token", ["a\nb", "a\rb", "a\0b", "a→b", "\ud83d"])
+@pytest.mark.parametrize("late", [False, True])
+def test_a_header_that_cannot_be_sent_is_a_sentence_without_its_value(token: str, late: bool) -> None:
+    headers = {"Authorization": f"Bearer {token}"}
+
+    def added(request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers.update(headers)
+        return request
+
+    with ApiSession(1000, 5.0, trust_env=False) as session, pytest.raises(requests.RequestException) as raised:
+        session.get("http://127.0.0.1:1/", headers={} if late else headers, auth=added)
+    failure = failure_of(raised.value, OPTIONS, 1.0)
+    assert failure.lasts
+    assert failure.text == "is not asked: a token or header has a character that cannot be sent"
+
+
 class _Raw:
     def stream(self, *_: object, **__: object) -> list[bytes]:
         return []
