@@ -7,7 +7,7 @@ from rich.text import Text
 
 from obswarm.cli.text_console import plain
 from obswarm.report import no_data_text
-from obswarm.stats import WELL_SEEN, GuardView, Snapshot
+from obswarm.stats import GuardView, Snapshot, lacks_data
 
 _NO_DATA = "had no data"
 
@@ -54,7 +54,8 @@ class GuardsSeen:
         reason = guard.blind_reason if guard.state == "blind" else guard.no_data_reason if no_data else ""
         if reason:
             text += f": {reason}"
-        is_fine = guard.state == "ok" and values != _NO_DATA and guard.no_data_s <= guard.watched_s * (1 - WELL_SEEN)
+        lacks = values == _NO_DATA or lacks_data(guard.no_data_s, guard.watched_s)
+        is_fine = guard.state == "ok" and not lacks
         return plain(text, "bold yellow" if trips or guard.stopped else "green" if is_fine else "yellow")
 
     def _values(self, guard: GuardView) -> str:

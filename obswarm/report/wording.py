@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from obswarm.report.compare import FASTER, SAME, SLOWER, UNJUDGED, Comparison, Difference
+from obswarm.stats import lacks_data
 from obswarm.store import Figure
 from obswarm.targets import Unit
 from obswarm.units import (
@@ -94,8 +95,17 @@ def no_data_text(no_data_s: float, watched_s: float) -> str:
 
 def no_data_of(guard: Mapping[str, Any]) -> str:
     """The same with the reason, of a guard of a result, which an earlier version may have kept."""
-    text = no_data_text(guard.get("no_data_s", 0.0), guard.get("watched_s", 0.0))
+    text = no_data_text(*_no_data(guard))
     return f"{text}: {guard['no_data_reason']}" if text and guard["no_data_reason"] else text
+
+
+def had_little_data(guard: Mapping[str, Any]) -> bool:
+    """Whether that is too much of the time."""
+    return lacks_data(*_no_data(guard))
+
+
+def _no_data(guard: Mapping[str, Any]) -> tuple[float, float]:
+    return guard.get("no_data_s", 0.0), guard.get("watched_s", 0.0)
 
 
 def figure_name(figure: Figure) -> str:
@@ -133,6 +143,7 @@ __all__ = [
     "figure_name",
     "figure_value",
     "generator_sentence",
+    "had_little_data",
     "no_data_of",
     "no_data_text",
     "only_sentences",

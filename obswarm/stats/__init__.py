@@ -36,6 +36,7 @@ from obswarm.stats.snapshot import (
     Snapshot,
     TargetView,
     guard_title,
+    lacks_data,
 )
 from obswarm.stats.table import StatsTable, TaskException
 from obswarm.stats.timings import PHASES, PhaseTimes, TimingStats
@@ -101,6 +102,7 @@ __all__ = [
     "describe_error",
     "endpoint_key",
     "guard_title",
+    "lacks_data",
     "normalise_error",
     "status_class",
     "total_in_flight",

@@ -55,6 +55,11 @@ WELL_SEEN = 0.9
 """The share of the time for which a guard has to have values. A single question without an answer is nothing."""
 
 
+def lacks_data(no_data_s: float, watched_s: float) -> bool:
+    """Whether values were missing in too much of the whole time of a guard."""
+    return no_data_s > watched_s * (1 - WELL_SEEN)
+
+
 @dataclass(frozen=True, slots=True)
 class GuardView:
     """A guard at one moment. `value` is in seconds, shares of 1 or plain numbers, None before there was one, and

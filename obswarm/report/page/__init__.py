@@ -9,8 +9,8 @@ from obswarm.report.page.data import MOST_SHOWN, busiest_first, chart_data
 from obswarm.report.page.template import embedded, render
 from obswarm.report.page.verdict import verdict
 from obswarm.report.setting_text import setting_text
-from obswarm.report.wording import no_data_of
-from obswarm.stats import TOTAL, WELL_SEEN, EndpointKey, EndpointStats, guard_title
+from obswarm.report.wording import had_little_data, no_data_of
+from obswarm.stats import TOTAL, EndpointKey, EndpointStats, guard_title
 from obswarm.store import RunRecord
 from obswarm.units import format_bytes, format_count, format_duration, format_latency
 
@@ -118,8 +118,7 @@ def _guards(result: Mapping[str, Any]) -> list[dict[str, Any]]:
 def _tone_of(guard: Mapping[str, Any]) -> str:
     if guard["trips"] or guard.get("stopped"):
         return "bad"
-    missing_s, watched_s = guard.get("no_data_s", 0.0), guard.get("watched_s", 0.0)
-    lacks = guard["state"] == "blind" or not guard.get("matched", True) or missing_s > watched_s * (1 - WELL_SEEN)
+    lacks = guard["state"] == "blind" or not guard.get("matched", True) or had_little_data(guard)
     return "warn" if lacks else "good"
 
 

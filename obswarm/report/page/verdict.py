@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from obswarm.report.cut_off import cut_off_sentences
-from obswarm.report.wording import generator_sentence, no_data_of
-from obswarm.stats import WELL_SEEN, guard_title
+from obswarm.report.wording import generator_sentence, had_little_data, no_data_of
+from obswarm.stats import guard_title
 from obswarm.store import RunRecord
 from obswarm.units import counted, format_count, format_duration, format_latency
 
@@ -55,7 +55,7 @@ def verdict(record: RunRecord) -> Verdict:
             lines.append(Line(f"The guard {title} looked at requests that there were none of.", "warn"))
         elif guard["state"] == "blind":
             lines.append(Line(f"The guard {title} was blind: {guard['blind_reason']}.", "warn"))
-        elif guard.get("no_data_s", 0.0) > guard.get("watched_s", 0.0) * (1 - WELL_SEEN):
+        elif had_little_data(guard):
             lines.append(Line(f"The guard {title} had {no_data_of(guard)}.", "warn"))
     # Earlier versions did not keep it.
     lines += [Line(each["problem"], "warn") for each in result.get("targets", ()) if each["problem"]]
