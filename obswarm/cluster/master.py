@@ -189,15 +189,18 @@ class FleetRun(RunCourse):
 
     def _begin(self) -> None:
         self._health.start()
-        recovered, now = self._recovered, clock.monotonic()
-        if recovered is None:
-            super()._begin()
-            # Before workers begin: a master that is killed in the first second has a successor, too.
-            self._collect()
-            self.fleet.begin()
+        if self._recovered is not None:
+            self._take_up(self._recovered)
             return
+        super()._begin()
+        # Before workers begin: a master that is killed in the first second has a successor, too.
+        self._collect()
+        self.fleet.begin()
+
+    def _take_up(self, recovered: Recovered) -> None:
+        """Go on where the master before this one was, as `_progress` of it has said."""
         self.state = RunState.SPAWNING
-        progress = recovered.progress
+        progress, now = recovered.progress, clock.monotonic()
         away_s = max(0.0, clock.wall() - progress.at_wall_s)
         self.statistics.restore(recovered.table)
         self._lost.note_requests(recovered.table.lost, self.fleet.members.values())
