@@ -230,7 +230,7 @@ class RunCourse:
         self._nudge.set()
 
     def release(self, by: str = "") -> None:
-        if self._in_force.pop(by, None) == _HOLD and not self._holders():
+        if self._in_force.pop(by, None) == _HOLD and _HOLD not in self._in_force.values():
             self._executor.release(clock.monotonic())
             self._nudge.set()
 

@@ -3,7 +3,7 @@ RunControl."""
 
 import logging
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -246,25 +246,38 @@ class GuardBoard:
 
     def _act_on_alerts(self, verdicts: Sequence[Verdict]) -> None:
         """Act upon all of them, and tell of the first of each action one by one."""
+        if not verdicts:
+            return
+        given = self._given_by_alerts()
         seen: Counter[Action] = Counter()
         for verdict in verdicts:
             if verdict.action is not None:
                 seen[verdict.action] += 1
-            self._act_on_alert(verdict, verdict.action is None or seen[verdict.action] <= _MOST_SHOWN)
+            is_shown = verdict.action is None or seen[verdict.action] <= _MOST_SHOWN
+            self._act_on_alert(verdict, is_shown, given[verdict.alert.fingerprint])
         for action, count in seen.items():
             if count > _MOST_SHOWN:
                 text = f"{count - _MOST_SHOWN:,} more alerts fire at the same time. Action: {action}"
                 self.annotate("alert", text)
                 logger.warning("%s.", text)
 
-    def _act_on_alert(self, verdict: Verdict, is_shown: bool) -> None:
+    def _given_by_alerts(self) -> defaultdict[str, list[str]]:
+        """What alerts have in force, by their fingerprints."""
+        given: defaultdict[str, list[str]] = defaultdict(list)
+        for by in self._control.in_force if self._control is not None else ():
+            for fingerprint in id_of(by)[:1]:
+                given[fingerprint].append(by)
+        return given
+
+    def _act_on_alert(self, verdict: Verdict, is_shown: bool, given: list[str]) -> None:
+        """`given` is what this alert has in force, and is kept up to date."""
         alert = verdict.alert
         who = named_id(f"alert {alert.name}", alert.fingerprint)
         # An alert that fires once more scales once more, also when nobody has said that it was resolved.
         once = named_id(f"alert {alert.name}", alert.fingerprint, f"since {alert.starts_s}")
-        for by in list(self._control.in_force) if self._control is not None else ():
-            if id_of(by)[:1] == (alert.fingerprint,) and not (alert.firing and by in (who, once)):
-                self._release(by)
+        for by in [by for by in given if not (alert.firing and by in (who, once))]:
+            self._release(by)
+            given.remove(by)
         if alert.firing and verdict.action is not None:
             text = describe_alert(alert)
             if is_shown:
@@ -272,6 +285,7 @@ class GuardBoard:
                 logger.warning("%s. Action: %s (%s).", text, verdict.action, verdict.reason)
             by = once if verdict.action.kind == "scale" else who
             self._carry_out(verdict.action, by, StopReason("alert", text))
+            given.append(by)
 
     def holding_back(self) -> list[Alert]:
         """Alerts because of which a start may wait: they fire since before the run."""

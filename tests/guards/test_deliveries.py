@@ -6,6 +6,7 @@ import logging
 
 import pytest
 
+from obswarm.engine import id_of
 from obswarm.guards import Guard, Refusal, RefusalReason, parse_payload
 from obswarm.stats import AlertCount
 from tests.guards.test_alerts import ALERTMANAGER, GRAFANA, JUNK, STARTED_S, at, payload
@@ -109,6 +110,16 @@ def test_a_thousand_and_one_alerts_are_each_judged_and_told_of_in_few_words(capl
     assert (snapshot.guards[0].value, snapshot.guards[0].state) == (1001, "tripped")
     assert snapshot.alerts == (AlertCount("TooManyErrors", "firing", "alertmanager", 1001),)
     assert snapshot.refused_alerts == ()
+
+
+def test_what_an_alert_gave_earlier_in_the_same_delivery_is_taken_back_in_it() -> None:
+    course = Course(on_alert="hold")
+    fires = {**ALERTMANAGER["alerts"][0], **at(600)}
+    other = {**fires, "fingerprint": "other"}
+    alerts = [fires, other, {**other, "status": "resolved"}, {**fires, "status": "resolved"}, other]
+    course.board.deliver(parse_payload(json.dumps({**ALERTMANAGER, "alerts": alerts}).encode()))
+    assert course.control.calls == ["hold", "hold", "release", "hold"]
+    assert [id_of(by) for by in course.control.in_force] == [("other",)]
 
 
 def test_names_of_alerts_become_no_more_than_a_thousand_series() -> None:
