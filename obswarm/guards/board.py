@@ -64,7 +64,6 @@ class GuardBoard:
         self._wall = wall
         self._started_wall_s: float | None = None
         self._control: RunControl | None = None
-        self._trips: Counter[tuple[str, str]] = Counter()
         self._stopped: dict[str, str] = {}
         """Guards that have stopped the run without having tripped, and why."""
         self._unmatched = {
@@ -104,9 +103,7 @@ class GuardBoard:
                 watch.seen.restore(*seen)
                 watch.extremes = tuple(extremes) if extremes else None
             head = _trip_head(watch.rule)
-            trips = sum(mark.kind == "guard" and mark.text.startswith(head) for mark in control.annotations)
-            if trips:
-                self._trips[watch.rule.name, str(watch.rule.action)] = trips
+            watch.trips = sum(mark.kind == "guard" and mark.text.startswith(head) for mark in control.annotations)
 
     def memory(self) -> dict[str, Any]:
         """What the board of a later master needs to go on."""
@@ -210,7 +207,6 @@ class GuardBoard:
         if change.tripped:
             since_s = now - (watch.since_s if watch.since_s is not None else now)
             text = describe_trip(watch, clock.wall() - since_s)
-            self._trips[rule.name, str(rule.action)] += 1
             self.annotate("guard", text)
             logger.warning("%s. Action: %s.", text, rule.action)
             self._carry_out(rule.action, f"guard {rule.name}", StopReason("guard", text))
@@ -324,9 +320,7 @@ class GuardBoard:
                 shown=watch.shown,
                 since_s=None if watch.since_s is None else wall_s - (now - watch.since_s),
                 blind_reason=watch.blind_reason,
-                trips=tuple(
-                    (action, count) for (name, action), count in sorted(self._trips.items()) if name == watch.rule.name
-                ),
+                trips=((str(watch.rule.action), watch.trips),) if watch.trips else (),
                 matched=watch not in self._unmatched,
                 seen_ratio=watch.seen.ratio(self._looked_s),
                 watched_s=watch.seen.watched_s(self._looked_s),
