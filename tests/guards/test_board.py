@@ -7,18 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from obswarm import clock
-from obswarm.api import Environment, Events, ObswarmError, User, task
+from obswarm.api import Environment, Events, ObswarmError
 from obswarm.engine import LocalRun, Ramp, StopReason
 from obswarm.guards import Guard, GuardBoard, parse_action, parse_payload, with_own_names
 from obswarm.guards.conditions import OPERATORS
 from obswarm.stats import Annotation, Recorder, RunState, Snapshot
-from obswarm.targets import Sample
+from tests.guards.simulation import Nobody, Source
 from tests.guards.test_alerts import ALERTMANAGER, STARTED_S, at, payload
-
-
-class Nobody(User):
-    @task
-    def nothing(self) -> None: ...
 
 
 class Control:
@@ -45,34 +40,6 @@ class Control:
 
     def abort(self, reason: StopReason) -> None:
         self.calls.append(("abort", reason.kind))
-
-
-class Source:
-    stale_after_s = 5.0
-
-    def __init__(self) -> None:
-        self.answer: object = 1.0
-
-    def check(self, query: str) -> None: ...
-
-    def query(self, query: str, at_s: float | None = None) -> list[Sample]:
-        if isinstance(self.answer, Exception):
-            raise self.answer
-        values = self.answer if isinstance(self.answer, list) else [] if self.answer is None else [self.answer]
-        return [Sample({"series": str(number)}, value) for number, value in enumerate(values)]
-
-    def filters_all(self, query: str, at_s: float | None = None) -> bool:
-        return self.answer == []
-
-    def why_no_series(self, query: str) -> str:
-        return ""
-
-    def start(self) -> None: ...
-
-    def close(self) -> None: ...
-
-    def health(self) -> list:
-        return []
 
 
 class Course:
