@@ -9,7 +9,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -97,9 +97,24 @@ class Delivery:
 
 
 def make_kept(delivery: Delivery) -> bytes:
-    """What is kept of deliveries for the next run; `parse_kept` reads it."""
-    document = json.loads(make_payload(delivery.alerts))
-    document["refused"] = [[refusal.reason, refusal.text, refusal.count] for refusal in delivery.refused]
+    """What is kept of deliveries for the next run; `parse_kept` reads it. Its alerts are of one source, or of
+    Alertmanager if there are several."""
+    document: dict[str, Any] = {
+        "version": "4",
+        "alerts": [
+            {
+                "status": "firing" if alert.firing else "resolved",
+                "labels": dict(alert.labels),
+                "annotations": {"summary": alert.summary},
+                "startsAt": None if alert.starts_s is None else datetime.fromtimestamp(alert.starts_s, UTC).isoformat(),
+                "fingerprint": alert.fingerprint,
+            }
+            for alert in delivery.alerts
+        ],
+        "refused": [[refusal.reason, refusal.text, refusal.count] for refusal in delivery.refused],
+    }
+    if delivery.alerts and all(alert.source == "grafana" for alert in delivery.alerts):
+        document["orgId"] = 0
     return json.dumps(document).encode()
 
 
@@ -111,27 +126,6 @@ def parse_kept(body: bytes) -> Delivery:
     except (ValueError, KeyError, TypeError) as error:
         raise BadPayload(RefusalReason.NOT_JSON, f"it does not say what was refused: {error}") from None
     return Delivery(delivery.alerts, (*delivery.refused, *kept))
-
-
-def make_payload(alerts: Iterable[Alert]) -> bytes:
-    """A delivery of these, as `parse_payload` reads it; of one source, or of Alertmanager if there are several."""
-    alerts = list(alerts)
-    document: dict[str, Any] = {
-        "version": "4",
-        "alerts": [
-            {
-                "status": "firing" if alert.firing else "resolved",
-                "labels": dict(alert.labels),
-                "annotations": {"summary": alert.summary},
-                "startsAt": None if alert.starts_s is None else datetime.fromtimestamp(alert.starts_s, UTC).isoformat(),
-                "fingerprint": alert.fingerprint,
-            }
-            for alert in alerts
-        ],
-    }
-    if alerts and all(alert.source == "grafana" for alert in alerts):
-        document["orgId"] = 0
-    return json.dumps(document).encode()
 
 
 def parse_payload(body: bytes) -> Delivery:
