@@ -69,7 +69,6 @@ _STOP_MAX_S = 10.0
 _ABORT_AFTER_S = 3.0
 """A run that was ending before the signal is cut short then."""
 _AGAIN_S = 0.3
-_WORKERS_MAX_WAIT_S = 10.0
 
 _ANY_PROMETHEUS = "http://prometheus:9090"
 
@@ -226,9 +225,6 @@ def run_remotely(ctx: click.Context, arguments: tuple[str, ...], options: dict[s
     made: list[RemoteRun] = []
 
     def make(outputs: Outputs) -> RemoteRun:
-        # A worker on a busy machine may be connecting again just now.
-        if master.workers:
-            client.wait_for_workers(master.workers, _WORKERS_MAX_WAIT_S)
         run = RemoteRun(client, order, outputs, planned.environment.stop_timeout + options["linger"])
         logger.info("%s has %s.", _capitalized(master.where), counted(run.workers, "worker"))
         made.append(run)
@@ -280,6 +276,7 @@ def _order(
         "given": given,
         "rest": rest,
         "settings": _settings_text(settings),
+        "workers": master.workers,
     }
     folder = master.loadtest.parent if master.loadtest is not None else None
     if folder is not None and all(folder in file.parents for file in files):

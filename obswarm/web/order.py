@@ -36,7 +36,8 @@ class Order:
     can be repeated, true for a flag); `rest` the user classes and the load test's own options.
 
     `files` are the load-test files, relative to the bundle, or where the master has the folder `mounted` to that.
-    `settings` is the text of obswarm.toml. `id` and `workers` are set by the master.
+    `settings` is the text of obswarm.toml. `workers` is the number that the client knows the master to
+    have (0: it does not know), and in an accepted order how many take part; `id` is set by the master.
     """
 
     release: str

@@ -40,6 +40,7 @@ _WAIT_S = 5.0
 _SNAPSHOTS_KEPT = 15
 _NEWS_KEPT = 500
 _FIRST_WORKER_S = 10.0
+_ALL_WORKERS_S = 10.0
 _BACK_S = 6.0
 _STARTED_AGAIN_S = 15.0
 """How long workers that a run has killed may take until they are started again and wait here."""
@@ -143,11 +144,15 @@ class RunDesk:
         """Whether there is a run, or one was asked for."""
         return self.busy
 
-    def wait_for_workers(self) -> int:
-        """Workers for the next run, once there are any that could come."""
-        while not self.available() and clock.monotonic() < self.workers_may_come_until_s:
+    def wait_for_workers(self, wanted: int = 0) -> int:
+        """Workers for the next run, once there are any that could come; as many as are wanted, if they come within ten
+        seconds. A worker on a busy machine may be connecting again just now."""
+        all_until_s = clock.monotonic() + _ALL_WORKERS_S
+        while True:
+            now, workers = clock.monotonic(), self.available()
+            if workers >= max(wanted, 1) or now >= (all_until_s if workers else self.workers_may_come_until_s):
+                return workers
             gevent.sleep(0.1)
-        return self.available()
 
     def status(self) -> dict[str, Any]:
         return {
@@ -199,7 +204,7 @@ class RunsApp:
         if desk.is_busy():
             text = f"the run {desk.run_id or 'before'} goes on here; wait for its end or stop it."
             return json_answer(start_response, "409 Conflict", {"error": text})
-        workers = desk.wait_for_workers()
+        workers = desk.wait_for_workers(order.workers)
         if not workers:
             text = "no worker is connected to this master."
             return json_answer(start_response, "409 Conflict", {"error": text})

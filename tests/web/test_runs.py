@@ -127,6 +127,21 @@ def test_workers_that_do_not_come_back_are_not_waited_for_without_end(taken, mon
     assert ask(desk, "POST", "/api/v1/runs", ORDER.pack())[0] == 409
 
 
+def test_a_worker_that_is_connecting_again_takes_part(taken) -> None:
+    workers = {"one": 1}
+    desk = RunDesk(taken.append, lambda: workers)
+    gevent.spawn_later(0.3, workers.update, {"two": 1})
+    assert ask(desk, "POST", "/api/v1/runs", replace(ORDER, workers=2).pack())[0] == 201
+    assert taken[0].workers == 2
+
+
+def test_a_run_begins_with_the_workers_that_are_there(taken, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_ALL_WORKERS_S", 0.1)
+    desk = RunDesk(taken.append, lambda: {"one": 1})
+    assert ask(desk, "POST", "/api/v1/runs", replace(ORDER, workers=2).pack())[0] == 201
+    assert taken[0].workers == 1
+
+
 def test_stopping(desk) -> None:
     command = json.dumps({"kind": "signal", "detail": "Ctrl-C", "abort": False}).encode()
     assert ask(desk, "POST", "/api/v1/runs/one/stop", command)[0] == 404

@@ -174,7 +174,7 @@ def test_a_run_is_made_by_the_stack_and_stands_beside_the_targets_figures(stack:
     assert done.stderr.startswith(
         f"The stack {PROJECT} makes this run, because it is running; --local has it made here.\n"
     )
-    assert f"The stack {PROJECT} has 2 workers." in done.stderr
+    assert f"The stack {PROJECT} has 2 workers." in done.stderr.splitlines()[1]
     assert result["totals"]["failures"] == 0
     assert result["totals"]["requests"] > 100
     assert len(result["workers"]) == 2
