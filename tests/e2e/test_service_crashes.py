@@ -114,7 +114,10 @@ def test_a_run_that_crashes_in_its_first_second_keeps_what_was_measured_and_leav
     done = service.run(loadtest(text, "early.py"), *load, cwd=tmp_path)
     served = target.counts()["/crash"]
     assert done.code == 4, done.stderr
-    assert (done.result["totals"]["requests"], done.result["lost"]) == (served, [])
+    totals = done.result["totals"]
+    # The users are stopped at once: some requests may be under way, with or without having reached the target.
+    assert totals["requests"] <= served <= totals["requests"] + totals["interrupted"]
+    assert done.result["lost"] == []
     assert_the_next_run_runs(service, loadtest, target, tmp_path)
     assert target.counts()["/crash"] == served
 
