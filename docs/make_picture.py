@@ -16,7 +16,7 @@ from obswarm.api import Environment, Stage, events
 from obswarm.cli.display import LiveDisplay
 from obswarm.demo.loadtest import Contestant
 from obswarm.demo.process import TargetProcess
-from obswarm.engine import LocalRun, Outputs, StagesProfile, StopReason
+from obswarm.engine import LocalRun, Outputs, StagesSchedule, StopReason
 from obswarm.stats import Recorder, Snapshot
 
 PICTURE = Path(__file__).parent / "images" / "demo.svg"
@@ -52,7 +52,7 @@ def main() -> None:
         )
         photographer = Photographer()
         run = photographer.run = LocalRun(
-            environment, StagesProfile(RAMP), test="demo", outputs=Outputs([photographer])
+            environment, StagesSchedule(RAMP), test="demo", outputs=Outputs([photographer])
         )
         run.run()
     sys.stdout.write(f"{PICTURE}\n")

@@ -14,7 +14,7 @@ from obswarm.cli.options import option
 from obswarm.cli.session import OutputOptions, Terminal, is_incomplete
 from obswarm.cli.streams import say_error
 from obswarm.cli.text_console import TextConsole, joined, plain
-from obswarm.engine import LocalRun, Output, Outputs, StagesProfile, check_open_files
+from obswarm.engine import LocalRun, Output, Outputs, StagesSchedule, check_open_files
 from obswarm.guards import Guard
 from obswarm.stats import Recorder, RunState, Snapshot
 from obswarm.units import format_count, format_duration, format_latency
@@ -92,10 +92,10 @@ def demo(ctx: click.Context, duration: float, headless: bool, json_file: str | N
         )
         points = _RampPoints()
         ramp_s = duration * _RAMP_SHARE
-        profile = StagesProfile((Stage(ramp_s, MOST_USERS), Stage(duration - ramp_s, MOST_USERS)))
+        schedule = StagesSchedule((Stage(ramp_s, MOST_USERS), Stage(duration - ramp_s, MOST_USERS)))
 
         def make_run(outputs: Outputs) -> LocalRun:
-            return LocalRun(environment, profile, test="demo", outputs=outputs)
+            return LocalRun(environment, schedule, test="demo", outputs=outputs)
 
         terminal.outputs = [points]
         terminal.guarding = simple_guarding([Guard(_GUARD)])

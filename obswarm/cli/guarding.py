@@ -17,7 +17,7 @@ from obswarm.cli.options import Command, Line, duration, duration_or_zero, http_
 from obswarm.cli.options import shared_option as option
 from obswarm.cli.settings import EARLIER_ALERTS
 from obswarm.cli.sources import make_source, settings_of, source_options
-from obswarm.engine import Output, RunCourse, RunResult
+from obswarm.engine import Output, Run, RunResult
 from obswarm.guards import (
     ACTIONS,
     Action,
@@ -165,7 +165,7 @@ class Guarding:
         if self.source is not None:
             self.source.close()
 
-    def attach(self, run: RunCourse) -> None:
+    def attach(self, run: Run) -> None:
         run.watch = self.board
         self.board.alerts.run_id = run.run_id
         self.board.annotate = run.annotate

@@ -36,7 +36,17 @@ from obswarm.cli.streams import STANDARD_OUTPUT, results_apart, say
 from obswarm.cli.task_ratio import print_task_ratio
 from obswarm.cluster import OpenedFiles
 from obswarm.command_line import hide_secrets
-from obswarm.engine import LoadTest, Profile, Ramp, ShapeProfile, StagesProfile, check_file, find_loadtest, load, select
+from obswarm.engine import (
+    LoadSchedule,
+    LoadTest,
+    Ramp,
+    ShapeSchedule,
+    StagesSchedule,
+    check_file,
+    find_loadtest,
+    load,
+    select,
+)
 from obswarm.http.tracing import TraceSampler
 from obswarm.sanitize import escape_lines
 from obswarm.stats import Recorder
@@ -53,7 +63,7 @@ class Planned:
     files: tuple[Path, ...]
     opened: tuple[str, ...]
     environment: Environment
-    profile: Profile
+    schedule: LoadSchedule
     limit_s: float | None
     custom: OptionValues
     """The load-test file's own options."""
@@ -113,12 +123,12 @@ def plan(
     host = _check_hosts(classes, options["host"], ctx)
     if is_made_here:
         check_that_hosts_are_known(classes, host, files, sorted(opened.paths))
-    profile, limit_s = _profile(loadtest, classes, options)
+    schedule, limit_s = _profile(loadtest, classes, options)
     environment = Environment(
         events=events,
         recorder=Recorder(options["max_endpoints"]),
         user_classes=list(classes),
-        shape_class=profile.shape if isinstance(profile, ShapeProfile) else None,
+        shape_class=schedule.shape if isinstance(schedule, ShapeSchedule) else None,
         host=host,
         stop_timeout=options["stop_timeout"],
         parsed_options=_parsed_options(custom, options, loadtest),
@@ -130,7 +140,7 @@ def plan(
     environment.recorder.detailed_timings = options["timings"]
     if options["trace_sample"]:
         environment.trace_sampler = TraceSampler(options["trace_sample"])
-    return Planned(loadtest, tuple(files), tuple(sorted(opened.paths)), environment, profile, limit_s, custom)
+    return Planned(loadtest, tuple(files), tuple(sorted(opened.paths)), environment, schedule, limit_s, custom)
 
 
 def output_of(options: dict[str, Any]) -> OutputOptions:
@@ -219,7 +229,7 @@ def _check_hosts(classes: Sequence[type[User]], host: str | None, ctx: click.Con
 
 def _profile(
     loadtest: LoadTest, classes: Sequence[type[User]], options: dict[str, Any]
-) -> tuple[Profile, float | None]:
+) -> tuple[LoadSchedule, float | None]:
     """The load over time that options and load-test file ask for, and the limit that --run-time sets."""
     limit_s: float | None = options["run_time"]
     given = [name for name in ("users", "spawn_rate") if options[name] is not None]
@@ -227,7 +237,7 @@ def _profile(
     if planned is not None:
         if loadtest.shape is not None:
             logger.warning("--stages is used instead of the shape %s.", type(loadtest.shape).__name__)
-        return StagesProfile(planned), limit_s
+        return StagesSchedule(planned), limit_s
     shape = loadtest.shape
     if shape is None:
         users = options["users"] if options["users"] is not None else defaults.USERS
@@ -236,9 +246,9 @@ def _profile(
     if given and not shape.use_common_options:
         logger.warning("The load comes from the shape %s; --users and --spawn-rate are not used.", type(shape).__name__)
     if isinstance(shape, Stages) and type(shape).tick is Stages.tick:
-        return StagesProfile(shape.parsed()), limit_s
+        return StagesSchedule(shape.parsed()), limit_s
     assert isinstance(shape, LoadTestShape)
-    return ShapeProfile(shape, classes), None if shape.use_common_options else limit_s
+    return ShapeSchedule(shape, classes), None if shape.use_common_options else limit_s
 
 
 def _parsed_options(custom: OptionValues, options: dict[str, Any], loadtest: LoadTest) -> argparse.Namespace:

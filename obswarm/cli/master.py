@@ -190,7 +190,7 @@ def conduct(
     def make(outputs: Outputs) -> FleetRun:
         run = FleetRun(
             planned.environment,
-            planned.profile,
+            planned.schedule,
             invitation,
             test=planned.loadtest.name,
             planned_s=planned.limit_s,

@@ -21,7 +21,7 @@ from obswarm.cli.session import Terminal, conclude
 from obswarm.cli.stack import project_option
 from obswarm.cli.streams import say
 from obswarm.cluster import FleetRun, LocalWorkers
-from obswarm.engine import LocalRun, Outputs, RunCourse, check_open_files
+from obswarm.engine import LocalRun, Outputs, Run, check_open_files
 from obswarm.stack import Engine, Project, StackError, services_of
 from obswarm.web import MasterClient, MasterError
 
@@ -80,7 +80,7 @@ def run(ctx: click.Context, /, arguments: tuple[str, ...], **options: Any) -> No
     guarding = guarding_of(options, planned.loadtest.guards)
     terminal = Terminal(output_of(options))
     count = options["workers"]
-    check_open_files(planned.environment.user_classes, planned.profile.most_users, count or 1, count != 0)
+    check_open_files(planned.environment.user_classes, planned.schedule.most_users, count or 1, count != 0)
     terminal.export = exports(options, ctx, guarding)
     terminal.guarding = guarding
     terminal.keeping = keeping_of(ctx, options, planned.files, planned.custom, guarding.source, guarding.judge)
@@ -145,7 +145,7 @@ def _is_up(project: Project) -> bool:
     return any(each.name == "master" and each.state in ("running", "restarting") for each in services)
 
 
-def _make(planned: Planned, options: dict[str, Any], outputs: Outputs) -> RunCourse:
+def _make(planned: Planned, options: dict[str, Any], outputs: Outputs) -> Run:
     common: dict[str, Any] = {
         "test": planned.loadtest.name,
         "planned_s": planned.limit_s,
@@ -154,10 +154,10 @@ def _make(planned: Planned, options: dict[str, Any], outputs: Outputs) -> RunCou
     }
     count = options["workers"]
     if count == 0:
-        return LocalRun(planned.environment, planned.profile, **common)
+        return LocalRun(planned.environment, planned.schedule, **common)
     return FleetRun(
         planned.environment,
-        planned.profile,
+        planned.schedule,
         invitation_for(local_job(planned, options)),
         local=LocalWorkers(WORKER_COMMAND, count),
         by_capacity=options["balance"] == "capacity",

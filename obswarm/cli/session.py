@@ -22,7 +22,7 @@ from obswarm.cli.results import JsonResult, JUnitResult, Log, Summary
 from obswarm.cli.streams import STANDARD_OUTPUT, LogFile, StreamLog, say_error
 from obswarm.cli.text_console import TextConsole, can_redraw, console_handler, stdout_console
 from obswarm.ending_signals import ending_signals
-from obswarm.engine import Output, Outputs, RunCourse, RunHandle, RunResult, StopReason, UncaughtErrors
+from obswarm.engine import Output, Outputs, Run, RunHandle, RunResult, StopReason, UncaughtErrors
 from obswarm.guards import Judgement
 from obswarm.report import CsvFiles
 
@@ -75,7 +75,7 @@ class Terminal:
         handler = set_up_logging(options.loglevel, options.logfile, self.progress_console if self.live else None)
         self._log = Log(options.logfile, handler) if options.logfile and isinstance(handler, LogFile) else None
 
-    def run(self, make_run: Callable[[Outputs], RunCourse], environment: Environment) -> RunResult:
+    def run(self, make_run: Callable[[Outputs], Run], environment: Environment) -> RunResult:
         """Run it to its end, whatever happens, and write what was asked for."""
         export, guarding = self.export, self.guarding
         # First, so that a display that fails does not keep the exporters waiting.
@@ -97,7 +97,7 @@ class Terminal:
                 outputs.close()
         return self._complete(outputs, result)
 
-    def _run(self, run: RunCourse, outputs: Outputs, environment: Environment, signals: "_Signals") -> RunResult:
+    def _run(self, run: Run, outputs: Outputs, environment: Environment, signals: "_Signals") -> RunResult:
         environment.events.init.fire(environment=environment, runner=environment.runner, web_ui=None)
         if self.guarding is not None:
             self.guarding.await_earlier_alerts(run, lambda: signals.came)

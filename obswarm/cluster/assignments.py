@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from obswarm.cluster.dispatch import Balance, Users, distribute
 from obswarm.cluster.member import Member
 from obswarm.cluster.protocol import Assign
-from obswarm.engine import Pace, spread
+from obswarm.engine import RateLimiter, spread
 
 _BURST_S = 0.4
 """Of users that are given out in one step; workers spread them."""
@@ -35,7 +35,7 @@ class Assignments:
         self.number = 0
         self.pending = 0
         """Users that workers should have already, and have not been told to start yet."""
-        self._pace: Pace | None = None
+        self._limiter: RateLimiter | None = None
         self._wanted = 0
         self._growth = 0
         """Of the pending users those that are new in the run."""
@@ -50,8 +50,8 @@ class Assignments:
         Returns what to tell the workers whose users or rate have changed.
         """
         self.number += 1
-        if self._pace is None:
-            self._pace = Pace(now, _BURST_S)
+        if self._limiter is None:
+            self._limiter = RateLimiter(now, _BURST_S)
         total = sum(wanted.values())
         self._growth += max(0, total - self._wanted)
         self._wanted = total
@@ -83,7 +83,7 @@ class Assignments:
         now: float,
     ) -> tuple[dict[str, Users], dict[str, int]]:
         """Users by worker after this step, and how many each worker had to start before it."""
-        assert self._pace is not None
+        assert self._limiter is not None
         changes = {
             (worker, name): goal[worker].get(name, 0) - has.get(name, 0)
             for worker, has in present.items()
@@ -94,11 +94,11 @@ class Assignments:
         there = _by_class({(worker, name): number for worker, has in present.items() for name, number in has.items()})
         deficits = {name: max(0, number - there.get(name, 0)) for name, number in wanted.items()}
         self._growth = min(self._growth, sum(deficits.values()))
-        new = min(self._growth, self._pace.allowed(now, rate))
-        self._pace.take(new)
+        new = min(self._growth, self._limiter.allowed(now, rate))
+        self._limiter.take(new)
         self._growth -= new
-        moving = min(sum(gaps.values()) - new, self._pace.allowed(now, rate * _MOVES))
-        self._pace.take(moving)
+        moving = min(sum(gaps.values()) - new, self._limiter.allowed(now, rate * _MOVES))
+        self._limiter.take(moving)
         starts = dict.fromkeys(gaps, 0)
         # Users that are missing come before those that only change places.
         for name, number in spread(new + moving, deficits).items():

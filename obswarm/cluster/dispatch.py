@@ -35,7 +35,7 @@ def distribute(
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
+class WorkerLoad:
     """What a worker said of itself last."""
 
     cpu_ratio: float
@@ -63,7 +63,7 @@ class Balance:
             worker: (capacity or average) * self._factor.get(worker, 1.0) for worker, capacity in capacities.items()
         }
 
-    def update(self, loads: Mapping[str, Load]) -> list[str]:
+    def update(self, loads: Mapping[str, WorkerLoad]) -> list[str]:
         """Note the last interval; gives the workers whose weight was reduced."""
         if not self._by_capacity:
             return []

@@ -4,8 +4,8 @@ sleeps."""
 from collections.abc import Mapping
 
 from obswarm.cluster.dispatch import Users
-from obswarm.engine import Pace
-from obswarm.engine.executor import Crowd
+from obswarm.engine import RateLimiter
+from obswarm.engine.executor import Spawner
 
 _IDLE_S = 0.25
 _SLOWEST_RATE = 0.01
@@ -19,15 +19,15 @@ class Follower:
     Users that end by themselves are not replaced, so it counts those that it placed.
     """
 
-    def __init__(self, user_classes: list[str], crowd: Crowd) -> None:
+    def __init__(self, user_classes: list[str], pool: Spawner) -> None:
         self.placed: Users = dict.fromkeys(user_classes, 0)
         self.settled = 0
         """The last assignment that has been carried out."""
-        self._crowd = crowd
+        self._pool = pool
         self._wanted: Users = dict(self.placed)
         self._number = 0
-        self._starts: Pace | None = None
-        self._ends: Pace | None = None
+        self._starts: RateLimiter | None = None
+        self._ends: RateLimiter | None = None
         self._rate = self._end_rate = 1.0
 
     def assign(self, number: int, users: Mapping[str, int], rate: float, now: float) -> None:
@@ -40,7 +40,7 @@ class Follower:
         self._rate = max(rate, _SLOWEST_RATE)
         self._end_rate = max(self._rate, sum(self._distances(-1).values()) / _ENDS_WITHIN_S)
         if self._starts is None:
-            self._starts, self._ends = Pace(now), Pace(now)
+            self._starts, self._ends = RateLimiter(now), RateLimiter(now)
         if self._wanted == self.placed:
             self.settled = number
 
@@ -66,7 +66,7 @@ class Follower:
         distances = {name: (wanted - self.placed[name]) * direction for name, wanted in self._wanted.items()}
         return {name: distance for name, distance in distances.items() if distance > 0}
 
-    def _towards(self, direction: int, pace: Pace, rate: float, now: float) -> float:
+    def _towards(self, direction: int, pace: RateLimiter, rate: float, now: float) -> float:
         """Start or end what is due; gives seconds."""
         left = self._distances(direction)
         if not left:
@@ -88,7 +88,7 @@ class Follower:
     def _move(self, name: str, up: bool) -> None:
         if up:
             self.placed[name] += 1
-            self._crowd.spawn(name)
+            self._pool.spawn(name)
         else:
             self.placed[name] -= 1
-            self._crowd.retire(name)
+            self._pool.retire(name)

@@ -51,7 +51,7 @@ class Progress:
     elapsed_s: float
     stats_elapsed_s: float
     profile_elapsed_s: float
-    """Of the profile's own time, in which those holds do not count in which it stood still."""
+    """Of the schedule's own time, in which those holds do not count in which it stood still."""
     holding: bool
     placed: dict[str, int]
     ramp: list[float] | None

@@ -23,7 +23,7 @@ from obswarm.cluster.runners import MAX_CONTENT_ITEMS, MasterRunner, deliver
 from obswarm.cluster.secret import CurveKeys
 from obswarm.cluster.transport import Listener, new_context
 from obswarm.cluster.unpacking import unpack_content
-from obswarm.engine import HealthMonitor, Outputs, Profile, ReplacedLoad, RunCourse, StopReason, WorkerLoss
+from obswarm.engine import HealthMonitor, LoadSchedule, Outputs, ReplacedLoad, Run, StopReason, WorkerLoss
 from obswarm.stats import Annotation, EndpointKey, GeneratorHealth, InFlight, RunState, StatsTable
 from obswarm.units import counted
 
@@ -44,7 +44,7 @@ _FAREWELL_STEP_S = 0.05
 _ABORT_S = 3.0
 
 
-class _Crowd:
+class _Spawner:
     """The executor's numbers are what counts; workers are told of them in one go."""
 
     def spawn(self, user_class: str) -> None: ...
@@ -62,7 +62,7 @@ class Expectation:
     fewer_do: bool = False
 
 
-class FleetRun(RunCourse):
+class FleetRun(Run):
     """A RunCourse over workers. `endpoint` is where they dial to; with `local` they are this machine's own processes.
 
     With a journal, everything that workers were told to be safe is in its file, as long as that can be written;
@@ -72,7 +72,7 @@ class FleetRun(RunCourse):
     def __init__(
         self,
         environment: Environment,
-        profile: Profile,
+        schedule: LoadSchedule,
         invitation: Invitation,
         *,
         test: str,
@@ -90,8 +90,8 @@ class FleetRun(RunCourse):
     ) -> None:
         super().__init__(
             environment,
-            profile,
-            _Crowd(),
+            schedule,
+            _Spawner(),
             test=test,
             planned_s=planned_s,
             outputs=outputs or Outputs(),
@@ -208,19 +208,19 @@ class FleetRun(RunCourse):
         if progress.load_s is not None:
             self.statistics.end_load(now, progress.load_s)
         self._in_force = dict(progress.in_force)
-        profile = self._executor.profile
+        schedule = self._executor.schedule
         if progress.ramp is not None:
             users, rate = progress.ramp
             classes = None if progress.ramp_classes is None else tuple(progress.ramp_classes)
-            self._executor.profile = profile = ReplacedLoad(
-                profile, int(users), rate, is_scaled=progress.is_scaled, user_classes=classes
+            self._executor.schedule = schedule = ReplacedLoad(
+                schedule, int(users), rate, is_scaled=progress.is_scaled, user_classes=classes
             )
-        stood_still = progress.holding and profile.stands_still
+        stood_still = progress.holding and schedule.stands_still
         elapsed_s = progress.profile_elapsed_s + (0.0 if stood_still else away_s)
         shape = self._environment.shape_class
         if isinstance(shape, LoadTestShape):
             shape.start_time -= elapsed_s
-        held_s = max(0.0, progress.elapsed_s + away_s - elapsed_s) if profile.stands_still else 0.0
+        held_s = max(0.0, progress.elapsed_s + away_s - elapsed_s) if schedule.stands_still else 0.0
         self._executor.start(now, elapsed_s, progress.placed, held_s)
         self._most_users_before = progress.users_max
         self._ended_users = progress.users_ended
@@ -295,7 +295,7 @@ class FleetRun(RunCourse):
         now = clock.monotonic()
         elapsed_s, stats_elapsed_s = self.statistics.elapsed_s(now)
         reason = self._reason
-        replaced = self._executor.profile if isinstance(self._executor.profile, ReplacedLoad) else None
+        replaced = self._executor.schedule if isinstance(self._executor.schedule, ReplacedLoad) else None
         return Progress(
             at_wall_s=clock.wall(),
             elapsed_s=elapsed_s,

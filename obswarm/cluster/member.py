@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from obswarm.cluster.bounds import MOST_PROCESSES, NotBelieved, most_requests
 from obswarm.cluster.deltas import DeltaSum
-from obswarm.cluster.dispatch import Load, Users
+from obswarm.cluster.dispatch import Users, WorkerLoad
 from obswarm.cluster.in_flight import NOTHING, Columns, unpack_columns
 from obswarm.cluster.protocol import Again, Hello, Ready, Report
 from obswarm.stats import GeneratorHealth
@@ -160,10 +160,10 @@ class Member:
         return self.ended and self.merged >= self.last_sequence
 
     @property
-    def load(self) -> Load:
+    def load(self) -> WorkerLoad:
         """`cpu_ratio` as a share of what each of its processes may use."""
         share = min(1.0, self.cpus / self.processes) or 1.0
-        return Load(self.health.cpu_ratio / share if self.health else 0.0, self.strained_s)
+        return WorkerLoad(self.health.cpu_ratio / share if self.health else 0.0, self.strained_s)
 
     def most_users(self, now: float) -> int:
         """Those that it has told, and those that it may have started since."""

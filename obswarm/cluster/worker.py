@@ -45,9 +45,9 @@ from obswarm.ending_signals import ending_signals
 from obswarm.engine import (
     DescriptorWatch,
     HealthMonitor,
-    LocalCrowd,
     MessageListeners,
     UncaughtErrors,
+    UserPool,
     add_folder,
     load,
     select,
@@ -100,7 +100,7 @@ class Worker:
         """Whether a signal ended it, rather than its master."""
         self._environment: Environment | None = None
         self._prepared: Prepared | None = None
-        self._crowd: LocalCrowd
+        self._pool: UserPool
         self._follower: Follower
         self._descriptors: DescriptorWatch
         self._health: HealthMonitor
@@ -124,7 +124,7 @@ class Worker:
             for watcher in watchers:
                 watcher.cancel()
             if self._environment is not None and not self._ended:
-                self._crowd.stop_all(0)
+                self._pool.stop_all(0)
             self.link.clean_up()
         environment = self._environment
         if environment is not None:
@@ -190,11 +190,11 @@ class Worker:
         self._messages = MessageListeners(environment)
         self._runner = WorkerRunner(environment, self._messages, self._identity.name, self.link.send)
         environment.runner = self._runner
-        self._crowd = LocalCrowd(environment, self.fail, self.stop_test)
+        self._pool = UserPool(environment, self.fail, self.stop_test)
         environment.steering = self
-        self._runner.counts = self._crowd.counts
+        self._runner.counts = self._pool.counts
         self._descriptors = DescriptorWatch(classes)
-        self._follower = Follower([cls.__name__ for cls in classes], self._crowd)
+        self._follower = Follower([cls.__name__ for cls in classes], self._pool)
         return environment
 
     def placed(self) -> dict[str, int]:
@@ -204,7 +204,7 @@ class Worker:
         environment = self._environment
         if environment is None:
             return
-        counts = self._crowd.counts()
+        counts = self._pool.counts()
         self._tell_extra(counts)
         if not self._ended or self._last_health is None:
             health, became_saturated = self._health.read(sum(counts.values()))
@@ -216,7 +216,7 @@ class Worker:
                 warn_of_saturation(environment, self._health.watch.reason, health.cpu_ratio * 100)
         health = self._last_health
         in_flight = pack_in_flight(environment.recorder.in_flight(clock.monotonic()))
-        user_steps = pack_user_steps(self._crowd.track.take(clock.monotonic()))
+        user_steps = pack_user_steps(self._pool.track.take(clock.monotonic()))
         # Last: what has been taken has to get to the outbox.
         delta = None
         if not self.link.outbox.is_full:
@@ -306,17 +306,17 @@ class Worker:
 
     def on_orphaned(self) -> None:
         self._assignment = None
-        if self._environment is not None and len(self._crowd):
-            logger.error("Nothing heard from the master for too long: ending %s.", counted(len(self._crowd), "user"))
+        if self._environment is not None and len(self._pool):
+            logger.error("Nothing heard from the master for too long: ending %s.", counted(len(self._pool), "user"))
             self._follower.forget()
             timeout_s = min(self._environment.stop_timeout, _ORPHANS_MAY_FINISH_S)
-            self.link.supervisor.spawn("The end of a worker's users", self._crowd.stop_all, timeout_s)
+            self.link.supervisor.spawn("The end of a worker's users", self._pool.stop_all, timeout_s)
 
     def on_other_run(self) -> None:
         """A process that has loaded one load test cannot load another one cleanly: it becomes a new process."""
         tell_of_other_run(len(self.link.outbox))
         if self._environment is not None:
-            self._crowd.stop_all(0)
+            self._pool.stop_all(0)
         self.link.clean_up()
         start_over()
 
@@ -324,7 +324,7 @@ class Worker:
     def _follow(self) -> None:
         while True:
             delay = self._follower.step(clock.monotonic())
-            self._crowd.kill_overdue()
+            self._pool.kill_overdue()
             if self._nudge.wait(delay):
                 self._nudge.clear()
 
@@ -332,7 +332,7 @@ class Worker:
         if self._stopping:
             if timeout_s < self._stop_timeout_s:
                 self._stop_timeout_s = timeout_s
-                self._crowd.kill_all()
+                self._pool.kill_all()
             return
         self._stopping = True
         self._stop_timeout_s = timeout_s
@@ -343,7 +343,7 @@ class Worker:
         environment = self._environment
         self._follower.forget()
         events.test_stopping.fire(environment=environment)
-        self._crowd.stop_all(timeout_s)
+        self._pool.stop_all(timeout_s)
         events.test_stop.fire(environment=environment)
         self._runner.state = "stopped"
         self._ended = True

@@ -1,9 +1,8 @@
 """Users in one process: loading the file, spawning evenly, running, stopping, and watching our own health."""
 
-from obswarm.engine.allocation import Share, allocate, apportion, share_of, spread
-from obswarm.engine.control import RunControl, StopReason, Watch, id_of, name_of, named_id
-from obswarm.engine.course import RunCourse, host_of
-from obswarm.engine.crowd import LocalCrowd
+from obswarm.engine.allocation import ClassWeight, allocate, apportion, spread, weight_of
+from obswarm.engine.control import RunControl, RunObserver, StopReason, id_of, name_of, named_id
+from obswarm.engine.course import Run, host_of
 from obswarm.engine.descriptors import DescriptorWatch, check_descriptors, check_open_files, check_worker_processes
 from obswarm.engine.executor import Executor
 from obswarm.engine.health import HealthMonitor, warn_of_saturation
@@ -12,46 +11,47 @@ from obswarm.engine.loader import LoadTest, check_file, find_loadtest, load, sel
 from obswarm.engine.messages import CustomMessage, MessageListeners
 from obswarm.engine.output import Output, Outputs, RunHandle, reason_of
 from obswarm.engine.partial import PartialResult
-from obswarm.engine.profile import Load, Profile, Ramp, ReplacedLoad, ShapeProfile, StagesProfile
+from obswarm.engine.rate_limiter import RateLimiter
 from obswarm.engine.result import FailedOutput, RunResult, WorkerLoss, new_run_id
 from obswarm.engine.run import LocalRun
 from obswarm.engine.runner_view import LocalRunner, Runner, SteeringRunner
-from obswarm.engine.spawner import Pace
+from obswarm.engine.schedule import LoadSchedule, LoadTarget, Ramp, ReplacedLoad, ShapeSchedule, StagesSchedule
 from obswarm.engine.statistics import RunStatistics
 from obswarm.engine.uncaught import UncaughtErrors
+from obswarm.engine.user_pool import UserPool
 
 __all__ = [
+    "ClassWeight",
     "CustomMessage",
     "DescriptorWatch",
     "Executor",
     "FailedOutput",
     "HealthMonitor",
-    "Load",
+    "LoadSchedule",
+    "LoadTarget",
     "LoadTest",
-    "LocalCrowd",
     "LocalRun",
     "LocalRunner",
     "MessageListeners",
     "Output",
     "Outputs",
-    "Pace",
     "PartialResult",
-    "Profile",
     "Ramp",
+    "RateLimiter",
     "ReplacedLoad",
+    "Run",
     "RunControl",
-    "RunCourse",
     "RunHandle",
+    "RunObserver",
     "RunResult",
     "RunStatistics",
     "Runner",
-    "ShapeProfile",
-    "Share",
-    "StagesProfile",
+    "ShapeSchedule",
+    "StagesSchedule",
     "SteeringRunner",
     "StopReason",
     "UncaughtErrors",
-    "Watch",
+    "UserPool",
     "WorkerLoss",
     "add_folder",
     "allocate",
@@ -69,7 +69,7 @@ __all__ = [
     "new_run_id",
     "reason_of",
     "select",
-    "share_of",
     "spread",
     "warn_of_saturation",
+    "weight_of",
 ]

@@ -7,7 +7,7 @@ from typing import NamedTuple, TypeVar
 from obswarm.api import ObswarmError, User
 
 
-class Share(NamedTuple):
+class ClassWeight(NamedTuple):
     """What a user class asks for."""
 
     name: str
@@ -15,16 +15,16 @@ class Share(NamedTuple):
     fixed_count: int
 
 
-def share_of(cls: type[User]) -> Share:
+def weight_of(cls: type[User]) -> ClassWeight:
     """Raises ObswarmError when weight or fixed_count make no sense."""
     for attribute in ("weight", "fixed_count"):
         value = getattr(cls, attribute)
         if isinstance(value, bool) or not isinstance(value, int) or value < 0:
             raise ObswarmError(f"{cls.__name__}.{attribute} is {value!r}; it has to be a whole number, 0 or more.")
-    return Share(cls.__name__, cls.weight, cls.fixed_count)
+    return ClassWeight(cls.__name__, cls.weight, cls.fixed_count)
 
 
-def allocate(total: int, shares: Sequence[Share]) -> dict[str, int]:
+def allocate(total: int, shares: Sequence[ClassWeight]) -> dict[str, int]:
     """Users by class name, summing up to `total` (less when only fixed counts are there to be filled).
 
     Weights are served by the Webster/Sainte-Laguë divisor method: exact whenever `total` divides, and monotone, so

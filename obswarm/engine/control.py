@@ -76,7 +76,7 @@ class RunControl(Protocol):
         """End at once; requests under way are cut off and counted as interrupted."""
 
 
-class Watch(Protocol):
+class RunObserver(Protocol):
     """Looks at every snapshot before the outputs get it, and may act upon the run: the guards."""
 
     def start(self, control: RunControl, started_wall_s: float) -> None: ...

@@ -11,14 +11,14 @@ from gevent.event import Event
 
 from obswarm import clock, defaults
 from obswarm.api import Environment, InternalError, LoadTestShape, ObswarmError, StopTest
-from obswarm.engine.allocation import share_of
-from obswarm.engine.control import StopReason, Watch, name_of
-from obswarm.engine.executor import Crowd, Executor
+from obswarm.engine.allocation import weight_of
+from obswarm.engine.control import RunObserver, StopReason, name_of
+from obswarm.engine.executor import Executor, Spawner
 from obswarm.engine.health import SaturationWatch, warn_of_saturation
 from obswarm.engine.messages import MessageListeners
 from obswarm.engine.output import Outputs
-from obswarm.engine.profile import Profile
 from obswarm.engine.result import RunResult, WorkerLoss, new_run_id
+from obswarm.engine.schedule import LoadSchedule
 from obswarm.engine.statistics import RunStatistics
 from obswarm.greenlets import NOT_ONLY_EXCEPTIONS, Supervisor, described
 from obswarm.redact import redact_url
@@ -51,8 +51,8 @@ def host_of(environment: Environment) -> str | None:
     return ", ".join(sorted({clean_text(redact_url(to_text(host))) for host in hosts})) or None
 
 
-class RunCourse:
-    """Drives the load along a profile, gives outputs a snapshot at every interval, and ends when it is told or due.
+class Run:
+    """Drives the load along a schedule, gives outputs a snapshot at every interval, and ends when it is told or due.
 
     `run()` blocks until the run has ended, and always returns a result: what was measured is never lost to an error.
     A subclass says where users live, by the methods that raise NotImplementedError here.
@@ -67,8 +67,8 @@ class RunCourse:
     def __init__(
         self,
         environment: Environment,
-        profile: Profile,
-        crowd: Crowd,
+        schedule: LoadSchedule,
+        pool: Spawner,
         *,
         test: str,
         planned_s: float | None,
@@ -84,23 +84,23 @@ class RunCourse:
             run_id=self.run_id,
             test=test,
             host=host_of(environment),
-            planned_s=min((each for each in (planned_s, profile.duration_s) if each is not None), default=None),
+            planned_s=min((each for each in (planned_s, schedule.duration_s) if each is not None), default=None),
             max_endpoints=max_endpoints,
         )
         self._outputs = outputs
         self._environment = environment
         self._limit_s = planned_s
         self._interval_s = interval_s
-        shares = [share_of(cls) for cls in environment.user_classes]
+        shares = [weight_of(cls) for cls in environment.user_classes]
         self.messages = MessageListeners(environment)
         """Of the load test's own, for its runner."""
-        self._executor = Executor(profile, shares, crowd, self._spawning_complete, burst_s)
+        self._executor = Executor(schedule, shares, pool, self._spawning_complete, burst_s)
         self._reason: StopReason | None = None
         self._error: ObswarmError | None = None
         self._stopping = Event()
         self._aborting = False
         self._nudge = Event()
-        self.watch: Watch | None = None
+        self.watch: RunObserver | None = None
         """Set it before `run`."""
         self.last: Snapshot | None = None
         """That outputs were given."""
@@ -419,7 +419,7 @@ class RunCourse:
         self._collect()
         self._give_out(self.watch)
 
-    def _give_out(self, watch: Watch | None) -> None:
+    def _give_out(self, watch: RunObserver | None) -> None:
         self.last = self.statistics.emit(self) if watch is None else self.statistics.emit(self, watch.look)
         self._outputs.snapshot(self.last)
 

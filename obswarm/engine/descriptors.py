@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from obswarm import open_files
 from obswarm.api import ObswarmError, User
-from obswarm.engine.allocation import allocate, share_of
+from obswarm.engine.allocation import allocate, weight_of
 from obswarm.http import keeps_a_connection
 from obswarm.units import counted
 
@@ -34,7 +34,7 @@ def check_open_files(classes: Sequence[type[User]], users: int | None, processes
     room = open_files.room()
     if has_workers:
         check_worker_processes(processes)
-    counts = allocate(users or 0, [share_of(cls) for cls in classes])
+    counts = allocate(users or 0, [weight_of(cls) for cls in classes])
     wanted = sum(counts[cls.__name__] for cls in classes if keeps_a_connection(cls))
     each = math.ceil(wanted / processes)
     if each <= room * _TIGHT_RATIO:

@@ -12,7 +12,7 @@ from types import ModuleType
 
 from obswarm import defaults
 from obswarm.api import LoadTestShape, ObswarmError, TaskSet, User, filter_by_tags, user_traceback
-from obswarm.engine.allocation import share_of
+from obswarm.engine.allocation import weight_of
 from obswarm.engine.import_hints import import_hint
 from obswarm.engine.import_path import add_folder, is_reserved
 from obswarm.sanitize import clean_text, is_clean
@@ -167,7 +167,7 @@ def select(
             chosen = [f"--tags {','.join(tags)}"] if tags else []
             chosen += [f"--exclude-tags {','.join(exclude_tags)}"] if exclude_tags else []
             raise ObswarmError(f"No task is left with {' '.join(chosen)}.")
-    left = tuple(cls for cls in classes if any(share_of(cls)[1:]))
+    left = tuple(cls for cls in classes if any(weight_of(cls)[1:]))
     if not left:
         raise ObswarmError("Every user class has the weight 0, so there is nothing to run.")
     return left

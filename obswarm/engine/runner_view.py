@@ -5,7 +5,7 @@ from typing import Any
 
 from obswarm.api import Environment, StatsView
 from obswarm.engine.control import StopReason
-from obswarm.engine.course import RunCourse
+from obswarm.engine.course import Run
 from obswarm.engine.messages import CustomMessage, MessageListeners
 
 
@@ -45,7 +45,7 @@ class Runner:
 class SteeringRunner(Runner):
     """The runner where the run is steered: in the only process, or on the master."""
 
-    def __init__(self, run: RunCourse, environment: Environment) -> None:
+    def __init__(self, run: Run, environment: Environment) -> None:
         super().__init__(environment, run.messages)
         self._run = run
 

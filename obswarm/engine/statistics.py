@@ -22,7 +22,7 @@ from obswarm.stats import (
 logger = logging.getLogger(__name__)
 
 
-class Course(Protocol):
+class RunStatus(Protocol):
     """What a snapshot says of a run besides its statistics."""
 
     state: RunState
@@ -165,13 +165,13 @@ class RunStatistics:
         self._interval_total = EndpointStats(TOTAL)
         self._interval_began_s = now
 
-    def snapshot(self, course: Course) -> Snapshot:
+    def snapshot(self, course: RunStatus) -> Snapshot:
         """Of this moment; the interval is not affected."""
         self._settle()
         interval = {key: stats.copy() for key, stats in self._interval.endpoints.items()}
         return self._snapshot(course, clock.monotonic(), interval, self._interval_total.copy())
 
-    def emit(self, course: Course, look: Callable[[Snapshot], Snapshot] = lambda snapshot: snapshot) -> Snapshot:
+    def emit(self, course: RunStatus, look: Callable[[Snapshot], Snapshot] = lambda snapshot: snapshot) -> Snapshot:
         """The snapshot of an interval that is over; begins a new one.
 
         `look` is given it first, and gives what is returned.
@@ -185,7 +185,7 @@ class RunStatistics:
 
     def _snapshot(
         self,
-        course: Course,
+        course: RunStatus,
         now: float,
         interval: Mapping[EndpointKey, EndpointStats],
         interval_total: EndpointStats,

@@ -12,9 +12,9 @@ from obswarm.cluster.dispatch import Balance, distribute
 from obswarm.cluster.follower import Follower
 from obswarm.cluster.member import Member, new_member
 from obswarm.cluster.protocol import PROTOCOL_VERSION, Assign, Hello
-from obswarm.engine.allocation import Share
+from obswarm.engine.allocation import ClassWeight
 from obswarm.engine.executor import Executor
-from obswarm.engine.profile import Ramp
+from obswarm.engine.schedule import Ramp
 
 STEP_S = 0.1
 
@@ -167,7 +167,7 @@ def test_when_the_rate_changes_each_start_counts_with_its_own() -> None:
     assert 2.5 < fleet.now - changed < 4.5
 
 
-class Crowd:
+class Spawner:
     def __init__(self, fleet: "Simulation") -> None:
         self.fleet = fleet
 
@@ -185,9 +185,11 @@ class Simulation:
         self.times: list[float] = []
         self.chance = random.Random(seed)
         self.delay_s = delay_s
-        nobody = Crowd(self)
+        nobody = Spawner(self)
         nobody.spawn = nobody.retire = lambda user_class: None  # type: ignore[method-assign,assignment]
-        self.executor = Executor(Ramp(users, rate), (Share("A", 3, 0), Share("B", 1, 0)), nobody, burst_s=0.4)
+        self.executor = Executor(
+            Ramp(users, rate), (ClassWeight("A", 3, 0), ClassWeight("B", 1, 0)), nobody, burst_s=0.4
+        )
         self.executor.start(0.0)
         self.rate = rate
         self.assignments = Assignments(Balance(by_capacity=True))
@@ -197,7 +199,7 @@ class Simulation:
 
     def join(self, number: int) -> None:
         made = member(number)
-        self.workers[made.incarnation] = (made, Follower(["A", "B"], Crowd(self)))
+        self.workers[made.incarnation] = (made, Follower(["A", "B"], Spawner(self)))
 
     def run(self, seconds: float) -> None:
         for _ in range(round(seconds * 100)):

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from obswarm.cluster.dispatch import Balance, Load, apportion, distribute
+from obswarm.cluster.dispatch import Balance, WorkerLoad, apportion, distribute
 
 WEIGHTS = st.dictionaries(st.integers(0, 50).map("w{}".format), st.floats(0.01, 1000), min_size=1, max_size=20)
 WANTED = st.dictionaries(st.sampled_from("ABCDE"), st.integers(0, 5000), min_size=1)
@@ -74,8 +74,8 @@ def test_shares_follow_capacity_or_are_equal() -> None:
 
 def test_a_strained_worker_gives_weight_away_only_while_others_have_room() -> None:
     balance = Balance(True)
-    strained, idle, busy = Load(0.99, 2), Load(0.3, 0), Load(0.8, 0)
-    assert balance.update({"x": Load(0.99, 1), "y": idle}) == []
+    strained, idle, busy = WorkerLoad(0.99, 2), WorkerLoad(0.3, 0), WorkerLoad(0.8, 0)
+    assert balance.update({"x": WorkerLoad(0.99, 1), "y": idle}) == []
     assert balance.update({"x": strained, "y": busy}) == []
     assert balance.update({"x": strained, "y": idle}) == ["x"]
     assert balance.weights({"x": 100, "y": 100}) == {"x": 75, "y": 100}

@@ -10,7 +10,7 @@ from obswarm.api.events import Events
 from obswarm.cluster.invitation import Invitation
 from obswarm.cluster.journal import Journal, read
 from obswarm.cluster.master import FleetRun
-from obswarm.engine import Output, Outputs, ShapeProfile, StagesProfile, StopReason
+from obswarm.engine import Output, Outputs, ShapeSchedule, StagesSchedule, StopReason
 from obswarm.stats import Annotation, Recorder, Snapshot
 from tests.support.fake_time import FakeTime
 from tests.support.made_up_worker import Letters, MadeUpWorker
@@ -54,14 +54,14 @@ class Masters:
             self.run._keeper.kill()
             self.time.advance(away_s)
         shape = OnlySeldom() if self.plan == "shape" else None
-        profile = (
-            StagesProfile((Stage(10, 100), Stage(20, 100))) if shape is None else ShapeProfile(shape, [Often, Seldom])
+        schedule = (
+            StagesSchedule((Stage(10, 100), Stage(20, 100))) if shape is None else ShapeSchedule(shape, [Often, Seldom])
         )
         environment = Environment(events=Events(), recorder=Recorder(), user_classes=[Often, Seldom], shape_class=shape)
         recovered = read(self.state, 100)
         self.run = FleetRun(
             environment,
-            profile,
+            schedule,
             Invitation("a-run", b"", None, ""),
             test="t",
             endpoint="tcp://127.0.0.1:*",

@@ -60,7 +60,7 @@ class Other(HttpUser):
 """
 
 
-class Watch:
+class RunObserver:
     """What others see of the programs while they run."""
 
     def __init__(self, pids: list[int], state: Path) -> None:
@@ -74,7 +74,7 @@ class Watch:
         self._is_over = threading.Event()
         self._thread = threading.Thread(target=self._look)
 
-    def __enter__(self) -> "Watch":
+    def __enter__(self) -> "RunObserver":
         self._thread.start()
         return self
 
@@ -173,7 +173,7 @@ def test_a_secret_in_every_place_is_found_in_none(
             *("--json", "result.json", "--junit", "junit.xml"),
             cwd=here,
         )
-        with Watch([*(each.pid for each in programs), client.pid], there) as watch:
+        with RunObserver([*(each.pid for each in programs), client.pid], there) as watch:
             out, err = client.communicate(timeout=60)
             wait_for_nothing_in(temporary)
         # It goes on telling what it has measured.

@@ -3,15 +3,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from obswarm.api import ObswarmError, User, task
-from obswarm.engine.allocation import Share, allocate, share_of
+from obswarm.engine.allocation import ClassWeight, allocate, weight_of
 
 shares = st.lists(st.tuples(st.integers(0, 20), st.sampled_from([0, 0, 0, 1, 5])), min_size=1, max_size=6).map(
-    lambda pairs: [Share(f"c{i}", weight, fixed) for i, (weight, fixed) in enumerate(pairs)]
+    lambda pairs: [ClassWeight(f"c{i}", weight, fixed) for i, (weight, fixed) in enumerate(pairs)]
 )
 
 
 @given(shares, st.integers(0, 500))
-def test_every_user_is_given_out_and_one_more_user_takes_none_away(shares: list[Share], total: int) -> None:
+def test_every_user_is_given_out_and_one_more_user_takes_none_away(shares: list[ClassWeight], total: int) -> None:
     now, more = allocate(total, shares), allocate(total + 1, shares)
     fixed = sum(share.fixed_count for share in shares)
     if any(share.weight and not share.fixed_count for share in shares):
@@ -22,7 +22,7 @@ def test_every_user_is_given_out_and_one_more_user_takes_none_away(shares: list[
 
 
 @given(shares, st.integers(1, 50))
-def test_weights_are_exact_whenever_the_total_divides(shares: list[Share], times: int) -> None:
+def test_weights_are_exact_whenever_the_total_divides(shares: list[ClassWeight], times: int) -> None:
     weighted = [share for share in shares if share.weight and not share.fixed_count]
     fixed = sum(share.fixed_count for share in shares)
     counts = allocate(fixed + times * sum(share.weight for share in weighted), shares)
@@ -31,7 +31,7 @@ def test_weights_are_exact_whenever_the_total_divides(shares: list[Share], times
 
 
 def test_fixed_counts_come_first() -> None:
-    assert allocate(3, [Share("a", 10, 0), Share("b", 1, 2)]) == {"a": 1, "b": 2}
+    assert allocate(3, [ClassWeight("a", 10, 0), ClassWeight("b", 1, 2)]) == {"a": 1, "b": 2}
 
 
 @pytest.mark.parametrize(("attribute", "value"), [("weight", -1), ("weight", 1.5), ("fixed_count", "2")])
@@ -43,4 +43,4 @@ def test_a_class_with_a_nonsensical_share_is_named(attribute: str, value: object
 
     setattr(Visitor, attribute, value)
     with pytest.raises(ObswarmError, match=rf"Visitor\.{attribute} is"):
-        share_of(Visitor)
+        weight_of(Visitor)

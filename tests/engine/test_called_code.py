@@ -22,7 +22,7 @@ from obswarm.api import (
     constant,
     task,
 )
-from obswarm.engine import CustomMessage, LocalRun, Profile, Ramp, RunResult, ShapeProfile, StopReason
+from obswarm.engine import CustomMessage, LoadSchedule, LocalRun, Ramp, RunResult, ShapeSchedule, StopReason
 from obswarm.greenlets import described
 from obswarm.stats import Recorder
 
@@ -144,9 +144,9 @@ class Visitor(User):
             raise ValueError("in a task")
 
 
-def run_of(cls: type[User] = Visitor, profile: Profile | None = None, **settings: Any) -> LocalRun:
+def run_of(cls: type[User] = Visitor, schedule: LoadSchedule | None = None, **settings: Any) -> LocalRun:
     environment = Environment(events=Events(), recorder=Recorder(), user_classes=[cls], **settings)
-    return LocalRun(environment, profile or Ramp(2, 1000, duration_s=5), test="t", interval_s=0.02)
+    return LocalRun(environment, schedule or Ramp(2, 1000, duration_s=5), test="t", interval_s=0.02)
 
 
 def finish(run: LocalRun, after_s: float = 0.1) -> RunResult:
@@ -279,7 +279,7 @@ class Shape(LoadTestShape):
 def test_what_a_shape_raises_ends_the_run(kind: str) -> None:
     shape = Shape()
     shape.kind = kind
-    result = finish(run_of(profile=ShapeProfile(shape, [Visitor]), shape_class=shape))
+    result = finish(run_of(schedule=ShapeSchedule(shape, [Visitor]), shape_class=shape))
     if kind == "StopTest":
         assert result.stop_reason == StopReason("user", "the shape raised StopTest")
         return

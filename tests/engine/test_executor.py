@@ -7,13 +7,13 @@ from itertools import pairwise
 import pytest
 
 from obswarm.api import LoadTestShape, ObswarmError, Stage, User, task
-from obswarm.engine.allocation import Share
+from obswarm.engine.allocation import ClassWeight
 from obswarm.engine.executor import Executor
-from obswarm.engine.profile import Profile, Ramp, ShapeProfile, StagesProfile
-from obswarm.engine.spawner import Pace, step_towards
+from obswarm.engine.rate_limiter import RateLimiter, step_towards
+from obswarm.engine.schedule import LoadSchedule, Ramp, ShapeSchedule, StagesSchedule
 
 
-class FakeCrowd:
+class FakeSpawner:
     def __init__(self) -> None:
         self.now = 0.0
         self.spawned: list[tuple[float, str]] = []
@@ -29,26 +29,26 @@ class FakeCrowd:
 class Simulation:
     """An executor on a clock that jumps to whenever the executor wants to be called, plus some lateness."""
 
-    def __init__(self, profile: Profile, shares=(Share("User", 1, 0),), lateness=lambda: 0.0) -> None:
-        self.crowd = FakeCrowd()
+    def __init__(self, schedule: LoadSchedule, shares=(ClassWeight("User", 1, 0),), lateness=lambda: 0.0) -> None:
+        self.pool = FakeSpawner()
         self.settled_at: list[float] = []
-        self.executor = Executor(profile, shares, self.crowd, lambda: self.settled_at.append(self.crowd.now))
+        self.executor = Executor(schedule, shares, self.pool, lambda: self.settled_at.append(self.pool.now))
         self.executor.start(0.0)
         self.lateness = lateness
         self.ended_at: float | None = None
 
     def until(self, time_s: float) -> None:
-        while self.crowd.now <= time_s and self.ended_at is None:
-            delay = self.executor.step(self.crowd.now)
+        while self.pool.now <= time_s and self.ended_at is None:
+            delay = self.executor.step(self.pool.now)
             if delay is None:
-                self.ended_at = self.crowd.now
+                self.ended_at = self.pool.now
                 return
             assert delay > 0
-            self.crowd.now += delay + self.lateness()
+            self.pool.now += delay + self.lateness()
 
     @property
     def times(self) -> list[float]:
-        return [time for time, _ in self.crowd.spawned]
+        return [time for time, _ in self.pool.spawned]
 
 
 def most_in_a_window(times: list[float], window_s: float) -> int:
@@ -89,10 +89,10 @@ def test_a_ramp_of_2000_a_second_takes_the_time_that_it_should() -> None:
 def test_users_leave_as_evenly_as_they_came() -> None:
     simulation = Simulation(Ramp(10, 1000.0))
     simulation.until(1)
-    simulation.executor.set_load(4, 2.0, simulation.crowd.now)
-    start = simulation.crowd.now
+    simulation.executor.set_load(4, 2.0, simulation.pool.now)
+    start = simulation.pool.now
     simulation.until(10)
-    assert [time - start for time, _ in simulation.crowd.retired] == pytest.approx([0, 0.5, 1, 1.5, 2, 2.5], abs=0.06)
+    assert [time - start for time, _ in simulation.pool.retired] == pytest.approx([0, 0.5, 1, 1.5, 2, 2.5], abs=0.06)
 
 
 def test_the_end_of_the_profile_ends_the_executor() -> None:
@@ -102,7 +102,7 @@ def test_the_end_of_the_profile_ends_the_executor() -> None:
 
 
 def test_stages_follow_their_lines_up_and_down() -> None:
-    simulation = Simulation(StagesProfile((Stage(10, 100), Stage(5, 100), Stage(10, 0))))
+    simulation = Simulation(StagesSchedule((Stage(10, 100), Stage(5, 100), Stage(10, 0))))
     for time, users in ((5, 50), (10, 100), (14, 100), (20, 50)):
         simulation.until(time)
         assert simulation.executor.placed_users == pytest.approx(users, abs=1)
@@ -115,7 +115,7 @@ def test_stages_follow_their_lines_up_and_down() -> None:
 
 
 def test_a_stage_of_no_duration_is_a_jump_that_is_spread_over_a_moment() -> None:
-    simulation = Simulation(StagesProfile((Stage(0, 200), Stage(5, 200))))
+    simulation = Simulation(StagesSchedule((Stage(0, 200), Stage(5, 200))))
     simulation.until(1)
     assert len(simulation.times) == 200
     assert most_in_a_window(simulation.times, 0.020) <= 30
@@ -125,21 +125,21 @@ def test_a_hold_freezes_load_and_profile_and_release_goes_on() -> None:
     simulation = Simulation(Ramp(100, 10.0))
     simulation.until(2)
     held = simulation.executor.placed_users
-    simulation.executor.hold(simulation.crowd.now)
+    simulation.executor.hold(simulation.pool.now)
     simulation.until(7)
     assert simulation.executor.placed_users == held
-    simulation.executor.release(simulation.crowd.now)
+    simulation.executor.release(simulation.pool.now)
     simulation.until(8)
     assert simulation.executor.placed_users == pytest.approx(held + 10, abs=2)
 
 
 def test_classes_are_mixed_by_weight_all_along_the_ramp() -> None:
-    shares = (Share("Often", 3, 0), Share("Seldom", 1, 0), Share("Admin", 1, 2))
+    shares = (ClassWeight("Often", 3, 0), ClassWeight("Seldom", 1, 0), ClassWeight("Admin", 1, 2))
     simulation = Simulation(Ramp(42, 100.0), shares)
     simulation.until(2)
     assert simulation.executor.placed == {"Often": 30, "Seldom": 10, "Admin": 2}
-    assert [name for _, name in simulation.crowd.spawned[:2]] == ["Admin", "Admin"]
-    assert [name for _, name in simulation.crowd.spawned[2:10]].count("Seldom") == 2
+    assert [name for _, name in simulation.pool.spawned[:2]] == ["Admin", "Admin"]
+    assert [name for _, name in simulation.pool.spawned[2:10]].count("Seldom") == 2
 
 
 class FakeShape(LoadTestShape):
@@ -169,7 +169,7 @@ def test_a_shape_is_asked_once_a_second_and_may_choose_classes() -> None:
         answers = ((10, 100), (10, 100), (4, 100, [Two]), None)
 
     shape = Shape()
-    simulation = Simulation(ShapeProfile(shape, [One, Two]), (Share("One", 1, 0), Share("Two", 1, 0)))
+    simulation = Simulation(ShapeSchedule(shape, [One, Two]), (ClassWeight("One", 1, 0), ClassWeight("Two", 1, 0)))
     simulation.until(1.9)
     assert (simulation.executor.placed, shape.ticks) == ({"One": 5, "Two": 5}, 2)
     simulation.until(2.9)
@@ -184,11 +184,11 @@ def test_a_shape_that_answers_nonsense_is_told_so(answer) -> None:
         answers = (answer,)
 
     with pytest.raises(ObswarmError, match=r"Shape\.tick\(\) gave"):
-        Simulation(ShapeProfile(Shape(), [One])).until(1)
+        Simulation(ShapeSchedule(Shape(), [One])).until(1)
 
 
 def test_pace_bounds_any_window_after_a_long_pause() -> None:
-    pace = Pace(0.0)
+    pace = RateLimiter(0.0)
     assert pace.allowed(60.0, 2000.0) == 10
     pace.take(10)
     assert pace.allowed(60.0, 2000.0) == 0
@@ -215,12 +215,12 @@ def test_when_a_shape_wants_other_classes_users_are_replaced_at_its_rate() -> No
     class Shape(FakeShape):
         answers = ((30, 100, [One]), (30, 100, [One]), *[(30, 10, [Two])] * 9)
 
-    simulation = Simulation(ShapeProfile(Shape(), [One, Two]), (Share("One", 1, 0), Share("Two", 1, 0)))
+    simulation = Simulation(ShapeSchedule(Shape(), [One, Two]), (ClassWeight("One", 1, 0), ClassWeight("Two", 1, 0)))
     simulation.until(1)
-    while simulation.crowd.now < 8:
-        simulation.until(simulation.crowd.now)
+    while simulation.pool.now < 8:
+        simulation.until(simulation.pool.now)
         assert simulation.executor.placed_users == 30
-    twos = [time for time, name in simulation.crowd.spawned if name == "Two"]
+    twos = [time for time, name in simulation.pool.spawned if name == "Two"]
     assert len(twos) == 30
     assert most_in_a_window(twos, 1 - 1e-6) <= 10
     assert simulation.executor.placed == {"One": 0, "Two": 30}
@@ -229,7 +229,7 @@ def test_when_a_shape_wants_other_classes_users_are_replaced_at_its_rate() -> No
 
 
 def test_a_plateau_keeps_the_rate_of_the_slope_before() -> None:
-    profile = StagesProfile(
+    schedule = StagesSchedule(
         (Stage(10, 100), Stage(5, 100), Stage(0, 200), Stage(5, 200), Stage(10, 150), Stage(5, 150))
     )
-    assert [profile.at(time, 0).rate for time in (5, 12, 17, 22, 32)] == [10, 10, 1000, 5, 5]
+    assert [schedule.at(time, 0).rate for time in (5, 12, 17, 22, 32)] == [10, 10, 1000, 5, 5]

@@ -7,7 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from obswarm.api import Environment, Events, LoadTestShape, StopTest, StopUser, User, constant, parse_stages, task
-from obswarm.engine import LocalRun, Output, Outputs, Profile, Ramp, RunResult, ShapeProfile, StagesProfile, StopReason
+from obswarm.engine import (
+    LoadSchedule,
+    LocalRun,
+    Output,
+    Outputs,
+    Ramp,
+    RunResult,
+    ShapeSchedule,
+    StagesSchedule,
+    StopReason,
+)
 from obswarm.engine.course import next_due
 from obswarm.stats import Recorder, RunState, Snapshot
 
@@ -32,9 +42,9 @@ class Counted(User):
         self.environment.recorder.record("GET", name, 0.001, 10, 200, error)
 
 
-def make_run(*classes: type[User], profile: Profile | None = None, outputs=(), **settings) -> LocalRun:
+def make_run(*classes: type[User], schedule: LoadSchedule | None = None, outputs=(), **settings) -> LocalRun:
     environment = Environment(events=Events(), recorder=Recorder(), user_classes=list(classes), **settings)
-    return LocalRun(environment, profile or Ramp(3, 1000), test="t", outputs=Outputs(outputs), interval_s=0.05)
+    return LocalRun(environment, schedule or Ramp(3, 1000), test="t", outputs=Outputs(outputs), interval_s=0.05)
 
 
 def finish(run: LocalRun, after_s: float | None = None, reason: StopReason = CTRL_C) -> RunResult:
@@ -54,7 +64,7 @@ def test_a_run_counts_what_its_users_did_and_says_why_it_ended() -> None:
             self.count()
 
     kept = Kept()
-    result = finish(make_run(Visitor, profile=Ramp(3, 1000, duration_s=0.3), outputs=[kept]))
+    result = finish(make_run(Visitor, schedule=Ramp(3, 1000, duration_s=0.3), outputs=[kept]))
     assert result.stop_reason == StopReason("time", "the planned time is over")
     assert result.final.total.requests == Visitor.done > 10
     assert result.users_max == 3
@@ -107,7 +117,7 @@ def test_a_graceful_stop_lets_running_tasks_finish_and_waiting_users_go() -> Non
         def on_stop(self):
             type(self).stopped += 1
 
-    run = make_run(Busy, Waiting, profile=Ramp(4, 1000), stop_timeout=5)
+    run = make_run(Busy, Waiting, schedule=Ramp(4, 1000), stop_timeout=5)
     gevent.spawn(lambda: (started.wait(), gevent.sleep(0.05), run.stop(CTRL_C)))
     result = finish(run)
     assert len(finished) == 2
@@ -201,7 +211,7 @@ def test_the_load_can_be_changed_and_held_while_it_runs() -> None:
         def work(self):
             self.count()
 
-    run = make_run(Visitor, profile=Ramp(2, 1000))
+    run = make_run(Visitor, schedule=Ramp(2, 1000))
     counts = []
 
     def script():
@@ -239,7 +249,7 @@ def test_reset_stats_forgets_the_ramp() -> None:
             self.count("/slow")
             gevent.sleep(0.01)
 
-    run = make_run(Slow, Visitor, profile=Ramp(20, 100), reset_stats=True)
+    run = make_run(Slow, Visitor, schedule=Ramp(20, 100), reset_stats=True)
     resets = []
     run._environment.events.reset_stats.add_listener(lambda **_: resets.append(1))
     result = finish(run, after_s=0.6)
@@ -261,7 +271,7 @@ def test_an_exception_in_a_shapes_tick_stops_the_run_with_its_traceback_and_keep
             return 2, 1000
 
     shape = Broken()
-    result = finish(make_run(Visitor, profile=ShapeProfile(shape, [Visitor]), shape_class=shape))
+    result = finish(make_run(Visitor, schedule=ShapeSchedule(shape, [Visitor]), shape_class=shape))
     assert result.stop_reason == StopReason("error", "Broken.tick() raised KeyError: 'oops'")
     assert "KeyError" in str(result.error)
     assert "test_run.py" in str(result.error)
@@ -329,7 +339,7 @@ def test_killed_before_they_ever_ran_users_are_gone(users: int) -> None:
         def work(self):
             self.count()
 
-    run = make_run(Visitor, profile=Ramp(users, 100_000))
+    run = make_run(Visitor, schedule=Ramp(users, 100_000))
     run.abort(CTRL_C)
     result = finish(run)
     assert result.final.user_count == 0
@@ -350,6 +360,6 @@ def test_the_planned_time_is_that_of_the_stages_or_of_the_limit_whichever_ends_f
     limit_s: float | None, planned_s: float
 ) -> None:
     environment = Environment(events=Events(), recorder=Recorder(), user_classes=[Counted])
-    stages = StagesProfile(parse_stages("2s:2,1s:1"))
+    stages = StagesSchedule(parse_stages("2s:2,1s:1"))
     run = LocalRun(environment, stages, test="t", outputs=Outputs(), planned_s=limit_s)
     assert run.statistics.planned_s == planned_s

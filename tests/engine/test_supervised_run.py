@@ -30,7 +30,7 @@ class Kept(Output):
         self.snapshots.append(snapshot)
 
 
-class Watch:
+class RunObserver:
     """As guards are."""
 
     def start(self, control: Any, started_wall_s: float) -> None: ...
@@ -59,9 +59,9 @@ def kept() -> Kept:
 def run(kept: Kept) -> Iterator[LocalRun]:
     environment = Environment(events=Events(), recorder=Recorder(), user_classes=[Counted])
     run = LocalRun(environment, Ramp(2, 1000, duration_s=5), test="t", outputs=Outputs([kept]), interval_s=0.03)
-    run.watch = Watch()
+    run.watch = RunObserver()
     yield run
-    run._crowd.stop_all(0)
+    run._pool.stop_all(0)
 
 
 def fails(*arguments: Any) -> Any:

@@ -10,7 +10,7 @@ import gevent
 import pytest
 
 from obswarm.api import Environment, Events, LoadTestShape, StopTest, User
-from obswarm.engine import CustomMessage, LocalRun, ShapeProfile, UncaughtErrors
+from obswarm.engine import CustomMessage, LocalRun, ShapeSchedule, UncaughtErrors
 from obswarm.greenlets import Supervisor, call_apart
 from obswarm.stats import Recorder
 from tests.engine.test_called_code import (
@@ -193,7 +193,7 @@ def test_a_run_is_not_hit_by_what_a_shape_leaves_behind() -> None:
             return 1, 100
 
     shape = Shape()
-    result = finish(run_of(profile=ShapeProfile(shape, [Visitor]), shape_class=shape))
+    result = finish(run_of(schedule=ShapeSchedule(shape, [Visitor]), shape_class=shape))
     assert (result.stop_reason.kind, result.error) == ("time", None)
 
 

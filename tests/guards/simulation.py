@@ -7,7 +7,7 @@ import gevent
 
 from obswarm import clock
 from obswarm.api import Environment, Events, LoadTestShape, User, task
-from obswarm.engine import Outputs, Profile, RunCourse
+from obswarm.engine import LoadSchedule, Outputs, Run
 from obswarm.guards import Alert, Delivery, GuardBoard, GuardRule, parse_action
 from obswarm.stats import Annotation, EndpointKey, GeneratorHealth, GuardView, InFlight, Recorder
 from obswarm.targets import Sample
@@ -27,7 +27,7 @@ class NumberedUsers:
     def retire(self, user_class: str) -> None: ...
 
 
-class SimulatedRun(RunCourse):
+class SimulatedRun(Run):
     """Its users are those that the executor has placed."""
 
     ended_users = 0
@@ -101,7 +101,7 @@ class Simulation:
         self,
         time: FakeTime,
         rules: Sequence[GuardRule],
-        profile: Profile,
+        schedule: LoadSchedule,
         *,
         on_alert: str = "stop",
         alerts_grace_s: float = 0.0,
@@ -114,7 +114,7 @@ class Simulation:
         self.source = Source()
         self.environment = Environment(events=Events(), recorder=Recorder(), user_classes=[Nobody], shape_class=shape)
         self.run = SimulatedRun(
-            self.environment, profile, NumberedUsers(), test="t", planned_s=limit_s, outputs=Outputs(), max_endpoints=10, interval_s=1.0
+            self.environment, schedule, NumberedUsers(), test="t", planned_s=limit_s, outputs=Outputs(), max_endpoints=10, interval_s=1.0
         )  # fmt: skip
         self.run._in_force = dict(in_force or {})
         self.run._annotations = [Annotation(0.0, "guard", text) for text in marks]

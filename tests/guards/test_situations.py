@@ -11,7 +11,7 @@ import pytest
 
 from obswarm.api import LoadTestShape, Stage
 from obswarm.api.shapes import users_at
-from obswarm.engine import Ramp, ShapeProfile, StagesProfile
+from obswarm.engine import Ramp, ShapeSchedule, StagesSchedule
 from obswarm.guards import Guard, GuardRule
 from obswarm.guards.guard import ACTIONS
 from obswarm.targets import SourceError
@@ -270,11 +270,11 @@ class UntilEnoughUsers(LoadTestShape):
 
 def simulation_of(time: FakeTime, plan: str, *rules: GuardRule, limit_s: float | None = None) -> Simulation:
     if plan == "stages":
-        return Simulation(time, rules, StagesProfile(STAGES), limit_s=limit_s)
+        return Simulation(time, rules, StagesSchedule(STAGES), limit_s=limit_s)
     if plan == "ramp":
         return Simulation(time, rules, Ramp(20, 5), limit_s=limit_s or TWELVE_S)
     shape = {"shape": Planned, "endless shape": Endless, "shape until": UntilEnoughUsers}[plan]()
-    return Simulation(time, rules, ShapeProfile(shape, [Nobody]), shape=shape, limit_s=limit_s)
+    return Simulation(time, rules, ShapeSchedule(shape, [Nobody]), shape=shape, limit_s=limit_s)
 
 
 PLANS = ["ramp", "stages", "shape"]

@@ -1,4 +1,4 @@
-"""Load profiles: what they may still want, and runs whose users end by themselves."""
+"""Load schedules: what they may still want, and runs whose users end by themselves."""
 
 from typing import Any
 
@@ -6,11 +6,11 @@ import gevent
 import pytest
 
 from obswarm.api import Environment, Events, LoadTestShape, Stage, StopUser, User, task
-from obswarm.engine import LocalRun, Outputs, Ramp, RunResult, StopReason, profile
-from obswarm.engine.profile import Profile, ShapeProfile, StagesProfile
+from obswarm.engine import LocalRun, Outputs, Ramp, RunResult, StopReason, schedule
+from obswarm.engine.schedule import LoadSchedule, ShapeSchedule, StagesSchedule
 from obswarm.stats import Recorder
 
-STAGES = StagesProfile([Stage(5, 5), Stage(5, 5), Stage(0, 8), Stage(5, 2)])
+STAGES = StagesSchedule([Stage(5, 5), Stage(5, 5), Stage(0, 8), Stage(5, 2)])
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,7 @@ STAGES = StagesProfile([Stage(5, 5), Stage(5, 5), Stage(0, 8), Stage(5, 2)])
         (STAGES, 11.0, 1, True),
     ],
 )
-def test_what_a_profile_may_still_want(made: Profile, elapsed_s: float, placed: int, expected: bool) -> None:
+def test_what_a_profile_may_still_want(made: LoadSchedule, elapsed_s: float, placed: int, expected: bool) -> None:
     assert made.may_want_more(elapsed_s, placed) is expected
 
 
@@ -51,7 +51,7 @@ class Arrivals(LoadTestShape):
         return (self.wanted[len(self.asked) - 1], 1000) if len(self.asked) <= len(self.wanted) else None
 
 
-def finished(made: Profile, shape: LoadTestShape | None = None) -> RunResult:
+def finished(made: LoadSchedule, shape: LoadTestShape | None = None) -> RunResult:
     environment = Environment(events=Events(), recorder=Recorder(), user_classes=[Once])
     environment.shape_class = shape
     run = LocalRun(environment, made, test="t", outputs=Outputs([]), interval_s=0.5)
@@ -60,9 +60,9 @@ def finished(made: Profile, shape: LoadTestShape | None = None) -> RunResult:
 
 
 def test_a_shape_is_asked_to_its_end_also_while_there_are_no_users(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(profile, "_SHAPE_INTERVAL_S", 0.06)
+    monkeypatch.setattr(schedule, "_SHAPE_INTERVAL_S", 0.06)
     shape = Arrivals()
-    result = finished(ShapeProfile(shape, [Once]), shape)
+    result = finished(ShapeSchedule(shape, [Once]), shape)
     assert len(shape.asked) == len(shape.wanted) + 1
     assert result.final.total.requests == 4
     assert result.stop_reason.kind == "time"
@@ -70,7 +70,7 @@ def test_a_shape_is_asked_to_its_end_also_while_there_are_no_users(monkeypatch: 
 
 
 def test_stages_that_will_want_more_users_are_waited_for() -> None:
-    result = finished(StagesProfile([Stage(0, 2), Stage(0.3, 2), Stage(0, 3), Stage(0.1, 3)]))
+    result = finished(StagesSchedule([Stage(0, 2), Stage(0.3, 2), Stage(0, 3), Stage(0.1, 3)]))
     assert result.final.total.requests == 3
 
 

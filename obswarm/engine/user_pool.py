@@ -20,7 +20,7 @@ _ON_STOP_GRACE_S = 5.0
 """How long on_stop may take in users that were killed."""
 
 
-class LocalCrowd:
+class UserPool:
     """Greenlets of users. `on_error` is told what ends the run, `on_stop_test` that a user raised StopTest."""
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Load profiles of the closed model: how many users there should be at a time. One class a kind of profile."""
+"""Load schedules of the closed model: how many users there should be at a time. One class a kind of schedule."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,11 +15,11 @@ _RATE_OF_A_JUMP = 1_000.0
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
-    """What a profile wants at one moment.
+class LoadTarget:
+    """What a schedule wants at one moment.
 
     `target` is where the load is heading, `position` where on the way it should be by now, `rate` how fast it moves
-    (users per second), or on a plateau how fast it has moved last. A new `step` begins when the profile changes its
+    (users per second), or on a plateau how fast it has moved last. A new `step` begins when the schedule changes its
     mind; `settled` is true on a plateau.
     """
 
@@ -31,7 +31,7 @@ class Load:
     user_classes: tuple[str, ...] | None = None
 
 
-class Profile(Protocol):
+class LoadSchedule(Protocol):
     """The seam between a workload model and the executor."""
 
     duration_s: float | None
@@ -43,8 +43,8 @@ class Profile(Protocol):
     stands_still: bool
     """Whether its time stands still while the load is held."""
 
-    def at(self, elapsed_s: float, placed: int) -> Load | None:
-        """The load at a time of the profile's own since the start; None when the profile is over.
+    def at(self, elapsed_s: float, placed: int) -> LoadTarget | None:
+        """The load at a time of the schedule's own since the start; None when the schedule is over.
 
         `placed` is the number of users that there are, from which a ramp begins. Called with rising times only.
         """
@@ -68,7 +68,7 @@ class Ramp:
         self.most_users: int | None = users
         self._start: tuple[float, int] | None = None
 
-    def at(self, elapsed_s: float, placed: int) -> Load | None:
+    def at(self, elapsed_s: float, placed: int) -> LoadTarget | None:
         if self.is_over(elapsed_s):
             return None
         if self._start is None:
@@ -80,7 +80,7 @@ class Ramp:
             position = min(float(self.users), base + way)
         else:
             position = max(float(self.users), base - way)
-        return Load(self.users, position, self.rate, 0, abs(position - self.users) < 1e-6)
+        return LoadTarget(self.users, position, self.rate, 0, abs(position - self.users) < 1e-6)
 
     def may_want_more(self, elapsed_s: float, placed: int) -> bool:
         return self.users > placed
@@ -89,7 +89,7 @@ class Ramp:
         return self.duration_s is not None and elapsed_s >= self.duration_s
 
 
-class StagesProfile:
+class StagesSchedule:
     """Straight lines between the ends of stages."""
 
     stands_still = True
@@ -99,7 +99,7 @@ class StagesProfile:
         self.duration_s: float | None = sum(stage.duration_s for stage in stages)
         self.most_users: int | None = max((stage.users for stage in stages), default=0)
 
-    def at(self, elapsed_s: float, placed: int) -> Load | None:
+    def at(self, elapsed_s: float, placed: int) -> LoadTarget | None:
         found = users_at(self.stages, elapsed_s)
         if found is None:
             return None
@@ -117,7 +117,7 @@ class StagesProfile:
             rest -= stage.duration_s
             step += 1
         # On a plateau users move between workers, and what is late is made up for, as fast as users came before.
-        return Load(round(position), position, slope or rate, step, slope == 0)
+        return LoadTarget(round(position), position, slope or rate, step, slope == 0)
 
     def may_want_more(self, elapsed_s: float, placed: int) -> bool:
         end_s = 0.0
@@ -131,7 +131,7 @@ class StagesProfile:
         return users_at(self.stages, elapsed_s) is None
 
 
-class ShapeProfile:
+class ShapeSchedule:
     """A LoadTestShape of the load-test file, asked once a second.
 
     It goes by a time of its own, which nobody can stop: it is asked while the load does not follow it, too, since only
@@ -151,7 +151,7 @@ class ShapeProfile:
         self._step = -1
         self._next_tick_s = 0.0
 
-    def at(self, elapsed_s: float, placed: int) -> Load | None:
+    def at(self, elapsed_s: float, placed: int) -> LoadTarget | None:
         wanted = self._ask(elapsed_s)
         if wanted is None:
             return None
@@ -160,7 +160,7 @@ class ShapeProfile:
             self._ramp = Ramp(users, rate)
         load = self._ramp.at(elapsed_s, placed)
         assert load is not None
-        return Load(load.target, load.position, load.rate, self._step, load.settled, classes)
+        return LoadTarget(load.target, load.position, load.rate, self._step, load.settled, classes)
 
     def may_want_more(self, elapsed_s: float, placed: int) -> bool:
         """Nobody but the shape knows."""
@@ -221,7 +221,7 @@ class ReplacedLoad:
 
     def __init__(
         self,
-        plan: Profile,
+        plan: LoadSchedule,
         users: int,
         rate: float,
         *,
@@ -239,12 +239,12 @@ class ReplacedLoad:
         self._step = step
         self._ramp = Ramp(users, rate)
 
-    def at(self, elapsed_s: float, placed: int) -> Load | None:
+    def at(self, elapsed_s: float, placed: int) -> LoadTarget | None:
         if self.plan.is_over(elapsed_s):
             return None
         load = self._ramp.at(elapsed_s, placed)
         assert load is not None
-        return Load(load.target, load.position, load.rate, self._step, load.settled, self.user_classes)
+        return LoadTarget(load.target, load.position, load.rate, self._step, load.settled, self.user_classes)
 
     def may_want_more(self, elapsed_s: float, placed: int) -> bool:
         return self.users > placed

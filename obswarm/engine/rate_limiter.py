@@ -12,7 +12,7 @@ _SLACK_S = 1e-9
 """Of floating-point numbers."""
 
 
-class Pace:
+class RateLimiter:
     """How many users may be started (or stopped) now, to be at a position without bursts.
 
     Within any second no more than the rate, rounded up, pass; where the rate changes, each counts with the part of its
