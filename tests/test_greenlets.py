@@ -16,7 +16,7 @@ PACKAGE = Path(greenlets.__file__).parent
 SPAWNING = {"spawn", "spawn_later", "spawn_raw", "killall"}
 SPAWNS_BY_ITSELF = {
     "greenlets.py": "it is the supervisor",
-    "engine/crowd.py": "users; what they raise is told to the crowd, and their end is a link's",
+    "engine/user_pool.py": "users; what they raise is told to the crowd, and their end is a link's",
 }
 FAILURES = [ValueError("a"), gevent.Timeout(1), SystemExit(1), KeyboardInterrupt(), gevent.GreenletExit()]
 

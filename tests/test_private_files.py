@@ -10,7 +10,7 @@ import pytest
 
 from obswarm.cli.streams import LogFile
 from obswarm.cluster import Journal, pack
-from obswarm.cluster.journal import Progress
+from obswarm.cluster.master.journal import Progress
 from obswarm.private_files import check_writable, make_private_folder, tighten, write_private
 from obswarm.report import CsvFiles
 from obswarm.stats import StatsTable

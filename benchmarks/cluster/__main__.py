@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.http.contenders import LOCUST_ENVIRONMENT, ROOT, install_locust
-from obswarm.cluster.dispatch import distribute
+from obswarm.cluster.master.balancer import distribute
 
 _OPEN_FILES = 65_536
 _HERE = Path(__file__).parent

@@ -9,13 +9,12 @@ import sys
 
 import zmq
 
-from obswarm.cluster.deltas import pack_table
-from obswarm.cluster.protocol import (
+from obswarm.cluster.wire.messages import (
     PROTOCOL_VERSION,
     Assign,
     End,
+    Heartbeat,
     Hello,
-    Pulse,
     Ready,
     Report,
     Stop,
@@ -23,6 +22,7 @@ from obswarm.cluster.protocol import (
     decode,
     encode,
 )
+from obswarm.cluster.wire.stats_codec import pack_table
 from obswarm.stats import Recorder
 
 _DIFFERENT = 40
@@ -73,7 +73,7 @@ class SimulatedWorker:
                 case Stop():
                     self.stopped = True
                     self.report(0)
-                case Pulse() if message.collect:
+                case Heartbeat() if message.collect:
                     self.report(message.number)
                 case End():
                     return False

@@ -9,7 +9,7 @@ import click
 from obswarm import clock, defaults
 from obswarm.cli.loading import Planned
 from obswarm.cli.options import shared_option as option
-from obswarm.cluster import Invitation, Job, Packed, hash_of_files, plain_options
+from obswarm.cluster import Job, Packed, RunSpec, hash_of_files, plain_options
 from obswarm.engine import new_run_id
 
 WORKER_COMMAND = (sys.executable, "-P", "-m", "obswarm", "worker-process")
@@ -47,15 +47,15 @@ def local_job(planned: Planned, options: dict[str, Any]) -> Job:
     return job_for(planned, options, tuple(str(file.resolve()) for file in planned.files), str(Path.cwd()))
 
 
-def invitation_for(
+def run_spec_of(
     job: Job,
     *,
     bundle: Packed | None = None,
     files: tuple[Path, ...] = (),
     run_id: str | None = None,
     orphan_timeout_s: float = defaults.ORPHAN_TIMEOUT_S,
-) -> Invitation:
-    return Invitation(
+) -> RunSpec:
+    return RunSpec(
         run_id or new_run_id(clock.wall()),
         job.pack(),
         bundle,

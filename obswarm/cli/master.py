@@ -11,7 +11,7 @@ import click
 from obswarm import clock, defaults
 from obswarm.api import ObswarmError
 from obswarm.cli.exporting import exports
-from obswarm.cli.fleet import balance_option, invitation_for, job_for
+from obswarm.cli.fleet import balance_option, job_for, run_spec_of
 from obswarm.cli.guarding import Guarding, check_junit, guard_options, guarding_of
 from obswarm.cli.keeping import keep_options, keeping_of
 from obswarm.cli.loading import LoadTestCommand, Planned, output_of, plan
@@ -27,11 +27,11 @@ from obswarm.cluster import (
     CurveKeys,
     Expectation,
     FleetRun,
-    Invitation,
     Job,
     Journal,
     Packed,
     Recovered,
+    RunSpec,
     check_free,
     derive_keys,
     gather,
@@ -175,10 +175,10 @@ def conduct(
     if recovered is not None:
         # It goes on; its users are there already.
         guarding.earlier_alerts_max_wait_s = None
-    invitation = _invitation(planned, job, bundle, recovered, options)
+    spec = _spec(planned, job, bundle, recovered, options)
     journal = Journal(
         state,
-        invitation.run_id,
+        spec.run_id,
         digest,
         recovered.started_wall_s if recovered is not None else clock.wall(),
         test=planned.loadtest.name,
@@ -191,7 +191,7 @@ def conduct(
         run = FleetRun(
             planned.environment,
             planned.schedule,
-            invitation,
+            spec,
             test=planned.loadtest.name,
             planned_s=planned.limit_s,
             outputs=outputs,
@@ -227,10 +227,10 @@ def keys_of(options: dict[str, Any]) -> CurveKeys | None:
     return None
 
 
-def _invitation(
+def _spec(
     planned: Planned, job: Job, bundle: Packed | None, recovered: Recovered | None, options: dict[str, Any]
-) -> Invitation:
-    return invitation_for(
+) -> RunSpec:
+    return run_spec_of(
         job,
         bundle=bundle,
         files=planned.files,

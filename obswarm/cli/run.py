@@ -10,7 +10,7 @@ from obswarm import clock
 from obswarm.api import ObswarmError
 from obswarm.cli.exporting import exports
 from obswarm.cli.file_option import label_of, rank_of
-from obswarm.cli.fleet import WORKER_COMMAND, balance_option, invitation_for, local_job
+from obswarm.cli.fleet import WORKER_COMMAND, balance_option, local_job, run_spec_of
 from obswarm.cli.guarding import check_junit, guard_options, guarding_of
 from obswarm.cli.keeping import keep_options, keeping_of
 from obswarm.cli.loading import LoadTestCommand, Planned, names_a_file, output_of, plan
@@ -158,7 +158,7 @@ def _make(planned: Planned, options: dict[str, Any], outputs: Outputs) -> Run:
     return FleetRun(
         planned.environment,
         planned.schedule,
-        invitation_for(local_job(planned, options)),
+        run_spec_of(local_job(planned, options)),
         local=LocalWorkers(WORKER_COMMAND, count),
         by_capacity=options["balance"] == "capacity",
         **common,

@@ -36,7 +36,7 @@ from obswarm.cli.service_options import options_beside, useless_options
 from obswarm.cli.session import Terminal, exit_code_of, set_up_logging
 from obswarm.cli.settings_file import current_folder
 from obswarm.cli.streams import STANDARD_OUTPUT
-from obswarm.cluster import CurveKeys, FleetRun, Lobby, Recovered, start_over, tcp_endpoint
+from obswarm.cluster import CurveKeys, FleetRun, IdleWorkers, Recovered, reexec, tcp_endpoint
 from obswarm.ending_signals import ending_signals
 from obswarm.engine import PartialResult, RunResult, StopReason, reason_of
 from obswarm.greenlets import Supervisor
@@ -126,10 +126,10 @@ class Service:
         self._token, made_token = _kept("OBSWARM_API_TOKEN", options["api_token"])
         self._alerts_token, made_alerts_token = _kept("OBSWARM_ALERTS_TOKEN", options["alerts_token"])
         self._here = self._mounted(ctx.params["arguments"], options["files"])
-        self._lobby: Lobby | None = None
+        self._idle_workers: IdleWorkers | None = None
         self._next: AsyncResult[Order | None] = AsyncResult()
         self._handler = NewsHandler(without=(_ADDRESSES,))
-        self._desk = RunDesk(self._take, lambda: self._lobby.workers if self._lobby is not None else {})
+        self._desk = RunDesk(self._take, lambda: self._idle_workers.workers if self._idle_workers is not None else {})
         self._desk.workers_may_come_until_s = clock.monotonic() + _COME_BACK_S
         self._desk.loadtest = str(self._here) if self._here is not None else None
         inherited = os.environ.pop(_SOCKET, None)
@@ -178,7 +178,7 @@ class Service:
                 return
             self._keep_alerts()
             os.environ[_SOCKET] = str(self._server.hand_over())
-            start_over()
+            reexec()
 
     def _announce(self) -> None:
         """Say where this is, when it listens there: once, and not in each of the processes that it becomes."""
@@ -199,7 +199,7 @@ class Service:
         self._desk.busy = False
         watchers = [signal_handler(kind, self._next.set, None) for kind in ending_signals()]
         try:
-            with Lobby(tcp_endpoint(*self._options["bind"]), self._keys) as self._lobby:
+            with IdleWorkers(tcp_endpoint(*self._options["bind"]), self._keys) as self._idle_workers:
                 self._announce()
                 following: Order | None = self._next.get()
                 # The answer to whoever gave the order is on its way.

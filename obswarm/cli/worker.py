@@ -27,8 +27,8 @@ from obswarm.cluster import (
     hash_of_files,
     new_identity,
     read_secret,
+    reexec,
     resolved_endpoint,
-    start_over,
 )
 from obswarm.engine import check_worker_processes
 
@@ -103,7 +103,7 @@ def worker(ctx: click.Context, /, files: tuple[Path, ...], **options: Any) -> No
         if made.told_to_leave or not options["serve"]:
             with ends_as_meant():
                 ctx.exit(code)
-    start_over()
+    reexec()
 
 
 def _make(files: tuple[Path, ...], options: dict[str, Any]) -> Worker | Relay:

@@ -2,27 +2,27 @@
 
 from obswarm.cluster.bundle import OpenedFiles, Packed, gather, hash_of_files, pack
 from obswarm.cluster.bundle import unpack as unpack_bundle
-from obswarm.cluster.deltas import DeltaSum, pack_table
-from obswarm.cluster.fleet import Fleet
-from obswarm.cluster.in_flight import pack_in_flight, unpack_in_flight
-from obswarm.cluster.invitation import Invitation
 from obswarm.cluster.job import Job, plain_options
-from obswarm.cluster.journal import Journal, Recovered
-from obswarm.cluster.journal import read as read_journal
-from obswarm.cluster.link import Identity
-from obswarm.cluster.lobby import Lobby
-from obswarm.cluster.local import LocalWorkers
-from obswarm.cluster.master import Expectation, FleetRun
+from obswarm.cluster.master.generator import Expectation, FleetRun
+from obswarm.cluster.master.idle_workers import IdleWorkers
+from obswarm.cluster.master.journal import Journal, Recovered
+from obswarm.cluster.master.journal import read as read_journal
+from obswarm.cluster.master.local_workers import LocalWorkers
+from obswarm.cluster.master.recovery import result_of_recovered
+from obswarm.cluster.master.registry import WorkerRegistry
+from obswarm.cluster.master.run_spec import RunSpec
 from obswarm.cluster.processes import RecordFormatter, WorkerProcesses, end_with_parent
-from obswarm.cluster.protocol import LARGEST_FRAME_BYTES
-from obswarm.cluster.recovery import result_of_recovered
-from obswarm.cluster.relay import Relay
+from obswarm.cluster.reexec import reexec
 from obswarm.cluster.runners import MasterRunner, WorkerRunner
-from obswarm.cluster.secret import CurveKeys, derive_keys, read_secret
-from obswarm.cluster.start_over import start_over
-from obswarm.cluster.transport import DEFAULT_PORT, check_free, is_loopback, resolved_endpoint, tcp_endpoint
-from obswarm.cluster.unpacking import unpack as unpack_limited
-from obswarm.cluster.worker import Worker, new_identity
+from obswarm.cluster.wire.curve import CurveKeys, derive_keys, read_secret
+from obswarm.cluster.wire.in_flight import pack_in_flight, unpack_in_flight
+from obswarm.cluster.wire.messages import LARGEST_FRAME_BYTES
+from obswarm.cluster.wire.stats_codec import DeltaSum, pack_table
+from obswarm.cluster.wire.transport import DEFAULT_PORT, check_free, is_loopback, resolved_endpoint, tcp_endpoint
+from obswarm.cluster.wire.unpacking import unpack as unpack_limited
+from obswarm.cluster.worker.connection import Identity
+from obswarm.cluster.worker.relay import Relay
+from obswarm.cluster.worker.worker import Worker, new_identity
 
 __all__ = [
     "DEFAULT_PORT",
@@ -30,13 +30,11 @@ __all__ = [
     "CurveKeys",
     "DeltaSum",
     "Expectation",
-    "Fleet",
     "FleetRun",
     "Identity",
-    "Invitation",
+    "IdleWorkers",
     "Job",
     "Journal",
-    "Lobby",
     "LocalWorkers",
     "MasterRunner",
     "OpenedFiles",
@@ -44,8 +42,10 @@ __all__ = [
     "RecordFormatter",
     "Recovered",
     "Relay",
+    "RunSpec",
     "Worker",
     "WorkerProcesses",
+    "WorkerRegistry",
     "WorkerRunner",
     "check_free",
     "derive_keys",
@@ -60,9 +60,9 @@ __all__ = [
     "plain_options",
     "read_journal",
     "read_secret",
+    "reexec",
     "resolved_endpoint",
     "result_of_recovered",
-    "start_over",
     "tcp_endpoint",
     "unpack_bundle",
     "unpack_in_flight",

@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Any
 import msgpack
 
 from obswarm.api import Environment, LoadTestError
-from obswarm.cluster.protocol import Custom, Fault, Message
-from obswarm.cluster.unpacking import Unreadable, unpack_content
+from obswarm.cluster.wire.messages import Custom, Message, WorkerEvent
+from obswarm.cluster.wire.unpacking import Unreadable, unpack_content
 from obswarm.engine import CustomMessage, MessageListeners, Runner, SteeringRunner
 
 if TYPE_CHECKING:
-    from obswarm.cluster.master import FleetRun
+    from obswarm.cluster.master.generator import FleetRun
 
 MAX_CONTENT_BYTES = 32 * 1024 * 1024
 MAX_CONTENT_ITEMS = 1_000_000
@@ -109,7 +109,7 @@ class WorkerRunner(Runner):
 
     def quit(self) -> None:
         """Have the master stop the whole run gracefully."""
-        self._tell(Fault("quit", f"the load-test file called runner.quit() on the worker {self.client_id}"))
+        self._tell(WorkerEvent("quit", f"the load-test file called runner.quit() on the worker {self.client_id}"))
 
     def stop(self) -> None:
         """As `quit`."""

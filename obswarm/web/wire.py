@@ -1,8 +1,8 @@
 """Snapshots and results as MessagePack: what a master's clients are sent of a run.
 
 A snapshot is [its plain fields, workers, guards, alerts, statistics since the start, statistics of the interval,
-requests under way], where statistics are deltas as workers send them (obswarm.cluster.deltas), and requests under way
-as they do (obswarm.cluster.in_flight).
+requests under way], where statistics are deltas as workers send them
+(obswarm.cluster.wire.stats_codec), and requests under way as they do (obswarm.cluster.wire.in_flight).
 """
 
 import sys

@@ -20,8 +20,9 @@ from obswarm.cli.notices import Notices
 from obswarm.cli.pending_run import MOST_STARTS, PendingRun
 from obswarm.cli.service import Service
 from obswarm.cli.session import exit_code_of
-from obswarm.cluster import Journal, Recovered, lobby, pack
-from obswarm.cluster.journal import Progress, WorkerMemory
+from obswarm.cluster import Journal, Recovered, pack
+from obswarm.cluster.master import idle_workers
+from obswarm.cluster.master.journal import Progress, WorkerRecord
 from obswarm.engine import PartialResult
 from obswarm.guards import Alert, Delivery, Refusal, RefusalReason, make_kept
 from obswarm.stats import Recorder, RunState, Snapshot
@@ -80,7 +81,7 @@ class Runner:
             def wait_until_told(self, longest_s: float) -> bool:
                 return runner.fetched
 
-        monkeypatch.setattr(module, "start_over", become_new)
+        monkeypatch.setattr(module, "reexec", become_new)
         monkeypatch.setattr(Service, "_wait", wait)
         monkeypatch.setattr(module, "News", SeenNews)
         monkeypatch.setattr(module, "Terminal", FakeTerminal)
@@ -146,7 +147,7 @@ class Runner:
             recorder.record("GET", "/", 0.01, 1, 200)
         progress = Progress(clock.wall() - age_s, 5.0, 5.0, 5.0, False, {}, None, 3, stopping, [])
         memories = {
-            name: WorkerMemory(name, 0, 1, 0, 0.5, None, state, 100.0, 1.0, {"A": 4}, [name])
+            name: WorkerRecord(name, 0, 1, 0, 0.5, None, state, 100.0, 1.0, {"A": 4}, [name])
             for name, state in (workers or {}).items()
         }
         journal.rewrite(recorder.take(), progress, memories)
@@ -457,7 +458,7 @@ def test_a_port_for_workers_that_is_taken_is_said_before_anything_is_announced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(module, "set_up_logging", lambda *_: None)
-    monkeypatch.setattr(lobby, "_BIND_TRIES", 1)
+    monkeypatch.setattr(idle_workers, "_BIND_TRIES", 1)
     caplog.set_level("INFO")
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from obswarm.cluster.assignments import Assignments
-from obswarm.cluster.dispatch import Balance, distribute
-from obswarm.cluster.follower import Follower
-from obswarm.cluster.member import Member, new_member
-from obswarm.cluster.protocol import PROTOCOL_VERSION, Assign, Hello
+from obswarm.cluster.master.assignments import Assignments
+from obswarm.cluster.master.balancer import Balance, distribute
+from obswarm.cluster.master.worker_state import WorkerState, new_worker_state
+from obswarm.cluster.wire.messages import PROTOCOL_VERSION, Assign, Hello
+from obswarm.cluster.worker.user_scaler import UserScaler
 from obswarm.engine.allocation import ClassWeight
 from obswarm.engine.executor import Executor
 from obswarm.engine.schedule import Ramp
@@ -19,9 +19,9 @@ from obswarm.engine.schedule import Ramp
 STEP_S = 0.1
 
 
-def member(number: int, capacity: float = 100.0, users: dict[str, int] | None = None) -> Member:
+def member(number: int, capacity: float = 100.0, users: dict[str, int] | None = None) -> WorkerState:
     hello = Hello(PROTOCOL_VERSION, "1", f"w{number}", f"w{number}", 1, "", "")
-    made = new_member(hello, number, 0, 0.0)
+    made = new_worker_state(hello, number, 0, 0.0)
     made.capacity, made.users = capacity, users or {}
     return made
 
@@ -41,7 +41,7 @@ class GivenOut:
 
     def __init__(self) -> None:
         self.assignments = Assignments(Balance(by_capacity=True))
-        self.ready: dict[str, Member] = {}
+        self.ready: dict[str, WorkerState] = {}
         self.now = 100.0
         self.times: list[float] = []
         self.wanted: dict[str, int] = {}
@@ -193,13 +193,13 @@ class Simulation:
         self.executor.start(0.0)
         self.rate = rate
         self.assignments = Assignments(Balance(by_capacity=True))
-        self.workers: dict[str, tuple[Member, Follower]] = {}
+        self.workers: dict[str, tuple[WorkerState, UserScaler]] = {}
         self.under_way: list[tuple[float, str, Assign]] = []
         self.blocked_until: dict[str, float] = {}
 
     def join(self, number: int) -> None:
         made = member(number)
-        self.workers[made.incarnation] = (made, Follower(["A", "B"], Spawner(self)))
+        self.workers[made.incarnation] = (made, UserScaler(["A", "B"], Spawner(self)))
 
     def run(self, seconds: float) -> None:
         for _ in range(round(seconds * 100)):

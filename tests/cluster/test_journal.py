@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from obswarm import clock
 from obswarm.api import ObswarmError
-from obswarm.cluster.journal import Journal, Progress, Recovered, WorkerMemory, read
+from obswarm.cluster.master.journal import Journal, Progress, Recovered, WorkerRecord, read
 from obswarm.stats import EndpointKey, Recorder, StatsTable
 
 
@@ -33,8 +33,8 @@ def progress(elapsed_s: float) -> Progress:
     )
 
 
-def worker(acked: int) -> WorkerMemory:
-    return WorkerMemory("name", 0, 2, acked, 0.5, None, "ready", 100.0, 2.0, {"A": 3}, ["n1", "n2"])
+def worker(acked: int) -> WorkerRecord:
+    return WorkerRecord("name", 0, 2, acked, 0.5, None, "ready", 100.0, 2.0, {"A": 3}, ["n1", "n2"])
 
 
 def written(path: Path) -> Journal:

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from obswarm.api import Environment, User, task
 from obswarm.api.events import Events
-from obswarm.cluster.deltas import pack_table
-from obswarm.cluster.invitation import Invitation
-from obswarm.cluster.master import FleetRun
-from obswarm.cluster.protocol import LARGEST_JOINING_FRAME_BYTES, Again, Refused, Report, Unknown, encode
+from obswarm.cluster.master.generator import FleetRun
+from obswarm.cluster.master.run_spec import RunSpec
+from obswarm.cluster.wire.messages import LARGEST_JOINING_FRAME_BYTES, Refused, Report, Reregister, Retransmit, encode
+from obswarm.cluster.wire.stats_codec import pack_table
 from obswarm.engine import Ramp, StopReason
 from obswarm.metrics import Latest
 from obswarm.metrics.exposition import slices
@@ -34,8 +34,8 @@ class Visitor(User):
 @pytest.fixture(autouse=True, scope="module")
 def no_network() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("obswarm.cluster.master.Listener", Letters)
-        patch.setattr("obswarm.cluster.master.new_context", lambda: None)
+        patch.setattr("obswarm.cluster.master.generator.RouterSocket", Letters)
+        patch.setattr("obswarm.cluster.master.generator.new_context", lambda: None)
         yield
 
 
@@ -44,7 +44,7 @@ def new_run() -> FleetRun:
     run = FleetRun(
         environment,
         Ramp(1, 1),
-        Invitation("a-run", b"", None, ""),
+        RunSpec("a-run", b"", None, ""),
         test="t",
         endpoint="tcp://127.0.0.1:*",
         interval_s=0.0,
@@ -189,7 +189,7 @@ def refusal_of(**changes: Any) -> str:
         assert loss.worker == "liar"
         # It may come back as often as it likes.
         liar.report(requests=1)
-        assert liar.got(Unknown)
+        assert liar.got(Reregister)
         liar.join()
         assert len(liar.got(Refused)) == 2
         assert run.fleet.members[liar.incarnation].state == "lost"
@@ -293,8 +293,8 @@ def test_a_large_report_of_a_worker_that_a_restarted_master_does_not_know_makes_
         letters = run.fleet.wire
         assert isinstance(letters, Letters)
         stranger = MadeUpWorker(run.fleet, letters, joins=False)
-        stranger.say(Again(1, bytes(LARGEST_JOINING_FRAME_BYTES)))
-        assert stranger.got(Unknown)
+        stranger.say(Retransmit(1, bytes(LARGEST_JOINING_FRAME_BYTES)))
+        assert stranger.got(Reregister)
         stranger.join()
         stranger.report(requests=3)
         run._emit()

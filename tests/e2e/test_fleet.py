@@ -91,7 +91,7 @@ def test_a_worker_with_the_right_secret_joins_and_others_are_counted_and_logged_
 def test_a_worker_of_another_version_is_refused_with_a_sentence(fleet, quick) -> None:
     import zmq
 
-    from obswarm.cluster.protocol import Refused, decode
+    from obswarm.cluster.wire.messages import Refused, decode
 
     fleet.master("-u", 1)
     context = zmq.Context()

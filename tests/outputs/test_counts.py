@@ -19,8 +19,8 @@ from obswarm.cli.display import LiveDisplay
 from obswarm.cli.plain import PlainProgress
 from obswarm.cli.summary import print_summary
 from obswarm.cli.text_console import TextConsole
-from obswarm.cluster.deltas import DeltaSum, pack_table
-from obswarm.cluster.journal import Journal, Progress, read
+from obswarm.cluster.master.journal import Journal, Progress, read
+from obswarm.cluster.wire.stats_codec import DeltaSum, pack_table
 from obswarm.engine import RunResult, WorkerLoss
 from obswarm.json_text import to_json
 from obswarm.metrics import Latest

@@ -4,8 +4,8 @@ import random
 
 import pytest
 
-from obswarm.cluster.unpacking import Unreadable
-from obswarm.cluster.user_steps import pack_user_steps, unpack_user_steps
+from obswarm.cluster.wire.unpacking import Unreadable
+from obswarm.cluster.wire.user_steps import pack_user_steps, unpack_user_steps
 from obswarm.stats import MOST_STEPS, UserStep, UserSum, UserTrack
 
 

@@ -5,9 +5,8 @@ from dataclasses import replace
 from typing import Any
 
 from obswarm import __version__
-from obswarm.cluster.deltas import pack_table
-from obswarm.cluster.fleet import Fleet
-from obswarm.cluster.protocol import (
+from obswarm.cluster.master.registry import WorkerRegistry
+from obswarm.cluster.wire.messages import (
     PROTOCOL_VERSION,
     Hello,
     Message,
@@ -17,11 +16,12 @@ from obswarm.cluster.protocol import (
     decode,
     encode,
 )
+from obswarm.cluster.wire.stats_codec import pack_table
 from obswarm.stats import Recorder, StatsTable
 
 
 class Letters:
-    """What a fleet has sent, by peer; in place of a Listener, of which it takes the arguments."""
+    """What a fleet has sent, by peer; in place of a RouterSocket, of which it takes the arguments."""
 
     handshake_failures = 0
     endpoint = "nowhere"
@@ -42,7 +42,7 @@ class Letters:
 class MadeUpWorker:
     """Is a member of `fleet` as soon as it is made, unless `joins` is False."""
 
-    def __init__(self, fleet: Fleet, letters: Letters, name: str = "honest", joins: bool = True) -> None:
+    def __init__(self, fleet: WorkerRegistry, letters: Letters, name: str = "honest", joins: bool = True) -> None:
         self.name = name
         self.peer = name.encode()[:200] + secrets.token_bytes(4)
         self.incarnation = secrets.token_hex(16)

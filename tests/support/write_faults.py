@@ -61,7 +61,7 @@ NEVER_IN_A_RUN = {
     "http/stream.py": "the socket of a user, whose failure is a request's",
     "http/tls.py": "the socket of a user, whose failure is a request's",
     "metrics/exposition.py": "no stream: a compressor in memory",
-    "cluster/capacity.py": "the loopback of a measurement before the run",
+    "cluster/worker/benchmark.py": "the loopback of a measurement before the run",
 }
 """By the beginning of a place."""
 
@@ -73,11 +73,11 @@ TESTED_ELSEWHERE = {
     "cli/service_process.py": "tests/cli/test_service_process.py: a process and its watcher, outside of a run",
     "cli/unfinished.py": "tests/cli/test_service.py: what is written of a run that nobody has fetched, after it",
     "web/order.py": "tests/web/test_runs.py: the files of an order, before a run",
-    "cluster/journal.py": "tests/cluster/test_journal.py: each write and rename",
+    "cluster/master/journal.py": "tests/cluster/test_journal.py: each write and rename",
     "cluster/bundle.py": "tests/cluster/test_bundle.py: a worker that cannot unpack",
-    "cluster/link.py": "tests/cluster/test_bundle.py: the same, and its folder",
-    "cluster/start_over.py": "flushes before a process becomes a new one",
-    "cluster/transport.py": "tests/integration/cluster: what ZeroMQ cannot send is dropped, and repeated by the protocol",
+    "cluster/worker/connection.py": "tests/cluster/test_bundle.py: the same, and its folder",
+    "cluster/reexec.py": "flushes before a process becomes a new one",
+    "cluster/wire/transport.py": "tests/integration/cluster: what ZeroMQ cannot send is dropped, and repeated by the protocol",
     "cluster/processes.py": "make lab-faults: runs with worker processes",
     "cli/worker.py": "its log, on the standard error that the parent reads",
     "cli/text_console.py": "tests/outputs/test_terminal.py: what a load test prints while a display is live",

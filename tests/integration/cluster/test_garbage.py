@@ -10,19 +10,19 @@ import msgpack
 import psutil
 import zmq.green as zmq
 
-from obswarm.cluster.protocol import (
+from obswarm.cluster.wire.messages import (
     PROTOCOL_VERSION,
-    Again,
+    BundleRequest,
     Custom,
     End,
     Failed,
-    Fault,
     Hello,
     Leaving,
     Ready,
     Report,
+    Retransmit,
     Stop,
-    Want,
+    WorkerEvent,
     encode,
 )
 from tests.support.fleet import Fleet
@@ -40,13 +40,13 @@ def frames(draw: random.Random):
             Hello(PROTOCOL_VERSION, "0.1.0", "a" * 32, "stranger", 3, "", ""),
             Ready("0" * 16, 5000.0, 4.0, {"Visitor": 5}, ("x",), 0),
             Report(1, 1, b"delta", {"Visitor": 1000}, 1, 0.5, 0.1, 10_000, True, 9, 1, True),
-            Again(1, b"delta"),
-            Fault("error", "made up"),
-            Fault("quit", "made up"),
+            Retransmit(1, b"delta"),
+            WorkerEvent("error", "made up"),
+            WorkerEvent("quit", "made up"),
             Failed("0" * 16, "made up"),
             Leaving("made up"),
             Custom("made", b"\xc0", "up"),
-            Want("0" * 64),
+            BundleRequest("0" * 64),
             Stop(0.0),
             End(1, 0),
         )

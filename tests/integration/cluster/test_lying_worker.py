@@ -13,8 +13,7 @@ import psutil
 import zmq.green as zmq
 
 from obswarm import __version__
-from obswarm.cluster.deltas import pack_table
-from obswarm.cluster.protocol import (
+from obswarm.cluster.wire.messages import (
     PROTOCOL_VERSION,
     Hello,
     Message,
@@ -25,6 +24,7 @@ from obswarm.cluster.protocol import (
     decode,
     encode,
 )
+from obswarm.cluster.wire.stats_codec import pack_table
 from obswarm.stats import Recorder
 from tests.support.fleet import Fleet
 from tests.support.programs import QuickServer

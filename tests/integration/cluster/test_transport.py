@@ -12,7 +12,7 @@ import zmq
 HANGS_UP_WHILE_FRAMES_WAIT = """
 import gevent
 import zmq.green as zmq
-from obswarm.cluster.transport import Listener, new_context
+from obswarm.cluster.wire.transport import RouterSocket, new_context
 
 came = []
 
@@ -21,7 +21,7 @@ def slowly(peer, frame):
     if len(came) == 1:
         gevent.sleep(2.5)
 
-listener = Listener(new_context(), "tcp://127.0.0.1:0", None, slowly)
+listener = RouterSocket(new_context(), "tcp://127.0.0.1:0", None, slowly)
 others = zmq.Context()
 line = others.socket(zmq.DEALER)
 line.connect(listener.endpoint)
@@ -49,13 +49,13 @@ import sys
 import gevent
 from gevent.os import make_nonblocking, nb_read
 from obswarm import open_files
-from obswarm.cluster import transport
-from obswarm.cluster.transport import Listener, new_context
+from obswarm.cluster.wire import transport
+from obswarm.cluster.wire.transport import RouterSocket, new_context
 
 resource.setrlimit(resource.RLIMIT_NOFILE, (128, 128))
 transport._HANDSHAKE_S = 2
 came = []
-listener = Listener(new_context(), "tcp://127.0.0.1:0", None, lambda peer, frame: came.append(frame))
+listener = RouterSocket(new_context(), "tcp://127.0.0.1:0", None, lambda peer, frame: came.append(frame))
 print(listener.endpoint, flush=True)
 make_nonblocking(0)
 refused = looks = 0

@@ -1,0 +1,143 @@
+"""Who says hello, until he is a member: is he welcome, does he need the files, could he load them."""
+
+import logging
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from obswarm import __version__, clock
+from obswarm.cluster.master.run_spec import RegistryListener, RunSpec
+from obswarm.cluster.wire.messages import (
+    PROTOCOL_VERSION,
+    Bundle,
+    BundleRequest,
+    Failed,
+    Hello,
+    Message,
+    NotAMessage,
+    Ready,
+    Refused,
+    Report,
+    Retransmit,
+    Welcome,
+    encode,
+)
+from obswarm.sanitize import clean_lines, clean_text
+
+logger = logging.getLogger(__name__)
+
+_MOST_JOINING = 4_096
+_MOST_TOPICS = 100
+_JOINING_S = 120.0
+"""How long loading the load test may take."""
+
+
+@dataclass(slots=True)
+class _Joining:
+    hello: Hello
+    nonce: str
+    since_s: float
+
+
+class Handshake:
+    """Keeps newcomers by peer. What they send counts only with the nonce of their last welcome."""
+
+    def __init__(self, spec: RunSpec, listener: RegistryListener, send_frame: Callable[[bytes, bytes], object]) -> None:
+        self.dropped_frames = 0
+        self._send_frame = send_frame
+        self._spec = spec
+        self._listener = listener
+        self._joining: dict[bytes, _Joining] = {}
+        self._told: set[str] = set()
+        self._bundle_frame: bytes | None = None
+        """Made once: hundreds of workers may want it at the same time."""
+
+    def __contains__(self, peer: bytes) -> bool:
+        return peer in self._joining
+
+    def _send(self, peer: bytes, message: Message) -> None:
+        self._send_frame(peer, encode(message))
+
+    def tell_once(self, topic: str, text: str, *arguments: object) -> None:
+        """Log a warning, the first time only."""
+        if topic not in self._told and len(self._told) < _MOST_TOPICS:
+            self._told.add(topic)
+            logger.warning(text, *arguments)
+
+    def drop_large(self, size: int) -> None:
+        """Count a frame that is too large to be of somebody who wants to join."""
+        self.dropped_frames += 1
+        self.tell_once("large", "A peer that has not joined sent %d bytes at once; that is dropped and counted.", size)
+
+    def drop(self, peer: bytes, error: NotAMessage) -> None:
+        """Count what cannot be decoded; a peer with another version of the protocol is told so."""
+        self.dropped_frames += 1
+        if error.version is not None:
+            self.refuse(
+                peer,
+                f"this worker speaks {error}, the master (obswarm {__version__}) version {PROTOCOL_VERSION}."
+                " Install the same release of obswarm on both.",
+            )
+            return
+        self.tell_once("frames", "A peer sent something that is not a message (%s); it is dropped and counted.", error)
+
+    def refuse(self, peer: bytes, reason: str) -> None:
+        """Tell a peer that it cannot be a worker here."""
+        self.tell_once(reason, "A worker was refused: %s", reason)
+        self._send(peer, Refused(reason))
+
+    def hello(self, peer: bytes, hello: Hello, acked: int) -> None:
+        """Welcome a worker, of whose reports everything up to `acked` is safe."""
+        expected = self._spec.file_hash
+        if hello.file_hash and expected and hello.file_hash != expected:
+            self.refuse(
+                peer,
+                f"the load-test file of the worker {clean_text(hello.name)} differs from the master's. Start the worker"
+                " without a file: it gets the master's.",
+            )
+            return
+        if len(self._joining) >= _MOST_JOINING and peer not in self._joining:
+            self.dropped_frames += 1
+            return
+        hello = replace(hello, name=clean_text(hello.name) or "worker")
+        nonce = secrets.token_hex(8)
+        self._joining[peer] = _Joining(hello, nonce, clock.monotonic())
+        spec = self._spec
+        self._send(
+            peer,
+            Welcome(
+                nonce,
+                __version__,
+                spec.run_id,
+                acked,
+                spec.orphan_timeout_s,
+                spec.bundle.digest if spec.bundle is not None else "",
+                spec.job,
+            ),
+        )
+
+    def take(self, peer: bytes, message: Message) -> tuple[Hello, Ready] | None:
+        """A message of a newcomer. When he is ready, what he said; he is no newcomer any more then."""
+        joining = self._joining[peer]
+        bundle = self._spec.bundle
+        match message:
+            case BundleRequest() if bundle is not None and message.bundle_hash == bundle.digest:
+                if self._bundle_frame is None:
+                    self._bundle_frame = encode(Bundle(bundle.digest, bundle.content))
+                self._send_frame(peer, self._bundle_frame)
+            case Ready() if message.nonce == joining.nonce:
+                del self._joining[peer]
+                return joining.hello, message
+            case Failed() if message.nonce == joining.nonce:
+                del self._joining[peer]
+                self._listener.on_failed(joining.hello.name, clean_lines(message.reason))
+            case Report() | Retransmit():
+                # It was a member before the master was started again, and does not know yet.
+                pass
+            case _:
+                self.dropped_frames += 1
+        return None
+
+    def look_after(self, now: float) -> None:
+        """Forget those who never got ready."""
+        self._joining = {peer: joining for peer, joining in self._joining.items() if now - joining.since_s < _JOINING_S}

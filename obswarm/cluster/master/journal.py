@@ -1,0 +1,346 @@
+"""What a master has to remember to go on with a run after it was killed: a small file, written before workers are
+told that their statistics are safe.
+
+Records of MessagePack, each with its length and checksum in front; a torn one at the end counts as never written. The
+first record describes the run, the others each add a delta. From time to time the file is written anew as one record
+with everything in it.
+
+A disk that cannot be written does not stop the run: workers are told that their statistics are safe, as without a
+journal, and that is said. The file keeps what it had; as soon as it can be, it is written anew with everything.
+"""
+
+import errno
+import logging
+import math
+import os
+import stat
+import struct
+import types
+import typing
+import zlib
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgpack
+
+from obswarm import clock
+from obswarm.api import ObswarmError
+from obswarm.cluster.wire.stats_codec import DeltaSum, pack_table
+from obswarm.private_files import check_writable, make_private_folder, tighten
+from obswarm.stats import StatsTable
+
+logger = logging.getLogger(__name__)
+
+_MAGIC = b"obswarm run 4\n"
+_HEAD = struct.Struct("<II")
+_COMPACT_AFTER_S = 60.0
+_COMPACT_AFTER_BYTES = 64 * 1024 * 1024
+_TRY_AGAIN_S = 5.0
+
+_NOT_WRITABLE = (OSError, ValueError, TypeError, OverflowError, struct.error)
+"""What the disk raises, and what is raised for values that have no form in the file."""
+
+
+@dataclass(slots=True)
+class Progress:
+    """Where a run was. Times in seconds; `at_wall_s` is when that was so."""
+
+    at_wall_s: float
+    elapsed_s: float
+    stats_elapsed_s: float
+    profile_elapsed_s: float
+    """Of the schedule's own time, in which those holds do not count in which it stood still."""
+    holding: bool
+    placed: dict[str, int]
+    ramp: list[float] | None
+    """(users, rate) when the load was set by hand or scaled."""
+    users_max: int
+    stopping: list[str] | None
+    """(kind, detail) of the reason to stop."""
+    annotations: list[list[Any]]
+    """(wall time, kind, text)."""
+    losses: list[list[Any]] = field(default_factory=list)
+    """(worker, detail, seconds, users) of what is known to be lost."""
+    load_s: float | None = None
+    """The time of the load since the statistics began, once users have been told to end."""
+    ramp_classes: list[str] | None = None
+    """The user classes that the load was made of then; None: all."""
+    is_scaled: bool = False
+    in_force: dict[str, str] = field(default_factory=dict)
+    """What guards and alerts have told the load: action by who gave it."""
+    guards: dict[str, Any] = field(default_factory=dict)
+    """The memory of the guards and of the alerts that fire."""
+    users_ended: int = 0
+    """By themselves, of those that are placed."""
+
+
+@dataclass(slots=True)
+class WorkerRecord:
+    """`acked`: the number of the last delta that is in the statistics. Ages are those at the time of the record;
+    `cut_off_age_s` is None while the worker is connected."""
+
+    name: str
+    index: int
+    processes: int
+    acked: int
+    stats_age_s: float
+    cut_off_age_s: float | None
+    state: str
+    capacity: float
+    cpus: float
+    users: dict[str, int]
+    nodes: list[str]
+    max_cpu_ratio: float = 0.0
+    max_loop_lag_s: float = 0.0
+    was_saturated: bool = False
+
+
+@dataclass(slots=True)
+class Recovered:
+    """An unfinished run as the file tells it."""
+
+    run_id: str
+    digest: str
+    started_wall_s: float
+    progress: Progress
+    test: str = ""
+    host: str | None = None
+    workers: dict[str, WorkerRecord] = field(default_factory=dict)
+    table: StatsTable = field(default_factory=StatsTable)
+
+
+def read(path: Path, max_endpoints: int) -> Recovered | None:
+    """The run in the file, None when there is no file or nothing in it. Raises ObswarmError when it is something
+    else."""
+    try:
+        with open(path, "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise _not_ours(path)
+            begin = file.read(len(_MAGIC))
+            content = file.read() if begin == _MAGIC else b""
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise ObswarmError(f"--state {path} cannot be read: {error.strerror}. Move it away.") from None
+    if not begin:
+        return None
+    if begin != _MAGIC:
+        raise _not_ours(path)
+    found: Recovered | None = None
+    deltas = DeltaSum()
+    try:
+        for record in _records(content):
+            if record["reset"]:
+                deltas = DeltaSum()
+            deltas.add(record["delta"])
+            progress = _typed(Progress, record["progress"])
+            workers = {incarnation: _typed(WorkerRecord, memory) for incarnation, memory in record["workers"].items()}
+            if found is None:
+                run_id, digest = str(record["run_id"]), str(record["digest"])
+                found = Recovered(run_id, digest, float(record["started_wall_s"]), progress)
+                found.test, found.host = str(record["test"]), record["host"] and str(record["host"])
+            found.progress = progress
+            found.workers.update(workers)
+    except (LookupError, AttributeError, TypeError, ValueError, OverflowError, msgpack.UnpackException, RecursionError):
+        raise _not_ours(path) from None
+    if found is not None:
+        found.table = deltas.take(max_endpoints)
+    return found
+
+
+def _not_ours(path: Path) -> ObswarmError:
+    return ObswarmError(f"--state {path} is not a file that this version of obswarm writes. Move it away.")
+
+
+def _records(content: bytes) -> list[dict[str, Any]]:
+    records, at = [], 0
+    while at + _HEAD.size <= len(content):
+        length, checksum = _HEAD.unpack_from(content, at)
+        body = content[at + _HEAD.size : at + _HEAD.size + length]
+        if len(body) < length or zlib.crc32(body) != checksum:
+            break
+        records.append(msgpack.unpackb(body, raw=False, strict_map_key=False))
+        at += _HEAD.size + length
+    return records
+
+
+_Kind = TypeVar("_Kind", Progress, WorkerRecord)
+
+
+def _typed(kind: type[_Kind], values: Any) -> _Kind:
+    """A dataclass from values of the file. Raises TypeError when one is not of its field's type."""
+    made = kind(**values)
+    for name, hint in typing.get_type_hints(kind).items():
+        if not _is(values[name], hint):
+            raise TypeError(name)
+    return made
+
+
+def _is(value: Any, hint: Any) -> bool:
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is types.UnionType:
+        return any(_is(value, each) for each in arguments)
+    if origin is list:
+        return type(value) is list and all(_is(each, arguments[0]) for each in value)
+    if origin is dict:
+        return type(value) is dict and all(_is(k, arguments[0]) and _is(v, arguments[1]) for k, v in value.items())
+    if hint is float:
+        return type(value) in (int, float) and math.isfinite(value)
+    return hint is Any or type(value) is hint
+
+
+class Journal:
+    """Writes the file. Whatever goes wrong then is logged, and the run goes on without; only when it cannot be written
+    at the start it raises ObswarmError, unless it `may_fail`."""
+
+    def __init__(
+        self,
+        path: Path,
+        run_id: str,
+        digest: str,
+        started_wall_s: float,
+        *,
+        test: str = "",
+        host: str | None = None,
+        may_fail: bool = False,
+    ) -> None:
+        self.path = path
+        self._temporary = path.with_suffix(".new")
+        self._head = {"run_id": run_id, "digest": digest, "started_wall_s": started_wall_s, "test": test, "host": host}
+        self._file: int | None = None
+        self._size = 0
+        self._compacted_s = clock.monotonic()
+        self._try_again_s = -math.inf
+        self.fault: str | None = None
+        """Why it cannot be written now."""
+        try:
+            check_writable(path)
+            tighten(path)
+        except OSError as error:
+            if not may_fail:
+                raise ObswarmError(f"--state {path} cannot be written: {error.strerror}.") from None
+            self._failed(error)
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it is time to `rewrite` the file."""
+        now = clock.monotonic()
+        if self._file is None:
+            return now >= self._try_again_s
+        return self._size > _COMPACT_AFTER_BYTES or now - self._compacted_s > _COMPACT_AFTER_S
+
+    def append(
+        self, delta: StatsTable, progress: Progress, workers: dict[str, WorkerRecord], *, reset: bool = False
+    ) -> None:
+        """What has come in since the last record; with `reset`, what was written before does not count any more.
+
+        Does nothing while the file has to be written anew.
+        """
+        if self._file is None:
+            return
+        try:
+            record = self._pack(delta, progress, workers, reset)
+            self._size += _write(self._file, record)
+        except _NOT_WRITABLE as error:
+            # What was written of the record goes again. Where even that fails, its checksum makes it the end of what
+            # is read.
+            with suppress(OSError):
+                os.ftruncate(self._file, self._size)
+            self.close()
+            self._failed(error)
+
+    def rewrite(self, whole: StatsTable, progress: Progress, workers: dict[str, WorkerRecord]) -> None:
+        """The file anew, with just this in it; replaced at once, so that it is never half there."""
+        file = None
+        try:
+            content = _MAGIC + self._pack(whole, progress, workers, reset=True)
+            make_private_folder(self.path.parent)
+            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC
+            file = os.open(self._temporary, flags, 0o600)
+            tighten(self._temporary)
+            _write(file, content)
+            os.replace(self._temporary, self.path)
+        except _NOT_WRITABLE as error:
+            if file is not None:
+                with suppress(OSError):
+                    os.close(file)
+            with suppress(OSError):
+                self._temporary.unlink(missing_ok=True)
+            if self._file is None:
+                self._failed(error)
+            else:
+                # The file that is there has everything, and can still be appended to.
+                self._compacted_s = clock.monotonic()
+            return
+        self.close()
+        self._file = file
+        self._size = len(content)
+        self._compacted_s = clock.monotonic()
+        if self.fault is not None:
+            self.fault = None
+            logger.info("The state of the run is kept in %s again.", self.path)
+
+    def _failed(self, error: Exception) -> None:
+        self._try_again_s = clock.monotonic() + _TRY_AGAIN_S
+        if self.fault is None:
+            self.fault = (error.strerror if isinstance(error, OSError) else None) or str(error)
+            logger.warning(
+                "The state of the run cannot be kept in %s: %s. The run goes on, but what is measured from now on would"
+                " be lost if this master were killed. It is tried again.",
+                self.path,
+                self.fault,
+            )
+
+    def _pack(self, delta: StatsTable, progress: Progress, workers: dict[str, WorkerRecord], reset: bool) -> bytes:
+        body: bytes = msgpack.packb(
+            {
+                **self._head,
+                "reset": reset,
+                "delta": pack_table(delta, "master"),
+                "progress": _fields(progress),
+                "workers": {incarnation: _fields(memory) for incarnation, memory in workers.items()},
+            },
+            unicode_errors="backslashreplace",
+        )
+        return _HEAD.pack(len(body), zlib.crc32(body)) + body
+
+    def close(self) -> None:
+        """The file stays as it is."""
+        if self._file is not None:
+            # It is not the last copy of anything: what was written is in the kernel, and a fault has been noted.
+            with suppress(OSError):
+                os.close(self._file)
+            self._file = None
+
+    def finish(self) -> None:
+        """The run has ended properly; nothing is left to be remembered."""
+        self.close()
+        try:
+            self.path.unlink(missing_ok=True)
+        except OSError as error:
+            try:
+                os.truncate(self.path, 0)
+            except OSError:
+                logger.warning(
+                    "The state of the run, which has ended, cannot be removed from %s: %s. Remove it before the next"
+                    " run, or say --fresh then.",
+                    self.path,
+                    error.strerror,
+                )
+
+
+def _write(file: int, content: bytes) -> int:
+    """All of it, however little the kernel takes at a time; gives its length."""
+    rest = memoryview(content)
+    while rest:
+        written = os.write(file, rest)
+        if not written:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        rest = rest[written:]
+    return len(content)
+
+
+def _fields(value: Progress | WorkerRecord) -> dict[str, Any]:
+    return {name: getattr(value, name) for name in value.__slots__}

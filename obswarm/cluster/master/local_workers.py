@@ -1,0 +1,64 @@
+"""The workers of a run on this machine alone: how many there are, and when one more is started."""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from obswarm.api import ObswarmError
+from obswarm.cluster.master.worker_state import WorkerState
+from obswarm.cluster.processes import WorkerProcesses
+from obswarm.cluster.worker.benchmark import usable_cpus
+from obswarm.greenlets import Supervisor
+
+logger = logging.getLogger(__name__)
+
+_BUSY_RATIO = 0.7
+_BUSY_INTERVALS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class LocalWorkers:
+    """Processes on this machine. `count` None: one at first, more when they are needed, up to the number of CPUs."""
+
+    command: Sequence[str]
+    count: int | None
+
+
+class LocalProcesses:
+    """`on_exit(incarnation, code)` is called when one has ended."""
+
+    def __init__(
+        self, local: LocalWorkers, on_exit: Callable[[str, int], None], supervisor: Supervisor | None = None
+    ) -> None:
+        self.at_first = local.count or 1
+        self._grows = local.count is None
+        self._cpus = max(1, int(usable_cpus()))
+        self._share = 1 / (local.count or self._cpus)
+        self._processes = WorkerProcesses(local.command, on_exit, supervisor)
+        self._busy_intervals = 0
+        self.endpoint = self._processes.endpoint
+
+    def start(self, count: int) -> None:
+        for _ in range(count):
+            self._processes.start(self._share)
+
+    def start_another_when_needed(self, ready: Sequence[WorkerState], users: int) -> None:
+        """To be called once an interval."""
+        busy = any(member.load.cpu_ratio > _BUSY_RATIO for member in ready)
+        self._busy_intervals = self._busy_intervals + 1 if busy else 0
+        starting = len(self._processes) > len(ready)
+        fits = self._grows and len(ready) < min(self._cpus, users)
+        if self._busy_intervals >= _BUSY_INTERVALS and fits and not starting:
+            self._busy_intervals = 0
+            logger.info("One process gets busy; starting another one (%d of %d).", len(ready) + 1, self._cpus)
+            try:
+                self.start(1)
+            except ObswarmError as error:
+                self._grows = False
+                logger.warning("%s The run goes on with those that there are.", error)
+
+    def end(self, longest_s: float) -> None:
+        """They have been told; those that have not ended by then are killed."""
+        if not self._processes.wait(longest_s):
+            logger.warning("A worker process did not end by itself.")
+        self._processes.end()

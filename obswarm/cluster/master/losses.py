@@ -1,0 +1,103 @@
+"""What is known to be missing in a run's statistics, and of which worker."""
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+import msgpack
+
+from obswarm.cluster.master.worker_state import WorkerState
+from obswarm.cluster.wire.bounds import MOST_PROCESSES
+from obswarm.cluster.wire.stats_codec import Malformed
+from obswarm.cluster.wire.unpacking import unpack
+from obswarm.engine import WorkerLoss
+from obswarm.sanitize import clean_text
+from obswarm.units import counted
+
+logger = logging.getLogger(__name__)
+
+_LONGEST_S = 1e9
+_MOST_USERS = 10**9
+
+
+class Losses:
+    """Each loss is logged, and counted in its worker's `lost`."""
+
+    def __init__(self) -> None:
+        self.of_time: list[WorkerLoss] = []
+        """Those that stand in no table of statistics, and have to be remembered apart."""
+        self._of_requests: dict[tuple[str, str], int] = {}
+        self._of_processes: set[tuple[str, str]] = set()
+
+    def restore(self, earlier: Iterable[WorkerLoss]) -> None:
+        """Put in front those that a master before this one has noted."""
+        self.of_time[:0] = earlier
+        self._of_processes.update((loss.worker, loss.detail) for loss in self.of_time)
+
+    def note_worker(self, member: WorkerState, detail: str, unreported_s: float) -> None:
+        """A worker went away without its last statistics."""
+        users = sum(member.users.values())
+        member.lost += 1
+        self.of_time.append(WorkerLoss(member.name, detail, unreported_s, users))
+        logger.error(
+            "The worker %s is lost (%s): at most the last %.1f s of its %s are in no figure.",
+            member.name,
+            detail,
+            unreported_s,
+            counted(users, "user"),
+        )
+
+    def note_processes(self, member: WorkerState, losses: Iterable[WorkerLoss]) -> None:
+        """Processes of a worker did, or were refused by it. It tells all of them with each report, since a report can
+        get lost; each counts once."""
+        for loss in losses:
+            key = (loss.worker, loss.detail)
+            if key not in self._of_processes:
+                self._of_processes.add(key)
+                member.lost += 1
+                self.of_time.append(loss)
+                logger.error("LOST: %s", loss)
+
+    def note_requests(self, lost: Mapping[tuple[str, str], int], members: Iterable[WorkerState]) -> None:
+        """Requests that processes have counted and could not send, as of StatsTable.lost."""
+        for key, requests in lost.items():
+            name, reason = key
+            for member in members:
+                if name == member.name or name in member.nodes:
+                    member.lost += 1
+            if key not in self._of_requests:
+                logger.error("Statistics of the worker %s are lost: %s.", name, reason)
+            self._of_requests[key] = self._of_requests.get(key, 0) + requests
+
+    def all(self) -> tuple[WorkerLoss, ...]:
+        """One entry for each worker or process that went away, and for each worker and reason of lost requests."""
+        return (
+            *self.of_time,
+            *(WorkerLoss(name, reason, 0.0, 0, requests) for (name, reason), requests in self._of_requests.items()),
+        )
+
+
+def pack_losses(losses: Sequence[WorkerLoss]) -> bytes:
+    """A worker's processes that went away, as its reports have them; nothing is no bytes."""
+    if not losses:
+        return b""
+    packed: bytes = msgpack.packb([[loss.worker, loss.detail, loss.unreported_s, loss.users] for loss in losses])
+    return packed
+
+
+def unpack_losses(packed: bytes) -> list[WorkerLoss]:
+    """Raises Malformed for what `pack_losses` would not have made."""
+    if not packed:
+        return []
+    try:
+        losses = [WorkerLoss(*row) for row in unpack(packed, 5 * MOST_PROCESSES + 1)]
+        for loss in losses:
+            texts = type(loss.worker) is str and type(loss.detail) is str
+            numbers = type(loss.unreported_s) is float and type(loss.users) is int and loss.requests is None
+            if not (texts and numbers and 0 <= loss.unreported_s < _LONGEST_S and 0 <= loss.users < _MOST_USERS):
+                raise Malformed("what it says to be lost makes no sense")
+    except (ValueError, TypeError) as error:
+        if isinstance(error, Malformed):
+            raise
+        raise Malformed(f"what it says to be lost cannot be read ({type(error).__name__})") from None
+    return [replace(loss, worker=clean_text(loss.worker), detail=clean_text(loss.detail)) for loss in losses]

@@ -1,0 +1,129 @@
+"""What a journal keeps of a run: workers from a fleet into memories, and back when a master was started again; and the
+result of a run that nobody goes on with."""
+
+from obswarm import clock
+from obswarm.api import ObswarmError
+from obswarm.cluster.master.journal import Recovered, WorkerRecord
+from obswarm.cluster.master.registry import WorkerRegistry
+from obswarm.cluster.master.worker_state import WorkerState, WorkerStatus
+from obswarm.engine import RunResult, StopReason, WorkerLoss
+from obswarm.stats import TOTAL, Annotation, EndpointStats, RunState, Snapshot
+
+
+def worker_records(fleet: WorkerRegistry, is_over: bool = False) -> dict[str, WorkerRecord]:
+    """By incarnation, as of now; `is_over` when all workers have been told that the run is."""
+    now = clock.monotonic()
+    return {
+        member.incarnation: WorkerRecord(
+            name=member.name,
+            index=member.index,
+            processes=member.processes,
+            acked=member.merged,
+            stats_age_s=now - member.stats_s,
+            cut_off_age_s=None if member.cut_off_s is None else now - member.cut_off_s,
+            state=str(_state_at_the_end(member) if is_over else member.state),
+            capacity=member.capacity,
+            cpus=member.cpus,
+            users=member.users,
+            nodes=list(member.nodes),
+            max_cpu_ratio=member.max_cpu_ratio,
+            max_loop_lag_s=member.max_loop_lag_s,
+            was_saturated=member.was_saturated,
+        )
+        for member in fleet.members.values()
+    }
+
+
+def _state_at_the_end(member: WorkerState) -> WorkerStatus:
+    if member.complete:
+        return WorkerStatus.GONE
+    return member.state if member.is_over else WorkerStatus.LOST
+
+
+def restore_workers(recovered: Recovered, fleet: WorkerRegistry) -> None:
+    """Put the workers of a run that is gone on with into its fleet. They have the time to be heard that everybody
+    has."""
+    now = clock.monotonic()
+    recorded_s = now - max(0.0, clock.wall() - recovered.progress.at_wall_s)
+    for incarnation, memory in recovered.workers.items():
+        fleet.members[incarnation] = WorkerState(
+            incarnation=incarnation,
+            name=memory.name,
+            index=memory.index,
+            processes=memory.processes,
+            peer=b"",
+            capacity=memory.capacity,
+            cpus=memory.cpus,
+            nodes=tuple(memory.nodes),
+            state=WorkerStatus(memory.state),
+            acked=memory.acked,
+            merged=memory.acked,
+            last_sequence=memory.acked,
+            heard_s=now,
+            known_s=now,
+            stats_s=recorded_s - memory.stats_age_s,
+            cut_off_s=None if memory.cut_off_age_s is None else recorded_s - memory.cut_off_age_s,
+            users=memory.users,
+            max_cpu_ratio=memory.max_cpu_ratio,
+            max_loop_lag_s=memory.max_loop_lag_s,
+            was_saturated=memory.was_saturated,
+        )
+        fleet.next_index = max(fleet.next_index, memory.index + memory.processes)
+
+
+def result_of_recovered(recovered: Recovered, detail: str, error: str | None = None) -> RunResult:
+    """What the journal has of a run that nobody goes on with; its stop reason is "lost", with that detail."""
+    progress, table = recovered.progress, recovered.table
+    annotations = tuple(Annotation(*mark) for mark in progress.annotations)
+    final = Snapshot(
+        run_id=recovered.run_id,
+        test=recovered.test,
+        host=recovered.host,
+        time_s=progress.at_wall_s,
+        started_s=recovered.started_wall_s,
+        stats_since_s=progress.at_wall_s - progress.stats_elapsed_s,
+        elapsed_s=progress.elapsed_s,
+        stats_elapsed_s=progress.stats_elapsed_s,
+        load_s=progress.stats_elapsed_s if progress.load_s is None else progress.load_s,
+        planned_s=None,
+        state=RunState.STOPPED,
+        users={},
+        users_target={},
+        total=table.total(),
+        endpoints=table.endpoints,
+        errors=table.errors,
+        exceptions=table.exceptions,
+        interrupted=table.interrupted,
+        iterations=table.iterations,
+        interval_s=1.0,
+        interval={},
+        interval_total=EndpointStats(TOTAL),
+        cut_off=table.cut_off,
+    )
+    return RunResult(
+        run_id=recovered.run_id,
+        started_s=recovered.started_wall_s,
+        ended_s=progress.at_wall_s,
+        duration_s=progress.stats_elapsed_s,
+        stop_reason=StopReason("lost", detail),
+        error=ObswarmError(error) if error is not None else None,
+        users_max=progress.users_max,
+        final=final,
+        saturated=any(memory.was_saturated for memory in recovered.workers.values()),
+        max_loop_lag_s=max((memory.max_loop_lag_s for memory in recovered.workers.values()), default=0.0),
+        max_cpu_ratio=max((memory.max_cpu_ratio for memory in recovered.workers.values()), default=0.0),
+        forced=False,
+        losses=(*(WorkerLoss(*loss) for loss in progress.losses), *_unreported(recovered, detail)),
+        annotations=annotations,
+    )
+
+
+def _unreported(recovered: Recovered, detail: str) -> tuple[WorkerLoss, ...]:
+    """What may be missing of workers that had not ended when the journal was last written."""
+    since_s = max(0.0, clock.wall() - recovered.progress.at_wall_s)
+    noted = {loss[0] for loss in recovered.progress.losses}
+    return tuple(
+        WorkerLoss(memory.name, detail, since_s + memory.stats_age_s, sum(memory.users.values()))
+        for memory in recovered.workers.values()
+        if memory.state != WorkerStatus.GONE and memory.name not in noted
+    )

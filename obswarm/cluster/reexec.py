@@ -1,0 +1,22 @@
+"""A process that becomes a new one of the same command: what a load test left in its memory is gone."""
+
+import os
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+from obswarm.command_line import command_again, environment_of_it
+
+_STARTED_IN = Path.cwd()
+
+
+def reexec() -> NoReturn:
+    """Run the command that this process was started with, in its place and where it was started."""
+    try:
+        os.chdir(_STARTED_IN)
+    except OSError:
+        # It may have been removed since; absolute paths still work.
+        pass
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execve(sys.executable, command_again(), {**os.environ, **environment_of_it()})

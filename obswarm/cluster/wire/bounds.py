@@ -1,0 +1,108 @@
+"""What a worker can say of itself and of its users, and be believed.
+
+A worker is a program on another machine. One that is out of order, or that only says it is a worker, can report
+numbers that no machine comes to; added up, they would spoil the result of all others. No honest worker comes near
+these limits.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from obswarm import defaults
+from obswarm.cluster.wire.messages import Ready, Report
+from obswarm.sanitize import clean_text, is_clean
+from obswarm.stats import UserStep
+
+MOST_PROCESSES = 4_096
+_MOST_USERS = 100_000_000
+_MOST_CPUS = 100_000
+_MOST_CAPACITY = 1e11
+"""Requests per second."""
+
+_MOST_CORES_OF_A_PROCESS = 10_000
+_MOST_S = 10 * 365 * 86_400
+_MOST_BYTES = 2**53
+_MOST_NUMBER = 2**53
+"""Of deltas, pulses and assignments: one a second for longer than there has been life."""
+
+_MOST_REQUESTS_PER_S = 10_000_000
+"""Of one process; the fastest client makes a hundredth of that."""
+
+_AHEAD_S = 3_600.0
+"""What a worker may have measured before this master has met it."""
+
+
+class NotBelieved(ValueError):
+    """A worker says what cannot be so. The text says what, as the end of a sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunBounds:
+    """What the workers of a run can have to report. `user_classes` None: classes are not known."""
+
+    max_endpoints: int = defaults.MAX_ENDPOINTS
+    max_errors: int = defaults.MAX_ERRORS
+    user_classes: frozenset[str] | None = None
+
+    @property
+    def most_items(self) -> int:
+        """Of MessagePack, in statistics: four thousand an endpoint, for histograms of all phases."""
+        return 50_000 + 4_000 * self.max_endpoints
+
+    @staticmethod
+    def of(max_endpoints: int, user_classes: Iterable[str]) -> "RunBounds":
+        """For a run with user classes of these names."""
+        return RunBounds(max_endpoints, user_classes=frozenset(map(clean_text, user_classes)))
+
+    def check_classes(self, names: Iterable[str]) -> None:
+        """Raises NotBelieved for the name of a class that the run does not have."""
+        unknown = set(names) - self.user_classes if self.user_classes is not None else set()
+        if unknown:
+            raise NotBelieved(f"it has users of the class {clean_text(min(unknown), 80)}, which this run has not")
+
+    def check_users(self, users: Mapping[str, int]) -> None:
+        """Raises NotBelieved."""
+        self.check_classes(users)
+        number = sum(users.values())
+        if number > _MOST_USERS:
+            raise NotBelieved(f"it has {number:,} users")
+
+    def checked_steps(self, steps: list[UserStep]) -> list[UserStep]:
+        """Those changes in its number of users. Raises NotBelieved."""
+        most = max((max(step.most, step.users) for step in steps), default=0)
+        if most > _MOST_USERS:
+            raise NotBelieved(f"it had {most:,} users")
+        return steps
+
+    def check_ready(self, ready: Ready) -> None:
+        """Raises NotBelieved."""
+        self.check_users(ready.users)
+        _check("capacity", ready.capacity, _MOST_CAPACITY)
+        _check("number of CPUs", ready.cpus, _MOST_CPUS)
+        _check("number of the last delta", ready.acked, _MOST_NUMBER)
+        if len(ready.nodes) > MOST_PROCESSES:
+            raise NotBelieved(f"it has {len(ready.nodes):,} processes")
+        if not all(len(node) <= defaults.MAX_NAME_LENGTH and is_clean(node) for node in ready.nodes):
+            raise NotBelieved("the name of one of its processes is no name")
+
+    def check_report(self, report: Report) -> None:
+        """Raises NotBelieved."""
+        self.check_users(report.users)
+        _check("CPU usage", report.cpu_ratio, _MOST_CORES_OF_A_PROCESS)
+        _check("event-loop lag", report.loop_lag_s, _MOST_S)
+        _check("memory", report.memory_bytes, _MOST_BYTES)
+        _check("time over its limits", report.strained_s, _MOST_S)
+        for number in (report.pulse, report.settled, report.last_sequence):
+            _check("number of a message", number, _MOST_NUMBER)
+        if report.sequence > report.last_sequence:
+            raise NotBelieved(f"its delta {report.sequence} comes after its last one, {report.last_sequence}")
+
+
+def most_requests(processes: int, known_s: float) -> int:
+    """How many requests a worker can have made that has been known for that long."""
+    return int(processes * _MOST_REQUESTS_PER_S * (known_s + _AHEAD_S))
+
+
+def _check(what: str, value: float, most: float) -> None:
+    if value > most:
+        raise NotBelieved(f"its {what} is {value:g}")

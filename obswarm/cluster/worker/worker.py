@@ -1,0 +1,374 @@
+"""One process with users that a master (or the relay of its machine) commands."""
+
+import argparse
+import logging
+import os
+import secrets
+import signal
+import socket
+from pathlib import Path
+from typing import Any
+
+import gevent
+from gevent.event import Event
+
+from obswarm import clock, defaults
+from obswarm.api import Environment, ObswarmError, events, make_parser, remember_secrets
+from obswarm.cluster.job import Job
+from obswarm.cluster.reexec import reexec
+from obswarm.cluster.runners import NotSendable, WorkerRunner, deliver, pack_content
+from obswarm.cluster.wire.curve import CurveKeys
+from obswarm.cluster.wire.in_flight import pack_in_flight
+from obswarm.cluster.wire.messages import (
+    Admitted,
+    Assign,
+    Custom,
+    CustomReport,
+    Leaving,
+    Message,
+    Report,
+    SpawningComplete,
+    StartRun,
+    StatsReset,
+    Stop,
+    StopUsers,
+    Welcome,
+    WorkerEvent,
+)
+from obswarm.cluster.wire.stats_codec import pack_delta
+from obswarm.cluster.wire.transport import new_context
+from obswarm.cluster.wire.user_steps import pack_user_steps
+from obswarm.cluster.worker.benchmark import requests_per_cpu_second, usable_cpus
+from obswarm.cluster.worker.connection import Identity, MasterConnection, Prepared, tell_of_other_run
+from obswarm.cluster.worker.user_scaler import UserScaler
+from obswarm.ending_signals import ending_signals
+from obswarm.engine import (
+    DescriptorWatch,
+    HealthMonitor,
+    MessageListeners,
+    UncaughtErrors,
+    UserPool,
+    add_folder,
+    load,
+    select,
+    warn_of_saturation,
+)
+from obswarm.http.tracing import TraceSampler
+from obswarm.sanitize import clean_text
+from obswarm.stats import GeneratorHealth, Recorder
+from obswarm.units import counted
+
+logger = logging.getLogger(__name__)
+
+_HOST_NAME_LENGTH = 200
+_ORPHANS_MAY_FINISH_S = 0.5
+_LEAVING_S = 10.0
+
+
+def new_identity(processes: int = 1, file_hash: str = "") -> Identity:
+    """A name that people recognise: the machine's, and a few random characters."""
+    incarnation = secrets.token_hex(16)
+    machine = clean_text(socket.gethostname(), _HOST_NAME_LENGTH)
+    return Identity(incarnation, f"{machine}_{incarnation[:8]}", processes, file_hash)
+
+
+class Worker:
+    """`run` blocks until the master says that all is over; gives an exit code.
+
+    `share` is the part of this machine's CPUs that this process may count on; `is_child` that its parent is its
+    master or relay. Raises ObswarmError when there is no
+    master, or it refuses, or the load test cannot be loaded.
+    """
+
+    def __init__(
+        self,
+        endpoint: str,
+        keys: CurveKeys | None,
+        *,
+        identity: Identity | None = None,
+        share: float = 1.0,
+        is_child: bool = False,
+        files: list[Path] | None = None,
+        give_up_after_s: float = defaults.GIVE_UP_AFTER_S,
+    ) -> None:
+        self._identity = identity or new_identity()
+        self._share = share
+        self._is_child = is_child
+        self._own_files = files
+        self.link = MasterConnection(new_context(), endpoint, keys, self._identity, self, give_up_after_s)
+        self.told_to_leave = False
+        """Whether a signal ended it, rather than its master."""
+        self._environment: Environment | None = None
+        self._prepared: Prepared | None = None
+        self._pool: UserPool
+        self._scaler: UserScaler
+        self._descriptors: DescriptorWatch
+        self._health: HealthMonitor
+        self._runner: WorkerRunner
+        self._messages: MessageListeners
+        self._began = self._has_started = False
+        self._assignment: Assign | None = None
+        self._stopping = False
+        self._ended = False
+        self._leaving = False
+        self._nudge = Event()
+        self._last_health: GeneratorHealth | None = None
+        self._stop_timeout_s = 0.0
+
+    def run(self) -> int:
+        watchers = [gevent.signal_handler(kind, self._leave, kind) for kind in ending_signals()]
+        try:
+            with UncaughtErrors(lambda: self._environment, self._leave) as uncaught:
+                code: int = uncaught.run(self.link.run)
+        finally:
+            for watcher in watchers:
+                watcher.cancel()
+            if self._environment is not None and not self._ended:
+                self._pool.stop_all(0)
+            self.link.clean_up()
+        environment = self._environment
+        if environment is not None:
+            events.quitting.fire(environment=environment, reverse=True)
+            code = code if environment.process_exit_code is None else environment.process_exit_code
+            events.quit.fire(exit_code=code)
+        return code
+
+    # What the link asks for.
+    def prepare(self, welcome: Welcome, folder: Path | None) -> Prepared:
+        if self._prepared is None:
+            job = Job.unpack(welcome.job)
+            self._environment = self._load(job, folder)
+            self._environment.run_id = welcome.run_id
+            logging.getLogger().setLevel(job.loglevel)
+            cpus = min(1.0, usable_cpus() * self._share)
+            capacity = requests_per_cpu_second() * cpus
+            self._health = HealthMonitor(self._identity.name, cpus, self.link.supervisor)
+            self._health.start()
+            self._prepared = Prepared(capacity, cpus, (self._identity.name,))
+            self.link.supervisor.spawn("The worker's spawning of users", self._follow)
+            level = logging.DEBUG if self._is_child else logging.INFO
+            logger.log(
+                level,
+                "Ready: %.0f requests/s by its own measurement, on %.2g CPU%s.",
+                capacity,
+                cpus,
+                "s" * (cpus != 1),
+            )
+        return self._prepared
+
+    def _load(self, job: Job, folder: Path | None) -> Environment:
+        root = folder if folder is not None else Path(job.root)
+        paths = [root / file for file in job.files]
+        if self._own_files:
+            paths = self._own_files
+        elif folder is not None:
+            # Data files are opened by names relative to where the master was started.
+            os.chdir(root)
+            add_folder(root)
+        loadtest = load(paths)
+        classes = select(loadtest.chosen(job.user_classes), job.tags, job.exclude_tags)
+        if job.host:
+            for cls in classes:
+                cls.host = job.host
+        parser = make_parser(events, loadtest.name)
+        custom = parser.parse_args([])
+        remember_secrets(parser, {**vars(custom), **job.options})
+        environment = Environment(
+            events=events,
+            recorder=Recorder(job.max_endpoints),
+            user_classes=list(classes),
+            host=job.host,
+            stop_timeout=job.stop_timeout_s,
+            parsed_options=argparse.Namespace(**{**vars(custom), **job.options}),
+            locustfile=loadtest.name,
+            tags=list(job.tags) or None,
+            exclude_tags=list(job.exclude_tags) or None,
+        )
+        environment.recorder.detailed_timings = job.detailed_timings
+        if job.trace_share:
+            environment.trace_sampler = TraceSampler(job.trace_share)
+        self._messages = MessageListeners(environment)
+        self._runner = WorkerRunner(environment, self._messages, self._identity.name, self.link.send)
+        environment.runner = self._runner
+        self._pool = UserPool(environment, self.fail, self.stop_test)
+        environment.steering = self
+        self._runner.counts = self._pool.counts
+        self._descriptors = DescriptorWatch(classes)
+        self._scaler = UserScaler([cls.__name__ for cls in classes], self._pool)
+        return environment
+
+    def placed(self) -> dict[str, int]:
+        return dict(self._scaler.placed)
+
+    def collect(self, pulse: int) -> None:
+        environment = self._environment
+        if environment is None:
+            return
+        counts = self._pool.counts()
+        self._tell_extra(counts)
+        if not self._ended or self._last_health is None:
+            health, became_saturated = self._health.read(sum(counts.values()))
+            self._last_health = health
+            environment.events.usage_monitor.fire(
+                environment=environment, cpu_usage=health.cpu_ratio * 100, memory_usage=health.memory_bytes
+            )
+            if became_saturated:
+                warn_of_saturation(environment, self._health.watch.reason, health.cpu_ratio * 100)
+        health = self._last_health
+        in_flight = pack_in_flight(environment.recorder.in_flight(clock.monotonic()))
+        user_steps = pack_user_steps(self._pool.track.take(clock.monotonic()))
+        # Last: what has been taken has to get to the unacknowledged deltas.
+        delta = None
+        if not self.link.unacked.is_full:
+            table = environment.recorder.take()
+            delta = None if table.is_empty() else pack_delta(table, self._identity.name)
+        left_over = self._ended and self.link.unacked.is_full
+        self.link.report(
+            lambda sequence, packed, last: Report(
+                pulse=pulse,
+                sequence=sequence,
+                delta=packed,
+                in_flight=in_flight,
+                user_steps=user_steps,
+                users=counts,
+                settled=self._scaler.settled,
+                cpu_ratio=health.cpu_ratio,
+                loop_lag_s=health.loop_lag_s,
+                memory_bytes=health.memory_bytes,
+                saturated=health.saturated,
+                strained_s=round(self._health.watch.over_s),
+                last_sequence=last,
+                ended=self._ended and not left_over,
+            ),
+            delta,
+        )
+
+    def _tell_extra(self, counts: dict[str, int]) -> None:
+        if not events.report_to_master.listeners:
+            return
+        data: dict[str, Any] = {"user_count": sum(counts.values()), "user_classes_count": counts}
+        events.report_to_master.fire(client_id=self._identity.name, data=data)
+        try:
+            self.link.send(CustomReport(self._identity.name, pack_content(data)))
+        except NotSendable as error:
+            assert self._environment is not None
+            self._environment.report_exception(f"report_to_master: {error}", lambda: "what it put in cannot be sent")
+
+    def on_message(self, message: Message) -> None:
+        environment = self._environment
+        if environment is None:
+            return
+        match message:
+            case Admitted():
+                self._admitted(message.index)
+            case StartRun() if not self._began:
+                self._began = True
+                self._runner.state = "running"
+                self.link.supervisor.spawn("The event test_start", self._fire_test_start)
+            case Assign():
+                self._assignment = message
+                if self._has_started:
+                    self._apply_assignment()
+            case Stop():
+                environment.recorder.end_load()
+                self._stop(message.timeout_s)
+            case StopUsers():
+                self.on_orphaned()
+            case SpawningComplete():
+                events.spawning_complete.fire(user_count=message.user_count)
+            case StatsReset():
+                events.reset_stats.fire()
+            case Custom():
+                deliver(self._runner, message)
+
+    def _fire_test_start(self) -> None:
+        """As in a process without a master, users start when its listeners have run."""
+        events.test_start.fire(environment=self._environment)
+        self._messages.started()
+        self._has_started = True
+        self._apply_assignment()
+
+    def _apply_assignment(self) -> None:
+        message = self._assignment
+        if message is None or self._stopping or self._leaving:
+            return
+        shortage = self._descriptors.shortage(message.users)
+        if shortage is not None:
+            self.link.send(WorkerEvent("warning", shortage))
+        self._scaler.assign(message.number, message.users, message.rate, clock.monotonic())
+        self._nudge.set()
+
+    def _admitted(self, index: int) -> None:
+        first = self._runner.worker_index < 0
+        self._runner.worker_index = index
+        if first:
+            events.init.fire(environment=self._environment, runner=self._runner, web_ui=None)
+
+    def on_orphaned(self) -> None:
+        self._assignment = None
+        if self._environment is not None and len(self._pool):
+            logger.error("Nothing heard from the master for too long: ending %s.", counted(len(self._pool), "user"))
+            self._scaler.forget()
+            timeout_s = min(self._environment.stop_timeout, _ORPHANS_MAY_FINISH_S)
+            self.link.supervisor.spawn("The end of a worker's users", self._pool.stop_all, timeout_s)
+
+    def on_other_run(self) -> None:
+        """A process that has loaded one load test cannot load another one cleanly: it becomes a new process."""
+        tell_of_other_run(len(self.link.unacked))
+        if self._environment is not None:
+            self._pool.stop_all(0)
+        self.link.clean_up()
+        reexec()
+
+    # What happens here.
+    def _follow(self) -> None:
+        while True:
+            delay = self._scaler.step(clock.monotonic())
+            self._pool.kill_overdue()
+            if self._nudge.wait(delay):
+                self._nudge.clear()
+
+    def _stop(self, timeout_s: float) -> None:
+        if self._stopping:
+            if timeout_s < self._stop_timeout_s:
+                self._stop_timeout_s = timeout_s
+                self._pool.kill_all()
+            return
+        self._stopping = True
+        self._stop_timeout_s = timeout_s
+        self._runner.state = "stopping"
+        self.link.supervisor.spawn("The end of a worker's users", self._end_users, timeout_s)
+
+    def _end_users(self, timeout_s: float) -> None:
+        environment = self._environment
+        self._scaler.forget()
+        events.test_stopping.fire(environment=environment)
+        self._pool.stop_all(timeout_s)
+        events.test_stop.fire(environment=environment)
+        self._runner.state = "stopped"
+        self._ended = True
+        self.collect(0)
+
+    def _leave(self, kind: signal.Signals = signal.SIGINT) -> None:
+        """SIGTERM, SIGHUP or Ctrl-C: others get the users, and what was measured is delivered first."""
+        self.told_to_leave = True
+        if self._leaving and kind is signal.SIGHUP:
+            # A terminal that is closed sends it more than once; nobody insists.
+            return
+        if self._environment is None or self._leaving:
+            self.link.finish(130)
+            return
+        self._leaving = True
+        logger.info("Leaving: running tasks may finish. Another signal ends at once.")
+        self.link.send(Leaving("it was told to end by a signal"))
+        self._stop(self._environment.stop_timeout)
+        self.link.supervisor.spawn_later(
+            self._environment.stop_timeout + _LEAVING_S, "The end of a worker", self.link.finish, 4
+        )
+
+    # RunSteering: the master is told.
+    def fail(self, error: ObswarmError) -> None:
+        self.link.send(WorkerEvent("error", str(error)))
+
+    def stop_test(self, detail: str = "a user raised StopTest") -> None:
+        self.link.send(WorkerEvent("stop_test", detail))

@@ -1,0 +1,71 @@
+"""A master's run with workers that are made up: what it counts, and what reading its statistics does."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from obswarm.api import Environment, User, task
+from obswarm.api.events import Events
+from obswarm.cluster.master.generator import FleetRun
+from obswarm.cluster.master.journal import Journal
+from obswarm.cluster.master.run_spec import RunSpec
+from obswarm.engine import Ramp
+from obswarm.stats import Recorder
+from tests.support.made_up_worker import Letters, MadeUpWorker
+
+
+class Visitor(User):
+    @task
+    def nothing(self) -> None: ...
+
+
+@pytest.fixture(autouse=True, scope="module")
+def no_network() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("obswarm.cluster.master.generator.RouterSocket", Letters)
+        patch.setattr("obswarm.cluster.master.generator.new_context", lambda: None)
+        yield
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Iterator[FleetRun]:
+    environment = Environment(events=Events(), recorder=Recorder(), user_classes=[Visitor])
+    made = FleetRun(
+        environment,
+        Ramp(1, 1),
+        RunSpec("a-run", b"", None, ""),
+        test="t",
+        endpoint="tcp://127.0.0.1:*",
+        journal=Journal(tmp_path / "state", "a-run", "", 0.0),
+        interval_s=0.0,
+    )
+    made._begin()
+    yield made
+    made.close()
+
+
+def letters_of(run: FleetRun) -> Letters:
+    assert isinstance(run.fleet.wire, Letters)
+    return run.fleet.wire
+
+
+def test_reading_the_statistics_neither_writes_nor_acknowledges(run: FleetRun, tmp_path: Path) -> None:
+    worker = MadeUpWorker(run.fleet, letters_of(run))
+    (member,) = run.fleet.members.values()
+    worker.report(requests=5)
+    run._emit()
+    worker.report(requests=3)
+    file = tmp_path / "state"
+    before = file.read_bytes()
+    stats = run._environment.stats
+    for _ in range(100):
+        # As of the last interval: what came in since is in none yet.
+        assert (stats.total.num_requests, stats.get("/", "GET").num_requests, stats.errors) == (5, 5, {})
+    assert file.read_bytes() == before
+    assert (member.acked, member.merged) == (1, 2)
+    run._emit()
+    assert stats.total.num_requests == 8
+    assert run.last.interval_total.requests == 3
+    assert member.acked == 2
+    assert file.read_bytes() != before

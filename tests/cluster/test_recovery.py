@@ -1,0 +1,244 @@
+"""A load that was held, scaled or set, and what the master that takes the run up makes of it."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from obswarm.api import Environment, LoadTestShape, Stage, User, task
+from obswarm.api.events import Events
+from obswarm.cluster.master.generator import FleetRun
+from obswarm.cluster.master.journal import Journal, read
+from obswarm.cluster.master.run_spec import RunSpec
+from obswarm.engine import Output, Outputs, ShapeSchedule, StagesSchedule, StopReason
+from obswarm.stats import Annotation, Recorder, Snapshot
+from tests.support.fake_time import FakeTime
+from tests.support.made_up_worker import Letters, MadeUpWorker
+
+
+class Often(User):
+    @task
+    def nothing(self) -> None: ...
+
+
+class Seldom(Often):
+    pass
+
+
+class OnlySeldom(LoadTestShape):
+    def tick(self):
+        return (20, 10, [Seldom]) if self.get_run_time() < 30 else None
+
+
+@pytest.fixture
+def time(monkeypatch: pytest.MonkeyPatch) -> FakeTime:
+    monkeypatch.setattr("obswarm.cluster.master.generator.RouterSocket", Letters)
+    monkeypatch.setattr("obswarm.cluster.master.generator.new_context", lambda: None)
+    return FakeTime(monkeypatch)
+
+
+class Masters:
+    """One after the other, of the same run, without workers."""
+
+    def __init__(self, time: FakeTime, folder: Path, plan: str) -> None:
+        self.time, self.plan, self.state = time, plan, folder / "state"
+        self.run: FleetRun | None = None
+        self.began_s = time.now
+        self.next()
+
+    def next(self, away_s: float = 0.0) -> FleetRun:
+        """The one before is killed, and `away_s` later there is another one."""
+        if self.run is not None:
+            self.run._emit()
+            self.run._journal.close()
+            self.run._keeper.kill()
+            self.time.advance(away_s)
+        shape = OnlySeldom() if self.plan == "shape" else None
+        schedule = (
+            StagesSchedule((Stage(10, 100), Stage(20, 100))) if shape is None else ShapeSchedule(shape, [Often, Seldom])
+        )
+        environment = Environment(events=Events(), recorder=Recorder(), user_classes=[Often, Seldom], shape_class=shape)
+        recovered = read(self.state, 100)
+        self.run = FleetRun(
+            environment,
+            schedule,
+            RunSpec("a-run", b"", None, ""),
+            test="t",
+            endpoint="tcp://127.0.0.1:*",
+            journal=Journal(self.state, "a-run", "", 0.0),
+            recovered=recovered,
+            interval_s=1.0,
+        )
+        self.run._reset_shape()
+        self.run._begin()
+        return self.run
+
+    def seconds(self, number: float) -> list[int]:
+        """Users at the end of each."""
+        assert self.run is not None
+        users = []
+        for step in range(1, round(number * 20) + 1):
+            if self.run._drive_once(self.time.now) is None:
+                return users
+            self.time.advance(0.05)
+            if step % 20 == 0:
+                users.append(self.run._executor.placed_users)
+        return users
+
+    @property
+    def ended_s(self) -> float:
+        self.seconds(100)
+        assert self.run is not None
+        assert self.run._stopping.is_set()
+        return self.time.now - self.began_s
+
+
+@pytest.fixture(params=["stages", "shape"])
+def masters(time: FakeTime, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Masters]:
+    made = Masters(time, tmp_path, request.param)
+    yield made
+    assert made.run is not None
+    made.run.close()
+
+
+def test_a_scaled_load_stays_scaled_and_its_cause_scales_no_second_time(masters: Masters) -> None:
+    left = masters.seconds(1)[-1] // 2
+    masters.run.scale(0.5, "guard it")
+    assert masters.seconds(2)[-1] == left
+    run = masters.next(away_s=4)
+    assert masters.seconds(2) == [left, left]
+    assert run._executor.placed["Often"] == (0 if masters.plan == "shape" else left // 2)
+    run.scale(0.5, "guard it")
+    assert masters.seconds(2) == [left, left]
+    run.release("guard it")
+    run.scale(0.5, "guard it")
+    assert masters.seconds(2)[-1] == left // 2
+    assert masters.ended_s == pytest.approx(30, abs=0.1)
+
+
+def test_a_held_load_is_held_until_its_holder_releases_it(masters: Masters) -> None:
+    masters.seconds(1)
+    masters.run.hold("guard it")
+    masters.run.hold("alert f")
+    held = masters.seconds(1)[-1]
+    assert held == pytest.approx(10, abs=1)
+    run = masters.next(away_s=4)
+    assert sum(run.user_targets().values()) == held
+    assert masters.seconds(2) == [held, held]
+    run.release("alert f")
+    assert masters.seconds(2) == [held, held]
+    run.release("guard it")
+    assert masters.seconds(1)[-1] == pytest.approx(20, abs=1)
+    held_s = 9 if masters.plan == "stages" else 0
+    assert masters.ended_s == pytest.approx(30 + held_s, abs=0.1)
+
+
+def test_a_load_that_stays_held_ends_with_the_planned_time(masters: Masters) -> None:
+    masters.seconds(1)
+    masters.run.hold("guard it")
+    masters.next(away_s=4)
+    masters.seconds(3)
+    masters.next(away_s=4)
+    assert masters.ended_s == pytest.approx(30, abs=0.1)
+
+
+def test_a_load_that_was_set_is_followed_until_the_planned_time_and_no_hold_ends_by_it(masters: Masters) -> None:
+    masters.seconds(1)
+    masters.run.hold("guard it")
+    masters.run.set_load(14, 4)
+    assert masters.seconds(1)[-1] == pytest.approx(10, abs=1)
+    masters.run.release("guard it")
+    masters.seconds(0.5)
+    masters.next()
+    assert masters.seconds(2)[-1] == 14
+    assert masters.ended_s == pytest.approx(30, abs=0.1)
+
+
+def placed(run: FleetRun) -> int:
+    return run._executor.placed_users
+
+
+def test_a_scale_takes_its_share_of_the_users_that_there_are_and_none_is_started_any_more(masters: Masters) -> None:
+    """A master has placed those that its plan has by now, and workers start them at the spawn rate."""
+    run = masters.run
+    worker = MadeUpWorker(run.fleet, run.listener)
+    masters.seconds(0.5)
+    there = placed(run) - 2
+    worker.report(users={"Often": there}, settled=0)
+    run.scale(0.5, "guard it")
+    assert placed(run) == there
+    assert masters.seconds(3)[-1] == there // 2
+
+
+def test_a_scale_knows_who_has_ended_also_while_others_are_started(masters: Masters) -> None:
+    run = masters.run
+    worker = MadeUpWorker(run.fleet, run.listener)
+    masters.seconds(0.5)
+    worker.report(users={"Often": placed(run) - 1}, settled=1000)
+    assert (run._users_ended(), run._users_not_started(masters.time.now)) == (1, 0)
+    run = masters.next()
+    same = MadeUpWorker(run.fleet, run.listener, joins=False)
+    same.incarnation = worker.incarnation
+    same.join()
+    run._drive_once(masters.time.now)
+    same.report(users={"Often": placed(run) - 3}, settled=0)
+    assert (run._users_ended(), run._users_not_started(masters.time.now)) == (1, 2)
+
+
+class Kept(Output):
+    def __init__(self) -> None:
+        self.restored_with: list[tuple[Snapshot, list[str]]] = []
+        self.marks: list[str] = []
+
+    def restored(self, snapshot: Snapshot, annotations: Sequence[Annotation]) -> None:
+        self.restored_with.append((snapshot, [mark.kind for mark in annotations]))
+
+    def annotation(self, annotation: Annotation) -> None:
+        self.marks.append(annotation.kind)
+
+
+def counted(run: FleetRun, number: int) -> None:
+    for _ in range(number):
+        run._environment.recorder.record("GET", "/", 0.01, 100, 200)
+
+
+def test_the_first_interval_of_a_run_that_is_taken_up_has_the_time_that_nobody_was_there(masters: Masters) -> None:
+    counted(masters.run, 100)
+    masters.seconds(1)
+    run = masters.next(away_s=4)
+    counted(run, 500)
+    masters.seconds(1)
+    run._emit()
+    assert run.last.interval_total.requests == 500
+    assert run.last.interval_s == pytest.approx(5)
+    assert run.last.total.requests == 600
+    counted(run, 100)
+    masters.seconds(1)
+    run._emit()
+    assert run.last.interval_s == pytest.approx(1)
+
+
+def ended_at_once(run: FleetRun) -> None:
+    """All of it, without workers. It has begun."""
+    run._begin = lambda: None
+    run.stop(StopReason("user", "that is enough"))
+    run.run()
+
+
+@pytest.mark.parametrize("has_start", [True, False])
+def test_a_run_that_is_taken_up_has_started_once(masters: Masters, has_start: bool) -> None:
+    """Its first master may have been killed before the mark was in its file."""
+    if has_start:
+        masters.run.annotate("start", "It starts")
+    counted(masters.run, 7)
+    masters.seconds(1)
+    masters.next(away_s=4)
+    kept = Kept()
+    masters.run._outputs = Outputs([kept])
+    ended_at_once(masters.run)
+    ((snapshot, marks),) = kept.restored_with
+    assert marks == ["start", "takeover"]
+    assert snapshot.total.requests == 7
+    assert kept.marks == ["takeover", "stop"]
+    assert masters.run.marks() == {"start": 1, "takeover": 1, "stop": 1}
+    assert masters.run.annotations[0].time_s == pytest.approx(masters.run.statistics.started_wall_s, abs=0.1)
