@@ -10,8 +10,8 @@ import gevent
 import pytest
 
 from obswarm import open_files
+from obswarm.http.dns_cache import DnsCache
 from obswarm.http.errors import NoDescriptorLeft
-from obswarm.http.names import Names
 from obswarm.http.route import Route, open_connection
 from obswarm.http.stream import SocketStream
 from obswarm.http.tls import TlsSettings, tls_context
@@ -85,11 +85,11 @@ def test_a_request_without_a_descriptor_fails_with_a_plain_reason(monkeypatch: p
     def look_up(*_: object, **__: object) -> None:
         raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
 
-    monkeypatch.setattr("obswarm.http.names.socket.getaddrinfo", look_up)
+    monkeypatch.setattr("obswarm.http.dns_cache.socket.getaddrinfo", look_up)
     origin = parse_url(url).origin
     route = Route.to(origin, None, TlsSettings(True) if origin.scheme == "https" else None)
     with pytest.raises(NoDescriptorLeft, match=r"no file descriptor left: it may have 1,024 open files \(ulimit -n\)"):
-        open_connection(route, 5, float("inf"), Names())
+        open_connection(route, 5, float("inf"), DnsCache())
 
 
 @pytest.mark.usefixtures("full")

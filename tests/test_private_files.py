@@ -14,8 +14,8 @@ from obswarm.cluster.master.journal import Progress
 from obswarm.private_files import check_writable, make_private_folder, tighten, write_private
 from obswarm.report import CsvFiles
 from obswarm.stats import StatsTable
-from obswarm.store import About, RunWriter, Store
-from obswarm.web import Order
+from obswarm.store import RunMetadata, RunWriter, Store
+from obswarm.web import RunRequest
 from tests.support.recorded import PAGE, MadeUpRun
 
 
@@ -92,7 +92,7 @@ def test_what_is_tightened_is_neither_a_link_nor_missing(tmp_path: Path) -> None
 
 
 def test_a_store_and_the_files_beside_it_are_its_owners(tmp_path: Path) -> None:
-    writer = RunWriter(tmp_path / "new" / "runs.sqlite", About("1.0.0"))
+    writer = RunWriter(tmp_path / "new" / "runs.sqlite", RunMetadata("1.0.0"))
     run = MadeUpRun([writer], "20260130-080000-aaaa")
     final = run.second({PAGE: [0.01]})
     writer._pool.join()
@@ -132,7 +132,7 @@ def test_a_request_for_a_run_is_its_owners(tmp_path: Path) -> None:
     (tmp_path / "a.py").write_text("x = 1\n")
     packed = pack(tmp_path, [tmp_path / "a.py"])
     given = {"grafana_token": "PLANTED"}
-    Order("1", given, [], ["a.py"], False, b"alerts_token = 'PLANTED'", packed.digest, packed.content).save(
+    RunRequest("1", given, [], ["a.py"], False, b"alerts_token = 'PLANTED'", packed.digest, packed.content).save(
         tmp_path / "state" / "order"
     )
     # Files of the load test are as they were sent, in a folder that nobody else enters.

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from obswarm.api import Environment, Events, User, task
 from obswarm.engine import LocalRun, Ramp
-from obswarm.metrics import Latest
+from obswarm.metrics import SnapshotRegistry
 from obswarm.metrics.exposition import compressed, slices
 from obswarm.metrics.exposition import unhurried as in_turns
 from obswarm.stats import Recorder
@@ -29,13 +29,13 @@ class _Nobody(User):
     def nothing(self) -> None: ...
 
 
-def _recorded(endpoints: int) -> tuple[Latest, float]:
+def _recorded(endpoints: int) -> tuple[SnapshotRegistry, float]:
     """A snapshot with as many endpoints, latencies spread as real ones are; and how long taking a snapshot took when
     every endpoint had changed."""
     environment = Environment(events=Events(), recorder=Recorder(endpoints + 10), user_classes=[_Nobody])
     run = LocalRun(environment, Ramp(1, 1), test="benchmark", max_endpoints=endpoints + 10)
     draw = random.Random(1)
-    latest = Latest()
+    latest = SnapshotRegistry()
     for _ in range(2):
         for number in range(endpoints):
             for _ in range(_REQUESTS_EACH // 2):
@@ -47,7 +47,7 @@ def _recorded(endpoints: int) -> tuple[Latest, float]:
     return latest, took
 
 
-def _scrape(latest: Latest, accept: str) -> tuple[float, float, int, int]:
+def _scrape(latest: SnapshotRegistry, accept: str) -> tuple[float, float, int, int]:
     """(CPU seconds, longest turn in seconds, bytes, bytes when compressed) of one scrape."""
     turns: list[float] = []
     since = time.perf_counter()

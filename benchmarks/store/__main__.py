@@ -14,7 +14,7 @@ from pathlib import Path
 from obswarm import gevent_patch  # noqa: F401 - as the command has it
 from obswarm.report import run_page
 from obswarm.stats import EndpointKey
-from obswarm.store import FILE, About, Figure, RunWriter, Store, read_run
+from obswarm.store import FILE, MetricKey, RunMetadata, RunWriter, Store, read_run
 from tests.support.recorded import MadeUpRun
 
 ENDPOINTS, REQUESTS, FIGURES = 50, 20, 500
@@ -25,11 +25,11 @@ def main(seconds: int = SECONDS) -> dict[str, float]:
     """Gives bytes and seconds by name."""
     chance = random.Random(1)
     keys = [EndpointKey("GET", f"/api/resource-{number}") for number in range(ENDPOINTS)]
-    figures = [Figure(f"target-{number % 10}", "app", f"figure {number}", "number") for number in range(FIGURES)]
+    figures = [MetricKey(f"target-{number % 10}", "app", f"figure {number}", "number") for number in range(FIGURES)]
     values = [chance.uniform(1, 1e6) for _ in figures]
     with tempfile.TemporaryDirectory(prefix="obswarm-store-") as folder:
         path = Path(folder, FILE)
-        writer = RunWriter(path, About("benchmark"))
+        writer = RunWriter(path, RunMetadata("benchmark"))
         run = MadeUpRun([])
         spent_s = 0.0
         for _ in range(seconds):

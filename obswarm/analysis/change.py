@@ -48,7 +48,7 @@ def lanes_of(buckets: Mapping[int, int]) -> int:
     return sum(count << (index - FIRST_BUCKET) * _LANE_BITS for index, count in buckets.items())
 
 
-class Whole:
+class Aggregate:
     """Blocks added up. `offset` lanes below the lowest that any of them has were left out."""
 
     def __init__(self, blocks: Sequence[Block], offset: int = 0) -> None:
@@ -82,21 +82,21 @@ class Measure:
     less than `least` of either is never called a difference. `lower_is_better` None is neither."""
 
     name: str
-    of: Callable[[Whole], float | None]
+    of: Callable[[Aggregate], float | None]
     lower_is_better: bool | None
     least: float
     is_ratio: bool = True
 
 
-def _throughput(whole: Whole) -> float | None:
+def _throughput(whole: Aggregate) -> float | None:
     return whole.requests / whole.seconds if whole.seconds and whole.requests else None
 
 
-def _error_ratio(whole: Whole) -> float | None:
+def _error_ratio(whole: Aggregate) -> float | None:
     return whole.failures / whole.requests if whole.requests else None
 
 
-def _quantile(q: float) -> Callable[[Whole], float | None]:
+def _quantile(q: float) -> Callable[[Aggregate], float | None]:
     return lambda whole: whole.quantile(q)
 
 
@@ -162,13 +162,13 @@ def changes(
     other; there are as many of both then. Without `resamples` nothing is known about how sure a change is."""
     chance = random.Random(SEED)
     base, run, offset = _narrowed(base, run)
-    wholes = _values(Whole(base, offset), measures), _values(Whole(run, offset), measures)
+    wholes = _values(Aggregate(base, offset), measures), _values(Aggregate(run, offset), measures)
     sampled: list[list[float]] = [[] for _ in measures]
     for _ in range(resamples):
         chosen = chance.choices(range(len(base)), k=len(base))
         others = chosen if paired else chance.choices(range(len(run)), k=len(run))
-        before = _values(Whole([base[number] for number in chosen], offset), measures)
-        after = _values(Whole([run[number] for number in others], offset), measures)
+        before = _values(Aggregate([base[number] for number in chosen], offset), measures)
+        after = _values(Aggregate([run[number] for number in others], offset), measures)
         for found, measure, one, other in zip(sampled, measures, before, after, strict=True):
             distance = _distance(measure, one, other)
             if distance is not None:
@@ -189,7 +189,7 @@ def _narrowed(base: Sequence[Block], run: Sequence[Block]) -> tuple[list[Block],
     return before, after, offset
 
 
-def _values(whole: Whole, measures: Sequence[Measure]) -> list[float | None]:
+def _values(whole: Aggregate, measures: Sequence[Measure]) -> list[float | None]:
     return [measure.of(whole) for measure in measures]
 
 

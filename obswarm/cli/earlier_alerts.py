@@ -8,7 +8,7 @@ import gevent
 
 from obswarm import clock
 from obswarm.engine import StopReason
-from obswarm.guards import Alert, GuardBoard
+from obswarm.guards import Alert, GuardEvaluator
 from obswarm.units import format_duration
 
 logger = logging.getLogger(__name__)
@@ -26,7 +26,7 @@ class Stoppable(Protocol):
 
 
 def wait_for_earlier_alerts(
-    board: GuardBoard,
+    board: GuardEvaluator,
     run: Stoppable,
     longest_s: float,
     interrupted: Callable[[], bool],

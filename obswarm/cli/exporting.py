@@ -16,7 +16,7 @@ from obswarm.defaults import MAX_NAME_LENGTH
 from obswarm.engine import Output, RunHandle, RunResult
 from obswarm.greenlets import Supervisor
 from obswarm.http import naming_by_options
-from obswarm.metrics import Latest, MetricsApp, Receiver, RemoteWriter, parse_labels
+from obswarm.metrics import MetricsApp, Receiver, RemoteWriter, SnapshotRegistry, parse_labels
 from obswarm.redact import redact_url
 from obswarm.sanitize import is_clean
 from obswarm.stats import Snapshot
@@ -31,7 +31,7 @@ class Export(Output):
     def __init__(
         self,
         server: WebServer,
-        latest: Latest,
+        latest: SnapshotRegistry,
         writer: RemoteWriter | None,
         linger_s: float,
         guarding: Guarding,
@@ -108,7 +108,7 @@ def exports(
         labels = parse_labels(options["labels"])
     except ValueError as error:
         raise click.BadParameter(f"{error}.", ctx, param_hint="--label") from None
-    latest = Latest()
+    latest = SnapshotRegistry()
     writer = None
     if options["remote_write"]:
         receiver = _receiver(options, ctx, folder)

@@ -22,10 +22,10 @@ from obswarm.guards import (
     ACTIONS,
     Action,
     Guard,
-    GuardBoard,
+    GuardEvaluator,
     GuardRule,
-    Judgement,
     Requirement,
+    RequirementResult,
     judge,
     parse_action,
     parse_requirement,
@@ -132,7 +132,7 @@ class Guarding:
 
     def __init__(
         self,
-        board: GuardBoard,
+        board: GuardEvaluator,
         source: MetricSource | None,
         requirements: list[Requirement],
         token: str,
@@ -192,7 +192,7 @@ class Guarding:
         secret = f", with the bearer token {self._token}" if self._token_is_new else ""
         return f"Alerts are taken at {server_url}/api/v1/alerts", secret
 
-    def judge(self, result: RunResult) -> list[Judgement]:
+    def judge(self, result: RunResult) -> list[RequirementResult]:
         return judge(self.requirements, result.final)
 
 
@@ -233,7 +233,7 @@ def guarding_of(
     if grafana_url and not grafana_token:
         raise ObswarmError("--grafana-url needs --grafana-token: a service account's token that may write annotations.")
     return Guarding(
-        GuardBoard(rules, source, on_alert, alerts_grace_s=defaults.ALERTS_GRACE_S if grace_s is None else grace_s),
+        GuardEvaluator(rules, source, on_alert, alerts_grace_s=defaults.ALERTS_GRACE_S if grace_s is None else grace_s),
         source,
         requirements,
         token or secrets.token_urlsafe(16),
@@ -246,7 +246,7 @@ def guarding_of(
 
 def simple_guarding(rules: Sequence[GuardRule]) -> Guarding:
     """Guards on the engine's own figures alone."""
-    board = GuardBoard(with_own_names(rules), None, parse_action("notify"))
+    board = GuardEvaluator(with_own_names(rules), None, parse_action("notify"))
     return Guarding(board, None, [], secrets.token_urlsafe(16), False, None, None)
 
 

@@ -24,7 +24,17 @@ from obswarm.private_files import check_writable, make_private_folder, tighten, 
 from obswarm.redact import is_header_name, is_secret_name, redact_value
 from obswarm.report import result_document, run_page
 from obswarm.stats import Annotation, Snapshot
-from obswarm.store import FILE, About, Figure, RunInfo, RunWriter, Store, git_revision, read_loadtests, read_run
+from obswarm.store import (
+    FILE,
+    MetricKey,
+    RunInfo,
+    RunMetadata,
+    RunWriter,
+    Store,
+    git_revision,
+    read_loadtests,
+    read_run,
+)
 from obswarm.targets import MetricSource, SourceError, queries_of
 from obswarm.units import format_not_finite
 
@@ -145,7 +155,7 @@ class Keeping(Output):
     def __init__(
         self,
         folder: Path,
-        about: About,
+        about: RunMetadata,
         source: MetricSource | None,
         settings: Settings,
         report: bool,
@@ -220,14 +230,14 @@ class Keeping(Output):
             logger.info("Removed from the store: %s.", ", ".join(run.run_id for run in old))
 
     def _sample(self, source: MetricSource) -> None:
-        queries: list[tuple[Figure, str]] = []
+        queries: list[tuple[MetricKey, str]] = []
         due = clock.monotonic()
         while True:
             time_s = clock.wall()
             try:
                 # A Prometheus may not know its targets yet.
                 queries = queries or [
-                    (Figure(target.name, target.kind, signal.name, signal.unit), query)
+                    (MetricKey(target.name, target.kind, signal.name, signal.unit), query)
                     for target, signal, query in queries_of(source.targets())
                 ]
                 values = source.figures([query for _, query in queries])
@@ -269,7 +279,7 @@ def keeping_of(
     if options["no_store"]:
         return None
     settings = read_settings(options["config"], Path.cwd())
-    about = About(
+    about = RunMetadata(
         version=__version__,
         configuration=configuration_of(ctx, custom),
         loadtests=read_loadtests(files),

@@ -14,7 +14,7 @@ from obswarm.api import ObswarmError
 from obswarm.cli.service_process import SERVICE_FOLDER
 from obswarm.engine import Output, RunResult, reason_of
 from obswarm.private_files import make_private_folder, write_private
-from obswarm.web import BadOrder, Order
+from obswarm.web import BadRunRequest, RunRequest
 from obswarm.web.wire import NotReadable, pack_result, unpack_result
 
 logger = logging.getLogger(__name__)
@@ -47,7 +47,7 @@ class PendingRun:
     def _starts(self) -> Path:
         return self.folder / "starts"
 
-    def save(self, order: Order) -> None:
+    def save(self, order: RunRequest) -> None:
         """Raises ObswarmError when it can be kept nowhere."""
         self.forget()
         try:
@@ -68,7 +68,7 @@ class PendingRun:
                 self.folder,
             )
 
-    def _save(self, order: Order, folder: Path) -> None:
+    def _save(self, order: RunRequest, folder: Path) -> None:
         self.folder = folder
         if folder == self._usual:
             os.environ.pop(_ELSEWHERE, None)
@@ -106,13 +106,13 @@ class PendingRun:
     def _result(self) -> Path:
         return self.folder / "result.msgpack"
 
-    def read(self) -> tuple[Order | None, int]:
+    def read(self) -> tuple[RunRequest | None, int]:
         """The run, if there is one, and how often it has been begun. Raises BadOrder."""
         try:
-            order = Order.read(self.folder)
+            order = RunRequest.read(self.folder)
             left = len(os.listdir(self._starts)) if order is not None else MOST_STARTS
         except OSError as error:
-            raise BadOrder(reason_of(error)) from None
+            raise BadRunRequest(reason_of(error)) from None
         return order, MOST_STARTS - left
 
     def begin(self, cost: int = 1) -> None:

@@ -32,7 +32,7 @@ from obswarm.stack.project import HOST_NAME
 from obswarm.stats import RunState, Snapshot
 from obswarm.targets import PrometheusSource
 from obswarm.units import counted
-from obswarm.web import MasterClient, MasterError, Order
+from obswarm.web import MasterClient, MasterError, RunRequest
 from obswarm.web.client import End, Log
 
 logger = logging.getLogger(__name__)
@@ -123,7 +123,7 @@ def master_of(project: Project) -> Master:
 class RemoteRun:
     """As a RunCourse for whoever runs it: `run_id`, `run`, `stop`, `abort`, `close`."""
 
-    def __init__(self, client: MasterClient, order: Order, outputs: Outputs, end_max_s: float = 0.0) -> None:
+    def __init__(self, client: MasterClient, order: RunRequest, outputs: Outputs, end_max_s: float = 0.0) -> None:
         """`end_max_s` is how long the end of a run may take whose master does what it is asked."""
         self._client = client
         self._outputs = outputs
@@ -261,7 +261,7 @@ def _capitalized(text: str) -> str:
 
 def _order(
     ctx: click.Context, arguments: tuple[str, ...], options: dict[str, Any], planned: Planned, master: Master
-) -> Order:
+) -> RunRequest:
     given = given_options(ctx, _ONLY_HERE)
     host = _host_there(planned, master)
     if host is not None:
@@ -281,11 +281,11 @@ def _order(
     folder = master.loadtest.parent if master.loadtest is not None else None
     if folder is not None and all(folder in file.parents for file in files):
         names = [file.relative_to(folder).as_posix() for file in files]
-        return Order(**common, files=names, mounted=True, digest="", bundle=b"")
+        return RunRequest(**common, files=names, mounted=True, digest="", bundle=b"")
     root, paths = gather(planned.files, planned.opened)
     packed = pack(root, paths)
     names = [file.relative_to(root).as_posix() for file in files]
-    return Order(**common, files=names, mounted=False, digest=packed.digest, bundle=packed.content)
+    return RunRequest(**common, files=names, mounted=False, digest=packed.digest, bundle=packed.content)
 
 
 def _settings_text(path: Path | None) -> bytes | None:

@@ -15,13 +15,13 @@ from obswarm.cli.streams import (
 from obswarm.cli.summary import print_summary
 from obswarm.cli.text_console import TextConsole
 from obswarm.engine import Output, RunResult, reason_of
-from obswarm.guards import Judgement
+from obswarm.guards import RequirementResult
 from obswarm.json_text import to_json
 from obswarm.private_files import check_writable
 from obswarm.report import junit_document, result_document
 from obswarm.stats import Snapshot
 
-Judge = Callable[[RunResult], Sequence[Judgement]]
+Judge = Callable[[RunResult], Sequence[RequirementResult]]
 """How the result meets what was required of it."""
 
 

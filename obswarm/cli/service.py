@@ -41,7 +41,7 @@ from obswarm.ending_signals import ending_signals
 from obswarm.engine import PartialResult, RunResult, StopReason, reason_of
 from obswarm.greenlets import Supervisor
 from obswarm.guards import BadPayload, Delivery, make_kept, parse_kept
-from obswarm.metrics import Latest, MetricsApp
+from obswarm.metrics import MetricsApp, SnapshotRegistry
 from obswarm.private_files import make_private_folder, tighten, write_private
 from obswarm.stats import RefusedAlerts, RunState
 from obswarm.web import (
@@ -50,12 +50,12 @@ from obswarm.web import (
     RUNS_PATH,
     STATUS_PATH,
     AlertsApp,
-    BadOrder,
-    News,
-    NewsHandler,
-    Order,
-    RunDesk,
+    BadRunRequest,
+    RunEvents,
+    RunEventsHandler,
+    RunRequest,
     RunsApp,
+    RunService,
     WebServer,
 )
 
@@ -127,13 +127,15 @@ class Service:
         self._alerts_token, made_alerts_token = _kept("OBSWARM_ALERTS_TOKEN", options["alerts_token"])
         self._here = self._mounted(ctx.params["arguments"], options["files"])
         self._idle_workers: IdleWorkers | None = None
-        self._next: AsyncResult[Order | None] = AsyncResult()
-        self._handler = NewsHandler(without=(_ADDRESSES,))
-        self._desk = RunDesk(self._take, lambda: self._idle_workers.workers if self._idle_workers is not None else {})
+        self._next: AsyncResult[RunRequest | None] = AsyncResult()
+        self._handler = RunEventsHandler(without=(_ADDRESSES,))
+        self._desk = RunService(
+            self._take, lambda: self._idle_workers.workers if self._idle_workers is not None else {}
+        )
         self._desk.workers_may_come_until_s = clock.monotonic() + _COME_BACK_S
         self._desk.loadtest = str(self._here) if self._here is not None else None
         inherited = os.environ.pop(_SOCKET, None)
-        latest = Latest()
+        latest = SnapshotRegistry()
         latest.waiting = lambda: len(self._desk.workers())
         runs = RunsApp(self._desk, self._token)
         self._alerts = AlertsApp(None, self._alerts_token)
@@ -194,14 +196,14 @@ class Service:
         logger.info("Waiting for runs at %s", self._server.url, extra={"secret": secret})
         logger.info("Alerts are taken at %s%s", self._server.url, ALERTS_PATH, extra={"secret": alerts_secret})
 
-    def _wait(self) -> Order | None:
+    def _wait(self) -> RunRequest | None:
         """For an order, or None for a signal to end."""
         self._desk.busy = False
         watchers = [signal_handler(kind, self._next.set, None) for kind in ending_signals()]
         try:
             with IdleWorkers(tcp_endpoint(*self._options["bind"]), self._keys) as self._idle_workers:
                 self._announce()
-                following: Order | None = self._next.get()
+                following: RunRequest | None = self._next.get()
                 # The answer to whoever gave the order is on its way.
                 gevent.sleep(0.1)
                 return following
@@ -209,15 +211,15 @@ class Service:
             for watcher in watchers:
                 watcher.cancel()
 
-    def _take(self, order: Order) -> None:
+    def _take(self, order: RunRequest) -> None:
         self._pending.save(order)
         self._next.set(order)
 
-    def _read_pending(self) -> tuple[Order | None, int]:
+    def _read_pending(self) -> tuple[RunRequest | None, int]:
         """The run to make, and how often it has been begun before."""
         try:
             order, starts = self._pending.read()
-        except BadOrder as error:
+        except BadRunRequest as error:
             self._owe(
                 f"The run that was asked for cannot be read from {self._pending.folder} ({error}); it is dropped."
             )
@@ -265,9 +267,9 @@ class Service:
         logger.error("%s", text)
         self._notices.add(text)
 
-    def _execute(self, order: Order, starts: int) -> Outcome:
+    def _execute(self, order: RunRequest, starts: int) -> Outcome:
         """Make the run that was asked for, or go on with it when it was begun before."""
-        desk, news, seen = self._desk, News(), PartialResult()
+        desk, news, seen = self._desk, RunEvents(), PartialResult()
         desk.busy, desk.order_id, desk.news = True, order.id, news
         watch = Supervisor().keep("The watch on the client", self._end_without_client, news)
         terminal = None
@@ -349,7 +351,7 @@ class Service:
             raise CannotGoOn(f"The master was away for {age_s:.0f} s, and its workers have given up.")
         return found
 
-    def _fail(self, news: News, seen: PartialResult, detail: str, text: str) -> None:
+    def _fail(self, news: RunEvents, seen: PartialResult, detail: str, text: str) -> None:
         """The run ended without a result of its own: its client gets what there is."""
         logger.error("%s", text)
         self._release_workers()
@@ -371,14 +373,14 @@ class Service:
             except (Exception, SystemExit, KeyboardInterrupt, gevent.Timeout, gevent.GreenletExit) as error:
                 logger.error("The last statistics of the run's workers cannot be had: %s.", reason_of(error))
 
-    def _tell_again(self, news: News, result: RunResult, options: dict[str, Any]) -> None:
+    def _tell_again(self, news: RunEvents, result: RunResult, options: dict[str, Any]) -> None:
         """The process that had made the run ended before its client had the result."""
         with suppress(OSError):
             self._state.unlink(missing_ok=True)
         news.end(result, exit_code_of(result, options["exit_code_on_error"], options["strict"]))
         self._wait_for_client(news, result)
 
-    def _wait_for_client(self, news: News, result: RunResult | None) -> None:
+    def _wait_for_client(self, news: RunEvents, result: RunResult | None) -> None:
         """It has a few seconds to fetch the result, which is written here if it does not come."""
         if news.wait_until_told(_FETCH_S) or result is None:
             return
@@ -389,7 +391,7 @@ class Service:
             f" {unfinished.measured(result)} {kept}."
         )
 
-    def _options_for(self, order: Order) -> tuple[dict[str, Any], click.Context, Path | None]:
+    def _options_for(self, order: RunRequest) -> tuple[dict[str, Any], click.Context, Path | None]:
         files = self._pending.files
         shared = None
         if order.mounted:
@@ -418,7 +420,7 @@ class Service:
     def _began(self, run: FleetRun) -> None:
         self._desk.control, self._desk.run_id = run, run.run_id
 
-    def _end_without_client(self, news: News) -> None:
+    def _end_without_client(self, news: RunEvents) -> None:
         """A run that nobody watches any more is ended, as a run in a terminal that was closed is."""
         began_s, lasts = clock.monotonic(), False
         while True:
@@ -434,7 +436,7 @@ class Service:
                 return
 
     @contextmanager
-    def _told(self, news: News) -> Iterator[None]:
+    def _told(self, news: RunEvents) -> Iterator[None]:
         """What is logged meanwhile is told to the client, too."""
         self._handler.news = news
         logging.getLogger().addHandler(self._handler)

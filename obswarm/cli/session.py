@@ -23,7 +23,7 @@ from obswarm.cli.streams import STANDARD_OUTPUT, LogFile, StreamLog, say_error
 from obswarm.cli.text_console import TextConsole, can_redraw, console_handler, stdout_console
 from obswarm.ending_signals import ending_signals
 from obswarm.engine import Output, Outputs, Run, RunHandle, RunResult, StopReason, UncaughtErrors
-from obswarm.guards import Judgement
+from obswarm.guards import RequirementResult
 from obswarm.report import CsvFiles
 
 logger = logging.getLogger(__name__)
@@ -155,7 +155,7 @@ class Terminal:
             outputs.append(self._json)
         return outputs
 
-    def _judge(self, result: RunResult) -> Sequence[Judgement]:
+    def _judge(self, result: RunResult) -> Sequence[RequirementResult]:
         return self.guarding.judge(result) if self.guarding is not None else []
 
 
@@ -224,7 +224,9 @@ class _Signals:
         self._run.stop(StopReason("signal", f"{what} ({kind.name})"))
 
 
-def exit_code_of(result: RunResult, on_error: int, strict: bool = False, judgements: Sequence[Judgement] = ()) -> int:
+def exit_code_of(
+    result: RunResult, on_error: int, strict: bool = False, judgements: Sequence[RequirementResult] = ()
+) -> int:
     """The exit code that a result stands for; `on_error` is --exit-code-on-error."""
     if isinstance(result.error, InternalError):
         return exit_codes.INCOMPLETE
@@ -257,7 +259,7 @@ def exit_code_with(code: int, result: RunResult, on_error: int) -> int:
 
 
 def conclude(
-    result: RunResult, environment: Environment, options: dict[str, Any], judgements: Sequence[Judgement]
+    result: RunResult, environment: Environment, options: dict[str, Any], judgements: Sequence[RequirementResult]
 ) -> int:
     """Tell what went wrong, fire the last events, and give the exit code."""
     if result.error is not None:

@@ -8,7 +8,7 @@ from obswarm.cli.guards_seen import GuardsSeen
 from obswarm.cli.tables import figures_table, results_table
 from obswarm.cli.text_console import TextConsole, TextTable, plain
 from obswarm.engine import RunResult
-from obswarm.guards import Judgement
+from obswarm.guards import RequirementResult
 from obswarm.report import cut_off_rows, cut_off_sentences, generator_sentence
 from obswarm.stats import PHASES, EndpointStats, total_in_flight
 from obswarm.units import counted, format_bytes, format_count, format_duration, format_latency
@@ -23,7 +23,7 @@ _LEAST_FIRST = ("mean", "received", "p90", "max", "p99", "req/s")
 def print_summary(
     console: TextConsole,
     result: RunResult,
-    judgements: Sequence[Judgement] = (),
+    judgements: Sequence[RequirementResult] = (),
     guards_seen: GuardsSeen | None = None,
 ) -> None:
     """How it ended, endpoints, errors, exceptions, and whether the figures can be trusted."""

@@ -11,34 +11,34 @@ from obswarm.guards.alert_payload import (
     parse_kept,
     parse_payload,
 )
-from obswarm.guards.alerts import TOO_MANY, AlertBook, Verdict, too_many
-from obswarm.guards.board import GuardBoard
+from obswarm.guards.alerts import TOO_MANY, AlertTracker, Verdict, too_many
 from obswarm.guards.conditions import Condition, When
 from obswarm.guards.evaluate import GuardState, GuardWatch
+from obswarm.guards.evaluator import GuardEvaluator
 from obswarm.guards.grammar import GuardError, parse_condition, parse_when, split_name
 from obswarm.guards.guard import ACTIONS, Action, Guard, GuardRule, parse_action, with_own_names
-from obswarm.guards.requirements import Judgement, Requirement, judge, parse_requirement
+from obswarm.guards.requirements import Requirement, RequirementResult, judge, parse_requirement
 
 __all__ = [
     "ACTIONS",
     "TOO_MANY",
     "Action",
     "Alert",
-    "AlertBook",
     "AlertCounts",
+    "AlertTracker",
     "BadPayload",
     "Condition",
     "Delivery",
     "Guard",
-    "GuardBoard",
     "GuardError",
+    "GuardEvaluator",
     "GuardRule",
     "GuardState",
     "GuardWatch",
-    "Judgement",
     "Refusal",
     "RefusalReason",
     "Requirement",
+    "RequirementResult",
     "Verdict",
     "When",
     "judge",

@@ -100,7 +100,7 @@ class _Firing:
         return before_s == after_s or (before_s is not None and after_s is not None and after_s < before_s)
 
 
-class AlertBook:
+class AlertTracker:
     """Which alerts fire, and what a delivery leads to. An alert that is delivered again (Alertmanager repeats what
     goes on) leads to nothing new. Times are wall time.
 

@@ -27,7 +27,7 @@ class Requirement:
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class RequirementResult:
     """`value` as Requirement's unit has it, None when nothing was measured that it could be judged by: then it is not
     met."""
 
@@ -51,10 +51,10 @@ def parse_requirement(text: str) -> Requirement:
     return Requirement(condition)
 
 
-def judge(requirements: list[Requirement], final: Snapshot) -> list[Judgement]:
+def judge(requirements: list[Requirement], final: Snapshot) -> list[RequirementResult]:
     """Each of them, by the last snapshot of a run."""
     judged = []
     for requirement in requirements:
         value = whole_run(requirement.operand, final)
-        judged.append(Judgement(requirement, value is not None and requirement.condition.holds(value), value))
+        judged.append(RequirementResult(requirement, value is not None and requirement.condition.holds(value), value))
     return judged

@@ -51,12 +51,12 @@ from obswarm.http.errors import (
     ResponseTooLarge,
     TlsError,
 )
-from obswarm.http.exchange import exchange
 from obswarm.http.head import FRAMING, Prepared, as_bytes, check_coding, check_head, field_lines
 from obswarm.http.pool import ConnectionPool
-from obswarm.http.raw import RawAnswer, join_headers
+from obswarm.http.raw import RawResponse, join_headers
 from obswarm.http.route import Proxy, Route, parse_proxy
-from obswarm.http.streaming import LiveBody
+from obswarm.http.send_request import send_request
+from obswarm.http.streaming import ResponseStream
 from obswarm.http.tls import TlsSettings
 from obswarm.http.urls import parse_url
 from obswarm.redact import redact_url
@@ -95,7 +95,7 @@ class FastAdapter(BaseAdapter):
         try:
             call = self._call(request, stream, timeout, verify, cert, proxies)
             setattr(request, _SENT, True)
-            connection, answer = exchange(self.pool, call, call.head(), started)
+            connection, answer = send_request(self.pool, call, call.head(), started)
         except HttpError as error:
             raise _as_requests(error, request) from None
         except ObswarmError as error:
@@ -118,9 +118,9 @@ class FastAdapter(BaseAdapter):
             connection.first_byte_at - call.sent_at,
             now - connection.first_byte_at,
         )
-        raw = response.raw = RawAnswer(answer.status, head, response.headers)
+        raw = response.raw = RawResponse(answer.status, head, response.headers)
         if stream and not answer.complete:
-            raw.body = LiveBody(connection, answer, self.pool)
+            raw.body = ResponseStream(connection, answer, self.pool)
             return response
         body = b"".join(answer.body)
         answer.recycle()
@@ -204,7 +204,7 @@ def read_and_discard(response: CountedResponse) -> None:
     began = monotonic()
     raw: Any = response.raw
     try:
-        if isinstance(raw, RawAnswer):
+        if isinstance(raw, RawResponse):
             received = raw.drain()
         elif raw is None:
             # Of an adapter that makes its responses up.

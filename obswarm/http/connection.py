@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, NoReturn
 import httptools
 
 from obswarm.clock import monotonic
-from obswarm.http.answer import Answer, NotHttp, TooMuch
 from obswarm.http.body_buffer import LARGE_BODY_BYTES, BodyBuffer
 from obswarm.http.deadlines import NEVER, StreamTimeout
 from obswarm.http.errors import (
@@ -21,6 +20,7 @@ from obswarm.http.errors import (
     ResponseTooLarge,
     TlsError,
 )
+from obswarm.http.response_parser import NotHttp, ParsedResponse, TooMuch
 from obswarm.http.stream import BrokenOff, Stream
 from obswarm.http.tls import tls_failure
 
@@ -86,14 +86,14 @@ class Connection:
         would be taken for the next answer."""
         return self._stream.has_news()
 
-    def exchange(self, request: bytes, head_only: bool, now: float) -> Answer:
+    def send_request(self, request: bytes, head_only: bool, now: float) -> ParsedResponse:
         """Send a request that is complete in bytes, and read the whole answer. `now` is the present moment."""
         stream = self._stream
         self.first_byte_at = 0.0
         self.reusable = False
         due = now + self.read_timeout_s
         stream.due = due if due < self.deadline else self.deadline
-        answer = Answer.begin(head_only)
+        answer = ParsedResponse.begin(head_only)
         try:
             try:
                 stream.send(request)
@@ -114,7 +114,7 @@ class Connection:
         self.reusable = answer.keep_alive
         return answer
 
-    def _read_rest(self, answer: Answer) -> None:
+    def _read_rest(self, answer: ParsedResponse) -> None:
         """Read to the end of the answer. Raises ResponseTooLarge before anything is read of a body that is announced
         as larger than it may be, and for others when so much has come."""
         most = self.max_response_bytes
@@ -133,7 +133,7 @@ class Connection:
             received += self._read_more(answer)
         raise ResponseTooLarge(most)
 
-    def _read_large(self, answer: Answer, received: int, announced: int) -> None:
+    def _read_large(self, answer: ParsedResponse, received: int, announced: int) -> None:
         """As _read_rest, in one buffer that becomes the body without being copied, and is gone as soon as this
         fails."""
         with BodyBuffer(announced) as buffer:
@@ -177,9 +177,9 @@ class Connection:
             self.unsent = True
             raise ConnectionLost(f"{self.peer} closed the connection") from None
 
-    def read_head(self, head_only: bool) -> Answer:
+    def read_head(self, head_only: bool) -> ParsedResponse:
         """Read up to the end of the head; what comes with it of the body is in the answer."""
-        answer = Answer.begin(head_only)
+        answer = ParsedResponse.begin(head_only)
         try:
             while answer.reading_head:
                 self._read_more(answer)
@@ -188,7 +188,7 @@ class Connection:
         self.reusable = answer.complete and answer.keep_alive
         return answer
 
-    def read_body(self, answer: Answer) -> None:
+    def read_body(self, answer: ParsedResponse) -> None:
         """Read the rest of the body into the answer."""
         try:
             self._read_rest(answer)
@@ -196,13 +196,13 @@ class Connection:
             self._explain(error, answer)
         self.reusable = answer.keep_alive
 
-    def pieces(self, answer: Answer) -> Iterator[bytes]:
+    def pieces(self, answer: ParsedResponse) -> Iterator[bytes]:
         """The body as it arrives; after the last piece the answer is complete."""
         for _ in self._rest(answer):
             while answer.body:
                 yield answer.body.pop(0)
 
-    def _rest(self, answer: Answer) -> Iterator[None]:
+    def _rest(self, answer: ParsedResponse) -> Iterator[None]:
         yield None
         while not answer.complete:
             try:
@@ -216,7 +216,7 @@ class Connection:
         due = now + self.read_timeout_s
         self._stream.due = due if due < self.deadline else self.deadline
 
-    def _read_more(self, answer: Answer) -> int:
+    def _read_more(self, answer: ParsedResponse) -> int:
         self._set_due(monotonic())
         piece = self._stream.receive()
         if piece and not self.first_byte_at:
@@ -224,20 +224,20 @@ class Connection:
         self._take(answer, piece)
         return len(piece)
 
-    def _take(self, answer: Answer, piece: bytes) -> None:
+    def _take(self, answer: ParsedResponse, piece: bytes) -> None:
         if piece:
             answer.feed(piece)
         elif not answer.end():
             raise ConnectionLost(self._where_it_ended(answer))
 
-    def _where_it_ended(self, answer: Answer) -> str:
+    def _where_it_ended(self, answer: ParsedResponse) -> str:
         if not self.heard:
             return f"{self.peer} closed the connection without an answer"
         if answer.reading_head:
             return f"{self.peer} closed the connection in the middle of its answer's headers"
         return f"{self.peer} closed the connection in the middle of its answer's body"
 
-    def _explain(self, error: BaseException, answer: Answer | None) -> None:
+    def _explain(self, error: BaseException, answer: ParsedResponse | None) -> None:
         """Map what the stream and the parser raise to the client's own errors, in this one place."""
         self.reusable = False
         if answer is not None:

@@ -9,19 +9,19 @@ from requests.cookies import RequestsCookieJar, extract_cookies_to_jar
 from requests.structures import CaseInsensitiveDict
 
 from obswarm.api import CatchResponseError
-from obswarm.http.answer import ResponseHead
 from obswarm.http.body_buffer import gather
 from obswarm.http.codings import decode
 from obswarm.http.errors import HttpError, StreamConsumed
-from obswarm.http.outcome import Judged, Outcome
-from obswarm.http.raw import RawAnswer
-from obswarm.http.streaming import LiveBody
+from obswarm.http.raw import RawResponse
+from obswarm.http.record import CatchResponse, RequestRecord
+from obswarm.http.response_parser import ResponseHead
+from obswarm.http.streaming import ResponseStream
 from obswarm.sanitize import to_text
 from obswarm.stats import PhaseTimes
 
 
 # requests.Response comes first among the bases, since a response can only then be turned into this class.
-class CountedResponse(requests.Response, Judged):
+class CountedResponse(requests.Response, CatchResponse):
     """requests.Response with `success()` and `failure(reason)`, and a context manager for catch_response=True.
 
     `error` is what kept the answer from coming, else None; without an answer `status_code` is 0, headers and body are
@@ -30,7 +30,7 @@ class CountedResponse(requests.Response, Judged):
     """
 
     error: BaseException | None = None
-    outcome: Outcome | None = None
+    outcome: RequestRecord | None = None
     timings: PhaseTimes | None = None
     wire_bytes: int | None = None
     trace_id: str | None = None
@@ -66,7 +66,7 @@ class CountedResponse(requests.Response, Judged):
         made.url = url
         made.request = request  # type: ignore[assignment]
         made.elapsed = timedelta(seconds=elapsed_s)
-        made.raw = RawAnswer(0, ResponseHead(b""), made.headers)
+        made.raw = RawResponse(0, ResponseHead(b""), made.headers)
         made._content = made._received = b""
         made._content_consumed = True
         return made
@@ -134,10 +134,10 @@ class CountedResponse(requests.Response, Judged):
         return self._received
 
     @property
-    def live(self) -> LiveBody | None:
+    def live(self) -> ResponseStream | None:
         """The body while it is still to be read, over our own transport."""
         raw: object = self.raw
-        body = raw.body if isinstance(raw, RawAnswer) else None
+        body = raw.body if isinstance(raw, RawResponse) else None
         return body if body is not None and not body.ended else None
 
     def note_download(self, received: int, since_first_byte_s: float) -> None:
@@ -146,7 +146,7 @@ class CountedResponse(requests.Response, Judged):
         if self.timings is not None:
             self.timings = self.timings._replace(download_s=since_first_byte_s)
 
-    __enter__ = Judged.__enter__
+    __enter__ = CatchResponse.__enter__
 
     def __exit__(  # type: ignore[override]  # requests gives the response away at the end of a block
         self,
@@ -164,7 +164,7 @@ class CountedResponse(requests.Response, Judged):
         if self.live is not None:
             # Counted with all that came of it.
             self.close()
-        ends_here = Judged.__exit__(self, kind, raised, traceback)
+        ends_here = CatchResponse.__exit__(self, kind, raised, traceback)
         if self.wire_bytes is None:
             self.close()
         return ends_here

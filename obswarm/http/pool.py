@@ -9,8 +9,8 @@ from gevent.event import AsyncResult
 
 from obswarm import clock, defaults
 from obswarm.http.connection import Connection
+from obswarm.http.dns_cache import DnsCache, names
 from obswarm.http.errors import ConnectTimeout
-from obswarm.http.names import Names, names
 from obswarm.http.route import Route, open_connection
 
 
@@ -34,7 +34,7 @@ class ConnectionPool:
 
     def __init__(self, limit: int = defaults.POOL_CONNECTIONS, dns_ttl_s: float | None = None) -> None:
         self._limit = limit
-        self._names: Names = names(dns_ttl_s)
+        self._names: DnsCache = names(dns_ttl_s)
         self._places: dict[Route, _Place] = {}
         self._closed = False
 

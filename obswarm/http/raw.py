@@ -8,16 +8,16 @@ from requests.structures import CaseInsensitiveDict
 from urllib3.exceptions import DecodeError, ReadTimeoutError
 from urllib3.exceptions import ProtocolError as Urllib3ProtocolError
 
-from obswarm.http.answer import Header, ResponseHead
 from obswarm.http.body_buffer import gather
 from obswarm.http.codings import decoded
 from obswarm.http.errors import DecodingError, HttpError, ReadTimeout
-from obswarm.http.streaming import LiveBody
+from obswarm.http.response_parser import Header, ResponseHead
+from obswarm.http.streaming import ResponseStream
 
 _PIECE = 65536
 
 
-class RawAnswer:
+class RawResponse:
     """What requests knows as `response.raw`: as much of urllib3's response as requests and its users ask for."""
 
     def __init__(self, status: int, head: ResponseHead, headers: "CaseInsensitiveDict[str]") -> None:
@@ -26,7 +26,7 @@ class RawAnswer:
         self.reason = head.reason.decode("latin-1")
         self.version = 11
         self.decode_content = True
-        self.body: LiveBody | None = None
+        self.body: ResponseStream | None = None
         self.whole: bytes | None = None
         self._rest = b""
         self._source: Iterator[bytes] | None = None

@@ -23,8 +23,8 @@ from obswarm.http.adapter import FastAdapter, read_and_discard, was_sent
 from obswarm.http.counted import CountedResponse
 from obswarm.http.errors import InvalidRequest, innermost
 from obswarm.http.head import PSEUDO, check_coding
-from obswarm.http.outcome import Outcome, status_error
-from obswarm.http.raw import RawAnswer
+from obswarm.http.raw import RawResponse
+from obswarm.http.record import RequestRecord, status_error
 from obswarm.http.redirects import wrong_redirect
 from obswarm.http.signature import signature_for
 from obswarm.http.streaming import count_at_the_end
@@ -118,7 +118,7 @@ class HttpSession(requests.Session):
             response, size = CountedResponse.unanswered(error, asked, made, monotonic() - started), 0
             response.connection = self.fast_adapter  # type: ignore[assignment]
             if not isinstance(error, RequestException) or (isinstance(error, _WRONG_CALLS) and not is_sent):
-                outcome = Outcome(
+                outcome = RequestRecord(
                     environment, method.upper(), label or text, asked, monotonic() - started, 0, 0, error, {}
                 )
                 outcome.report_raised(response, self.user, context, error, is_sent)
@@ -140,7 +140,7 @@ class HttpSession(requests.Session):
         if live is None and not catch_response and not environment.events.request.listeners:
             recorder.record(method.upper(), label, duration_s, size, response.status_code, failure, timings, trace_id)
             return response
-        outcome = response.outcome = Outcome(
+        outcome = response.outcome = RequestRecord(
             environment,
             method.upper(),
             label,
@@ -233,7 +233,7 @@ class HttpSession(requests.Session):
         """Bytes of the body, as far as they have come; of a stream of another transport, those that it announces."""
         if response.wire_bytes is not None:
             return response.wire_bytes
-        if isinstance(response.raw, RawAnswer):
+        if isinstance(response.raw, RawResponse):
             return response.raw.received
         if stream:
             length = response.headers.get("content-length", "")

@@ -13,16 +13,16 @@ from requests.structures import CaseInsensitiveDict
 from requests.utils import parse_header_links
 
 from obswarm import defaults
-from obswarm.http.answer import Header, ResponseHead
 from obswarm.http.body import StreamedBody
 from obswarm.http.body_buffer import gather
 from obswarm.http.codings import decode
 from obswarm.http.cookies import Cookies
 from obswarm.http.errors import HttpError, StreamConsumed
 from obswarm.http.head import Prepared
-from obswarm.http.outcome import Judged, Outcome, status_error
-from obswarm.http.raw import RawAnswer, join_headers, regrouped, set_cookies
-from obswarm.http.streaming import LiveBody
+from obswarm.http.raw import RawResponse, join_headers, regrouped, set_cookies
+from obswarm.http.record import CatchResponse, RequestRecord, status_error
+from obswarm.http.response_parser import Header, ResponseHead
+from obswarm.http.streaming import ResponseStream
 from obswarm.http.urls import parse_url, redirect_target
 from obswarm.stats import PhaseTimes
 
@@ -43,7 +43,7 @@ class SentRequest:
         self.body = body
 
 
-class FastResponse(Judged):
+class FastResponse(CatchResponse):
     """An answer, or, with `status_code` 0 and `error` set, the lack of one.
 
     With `catch_response=True` it is a context manager, and `success()` and `failure(reason)` overrule the status. One
@@ -51,13 +51,13 @@ class FastResponse(Judged):
     """
 
     error: BaseException | None = None
-    outcome: Outcome | None = None
+    outcome: RequestRecord | None = None
     elapsed_s = 0.0
     first_byte_s = 0.0
     download_s = 0.0
     connect_s: float | None = None
     tls_s: float | None = None
-    live: LiveBody | None = None
+    live: ResponseStream | None = None
     max_response_bytes: float = defaults.MAX_RESPONSE_IN_MEMORY_BYTES
     """The most that the decoded body may have, where it is read as a whole."""
 
@@ -75,7 +75,7 @@ class FastResponse(Judged):
     _headers: "CaseInsensitiveDict[str] | None" = None
     _content: bytes | None = None
     _encoding: str | None = None
-    _raw_answer: RawAnswer | None = None
+    _raw_answer: RawResponse | None = None
 
     def __init__(
         self,
@@ -187,10 +187,10 @@ class FastResponse(Judged):
         return {link.get("rel") or link.get("url"): link for link in parsed}
 
     @property
-    def raw(self) -> RawAnswer:
+    def raw(self) -> RawResponse:
         """The body to be read as from urllib3's response, such as `raw.read(10)`; as a stream where it is one."""
         if self._raw_answer is None:
-            made = self._raw_answer = RawAnswer(self.status_code, self._head(), self.headers)
+            made = self._raw_answer = RawResponse(self.status_code, self._head(), self.headers)
             made.body, made.whole = (self.live, None) if self.body is None else (None, self.body)
         return self._raw_answer
 

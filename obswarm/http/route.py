@@ -13,8 +13,8 @@ from obswarm import clock, open_files
 from obswarm.api import ObswarmError
 from obswarm.http.connection import Connection
 from obswarm.http.deadlines import NEVER, StreamTimeout
+from obswarm.http.dns_cache import DnsCache
 from obswarm.http.errors import ConnectError, ConnectTimeout, HttpError, InvalidRequest, NoDescriptorLeft, ProxyError
-from obswarm.http.names import Names
 from obswarm.http.stream import SocketStream, Stream
 from obswarm.http.tls import TlsSettings, TlsStream, tls_context
 from obswarm.http.urls import UNIX_SCHEME, Origin, parse_url
@@ -84,7 +84,7 @@ def open_connection(
     route: Route,
     timeout_s: float,
     deadline: float,
-    names: Names,
+    names: DnsCache,
     session: ssl.SSLSession | None = None,
 ) -> Connection:
     """Connect, through the proxy if there is one, and shake hands if it is TLS.
@@ -127,7 +127,7 @@ def _open_unix(path: str, due: float) -> SocketStream:
     return _connect(socket.AF_UNIX, path, path, due)
 
 
-def _open_tcp(origin: Origin, due: float, names: Names) -> SocketStream:
+def _open_tcp(origin: Origin, due: float, names: DnsCache) -> SocketStream:
     failure: Exception | None = None
     for address in names.addresses(origin.host, origin.port):
         try:
@@ -156,7 +156,7 @@ def _connect(family: int, address: object, peer: str, due: float) -> SocketStrea
     return stream
 
 
-def _open_through(proxy: Proxy, route: Route, due: float, names: Names) -> Stream:
+def _open_through(proxy: Proxy, route: Route, due: float, names: DnsCache) -> Stream:
     name = f"the proxy {proxy.origin.peer}"
     try:
         stream: Stream = _open_tcp(proxy.origin, due, names)
@@ -187,7 +187,7 @@ def _tunnel(stream: Stream, proxy: Proxy, route: Route, due: float, name: str) -
     tunnel.deadline = due
     tunnel.read_timeout_s = NEVER
     try:
-        answer = tunnel.exchange("\r\n".join([*lines, "", ""]).encode("latin-1"), True, clock.monotonic())
+        answer = tunnel.send_request("\r\n".join([*lines, "", ""]).encode("latin-1"), True, clock.monotonic())
     except StreamTimeout:
         raise
     except HttpError as error:

@@ -13,17 +13,17 @@ from obswarm.http.call import Call, Settings, parse_timeout
 from obswarm.http.cookies import Cookies
 from obswarm.http.deadlines import NEVER
 from obswarm.http.errors import HttpError, InvalidHeaders, InvalidRequest
-from obswarm.http.exchange import exchange
 from obswarm.http.head import Prepared, Template, basic_auth, check_fields, check_method, template
-from obswarm.http.outcome import Outcome, status_error
 from obswarm.http.pool import ConnectionPool
 from obswarm.http.raw import set_cookies
+from obswarm.http.record import RequestRecord, status_error
 from obswarm.http.redirects import REDIRECTS, follow
 from obswarm.http.response import FastResponse
 from obswarm.http.rest import RestCalls
+from obswarm.http.send_request import send_request
 from obswarm.http.session_headers import SessionHeaders
 from obswarm.http.signature import signature_for
-from obswarm.http.streaming import LiveBody, count_at_the_end
+from obswarm.http.streaming import ResponseStream, count_at_the_end
 from obswarm.http.tracing import HEADER as TRACE_HEADER
 from obswarm.http.tracing import traceparent
 from obswarm.http.urls import absolute, parse_url, with_params
@@ -220,7 +220,7 @@ class FastHttpSession(RestCalls):
             response.error = error
             # Part of a wrong one has been sent when its body turned out to be none on the way.
             if not isinstance(error, HttpError) or isinstance(error, InvalidRequest):
-                outcome = Outcome(
+                outcome = RequestRecord(
                     self.environment, prepared.method, label, str(prepared.url), monotonic() - started, 0, 0, error, {}
                 )
                 outcome.report_raised(response, self.user, context, error, call.sent_at > 0)
@@ -260,7 +260,7 @@ class FastHttpSession(RestCalls):
                 self.request_signer, self.base_url, str(prepared.url), self.environment.run_id
             )
         head = call.head()
-        connection, answer = exchange(self.pool, call, head, started)
+        connection, answer = send_request(self.pool, call, head, started)
         now = monotonic()
         raw = answer.raw
         body: bytes | None
@@ -278,7 +278,7 @@ class FastHttpSession(RestCalls):
         if not call.reused:
             response.connect_s, response.tls_s = connection.connect_s, connection.tls_s
         if body is None:
-            response.live = LiveBody(connection, answer, self.pool)
+            response.live = ResponseStream(connection, answer, self.pool)
         else:
             response.download_s = now - first_byte_at
             answer.recycle()
@@ -326,7 +326,7 @@ class FastHttpSession(RestCalls):
                 response.trace_id,
             )
             return response
-        outcome = response.outcome = Outcome(
+        outcome = response.outcome = RequestRecord(
             environment,
             asked.method,
             label,

@@ -6,15 +6,15 @@ from weakref import ref
 
 from obswarm import clock
 from obswarm.api.measured import CUTS_OFF
-from obswarm.http.answer import Answer
 from obswarm.http.codings import decoded
 from obswarm.http.connection import Connection
 from obswarm.http.errors import HttpError, StreamConsumed
-from obswarm.http.outcome import Outcome
 from obswarm.http.pool import ConnectionPool
+from obswarm.http.record import RequestRecord
+from obswarm.http.response_parser import ParsedResponse
 
 
-class LiveBody:
+class ResponseStream:
     """The body of an answer that still hangs on its connection.
 
     `on_end` is called once, when it has been read, has failed or is closed: with the bytes that came, the seconds since
@@ -23,7 +23,7 @@ class LiveBody:
 
     __slots__ = ("_answer", "_connection", "_on_end", "_pool", "_received", "begun")
 
-    def __init__(self, connection: Connection, answer: Answer, pool: ConnectionPool) -> None:
+    def __init__(self, connection: Connection, answer: ParsedResponse, pool: ConnectionPool) -> None:
         self._connection: Connection | None = connection
         self._answer = answer
         self._pool = pool
@@ -107,8 +107,8 @@ class Streamed(Protocol):
 
 
 def count_at_the_end(
-    live: LiveBody,
-    outcome: Outcome,
+    live: ResponseStream,
+    outcome: RequestRecord,
     response: Streamed,
     catch_response: bool,
     started: float,

@@ -5,16 +5,16 @@ from obswarm.metrics.contract import CONTRACT, Kind, Metric
 from obswarm.metrics.exposition import MetricsApp
 from obswarm.metrics.labels import parse_labels
 from obswarm.metrics.remote_write import Receiver, RemoteWriter
-from obswarm.metrics.series import Latest
+from obswarm.metrics.series import SnapshotRegistry
 
 __all__ = [
     "CONTRACT",
     "Kind",
-    "Latest",
     "Metric",
     "MetricsApp",
     "Receiver",
     "RemoteWriter",
     "SnapshotCollector",
+    "SnapshotRegistry",
     "parse_labels",
 ]

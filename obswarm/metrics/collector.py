@@ -12,7 +12,7 @@ from prometheus_client.utils import floatToGoString
 
 from obswarm.metrics.buckets import CLASSIC_BOUNDS_S, classic_counts
 from obswarm.metrics.contract import Kind, Metric
-from obswarm.metrics.series import Family, Latest, Point
+from obswarm.metrics.series import MetricFamily, MetricSample, SnapshotRegistry
 
 _BOUNDS = tuple(floatToGoString(bound) for bound in CLASSIC_BOUNDS_S)
 _POINTS_IN_A_SLICE = {Kind.HISTOGRAM: 10}
@@ -25,7 +25,7 @@ class SnapshotCollector(Collector):
     As with that library's own counters there is a sample with the suffix `_created` beside each counter and histogram.
     """
 
-    def __init__(self, latest: Latest, static_labels: Mapping[str, str] | None = None) -> None:
+    def __init__(self, latest: SnapshotRegistry, static_labels: Mapping[str, str] | None = None) -> None:
         self._latest = latest
         self._static = dict(static_labels or {})
 
@@ -35,7 +35,7 @@ class SnapshotCollector(Collector):
 
 
 def client_metric(
-    metric: Metric, points: Iterable[Point], static: Mapping[str, str], *, created: bool = False
+    metric: Metric, points: Iterable[MetricSample], static: Mapping[str, str], *, created: bool = False
 ) -> ClientMetric:
     """One family, or a slice of one; with the time at which each counter and histogram was created, if asked for."""
     name = metric.name
@@ -57,7 +57,7 @@ def client_metric(
     return family
 
 
-def _histogram(name: str, labels: dict[str, str], point: Point) -> Iterator[Sample]:
+def _histogram(name: str, labels: dict[str, str], point: MetricSample) -> Iterator[Sample]:
     histogram = point.histogram
     assert histogram is not None
     below: float = 0
@@ -87,7 +87,7 @@ class _Slice:
 
 
 def text_slices(
-    families: Iterable[Family], static: Mapping[str, str], encode: Any, *, openmetrics: bool
+    families: Iterable[MetricFamily], static: Mapping[str, str], encode: Any, *, openmetrics: bool
 ) -> Iterator[bytes]:
     """The exposition by one of prometheus-client's encoders, in pieces that each take a few milliseconds to make.
 

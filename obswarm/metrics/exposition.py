@@ -11,7 +11,7 @@ from obswarm.clock import monotonic, wall
 from obswarm.metrics.collector import text_slices
 from obswarm.metrics.native import CONTENT_TYPE, protobuf_slices
 from obswarm.metrics.scrapers import Scrapers, client_of
-from obswarm.metrics.series import Latest
+from obswarm.metrics.series import SnapshotRegistry
 
 T = TypeVar("T")
 
@@ -48,7 +48,7 @@ def wants_protobuf(accept: str) -> bool:
 
 
 def slices(
-    latest: Latest, static: Mapping[str, str], accept: str, asked_s: float | None = None
+    latest: SnapshotRegistry, static: Mapping[str, str], accept: str, asked_s: float | None = None
 ) -> tuple[str, Iterator[bytes]]:
     """(content type, pieces) for what a scraper accepts: protobuf, OpenMetrics, or the classic text.
 
@@ -93,7 +93,7 @@ def accepts_gzip(accept_encoding: str) -> bool:
 class MetricsApp:
     """The WSGI application of /metrics, which knows by whom it is asked."""
 
-    def __init__(self, latest: Latest, static_labels: Mapping[str, str] | None = None) -> None:
+    def __init__(self, latest: SnapshotRegistry, static_labels: Mapping[str, str] | None = None) -> None:
         self.latest = latest
         self._static = dict(static_labels or {})
         self.scrapers = Scrapers()

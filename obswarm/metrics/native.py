@@ -7,7 +7,7 @@ from typing import Any
 from obswarm.metrics.buckets import CLASSIC_BOUNDS_S, ZERO_THRESHOLD, classic_counts, native_buckets
 from obswarm.metrics.contract import Kind, Metric
 from obswarm.metrics.schema import EXPOSITION, Messages, varint
-from obswarm.metrics.series import Family, Point
+from obswarm.metrics.series import MetricFamily, MetricSample
 from obswarm.stats import Exemplar
 
 CONTENT_TYPE = "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited"
@@ -17,7 +17,7 @@ _METRIC_TAG = b"\x22"  # field 4, length-delimited
 _messages = Messages("obswarm.exposition", EXPOSITION)
 
 
-def protobuf_slices(families: Iterable[Family], static: Mapping[str, str]) -> Iterator[bytes]:
+def protobuf_slices(families: Iterable[MetricFamily], static: Mapping[str, str]) -> Iterator[bytes]:
     """The exposition in pieces: one for each family, and empty ones, so that none is long in the making.
 
     A family is one message whose length comes first, so its series are encoded one by one, and sent together.
@@ -34,7 +34,7 @@ def protobuf_slices(families: Iterable[Family], static: Mapping[str, str]) -> It
             yield varint(len(body)) + body
 
 
-def _encode(metric: Metric, point: Point, static: Mapping[str, str]) -> bytes:
+def _encode(metric: Metric, point: MetricSample, static: Mapping[str, str]) -> bytes:
     message = _messages.Metric()
     for name, value in (*zip(metric.labels, point.labels, strict=True), *static.items()):
         message.label.add(name=name, value=value)
@@ -50,7 +50,7 @@ def _encode(metric: Metric, point: Point, static: Mapping[str, str]) -> bytes:
     return encoded
 
 
-def _fill(message: Any, point: Point) -> None:
+def _fill(message: Any, point: MetricSample) -> None:
     histogram = point.histogram
     assert histogram is not None
     message.sample_count = histogram.count

@@ -13,7 +13,7 @@ from prometheus_client.utils import floatToGoString
 from obswarm.metrics.buckets import CLASSIC_BOUNDS_S, ZERO_THRESHOLD, classic_counts, native_buckets
 from obswarm.metrics.contract import Metric
 from obswarm.metrics.schema import REMOTE_WRITE, Messages
-from obswarm.metrics.series import Family, Point
+from obswarm.metrics.series import MetricFamily, MetricSample
 
 STALE = struct.unpack("<d", struct.pack("<Q", 0x7FF0000000000002))[0]
 """The NaN by which a sender says that a series has ended, as value of a sample or sum of a native histogram."""
@@ -47,7 +47,7 @@ class PushedSeries:
         self.written_until_s = -math.inf
         """Wall time until which another process may have written to the same series: they get no older samples."""
 
-    def encode(self, families: Iterable[Family], instance: str, time_s: float) -> Iterator[Piece]:
+    def encode(self, families: Iterable[MetricFamily], instance: str, time_s: float) -> Iterator[Piece]:
         """The series at that wall time, and a stale marker for each of those before that is not among them. None of
         them may be created later (see Latest.families)."""
         timestamp = int(time_s * 1000)
@@ -86,7 +86,9 @@ class PushedSeries:
                 marker.samples.add(value=STALE, timestamp=timestamp)
             yield Piece(labels + marker.SerializeToString(), 1)
 
-    def _of_point(self, metric: Metric, point: Point, instance: str, timestamp: int) -> Iterator[tuple[bytes, Any]]:
+    def _of_point(
+        self, metric: Metric, point: MetricSample, instance: str, timestamp: int
+    ) -> Iterator[tuple[bytes, Any]]:
         """Encoded labels, and a message with the rest."""
         labels = {**dict(zip(metric.labels, point.labels, strict=True)), "instance": instance, **self._labels}
         histogram = point.histogram

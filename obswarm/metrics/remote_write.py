@@ -23,7 +23,7 @@ from obswarm.http import ApiAccess, ApiSession, Asked, failure_of, naming_by_opt
 from obswarm.metrics.exposition import unhurried
 from obswarm.metrics.pushed_series import Piece, PushedSeries
 from obswarm.metrics.schema import varint
-from obswarm.metrics.series import Latest, PushCounts
+from obswarm.metrics.series import PushCounts, SnapshotRegistry
 from obswarm.redact import redact_url
 from obswarm.stats import Annotation, Snapshot
 
@@ -82,7 +82,7 @@ class RemoteWriter(Output):
     def __init__(
         self,
         receiver: Receiver,
-        latest: Latest,
+        latest: SnapshotRegistry,
         static_labels: Mapping[str, str] | None = None,
         interval_s: float = defaults.REMOTE_WRITE_INTERVAL_S,
         queue: int = defaults.REMOTE_WRITE_QUEUE,

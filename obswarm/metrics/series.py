@@ -36,7 +36,7 @@ _TRACE_ID = re.compile("[0-9a-f]{1,64}")
 _MAX_LABEL_LENGTH = max(defaults.MAX_NAME_LENGTH, defaults.MAX_ERROR_LENGTH)
 
 
-class Point(NamedTuple):
+class MetricSample(NamedTuple):
     """One series: the values of the metric's labels, in their order, and a number or a histogram."""
 
     labels: tuple[str, ...]
@@ -47,7 +47,7 @@ class Point(NamedTuple):
     """Wall time at which a counter or histogram was zero; None for gauges."""
 
 
-Family = tuple[Metric, Iterator[Point]]
+MetricFamily = tuple[Metric, Iterator[MetricSample]]
 
 
 class PushCounts(NamedTuple):
@@ -57,7 +57,7 @@ class PushCounts(NamedTuple):
     lost: Mapping[str, int]
 
 
-class Latest(Output):
+class SnapshotRegistry(Output):
     """Keeps the newest snapshot, and what a reset of the statistics took away, so that no counter goes down
     while a run goes on."""
 
@@ -119,7 +119,7 @@ class Latest(Output):
             if len(self._marks) > _MARKS_KEPT:
                 del self._marks[next(iter(self._marks))]
 
-    def families(self, asked_s: float | None = None) -> Iterator[Family]:
+    def families(self, asked_s: float | None = None) -> Iterator[MetricFamily]:
         """All metrics that have series at the moment. Values of labels are valid UTF-8 of a bounded length.
 
         `asked_s` is the wall time that the values will have. Counters and histograms that were created since then are
@@ -128,8 +128,8 @@ class Latest(Output):
         for metric, points in self._families(math.inf if asked_s is None else asked_s):
             yield metric, map(_fit, points)
 
-    def _families(self, asked_s: float) -> Iterator[Family]:
-        yield contract.BUILD_INFO, iter([Point((__version__, platform.python_version()), 1)])
+    def _families(self, asked_s: float) -> Iterator[MetricFamily]:
+        yield contract.BUILD_INFO, iter([MetricSample((__version__, platform.python_version()), 1)])
         snapshot = self.newest
         if snapshot is not None:
             exposition = self._created.exposition(snapshot.started_s, snapshot.time_s)
@@ -139,18 +139,24 @@ class Latest(Output):
             exposition.finish()
         elif self.waiting is not None:
             ready = self.waiting()
-            yield contract.RUN_STATE, (Point((str(state),), float(state is RunState.READY)) for state in RunState)
-            yield contract.WORKERS, (Point((state,), ready * (state == "ready")) for state in contract.WORKER_STATES)
+            yield (
+                contract.RUN_STATE,
+                (MetricSample((str(state),), float(state is RunState.READY)) for state in RunState),
+            )
+            yield (
+                contract.WORKERS,
+                (MetricSample((state,), ready * (state == "ready")) for state in contract.WORKER_STATES),
+            )
             refused = self.refused_while_idle()
             if refused:
                 since_s = self._since_s
-                points = (Point((each.reason,), each.count, created_s=since_s) for each in refused)
+                points = (MetricSample((each.reason,), each.count, created_s=since_s) for each in refused)
                 yield contract.ALERTS_REFUSED, points
         if self.push is not None:
             # They count over all runs of the process.
             sent, lost, since_s = self.push.sent, sorted(self.push.lost.items()), self._since_s
-            yield contract.PUSHED, iter([Point((), sent, created_s=since_s)])
-            yield contract.PUSH_LOST, (Point((reason,), count, created_s=since_s) for reason, count in lost)
+            yield contract.PUSHED, iter([MetricSample((), sent, created_s=since_s)])
+            yield contract.PUSH_LOST, (MetricSample((reason,), count, created_s=since_s) for reason, count in lost)
 
     def _endpoints(self, snapshot: Snapshot) -> Iterator[EndpointStats]:
         if not self._before:
@@ -170,55 +176,63 @@ class Latest(Output):
         for key in {**self._before, **snapshot.endpoints, **snapshot.in_flight}:
             yield key, snapshot.in_flight.get(key, NONE_IN_FLIGHT)
 
-    def _of_the_run(self, snapshot: Snapshot) -> Iterator[Family]:
+    def _of_the_run(self, snapshot: Snapshot) -> Iterator[MetricFamily]:
         yield contract.REQUESTS, self._requests(snapshot)
         yield contract.DURATION, self._durations(snapshot)
-        yield contract.RESPONSE_BYTES, (Point(each.key, each.response_bytes) for each in self._endpoints(snapshot))
+        yield (
+            contract.RESPONSE_BYTES,
+            (MetricSample(each.key, each.response_bytes) for each in self._endpoints(snapshot)),
+        )
         yield contract.ERRORS, self._errors(snapshot)
-        yield contract.IN_FLIGHT, (Point(key, each.count) for key, each in self._under_way(snapshot))
-        yield contract.OLDEST, (Point(key, each.oldest_s) for key, each in self._under_way(snapshot))
-        yield contract.INTERRUPTED, iter([Point((), snapshot.interrupted + self._interrupted_before)])
+        yield contract.IN_FLIGHT, (MetricSample(key, each.count) for key, each in self._under_way(snapshot))
+        yield contract.OLDEST, (MetricSample(key, each.oldest_s) for key, each in self._under_way(snapshot))
+        yield contract.INTERRUPTED, iter([MetricSample((), snapshot.interrupted + self._interrupted_before)])
         names = sorted({**self._iterations_before, **snapshot.iterations})
         iterations = {name: snapshot.iterations.get(name, 0) + self._iterations_before.get(name, 0) for name in names}
-        yield contract.ITERATIONS, (Point((name,), count) for name, count in iterations.items())
-        yield contract.EXCEPTIONS, iter([Point((), _exceptions(snapshot) + self._exceptions_before)])
-        yield contract.USERS, (Point((name,), count) for name, count in sorted(snapshot.users.items()))
-        yield contract.USERS_TARGET, (Point((name,), count) for name, count in sorted(snapshot.users_target.items()))
-        yield contract.RUN_STATE, (Point((str(state),), float(state is snapshot.state)) for state in RunState)
+        yield contract.ITERATIONS, (MetricSample((name,), count) for name, count in iterations.items())
+        yield contract.EXCEPTIONS, iter([MetricSample((), _exceptions(snapshot) + self._exceptions_before)])
+        yield contract.USERS, (MetricSample((name,), count) for name, count in sorted(snapshot.users.items()))
+        yield (
+            contract.USERS_TARGET,
+            (MetricSample((name,), count) for name, count in sorted(snapshot.users_target.items())),
+        )
+        yield contract.RUN_STATE, (MetricSample((str(state),), float(state is snapshot.state)) for state in RunState)
         info = (snapshot.run_id, snapshot.test, snapshot.host or "", MODEL_CLOSED)
-        yield contract.RUN_INFO, iter([Point(info, 1)])
-        yield contract.RUN_START, iter([Point((), snapshot.started_s)])
-        yield contract.ANNOTATIONS, (Point((kind,), snapshot.marks.get(kind, 0)) for kind in contract.MARKS)
-        yield contract.MARK_TIMES, (Point(key, at_s) for key, at_s in list(self._marks.items()))
+        yield contract.RUN_INFO, iter([MetricSample(info, 1)])
+        yield contract.RUN_START, iter([MetricSample((), snapshot.started_s)])
+        yield contract.ANNOTATIONS, (MetricSample((kind,), snapshot.marks.get(kind, 0)) for kind in contract.MARKS)
+        yield contract.MARK_TIMES, (MetricSample(key, at_s) for key, at_s in list(self._marks.items()))
 
-    def _of_the_guards(self, snapshot: Snapshot) -> Iterator[Family]:
+    def _of_the_guards(self, snapshot: Snapshot) -> Iterator[MetricFamily]:
         yield from _of_the_guards(snapshot)
         refused: Counter[str] = Counter()
         for each in (*snapshot.refused_alerts, *self.refused_while_idle()):
             refused[each.reason] += each.count
         if refused:
-            yield contract.ALERTS_REFUSED, (Point((reason,), count) for reason, count in refused.items())
+            yield contract.ALERTS_REFUSED, (MetricSample((reason,), count) for reason, count in refused.items())
 
-    def _requests(self, snapshot: Snapshot) -> Iterator[Point]:
+    def _requests(self, snapshot: Snapshot) -> Iterator[MetricSample]:
         for stats in self._endpoints(snapshot):
             for outcome, counts in (("success", stats.successes), ("failure", stats.failures_by)):
                 for status, count in _by_class(counts).items():
-                    yield Point((*stats.key, outcome, status), count)
+                    yield MetricSample((*stats.key, outcome, status), count)
 
-    def _durations(self, snapshot: Snapshot) -> Iterator[Point]:
+    def _durations(self, snapshot: Snapshot) -> Iterator[MetricSample]:
         for stats in self._endpoints(snapshot):
-            yield Point(stats.key, 0.0, stats.duration, stats.exemplars())
+            yield MetricSample(stats.key, 0.0, stats.duration, stats.exemplars())
 
-    def _errors(self, snapshot: Snapshot) -> Iterator[Point]:
+    def _errors(self, snapshot: Snapshot) -> Iterator[MetricSample]:
         before = self._errors_before
         for key, seen in snapshot.errors.items():
-            yield Point(key, seen.count + before.get(key, 0))
+            yield MetricSample(key, seen.count + before.get(key, 0))
         for key_before, count in before.items():
             if key_before not in snapshot.errors:
-                yield Point(key_before, count)
+                yield MetricSample(key_before, count)
 
 
-def _begun(metric: Metric, points: Iterator[Point], exposition: Exposition, asked_s: float) -> Iterator[Point]:
+def _begun(
+    metric: Metric, points: Iterator[MetricSample], exposition: Exposition, asked_s: float
+) -> Iterator[MetricSample]:
     """Counters and histograms with the times at which they were created, those that were before `asked_s`."""
     if metric.kind not in (Kind.COUNTER, Kind.HISTOGRAM):
         yield from points
@@ -229,7 +243,7 @@ def _begun(metric: Metric, points: Iterator[Point], exposition: Exposition, aske
             yield point._replace(created_s=created_s)
 
 
-def _fit(point: Point) -> Point:
+def _fit(point: MetricSample) -> MetricSample:
     for text in point.labels:
         if len(text) > _MAX_LABEL_LENGTH or not text.isprintable():
             point = point._replace(labels=tuple(map(_label, point.labels)))
@@ -262,42 +276,45 @@ def _exceptions(snapshot: Snapshot) -> int:
     return sum(found.count for found in snapshot.exceptions.values())
 
 
-def _of_the_generator(snapshot: Snapshot) -> Iterator[Family]:
+def _of_the_generator(snapshot: Snapshot) -> Iterator[MetricFamily]:
     workers = snapshot.workers
     states = Counter(worker.state for worker in workers)
-    yield contract.WORKERS, (Point((state,), states[state]) for state in contract.WORKER_STATES)
-    yield contract.WORKER_USERS, (Point((worker.worker,), worker.users) for worker in workers)
-    yield contract.WORKER_CPU, (Point((worker.worker,), worker.cpu_ratio) for worker in workers)
-    yield contract.WORKER_MEMORY, (Point((worker.worker,), worker.memory_bytes) for worker in workers)
-    yield contract.WORKER_LAG, (Point((worker.worker,), worker.loop_lag_s) for worker in workers)
-    yield contract.SATURATED, (Point((worker.worker,), float(worker.saturated)) for worker in workers)
+    yield contract.WORKERS, (MetricSample((state,), states[state]) for state in contract.WORKER_STATES)
+    yield contract.WORKER_USERS, (MetricSample((worker.worker,), worker.users) for worker in workers)
+    yield contract.WORKER_CPU, (MetricSample((worker.worker,), worker.cpu_ratio) for worker in workers)
+    yield contract.WORKER_MEMORY, (MetricSample((worker.worker,), worker.memory_bytes) for worker in workers)
+    yield contract.WORKER_LAG, (MetricSample((worker.worker,), worker.loop_lag_s) for worker in workers)
+    yield contract.SATURATED, (MetricSample((worker.worker,), float(worker.saturated)) for worker in workers)
     distributed = [worker for worker in workers if worker.capacity is not None]
     if distributed:
-        yield contract.WORKER_CAPACITY, (Point((worker.worker,), worker.capacity or 0.0) for worker in distributed)
-        yield contract.STATS_MESSAGES, (Point((worker.worker,), worker.stats_messages) for worker in distributed)
-        yield contract.STATS_LOST, (Point((worker.worker,), worker.stats_lost) for worker in distributed)
-        yield contract.STATS_LAG, (Point((worker.worker,), worker.stats_lag_s) for worker in distributed)
+        yield (
+            contract.WORKER_CAPACITY,
+            (MetricSample((worker.worker,), worker.capacity or 0.0) for worker in distributed),
+        )
+        yield contract.STATS_MESSAGES, (MetricSample((worker.worker,), worker.stats_messages) for worker in distributed)
+        yield contract.STATS_LOST, (MetricSample((worker.worker,), worker.stats_lost) for worker in distributed)
+        yield contract.STATS_LAG, (MetricSample((worker.worker,), worker.stats_lag_s) for worker in distributed)
 
 
-def _of_the_guards(snapshot: Snapshot) -> Iterator[Family]:
+def _of_the_guards(snapshot: Snapshot) -> Iterator[MetricFamily]:
     guards = snapshot.guards
     if guards:
         yield (
             contract.GUARD_STATE,
             (
-                Point((guard.name, state), float(guard.state == state))
+                MetricSample((guard.name, state), float(guard.state == state))
                 for guard in guards
                 for state in contract.GUARD_STATES
             ),
         )
         known = [guard for guard in guards if guard.value is not None]
-        yield contract.GUARD_VALUE, (Point((guard.name,), guard.value or 0.0) for guard in known)
+        yield contract.GUARD_VALUE, (MetricSample((guard.name,), guard.value or 0.0) for guard in known)
         seen = [(guard.name, guard.seen_ratio) for guard in guards if guard.seen_ratio is not None]
-        yield contract.GUARD_SEEN, (Point((name,), ratio) for name, ratio in seen)
+        yield contract.GUARD_SEEN, (MetricSample((name,), ratio) for name, ratio in seen)
         trips = [(guard, *acted) for guard in guards for acted in _acted(guard).items()]
-        yield contract.GUARD_TRIPS, (Point((guard.name, action), count) for guard, action, count in trips)
+        yield contract.GUARD_TRIPS, (MetricSample((guard.name, action), count) for guard, action, count in trips)
     if snapshot.alerts:
-        yield contract.ALERTS, (Point((a.alertname, a.status, a.source), a.count) for a in snapshot.alerts)
+        yield contract.ALERTS, (MetricSample((a.alertname, a.status, a.source), a.count) for a in snapshot.alerts)
 
 
 def _acted(guard: GuardView) -> Counter[str]:

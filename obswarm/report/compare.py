@@ -23,7 +23,7 @@ from obswarm.analysis import (
 from obswarm.api import ObswarmError
 from obswarm.report.setting_text import setting_text
 from obswarm.stats import TOTAL, EndpointKey, EndpointStats
-from obswarm.store import Figure, RunInfo, RunRecord, Second, value_at
+from obswarm.store import Interval, MetricKey, RunInfo, RunRecord, value_at
 from obswarm.targets import place_of
 from obswarm.units import counted, format_duration
 
@@ -72,7 +72,7 @@ class Comparison:
     base: RunInfo
     run: RunInfo
     endpoints: Mapping[EndpointKey, tuple[Difference, ...]]
-    targets: Mapping[Figure, Difference]
+    targets: Mapping[MetricKey, Difference]
     settings: tuple[tuple[str, str, str], ...]
     only: Mapping[EndpointKey, str]
     doubts: tuple[str, ...]
@@ -152,7 +152,7 @@ def _too_few(base: int, run: int) -> str:
     return f"{base:,} and {run:,} requests; {_FEWEST_REQUESTS} of each run are the least"
 
 
-def _measured(record: RunRecord) -> list[Second]:
+def _measured(record: RunRecord) -> list[Interval]:
     """The seconds that count: since the statistics last began, until the run was stopped."""
     if not record.seconds:
         return []
@@ -168,7 +168,7 @@ def _keys(base: RunRecord, run: RunRecord) -> list[EndpointKey]:
     return [TOTAL, *sorted(base.endpoints.keys() & run.endpoints.keys())]
 
 
-def _blocks(seconds: Sequence[Second], key: EndpointKey) -> list[Block]:
+def _blocks(seconds: Sequence[Interval], key: EndpointKey) -> list[Block]:
     found = []
     for second in seconds:
         stats = second.total() if key == TOTAL else second.endpoints.get(key, EndpointStats(key))
@@ -176,7 +176,7 @@ def _blocks(seconds: Sequence[Second], key: EndpointKey) -> list[Block]:
     return found
 
 
-def _same_users(before: Sequence[Second], after: Sequence[Second]) -> bool:
+def _same_users(before: Sequence[Interval], after: Sequence[Interval]) -> bool:
     """Whether both had nearly the same users at the same time."""
     same = 0
     for one, other in zip(before, after, strict=True):
@@ -185,7 +185,7 @@ def _same_users(before: Sequence[Second], after: Sequence[Second]) -> bool:
     return same >= (1 - _SAME_USERS) * len(before)
 
 
-def _doubts(base: RunRecord, run: RunRecord, before: Sequence[Second], after: Sequence[Second]) -> list[str]:
+def _doubts(base: RunRecord, run: RunRecord, before: Sequence[Interval], after: Sequence[Interval]) -> list[str]:
     doubts = []
     one, other = base.info, run.info
     if one.test != other.test:
@@ -212,7 +212,7 @@ def _doubts(base: RunRecord, run: RunRecord, before: Sequence[Second], after: Se
     return doubts
 
 
-def _short(base: RunRecord, run: RunRecord, before: Sequence[Second], after: Sequence[Second]) -> list[str]:
+def _short(base: RunRecord, run: RunRecord, before: Sequence[Interval], after: Sequence[Interval]) -> list[str]:
     """Which of them are too short, in one sentence."""
     short = [
         f"{record.info.run_id} has measured for {len(seconds)} s"
@@ -223,15 +223,15 @@ def _short(base: RunRecord, run: RunRecord, before: Sequence[Second], after: Seq
     return [f"{' and '.join(short)}; {least}"] if short else []
 
 
-def figure_place(figure: Figure) -> tuple[int, str, int]:
+def figure_place(figure: MetricKey) -> tuple[int, str, int]:
     """Sorts figures of targets: in the order of the request's way, those of a target together."""
     kind, number = place_of(figure.kind, figure.name)
     return kind, figure.target, number
 
 
 def _targets(
-    base: RunRecord, run: RunRecord, before: Sequence[Second], after: Sequence[Second], blocks: int
-) -> dict[Figure, Change]:
+    base: RunRecord, run: RunRecord, before: Sequence[Interval], after: Sequence[Interval], blocks: int
+) -> dict[MetricKey, Change]:
     found = {}
     for figure in sorted(base.samples.keys() & run.samples.keys(), key=figure_place):
         means = [

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 
 from obswarm import clock
 from obswarm.engine import RunResult
-from obswarm.guards import Judgement
+from obswarm.guards import RequirementResult
 from obswarm.sanitize import escape_controls, escape_lines
 
 
-def junit_document(result: RunResult, judgements: Sequence[Judgement]) -> str:
+def junit_document(result: RunResult, judgements: Sequence[RequirementResult]) -> str:
     """In the form that the Ant and Jenkins reports have: testsuite, testcase, failure."""
     test = result.final.test
     suite = _element(None, "testsuite", name=f"obswarm {test}", timestamp=clock.iso(result.started_s)[:19])

@@ -5,7 +5,7 @@ from typing import Any
 
 from obswarm import clock
 from obswarm.engine import RunResult
-from obswarm.guards import Judgement
+from obswarm.guards import RequirementResult
 from obswarm.report.cut_off import cut_off_rows
 from obswarm.report.wording import generator_sentence
 from obswarm.stats import (
@@ -22,7 +22,7 @@ from obswarm.stats import (
 _QUANTILES = {"p50_s": 0.5, "p90_s": 0.9, "p95_s": 0.95, "p99_s": 0.99}
 
 
-def result_document(result: RunResult, judgements: Sequence[Judgement] = ()) -> dict[str, Any]:
+def result_document(result: RunResult, judgements: Sequence[RequirementResult] = ()) -> dict[str, Any]:
     """Everything that the run measured and was judged by, as JSON-ready values. A figure that does not exist (the p95
     of no request) is null."""
     final = result.final

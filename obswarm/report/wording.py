@@ -6,7 +6,7 @@ from typing import Any
 
 from obswarm.report.compare import FASTER, SAME, SLOWER, UNJUDGED, Comparison, Difference
 from obswarm.stats import lacks_data
-from obswarm.store import Figure
+from obswarm.store import MetricKey
 from obswarm.targets import Unit
 from obswarm.units import (
     format_bytes,
@@ -108,7 +108,7 @@ def _no_data(guard: Mapping[str, Any]) -> tuple[float, float]:
     return guard.get("no_data_s", 0.0), guard.get("watched_s", 0.0)
 
 
-def figure_name(figure: Figure) -> str:
+def figure_name(figure: MetricKey) -> str:
     return f"{figure.target}: {figure.name}"
 
 

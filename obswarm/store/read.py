@@ -19,13 +19,13 @@ from obswarm.stats import (
 from obswarm.store.pack import unpack, unpack_endpoint, unpack_values
 from obswarm.store.provenance import LoadTestText
 from obswarm.store.store import RunInfo, Store
-from obswarm.store.writer import Figure
+from obswarm.store.writer import MetricKey
 
 _MIB = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class WorkerSecond:
+class WorkerInterval:
     """How a worker fared in a second; see GeneratorHealth."""
 
     users: int
@@ -38,7 +38,7 @@ class WorkerSecond:
 
 
 @dataclass(frozen=True, slots=True)
-class Second:
+class Interval:
     """What one interval of `interval_s` seconds added, and how things stood at its end. `epoch` grows when the
     statistics begin anew; `iterations` and `interrupted` count since then. Guards are (state, value) by name."""
 
@@ -55,7 +55,7 @@ class Second:
     exceptions: Mapping[str, TaskException]
     iterations: Mapping[str, int]
     interrupted: int
-    workers: Mapping[str, WorkerSecond]
+    workers: Mapping[str, WorkerInterval]
     guards: Mapping[str, tuple[str, float | None]]
     in_flight: int | None = None
     """Requests under way at its end, and the age of the oldest; None where an earlier version did not know."""
@@ -77,13 +77,13 @@ class RunRecord:
     (time, value) of the targets' figures, one for each change; NaN where a figure went away."""
 
     info: RunInfo
-    seconds: tuple[Second, ...]
+    seconds: tuple[Interval, ...]
     endpoints: Mapping[EndpointKey, EndpointStats]
     errors: Mapping[ErrorKey, ErrorStats]
     exceptions: Mapping[str, TaskException]
     marks: tuple[Annotation, ...]
     loadtests: tuple[LoadTestText, ...] = ()
-    samples: Mapping[Figure, tuple[tuple[float, float], ...]] = field(default_factory=dict)
+    samples: Mapping[MetricKey, tuple[tuple[float, float], ...]] = field(default_factory=dict)
 
     def total(self) -> EndpointStats:
         return total_of(self.endpoints.values())
@@ -127,7 +127,7 @@ def read_run(store: Store, info: RunInfo) -> RunRecord:
     )
 
 
-def _added_up(seconds: Sequence[Second]) -> dict[EndpointKey, EndpointStats]:
+def _added_up(seconds: Sequence[Interval]) -> dict[EndpointKey, EndpointStats]:
     endpoints: dict[EndpointKey, EndpointStats] = {}
     for second in seconds:
         for key, stats in second.endpoints.items():
@@ -135,15 +135,15 @@ def _added_up(seconds: Sequence[Second]) -> dict[EndpointKey, EndpointStats]:
     return endpoints
 
 
-def _seconds(store: Store, info: RunInfo, names: Mapping[int, tuple[str, ...]]) -> Iterator[Second]:
+def _seconds(store: Store, info: RunInfo, names: Mapping[int, tuple[str, ...]]) -> Iterator[Interval]:
     for time_s, content in store.contents(info, "seconds"):
         row = unpack(content)
         workers = {
-            names[number][1]: WorkerSecond(users, cpu, lag, mib * _MIB, saturated, state, stats_lag)
+            names[number][1]: WorkerInterval(users, cpu, lag, mib * _MIB, saturated, state, stats_lag)
             for number, users, cpu, lag, mib, saturated, state, stats_lag in row["workers"]
         }
         in_flight, oldest_s = row.get("in_flight", (None, None))
-        yield Second(
+        yield Interval(
             time_s=time_s,
             elapsed_s=row["elapsed_s"],
             interval_s=row["interval_s"],
@@ -179,12 +179,12 @@ def _endpoints(rows: list[list[object]], names: Mapping[int, tuple[str, ...]]) -
 
 def _samples(
     store: Store, info: RunInfo, names: Mapping[int, tuple[str, ...]]
-) -> dict[Figure, tuple[tuple[float, float], ...]]:
+) -> dict[MetricKey, tuple[tuple[float, float], ...]]:
     points: dict[int, list[tuple[float, float]]] = {}
     for time_s, content in store.contents(info, "samples"):
         for number, value in unpack_values(content).items():
             points.setdefault(number, []).append((time_s, value))
-    return {Figure(*names[number][1:]): tuple(found) for number, found in points.items()}
+    return {MetricKey(*names[number][1:]): tuple(found) for number, found in points.items()}
 
 
 def value_at(points: tuple[tuple[float, float], ...], time_s: float) -> float:

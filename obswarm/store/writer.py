@@ -30,7 +30,7 @@ _MIB = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class About:
+class RunMetadata:
     """What is known of a run before it starts. `configuration` is what was not left at its default, without secrets;
     `revision` the state of the load test's git repository."""
 
@@ -41,7 +41,7 @@ class About:
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
+class MetricKey:
     """A figure of a target: of the target's name and kind, in a unit of obswarm.targets."""
 
     target: str
@@ -61,7 +61,7 @@ class RunWriter:
     goes on meanwhile. A run that is in the store already (its master was started again) is continued.
     """
 
-    def __init__(self, path: Path, about: About) -> None:
+    def __init__(self, path: Path, about: RunMetadata) -> None:
         self._connection = connect(path)
         self._pool = ThreadPool(1)
         self._record = _Record(path, self._connection, about)
@@ -77,7 +77,7 @@ class RunWriter:
         """Keep a mark."""
         self._do(self._record.mark, mark)
 
-    def sample(self, time_s: float, values: Mapping[Figure, float]) -> None:
+    def sample(self, time_s: float, values: Mapping[MetricKey, float]) -> None:
         """Keep the targets' figures of one moment."""
         self._do(self._record.samples, time_s, dict(values))
 
@@ -129,7 +129,7 @@ class RunWriter:
 class _Record:
     """The rows of one run. All of it happens in the writer's thread; others only read `trouble`."""
 
-    def __init__(self, path: Path, connection: sqlite3.Connection, about: About) -> None:
+    def __init__(self, path: Path, connection: sqlite3.Connection, about: RunMetadata) -> None:
         self.trouble: str | None = None
         """Why the last attempt to write failed."""
         self._path = path
@@ -160,7 +160,7 @@ class _Record:
         self._insert("marks", mark.time_s, mark.kind, mark.text)
         self._commit()
 
-    def samples(self, time_s: float, values: Mapping[Figure, float]) -> None:
+    def samples(self, time_s: float, values: Mapping[MetricKey, float]) -> None:
         if self._run is None:
             return
         now = {

@@ -2,7 +2,7 @@
 
 from obswarm.targets.coverage import TargetCoverage
 from obswarm.targets.evaluate import looks_back_s
-from obswarm.targets.kinds import KIND_TITLES, KINDS, Signal, Unit, place_of, queries_of, title_of
+from obswarm.targets.kinds import KIND_TITLES, KINDS, TargetMetric, Unit, place_of, queries_of, title_of
 from obswarm.targets.promql import PrometheusSource
 from obswarm.targets.scrape import EmbeddedSource
 from obswarm.targets.source import MetricSource, Sample, SourceError, Target, TargetHealth, field_of_target
@@ -14,11 +14,11 @@ __all__ = [
     "MetricSource",
     "PrometheusSource",
     "Sample",
-    "Signal",
     "SourceError",
     "Target",
     "TargetCoverage",
     "TargetHealth",
+    "TargetMetric",
     "Unit",
     "field_of_target",
     "looks_back_s",

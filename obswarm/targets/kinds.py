@@ -18,7 +18,7 @@ Unit = Literal["number", "seconds", "ratio", "per_second", "bytes"]
 
 
 @dataclass(frozen=True, slots=True)
-class Signal:
+class TargetMetric:
     """One figure of a target. `query` is PromQL within the embedded source's subset, and gives one value in `unit`:
     `ratio` is a share (1 is all of it), `per_second` events in a second, `number` whatever can be counted, cores of
     CPU among them."""
@@ -59,7 +59,7 @@ def presence_query(target: Target) -> str:
     return f"count({{{matchers}}})"
 
 
-def queries_of(targets: Iterable[Target]) -> list[tuple[Target, Signal, str]]:
+def queries_of(targets: Iterable[Target]) -> list[tuple[Target, TargetMetric, str]]:
     """Every figure of every target, with the query that gives it."""
     return [(target, signal, signal.of(target)) for target in targets for signal in KINDS[target.kind]]
 
@@ -102,84 +102,84 @@ _ROW_LOCK = "mysql_global_status_innodb_row_lock"
 # cAdvisor has series of whole slices as well, which contain the containers; those have no name.
 _CONTAINER = '{name!=""}'
 
-KINDS: dict[str, tuple[Signal, ...]] = {
+KINDS: dict[str, tuple[TargetMetric, ...]] = {
     "haproxy": (
-        Signal("sessions", "sum(haproxy_frontend_current_sessions)", "number"),
-        Signal("queue", "sum(haproxy_backend_current_queue)", "number"),
-        Signal("servers up", "sum(haproxy_backend_active_servers)", "number"),
-        Signal("response time", "max(haproxy_backend_response_time_average_seconds)", "seconds"),
-        Signal("queue time", "max(haproxy_backend_queue_time_average_seconds)", "seconds"),
-        Signal("5xx", _rate('haproxy_backend_http_responses_total{code="5xx"}'), "per_second"),
+        TargetMetric("sessions", "sum(haproxy_frontend_current_sessions)", "number"),
+        TargetMetric("queue", "sum(haproxy_backend_current_queue)", "number"),
+        TargetMetric("servers up", "sum(haproxy_backend_active_servers)", "number"),
+        TargetMetric("response time", "max(haproxy_backend_response_time_average_seconds)", "seconds"),
+        TargetMetric("queue time", "max(haproxy_backend_queue_time_average_seconds)", "seconds"),
+        TargetMetric("5xx", _rate('haproxy_backend_http_responses_total{code="5xx"}'), "per_second"),
     ),
     "nginx": (
-        Signal("connections", "sum(nginx_connections_active)", "number"),
-        Signal("idle connections", "sum(nginx_connections_waiting)", "number"),
-        Signal("requests", _rate("nginx_http_requests_total"), "per_second"),
+        TargetMetric("connections", "sum(nginx_connections_active)", "number"),
+        TargetMetric("idle connections", "sum(nginx_connections_waiting)", "number"),
+        TargetMetric("requests", _rate("nginx_http_requests_total"), "per_second"),
     ),
     "uwsgi": (
-        Signal("workers busy", "sum(uwsgi_worker_busy)", "number"),
-        Signal("workers", "sum(uwsgi_workers)", "number"),
-        Signal("listen queue", "sum(uwsgi_listen_queue_length)", "number"),
-        Signal("requests", _rate("uwsgi_worker_requests_total"), "per_second"),
+        TargetMetric("workers busy", "sum(uwsgi_worker_busy)", "number"),
+        TargetMetric("workers", "sum(uwsgi_workers)", "number"),
+        TargetMetric("listen queue", "sum(uwsgi_listen_queue_length)", "number"),
+        TargetMetric("requests", _rate("uwsgi_worker_requests_total"), "per_second"),
     ),
     "app": (
-        Signal("requests", _rate(f"{_HTTP}_count"), "per_second"),
-        Signal("request time", _mean(_HTTP), "seconds"),
-        Signal("workers busy", "sum(app_workers_busy)", "number"),
-        Signal("queue", "sum(app_queue_length)", "number"),
-        Signal("database time", _mean("app_db_query_duration_seconds"), "seconds"),
-        Signal("CPU cores in use", _rate("process_cpu_seconds_total"), "number"),
-        Signal("memory", "sum(process_resident_memory_bytes)", "bytes"),
-        Signal("open files", "sum(process_open_fds)", "number"),
+        TargetMetric("requests", _rate(f"{_HTTP}_count"), "per_second"),
+        TargetMetric("request time", _mean(_HTTP), "seconds"),
+        TargetMetric("workers busy", "sum(app_workers_busy)", "number"),
+        TargetMetric("queue", "sum(app_queue_length)", "number"),
+        TargetMetric("database time", _mean("app_db_query_duration_seconds"), "seconds"),
+        TargetMetric("CPU cores in use", _rate("process_cpu_seconds_total"), "number"),
+        TargetMetric("memory", "sum(process_resident_memory_bytes)", "bytes"),
+        TargetMetric("open files", "sum(process_open_fds)", "number"),
     ),
     "mysql": (
-        Signal("threads running", "max(mysql_global_status_threads_running)", "number"),
-        Signal("threads connected", "max(mysql_global_status_threads_connected)", "number"),
-        Signal("connections limit", "max(mysql_global_variables_max_connections)", "number"),
-        Signal("queries", _rate("mysql_global_status_questions"), "per_second"),
-        Signal("slow queries", _rate("mysql_global_status_slow_queries"), "per_second"),
-        Signal("row lock waits", _rate(f"{_ROW_LOCK}_waits"), "per_second"),
-        Signal("waiting for row locks", f"sum({_ROW_LOCK}_current_waits)", "number"),
+        TargetMetric("threads running", "max(mysql_global_status_threads_running)", "number"),
+        TargetMetric("threads connected", "max(mysql_global_status_threads_connected)", "number"),
+        TargetMetric("connections limit", "max(mysql_global_variables_max_connections)", "number"),
+        TargetMetric("queries", _rate("mysql_global_status_questions"), "per_second"),
+        TargetMetric("slow queries", _rate("mysql_global_status_slow_queries"), "per_second"),
+        TargetMetric("row lock waits", _rate(f"{_ROW_LOCK}_waits"), "per_second"),
+        TargetMetric("waiting for row locks", f"sum({_ROW_LOCK}_current_waits)", "number"),
         # The server counts milliseconds.
-        Signal(
+        TargetMetric(
             "time per row lock wait",
             f"{_rate(f'{_ROW_LOCK}_time')} / {_rate(f'{_ROW_LOCK}_waits')} / 1000",
             "seconds",
         ),
     ),
     "postgres": (
-        Signal("active backends", 'sum(pg_stat_activity_count{state="active"})', "number"),
-        Signal("backends", "sum(pg_stat_activity_count)", "number"),
-        Signal("connections limit", "max(pg_settings_max_connections)", "number"),
-        Signal("commits", _rate("pg_stat_database_xact_commit"), "per_second"),
-        Signal("rollbacks", _rate("pg_stat_database_xact_rollback"), "per_second"),
-        Signal("deadlocks", _rate("pg_stat_database_deadlocks"), "per_second"),
-        Signal("locks", "sum(pg_locks_count)", "number"),
+        TargetMetric("active backends", 'sum(pg_stat_activity_count{state="active"})', "number"),
+        TargetMetric("backends", "sum(pg_stat_activity_count)", "number"),
+        TargetMetric("connections limit", "max(pg_settings_max_connections)", "number"),
+        TargetMetric("commits", _rate("pg_stat_database_xact_commit"), "per_second"),
+        TargetMetric("rollbacks", _rate("pg_stat_database_xact_rollback"), "per_second"),
+        TargetMetric("deadlocks", _rate("pg_stat_database_deadlocks"), "per_second"),
+        TargetMetric("locks", "sum(pg_locks_count)", "number"),
     ),
     "redis": (
-        Signal("commands", _rate("redis_commands_processed_total"), "per_second"),
-        Signal("connected clients", "sum(redis_connected_clients)", "number"),
-        Signal("blocked clients", "sum(redis_blocked_clients)", "number"),
-        Signal("memory", "sum(redis_memory_used_bytes)", "bytes"),
-        Signal("evictions", _rate("redis_evicted_keys_total"), "per_second"),
+        TargetMetric("commands", _rate("redis_commands_processed_total"), "per_second"),
+        TargetMetric("connected clients", "sum(redis_connected_clients)", "number"),
+        TargetMetric("blocked clients", "sum(redis_blocked_clients)", "number"),
+        TargetMetric("memory", "sum(redis_memory_used_bytes)", "bytes"),
+        TargetMetric("evictions", _rate("redis_evicted_keys_total"), "per_second"),
     ),
     "node": (
-        Signal("CPU", f"1 - {_rate(_IDLE)} / {_rate('node_cpu_seconds_total')}", "ratio"),
-        Signal("load", "max(node_load1)", "number"),
-        Signal("memory available", "sum(node_memory_MemAvailable_bytes)", "bytes"),
-        Signal("CPU pressure", _highest_rate("node_pressure_cpu_waiting_seconds_total"), "ratio"),
-        Signal("I/O pressure", _highest_rate("node_pressure_io_waiting_seconds_total"), "ratio"),
-        Signal("disk time", _highest_rate("node_disk_io_time_seconds_total"), "ratio"),
+        TargetMetric("CPU", f"1 - {_rate(_IDLE)} / {_rate('node_cpu_seconds_total')}", "ratio"),
+        TargetMetric("load", "max(node_load1)", "number"),
+        TargetMetric("memory available", "sum(node_memory_MemAvailable_bytes)", "bytes"),
+        TargetMetric("CPU pressure", _highest_rate("node_pressure_cpu_waiting_seconds_total"), "ratio"),
+        TargetMetric("I/O pressure", _highest_rate("node_pressure_io_waiting_seconds_total"), "ratio"),
+        TargetMetric("disk time", _highest_rate("node_disk_io_time_seconds_total"), "ratio"),
     ),
     "cadvisor": (
-        Signal("CPU cores in use", _rate(f"container_cpu_usage_seconds_total{_CONTAINER}"), "number"),
-        Signal(
+        TargetMetric("CPU cores in use", _rate(f"container_cpu_usage_seconds_total{_CONTAINER}"), "number"),
+        TargetMetric(
             "periods throttled",
             f"{_rate(f'container_cpu_cfs_throttled_periods_total{_CONTAINER}')}"
             f" / {_rate(f'container_cpu_cfs_periods_total{_CONTAINER}')}",
             "ratio",
         ),
-        Signal("memory", f"sum(container_memory_working_set_bytes{_CONTAINER})", "bytes"),
+        TargetMetric("memory", f"sum(container_memory_working_set_bytes{_CONTAINER})", "bytes"),
     ),
 }
 """By kind, in the order of the request's way: load balancer, app server, application, database and cache, machines and

@@ -13,7 +13,7 @@ from obswarm.http import ApiAccess
 from obswarm.killed import Supervised
 from obswarm.redact import redact_url
 from obswarm.targets.evaluate import filtered_operands, metric_names, parse, parse_any, tree_of
-from obswarm.targets.kinds import KINDS, Signal, presence_query
+from obswarm.targets.kinds import KINDS, TargetMetric, presence_query
 from obswarm.targets.prometheus_api import LONGEST_S, TIMEOUT_S, BadQuery, PrometheusApi, SourceRefuses
 from obswarm.targets.prometheus_reasons import PrometheusReasons
 from obswarm.targets.server_clock import ServerClock
@@ -172,7 +172,7 @@ class PrometheusSource:
         known = self._known or [Target(_ITSELF, self.url, _ITSELF)]
         try:
             targets = known = self._known = self.targets()
-            ups = [Signal("up", "min(up)", "number").of(target) for target in targets]
+            ups = [TargetMetric("up", "min(up)", "number").of(target) for target in targets]
             # In one request, so that one that hangs keeps nobody else waiting.
             values = self.figures([*ups, *map(presence_query, targets)])
         except SourceError as error:

@@ -4,8 +4,8 @@ from obswarm.web.alerts import PATH as ALERTS_PATH
 from obswarm.web.alerts import AlertsApp
 from obswarm.web.client import MasterClient, MasterError
 from obswarm.web.connections import BoundedServer
-from obswarm.web.order import BadOrder, Order
-from obswarm.web.runs import RUNS_PATH, STATUS_PATH, News, NewsHandler, RunDesk, RunsApp
+from obswarm.web.run_request import BadRunRequest, RunRequest
+from obswarm.web.runs import RUNS_PATH, STATUS_PATH, RunEvents, RunEventsHandler, RunsApp, RunService
 from obswarm.web.server import PORT, Application, WebServer
 
 __all__ = [
@@ -15,14 +15,14 @@ __all__ = [
     "STATUS_PATH",
     "AlertsApp",
     "Application",
-    "BadOrder",
+    "BadRunRequest",
     "BoundedServer",
     "MasterClient",
     "MasterError",
-    "News",
-    "NewsHandler",
-    "Order",
-    "RunDesk",
+    "RunEvents",
+    "RunEventsHandler",
+    "RunRequest",
+    "RunService",
     "RunsApp",
     "WebServer",
 ]

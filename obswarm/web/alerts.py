@@ -7,11 +7,11 @@ from obswarm import clock
 from obswarm.guards import (
     TOO_MANY,
     Alert,
-    AlertBook,
     AlertCounts,
+    AlertTracker,
     BadPayload,
     Delivery,
-    GuardBoard,
+    GuardEvaluator,
     Refusal,
     RefusalReason,
     Verdict,
@@ -37,11 +37,11 @@ class AlertsApp:
     what fires is remembered for the next one, and so is what was refused: `restore` takes it from before.
     """
 
-    def __init__(self, board: GuardBoard | None, token: str) -> None:
+    def __init__(self, board: GuardEvaluator | None, token: str) -> None:
         self._board = board
         self._counts = board.alert_counts if board is not None else AlertCounts()
         # Of no run; what the next one does by default is not known, and a stop is the most that it may be.
-        self._alerts = board.alerts if board is not None else AlertBook(parse_action("stop"))
+        self._alerts = board.alerts if board is not None else AlertTracker(parse_action("stop"))
         self._token = token.encode()
 
     def __call__(self, environ: Mapping[str, Any], start_response: Any) -> Iterable[bytes]:

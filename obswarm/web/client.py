@@ -14,7 +14,7 @@ from obswarm.cluster import unpack_limited
 from obswarm.engine import RunResult, StopReason
 from obswarm.http import ApiAccess, ApiSession, Asked, failure_of, naming_of_token, plain_reason, trouble_of
 from obswarm.stats import Snapshot
-from obswarm.web.order import Order
+from obswarm.web.run_request import RunRequest
 from obswarm.web.runs import MESSAGEPACK, RUNS_PATH, STATUS_PATH
 from obswarm.web.wire import NotReadable, unpack_result, unpack_snapshot
 
@@ -99,7 +99,7 @@ class MasterClient:
                 return False
             gevent.sleep(_AGAIN_S)
 
-    def order(self, order: Order) -> tuple[str, int]:
+    def order(self, order: RunRequest) -> tuple[str, int]:
         """(id of the run that was asked for, number of workers). A master that is being started again is waited for."""
         self._wait_for_master()
         answer = self._ask("POST", RUNS_PATH, order.pack(), MESSAGEPACK, _ORDER_TIMEOUT_S)

@@ -1,7 +1,8 @@
 """The API of a master that stays: what it does, runs to be started and stopped, and the news of one.
 
 - GET /api/v1/status: JSON
-- POST /api/v1/runs: an order (obswarm.web.order); 201 with its id, 400, 409 while there is another run or no worker
+- POST /api/v1/runs: a run request (obswarm.web.run_request); 201 with its id, 400, 409 while there is another run or no
+  worker
 - GET /api/v1/runs/ID/news?boot=B&after=N: waits a few seconds for news; MessagePack [boot, [[number, kind, …], …]]
 - POST /api/v1/runs/ID/stop: JSON {"kind": …, "detail": …, "abort": true|false}
 
@@ -28,7 +29,7 @@ from obswarm.engine.control import StopKind
 from obswarm.log_format import record_text
 from obswarm.stats import Snapshot
 from obswarm.web.answers import answer, has_token, json_answer, read_body, refuse_size, refuse_token
-from obswarm.web.order import BadOrder, Order
+from obswarm.web.run_request import BadRunRequest, RunRequest
 from obswarm.web.wire import pack_message, pack_result, pack_snapshot
 
 STATUS_PATH = "/api/v1/status"
@@ -46,7 +47,7 @@ _STARTED_AGAIN_S = 15.0
 """How long workers that a run has killed may take until they are started again and wait here."""
 
 
-class News(Output):
+class RunEvents(Output):
     """Output, and a handler of log records, that keeps the latest of a run for clients to fetch."""
 
     required = False
@@ -97,12 +98,12 @@ class News(Output):
         return found
 
 
-class NewsHandler(logging.Handler):
+class RunEventsHandler(logging.Handler):
     """Log records as news, but for those of the loggers in `without`."""
 
     def __init__(self, without: Collection[str]) -> None:
         super().__init__()
-        self.news: News | None = None
+        self.news: RunEvents | None = None
         self._without = frozenset(without)
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -110,13 +111,13 @@ class NewsHandler(logging.Handler):
             self.news.log(record.levelno, record.name, record_text(record))
 
 
-class RunDesk:
+class RunService:
     """What the API can ask and tell. `take` is given an order that is fine; it must not block, and raises ObswarmError
     when it cannot be kept."""
 
-    def __init__(self, take: Callable[[Order], None], workers: Callable[[], Mapping[str, int]]) -> None:
+    def __init__(self, take: Callable[[RunRequest], None], workers: Callable[[], Mapping[str, int]]) -> None:
         self.order_id: str | None = None
-        self.news: News | None = None
+        self.news: RunEvents | None = None
         self.control: RunControl | None = None
         self.run_id: str | None = None
         self.loadtest: str | None = None
@@ -168,7 +169,7 @@ class RunDesk:
 class RunsApp:
     """A WSGI application for whoever has the token."""
 
-    def __init__(self, desk: RunDesk, token: str) -> None:
+    def __init__(self, desk: RunService, token: str) -> None:
         self._desk = desk
         self._token = token.encode()
 
@@ -194,8 +195,8 @@ class RunsApp:
         if body is None:
             return refuse_size(start_response, LARGEST_ORDER_BYTES)
         try:
-            order = Order.unpack(body)
-        except BadOrder as error:
+            order = RunRequest.unpack(body)
+        except BadRunRequest as error:
             return json_answer(start_response, "400 Bad Request", {"error": str(error)})
         desk = self._desk
         if order.release != __version__:
@@ -218,7 +219,7 @@ class RunsApp:
         desk.busy = True
         return json_answer(start_response, "201 Created", {"id": order.id, "workers": workers})
 
-    def _of_this_run(self, path: str) -> News | None:
+    def _of_this_run(self, path: str) -> RunEvents | None:
         number = path.removeprefix(RUNS_PATH).strip("/").split("/")[0]
         return self._desk.news if number == self._desk.order_id else None
 

@@ -19,7 +19,7 @@ from obswarm.analysis import (
     mean_change,
     significant,
 )
-from obswarm.analysis.change import Whole, student_p, student_quantile
+from obswarm.analysis.change import Aggregate, student_p, student_quantile
 from obswarm.stats import Histogram
 
 SECONDS, RATE = 300, 50
@@ -62,7 +62,7 @@ def test_quantiles_of_lanes_lie_in_the_bucket_of_the_exact_one(durations: list[f
     histogram = Histogram()
     for each in durations:
         histogram.record(each)
-    found = Whole([Block(1.0, len(durations), 0, lanes_of(histogram.buckets))]).quantile(q)
+    found = Aggregate([Block(1.0, len(durations), 0, lanes_of(histogram.buckets))]).quantile(q)
     exact = sorted(durations)[max(1, math.ceil(q * len(durations))) - 1]
     assert found is not None
     assert abs(math.log2(found / exact)) <= 1.001 / 32

@@ -6,7 +6,7 @@ import pytest
 
 from obswarm.cli.earlier_alerts import ARRIVAL_S, wait_for_earlier_alerts
 from obswarm.engine import StopReason
-from obswarm.guards import GuardBoard, parse_action, parse_payload
+from obswarm.guards import GuardEvaluator, parse_action, parse_payload
 from tests.guards.test_alerts import ALERTMANAGER, STARTED_S, at, payload
 
 
@@ -17,7 +17,7 @@ class Start:
         self.now = 0.0
         self.stopped: StopReason | None = None
         self.interrupted_at_s = 1e9
-        self.board = GuardBoard([], None, parse_action("stop"), wall=lambda: STARTED_S + self.now)
+        self.board = GuardEvaluator([], None, parse_action("stop"), wall=lambda: STARTED_S + self.now)
         self._deliveries = {float(name.removeprefix("at")): body for name, body in deliveries.items()}
 
     def stop(self, reason: StopReason) -> None:

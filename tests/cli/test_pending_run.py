@@ -11,7 +11,7 @@ from obswarm.api import ObswarmError
 from obswarm.cli.notices import Notices
 from obswarm.cli.pending_run import MOST_STARTS, PendingRun
 from obswarm.cluster import pack
-from obswarm.web import BadOrder, Order
+from obswarm.web import BadRunRequest, RunRequest
 from tests.support.small_disk import SmallDisk
 
 
@@ -25,15 +25,15 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture
-def order(tmp_path: Path) -> Order:
+def order(tmp_path: Path) -> RunRequest:
     folder = tmp_path / "client"
     folder.mkdir()
     (folder / "a.py").write_text("x = 1\n" * 5000)
     packed = pack(folder, [folder / "a.py"])
-    return Order(__version__, {}, [], ["a.py"], False, None, packed.digest, packed.content, "one", 1)
+    return RunRequest(__version__, {}, [], ["a.py"], False, None, packed.digest, packed.content, "one", 1)
 
 
-def test_a_run_is_there_until_it_is_forgotten_and_its_starts_are_counted(tmp_path: Path, order: Order) -> None:
+def test_a_run_is_there_until_it_is_forgotten_and_its_starts_are_counted(tmp_path: Path, order: RunRequest) -> None:
     pending = PendingRun(tmp_path / "order")
     assert pending.read() == (None, 0)
     pending.save(order)
@@ -51,7 +51,7 @@ def test_a_run_is_there_until_it_is_forgotten_and_its_starts_are_counted(tmp_pat
 
 
 def test_on_a_full_disk_it_is_kept_among_temporary_files(
-    tmp_path: Path, order: Order, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, order: RunRequest, caplog: pytest.LogCaptureFixture
 ) -> None:
     with SmallDisk(tmp_path / "small") as disk:
         disk.fill()
@@ -73,7 +73,7 @@ def test_on_a_full_disk_it_is_kept_among_temporary_files(
 
 
 def test_when_it_can_be_kept_nowhere_that_is_said(
-    tmp_path: Path, order: Order, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, order: RunRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "none"))
@@ -84,7 +84,7 @@ def test_when_it_can_be_kept_nowhere_that_is_said(
 
 def test_what_is_no_order_is_refused(tmp_path: Path) -> None:
     (tmp_path / "order" / "order.msgpack").mkdir(parents=True)
-    with pytest.raises(BadOrder):
+    with pytest.raises(BadRunRequest):
         PendingRun(tmp_path / "order").read()
 
 

@@ -16,14 +16,24 @@ from obswarm.cli import remote as remote_module
 from obswarm.cli.remote import Master, RemoteRun
 from obswarm.cli.run import run as run_command
 from obswarm.engine import Output, Outputs, RunResult, StopReason
-from obswarm.metrics import Latest, MetricsApp
+from obswarm.metrics import MetricsApp, SnapshotRegistry
 from obswarm.stats import RunState, Snapshot
-from obswarm.web import RUNS_PATH, STATUS_PATH, MasterClient, MasterError, News, Order, RunDesk, RunsApp, WebServer
+from obswarm.web import (
+    RUNS_PATH,
+    STATUS_PATH,
+    MasterClient,
+    MasterError,
+    RunEvents,
+    RunRequest,
+    RunsApp,
+    RunService,
+    WebServer,
+)
 from obswarm.web import client as client_module
 from obswarm.web.client import End
 from tests.cli.test_service import snapshot
 
-ORDER = Order(__version__, {}, [], ["a.py"], False, None, "", b"x")
+ORDER = RunRequest(__version__, {}, [], ["a.py"], False, None, "", b"x")
 
 
 class Client:
@@ -38,7 +48,7 @@ class Client:
         self.aborts: list[bool] = []
         self.accepts = False
 
-    def order(self, order: Order) -> tuple[str, int]:
+    def order(self, order: RunRequest) -> tuple[str, int]:
         return "one", 2
 
     def news(self, number: str) -> Iterator[Any]:
@@ -147,28 +157,28 @@ def test_a_run_that_was_ending_before_the_signal_is_cut_short(monkeypatch: pytes
 
 @pytest.mark.parametrize("alive", [True, False])
 def test_whoever_gives_up_does_not_wait_for_the_end_of_a_run_whatever_its_master_does(
-    desk: RunDesk, alive: bool
+    desk: RunService, alive: bool
 ) -> None:
     assert desk.loadtest is not None
     client = MasterClient(desk.loadtest, "token")
-    desk.order_id, desk.news = ("one" if alive else None), News()
+    desk.order_id, desk.news = ("one" if alive else None), RunEvents()
     client.give_up_at_s = clock.monotonic() + 0.3
     with gevent.Timeout(3), pytest.raises(MasterError):
         list(client.news("one"))
 
 
 @pytest.fixture
-def desk() -> Iterator[RunDesk]:
-    made = RunDesk(lambda order: None, dict)
+def desk() -> Iterator[RunService]:
+    made = RunService(lambda order: None, dict)
     runs = RunsApp(made, "token")
     applications = {STATUS_PATH: runs, RUNS_PATH: runs, f"{RUNS_PATH}/": runs}
-    with WebServer(MetricsApp(Latest()), "127.0.0.1", 0, applications) as server:
+    with WebServer(MetricsApp(SnapshotRegistry()), "127.0.0.1", 0, applications) as server:
         made.loadtest = server.url
         yield made
 
 
 def test_a_worker_that_connects_again_is_waited_for_but_not_for_ever(
-    desk: RunDesk, monkeypatch: pytest.MonkeyPatch
+    desk: RunService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(client_module, "_AGAIN_S", 0.01)
     assert desk.loadtest is not None
@@ -183,7 +193,7 @@ def test_a_worker_that_connects_again_is_waited_for_but_not_for_ever(
 
 
 def test_a_master_that_waits_and_does_not_know_the_run_has_lost_it(
-    desk: RunDesk, monkeypatch: pytest.MonkeyPatch
+    desk: RunService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(client_module, "_UNKNOWN_S", 0.2)
     monkeypatch.setattr(client_module, "_AGAIN_S", 0.05)
@@ -192,7 +202,7 @@ def test_a_master_that_waits_and_does_not_know_the_run_has_lost_it(
     desk.busy = True
 
     def begin() -> None:
-        desk.order_id, desk.news = "one", News()
+        desk.order_id, desk.news = "one", RunEvents()
         desk.news.snapshot(snapshot(5))
 
     gevent.spawn_later(0.6, begin)
@@ -208,7 +218,7 @@ STACK = replace(MASTER, host_name="host.docker.internal", services={18080: "load
 HERE = "node=http://me:key@127.0.0.1:9100/metrics?a=b"
 
 
-def asked_for(folder: Path, options: Sequence[str], master: Master) -> Order:
+def asked_for(folder: Path, options: Sequence[str], master: Master) -> RunRequest:
     """What that master is asked for by `obswarm run` with these options."""
     (folder / "a.py").write_text("")
     ctx = run_command.make_context("run", ["a.py", *options])

@@ -26,7 +26,7 @@ from obswarm.cluster.master.journal import Progress, WorkerRecord
 from obswarm.engine import PartialResult
 from obswarm.guards import Alert, Delivery, Refusal, RefusalReason, make_kept
 from obswarm.stats import Recorder, RunState, Snapshot
-from obswarm.web import AlertsApp, News, Order
+from obswarm.web import AlertsApp, RunEvents, RunRequest
 
 
 class BecomesNew(BaseException):
@@ -71,7 +71,7 @@ class Runner:
         def wait(service: Service) -> None:
             raise Stopped
 
-        class SeenNews(News):
+        class SeenNews(RunEvents):
             def end(self, result: Any, exit_code: int, error: str | None = None) -> None:
                 runner.ends.append((result, exit_code, error))
 
@@ -83,7 +83,7 @@ class Runner:
 
         monkeypatch.setattr(module, "reexec", become_new)
         monkeypatch.setattr(Service, "_wait", wait)
-        monkeypatch.setattr(module, "News", SeenNews)
+        monkeypatch.setattr(module, "RunEvents", SeenNews)
         monkeypatch.setattr(module, "Terminal", FakeTerminal)
         monkeypatch.setattr(module, "set_up_logging", lambda *_: None)
         monkeypatch.setattr(module, "exports", lambda *_: None)
@@ -99,7 +99,9 @@ class Runner:
         (folder / "a.py").write_text("")
         packed = pack(folder, [folder / "a.py"])
         self.pending.save(
-            Order(__version__, dict(given or {}), [], ["a.py"], False, None, packed.digest, packed.content, "one", 1)
+            RunRequest(
+                __version__, dict(given or {}), [], ["a.py"], False, None, packed.digest, packed.content, "one", 1
+            )
         )
         for _ in range(begun):
             self.pending.begin()

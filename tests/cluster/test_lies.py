@@ -18,7 +18,7 @@ from obswarm.cluster.master.run_spec import RunSpec
 from obswarm.cluster.wire.messages import LARGEST_JOINING_FRAME_BYTES, Refused, Report, Reregister, Retransmit, encode
 from obswarm.cluster.wire.stats_codec import pack_table
 from obswarm.engine import Ramp, StopReason
-from obswarm.metrics import Latest
+from obswarm.metrics import SnapshotRegistry
 from obswarm.metrics.exposition import slices
 from obswarm.report.result import result_document
 from obswarm.stats import Recorder
@@ -122,7 +122,7 @@ def assert_all_can_take(run: FleetRun) -> None:
     result = run._result()
     json.dumps(result_document(result), allow_nan=False)
     assert unpack_result(pack_result(result)).final.total.requests == result.final.total.requests
-    latest = Latest()
+    latest = SnapshotRegistry()
     latest.snapshot(result.final)
     for accept in ("", "application/openmetrics-text", "application/vnd.google.protobuf"):
         assert b"".join(slices(latest, {}, accept)[1])

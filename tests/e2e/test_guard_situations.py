@@ -143,7 +143,7 @@ def test_loads_are_held_and_scaled_whatever_the_plan_and_end_with_it(tmp_path: P
         wait_for(lambda: max(alerted.users(), default=0) >= 10)
         alert("First")
         wait_for(lambda: (users := alerted.users())[-1] <= max(users) // 2 + 1)
-        alert("Second")
+        alert("Interval")
 
         for scaled, left_by in ((ramp, 2), (shape, 2), (alerted, 4)):
             assert scaled.result()["stop_reason"]["detail"] == "the planned time is over"

@@ -8,7 +8,7 @@ import gevent
 from obswarm import clock
 from obswarm.api import Environment, Events, LoadTestShape, User, task
 from obswarm.engine import LoadSchedule, Outputs, Run
-from obswarm.guards import Alert, Delivery, GuardBoard, GuardRule, parse_action
+from obswarm.guards import Alert, Delivery, GuardEvaluator, GuardRule, parse_action
 from obswarm.stats import Annotation, EndpointKey, GeneratorHealth, GuardView, InFlight, Recorder
 from obswarm.targets import Sample
 from tests.support.fake_time import FakeTime
@@ -118,7 +118,7 @@ class Simulation:
         )  # fmt: skip
         self.run._in_force = dict(in_force or {})
         self.run._annotations = [Annotation(0.0, "guard", text) for text in marks]
-        self.board = GuardBoard(
+        self.board = GuardEvaluator(
             rules,
             self.source,
             parse_action(on_alert),

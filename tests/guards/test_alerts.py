@@ -24,7 +24,7 @@ from obswarm.guards import (
     parse_payload,
 )
 from obswarm.guards.alert_payload import RUN_ID
-from obswarm.guards.alerts import DISPLACED, MOST_FIRING, TOO_MANY, AlertBook
+from obswarm.guards.alerts import DISPLACED, MOST_FIRING, TOO_MANY, AlertTracker
 from obswarm.guards.grammar import parse_condition
 
 # As Grafana's documentation of the webhook contact point describes it; figures and names are this test's.
@@ -194,13 +194,13 @@ RUN, OTHER = "20260109-230640-c0de", "20260109-230602-beef"
 LONG_AFTER_S = STARTED_S + 600
 
 
-def book(default: str = "stop", grace_s: float = 10.0) -> AlertBook:
-    made = AlertBook(parse_action(default), grace_s, run_id=RUN)
+def book(default: str = "stop", grace_s: float = 10.0) -> AlertTracker:
+    made = AlertTracker(parse_action(default), grace_s, run_id=RUN)
     made.begin(STARTED_S)
     return made
 
 
-def verdicts(known: AlertBook, body: bytes, now_s: float = LONG_AFTER_S) -> list[tuple[str | None, str]]:
+def verdicts(known: AlertTracker, body: bytes, now_s: float = LONG_AFTER_S) -> list[tuple[str | None, str]]:
     return shown(known.take(parsed(body), now_s))
 
 
@@ -244,7 +244,7 @@ def test_an_alert_from_before_the_run_stops_nothing() -> None:
 
 def test_what_is_delivered_before_the_run_begins_is_from_before_whatever_it_says() -> None:
     for changes in ({}, {"startsAt": None}):
-        known = AlertBook(parse_action("stop"), run_id=RUN)
+        known = AlertTracker(parse_action("stop"), run_id=RUN)
         assert verdicts(known, payload(ALERTMANAGER, **changes), STARTED_S - 1) == [("notify", EARLIER)]
     known.begin(STARTED_S)
     assert known.due(LONG_AFTER_S) == []
@@ -311,7 +311,7 @@ def test_without_grace_an_alert_acts_at_once_and_one_that_only_notifies_does_so_
 def test_no_alert_acts_twice_or_that_is_not_this_runs(
     starts: float, came: float, grace: float, run: str | None
 ) -> None:
-    known = AlertBook(parse_action("stop"), grace, run_id=RUN)
+    known = AlertTracker(parse_action("stop"), grace, run_id=RUN)
     acted_s = []
     body = payload(ALERTMANAGER, **at(starts, **({"run_id": run} if run else {})))
     began = False
@@ -358,7 +358,7 @@ def test_a_start_waits_for_alerts_from_before_that_are_about_no_run_and_would_ac
         payload(ALERTMANAGER, **at(-60, obswarm_action="notify"), fingerprint="b"),
         payload(ALERTMANAGER, **at(-60, run_id=OTHER), fingerprint="c"),
     ]
-    known = AlertBook(parse_action("stop"), run_id=RUN)
+    known = AlertTracker(parse_action("stop"), run_id=RUN)
     for body in before:
         known.take(parsed(body), STARTED_S - 5)
     assert [each.fingerprint for each in known.holding_back(STARTED_S)] == ["a"]

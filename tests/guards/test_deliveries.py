@@ -10,7 +10,7 @@ from obswarm.engine import id_of
 from obswarm.guards import Guard, Refusal, RefusalReason, parse_payload
 from obswarm.stats import AlertCount
 from tests.guards.test_alerts import ALERTMANAGER, GRAFANA, JUNK, STARTED_S, at, payload
-from tests.guards.test_board import Course
+from tests.guards.test_evaluator import Course
 
 ACTIONS = ("stop", "abort", "hold", "scale(50%)", "notify")
 NOT_OURS = {

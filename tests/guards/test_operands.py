@@ -7,7 +7,7 @@ import pytest
 from obswarm import clock
 from obswarm.api import Environment, Events, ObswarmError, User, task
 from obswarm.engine import LocalRun, Ramp
-from obswarm.guards import Guard, Judgement, judge, parse_requirement
+from obswarm.guards import Guard, RequirementResult, judge, parse_requirement
 from obswarm.guards.conditions import EngineOperand
 from obswarm.guards.grammar import parse_condition
 from obswarm.guards.latency import AtLeast
@@ -241,4 +241,4 @@ def test_durations_of_guards_and_requirements_are_as_in_tables_and_differ_from_t
     value: float, shown: str
 ) -> None:
     assert Guard("p95 > 500ms").format_value(value) == shown
-    assert Judgement(parse_requirement("p95 < 500ms"), True, value).shown == shown
+    assert RequirementResult(parse_requirement("p95 < 500ms"), True, value).shown == shown

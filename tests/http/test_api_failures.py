@@ -6,7 +6,7 @@ from requests import exceptions
 
 from obswarm.http import ApiAccess, ApiSession, Asked, failure_of, trouble_of
 from obswarm.http.api_access import named
-from obswarm.metrics import Latest, Receiver, RemoteWriter
+from obswarm.metrics import Receiver, RemoteWriter, SnapshotRegistry
 from obswarm.metrics.remote_write import Batch
 from obswarm.report import GrafanaAnnotations
 from obswarm.stats import Annotation
@@ -81,8 +81,8 @@ def test_what_does_not_take_what_is_sent_is_no_success_for_any_sender(
         assert all(text in each for each in said)
 
 
-def _writer() -> tuple[RemoteWriter, Latest]:
-    latest = Latest()
+def _writer() -> tuple[RemoteWriter, SnapshotRegistry]:
+    latest = SnapshotRegistry()
     return RemoteWriter(Receiver(URL), latest), latest
 
 

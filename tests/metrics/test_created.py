@@ -10,7 +10,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 
 from obswarm.api import Environment, Events, User, task
 from obswarm.engine import LocalRun, Ramp
-from obswarm.metrics import Kind, Latest
+from obswarm.metrics import Kind, SnapshotRegistry
 from obswarm.metrics.exposition import slices
 from obswarm.metrics.native import CONTENT_TYPE
 from obswarm.metrics.series import PushCounts
@@ -42,7 +42,7 @@ class Run:
         return replace(made, time_s=time_s, started_s=self._started_s, run_id=self._run_id)
 
 
-def created(latest: Latest, asked_s: float | None = None) -> dict[tuple[str, ...], float | None]:
+def created(latest: SnapshotRegistry, asked_s: float | None = None) -> dict[tuple[str, ...], float | None]:
     """By metric and labels; all of it is read, as a scrape does."""
     return {
         (metric.name, *point.labels): point.created_s
@@ -56,7 +56,7 @@ SUCCESS = ("success", "2xx")
 
 
 def test_what_is_new_was_created_when_it_was_last_seen_not_to_be_there() -> None:
-    run, latest = Run(100.0), Latest()
+    run, latest = Run(100.0), SnapshotRegistry()
     run.count("/a")
     latest.snapshot(run.snapshot(101.0))
     assert set(created(latest).values()) == {100.0}, "before the first exposition only the start is known"
@@ -77,7 +77,7 @@ def test_what_is_new_was_created_when_it_was_last_seen_not_to_be_there() -> None
 
 
 def test_two_expositions_under_way_give_a_series_one_time() -> None:
-    run, latest = Run(100.0), Latest()
+    run, latest = Run(100.0), SnapshotRegistry()
     latest.snapshot(run.snapshot(101.0))
     created(latest)
     run.count("/a")
@@ -93,7 +93,7 @@ def test_two_expositions_under_way_give_a_series_one_time() -> None:
 
 
 def test_a_request_that_is_older_than_a_series_does_not_see_it() -> None:
-    run, latest = Run(100.0), Latest()
+    run, latest = Run(100.0), SnapshotRegistry()
     run.count("/a")
     latest.snapshot(run.snapshot(101.0))
     assert created(latest, asked_s=99.9) == {}, "it waited for a process that was not there yet"
@@ -106,7 +106,7 @@ def test_a_request_that_is_older_than_a_series_does_not_see_it() -> None:
 
 
 def test_the_pushers_own_counters_go_on_over_runs() -> None:
-    latest = Latest()
+    latest = SnapshotRegistry()
     latest.push = PushCounts(3, {"end": 0})
     before = created(latest)
     assert set(before) == {("obswarm_remote_write_samples_total",), ("obswarm_remote_write_samples_lost_total", "end")}
@@ -116,7 +116,7 @@ def test_the_pushers_own_counters_go_on_over_runs() -> None:
 
 
 def test_all_formats_say_the_same() -> None:
-    run, latest = Run(100.25), Latest()
+    run, latest = Run(100.25), SnapshotRegistry()
     run.count("/a", 3)
     latest.snapshot(run.snapshot(101.0))
     created(latest)
@@ -190,7 +190,7 @@ def test_a_prometheus_counts_all_runs_and_nothing_twice(runs, interval_s: float,
     now, next_scrape_s, total = 1000.0, 1000.1, 0
     for number, (pause_s, seconds) in enumerate(runs):
         now += pause_s
-        run, latest = Run(now, str(number)), Latest()
+        run, latest = Run(now, str(number)), SnapshotRegistry()
 
         def scrape(at_s: float, latest=latest) -> None:
             for metric, points in latest.families(at_s):
@@ -220,7 +220,7 @@ def test_a_prometheus_counts_all_runs_and_nothing_twice(runs, interval_s: float,
     assert sum(each.increase for each in series.values()) == total
 
 
-def marks(latest: Latest) -> list[tuple[tuple[str, ...], float]]:
+def marks(latest: SnapshotRegistry) -> list[tuple[tuple[str, ...], float]]:
     return [
         (point.labels, point.value)
         for metric, points in latest.families()
@@ -230,7 +230,7 @@ def marks(latest: Latest) -> list[tuple[tuple[str, ...], float]]:
 
 
 def test_each_mark_of_the_run_is_a_series_and_the_newest_hundred_are_kept() -> None:
-    latest = Latest()
+    latest = SnapshotRegistry()
     latest.annotation(Annotation(1_767_268_800.125, "start", "It starts"))
     latest.annotation(Annotation(1_767_268_801.0, "restart", "no mark of the contract"))
     latest.snapshot(Run(1_767_268_800.0).snapshot(1_767_268_801.5))

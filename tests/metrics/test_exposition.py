@@ -15,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from obswarm.api import Environment, Events, User, task
 from obswarm.engine import LocalRun, Outputs, Ramp
-from obswarm.metrics import CONTRACT, Kind, Latest, MetricsApp, SnapshotCollector, parse_labels
+from obswarm.metrics import CONTRACT, Kind, MetricsApp, SnapshotCollector, SnapshotRegistry, parse_labels
 from obswarm.metrics.exposition import accepts_gzip, unhurried, wants_protobuf
 from obswarm.metrics.native import CONTENT_TYPE
 from obswarm.metrics.schema import EXPOSITION, Messages
@@ -43,20 +43,20 @@ def snapshot_of(env: Environment, max_endpoints: int = 1000) -> Snapshot:
 
 
 @pytest.fixture
-def latest() -> Latest:
+def latest() -> SnapshotRegistry:
     env = environment()
     for number in range(250):
         env.recorder.record("GET", f"/page/{number % 60}", 0.01 * (number + 1), 100, 200)
     env.recorder.record("POST", 'a "quoted" \\ name\nin lines', 0.5, 0, 503, "HTTP 503", trace_id="a" * 32)
     env.recorder.record("POST", "ünïcode", 90.0, 0, 0, ConnectionError("refused"), trace_id="b" * 32)
     env.recorder.record_iteration("Nobody")
-    kept = Latest()
+    kept = SnapshotRegistry()
     kept.snapshot(snapshot_of(env))
     return kept
 
 
 def scrape(
-    latest: Latest, accept: str = "", encoding: str = "", labels: dict[str, str] | None = None
+    latest: SnapshotRegistry, accept: str = "", encoding: str = "", labels: dict[str, str] | None = None
 ) -> tuple[dict[str, str], bytes]:
     headers: dict[str, str] = {}
 
@@ -89,7 +89,7 @@ def delimited(body: bytes) -> list:
     return families
 
 
-def test_slices_add_up_to_what_prometheus_client_makes_of_the_whole(latest: Latest) -> None:
+def test_slices_add_up_to_what_prometheus_client_makes_of_the_whole(latest: SnapshotRegistry) -> None:
     registry = CollectorRegistry()
     registry.register(SnapshotCollector(latest, {"team": "search"}))
     _, text = scrape(latest, "text/plain", labels={"team": "search"})
@@ -99,7 +99,7 @@ def test_slices_add_up_to_what_prometheus_client_makes_of_the_whole(latest: Late
     assert open_text == openmetrics.generate_latest(registry)
 
 
-def test_prometheus_clients_parsers_read_it(latest: Latest) -> None:
+def test_prometheus_clients_parsers_read_it(latest: SnapshotRegistry) -> None:
     _, text = scrape(latest)
     _, open_text = scrape(latest, "application/openmetrics-text")
     classic = {family.name: family for family in parse_text(text.decode())}
@@ -114,7 +114,7 @@ def test_prometheus_clients_parsers_read_it(latest: Latest) -> None:
     assert exemplars == {"a" * 32: "0.5", "b" * 32: "+Inf"}
 
 
-def test_all_that_is_exported_is_in_the_contract(latest: Latest) -> None:
+def test_all_that_is_exported_is_in_the_contract(latest: SnapshotRegistry) -> None:
     known = {metric.name: metric for metric in CONTRACT}
     for metric, points in latest.families():
         assert known[metric.name] is metric
@@ -130,7 +130,7 @@ def test_the_contract_keeps_to_prometheus_conventions() -> None:
         assert metric.help.endswith("."), metric.name
 
 
-def test_protobuf_has_native_and_classic_buckets(latest: Latest) -> None:
+def test_protobuf_has_native_and_classic_buckets(latest: SnapshotRegistry) -> None:
     headers, body = scrape(latest, PROMETHEUS_NATIVE)
     assert headers["Content-Type"] == CONTENT_TYPE
     families = {family.name: family for family in delimited(body)}
@@ -150,8 +150,8 @@ def test_protobuf_has_native_and_classic_buckets(latest: Latest) -> None:
     assert sum(metric.counter.value for metric in requests.metric) == 252
 
 
-def test_a_family_without_series_is_left_out_of_protobuf_only(latest: Latest) -> None:
-    empty = Latest()
+def test_a_family_without_series_is_left_out_of_protobuf_only(latest: SnapshotRegistry) -> None:
+    empty = SnapshotRegistry()
     empty.snapshot(snapshot_of(environment()))
     names = {family.name for family in delimited(scrape(empty, PROMETHEUS_NATIVE)[1])}
     assert "obswarm_requests_total" not in names
@@ -172,13 +172,13 @@ def test_a_family_without_series_is_left_out_of_protobuf_only(latest: Latest) ->
         ("application/vnd.google.protobuf;q=nonsense", False),
     ],
 )
-def test_content_negotiation(latest: Latest, accept: str, protobuf: bool) -> None:
+def test_content_negotiation(latest: SnapshotRegistry, accept: str, protobuf: bool) -> None:
     assert wants_protobuf(accept) == protobuf
     assert (scrape(latest, accept)[0]["Content-Type"] == CONTENT_TYPE) == protobuf
 
 
 @pytest.mark.parametrize("accept", [PROMETHEUS_NATIVE, PROMETHEUS_CLASSIC, "text/plain"])
-def test_gzip(latest: Latest, accept: str) -> None:
+def test_gzip(latest: SnapshotRegistry, accept: str) -> None:
     _, plain = scrape(latest, accept)
     headers, coded = scrape(latest, accept, "gzip, deflate")
     assert headers["Content-Encoding"] == "gzip"
@@ -226,7 +226,7 @@ def test_in_a_turn_for_everybody_else_sockets_are_looked_at(monkeypatch) -> None
 
 def test_counters_do_not_go_down_when_statistics_are_reset() -> None:
     env = environment()
-    latest = Latest()
+    latest = SnapshotRegistry()
     run = LocalRun(env, Ramp(1, 1), test="t.py", outputs=Outputs([latest]))
 
     def total(name: str) -> float:
@@ -253,7 +253,7 @@ def test_counters_do_not_go_down_when_statistics_are_reset() -> None:
     assert sum(point.histogram.count for point in durations) == 32
 
 
-def test_a_new_run_begins_at_zero(latest: Latest) -> None:
+def test_a_new_run_begins_at_zero(latest: SnapshotRegistry) -> None:
     latest.snapshot(snapshot_of(environment()))
     assert not [list(points) for metric, points in latest.families() if metric.name == "obswarm_requests_total"][0]  # noqa: RUF015
 
@@ -263,7 +263,7 @@ def test_a_flood_of_names_leaves_the_series_bounded(caplog) -> None:
     for number in range(20_000):
         env.recorder.record("GET", f"/users/{number}", 0.01, 10, 500, f"failed for user{number % 7000}x")
     with caplog.at_level(logging.WARNING):
-        latest = Latest()
+        latest = SnapshotRegistry()
         latest.snapshot(snapshot_of(env, 100))
     assert "more than 100 endpoints" in caplog.text
     assert "/users/99" in caplog.text
@@ -306,8 +306,8 @@ def test_the_documentation_is_that_of_the_contract() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_alerts_that_are_refused_between_two_runs_are_counted_on(latest: Latest) -> None:
-    waiting = Latest()
+def test_alerts_that_are_refused_between_two_runs_are_counted_on(latest: SnapshotRegistry) -> None:
+    waiting = SnapshotRegistry()
     waiting.waiting = lambda: 2
     assert b"alerts_refused" not in scrape(waiting)[1]
     assert latest.newest is not None

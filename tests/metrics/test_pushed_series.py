@@ -7,10 +7,10 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from obswarm.metrics import Latest, contract
+from obswarm.metrics import SnapshotRegistry, contract
 from obswarm.metrics.pushed_series import PushedSeries
 from obswarm.metrics.schema import REMOTE_WRITE, Messages
-from obswarm.metrics.series import Point
+from obswarm.metrics.series import MetricSample
 from obswarm.stats import GuardView, Histogram
 from tests.metrics.test_created import Run
 
@@ -18,16 +18,16 @@ MESSAGES = Messages("obswarm.test_pushed_series", REMOTE_WRITE)
 STALE = struct.pack("<Q", 0x7FF0000000000002)
 
 
-def of_duration(name: str) -> Point:
+def of_duration(name: str) -> MetricSample:
     histogram = Histogram()
     histogram.record(0.25)
-    return Point(("GET", name), 0.0, histogram)
+    return MetricSample(("GET", name), 0.0, histogram)
 
 
 def families(names):
     """A gauge and a histogram with a series for each name."""
     return [
-        (contract.IN_FLIGHT, iter([Point(("GET", name), 3.0) for name in names])),
+        (contract.IN_FLIGHT, iter([MetricSample(("GET", name), 3.0) for name in names])),
         (contract.DURATION, map(of_duration, names)),
     ]
 
@@ -100,9 +100,9 @@ def test_counters_and_histograms_begin_with_a_zero_when_they_were_created() -> N
 
     def made(created_s):
         return [
-            (contract.REQUESTS, iter([Point(("GET", "a", "success", "2xx"), 7.0, created_s=created_s)])),
+            (contract.REQUESTS, iter([MetricSample(("GET", "a", "success", "2xx"), 7.0, created_s=created_s)])),
             (contract.DURATION, iter([of_duration("a")._replace(created_s=created_s)])),
-            (contract.IN_FLIGHT, iter([Point(("GET", "a"), 3.0)])),
+            (contract.IN_FLIGHT, iter([MetricSample(("GET", "a"), 3.0)])),
         ]
 
     first = values(series.encode(made(0.5), "here", 2.0))
@@ -129,7 +129,7 @@ GUARD = GuardView("g", "p95 > 2s", "mark", "ok", None, "", None, "", (("mark", 2
 def test_a_run_that_is_taken_up_goes_on_in_the_same_series(seconds, killed_after: int, unpushed: int) -> None:
     """The next process writes nothing that is older than what is there, and what is new begins with a zero. Of
     endpoints that its predecessor did not get to push it cannot know."""
-    run, latest, series = Run(100.0), Latest(), PushedSeries({})
+    run, latest, series = Run(100.0), SnapshotRegistry(), PushedSeries({})
     received: dict[bytes, list[tuple[int, float]]] = {}
     now, counted, unknown = 100.0, set(), set()
 
@@ -144,7 +144,7 @@ def test_a_run_that_is_taken_up_goes_on_in_the_same_series(seconds, killed_after
     for number, counts in enumerate(seconds):
         if number == killed_after:
             now += 2.5
-            latest, series = Latest(), PushedSeries({})
+            latest, series = SnapshotRegistry(), PushedSeries({})
             restored = replace(run.snapshot(now), guards=(GUARD,))
             latest.restored(restored, [])
             series.written_until_s = restored.time_s

@@ -13,7 +13,7 @@ from obswarm.json_text import to_json
 from obswarm.report import Comparison, compare_runs, comparison_document, comparison_page
 from obswarm.sanitize import escape_controls, escape_lines
 from obswarm.stats import EndpointKey
-from obswarm.store import About, Figure, LoadTestText, RunRecord, RunWriter, Store, read_run
+from obswarm.store import LoadTestText, MetricKey, RunMetadata, RunRecord, RunWriter, Store, read_run
 from tests.support.hostile import TEXTS, UNFIT
 from tests.support.recorded import MadeUpRun
 
@@ -23,13 +23,15 @@ SHOWN = [escape_controls(text.rstrip()) for text in TEXTS.values()]
 
 def record(path: Path, number: int) -> RunRecord:
     """One run is ten times as slow as the other and at another target; each has an endpoint of its own, too."""
-    about = About("1", dict.fromkeys(TEXTS.values(), number), [LoadTestText("t.py", b"")])
+    about = RunMetadata("1", dict.fromkeys(TEXTS.values(), number), [LoadTestText("t.py", b"")])
     writer = RunWriter(path, about)
     run = MadeUpRun([writer], f"2026013{number}-120000-aaaa")
     for _ in range(25):
         slow = [0.01 * 10**number * (1 + each / 100) for each in range(5)]
         run.pass_a_second({EndpointKey("GET", text): slow for text in [*TEXTS.values(), f"only [{number}] \x1b"]})
-        writer.sample(run.last.time_s, {Figure(text, "app", text, "number"): number + 1.0 for text in TEXTS.values()})
+        writer.sample(
+            run.last.time_s, {MetricKey(text, "app", text, "number"): number + 1.0 for text in TEXTS.values()}
+        )
     writer.close()
     with Store(path) as store:
         return read_run(store, store.find(f"2026013{number}"))

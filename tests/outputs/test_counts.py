@@ -23,10 +23,10 @@ from obswarm.cluster.master.journal import Journal, Progress, read
 from obswarm.cluster.wire.stats_codec import DeltaSum, pack_table
 from obswarm.engine import RunResult, WorkerLoss
 from obswarm.json_text import to_json
-from obswarm.metrics import Latest
+from obswarm.metrics import SnapshotRegistry
 from obswarm.report import CsvFiles, junit_document, result_document, run_page
 from obswarm.stats import Annotation, EndpointStats, Recorder, StatsTable, total_of
-from obswarm.store import About, RunWriter, Store, read_run
+from obswarm.store import RunMetadata, RunWriter, Store, read_run
 from obswarm.units import counted as with_noun
 from obswarm.web.wire import pack_result, unpack_result
 from tests.support.anything import ANY_ERROR, ANY_TEXT, ANYTHING
@@ -81,8 +81,8 @@ def over_the_journal(table: StatsTable, path: Path) -> StatsTable:
 
 
 def final_result(table: StatsTable, test: str, folder: Path) -> tuple[RunResult, list[Any]]:
-    csv_files, kept, latest = CsvFiles(str(folder / "run"), full_history=True), Latest(), Latest()
-    store = RunWriter(folder / "runs.sqlite", About("1.0.0"))
+    csv_files, kept, latest = CsvFiles(str(folder / "run"), full_history=True), SnapshotRegistry(), SnapshotRegistry()
+    store = RunWriter(folder / "runs.sqlite", RunMetadata("1.0.0"))
     run = MadeUpRun([csv_files, store, kept, latest], test=test)
     run.statistics.add(table)
     final = run.statistics.emit(run)

@@ -15,16 +15,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from obswarm.engine import RunResult
-from obswarm.guards import Judgement, parse_requirement
+from obswarm.guards import RequirementResult, parse_requirement
 from obswarm.json_text import to_json
-from obswarm.metrics import Latest
+from obswarm.metrics import SnapshotRegistry
 from obswarm.metrics.contract import STATUSES
 from obswarm.report import CsvFiles, GrafanaAnnotations, junit_document, result_document, run_page
 from obswarm.report.csv_files import text_cell
 from obswarm.report.page.template import embedded
 from obswarm.sanitize import escape_controls, escape_lines
 from obswarm.stats import Annotation, EndpointKey, GuardView
-from obswarm.store import About, LoadTestText, RunRecord, RunWriter, Store, read_run
+from obswarm.store import LoadTestText, RunMetadata, RunRecord, RunWriter, Store, read_run
 from obswarm.web.wire import pack_result, unpack_result
 from tests.support.anything import ANY_TEXT
 from tests.support.expositions import series_by_format
@@ -40,7 +40,7 @@ def strings_in(document: Any) -> list[str]:
     return [text for part in parts for text in strings_in(part)] if isinstance(parts, list) else []
 
 
-JUDGED = [Judgement(parse_requirement("p95 < 1s"), False, float("inf"))]
+JUDGED = [RequirementResult(parse_requirement("p95 < 1s"), False, float("inf"))]
 
 
 @every_text
@@ -151,7 +151,7 @@ def test_a_cell_that_would_be_a_formula_begins_with_an_apostrophe_and_a_number_s
 
 @every_text
 def test_metrics_can_be_read_and_their_labels_are_bounded(text: str) -> None:
-    latest = Latest()
+    latest = SnapshotRegistry()
     latest.snapshot(hostile_snapshot(text))
     shown = escape_controls(text)
     for form, series in series_by_format(latest).items():
@@ -207,7 +207,7 @@ def test_annotations_are_no_markup_for_grafana(text: str, monkeypatch: pytest.Mo
 
 def kept(path: Path, text: str) -> RunRecord:
     result = hostile_result(text)
-    writer = RunWriter(path, About(text, {text: text}, [LoadTestText(text, b"# </script>")], text))
+    writer = RunWriter(path, RunMetadata(text, {text: text}, [LoadTestText(text, b"# </script>")], text))
     writer.annotation(Annotation(1.0, "guard", text))
     writer.snapshot(result.final)
     document = result_document(result)
@@ -239,7 +239,7 @@ def test_any_text_and_number_come_through_all_outputs(text: str, number: float) 
     json.loads(to_json(result_document(result, JUDGED)))
     ElementTree.fromstring(junit_document(result, JUDGED).encode())
     unpack_result(pack_result(with_clean_statistics(result)))
-    latest = Latest()
+    latest = SnapshotRegistry()
     latest.snapshot(result.final)
     for series in series_by_format(latest).values():
         assert not any(UNFIT.search(value) for each in series for value in each.labels.values())

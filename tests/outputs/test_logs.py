@@ -19,7 +19,7 @@ from obswarm.cluster import RecordFormatter
 from obswarm.cluster.processes import _mark, _pump
 from obswarm.log_format import stream_handler
 from obswarm.sanitize import escape_lines
-from obswarm.web.runs import News, NewsHandler
+from obswarm.web.runs import RunEvents, RunEventsHandler
 from obswarm.web.wire import pack_message
 from tests.support.hostile import TEXTS, UNFIT
 from tests.support.recorded import PAGE, MadeUpRun, result_of
@@ -131,8 +131,8 @@ def test_a_sink_that_cannot_take_it_does_not_end_the_pump(capsys: pytest.Capture
 
 @every_text
 def test_to_a_client(text: str) -> None:
-    handler = NewsHandler(())
-    handler.news = News()
+    handler = RunEventsHandler(())
+    handler.news = RunEvents()
     logging.getLogger().handlers[:] = [handler]
     log_everything(text)
     news = handler.news.since(0, 0)

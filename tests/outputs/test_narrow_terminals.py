@@ -21,7 +21,7 @@ from obswarm.cli.window import RecentIntervals
 from obswarm.engine import RunResult
 from obswarm.report import result_document
 from obswarm.stats import PHASES, EndpointKey, EndpointStats, TimingStats
-from obswarm.store import About, RunRecord, RunWriter
+from obswarm.store import RunMetadata, RunRecord, RunWriter
 from obswarm.units import format_latency
 from tests.support.hostile import hostile_result
 
@@ -113,7 +113,7 @@ def test_the_id_of_a_run_can_be_copied_from_the_list(
     width: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("obswarm.cli.text_console.WIDTH_WITHOUT_TERMINAL", width)
-    writer = RunWriter(tmp_path / "runs.sqlite", About("1", {}))
+    writer = RunWriter(tmp_path / "runs.sqlite", RunMetadata("1", {}))
     result = busy_result()
     final = replace(result.final, test="a-test-with-a-very-long-name-indeed.py")
     writer.snapshot(final)

@@ -8,7 +8,7 @@ import pytest
 from obswarm.cli.display import LiveDisplay
 from obswarm.cli.guards_seen import GuardsSeen
 from obswarm.cli.text_console import TextConsole
-from obswarm.metrics import Latest
+from obswarm.metrics import SnapshotRegistry
 from obswarm.report import junit_document, result_document
 from obswarm.report.page import _guards
 from obswarm.report.wording import no_data_of, no_data_text
@@ -78,7 +78,7 @@ def test_a_guard_that_stopped_the_run_without_data_has_not_tripped() -> None:
     (guard,) = result_document(result)["guards"]
     assert (guard["trips"], guard["stopped"]) == (0, "no data for 4 s")
     assert "The guard load stopped the run." in junit_document(result, [])
-    latest = Latest()
+    latest = SnapshotRegistry()
     latest.snapshot(snapshot_with(STOPPED))
     for form, series in series_by_format(latest).items():
         trips = [(each.labels["action"], each.value) for each in series if each.name == "obswarm_guard_trips_total"]
@@ -107,7 +107,7 @@ def test_a_masters_client_is_told() -> None:
 
 
 def test_metrics_have_the_share_that_was_seen() -> None:
-    latest = Latest()
+    latest = SnapshotRegistry()
     latest.snapshot(snapshot_with(GUARD))
     for form, series in series_by_format(latest).items():
         assert [each.value for each in series if each.name == "obswarm_guard_seen_ratio"] == [0.65], form

@@ -25,9 +25,9 @@ from obswarm.cli.summary import print_summary
 from obswarm.cli.targets import _format
 from obswarm.cli.text_console import TextConsole
 from obswarm.engine import RunResult, WorkerLoss
-from obswarm.guards import Guard, Judgement, parse_requirement
+from obswarm.guards import Guard, RequirementResult, parse_requirement
 from obswarm.json_text import to_json
-from obswarm.metrics import Latest
+from obswarm.metrics import SnapshotRegistry
 from obswarm.report import (
     CsvFiles,
     compare_runs,
@@ -40,7 +40,7 @@ from obswarm.report import (
 from obswarm.report.setting_text import setting_text
 from obswarm.report.wording import figure_value, value_of
 from obswarm.stats import Annotation, EndpointKey, GuardView, TargetView
-from obswarm.store import About, Figure, RunRecord, RunWriter, Store, export_run, import_runs, read_run
+from obswarm.store import MetricKey, RunMetadata, RunRecord, RunWriter, Store, export_run, import_runs, read_run
 from obswarm.targets import Unit
 from obswarm.units import format_bytes, format_count, format_duration, format_latency, format_not_finite
 from obswarm.web.answers import json_answer
@@ -52,7 +52,7 @@ ODD = {"+Inf": math.inf, "-Inf": -math.inf, "NaN": math.nan}
 every_number = pytest.mark.parametrize(("text", "number"), ODD.items(), ids=ODD)
 
 PAGE = EndpointKey("GET", "/page")
-FIGURE = Figure("db", "app", "memory", "bytes")
+FIGURE = MetricKey("db", "app", "memory", "bytes")
 RULE = Guard("promql(odd) > 5", name="odd")
 
 
@@ -90,8 +90,11 @@ def odd_result(
     )
 
 
-def judged(number: float) -> list[Judgement]:
-    return [Judgement(parse_requirement(text), False, number) for text in ("p95 < 1s", "rps > 3", "error_ratio < 5%")]
+def judged(number: float) -> list[RequirementResult]:
+    return [
+        RequirementResult(parse_requirement(text), False, number)
+        for text in ("p95 < 1s", "rps > 3", "error_ratio < 5%")
+    ]
 
 
 def read_strictly(text: str) -> Any:
@@ -151,7 +154,7 @@ def seen_by(seen: GuardsSeen) -> Any:
 
 @every_number
 def test_metrics(text: str, number: float) -> None:
-    latest = Latest()
+    latest = SnapshotRegistry()
     latest.snapshot(odd_result(number).final)
     for form, series in series_by_format(latest).items():
         (value,) = [each.value for each in series if each.name == "obswarm_guard_value"]
@@ -170,7 +173,7 @@ def test_a_master_tells_its_clients(text: str, number: float) -> None:
 
 
 def kept(path: Path, number: float, day: int = 1, seconds: int = 3) -> RunRecord:
-    writer = RunWriter(path, About("1", {"threshold": _plain(number)}))
+    writer = RunWriter(path, RunMetadata("1", {"threshold": _plain(number)}))
     result = odd_result(number, [writer], f"2026010{day}-120000-abcd", seconds)
     writer.finish(result.final, result.final.time_s, result_document(result, judged(number)), result.annotations)
     writer.close()

@@ -14,11 +14,11 @@ from obswarm.cli.streams import say, say_error, say_lines
 from obswarm.cli.summary import print_summary
 from obswarm.cli.targets import _show_health
 from obswarm.cli.text_console import TextConsole, TextTable, joined, panel, plain
-from obswarm.guards import Judgement, parse_requirement
+from obswarm.guards import RequirementResult, parse_requirement
 from obswarm.report import result_document
 from obswarm.sanitize import escape_controls
 from obswarm.stats import Annotation
-from obswarm.store import About, RunWriter
+from obswarm.store import RunMetadata, RunWriter
 from obswarm.targets import Target, TargetHealth
 from tests.support.hostile import TEXTS, UNFIT, hostile_result, hostile_snapshot
 
@@ -51,7 +51,7 @@ def test_the_live_display_shows_texts_as_they_are(text: str) -> None:
 @every_text
 def test_the_summary_shows_texts_as_they_are(text: str) -> None:
     screen, stream = console()
-    print_summary(screen, hostile_result(text), [Judgement(parse_requirement("p95 < 1s"), False, float("inf"))])
+    print_summary(screen, hostile_result(text), [RequirementResult(parse_requirement("p95 < 1s"), False, float("inf"))])
     assert_shown(text, stream.getvalue())
     assert stream.getvalue().count(escape_controls(text)) >= 10
     assert "p95 < 1s: NOT MET (+Inf)" in stream.getvalue()
@@ -80,7 +80,7 @@ def test_targets_are_shown_as_they_are(text: str) -> None:
 @every_text
 def test_kept_runs_are_shown_as_they_are(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("obswarm.cli.text_console.WIDTH_WITHOUT_TERMINAL", WIDE)
-    writer = RunWriter(tmp_path / "runs.sqlite", About("1", {"option": text}))
+    writer = RunWriter(tmp_path / "runs.sqlite", RunMetadata("1", {"option": text}))
     result = hostile_result(text)
     writer.snapshot(result.final)
     writer.annotation(Annotation(1.0, "guard", text))

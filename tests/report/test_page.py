@@ -17,10 +17,10 @@ from obswarm.report import run_page
 from obswarm.report.page.data import chart_data
 from obswarm.report.setting_text import DURATIONS, setting_text
 from obswarm.stats import Annotation, EndpointKey
-from obswarm.store import About, Figure, LoadTestText, RunRecord, RunWriter, Store, read_run
+from obswarm.store import LoadTestText, MetricKey, RunMetadata, RunRecord, RunWriter, Store, read_run
 from tests.support.recorded import LOGIN, PAGE, MadeUpRun
 
-THREADS = Figure("db", "mysql", "threads running", "number")
+THREADS = MetricKey("db", "mysql", "threads running", "number")
 NASTY = EndpointKey("GET", "</script><b>&")
 RESULT: dict[str, Any] = {
     "stop_reason": {"kind": "time", "detail": "the planned time is over"},
@@ -43,7 +43,7 @@ def record(
     tmp_path.mkdir(exist_ok=True)
     path = tmp_path / "runs.sqlite"
     writer = RunWriter(
-        path, About("1.0.0", configuration or {"users": 3}, [LoadTestText("shop.py", b"print('<hello>')")])
+        path, RunMetadata("1.0.0", configuration or {"users": 3}, [LoadTestText("shop.py", b"print('<hello>')")])
     )
     run = MadeUpRun([writer])
     writer.annotation(Annotation(run.statistics.started_wall_s, "start", "It starts <now>"))

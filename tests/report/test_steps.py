@@ -6,7 +6,7 @@ import pytest
 
 from obswarm.report.page.steps import length_of, steps_of
 from obswarm.stats import EndpointKey, EndpointStats
-from obswarm.store import Second
+from obswarm.store import Interval
 
 PAGE = EndpointKey("GET", "/page")
 
@@ -19,14 +19,14 @@ def second(
     load_s: float | None = None,
     state: str = "running",
     users: int = 10,
-) -> Second:
+) -> Interval:
     stats = EndpointStats(PAGE)
     for _ in range(late):
         stats.record(0.1, 1, "2xx", False)
     stats.mark_late()
     for _ in range(requests):
         stats.record(0.1, 1, "2xx", False)
-    return Second(
+    return Interval(
         time_s=1000 + number,
         epoch=0,
         elapsed_s=number,

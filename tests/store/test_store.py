@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from obswarm.api import ObswarmError
-from obswarm.store import SCHEMA_VERSION, About, RunWriter, Store, export_run, import_runs, read_run
+from obswarm.store import SCHEMA_VERSION, RunMetadata, RunWriter, Store, export_run, import_runs, read_run
 from obswarm.store.provenance import LoadTestText, git_revision
 from tests.support.recorded import PAGE, MadeUpRun
 
@@ -19,7 +19,7 @@ def path(tmp_path: Path) -> Path:
     path = tmp_path / "runs.sqlite"
     for number, run_id in enumerate(IDS):
         text = LoadTestText("shop.py", b"new" if number == 2 else b"old")
-        writer = RunWriter(path, About("1.0.0", loadtests=[text]))
+        writer = RunWriter(path, RunMetadata("1.0.0", loadtests=[text]))
         run = MadeUpRun([writer], run_id)
         final = run.second({PAGE: [0.01] * (number + 1)})
         writer.finish(final, run.statistics.started_wall_s + 1, {})

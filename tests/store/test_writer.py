@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from obswarm.stats import Annotation, EndpointStats, ErrorKey, ErrorStats, StatsTable
-from obswarm.store import About, Figure, RunRecord, RunWriter, Store, StoreIncomplete, read_run, value_at
+from obswarm.store import MetricKey, RunMetadata, RunRecord, RunWriter, Store, StoreIncomplete, read_run, value_at
 from obswarm.store.provenance import LoadTestText
 from tests.support.recorded import LOGIN, PAGE, MadeUpRun
 
-ABOUT = About("1.2.3", {"users": 5}, [LoadTestText("shop.py", b"print('hello')")], "abc-dirty")
-THREADS = Figure("db", "mysql", "threads running", "number")
-QUERIES = Figure("db", "mysql", "queries", "per_second")
+ABOUT = RunMetadata("1.2.3", {"users": 5}, [LoadTestText("shop.py", b"print('hello')")], "abc-dirty")
+THREADS = MetricKey("db", "mysql", "threads running", "number")
+QUERIES = MetricKey("db", "mysql", "queries", "per_second")
 
 
 def read(path: Path, name: str = "latest") -> RunRecord:

@@ -6,7 +6,7 @@ import cramjam
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from obswarm.metrics import Latest, MetricsApp
+from obswarm.metrics import MetricsApp, SnapshotRegistry
 from obswarm.metrics.remote_write import Receiver, RemoteWriter
 from obswarm.metrics.schema import EXPOSITION, REMOTE_WRITE, Messages
 
@@ -17,11 +17,11 @@ class Series(NamedTuple):
     value: float
 
 
-def scrape(latest: Latest, accept: str) -> bytes:
+def scrape(latest: SnapshotRegistry, accept: str) -> bytes:
     return b"".join(MetricsApp(latest)({"HTTP_ACCEPT": accept}, lambda status, headers: None))
 
 
-def series_by_format(latest: Latest) -> dict[str, list[Series]]:
+def series_by_format(latest: SnapshotRegistry) -> dict[str, list[Series]]:
     """Of the text formats, protobuf and a remote write. A histogram of protobuf counts as its series `…_count`."""
     found: dict[str, list[Series]] = {}
     for name, accept, parse in (

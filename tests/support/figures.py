@@ -11,9 +11,9 @@ import gevent
 
 from dashboards.panels import Graph, Query
 from dashboards.render import ask, filled
-from obswarm.guards import Action, Guard, GuardBoard
+from obswarm.guards import Action, Guard, GuardEvaluator
 from obswarm.targets import KINDS, EmbeddedSource, MetricSource, PrometheusSource, Target, queries_of
-from tests.guards.test_board import Control
+from tests.guards.test_evaluator import Control
 from tests.support.prometheus import Prometheus
 from tests.support.recorded import MadeUpRun
 from tests.support.scraped import series_of_prometheus, series_of_source
@@ -125,7 +125,7 @@ class Figures:
         asked = [(target, query) for target, _, query in queries_of(self._targets) if target.kind in kinds]
         rules = [Guard(f"promql({query}) > -1", "notify", f"{target.name}: {query}") for target, query in asked]
         for source in self._sources:
-            board = GuardBoard(rules, source, Action("notify"))
+            board = GuardEvaluator(rules, source, Action("notify"))
             run, control = MadeUpRun([]), Control()
             board.start(control, time.time())
             deadline = time.monotonic() + _LONGEST_S

@@ -14,11 +14,11 @@ import requests
 
 from obswarm import clock
 from obswarm.engine import new_run_id
-from obswarm.guards import Guard, GuardBoard, parse_action
-from obswarm.metrics import Latest, MetricsApp
+from obswarm.guards import Guard, GuardEvaluator, parse_action
+from obswarm.metrics import MetricsApp, SnapshotRegistry
 from obswarm.stats import InFlight, RunState
 from obswarm.web import AlertsApp, WebServer
-from tests.guards.test_board import Control
+from tests.guards.test_evaluator import Control
 from tests.support.alertmanager import Alertmanager
 from tests.support.nginx import free_port
 from tests.support.prometheus import Prometheus
@@ -97,13 +97,13 @@ def _run_pair(pair: PairOfBoards, port: int) -> None:
 
 
 @contextmanager
-def _serving(pair: PairOfBoards, port: int) -> Iterator[tuple[MadeUpRun, GuardBoard, Control, Any]]:
+def _serving(pair: PairOfBoards, port: int) -> Iterator[tuple[MadeUpRun, GuardEvaluator, Control, Any]]:
     """A run at that address, and what takes its snapshots; in the end it waits for a last scrape as any run does."""
     run = MadeUpRun([], run_id=new_run_id(clock.wall()), users=20)
     run.under_way = {PAGE: InFlight(10, 0.1)}
-    board = GuardBoard([Guard('alert(severity="critical")', name="critical")], None, parse_action("stop"))
+    board = GuardEvaluator([Guard('alert(severity="critical")', name="critical")], None, parse_action("stop"))
     board.alerts.run_id = run.statistics.run_id
-    latest, control = Latest(), Control()
+    latest, control = SnapshotRegistry(), Control()
     app: Any = AlertsApp(board, TOKEN)
     app = _recording(app, pair.delivered)
     server = WebServer(MetricsApp(latest, {}), "127.0.0.1", port, {_PATH: _as_grafana(app) if pair.grafana else app})

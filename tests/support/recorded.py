@@ -18,10 +18,10 @@ from obswarm.stats import (
     Snapshot,
     StatsTable,
 )
-from obswarm.store import About, Figure, LoadTestText, RunRecord, RunWriter, Store, read_run
+from obswarm.store import LoadTestText, MetricKey, RunMetadata, RunRecord, RunWriter, Store, read_run
 
 SECONDS = 60
-THREADS = Figure("db", "mysql", "threads running", "number")
+THREADS = MetricKey("db", "mysql", "threads running", "number")
 
 PAGE = EndpointKey("GET", "/page")
 LOGIN = EndpointKey("POST", "/login")
@@ -142,7 +142,7 @@ class Runs:
     ) -> RunRecord:
         chance = random.Random(number)
         text = LoadTestText(test, f"slower = {slower}".encode())
-        writer = RunWriter(self._path, About("1.0.0", configuration, [text]))
+        writer = RunWriter(self._path, RunMetadata("1.0.0", configuration, [text]))
         run = MadeUpRun([writer], f"2026013{number}-120000-aaaa", test, users=users, saturated=saturated)
         for _ in range(seconds):
             pages = [slower * 0.05 * chance.lognormvariate(0, 0.3) for _ in range(40)]

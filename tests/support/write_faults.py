@@ -72,7 +72,7 @@ TESTED_ELSEWHERE = {
     "cli/pending_run.py": "tests/cli/test_pending_run.py: an order on a full disk",
     "cli/service_process.py": "tests/cli/test_service_process.py: a process and its watcher, outside of a run",
     "cli/unfinished.py": "tests/cli/test_service.py: what is written of a run that nobody has fetched, after it",
-    "web/order.py": "tests/web/test_runs.py: the files of an order, before a run",
+    "web/run_request.py": "tests/web/test_runs.py: the files of an order, before a run",
     "cluster/master/journal.py": "tests/cluster/test_journal.py: each write and rename",
     "cluster/bundle.py": "tests/cluster/test_bundle.py: a worker that cannot unpack",
     "cluster/worker/connection.py": "tests/cluster/test_bundle.py: the same, and its folder",

@@ -7,7 +7,7 @@ from prometheus_client import CollectorRegistry, Histogram, ProcessCollector, ge
 from prometheus_client.parser import text_string_to_metric_families
 
 from obswarm.demo.site import Metrics
-from obswarm.targets import KIND_TITLES, KINDS, Signal, Target, place_of, title_of
+from obswarm.targets import KIND_TITLES, KINDS, Target, TargetMetric, place_of, title_of
 from obswarm.targets.evaluate import evaluate, metric_names, parse
 from obswarm.targets.series import SeriesStore
 
@@ -18,7 +18,7 @@ every = pytest.mark.parametrize(("kind", "signal"), EVERY, ids=[f"{kind}: {signa
 @every
 @pytest.mark.parametrize("has_kind_label", [False, True])
 def test_what_others_export_under_the_same_names_is_in_no_figure(
-    kind: str, signal: Signal, has_kind_label: bool
+    kind: str, signal: TargetMetric, has_kind_label: bool
 ) -> None:
     store = SeriesStore(300, None)
     others = [{"job": "else", "kind": kind}, *([{"job": 'a "b"', "kind": "other"}] if has_kind_label else [])]

@@ -6,10 +6,10 @@ import logging
 
 import pytest
 
-from obswarm.guards import TOO_MANY, GuardBoard, parse_action
+from obswarm.guards import TOO_MANY, GuardEvaluator, parse_action
 from obswarm.web.alerts import LARGEST_BODY_BYTES, AlertsApp
 from tests.guards.test_alerts import ALERTMANAGER, GRAFANA, payload
-from tests.guards.test_board import Control
+from tests.guards.test_evaluator import Control
 
 TOKEN = "the right one"
 
@@ -20,14 +20,14 @@ def control() -> Control:
 
 
 @pytest.fixture
-def board(control: Control) -> GuardBoard:
-    made = GuardBoard([], None, parse_action("stop"))
+def board(control: Control) -> GuardEvaluator:
+    made = GuardEvaluator([], None, parse_action("stop"))
     made.start(control, 1.0)
     return made
 
 
 @pytest.fixture
-def app(board: GuardBoard) -> AlertsApp:
+def app(board: GuardEvaluator) -> AlertsApp:
     return AlertsApp(board, TOKEN)
 
 
@@ -90,7 +90,7 @@ def test_an_empty_delivery_and_one_of_which_all_was_left_out_are_fine(app: Alert
 
 
 def test_each_kind_of_refusal_is_counted_and_told_once(
-    board: GuardBoard, app: AlertsApp, caplog: pytest.LogCaptureFixture
+    board: GuardEvaluator, app: AlertsApp, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING)
     large = b" " * LARGEST_BODY_BYTES + payload(ALERTMANAGER)
@@ -106,7 +106,7 @@ def test_each_kind_of_refusal_is_counted_and_told_once(
     assert "a delivery of more than 4 MiB; max_alerts of its webhook bounds it" in caplog.text
 
 
-def test_a_test_request_is_no_delivery(board: GuardBoard, app: AlertsApp) -> None:
+def test_a_test_request_is_no_delivery(board: GuardEvaluator, app: AlertsApp) -> None:
     assert post(app, payload(ALERTMANAGER), "wrong", query="dry_run=1")[0] == 401
     assert post(app, b" " * LARGEST_BODY_BYTES + payload(ALERTMANAGER), query="dry_run=1")[0] == 413
     assert board.alert_counts.refused == ()
@@ -120,7 +120,7 @@ def many(count: int, first: int = 0, **labels: str) -> bytes:
 
 @pytest.mark.parametrize("idle", [False, True])
 def test_what_there_is_no_room_for_is_said_and_counted_and_a_stop_takes_the_place_of_others(
-    board: GuardBoard, idle: bool, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    board: GuardEvaluator, idle: bool, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("obswarm.guards.alerts.MOST_FIRING", 100)
     app = AlertsApp(None if idle else board, TOKEN)
@@ -138,7 +138,7 @@ def test_what_there_is_no_room_for_is_said_and_counted_and_a_stop_takes_the_plac
     assert len([text for text in caplog.messages if because in text]) == 1
 
 
-def test_what_was_refused_between_two_runs_is_in_the_next_ones_figures(board: GuardBoard) -> None:
+def test_what_was_refused_between_two_runs_is_in_the_next_ones_figures(board: GuardEvaluator) -> None:
     app = AlertsApp(None, TOKEN)
     post(app, payload(ALERTMANAGER), "wrong")
     post(app, b"{")

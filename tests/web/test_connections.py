@@ -10,7 +10,7 @@ from gevent import socket as gevent_socket
 
 from obswarm import open_files
 from obswarm.clock import monotonic, wall
-from obswarm.metrics import Latest, MetricsApp
+from obswarm.metrics import MetricsApp, SnapshotRegistry
 from obswarm.metrics.exposition import ARRIVED_S
 from obswarm.web import WebServer, connections
 from obswarm.web.answers import has_token, json_answer, read_body, refuse_token
@@ -41,7 +41,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def server() -> Iterator[WebServer]:
-    with WebServer(MetricsApp(Latest()), "127.0.0.1", 0, {"/api": application}) as serving:
+    with WebServer(MetricsApp(SnapshotRegistry()), "127.0.0.1", 0, {"/api": application}) as serving:
         yield serving
 
 
@@ -225,7 +225,7 @@ def test_a_name_that_may_be_somebody_elses_gets_nothing_but_metrics(
 
 def test_a_name_can_be_allowed() -> None:
     with (
-        WebServer(MetricsApp(Latest()), "127.0.0.1", 0, allowed_hosts=["load.example.com"]) as serving,
+        WebServer(MetricsApp(SnapshotRegistry()), "127.0.0.1", 0, allowed_hosts=["load.example.com"]) as serving,
         gevent_socket.create_connection(("127.0.0.1", serving.port), 5) as connection,
     ):
         connection.sendall(b"GET / HTTP/1.1\r\nHost: load.example.com:8089\r\n\r\n")
@@ -242,7 +242,7 @@ def test_a_scraper_that_does_not_read_is_not_waited_for(monkeypatch: pytest.Monk
             yield b"x" * 65_536
 
     with (
-        WebServer(MetricsApp(Latest()), "127.0.0.1", 0, {"/endless": endless}) as serving,
+        WebServer(MetricsApp(SnapshotRegistry()), "127.0.0.1", 0, {"/endless": endless}) as serving,
         gevent_socket.create_connection(("127.0.0.1", serving.port), 5) as connection,
     ):
         connection.sendall(b"GET /endless HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -272,7 +272,9 @@ def test_a_request_that_waited_for_the_process_came_before_it() -> None:
             client.sendall(request)
             gevent.sleep(0.2)
             serving_s = wall()
-            with WebServer(MetricsApp(Latest()), "127.0.0.1", 0, {"/note": note}, inherited=listener.detach()):
+            with WebServer(
+                MetricsApp(SnapshotRegistry()), "127.0.0.1", 0, {"/note": note}, inherited=listener.detach()
+            ):
                 assert status_of(client) == b"HTTP/1.1 200 OK"
                 client.sendall(request)
                 assert status_of(client) == b"HTTP/1.1 200 OK"

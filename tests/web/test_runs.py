@@ -11,11 +11,11 @@ import pytest
 
 from obswarm import __version__
 from obswarm.api import ObswarmError
-from obswarm.web import News, Order, RunDesk, RunsApp
+from obswarm.web import RunEvents, RunRequest, RunsApp, RunService
 from obswarm.web import runs as module
 
 TOKEN = "the right one"
-ORDER = Order(__version__, {"users": "5"}, [], ["a.py"], False, None, "", b"x")
+ORDER = RunRequest(__version__, {"users": "5"}, [], ["a.py"], False, None, "", b"x")
 
 
 class Control:
@@ -30,17 +30,17 @@ class Control:
 
 
 @pytest.fixture
-def taken() -> list[Order]:
+def taken() -> list[RunRequest]:
     return []
 
 
 @pytest.fixture
-def desk(taken: list[Order]) -> RunDesk:
-    return RunDesk(taken.append, lambda: {"w1": 1, "w2": 4})
+def desk(taken: list[RunRequest]) -> RunService:
+    return RunService(taken.append, lambda: {"w1": 1, "w2": 4})
 
 
 def ask(
-    desk: RunDesk, method: str, path: str, body: bytes = b"", token: str | None = TOKEN, query: str = ""
+    desk: RunService, method: str, path: str, body: bytes = b"", token: str | None = TOKEN, query: str = ""
 ) -> tuple[int, bytes]:
     environ: dict[str, Any] = {
         "REQUEST_METHOD": method,
@@ -76,7 +76,7 @@ def test_an_order_is_taken_once(desk, taken) -> None:
 
 
 def test_an_order_that_cannot_be_kept_leaves_the_desk_free(desk) -> None:
-    def full(order: Order) -> None:
+    def full(order: RunRequest) -> None:
         raise ObswarmError("the disk is full")
 
     desk.take = full
@@ -104,7 +104,7 @@ def test_what_is_no_order(desk, taken, body: bytes, text: str) -> None:
 
 
 def test_without_workers_there_is_no_run_unless_they_are_on_their_way_back(taken) -> None:
-    desk = RunDesk(taken.append, dict)
+    desk = RunService(taken.append, dict)
     assert ask(desk, "POST", "/api/v1/runs", ORDER.pack())[0] == 409
     desk.expect_back(3)
     assert ask(desk, "POST", "/api/v1/runs", ORDER.pack())[0] == 201
@@ -113,7 +113,7 @@ def test_without_workers_there_is_no_run_unless_they_are_on_their_way_back(taken
 
 def test_workers_that_a_run_has_killed_are_waited_for(taken) -> None:
     workers: dict[str, int] = {}
-    desk = RunDesk(taken.append, lambda: workers)
+    desk = RunService(taken.append, lambda: workers)
     desk.expect_back(0)
     gevent.spawn_later(0.3, workers.update, {"again": 1})
     assert ask(desk, "POST", "/api/v1/runs", ORDER.pack())[0] == 201
@@ -122,14 +122,14 @@ def test_workers_that_a_run_has_killed_are_waited_for(taken) -> None:
 
 def test_workers_that_do_not_come_back_are_not_waited_for_without_end(taken, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_STARTED_AGAIN_S", 0.1)
-    desk = RunDesk(taken.append, dict)
+    desk = RunService(taken.append, dict)
     desk.expect_back(0)
     assert ask(desk, "POST", "/api/v1/runs", ORDER.pack())[0] == 409
 
 
 def test_a_worker_that_is_connecting_again_takes_part(taken) -> None:
     workers = {"one": 1}
-    desk = RunDesk(taken.append, lambda: workers)
+    desk = RunService(taken.append, lambda: workers)
     gevent.spawn_later(0.3, workers.update, {"two": 1})
     assert ask(desk, "POST", "/api/v1/runs", replace(ORDER, workers=2).pack())[0] == 201
     assert taken[0].workers == 2
@@ -137,7 +137,7 @@ def test_a_worker_that_is_connecting_again_takes_part(taken) -> None:
 
 def test_a_run_begins_with_the_workers_that_are_there(taken, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_ALL_WORKERS_S", 0.1)
-    desk = RunDesk(taken.append, lambda: {"one": 1})
+    desk = RunService(taken.append, lambda: {"one": 1})
     assert ask(desk, "POST", "/api/v1/runs", replace(ORDER, workers=2).pack())[0] == 201
     assert taken[0].workers == 1
 
@@ -146,7 +146,7 @@ def test_stopping(desk) -> None:
     command = json.dumps({"kind": "signal", "detail": "Ctrl-C", "abort": False}).encode()
     assert ask(desk, "POST", "/api/v1/runs/one/stop", command)[0] == 404
     control = Control()
-    desk.order_id, desk.news, desk.control = "one", News(), control
+    desk.order_id, desk.news, desk.control = "one", RunEvents(), control
     assert ask(desk, "POST", "/api/v1/runs/other/stop", command)[0] == 404
     for body in (
         b"",
@@ -162,7 +162,7 @@ def test_stopping(desk) -> None:
 
 
 def test_news_come_once_and_anew_after_a_restart(desk) -> None:
-    news = desk.news = News()
+    news = desk.news = RunEvents()
     desk.order_id = "one"
     news.log(20, "obswarm", "first")
     news.end(None, 2, "it broke")

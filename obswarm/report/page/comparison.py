@@ -20,7 +20,7 @@ from obswarm.report.wording import (
     value_of,
 )
 from obswarm.stats import TOTAL, EndpointKey
-from obswarm.store import Figure, RunRecord, value_at
+from obswarm.store import MetricKey, RunRecord, value_at
 
 
 def comparison_page(found: Comparison, base: RunRecord, run: RunRecord) -> str:
@@ -131,7 +131,7 @@ def _charts(found: Comparison, base: RunRecord, run: RunRecord) -> dict[str, Any
             for name, record, steps in both
         ]
 
-    def of_target(figure: Figure) -> Callable[[RunRecord, Step], float | None]:
+    def of_target(figure: MetricKey) -> Callable[[RunRecord, Step], float | None]:
         return lambda record, step: value_at(record.samples[figure], step.time_s)
 
     charts = [

@@ -10,7 +10,7 @@ from obswarm.report.page.gaps import gaps_of, gaps_text
 from obswarm.report.page.steps import Step, length_of, steps_of
 from obswarm.stats import EndpointKey, EndpointStats
 from obswarm.stats.histogram import upper_bound
-from obswarm.store import Figure, RunRecord, Second, value_at
+from obswarm.store import Interval, MetricKey, RunRecord, value_at
 from obswarm.targets import title_of
 
 MOST_POINTS = 600
@@ -68,7 +68,7 @@ def _with_the_busiest_first(endpoints: Mapping[EndpointKey, EndpointStats]) -> l
     return [*sorted(order[:MOST_SHOWN]), *sorted(order[MOST_SHOWN:])]
 
 
-def _at_most(seconds: Sequence[Second], most: int) -> list[Step]:
+def _at_most(seconds: Sequence[Interval], most: int) -> list[Step]:
     return steps_of(seconds, length_of(seconds, most))
 
 
@@ -193,7 +193,7 @@ def _targets(record: RunRecord, steps: Sequence[Step]) -> list[dict[str, Any]]:
     ]
 
 
-def _sentence(figure: Figure) -> str:
+def _sentence(figure: MetricKey) -> str:
     return figure.name[:1].upper() + figure.name[1:]
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from obswarm.stats import EndpointStats, total_of
-from obswarm.store import Second
+from obswarm.store import Interval
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,11 +14,11 @@ class Step:
     that says who was there: a run's last snapshot is of the moment after its end, in which nobody is. A step after some
     that are not there has what finished in those, too, and its rates are over all of them."""
 
-    seconds: Sequence[Second]
+    seconds: Sequence[Interval]
     total: EndpointStats
     span_s: float
     load_s: float
-    present: Second
+    present: Interval
     number: int
     """Which of the run's steps it is, from 0 on. There is none where no snapshot came: the program was held up."""
 
@@ -37,7 +37,7 @@ class Step:
         return float(sum(self.present.users.values()))
 
     @property
-    def counted(self) -> list[Second]:
+    def counted(self) -> list[Interval]:
         """Those at whose end requests could be under way; at the end of a run, none of them if there was load until
         then."""
         return [second for second in self.seconds if second.state != "stopped" or not self.has_load]
@@ -65,7 +65,7 @@ class Step:
         return (self.total.requests - self.total.failures) / self.span_s
 
 
-def steps_of(seconds: Sequence[Second], length: int) -> list[Step]:
+def steps_of(seconds: Sequence[Interval], length: int) -> list[Step]:
     """That many seconds of the run in each; whatever came in the middle of a second is in the nearest one. What is left
     at the end, and is less than half of that, is in the last one."""
     groups = [list(group) for _, group in groupby(seconds, lambda second: _number(second, length))]
@@ -96,23 +96,23 @@ def _has_load(load_s: float, span_s: float) -> bool:
     return load_s * 2 > span_s
 
 
-def _number(second: Second, length: int) -> int:
+def _number(second: Interval, length: int) -> int:
     return max(0, round(second.elapsed_s) - 1) // length
 
 
-def length_of(seconds: Sequence[Second], most: int) -> int:
+def length_of(seconds: Sequence[Interval], most: int) -> int:
     """How many seconds have to be in a step so that there are no more than that many steps."""
     return max(1, -(-round(seconds[-1].elapsed_s) // most)) if seconds else 1
 
 
-def _span_s(seconds: Sequence[Second]) -> float:
+def _span_s(seconds: Sequence[Interval]) -> float:
     return sum(second.interval_s for second in seconds)
 
 
-def _loads_s(seconds: Sequence[Second]) -> list[float]:
+def _loads_s(seconds: Sequence[Interval]) -> list[float]:
     """How much of each had load; all of it where that is not known."""
     found = []
-    before: Second | None = None
+    before: Interval | None = None
     for second in seconds:
         if second.load_s is None:
             found.append(second.interval_s)

@@ -13,7 +13,7 @@ import requests
 
 from obswarm.clock import monotonic
 from obswarm.http import AnswerTooLarge, ApiSession, api_session, bound_answers
-from obswarm.metrics import Latest, Receiver, RemoteWriter
+from obswarm.metrics import Receiver, RemoteWriter, SnapshotRegistry
 from obswarm.metrics import remote_write as remote_write_module
 from obswarm.report import GrafanaAnnotations
 from obswarm.report import grafana as grafana_module
@@ -154,7 +154,7 @@ def ask_a_master(url: str) -> str:
 
 
 def push(url: str) -> str:
-    writer = RemoteWriter(Receiver(url), Latest())
+    writer = RemoteWriter(Receiver(url), SnapshotRegistry())
     assert writer._send(remote_write_module.Batch(b"x", 1)) is False, "it is tried again"
     return ""
 

@@ -16,7 +16,7 @@ from obswarm.http import (
     MissingHost,
     StreamConsumed,
 )
-from obswarm.http.outcome import NotCatching
+from obswarm.http.record import NotCatching
 from obswarm.http.tracing import TraceSampler
 from tests.support.scripted_server import HANG, PAUSE, Exchange, ScriptedServer, answer
 
@@ -59,7 +59,7 @@ def test_refused_and_unknown_names_are_failures_with_reasons(make_session, envir
 
 
 def test_several_addresses_are_tried_and_ipv6_works(make_session, monkeypatch) -> None:
-    from obswarm.http import names
+    from obswarm.http import dns_cache as names
 
     with ScriptedServer(answer(b"x")) as server:
 

@@ -7,7 +7,7 @@ import pytest
 from prometheus_client.openmetrics.exposition import generate_latest
 
 from dashboards import render
-from obswarm.metrics import Latest, SnapshotCollector
+from obswarm.metrics import SnapshotCollector, SnapshotRegistry
 from obswarm.stats import Annotation
 from tests.metrics.test_created import Run
 from tests.support.prometheus import Prometheus
@@ -49,7 +49,7 @@ def history() -> tuple[str, list[tuple[float, str]]]:
     samples: list[str] = []
     for number, (ago_s, interval_s, apart_s) in enumerate(RUNS):
         started_s = round(NOW_S - ago_s, 3)
-        run, latest = Run(started_s, str(number)), Latest()
+        run, latest = Run(started_s, str(number)), SnapshotRegistry()
         scrape_s = started_s + 0.3
         for kind, at_s in ((kind, started_s + apart_s * each) for each, kind in enumerate(KINDS)):
             while scrape_s < at_s:
@@ -64,7 +64,7 @@ def history() -> tuple[str, list[tuple[float, str]]]:
     return heading + "\n".join(samples) + "\n# EOF\n", marks
 
 
-def scraped(latest: Latest, at_s: float) -> list[str]:
+def scraped(latest: SnapshotRegistry, at_s: float) -> list[str]:
     text = generate_latest(SnapshotCollector(latest, {"job": "obswarm", "instance": "here"})).decode()
     return [f"{line} {at_s:.3f}" for line in text.splitlines() if line.startswith("obswarm_annotation_timestamp")]
 

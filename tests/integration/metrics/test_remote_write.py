@@ -12,7 +12,7 @@ from obswarm.api import Environment, Events, User, task
 from obswarm.clock import wall
 from obswarm.engine import LocalRun, Ramp
 from obswarm.http import ApiAccess
-from obswarm.metrics import Latest, Receiver, RemoteWriter
+from obswarm.metrics import Receiver, RemoteWriter, SnapshotRegistry
 from obswarm.metrics.schema import REMOTE_WRITE, Messages
 from obswarm.stats import Recorder, Snapshot
 from tests.support.scripted_server import HANG, Exchange, ScriptedServer, answer
@@ -34,8 +34,8 @@ def snapshot() -> Snapshot:
     return LocalRun(env, Ramp(1, 1), test="t.py").latest()
 
 
-def writer(receiver: Receiver, snapshot: Snapshot, **settings: object) -> tuple[RemoteWriter, Latest]:
-    latest = Latest()
+def writer(receiver: Receiver, snapshot: Snapshot, **settings: object) -> tuple[RemoteWriter, SnapshotRegistry]:
+    latest = SnapshotRegistry()
     latest.snapshot(snapshot)
     return RemoteWriter(receiver, latest, {"team": "search"}, **settings), latest  # type: ignore[arg-type]
 

@@ -11,7 +11,7 @@ from obswarm import clock, defaults
 from obswarm.engine import RunControl, StopReason, id_of, named_id
 from obswarm.guards.alert_counts import AlertCounts
 from obswarm.guards.alert_payload import Alert, Delivery
-from obswarm.guards.alerts import AlertBook, Verdict, too_many
+from obswarm.guards.alerts import AlertTracker, Verdict, too_many
 from obswarm.guards.conditions import AlertOperand, EngineOperand
 from obswarm.guards.evaluate import Blind, Change, GuardWatch, deciding_answer
 from obswarm.guards.guard import Action, GuardRule
@@ -35,7 +35,7 @@ Annotate = Callable[[str, str], None]
 """Keep a note with the run: (kind, text)."""
 
 
-class GuardBoard:
+class GuardEvaluator:
     """Give it to a run as its watch. `start` begins to ask `source` for what guards need of it.
 
     Raises ObswarmError when a guard's query is beyond the source, or there is none.
@@ -53,7 +53,7 @@ class GuardBoard:
     ) -> None:
         stale_after_s = source.stale_after_s if source is not None else 0.0
         self.watches = [GuardWatch(rule, stale_after_s if rule.query is not None else 0.0) for rule in rules]
-        self.alerts = AlertBook(on_alert, alerts_grace_s)
+        self.alerts = AlertTracker(on_alert, alerts_grace_s)
         self.alert_counts = AlertCounts()
         self.annotate: Annotate = lambda kind, text: None
         queries = sorted({rule.query for rule in rules if rule.query is not None})

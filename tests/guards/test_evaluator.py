@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from obswarm import clock
 from obswarm.api import Environment, Events, ObswarmError
 from obswarm.engine import LocalRun, Ramp, StopReason
-from obswarm.guards import Guard, GuardBoard, parse_action, parse_payload, with_own_names
+from obswarm.guards import Guard, GuardEvaluator, parse_action, parse_payload, with_own_names
 from obswarm.guards.conditions import OPERATORS
 from obswarm.stats import Annotation, Recorder, RunState, Snapshot
 from tests.guards.simulation import Nobody, Source
@@ -49,7 +49,7 @@ class Course:
         self.now = 100.0
         self.started_wall_s = STARTED_S
         self.wall_s = self.started_wall_s + 600
-        self.board = GuardBoard(
+        self.board = GuardEvaluator(
             rules, source, parse_action(on_alert), monotonic=lambda: self.now, wall=lambda: self.wall_s
         )
         self.control = Control()

@@ -26,7 +26,7 @@ class NotCatching(RuntimeError):
     """`success()` or `failure()` where it has no effect: a mistake of the load-test file, worth a traceback."""
 
 
-class Outcome:
+class RequestRecord:
     """One request's result until it is reported. With `catch_response` the load-test file may override it first."""
 
     __slots__ = (
@@ -160,11 +160,11 @@ class Outcome:
         return declared
 
 
-class Judged:
+class CatchResponse:
     """What both clients' responses have in common: `success()`, `failure(reason)`, and the `with` block around them."""
 
     __slots__ = ()
-    outcome: Outcome | None
+    outcome: RequestRecord | None
 
     def success(self) -> None:
         """Count the request as successful whatever its status; needs catch_response=True and a `with` block."""
@@ -174,7 +174,7 @@ class Judged:
         """Count the request as failed for that reason; needs catch_response=True and a `with` block."""
         self._catching().fail(exc)
 
-    def _catching(self) -> Outcome:
+    def _catching(self) -> RequestRecord:
         if self.outcome is None or self.outcome.reported:
             raise NotCatching(
                 "success() and failure() work inside a `with` block, on a request made with catch_response=True."

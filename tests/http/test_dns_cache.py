@@ -2,9 +2,9 @@
 
 import pytest
 
-from obswarm.http import names as module
+from obswarm.http import dns_cache as module
+from obswarm.http.dns_cache import Address, DnsCache
 from obswarm.http.errors import ConnectError
-from obswarm.http.names import Address, Names
 
 V4, V6 = 2, 10
 
@@ -25,7 +25,7 @@ def world(monkeypatch):
 
 @pytest.mark.parametrize(("ttl", "asked"), [(None, 1), (10.0, 3)])
 def test_a_name_is_looked_up_once_or_when_its_time_is_over(world, ttl: float | None, asked: int) -> None:
-    names = Names(ttl)
+    names = DnsCache(ttl)
     for second in range(30):
         world["now"] = 100.0 + second
         assert names.addresses("a.test", 80) == world["answer"]
@@ -35,14 +35,14 @@ def test_a_name_is_looked_up_once_or_when_its_time_is_over(world, ttl: float | N
 def test_addresses_of_the_preferred_family_take_turns_and_the_others_come_last(world) -> None:
     one, two, old = Address(V6, "1"), Address(V6, "2"), Address(V4, "3")
     world["answer"] = [one, two, old]
-    names = Names()
+    names = DnsCache()
     assert [names.addresses("a.test", 80) for _ in range(3)] == [[one, two, old], [two, one, old], [one, two, old]]
 
 
 def test_an_address_that_failed_is_tried_last_for_a_while(world) -> None:
     one, two = Address(V4, "1"), Address(V4, "2")
     world["answer"] = [one, two]
-    names = Names()
+    names = DnsCache()
     names.addresses("a.test", 80)
     names.note_failure("a.test", 80, one)
     assert [names.addresses("a.test", 80)[0] for _ in range(4)] == [two] * 4
@@ -63,6 +63,6 @@ def test_what_cannot_be_a_name() -> None:
 @pytest.mark.parametrize("host", ["a" * 300, "a..b", "\ud83d", "x." + "ä" * 100])
 def test_what_cannot_be_a_name_fails_with_a_reason_and_nothing_is_printed(capfd, host: str) -> None:
     with pytest.raises(ConnectError, match="cannot be resolved: ") as caught:
-        Names().addresses(host, 80)
+        DnsCache().addresses(host, 80)
     assert len(str(caught.value)) < 300
     assert capfd.readouterr().err == ""

@@ -1,14 +1,14 @@
 """One request and its answer over a pool's connection, with the one retry that a reused connection may need."""
 
 from obswarm.clock import monotonic
-from obswarm.http.answer import Answer
 from obswarm.http.call import Call
 from obswarm.http.connection import Connection
 from obswarm.http.errors import HttpError
 from obswarm.http.pool import ConnectionPool
+from obswarm.http.response_parser import ParsedResponse
 
 
-def exchange(pool: ConnectionPool, call: Call, head: bytes, started: float) -> tuple[Connection, Answer]:
+def send_request(pool: ConnectionPool, call: Call, head: bytes, started: float) -> tuple[Connection, ParsedResponse]:
     """The answer, and the connection that it came over, which the caller gives back; of a streamed answer, only the
     head has been read.
 
@@ -27,7 +27,7 @@ def exchange(pool: ConnectionPool, call: Call, head: bytes, started: float) -> t
             if call.is_plain:
                 assert isinstance(body, bytes)
                 request = head + body if body else head
-                return connection, connection.exchange(request, prepared.method == "HEAD", call.sent_at)
+                return connection, connection.send_request(request, prepared.method == "HEAD", call.sent_at)
             connection.send(head, body, call.sent_at)
             answer = connection.read_head(prepared.method == "HEAD")
             if not call.stream:

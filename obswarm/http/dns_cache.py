@@ -32,7 +32,7 @@ class _Known:
         self.failed: dict[Address, float] = {}
 
 
-class Names:
+class DnsCache:
     """A cache of getaddrinfo's answers.
 
     Where a name has several addresses of the family that the system prefers, connections take turns, so that load is
@@ -104,12 +104,12 @@ def _look_up(host: str, port: int) -> list[Address]:
     return found
 
 
-_shared: dict[float | None, Names] = {}
+_shared: dict[float | None, DnsCache] = {}
 
 
-def names(ttl_s: float | None = None) -> Names:
+def names(ttl_s: float | None = None) -> DnsCache:
     """The process's cache for a TTL: all users share it."""
     found = _shared.get(ttl_s)
     if found is None:
-        found = _shared[ttl_s] = Names(ttl_s)
+        found = _shared[ttl_s] = DnsCache(ttl_s)
     return found

@@ -26,12 +26,12 @@ _CHECKS: dict[str, tuple[type, ...]] = {
 }
 
 
-class BadOrder(ValueError):
+class BadRunRequest(ValueError):
     """The text says what is wrong."""
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class RunRequest:
     """`given` are the command line's options by the name of their parameter, as texts (a list of them where an option
     can be repeated, true for a flag); `rest` the user classes and the load test's own options.
 
@@ -51,7 +51,7 @@ class Order:
     id: str = ""
     workers: int = 0
 
-    def accepted(self, number: str, workers: int) -> "Order":
+    def accepted(self, number: str, workers: int) -> "RunRequest":
         return replace(self, id=number, workers=workers)
 
     def pack(self) -> bytes:
@@ -59,23 +59,23 @@ class Order:
         return packed
 
     @staticmethod
-    def unpack(packed: bytes) -> "Order":
+    def unpack(packed: bytes) -> "RunRequest":
         """Raises BadOrder."""
         try:
             values = unpack_limited(packed, _MOST_ITEMS)
-            if not isinstance(values, dict) or set(values) != {field.name for field in fields(Order)}:
-                raise BadOrder("it is no order")
+            if not isinstance(values, dict) or set(values) != {field.name for field in fields(RunRequest)}:
+                raise BadRunRequest("it is no order")
             for name, kinds in _CHECKS.items():
                 if not isinstance(values[name], kinds):
-                    raise BadOrder(f"its {name} is of a wrong type")
+                    raise BadRunRequest(f"its {name} is of a wrong type")
             texts = [*values["rest"], *values["files"], *values["given"]]
             if not all(isinstance(text, str) for text in texts):
-                raise BadOrder("it has something else than texts where texts belong")
-            return Order(**values)
+                raise BadRunRequest("it has something else than texts where texts belong")
+            return RunRequest(**values)
         except (ValueError, TypeError) as error:
-            if isinstance(error, BadOrder):
+            if isinstance(error, BadRunRequest):
                 raise
-            raise BadOrder(f"it is no order ({type(error).__name__})") from None
+            raise BadRunRequest(f"it is no order ({type(error).__name__})") from None
 
     def save(self, folder: Path) -> None:
         """Replaces the order that is there; only its owner can read it, since options may be tokens.
@@ -92,9 +92,9 @@ class Order:
         write_private(folder / _FILE, replace(self, bundle=b"").pack())
 
     @staticmethod
-    def read(folder: Path) -> "Order | None":
+    def read(folder: Path) -> "RunRequest | None":
         """The one that was saved; None when there is none. Raises BadOrder."""
         try:
-            return Order.unpack((folder / _FILE).read_bytes())
+            return RunRequest.unpack((folder / _FILE).read_bytes())
         except FileNotFoundError:
             return None

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from obswarm.http.answer import Answer, ResponseHead
 from obswarm.http.connection import Connection
 from obswarm.http.deadlines import StreamTimeout
 from obswarm.http.errors import HttpError, ProtocolError
+from obswarm.http.response_parser import ParsedResponse, ResponseHead
 from obswarm.http.route import Route
 from obswarm.http.urls import Origin
 
@@ -72,10 +72,12 @@ def split(data: bytes, cuts: list[int]) -> list[bytes]:
     return [data[a:b] for a, b in pairwise(borders) if a != b]
 
 
-def read(pieces: list[bytes], head_only: bool = False, last: Exception | None = None) -> tuple[Connection, Answer]:
+def read(
+    pieces: list[bytes], head_only: bool = False, last: Exception | None = None
+) -> tuple[Connection, ParsedResponse]:
     connection = Connection(Script(pieces, last), ROUTE)
     connection.read_timeout_s = 1.0
-    return connection, connection.exchange(b"", head_only, 0.0)
+    return connection, connection.send_request(b"", head_only, 0.0)
 
 
 @pytest.mark.parametrize("case", ANSWERS)

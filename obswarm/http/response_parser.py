@@ -60,7 +60,7 @@ class ResponseHead:
             self.headers.append((name, value.strip()))
 
 
-class Answer:
+class ParsedResponse:
     """Feed it what arrives; `complete` says when the answer is whole. It is also what the parser calls back.
 
     `raw` is what has come up to the end of the head, and what came with it; `body` the pieces of the body. Get one by
@@ -102,9 +102,9 @@ class Answer:
         return parser
 
     @staticmethod
-    def begin(head_only: bool) -> "Answer":
+    def begin(head_only: bool) -> "ParsedResponse":
         """One for the next answer; with `head_only` it ends with its head, as to a HEAD request."""
-        answer = _spare.pop() if _spare else Answer()
+        answer = _spare.pop() if _spare else ParsedResponse()
         answer._head_only = head_only
         return answer
 
@@ -236,13 +236,13 @@ class Answer:
         return b"close" not in tokens and (self._parser.get_http_version() == "1.1" or b"keep-alive" in tokens)
 
 
-_spare: list[Answer] = []
+_spare: list[ParsedResponse] = []
 
 
 class _Refusal:
     """Stands in for a parser that has refused a head, until the end of the head has come."""
 
-    def __init__(self, answer: Answer, refused: httptools.HttpParserError) -> None:
+    def __init__(self, answer: ParsedResponse, refused: httptools.HttpParserError) -> None:
         self._answer = answer
         self._refused = refused
 
