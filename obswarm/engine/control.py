@@ -77,15 +77,15 @@ class RunControl(Protocol):
 
 
 class RunObserver(Protocol):
-    """Looks at every snapshot before the outputs get it, and may act upon the run: the guards."""
+    """Sees every snapshot before the outputs get it, and may act on the run, as guards do."""
 
     def start(self, control: RunControl, started_wall_s: float) -> None: ...
 
-    def look(self, snapshot: Snapshot) -> Snapshot:
-        """Gives the snapshot that the outputs get."""
+    def on_snapshot(self, snapshot: Snapshot) -> Snapshot:
+        """Called with each snapshot; returns the one that the outputs get."""
 
     def view(self, snapshot: Snapshot) -> Snapshot:
-        """Gives the snapshot with how things stand, and does not act."""
+        """Returns the snapshot with the current states, without acting on the run."""
 
     def memory(self) -> dict[str, Any]:
         """What a later master needs to go on, as values of MessagePack."""

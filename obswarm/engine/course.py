@@ -420,7 +420,7 @@ class Run:
         self._give_out(self.watch)
 
     def _give_out(self, watch: RunObserver | None) -> None:
-        self.last = self.statistics.emit(self) if watch is None else self.statistics.emit(self, watch.look)
+        self.last = self.statistics.emit(self) if watch is None else self.statistics.emit(self, watch.on_snapshot)
         self._outputs.snapshot(self.last)
 
     def _give_out_restored(self) -> None:

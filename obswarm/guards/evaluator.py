@@ -122,7 +122,7 @@ class GuardEvaluator:
         for polling in self._polling.values():
             polling.close()
 
-    def look(self, snapshot: Snapshot) -> Snapshot:
+    def on_snapshot(self, snapshot: Snapshot) -> Snapshot:
         """Evaluate all guards; gives the snapshot with their states."""
         now = self._monotonic()
         self._note_matches(snapshot, now)

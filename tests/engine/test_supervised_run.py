@@ -38,7 +38,7 @@ class RunObserver:
     def next_due_s(self) -> None:
         return None
 
-    def look(self, snapshot: Snapshot) -> Snapshot:
+    def on_snapshot(self, snapshot: Snapshot) -> Snapshot:
         return snapshot
 
     def memory(self) -> dict[str, Any]:
@@ -117,7 +117,7 @@ def test_a_result_comes_whatever_part_of_the_run_fails(
     assert "Traceback" not in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("hook", ["start", "look", "close"])
+@pytest.mark.parametrize("hook", ["start", "on_snapshot", "close"])
 def test_a_run_does_not_go_on_without_its_guards(run: LocalRun, kept: Kept, hook: str) -> None:
     setattr(run.watch, hook, fails)
     if hook == "close":

@@ -75,7 +75,7 @@ class Course:
         # A turn for whoever asks the source.
         gevent.sleep(0.001)
         self.run._collect()
-        return self.run.statistics.emit(self.run, self.board.look)
+        return self.run.statistics.emit(self.run, self.board.on_snapshot)
 
 
 def test_stop_says_which_guard_which_value_since_when() -> None:

@@ -132,7 +132,7 @@ class Figures:
             try:
                 while wrong := [
                     (type(source).__name__, guard.name, guard.state, guard.blind_reason)
-                    for guard in board.look(run.second({})).guards
+                    for guard in board.on_snapshot(run.second({})).guards
                     if guard.state != "tripped"
                 ]:
                     assert time.monotonic() < deadline, wrong

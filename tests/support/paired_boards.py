@@ -79,7 +79,7 @@ def _run_pair(pair: PairOfBoards, port: int) -> None:
     with _serving(pair, port) as (run, board, control, end):
         deadline = time.monotonic() + pair.failing_s
         while time.monotonic() < deadline and not control.calls:
-            end(board.look(run.second({}, [PAGE] * 200)))
+            end(board.on_snapshot(run.second({}, [PAGE] * 200)))
             gevent.sleep(1)
     pair.failing = control.calls
     delivered = pair.delivered.copy()
@@ -90,7 +90,7 @@ def _run_pair(pair: PairOfBoards, port: int) -> None:
         if delivered:
             gevent.spawn(_deliver, port, delivered[-1])
         for _ in range(HEALTHY_S):
-            end(board.look(run.second({PAGE: [0.01] * 10})))
+            end(board.on_snapshot(run.second({PAGE: [0.01] * 10})))
             gevent.sleep(1)
     pair.healthy = control.calls
     pair.refused = sum(each.count for each in board.alert_counts.refused)
