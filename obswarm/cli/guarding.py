@@ -166,7 +166,7 @@ class Guarding:
             self.source.close()
 
     def attach(self, run: Run) -> None:
-        run.watch = self.board
+        run.observer = self.board
         self.board.alerts.run_id = run.run_id
         self.board.annotate = run.annotate
         if self.coverage is not None:

@@ -53,7 +53,7 @@ class RunControl(Protocol):
 
     @property
     def guards_before(self) -> Mapping[str, Any]:
-        """What the `memory` of an earlier master's watch was; empty when there was none."""
+        """What the `memory` of an earlier master's observer was; empty when there was none."""
 
     def set_load(self, users: int, spawn_rate: float) -> None:
         """Head for that many users instead of those of the plan, until the plan's end or until told otherwise. A load

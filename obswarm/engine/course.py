@@ -100,7 +100,7 @@ class Run:
         self._stopping = Event()
         self._aborting = False
         self._nudge = Event()
-        self.watch: RunObserver | None = None
+        self.observer: RunObserver | None = None
         """Set it before `run`."""
         self.last: Snapshot | None = None
         """That outputs were given."""
@@ -264,8 +264,8 @@ class Run:
             self.annotate("takeover", f"A new master goes on with the run {self.run_id}")
         else:
             self.annotate("start", f"The run {self.run_id} starts")
-        if self.watch is not None:
-            self._attempt("The start of the guards", self.watch.start, self, self.statistics.started_wall_s)
+        if self.observer is not None:
+            self._attempt("The start of the guards", self.observer.start, self, self.statistics.started_wall_s)
         if self._is_taken_up:
             self._attempt("The restored statistics", self._give_out_restored)
         driver = self.supervisor.spawn("The driver of the load", self._drive)
@@ -288,8 +288,8 @@ class Run:
         if starts:
             events.test_stop.fire(environment=environment)
         self.state = RunState.STOPPED
-        if self.watch is not None:
-            self._attempt("The end of the guards", self.watch.close)
+        if self.observer is not None:
+            self._attempt("The end of the guards", self.observer.close)
         self._emit_the_last()
         return self._result()
 
@@ -403,7 +403,7 @@ class Run:
         due = self.statistics.started_s
         while True:
             due = next_due(due, clock.monotonic(), self._interval_s)
-            early = self.watch.next_due_s() if self.watch is not None else None
+            early = self.observer.next_due_s() if self.observer is not None else None
             if early is not None and clock.monotonic() < early < due - _EARLY_BY_S:
                 # A guard that has known since the middle of an interval acts in the middle of one.
                 self._emit_at(early + _LATE_BY_S)
@@ -417,23 +417,23 @@ class Run:
     def _emit(self) -> None:
         self._before_emit()
         self._collect()
-        self._give_out(self.watch)
+        self._give_out(self.observer)
 
-    def _give_out(self, watch: RunObserver | None) -> None:
-        self.last = self.statistics.emit(self) if watch is None else self.statistics.emit(self, watch.on_snapshot)
+    def _give_out(self, observer: RunObserver | None) -> None:
+        self.last = self.statistics.emit(self) if observer is None else self.statistics.emit(self, observer.on_snapshot)
         self._outputs.snapshot(self.last)
 
     def _give_out_restored(self) -> None:
         """Tell outputs what there is already, without an interval of it."""
         snapshot = self.statistics.snapshot(self)
-        if self.watch is not None:
-            snapshot = self.watch.view(snapshot)
+        if self.observer is not None:
+            snapshot = self.observer.view(snapshot)
         self._outputs.restored(snapshot, self._annotations)
 
     def _emit_the_last(self) -> None:
         self._attempt("The last look at the generator", self._before_emit)
         self._attempt("The last collection of statistics", self._collect)
-        if not self._attempt("The last look of the guards", self._give_out, self.watch):
+        if not self._attempt("The last evaluation of the guards", self._give_out, self.observer):
             self._give_out(None)
 
     def _report_usage(self, health: GeneratorHealth, watch: SaturationWatch, became_saturated: bool) -> None:

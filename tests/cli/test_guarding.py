@@ -10,7 +10,7 @@ from obswarm.guards import Guard
 
 
 def run_of(planned_s: float | None) -> Any:
-    return SimpleNamespace(watch=None, run_id="r", annotate=None, statistics=SimpleNamespace(planned_s=planned_s))
+    return SimpleNamespace(observer=None, run_id="r", annotate=None, statistics=SimpleNamespace(planned_s=planned_s))
 
 
 @pytest.mark.parametrize(("planned_s", "is_warned_of"), [(60.0, True), (59.0, True), (61.0, False), (None, False)])

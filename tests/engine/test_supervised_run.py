@@ -59,7 +59,7 @@ def kept() -> Kept:
 def run(kept: Kept) -> Iterator[LocalRun]:
     environment = Environment(events=Events(), recorder=Recorder(), user_classes=[Counted])
     run = LocalRun(environment, Ramp(2, 1000, duration_s=5), test="t", outputs=Outputs([kept]), interval_s=0.03)
-    run.watch = RunObserver()
+    run.observer = RunObserver()
     yield run
     run._pool.stop_all(0)
 
@@ -119,7 +119,7 @@ def test_a_result_comes_whatever_part_of_the_run_fails(
 
 @pytest.mark.parametrize("hook", ["start", "on_snapshot", "close"])
 def test_a_run_does_not_go_on_without_its_guards(run: LocalRun, kept: Kept, hook: str) -> None:
-    setattr(run.watch, hook, fails)
+    setattr(run.observer, hook, fails)
     if hook == "close":
         gevent.spawn_later(0.1, run.stop, StopReason("time", "over"))
     result = finished(run)

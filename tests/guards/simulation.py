@@ -127,7 +127,7 @@ class Simulation:
             wall=time.wall,
         )
         self.board.annotate = self.run.annotate
-        self.run.watch = self.board
+        self.run.observer = self.board
         self.users: list[int] = []
         self.ended_s: float | None = None
         self.run._attempt("The shape", self.run._reset_shape)
