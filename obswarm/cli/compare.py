@@ -18,16 +18,16 @@ from obswarm.cli.text_console import TextConsole, TextTable, plain, stdout_conso
 from obswarm.json_text import to_json
 from obswarm.report import MEASURE_NAMES, Comparison, Difference, compare_runs, comparison_document, comparison_page
 from obswarm.report.wording import (
+    INCONCLUSIVE,
     SAME,
-    UNJUDGED,
     between,
     extent_of,
     figure_name,
     figure_value,
+    inconclusive_sentences,
     only_sentences,
     size_of,
     tone_of,
-    unjudged_sentences,
     value_of,
 )
 from obswarm.stats import TOTAL, EndpointKey
@@ -54,12 +54,12 @@ class Limit:
         pairs = [(key, found.get(key, self.measure)) for key in self._keys(found)]
         return [(key, each) for key, each in pairs if each is not None and self._is_broken(each)]
 
-    def unjudged(self, found: Comparison) -> list[str]:
+    def inconclusive(self, found: Comparison) -> list[str]:
         """Why this says nothing about an endpoint."""
         keys = self._keys(found)
         if not keys:
             return [f"not both runs have an endpoint called {self.name}"]
-        return [f"{key.label}: {why}" for key, why in found.unjudged() if key in keys]
+        return [f"{key.label}: {why}" for key, why in found.inconclusive() if key in keys]
 
     def _keys(self, found: Comparison) -> list[EndpointKey]:
         if self.name is None:
@@ -99,7 +99,7 @@ def _limits(ctx: click.Context, param: click.Parameter, values: Sequence[str]) -
     metavar="LIMIT",
     help="Exit with 5 when a measure has changed by more, like 'p95 > +10%'; repeat it.",
 )
-@click.option("--force", is_flag=True, help="Compare runs that should not be; what cannot be judged is said.")
+@click.option("--force", is_flag=True, help="Compare runs although they differ in load test, load or length.")
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write it as one HTML file, too.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
 @store_option
@@ -134,16 +134,16 @@ def compare(
     for limit, key, difference in broken:
         say(f"{limit.text} is broken: {key.label} {size_of(difference)}.", err=True)
     for limit in limits:
-        for text in limit.unjudged(found):
-            say(f"{limit.text} {UNJUDGED}: {text}.", err=True)
+        for text in limit.inconclusive(found):
+            say(f"{limit.text} is {INCONCLUSIVE}: {text}.", err=True)
     ctx.exit(exit_codes.REQUIREMENTS if broken else exit_codes.OK)
 
 
 def _print(console: TextConsole, found: Comparison) -> None:
-    for doubt in found.doubts:
-        console.print(plain(f"Doubtful: {doubt}", "bold yellow"))
+    for reason in found.incomparable:
+        console.print(plain(f"Not comparable: {reason}", "bold yellow"))
     console.print(f"{found.base.run_id} → {found.run.run_id}: {extent_of(found)}.", highlight=False)
-    for text in unjudged_sentences(found):
+    for text in inconclusive_sentences(found):
         console.print(plain(text, "bold yellow"))
     rows = [
         (key.label, _cells(each), each)
@@ -163,7 +163,7 @@ def _print(console: TextConsole, found: Comparison) -> None:
     same = [
         key
         for key, each in found.endpoints.items()
-        if key != TOTAL and not any(one.is_significant or one.unjudged for one in each)
+        if key != TOTAL and not any(one.is_significant or one.inconclusive for one in each)
     ]
     if same:
         console.print(f"{SAME.capitalize()}: {format_names([key.label for key in same])}.")

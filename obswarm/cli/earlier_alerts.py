@@ -26,7 +26,7 @@ class Stoppable(Protocol):
 
 
 def wait_for_earlier_alerts(
-    board: GuardEvaluator,
+    evaluator: GuardEvaluator,
     run: Stoppable,
     longest_s: float,
     interrupted: Callable[[], bool],
@@ -43,7 +43,7 @@ def wait_for_earlier_alerts(
     logger.info("The run waits %.0f s for alerts that fire already.", ARRIVAL_S)
     while not interrupted():
         waited_s = monotonic() - began_s
-        firing = board.holding_back()
+        firing = evaluator.holding_back()
         for alert in firing:
             if alert.fingerprint not in told:
                 told.add(alert.fingerprint)

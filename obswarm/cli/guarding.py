@@ -26,7 +26,7 @@ from obswarm.guards import (
     GuardRule,
     Requirement,
     RequirementResult,
-    judge,
+    evaluate_requirements,
     parse_action,
     parse_requirement,
     split_name,
@@ -132,7 +132,7 @@ class Guarding:
 
     def __init__(
         self,
-        board: GuardEvaluator,
+        evaluator: GuardEvaluator,
         source: MetricSource | None,
         requirements: list[Requirement],
         token: str,
@@ -142,11 +142,11 @@ class Guarding:
         earlier_alerts_max_wait_s: float | None = None,
     ) -> None:
         """`earlier_alerts_max_wait_s` is how long the start waits for alerts from before the run; None: not at all."""
-        self.board = board
+        self.evaluator = evaluator
         self.earlier_alerts_max_wait_s = earlier_alerts_max_wait_s
         self.requirements = requirements
         self.junit = junit
-        self.app = AlertsApp(board, token)
+        self.app = AlertsApp(evaluator, token)
         self.source = source
         self._token = token
         self._token_is_new = token_is_new
@@ -161,18 +161,18 @@ class Guarding:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.board.close()
+        self.evaluator.close()
         if self.source is not None:
             self.source.close()
 
     def attach(self, run: Run) -> None:
-        run.observer = self.board
-        self.board.alerts.run_id = run.run_id
-        self.board.annotate = run.annotate
+        run.observer = self.evaluator
+        self.evaluator.alerts.run_id = run.run_id
+        self.evaluator.annotate = run.annotate
         if self.coverage is not None:
             self.coverage.annotate = run.annotate
         planned_s = run.statistics.planned_s
-        for rule in (watch.rule for watch in self.board.watches):
+        for rule in (guard.rule for guard in self.evaluator.guards):
             if planned_s is not None and rule.when.for_s >= planned_s:
                 logger.warning(
                     "The guard %s cannot trip: its condition has to hold for %s, and the run takes %s.",
@@ -185,15 +185,15 @@ class Guarding:
         """Wait, if that is asked for, while alerts fire that began before the run; `run` is stopped when that takes too
         long. Ends when `interrupted` says so."""
         if self.earlier_alerts_max_wait_s is not None:
-            wait_for_earlier_alerts(self.board, run, self.earlier_alerts_max_wait_s, interrupted)
+            wait_for_earlier_alerts(self.evaluator, run, self.earlier_alerts_max_wait_s, interrupted)
 
     def notice(self, server_url: str) -> tuple[str, str]:
         """What to tell at the start, and what of it only those may know who started the run."""
         secret = f", with the bearer token {self._token}" if self._token_is_new else ""
         return f"Alerts are taken at {server_url}/api/v1/alerts", secret
 
-    def judge(self, result: RunResult) -> list[RequirementResult]:
-        return judge(self.requirements, result.final)
+    def evaluate(self, result: RunResult) -> list[RequirementResult]:
+        return evaluate_requirements(self.requirements, result.final)
 
 
 def guarding_of(
@@ -246,8 +246,8 @@ def guarding_of(
 
 def simple_guarding(rules: Sequence[GuardRule]) -> Guarding:
     """Guards on the engine's own figures alone."""
-    board = GuardEvaluator(with_own_names(rules), None, parse_action("notify"))
-    return Guarding(board, None, [], secrets.token_urlsafe(16), False, None, None)
+    evaluator = GuardEvaluator(with_own_names(rules), None, parse_action("notify"))
+    return Guarding(evaluator, None, [], secrets.token_urlsafe(16), False, None, None)
 
 
 def _of_the_loadtest(guards: Sequence[object]) -> list[GuardRule]:

@@ -15,7 +15,7 @@ from obswarm import __version__, clock, defaults
 from obswarm.api import ObswarmError, OptionValues
 from obswarm.cli.options import Command
 from obswarm.cli.options import shared_option as option
-from obswarm.cli.results import Judge
+from obswarm.cli.results import EvaluateRequirements
 from obswarm.cli.settings import Settings, read_settings
 from obswarm.cli.streams import say
 from obswarm.engine import Output, RunHandle, RunResult, reason_of
@@ -159,11 +159,11 @@ class Keeping(Output):
         source: MetricSource | None,
         settings: Settings,
         report: bool,
-        judge: Judge,
+        evaluate: EvaluateRequirements,
     ) -> None:
         self._folder = folder
         self.report = _Report(folder) if report else None
-        self._judge = judge
+        self._evaluate = evaluate
         self._path = folder / FILE
         self._about = about
         self._writer: RunWriter | None = None
@@ -204,7 +204,7 @@ class Keeping(Output):
     def finish(self, result: RunResult) -> None:
         if self._sampler is not None:
             self._sampler.kill()
-        document = result_document(result, self._judge(result))
+        document = result_document(result, self._evaluate(result))
         self._open().finish(result.final, result.ended_s, document, result.annotations)
         try:
             with Store(self._path) as store:
@@ -272,7 +272,7 @@ def keeping_of(
     files: Sequence[Path],
     custom: OptionValues,
     source: MetricSource | None,
-    judge: Judge,
+    evaluate: EvaluateRequirements,
 ) -> Keeping | None:
     """What --store and obswarm.toml ask for; None with --no-store. `files` is the load test, `custom` its own options.
     Raises ObswarmError."""
@@ -285,7 +285,7 @@ def keeping_of(
         loadtests=read_loadtests(files),
         revision=git_revision(files[0].resolve().parent),
     )
-    return Keeping(_folder(options), about, source, settings, not options["no_report"], judge)
+    return Keeping(_folder(options), about, source, settings, not options["no_report"], evaluate)
 
 
 def forget_old_runs(store: Store, keep_runs: int | None, keep_for_s: float | None) -> list[RunInfo]:

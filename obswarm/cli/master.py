@@ -139,7 +139,7 @@ def master(ctx: click.Context, /, arguments: tuple[str, ...], **options: Any) ->
     terminal = Terminal(output_of(options))
     terminal.export = exports(options, ctx, guarding)
     terminal.guarding = guarding
-    terminal.keeping = keeping_of(ctx, options, planned.files, planned.custom, guarding.source, guarding.judge)
+    terminal.keeping = keeping_of(ctx, options, planned.files, planned.custom, guarding.source, guarding.evaluate)
     _, code = conduct(planned, options, keys, terminal, guarding)
     ctx.exit(code)
 
@@ -207,7 +207,7 @@ def conduct(
         return run
 
     result = terminal.run(make, planned.environment)
-    return result, conclude(result, planned.environment, options, guarding.judge(result))
+    return result, conclude(result, planned.environment, options, guarding.evaluate(result))
 
 
 def keys_of(options: dict[str, Any]) -> CurveKeys | None:

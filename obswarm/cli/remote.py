@@ -220,7 +220,7 @@ def run_remotely(ctx: click.Context, arguments: tuple[str, ...], options: dict[s
     terminal = Terminal(output_of(options))
     terminal.guarding = guarding
     source = None if options["no_store"] else _source_from_here(options, master)
-    terminal.keeping = keeping_of(ctx, options, planned.files, planned.custom, source, guarding.judge)
+    terminal.keeping = keeping_of(ctx, options, planned.files, planned.custom, source, guarding.evaluate)
     order = _order(ctx, arguments, options, planned, master)
     made: list[RemoteRun] = []
 

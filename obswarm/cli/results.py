@@ -21,7 +21,7 @@ from obswarm.private_files import check_writable
 from obswarm.report import junit_document, result_document
 from obswarm.stats import Snapshot
 
-Judge = Callable[[RunResult], Sequence[RequirementResult]]
+EvaluateRequirements = Callable[[RunResult], Sequence[RequirementResult]]
 """How the result meets what was required of it."""
 
 
@@ -30,9 +30,9 @@ class Summary(Output):
 
     name = "The summary"
 
-    def __init__(self, console: TextConsole, judge: Judge) -> None:
+    def __init__(self, console: TextConsole, evaluate: EvaluateRequirements) -> None:
         self._console = console
-        self._judge = judge
+        self._evaluate = evaluate
         self.shown_failures = 0
         """How many failed outputs it has named."""
         self._guards_seen = GuardsSeen()
@@ -43,7 +43,7 @@ class Summary(Output):
     def finish(self, result: RunResult) -> None:
         # rich ends the process when a pipe is closed, so that it is not let near one.
         with self._console.capture() as text:
-            print_summary(self._console, result, self._judge(result), self._guards_seen)
+            print_summary(self._console, result, self._evaluate(result), self._guards_seen)
         write_to_stream(self._console.file, text.get())
         self.shown_failures = len(result.failed_outputs)
 
@@ -74,9 +74,9 @@ class JsonResult(Output):
     Raises ObswarmError at once when the file cannot be written.
     """
 
-    def __init__(self, path: str, judge: Judge) -> None:
+    def __init__(self, path: str, evaluate: EvaluateRequirements) -> None:
         self._path = path
-        self._judge = judge
+        self._evaluate = evaluate
         if path != STANDARD_OUTPUT:
             try:
                 check_writable(path)
@@ -90,7 +90,7 @@ class JsonResult(Output):
         return f"--json {self._path}"
 
     def finish(self, result: RunResult) -> None:
-        text = to_json(result_document(result, self._judge(result)), indent=2) + "\n"
+        text = to_json(result_document(result, self._evaluate(result)), indent=2) + "\n"
         if self._path == STANDARD_OUTPUT:
             write_to_stream(result_stream(), text)
             return
@@ -107,13 +107,13 @@ class JsonResult(Output):
 class JUnitResult(Output):
     """Writes requirements and guards as JUnit's XML."""
 
-    def __init__(self, path: str, judge: Judge) -> None:
+    def __init__(self, path: str, evaluate: EvaluateRequirements) -> None:
         self._path = path
-        self._judge = judge
+        self._evaluate = evaluate
 
     @property
     def name(self) -> str:
         return f"--junit {self._path}"
 
     def finish(self, result: RunResult) -> None:
-        write_to_file(self._path, junit_document(result, self._judge(result)))
+        write_to_file(self._path, junit_document(result, self._evaluate(result)))

@@ -83,9 +83,9 @@ def run(ctx: click.Context, /, arguments: tuple[str, ...], **options: Any) -> No
     check_open_files(planned.environment.user_classes, planned.schedule.most_users, count or 1, count != 0)
     terminal.export = exports(options, ctx, guarding)
     terminal.guarding = guarding
-    terminal.keeping = keeping_of(ctx, options, planned.files, planned.custom, guarding.source, guarding.judge)
+    terminal.keeping = keeping_of(ctx, options, planned.files, planned.custom, guarding.source, guarding.evaluate)
     result = terminal.run(lambda outputs: _make(planned, options, outputs), planned.environment)
-    ctx.exit(conclude(result, planned.environment, options, guarding.judge(result)))
+    ctx.exit(conclude(result, planned.environment, options, guarding.evaluate(result)))
 
 
 def _master(ctx: click.Context, options: dict[str, Any]) -> Master | None:

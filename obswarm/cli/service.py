@@ -289,7 +289,7 @@ class Service:
                     raise ObswarmError("This lists something; it is no run.")
                 guarding = guarding_of(options, planned.loadtest.guards, self._started_in)
                 terminal.export = exports(options, ctx, guarding, self._server, self._started_in)
-                guarding.board.deliver(self._alerts.known)
+                guarding.evaluator.deliver(self._alerts.known)
                 self._alerts = guarding.app
                 terminal.guarding = guarding
                 terminal.outputs = [KeptResult(self._pending), news, seen]

@@ -60,8 +60,8 @@ class Terminal:
         self.summary_console = stdout_console(sys.stderr if options.json == STANDARD_OUTPUT else sys.stdout)
         self.live = can_redraw(sys.stderr) and not options.headless and not options.only_summary
         self._csv = CsvFiles(options.csv, options.csv_full_history) if options.csv else None
-        self._summary = Summary(self.summary_console, self._judge)
-        self._json = JsonResult(options.json, self._judge) if options.json else None
+        self._summary = Summary(self.summary_console, self._evaluate)
+        self._json = JsonResult(options.json, self._evaluate) if options.json else None
         self.export: Export | None = None
         """Set it before `run` to have the run's metrics exported."""
         self.outputs: list[Output] = []
@@ -143,7 +143,7 @@ class Terminal:
         if self._csv is not None:
             outputs.append(self._csv)
         if self.guarding is not None and self.guarding.junit:
-            outputs.append(JUnitResult(self.guarding.junit, self._judge))
+            outputs.append(JUnitResult(self.guarding.junit, self._evaluate))
         if self._log is not None:
             outputs.append(self._log)
         outputs.append(self._summary)
@@ -155,8 +155,8 @@ class Terminal:
             outputs.append(self._json)
         return outputs
 
-    def _judge(self, result: RunResult) -> Sequence[RequirementResult]:
-        return self.guarding.judge(result) if self.guarding is not None else []
+    def _evaluate(self, result: RunResult) -> Sequence[RequirementResult]:
+        return self.guarding.evaluate(result) if self.guarding is not None else []
 
 
 def set_up_logging(level: str, logfile: str | None = None, console: TextConsole | None = None) -> logging.Handler:
@@ -225,7 +225,7 @@ class _Signals:
 
 
 def exit_code_of(
-    result: RunResult, on_error: int, strict: bool = False, judgements: Sequence[RequirementResult] = ()
+    result: RunResult, on_error: int, strict: bool = False, requirement_results: Sequence[RequirementResult] = ()
 ) -> int:
     """The exit code that a result stands for; `on_error` is --exit-code-on-error."""
     if isinstance(result.error, InternalError):
@@ -240,7 +240,7 @@ def exit_code_of(
         return exit_codes.INCOMPLETE
     if result.was_never_answered:
         return exit_codes.INCOMPLETE
-    if not all(judgement.met for judgement in judgements):
+    if not all(each.met for each in requirement_results):
         return exit_codes.REQUIREMENTS
     if result.final.total.failures or result.final.exceptions:
         return on_error
@@ -259,7 +259,10 @@ def exit_code_with(code: int, result: RunResult, on_error: int) -> int:
 
 
 def conclude(
-    result: RunResult, environment: Environment, options: dict[str, Any], judgements: Sequence[RequirementResult]
+    result: RunResult,
+    environment: Environment,
+    options: dict[str, Any],
+    requirement_results: Sequence[RequirementResult],
 ) -> int:
     """Tell what went wrong, fire the last events, and give the exit code."""
     if result.error is not None:
@@ -267,6 +270,6 @@ def conclude(
     environment.events.quitting.fire(environment=environment, reverse=True)
     code = environment.process_exit_code
     if code is None:
-        code = exit_code_of(result, options["exit_code_on_error"], options["strict"], judgements)
+        code = exit_code_of(result, options["exit_code_on_error"], options["strict"], requirement_results)
     environment.events.quit.fire(exit_code=code)
     return code

@@ -23,7 +23,7 @@ _LEAST_FIRST = ("mean", "received", "p90", "max", "p99", "req/s")
 def print_summary(
     console: TextConsole,
     result: RunResult,
-    judgements: Sequence[RequirementResult] = (),
+    requirement_results: Sequence[RequirementResult] = (),
     guards_seen: GuardsSeen | None = None,
 ) -> None:
     """How it ended, endpoints, errors, exceptions, and whether the figures can be trusted."""
@@ -39,10 +39,12 @@ def print_summary(
         console.print(plain(sentence))
     if result.final.in_flight:
         console.print(plain(_still_under_way(result), "yellow"))
-    for judgement in judgements:
-        style = "green" if judgement.met else "bold red"
-        verdict = "met" if judgement.met else "NOT MET"
-        console.print(plain(f"required {judgement.requirement}: {verdict} ({judgement.shown})", style))
+    for requirement_result in requirement_results:
+        style = "green" if requirement_result.met else "bold red"
+        verdict = "met" if requirement_result.met else "NOT MET"
+        console.print(
+            plain(f"required {requirement_result.requirement}: {verdict} ({requirement_result.shown})", style)
+        )
     for line in (guards_seen or GuardsSeen()).lines(result.final.guards):
         console.print(line)
     for refused in result.final.refused_alerts:

@@ -13,11 +13,11 @@ from obswarm.guards.alert_payload import (
 )
 from obswarm.guards.alerts import TOO_MANY, AlertTracker, Verdict, too_many
 from obswarm.guards.conditions import Condition, When
-from obswarm.guards.evaluate import GuardState, GuardWatch
 from obswarm.guards.evaluator import GuardEvaluator
 from obswarm.guards.grammar import GuardError, parse_condition, parse_when, split_name
 from obswarm.guards.guard import ACTIONS, Action, Guard, GuardRule, parse_action, with_own_names
-from obswarm.guards.requirements import Requirement, RequirementResult, judge, parse_requirement
+from obswarm.guards.requirements import Requirement, RequirementResult, evaluate_requirements, parse_requirement
+from obswarm.guards.state_machine import GuardState, GuardStateMachine
 
 __all__ = [
     "ACTIONS",
@@ -34,14 +34,14 @@ __all__ = [
     "GuardEvaluator",
     "GuardRule",
     "GuardState",
-    "GuardWatch",
+    "GuardStateMachine",
     "Refusal",
     "RefusalReason",
     "Requirement",
     "RequirementResult",
     "Verdict",
     "When",
-    "judge",
+    "evaluate_requirements",
     "make_kept",
     "parse_action",
     "parse_condition",

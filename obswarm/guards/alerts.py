@@ -144,7 +144,7 @@ class AlertTracker:
             alert = Alert(firing=True, **dict(zip(_REMEMBERED, values, strict=True)))
             self._firing[alert.fingerprint] = _Firing(alert, since_s, acted)
 
-    def judge(self, alerts: Sequence[Alert], now_s: float) -> list[Verdict]:
+    def dry_run(self, alerts: Sequence[Alert], now_s: float) -> list[Verdict]:
         """What these would lead to, without taking note of them."""
         tried = copy(self)
         tried._firing = dict(self._firing)
@@ -160,7 +160,7 @@ class AlertTracker:
         verdicts = []
         by_rank: dict[_Rank, deque[str]] | None = None
         for alert in alerts:
-            verdict = self._judge(alert, now_s)
+            verdict = self._verdict(alert, now_s)
             known = self._firing.get(alert.fingerprint)
             since_s = _since(alert, now_s)
             if not alert.firing:
@@ -233,7 +233,7 @@ class AlertTracker:
                     )
         return verdicts
 
-    def _judge(self, alert: Alert, now_s: float) -> Verdict:
+    def _verdict(self, alert: Alert, now_s: float) -> Verdict:
         known = self._firing.get(alert.fingerprint)
         if not alert.firing:
             return Verdict(alert, None, "resolved" if known is not None else "resolved, and was not known")

@@ -13,10 +13,10 @@ from obswarm.guards.alert_counts import AlertCounts
 from obswarm.guards.alert_payload import Alert, Delivery
 from obswarm.guards.alerts import AlertTracker, Verdict, too_many
 from obswarm.guards.conditions import AlertOperand, EngineOperand
-from obswarm.guards.evaluate import Blind, Change, GuardWatch, deciding_answer
 from obswarm.guards.guard import Action, GuardRule
 from obswarm.guards.operands import chooses_endpoints, last_interval, matches_something
 from obswarm.guards.polling import Answer, QueryPolling
+from obswarm.guards.state_machine import Blind, Change, GuardStateMachine, deciding_answer
 from obswarm.stats import LOADED_STATES, SEEN_OVER_S, GuardView, Snapshot
 from obswarm.targets import MetricSource, looks_back_s
 from obswarm.units import format_names
@@ -52,7 +52,7 @@ class GuardEvaluator:
         wall: Callable[[], float] = clock.wall,
     ) -> None:
         stale_after_s = source.stale_after_s if source is not None else 0.0
-        self.watches = [GuardWatch(rule, stale_after_s if rule.query is not None else 0.0) for rule in rules]
+        self.guards = [GuardStateMachine(rule, stale_after_s if rule.query is not None else 0.0) for rule in rules]
         self.alerts = AlertTracker(on_alert, alerts_grace_s)
         self.alert_counts = AlertCounts()
         self.annotate: Annotate = lambda kind, text: None
@@ -67,7 +67,7 @@ class GuardEvaluator:
         self._stopped: dict[str, str] = {}
         """Guards that have stopped the run without having tripped, and why."""
         self._unmatched = {
-            watch: False for watch in self.watches if chooses_endpoints(watch.rule.when.condition.operand)
+            guard: False for guard in self.guards if chooses_endpoints(guard.rule.when.condition.operand)
         }
         """Guards that have chosen no endpoint yet, and whether that was said."""
         self._measuring_since_s: float | None = None
@@ -87,7 +87,7 @@ class GuardEvaluator:
     def _take_up(self, control: RunControl) -> None:
         """A run that another master began: what its guards have in force is released when these are clear. Guards that
         there are no longer have nothing in force. Trips count for the whole run."""
-        by_name = {f"guard {watch.rule.name}": watch for watch in self.watches}
+        by_name = {f"guard {guard.rule.name}": guard for guard in self.guards}
         for by in [by for by in control.in_force if by.startswith("guard ")]:
             if by in by_name:
                 by_name[by].take_up()
@@ -97,23 +97,27 @@ class GuardEvaluator:
         self.alerts.restore(before.get("alerts", ()))
         if before:
             self._first_answers_until_s = self._monotonic() + _SCRAPE_S
-        for watch in self.watches:
-            if watch.rule.name in before.get("guards", {}):
-                seen, extremes = before["guards"][watch.rule.name]
-                watch.seen.restore(*seen)
-                watch.extremes = tuple(extremes) if extremes else None
-            head = _trip_head(watch.rule)
-            watch.trips = sum(mark.kind == "guard" and mark.text.startswith(head) for mark in control.annotations)
+        for guard in self.guards:
+            if guard.rule.name in before.get("guards", {}):
+                coverage, extremes = before["guards"][guard.rule.name]
+                guard.coverage.restore(*coverage)
+                guard.extremes = tuple(extremes) if extremes else None
+            head = _trip_head(guard.rule)
+            guard.trips = sum(mark.kind == "guard" and mark.text.startswith(head) for mark in control.annotations)
 
     def memory(self) -> dict[str, Any]:
         """What the board of a later master needs to go on."""
         return {
             "guards": {
-                watch.rule.name: [
-                    [watch.seen.watched_s(self._looked_s), watch.seen.missing_s(self._looked_s), watch.seen.reason],
-                    watch.extremes,
+                guard.rule.name: [
+                    [
+                        guard.coverage.watched_s(self._looked_s),
+                        guard.coverage.missing_s(self._looked_s),
+                        guard.coverage.reason,
+                    ],
+                    guard.extremes,
                 ]
-                for watch in self.watches
+                for guard in self.guards
             },
             "alerts": self.alerts.memory(self._wall()),
         }
@@ -130,12 +134,12 @@ class GuardEvaluator:
         if snapshot.state in LOADED_STATES:
             self._looked_s = now
             self._act_on_alerts(self.alerts.due(self._wall()))
-            for watch in self.watches:
-                query = watch.rule.query
+            for guard in self.guards:
+                query = guard.rule.query
                 if query is None:
-                    self._act_on(watch, watch.update(now, self._value(watch.rule, snapshot)), now)
+                    self._act_on(guard, guard.update(now, self._value(guard.rule, snapshot)), now)
                 else:
-                    self._take_answers(watch, query, answers[query], now)
+                    self._take_answers(guard, query, answers[query], now)
         return self.view(snapshot)
 
     def view(self, snapshot: Snapshot) -> Snapshot:
@@ -145,41 +149,39 @@ class GuardEvaluator:
 
     def next_due_s(self) -> float | None:
         """When the first pending guard about the load test's own figures is to act, if nothing changes."""
-        pending = (
-            watch.due_s for watch in self.watches if isinstance(watch.rule.when.condition.operand, EngineOperand)
-        )
+        pending = (guard.due_s for guard in self.guards if isinstance(guard.rule.when.condition.operand, EngineOperand))
         return min((due_s for due_s in pending if due_s is not None), default=None)
 
-    def _take_answers(self, watch: GuardWatch, query: str, answers: Sequence[Answer], now: float) -> None:
+    def _take_answers(self, guard: GuardStateMachine, query: str, answers: Sequence[Answer], now: float) -> None:
         counted_from_s = self._counted_from_s(query, now)
         for at_s, values in answers:
-            found = deciding_answer(values, watch.rule)
-            is_early = watch.seen.nothing_yet and at_s < self._first_answers_until_s and isinstance(found, Blind)
+            found = deciding_answer(values, guard.rule)
+            is_early = guard.coverage.nothing_yet and at_s < self._first_answers_until_s and isinstance(found, Blind)
             if at_s >= counted_from_s and not is_early:
-                self._act_on(watch, watch.update(at_s, found), now)
-        is_early = watch.seen.nothing_yet and now < self._first_answers_until_s
+                self._act_on(guard, guard.update(at_s, found), now)
+        is_early = guard.coverage.nothing_yet and now < self._first_answers_until_s
         if now >= counted_from_s and not is_early:
-            missing_s = watch.seen.missing_now_s(now)
+            missing_s = guard.coverage.missing_now_s(now)
             lasts = f"for {missing_s:.0f} s" if missing_s else "yet"
             reason = self._polling[query].ended or f"the target's metrics have not answered {lasts}"
-            self._act_on(watch, watch.wait(now, Blind(reason)), now)
+            self._act_on(guard, guard.wait(now, Blind(reason)), now)
 
     def _note_matches(self, snapshot: Snapshot, now: float) -> None:
         """Which guards choose endpoints that there are; says of the others so, once, when there was time enough."""
-        for watch in self._unmatched.copy():
-            operand = watch.rule.when.condition.operand
+        for guard in self._unmatched.copy():
+            operand = guard.rule.when.condition.operand
             assert isinstance(operand, EngineOperand)
             if matches_something(operand, snapshot):
-                del self._unmatched[watch]
+                del self._unmatched[guard]
         if not snapshot.endpoints or snapshot.state not in LOADED_STATES:
             return
         if self._measuring_since_s is None:
             self._measuring_since_s = now
-        for watch, told in self._unmatched.items():
+        for guard, told in self._unmatched.items():
             if told or now - self._measuring_since_s < _UNMATCHED_AFTER_S:
                 continue
-            self._unmatched[watch] = True
-            text = f"The guard {watch.rule.name} looks at requests that there are none of"
+            self._unmatched[guard] = True
+            text = f"The guard {guard.rule.name} looks at requests that there are none of"
             self.annotate("guard", text)
             logger.warning(
                 "%s. Requests so far: %s.",
@@ -202,11 +204,11 @@ class GuardEvaluator:
         settled_s = max(self.alerts.grace_s, looks_back_s(query) + _SCRAPE_S)
         return now - (self._wall() - self._started_wall_s - settled_s)
 
-    def _act_on(self, watch: GuardWatch, change: Change, now: float) -> None:
-        rule = watch.rule
+    def _act_on(self, guard: GuardStateMachine, change: Change, now: float) -> None:
+        rule = guard.rule
         if change.tripped:
-            since_s = now - (watch.since_s if watch.since_s is not None else now)
-            text = describe_trip(watch, clock.wall() - since_s)
+            since_s = now - (guard.since_s if guard.since_s is not None else now)
+            text = describe_trip(guard, clock.wall() - since_s)
             self.annotate("guard", text)
             logger.warning("%s. Action: %s.", text, rule.action)
             self._carry_out(rule.action, f"guard {rule.name}", StopReason("guard", text))
@@ -214,12 +216,14 @@ class GuardEvaluator:
             logger.info("The guard %s is clear again.", rule.name)
             self._release(f"guard {rule.name}")
         elif change.seen_too_little:
-            ratio = watch.seen.ratio(now) or 0.0
-            text = f"The guard {rule.name} has seen {ratio:.0%} of the last {SEEN_OVER_S:.0f} s: {watch.seen.reason}"
+            ratio = guard.coverage.ratio(now) or 0.0
+            text = (
+                f"The guard {rule.name} has seen {ratio:.0%} of the last {SEEN_OVER_S:.0f} s: {guard.coverage.reason}"
+            )
             self.annotate("guard", text)
             logger.warning("%s. Its times are those that it has seen.", text)
         elif change.blind_too_long:
-            text = f"The guard {rule.name} has been blind for {rule.blind_after_s:g} s: {watch.blind_reason}"
+            text = f"The guard {rule.name} has been blind for {rule.blind_after_s:g} s: {guard.blind_reason}"
             self.annotate("guard", text)
             logger.warning("%s. %s", text, "Stopping the run." if rule.on_blind == "stop" else "The run goes on.")
             if rule.on_blind == "stop":
@@ -236,22 +240,22 @@ class GuardEvaluator:
         self._act_on_alerts(verdicts)
         return verdicts
 
-    def try_alerts(self, alerts: Sequence[Alert]) -> list[Verdict]:
+    def dry_run(self, alerts: Sequence[Alert]) -> list[Verdict]:
         """What they would lead to."""
-        return self.alerts.judge(alerts, self._wall())
+        return self.alerts.dry_run(alerts, self._wall())
 
     def _act_on_alerts(self, verdicts: Sequence[Verdict]) -> None:
         """Act upon all of them, and tell of the first of each action one by one."""
         if not verdicts:
             return
         given = self._given_by_alerts()
-        seen: Counter[Action] = Counter()
+        counts: Counter[Action] = Counter()
         for verdict in verdicts:
             if verdict.action is not None:
-                seen[verdict.action] += 1
-            is_shown = verdict.action is None or seen[verdict.action] <= _MOST_SHOWN
+                counts[verdict.action] += 1
+            is_shown = verdict.action is None or counts[verdict.action] <= _MOST_SHOWN
             self._act_on_alert(verdict, is_shown, given[verdict.alert.fingerprint])
-        for action, count in seen.items():
+        for action, count in counts.items():
             if count > _MOST_SHOWN:
                 text = f"{count - _MOST_SHOWN:,} more alerts fire at the same time. Action: {action}"
                 self.annotate("alert", text)
@@ -312,24 +316,24 @@ class GuardEvaluator:
         now = self._monotonic()
         return tuple(
             GuardView(
-                name=watch.rule.name,
-                when=str(watch.rule.when),
-                action=str(watch.rule.action),
-                state=str(watch.state),
-                value=watch.value,
-                shown=watch.shown,
-                since_s=None if watch.since_s is None else wall_s - (now - watch.since_s),
-                blind_reason=watch.blind_reason,
-                trips=((str(watch.rule.action), watch.trips),) if watch.trips else (),
-                matched=watch not in self._unmatched,
-                seen_ratio=watch.seen.ratio(self._looked_s),
-                watched_s=watch.seen.watched_s(self._looked_s),
-                no_data_s=watch.seen.missing_s(self._looked_s),
-                no_data_reason=watch.seen.reason,
-                extremes=tuple((value, watch.rule.format_value(value)) for value in watch.extremes or ()),
-                stopped=self._stopped.get(watch.rule.name, ""),
+                name=guard.rule.name,
+                when=str(guard.rule.when),
+                action=str(guard.rule.action),
+                state=str(guard.state),
+                value=guard.value,
+                shown=guard.shown,
+                since_s=None if guard.since_s is None else wall_s - (now - guard.since_s),
+                blind_reason=guard.blind_reason,
+                trips=((str(guard.rule.action), guard.trips),) if guard.trips else (),
+                matched=guard not in self._unmatched,
+                seen_ratio=guard.coverage.ratio(self._looked_s),
+                watched_s=guard.coverage.watched_s(self._looked_s),
+                no_data_s=guard.coverage.missing_s(self._looked_s),
+                no_data_reason=guard.coverage.reason,
+                extremes=tuple((value, guard.rule.format_value(value)) for value in guard.extremes or ()),
+                stopped=self._stopped.get(guard.rule.name, ""),
             )
-            for watch in self.watches
+            for guard in self.guards
         )
 
 
@@ -338,11 +342,11 @@ def describe_alert(alert: Alert) -> str:
     return f"The alert {alert.name} fires{f' ({alert.summary})' if alert.summary else ''}"
 
 
-def describe_trip(watch: GuardWatch, since_wall_s: float) -> str:
+def describe_trip(guard: GuardStateMachine, since_wall_s: float) -> str:
     """Which guard, which value, since when."""
-    value = watch.rule.format_value(watch.value) if watch.value is not None else "unknown"
-    operand = watch.rule.when.condition.operand
-    return f"{_trip_head(watch.rule)}{operand} is {value}, since {clock.iso(since_wall_s)}"
+    value = guard.rule.format_value(guard.value) if guard.value is not None else "unknown"
+    operand = guard.rule.when.condition.operand
+    return f"{_trip_head(guard.rule)}{operand} is {value}, since {clock.iso(since_wall_s)}"
 
 
 def _trip_head(rule: GuardRule) -> str:

@@ -73,7 +73,7 @@ def whole_run(operand: EngineOperand, snapshot: Snapshot) -> float | None:
 
 
 def is_of_the_run(operand: EngineOperand) -> bool:
-    """Whether it can be judged over a whole run."""
+    """Whether it has a value for a whole run."""
     return metric_of(operand.metric).run is not None
 
 
@@ -289,4 +289,4 @@ _PERCENTILES = Metric(
     lambda operand, snapshot: _of_the_run(operand, snapshot).quantile(_quantile(operand)),
     ("name", "method"),
 )
-JUDGED_OVER_A_RUN = tuple(metric.name for metric in (*METRICS.values(), _PERCENTILES) if metric.run is not None)
+REQUIREMENT_OPERANDS = tuple(metric.name for metric in (*METRICS.values(), _PERCENTILES) if metric.run is not None)

@@ -8,7 +8,7 @@ import gevent
 from gevent.lock import Semaphore
 
 from obswarm.greenlets import Supervisor, described, kill_all
-from obswarm.guards.evaluate import Blind, Values
+from obswarm.guards.state_machine import Blind, Values
 from obswarm.redact import redact_text
 from obswarm.targets import MetricSource, SourceError
 

@@ -6,7 +6,7 @@ from obswarm.api import ObswarmError
 from obswarm.guards.conditions import Condition, EngineOperand
 from obswarm.guards.grammar import parse_condition
 from obswarm.guards.guard import format_figure
-from obswarm.guards.operands import JUDGED_OVER_A_RUN, is_of_the_run, whole_run
+from obswarm.guards.operands import REQUIREMENT_OPERANDS, is_of_the_run, whole_run
 from obswarm.stats import Snapshot
 
 
@@ -46,12 +46,12 @@ def parse_requirement(text: str) -> Requirement:
     condition = parse_condition(text)
     operand = condition.operand
     if not isinstance(operand, EngineOperand) or not is_of_the_run(operand):
-        allowed = ", ".join(JUDGED_OVER_A_RUN)
-        raise ObswarmError(f"{operand} cannot be judged over a whole run; requirements take {allowed}.")
+        allowed = ", ".join(REQUIREMENT_OPERANDS)
+        raise ObswarmError(f"{operand} has no value for a whole run; requirements take {allowed}.")
     return Requirement(condition)
 
 
-def judge(requirements: list[Requirement], final: Snapshot) -> list[RequirementResult]:
+def evaluate_requirements(requirements: list[Requirement], final: Snapshot) -> list[RequirementResult]:
     """Each of them, by the last snapshot of a run."""
     judged = []
     for requirement in requirements:

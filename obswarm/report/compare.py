@@ -35,23 +35,23 @@ _LEAST_OF_A_SHARE = 0.01
 _ENDED_BY_PLAN = ("time", "signal", "user")
 
 FASTER, SLOWER, SAME = "faster", "slower", "no difference that this data can show"
-UNJUDGED = "cannot be judged"
+INCONCLUSIVE = "inconclusive"
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
     """A change, and what it means: `verdict` is better or worse (faster or slower of a latency), or that nothing can be
-    told from this data. `unjudged` says why there is no verdict, where there is none."""
+    told from this data. `inconclusive` is the reason if the data allow no verdict, else empty."""
 
     change: Change
     is_significant: bool
-    unjudged: str = ""
+    inconclusive: str = ""
 
     @property
     def verdict(self) -> str:
         change = self.change
-        if self.unjudged:
-            return UNJUDGED
+        if self.inconclusive:
+            return INCONCLUSIVE
         if not self.is_significant or change.change is None:
             return SAME
         if change.measure.lower_is_better is None:
@@ -64,10 +64,12 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """`endpoints` begins with all of them in one (TOTAL). `targets` are the targets' figures, `settings` (name, base,
-    run) of what was configured in another way, `only` endpoints that one of the runs has alone; `doubts` say why the
-    two should not be compared. So many seconds of both were looked at, in that many blocks; in none where that is too
-    little to judge anything."""
+    """Two runs compared.
+
+    `endpoints` begins with their total (TOTAL). `targets` are the targets' figures, `settings` (name, base, run) those
+    that differ, `only` endpoints that only one of the runs has, `incomparable` the reasons why the two should not be
+    compared. `seconds` is how much of each was compared, in that many `blocks`; 0 blocks are too few for any verdict.
+    """
 
     base: RunInfo
     run: RunInfo
@@ -75,7 +77,7 @@ class Comparison:
     targets: Mapping[MetricKey, Difference]
     settings: tuple[tuple[str, str, str], ...]
     only: Mapping[EndpointKey, str]
-    doubts: tuple[str, ...]
+    incomparable: tuple[str, ...]
     seconds: int
     blocks: int
     is_paired: bool
@@ -83,18 +85,18 @@ class Comparison:
     def get(self, key: EndpointKey, measure: str) -> Difference | None:
         return next((each for each in self.endpoints.get(key, ()) if each.change.measure.name == measure), None)
 
-    def unjudged(self) -> list[tuple[EndpointKey, str]]:
-        """Endpoints that cannot be judged, and why."""
-        found = ((key, differences[0].unjudged) for key, differences in self.endpoints.items() if differences)
+    def inconclusive(self) -> list[tuple[EndpointKey, str]]:
+        """Endpoints without a verdict, each with the reason."""
+        found = ((key, differences[0].inconclusive) for key, differences in self.endpoints.items() if differences)
         return [(key, why) for key, why in found if why]
 
 
 def compare_runs(base: RunRecord, run: RunRecord, force: bool = False) -> Comparison:
     """Raises ObswarmError when they cannot be compared, or should not be unless `force` says so."""
     before, after = _measured(base), _measured(run)
-    doubts = tuple(_doubts(base, run, before, after))
-    # Forced, that is why nothing is judged, and is said there.
-    reasons = [*doubts, *_short(base, run, before, after)]
+    incomparable = tuple(_incomparable(base, run, before, after))
+    # With --force, these are the reasons why there is no verdict.
+    reasons = [*incomparable, *_short(base, run, before, after)]
     if reasons and not force:
         raise ObswarmError(f"These runs cannot be compared: {' '.join(reasons)} Say --force to do it all the same.")
     common = min(len(before), len(after))
@@ -105,7 +107,7 @@ def compare_runs(base: RunRecord, run: RunRecord, force: bool = False) -> Compar
     blocks = 0 if too_short else block_count(common)
     found: dict[EndpointKey, tuple[list[Change], str]] = {}
     for key in _keys(base, run):
-        # What cannot be judged is shown as it is, as one block.
+        # Without a verdict the values are shown, of one block.
         one, other = cut(_blocks(before, key), blocks or 1), cut(_blocks(after, key), blocks or 1)
         why = too_short or _too_few(sum(each.requests for each in one), sum(each.requests for each in other))
         found[key] = changes(one, other, paired=is_paired, resamples=0 if why else RESAMPLES), why
@@ -131,7 +133,7 @@ def compare_runs(base: RunRecord, run: RunRecord, force: bool = False) -> Compar
             **{key: base.info.run_id for key in base.endpoints if key not in run.endpoints},
             **{key: run.info.run_id for key in run.endpoints if key not in base.endpoints},
         },
-        doubts=doubts,
+        incomparable=incomparable,
         seconds=common,
         blocks=blocks,
         is_paired=is_paired,
@@ -185,14 +187,14 @@ def _same_users(before: Sequence[Interval], after: Sequence[Interval]) -> bool:
     return same >= (1 - _SAME_USERS) * len(before)
 
 
-def _doubts(base: RunRecord, run: RunRecord, before: Sequence[Interval], after: Sequence[Interval]) -> list[str]:
-    doubts = []
+def _incomparable(base: RunRecord, run: RunRecord, before: Sequence[Interval], after: Sequence[Interval]) -> list[str]:
+    incomparable = []
     one, other = base.info, run.info
     if one.test != other.test:
-        doubts.append(f"They are of different load tests ({one.test} and {other.test}).")
+        incomparable.append(f"They are of different load tests ({one.test} and {other.test}).")
     users, others = (max((sum(second.users.values()) for second in seconds), default=0) for seconds in (before, after))
     if abs(users - others) > _SAME_LOAD * max(users, others):
-        doubts.append(f"They had different loads (at most {counted(users, 'user')} and {others:,}).")
+        incomparable.append(f"They had different loads (at most {counted(users, 'user')} and {others:,}).")
     if abs(len(before) - len(after)) > _SAME_LOAD * max(len(before), len(after)):
         # As the report and the list of runs have it.
         took, others_took = format_duration(one.duration_s), format_duration(other.duration_s)
@@ -201,15 +203,15 @@ def _doubts(base: RunRecord, run: RunRecord, before: Sequence[Interval], after: 
                 f"{took}, {len(before)} s of it measured",
                 f"{others_took}, {len(after)} s of it measured",
             )
-        doubts.append(f"They took different times ({took} and {others_took}).")
+        incomparable.append(f"They took different times ({took} and {others_took}).")
     for record, seconds in ((base, before), (run, after)):
         if not any(second.endpoints for second in seconds):
-            doubts.append(f"{record.info.run_id} has made no requests.")
+            incomparable.append(f"{record.info.run_id} has made no requests.")
         if any(worker.saturated for second in seconds for worker in second.workers.values()):
-            doubts.append(
+            incomparable.append(
                 f"In {record.info.run_id} the load generator was the bottleneck, so its latencies are its own."
             )
-    return doubts
+    return incomparable
 
 
 def _short(base: RunRecord, run: RunRecord, before: Sequence[Interval], after: Sequence[Interval]) -> list[str]:
@@ -287,8 +289,8 @@ def comparison_document(found: Comparison) -> dict[str, Any]:
         "blocks": found.blocks,
         "paired": found.is_paired,
         "confidence": CONFIDENCE,
-        "doubts": list(found.doubts),
-        "unjudged": [{"method": key.method, "name": key.name, "reason": why} for key, why in found.unjudged()],
+        "doubts": list(found.incomparable),
+        "unjudged": [{"method": key.method, "name": key.name, "reason": why} for key, why in found.inconclusive()],
         "endpoints": [
             {
                 "method": key.method,

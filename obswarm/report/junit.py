@@ -9,17 +9,17 @@ from obswarm.guards import RequirementResult
 from obswarm.sanitize import escape_controls, escape_lines
 
 
-def junit_document(result: RunResult, judgements: Sequence[RequirementResult]) -> str:
+def junit_document(result: RunResult, requirement_results: Sequence[RequirementResult]) -> str:
     """In the form that the Ant and Jenkins reports have: testsuite, testcase, failure."""
     test = result.final.test
     suite = _element(None, "testsuite", name=f"obswarm {test}", timestamp=clock.iso(result.started_s)[:19])
     failures = skipped = 0
-    for judgement in judgements:
-        case = _element(suite, "testcase", classname=f"obswarm.{test}", name=str(judgement.requirement))
-        if not judgement.met:
+    for requirement_result in requirement_results:
+        case = _element(suite, "testcase", classname=f"obswarm.{test}", name=str(requirement_result.requirement))
+        if not requirement_result.met:
             failures += 1
-            text = f"{judgement.requirement.operand} was {judgement.shown}"
-            _element(case, "failure", text, message=f"{text}; required: {judgement.requirement}")
+            text = f"{requirement_result.requirement.operand} was {requirement_result.shown}"
+            _element(case, "failure", text, message=f"{text}; required: {requirement_result.requirement}")
     for guard in result.final.guards:
         case = _element(suite, "testcase", classname=f"obswarm.{test}.guards", name=guard.name)
         if guard.stopped or any(count for action, count in guard.trips if action != "notify"):

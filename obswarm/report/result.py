@@ -22,7 +22,7 @@ from obswarm.stats import (
 _QUANTILES = {"p50_s": 0.5, "p90_s": 0.9, "p95_s": 0.95, "p99_s": 0.99}
 
 
-def result_document(result: RunResult, judgements: Sequence[RequirementResult] = ()) -> dict[str, Any]:
+def result_document(result: RunResult, requirement_results: Sequence[RequirementResult] = ()) -> dict[str, Any]:
     """Everything that the run measured and was judged by, as JSON-ready values. A figure that does not exist (the p95
     of no request) is null."""
     final = result.final
@@ -101,12 +101,12 @@ def result_document(result: RunResult, judgements: Sequence[RequirementResult] =
         "guards": [_guard(guard) for guard in final.guards],
         "requirements": [
             {
-                "require": str(judgement.requirement),
-                "met": judgement.met,
-                "value": _round(judgement.value),
-                "shown": judgement.shown,
+                "require": str(requirement_result.requirement),
+                "met": requirement_result.met,
+                "value": _round(requirement_result.value),
+                "shown": requirement_result.shown,
             }
-            for judgement in judgements
+            for requirement_result in requirement_results
         ],
         "alerts": [
             {"alertname": alert.alertname, "status": alert.status, "source": alert.source, "count": alert.count}

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from obswarm.report.compare import FASTER, SAME, SLOWER, UNJUDGED, Comparison, Difference
+from obswarm.report.compare import FASTER, INCONCLUSIVE, SAME, SLOWER, Comparison, Difference
 from obswarm.stats import lacks_data
 from obswarm.store import MetricKey
 from obswarm.targets import Unit
@@ -117,14 +117,14 @@ def extent_of(found: Comparison) -> str:
     return f"{found.seconds} s of both" + (f", in {found.blocks} blocks" if found.blocks else "")
 
 
-def unjudged_sentences(found: Comparison) -> list[str]:
-    """What cannot be judged, and why; one sentence where the reason is the same."""
+def inconclusive_sentences(found: Comparison) -> list[str]:
+    """Endpoints without a verdict, with the reason; those with the same reason share a sentence."""
     by_reason: dict[str, list[str]] = {}
-    for key, why in found.unjudged():
+    for key, why in found.inconclusive():
         by_reason.setdefault(why, []).append(key.label)
     if not found.blocks:
-        return [f"Nothing {UNJUDGED.replace('cannot', 'can')}: {why}." for why in by_reason]
-    return [f"{format_names(names)} {UNJUDGED}: {why}." for why, names in by_reason.items()]
+        return [f"{INCONCLUSIVE.capitalize()}: {why}." for why in by_reason]
+    return [f"{format_names(names)}: {INCONCLUSIVE} ({why})." for why, names in by_reason.items()]
 
 
 def only_sentences(found: Comparison) -> list[str]:
@@ -136,19 +136,19 @@ def only_sentences(found: Comparison) -> list[str]:
 
 
 __all__ = [
+    "INCONCLUSIVE",
     "SAME",
-    "UNJUDGED",
     "between",
     "extent_of",
     "figure_name",
     "figure_value",
     "generator_sentence",
     "had_little_data",
+    "inconclusive_sentences",
     "no_data_of",
     "no_data_text",
     "only_sentences",
     "size_of",
     "tone_of",
-    "unjudged_sentences",
     "value_of",
 ]

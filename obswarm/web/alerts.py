@@ -37,11 +37,11 @@ class AlertsApp:
     what fires is remembered for the next one, and so is what was refused: `restore` takes it from before.
     """
 
-    def __init__(self, board: GuardEvaluator | None, token: str) -> None:
-        self._board = board
-        self._counts = board.alert_counts if board is not None else AlertCounts()
+    def __init__(self, evaluator: GuardEvaluator | None, token: str) -> None:
+        self._evaluator = evaluator
+        self._counts = evaluator.alert_counts if evaluator is not None else AlertCounts()
         # Of no run; what the next one does by default is not known, and a stop is the most that it may be.
-        self._alerts = board.alerts if board is not None else AlertTracker(parse_action("stop"))
+        self._alerts = evaluator.alerts if evaluator is not None else AlertTracker(parse_action("stop"))
         self._token = token.encode()
 
     def __call__(self, environ: Mapping[str, Any], start_response: Any) -> Iterable[bytes]:
@@ -83,10 +83,10 @@ class AlertsApp:
         }
 
     def _verdicts(self, delivery: Delivery, dry: bool) -> list[Verdict]:
-        if self._board is not None:
-            return self._board.try_alerts(delivery.alerts) if dry else self._board.deliver(delivery)
+        if self._evaluator is not None:
+            return self._evaluator.dry_run(delivery.alerts) if dry else self._evaluator.deliver(delivery)
         if dry:
-            verdicts = self._alerts.judge(delivery.alerts, clock.wall())
+            verdicts = self._alerts.dry_run(delivery.alerts, clock.wall())
         else:
             verdicts = self._alerts.take(delivery.alerts, clock.wall())
             self._counts.refuse([*delivery.refused, *too_many(verdicts), *self._alerts.take_displaced()])
@@ -97,7 +97,7 @@ class AlertsApp:
 
     @property
     def has_run(self) -> bool:
-        return self._board is not None
+        return self._evaluator is not None
 
     def restore(self, before: Delivery) -> None:
         """Take up what fired, and what was refused, while there was no run."""

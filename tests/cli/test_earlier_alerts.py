@@ -17,7 +17,7 @@ class Start:
         self.now = 0.0
         self.stopped: StopReason | None = None
         self.interrupted_at_s = 1e9
-        self.board = GuardEvaluator([], None, parse_action("stop"), wall=lambda: STARTED_S + self.now)
+        self.evaluator = GuardEvaluator([], None, parse_action("stop"), wall=lambda: STARTED_S + self.now)
         self._deliveries = {float(name.removeprefix("at")): body for name, body in deliveries.items()}
 
     def stop(self, reason: StopReason) -> None:
@@ -26,12 +26,12 @@ class Start:
     def _sleep(self, seconds: float) -> None:
         self.now += seconds
         for due in [each for each in self._deliveries if each <= self.now]:
-            self.board.deliver(parse_payload(self._deliveries.pop(due)))
+            self.evaluator.deliver(parse_payload(self._deliveries.pop(due)))
 
     def wait(self, longest_s: float = 300) -> float:
         """How long it waited."""
         wait_for_earlier_alerts(
-            self.board,
+            self.evaluator,
             self,
             longest_s,
             lambda: self.now >= self.interrupted_at_s,

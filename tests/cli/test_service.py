@@ -43,7 +43,7 @@ class FakeTerminal:
         self.outputs: list[Any] = []
 
 
-class Board:
+class FakeEvaluator:
     def __init__(self) -> None:
         self.delivered: list[Delivery] = []
 
@@ -87,8 +87,8 @@ class Runner:
         monkeypatch.setattr(module, "Terminal", FakeTerminal)
         monkeypatch.setattr(module, "set_up_logging", lambda *_: None)
         monkeypatch.setattr(module, "exports", lambda *_: None)
-        self.board = Board()
-        guarding = Namespace(app=AlertsApp(None, "token"), board=self.board)
+        self.evaluator = FakeEvaluator()
+        guarding = Namespace(app=AlertsApp(None, "token"), evaluator=self.evaluator)
         monkeypatch.setattr(module, "guarding_of", lambda *_: guarding)
         planned = Namespace(loadtest=Namespace(guards=(), name="a.py"))
         monkeypatch.setattr(module, "plan", lambda *_: planned)
@@ -598,5 +598,5 @@ def test_what_was_refused_of_alerts_while_nothing_ran_is_the_next_runs(runner: R
     runner.state.with_suffix(".alerts").write_bytes(make_kept(Delivery((alert,), refused)))
     runner.ask()
     runner.run(raising(RuntimeError()))
-    (delivery,) = runner.board.delivered
+    (delivery,) = runner.evaluator.delivered
     assert (delivery.alerts, set(delivery.refused)) == ((alert,), set(refused))

@@ -121,8 +121,8 @@ def test_requirements_decide_the_exit_code_and_are_written_for_ci(tmp_path: Path
     requirements = ["--require", 'p95{name="/page"} < 2s', "--require", "rps > 10000", "--require", "error_ratio < 1%"]
     done = run(tmp_path, quick, *requirements, "--junit", "out/junit.xml", "--stop-when", "users > 100", seconds=2)
     assert done.code == 5, done.stderr
-    judged = {each["require"]: each["met"] for each in result_in(tmp_path)["requirements"]}
-    assert judged == {'p95{name="/page"} < 2s': True, "rps > 10000": False, "error_ratio < 1%": True}
+    met = {each["require"]: each["met"] for each in result_in(tmp_path)["requirements"]}
+    assert met == {'p95{name="/page"} < 2s': True, "rps > 10000": False, "error_ratio < 1%": True}
     assert "required rps > 10000: NOT MET" in done.stdout
     suite = ElementTree.parse(tmp_path / "out" / "junit.xml").getroot()
     assert (suite.get("tests"), suite.get("failures")) == ("4", "1")
@@ -154,7 +154,7 @@ def test_guards_that_trip_fail_the_ci_job(tmp_path: Path, failing) -> None:
         (["--guard", "p95 > 2s"], "write it like 'scale(50%): p95 > 2s for 5s'"),
         (["--guard", "explode: p95 > 2s"], "'explode' is no action"),
         (["--stop-when", "a: rps > 5", "--stop-when", "a: rps > 6"], "Two guards are called 'a'"),
-        (["--require", "promql(up) > 1"], "cannot be judged over a whole run"),
+        (["--require", "promql(up) > 1"], "has no value for a whole run"),
         (["--on-alert", "dance"], "'dance' is no action"),
         (["--target", "mysql"], "write it like mysql=http"),
         (["--target", "mysq=http://127.0.0.1:1"], "no kind 'mysq' of target"),

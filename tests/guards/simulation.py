@@ -118,7 +118,7 @@ class Simulation:
         )  # fmt: skip
         self.run._in_force = dict(in_force or {})
         self.run._annotations = [Annotation(0.0, "guard", text) for text in marks]
-        self.board = GuardEvaluator(
+        self.evaluator = GuardEvaluator(
             rules,
             self.source,
             parse_action(on_alert),
@@ -126,13 +126,13 @@ class Simulation:
             monotonic=time.monotonic,
             wall=time.wall,
         )
-        self.board.annotate = self.run.annotate
-        self.run.observer = self.board
+        self.evaluator.annotate = self.run.annotate
+        self.run.observer = self.evaluator
         self.users: list[int] = []
         self.ended_s: float | None = None
         self.run._attempt("The shape", self.run._reset_shape)
         self.run._begin()
-        self.board.start(self.run, self.run.statistics.started_wall_s)
+        self.evaluator.start(self.run, self.run.statistics.started_wall_s)
 
     def second(self, good: int = 1, bad: int = 0, lasting_s: float = 0.1) -> None:
         """One more: as many requests succeed and fail in it, and last so long."""
@@ -161,7 +161,7 @@ class Simulation:
         if firing and not repeated:
             self._fires_since_s = self.time.wall()
         labels = {"alertname": name, "obswarm_action": action}
-        self.board.deliver(Delivery((Alert(fingerprint, firing, labels, "", self._fires_since_s, "alertmanager"),)))
+        self.evaluator.deliver(Delivery((Alert(fingerprint, firing, labels, "", self._fires_since_s, "alertmanager"),)))
         if self.run._stopping.is_set():
             self._note_end()
 
@@ -180,4 +180,4 @@ class Simulation:
         return f"{self.run._reason.kind}: {self.run._reason.detail}"
 
     def close(self) -> None:
-        self.board.close()
+        self.evaluator.close()

@@ -194,14 +194,14 @@ RUN, OTHER = "20260109-230640-c0de", "20260109-230602-beef"
 LONG_AFTER_S = STARTED_S + 600
 
 
-def book(default: str = "stop", grace_s: float = 10.0) -> AlertTracker:
+def make_tracker(default: str = "stop", grace_s: float = 10.0) -> AlertTracker:
     made = AlertTracker(parse_action(default), grace_s, run_id=RUN)
     made.begin(STARTED_S)
     return made
 
 
-def verdicts(known: AlertTracker, body: bytes, now_s: float = LONG_AFTER_S) -> list[tuple[str | None, str]]:
-    return shown(known.take(parsed(body), now_s))
+def verdicts(tracker: AlertTracker, body: bytes, now_s: float = LONG_AFTER_S) -> list[tuple[str | None, str]]:
+    return shown(tracker.take(parsed(body), now_s))
 
 
 def shown(found: list[Verdict]) -> list[tuple[str | None, str]]:
@@ -215,21 +215,23 @@ def at(seconds: float, **labels: str) -> dict[str, object]:
 
 
 def test_an_alert_acts_once_however_often_it_is_delivered() -> None:
-    known = book()
-    assert verdicts(known, payload(ALERTMANAGER)) == [("stop", "the default for alerts")]
-    assert verdicts(known, payload(ALERTMANAGER)) == [(None, "known already")]
-    assert known.due(LONG_AFTER_S) == []
-    assert verdicts(known, payload(ALERTMANAGER, status="resolved")) == [(None, "resolved")]
-    assert verdicts(known, payload(ALERTMANAGER, startsAt="2026-01-12T08:51:03Z")) == [
+    tracker = make_tracker()
+    assert verdicts(tracker, payload(ALERTMANAGER)) == [("stop", "the default for alerts")]
+    assert verdicts(tracker, payload(ALERTMANAGER)) == [(None, "known already")]
+    assert tracker.due(LONG_AFTER_S) == []
+    assert verdicts(tracker, payload(ALERTMANAGER, status="resolved")) == [(None, "resolved")]
+    assert verdicts(tracker, payload(ALERTMANAGER, startsAt="2026-01-12T08:51:03Z")) == [
         ("stop", "the default for alerts")
     ]
 
 
 def test_a_label_chooses_the_action() -> None:
     labels = {"alertname": "A", "obswarm_action": "scale(50%)"}
-    assert verdicts(book(), payload(ALERTMANAGER, labels=labels)) == [("scale(50%)", "its label obswarm_action")]
+    assert verdicts(make_tracker(), payload(ALERTMANAGER, labels=labels)) == [
+        ("scale(50%)", "its label obswarm_action")
+    ]
     labels["obswarm_action"] = "explode"
-    ((action, reason),) = verdicts(book(), payload(ALERTMANAGER, labels=labels))
+    ((action, reason),) = verdicts(make_tracker(), payload(ALERTMANAGER, labels=labels))
     assert action == "notify"
     assert "'explode' is no action" in reason
 
@@ -239,16 +241,16 @@ EARLIER = "it fired before the run began, so the run is not its cause"
 
 
 def test_an_alert_from_before_the_run_stops_nothing() -> None:
-    assert verdicts(book(), payload(ALERTMANAGER, **OLD)) == [("notify", EARLIER)]
+    assert verdicts(make_tracker(), payload(ALERTMANAGER, **OLD)) == [("notify", EARLIER)]
 
 
 def test_what_is_delivered_before_the_run_begins_is_from_before_whatever_it_says() -> None:
     for changes in ({}, {"startsAt": None}):
-        known = AlertTracker(parse_action("stop"), run_id=RUN)
-        assert verdicts(known, payload(ALERTMANAGER, **changes), STARTED_S - 1) == [("notify", EARLIER)]
-    known.begin(STARTED_S)
-    assert known.due(LONG_AFTER_S) == []
-    assert verdicts(known, payload(ALERTMANAGER, startsAt=None, fingerprint="b")) == [
+        tracker = AlertTracker(parse_action("stop"), run_id=RUN)
+        assert verdicts(tracker, payload(ALERTMANAGER, **changes), STARTED_S - 1) == [("notify", EARLIER)]
+    tracker.begin(STARTED_S)
+    assert tracker.due(LONG_AFTER_S) == []
+    assert verdicts(tracker, payload(ALERTMANAGER, startsAt=None, fingerprint="b")) == [
         ("stop", "the default for alerts")
     ]
 
@@ -256,50 +258,50 @@ def test_what_is_delivered_before_the_run_begins_is_from_before_whatever_it_says
 @pytest.mark.parametrize("starts", [-1000, -0.1, 0.2, 9.9, 10.1, 500])
 def test_an_alert_with_a_run_id_counts_for_that_run_alone_whenever_it_fired(starts: float) -> None:
     ours, other = at(starts, run_id=RUN), at(starts, run_id=OTHER)
-    assert verdicts(book(), payload(ALERTMANAGER, **ours)) == [("stop", "the default for alerts")]
-    known = book()
-    assert verdicts(known, payload(ALERTMANAGER, **other)) == [
+    assert verdicts(make_tracker(), payload(ALERTMANAGER, **ours)) == [("stop", "the default for alerts")]
+    tracker = make_tracker()
+    assert verdicts(tracker, payload(ALERTMANAGER, **other)) == [
         ("notify", f"it is about the run {OTHER}, not about this one")
     ]
-    assert known.due(LONG_AFTER_S) == []
-    assert known.count(ANY, LONG_AFTER_S) == 0
+    assert tracker.due(LONG_AFTER_S) == []
+    assert tracker.count(ANY, LONG_AFTER_S) == 0
 
 
 def test_only_an_id_of_ours_says_which_run_an_alert_is_about() -> None:
     assert RUN_ID.fullmatch(new_run_id(STARTED_S))
     named = at(500, run_id="scheduled__2026-01-09T00:00:00+00:00")
-    assert verdicts(book(), payload(ALERTMANAGER, **named)) == [("stop", "the default for alerts")]
+    assert verdicts(make_tracker(), payload(ALERTMANAGER, **named)) == [("stop", "the default for alerts")]
 
 
 def test_an_alert_that_fires_right_after_the_start_acts_if_it_still_fires_when_the_grace_is_over() -> None:
-    known = book()
-    ((action, reason),) = verdicts(known, payload(ALERTMANAGER, **at(2.5)), STARTED_S + 3)
+    tracker = make_tracker()
+    ((action, reason),) = verdicts(tracker, payload(ALERTMANAGER, **at(2.5)), STARTED_S + 3)
     assert action == "notify"
     assert reason == (
         "it fired 2.5 s after the run began, and what it is about may be from before; if it still fires 10 s after the"
         " begin, it leads to: stop"
     )
-    assert verdicts(known, payload(ALERTMANAGER, **at(2.5)), STARTED_S + 4) == [(None, "known already")]
-    assert (known.due(STARTED_S + 9.9), known.count(ANY, STARTED_S + 9.9)) == ([], 0)
+    assert verdicts(tracker, payload(ALERTMANAGER, **at(2.5)), STARTED_S + 4) == [(None, "known already")]
+    assert (tracker.due(STARTED_S + 9.9), tracker.count(ANY, STARTED_S + 9.9)) == ([], 0)
     expected = [("stop", "the default for alerts; it still fires 10 s after the run began")]
-    assert (shown(known.due(STARTED_S + 10)), known.count(ANY, STARTED_S + 10)) == (expected, 1)
-    assert known.due(STARTED_S + 11) == []
+    assert (shown(tracker.due(STARTED_S + 10)), tracker.count(ANY, STARTED_S + 10)) == (expected, 1)
+    assert tracker.due(STARTED_S + 11) == []
 
 
 def test_one_that_is_resolved_within_the_grace_never_acts() -> None:
-    known = book()
-    verdicts(known, payload(ALERTMANAGER, **at(2.5)), STARTED_S + 3)
-    assert verdicts(known, payload(ALERTMANAGER, **at(2.5), status="resolved"), STARTED_S + 5) == [(None, "resolved")]
-    assert (known.due(STARTED_S + 10), known.count(ANY, STARTED_S + 10)) == ([], 0)
+    tracker = make_tracker()
+    verdicts(tracker, payload(ALERTMANAGER, **at(2.5)), STARTED_S + 3)
+    assert verdicts(tracker, payload(ALERTMANAGER, **at(2.5), status="resolved"), STARTED_S + 5) == [(None, "resolved")]
+    assert (tracker.due(STARTED_S + 10), tracker.count(ANY, STARTED_S + 10)) == ([], 0)
 
 
 def test_without_grace_an_alert_acts_at_once_and_one_that_only_notifies_does_so_anyway() -> None:
-    assert verdicts(book(grace_s=0), payload(ALERTMANAGER, **at(0.1)), STARTED_S + 1) == [
+    assert verdicts(make_tracker(grace_s=0), payload(ALERTMANAGER, **at(0.1)), STARTED_S + 1) == [
         ("stop", "the default for alerts")
     ]
-    known = book("notify")
-    assert verdicts(known, payload(ALERTMANAGER, **at(0.1)), STARTED_S + 1) == [("notify", "the default for alerts")]
-    assert known.due(STARTED_S + 10) == []
+    tracker = make_tracker("notify")
+    assert verdicts(tracker, payload(ALERTMANAGER, **at(0.1)), STARTED_S + 1) == [("notify", "the default for alerts")]
+    assert tracker.due(STARTED_S + 10) == []
 
 
 @given(
@@ -311,16 +313,16 @@ def test_without_grace_an_alert_acts_at_once_and_one_that_only_notifies_does_so_
 def test_no_alert_acts_twice_or_that_is_not_this_runs(
     starts: float, came: float, grace: float, run: str | None
 ) -> None:
-    known = AlertTracker(parse_action("stop"), grace, run_id=RUN)
+    tracker = AlertTracker(parse_action("stop"), grace, run_id=RUN)
     acted_s = []
     body = payload(ALERTMANAGER, **at(starts, **({"run_id": run} if run else {})))
     began = False
     for now in sorted({-61.0, came, *range(0, 3700, 50)}):
         if now >= 0 and not began:
-            known.begin(STARTED_S)
+            tracker.begin(STARTED_S)
             began = True
-        found = known.take(parsed(body), STARTED_S + now) if now >= came else []
-        found += known.due(STARTED_S + now)
+        found = tracker.take(parsed(body), STARTED_S + now) if now >= came else []
+        found += tracker.due(STARTED_S + now)
         acted_s += [now for each in found if each.action is not None and each.action.kind == "stop"]
     # A start in the future counts from the delivery, and what was delivered before the run is from before.
     since_s = min(parsed(body)[0].starts_s, STARTED_S + came)
@@ -331,25 +333,25 @@ def test_no_alert_acts_twice_or_that_is_not_this_runs(
 
 
 def test_judging_takes_no_note() -> None:
-    known = book()
+    tracker = make_tracker()
     alerts = parsed(payload(ALERTMANAGER))
-    assert known.judge(alerts, LONG_AFTER_S) == known.judge(alerts, LONG_AFTER_S)
-    assert known.firing == []
+    assert tracker.dry_run(alerts, LONG_AFTER_S) == tracker.dry_run(alerts, LONG_AFTER_S)
+    assert tracker.firing == []
 
 
 def test_alerts_are_counted_by_their_labels_while_they_fire() -> None:
-    known = book("notify")
-    known.take(parsed(payload(ALERTMANAGER)), LONG_AFTER_S)
+    tracker = make_tracker("notify")
+    tracker.take(parsed(payload(ALERTMANAGER)), LONG_AFTER_S)
     texts = ("alert()", 'alert(severity="critical")', 'alert(severity!~"c.*")')
-    assert [known.count(parse_condition(text).operand, LONG_AFTER_S) for text in texts] == [1, 1, 0]
-    known.take(parsed(payload(ALERTMANAGER, status="resolved")), LONG_AFTER_S)
-    assert known.count(ANY, LONG_AFTER_S) == 0
+    assert [tracker.count(parse_condition(text).operand, LONG_AFTER_S) for text in texts] == [1, 1, 0]
+    tracker.take(parsed(payload(ALERTMANAGER, status="resolved")), LONG_AFTER_S)
+    assert tracker.count(ANY, LONG_AFTER_S) == 0
 
 
 def test_a_guards_alert_is_none_from_before_the_run() -> None:
-    known = book("notify")
-    known.take(parsed(payload(ALERTMANAGER, **OLD)), LONG_AFTER_S)
-    assert (len(known.firing), known.count(ANY, LONG_AFTER_S)) == (1, 0)
+    tracker = make_tracker("notify")
+    tracker.take(parsed(payload(ALERTMANAGER, **OLD)), LONG_AFTER_S)
+    assert (len(tracker.firing), tracker.count(ANY, LONG_AFTER_S)) == (1, 0)
 
 
 def test_a_start_waits_for_alerts_from_before_that_are_about_no_run_and_would_act() -> None:
@@ -358,12 +360,12 @@ def test_a_start_waits_for_alerts_from_before_that_are_about_no_run_and_would_ac
         payload(ALERTMANAGER, **at(-60, obswarm_action="notify"), fingerprint="b"),
         payload(ALERTMANAGER, **at(-60, run_id=OTHER), fingerprint="c"),
     ]
-    known = AlertTracker(parse_action("stop"), run_id=RUN)
+    tracker = AlertTracker(parse_action("stop"), run_id=RUN)
     for body in before:
-        known.take(parsed(body), STARTED_S - 5)
-    assert [each.fingerprint for each in known.holding_back(STARTED_S)] == ["a"]
-    known.take(parsed(payload(ALERTMANAGER, **at(-60), fingerprint="a", status="resolved")), STARTED_S - 1)
-    assert known.holding_back(STARTED_S) == []
+        tracker.take(parsed(body), STARTED_S - 5)
+    assert [each.fingerprint for each in tracker.holding_back(STARTED_S)] == ["a"]
+    tracker.take(parsed(payload(ALERTMANAGER, **at(-60), fingerprint="a", status="resolved")), STARTED_S - 1)
+    assert tracker.holding_back(STARTED_S) == []
 
 
 def test_what_alerts_say_is_one_line_of_text() -> None:
@@ -405,18 +407,18 @@ def many_alerts(count: int, name: str = "n", **changes: object) -> list[Alert]:
 
 
 def test_of_too_many_that_fire_those_of_this_run_are_remembered() -> None:
-    known = book("notify")
-    known.take(many_alerts(MOST_FIRING, "old", **OLD), LONG_AFTER_S)
-    found = known.take(many_alerts(10, "ours"), LONG_AFTER_S)
+    tracker = make_tracker("notify")
+    tracker.take(many_alerts(MOST_FIRING, "old", **OLD), LONG_AFTER_S)
+    found = tracker.take(many_alerts(10, "ours"), LONG_AFTER_S)
     assert {each.reason for each in found} == {"the default for alerts"}
-    assert (len(known.firing), known.count(ANY, LONG_AFTER_S)) == (MOST_FIRING, 10)
-    assert [each.text for each in known.take_displaced()] == [f"TooManyErrors: {DISPLACED}"] * 10
-    assert known.take_displaced() == [], "each once"
-    found = known.take(many_alerts(MOST_FIRING, "more"), LONG_AFTER_S)
+    assert (len(tracker.firing), tracker.count(ANY, LONG_AFTER_S)) == (MOST_FIRING, 10)
+    assert [each.text for each in tracker.take_displaced()] == [f"TooManyErrors: {DISPLACED}"] * 10
+    assert tracker.take_displaced() == [], "each once"
+    found = tracker.take(many_alerts(MOST_FIRING, "more"), LONG_AFTER_S)
     assert [each.reason for each in found].count(TOO_MANY) == 10
-    assert known.count(ANY, LONG_AFTER_S) == MOST_FIRING
+    assert tracker.count(ANY, LONG_AFTER_S) == MOST_FIRING
     resolved = [replace(alert, firing=False) for alert in many_alerts(10, "ours")]
-    assert {each.reason for each in known.take([*resolved, *many_alerts(10, "last")], LONG_AFTER_S)} == {
+    assert {each.reason for each in tracker.take([*resolved, *many_alerts(10, "last")], LONG_AFTER_S)} == {
         "resolved",
         "the default for alerts",
     }
@@ -448,30 +450,30 @@ def few(monkeypatch: pytest.MonkeyPatch) -> int:
 @pytest.mark.parametrize("rank", range(len(RANKS)))
 def test_an_alert_takes_the_place_of_one_that_counts_for_less(rank: int, few: int) -> None:
     for other, changes in enumerate(RANKS):
-        known = book()
-        known.take(many_alerts(few, "there", **{"startsAt": None, **RANKS[rank]}), STARTED_S + 5)
+        tracker = make_tracker()
+        tracker.take(many_alerts(few, "there", **{"startsAt": None, **RANKS[rank]}), STARTED_S + 5)
         new = many_alerts(3, "new", **{"startsAt": None, **changes})
-        tried = known.judge(new, STARTED_S + 5)
-        assert (known.take_displaced(), known.firing[0].fingerprint) == ([], "there 0"), "nothing is done"
-        assert known.take(new, STARTED_S + 5) == tried
-        there = [alert.fingerprint for alert in known.firing]
+        tried = tracker.dry_run(new, STARTED_S + 5)
+        assert (tracker.take_displaced(), tracker.firing[0].fingerprint) == ([], "there 0"), "nothing is done"
+        assert tracker.take(new, STARTED_S + 5) == tried
+        there = [alert.fingerprint for alert in tracker.firing]
         assert len(there) == few
         if other > rank:
             assert there[-3:] == ["new 0", "new 1", "new 2"]
-            assert (there[0], len(known.take_displaced())) == ("there 3", 3), "the oldest go"
+            assert (there[0], len(tracker.take_displaced())) == ("there 3", 3), "the oldest go"
         else:
-            assert (there[0], known.take_displaced()) == ("there 0", [])
+            assert (there[0], tracker.take_displaced()) == ("there 0", [])
             assert {each.reason for each in tried} == {TOO_MANY}
 
 
 def test_what_was_resolved_makes_room_before_others_do(few: int) -> None:
-    known = book("notify")
+    tracker = make_tracker("notify")
     there = many_alerts(few, "there")
-    known.take(there, LONG_AFTER_S)
+    tracker.take(there, LONG_AFTER_S)
     stop = many_alerts(3, "stop", **labelled(**STOP))
-    known.take([stop[0], replace(there[1], firing=False), stop[1], stop[2]], LONG_AFTER_S)
-    assert [alert.fingerprint for alert in known.firing][:2] == ["there 3", "there 4"]
-    assert (len(known.firing), len(known.take_displaced())) == (few, 2)
+    tracker.take([stop[0], replace(there[1], firing=False), stop[1], stop[2]], LONG_AFTER_S)
+    assert [alert.fingerprint for alert in tracker.firing][:2] == ["there 3", "there 4"]
+    assert (len(tracker.firing), len(tracker.take_displaced())) == (few, 2)
 
 
 def test_an_empty_fingerprint_is_none() -> None:
@@ -522,12 +524,12 @@ def test_a_guard_counts_what_began_with_the_run_and_never_at_once(
     if isinstance(starts, float):
         zone = timezone(timedelta(hours=hours))
         starts = datetime.fromtimestamp(STARTED_S + starts, zone).isoformat()
-    known = book()
-    ((action, _),) = verdicts(known, payload(ALERTMANAGER, startsAt=starts), STARTED_S + 2)
+    tracker = make_tracker()
+    ((action, _),) = verdicts(tracker, payload(ALERTMANAGER, startsAt=starts), STARTED_S + 2)
     assert action == "notify"
-    assert (known.count(ANY, STARTED_S + 3), known.due(STARTED_S + 3)) == (0, [])
-    due = shown(known.due(STARTED_S + 20))
-    assert (known.count(ANY, STARTED_S + 20), len(due)) == (is_ours, is_ours)
+    assert (tracker.count(ANY, STARTED_S + 3), tracker.due(STARTED_S + 3)) == (0, [])
+    due = shown(tracker.due(STARTED_S + 20))
+    assert (tracker.count(ANY, STARTED_S + 20), len(due)) == (is_ours, is_ours)
 
 
 def test_the_time_zone_of_this_machine_says_nothing_of_a_time_without_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -543,15 +545,15 @@ def test_the_time_zone_of_this_machine_says_nothing_of_a_time_without_one(monkey
 
 
 def test_a_start_that_moves_back_is_the_same_firing_and_one_that_moves_on_a_new_one() -> None:
-    known = book("scale(50%)")
-    assert verdicts(known, payload(ALERTMANAGER, **at(100)))[0][0] == "scale(50%)"
-    assert verdicts(known, payload(ALERTMANAGER, **at(99.5))) == [(None, "known already")]
-    assert verdicts(known, payload(ALERTMANAGER, **at(100))) == [(None, "known already")]
-    assert verdicts(known, payload(ALERTMANAGER, **at(99.5))) == [(None, "known already")]
-    assert known.count(ANY, LONG_AFTER_S) == 1
-    assert verdicts(known, payload(ALERTMANAGER, **at(-5))) == [(None, "known already")]
-    assert known.count(ANY, LONG_AFTER_S) == 0, "it has fired since before the run"
-    assert verdicts(known, payload(ALERTMANAGER, **at(300)))[0][0] == "scale(50%)"
+    tracker = make_tracker("scale(50%)")
+    assert verdicts(tracker, payload(ALERTMANAGER, **at(100)))[0][0] == "scale(50%)"
+    assert verdicts(tracker, payload(ALERTMANAGER, **at(99.5))) == [(None, "known already")]
+    assert verdicts(tracker, payload(ALERTMANAGER, **at(100))) == [(None, "known already")]
+    assert verdicts(tracker, payload(ALERTMANAGER, **at(99.5))) == [(None, "known already")]
+    assert tracker.count(ANY, LONG_AFTER_S) == 1
+    assert verdicts(tracker, payload(ALERTMANAGER, **at(-5))) == [(None, "known already")]
+    assert tracker.count(ANY, LONG_AFTER_S) == 0, "it has fired since before the run"
+    assert verdicts(tracker, payload(ALERTMANAGER, **at(300)))[0][0] == "scale(50%)"
 
 
 def test_of_very_many_that_fire_those_that_act_are_kept_for_another_master() -> None:
@@ -560,10 +562,10 @@ def test_of_very_many_that_fire_those_that_act_are_kept_for_another_master() -> 
             f"f{number}", True, {"alertname": "A", "run_id": RUN, **labels}, "", STARTED_S + 60, "alertmanager"
         )
 
-    known = book()
-    known.take([firing(number, NOTIFY) for number in range(600)] + [firing(600, STOP)], LONG_AFTER_S)
-    kept = known.memory(LONG_AFTER_S)
+    tracker = make_tracker()
+    tracker.take([firing(number, NOTIFY) for number in range(600)] + [firing(600, STOP)], LONG_AFTER_S)
+    kept = tracker.memory(LONG_AFTER_S)
     assert len(kept) == 500
-    successor = book()
+    successor = make_tracker()
     successor.restore(kept)
     assert shown(successor.take([firing(600, STOP)], LONG_AFTER_S)) == [(None, "known already")]

@@ -32,12 +32,14 @@ def test_an_alert_that_is_not_of_this_run_is_noted_whatever_asks_for_more(
     try:
         for number in range(30):
             # Again and again, as Alertmanager delivers it; and another one with the action in its label.
-            course.board.deliver(parse_payload(payload(document, **alert)))
-            course.board.deliver(parse_payload(payload(document, **{**alert, "labels": labels, "fingerprint": "b"})))
+            course.evaluator.deliver(parse_payload(payload(document, **alert)))
+            course.evaluator.deliver(
+                parse_payload(payload(document, **{**alert, "labels": labels, "fingerprint": "b"}))
+            )
             snapshot = course.second(good=1)
             assert [(guard.state, guard.value) for guard in snapshot.guards] == [("ok", 0)] * len(rules), number
     finally:
-        course.board.close()
+        course.evaluator.close()
     assert course.control.calls == []
     assert [kind for kind, _ in course.notes] == ["alert", "alert"], "each is noted once"
     assert all("Action: notify" in text for _, text in course.notes)
@@ -46,7 +48,7 @@ def test_an_alert_that_is_not_of_this_run_is_noted_whatever_asks_for_more(
 @pytest.mark.parametrize("action", ACTIONS)
 def test_one_of_this_run_makes_guards_act(action: str) -> None:
     course = Course(Guard('alert(severity="page")', action), on_alert="notify")
-    course.board.deliver(parse_payload(payload(ALERTMANAGER, **at(599, severity="page"))))
+    course.evaluator.deliver(parse_payload(payload(ALERTMANAGER, **at(599, severity="page"))))
     course.second(good=1)
     assert len(course.control.calls) == (action != "notify")
     assert course.second(good=1).guards[0].state == "tripped"
@@ -68,7 +70,7 @@ def test_an_alert_acts_whatever_stands_beside_it(document: dict, caplog: pytest.
     course = Course(on_alert="notify")
     caplog.set_level(logging.WARNING)
     for _ in range(3):
-        course.board.deliver(parse_payload(with_junk(document)))
+        course.evaluator.deliver(parse_payload(with_junk(document)))
     assert course.control.calls == [("stop", "alert", f"The alert Stop fires ({summary(document)})")]
     refused = {each.reason: each.count for each in course.second().refused_alerts}
     assert refused == {
@@ -98,7 +100,7 @@ def test_a_thousand_and_one_alerts_are_each_judged_and_told_of_in_few_words(capl
         for number in range(1001)
     ]
     alerts[-1]["labels"] = {**alerts[-1]["labels"], "obswarm_action": "stop"}
-    verdicts = course.board.deliver(parse_payload(json.dumps({**ALERTMANAGER, "alerts": alerts}).encode()))
+    verdicts = course.evaluator.deliver(parse_payload(json.dumps({**ALERTMANAGER, "alerts": alerts}).encode()))
     assert len(verdicts) == 1001
     assert course.control.calls == [("stop", "alert", "The alert TooManyErrors fires (errors)")]
     assert [record.message for record in caplog.records][20:] == [
@@ -117,7 +119,7 @@ def test_what_an_alert_gave_earlier_in_the_same_delivery_is_taken_back_in_it() -
     fires = {**ALERTMANAGER["alerts"][0], **at(600)}
     other = {**fires, "fingerprint": "other"}
     alerts = [fires, other, {**other, "status": "resolved"}, {**fires, "status": "resolved"}, other]
-    course.board.deliver(parse_payload(json.dumps({**ALERTMANAGER, "alerts": alerts}).encode()))
+    course.evaluator.deliver(parse_payload(json.dumps({**ALERTMANAGER, "alerts": alerts}).encode()))
     assert course.control.calls == ["hold", "hold", "release", "hold"]
     assert [id_of(by) for by in course.control.in_force] == [("other",)]
 
@@ -128,15 +130,15 @@ def test_names_of_alerts_become_no_more_than_a_thousand_series() -> None:
         {**ALERTMANAGER["alerts"][0], "fingerprint": str(number), "labels": {"alertname": f"A{number}"}}
         for number in range(1500)
     ]
-    course.board.deliver(parse_payload(json.dumps({**ALERTMANAGER, "alerts": alerts}).encode()))
+    course.evaluator.deliver(parse_payload(json.dumps({**ALERTMANAGER, "alerts": alerts}).encode()))
     counts = {each.alertname: each.count for each in course.second().alerts}
     assert (len(counts), counts["(others)"], sum(counts.values())) == (1001, 500, 1500)
 
 
 def test_alerts_that_the_sender_left_out_are_in_the_result() -> None:
     course = Course()
-    course.board.alert_counts.refuse([Refusal(RefusalReason.TRUNCATED, "7 alerts left out", 7)])
-    course.board.alert_counts.refuse([Refusal(RefusalReason.TRUNCATED, "2 alerts left out", 2)])
+    course.evaluator.alert_counts.refuse([Refusal(RefusalReason.TRUNCATED, "7 alerts left out", 7)])
+    course.evaluator.alert_counts.refuse([Refusal(RefusalReason.TRUNCATED, "2 alerts left out", 2)])
     (refused,) = course.second().refused_alerts
     assert (refused.reason, refused.count, refused.example) == ("truncated", 9, "7 alerts left out")
 
@@ -144,7 +146,7 @@ def test_alerts_that_the_sender_left_out_are_in_the_result() -> None:
 def test_one_that_began_in_the_grace_and_lasts_counts_when_that_is_over() -> None:
     course = Course(Guard('alert(severity="page")', "stop"), on_alert="notify")
     course.wall_s = STARTED_S + 2
-    course.board.deliver(parse_payload(payload(ALERTMANAGER, **at(1, severity="page"))))
+    course.evaluator.deliver(parse_payload(payload(ALERTMANAGER, **at(1, severity="page"))))
     for _ in range(7):
         course.second(good=1)
     assert course.control.calls == []
@@ -154,14 +156,14 @@ def test_one_that_began_in_the_grace_and_lasts_counts_when_that_is_over() -> Non
 
 def test_a_start_that_wobbles_neither_scales_again_nor_takes_the_scale_back() -> None:
     course = Course(on_alert="scale(50%)")
-    course.board.deliver(parse_payload(payload(ALERTMANAGER, **at(599))))
+    course.evaluator.deliver(parse_payload(payload(ALERTMANAGER, **at(599))))
     before = list(course.control.calls)
     scaled = dict(course.control.in_force)
     assert len(before) == len(scaled) == 1
     for seconds in (598.6, 599, 598.6):
-        course.board.deliver(parse_payload(payload(ALERTMANAGER, **at(seconds))))
+        course.evaluator.deliver(parse_payload(payload(ALERTMANAGER, **at(seconds))))
     assert (course.control.calls, course.control.in_force) == (before, scaled)
-    course.board.deliver(parse_payload(payload(ALERTMANAGER, **at(620))))
+    course.evaluator.deliver(parse_payload(payload(ALERTMANAGER, **at(620))))
     assert course.control.calls == before * 2, "it fires once more"
     assert len(course.control.in_force) == 1
     assert course.control.in_force != scaled
@@ -171,7 +173,7 @@ def test_many_that_count_once_the_grace_is_over_are_told_of_in_few_words(caplog:
     course = Course()
     course.wall_s = STARTED_S + 8
     alerts = [{**ALERTMANAGER["alerts"][0], "fingerprint": str(number), **at(1)} for number in range(300)]
-    course.board.deliver(parse_payload(json.dumps({**ALERTMANAGER, "alerts": alerts}).encode()))
+    course.evaluator.deliver(parse_payload(json.dumps({**ALERTMANAGER, "alerts": alerts}).encode()))
     caplog.clear()
     course.second(good=1)
     course.second(good=1)

@@ -49,17 +49,17 @@ class Course:
         self.now = 100.0
         self.started_wall_s = STARTED_S
         self.wall_s = self.started_wall_s + 600
-        self.board = GuardEvaluator(
+        self.evaluator = GuardEvaluator(
             rules, source, parse_action(on_alert), monotonic=lambda: self.now, wall=lambda: self.wall_s
         )
         self.control = Control()
         if after is not None:
-            self.control.guards_before = msgpack.unpackb(msgpack.packb(after.board.memory()))
+            self.control.guards_before = msgpack.unpackb(msgpack.packb(after.evaluator.memory()))
             self.control.in_force = dict(after.control.in_force)
             self.wall_s = after.wall_s + 4
         self.notes: list[tuple[str, str]] = []
-        self.board.annotate = lambda kind, text: self.notes.append((kind, text))
-        self.board.start(self.control, self.started_wall_s)
+        self.evaluator.annotate = lambda kind, text: self.notes.append((kind, text))
+        self.evaluator.start(self.control, self.started_wall_s)
         self.environment = Environment(events=Events(), recorder=Recorder(), user_classes=[Nobody])
         self.run = LocalRun(self.environment, Ramp(100, 1e6), test="t")
         self.run.state = RunState.RUNNING
@@ -75,7 +75,7 @@ class Course:
         # A turn for whoever asks the source.
         gevent.sleep(0.001)
         self.run._collect()
-        return self.run.statistics.emit(self.run, self.board.on_snapshot)
+        return self.run.statistics.emit(self.run, self.evaluator.on_snapshot)
 
 
 def test_stop_says_which_guard_which_value_since_when() -> None:
@@ -137,7 +137,7 @@ def test_guards_that_share_a_query_are_each_decided_by_the_series_that_makes_the
         course.second(good=1)
         views = course.second(good=1).guards
     finally:
-        course.board.close()
+        course.evaluator.close()
     for (operator, number), view in zip(conditions, views, strict=True):
         numbers = [value for value in values if value == value]
         holds = any(OPERATORS[operator](value, number) for value in numbers)
@@ -186,20 +186,20 @@ def test_no_series_is_blind_too() -> None:
         (guard,) = course.second().guards
         assert (guard.state, guard.blind_reason) == ("blind", "no series for nothing")
     finally:
-        course.board.close()
+        course.evaluator.close()
 
 
 def test_alerts_act_when_they_come_and_a_resolved_one_releases_its_hold() -> None:
     course = Course(Guard('alert(severity="critical")', "notify"))
     labels = {"alertname": "A", "severity": "critical", "obswarm_action": "hold"}
-    course.board.deliver(parse_payload(payload(ALERTMANAGER, labels=labels)))
+    course.evaluator.deliver(parse_payload(payload(ALERTMANAGER, labels=labels)))
     assert course.control.calls == ["hold"]
     snapshot = course.second()
     assert snapshot.guards[0].state == "tripped"
     assert [(alert.alertname, alert.status, alert.source, alert.count) for alert in snapshot.alerts] == [
         ("A", "firing", "alertmanager", 1)
     ]
-    course.board.deliver(parse_payload(payload(ALERTMANAGER, labels=labels, status="resolved")))
+    course.evaluator.deliver(parse_payload(payload(ALERTMANAGER, labels=labels, status="resolved")))
     assert course.control.calls == ["hold", "release"]
     assert course.second().guards[0].state == "ok"
 
@@ -207,15 +207,15 @@ def test_alerts_act_when_they_come_and_a_resolved_one_releases_its_hold() -> Non
 def test_alerts_that_an_earlier_master_was_told_of_are_known() -> None:
     before = Course(Guard("alert()", "notify"))
     delivery = parse_payload(payload(ALERTMANAGER, labels={"alertname": "A", "obswarm_action": "hold"}))
-    before.board.deliver(delivery)
+    before.evaluator.deliver(delivery)
     before.second()
     course = Course(Guard("alert()", "notify"), after=before)
-    (verdict,) = course.board.deliver(delivery)
+    (verdict,) = course.evaluator.deliver(delivery)
     assert (verdict.action, verdict.reason) == (None, "known already")
     assert (course.notes, course.control.calls) == ([], [])
     assert course.second().guards[0].value == 1
     resolved = payload(ALERTMANAGER, status="resolved", labels={"alertname": "A", "obswarm_action": "hold"})
-    (verdict,) = course.board.deliver(parse_payload(resolved))
+    (verdict,) = course.evaluator.deliver(parse_payload(resolved))
     assert verdict.reason == "resolved"
     assert course.control.calls == ["release"]
 
@@ -235,8 +235,8 @@ def test_what_guards_have_seen_is_of_the_whole_run_also_with_a_later_master() ->
     gevent.sleep(0.6)
     course.second()
     own, target = course.second().guards
-    before.board.close()
-    course.board.close()
+    before.evaluator.close()
+    course.evaluator.close()
     assert own.extremes == ((0.0, "0"), (5.0, "5"))
     assert target.extremes[-1] == (7.0, "7")
     assert target.no_data_s == earlier[1].no_data_s, "a source that has not read anything yet is no gap"
@@ -245,14 +245,14 @@ def test_what_guards_have_seen_is_of_the_whole_run_also_with_a_later_master() ->
 
 def test_an_alert_stops_with_its_name() -> None:
     course = Course()
-    course.board.deliver(parse_payload(payload(ALERTMANAGER)))
+    course.evaluator.deliver(parse_payload(payload(ALERTMANAGER)))
     assert course.control.calls == [("stop", "alert", "The alert TooManyErrors fires (errors)")]
 
 
 def test_an_alert_right_after_the_start_acts_when_the_grace_is_over() -> None:
     course = Course(Guard("alert()", "notify"))
     course.wall_s = course.started_wall_s + 3
-    course.board.deliver(parse_payload(payload(ALERTMANAGER, **at(2))))
+    course.evaluator.deliver(parse_payload(payload(ALERTMANAGER, **at(2))))
     for _ in range(6):
         assert course.second().guards[0].state == "ok"
     assert course.control.calls == []
@@ -268,7 +268,7 @@ def test_an_alert_right_after_the_start_acts_when_the_grace_is_over() -> None:
 def test_a_stop_condition_counts_no_alert_from_before_the_run() -> None:
     course = Course(Guard('alert(severity="page")', "stop"))
     old = payload(ALERTMANAGER, startsAt="2020-01-12T07:51:03Z", labels={"alertname": "Old", "severity": "page"})
-    course.board.deliver(parse_payload(old))
+    course.evaluator.deliver(parse_payload(old))
     assert course.second().guards[0].state == "ok"
     assert course.control.calls == []
     ((_, note),) = course.notes

@@ -7,7 +7,7 @@ import pytest
 from obswarm import clock
 from obswarm.api import Environment, Events, ObswarmError, User, task
 from obswarm.engine import LocalRun, Ramp
-from obswarm.guards import Guard, RequirementResult, judge, parse_requirement
+from obswarm.guards import Guard, RequirementResult, evaluate_requirements, parse_requirement
 from obswarm.guards.conditions import EngineOperand
 from obswarm.guards.grammar import parse_condition
 from obswarm.guards.latency import AtLeast
@@ -74,9 +74,9 @@ def test_where_there_were_no_requests_there_is_no_latency_and_no_share(snapshot:
 
 def test_requirements_are_judged_over_the_whole_run(snapshot: Snapshot) -> None:
     texts = ["error_ratio < 5%", 'p95{name="/b"} < 500ms', "failures == 5", 'p95{name="/c"} < 1s']
-    judged = judge([parse_requirement(text) for text in texts], snapshot)
-    assert [judgement.met for judgement in judged] == [True, False, True, False]
-    assert [judgement.shown for judgement in judged] == ["4.17%", "1.00 s", "5", "nothing measured"]
+    results = evaluate_requirements([parse_requirement(text) for text in texts], snapshot)
+    assert [result.met for result in results] == [True, False, True, False]
+    assert [result.shown for result in results] == ["4.17%", "1.00 s", "5", "nothing measured"]
     assert value("failures > 0", snapshot, whole_run) == 5
 
 
@@ -84,7 +84,7 @@ def test_requirements_are_judged_over_the_whole_run(snapshot: Snapshot) -> None:
     "text", ["promql(up) > 1", "alert()", "users > 5", "loop_lag < 1s", "in_flight < 5", "oldest < 1s"]
 )
 def test_what_cannot_be_judged_over_a_run_is_said(text: str) -> None:
-    with pytest.raises(ObswarmError, match="cannot be judged over a whole run"):
+    with pytest.raises(ObswarmError, match="has no value for a whole run"):
         parse_requirement(text)
 
 
@@ -190,8 +190,10 @@ def test_exceptions_and_interrupted_requests_of_the_interval() -> None:
     assert [value("exceptions > 0", each) for each in (first, second)] == [3, 1]
     assert [value("interrupted > 0", each) for each in (first, second)] == [1, 0]
     assert value("exceptions == 0", second, whole_run) == 4
-    judged = judge([parse_requirement("exceptions == 0"), parse_requirement("interrupted < 5")], second)
-    assert [(each.met, each.shown) for each in judged] == [(False, "4"), (True, "1")]
+    results = evaluate_requirements(
+        [parse_requirement("exceptions == 0"), parse_requirement("interrupted < 5")], second
+    )
+    assert [(each.met, each.shown) for each in results] == [(False, "4"), (True, "1")]
 
 
 def test_counts_of_a_long_interval_are_those_of_a_second_of_it(snapshot: Snapshot) -> None:

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from obswarm.engine import Ramp
-from obswarm.guards import Guard, GuardState, GuardWatch
-from obswarm.guards.evaluate import Blind
+from obswarm.guards import Guard, GuardState, GuardStateMachine
 from obswarm.guards.polling import ASK_EVERY_S, AT_ONCE, QueryPolling
+from obswarm.guards.state_machine import Blind
 from obswarm.targets import Sample, SourceError
 from tests.guards.simulation import Simulation
 from tests.support.fake_time import FakeTime
@@ -311,14 +311,16 @@ def test_it_trips_when_what_was_seen_of_its_condition_is_as_long_as_its_for(
     steps: list[tuple[str, float]], for_s: float, stale_after_s: float
 ) -> None:
     """h: the condition holds, n: it does not, m: the value is missing."""
-    watch = GuardWatch(Guard(f"promql(x) > 5 for {for_s}s" if for_s else "promql(x) > 5", clear_for=0), stale_after_s)
+    guard = GuardStateMachine(
+        Guard(f"promql(x) > 5 for {for_s}s" if for_s else "promql(x) > 5", clear_for=0), stale_after_s
+    )
     now = held_s = missing_s = all_missing_s = 0.0
     seen_any, tripped, before = False, False, "m"
     for kind, lasts_s in steps:
         value = {"h": 9.0, "n": 1.0, "m": Blind("away")}[kind]
         if before == "m" and seen_any and kind != "m" and missing_s >= stale_after_s - 1e-9:
             held_s = 0.0
-        change = watch.update(now, value)
+        change = guard.update(now, value)
         if kind == "n":
             held_s, tripped = 0.0, False
         if kind == "h":
@@ -329,7 +331,7 @@ def test_it_trips_when_what_was_seen_of_its_condition_is_as_long_as_its_for(
         else:
             assert not change.tripped
         is_missing_s = missing_s if kind == "m" else 0.0
-        assert (watch.state is GuardState.BLIND) == (
+        assert (guard.state is GuardState.BLIND) == (
             kind == "m" and (not seen_any or is_missing_s >= stale_after_s - 1e-9)
         )
         seen_any = seen_any or kind != "m"
@@ -340,8 +342,8 @@ def test_it_trips_when_what_was_seen_of_its_condition_is_as_long_as_its_for(
         before = kind
         now += lasts_s
     # A question that is due now; nothing has come.
-    assert watch.seen.missing_s(now) == pytest.approx(all_missing_s, abs=1e-6) or before != "m"
-    ratio = watch.seen.ratio(now)
+    assert guard.coverage.missing_s(now) == pytest.approx(all_missing_s, abs=1e-6) or before != "m"
+    ratio = guard.coverage.ratio(now)
     assert ratio is None or -1e-9 <= ratio <= 1 + 1e-9
 
 

@@ -90,7 +90,7 @@ def odd_result(
     )
 
 
-def judged(number: float) -> list[RequirementResult]:
+def requirement_results(number: float) -> list[RequirementResult]:
     return [
         RequirementResult(parse_requirement(text), False, number)
         for text in ("p95 < 1s", "rps > 3", "error_ratio < 5%")
@@ -106,7 +106,7 @@ def read_strictly(text: str) -> Any:
 
 @every_number
 def test_json(text: str, number: float) -> None:
-    document = read_strictly(to_json(result_document(odd_result(number), judged(number)), indent=2))
+    document = read_strictly(to_json(result_document(odd_result(number), requirement_results(number)), indent=2))
     assert [(guard["value"], guard["shown"]) for guard in document["guards"]] == [(None, text)]
     assert [(each["value"], each["shown"]) for each in document["requirements"]] == [(None, text)] * 3
     assert document["targets"][0]["measured_s"] is document["workers"][0]["cpu_ratio"] is None
@@ -117,7 +117,7 @@ def test_json(text: str, number: float) -> None:
 
 @every_number
 def test_junit(text: str, number: float) -> None:
-    suite = ElementTree.fromstring(junit_document(odd_result(number), judged(number)).encode())
+    suite = ElementTree.fromstring(junit_document(odd_result(number), requirement_results(number)).encode())
     messages = [failure.get("message", "") for failure in suite.iter("failure")]
     assert messages[0] == f"p95 was {text}; required: p95 < 1s"
     assert messages[3] == f"The guard odd tripped: odd is {text}"
@@ -143,7 +143,7 @@ def test_terminal(text: str, number: float) -> None:
     display._recent.add(result.final)
     console.print(display.render(result.final))
     assert f"guard tripped {text} odd (promql(odd) > 5)" in " ".join(stream.getvalue().split())
-    print_summary(console, result, judged(number), seen)
+    print_summary(console, result, requirement_results(number), seen)
     assert f"guard odd (promql(odd) > 5) → stop: tripped 1 ×, last {text}\n" in stream.getvalue()
     assert f"required rps > 3: NOT MET ({text})" in stream.getvalue()
 
@@ -175,7 +175,9 @@ def test_a_master_tells_its_clients(text: str, number: float) -> None:
 def kept(path: Path, number: float, day: int = 1, seconds: int = 3) -> RunRecord:
     writer = RunWriter(path, RunMetadata("1", {"threshold": _plain(number)}))
     result = odd_result(number, [writer], f"2026010{day}-120000-abcd", seconds)
-    writer.finish(result.final, result.final.time_s, result_document(result, judged(number)), result.annotations)
+    writer.finish(
+        result.final, result.final.time_s, result_document(result, requirement_results(number)), result.annotations
+    )
     writer.close()
     with Store(path) as store:
         return read_run(store, store.find(f"2026010{day}"))

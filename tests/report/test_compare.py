@@ -8,7 +8,7 @@ import pytest
 from obswarm.api import ObswarmError
 from obswarm.json_text import to_json
 from obswarm.report import SAME, compare_runs, comparison_document, comparison_page
-from obswarm.report.wording import UNJUDGED, only_sentences, unjudged_sentences
+from obswarm.report.wording import INCONCLUSIVE, inconclusive_sentences, only_sentences
 from obswarm.stats import TOTAL, EndpointKey
 from obswarm.units import format_duration
 from tests.support.recorded import LOGIN, PAGE, THREADS, Runs
@@ -72,7 +72,7 @@ def test_what_cannot_be_compared_is_refused_unless_forced(runs: Runs, other: dic
     base, run = runs.make(1), runs.make(2, **other)
     with pytest.raises(ObswarmError, match=rf"{text}.* Say --force"):
         compare_runs(base, run)
-    assert len(compare_runs(base, run, force=True).doubts) == 1
+    assert len(compare_runs(base, run, force=True).incomparable) == 1
 
 
 def test_runs_that_are_too_short_are_compared_when_forced_and_nothing_is_judged(runs: Runs) -> None:
@@ -85,22 +85,22 @@ def test_runs_that_are_too_short_are_compared_when_forced_and_nothing_is_judged(
         compare_runs(runs.make(3, seconds=12), run)
     assert str(both.value).count("20 s are the least") == 1
     found = compare_runs(base, run, force=True)
-    assert [text for text in found.doubts if "least" in text] == []
+    assert [text for text in found.incomparable if "least" in text] == []
     assert (found.seconds, found.blocks) == (10, 0)
     p50 = found.get(PAGE, "p50")
     assert p50 is not None
     assert p50.change.change == pytest.approx(2, rel=0.1)
     assert (p50.change.low, p50.change.high) == (None, None)
     differences = [*(each for all_of_it in found.endpoints.values() for each in all_of_it), *found.targets.values()]
-    assert {(each.verdict, each.is_significant) for each in differences} == {(UNJUDGED, False)}
-    (sentence,) = unjudged_sentences(found)
-    assert sentence.startswith("Nothing can be judged: ")
+    assert {(each.verdict, each.is_significant) for each in differences} == {(INCONCLUSIVE, False)}
+    (sentence,) = inconclusive_sentences(found)
+    assert sentence.startswith("Inconclusive: ")
     assert "10 s" in sentence
     page = comparison_page(found, base, run)
-    assert ">Nothing can be judged</h2>" in page
+    assert ">Inconclusive</h2>" in page
     assert f'<li class="warn">{sentence}</li>' in page
     document = comparison_document(found)
-    assert {each["verdict"] for each in document["endpoints"][0]["measures"].values()} == {UNJUDGED}
+    assert {each["verdict"] for each in document["endpoints"][0]["measures"].values()} == {INCONCLUSIVE}
     assert len(document["unjudged"]) == len(document["endpoints"]) == 3
 
 
@@ -108,8 +108,8 @@ def test_runs_that_are_too_short_are_compared_when_forced_and_nothing_is_judged(
 def test_however_little_there_is_it_can_be_compared(runs: Runs, seconds: int) -> None:
     base, run = runs.make(1, seconds=seconds), runs.make(2, seconds=seconds, login=False)
     found = compare_runs(base, run, force=True)
-    assert not found.doubts, "the one sentence says it"
-    assert len(unjudged_sentences(found)) == 1
+    assert not found.incomparable, "the one sentence says it"
+    assert len(inconclusive_sentences(found)) == 1
     assert comparison_page(found, base, run)
     assert to_json(comparison_document(found))
 
@@ -119,17 +119,17 @@ def test_runs_without_a_request_are_compared_when_forced(runs: Runs) -> None:
     with pytest.raises(ObswarmError, match="20260131-120000-aaaa has made no requests"):
         compare_runs(base, run)
     found = compare_runs(base, run, force=True)
-    assert unjudged_sentences(found) == [
-        "Aggregated cannot be judged: 0 and 1,250 requests; 100 of each run are the least."
+    assert inconclusive_sentences(found) == [
+        "Aggregated: inconclusive (0 and 1,250 requests; 100 of each run are the least)."
     ]
-    assert ">Nothing can be judged</h2>" in comparison_page(found, base, run)
+    assert ">Inconclusive</h2>" in comparison_page(found, base, run)
 
 
 def test_an_endpoint_with_too_few_requests_is_named_and_the_others_are_judged(runs: Runs) -> None:
     base, run = runs.make(1, seconds=30, logins=2), runs.make(2, seconds=30, logins=2, slower=2)
     found = compare_runs(base, run)
-    assert unjudged_sentences(found) == [
-        f"{LOGIN.label} cannot be judged: 60 and 60 requests; 100 of each run are the least."
+    assert inconclusive_sentences(found) == [
+        f"{LOGIN.label}: inconclusive (60 and 60 requests; 100 of each run are the least)."
     ]
     p50 = found.get(PAGE, "p50")
     assert p50 is not None

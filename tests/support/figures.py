@@ -125,20 +125,20 @@ class Figures:
         asked = [(target, query) for target, _, query in queries_of(self._targets) if target.kind in kinds]
         rules = [Guard(f"promql({query}) > -1", "notify", f"{target.name}: {query}") for target, query in asked]
         for source in self._sources:
-            board = GuardEvaluator(rules, source, Action("notify"))
+            evaluator = GuardEvaluator(rules, source, Action("notify"))
             run, control = MadeUpRun([]), Control()
-            board.start(control, time.time())
+            evaluator.start(control, time.time())
             deadline = time.monotonic() + _LONGEST_S
             try:
                 while wrong := [
                     (type(source).__name__, guard.name, guard.state, guard.blind_reason)
-                    for guard in board.on_snapshot(run.second({})).guards
+                    for guard in evaluator.on_snapshot(run.second({})).guards
                     if guard.state != "tripped"
                 ]:
                     assert time.monotonic() < deadline, wrong
                     gevent.sleep(0.1)
             finally:
-                board.close()
+                evaluator.close()
 
     def firing(self) -> set[tuple[str, str]]:
         """(alert, job or container) of those that fire."""

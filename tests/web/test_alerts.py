@@ -20,15 +20,15 @@ def control() -> Control:
 
 
 @pytest.fixture
-def board(control: Control) -> GuardEvaluator:
+def evaluator(control: Control) -> GuardEvaluator:
     made = GuardEvaluator([], None, parse_action("stop"))
     made.start(control, 1.0)
     return made
 
 
 @pytest.fixture
-def app(board: GuardEvaluator) -> AlertsApp:
-    return AlertsApp(board, TOKEN)
+def app(evaluator: GuardEvaluator) -> AlertsApp:
+    return AlertsApp(evaluator, TOKEN)
 
 
 def post(
@@ -90,7 +90,7 @@ def test_an_empty_delivery_and_one_of_which_all_was_left_out_are_fine(app: Alert
 
 
 def test_each_kind_of_refusal_is_counted_and_told_once(
-    board: GuardEvaluator, app: AlertsApp, caplog: pytest.LogCaptureFixture
+    evaluator: GuardEvaluator, app: AlertsApp, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING)
     large = b" " * LARGEST_BODY_BYTES + payload(ALERTMANAGER)
@@ -99,17 +99,17 @@ def test_each_kind_of_refusal_is_counted_and_told_once(
             assert post(app, body, token)[0] // 100 == 4
         assert post(app, b'{"alerts": [5, 5]}')[0] == 400
         assert post(app, b'{"alerts": [5]}', query="dry_run=1")[0] == 400
-    counts = {each.reason: each.count for each in board.alert_counts.refused}
+    counts = {each.reason: each.count for each in evaluator.alert_counts.refused}
     assert counts == {"not_json": 2, "no_alerts": 2, "too_large": 2, "token": 2, "no_object": 4}
     assert len(caplog.messages) == len(counts)
     assert "a delivery without the right bearer token" in caplog.text
     assert "a delivery of more than 4 MiB; max_alerts of its webhook bounds it" in caplog.text
 
 
-def test_a_test_request_is_no_delivery(board: GuardEvaluator, app: AlertsApp) -> None:
+def test_a_test_request_is_no_delivery(evaluator: GuardEvaluator, app: AlertsApp) -> None:
     assert post(app, payload(ALERTMANAGER), "wrong", query="dry_run=1")[0] == 401
     assert post(app, b" " * LARGEST_BODY_BYTES + payload(ALERTMANAGER), query="dry_run=1")[0] == 413
-    assert board.alert_counts.refused == ()
+    assert evaluator.alert_counts.refused == ()
 
 
 def many(count: int, first: int = 0, **labels: str) -> bytes:
@@ -120,10 +120,10 @@ def many(count: int, first: int = 0, **labels: str) -> bytes:
 
 @pytest.mark.parametrize("idle", [False, True])
 def test_what_there_is_no_room_for_is_said_and_counted_and_a_stop_takes_the_place_of_others(
-    board: GuardEvaluator, idle: bool, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    evaluator: GuardEvaluator, idle: bool, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("obswarm.guards.alerts.MOST_FIRING", 100)
-    app = AlertsApp(None if idle else board, TOKEN)
+    app = AlertsApp(None if idle else evaluator, TOKEN)
     code, answer, _ = post(app, many(101), query="dry_run=1")
     assert (code, answer["refused"], app.refused) == (200, 1, ())
     code, answer, _ = post(app, many(107))
@@ -138,7 +138,7 @@ def test_what_there_is_no_room_for_is_said_and_counted_and_a_stop_takes_the_plac
     assert len([text for text in caplog.messages if because in text]) == 1
 
 
-def test_what_was_refused_between_two_runs_is_in_the_next_ones_figures(board: GuardEvaluator) -> None:
+def test_what_was_refused_between_two_runs_is_in_the_next_ones_figures(evaluator: GuardEvaluator) -> None:
     app = AlertsApp(None, TOKEN)
     post(app, payload(ALERTMANAGER), "wrong")
     post(app, b"{")
@@ -146,10 +146,10 @@ def test_what_was_refused_between_two_runs_is_in_the_next_ones_figures(board: Gu
     expected = {"token": 1, "not_json": 1, "no_object": 1}
     later = AlertsApp(None, TOKEN)
     later.restore(app.known)
-    board.deliver(later.known)
-    for refused in (app.refused, later.refused, board.alert_counts.refused):
+    evaluator.deliver(later.known)
+    for refused in (app.refused, later.refused, evaluator.alert_counts.refused):
         assert {each.reason: each.count for each in refused} == expected
-    assert [alert.name for alert in board.alerts.firing] == ["TooManyErrors"]
+    assert [alert.name for alert in evaluator.alerts.firing] == ["TooManyErrors"]
 
 
 def test_between_two_runs_one_that_cannot_be_read_costs_no_other() -> None:

@@ -13,10 +13,10 @@ from obswarm.report.wording import (
     extent_of,
     figure_name,
     figure_value,
+    inconclusive_sentences,
     only_sentences,
     size_of,
     tone_of,
-    unjudged_sentences,
     value_of,
 )
 from obswarm.stats import TOTAL, EndpointKey
@@ -32,10 +32,10 @@ def comparison_page(found: Comparison, base: RunRecord, run: RunRecord) -> str:
         base=found.base,
         run=found.run,
         extent=extent_of(found),
-        unjudged=unjudged_sentences(found),
+        inconclusive=inconclusive_sentences(found),
         headline=headline,
         tone=tone,
-        doubts=found.doubts,
+        incomparable=found.incomparable,
         settings=_notes(found),
         confidence=f"{CONFIDENCE:.0%}",
         tables=tables[: MOST_SHOWN + 1],
@@ -50,8 +50,8 @@ def _headline(found: Comparison) -> tuple[str, str]:
     ]
     bad = [pair for pair in differences if tone_of(pair[1]) == "bad"]
     good = [pair for pair in differences if tone_of(pair[1]) == "good"]
-    if all(each.unjudged for all_of_it in found.endpoints.values() for each in all_of_it):
-        return "Nothing can be judged", "warn"
+    if all(each.inconclusive for all_of_it in found.endpoints.values() for each in all_of_it):
+        return "Inconclusive", "warn"
     if not differences:
         return "No difference that this data can show", ""
     worst = sorted(bad or good, key=lambda pair: (pair[0] != TOTAL, pair[1].change.p))

@@ -30,7 +30,7 @@ _PATH = "/api/v1/alerts"
 
 
 @dataclass
-class PairOfBoards:
+class EvaluatorPair:
     """`failing_s` and `pause_s` as those of run_pairs.Pair. With `grafana` deliveries have Grafana's shape. `failing` and
     `healthy` are what the boards of the two runs have asked of them."""
 
@@ -46,7 +46,7 @@ class PairOfBoards:
     """Deliveries of alerts that fire, to the failing run."""
 
 
-def run_paired_boards(pairs: Sequence[PairOfBoards]) -> None:
+def run_evaluator_pairs(pairs: Sequence[EvaluatorPair]) -> None:
     """Fills in what has happened to them."""
     ports = [free_port() for _ in pairs]
     with Alertmanager("", TOKEN, _routes(ports)) as alertmanager:
@@ -75,45 +75,45 @@ def _routes(ports: Sequence[int]) -> str:
     return json.dumps({"route": route, "receivers": receivers})
 
 
-def _run_pair(pair: PairOfBoards, port: int) -> None:
-    with _serving(pair, port) as (run, board, control, end):
+def _run_pair(pair: EvaluatorPair, port: int) -> None:
+    with _serving(pair, port) as (run, evaluator, control, end):
         deadline = time.monotonic() + pair.failing_s
         while time.monotonic() < deadline and not control.calls:
-            end(board.on_snapshot(run.second({}, [PAGE] * 200)))
+            end(evaluator.on_snapshot(run.second({}, [PAGE] * 200)))
             gevent.sleep(1)
     pair.failing = control.calls
     delivered = pair.delivered.copy()
     gevent.sleep(pair.pause_s)
-    with _serving(pair, port) as (run, board, control, end):
-        board.annotate = lambda kind, text: pair.noted.append(text)
+    with _serving(pair, port) as (run, evaluator, control, end):
+        evaluator.annotate = lambda kind, text: pair.noted.append(text)
         # Whatever Alertmanager's own timing is: it repeats what it was not sure to have delivered.
         if delivered:
             gevent.spawn(_deliver, port, delivered[-1])
         for _ in range(HEALTHY_S):
-            end(board.on_snapshot(run.second({PAGE: [0.01] * 10})))
+            end(evaluator.on_snapshot(run.second({PAGE: [0.01] * 10})))
             gevent.sleep(1)
     pair.healthy = control.calls
-    pair.refused = sum(each.count for each in board.alert_counts.refused)
+    pair.refused = sum(each.count for each in evaluator.alert_counts.refused)
 
 
 @contextmanager
-def _serving(pair: PairOfBoards, port: int) -> Iterator[tuple[MadeUpRun, GuardEvaluator, Control, Any]]:
+def _serving(pair: EvaluatorPair, port: int) -> Iterator[tuple[MadeUpRun, GuardEvaluator, Control, Any]]:
     """A run at that address, and what takes its snapshots; in the end it waits for a last scrape as any run does."""
     run = MadeUpRun([], run_id=new_run_id(clock.wall()), users=20)
     run.under_way = {PAGE: InFlight(10, 0.1)}
-    board = GuardEvaluator([Guard('alert(severity="critical")', name="critical")], None, parse_action("stop"))
-    board.alerts.run_id = run.statistics.run_id
+    evaluator = GuardEvaluator([Guard('alert(severity="critical")', name="critical")], None, parse_action("stop"))
+    evaluator.alerts.run_id = run.statistics.run_id
     latest, control = SnapshotRegistry(), Control()
-    app: Any = AlertsApp(board, TOKEN)
+    app: Any = AlertsApp(evaluator, TOKEN)
     app = _recording(app, pair.delivered)
     server = WebServer(MetricsApp(latest, {}), "127.0.0.1", port, {_PATH: _as_grafana(app) if pair.grafana else app})
     with server:
-        board.start(control, clock.wall())
-        yield run, board, control, latest.snapshot
+        evaluator.start(control, clock.wall())
+        yield run, evaluator, control, latest.snapshot
         run.state = RunState.STOPPED
         latest.snapshot(run.second({}))
         server.wait_for_the_last_scrape(clock.monotonic(), _LINGER_S)
-    board.close()
+    evaluator.close()
 
 
 def _deliver(port: int, body: bytes) -> None:

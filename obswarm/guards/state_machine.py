@@ -7,10 +7,10 @@ from enum import Enum, StrEnum
 from typing import Final
 
 from obswarm.guards.conditions import Condition, EngineOperand
+from obswarm.guards.data_coverage import DataCoverage
 from obswarm.guards.guard import GuardRule
 from obswarm.guards.latency import AtLeast
 from obswarm.guards.operands import missing_of
-from obswarm.guards.seen import SeenTime
 from obswarm.redact import redact_text
 
 
@@ -59,7 +59,7 @@ _NOTHING = Change()
 _ROUNDING_S = 1e-9
 
 
-class GuardWatch:
+class GuardStateMachine:
     """One guard over the course of a run.
 
     It trips at the first value at which the condition has held for the guard's `for`, counted from the first value at
@@ -84,7 +84,7 @@ class GuardWatch:
         self._is_blind = False
         self._seeing_state = GuardState.OK
         self._tolerated_s = min(stale_after_s, rule.blind_after_s)
-        self.seen = SeenTime(self._tolerated_s)
+        self.coverage = DataCoverage(self._tolerated_s)
         self._held_from_s = -math.inf
         """`since_s`, later by the gaps since then."""
         self._clear_from_s: float | None = None
@@ -111,7 +111,7 @@ class GuardWatch:
     def update(self, time_s: float, value: float | Blind | Filtered | None) -> Change:
         """Take in the newest value, or why there is none, at `time_s`, which is later each time."""
         before_s, self._updated_s = self._updated_s, time_s
-        self.seen.begin(time_s)
+        self.coverage.begin(time_s)
         condition = self.rule.when.condition
         if isinstance(value, AtLeast) and not value > condition.quantity.base:
             # The true value may be on either side.
@@ -120,7 +120,7 @@ class GuardWatch:
             return self._wait_for_news(time_s)
         self._no_news_since_s = None
         if isinstance(value, Blind):
-            self.seen.miss(time_s, str(value))
+            self.coverage.miss(time_s, str(value))
             return self.wait(time_s, value)
         self._see(time_s)
         self._filtered = isinstance(value, Filtered)
@@ -144,26 +144,26 @@ class GuardWatch:
 
     def wait(self, now: float, reason: Blind) -> Change:
         """Let time pass in which no value has come, and `reason` is why, unless the last question had no answer."""
-        self.seen.begin(now)
-        missing_s = self.seen.missing_now_s(now)
-        if not self.seen.nothing_yet and (missing_s is None or missing_s < self._tolerated_s - _ROUNDING_S):
+        self.coverage.begin(now)
+        missing_s = self.coverage.missing_now_s(now)
+        if not self.coverage.nothing_yet and (missing_s is None or missing_s < self._tolerated_s - _ROUNDING_S):
             return self._see_partly(now)
         missing_s = missing_s or 0.0
         self._is_blind = True
-        self.blind_reason = self.seen.reason if self.seen.is_missing else str(reason)
+        self.blind_reason = self.coverage.reason if self.coverage.is_missing else str(reason)
         if self._blind_told or missing_s < self.rule.blind_after_s - _ROUNDING_S:
             return _NOTHING
         self._blind_told = True
         return Change(blind_too_long=True)
 
     def _see_partly(self, now: float) -> Change:
-        if self._little_told or not self.seen.is_lacking(now):
+        if self._little_told or not self.coverage.is_lacking(now):
             return _NOTHING
         self._little_told = True
         return Change(seen_too_little=True)
 
     def _see(self, time_s: float) -> None:
-        gap_s = self.seen.see(time_s)
+        gap_s = self.coverage.see(time_s)
         self._is_blind = False
         self._blind_told = False
         self.blind_reason = ""
@@ -190,7 +190,7 @@ class GuardWatch:
         operand = self.rule.when.condition.operand
         assert isinstance(operand, EngineOperand), "others have a value, or say why not"
         reason = Blind(f"{missing_of(operand)} for {lasted_s:.0f} s")
-        self.seen.miss(self._no_news_since_s, str(reason))
+        self.coverage.miss(self._no_news_since_s, str(reason))
         return self.wait(now, reason)
 
     def _holds(self, now: float, since_s: float) -> Change:

@@ -6,7 +6,7 @@ from collections import deque
 from obswarm.stats import SEEN_OVER_S, WELL_SEEN
 
 
-class SeenTime:
+class DataCoverage:
     """A value counts from its time on until the next question. What lies between a question without an answer and the
     next value is missing; so is a time without any question that takes `stale_after_s` (0: none is too long).
 

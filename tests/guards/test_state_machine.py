@@ -6,16 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from obswarm.guards import Guard, GuardState, GuardWatch
-from obswarm.guards.evaluate import Blind, deciding
+from obswarm.guards import Guard, GuardState, GuardStateMachine
 from obswarm.guards.latency import AtLeast
+from obswarm.guards.state_machine import Blind, deciding
 
 
-def watch(text: str = "error_ratio > 5% for 3s", **more) -> GuardWatch:
-    return GuardWatch(Guard(text, **more))
+def state_machine(text: str = "error_ratio > 5% for 3s", **more) -> GuardStateMachine:
+    return GuardStateMachine(Guard(text, **more))
 
 
-def course(guard: GuardWatch, values, step_s: float = 1.0) -> list[str]:
+def course(guard: GuardStateMachine, values, step_s: float = 1.0) -> list[str]:
     """The state after each value; a capital letter where it tripped or cleared."""
     states = []
     for number, value in enumerate(values):
@@ -26,27 +26,27 @@ def course(guard: GuardWatch, values, step_s: float = 1.0) -> list[str]:
 
 
 def test_without_for_it_trips_at_once_and_clears_at_once() -> None:
-    assert "".join(course(watch("error_ratio > 5%"), [0, 0.1, 0.1, 0, 0, 0.2])) == "oTtOoT"
+    assert "".join(course(state_machine("error_ratio > 5%"), [0, 0.1, 0.1, 0, 0, 0.2])) == "oTtOoT"
 
 
 def test_for_counts_from_the_first_snapshot_at_which_it_holds() -> None:
-    assert "".join(course(watch(), [0, 0.1, 0.1, 0.1, 0.1, 0.1])) == "opppTt"
-    assert "".join(course(watch(), [0.1, 0.1, 0.1, 0, 0.1, 0.1, 0.1, 0.1])) == "pppopppT"
+    assert "".join(course(state_machine(), [0, 0.1, 0.1, 0.1, 0.1, 0.1])) == "opppTt"
+    assert "".join(course(state_machine(), [0.1, 0.1, 0.1, 0, 0.1, 0.1, 0.1, 0.1])) == "pppopppT"
 
 
 def test_it_clears_only_after_it_has_not_held_for_a_while() -> None:
-    assert "".join(course(watch(), [0.1] * 4 + [0, 0, 0.1, 0, 0, 0, 0, 0])) == "pppTttttttOo"
-    assert "".join(course(watch(clear_for=0), [0.1] * 4 + [0])) == "pppTO"
-    assert "".join(course(watch("rps < 5", clear_for="2s"), [1, 9, 9, 9])) == "TttO"
+    assert "".join(course(state_machine(), [0.1] * 4 + [0, 0, 0.1, 0, 0, 0, 0, 0])) == "pppTttttttOo"
+    assert "".join(course(state_machine(clear_for=0), [0.1] * 4 + [0])) == "pppTO"
+    assert "".join(course(state_machine("rps < 5", clear_for="2s"), [1, 9, 9, 9])) == "TttO"
 
 
 def test_where_nothing_happened_everything_stays_as_it_is() -> None:
-    assert "".join(course(watch(), [0.1, None, None, None, 0.1])) == "pppTt"
-    assert "".join(course(watch(), [0, None, None, None, None])) == "ooooo"
+    assert "".join(course(state_machine(), [0.1, None, None, None, 0.1])) == "pppTt"
+    assert "".join(course(state_machine(), [0, None, None, None, None])) == "ooooo"
 
 
 def test_without_data_it_is_blind_and_says_so_after_a_while() -> None:
-    guard = watch("promql(up) > 5", blind_after="2s", on_blind="stop")
+    guard = state_machine("promql(up) > 5", blind_after="2s", on_blind="stop")
     assert "".join(course(guard, [1, Blind("away"), Blind("away"), Blind("gone"), Blind("gone"), 1])) == "obbBbo"
     assert guard.blind_reason == ""
     guard.update(10, Blind("away again"))
@@ -54,8 +54,8 @@ def test_without_data_it_is_blind_and_says_so_after_a_while() -> None:
 
 
 def test_what_was_pending_starts_anew_after_blindness_and_what_was_tripped_stays() -> None:
-    assert "".join(course(watch("promql(up) > 5 for 2s"), [9, 9, Blind(""), 9, 9, 9])) == "ppbppT"
-    assert "".join(course(watch("promql(up) > 5"), [9, Blind(""), 9, 1])) == "TbtO"
+    assert "".join(course(state_machine("promql(up) > 5 for 2s"), [9, 9, Blind(""), 9, 9, 9])) == "ppbppT"
+    assert "".join(course(state_machine("promql(up) > 5"), [9, Blind(""), 9, 1])) == "TbtO"
 
 
 SERIES = st.lists(st.booleans(), min_size=1, max_size=60)
@@ -66,7 +66,7 @@ STEPS = st.lists(st.floats(0.5, 1.5), min_size=60, max_size=60)
 def test_it_never_trips_early_or_late_by_more_than_a_snapshot(
     holds: list[bool], steps: list[float], for_s: float
 ) -> None:
-    guard = watch(f"error_ratio > 5% for {for_s}s" if for_s else "error_ratio > 5%", clear_for=0)
+    guard = state_machine(f"error_ratio > 5% for {for_s}s" if for_s else "error_ratio > 5%", clear_for=0)
     now, since, previous = 0.0, None, 0.0
     tripped_in_this_spell = False
     for hold, step in zip(holds, steps, strict=False):
@@ -103,7 +103,7 @@ def test_of_several_series_the_worst_decides(text: str, values, expected) -> Non
 
 
 def test_a_guard_without_a_value_is_blind_after_a_while_and_says_so_once() -> None:
-    guard = watch('p95{name="/a"} > 1s for 2s', blind_after="4s", on_blind="stop")
+    guard = state_machine('p95{name="/a"} > 1s for 2s', blind_after="4s", on_blind="stop")
     assert "".join(course(guard, [0.5, None, None, None, None, None, None, 0.5])) == "oooooBbo"
     guard.update(10, None)
     guard.update(14, None)
@@ -115,9 +115,9 @@ def test_a_guard_without_a_value_is_blind_after_a_while_and_says_so_once() -> No
 
 
 def test_what_held_when_values_ended_still_trips_and_a_hold_outlasts_blindness() -> None:
-    assert "".join(course(watch("p95 > 1s for 3s", blind_after="2s"), [2, None, None, None, None])) == "pppTB"
-    assert "".join(course(watch("p95 > 1s for 3s", blind_after="9s"), [2, None, None, None, None])) == "pppTt"
-    assert "".join(course(watch("p95 > 1s", blind_after="2s"), [2, None, None, None, 2, 0.5])) == "TttBtO"
+    assert "".join(course(state_machine("p95 > 1s for 3s", blind_after="2s"), [2, None, None, None, None])) == "pppTB"
+    assert "".join(course(state_machine("p95 > 1s for 3s", blind_after="9s"), [2, None, None, None, None])) == "pppTt"
+    assert "".join(course(state_machine("p95 > 1s", blind_after="2s"), [2, None, None, None, 2, 0.5])) == "TttBtO"
 
 
 @pytest.mark.parametrize(
@@ -133,20 +133,20 @@ def test_what_held_when_values_ended_still_trips_and_a_hold_outlasts_blindness()
     ],
 )
 def test_a_value_known_from_below_counts_only_where_it_decides(text: str, value: float, state: str) -> None:
-    assert "".join(course(watch(text), [AtLeast(value)])) == state
+    assert "".join(course(state_machine(text), [AtLeast(value)])) == state
 
 
 def test_a_value_from_below_that_does_not_decide_changes_nothing() -> None:
-    assert "".join(course(watch("p95 > 2s for 3s"), [3, AtLeast(0.5), AtLeast(1.5), 3, 3])) == "pppTt"
+    assert "".join(course(state_machine("p95 > 2s for 3s"), [3, AtLeast(0.5), AtLeast(1.5), 3, 3])) == "pppTt"
     assert (
-        "".join(course(watch("p95 > 2s for 3s"), [1, AtLeast(2.5), AtLeast(3.5), AtLeast(4.5), AtLeast(5.5)]))
+        "".join(course(state_machine("p95 > 2s for 3s"), [1, AtLeast(2.5), AtLeast(3.5), AtLeast(4.5), AtLeast(5.5)]))
         == "opppT"
     )
 
 
 def test_a_value_from_below_tells_since_when_it_is_large_enough() -> None:
     # Nothing has finished since 0.0; at 1.0 the requests that decide were 0.8 s old, so at 0.7 they were 0.5 s.
-    guard = watch("p95 > 500ms for 2s")
+    guard = state_machine("p95 > 500ms for 2s")
     guard.update(0.0, 0.02)
     guard.update(1.0, AtLeast(0.8))
     assert guard.since_s == pytest.approx(0.7)
@@ -155,24 +155,24 @@ def test_a_value_from_below_tells_since_when_it_is_large_enough() -> None:
 
 
 def test_a_value_from_below_says_nothing_of_the_time_before_the_last_snapshot() -> None:
-    guard = watch("p95 > 500ms for 2s")
+    guard = state_machine("p95 > 500ms for 2s")
     guard.update(0.0, 0.02)
     guard.update(1.0, AtLeast(30.0))
     assert guard.since_s == 0.0
-    first = watch("p95 > 500ms for 2s")
+    first = state_machine("p95 > 500ms for 2s")
     first.update(5.0, AtLeast(30.0))
     assert first.since_s == 5.0
-    finished = watch("p95 > 500ms for 2s")
+    finished = state_machine("p95 > 500ms for 2s")
     finished.update(0.0, 0.02)
     finished.update(1.0, 30.0)
     assert finished.since_s == 1.0
 
 
 def test_it_is_known_when_a_pending_guard_is_due() -> None:
-    watch = GuardWatch(Guard("p95 > 500ms for 2s", "stop"))
-    assert watch.due_s is None
-    watch.update(10.0, 0.1)
-    watch.update(11.0, AtLeast(0.9))
-    assert watch.due_s == pytest.approx(10.6 + 2), "as old as 500 ms since 10.6"
-    assert watch.update(12.6, AtLeast(2.5)).tripped
-    assert watch.due_s is None
+    state_machine = GuardStateMachine(Guard("p95 > 500ms for 2s", "stop"))
+    assert state_machine.due_s is None
+    state_machine.update(10.0, 0.1)
+    state_machine.update(11.0, AtLeast(0.9))
+    assert state_machine.due_s == pytest.approx(10.6 + 2), "as old as 500 ms since 10.6"
+    assert state_machine.update(12.6, AtLeast(2.5)).tripped
+    assert state_machine.due_s is None
