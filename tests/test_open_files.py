@@ -10,11 +10,12 @@ import gevent
 import pytest
 
 from obswarm import open_files
+from obswarm.http.connect import open_connection
 from obswarm.http.dns_cache import DnsCache
 from obswarm.http.errors import NoDescriptorLeft
-from obswarm.http.route import Route, open_connection
-from obswarm.http.stream import SocketStream
+from obswarm.http.route import Route
 from obswarm.http.tls import TlsSettings, tls_context
+from obswarm.http.transport import SocketStream
 from obswarm.http.urls import parse_url
 
 

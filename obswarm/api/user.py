@@ -71,6 +71,16 @@ class User:
         """
         return host
 
+    def _checked_host(self) -> Any:
+        """Return the user's host as `check_host` does, None without one; listeners may have changed it since the class
+        was defined. Raises ObswarmError when `check_host` refuses it."""
+        host = self.environment.host or self.host
+        try:
+            return self.check_host(host) if host else None
+        except ValueError as error:
+            where = "environment.host" if self.environment.host else f"{type(self).__name__}.host"
+            raise ObswarmError(f"{where}: {error}.") from None
+
     def on_start(self) -> None:
         """Called once, before the first task."""
 

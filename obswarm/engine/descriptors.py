@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from obswarm import open_files
 from obswarm.api import ObswarmError, User
 from obswarm.engine.allocation import allocate, weight_of
-from obswarm.http import keeps_a_connection
+from obswarm.http import FastHttpUser, HttpUser
 from obswarm.units import counted
 
 logger = logging.getLogger(__name__)
@@ -35,7 +35,7 @@ def check_open_files(classes: Sequence[type[User]], users: int | None, processes
     if has_workers:
         check_worker_processes(processes)
     counts = allocate(users or 0, [weight_of(cls) for cls in classes])
-    wanted = sum(counts[cls.__name__] for cls in classes if keeps_a_connection(cls))
+    wanted = sum(counts[cls.__name__] for cls in classes if _keeps_connection(cls))
     each = math.ceil(wanted / processes)
     if each <= room * _TIGHT_RATIO:
         return
@@ -78,7 +78,7 @@ class DescriptorWatch:
     """Compares the users that a process is given while a run goes on, which a shape or a script may decide."""
 
     def __init__(self, classes: Sequence[type[User]]) -> None:
-        self._keeping = [cls.__name__ for cls in classes if keeps_a_connection(cls)]
+        self._keeping = [cls.__name__ for cls in classes if _keeps_connection(cls)]
         self._room = open_files.room()
         self._told = False
 
@@ -93,3 +93,10 @@ class DescriptorWatch:
             f" {open_files.soft_limit():,} open files, of which {self._room:,} are left for connections: requests of"
             f" the others fail. {_advice(wanted)}"
         )
+
+
+def _keeps_connection(user_class: type[User]) -> bool:
+    """Whether every user of the class has a connection of its own, kept open from request to request."""
+    if issubclass(user_class, FastHttpUser):
+        return user_class.client_pool is None
+    return issubclass(user_class, HttpUser)

@@ -2,11 +2,19 @@
 
 from obswarm import gevent_patch  # noqa: F401,I001 - before requests, which imports ssl
 
-from obswarm.http.adapter import FastAdapter
-from obswarm.http.api_access import ApiAccess, Naming, access_of, naming_by_options, naming_of_token, parse_header
-from obswarm.http.api_session import AnswerTooLarge, ApiSession, bound_answers
-from obswarm.http.api_failures import Asked, Failure, failure_of, page_of, quoted, refusal_of, trouble_of
-from obswarm.http.counted import CountedResponse
+from obswarm.http.api_client.access import (
+    ApiAccess,
+    Naming,
+    access_of,
+    naming_by_options,
+    naming_of_token,
+    parse_header,
+)
+from obswarm.http.api_client.failures import Asked, Failure, failure_of, page_of, quoted, refusal_of, trouble_of
+from obswarm.http.api_client.session import AnswerTooLarge, ApiSession, bound_answers
+from obswarm.http.client.response import FastResponse
+from obswarm.http.client.session import FastHttpSession
+from obswarm.http.client.user import FastHttpUser
 from obswarm.http.errors import (
     ConnectError,
     ConnectionLost,
@@ -28,11 +36,11 @@ from obswarm.http.errors import (
     plain_reason,
 )
 from obswarm.http.pool import ConnectionPool
-from obswarm.http.requests_session import HttpSession
-from obswarm.http.response import FastResponse
-from obswarm.http.session import FastHttpSession
+from obswarm.http.requests.adapter import FastAdapter
+from obswarm.http.requests.response import CountedResponse
+from obswarm.http.requests.session import HttpSession
+from obswarm.http.requests.user import HttpUser
 from obswarm.http.urls import check_host
-from obswarm.http.users import FastHttpUser, HttpUser, keeps_a_connection
 
 __all__ = [
     "AnswerTooLarge",
@@ -70,7 +78,6 @@ __all__ = [
     "check_host",
     "failure_of",
     "innermost",
-    "keeps_a_connection",
     "naming_by_options",
     "naming_of_token",
     "page_of",

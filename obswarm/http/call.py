@@ -1,37 +1,21 @@
-"""One call of the client while it is under way, and the settings that calls of a user have in common."""
+"""One call of either client while it is under way: what it sends, and one hop of it over a connection of a pool."""
 
 import math
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
-from obswarm import defaults
 from obswarm.api import ObswarmError
+from obswarm.clock import monotonic
 from obswarm.http.body import StreamedBody
 from obswarm.http.connection import Connection
-from obswarm.http.deadlines import NEVER
-from obswarm.http.errors import ConnectionLost, HttpError, InvalidRequest
-from obswarm.http.head import DEFAULT_FIELDS, Prepared, as_bytes
-from obswarm.http.route import Proxy
-from obswarm.http.tls import TlsSettings
+from obswarm.http.errors import ConnectionLost, HttpError
+from obswarm.http.head import Prepared, as_bytes
+from obswarm.http.pool import ConnectionPool
+from obswarm.http.response_parser import ParsedResponse
 
 _LARGE_BODY = 1024 * 1024
 """Bytes; larger bodies are sent in pieces, each within the timeout."""
-
-
-class Settings(NamedTuple):
-    """What the attributes of a FastHttpUser class say. Times are in seconds."""
-
-    fields: tuple[tuple[str, str], ...] = tuple(DEFAULT_FIELDS.items())
-    proxy: Proxy | None = None
-    tls: TlsSettings = TlsSettings()
-    connect_timeout_s: float = defaults.CONNECT_TIMEOUT_S
-    read_timeout_s: float = defaults.NETWORK_TIMEOUT_S
-    total_timeout_s: float | None = None
-    max_redirects: int = defaults.MAX_REDIRECTS
-    concurrency: int = defaults.POOL_CONNECTIONS
-    dns_ttl_s: float | None = None
-    max_response_bytes: float = defaults.MAX_RESPONSE_IN_MEMORY_BYTES
 
 
 class Call:
@@ -92,6 +76,19 @@ class Call:
         lines.append("\r\n")
         return prepared.start + as_bytes("".join(lines))
 
+    def redirect(self, prepared: Prepared, headers: Any, keeps_body: bool) -> None:
+        """Continue with the request that a redirect asks for. Raises ConnectionLost when its body would have to be sent
+        again and cannot be."""
+        if not keeps_body:
+            self.body, self.content_type, self.is_plain = b"", None, not self.stream
+        elif isinstance(self.body, StreamedBody):
+            if not self.body.replayable:
+                peer = self.prepared.url.origin.peer
+                raise ConnectionLost(f"{peer} redirects a request whose body cannot be sent again")
+            self.body.rewind()
+        self.prepared = prepared
+        self.headers = headers
+
     def may_retry(self, connection: Connection, error: HttpError) -> bool:
         """Once, of any method, when a connection that was used before was closed before any byte of the answer came
         (RFC 9112, 9.3.1). Load balancers close one like that, without an answer, when the server's own connection to
@@ -105,20 +102,41 @@ class Call:
         return True
 
 
-def parse_timeout(timeout: Any, total_timeout: Any, settings: Settings, now: float) -> tuple[float, float, float]:
-    """(connect timeout, read timeout, moment of the total deadline). Raises InvalidRequest for what is none."""
-    if isinstance(timeout, tuple | list):
-        if len(timeout) != 2:
-            raise InvalidRequest(f"timeout={timeout!r}: give seconds, or a pair of them for connecting and reading")
-        connect, read = timeout
-    else:
-        connect = read = timeout
-    total = total_timeout if total_timeout is not None else settings.total_timeout_s
-    return (
-        _seconds("timeout", connect, settings.connect_timeout_s),
-        _seconds("timeout", read, settings.read_timeout_s),
-        NEVER if total is None else now + _seconds("total_timeout", total, 0.0),
-    )
+def send_request(pool: ConnectionPool, call: Call, head: bytes, started: float) -> tuple[Connection, ParsedResponse]:
+    """The answer, and the connection that it came over, which the caller gives back; of a streamed answer, only the
+    head has been read.
+
+    Raises HttpError; the connection is closed then.
+    """
+    prepared = call.prepared
+    connection = pool.take(prepared.route, call.connect_timeout_s, call.deadline)
+    call.reused = connection.answered > 0
+    while True:
+        call.sent_at = started if call.reused else monotonic()
+        connection.deadline = call.deadline
+        connection.read_timeout_s = call.read_timeout_s
+        connection.max_response_bytes = call.max_response_bytes
+        try:
+            body = call.body
+            if call.is_plain:
+                assert isinstance(body, bytes)
+                request = head + body if body else head
+                return connection, connection.send_request(request, prepared.method == "HEAD", call.sent_at)
+            connection.send(head, body, call.sent_at)
+            answer = connection.read_head(prepared.method == "HEAD")
+            if not call.stream:
+                connection.read_body(answer)
+            return connection, answer
+        except HttpError as error:
+            pool.discard(connection)
+            if not connection.unsent and not call.may_retry(connection, error):
+                raise
+        except BaseException:
+            pool.discard(connection)
+            raise
+        # The server closed the idle connection while the request was on its way; that is no failure of it.
+        call.reused = False
+        connection = pool.take_new(prepared.route, call.connect_timeout_s, call.deadline)
 
 
 def parse_max_response_bytes(where: str, value: Any) -> float:
@@ -128,11 +146,3 @@ def parse_max_response_bytes(where: str, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise ObswarmError(f"{where} is {value!r}; it has to be a whole number of bytes, 0 or None for no limit.")
     return value or math.inf
-
-
-def _seconds(name: str, value: Any, default: float) -> float:
-    if value is None:
-        return default
-    if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value) or value <= 0:
-        raise InvalidRequest(f"{name}={value!r}: give a number of seconds above 0")
-    return float(value)

@@ -5,11 +5,12 @@ import math
 import os
 import ssl
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 import httptools
 
 from obswarm.clock import monotonic
+from obswarm.http.body import StreamedBody
 from obswarm.http.body_buffer import LARGE_BODY_BYTES, BodyBuffer
 from obswarm.http.deadlines import NEVER, StreamTimeout
 from obswarm.http.errors import (
@@ -21,12 +22,9 @@ from obswarm.http.errors import (
     TlsError,
 )
 from obswarm.http.response_parser import NotHttp, ParsedResponse, TooMuch
-from obswarm.http.stream import BrokenOff, Stream
+from obswarm.http.route import Route
 from obswarm.http.tls import tls_failure
-
-if TYPE_CHECKING:
-    from obswarm.http.body import StreamedBody
-    from obswarm.http.route import Route
+from obswarm.http.transport import BrokenOff, Stream
 
 _HUNG_UP = frozenset((errno.EPIPE, errno.ECONNRESET))
 """The server stopped listening while a body was sent; what it answered before that can still be read."""
@@ -53,7 +51,7 @@ class Connection:
         "unsent",
     )
 
-    def __init__(self, stream: Stream, route: "Route", connect_s: float = 0.0, tls_s: float | None = None) -> None:
+    def __init__(self, stream: Stream, route: Route, connect_s: float = 0.0, tls_s: float | None = None) -> None:
         self._stream = stream
         self.route = route
         self.connect_s = connect_s
@@ -149,7 +147,7 @@ class Connection:
                     buffer.take(answer.body)
                     answer.body.append(buffer.content())
 
-    def send(self, head: bytes, body: "StreamedBody | bytes", now: float) -> None:
+    def send(self, head: bytes, body: StreamedBody | bytes, now: float) -> None:
         """Send a request whose body may come in pieces. An answer that comes early is not waited for."""
         self.first_byte_at = 0.0
         self.reusable = False

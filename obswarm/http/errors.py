@@ -7,7 +7,11 @@ from typing import Any
 from urllib3 import exceptions as urllib3_exceptions
 
 from obswarm.api.errors import ObswarmError
+from obswarm.sanitize import clean_text
 from obswarm.units import format_bytes
+
+SHOWN_LENGTH = 100
+"""Characters of a text of the target's that messages show."""
 
 
 class HttpError(Exception):
@@ -86,6 +90,18 @@ class TooManyRedirects(HttpError):
 
 class InvalidRedirect(ProtocolError):
     """The answer redirects to what no request can be made of."""
+
+
+def wrong_redirect(peer: str, location: str, reason: object) -> InvalidRedirect:
+    """The failure of a request whose target sent it where no request can go. The address is cut: it may be long."""
+    shown = clean_text(location, SHOWN_LENGTH)
+    if isinstance(reason, UnicodeDecodeError):
+        return InvalidRedirect(f"{peer} redirects to {shown!r}, which is not UTF-8")
+    why = clean_text(reason, 3 * SHOWN_LENGTH)
+    if location in why:
+        # Of our own messages and requests', which name it.
+        why = why.replace(location, shown)
+    return InvalidRedirect(f"{peer} redirects to {shown!r}, where nothing can be: {why}")
 
 
 class StreamConsumed(RuntimeError):

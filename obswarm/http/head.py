@@ -9,6 +9,7 @@ from urllib.parse import unquote
 from weakref import WeakValueDictionary
 
 from obswarm import __version__
+from obswarm.api import RequestSigner
 from obswarm.http.codings import ACCEPTED
 from obswarm.http.errors import InvalidHeaders, InvalidMethod, InvalidRequest
 from obswarm.http.route import Proxy, Route
@@ -141,6 +142,16 @@ def basic_auth(auth: Any) -> str:
         pair = b":".join(as_bytes(part) for part in auth)
         return "Basic " + base64.b64encode(pair).decode("ascii")
     raise InvalidRequest(f"auth={auth!r}: give a pair of user and password")
+
+
+def signature_for(signer: RequestSigner, base_url: str | None, url: str, run_id: str) -> Mapping[str, str]:
+    """The headers for a request that is sent now; none for another host than the user's, whose signature would be for
+    those who have no key. Raises InvalidRequest when they cannot be headers."""
+    try:
+        here, there = parse_url(base_url or ""), parse_url(url)
+    except InvalidRequest:
+        return {}
+    return check_fields(signer.headers(there.path, run_id)) if here.origin == there.origin else {}
 
 
 class Template:

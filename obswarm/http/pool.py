@@ -8,10 +8,11 @@ import gevent
 from gevent.event import AsyncResult
 
 from obswarm import clock, defaults
+from obswarm.http.connect import open_connection
 from obswarm.http.connection import Connection
 from obswarm.http.dns_cache import DnsCache, names
 from obswarm.http.errors import ConnectTimeout
-from obswarm.http.route import Route, open_connection
+from obswarm.http.route import Route
 
 
 class _Place:

@@ -12,7 +12,7 @@ from obswarm.http.body_buffer import gather
 from obswarm.http.codings import decoded
 from obswarm.http.errors import DecodingError, HttpError, ReadTimeout
 from obswarm.http.response_parser import Header, ResponseHead
-from obswarm.http.streaming import ResponseStream
+from obswarm.http.response_stream import ResponseStream
 
 _PIECE = 65536
 

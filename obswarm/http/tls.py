@@ -14,7 +14,7 @@ from obswarm import open_files
 from obswarm.api import ObswarmError
 from obswarm.http.deadlines import NEVER
 from obswarm.http.errors import NoDescriptorLeft, TlsError
-from obswarm.http.stream import READ_SIZE, BrokenOff, Stream
+from obswarm.http.transport import READ_SIZE, BrokenOff, Stream
 
 
 class TlsSettings(NamedTuple):

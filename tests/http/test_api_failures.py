@@ -5,7 +5,7 @@ import requests
 from requests import exceptions
 
 from obswarm.http import ApiAccess, ApiSession, Asked, failure_of, trouble_of
-from obswarm.http.api_access import named
+from obswarm.http.api_client.access import named
 from obswarm.metrics import Receiver, RemoteWriter, SnapshotRegistry
 from obswarm.metrics.remote_write import Batch
 from obswarm.report import GrafanaAnnotations

@@ -58,7 +58,7 @@ NEVER_IN_A_RUN = {
     "store/transfer.py": "commands: export and import",
     "http/body_buffer.py": "no stream: a body gathered in memory",
     "http/codings.py": "no stream: a decompressor in memory",
-    "http/stream.py": "the socket of a user, whose failure is a request's",
+    "http/transport.py": "the socket of a user, whose failure is a request's",
     "http/tls.py": "the socket of a user, whose failure is a request's",
     "metrics/exposition.py": "no stream: a compressor in memory",
     "cluster/worker/benchmark.py": "the loopback of a measurement before the run",

@@ -11,7 +11,7 @@ import pytest
 import trustme
 
 from obswarm import http
-from obswarm.http.call import Settings
+from obswarm.http.client.settings import Settings
 from obswarm.http.tls import TlsSettings
 from tests.support.scripted_server import PAUSE, RESET, Exchange, Script, ScriptedServer, answer
 

@@ -158,7 +158,7 @@ class TestTls:
 
     def test_requests_does_the_same_over_our_connections(self, environment, certificates, nginx, monkeypatch) -> None:
         # What the environment says goes before session.verify, in requests and so here.
-        monkeypatch.setattr("obswarm.http.requests_session._environment_bundle", lambda: None)
+        monkeypatch.setattr("obswarm.http.requests.session._environment_bundle", lambda: None)
         with HttpSession(environment, f"https://127.0.0.1:{nginx.new}") as session:
             session.verify = certificates.ca
             first = session.get("/")
@@ -248,7 +248,7 @@ class TestProxies:
                 assert session.get("/", proxies={"http": url}).content == b"x"
             monkeypatch.setenv("http_proxy", url)
             monkeypatch.setenv("no_proxy", "")
-            from obswarm.http import requests_session
+            from obswarm.http.requests import session as requests_session
 
             requests_session._environment_proxies.cache_clear()
             with HttpSession(environment, server.url) as session:

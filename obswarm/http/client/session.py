@@ -9,29 +9,28 @@ from obswarm import defaults
 from obswarm.api import Environment, RequestSigner, User
 from obswarm.clock import monotonic
 from obswarm.http.body import StreamedBody, encode_body
-from obswarm.http.call import Call, Settings, parse_timeout
-from obswarm.http.cookies import Cookies
+from obswarm.http.call import Call, send_request
+from obswarm.http.client.defaults import SessionDefaults
+from obswarm.http.client.redirects import REDIRECTS, next_request
+from obswarm.http.client.response import FastResponse
+from obswarm.http.client.rest import RestCalls
+from obswarm.http.client.settings import Settings, parse_timeout
 from obswarm.http.deadlines import NEVER
-from obswarm.http.errors import HttpError, InvalidHeaders, InvalidRequest
-from obswarm.http.head import Prepared, Template, basic_auth, check_fields, check_method, template
+from obswarm.http.errors import SHOWN_LENGTH, HttpError, InvalidHeaders, InvalidRequest, TooManyRedirects
+from obswarm.http.head import Prepared, basic_auth, check_fields, check_method, signature_for
 from obswarm.http.pool import ConnectionPool
 from obswarm.http.raw import set_cookies
 from obswarm.http.record import RequestRecord, status_error
-from obswarm.http.redirects import REDIRECTS, follow
-from obswarm.http.response import FastResponse
-from obswarm.http.rest import RestCalls
-from obswarm.http.send_request import send_request
-from obswarm.http.session_headers import SessionHeaders
-from obswarm.http.signature import signature_for
-from obswarm.http.streaming import ResponseStream, count_at_the_end
+from obswarm.http.response_stream import ResponseStream, count_at_the_end
 from obswarm.http.tracing import HEADER as TRACE_HEADER
 from obswarm.http.tracing import traceparent
 from obswarm.http.urls import absolute, parse_url, with_params
+from obswarm.sanitize import clean_text
 
 _CONCERNS_US = re.compile(rb"\n(?:set-cookie|content-encoding):", re.IGNORECASE).search
 
 
-class FastHttpSession(RestCalls):
+class FastHttpSession(SessionDefaults, RestCalls):
     """Makes requests like requests.Session, for one user.
 
     A request that gets no answer does not raise: it returns a response with `status_code` 0 and `error` set, and is
@@ -41,17 +40,11 @@ class FastHttpSession(RestCalls):
     __slots__ = (
         "__dict__",
         "__weakref__",
-        "_auth",
-        "_base_url_before",
-        "_cookies",
-        "_headers",
         "_own_pool",
-        "_template",
         "environment",
         "pool",
         "request_name",
         "request_signer",
-        "settings",
         "user",
     )
 
@@ -63,78 +56,13 @@ class FastHttpSession(RestCalls):
         settings: Settings | None = None,
         pool: ConnectionPool | None = None,
     ) -> None:
+        super().__init__(base_url, settings if settings is not None else Settings())
         self.environment = environment
         self.user = user
         self.request_name: str | None = None
         self.request_signer: RequestSigner | None = None
-        self.settings = settings if settings is not None else Settings()
         self._own_pool = pool is None
         self.pool = pool if pool is not None else ConnectionPool(self.settings.concurrency, self.settings.dns_ttl_s)
-        self._auth: tuple[str, str] | None = None
-        self._headers: SessionHeaders | None = None
-        self._cookies: Cookies | None = None
-        self._template: Template | None = template(
-            base_url, self.settings.fields, self.settings.proxy, self.settings.tls
-        )
-
-    @property
-    def base_url(self) -> str | None:
-        return self.current_template().base_url
-
-    @base_url.setter
-    def base_url(self, base_url: str | None) -> None:
-        old = self.current_template()
-        self._template = template(base_url, tuple(old.fields.items()), old.proxy, old.tls)
-
-    @property
-    def headers(self) -> SessionHeaders:
-        """Sent with every request; a dict that ignores the case of names. None as a value leaves a header out."""
-        if self._headers is None:
-            self._headers = SessionHeaders(self.current_template().fields, self._forget_template)
-        return self._headers
-
-    @headers.setter
-    def headers(self, headers: Mapping[str, str]) -> None:
-        self._headers = SessionHeaders(headers, self._forget_template)
-        self._forget_template()
-
-    @property
-    def auth(self) -> tuple[str, str] | None:
-        """(user, password) for basic authentication of every request."""
-        return self._auth
-
-    @auth.setter
-    def auth(self, auth: tuple[str, str] | None) -> None:
-        if auth is not None:
-            basic_auth(auth)
-        self._auth = auth
-        # From now on the template depends on more than the settings.
-        self._headers = self.headers
-        self._forget_template()
-
-    @property
-    def cookies(self) -> Cookies:
-        """This user's cookies."""
-        if self._cookies is None:
-            self._cookies = Cookies()
-        return self._cookies
-
-    cookiejar = cookies
-
-    def _forget_template(self) -> None:
-        if self._template is not None:
-            self._base_url_before = self._template.base_url
-        self._template = None
-
-    def current_template(self) -> Template:
-        """What this session's requests have in common at the moment."""
-        if self._template is None:
-            fields = check_fields(self.headers.present())
-            if self._auth is not None and "authorization" not in {name.lower() for name in fields}:
-                fields["Authorization"] = basic_auth(self._auth)
-            settings = self.settings
-            self._template = template(self._base_url_before, tuple(fields.items()), settings.proxy, settings.tls)
-        return self._template
 
     def request(
         self,
@@ -206,9 +134,9 @@ class FastHttpSession(RestCalls):
         recorder = self.environment.recorder
         recorder.under_way[call] = (prepared.method, label, started, False)
         try:
-            response = self.hop(call, started)
+            response = self._hop(call, started)
             if response.status_code in REDIRECTS and allow_redirects:
-                response = follow(self, call, response, settings.max_redirects, started, discard_body)
+                response = self._follow(call, response, started, discard_body)
             if discard_body:
                 response.discard()
                 response.elapsed_s = monotonic() - started
@@ -252,7 +180,38 @@ class FastHttpSession(RestCalls):
         asked = with_params(absolute(current.base_url, url), params)
         return current.prepare(check_method(method), parse_url(asked), fields), fields
 
-    def hop(self, call: Call, started: float) -> FastResponse:
+    def _follow(self, call: Call, response: FastResponse, started: float, discard_bodies: bool) -> FastResponse:
+        """Follow redirects until an answer is none, and return that one; its `history` has the others. Raises
+        TooManyRedirects, InvalidRedirect, and what `_hop` raises."""
+        most = self.settings.max_redirects
+        history: list[FastResponse] = []
+        # Without a Location it is an answer like any other, as in requests.
+        while response.status_code in REDIRECTS and (location := response.headers.get("location")):
+            if len(history) >= most:
+                shown = clean_text(location, SHOWN_LENGTH)
+                raise TooManyRedirects(f"more than {most} redirects, the last one to {shown!r}")
+            # The connection is wanted again.
+            if discard_bodies:
+                response.discard()
+            else:
+                _ = response.raw_body
+            history.append(response)
+            status_code = response.status_code
+            following = next_request(call.prepared, call.headers, status_code, location, self.current_template())
+            call.redirect(following.prepared, following.headers, following.keeps_body)
+            url = following.prepared.url
+            if call.extra_cookies is not None and following.same_origin:
+                call.cookie = self.cookies.header_with(call.extra_cookies, url)
+            else:
+                call.extra_cookies = None
+                call.cookie = self.cookies.header_for(url)
+            response = self._hop(call, monotonic())
+            response.add_timings(history[-1])
+        response.history = history
+        response.elapsed_s = monotonic() - started
+        return response
+
+    def _hop(self, call: Call, started: float) -> FastResponse:
         """One request and its answer, without following it anywhere."""
         prepared = call.prepared
         if self.request_signer is not None:

@@ -6,14 +6,12 @@ import traceback
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from gevent import GreenletExit
 
 from obswarm.api.errors import STEERING_EXCEPTIONS
-
-if TYPE_CHECKING:
-    from obswarm.http.response import FastResponse
+from obswarm.http.client.response import FastResponse
 
 _SHOWN = 250
 
@@ -29,7 +27,7 @@ class RestCalls:
     @contextmanager
     def rest(
         self, method: str, url: str, headers: dict[str, str] | None = None, **kwargs: Any
-    ) -> Generator["FastResponse", None, None]:
+    ) -> Generator[FastResponse, None, None]:
         """Send a request that accepts JSON; `response.js` is the parsed answer, None when there is none.
 
         An answer that is not JSON is a failure. In the `with` block a failed assertion, or any other exception, is a
@@ -65,7 +63,7 @@ class RestCalls:
     @contextmanager
     def rest_(
         self, method: str, url: str, name: str | None = None, **kwargs: Any
-    ) -> Generator["FastResponse", None, None]:
+    ) -> Generator[FastResponse, None, None]:
         """As `rest`, with the time as the query parameter `_`, which gets past caches; counted without it."""
         joined = f"{url}{'&' if '?' in url else '?'}_={int(time.time() * 1000)}"
         with self.rest(method, joined, name=name or url, **kwargs) as response:

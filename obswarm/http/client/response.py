@@ -15,19 +15,17 @@ from requests.utils import parse_header_links
 from obswarm import defaults
 from obswarm.http.body import StreamedBody
 from obswarm.http.body_buffer import gather
+from obswarm.http.client.cookies import Cookies
+from obswarm.http.client.redirects import PERMANENT_REDIRECTS, REDIRECTS
 from obswarm.http.codings import decode
-from obswarm.http.cookies import Cookies
 from obswarm.http.errors import HttpError, StreamConsumed
 from obswarm.http.head import Prepared
 from obswarm.http.raw import RawResponse, join_headers, regrouped, set_cookies
 from obswarm.http.record import CatchResponse, RequestRecord, status_error
 from obswarm.http.response_parser import Header, ResponseHead
-from obswarm.http.streaming import ResponseStream
+from obswarm.http.response_stream import ResponseStream
 from obswarm.http.urls import parse_url, redirect_target
 from obswarm.stats import PhaseTimes
-
-_REDIRECTS = frozenset((301, 302, 303, 307, 308))
-_PERMANENT_REDIRECTS = frozenset((301, 308))
 
 
 class SentRequest:
@@ -161,11 +159,11 @@ class FastResponse(CatchResponse):
 
     @property
     def is_redirect(self) -> bool:
-        return self.status_code in _REDIRECTS and "location" in self.headers
+        return self.status_code in REDIRECTS and "location" in self.headers
 
     @property
     def is_permanent_redirect(self) -> bool:
-        return self.status_code in _PERMANENT_REDIRECTS and "location" in self.headers
+        return self.status_code in PERMANENT_REDIRECTS and "location" in self.headers
 
     @property
     def next(self) -> requests.PreparedRequest | None:
@@ -311,6 +309,15 @@ class FastResponse(CatchResponse):
     def _note_end(self, received: int, since_first_byte_s: float, error: BaseException | None) -> None:
         self.discarded_bytes = received
         self.download_s += since_first_byte_s
+
+    def add_timings(self, earlier: "FastResponse") -> None:
+        """Add the times of the hop before this one."""
+        self.first_byte_s += earlier.first_byte_s
+        self.download_s += earlier.download_s
+        if earlier.connect_s is not None:
+            self.connect_s = earlier.connect_s + (self.connect_s or 0.0)
+        if earlier.tls_s is not None:
+            self.tls_s = earlier.tls_s + (self.tls_s or 0.0)
 
     def note_download(self, received: int, since_first_byte_s: float) -> None:
         """The streamed body has been read or closed."""

@@ -1,5 +1,5 @@
 """How requests for the APIs of others are let in: credentials, headers, certificates, a proxy. Everything but the
-environment's, which obswarm.http.api_session adds."""
+environment's, which obswarm.http.api_client.session adds."""
 
 import base64
 import re

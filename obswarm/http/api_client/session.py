@@ -18,7 +18,7 @@ from requests.exceptions import (
 from requests.exceptions import ConnectionError as RequestsConnectionError
 from urllib3 import exceptions as urllib3_exceptions
 
-from obswarm.http.api_access import ApiAccess, ApiAuth
+from obswarm.http.api_client.access import ApiAccess, ApiAuth
 from obswarm.http.codings import decoded
 from obswarm.http.errors import DecodingError
 from obswarm.http.tls import trusted_certificates

@@ -34,9 +34,8 @@ from obswarm import defaults
 from obswarm.api import ObswarmError
 from obswarm.clock import monotonic
 from obswarm.http.body import StreamedBody, is_buffer
-from obswarm.http.call import Call
+from obswarm.http.call import Call, send_request
 from obswarm.http.codings import decode
-from obswarm.http.counted import CountedResponse
 from obswarm.http.deadlines import NEVER
 from obswarm.http.errors import (
     ConnectTimeout,
@@ -54,9 +53,9 @@ from obswarm.http.errors import (
 from obswarm.http.head import FRAMING, Prepared, as_bytes, check_coding, check_head, field_lines
 from obswarm.http.pool import ConnectionPool
 from obswarm.http.raw import RawResponse, join_headers
+from obswarm.http.requests.response import CountedResponse
+from obswarm.http.response_stream import ResponseStream
 from obswarm.http.route import Proxy, Route, parse_proxy
-from obswarm.http.send_request import send_request
-from obswarm.http.streaming import ResponseStream
 from obswarm.http.tls import TlsSettings
 from obswarm.http.urls import parse_url
 from obswarm.redact import redact_url

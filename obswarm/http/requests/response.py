@@ -15,7 +15,7 @@ from obswarm.http.errors import HttpError, StreamConsumed
 from obswarm.http.raw import RawResponse
 from obswarm.http.record import CatchResponse, RequestRecord
 from obswarm.http.response_parser import ResponseHead
-from obswarm.http.streaming import ResponseStream
+from obswarm.http.response_stream import ResponseStream
 from obswarm.sanitize import to_text
 from obswarm.stats import PhaseTimes
 

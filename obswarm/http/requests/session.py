@@ -19,15 +19,13 @@ from requests.utils import default_headers, get_environ_proxies, get_netrc_auth,
 
 from obswarm.api import SIGNING_HEADERS, Environment, RequestSigner, User
 from obswarm.clock import monotonic
-from obswarm.http.adapter import FastAdapter, read_and_discard, was_sent
-from obswarm.http.counted import CountedResponse
-from obswarm.http.errors import InvalidRequest, innermost
-from obswarm.http.head import PSEUDO, check_coding
+from obswarm.http.errors import InvalidRequest, innermost, wrong_redirect
+from obswarm.http.head import PSEUDO, check_coding, signature_for
 from obswarm.http.raw import RawResponse
 from obswarm.http.record import RequestRecord, status_error
-from obswarm.http.redirects import wrong_redirect
-from obswarm.http.signature import signature_for
-from obswarm.http.streaming import count_at_the_end
+from obswarm.http.requests.adapter import FastAdapter, read_and_discard, was_sent
+from obswarm.http.requests.response import CountedResponse
+from obswarm.http.response_stream import count_at_the_end
 from obswarm.http.tracing import HEADER as TRACE_HEADER
 from obswarm.http.tracing import traceparent
 from obswarm.http.urls import absolute

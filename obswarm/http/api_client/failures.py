@@ -7,8 +7,8 @@ from typing import NamedTuple
 import requests
 from requests import exceptions
 
-from obswarm.http.api_access import ApiAccess, Naming, named
-from obswarm.http.api_session import AnswerTooLarge
+from obswarm.http.api_client.access import ApiAccess, Naming, named
+from obswarm.http.api_client.session import AnswerTooLarge
 from obswarm.http.errors import innermost, plain_reason
 from obswarm.redact import redact_url
 from obswarm.sanitize import escape_controls

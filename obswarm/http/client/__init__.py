@@ -1,0 +1,1 @@
+"""obswarm's own HTTP client, that of FastHttpUser."""

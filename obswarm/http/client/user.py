@@ -1,0 +1,102 @@
+"""FastHttpUser: a user with obswarm's own HTTP client."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from obswarm import defaults
+from obswarm.api import Environment, RequestSigner, User
+from obswarm.http.client.rest import RestCalls
+from obswarm.http.client.session import FastHttpSession
+from obswarm.http.client.settings import make_settings
+from obswarm.http.pool import ConnectionPool
+from obswarm.http.urls import check_host
+
+
+class FastHttpUser(User, RestCalls):
+    """A user whose `client` is obswarm's own; the attributes set it up. Times are in seconds."""
+
+    abstract = True
+    client: FastHttpSession
+
+    default_headers: ClassVar[Mapping[str, str]] = {}
+    """Sent with every request, on top of User-Agent, Accept and Accept-Encoding."""
+
+    connection_timeout: float = defaults.CONNECT_TIMEOUT_S
+    network_timeout: float = defaults.NETWORK_TIMEOUT_S
+    """How long nothing may come before a request fails."""
+
+    total_timeout: float | None = None
+    """How long a whole call may take, redirects included."""
+
+    max_redirects: int = defaults.MAX_REDIRECTS
+
+    max_response_bytes: int | None = defaults.MAX_RESPONSE_IN_MEMORY_BYTES
+    """The most that a response may have that is not streamed, on the wire and decoded; a larger one is a failure. 0 or
+    None: no limit."""
+
+    insecure: bool = False
+    """True accepts any TLS certificate."""
+
+    verify: str | None = None
+    """A file or folder of certificates to trust instead of the system's."""
+
+    cert: str | tuple[str, str] | None = None
+    """A client certificate: a file that holds its key as well, or both files."""
+
+    ssl_context_factory: Any = None
+    """A function that makes the ssl.SSLContext, instead of the three above."""
+
+    proxy: str | None = None
+    """The URL of an HTTP proxy, `http://user:password@proxy:3128`."""
+
+    proxy_host: str | None = None
+    proxy_port: int | None = None
+    """Locust's way to say it."""
+
+    concurrency: int = defaults.POOL_CONNECTIONS
+    """Connections that a user may have open to one origin at a time."""
+
+    client_pool: ConnectionPool | None = None
+    """A pool that all users of the class share."""
+
+    request_signer: RequestSigner | None = None
+    """Signs every request to the user's host."""
+
+    dns_ttl: float | None = None
+    """For how long addresses of names are kept; None for the whole run."""
+
+    @classmethod
+    def check_host(cls, host: Any) -> str:
+        """Return a base URL of http, https or http+unix. Raises ValueError for anything else."""
+        return check_host(host)
+
+    def __init__(self, environment: Environment) -> None:
+        super().__init__(environment)
+        settings = make_settings(type(self).__name__, _attributes_of(self))
+        self.client = FastHttpSession(environment, self._checked_host(), self, settings, self.client_pool)
+        self.client.request_signer = self.request_signer
+
+    def _rest_client(self) -> FastHttpSession:
+        return self.client
+
+
+def _attributes_of(user: FastHttpUser) -> tuple[Any, ...]:
+    """The attributes as they are now: a load-test file may set them on the class, or on the user before __init__."""
+    return (
+        tuple((user.default_headers or {}).items()),
+        user.proxy,
+        user.proxy_host,
+        user.proxy_port,
+        user.insecure,
+        user.verify,
+        user.cert,
+        # From the class: on the instance a plain function would have become a method.
+        type(user).ssl_context_factory,
+        user.connection_timeout,
+        user.network_timeout,
+        user.total_timeout,
+        user.max_redirects,
+        user.concurrency,
+        user.dns_ttl,
+        user.max_response_bytes,
+    )

@@ -1,0 +1,1 @@
+"""HttpUser: requests over obswarm's connections, with every call counted."""
