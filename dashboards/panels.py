@@ -222,7 +222,7 @@ def _marks(kind: str) -> str:
     return f"{following} * 1000 unless last_over_time({marks}[5m])"
 
 
-MARKS = {
+ANNOTATION_KINDS = {
     "Start": (_marks("start"), "The run starts", "green"),
     "Takeover": (_marks("takeover"), "A new master goes on with the run", "orange"),
     "Stop": (_marks("stop"), "The run stops", "blue"),
@@ -234,7 +234,7 @@ MARKS = {
 
 def annotations() -> list[Builder[AnnotationQuery]]:
     made = []
-    for name, (expr, title, colour) in MARKS.items():
+    for name, (expr, title, colour) in ANNOTATION_KINDS.items():
         mark = _Mark(name=name, datasource=SOURCE, enable=True, icon_color=colour, expr=expr)
         mark.title = title
         made.append(_MarkBuilder(mark))

@@ -90,7 +90,7 @@ class Export(Output):
     def _give_the_end(self, longest_s: float) -> None:
         """To scrapers and the receiver. Without a result the receiver hears at least that the series have ended."""
         if self._writer is not None:
-            self._writer.push_the_end(self._final, longest_s)
+            self._writer.push_final(self._final, longest_s)
         if self._final is not None:
             self._server.wait_for_the_last_scrape(self._ended_s, longest_s)
 

@@ -136,7 +136,7 @@ class Service:
         self._desk.loadtest = str(self._here) if self._here is not None else None
         inherited = os.environ.pop(_SOCKET, None)
         latest = SnapshotRegistry()
-        latest.waiting = lambda: len(self._desk.workers())
+        latest.idle_workers = lambda: len(self._desk.workers())
         runs = RunsApp(self._desk, self._token)
         self._alerts = AlertsApp(None, self._alerts_token)
         latest.refused_while_idle = self._refused_while_idle

@@ -1,4 +1,4 @@
-"""Our metrics for Prometheus: a documented contract, served in every exposition format, or pushed."""
+"""obswarm's own Prometheus metrics: the contract, the exposition formats, remote write."""
 
 from obswarm.metrics.collector import SnapshotCollector
 from obswarm.metrics.contract import CONTRACT, Kind, Metric

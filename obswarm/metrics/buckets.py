@@ -1,4 +1,4 @@
-"""One recorded histogram in Prometheus' two shapes: classic buckets, and native ones. Pure functions."""
+"""Convert a recorded histogram to Prometheus' classic buckets and to its native histogram. Pure functions."""
 
 import math
 from bisect import bisect_left
@@ -14,20 +14,20 @@ CLASSIC_BOUNDS_S = (
     *(1.0, 2.5, 5.0, 7.5),
     *(10.0, 30.0, 60.0),
 )
-"""Upper bounds of the classic buckets in seconds; +Inf comes after them."""
+"""Upper bounds of the classic buckets in seconds, without +Inf."""
 
 SCHEMA = 5
-MOST_NATIVE_BUCKETS = 160
-"""Prometheus' own client's limit; one decade of latency takes 106 buckets at schema 5."""
+MAX_NATIVE_BUCKETS = 160
+"""The limit of Prometheus' own client library; one decade of latency takes 106 buckets at schema 5."""
 
 _LOWEST_SCHEMA = -4
 
 ZERO_THRESHOLD = 2.0**-128
-"""Nothing is ever below it; a native histogram has to have one."""
+"""Required in a native histogram; no duration is ever below it."""
 
 
 def _split(bound_s: float) -> tuple[int, float]:
-    """The schema-5 bucket that a classic bound lies in, and the share of it that is below the bound."""
+    """Return (index of the schema-5 bucket that contains a classic bound, share of that bucket below the bound)."""
     position = math.log2(bound_s) * 2**SCHEMA
     index = math.ceil(position)
     return index, position - (index - 1)
@@ -37,11 +37,11 @@ _BOUNDS = [_split(bound) for bound in CLASSIC_BOUNDS_S]
 
 
 def classic_counts(histogram: Histogram) -> list[int]:
-    """Cumulative counts for CLASSIC_BOUNDS_S; the count for +Inf is the histogram's own.
+    """Return the cumulative counts for CLASSIC_BOUNDS_S; the count for +Inf is `histogram.count`.
 
-    All recorded buckets below a bound count in full. The one bucket that a bound lies in (2.2 % wide) is split in
-    proportion, on its logarithmic scale, and rounded to a whole number: without bias when durations are spread evenly
-    over it, and off by no more than what is in it. As each recorded bucket only grows, so does every result.
+    Recorded buckets below a bound count in full. The one bucket that contains the bound (2.2 % wide) is split in
+    proportion on its logarithmic scale and rounded to an integer: unbiased if durations are spread evenly over the
+    bucket, and wrong by at most the bucket's count. Recorded buckets only grow, so the results never decrease.
     """
     indexes = sorted(histogram.buckets)
     sums = [0]
@@ -58,19 +58,19 @@ def classic_counts(histogram: Histogram) -> list[int]:
 
 
 class NativeBuckets(NamedTuple):
-    """`spans` are (offset to the end of the one before, number of buckets), `deltas` the differences of neighbouring
-    counts, as the native histogram format has it."""
+    """The buckets of a native histogram, as its format encodes them: `spans` are (offset from the end of the previous
+    span, number of buckets), `deltas` the differences between the counts of neighbouring buckets."""
 
     schema: int
     spans: tuple[tuple[int, int], ...]
     deltas: tuple[int, ...]
 
 
-def native_buckets(histogram: Histogram, most: int = MOST_NATIVE_BUCKETS) -> NativeBuckets:
-    """The buckets as recorded; where there are more than `most`, neighbours are joined until there are not, which
-    lowers the schema by one each time."""
+def native_buckets(histogram: Histogram, max_buckets: int = MAX_NATIVE_BUCKETS) -> NativeBuckets:
+    """Return the recorded buckets. While there are more than `max_buckets`, merge neighbours, which lowers the schema
+    by one each time."""
     schema, buckets = SCHEMA, histogram.buckets
-    while len(buckets) > most and schema > _LOWEST_SCHEMA:
+    while len(buckets) > max_buckets and schema > _LOWEST_SCHEMA:
         buckets = _joined(buckets)
         schema -= 1
     spans: list[tuple[int, int]] = []

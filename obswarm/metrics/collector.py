@@ -1,4 +1,4 @@
-"""Our series as prometheus-client's metrics: a Collector for any registry, and the text formats in slices."""
+"""Convert samples to prometheus-client's metrics: a Collector for any registry, and the text formats in slices."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
@@ -15,53 +15,53 @@ from obswarm.metrics.contract import Kind, Metric
 from obswarm.metrics.series import MetricFamily, MetricSample, SnapshotRegistry
 
 _BOUNDS = tuple(floatToGoString(bound) for bound in CLASSIC_BOUNDS_S)
-_POINTS_IN_A_SLICE = {Kind.HISTOGRAM: 10}
-_MOST_POINTS_IN_A_SLICE = 100
+_SAMPLES_PER_SLICE = {Kind.HISTOGRAM: 10}
+_MAX_SAMPLES_PER_SLICE = 100
 
 
 class SnapshotCollector(Collector):
-    """Register it with a prometheus_client registry to have a run's metrics among a program's own.
+    """Adds the metrics of a run to a prometheus_client registry.
 
-    As with that library's own counters there is a sample with the suffix `_created` beside each counter and histogram.
+    As with the library's own metrics, each counter and histogram has a sample with the suffix `_created`.
     """
 
     def __init__(self, latest: SnapshotRegistry, static_labels: Mapping[str, str] | None = None) -> None:
-        self._latest = latest
+        self._snapshots = latest
         self._static = dict(static_labels or {})
 
     def collect(self) -> Iterator[ClientMetric]:
-        for metric, points in self._latest.families():
-            yield client_metric(metric, points, self._static, created=True)
+        for metric, samples in self._snapshots.families():
+            yield client_metric(metric, samples, self._static, created=True)
 
 
 def client_metric(
-    metric: Metric, points: Iterable[MetricSample], static: Mapping[str, str], *, created: bool = False
+    metric: Metric, samples: Iterable[MetricSample], static: Mapping[str, str], *, created: bool = False
 ) -> ClientMetric:
-    """One family, or a slice of one; with the time at which each counter and histogram was created, if asked for."""
+    """Convert a family, or a slice of one; with `created`, add `_created` samples for counters and histograms."""
     name = metric.name
     if metric.kind is Kind.COUNTER:
         name = name.removesuffix("_total")
     elif metric.kind is Kind.INFO:
         name = name.removesuffix("_info")
     family = ClientMetric(name, metric.help, str(metric.kind))
-    for point in points:
-        labels = dict(zip(metric.labels, point.labels, strict=True))
+    for sample in samples:
+        labels = dict(zip(metric.labels, sample.labels, strict=True))
         labels.update(static)
-        if point.histogram is not None:
-            family.samples.extend(_histogram(metric.name, labels, point))
+        if sample.histogram is not None:
+            family.samples.extend(_histogram(metric.name, labels, sample))
         else:
-            family.samples.append(Sample(metric.name, labels, point.value))
-        if created and point.created_s is not None:
-            # Right after the other samples of its series: there Prometheus looks for it.
-            family.samples.append(Sample(f"{name}_created", labels, point.created_s))
+            family.samples.append(Sample(metric.name, labels, sample.value))
+        if created and sample.created_s is not None:
+            # Prometheus expects it right after the other samples of its series.
+            family.samples.append(Sample(f"{name}_created", labels, sample.created_s))
     return family
 
 
-def _histogram(name: str, labels: dict[str, str], point: MetricSample) -> Iterator[Sample]:
-    histogram = point.histogram
+def _histogram(name: str, labels: dict[str, str], sample: MetricSample) -> Iterator[Sample]:
+    histogram = sample.histogram
     assert histogram is not None
     below: float = 0
-    exemplars = iter(point.exemplars)
+    exemplars = iter(sample.exemplars)
     exemplar = next(exemplars, None)
     counts = [*classic_counts(histogram), histogram.count]
     for bound, value, text in zip((*CLASSIC_BOUNDS_S, float("inf")), counts, (*_BOUNDS, "+Inf"), strict=True):
@@ -77,7 +77,7 @@ def _histogram(name: str, labels: dict[str, str], point: MetricSample) -> Iterat
 
 
 class _Slice:
-    """What a text encoder is given as its registry."""
+    """The registry that a text encoder gets: one family."""
 
     def __init__(self, family: ClientMetric) -> None:
         self._family = family
@@ -89,16 +89,16 @@ class _Slice:
 def text_slices(
     families: Iterable[MetricFamily], static: Mapping[str, str], encode: Any, *, openmetrics: bool
 ) -> Iterator[bytes]:
-    """The exposition by one of prometheus-client's encoders, in pieces that each take a few milliseconds to make.
+    """Encode the exposition with one of prometheus-client's encoders, in slices of a few milliseconds of work each.
 
-    The encoders do a whole registry at a time. Families are handed to them in parts, and what a part repeats of its
-    family's heading is left out. The classic format has no times of creation.
+    The encoders take a whole registry at a time, so each gets a part of a family; the repeated HELP and TYPE lines
+    are removed. The classic text format has no created times.
     """
-    for metric, points in families:
-        size = _POINTS_IN_A_SLICE.get(metric.kind, _MOST_POINTS_IN_A_SLICE)
+    for metric, samples in families:
+        size = _SAMPLES_PER_SLICE.get(metric.kind, _MAX_SAMPLES_PER_SLICE)
         first = True
         while True:
-            part = list(islice(points, size))
+            part = list(islice(samples, size))
             if not part and not first:
                 break
             text = encode(_Slice(client_metric(metric, part, static, created=openmetrics)))

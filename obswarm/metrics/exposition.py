@@ -1,4 +1,4 @@
-"""/metrics: which of the formats a scraper gets, and that making it never holds the load up."""
+"""The /metrics endpoint: content negotiation, compression, and yielding to the load while a response is generated."""
 
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -16,18 +16,18 @@ from obswarm.metrics.series import SnapshotRegistry
 T = TypeVar("T")
 
 _SLICE_S = 0.004
-"""How long the exposition may be worked on before users get a turn."""
+"""Time slice of the exposition, in seconds, after which it yields to the users."""
 
 _PAUSE_S = 0.001
-"""A pause of nothing would not do: gevent runs what is ready again and again before it looks at sockets."""
+"""Longer than zero: after sleep(0) gevent runs the ready greenlets again before it polls sockets."""
 
 ARRIVED_S = "obswarm.arrived_s"
-"""In a request's environment, the wall time at which it came: before this process was there to read it, maybe."""
+"""WSGI environ key: wall time at which the request arrived, which may be before this process could read it."""
 
 
 def wants_protobuf(accept: str) -> bool:
-    """Whether the scraper prefers the delimited protobuf format to the text formats, as a Prometheus with native
-    histograms does."""
+    """Return whether an Accept header prefers delimited protobuf to the text formats, as the one of a Prometheus with
+    native histograms does."""
     best, wanted = 0.0, False
     for part in accept.split(","):
         media, *parameters = [piece.strip() for piece in part.split(";")]
@@ -48,13 +48,14 @@ def wants_protobuf(accept: str) -> bool:
 
 
 def slices(
-    latest: SnapshotRegistry, static: Mapping[str, str], accept: str, asked_s: float | None = None
+    latest: SnapshotRegistry, static: Mapping[str, str], accept: str, request_time_s: float | None = None
 ) -> tuple[str, Iterator[bytes]]:
-    """(content type, pieces) for what a scraper accepts: protobuf, OpenMetrics, or the classic text.
+    """Return (content type, pieces of the body) in the format that an Accept header asks for: protobuf, OpenMetrics, or
+    the classic text format.
 
-    `asked_s` is the wall time of the request (see Latest.families).
+    `request_time_s` is the wall time of the request (see SnapshotRegistry.families).
     """
-    families = latest.families(asked_s)
+    families = latest.families(request_time_s)
     if wants_protobuf(accept):
         return CONTENT_TYPE, protobuf_slices(families, static)
     encode, content_type = choose_encoder(accept)
@@ -62,8 +63,8 @@ def slices(
     return content_type, text_slices(families, static, encode, openmetrics=openmetrics)
 
 
-def unhurried(pieces: Iterable[T], pause: Callable[[], None] = lambda: gevent.sleep(_PAUSE_S)) -> Iterator[T]:
-    """The same pieces, with a turn for everybody else whenever they have been worked on for a while."""
+def cooperative(pieces: Iterable[T], pause: Callable[[], None] = lambda: gevent.sleep(_PAUSE_S)) -> Iterator[T]:
+    """Iterate over `pieces`, and yield to other greenlets after each time slice of work."""
     since = monotonic()
     for piece in pieces:
         if piece:
@@ -74,7 +75,7 @@ def unhurried(pieces: Iterable[T], pause: Callable[[], None] = lambda: gevent.sl
 
 
 def compressed(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """gzip, fast rather than small."""
+    """Compress with gzip at its fastest level."""
     compressor = zlib.compressobj(1, zlib.DEFLATED, zlib.MAX_WBITS | 16)
     for piece in pieces:
         for start in range(0, len(piece), 65536):
@@ -91,7 +92,7 @@ def accepts_gzip(accept_encoding: str) -> bool:
 
 
 class MetricsApp:
-    """The WSGI application of /metrics, which knows by whom it is asked."""
+    """WSGI application of /metrics; notes each scrape in `scrapers`."""
 
     def __init__(self, latest: SnapshotRegistry, static_labels: Mapping[str, str] | None = None) -> None:
         self.latest = latest
@@ -104,11 +105,11 @@ class MetricsApp:
             self.latest, self._static, environ.get("HTTP_ACCEPT", ""), environ.get(ARRIVED_S, wall())
         )
         headers = [("Content-Type", content_type), ("Vary", "Accept, Accept-Encoding")]
-        pieces = unhurried(pieces)
+        pieces = cooperative(pieces)
         if accepts_gzip(environ.get("HTTP_ACCEPT_ENCODING", "")):
             headers.append(("Content-Encoding", "gzip"))
-            pieces = unhurried(compressed(pieces))
-        # Made before it is sent: a slow scraper must not see half of one snapshot and half of the next.
+            pieces = cooperative(compressed(pieces))
+        # Complete before the first byte is sent: a slow scraper must not get parts of two snapshots.
         body = b"".join(pieces)
         headers.append(("Content-Length", str(len(body))))
         start_response("200 OK", headers)

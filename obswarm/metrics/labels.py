@@ -1,4 +1,4 @@
-"""Static labels that the user puts on every series (`--label team=search`)."""
+"""Static labels on every series (`--label team=search`)."""
 
 import re
 from collections.abc import Iterable
@@ -12,31 +12,31 @@ _TAKEN = {label for metric in CONTRACT for label in metric.labels} | {"le", "qua
 
 
 def parse_labels(texts: Iterable[str]) -> dict[str, str]:
-    """`name=value` each. Raises ValueError with a sentence for names and values that Prometheus does not allow."""
+    """Parse texts of the form `name=value`. Raises ValueError for names and values that Prometheus does not allow."""
     labels: dict[str, str] = {}
     for text in texts:
         name, equals, value = text.partition("=")
         name = name.strip()
         if not equals:
-            raise ValueError(f"{text!r} has no equals sign; write a label as name=value, like team=search")
+            raise ValueError(f"label {text!r} has no '='; write it as name=value, e.g. team=search")
         if not _NAME.fullmatch(name) or name.startswith("__"):
             raise ValueError(
-                f"{name!r} cannot be a label's name; letters, digits and underscores are allowed, no digit first and"
-                " not two underscores"
+                f"{name!r} is not a valid label name; use letters, digits and underscores, not starting with a digit or"
+                " two underscores"
             )
         if name in _TAKEN:
-            raise ValueError(f"the label {name!r} is used by obswarm or Prometheus itself; choose another name")
+            raise ValueError(f"label name {name!r} is reserved by obswarm or Prometheus; choose another name")
         if name in labels:
-            raise ValueError(f"the label {name!r} is given twice")
+            raise ValueError(f"label {name!r} is given twice")
         try:
             value.encode()
         except UnicodeEncodeError:
-            raise ValueError(f"the value of the label {name!r} is not valid UTF-8") from None
+            raise ValueError(f"the value of label {name!r} is not valid UTF-8") from None
         if not value:
-            raise ValueError(f"the label {name!r} has no value; for Prometheus that is no label")
+            raise ValueError(f"label {name!r} has an empty value; Prometheus treats that as no label")
         if not is_clean(value) or len(value) > MAX_NAME_LENGTH:
             raise ValueError(
-                f"the value of the label {name!r} has control characters, or more than {MAX_NAME_LENGTH} characters"
+                f"the value of label {name!r} contains control characters, or more than {MAX_NAME_LENGTH} characters"
             )
         labels[name] = value
     return labels

@@ -1,5 +1,5 @@
-"""The protobuf exposition: native histograms, and classic buckets beside them for a Prometheus that has the native ones
-turned off."""
+"""The protobuf exposition format: native histograms, and classic buckets as well for a Prometheus with native
+histograms disabled."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -18,14 +18,14 @@ _messages = Messages("obswarm.exposition", EXPOSITION)
 
 
 def protobuf_slices(families: Iterable[MetricFamily], static: Mapping[str, str]) -> Iterator[bytes]:
-    """The exposition in pieces: one for each family, and empty ones, so that none is long in the making.
+    """Encode the exposition: one piece for each family, and empty pieces in between as points to yield at.
 
-    A family is one message whose length comes first, so its series are encoded one by one, and sent together.
+    A family is one length-prefixed message, so its series are encoded one by one and sent together.
     """
-    for metric, points in families:
+    for metric, samples in families:
         parts = []
-        for point in points:
-            encoded = _encode(metric, point, static)
+        for sample in samples:
+            encoded = _encode(metric, sample, static)
             parts.append(_METRIC_TAG + varint(len(encoded)) + encoded)
             yield b""
         if parts:
@@ -34,24 +34,24 @@ def protobuf_slices(families: Iterable[MetricFamily], static: Mapping[str, str])
             yield varint(len(body)) + body
 
 
-def _encode(metric: Metric, point: MetricSample, static: Mapping[str, str]) -> bytes:
+def _encode(metric: Metric, sample: MetricSample, static: Mapping[str, str]) -> bytes:
     message = _messages.Metric()
-    for name, value in (*zip(metric.labels, point.labels, strict=True), *static.items()):
+    for name, value in (*zip(metric.labels, sample.labels, strict=True), *static.items()):
         message.label.add(name=name, value=value)
-    if point.histogram is not None:
-        _fill(message.histogram, point)
-        _set_time(message.histogram.created_timestamp, point.created_s)
+    if sample.histogram is not None:
+        _fill(message.histogram, sample)
+        _set_time(message.histogram.created_timestamp, sample.created_s)
     elif metric.kind is Kind.COUNTER:
-        message.counter.value = point.value
-        _set_time(message.counter.created_timestamp, point.created_s)
+        message.counter.value = sample.value
+        _set_time(message.counter.created_timestamp, sample.created_s)
     else:
-        message.gauge.value = point.value
+        message.gauge.value = sample.value
     encoded: bytes = message.SerializeToString()
     return encoded
 
 
-def _fill(message: Any, point: MetricSample) -> None:
-    histogram = point.histogram
+def _fill(message: Any, sample: MetricSample) -> None:
+    histogram = sample.histogram
     assert histogram is not None
     message.sample_count = histogram.count
     message.sample_sum = histogram.sum_s
@@ -64,7 +64,7 @@ def _fill(message: Any, point: MetricSample) -> None:
     for bound, count in zip(CLASSIC_BOUNDS_S, classic_counts(histogram), strict=True):
         message.bucket.add(cumulative_count=count, upper_bound=bound)
     message.bucket.add(cumulative_count=histogram.count, upper_bound=float("inf"))
-    _add_exemplars(message, point.exemplars)
+    _add_exemplars(message, sample.exemplars)
 
 
 def _add_exemplars(message: Any, exemplars: Iterable[Exemplar]) -> None:
@@ -72,7 +72,7 @@ def _add_exemplars(message: Any, exemplars: Iterable[Exemplar]) -> None:
         added = message.exemplars.add(value=exemplar.seconds)
         added.label.add(name="trace_id", value=exemplar.trace_id)
         _set_time(added.timestamp, exemplar.time_s)
-        # A Prometheus that scrapes classic buckets looks for them there.
+        # A Prometheus that scrapes classic buckets takes exemplars from the buckets.
         at = next((number for number, bound in enumerate(CLASSIC_BOUNDS_S) if exemplar.seconds <= bound), -1)
         message.bucket[at].exemplar.CopyFrom(added)
 

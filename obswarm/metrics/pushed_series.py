@@ -1,4 +1,4 @@
-"""The series of a run as messages of remote write, each followed by a stale marker once it has ended. No I/O.
+"""Encode the series of a run as remote write messages, with a stale marker when a series ends. No I/O.
 
 https://prometheus.io/docs/specs/prw/remote_write_spec/#stale-markers
 """
@@ -16,11 +16,11 @@ from obswarm.metrics.schema import REMOTE_WRITE, Messages
 from obswarm.metrics.series import MetricFamily, MetricSample
 
 STALE = struct.unpack("<d", struct.pack("<Q", 0x7FF0000000000002))[0]
-"""The NaN by which a sender says that a series has ended, as value of a sample or sum of a native histogram."""
+"""The NaN that marks the end of a series, as the value of a sample or the sum of a native histogram."""
 
 
-class Piece(NamedTuple):
-    """An encoded TimeSeries, and how many samples it has."""
+class EncodedSeries(NamedTuple):
+    """An encoded TimeSeries message and its number of samples."""
 
     encoded: bytes
     samples: int
@@ -31,69 +31,70 @@ _BOUNDS = (*(floatToGoString(bound) for bound in CLASSIC_BOUNDS_S), "+Inf")
 
 
 class PushedSeries:
-    """Encodes what is pushed, and remembers which series there have been.
+    """Encodes snapshots for remote write and tracks which series are active.
 
-    Counters and histograms begin with a sample of 0 at the time at which they were created: this version of the
-    protocol has no other way to say when that was. `labels` are those that every series has.
+    Counters and histograms begin with a sample of 0 at their created time: version 1.0 of the protocol has no other
+    way to transmit it. `labels` are added to every series.
     """
 
     def __init__(self, labels: Mapping[str, str]) -> None:
         self._labels = dict(labels)
         self._known: dict[bytes, bool] = {}
-        """By encoded labels, whether it is one of native histograms."""
-        self._begun: dict[bytes, float] = {}
-        """By encoded labels, when it was created."""
+        """Active series: encoded labels → whether its samples are native histograms."""
+        self._created_s: dict[bytes, float] = {}
+        """Encoded labels → created time."""
         self._exemplars_until_s = 0.0
         self.written_until_s = -math.inf
-        """Wall time until which another process may have written to the same series: they get no older samples."""
+        """Wall time until which a previous process may have written to the same series; no zero sample before it."""
 
-    def encode(self, families: Iterable[MetricFamily], instance: str, time_s: float) -> Iterator[Piece]:
-        """The series at that wall time, and a stale marker for each of those before that is not among them. None of
-        them may be created later (see Latest.families)."""
+    def encode(self, families: Iterable[MetricFamily], instance: str, time_s: float) -> Iterator[EncodedSeries]:
+        """Encode the families as of the wall time `time_s`, then a stale marker for each active series that is not
+        among
+        them. No sample may have a later created time (see SnapshotRegistry.families)."""
         timestamp = int(time_s * 1000)
         present = set()
-        for metric, points in families:
-            for point in points:
-                for labels, content in self._of_point(metric, point, instance, timestamp):
+        for metric, samples in families:
+            for sample in samples:
+                for labels, content in self._encode_sample(metric, sample, instance, timestamp):
                     self._known[labels] = content.histograms != []
                     present.add(labels)
-                    # Of a message in two parts the fields are those of both.
-                    if self._is_new(labels, point.created_s):
-                        zero = _zero(content, int((point.created_s or 0.0) * 1000))
-                        yield Piece(labels + zero.SerializeToString() + content.SerializeToString(), 2)
+                    # Concatenated protobuf messages are merged by the reader.
+                    if self._is_new(labels, sample.created_s):
+                        zero = _zero(content, int((sample.created_s or 0.0) * 1000))
+                        yield EncodedSeries(labels + zero.SerializeToString() + content.SerializeToString(), 2)
                     else:
-                        yield Piece(labels + content.SerializeToString(), 1)
+                        yield EncodedSeries(labels + content.SerializeToString(), 1)
         self._exemplars_until_s = time_s
         yield from self._end([labels for labels in self._known if labels not in present], timestamp)
 
     def _is_new(self, labels: bytes, created_s: float | None) -> bool:
-        """Whether these labels have another beginning than before, which can still be written."""
-        if created_s is None or created_s <= self._begun.get(labels, -math.inf):
+        """Return whether the series needs a zero sample: its created time is new, and not before `written_until_s`."""
+        if created_s is None or created_s <= self._created_s.get(labels, -math.inf):
             return False
-        self._begun[labels] = created_s
+        self._created_s[labels] = created_s
         return created_s >= self.written_until_s
 
-    def end(self, time_s: float) -> Iterator[Piece]:
-        """A stale marker for every series that has none yet."""
+    def end(self, time_s: float) -> Iterator[EncodedSeries]:
+        """Encode a stale marker for every active series."""
         yield from self._end(list(self._known), int(time_s * 1000))
 
-    def _end(self, every: Iterable[bytes], timestamp: int) -> Iterator[Piece]:
+    def _end(self, every: Iterable[bytes], timestamp: int) -> Iterator[EncodedSeries]:
         for labels in every:
             marker = _messages.TimeSeries()
             if self._known.pop(labels):
                 marker.histograms.add(count_int=0, sum=STALE, zero_threshold=ZERO_THRESHOLD, timestamp=timestamp)
             else:
                 marker.samples.add(value=STALE, timestamp=timestamp)
-            yield Piece(labels + marker.SerializeToString(), 1)
+            yield EncodedSeries(labels + marker.SerializeToString(), 1)
 
-    def _of_point(
-        self, metric: Metric, point: MetricSample, instance: str, timestamp: int
+    def _encode_sample(
+        self, metric: Metric, sample: MetricSample, instance: str, timestamp: int
     ) -> Iterator[tuple[bytes, Any]]:
-        """Encoded labels, and a message with the rest."""
-        labels = {**dict(zip(metric.labels, point.labels, strict=True)), "instance": instance, **self._labels}
-        histogram = point.histogram
+        """Yield (encoded labels, TimeSeries message without labels) for each series of the sample."""
+        labels = {**dict(zip(metric.labels, sample.labels, strict=True)), "instance": instance, **self._labels}
+        histogram = sample.histogram
         if histogram is None:
-            yield _labels(metric.name, labels), _sample(timestamp, point.value)
+            yield _labels(metric.name, labels), _sample(timestamp, sample.value)
             return
         native = native_buckets(histogram)
         series = _messages.TimeSeries()
@@ -107,7 +108,7 @@ class PushedSeries:
         for offset, length in native.spans:
             message.positive_spans.add(offset=offset, length=length)
         message.positive_deltas.extend(native.deltas)
-        for exemplar in point.exemplars:
+        for exemplar in sample.exemplars:
             if exemplar.time_s > self._exemplars_until_s:
                 added = series.exemplars.add(value=exemplar.seconds, timestamp=int(exemplar.time_s * 1000))
                 added.labels.add(name="trace_id", value=exemplar.trace_id)
@@ -121,7 +122,7 @@ class PushedSeries:
 def _labels(name: str, labels: Mapping[str, str]) -> bytes:
     series = _messages.TimeSeries()
     for key, text in sorted({"__name__": name, **labels}.items()):
-        # An empty value means that there is no such label.
+        # In Prometheus a label with an empty value does not exist.
         if text:
             series.labels.add(name=key, value=text)
     encoded: bytes = series.SerializeToString()
@@ -129,7 +130,7 @@ def _labels(name: str, labels: Mapping[str, str]) -> bytes:
 
 
 def _zero(content: Any, timestamp: int) -> Any:
-    """The sample of the series with that content before anything was counted."""
+    """Return a zero sample of the same type as `content`."""
     zero = _messages.TimeSeries()
     for histogram in content.histograms:
         zero.histograms.add(

@@ -1,6 +1,6 @@
-"""The two protobuf schemas of Prometheus that we write: exposition (io.prometheus.client) and remote write.
+"""Prometheus' protobuf schemas that obswarm writes: exposition (io.prometheus.client) and remote write.
 
-Only the fields that are used are declared, by the numbers of the published schemas:
+Only the fields that are used are declared, with the field numbers of the published schemas:
 https://github.com/prometheus/client_model/blob/master/io/prometheus/client/metrics.proto and
 https://github.com/prometheus/prometheus/tree/main/prompb
 """
@@ -49,7 +49,7 @@ EXPOSITION: dict[str, dict[str, tuple[int, str]]] = {
         "counter": (3, "Counter"),
         "histogram": (7, "Histogram"),
     },
-    # The enumeration of types is written as the number that it is on the wire.
+    # The enum of types is declared as int32, which has the same encoding.
     "MetricFamily": {
         "name": (1, "string"),
         "help": (2, "string"),
@@ -85,7 +85,7 @@ REMOTE_WRITE: dict[str, dict[str, tuple[int, str]]] = {
 
 
 class Messages:
-    """Message classes made from a schema, as attributes."""
+    """Protobuf message classes created from a schema, as attributes."""
 
     def __init__(self, package: str, schema: dict[str, dict[str, tuple[int, str]]]) -> None:
         pool = descriptor_pool.DescriptorPool()
@@ -117,7 +117,7 @@ class Messages:
 
 
 def varint(number: int) -> bytes:
-    """A length as protobuf writes it: seven bits a byte, the lowest first."""
+    """Encode a number as a protobuf varint: seven bits a byte, lowest first."""
     out = bytearray()
     while number > 0x7F:
         out.append(number & 0x7F | 0x80)

@@ -1,4 +1,4 @@
-"""What a snapshot says, as the contract's metrics: the one place where figures become series. No format, no I/O."""
+"""Convert snapshots of a run to samples of the contract's metrics. No formats, no I/O."""
 
 import math
 import platform
@@ -13,7 +13,6 @@ from obswarm import __version__, clock, defaults
 from obswarm.engine import Output
 from obswarm.metrics import contract
 from obswarm.metrics.contract import Kind, Metric
-from obswarm.metrics.created import CreatedTimes, Exposition
 from obswarm.sanitize import escape_controls
 from obswarm.stats import (
     NONE_IN_FLIGHT,
@@ -31,114 +30,160 @@ from obswarm.stats import (
 from obswarm.stats.endpoint import NO_STATUS
 
 MODEL_CLOSED = "closed"
-_MARKS_KEPT = 100
+_MAX_ANNOTATIONS = 100
 _TRACE_ID = re.compile("[0-9a-f]{1,64}")
 _MAX_LABEL_LENGTH = max(defaults.MAX_NAME_LENGTH, defaults.MAX_ERROR_LENGTH)
 
 
 class MetricSample(NamedTuple):
-    """One series: the values of the metric's labels, in their order, and a number or a histogram."""
+    """A sample of a metric: label values in the order of the metric's labels, and a number or a histogram."""
 
     labels: tuple[str, ...]
     value: float = 0.0
     histogram: Histogram | None = None
     exemplars: tuple[Exemplar, ...] = ()
     created_s: float | None = None
-    """Wall time at which a counter or histogram was zero; None for gauges."""
+    """Created time (wall time, seconds) of a counter or histogram; None for gauges."""
 
 
 MetricFamily = tuple[Metric, Iterator[MetricSample]]
 
 
 class PushCounts(NamedTuple):
-    """What the pusher has to tell about itself."""
+    """Number of samples sent by remote write, and lost by reason."""
 
     sent: int
     lost: Mapping[str, int]
 
 
+SeriesKey = tuple[str, tuple[str, ...]]
+"""(metric name, label values)."""
+
+
+class CreatedTimes:
+    """Created timestamps (wall times in seconds) of the series of a run, kept from one exposition to the next.
+
+    The created timestamp of a series is the last time at which its counter is known to have been zero. `increase()`
+    needs it (https://prometheus.io/docs/prometheus/latest/feature_flags/#created-timestamps-zero-injection): without
+    it, a series starts with the value of its first scrape, and what was counted before is missing. Each series needs
+    its own: for an endpoint that first appears after an hour, the start of the run would be wrong, as Prometheus
+    ingests no samples that old, and a query over the last minute would not see it.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[SeriesKey, float] = {}
+        self._absent_until_s = 0.0
+        """Time of the newest snapshot whose exposition is complete, so that all of its series are known."""
+
+    def clear(self) -> None:
+        """Forget all series: a new run starts."""
+        self._known.clear()
+        self._absent_until_s = 0.0
+
+    def exposition(self, started_s: float, snapshot_s: float) -> "Exposition":
+        """Start an exposition of the snapshot taken at `snapshot_s` in a run started at `started_s`."""
+        return Exposition(self, max(started_s, self._absent_until_s), snapshot_s)
+
+
+class Exposition:
+    """One pass over the series of a snapshot. Several may be in progress concurrently."""
+
+    def __init__(self, times: CreatedTimes, absent_until_s: float, snapshot_s: float) -> None:
+        self._times = times
+        self._absent_until_s = absent_until_s
+        self._snapshot_s = snapshot_s
+
+    def created_s(self, key: SeriesKey) -> float:
+        """Return the created timestamp of a series of this snapshot."""
+        return self._times._known.setdefault(key, self._absent_until_s)
+
+    def finish(self) -> None:
+        """Mark the exposition as complete: series that were not in it are newer than its snapshot."""
+        self._times._absent_until_s = max(self._times._absent_until_s, self._snapshot_s)
+
+
 class SnapshotRegistry(Output):
-    """Keeps the newest snapshot, and what a reset of the statistics took away, so that no counter goes down
-    while a run goes on."""
+    """Output that keeps the newest snapshot for exposition, and the counts from before a reset of the statistics, so
+    that no counter decreases during a run."""
 
     name = "The metrics endpoint"
 
     def __init__(self) -> None:
         self.newest: Snapshot | None = None
-        """Of a run, once there is one."""
-        self._before: dict[EndpointKey, EndpointStats] = {}
-        self._errors_before: dict[tuple[str, str, str], int] = {}
-        self._iterations_before: dict[str, int] = {}
-        self._interrupted_before = 0
-        self._exceptions_before = 0
+        """Newest snapshot; None before the first run."""
+        self._endpoints_before_reset: dict[EndpointKey, EndpointStats] = {}
+        self._errors_before_reset: dict[tuple[str, str, str], int] = {}
+        self._iterations_before_reset: dict[str, int] = {}
+        self._interrupted_before_reset = 0
+        self._exceptions_before_reset = 0
         self._since_s = clock.wall()
         self._created = CreatedTimes()
-        self._marks: dict[tuple[str, str], float] = {}
-        """By kind and time as a text, oldest first."""
+        self._annotations: dict[tuple[str, str], float] = {}
+        """(kind, time as text) → wall time, oldest first."""
         self.push: PushCounts | None = None
-        self.waiting: Callable[[], int] | None = None
-        """How many workers wait for a first run, where a master does."""
+        self.idle_workers: Callable[[], int] | None = None
+        """Number of workers connected to a master service before its first run; None without such a service."""
         self.refused_while_idle: Callable[[], Sequence[RefusedAlerts]] = tuple
-        """What has been refused of alerts since the last run, which will be in the next one's figures."""
+        """Alerts refused since the last run; the next run's snapshots will include them."""
 
     def snapshot(self, snapshot: Snapshot) -> None:
         last = self.newest
         if last is not None and last.run_id == snapshot.run_id and last.stats_since_s != snapshot.stats_since_s:
             for key, stats in last.endpoints.items():
-                kept = self._before.setdefault(key, EndpointStats(key))
+                kept = self._endpoints_before_reset.setdefault(key, EndpointStats(key))
                 kept.merge(stats)
             for error, seen in last.errors.items():
-                self._errors_before[error] = self._errors_before.get(error, 0) + seen.count
+                self._errors_before_reset[error] = self._errors_before_reset.get(error, 0) + seen.count
             for name, count in last.iterations.items():
-                self._iterations_before[name] = self._iterations_before.get(name, 0) + count
-            self._interrupted_before += last.interrupted
-            self._exceptions_before += _exceptions(last)
+                self._iterations_before_reset[name] = self._iterations_before_reset.get(name, 0) + count
+            self._interrupted_before_reset += last.interrupted
+            self._exceptions_before_reset += _exceptions(last)
         elif last is not None and last.run_id != snapshot.run_id:
-            self._before.clear()
-            self._errors_before.clear()
-            self._iterations_before.clear()
-            self._interrupted_before = self._exceptions_before = 0
+            self._endpoints_before_reset.clear()
+            self._errors_before_reset.clear()
+            self._iterations_before_reset.clear()
+            self._interrupted_before_reset = self._exceptions_before_reset = 0
             self._created.clear()
-            # The new run may have some already.
-            self._marks = {key: at_s for key, at_s in self._marks.items() if at_s >= snapshot.started_s}
+            # The new run may already have annotations.
+            self._annotations = {key: at_s for key, at_s in self._annotations.items() if at_s >= snapshot.started_s}
         self.newest = snapshot
 
     def restored(self, snapshot: Snapshot, annotations: Sequence[Annotation]) -> None:
-        """Whatever was counted before has been seen, and what is new from now on was created now."""
+        """Treat all series of a restored run as already scraped; series that appear later are created then."""
         self.snapshot(snapshot)
-        self._marks.clear()
+        self._annotations.clear()
         for annotation in annotations:
             self.annotation(annotation)
-        for _, points in self.families():
-            deque(points, maxlen=0)
+        for _, samples in self.families():
+            deque(samples, maxlen=0)
 
     def annotation(self, annotation: Annotation) -> None:
-        if annotation.kind in contract.MARKS:
+        if annotation.kind in contract.ANNOTATION_KINDS:
             at = datetime.fromtimestamp(annotation.time_s, UTC).isoformat(timespec="milliseconds")
-            self._marks[annotation.kind, at.replace("+00:00", "Z")] = annotation.time_s
-            if len(self._marks) > _MARKS_KEPT:
-                del self._marks[next(iter(self._marks))]
+            self._annotations[annotation.kind, at.replace("+00:00", "Z")] = annotation.time_s
+            if len(self._annotations) > _MAX_ANNOTATIONS:
+                del self._annotations[next(iter(self._annotations))]
 
-    def families(self, asked_s: float | None = None) -> Iterator[MetricFamily]:
-        """All metrics that have series at the moment. Values of labels are valid UTF-8 of a bounded length.
+    def families(self, request_time_s: float | None = None) -> Iterator[MetricFamily]:
+        """Yield all metrics that have series now. Label values are valid UTF-8 of bounded length.
 
-        `asked_s` is the wall time that the values will have. Counters and histograms that were created since then are
-        left out: a sample that is older than its series' beginning, and the beginning after it, would count twice.
+        `request_time_s` is the wall time that the samples will have. Counters and histograms created after it are left
+        out: Prometheus would count a sample twice that is older than the created time of its series.
         """
-        for metric, points in self._families(math.inf if asked_s is None else asked_s):
-            yield metric, map(_fit, points)
+        for metric, samples in self._families(math.inf if request_time_s is None else request_time_s):
+            yield metric, map(_with_valid_labels, samples)
 
-    def _families(self, asked_s: float) -> Iterator[MetricFamily]:
+    def _families(self, request_time_s: float) -> Iterator[MetricFamily]:
         yield contract.BUILD_INFO, iter([MetricSample((__version__, platform.python_version()), 1)])
         snapshot = self.newest
         if snapshot is not None:
             exposition = self._created.exposition(snapshot.started_s, snapshot.time_s)
-            for family in (self._of_the_run(snapshot), _of_the_generator(snapshot), self._of_the_guards(snapshot)):
-                for metric, points in family:
-                    yield metric, _begun(metric, points, exposition, asked_s)
+            for family in (self._run_families(snapshot), _generator_families(snapshot), self._guard_families(snapshot)):
+                for metric, samples in family:
+                    yield metric, _with_created_times(metric, samples, exposition, request_time_s)
             exposition.finish()
-        elif self.waiting is not None:
-            ready = self.waiting()
+        elif self.idle_workers is not None:
+            ready = self.idle_workers()
             yield (
                 contract.RUN_STATE,
                 (MetricSample((str(state),), float(state is RunState.READY)) for state in RunState),
@@ -150,20 +195,20 @@ class SnapshotRegistry(Output):
             refused = self.refused_while_idle()
             if refused:
                 since_s = self._since_s
-                points = (MetricSample((each.reason,), each.count, created_s=since_s) for each in refused)
-                yield contract.ALERTS_REFUSED, points
+                samples = (MetricSample((each.reason,), each.count, created_s=since_s) for each in refused)
+                yield contract.ALERTS_REFUSED, samples
         if self.push is not None:
-            # They count over all runs of the process.
+            # These counters go on over all runs of the process.
             sent, lost, since_s = self.push.sent, sorted(self.push.lost.items()), self._since_s
             yield contract.PUSHED, iter([MetricSample((), sent, created_s=since_s)])
             yield contract.PUSH_LOST, (MetricSample((reason,), count, created_s=since_s) for reason, count in lost)
 
     def _endpoints(self, snapshot: Snapshot) -> Iterator[EndpointStats]:
-        if not self._before:
+        if not self._endpoints_before_reset:
             yield from snapshot.endpoints.values()
             return
-        for key in {**self._before, **snapshot.endpoints}:
-            now, before = snapshot.endpoints.get(key), self._before.get(key)
+        for key in {**self._endpoints_before_reset, **snapshot.endpoints}:
+            now, before = snapshot.endpoints.get(key), self._endpoints_before_reset.get(key)
             if now is None or before is None:
                 yield now or before  # type: ignore[misc]  # one of them is there
             else:
@@ -171,12 +216,13 @@ class SnapshotRegistry(Output):
                 both.merge(now)
                 yield both
 
-    def _under_way(self, snapshot: Snapshot) -> Iterator[tuple[EndpointKey, InFlight]]:
-        """Of every endpoint that there was: a series that ended with the last request would show its last value on."""
-        for key in {**self._before, **snapshot.endpoints, **snapshot.in_flight}:
+    def _in_flight(self, snapshot: Snapshot) -> Iterator[tuple[EndpointKey, InFlight]]:
+        """Yield every endpoint of the run, with zeros if nothing is in flight: a series that just ends would keep its
+        last value."""
+        for key in {**self._endpoints_before_reset, **snapshot.endpoints, **snapshot.in_flight}:
             yield key, snapshot.in_flight.get(key, NONE_IN_FLIGHT)
 
-    def _of_the_run(self, snapshot: Snapshot) -> Iterator[MetricFamily]:
+    def _run_families(self, snapshot: Snapshot) -> Iterator[MetricFamily]:
         yield contract.REQUESTS, self._requests(snapshot)
         yield contract.DURATION, self._durations(snapshot)
         yield (
@@ -184,13 +230,15 @@ class SnapshotRegistry(Output):
             (MetricSample(each.key, each.response_bytes) for each in self._endpoints(snapshot)),
         )
         yield contract.ERRORS, self._errors(snapshot)
-        yield contract.IN_FLIGHT, (MetricSample(key, each.count) for key, each in self._under_way(snapshot))
-        yield contract.OLDEST, (MetricSample(key, each.oldest_s) for key, each in self._under_way(snapshot))
-        yield contract.INTERRUPTED, iter([MetricSample((), snapshot.interrupted + self._interrupted_before)])
-        names = sorted({**self._iterations_before, **snapshot.iterations})
-        iterations = {name: snapshot.iterations.get(name, 0) + self._iterations_before.get(name, 0) for name in names}
+        yield contract.IN_FLIGHT, (MetricSample(key, each.count) for key, each in self._in_flight(snapshot))
+        yield contract.OLDEST, (MetricSample(key, each.oldest_s) for key, each in self._in_flight(snapshot))
+        yield contract.INTERRUPTED, iter([MetricSample((), snapshot.interrupted + self._interrupted_before_reset)])
+        names = sorted({**self._iterations_before_reset, **snapshot.iterations})
+        iterations = {
+            name: snapshot.iterations.get(name, 0) + self._iterations_before_reset.get(name, 0) for name in names
+        }
         yield contract.ITERATIONS, (MetricSample((name,), count) for name, count in iterations.items())
-        yield contract.EXCEPTIONS, iter([MetricSample((), _exceptions(snapshot) + self._exceptions_before)])
+        yield contract.EXCEPTIONS, iter([MetricSample((), _exceptions(snapshot) + self._exceptions_before_reset)])
         yield contract.USERS, (MetricSample((name,), count) for name, count in sorted(snapshot.users.items()))
         yield (
             contract.USERS_TARGET,
@@ -200,11 +248,14 @@ class SnapshotRegistry(Output):
         info = (snapshot.run_id, snapshot.test, snapshot.host or "", MODEL_CLOSED)
         yield contract.RUN_INFO, iter([MetricSample(info, 1)])
         yield contract.RUN_START, iter([MetricSample((), snapshot.started_s)])
-        yield contract.ANNOTATIONS, (MetricSample((kind,), snapshot.marks.get(kind, 0)) for kind in contract.MARKS)
-        yield contract.MARK_TIMES, (MetricSample(key, at_s) for key, at_s in list(self._marks.items()))
+        yield (
+            contract.ANNOTATIONS,
+            (MetricSample((kind,), snapshot.marks.get(kind, 0)) for kind in contract.ANNOTATION_KINDS),
+        )
+        yield contract.ANNOTATION_TIMES, (MetricSample(key, at_s) for key, at_s in list(self._annotations.items()))
 
-    def _of_the_guards(self, snapshot: Snapshot) -> Iterator[MetricFamily]:
-        yield from _of_the_guards(snapshot)
+    def _guard_families(self, snapshot: Snapshot) -> Iterator[MetricFamily]:
+        yield from _guard_families(snapshot)
         refused: Counter[str] = Counter()
         for each in (*snapshot.refused_alerts, *self.refused_while_idle()):
             refused[each.reason] += each.count
@@ -222,7 +273,7 @@ class SnapshotRegistry(Output):
             yield MetricSample(stats.key, 0.0, stats.duration, stats.exemplars())
 
     def _errors(self, snapshot: Snapshot) -> Iterator[MetricSample]:
-        before = self._errors_before
+        before = self._errors_before_reset
         for key, seen in snapshot.errors.items():
             yield MetricSample(key, seen.count + before.get(key, 0))
         for key_before, count in before.items():
@@ -230,42 +281,43 @@ class SnapshotRegistry(Output):
                 yield MetricSample(key_before, count)
 
 
-def _begun(
-    metric: Metric, points: Iterator[MetricSample], exposition: Exposition, asked_s: float
+def _with_created_times(
+    metric: Metric, samples: Iterator[MetricSample], exposition: Exposition, request_time_s: float
 ) -> Iterator[MetricSample]:
-    """Counters and histograms with the times at which they were created, those that were before `asked_s`."""
+    """Add created times to counters and histograms, and leave out those created after `request_time_s`."""
     if metric.kind not in (Kind.COUNTER, Kind.HISTOGRAM):
-        yield from points
+        yield from samples
         return
-    for point in points:
-        created_s = exposition.created_s((metric.name, point.labels))
-        if created_s < asked_s:
-            yield point._replace(created_s=created_s)
+    for sample in samples:
+        created_s = exposition.created_s((metric.name, sample.labels))
+        if created_s < request_time_s:
+            yield sample._replace(created_s=created_s)
 
 
-def _fit(point: MetricSample) -> MetricSample:
-    for text in point.labels:
+def _with_valid_labels(sample: MetricSample) -> MetricSample:
+    for text in sample.labels:
         if len(text) > _MAX_LABEL_LENGTH or not text.isprintable():
-            point = point._replace(labels=tuple(map(_label, point.labels)))
+            sample = sample._replace(labels=tuple(map(_label, sample.labels)))
             break
-    for exemplar in point.exemplars:
+    for exemplar in sample.exemplars:
         if _TRACE_ID.fullmatch(exemplar.trace_id) is None:
-            fit = tuple(each for each in point.exemplars if _TRACE_ID.fullmatch(each.trace_id))
-            return point._replace(exemplars=fit)
-    return point
+            valid = tuple(each for each in sample.exemplars if _TRACE_ID.fullmatch(each.trace_id))
+            return sample._replace(exemplars=valid)
+    return sample
 
 
 def _label(text: str) -> str:
-    """Two texts that are the same up to the limit stay two."""
-    fit = escape_controls(text)
-    if len(fit) <= _MAX_LABEL_LENGTH:
-        return fit
-    mark = f"…{zlib.crc32(fit.encode()):08x}"
-    return fit[: _MAX_LABEL_LENGTH - len(mark)] + mark
+    """Escape and shorten a label value; shortened values end with a checksum, so that different values stay
+    different."""
+    valid = escape_controls(text)
+    if len(valid) <= _MAX_LABEL_LENGTH:
+        return valid
+    mark = f"…{zlib.crc32(valid.encode()):08x}"
+    return valid[: _MAX_LABEL_LENGTH - len(mark)] + mark
 
 
 def _by_class(counts: Mapping[str, int]) -> Mapping[str, int]:
-    """Counts by the classes of status that are in the contract; what a worker calls otherwise is among the others."""
+    """Return the counts by status class of the contract; unknown classes (of a worker) count as NO_STATUS."""
     if counts.keys() <= contract.STATUSES:
         return counts
     known = {status: count for status, count in counts.items() if status in contract.STATUSES}
@@ -276,7 +328,7 @@ def _exceptions(snapshot: Snapshot) -> int:
     return sum(found.count for found in snapshot.exceptions.values())
 
 
-def _of_the_generator(snapshot: Snapshot) -> Iterator[MetricFamily]:
+def _generator_families(snapshot: Snapshot) -> Iterator[MetricFamily]:
     workers = snapshot.workers
     states = Counter(worker.state for worker in workers)
     yield contract.WORKERS, (MetricSample((state,), states[state]) for state in contract.WORKER_STATES)
@@ -296,7 +348,7 @@ def _of_the_generator(snapshot: Snapshot) -> Iterator[MetricFamily]:
         yield contract.STATS_LAG, (MetricSample((worker.worker,), worker.stats_lag_s) for worker in distributed)
 
 
-def _of_the_guards(snapshot: Snapshot) -> Iterator[MetricFamily]:
+def _guard_families(snapshot: Snapshot) -> Iterator[MetricFamily]:
     guards = snapshot.guards
     if guards:
         yield (
@@ -311,15 +363,15 @@ def _of_the_guards(snapshot: Snapshot) -> Iterator[MetricFamily]:
         yield contract.GUARD_VALUE, (MetricSample((guard.name,), guard.value or 0.0) for guard in known)
         seen = [(guard.name, guard.seen_ratio) for guard in guards if guard.seen_ratio is not None]
         yield contract.GUARD_SEEN, (MetricSample((name,), ratio) for name, ratio in seen)
-        trips = [(guard, *acted) for guard in guards for acted in _acted(guard).items()]
+        trips = [(guard, *taken) for guard in guards for taken in _actions_taken(guard).items()]
         yield contract.GUARD_TRIPS, (MetricSample((guard.name, action), count) for guard, action, count in trips)
     if snapshot.alerts:
         yield contract.ALERTS, (MetricSample((a.alertname, a.status, a.source), a.count) for a in snapshot.alerts)
 
 
-def _acted(guard: GuardView) -> Counter[str]:
-    """How often each action was taken; that of a guard that has done nothing is there with 0."""
-    acted = Counter(dict(guard.trips) or {guard.action: 0})
+def _actions_taken(guard: GuardView) -> Counter[str]:
+    """Count the guard's actions; a guard that has not acted has 0 for its own action."""
+    taken = Counter(dict(guard.trips) or {guard.action: 0})
     if guard.stopped:
-        acted["stop"] += 1
-    return acted
+        taken["stop"] += 1
+    return taken

@@ -132,7 +132,7 @@ class WebServer:
     def wait_for_the_last_scrape(self, ended_s: float, longest_s: float) -> bool:
         """Wait until everybody who scrapes regularly has seen the end of the run, which was at that monotonic time: for
         a few of each one's intervals, and `longest_s` after the end at most. True when all have, or nobody scrapes."""
-        while (until_s := self.metrics.scrapers.waiting_until_s(ended_s, longest_s)) is not None:
+        while (until_s := self.metrics.scrapers.wait_until_s(ended_s, longest_s)) is not None:
             if monotonic() >= until_s:
                 return False
             gevent.sleep(0.02)

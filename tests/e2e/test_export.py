@@ -36,8 +36,8 @@ def test_a_port_that_was_asked_for_and_is_taken_is_an_error(target: CountingServ
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
-        (("--label", "1=2"), "'1' cannot be a label's name"),
-        (("--label", "method=x"), "'method' is used by obswarm or Prometheus"),
+        (("--label", "1=2"), "'1' is not a valid label name"),
+        (("--label", "method=x"), "'method' is reserved by obswarm or Prometheus"),
         (("--trace-sample", "lots"), "'lots' is not a share"),
         (("--trace-sample", "200%"), "between 0 and 100%"),
         (("--remote-write", "prometheus:9090"), "is not a URL"),
@@ -63,7 +63,7 @@ def test_a_receiver_that_is_not_there_does_not_stop_the_run(target: CountingServ
     done = obswarm(*COMMON, "-H", target.url, "--remote-write", "http://127.0.0.1:1/api/v1/write", "--linger", "0")
     assert done.code == 0
     assert "Connection refused. The run goes on" in done.stderr
-    assert "samples did not arrive" in done.stderr
+    assert "samples were not delivered" in done.stderr
     assert "Aggregated" in done.stdout
 
 

@@ -1,4 +1,4 @@
-"""One recorded histogram in Prometheus' two shapes."""
+"""Conversion of a recorded histogram to classic and native buckets."""
 
 import math
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from obswarm.metrics.buckets import CLASSIC_BOUNDS_S, MOST_NATIVE_BUCKETS, classic_counts, native_buckets
+from obswarm.metrics.buckets import CLASSIC_BOUNDS_S, MAX_NATIVE_BUCKETS, classic_counts, native_buckets
 from obswarm.stats import Histogram, bucket_index
 
 seconds = st.floats(1e-6, 3600)
@@ -19,7 +19,7 @@ def recorded(durations: list[float]) -> Histogram:
     return histogram
 
 
-def unpacked(histogram: Histogram, most: int = MOST_NATIVE_BUCKETS) -> tuple[int, dict[int, int]]:
+def unpacked(histogram: Histogram, most: int = MAX_NATIVE_BUCKETS) -> tuple[int, dict[int, int]]:
     """(schema, counts by index) as Prometheus reads them."""
     schema, spans, deltas = native_buckets(histogram, most)
     counts: dict[int, int] = {}
@@ -80,7 +80,7 @@ def test_classic_counts_never_go_down(first: list[float], more: list[float]) -> 
     assert all(a >= b for a, b in zip(after, before, strict=True))
 
 
-def test_the_split_has_no_bias() -> None:
+def test_splitting_a_bucket_at_a_bound_is_unbiased() -> None:
     # Ten thousand durations spread evenly, on the logarithmic scale, around a bound.
     bound = 0.1
     histogram = recorded([bound * 2 ** ((step - 5000) / 5000 / 4) for step in range(10_000)])

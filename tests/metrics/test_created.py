@@ -1,4 +1,4 @@
-"""When series were created, and what a Prometheus makes of it: it counts everything, and nothing twice."""
+"""Created timestamps: a Prometheus that uses them counts everything once."""
 
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
@@ -42,11 +42,11 @@ class Run:
         return replace(made, time_s=time_s, started_s=self._started_s, run_id=self._run_id)
 
 
-def created(latest: SnapshotRegistry, asked_s: float | None = None) -> dict[tuple[str, ...], float | None]:
+def created(latest: SnapshotRegistry, request_time_s: float | None = None) -> dict[tuple[str, ...], float | None]:
     """By metric and labels; all of it is read, as a scrape does."""
     return {
         (metric.name, *point.labels): point.created_s
-        for metric, points in [(metric, list(points)) for metric, points in latest.families(asked_s)]
+        for metric, points in [(metric, list(points)) for metric, points in latest.families(request_time_s)]
         for point in points
         if metric.kind in (Kind.COUNTER, Kind.HISTOGRAM)
     }
@@ -55,7 +55,7 @@ def created(latest: SnapshotRegistry, asked_s: float | None = None) -> dict[tupl
 SUCCESS = ("success", "2xx")
 
 
-def test_what_is_new_was_created_when_it_was_last_seen_not_to_be_there() -> None:
+def test_a_new_series_was_created_at_the_last_scrape_without_it() -> None:
     run, latest = Run(100.0), SnapshotRegistry()
     run.count("/a")
     latest.snapshot(run.snapshot(101.0))
@@ -76,7 +76,7 @@ def test_what_is_new_was_created_when_it_was_last_seen_not_to_be_there() -> None
     assert set(created(latest).values()) == {200.0}
 
 
-def test_two_expositions_under_way_give_a_series_one_time() -> None:
+def test_concurrent_expositions_give_a_series_the_same_created_time() -> None:
     run, latest = Run(100.0), SnapshotRegistry()
     latest.snapshot(run.snapshot(101.0))
     created(latest)
@@ -92,20 +92,20 @@ def test_two_expositions_under_way_give_a_series_one_time() -> None:
     assert {p.created_s for m, points in rest for p in points if p.created_s is not None} == {100.0, 101.0}
 
 
-def test_a_request_that_is_older_than_a_series_does_not_see_it() -> None:
+def test_a_series_created_after_the_request_is_left_out() -> None:
     run, latest = Run(100.0), SnapshotRegistry()
     run.count("/a")
     latest.snapshot(run.snapshot(101.0))
-    assert created(latest, asked_s=99.9) == {}, "it waited for a process that was not there yet"
+    assert created(latest, request_time_s=99.9) == {}, "it waited for a process that was not there yet"
     names = {metric.name for metric, points in latest.families(99.9) if list(points)}
     assert "obswarm_run_state" in names
     run.count("/b")
     latest.snapshot(run.snapshot(102.0))
-    assert {key[2] for key in created(latest, asked_s=100.5) if len(key) > 2} == {"/a"}
-    assert {key[2] for key in created(latest, asked_s=102.1) if len(key) > 2} == {"/a", "/b"}
+    assert {key[2] for key in created(latest, request_time_s=100.5) if len(key) > 2} == {"/a"}
+    assert {key[2] for key in created(latest, request_time_s=102.1) if len(key) > 2} == {"/a", "/b"}
 
 
-def test_the_pushers_own_counters_go_on_over_runs() -> None:
+def test_remote_write_counters_continue_over_runs() -> None:
     latest = SnapshotRegistry()
     latest.push = PushCounts(3, {"end": 0})
     before = created(latest)
@@ -115,7 +115,7 @@ def test_the_pushers_own_counters_go_on_over_runs() -> None:
     assert {key: after[key] for key in before} == before
 
 
-def test_all_formats_say_the_same() -> None:
+def test_all_formats_have_the_same_created_times() -> None:
     run, latest = Run(100.25), SnapshotRegistry()
     run.count("/a", 3)
     latest.snapshot(run.snapshot(101.0))

@@ -1,4 +1,4 @@
-"""The formats: what prometheus-client reads, what a scraper gets, and that nothing goes down."""
+"""Exposition formats as prometheus-client parses them, content negotiation, and counters that never decrease."""
 
 import gzip
 import logging
@@ -16,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from obswarm.api import Environment, Events, User, task
 from obswarm.engine import LocalRun, Outputs, Ramp
 from obswarm.metrics import CONTRACT, Kind, MetricsApp, SnapshotCollector, SnapshotRegistry, parse_labels
-from obswarm.metrics.exposition import accepts_gzip, unhurried, wants_protobuf
+from obswarm.metrics.exposition import accepts_gzip, cooperative, wants_protobuf
 from obswarm.metrics.native import CONTENT_TYPE
 from obswarm.metrics.schema import EXPOSITION, Messages
 from obswarm.stats import Recorder, RefusedAlerts, Snapshot
@@ -89,7 +89,7 @@ def delimited(body: bytes) -> list:
     return families
 
 
-def test_slices_add_up_to_what_prometheus_client_makes_of_the_whole(latest: SnapshotRegistry) -> None:
+def test_slices_add_up_to_the_exposition_by_prometheus_client(latest: SnapshotRegistry) -> None:
     registry = CollectorRegistry()
     registry.register(SnapshotCollector(latest, {"team": "search"}))
     _, text = scrape(latest, "text/plain", labels={"team": "search"})
@@ -114,7 +114,7 @@ def test_prometheus_clients_parsers_read_it(latest: SnapshotRegistry) -> None:
     assert exemplars == {"a" * 32: "0.5", "b" * 32: "+Inf"}
 
 
-def test_all_that_is_exported_is_in_the_contract(latest: SnapshotRegistry) -> None:
+def test_every_exported_metric_is_in_the_contract(latest: SnapshotRegistry) -> None:
     known = {metric.name: metric for metric in CONTRACT}
     for metric, points in latest.families():
         assert known[metric.name] is metric
@@ -193,7 +193,7 @@ def test_gzip(latest: SnapshotRegistry, accept: str) -> None:
     ]
 
 
-def test_making_it_gives_everybody_else_a_turn(monkeypatch) -> None:
+def test_generating_the_exposition_yields_to_other_greenlets(monkeypatch) -> None:
     now = [0.0]
     monkeypatch.setattr("obswarm.metrics.exposition.monotonic", lambda: now[0])
     pauses: list[float] = []
@@ -203,13 +203,13 @@ def test_making_it_gives_everybody_else_a_turn(monkeypatch) -> None:
             now[0] += 0.001
             yield b"x"
 
-    assert b"".join(unhurried(pieces(), lambda: pauses.append(now[0]))) == b"x" * 100
+    assert b"".join(cooperative(pieces(), lambda: pauses.append(now[0]))) == b"x" * 100
     assert len(pauses) >= 15
     gaps = [after - before for before, after in zip([0.0, *pauses], pauses, strict=False)]
     assert max(gaps) <= 0.0061
 
 
-def test_in_a_turn_for_everybody_else_sockets_are_looked_at(monkeypatch) -> None:
+def test_sockets_are_polled_when_the_exposition_yields(monkeypatch) -> None:
     now = [0.0]
     monkeypatch.setattr("obswarm.metrics.exposition.monotonic", lambda: now[0])
 
@@ -220,7 +220,7 @@ def test_in_a_turn_for_everybody_else_sockets_are_looked_at(monkeypatch) -> None
 
     loop = gevent.get_hub().loop
     before = loop.iteration
-    assert b"".join(unhurried(pieces())) == b"x" * 20
+    assert b"".join(cooperative(pieces())) == b"x" * 20
     assert loop.iteration - before >= 20
 
 
@@ -278,14 +278,14 @@ def test_a_flood_of_names_leaves_the_series_bounded(caplog) -> None:
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("team", "no equals sign"),
-        ("=x", "cannot be a label's name"),
-        ("1st=x", "cannot be a label's name"),
-        ("a-b=x", "cannot be a label's name"),
-        ("__name__=x", "cannot be a label's name"),
-        ("method=x", "used by obswarm or Prometheus"),
-        ("instance=x", "used by obswarm or Prometheus"),
-        ("team=", "has no value"),
+        ("team", "has no '='"),
+        ("=x", "is not a valid label name"),
+        ("1st=x", "is not a valid label name"),
+        ("a-b=x", "is not a valid label name"),
+        ("__name__=x", "is not a valid label name"),
+        ("method=x", "reserved by obswarm or Prometheus"),
+        ("instance=x", "reserved by obswarm or Prometheus"),
+        ("team=", "has an empty value"),
         ("team=\udcff", "not valid UTF-8"),
         ("team=a\nb", "control characters"),
         (f"team={'x' * 501}", "more than 500 characters"),
@@ -308,7 +308,7 @@ def test_the_documentation_is_that_of_the_contract() -> None:
 
 def test_alerts_that_are_refused_between_two_runs_are_counted_on(latest: SnapshotRegistry) -> None:
     waiting = SnapshotRegistry()
-    waiting.waiting = lambda: 2
+    waiting.idle_workers = lambda: 2
     assert b"alerts_refused" not in scrape(waiting)[1]
     assert latest.newest is not None
     latest.snapshot(latest.newest.guarded((), (), (RefusedAlerts("token", 5, "a"), RefusedAlerts("labels", 1, "b"))))

@@ -1,4 +1,4 @@
-"""Which series a receiver is told of, and that each of them is ended once."""
+"""Series in remote write: which are pushed, and one stale marker for each."""
 
 import struct
 from dataclasses import replace

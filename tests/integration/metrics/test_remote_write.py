@@ -53,7 +53,7 @@ def decoded(exchange: Exchange) -> list[dict[str, str]]:
 def test_a_push_has_the_series_of_the_contract_with_sorted_labels(snapshot: Snapshot) -> None:
     with ScriptedServer(NO_CONTENT) as server:
         pusher, latest = writer(Receiver(server.url + "/api/v1/write"), snapshot)
-        pusher.push_the_end(snapshot, 5)
+        pusher.push_final(snapshot, 5)
         exchange, end = server.exchanges
         assert exchange.request_line == "POST /api/v1/write HTTP/1.1"
         assert exchange.header("content-encoding") == "snappy"
@@ -91,7 +91,7 @@ def test_a_push_has_the_series_of_the_contract_with_sorted_labels(snapshot: Snap
 def test_authentication(snapshot: Snapshot, access: dict[str, str], header: str | None) -> None:
     with ScriptedServer(NO_CONTENT) as server:
         pusher, _ = writer(Receiver(server.url, ApiAccess(**access)), snapshot)
-        pusher.push_the_end(snapshot, 5)
+        pusher.push_final(snapshot, 5)
         assert server.exchanges[0].header("authorization") == header
 
 
@@ -99,41 +99,43 @@ def test_authentication(snapshot: Snapshot, access: dict[str, str], header: str 
 def test_what_may_pass_is_tried_again(snapshot: Snapshot, status: str, caplog) -> None:
     with ScriptedServer(answer(b"later", status=status), NO_CONTENT) as server, caplog.at_level(logging.INFO):
         pusher, latest = writer(Receiver(server.url), snapshot)
-        pusher.push_the_end(snapshot, 5)
+        pusher.push_final(snapshot, 5)
         assert len(server.exchanges) == 3
         assert server.exchanges[0].body == server.exchanges[1].body
     assert latest.push.lost == {"refused": 0, "overflow": 0, "end": 0}
     assert f"(HTTP {status[:3]}: later). The run goes on" in caplog.text
-    assert "takes samples again" in caplog.text
+    assert "accepts samples again" in caplog.text
 
 
 def test_what_is_refused_is_lost_and_counted(snapshot: Snapshot, caplog) -> None:
     with ScriptedServer(answer(b"out of order sample", status="400 Bad Request")) as server:
         pusher, latest = writer(Receiver(server.url), snapshot)
-        pusher.push_the_end(snapshot, 5)
+        pusher.push_final(snapshot, 5)
         assert len(server.exchanges) == 2
     assert latest.push.sent == 0
     assert latest.push.lost["refused"] > 60
     assert "(HTTP 400: out of order sample" in caplog.text
-    assert f"{latest.push.lost['refused']:,} of {latest.push.lost['refused']:,} samples did not arrive" in caplog.text
+    assert (
+        f"{latest.push.lost['refused']:,} of {latest.push.lost['refused']:,} samples were not delivered" in caplog.text
+    )
 
 
 @pytest.mark.parametrize(("instance", "hinted"), [("ci", True), (None, False)])
 def test_a_conflict_under_a_name_of_ones_own_is_explained(snapshot: Snapshot, caplog, instance, hinted) -> None:
     with ScriptedServer(answer(b"Out of order sample from remote write", status="400 Bad Request")) as server:
         pusher, _ = writer(Receiver(server.url), snapshot, instance=instance)
-        pusher.push_the_end(snapshot, 5)
+        pusher.push_final(snapshot, 5)
         if instance is not None:
             assert {labels["instance"] for labels in decoded(server.exchanges[0])} == {instance}
-    assert ("Does another run push as --remote-write-instance ci?" in caplog.text) == hinted
-    assert ("--remote-write-instance ci: a run that pushes at the same time" in caplog.text) == hinted
+    assert ("Is another run pushing with --remote-write-instance ci?" in caplog.text) == hinted
+    assert ("--remote-write-instance ci: concurrent runs with the same instance" in caplog.text) == hinted
 
 
 def test_a_run_without_a_result_ends_its_series_all_the_same(snapshot: Snapshot) -> None:
     with ScriptedServer(NO_CONTENT) as server:
         pusher, _ = writer(Receiver(server.url), snapshot)
         pusher.snapshot(snapshot)
-        pusher.push_the_end(None, 5)
+        pusher.push_final(None, 5)
         pushed, ended = map(decoded, server.exchanges)
     assert sorted(map(str, ended)) == sorted(map(str, pushed))
 
@@ -141,7 +143,7 @@ def test_a_run_without_a_result_ends_its_series_all_the_same(snapshot: Snapshot)
 def test_what_never_pushed_has_nothing_to_end(snapshot: Snapshot) -> None:
     with ScriptedServer(NO_CONTENT) as server:
         pusher, _ = writer(Receiver(server.url), snapshot)
-        pusher.push_the_end(None, 5)
+        pusher.push_final(None, 5)
         assert server.exchanges == []
 
 
@@ -153,12 +155,12 @@ def test_the_queue_is_bounded_and_the_oldest_go_first(snapshot: Snapshot, caplog
     assert len(pusher._queue) == 3
     each = latest.push.lost["overflow"] / 7
     assert each > 60
-    pusher.push_the_end(replace(snapshot, time_s=snapshot.time_s + 11), 0.2)
+    pusher.push_final(replace(snapshot, time_s=snapshot.time_s + 11), 0.2)
     assert latest.push.sent == 0
     assert latest.push.lost["overflow"] > 0
     assert latest.push.lost["end"] > 0
     assert "Connection refused" in caplog.text
-    assert "did not arrive" in caplog.text
+    assert "were not delivered" in caplog.text
 
 
 def test_pushes_keep_their_interval(snapshot: Snapshot) -> None:
@@ -166,7 +168,7 @@ def test_pushes_keep_their_interval(snapshot: Snapshot) -> None:
         pusher, _ = writer(Receiver(server.url), snapshot, interval_s=5)
         for second in range(12):
             pusher.snapshot(replace(snapshot, time_s=snapshot.time_s + second))
-        pusher.push_the_end(replace(snapshot, time_s=snapshot.time_s + 12), 5)
+        pusher.push_final(replace(snapshot, time_s=snapshot.time_s + 12), 5)
         assert len(server.exchanges) == 5
 
 
@@ -174,7 +176,7 @@ def test_a_receiver_that_hangs_holds_the_end_up_no_longer_than_it_may(snapshot: 
     with ScriptedServer([HANG]) as server:
         pusher, latest = writer(Receiver(server.url), snapshot)
         with gevent.Timeout(3):
-            pusher.push_the_end(snapshot, 0.3)
+            pusher.push_final(snapshot, 0.3)
     assert latest.push.lost["end"] > 60
 
 
@@ -183,7 +185,7 @@ def test_series_of_successive_runs_have_ended_before_the_next_one_can_begin(snap
     with ScriptedServer(NO_CONTENT) as server:
         final = replace(snapshot, time_s=wall())
         pusher, _ = writer(Receiver(server.url), final, instance="ci")
-        pusher.push_the_end(final, 5)
+        pusher.push_final(final, 5)
         (marked_ms,) = {sample.timestamp for series in pushed(server.exchanges[-1]) for sample in series.samples}
     assert wall() * 1000 >= marked_ms
 
@@ -195,7 +197,7 @@ def test_the_end_is_pushed_also_when_nobody_is_to_be_waited_for(snapshot: Snapsh
         pusher.snapshot(snapshot)
         final = replace(snapshot, time_s=wall())
         latest.snapshot(final)
-        pusher.push_the_end(final, 0)
+        pusher.push_final(final, 0)
         sent = [
             {sample.timestamp for series in pushed(exchange) for sample in series.samples if sample.value}
             for exchange in server.exchanges
@@ -204,27 +206,27 @@ def test_the_end_is_pushed_also_when_nobody_is_to_be_waited_for(snapshot: Snapsh
     assert sent[1:] == [{last_ms}, {last_ms + 1}]
     assert wall() * 1000 >= last_ms + 1
     assert set(latest.push.lost.values()) == {0}
-    assert "did not arrive" not in caplog.text
+    assert "were not delivered" not in caplog.text
 
 
 @pytest.mark.parametrize("longest_s", [0, 0.2])
 def test_whatever_a_receiver_that_is_away_has_not_got_is_counted(snapshot: Snapshot, caplog, longest_s: float) -> None:
     with ScriptedServer(NO_CONTENT) as server:
         pusher, latest = writer(Receiver(server.url), snapshot)
-        pusher.push_the_end(snapshot, 0)
+        pusher.push_final(snapshot, 0)
         arrived = latest.push.sent
     pusher, latest = writer(Receiver("http://127.0.0.1:1/write"), snapshot)
     with gevent.Timeout(20):
-        pusher.push_the_end(snapshot, longest_s)
+        pusher.push_final(snapshot, longest_s)
     assert latest.push.lost["end"] == arrived, "all of them, markers included"
-    assert f"{arrived:,} of {arrived:,} samples did not arrive (end: {arrived:,})" in caplog.text
+    assert f"{arrived:,} of {arrived:,} samples were not delivered (end: {arrived:,})" in caplog.text
 
 
 def test_a_wait_that_is_cut_short_counts_what_was_not_even_encoded(snapshot: Snapshot, caplog) -> None:
     with ScriptedServer([HANG]) as server:
         pusher, latest = writer(Receiver(server.url), snapshot)
-        waiting = gevent.spawn(pusher.push_the_end, snapshot, 20)
+        waiting = gevent.spawn(pusher.push_final, snapshot, 20)
         gevent.sleep(0)
         waiting.kill()
     assert latest.push.lost["end"] > 60
-    assert "did not arrive" in caplog.text
+    assert "were not delivered" in caplog.text
