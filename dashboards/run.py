@@ -73,13 +73,13 @@ _USERS = (
     Graph(
         "Guards",
         "short",
-        "0 is fine, 1 pending, 2 tripped, 3 blind. A blind guard does not see what it should watch: look at the"
+        "0 is fine, 1 pending, 2 tripped, 3 no data. A guard without data has no value to evaluate: look at the"
         " target's exporter or the Prometheus.",
         (
             query(
                 f'max by (guard) (obswarm_guard_state{{{OURS}, state="pending"}}'
                 f' or 2 * obswarm_guard_state{{{OURS}, state="tripped"}}'
-                f' or 3 * obswarm_guard_state{{{OURS}, state="blind"}})',
+                f' or 3 * obswarm_guard_state{{{OURS}, state="no_data"}})',
                 "{{guard}}",
             ),
         ),

@@ -16,7 +16,16 @@ from obswarm.cli.tables import fitting_columns, stacked
 from obswarm.cli.text_console import TextConsole, TextTable, joined, panel, plain
 from obswarm.cli.window import RecentIntervals
 from obswarm.engine import Output, RunHandle, RunResult
-from obswarm.stats import SEEN_OVER_S, EndpointStats, GuardView, InFlight, RunState, Snapshot, total_in_flight
+from obswarm.stats import (
+    SEEN_OVER_S,
+    EndpointStats,
+    GuardState,
+    GuardView,
+    InFlight,
+    RunState,
+    Snapshot,
+    total_in_flight,
+)
 from obswarm.units import counted, format_bytes, format_count, format_duration, format_latency
 
 _STATE_STYLES = {
@@ -271,7 +280,12 @@ class LiveDisplay(Output):
         return line
 
 
-_GUARD_STYLES = {"ok": "green", "pending": "yellow", "tripped": "bold red", "blind": "bold magenta"}
+_GUARD_STYLES = {
+    GuardState.OK: "green",
+    GuardState.PENDING: "yellow",
+    GuardState.TRIPPED: "bold red",
+    GuardState.NO_DATA: "bold magenta",
+}
 
 
 _ADDRESS = re.compile(r" at https?://\S+")
@@ -279,7 +293,7 @@ _ADDRESS = re.compile(r" at https?://\S+")
 
 def _cause(guard: GuardView) -> str:
     """Without the address of its source, which would leave no room for what is wrong; the summary has it."""
-    return _ADDRESS.sub("", guard.blind_reason or guard.no_data_reason)
+    return _ADDRESS.sub("", guard.no_data_reason)
 
 
 def _guards(snapshot: Snapshot) -> RenderableType:
@@ -292,9 +306,9 @@ def _guards(snapshot: Snapshot) -> RenderableType:
         if guard.is_partly_seen:
             over_s = min(guard.watched_s, SEEN_OVER_S)
             text.append_text(plain(f"   seen {guard.seen_ratio:.0%} of the last {over_s:.0f} s", "magenta"))
-        if guard.blind_reason or guard.is_partly_seen:
+        if guard.state is GuardState.NO_DATA or guard.is_partly_seen:
             text.append_text(plain(f"   {_cause(guard)}", "magenta"))
-        table.add_row(plain(f"guard {guard.state:<7}", _GUARD_STYLES.get(guard.state, "")), guard.shown, text)
+        table.add_row(plain(f"guard {guard.state.label:<7}", _GUARD_STYLES[guard.state]), guard.shown, text)
     if len(snapshot.guards) > _MOST_GUARDS:
         table.add_row("", "", plain(f"… and {len(snapshot.guards) - _MOST_GUARDS} more guards", "dim"))
     return table

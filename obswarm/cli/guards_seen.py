@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from rich.text import Text
 
 from obswarm.cli.text_console import plain
-from obswarm.report import no_data_text
-from obswarm.stats import GuardView, Snapshot, lacks_data
+from obswarm.report import NO_REQUEST_SELECTED, no_data_text
+from obswarm.stats import GuardState, GuardView, Snapshot, lacks_data
 
 _NO_DATA = "had no data"
 
@@ -28,7 +28,11 @@ class GuardsSeen:
     def add(self, snapshot: Snapshot) -> None:
         for guard in snapshot.guards:
             seen = self._seen.setdefault(guard.name, _Seen())
-            now = [(guard.value, guard.shown)] if guard.state != "blind" and guard.value is not None else []
+            now = (
+                [(guard.value, guard.shown)]
+                if guard.state is not GuardState.NO_DATA and guard.value is not None
+                else []
+            )
             for value in (*guard.extremes, *now):
                 seen.lowest = min(seen.lowest or value, value)
                 seen.highest = max(seen.highest or value, value)
@@ -40,22 +44,23 @@ class GuardsSeen:
     def _line(self, guard: GuardView) -> Text:
         head = f"guard {guard.title} → {guard.action}:"
         if not guard.matched:
-            return plain(f"{head} no request of the run was one that it looks at", "bold yellow")
+            return plain(f"{head} {NO_REQUEST_SELECTED}", "bold yellow")
         trips = sum(count for _, count in guard.trips)
         verdict = f"tripped {trips} ×" if trips else "did not trip"
         if guard.stopped:
             verdict += f"; stopped the run: {guard.stopped}"
-        state = {"pending": " (pending)", "blind": "" if guard.stopped else " (no data)"}.get(guard.state, "")
+        is_shown = guard.state is GuardState.PENDING or (guard.state is GuardState.NO_DATA and not guard.stopped)
+        state = f" ({guard.state.label})" if is_shown else ""
         values = self._values(guard)
         no_data = no_data_text(guard.no_data_s, guard.watched_s)
         text = f"{head} {verdict}{state}, {values}"
         if no_data and values != _NO_DATA:
             text += f", {no_data}"
-        reason = guard.blind_reason if guard.state == "blind" else guard.no_data_reason if no_data else ""
+        reason = guard.no_data_reason if no_data or guard.state is GuardState.NO_DATA else ""
         if reason:
             text += f": {reason}"
         lacks = values == _NO_DATA or lacks_data(guard.no_data_s, guard.watched_s)
-        is_fine = guard.state == "ok" and not lacks
+        is_fine = guard.state is GuardState.OK and not lacks
         return plain(text, "bold yellow" if trips or guard.stopped else "green" if is_fine else "yellow")
 
     def _values(self, guard: GuardView) -> str:

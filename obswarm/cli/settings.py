@@ -12,7 +12,7 @@ from obswarm.cli.access import access_of_target
 from obswarm.cli.file_option import check_keys, list_of_texts
 from obswarm.cli.options import is_http_url
 from obswarm.cli.settings_file import GUARD_KEYS, TARGET_KEYS, Document, read_document
-from obswarm.guards import Guard, GuardError, GuardRule
+from obswarm.guards import RENAMED_ARGUMENTS, Guard, GuardError, GuardRule
 from obswarm.http import ApiAccess
 from obswarm.redact import redact_url, redact_value, remember
 from obswarm.targets import KINDS, Target
@@ -135,10 +135,10 @@ def check_url(where: str, url: str) -> None:
 
 
 def _guard(where: str, values: Mapping[str, Any]) -> GuardRule:
-    check_keys(where, values, list(GUARD_KEYS))
+    check_keys(where, values, [*GUARD_KEYS, *RENAMED_ARGUMENTS])
     if "when" not in values:
         raise ObswarmError(f"{where}when is missing.")
-    for name in ("when", "action", "name", "on_blind"):
+    for name in ("when", "action", "name", "on_no_data"):
         _text(where, values, name)
     try:
         return Guard(**values)

@@ -38,8 +38,8 @@ GUARD_KEYS = {
     "action": '`"stop"` (the default), `"abort"`, `"hold"`, `"scale(50%)"` or `"notify"`.',
     "name": "What it is called; its condition unless it is given.",
     "clear_for": "How long the condition has to be false before the guard is clear again; as long as its `for`.",
-    "blind_after": "How long it may be without data before it acts as `on_blind` says; 30 s.",
-    "on_blind": '`"warn"` (the default) or `"stop"`.',
+    "no_data_after": "How long it may have no data before `on_no_data` applies; 30 s.",
+    "on_no_data": '`"warn"` (the default) or `"stop"`.',
 }
 _SIGN_OF_OTHER_CODINGS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)
 

@@ -170,7 +170,7 @@ class Run:
     def close(self) -> None:
         """The result is safe; nothing is left to be remembered."""
 
-    def _strangers(self) -> tuple[int, int]:
+    def _rejected(self) -> tuple[int, int]:
         """(refused handshakes, dropped frames)."""
         return 0, 0
 
@@ -448,7 +448,7 @@ class Run:
 
     def _result(self) -> RunResult:
         assert self._reason is not None
-        refused, dropped = self._strangers()
+        refused, dropped = self._rejected()
         final = self.statistics.snapshot(self)
         if self.last is not None:
             final = final.guarded(self.last.guards, self.last.alerts, self.last.refused_alerts)

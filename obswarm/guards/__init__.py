@@ -15,12 +15,13 @@ from obswarm.guards.alerts import TOO_MANY, AlertTracker, Verdict, too_many
 from obswarm.guards.conditions import Condition, When
 from obswarm.guards.evaluator import GuardEvaluator
 from obswarm.guards.grammar import GuardError, parse_condition, parse_when, split_name
-from obswarm.guards.guard import ACTIONS, Action, Guard, GuardRule, parse_action, with_own_names
+from obswarm.guards.guard import ACTIONS, RENAMED_ARGUMENTS, Action, Guard, GuardRule, parse_action, with_own_names
 from obswarm.guards.requirements import Requirement, RequirementResult, evaluate_requirements, parse_requirement
-from obswarm.guards.state_machine import GuardState, GuardStateMachine
+from obswarm.guards.state_machine import GuardStateMachine
 
 __all__ = [
     "ACTIONS",
+    "RENAMED_ARGUMENTS",
     "TOO_MANY",
     "Action",
     "Alert",
@@ -33,7 +34,6 @@ __all__ = [
     "GuardError",
     "GuardEvaluator",
     "GuardRule",
-    "GuardState",
     "GuardStateMachine",
     "Refusal",
     "RefusalReason",

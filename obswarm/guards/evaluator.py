@@ -16,7 +16,7 @@ from obswarm.guards.conditions import AlertOperand, EngineOperand
 from obswarm.guards.guard import Action, GuardRule
 from obswarm.guards.operands import chooses_endpoints, last_interval, matches_something
 from obswarm.guards.polling import Answer, QueryPolling
-from obswarm.guards.state_machine import Blind, Change, GuardStateMachine, deciding_answer
+from obswarm.guards.state_machine import Change, GuardStateMachine, NoData, deciding_answer
 from obswarm.stats import LOADED_STATES, SEEN_OVER_S, GuardView, Snapshot
 from obswarm.targets import MetricSource, looks_back_s
 from obswarm.units import format_names
@@ -156,7 +156,7 @@ class GuardEvaluator:
         counted_from_s = self._counted_from_s(query, now)
         for at_s, values in answers:
             found = deciding_answer(values, guard.rule)
-            is_early = guard.coverage.nothing_yet and at_s < self._first_answers_until_s and isinstance(found, Blind)
+            is_early = guard.coverage.nothing_yet and at_s < self._first_answers_until_s and isinstance(found, NoData)
             if at_s >= counted_from_s and not is_early:
                 self._act_on(guard, guard.update(at_s, found), now)
         is_early = guard.coverage.nothing_yet and now < self._first_answers_until_s
@@ -164,7 +164,7 @@ class GuardEvaluator:
             missing_s = guard.coverage.missing_now_s(now)
             lasts = f"for {missing_s:.0f} s" if missing_s else "yet"
             reason = self._polling[query].ended or f"the target's metrics have not answered {lasts}"
-            self._act_on(guard, guard.wait(now, Blind(reason)), now)
+            self._act_on(guard, guard.wait(now, NoData(reason)), now)
 
     def _note_matches(self, snapshot: Snapshot, now: float) -> None:
         """Which guards choose endpoints that there are; says of the others so, once, when there was time enough."""
@@ -181,7 +181,7 @@ class GuardEvaluator:
             if told or now - self._measuring_since_s < _UNMATCHED_AFTER_S:
                 continue
             self._unmatched[guard] = True
-            text = f"The guard {guard.rule.name} looks at requests that there are none of"
+            text = f"No request matches the labels of the guard {guard.rule.name}"
             self.annotate("guard", text)
             logger.warning(
                 "%s. Requests so far: %s.",
@@ -215,19 +215,19 @@ class GuardEvaluator:
         elif change.cleared:
             logger.info("The guard %s is clear again.", rule.name)
             self._release(f"guard {rule.name}")
-        elif change.seen_too_little:
+        elif change.has_gaps:
             ratio = guard.coverage.ratio(now) or 0.0
             text = (
                 f"The guard {rule.name} has seen {ratio:.0%} of the last {SEEN_OVER_S:.0f} s: {guard.coverage.reason}"
             )
             self.annotate("guard", text)
             logger.warning("%s. Its times are those that it has seen.", text)
-        elif change.blind_too_long:
-            text = f"The guard {rule.name} has been blind for {rule.blind_after_s:g} s: {guard.blind_reason}"
+        elif change.no_data_too_long:
+            text = f"The guard {rule.name} has had no data for {rule.no_data_after_s:g} s: {guard.no_data_reason}"
             self.annotate("guard", text)
-            logger.warning("%s. %s", text, "Stopping the run." if rule.on_blind == "stop" else "The run goes on.")
-            if rule.on_blind == "stop":
-                self._stopped[rule.name] = f"no data for {rule.blind_after_s:g} s"
+            logger.warning("%s. %s", text, "Stopping the run." if rule.on_no_data == "stop" else "The run goes on.")
+            if rule.on_no_data == "stop":
+                self._stopped[rule.name] = f"no data for {rule.no_data_after_s:g} s"
                 self._carry_out(Action("stop"), f"guard {rule.name}", StopReason("guard", text))
 
     def deliver(self, delivery: Delivery) -> list[Verdict]:
@@ -319,17 +319,16 @@ class GuardEvaluator:
                 name=guard.rule.name,
                 when=str(guard.rule.when),
                 action=str(guard.rule.action),
-                state=str(guard.state),
+                state=guard.state,
                 value=guard.value,
                 shown=guard.shown,
                 since_s=None if guard.since_s is None else wall_s - (now - guard.since_s),
-                blind_reason=guard.blind_reason,
                 trips=((str(guard.rule.action), guard.trips),) if guard.trips else (),
                 matched=guard not in self._unmatched,
                 seen_ratio=guard.coverage.ratio(self._looked_s),
                 watched_s=guard.coverage.watched_s(self._looked_s),
                 no_data_s=guard.coverage.missing_s(self._looked_s),
-                no_data_reason=guard.coverage.reason,
+                no_data_reason=guard.no_data_reason or guard.coverage.reason,
                 extremes=tuple((value, guard.rule.format_value(value)) for value in guard.extremes or ()),
                 stopped=self._stopped.get(guard.rule.name, ""),
             )

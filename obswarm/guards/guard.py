@@ -15,9 +15,11 @@ from obswarm.redact import redact_text
 from obswarm.units import format_latency, format_not_finite, parse_duration
 
 ActionKind = Literal["stop", "abort", "hold", "scale", "notify"]
-OnBlind = Literal["warn", "stop"]
+OnNoData = Literal["warn", "stop"]
 ACTIONS: tuple[ActionKind, ...] = ("stop", "abort", "hold", "scale", "notify")
-BLIND_AFTER_S = 30.0
+NO_DATA_AFTER_S = 30.0
+RENAMED_ARGUMENTS = {"blind_after": "no_data_after", "on_blind": "on_no_data"}
+"""Arguments of Guard, and keys of `[[guards]]`, of obswarm 0.1 by what they are called now."""
 _SCALE = re.compile(r"scale\(\s*(\d+(?:\.\d+)?)\s*%\s*\)")
 
 
@@ -46,15 +48,15 @@ def parse_action(text: str) -> Action:
 
 @dataclass(frozen=True, slots=True)
 class GuardRule:
-    """`clear_for_s`: how long the condition has to be false before the guard counts as clear again. `blind_after_s`:
-    after so long without data it acts as `on_blind` says."""
+    """`clear_for_s`: how long the condition has to be false before the guard counts as clear again. `no_data_after_s`:
+    how long it may have no data before `on_no_data` applies."""
 
     name: str
     when: When
     action: Action
     clear_for_s: float
-    blind_after_s: float = BLIND_AFTER_S
-    on_blind: OnBlind = "warn"
+    no_data_after_s: float = NO_DATA_AFTER_S
+    on_no_data: OnNoData = "warn"
 
     @property
     def query(self) -> str | None:
@@ -112,24 +114,29 @@ def Guard(  # noqa: N802 - what a load-test file writes; it makes a value
     action: str = "stop",
     name: str | None = None,
     clear_for: str | float | None = None,
-    blind_after: str | float = BLIND_AFTER_S,
-    on_blind: str = "warn",
+    no_data_after: str | float = NO_DATA_AFTER_S,
+    on_no_data: str = "warn",
+    **renamed: object,
 ) -> GuardRule:
     """A guard, as in `guards = [Guard("error_ratio > 5% for 10s")]`.
 
     `action` is stop, abort, hold, scale(50%) or notify; `name` is the text of `when` unless given; durations are
     seconds or texts like 30s. Raises ObswarmError, which for `when` shows the place.
     """
+    for argument in renamed:
+        if argument not in RENAMED_ARGUMENTS:
+            raise TypeError(f"Guard() got an unexpected keyword argument {argument!r}")
+        raise ObswarmError(f"{argument} is now called {RENAMED_ARGUMENTS[argument]}.")
     parsed = parse_when(when)
-    if on_blind not in ("warn", "stop"):
-        raise ObswarmError(f"on_blind is {on_blind!r}; write warn or stop.")
+    if on_no_data not in ("warn", "stop"):
+        raise ObswarmError(f"on_no_data is {on_no_data!r}; write warn or stop.")
     return GuardRule(
         redact_text(name) if name else str(parsed),
         parsed,
         parse_action(action),
         parsed.for_s if clear_for is None else _seconds("clear_for", clear_for),
-        _seconds("blind_after", blind_after),
-        "stop" if on_blind == "stop" else "warn",
+        _seconds("no_data_after", no_data_after),
+        "stop" if on_no_data == "stop" else "warn",
     )
 
 

@@ -8,7 +8,7 @@ import gevent
 from gevent.lock import Semaphore
 
 from obswarm.greenlets import Supervisor, described, kill_all
-from obswarm.guards.state_machine import Blind, Values
+from obswarm.guards.state_machine import NoData, Values
 from obswarm.redact import redact_text
 from obswarm.targets import MetricSource, SourceError
 
@@ -85,7 +85,7 @@ class QueryPolling:
         finally:
             # Also when it is killed, or has raised what nobody expects.
             if question.values is None:
-                question.values = Blind("the question was given up")
+                question.values = NoData("the question was given up")
             self._slot.release()
 
     def _values(self, at_s: float) -> Values:
@@ -96,16 +96,16 @@ class QueryPolling:
             if values or self._source.filters_all(self._query, at_s):
                 return values
             why = self._source.why_no_series(self._query)
-            return Blind(f"no series for {redact_text(self._query)}{': ' if why else ''}{why}")
+            return NoData(f"no series for {redact_text(self._query)}{': ' if why else ''}{why}")
         except SourceError as error:
-            return Blind(str(error))
+            return NoData(str(error))
         except gevent.Timeout as passed:
             if passed is not limit:
                 raise
-            return Blind(f"no answer within {ANSWER_WITHIN_S:g} s")
+            return NoData(f"no answer within {ANSWER_WITHIN_S:g} s")
         except Exception as error:
             # Whatever it is, a guard that does not see must say so instead of being silent.
-            return Blind(described(error))
+            return NoData(described(error))
 
     def take(self) -> list[Answer]:
         """What has come since the last time, the earliest first."""
@@ -116,8 +116,8 @@ class QueryPolling:
                 if sum(question.values is not None for question in self._questions) < AT_ONCE - 1:
                     break
                 # Of a gap that is over, what was known of it while it lasted says more.
-                overtaken = Blind("no answer came before those to later questions")
-                first.values = self._taken if isinstance(self._taken, Blind) else overtaken
+                overtaken = NoData("no answer came before those to later questions")
+                first.values = self._taken if isinstance(self._taken, NoData) else overtaken
                 if first.asking is not None:
                     first.asking.kill(block=False)
             self._taken = first.values

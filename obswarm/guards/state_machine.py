@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from enum import Enum, StrEnum
+from enum import Enum
 from typing import Final
 
 from obswarm.guards.conditions import Condition, EngineOperand
@@ -12,18 +12,10 @@ from obswarm.guards.guard import GuardRule
 from obswarm.guards.latency import AtLeast
 from obswarm.guards.operands import missing_of
 from obswarm.redact import redact_text
+from obswarm.stats import GuardState
 
 
-class GuardState(StrEnum):
-    OK = "ok"
-    PENDING = "pending"
-    """The condition holds, but not long enough yet."""
-    TRIPPED = "tripped"
-    BLIND = "blind"
-    """There is no data to go by."""
-
-
-class Blind(str):
+class NoData(str):
     """In place of a value: why there is none."""
 
     __slots__ = ()
@@ -35,13 +27,13 @@ class Filtered(Enum):
 
 
 NO_SERIES: Final = Filtered.NO_SERIES
-Values = tuple[float, ...] | Blind
+Values = tuple[float, ...] | NoData
 """What a query gave: one value a series (none: it filters all that there is), or why there is no answer. Guards that
 share a query decide each by itself."""
 
 NO_NEWS = None
 """In place of a value: nothing happened that it could be measured by. Everything stays as it is, for as long as the
-guard's `blind_after_s`."""
+guard's `no_data_after_s`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +42,8 @@ class Change:
 
     tripped: bool = False
     cleared: bool = False
-    blind_too_long: bool = False
-    seen_too_little: bool = False
+    no_data_too_long: bool = False
+    has_gaps: bool = False
     """For the first time there were values for too small a share of the last 20 s."""
 
 
@@ -77,19 +69,19 @@ class GuardStateMachine:
         """Whether the last answer was without series because of the query's filters."""
         self.since_s: float | None = None
         """Since when the condition has held, while it is pending or tripped."""
-        self.blind_reason = ""
+        self.no_data_reason = ""
         self.trips = 0
         self.extremes: tuple[float, float] | None = None
         """The lowest and the highest value so far."""
-        self._is_blind = False
+        self._lacks_data = False
         self._seeing_state = GuardState.OK
-        self._tolerated_s = min(stale_after_s, rule.blind_after_s)
+        self._tolerated_s = min(stale_after_s, rule.no_data_after_s)
         self.coverage = DataCoverage(self._tolerated_s)
         self._held_from_s = -math.inf
         """`since_s`, later by the gaps since then."""
         self._clear_from_s: float | None = None
         """Since when the condition has not held, while it is tripped; later by the gaps since then."""
-        self._blind_told = self._little_told = False
+        self._no_data_reported = self._gaps_reported = False
         self._no_news_since_s: float | None = None
         self._updated_s: float | None = None
 
@@ -99,7 +91,7 @@ class GuardStateMachine:
 
     @property
     def state(self) -> GuardState:
-        return GuardState.BLIND if self._is_blind else self._seeing_state
+        return GuardState.NO_DATA if self._lacks_data else self._seeing_state
 
     @property
     def shown(self) -> str:
@@ -108,7 +100,7 @@ class GuardStateMachine:
             return self.rule.format_value(self.value)
         return str(NO_SERIES.value) if self._filtered else "–"
 
-    def update(self, time_s: float, value: float | Blind | Filtered | None) -> Change:
+    def update(self, time_s: float, value: float | NoData | Filtered | None) -> Change:
         """Take in the newest value, or why there is none, at `time_s`, which is later each time."""
         before_s, self._updated_s = self._updated_s, time_s
         self.coverage.begin(time_s)
@@ -119,7 +111,7 @@ class GuardStateMachine:
         if value is NO_NEWS:
             return self._wait_for_news(time_s)
         self._no_news_since_s = None
-        if isinstance(value, Blind):
+        if isinstance(value, NoData):
             self.coverage.miss(time_s, str(value))
             return self.wait(time_s, value)
         self._see(time_s)
@@ -142,31 +134,31 @@ class GuardStateMachine:
             since_s = max(before_s, time_s - (value - condition.quantity.base))
         return self._holds(time_s, since_s)
 
-    def wait(self, now: float, reason: Blind) -> Change:
+    def wait(self, now: float, reason: NoData) -> Change:
         """Let time pass in which no value has come, and `reason` is why, unless the last question had no answer."""
         self.coverage.begin(now)
         missing_s = self.coverage.missing_now_s(now)
         if not self.coverage.nothing_yet and (missing_s is None or missing_s < self._tolerated_s - _ROUNDING_S):
             return self._see_partly(now)
         missing_s = missing_s or 0.0
-        self._is_blind = True
-        self.blind_reason = self.coverage.reason if self.coverage.is_missing else str(reason)
-        if self._blind_told or missing_s < self.rule.blind_after_s - _ROUNDING_S:
+        self._lacks_data = True
+        self.no_data_reason = self.coverage.reason if self.coverage.is_missing else str(reason)
+        if self._no_data_reported or missing_s < self.rule.no_data_after_s - _ROUNDING_S:
             return _NOTHING
-        self._blind_told = True
-        return Change(blind_too_long=True)
+        self._no_data_reported = True
+        return Change(no_data_too_long=True)
 
     def _see_partly(self, now: float) -> Change:
-        if self._little_told or not self.coverage.is_lacking(now):
+        if self._gaps_reported or not self.coverage.is_lacking(now):
             return _NOTHING
-        self._little_told = True
-        return Change(seen_too_little=True)
+        self._gaps_reported = True
+        return Change(has_gaps=True)
 
     def _see(self, time_s: float) -> None:
         gap_s = self.coverage.see(time_s)
-        self._is_blind = False
-        self._blind_told = False
-        self.blind_reason = ""
+        self._lacks_data = False
+        self._no_data_reported = False
+        self.no_data_reason = ""
         if not gap_s:
             return
         if gap_s < self._tolerated_s - _ROUNDING_S:
@@ -182,14 +174,14 @@ class GuardStateMachine:
     def _wait_for_news(self, now: float) -> Change:
         if self._no_news_since_s is None:
             self._no_news_since_s = now
-        if not self._is_blind and self._has_held(now):
+        if not self._lacks_data and self._has_held(now):
             return self._trip()
         lasted_s = now - self._no_news_since_s
-        if lasted_s < self.rule.blind_after_s - _ROUNDING_S:
+        if lasted_s < self.rule.no_data_after_s - _ROUNDING_S:
             return _NOTHING
         operand = self.rule.when.condition.operand
         assert isinstance(operand, EngineOperand), "others have a value, or say why not"
-        reason = Blind(f"{missing_of(operand)} for {lasted_s:.0f} s")
+        reason = NoData(f"{missing_of(operand)} for {lasted_s:.0f} s")
         self.coverage.miss(self._no_news_since_s, str(reason))
         return self.wait(now, reason)
 
@@ -230,16 +222,16 @@ class GuardStateMachine:
         return Change(cleared=True)
 
 
-def deciding_answer(values: Values, rule: GuardRule) -> float | Blind | Filtered:
+def deciding_answer(values: Values, rule: GuardRule) -> float | NoData | Filtered:
     """The value that decides of what a guard's query gave, or why there is none."""
-    if isinstance(values, Blind):
+    if isinstance(values, NoData):
         return values
     if not values:
         return NO_SERIES
     found = deciding(values, rule.when.condition)
     if found is not None:
         return found
-    return Blind(f"{redact_text(rule.query or '')} is not a number (NaN)")
+    return NoData(f"{redact_text(rule.query or '')} is not a number (NaN)")
 
 
 def deciding(values: Iterable[float], condition: Condition) -> float | None:

@@ -4,6 +4,7 @@ is generated from this file."""
 from dataclasses import dataclass
 from enum import StrEnum
 
+from obswarm.stats import GuardState
 from obswarm.stats.endpoint import NO_STATUS, STATUS_CLASSES
 
 
@@ -130,12 +131,11 @@ SATURATED = Metric(
     ("worker",),
     "1 once the worker has been saturated (the bottleneck) during this run.",
 )
-GUARD_STATES = ("ok", "pending", "tripped", "blind")
 GUARD_STATE = Metric(
     "obswarm_guard_state",
     Kind.GAUGE,
     ("guard", "state"),
-    "1 for the current state of the guard, 0 for the others.",
+    f"1 for the current state of the guard ({', '.join(GuardState)}), 0 for the others.",
     _GUARDED,
 )
 GUARD_VALUE = Metric("obswarm_guard_value", Kind.GAUGE, ("guard",), "Current value of the guard's condition.", _GUARDED)

@@ -20,6 +20,7 @@ from obswarm.stats import (
     EndpointKey,
     EndpointStats,
     Exemplar,
+    GuardState,
     GuardView,
     Histogram,
     InFlight,
@@ -356,7 +357,7 @@ def _guard_families(snapshot: Snapshot) -> Iterator[MetricFamily]:
             (
                 MetricSample((guard.name, state), float(guard.state == state))
                 for guard in guards
-                for state in contract.GUARD_STATES
+                for state in GuardState
             ),
         )
         known = [guard for guard in guards if guard.value is not None]

@@ -7,10 +7,11 @@ from obswarm.report.grafana import GrafanaAnnotations
 from obswarm.report.junit import junit_document
 from obswarm.report.page import comparison_page, run_page
 from obswarm.report.result import result_document
-from obswarm.report.wording import generator_sentence, no_data_text
+from obswarm.report.wording import NO_REQUEST_SELECTED, generator_sentence, no_data_text
 
 __all__ = [
     "MEASURE_NAMES",
+    "NO_REQUEST_SELECTED",
     "SAME",
     "Comparison",
     "CsvFiles",

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from obswarm import clock
 from obswarm.engine import RunResult
 from obswarm.guards import RequirementResult
+from obswarm.report.wording import NO_REQUEST_SELECTED
 from obswarm.sanitize import escape_controls, escape_lines
+from obswarm.stats import GuardState
 
 
 def junit_document(result: RunResult, requirement_results: Sequence[RequirementResult]) -> str:
@@ -25,15 +27,15 @@ def junit_document(result: RunResult, requirement_results: Sequence[RequirementR
         if guard.stopped or any(count for action, count in guard.trips if action != "notify"):
             failures += 1
             # Not of a guard whose name begins like this one's.
-            began = tuple(f"The guard {guard.name} {did}" for did in ("tripped", "has been"))
+            began = tuple(f"The guard {guard.name} {did}" for did in ("tripped", "has had no data"))
             marks = [mark.text for mark in result.annotations if mark.text.startswith(began)]
             did = "stopped the run" if guard.stopped else "tripped"
             message = marks[0] if marks else f"The guard {guard.name} {did}."
             _element(case, "failure", "\n".join(marks), message=message)
-        elif guard.state == "blind" or not guard.matched:
+        elif guard.state is GuardState.NO_DATA or not guard.matched:
             skipped += 1
-            reason = guard.blind_reason or "no request of the run was one that it looks at"
-            _element(case, "skipped", message=f"It could not see: {reason}")
+            reason = guard.no_data_reason if guard.state is GuardState.NO_DATA else NO_REQUEST_SELECTED
+            _element(case, "skipped", message=f"No data: {reason}")
     if result.error is not None:
         failures += 1
         case = _element(suite, "testcase", classname=f"obswarm.{test}", name="run")

@@ -97,7 +97,7 @@ def result_document(result: RunResult, requirement_results: Sequence[Requirement
             {"output": failed.output, "reason": failed.reason, "required": failed.required}
             for failed in result.failed_outputs
         ],
-        "strangers": {"refused_handshakes": result.refused_handshakes, "dropped_frames": result.dropped_frames},
+        "rejected": {"refused_handshakes": result.refused_handshakes, "dropped_frames": result.dropped_frames},
         "guards": [_guard(guard) for guard in final.guards],
         "requirements": [
             {
@@ -164,7 +164,6 @@ def _guard(guard: GuardView) -> dict[str, Any]:
         "since_at": None if guard.since_s is None else clock.iso(guard.since_s),
         "trips": sum(count for _, count in guard.trips),
         "stopped": guard.stopped or None,
-        "blind_reason": guard.blind_reason or None,
         "matched": guard.matched,
         "watched_s": _round(guard.watched_s),
         "no_data_s": _round(guard.no_data_s),

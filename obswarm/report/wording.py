@@ -82,6 +82,10 @@ def generator_sentence(saturated: bool, max_cpu_ratio: float | None, max_loop_la
     return f"The load generator was not the bottleneck {figures}."
 
 
+NO_REQUEST_SELECTED = "no request of the run matched its labels"
+"""Of a guard that is about some endpoints only."""
+
+
 def no_data_text(no_data_s: float, watched_s: float) -> str:
     """For how long a guard had no data; empty for less than one question to a source."""
     if no_data_s < _NO_DATA_FROM_S:
@@ -137,6 +141,7 @@ def only_sentences(found: Comparison) -> list[str]:
 
 __all__ = [
     "INCONCLUSIVE",
+    "NO_REQUEST_SELECTED",
     "SAME",
     "between",
     "extent_of",

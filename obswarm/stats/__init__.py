@@ -38,6 +38,7 @@ from obswarm.stats.snapshot import (
     guard_title,
     lacks_data,
 )
+from obswarm.stats.states import GuardState
 from obswarm.stats.table import StatsTable, TaskException
 from obswarm.stats.timings import PHASES, PhaseTimes, TimingStats
 from obswarm.stats.under_way import (
@@ -79,6 +80,7 @@ __all__ = [
     "ErrorStats",
     "Exemplar",
     "GeneratorHealth",
+    "GuardState",
     "GuardView",
     "Histogram",
     "InFlight",

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from obswarm import defaults
 from obswarm.stats.endpoint import TOTAL, EndpointKey, EndpointStats, ErrorKey, ErrorStats
+from obswarm.stats.states import GuardState
 from obswarm.stats.table import StatsTable, TaskException
 from obswarm.stats.under_way import CutOff, CutOffKey, InFlight
 
@@ -69,11 +70,10 @@ class GuardView:
     name: str
     when: str
     action: str
-    state: str
+    state: GuardState
     value: float | None
     shown: str
     since_s: float | None
-    blind_reason: str
     trips: tuple[tuple[str, int], ...]
     matched: bool = True
     """False while there is no request of the endpoints that it looks at."""
@@ -83,7 +83,7 @@ class GuardView:
     no_data_s: float = 0.0
     """For how long in `watched_s`, which is its whole time, it had none."""
     no_data_reason: str = ""
-    """Why there was none the last time."""
+    """Why there is none, or was none the last time."""
     extremes: tuple[tuple[float, str], ...] = ()
     """The lowest and the highest value so far, also those that earlier masters had; and the same for people."""
     stopped: str = ""

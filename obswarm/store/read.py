@@ -13,6 +13,7 @@ from obswarm.stats import (
     ErrorKey,
     ErrorKinds,
     ErrorStats,
+    GuardState,
     TaskException,
     total_of,
 )
@@ -56,7 +57,7 @@ class Interval:
     iterations: Mapping[str, int]
     interrupted: int
     workers: Mapping[str, WorkerInterval]
-    guards: Mapping[str, tuple[str, float | None]]
+    guards: Mapping[str, tuple[GuardState, float | None]]
     in_flight: int | None = None
     """Requests under way at its end, and the age of the oldest; None where an earlier version did not know."""
     oldest_s: float | None = None
@@ -164,7 +165,7 @@ def _seconds(store: Store, info: RunInfo, names: Mapping[int, tuple[str, ...]]) 
             iterations=row["iterations"],
             interrupted=row["interrupted"],
             workers=workers,
-            guards={names[number][1]: (state, value) for number, state, value in row["guards"]},
+            guards={names[number][1]: (GuardState(state), value) for number, state, value in row["guards"]},
             in_flight=in_flight,
             oldest_s=oldest_s,
             load_s=row.get("load_s"),

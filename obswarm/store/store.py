@@ -11,7 +11,7 @@ from typing import Any, Self
 from obswarm.api import ObswarmError
 from obswarm.redact import redact_text, redact_value
 from obswarm.sanitize import escape_lines
-from obswarm.stats import Annotation
+from obswarm.stats import Annotation, GuardState
 from obswarm.store.provenance import LoadTestText
 from obswarm.store.schema import connect, plainly
 
@@ -173,7 +173,17 @@ def _info(row: Sequence[Any], tags: Sequence[str]) -> RunInfo:
         # Earlier versions kept URLs with their passwords.
         configuration=redact_value("", json.loads(configuration)),
         revision=revision,
-        result=None if result is None else json.loads(result),
+        result=None if result is None else _current(json.loads(result)),
         note=note,
         tags=tuple(tags),
     )
+
+
+def _current(result: dict[str, Any]) -> dict[str, Any]:
+    """Rename what obswarm 0.1 called otherwise in a result."""
+    if "strangers" in result:
+        result["rejected"] = result.pop("strangers")
+    for guard in result.get("guards", ()):
+        guard["state"] = GuardState(guard["state"])
+        guard["no_data_reason"] = guard.pop("blind_reason", None) or guard.get("no_data_reason")
+    return result

@@ -22,6 +22,7 @@ from obswarm.stats import (
     EndpointStats,
     ErrorKinds,
     GeneratorHealth,
+    GuardState,
     GuardView,
     RefusedAlerts,
     RunState,
@@ -183,6 +184,7 @@ def _guard(values: list[Any]) -> GuardView:
     guard = GuardView(*values)
     return replace(
         guard,
+        state=GuardState(guard.state),
         trips=tuple((action, count) for action, count in guard.trips),
         extremes=tuple((value, shown) for value, shown in guard.extremes),
     )

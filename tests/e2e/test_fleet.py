@@ -84,7 +84,7 @@ def test_a_worker_with_the_right_secret_joins_and_others_are_counted_and_logged_
     right = fleet.worker(OBSWARM_SECRET=SECRET)
     assert (master.wait(30), right.wait(30)) == (0, 0), fleet.log()
     assert fleet.log().count("without the right secret") == 1
-    assert fleet.result()["strangers"]["refused_handshakes"] >= 2
+    assert fleet.result()["rejected"]["refused_handshakes"] >= 2
     assert len(fleet.result()["workers"]) == 1
 
 

@@ -183,6 +183,7 @@ def test_options_that_make_no_sense_are_sentences(tmp_path: Path, options: list[
         ("[[guards]]\nwhen = 'p95 > 5'", "obswarm.toml: [[guards]] 1: when: Expected a duration for p95"),
         ("[[guards]]\naction = 'stop'", "[[guards]] 1: when is missing"),
         ("[[guards]]\nwhen = 'rps > 1'\nactoin = 'stop'", "Did you mean action?"),
+        ("[[guards]]\nwhen = 'rps > 1'\non_blind = 'stop'", "[[guards]] 1: on_blind is now called on_no_data"),
         ("guards = 5", "is written as [[guards]]"),
         ("[[targets]]\nurl = 'http://x'\nkind = 'mysq'", "Did you mean mysql?"),
         ("[[targets]]\nkind = 'mysql'", "url is missing"),

@@ -141,7 +141,7 @@ def test_guards_that_share_a_query_are_each_decided_by_the_series_that_makes_the
     for (operator, number), view in zip(conditions, views, strict=True):
         numbers = [value for value in values if value == value]
         holds = any(OPERATORS[operator](value, number) for value in numbers)
-        assert view.state == ("blind" if not numbers else "tripped" if holds else "ok"), (operator, number)
+        assert view.state == ("no_data" if not numbers else "tripped" if holds else "ok"), (operator, number)
         if numbers:
             assert view.value in numbers
             assert OPERATORS[operator](view.value, number) == holds
@@ -177,14 +177,14 @@ def test_two_guards_of_one_name_are_refused(rules) -> None:
         with_own_names(rules)
 
 
-def test_no_series_is_blind_too() -> None:
+def test_no_series_is_no_data_too() -> None:
     source = Source()
     source.answer = None
     course = Course(Guard("promql(nothing) > 5"), source=source)
     try:
         course.second()
         (guard,) = course.second().guards
-        assert (guard.state, guard.blind_reason) == ("blind", "no series for nothing")
+        assert (guard.state, guard.no_data_reason) == ("no_data", "no series for nothing")
     finally:
         course.evaluator.close()
 
@@ -280,16 +280,23 @@ def test_a_stop_condition_counts_no_alert_from_before_the_run() -> None:
     [
         ({"action": "explode"}, "is no action"),
         ({"action": "scale(200%)"}, "is no action"),
-        ({"on_blind": "sleep"}, "write warn or stop"),
-        ({"blind_after": "soon"}, "blind_after"),
+        ({"on_no_data": "sleep"}, "write warn or stop"),
+        ({"on_blind": "stop"}, "on_blind is now called on_no_data"),
+        ({"blind_after": "30s"}, "blind_after is now called no_data_after"),
+        ({"no_data_after": "soon"}, "no_data_after"),
         ({"clear_for": -1}, "clear_for: -1 is not a duration"),
-        ({"blind_after": True}, "blind_after: True is not a duration"),
-        ({"blind_after": float("inf")}, "blind_after: inf is not a duration"),
+        ({"no_data_after": True}, "no_data_after: True is not a duration"),
+        ({"no_data_after": float("inf")}, "no_data_after: inf is not a duration"),
     ],
 )
 def test_a_guard_that_makes_no_sense_is_refused(arguments, expected: str) -> None:
     with pytest.raises(ObswarmError, match=expected):
         Guard("rps > 1", **arguments)
+
+
+def test_an_argument_that_never_was_one_is_a_type_error() -> None:
+    with pytest.raises(TypeError, match="unexpected keyword argument 'no_data'"):
+        Guard("rps > 1", no_data="30s")
 
 
 def test_a_target_that_hangs_trips_a_guard_on_a_percentile() -> None:
@@ -312,20 +319,20 @@ def test_a_target_that_hangs_trips_a_guard_on_a_percentile() -> None:
 
 
 def test_a_guard_that_has_no_value_any_more_says_so_and_may_stop() -> None:
-    course = Course(Guard("p95 > 500ms", blind_after="5s", on_blind="stop"))
+    course = Course(Guard("p95 > 500ms", no_data_after="5s", on_no_data="stop"))
     course.second(good=1)
     for _ in range(5):
         assert course.second().guards[0].state == "ok"
     (guard,) = course.second().guards
-    assert (guard.state, guard.blind_reason) == ("blind", "no request has finished for 5 s")
+    assert (guard.state, guard.no_data_reason) == ("no_data", "no request has finished for 5 s")
     ((_, text),) = course.notes
-    assert text == "The guard p95 > 500ms has been blind for 5 s: no request has finished for 5 s"
+    assert text == "The guard p95 > 500ms has had no data for 5 s: no request has finished for 5 s"
     assert course.control.calls == [("stop", "guard", text)]
 
 
 def test_a_guard_whose_selector_never_matches_is_named_once(caplog) -> None:
     course = Course(
-        Guard('p95{name="/typo"} > 1s', name="typo", blind_after="1h"),
+        Guard('p95{name="/typo"} > 1s', name="typo", no_data_after="1h"),
         Guard('rps{name="/", method="GET"} > 1000'),
         Guard('rps{status="5xx"} > 1000'),
     )
@@ -333,14 +340,14 @@ def test_a_guard_whose_selector_never_matches_is_named_once(caplog) -> None:
         last = course.second(good=1)
     assert [guard.matched for guard in last.guards] == [False, True, True]
     ((kind, text),) = course.notes
-    assert (kind, text) == ("guard", "The guard typo looks at requests that there are none of")
+    assert (kind, text) == ("guard", "No request matches the labels of the guard typo")
     assert [record.message for record in caplog.records] == [f"{text}. Requests so far: GET /."]
     course.environment.recorder.record("GET", "/typo", 0.1, 1, 200)
     assert course.second().guards[0].matched
 
 
 def test_where_nothing_was_requested_yet_no_guard_is_called_wrong() -> None:
-    course = Course(Guard('p95{name="/a"} > 1s', blind_after="1h"))
+    course = Course(Guard('p95{name="/a"} > 1s', no_data_after="1h"))
     for _ in range(30):
         last = course.second()
     assert course.notes == []

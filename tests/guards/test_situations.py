@@ -110,7 +110,7 @@ TABLE = [
         trips=(3,),
         clears=(16,),
     ),
-    Row("the source is gone at the end", QUERY, times((1, 5), (GONE, 7)), state="blind"),
+    Row("the source is gone at the end", QUERY, times((1, 5), (GONE, 7)), state="no_data"),
     Row(
         "a source that restarts has no series at first",
         QUERY + " for 4s",
@@ -129,7 +129,7 @@ TABLE = [
     Row(
         "NaN for a moment", QUERY + " for 3s", times((1, 2), (9, 2), (NAN, 2), (9, 3), (1, 4)), trips=(8,), clears=(13,)
     ),
-    Row("NaN alone", QUERY, times((NAN, 9)), state="blind"),
+    Row("NaN alone", QUERY, times((NAN, 9)), state="no_data"),
     Row("infinity", QUERY, times((1, 3), (INF, 3), (1, 4)), trips=(4,), clears=(7,)),
     Row("infinity below", QUERY, times((1, 3), (-INF, 3), (1, 4))),
     Row("absent, and then there", QUERY, times((9, 4), ([], 6)), trips=(1,), clears=(5,)),

@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from obswarm.engine import Ramp
-from obswarm.guards import Guard, GuardState, GuardStateMachine
+from obswarm.guards import Guard, GuardStateMachine
 from obswarm.guards.polling import ASK_EVERY_S, AT_ONCE, QueryPolling
-from obswarm.guards.state_machine import Blind
+from obswarm.guards.state_machine import NoData
+from obswarm.stats import GuardState
 from obswarm.targets import Sample, SourceError
 from tests.guards.simulation import Simulation
 from tests.support.fake_time import FakeTime
@@ -32,7 +33,7 @@ def notes_of(made: Simulation) -> list[str]:
 
 
 def test_the_targets_side_is_asked_and_its_absence_is_seen(time: FakeTime) -> None:
-    made = simulation(time, Guard("promql(up) > 5", "hold", blind_after="3s", on_blind="stop"))
+    made = simulation(time, Guard("promql(up) > 5", "hold", no_data_after="3s", on_no_data="stop"))
     made.second()
     assert (made.guards[0].state, made.guards[0].value) == ("ok", 1.0)
     made.source.answer = 9.0
@@ -42,8 +43,8 @@ def test_the_targets_side_is_asked_and_its_absence_is_seen(time: FakeTime) -> No
     made.seconds(2)
     assert made.guards[0].state == "tripped"
     made.seconds(2)
-    assert (made.guards[0].state, made.guards[0].blind_reason) == ("blind", "Prometheus is away")
-    assert made.reason == "guard: The guard promql(up) > 5 has been blind for 3 s: Prometheus is away"
+    assert (made.guards[0].state, made.guards[0].no_data_reason) == ("no_data", "Prometheus is away")
+    assert made.reason == "guard: The guard promql(up) > 5 has had no data for 3 s: Prometheus is away"
     assert (made.guards[0].trips, made.guards[0].stopped) == ((("hold", 1),), "no data for 3 s")
     made.close()
 
@@ -79,7 +80,7 @@ def test_a_source_that_fails_every_third_second_trips_once_it_has_seen_enough(ti
     for second in range(40):
         made.source.answer = AWAY if second % 3 == 2 else 9.0
         made.second()
-        assert made.guards[0].state != "blind"
+        assert made.guards[0].state != "no_data"
         if tripped_s is None and made.guards[0].trips == (("notify", 1),):
             tripped_s = second + 1
     made.close()
@@ -131,7 +132,7 @@ def test_after_a_long_gap_for_begins_anew_and_what_has_tripped_stays(
     made.seconds(4)
     assert [guard.state for guard in made.guards] == ["tripped", "pending"], "shorter than what goes stale"
     made.seconds(4)
-    assert [(guard.state, guard.blind_reason) for guard in made.guards] == [("blind", reason)] * 2
+    assert [(guard.state, guard.no_data_reason) for guard in made.guards] == [("no_data", reason)] * 2
     made.source.answer = 9.0
     made.seconds(2)
     assert [guard.state for guard in made.guards] == ["tripped", "pending"]
@@ -171,27 +172,27 @@ def test_a_gap_does_not_clear_either(time: FakeTime) -> None:
 
 
 def test_without_any_answer_it_says_so_from_the_begin(time: FakeTime) -> None:
-    made = simulation(time, Guard("promql(x) > 5", blind_after="5s", on_blind="stop"))
+    made = simulation(time, Guard("promql(x) > 5", no_data_after="5s", on_no_data="stop"))
     made.source.takes_s = 1e6
     made.second()
-    assert (made.guards[0].state, made.guards[0].blind_reason) == (
-        "blind",
+    assert (made.guards[0].state, made.guards[0].no_data_reason) == (
+        "no_data",
         "the target's metrics have not answered yet",
     )
     made.seconds(9)
-    assert made.reason.endswith("has been blind for 5 s: the target's metrics have not answered for 5 s")
+    assert made.reason.endswith("has had no data for 5 s: the target's metrics have not answered for 5 s")
     assert made.guards[0].no_data_s == made.guards[0].watched_s > 0
     made.close()
 
 
 def test_two_guards_on_a_query_share_its_questions_and_each_has_its_own_tolerance(time: FakeTime) -> None:
-    impatient = Guard("promql(x) > 5 for 2s", "notify", name="impatient", blind_after="1s")
+    impatient = Guard("promql(x) > 5 for 2s", "notify", name="impatient", no_data_after="1s")
     made = simulation(time, Guard("promql(x) > 5 for 4s", "notify", name="patient"), impatient)
     made.source.answer = 9.0
     made.seconds(2)
     made.source.answer = AWAY
     made.seconds(2)
-    assert [guard.state for guard in made.guards] == ["pending", "blind"]
+    assert [guard.state for guard in made.guards] == ["pending", "no_data"]
     made.source.answer = 9.0
     made.seconds(2)
     assert [guard.state for guard in made.guards] == ["pending", "pending"]
@@ -242,7 +243,7 @@ def test_an_overtaken_question_keeps_the_reason_that_was_known_of_the_gap(time: 
     time.advance(0.5)
     source.waiting[source.asked[-1]].set(9.0)
     time.advance(0)
-    reasons = [(at_s, str(why)) for at_s, why in made.take() if isinstance(why, Blind)]
+    reasons = [(at_s, str(why)) for at_s, why in made.take() if isinstance(why, NoData)]
     assert reasons == [(first, "Prometheus is away"), (second, "Prometheus is away")]
 
 
@@ -259,7 +260,7 @@ def test_answers_are_given_in_the_order_of_the_times_that_they_are_about(time: F
     source.waiting[third].set_exception(AWAY)
     time.advance(0)
     ((at_s, why),) = made.take()
-    assert (at_s, str(why), type(why)) == (third, "Prometheus is away", Blind)
+    assert (at_s, str(why), type(why)) == (third, "Prometheus is away", NoData)
 
 
 def test_one_that_later_ones_have_overtaken_is_given_up(time: FakeTime, polling) -> None:
@@ -317,7 +318,7 @@ def test_it_trips_when_what_was_seen_of_its_condition_is_as_long_as_its_for(
     now = held_s = missing_s = all_missing_s = 0.0
     seen_any, tripped, before = False, False, "m"
     for kind, lasts_s in steps:
-        value = {"h": 9.0, "n": 1.0, "m": Blind("away")}[kind]
+        value = {"h": 9.0, "n": 1.0, "m": NoData("away")}[kind]
         if before == "m" and seen_any and kind != "m" and missing_s >= stale_after_s - 1e-9:
             held_s = 0.0
         change = guard.update(now, value)
@@ -331,7 +332,7 @@ def test_it_trips_when_what_was_seen_of_its_condition_is_as_long_as_its_for(
         else:
             assert not change.tripped
         is_missing_s = missing_s if kind == "m" else 0.0
-        assert (guard.state is GuardState.BLIND) == (
+        assert (guard.state is GuardState.NO_DATA) == (
             kind == "m" and (not seen_any or is_missing_s >= stale_after_s - 1e-9)
         )
         seen_any = seen_any or kind != "m"
@@ -359,11 +360,11 @@ def test_nan_is_no_value_of_a_guard(time: FakeTime) -> None:
     made.source.answer = math.nan
     made.seconds(7)
     (guard,) = made.guards
-    assert (guard.value, guard.shown, guard.state) == (math.inf, "+Inf", "blind")
+    assert (guard.value, guard.shown, guard.state) == (math.inf, "+Inf", "no_data")
 
 
 def test_a_query_that_filters_what_there_is_has_an_answer(time: FakeTime) -> None:
-    guard = Guard("promql(x == 0) == 0", "stop", blind_after="3s", on_blind="stop", clear_for=0)
+    guard = Guard("promql(x == 0) == 0", "stop", no_data_after="3s", on_no_data="stop", clear_for=0)
     made = simulation(time, guard, Guard("promql(x == 0) == 0", "notify", name="other"))
     made.source.answer = []
     made.seconds(20)
@@ -376,8 +377,8 @@ def test_a_query_that_filters_what_there_is_has_an_answer(time: FakeTime) -> Non
             0,
             1.0,
         )
-        assert view.no_data_reason == view.blind_reason == ""
+        assert view.no_data_reason == view.no_data_reason == ""
     made.source.answer = None
     made.seconds(10)
-    assert made.reason == "guard: The guard promql(x == 0) == 0 has been blind for 3 s: no series for x == 0"
+    assert made.reason == "guard: The guard promql(x == 0) == 0 has had no data for 3 s: no series for x == 0"
     made.close()

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from obswarm.guards import Guard, GuardState, GuardStateMachine
+from obswarm.guards import Guard, GuardStateMachine
 from obswarm.guards.latency import AtLeast
-from obswarm.guards.state_machine import Blind, deciding
+from obswarm.guards.state_machine import NoData, deciding
+from obswarm.stats import GuardState
 
 
 def state_machine(text: str = "error_ratio > 5% for 3s", **more) -> GuardStateMachine:
@@ -21,7 +22,7 @@ def course(guard: GuardStateMachine, values, step_s: float = 1.0) -> list[str]:
     for number, value in enumerate(values):
         change = guard.update(number * step_s, value)
         letter = str(guard.state)[0]
-        states.append(letter.upper() if change.tripped or change.cleared or change.blind_too_long else letter)
+        states.append(letter.upper() if change.tripped or change.cleared or change.no_data_too_long else letter)
     return states
 
 
@@ -45,17 +46,17 @@ def test_where_nothing_happened_everything_stays_as_it_is() -> None:
     assert "".join(course(state_machine(), [0, None, None, None, None])) == "ooooo"
 
 
-def test_without_data_it_is_blind_and_says_so_after_a_while() -> None:
-    guard = state_machine("promql(up) > 5", blind_after="2s", on_blind="stop")
-    assert "".join(course(guard, [1, Blind("away"), Blind("away"), Blind("gone"), Blind("gone"), 1])) == "obbBbo"
-    assert guard.blind_reason == ""
-    guard.update(10, Blind("away again"))
-    assert (guard.state, guard.blind_reason) == (GuardState.BLIND, "away again")
+def test_without_a_value_the_state_is_no_data_and_is_reported_after_no_data_after() -> None:
+    guard = state_machine("promql(up) > 5", no_data_after="2s", on_no_data="stop")
+    assert "".join(course(guard, [1, NoData("away"), NoData("away"), NoData("gone"), NoData("gone"), 1])) == "onnNno"
+    assert guard.no_data_reason == ""
+    guard.update(10, NoData("away again"))
+    assert (guard.state, guard.no_data_reason) == (GuardState.NO_DATA, "away again")
 
 
-def test_what_was_pending_starts_anew_after_blindness_and_what_was_tripped_stays() -> None:
-    assert "".join(course(state_machine("promql(up) > 5 for 2s"), [9, 9, Blind(""), 9, 9, 9])) == "ppbppT"
-    assert "".join(course(state_machine("promql(up) > 5"), [9, Blind(""), 9, 1])) == "TbtO"
+def test_a_pending_guard_starts_anew_after_no_data_and_a_tripped_one_stays_tripped() -> None:
+    assert "".join(course(state_machine("promql(up) > 5 for 2s"), [9, 9, NoData(""), 9, 9, 9])) == "ppnppT"
+    assert "".join(course(state_machine("promql(up) > 5"), [9, NoData(""), 9, 1])) == "TntO"
 
 
 SERIES = st.lists(st.booleans(), min_size=1, max_size=60)
@@ -102,22 +103,22 @@ def test_of_several_series_the_worst_decides(text: str, values, expected) -> Non
     assert deciding(values, Guard(text).when.condition) == expected
 
 
-def test_a_guard_without_a_value_is_blind_after_a_while_and_says_so_once() -> None:
-    guard = state_machine('p95{name="/a"} > 1s for 2s', blind_after="4s", on_blind="stop")
-    assert "".join(course(guard, [0.5, None, None, None, None, None, None, 0.5])) == "oooooBbo"
+def test_no_data_is_reported_once() -> None:
+    guard = state_machine('p95{name="/a"} > 1s for 2s', no_data_after="4s", on_no_data="stop")
+    assert "".join(course(guard, [0.5, None, None, None, None, None, None, 0.5])) == "oooooNno"
     guard.update(10, None)
     guard.update(14, None)
-    assert guard.blind_reason == 'no request with name="/a" has finished for 4 s'
+    assert guard.no_data_reason == 'no request with name="/a" has finished for 4 s'
     guard.update(15, None)
-    assert guard.blind_reason.endswith("for 5 s")
+    assert guard.no_data_reason.endswith("for 5 s")
     guard.update(16, 0.5)
-    assert (guard.state, guard.blind_reason) == (GuardState.OK, "")
+    assert (guard.state, guard.no_data_reason) == (GuardState.OK, "")
 
 
-def test_what_held_when_values_ended_still_trips_and_a_hold_outlasts_blindness() -> None:
-    assert "".join(course(state_machine("p95 > 1s for 3s", blind_after="2s"), [2, None, None, None, None])) == "pppTB"
-    assert "".join(course(state_machine("p95 > 1s for 3s", blind_after="9s"), [2, None, None, None, None])) == "pppTt"
-    assert "".join(course(state_machine("p95 > 1s", blind_after="2s"), [2, None, None, None, 2, 0.5])) == "TttBtO"
+def test_a_pending_guard_trips_after_its_last_value_and_a_tripped_one_outlasts_no_data() -> None:
+    assert "".join(course(state_machine("p95 > 1s for 3s", no_data_after="2s"), [2, None, None, None, None])) == "pppTN"
+    assert "".join(course(state_machine("p95 > 1s for 3s", no_data_after="9s"), [2, None, None, None, None])) == "pppTt"
+    assert "".join(course(state_machine("p95 > 1s", no_data_after="2s"), [2, None, None, None, 2, 0.5])) == "TttNtO"
 
 
 @pytest.mark.parametrize(

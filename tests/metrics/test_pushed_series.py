@@ -11,7 +11,7 @@ from obswarm.metrics import SnapshotRegistry, contract
 from obswarm.metrics.pushed_series import PushedSeries
 from obswarm.metrics.schema import REMOTE_WRITE, Messages
 from obswarm.metrics.series import MetricSample
-from obswarm.stats import GuardView, Histogram
+from obswarm.stats import GuardState, GuardView, Histogram
 from tests.metrics.test_created import Run
 
 MESSAGES = Messages("obswarm.test_pushed_series", REMOTE_WRITE)
@@ -118,7 +118,7 @@ def test_counters_and_histograms_begin_with_a_zero_when_they_were_created() -> N
     assert values(series.encode(made(6.0), "here", 7.0))["obswarm_requests_total"] == [(0, 6000), (7, 7000)]
 
 
-GUARD = GuardView("g", "p95 > 2s", "mark", "ok", None, "", None, "", (("mark", 2),))
+GUARD = GuardView("g", "p95 > 2s", "mark", GuardState.OK, None, "", None, (("mark", 2),))
 
 
 @given(

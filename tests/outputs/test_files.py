@@ -23,7 +23,7 @@ from obswarm.report import CsvFiles, GrafanaAnnotations, junit_document, result_
 from obswarm.report.csv_files import text_cell
 from obswarm.report.page.template import embedded
 from obswarm.sanitize import escape_controls, escape_lines
-from obswarm.stats import Annotation, EndpointKey, GuardView
+from obswarm.stats import Annotation, EndpointKey, GuardState, GuardView
 from obswarm.store import LoadTestText, RunMetadata, RunRecord, RunWriter, Store, read_run
 from obswarm.web.wire import pack_result, unpack_result
 from tests.support.anything import ANY_TEXT
@@ -93,7 +93,7 @@ def test_junit_can_be_read_and_has_the_text(text: str) -> None:
 def test_junit_says_of_each_guard_why_it_tripped_and_not_of_one_whose_name_begins_alike() -> None:
     result = hostile_result("x")
     names = ("p95 > 2s for 5s", "p95 > 2s", "p9", "x")
-    guards = tuple(GuardView(name, "w", "stop", "tripped", 1.0, "1", 1.0, "", (("stop", 1),)) for name in names)
+    guards = tuple(GuardView(name, "w", "stop", GuardState.TRIPPED, 1.0, "1", 1.0, (("stop", 1),)) for name in names)
     marks = tuple(Annotation(1.0, "guard", f"The guard {name} tripped: {name[::-1]}") for name in names)
     result = replace(result, final=replace(result.final, guards=guards), annotations=marks)
     suite = ElementTree.fromstring(junit_document(result, []).encode())
@@ -234,7 +234,7 @@ def test_a_kept_run_has_the_text_and_its_page_takes_nothing_for_markup(text: str
 @given(ANY_TEXT, st.floats())
 def test_any_text_and_number_come_through_all_outputs(text: str, number: float) -> None:
     result = hostile_result(text)
-    guard = GuardView(text, text, text, "ok", number, text, None, text, ())
+    guard = GuardView(text, text, text, GuardState.OK, number, text, None, (), no_data_reason=text)
     result = replace(result, final=replace(result.final, guards=(guard,)))
     json.loads(to_json(result_document(result, JUDGED)))
     ElementTree.fromstring(junit_document(result, JUDGED).encode())

@@ -3,10 +3,10 @@
 from dataclasses import replace
 
 from obswarm.cli.guards_seen import GuardsSeen
-from obswarm.stats import GuardView, Snapshot
+from obswarm.stats import GuardState, GuardView, Snapshot
 from tests.support.recorded import MadeUpRun
 
-GUARD = GuardView("error_ratio > 90%", "error_ratio > 90%", "stop", "ok", 0.03, "3%", None, "", ())
+GUARD = GuardView("error_ratio > 90%", "error_ratio > 90%", "stop", GuardState.OK, 0.03, "3%", None, ())
 
 
 def second(guard: GuardView) -> Snapshot:
@@ -31,19 +31,21 @@ def test_one_whose_value_did_not_change() -> None:
 
 
 def test_one_that_tripped() -> None:
-    tripped = replace(GUARD, state="tripped", value=0.95, shown="95%", trips=(("stop", 1), ("notify", 2)))
+    tripped = replace(GUARD, state=GuardState.TRIPPED, value=0.95, shown="95%", trips=(("stop", 1), ("notify", 2)))
     assert line_of(GUARD, tripped).endswith("tripped 3 ×, last 95%, lowest 3%, highest 95%")
 
 
 def test_one_that_never_had_data() -> None:
-    blind = replace(GUARD, state="blind", value=None, shown="–", blind_reason="the Prometheus does not answer")
-    assert line_of(blind, blind).endswith("did not trip (no data), had no data: the Prometheus does not answer")
+    no_data = replace(
+        GUARD, state=GuardState.NO_DATA, value=None, shown="–", no_data_reason="the Prometheus does not answer"
+    )
+    assert line_of(no_data, no_data).endswith("did not trip (no data), had no data: the Prometheus does not answer")
 
 
 def test_one_that_had_data_for_a_part_of_the_time() -> None:
-    blind = replace(GUARD, state="blind", blind_reason="away")
+    no_data = replace(GUARD, state=GuardState.NO_DATA, no_data_reason="away")
     again = replace(GUARD, watched_s=3.1, no_data_s=1.9, no_data_reason="away")
-    assert line_of(blind, blind, again).endswith("did not trip, last 3%, no data for 2s of 3s: away")
+    assert line_of(no_data, no_data, again).endswith("did not trip, last 3%, no data for 2s of 3s: away")
     assert line_of(replace(again, no_data_s=0.4)).endswith("did not trip, last 3%"), "less than a question"
 
 

@@ -12,13 +12,13 @@ from obswarm.metrics import SnapshotRegistry
 from obswarm.report import junit_document, result_document
 from obswarm.report.page import _guards
 from obswarm.report.wording import no_data_of, no_data_text
-from obswarm.stats import GuardView, Snapshot
+from obswarm.stats import GuardState, GuardView, Snapshot
 from obswarm.web.wire import pack_result, unpack_result
 from tests.support.expositions import series_by_format
 from tests.support.recorded import PAGE, MadeUpRun, result_of
 
 GUARD = GuardView(
-    *("load", "promql(load) > 5", "stop", "ok", 1.0, "1", None, "", ()),
+    *("load", "promql(load) > 5", "stop", GuardState.OK, 1.0, "1", None, ()),
     seen_ratio=0.65,
     watched_s=30.0,
     no_data_s=10.2,
@@ -62,11 +62,13 @@ def test_the_summary_and_the_report_say_for_how_long() -> None:
 
 def test_the_terminal_has_room_for_what_is_wrong() -> None:
     reason = "Prometheus at http://monitoring.staging.example:9090 does not answer: Connection refused"
-    away = replace(GUARD, state="blind", blind_reason=reason)
+    away = replace(GUARD, state=GuardState.NO_DATA, no_data_reason=reason)
     assert "Prometheus does not answer: Connection refused" in displayed(away)
 
 
-STOPPED = replace(GUARD, action="scale(50%)", state="blind", blind_reason="HTTP 500", stopped="no data for 4 s")
+STOPPED = replace(
+    GUARD, action="scale(50%)", state=GuardState.NO_DATA, no_data_reason="HTTP 500", stopped="no data for 4 s"
+)
 
 
 def test_a_guard_that_stopped_the_run_without_data_has_not_tripped() -> None:

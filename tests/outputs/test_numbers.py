@@ -39,7 +39,7 @@ from obswarm.report import (
 )
 from obswarm.report.setting_text import setting_text
 from obswarm.report.wording import figure_value, value_of
-from obswarm.stats import Annotation, EndpointKey, GuardView, TargetView
+from obswarm.stats import Annotation, EndpointKey, GuardState, GuardView, TargetView
 from obswarm.store import MetricKey, RunMetadata, RunRecord, RunWriter, Store, export_run, import_runs, read_run
 from obswarm.targets import Unit
 from obswarm.units import format_bytes, format_count, format_duration, format_latency, format_not_finite
@@ -67,7 +67,7 @@ def odd_result(
     """A run whose guard, workers, target and losses have that number wherever there is a float."""
     run = MadeUpRun([], run_id)
     guard = GuardView(
-        "odd", "promql(odd) > 5", "stop", "tripped", number, RULE.format_value(number), 1.0, "", (("stop", 1),)
+        "odd", "promql(odd) > 5", "stop", GuardState.TRIPPED, number, RULE.format_value(number), 1.0, (("stop", 1),)
     )
     for _ in range(seconds):
         run.pass_a_second({PAGE: [0.01, 0.02]})

@@ -158,9 +158,9 @@ def test_a_long_run_has_steps_of_several_seconds(tmp_path: Path) -> None:
                         "name": "promql(x) > 1",
                         "when": "promql(x) > 1",
                         "action": "stop",
-                        "state": "blind",
+                        "state": "no_data",
                         "trips": 0,
-                        "blind_reason": "no answer",
+                        "no_data_reason": "no answer",
                     },
                     {
                         "name": "p95 > 1s",
@@ -168,12 +168,12 @@ def test_a_long_run_has_steps_of_several_seconds(tmp_path: Path) -> None:
                         "action": "stop",
                         "state": "tripped",
                         "trips": 1,
-                        "blind_reason": "",
+                        "no_data_reason": None,
                     },
                 ]
             },
             "good",
-            r"The guard promql\(x\) &gt; 1 was blind: no answer\.(.|\n)*The guard p95 &gt; 1s tripped",
+            r"The guard promql\(x\) &gt; 1 had no data: no answer\.(.|\n)*The guard p95 &gt; 1s tripped",
         ),
         (
             {"targets": [{"target": "db", "problem": "Target db: nothing was measured."}, {"problem": None}]},

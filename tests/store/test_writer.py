@@ -2,11 +2,12 @@
 
 import logging
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from obswarm.stats import Annotation, EndpointStats, ErrorKey, ErrorStats, StatsTable
+from obswarm.stats import Annotation, EndpointStats, ErrorKey, ErrorStats, GuardState, GuardView, StatsTable
 from obswarm.store import MetricKey, RunMetadata, RunRecord, RunWriter, Store, StoreIncomplete, read_run, value_at
 from obswarm.store.provenance import LoadTestText
 from tests.support.recorded import LOGIN, PAGE, MadeUpRun
@@ -67,6 +68,31 @@ def test_how_it_ended_is_exact_even_where_seconds_are_missing(tmp_path: Path) ->
     assert (record.info.ended_s, record.info.result) == (99.5, {"totals": {"requests": 15}})
     assert record.endpoints[PAGE].requests == 15
     assert [mark.text for mark in record.marks] == ["a", "b"], "none twice"
+
+
+def test_names_of_obswarm_0_1_are_read_as_those_of_today(tmp_path: Path) -> None:
+    path = tmp_path / "runs.sqlite"
+    writer = RunWriter(path, ABOUT)
+    snapshot = MadeUpRun([]).second({PAGE: [0.01]})
+    guard = GuardView("g", "promql(up) < 1", "stop", "blind", None, "–", None, ())  # type: ignore[arg-type]  # as it was
+    writer.snapshot(replace(snapshot, guards=(guard,)))
+    guards = [
+        {"name": "g", "state": "blind", "blind_reason": "no answer", "no_data_reason": "HTTP 500"},
+        {"name": "h", "state": "ok", "blind_reason": None, "no_data_reason": "HTTP 500"},
+        {"name": "i", "state": "tripped", "blind_reason": None},
+    ]
+    writer.finish(snapshot, 99.5, {"guards": guards, "strangers": {"dropped_frames": 3}})
+    writer.close()
+    record = read(path)
+    assert record.seconds[0].guards == {"g": (GuardState.NO_DATA, None)}
+    assert record.info.result == {
+        "guards": [
+            {"name": "g", "state": "no_data", "no_data_reason": "no answer"},
+            {"name": "h", "state": "ok", "no_data_reason": "HTTP 500"},
+            {"name": "i", "state": "tripped", "no_data_reason": None},
+        ],
+        "rejected": {"dropped_frames": 3},
+    }
 
 
 def test_statistics_that_begin_anew(tmp_path: Path) -> None:

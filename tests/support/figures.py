@@ -131,7 +131,7 @@ class Figures:
             deadline = time.monotonic() + _LONGEST_S
             try:
                 while wrong := [
-                    (type(source).__name__, guard.name, guard.state, guard.blind_reason)
+                    (type(source).__name__, guard.name, guard.state, guard.no_data_reason)
                     for guard in evaluator.on_snapshot(run.second({})).guards
                     if guard.state != "tripped"
                 ]:

@@ -15,6 +15,7 @@ from obswarm.stats import (
     ErrorStats,
     Exemplar,
     GeneratorHealth,
+    GuardState,
     GuardView,
     InFlight,
     RefusedAlerts,
@@ -71,7 +72,9 @@ def hostile_snapshot(text: str) -> Snapshot:
     stats.add_exemplar(Exemplar(text, 0.01, 5.0))
     seen = {error: ErrorStats(1, 5.0, 6.0)}
     worker = GeneratorHealth(text, 3, 0.256, 0.0123, 2**26, True, text, 1.0)
-    guard = GuardView(text, text, text, "blind", float("inf"), text, None, text, (("stop", 1),))
+    guard = GuardView(
+        text, text, text, GuardState.NO_DATA, float("inf"), text, None, (("stop", 1),), no_data_reason=text
+    )
     return replace(
         MadeUpRun([]).second({}),
         interval_s=1.0,
@@ -91,7 +94,7 @@ def hostile_snapshot(text: str) -> Snapshot:
         in_flight={key: InFlight(2, 3.0)},
         cut_off={CutOffKey("request", text, text): CutOff(1, 2.0)},
         workers=(worker, replace(worker, worker=f"{text} 2")),
-        guards=(guard, replace(guard, name=f"{text} 2", state="tripped")),
+        guards=(guard, replace(guard, name=f"{text} 2", state=GuardState.TRIPPED)),
         alerts=(AlertCount(text, text, text, 1),),
         refused_alerts=(RefusedAlerts(text, 1, text),),
     )

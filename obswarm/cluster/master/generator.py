@@ -436,7 +436,7 @@ class FleetRun(Run):
     def _losses(self) -> tuple[WorkerLoss, ...]:
         return self._lost.all()
 
-    def _strangers(self) -> tuple[int, int]:
+    def _rejected(self) -> tuple[int, int]:
         return self.listener.handshake_failures, self.fleet.dropped_frames
 
     def close(self) -> None:

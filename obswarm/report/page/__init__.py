@@ -10,7 +10,7 @@ from obswarm.report.page.template import embedded, render
 from obswarm.report.page.verdict import verdict
 from obswarm.report.setting_text import setting_text
 from obswarm.report.wording import had_little_data, no_data_of
-from obswarm.stats import TOTAL, EndpointKey, EndpointStats, guard_title
+from obswarm.stats import TOTAL, EndpointKey, EndpointStats, GuardState, guard_title
 from obswarm.store import RunRecord
 from obswarm.units import format_bytes, format_count, format_duration, format_latency
 
@@ -96,29 +96,32 @@ def _guards(result: Mapping[str, Any]) -> list[dict[str, Any]]:
     rows = []
     for guard in result.get("guards", ()):
         tripped = f", tripped {guard['trips']} ×" if guard["trips"] else ""
-        blind = f": {guard['blind_reason']}" if guard["blind_reason"] else ""
-        if not blind and (no_data := no_data_of(guard)):
-            blind = f", {no_data}"
+        state = GuardState(guard["state"])
+        if state is GuardState.NO_DATA:
+            lack = f": {guard['no_data_reason']}"
+        else:
+            no_data = no_data_of(guard)
+            lack = f", {no_data}" if no_data else ""
         if guard.get("stopped"):
             tripped += ", stopped the run"
         tone = _tone_of(guard)
         rows.append(
             {
                 "name": guard_title(guard["name"], guard["when"], guard["action"]),
-                "cells": [guard["action"], f"{guard['state']}{tripped}{blind}"],
+                "cells": [guard["action"], f"{state.label}{tripped}{lack}"],
                 "tone": tone,
             }
         )
     for each in result.get("requirements", ()):
-        state, tone = ("met", "good") if each["met"] else ("not met", "bad")
-        rows.append({"name": each["require"], "cells": ["required", state], "tone": tone})
+        verdict, tone = ("met", "good") if each["met"] else ("not met", "bad")
+        rows.append({"name": each["require"], "cells": ["required", verdict], "tone": tone})
     return rows
 
 
 def _tone_of(guard: Mapping[str, Any]) -> str:
     if guard["trips"] or guard.get("stopped"):
         return "bad"
-    lacks = guard["state"] == "blind" or not guard.get("matched", True) or had_little_data(guard)
+    lacks = guard["state"] == GuardState.NO_DATA or not guard.get("matched", True) or had_little_data(guard)
     return "warn" if lacks else "good"
 
 

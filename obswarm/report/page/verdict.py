@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from obswarm.report.cut_off import cut_off_sentences
-from obswarm.report.wording import generator_sentence, had_little_data, no_data_of
-from obswarm.stats import guard_title
+from obswarm.report.wording import NO_REQUEST_SELECTED, generator_sentence, had_little_data, no_data_of
+from obswarm.stats import GuardState, guard_title
 from obswarm.store import RunRecord
 from obswarm.units import counted, format_count, format_duration, format_latency
 
@@ -49,12 +49,12 @@ def verdict(record: RunRecord) -> Verdict:
         if guard["trips"]:
             lines.append(Line(f"The guard {title} tripped ({guard['action']}).", "bad"))
         elif guard.get("stopped"):
-            why = f"{guard['stopped']}: {guard['blind_reason']}" if guard["blind_reason"] else guard["stopped"]
+            why = f"{guard['stopped']}: {guard['no_data_reason']}" if guard["no_data_reason"] else guard["stopped"]
             lines.append(Line(f"The guard {title} stopped the run: {why}.", "bad"))
         elif not guard.get("matched", True):
-            lines.append(Line(f"The guard {title} looked at requests that there were none of.", "warn"))
-        elif guard["state"] == "blind":
-            lines.append(Line(f"The guard {title} was blind: {guard['blind_reason']}.", "warn"))
+            lines.append(Line(f"The guard {title} had no data: {NO_REQUEST_SELECTED}.", "warn"))
+        elif guard["state"] == GuardState.NO_DATA:
+            lines.append(Line(f"The guard {title} had no data: {guard['no_data_reason']}.", "warn"))
         elif had_little_data(guard):
             lines.append(Line(f"The guard {title} had {no_data_of(guard)}.", "warn"))
     # Earlier versions did not keep it.

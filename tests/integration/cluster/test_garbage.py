@@ -113,6 +113,6 @@ def test_200_000_frames_of_garbage_do_not_disturb_a_run(tmp_path: Path) -> None:
         assert result["totals"]["failures"] == 0
         assert result["users_max"] == 10
         assert len(result["workers"]) == 1
-        assert result["strangers"]["dropped_frames"] > FRAMES / 10
+        assert result["rejected"]["dropped_frames"] > FRAMES / 10
         assert fleet.log().count("is not a message") == 1
         assert "Traceback" not in fleet.log()

@@ -124,7 +124,7 @@ def test_each_lie_is_refused_by_name_and_the_honest_worker_counts_exactly(tmp_pa
         assert all(lost["detail"].startswith("refused: ") for lost in result["lost"])
         by_name = {each["worker"]: each for each in result["workers"]}
         assert all(by_name[name]["stats_lost"] == 1 and by_name[name]["state"] == "lost" for name in LIES)
-        assert result["strangers"]["dropped_frames"] == 1
+        assert result["rejected"]["dropped_frames"] == 1
         assert fleet.log().count("is lost (refused") == len(LIES)
         assert "Traceback" not in fleet.log()
         assert "\x1b[31mX" not in fleet.log()

@@ -35,7 +35,7 @@ name = 'slow'
 when = 'promql(max(process_open_fds)) > 1000'
 action = 'stop'
 name = 'watchful'
-blind_after = '3s'
+no_data_after = '3s'
 """
 
 
@@ -113,7 +113,7 @@ def test_guards_and_report_of_a_run_whose_prometheus_is_slow_hangs_and_is_killed
             wait_for(log, "The guard slow tripped")
             between.delay_s = 0.0
             with prometheus.frozen():
-                wait_for(log, "The guard watchful has been blind for 3 s")
+                wait_for(log, "The guard watchful has had no data for 3 s")
                 wait_for(log, "nothing has been measured for ")
             wait_for(log, "measured again")
             prometheus.kill()

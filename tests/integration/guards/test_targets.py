@@ -168,7 +168,7 @@ def _add_one(mariadb: MariaDb) -> None:
         cursor.execute("UPDATE test.counters SET n = n + 1")
 
 
-def test_without_its_prometheus_a_guard_is_blind_and_stops_if_it_is_told_to(tmp_path: Path) -> None:
+def test_without_its_prometheus_a_guard_has_no_data_and_stops_the_run_with_on_no_data_stop(tmp_path: Path) -> None:
     with (
         QuickServer() as target,
         Prometheus(f"127.0.0.1:{target.port}") as prometheus,
@@ -179,7 +179,7 @@ def test_without_its_prometheus_a_guard_is_blind_and_stops_if_it_is_told_to(tmp_
             "[[guards]]\n"
             "when = 'promql(sum(up)) > 100000'\n"
             "name = 'too much'\n"
-            "blind_after = '3s'\non_blind = 'stop'\n"
+            "no_data_after = '3s'\non_no_data = 'stop'\n"
         )
         prometheus.wait_for("sum(up)", 1)
         port = free_port()
@@ -195,9 +195,9 @@ def test_without_its_prometheus_a_guard_is_blind_and_stops_if_it_is_told_to(tmp_
         assert master.wait(30) == 3, fleet.log()
         result = fleet.result()
         (guard,) = result["guards"]
-        assert guard["state"] == "blind"
-        assert "does not answer" in guard["blind_reason"]
-        assert "has been blind for 3 s" in fleet.log()
+        assert guard["state"] == "no_data"
+        assert "does not answer" in guard["no_data_reason"]
+        assert "has had no data for 3 s" in fleet.log()
         assert time.monotonic() - began < 9
-        assert "The guard too much has been blind for 3 s" in result["stop_reason"]["detail"]
+        assert "The guard too much has had no data for 3 s" in result["stop_reason"]["detail"]
         prometheus.start()
