@@ -240,7 +240,7 @@ class Keeping(Output):
                     (MetricKey(target.name, target.kind, signal.name, signal.unit), query)
                     for target, signal, query in queries_of(source.targets())
                 ]
-                values = source.figures([query for _, query in queries])
+                values = source.metric_values([query for _, query in queries])
             except SourceError:
                 # Guards say so; here it is a gap.
                 values = [None] * len(queries)

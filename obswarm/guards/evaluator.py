@@ -18,7 +18,7 @@ from obswarm.guards.operands import chooses_endpoints, last_interval, matches_so
 from obswarm.guards.polling import Answer, QueryPolling
 from obswarm.guards.state_machine import Change, GuardStateMachine, NoData, deciding_answer
 from obswarm.stats import LOADED_STATES, SEEN_OVER_S, GuardView, Snapshot
-from obswarm.targets import MetricSource, looks_back_s
+from obswarm.targets import MetricSource, lookback_s
 from obswarm.units import format_names
 
 logger = logging.getLogger(__name__)
@@ -201,7 +201,7 @@ class GuardEvaluator:
         on the clock of `now`."""
         if _OWN not in query or self._started_wall_s is None:
             return -math.inf
-        settled_s = max(self.alerts.grace_s, looks_back_s(query) + _SCRAPE_S)
+        settled_s = max(self.alerts.grace_s, lookback_s(query) + _SCRAPE_S)
         return now - (self._wall() - self._started_wall_s - settled_s)
 
     def _act_on(self, guard: GuardStateMachine, change: Change, now: float) -> None:

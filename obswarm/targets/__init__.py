@@ -1,7 +1,7 @@
-"""The target's own metrics, from its endpoints or from a Prometheus, behind one interface."""
+"""Metrics of the system under test: scraped from its exporters or queried from a Prometheus, behind one interface."""
 
 from obswarm.targets.coverage import TargetCoverage
-from obswarm.targets.evaluate import looks_back_s
+from obswarm.targets.evaluate import lookback_s
 from obswarm.targets.kinds import KIND_TITLES, KINDS, TargetMetric, Unit, place_of, queries_of, title_of
 from obswarm.targets.promql import PrometheusSource
 from obswarm.targets.scrape import EmbeddedSource
@@ -21,7 +21,7 @@ __all__ = [
     "TargetMetric",
     "Unit",
     "field_of_target",
-    "looks_back_s",
+    "lookback_s",
     "place_of",
     "queries_of",
     "title_of",

@@ -1,7 +1,7 @@
-"""Reads pages of metrics as Prometheus 3 does: its text format and OpenMetrics. No I/O.
+"""Parse the text exposition formats, Prometheus' and OpenMetrics, as Prometheus 3 does. No I/O.
 
-The grammars are those of Prometheus' lexers (model/textparse, promlex.l and openmetricslex.l), which are in places
-stricter and in places laxer than the formats' specifications:
+The grammars are those of Prometheus' lexers (model/textparse, promlex.l and openmetricslex.l), which are stricter than
+the specifications in some places and more lenient in others:
 https://prometheus.io/docs/instrumenting/exposition_formats/,
 https://github.com/prometheus/OpenMetrics/blob/main/specification/OpenMetrics.md
 """
@@ -19,23 +19,22 @@ LabelPairs = list[tuple[str, str]]
 
 
 class ParseError(ValueError):
-    """A page that cannot be read; no part of its text is in the message."""
+    """A page that cannot be parsed. The message contains no text of the page."""
 
     def __init__(self, page: str, position: int, what: str) -> None:
         self.line = page.count("\n", 0, position) + 1
         if page.startswith("\r", page.find("\n", position) - 1):
-            what = "it ends with a carriage return"
+            what = "the line ends with a carriage return"
         super().__init__(f"line {self.line} of the page: {what}")
 
 
 class LabelsError(ParseError):
-    """A sample that can be read, with a name or labels that a series cannot have."""
+    """A well-formed sample with an invalid metric name or invalid labels."""
 
 
 class Entry(NamedTuple):
-    """A sample of a page. `series` is the page's own text of the metric and its labels, which `labels_of` reads with
-    the type that was given last; `timestamp_s` is a wall time, None where the page gives none; `position` is where the
-    series begins in the page."""
+    """A sample of a page. `series`: text of the metric name and labels, to be parsed by `labels_of` with the type given
+    last; `timestamp_s`: wall time, None if the page gives none; `position`: offset of the series in the page."""
 
     series: str
     value: float
@@ -46,20 +45,20 @@ class Entry(NamedTuple):
 
 _NAME = r"[a-zA-Z_:][a-zA-Z0-9_:]*+"
 _LABEL = r"[a-zA-Z_][a-zA-Z0-9_]*+"
-# Text in quotes; a line break in it is part of it, but not after a backslash.
+# Quoted text; it may contain line breaks, but not after a backslash.
 _QUOTED = r'"[^"\\]*+(?:\\[^\n][^"\\]*+)*+"'
 _ONE_LINE_QUOTED = r'"[^"\\\n]*+(?:\\[^\n][^"\\\n]*+)*+"'
 _BRACES = rf'\{{(?:[^"}}\n]++|{_QUOTED})*+\}}'
 _BLANK = r"[ \t]*+"
 
-# Values and timestamps are looked at as numbers later, labels when a series is seen for the first time.
+# Values and timestamps are converted later, labels only when a series occurs for the first time.
 _TEXT_SAMPLE = re.compile(
     rf"({_BLANK}(?:{_NAME}(?:{_BLANK}{_BRACES})?+|{_BRACES})){_BLANK}([^{{ \t\n]++){_BLANK}([0-9]++)?+{_BLANK}\n"
 )
 _TEXT_META = re.compile(rf"{_BLANK}#[ \t]++(HELP|TYPE)[ \t]++(?:({_NAME}|{_QUOTED})([^\n]*+)\n)?+")
 _TEXT_OTHER = re.compile(rf"{_BLANK}(?:#[^\n]*+)?+\n")
 _TEXT_SERIES = re.compile(rf"{_BLANK}({_NAME})?+{_BLANK}(?:\{{{_BLANK}(.*)\}})?+", re.DOTALL)
-# A name in quotes, or a label; commas are needed after names alone.
+# A quoted name, or a label; a comma is required only after a name.
 _TEXT_TERM = re.compile(
     rf"{_BLANK}(?:({_QUOTED}){_BLANK}(?=,|\Z)|({_LABEL}|{_QUOTED}){_BLANK}={_BLANK}({_QUOTED})){_BLANK},?+{_BLANK}"
 )
@@ -77,12 +76,12 @@ _OPEN_SERIES = re.compile(rf"({_NAME})?+(?:\{{(.*)\}})?+", re.DOTALL)
 _OPEN_TERM = re.compile(rf"(?:({_QUOTED})(?=,|\Z)|({_LABEL}|{_QUOTED})=({_ONE_LINE_QUOTED}))(?:,|\Z)")
 _OPEN_TYPES = frozenset({"counter", "gauge", "histogram", "gaugehistogram", "summary", "info", "stateset", "unknown"})
 
-# What Go's ParseFloat takes, but for hexadecimal numbers and underscores, which Prometheus refuses.
+# What Go's ParseFloat accepts, except hexadecimal numbers and underscores, which Prometheus refuses.
 _NUMBER = re.compile(
     r"[+-]?(?:[0-9]++(?:\.[0-9]*+)?+|\.[0-9]++)(?:[eE][+-]?[0-9]++)?|(?P<word>[+-]?inf(?:inity)?|nan)",
     re.IGNORECASE | re.ASCII,
 )
-# All of what it takes, as Prometheus does where it is a bound that is written in one way.
+# All that Go's ParseFloat accepts, which Prometheus uses to normalise bounds.
 _DIGITS, _HEX_DIGITS = "[0-9]++(?:_[0-9]++)*+", "[0-9a-f]++(?:_[0-9a-f]++)*+"
 _BOUND = re.compile(
     rf"[+-]?(?:(?:{_DIGITS}(?:\.(?:{_DIGITS})?+)?+|\.{_DIGITS})(?:e[+-]?{_DIGITS})?+"
@@ -94,21 +93,21 @@ _ESCAPED = re.compile(r'\\([\\"n])')
 _NOT_UTF8 = re.compile("[\ud800-\udfff]")
 _LARGEST_TIMESTAMP_MS = 2**63 - 1
 
-_NO_METRIC = "no metric with its value"
-_NO_VALUE = "the value is no number"
-_NO_TIME = "the timestamp is no number"
-_NO_LABELS = "the labels cannot be read"
-_NO_TYPE = "no type of a metric"
+_NO_METRIC = "not a metric with a value"
+_NO_VALUE = "the value is not a number"
+_NO_TIME = "the timestamp is not a number"
+_NO_LABELS = "the labels cannot be parsed"
+_NO_TYPE = "not a metric type"
 
 
 def decode(content: bytes) -> str:
-    """The text of a page; bytes that are not UTF-8 become lone surrogates, which are an error where it matters."""
+    """Decode a page; bytes that are not UTF-8 become lone surrogates, which are rejected in names and labels."""
     return content.decode(errors="surrogateescape")
 
 
 def entries(page: str, media_type: str) -> Iterator[Entry]:
-    """The samples of a page of TEXT or OPENMETRICS, in its order. Raises ParseError at the first line that cannot be
-    read."""
+    """Yield the samples of a page of media type TEXT or OPENMETRICS, in order. Raises ParseError at the first line that
+    cannot be parsed."""
     if "\0" in page:
         raise ParseError(page, page.index("\0"), "a NUL character")
     return _open_entries(page) if media_type == OPENMETRICS else _text_entries(page)
@@ -128,8 +127,8 @@ def _text_entries(page: str) -> Iterator[Entry]:
         elif found := meta_at(page, position):
             keyword, name, rest = found.groups()
             if name is None:
-                raise ParseError(page, position, f"no metric's name after {keyword}")
-            # One character between them; what is only blank is nothing.
+                raise ParseError(page, position, f"no metric name after {keyword}")
+            # Separated by one character; only blanks count as nothing.
             told = "" if not rest.strip(" \t") else rest[1:]
             if keyword == "HELP":
                 _check_unicode(page, position, told)
@@ -160,19 +159,19 @@ def _open_entries(page: str) -> Iterator[Entry]:
         elif found := meta_at(page, position):
             keyword, name, told = found.groups()
             if name is None:
-                raise ParseError(page, position, f"no metric's name and text after {keyword}")
+                raise ParseError(page, position, f"no metric name and text after {keyword}")
             if keyword == "HELP":
                 _check_unicode(page, position, told)
             elif keyword == "UNIT":
                 if told and not name.strip('"').endswith(f"_{told}"):
-                    raise ParseError(page, position, "the metric's name does not end with its unit")
+                    raise ParseError(page, position, "the metric name does not end with the unit")
             elif told not in _OPEN_TYPES:
                 raise ParseError(page, position, _NO_TYPE)
             else:
                 metric_type = told
         elif found := _OPEN_END.match(page, position):
             if found.end() < end:
-                raise ParseError(page, found.end(), "something after # EOF")
+                raise ParseError(page, found.end(), "text after # EOF")
             return
         else:
             raise ParseError(page, position, _NO_METRIC)
@@ -213,10 +212,10 @@ def _check_unicode(page: str, position: int, text: str, error: type[ParseError] 
 
 
 def labels_of(page: str, entry: Entry, media_type: str) -> tuple[str, LabelPairs]:
-    """(name, labels) of a sample as the page has them, those with an empty value left out. Bounds of classic
-    histograms and quantiles of summaries are written in one way, whatever the page's own: "1" is "1.0".
+    """Return (name, labels) of a sample, without empty labels. Bounds of classic histograms and quantiles of summaries
+    are normalised: "1" becomes "1.0".
 
-    Raises ParseError, LabelsError among them.
+    Raises ParseError (LabelsError if the labels are well-formed but invalid).
     """
     is_open = media_type == OPENMETRICS
     found = (_OPEN_SERIES if is_open else _TEXT_SERIES).fullmatch(entry.series)
@@ -224,7 +223,7 @@ def labels_of(page: str, entry: Entry, media_type: str) -> tuple[str, LabelPairs
         raise ParseError(page, entry.position, _NO_LABELS)
     name: str | None = None
     if found[1] is not None:
-        # As Prometheus has it: blanks before a name are part of it.
+        # As in Prometheus, blanks before a name are part of it.
         name = entry.series[: found.end(1)]
     term_at = (_OPEN_TERM if is_open else _TEXT_TERM).match
     pairs: LabelPairs = []
@@ -256,7 +255,7 @@ def _distinct(page: str, position: int, pairs: LabelPairs) -> LabelPairs:
     kept = [pair for pair in pairs if pair[0] not in empty]
     names = {label for label, _ in kept}
     if len(names) < len(kept) or "__name__" in names | empty:
-        raise LabelsError(page, position, "a label is there twice")
+        raise LabelsError(page, position, "duplicate label")
     for label in names:
         _check_unicode(page, position, label, LabelsError)
         if not label:
@@ -274,7 +273,7 @@ def _label_value(metric_type: str, label: str, value: str) -> str:
 
 
 def number_of(text: str) -> float | None:
-    """As Go reads it; None when it is no number, or too large a one."""
+    """Parse a number as Go's ParseFloat does; None if it is invalid or out of range."""
     if not (found := _BOUND.fullmatch(text)):
         return None
     digits_alone = text.replace("_", "")
@@ -286,7 +285,7 @@ def number_of(text: str) -> float | None:
 
 
 def canonical_number(text: str) -> str:
-    """A number as OpenMetrics writes it: `1.0`, `+Inf`, `1e+06`; what is none stays as it is."""
+    """Format a number as OpenMetrics does: `1.0`, `+Inf`, `1e+06`; other text is returned unchanged."""
     number = number_of(text)
     if number is None:
         return text

@@ -1,7 +1,8 @@
-"""What is kept of a target's pages, as Prometheus has it: labels, duplicates, staleness, and the series about the
-scrape itself. No I/O; time is an argument.
+"""Ingest scraped pages as Prometheus does: target labels, duplicates, staleness, and the series about the scrape itself
+(`up` …). No I/O; the time is an argument.
 
-https://prometheus.io/docs/concepts/jobs_instances/, https://prometheus.io/docs/prometheus/latest/querying/basics/#staleness
+https://prometheus.io/docs/concepts/jobs_instances/,
+https://prometheus.io/docs/prometheus/latest/querying/basics/#staleness
 """
 
 import math
@@ -15,13 +16,13 @@ from obswarm.targets.source import Target
 
 UP = "up"
 _LONGEST_AHEAD_S = 600.0
-_MOST_UNUSED = 1000
+_MAX_UNUSED = 1000
 _NEVER: float = math.inf
 
 
 @dataclass(slots=True)
-class _Known:
-    """A series by the text that a page has for it. `labels` is None where the store does not want the metric."""
+class _KnownSeries:
+    """A series, found by its text in the page. `labels` is None if the store does not keep the metric."""
 
     name: str
     labels: Labels | None
@@ -31,8 +32,8 @@ class _Known:
 
 @dataclass(frozen=True, slots=True)
 class PageCount:
-    """Samples of a page, duplicates among them; those of them whose labels are right; new series; samples of metrics of
-    the target's kind."""
+    """Counts for a page: samples including duplicates, samples with valid labels, new series, samples of metrics of the
+    target's kind."""
 
     samples: int = 0
     taken: int = 0
@@ -41,30 +42,32 @@ class PageCount:
 
 
 class TargetSeries:
-    """The series of one target, from scrape to scrape. `wanted` are the metrics of its kind."""
+    """The series of one target from scrape to scrape. `wanted` are the metric names of its kind."""
 
     def __init__(self, store: SeriesStore, target: Target, wanted: Collection[str]) -> None:
         self._store = store
         self._wanted = wanted
-        # Of the address as it is given: without a port where that gives none.
+        # As in the configured address: without a port if that has none.
         self._own = {"job": target.name, "instance": urlsplit(target.url).netloc.rpartition("@")[2]}
-        self._known: dict[str, _Known] = {}
+        self._known: dict[str, _KnownSeries] = {}
         self._scrape = 0
         self._last_read: float = _NEVER
         self._readable = 0
         self._present: dict[tuple[str, Labels], None] = {}
         self.count = PageCount()
-        """Of this scrape's page, as far as it could be read."""
+        """Counts for the page of the current scrape, as far as it could be parsed."""
 
     def begin(self) -> None:
-        """Before each scrape."""
+        """Start a scrape."""
         self._scrape += 1
         self.count = PageCount()
 
     def ingest(self, page: str, media_type: str, found: Iterable[Entry], time_s: float, wall_s: float) -> None:
-        """Keep the samples of a page, all or none, and the first of duplicates; what is no longer there is stale.
-        `time_s` is when it was asked for, on the store's clock, `wall_s` the same as a wall time. Raises ParseError,
-        also out of `found`."""
+        """Store the samples of a page, all or none; of duplicates the first. Series that are absent become stale.
+
+        `time_s` is the start of the scrape on the store's clock, `wall_s` the same as wall time. Raises ParseError,
+        also from iterating over `found`.
+        """
         taken = refused = new = of_kind = 0
         kept: list[tuple[str, Labels, float, float]] = []
         present: dict[tuple[str, Labels], None] = {}
@@ -97,17 +100,18 @@ class TargetSeries:
         self._forget_unused(taken)
 
     def metric_names(self, of_last_page: bool) -> set[str]:
-        """Of the page that was read last, none where that could not be read; or of earlier ones as well, as far as they
+        """Return the metric names of the last page (none if its scrape failed), or also of earlier pages as far as they
         are remembered."""
         return {known.name for known in self._known.values() if known.scrape >= self._last_read or not of_last_page}
 
-    def _first_seen(self, page: str, entry: Entry, media_type: str) -> _Known:
+    def _first_seen(self, page: str, entry: Entry, media_type: str) -> _KnownSeries:
         name, pairs = labels_of(page, entry, media_type)
         labels = self._labels(pairs) if self._store.keeps(name) else None
-        return _Known(name, labels, name in self._wanted, 0)
+        return _KnownSeries(name, labels, name in self._wanted, 0)
 
     def _labels(self, pairs: LabelPairs) -> Labels:
-        """With the target's own: a page's label of such a name becomes exported_…, as with `honor_labels: false`."""
+        """Add the target's labels; a label of the page with the same name becomes exported_… (`honor_labels:
+        false`)."""
         labels = dict(pairs)
         taken = sorted((name for name in self._own if name in labels), key=len)
         values = {name: labels[name] for name in taken}
@@ -125,19 +129,19 @@ class TargetSeries:
                 self._store.append(*key, time_s, None)
         self._present = present
 
-    def _forget_unused(self, most: int) -> None:
-        if len(self._known) > most:
+    def _forget_unused(self, max_known: int) -> None:
+        if len(self._known) > max_known:
             self._known = {text: known for text, known in self._known.items() if known.scrape == self._scrape}
 
-    def lose(self, time_s: float) -> None:
-        """After a scrape that failed: all series are stale."""
+    def mark_stale(self, time_s: float) -> None:
+        """Mark all series as stale, after a failed scrape."""
         self._drop_absent({}, time_s)
         self._last_read = _NEVER
-        # A target whose pages never can be read would have this grow.
-        self._forget_unused(2 * self._readable + _MOST_UNUSED)
+        # Otherwise it would grow with a target whose pages can never be parsed.
+        self._forget_unused(2 * self._readable + _MAX_UNUSED)
 
-    def report(self, up: bool, time_s: float, duration_s: float) -> None:
-        """Keep the series about the scrape itself."""
+    def add_scrape_series(self, up: bool, time_s: float, duration_s: float) -> None:
+        """Store the series about the scrape itself (`up`, `scrape_duration_seconds` …)."""
         labels = tuple(sorted(self._own.items()))
         for name, value in (
             (UP, float(up)),

@@ -1,8 +1,8 @@
-"""What there is to see of each kind of target: the queries that tell whether it is what gets slow.
+"""The metrics of each kind of target: queries that show whether it is the bottleneck.
 
-The metrics are those of the usual exporters: mysqld_exporter, postgres_exporter, redis_exporter, node_exporter,
-cAdvisor (and `obswarm container-stats`, under the same names), HAProxy's own endpoint, nginx-prometheus-exporter,
-uwsgi_exporter; `app` is what Prometheus' client libraries and the demo serve.
+They use the metrics of the common exporters: mysqld_exporter, postgres_exporter, redis_exporter, node_exporter,
+cAdvisor (and `obswarm container-stats`, with the same names), HAProxy's own endpoint, nginx-prometheus-exporter,
+uwsgi_exporter; kind `app` has the metrics of Prometheus' client libraries and of the demo.
 """
 
 import re
@@ -19,16 +19,15 @@ Unit = Literal["number", "seconds", "ratio", "per_second", "bytes"]
 
 @dataclass(frozen=True, slots=True)
 class TargetMetric:
-    """One figure of a target. `query` is PromQL within the embedded source's subset, and gives one value in `unit`:
-    `ratio` is a share (1 is all of it), `per_second` events in a second, `number` whatever can be counted, cores of
-    CPU among them."""
+    """A metric of a target. `query` is PromQL within the embedded source's subset and returns one value in `unit`:
+    `seconds`, `bytes`, `ratio` (1 is 100 %), `per_second` (events per second) or `number` (counts, CPU cores)."""
 
     name: str
     query: str
     unit: Unit
 
     def of(self, target: Target) -> str:
-        """The query over the series of that target alone."""
+        """Return the query, restricted to the series of the target."""
         matchers = _matchers(target)
 
         def narrowed(found: re.Match[str]) -> str:
@@ -48,40 +47,40 @@ def _quoted(text: str) -> str:
 
 @cache
 def metrics_of(kind: str) -> frozenset[str]:
-    """The names of all metrics that a kind's figures are made of."""
+    """Return the Prometheus metric names that the metrics of a kind use."""
     return frozenset().union(*(metric_names(parse(signal.query)) for signal in KINDS[kind]))
 
 
 def presence_query(target: Target) -> str:
-    """PromQL beyond the embedded subset: how many series of the target are of its kind; nothing where none is."""
+    """Return a query (beyond the embedded subset) for the number of the target's series of its kind; empty if none."""
     names = "|".join(sorted(metrics_of(target.kind)))
     matchers = ", ".join([f'__name__=~"{names}"', *_matchers(target)])
     return f"count({{{matchers}}})"
 
 
 def queries_of(targets: Iterable[Target]) -> list[tuple[Target, TargetMetric, str]]:
-    """Every figure of every target, with the query that gives it."""
+    """Return (target, metric, query) for every metric of every target."""
     return [(target, signal, signal.of(target)) for target in targets for signal in KINDS[target.kind]]
 
 
 def place_of(kind: str, figure: str = "") -> tuple[int, int]:
-    """Sorts targets in the order of the request's way, and a target's figures as they stand here; what is not known
-    comes last."""
+    """Return a sort key: kinds in the order in which a request passes them, metrics in the order of KINDS, unknown ones
+    last."""
     kinds = list(KINDS)
     if kind not in KINDS:
         return len(kinds), 0
-    figures = [signal.name for signal in KINDS[kind]]
-    return kinds.index(kind), figures.index(figure) if figure in figures else len(figures)
+    metric_values = [signal.name for signal in KINDS[kind]]
+    return kinds.index(kind), metric_values.index(figure) if figure in metric_values else len(metric_values)
 
 
 def title_of(name: str, kind: str) -> str:
-    """What a target is called on a page: its kind, and its name where that says more."""
+    """Return the title of a target: its kind, and its name if it differs."""
     title = KIND_TITLES.get(kind, kind)
     return title if name == kind else f"{title}: {name}"
 
 
 _SELECTOR = re.compile(r"\b([a-z]\w*)(?:\{([^}]*)\})?(?=[\[)])")
-"""A metric with its matchers, as the queries of this file have them: in brackets, or with a range."""
+"""A metric name in the queries of this file: followed by `)`, matchers, or a range."""
 
 
 def _rate(metric: str) -> str:
@@ -99,7 +98,7 @@ def _highest_rate(metric: str) -> str:
 _IDLE = 'node_cpu_seconds_total{mode="idle"}'
 _HTTP = "http_request_duration_seconds"
 _ROW_LOCK = "mysql_global_status_innodb_row_lock"
-# cAdvisor has series of whole slices as well, which contain the containers; those have no name.
+# cAdvisor also has series of whole cgroup slices, which include the containers; these have no name.
 _CONTAINER = '{name!=""}'
 
 KINDS: dict[str, tuple[TargetMetric, ...]] = {
@@ -140,7 +139,7 @@ KINDS: dict[str, tuple[TargetMetric, ...]] = {
         TargetMetric("slow queries", _rate("mysql_global_status_slow_queries"), "per_second"),
         TargetMetric("row lock waits", _rate(f"{_ROW_LOCK}_waits"), "per_second"),
         TargetMetric("waiting for row locks", f"sum({_ROW_LOCK}_current_waits)", "number"),
-        # The server counts milliseconds.
+        # The server counts in milliseconds.
         TargetMetric(
             "time per row lock wait",
             f"{_rate(f'{_ROW_LOCK}_time')} / {_rate(f'{_ROW_LOCK}_waits')} / 1000",
@@ -182,8 +181,8 @@ KINDS: dict[str, tuple[TargetMetric, ...]] = {
         TargetMetric("memory", f"sum(container_memory_working_set_bytes{_CONTAINER})", "bytes"),
     ),
 }
-"""By kind, in the order of the request's way: load balancer, app server, application, database and cache, machines and
-containers."""
+"""Kind → metrics, in the order in which a request passes them: load balancer, app server, application, database and
+cache; then machines and containers."""
 
 KIND_TITLES = {
     "haproxy": "HAProxy",
@@ -196,4 +195,4 @@ KIND_TITLES = {
     "node": "Machines",
     "cadvisor": "Containers",
 }
-"""What people call them."""
+"""Display names of the kinds."""

@@ -1,5 +1,5 @@
-"""The HTTP API of Prometheus (https://prometheus.io/docs/prometheus/latest/querying/api/), as it is answered by
-Prometheus, by what has the same (Mimir, Thanos, VictoriaMetrics), and by what stands in its place by mistake."""
+"""Client of Prometheus' HTTP API (https://prometheus.io/docs/prometheus/latest/querying/api/), also for compatible
+servers (Mimir, Thanos, VictoriaMetrics). Responses of anything else become errors that say what it is."""
 
 import json
 import logging
@@ -27,38 +27,38 @@ from obswarm.targets.source import Sample, SourceError
 logger = logging.getLogger(__name__)
 
 TIMEOUT_S = 3.0
-LONGEST_S = 6.0
-_LARGEST_ANSWER_BYTES = 32 * 1024 * 1024
-_LONGEST_QUERY = 2_000
-"""Characters of a query that goes into the address of a request; beyond, servers and proxies refuse it (HTTP 414)."""
-_NO_POST = (403, 405, 501)
-"""What those say who let GET pass alone."""
+TOTAL_TIMEOUT_S = 6.0
+_MAX_RESPONSE_BYTES = 32 * 1024 * 1024
+_MAX_GET_QUERY_LENGTH = 2_000
+"""Longest query, in characters, sent with GET; servers and proxies refuse longer URLs (HTTP 414)."""
+_POST_REFUSED_STATUSES = (403, 405, 501)
+"""Statuses of servers and proxies that allow only GET."""
 _SHOWN_QUERY = 200
-_MOST_NOTES = 100
-_NO_JSON = "it is none"
+_MAX_NOTES = 100
+_NO_JSON = "not JSON"
 _NUMBERS = re.compile(r"\d+(\.\d+)?")
 
 
-class SourceRefuses(SourceError):
-    """No answer will come until somebody changes something: an address, credentials, certificates."""
+class PermanentSourceError(SourceError):
+    """An error that retries will not fix: wrong URL, credentials or certificates."""
 
 
 class BadQuery(SourceError):
-    """The query is one that is never answered."""
+    """The query is invalid for this source."""
 
 
 class PrometheusApi:
-    """Asks one for the values that queries have now. Several greenlets may ask at a time."""
+    """Sends instant queries to a Prometheus. May be used by several greenlets concurrently."""
 
-    def __init__(self, url: str, access: ApiAccess, timeout_s: float, longest_s: float, trust_env: bool) -> None:
-        """`timeout_s` is the longest silence, `longest_s` the longest time to the last byte of an answer."""
+    def __init__(self, url: str, access: ApiAccess, timeout_s: float, total_timeout_s: float, trust_env: bool) -> None:
+        """`timeout_s` limits the wait between two reads, `total_timeout_s` the time to the last byte of a response."""
         self.name = f"Prometheus at {redact_url(url)}"
         self._url = url
         self._asked = Asked(url, access, naming_by_options("prometheus"))
         self._timeout_s = timeout_s
-        self._session = ApiSession(_LARGEST_ANSWER_BYTES, longest_s, trust_env, access)
+        self._session = ApiSession(_MAX_RESPONSE_BYTES, total_timeout_s, trust_env, access)
         self._posts = True
-        self._noted: set[str] = set()
+        self._logged: set[str] = set()
 
     def close(self) -> None:
         self._session.close()
@@ -66,77 +66,81 @@ class PrometheusApi:
     def query(
         self, query: str, server_s: float | None, hints_level: int = logging.INFO
     ) -> tuple[list[Sample], float | None]:
-        """The values at a time of Prometheus' clock (seconds since 1970), now unless given, and which time that was as
-        far as they say. Raises SourceError. What Prometheus notes about the query is logged once: warnings as such,
-        hints (`infos`) at a level."""
+        """Return the samples of an instant query, and the evaluation time if there are samples.
+
+        `server_s` is the evaluation time on Prometheus' clock (seconds since the Unix epoch); None: now. Warnings of
+        the response are logged once, its `infos` once at `hints_level`. Raises SourceError.
+        """
         document = self._document("query", query, {} if server_s is None else {"time": f"{server_s:.3f}"})
-        self._note(document, query, hints_level)
+        self._log_notes(document, query, hints_level)
         return self._samples(document, query)
 
     def parse(self, query: str) -> None:
-        """Have it read alone, which is quick. Raises SourceError, BadQuery when it is no PromQL."""
+        """Have the query parsed without evaluating it. Raises SourceError; BadQuery if it is not valid PromQL."""
         self._document("format_query", query, {})
 
-    def _ask(self, path: str, query: str, time: dict[str, str]) -> requests.Response:
+    def _request(self, path: str, query: str, time: dict[str, str]) -> requests.Response:
         url = _path_below(self._url, f"api/v1/{path}")
-        if self._posts and len(quote(query)) > _LONGEST_QUERY:
-            answer = self._session.post(url, data={"query": query, **time}, timeout=self._timeout_s)
-            # What redirects may have made a GET of it, without the query.
-            became_get = bool(answer.history) and answer.request.method != "POST"
-            if not became_get and answer.status_code not in _NO_POST:
-                return answer
+        if self._posts and len(quote(query)) > _MAX_GET_QUERY_LENGTH:
+            response = self._session.post(url, data={"query": query, **time}, timeout=self._timeout_s)
+            # A redirect may have turned it into a GET, without the query.
+            became_get = bool(response.history) and response.request.method != "POST"
+            if not became_get and response.status_code not in _POST_REFUSED_STATUSES:
+                return response
             self._posts = False
         return self._session.get(url, params={"query": query, **time}, timeout=self._timeout_s)
 
     def _document(self, path: str, query: str, time: dict[str, str]) -> dict[str, Any]:
-        """What it says with success."""
+        """Send a request and return the JSON document of a success response."""
         try:
-            answer = self._ask(path, query, time)
+            response = self._request(path, query, time)
         except requests.RequestException as error:
             raise self._error(failure_of(error, self._asked, self._timeout_s)) from None
-        document, unread = _json_of(answer)
+        document, parse_problem = _json_of(response)
         is_api = isinstance(document, dict) and document.get("status") in ("success", "error")
-        if is_api and document["status"] == "error" and answer.status_code not in (401, 403, 404, 407, 429):
-            raise self._refused_query(answer, document, query)
+        if is_api and document["status"] == "error" and response.status_code not in (401, 403, 404, 407, 429):
+            raise self._refused_query(response, document, query)
         where = redact_url(_path_below(self._url, f"api/v1/{path}"))
-        missing = f"has no API of a Prometheus at {where}: see whether the path before /api is right"
-        failure = refusal_of(answer, self._asked, missing)
+        missing = f"has no Prometheus API at {where}: check the path before /api"
+        failure = refusal_of(response, self._asked, missing)
         if failure is None and not is_api:
-            failure = page_of(answer) or _not_prometheus(answer, unread)
+            failure = page_of(response) or _not_prometheus(response, parse_problem)
         if failure is not None:
             raise self._error(failure)
         assert isinstance(document, dict)
         return document
 
     def _error(self, failure: Failure) -> SourceError:
-        return (SourceRefuses if failure.lasts else SourceError)(f"{self.name} {failure.text}")
+        return (PermanentSourceError if failure.lasts else SourceError)(f"{self.name} {failure.text}")
 
-    def _refused_query(self, answer: requests.Response, document: dict[str, Any], query: str) -> SourceError:
-        kind, said = str(document.get("errorType", "")), clean_text(document.get("error", ""))
-        shown = f"the query {clean_text(query, _SHOWN_QUERY)}"
-        if kind == "bad_data" or (not kind and answer.status_code == 400):
-            return BadQuery(f"{self.name} refuses {shown}: {said}")
+    def _refused_query(self, response: requests.Response, document: dict[str, Any], query: str) -> SourceError:
+        kind, message = str(document.get("errorType", "")), clean_text(document.get("error", ""))
+        shown = f"query {clean_text(query, _SHOWN_QUERY)}"
+        if kind == "bad_data" or (not kind and response.status_code == 400):
+            return BadQuery(f"{self.name} refuses {shown}: {message}")
         if kind in ("timeout", "canceled"):
-            return SourceError(f"{self.name} gave {shown} up: {said}")
-        return SourceError(f"{self.name} cannot answer {shown} (HTTP {answer.status_code}, {kind or 'error'}): {said}")
+            return SourceError(f"{self.name} aborted {shown}: {message}")
+        return SourceError(
+            f"{self.name} cannot answer {shown} (HTTP {response.status_code}, {kind or 'error'}): {message}"
+        )
 
-    def _note(self, document: dict[str, Any], query: str, level: int) -> None:
+    def _log_notes(self, document: dict[str, Any], query: str, level: int) -> None:
         notes = [(logging.WARNING, text) for text in _texts(document.get("warnings"))]
         notes += [(level, text) for text in _texts(document.get("infos"))]
         if document.get("isPartial") is True:
-            notes.append((logging.WARNING, "the answer is partial, since some of its stores do not answer"))
+            notes.append((logging.WARNING, "the result is partial, since some of its stores do not respond"))
         for at_level, text in notes:
             self._log_once(text, at_level, f"{self.name} on the query {clean_text(query, _SHOWN_QUERY)}: {text}")
 
     def warn(self, text: str) -> None:
-        """Log it, once."""
+        """Log a warning once."""
         self._log_once(text, logging.WARNING, text)
 
     def _log_once(self, what: str, level: int, text: str) -> None:
-        # Some have a number that is another one each time.
+        # Some texts contain a number that changes each time.
         kind = _NUMBERS.sub("0", what)
-        if kind not in self._noted and len(self._noted) < _MOST_NOTES:
-            self._noted.add(kind)
+        if kind not in self._logged and len(self._logged) < _MAX_NOTES:
+            self._logged.add(kind)
             logger.log(level, "%s", text)
 
     def _samples(self, document: dict[str, Any], query: str) -> tuple[list[Sample], float | None]:
@@ -146,11 +150,11 @@ class PrometheusApi:
             if kind == "scalar":
                 return [Sample({}, float(result[1]))], float(result[0])
             if kind != "vector":
-                raise BadQuery(f"the query {query} gives a {clean_text(kind, 20)}; it has to give numbers")
+                raise BadQuery(f"query {query} returns a {clean_text(kind, 20)}; it has to return numbers")
             if any("histogram" in series and "value" not in series for series in result):
                 raise BadQuery(
-                    f"the query {query} gives native histograms; it has to give numbers: histogram_quantile(0.95, …),"
-                    " histogram_count(…) or the like"
+                    f"query {query} returns native histograms; it has to return numbers, e.g. by"
+                    " histogram_quantile(0.95, …) or histogram_count(…)"
                 )
             samples = [
                 Sample({str(name): str(text) for name, text in series["metric"].items()}, float(series["value"][1]))
@@ -158,39 +162,41 @@ class PrometheusApi:
             ]
             return samples, float(result[0]["value"][0]) if result else None
         except (LookupError, AttributeError, TypeError, ValueError, OverflowError):
-            text = "answers JSON that has no result of a query: see whether it is a Prometheus"
-            raise SourceRefuses(f"{self.name} {text}") from None
+            text = "returned JSON without a query result: check that it is a Prometheus"
+            raise PermanentSourceError(f"{self.name} {text}") from None
 
 
 def _path_below(url: str, path: str) -> str:
-    """The URL with a path added to its own, and with its query."""
+    """Append a path to a URL's own path, keeping its query string."""
     parts = urlsplit(url)
     return urlunsplit((parts.scheme, parts.netloc, f"{parts.path.rstrip('/')}/{path}", parts.query, ""))
 
 
-def _json_of(answer: requests.Response) -> tuple[Any, str]:
-    """What it says, and why that cannot be read when it cannot."""
+def _json_of(response: requests.Response) -> tuple[Any, str]:
+    """Return (document, "") or (None, why it cannot be parsed)."""
     try:
-        return answer.json(), ""
+        return response.json(), ""
     except (json.JSONDecodeError, UnicodeDecodeError):
         return None, _NO_JSON
     except ValueError:
-        return None, "a number in it has too many digits"
+        return None, "a number has too many digits"
     except RecursionError:
-        return None, "it is nested too deeply"
+        return None, "nesting is too deep"
 
 
-def _not_prometheus(answer: requests.Response, unread: str) -> Failure:
-    """Of an answer with success that is neither empty nor a page."""
-    code, size = answer.status_code, len(answer.content)
-    if not unread:
-        return Failure(f"answers JSON, but not as a Prometheus does (HTTP {code}): {quoted(answer)}", lasts=True)
-    if unread != _NO_JSON:
-        return Failure(f"answers JSON that cannot be read, as {unread} (HTTP {code}): {quoted(answer)}", lasts=True)
-    if answer.content.lstrip().startswith(b'{"status"'):
-        return Failure(f"broke its answer off, after {size:,} bytes of JSON (HTTP {code})")
-    return Failure(f"answers with what is no JSON (HTTP {code}): {quoted(answer)}", lasts=True)
+def _not_prometheus(response: requests.Response, parse_problem: str) -> Failure:
+    """Describe a successful response that is neither empty nor an HTML page."""
+    code, size = response.status_code, len(response.content)
+    if not parse_problem:
+        return Failure(f"returned JSON that is not a Prometheus response (HTTP {code}): {quoted(response)}", lasts=True)
+    if parse_problem != _NO_JSON:
+        return Failure(
+            f"returned JSON that cannot be parsed, {parse_problem} (HTTP {code}): {quoted(response)}", lasts=True
+        )
+    if response.content.lstrip().startswith(b'{"status"'):
+        return Failure(f"returned truncated JSON, {size:,} bytes (HTTP {code})")
+    return Failure(f"returned something other than JSON (HTTP {code}): {quoted(response)}", lasts=True)
 
 
 def _texts(value: Any) -> list[str]:
-    return [clean_text(text) for text in value[:_MOST_NOTES]] if isinstance(value, list) else []
+    return [clean_text(text) for text in value[:_MAX_NOTES]] if isinstance(value, list) else []

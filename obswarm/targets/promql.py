@@ -1,7 +1,7 @@
-"""A real Prometheus (or anything with its HTTP API) as the source of metrics."""
+"""MetricSource that queries a Prometheus, or a server with the same HTTP API."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import gevent
@@ -14,74 +14,111 @@ from obswarm.killed import Supervised
 from obswarm.redact import redact_url
 from obswarm.targets.evaluate import filtered_operands, metric_names, parse, parse_any, tree_of
 from obswarm.targets.kinds import KINDS, TargetMetric, presence_query
-from obswarm.targets.prometheus_api import LONGEST_S, TIMEOUT_S, BadQuery, PrometheusApi, SourceRefuses
+from obswarm.targets.prometheus_api import TIMEOUT_S, TOTAL_TIMEOUT_S, BadQuery, PermanentSourceError, PrometheusApi
 from obswarm.targets.prometheus_reasons import PrometheusReasons
-from obswarm.targets.server_clock import ServerClock
 from obswarm.targets.source import MISSED_SCRAPES, Sample, SourceError, Target, TargetHealth, only_value
 
-_NOTHING = "vector(1)"
-"""What any Prometheus can be asked for."""
-_ANYBODY = ApiAccess()
+_PROBE_QUERY = "vector(1)"
+"""A query that any Prometheus can evaluate."""
+_NO_ACCESS = ApiAccess()
 _NUMBER = "obswarm_number"
-_ITSELF = "prometheus"
-_AT_ONCE = 40
-"""Queries in a request; its address must not get too long."""
+_PROMETHEUS = "prometheus"
+_QUERIES_PER_REQUEST = 40
+"""Limits the length of a combined query."""
+_CHECK_EVERY_S = 60.0
+
+
+class ServerClock:
+    """Converts local monotonic times (`obswarm.clock.monotonic`) to the clock of a server.
+
+    A server time received between the start of a request and its response bounds the offset between the clocks. If the
+    local wall clock is within the bounds, it is used; otherwise the earliest time that they allow, since a server has
+    no samples of its future.
+    """
+
+    def __init__(
+        self, monotonic: Callable[[], float] = clock.monotonic, wall: Callable[[], float] = clock.wall
+    ) -> None:
+        self._monotonic = monotonic
+        self._wall = wall
+        self._offset_s: float | None = None
+        self._noted_s = 0.0
+
+    def note(self, sent_s: float, received_s: float, server_s: float) -> None:
+        """Note that the server's clock showed `server_s` (seconds since the Unix epoch) between `sent_s` and
+        `received_s`."""
+        lowest_s, highest_s = server_s - received_s, server_s - sent_s
+        own_s = self._wall() - self._monotonic()
+        self._offset_s = own_s if lowest_s <= own_s <= highest_s else lowest_s
+        self._noted_s = received_s
+
+    def at(self, moment_s: float) -> float | None:
+        """Return the server's time at `moment_s`, in seconds since the Unix epoch; None if it is unknown or
+        outdated."""
+        if self._offset_s is None or self._monotonic() - self._noted_s > _CHECK_EVERY_S:
+            return None
+        return moment_s + self._offset_s
 
 
 class PrometheusSource:
-    """A MetricSource: instant queries. `access` says how it is let in; see PrometheusApi for the times."""
+    """MetricSource by instant queries. `access` has credentials and certificates; for the timeouts see
+    PrometheusApi."""
 
-    health_every_s = 1.0
+    health_interval_s = 1.0
     stale_after_s = MISSED_SCRAPES * 1.0
-    """By the second between two scrapes that load tests need."""
+    """Assumes a scrape interval of one second, which load tests need."""
 
     def __init__(
         self,
         url: str,
         targets: Sequence[Target] = (),
-        access: ApiAccess = _ANYBODY,
+        access: ApiAccess = _NO_ACCESS,
         *,
         timeout_s: float = TIMEOUT_S,
-        longest_s: float = LONGEST_S,
+        total_timeout_s: float = TOTAL_TIMEOUT_S,
         trust_env: bool = True,
     ) -> None:
         self.url = url
         self._targets = tuple(targets)
         self._checked: list[str] = []
-        self._api = PrometheusApi(url, access, timeout_s, longest_s, trust_env)
+        self._api = PrometheusApi(url, access, timeout_s, total_timeout_s, trust_env)
         self._clock = ServerClock()
         self._reasons = PrometheusReasons(self.query, self.targets)
         self._known: list[Target] = []
 
     def check(self, query: str) -> None:
-        """Have it asked for by `start`: what Prometheus understands is for Prometheus to say."""
+        """Register the query to be tried by `start`: only Prometheus knows which queries it accepts."""
         self._checked.append(query)
 
     def start(self) -> None:
-        """Ask once for every query that was checked, or for a number if there is none: a Prometheus that refuses will
-        do so later on, too. What may pass is a warning. May switch greenlets."""
-        queries = dict.fromkeys(self._checked or [_NOTHING])
-        asking = [spawn_apart(partial(self._refusal, query), Supervised) for query in queries]
-        gevent.joinall(asking)
-        for refusal in map(outcome_of, asking):
+        """Run every registered query once, or a probe if there is none.
+
+        Raises ObswarmError if Prometheus refuses one for good; logs a warning for errors that may be temporary. May
+        switch greenlets.
+        """
+        queries = dict.fromkeys(self._checked or [_PROBE_QUERY])
+        greenlets = [spawn_apart(partial(self._refusal, query), Supervised) for query in queries]
+        gevent.joinall(greenlets)
+        for refusal in map(outcome_of, greenlets):
             if refusal is not None:
                 raise ObswarmError(refusal)
 
     def _refusal(self, query: str) -> str | None:
-        """Why the query will never be answered; of what may be answered later, a warning, and None."""
+        """Return why the query will never work; log a warning for an error that may be temporary."""
         try:
             self.query(query)
-        except (BadQuery, SourceRefuses) as error:
+        except (BadQuery, PermanentSourceError) as error:
             return f"{error}."
         except SourceError as error:
             unread = self._refusal_of_unread(query)
             if unread is None:
-                self._api.warn(f"{error}. That may pass; it is asked again.")
+                self._api.warn(f"{error}. This may be temporary; the query is retried.")
             return unread
         return None
 
     def _refusal_of_unread(self, query: str) -> str | None:
-        """Of a query that got no answer, and that obswarm cannot read: whether Prometheus can."""
+        """For a failed query that obswarm cannot parse, return why Prometheus cannot parse it either; None if it
+        can."""
         try:
             parse_any(query)
             return None
@@ -92,57 +129,58 @@ class PrometheusSource:
         except BadQuery as error:
             return f"{error}."
         except SourceError as error:
-            return f"{unread} Nobody says that it is all the same: {error}."
+            return f"{unread} Prometheus could not be asked either: {error}."
         return None
 
     def query(self, query: str, at_s: float | None = None) -> list[Sample]:
         return self._query(query, at_s, logging.INFO)
 
     def _query(self, query: str, at_s: float | None, hints_level: int) -> list[Sample]:
-        asked_s = clock.monotonic()
-        server_s = self._clock.at(asked_s if at_s is None else at_s)
-        # Without a time, Prometheus takes its own and says which that is.
+        sent_s = clock.monotonic()
+        server_s = self._clock.at(sent_s if at_s is None else at_s)
+        # Without a time, Prometheus evaluates at its own current time and returns it.
         samples, evaluated_s = self._api.query(query, server_s, hints_level)
         if server_s is None and evaluated_s is not None:
-            self._clock.note(asked_s, clock.monotonic(), evaluated_s)
+            self._clock.note(sent_s, clock.monotonic(), evaluated_s)
         return samples
 
     def filters_all(self, query: str, at_s: float | None = None) -> bool:
         try:
             operands = filtered_operands(tree_of(query))
         except ObswarmError:
-            # Nobody but Prometheus can read it.
+            # Only Prometheus can parse it.
             return False
         if operands is None:
             return False
-        return None not in self._figures([f"count({operand.prettify()})" for operand in operands], at_s)
+        return None not in self._metric_values([f"count({operand.prettify()})" for operand in operands], at_s)
 
     def why_no_series(self, query: str) -> str:
         return self._reasons.get(query)
 
-    def figures(self, queries: Sequence[str]) -> list[float | None]:
-        return self._figures(queries, None)
+    def metric_values(self, queries: Sequence[str]) -> list[float | None]:
+        return self._metric_values(queries, None)
 
-    def _figures(self, queries: Sequence[str], at_s: float | None) -> list[float | None]:
+    def _metric_values(self, queries: Sequence[str], at_s: float | None) -> list[float | None]:
         found: list[float | None] = [None] * len(queries)
-        asked_s = clock.monotonic() if at_s is None else at_s
-        for begin in range(0, len(queries), _AT_ONCE):
-            # All in one request: each with its number as a label, joined.
+        sent_s = clock.monotonic() if at_s is None else at_s
+        for begin in range(0, len(queries), _QUERIES_PER_REQUEST):
+            # Combined into one query; each part gets its number as a label.
             numbered = (
                 f'label_replace({query}, "{_NUMBER}", "{number}", "", "")'
-                for number, query in enumerate(queries[begin : begin + _AT_ONCE], begin)
+                for number, query in enumerate(queries[begin : begin + _QUERIES_PER_REQUEST], begin)
             )
             by_number: dict[str, list[Sample]] = {}
-            # Their hints are about queries that nobody has written.
-            for sample in self._query(" or ".join(numbered), asked_s, logging.DEBUG):
+            # Hints would be about the combined query, which the user has not written.
+            for sample in self._query(" or ".join(numbered), sent_s, logging.DEBUG):
                 by_number.setdefault(sample.labels.get(_NUMBER, ""), []).append(sample)
-            for number in range(begin, min(begin + _AT_ONCE, len(queries))):
+            for number in range(begin, min(begin + _QUERIES_PER_REQUEST, len(queries))):
                 found[number] = only_value(by_number.get(str(number), ()))
         return found
 
     def targets(self) -> list[Target]:
-        """Without any by name, the jobs whose targets have a label `kind`, as `obswarm up` gives them; of a job with
-        several kinds, each."""
+        """Return the configured targets; without any, the jobs that have a label `kind` (`obswarm up` adds it), one
+        target
+        for each kind of a job."""
         if self._targets:
             return list(self._targets)
         found: dict[tuple[str, str], Target] = {}
@@ -153,12 +191,12 @@ class PrometheusSource:
         return list(found.values())
 
     def targets_by_metrics(self) -> list[Target]:
-        """The jobs that have the first metric of a kind: what may be a target where nothing says so. May switch
+        """Return the jobs that have the first metric of a kind, as candidates if no job has a label `kind`. May switch
         greenlets. Raises SourceError."""
         return [
             Target(sample.labels.get("job", ""), "", kind)
-            for kind, signals in KINDS.items()
-            for metric in metric_names(parse(signals[0].query))
+            for kind, metrics in KINDS.items()
+            for metric in metric_names(parse(metrics[0].query))
             for sample in self.query(f"count by (job) ({metric})")
         ]
 
@@ -167,14 +205,17 @@ class PrometheusSource:
         self._api.close()
 
     def health(self) -> list[TargetHealth]:
-        """By whether Prometheus has anything of that job. While it does not answer, nothing is known of
-        all that it has told of before; of it itself, when there is nobody else to tell of."""
-        known = self._known or [Target(_ITSELF, self.url, _ITSELF)]
+        """Return the health of each target by its `up` and by the presence of metrics of its kind.
+
+        While Prometheus does not respond, all targets known so far are unknown; before the first response, the one
+        entry is Prometheus itself.
+        """
+        known = self._known or [Target(_PROMETHEUS, self.url, _PROMETHEUS)]
         try:
             targets = known = self._known = self.targets()
             ups = [TargetMetric("up", "min(up)", "number").of(target) for target in targets]
-            # In one request, so that one that hangs keeps nobody else waiting.
-            values = self.figures([*ups, *map(presence_query, targets)])
+            # In one request, so that a slow one does not delay the others.
+            values = self.metric_values([*ups, *map(presence_query, targets)])
         except SourceError as error:
             return [TargetHealth(target, False, str(error), None, False, is_known=False) for target in known]
         found = []

@@ -1,4 +1,4 @@
-"""The embedded source: reads the targets' metrics endpoints once a second for the time of a run, and answers
+"""MetricSource without a Prometheus: scrapes the targets' metrics endpoints once a second during a run, and evaluates
 PromQL over the last minutes."""
 
 import math
@@ -15,7 +15,7 @@ from obswarm.http import ApiSession, Asked, failure_of, refusal_of
 from obswarm.redact import redact_url
 from obswarm.sanitize import clean_text
 from obswarm.targets import evaluate as promql
-from obswarm.targets.absence import Known, Reasons, metrics_asked_for, reason_for_nothing
+from obswarm.targets.absence import KnownTargets, ReasonCache, metrics_in_query, reason_for_no_series
 from obswarm.targets.exposition import OPENMETRICS, TEXT, Entry, ParseError, decode, entries
 from obswarm.targets.ingest import UP, TargetSeries
 from obswarm.targets.kinds import metrics_of
@@ -32,17 +32,17 @@ from obswarm.targets.source import (
 from obswarm.units import format_names
 
 _TIMEOUT_S = 4.0
-_LONGEST_S = 5.0
-_LARGEST_PAGE_BYTES = 20 * 1024 * 1024
-# As Go's HTTP client, and so Prometheus: ten requests.
-_MOST_REDIRECTS = 9
-_ENTRIES_IN_A_TURN = 500
+_TOTAL_TIMEOUT_S = 5.0
+_MAX_PAGE_BYTES = 20 * 1024 * 1024
+# As in Go's HTTP client, which Prometheus uses: ten requests.
+_MAX_REDIRECTS = 9
+_ENTRIES_PER_YIELD = 500
 _LARGEST_CLOCK_STEP_S = 0.5
 
 _CODING = "gzip"
-"""The only one that is asked for, and undone."""
+"""The only content coding that is requested and decoded."""
 
-# What Prometheus 3 asks for by default: no protobuf, and so no native histograms.
+# The default of Prometheus 3: no protobuf, hence no native histograms.
 HEADERS = {
     "Accept": "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,"
     "application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,"
@@ -59,10 +59,10 @@ _SHOWN_MEDIA_TYPE = re.compile(r"\s*([\w.+-]{1,40}/[\w.+-]{1,40})", re.ASCII)
 
 
 class EmbeddedSource:
-    """A MetricSource. With `queries` given, only what those need is kept; every query that will be asked must be
-    among them.
+    """MetricSource that scrapes and evaluates PromQL itself.
 
-    Raises ObswarmError for a query beyond the subset.
+    With `queries`, only the metrics that they need are kept, and no other queries may be run. Raises ObswarmError for a
+    query beyond the supported subset.
     """
 
     def __init__(
@@ -71,22 +71,22 @@ class EmbeddedSource:
         self._targets = tuple(targets)
         self._interval_s = interval_s
         self._trees: dict[str, Any] = {}
-        self._asked_of: dict[str, tuple[Target, ...]] = {}
-        self._first_read_s: dict[Target, float] = {}
-        """When each was asked for the page that came, or failed, first."""
-        self._asked_s: dict[Target, float] = {}
-        """Since when each has been read, while its page has not come."""
+        self._targets_by_query: dict[str, tuple[Target, ...]] = {}
+        self._first_scrape_s: dict[Target, float] = {}
+        """Start of the first scrape of each target that completed or failed."""
+        self._scrape_started_s: dict[Target, float] = {}
+        """Start of the scrape in progress, by target."""
         names: frozenset[str] | None = None
         if queries is not None:
             names = frozenset({UP}.union(*(promql.metric_names(self._tree(query)) for query in queries)))
-        self._store = SeriesStore(promql.LONGEST_RANGE_S, names)
-        self.health_every_s = interval_s / 4
+        self._store = SeriesStore(promql.MAX_RANGE_S, names)
+        self.health_interval_s = interval_s / 4
         self.stale_after_s = MISSED_SCRAPES * interval_s
         self._health: dict[Target, tuple[bool, str, float, bool]] = {}
         self._greenlets: list[gevent.Greenlet] = []
         self._series = {target: TargetSeries(self._store, target, metrics_of(target.kind)) for target in self._targets}
-        self._to_wall_s = clock.wall() - clock.monotonic()
-        self._reasons = Reasons(interval_s)
+        self._wall_offset_s = clock.wall() - clock.monotonic()
+        self._reasons = ReasonCache(interval_s)
 
     def _tree(self, query: str) -> Any:
         if query not in self._trees:
@@ -103,10 +103,10 @@ class EmbeddedSource:
 
     def why_no_series(self, query: str) -> str:
         if self._reasons.is_due(query, clock.monotonic()):
-            self._reasons.keep(query, self._look_for_reason(query))
+            self._reasons.keep(query, self._find_reason(query))
         return self._reasons.get(query)
 
-    def _look_for_reason(self, query: str) -> str:
+    def _find_reason(self, query: str) -> str:
         down: dict[str, str] = {}
         for target, (up, detail, *_) in self._health.items():
             down[target.name] = down.get(target.name) or ("" if up else detail)
@@ -115,61 +115,65 @@ class EmbeddedSource:
             (target.name, series.metric_names(of_last_page=False) | metrics_of(target.kind))
             for target, series in self._series.items()
         ]
-        having, had = (
-            {name: {job for job, names in found if name in names} for name in metrics_asked_for(query)}
+        current, lost = (
+            {name: {job for job, names in found if name in names} for name in metrics_in_query(query)}
             for found in (now, before)
         )
-        having.setdefault(UP, set()).update(down)
+        current.setdefault(UP, set()).update(down)
         names = sorted(set().union(*(names for _, names in now)))
-        return reason_for_nothing(query, Known(down, having, had), lambda name: names)
+        return reason_for_no_series(query, KnownTargets(down, current, lost), lambda name: names)
 
     def query(self, query: str, at_s: float | None = None) -> list[Sample]:
-        """As of any MetricSource. A target that is down has no series, but for `up` and what was read before. Until
-        each target that the query is about was read once, or could not be read, nobody knows what it has: SourceError
-        until then, which is as long as a scrape may take."""
+        """Evaluate a query (see MetricSource.query). A target that is down has no current series except `up`.
+
+        Raises SourceError until every target that the query concerns has been scraped once, successfully or not, which
+        takes at most one scrape timeout.
+        """
         moment_s = clock.monotonic() if at_s is None else at_s
-        unread = [
-            target.name for target in self._targets_of(query) if moment_s < self._first_read_s.get(target, math.inf)
+        pending = [
+            target.name for target in self._targets_of(query) if moment_s < self._first_scrape_s.get(target, math.inf)
         ]
-        if unread:
-            which = f"target {unread[0]} has" if len(unread) == 1 else f"targets {format_names(unread)} have"
-            raise SourceError(f"the {which} not been read yet")
+        if pending:
+            which = f"target {pending[0]} has" if len(pending) == 1 else f"targets {format_names(pending)} have"
+            raise SourceError(f"the {which} not been scraped yet")
         return self._evaluated(self._tree(query), moment_s)
 
     def _targets_of(self, query: str) -> tuple[Target, ...]:
-        """Those that a query is about, by their name where it gives that; none for one without series."""
-        if query not in self._asked_of:
-            fits = [promql.matcher_of(selector, promql.JOB) for selector in promql.selectors_in(self._tree(query))]
-            self._asked_of[query] = tuple(
-                target for target in self._targets if any(fits_job({promql.JOB: target.name}) for fits_job in fits)
+        """Return the targets that a query concerns, by its matchers of `job`; none for a query without selectors."""
+        if query not in self._targets_by_query:
+            filters = [promql.matcher_of(selector, promql.JOB) for selector in promql.selectors_in(self._tree(query))]
+            self._targets_by_query[query] = tuple(
+                target
+                for target in self._targets
+                if any(matches_job({promql.JOB: target.name}) for matches_job in filters)
             )
-        return self._asked_of[query]
+        return self._targets_by_query[query]
 
     def _evaluated(self, tree: Any, moment_s: float) -> list[Sample]:
-        return promql.evaluate(tree, self._store, moment_s, self._wall_s(moment_s), _give_way)
+        return promql.evaluate(tree, self._store, moment_s, self._wall_s(moment_s), _yield)
 
-    def figures(self, queries: Sequence[str]) -> list[float | None]:
-        # Those of one target do not wait until another was read.
+    def metric_values(self, queries: Sequence[str]) -> list[float | None]:
+        # Without waiting for the first scrape of other targets.
         return [only_value(self._evaluated(self._tree(query), clock.monotonic())) for query in queries]
 
     def targets(self) -> list[Target]:
         return list(self._targets)
 
     def start(self) -> None:
-        self._greenlets = [self._keep_reading(target) for target in self._targets]
+        self._greenlets = [self._start_scraper(target) for target in self._targets]
 
-    def _keep_reading(self, target: Target) -> gevent.Greenlet:
+    def _start_scraper(self, target: Target) -> gevent.Greenlet:
         def ended(name: str, error: BaseException) -> None:
             now = clock.monotonic()
-            self._health[target] = (False, f"{name} has ended: {described(error)}", now, False)
-            self._first_read_s.setdefault(target, now)
-            self._asked_s.pop(target, None)
+            self._health[target] = (False, f"{name} failed: {described(error)}", now, False)
+            self._first_scrape_s.setdefault(target, now)
+            self._scrape_started_s.pop(target, None)
             series = self._series[target]
             series.begin()
-            series.lose(now)
-            series.report(False, now, 0.0)
+            series.mark_stale(now)
+            series.add_scrape_series(False, now, 0.0)
 
-        return Supervisor(ended).keep(f"The reader of {redact_url(target.url)}", self._follow, target)
+        return Supervisor(ended).keep(f"The scraper of {redact_url(target.url)}", self._scrape_loop, target)
 
     def close(self) -> None:
         kill_all(self._greenlets)
@@ -178,15 +182,15 @@ class EmbeddedSource:
         now = clock.monotonic()
         found = []
         for target in self._targets:
-            up, detail, at_s, has_metrics = self._health.get(target, (False, "not read yet", -1.0, False))
+            up, detail, at_s, has_metrics = self._health.get(target, (False, "not scraped yet", -1.0, False))
             age_s = now - at_s if at_s >= 0 else None
-            waiting_s = now - self._asked_s.get(target, now)
-            found.append(TargetHealth(target, up, detail, age_s, has_metrics, at_s >= 0, waiting_s))
+            pending_s = now - self._scrape_started_s.get(target, now)
+            found.append(TargetHealth(target, up, detail, age_s, has_metrics, at_s >= 0, pending_s))
         return found
 
-    def _follow(self, target: Target) -> None:
-        with ApiSession(_LARGEST_PAGE_BYTES, _LONGEST_S, access=target.access, undone=_CODING) as session:
-            session.max_redirects = _MOST_REDIRECTS
+    def _scrape_loop(self, target: Target) -> None:
+        with ApiSession(_MAX_PAGE_BYTES, _TOTAL_TIMEOUT_S, access=target.access, undone=_CODING) as session:
+            session.max_redirects = _MAX_REDIRECTS
             due = clock.monotonic()
             while True:
                 self._scrape(session, target)
@@ -195,80 +199,81 @@ class EmbeddedSource:
 
     def _scrape(self, session: requests.Session, target: Target) -> None:
         now = clock.monotonic()
-        self._asked_s[target] = now
+        self._scrape_started_s[target] = now
         series = self._series[target]
         series.begin()
         up = False
         try:
             page, media_type, coding = _fetch(session, target)
-            series.ingest(page, media_type, _in_turns(entries(page, media_type)), now, self._wall_s(now))
+            series.ingest(page, media_type, _yielding(entries(page, media_type)), now, self._wall_s(now))
             up, detail = True, f"{series.count.samples} series"
         except requests.RequestException as error:
-            detail = failure_of(error, _asked(target), _TIMEOUT_S).text
+            detail = failure_of(error, _api_target(target), _TIMEOUT_S).text
         except ParseError as error:
             detail = f"{error}{coding}"
         except SourceError as error:
             detail = str(error)
         if not up:
-            series.lose(now)
+            series.mark_stale(now)
         done = clock.monotonic()
-        series.report(up, now, done - now)
+        series.add_scrape_series(up, now, done - now)
         self._health[target] = (up, detail, done, up and series.count.of_kind > 0)
-        del self._asked_s[target]
-        self._first_read_s.setdefault(target, now)
+        del self._scrape_started_s[target]
+        self._first_scrape_s.setdefault(target, now)
 
     def _wall_s(self, now: float) -> float:
-        """The wall time then. The same distance is kept while it is about right: samples that a page gives with the
-        same time in two scrapes have to be one."""
+        """Convert a monotonic time to wall time. The offset only changes when the clock was stepped, so that a
+        timestamp
+        that a page gives in two scrapes maps to the same monotonic time."""
         distance_s = clock.wall() - clock.monotonic()
-        if abs(distance_s - self._to_wall_s) > _LARGEST_CLOCK_STEP_S:
-            self._to_wall_s = distance_s
-        return now + self._to_wall_s
+        if abs(distance_s - self._wall_offset_s) > _LARGEST_CLOCK_STEP_S:
+            self._wall_offset_s = distance_s
+        return now + self._wall_offset_s
 
 
 def _fetch(session: requests.Session, target: Target) -> tuple[str, str, str]:
-    """(page, media type, what to say of its coding when it cannot be read). Raises SourceError when the answer is no
-    page of metrics."""
-    answer = session.get(target.url, timeout=_TIMEOUT_S, headers=HEADERS)
-    failure = refusal_of(answer, _asked(target), "has no page of metrics at that path", quotes=False)
+    """Return (page, media type, hint about an unexpected Content-Encoding for parse errors). Raises SourceError if the
+    response is not a metrics page."""
+    response = session.get(target.url, timeout=_TIMEOUT_S, headers=HEADERS)
+    failure = refusal_of(response, _api_target(target), "has no metrics endpoint at this path", quotes=False)
     if failure is not None:
         raise SourceError(failure.text)
-    if answer.status_code != 200:
-        raise SourceError(f"answers HTTP {answer.status_code}")
-    page = decode(answer.content)
-    coding = answer.headers.get("Content-Encoding", _CODING)
-    told = (
-        "" if coding == _CODING else f"; its Content-Encoding is {clean_text(coding, 40)}, and {_CODING} was asked for"
+    if response.status_code != 200:
+        raise SourceError(f"returned HTTP {response.status_code}")
+    page = decode(response.content)
+    coding = response.headers.get("Content-Encoding", _CODING)
+    hint = (
+        "" if coding == _CODING else f"; the Content-Encoding is {clean_text(coding, 40)}, but {_CODING} was requested"
     )
-    # Prometheus takes a page with nothing in it from anybody.
-    return page, _media_type(answer.headers.get("Content-Type", "")) if page else TEXT, told
+    # Like Prometheus, accept an empty page with any Content-Type.
+    return page, _media_type(response.headers.get("Content-Type", "")) if page else TEXT, hint
 
 
-def _asked(target: Target) -> Asked:
+def _api_target(target: Target) -> Asked:
     return Asked(target.url, target.access, field_of_target(target))
 
 
 def _media_type(content_type: str) -> str:
-    """Raises SourceError for one that Prometheus refuses."""
+    """Return the media type of a Content-Type. Raises SourceError for one that Prometheus refuses."""
     found = _MEDIA_TYPE.fullmatch(content_type)
     media_type = found[1].lower() if found else ""
     if media_type in (TEXT, OPENMETRICS):
         return media_type
     if not content_type:
-        raise SourceError(f"answers without a Content-Type; that of a page of metrics is {TEXT} or {OPENMETRICS}")
+        raise SourceError(f"sent no Content-Type; a metrics page has {TEXT} or {OPENMETRICS}")
     if media_type == _PROTOBUF:
-        raise SourceError("answers protobuf, which was not asked for")
+        raise SourceError("sent protobuf, which was not requested")
     shown = _SHOWN_MEDIA_TYPE.match(content_type)
-    raise SourceError(f"answers {shown[1] if shown else 'something'}, which is no page of metrics")
+    raise SourceError(f"sent {shown[1] if shown else 'an invalid Content-Type'}, which is not a metrics page")
 
 
-def _in_turns(found: Iterator[Entry]) -> Iterator[Entry]:
-    """Others go on meanwhile."""
+def _yielding(found: Iterator[Entry]) -> Iterator[Entry]:
+    """Yield the entries, and to other greenlets every _ENTRIES_PER_YIELD of them."""
     for count, entry in enumerate(found, 1):
         yield entry
-        if count % _ENTRIES_IN_A_TURN == 0:
-            _give_way()
+        if count % _ENTRIES_PER_YIELD == 0:
+            _yield()
 
 
-def _give_way() -> None:
+def _yield() -> None:
     gevent.sleep(0.0005)

@@ -1,4 +1,4 @@
-"""The recent past of scraped series, by metric name. No I/O; time is an argument."""
+"""In-memory store of the recent samples of scraped series. No I/O; the time is an argument."""
 
 from bisect import bisect_right
 from collections import deque
@@ -13,12 +13,12 @@ Points = list[tuple[float, float]]
 """(time in seconds, value), the oldest first."""
 
 STALE_AFTER_S = 300.0
-"""A series without a stale marker counts for so long after its last sample, as in Prometheus."""
+"""Lookback delta: a series without a stale marker is current for this long after its last sample, as in Prometheus."""
 
 _FORGET_EVERY_S = 10.0
 
-Fits = Callable[[Mapping[str, str]], bool]
-"""Whether a series is asked for, by its labels without the name."""
+LabelFilter = Callable[[Mapping[str, str]], bool]
+"""Predicate on the labels of a series, without the name."""
 
 
 def _any(_: Mapping[str, str]) -> bool:
@@ -26,7 +26,7 @@ def _any(_: Mapping[str, str]) -> bool:
 
 
 class SeriesStore:
-    """Keeps what the queries that will be asked need, for `keep_s` seconds. `names` None keeps every metric."""
+    """Keeps the samples of the last `keep_s` seconds, of the metrics `names` (None: of all)."""
 
     def __init__(self, keep_s: float, names: frozenset[str] | None) -> None:
         self._keep_s = keep_s
@@ -41,8 +41,9 @@ class SeriesStore:
         self.append(name, tuple(sorted(labels.items())), time_s, value)
 
     def append(self, name: str, labels: Labels, time_s: float, value: float | None) -> None:
-        """Add a sample, or a stale marker where the value is None: from then on the series is gone until its next
-        sample. What is not later than the series' last one is dropped."""
+        """Append a sample, or a stale marker if `value` is None: the series is then absent until its next sample.
+        Samples
+        not later than the last one of the series are dropped."""
         if not self.keeps(name):
             return
         points = self._series.setdefault(name, {}).setdefault(labels, deque())
@@ -53,7 +54,7 @@ class SeriesStore:
             points.popleft()
 
     def forget(self, now: float) -> None:
-        """Remove the series whose last sample is older than what is kept."""
+        """Remove the series whose last sample is older than `keep_s`."""
         if now < self._forgotten_s + _FORGET_EVERY_S:
             return
         self._forgotten_s = now
@@ -64,28 +65,32 @@ class SeriesStore:
                 del self._series[name]
 
     def range(
-        self, name: str, now: float, seconds: float, fits: Fits = _any
+        self, name: str, now: float, seconds: float, matches: LabelFilter = _any
     ) -> Iterable[tuple[dict[str, str], Points]]:
-        """(labels, points) of each series that fits and has points in (now - seconds, now], without the stale markers
-        among them."""
-        for labels, points in self._fitting(name, fits):
+        """Return (labels, points) of each matching series with points in (now - seconds, now], without stale
+        markers."""
+        for labels, points in self._fitting(name, matches):
             first, end = _place(points, now - seconds), _place(points, now)
             recent = [(time_s, value) for time_s, value in islice(points, first, end) if value is not None]
             if recent:
                 yield labels, recent
 
-    def latest(self, name: str, now: float, fits: Fits = _any) -> Iterable[tuple[dict[str, str], float, float]]:
-        """(labels, time, value) of each series that fits and is there."""
-        for labels, points in self._fitting(name, fits):
+    def latest(
+        self, name: str, now: float, matches: LabelFilter = _any
+    ) -> Iterable[tuple[dict[str, str], float, float]]:
+        """Return (labels, time, value) of each matching series that is current."""
+        for labels, points in self._fitting(name, matches):
             end = _place(points, now)
             time_s, value = points[end - 1] if end else (now, None)
             if value is not None and time_s > now - STALE_AFTER_S:
                 yield labels, time_s, value
 
-    def _fitting(self, name: str, fits: Fits) -> Iterable[tuple[dict[str, str], deque[tuple[float, float | None]]]]:
+    def _fitting(
+        self, name: str, matches: LabelFilter
+    ) -> Iterable[tuple[dict[str, str], deque[tuple[float, float | None]]]]:
         for key, points in self._series.get(name, {}).items():
             labels = dict(key)
-            if fits(labels):
+            if matches(labels):
                 yield labels, points
 
     @property
@@ -94,5 +99,5 @@ class SeriesStore:
 
 
 def _place(points: deque[tuple[float, float | None]], time_s: float) -> int:
-    """How many of them are not later than that."""
+    """Return the number of points not later than `time_s`."""
     return bisect_right(points, time_s, key=itemgetter(0))

@@ -1,4 +1,4 @@
-"""The one way to the target's metrics: a MetricSource answers PromQL, whoever has scraped them."""
+"""MetricSource: the interface to the targets' metrics by PromQL, whether obswarm or a Prometheus scrapes them."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -10,12 +10,12 @@ from obswarm.redact import redact_text
 
 _ANYBODY = ApiAccess()
 MISSED_SCRAPES = 5
-"""So many scrapes may give no values; what is missing for longer is no gap any more. Prometheus' own five minutes, over
-which it goes on with the last value, are longer than most collapses."""
+"""Number of missed scrapes that count as a gap; longer absence is no data. Prometheus' own lookback of five minutes is
+longer than most outages."""
 
 
 class SourceError(Exception):
-    """The source cannot answer now: it is away, or refuses the query. Its text is for people, without the passwords of
+    """A query failed: the source is unreachable or refuses the query. The message is for users and redacts passwords in
     URLs."""
 
     def __str__(self) -> str:
@@ -24,22 +24,22 @@ class SourceError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One series of an answer. Without labels for a plain number."""
+    """A series of a query result; a scalar has no labels."""
 
     labels: Mapping[str, str]
     value: float
 
 
 def only_value(samples: Sequence[Sample]) -> float | None:
-    """None unless there is just one, and it is a number."""
+    """Return the value if there is exactly one sample and it is not NaN, else None."""
     return samples[0].value if len(samples) == 1 and math.isfinite(samples[0].value) else None
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A metrics endpoint. `kind` is one of obswarm.targets.KINDS; `name` is the series' label `job`. With
-    `has_kind_label` its series carry the label `kind` as well, which tells them from others of the job. `access` is how
-    the endpoint lets in who reads it."""
+    """A metrics endpoint. `kind` is one of obswarm.targets.KINDS; `name` is the label `job` of its series. With
+    `has_kind_label` its series also have the label `kind`, which distinguishes them from others of the job. `access`
+    has the credentials and certificates for scraping."""
 
     name: str
     url: str
@@ -49,15 +49,15 @@ class Target:
 
 
 def field_of_target(target: Target) -> Naming:
-    """How people call the fields of its `access`."""
+    """Return the names that error messages use for the fields of `access`."""
     return lambda name: f"{'headers' if name == 'header' else name} of the target {target.name}"
 
 
 @dataclass(frozen=True, slots=True)
 class TargetHealth:
-    """How reading a target went last. `age_s` is how long ago, None for never; `has_metrics` whether there was a metric
-    of its kind. `is_known` is False where the source did not answer, so that nobody knows of the target. `waiting_s` is
-    for how long the question that is under way has had no answer, which tells of that time, too."""
+    """Result of the last scrape of a target. `age_s`: seconds since then, None for never; `has_metrics`: whether it had
+    metrics of its kind; `is_known`: False if the source did not respond; `pending_s`: seconds since the start of a
+    request in progress, whose result will cover that time."""
 
     target: Target
     up: bool
@@ -65,45 +65,50 @@ class TargetHealth:
     age_s: float | None
     has_metrics: bool = True
     is_known: bool = True
-    waiting_s: float = 0.0
+    pending_s: float = 0.0
 
 
 class MetricSource(Protocol):
-    """What guards, reports and analysis know of the target."""
+    """Access to the targets' metrics for guards, reports and analysis."""
 
-    health_every_s: float
-    """`health` need not be asked more often."""
+    health_interval_s: float
+    """Polling interval for `health`, in seconds."""
 
     stale_after_s: float
-    """For how long it may have no values without anybody being told: what is missing for less is a gap."""
+    """Seconds without values after which a series counts as absent; a shorter absence is a gap."""
 
     def check(self, query: str) -> None:
-        """Raises ObswarmError when the query is one that this source will never answer."""
+        """Raise ObswarmError if this source can never evaluate the query."""
 
     def query(self, query: str, at_s: float | None = None) -> list[Sample]:
-        """The values at a moment of the last seconds (`obswarm.clock.monotonic`), now unless given; an empty list when
-        no series matches. May switch greenlets, and be called by several. Raises SourceError."""
+        """Evaluate an instant query; an empty list if no series matches. Raises SourceError.
+
+        `at_s` is a time within the last seconds (`obswarm.clock.monotonic`), None for now. May switch greenlets, and be
+        called concurrently.
+        """
 
     def filters_all(self, query: str, at_s: float | None = None) -> bool:
-        """Whether a query without series at that moment has none because it filters what there is, so that this says
-        something: `x == 0`, `count(up == 0)`, `absent(x)`. May switch greenlets. Raises SourceError."""
+        """Return whether a query without series at that time is empty because it filters existing series, which is a
+        result and not missing data: `x == 0`, `count(up == 0)`, `absent(x)`. May switch greenlets. Raises
+        SourceError."""
 
     def why_no_series(self, query: str) -> str:
-        """Say why a query gives no series, as a clause: which target is down, or has no such metric. Empty where
-        nothing is known about it yet. Does not wait."""
+        """Return why a query returns no series, as a clause: which target is down, or has no such metric. Empty if
+        unknown
+        yet. Does not block."""
 
-    def figures(self, queries: Sequence[str]) -> list[float | None]:
-        """The one value that each query gives; None where it gives none, several, or no number. May switch greenlets.
-        Raises SourceError."""
+    def metric_values(self, queries: Sequence[str]) -> list[float | None]:
+        """Return the value of each query; None if it returns no sample, several, or NaN. May switch greenlets. Raises
+        SourceError."""
 
     def targets(self) -> list[Target]:
-        """Those that it was told of, or that it knows by itself. May switch greenlets. Raises SourceError."""
+        """Return the configured or discovered targets. May switch greenlets. Raises SourceError."""
 
     def start(self) -> None:
-        """Begin to look at the targets."""
+        """Start scraping, or try the registered queries."""
 
     def close(self) -> None:
-        """Stop that."""
+        """Stop scraping, and release connections."""
 
     def health(self) -> list[TargetHealth]:
-        """Of each target that it was told of, or knows by itself. May switch greenlets."""
+        """Return the health of each configured or discovered target. May switch greenlets."""

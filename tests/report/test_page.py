@@ -176,9 +176,9 @@ def test_a_long_run_has_steps_of_several_seconds(tmp_path: Path) -> None:
             r"The guard promql\(x\) &gt; 1 had no data: no answer\.(.|\n)*The guard p95 &gt; 1s tripped",
         ),
         (
-            {"targets": [{"target": "db", "problem": "Target db: nothing was measured."}, {"problem": None}]},
+            {"targets": [{"target": "db", "problem": "Target db: no metrics."}, {"problem": None}]},
             "good",
-            '<li class="warn">Target db: nothing was measured.</li>',
+            '<li class="warn">Target db: no metrics.</li>',
         ),
     ],
 )

@@ -93,7 +93,7 @@ class Figures:
                 (type(source).__name__, name, query, value, value is not None and check(value))
                 for source in self._sources
                 for (name, (query, check)), value in zip(
-                    queries.items(), source.figures([query for query, _ in queries.values()]), strict=True
+                    queries.items(), source.metric_values([query for query, _ in queries.values()]), strict=True
                 )
             ]
             wrong = [each[:-1] for each in found if not each[-1]]

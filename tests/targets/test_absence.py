@@ -2,17 +2,17 @@
 
 import pytest
 
-from obswarm.targets.absence import Known, Reasons, metrics_asked_for, reason_for_nothing
+from obswarm.targets.absence import KnownTargets, ReasonCache, metrics_in_query, reason_for_no_series
 
 REFUSED = "Connection refused"
 NAMES = ["mysql_up", "mysql_global_status_threads_running", "pg_up", "pg_locks_count"]
-THERE = "the metrics are there, but no series of theirs is what it asks for"
+THERE = "the metrics exist, but none of their series matches the query"
 
 
 def reason(query: str, down: dict[str, str] | None = None, jobs: tuple[str, ...] = ("db", "cache")) -> str:
     """Targets are up but for those of `down`; `db` has mysql_up, or had it while it is down, `cache` has pg_up."""
     down = down or {}
-    known = Known(
+    known = KnownTargets(
         {job: down.get(job, "") for job in jobs},
         {
             name: [job for job in having if job in jobs and job not in down]
@@ -20,7 +20,7 @@ def reason(query: str, down: dict[str, str] | None = None, jobs: tuple[str, ...]
         },
         {"mysql_up": ["db"], "pg_up": ["cache"]},
     )
-    return reason_for_nothing(query, known, lambda name: NAMES)
+    return reason_for_no_series(query, known, lambda name: NAMES)
 
 
 @pytest.mark.parametrize(
@@ -78,32 +78,30 @@ def test_the_reason_names_the_target_or_the_metric(query: str, down: dict[str, s
         ('other{job=~".*"}', [], "no target has a metric other"),
     ],
 )
-def test_of_others_than_the_runs_own_it_is_not_told_that_they_are_down(
-    query: str, own: list[str], expected: str
-) -> None:
+def test_other_targets_than_the_runs_own_are_not_reported_as_down(query: str, own: list[str], expected: str) -> None:
     down = {"db": REFUSED, "app": "", "cache": "late", "odd": "HTTP 404"}
-    assert reason_for_nothing(query, Known(down, {}, {"mysql_up": ["db"]}, own), lambda name: ()) == expected
+    assert reason_for_no_series(query, KnownTargets(down, {}, {"mysql_up": ["db"]}, own), lambda name: ()) == expected
 
 
 def test_a_single_target_is_named() -> None:
     assert reason("other", jobs=("db",)) == "the target db has no metric other"
 
 
-def test_nothing_is_known_of_targets_yet() -> None:
-    assert reason_for_nothing('a{job="b"}', Known({}, {}, {}), lambda name: ()) == ""
+def test_without_known_targets_there_is_no_reason() -> None:
+    assert reason_for_no_series('a{job="b"}', KnownTargets({}, {}, {}), lambda name: ()) == ""
 
 
-def test_secrets_and_control_characters_of_a_query_are_not_told() -> None:
+def test_reasons_contain_no_secrets_or_control_characters_of_a_query() -> None:
     assert "hunter2" not in reason('x{job="http://me:hunter2@db/"}')
     assert "\x1b" not in reason('x{job="\x1b[2J"}')
 
 
-def test_names_of_metrics() -> None:
-    assert metrics_asked_for('a / sum(rate(b{c="d"}[5s])) + {__name__="e"} + {__name__=~"f"}') == {"a", "b", "e"}
+def test_metric_names_in_a_query() -> None:
+    assert metrics_in_query('a / sum(rate(b{c="d"}[5s])) + {__name__="e"} + {__name__=~"f"}') == {"a", "b", "e"}
 
 
-def test_a_reason_is_looked_for_once_in_a_while() -> None:
-    reasons = Reasons(5)
+def test_a_reason_is_searched_for_at_an_interval() -> None:
+    reasons = ReasonCache(5)
     assert [reasons.is_due("q", now) for now in (0.0, 1.0, 4.9, 5.0, 5.1)] == [True, False, False, True, False]
     assert reasons.get("q") == ""
     reasons.keep("q", "why")

@@ -75,7 +75,7 @@ def test_an_answer_of_any_shape_gives_values_or_a_source_error(
     anybody.document = document
     for ask in (
         lambda: source.query("up"),
-        lambda: source.figures(["up", "down"]),
+        lambda: source.metric_values(["up", "down"]),
         source.targets,
         source.targets_by_metrics,
         lambda: source._reasons._reason("max(mysql_up)"),
@@ -88,7 +88,7 @@ def test_an_answer_of_any_shape_gives_values_or_a_source_error(
     assert all(isinstance(each.detail, str) for each in source.health())
 
 
-def test_a_job_without_a_kind_beside_others_is_no_target_of_ours(anybody: Anybody, source: PrometheusSource) -> None:
+def test_a_job_without_a_kind_is_not_a_target(anybody: Anybody, source: PrometheusSource) -> None:
     labels: list[dict[str, str]] = [
         {"__name__": "up", "job": "federated"},
         {"__name__": "up", "job": "db", "kind": "mysql", "instance": "db:9104"},
@@ -124,29 +124,27 @@ def raw(monkeypatch: pytest.MonkeyPatch) -> Raw:
         (
             b'{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":[%s,"1"]}]}}'
             % (b"9" * 6000),
-            "answers JSON that cannot be read, as a number in it has too many digits (HTTP 200): ",
+            "returned JSON that cannot be parsed, a number has too many digits (HTTP 200): ",
         ),
-        (b"[" * 100_000, "answers JSON that cannot be read, as it is nested too deeply (HTTP 200): "),
-        (b"null", "answers JSON, but not as a Prometheus does (HTTP 200): null"),
-        (b'{"status":"succ', "broke its answer off, after 15 bytes of JSON (HTTP 200)"),
-        (b"nothing", "answers with what is no JSON (HTTP 200): nothing"),
-        (b'{"status":"success","data":null}', "has no result of a query: see whether it is a Prometheus"),
+        (b"[" * 100_000, "returned JSON that cannot be parsed, nesting is too deep (HTTP 200): "),
+        (b"null", "returned JSON that is not a Prometheus response (HTTP 200): null"),
+        (b'{"status":"succ', "returned truncated JSON, 15 bytes (HTTP 200)"),
+        (b"nothing", "returned something other than JSON (HTTP 200): nothing"),
+        (b'{"status":"success","data":null}', "without a query result: check that it is a Prometheus"),
         (
             b'{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":[1e400,[]]}]}}',
-            "has no result of a query: see whether it is a Prometheus",
+            "without a query result: check that it is a Prometheus",
         ),
     ],
 )
-def test_what_cannot_be_read_has_a_sentence_of_its_own(raw: Raw, body: bytes, sentence: str) -> None:
+def test_responses_that_cannot_be_parsed_have_specific_messages(raw: Raw, body: bytes, sentence: str) -> None:
     raw.body = body
     with pytest.raises(SourceError) as raised:
         PrometheusSource("http://prometheus").query("up")
     assert sentence in str(raised.value)
 
 
-def test_a_note_whose_number_is_another_one_each_time_is_logged_once(
-    raw: Raw, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_warning_that_differs_only_in_numbers_is_logged_once(raw: Raw, caplog: pytest.LogCaptureFixture) -> None:
     source = PrometheusSource("http://prometheus")
     for number in range(5):
         notes = [f"shard {number} took {number}.5s", "another"]

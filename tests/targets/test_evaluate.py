@@ -6,7 +6,7 @@ import pytest
 
 from obswarm.api import ObswarmError
 from obswarm.targets import KINDS, SourceError
-from obswarm.targets.evaluate import evaluate, looks_back_s, metric_names, parse, parse_any
+from obswarm.targets.evaluate import evaluate, lookback_s, metric_names, parse, parse_any
 from obswarm.targets.series import SeriesStore
 
 
@@ -86,17 +86,17 @@ def store() -> SeriesStore:
         ('sum by (host) ({__name__="busy"})', {"a": 6, "b": 2}),
     ],
 )
-def test_what_prometheus_would_say(store: SeriesStore, query: str, expected: dict[str, float]) -> None:
+def test_values_are_those_of_prometheus(store: SeriesStore, query: str, expected: dict[str, float]) -> None:
     found = {sample.labels.get("host", ""): sample.value for sample in evaluate(parse(query), store, 20.0)}
     assert found == pytest.approx(expected)
 
 
-def test_dividing_by_nothing_is_no_number(store: SeriesStore) -> None:
+def test_division_by_zero_is_nan_or_infinite(store: SeriesStore) -> None:
     assert [math.isnan(sample.value) for sample in evaluate(parse("0 * sum(busy) / 0"), store, 20.0)] == [True]
     assert [sample.value for sample in evaluate(parse("sum(busy) / 0"), store, 20.0)] == [math.inf]
 
 
-def test_the_time_is_that_of_the_wall(store: SeriesStore) -> None:
+def test_time_is_wall_time(store: SeriesStore) -> None:
     (found,) = evaluate(parse("time() - timestamp(busy)"), store, 23.0, 1_700_000_003.0)[:1]
     assert found.value == 3.0
     (now,) = evaluate(parse("time()"), store, 23.0, 1_700_000_003.0)
@@ -113,16 +113,16 @@ def test_the_time_is_that_of_the_wall(store: SeriesStore) -> None:
         ("sum_over_time(x[5s:1s] @ 5)", "@"),
         ("limitk(3, x)", "limitk()"),
         ("1 + sum(hour(x))", "hour()"),
-        ('{__name__=~"x"}', "a selector without a metric's name"),
+        ('{__name__=~"x"}', "a selector without a metric name"),
         ('x{a="1" or b="2"}', "or between matchers"),
         ("max_over_time(x[1m:])", "a subquery without a step"),
         ("max_over_time(x[1m:100ms])", "more than 300 steps"),
         ("max_over_time(sum_over_time(x[30s:1s])[20s:1s])", "more than 300 steps"),
         ("x + on () fill (0) y", "fill()"),
-        ("(" * 2_000 + "x" + ")" * 2_000, "more than 100 expressions in one another"),
+        ("(" * 2_000 + "x" + ")" * 2_000, "more than 100 nested expressions"),
     ],
 )
-def test_beyond_what_is_evaluated_there_is_a_sentence_that_names_the_part(query: str, part: str) -> None:
+def test_an_unsupported_query_is_refused_with_the_name_of_the_part(query: str, part: str) -> None:
     with pytest.raises(ObswarmError) as raised:
         parse(query)
     assert f"uses {part}" in str(raised.value)
@@ -145,12 +145,12 @@ def test_beyond_what_is_evaluated_there_is_a_sentence_that_names_the_part(query:
         ),
     ],
 )
-def test_what_the_parser_does_not_know_is_no_wrong_promql(query: str, part: str) -> None:
+def test_promql_that_only_prometheus_can_parse_is_told_from_invalid_promql(query: str, part: str) -> None:
     with pytest.raises(ObswarmError) as raised:
         parse(query)
     assert str(raised.value) == (
-        f"promql({query}) uses {part}, which obswarm does not evaluate itself."
-        " With a Prometheus behind it any PromQL works: set prometheus_url."
+        f"promql({query}) uses {part}, which obswarm does not support itself."
+        " With a Prometheus any PromQL works: set prometheus_url."
     )
 
 
@@ -161,23 +161,23 @@ def test_what_the_parser_does_not_know_is_no_wrong_promql(query: str, part: str)
         "x > 1_000 +", 'x{a="1_000} > 2', "x # 1_000\n +", r"x{a=~`\Q(\E(`}",
     ],
 )  # fmt: skip
-def test_what_is_no_promql_is_said(query: str) -> None:
+def test_text_that_is_not_promql_is_refused(query: str) -> None:
     with pytest.raises(ObswarmError, match="is not PromQL"):
         parse(query)
 
 
 @pytest.mark.parametrize("query", ["x[10s]", "(x[10s])", "x[10s:1s]", "x[10s] offset 5s", '"text"'])
-def test_what_gives_no_numbers_is_refused_whoever_evaluates_it(query: str) -> None:
-    with pytest.raises(ObswarmError, match="it has to give numbers|a function makes a number of them"):
+def test_queries_that_return_no_numbers_are_refused_with_any_source(query: str) -> None:
+    with pytest.raises(ObswarmError, match="it has to return numbers|it needs a function that returns numbers"):
         parse_any(query)
-    with pytest.raises(ObswarmError, match="it has to give numbers|a function makes a number of them"):
+    with pytest.raises(ObswarmError, match="it has to return numbers|it needs a function that returns numbers"):
         parse(query)
 
 
 @pytest.mark.parametrize(
     "query", ['x{a=~"("}', 'x{a!~"[[:nonsense:]]"}', 'x{a=~"(?=b)"}', 'label_replace(x, "a", "$1", "b", "(")']
 )
-def test_what_is_no_pattern_is_found_before_the_run(query: str) -> None:
+def test_an_invalid_pattern_is_refused_before_the_run(query: str) -> None:
     with pytest.raises(ObswarmError, match=r"is not a regular expression|illegal regex"):
         parse(query)
 
@@ -185,8 +185,8 @@ def test_what_is_no_pattern_is_found_before_the_run(query: str) -> None:
 @pytest.mark.parametrize(
     "query", ['label_replace(x, "", "$1", "b", "c")', 'label_join(x, "", "-", "a")', 'count_values("", x)']
 )
-def test_a_label_without_a_name_is_found_before_the_run(query: str) -> None:
-    with pytest.raises(ObswarmError, match="needs a name"):
+def test_an_empty_label_name_is_refused_before_the_run(query: str) -> None:
+    with pytest.raises(ObswarmError, match="needs the name of the label"):
         parse(query)
 
 
@@ -199,12 +199,12 @@ def test_a_label_without_a_name_is_found_before_the_run(query: str) -> None:
         "topk(NaN, busy)",
     ],
 )
-def test_what_has_no_answer_for_these_series_is_an_error_of_the_source(store: SeriesStore, query: str) -> None:
+def test_ambiguous_matching_raises_source_error(store: SeriesStore, query: str) -> None:
     with pytest.raises(SourceError):
         evaluate(parse(query), store, 20.0)
 
 
-def test_a_subquery_gives_way_between_its_steps(store: SeriesStore) -> None:
+def test_a_subquery_yields_between_its_steps(store: SeriesStore) -> None:
     steps = []
     tree = parse("sum_over_time(busy[10s:2s]) + max_over_time(busy[10s:5s])")
     evaluate(tree, store, 20.0, 20.0, lambda: steps.append(1))
@@ -212,12 +212,12 @@ def test_a_subquery_gives_way_between_its_steps(store: SeriesStore) -> None:
 
 
 def test_every_query_of_every_kind_is_evaluated() -> None:
-    for signals in KINDS.values():
-        for signal in signals:
+    for metrics in KINDS.values():
+        for signal in metrics:
             assert metric_names(parse(signal.query))
 
 
-def test_the_names_of_all_selectors_are_known() -> None:
+def test_metric_names_of_all_selectors_are_returned() -> None:
     query = 'topk(scalar(a), b) + on () {__name__="c"} or max_over_time(d[5s:1s]) > absent(e) or {"f"}'
     assert metric_names(parse(query)) == {"a", "b", "c", "d", "e", "f"}
 
@@ -227,11 +227,11 @@ def test_the_names_of_all_selectors_are_known() -> None:
     [("x", 0), ("x offset 5s", 5), ("rate(x[5s] offset 10s)", 15), ("a + sum_over_time(rate(x[5s])[1m:1s] offset 1m)", 125), ("x[", 0), ("-" * 2_000 + "x", 0),
      ("sum_over_time({__name__=~`x\\d`}[1m30s] offset 5s)", 95), ("rate({__name__=~`x\\d`}[1m:5s] offset -5s)", 65)],
 )  # fmt: skip
-def test_how_far_a_query_looks_back(query: str, seconds: float) -> None:
-    assert looks_back_s(query) == seconds
+def test_lookback_of_a_query(query: str, seconds: float) -> None:
+    assert lookback_s(query) == seconds
 
 
-def test_old_points_are_forgotten_and_unwanted_metrics_not_kept() -> None:
+def test_old_samples_and_unneeded_metrics_are_dropped() -> None:
     store = SeriesStore(10, frozenset({"a"}))
     for second in range(100):
         store.add("a", {}, second, second)

@@ -31,7 +31,7 @@ def test_a_metric_has_the_name_that_the_page_gives(metric_type: str) -> None:
         assert read(f"# TYPE {name} {metric_type}\n{name} 1\n") == [(name, {}, 1.0)]
 
 
-def test_in_openmetrics_as_well() -> None:
+def test_metric_names_in_openmetrics() -> None:
     page = "# TYPE a counter\na 1\n# TYPE b counter\nb_total 2\nb_created 3\n# EOF\n"
     assert [name for name, *_ in read(page, OPENMETRICS)] == ["a", "b_total", "b_created"]
 
@@ -39,20 +39,20 @@ def test_in_openmetrics_as_well() -> None:
 @pytest.mark.parametrize(
     ("page", "line", "what"),
     [
-        ("a 1\nb\n", 2, "no metric with its value"),
-        ("a 1\n\n# x\nb x\n", 4, "the value is no number"),
-        ("a 1\nb 1e400\n", 2, "the value is no number"),
-        ("a 1 99999999999999999999\n", 1, "the timestamp is no number"),
-        ('a{x="1\n2"} 1\nb{x} 1\n', 3, "the labels cannot be read"),
-        ("a 1\n# TYPE a counts\n", 2, "no type of a metric"),
-        ("a 1\n# TYPE a counter\r\n", 2, "it ends with a carriage return"),
-        ("a 1\nb 2\r\nc 3\n", 2, "it ends with a carriage return"),
-        ('a{x="1",x="2"} 1\n', 1, "a label is there twice"),
+        ("a 1\nb\n", 2, "not a metric with a value"),
+        ("a 1\n\n# x\nb x\n", 4, "the value is not a number"),
+        ("a 1\nb 1e400\n", 2, "the value is not a number"),
+        ("a 1 99999999999999999999\n", 1, "the timestamp is not a number"),
+        ('a{x="1\n2"} 1\nb{x} 1\n', 3, "the labels cannot be parsed"),
+        ("a 1\n# TYPE a counts\n", 2, "not a metric type"),
+        ("a 1\n# TYPE a counter\r\n", 2, "the line ends with a carriage return"),
+        ("a 1\nb 2\r\nc 3\n", 2, "the line ends with a carriage return"),
+        ('a{x="1",x="2"} 1\n', 1, "duplicate label"),
         ("a 1\n\0", 2, "a NUL character"),
-        ("a 1\n# TYPE\t 1a counter\n", 2, "no metric's name after TYPE"),
+        ("a 1\n# TYPE\t 1a counter\n", 2, "no metric name after TYPE"),
     ],
 )
-def test_what_cannot_be_read_is_told_with_its_line(page: str, line: int, what: str) -> None:
+def test_a_parse_error_has_the_line_number(page: str, line: int, what: str) -> None:
     with pytest.raises(ParseError) as raised:
         read(page)
     assert str(raised.value) == f"line {line} of the page: {what}"
@@ -62,19 +62,19 @@ def test_what_cannot_be_read_is_told_with_its_line(page: str, line: int, what: s
     ("page", "what"),
     [
         ("a 1\n", "line 2 of the page: the page ends without # EOF"),
-        ("a 1\n# EOF\nb 2\n", "line 3 of the page: something after # EOF"),
-        ("# UNIT a_s m\n# EOF", "line 1 of the page: the metric's name does not end with its unit"),
-        ("# TYPE a untyped\n# EOF", "line 1 of the page: no type of a metric"),
-        ("a 1 NaN\n# EOF", "line 1 of the page: the timestamp is no number"),
+        ("a 1\n# EOF\nb 2\n", "line 3 of the page: text after # EOF"),
+        ("# UNIT a_s m\n# EOF", "line 1 of the page: the metric name does not end with the unit"),
+        ("# TYPE a untyped\n# EOF", "line 1 of the page: not a metric type"),
+        ("a 1 NaN\n# EOF", "line 1 of the page: the timestamp is not a number"),
     ],
 )
-def test_openmetrics_is_read_strictly(page: str, what: str) -> None:
+def test_openmetrics_is_parsed_strictly(page: str, what: str) -> None:
     with pytest.raises(ParseError) as raised:
         read(page, OPENMETRICS)
     assert str(raised.value) == what
 
 
-def test_of_a_metric_alone_there_is_the_time_that_the_page_gives() -> None:
+def test_the_timestamp_of_a_page_is_parsed() -> None:
     assert [entry.timestamp_s for entry in entries("a 1 1500\nb 2\n", TEXT)] == [1.5, None]
     assert [entry.timestamp_s for entry in entries("a 1 1.5\nb 2\n# EOF\n", OPENMETRICS)] == [1.5, None]
 
@@ -91,12 +91,12 @@ def test_of_a_metric_alone_there_is_the_time_that_the_page_gives() -> None:
         ("0x1p5000", "0x1p5000"), ("in_f", "in_f"), ("0b1", "0b1"), ("+nan", "+nan"), ("１", "１"),
     ],
 )  # fmt: skip
-def test_bounds_are_written_in_one_way(number: str, written: str) -> None:
+def test_bounds_are_normalised(number: str, written: str) -> None:
     assert canonical_number(number) == written
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))
-def test_a_number_written_in_that_way_is_the_same_number(number: float) -> None:
+def test_a_normalised_number_has_the_same_value(number: float) -> None:
     written = canonical_number(repr(number))
     assert float(written) == number
     assert canonical_number(written) == written
@@ -106,7 +106,7 @@ LABEL_VALUES = st.text(st.characters(exclude_categories=["Cs"], exclude_characte
 
 
 @given(st.lists(LABEL_VALUES, min_size=1, max_size=4, unique=True), st.floats(), st.booleans())
-def test_what_the_client_library_writes_is_read_as_it_reads_it_itself(
+def test_pages_of_prometheus_client_are_parsed_as_by_its_own_parser(
     values: list[str], number: float, is_open: bool
 ) -> None:
     registry = CollectorRegistry()
@@ -127,7 +127,7 @@ def test_what_the_client_library_writes_is_read_as_it_reads_it_itself(
     assert all(a == b or (math.isnan(a) and math.isnan(b)) for (*_, a), (*_, b) in zip(found, expected, strict=True))
 
 
-def test_every_odd_page_is_read_or_refused() -> None:
+def test_every_malformed_page_is_parsed_or_refused() -> None:
     refused: dict[tuple[str, str], ParseError] = {}
     for name, odd in PAGES.items():
         page = decode(odd.body if isinstance(odd.body, bytes) else odd.body())
@@ -144,7 +144,7 @@ def test_every_odd_page_is_read_or_refused() -> None:
 @pytest.mark.parametrize(
     "page", ['a{x="' + "b" * 4_000_000, 'a{x="' + "\\\\" * 2_000_000, "{" * 4_000_000, "a" * 4_000_000, 'a{x="1",' * 500_000]
 )  # fmt: skip
-def test_a_large_page_of_nothing_ends_soon(page: str) -> None:
+def test_a_large_page_of_blanks_is_parsed_quickly(page: str) -> None:
     before = time.thread_time()
     with pytest.raises(ParseError):
         read(page)

@@ -23,13 +23,13 @@ class Scraped:
         self.now += 1
         self.series.begin()
         self.series.ingest(page, TEXT, entries(page, TEXT), self.now, WALL_S + self.now)
-        self.series.report(True, self.now, 0.01)
+        self.series.add_scrape_series(True, self.now, 0.01)
 
     def fail(self) -> None:
         self.now += 1
         self.series.begin()
-        self.series.lose(self.now)
-        self.series.report(False, self.now, 0.01)
+        self.series.mark_stale(self.now)
+        self.series.add_scrape_series(False, self.now, 0.01)
 
     def labels(self, name: str) -> list[dict[str, str]]:
         return [labels for labels, *_ in self.store.latest(name, self.now)]
@@ -62,12 +62,12 @@ OWN = {"job": "database", "instance": "127.0.0.1:9187"}
         ('exported_job="z"', {"exported_job": "z"}),
     ],
 )
-def test_labels_are_those_that_prometheus_gives(scraped: Scraped, labels: str, kept: dict[str, str]) -> None:
+def test_labels_are_those_of_prometheus(scraped: Scraped, labels: str, kept: dict[str, str]) -> None:
     scraped.scrape(f"a{{{labels}}} 1\n")
     assert scraped.labels("a") == [OWN | kept]
 
 
-def test_a_series_that_is_gone_from_a_page_is_gone_at_once(scraped: Scraped) -> None:
+def test_a_series_absent_from_a_page_is_stale_at_once(scraped: Scraped) -> None:
     scraped.scrape("a 1\nb 2\n")
     scraped.scrape("a 3\n")
     assert (scraped.values("a"), scraped.values("b")) == ([3], [])
@@ -78,7 +78,7 @@ def test_a_series_that_is_gone_from_a_page_is_gone_at_once(scraped: Scraped) -> 
 
 
 @pytest.mark.parametrize("page", [None, "a 5\nb 6\nc{\n", 'a 5\nb{x="1",x="2"} 6\n'])
-def test_after_a_scrape_that_fails_nothing_is_there_but_what_is_told_of_it(scraped: Scraped, page: str | None) -> None:
+def test_after_a_failed_scrape_only_the_series_about_the_scrape_remain(scraped: Scraped, page: str | None) -> None:
     scraped.scrape("a 1\nb 2\n")
     assert scraped.values("up") == [1]
     if page is None:
@@ -88,28 +88,28 @@ def test_after_a_scrape_that_fails_nothing_is_there_but_what_is_told_of_it(scrap
         with pytest.raises(ParseError):
             scraped.series.ingest(page, TEXT, entries(page, TEXT), 2.0, WALL_S + 2)
         scraped.now = 2
-        scraped.series.lose(2.0)
-        scraped.series.report(False, 2.0, 0.01)
+        scraped.series.mark_stale(2.0)
+        scraped.series.add_scrape_series(False, 2.0, 0.01)
     assert (scraped.values("a"), scraped.values("b"), scraped.values("up")) == ([], [], [0])
     assert scraped.points("a") == [[(1, 1)]], "nothing of the page is kept"
     scraped.scrape("a 7\n")
     assert (scraped.values("a"), scraped.values("b"), scraped.values("up")) == ([7], [], [1])
 
 
-def test_of_duplicates_the_first_counts(scraped: Scraped) -> None:
+def test_the_first_of_duplicate_samples_counts(scraped: Scraped) -> None:
     scraped.scrape('a 1\na 2\nb{x="1",y="2"} 3\nb{y="2",x="1"} 4\n')
     assert (scraped.values("a"), scraped.values("b")) == ([1], [3])
     assert scraped.values("scrape_samples_scraped") == [4]
 
 
-def test_a_bound_is_one_however_it_is_written(scraped: Scraped) -> None:
+def test_differently_written_bounds_are_the_same_bound(scraped: Scraped) -> None:
     scraped.scrape('# TYPE a histogram\na{le="1"} 1\n')
     scraped.scrape('# TYPE a histogram\na{le="1.0"} 2\n')
     scraped.scrape('# TYPE a histogram\na{le="junk"} 3\na{le="1"} 3\n')
     assert scraped.labels("a") == [OWN | {"le": "1.0"}, OWN | {"le": "junk"}]
 
 
-def test_samples_with_a_time_of_their_own(scraped: Scraped) -> None:
+def test_samples_with_explicit_timestamps(scraped: Scraped) -> None:
     at_ms = round(WALL_S * 1000)
     scraped.now = 100.0
     scraped.scrape(f"a 1 {at_ms + 90_000}\nb 2 {at_ms + 3_600_000}\nc 3 {at_ms + 105_000}\n")
@@ -125,7 +125,7 @@ def test_samples_with_a_time_of_their_own(scraped: Scraped) -> None:
     assert scraped.values("a") == []
 
 
-def test_what_is_told_of_a_scrape(scraped: Scraped) -> None:
+def test_series_about_the_scrape_itself(scraped: Scraped) -> None:
     scraped.scrape("a 1\nb 2\nc 3\n")
     assert scraped.series.count == PageCount(3, 3, 3, 2)
     scraped.scrape("a 1\nb 2\nc 3\nd 4\n")
@@ -143,7 +143,7 @@ def test_what_is_told_of_a_scrape(scraped: Scraped) -> None:
     }
 
 
-def test_only_what_is_wanted_is_kept_and_all_of_a_page_is_looked_at() -> None:
+def test_only_needed_metrics_are_kept_but_the_whole_page_is_checked() -> None:
     scraped = Scraped(frozenset({"a"}))
     scraped.scrape("a 1\nb 2\nc 3\n")
     assert scraped.store.metric_names == ["a"]
@@ -152,7 +152,7 @@ def test_only_what_is_wanted_is_kept_and_all_of_a_page_is_looked_at() -> None:
         scraped.scrape('a 1\nc{x="1",x="2"} 2\n')
 
 
-def test_series_that_come_and_go_are_forgotten(scraped: Scraped) -> None:
+def test_short_lived_series_are_forgotten(scraped: Scraped) -> None:
     for number in range(2000):
         scraped.scrape(f'a{{id="{number}"}} 1\n')
     assert len(scraped.series._known) == 1
@@ -162,5 +162,5 @@ def test_series_that_come_and_go_are_forgotten(scraped: Scraped) -> None:
         page = f'a{{id="{number}"}} 1\nb{{\n'
         with pytest.raises(ParseError):
             scraped.series.ingest(page, TEXT, entries(page, TEXT), scraped.now, WALL_S)
-        scraped.series.lose(scraped.now)
+        scraped.series.mark_stale(scraped.now)
     assert len(scraped.series._known) <= 1100

@@ -11,13 +11,13 @@ from obswarm.targets import KIND_TITLES, KINDS, Target, TargetMetric, place_of, 
 from obswarm.targets.evaluate import evaluate, metric_names, parse
 from obswarm.targets.series import SeriesStore
 
-EVERY = [(kind, signal) for kind, signals in KINDS.items() for signal in signals]
+EVERY = [(kind, signal) for kind, metrics in KINDS.items() for signal in metrics]
 every = pytest.mark.parametrize(("kind", "signal"), EVERY, ids=[f"{kind}: {signal.name}" for kind, signal in EVERY])
 
 
 @every
 @pytest.mark.parametrize("has_kind_label", [False, True])
-def test_what_others_export_under_the_same_names_is_in_no_figure(
+def test_metrics_of_other_jobs_with_the_same_names_are_excluded(
     kind: str, signal: TargetMetric, has_kind_label: bool
 ) -> None:
     store = SeriesStore(300, None)
@@ -41,7 +41,7 @@ def test_slices_that_contain_the_containers_are_not_added_to_them() -> None:
         assert set(selectors) == {'{name!=""}'}, signal
 
 
-def test_kinds_and_figures_stand_in_the_order_of_the_requests_way() -> None:
+def test_kinds_and_metrics_are_in_the_order_of_the_request_path() -> None:
     assert list(KINDS) == ["haproxy", "nginx", "uwsgi", "app", "mysql", "postgres", "redis", "node", "cadvisor"]
     assert list(KIND_TITLES) == list(KINDS)
     assert place_of("haproxy") < place_of("app") < place_of("mysql", "queries") < place_of("mysql", "slow queries")
@@ -50,7 +50,7 @@ def test_kinds_and_figures_stand_in_the_order_of_the_requests_way() -> None:
     assert title_of("x", "of later") == "of later: x"
 
 
-def test_the_client_library_and_the_demo_export_every_figure_of_an_application() -> None:
+def test_the_client_library_and_the_demo_export_every_metric_of_kind_app() -> None:
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
     Histogram("http_request_duration_seconds", "What instrumentations of HTTP servers call it", registry=registry)

@@ -14,7 +14,9 @@ from obswarm.targets.source import only_value
 def source(monkeypatch: pytest.MonkeyPatch, answers: Mapping[str, list[Sample]], *targets: Target) -> PrometheusSource:
     made = PrometheusSource("http://127.0.0.1:1", targets)
     monkeypatch.setattr(made, "query", lambda text: answers.get(text, []))
-    monkeypatch.setattr(made, "figures", lambda queries: [only_value(answers.get(query, [])) for query in queries])
+    monkeypatch.setattr(
+        made, "metric_values", lambda queries: [only_value(answers.get(query, [])) for query in queries]
+    )
     return made
 
 
@@ -30,7 +32,7 @@ def test_a_job_with_two_kinds_is_two_targets_each_with_its_own_series(monkeypatc
     assert memory == 'sum(process_resident_memory_bytes{job="shop", kind="app"})'
 
 
-def test_where_nothing_has_a_kind_a_job_is_told_by_its_metrics(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_kind_labels_targets_are_found_by_their_metrics(monkeypatch: pytest.MonkeyPatch) -> None:
     answers = {
         "count by (job) (http_request_duration_seconds_count)": [Sample({"job": "shop"}, 2.0)],
         "count by (job) (redis_commands_processed_total)": [Sample({"job": "a"}, 1.0), Sample({"job": "b"}, 1.0)],
@@ -44,7 +46,7 @@ def test_where_nothing_has_a_kind_a_job_is_told_by_its_metrics(monkeypatch: pyte
 @pytest.mark.parametrize(
     ("values", "is_up", "state"), [([1.0], True, "up"), ([0.0], False, "down"), ([], False, "unknown")]
 )
-def test_a_job_is_up_when_all_of_it_is(
+def test_a_job_is_up_if_all_its_instances_are(
     monkeypatch: pytest.MonkeyPatch, values: list[float], is_up: bool, state: str
 ) -> None:
     answers = {'min(up{job="shop"})': [Sample({}, value) for value in values]}
@@ -53,7 +55,7 @@ def test_a_job_is_up_when_all_of_it_is(
     assert health.detail == f"job shop: {state}, by http://127.0.0.1:1"
 
 
-def test_a_job_without_metrics_of_its_kind_is_told_from_one_that_has_them(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_job_without_metrics_of_its_kind_is_detected(monkeypatch: pytest.MonkeyPatch) -> None:
     redis, other = Target("cache", "http://127.0.0.1:1", "redis"), Target("other", "http://127.0.0.1:1", "redis")
     names = (
         "redis_blocked_clients|redis_commands_processed_total|redis_connected_clients|redis_evicted_keys_total"
@@ -67,7 +69,7 @@ def test_a_job_without_metrics_of_its_kind_is_told_from_one_that_has_them(monkey
     assert [(each.up, each.has_metrics) for each in found] == [(True, True), (True, False)]
 
 
-def test_a_prometheus_that_does_not_answer_is_told_of_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_prometheus_that_does_not_respond_is_its_own_health_entry(monkeypatch: pytest.MonkeyPatch) -> None:
     made = PrometheusSource("http://127.0.0.1:1")
 
     def refuse(text: str) -> list[Sample]:
@@ -79,7 +81,7 @@ def test_a_prometheus_that_does_not_answer_is_told_of_itself(monkeypatch: pytest
     assert "does not answer" in health.detail
 
 
-def test_what_is_missing_is_looked_for_in_the_background() -> None:
+def test_reasons_are_searched_for_in_the_background() -> None:
     asked: list[str] = []
     answers = {
         "count by (job) (up)": [Sample({"job": "db"}, 1.0), Sample({"job": "app"}, 2.0), Sample({"job": "x"}, 1.0)],
@@ -107,14 +109,14 @@ def test_what_is_missing_is_looked_for_in_the_background() -> None:
         "refused": "",
     }
     assert [reasons.get(query) for query in expected] == [""] * 4
-    gevent.joinall(list(reasons._looking.values()), timeout=5)
+    gevent.joinall(list(reasons._searches.values()), timeout=5)
     count = len(asked)
     assert {query: reasons.get(query) for query in expected} == expected
     assert len(asked) == count, "not again so soon"
     reasons.close()
 
 
-def test_while_prometheus_does_not_answer_what_it_has_told_of_is_down(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_while_prometheus_does_not_respond_its_targets_are_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
     up = {'up{kind!=""}': [Sample({"job": "db", "kind": "mysql", "instance": "x"}, 1.0)]}
     made = source(monkeypatch, up)
     made.health()

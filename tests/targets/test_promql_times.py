@@ -41,7 +41,7 @@ class Stub:
 
 
 @pytest.mark.parametrize("ahead_s", [0.0, 3600.0, -3600.0])
-def test_a_question_is_about_its_time_by_the_clock_of_prometheus(ahead_s: float) -> None:
+def test_queries_are_evaluated_at_the_requested_time_of_prometheus_clock(ahead_s: float) -> None:
     with Stub(ahead_s) as stub:
         source = PrometheusSource(stub.url)
         try:
@@ -60,7 +60,7 @@ def test_a_question_is_about_its_time_by_the_clock_of_prometheus(ahead_s: float)
             source.close()
 
 
-def test_several_questions_are_under_way_each_about_its_own_time() -> None:
+def test_concurrent_queries_each_have_their_own_time() -> None:
     with Stub(0.0) as stub:
         source = PrometheusSource(stub.url)
         try:

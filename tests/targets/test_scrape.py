@@ -43,19 +43,19 @@ def test_counters_of_postgres_have_the_names_of_their_page() -> None:
             200,
             "text/html; charset=utf-8",
             b"<!doctype html>" + b"secret " * 100,
-            "answers text/html, which is no page of metrics",
+            "sent text/html, which is not a metrics page",
         ),
         (
             200,
             None,
             b"a 1\n",
-            "answers without a Content-Type; that of a page of metrics is text/plain or application/openmetrics-text",
+            "sent no Content-Type; a metrics page has text/plain or application/openmetrics-text",
         ),
-        (200, "text plain", b"a 1\n", "answers something, which is no page of metrics"),
-        (200, "application/vnd.google.protobuf; a=b", b"\n", "answers protobuf, which was not asked for"),
-        (200, TEXT, b"a 1\nsecret {\xff", "line 2 of the page: no metric with its value"),
+        (200, "text plain", b"a 1\n", "sent an invalid Content-Type, which is not a metrics page"),
+        (200, "application/vnd.google.protobuf; a=b", b"\n", "sent protobuf, which was not requested"),
+        (200, TEXT, b"a 1\nsecret {\xff", "line 2 of the page: not a metric with a value"),
         (200, "application/openmetrics-text", b"a 1\n", "line 2 of the page: the page ends without # EOF"),
-        (404, "text/plain", b"no such page", "has no page of metrics at that path (HTTP 404)"),
+        (404, "text/plain", b"no such page", "has no metrics endpoint at this path (HTTP 404)"),
         (
             403,
             "text/html",
@@ -65,7 +65,7 @@ def test_counters_of_postgres_have_the_names_of_their_page() -> None:
         (503, "text/plain", b"later", "is not ready, or has too much to do (HTTP 503)"),
     ],
 )
-def test_what_is_no_page_of_metrics_is_told_without_its_text(
+def test_a_response_that_is_not_a_metrics_page_is_reported_without_its_text(
     status: int, media_type: str | None, page: bytes, detail: str
 ) -> None:
     source = EmbeddedSource([TARGET])
@@ -80,38 +80,38 @@ def test_what_is_no_page_of_metrics_is_told_without_its_text(
 
 
 @pytest.mark.parametrize(("coding", "is_told"), [("deflate", True), ("gzip", False), (None, False)])
-def test_of_a_page_that_cannot_be_read_another_coding_is_told(coding: str | None, is_told: bool) -> None:
+def test_a_parse_error_mentions_an_unexpected_content_encoding(coding: str | None, is_told: bool) -> None:
     answer = answering(b"x\x9cK")
     if coding is not None:
         answer.headers["Content-Encoding"] = coding
-    told = "; its Content-Encoding is deflate, and gzip was asked for"
+    told = "; the Content-Encoding is deflate, but gzip was requested"
     health = scrape(EmbeddedSource([TARGET]), answer)
-    assert health.detail == f"line 1 of the page: the value is no number{told if is_told else ''}"
+    assert health.detail == f"line 1 of the page: the value is not a number{told if is_told else ''}"
 
 
 @pytest.mark.parametrize(
     ("page", "has_metrics"), [(b"node_load1 1\n", False), (b"pg_locks_count 1\n", True), (b"", False)]
 )
-def test_a_target_that_answers_is_asked_for_metrics_of_its_kind(page: bytes, has_metrics: bool) -> None:
+def test_health_shows_whether_a_target_has_metrics_of_its_kind(page: bytes, has_metrics: bool) -> None:
     health = scrape(EmbeddedSource([TARGET]), answering(page))
     assert health.up
     assert health.has_metrics is has_metrics
 
 
-def test_a_reader_that_has_ended_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_scraper_marks_its_series_as_stale(monkeypatch: pytest.MonkeyPatch) -> None:
     source = EmbeddedSource([TARGET])
     scrape(source, answering(b"a 1\n"))
     told: list[Any] = []
     supervisor = SimpleNamespace(keep=lambda *_: None)
     monkeypatch.setattr("obswarm.targets.scrape.Supervisor", lambda ended: told.append(ended) or supervisor)
-    source._keep_reading(TARGET)
+    source._start_scraper(TARGET)
     told[0]("The reader", RuntimeError("broken"))
     assert [value for *_, value in source._store.latest("a", clock.monotonic())] == []
     assert [value for *_, value in source._store.latest("up", clock.monotonic())] == [0]
-    assert source.health()[0].detail.startswith("The reader has ended: ")
+    assert source.health()[0].detail.startswith("The reader failed: ")
 
 
-def test_a_step_of_the_wall_clock_is_followed_and_its_jitter_not(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_step_of_the_wall_clock_is_followed_but_not_its_jitter(monkeypatch: pytest.MonkeyPatch) -> None:
     source = EmbeddedSource([TARGET])
     before = source._wall_s(10.0)
     wall = clock.wall
@@ -129,7 +129,7 @@ def test_a_query_without_series_has_a_reason() -> None:
     assert source.why_no_series(query) == "", "nothing was read yet"
     scrape_of(source, TARGET, answering(b"pg_locks_count 1\na 1\n"))
     scrape_of(source, other, answering(b"redis_up 1\n"))
-    assert source.why_no_series(query) == "the metrics are there, but no series of theirs is what it asks for"
+    assert source.why_no_series(query) == "the metrics exist, but none of their series matches the query"
     assert source.why_no_series("redis_upp") == "no target has a metric redis_upp (did you mean redis_up?)"
     assert source.why_no_series('up{job="x"}') == "no target is called x"
     scrape_of(source, TARGET, answering(b"", status=503))
@@ -164,7 +164,7 @@ def test_a_query_without_series_filters_what_there_is_or_lacks_it() -> None:
     assert [source.filters_all(query) for query in ("a == 0", "count(up == 0)")] == [False, True]
 
 
-def test_targets_that_are_all_down_are_answered_about() -> None:
+def test_queries_on_targets_that_are_all_down_are_answered() -> None:
     source = EmbeddedSource([TARGET])
     scrape(source, answering(b"a 3\n"))
     assert values(source, "absent(a)") == []
@@ -180,46 +180,46 @@ def test_targets_that_are_all_down_are_answered_about() -> None:
     }.items():
         assert values(source, query) == expected, query
         if len(expected) == 1:
-            assert source.figures([query]) == expected, query
+            assert source.metric_values([query]) == expected, query
     assert "the target database is down" in source.why_no_series("a")
 
 
-def test_a_target_that_never_could_be_read_is_down() -> None:
+def test_a_target_that_was_never_scraped_successfully_is_down() -> None:
     source = EmbeddedSource([TARGET])
     scrape(source, answering(b"", status=503))
     assert [values(source, query) for query in ("up", "absent(a)", "max_over_time(a[30s])")] == [[0], [1], []]
 
 
-def test_nothing_is_said_of_a_target_before_it_was_read_once() -> None:
+def test_a_target_is_unknown_before_its_first_scrape() -> None:
     other = Target("cache", "http://127.0.0.1:2/metrics", "redis")
     source = EmbeddedSource([TARGET, other])
     before_s = clock.monotonic()
     of_any = ("up", "absent(a)", "sum(up)", "count(up) or vector(0)", 'absent(a{job!="x"})')
     of_database = ('absent(a{job="database"})', 'up{job=~"data.*"}')
     for query in of_any:
-        with pytest.raises(SourceError, match=r"^the targets database, cache have not been read yet$"):
+        with pytest.raises(SourceError, match=r"^the targets database, cache have not been scraped yet$"):
             source.query(query)
     for query in of_database:
-        with pytest.raises(SourceError, match=r"^the target database has not been read yet$"):
+        with pytest.raises(SourceError, match=r"^the target database has not been scraped yet$"):
             source.query(query)
     assert values(source, "vector(1)") == [1], "it is about no target"
     scrape_of(source, TARGET, answering(b"a 1\n"))
     for query in of_any:
-        with pytest.raises(SourceError, match=r"^the target cache has not been read yet$"):
+        with pytest.raises(SourceError, match=r"^the target cache has not been scraped yet$"):
             source.query(query)
     assert [values(source, query) for query in of_database] == [[], [1]]
-    assert source.figures(["sum(a)"]) == [1], "what is measured of one does not wait for the other"
+    assert source.metric_values(["sum(a)"]) == [1], "what is measured of one does not wait for the other"
     scrape_of(source, other, answering(b"", status=503))
     assert [values(source, query) for query in of_any] == [[1, 0], [], [1], [2], []]
-    with pytest.raises(SourceError, match="have not been read yet"):
+    with pytest.raises(SourceError, match="have not been scraped yet"):
         source.query("absent(a)", before_s)
 
 
-def test_a_reader_that_has_ended_before_it_read_anything_is_down(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_scraper_that_failed_before_its_first_scrape_is_down(monkeypatch: pytest.MonkeyPatch) -> None:
     source = EmbeddedSource([TARGET])
     told: list[Any] = []
     supervisor = SimpleNamespace(keep=lambda *_: None)
     monkeypatch.setattr("obswarm.targets.scrape.Supervisor", lambda ended: told.append(ended) or supervisor)
-    source._keep_reading(TARGET)
+    source._start_scraper(TARGET)
     told[0]("The reader", RuntimeError("broken"))
     assert values(source, "up") == [0]

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from obswarm.targets.server_clock import ServerClock
+from obswarm.targets.promql import ServerClock
 
 
 class Ours:
@@ -18,7 +18,9 @@ class Ours:
 
 
 @given(skew_s=st.floats(-1e4, 1e4), before_s=st.floats(0, 5), after_s=st.floats(0, 5))
-def test_a_moment_is_never_in_the_servers_future_nor_long_ago(skew_s: float, before_s: float, after_s: float) -> None:
+def test_a_converted_time_is_never_in_the_servers_future_nor_long_ago(
+    skew_s: float, before_s: float, after_s: float
+) -> None:
     """`before_s` is how long it takes from the question to the evaluation, `after_s` from there to the answer."""
     ours = Ours()
     server = ours.clock()
@@ -33,14 +35,14 @@ def test_a_moment_is_never_in_the_servers_future_nor_long_ago(skew_s: float, bef
         assert abs(server.at(ours.now) - true_s) <= before_s + after_s + 1e-3
 
 
-def test_a_clock_that_agrees_with_ours_is_ours() -> None:
+def test_a_server_clock_that_agrees_with_the_local_clock_is_not_corrected() -> None:
     ours = Ours()
     server = ours.clock()
     server.note(99.0, 100.0, 1e9 + 99.9)
     assert server.at(99.5) == 1e9 + 99.5
 
 
-def test_it_is_asked_at_first_and_once_a_minute() -> None:
+def test_the_server_time_is_requested_at_first_and_once_a_minute() -> None:
     ours = Ours()
     server = ours.clock()
     assert server.at(ours.now) is None

@@ -39,8 +39,9 @@ AGGREGATIONS = frozenset({*_OF_VALUES, "bottomk", "count_values", "quantile", "t
 
 
 def aggregated(operator: str, modifier: Any, parameter: float | str | None, vector: Vector) -> Vector:
-    """`parameter` is topk's number, quantile's q, count_values' label. Raises SourceError for a number that is
-    none."""
+    """Apply an aggregation operator. `parameter` is the number of topk, the q of quantile, or the label of
+    count_values.
+    Raises SourceError for an invalid number."""
     if not vector:
         return []
     groups: dict[Key, Vector] = {}
@@ -64,7 +65,7 @@ def aggregated(operator: str, modifier: Any, parameter: float | str | None, vect
 
 
 def _group_of(modifier: Any, labels: Mapping[str, str], always: tuple[str, ...] = ()) -> Key:
-    """`always` are labels that by() need not name."""
+    """Return the grouping labels. `always` are kept without being named in by()."""
     if modifier is None or str(modifier.type).rpartition(".")[2].lower() == "by":
         return key_of(only(labels, (*always, *(modifier.labels if modifier is not None else ()))))
     return key_of(without(labels, (NAME, *modifier.labels)))
@@ -72,12 +73,12 @@ def _group_of(modifier: Any, labels: Mapping[str, str], always: tuple[str, ...] 
 
 def _number(operator: str, parameter: float) -> int:
     if not abs(parameter) < _LARGEST_INTEGER:
-        raise SourceError(f"{operator}() is asked for {parameter} series")
+        raise SourceError(f"{operator}() cannot select {parameter} series")
     return max(0, int(parameter))
 
 
 def _first(number: int, is_top: bool, group: Vector) -> Vector:
-    """NaN comes only when there are not enough others. Of equal values it is the first ones."""
+    """Return the first `number` series by value; NaN comes last, equal values keep their order."""
     sign = 1 if is_top else -1
     return sorted(group, key=lambda sample: ascending(sign * sample.value), reverse=True)[:number]
 
@@ -91,7 +92,7 @@ def _count_values(label: str, modifier: Any, vector: Vector) -> Vector:
 
 
 def _text(value: float) -> str:
-    """As Go writes it: the shortest that is that number, without an exponent."""
+    """Format a value as Go does: the shortest exact decimal, without an exponent."""
     if math.isnan(value):
         return "NaN"
     if math.isinf(value):

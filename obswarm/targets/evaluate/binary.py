@@ -1,4 +1,4 @@
-"""Operators between two values, https://prometheus.io/docs/prometheus/latest/querying/operators/."""
+"""Binary operators, https://prometheus.io/docs/prometheus/latest/querying/operators/."""
 
 import math
 import operator
@@ -52,7 +52,7 @@ _COMPARISONS: dict[str, Callable[[float, float], bool]] = {
 
 
 def combined(symbol: str, modifier: Any, left: Value, right: Value) -> Value:
-    """Of a binary expression. Raises SourceError when it is not clear which series belong together."""
+    """Evaluate a binary expression. Raises SourceError if the vector matching is ambiguous."""
     returns_bool = modifier is not None and modifier.return_bool
     if isinstance(left, float) and isinstance(right, float):
         if symbol in _COMPARISONS:
@@ -68,7 +68,7 @@ def combined(symbol: str, modifier: Any, left: Value, right: Value) -> Value:
 
 
 def _result(symbol: str, returns_bool: bool, left: float, right: float, kept: float) -> float | None:
-    """None when a comparison leaves it out."""
+    """Return the value of the operation; None if a comparison filters it out."""
     if symbol in _ARITHMETIC:
         return _ARITHMETIC[symbol](left, right)
     holds = _COMPARISONS[symbol](left, right)
@@ -90,7 +90,7 @@ def _with_number(
 
 
 class _Matching:
-    """Which series of two vectors belong together, by on() or ignoring()."""
+    """Vector matching by on() or ignoring()."""
 
     def __init__(self, modifier: Any) -> None:
         labels = modifier.matching if modifier is not None else None
@@ -105,7 +105,7 @@ class _Matching:
         return key_of(only(labels, self.names) if self.is_on else without(labels, (NAME, *self.names)))
 
     def labels(self, many: Mapping[str, str], one: Mapping[str, str], keeps_name: bool) -> dict[str, str]:
-        """Of what comes of the two."""
+        """Return the labels of the result."""
         found = dict(many) if keeps_name else unnamed(many)
         if not self.is_grouped:
             return only(found, self.names) if self.is_on else without(found, self.names)
@@ -133,8 +133,8 @@ def _between_vectors(symbol: str, returns_bool: bool, matching: _Matching, left:
     for sample in one:
         if others.setdefault(matching.key(sample.labels), sample) is not sample:
             raise SourceError(
-                f"{symbol}: several series on the {'left' if matching.is_right_many else 'right'} have the labels that"
-                " are matched"
+                f"{symbol}: several series on the {'left' if matching.is_right_many else 'right'} have the same"
+                " matching labels"
             )
     found: dict[Key, Sample] = {}
     matched: set[Key] = set()
@@ -150,8 +150,8 @@ def _between_vectors(symbol: str, returns_bool: bool, matching: _Matching, left:
         keeps_name = symbol in _COMPARISONS and not returns_bool
         result = Sample(matching.labels(sample.labels, other.labels, keeps_name), value)
         if not matching.is_grouped and key in matched:
-            raise SourceError(f"{symbol}: several series on the left match one on the right: group_left() says so")
+            raise SourceError(f"{symbol}: several series on the left match one on the right; use group_left()")
         matched.add(key)
         if found.setdefault(key_of(result.labels), result) is not result:
-            raise SourceError(f"{symbol}: several series come out with the same labels")
+            raise SourceError(f"{symbol}: several results have the same labels")
     return list(found.values())

@@ -1,4 +1,4 @@
-"""The value of a syntax tree at a time."""
+"""Evaluate the syntax tree of a query at a time."""
 
 import math
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from obswarm.targets.evaluate.over_time import KEEPS_NAME, RANGE_FUNCTIONS, Wind
 from obswarm.targets.evaluate.special import SPECIAL_FUNCTIONS
 from obswarm.targets.evaluate.syntax import NAME, inside, name_of, seconds_of
 from obswarm.targets.evaluate.values import Key, Value, Vector, key_of, unnamed, vector_of
-from obswarm.targets.series import Fits, Points, SeriesStore
+from obswarm.targets.series import LabelFilter, Points, SeriesStore
 from obswarm.targets.source import Sample
 
 
@@ -25,18 +25,18 @@ def evaluate(
     unix_s: float | None = None,
     between_steps: Callable[[], object] = lambda: None,
 ) -> Vector:
-    """The value of a tree that `parse` gave, at a time of the store's clock; a number comes as one sample without
+    """Evaluate a tree returned by `parse` at a time of the store's clock; a scalar is returned as one sample without
     labels.
 
-    `unix_s` is that time as seconds since the Unix epoch, for time() and timestamp(); without it, the store's clock is
-    that one. `between_steps` is called before each step of a subquery, which may be hundreds. Raises SourceError when
-    the series are not such that the query has an answer.
+    `unix_s` is the same time in seconds since the Unix epoch, for time() and timestamp(); by default the store's clock
+    is that of the epoch. `between_steps` is called before each step of a subquery, of which there may be hundreds.
+    Raises SourceError if the query cannot be evaluated for these series, e.g. because of ambiguous matching.
     """
-    return vector_of(_At(store, now, now if unix_s is None else unix_s, between_steps).value(tree))
+    return vector_of(_Evaluation(store, now, now if unix_s is None else unix_s, between_steps).value(tree))
 
 
-class _At:
-    """Evaluates at one time."""
+class _Evaluation:
+    """The evaluation of a query at one time."""
 
     def __init__(self, store: SeriesStore, now: float, unix_s: float, between_steps: Callable[[], object]) -> None:
         self.now = now
@@ -68,7 +68,7 @@ class _At:
                 return combined(str(tree.op), tree.modifier, self.value(tree.lhs), self.value(tree.rhs))
             case promql.Call():
                 return self._call(tree)
-        raise AssertionError(f"{type(tree).__name__} was let through")
+        raise AssertionError(f"{type(tree).__name__} should have been refused by parse()")
 
     def _vector(self, tree: Any) -> Vector:
         return vector_of(self.value(tree))
@@ -101,13 +101,13 @@ class _At:
         return found
 
     def stamped(self, selector: Any) -> list[tuple[dict[str, str], float, float]]:
-        """(labels, time, value) of each series that is there."""
+        """Return (labels, time, value) of each current series of a selector."""
         name = name_of(selector)
-        there = self._store.latest(name, self.now - seconds_of(selector.offset), _fits(selector, name))
+        there = self._store.latest(name, self.now - seconds_of(selector.offset), _label_filter(selector, name))
         return [({NAME: name, **labels}, time_s, value) for labels, time_s, value in there]
 
     def matrix(self, tree: Any) -> list[tuple[dict[str, str], Points]]:
-        """(labels, points) of each series that has some in the range."""
+        """Return (labels, points) of each series with points in the range."""
         tree = inside(tree)
         end_s = self.now - _offset_s(tree)
         if isinstance(tree, promql.MatrixSelector):
@@ -116,11 +116,11 @@ class _At:
 
     def _series(self, selector: Any, end_s: float, seconds: float) -> list[tuple[dict[str, str], Points]]:
         name = name_of(selector)
-        there = self._store.range(name, end_s, seconds, _fits(selector, name))
+        there = self._store.range(name, end_s, seconds, _label_filter(selector, name))
         return [({NAME: name, **labels}, points) for labels, points in there]
 
     def _subquery(self, tree: Any, end_s: float) -> list[tuple[dict[str, str], Points]]:
-        """Its steps are at multiples of the step since the Unix epoch."""
+        """Evaluate a subquery; its steps are at multiples of the step since the Unix epoch."""
         step_s = seconds_of(tree.step)
         to_unix_s = self.unix_s - self.now
         first = math.floor((end_s + to_unix_s - seconds_of(tree.range)) / step_s) + 1
@@ -129,14 +129,14 @@ class _At:
         for number in range(first, last + 1):
             unix_s = number * step_s
             self._between_steps()
-            then = _At(self._store, unix_s - to_unix_s, unix_s, self._between_steps)
+            then = _Evaluation(self._store, unix_s - to_unix_s, unix_s, self._between_steps)
             for sample in vector_of(then.value(tree.expr)):
                 found.setdefault(key_of(sample.labels), []).append((unix_s - to_unix_s, sample.value))
         return [(dict(key), points) for key, points in found.items()]
 
 
-def _fits(selector: Any, name: str) -> Fits:
-    """Of series of that name."""
+def _label_filter(selector: Any, name: str) -> LabelFilter:
+    """Return the label predicate of a selector, for series of that name."""
     fits = matcher_of(selector)
     return lambda labels: fits({NAME: name, **labels})
 

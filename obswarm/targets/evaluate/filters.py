@@ -1,4 +1,4 @@
-"""What a query filters: the values without which an empty answer says nothing, whoever evaluates it."""
+"""Find what a query filters, to tell an empty result by a filter from missing data, whatever evaluates the query."""
 
 from typing import Any
 
@@ -12,9 +12,11 @@ _ABSENT = frozenset({"absent", "absent_over_time"})
 
 
 def filtered_operands(tree: Any) -> list[Any] | None:
-    """The largest parts of a query that filter nothing, each of which has to have series if the query is to have none
-    because of its filters: `x` of `x == 0`, `up` of `count(up == 0) > 0`, nothing of `absent(x)`. None for a query that
-    has no filter."""
+    """Return the largest parts of a query that contain no filter; None if the query has no filter.
+
+    If each of them has series, an empty result is due to the filters: `x` of `x == 0`, `up` of `count(up == 0) > 0`,
+    nothing of `absent(x)`.
+    """
     return _operands(tree) if _filters(tree) else None
 
 
@@ -36,19 +38,19 @@ def _is_call(tree: Any, names: frozenset[str]) -> bool:
 
 def _operands(tree: Any) -> list[Any]:
     if _is_call(tree, _ABSENT):
-        # It has none because there is what it asks for.
+        # absent() is empty because the series exist.
         return []
     if not _filters(tree) and not _hides(tree):
         return [tree] if _has_series(tree) else []
     parts = list(parts_of(tree))
     if isinstance(tree, promql.BinaryExpr) and str(tree.op) == "unless":
-        # What is taken away may well not be there.
+        # The right side of `unless` may be empty.
         parts = parts[:1]
     return [operand for part in parts for operand in _operands(part)]
 
 
 def _hides(tree: Any) -> bool:
-    """Whether it has a value (NaN) where there is none."""
+    """Return whether the expression turns an empty vector into a value (NaN)."""
     return _is_call(tree, frozenset({"scalar"})) or any(map(_hides, parts_of(tree)))
 
 

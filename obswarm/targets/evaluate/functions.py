@@ -1,4 +1,4 @@
-"""Functions of numbers and of instant vectors, https://prometheus.io/docs/prometheus/latest/querying/functions/."""
+"""Functions of scalars and instant vectors, https://prometheus.io/docs/prometheus/latest/querying/functions/."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -9,7 +9,7 @@ from obswarm.targets.source import Sample
 
 
 def _or_nan(function: Callable[[float], float]) -> Callable[[float], float]:
-    """Go's functions give NaN where Python's raise."""
+    """Return NaN where Python's function raises, as Go's functions do."""
 
     def of(value: float) -> float:
         try:
@@ -17,7 +17,7 @@ def _or_nan(function: Callable[[float], float]) -> Callable[[float], float]:
         except ValueError:
             return math.nan
         except OverflowError:
-            # exp, sinh and cosh: only sinh is below 0 there.
+            # Overflow of exp, sinh or cosh; only sinh can be negative.
             return math.copysign(math.inf, value) if function is math.sinh else math.inf
 
     return of
@@ -27,7 +27,7 @@ def _logarithm(function: Callable[[float], float]) -> Callable[[float], float]:
     return lambda value: -math.inf if value == 0 else _or_nan(function)(value)
 
 
-def _whole(function: Callable[[float], int]) -> Callable[[float], float]:
+def _to_integer(function: Callable[[float], int]) -> Callable[[float], float]:
     return lambda value: math.copysign(float(function(value)), value) if math.isfinite(value) else value
 
 
@@ -54,13 +54,13 @@ def _atanh(value: float) -> float:
 
 FUNCTIONS: dict[str, Callable[..., float]] = {
     "abs": abs,
-    "ceil": _whole(math.ceil),
+    "ceil": _to_integer(math.ceil),
     "clamp": _clamp,
     "clamp_max": lambda value, high: _clamp(value, -math.inf, high),
     "clamp_min": lambda value, low: _clamp(value, low, math.inf),
     "deg": math.degrees,
     "exp": _or_nan(math.exp),
-    "floor": _whole(math.floor),
+    "floor": _to_integer(math.floor),
     "ln": _logarithm(math.log),
     "log10": _logarithm(math.log10),
     "log2": _logarithm(math.log2),
@@ -72,7 +72,7 @@ FUNCTIONS: dict[str, Callable[..., float]] = {
     **{name: _or_nan(getattr(math, name)) for name in ("acosh", "asinh", "cosh", "sinh", "tanh")},
     "atanh": _or_nan(_atanh),
 }
-"""By name, of each series' value and the other arguments."""
+"""Name → function of a series' value and the other arguments."""
 
 
 def of_each(name: str, value: Value, arguments: Sequence[Value]) -> Vector:
@@ -88,7 +88,7 @@ def _scalar(value: Value) -> float:
 
 
 def _sort(value: Value, descending: bool) -> Vector:
-    """NaN comes last in either order."""
+    """Sort by value; NaN comes last in both directions."""
     vector = vector_of(value)
     numbers = [sample for sample in vector if not math.isnan(sample.value)]
     in_order = sorted(numbers, key=lambda sample: ascending(sample.value), reverse=descending)
@@ -103,4 +103,4 @@ VECTOR_FUNCTIONS: dict[str, Callable[..., Value]] = {
     "sort_desc": lambda value: _sort(value, True),
     "vector": lambda value: [Sample({}, value)],
 }
-"""By name, of the arguments' values."""
+"""Name → function of the arguments' values."""

@@ -11,11 +11,11 @@ from obswarm.targets.source import Sample
 
 _BOUND = "le"
 _SAME = 1e-12
-"""Counts that differ by less of their sum are one: the difference is of the rounding."""
+"""Counts that differ by less than this share of their sum are equal: the difference is a rounding error."""
 
 
 def histogram_quantile(q: Value, buckets: Value) -> Vector:
-    """Linear within a bucket. A bucket whose bound is no number is left out."""
+    """Evaluate histogram_quantile, interpolating linearly. Buckets whose `le` is not a number are ignored."""
     assert isinstance(q, float)
     groups: dict[Key, list[tuple[float, float]]] = {}
     for sample in vector_of(buckets):
@@ -27,8 +27,10 @@ def histogram_quantile(q: Value, buckets: Value) -> Vector:
 
 
 def bucket_quantile(q: float, buckets: list[tuple[float, float]]) -> float:
-    """Of (upper bound, count up to it), in any order. The last finite bound for what is beyond it; NaN without a bucket
-    of all, or without observations."""
+    """Return the quantile of buckets (upper bound, cumulative count), in any order.
+
+    The last finite bound if the quantile is above it; NaN without a +Inf bucket, or without observations.
+    """
     if math.isnan(q):
         return math.nan
     if not 0 <= q <= 1:
@@ -41,7 +43,7 @@ def bucket_quantile(q: float, buckets: list[tuple[float, float]]) -> float:
     if total == 0:
         return math.nan
     rank = q * total
-    # Counts that are NaN are below every rank.
+    # NaN counts are below every rank.
     place = bisect_left(range(len(counts) - 1), True, key=lambda number: counts[number] >= rank)
     if place == len(bounds) - 1:
         return bounds[-2]
@@ -54,7 +56,7 @@ def bucket_quantile(q: float, buckets: list[tuple[float, float]]) -> float:
 
 
 def _merged(buckets: list[tuple[float, float]]) -> tuple[list[float], list[float]]:
-    """Those with the same bound are one, "1" and "1.0" for instance."""
+    """Merge buckets with equal bounds, such as "1" and "1.0"."""
     bounds: list[float] = []
     counts: list[float] = []
     for bound, count in buckets:
@@ -67,7 +69,7 @@ def _merged(buckets: list[tuple[float, float]]) -> tuple[list[float], list[float
 
 
 def _rising(counts: list[float]) -> list[float]:
-    """A count that is below the one before (scrapes in the midst of a change, rounding) becomes that one."""
+    """Make counts monotonic: one below its predecessor (a scrape during an update, rounding) is raised to it."""
     before = counts[0]
     found = [before]
     for count in counts[1:]:

@@ -1,4 +1,4 @@
-"""Label matchers. Patterns are RE2's, as in Prometheus: they match the whole value, and `.` a line break as well."""
+"""Label matchers. As in Prometheus, patterns are RE2, match the whole value, and `.` matches line breaks."""
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache
@@ -15,14 +15,14 @@ _QUIET.log_errors = False
 
 
 class InvalidPattern(ValueError):
-    """Not a regular expression of RE2. Its text says why."""
+    """Not a valid RE2 regular expression. The message says why."""
 
 
 @lru_cache(_KEPT_PATTERNS)
 def compiled(pattern: str) -> Any:
-    """To be used with `fullmatch`. Raises InvalidPattern."""
+    """Compile a pattern, for use with `fullmatch`. Raises InvalidPattern."""
     try:
-        re2.compile(pattern, _QUIET)  # alone, so that the message has no brackets of ours
+        re2.compile(pattern, _QUIET)  # compiled alone first, so that error messages do not show the added group
         return re2.compile(f"(?s:{pattern})", _QUIET)
     except re2.error as error:
         (said,) = error.args
@@ -30,15 +30,15 @@ def compiled(pattern: str) -> Any:
 
 
 def matcher_of(selector: Any, label: str | None = None) -> Callable[[Mapping[str, str]], bool]:
-    """Whether a series' labels, its name among them, are those that a selector asks for; of `label` alone if that is
-    given."""
+    """Return a predicate on a series' labels (with its name) for a selector's matchers; with `label`, for those of this
+    label only."""
     wanted = [each for each in selector.matchers.matchers if label in (None, each.name)]
     tests = [_test(operator_of(each), each.name, each.value) for each in wanted]
     return lambda labels: all(test(labels) for test in tests)
 
 
 def _test(operator: str, name: str, wanted: str) -> Callable[[Mapping[str, str]], bool]:
-    """A label that is not there has an empty value."""
+    """Return a predicate for one matcher; a missing label has an empty value."""
     if operator in ("Equal", "NotEqual"):
         return lambda labels: (labels.get(name, "") == wanted) == (operator == "Equal")
     pattern = compiled(wanted)

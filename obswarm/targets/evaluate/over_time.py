@@ -1,4 +1,4 @@
-"""Functions of one series' values over a range, https://prometheus.io/docs/prometheus/latest/querying/functions/.
+"""Functions of range vectors, https://prometheus.io/docs/prometheus/latest/querying/functions/.
 
 The formulas of rate, increase and delta are those of extrapolatedRate in Prometheus' promql/functions.go.
 """
@@ -20,13 +20,13 @@ from obswarm.targets.evaluate.values import (
 from obswarm.targets.series import Points
 
 _CLOSE = 1.1
-"""Times the mean distance of the samples: a range that ends so far from them is covered by the series."""
+"""In mean sample distances: a range whose ends are within this distance of the samples is fully extrapolated."""
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """The samples in (start_s, end_s], at least one. `now_s` is when the query is asked for, `end_s` less by the
-    offset."""
+    """The samples of a series in (start_s, end_s], at least one. `now_s` is the evaluation time; `end_s` is `now_s`
+    minus the offset."""
 
     points: Points
     start_s: float
@@ -47,7 +47,7 @@ def _extrapolated(window: Window, is_counter: bool, is_rate: bool) -> float | No
     if is_counter:
         for before, after in pairwise(window.values):
             if after < before:
-                # A counter that went down was reset in between.
+                # A counter that decreased was reset in between.
                 change += before
     sampled_s = last_s - first_s
     mean_distance_s = sampled_s / (len(points) - 1)
@@ -55,7 +55,7 @@ def _extrapolated(window: Window, is_counter: bool, is_rate: bool) -> float | No
     if to_start_s >= mean_distance_s * _CLOSE:
         to_start_s = mean_distance_s / 2
     if is_counter and change > 0 and first >= 0:
-        # No counter is below 0: it began when it would have been there.
+        # A counter cannot be negative: do not extrapolate beyond the time at which it would have been 0.
         to_start_s = min(to_start_s, sampled_s * (first / change))
     if to_end_s >= mean_distance_s * _CLOSE:
         to_end_s = mean_distance_s / 2
@@ -72,7 +72,7 @@ def _between_the_last_two(window: Window, is_rate: bool) -> float | None:
 
 
 def _line(points: Points, at_s: float) -> tuple[float, float]:
-    """(slope, value at that time) of the least squares' line."""
+    """Return (slope, value at `at_s`) of the least-squares line."""
     values = [value for _, value in points]
     if all(value == values[0] for value in values):
         return (math.nan, math.nan) if math.isinf(values[0]) else (0.0, values[0])
@@ -121,7 +121,7 @@ RANGE_FUNCTIONS: dict[str, Callable[..., float | None]] = {
     "stdvar_over_time": lambda window: variance_of(window.values),
     "sum_over_time": lambda window: total_of(window.values),
 }
-"""By name, of a window and the other arguments; None where there are too few samples."""
+"""Name → function of a window and the other arguments; it returns None for too few samples."""
 
 KEEPS_NAME = frozenset({"last_over_time"})
-"""What it gives is a value of the metric itself."""
+"""Functions that return a value of the metric itself, and keep the metric name."""

@@ -1,4 +1,4 @@
-"""Functions that need more than their arguments' values: the time, or what is written in the query."""
+"""Functions that need more than their arguments' values: the time, or the text of the query."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -15,8 +15,8 @@ from obswarm.targets.source import Sample
 _REFERENCE = re.compile(r"\$(?:(?P<dollar>\$)|\{(?P<braced>\w+)\}|(?P<plain>\w+))", re.ASCII)
 
 
-class Moment(Protocol):
-    """What is evaluated at a time."""
+class Evaluation(Protocol):
+    """The evaluation of a query at one time, as these functions need it."""
 
     unix_s: float
     now: float
@@ -28,26 +28,26 @@ class Moment(Protocol):
     def stamped(self, selector: Any) -> list[tuple[dict[str, str], float, float]]: ...
 
 
-def _timestamp(moment: Moment, tree: Any) -> Vector:
+def _timestamp(evaluation: Evaluation, tree: Any) -> Vector:
     argument = inside(tree.args[0])
     if isinstance(argument, promql.VectorSelector):
         return [
-            Sample(unnamed(labels), moment.unix_s + (time_s - moment.now))
-            for labels, time_s, _ in moment.stamped(argument)
+            Sample(unnamed(labels), evaluation.unix_s + (time_s - evaluation.now))
+            for labels, time_s, _ in evaluation.stamped(argument)
         ]
-    return [Sample(unnamed(sample.labels), moment.unix_s) for sample in vector_of(moment.value(argument))]
+    return [Sample(unnamed(sample.labels), evaluation.unix_s) for sample in vector_of(evaluation.value(argument))]
 
 
-def _absent(moment: Moment, tree: Any) -> Vector:
-    return [] if vector_of(moment.value(tree.args[0])) else [Sample(_labels_of_absent(tree.args[0]), 1.0)]
+def _absent(evaluation: Evaluation, tree: Any) -> Vector:
+    return [] if vector_of(evaluation.value(tree.args[0])) else [Sample(_labels_of_absent(tree.args[0]), 1.0)]
 
 
-def _absent_over_time(moment: Moment, tree: Any) -> Vector:
-    return [] if moment.matrix(tree.args[0]) else [Sample(_labels_of_absent(tree.args[0]), 1.0)]
+def _absent_over_time(evaluation: Evaluation, tree: Any) -> Vector:
+    return [] if evaluation.matrix(tree.args[0]) else [Sample(_labels_of_absent(tree.args[0]), 1.0)]
 
 
 def _labels_of_absent(tree: Any) -> dict[str, str]:
-    """Those that a series would have, as far as the matchers say it."""
+    """Return the labels of absent()'s result: those that the equality matchers determine."""
     selector = tree.vector_selector if isinstance(tree, promql.MatrixSelector) else tree
     if not isinstance(selector, promql.VectorSelector):
         return {}
@@ -60,10 +60,10 @@ def _labels_of_absent(tree: Any) -> dict[str, str]:
     return {name: text for name, text in found.items() if text and name != NAME}
 
 
-def _label_replace(moment: Moment, tree: Any) -> Vector:
+def _label_replace(evaluation: Evaluation, tree: Any) -> Vector:
     target, replacement, source, pattern = (inside(argument).val for argument in tree.args[1:])
     found = []
-    for sample in vector_of(moment.value(tree.args[0])):
+    for sample in vector_of(evaluation.value(tree.args[0])):
         match = compiled(pattern).fullmatch(sample.labels.get(source, ""))
         labels = sample.labels if match is None else _with(sample.labels, target, _expanded(replacement, match))
         found.append(Sample(labels, sample.value))
@@ -71,7 +71,7 @@ def _label_replace(moment: Moment, tree: Any) -> Vector:
 
 
 def _expanded(replacement: str, match: Any) -> str:
-    """`$1` and `${name}` are what the pattern's groups found, nothing where there is no such group."""
+    """Expand `$1` and `${name}` to the groups of a match; unknown groups are empty."""
 
     def text(reference: re.Match[str]) -> str:
         if reference["dollar"]:
@@ -85,9 +85,9 @@ def _expanded(replacement: str, match: Any) -> str:
     return _REFERENCE.sub(text, replacement)
 
 
-def _label_join(moment: Moment, tree: Any) -> Vector:
+def _label_join(evaluation: Evaluation, tree: Any) -> Vector:
     target, separator, *sources = (inside(argument).val for argument in tree.args[1:])
-    vector = vector_of(moment.value(tree.args[0]))
+    vector = vector_of(evaluation.value(tree.args[0]))
     return checked(
         [
             Sample(
@@ -100,19 +100,19 @@ def _label_join(moment: Moment, tree: Any) -> Vector:
 
 
 def _with(labels: Mapping[str, str], name: str, text: str) -> dict[str, str]:
-    """A label without a value is none."""
+    """Set a label; an empty value removes it."""
     found = {**labels, name: text}
     if not text:
         del found[name]
     return found
 
 
-SPECIAL_FUNCTIONS: dict[str, Callable[[Moment, Any], Value]] = {
+SPECIAL_FUNCTIONS: dict[str, Callable[[Evaluation, Any], Value]] = {
     "absent": _absent,
     "absent_over_time": _absent_over_time,
     "label_join": _label_join,
     "label_replace": _label_replace,
-    "time": lambda moment, _: moment.unix_s,
+    "time": lambda evaluation, _: evaluation.unix_s,
     "timestamp": _timestamp,
 }
-"""By name, of the moment and the call."""
+"""Name → function of the evaluation and the call."""

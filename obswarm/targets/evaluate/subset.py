@@ -1,4 +1,4 @@
-"""Which queries are evaluated: whatever is not is refused with the name of the part, before a run."""
+"""The supported subset of PromQL: queries beyond it are refused before a run, with the name of the unsupported part."""
 
 from typing import Any
 
@@ -16,21 +16,21 @@ from obswarm.targets.evaluate.syntax import (
     operator_of,
     parts_of,
     seconds_of,
-    tree_looks_back_s,
+    tree_lookback_s,
     tree_of,
 )
 from obswarm.targets.evaluate.unread import unread_parts
 
-LONGEST_RANGE_S = 300.0
-MOST_STEPS = 300
-"""Of a subquery. Each takes about as long as the query inside, and there is load to be made meanwhile."""
+MAX_RANGE_S = 300.0
+MAX_STEPS = 300
+"""Maximum number of subquery steps. Each costs an evaluation of the inner query, in the load generator's process."""
 
-DEEPEST = 100
+MAX_DEPTH = 100
 EVALUATED_FUNCTIONS = frozenset({*FUNCTIONS, *VECTOR_FUNCTIONS, *RANGE_FUNCTIONS, *SPECIAL_FUNCTIONS})
 
 
 def parse(query: str) -> Any:
-    """The syntax tree of a query within the subset. Raises ObswarmError with what is wrong, or beyond it."""
+    """Parse a query within the subset. Raises ObswarmError if it is invalid, or beyond the subset."""
     try:
         tree = tree_of(query)
     except ObswarmError:
@@ -38,16 +38,16 @@ def parse(query: str) -> Any:
         if unread:
             raise _beyond(unread, query) from None
         raise
-    _check(tree, query, DEEPEST)
-    if tree_looks_back_s(tree) > LONGEST_RANGE_S:
-        raise _beyond(f"samples from more than {LONGEST_RANGE_S:.0f} s ago (ranges and offsets together)", query)
-    if _steps(tree) > MOST_STEPS:
-        raise _beyond(f"more than {MOST_STEPS} steps of subqueries", query)
+    _check(tree, query, MAX_DEPTH)
+    if tree_lookback_s(tree) > MAX_RANGE_S:
+        raise _beyond(f"samples from more than {MAX_RANGE_S:.0f} s ago (ranges and offsets together)", query)
+    if _steps(tree) > MAX_STEPS:
+        raise _beyond(f"more than {MAX_STEPS} steps of subqueries", query)
     return tree
 
 
 def _steps(tree: Any) -> float:
-    """Of the subqueries in it; of one in another, each with each."""
+    """Return the number of subquery steps; those of nested subqueries multiply."""
     inner = max(map(_steps, parts_of(tree)), default=1.0)
     if not isinstance(tree, promql.SubqueryExpr):
         return inner
@@ -56,14 +56,14 @@ def _steps(tree: Any) -> float:
 
 def _beyond(what: str, query: str) -> ObswarmError:
     return ObswarmError(
-        f"promql({query}) uses {what}, which obswarm does not evaluate itself."
-        " With a Prometheus behind it any PromQL works: set prometheus_url."
+        f"promql({query}) uses {what}, which obswarm does not support itself."
+        " With a Prometheus any PromQL works: set prometheus_url."
     )
 
 
-def _check(tree: Any, query: str, deepest: int) -> None:
-    if not deepest:
-        raise _beyond(f"more than {DEEPEST} expressions in one another", query)
+def _check(tree: Any, query: str, max_depth: int) -> None:
+    if not max_depth:
+        raise _beyond(f"more than {MAX_DEPTH} nested expressions", query)
     match tree:
         case promql.VectorSelector():
             _check_selector(tree, query)
@@ -89,19 +89,19 @@ def _check(tree: Any, query: str, deepest: int) -> None:
             if tree.func.name in ("label_replace", "label_join"):
                 _check_label(tree.func.name, tree.args[1], query)
     for part in parts_of(tree):
-        _check(part, query, deepest - 1)
+        _check(part, query, max_depth - 1)
 
 
 def _check_label(setter: str, tree: Any, query: str) -> None:
     if not inside(tree).val:
-        raise ObswarmError(f"promql({query}): the label to be set by {setter}() needs a name.")
+        raise ObswarmError(f"promql({query}): {setter}() needs the name of the label to set.")
 
 
 def _check_selector(selector: Any, query: str) -> None:
     if selector.at is not None:
         raise _beyond("@", query)
     if not name_of(selector):
-        raise _beyond("a selector without a metric's name", query)
+        raise _beyond("a selector without a metric name", query)
     if getattr(selector.matchers, "or_matchers", None):
         raise _beyond("or between matchers", query)
     for matcher in selector.matchers.matchers:

@@ -1,4 +1,4 @@
-"""What can be read from a query's syntax tree, whoever evaluates it."""
+"""Inspect the syntax tree of a query, whatever evaluates it."""
 
 import re
 from collections.abc import Iterator
@@ -14,12 +14,12 @@ JOB = "job"
 
 
 def parse_any(query: str) -> None:
-    """Raises ObswarmError when it is not PromQL, or gives no numbers."""
+    """Check a query. Raises ObswarmError if it is not PromQL, or does not return numbers."""
     tree_of(query)
 
 
 def tree_of(query: str) -> Any:
-    """Raises ObswarmError when it is not PromQL, or gives no numbers."""
+    """Parse a query. Raises ObswarmError if it is not PromQL, or does not return numbers."""
     try:
         tree = promql.parse(query)
     except ValueError as error:
@@ -27,23 +27,23 @@ def tree_of(query: str) -> Any:
     whole = inside(tree)
     if isinstance(whole, promql.MatrixSelector | promql.SubqueryExpr):
         raise ObswarmError(
-            f"promql({query}) gives each series' values over a time; a function makes a number of them, as in"
+            f"promql({query}) returns a range vector; it needs a function that returns numbers, as in"
             f" last_over_time({query})."
         )
     if isinstance(whole, promql.StringLiteral):
-        raise ObswarmError(f"promql({query}) gives a text; it has to give numbers.")
+        raise ObswarmError(f"promql({query}) returns a string; it has to return numbers.")
     return tree
 
 
 def inside(tree: Any) -> Any:
-    """Without the brackets around it."""
+    """Remove parentheses around an expression."""
     while isinstance(tree, promql.ParenExpr):
         tree = tree.expr
     return tree
 
 
 def parts_of(tree: Any) -> Iterator[Any]:
-    """The expressions that it is made of, one level down."""
+    """Yield the direct subexpressions."""
     match tree:
         case promql.MatrixSelector():
             yield tree.vector_selector
@@ -61,12 +61,12 @@ def parts_of(tree: Any) -> Iterator[Any]:
 
 
 def metric_names(tree: Any) -> set[str]:
-    """Of every selector in it; of one by a pattern of names there is none."""
+    """Return the metric names of all selectors; a selector by a pattern of names has none."""
     return {name for selector in selectors_in(tree) if (name := name_of(selector))}
 
 
 def selectors_in(tree: Any) -> Iterator[Any]:
-    """Every selector in it."""
+    """Yield all selectors of a tree."""
     if isinstance(tree, promql.VectorSelector):
         yield tree
     for part in parts_of(tree):
@@ -74,7 +74,7 @@ def selectors_in(tree: Any) -> Iterator[Any]:
 
 
 def name_of(selector: Any) -> str:
-    """The metric's name, which may stand among the matchers as well; empty when there is none."""
+    """Return the metric name of a selector, also if given as a matcher of __name__; empty if there is none."""
     if selector.name:
         return str(selector.name)
     return next((each.value for each in selector.matchers.matchers if each.name == NAME and is_equal(each)), "")
@@ -85,15 +85,17 @@ def is_equal(matcher: Any) -> bool:
 
 
 def operator_of(matcher: Any) -> str:
-    """Equal, NotEqual, Re or NotRe."""
+    """Return Equal, NotEqual, Re or NotRe."""
     return str(matcher.op).rpartition(".")[2]
 
 
-def looks_back_s(query: str) -> float:
-    """How far before its time a query looks, by its ranges, subqueries and offsets; of one that cannot be parsed, which
-    Prometheus may read all the same, all spans of time in it together."""
+def lookback_s(query: str) -> float:
+    """Return how many seconds before its evaluation time a query looks, by its ranges, subqueries and offsets.
+
+    For a query that only Prometheus can parse, return the sum of all durations in its text.
+    """
     try:
-        return tree_looks_back_s(promql.parse(query))
+        return tree_lookback_s(promql.parse(query))
     except (ValueError, RecursionError):
         spans = (span for found in _SPANS.finditer(query) for span in _SPAN.findall(found[0]))
         return float(sum(int(number) * _SECONDS[unit] for number, unit in spans))
@@ -104,9 +106,9 @@ _SPAN = re.compile(r"(\d+)(ms|[smhdwy])")
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800, "y": 31_536_000}
 
 
-def tree_looks_back_s(tree: Any) -> float:
-    """As `looks_back_s`."""
-    within_s = max(map(tree_looks_back_s, parts_of(tree)), default=0.0)
+def tree_lookback_s(tree: Any) -> float:
+    """As `lookback_s`, for a syntax tree."""
+    within_s = max(map(tree_lookback_s, parts_of(tree)), default=0.0)
     match tree:
         case promql.VectorSelector():
             return _past_s(tree.offset)

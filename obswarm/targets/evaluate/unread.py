@@ -1,4 +1,4 @@
-"""PromQL that Prometheus reads and the parser here does not: so it is told from what is no PromQL. No I/O."""
+"""Tell PromQL that Prometheus accepts but obswarm's parser does not from text that is not PromQL. No I/O."""
 
 import re
 from typing import Any
@@ -13,13 +13,13 @@ _NUMBER = (
     rf"|(?:{_DIGITS}(?:\.(?:{_DIGITS})?)?|\.{_DIGITS})(?:[eE][+-]?{_DIGITS})?)(?![\w.])"
 )
 _TEXT = r'"(?:[^"\\]|\\.)*"' + r"|'(?:[^'\\]|\\.)*'|`[^`]*`"
-# Texts and comments whole, so that nothing in them is taken for a number.
+# Strings and comments as a whole, so that nothing in them is taken for a number.
 _PIECE = re.compile(rf"(?P<match>[=!]~\s*)?(?P<text>{_TEXT})|#[^\n]*|(?P<number>{_NUMBER})", re.DOTALL)
 _ANY_PATTERN = '".*"'
 
 
 def unread_parts(query: str) -> str:
-    """What such a query has that the parser does not know; empty when it is no PromQL all the same."""
+    """Return which parts of a query the parser does not support; empty if the query is not PromQL either way."""
     found: dict[str, None] = {}
 
     def readable(piece: re.Match[str]) -> str:

@@ -1,4 +1,4 @@
-"""What expressions evaluate to, and the sums that Prometheus makes."""
+"""Values of expressions, and the arithmetic of Prometheus' aggregations."""
 
 import math
 from collections.abc import Collection, Iterable, Mapping
@@ -25,7 +25,7 @@ def only(labels: Mapping[str, str], names: Collection[str]) -> dict[str, str]:
 
 
 def unnamed(labels: Mapping[str, str]) -> dict[str, str]:
-    """What is calculated from a metric is not that metric any more."""
+    """Remove the metric name, which a calculated value does not keep."""
     return without(labels, (NAME,))
 
 
@@ -34,15 +34,15 @@ def vector_of(value: Value) -> Vector:
 
 
 def checked(vector: Vector) -> Vector:
-    """Raises SourceError when two series have become one."""
+    """Raise SourceError if two series have the same labels."""
     if len({key_of(sample.labels) for sample in vector}) < len(vector):
-        raise SourceError("the query gives several series with the same labels")
+        raise SourceError("the query returns several series with the same labels")
     return vector
 
 
 @dataclass(slots=True)
 class Total:
-    """A sum that is added to, with what rounding has lost (Neumaier's form of Kahan's summation)."""
+    """A compensated sum (Neumaier's variant of Kahan summation)."""
 
     total: float = 0.0
     lost: float = 0.0
@@ -70,7 +70,7 @@ def total_of(values: Iterable[float]) -> float:
 
 
 def mean_of(values: Iterable[float]) -> float:
-    """The sum over the number; from where the sum is too large for a float, the mean so far and what it changes by."""
+    """Return the mean: sum divided by count, or incrementally once the sum would overflow."""
     total, mean = Total(), None
     count = 0
     for value in values:
@@ -88,7 +88,7 @@ def mean_of(values: Iterable[float]) -> float:
 
 
 def variance_of(values: Iterable[float]) -> float:
-    """Of the population, by Welford's method."""
+    """Return the population variance, by Welford's method."""
     mean, squares = Total(), Total()
     count = 0
     for value in values:
@@ -105,7 +105,7 @@ def deviation_of(values: Iterable[float]) -> float:
 
 
 def largest(values: Iterable[float]) -> float:
-    """NaN only when there is nothing else."""
+    """Return the extreme value; NaN only if all values are NaN."""
     found = math.nan
     for value in values:
         if value > found or math.isnan(found):
@@ -114,17 +114,17 @@ def largest(values: Iterable[float]) -> float:
 
 
 def smallest(values: Iterable[float]) -> float:
-    """NaN only when there is nothing else."""
+    """Return the extreme value; NaN only if all values are NaN."""
     return -largest(-value for value in values)
 
 
 def ascending(value: float) -> tuple[bool, float]:
-    """To sort by: NaN comes first."""
+    """Sort key; NaN comes first."""
     return (False, 0.0) if math.isnan(value) else (True, value)
 
 
 def quantile_of(q: float, values: Collection[float]) -> float:
-    """Interpolated between the two values around it."""
+    """Return the quantile, interpolated between the two closest values."""
     if not values or math.isnan(q):
         return math.nan
     if not 0 <= q <= 1:

@@ -114,8 +114,8 @@ def test_guards_and_report_of_a_run_whose_prometheus_is_slow_hangs_and_is_killed
             between.delay_s = 0.0
             with prometheus.frozen():
                 wait_for(log, "The guard watchful has had no data for 3 s")
-                wait_for(log, "nothing has been measured for ")
-            wait_for(log, "measured again")
+                wait_for(log, "no metrics for ")
+            wait_for(log, "metrics available again")
             prometheus.kill()
             gevent.sleep(2.5)
             prometheus.start()
@@ -137,7 +137,7 @@ def test_guards_and_report_of_a_run_whose_prometheus_is_slow_hangs_and_is_killed
             "Target db (app): measured again",
         ]
         (problem,) = [each["problem"] for each in result["targets"]]
-        assert problem.startswith("Target db (app) was not seen for ")
+        assert problem.startswith("Target db (app) was unobserved for ")
         (report,) = (tmp_path / ".obswarm" / "reports").glob("*.html")
         (data,) = re.findall(r'<script type="application/json" id="data">(.*?)</script>', report.read_text(), re.DOTALL)
         (group,) = [group for group in json.loads(data)["groups"] if group["title"].endswith("db")]

@@ -92,7 +92,7 @@ def test_what_is_missing_is_said_before_the_run(strict: Strict, changes: dict[st
 @pytest.mark.parametrize(
     ("url", "sentence"),
     [
-        ("{url}/elsewhere", "has no API of a Prometheus at {url}/elsewhere/api/v1/query: see whether the path"),
+        ("{url}/elsewhere", "has no Prometheus API at {url}/elsewhere/api/v1/query: check the path"),
         ("http{url}", "speaks TLS at that port: write https:// instead of http://"),
     ],
 )

@@ -37,16 +37,19 @@ WILL_NOT_PASS = [
         "give --prometheus-header 'X-Scope-OrgID: TENANT' (HTTP 401: no org id)",
     ),
     (answer(LOGIN, "403 Forbidden", **HTML), "--prometheus-token or --prometheus-token-file (HTTP 403: Sign in)"),
-    (answer(b"404 page not found", "404 Not Found"), "has no API of a Prometheus at {url}/api/v1/query: see whether"),
+    (answer(b"404 page not found", "404 Not Found"), "has no Prometheus API at {url}/api/v1/query: check the path"),
     (answer(b"", "302 Found"), "redirects to nowhere (HTTP 302)"),
     (answer(b"", "302 Found", Location="/again"), "redirects again and again"),
     (answer(b"", "302 Found", Location="ftp://x/"), "leads to what is no URL of HTTP"),
     (answer(LOGIN, **HTML), "answers with a page of HTML (Sign in) where something else was asked for: a login page"),
     (answer(b" \n"), "answers with nothing (HTTP 200, an empty body)"),
     (answer(b"", "204 No Content"), "answers with nothing (HTTP 204, an empty body)"),
-    (answer(b'{"message": "hello"}'), 'answers JSON, but not as a Prometheus does (HTTP 200): {"message": "hello"}'),
-    (answer(b'{"status": "success", "data": {}}'), "answers JSON that has no result of a query"),
-    (answer(b"# HELP up\nup 1\n"), "answers with what is no JSON (HTTP 200): # HELP up"),
+    (
+        answer(b'{"message": "hello"}'),
+        'returned JSON that is not a Prometheus response (HTTP 200): {"message": "hello"}',
+    ),
+    (answer(b'{"status": "success", "data": {}}'), "returned JSON without a query result"),
+    (answer(b"# HELP up\nup 1\n"), "returned something other than JSON (HTTP 200): # HELP up"),
     (answer(b"Client sent an HTTP request to an HTTPS server.\n", "400 Bad Request"), "write https:// instead of"),
     (api_error("400 Bad Request", "bad_data", "parse error: x"), "refuses the query up: parse error: x"),
     (answer(json.dumps({**VALUE, "data": {"resultType": "matrix", "result": []}}).encode()), "gives a matrix"),
@@ -59,7 +62,7 @@ WILL_NOT_PASS = [
                 }
             ).encode()
         ),
-        "gives native histograms; it has to give numbers: histogram_quantile",
+        "returns native histograms; it has to return numbers, e.g. by histogram_quantile",
     ),
 ]
 MAY_PASS = [
@@ -72,7 +75,7 @@ MAY_PASS = [
     (answer(b"Service Unavailable", "503 Service Unavailable"), "is not ready, or has too much to do (HTTP 503"),
     (api_error("503 Service Unavailable", "timeout", "timed out"), "gave the query up up: timed out"),
     (api_error("422 Unprocessable Entity", "execution", "many-to-many"), "cannot answer the query up (HTTP 422"),
-    (answer(json.dumps(VALUE).encode()[:-20]), "broke its answer off, after 82 bytes of JSON (HTTP 200)"),
+    (answer(json.dumps(VALUE).encode()[:-20]), "returned truncated JSON, 82 bytes (HTTP 200)"),
     ([b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{", RESET], "broke its answer off"),
     ([HANG], "does not answer: nothing came within 0.3 s"),
     (answer(json.dumps({"pad": "x" * 5000}).encode()), "the answer is larger than 4.0 KiB"),
@@ -102,7 +105,7 @@ def test_what_may_pass_is_warned_of(
         source = asked(server.url)
         source.start()
         assert sentence in caplog.text
-        assert "That may pass; it is asked again." in caplog.text
+        assert "This may be temporary; the query is retried." in caplog.text
         assert [sample.value for sample in source.query("up")] == [3.0]
         source.close()
 
@@ -222,12 +225,12 @@ def test_what_is_noted_of_an_answer_is_logged_once(caplog: pytest.LogCaptureFixt
         for _ in range(3):
             source.query("up")
         noted = [(record.levelname, record.getMessage().partition(": ")[2]) for record in caplog.records]
-        partial = "the answer is partial, since some of its stores do not answer"
+        partial = "the result is partial, since some of its stores do not respond"
         assert noted == [("WARNING", "receive failed"), ("INFO", "PromQL info: x"), ("WARNING", partial)]
         source.query("down")
         assert len(caplog.records) == 3
     with ScriptedServer(answer(json.dumps({**VALUE, "infos": ["y"]}).encode())) as server:
-        assert asked(server.url).figures(["a_metric_of_a_kind"]) == [None], "it says which query a value is for"
+        assert asked(server.url).metric_values(["a_metric_of_a_kind"]) == [None], "it says which query a value is for"
         assert len(caplog.records) == 3, "hints about our own queries are for nobody"
 
 
