@@ -19,7 +19,6 @@ from obswarm.cli.settings import EARLIER_ALERTS
 from obswarm.cli.sources import make_source, settings_of, source_options
 from obswarm.engine import Output, Run, RunResult
 from obswarm.guards import (
-    ACTIONS,
     Action,
     Guard,
     GuardEvaluator,
@@ -34,6 +33,7 @@ from obswarm.guards import (
 )
 from obswarm.private_files import check_writable
 from obswarm.report import GrafanaAnnotations
+from obswarm.stats import GuardAction
 from obswarm.targets import MetricSource, TargetCoverage, queries_of
 from obswarm.units import format_duration
 from obswarm.web import AlertsApp
@@ -48,7 +48,7 @@ def _action(text: str) -> Action:
         raise click.BadParameter(str(error)) from None
 
 
-_WHENS = ("stop", "abort", "hold", "notify")
+_WHENS = (GuardAction.STOP, GuardAction.ABORT, GuardAction.HOLD, GuardAction.NOTIFY)
 _KEYS_OF_GUARDS = {**{f"{action}-when": f"{action}_when" for action in _WHENS}, "guard": "guard"}
 _OPTIONS_OF_GUARDS = {**_KEYS_OF_GUARDS, "guard": "guards"}
 
@@ -274,7 +274,7 @@ def _named(text: str, action: str) -> GuardRule:
     """A guard as options have it, with or without a name. Raises ObswarmError."""
     parse_action(action)
     name, when = split_name(text)
-    if name in ACTIONS:
+    if name in tuple(GuardAction):
         # Whoever writes --stop-when 'notify: …' has meant something else than a guard of that name.
         raise ObswarmError(
             f"{name!r} is an action, and this guard's is {action.strip()}; use --guard '{name}: {when}', or another"

@@ -15,12 +15,11 @@ from obswarm.guards.alerts import TOO_MANY, AlertTracker, Verdict, too_many
 from obswarm.guards.conditions import Condition, When
 from obswarm.guards.evaluator import GuardEvaluator
 from obswarm.guards.grammar import GuardError, parse_condition, parse_when, split_name
-from obswarm.guards.guard import ACTIONS, RENAMED_ARGUMENTS, Action, Guard, GuardRule, parse_action, with_own_names
+from obswarm.guards.guard import RENAMED_ARGUMENTS, Action, Guard, GuardRule, parse_action, with_own_names
 from obswarm.guards.requirements import Requirement, RequirementResult, evaluate_requirements, parse_requirement
 from obswarm.guards.state_machine import GuardStateMachine
 
 __all__ = [
-    "ACTIONS",
     "RENAMED_ARGUMENTS",
     "TOO_MANY",
     "Action",
@@ -31,6 +30,7 @@ __all__ = [
     "Condition",
     "Delivery",
     "Guard",
+    "GuardAction",
     "GuardError",
     "GuardEvaluator",
     "GuardRule",

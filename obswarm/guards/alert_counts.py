@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from obswarm.guards.alert_payload import Alert, Refusal, RefusalReason
-from obswarm.stats import AlertCount, RefusedAlerts
+from obswarm.stats import AlertCount, AlertStatus, RefusedAlerts
 
 logger = logging.getLogger(__name__)
 
@@ -19,7 +19,7 @@ class AlertCounts:
     there, with the alert."""
 
     def __init__(self) -> None:
-        self._received: Counter[tuple[str, str, str]] = Counter()
+        self._received: Counter[tuple[str, AlertStatus, str]] = Counter()
         self._names: set[str] = set()
         self._refused: Counter[RefusalReason] = Counter()
         self._examples: dict[RefusalReason, str] = {}
@@ -28,7 +28,7 @@ class AlertCounts:
         if alert.name not in self._names and len(self._names) < _MOST_NAMES:
             self._names.add(alert.name)
         name = alert.name if alert.name in self._names else _OTHERS
-        self._received[name, "firing" if alert.firing else "resolved", alert.source] += 1
+        self._received[name, alert.status, alert.source] += 1
 
     def restore(self, refused: Iterable[Refusal]) -> None:
         """Count what another one has said already."""

@@ -18,6 +18,7 @@ from typing import Any
 
 from obswarm.defaults import MAX_NAME_LENGTH
 from obswarm.sanitize import clean_text
+from obswarm.stats import AlertStatus
 from obswarm.units import counted
 
 RUN_LABEL = "run_id"
@@ -70,12 +71,16 @@ class Alert:
     """One alert of a delivery. `starts_s` is wall time in seconds, None when it was not told."""
 
     fingerprint: str
-    firing: bool
+    status: AlertStatus
     labels: Mapping[str, str]
     summary: str
     starts_s: float | None
     source: str
     """alertmanager or grafana."""
+
+    @property
+    def firing(self) -> bool:
+        return self.status is AlertStatus.FIRING
 
     @property
     def name(self) -> str:
@@ -103,7 +108,7 @@ def make_kept(delivery: Delivery) -> bytes:
         "version": "4",
         "alerts": [
             {
-                "status": "firing" if alert.firing else "resolved",
+                "status": alert.status,
                 "labels": dict(alert.labels),
                 "annotations": {"summary": alert.summary},
                 "startsAt": None if alert.starts_s is None else datetime.fromtimestamp(alert.starts_s, UTC).isoformat(),
@@ -178,8 +183,8 @@ def _alert(value: Any, where: str, source: str) -> Alert:
     labels, annotations = value.get("labels"), value.get("annotations")
     where += _named(labels)
     status = value.get("status")
-    if status not in ("firing", "resolved"):
-        text = f"{where}: status is {_short(status)}; it has to be firing or resolved"
+    if status not in tuple(AlertStatus):
+        text = f"{where}: status is {_short(status)}; it has to be {' or '.join(AlertStatus)}"
         raise BadPayload(RefusalReason.STATUS, text)
     labels = _labels(labels, where)
     fingerprint = value.get("fingerprint")
@@ -190,7 +195,7 @@ def _alert(value: Any, where: str, source: str) -> Alert:
         raise BadPayload(RefusalReason.FINGERPRINT, text)
     return Alert(
         clean_text(fingerprint, _LONGEST),
-        status == "firing",
+        AlertStatus(status),
         labels,
         _summary(annotations),
         _time(value.get("startsAt"), where),

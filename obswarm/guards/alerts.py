@@ -13,6 +13,7 @@ from obswarm.api import ObswarmError
 from obswarm.guards.alert_payload import Alert, Refusal, RefusalReason
 from obswarm.guards.conditions import AlertOperand
 from obswarm.guards.guard import Action, parse_action
+from obswarm.stats import AlertStatus, GuardAction
 
 ACTION_LABEL = "obswarm_action"
 MOST_FIRING = 10_000
@@ -36,7 +37,7 @@ class Verdict:
         return {
             "alertname": self.alert.name,
             "fingerprint": self.alert.fingerprint,
-            "status": "firing" if self.alert.firing else "resolved",
+            "status": self.alert.status,
             "action": str(self.action) if self.action is not None else None,
             "reason": self.reason,
         }
@@ -141,7 +142,7 @@ class AlertTracker:
     def restore(self, memory: Iterable[Sequence[Any]]) -> None:
         """Alerts that fired while another master had the run."""
         for *values, since_s, acted in memory:
-            alert = Alert(firing=True, **dict(zip(_REMEMBERED, values, strict=True)))
+            alert = Alert(status=AlertStatus.FIRING, **dict(zip(_REMEMBERED, values, strict=True)))
             self._firing[alert.fingerprint] = _Firing(alert, since_s, acted)
 
     def dry_run(self, alerts: Sequence[Alert], now_s: float) -> list[Verdict]:
@@ -207,7 +208,7 @@ class AlertTracker:
         return False
 
     def _rank(self, alert: Alert, since_s: float, now_s: float) -> _Rank:
-        acts = self._wanted(alert)[0].kind != "notify"
+        acts = self._wanted(alert)[0].kind is not GuardAction.NOTIFY
         match self._standing(alert, since_s, now_s):
             case Standing.OURS:
                 return _Rank.ACTS if acts else _Rank.COUNTED
@@ -226,7 +227,7 @@ class AlertTracker:
             if not known.acted and self._standing(known.alert, known.since_s, now_s) is Standing.OURS:
                 known.acted = True
                 action, reason = self._wanted(known.alert)
-                if action.kind != "notify":
+                if action.kind is not GuardAction.NOTIFY:
                     late_s = now_s - self._started_s
                     verdicts.append(
                         Verdict(known.alert, action, f"{reason}; it still fires {late_s:.0f} s after the run began")
@@ -248,13 +249,17 @@ class AlertTracker:
                     f"the run has not begun yet; it leads to {self._wanted(alert)[0]} then, if it still fires",
                 )
             case Standing.OTHER_RUN:
-                return Verdict(alert, Action("notify"), f"it is about the run {alert.run_id}, not about this one")
+                return Verdict(
+                    alert, Action(GuardAction.NOTIFY), f"it is about the run {alert.run_id}, not about this one"
+                )
             case Standing.EARLIER:
-                return Verdict(alert, Action("notify"), "it fired before the run began, so the run is not its cause")
-            case Standing.UNSURE if (later := self._wanted(alert)[0]).kind != "notify":
+                return Verdict(
+                    alert, Action(GuardAction.NOTIFY), "it fired before the run began, so the run is not its cause"
+                )
+            case Standing.UNSURE if (later := self._wanted(alert)[0]).kind is not GuardAction.NOTIFY:
                 return Verdict(
                     alert,
-                    Action("notify"),
+                    Action(GuardAction.NOTIFY),
                     f"it fired {since_s - (self._started_s or since_s):.1f} s after the run began, and what it is about"
                     f" may be from before; if it still fires {self.grace_s:g} s after the begin, it leads to: {later}",
                 )
@@ -276,7 +281,7 @@ class AlertTracker:
         try:
             return parse_action(wanted), f"its label {ACTION_LABEL}"
         except ObswarmError as error:
-            return Action("notify"), f"its label {ACTION_LABEL}: {error}"
+            return Action(GuardAction.NOTIFY), f"its label {ACTION_LABEL}: {error}"
 
     def count(self, operand: AlertOperand, now_s: float) -> int:
         """How many firing alerts of this run a guard's `alert(…)` fits."""
@@ -292,7 +297,7 @@ class AlertTracker:
             known.alert
             for known in self._firing.values()
             if self._standing(known.alert, known.since_s, now_s) is Standing.EARLIER
-            and self._wanted(known.alert)[0].kind != "notify"
+            and self._wanted(known.alert)[0].kind is not GuardAction.NOTIFY
         ]
 
     @property

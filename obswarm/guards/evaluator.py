@@ -17,7 +17,7 @@ from obswarm.guards.guard import Action, GuardRule
 from obswarm.guards.operands import chooses_endpoints, last_interval, matches_something
 from obswarm.guards.polling import Answer, QueryPolling
 from obswarm.guards.state_machine import Change, GuardStateMachine, NoData, deciding_answer
-from obswarm.stats import LOADED_STATES, SEEN_OVER_S, GuardView, Snapshot
+from obswarm.stats import LOADED_STATES, SEEN_OVER_S, GuardAction, GuardView, Snapshot
 from obswarm.targets import MetricSource, lookback_s
 from obswarm.units import format_names
 
@@ -228,7 +228,7 @@ class GuardEvaluator:
             logger.warning("%s. %s", text, "Stopping the run." if rule.on_no_data == "stop" else "The run goes on.")
             if rule.on_no_data == "stop":
                 self._stopped[rule.name] = f"no data for {rule.no_data_after_s:g} s"
-                self._carry_out(Action("stop"), f"guard {rule.name}", StopReason("guard", text))
+                self._carry_out(Action(GuardAction.STOP), f"guard {rule.name}", StopReason("guard", text))
 
     def deliver(self, delivery: Delivery) -> list[Verdict]:
         """Act at once upon alerts that have come in; what was refused of them is counted."""
@@ -283,7 +283,7 @@ class GuardEvaluator:
             if is_shown:
                 self.annotate("alert", f"{text}. Action: {verdict.action}, {verdict.reason}")
                 logger.warning("%s. Action: %s (%s).", text, verdict.action, verdict.reason)
-            by = once if verdict.action.kind == "scale" else who
+            by = once if verdict.action.kind is GuardAction.SCALE else who
             self._carry_out(verdict.action, by, StopReason("alert", text))
             given.append(by)
 
@@ -296,15 +296,15 @@ class GuardEvaluator:
         if control is None:
             return
         match action.kind:
-            case "stop":
+            case GuardAction.STOP:
                 control.stop(reason)
-            case "abort":
+            case GuardAction.ABORT:
                 control.abort(reason)
-            case "hold":
+            case GuardAction.HOLD:
                 control.hold(who)
-            case "scale":
+            case GuardAction.SCALE:
                 control.scale(action.share, who)
-            case "notify":
+            case GuardAction.NOTIFY:
                 pass
 
     def _release(self, who: str) -> None:

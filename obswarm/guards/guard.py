@@ -12,11 +12,10 @@ from obswarm.guards.conditions import Condition, EngineOperand, PromqlOperand, W
 from obswarm.guards.grammar import parse_when
 from obswarm.guards.operands import metric_of
 from obswarm.redact import redact_text
+from obswarm.stats import GuardAction
 from obswarm.units import format_latency, format_not_finite, parse_duration
 
-ActionKind = Literal["stop", "abort", "hold", "scale", "notify"]
 OnNoData = Literal["warn", "stop"]
-ACTIONS: tuple[ActionKind, ...] = ("stop", "abort", "hold", "scale", "notify")
 NO_DATA_AFTER_S = 30.0
 RENAMED_ARGUMENTS = {"blind_after": "no_data_after", "on_blind": "on_no_data"}
 """Arguments of Guard, and keys of `[[guards]]`, of obswarm 0.1 by what they are called now."""
@@ -27,22 +26,21 @@ _SCALE = re.compile(r"scale\(\s*(\d+(?:\.\d+)?)\s*%\s*\)")
 class Action:
     """`share` is what is left of the users after a scale, from 0 to 1."""
 
-    kind: ActionKind
+    kind: GuardAction
     share: float = 1.0
 
     def __str__(self) -> str:
-        return f"scale({self.share * 100:g}%)" if self.kind == "scale" else self.kind
+        return f"scale({self.share * 100:g}%)" if self.kind is GuardAction.SCALE else str(self.kind)
 
 
 def parse_action(text: str) -> Action:
     """`stop`, `abort`, `hold`, `notify` or `scale(50%)`. Raises ObswarmError."""
     word = text.strip().lower()
-    for kind in ACTIONS:
-        if word == kind and kind != "scale":
-            return Action(kind)
+    if word in tuple(GuardAction) and word != GuardAction.SCALE:
+        return Action(GuardAction(word))
     found = _SCALE.fullmatch(word)
     if found is not None and 0 <= float(found[1]) < 100:
-        return Action("scale", float(found[1]) / 100)
+        return Action(GuardAction.SCALE, float(found[1]) / 100)
     raise ObswarmError(f"{text!r} is no action; write stop, abort, hold, notify or scale(50%).")
 
 

@@ -20,6 +20,7 @@ from obswarm.stats import (
     EndpointKey,
     EndpointStats,
     Exemplar,
+    GuardAction,
     GuardState,
     GuardView,
     Histogram,
@@ -374,5 +375,5 @@ def _actions_taken(guard: GuardView) -> Counter[str]:
     """Count the guard's actions; a guard that has not acted has 0 for its own action."""
     taken = Counter(dict(guard.trips) or {guard.action: 0})
     if guard.stopped:
-        taken["stop"] += 1
+        taken[GuardAction.STOP] += 1
     return taken

@@ -8,7 +8,7 @@ from obswarm.engine import RunResult
 from obswarm.guards import RequirementResult
 from obswarm.report.wording import NO_REQUEST_SELECTED
 from obswarm.sanitize import escape_controls, escape_lines
-from obswarm.stats import GuardState
+from obswarm.stats import GuardAction, GuardState
 
 
 def junit_document(result: RunResult, requirement_results: Sequence[RequirementResult]) -> str:
@@ -24,7 +24,7 @@ def junit_document(result: RunResult, requirement_results: Sequence[RequirementR
             _element(case, "failure", text, message=f"{text}; required: {requirement_result.requirement}")
     for guard in result.final.guards:
         case = _element(suite, "testcase", classname=f"obswarm.{test}.guards", name=guard.name)
-        if guard.stopped or any(count for action, count in guard.trips if action != "notify"):
+        if guard.stopped or any(count for action, count in guard.trips if action != GuardAction.NOTIFY):
             failures += 1
             # Not of a guard whose name begins like this one's.
             began = tuple(f"The guard {guard.name} {did}" for did in ("tripped", "has had no data"))

@@ -38,7 +38,7 @@ from obswarm.stats.snapshot import (
     guard_title,
     lacks_data,
 )
-from obswarm.stats.states import GuardState
+from obswarm.stats.states import AlertStatus, GuardAction, GuardState
 from obswarm.stats.table import StatsTable, TaskException
 from obswarm.stats.timings import PHASES, PhaseTimes, TimingStats
 from obswarm.stats.under_way import (
@@ -70,6 +70,7 @@ __all__ = [
     "WELL_SEEN",
     "Aggregate",
     "AlertCount",
+    "AlertStatus",
     "Annotation",
     "CutOff",
     "CutOffKey",
@@ -80,6 +81,7 @@ __all__ = [
     "ErrorStats",
     "Exemplar",
     "GeneratorHealth",
+    "GuardAction",
     "GuardState",
     "GuardView",
     "Histogram",

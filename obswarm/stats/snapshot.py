@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from obswarm import defaults
 from obswarm.stats.endpoint import TOTAL, EndpointKey, EndpointStats, ErrorKey, ErrorStats
-from obswarm.stats.states import GuardState
+from obswarm.stats.states import AlertStatus, GuardState
 from obswarm.stats.table import StatsTable, TaskException
 from obswarm.stats.under_way import CutOff, CutOffKey, InFlight
 
@@ -110,7 +110,7 @@ class AlertCount:
     """How many alerts of a name, status (firing, resolved) and source (alertmanager, grafana) were delivered."""
 
     alertname: str
-    status: str
+    status: AlertStatus
     source: str
     count: int
 

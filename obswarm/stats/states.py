@@ -20,3 +20,25 @@ class GuardState(StrEnum):
     def label(self) -> str:
         """The state for people."""
         return self.replace("_", " ")
+
+
+class GuardAction(StrEnum):
+    """What a guard or an alert does to the run."""
+
+    STOP = "stop"
+    """Stop gracefully: running tasks may finish."""
+    ABORT = "abort"
+    """Stop at once; requests in flight are interrupted."""
+    HOLD = "hold"
+    """Keep the number of users until released."""
+    SCALE = "scale"
+    """Go down to a share of the users."""
+    NOTIFY = "notify"
+    """Only log and annotate."""
+
+
+class AlertStatus(StrEnum):
+    """Of an alert in a delivery, as Alertmanager and Grafana write it."""
+
+    FIRING = "firing"
+    RESOLVED = "resolved"

@@ -17,6 +17,7 @@ from obswarm.cluster import DeltaSum, pack_in_flight, pack_table, unpack_in_flig
 from obswarm.engine import FailedOutput, RunResult, StopReason, WorkerLoss
 from obswarm.stats import (
     AlertCount,
+    AlertStatus,
     Annotation,
     EndpointKey,
     EndpointStats,
@@ -123,7 +124,7 @@ def _unpack_snapshot(packed: bytes) -> tuple[Snapshot, StatsTable]:
             cut_off=table.cut_off,
             workers=tuple(GeneratorHealth(*each) for each in workers),
             guards=tuple(_guard(each) for each in guards),
-            alerts=tuple(AlertCount(*each) for each in alerts),
+            alerts=tuple(AlertCount(name, AlertStatus(status), *more) for name, status, *more in alerts),
             refused_alerts=tuple(RefusedAlerts(*each) for each in refused),
         )
         return snapshot, table

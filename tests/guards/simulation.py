@@ -9,7 +9,7 @@ from obswarm import clock
 from obswarm.api import Environment, Events, LoadTestShape, User, task
 from obswarm.engine import LoadSchedule, Outputs, Run
 from obswarm.guards import Alert, Delivery, GuardEvaluator, GuardRule, parse_action
-from obswarm.stats import Annotation, EndpointKey, GeneratorHealth, GuardView, InFlight, Recorder
+from obswarm.stats import AlertStatus, Annotation, EndpointKey, GeneratorHealth, GuardView, InFlight, Recorder
 from obswarm.targets import Sample
 from tests.support.fake_time import FakeTime
 
@@ -161,7 +161,8 @@ class Simulation:
         if firing and not repeated:
             self._fires_since_s = self.time.wall()
         labels = {"alertname": name, "obswarm_action": action}
-        self.evaluator.deliver(Delivery((Alert(fingerprint, firing, labels, "", self._fires_since_s, "alertmanager"),)))
+        status = AlertStatus.FIRING if firing else AlertStatus.RESOLVED
+        self.evaluator.deliver(Delivery((Alert(fingerprint, status, labels, "", self._fires_since_s, "alertmanager"),)))
         if self.run._stopping.is_set():
             self._note_end()
 

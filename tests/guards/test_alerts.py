@@ -26,6 +26,7 @@ from obswarm.guards import (
 from obswarm.guards.alert_payload import RUN_ID
 from obswarm.guards.alerts import DISPLACED, MOST_FIRING, TOO_MANY, AlertTracker
 from obswarm.guards.grammar import parse_condition
+from obswarm.stats import AlertStatus
 
 # As Grafana's documentation of the webhook contact point describes it; figures and names are this test's.
 GRAFANA = {
@@ -417,7 +418,7 @@ def test_of_too_many_that_fire_those_of_this_run_are_remembered() -> None:
     found = tracker.take(many_alerts(MOST_FIRING, "more"), LONG_AFTER_S)
     assert [each.reason for each in found].count(TOO_MANY) == 10
     assert tracker.count(ANY, LONG_AFTER_S) == MOST_FIRING
-    resolved = [replace(alert, firing=False) for alert in many_alerts(10, "ours")]
+    resolved = [replace(alert, status=AlertStatus.RESOLVED) for alert in many_alerts(10, "ours")]
     assert {each.reason for each in tracker.take([*resolved, *many_alerts(10, "last")], LONG_AFTER_S)} == {
         "resolved",
         "the default for alerts",
@@ -471,7 +472,7 @@ def test_what_was_resolved_makes_room_before_others_do(few: int) -> None:
     there = many_alerts(few, "there")
     tracker.take(there, LONG_AFTER_S)
     stop = many_alerts(3, "stop", **labelled(**STOP))
-    tracker.take([stop[0], replace(there[1], firing=False), stop[1], stop[2]], LONG_AFTER_S)
+    tracker.take([stop[0], replace(there[1], status=AlertStatus.RESOLVED), stop[1], stop[2]], LONG_AFTER_S)
     assert [alert.fingerprint for alert in tracker.firing][:2] == ["there 3", "there 4"]
     assert (len(tracker.firing), len(tracker.take_displaced())) == (few, 2)
 
@@ -559,7 +560,12 @@ def test_a_start_that_moves_back_is_the_same_firing_and_one_that_moves_on_a_new_
 def test_of_very_many_that_fire_those_that_act_are_kept_for_another_master() -> None:
     def firing(number: int, labels: dict[str, str]) -> Alert:
         return Alert(
-            f"f{number}", True, {"alertname": "A", "run_id": RUN, **labels}, "", STARTED_S + 60, "alertmanager"
+            f"f{number}",
+            AlertStatus.FIRING,
+            {"alertname": "A", "run_id": RUN, **labels},
+            "",
+            STARTED_S + 60,
+            "alertmanager",
         )
 
     tracker = make_tracker()

@@ -13,13 +13,13 @@ from obswarm.api import LoadTestShape, Stage
 from obswarm.api.shapes import users_at
 from obswarm.engine import Ramp, ShapeSchedule, StagesSchedule
 from obswarm.guards import Guard, GuardRule
-from obswarm.guards.guard import ACTIONS
+from obswarm.stats import GuardAction
 from obswarm.targets import SourceError
 from tests.guards.simulation import Nobody, Simulation
 from tests.support.fake_time import FakeTime
 
 USERS, RATE = 100, 5
-ACTIONS_WITH_SHARES = [f"{kind}(50%)" if kind == "scale" else kind for kind in ACTIONS]
+ACTIONS_WITH_SHARES = [f"{kind}(50%)" if kind == "scale" else kind for kind in GuardAction]
 GONE = SourceError("Connection refused")
 NAN, INF = math.nan, math.inf
 

@@ -11,7 +11,7 @@ import gevent
 
 from dashboards.panels import Graph, Query
 from dashboards.render import ask, filled
-from obswarm.guards import Action, Guard, GuardEvaluator
+from obswarm.guards import Guard, GuardEvaluator, parse_action
 from obswarm.targets import KINDS, EmbeddedSource, MetricSource, PrometheusSource, Target, queries_of
 from tests.guards.test_evaluator import Control
 from tests.support.prometheus import Prometheus
@@ -125,7 +125,7 @@ class Figures:
         asked = [(target, query) for target, _, query in queries_of(self._targets) if target.kind in kinds]
         rules = [Guard(f"promql({query}) > -1", "notify", f"{target.name}: {query}") for target, query in asked]
         for source in self._sources:
-            evaluator = GuardEvaluator(rules, source, Action("notify"))
+            evaluator = GuardEvaluator(rules, source, parse_action("notify"))
             run, control = MadeUpRun([]), Control()
             evaluator.start(control, time.time())
             deadline = time.monotonic() + _LONGEST_S

@@ -8,6 +8,7 @@ from obswarm.api import ObswarmError
 from obswarm.engine import FailedOutput, RunResult, StopReason, WorkerLoss
 from obswarm.stats import (
     AlertCount,
+    AlertStatus,
     Annotation,
     EndpointKey,
     EndpointStats,
@@ -95,7 +96,7 @@ def hostile_snapshot(text: str) -> Snapshot:
         cut_off={CutOffKey("request", text, text): CutOff(1, 2.0)},
         workers=(worker, replace(worker, worker=f"{text} 2")),
         guards=(guard, replace(guard, name=f"{text} 2", state=GuardState.TRIPPED)),
-        alerts=(AlertCount(text, text, text, 1),),
+        alerts=(AlertCount(text, AlertStatus.FIRING, text, 1),),
         refused_alerts=(RefusedAlerts(text, 1, text),),
     )
 

@@ -9,6 +9,7 @@ from obswarm.engine import LocalRun, Ramp, RunResult, StopReason, WorkerLoss
 from obswarm.stats import (
     TOTAL,
     AlertCount,
+    AlertStatus,
     Annotation,
     EndpointKey,
     EndpointStats,
@@ -47,7 +48,7 @@ def snapshot() -> Snapshot:
         interval_total=next(iter(interval.values())).copy(),
         workers=(GeneratorHealth("w", 3, 0.5, 0.01, 1000, True, "ready", 100.0, 7, 1, 0.5),),
         guards=(GuardView("g", "rps > 1", "stop", GuardState.TRIPPED, None, "–", 5.5, (("stop", 2),)),),
-        alerts=(AlertCount("A", "firing", "grafana", 3),),
+        alerts=(AlertCount("A", AlertStatus.FIRING, "grafana", 3),),
         refused_alerts=(RefusedAlerts("labels", 3, "alerts[0] (A) has 65 labels"),),
         marks={"start": 1, "guard": 2},
     )
