@@ -23,6 +23,7 @@ check: $(VENV)/.dev
 	$(BIN)/lint-imports
 	$(BIN)/python docs/make_metrics.py --check
 	$(BIN)/python docs/make_settings.py --check
+	$(BIN)/python docs/make_guards.py --check
 	$(BIN)/python examples/contest/make_compose.py --check
 	$(BIN)/python dashboards/build.py --check
 

@@ -14,7 +14,7 @@ from obswarm.guards.alert_payload import Alert, Delivery
 from obswarm.guards.alerts import AlertTracker, Verdict, too_many
 from obswarm.guards.conditions import AlertOperand, EngineOperand
 from obswarm.guards.guard import Action, GuardRule
-from obswarm.guards.operands import chooses_endpoints, last_interval, matches_something
+from obswarm.guards.operands import matches_any, selects_endpoints, value_of_interval
 from obswarm.guards.polling import Answer, QueryPolling
 from obswarm.guards.state_machine import Change, GuardStateMachine, NoData, deciding_answer
 from obswarm.stats import LOADED_STATES, SEEN_OVER_S, GuardAction, GuardView, Snapshot
@@ -67,7 +67,7 @@ class GuardEvaluator:
         self._stopped: dict[str, str] = {}
         """Guards that have stopped the run without having tripped, and why."""
         self._unmatched = {
-            guard: False for guard in self.guards if chooses_endpoints(guard.rule.when.condition.operand)
+            guard: False for guard in self.guards if selects_endpoints(guard.rule.when.condition.operand)
         }
         """Guards that have chosen no endpoint yet, and whether that was said."""
         self._measuring_since_s: float | None = None
@@ -171,7 +171,7 @@ class GuardEvaluator:
         for guard in self._unmatched.copy():
             operand = guard.rule.when.condition.operand
             assert isinstance(operand, EngineOperand)
-            if matches_something(operand, snapshot):
+            if matches_any(operand, snapshot):
                 del self._unmatched[guard]
         if not snapshot.endpoints or snapshot.state not in LOADED_STATES:
             return
@@ -192,7 +192,7 @@ class GuardEvaluator:
     def _value(self, rule: GuardRule, snapshot: Snapshot) -> float | None:
         operand = rule.when.condition.operand
         if isinstance(operand, EngineOperand):
-            return last_interval(operand, snapshot)
+            return value_of_interval(operand, snapshot)
         assert isinstance(operand, AlertOperand)
         return float(self.alerts.count(operand, self._wall()))
 

@@ -15,6 +15,7 @@ parses to the same again, but for secrets in queries and in labels of alerts, wh
 
 import difflib
 import re
+from dataclasses import replace
 from typing import NoReturn
 
 from obswarm.api import ObswarmError
@@ -32,12 +33,11 @@ from obswarm.guards.conditions import (
     Quantity,
     When,
 )
-from obswarm.guards.operands import METRICS, is_metric, metric_of
-from obswarm.guards.plausible import why_constant
+from obswarm.guards.operands import LABELS, OPERANDS, OperandDefinition, constant_reason, definition_of, find_operand
 from obswarm.sanitize import clean_text
 from obswarm.units import parse_duration
 
-LABELS = ("name", "method", "status")
+_NAMES = tuple(row.name for row in OPERANDS.values() if row.pattern is None)
 _STATUSES = ("1xx", "2xx", "3xx", "4xx", "5xx", "error", "other")
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 _NAME = re.compile(r"[a-z_][a-z0-9_.]*", re.IGNORECASE)
@@ -177,7 +177,7 @@ class _Reader:
         quantity = self.quantity("a number such as 5%, 500ms or 64")
         self._check_unit(operand, quantity, start)
         condition = Condition(operand, operator, quantity)
-        reason = why_constant(condition)
+        reason = constant_reason(condition)
         if reason is not None:
             self.fail(reason, start)
         return condition
@@ -187,7 +187,8 @@ class _Reader:
             if isinstance(operand, AlertOperand) and quantity.unit:
                 self.fail("Expected a number of alerts, without a unit.", start)
             return
-        unit = metric_of(operand.metric).unit
+        row = definition_of(operand)
+        unit = row.unit
         if unit == "seconds" and quantity.unit not in DURATION_UNITS:
             # Milliseconds for Locust's users and k6's, seconds in our own durations: which it is has to be said.
             hint = _meant(quantity, "ms" if quantity.number >= _MILLISECONDS_FROM else "s")
@@ -195,8 +196,10 @@ class _Reader:
         if unit == "ratio" and quantity.unit not in ("%", ""):
             self.fail(f"Expected a share for {operand.metric}, such as 5% or 0.05.", start)
         if unit == "number" and quantity.unit:
-            counts_failures = operand.metric == "failures" and quantity.unit == "%"
-            hint = f" For a share there is error_ratio: error_ratio{str(operand)[8:]} > 5%." if counts_failures else ""
+            ratio = replace(operand, metric=row.as_ratio)
+            hint = (
+                f" For a share there is {row.as_ratio}: {ratio} > 5%." if row.as_ratio and quantity.unit == "%" else ""
+            )
             self.fail(f"Expected a number without a unit for {operand.metric}.{hint}", start)
         if unit == "number" and self.text[self.position : self.position + 1] == "/":
             self.fail(f"Expected a number without a unit for {operand.metric}; a rate is per second already.")
@@ -232,18 +235,19 @@ class _Reader:
             return PromqlOperand(self._in_parentheses(start))
         if name == "alert":
             return self._alert()
-        if not is_metric(name):
-            nearest = difflib.get_close_matches(name, [*METRICS, "p50", "p95", "p99", "promql", "alert"], 1)
+        row = find_operand(name)
+        if row is None:
+            nearest = difflib.get_close_matches(name, [*_NAMES, "p50", "p95", "p99", "promql", "alert"], 1)
             hint = f" Did you mean {nearest[0]}?" if nearest else ""
-            self.fail(f"Expected a metric ({', '.join(METRICS)}, p50 to p99.9), promql(…) or alert(…).{hint}", start)
+            self.fail(f"Expected a metric ({', '.join(OPERANDS)}), promql(…) or alert(…).{hint}", start)
         labels: tuple[tuple[str, str], ...] = ()
         if self.literal("{"):
-            labels = self._labels(name)
+            labels = self._labels(name, row)
         return EngineOperand(name, labels)
 
-    def _labels(self, metric: str) -> tuple[tuple[str, str], ...]:
+    def _labels(self, metric: str, row: OperandDefinition) -> tuple[tuple[str, str], ...]:
         labels: list[tuple[str, str]] = []
-        allowed = metric_of(metric).labels
+        allowed = row.labels
         if not allowed:
             self.fail(f"{metric} is of the whole load test; it has no labels.", self.position - 1)
         while not self.literal("}"):

@@ -10,7 +10,7 @@ from typing import Literal
 from obswarm.api import ObswarmError
 from obswarm.guards.conditions import Condition, EngineOperand, PromqlOperand, When
 from obswarm.guards.grammar import parse_when
-from obswarm.guards.operands import metric_of
+from obswarm.guards.operands import definition_of
 from obswarm.redact import redact_text
 from obswarm.stats import GuardAction
 from obswarm.units import format_latency, format_not_finite, parse_duration
@@ -96,7 +96,7 @@ def format_figure(condition: Condition, value: float) -> str:
     if not math.isfinite(value):
         return format_not_finite(value)
     if isinstance(operand, EngineOperand):
-        unit = metric_of(operand.metric).unit
+        unit = definition_of(operand).unit
         if unit == "seconds":
             text = format_latency(value)
             if value == limit or text != format_latency(limit):

@@ -6,7 +6,7 @@ from obswarm.api import ObswarmError
 from obswarm.guards.conditions import Condition, EngineOperand
 from obswarm.guards.grammar import parse_condition
 from obswarm.guards.guard import format_figure
-from obswarm.guards.operands import REQUIREMENT_OPERANDS, is_of_the_run, whole_run
+from obswarm.guards.operands import REQUIREMENT_OPERANDS, definition_of, value_of_run
 from obswarm.stats import Snapshot
 
 
@@ -45,7 +45,7 @@ def parse_requirement(text: str) -> Requirement:
     """Raises ObswarmError, for what is written wrongly with the place."""
     condition = parse_condition(text)
     operand = condition.operand
-    if not isinstance(operand, EngineOperand) or not is_of_the_run(operand):
+    if not isinstance(operand, EngineOperand) or definition_of(operand).run is None:
         allowed = ", ".join(REQUIREMENT_OPERANDS)
         raise ObswarmError(f"{operand} has no value for a whole run; requirements take {allowed}.")
     return Requirement(condition)
@@ -55,6 +55,6 @@ def evaluate_requirements(requirements: list[Requirement], final: Snapshot) -> l
     """Each of them, by the last snapshot of a run."""
     judged = []
     for requirement in requirements:
-        value = whole_run(requirement.operand, final)
+        value = value_of_run(requirement.operand, final)
         judged.append(RequirementResult(requirement, value is not None and requirement.condition.holds(value), value))
     return judged

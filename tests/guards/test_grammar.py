@@ -16,7 +16,7 @@ from obswarm.guards.conditions import (
 )
 from obswarm.guards.grammar import GuardError, parse_condition, parse_when, split_name
 from obswarm.guards.guard import Guard
-from obswarm.guards.operands import METRICS, metric_of
+from obswarm.guards.operands import OPERANDS, find_operand
 from obswarm.sanitize import clean_text
 from obswarm.stats import endpoint_key
 
@@ -33,6 +33,8 @@ ALERTS = st.lists(
     st.builds(Matcher, st.sampled_from(["severity", "alertname"]), st.sampled_from(["=", "!="]), TEXTS), max_size=3
 ).map(lambda matchers: AlertOperand(tuple(matchers)))
 
+NAMES = [row.name for row in OPERANDS.values() if row.pattern is None]
+
 
 def conditions():
     def of(operands, units, numbers=NUMBERS):
@@ -41,14 +43,14 @@ def conditions():
         )
 
     def of_metric(name: str):
-        row = metric_of(name)
+        row = find_operand(name)
         return of(
             st.builds(EngineOperand, st.just(name), LABELS if row.labels else st.just(())),
             UNITS_OF[row.unit],
             SHARES if row.unit == "ratio" else AMOUNTS,
         )
 
-    metrics = [of_metric(name) for name in (*METRICS, "p50", "p95", "p99.9", "p7")]
+    metrics = [of_metric(name) for name in (*NAMES, "p50", "p95", "p99.9", "p7")]
     return st.one_of(*metrics, of(QUERIES, ["", "%", "ms", "s"]), of(ALERTS, [""], AMOUNTS))
 
 
@@ -191,9 +193,9 @@ def test_a_condition_that_is_the_same_whatever_is_measured_is_refused(text: str,
 
 @pytest.mark.parametrize("threshold", [-1, 0, 50, 100, 101])
 @pytest.mark.parametrize("operator", list(OPERATORS))
-@pytest.mark.parametrize("name", [*METRICS, "p95"])
+@pytest.mark.parametrize("name", [*NAMES, "p95"])
 def test_a_condition_is_refused_if_all_values_that_there_may_be_say_the_same(name, operator, threshold) -> None:
-    row = metric_of(name)
+    row = find_operand(name)
     text = f"{name} {operator} {threshold}{ {'seconds': 's', 'ratio': '%', 'number': ''}[row.unit] }"
     values = [value for value in (0, 0.25, 0.5, 0.75, 1, 1.01, 25, 50, 75, 100, 100.5, 101, 1000) if value <= row.most]
     scale = 100 if row.unit == "ratio" else 1
@@ -205,7 +207,7 @@ def test_a_condition_is_refused_if_all_values_that_there_may_be_say_the_same(nam
 
 
 @pytest.mark.parametrize("operator", list(OPERATORS))
-@pytest.mark.parametrize("name", [name for name in METRICS if metric_of(name).unit == "ratio"])
+@pytest.mark.parametrize("name", [name for name in NAMES if find_operand(name).unit == "ratio"])
 def test_a_share_that_was_meant_in_percent_is_refused_for_every_ratio(name: str, operator: str) -> None:
     with pytest.raises(GuardError, match="Did you mean 5%"):
         parse_when(f"{name} {operator} 5")

@@ -1,6 +1,9 @@
 """The engine's figures that guards and requirements go by."""
 
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -12,15 +15,16 @@ from obswarm.guards.conditions import EngineOperand
 from obswarm.guards.grammar import parse_condition
 from obswarm.guards.latency import AtLeast
 from obswarm.guards.operands import (
-    METRICS,
-    chooses_endpoints,
-    last_interval,
-    matches_something,
-    metric_of,
+    OPERANDS,
+    matches_any,
     missing_of,
-    whole_run,
+    selects_endpoints,
+    value_of_interval,
+    value_of_run,
 )
 from obswarm.stats import Recorder, Snapshot
+
+ROOT = Path(__file__).parents[2]
 
 
 class Nobody(User):
@@ -40,7 +44,7 @@ def snapshot() -> Snapshot:
     return run.latest()
 
 
-def value(text: str, snapshot: Snapshot, over=last_interval):
+def value(text: str, snapshot: Snapshot, over=value_of_interval):
     return over(parse_condition(text).operand, snapshot)
 
 
@@ -77,7 +81,7 @@ def test_requirements_are_judged_over_the_whole_run(snapshot: Snapshot) -> None:
     results = evaluate_requirements([parse_requirement(text) for text in texts], snapshot)
     assert [result.met for result in results] == [True, False, True, False]
     assert [result.shown for result in results] == ["4.17%", "1.00 s", "5", "nothing measured"]
-    assert value("failures > 0", snapshot, whole_run) == 5
+    assert value("failures > 0", snapshot, value_of_run) == 5
 
 
 @pytest.mark.parametrize(
@@ -108,7 +112,7 @@ def test_requests_under_way() -> None:
 
 
 @pytest.mark.parametrize("text", ['in_flight{name="/b"} < 1', 'oldest{name="/b"} < 2s', 'rps{method="PUT"} < 1'])
-def test_what_chooses_endpoints_has_no_value_before_their_first_request(text: str) -> None:
+def test_what_selects_endpoints_has_no_value_before_their_first_request(text: str) -> None:
     assert value(text, with_requests_under_way([0.5])) is None
 
 
@@ -121,8 +125,8 @@ def test_latencies_are_at_least_the_ages_of_what_is_not_answered() -> None:
     assert value('p50{name="/stream"} > 1s', snapshot) is None, "its duration was that to the head of its answer"
     assert value("error_ratio > 1%", snapshot) is None
     # What is under way is in no result.
-    assert value("p50 > 1s", snapshot, whole_run) is None
-    assert value("max > 1s", snapshot, whole_run) is None
+    assert value("p50 > 1s", snapshot, value_of_run) is None
+    assert value("max > 1s", snapshot, value_of_run) is None
 
 
 def a_quiet_second(users: int, ages_s: list[float], name: str = "/poll") -> Snapshot:
@@ -189,7 +193,7 @@ def test_exceptions_and_interrupted_requests_of_the_interval() -> None:
     second = run.statistics.emit(run)
     assert [value("exceptions > 0", each) for each in (first, second)] == [3, 1]
     assert [value("interrupted > 0", each) for each in (first, second)] == [1, 0]
-    assert value("exceptions == 0", second, whole_run) == 4
+    assert value("exceptions == 0", second, value_of_run) == 4
     results = evaluate_requirements(
         [parse_requirement("exceptions == 0"), parse_requirement("interrupted < 5")], second
     )
@@ -211,19 +215,27 @@ def test_counts_of_a_long_interval_are_those_of_a_second_of_it(snapshot: Snapsho
         assert value(text, long) > 0, "none is lost"
 
 
-def test_every_metric_of_the_table_has_a_value_or_says_what_is_missing() -> None:
+def test_every_operand_of_the_table_has_a_value_or_says_what_is_missing() -> None:
     snapshot = with_requests_under_way([])
-    for name in (*METRICS, "p95"):
-        unit = {"seconds": "1s", "ratio": "5%", "number": "1"}[metric_of(name).unit]
+    for row in OPERANDS.values():
+        name = row.name if row.pattern is None else "p95"
+        unit = {"seconds": "1s", "ratio": "5%", "number": "1"}[row.unit]
         found = value(f"{name} > {unit}", snapshot)
         assert found is not None or missing_of(EngineOperand(name)).startswith("no ")
 
 
-def test_it_is_known_whether_a_selector_chooses_anything() -> None:
+def test_the_table_in_the_documentation_is_up_to_date() -> None:
+    done = subprocess.run(
+        [sys.executable, "docs/make_guards.py", "--check"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_labels_are_matched_against_finished_requests_and_those_in_flight() -> None:
     snapshot = with_requests_under_way([1.0], "/slow")
     for selector, matches in (('name="/slow"', True), ('name="/slo"', False), ('name="/slow", method="POST"', False)):
-        assert matches_something(parse_condition(f"p95{{{selector}}} > 1s").operand, snapshot) is matches
-    assert [chooses_endpoints(parse_condition(text).operand) for text in ('rps{status="5xx"} > 1', "users > 1")] == [
+        assert matches_any(parse_condition(f"p95{{{selector}}} > 1s").operand, snapshot) is matches
+    assert [selects_endpoints(parse_condition(text).operand) for text in ('rps{status="5xx"} > 1', "users > 1")] == [
         False
     ] * 2
 
