@@ -1,4 +1,4 @@
-"""A run's settings, as they are kept, in the words in which people write them."""
+"""Format stored settings of a run as they are written on the command line."""
 
 from typing import Any
 
@@ -17,11 +17,11 @@ DURATIONS = frozenset(
         "stop_timeout",
     }
 )
-"""Settings that are kept as seconds."""
+"""Settings that are stored in seconds."""
 
 
 def setting_text(name: str, value: Any) -> str:
-    """`yes`, `10s:20,1m:40`, `30s`: a value of the store's configuration, by the option's name."""
+    """Format the stored value of an option: `yes`, `10s:20,1m:40`, `30s`."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, (int, float)):
@@ -33,7 +33,7 @@ def setting_text(name: str, value: Any) -> str:
             try:
                 return format_stages([Stage(*each) for each in value])
             except (TypeError, ValueError):
-                # Kept by another version, in another way.
+                # Stored in another format by another version.
                 pass
         return ", ".join(setting_text("", each) for each in value)
     return str(value)
