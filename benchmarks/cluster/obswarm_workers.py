@@ -22,8 +22,8 @@ from obswarm.cluster.wire.messages import (
     decode,
     encode,
 )
-from obswarm.cluster.wire.stats_codec import pack_table
 from obswarm.stats import Recorder
+from obswarm.stats.codec import pack_table
 
 _DIFFERENT = 40
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import msgpack
 
-from obswarm.cluster import unpack_bundle, unpack_limited
+from obswarm.bounded_msgpack import unpack as unpack_limited
+from obswarm.cluster import unpack_bundle
 from obswarm.private_files import make_private_folder, write_private
 
 _FILE = "order.msgpack"
