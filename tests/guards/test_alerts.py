@@ -24,7 +24,7 @@ from obswarm.guards import (
     parse_payload,
 )
 from obswarm.guards.alert_payload import RUN_ID
-from obswarm.guards.alerts import DISPLACED, MOST_FIRING, TOO_MANY, AlertTracker
+from obswarm.guards.alerts import DISPLACED, MAX_FIRING, TOO_MANY, AlertTracker
 from obswarm.guards.grammar import parse_condition
 from obswarm.stats import AlertStatus
 
@@ -398,7 +398,7 @@ def test_what_is_kept_of_alerts_is_read_back(document: dict, changes: dict) -> N
     refused = (Refusal(RefusalReason.TOO_MANY, "a: too many", 7), Refusal(RefusalReason.TOKEN, "none"))
     for kept in (Delivery(tuple(parsed(payload(document, **changes))), refused), Delivery()):
         assert parse_kept(make_kept(kept)) == kept
-    with pytest.raises(BadPayload, match="does not say what was refused"):
+    with pytest.raises(BadPayload, match="its list `refused` cannot be read"):
         parse_kept(b'{"alerts": []}')
 
 
@@ -409,15 +409,15 @@ def many_alerts(count: int, name: str = "n", **changes: object) -> list[Alert]:
 
 def test_of_too_many_that_fire_those_of_this_run_are_remembered() -> None:
     tracker = make_tracker("notify")
-    tracker.take(many_alerts(MOST_FIRING, "old", **OLD), LONG_AFTER_S)
+    tracker.take(many_alerts(MAX_FIRING, "old", **OLD), LONG_AFTER_S)
     found = tracker.take(many_alerts(10, "ours"), LONG_AFTER_S)
     assert {each.reason for each in found} == {"the default for alerts"}
-    assert (len(tracker.firing), tracker.count(ANY, LONG_AFTER_S)) == (MOST_FIRING, 10)
+    assert (len(tracker.firing), tracker.count(ANY, LONG_AFTER_S)) == (MAX_FIRING, 10)
     assert [each.text for each in tracker.take_displaced()] == [f"TooManyErrors: {DISPLACED}"] * 10
     assert tracker.take_displaced() == [], "each once"
-    found = tracker.take(many_alerts(MOST_FIRING, "more"), LONG_AFTER_S)
+    found = tracker.take(many_alerts(MAX_FIRING, "more"), LONG_AFTER_S)
     assert [each.reason for each in found].count(TOO_MANY) == 10
-    assert tracker.count(ANY, LONG_AFTER_S) == MOST_FIRING
+    assert tracker.count(ANY, LONG_AFTER_S) == MAX_FIRING
     resolved = [replace(alert, status=AlertStatus.RESOLVED) for alert in many_alerts(10, "ours")]
     assert {each.reason for each in tracker.take([*resolved, *many_alerts(10, "last")], LONG_AFTER_S)} == {
         "resolved",
@@ -444,7 +444,7 @@ RANKS: list[dict[str, object]] = [
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> int:
     """How many alerts are remembered."""
-    monkeypatch.setattr("obswarm.guards.alerts.MOST_FIRING", 20)
+    monkeypatch.setattr("obswarm.guards.alerts.MAX_FIRING", 20)
     return 20
 
 
@@ -570,7 +570,7 @@ def test_of_very_many_that_fire_those_that_act_are_kept_for_another_master() -> 
 
     tracker = make_tracker()
     tracker.take([firing(number, NOTIFY) for number in range(600)] + [firing(600, STOP)], LONG_AFTER_S)
-    kept = tracker.memory(LONG_AFTER_S)
+    kept = tracker.saved_state(LONG_AFTER_S)
     assert len(kept) == 500
     successor = make_tracker()
     successor.restore(kept)

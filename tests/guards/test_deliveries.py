@@ -79,11 +79,11 @@ def test_an_alert_acts_whatever_stands_beside_it(document: dict, caplog: pytest.
         "fingerprint": 3 * 2 * 2,
         "starts_at": 3 * 2 * 3,
     }
-    told = [record.message for record in caplog.records if "Refused of" in record.message]
-    assert len(told) == len(refused), "each kind once"
-    assert told[0] == (
-        "Refused of the alerts that were delivered: alerts[0]: status is missing; it has to be firing or resolved."
-        " More of that kind (status) is only counted."
+    logged = [record.message for record in caplog.records if "Refused an alert" in record.message]
+    assert len(logged) == len(refused), "each reason once"
+    assert logged[0] == (
+        "Refused an alert: alerts[0]: status is missing; it has to be firing or resolved."
+        " Further refusals for this reason (status) are only counted."
     )
 
 

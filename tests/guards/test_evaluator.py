@@ -54,7 +54,7 @@ class Course:
         )
         self.control = Control()
         if after is not None:
-            self.control.guards_before = msgpack.unpackb(msgpack.packb(after.evaluator.memory()))
+            self.control.guards_before = msgpack.unpackb(msgpack.packb(after.evaluator.saved_state()))
             self.control.in_force = dict(after.control.in_force)
             self.wall_s = after.wall_s + 4
         self.notes: list[tuple[str, str]] = []

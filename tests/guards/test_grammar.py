@@ -134,7 +134,7 @@ def test_numbers_have_units(text: str, base: float, for_s: float) -> None:
         ('p95{status="5xx"} > 1s', 4, "no label status"),
         ('rps{status="6xx"} > 1', 11, "Expected one of 1xx"),
         ('rps{name="a} > 1', 9, "no closing quote"),
-        ('rps{name="a",name="b"} > 1', 13, "stands there twice"),
+        ('rps{name="a",name="b"} > 1', 13, "is given twice"),
         ('users{name="a"} > 1', 5, "has no labels"),
         ("promql(max(x) > 3", 0, "no closing parenthesis"),
         ("promql() > 3", 7, "Expected a query"),

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from obswarm.engine import Ramp
 from obswarm.guards import Guard, GuardStateMachine
-from obswarm.guards.polling import ASK_EVERY_S, AT_ONCE, QueryPolling
+from obswarm.guards.polling import MAX_CONCURRENT, POLL_INTERVAL_S, QueryPolling
 from obswarm.guards.state_machine import NoData
 from obswarm.stats import GuardState
 from obswarm.targets import Sample, SourceError
@@ -89,7 +89,7 @@ def test_a_source_that_fails_every_third_second_trips_once_it_has_seen_enough(ti
     assert guard.seen_ratio == pytest.approx(2 / 3, abs=0.03)
     assert (guard.no_data_s, guard.watched_s) == (pytest.approx(40 / 3, abs=1), pytest.approx(40, abs=1))
     assert guard.no_data_reason == "Prometheus is away"
-    partly = [note for note in notes_of(made) if "has seen" in note]
+    partly = [note for note in notes_of(made) if "has had values for" in note]
     assert len(partly) == 1
     assert "of the last 20 s: Prometheus is away" in partly[0]
 
@@ -108,7 +108,7 @@ def test_a_slow_source_trips_as_much_later_as_it_takes(time: FakeTime, takes_s: 
         assert seconds < 30
     made.close()
     # Since the last of those that may be under way, before the condition and after its for; then the second ends.
-    between_s = max(ASK_EVERY_S, takes_s - (AT_ONCE - 1) * ASK_EVERY_S)
+    between_s = max(POLL_INTERVAL_S, takes_s - (MAX_CONCURRENT - 1) * POLL_INTERVAL_S)
     assert for_s + takes_s <= seconds <= for_s + takes_s + 2 * between_s + 1
     assert made.guards[0].no_data_s == 0
 
@@ -271,7 +271,7 @@ def test_one_that_later_ones_have_overtaken_is_given_up(time: FakeTime, polling)
         source.waiting[at_s].set(9.0)
     time.advance(0)
     (at_s, why), *answers = made.take()
-    assert (at_s, str(why)) == (first, "no answer came before those to later questions")
+    assert (at_s, str(why)) == (first, "later queries were answered first")
     assert answers == [(each, (9.0,)) for each in others]
     time.advance(0.5)
     assert first not in source.waiting, "and takes no place any more"
@@ -280,10 +280,10 @@ def test_one_that_later_ones_have_overtaken_is_given_up(time: FakeTime, polling)
 def test_few_questions_are_under_way(time: FakeTime, polling) -> None:
     source, made = polling
     time.advance(20.0)
-    assert len(source.asked) == source.most_at_once == AT_ONCE
+    assert len(source.asked) == source.most_at_once == MAX_CONCURRENT
     source.waiting[source.asked[0]].set(1.0)
     time.advance(0.5)
-    assert len(source.asked) == AT_ONCE + 1
+    assert len(source.asked) == MAX_CONCURRENT + 1
     assert [values for _, values in made.take()] == [(1.0,)]
 
 
@@ -300,8 +300,8 @@ def test_answers_that_nobody_takes_are_not_kept_for_ever(time: FakeTime, polling
 
 def test_no_question_is_under_way_for_ever(monkeypatch: pytest.MonkeyPatch, polling) -> None:
     _, made = polling
-    monkeypatch.setattr("obswarm.guards.polling.ANSWER_WITHIN_S", 0.01)
-    assert str(made._values(0.0)) == "no answer within 0.01 s"
+    monkeypatch.setattr("obswarm.guards.polling.TIMEOUT_S", 0.01)
+    assert str(made._values(0.0)) == "no response within 0.01 s"
 
 
 STEPS = st.lists(st.tuples(st.sampled_from("hhhnm"), st.floats(0.1, 1.9)), min_size=1, max_size=60)

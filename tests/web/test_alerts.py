@@ -122,7 +122,7 @@ def many(count: int, first: int = 0, **labels: str) -> bytes:
 def test_what_there_is_no_room_for_is_said_and_counted_and_a_stop_takes_the_place_of_others(
     evaluator: GuardEvaluator, idle: bool, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("obswarm.guards.alerts.MOST_FIRING", 100)
+    monkeypatch.setattr("obswarm.guards.alerts.MAX_FIRING", 100)
     app = AlertsApp(None if idle else evaluator, TOKEN)
     code, answer, _ = post(app, many(101), query="dry_run=1")
     assert (code, answer["refused"], app.refused) == (200, 1, ())

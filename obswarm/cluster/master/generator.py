@@ -307,7 +307,7 @@ class FleetRun(Run):
             ramp_classes=None if replaced is None or replaced.user_classes is None else list(replaced.user_classes),
             is_scaled=self._executor.is_scaled,
             in_force=dict(self._in_force),
-            guards=self.observer.memory() if self.observer is not None else dict(self.guards_before),
+            guards=self.observer.saved_state() if self.observer is not None else dict(self.guards_before),
             users_ended=self._users_ended(),
             users_max=self.users_max(),
             stopping=None if reason is None else [reason.kind, reason.detail],
