@@ -89,7 +89,7 @@ def test_an_empty_delivery_and_one_of_which_all_was_left_out_are_fine(app: Alert
         assert (code, answer["refused"], control.calls) == (200, refused, [])
 
 
-def test_each_kind_of_refusal_is_counted_and_told_once(
+def test_each_reason_for_a_refusal_is_counted_and_logged_once(
     evaluator: GuardEvaluator, app: AlertsApp, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING)
