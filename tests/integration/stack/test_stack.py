@@ -381,7 +381,7 @@ def test_bad_weather(stack: Stack, state: Path) -> None:
         taken = other.command("up", "--detach", OBSWARM_WEB_PORT=str(server.server_port))
     assert taken.code == 2
     assert re.search(
-        rf"Port {server.server_port}, for web, is taken by \S+ \(process \d+\)\. End that, or", taken.stderr
+        rf"Port {server.server_port}, for web, is in use by \S+ \(process \d+\)\. Stop that, or", taken.stderr
     )
     docker(
         "run", "--detach", "--rm", "--name", "somebody", "--publish", "127.0.0.1:18999:80", "haproxy:3.2", "sleep", "60"
@@ -391,7 +391,7 @@ def test_bad_weather(stack: Stack, state: Path) -> None:
     finally:
         docker("rm", "--force", "somebody")
     assert somebody.code == 2
-    assert "Port 18999, for web, is taken by the container somebody." in somebody.stderr
+    assert "Port 18999, for web, is in use by the container somebody." in somebody.stderr
     there = stack.folder / "bin"
     there.mkdir()
     real = shutil.which("docker")
@@ -403,7 +403,7 @@ def test_bad_weather(stack: Stack, state: Path) -> None:
     pulled = other.command("up", "--detach", OBSWARM_PROMETHEUS_IMAGE=f"127.0.0.1:{free_port()}/prometheus:v9")
     assert pulled.code == 2
     assert "/prometheus:v9 cannot be pulled: " in pulled.stderr
-    assert "or name another one with OBSWARM_PROMETHEUS_IMAGE." in pulled.stderr
+    assert "or choose another image with OBSWARM_PROMETHEUS_IMAGE." in pulled.stderr
     loadtest = stack.folder / "bad.py"
     loadtest.write_text("import nothing_there\n")
     bad = other.command("up", "--detach", "-f", loadtest)
