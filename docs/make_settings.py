@@ -14,9 +14,10 @@ from pathlib import Path
 
 import click
 
-from obswarm.cli.file_option import FileOption, sections_of, top_level_options
+from obswarm.cli.file_option import FileOption
 from obswarm.cli.main import cli
-from obswarm.cli.settings_file import GUARD_KEYS, KEYS, TARGET_KEYS
+from obswarm.cli.settings import sections_of, top_level_options
+from obswarm.config.toml_file import GUARD_KEYS, KEYS, TARGET_KEYS
 from obswarm.targets import KINDS
 
 PAGE = Path(__file__).with_name("settings.md")

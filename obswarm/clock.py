@@ -1,15 +1,15 @@
-"""The only source of time: monotonic time for durations, wall time for timestamps."""
+"""The one source of time: monotonic for durations, wall time for stamps."""
 
 import time
 from datetime import UTC, datetime
 
 monotonic = time.perf_counter
-"""Return seconds of a clock that never goes back; only differences are meaningful."""
+"""Seconds on a clock that never goes back; only differences mean something."""
 
 wall = time.time
-"""Return seconds since the Unix epoch."""
+"""Seconds since the Unix epoch."""
 
 
 def iso(timestamp_s: float) -> str:
-    """Format a wall time as RFC 3339 in UTC with milliseconds: `2026-01-31T12:00:00.000Z`."""
+    """A wall time as RFC 3339 in UTC with milliseconds: `2026-01-31T12:00:00.000Z`."""
     return datetime.fromtimestamp(timestamp_s, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

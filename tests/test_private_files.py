@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from obswarm.cli.streams import LogFile
 from obswarm.cluster import Journal, pack
 from obswarm.cluster.master.journal import Progress
+from obswarm.config import RunConfig
 from obswarm.private_files import check_writable, make_private_folder, tighten, write_private
 from obswarm.report import CsvFiles
 from obswarm.stats import StatsTable
 from obswarm.store import RunMetadata, RunWriter, Store
+from obswarm.streams import LogFile
 from obswarm.web import RunRequest
 from tests.support.recorded import PAGE, MadeUpRun
 
@@ -131,10 +132,8 @@ def test_the_state_of_a_run_is_its_owners_also_where_an_earlier_version_left_one
 def test_a_request_for_a_run_is_its_owners(tmp_path: Path) -> None:
     (tmp_path / "a.py").write_text("x = 1\n")
     packed = pack(tmp_path, [tmp_path / "a.py"])
-    given = {"grafana_token": "PLANTED"}
-    RunRequest("1", given, [], ["a.py"], False, b"alerts_token = 'PLANTED'", packed.digest, packed.content).save(
-        tmp_path / "state" / "order"
-    )
+    config = RunConfig.of({"grafana_token": "PLANTED"}, {})
+    RunRequest(config, ["a.py"], False, packed.digest, packed.content).save(tmp_path / "state" / "order")
     # Files of the load test are as they were sent, in a folder that nobody else enters.
     assert [name for name in modes(tmp_path / "state") if not name.endswith("/a.py")] == []
 

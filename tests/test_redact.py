@@ -5,9 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from obswarm.api import Environment, Events, LoadTestParser, ObswarmError, parse_custom
-from obswarm.cli.keeping import configuration_of
+from obswarm.app.recording import configuration_of
+from obswarm.cli.configure import config_of
 from obswarm.cli.main import cli
 from obswarm.cli.run import run
+from obswarm.config import SETTINGS
 from obswarm.engine import host_of
 from obswarm.http import check_host
 from obswarm.redact import (
@@ -276,7 +278,7 @@ def test_options_are_kept_without_secrets_by_their_names_or_as_the_load_test_say
     assert left == []
     ours = ["-H", "http://u:PLANTED@h", "--remote-write-auth=u:PLANTED", "--api-token", "PLANTED", "--target"]
     ctx = run.make_context("run", [*ours, "app=http://u:PLANTED@h/m?token=PLANTED", "-u", "3"])
-    assert configuration_of(ctx, custom) == {
+    assert configuration_of(config_of(ctx), custom) == {
         "auth": "basic",
         "dsn": "postgres://db/a",
         "header": "Authorization: ***",
@@ -294,3 +296,4 @@ def test_every_option_of_ours_that_takes_a_secret_has_a_name_that_says_so() -> N
     }
     pairs = {f"{prefix}_{name}" for prefix in ("prometheus", "remote_write") for name in ("auth", "token")}
     assert names == {"api_token", "alerts_token", "grafana_token"} | pairs
+    assert {name for name, each in SETTINGS.items() if each.secret} == names

@@ -1,15 +1,6 @@
 """Exceptions: those that steer a user's course, those that a load-test file sees, and those a person reads."""
 
-from obswarm.redact import redact_text
-
-
-class ObswarmError(Exception):
-    """Something that the person at the keyboard can put right. Its text is a sentence and stands alone:
-    it says what is wrong, where, and what to do; without the passwords of URLs that it names. The command line prints
-    it and exits with 2."""
-
-    def __str__(self) -> str:
-        return redact_text(super().__str__())
+from obswarm.errors import ObswarmError as ObswarmError
 
 
 class LoadTestError(ObswarmError):

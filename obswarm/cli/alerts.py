@@ -7,11 +7,11 @@ import click
 import requests
 
 from obswarm.api import ObswarmError
+from obswarm.app.sources import check_url
 from obswarm.cli.options import option
-from obswarm.cli.settings import check_url
-from obswarm.cli.streams import say
 from obswarm.guards.alerts import ACTION_LABEL
 from obswarm.http import ApiAccess, ApiSession, Asked, failure_of, naming_of_token, quoted, trouble_of
+from obswarm.streams import say
 from obswarm.web import ALERTS_PATH, PORT
 
 _TIMEOUT_S = 5.0

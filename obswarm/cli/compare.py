@@ -10,9 +10,9 @@ import click
 from rich.console import RenderableType
 
 from obswarm.analysis import CONFIDENCE
-from obswarm.cli import exit_codes
-from obswarm.cli.keeping import store_of, store_option, write_page
-from obswarm.cli.streams import say, say_lines
+from obswarm.app import exit_codes
+from obswarm.app.recording import open_store, write_page
+from obswarm.cli.run_options import store_option
 from obswarm.cli.tables import TEXTS_FROM, Row, columns_that_fit, figures_table, results_table, stacked
 from obswarm.cli.text_console import TextConsole, TextTable, plain, stdout_console
 from obswarm.json_text import to_json
@@ -20,18 +20,19 @@ from obswarm.report import MEASURE_NAMES, Comparison, Difference, compare_runs, 
 from obswarm.report.wording import (
     INCONCLUSIVE,
     SAME,
-    change_text,
-    compared_extent,
-    confidence_interval_text,
+    between,
+    extent_of,
+    figure_name,
+    figure_value,
     inconclusive_sentences,
-    one_sided_sentences,
-    target_metric_name,
-    target_metric_value,
+    only_sentences,
+    size_of,
     tone_of,
     value_of,
 )
 from obswarm.stats import TOTAL, EndpointKey
 from obswarm.store import read_run
+from obswarm.streams import say, say_lines
 from obswarm.units import format_names
 
 _LIMIT = re.compile(r'(\w+)\s*(?:\{\s*name\s*=\s*"([^"]*)"\s*\})?\s*([<>])\s*([+-]?\d+(?:\.\d+)?)\s*%')
@@ -120,7 +121,7 @@ def compare(
     Both are an id or the beginning of one, a tag, or `latest`. Every change comes with its size and with how sure it
     is: what may be chance is not called a change.
     """
-    with store_of(options) as store:
+    with open_store(options["store"]) as store:
         records = read_run(store, store.find(base)), read_run(store, store.find(run))
     found = compare_runs(*records, force)
     if as_json:
@@ -132,7 +133,7 @@ def compare(
         say(output, err=True)
     broken = [(limit, key, difference) for limit in limits for key, difference in limit.broken(found)]
     for limit, key, difference in broken:
-        say(f"{limit.text} is broken: {key.label} {change_text(difference)}.", err=True)
+        say(f"{limit.text} is broken: {key.label} {size_of(difference)}.", err=True)
     for limit in limits:
         for text in limit.inconclusive(found):
             say(f"{limit.text} is {INCONCLUSIVE}: {text}.", err=True)
@@ -142,7 +143,7 @@ def compare(
 def _print(console: TextConsole, found: Comparison) -> None:
     for reason in found.incomparable:
         console.print(plain(f"Not comparable: {reason}", "bold yellow"))
-    console.print(f"{found.base.run_id} → {found.run.run_id}: {compared_extent(found)}.", highlight=False)
+    console.print(f"{found.base.run_id} → {found.run.run_id}: {extent_of(found)}.", highlight=False)
     for text in inconclusive_sentences(found):
         console.print(plain(text, "bold yellow"))
     rows = [
@@ -170,7 +171,7 @@ def _print(console: TextConsole, found: Comparison) -> None:
     changed = [(figure, each) for figure, each in found.targets.items() if each.is_significant]
     if changed:
         console.print(_targets(console.width, changed))
-    for text in one_sided_sentences(found):
+    for text in only_sentences(found):
         console.print(plain(text))
     for name, one, other in found.settings:
         console.print(f"Configured differently: {name}: {one} → {other}")
@@ -197,12 +198,12 @@ def _endpoints(width: int, headings: Sequence[str], rows: Sequence[tuple[str, li
 def _targets(width: int, changed: Sequence[tuple[Any, Difference]]) -> RenderableType:
     rows = []
     for figure, each in changed:
-        values = [target_metric_value(figure.unit, value) for value in (each.change.base, each.change.run)]
-        rows.append((target_metric_name(figure), [*values, change_text(each)]))
+        values = [figure_value(figure.unit, value) for value in (each.change.base, each.change.run)]
+        rows.append((figure_name(figure), [*values, size_of(each)]))
     return figures_table(width, "what has changed at the target", ("base", "run", "change"), rows, ("base", "run"))
 
 
 def _cells(difference: Difference) -> list[str]:
     change = difference.change
     values = [value_of(change.measure.name, value) for value in (change.base, change.run)]
-    return [change.measure.name, *values, change_text(difference), confidence_interval_text(difference)]
+    return [change.measure.name, *values, size_of(difference), between(difference)]

@@ -9,10 +9,10 @@ from gevent.event import Event
 
 from obswarm.api import ObswarmError
 from obswarm.cli.options import bind_address, option
-from obswarm.cli.session import set_up_logging
 from obswarm.ending_signals import ending_signals
-from obswarm.stack import ContainersApp, ContainerStats, Engine
+from obswarm.stack import ContainersApp, ContainerWatch, Engine
 from obswarm.stack.containers import LABEL
+from obswarm.streams import set_up_logging
 from obswarm.web import BoundedServer
 
 logger = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ def container_stats(**options: Any) -> None:
     """Export CPU, throttling, memory and network of labelled containers to Prometheus, until stopped."""
     set_up_logging("INFO")
     engine = Engine()
-    watch = ContainerStats(engine, options["label"])
+    watch = ContainerWatch(engine, options["label"])
     app = ContainersApp(watch)
     server = BoundedServer(options["listen"], app)
     try:

@@ -10,11 +10,11 @@ import requests
 
 from obswarm.api import ObswarmError
 from obswarm.cli.options import config_option, http_url, option, shared_option
-from obswarm.cli.streams import say
 from obswarm.http import ApiAccess, ApiSession, Asked, failure_of, naming_of_token, quoted, trouble_of
 from obswarm.redact import redact_url
 from obswarm.resources import shipped
 from obswarm.sanitize import clean_text
+from obswarm.streams import say
 
 _TIMEOUT_S = 10.0
 _LONGEST_S = 60.0

@@ -7,16 +7,19 @@ import click
 from obswarm import defaults
 from obswarm.analysis import Knee, LoadPoint, find_knee
 from obswarm.api import Environment, Stage, events
-from obswarm.cli import exit_codes
-from obswarm.cli.guarding import simple_guarding
+from obswarm.app import exit_codes
+from obswarm.app.exit_codes import is_incomplete
+from obswarm.app.guards_setup import simple_guards
+from obswarm.app.session import RunSession
 from obswarm.cli.options import duration as parse_duration
 from obswarm.cli.options import option
-from obswarm.cli.session import OutputOptions, Terminal, is_incomplete
-from obswarm.cli.streams import say_error
+from obswarm.cli.terminal import TerminalDisplay
 from obswarm.cli.text_console import TextConsole, joined, plain
+from obswarm.config import RunConfig
 from obswarm.engine import LocalRun, Output, Outputs, StagesSchedule, check_open_files
 from obswarm.guards import Guard
 from obswarm.stats import Recorder, RunState, Snapshot
+from obswarm.streams import say_error
 from obswarm.units import format_count, format_duration, format_latency
 
 MOST_USERS = 900
@@ -77,9 +80,10 @@ def demo(ctx: click.Context, duration: float, headless: bool, json_file: str | N
     from obswarm.demo.loadtest import Contestant
     from obswarm.demo.process import TargetProcess
 
-    terminal = Terminal(OutputOptions(headless=headless, json=json_file, loglevel="WARNING"))
+    config = RunConfig.of({"headless": headless, "json_file": json_file, "loglevel": "WARNING"}, {})
+    display = TerminalDisplay(config)
     check_open_files([Contestant], MOST_USERS, 1, has_workers=False)
-    say = terminal.progress_console
+    say = display.progress_console
     with TargetProcess() as target:
         say.print(f"The target serves at {target.url} ({target.url}/metrics shows its database, workers and queue).")
         say.print(f"Ramping to {MOST_USERS} users in {format_duration(duration)} …")
@@ -97,16 +101,15 @@ def demo(ctx: click.Context, duration: float, headless: bool, json_file: str | N
         def make_run(outputs: Outputs) -> LocalRun:
             return LocalRun(environment, schedule, test="demo", outputs=outputs)
 
-        terminal.outputs = [points]
-        terminal.guarding = simple_guarding([Guard(_GUARD)])
-        result = terminal.run(make_run, environment)
+        guards = simple_guards([Guard(_GUARD)])
+        result = RunSession(config, environment, make_run, display, guards, outputs=[points]).run()
     if result.error is not None:
         say_error(result.error)
     if result.stop_reason.kind not in ("time", "guard"):
         ctx.exit(exit_codes.INTERRUPTED if result.stop_reason.kind == "signal" else exit_codes.FAILURES)
     if result.stop_reason.kind == "guard":
-        terminal.summary_console.print(plain(f"Stopped by a guard: {result.stop_reason.detail}.", "bold yellow"))
-    code = explain(terminal.summary_console, points.points, result.stop_reason.kind == "guard")
+        display.summary_console.print(plain(f"Stopped by a guard: {result.stop_reason.detail}.", "bold yellow"))
+    code = explain(display.summary_console, points.points, result.stop_reason.kind == "guard")
     ctx.exit(exit_codes.INCOMPLETE if is_incomplete(result) else code)
 
 

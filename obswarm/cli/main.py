@@ -9,24 +9,25 @@ import click
 
 from obswarm import __version__, open_files
 from obswarm.api import ObswarmError
-from obswarm.cli import exit_codes
+from obswarm.app import exit_codes
 from obswarm.cli.alerts import alerts
 from obswarm.cli.compare import compare
+from obswarm.cli.config import config
+from obswarm.cli.configure import RootCommand
 from obswarm.cli.container_stats import container_stats
 from obswarm.cli.dashboards import dashboards
 from obswarm.cli.demo import demo
-from obswarm.cli.file_option import RootCommand
 from obswarm.cli.master import master
 from obswarm.cli.report import report
 from obswarm.cli.run import run
 from obswarm.cli.runs import runs
 from obswarm.cli.stack import down, logs, scale, status, up
-from obswarm.cli.streams import discard, open_standard_streams
+from obswarm.streams import discard, open_standard_streams
 from obswarm.cli.targets import targets
-from obswarm.cli.streams import say_error, say_lines
+from obswarm.streams import say_error, say_lines
 from obswarm.cli.text_console import escape_tracebacks
 from obswarm.cli.worker import worker, worker_process
-from obswarm.engine import reason_of
+from obswarm.errors import reason_of
 from obswarm.temporary import remove_abandoned
 
 
@@ -53,6 +54,7 @@ for command in (
     dashboards,
     container_stats,
     demo,
+    config,
 ):
     cli.add_command(command)
 cli.add_command(worker_process, "worker-process")

@@ -3,25 +3,24 @@
 import ipaddress
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, TypeVar
-from urllib.parse import urlsplit
+from typing import Any, TypeVar, get_args, get_origin
 
 import click
 
-from obswarm.api import Stage, parse_stages
+from obswarm.api import parse_stages
+from obswarm.app.sources import is_http_url
 from obswarm.cli.file_option import FileOption
 from obswarm.cluster import DEFAULT_PORT, LARGEST_FRAME_BYTES
+from obswarm.config import MOST_USERS, MOST_WORKERS, SETTINGS, setting_text
 from obswarm.http.tracing import parse_share
 from obswarm.sanitize import is_clean
 from obswarm.units import format_bytes, parse_duration
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-MOST_USERS = 1_000_000
 HIGHEST_RATE = 100_000.0
-MOST_WORKERS = 1_024
 MOST_BUNDLE_BYTES = LARGEST_FRAME_BYTES * 3 // 4
 LONGEST_RUN_S = 30 * 86400.0
 
@@ -37,6 +36,40 @@ def option(*names: str, **settings: Any) -> Callable[[Command], Command]:
 
 shared_option = partial(option, shared=True)
 """One that means the same for all commands that have it."""
+
+
+def run_option(*names: str, **settings: Any) -> Callable[[Command], Command]:
+    """An option that gives a setting of RunConfig, which says its default, its limits or choices, whether it can be
+    repeated, and whether it is a flag."""
+    own = [name for name in names if not name.startswith("-")]
+    long = next(name for name in names if name.startswith("--"))
+    each = SETTINGS[own[0] if own else long.removeprefix("--").replace("-", "_")]
+    if each.type is bool:
+        settings["is_flag"] = True
+    elif get_origin(each.type) is tuple and get_args(each.type)[-1] is Ellipsis:
+        settings["multiple"] = True
+    if "type" not in settings and each.limits is not None:
+        settings["type"] = click.IntRange(*each.limits)
+    if "type" not in settings and each.choices is not None:
+        settings["type"] = click.Choice(each.choices, case_sensitive=each.name != "loglevel")
+    if each.default not in (None, (), False) and "default" not in settings:
+        settings |= {"default": _default_text(each.name), "show_default": True}
+    return option(*names, **{"shared": True, "adds": each.adds, "in_file": each.in_file, **settings})
+
+
+def with_options(command: Command, options: Sequence[Callable[[Command], Command]]) -> Command:
+    """Add options to a command, in the order in which --help shows them."""
+    for each in reversed(options):
+        command = each(command)
+    return command
+
+
+def _default_text(name: str) -> Any:
+    each = SETTINGS[name]
+    if each.unit == "bytes":
+        return f"{each.default // 2**20}MiB"
+    return each.default if isinstance(each.default, int) else setting_text(name, each.default)
+
 
 config_option = option(
     "--config",
@@ -105,8 +138,8 @@ def share(text: str) -> float:
         raise click.BadParameter(f"{error}.") from None
 
 
-def stages(text: str) -> tuple[Stage, ...]:
-    """Stages written like 30s:100,2m:500,30s:0."""
+def stages(text: str) -> tuple[tuple[float, int], ...]:
+    """Seconds and users of stages that are written like 30s:100,2m:500,30s:0."""
     try:
         parsed = parse_stages(text)
     except ValueError as error:
@@ -115,7 +148,7 @@ def stages(text: str) -> tuple[Stage, ...]:
         raise click.BadParameter(f"more than {MOST_USERS:,} users.")
     if sum(stage.duration_s for stage in parsed) > LONGEST_RUN_S:
         raise click.BadParameter("longer than 30 days altogether.")
-    return parsed
+    return tuple((stage.duration_s, stage.users) for stage in parsed)
 
 
 def target_host(text: str) -> str:
@@ -187,17 +220,3 @@ def http_url(text: str) -> str:
     if not is_http_url(text):
         raise click.BadParameter("it is not a URL; write it like http://127.0.0.1:9090.")
     return text
-
-
-def is_http_url(text: str) -> bool:
-    """Whether it has a scheme, a host and perhaps a port."""
-    try:
-        parts = urlsplit(text)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
-    except ValueError:
-        return False
-
-
-def split_names(values: tuple[str, ...]) -> list[str]:
-    """Names given by repeating an option, by commas, or by both."""
-    return [name for value in values for name in value.replace(",", " ").split()]

@@ -6,8 +6,9 @@ from typing import Any
 
 import click
 
-from obswarm.cli.keeping import store_of, store_option, write_report
-from obswarm.cli.streams import say
+from obswarm.app.recording import open_store, write_report
+from obswarm.cli.run_options import store_option
+from obswarm.streams import say
 
 
 @click.command()
@@ -20,7 +21,7 @@ def report(run: str, output: Path | None, show: bool, **options: Any) -> None:
 
     RUN is a run's id or the beginning of it, one of its tags, or `latest`.
     """
-    with store_of(options) as store:
+    with open_store(options["store"]) as store:
         found = store.find(run)
         path = output or Path(f"{found.run_id}.html")
         write_report(store, found, path)

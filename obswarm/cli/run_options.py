@@ -3,155 +3,137 @@
 from collections.abc import Callable
 from typing import Any
 
-import click
-
 from obswarm import defaults
-from obswarm.cli import exit_codes
 from obswarm.cli.access import access_options
 from obswarm.cli.options import (
-    MOST_USERS,
     Command,
     duration,
     duration_or_zero,
+    option,
     rate,
+    run_option,
     share,
     stages,
     target_host,
+    with_options,
 )
-from obswarm.cli.options import shared_option as option
+from obswarm.config import STORE_FOLDER
 from obswarm.web import PORT
 
-REMOTE_WRITE = "remote-write"
-"""What the options of remote write begin with."""
+store_option = run_option(
+    "--store", metavar="FOLDER", help=f"Folder in which runs are kept.  [default: {STORE_FOLDER} here]"
+)
 
 _OPTIONS: tuple[Callable[[Any], Any], ...] = (
-    option(
+    run_option(
         "-f",
         "--loadtest",
         "--locustfile",
         "files",
-        multiple=True,
         metavar="FILE",
         help="Load-test file; several with commas or by repeating.  [default: loadtest.py or locustfile.py here]",
     ),
-    option(
+    run_option(
         "-H",
         "--host",
         type=target_host,
         metavar="URL",
-        help="Base URL of the target, like https://www.example.com; for users that are not HTTP users, what they take.",
+        help="Base URL of the target, like https://www.example.com; for users of other protocols, their address of it.",
     ),
-    option("-u", "--users", type=click.IntRange(1, MOST_USERS), help=f"Number of users.  [default: {defaults.USERS}]"),
-    option(
+    run_option("-u", "--users", help=f"Number of users.  [default: {defaults.USERS}]"),
+    run_option(
         "-r",
         "--spawn-rate",
         type=rate,
         metavar="FLOAT",
         help=f"Users started per second.  [default: {defaults.SPAWN_RATE:g}]",
     ),
-    option(
+    run_option(
         "-t",
         "--run-time",
         type=duration,
         metavar="DURATION",
-        help="Stop after that long: 90s, 20m, 1h30m.  [default: run until stopped]",
+        help="Stop after this time: 90s, 20m, 1h30m.  [default: run until stopped]",
     ),
-    option(
+    run_option(
         "--stages",
         type=stages,
         metavar="STAGES",
-        excludes=("users", "spawn_rate"),
         help="Load over time as DURATION:USERS,…: 30s:100,2m:500,30s:0.",
     ),
-    option("--headless", is_flag=True, help="Plain lines instead of the live display."),
-    option("-T", "--tags", multiple=True, metavar="TAG", help="Only tasks with one of these tags; commas or repeat."),
-    option("-E", "--exclude-tags", multiple=True, metavar="TAG", help="Leave out tasks with one of these tags."),
-    option(
+    run_option("--headless", help="Plain lines instead of the live display."),
+    run_option("-T", "--tags", metavar="TAG", help="Run only tasks with one of these tags; commas or repeat."),
+    run_option("-E", "--exclude-tags", metavar="TAG", help="Leave out tasks with one of these tags."),
+    run_option(
         "-s",
         "--stop-timeout",
         type=duration_or_zero,
         metavar="DURATION",
-        default=f"{defaults.STOP_TIMEOUT_S:g}s",
-        show_default=True,
         help="How long running tasks may take to finish when the run stops.",
     ),
-    option("--reset-stats", is_flag=True, help="Forget what was measured before all users were there."),
-    option(
-        "--max-endpoints",
-        type=click.IntRange(2, 100_000),
-        default=defaults.MAX_ENDPOINTS,
-        show_default=True,
-        help="Endpoints kept apart in the statistics; further ones count as (other).",
-    ),
-    option("--timings", is_flag=True, help="Percentiles of connecting, TLS, first byte and download as well as means."),
-    option(
-        "--web-port",
-        type=click.IntRange(0, 65535),
-        help=f"Port of /metrics; 0 takes any.  [default: {PORT} or the next free]",
-    ),
-    option("--metrics-addr", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="Where /metrics listens."),
-    option(
+    run_option("--reset-stats", help="Reset the statistics when all users have been started."),
+    run_option("--max-endpoints", help="Endpoints with statistics of their own; further ones count as (other)."),
+    run_option("--timings", help="Percentiles of connecting, TLS, first byte and download as well as means."),
+    run_option("--web-port", help=f"Port of /metrics; 0 takes any.  [default: {PORT} or the next free]"),
+    run_option("--metrics-addr", metavar="ADDRESS", help="Address on which /metrics is served."),
+    run_option(
         "--allowed-host",
         "allowed_hosts",
-        multiple=True,
         metavar="NAME",
-        help="A name with dots by which clients call that server; repeat it.",
+        help="Host name under which clients may reach the server of /metrics; repeat it.",
     ),
-    option(
-        "--label", "labels", multiple=True, metavar="NAME=VALUE", help="A label for all exported series; repeat it."
+    run_option("--label", "labels", metavar="NAME=VALUE", help="Label for all exported series; repeat it."),
+    run_option(
+        "--trace-sample", metavar="SHARE", type=share, help="Share of requests that carry a W3C trace id, like 1%."
     ),
-    option("--trace-sample", metavar="SHARE", type=share, help="Share of requests that carry a W3C trace id, like 1%."),
-    option("--remote-write", metavar="URL", help="Push the metrics to a Prometheus remote-write receiver."),
-    *access_options(REMOTE_WRITE, "--remote-write"),
-    option(
+    run_option("--remote-write", metavar="URL", help="Push the metrics to a Prometheus remote-write receiver."),
+    *access_options("remote-write", "the remote-write receiver"),
+    run_option(
         "--remote-write-instance",
         metavar="NAME",
         help="Label `instance` of the pushed series; two runs at a time need two.  [default: host and run id]",
     ),
-    option(
-        "--remote-write-interval",
-        type=duration,
-        default=f"{defaults.REMOTE_WRITE_INTERVAL_S:g}s",
-        show_default=True,
-        metavar="DURATION",
-        help="How often to push.",
-    ),
-    option(
+    run_option("--remote-write-interval", type=duration, metavar="DURATION", help="Time between two pushes."),
+    run_option(
         "--linger",
         type=duration_or_zero,
-        default=f"{defaults.LINGER_S:g}s",
-        show_default=True,
         metavar="DURATION",
-        help="How long to wait at the end for a last scrape or push, if somebody scrapes or is pushed to.",
+        help="How long to wait after the run for a final scrape or push.",
     ),
-    option("--csv", metavar="PREFIX", help="Write Locust's CSV files, with this prefix."),
-    option("--csv-full-history", is_flag=True, help="With --csv: the history of every endpoint, not the total alone."),
-    option("--json", "json_file", metavar="FILE|-", help="Write the result as JSON; - is standard output."),
-    option("--only-summary", is_flag=True, help="Print nothing until the end."),
-    option("-l", "--list", "list_users", is_flag=True, in_file=False, help="List the user classes and exit."),
-    option("--show-task-ratio", is_flag=True, in_file=False, help="Show how often each task will run, and exit."),
-    option(
-        "-L",
-        "--loglevel",
-        type=click.Choice(["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], case_sensitive=False),
-        default="INFO",
-        show_default=True,
-        help="How much is logged.",
-    ),
-    option("--logfile", metavar="FILE", help="Log to a file instead of standard error."),
-    option(
-        "--exit-code-on-error",
-        type=click.IntRange(0, 255),
-        default=exit_codes.FAILURES,
-        show_default=True,
-        help="Exit code when a request failed or a task raised.",
-    ),
-    option("--strict", is_flag=True, help="Exit with 4 when the load generator was the bottleneck."),
+    run_option("--csv", metavar="PREFIX", help="Write Locust's CSV files, with this prefix."),
+    run_option("--csv-full-history", help="With --csv: write the history of every endpoint, not only of the total."),
+    run_option("--json", "json_file", metavar="FILE|-", help="Write the result as JSON; - is standard output."),
+    run_option("--only-summary", help="Print nothing until the end."),
+    run_option("-L", "--loglevel", help="Least severe level that is logged."),
+    run_option("--logfile", metavar="FILE", help="Log to a file instead of standard error."),
+    run_option("--exit-code-on-error", help="Exit code when a request failed or a task raised."),
+    run_option("--strict", help="Exit with code 4 when the load generator was the bottleneck."),
 )
 
 
 def run_options(command: Command) -> Command:
     """Adds them, in the order in which --help shows them."""
-    for each in reversed(_OPTIONS):
-        command = each(command)
+    return with_options(command, _OPTIONS)
+
+
+def store_options(command: Command) -> Command:
+    """Adds those that say where a run is kept."""
+    command = run_option("--no-report", help="Write no HTML report of the run.")(command)
+    command = run_option("--no-store", help="Do not keep the run; there is no report then, either.")(command)
+    return store_option(command)
+
+
+balance_option = run_option(
+    "--balance",
+    help="How users are spread: by the speed that each worker measured, or equally.",
+)
+
+
+def listing_options(command: Command) -> Command:
+    """Adds those that show something of the load test instead of running it."""
+    for names, text in (
+        (("--show-task-ratio",), "Show how often each task will run, and exit."),
+        (("-l", "--list", "list_users"), "List the user classes and exit."),
+    ):
+        command = option(*names, shared=True, in_file=False, is_flag=True, help=text)(command)
     return command

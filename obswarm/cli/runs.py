@@ -8,15 +8,16 @@ import click
 from rich.console import RenderableType
 
 from obswarm import clock
-from obswarm.cli.keeping import report_of, store_of, store_option
-from obswarm.cli.streams import say, say_lines
+from obswarm.app.recording import open_store, report_of
+from obswarm.cli.run_options import store_option
 from obswarm.cli.tables import columns_that_fit, figures_table, results_table
 from obswarm.cli.text_console import TextTable, stdout_console
+from obswarm.config import setting_text
 from obswarm.json_text import to_json
-from obswarm.report.setting_text import setting_text
 from obswarm.sanitize import escape_controls
 from obswarm.stats import TOTAL
 from obswarm.store import RunInfo, RunRecord, export_run, import_runs, read_run
+from obswarm.streams import say, say_lines
 from obswarm.units import counted, format_bytes, format_count, format_duration, format_latency
 
 run_argument = click.argument("name", metavar="RUN")
@@ -38,7 +39,7 @@ def runs() -> None:
 @store_option
 def list_(test: str | None, tag: str | None, last: int | None, as_json: bool, **options: Any) -> None:
     """List the runs, the newest first."""
-    with store_of(options) as store:
+    with open_store(options["store"]) as store:
         found = store.runs(test, tag)[:last]
         if as_json:
             say_lines(to_json([{**_facts(run), "bytes": store.size_bytes(run)} for run in found], indent=2))
@@ -103,7 +104,7 @@ def _facts(run: RunInfo) -> dict[str, Any]:
 @store_option
 def show(name: str, as_json: bool, **options: Any) -> None:
     """Show what is known of a run."""
-    with store_of(options) as store:
+    with open_store(options["store"]) as store:
         run = store.find(name)
         record = read_run(store, run)
         if as_json:
@@ -174,7 +175,7 @@ def _endpoints(record: RunRecord, width: int) -> RenderableType:
 @store_option
 def tag(name: str, tags: tuple[str, ...], remove: bool, **options: Any) -> None:
     """Give a run tags, which it can be found by."""
-    with store_of(options) as store:
+    with open_store(options["store"]) as store:
         run = store.find(name)
         (store.untag if remove else store.tag)(run, tags)
         say(f"{run.run_id}: {', '.join(store.find(run.run_id).tags) or 'no tags'}")
@@ -186,7 +187,7 @@ def tag(name: str, tags: tuple[str, ...], remove: bool, **options: Any) -> None:
 @store_option
 def note(name: str, text: str, **options: Any) -> None:
     """Write a note to a run; an empty one takes it away."""
-    with store_of(options) as store:
+    with open_store(options["store"]) as store:
         run = store.find(name)
         store.note(run, text)
         say(f"{run.run_id}: {text or 'no note'}")
@@ -198,7 +199,7 @@ def note(name: str, text: str, **options: Any) -> None:
 @store_option
 def export(name: str, output: Path | None, **options: Any) -> None:
     """Write a run to a file that `runs import` reads."""
-    with store_of(options) as store:
+    with open_store(options["store"]) as store:
         run = store.find(name)
         path = output or Path(f"{run.run_id}.obswarm")
         export_run(store, run, path)
@@ -210,7 +211,7 @@ def export(name: str, output: Path | None, **options: Any) -> None:
 @store_option
 def import_(files: tuple[Path, ...], **options: Any) -> None:
     """Take runs over from files that `runs export` has written."""
-    with store_of(options, create=True) as store:
+    with open_store(options["store"], create=True) as store:
         for path in files:
             for run in import_runs(store, path):
                 say(run.run_id)
@@ -222,7 +223,7 @@ def import_(files: tuple[Path, ...], **options: Any) -> None:
 @store_option
 def rm(names: tuple[str, ...], yes: bool, **options: Any) -> None:
     """Remove runs for good."""
-    with store_of(options) as store:
+    with open_store(options["store"]) as store:
         found = list({run.key: run for run in map(store.find, names)}.values())
         if not yes:
             listed = escape_controls(", ".join(run.run_id for run in found))

@@ -1,148 +1,165 @@
-"""The tables of obswarm.toml: targets, guards, and how long runs are kept. Its other keys are options
-(obswarm.cli.file_option)."""
+"""obswarm.toml as far as it gives options: which commands have which keys, what a file says of an option, what is wrong
+with it."""
 
-import difflib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, TypeVar
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol, cast
+
+import click
+from click.core import ParameterSource
 
 from obswarm.api import ObswarmError
-from obswarm.cli.access import access_of_target
-from obswarm.cli.file_option import check_keys, list_of_texts
-from obswarm.cli.options import is_http_url
-from obswarm.cli.settings_file import GUARD_KEYS, TARGET_KEYS, Document, read_document
-from obswarm.guards import RENAMED_ARGUMENTS, Guard, GuardError, GuardRule
-from obswarm.http import ApiAccess
-from obswarm.redact import redact_url, redact_value, remember
-from obswarm.targets import KINDS, Target
-from obswarm.units import parse_duration
+from obswarm.config import FileConfig, check_keys, file_config
+from obswarm.config.toml_file import KEYS, Document, current_folder, read_document
 
-Made = TypeVar("Made")
-_ANYBODY = ApiAccess()
-EARLIER_ALERTS = ("note", "wait")
-"""What a run does about alerts that fire since before its start."""
+_DOCUMENT = "obswarm.document"
+_PLACES = "obswarm.places"
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What the file says beside options."""
+class TomlOption(Protocol):
+    """An option that the file may give; see obswarm.cli.file_option."""
 
-    document: Document | None = None
-    keep_for_s: float | None = None
-    keep_runs: int | None = None
-    targets: tuple[Target, ...] = ()
-    guards: tuple[GuardRule, ...] = ()
+    envvar: Any
+    long: str
+    shared: bool
+    in_file: bool
+    adds: bool
 
     @property
-    def file(self) -> str | None:
-        return None if self.document is None else str(self.document.path)
+    def key(self) -> str: ...
 
-    @property
-    def where(self) -> str:
-        """Stands before a key in messages."""
-        return "" if self.document is None else self.document.where
+    def from_toml(self, where: str, value: Any) -> Any: ...
 
-    def texts(self, key: str) -> tuple[str, ...]:
-        """Those of an option whose values add to the command line's. Raises ObswarmError when they are no texts."""
-        values = [] if self.document is None else self.document.values.get(key, [])
-        return list_of_texts(f"{self.where}{key}", values)
+    def check_toml(self, ctx: click.Context, where: str, value: Any) -> None: ...
 
 
-def read_settings(named: str | None, folder: Path) -> Settings:
-    """From the file that was named, or the one in the folder; empty settings when there is none.
-
-    Raises ObswarmError that names the file and the key.
-    """
-    document = read_document(named, folder)
-    if document is None:
-        return Settings()
-    where, values = document.where, document.values
-    targets = _each(where, values, "targets", _target)
-    names = [target.name for target in targets]
-    for name in names:
-        if names.count(name) > 1:
-            raise ObswarmError(f"{where}two targets are called {name!r}.")
-    return Settings(
-        document,
-        _duration(where, values, "keep_for"),
-        _number(where, values, "keep_runs"),
-        targets,
-        _each(where, values, "guards", _guard),
-    )
+class SectionCommand(click.Command):
+    """A command that has a table of its own in the file."""
 
 
-def _text(where: str, values: Mapping[str, Any], name: str) -> str | None:
-    value = values.get(name)
-    if value is not None and not isinstance(value, str):
-        raise ObswarmError(f"{where}{name} is {redact_value(name, value)!r}; it has to be a text.")
-    return value
+class TopLevelCommand(click.Command):
+    """A command whose options stand at the top level of the file."""
 
 
-def _duration(where: str, values: Mapping[str, Any], name: str) -> float | None:
-    value = values.get(name)
-    if value is None:
+def options_of(command: click.Command) -> Iterator[TomlOption]:
+    """Those that the file may give."""
+    for param in command.params:
+        if getattr(param, "in_file", False):
+            yield cast(TomlOption, param)
+
+
+def top_level_options(root: click.Command) -> dict[str, TomlOption]:
+    """By key: of the commands that run load tests, and what other commands share with them."""
+    found: dict[str, TomlOption] = {}
+    for command in commands_of(root):
+        for option in options_of(command):
+            if option.shared or isinstance(command, TopLevelCommand):
+                found.setdefault(option.key, option)
+    return found
+
+
+def sections_of(root: click.Command) -> dict[str, dict[str, TomlOption]]:
+    """The options of the tables that are named after commands."""
+    return {
+        str(command.name): {option.key: option for option in options_of(command)}
+        for command in commands_of(root)
+        if isinstance(command, SectionCommand)
+    }
+
+
+def commands_of(root: click.Command) -> Iterator[click.Command]:
+    """It and all below it."""
+    yield root
+    for command in root.commands.values() if isinstance(root, click.Group) else ():
+        yield from commands_of(command)
+
+
+def file_config_of(ctx: click.Context) -> FileConfig:
+    """Return what the file says besides options. Raises ObswarmError."""
+    return file_config(_document(ctx), ctx.params.get("config") is not None)
+
+
+def file_value(ctx: click.Context, option: TomlOption) -> Any:
+    """Return what the file says of an option, as the command line would; None when it says nothing."""
+    if not option.in_file or option.adds:
         return None
-    try:
-        return parse_duration(value)
-    except ValueError as error:
-        raise ObswarmError(f"{where}{name}: {error}.") from None
+    document = _document(ctx)
+    if document is None:
+        return None
+    values = _values(ctx, option, document)
+    return option.from_toml(place_of(ctx, option), values[option.key]) if option.key in values else None
 
 
-def _number(where: str, values: Mapping[str, Any], name: str) -> int | None:
-    value = values.get(name)
-    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
-        raise ObswarmError(f"{where}{name} is {value!r}; it has to be a whole number above 0.")
-    return value
+def file_label(ctx: click.Context, option: TomlOption) -> str:
+    """Return how a sentence calls an option that the file gives: `users in obswarm.toml`."""
+    document = _document(ctx)
+    return option.long if document is None else f"{option.key} in {document.path}"
 
 
-def _each(
-    where: str, values: Mapping[str, Any], name: str, make: Callable[[str, Mapping[str, Any]], Made]
-) -> tuple[Made, ...]:
-    entries = values.get(name, [])
-    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-        raise ObswarmError(f"{where}{name} is written as [[{name}]], once for each.")
-    return tuple(make(f"{where}[[{name}]] {number}: ", entry) for number, entry in enumerate(entries, start=1))
+def place_of(ctx: click.Context, option: TomlOption) -> str:
+    """Return where the file gives an option: `obswarm.toml: users`."""
+    document = _document(ctx)
+    assert document is not None
+    section = "" if _values(ctx, option, document) is document.values else f"[{ctx.command.name}] "
+    return f"{document.where}{section}{option.key}"
 
 
-def _target(where: str, values: Mapping[str, Any]) -> Target:
-    check_keys(where, values, list(TARGET_KEYS))
-    for name in ("url", "kind"):
-        if name not in values:
-            raise ObswarmError(f"{where}{name} is missing.")
-    own_name, url, kind = (_text(where, values, key) for key in ("name", "url", "kind"))
-    return make_target(where, own_name, url, kind, access_of_target(where, values))
+def note_place(ctx: click.Context, option: TomlOption, source: ParameterSource) -> None:
+    """Remember for messages where an option's value is from."""
+    places = ctx.meta.setdefault(_PLACES, {})
+    places.pop(option.long, None)
+    if source is ParameterSource.DEFAULT_MAP:
+        places[option.long] = place_of(ctx, option)
+    elif source is ParameterSource.ENVIRONMENT:
+        places[option.long] = str(option.envvar)
 
 
-def make_target(
-    where: str, name: str | None, url: str | None, kind: str | None, access: ApiAccess = _ANYBODY
-) -> Target:
-    """Raises ObswarmError for a kind that is not known, a URL that is none, or credentials that make no sense."""
-    if kind not in KINDS:
-        nearest = difflib.get_close_matches(kind or "", KINDS, 1)
-        hint = f" Did you mean {nearest[0]}?" if nearest else ""
-        raise ObswarmError(f"{where}there is no kind {kind!r} of target; it is one of {', '.join(KINDS)}.{hint}")
-    check_url(f"{where}url", url or "")
-    remember("url", url)
-    access.check(lambda field: f"{where}{'headers' if field == 'header' else field}")
-    return Target(name or kind, url or "", kind, access=access)
+def places_of(ctx: click.Context) -> dict[str, str]:
+    """By long option: file and key, or the environment's variable, for values that are not from the command line."""
+    found: dict[str, str] = ctx.meta.get(_PLACES, {})
+    return found
 
 
-def check_url(where: str, url: str) -> None:
-    """Raises ObswarmError when it is no http or https URL."""
-    if not is_http_url(url):
-        raise ObswarmError(f"{where}: {redact_url(url)!r} is not a URL; write it like http://127.0.0.1:9104/metrics.")
+def _document(ctx: click.Context) -> Document | None:
+    """Read once for a command line, with its keys checked."""
+    if _DOCUMENT not in ctx.meta:
+        named = ctx.params.get("config")
+        # Some versions of click have a mark of their own there as long as they parse.
+        document = read_document(named if isinstance(named, str) else None, current_folder())
+        if document is not None:
+            _check_document(ctx.find_root(), document)
+        ctx.meta[_DOCUMENT] = document
+    found: Document | None = ctx.meta[_DOCUMENT]
+    return found
 
 
-def _guard(where: str, values: Mapping[str, Any]) -> GuardRule:
-    check_keys(where, values, [*GUARD_KEYS, *RENAMED_ARGUMENTS])
-    if "when" not in values:
-        raise ObswarmError(f"{where}when is missing.")
-    for name in ("when", "action", "name", "on_no_data"):
-        _text(where, values, name)
-    try:
-        return Guard(**values)
-    except GuardError as error:
-        raise ObswarmError(f"{where}when: {error}") from None
-    except ObswarmError as error:
-        raise ObswarmError(f"{where}{error}") from None
+def _check_document(ctx: click.Context, document: Document) -> None:
+    """All of it, whichever command reads it, and whatever the command line says instead."""
+    options, sections = top_level_options(ctx.command), sections_of(ctx.command)
+    check_keys(document.where, document.values, [*options, *KEYS, *sections])
+    _check_values(ctx, document.where, document.values, options)
+    for name, own in sections.items():
+        values = document.values.get(name, {})
+        if not isinstance(values, dict):
+            raise ObswarmError(f"{document.where}{name} is {kind_of(values)}; it has to be a table, [{name}].")
+        where = f"{document.where}[{name}] "
+        check_keys(where, values, list(own))
+        _check_values(ctx, where, values, own)
+
+
+def _check_values(ctx: click.Context, where: str, values: Mapping[str, Any], options: Mapping[str, TomlOption]) -> None:
+    for key, value in values.items():
+        if key in options:
+            options[key].check_toml(ctx, f"{where}{key}", value)
+
+
+def _values(ctx: click.Context, option: TomlOption, document: Document) -> Mapping[str, Any]:
+    section = document.values.get(str(ctx.command.name)) if isinstance(ctx.command, SectionCommand) else None
+    if isinstance(section, dict) and option.key in section:
+        return section
+    return document.values if option.shared or isinstance(ctx.command, TopLevelCommand) else {}
+
+
+def kind_of(value: Any) -> str:
+    """Return what a value of the file is, in words; not the value, which may be a secret."""
+    names = ((bool, "true or false"), (str, "a text"), ((int, float), "a number"), (list, "a list"), (dict, "a table"))
+    return next((name for kind, name in names if isinstance(value, kind)), "a date or a time")

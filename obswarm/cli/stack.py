@@ -10,13 +10,13 @@ from typing import Any
 import click
 
 from obswarm.api import ObswarmError
-from obswarm.cli import exit_codes
-from obswarm.cli.file_option import SectionCommand
-from obswarm.cli.options import MOST_WORKERS, Command, config_option, option, shared_option
-from obswarm.cli.settings import make_target, read_settings
-from obswarm.cli.streams import say
+from obswarm.app import exit_codes
+from obswarm.app.sources import make_target, table_targets
+from obswarm.cli.options import Command, config_option, option, shared_option
+from obswarm.cli.settings import SectionCommand, file_config_of
 from obswarm.cli.tables import texts_table
 from obswarm.cli.text_console import plain, stdout_console
+from obswarm.config import MOST_WORKERS, FileConfig
 from obswarm.engine import load
 from obswarm.redact import redact_url
 from obswarm.resources import shipped
@@ -36,6 +36,7 @@ from obswarm.stack import (
     wait_until_healthy,
     write_targets,
 )
+from obswarm.streams import say
 from obswarm.targets import Target
 from obswarm.units import counted
 from obswarm.web import MasterClient
@@ -97,7 +98,7 @@ def up(ctx: click.Context, /, **options: Any) -> None:
     engine = Engine()
     compose = Compose(project)
     check_disk(engine)
-    targets = _targets(options)
+    targets = _targets(file_config_of(ctx), options["targets"])
     _configure(project, options)
     project.ports, project.gateway = choose_ports(project, engine), engine.gateway
     tell = _say_aside
@@ -174,9 +175,9 @@ def _check_readable(file: Path) -> None:
             )
 
 
-def _targets(options: dict[str, Any]) -> list[Target]:
-    targets = list(read_settings(options["config"], Path.cwd()).targets)
-    for text in options["targets"]:
+def _targets(file: FileConfig, texts: Sequence[str]) -> list[Target]:
+    targets = list(table_targets(file))
+    for text in texts:
         left, equals, url = text.partition("=http")
         name, named, kind = left.rpartition("=")
         if not equals:

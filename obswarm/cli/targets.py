@@ -8,20 +8,20 @@ import click
 import gevent
 
 from obswarm.api import ObswarmError
-from obswarm.cli import exit_codes
-from obswarm.cli.options import Command, duration, option
-from obswarm.cli.sources import make_source, settings_of, source_options
+from obswarm.app import exit_codes
+from obswarm.app.sources import make_source, prometheus_of, targets_of
+from obswarm.cli.configure import config_of
+from obswarm.cli.guard_options import source_options
+from obswarm.cli.options import Command, duration, option, with_options
 from obswarm.cli.tables import texts_table
 from obswarm.cli.text_console import TextConsole, plain, stdout_console
 from obswarm.redact import redact_url
-from obswarm.targets import KINDS, MetricSource, PrometheusSource, SourceError, Target, Unit, queries_of, sort_key_of
+from obswarm.targets import KINDS, MetricSource, PrometheusSource, SourceError, Target, Unit, place_of, queries_of
 from obswarm.units import format_bytes, format_count, format_latency, format_not_finite
 
 
 def _with_source(command: Command) -> Command:
-    for each in reversed(source_options):
-        command = each(command)
-    return command
+    return with_options(command, source_options)
 
 
 @click.command()
@@ -41,12 +41,13 @@ def targets(ctx: click.Context, /, **options: Any) -> None:
     Reads the targets of obswarm.toml and of --target, or asks the Prometheus, and lists health and the figures that
     matter for each kind. Exit code 1 when a target cannot be read, or has nothing of its kind.
     """
-    settings, found, prometheus = settings_of(options)
+    config = config_of(ctx)
+    found, prometheus = targets_of(config), prometheus_of(config, check_files=True)
     source = make_source(found, prometheus, None)
     if source is None:
         raise ObswarmError(
             "There are no targets: give --target KIND=URL or --prometheus-url, or write [[targets]] or prometheus_url"
-            f" into {settings.file or 'obswarm.toml'}. Kinds: {', '.join(KINDS)}."
+            f" into {config.file.path or 'obswarm.toml'}. Kinds: {', '.join(KINDS)}."
         )
     source.start()
     # With a Prometheus there is nothing to wait for.
@@ -87,7 +88,7 @@ def _targets_of(source: MetricSource) -> list[Target]:
 
 def _show_signals(console: TextConsole, source: MetricSource, found: Sequence[Target], all_of_them: bool) -> None:
     rows = []
-    for target, signal, query in queries_of(sorted(found, key=lambda each: (sort_key_of(each.kind), each.name))):
+    for target, signal, query in queries_of(sorted(found, key=lambda each: (place_of(each.kind), each.name))):
         value, trouble = _value(source, query)
         if value is None and not trouble and not all_of_them:
             continue

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from obswarm.api import TaskSet, User
-from obswarm.cli.streams import say
+from obswarm.streams import say
 
 _INDENT = "  "
 

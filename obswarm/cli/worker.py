@@ -10,12 +10,11 @@ import gevent
 
 from obswarm import defaults
 from obswarm.api import ObswarmError
-from obswarm.cli import exit_codes
-from obswarm.cli.file_option import SectionCommand
-from obswarm.cli.fleet import WORKER_COMMAND
+from obswarm.app import exit_codes
+from obswarm.app.build import WORKER_COMMAND
+from obswarm.app.service_process import ends_as_meant, supervise
 from obswarm.cli.options import duration, master_address, option
-from obswarm.cli.service_process import ends_as_meant, supervise
-from obswarm.cli.session import set_up_logging
+from obswarm.cli.settings import SectionCommand
 from obswarm.cluster import (
     DEFAULT_PORT,
     Identity,
@@ -31,6 +30,7 @@ from obswarm.cluster import (
     resolved_endpoint,
 )
 from obswarm.engine import check_worker_processes
+from obswarm.streams import set_up_logging
 
 logger = logging.getLogger(__name__)
 
@@ -102,7 +102,8 @@ def worker(ctx: click.Context, /, files: tuple[Path, ...], **options: Any) -> No
     else:
         if made.told_to_leave or not options["serve"]:
             with ends_as_meant():
-                ctx.exit(code)
+                pass
+            ctx.exit(code)
     reexec()
 
 

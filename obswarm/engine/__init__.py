@@ -9,7 +9,7 @@ from obswarm.engine.health import HealthMonitor, warn_of_saturation
 from obswarm.engine.import_path import add_folder
 from obswarm.engine.loader import LoadTest, check_file, find_loadtest, load, select
 from obswarm.engine.messages import CustomMessage, MessageListeners
-from obswarm.engine.output import Output, Outputs, RunHandle, reason_of
+from obswarm.engine.output import Output, Outputs, RunHandle
 from obswarm.engine.partial import PartialResult
 from obswarm.engine.rate_limiter import RateLimiter
 from obswarm.engine.result import FailedOutput, RunResult, WorkerLoss, new_run_id
@@ -67,7 +67,6 @@ __all__ = [
     "name_of",
     "named_id",
     "new_run_id",
-    "reason_of",
     "select",
     "spread",
     "warn_of_saturation",

@@ -7,15 +7,15 @@ from typing import Any, Protocol
 
 import gevent
 
-from obswarm.api import ObswarmError
 from obswarm.engine.control import StopReason
 from obswarm.engine.result import FailedOutput, RunResult
+from obswarm.errors import ObswarmError, reason_of
 from obswarm.sanitize import clean_text
 from obswarm.stats import Annotation, Snapshot
 
 logger = logging.getLogger(__name__)
 
-_MAX_REASON_LENGTH = 500
+_MAX_NAME_LENGTH = 500
 
 
 class RunHandle(Protocol):
@@ -134,20 +134,9 @@ class Outputs:
     def _note(self, output: Output, error: BaseException) -> None:
         if id(output) in self._failed:
             return
-        name = clean_text(output.name, _MAX_REASON_LENGTH)
+        name = clean_text(output.name, _MAX_NAME_LENGTH)
         reason = reason_of(error)
         self._failed[id(output)] = FailedOutput(name, reason, output.required)
         logger.error("%s failed and is incomplete: %s. Everything else goes on.", name, reason)
         if not isinstance(error, OSError | ObswarmError):
             logger.debug("This is how %s failed:", name, exc_info=error)
-
-
-def reason_of(error: BaseException) -> str:
-    """A few words for people, without a full stop, about why something could not be written."""
-    if isinstance(error, OSError) and error.strerror:
-        text = error.strerror
-    elif isinstance(error, ObswarmError):
-        text = str(error)
-    else:
-        text = f"{type(error).__name__}: {error}"
-    return clean_text(text, _MAX_REASON_LENGTH).rstrip(".")

@@ -1,4 +1,4 @@
-"""Guards, which stop, hold or scale a run automatically, and requirements, which are evaluated after the run."""
+"""Guards: what stops, holds or scales a run by itself, and requirements that judge it afterwards."""
 
 from obswarm.guards.alert_counts import AlertCounts
 from obswarm.guards.alert_payload import (
@@ -15,12 +15,11 @@ from obswarm.guards.alerts import TOO_MANY, AlertTracker, Verdict, too_many
 from obswarm.guards.conditions import Condition, When
 from obswarm.guards.evaluator import GuardEvaluator
 from obswarm.guards.grammar import GuardError, parse_condition, parse_when, split_name
-from obswarm.guards.guard import RENAMED_ARGUMENTS, Action, Guard, GuardRule, parse_action, with_own_names
+from obswarm.guards.guard import Action, Guard, GuardRule, parse_action, with_own_names
 from obswarm.guards.requirements import Requirement, RequirementResult, evaluate_requirements, parse_requirement
 from obswarm.guards.state_machine import GuardStateMachine
 
 __all__ = [
-    "RENAMED_ARGUMENTS",
     "TOO_MANY",
     "Action",
     "Alert",

@@ -1,4 +1,5 @@
-"""Conditions of guards and requirements as values. Their `str()` is text that grammar.py parses, without secrets."""
+"""What guards and requirements watch for, as values: operands, quantities, conditions. Their `str()` is what
+grammar.py reads, without secrets."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -20,7 +21,7 @@ DURATION_UNITS = ("us", "ms", "s", "m", "h", "d")
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
-    """A number with its unit, as written. `base` is in seconds, a share of 1, or the number itself."""
+    """A number as it was written. `base` is in seconds, in shares of 1, or the number itself."""
 
     number: float
     unit: str = ""
@@ -36,14 +37,14 @@ class Quantity:
 
 @dataclass(frozen=True, slots=True)
 class EngineOperand:
-    """One of the load test's own operands (obswarm.guards.operands). `labels` select requests."""
+    """A figure of the load test itself (obswarm.guards.operands has them). `labels` narrow it down to endpoints."""
 
     metric: str
     labels: tuple[tuple[str, str], ...] = ()
 
     @property
     def selector(self) -> str:
-        """The labels as written: `name="/login", method="POST"`."""
+        """`name="/login", method="POST"`: its labels as they are written."""
         return _pairs(self.labels)
 
     def __str__(self) -> str:
@@ -52,7 +53,7 @@ class EngineOperand:
 
 @dataclass(frozen=True, slots=True)
 class PromqlOperand:
-    """A PromQL query of the target's metrics. Of several series, the one that makes the condition true decides."""
+    """A query to the target's metrics; of several series the one that makes the condition true counts."""
 
     query: str
 
@@ -62,7 +63,7 @@ class PromqlOperand:
 
 @dataclass(frozen=True, slots=True)
 class Matcher:
-    """A matcher of an alert's label; `operator` is =, !=, =~ or !~."""
+    """Of an alert's label: `operator` is =, !=, =~ or !~."""
 
     label: str
     operator: str
@@ -80,7 +81,7 @@ class Matcher:
 
 @dataclass(frozen=True, slots=True)
 class AlertOperand:
-    """The number of firing alerts whose labels match."""
+    """How many alerts that were delivered and fire have these labels."""
 
     matchers: tuple[Matcher, ...]
 
@@ -102,7 +103,7 @@ class Condition:
     quantity: Quantity
 
     def holds(self, value: float) -> bool:
-        """Return whether the condition is true of a value; it is never true of NaN."""
+        """Whether it is true of that value (NaN: never)."""
         return value == value and OPERATORS[self.operator](value, self.quantity.base)
 
     def __str__(self) -> str:
@@ -113,7 +114,7 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class When:
-    """A condition and how long it has to hold; `lasting` is None for an immediate effect."""
+    """A condition and how long it has to hold, None for no time at all."""
 
     condition: Condition
     lasting: Quantity | None = None

@@ -1,5 +1,5 @@
-"""Evaluate all guards of a run with each snapshot, from statistics, the target's metrics and alerts, and act on the run
-through RunControl."""
+"""All guards of a run: evaluated once a snapshot, fed by the target's metrics and by alerts, acting through
+RunControl."""
 
 import logging
 import math
@@ -15,8 +15,8 @@ from obswarm.guards.alerts import AlertTracker, Verdict, too_many
 from obswarm.guards.conditions import AlertOperand, EngineOperand
 from obswarm.guards.guard import Action, GuardRule
 from obswarm.guards.operands import matches_any, selects_endpoints, value_of_interval
-from obswarm.guards.polling import QueryPolling, TimedResult
-from obswarm.guards.state_machine import Change, GuardStateMachine, NoData, deciding_result
+from obswarm.guards.polling import Answer, QueryPolling
+from obswarm.guards.state_machine import Change, GuardStateMachine, NoData, deciding_answer
 from obswarm.stats import LOADED_STATES, SEEN_OVER_S, GuardAction, GuardView, Snapshot
 from obswarm.targets import MetricSource, lookback_s
 from obswarm.units import format_names
@@ -24,22 +24,21 @@ from obswarm.units import format_names
 logger = logging.getLogger(__name__)
 
 _OWN = "obswarm"
-"""In a query: it is about the load test's own series, by their names or their job."""
+"""In a query: it asks for the load test's own series, by their names or their job."""
 _SCRAPE_S = 2.0
-"""The time until Prometheus has scraped a change."""
+"""Until Prometheus has scraped a change and can be asked for it."""
 _UNMATCHED_AFTER_S = 10.0
 _MOST_SHOWN = 20
-"""The most simultaneous alerts with the same action that are annotated one by one."""
+"""Alerts at once with the same action that are told of one by one."""
 
 Annotate = Callable[[str, str], None]
-"""Annotate the run: (kind, text)."""
+"""Keep a note with the run: (kind, text)."""
 
 
 class GuardEvaluator:
-    """The observer of a run that evaluates its guards. `start` begins to query `source`.
+    """Give it to a run as its watch. `start` begins to ask `source` for what guards need of it.
 
-    `on_alert` is the action of alerts without one of their own. Raises ObswarmError if a guard has a query that the
-    source cannot evaluate, or there is no source for it.
+    Raises ObswarmError when a guard's query is beyond the source, or there is none.
     """
 
     def __init__(
@@ -66,41 +65,38 @@ class GuardEvaluator:
         self._started_wall_s: float | None = None
         self._control: RunControl | None = None
         self._stopped: dict[str, str] = {}
-        """Guards that have stopped the run without a trip, by name, with the reason."""
+        """Guards that have stopped the run without having tripped, and why."""
         self._unmatched = {
             guard: False for guard in self.guards if selects_endpoints(guard.rule.when.condition.operand)
         }
-        """Guards whose labels have matched no request yet, and whether that was logged."""
+        """Guards that have chosen no endpoint yet, and whether that was said."""
         self._measuring_since_s: float | None = None
-        self._warm_up_until_s = -math.inf
-        """Until then, the source of a run that was taken over may have no values yet."""
-        self._evaluated_s = 0.0
-        """When the guards were evaluated last."""
+        self._first_answers_until_s = -math.inf
+        """Until then a source of a run that was taken up has perhaps read nothing yet."""
+        self._looked_s = 0.0
+        """When they were evaluated last."""
 
     def start(self, control: RunControl, started_wall_s: float) -> None:
         self._control = control
         self._started_wall_s = started_wall_s
         self.alerts.begin(started_wall_s)
-        self._resume(control)
+        self._take_up(control)
         for polling in self._polling.values():
             polling.start()
 
-    def _resume(self, control: RunControl) -> None:
-        """Continue the guards of a run that an earlier master started.
-
-        Actions in force are released when their guard clears, at once if the guard no longer exists. Trips count for
-        the whole run.
-        """
+    def _take_up(self, control: RunControl) -> None:
+        """A run that another master began: what its guards have in force is released when these are clear. Guards that
+        there are no longer have nothing in force. Trips count for the whole run."""
         by_name = {f"guard {guard.rule.name}": guard for guard in self.guards}
         for by in [by for by in control.in_force if by.startswith("guard ")]:
             if by in by_name:
-                by_name[by].resume_tripped()
+                by_name[by].take_up()
             else:
                 control.release(by)
         before = control.guards_before
         self.alerts.restore(before.get("alerts", ()))
         if before:
-            self._warm_up_until_s = self._monotonic() + _SCRAPE_S
+            self._first_answers_until_s = self._monotonic() + _SCRAPE_S
         for guard in self.guards:
             if guard.rule.name in before.get("guards", {}):
                 coverage, extremes = before["guards"][guard.rule.name]
@@ -109,21 +105,21 @@ class GuardEvaluator:
             head = _trip_head(guard.rule)
             guard.trips = sum(mark.kind == "guard" and mark.text.startswith(head) for mark in control.annotations)
 
-    def saved_state(self) -> dict[str, Any]:
-        """Return the state that the evaluator of a later master continues with, as values of MessagePack."""
+    def memory(self) -> dict[str, Any]:
+        """What the board of a later master needs to go on."""
         return {
             "guards": {
                 guard.rule.name: [
                     [
-                        guard.coverage.watched_s(self._evaluated_s),
-                        guard.coverage.missing_s(self._evaluated_s),
+                        guard.coverage.watched_s(self._looked_s),
+                        guard.coverage.missing_s(self._looked_s),
                         guard.coverage.reason,
                     ],
                     guard.extremes,
                 ]
                 for guard in self.guards
             },
-            "alerts": self.alerts.saved_state(self._wall()),
+            "alerts": self.alerts.memory(self._wall()),
         }
 
     def close(self) -> None:
@@ -131,41 +127,39 @@ class GuardEvaluator:
             polling.close()
 
     def on_snapshot(self, snapshot: Snapshot) -> Snapshot:
-        """Evaluate all guards, act, and return the snapshot with their states."""
+        """Evaluate all guards; gives the snapshot with their states."""
         now = self._monotonic()
         self._note_matches(snapshot, now)
-        results = {query: polling.take() for query, polling in self._polling.items()}
+        answers = {query: polling.take() for query, polling in self._polling.items()}
         if snapshot.state in LOADED_STATES:
-            self._evaluated_s = now
+            self._looked_s = now
             self._act_on_alerts(self.alerts.due(self._wall()))
             for guard in self.guards:
                 query = guard.rule.query
                 if query is None:
                     self._act_on(guard, guard.update(now, self._value(guard.rule, snapshot)), now)
                 else:
-                    self._evaluate_results(guard, query, results[query], now)
+                    self._take_answers(guard, query, answers[query], now)
         return self.view(snapshot)
 
     def view(self, snapshot: Snapshot) -> Snapshot:
-        """Return the snapshot with the current states of the guards."""
+        """Give the snapshot with the states that guards have now."""
         counts = self.alert_counts
         return snapshot.guarded(self.views(snapshot.time_s), counts.received, counts.refused)
 
     def next_due_s(self) -> float | None:
-        """Return when the first pending guard with an operand of the load test itself is due, None if there is none."""
+        """When the first pending guard about the load test's own figures is to act, if nothing changes."""
         pending = (guard.due_s for guard in self.guards if isinstance(guard.rule.when.condition.operand, EngineOperand))
         return min((due_s for due_s in pending if due_s is not None), default=None)
 
-    def _evaluate_results(
-        self, guard: GuardStateMachine, query: str, results: Sequence[TimedResult], now: float
-    ) -> None:
+    def _take_answers(self, guard: GuardStateMachine, query: str, answers: Sequence[Answer], now: float) -> None:
         counted_from_s = self._counted_from_s(query, now)
-        for at_s, values in results:
-            found = deciding_result(values, guard.rule)
-            is_early = guard.coverage.nothing_yet and at_s < self._warm_up_until_s and isinstance(found, NoData)
+        for at_s, values in answers:
+            found = deciding_answer(values, guard.rule)
+            is_early = guard.coverage.nothing_yet and at_s < self._first_answers_until_s and isinstance(found, NoData)
             if at_s >= counted_from_s and not is_early:
                 self._act_on(guard, guard.update(at_s, found), now)
-        is_early = guard.coverage.nothing_yet and now < self._warm_up_until_s
+        is_early = guard.coverage.nothing_yet and now < self._first_answers_until_s
         if now >= counted_from_s and not is_early:
             missing_s = guard.coverage.missing_now_s(now)
             lasts = f"for {missing_s:.0f} s" if missing_s else "yet"
@@ -173,7 +167,7 @@ class GuardEvaluator:
             self._act_on(guard, guard.wait(now, NoData(reason)), now)
 
     def _note_matches(self, snapshot: Snapshot, now: float) -> None:
-        """Note guards whose labels match requests; log the others once, ten seconds after the first request."""
+        """Which guards choose endpoints that there are; says of the others so, once, when there was time enough."""
         for guard in self._unmatched.copy():
             operand = guard.rule.when.condition.operand
             assert isinstance(operand, EngineOperand)
@@ -183,8 +177,8 @@ class GuardEvaluator:
             return
         if self._measuring_since_s is None:
             self._measuring_since_s = now
-        for guard, is_logged in self._unmatched.items():
-            if is_logged or now - self._measuring_since_s < _UNMATCHED_AFTER_S:
+        for guard, told in self._unmatched.items():
+            if told or now - self._measuring_since_s < _UNMATCHED_AFTER_S:
                 continue
             self._unmatched[guard] = True
             text = f"No request matches the labels of the guard {guard.rule.name}"
@@ -203,10 +197,8 @@ class GuardEvaluator:
         return float(self.alerts.count(operand, self._wall()))
 
     def _counted_from_s(self, query: str, now: float) -> float:
-        """Return the time, on the clock of `now`, from which on a query of obswarm's own series is about this run only.
-
-        Before that, its ranges may reach into an earlier run at the same address.
-        """
+        """From when on what a query says of obswarm's own series cannot be about the run before, at the same address;
+        on the clock of `now`."""
         if _OWN not in query or self._started_wall_s is None:
             return -math.inf
         settled_s = max(self.alerts.grace_s, lookback_s(query) + _SCRAPE_S)
@@ -225,10 +217,11 @@ class GuardEvaluator:
             self._release(f"guard {rule.name}")
         elif change.has_gaps:
             ratio = guard.coverage.ratio(now) or 0.0
-            share = f"{ratio:.0%} of the last {SEEN_OVER_S:.0f} s"
-            text = f"The guard {rule.name} has had values for {share}: {guard.coverage.reason}"
+            text = (
+                f"The guard {rule.name} has seen {ratio:.0%} of the last {SEEN_OVER_S:.0f} s: {guard.coverage.reason}"
+            )
             self.annotate("guard", text)
-            logger.warning("%s. Time without a value counts neither way.", text)
+            logger.warning("%s. Its times are those that it has seen.", text)
         elif change.no_data_too_long:
             text = f"The guard {rule.name} has had no data for {rule.no_data_after_s:g} s: {guard.no_data_reason}"
             self.annotate("guard", text)
@@ -238,7 +231,7 @@ class GuardEvaluator:
                 self._carry_out(Action(GuardAction.STOP), f"guard {rule.name}", StopReason("guard", text))
 
     def deliver(self, delivery: Delivery) -> list[Verdict]:
-        """Act on delivered alerts at once and return the verdicts; refused ones are counted."""
+        """Act at once upon alerts that have come in; what was refused of them is counted."""
         self.alert_counts.refuse(delivery.refused)
         verdicts = self.alerts.take(delivery.alerts, self._wall())
         for verdict in verdicts:
@@ -248,57 +241,57 @@ class GuardEvaluator:
         return verdicts
 
     def dry_run(self, alerts: Sequence[Alert]) -> list[Verdict]:
-        """Return the verdicts that `deliver` would return, without acting."""
+        """What they would lead to."""
         return self.alerts.dry_run(alerts, self._wall())
 
     def _act_on_alerts(self, verdicts: Sequence[Verdict]) -> None:
-        """Carry out all verdicts; annotate the first 20 of each action one by one."""
+        """Act upon all of them, and tell of the first of each action one by one."""
         if not verdicts:
             return
-        in_force = self._in_force_by_alert()
+        given = self._given_by_alerts()
         counts: Counter[Action] = Counter()
         for verdict in verdicts:
             if verdict.action is not None:
                 counts[verdict.action] += 1
             is_shown = verdict.action is None or counts[verdict.action] <= _MOST_SHOWN
-            self._act_on_alert(verdict, is_shown, in_force[verdict.alert.fingerprint])
+            self._act_on_alert(verdict, is_shown, given[verdict.alert.fingerprint])
         for action, count in counts.items():
             if count > _MOST_SHOWN:
                 text = f"{count - _MOST_SHOWN:,} more alerts fire at the same time. Action: {action}"
                 self.annotate("alert", text)
                 logger.warning("%s.", text)
 
-    def _in_force_by_alert(self) -> defaultdict[str, list[str]]:
-        """Return the actions of alerts that are in force, by fingerprint."""
-        in_force: defaultdict[str, list[str]] = defaultdict(list)
+    def _given_by_alerts(self) -> defaultdict[str, list[str]]:
+        """What alerts have in force, by their fingerprints."""
+        given: defaultdict[str, list[str]] = defaultdict(list)
         for by in self._control.in_force if self._control is not None else ():
             for fingerprint in id_of(by)[:1]:
-                in_force[fingerprint].append(by)
-        return in_force
+                given[fingerprint].append(by)
+        return given
 
-    def _act_on_alert(self, verdict: Verdict, is_shown: bool, in_force: list[str]) -> None:
-        """Carry out a verdict. `in_force` has the actions of this alert that are in force, and is updated."""
+    def _act_on_alert(self, verdict: Verdict, is_shown: bool, given: list[str]) -> None:
+        """`given` is what this alert has in force, and is kept up to date."""
         alert = verdict.alert
-        alert_id = named_id(f"alert {alert.name}", alert.fingerprint)
-        # An alert that fires again scales again, even if no delivery said that it was resolved.
-        firing_id = named_id(f"alert {alert.name}", alert.fingerprint, f"since {alert.starts_s}")
-        for by in [by for by in in_force if not (alert.firing and by in (alert_id, firing_id))]:
+        who = named_id(f"alert {alert.name}", alert.fingerprint)
+        # An alert that fires once more scales once more, also when nobody has said that it was resolved.
+        once = named_id(f"alert {alert.name}", alert.fingerprint, f"since {alert.starts_s}")
+        for by in [by for by in given if not (alert.firing and by in (who, once))]:
             self._release(by)
-            in_force.remove(by)
+            given.remove(by)
         if alert.firing and verdict.action is not None:
             text = describe_alert(alert)
             if is_shown:
                 self.annotate("alert", f"{text}. Action: {verdict.action}, {verdict.reason}")
                 logger.warning("%s. Action: %s (%s).", text, verdict.action, verdict.reason)
-            by = firing_id if verdict.action.kind is GuardAction.SCALE else alert_id
+            by = once if verdict.action.kind is GuardAction.SCALE else who
             self._carry_out(verdict.action, by, StopReason("alert", text))
-            in_force.append(by)
+            given.append(by)
 
     def holding_back(self) -> list[Alert]:
-        """Return firing alerts from before the start, for which the start of the run may wait."""
+        """Alerts because of which a start may wait: they fire since before the run."""
         return self.alerts.holding_back(self._wall())
 
-    def _carry_out(self, action: Action, by: str, reason: StopReason) -> None:
+    def _carry_out(self, action: Action, who: str, reason: StopReason) -> None:
         control = self._control
         if control is None:
             return
@@ -308,18 +301,18 @@ class GuardEvaluator:
             case GuardAction.ABORT:
                 control.abort(reason)
             case GuardAction.HOLD:
-                control.hold(by)
+                control.hold(who)
             case GuardAction.SCALE:
-                control.scale(action.share, by)
+                control.scale(action.share, who)
             case GuardAction.NOTIFY:
                 pass
 
-    def _release(self, by: str) -> None:
+    def _release(self, who: str) -> None:
         if self._control is not None:
-            self._control.release(by)
+            self._control.release(who)
 
     def views(self, wall_s: float) -> tuple[GuardView, ...]:
-        """Return the guards as they are in snapshots."""
+        """The guards as snapshots show them."""
         now = self._monotonic()
         return tuple(
             GuardView(
@@ -332,9 +325,9 @@ class GuardEvaluator:
                 since_s=None if guard.since_s is None else wall_s - (now - guard.since_s),
                 trips=((str(guard.rule.action), guard.trips),) if guard.trips else (),
                 matched=guard not in self._unmatched,
-                seen_ratio=guard.coverage.ratio(self._evaluated_s),
-                watched_s=guard.coverage.watched_s(self._evaluated_s),
-                no_data_s=guard.coverage.missing_s(self._evaluated_s),
+                seen_ratio=guard.coverage.ratio(self._looked_s),
+                watched_s=guard.coverage.watched_s(self._looked_s),
+                no_data_s=guard.coverage.missing_s(self._looked_s),
                 no_data_reason=guard.no_data_reason or guard.coverage.reason,
                 extremes=tuple((value, guard.rule.format_value(value)) for value in guard.extremes or ()),
                 stopped=self._stopped.get(guard.rule.name, ""),
@@ -344,12 +337,12 @@ class GuardEvaluator:
 
 
 def describe_alert(alert: Alert) -> str:
-    """Return a sentence with the name and the summary of an alert."""
+    """Which alert, and what it says."""
     return f"The alert {alert.name} fires{f' ({alert.summary})' if alert.summary else ''}"
 
 
 def describe_trip(guard: GuardStateMachine, since_wall_s: float) -> str:
-    """Return a sentence with the guard, the value and since when the condition holds."""
+    """Which guard, which value, since when."""
     value = guard.rule.format_value(guard.value) if guard.value is not None else "unknown"
     operand = guard.rule.when.condition.operand
     return f"{_trip_head(guard.rule)}{operand} is {value}, since {clock.iso(since_wall_s)}"

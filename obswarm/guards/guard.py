@@ -1,4 +1,4 @@
-"""A guard: a condition and an action."""
+"""A guard: what it watches for, and what it does then."""
 
 import math
 import re
@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from obswarm.api import ObswarmError
+from obswarm.config import RENAMED_GUARD_KEYS
 from obswarm.guards.conditions import Condition, EngineOperand, PromqlOperand, When
 from obswarm.guards.grammar import parse_when
 from obswarm.guards.operands import definition_of
@@ -17,14 +18,12 @@ from obswarm.units import format_latency, format_not_finite, parse_duration
 
 OnNoData = Literal["warn", "stop"]
 NO_DATA_AFTER_S = 30.0
-RENAMED_ARGUMENTS = {"blind_after": "no_data_after", "on_blind": "on_no_data"}
-"""Arguments of Guard and keys of `[[guards]]` of obswarm 0.1, and their present names."""
 _SCALE = re.compile(r"scale\(\s*(\d+(?:\.\d+)?)\s*%\s*\)")
 
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """An action. `share`, from 0 to 1, is the share of the users that remains after a scale."""
+    """`share` is what is left of the users after a scale, from 0 to 1."""
 
     kind: GuardAction
     share: float = 1.0
@@ -34,7 +33,7 @@ class Action:
 
 
 def parse_action(text: str) -> Action:
-    """Parse `stop`, `abort`, `hold`, `notify` or `scale(50%)`. Raises ObswarmError."""
+    """`stop`, `abort`, `hold`, `notify` or `scale(50%)`. Raises ObswarmError."""
     word = text.strip().lower()
     if word in tuple(GuardAction) and word != GuardAction.SCALE:
         return Action(GuardAction(word))
@@ -46,11 +45,8 @@ def parse_action(text: str) -> Action:
 
 @dataclass(frozen=True, slots=True)
 class GuardRule:
-    """A guard as configured.
-
-    The guard clears when its condition has been false for `clear_for_s`. When it has had no data for `no_data_after_s`,
-    `on_no_data` applies.
-    """
+    """`clear_for_s`: how long the condition has to be false before the guard counts as clear again. `no_data_after_s`:
+    how long it may have no data before `on_no_data` applies."""
 
     name: str
     when: When
@@ -61,20 +57,20 @@ class GuardRule:
 
     @property
     def query(self) -> str | None:
-        """The PromQL query, None for other operands."""
+        """What has to be asked of the target's metrics."""
         operand = self.when.condition.operand
         return operand.query if isinstance(operand, PromqlOperand) else None
 
     def format_value(self, value: float) -> str:
-        """Format a value of the operand: `12%`, `734 ms`, `64`."""
+        """A value for people: `12%`, `734 ms`, `64`."""
         return format_figure(self.when.condition, value)
 
 
 def with_own_names(rules: Sequence[GuardRule]) -> list[GuardRule]:
-    """Return the guards without duplicates and with distinct names.
+    """The rules, those of the same text and different actions named by their action as well, as `notify: p95 > 2s`. One
+    that stands there twice, in obswarm.toml and as an option for example, is one.
 
-    Guards of the same text and different actions are named by their action as well: `notify: p95 > 2s`. A guard that is
-    given twice, e.g. in obswarm.toml and as an option, is one. Raises ObswarmError if different guards have one name.
+    Raises ObswarmError for two with the same name: no metric or report could tell them apart.
     """
     rules = list(dict.fromkeys(rules))
     seen = Counter(rule.name for rule in rules)
@@ -93,10 +89,8 @@ def with_own_names(rules: Sequence[GuardRule]) -> list[GuardRule]:
 
 
 def format_figure(condition: Condition, value: float) -> str:
-    """Format a value of the condition's operand with its unit.
-
-    A value that would look like the threshold without being equal to it gets more digits.
-    """
+    """A value of a condition's operand with its unit, durations as in tables; with more digits where the value would
+    look like the one that it is compared with, and is not."""
     operand, limit = condition.operand, condition.quantity.base
     if not math.isfinite(value):
         return format_not_finite(value)
@@ -112,7 +106,7 @@ def format_figure(condition: Condition, value: float) -> str:
     return f"{value:.6g}"
 
 
-def Guard(  # noqa: N802 - looks like a class in load-test files
+def Guard(  # noqa: N802 - what a load-test file writes; it makes a value
     when: str,
     action: str = "stop",
     name: str | None = None,
@@ -121,18 +115,15 @@ def Guard(  # noqa: N802 - looks like a class in load-test files
     on_no_data: str = "warn",
     **renamed: object,
 ) -> GuardRule:
-    """Make a guard of a load-test file: `guards = [Guard("error_ratio > 5% for 10s")]`.
+    """A guard, as in `guards = [Guard("error_ratio > 5% for 10s")]`.
 
-    `action` is stop, abort, hold, scale(50%) or notify. `name` is the text of `when` by default. The guard clears when
-    its condition has been false for `clear_for`, by default as long as its `for`. When it has had no data for
-    `no_data_after`, `on_no_data` applies: warn or stop. Durations are seconds, or texts such as 30s.
-
-    Raises ObswarmError; for an invalid `when`, its message has a caret under the position.
+    `action` is stop, abort, hold, scale(50%) or notify; `name` is the text of `when` unless given; durations are
+    seconds or texts like 30s. Raises ObswarmError, which for `when` shows the place.
     """
     for argument in renamed:
-        if argument not in RENAMED_ARGUMENTS:
+        if argument not in RENAMED_GUARD_KEYS:
             raise TypeError(f"Guard() got an unexpected keyword argument {argument!r}")
-        raise ObswarmError(f"{argument} is now called {RENAMED_ARGUMENTS[argument]}.")
+        raise ObswarmError(f"{argument} is now called {RENAMED_GUARD_KEYS[argument]}.")
     parsed = parse_when(when)
     if on_no_data not in ("warn", "stop"):
         raise ObswarmError(f"on_no_data is {on_no_data!r}; write warn or stop.")

@@ -1,4 +1,4 @@
-"""Requirements: conditions that the whole run has to meet, for CI jobs."""
+"""Requirements: conditions that a run as a whole has to meet, for CI jobs."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from obswarm.stats import Snapshot
 
 @dataclass(frozen=True, slots=True)
 class Requirement:
-    """A condition that has to be true of the whole run: `p95{name="/login"} < 500ms`."""
+    """`p95{name="/login"} < 500ms`: has to be true of all that was measured."""
 
     condition: Condition
 
@@ -28,7 +28,8 @@ class Requirement:
 
 @dataclass(frozen=True, slots=True)
 class RequirementResult:
-    """`value` is in the base unit of the operand, None if there is none; the requirement is not met then."""
+    """`value` as Requirement's unit has it, None when nothing was measured that it could be judged by: then it is not
+    met."""
 
     requirement: Requirement
     met: bool
@@ -36,12 +37,12 @@ class RequirementResult:
 
     @property
     def shown(self) -> str:
-        """The formatted value."""
+        """The value for people."""
         return "nothing measured" if self.value is None else format_figure(self.requirement.condition, self.value)
 
 
 def parse_requirement(text: str) -> Requirement:
-    """Parse a requirement. Raises ObswarmError, with a caret under the position of a syntax error."""
+    """Raises ObswarmError, for what is written wrongly with the place."""
     condition = parse_condition(text)
     operand = condition.operand
     if not isinstance(operand, EngineOperand) or definition_of(operand).run is None:
@@ -51,9 +52,9 @@ def parse_requirement(text: str) -> Requirement:
 
 
 def evaluate_requirements(requirements: list[Requirement], final: Snapshot) -> list[RequirementResult]:
-    """Evaluate requirements with the last snapshot of a run."""
-    results = []
+    """Each of them, by the last snapshot of a run."""
+    judged = []
     for requirement in requirements:
         value = value_of_run(requirement.operand, final)
-        results.append(RequirementResult(requirement, value is not None and requirement.condition.holds(value), value))
-    return results
+        judged.append(RequirementResult(requirement, value is not None and requirement.condition.holds(value), value))
+    return judged

@@ -1,4 +1,4 @@
-"""The result of a run as a JSON document. Its keys are a contract; times are in seconds."""
+"""The result of a run as a JSON document for other programs. Its keys are a contract; times are in seconds."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -23,8 +23,8 @@ _QUANTILES = {"p50_s": 0.5, "p90_s": 0.9, "p95_s": 0.95, "p99_s": 0.99}
 
 
 def result_document(result: RunResult, requirement_results: Sequence[RequirementResult] = ()) -> dict[str, Any]:
-    """Return the JSON document of a run: measurements, guards, requirements. Undefined values (the p95 of no requests)
-    are null."""
+    """Everything that the run measured and was judged by, as JSON-ready values. A figure that does not exist (the p95
+    of no request) is null."""
     final = result.final
     return {
         "run_id": result.run_id,
@@ -37,12 +37,12 @@ def result_document(result: RunResult, requirement_results: Sequence[Requirement
         "state": str(final.state),
         "stop_reason": {"kind": result.stop_reason.kind, "detail": result.stop_reason.detail},
         "users_max": result.users_max,
-        "totals": {**_statistics(final.total, final.load_s), "interrupted": final.interrupted},
+        "totals": {**_figures(final.total, final.load_s), "interrupted": final.interrupted},
         "never_answered": result.was_never_answered,
         "in_flight": {**_in_flight(final.in_flight), "max": _in_flight_max(result.in_flight_peaks)},
         "cut_off": cut_off_rows(final.cut_off),
         "endpoints": [
-            {"method": key.method, "name": key.name, **_statistics(stats, final.load_s)}
+            {"method": key.method, "name": key.name, **_figures(stats, final.load_s)}
             for key, stats in sorted(final.endpoints.items())
         ],
         "errors": [
@@ -129,8 +129,7 @@ def result_document(result: RunResult, requirement_results: Sequence[Requirement
             for each in result.targets
         ],
         "annotations": [
-            {"at": clock.iso(annotation.time_s), "kind": annotation.kind, "text": annotation.text}
-            for annotation in result.annotations
+            {"at": clock.iso(mark.time_s), "kind": mark.kind, "text": mark.text} for mark in result.annotations
         ],
     }
 
@@ -149,7 +148,7 @@ def _in_flight(in_flight: Mapping[EndpointKey, InFlight], total: InFlight | None
 
 
 def _in_flight_max(peaks: Mapping[EndpointKey, InFlight]) -> dict[str, Any]:
-    """Return the maxima of requests in flight at the ends of the run's seconds."""
+    """At the end of any second of the run."""
     by_endpoint = {key: each for key, each in peaks.items() if key != TOTAL}
     return _in_flight(by_endpoint, peaks.get(TOTAL, NONE_IN_FLIGHT))
 
@@ -172,7 +171,7 @@ def _guard(guard: GuardView) -> dict[str, Any]:
     }
 
 
-def _statistics(stats: EndpointStats, load_s: float) -> dict[str, Any]:
+def _figures(stats: EndpointStats, load_s: float) -> dict[str, Any]:
     values = stats.quantiles(tuple(_QUANTILES.values())) or (None,) * len(_QUANTILES)
     return {
         "requests": stats.requests,
@@ -190,7 +189,7 @@ def _statistics(stats: EndpointStats, load_s: float) -> dict[str, Any]:
 
 
 def _timings(stats: EndpointStats) -> dict[str, dict[str, Any]]:
-    """Return count and mean of each phase; with --timings histograms, quantiles as well."""
+    """By phase, how often it was gone through and its mean; quantiles where --timings asked for histograms."""
     if stats.timings is None:
         return {}
     phases: dict[str, dict[str, Any]] = {}
@@ -206,5 +205,5 @@ def _timings(stats: EndpointStats) -> dict[str, dict[str, Any]]:
 
 
 def _round(value: float | None) -> float | None:
-    """Round to microseconds."""
+    """Six digits behind the point are a microsecond; more is noise in a file that people read."""
     return None if value is None else round(value, 6)

@@ -1,4 +1,4 @@
-"""Format measurements and differences between runs for the terminal and HTML reports."""
+"""Differences between runs in words and numbers for people."""
 
 import math
 from collections.abc import Mapping
@@ -21,12 +21,12 @@ _NO_DATA_FROM_S = 0.5
 
 
 def tone_of(difference: Difference) -> str:
-    """Return the CSS class of a difference: good, bad or empty."""
+    """good, bad, or nothing."""
     return {FASTER: "good", "better": "good", SLOWER: "bad", "worse": "bad"}.get(difference.verdict, "")
 
 
 def value_of(measure: str, value: float | None) -> str:
-    """Format a measure of the load test."""
+    """A measure of a load test."""
     if value is None:
         return "–"
     if not math.isfinite(value):
@@ -36,8 +36,8 @@ def value_of(measure: str, value: float | None) -> str:
     return f"{value:.2%}" if measure == "error ratio" else format_latency(value)
 
 
-def target_metric_value(unit: Unit | str, value: float | None) -> str:
-    """Format a value of a target's metric."""
+def figure_value(unit: Unit | str, value: float | None) -> str:
+    """A figure of a target."""
     if value is None:
         return "–"
     if not math.isfinite(value):
@@ -52,14 +52,14 @@ def target_metric_value(unit: Unit | str, value: float | None) -> str:
     return f"{text}/s" if unit == "per_second" else text
 
 
-def change_text(difference: Difference) -> str:
-    """Format the change of a difference; empty if unknown."""
+def size_of(difference: Difference) -> str:
+    """How much it has changed; empty when that is not known."""
     change = difference.change.change
     return "" if change is None else _percent(difference, change)
 
 
-def confidence_interval_text(difference: Difference) -> str:
-    """Format the confidence interval of a change; empty if unknown."""
+def between(difference: Difference) -> str:
+    """What it has changed by with confidence."""
     low, high = difference.change.low, difference.change.high
     return "" if low is None or high is None else f"{_percent(difference, low)} … {_percent(difference, high)}"
 
@@ -69,41 +69,42 @@ def _percent(difference: Difference, value: float) -> str:
 
 
 def generator_sentence(saturated: bool, max_cpu_ratio: float | None, max_loop_lag_s: float | None) -> str:
-    """Return a sentence on whether the load generator was the bottleneck, with its maxima (None if not finite)."""
+    """Whether the load generator was the bottleneck, with the figures that say so. A figure that JSON had no number for
+    is None."""
     cpu = "–" if max_cpu_ratio is None else f"{max_cpu_ratio:.0%}"
     lag = "–" if max_loop_lag_s is None else f"{max_loop_lag_s * 1000:,.0f}"
-    maxima = f"(CPU up to {cpu} of a core, event loop lag up to {lag} ms)"
+    figures = f"(CPU up to {cpu} of a core, event loop up to {lag} ms late)"
     if saturated:
         return (
-            f"THE LOAD GENERATOR WAS THE BOTTLENECK during part of the run {maxima}: the target may be faster than"
-            " measured."
+            f"THE LOAD GENERATOR WAS THE BOTTLENECK for a part of the run {figures}: the target may be faster than"
+            " these figures."
         )
-    return f"The load generator was not the bottleneck {maxima}."
+    return f"The load generator was not the bottleneck {figures}."
 
 
 NO_REQUEST_SELECTED = "no request of the run matched its labels"
-"""Reason for no data of a guard with label matchers."""
+"""Of a guard that is about some endpoints only."""
 
 
 def no_data_text(no_data_s: float, watched_s: float) -> str:
-    """Format how long a guard had no data; empty if shorter than one polling interval of a source."""
+    """For how long a guard had no data; empty for less than one question to a source."""
     if no_data_s < _NO_DATA_FROM_S:
         return ""
     seen_s = round(watched_s - no_data_s, 1)
-    # Rounding would make it the whole time, although the guard had data and may have tripped.
+    # Rounded, it would be all of the time, and yet the guard may have tripped.
     is_nearly_all = seen_s > 0 and round(no_data_s) == round(watched_s)
     shown = f"all but {format_duration(seen_s)}" if is_nearly_all else format_duration(round(no_data_s))
     return f"no data for {shown} of {format_duration(round(watched_s))}"
 
 
 def no_data_of(guard: Mapping[str, Any]) -> str:
-    """Format how long a guard of a stored result had no data, with the reason."""
+    """The same with the reason, of a guard of a result, which an earlier version may have kept."""
     text = no_data_text(*_no_data(guard))
     return f"{text}: {guard['no_data_reason']}" if text and guard["no_data_reason"] else text
 
 
 def had_little_data(guard: Mapping[str, Any]) -> bool:
-    """Return whether a guard of a stored result lacked data for too much of the time."""
+    """Whether that is too much of the time."""
     return lacks_data(*_no_data(guard))
 
 
@@ -111,17 +112,17 @@ def _no_data(guard: Mapping[str, Any]) -> tuple[float, float]:
     return guard.get("no_data_s", 0.0), guard.get("watched_s", 0.0)
 
 
-def target_metric_name(metric: MetricKey) -> str:
-    return f"{metric.target}: {metric.name}"
+def figure_name(figure: MetricKey) -> str:
+    return f"{figure.target}: {figure.name}"
 
 
-def compared_extent(found: Comparison) -> str:
-    """Format how much of the two runs was compared."""
+def extent_of(found: Comparison) -> str:
+    """How much of two runs was compared."""
     return f"{found.seconds} s of both" + (f", in {found.blocks} blocks" if found.blocks else "")
 
 
 def inconclusive_sentences(found: Comparison) -> list[str]:
-    """Return sentences on endpoints without a verdict, grouped by reason."""
+    """Endpoints without a verdict, with the reason; those with the same reason share a sentence."""
     by_reason: dict[str, list[str]] = {}
     for key, why in found.inconclusive():
         by_reason.setdefault(why, []).append(key.label)
@@ -130,8 +131,8 @@ def inconclusive_sentences(found: Comparison) -> list[str]:
     return [f"{format_names(names)}: {INCONCLUSIVE} ({why})." for why, names in by_reason.items()]
 
 
-def one_sided_sentences(found: Comparison) -> list[str]:
-    """Return a sentence for each run with the endpoints that only it has."""
+def only_sentences(found: Comparison) -> list[str]:
+    """Endpoints that one of the runs has alone; one sentence for each run."""
     by_run: dict[str, list[str]] = {}
     for key, where in found.only.items():
         by_run.setdefault(where, []).append(key.label)
@@ -142,17 +143,17 @@ __all__ = [
     "INCONCLUSIVE",
     "NO_REQUEST_SELECTED",
     "SAME",
-    "change_text",
-    "compared_extent",
-    "confidence_interval_text",
+    "between",
+    "extent_of",
+    "figure_name",
+    "figure_value",
     "generator_sentence",
     "had_little_data",
     "inconclusive_sentences",
     "no_data_of",
     "no_data_text",
-    "one_sided_sentences",
-    "target_metric_name",
-    "target_metric_value",
+    "only_sentences",
+    "size_of",
     "tone_of",
     "value_of",
 ]

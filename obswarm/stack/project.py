@@ -1,4 +1,4 @@
-"""A Compose project: name, ports, secrets, and the folder that stores them between commands."""
+"""One Compose project of ours: its name, its ports, its secrets, and the folder that keeps them between commands."""
 
 import json
 import os
@@ -34,10 +34,10 @@ DEMO_PORTS = {
     "contest_node_exporter_metrics": 19100,
     "contest_slow_network_mysql": 13307,
 }
-"""Ports that the Compose file of the demo's target publishes."""
+"""Of the demo's target: the ports that its Compose file publishes."""
 
 HOST_NAME = "host.docker.internal"
-"""Host name of this machine inside containers."""
+"""What containers call the machine that they run on."""
 
 
 def _home() -> Path:
@@ -50,16 +50,16 @@ def _home() -> Path:
 
 @dataclass(slots=True)
 class Project:
-    """A Compose project of a stack.
+    """`loadtest` is the file that is mounted, with its folder; `exporters` and `stats` say what else runs;
+    `environment` are variables that the load test is given.
 
-    `loadtest`: file that is mounted with its folder; `exporters`, `stats`: optional services; `environment`: variables
-    for the load test. `save` writes a file with mode 0600 in a folder with mode 0700, since it contains tokens.
+    `save` writes a file with mode 0600 in a folder with mode 0700: tokens are in it.
     """
 
     name: str = DEFAULT_PROJECT
     workers: int = 1
     gateway: str | None = None
-    """Address of this machine for containers."""
+    """The address of this machine at which containers reach it."""
     demo: bool = False
     exporters: bool = False
     stats: bool = False
@@ -78,7 +78,7 @@ class Project:
 
     @property
     def targets(self) -> Path:
-        """Folder of the target files for Prometheus' service discovery."""
+        """Where Prometheus finds what to scrape."""
         return self.folder / "targets"
 
     @property
@@ -99,11 +99,11 @@ class Project:
 
     @staticmethod
     def named(name: str) -> "Project":
-        """Load the project of that name, or create one. Raises ObswarmError for a name that Compose does not accept,
-        and for a corrupt file."""
+        """The one that was started under that name, or a new one. Raises ObswarmError for a name that Compose would
+        not take, and for a file that is damaged."""
         if not _NAME.fullmatch(name):
             raise ObswarmError(
-                f"--project {name}: a name consists of lower-case letters, digits, - and _, after a letter or digit."
+                f"--project {name}: a name has small letters, digits, - and _, and begins with a letter or a digit."
             )
         project = Project(name)
         file = project.folder / "project.json"
@@ -114,18 +114,18 @@ class Project:
         except FileNotFoundError:
             return project
         except (OSError, ValueError, TypeError, AttributeError) as error:
-            raise ObswarmError(f"{file} cannot be read ({error}). Remove it to start over.") from None
+            raise ObswarmError(f"{file} cannot be read ({error}). Remove it to start anew.") from None
 
     @property
     def exists(self) -> bool:
-        """Return whether the project was started before."""
+        """Whether it was started before."""
         return (self.folder / "project.json").exists()
 
     def save(self) -> None:
-        """Write the project's files. Raises ObswarmError if the folder is not writable."""
+        """Raises ObswarmError when the folder cannot be written."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            # World-readable, since containers run as other users and mount these files; the folder itself is private.
+            # Containers run as other users, and read what is mounted into them from in here; nobody else gets in.
             self.folder.chmod(0o700)
             self.targets.mkdir(exist_ok=True)
             self.targets.chmod(0o755)
@@ -140,10 +140,10 @@ class Project:
             (self.folder / "contest").chmod(0o755)
         except OSError as error:
             where = error.filename or self.folder
-            raise ObswarmError(f"{where} cannot be written: {error.strerror}. It stores the stack's tokens.") from None
+            raise ObswarmError(f"{where} cannot be written: {error.strerror}. It keeps the stack's tokens.") from None
 
     def _environment_of_loadtests(self) -> str:
-        """Return a Compose file (in JSON, a subset of YAML) that extends compose.yaml."""
+        """A Compose file, which JSON is one as well, that adds to compose.yaml."""
         values = {name: value.replace("$", "$$") for name, value in self.environment.items()}
         return json.dumps({"services": {name: {"environment": values} for name in ("master", "worker")}})
 
@@ -151,7 +151,7 @@ class Project:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def variables(self) -> dict[str, str]:
-        """Return the variables of compose.yaml."""
+        """What compose.yaml asks for."""
         loadtest = Path(self.loadtest) if self.loadtest else None
         found: dict[str, Any] = {
             "OBSWARM_IMAGE": self.image,
@@ -175,7 +175,7 @@ class Project:
 
 
 def port_variable(name: str) -> str:
-    """Return the environment variable that chooses a port."""
+    """Of the environment, by which a port is chosen."""
     return f"{name.upper()}_PORT" if name.startswith("contest_") else f"OBSWARM_{name.upper()}_PORT"
 
 
@@ -188,7 +188,7 @@ def _write(path: Path, text: str, mode: int) -> None:
 
 
 def _quoted(value: str) -> str:
-    # In single quotes, which Compose does not interpolate.
+    # Single quotes: Compose interpolates nothing in them.
     return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 

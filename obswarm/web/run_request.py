@@ -1,29 +1,25 @@
-"""An order: a run that a master which stays is asked to make, as MessagePack on the wire and in a folder of its own."""
+"""A client's request for a run to a master service: as MessagePack on the wire, and in a folder of its own."""
 
 import shutil
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
 
 import msgpack
 
-from obswarm.bounded_msgpack import unpack as unpack_limited
-from obswarm.cluster import unpack_bundle
+from obswarm import __version__
+from obswarm.cluster import unpack_bundle, unpack_limited
+from obswarm.config import BadConfig, RunConfig, from_wire, to_wire
 from obswarm.private_files import make_private_folder, write_private
 
 _FILE = "order.msgpack"
 _MOST_ITEMS = 100_000
-_CHECKS: dict[str, tuple[type, ...]] = {
-    "release": (str,),
-    "given": (dict,),
-    "rest": (list,),
-    "files": (list,),
-    "mounted": (bool,),
-    "settings": (bytes, type(None)),
-    "digest": (str,),
-    "bundle": (bytes,),
-    "id": (str,),
-    "workers": (int,),
+_CHECKS: dict[str, type] = {
+    "files": list,
+    "mounted": bool,
+    "digest": str,
+    "bundle": bytes,
+    "id": str,
+    "workers": int,
 }
 
 
@@ -33,20 +29,16 @@ class BadRunRequest(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class RunRequest:
-    """`given` are the command line's options by the name of their parameter, as texts (a list of them where an option
-    can be repeated, true for a flag); `rest` the user classes and the load test's own options.
+    """`config` is what the client says about the run.
 
     `files` are the load-test files, relative to the bundle, or where the master has the folder `mounted` to that.
-    `settings` is the text of obswarm.toml. `workers` is the number that the client knows the master to
-    have (0: it does not know), and in an accepted order how many take part; `id` is set by the master.
+    `workers` is the number that the client knows the master to have (0: it does not know), and in an accepted request
+    how many take part; `id` is set by the master.
     """
 
-    release: str
-    given: dict[str, Any]
-    rest: list[str]
+    config: RunConfig
     files: list[str]
     mounted: bool
-    settings: bytes | None
     digest: str
     bundle: bytes
     id: str = ""
@@ -56,27 +48,32 @@ class RunRequest:
         return replace(self, id=number, workers=workers)
 
     def pack(self) -> bytes:
-        packed: bytes = msgpack.packb(asdict(self))
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        packed: bytes = msgpack.packb({**values, "config": to_wire(self.config, __version__)})
         return packed
 
     @staticmethod
     def unpack(packed: bytes) -> "RunRequest":
-        """Raises BadOrder."""
+        """Raises BadRunRequest."""
         try:
             values = unpack_limited(packed, _MOST_ITEMS)
-            if not isinstance(values, dict) or set(values) != {field.name for field in fields(RunRequest)}:
-                raise BadRunRequest("it is no order")
-            for name, kinds in _CHECKS.items():
-                if not isinstance(values[name], kinds):
+            if not isinstance(values, dict) or "config" not in values:
+                raise BadRunRequest("it is no request for a run of this version")
+            config = from_wire(values.pop("config"), __version__)
+            if set(values) != set(_CHECKS):
+                raise BadRunRequest("it is no request for a run")
+            for name, kind in _CHECKS.items():
+                if type(values[name]) is not kind:
                     raise BadRunRequest(f"its {name} is of a wrong type")
-            texts = [*values["rest"], *values["files"], *values["given"]]
-            if not all(isinstance(text, str) for text in texts):
+            if not all(isinstance(name, str) for name in values["files"]):
                 raise BadRunRequest("it has something else than texts where texts belong")
-            return RunRequest(**values)
+            return RunRequest(config, **values)
+        except BadConfig as error:
+            raise BadRunRequest(str(error)) from None
         except (ValueError, TypeError) as error:
             if isinstance(error, BadRunRequest):
                 raise
-            raise BadRunRequest(f"it is no order ({type(error).__name__})") from None
+            raise BadRunRequest(f"it is no request for a run ({type(error).__name__})") from None
 
     def save(self, folder: Path) -> None:
         """Replaces the order that is there; only its owner can read it, since options may be tokens.
@@ -87,14 +84,12 @@ class RunRequest:
         make_private_folder(folder / "files")
         if not self.mounted:
             unpack_bundle(self.bundle, self.digest, folder / "files")
-        if self.settings is not None:
-            write_private(folder / "obswarm.toml", self.settings)
         # Last: an order that is there is there as a whole.
         write_private(folder / _FILE, replace(self, bundle=b"").pack())
 
     @staticmethod
     def read(folder: Path) -> "RunRequest | None":
-        """The one that was saved; None when there is none. Raises BadOrder."""
+        """The one that was saved; None when there is none. Raises BadRunRequest."""
         try:
             return RunRequest.unpack((folder / _FILE).read_bytes())
         except FileNotFoundError:

@@ -199,9 +199,6 @@ class RunsApp:
         except BadRunRequest as error:
             return json_answer(start_response, "400 Bad Request", {"error": str(error)})
         desk = self._desk
-        if order.release != __version__:
-            text = f"this master is obswarm {__version__}, you have {order.release}; both have to be the same."
-            return json_answer(start_response, "400 Bad Request", {"error": text})
         if desk.is_busy():
             text = f"the run {desk.run_id or 'before'} goes on here; wait for its end or stop it."
             return json_answer(start_response, "409 Conflict", {"error": text})

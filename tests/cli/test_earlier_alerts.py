@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from obswarm.cli.earlier_alerts import ARRIVAL_S, wait_for_earlier_alerts
+from obswarm.app.earlier_alerts import ARRIVAL_S, wait_for_earlier_alerts
 from obswarm.engine import StopReason
 from obswarm.guards import GuardEvaluator, parse_action, parse_payload
 from tests.guards.test_alerts import ALERTMANAGER, STARTED_S, at, payload
@@ -61,7 +61,7 @@ def test_it_begins_once_the_alert_is_resolved_and_says_why_it_waited(heard: pyte
     start = Start(at2=FIRING, at3=FIRING, at40=RESOLVED)
     assert start.wait() == pytest.approx(40, abs=0.2)
     assert start.stopped is None
-    told = [record.getMessage() for record in heard.records if record.name == "obswarm.cli.earlier_alerts"]
+    told = [record.getMessage() for record in heard.records if record.name == "obswarm.app.earlier_alerts"]
     assert told == [
         "The run waits 5 s for alerts that fire already.",
         "The alert TooManyErrors fires since 2026-01-09T23:05:40.000Z (errors), so the start of the run waits until"

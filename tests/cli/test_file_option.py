@@ -10,20 +10,11 @@ import click
 import pytest
 
 from obswarm.api import ObswarmError
-from obswarm.cli.file_option import (
-    FileOption,
-    SectionCommand,
-    TopLevelCommand,
-    as_arguments,
-    commands_of,
-    forget_shared_values,
-    given_options,
-    label_of,
-    options_of,
-    top_level_options,
-)
+from obswarm.cli.configure import config_of
+from obswarm.cli.file_option import FileOption
 from obswarm.cli.main import cli
-from obswarm.cli.settings import read_settings
+from obswarm.cli.settings import SectionCommand, TopLevelCommand, commands_of, options_of, top_level_options
+from obswarm.config import SETTINGS, RunConfig, for_client, read_file_config
 
 SAMPLES = ("90", "3s", "http://127.0.0.1:5/x", "30s:5", "127.0.0.1:5558", "1%", "hold")
 COMMANDS = {str(command.name): command for command in commands_of(cli)}
@@ -88,13 +79,13 @@ def test_the_file_says_what_the_command_line_can_say(command: click.Command, opt
     value = by_line.params[name]
     by_file = parsed(str(command.name), toml=in_toml(command, option, text))
     if option.adds:
-        assert read_settings(None, Path.cwd()).texts(option.key) == value
+        assert config_of(by_file).file.texts[option.key] == value
         return
     assert by_file.params[name] == value
-    assert given_options(by_file)[name] == given_options(by_line)[name]
-    again = as_arguments(command, given_options(by_file))
-    Path("obswarm.toml").unlink()
-    assert parsed(str(command.name), *again).params[name] == value
+    if isinstance(command, TopLevelCommand):
+        assert config_of(by_file).value(name) == config_of(by_line).value(name) == value
+        assert config_of(by_line).label(name) == option.long
+        assert config_of(by_file).label(name) == f"{option.key} in obswarm.toml"
 
 
 @pytest.mark.parametrize(
@@ -104,7 +95,7 @@ def test_a_value_of_the_wrong_type_is_named_with_its_place(command: click.Comman
     if option.adds:
         Path("obswarm.toml").write_text(f"{option.key} = 5\n")
         with pytest.raises(ObswarmError, match=rf"obswarm.toml: {option.key} has to be a list of texts\."):
-            read_settings(None, Path.cwd()).texts(option.key)
+            read_file_config(None, Path.cwd())
         return
     section = f"[{command.name}] " if isinstance(command, SectionCommand) else ""
     text = in_toml(command, option, sample_of(command, option)).rpartition(" = ")[0] + " = 2020-01-01\n"
@@ -130,7 +121,7 @@ def test_command_line_over_environment_over_file_over_default(monkeypatch) -> No
     ctx = parsed("run", "--users", "200", toml=toml)
     assert [ctx.params[name] for name in ("users", "spawn_rate", "run_time")] == [200, 30.0, 4.0]
     assert ctx.params["stop_timeout"] == 10.0
-    labels = [label_of(ctx, name) for name in ("users", "spawn_rate", "run_time", "stop_timeout")]
+    labels = [config_of(ctx).label(name) for name in ("users", "spawn_rate", "run_time", "stop_timeout")]
     assert labels == ["--users", "OBSWARM_SPAWN_RATE", "run_time in obswarm.toml", "--stop-timeout"]
 
 
@@ -249,7 +240,7 @@ def test_a_value_of_the_environment_that_makes_no_sense_is_named_by_its_variable
 def test_of_two_options_that_exclude_each_other_the_nearer_one_counts(capsys, monkeypatch) -> None:
     ctx = parsed("run", "--users", "5", toml="stages = '10s:5'\n")
     assert (ctx.params["users"], ctx.params["stages"]) == (5, None)
-    assert given_options(ctx) == {"users": "5"}
+    assert list(config_of(ctx).origins) == ["users"]
     assert capsys.readouterr().err == "Note: stages in obswarm.toml is not used, because of --users.\n"
     monkeypatch.setenv("OBSWARM_STAGES", "10s:5")
     ctx = parsed("run", toml="users = 3\nspawn_rate = 4\n")
@@ -301,12 +292,30 @@ def test_other_commands_take_what_they_share_and_their_own_table() -> None:
 
 
 def test_a_service_gives_its_runs_nothing_that_their_clients_could_have_said() -> None:
-    ctx = parsed("master", toml="users = 5\njson = 'x.json'\nbind = '127.0.0.1:5999'\norphan_timeout = 5\n")
-    assert ctx.params["users"] == 5
-    forget_shared_values(ctx)
-    later = COMMANDS["master"].make_context("master", [], parent=ctx.parent).params
-    assert (later["users"], later["json_file"]) == (None, None)
-    assert (later["bind"], later["orphan_timeout"]) == (("127.0.0.1", 5999), 5.0)
+    toml = "users = 5\njson = 'x.json'\nbind = '127.0.0.1:5999'\norphan_timeout = 5\n"
+    service = config_of(parsed("master", toml=toml))
+    assert service.load.users == 5
+    run = for_client(service, RunConfig())
+    assert (run.load.users, run.outputs.json_file) == (None, None)
+    assert (run.cluster.bind, run.cluster.orphan_timeout) == (("127.0.0.1", 5999), 5.0)
+
+
+@pytest.mark.parametrize("command", ["run", "master", "config"])
+def test_without_any_option_all_settings_have_the_defaults_of_run_config(command: str) -> None:
+    assert config_of(parsed(command)) == RunConfig()
+
+
+def test_every_setting_has_its_option_and_every_option_of_a_run_its_setting() -> None:
+    options = {
+        option.name: option
+        for name in ("run", "master")
+        for option in COMMANDS[name].params
+        if isinstance(option, FileOption) and option.in_file
+    }
+    assert set(options) == {name for name, each in SETTINGS.items() if each.option}
+    for name, option in options.items():
+        assert option.long == SETTINGS[name].option
+        assert option.envvar in (SETTINGS[name].variable, None)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from obswarm.api import ObswarmError
-from obswarm.cli.guarding import _written, simple_guarding
+from obswarm.app.guards_setup import _written, simple_guards
 from obswarm.guards import Guard
 
 
@@ -15,22 +15,17 @@ def run_of(planned_s: float | None) -> Any:
 
 @pytest.mark.parametrize(("planned_s", "is_warned_of"), [(60.0, True), (59.0, True), (61.0, False), (None, False)])
 def test_a_guard_that_needs_more_time_than_the_run_has_is_warned_of(caplog, planned_s, is_warned_of: bool) -> None:
-    guarding = simple_guarding([Guard("error_ratio > 5% for 1m"), Guard("p95 > 1s")])
+    guards = simple_guards([Guard("error_ratio > 5% for 1m"), Guard("p95 > 1s")])
     with caplog.at_level(logging.WARNING):
-        guarding.attach(run_of(planned_s))
+        guards.attach(run_of(planned_s))
     expected = "The guard error_ratio > 5% for 1m cannot trip: its condition has to hold for 1m, and the run takes"
     assert [text for text in caplog.messages if text.startswith(expected)] == caplog.messages
     assert len(caplog.messages) == is_warned_of
 
 
 def test_guards_of_options_may_have_a_name_behind_their_action() -> None:
-    rules = _written(
-        "",
-        {
-            "stop-when": ["slow: p95 > 2s for 5s", "p95 > 2s"],
-            "guard": ["scale(50%): half: p95 > 2s", "hold: promql(a:b) > 1"],
-        },
-    )
+    rules = _written("stop_when", ["slow: p95 > 2s for 5s", "p95 > 2s"], "--stop-when")
+    rules += _written("guard", ["scale(50%): half: p95 > 2s", "hold: promql(a:b) > 1"], "--guard")
     assert [(rule.name, str(rule.action), str(rule.when)) for rule in rules] == [
         ("slow", "stop", "p95 > 2s for 5s"),
         ("p95 > 2s", "stop", "p95 > 2s"),
@@ -52,5 +47,5 @@ def test_guards_of_options_may_have_a_name_behind_their_action() -> None:
 )
 def test_what_is_wrong_with_a_guard_of_an_option_is_a_sentence(option: str, text: str, sentence: str) -> None:
     with pytest.raises(ObswarmError) as raised:
-        _written("", {option: [text]})
+        _written(option.replace("-", "_"), [text], f"--{option}")
     assert str(raised.value).startswith(sentence)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from obswarm.api import User
-from obswarm.cli.missing_host import check_that_hosts_are_known
+from obswarm.app.missing_host import check_that_hosts_are_known
 from obswarm.http import FastHttpUser, HttpUser, MissingHost
 
 PLAIN = '''"""See https://docs.example.com."""

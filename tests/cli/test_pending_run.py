@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from obswarm import __version__
 from obswarm.api import ObswarmError
-from obswarm.cli.notices import Notices
-from obswarm.cli.pending_run import MOST_STARTS, PendingRun
+from obswarm.app.notices import Notices
+from obswarm.app.pending_run import MOST_STARTS, PendingRun
 from obswarm.cluster import pack
+from obswarm.config import RunConfig
 from obswarm.web import BadRunRequest, RunRequest
 from tests.support.small_disk import SmallDisk
 
@@ -30,7 +30,7 @@ def order(tmp_path: Path) -> RunRequest:
     folder.mkdir()
     (folder / "a.py").write_text("x = 1\n" * 5000)
     packed = pack(folder, [folder / "a.py"])
-    return RunRequest(__version__, {}, [], ["a.py"], False, None, packed.digest, packed.content, "one", 1)
+    return RunRequest(RunConfig(), ["a.py"], False, packed.digest, packed.content, "one", 1)
 
 
 def test_a_run_is_there_until_it_is_forgotten_and_its_starts_are_counted(tmp_path: Path, order: RunRequest) -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from obswarm.api import ObswarmError
-from obswarm.cli.master import recover_run
+from obswarm.app.build import recover_run
+from obswarm.config import RunConfig
 
 
 @pytest.mark.parametrize("fresh", [True, False])
@@ -15,10 +16,9 @@ def test_the_state_of_a_master_that_runs_is_not_touched(tmp_path: Path, fresh: b
     state = tmp_path / "master.run"
     state.write_bytes(b"what another master writes")
     with socket.create_server(("127.0.0.1", 0)) as other:
-        options = {"bind": (address, other.getsockname()[1]), "fresh": fresh, "max_endpoints": 10}
+        config = RunConfig.of({"bind": (address, other.getsockname()[1]), "fresh": fresh, "state_file": str(state)}, {})
         with pytest.raises(ObswarmError, match="is another master running"):
-            recover_run(state, "digest", options)
+            recover_run(config, "digest")
     assert [path.name for path in tmp_path.iterdir()] == ["master.run"]
-    options["fresh"] = True
-    assert recover_run(state, "digest", options) is None
+    assert recover_run(config.replaced({"fresh": True}), "digest") is None
     assert not state.exists(), "it is put aside when nobody listens"

@@ -10,11 +10,13 @@ from typing import Any
 import gevent
 import pytest
 
-from obswarm import __version__, clock
+from obswarm import clock
 from obswarm.api import ObswarmError
-from obswarm.cli import remote as remote_module
-from obswarm.cli.remote import Master, RemoteRun
+from obswarm.app import client as remote_module
+from obswarm.app.client import Master, RemoteRun, request_of
+from obswarm.cli.configure import config_of
 from obswarm.cli.run import run as run_command
+from obswarm.config import RunConfig, TargetTable
 from obswarm.engine import Output, Outputs, RunResult, StopReason
 from obswarm.metrics import MetricsApp, SnapshotRegistry
 from obswarm.stats import RunState, Snapshot
@@ -33,7 +35,7 @@ from obswarm.web import client as client_module
 from obswarm.web.client import End
 from tests.cli.test_service import snapshot
 
-ORDER = RunRequest(__version__, {}, [], ["a.py"], False, None, "", b"x")
+ORDER = RunRequest(RunConfig(), ["a.py"], False, "", b"x")
 
 
 class Client:
@@ -221,10 +223,9 @@ HERE = "node=http://me:key@127.0.0.1:9100/metrics?a=b"
 def asked_for(folder: Path, options: Sequence[str], master: Master) -> RunRequest:
     """What that master is asked for by `obswarm run` with these options."""
     (folder / "a.py").write_text("")
-    ctx = run_command.make_context("run", ["a.py", *options])
-    arguments = ctx.params.pop("arguments")
-    planned = Namespace(files=[folder / "a.py"], opened=[], environment=Namespace(user_classes=[]))
-    return remote_module._order(ctx, arguments, ctx.params, planned, master)  # type: ignore[arg-type]
+    config = config_of(run_command.make_context("run", ["a.py", *options]))
+    plan = Namespace(files=[folder / "a.py"], loaded=Namespace(opened=[]), environment=Namespace(user_classes=[]))
+    return request_of(config, plan, master)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -241,18 +242,22 @@ def test_the_targets_of_a_run_go_with_the_request(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     redis = "redis=http://cache:9121/metrics"
-    assert asked_for(tmp_path, ["--target", target, "--target", redis], master).given["targets"] == [there, redis]
-    assert "targets" not in asked_for(tmp_path, [], master).given
+
+    def targets_of_run(options: list[str]) -> tuple[str, ...]:
+        return asked_for(tmp_path, options, master).config.targets.targets
+
+    assert targets_of_run(["--target", target, "--target", redis]) == (there, redis)
+    assert targets_of_run([]) == ()
     monkeypatch.setenv("OBSWARM_TARGET", target)
-    assert asked_for(tmp_path, [], master).given["targets"] == [there]
+    assert targets_of_run([]) == (there,)
 
 
 def test_the_targets_of_a_file_go_with_the_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     text = '[[targets]]\nkind = "mysql"\nurl = "http://db:9104/metrics"\n'
     (tmp_path / "obswarm.toml").write_text(text)
-    assert asked_for(tmp_path, [], MASTER).settings == text.encode()
+    expected = (TargetTable("mysql", "http://db:9104/metrics"),)
+    assert asked_for(tmp_path, [], MASTER).config.file.targets == expected
     (tmp_path / "obswarm.toml").unlink()
     (tmp_path / "pyproject.toml").write_text("[tool.obswarm]\n" + text.replace("[[t", "[[tool.obswarm.t"))
-    with pytest.raises(ObswarmError, match="cannot be sent to another master"):
-        asked_for(tmp_path, [], MASTER)
+    assert asked_for(tmp_path, [], MASTER).config.file.targets == expected

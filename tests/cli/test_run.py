@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from obswarm.cli import run as module
+from obswarm.app import masters as module
 from obswarm.web import MasterError
 
 PROJECT: Any = SimpleNamespace(name="stack", web_url="http://127.0.0.1:1", api_token="token")

@@ -11,18 +11,20 @@ import click
 import gevent
 import pytest
 
-from obswarm import __version__, clock
+from obswarm import clock
 from obswarm.api import ObswarmError
-from obswarm.cli import service as module
+from obswarm.app import service as module
+from obswarm.app.exit_codes import exit_code_of
+from obswarm.app.notices import Notices
+from obswarm.app.pending_run import MOST_STARTS, PendingRun
+from obswarm.app.service import Service
+from obswarm.cli.configure import config_of
 from obswarm.cli.main import cli
 from obswarm.cli.master import master
-from obswarm.cli.notices import Notices
-from obswarm.cli.pending_run import MOST_STARTS, PendingRun
-from obswarm.cli.service import Service
-from obswarm.cli.session import exit_code_of
 from obswarm.cluster import Journal, Recovered, pack
 from obswarm.cluster.master import idle_workers
 from obswarm.cluster.master.journal import Progress, WorkerRecord
+from obswarm.config import SETTINGS, Origin, RunConfig, Source
 from obswarm.engine import PartialResult
 from obswarm.guards import Alert, Delivery, Refusal, RefusalReason, make_kept
 from obswarm.stats import AlertStatus, Recorder, RunState, Snapshot
@@ -37,10 +39,18 @@ class Stopped(BaseException):
     """In place of waiting for the next run: the service is well."""
 
 
-class FakeTerminal:
-    def __init__(self, options: object) -> None:
+class FakeSession:
+    """In place of a run's: `conduct` is what it does."""
+
+    def __init__(self, config: RunConfig, outputs: list[Any], recover: Any, conduct: "Conduct") -> None:
+        self.config = config
+        self.outputs = outputs
+        self.recover = recover
         self.terminated = False
-        self.outputs: list[Any] = []
+        self._conduct = conduct
+
+    def execute(self) -> tuple[Any, int]:
+        return self._conduct(self)
 
 
 class FakeEvaluator:
@@ -51,7 +61,12 @@ class FakeEvaluator:
         self.delivered.append(delivery)
 
 
-Conduct = Callable[..., tuple[Any, int]]
+Conduct = Callable[[FakeSession], tuple[Any, int]]
+
+
+def client_config(given: Mapping[str, Any]) -> RunConfig:
+    """What a client's command line gives."""
+    return RunConfig.of(given, {name: Origin(Source.COMMAND_LINE, SETTINGS[name].option) for name in given})
 
 
 class Runner:
@@ -84,14 +99,13 @@ class Runner:
         monkeypatch.setattr(module, "reexec", become_new)
         monkeypatch.setattr(Service, "_wait", wait)
         monkeypatch.setattr(module, "RunEvents", SeenNews)
-        monkeypatch.setattr(module, "Terminal", FakeTerminal)
         monkeypatch.setattr(module, "set_up_logging", lambda *_: None)
-        monkeypatch.setattr(module, "exports", lambda *_: None)
+        monkeypatch.setattr(module, "exporters_of", lambda *_: None)
         self.evaluator = FakeEvaluator()
-        guarding = Namespace(app=AlertsApp(None, "token"), evaluator=self.evaluator)
-        monkeypatch.setattr(module, "guarding_of", lambda *_: guarding)
+        guards = Namespace(app=AlertsApp(None, "token"), evaluator=self.evaluator)
+        monkeypatch.setattr(module, "guards_of", lambda *_: guards)
         planned = Namespace(loadtest=Namespace(guards=(), name="a.py"))
-        monkeypatch.setattr(module, "plan", lambda *_: planned)
+        monkeypatch.setattr(module, "build_plan", lambda *_: planned)
 
     def ask(self, begun: int = 0, given: Mapping[str, Any] | None = None) -> None:
         folder = self.state.parent / "client"
@@ -99,9 +113,7 @@ class Runner:
         (folder / "a.py").write_text("")
         packed = pack(folder, [folder / "a.py"])
         self.pending.save(
-            RunRequest(
-                __version__, dict(given or {}), [], ["a.py"], False, None, packed.digest, packed.content, "one", 1
-            )
+            RunRequest(client_config(given or {}), ["a.py"], False, packed.digest, packed.content, "one", 1)
         )
         for _ in range(begun):
             self.pending.begin()
@@ -110,20 +122,24 @@ class Runner:
         """How it ends: Stopped when the service waits for the next run in this process."""
         arguments = ["--serve", "--state", str(self.state), "--web-port", "0", *options]
         ctx = master.make_context("master", arguments, parent=click.Context(cli))
+
+        def build(config: RunConfig, *_: Any, outputs: list[Any], recover: Any, **__: Any) -> Any:
+            return FakeSession(config, outputs, recover, conduct)
+
         try:
-            Service(ctx, {**ctx.params}, None, conduct).run()
+            Service(config_of(ctx), lambda config: None, build).run()  # type: ignore[arg-type,return-value]
         except (BecomesNew, Stopped) as end:
             # The server has closed it meanwhile.
             os.environ.pop("OBSWARM_INHERITED_SOCKET", None)
             return type(end)
         raise AssertionError("it ended")
 
-    def options_of_run(self, given: Mapping[str, Any], *own: str) -> Mapping[str, Any]:
+    def config_of_run(self, given: Mapping[str, Any], *own: str) -> RunConfig:
         """What a run has for which a client has `given` these, by a service with options of its own."""
-        seen: list[Mapping[str, Any]] = []
+        seen: list[RunConfig] = []
 
-        def conduct(planned: object, options: Mapping[str, Any], *_: object) -> tuple[Any, int]:
-            seen.append(options)
+        def conduct(session: FakeSession) -> tuple[Any, int]:
+            seen.append(session.config)
             raise ObswarmError("enough")
 
         self.ask(given=given)
@@ -199,9 +215,9 @@ def snapshot(requests: int) -> Snapshot:
 
 
 def raising(error: BaseException, seen: int = 0) -> Conduct:
-    def conduct(planned: Any, options: Any, keys: Any, terminal: FakeTerminal, *_: Any) -> tuple[Any, int]:
+    def conduct(session: FakeSession) -> tuple[Any, int]:
         if seen:
-            for output in terminal.outputs:
+            for output in session.outputs:
                 output.snapshot(snapshot(seen))
         raise error
 
@@ -217,15 +233,18 @@ def test_files_of_a_service_are_where_it_was_started_and_not_in_the_folder_of_a_
 ) -> None:
     seen: dict[str, Any] = {}
 
-    def conduct(planned: Any, options: dict[str, Any], *_: Any) -> tuple[Any, int]:
-        seen.update(options, folder=Path.cwd())
+    def conduct(session: FakeSession) -> tuple[Any, int]:
+        written = session.config.outputs
+        seen.update(
+            folder=Path.cwd(), logfile=written.logfile, csv=written.csv, json=written.json_file, junit=written.junit
+        )
         raise RuntimeError
 
     runner.ask()
     runner.run(conduct, "--logfile", "svc.log", "--csv=out/run", "--json=-", "--junit", str(tmp_path / "a.xml"))
     assert seen["folder"] == runner.pending.files
     assert (seen["logfile"], seen["csv"]) == (str(tmp_path / "svc.log"), str(tmp_path / "out" / "run"))
-    assert (seen["json_file"], seen["junit"]) == ("-", str(tmp_path / "a.xml"))
+    assert (seen["json"], seen["junit"]) == ("-", str(tmp_path / "a.xml"))
 
 
 CRASHES = [
@@ -241,7 +260,7 @@ CRASHES = [
     gevent.GreenletExit(),
     StopIteration(),
 ]
-REFUSALS = [ObswarmError("There is no such thing."), click.UsageError("No such option.")]
+REFUSALS = [ObswarmError("There is no such thing.")]
 
 
 @pytest.mark.parametrize("error", [*CRASHES, *REFUSALS], ids=lambda error: type(error).__name__)
@@ -251,10 +270,10 @@ def test_no_exception_of_a_run_ends_the_service_and_its_client_gets_what_was_mea
 ) -> None:
     runner.ask()
 
-    def conduct(*arguments: Any) -> tuple[Any, int]:
+    def conduct(session: FakeSession) -> tuple[Any, int]:
         if measured == "in the journal":
             runner.leave_journal()
-        return raising(error, 9 if measured == "seen" else 0)(*arguments)
+        return raising(error, 9 if measured == "seen" else 0)(session)
 
     assert runner.run(conduct) is BecomesNew, "nothing of the run is left in the process"
     ((result, code, text),) = runner.ends
@@ -274,7 +293,7 @@ def test_no_exception_of_a_run_ends_the_service_and_its_client_gets_what_was_mea
 def test_the_next_client_is_told_what_became_of_the_run_before(runner: Runner) -> None:
     runner.ask()
 
-    def crash(*arguments: Any) -> tuple[Any, int]:
+    def crash(session: FakeSession) -> tuple[Any, int]:
         runner.leave_journal()
         raise RuntimeError("a bug")
 
@@ -317,9 +336,8 @@ def test_whatever_lies_where_the_state_belongs_it_is_put_aside_and_the_run_runs(
         leave(runner)
     begun: list[Recovered | None] = []
 
-    def conduct(*arguments: Any) -> tuple[Any, int]:
-        recover = arguments[-1]
-        begun.append(recover(runner.state, "d", {"max_endpoints": 100, "orphan_timeout": 10.0}))
+    def conduct(session: FakeSession) -> tuple[Any, int]:
+        begun.append(session.recover(session.config, "d"))
         assert not runner.state.exists()
         raise ObswarmError("no matter")
 
@@ -334,8 +352,8 @@ def test_a_run_that_was_begun_before_is_gone_on_with(runner: Runner) -> None:
     runner.leave_journal()
     found: list[Recovered | None] = []
 
-    def conduct(*arguments: Any) -> tuple[Any, int]:
-        found.append(arguments[-1](runner.state, "d", {"max_endpoints": 100, "orphan_timeout": 10.0}))
+    def conduct(session: FakeSession) -> tuple[Any, int]:
+        found.append(session.recover(session.config, "d"))
         raise ObswarmError("no matter")
 
     runner.run(conduct)
@@ -350,8 +368,8 @@ def test_a_run_that_cannot_be_gone_on_with_is_over_and_not_begun_again(
     runner.ask(begun=1)
     runner.leave_journal(digest, age_s)
 
-    def conduct(*arguments: Any) -> tuple[Any, int]:
-        arguments[-1](runner.state, "d", {"max_endpoints": 100, "orphan_timeout": 10.0})
+    def conduct(session: FakeSession) -> tuple[Any, int]:
+        session.recover(session.config, "d")
         raise AssertionError("begun")
 
     runner.run(conduct)
@@ -398,10 +416,10 @@ def test_time_that_the_end_of_a_run_takes_is_no_progress() -> None:
 def test_whatever_may_be_missing_of_a_run_that_crashed_is_named(runner: Runner, source: str) -> None:
     runner.ask()
 
-    def conduct(*arguments: Any) -> tuple[Any, int]:
+    def conduct(session: FakeSession) -> tuple[Any, int]:
         if source == "in the journal":
             runner.leave_journal(age_s=2.0, workers={"gone": "gone", "here": "ready", "away": "missing"})
-        return raising(RuntimeError("a bug"), 9 if source == "seen" else 0)(*arguments)
+        return raising(RuntimeError("a bug"), 9 if source == "seen" else 0)(session)
 
     runner.run(conduct)
     ((result, code, _),) = runner.ends
@@ -426,12 +444,12 @@ def test_an_order_that_cannot_be_read_is_dropped_and_told(runner: Runner, conten
 def test_a_run_that_had_ended_is_not_made_again_for_a_client_without_its_result(runner: Runner) -> None:
     runner.ask()
 
-    def end(planned: Any, options: Any, keys: Any, terminal: FakeTerminal, *_: Any) -> tuple[Any, int]:
+    def end(session: FakeSession) -> tuple[Any, int]:
         seen = PartialResult()
         seen.snapshot(snapshot(9))
         result = seen.result("over")
         assert result is not None
-        for output in terminal.outputs:
+        for output in session.outputs:
             output.finish(result)
         raise BecomesNew
 
@@ -477,7 +495,7 @@ def test_a_port_for_workers_that_is_taken_is_said_before_anything_is_announced(
         ]
         ctx = master.make_context("master", arguments)
         with pytest.raises(ObswarmError, match="is in use"):
-            Service(ctx, {**ctx.params}, None, lambda *_: None).run()  # type: ignore[arg-type,return-value]
+            Service(config_of(ctx), lambda config: None).run()  # type: ignore[arg-type,return-value]
     assert "Waiting for runs" not in caplog.text
 
 
@@ -525,20 +543,20 @@ def test_its_own_credentials_are_not_for_addresses_that_a_client_names(
             own += [f"--{name}", value]
         elif source == "environment" or value != "http://own":
             monkeypatch.setenv(f"OBSWARM_{name.replace('-', '_').upper()}", value)
-    options = runner.options_of_run(given, *own)
+    config = runner.config_of_run(given, *own)
     if source != "environment without addresses":
-        assert tuple(options[name] for name in LET_IN) == left
+        assert tuple(config.value(name) for name in LET_IN) == left
     else:
         asked = [given.get(name) or (() if name.endswith("s") else None) for name in LET_IN]
-        assert [options[name] for name in LET_IN] == asked
+        assert [config.value(name) for name in LET_IN] == asked
 
 
 @pytest.mark.parametrize(
     ("variables", "given", "name", "value"),
     [
-        ({"STAGES": "10s:1"}, {"users": "3"}, "stages", None),
-        ({"USERS": "3"}, {"stages": "10s:1"}, "users", None),
-        ({"ONLY_SUMMARY": "1"}, {"only_summary": False}, "only_summary", False),
+        ({"STAGES": "10s:1"}, {"users": 3}, "stages", None),
+        ({"USERS": "3"}, {"stages": ((10.0, 1),)}, "users", None),
+        ({"RESET_STATS": "1"}, {"reset_stats": False}, "reset_stats", False),
         ({"EARLIER_ALERTS": "wait", "EARLIER_ALERTS_MAX_WAIT": "3s"}, {}, "earlier_alerts_max_wait", 3.0),
         (
             {"EARLIER_ALERTS": "wait", "EARLIER_ALERTS_MAX_WAIT": "3s"},
@@ -559,7 +577,7 @@ def test_what_the_environment_of_a_service_says_gives_way_to_its_clients_and_ref
 ) -> None:
     for variable, text in variables.items():
         monkeypatch.setenv(f"OBSWARM_{variable}", text)
-    assert runner.options_of_run(given)[name] == value
+    assert runner.config_of_run(given).value(name) == value
 
 
 def test_options_of_a_service_that_no_run_can_use_are_named_at_its_start(
@@ -574,22 +592,22 @@ def test_options_of_a_service_that_no_run_can_use_are_named_at_its_start(
 
 @pytest.mark.parametrize(
     ("given", "targets"),
-    [({}, ("node=http://own:1/",)), ({"targets": ["redis=http://a:1/", "mysql=http://b:1/"]}, None)],
+    [({}, ("node=http://own:1/",)), ({"targets": ("redis=http://a:1/", "mysql=http://b:1/")}, None)],
 )
 @pytest.mark.parametrize("from_environment", [False, True])
 def test_the_targets_of_a_run_take_the_place_of_the_services_own(
     runner: Runner,
     monkeypatch: pytest.MonkeyPatch,
-    given: Mapping[str, list[str]],
+    given: Mapping[str, tuple[str, ...]],
     targets: tuple[str, ...] | None,
     from_environment: bool,
 ) -> None:
     if from_environment:
         monkeypatch.setenv("OBSWARM_TARGET", "node=http://own:1/")
-        options = runner.options_of_run(given)
+        config = runner.config_of_run(given)
     else:
-        options = runner.options_of_run(given, "--target", "node=http://own:1/")
-    assert options["targets"] == (targets or tuple(given["targets"]))
+        config = runner.config_of_run(given, "--target", "node=http://own:1/")
+    assert config.targets.targets == (targets or given["targets"])
 
 
 def test_what_was_refused_of_alerts_while_nothing_ran_is_the_next_runs(runner: Runner) -> None:

@@ -13,7 +13,7 @@ PROGRAM = """
 import os, sys, time
 from pathlib import Path
 from obswarm.api import ObswarmError
-from obswarm.cli.service_process import ends_as_meant, supervise
+from obswarm.app.service_process import ends_as_meant, supervise
 
 folder = Path(sys.argv[1])
 code = supervise()

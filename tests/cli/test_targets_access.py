@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from obswarm.api import ObswarmError
-from obswarm.cli.settings import read_settings
+from obswarm.app.sources import table_targets
+from obswarm.config import read_file_config
 from obswarm.http import ApiAccess
 
 TARGET = "[[targets]]\nkind = 'mysql'\nurl = 'http://127.0.0.1:1/metrics'\n"
@@ -13,7 +14,7 @@ TARGET = "[[targets]]\nkind = 'mysql'\nurl = 'http://127.0.0.1:1/metrics'\n"
 
 def target_access(folder: Path, text: str) -> ApiAccess:
     (folder / "obswarm.toml").write_text(TARGET + text)
-    (target,) = read_settings(str(folder / "obswarm.toml"), folder).targets
+    (target,) = table_targets(read_file_config(str(folder / "obswarm.toml"), folder))
     return target.access
 
 

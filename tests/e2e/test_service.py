@@ -87,7 +87,7 @@ def test_ctrl_c_here_stops_the_run_there(service, visitor, target: CountingServe
     out, err = run.communicate(timeout=20)
     assert run.returncode == 130, err
     assert "interrupted by Ctrl-C" in out
-    assert refusal["error"].startswith("it is no order")
+    assert refusal["error"].startswith("it is no request for a run")
 
 
 def test_a_master_that_is_killed_goes_on_with_the_run_and_nothing_is_lost(

@@ -7,8 +7,8 @@ import gevent
 import pytest
 
 from obswarm.api import Environment, Events, InternalError, User, constant, task
-from obswarm.cli import exit_codes
-from obswarm.cli.session import exit_code_of
+from obswarm.app import exit_codes
+from obswarm.app.exit_codes import exit_code_of
 from obswarm.engine import LocalRun, Output, Outputs, Ramp, RunResult, StopReason
 from obswarm.stats import Recorder, RunState, Snapshot
 
@@ -41,7 +41,7 @@ class RunObserver:
     def on_snapshot(self, snapshot: Snapshot) -> Snapshot:
         return snapshot
 
-    def saved_state(self) -> dict[str, Any]:
+    def memory(self) -> dict[str, Any]:
         return {}
 
     def view(self, snapshot: Snapshot) -> Snapshot:

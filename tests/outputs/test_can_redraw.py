@@ -10,8 +10,9 @@ import pytest
 
 from obswarm.cli.display import LiveDisplay
 from obswarm.cli.plain import PlainProgress
-from obswarm.cli.session import OutputOptions, Terminal
+from obswarm.cli.terminal import TerminalDisplay
 from obswarm.cli.text_console import can_redraw
+from obswarm.config import RunConfig
 
 
 @pytest.fixture
@@ -63,8 +64,7 @@ def test_a_run_on_a_terminal_without_cursor_control_has_plain_lines(
 ) -> None:
     monkeypatch.setenv("TERM", term)
     monkeypatch.setattr("sys.stderr", terminal)
-    monkeypatch.setattr("obswarm.cli.session.set_up_logging", lambda *_: None)
-    shown = Terminal(OutputOptions())
-    kinds = {type(output) for output in shown._outputs()}
+    monkeypatch.setattr("obswarm.cli.terminal.set_up_logging", lambda *_: None)
+    kinds = {type(output) for output in TerminalDisplay(RunConfig()).progress}
     assert (LiveDisplay in kinds) is is_live
     assert (PlainProgress in kinds) is not is_live

@@ -11,14 +11,13 @@ from typing import IO
 import pytest
 
 from obswarm.api import ObswarmError
-from obswarm.cli.results import Log
-from obswarm.cli.session import set_up_logging
-from obswarm.cli.streams import LogFile
-from obswarm.cli.text_console import TextConsole, escape_tracebacks
+from obswarm.cli.terminal import Log
+from obswarm.cli.text_console import TextConsole, console_handler, escape_tracebacks
 from obswarm.cluster import RecordFormatter
 from obswarm.cluster.processes import _mark, _pump
 from obswarm.log_format import stream_handler
 from obswarm.sanitize import escape_lines
+from obswarm.streams import LogFile, set_up_logging
 from obswarm.web.runs import RunEvents, RunEventsHandler
 from obswarm.web.wire import pack_message
 from tests.support.hostile import TEXTS, UNFIT
@@ -77,7 +76,7 @@ def test_in_a_file(text: str, tmp_path: Path) -> None:
 @every_text
 def test_above_the_display(text: str) -> None:
     stream = io.StringIO()
-    set_up_logging("INFO", console=TextConsole(stream, width=60_000))
+    set_up_logging("INFO", handler=console_handler(TextConsole(stream, width=60_000)))
     log_everything(text)
     assert not UNFIT.search(stream.getvalue())
     assert stream.getvalue().count("WARNING") == 3
@@ -145,7 +144,7 @@ def test_to_a_client(text: str) -> None:
 def test_a_log_file_is_made_when_there_is_something_to_write_or_a_run(tmp_path: Path) -> None:
     file = LogFile(str(tmp_path / "new" / "log"))
     assert not (tmp_path / "new").exists()
-    log = Log("new/log", file)
+    log = Log(file)
     log.snapshot(MadeUpRun([]).second({PAGE: [0.01]}))
     assert (tmp_path / "new" / "log").read_text() == ""
     file.close()
@@ -156,7 +155,7 @@ def test_a_log_file_that_cannot_be_made_any_more_is_said_once_and_is_incomplete(
 ) -> None:
     file = LogFile(str(tmp_path / "log"))
     (tmp_path / "log").mkdir()
-    log, run = Log("log", file), MadeUpRun([])
+    log, run = Log(file), MadeUpRun([])
     for _ in range(2):
         file.handle(logging.LogRecord("a", logging.INFO, "a.py", 1, "text", (), None))
         log.snapshot(run.second({PAGE: [0.01]}))

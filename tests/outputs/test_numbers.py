@@ -16,14 +16,15 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from obswarm.app.recording import _plain
 from obswarm.cli.display import LiveDisplay
 from obswarm.cli.guards_seen import GuardsSeen
-from obswarm.cli.keeping import _plain
 from obswarm.cli.main import cli
 from obswarm.cli.plain import PlainProgress
 from obswarm.cli.summary import print_summary
 from obswarm.cli.targets import _format
 from obswarm.cli.text_console import TextConsole
+from obswarm.config import setting_text
 from obswarm.engine import RunResult, WorkerLoss
 from obswarm.guards import Guard, RequirementResult, parse_requirement
 from obswarm.json_text import to_json
@@ -37,8 +38,7 @@ from obswarm.report import (
     result_document,
     run_page,
 )
-from obswarm.report.setting_text import setting_text
-from obswarm.report.wording import target_metric_value, value_of
+from obswarm.report.wording import figure_value, value_of
 from obswarm.stats import Annotation, EndpointKey, GuardState, GuardView, TargetView
 from obswarm.store import MetricKey, RunMetadata, RunRecord, RunWriter, Store, export_run, import_runs, read_run
 from obswarm.targets import Unit
@@ -229,7 +229,7 @@ WRITERS: dict[str, Callable[[float], str]] = {
     "setting in seconds": partial(setting_text, "linger"),
 }
 UNITS: tuple[Unit, ...] = ("seconds", "bytes", "ratio", "number", "per_second")
-WRITERS |= {f"figure in {unit}": partial(target_metric_value, unit) for unit in UNITS}
+WRITERS |= {f"figure in {unit}": partial(figure_value, unit) for unit in UNITS}
 WRITERS |= {f"target's {unit}": partial(_format, unit) for unit in UNITS}
 WRITERS |= {f"measure {name}": partial(value_of, name) for name in ("throughput", "error ratio", "p95")}
 WRITERS |= {when: Guard(when).format_value for when in ("p95 > 1s", "rps > 1", "error_ratio > 5%", "promql(x) > 1")}

@@ -1,6 +1,6 @@
 """Every place in the package that shows or writes text goes through the shared modules, or is known and has a reason.
 
-Found by reading the source, so that a new place is noticed: send it through obswarm/cli/streams.py (lines on standard
+Found by reading the source, so that a new place is noticed: send it through obswarm/streams.py (lines on standard
 streams), obswarm/cli/text_console.py (rich), obswarm/log_format.py (logging), obswarm/json_text.py (JSON) or the module
 of its format, or say below why what it writes cannot be somebody else's text.
 """
@@ -30,10 +30,10 @@ WAYS_OUT = (
 
 KNOWN = {
     # The shared modules.
-    ("cli/streams.py", "sys.stdout"): "say",
-    ("cli/streams.py", "sys.stderr"): "say",
-    ("cli/streams.py", "logging.FileHandler"): "formats with LogFormatter",
-    ("cli/streams.py", "logging.StreamHandler"): "formats with LogFormatter",
+    ("streams.py", "sys.stdout"): "say",
+    ("streams.py", "sys.stderr"): "say",
+    ("streams.py", "logging.FileHandler"): "formats with LogFormatter",
+    ("streams.py", "logging.StreamHandler"): "formats with LogFormatter",
     ("cli/text_console.py", "rich.console.Console"): "TextConsole",
     ("cli/text_console.py", "rich.text.Text"): "plain",
     ("cli/tables.py", "rich.text.Text"): "only looked for",
@@ -71,9 +71,9 @@ KNOWN = {
     ("api/debug.py", "print"): "escapes each line",
     ("api/debug.py", "sys.stderr"): "escapes each line",
     ("api/debug.py", "logging.basicConfig"): "with a handler of log_format",
-    ("cli/session.py", "sys.stdout"): "handed to a console, or to a handler of streams",
-    ("cli/session.py", "sys.stderr"): "handed to a console, or to a handler of streams",
-    ("cli/session.py", "logging.basicConfig"): "with a handler of streams or text_console",
+    ("cli/terminal.py", "sys.stdout"): "handed to a console",
+    ("cli/terminal.py", "sys.stderr"): "handed to a console, or to PlainProgress",
+    ("streams.py", "logging.basicConfig"): "with one of its handlers, or of text_console",
     ("cli/worker.py", "logging.basicConfig"): "ASCII for the parent, which formats it",
     ("cli/worker.py", "logging.StreamHandler"): "ASCII for the parent, which formats it",
     ("cli/worker.py", "sys.stderr"): "ASCII for the parent, which formats it",

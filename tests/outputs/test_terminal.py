@@ -10,7 +10,6 @@ from obswarm.api.debug import _RequestPrinter
 from obswarm.cli.display import LiveDisplay
 from obswarm.cli.main import cli, main
 from obswarm.cli.plain import PlainProgress
-from obswarm.cli.streams import say, say_error, say_lines
 from obswarm.cli.summary import print_summary
 from obswarm.cli.targets import _show_health
 from obswarm.cli.text_console import TextConsole, TextTable, joined, panel, plain
@@ -19,6 +18,7 @@ from obswarm.report import result_document
 from obswarm.sanitize import escape_controls
 from obswarm.stats import Annotation
 from obswarm.store import RunMetadata, RunWriter
+from obswarm.streams import say, say_error, say_lines
 from obswarm.targets import Target, TargetHealth
 from tests.support.hostile import TEXTS, UNFIT, hostile_result, hostile_snapshot
 

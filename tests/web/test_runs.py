@@ -9,13 +9,19 @@ import gevent
 import msgpack
 import pytest
 
-from obswarm import __version__
 from obswarm.api import ObswarmError
+from obswarm.config import RunConfig, to_wire
 from obswarm.web import RunEvents, RunRequest, RunsApp, RunService
 from obswarm.web import runs as module
 
 TOKEN = "the right one"
-ORDER = RunRequest(__version__, {"users": "5"}, [], ["a.py"], False, None, "", b"x")
+ORDER = RunRequest(RunConfig.of({"users": 5}, {}), ["a.py"], False, "", b"x")
+
+
+def changed(**values: Any) -> bytes:
+    """ORDER, packed, with other values."""
+    packed: bytes = msgpack.packb({**msgpack.unpackb(ORDER.pack()), **values})
+    return packed
 
 
 class Control:
@@ -88,12 +94,13 @@ def test_an_order_that_cannot_be_kept_leaves_the_desk_free(desk) -> None:
 @pytest.mark.parametrize(
     ("body", "text"),
     [
-        (b"", "no order"),
-        (b"\x80", "no order"),
-        (b"nonsense", "no order"),
-        (replace(ORDER, release="0.0.1").pack(), "both have to be the same"),
-        (replace(ORDER, rest=[1]).pack(), "texts"),
-        (replace(ORDER, given=[]).pack(), "given is of a wrong type"),
+        (b"", "no request for a run"),
+        (b"\x80", "no request for a run"),
+        (b"nonsense", "no request for a run"),
+        (changed(config=to_wire(ORDER.config, "0.0.1")), "both have to be the same"),
+        (changed(config=5), "it is no configuration of a run"),
+        (changed(files=[1]), "texts"),
+        (changed(mounted=1), "mounted is of a wrong type"),
     ],
 )
 def test_what_is_no_order(desk, taken, body: bytes, text: str) -> None:

@@ -1,0 +1,251 @@
+"""The composition root: a run of this machine, or of a master's workers, from its configuration."""
+
+import hashlib
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from obswarm import clock, defaults
+from obswarm.api import ObswarmError
+from obswarm.app.exporters import Export, exporters_of
+from obswarm.app.guards_setup import GuardsSetup, guards_of
+from obswarm.app.planning import RunPlan, build_plan
+from obswarm.app.recording import Recording, recording_of
+from obswarm.app.session import Display, MakeDisplay, RunSession
+from obswarm.app.unfinished import put_aside
+from obswarm.cluster import (
+    CurveKeys,
+    Expectation,
+    FleetRun,
+    Job,
+    Journal,
+    LocalWorkers,
+    Packed,
+    Recovered,
+    RunSpec,
+    check_free,
+    derive_keys,
+    gather,
+    hash_of_files,
+    is_loopback,
+    pack,
+    plain_options,
+    read_journal,
+    read_secret,
+    tcp_endpoint,
+)
+from obswarm.config import RunConfig
+from obswarm.engine import LocalRun, Output, Outputs, Run, check_descriptors, check_open_files, host_of, new_run_id
+from obswarm.streams import say
+from obswarm.units import counted
+
+WORKER_COMMAND = (sys.executable, "-P", "-m", "obswarm", "worker-process")
+"""-P: a `json.py` in the current folder is not the one that the standard library imports."""
+
+Recover = Callable[[RunConfig, str], Recovered | None]
+"""Finds the run to go on with, from the configuration and the digest of the load test."""
+
+
+def build_run(config: RunConfig, make_display: MakeDisplay) -> RunSession:
+    """Build the run of a configuration whose load is made on this machine. Raises ObswarmError."""
+    plan = build_plan(config)
+    guards = guards_of(config, plan.loadtest.guards)
+    display = make_display(config)
+    count = config.cluster.workers
+    check_open_files(plan.environment.user_classes, plan.schedule.most_users, count or 1, count != 0)
+    export, recording = exporters_of(config, guards), _recording(config, plan, guards)
+
+    def make_run(outputs: Outputs) -> Run:
+        common = _common(config, plan, outputs)
+        if count == 0:
+            return LocalRun(plan.environment, plan.schedule, **common)
+        files = tuple(str(file.resolve()) for file in plan.files)
+        return FleetRun(
+            plan.environment,
+            plan.schedule,
+            _run_spec(_job(config, plan, files, str(Path.cwd()))),
+            local=LocalWorkers(WORKER_COMMAND, count),
+            by_capacity=config.cluster.balance == "capacity",
+            **common,
+        )
+
+    return RunSession(config, plan.environment, make_run, display, guards, export, recording)
+
+
+def build_master_run(config: RunConfig, make_display: MakeDisplay) -> RunSession:
+    """Build the run of a configuration whose load is made by workers that connect to this master. Raises
+    ObswarmError."""
+    keys = keys_of(config)
+    plan = build_plan(config)
+    guards = guards_of(config, plan.loadtest.guards)
+    display = make_display(config)
+    export, recording = exporters_of(config, guards), _recording(config, plan, guards)
+    return build_fleet_run(config, plan, guards, display, export, recording, keys=keys)
+
+
+def build_fleet_run(
+    config: RunConfig,
+    plan: RunPlan,
+    guards: GuardsSetup,
+    display: Display,
+    export: Export,
+    recording: Recording | None = None,
+    outputs: Sequence[Output] = (),
+    *,
+    keys: CurveKeys | None,
+    shared: Path | None = None,
+    recover: Recover | None = None,
+    on_run: Callable[[FleetRun], None] = lambda run: None,
+) -> RunSession:
+    """Build a master's run of what is planned. `shared` is a folder that workers have at the same place, so that
+    nothing has to be sent; `on_run` is called with the run when it is made. Raises ObswarmError."""
+    cluster = config.cluster
+    check_descriptors(cluster.expect_workers, counted(cluster.expect_workers, "worker"))
+    job, bundle, content = _payload(config, plan, shared)
+    digest = hashlib.sha256(content.encode() + job.pack()).hexdigest()
+    recovered = (recover or recover_run)(config, digest)
+    if recovered is not None:
+        # It goes on; its users are there already.
+        guards.earlier_alerts_max_wait_s = None
+    spec = _run_spec(
+        job,
+        bundle=bundle,
+        files=plan.files,
+        run_id=recovered.run_id if recovered is not None else None,
+        orphan_timeout_s=cluster.orphan_timeout,
+    )
+    journal = Journal(
+        cluster.state_path,
+        spec.run_id,
+        digest,
+        recovered.started_wall_s if recovered is not None else clock.wall(),
+        test=plan.loadtest.name,
+        host=host_of(plan.environment),
+        # Who has named a file wants it; the usual place may fail.
+        may_fail=cluster.serve or cluster.state_file is None,
+    )
+
+    def make_run(handed: Outputs) -> FleetRun:
+        run = FleetRun(
+            plan.environment,
+            plan.schedule,
+            spec,
+            endpoint=tcp_endpoint(*cluster.bind),
+            keys=keys,
+            by_capacity=cluster.balance == "capacity",
+            expect=Expectation(cluster.expect_workers, cluster.expect_workers_max_wait, cluster.serve),
+            journal=journal,
+            recovered=recovered,
+            **_common(config, plan, handed),
+        )
+        on_run(run)
+        return run
+
+    return RunSession(config, plan.environment, make_run, display, guards, export, recording, outputs)
+
+
+def keys_of(config: RunConfig) -> CurveKeys | None:
+    """Return the keys of the cluster's secret. Raises ObswarmError when there should be a secret and is none."""
+    address, _ = config.cluster.bind
+    secret, warning = read_secret(config.cluster.secret_file)
+    if warning:
+        say(f"Warning: {warning}", err=True)
+    if secret is not None:
+        return derive_keys(secret)
+    if not is_loopback(address) and not config.cluster.insecure:
+        raise ObswarmError(
+            f"--bind {address} can be reached by others, and there is no secret: whoever connects could run code on"
+            " your workers' behalf and see your load test. Give master and workers the same --secret-file"
+            " (make one with: head -c 32 /dev/urandom | base64), or say --insecure."
+        )
+    return None
+
+
+def recover_run(config: RunConfig, digest: str) -> Recovered | None:
+    """Return the run to go on with, if there is one. What cannot be gone on with any more is put aside, not thrown
+    away. Raises ObswarmError."""
+    state, fresh, max_endpoints = config.cluster.state_path, config.cluster.fresh, config.load.max_endpoints
+    if state.exists():
+        # The state of a master that runs is not touched.
+        check_free(*config.cluster.bind)
+    try:
+        found = read_journal(state, max_endpoints)
+    except ObswarmError:
+        if not fresh:
+            raise
+        found = None
+    if found is None:
+        if fresh and (text := put_aside(state, max_endpoints)) is not None:
+            say(f"Warning: {text}", err=True)
+        return None
+    age_s = clock.wall() - found.progress.at_wall_s
+    may_go_on = age_s <= config.cluster.orphan_timeout + defaults.GIVE_UP_AFTER_S
+    if may_go_on and not fresh:
+        if found.digest == digest:
+            return found
+        raise ObswarmError(
+            f"The run {found.run_id} was left {age_s:.0f} s ago by a master with another load test or other options"
+            f" (see {state}), and its workers may still be there. Start it as it was to go on with it, or say --fresh."
+        )
+    say(f"Warning: {put_aside(state, max_endpoints)}", err=True)
+    return None
+
+
+def _recording(config: RunConfig, plan: RunPlan, guards: GuardsSetup) -> Recording | None:
+    return recording_of(config, plan.files, plan.loaded.custom, guards.source, guards.evaluate)
+
+
+def _common(config: RunConfig, plan: RunPlan, outputs: Outputs) -> dict[str, Any]:
+    return {
+        "test": plan.loadtest.name,
+        "planned_s": plan.limit_s,
+        "outputs": outputs,
+        "max_endpoints": config.load.max_endpoints,
+    }
+
+
+def _payload(config: RunConfig, plan: RunPlan, shared: Path | None) -> tuple[Job, Packed | None, str]:
+    """What workers are sent: the job, the files if they have to be sent, and a digest of these."""
+    if shared is not None:
+        job = _job(config, plan, tuple(str(file.resolve()) for file in plan.files), str(shared))
+        return job, None, hash_of_files(plan.files)
+    root, paths = gather(plan.files, plan.loaded.opened, config.cluster.bundled)
+    bundle = pack(root, paths, config.cluster.bundle_limit)
+    names = tuple(file.resolve().relative_to(root).as_posix() for file in plan.files)
+    return _job(config, plan, names, ""), bundle, bundle.digest
+
+
+def _job(config: RunConfig, plan: RunPlan, files: tuple[str, ...], root: str) -> Job:
+    environment = plan.environment
+    return Job(
+        files=files,
+        root=root,
+        user_classes=tuple(cls.__name__ for cls in environment.user_classes),
+        host=environment.host,
+        tags=tuple(environment.tags or ()),
+        exclude_tags=tuple(environment.exclude_tags or ()),
+        stop_timeout_s=environment.stop_timeout,
+        max_endpoints=config.load.max_endpoints,
+        detailed_timings=config.load.timings,
+        trace_share=config.load.trace_sample or 0.0,
+        options=plain_options(environment.parsed_options),
+        loglevel=config.outputs.loglevel.upper(),
+    )
+
+
+def _run_spec(
+    job: Job,
+    *,
+    bundle: Packed | None = None,
+    files: tuple[Path, ...] = (),
+    run_id: str | None = None,
+    orphan_timeout_s: float = defaults.ORPHAN_TIMEOUT_S,
+) -> RunSpec:
+    return RunSpec(
+        run_id or new_run_id(clock.wall()),
+        job.pack(),
+        bundle,
+        hash_of_files(files) if files else "",
+        orphan_timeout_s,
+    )

@@ -1,0 +1,301 @@
+"""A client of a master service: requests a run, and watches, stops and reports it as if it were this process's."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from urllib.parse import SplitResult, urlsplit, urlunsplit
+
+import gevent
+
+from obswarm import clock
+from obswarm.api import ObswarmError
+from obswarm.app import exit_codes
+from obswarm.app.exit_codes import exit_code_with
+from obswarm.app.guards_setup import guards_of
+from obswarm.app.planning import RunPlan, build_plan, files_of
+from obswarm.app.recording import recording_of
+from obswarm.app.session import MakeDisplay, outputs_of, watch_run
+from obswarm.app.sources import PROMETHEUS, prometheus_of
+from obswarm.cluster import gather, is_loopback, pack
+from obswarm.config import SETTINGS, Origin, RunConfig, Source
+from obswarm.engine import Outputs, PartialResult, RunResult, StopReason
+from obswarm.greenlets import Supervisor
+from obswarm.http import naming_by_options
+from obswarm.sanitize import to_text
+from obswarm.stack import Project, is_loopback_only
+from obswarm.stack.project import HOST_NAME
+from obswarm.stats import RunState, Snapshot
+from obswarm.streams import say, say_error
+from obswarm.targets import PrometheusSource
+from obswarm.units import counted
+from obswarm.web import MasterClient, MasterError, RunRequest
+from obswarm.web.client import End, Log
+
+logger = logging.getLogger(__name__)
+
+_STOP_MAX_S = 10.0
+"""So long after a signal the run is given up here when its master does not do what it is asked."""
+_ABORT_AFTER_S = 3.0
+"""A run that was ending before the signal is cut short then."""
+_AGAIN_S = 0.3
+
+_ANY_PROMETHEUS = "http://prometheus:9090"
+
+
+@dataclass(frozen=True, slots=True)
+class Master:
+    """Where runs are asked for. The folder of `loadtest` is known there as well, so that nothing has to be sent;
+    `host_name` is what this machine is called there, and `services` what is reached there under a port of this machine,
+    if its loopback addresses are other ones there."""
+
+    url: str
+    token: str
+    where: str
+    loadtest: Path | None = None
+    host_name: str | None = None
+    services: Mapping[int, str] = field(default_factory=dict)
+    prometheus_url: str | None = None
+    """Where its Prometheus is reached from here."""
+    gateway: str | None = None
+    """The address of this machine at which its containers reach it."""
+    is_own: bool = False
+    """Whether obswarm has started it on this machine, where no proxy is needed."""
+    how_to_stay: str = ""
+    """How to have it made here, for who has not asked for another master."""
+    workers: int = 0
+    """How many it is to have; a run waits a moment for those that are not connected yet."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """What load tests find in their environment there, and may ask for while they are imported here."""
+
+
+def master_of(project: Project) -> Master:
+    """The one of a stack of `obswarm up`."""
+    loadtest = Path(project.loadtest) if project.loadtest else None
+    services = {project.ports["contest_load_balancer_http"]: "load-balancer:18080"} if project.demo else {}
+    environment = {name: value for name, value in project.variables().items() if name == "OBSWARM_SIGNING_KEY"}
+    return Master(
+        url=project.web_url,
+        token=project.api_token,
+        where=f"the stack {project.name}",
+        is_own=True,
+        how_to_stay=", because it is running; --local has it made here",
+        loadtest=loadtest,
+        host_name=HOST_NAME,
+        services=services,
+        prometheus_url=f"http://127.0.0.1:{project.ports['prometheus']}",
+        gateway=project.gateway,
+        workers=project.workers,
+        environment={**project.environment, **(environment if project.demo else {})},
+    )
+
+
+class RemoteRun:
+    """A run that a master service makes, as a WatchedRun."""
+
+    def __init__(self, client: MasterClient, order: RunRequest, outputs: Outputs, end_max_s: float = 0.0) -> None:
+        """`end_max_s` is how long the end of a run may take whose master does what it is asked."""
+        self._client = client
+        self._outputs = outputs
+        self.run_id = ""
+        self._number, self.workers = client.order(order)
+        self.exit_code = 0
+        self._seen = PartialResult()
+        self._end_max_s = end_max_s
+        self._insisting: gevent.Greenlet | None = None
+        self._is_over = False
+
+    def run(self) -> RunResult:
+        """Gives what was seen of the run when its master has gone, or crashed. Raises ObswarmError when there was
+        nothing."""
+        try:
+            for each in self._client.news(self._number):
+                if isinstance(each, Snapshot):
+                    self.run_id = each.run_id
+                    self._seen.snapshot(each)
+                    self._outputs.snapshot(each)
+                elif isinstance(each, Log):
+                    logging.getLogger(each.name).log(each.level, "%s", each.text)
+                elif isinstance(each, End):
+                    self.exit_code = each.exit_code
+                    if each.result is not None:
+                        return each.result
+                    raise MasterError(each.error or "The master could not make the run.")
+        except MasterError as error:
+            seen = self._seen.result("its master did not report the end", str(error))
+            if seen is None:
+                raise
+            self.exit_code = exit_codes.INCOMPLETE
+            return seen
+        finally:
+            self._is_over = True
+        raise AssertionError("unreachable")
+
+    def stop(self, reason: StopReason) -> None:
+        if self._insisting is None:
+            self._insisting = Supervisor().spawn("The request to stop the run", self._insist, reason)
+
+    def _insist(self, reason: StopReason) -> None:
+        """Ask until the master does it, also one that is started again meanwhile; give up in the end."""
+        began_s = clock.monotonic()
+        self._client.give_up_at_s = began_s + _STOP_MAX_S
+        restarts, first = -1, True
+        seen = self._seen.last
+        to_abort = was_ending = seen is not None and seen.state is RunState.STOPPING
+        while not self._is_over and clock.monotonic() < self._client.give_up_at_s:
+            if to_abort and clock.monotonic() - began_s > _ABORT_AFTER_S:
+                # It has had its time before the signal.
+                to_abort = not self._tell(reason, True, logging.DEBUG)
+            if self._client.restarts != restarts:
+                asked_at = self._client.restarts
+                if self._tell(reason, False, logging.ERROR if first else logging.DEBUG):
+                    # A run whose master was started again has not ended as it should.
+                    more_s = self._end_max_s if restarts < 0 and not was_ending else 0.0
+                    self._client.give_up_at_s = began_s + _STOP_MAX_S + more_s
+                    restarts = asked_at
+                first = False
+            gevent.sleep(_AGAIN_S)
+
+    def abort(self, reason: StopReason) -> None:
+        """Where the master does not answer, it is not waited for any more."""
+        if not self._tell(reason, True):
+            self._client.give_up()
+
+    def _tell(self, reason: StopReason, abort: bool, level: int = logging.ERROR) -> bool:
+        try:
+            self._client.stop(self._number, reason, abort)
+        except MasterError as error:
+            logger.log(level, "%s", error)
+            return False
+        return True
+
+    def close(self) -> None:
+        """Nothing is kept here."""
+
+
+def run_remotely(config: RunConfig, master: Master, make_display: MakeDisplay) -> int:
+    """Have the master make the run of a configuration, and show and record it here. Returns the exit code. Raises
+    ObswarmError."""
+    say(f"{_capitalized(master.where)} makes this run{master.how_to_stay}.", err=True)
+    plan = build_plan(config, is_made_here=False)
+    # The guards are there; here they are only checked, and requirements evaluated.
+    there = config.replaced({"prometheus_url": config.targets.prometheus_url or _ANY_PROMETHEUS})
+    guards = guards_of(there, plan.loadtest.guards, is_made_here=False)
+    client = MasterClient(master.url, master.token, trust_env=not master.is_own)
+    display = make_display(config)
+    source = None if config.store.no_store else _source_from_here(config, master)
+    recording = recording_of(config, plan.files, plan.loaded.custom, source, guards.evaluate)
+    request = request_of(config, plan, master)
+    made: list[RemoteRun] = []
+
+    def make_run(outputs: Outputs) -> RemoteRun:
+        run = RemoteRun(client, request, outputs, plan.environment.stop_timeout + config.metrics.linger)
+        logger.info("%s has %s.", _capitalized(master.where), counted(run.workers, "worker"))
+        made.append(run)
+        return run
+
+    result = watch_run(make_run, outputs_of(config, display, guards.evaluate, recording), display)
+    if result.error is not None:
+        say_error(result.error)
+    return exit_code_with(made[0].exit_code, result, config.outputs.exit_code_on_error)
+
+
+def _source_from_here(config: RunConfig, master: Master) -> PrometheusSource | None:
+    """The Prometheus whose figures are kept with the run, which is asked from here as well: with files of this
+    machine. Without it they are not kept."""
+    if master.prometheus_url is not None:
+        return PrometheusSource(master.prometheus_url, trust_env=False)
+    prometheus = prometheus_of(config)
+    if prometheus is None:
+        return None
+    source = PrometheusSource(prometheus.url, access=prometheus.access)
+    try:
+        prometheus.access.check_files(naming_by_options(PROMETHEUS))
+        source.start()
+    except ObswarmError as error:
+        logger.warning("The target's metrics are not kept with the run, since they cannot be read from here: %s", error)
+        source.close()
+        return None
+    return source
+
+
+def _capitalized(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def request_of(config: RunConfig, plan: RunPlan, master: Master) -> RunRequest:
+    """Return the request for a run: its configuration, with the addresses under which the master reaches what listens
+    on this machine, and its files, unless the master has them. Raises ObswarmError."""
+    _, rest = files_of(config.load.arguments, config.load.files)
+    values: dict[str, object] = {
+        "arguments": tuple(rest),
+        "targets": tuple(target_there(target, master) for target in config.targets.targets),
+    }
+    host = _host_there(plan, master)
+    origins = dict(config.origins)
+    if host is not None:
+        values["host"] = host
+        origins["host"] = Origin(Source.COMMAND_LINE, SETTINGS["host"].option)
+    there = replace(config.replaced(values), origins=origins)
+    files = [file.resolve() for file in plan.files]
+    folder = master.loadtest.parent if master.loadtest is not None else None
+    if folder is not None and all(folder in file.parents for file in files):
+        names = [file.relative_to(folder).as_posix() for file in files]
+        return RunRequest(there, names, mounted=True, digest="", bundle=b"", workers=master.workers)
+    root, paths = gather(plan.files, plan.loaded.opened)
+    packed = pack(root, paths)
+    names = [file.relative_to(root).as_posix() for file in files]
+    return RunRequest(there, names, mounted=False, digest=packed.digest, bundle=packed.content, workers=master.workers)
+
+
+def _host_there(plan: RunPlan, master: Master) -> str | None:
+    """This machine's loopback is another one in a container: what the host is called there. None when it may stay."""
+    if master.host_name is None:
+        return None
+    hosts = {to_text(cls.host) for cls in plan.environment.user_classes if cls.host}
+    own = [host for host in hosts if is_loopback(_split(host).hostname or "")]
+    if not own:
+        return None
+    if len(hosts) > 1:
+        raise ObswarmError(
+            f"The user classes have several hosts ({', '.join(sorted(hosts))}), and {own[0]} is not reached under that"
+            f" name from the containers. Write {master.host_name} for this machine in the load-test file."
+        )
+    there = replace_host(own[0], master.services.get(_split(own[0]).port or 0) or master.host_name)
+    logger.info("%s is %s for the workers.", own[0], there)
+    if master.gateway is not None and HOST_NAME in there and is_loopback_only(_split(own[0]).geturl(), master.gateway):
+        logger.warning(
+            "%s listens on this machine's loopback alone, where containers do not reach it. Let it listen at %s, too,"
+            " or run here with --local.",
+            own[0],
+            master.gateway,
+        )
+    return there
+
+
+def target_there(target: str, master: Master) -> str:
+    """A target as KIND=URL, under the name by which the master reaches what listens on this machine's loopback."""
+    kind, equals, url = target.partition("=")
+    parts = _split(url)
+    if master.host_name is None or not is_loopback(parts.hostname or ""):
+        return target
+    return f"{kind}{equals}{replace_host(url, master.services.get(parts.port or 0) or master.host_name)}"
+
+
+def replace_host(url: str, address: str) -> str:
+    """The same URL, or `host:port`, with its user and password, at another host, and port if the address has one."""
+    parts = _split(url)
+    port = f":{parts.port}" if parts.port and ":" not in address else ""
+    user, at, _ = parts.netloc.rpartition("@")
+    there = urlunsplit(parts._replace(netloc=f"{user}{at}{address}{port}"))
+    return there if "://" in url else there.removeprefix("//")
+
+
+def _split(host: str) -> SplitResult:
+    """A host of any scheme, or of none (`db:50051`), taken apart; empty when it cannot be."""
+    try:
+        parts = urlsplit(host if "://" in host else f"//{host}")
+        _ = parts.port
+    except ValueError:
+        return urlsplit("")
+    return parts

@@ -1,0 +1,222 @@
+"""What guards a run: guards, requirements, targets and alerts, as the configuration and the load test ask for them."""
+
+import logging
+import secrets
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from obswarm import defaults
+from obswarm.api import ObswarmError
+from obswarm.app.earlier_alerts import Stoppable, wait_for_earlier_alerts
+from obswarm.app.sources import make_source, prometheus_of, targets_of
+from obswarm.config import SETTINGS, FileConfig, RunConfig, table_place
+from obswarm.engine import Output, Run, RunResult
+from obswarm.guards import (
+    Guard,
+    GuardError,
+    GuardEvaluator,
+    GuardRule,
+    Requirement,
+    RequirementResult,
+    evaluate_requirements,
+    parse_action,
+    parse_requirement,
+    split_name,
+    with_own_names,
+)
+from obswarm.report import GrafanaAnnotations
+from obswarm.stats import GuardAction
+from obswarm.targets import MetricSource, TargetCoverage, queries_of
+from obswarm.units import format_duration
+from obswarm.web import AlertsApp
+
+logger = logging.getLogger(__name__)
+
+_GUARD_SETTINGS = [SETTINGS[name] for name in ("stop_when", "abort_when", "hold_when", "notify_when", "guards")]
+
+
+EvaluateRequirements = Callable[[RunResult], Sequence[RequirementResult]]
+"""How the result meets what was required of it."""
+
+
+class GuardsSetup:
+    """Guards, requirements, their metric source and the alerts API of a run. A context manager; `attach` it to the run
+    before that starts."""
+
+    def __init__(
+        self,
+        evaluator: GuardEvaluator,
+        source: MetricSource | None,
+        requirements: list[Requirement],
+        token: str,
+        token_is_new: bool,
+        grafana: tuple[str, str] | None,
+        earlier_alerts_max_wait_s: float | None = None,
+    ) -> None:
+        """`earlier_alerts_max_wait_s` is how long the start waits for alerts from before the run; None: not at all."""
+        self.evaluator = evaluator
+        self.earlier_alerts_max_wait_s = earlier_alerts_max_wait_s
+        self.requirements = requirements
+        self.app = AlertsApp(evaluator, token)
+        self.source = source
+        self._token = token
+        self._token_is_new = token_is_new
+        self.coverage = TargetCoverage(source) if source is not None else None
+        self.outputs: list[Output] = [] if grafana is None else [GrafanaAnnotations(*grafana)]
+        if self.coverage is not None:
+            self.outputs.append(self.coverage)
+
+    def __enter__(self) -> "GuardsSetup":
+        if self.source is not None:
+            self.source.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.evaluator.close()
+        if self.source is not None:
+            self.source.close()
+
+    def attach(self, run: Run) -> None:
+        run.observer = self.evaluator
+        self.evaluator.alerts.run_id = run.run_id
+        self.evaluator.annotate = run.annotate
+        if self.coverage is not None:
+            self.coverage.annotate = run.annotate
+        planned_s = run.statistics.planned_s
+        for rule in (guard.rule for guard in self.evaluator.guards):
+            if planned_s is not None and rule.when.for_s >= planned_s:
+                logger.warning(
+                    "The guard %s cannot trip: its condition has to hold for %s, and the run takes %s.",
+                    rule.name,
+                    format_duration(rule.when.for_s),
+                    format_duration(planned_s),
+                )
+
+    def await_earlier_alerts(self, run: Stoppable, interrupted: Callable[[], bool]) -> None:
+        """Wait, if that is asked for, while alerts fire that began before the run; `run` is stopped when that takes too
+        long. Ends when `interrupted` says so."""
+        if self.earlier_alerts_max_wait_s is not None:
+            wait_for_earlier_alerts(self.evaluator, run, self.earlier_alerts_max_wait_s, interrupted)
+
+    def notice(self, server_url: str) -> tuple[str, str]:
+        """What to tell at the start, and what of it only those may know who started the run."""
+        secret = f", with the bearer token {self._token}" if self._token_is_new else ""
+        return f"Alerts are taken at {server_url}/api/v1/alerts", secret
+
+    def evaluate(self, result: RunResult) -> list[RequirementResult]:
+        return evaluate_requirements(self.requirements, result.final)
+
+
+def guards_of(
+    config: RunConfig, from_loadtest: Sequence[object], folder: Path | None = None, is_made_here: bool = True
+) -> GuardsSetup:
+    """Set up what options, obswarm.toml and the load-test file's `guards` ask for. Paths are relative to the folder, if
+    one is named; those of a run that another machine makes (not `is_made_here`) are that machine's. Raises
+    ObswarmError."""
+    targets = targets_of(config, folder, is_made_here)
+    prometheus = prometheus_of(config, folder, is_made_here)
+    file, guards = config.file, config.guards
+    rules = with_own_names(
+        [
+            *_of_tables(file),
+            *(rule for key, text, place in _texts_of_file(file) for rule in _written(key, text, place)),
+            *_of_loadtest(from_loadtest),
+            *(rule for each in _GUARD_SETTINGS for rule in _written(each.key, config.value(each.name), each.option)),
+        ]
+    )
+    queries = [rule.query for rule in rules if rule.query is not None]
+    # Those that are kept with the run have to be read as well.
+    kept = [] if config.store.no_store else [query for _, _, query in queries_of(targets)]
+    source = make_source(targets, prometheus, [*queries, *kept])
+    for query in queries:
+        if source is None:
+            raise ObswarmError(
+                f"The guard promql({query}) has nowhere to ask: give --prometheus-url, or --target KIND=URL"
+                " (or prometheus_url or [[targets]] in obswarm.toml)."
+            )
+        source.check(query)
+    requirements = [_in_option("--require", text, parse_requirement) for text in guards.requirements]
+    where = f"{file.where}require"
+    requirements += [_in_option(where, text, parse_requirement) for text in file.texts.get("require", ())]
+    waits = guards.earlier_alerts == "wait"
+    if guards.earlier_alerts_max_wait is not None and not waits:
+        raise ObswarmError("--earlier-alerts-max-wait needs --earlier-alerts wait.")
+    if guards.grafana_url and not guards.grafana_token:
+        raise ObswarmError("--grafana-url needs --grafana-token: a service account's token that may write annotations.")
+    grace_s = defaults.ALERTS_GRACE_S if guards.alerts_grace is None else guards.alerts_grace
+    return GuardsSetup(
+        GuardEvaluator(rules, source, parse_action(guards.on_alert or "stop"), alerts_grace_s=grace_s),
+        source,
+        requirements,
+        guards.alerts_token or secrets.token_urlsafe(16),
+        guards.alerts_token is None,
+        (guards.grafana_url, guards.grafana_token) if guards.grafana_url and guards.grafana_token else None,
+        (guards.earlier_alerts_max_wait or defaults.EARLIER_ALERTS_MAX_WAIT_S) if waits else None,
+    )
+
+
+def simple_guards(rules: Sequence[GuardRule]) -> GuardsSetup:
+    """Set up guards on the engine's own metrics alone."""
+    evaluator = GuardEvaluator(with_own_names(rules), None, parse_action("notify"))
+    return GuardsSetup(evaluator, None, [], secrets.token_urlsafe(16), False, None)
+
+
+def _of_tables(file: FileConfig) -> Iterable[GuardRule]:
+    for number, values in enumerate(file.guards, start=1):
+        where = table_place(file.where, "guards", number)
+        for name in ("when", "action", "name"):
+            if not isinstance(values.get(name, ""), str):
+                raise ObswarmError(f"{where}{name} is {values[name]!r}; it has to be a text.")
+        arguments: dict[str, Any] = dict(values)
+        try:
+            yield Guard(**arguments)
+        except GuardError as error:
+            raise ObswarmError(f"{where}when: {error}") from None
+        except ObswarmError as error:
+            raise ObswarmError(f"{where}{error}") from None
+
+
+def _texts_of_file(file: FileConfig) -> Iterable[tuple[str, Sequence[str], str]]:
+    """Key, texts, and what messages call them."""
+    for each in _GUARD_SETTINGS:
+        yield each.key, file.texts.get(each.key, ()), f"{file.where}{each.key}"
+
+
+def _of_loadtest(guards: Sequence[object]) -> list[GuardRule]:
+    for guard in guards:
+        if not isinstance(guard, GuardRule):
+            raise ObswarmError(f"The load-test file's guards hold {guard!r}; each is a Guard(…).")
+    return [guard for guard in guards if isinstance(guard, GuardRule)]
+
+
+def _written(key: str, texts: Sequence[str], place: str) -> list[GuardRule]:
+    """Guards as texts of the setting with that key (`stop_when`, …, `guard`), which messages call `place`."""
+    rules = []
+    for text in texts:
+        action, colon, rest = (key.partition("_")[0], ":", text) if key != "guard" else text.partition(":")
+        if not colon:
+            raise ObswarmError(f"{place} {text!r}: write it like 'scale(50%): p95 > 2s for 5s'.")
+        rules.append(_in_option(place, rest, partial(_named, action=action)))
+    return rules
+
+
+def _named(text: str, action: str) -> GuardRule:
+    """A guard as options have it, with or without a name. Raises ObswarmError."""
+    parse_action(action)
+    name, when = split_name(text)
+    if name in tuple(GuardAction):
+        # Whoever writes --stop-when 'notify: …' has meant something else than a guard of that name.
+        raise ObswarmError(
+            f"{name!r} is an action, and this guard's is {action.strip()}; use --guard '{name}: {when}', or another"
+            " name."
+        )
+    return Guard(when, action, name)
+
+
+def _in_option(name: str, text: str, parse: Callable[[str], Any]) -> Any:
+    try:
+        return parse(text)
+    except ObswarmError as error:
+        raise ObswarmError(f"{name}: {error}") from None

@@ -1,0 +1,245 @@
+"""From a configuration to what is to be run: load-test files, user classes, environment, load over time."""
+
+import argparse
+import difflib
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from obswarm import defaults
+from obswarm.api import (
+    Environment,
+    LoadTestShape,
+    ObswarmError,
+    OptionValues,
+    Stage,
+    Stages,
+    User,
+    events,
+    format_stages,
+    make_parser,
+    parse_custom,
+    user_traceback,
+)
+from obswarm.app.missing_host import check_that_hosts_are_known
+from obswarm.cluster import OpenedFiles
+from obswarm.command_line import hide_secrets
+from obswarm.config import SETTINGS, RunConfig
+from obswarm.engine import (
+    LoadSchedule,
+    LoadTest,
+    Ramp,
+    ShapeSchedule,
+    StagesSchedule,
+    check_file,
+    find_loadtest,
+    load,
+    select,
+)
+from obswarm.http.tracing import TraceSampler
+from obswarm.stats import Recorder
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedTest:
+    """A load test as it was imported. `opened` are the files that it read meanwhile; `custom` are its own options,
+    `names` the user classes that were named."""
+
+    loadtest: LoadTest
+    files: tuple[Path, ...]
+    opened: tuple[str, ...]
+    custom: OptionValues
+    names: tuple[str, ...]
+
+    def user_classes(self, config: RunConfig) -> Sequence[type[User]]:
+        """Those that are named, with the tasks that the tags select."""
+        load_config = config.load
+        return select(
+            self.loadtest.chosen(self.names), split_names(load_config.tags), split_names(load_config.exclude_tags)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RunPlan:
+    """What is to be run. `limit_s` is --run-time, None without a limit."""
+
+    loaded: LoadedTest
+    environment: Environment
+    schedule: LoadSchedule
+    limit_s: float | None
+
+    @property
+    def loadtest(self) -> LoadTest:
+        return self.loaded.loadtest
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        return self.loaded.files
+
+
+_opened = OpenedFiles()
+
+
+def load_test(config: RunConfig) -> LoadedTest:
+    """Import the load test. Raises ObswarmError."""
+    files, rest = files_of(config.load.arguments, config.load.files)
+    with _opened.noting() as opened:
+        loadtest = load(files)
+    custom, names = _custom_options(loadtest, rest)
+    return LoadedTest(loadtest, tuple(files), tuple(sorted(opened.paths)), custom, tuple(names))
+
+
+def build_plan(config: RunConfig, *, is_made_here: bool = True) -> RunPlan:
+    """Import the load test and plan its run. A master elsewhere, which makes the run if it is not made here, may have a
+    host of its own. Raises ObswarmError."""
+    load_config = config.load
+    loaded = load_test(config)
+    classes = loaded.user_classes(config)
+    if config.outputs.csv_full_history and not config.outputs.csv:
+        raise ObswarmError(f"{config.label('csv_full_history')} needs --csv PREFIX, which says where the files go.")
+    host = _check_hosts(classes, config)
+    if is_made_here:
+        check_that_hosts_are_known(classes, host, loaded.files, loaded.opened)
+    schedule = _schedule(loaded.loadtest, classes, config)
+    environment = Environment(
+        events=events,
+        recorder=Recorder(load_config.max_endpoints),
+        user_classes=list(classes),
+        shape_class=schedule.shape if isinstance(schedule, ShapeSchedule) else None,
+        host=host,
+        stop_timeout=load_config.stop_timeout,
+        parsed_options=_parsed_options(loaded, config),
+        locustfile=loaded.loadtest.name,
+        tags=split_names(load_config.tags) or None,
+        exclude_tags=split_names(load_config.exclude_tags) or None,
+        reset_stats=load_config.reset_stats,
+    )
+    environment.recorder.detailed_timings = load_config.timings
+    if load_config.trace_sample:
+        environment.trace_sampler = TraceSampler(load_config.trace_sample)
+    has_own_end = isinstance(schedule, ShapeSchedule) and schedule.shape.use_common_options
+    return RunPlan(loaded, environment, schedule, None if has_own_end else load_config.run_time)
+
+
+def files_of(arguments: Sequence[str], named: Sequence[str]) -> tuple[list[Path], list[str]]:
+    """The load-test files, and the arguments that are not one."""
+    rest = list(arguments)
+    if named:
+        files = [Path(part.strip()) for value in named for part in value.split(",") if part.strip()]
+        if not files:
+            raise ObswarmError("--loadtest names no file.")
+        for file in files:
+            try:
+                check_file(file)
+            except ObswarmError as error:
+                raise ObswarmError(f"--loadtest: {error}") from None
+        return files, rest
+    position = next((i for i, text in enumerate(rest) if not text.startswith("-") and _looks_like_file(text)), None)
+    if position is None:
+        position = next((i for i, text in enumerate(rest) if not text.startswith("-")), None)
+    if position is None:
+        return [find_loadtest(Path.cwd())], rest
+    return [Path(part) for part in rest.pop(position).split(",")], rest
+
+
+def names_a_file(arguments: Sequence[str], named: Sequence[str]) -> bool:
+    """Whether a load-test file was named, or one of the usual name lies here."""
+    if named or any(not text.startswith("-") and _looks_like_file(text) for text in arguments):
+        return True
+    try:
+        find_loadtest(Path.cwd())
+    except ObswarmError:
+        return False
+    return True
+
+
+def split_names(values: Sequence[str]) -> list[str]:
+    """Names given by repeating an option, by commas, or by both."""
+    return [name for value in values for name in value.replace(",", " ").split()]
+
+
+def _looks_like_file(text: str) -> bool:
+    return text.endswith(".py") or Path(text).is_file()
+
+
+def _custom_options(loadtest: LoadTest, arguments: Sequence[str]) -> tuple[OptionValues, list[str]]:
+    custom, left = parse_custom(events, loadtest.name, arguments)
+    hide_secrets(custom.secret_flags)
+    for argument in left:
+        if argument.startswith("-") and argument != "-":
+            name = argument.split("=", 1)[0]
+            known = [each.option for each in SETTINGS.values() if each.option]
+            known += make_parser(events, loadtest.name)._option_string_actions
+            nearest = difflib.get_close_matches(name, known, 3)
+            hint = f" Did you mean {' or '.join(nearest)}?" if nearest else ""
+            raise ObswarmError(f"No such option: {name}.{hint}")
+    return custom, left
+
+
+def _check_hosts(classes: Sequence[type[User]], config: RunConfig) -> str | None:
+    """Give the classes the host of the configuration, if there is one, as each of them takes it. Returns it as all do,
+    if they agree.
+
+    Raises ObswarmError for what a class does not take, its own host included.
+    """
+    host = config.load.host
+    taken = []
+    for cls in classes:
+        given = cls.host if host is None else host
+        if given is None:
+            continue
+        try:
+            cls.host = cls.check_host(given)
+        except ValueError as error:
+            if host is None:
+                raise ObswarmError(f"{cls.__name__}.host: {error}.") from None
+            raise ObswarmError(f"{config.label('host')}: {error} ({cls.__name__}).") from None
+        except Exception as error:
+            raise ObswarmError(f"{cls.__name__}.check_host raised:\n{user_traceback(error)}") from None
+        taken.append(cls.host)
+    return taken[0] if host is not None and all(each == taken[0] for each in taken) else host
+
+
+def _schedule(loadtest: LoadTest, classes: Sequence[type[User]], config: RunConfig) -> LoadSchedule:
+    """The load over time that configuration and load-test file ask for."""
+    load_config, shape = config.load, loadtest.shape
+    if load_config.stages is not None:
+        if shape is not None:
+            logger.warning("--stages is used instead of the shape %s.", type(shape).__name__)
+        return StagesSchedule(tuple(Stage(*each) for each in load_config.stages))
+    if shape is None:
+        users = defaults.USERS if load_config.users is None else load_config.users
+        return Ramp(users, defaults.SPAWN_RATE if load_config.spawn_rate is None else load_config.spawn_rate)
+    if (load_config.users, load_config.spawn_rate) != (None, None) and not shape.use_common_options:
+        logger.warning("The load comes from the shape %s; --users and --spawn-rate are not used.", type(shape).__name__)
+    if isinstance(shape, Stages) and type(shape).tick is Stages.tick:
+        return StagesSchedule(shape.parsed())
+    assert isinstance(shape, LoadTestShape)
+    return ShapeSchedule(shape, classes)
+
+
+def _parsed_options(loaded: LoadedTest, config: RunConfig) -> argparse.Namespace:
+    """`environment.parsed_options`: ours under Locust's names, and the load-test file's own."""
+    load_config, outputs = config.load, config.outputs
+    ours = {
+        "locustfile": loaded.loadtest.name,
+        "host": load_config.host,
+        "users": load_config.users,
+        "num_users": load_config.users,
+        "spawn_rate": load_config.spawn_rate,
+        "run_time": load_config.run_time,
+        "stages": format_stages([Stage(*each) for each in load_config.stages]) if load_config.stages else None,
+        "headless": outputs.headless,
+        "tags": split_names(load_config.tags) or None,
+        "exclude_tags": split_names(load_config.exclude_tags) or None,
+        "stop_timeout": load_config.stop_timeout,
+        "reset_stats": load_config.reset_stats,
+        "csv_prefix": outputs.csv,
+        "loglevel": outputs.loglevel,
+        "logfile": outputs.logfile,
+        "exit_code_on_error": outputs.exit_code_on_error,
+    }
+    return argparse.Namespace(**{**ours, **vars(loaded.custom)})

@@ -1,0 +1,277 @@
+"""Recording a run in the store while it goes, its report at the end, and the removal of old runs."""
+
+import logging
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import gevent
+
+from obswarm import __version__, clock, defaults
+from obswarm.api import ObswarmError, OptionValues
+from obswarm.app.guards_setup import EvaluateRequirements
+from obswarm.config import SETTINGS, STORE_FOLDER, FileConfig, RunConfig
+from obswarm.engine import Output, RunHandle, RunResult
+from obswarm.errors import reason_of
+from obswarm.greenlets import Supervisor
+from obswarm.private_files import check_writable, make_private_folder, tighten, write_private
+from obswarm.redact import is_header_name, redact_value
+from obswarm.report import result_document, run_page
+from obswarm.stats import Annotation, Snapshot
+from obswarm.store import (
+    FILE,
+    MetricKey,
+    RunInfo,
+    RunMetadata,
+    RunWriter,
+    Store,
+    git_revision,
+    read_loadtests,
+    read_run,
+)
+from obswarm.streams import say
+from obswarm.targets import MetricSource, SourceError, queries_of
+from obswarm.units import format_not_finite
+
+logger = logging.getLogger(__name__)
+
+_REPORTS = "reports"
+_IGNORE_ALL = "# Made by obswarm: the runs that it has kept.\n*\n"
+
+
+def write_report(store: Store, run: RunInfo, path: Path) -> None:
+    """A run as one HTML file. Raises ObswarmError."""
+    write_page(path, run_page(read_run(store, run)))
+
+
+def write_page(path: Path, page: str) -> None:
+    """Only its owner can read a file that is made here. Raises ObswarmError."""
+    try:
+        make_private_folder(path.parent)
+        write_private(path, page)
+    except OSError as error:
+        raise ObswarmError(f"The report {path} cannot be written: {error.strerror}.") from None
+
+
+def report_of(folder: Path, run: RunInfo) -> Path:
+    """Where the report that is made at a run's end is."""
+    return folder / _REPORTS / f"{run.run_id}.html"
+
+
+def open_store(folder: str | None, create: bool = False) -> Store:
+    """Open the store in the folder of --store. Raises ObswarmError when there is none, unless it may be made."""
+    path = Path(folder or STORE_FOLDER) / FILE
+    if create:
+        _make(path.parent)
+    elif not path.exists():
+        raise ObswarmError(
+            f"There are no runs in {path.parent}: `obswarm run` keeps them in {STORE_FOLDER} where it is called."
+            " Name another folder with --store."
+        )
+    return Store(path)
+
+
+def _make(folder: Path) -> None:
+    with _plainly(folder):
+        make_private_folder(folder)
+        # Reports of earlier versions could be read by others. The folder itself may be one that somebody has named.
+        tighten(folder / _REPORTS)
+        ignore = folder / ".gitignore"
+        if not ignore.exists():
+            write_private(ignore, _IGNORE_ALL)
+
+
+@contextmanager
+def _plainly(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ObswarmError(
+            f"--store {folder}: the folder cannot be written: {error.strerror}. Name another one, or give --no-store."
+        ) from None
+
+
+def configuration_of(config: RunConfig, custom: OptionValues | None) -> dict[str, Any]:
+    """Return what was not left at its default, by the name of the setting, without secrets: see obswarm.redact, and for
+    a load test's own options `is_secret` of `add_argument`."""
+    given = {
+        name: config.value(name)
+        for name, each in SETTINGS.items()
+        # The arguments have the load test's own options in them, which are `custom`, by name and without secrets.
+        if each.option and not each.secret and config.is_given(name) and config.value(name) not in (None, (), "")
+    }
+    if config.file.named:
+        given["config"] = config.file.path
+    if custom is not None:
+        left_out = {*given, *custom.secrets}
+        given |= {name: value for name, value in vars(custom).items() if name not in left_out}
+    return {
+        name: redact_value(name if is_header_name(name) else "", _plain(value)) for name, value in sorted(given.items())
+    }
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _plain(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(each) for each in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        # JSON has no number for it, and a setting that is null was not given.
+        return format_not_finite(value)
+    return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)
+
+
+class Recording(Output):
+    """Writes a run into the store, which is made when the run starts. Raises ObswarmError at once when the store is no
+    good, or can be none.
+
+    `report`, if any, is one more output, of what is in the store at the end.
+    """
+
+    name = "The run store"
+
+    def __init__(
+        self,
+        folder: Path,
+        about: RunMetadata,
+        source: MetricSource | None,
+        file: FileConfig,
+        report: bool,
+        evaluate: EvaluateRequirements,
+    ) -> None:
+        self._folder = folder
+        self.report = _Report(folder) if report else None
+        self._evaluate = evaluate
+        self._path = folder / FILE
+        self._about = about
+        self._writer: RunWriter | None = None
+        if self._path.exists():
+            self._open()
+        else:
+            with _plainly(folder):
+                check_writable(self._path)
+        self._source = source
+        self._file = file
+        self._sampler: gevent.Greenlet | None = None
+        self._failure: BaseException | None = None
+
+    def _open(self) -> RunWriter:
+        if self._writer is None:
+            _make(self._folder)
+            self._writer = RunWriter(self._path, self._about)
+        return self._writer
+
+    def start(self, run: RunHandle) -> None:
+        self._open()
+        if self._source is not None:
+            self._sampler = Supervisor(self._sampling_failed).keep(
+                "The sampling of the target's metrics", self._sample, self._source
+            )
+
+    def _sampling_failed(self, what: str, error: BaseException) -> None:
+        self._failure = error
+
+    def snapshot(self, snapshot: Snapshot) -> None:
+        self._open().snapshot(snapshot)
+        if self._failure is not None:
+            raise self._failure
+
+    def annotation(self, annotation: Annotation) -> None:
+        self._open().annotation(annotation)
+
+    def finish(self, result: RunResult) -> None:
+        if self._sampler is not None:
+            self._sampler.kill()
+        document = result_document(result, self._evaluate(result))
+        self._open().finish(result.final, result.ended_s, document, result.annotations)
+        try:
+            with Store(self._path) as store:
+                self._forget(store)
+        except (ObswarmError, OSError) as error:
+            # This run is kept all the same.
+            logger.error("Old runs could not be removed from the store: %s.", reason_of(error))
+
+    def close(self) -> None:
+        if self._sampler is not None:
+            self._sampler.kill()
+        if self._writer is not None:
+            self._writer.close()
+
+    def _forget(self, store: Store) -> None:
+        file = self._file
+        if file.keep_runs is None and file.keep_for is None:
+            return
+        old = forget_old_runs(store, file.keep_runs, file.keep_for)
+        for run in old:
+            report_of(self._folder, run).unlink(missing_ok=True)
+        if old:
+            logger.info("Removed from the store: %s.", ", ".join(run.run_id for run in old))
+
+    def _sample(self, source: MetricSource) -> None:
+        queries: list[tuple[MetricKey, str]] = []
+        due = clock.monotonic()
+        while True:
+            time_s = clock.wall()
+            try:
+                # A Prometheus may not know its targets yet.
+                queries = queries or [
+                    (MetricKey(target.name, target.kind, signal.name, signal.unit), query)
+                    for target, signal, query in queries_of(source.targets())
+                ]
+                values = source.metric_values([query for _, query in queries])
+            except SourceError:
+                # Guards say so; here it is a gap.
+                values = [None] * len(queries)
+            pairs = zip(queries, values, strict=True)
+            self._open().sample(time_s, {figure: value for (figure, _), value in pairs if value is not None})
+            due = max(due + defaults.SNAPSHOT_INTERVAL_S, clock.monotonic())
+            gevent.sleep(due - clock.monotonic())
+
+
+class _Report(Output):
+    """Writes the report of what is in the store, and says where it is."""
+
+    name = "The report"
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def finish(self, result: RunResult) -> None:
+        with Store(self._folder / FILE) as store:
+            run = store.find(result.run_id)
+            path = report_of(self._folder, run)
+            write_report(store, run, path)
+        say(f"Report: {path}", err=True)
+
+
+def recording_of(
+    config: RunConfig,
+    files: Sequence[Path],
+    custom: OptionValues,
+    source: MetricSource | None,
+    evaluate: EvaluateRequirements,
+) -> Recording | None:
+    """Set up what --store and obswarm.toml ask for; None with --no-store. `files` is the load test, `custom` its own
+    options. Raises ObswarmError."""
+    if config.store.no_store:
+        return None
+    about = RunMetadata(
+        version=__version__,
+        configuration=configuration_of(config, custom),
+        loadtests=read_loadtests(files),
+        revision=git_revision(files[0].resolve().parent),
+    )
+    return Recording(config.store.folder, about, source, config.file, not config.store.no_report, evaluate)
+
+
+def forget_old_runs(store: Store, keep_runs: int | None, keep_for_s: float | None) -> list[RunInfo]:
+    """Removes runs beyond a number, or older than that; those with a tag or a note stay. Gives those removed."""
+    runs = [run for run in store.runs() if not run.tags and not run.note and run.ended_s is not None]
+    old = runs[keep_runs:] if keep_runs is not None else []
+    if keep_for_s is not None:
+        old += [run for run in runs if run not in old and run.started_s < clock.wall() - keep_for_s]
+    if old:
+        store.remove(old)
+    return old

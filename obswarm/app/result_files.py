@@ -1,0 +1,68 @@
+"""Files that are written of a run when it has ended: the JSON result, JUnit's XML."""
+
+from obswarm.api import ObswarmError
+from obswarm.app.guards_setup import EvaluateRequirements
+from obswarm.engine import Output, RunResult
+from obswarm.errors import reason_of
+from obswarm.json_text import to_json
+from obswarm.private_files import check_writable
+from obswarm.report import junit_document, result_document
+from obswarm.streams import STANDARD_OUTPUT, is_missing, result_stream, write_to_file, write_to_stream
+
+
+class JsonResult(Output):
+    """Writes the result as JSON: to a file, or to standard output (`-`, and what is left when the file fails).
+
+    Raises ObswarmError at once when the file cannot be written.
+    """
+
+    def __init__(self, path: str, evaluate: EvaluateRequirements) -> None:
+        self._path = path
+        self._evaluate = evaluate
+        if path != STANDARD_OUTPUT:
+            try:
+                check_writable(path)
+            except OSError as error:
+                raise ObswarmError(f"--json {path}: the file cannot be written: {error.strerror}.") from None
+        elif is_missing(result_stream()):
+            raise ObswarmError("--json -: this command was started without a standard output. Name a file.")
+
+    @property
+    def name(self) -> str:
+        return f"--json {self._path}"
+
+    def finish(self, result: RunResult) -> None:
+        text = to_json(result_document(result, self._evaluate(result)), indent=2) + "\n"
+        if self._path == STANDARD_OUTPUT:
+            write_to_stream(result_stream(), text)
+            return
+        try:
+            write_to_file(self._path, text)
+        except OSError as error:
+            if is_missing(result_stream()):
+                raise
+            # It could be written when the run began; what was measured still goes somewhere.
+            write_to_stream(result_stream(), text)
+            raise ObswarmError(f"{reason_of(error)}; it is on standard output instead") from None
+
+
+class JUnitResult(Output):
+    """Writes requirements and guards as JUnit's XML.
+
+    Raises ObswarmError at once when the file cannot be written.
+    """
+
+    def __init__(self, path: str, evaluate: EvaluateRequirements) -> None:
+        self._path = path
+        self._evaluate = evaluate
+        try:
+            check_writable(path)
+        except OSError as error:
+            raise ObswarmError(f"--junit: the file cannot be written: {error.strerror}.") from None
+
+    @property
+    def name(self) -> str:
+        return f"--junit {self._path}"
+
+    def finish(self, result: RunResult) -> None:
+        write_to_file(self._path, junit_document(result, self._evaluate(result)))

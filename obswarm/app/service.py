@@ -1,0 +1,456 @@
+"""`obswarm master --serve`: a master that stays, and makes the runs that clients request, one after the other.
+
+Each run has a process of its own: the service executes itself anew when a request has come, so that nothing of an
+earlier load test is in its memory, and hands itself the listening socket, so that no connection is refused meanwhile. A
+request is on the disk before it is accepted; a service that is started again goes on with its run.
+
+No run ends the service. One that crashed is over: its client is told, what it had measured is put aside, and the next
+client is told where. A process that dies is started again (obswarm.app.service_process).
+"""
+
+import logging
+import os
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from enum import Enum, auto
+from pathlib import Path
+from typing import Any
+
+import gevent
+from gevent import signal_handler
+from gevent.event import AsyncResult
+
+from obswarm import clock, defaults
+from obswarm.api import ObswarmError
+from obswarm.app import exit_codes, unfinished
+from obswarm.app.build import build_fleet_run, keys_of
+from obswarm.app.exit_codes import exit_code_of
+from obswarm.app.exporters import exporters_of
+from obswarm.app.guards_setup import guards_of
+from obswarm.app.notices import Notices
+from obswarm.app.pending_run import MOST_STARTS, KeptResult, PendingRun
+from obswarm.app.planning import build_plan, files_of
+from obswarm.app.session import Display, MakeDisplay, RunSession
+from obswarm.cluster import FleetRun, IdleWorkers, Recovered, reexec, tcp_endpoint
+from obswarm.config import SETTINGS, RunConfig, at_service, for_client, useless_settings
+from obswarm.config.toml_file import current_folder
+from obswarm.ending_signals import ending_signals
+from obswarm.engine import Output, PartialResult, RunResult, StopReason
+from obswarm.errors import reason_of
+from obswarm.greenlets import Supervisor
+from obswarm.guards import BadPayload, Delivery, make_kept, parse_kept
+from obswarm.metrics import MetricsApp, SnapshotRegistry
+from obswarm.private_files import make_private_folder, tighten, write_private
+from obswarm.stats import RefusedAlerts, RunState
+from obswarm.streams import STANDARD_OUTPUT, set_up_logging
+from obswarm.web import (
+    ALERTS_PATH,
+    PORT,
+    RUNS_PATH,
+    STATUS_PATH,
+    AlertsApp,
+    BadRunRequest,
+    RunEvents,
+    RunEventsHandler,
+    RunRequest,
+    RunsApp,
+    RunService,
+    WebServer,
+)
+
+logger = logging.getLogger(__name__)
+
+_SOCKET = "OBSWARM_INHERITED_SOCKET"
+_WORKERS_MAX_WAIT_S = 15.0
+_CLIENT_GONE_S = 30.0
+_FETCH_S = 3.0
+"""How long the last client gets to fetch the end of a run before the process becomes a new one."""
+
+_LASTS_S = 60.0
+"""A run that has gone on for so long does not end its master's process each time."""
+
+_COST_OF_AN_END = 2
+"""A run that was ending already has little left to do, and is begun again less often."""
+
+_COME_BACK_S = 10.0
+"""Workers of a run that crashed, or of a master that was killed, are on their way for so long after its start."""
+
+_ADDRESSES = "obswarm.app.session"
+"""Says where metrics and alerts are served, which is another address for clients."""
+
+BuildRun = Callable[..., RunSession]
+"""As build_fleet_run."""
+
+
+class CannotGoOn(ObswarmError):
+    """A run was begun, and its state is none that this process could go on from."""
+
+
+class Outcome(Enum):
+    """What is next for the process that has made a run."""
+
+    DONE = auto()
+    ENDED = auto()
+    """A signal ended the run, and ends the service."""
+    FAILED = auto()
+    """Something of the run may be left in this process."""
+
+
+class Service:
+    """`run` returns when a signal has ended it."""
+
+    def __init__(self, config: RunConfig, make_display: MakeDisplay, build: BuildRun = build_fleet_run) -> None:
+        """`build` builds each run. Raises ObswarmError."""
+        self._config = config
+        self._make_display = make_display
+        self._build = build
+        self._keys = keys_of(config)
+        self._state = config.cluster.state_path.resolve()
+        self._pending = PendingRun(self._state.with_suffix(".order"))
+        self._notices = Notices(self._state.with_suffix(".notices"))
+        self._firing = self._state.with_suffix(".alerts")
+        """Alerts that were delivered between two runs and fire, for the process that makes the next one."""
+        self._started_in = current_folder() or Path()
+        self._token, made_token = _kept("OBSWARM_API_TOKEN", config.cluster.api_token)
+        self._alerts_token, made_alerts_token = _kept("OBSWARM_ALERTS_TOKEN", config.guards.alerts_token)
+        self._here = _mounted(config)
+        self._idle_workers: IdleWorkers | None = None
+        self._next: AsyncResult[RunRequest | None] = AsyncResult()
+        self._handler = RunEventsHandler(without=(_ADDRESSES,))
+        self._desk = RunService(
+            self._take, lambda: self._idle_workers.workers if self._idle_workers is not None else {}
+        )
+        self._desk.workers_may_come_until_s = clock.monotonic() + _COME_BACK_S
+        self._desk.loadtest = str(self._here) if self._here is not None else None
+        inherited = os.environ.pop(_SOCKET, None)
+        latest = SnapshotRegistry()
+        latest.idle_workers = lambda: len(self._desk.workers())
+        runs = RunsApp(self._desk, self._token)
+        self._alerts = AlertsApp(None, self._alerts_token)
+        latest.refused_while_idle = self._refused_while_idle
+        self._server = WebServer(
+            MetricsApp(latest),
+            config.metrics.metrics_addr,
+            PORT if config.metrics.web_port is None else config.metrics.web_port,
+            {
+                "/healthz": _healthy,
+                ALERTS_PATH: self._alerts,
+                STATUS_PATH: runs,
+                RUNS_PATH: runs,
+                f"{RUNS_PATH}/": runs,
+            },
+            int(inherited) if inherited is not None else None,
+            config.metrics.allowed_hosts,
+        )
+        self._is_first = inherited is None
+        self._made = (made_token, made_alerts_token)
+
+    def run(self) -> None:
+        set_up_logging(self._config.outputs.loglevel, self._config.outputs.logfile)
+        self._alerts.restore(self._kept_alerts())
+        order, starts = self._read_pending()
+        # Whoever asks for news of that run is not told that there is none.
+        self._desk.busy = order is not None
+        with self._server:
+            if order is not None:
+                self._announce()
+            outcome = self._execute(order, starts) if order is not None else Outcome.DONE
+            if outcome is Outcome.ENDED or (outcome is Outcome.DONE and self._wait() is None):
+                return
+            self._keep_alerts()
+            os.environ[_SOCKET] = str(self._server.hand_over())
+            reexec()
+
+    def _announce(self) -> None:
+        """Say where this is, when it listens there: once, and not in each of the processes that it becomes."""
+        if not self._is_first:
+            return
+        self._is_first = False
+        secret, alerts_secret = (
+            f", with the bearer token {token}" if made else ""
+            for token, made in zip((self._token, self._alerts_token), self._made, strict=True)
+        )
+        for name, needed in useless_settings(self._config).items():
+            logger.warning("%s is not used: %s is not given.", self._config.label(name), self._config.label(needed))
+        logger.info("Waiting for runs at %s", self._server.url, extra={"secret": secret})
+        logger.info("Alerts are taken at %s%s", self._server.url, ALERTS_PATH, extra={"secret": alerts_secret})
+
+    def _wait(self) -> RunRequest | None:
+        """For an order, or None for a signal to end."""
+        self._desk.busy = False
+        watchers = [signal_handler(kind, self._next.set, None) for kind in ending_signals()]
+        try:
+            with IdleWorkers(tcp_endpoint(*self._config.cluster.bind), self._keys) as self._idle_workers:
+                self._announce()
+                following: RunRequest | None = self._next.get()
+                # The answer to whoever gave the order is on its way.
+                gevent.sleep(0.1)
+                return following
+        finally:
+            for watcher in watchers:
+                watcher.cancel()
+
+    def _take(self, order: RunRequest) -> None:
+        self._pending.save(order)
+        self._next.set(order)
+
+    def _read_pending(self) -> tuple[RunRequest | None, int]:
+        """The run to make, and how often it has been begun before."""
+        try:
+            order, starts = self._pending.read()
+        except BadRunRequest as error:
+            self._owe(
+                f"The run that was asked for cannot be read from {self._pending.folder} ({error}); it is dropped."
+            )
+            self._pending.forget()
+            order, starts = None, 0
+        aside = unfinished.put_aside(self._state, self._config.load.max_endpoints) if order is None else None
+        if aside is not None:
+            self._owe(aside)
+        return order, starts
+
+    def _keep_alerts(self) -> None:
+        try:
+            make_private_folder(self._firing.parent)
+            write_private(self._firing, make_kept(self._alerts.known))
+            tighten(self._firing)
+        except OSError as error:
+            logger.warning("Alerts that fire cannot be kept for the next run in %s: %s.", self._firing, error.strerror)
+
+    def _take_alerts_for_next(self) -> None:
+        """What is refused from now on is in no run's figures yet. A run that did not come to take what was there leaves
+        it."""
+        if self._alerts.has_run:
+            firing = self._alerts.firing
+            self._alerts = AlertsApp(None, self._alerts_token)
+            self._alerts.restore(Delivery(tuple(firing)))
+            self._server.applications[ALERTS_PATH] = self._alerts
+        self._server.metrics.latest.refused_while_idle = self._refused_while_idle
+
+    def _refused_while_idle(self) -> tuple[RefusedAlerts, ...]:
+        return () if self._alerts.has_run else self._alerts.refused
+
+    def _kept_alerts(self) -> Delivery:
+        try:
+            body = self._firing.read_bytes()
+            self._firing.unlink()
+            return parse_kept(body)
+        except FileNotFoundError:
+            return Delivery()
+        except (OSError, BadPayload) as error:
+            logger.warning("Alerts from before this run cannot be read from %s: %s.", self._firing, error)
+            return Delivery()
+
+    def _owe(self, text: str) -> None:
+        """Something that the next client has to be told."""
+        logger.error("%s", text)
+        self._notices.add(text)
+
+    def _execute(self, order: RunRequest, starts: int) -> Outcome:
+        """Make the run that was asked for, or go on with it when it was begun before."""
+        desk, news, seen = self._desk, RunEvents(), PartialResult()
+        desk.busy, desk.order_id, desk.news = True, order.id, news
+        watch = Supervisor().keep("The watch on the client", self._end_without_client, news)
+        outcome = Outcome.FAILED
+        try:
+            self._begin(starts)
+            config, shared = self._config_for(order)
+            ended = self._pending.kept_result() if starts else None
+            if ended is not None:
+                self._tell_again(news, ended, config)
+                return Outcome.FAILED
+            display = self._make_display(config)
+            with self._told(news):
+                self._tell_of_runs_before(starts)
+                outputs = [KeptResult(self._pending), news, seen]
+                session = self._session_for(config, shared, starts, display, outputs)
+                result, code = session.execute()
+            desk.expect_back(order.workers - sum(loss.requests is None for loss in result.losses))
+            news.end(result, code)
+            outcome = Outcome.ENDED if session.terminated else Outcome.DONE
+            self._wait_for_client(news, result)
+        except CannotGoOn as error:
+            self._fail(news, seen, "its master could not go on with it", str(error))
+        except ObswarmError as error:
+            self._fail(news, seen, "an error on its master", str(error))
+        except (Exception, SystemExit, KeyboardInterrupt, gevent.Timeout, gevent.GreenletExit) as error:
+            logger.critical("The run crashed.", exc_info=error)
+            text = f"The run crashed on its master ({reason_of(error)}); the master's log has more."
+            self._fail(news, seen, "it crashed on its master", text)
+        finally:
+            watch.kill()
+            self._pending.forget()
+            desk.control = None
+            self._take_alerts_for_next()
+        return outcome
+
+    def _tell_of_runs_before(self, starts: int) -> None:
+        for text in self._notices.take():
+            logger.warning("%s", text)
+        aside = unfinished.put_aside(self._state, self._config.load.max_endpoints) if not starts else None
+        if aside is not None:
+            logger.warning("%s", aside)
+
+    def _begin(self, starts: int) -> None:
+        if starts >= MOST_STARTS:
+            raise CannotGoOn("The run has ended its master's process again and again, and is not begun once more.")
+        found = unfinished.found_run(self._state, self._config.load.max_endpoints) if starts else None
+        was_ending = found is not None and found.progress.stopping is not None
+        self._pending.begin(_COST_OF_AN_END if was_ending else 1)
+
+    def _recover(self, config: RunConfig, digest: str) -> Recovered | None:
+        """The run, which was begun before, from its state."""
+        found = unfinished.found_run(config.cluster.state_path, config.load.max_endpoints)
+        if found is None:
+            # Nothing was measured yet; or it is not to be had, and what is there will be replaced.
+            return None
+        if found.digest != digest:
+            raise CannotGoOn("The master was started again, and the load test is another one now.")
+        age_s = clock.wall() - found.progress.at_wall_s
+        if age_s > config.cluster.orphan_timeout + defaults.GIVE_UP_AFTER_S:
+            raise CannotGoOn(f"The master was away for {age_s:.0f} s, and its workers have given up.")
+        return found
+
+    def _fail(self, news: RunEvents, seen: PartialResult, detail: str, text: str) -> None:
+        """The run ended without a result of its own: its client gets what there is."""
+        logger.error("%s", text)
+        self._release_workers()
+        result = unfinished.best_of(
+            seen, unfinished.found_run(self._state, self._config.load.max_endpoints), detail, text
+        )
+        news.end(result, exit_codes.USAGE if result is None else exit_codes.INCOMPLETE, text)
+        aside = unfinished.put_aside(self._state, self._config.load.max_endpoints, text.splitlines()[0])
+        if aside is not None:
+            self._owe(aside)
+        self._wait_for_client(news, result if aside is None else None)
+
+    def _release_workers(self) -> None:
+        """Of a run that crashed in this process, so that they load its target no more, and keep what they have."""
+        run = self._desk.control
+        if isinstance(run, FleetRun):
+            try:
+                run.give_up()
+            except (Exception, SystemExit, KeyboardInterrupt, gevent.Timeout, gevent.GreenletExit) as error:
+                logger.error("The last statistics of the run's workers cannot be had: %s.", reason_of(error))
+
+    def _tell_again(self, news: RunEvents, result: RunResult, config: RunConfig) -> None:
+        """The process that had made the run ended before its client had the result."""
+        with suppress(OSError):
+            self._state.unlink(missing_ok=True)
+        news.end(result, exit_code_of(result, config.outputs.exit_code_on_error, config.outputs.strict))
+        self._wait_for_client(news, result)
+
+    def _wait_for_client(self, news: RunEvents, result: RunResult | None) -> None:
+        """It has a few seconds to fetch the result, which is written here if it does not come."""
+        if news.wait_until_told(_FETCH_S) or result is None:
+            return
+        where = unfinished.write_beside(self._state, result)
+        kept = f"is kept in {where[0]}" if where else "could not be kept"
+        self._owe(
+            f"The run {result.run_id} ended ({result.stop_reason.detail}) when nobody asked for it any more."
+            f" {unfinished.measured(result)} {kept}."
+        )
+
+    def _session_for(
+        self, config: RunConfig, shared: Path | None, starts: int, display: Display, outputs: Sequence[Output]
+    ) -> RunSession:
+        plan = build_plan(config)
+        guards = guards_of(config, plan.loadtest.guards, self._started_in)
+        export = exporters_of(config, guards, self._server, self._started_in)
+        guards.evaluator.deliver(self._alerts.known)
+        self._alerts = guards.app
+        self._desk.loadtest = plan.loadtest.name
+        return self._build(
+            config,
+            plan,
+            guards,
+            display,
+            export,
+            outputs=outputs,
+            keys=self._keys,
+            shared=shared,
+            recover=self._recover if starts else lambda *_: None,
+            on_run=self._began,
+        )
+
+    def _config_for(self, order: RunRequest) -> tuple[RunConfig, Path | None]:
+        files = self._pending.files
+        shared = None
+        if order.mounted:
+            if self._here is None:
+                raise ObswarmError("This master has no folder of load tests; send the files.")
+            shared = files = self._here.parent
+        os.chdir(files)
+        config = for_client(self._config, order.config)
+        written = {
+            name: str(self._started_in / config.value(name))
+            for name, each in SETTINGS.items()
+            # From where the service was started, as runs are made elsewhere.
+            if each.unit == "file" and config.value(name) not in (None, "", STANDARD_OUTPUT)
+        }
+        own: dict[str, Any] = {
+            "files": tuple(str(files / name) for name in order.files),
+            "headless": True,
+            "expect_workers": order.workers,
+            "expect_workers_max_wait": _WORKERS_MAX_WAIT_S,
+            "state_file": str(self._state),
+            "alerts_token": self._alerts_token,
+        }
+        return at_service(config, **own, **written), shared
+
+    def _began(self, run: FleetRun) -> None:
+        self._desk.control, self._desk.run_id = run, run.run_id
+
+    def _end_without_client(self, news: RunEvents) -> None:
+        """A run that nobody watches any more is ended, as a run in a terminal that was closed is."""
+        began_s, lasts = clock.monotonic(), False
+        while True:
+            gevent.sleep(1)
+            control = self._desk.control
+            state = control.state if isinstance(control, FleetRun) else RunState.READY
+            if not lasts and goes_well(state, clock.monotonic() - began_s):
+                lasts = True
+                self._pending.lasts()
+            if control is not None and clock.monotonic() - news.asked_s > _CLIENT_GONE_S:
+                logger.error("Nobody has asked for news of the run for %.0f s; it ends.", _CLIENT_GONE_S)
+                control.stop(StopReason("lost", "whoever asked for the run has gone"))
+                return
+
+    @contextmanager
+    def _told(self, news: RunEvents) -> Iterator[None]:
+        """What is logged meanwhile is told to the client, too."""
+        self._handler.news = news
+        logging.getLogger().addHandler(self._handler)
+        try:
+            yield
+        finally:
+            logging.getLogger().removeHandler(self._handler)
+
+
+def _mounted(config: RunConfig) -> Path | None:
+    """The load test that the service itself was started with."""
+    if not config.load.arguments and not config.load.files:
+        return None
+    file = files_of(config.load.arguments, config.load.files)[0][0].resolve()
+    if not file.is_file():
+        raise ObswarmError(f"There is no load-test file {file}.")
+    return file
+
+
+def goes_well(state: RunState, since_s: float) -> bool:
+    """Whether a run that its process has made for so long may be begun anew as often as one that has just been asked
+    for. How long its end takes is no progress."""
+    return since_s > _LASTS_S and state not in (RunState.STOPPING, RunState.STOPPED)
+
+
+def _kept(variable: str, given: str | None) -> tuple[str, bool]:
+    """A token, and whether it was made here; the process that this one becomes has the same."""
+    token = given or secrets.token_urlsafe(24)
+    os.environ[variable] = token
+    return token, given is None
+
+
+def _healthy(environ: Any, start_response: Any) -> list[bytes]:
+    start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", "3")])
+    return [b"ok\n"]

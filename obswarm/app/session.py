@@ -1,0 +1,218 @@
+"""A run from its start to its exit code: outputs, signals, errors that nobody catches. Shared by all that make runs."""
+
+import logging
+import signal
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any, Protocol
+
+import gevent
+
+from obswarm.api import Environment
+from obswarm.app.exit_codes import exit_code_of
+from obswarm.app.exporters import Export
+from obswarm.app.guards_setup import EvaluateRequirements, GuardsSetup
+from obswarm.app.recording import Recording
+from obswarm.app.result_files import JsonResult, JUnitResult
+from obswarm.config import RunConfig
+from obswarm.ending_signals import ending_signals
+from obswarm.engine import Output, Outputs, Run, RunHandle, RunResult, StopReason, UncaughtErrors
+from obswarm.report import CsvFiles
+from obswarm.streams import say_error
+
+logger = logging.getLogger(__name__)
+
+MakeRun = Callable[[Outputs], Run]
+
+
+class WatchedRun(RunHandle, Protocol):
+    """A run of this process or of another one."""
+
+    def run(self) -> RunResult: ...
+
+    def close(self) -> None: ...
+
+
+class Display(Protocol):
+    """What is shown of a run: while it goes, and at its end."""
+
+    @property
+    def progress(self) -> Sequence[Output]: ...
+
+    def closing(self, evaluate: EvaluateRequirements) -> Sequence[Output]: ...
+
+    def finished(self, result: RunResult) -> None:
+        """The result is complete; outputs may have failed since the closing ones were shown."""
+
+
+MakeDisplay = Callable[[RunConfig], Display]
+"""Makes the display of a run, and sets up logging for it."""
+
+
+def outputs_of(
+    config: RunConfig,
+    display: Display,
+    evaluate: EvaluateRequirements,
+    recording: Recording | None,
+    others: Sequence[Output] = (),
+) -> list[Output]:
+    """Return the outputs of a run in the order in which they are written at the end: the JSON result is last, as it
+    names all that have failed. Raises ObswarmError when a file cannot be written."""
+    wanted = config.outputs
+    outputs = [*others, *display.progress]
+    if wanted.csv:
+        outputs.append(CsvFiles(wanted.csv, wanted.csv_full_history))
+    if wanted.junit:
+        outputs.append(JUnitResult(wanted.junit, evaluate))
+    outputs += display.closing(evaluate)
+    if recording is not None:
+        outputs.append(recording)
+        if recording.report is not None:
+            outputs.append(recording.report)
+    if wanted.json_file:
+        outputs.append(JsonResult(wanted.json_file, evaluate))
+    return outputs
+
+
+class RunSession:
+    """One run of this process, with everything that is shown, written, exported and guarded of it."""
+
+    def __init__(
+        self,
+        config: RunConfig,
+        environment: Environment,
+        make_run: MakeRun,
+        display: Display,
+        guards: GuardsSetup,
+        export: Export | None = None,
+        recording: Recording | None = None,
+        outputs: Sequence[Output] = (),
+    ) -> None:
+        """`outputs` are further ones. Raises ObswarmError at once when a file cannot be written."""
+        self._config = config
+        self._environment = environment
+        self._make_run = make_run
+        self._display = display
+        self._guards = guards
+        self._export = export
+        self._outputs = outputs_of(config, display, guards.evaluate, recording, outputs)
+        self.terminated = False
+        """Whether a signal ended the run."""
+
+    def execute(self) -> tuple[RunResult, int]:
+        """Run it to its end, whatever happens, and write what was asked for. Returns its result and the exit code."""
+        result = self.run()
+        return result, self._finish(result)
+
+    def run(self) -> RunResult:
+        """As `execute`, without the last events and the exit code."""
+        export, guards, environment = self._export, self._guards, self._environment
+        # First, so that a display that fails does not keep the exporters waiting.
+        first = export.outputs if export is not None else []
+        outputs = Outputs([*first, *self._outputs, *guards.outputs])
+        with guards:
+            try:
+                run = self._make_run(outputs)
+                guards.attach(run)
+                outputs.start(run)
+                if export is not None and not self._config.outputs.only_summary:
+                    for notice, secret in export.notices:
+                        logger.info("%s", notice, extra={"secret": secret})
+                with _Signals(run) as signals, UncaughtErrors(lambda: environment, signals.interrupt) as uncaught:
+                    result: RunResult = uncaught.run(lambda: self._run(run, outputs, signals))
+                    self.terminated = signals.came
+            finally:
+                outputs.close()
+        result = outputs.complete(result)
+        self._display.finished(result)
+        return result
+
+    def _run(self, run: Run, outputs: Outputs, signals: "_Signals") -> RunResult:
+        environment = self._environment
+        environment.events.init.fire(environment=environment, runner=environment.runner, web_ui=None)
+        self._guards.await_earlier_alerts(run, lambda: signals.came)
+        result = run.run()
+        if self._guards.coverage is not None:
+            result = replace(result, targets=self._guards.coverage.views())
+        if self._export is not None:
+            signals.instead = self._export.cut_short
+        outputs.finish(result)
+        run.close()
+        outputs.close()
+        return result
+
+    def _finish(self, result: RunResult) -> int:
+        """Tell what went wrong, fire the last events, and give the exit code."""
+        environment = self._environment
+        if result.error is not None:
+            say_error(result.error)
+        environment.events.quitting.fire(environment=environment, reverse=True)
+        code = environment.process_exit_code
+        if code is None:
+            wanted = self._config.outputs
+            code = exit_code_of(result, wanted.exit_code_on_error, wanted.strict, self._guards.evaluate(result))
+        environment.events.quit.fire(exit_code=code)
+        return code
+
+
+def watch_run(make_run: Callable[[Outputs], WatchedRun], outputs: Sequence[Output], display: Display) -> RunResult:
+    """Watch a run that another process makes, guards and exports, to its end."""
+    handed = Outputs(outputs)
+    try:
+        run = make_run(handed)
+        handed.start(run)
+        with _Signals(run):
+            result = run.run()
+            handed.finish(result)
+    finally:
+        handed.close()
+    result = handed.complete(result)
+    display.finished(result)
+    return result
+
+
+class _Signals:
+    """Ctrl-C stops gracefully, a second one at once; SIGTERM and SIGHUP stop gracefully. A context manager."""
+
+    def __init__(self, run: WatchedRun) -> None:
+        self._run = run
+        self._interrupts = 0
+        self.came = False
+        self.instead: Callable[[], None] | None = None
+        """What a signal means once the run has ended."""
+        self._watchers: list[Any] = []
+
+    def __enter__(self) -> "_Signals":
+        on = {signal.SIGINT: self.interrupt}
+        self._watchers = [
+            gevent.signal_handler(kind, on.get(kind) or partial(self._terminate, kind)) for kind in ending_signals()
+        ]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for watcher in self._watchers:
+            watcher.cancel()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+    def interrupt(self) -> None:
+        self.came = True
+        if self.instead is not None:
+            self.instead()
+            return
+        self._interrupts += 1
+        if self._interrupts == 1:
+            logger.info("Interrupted: running tasks may finish. Ctrl-C again ends at once.")
+            self._run.stop(StopReason("signal", "interrupted by Ctrl-C (SIGINT)"))
+        else:
+            self._run.abort(StopReason("signal", "interrupted by Ctrl-C (SIGINT)"))
+
+    def _terminate(self, kind: signal.Signals) -> None:
+        self.came = True
+        if self.instead is not None:
+            self.instead()
+            return
+        logger.info("%s: stopping gracefully.", kind.name)
+        what = "hung up" if kind is signal.SIGHUP else "terminated"
+        self._run.stop(StopReason("signal", f"{what} ({kind.name})"))

@@ -1,0 +1,128 @@
+"""Where the target's metrics come from: the Prometheus and the targets of the configuration, and the source that they
+make."""
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from obswarm.api import ObswarmError
+from obswarm.config import SETTINGS, AccessConfig, FileConfig, RunConfig, table_place
+from obswarm.http import ApiAccess, access_of, naming_by_options, parse_header
+from obswarm.redact import redact_url, remember
+from obswarm.targets import KINDS, EmbeddedSource, MetricSource, PrometheusSource, Target, field_of_target
+
+PROMETHEUS = "prometheus"
+"""What the options of Prometheus begin with."""
+
+_ANYBODY = ApiAccess()
+
+
+class Prometheus(NamedTuple):
+    """Where one is, and how requests to it are authenticated."""
+
+    url: str
+    access: ApiAccess
+
+
+def make_source(
+    targets: Sequence[Target], prometheus: Prometheus | None, queries: Sequence[str] | None
+) -> MetricSource | None:
+    """Return a Prometheus when there is one, else what reads the targets itself, else nothing."""
+    if prometheus is not None:
+        return PrometheusSource(prometheus.url, targets, prometheus.access)
+    return EmbeddedSource(targets, queries) if targets else None
+
+
+def targets_of(config: RunConfig, folder: Path | None = None, is_made_here: bool = True) -> tuple[Target, ...]:
+    """Return the targets of command line and file. Paths of tokens and certificates are relative to the folder, if one
+    is named; those of a run that another machine makes are that machine's. Raises ObswarmError."""
+    file = config.file
+    targets = list(table_targets(file))
+    texts = [(f"{file.where}target ", text) for text in file.texts.get("target", ())]
+    for place, text in [*texts, *(("--target ", text) for text in config.targets.targets)]:
+        kind, equals, where = text.partition("=")
+        if not equals:
+            raise ObswarmError(f"{place}{text}: write it like mysql=http://127.0.0.1:9104/metrics.")
+        targets.append(make_target(f"{place}{text}: ", _free_name(kind, targets), where, kind))
+    if folder is not None:
+        targets = [replace(target, access=target.access.below(folder)) for target in targets]
+    if is_made_here:
+        for target in targets:
+            target.access.check_files(field_of_target(target))
+    return tuple(targets)
+
+
+def table_targets(file: FileConfig) -> tuple[Target, ...]:
+    """Return the targets of the tables [[targets]]. Raises ObswarmError."""
+    return tuple(
+        make_target(table_place(file.where, "targets", number), each.name, each.url, each.kind, api_access(each.access))
+        for number, each in enumerate(file.targets, start=1)
+    )
+
+
+def prometheus_of(config: RunConfig, folder: Path | None = None, check_files: bool = False) -> Prometheus | None:
+    """Return the Prometheus of the configuration. Raises ObswarmError for settings that make no sense together."""
+    url = config.targets.prometheus_url
+    if url is None:
+        useless = useless_option(config, "prometheus_url")
+        if useless is not None:
+            raise ObswarmError(f"{useless} needs --prometheus-url URL.")
+        return None
+    access = api_access(config.targets.prometheus_access, folder)
+    access.check(naming_by_options(PROMETHEUS))
+    if check_files:
+        access.check_files(naming_by_options(PROMETHEUS))
+    return Prometheus(url, access)
+
+
+def api_access(config: AccessConfig, folder: Path | None = None) -> ApiAccess:
+    """Return how requests are authenticated; paths are relative to the folder, if one is named."""
+    values = {each.name: getattr(config, each.name) or None for each in fields(config) if each.name != "headers"}
+    access = access_of({**values, "headers": tuple(parse_header(text) for text in config.headers)})
+    return access if folder is None else access.below(folder)
+
+
+def useless_option(config: RunConfig, needed: str) -> str | None:
+    """Return the first option that has a value and needs that setting, which has none."""
+    return next((each.option for each in SETTINGS.values() if each.needs == needed and config.value(each.name)), None)
+
+
+def make_target(
+    where: str, name: str | None, url: str | None, kind: str | None, access: ApiAccess = _ANYBODY
+) -> Target:
+    """Raises ObswarmError for a kind that is not known, a URL that is none, or credentials that make no sense."""
+    if kind not in KINDS:
+        nearest = difflib.get_close_matches(kind or "", KINDS, 1)
+        hint = f" Did you mean {nearest[0]}?" if nearest else ""
+        raise ObswarmError(f"{where}there is no kind {kind!r} of target; it is one of {', '.join(KINDS)}.{hint}")
+    check_url(f"{where}url", url or "")
+    remember("url", url)
+    access.check(lambda field: f"{where}{'headers' if field == 'header' else field}")
+    return Target(name or kind, url or "", kind, access=access)
+
+
+def check_url(where: str, url: str) -> None:
+    """Raises ObswarmError when it is no http or https URL."""
+    if not is_http_url(url):
+        raise ObswarmError(f"{where}: {redact_url(url)!r} is not a URL; write it like http://127.0.0.1:9104/metrics.")
+
+
+def is_http_url(text: str) -> bool:
+    """Whether it has a scheme, a host and perhaps a port."""
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        return False
+
+
+def _free_name(kind: str, targets: Sequence[Target]) -> str:
+    """The kind, with a number from the second on, that no other target has: a target is told by its name alone."""
+    number = sum(target.kind == kind for target in targets) + 1
+    taken = {target.name for target in targets}
+    while (name := kind if number == 1 else f"{kind}-{number}") in taken:
+        number += 1
+    return name

@@ -1,0 +1,91 @@
+"""What becomes of a run that did not end properly: its state is put aside, its result written beside it, and a sentence
+says where."""
+
+import logging
+import os
+import re
+from contextlib import suppress
+from pathlib import Path
+
+from obswarm import clock
+from obswarm.api import ObswarmError
+from obswarm.cluster import Recovered, read_journal, result_of_recovered
+from obswarm.engine import PartialResult, RunResult, new_run_id
+from obswarm.errors import reason_of
+from obswarm.json_text import to_json
+from obswarm.report import result_document
+from obswarm.streams import write_to_file
+from obswarm.units import counted
+
+logger = logging.getLogger(__name__)
+
+_FIT_FOR_A_FILE = re.compile(r"[\w.-]{1,100}")
+
+
+def found_run(state: Path, max_endpoints: int) -> Recovered | None:
+    """The run in the state file, None when there is none that can be read."""
+    try:
+        return read_journal(state, max_endpoints)
+    except ObswarmError:
+        return None
+
+
+def best_of(seen: PartialResult, found: Recovered | None, detail: str, text: str) -> RunResult | None:
+    """The result of a run that crashed: what its outputs saw of it, or what is in its state where that is more."""
+    result = seen.result(detail, text)
+    if found is None:
+        return result
+    kept = result_of_recovered(found, detail, text)
+    if result is None or kept.run_id != result.run_id:
+        return kept if result is None else result
+    return kept if kept.ended_s > result.ended_s and kept.requests_made >= result.requests_made else result
+
+
+def put_aside(state: Path, max_endpoints: int, why: str = "its master was killed, or crashed") -> str | None:
+    """Move the state file out of the way of the next run; gives a sentence about it, None when there is no file."""
+    try:
+        found = read_journal(state, max_endpoints)
+    except ObswarmError:
+        where = _move(state, f"unreadable-{new_run_id(clock.wall())}")
+        return f"What was in {state} is not the state of a run that this version can read; it{_kept(where)}."
+    if found is None:
+        return None
+    result = result_of_recovered(found, why)
+    where = [*write_beside(state, result), *_move(state, found.run_id)]
+    return f"The run {found.run_id} did not end properly: {why.rstrip('.')}. {measured(result)}{_kept(where)}."
+
+
+def measured(result: RunResult) -> str:
+    """The beginning of a sentence about where it is."""
+    return f"What it had measured in {result.duration_s:.0f} s ({counted(result.final.total.requests, 'request')})"
+
+
+def write_beside(state: Path, result: RunResult) -> list[Path]:
+    """Write a result into the state file's folder; gives its file, or nothing when it cannot be written."""
+    path = state.with_name(f"{_file_name(result.run_id)}.json")
+    try:
+        write_to_file(str(path), to_json(result_document(result), indent=2) + "\n")
+    except OSError as error:
+        logger.warning("The result of the run %s cannot be written to %s: %s.", result.run_id, path, reason_of(error))
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+        return []
+    return [path]
+
+
+def _kept(where: list[Path]) -> str:
+    return f" is kept in {' and '.join(map(str, where))}" if where else " could not be kept"
+
+
+def _move(state: Path, name: str) -> list[Path]:
+    aside = state.with_name(f"{_file_name(name)}.run")
+    try:
+        os.replace(state, aside)
+    except OSError as error:
+        logger.warning("%s cannot be moved to %s: %s.", state, aside, reason_of(error))
+        return [state] if os.path.lexists(state) else []
+    return [aside]
+
+
+def _file_name(run_id: str) -> str:
+    return run_id if _FIT_FOR_A_FILE.fullmatch(run_id) else new_run_id(clock.wall())

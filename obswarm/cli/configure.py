@@ -1,0 +1,112 @@
+"""From click's values to a RunConfig: of two options that exclude each other the one from the nearer source counts, and
+each value has the label of its source."""
+
+import re
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+from obswarm.api import ObswarmError
+from obswarm.cli.file_option import FileOption
+from obswarm.cli.settings import TopLevelCommand, file_config_of, file_label, places_of
+from obswarm.config import SETTINGS, Origin, RunConfig, Source
+from obswarm.streams import say
+
+_SOURCES = {
+    ParameterSource.DEFAULT_MAP: Source.FILE,
+    ParameterSource.ENVIRONMENT: Source.ENVIRONMENT,
+    ParameterSource.COMMANDLINE: Source.COMMAND_LINE,
+}
+
+
+class RootCommand(click.Group):
+    """Its commands' errors that begin with the name of an option name where its value came from instead, if that is the
+    file or the environment: who reads them has typed no option."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except click.BadParameter as error:
+            place = places_of(ctx).get(str(error.param_hint))
+            if place is None:
+                raise
+            raise ObswarmError(f"{place}: {error.message}") from None
+        except click.UsageError as error:
+            text = _with_place(ctx, error.message)
+            if text == error.message:
+                raise
+            raise ObswarmError(text) from None
+        except ObswarmError as error:
+            if error.args and isinstance(error.args[0], str):
+                error.args = (_with_place(ctx, error.args[0]), *error.args[1:])
+            raise
+
+
+class RunCommand(TopLevelCommand):
+    """A command whose options are settings of a RunConfig."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        left = super().parse_args(ctx, args)
+        for each in SETTINGS.values():
+            for other in each.excludes:
+                if each.name in ctx.params and other in ctx.params:
+                    _exclude(ctx, each.name, other)
+        return left
+
+
+def config_of(ctx: click.Context) -> RunConfig:
+    """Return what command line, environment and obswarm.toml say about a run. Raises ObswarmError."""
+    values = {name: ctx.params[name] for name in SETTINGS if name in ctx.params}
+    origins = {name: Origin(_source_of(ctx, name), _label_of(ctx, name)) for name in values if _is_given(ctx, name)}
+    return RunConfig.of(values, origins, file_config_of(ctx))
+
+
+def forget(ctx: click.Context, name: str) -> None:
+    """Put an option back to its default: something from a nearer source counts instead."""
+    option = _option(ctx, name)
+    ctx.params[name] = SETTINGS[name].default
+    ctx.set_parameter_source(name, ParameterSource.DEFAULT)
+    places_of(ctx).pop(option.long, None)
+
+
+def _exclude(ctx: click.Context, own: str, other: str) -> None:
+    """Of two options that exclude each other the nearer one counts; raises click's error when they are equally near."""
+    if any(not _is_given(ctx, each) or ctx.params[each] in (None, False, ()) for each in (own, other)):
+        return
+    ranks = _source_of(ctx, own).value, _source_of(ctx, other).value
+    if ranks[0] == ranks[1]:
+        raise click.UsageError(
+            f"{_label_of(ctx, own)} and {_label_of(ctx, other)} exclude each other; leave one of them out.", ctx
+        )
+    nearer, farther = (own, other) if ranks[0] > ranks[1] else (other, own)
+    say(f"Note: {_label_of(ctx, farther)} is not used, because of {_label_of(ctx, nearer)}.", err=True)
+    forget(ctx, farther)
+
+
+def _is_given(ctx: click.Context, name: str) -> bool:
+    return _source_of(ctx, name) is not Source.DEFAULT and (bool(ctx.params[name]) or name != "arguments")
+
+
+def _source_of(ctx: click.Context, name: str) -> Source:
+    source = ctx.get_parameter_source(name)
+    return _SOURCES.get(source, Source.DEFAULT) if source is not None else Source.DEFAULT
+
+
+def _label_of(ctx: click.Context, name: str) -> str:
+    if not SETTINGS[name].option:
+        return name
+    option, source = _option(ctx, name), _source_of(ctx, name)
+    if source is Source.ENVIRONMENT:
+        return str(option.envvar)
+    return file_label(ctx, option) if source is Source.FILE else option.long
+
+
+def _option(ctx: click.Context, name: str) -> FileOption:
+    return next(each for each in ctx.command.params if isinstance(each, FileOption) and each.name == name)
+
+
+def _with_place(ctx: click.Context, text: str) -> str:
+    option = re.match(r"--[a-z-]+", text)
+    place = places_of(ctx).get(option[0]) if option is not None else None
+    return text if option is None or place is None else place + text[option.end() :]

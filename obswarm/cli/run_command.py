@@ -1,0 +1,70 @@
+"""What the commands that run a load test have in common."""
+
+import sys
+from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+from obswarm.api import events, make_parser
+from obswarm.app.planning import load_test
+from obswarm.cli.configure import RunCommand, forget
+from obswarm.cli.task_ratio import print_task_ratio
+from obswarm.config import RunConfig
+from obswarm.engine import load
+from obswarm.sanitize import escape_lines
+from obswarm.streams import STANDARD_OUTPUT, results_apart, say
+
+
+class LoadTestCommand(RunCommand):
+    """Lists the load-test file's own options below ours when --help comes with a file."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        left = super().parse_args(ctx, args)
+        named = any(text.endswith(".py") and not text.startswith("-") for text in ctx.params["arguments"])
+        if named and ctx.get_parameter_source("files") is not ParameterSource.COMMANDLINE:
+            # A file on the command line is nearer than one of environment or settings.
+            forget(ctx, "files")
+        return left
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with results_apart() if ctx.params.get("json_file") == STANDARD_OUTPUT else nullcontext():
+            return super().invoke(ctx)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        super().format_epilog(ctx, formatter)
+        arguments = [argument for argument in sys.argv[1:] if argument.endswith(".py")]
+        if not arguments or not Path(arguments[0]).is_file():
+            return
+        load([Path(arguments[0])])
+        listing = make_parser(events, arguments[0]).format_help().partition("options:")[2]
+        if listing:
+            formatter.write(escape_lines(f"\nOptions of {arguments[0]}:{listing}"))
+
+
+def load_test_command(**settings: Any) -> Callable[[Callable[..., Any]], click.Command]:
+    """Return click.command for one that takes a load-test file, user classes, and the load test's own options."""
+    return click.command(
+        cls=LoadTestCommand,
+        context_settings={"ignore_unknown_options": True, "help_option_names": ["-h", "--help"]},
+        options_metavar="[OPTIONS]",
+        **settings,
+    )
+
+
+arguments_argument = click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[FILE] [USER]...")
+
+
+def listed(ctx: click.Context, config: RunConfig) -> bool:
+    """Show what --list and --show-task-ratio ask for; False when they ask for nothing."""
+    if ctx.params["list_users"]:
+        for cls in load_test(config).loadtest.user_classes:
+            say(cls.__name__)
+    elif ctx.params["show_task_ratio"]:
+        print_task_ratio(load_test(config).user_classes(config))
+    else:
+        return False
+    return True

@@ -1,0 +1,143 @@
+"""Requests under way on the wire: a state, not a delta, so that the newest one replaces the one before.
+
+A MessagePack array of columns, so that a master with a thousand workers has to do little for each:
+
+- names: method, name, method, name …
+- counts: how many requests of each endpoint are under way
+- oldest: seconds, the age of each endpoint's oldest one
+- nanoseconds: each endpoint's sum of the ages of requests that have not been answered
+- ages: 32-bit numbers, one for each of those: endpoint · 1024 + bucket of the histogram, counted from the first one
+"""
+
+import sys
+from array import array
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+import msgpack
+
+from obswarm import defaults
+from obswarm.cluster.wire.stats_codec import Malformed
+from obswarm.cluster.wire.unpacking import unpack
+from obswarm.sanitize import is_clean
+from obswarm.stats import OTHER, EndpointKey, Histogram, InFlight
+from obswarm.stats.histogram import FIRST_BUCKET, LAST_BUCKET
+
+_MOST_ROWS = 100_000
+_MOST_S = 1e9
+_MOST_AGES = 2**22
+_MOST_REQUESTS = 2**32
+_MOST_NS = 2**63
+_BUCKETS = 1024
+
+
+class Columns(NamedTuple):
+    """As on the wire, checked."""
+
+    keys: tuple[tuple[str, str], ...] = ()
+    counts: tuple[int, ...] = ()
+    oldest_s: tuple[float, ...] = ()
+    sums_ns: tuple[int, ...] = ()
+    ages: Iterable[int] = ()
+
+
+NOTHING = Columns()
+
+
+def pack_in_flight(in_flight: Mapping[EndpointKey, InFlight]) -> bytes:
+    """Nothing under way is no bytes."""
+    if not in_flight:
+        return b""
+    ages = array("I")
+    for row, each in enumerate(in_flight.values()):
+        for index, number in each.ages.buckets.items():
+            ages.extend((row * _BUCKETS + index - FIRST_BUCKET,) * number)
+    if sys.byteorder == "big":
+        ages.byteswap()
+    packed: bytes = msgpack.packb(
+        [
+            [text for key in in_flight for text in key],
+            [each.count for each in in_flight.values()],
+            [float(each.oldest_s) for each in in_flight.values()],
+            [min(each.ages.sum_ns, _MOST_NS) for each in in_flight.values()],
+            ages.tobytes(),
+        ]
+    )
+    return packed
+
+
+def unpack_in_flight(packed: bytes) -> dict[EndpointKey, InFlight]:
+    """One process' requests under way. Raises Malformed."""
+    return merge_columns([unpack_columns(packed)], sys.maxsize)
+
+
+def unpack_columns(packed: bytes, max_endpoints: int = _MOST_ROWS) -> Columns:
+    """Raises Malformed for what `pack_in_flight` would not have made of a recorder with that limit."""
+    if not packed:
+        return NOTHING
+    try:
+        most = min(max_endpoints, _MOST_ROWS)
+        names, counts, oldest, sums, raw = unpack(packed, 5 * most + 10)
+        _check({type(names), type(counts), type(oldest), type(sums)} == {list} and type(raw) is bytes)
+        _check(len(raw) <= 4 * _MOST_AGES)
+        ages = array("I")
+        ages.frombytes(raw)
+        if sys.byteorder == "big":
+            ages.byteswap()
+        rows = len(counts)
+        _check(0 < rows <= most and len(names) == 2 * rows and len(oldest) == rows and len(sums) == rows)
+        _check(set(map(type, names)) == {str} and max(map(len, names)) <= defaults.MAX_NAME_LENGTH)
+        _check(is_clean("".join(names)))
+        _check(set(map(type, counts)) == {int} and min(counts) > 0 and max(counts) <= _MOST_REQUESTS)
+        _check(set(map(type, sums)) == {int} and min(sums) >= 0 and max(sums) <= _MOST_NS)
+        _check(set(map(type, oldest)) == {float} and min(oldest) >= 0 and max(oldest) <= _MOST_S)
+        _check(len(ages) <= sum(counts) and max(ages, default=0) // _BUCKETS < rows)
+        keys = tuple(zip(names[::2], names[1::2], strict=True))
+        return Columns(keys, tuple(counts), tuple(oldest), tuple(sums), ages)
+    except Malformed:
+        raise
+    except (ValueError, TypeError, OverflowError) as error:
+        raise Malformed(f"requests under way that cannot be read ({type(error).__name__})") from None
+
+
+def _check(fine: bool) -> None:
+    if not fine:
+        raise Malformed("requests under way that make no sense")
+
+
+def merge_columns(parts: Iterable[Columns], max_endpoints: int) -> dict[EndpointKey, InFlight]:
+    """Several processes' requests under way in one mapping; endpoints beyond the limit count as `(other)`."""
+    numbers: dict[tuple[str, str], int] = {}
+    counts: list[int] = []
+    oldest: list[float] = []
+    sums: list[int] = []
+    buckets: list[dict[int, int]] = []
+
+    def number_of(key: tuple[str, str]) -> int:
+        found = numbers.get(key)
+        if found is None:
+            if key != OTHER and len(numbers) >= max_endpoints - (OTHER not in numbers):
+                return number_of(OTHER)
+            found = numbers[key] = len(numbers)
+            counts.append(0)
+            oldest.append(0.0)
+            sums.append(0)
+            buckets.append({})
+        return found
+
+    for part in parts:
+        rows = [number_of(key) for key in part.keys]
+        for row, count, oldest_s, sum_ns in zip(rows, part.counts, part.oldest_s, part.sums_ns, strict=True):
+            counts[row] += count
+            sums[row] += sum_ns
+            if oldest_s > oldest[row]:
+                oldest[row] = oldest_s
+        for age, number in Counter(part.ages).items():
+            mine = buckets[rows[age // _BUCKETS]]
+            index = min(age % _BUCKETS + FIRST_BUCKET, LAST_BUCKET)
+            mine[index] = mine.get(index, 0) + number
+    return {
+        EndpointKey(*key): InFlight(counts[row], oldest[row], Histogram(buckets[row], sums[row]))
+        for key, row in numbers.items()
+    }

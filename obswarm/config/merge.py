@@ -1,0 +1,95 @@
+"""The configuration of a run that a service makes for a client, from that of the service and that of the client."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from types import MappingProxyType
+
+from obswarm.config.run_config import SETTINGS, RunConfig
+from obswarm.config.setting import Origin, Scope, Source
+
+_OF_SERVICE = (Source.ENVIRONMENT, Source.COMMAND_LINE)
+
+
+def useless_settings(config: RunConfig, others: RunConfig | None = None) -> dict[str, str]:
+    """Return the settings that mean nothing without one that is given neither here nor in `others`, with the name of
+    that one."""
+    return _useless(_own(config), _requested(others) if others is not None else {})
+
+
+def for_client(service: RunConfig, client: RunConfig) -> RunConfig:
+    """Return the configuration of a run that the client asks the service for.
+
+    What concerns the service alone is its own: where it listens, what its command line has it write. Of the rest the
+    client's settings count; where it gives none, those that the service's command line and environment give. The
+    service's credentials are not used for an address that the client has given, nor settings that exclude one of the
+    client's.
+    """
+    requested, own = _requested(client), _own(service)
+    dropped = {*_useless(own, requested), *_excluded(client, requested)}
+    for name in requested:
+        dropped.update(_belonging(name))
+    kept = {name: origin for name, origin in own.items() if name not in requested and name not in dropped}
+    values, origins = {}, {}
+    for name, each in SETTINGS.items():
+        nearest = service.origin(name)
+        if each.scope is Scope.SERVICE or (each.scope is Scope.LOCAL and nearest.source in _OF_SERVICE):
+            values[name], origins[name] = service.value(name), nearest
+        elif each.scope is Scope.LOCAL:
+            # What the service's file says of outputs is not for its runs.
+            continue
+        elif name in requested or not each.option:
+            values[name] = client.value(name)
+            origins[name] = client.origin(name)
+        elif name in kept:
+            values[name], origins[name] = service.value(name), kept[name]
+    file = client.file if client.file.where or not service.file.named else service.file
+    return RunConfig.of(
+        values, {name: each for name, each in origins.items() if each.source is not Source.DEFAULT}, file
+    )
+
+
+def _requested(client: RunConfig) -> Mapping[str, Origin]:
+    return {name: each for name, each in client.origins.items() if SETTINGS[name].travels}
+
+
+def _own(service: RunConfig) -> Mapping[str, Origin]:
+    """What a service's command line and environment give of what a client can give."""
+    return {
+        name: each
+        for name, each in service.origins.items()
+        if each.source in _OF_SERVICE and SETTINGS[name].travels and SETTINGS[name].option
+    }
+
+
+def _useless(own: Mapping[str, Origin], requested: Mapping[str, Origin] = MappingProxyType({})) -> dict[str, str]:
+    found = {name: SETTINGS[name].needs for name in own if SETTINGS[name].needs}
+    return {name: needed for name, needed in found.items() if needed not in own and needed not in requested}
+
+
+def _belonging(name: str) -> Iterator[str]:
+    """Settings that hold for that one's value alone: credentials of an address."""
+    own = SETTINGS[name]
+    if own.secret:
+        return
+    for each in SETTINGS.values():
+        if each.needs and each.needs in (name, own.needs if own.redirects else name):
+            yield each.name
+
+
+def _excluded(client: RunConfig, requested: Mapping[str, Origin]) -> Iterator[str]:
+    for each in SETTINGS.values():
+        for other in each.excludes:
+            if _says(client, other, requested):
+                yield each.name
+            if _says(client, each.name, requested):
+                yield other
+
+
+def _says(client: RunConfig, name: str, requested: Mapping[str, Origin]) -> bool:
+    return name in requested and client.value(name) not in (None, False, ())
+
+
+def at_service(config: RunConfig, **values: object) -> RunConfig:
+    """Return a copy with values that the service itself determines."""
+    origins = {**config.origins, **{name: Origin(Source.COMMAND_LINE, SETTINGS[name].option) for name in values}}
+    return replace(config.replaced(values), origins=origins)

@@ -1,0 +1,267 @@
+"""RunConfig: everything that was said about a run, as one value.
+
+It is made once, from command line over environment over obswarm.toml over defaults, and travels whole: to what makes
+the run in this process, to a master service, to workers, into the store. A new setting is a field here and an option in
+obswarm.cli.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Self, get_type_hints
+
+from obswarm import defaults
+from obswarm.config.setting import Origin, Scope, Setting, Source, setting, setting_of
+
+MOST_USERS = 1_000_000
+MOST_WORKERS = 1_024
+STORE_FOLDER = ".obswarm"
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+
+StageValue = tuple[float, int]
+"""Seconds, and the number of users at their end."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccessConfig:
+    """How requests to a server of others are authenticated and sent. `headers` are written `NAME: VALUE`."""
+
+    auth: str | None = setting(None, secret=True, excludes=("token", "token_file"))
+    token: str | None = setting(None, secret=True, excludes=("token_file",))
+    token_file: str | None = setting(None)
+    headers: tuple[str, ...] = setting((), "--header")
+    ca_file: str | None = setting(None)
+    cert_file: str | None = setting(None)
+    key_file: str | None = setting(None)
+    proxy: str | None = setting(None, redirects=True)
+
+
+@dataclass(frozen=True, slots=True)
+class LoadConfig:
+    """The load test and its load over time. Times are in seconds, rates in users per second."""
+
+    files: tuple[str, ...] = setting((), "--loadtest", scope=Scope.LOCAL)
+    arguments: tuple[str, ...] = setting((), "", in_file=False)
+    """Load-test file, user classes, and the load test's own options."""
+    host: str | None = setting(None, scope=Scope.WORKERS)
+    users: int | None = setting(None, limits=(1, MOST_USERS))
+    spawn_rate: float | None = setting(None)
+    run_time: float | None = setting(None, unit="seconds")
+    stages: tuple[StageValue, ...] | None = setting(None, excludes=("users", "spawn_rate"))
+    tags: tuple[str, ...] = setting((), scope=Scope.WORKERS)
+    exclude_tags: tuple[str, ...] = setting((), scope=Scope.WORKERS)
+    stop_timeout: float = setting(defaults.STOP_TIMEOUT_S, scope=Scope.WORKERS, unit="seconds")
+    reset_stats: bool = setting(False)
+    max_endpoints: int = setting(defaults.MAX_ENDPOINTS, scope=Scope.WORKERS, limits=(2, 100_000))
+    timings: bool = setting(False, scope=Scope.WORKERS)
+    trace_sample: float | None = setting(None, scope=Scope.WORKERS)
+
+
+@dataclass(frozen=True, slots=True)
+class OutputsConfig:
+    """What is shown and written of a run, and the exit code."""
+
+    headless: bool = setting(False, scope=Scope.LOCAL)
+    only_summary: bool = setting(False, scope=Scope.LOCAL)
+    csv: str | None = setting(None, scope=Scope.LOCAL, unit="file")
+    csv_full_history: bool = setting(False, scope=Scope.LOCAL)
+    json_file: str | None = setting(None, "--json", scope=Scope.LOCAL, unit="file")
+    junit: str | None = setting(None, scope=Scope.LOCAL, unit="file")
+    loglevel: str = setting("INFO", scope=Scope.WORKERS, choices=LOG_LEVELS)
+    logfile: str | None = setting(None, scope=Scope.LOCAL, unit="file")
+    exit_code_on_error: int = setting(1, limits=(0, 255))
+    strict: bool = setting(False)
+
+
+@dataclass(frozen=True, slots=True)
+class MetricsConfig:
+    """The run's metrics: served at /metrics, pushed by remote write."""
+
+    web_port: int | None = setting(None, scope=Scope.LOCAL, limits=(0, 65_535))
+    metrics_addr: str = setting("127.0.0.1", scope=Scope.LOCAL)
+    allowed_hosts: tuple[str, ...] = setting((), "--allowed-host", scope=Scope.LOCAL)
+    labels: tuple[str, ...] = setting((), "--label")
+    remote_write: str | None = setting(None)
+    remote_write_access: AccessConfig = field(
+        default=AccessConfig(), metadata={"prefix": "remote_write_", "needs": "remote_write"}
+    )
+    remote_write_instance: str | None = setting(None, needs="remote_write")
+    remote_write_interval: float = setting(defaults.REMOTE_WRITE_INTERVAL_S, unit="seconds")
+    linger: float = setting(defaults.LINGER_S, unit="seconds")
+
+
+@dataclass(frozen=True, slots=True)
+class GuardsConfig:
+    """Guards, requirements, alerts, and annotations in Grafana."""
+
+    stop_when: tuple[str, ...] = setting((), adds=True)
+    abort_when: tuple[str, ...] = setting((), adds=True)
+    hold_when: tuple[str, ...] = setting((), adds=True)
+    notify_when: tuple[str, ...] = setting((), adds=True)
+    guards: tuple[str, ...] = setting((), "--guard", adds=True)
+    requirements: tuple[str, ...] = setting((), "--require", adds=True)
+    alerts_token: str | None = setting(None, scope=Scope.LOCAL, secret=True)
+    on_alert: str | None = setting(None)
+    alerts_grace: float | None = setting(None, unit="seconds")
+    earlier_alerts: str | None = setting(None, choices=("note", "wait"))
+    earlier_alerts_max_wait: float | None = setting(None, unit="seconds", needs="earlier_alerts")
+    grafana_url: str | None = setting(None, needs="grafana_token")
+    grafana_token: str | None = setting(None, secret=True, needs="grafana_url")
+
+
+@dataclass(frozen=True, slots=True)
+class TargetsConfig:
+    """Where the metrics of the target are read."""
+
+    prometheus_url: str | None = setting(None)
+    prometheus_access: AccessConfig = field(
+        default=AccessConfig(), metadata={"prefix": "prometheus_", "needs": "prometheus_url"}
+    )
+    targets: tuple[str, ...] = setting((), "--target", adds=True)
+
+
+@dataclass(frozen=True, slots=True)
+class StoreConfig:
+    """Where the run is recorded."""
+
+    store: str | None = setting(None, scope=Scope.LOCAL)
+    no_store: bool = setting(False, scope=Scope.LOCAL, excludes=("store",))
+    no_report: bool = setting(False, scope=Scope.LOCAL)
+
+    @property
+    def folder(self) -> Path:
+        return Path(self.store or STORE_FOLDER)
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterConfig:
+    """Which processes make the load, and how they find one another. `workers` is None for as many as are needed."""
+
+    workers: int | None = setting(None, scope=Scope.LOCAL, limits=(0, MOST_WORKERS))
+    balance: str = setting("capacity", choices=("capacity", "equal"))
+    master: str | None = setting(None, scope=Scope.LOCAL)
+    api_token: str | None = setting(None, scope=Scope.LOCAL, secret=True)
+    local: bool = setting(False, scope=Scope.LOCAL, excludes=("master",))
+    project: str = setting("obswarm", scope=Scope.LOCAL)
+    bind: tuple[str, int] = setting(("127.0.0.1", 5557), scope=Scope.SERVICE)
+    secret_file: str | None = setting(None, scope=Scope.SERVICE)
+    insecure: bool = setting(False, scope=Scope.SERVICE)
+    expect_workers: int = setting(1, scope=Scope.SERVICE, limits=(1, 100_000))
+    expect_workers_max_wait: float | None = setting(None, scope=Scope.SERVICE, unit="seconds")
+    orphan_timeout: float = setting(defaults.ORPHAN_TIMEOUT_S, scope=Scope.SERVICE, unit="seconds")
+    bundled: tuple[str, ...] = setting((), "--bundle", scope=Scope.SERVICE)
+    bundle_limit: int = setting(defaults.BUNDLE_LIMIT_BYTES, scope=Scope.SERVICE, unit="bytes")
+    state_file: str | None = setting(None, "--state", scope=Scope.SERVICE)
+    serve: bool = setting(False, scope=Scope.SERVICE)
+    fresh: bool = setting(False, scope=Scope.SERVICE)
+
+    @property
+    def state_path(self) -> Path:
+        """Where a master records its run, to go on with it after a restart."""
+        return Path(self.state_file or f".obswarm/master-{self.bind[1]}.run")
+
+
+@dataclass(frozen=True, slots=True)
+class TargetTable:
+    """A table [[targets]] of obswarm.toml."""
+
+    kind: str
+    url: str
+    name: str | None = None
+    access: AccessConfig = AccessConfig()
+
+
+@dataclass(frozen=True, slots=True)
+class FileConfig:
+    """What obswarm.toml says besides options. `where` stands before a key in messages: `obswarm.toml: `; it is empty
+    without a file. `named` tells whether --config has named the file; `texts` are the values of settings that add to
+    those of the command line, by their key; times are in seconds."""
+
+    path: str = ""
+    where: str = ""
+    named: bool = False
+    texts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    keep_for: float | None = None
+    keep_runs: int | None = None
+    targets: tuple[TargetTable, ...] = ()
+    guards: tuple[Mapping[str, str | int | float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RunConfig:
+    """Everything that was said about a run. `origins` are those of settings that were not left at their default, by
+    their name."""
+
+    load: LoadConfig = LoadConfig()
+    outputs: OutputsConfig = OutputsConfig()
+    metrics: MetricsConfig = MetricsConfig()
+    guards: GuardsConfig = GuardsConfig()
+    targets: TargetsConfig = TargetsConfig()
+    store: StoreConfig = StoreConfig()
+    cluster: ClusterConfig = ClusterConfig()
+    file: FileConfig = FileConfig()
+    origins: Mapping[str, Origin] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any], origins: Mapping[str, Origin], file: FileConfig | None = None) -> Self:
+        """Make one from values by the names of settings; others stay at their default."""
+        return replace(cls(), file=file or FileConfig(), origins=dict(origins)).replaced(values)
+
+    def value(self, name: str) -> Any:
+        """Return the value of the setting of that name."""
+        found: Any = self
+        for attribute in SETTINGS[name].path:
+            found = getattr(found, attribute)
+        return found
+
+    def replaced(self, values: Mapping[str, Any]) -> Self:
+        """Return a copy with other values, by the names of settings."""
+        changes: dict[str, Any] = {}
+        for name, value in values.items():
+            *groups, last = SETTINGS[name].path
+            place = changes
+            for attribute in groups:
+                place = place.setdefault(attribute, {})
+            place[last] = value
+        found: Self = _replaced(self, changes)
+        return found
+
+    def is_given(self, name: str) -> bool:
+        """Whether the setting was not left at its default."""
+        return name in self.origins
+
+    def origin(self, name: str) -> Origin:
+        """Return where the value of the setting of that name is from."""
+        return self.origins.get(name) or Origin(Source.DEFAULT, SETTINGS[name].option)
+
+    def label(self, name: str) -> str:
+        """Return how the source of a value calls the setting: `--users`, `OBSWARM_USERS`, `users in obswarm.toml`."""
+        return self.origin(name).label
+
+
+def _replaced(value: Any, changes: Mapping[str, Any]) -> Any:
+    new = {
+        name: _replaced(getattr(value, name), change)
+        if isinstance(change, dict) and is_dataclass(getattr(value, name))
+        else change
+        for name, change in changes.items()
+    }
+    return replace(value, **new)
+
+
+def _settings_of(kind: type[Any], path: tuple[str, ...] = (), prefix: str = "", needs: str = "") -> list[Setting]:
+    found = []
+    hints = get_type_hints(kind)
+    for each in fields(kind):
+        own = setting_of(each.metadata, each.name, (*path, each.name), hints[each.name], each.default, prefix, needs)
+        if own is not None:
+            found.append(own)
+        elif is_dataclass(hints[each.name]):
+            inner = (each.metadata.get("prefix", ""), each.metadata.get("needs", ""))
+            found += _settings_of(hints[each.name], (*path, each.name), *inner)
+    return found
+
+
+SETTINGS: Mapping[str, Setting] = MappingProxyType({each.name: each for each in _settings_of(RunConfig)})
+"""All settings by their name, in the order of their declaration."""

@@ -1,0 +1,122 @@
+"""Finds and reads obswarm.toml, or [tool.obswarm] in pyproject.toml; what its keys mean is said elsewhere."""
+
+import codecs
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from obswarm.errors import ObswarmError
+
+FILE = "obswarm.toml"
+_PROJECT = "pyproject.toml"
+
+KEYS = {
+    "targets": "Metrics endpoints of the target, each in a table `[[targets]]`.",
+    "guards": "Guards, each in a table `[[guards]]`.",
+    "keep_for": "Runs in the store that are older are removed at the end of a run, unless they have a tag or a note:"
+    ' a duration such as `"30d"`.',
+    "keep_runs": "As `keep_for`: the number of runs that stay, the newest ones.",
+}
+"""What is no option of a command, and what it is for."""
+
+TARGET_KEYS = {
+    "kind": "What is there; see `obswarm targets`.",
+    "url": "Where its metrics are.",
+    "name": "What it is called; its kind unless it is given.",
+    "auth": "`USER:PASSWORD` for basic authentication; the URL may have them as well.",
+    "token": "A bearer token.",
+    "token_file": "A file with one, read again for each request.",
+    "headers": 'Headers to send: `{ X-Scope-OrgID = "shop" }`.',
+    "ca_file": "Certificates to trust; the environment's or the system's unless it is given.",
+    "cert_file": "A client certificate.",
+    "key_file": "The key of that certificate, if it is in another file.",
+    "proxy": "URL of a proxy; the environment's unless it is given.",
+}
+GUARD_KEYS = {
+    "when": "The condition, as in [guards](guards.md#what-to-write).",
+    "action": '`"stop"` (the default), `"abort"`, `"hold"`, `"scale(50%)"` or `"notify"`.',
+    "name": "What it is called; its condition unless it is given.",
+    "clear_for": "How long the condition has to be false before the guard is clear again; as long as its `for`.",
+    "no_data_after": "How long it may have no data before `on_no_data` applies; 30 s.",
+    "on_no_data": '`"warn"` (the default) or `"stop"`.',
+}
+RENAMED_GUARD_KEYS = {"blind_after": "no_data_after", "on_blind": "on_no_data"}
+"""Keys of `[[guards]]`, and arguments of Guard, of obswarm 0.1 by what they are called now."""
+_SIGN_OF_OTHER_CODINGS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """What a file holds. `where` stands before a key in messages: `obswarm.toml: `."""
+
+    path: Path
+    values: dict[str, Any]
+
+    @property
+    def where(self) -> str:
+        return f"{self.path}: [tool.obswarm] " if self.path.name == _PROJECT else f"{self.path}: "
+
+
+def current_folder() -> Path | None:
+    """None when it has been removed since this process was started: a service goes on."""
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        return None
+
+
+def read_document(named: str | None, folder: Path | None) -> Document | None:
+    """The file that was named, or the one in the folder; None when there is none. Raises ObswarmError for one that
+    cannot be read or is not TOML."""
+    path = settings_file(named, folder)
+    if path is None:
+        return None
+    values = _read(path)
+    return Document(path, _own_table(path, values) if path.name == _PROJECT else values)
+
+
+def settings_file(named: str | None, folder: Path | None) -> Path | None:
+    """Where it is; None when there is none. Raises ObswarmError for a pyproject.toml that is not TOML."""
+    if named is not None:
+        return Path(named)
+    if folder is None:
+        return None
+    for path in (folder / FILE, folder / _PROJECT):
+        if path.exists() and (path.name == FILE or _has_own_table(_read(path))):
+            # Short in messages: it is the one here.
+            return Path(path.name) if folder == current_folder() else path
+    return None
+
+
+def _has_own_table(values: dict[str, Any]) -> bool:
+    """Of a pyproject.toml; one that makes no sense where it is not ours is no concern of ours."""
+    tools = values.get("tool")
+    return isinstance(tools, dict) and "obswarm" in tools
+
+
+def _own_table(path: Path, values: dict[str, Any]) -> dict[str, Any]:
+    own = values["tool"]["obswarm"] if _has_own_table(values) else {}
+    if not isinstance(own, dict):
+        raise ObswarmError(f"{path}: tool.obswarm is {own!r}; it has to be a table: [tool.obswarm].")
+    return own
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ObswarmError(f"{path} cannot be read: {error.strerror}.") from None
+    if content.startswith(_SIGN_OF_OTHER_CODINGS) or b"\0" in content[:4]:
+        raise ObswarmError(f"{path} is in UTF-16 or UTF-32, as some editors for Windows write it; save it as UTF-8.")
+    try:
+        # With or without a byte-order mark, which some editors put in front.
+        return tomllib.loads(content.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise ObswarmError(f"{path}, line {line}, is not UTF-8; save the file as UTF-8.") from None
+    except RecursionError:
+        raise ObswarmError(f"{path} is nested too deeply.") from None
+    except ValueError as error:
+        # TOML's own error is one; a number of thousands of digits is another.
+        raise ObswarmError(f"{path} is not TOML: {error}.") from None

@@ -1,0 +1,106 @@
+"""A RunConfig as plain values for MessagePack, and back: every value is checked against the type of its field."""
+
+import math
+import types
+from collections.abc import Callable, Mapping
+from dataclasses import fields, is_dataclass
+from enum import Enum
+from typing import Any, Union, cast, get_args, get_origin, get_type_hints
+
+from obswarm.config.run_config import SETTINGS, RunConfig
+from obswarm.config.setting import Source
+
+_MOST_ENTRIES = 10_000
+_LONGEST_TEXT = 1_000_000
+
+
+class BadConfig(ValueError):
+    """What was received is no RunConfig of this release. The text says what is wrong."""
+
+
+def to_wire(config: RunConfig, release: str) -> dict[str, Any]:
+    """Return a RunConfig as dictionaries, lists, texts and numbers, secrets included, but for settings that concern
+    only the process that was given them."""
+    local = {name: each.default for name, each in SETTINGS.items() if not each.travels}
+    travelling = config.replaced(local)
+    plain: dict[str, Any] = _plain(travelling)
+    plain["origins"] = {name: value for name, value in plain["origins"].items() if name not in local}
+    return {"release": release, "config": plain}
+
+
+def from_wire(values: Any, release: str) -> RunConfig:
+    """Return the RunConfig that `to_wire` has made. Raises BadConfig for anything else, another release's included."""
+    if not isinstance(values, dict) or set(values) != {"release", "config"}:
+        raise BadConfig("it is no configuration of a run")
+    if values["release"] != release:
+        theirs = str(values["release"])[:50]
+        raise BadConfig(f"it is of obswarm {theirs}, and this is obswarm {release}; both have to be the same")
+    config: RunConfig = _made(RunConfig, values["config"], "")
+    for name in config.origins:
+        if name not in SETTINGS:
+            raise BadConfig(f"there is no setting {name[:50]!r}")
+    for each in SETTINGS.values():
+        value = config.value(each.name)
+        if each.choices is not None and value is not None and value.upper() not in map(str.upper, each.choices):
+            raise BadConfig(f"{each.name} is none of {', '.join(each.choices)}")
+        if each.limits is not None and value is not None and not each.limits[0] <= value <= each.limits[1]:
+            raise BadConfig(f"{each.name} is not from {each.limits[0]:,} to {each.limits[1]:,}")
+        if isinstance(value, float) and (value < 0 or not math.isfinite(value)):
+            raise BadConfig(f"{each.name} is negative or no number")
+    return config
+
+
+def _plain(value: Any) -> Any:
+    if is_dataclass(value):
+        return {each.name: _plain(getattr(value, each.name)) for each in fields(value)}
+    if isinstance(value, Mapping):
+        return {name: _plain(each) for name, each in value.items()}
+    if isinstance(value, tuple | list):
+        return [_plain(each) for each in value]
+    return value.name if isinstance(value, Enum) else value
+
+
+def _made(kind: Any, value: Any, where: str) -> Any:
+    """The value as that type; raises BadConfig for one that is not of it."""
+    if is_dataclass(kind):
+        hints = get_type_hints(kind)
+        if not isinstance(value, dict) or set(value) != {each.name for each in fields(kind)}:
+            raise BadConfig(f"{where or 'it'} has not the parts that it has to have")
+        make = cast(Callable[..., Any], kind)
+        return make(**{name: _made(hints[name], each, f"{where}.{name}".strip(".")) for name, each in value.items()})
+    outer, inner = get_origin(kind), get_args(kind)
+    if outer in (Union, types.UnionType):
+        return _of_union(inner, value, where)
+    if outer is tuple:
+        return _tuple(inner, value, where)
+    if outer is not None and issubclass(outer, Mapping):
+        if not isinstance(value, dict) or len(value) > _MOST_ENTRIES:
+            raise BadConfig(f"{where} is no table")
+        return {_made(inner[0], name, where): _made(inner[1], each, where) for name, each in value.items()}
+    if kind is Source:
+        if value not in Source.__members__:
+            raise BadConfig(f"{where} is no source of values")
+        return Source[value]
+    if kind is float and type(value) is int:
+        return float(value)
+    if type(value) is not kind or (kind is str and len(value) > _LONGEST_TEXT):
+        raise BadConfig(f"{where} is of a wrong type")
+    return value
+
+
+def _of_union(kinds: tuple[Any, ...], value: Any, where: str) -> Any:
+    if value is None and type(None) in kinds:
+        return None
+    simple = [kind for kind in kinds if kind is type(value)]
+    rest = [kind for kind in kinds if kind is not type(None)]
+    return _made(simple[0] if simple else rest[0], value, where)
+
+
+def _tuple(kinds: tuple[Any, ...], value: Any, where: str) -> tuple[Any, ...]:
+    if not isinstance(value, list) or len(value) > _MOST_ENTRIES:
+        raise BadConfig(f"{where} is no list")
+    if kinds[-1] is Ellipsis:
+        return tuple(_made(kinds[0], each, where) for each in value)
+    if len(value) != len(kinds):
+        raise BadConfig(f"{where} has not {len(kinds)} values")
+    return tuple(_made(kind, each, where) for kind, each in zip(kinds, value, strict=True))

@@ -1,0 +1,109 @@
+"""A RunConfig arrives as it was sent, and nothing else is taken for one."""
+
+from typing import Any
+
+import msgpack
+import pytest
+
+from obswarm.config import (
+    SETTINGS,
+    AccessConfig,
+    BadConfig,
+    FileConfig,
+    Origin,
+    RunConfig,
+    Source,
+    TargetTable,
+    from_wire,
+    to_wire,
+)
+
+RELEASE = "1.0.0"
+SAMPLES: dict[Any, Any] = {
+    bool: True,
+    int: 7,
+    int | None: 7,
+    float: 1.5,
+    float | None: 1.5,
+    str: "capacity",
+    str | None: "a text",
+    tuple[str, ...]: ("one", "two"),
+    tuple[str, int]: ("127.0.0.2", 9),
+    tuple[tuple[float, int], ...] | None: ((1.5, 3), (2.0, 0)),
+}
+CHOSEN = {"loglevel": "DEBUG", "balance": "equal", "earlier_alerts": "wait"}
+VALUES = {name: CHOSEN.get(name, SAMPLES[each.type]) for name, each in SETTINGS.items()}
+FULL = RunConfig.of(
+    VALUES,
+    {name: Origin(Source.FILE, f"{name} in obswarm.toml") for name in SETTINGS},
+    FileConfig(
+        "obswarm.toml",
+        "obswarm.toml: ",
+        True,
+        {"stop_when": ("p95 > 1s",)},
+        5.0,
+        3,
+        (TargetTable("mysql", "http://db/", None, AccessConfig(token="secret", headers=("A: b",))),),
+        ({"when": "p95 > 1s", "clear_for": 5, "no_data_after": 1.5},),
+    ),
+)
+
+
+def sent(config: RunConfig) -> Any:
+    """What arrives of it."""
+    return msgpack.unpackb(msgpack.packb(to_wire(config, RELEASE)))
+
+
+def test_what_concerns_the_run_arrives_and_what_is_local_stays() -> None:
+    arrived = from_wire(sent(FULL), RELEASE)
+    for name, each in SETTINGS.items():
+        assert arrived.value(name) == (VALUES[name] if each.travels else each.default)
+        assert arrived.is_given(name) is each.travels
+    assert arrived.file == FULL.file
+    assert from_wire(sent(arrived), RELEASE) == arrived
+
+
+def changed(path: str, value: Any) -> Any:
+    document = sent(FULL)
+    place = document
+    *groups, last = path.split(".")
+    for name in groups:
+        place = place[int(name) if name.isdecimal() else name]
+    place[last] = value
+    return document
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "text"),
+    [
+        ("config", 5, "it has not the parts"),
+        ("config.load", {}, "load has not the parts"),
+        ("config.load.users", "5", "load.users is of a wrong type"),
+        ("config.load.users", True, "load.users is of a wrong type"),
+        ("config.load.users", 0, "users is not from 1 to 1,000,000"),
+        ("config.load.spawn_rate", float("nan"), "spawn_rate is negative or no number"),
+        ("config.load.spawn_rate", -1.0, "spawn_rate is negative or no number"),
+        ("config.load.tags", "a", "load.tags is no list"),
+        ("config.load.tags", [1], "load.tags is of a wrong type"),
+        ("config.load.tags", ["a"] * 10_001, "load.tags is no list"),
+        ("config.load.host", "a" * 1_000_001, "load.host is of a wrong type"),
+        ("config.load.stages", [[1.0]], "load.stages has not 2 values"),
+        ("config.load.stages", [[1.0, "x"]], "load.stages is of a wrong type"),
+        ("config.cluster.balance", "odd", "balance is none of capacity, equal"),
+        ("config.file.guards", [{"when": [1]}], "file.guards is of a wrong type"),
+        ("config.file.texts", ["x"], "file.texts is no table"),
+        ("config.origins", {"nothing": {"source": "FILE", "label": "x"}}, "there is no setting 'nothing'"),
+        ("config.origins.users.source", "MAGIC", "origins.source is no source of values"),
+        ("release", "0.9.0", "it is of obswarm 0.9.0, and this is obswarm 1.0.0; both have to be the same"),
+    ],
+)
+def test_what_is_no_configuration_of_this_release_is_refused(path: str, value: Any, text: str) -> None:
+    with pytest.raises(BadConfig) as refused:
+        from_wire(changed(path, value), RELEASE)
+    assert text in str(refused.value)
+
+
+@pytest.mark.parametrize("value", [None, 5, [], {}, {"release": RELEASE}, {"release": RELEASE, "config": {}, "x": 1}])
+def test_what_is_none_at_all(value: Any) -> None:
+    with pytest.raises(BadConfig):
+        from_wire(value, RELEASE)
