@@ -6,6 +6,7 @@ from typing import Any
 
 import gevent
 import pytest
+from gevent.event import Event
 
 from obswarm.api import (
     Environment,
@@ -149,14 +150,31 @@ def run_of(cls: type[User] = Visitor, schedule: LoadSchedule | None = None, **se
     return LocalRun(environment, schedule or Ramp(2, 1000, duration_s=5), test="t", interval_s=0.02)
 
 
-def finish(run: LocalRun, after_s: float = 0.1) -> RunResult:
-    gevent.spawn_later(after_s, run.stop, StopReason("time", "over"))
-    with gevent.Timeout(20):
-        return run.run()
+def finish(run: LocalRun, until: Event, longest_s: float = 10) -> RunResult:
+    """Run it, and stop it as at its planned end once the event is set. By then it may have ended by itself."""
+
+    def stop() -> None:
+        until.wait(longest_s)
+        run.stop(StopReason("time", "over"))
+
+    stopping = gevent.spawn(stop)
+    try:
+        with gevent.Timeout(20):
+            return run.run()
+    finally:
+        stopping.kill()
 
 
-def raising(kind: str) -> Callable[..., Any]:
+def first_request(run: LocalRun) -> Event:
+    made = Event()
+    run._environment.events.request.add_listener(lambda **_: made.set())
+    return made
+
+
+def raising(kind: str, raised: Event | None = None) -> Callable[..., Any]:
     def listener(*arguments: Any, **kwargs: Any) -> Any:
+        if raised is not None:
+            raised.set()
         raise EXCEPTIONS[kind]()
 
     return listener
@@ -177,13 +195,19 @@ FIRED_IN_A_LOCAL_RUN = [
 @pytest.mark.parametrize("hook", FIRED_IN_A_LOCAL_RUN)
 @pytest.mark.parametrize("kind", ["Exception", "StopTest", "SystemExit", "gevent.Timeout", "GreenletExit"])
 def test_a_run_survives_whatever_a_listener_raises(hook: str, kind: str, capsys: pytest.CaptureFixture[str]) -> None:
-    run = run_of()
-    getattr(run._environment.events, hook).add_listener(raising(kind))
-    result = finish(run)
+    run, raised = run_of(), Event()
     expected = outcome_of(hook, kind)
+    at_the_end = hook in ("test_stopping", "test_stop")
+    ends_by_itself = expected in ("fails", "stops") or (hook == "request" and kind in ("StopTest", "GreenletExit"))
+    if at_the_end:
+        until = first_request(run)
+    else:
+        until = Event() if ends_by_itself else raised
+    getattr(run._environment.events, hook).add_listener(raising(kind, raised))
+    result = finish(run, until)
     if expected == "fails":
         assert (result.stop_reason.kind, result.final.total.requests) == ("error", 0)
-    elif expected == "stops" and hook not in ("test_stopping", "test_stop"):
+    elif expected == "stops" and not at_the_end:
         assert result.stop_reason.kind == "user"
         assert hook in result.stop_reason.detail
     elif hook == "request" and kind == "StopTest":
@@ -207,9 +231,9 @@ class Client:
         self.close = close
 
 
-def visitor(place: str, kind: str) -> type[User]:
+def visitor(place: str, kind: str, raised: Event) -> type[User]:
     """A user class that raises in that place."""
-    fail = raising(kind)
+    fail = raising(kind, raised)
 
     class Failing(Visitor):
         if place == "__init__":
@@ -239,7 +263,13 @@ def test_whatever_a_user_class_raises_the_run_ends_with_a_result(
 ) -> None:
     ends_the_run = kind in ("StopTest", "ObswarmError") or (kind in ENDS_THE_USER and place != "__init__")
     at_the_end = place in ("on_stop", "client.close")
-    result = finish(run_of(visitor(place, kind)), 10 if ends_the_run and not at_the_end else 0.2)
+    raised = Event()
+    run = run_of(visitor(place, kind, raised))
+    if at_the_end:
+        until = first_request(run)
+    else:
+        until = Event() if ends_the_run else raised
+    result = finish(run, until)
     stops, counted = result.stop_reason, result.final.exceptions
     if at_the_end:
         # They are called when the run ends.
@@ -264,7 +294,7 @@ def test_a_user_that_raises_stop_test_while_it_leaves_stops_the_run(place: str) 
             raise StopUser
 
     setattr(Leaving, place, raising("StopTest"))
-    result = finish(run_of(Leaving))
+    result = finish(run_of(Leaving), Event())
     assert result.stop_reason == StopReason("user", "a user raised StopTest")
 
 
@@ -279,7 +309,7 @@ class Shape(LoadTestShape):
 def test_what_a_shape_raises_ends_the_run(kind: str) -> None:
     shape = Shape()
     shape.kind = kind
-    result = finish(run_of(schedule=ShapeSchedule(shape, [Visitor]), shape_class=shape))
+    result = finish(run_of(schedule=ShapeSchedule(shape, [Visitor]), shape_class=shape), Event())
     if kind == "StopTest":
         assert result.stop_reason == StopReason("user", "the shape raised StopTest")
         return

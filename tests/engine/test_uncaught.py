@@ -8,6 +8,7 @@ from typing import Any
 
 import gevent
 import pytest
+from gevent.event import Event
 
 from obswarm.api import Environment, Events, LoadTestShape, StopTest, User
 from obswarm.engine import CustomMessage, LocalRun, ShapeSchedule, UncaughtErrors
@@ -181,7 +182,7 @@ def test_nor_does_one_of_a_listener_of_messages() -> None:
 def test_a_run_is_not_hit_by_what_listeners_leave_behind(hook: str) -> None:
     run = run_of()
     getattr(run._environment.events, hook).add_listener(leave_a_timeout_behind)
-    result = finish(run)
+    result = finish(run, Event(), longest_s=0.1)
     assert (result.stop_reason.kind, result.error) == ("time", None)
     assert not result.final.exceptions
 
@@ -193,7 +194,7 @@ def test_a_run_is_not_hit_by_what_a_shape_leaves_behind() -> None:
             return 1, 100
 
     shape = Shape()
-    result = finish(run_of(schedule=ShapeSchedule(shape, [Visitor]), shape_class=shape))
+    result = finish(run_of(schedule=ShapeSchedule(shape, [Visitor]), shape_class=shape), Event(), longest_s=0.1)
     assert (result.stop_reason.kind, result.error) == ("time", None)
 
 
@@ -246,7 +247,7 @@ def test_a_greenlet_of_the_load_test_stops_a_run() -> None:
 
     run: LocalRun = run_of(Impatient)
     with UncaughtErrors(lambda: run._environment, lambda: None) as uncaught:
-        result = uncaught.run(lambda: finish(run, 10))
+        result = uncaught.run(lambda: finish(run, Event()))
     assert result.stop_reason.kind == "user"
     assert result.stop_reason.detail.endswith(f"raised {StopTest.__name__}")
 

@@ -68,7 +68,7 @@ def test_what_does_not_take_what_is_sent_is_no_success_for_any_sender(
     monkeypatch.setattr("requests.Session.request", lambda *_, **__: got)
     writer, latest = _writer()
     is_done = writer._send(Batch(b"x", 3))
-    writer._tell()
+    writer._publish_counts()
     assert latest.push is not None
     assert (latest.push.sent, latest.push.lost["refused"]) == (0, 3 if is_done else 0)
     assert is_done == (got.status_code < 500)
@@ -93,7 +93,7 @@ def test_a_receiver_may_answer_success_with_anything_but_a_page(
     monkeypatch.setattr("requests.Session.request", lambda *_, **__: got)
     writer, latest = _writer()
     assert writer._send(Batch(b"x", 3))
-    writer._tell()
+    writer._publish_counts()
     assert latest.push is not None
     assert (latest.push.sent, latest.push.lost["refused"]) == (3, 0)
 
