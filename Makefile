@@ -10,7 +10,7 @@ demo: $(VENV)/.installed
 	$(BIN)/obswarm demo
 
 test: $(VENV)/.dev components
-	$(BIN)/python -m tests $(PYTEST_FLAGS)
+	$(BIN)/python -m pytest -n auto $(PYTEST_FLAGS)
 
 # Programs that the integration tests run against: servers, not libraries.
 components:

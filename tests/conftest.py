@@ -28,9 +28,11 @@ def no_stack_of_this_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 @pytest.fixture(scope="session", autouse=True)
-def terminals_that_close() -> None:
-    """Programs that tests start are to end at a SIGHUP, also where the tests themselves run under nohup."""
+def signals_that_end() -> None:
+    """Programs that tests start are to end at SIGHUP and SIGINT, also where the tests run under nohup or in a shell's
+    background, and ignore them."""
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

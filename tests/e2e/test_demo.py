@@ -2,10 +2,13 @@
 
 import json
 
+import pytest
+
 from tests.support.documentation import snippet
 from tests.support.programs import obswarm
 
 
+@pytest.mark.alone
 def test_the_demo_shows_the_knee_a_guard_stops_it_and_it_exits_0(tmp_path) -> None:
     ((_, command),) = snippet("docs/getting-started.md", "obswarm demo").commands
     done = obswarm(*command.split()[1:], timeout=90, cwd=tmp_path)

@@ -209,7 +209,7 @@ def test_the_two_commands(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None
     assert made[1] == "make demo"
     printed = shell.run(f"{cloned[1]}{dry}")
     assert "bin/obswarm demo" in printed
-    assert "bin/python -m tests" in printed
+    assert "bin/python -m pytest -n auto" in printed
 
 
 @pytest.mark.parametrize(

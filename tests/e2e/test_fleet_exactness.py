@@ -89,7 +89,7 @@ def disturbed_run(folder: Path, seed: int) -> str | None:
     return None
 
 
-@pytest.mark.slow
+@pytest.mark.alone
 def test_everything_goes_wrong_and_only_a_killed_workers_last_interval_is_missing(tmp_path: Path) -> None:
     pool = Pool(AT_A_TIME)
     runs = pool.map(lambda seed: disturbed_run(tmp_path / str(seed), seed), range(SEEDS))

@@ -59,6 +59,7 @@ def path(loadtest) -> Path:
     return loadtest(LOADTEST)
 
 
+@pytest.mark.alone
 def test_the_json_result_has_its_documented_keys(path: Path, target: CountingServer) -> None:
     done = obswarm("run", path, "-H", target.url, "-u", 8, "-r", 100, "-t", "2s", "--json", "-", "--headless", "Fast")
     assert "listener: True 0.0 hello" in done.stderr
@@ -148,6 +149,7 @@ def test_csv_files_have_locusts_columns(path: Path, target: CountingServer, tmp_
         assert column in Path(f"{prefix}_{suffix}.csv").read_text()
 
 
+@pytest.mark.alone
 def test_a_busy_generator_says_so_and_marks_the_result(loadtest) -> None:
     text = "from obswarm import User, task\nclass Busy(User):\n    @task\n    def spin(self): sum(range(2000))\n"
     done = obswarm("run", loadtest(text), "-t", "6s", "--json", "-", "--headless")

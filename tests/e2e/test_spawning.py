@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.support.programs import QuickServer, obswarm
 
 LOADTEST = """
@@ -30,6 +32,7 @@ def keep(environment, **kwargs):
 """
 
 
+@pytest.mark.alone
 def test_no_burst_and_no_latency_of_our_own_making(loadtest, tmp_path: Path) -> None:
     spawned = tmp_path / "spawned.json"
     with QuickServer() as server:

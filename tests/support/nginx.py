@@ -6,6 +6,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
 
@@ -28,18 +29,32 @@ http {{
 """
 
 
-_FIRST_PORT, _MANY_PORTS = 20_000, 12_000
-# Each process begins somewhere else; those that run side by side (see tests/__main__.py) have ports of their own.
-_OWN = _MANY_PORTS // 2
-_SIDE = int(os.environ.get("OBSWARM_TESTS_SIDE", "0"))
-_PORTS = (_FIRST_PORT + _SIDE * _OWN + (os.getpid() * 61 + number) % _OWN for number in range(_OWN))
+# Below the ports that the kernel gives to outgoing connections, of which load tests make many: none of those takes one
+# before the program that it is for.
+_PORTS = range(12_000, 32_000)
+_AT_ONCE = 200
+
+
+def _own_ports() -> Iterator[int]:
+    """Ports of which this process alone disposes: as long as it runs it has an abstract socket with the name of each
+    range."""
+    for first in _PORTS[::_AT_ONCE]:
+        reservation = socket.socket(socket.AF_UNIX)
+        try:
+            reservation.bind(f"\0obswarm-tests-ports-{first}")
+        except OSError:
+            reservation.close()
+            continue
+        reservation.detach()
+        yield from range(first, first + _AT_ONCE)
+
+
+_free = _own_ports()
 
 
 def free_port() -> int:
-    """One that nobody listens at now, and that is given once only. It lies below those that the kernel gives to
-    outgoing connections, of which load tests make many, so that none of them takes it before the program that it is
-    for."""
-    for port in _PORTS:
+    """Return a port at which nobody listens now; each is returned once only, and to no other process of tests."""
+    for port in _free:
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))

@@ -45,7 +45,7 @@ def shares(folder: Path, balance: str, work_s: float) -> tuple[float, dict, str]
         return tasks[fast] / tasks[slow], result, fleet.log() + fleet.log("workers.log")
 
 
-@pytest.mark.slow
+@pytest.mark.alone
 def test_users_are_given_out_by_measured_capacity_and_half_a_cpu_counts_half(tmp_path: Path) -> None:
     # A third of each one's CPU, so that nobody is too slow in a bad moment of the machine, and gives users away.
     ratio, result, log = shares(tmp_path, "capacity", 0.004)
@@ -56,7 +56,7 @@ def test_users_are_given_out_by_measured_capacity_and_half_a_cpu_counts_half(tmp
     assert result["generator"]["saturated"] is False
 
 
-@pytest.mark.slow
+@pytest.mark.alone
 def test_with_equal_shares_the_slow_worker_saturates_and_the_run_is_marked(tmp_path: Path) -> None:
     _, result, _ = shares(tmp_path, "equal", 0.008)
     assert result["generator"]["saturated"] is True

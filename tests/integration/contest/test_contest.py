@@ -16,6 +16,9 @@ from tests.support import dashboards
 from tests.support.contest import FOLDER, Contest
 from tests.support.prometheus import Prometheus
 
+# There is one at a time: it has ports that are always the same, and Prometheus reads the CPU of the machine.
+pytestmark = pytest.mark.xdist_group("contest")
+
 LOADTEST = FOLDER / "loadtest.py"
 
 

@@ -10,6 +10,9 @@ import pytest
 from tests.support.contest import FOLDER, Contest
 from tests.support.prometheus import Prometheus
 
+# There is one at a time: it has ports that are always the same, and Prometheus reads the CPU of the machine.
+pytestmark = pytest.mark.xdist_group("contest")
+
 STEADY = f"""
 import sys
 

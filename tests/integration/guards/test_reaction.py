@@ -101,7 +101,7 @@ def reaction_s(folder: Path, way: Way, seed: int) -> float:
         return way.reaction(target, result)
 
 
-@pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.parametrize(
     ("way", "longest_s"),
     [

@@ -1,0 +1,120 @@
+"""How the processes of a test run share the tests."""
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tests.distribution import _GROUPS, ALONE, AloneLast
+
+GROUPS = {
+    "a": "a",
+    "b": "b",
+    "m1": "module",
+    "m2": "module",
+    "m3": "module",
+    "c": "c",
+    "quiet1": ALONE,
+    "quiet2": ALONE,
+}
+TESTS = list(GROUPS)
+
+
+class Process:
+    """A worker of xdist, as far as a scheduler sees it."""
+
+    def __init__(self, groups: Path) -> None:
+        self.workerinput = {_GROUPS: str(groups)}
+        self.gateway = SimpleNamespace(id="gw")
+        self.given: list[str] = []
+        self.shutting_down = False
+
+    def send_runtest_some(self, indices: list[int]) -> None:
+        assert not self.shutting_down
+        self.given.extend(TESTS[index] for index in indices)
+
+    def shutdown(self) -> None:
+        self.shutting_down = True
+
+
+class Run:
+    def __init__(self, processes: int, folder: Path) -> None:
+        (folder / "groups").write_text(json.dumps(GROUPS))
+        config: Any = SimpleNamespace(getvalue=lambda name: ["popen"] * processes, option=None, hook=None)
+        self._folder = folder
+        self.scheduler = AloneLast(config, None)
+        self.processes = [self.start() for _ in range(processes)]
+        self.scheduler.schedule()
+
+    def start(self) -> Process:
+        process = Process(self._folder / "groups")
+        self.scheduler.add_node(process)
+        self.scheduler.add_node_collection(process, TESTS)
+        return process
+
+    def complete(self, process: Process, *tests: str) -> None:
+        for test in tests:
+            self.scheduler.mark_test_complete(process, TESTS.index(test))
+
+    def end(self, process: Process) -> str | None:
+        return self.scheduler.remove_node(process)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    return Run(3, tmp_path)
+
+
+def test_a_group_goes_to_one_process_and_others_to_whichever_is_free(run: Run) -> None:
+    first, second, quiet = run.processes
+    assert (first.given, second.given, quiet.given) == (["a", "b"], ["m1", "m2", "m3"], [])
+    run.complete(first, "a")
+    assert first.given == ["a", "b", "c"]
+    assert second.given == ["m1", "m2", "m3"]
+
+
+def test_tests_that_need_a_quiet_machine_wait_until_the_other_processes_have_ended(run: Run) -> None:
+    first, second, quiet = run.processes
+    run.complete(first, "a", "b", "c")
+    run.complete(second, "m1", "m2")
+    assert first.shutting_down
+    assert second.shutting_down
+    assert run.end(first) is None
+    assert quiet.given == []
+    run.complete(second, "m3")
+    assert run.end(second) is None
+    assert quiet.given == ["quiet1", "quiet2"]
+    assert quiet.shutting_down
+    assert run.scheduler.has_pending
+
+
+def test_the_other_tests_of_a_process_that_crashes_are_run(run: Run) -> None:
+    first, second, _ = run.processes
+    run.complete(second, "m1")
+    assert run.end(second) == "m2"
+    run.complete(first, "a", "b")
+    assert first.given == ["a", "b", "c", "m3"]
+
+
+def test_a_crash_of_the_last_process_leaves_the_rest_to_its_successor(run: Run) -> None:
+    first, second, quiet = run.processes
+    run.complete(first, "a", "b", "c")
+    run.complete(second, "m1", "m2", "m3")
+    run.end(first)
+    run.end(second)
+    assert run.end(quiet) == "quiet1"
+    successor = run.start()
+    run.scheduler.schedule()
+    assert successor.given == ["quiet2"]
+
+
+def test_a_single_process_runs_everything(tmp_path: Path) -> None:
+    run = Run(1, tmp_path)
+    (only,) = run.processes
+    for test in TESTS:
+        run.complete(only, test)
+    assert only.given == TESTS
+    assert only.shutting_down
+    assert not run.scheduler.has_pending
