@@ -177,7 +177,7 @@ def test_a_character_set_that_is_none_raises_nothing(charset: str, kind: type, e
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_redirect_that_is_not_followed_says_where_it_leads(kind: type, environment: Any) -> None:
     scripts = [
-        answer(status=status, Location=location, MasterConnection='</a>; rel="next"')
+        answer(status=status, Location=location, Link='</a>; rel="next"')
         for status, location in (
             ("303 See Other", "there?a=b"),
             ("308 Permanent Redirect", "/there"),
