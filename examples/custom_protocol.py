@@ -1,4 +1,4 @@
-"""A protocol that is not HTTP: a database, here SQLite. What is measured is fired as a request event.
+"""A protocol that is not HTTP: a database, here SQLite. Each statement is one request.
 
 obswarm run examples/custom_protocol.py -u 10 -r 10 -t 30s --database /tmp/load.sqlite
 """
@@ -15,17 +15,17 @@ def add_options(parser):
 
 
 class SqlClient:
-    """Runs statements and reports each of them."""
+    """Executes statements, and measures each of them."""
 
-    def __init__(self, path, request_event):
+    def __init__(self, environment, path):
+        self._environment = environment
         self._connection = sqlite3.connect(path, timeout=5, isolation_level=None)
-        self._request_event = request_event
 
     def execute(self, name, statement, parameters=()):
-        # measure() takes the time, and makes a failure of an exception.
-        with self._request_event.measure("SQL", name) as request:
+        # The block is timed, and counted as a failure when it raises.
+        with self._environment.request("SQL", name) as request:
             rows = self._connection.execute(statement, parameters).fetchall()
-            request["response_length"] = len(rows)
+            request.response_bytes = len(repr(rows))
 
     def close(self):
         self._connection.close()
@@ -36,7 +36,7 @@ class DatabaseUser(User):
 
     def __init__(self, environment):
         super().__init__(environment)
-        self.client = SqlClient(environment.parsed_options.database, environment.events.request)
+        self.client = SqlClient(environment, environment.parsed_options.database)
 
     def on_start(self):
         self.client.execute("create", "CREATE TABLE IF NOT EXISTS points (user INTEGER, points INTEGER)")

@@ -18,7 +18,7 @@ from obswarm.api.errors import (
 )
 from obswarm.api.events import EventHook, Events, RequestHook, events
 from obswarm.api.markov import MarkovTaskSet, transition, transitions
-from obswarm.api.measured import MeasuredRequest, count_cut_off
+from obswarm.api.request import RequestRecord
 from obswarm.api.options import (
     LoadTestParser,
     OptionValues,
@@ -48,10 +48,10 @@ __all__ = [
     "LoadTestParser",
     "LoadTestShape",
     "MarkovTaskSet",
-    "MeasuredRequest",
     "ObswarmError",
     "OptionValues",
     "RequestHook",
+    "RequestRecord",
     "RequestSigner",
     "RescheduleTask",
     "RescheduleTaskImmediately",
@@ -69,7 +69,6 @@ __all__ = [
     "constant",
     "constant_pacing",
     "constant_throughput",
-    "count_cut_off",
     "events",
     "filter_by_tags",
     "format_stages",

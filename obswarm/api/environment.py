@@ -5,11 +5,13 @@ from argparse import Namespace
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
+from obswarm import clock
 from obswarm.api.errors import ObswarmError, StopTest
 from obswarm.api.events import Events
-from obswarm.api.measured import MeasuredRequest
+from obswarm.api.request import RequestRecord
 from obswarm.api.stats_view import StatsView
 from obswarm.api.tracebacks import user_traceback
+from obswarm.api.tracing import TraceSampler
 from obswarm.greenlets import described
 from obswarm.stats import Recorder
 
@@ -71,8 +73,8 @@ class Environment:
         self.web_ui: Any = None
         self.process_exit_code: int | None = None
         self.stats = StatsView()
-        self.trace_sampler: Any = None
-        """Says which requests carry a trace id; None for none. See obswarm.http.tracing."""
+        self.trace_sampler: TraceSampler | None = None
+        """Decides which requests carry a trace id; None: no request does."""
         self._logged_exceptions: set[str] = set()
         self.steering: RunSteering | None = None
         """Of the run that this process takes part in; None where there is only a user (`run_single_user`)."""
@@ -85,9 +87,12 @@ class Environment:
 
     def request(
         self, method: str, name: str, *, context: dict[str, Any] | None = None, url: str | None = None
-    ) -> MeasuredRequest:
-        """Measure one request of any protocol: a `with` block, see MeasuredRequest."""
-        return MeasuredRequest(self, method, name, context=context, url=url)
+    ) -> RequestRecord:
+        """Measure one request of any protocol: use what is returned as a `with` block. `method` and `name` are the
+        endpoint under which the request is counted; `context` and `url` are for listeners. See RequestRecord."""
+        return RequestRecord(
+            self.recorder, self.events.request, method, name, clock.monotonic(), context, url, self.trace_sampler
+        )
 
     def called_code_raised(self, what: str, error: BaseException, ends_run: bool = False) -> None:
         """What becomes of an exception of the load-test file's code, `what`, that was called outside of any user.

@@ -9,7 +9,7 @@ import gevent
 
 from obswarm import clock, defaults
 from obswarm.api.errors import STEERING_EXCEPTIONS, CatchResponseError
-from obswarm.api.measured import MeasuredCall
+from obswarm.api.request import RequestRecord
 from obswarm.api.tracebacks import user_traceback
 from obswarm.greenlets import call_apart
 from obswarm.killed import is_killed, put_off
@@ -200,23 +200,24 @@ class RequestHook(EventHook):
             "exception": None,
             "start_time": clock.wall(),
         }
-        with _FiredCall(self, meta):
+        with _FiredRecord(self, meta):
             yield meta
 
 
-class _FiredCall(MeasuredCall):
+class _FiredRecord(RequestRecord):
     """Fires the event with the arguments that the block has filled in."""
 
-    __slots__ = ("_given", "_hook", "_meta")
+    __slots__ = ("_fire", "_given", "_meta")
 
     def __init__(self, hook: RequestHook, meta: dict[str, Any]) -> None:
-        super().__init__(hook.recorder, meta["request_type"], meta["name"])
-        self._hook = hook
+        # Outside of any run there is no recorder, and nothing to be counted.
+        super().__init__(hook.recorder or Recorder(), hook, meta["request_type"], meta["name"], clock.monotonic())
+        self._fire = hook.fire
         self._given = meta.copy()
         self._meta = meta
 
-    def _count(self) -> None:
-        # What the block has taken out is as it was given, and what cannot be an argument is none.
+    def report(self, response: Any = None) -> None:
+        # Keys that the block has removed have the value that was given; a key that cannot be an argument is left out.
         filled_in = {key: value for key, value in self._meta.items() if type(key) is str and key != "reverse"}
         meta = {**self._given, **filled_in}
         if self.error is not None:
@@ -224,7 +225,7 @@ class _FiredCall(MeasuredCall):
         elif is_a(meta["exception"], str):
             meta["exception"] = CatchResponseError(to_text(meta["exception"]))
         meta["response_time"] = self.duration_s * 1000
-        self._hook.fire(**meta)
+        self._fire(**meta)
 
 
 def _shown(value: object) -> str:

@@ -21,7 +21,7 @@ from obswarm.api.errors import (
     StopTest,
     StopUser,
 )
-from obswarm.api.measured import count_cut_off, is_noted, note_cut_off
+from obswarm.api.request import count_cut_off, is_noted, note_cut_off
 from obswarm.api.tracebacks import user_traceback
 from obswarm.clock import monotonic
 

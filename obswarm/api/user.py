@@ -7,7 +7,7 @@ from gevent import GreenletExit, Timeout, get_hub
 
 from obswarm import clock
 from obswarm.api.errors import LoadTestError, ObswarmError, StopTest, StopUser
-from obswarm.api.measured import count_cut_off, is_noted
+from obswarm.api.request import count_cut_off, is_noted
 from obswarm.api.tasks import UserTasks, collect_tasks
 from obswarm.api.tracebacks import user_location, user_traceback
 from obswarm.api.waits import constant

@@ -22,6 +22,7 @@ from obswarm.api import (
     parse_custom,
     user_traceback,
 )
+from obswarm.api.tracing import TraceSampler
 from obswarm.app.missing_host import check_that_hosts_are_known
 from obswarm.cluster import OpenedFiles
 from obswarm.command_line import hide_secrets
@@ -37,7 +38,6 @@ from obswarm.engine import (
     load,
     select,
 )
-from obswarm.http.tracing import TraceSampler
 from obswarm.stats import Recorder
 
 logger = logging.getLogger(__name__)

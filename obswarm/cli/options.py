@@ -10,11 +10,11 @@ from typing import Any, TypeVar, get_args, get_origin
 import click
 
 from obswarm.api import parse_stages
+from obswarm.api.tracing import parse_share
 from obswarm.app.sources import is_http_url
 from obswarm.cli.file_option import FileOption
 from obswarm.cluster import DEFAULT_PORT, LARGEST_FRAME_BYTES
 from obswarm.config import MOST_USERS, MOST_WORKERS, SETTINGS, setting_text
-from obswarm.http.tracing import parse_share
 from obswarm.sanitize import is_clean
 from obswarm.units import format_bytes, parse_duration
 

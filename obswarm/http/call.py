@@ -19,8 +19,16 @@ _LARGE_BODY = 1024 * 1024
 
 
 class Call:
-    """A request, from hop to hop when it is redirected."""
+    """A request, from hop to hop when it is redirected. One without a body of its own is plain: sent in one piece, and
+    its answer read whole."""
 
+    headers: Mapping[str, str | None] = MappingProxyType({})
+    """Headers of the call itself, which replace those of the session."""
+
+    body: bytes | StreamedBody = b""
+    content_type: str | None = None
+    stream = False
+    is_plain = True
     cookie: str | None = None
     signature: Mapping[str, str] = MappingProxyType({})
     """Headers that depend on the moment and the path: made for each hop."""
@@ -32,24 +40,22 @@ class Call:
     def __init__(
         self,
         prepared: Prepared,
-        headers: Any,
-        body: bytes | StreamedBody,
-        content_type: str | None,
         connect_timeout_s: float,
         read_timeout_s: float,
         deadline: float,
-        stream: bool,
         max_response_bytes: float,
     ) -> None:
         self.prepared = prepared
-        self.headers = headers
-        self.body = body
-        self.content_type = content_type
         self.connect_timeout_s = connect_timeout_s
         self.read_timeout_s = read_timeout_s
         self.deadline = deadline
-        self.stream = stream
         self.max_response_bytes = max_response_bytes
+
+    def carry(self, body: bytes | StreamedBody, content_type: str | None, stream: bool) -> None:
+        """Give the request a body; with `stream` the body of its answer is read by the caller."""
+        self.body = body
+        self.content_type = content_type
+        self.stream = stream
         self.is_plain = not stream and type(body) is bytes and len(body) <= _LARGE_BODY
 
     def head(self) -> bytes:
@@ -76,7 +82,7 @@ class Call:
         lines.append("\r\n")
         return prepared.start + as_bytes("".join(lines))
 
-    def redirect(self, prepared: Prepared, headers: Any, keeps_body: bool) -> None:
+    def redirect(self, prepared: Prepared, headers: Mapping[str, str | None], keeps_body: bool) -> None:
         """Continue with the request that a redirect asks for. Raises ConnectionLost when its body would have to be sent
         again and cannot be."""
         if not keeps_body:
@@ -119,8 +125,7 @@ def send_request(pool: ConnectionPool, call: Call, head: bytes, started: float) 
         try:
             body = call.body
             if call.is_plain:
-                assert isinstance(body, bytes)
-                request = head + body if body else head
+                request = head + body if body else head  # type: ignore[operator]  # a plain one is bytes
                 return connection, connection.send_request(request, prepared.method == "HEAD", call.sent_at)
             connection.send(head, body, call.sent_at)
             answer = connection.read_head(prepared.method == "HEAD")

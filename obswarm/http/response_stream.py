@@ -5,12 +5,12 @@ from typing import Protocol
 from weakref import ref
 
 from obswarm import clock
-from obswarm.api.measured import CUTS_OFF
+from obswarm.api import RequestRecord
+from obswarm.api.request import CUTS_OFF
 from obswarm.http.codings import decoded
 from obswarm.http.connection import Connection
 from obswarm.http.errors import HttpError, StreamConsumed
 from obswarm.http.pool import ConnectionPool
-from obswarm.http.record import RequestRecord
 from obswarm.http.response_parser import ParsedResponse
 
 
@@ -106,30 +106,23 @@ class Streamed(Protocol):
     def note_download(self, received: int, since_first_byte_s: float) -> None: ...
 
 
-def count_at_the_end(
-    live: ResponseStream,
-    outcome: RequestRecord,
-    response: Streamed,
-    catch_response: bool,
-    started: float,
-) -> None:
-    """Count a streamed response when its body has been read or closed; it is under way until then."""
-    under_way = outcome.environment.recorder.under_way
-    under_way[outcome] = (outcome.method, outcome.name, started, True)
+def count_at_the_end(live: ResponseStream, record: RequestRecord, response: Streamed, catch_response: bool) -> None:
+    """Count a streamed response when its body has been read or closed; the request is under way until then."""
+    record.begin_body()
     # Weak, so that a response that is dropped unread is gone at once, and counted.
     reference = ref(response)
 
     def ended(received: int, since_first_byte_s: float, error: BaseException | None) -> None:
-        under_way.pop(outcome, None)
+        record.end_body()
         answer = reference()
-        outcome.response_bytes = received
-        if outcome.timings is not None:
-            outcome.timings = outcome.timings._replace(download_s=since_first_byte_s)
+        record.response_bytes = received
+        if record.timings is not None:
+            record.timings = (*record.timings[:3], since_first_byte_s)
         if answer is not None:
             answer.note_download(received, since_first_byte_s)
-        if error is not None and outcome.error is None:
-            outcome.error = error
+        if error is not None and record.error is None:
+            record.error = error
         if not catch_response:
-            outcome.report(answer)
+            record.report(answer)
 
     live.when_it_ends(ended)

@@ -14,6 +14,7 @@ from gevent.event import Event
 
 from obswarm import clock, defaults
 from obswarm.api import Environment, ObswarmError, events, make_parser, remember_secrets
+from obswarm.api.tracing import TraceSampler
 from obswarm.cluster.job import Job
 from obswarm.cluster.reexec import reexec
 from obswarm.cluster.runners import NotSendable, WorkerRunner, deliver, pack_content
@@ -53,7 +54,6 @@ from obswarm.engine import (
     select,
     warn_of_saturation,
 )
-from obswarm.http.tracing import TraceSampler
 from obswarm.sanitize import clean_text
 from obswarm.stats import GeneratorHealth, Recorder
 from obswarm.units import counted

@@ -13,15 +13,16 @@ from requests.structures import CaseInsensitiveDict
 from requests.utils import parse_header_links
 
 from obswarm import defaults
+from obswarm.api import RequestRecord
 from obswarm.http.body import StreamedBody
 from obswarm.http.body_buffer import gather
+from obswarm.http.catch_response import CatchResponse, status_error
 from obswarm.http.client.cookies import Cookies
 from obswarm.http.client.redirects import PERMANENT_REDIRECTS, REDIRECTS
 from obswarm.http.codings import decode
 from obswarm.http.errors import HttpError, StreamConsumed
 from obswarm.http.head import Prepared
 from obswarm.http.raw import RawResponse, join_headers, regrouped, set_cookies
-from obswarm.http.record import CatchResponse, RequestRecord, status_error
 from obswarm.http.response_parser import Header, ResponseHead
 from obswarm.http.response_stream import ResponseStream
 from obswarm.http.urls import parse_url, redirect_target
@@ -49,7 +50,7 @@ class FastResponse(CatchResponse):
     """
 
     error: BaseException | None = None
-    outcome: RequestRecord | None = None
+    record: RequestRecord | None = None
     elapsed_s = 0.0
     first_byte_s = 0.0
     download_s = 0.0
@@ -348,7 +349,7 @@ class FastResponse(CatchResponse):
         """For pickle and copy: with its body, and without what is to be counted, which only one of them may do."""
         if self.live is not None:
             _ = self.raw_body
-        return {**self.__dict__, "live": None, "outcome": None, "_raw_answer": None}
+        return {**self.__dict__, "live": None, "record": None, "_raw_answer": None}
 
     def __repr__(self) -> str:
         return f"<FastResponse [{self.status_code or self.error!r}]>"

@@ -6,10 +6,13 @@ from contextlib import contextmanager
 from typing import Any, Self
 
 from obswarm import defaults
-from obswarm.api import Environment, RequestSigner, User
+from obswarm.api import Environment, RequestRecord, RequestSigner, User
+from obswarm.api.tracing import HEADER as TRACE_HEADER
+from obswarm.api.tracing import traceparent
 from obswarm.clock import monotonic
-from obswarm.http.body import StreamedBody, encode_body
+from obswarm.http.body import encode_body
 from obswarm.http.call import Call, send_request
+from obswarm.http.catch_response import add_context, report_raised, status_error
 from obswarm.http.client.defaults import SessionDefaults
 from obswarm.http.client.redirects import REDIRECTS, next_request
 from obswarm.http.client.response import FastResponse
@@ -20,10 +23,7 @@ from obswarm.http.errors import SHOWN_LENGTH, HttpError, InvalidHeaders, Invalid
 from obswarm.http.head import Prepared, basic_auth, check_fields, check_method, signature_for
 from obswarm.http.pool import ConnectionPool
 from obswarm.http.raw import set_cookies
-from obswarm.http.record import RequestRecord, status_error
 from obswarm.http.response_stream import ResponseStream, count_at_the_end
-from obswarm.http.tracing import HEADER as TRACE_HEADER
-from obswarm.http.tracing import traceparent
 from obswarm.http.urls import absolute, parse_url, with_params
 from obswarm.sanitize import clean_text
 
@@ -102,28 +102,19 @@ class FastHttpSession(SessionDefaults, RestCalls):
             deadline = NEVER if settings.total_timeout_s is None else started + settings.total_timeout_s
         else:
             connect_s, read_s, deadline = parse_timeout(timeout, total_timeout, settings, started)
-        body: bytes | StreamedBody = b""
-        content_type = None
-        sampler = self.environment.trace_sampler
+        environment = self.environment
+        sampler = environment.trace_sampler
         trace_id = sampler.sample(headers) if sampler is not None else None
-        call_headers: Mapping[str, str | None] = {}
         if headers is None and auth is None and params is None and trace_id is None:
             prepared = (self._template or self.current_template()).prepared(method, url)
+            call = Call(prepared, connect_s, read_s, deadline, settings.max_response_bytes)
         else:
             prepared, call_headers = self._prepare(method, url, params, headers, auth, trace_id)
-        if data is not None or json is not None or files is not None:
+            call = Call(prepared, connect_s, read_s, deadline, settings.max_response_bytes)
+            call.headers = call_headers
+        if stream or discard_body or data is not None or json is not None or files is not None:
             body, content_type = encode_body(data, json, files)
-        call = Call(
-            prepared,
-            call_headers,
-            body,
-            content_type,
-            connect_s,
-            read_s,
-            deadline,
-            stream or discard_body,
-            settings.max_response_bytes,
-        )
+            call.carry(body, content_type, stream or discard_body)
         jar = self._cookies
         if cookies is not None:
             call.extra_cookies = cookies
@@ -131,32 +122,64 @@ class FastHttpSession(SessionDefaults, RestCalls):
         elif jar is not None:
             call.cookie = jar.header_for(prepared.url)
         label = name or self.request_name or prepared.url.target
-        recorder = self.environment.recorder
-        recorder.under_way[call] = (prepared.method, label, started, False)
+        hook = environment.events.request
+        record = RequestRecord(environment.recorder, hook, prepared.method, label, started)
+        record.begin()
         try:
             response = self._hop(call, started)
-            if response.status_code in REDIRECTS and allow_redirects:
+            status_code = response.status_code
+            if status_code in REDIRECTS and allow_redirects:
                 response = self._follow(call, response, started, discard_body)
+                status_code = response.status_code
             if discard_body:
                 response.discard()
                 response.elapsed_s = monotonic() - started
             elif response.coding is not None and not stream:
                 response.check_codings()
+            record.end(response.elapsed_s)
+            record.status_code = status_code
+            if status_code >= 400:
+                record.error = status_error(status_code, response.reason)
         except BaseException as error:
-            del recorder.under_way[call]
-            response = FastResponse(call.prepared, prepared.bare, body, 0, b"", 0, b"")
+            record.end(monotonic() - started)
+            response = FastResponse(call.prepared, prepared.bare, call.body, 0, b"", 0, b"")
             response.error = error
+            response.elapsed_s = record.duration_s
             # Part of a wrong one has been sent when its body turned out to be none on the way.
             if not isinstance(error, HttpError) or isinstance(error, InvalidRequest):
-                outcome = RequestRecord(
-                    self.environment, prepared.method, label, str(prepared.url), monotonic() - started, 0, 0, error, {}
-                )
-                outcome.report_raised(response, self.user, context, error, call.sent_at > 0)
+                record.url = str(prepared.url)
+                report_raised(record, response, self.user, context, error, call.sent_at > 0)
                 raise
+            record.error = error
+            record.status_code = 0
+        if trace_id is not None:
+            record.trace_id = response.trace_id = trace_id
+        content = response.body
+        record.response_bytes = response.discarded_bytes if content is None else len(content)
+        # A plain tuple in place of PhaseTimes: making one of those costs as much as looking up the endpoint.
+        record.timings = (response.connect_s, response.tls_s, response.first_byte_s, response.download_s)
+        if content is None or catch_response or hook.listeners:
+            self._add_to(record, prepared, response, catch_response, context)
         else:
-            del recorder.under_way[call]
-        response.trace_id = trace_id
-        return self._account(prepared, response, started, label, catch_response, context)
+            record.report()
+        return response
+
+    def _add_to(
+        self,
+        record: RequestRecord,
+        asked: Prepared,
+        response: FastResponse,
+        catch_response: bool,
+        context: dict[str, Any] | None,
+    ) -> None:
+        """Prepare for what others have to say about the request, and count it unless they are still to say it."""
+        response.record = record
+        record.url = str(asked.url)
+        add_context(record, response, self.user, context)
+        if response.live is not None:
+            count_at_the_end(response.live, record, response, catch_response)
+        elif not catch_response:
+            record.report(response)
 
     def _prepare(
         self, method: str, url: str, params: Any, headers: Any, auth: Any, trace_id: str | None
@@ -251,58 +274,6 @@ class FastHttpSession(SessionDefaults, RestCalls):
             received = set_cookies(headers)
             if received:
                 self.cookies.take_from(prepared.url, received)
-        return response
-
-    def _account(
-        self,
-        asked: Prepared,
-        response: FastResponse,
-        started: float,
-        label: str,
-        catch_response: bool,
-        context: dict[str, Any] | None,
-    ) -> FastResponse:
-        """Count the request, or, when somebody else has a say in it, prepare for that."""
-        environment = self.environment
-        error: BaseException | None
-        if response.error is not None:
-            response.elapsed_s = monotonic() - started
-            error = response.error
-        else:
-            error = status_error(response.status_code, response.reason) if response.status_code >= 400 else None
-        body = response.body
-        if body is not None and not catch_response and not environment.events.request.listeners:
-            # A plain tuple in place of PhaseTimes: making one of those costs as much as looking up the endpoint.
-            times = (response.connect_s, response.tls_s, response.first_byte_s, response.download_s)
-            environment.recorder.record(
-                asked.method,
-                label,
-                response.elapsed_s,
-                len(body),
-                response.status_code,
-                error,
-                times,
-                response.trace_id,
-            )
-            return response
-        outcome = response.outcome = RequestRecord(
-            environment,
-            asked.method,
-            label,
-            str(asked.url),
-            response.elapsed_s,
-            response.status_code,
-            len(body) if body is not None else response.discarded_bytes,
-            error,
-            {},
-            response.timings,
-            response.trace_id,
-        )
-        outcome.add_context(response, self.user, context)
-        if response.live is not None:
-            count_at_the_end(response.live, outcome, response, catch_response, started)
-        elif not catch_response:
-            outcome.report(response)
         return response
 
     @contextmanager

@@ -190,7 +190,9 @@ class FastAdapter(BaseAdapter):
         check_head(method, fields, start)
         prepared = Prepared(method, url, route, start, {"content-type", "cookie"}, says_length)
         connect_s, read_s = _timeouts(timeout)
-        return Call(prepared, {}, _body(request), None, connect_s, read_s, NEVER, stream, self.max_response_bytes)
+        call = Call(prepared, connect_s, read_s, NEVER, self.max_response_bytes)
+        call.carry(_body(request), None, stream)
+        return call
 
     def close(self) -> None:
         """Close the idle connections."""

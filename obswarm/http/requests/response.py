@@ -8,12 +8,12 @@ import requests
 from requests.cookies import RequestsCookieJar, extract_cookies_to_jar
 from requests.structures import CaseInsensitiveDict
 
-from obswarm.api import CatchResponseError
+from obswarm.api import CatchResponseError, RequestRecord
 from obswarm.http.body_buffer import gather
+from obswarm.http.catch_response import CatchResponse
 from obswarm.http.codings import decode
 from obswarm.http.errors import HttpError, StreamConsumed
 from obswarm.http.raw import RawResponse
-from obswarm.http.record import CatchResponse, RequestRecord
 from obswarm.http.response_parser import ResponseHead
 from obswarm.http.response_stream import ResponseStream
 from obswarm.sanitize import to_text
@@ -30,7 +30,7 @@ class CountedResponse(requests.Response, CatchResponse):
     """
 
     error: BaseException | None = None
-    outcome: RequestRecord | None = None
+    record: RequestRecord | None = None
     timings: PhaseTimes | None = None
     wire_bytes: int | None = None
     trace_id: str | None = None
@@ -157,9 +157,9 @@ class CountedResponse(requests.Response, CatchResponse):
         if isinstance(raised, requests.HTTPError):
             # response.raise_for_status() in the block says no more than that the request failed.
             raised = CatchResponseError(to_text(raised))
-        elif isinstance(raised, requests.RequestException) and raised is not self.error and self.outcome is not None:
+        elif isinstance(raised, requests.RequestException) and raised is not self.error and self.record is not None:
             # What broke a stream off, without the exceptions of requests' around it.
-            broken = self.outcome.error
+            broken = self.record.error
             raised = broken if isinstance(broken, HttpError) else raised
         if self.live is not None:
             # Counted with all that came of it.

@@ -17,17 +17,17 @@ from requests.sessions import merge_hooks, merge_setting
 from requests.structures import CaseInsensitiveDict
 from requests.utils import default_headers, get_environ_proxies, get_netrc_auth, to_native_string
 
-from obswarm.api import SIGNING_HEADERS, Environment, RequestSigner, User
+from obswarm.api import SIGNING_HEADERS, Environment, RequestRecord, RequestSigner, User
+from obswarm.api.tracing import HEADER as TRACE_HEADER
+from obswarm.api.tracing import traceparent
 from obswarm.clock import monotonic
+from obswarm.http.catch_response import add_context, report_raised, status_error
 from obswarm.http.errors import InvalidRequest, innermost, wrong_redirect
 from obswarm.http.head import PSEUDO, check_coding, signature_for
 from obswarm.http.raw import RawResponse
-from obswarm.http.record import RequestRecord, status_error
 from obswarm.http.requests.adapter import FastAdapter, read_and_discard, was_sent
 from obswarm.http.requests.response import CountedResponse
 from obswarm.http.response_stream import count_at_the_end
-from obswarm.http.tracing import HEADER as TRACE_HEADER
-from obswarm.http.tracing import traceparent
 from obswarm.http.urls import absolute
 from obswarm.stats import PhaseTimes
 
@@ -88,14 +88,14 @@ class HttpSession(requests.Session):
             kwargs["stream"] = True
         started = monotonic()
         environment = self.environment
-        recorder = environment.recorder
         label = name or self.request_name
-        key = object()
+        record = RequestRecord(environment.recorder, environment.events.request, method.upper(), label or text, started)
         prepared: requests.PreparedRequest | None = None
         try:
             prepared, send_options = self._prepared(method, asked, **kwargs)
-            label = label or prepared.path_url
-            recorder.under_way[key] = (method.upper(), label, started, False)
+            if not label:
+                record.name = prepared.path_url
+            record.begin()
             plain = self.send(prepared, **send_options)
             if not isinstance(plain, CountedResponse):
                 # From another adapter. The object stays the one that requests made (hooks may have kept it); only its
@@ -106,56 +106,39 @@ class HttpSession(requests.Session):
                 raise response.damage
             if discard_body:
                 read_and_discard(response)
-            size = self._size(response, kwargs.get("stream", False))
+            record.response_bytes = self._size(response, kwargs.get("stream", False))
+            record.end(monotonic() - started)
         except BaseException as error:
-            recorder.under_way.pop(key, None)
+            record.end(monotonic() - started)
             is_sent = was_sent(prepared)
             made = error.request if isinstance(error, RequestException) else None
             if not isinstance(made, requests.PreparedRequest):
                 made = prepared
-            response, size = CountedResponse.unanswered(error, asked, made, monotonic() - started), 0
+            response = CountedResponse.unanswered(error, asked, made, record.duration_s)
             response.connection = self.fast_adapter  # type: ignore[assignment]
             if not isinstance(error, RequestException) or (isinstance(error, _WRONG_CALLS) and not is_sent):
-                outcome = RequestRecord(
-                    environment, method.upper(), label or text, asked, monotonic() - started, 0, 0, error, {}
-                )
-                outcome.report_raised(response, self.user, context, error, is_sent)
+                record.url = asked
+                report_raised(record, response, self.user, context, error, is_sent)
                 raise
-        else:
-            recorder.under_way.pop(key, None)
-        duration_s = monotonic() - started
-        response.trace_id = trace_id
-        first = response.history[0] if response.history else response
-        sent = getattr(first, "request", None)
-        failure: BaseException | None
-        if response.error is not None:
-            failure = innermost(response.error)
-        else:
-            failure = status_error(response.status_code, response.reason) if response.status_code >= 400 else None
-        label = label or text
-        timings = _timings(response)
+            record.error = innermost(error)
+        record.trace_id = response.trace_id = trace_id
+        record.status_code = status_code = response.status_code
+        if status_code >= 400:
+            record.error = status_error(status_code, response.reason)
+        record.timings = _timings(response)
         live = response.live
         if live is None and not catch_response and not environment.events.request.listeners:
-            recorder.record(method.upper(), label, duration_s, size, response.status_code, failure, timings, trace_id)
+            record.report()
             return response
-        outcome = response.outcome = RequestRecord(
-            environment,
-            method.upper(),
-            label,
-            str(sent.url) if sent is not None else asked,
-            duration_s,
-            response.status_code,
-            size,
-            failure,
-            {},
-            timings,
-            trace_id,
-        )
-        outcome.add_context(response, self.user, context)
+        response.record = record
+        first = response.history[0] if response.history else response
+        sent = getattr(first, "request", None)
+        record.url = str(sent.url) if sent is not None else asked
+        add_context(record, response, self.user, context)
         if live is not None:
-            count_at_the_end(live, outcome, response, catch_response, started)
+            count_at_the_end(live, record, response, catch_response)
         elif not catch_response:
-            outcome.report(response)
+            record.report(response)
         return response
 
     def _prepared(

@@ -7,6 +7,7 @@ import time
 import gevent
 import pytest
 
+from obswarm.api.tracing import TraceSampler
 from obswarm.http import (
     ConnectionPool,
     FastHttpSession,
@@ -16,8 +17,7 @@ from obswarm.http import (
     MissingHost,
     StreamConsumed,
 )
-from obswarm.http.record import NotCatching
-from obswarm.http.tracing import TraceSampler
+from obswarm.http.catch_response import NotCatching
 from tests.support.scripted_server import HANG, PAUSE, Exchange, ScriptedServer, answer
 
 pytestmark = pytest.mark.usefixtures("no_leaked_socket")

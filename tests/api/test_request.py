@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from obswarm.api import Environment, Events, StopUser
+from obswarm.api.tracing import TraceSampler
 from obswarm.stats import CutOff, CutOffKey, EndpointKey, PhaseTimes, Recorder
 from tests.support.anything import ANY_ERROR, ANY_EXCEPTION, ANY_TEXT, ANYTHING
 
@@ -164,3 +165,31 @@ def test_requests_of_several_greenlets_of_one_user_are_each_under_way(environmen
     gevent.killall(greenlets)
     assert under_way(environment) == 0
     assert environment.recorder.take().cut_off[CutOffKey("request", *KEY)] == CutOff(5, pytest.approx(0, abs=5))
+
+
+def test_a_request_is_traced_once_its_trace_context_is_asked_for(environment) -> None:
+    environment.trace_sampler = TraceSampler(1.0)
+    with environment.request(*KEY):
+        pass
+    assert environment.recorder.take().endpoints[KEY].exemplars() == ()
+    with environment.request(*KEY) as request:
+        sent = request.traceparent
+        assert sent == f"00-{request.trace_id}-{sent.split('-')[2]}-01"
+    (exemplar,) = environment.recorder.take().endpoints[KEY].exemplars()
+    assert exemplar.trace_id == request.trace_id
+
+
+def test_a_request_that_is_not_sampled_has_no_trace_context(environment) -> None:
+    environment.trace_sampler = TraceSampler(0.5, draw=iter([0.9, 0.1]).__next__)
+    with environment.request(*KEY) as request:
+        # Drawn once, however often it is asked for.
+        assert (request.traceparent, request.traceparent) == (None, None)
+    with environment.request(*KEY) as request:
+        assert request.traceparent is not None
+
+
+def test_an_attribute_that_does_not_exist_is_a_failure(environment) -> None:
+    with environment.request(*KEY) as request:
+        request.response_length = 5
+    (error,) = environment.recorder.take().errors
+    assert "response_length" in error.message
