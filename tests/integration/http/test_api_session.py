@@ -171,8 +171,8 @@ ASKING: dict[str, tuple[Any, str, Callable[[str], str]]] = {
     "Prometheus": (promql_module, "_LARGEST_ANSWER_BYTES", ask_prometheus),
     "a metrics page": (scrape_module, "_LARGEST_PAGE_BYTES", read_a_page),
     "a master": (client_module, "_LARGEST_ANSWER_BYTES", ask_a_master),
-    "a receiver": (remote_write_module, "_LARGEST_ANSWER_BYTES", push),
-    "Grafana": (grafana_module, "_LARGEST_ANSWER_BYTES", annotate),
+    "a receiver": (remote_write_module, "_MAX_RESPONSE_BYTES", push),
+    "Grafana": (grafana_module, "_MAX_RESPONSE_BYTES", annotate),
 }
 
 
