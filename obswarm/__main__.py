@@ -7,7 +7,7 @@ from collections.abc import Callable
 from obswarm.ending_signals import ending_signals
 
 _INTERRUPTED = 130
-"""As obswarm.app.exit_codes has it, which is not imported yet when it is needed."""
+"""Same as in obswarm.app.exit_codes, which may not be imported yet."""
 
 
 def main() -> None:
@@ -17,16 +17,16 @@ def main() -> None:
 
 
 def _imported() -> Callable[[], None]:
-    """Import the command, which takes a moment; a signal that ends the process meanwhile does so without a word."""
+    """Import the command, and return it. A terminating signal during the import ends the process silently."""
     defaults = (signal.SIG_DFL, signal.default_int_handler)
     before = {number: signal.getsignal(number) for number in ending_signals()}
     ours = [number for number, handler in before.items() if handler in defaults]
     for number in ours:
-        # An exception would pass through the code of modules that are half imported.
+        # Not by an exception, which would pass through half-imported modules.
         signal.signal(number, lambda *_: os._exit(_INTERRUPTED))
     from obswarm import command_line
 
-    # Others can read the command line while the rest is imported.
+    # Before the rest is imported, since other users can read the command line.
     command_line.hide_secrets()
     from obswarm.cli.main import main as run
 

@@ -1,9 +1,8 @@
-"""This process's command line, which everybody on the machine can read (`ps`): secrets are taken out of it as soon as
-the process has read it, and reach processes that run the same command by their environment, which only their owner can
-read.
+"""Hide secrets in this process's command line, which every user of the machine can read (`ps`).
 
-Linux shows the memory in which the arguments were handed over, so that it can be overwritten (proc(5), cmdline); on
-other systems it stays as it was.
+Secrets are overwritten as soon as the process has parsed its arguments. Processes started with the same command get
+them by their environment, which only the owner can read. On Linux the memory of the arguments can be overwritten
+(proc(5), cmdline); on other systems the command line is left unchanged.
 """
 
 import ctypes
@@ -18,19 +17,19 @@ from types import MappingProxyType
 from obswarm.redact import HIDDEN, is_header_name, is_secret_name, redact_header, redact_text, redact_url
 
 _VARIABLE = "OBSWARM_HIDDEN_ARGUMENTS"
-"""JSON: what stands in place of `***` in the arguments, by their places counted from the end."""
+"""JSON object: position of an argument counted from the end → value to put in place of `***`."""
 
 _STARTS_AT, _ENDS_AT = 47, 48
-"""Places of arg_start and arg_end in /proc/self/stat (proc(5) counts from 1)."""
+"""Indexes of arg_start and arg_end in /proc/self/stat (proc(5) counts from 1)."""
 
 _hidden: dict[int, tuple[str, str]] = {}
-"""Arguments as they are, and as others may see them, by their places in sys.orig_argv counted from the end."""
+"""Position in sys.orig_argv counted from the end → (argument, redacted argument)."""
 
 
 def hide_secrets(flags: Mapping[str, bool] = MappingProxyType({})) -> None:
-    """Overwrite the secrets in this process's command line: values of options with names of secrets, passwords in URLs,
-    and values of the options `flags` (see `shown_arguments`). sys.argv keeps them, and gets those that a parent process
-    has hidden."""
+    """Overwrite the secrets in this process's command line: values of options whose names denote secrets, passwords in
+    URLs, and values of the options `flags` (see `shown_arguments`). sys.argv keeps its values, and gets those that a
+    parent process has hidden."""
     for place, argument in _of_parent().items():
         for arguments in (sys.argv, sys.orig_argv):
             if 0 < -place < len(arguments):
@@ -44,21 +43,20 @@ def hide_secrets(flags: Mapping[str, bool] = MappingProxyType({})) -> None:
 
 
 def command_again() -> list[str]:
-    """The command that this process was started with, for another one: without the secrets, which `environment_of_it`
-    has."""
+    """Return the command line of this process, to start it again, without secrets; those are in `environment_of_it`."""
     count = len(sys.orig_argv)
     shown = [_hidden.get(place - count, ("", each))[1] for place, each in enumerate(sys.orig_argv)]
     return [sys.executable, *shown[1:]]
 
 
 def environment_of_it() -> dict[str, str]:
-    """The variables of the environment that the process of `command_again` needs in addition."""
+    """Return the additional environment variables for a process started with `command_again`."""
     return {_VARIABLE: json.dumps({place: real for place, (real, _) in _hidden.items()})} if _hidden else {}
 
 
 def shown_arguments(arguments: Sequence[str], flags: Mapping[str, bool] = MappingProxyType({})) -> list[str]:
-    """The arguments as others may see them. `flags` are options whose values are secrets, too, whatever their names
-    say; true of those that take all arguments up to the next option."""
+    """Return the arguments with secrets redacted. `flags` are further options with secret values; True for those that
+    take all arguments up to the next option."""
     shown: list[str] = []
     secret_follows = takes_all = header_follows = False
     for argument in arguments:
@@ -104,7 +102,7 @@ def _overwrite() -> None:
     if platform != "linux" or not _hidden:
         return
     with open("/proc/self/stat", "rb") as file:
-        # The second field, the command's name, may hold spaces and brackets.
+        # The second field, the name of the command, may contain spaces and parentheses.
         fields = [b"", b"", *file.read().rpartition(b")")[2].split()]
     begin, end = int(fields[_STARTS_AT]), int(fields[_ENDS_AT])
     with open("/proc/self/cmdline", "rb") as file:

@@ -1,85 +1,84 @@
-"""Every default of the product in one place, with its unit in its name."""
+"""All defaults, with their units in their names."""
 
 USERS = 1
 SPAWN_RATE = 1.0
 """Users started per second."""
 
 STOP_TIMEOUT_S = 10.0
-"""How long running tasks may take to finish once the run stops. Locust's default is 0, which cuts requests off
-that the target has already counted; here the default keeps both counts equal."""
+"""Time for running tasks to finish when the run stops. With Locust's default, 0, requests are cut off that the target
+has already counted; this default keeps both counts equal."""
 
 UNFOLLOWED_LIMIT_S = 3600.0
-"""How long a load may be held, or go on after it was scaled, where nobody knows when its plan ends and there is no
-run time."""
+"""Maximum time for which the load is held, or continues after it was scaled, without a run time or a planned end."""
 
 SNAPSHOT_INTERVAL_S = 1.0
 MAX_ENDPOINTS = 1_000
 MAX_ERRORS = 500
 MAX_ERROR_KINDS = 10
-"""Of one endpoint; beyond it they are grouped by their common form."""
+"""Distinct error messages of an endpoint; beyond that, similar messages are grouped."""
 MAX_ERROR_LENGTH = 300
-"""Characters that are kept of an error's message."""
+"""Maximum length of an error message, in characters."""
 MAX_EXAMPLE_LENGTH = 500
-"""Characters that are kept of an example of many errors' texts."""
+"""Maximum length of an example of grouped error messages, in characters."""
 
 MAX_NAME_LENGTH = 500
-"""Characters that are kept of a name: of an endpoint, a method, a user class, a worker, a label's value."""
+"""Maximum length of names (endpoints, methods, user classes, workers) and label values, in characters."""
 
 MAX_TRACEBACK_LENGTH = 16_000
-"""Characters that are kept of a traceback, its end foremost."""
+"""Maximum length of a traceback, in characters; its end is kept."""
 
 MAX_DURATION_S = 2.0**32
-"""136 years: a longer time is no duration of a request. The time since 1970, given by mistake, still is one."""
+"""136 years; a longer duration of a request is invalid. (A Unix timestamp given by mistake is still accepted.)"""
 
 MAX_RESPONSE_BYTES = 2**62 - 1
-"""Bytes that one response can count for."""
+"""Maximum size of one response, in bytes."""
 
 SATURATED_CPU_RATIO = 0.9
-"""Share of one core above which the generator counts as the bottleneck: one process cannot use more than one."""
+"""CPU use, as a share of one core, above which the load generator counts as the bottleneck: a process uses one core."""
 
 SATURATED_LOOP_LAG_S = 0.1
-"""A loop that wakes this late adds as much to the latencies that it measures."""
+"""Event loop lag above which the load generator counts as the bottleneck: the lag is added to measured latencies."""
 
 SATURATED_AFTER_S = 3
-"""Consecutive seconds over a limit before the run is marked, so that one pause of the machine marks nothing."""
+"""Consecutive seconds above a limit before a run is marked as saturated, so that a single pause does not count."""
 
 LOADTEST_FILES = ("loadtest.py", "locustfile.py")
-"""Looked for in the current directory when no file is named."""
+"""Default load-test files, in the current directory."""
 
 CONNECT_TIMEOUT_S = 60.0
 NETWORK_TIMEOUT_S = 60.0
-"""FastHttpUser's time limits, as in Locust."""
+"""Timeouts of FastHttpUser, as in Locust."""
 
 MAX_REDIRECTS = 30
 
 MAX_RESPONSE_IN_MEMORY_BYTES = 256 * 1024 * 1024
-"""Of a response that is read as a whole: more in memory is hardly ever meant, and takes the machine from all other
-users."""
+"""Maximum size of a response that is read into memory, in bytes; larger ones are rarely intended, and take memory from
+all other users."""
 
 POOL_CONNECTIONS = 10
-"""Connections that a user may have open to one origin at the same time, as Locust's `concurrency`."""
+"""Maximum number of concurrent connections of a user to one origin, as Locust's `concurrency`."""
 
 REMOTE_WRITE_INTERVAL_S = 5.0
 REMOTE_WRITE_QUEUE = 300
-"""Pushes that wait while the receiver is away."""
+"""Maximum number of queued pushes while the receiver is unavailable."""
 
 LINGER_S = 20.0
-"""How long to wait at the end of a run for a last scrape, or for the last push to arrive."""
+"""How long to wait after the run for a final scrape or push."""
 
 ORPHAN_TIMEOUT_S = 10.0
-"""A worker that has not heard from a master for so long ends its users."""
+"""Workers stop their users after this long without contact with the master."""
 
 MISSING_AFTER_S = 3.0
-"""A worker that the master has not heard from for so long counts as missing; its users go to others."""
+"""A worker without heartbeat for this long is missing; its users are moved to other workers."""
 
 GIVE_UP_AFTER_S = 120.0
-"""A worker that has found no master for so long ends."""
+"""A worker exits after this long without finding a master."""
 
 BUNDLE_LIMIT_BYTES = 20 * 1024 * 1024
 
 ALERTS_GRACE_S = 10.0
-"""An alert without a run id that fires so soon after the run's start may be about the time before it. Our own rules
-look at five seconds of samples; scrape and evaluation take up to one each, and clocks differ a little."""
+"""An alert without a run id that fires this soon after the start of the run may concern the time before it: obswarm's
+rules use five seconds of samples, scrape and evaluation take up to one second each, and clocks differ slightly."""
 
 EARLIER_ALERTS_MAX_WAIT_S = 300.0
-"""How long a start waits for alerts from before the run, if it waits."""
+"""Maximum time for which a start waits for alerts from before the run to resolve."""

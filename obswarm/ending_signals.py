@@ -1,10 +1,10 @@
-"""The signals that end a process of ours gracefully."""
+"""The signals that stop an obswarm process gracefully."""
 
 import signal
 
 
 def ending_signals() -> tuple[signal.Signals, ...]:
-    """SIGINT, SIGTERM, and SIGHUP, which a terminal that is closed sends. SIGHUP is left out where it means something
-    else: a process that nohup has started ignores it, and a load test may have a handler of its own."""
+    """Return SIGINT, SIGTERM, and SIGHUP (sent when the terminal is closed) unless SIGHUP is ignored, as under nohup,
+    or the load test has installed a handler for it."""
     always = (signal.SIGINT, signal.SIGTERM)
     return (*always, signal.SIGHUP) if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL else always

@@ -5,8 +5,9 @@ locks and sleeps have to be cooperative. A module that was imported earlier keep
 `obswarm.cli.main`, `obswarm.api` and `obswarm.http` import this module before anything else, and nothing else patches.
 A process that wants real threads (the demo's target) imports none of them.
 
-`python loadtest.py` (run_single_user) may have imported requests before obswarm. Who took ssl's classes then is given
-gevent's, since with the originals each new context is a RecursionError (https://github.com/gevent/gevent/issues/1016).
+`python loadtest.py` (run_single_user) may have imported requests before obswarm. Modules that have imported ssl's
+classes by then get gevent's instead, since with the originals each new context raises RecursionError
+(https://github.com/gevent/gevent/issues/1016).
 """
 
 import sys
@@ -14,12 +15,12 @@ import warnings
 
 from gevent import config, monkey
 
-# Who spawned a greenlet from where is kept by default; for users nobody asks, and it is a part of their memory.
+# By default a greenlet stores the stack of its spawner, which costs memory per user and is not needed.
 config.track_greenlet_tree = False
 
 
 def _replace_early_imports() -> None:
-    """Give modules that imported ssl's classes before they were patched the patched ones, their contexts included."""
+    """Replace ssl's classes, and existing contexts, in modules that imported them before patching."""
     import ssl
 
     names = ("SSLContext", "SSLSocket")
@@ -37,7 +38,7 @@ def _replace_early_imports() -> None:
 
 _ssl_was_there = "ssl" in sys.modules
 with warnings.catch_warnings():
-    # What it warns of is put right below.
+    # _replace_early_imports() fixes what this warns of.
     warnings.filterwarnings("ignore", "Monkey-patching ssl after ssl", monkey.MonkeyPatchWarning)
     monkey.patch_all()
 if _ssl_was_there:

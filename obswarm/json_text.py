@@ -1,7 +1,7 @@
-"""JSON for other programs, in one way everywhere: any reader takes it, whatever the load test and its target have sent.
+"""Serialize JSON that any parser accepts, whatever texts and numbers the load test and its target have sent.
 
-Texts are valid Unicode without control characters (but line feeds and tabs, in tracebacks). JSON has neither infinities
-nor NaN: both are null.
+Strings are valid Unicode without control characters (except line feeds and tabs, in tracebacks). Infinities and NaN,
+which JSON does not have, become null.
 """
 
 import json
@@ -13,7 +13,7 @@ from obswarm.sanitize import escape_lines, to_text
 
 
 def to_json(document: Any, *, indent: int | None = None, compact: bool = False) -> str:
-    """The document in ASCII. Never raises for a value: what JSON has no form for is written as its text."""
+    """Serialize to ASCII. Never raises for a value: types that JSON does not have are converted to strings."""
     separators = (",", ":") if compact else None
     return json.dumps(_fit(document), indent=indent, separators=separators, allow_nan=False)
 

@@ -1,4 +1,4 @@
-"""Greenlets that know whether their end was asked for: a GreenletExit of somebody's code is not taken for it."""
+"""Greenlets that distinguish being killed from a GreenletExit raised by the load test's code."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import gevent
 
 
 class Supervised(gevent.Greenlet):  # type: ignore[misc]  # gevent has no types
-    """A greenlet that knows whether it was killed on purpose."""
+    """A greenlet that knows whether it was killed."""
 
     is_killed = False
 
@@ -16,12 +16,12 @@ class Supervised(gevent.Greenlet):  # type: ignore[misc]  # gevent has no types
 
 
 def is_killed() -> bool:
-    """Whether a GreenletExit in the current greenlet is meant for it, and is not one that somebody's code raised."""
+    """Return whether the current greenlet was killed, i.e. a GreenletExit was not raised by the load test's code."""
     return getattr(gevent.getcurrent(), "is_killed", False)
 
 
 def put_off(error: BaseException) -> None:
-    """Call it for what must not be raised now, since something has to be counted first: when it is the forced end of
-    the current greenlet, that comes as soon as the greenlet waits for anything again. Anything else is forgotten."""
+    """Defer the kill of the current greenlet, for an exception that must not be raised now because something has to be
+    counted first: it is raised when the greenlet blocks next. Any other exception is discarded."""
     if isinstance(error, gevent.GreenletExit) and is_killed():
         gevent.getcurrent().kill(block=False)

@@ -1,4 +1,4 @@
-"""How log records become text: every handler formats with this, so that nothing in a record is more than text."""
+"""Formatting of log records, used by every handler: control characters are escaped and secrets redacted."""
 
 import logging
 import sys
@@ -12,12 +12,11 @@ MESSAGE_FORMAT = "%(message)s"
 
 
 class LogFormatter(logging.Formatter):
-    """Escapes control characters, and indents all lines of a record but its first (tracebacks, and texts of a target
-    that have line feeds), so that no text can look like a record of its own or command a terminal. Secrets in texts
-    are left out (obswarm.redact).
+    """Escapes control characters, indents all lines of a record but its first, and redacts secrets (obswarm.redact), so
+    that no text of a target can look like a log record or control the terminal.
 
-    A record's attribute `secret` (`extra={"secret": …}`) is written behind its message with `shows_secrets`, where only
-    those read it who may know it.
+    With `shows_secrets`, a record's attribute `secret` (`extra={"secret": …}`) is appended to its message; only for
+    handlers whose readers may see it.
     """
 
     def __init__(self, form: str, shows_secrets: bool = False) -> None:
@@ -38,12 +37,12 @@ _plain = logging.Formatter(MESSAGE_FORMAT)
 
 
 def record_text(record: logging.LogRecord) -> str:
-    """A record's message and traceback, but for secrets, for whoever logs it again in another process."""
+    """Return a record's message and traceback, with secrets redacted, to be logged by another process."""
     return _redacted(_plain.format(record), record)
 
 
 def stream_handler() -> logging.Handler:
-    """To standard error."""
+    """Return a handler for standard error."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(LogFormatter(STREAM_FORMAT))
     return handler

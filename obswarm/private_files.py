@@ -1,8 +1,7 @@
-"""Files and folders that only their owner can read: what a run leaves behind is nobody else's business by default.
+"""Files and folders that only their owner can read, as all files of a run are by default.
 
-What is made here has the mode 0600 or 0700, whatever the umask allows beyond that. A file that is there already keeps
-its mode, so that somebody can make it beforehand with other rights; only what is obswarm's own, and was made by an
-earlier version, is tightened (`tighten`).
+New files have mode 0600 and new folders 0700, whatever the umask. An existing file keeps its mode, so that it can be
+created beforehand with other permissions; only obswarm's own files of earlier versions are restricted (`tighten`).
 """
 
 import errno
@@ -18,7 +17,7 @@ _OTHERS = 0o077
 
 
 def open_private(path: str | Path, mode: str, encoding: str | None = None, **how: Any) -> IO[Any]:
-    """As `open`; a file that it makes is readable by its owner alone. Raises OSError."""
+    """As `open`; a new file is readable by its owner only. Raises OSError."""
     return open(path, mode, encoding=encoding, opener=_opener, **how)
 
 
@@ -27,25 +26,25 @@ def _opener(path: str, flags: int) -> int:
 
 
 def write_private(path: str | Path, content: str | bytes) -> None:
-    """Write a text (as UTF-8) or bytes in place of what was there. Raises OSError."""
+    """Replace the content of a file by a text (as UTF-8) or bytes. Raises OSError."""
     with open_private(path, "wb") as file:
         file.write(content.encode() if isinstance(content, str) else content)
 
 
 def make_private_folder(path: str | Path) -> None:
-    """Make the folder and those above it that are not there, for their owner alone. Raises OSError."""
+    """Create the folder and its missing parents, with mode 0700. Raises OSError."""
     _make_folders(Path(path), [])
 
 
 def _make_folders(path: Path, made: list[Path]) -> None:
-    """Adds to `made` what was not there, the outermost first."""
+    """Append the folders that were created to `made`, outermost first."""
     try:
         path.mkdir(_FOLDER)
     except FileNotFoundError:
         _make_folders(path.parent, made)
         path.mkdir(_FOLDER, exist_ok=True)
     except OSError:
-        # It is there, or, on a file system that cannot be written, may be.
+        # It exists, or may exist on a read-only file system.
         if not path.is_dir():
             raise
         return
@@ -53,17 +52,17 @@ def _make_folders(path: Path, made: list[Path]) -> None:
 
 
 def check_writable(path: str | Path) -> None:
-    """Raise OSError when the file cannot be written. One that is there stays as it is; of one that is not, and of the
-    folders above it, nothing is left."""
+    """Raise OSError if the file cannot be written. An existing file is unchanged; nothing is left of a new one or of
+    new folders."""
     path = Path(path)
     if path.exists():
-        # Neither a pipe nor a device is opened: that may wait, or mean something to who reads it.
+        # Pipes and devices are not opened: that may block, or have an effect on their reader.
         if path.is_file() or path.is_dir():
             open_private(path, "ab").close()
         elif not os.access(path, os.W_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
         return
-    # A link may lead to a file that is not there.
+    # A link may point to a file that does not exist.
     path = Path(os.path.realpath(path))
     made: list[Path] = []
     try:
@@ -77,7 +76,7 @@ def check_writable(path: str | Path) -> None:
 
 
 def tighten(*paths: str | Path) -> None:
-    """Take the rights of others away from files and folders that are there, and that this user owns. Never raises."""
+    """Remove the permissions of others from existing files and folders that this user owns. Never raises."""
     for path in paths:
         with suppress(OSError):
             found = os.lstat(path)

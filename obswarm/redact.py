@@ -32,13 +32,13 @@ else. `tokens=5` and `pass=1` of a query are none."""
 _SECRET_KEYS = _table("api access secret private signing encryption auth account subscription license")
 """Words of which one stands before `key` or `keys` in names of keys that are secret: others are ids (`product_key`)."""
 _BEHIND = _table("value header string text confirm confirmation again prod production staging dev v")
-"""What may follow such a last word: `password_confirm`, `API_TOKEN_PROD`."""
+"""Words that may follow the name of a secret: `password_confirm`, `API_TOKEN_PROD`."""
 _NOT_BEFORE = _table("max min num number total prompt completion invalid bad expired missing wrong no")
-"""The first word of names of a number of tokens, and of errors."""
+"""First words of names that are not secrets: numbers of tokens, and errors."""
 
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 _NO_SECRETS = re.compile(r"(?:\{\w*\}|\[\w*\]|\*+|%s|[Nn]one|null|[Tt]rue|[Ff]alse|)")
-"""Placeholders of names that were chosen, like `/login?token={token}`."""
+"""Placeholders in endpoint names, like `/login?token={token}`."""
 
 _QUERY_OF_A_URL = re.compile(r"([?&#;])([\w.\[\]%~-]{1,100})=([^&#]*)")
 _ENCODED_QUERY = re.compile(
@@ -46,7 +46,7 @@ _ENCODED_QUERY = re.compile(
 )
 _USERINFO = re.compile(r"""(:(?:\\?/){2})(?:[^\s/?#"<>@]*@)+|(//)[^\s/?#"<>@:]*:[^\s/?#"<>@]*@""")
 _USERINFO_WITH_SLASHES = re.compile(
-    # What follows the colon is no port, so that it is a password in which a slash or the like was not encoded.
+    # Not a port after the colon, so it is a password with an unencoded slash or the like.
     r"""(://)[^\s/?#"<>@:\[\]]*:(?!\d*(?:[/?#\s'"]|$))[^\s"<>@]{0,1000}@(?:[^\s/?#"<>@]*@)*"""
 )
 _ENCODED_USERINFO = re.compile(r"""(%3A%2F%2F)(?:(?!%2F|%3F|%23)[^\s&"<>])*%40""", re.IGNORECASE)
@@ -54,7 +54,7 @@ _PASSWORD_OF_A_URL = re.compile(r"[^\s:/@]*:(?!//)([^\s@]+)@")
 
 _NAME = r"(?<![\w.%-])(?P<name>-{0,2}[A-Za-z_][\w.\[\]%-]{0,99})"
 _CLOSED = r"\\{0,6}[\"']?\]?[ \t]*"
-# The name alone is consumed: a name that is none may have a text behind it with one that is.
+# Only the name is consumed: text after a name that is not secret may contain one that is.
 _NAMED = re.compile(rf"{_NAME}(?=(?P<between>{_CLOSED}(?P<separator>=>|[:=])[ \t]*))")
 _NAMED_IN_CODE = re.compile(
     rf"{_NAME}(?=(?P<between>{_CLOSED}(?P<separator>:[ \t]*[\w.|\[\], ]{{1,60}}=|=>|[:=])[ \t]*))"
@@ -62,7 +62,7 @@ _NAMED_IN_CODE = re.compile(
 _OPENING = re.compile(r"[bBfFrRuU]{0,2}(?P<quote>(?P<backslashes>\\{0,6})(?:\"\"\"|'''|[\"']))")
 _UNQUOTED = re.compile(r"""(?:[^\s&#"'<>;\\]|\\(?!["']))*""")
 _PLAIN_WORD = re.compile(r"[A-Za-z]?[a-z]*(?:[-_][a-z]+)*[.!:]?|[A-Z]+[.!:]?")
-"""What follows a name and a colon in a message: `token: expired`."""
+"""Words after a name and a colon in a message that are not secrets: `token: expired`."""
 
 _BRACKET = re.compile(r"(?<![\w.-])(?P<name>[A-Za-z_][\w.-]*)[\"']?\]?\s*(?:[:=]\s*[(\[{]|[(\[])")
 _IN_BRACKETS = re.compile(r"[^()\[\]{}]{0,2000}")
@@ -74,7 +74,7 @@ _DEFAULT = re.compile(
 _OPTION = re.compile(r"([\"'])--?[\w-]+\1")
 _HEADER = re.compile(
     r"(?im)(?<![\w-])(?P<before>(?:proxy-authorization|authorization|cookie|set-cookie):\s*)[^\r\n\"']+"
-    # What http.client and requests say of a value that is none.
+    # Messages of http.client and requests on invalid header values.
     r"|(?P<before_value>header value:? b?['\"])(?:\\.|[^'\"\\])*"
 )
 _CREDENTIALS = re.compile(r"\b(Bearer|Basic)\s+(?=\S*[0-9=])[A-Za-z0-9._~+/-]{6,}=*")
@@ -89,7 +89,7 @@ _LONGEST_CACHED = 2_000
 
 
 class _KnownValues:
-    """Secrets that were given to this process, in the forms in which texts have them."""
+    """Secrets given to this process, in the encodings in which texts may contain them."""
 
     most = 200
 
@@ -125,8 +125,8 @@ _known = _KnownValues()
 
 @lru_cache(maxsize=4096)
 def is_secret_name(name: str, in_text: bool = False) -> bool:
-    """Whether a value of that name is a secret: an option, a setting, a header; `in_text` of names that anything may
-    have, of query parameters or in a message."""
+    """Return whether a name of an option, setting or header denotes a secret. With `in_text`, for names in URLs and
+    messages, which may be of anything."""
     words = [word.lower() for word in _WORD.findall(name)]
     while len(words) > 1 and words[-1] in _BEHIND:
         words.pop()
@@ -140,19 +140,19 @@ def is_secret_name(name: str, in_text: bool = False) -> bool:
 
 
 def is_header_name(name: str) -> bool:
-    """Whether a value of that name is a header, written as `NAME: VALUE`."""
+    """Return whether the option takes a header, written as `NAME: VALUE`."""
     return _WORD.findall(name)[-1:] in (["header"], ["headers"])
 
 
 def redact_header(text: str) -> str:
-    """`NAME: ***` for a header whose name says that it is a secret."""
+    """Return `NAME: ***` for a header whose name denotes a secret, else the header with its text redacted."""
     name, _, value = text.partition(":")
     return f"{name}: {HIDDEN}" if value.strip() and is_secret_name(name.strip()) else redact_text(text)
 
 
 def remember(name: str, value: object) -> None:
-    """Have the secrets in the value of an option taken out of all texts from now on: all of it if its name says so,
-    else values of headers whose names say so, passwords and secret query parameters of URLs."""
+    """Register the secrets in the value of an option, to be redacted in all texts: the whole value if the option's name
+    denotes a secret, else values of secret headers, passwords and secret query parameters of URLs."""
     for text in _texts(value):
         if is_header_name(name):
             header, _, rest = text.partition(":")
@@ -173,13 +173,13 @@ def remember(name: str, value: object) -> None:
 
 
 def remember_secret(value: object) -> None:
-    """Have a value that is secret whatever its name taken out of all texts from now on."""
+    """Register a secret value, to be redacted in all texts."""
     for text in _texts(value):
         _known.add(text)
 
 
 def forget_secrets() -> None:
-    """Take known values for any other text again."""
+    """Remove all registered secrets."""
     _known.clear()
 
 
@@ -192,46 +192,46 @@ def _texts(value: object) -> Iterator[str]:
 
 
 def _is_telling(value: str) -> bool:
-    """A plain word and a small number stand in texts that have nothing to do with the secret."""
+    """Return whether a value is distinctive: plain words and small numbers occur in unrelated texts."""
     return len(value) >= 6 and re.fullmatch(r"[A-Za-z]{1,11}|\d{1,7}|[\W_]*", value) is None
 
 
 def redact_url(url: str) -> str:
-    """A URL without its user information, and with `***` in place of secret values in its query. Also for what was
-    meant to be one."""
+    """Remove user information from a URL, and replace secret values in its query by `***`. Also accepts invalid
+    URLs."""
     scheme, separator, rest = url.partition("://") if "://" in url else ("", "", url)
     end = next((place for place, character in enumerate(rest) if character in "/?#"), len(rest))
     authority, tail = rest[:end], rest[end:]
     if "@" in authority:
         authority = authority.rpartition("@")[2]
     if "@" in tail and re.match(r"[^:\[\]]*:(?!\d*$)", authority):
-        # A password with a slash in it, which should have been encoded.
+        # A password with an unencoded slash.
         authority, tail = "", rest.rpartition("@")[2]
     tail = _QUERY_OF_A_URL.sub(_without_value, _without_encoded_values(tail))
     return _known.hide(f"{scheme}{separator}{authority}{tail}")
 
 
 def redact_text(text: str) -> str:
-    """A text (a name, a message, a line of a log) without the secrets that can be told from it: user information and
-    secret query values of URLs, values beside names of secrets, credentials of HTTP headers, values that are known."""
+    """Redact the recognisable secrets in a text (name, message, log line): user information and secret query values of
+    URLs, values next to names of secrets, credentials of HTTP headers, known values."""
     if not _is_worth_a_look(text):
         return text
     return _redacted(text) if len(text) < _LONGEST_CACHED else _redact(text)
 
 
 def redact_code(code: str) -> str:
-    """As `redact_text`, for source code: literals beside names of secrets go, expressions stay."""
+    """As `redact_text`, for source code: literals next to names of secrets are redacted, expressions are kept."""
     return _redact(code, is_code=True) if _is_worth_a_look(code) else code
 
 
 def redact_traceback(text: str) -> str:
-    """A text that may have tracebacks in it: lines of code as code, all else as text."""
+    """Redact a text that may contain tracebacks: code lines as code, other lines as text."""
     return _redacted_traceback(text) if _is_worth_a_look(text) else text
 
 
 def redact_value(name: str, value: Any) -> Any:
-    """The value of an option or setting: `***` where the name says that it is a secret; else as it is, but for the
-    secrets in its texts."""
+    """Redact the value of an option or setting: `***` if the name denotes a secret, else the value with secrets in its
+    texts redacted."""
     if is_secret_name(name) and value is not None and not isinstance(value, bool):
         return HIDDEN
     if is_header_name(name) and isinstance(value, str | list | tuple):
@@ -274,13 +274,13 @@ _redacted = lru_cache(maxsize=4096)(_redact)
 
 @lru_cache(maxsize=64)
 def _redacted_traceback(text: str) -> str:
-    # An exception that users raise again and again has the same traceback.
+    # Cached, since users raise the same exception repeatedly.
     groups = groupby(text.splitlines(keepends=True), lambda line: _CODE_LINE.match(line) is not None)
     return "".join((redact_code if is_code else redact_text)("".join(lines)) for is_code, lines in groups)
 
 
 def _without_encoded_values(text: str) -> str:
-    """Of a URL that is a value in another one's query."""
+    """Redact a URL that is a percent-encoded value in another URL's query."""
     return _ENCODED_QUERY.sub(_without_encoded_value, text) if "%" in text else text
 
 
@@ -299,8 +299,8 @@ def _without_value(found: re.Match[str]) -> str:
 
 
 def _without_named_values(text: str, is_code: bool) -> str:
-    """Of `password=…`, `"token": "…"`, `X-Api-Key: …`, `\\"secret\\": \\"…\\"`. In code only texts in quotes: anything
-    else there is an expression."""
+    """Redact `password=…`, `"token": "…"`, `X-Api-Key: …`, `\\"secret\\": \\"…\\"`. In code only string literals:
+    anything else is an expression."""
     pieces, end = [], 0
     for found in (_NAMED_IN_CODE if is_code else _NAMED).finditer(text):
         name = unquote(found["name"])
@@ -329,8 +329,8 @@ def _value_behind(text: str, start: int, name: str, separator: str, is_code: boo
 
 
 def _end_of_quoted(text: str, opening: re.Match[str]) -> int:
-    """Where the closing quote begins, which has as many backslashes before it; of a text that was cut, the end of its
-    line."""
+    """Return the position of the closing quote, which has the same number of backslashes before it; in a truncated
+    text, the end of the line."""
     quote_mark, expected = opening["quote"], len(opening["backslashes"])
     mark = quote_mark[expected:]
     line_end = text.find("\n", opening.end()) if len(mark) == 1 else -1
@@ -345,7 +345,7 @@ def _end_of_quoted(text: str, opening: re.Match[str]) -> int:
 
 
 def _without_values_in_brackets(text: str) -> str:
-    """Of `auth=("user", "password")`, `cookies={"session": "a"}` and `BasicAuth("user", "password")`."""
+    """Redact `auth=("user", "password")`, `cookies={"session": "a"}` and `BasicAuth("user", "password")`."""
     pieces, end = [], 0
     for found in _BRACKET.finditer(text):
         if found.start() < end or not is_secret_name(found["name"]) or found["name"] == "key":
@@ -362,7 +362,7 @@ def _without_values_in_literal(literal: re.Match[str]) -> str:
 
 
 def _without_literal(literal: re.Match[str]) -> str:
-    # An empty one is no secret: a default of an option, as a rule.
+    # An empty literal is not a secret, usually an option's default.
     return f"{literal[1]}{HIDDEN}{literal[1]}" if len(literal[0]) > 2 else literal[0]
 
 

@@ -1,12 +1,13 @@
-"""Text and numbers of unknown origin (a target's, a load test's, a peer's) made fit to be counted, kept and shown.
+"""Sanitize text and numbers of unknown origin (a target, a load test, a peer) before they are counted, stored and
+shown.
 
-What passes `clean_text` is valid UTF-8, one line, free of control characters, and bounded; so every format that text
-is written to later (MessagePack, SQLite, JSON, XML 1.0, Prometheus' formats, a terminal) can take it. It is still text:
-whoever writes it into markup has to quote it as that markup asks for. Secrets that can be told from it (passwords in
-URLs and the like) are taken out, see obswarm.redact.
+The results of `clean_text` are valid UTF-8, one line, without control characters, and bounded, so that every output
+format (MessagePack, SQLite, JSON, XML 1.0, Prometheus' formats, a terminal) accepts them. They are still plain text: an
+output that writes markup has to escape them. Recognisable secrets (passwords in URLs etc.) are redacted, see
+obswarm.redact.
 
-What says that it never raises does not, whatever the code of the given object raises (gevent.Timeout, SystemExit and
-GreenletExit included): something is to be counted. The forced end of the greenlet comes right after, see
+Functions documented to never raise do not raise even if methods of the given object do (gevent.Timeout, SystemExit and
+GreenletExit included), since something has to be counted. A kill of the greenlet is deferred, see
 obswarm.killed.put_off.
 """
 
@@ -19,12 +20,12 @@ from obswarm.killed import put_off
 from obswarm.redact import redact_text, redact_traceback
 
 _UNFIT = re.compile(
-    # C0 and C1 controls and DEL; line and paragraph separators; what turns the direction of text around it; lone
-    # surrogates, which UTF-8 has no form for; and the two of a plane that are no characters, which XML 1.0 refuses.
+    # C0 and C1 controls and DEL; line and paragraph separators; bidirectional controls; lone surrogates, which UTF-8
+    # cannot encode; and the noncharacters at the end of a plane, which XML 1.0 does not allow.
     "[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
 )
 _MARGIN = 2_000
-"""Characters beyond the cut of a long text that are searched for secrets, so that none is cut in two and kept."""
+"""Characters beyond the cut of a long text that are searched for secrets, so that no part of one is kept."""
 
 _SHORT_ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
@@ -39,24 +40,22 @@ _NAME_OF_A_TYPE = type.__dict__["__name__"]
 
 
 def type_name(value: object) -> str:
-    """The name of its class, and not what a metaclass says in place of it."""
+    """Return the name of a value's class, without calling code of its metaclass."""
     name: str = _NAME_OF_A_TYPE.__get__(type(value))
     return name
 
 
 def is_a(value: object, types: type | tuple[type, ...]) -> bool:
-    """As isinstance, but asks nothing of the object, whose `__class__` may say anything, or raise."""
+    """As isinstance, without using the object's `__class__`, which may be anything, or raise."""
     return issubclass(type(value), types)
 
 
 def to_text(value: object) -> str:
-    """The text of whatever was given where a text belongs: bytes as UTF-8, anything else as `str` has it.
-
-    Never raises: what has no text of its own is named by its type.
-    """
+    """Convert any value to text: bytes as UTF-8, anything else by `str`. Never raises: if `str` fails, the text names
+    the type."""
     try:
         if is_a(value, str):
-            # Not a subclass's own methods, which are somebody else's.
+            # Not by methods of a subclass, which may do anything.
             return str.__str__(value)
         if is_a(value, (bytes, bytearray, memoryview)):
             return bytes(value).decode("utf-8", "backslashreplace")  # type: ignore[call-overload, no-any-return]
@@ -67,13 +66,13 @@ def to_text(value: object) -> str:
 
 
 def escape_controls(text: str) -> str:
-    """The same text with a backslash escape (`\\n`, `\\x1b`, `\\ud83d`) in place of each character that is unfit to be
-    written or shown."""
+    """Replace control characters and other characters that must not be written by backslash escapes (`\\n`, `\\x1b`,
+    `\\ud83d`)."""
     return text if text.isprintable() else _UNFIT.sub(_escape, text)
 
 
 def escape_lines(text: str) -> str:
-    """As `escape_controls`, for a text of several lines (a traceback): line feeds and tabs stay."""
+    """As `escape_controls`, but keep line feeds and tabs, for texts of several lines (tracebacks)."""
     if text.isprintable():
         return text
     lines = text.replace("\r\n", "\n").split("\n")
@@ -81,19 +80,19 @@ def escape_lines(text: str) -> str:
 
 
 def indent_lines(text: str) -> str:
-    """As `escape_lines`, with every line but the first indented: a line feed in the text of a target cannot begin what
-    looks like a message of its own."""
+    """As `escape_lines`, with every line but the first indented, so that no line of a target's text looks like a
+    message of its own."""
     return escape_lines(text).replace("\n", "\n  ")
 
 
 def clean_text(value: object, max_length: int = defaults.MAX_NAME_LENGTH) -> str:
-    """Whatever was given as one line of valid UTF-8 without control characters, of at most `max_length` characters.
+    """Convert any value to one line of valid UTF-8 without control characters, of at most `max_length` characters.
 
-    A text that is longer ends in a note that says so and how long it was. Never raises.
+    A longer text is cut and ends with a note of its length. Never raises.
     """
     text = to_text(value)
     length = len(text)
-    # What is far too long is cut before it is searched; an escape is at most six characters.
+    # Very long texts are cut before they are searched; an escape has at most six characters.
     text = redact_text(text if length <= max_length else text[: max_length + _MARGIN])
     text = escape_controls(text if length <= max_length else text[:max_length])
     if length <= max_length and len(text) <= max_length:
@@ -103,12 +102,12 @@ def clean_text(value: object, max_length: int = defaults.MAX_NAME_LENGTH) -> str
 
 
 def clean_lines(value: object, max_length: int = defaults.MAX_TRACEBACK_LENGTH) -> str:
-    """As `clean_text`, but lines stay lines, and of a text that is too long the end is kept: a traceback says there
-    what happened. Never raises."""
+    """As `clean_text`, but keep lines, and the end of a text that is too long, where a traceback has the exception.
+    Never raises."""
     text = to_text(value)
     length = len(text)
     text = redact_traceback(text[-max_length - _MARGIN :])
-    # `split` and not `splitlines`, which takes characters that are escaped here for ends of lines.
+    # Not `splitlines`, which splits at characters that are escaped here.
     clean = "\n".join(map(escape_controls, text[-max_length:].replace("\r\n", "\n").split("\n")))
     if length <= max_length and len(clean) <= max_length:
         return clean
@@ -117,13 +116,13 @@ def clean_lines(value: object, max_length: int = defaults.MAX_TRACEBACK_LENGTH) 
 
 
 def is_clean(text: str) -> bool:
-    """Whether `escape_controls` would leave the text as it is."""
+    """Return whether `escape_controls` would not change the text."""
     return text.isprintable() or _UNFIT.search(text) is None
 
 
 def to_number(value: Any) -> float | None:
-    """A finite float from a number or the text of one (Decimal, numpy's and the like included); None when it is none,
-    or not finite. Never raises."""
+    """Convert a number (also Decimal, numpy types etc.) or its text to a finite float; None if it is not one. Never
+    raises."""
     try:
         number = float(value)
     except BaseException as error:
@@ -133,15 +132,15 @@ def to_number(value: Any) -> float | None:
 
 
 def to_seconds(value: Any) -> float | None:
-    """A duration that can be added up from a number of seconds or the text of one: what is below zero (a clock that
-    went back) is zero. None when it is no number, not finite, or more than `defaults.MAX_DURATION_S`. Never raises."""
+    """Convert a number of seconds or its text to a duration; negative values (a clock that went back) become 0. None if
+    it is not a finite number, or more than `defaults.MAX_DURATION_S`. Never raises."""
     number = to_number(value)
     return None if number is None or number > defaults.MAX_DURATION_S else max(number, 0.0)
 
 
 def to_size(value: Any) -> int | None:
-    """A number of bytes from a number or the text of one: rounded, not below zero, and not above
-    `defaults.MAX_RESPONSE_BYTES`. None when it is no number, or not finite. Never raises."""
+    """Convert a number or its text to a number of bytes: rounded, and limited to 0 … `defaults.MAX_RESPONSE_BYTES`.
+    None if it is not a finite number. Never raises."""
     if type(value) is int:
         size: int = value
     else:

@@ -1,9 +1,8 @@
-"""Folders for temporary files that do not outlive their process: one that was left behind by a process that was killed
-is removed when the next one is started, or makes its own.
+"""Temporary folders that do not outlive their process: those of killed processes are removed by the next obswarm
+process.
 
-A folder belongs to a process as long as that holds a lock on a file in it (flock(2)); the kernel releases the lock when
-the process ends, however it does, so that neither a process id that was given out again nor another container with the
-same file system is taken for an owner, or for none.
+A process owns a folder as long as it holds a lock on a file in it (flock(2)). The kernel releases the lock however the
+process ends, so that ownership is also correct with reused process ids, and with containers that share a file system.
 """
 
 import fcntl
@@ -19,18 +18,18 @@ from typing import Self
 _PREFIX = "obswarm-"
 _OWNER = ".obswarm-owner"
 _MOST = 1_000
-"""So many folders are looked at for ones that were left behind."""
+"""Maximum number of folders that are checked for abandoned ones."""
 
 
 class TemporaryFolder:
-    """A folder for this user alone, as the string and path `name`; a context manager. Raises OSError when none can be
-    made."""
+    """Context manager for a temporary folder with mode 0700; `name` is its path. Raises OSError if it cannot be
+    created."""
 
     def __init__(self, kind: str = "") -> None:
-        """`kind` stands in its name."""
+        """`kind` is part of the folder's name."""
         remove_abandoned()
         self.name = tempfile.mkdtemp(prefix=f"{_PREFIX}{kind}-" if kind else _PREFIX)
-        # Also at the end of the interpreter, and when nobody has the object any more.
+        # Also at interpreter exit, and when the object is garbage-collected.
         self._remove = weakref.finalize(self, _remove, self.name, _lock_of(self.name), os.getpid())
 
     def __enter__(self) -> Self:
@@ -40,12 +39,12 @@ class TemporaryFolder:
         self.cleanup()
 
     def cleanup(self) -> None:
-        """Remove it with all that is in it, as far as that is possible. May be called again."""
+        """Remove the folder and its content as far as possible. May be called more than once."""
         self._remove()
 
 
 def _remove(folder: str, lock: int | None, owner: int) -> None:
-    # A fork of the process has neither made the folder nor is it done with it.
+    # A forked child does not own the folder.
     if os.getpid() != owner:
         return
     shutil.rmtree(folder, ignore_errors=True)
@@ -54,8 +53,8 @@ def _remove(folder: str, lock: int | None, owner: int) -> None:
 
 
 def _lock_of(folder: str) -> int | None:
-    """The descriptor of a file in the folder that is locked, and gets its name only then: a folder without it is, for
-    others, one that is just being made. None on a file system that has no locks."""
+    """Create and lock a file in the folder, and return its descriptor; None on a file system without locks. The file
+    gets its final name when it is locked: a folder without it is still being created."""
     path = os.path.join(folder, _OWNER)
     descriptor = None
     try:
@@ -70,7 +69,7 @@ def _lock_of(folder: str) -> int | None:
 
 
 def remove_abandoned() -> None:
-    """Remove the folders of this user whose process has ended. Never raises; what cannot be removed stays."""
+    """Remove the folders of this user whose process has ended, as far as possible. Never raises."""
     with suppress(OSError), os.scandir(tempfile.gettempdir()) as entries:
         found = [entry.path for entry in entries if entry.name.startswith(_PREFIX)]
         for path in found[:_MOST]:
@@ -79,14 +78,14 @@ def remove_abandoned() -> None:
 
 
 def _remove_if_abandoned(path: str) -> None:
-    # Neither a link nor another user's folder, whatever its name says.
+    # Neither links nor folders of other users, whatever their names.
     found = os.lstat(path)
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
         return
     descriptor = os.open(Path(path, _OWNER), os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # As long as it is locked here, nobody else begins to remove it.
+        # While it is locked here, no other process starts to remove it.
         shutil.rmtree(path, ignore_errors=True)
     finally:
         os.close(descriptor)

@@ -94,7 +94,7 @@ def test_one_that_is_killed_has_not_failed(start: str) -> None:
 
 def test_a_failure_to_tell_the_owner_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     Supervisor(lambda name, error: fail(OSError("no room"))).spawn("A", fail, ValueError("b")).join(1)
-    assert "A failed (b), and so did what was to be done about it: no room" in caplog.text
+    assert "A failed (b), and its error handler failed, too: no room" in caplog.text
 
 
 def _spawning(path: Path) -> list[str]:

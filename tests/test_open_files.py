@@ -89,7 +89,7 @@ def test_a_request_without_a_descriptor_fails_with_a_plain_reason(monkeypatch: p
     monkeypatch.setattr("obswarm.http.dns_cache.socket.getaddrinfo", look_up)
     origin = parse_url(url).origin
     route = Route.to(origin, None, TlsSettings(True) if origin.scheme == "https" else None)
-    with pytest.raises(NoDescriptorLeft, match=r"no file descriptor left: it may have 1,024 open files \(ulimit -n\)"):
+    with pytest.raises(NoDescriptorLeft, match=r"no file descriptors left: it may have 1,024 open files \(ulimit -n\)"):
         open_connection(route, 5, float("inf"), DnsCache())
 
 

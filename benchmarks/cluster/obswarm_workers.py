@@ -9,6 +9,7 @@ import sys
 
 import zmq
 
+from obswarm import __version__
 from obswarm.cluster.wire.messages import (
     PROTOCOL_VERSION,
     Assign,
@@ -22,8 +23,8 @@ from obswarm.cluster.wire.messages import (
     decode,
     encode,
 )
-from obswarm.cluster.wire.stats_codec import pack_table
 from obswarm.stats import Recorder
+from obswarm.stats.codec import pack_table
 
 _DIFFERENT = 40
 
@@ -56,7 +57,7 @@ class SimulatedWorker:
         self.users: dict[str, int] = {}
         self.settled = 0
         self.stopped = False
-        self.socket.send(encode(Hello(PROTOCOL_VERSION, "0.1.0", self.incarnation, f"w{number}", 1, "", "")))
+        self.socket.send(encode(Hello(PROTOCOL_VERSION, __version__, self.incarnation, f"w{number}", 1, "", "")))
 
     def read(self) -> bool:
         """False when it is over."""

@@ -1,4 +1,4 @@
-"""What a run's figures mean: where the knee is, and whether another run differs. Pure functions of measurements."""
+"""Analysis of measurements: the knee of a ramp, and differences between two runs. Pure functions."""
 
 from obswarm.analysis.change import (
     CONFIDENCE,

@@ -1,9 +1,9 @@
-"""Whether one run differs from another: the bootstrap over blocks of time.
+"""Test whether two runs differ: the bootstrap over blocks of time.
 
-Seconds of a run are not independent (a slow one follows a slow one), requests of a second even less so. Blocks of
-several seconds nearly are. Resampling blocks with replacement tells how much a figure of the whole run scatters
-(Künsch 1989, "The jackknife and the bootstrap for general stationary observations"). Both runs are resampled with the
-same choice of blocks where they had the same load over time, so that a ramp, which both have, is no noise.
+Consecutive seconds of a run are correlated, and requests within a second even more. Blocks of several seconds are
+nearly independent. Resampling blocks with replacement gives the standard error of a measure of the whole run (Künsch
+1989, "The jackknife and the bootstrap for general stationary observations"). If both runs had the same load over time,
+they are resampled with the same choice of blocks, so that a ramp that both have does not count as noise.
 """
 
 import random
@@ -22,7 +22,7 @@ RESAMPLES = 500
 SHORTEST_S = 20
 CONFIDENCE = 0.98
 SEED = 20_260_101
-"""Two comparisons of the same runs say the same."""
+"""Fixed, so that comparing the same runs twice gives the same result."""
 
 _MOST_BLOCKS = 30
 _FEWEST_BLOCKS = 10
@@ -34,8 +34,10 @@ _NORMAL = NormalDist()
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """What a stretch of a run measured: seconds, requests, failures, and the histogram of durations, of which each
-    bucket is a lane of 64 bits, so that adding histograms is one addition."""
+    """The measurements of some consecutive seconds of a run.
+
+    `lanes` is the histogram of durations with 64 bits for each bucket, so that adding histograms is one addition.
+    """
 
     seconds: float
     requests: int
@@ -44,12 +46,12 @@ class Block:
 
 
 def lanes_of(buckets: Mapping[int, int]) -> int:
-    """A histogram's buckets as one number."""
+    """Return the buckets of a histogram as one number with a lane of 64 bits for each."""
     return sum(count << (index - FIRST_BUCKET) * _LANE_BITS for index, count in buckets.items())
 
 
 class Aggregate:
-    """Blocks added up. `offset` lanes below the lowest that any of them has were left out."""
+    """The sum of blocks. `offset` is the number of empty lanes that were removed below the lowest bucket."""
 
     def __init__(self, blocks: Sequence[Block], offset: int = 0) -> None:
         self.seconds = sum(block.seconds for block in blocks)
@@ -64,8 +66,10 @@ class Aggregate:
         self._sums = list(accumulate(self._counts))
 
     def quantile(self, q: float) -> float | None:
-        """In seconds, geometrically between the borders of its bucket, so that it does not jump from one to the next;
-        None when there is nothing."""
+        """Return a quantile in seconds, None without requests.
+
+        It is interpolated geometrically within its bucket, so that it is continuous.
+        """
         sums, counts = self._sums, self._counts
         if not sums:
             return None
@@ -78,8 +82,11 @@ class Aggregate:
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """A figure of a run. `is_ratio` ones are compared by how many times as much they are, others by their difference;
-    less than `least` of either is never called a difference. `lower_is_better` None is neither."""
+    """A measure of a run.
+
+    Measures with `is_ratio` are compared by their relative change, others by their difference. Changes below `least`
+    are never significant. `lower_is_better` is None if neither is.
+    """
 
     name: str
     of: Callable[[Aggregate], float | None]
@@ -111,9 +118,11 @@ MEASURES = (
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """How a measure differs between two runs. `change` is relative for ratios (0.1 is a tenth more), else a
-    difference; it lies between `low` and `high` with that confidence. `p` is the probability of at least so much
-    without any difference; a value of None is a measure that a run does not have."""
+    """The change of a measure between two runs; `base` or `run` is None if that run does not have the measure.
+
+    `change` is relative for ratios (0.1 is +10 %), else a difference. Its confidence interval is `low` to `high`. `p`
+    is the probability of a change of at least this size if the runs do not differ.
+    """
 
     measure: Measure
     base: float | None
@@ -125,19 +134,21 @@ class Change:
 
 
 def block_count(seconds: int) -> int:
-    """Into how many blocks so many seconds are cut. Raises ValueError when they are too few to say anything."""
+    """Return the number of blocks for a number of seconds. Raises ValueError if they are fewer than SHORTEST_S."""
     if seconds < SHORTEST_S:
-        raise ValueError(f"{seconds} s are too short to tell a difference from chance; {SHORTEST_S} s are the least")
+        raise ValueError(
+            f"{seconds} s are too short to tell a difference from chance; at least {SHORTEST_S} s are needed"
+        )
     return min(_MOST_BLOCKS, max(_FEWEST_BLOCKS, seconds // _BLOCK_S))
 
 
 def cut(seconds: Sequence[Block], blocks: int) -> list[Block]:
-    """Seconds joined into that many blocks of nearly the same length."""
+    """Join seconds into `blocks` blocks of nearly the same length."""
     return [_sum(seconds[begin:end]) for begin, end in spans(len(seconds), blocks)]
 
 
 def spans(count: int, blocks: int) -> list[tuple[int, int]]:
-    """(begin, end) of each of that many blocks."""
+    """Return (begin, end) of each block, as indexes of seconds."""
     return list(pairwise(round(number * count / blocks) for number in range(blocks + 1)))
 
 
@@ -158,8 +169,11 @@ def changes(
     measures: Sequence[Measure] = MEASURES,
     resamples: int = RESAMPLES,
 ) -> list[Change]:
-    """Of each measure, from the blocks of both runs. `paired`: block i of the one had the same load as block i of the
-    other; there are as many of both then. Without `resamples` nothing is known about how sure a change is."""
+    """Return the change of each measure.
+
+    `paired` says that block i of both runs had the same load; both have the same number of blocks then. With fewer
+    `resamples` than half of RESAMPLES, changes have no confidence interval.
+    """
     chance = random.Random(SEED)
     base, run, offset = _narrowed(base, run)
     wholes = _values(Aggregate(base, offset), measures), _values(Aggregate(run, offset), measures)
@@ -181,7 +195,7 @@ def changes(
 
 
 def _narrowed(base: Sequence[Block], run: Sequence[Block]) -> tuple[list[Block], list[Block], int]:
-    """Without the lanes below the lowest that is used, and how many those are."""
+    """Return the blocks without the empty lanes below the lowest bucket, and the number of those lanes."""
     everything = sum(block.lanes for block in (*base, *run))
     offset = max(0, (everything & -everything).bit_length() - 1) // _LANE_BITS
     shift = offset * _LANE_BITS
@@ -194,7 +208,7 @@ def _values(whole: Aggregate, measures: Sequence[Measure]) -> list[float | None]
 
 
 def _distance(measure: Measure, base: float | None, run: float | None) -> float | None:
-    """On a scale on which errors are symmetric: the logarithm of a ratio."""
+    """Return the change on a scale on which errors are symmetric: the logarithm for ratios."""
     if base is None or run is None:
         return None
     if not measure.is_ratio:
@@ -216,10 +230,10 @@ def _change(measure: Measure, base: float | None, run: float | None, sampled: Se
 
 
 def mean_change(name: str, base: Sequence[float], run: Sequence[float], *, least: float) -> Change:
-    """Of a figure with one value for each block, such as a target's: by Welch's test on the means of blocks.
+    """Return the change of a metric with one value for each block, such as a target's, by Welch's test on the means.
 
-    Figures that are means over minutes themselves (a load average) hardly differ from one block to the next, which says
-    little: their error is larger by what their first autocorrelation tells.
+    Metrics that are means over minutes themselves (a load average) are correlated from block to block. Their standard
+    error is corrected by the first autocorrelation.
     """
     measure = Measure(name, _throughput, None, least)
     if len(base) < 2 or len(run) < 2:
@@ -236,7 +250,7 @@ def mean_change(name: str, base: Sequence[float], run: Sequence[float], *, least
 
 
 def _error_of_mean(values: Sequence[float]) -> float:
-    """With the number of values that would be as good if they were independent (Bayley and Hammersley 1946)."""
+    """Return the standard error of the mean with the effective sample size (Bayley and Hammersley 1946)."""
     mean, error = fmean(values), stdev(values) / sqrt(len(values))
     squares = sum((value - mean) ** 2 for value in values)
     if not squares:
@@ -247,8 +261,8 @@ def _error_of_mean(values: Sequence[float]) -> float:
 
 
 def student_p(t: float, freedom: int) -> float:
-    """The probability of at least that much, to either side, by Student's t distribution; Wallace's approximation by
-    the normal one (1959, Annals of Mathematical Statistics 30)."""
+    """Return the two-sided p-value of Student's t distribution, by Wallace's normal approximation (1959, Annals of
+    Mathematical Statistics 30)."""
     if not isfinite(t):
         return 0.0
     z = (8 * freedom + 1) / (8 * freedom + 3) * sqrt(freedom * log1p(t * t / freedom))
@@ -256,14 +270,16 @@ def student_p(t: float, freedom: int) -> float:
 
 
 def student_quantile(q: float, freedom: int) -> float:
-    """The inverse of that, for q above one half."""
+    """Return a quantile of Student's t distribution, for q above 0.5, by the same approximation."""
     z = _NORMAL.inv_cdf(q) * (8 * freedom + 3) / (8 * freedom + 1)
     return sqrt(freedom * (exp(z * z / freedom) - 1))
 
 
 def significant(found: Sequence[Change], alpha: float = 1 - CONFIDENCE) -> list[bool]:
-    """Which of many changes are more than chance when none of them may be called so by mistake with a probability above
-    alpha: Holm's method (1979, Scandinavian Journal of Statistics 6). Those below their measure's least are none."""
+    """Return which changes are significant, with a family-wise error rate of at most alpha.
+
+    By Holm's method (1979, Scandinavian Journal of Statistics 6). Changes below `least` of their measure are not.
+    """
     order = sorted(range(len(found)), key=lambda number: found[number].p)
     verdicts = [False] * len(found)
     for rank, number in enumerate(order):

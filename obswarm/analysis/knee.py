@@ -1,4 +1,4 @@
-"""The knee of a ramp: the load up to which throughput grew with the users, and what came after. A pure function."""
+"""Find the knee of a ramp: the load up to which throughput grew with the number of users. Pure functions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class LoadPoint:
-    """One interval of a ramp: users, successful requests per second, p95 in seconds, failures per second."""
+    """One interval of a ramp. `rps` is successful requests per second, `p95_s` is in seconds."""
 
     users: float
     rps: float
@@ -16,8 +16,10 @@ class LoadPoint:
 
 @dataclass(frozen=True, slots=True)
 class Knee:
-    """Up to `users` throughput grew with the load. From there to the end of the ramp the users became
-    `load_growth` times as many, throughput `throughput_growth` and the p95 `latency_growth` times as much."""
+    """The load up to which throughput grew with the number of users.
+
+    The growths are the factors of users, throughput and p95 from there to the end of the ramp.
+    """
 
     users: float
     rps: float
@@ -33,9 +35,11 @@ _FLAT_SHARE = 0.5
 
 
 def find_knee(points: Sequence[LoadPoint]) -> Knee | None:
-    """Where two straight lines, the second one with less than half of the first one's slope, fit throughput over users
-    best (least squares over every possible corner, as in segmented regression). None when the ramp has too few points
-    (8), or when throughput grew with the load to the end, or the load hardly grew after the corner.
+    """Find the corner of two straight lines that fit throughput over users best.
+
+    The fit is least squares over every possible corner, as in segmented regression; the slope of the second line has to
+    be less than half of the first one's. Returns None if the ramp has fewer than 8 points, if throughput grew with the
+    load to the end, or if the load grew by less than 30 % after the corner.
     """
     usable = sorted((point for point in points if point.users > 0 and point.p95_s is not None), key=lambda p: p.users)
     if len(usable) < _MIN_POINTS:
@@ -73,7 +77,7 @@ def find_knee(points: Sequence[LoadPoint]) -> Knee | None:
 
 
 def _slope_through_origin(points: Sequence[LoadPoint]) -> float:
-    """Without load there is no throughput, so the first line goes through the origin."""
+    """Return the slope of the first line, which goes through the origin: no load, no throughput."""
     squares = sum(point.users**2 for point in points)
     return sum(point.users * point.rps for point in points) / squares if squares else 0.0
 

@@ -20,13 +20,13 @@ from obswarm.report import MEASURE_NAMES, Comparison, Difference, compare_runs, 
 from obswarm.report.wording import (
     INCONCLUSIVE,
     SAME,
-    between,
-    extent_of,
-    figure_name,
-    figure_value,
+    change_text,
+    compared_extent,
+    confidence_interval_text,
     inconclusive_sentences,
-    only_sentences,
-    size_of,
+    one_sided_sentences,
+    target_metric_name,
+    target_metric_value,
     tone_of,
     value_of,
 )
@@ -133,7 +133,7 @@ def compare(
         say(output, err=True)
     broken = [(limit, key, difference) for limit in limits for key, difference in limit.broken(found)]
     for limit, key, difference in broken:
-        say(f"{limit.text} is broken: {key.label} {size_of(difference)}.", err=True)
+        say(f"{limit.text} is broken: {key.label} {change_text(difference)}.", err=True)
     for limit in limits:
         for text in limit.inconclusive(found):
             say(f"{limit.text} is {INCONCLUSIVE}: {text}.", err=True)
@@ -143,7 +143,7 @@ def compare(
 def _print(console: TextConsole, found: Comparison) -> None:
     for reason in found.incomparable:
         console.print(plain(f"Not comparable: {reason}", "bold yellow"))
-    console.print(f"{found.base.run_id} → {found.run.run_id}: {extent_of(found)}.", highlight=False)
+    console.print(f"{found.base.run_id} → {found.run.run_id}: {compared_extent(found)}.", highlight=False)
     for text in inconclusive_sentences(found):
         console.print(plain(text, "bold yellow"))
     rows = [
@@ -171,7 +171,7 @@ def _print(console: TextConsole, found: Comparison) -> None:
     changed = [(figure, each) for figure, each in found.targets.items() if each.is_significant]
     if changed:
         console.print(_targets(console.width, changed))
-    for text in only_sentences(found):
+    for text in one_sided_sentences(found):
         console.print(plain(text))
     for name, one, other in found.settings:
         console.print(f"Configured differently: {name}: {one} → {other}")
@@ -198,12 +198,12 @@ def _endpoints(width: int, headings: Sequence[str], rows: Sequence[tuple[str, li
 def _targets(width: int, changed: Sequence[tuple[Any, Difference]]) -> RenderableType:
     rows = []
     for figure, each in changed:
-        values = [figure_value(figure.unit, value) for value in (each.change.base, each.change.run)]
-        rows.append((figure_name(figure), [*values, size_of(each)]))
+        values = [target_metric_value(figure.unit, value) for value in (each.change.base, each.change.run)]
+        rows.append((target_metric_name(figure), [*values, change_text(each)]))
     return figures_table(width, "what has changed at the target", ("base", "run", "change"), rows, ("base", "run"))
 
 
 def _cells(difference: Difference) -> list[str]:
     change = difference.change
     values = [value_of(change.measure.name, value) for value in (change.base, change.run)]
-    return [change.measure.name, *values, size_of(difference), between(difference)]
+    return [change.measure.name, *values, change_text(difference), confidence_interval_text(difference)]

@@ -10,7 +10,7 @@ from gevent.event import Event
 from obswarm.api import ObswarmError
 from obswarm.cli.options import bind_address, option
 from obswarm.ending_signals import ending_signals
-from obswarm.stack import ContainersApp, ContainerWatch, Engine
+from obswarm.stack import ContainersApp, ContainerStats, Engine
 from obswarm.stack.containers import LABEL
 from obswarm.streams import set_up_logging
 from obswarm.web import BoundedServer
@@ -32,7 +32,7 @@ def container_stats(**options: Any) -> None:
     """Export CPU, throttling, memory and network of labelled containers to Prometheus, until stopped."""
     set_up_logging("INFO")
     engine = Engine()
-    watch = ContainerWatch(engine, options["label"])
+    watch = ContainerStats(engine, options["label"])
     app = ContainersApp(watch)
     server = BoundedServer(options["listen"], app)
     try:

@@ -16,7 +16,7 @@ from obswarm.cli.options import Command, duration, option, with_options
 from obswarm.cli.tables import texts_table
 from obswarm.cli.text_console import TextConsole, plain, stdout_console
 from obswarm.redact import redact_url
-from obswarm.targets import KINDS, MetricSource, PrometheusSource, SourceError, Target, Unit, place_of, queries_of
+from obswarm.targets import KINDS, MetricSource, PrometheusSource, SourceError, Target, Unit, queries_of, sort_key_of
 from obswarm.units import format_bytes, format_count, format_latency, format_not_finite
 
 
@@ -88,7 +88,7 @@ def _targets_of(source: MetricSource) -> list[Target]:
 
 def _show_signals(console: TextConsole, source: MetricSource, found: Sequence[Target], all_of_them: bool) -> None:
     rows = []
-    for target, signal, query in queries_of(sorted(found, key=lambda each: (place_of(each.kind), each.name))):
+    for target, signal, query in queries_of(sorted(found, key=lambda each: (sort_key_of(each.kind), each.name))):
         value, trouble = _value(source, query)
         if value is None and not trouble and not all_of_them:
             continue

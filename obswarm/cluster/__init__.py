@@ -15,11 +15,8 @@ from obswarm.cluster.processes import RecordFormatter, WorkerProcesses, end_with
 from obswarm.cluster.reexec import reexec
 from obswarm.cluster.runners import MasterRunner, WorkerRunner
 from obswarm.cluster.wire.curve import CurveKeys, derive_keys, read_secret
-from obswarm.cluster.wire.in_flight import pack_in_flight, unpack_in_flight
 from obswarm.cluster.wire.messages import LARGEST_FRAME_BYTES
-from obswarm.cluster.wire.stats_codec import DeltaSum, pack_table
 from obswarm.cluster.wire.transport import DEFAULT_PORT, check_free, is_loopback, resolved_endpoint, tcp_endpoint
-from obswarm.cluster.wire.unpacking import unpack as unpack_limited
 from obswarm.cluster.worker.connection import Identity
 from obswarm.cluster.worker.relay import Relay
 from obswarm.cluster.worker.worker import Worker, new_identity
@@ -28,7 +25,6 @@ __all__ = [
     "DEFAULT_PORT",
     "LARGEST_FRAME_BYTES",
     "CurveKeys",
-    "DeltaSum",
     "Expectation",
     "FleetRun",
     "Identity",
@@ -55,8 +51,6 @@ __all__ = [
     "is_loopback",
     "new_identity",
     "pack",
-    "pack_in_flight",
-    "pack_table",
     "plain_options",
     "read_journal",
     "read_secret",
@@ -65,6 +59,4 @@ __all__ = [
     "result_of_recovered",
     "tcp_endpoint",
     "unpack_bundle",
-    "unpack_in_flight",
-    "unpack_limited",
 ]

@@ -15,7 +15,7 @@ import msgpack
 
 from obswarm import defaults
 from obswarm.api import ObswarmError
-from obswarm.cluster.wire.unpacking import unpack as unpack_value
+from obswarm.bounded_msgpack import unpack as unpack_value
 from obswarm.private_files import make_private_folder, write_private
 from obswarm.units import format_bytes
 

@@ -7,7 +7,7 @@ from typing import Any
 import msgpack
 
 from obswarm.api import ObswarmError
-from obswarm.cluster.wire.unpacking import unpack
+from obswarm.bounded_msgpack import unpack
 
 _MOST_ITEMS = 1_000_000
 """A load test's own options may hold lists."""

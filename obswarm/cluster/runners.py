@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 import msgpack
 
 from obswarm.api import Environment, LoadTestError
+from obswarm.bounded_msgpack import Unreadable, unpack_content
 from obswarm.cluster.wire.messages import Custom, Message, WorkerEvent
-from obswarm.cluster.wire.unpacking import Unreadable, unpack_content
 from obswarm.engine import CustomMessage, MessageListeners, Runner, SteeringRunner
 
 if TYPE_CHECKING:

@@ -1,1 +1,1 @@
-"""The embedded target, a small contest site with a database that is easily overwhelmed, and its load test."""
+"""The demo: a small contest site with a database that is easily overloaded, and its load test."""

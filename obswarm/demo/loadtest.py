@@ -1,4 +1,4 @@
-"""The demo's load test, as one would write it: contestants who read problems and submit answers."""
+"""The load test of the demo: contestants who read problems and submit answers."""
 
 import random
 

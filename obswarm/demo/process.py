@@ -1,4 +1,4 @@
-"""Starts the embedded target in a process of its own, and ends it."""
+"""Start and stop the demo's target in a process of its own."""
 
 import json
 import subprocess
@@ -13,7 +13,7 @@ _START_DEADLINE_S = 30.0
 
 
 class TargetProcess:
-    """The target while a `with` block lasts; `url` is where it serves."""
+    """Context manager that runs the target; `url` is its address."""
 
     def __init__(self) -> None:
         self.url = ""
@@ -24,7 +24,7 @@ class TargetProcess:
             [sys.executable, "-P", "-m", "obswarm.demo.target"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            # Ctrl-C in the terminal is for the load test; the target ends when its stdin does.
+            # In its own session, since Ctrl-C in the terminal is for the load test; it exits when its stdin is closed.
             start_new_session=True,
         )
         assert self._process.stdout is not None
@@ -34,7 +34,7 @@ class TargetProcess:
         if not line:
             code = self._process.poll()
             self.__exit__(None, None, None)
-            raise ObswarmError(f"The demo's target did not start (exit code {code}); its message stands above.")
+            raise ObswarmError(f"The demo's target did not start (exit code {code}); see its message above.")
         self.url = json.loads(line)["url"]
         return self
 

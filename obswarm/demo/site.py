@@ -21,28 +21,28 @@ StartResponse = Callable[..., Any]
 PROBLEMS = 200
 SEEDED_SUBMISSIONS = 20_000
 LOCK_HELD_S = 0.006
-"""How long the scoring in a submission should take on this machine when nothing else runs."""
+"""Intended duration of the scoring in a submission, in seconds, on an otherwise idle machine."""
 
 _BUSY_TIMEOUT_S = 1.0
 _LATENCY_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 
 
 class Metrics:
-    """What the site tells about itself at /metrics."""
+    """Metrics of the site, served at /metrics."""
 
     def __init__(self, workers: int) -> None:
         self.registry = CollectorRegistry()
         self.requests = Counter("app_requests", "Requests answered", ["endpoint", "status"], registry=self.registry)
         self.database = Histogram(
             "app_db_query_duration_seconds",
-            "Time spent in the database, waiting for locks included",
+            "Time spent in the database, including waiting for locks",
             ["operation"],
             buckets=_LATENCY_BUCKETS,
             registry=self.registry,
         )
         self.workers = Gauge("app_workers", "Size of the worker pool", registry=self.registry)
-        self.workers_busy = Gauge("app_workers_busy", "App workers that are at work", registry=self.registry)
-        self.queue = Gauge("app_queue_length", "Requests that wait for an app worker", registry=self.registry)
+        self.workers_busy = Gauge("app_workers_busy", "Busy app workers", registry=self.registry)
+        self.queue = Gauge("app_queue_length", "Requests waiting for an app worker", registry=self.registry)
         self.workers.set(workers)
 
 
@@ -89,7 +89,7 @@ class Site:
         connection.execute("COMMIT")
 
     def _calibrate(self) -> int:
-        """Rows to be scored in each submission, so that the lock is held for about the same time on any machine."""
+        """Return the number of rows to score per submission, so that the lock is held equally long on any machine."""
         rows = 500
         while rows < SEEDED_SUBMISSIONS:
             fastest = min(self._time_scoring(rows) for _ in range(5))
@@ -123,7 +123,7 @@ class Site:
             yield self._connection()
 
     def answer(self, method: str, path: str, body: bytes) -> tuple[str, str, bytes]:
-        """(endpoint, status line, JSON body) for a request."""
+        """Return (endpoint, status line, JSON body) for a request."""
         if method == "GET" and path.startswith("/problems/"):
             return "problem", *self._problem(path.removeprefix("/problems/"))
         if method == "GET" and path == "/leaderboard":

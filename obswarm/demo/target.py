@@ -1,7 +1,7 @@
-"""The process that serves the demo's site: a front that never blocks, and a small pool of app workers behind it.
+"""The server process of the demo's site: a non-blocking front end, and a small pool of app workers behind it.
 
-`python -m obswarm.demo.target` prints its address as one line of JSON and serves until its standard input is closed,
-so that it cannot outlive whoever started it.
+`python -m obswarm.demo.target` prints its address as one line of JSON and serves until its standard input is closed, so
+that it does not outlive its parent process.
 """
 
 import argparse
@@ -24,9 +24,9 @@ LONGEST_QUEUE = 120
 
 
 class Front:
-    """The WSGI application that the server calls: hands requests to the pool, turns them away when the queue is full.
+    """WSGI application that passes requests to the pool, and rejects them with 503 if the queue is full.
 
-    /metrics and /health are answered here, so that they can be read while every worker is blocked.
+    It serves /metrics and /health itself, so that they respond while all workers are blocked.
     """
 
     def __init__(self, site: Site, metrics: Metrics, workers: int, longest_queue: int) -> None:
@@ -52,7 +52,7 @@ class Front:
             headers = [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
             start_response("503 Service Unavailable", headers)
             return [body]
-        # The body is read here: a worker must not be kept by a slow client.
+        # Read the body here, so that a slow client does not block a worker.
         request = {**environ, "wsgi.input": io.BytesIO(environ["wsgi.input"].read())}
         self._count(+1)
         try:

@@ -87,7 +87,7 @@ class RunObserver(Protocol):
     def view(self, snapshot: Snapshot) -> Snapshot:
         """Returns the snapshot with the current states, without acting on the run."""
 
-    def memory(self) -> dict[str, Any]:
+    def saved_state(self) -> dict[str, Any]:
         """What a later master needs to go on, as values of MessagePack."""
 
     def next_due_s(self) -> float | None:

@@ -1,4 +1,4 @@
-"""Guards: what stops, holds or scales a run by itself, and requirements that judge it afterwards."""
+"""Guards, which stop, hold or scale a run automatically, and requirements, which are evaluated after the run."""
 
 from obswarm.guards.alert_counts import AlertCounts
 from obswarm.guards.alert_payload import (

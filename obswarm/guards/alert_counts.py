@@ -1,4 +1,4 @@
-"""Counts of what was delivered to a run by webhook: alerts that were taken, and what was refused, and why."""
+"""Counts of the alerts that were received by webhook, and of those that were refused, by reason."""
 
 import logging
 from collections import Counter
@@ -11,12 +11,11 @@ logger = logging.getLogger(__name__)
 
 _MOST_NAMES = 1_000
 _OTHERS = "(others)"
-"""In place of the names of alerts beyond the first thousand: each is a series in /metrics."""
+"""Stands for the names of alerts beyond the first thousand, as each name is a series in /metrics."""
 
 
 class AlertCounts:
-    """Counts deliveries; one that comes again is counted again. Says of each reason for a refusal once that it was
-    there, with the alert."""
+    """Count received and refused alerts, repeated deliveries included. The first refusal of each reason is logged."""
 
     def __init__(self) -> None:
         self._received: Counter[tuple[str, AlertStatus, str]] = Counter()
@@ -31,7 +30,7 @@ class AlertCounts:
         self._received[name, alert.status, alert.source] += 1
 
     def restore(self, refused: Iterable[Refusal]) -> None:
-        """Count what another one has said already."""
+        """Count what other AlertCounts have logged already."""
         for refusal in refused:
             self._refused[refusal.reason] += refusal.count
             self._examples.setdefault(refusal.reason, refusal.text)
@@ -42,14 +41,14 @@ class AlertCounts:
             if refusal.reason not in self._examples:
                 self._examples[refusal.reason] = refusal.text
                 logger.warning(
-                    "Refused of the alerts that were delivered: %s. More of that kind (%s) is only counted.",
+                    "Refused an alert: %s. Further refusals for this reason (%s) are only counted.",
                     refusal.text,
                     refusal.reason,
                 )
 
     @property
     def refusals(self) -> tuple[Refusal, ...]:
-        """What has been refused, one for each reason, as another one's `refuse` takes it."""
+        """Return one refusal for each reason, as `restore` takes them."""
         return tuple(Refusal(reason, self._examples[reason], count) for reason, count in sorted(self._refused.items()))
 
     @property

@@ -1,7 +1,7 @@
-"""Webhook payloads of Alertmanager and Grafana as values. No I/O.
+"""Parse webhook payloads of Alertmanager and Grafana. No I/O.
 
 Alertmanager's format is version 4 (https://prometheus.io/docs/alerting/latest/configuration/#webhook_config);
-Grafana's has the same alerts and some fields of its own
+Grafana's format has the same alerts and some fields of its own
 (https://grafana.com/docs/grafana/latest/alerting/configure-notifications/manage-contact-points/integrations/webhook-notifier/).
 """
 
@@ -22,9 +22,9 @@ from obswarm.stats import AlertStatus
 from obswarm.units import counted
 
 RUN_LABEL = "run_id"
-"""The run that an alert is about; the label of obswarm_run_info, joined by the alert's rule."""
+"""The label that says which run an alert is about; alert rules join it from obswarm_run_info."""
 RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")
-"""As obswarm.engine.new_run_id makes them: other programs have labels of that name for ids of their own."""
+"""As made by obswarm.engine.new_run_id. Other programs use labels of that name for ids of their own."""
 _MOST_LABELS = 64
 _LONGEST = 2_000
 _LONGEST_INTEGER = 400
@@ -32,7 +32,7 @@ _MOST_LEFT_OUT = 1_000_000
 
 
 class RefusalReason(StrEnum):
-    """Why an alert, or a whole delivery, was refused. Values of the metric's label."""
+    """Why an alert, or a whole delivery, was refused: values of the label `reason` of obswarm_alerts_refused_total."""
 
     NOT_JSON = "not_json"
     NO_ALERTS = "no_alerts"
@@ -44,14 +44,17 @@ class RefusalReason(StrEnum):
     FINGERPRINT = "fingerprint"
     STARTS_AT = "starts_at"
     TOO_MANY = "too_many"
-    """More fire at once than are remembered."""
+    """More alerts fire at once than are kept."""
     TRUNCATED = "truncated"
     """The sender left them out (`max_alerts` of Alertmanager's webhook)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """`text` says in words what is wrong, and of which alert. `count` alerts; a whole delivery counts as one."""
+    """A refused alert or delivery.
+
+    `text` names the alert and what is wrong with it. `count` is the number of alerts; a whole delivery counts as one.
+    """
 
     reason: RefusalReason
     text: str
@@ -59,7 +62,7 @@ class Refusal:
 
 
 class BadPayload(ValueError):
-    """Not what Alertmanager or Grafana sends; its text says what is wrong."""
+    """The payload is not one of Alertmanager or Grafana."""
 
     def __init__(self, reason: RefusalReason, text: str) -> None:
         super().__init__(text)
@@ -68,7 +71,7 @@ class BadPayload(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """One alert of a delivery. `starts_s` is wall time in seconds, None when it was not told."""
+    """One alert of a delivery. `starts_s` is its start as wall time in seconds, None if the payload has none."""
 
     fingerprint: str
     status: AlertStatus
@@ -88,22 +91,24 @@ class Alert:
 
     @property
     def run_id(self) -> str | None:
-        """The run that it is about, if it says so."""
+        """The run that the alert is about, None if it has no valid label `run_id`."""
         text = self.labels.get(RUN_LABEL, "")
         return text if RUN_ID.fullmatch(text) else None
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What one request of a webhook brought: the alerts that can be read, and what was refused of it."""
+    """The content of one webhook request: alerts that were parsed, and what was refused."""
 
     alerts: tuple[Alert, ...] = ()
     refused: tuple[Refusal, ...] = ()
 
 
 def make_kept(delivery: Delivery) -> bytes:
-    """What is kept of deliveries for the next run; `parse_kept` reads it. Its alerts are of one source, or of
-    Alertmanager if there are several."""
+    """Return a delivery as JSON that `parse_kept` reads, to keep it for the next run.
+
+    All its alerts get the same source: Grafana if all are from there, else Alertmanager.
+    """
     document: dict[str, Any] = {
         "version": "4",
         "alerts": [
@@ -124,19 +129,19 @@ def make_kept(delivery: Delivery) -> bytes:
 
 
 def parse_kept(body: bytes) -> Delivery:
-    """Raises BadPayload when it is none of make_kept's."""
+    """Read what `make_kept` returned. Raises BadPayload if it is something else."""
     delivery = parse_payload(body)
     try:
         kept = [Refusal(RefusalReason(reason), text, count) for reason, text, count in json.loads(body)["refused"]]
     except (ValueError, KeyError, TypeError) as error:
-        raise BadPayload(RefusalReason.NOT_JSON, f"it does not say what was refused: {error}") from None
+        raise BadPayload(RefusalReason.NOT_JSON, f"its list `refused` cannot be read: {error}") from None
     return Delivery(delivery.alerts, (*delivery.refused, *kept))
 
 
 def parse_payload(body: bytes) -> Delivery:
-    """Read a delivery, each alert by itself: one that is refused leaves the others as they are.
+    """Parse a delivery. An alert that cannot be parsed is refused without an effect on the others.
 
-    Raises BadPayload when there are no alerts in it to read.
+    Raises BadPayload if the payload has no list of alerts.
     """
     try:
         document = json.loads(body, parse_int=_integer)
@@ -148,7 +153,7 @@ def parse_payload(body: bytes) -> Delivery:
     if not isinstance(values, list):
         text = "it has no list `alerts`, which the webhooks of Alertmanager and Grafana have"
         raise BadPayload(RefusalReason.NO_ALERTS, text)
-    # Grafana names its organisation; Alertmanager does not know such a thing.
+    # Only Grafana sends the id of an organisation.
     source = "grafana" if "orgId" in document else "alertmanager"
     alerts, refused = [], []
     for number, value in enumerate(values):
@@ -166,12 +171,12 @@ def parse_payload(body: bytes) -> Delivery:
 
 
 def _integer(text: str) -> int | float:
-    # Python refuses to read very long ones, which is no reason to refuse what stands beside them.
+    # Python limits the length of integers; the alerts of a payload with a longer one are still valid.
     return int(text) if len(text) <= _LONGEST_INTEGER else float(text)
 
 
 def _left_out(value: Any) -> int:
-    """How many alerts the sender has left out, at most one more than are counted. JSON does not tell 2 from 2.0."""
+    """Return the number of alerts that the sender has left out, at most _MOST_LEFT_OUT + 1. JSON has 2 and 2.0."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
         return 0
     return math.floor(min(value, _MOST_LEFT_OUT + 1))
@@ -204,7 +209,7 @@ def _alert(value: Any, where: str, source: str) -> Alert:
 
 
 def _named(labels: Any) -> str:
-    """The alert's name, for a sentence about it, as far as it has one."""
+    """Return the alert's name in parentheses for messages, empty if it has none."""
     name = labels.get("alertname") if isinstance(labels, dict) else None
     return f" ({clean_text(name, 200)})" if isinstance(name, str) else ""
 
@@ -214,7 +219,7 @@ def _short(value: Any) -> str:
 
 
 def _summary(annotations: Any) -> str:
-    """What people are shown of it. Nothing depends upon annotations, so none of them is a reason to refuse an alert."""
+    """Return the text of the alert for people. Annotations have no effect, so they are no reason to refuse an alert."""
     if isinstance(annotations, dict):
         for name in ("summary", "description"):
             text = annotations.get(name)
@@ -237,12 +242,12 @@ def _labels(value: Any, where: str) -> dict[str, str]:
 
 @lru_cache(maxsize=4096)
 def _clean(text: str, max_length: int) -> str:
-    # Of thousands of alerts most labels are the same.
+    # Thousands of alerts have mostly the same labels.
     return clean_text(text, max_length)
 
 
 def _time(value: Any, where: str) -> float | None:
-    """RFC 3339, as both have it; without a time zone it is UTC."""
+    """Parse a time in the format of RFC 3339, which both senders use; UTC if it has no time zone."""
     if value is None:
         return None
     try:

@@ -1,4 +1,4 @@
-"""Which of the alerts that others deliver fire, which of them are this run's, and what they lead to. No I/O."""
+"""Track alerts received by webhook: which fire, which are about this run, and which action follows. No I/O."""
 
 from collections import deque
 from collections.abc import Iterable, Sequence
@@ -16,18 +16,18 @@ from obswarm.guards.guard import Action, parse_action
 from obswarm.stats import AlertStatus, GuardAction
 
 ACTION_LABEL = "obswarm_action"
-MOST_FIRING = 10_000
-"""Alerts that fire at once and are remembered. Those that count take the place of others: see AlertBook.take."""
+MAX_FIRING = 10_000
+"""The most alerts that are tracked while they fire; see AlertTracker.take for those beyond."""
 
 
-_REMEMBERED = ("fingerprint", "labels", "summary", "starts_s", "source")
-_MOST_REMEMBERED = 500
-"""Alerts that a later master knows of: they are written down once a second."""
+_SAVED_FIELDS = ("fingerprint", "labels", "summary", "starts_s", "source")
+_MAX_SAVED = 500
+"""The most alerts in the state for a later master, which is written once a second."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a delivered alert leads to. `action` None: nothing, and `reason` says why."""
+    """The action that follows from a delivered alert, None for none, and the reason."""
 
     alert: Alert
     action: Action | None
@@ -43,12 +43,12 @@ class Verdict:
         }
 
 
-TOO_MANY = f"{MOST_FIRING:,} alerts fire already, and no more are remembered"
-DISPLACED = f"{MOST_FIRING:,} alerts fire, and one that counts for more has taken its place"
+TOO_MANY = f"{MAX_FIRING:,} alerts fire already, and no more are tracked"
+DISPLACED = f"{MAX_FIRING:,} alerts fire, and one of a higher rank has taken its place"
 
 
 def too_many(verdicts: Iterable[Verdict]) -> list[Refusal]:
-    """What there was no room for."""
+    """Return refusals of the alerts that were not tracked because too many fire."""
     return [
         Refusal(RefusalReason.TOO_MANY, f"{verdict.alert.name}: {verdict.reason}")
         for verdict in verdicts
@@ -57,31 +57,31 @@ def too_many(verdicts: Iterable[Verdict]) -> list[Refusal]:
 
 
 def _since(alert: Alert, now_s: float) -> float:
-    # An alert from the future comes from a clock that is ahead, and nobody knows by how much.
+    # A start in the future is of a clock that is ahead by an unknown time.
     return now_s if alert.starts_s is None else min(alert.starts_s, now_s)
 
 
-class Standing(StrEnum):
-    """Whether an alert is this run's."""
+class AlertScope(StrEnum):
+    """Which run an alert is about."""
 
     OURS = "ours"
     OTHER_RUN = "other run"
     EARLIER = "earlier"
-    """It fired before the run began."""
+    """It fired before the run started."""
     UNSURE = "unsure"
-    """It fired so soon after the run's start that the data behind it may be from before."""
+    """It fired within the grace after the start, so its data may be from before."""
 
 
 class _Rank(IntEnum):
-    """What an alert counts for when there is no room for all."""
+    """Which alerts are tracked when too many fire: those of a higher rank."""
 
     NOTED = 0
-    """It never leads to anything."""
+    """It has no effect."""
     MAY_BE_COUNTED = 1
-    """It notifies, and guards may count it once the grace is over."""
+    """It notifies, and guards may count it after the grace."""
     COUNTED = 2
     MAY_ACT = 3
-    """It may act once the grace is over, or keep a start waiting."""
+    """It may act after the grace, or delay the start of the run."""
     ACTS = 4
 
 
@@ -89,25 +89,25 @@ class _Rank(IntEnum):
 class _Firing:
     alert: Alert
     since_s: float
-    """When it began to fire; when it was delivered if that is not told, or lies in the future."""
+    """When it began to fire; when it was delivered if its start is unknown or in the future."""
     acted: bool = False
 
     def goes_on_in(self, alert: Alert) -> bool:
-        """Whether a delivery that says that it fires is about the same firing, and not a later one.
+        """Return whether a delivery of a firing alert is about the same firing, not a later one.
 
-        The start of an alert moves back when Alertmanager merges what two Prometheus servers say of it.
+        The start of an alert moves back when Alertmanager merges alerts of two Prometheus servers.
         """
         before_s, after_s = self.alert.starts_s, alert.starts_s
         return before_s == after_s or (before_s is not None and after_s is not None and after_s < before_s)
 
 
 class AlertTracker:
-    """Which alerts fire, and what a delivery leads to. An alert that is delivered again (Alertmanager repeats what
-    goes on) leads to nothing new. Times are wall time.
+    """Track which alerts fire, and return the verdict on each delivered alert. Times are wall time in seconds.
 
-    Only alerts of this run act and are counted by guards. One with the label `run_id` is this run's if the id is; one
-    without it, if it fired after the run began. What fires within `grace_s` of the begin acts once that time is over,
-    if it still fires: `due` gives those.
+    Repeated deliveries, which Alertmanager sends while an alert fires, have no further effect. Only alerts about this
+    run act and are counted by guards: those with its `run_id`, and those without the label that fired after the start.
+    An alert of the latter kind that fires within `grace_s` of the start acts after that time if it still fires; `due`
+    returns those.
     """
 
     def __init__(
@@ -125,38 +125,37 @@ class AlertTracker:
         self._displaced: list[Alert] = []
 
     def begin(self, started_s: float) -> None:
-        """The run began then; what has been delivered before is from before, unless it says otherwise."""
+        """Set the start of the run."""
         self._started_s = started_s
 
-    def memory(self, now_s: float) -> list[list[Any]]:
-        """The alerts of this run that fire, for `restore`; of very many, those that act before others."""
+    def saved_state(self, now_s: float) -> list[list[Any]]:
+        """Return the firing alerts of this run for `restore`; of very many, those of the highest rank."""
         ours = [
             known
             for known in self._firing.values()
-            if self._standing(known.alert, known.since_s, now_s) in (Standing.OURS, Standing.UNSURE)
+            if self._scope(known.alert, known.since_s, now_s) in (AlertScope.OURS, AlertScope.UNSURE)
         ]
-        if len(ours) > _MOST_REMEMBERED:
-            ours = nlargest(_MOST_REMEMBERED, ours, lambda known: self._rank(known.alert, known.since_s, now_s))
-        return [[*(getattr(known.alert, name) for name in _REMEMBERED), known.since_s, known.acted] for known in ours]
+        if len(ours) > _MAX_SAVED:
+            ours = nlargest(_MAX_SAVED, ours, lambda known: self._rank(known.alert, known.since_s, now_s))
+        return [[*(getattr(known.alert, name) for name in _SAVED_FIELDS), known.since_s, known.acted] for known in ours]
 
-    def restore(self, memory: Iterable[Sequence[Any]]) -> None:
-        """Alerts that fired while another master had the run."""
-        for *values, since_s, acted in memory:
-            alert = Alert(status=AlertStatus.FIRING, **dict(zip(_REMEMBERED, values, strict=True)))
+    def restore(self, saved_state: Iterable[Sequence[Any]]) -> None:
+        """Track the firing alerts of an earlier master."""
+        for *values, since_s, acted in saved_state:
+            alert = Alert(status=AlertStatus.FIRING, **dict(zip(_SAVED_FIELDS, values, strict=True)))
             self._firing[alert.fingerprint] = _Firing(alert, since_s, acted)
 
     def dry_run(self, alerts: Sequence[Alert], now_s: float) -> list[Verdict]:
-        """What these would lead to, without taking note of them."""
+        """Return the verdicts that `take` would return, without tracking the alerts."""
         tried = copy(self)
         tried._firing = dict(self._firing)
         tried._displaced = []
         return tried.take(alerts, now_s)
 
     def take(self, alerts: Sequence[Alert], now_s: float) -> list[Verdict]:
-        """Take note of them; the verdicts are to be carried out.
+        """Track delivered alerts and return the verdicts, which the caller carries out.
 
-        When there is no room, an alert takes the place of the oldest of those that count for less: what leads to
-        nothing goes before what guards may count, and that before what acts. `take_displaced` tells of them.
+        When too many fire, an alert takes the place of the oldest one of a lower rank; `take_displaced` returns those.
         """
         verdicts = []
         by_rank: dict[_Rank, deque[str]] | None = None
@@ -167,26 +166,26 @@ class AlertTracker:
             if not alert.firing:
                 self._firing.pop(alert.fingerprint, None)
             elif known is not None and known.goes_on_in(alert):
-                # Of one that was delivered with several starts, the latest tells a new firing.
+                # Deliveries may differ in the start; a start later than the latest one is a new firing.
                 self._firing[alert.fingerprint] = _Firing(
                     replace(alert, starts_s=known.alert.starts_s), min(known.since_s, since_s), known.acted
                 )
             else:
-                if known is None and len(self._firing) >= MOST_FIRING and by_rank is None:
+                if known is None and len(self._firing) >= MAX_FIRING and by_rank is None:
                     by_rank = self._by_rank(now_s)
                 if known is None and by_rank is not None:
                     rank = self._rank(alert, since_s, now_s)
-                    if len(self._firing) >= MOST_FIRING and not self._displace(by_rank, rank):
+                    if len(self._firing) >= MAX_FIRING and not self._displace(by_rank, rank):
                         verdicts.append(Verdict(alert, None, TOO_MANY))
                         continue
                     by_rank[rank].append(alert.fingerprint)
-                acted = self._started_s is not None and self._standing(alert, since_s, now_s) is Standing.OURS
+                acted = self._started_s is not None and self._scope(alert, since_s, now_s) is AlertScope.OURS
                 self._firing[alert.fingerprint] = _Firing(alert, since_s, acted)
             verdicts.append(verdict)
         return verdicts
 
     def take_displaced(self) -> list[Refusal]:
-        """Alerts that fire and are remembered no longer; each is told of once."""
+        """Return refusals of alerts that fire and are no longer tracked, each once."""
         displaced, self._displaced = self._displaced, []
         return [Refusal(RefusalReason.TOO_MANY, f"{alert.name}: {DISPLACED}") for alert in displaced]
 
@@ -197,10 +196,10 @@ class AlertTracker:
         return by_rank
 
     def _displace(self, by_rank: dict[_Rank, deque[str]], rank: _Rank) -> bool:
-        """Forget one that counts for less; gives whether there was one."""
+        """Remove the oldest alert of a lower rank. Returns whether there was one."""
         for lower in sorted(_Rank):
             while lower < rank and by_rank[lower]:
-                # One that was resolved in the meantime is gone already.
+                # It may have been resolved in the meantime.
                 known = self._firing.pop(by_rank[lower].popleft(), None)
                 if known is not None:
                     self._displaced.append(known.alert)
@@ -209,22 +208,22 @@ class AlertTracker:
 
     def _rank(self, alert: Alert, since_s: float, now_s: float) -> _Rank:
         acts = self._wanted(alert)[0].kind is not GuardAction.NOTIFY
-        match self._standing(alert, since_s, now_s):
-            case Standing.OURS:
+        match self._scope(alert, since_s, now_s):
+            case AlertScope.OURS:
                 return _Rank.ACTS if acts else _Rank.COUNTED
-            case Standing.UNSURE:
+            case AlertScope.UNSURE:
                 return _Rank.MAY_ACT if acts else _Rank.MAY_BE_COUNTED
-            case Standing.EARLIER if self._started_s is None and acts:
+            case AlertScope.EARLIER if self._started_s is None and acts:
                 return _Rank.MAY_ACT
         return _Rank.NOTED
 
     def due(self, now_s: float) -> list[Verdict]:
-        """Verdicts, to be carried out, on alerts that count from now on."""
+        """Return the verdicts on alerts that fire and whose grace has ended, each once."""
         if self._started_s is None:
             return []
         verdicts = []
         for known in self._firing.values():
-            if not known.acted and self._standing(known.alert, known.since_s, now_s) is Standing.OURS:
+            if not known.acted and self._scope(known.alert, known.since_s, now_s) is AlertScope.OURS:
                 known.acted = True
                 action, reason = self._wanted(known.alert)
                 if action.kind is not GuardAction.NOTIFY:
@@ -241,22 +240,22 @@ class AlertTracker:
         if known is not None and known.goes_on_in(alert):
             return Verdict(replace(alert, starts_s=known.alert.starts_s), None, "known already")
         since_s = _since(alert, now_s)
-        match self._standing(alert, since_s, now_s):
-            case Standing.OURS if self._started_s is None:
+        match self._scope(alert, since_s, now_s):
+            case AlertScope.OURS if self._started_s is None:
                 return Verdict(
                     alert,
                     None,
                     f"the run has not begun yet; it leads to {self._wanted(alert)[0]} then, if it still fires",
                 )
-            case Standing.OTHER_RUN:
+            case AlertScope.OTHER_RUN:
                 return Verdict(
                     alert, Action(GuardAction.NOTIFY), f"it is about the run {alert.run_id}, not about this one"
                 )
-            case Standing.EARLIER:
+            case AlertScope.EARLIER:
                 return Verdict(
                     alert, Action(GuardAction.NOTIFY), "it fired before the run began, so the run is not its cause"
                 )
-            case Standing.UNSURE if (later := self._wanted(alert)[0]).kind is not GuardAction.NOTIFY:
+            case AlertScope.UNSURE if (later := self._wanted(alert)[0]).kind is not GuardAction.NOTIFY:
                 return Verdict(
                     alert,
                     Action(GuardAction.NOTIFY),
@@ -265,16 +264,16 @@ class AlertTracker:
                 )
         return Verdict(alert, *self._wanted(alert))
 
-    def _standing(self, alert: Alert, since_s: float, now_s: float) -> Standing:
+    def _scope(self, alert: Alert, since_s: float, now_s: float) -> AlertScope:
         if alert.run_id is not None:
-            return Standing.OURS if alert.run_id == self.run_id else Standing.OTHER_RUN
+            return AlertScope.OURS if alert.run_id == self.run_id else AlertScope.OTHER_RUN
         if self._started_s is None or since_s < self._started_s:
-            return Standing.EARLIER
+            return AlertScope.EARLIER
         certain_s = self._started_s + self.grace_s
-        return Standing.OURS if since_s >= certain_s or now_s >= certain_s else Standing.UNSURE
+        return AlertScope.OURS if since_s >= certain_s or now_s >= certain_s else AlertScope.UNSURE
 
     def _wanted(self, alert: Alert) -> tuple[Action, str]:
-        """(what its label or the default asks for, which of them)."""
+        """Return (the action of the label or the default, which of them it is)."""
         wanted = alert.labels.get(ACTION_LABEL)
         if wanted is None:
             return self._default, "the default for alerts"
@@ -284,19 +283,19 @@ class AlertTracker:
             return Action(GuardAction.NOTIFY), f"its label {ACTION_LABEL}: {error}"
 
     def count(self, operand: AlertOperand, now_s: float) -> int:
-        """How many firing alerts of this run a guard's `alert(…)` fits."""
+        """Return the number of firing alerts of this run that match a guard's `alert(…)`."""
         return sum(
             operand.fits(known.alert.labels)
             for known in self._firing.values()
-            if self._standing(known.alert, known.since_s, now_s) is Standing.OURS
+            if self._scope(known.alert, known.since_s, now_s) is AlertScope.OURS
         )
 
     def holding_back(self, now_s: float) -> list[Alert]:
-        """Alerts from before the run that fire, are about no run, and would do more than notify."""
+        """Return firing alerts from before the start that have no `run_id` and an action other than notify."""
         return [
             known.alert
             for known in self._firing.values()
-            if self._standing(known.alert, known.since_s, now_s) is Standing.EARLIER
+            if self._scope(known.alert, known.since_s, now_s) is AlertScope.EARLIER
             and self._wanted(known.alert)[0].kind is not GuardAction.NOTIFY
         ]
 

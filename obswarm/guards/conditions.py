@@ -1,5 +1,4 @@
-"""What guards and requirements watch for, as values: operands, quantities, conditions. Their `str()` is what
-grammar.py reads, without secrets."""
+"""Conditions of guards and requirements as values. Their `str()` is text that grammar.py parses, without secrets."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -21,7 +20,7 @@ DURATION_UNITS = ("us", "ms", "s", "m", "h", "d")
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
-    """A number as it was written. `base` is in seconds, in shares of 1, or the number itself."""
+    """A number with its unit, as written. `base` is in seconds, a share of 1, or the number itself."""
 
     number: float
     unit: str = ""
@@ -37,14 +36,14 @@ class Quantity:
 
 @dataclass(frozen=True, slots=True)
 class EngineOperand:
-    """A figure of the load test itself (obswarm.guards.operands has them). `labels` narrow it down to endpoints."""
+    """One of the load test's own operands (obswarm.guards.operands). `labels` select requests."""
 
     metric: str
     labels: tuple[tuple[str, str], ...] = ()
 
     @property
     def selector(self) -> str:
-        """`name="/login", method="POST"`: its labels as they are written."""
+        """The labels as written: `name="/login", method="POST"`."""
         return _pairs(self.labels)
 
     def __str__(self) -> str:
@@ -53,7 +52,7 @@ class EngineOperand:
 
 @dataclass(frozen=True, slots=True)
 class PromqlOperand:
-    """A query to the target's metrics; of several series the one that makes the condition true counts."""
+    """A PromQL query of the target's metrics. Of several series, the one that makes the condition true decides."""
 
     query: str
 
@@ -63,7 +62,7 @@ class PromqlOperand:
 
 @dataclass(frozen=True, slots=True)
 class Matcher:
-    """Of an alert's label: `operator` is =, !=, =~ or !~."""
+    """A matcher of an alert's label; `operator` is =, !=, =~ or !~."""
 
     label: str
     operator: str
@@ -81,7 +80,7 @@ class Matcher:
 
 @dataclass(frozen=True, slots=True)
 class AlertOperand:
-    """How many alerts that were delivered and fire have these labels."""
+    """The number of firing alerts whose labels match."""
 
     matchers: tuple[Matcher, ...]
 
@@ -103,7 +102,7 @@ class Condition:
     quantity: Quantity
 
     def holds(self, value: float) -> bool:
-        """Whether it is true of that value (NaN: never)."""
+        """Return whether the condition is true of a value; it is never true of NaN."""
         return value == value and OPERATORS[self.operator](value, self.quantity.base)
 
     def __str__(self) -> str:
@@ -114,7 +113,7 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class When:
-    """A condition and how long it has to hold, None for no time at all."""
+    """A condition and how long it has to hold; `lasting` is None for an immediate effect."""
 
     condition: Condition
     lasting: Quantity | None = None

@@ -1,4 +1,4 @@
-"""For how long a guard has had values to go by: a pure function of their times."""
+"""For how long a guard has had values. Pure, with times as arguments."""
 
 import math
 from collections import deque
@@ -7,52 +7,53 @@ from obswarm.stats import SEEN_OVER_S, WELL_SEEN
 
 
 class DataCoverage:
-    """A value counts from its time on until the next question. What lies between a question without an answer and the
-    next value is missing; so is a time without any question that takes `stale_after_s` (0: none is too long).
+    """The share of time that values cover.
 
-    Times are seconds on one clock, rising.
+    A value covers the time until the next query. Missing are the time between a query without a value and the next
+    value, and gaps of at least `stale_after_s` between values (0: such gaps are not missing). Times are in seconds, of
+    one clock, in ascending order.
     """
 
     def __init__(self, stale_after_s: float) -> None:
         self._stale_after_s = stale_after_s
         self.reason = ""
-        """Why a value was missing last."""
+        """Why there was no value, the last time."""
         self._began_s: float | None = None
         self._seen_s = -math.inf
         self._first_s = math.inf
         self._missing_from_s: float | None = None
         self._gaps: deque[tuple[float, float]] = deque()
-        """(from, to) of those that `ratio` needs."""
+        """(from, to) of the gaps that `ratio` needs."""
         self._gaps_s = 0.0
         self._watched_before_s = 0.0
 
     def restore(self, watched_s: float, missing_s: float, reason: str) -> None:
-        """What another process had seen before."""
+        """Continue the counts of an earlier process."""
         self._watched_before_s, self._gaps_s, self.reason = watched_s, missing_s, reason
 
     def begin(self, time_s: float) -> None:
-        """Count from here on, if that has not begun."""
+        """Start to count at `time_s`, unless started before."""
         if self._began_s is None:
             self._began_s = time_s
 
     @property
     def nothing_yet(self) -> bool:
-        """Whether there has not been any value."""
+        """Whether there has been no value so far."""
         return self._seen_s == -math.inf
 
     @property
     def is_missing(self) -> bool:
-        """Whether the last question had no answer."""
+        """Whether the last query had no value."""
         return self._missing_from_s is not None
 
     def miss(self, time_s: float, reason: str) -> None:
-        """There was no value at that time."""
+        """Record that there was no value."""
         self.reason = reason
         if self._missing_from_s is None:
             self._missing_from_s = self._began_s if self.nothing_yet else time_s
 
     def see(self, time_s: float) -> float:
-        """There was one at that time; gives the seconds before it that are missing."""
+        """Record a value. Returns the length of the gap before it in seconds."""
         from_s = self._missing_from_s
         if from_s is None and 0 < self._stale_after_s <= time_s - self._seen_s:
             from_s = self._began_s if self.nothing_yet else self._seen_s
@@ -67,7 +68,7 @@ class DataCoverage:
         return time_s - from_s
 
     def missing_now_s(self, now: float) -> float | None:
-        """For how long there has been no value; None when the last one still counts."""
+        """Return for how many seconds there has been no value, None if the last one still counts."""
         from_s = self._missing_now_from_s(now)
         return None if from_s is None else now - from_s
 
@@ -79,21 +80,20 @@ class DataCoverage:
         return self._seen_s if 0 < self._stale_after_s <= now - self._seen_s else None
 
     def missing_s(self, now: float) -> float:
-        """Seconds without a value since the begin."""
+        """Return the seconds without a value since the start."""
         return self._gaps_s + (self.missing_now_s(now) or 0.0)
 
     def watched_s(self, now: float) -> float:
-        """Seconds since the begin, and those of the process before."""
+        """Return the seconds since the start, those of an earlier process included."""
         return self._watched_before_s + (now - self._began_s if self._began_s is not None else 0.0)
 
     def is_lacking(self, now: float) -> bool:
-        """Whether values are missing in too much of the last 20 s, all of them after the first value: until then there
-        was nothing to see yet."""
+        """Return whether too much of the last 20 s is missing. Before the first value is 20 s old, it is not."""
         ratio = self.ratio(now) if now - self._first_s >= SEEN_OVER_S else None
         return ratio is not None and ratio < WELL_SEEN
 
     def ratio(self, now: float) -> float | None:
-        """Which share of the last 20 s, or of the time since the begin, was seen; None at the begin."""
+        """Return the covered share of the last 20 s or of the time since the start, if shorter; None at the start."""
         if self._began_s is None or now <= self._began_s:
             return None
         begin_s = max(self._began_s, now - SEEN_OVER_S)

@@ -1,5 +1,5 @@
-"""All guards of a run: evaluated once a snapshot, fed by the target's metrics and by alerts, acting through
-RunControl."""
+"""Evaluate all guards of a run with each snapshot, from statistics, the target's metrics and alerts, and act on the run
+through RunControl."""
 
 import logging
 import math
@@ -15,8 +15,8 @@ from obswarm.guards.alerts import AlertTracker, Verdict, too_many
 from obswarm.guards.conditions import AlertOperand, EngineOperand
 from obswarm.guards.guard import Action, GuardRule
 from obswarm.guards.operands import matches_any, selects_endpoints, value_of_interval
-from obswarm.guards.polling import Answer, QueryPolling
-from obswarm.guards.state_machine import Change, GuardStateMachine, NoData, deciding_answer
+from obswarm.guards.polling import QueryPolling, TimedResult
+from obswarm.guards.state_machine import Change, GuardStateMachine, NoData, deciding_result
 from obswarm.stats import LOADED_STATES, SEEN_OVER_S, GuardAction, GuardView, Snapshot
 from obswarm.targets import MetricSource, lookback_s
 from obswarm.units import format_names
@@ -24,21 +24,22 @@ from obswarm.units import format_names
 logger = logging.getLogger(__name__)
 
 _OWN = "obswarm"
-"""In a query: it asks for the load test's own series, by their names or their job."""
+"""In a query: it is about the load test's own series, by their names or their job."""
 _SCRAPE_S = 2.0
-"""Until Prometheus has scraped a change and can be asked for it."""
+"""The time until Prometheus has scraped a change."""
 _UNMATCHED_AFTER_S = 10.0
 _MOST_SHOWN = 20
-"""Alerts at once with the same action that are told of one by one."""
+"""The most simultaneous alerts with the same action that are annotated one by one."""
 
 Annotate = Callable[[str, str], None]
-"""Keep a note with the run: (kind, text)."""
+"""Annotate the run: (kind, text)."""
 
 
 class GuardEvaluator:
-    """Give it to a run as its watch. `start` begins to ask `source` for what guards need of it.
+    """The observer of a run that evaluates its guards. `start` begins to query `source`.
 
-    Raises ObswarmError when a guard's query is beyond the source, or there is none.
+    `on_alert` is the action of alerts without one of their own. Raises ObswarmError if a guard has a query that the
+    source cannot evaluate, or there is no source for it.
     """
 
     def __init__(
@@ -65,38 +66,41 @@ class GuardEvaluator:
         self._started_wall_s: float | None = None
         self._control: RunControl | None = None
         self._stopped: dict[str, str] = {}
-        """Guards that have stopped the run without having tripped, and why."""
+        """Guards that have stopped the run without a trip, by name, with the reason."""
         self._unmatched = {
             guard: False for guard in self.guards if selects_endpoints(guard.rule.when.condition.operand)
         }
-        """Guards that have chosen no endpoint yet, and whether that was said."""
+        """Guards whose labels have matched no request yet, and whether that was logged."""
         self._measuring_since_s: float | None = None
-        self._first_answers_until_s = -math.inf
-        """Until then a source of a run that was taken up has perhaps read nothing yet."""
-        self._looked_s = 0.0
-        """When they were evaluated last."""
+        self._warm_up_until_s = -math.inf
+        """Until then, the source of a run that was taken over may have no values yet."""
+        self._evaluated_s = 0.0
+        """When the guards were evaluated last."""
 
     def start(self, control: RunControl, started_wall_s: float) -> None:
         self._control = control
         self._started_wall_s = started_wall_s
         self.alerts.begin(started_wall_s)
-        self._take_up(control)
+        self._resume(control)
         for polling in self._polling.values():
             polling.start()
 
-    def _take_up(self, control: RunControl) -> None:
-        """A run that another master began: what its guards have in force is released when these are clear. Guards that
-        there are no longer have nothing in force. Trips count for the whole run."""
+    def _resume(self, control: RunControl) -> None:
+        """Continue the guards of a run that an earlier master started.
+
+        Actions in force are released when their guard clears, at once if the guard no longer exists. Trips count for
+        the whole run.
+        """
         by_name = {f"guard {guard.rule.name}": guard for guard in self.guards}
         for by in [by for by in control.in_force if by.startswith("guard ")]:
             if by in by_name:
-                by_name[by].take_up()
+                by_name[by].resume_tripped()
             else:
                 control.release(by)
         before = control.guards_before
         self.alerts.restore(before.get("alerts", ()))
         if before:
-            self._first_answers_until_s = self._monotonic() + _SCRAPE_S
+            self._warm_up_until_s = self._monotonic() + _SCRAPE_S
         for guard in self.guards:
             if guard.rule.name in before.get("guards", {}):
                 coverage, extremes = before["guards"][guard.rule.name]
@@ -105,21 +109,21 @@ class GuardEvaluator:
             head = _trip_head(guard.rule)
             guard.trips = sum(mark.kind == "guard" and mark.text.startswith(head) for mark in control.annotations)
 
-    def memory(self) -> dict[str, Any]:
-        """What the board of a later master needs to go on."""
+    def saved_state(self) -> dict[str, Any]:
+        """Return the state that the evaluator of a later master continues with, as values of MessagePack."""
         return {
             "guards": {
                 guard.rule.name: [
                     [
-                        guard.coverage.watched_s(self._looked_s),
-                        guard.coverage.missing_s(self._looked_s),
+                        guard.coverage.watched_s(self._evaluated_s),
+                        guard.coverage.missing_s(self._evaluated_s),
                         guard.coverage.reason,
                     ],
                     guard.extremes,
                 ]
                 for guard in self.guards
             },
-            "alerts": self.alerts.memory(self._wall()),
+            "alerts": self.alerts.saved_state(self._wall()),
         }
 
     def close(self) -> None:
@@ -127,39 +131,41 @@ class GuardEvaluator:
             polling.close()
 
     def on_snapshot(self, snapshot: Snapshot) -> Snapshot:
-        """Evaluate all guards; gives the snapshot with their states."""
+        """Evaluate all guards, act, and return the snapshot with their states."""
         now = self._monotonic()
         self._note_matches(snapshot, now)
-        answers = {query: polling.take() for query, polling in self._polling.items()}
+        results = {query: polling.take() for query, polling in self._polling.items()}
         if snapshot.state in LOADED_STATES:
-            self._looked_s = now
+            self._evaluated_s = now
             self._act_on_alerts(self.alerts.due(self._wall()))
             for guard in self.guards:
                 query = guard.rule.query
                 if query is None:
                     self._act_on(guard, guard.update(now, self._value(guard.rule, snapshot)), now)
                 else:
-                    self._take_answers(guard, query, answers[query], now)
+                    self._evaluate_results(guard, query, results[query], now)
         return self.view(snapshot)
 
     def view(self, snapshot: Snapshot) -> Snapshot:
-        """Give the snapshot with the states that guards have now."""
+        """Return the snapshot with the current states of the guards."""
         counts = self.alert_counts
         return snapshot.guarded(self.views(snapshot.time_s), counts.received, counts.refused)
 
     def next_due_s(self) -> float | None:
-        """When the first pending guard about the load test's own figures is to act, if nothing changes."""
+        """Return when the first pending guard with an operand of the load test itself is due, None if there is none."""
         pending = (guard.due_s for guard in self.guards if isinstance(guard.rule.when.condition.operand, EngineOperand))
         return min((due_s for due_s in pending if due_s is not None), default=None)
 
-    def _take_answers(self, guard: GuardStateMachine, query: str, answers: Sequence[Answer], now: float) -> None:
+    def _evaluate_results(
+        self, guard: GuardStateMachine, query: str, results: Sequence[TimedResult], now: float
+    ) -> None:
         counted_from_s = self._counted_from_s(query, now)
-        for at_s, values in answers:
-            found = deciding_answer(values, guard.rule)
-            is_early = guard.coverage.nothing_yet and at_s < self._first_answers_until_s and isinstance(found, NoData)
+        for at_s, values in results:
+            found = deciding_result(values, guard.rule)
+            is_early = guard.coverage.nothing_yet and at_s < self._warm_up_until_s and isinstance(found, NoData)
             if at_s >= counted_from_s and not is_early:
                 self._act_on(guard, guard.update(at_s, found), now)
-        is_early = guard.coverage.nothing_yet and now < self._first_answers_until_s
+        is_early = guard.coverage.nothing_yet and now < self._warm_up_until_s
         if now >= counted_from_s and not is_early:
             missing_s = guard.coverage.missing_now_s(now)
             lasts = f"for {missing_s:.0f} s" if missing_s else "yet"
@@ -167,7 +173,7 @@ class GuardEvaluator:
             self._act_on(guard, guard.wait(now, NoData(reason)), now)
 
     def _note_matches(self, snapshot: Snapshot, now: float) -> None:
-        """Which guards choose endpoints that there are; says of the others so, once, when there was time enough."""
+        """Note guards whose labels match requests; log the others once, ten seconds after the first request."""
         for guard in self._unmatched.copy():
             operand = guard.rule.when.condition.operand
             assert isinstance(operand, EngineOperand)
@@ -177,8 +183,8 @@ class GuardEvaluator:
             return
         if self._measuring_since_s is None:
             self._measuring_since_s = now
-        for guard, told in self._unmatched.items():
-            if told or now - self._measuring_since_s < _UNMATCHED_AFTER_S:
+        for guard, is_logged in self._unmatched.items():
+            if is_logged or now - self._measuring_since_s < _UNMATCHED_AFTER_S:
                 continue
             self._unmatched[guard] = True
             text = f"No request matches the labels of the guard {guard.rule.name}"
@@ -197,8 +203,10 @@ class GuardEvaluator:
         return float(self.alerts.count(operand, self._wall()))
 
     def _counted_from_s(self, query: str, now: float) -> float:
-        """From when on what a query says of obswarm's own series cannot be about the run before, at the same address;
-        on the clock of `now`."""
+        """Return the time, on the clock of `now`, from which on a query of obswarm's own series is about this run only.
+
+        Before that, its ranges may reach into an earlier run at the same address.
+        """
         if _OWN not in query or self._started_wall_s is None:
             return -math.inf
         settled_s = max(self.alerts.grace_s, lookback_s(query) + _SCRAPE_S)
@@ -217,11 +225,10 @@ class GuardEvaluator:
             self._release(f"guard {rule.name}")
         elif change.has_gaps:
             ratio = guard.coverage.ratio(now) or 0.0
-            text = (
-                f"The guard {rule.name} has seen {ratio:.0%} of the last {SEEN_OVER_S:.0f} s: {guard.coverage.reason}"
-            )
+            share = f"{ratio:.0%} of the last {SEEN_OVER_S:.0f} s"
+            text = f"The guard {rule.name} has had values for {share}: {guard.coverage.reason}"
             self.annotate("guard", text)
-            logger.warning("%s. Its times are those that it has seen.", text)
+            logger.warning("%s. Time without a value counts neither way.", text)
         elif change.no_data_too_long:
             text = f"The guard {rule.name} has had no data for {rule.no_data_after_s:g} s: {guard.no_data_reason}"
             self.annotate("guard", text)
@@ -231,7 +238,7 @@ class GuardEvaluator:
                 self._carry_out(Action(GuardAction.STOP), f"guard {rule.name}", StopReason("guard", text))
 
     def deliver(self, delivery: Delivery) -> list[Verdict]:
-        """Act at once upon alerts that have come in; what was refused of them is counted."""
+        """Act on delivered alerts at once and return the verdicts; refused ones are counted."""
         self.alert_counts.refuse(delivery.refused)
         verdicts = self.alerts.take(delivery.alerts, self._wall())
         for verdict in verdicts:
@@ -241,57 +248,57 @@ class GuardEvaluator:
         return verdicts
 
     def dry_run(self, alerts: Sequence[Alert]) -> list[Verdict]:
-        """What they would lead to."""
+        """Return the verdicts that `deliver` would return, without acting."""
         return self.alerts.dry_run(alerts, self._wall())
 
     def _act_on_alerts(self, verdicts: Sequence[Verdict]) -> None:
-        """Act upon all of them, and tell of the first of each action one by one."""
+        """Carry out all verdicts; annotate the first 20 of each action one by one."""
         if not verdicts:
             return
-        given = self._given_by_alerts()
+        in_force = self._in_force_by_alert()
         counts: Counter[Action] = Counter()
         for verdict in verdicts:
             if verdict.action is not None:
                 counts[verdict.action] += 1
             is_shown = verdict.action is None or counts[verdict.action] <= _MOST_SHOWN
-            self._act_on_alert(verdict, is_shown, given[verdict.alert.fingerprint])
+            self._act_on_alert(verdict, is_shown, in_force[verdict.alert.fingerprint])
         for action, count in counts.items():
             if count > _MOST_SHOWN:
                 text = f"{count - _MOST_SHOWN:,} more alerts fire at the same time. Action: {action}"
                 self.annotate("alert", text)
                 logger.warning("%s.", text)
 
-    def _given_by_alerts(self) -> defaultdict[str, list[str]]:
-        """What alerts have in force, by their fingerprints."""
-        given: defaultdict[str, list[str]] = defaultdict(list)
+    def _in_force_by_alert(self) -> defaultdict[str, list[str]]:
+        """Return the actions of alerts that are in force, by fingerprint."""
+        in_force: defaultdict[str, list[str]] = defaultdict(list)
         for by in self._control.in_force if self._control is not None else ():
             for fingerprint in id_of(by)[:1]:
-                given[fingerprint].append(by)
-        return given
+                in_force[fingerprint].append(by)
+        return in_force
 
-    def _act_on_alert(self, verdict: Verdict, is_shown: bool, given: list[str]) -> None:
-        """`given` is what this alert has in force, and is kept up to date."""
+    def _act_on_alert(self, verdict: Verdict, is_shown: bool, in_force: list[str]) -> None:
+        """Carry out a verdict. `in_force` has the actions of this alert that are in force, and is updated."""
         alert = verdict.alert
-        who = named_id(f"alert {alert.name}", alert.fingerprint)
-        # An alert that fires once more scales once more, also when nobody has said that it was resolved.
-        once = named_id(f"alert {alert.name}", alert.fingerprint, f"since {alert.starts_s}")
-        for by in [by for by in given if not (alert.firing and by in (who, once))]:
+        alert_id = named_id(f"alert {alert.name}", alert.fingerprint)
+        # An alert that fires again scales again, even if no delivery said that it was resolved.
+        firing_id = named_id(f"alert {alert.name}", alert.fingerprint, f"since {alert.starts_s}")
+        for by in [by for by in in_force if not (alert.firing and by in (alert_id, firing_id))]:
             self._release(by)
-            given.remove(by)
+            in_force.remove(by)
         if alert.firing and verdict.action is not None:
             text = describe_alert(alert)
             if is_shown:
                 self.annotate("alert", f"{text}. Action: {verdict.action}, {verdict.reason}")
                 logger.warning("%s. Action: %s (%s).", text, verdict.action, verdict.reason)
-            by = once if verdict.action.kind is GuardAction.SCALE else who
+            by = firing_id if verdict.action.kind is GuardAction.SCALE else alert_id
             self._carry_out(verdict.action, by, StopReason("alert", text))
-            given.append(by)
+            in_force.append(by)
 
     def holding_back(self) -> list[Alert]:
-        """Alerts because of which a start may wait: they fire since before the run."""
+        """Return firing alerts from before the start, for which the start of the run may wait."""
         return self.alerts.holding_back(self._wall())
 
-    def _carry_out(self, action: Action, who: str, reason: StopReason) -> None:
+    def _carry_out(self, action: Action, by: str, reason: StopReason) -> None:
         control = self._control
         if control is None:
             return
@@ -301,18 +308,18 @@ class GuardEvaluator:
             case GuardAction.ABORT:
                 control.abort(reason)
             case GuardAction.HOLD:
-                control.hold(who)
+                control.hold(by)
             case GuardAction.SCALE:
-                control.scale(action.share, who)
+                control.scale(action.share, by)
             case GuardAction.NOTIFY:
                 pass
 
-    def _release(self, who: str) -> None:
+    def _release(self, by: str) -> None:
         if self._control is not None:
-            self._control.release(who)
+            self._control.release(by)
 
     def views(self, wall_s: float) -> tuple[GuardView, ...]:
-        """The guards as snapshots show them."""
+        """Return the guards as they are in snapshots."""
         now = self._monotonic()
         return tuple(
             GuardView(
@@ -325,9 +332,9 @@ class GuardEvaluator:
                 since_s=None if guard.since_s is None else wall_s - (now - guard.since_s),
                 trips=((str(guard.rule.action), guard.trips),) if guard.trips else (),
                 matched=guard not in self._unmatched,
-                seen_ratio=guard.coverage.ratio(self._looked_s),
-                watched_s=guard.coverage.watched_s(self._looked_s),
-                no_data_s=guard.coverage.missing_s(self._looked_s),
+                seen_ratio=guard.coverage.ratio(self._evaluated_s),
+                watched_s=guard.coverage.watched_s(self._evaluated_s),
+                no_data_s=guard.coverage.missing_s(self._evaluated_s),
                 no_data_reason=guard.no_data_reason or guard.coverage.reason,
                 extremes=tuple((value, guard.rule.format_value(value)) for value in guard.extremes or ()),
                 stopped=self._stopped.get(guard.rule.name, ""),
@@ -337,12 +344,12 @@ class GuardEvaluator:
 
 
 def describe_alert(alert: Alert) -> str:
-    """Which alert, and what it says."""
+    """Return a sentence with the name and the summary of an alert."""
     return f"The alert {alert.name} fires{f' ({alert.summary})' if alert.summary else ''}"
 
 
 def describe_trip(guard: GuardStateMachine, since_wall_s: float) -> str:
-    """Which guard, which value, since when."""
+    """Return a sentence with the guard, the value and since when the condition holds."""
     value = guard.rule.format_value(guard.value) if guard.value is not None else "unknown"
     operand = guard.rule.when.condition.operand
     return f"{_trip_head(guard.rule)}{operand} is {value}, since {clock.iso(since_wall_s)}"

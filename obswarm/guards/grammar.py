@@ -1,16 +1,16 @@
-"""What a guard watches for, as text: `error_ratio > 5% for 10s`, `promql(max(up)) < 1`, `alert(severity="critical")`.
+"""Parse conditions: `error_ratio > 5% for 10s`, `promql(max(up)) < 1`, `alert(severity="critical")`.
 
     when      := condition [ "for" duration ]
-    condition := operand operator quantity        (an alert may stand alone: it is there)
+    condition := operand operator quantity        (`alert(…)` alone: at least one fires)
     operand   := metric [ "{" label "=" text, … "}" ] | "promql(" PromQL ")" | "alert(" matchers ")"
     operator  := > >= < <= == !=
     quantity  := number [ "%" | "us" | "ms" | "s" | "m" | "h" | "d" ] | duration
     duration  := as everywhere (obswarm.units): 10 and 10s are ten seconds, 1m30s is ninety
 
-Options put a name in front of it: `slow: p95 > 2s`. A name has no quotes, brackets or operators.
+In options, a name and a colon may precede it: `slow: p95 > 2s`. A name has no quotes, brackets or operators.
 
-A condition that is the same for every value that its operand can have is refused. Parsing gives values whose `str()`
-parses to the same again, but for secrets in queries and in labels of alerts, which no text shows.
+A condition that has the same result for every possible value is refused. The `str()` of a parsed value parses to an
+equal value, except for secrets in queries and in alert labels, which are redacted.
 """
 
 import difflib
@@ -44,16 +44,16 @@ _NAME = re.compile(r"[a-z_][a-z0-9_.]*", re.IGNORECASE)
 _UNIT = re.compile(r"%|[a-zµμ]+", re.IGNORECASE)
 _SEVERAL_PARTS = re.compile(r"(?:\d+(?:\.\d+)?(?:[uµμ]s|ms|[smhd])){2,}")
 _MILLISECONDS_FROM = 20
-"""A bare number from here on was meant as milliseconds where it is a latency, below as seconds."""
+"""The suggestion for a latency without a unit: milliseconds from this number on, seconds below."""
 
 _NAME_OF_A_GUARD = re.compile(r"([^:\"'`(){}\[\]<>=!]*):")
-"""A colon that stands in a query, a label or a text has a bracket or a quote before it."""
+"""A colon in a query, a label or a text has a bracket or a quote before it, so it does not match."""
 
 _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 
 
 class GuardError(ObswarmError):
-    """A guard's text is wrong; `position` is where."""
+    """The text of a condition is invalid at `position`; the message has a caret under it."""
 
     def __init__(self, text: str, position: int, expected: str) -> None:
         shown = text.replace("\n", " ")
@@ -63,9 +63,9 @@ class GuardError(ObswarmError):
 
 
 def split_name(text: str) -> tuple[str | None, str]:
-    """Split `slow: p95 > 2s` into the guard's name and its condition; the name is None where there is none.
+    """Split `slow: p95 > 2s` into name and condition; the name is None if there is none.
 
-    Raises GuardError for a colon with nothing before it.
+    Raises GuardError for a colon without a name before it.
     """
     found = _NAME_OF_A_GUARD.match(text)
     if found is None:
@@ -77,7 +77,7 @@ def split_name(text: str) -> tuple[str | None, str]:
 
 
 def parse_when(text: str) -> When:
-    """Raises GuardError: what was expected, and a caret under the place."""
+    """Parse a condition with an optional `for`. Raises GuardError."""
     reader = _Reader(text)
     condition = reader.condition()
     lasting = None
@@ -89,7 +89,7 @@ def parse_when(text: str) -> When:
 
 
 def parse_condition(text: str) -> Condition:
-    """A condition alone. Raises GuardError."""
+    """Parse a condition without `for`. Raises GuardError."""
     reader = _Reader(text)
     condition = reader.condition()
     reader.end("the end")
@@ -97,7 +97,7 @@ def parse_condition(text: str) -> Condition:
 
 
 def _duration(text: str, seconds: float) -> Quantity:
-    """As it was written, if a number and a unit say it."""
+    """Return a duration as written if it is a number and a unit, else in seconds."""
     number = _NUMBER.match(text)
     unit = text[number.end() :].strip() if number is not None else ""
     if number is not None and unit in DURATION_UNITS:
@@ -110,7 +110,7 @@ def _meant(quantity: Quantity, unit: str) -> str:
 
 
 class _Reader:
-    """Reads a text from left to right, and says precisely where it stops making sense."""
+    """A recursive descent parser; errors have the position of the first character that does not fit."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -152,7 +152,7 @@ class _Reader:
             self.fail(f"Expected {expected}.")
 
     def lasting(self) -> Quantity:
-        """A duration up to the end."""
+        """Parse a duration up to the end of the text."""
         self.space()
         text = self.text[self.position :].strip()
         try:
@@ -190,7 +190,7 @@ class _Reader:
         row = definition_of(operand)
         unit = row.unit
         if unit == "seconds" and quantity.unit not in DURATION_UNITS:
-            # Milliseconds for Locust's users and k6's, seconds in our own durations: which it is has to be said.
+            # Locust and k6 have latencies in milliseconds, our other durations are in seconds: a unit is required.
             hint = _meant(quantity, "ms" if quantity.number >= _MILLISECONDS_FROM else "s")
             self.fail(f"Expected a duration for {operand.metric}, such as 500ms or 2s.{hint}", start)
         if unit == "ratio" and quantity.unit not in ("%", ""):
@@ -249,7 +249,7 @@ class _Reader:
         labels: list[tuple[str, str]] = []
         allowed = row.labels
         if not allowed:
-            self.fail(f"{metric} is of the whole load test; it has no labels.", self.position - 1)
+            self.fail(f"{metric} is about the whole load test and has no labels.", self.position - 1)
         while not self.literal("}"):
             if labels and not self.literal(","):
                 self.fail("Expected , or }.")
@@ -259,9 +259,9 @@ class _Reader:
             if label not in LABELS:
                 self.fail(f"Expected one of the labels {', '.join(LABELS)}.", start)
             if label not in allowed:
-                self.fail(f"{metric} has no label {label}: it is kept by {' and '.join(allowed)}.", start)
+                self.fail(f"{metric} has no label {label}: its labels are {' and '.join(allowed)}.", start)
             if label in dict(labels):
-                self.fail(f"The label {label} stands there twice.", start)
+                self.fail(f"The label {label} is given twice.", start)
             if not self.literal("="):
                 self.fail("Expected =.")
             self.space()
@@ -269,7 +269,7 @@ class _Reader:
             value = self._string()
             if label == "status" and value not in _STATUSES:
                 self.fail(f"Expected one of {', '.join(_STATUSES)}.", value_start)
-            # As endpoints are counted: a URL has lost its secrets there.
+            # Secrets in URLs are redacted in the names of endpoints, too.
             labels.append((label, clean_text(value)))
         if not labels:
             self.fail(f"Expected a label ({', '.join(LABELS)}).", self.position - 1)
@@ -306,7 +306,7 @@ class _Reader:
             at = self.position
             character = self.text[at]
             if character == "#":
-                # Left out, as it would hide what stands after it wherever the query is shown on one line.
+                # Left out: where the query is shown on one line, it would comment out the rest.
                 self._skip_comment()
                 has_comment = True
                 continue
@@ -331,7 +331,7 @@ class _Reader:
         self.position += 1
 
     def _skip_comment(self) -> None:
-        """To the end of its line: what stands in it is no PromQL."""
+        """Skip to the end of the line."""
         end = self.text.find("\n", self.position)
         self.position = len(self.text) if end < 0 else end
 

@@ -1,4 +1,4 @@
-"""A guard: what it watches for, and what it does then."""
+"""A guard: a condition and an action."""
 
 import math
 import re
@@ -23,7 +23,7 @@ _SCALE = re.compile(r"scale\(\s*(\d+(?:\.\d+)?)\s*%\s*\)")
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """`share` is what is left of the users after a scale, from 0 to 1."""
+    """An action. `share`, from 0 to 1, is the share of the users that remains after a scale."""
 
     kind: GuardAction
     share: float = 1.0
@@ -33,7 +33,7 @@ class Action:
 
 
 def parse_action(text: str) -> Action:
-    """`stop`, `abort`, `hold`, `notify` or `scale(50%)`. Raises ObswarmError."""
+    """Parse `stop`, `abort`, `hold`, `notify` or `scale(50%)`. Raises ObswarmError."""
     word = text.strip().lower()
     if word in tuple(GuardAction) and word != GuardAction.SCALE:
         return Action(GuardAction(word))
@@ -45,8 +45,11 @@ def parse_action(text: str) -> Action:
 
 @dataclass(frozen=True, slots=True)
 class GuardRule:
-    """`clear_for_s`: how long the condition has to be false before the guard counts as clear again. `no_data_after_s`:
-    how long it may have no data before `on_no_data` applies."""
+    """A guard as configured.
+
+    The guard clears when its condition has been false for `clear_for_s`. When it has had no data for `no_data_after_s`,
+    `on_no_data` applies.
+    """
 
     name: str
     when: When
@@ -57,20 +60,20 @@ class GuardRule:
 
     @property
     def query(self) -> str | None:
-        """What has to be asked of the target's metrics."""
+        """The PromQL query, None for other operands."""
         operand = self.when.condition.operand
         return operand.query if isinstance(operand, PromqlOperand) else None
 
     def format_value(self, value: float) -> str:
-        """A value for people: `12%`, `734 ms`, `64`."""
+        """Format a value of the operand: `12%`, `734 ms`, `64`."""
         return format_figure(self.when.condition, value)
 
 
 def with_own_names(rules: Sequence[GuardRule]) -> list[GuardRule]:
-    """The rules, those of the same text and different actions named by their action as well, as `notify: p95 > 2s`. One
-    that stands there twice, in obswarm.toml and as an option for example, is one.
+    """Return the guards without duplicates and with distinct names.
 
-    Raises ObswarmError for two with the same name: no metric or report could tell them apart.
+    Guards of the same text and different actions are named by their action as well: `notify: p95 > 2s`. A guard that is
+    given twice, e.g. in obswarm.toml and as an option, is one. Raises ObswarmError if different guards have one name.
     """
     rules = list(dict.fromkeys(rules))
     seen = Counter(rule.name for rule in rules)
@@ -89,8 +92,10 @@ def with_own_names(rules: Sequence[GuardRule]) -> list[GuardRule]:
 
 
 def format_figure(condition: Condition, value: float) -> str:
-    """A value of a condition's operand with its unit, durations as in tables; with more digits where the value would
-    look like the one that it is compared with, and is not."""
+    """Format a value of the condition's operand with its unit.
+
+    A value that would look like the threshold without being equal to it gets more digits.
+    """
     operand, limit = condition.operand, condition.quantity.base
     if not math.isfinite(value):
         return format_not_finite(value)
@@ -106,7 +111,7 @@ def format_figure(condition: Condition, value: float) -> str:
     return f"{value:.6g}"
 
 
-def Guard(  # noqa: N802 - what a load-test file writes; it makes a value
+def Guard(  # noqa: N802 - looks like a class in load-test files
     when: str,
     action: str = "stop",
     name: str | None = None,
@@ -115,10 +120,13 @@ def Guard(  # noqa: N802 - what a load-test file writes; it makes a value
     on_no_data: str = "warn",
     **renamed: object,
 ) -> GuardRule:
-    """A guard, as in `guards = [Guard("error_ratio > 5% for 10s")]`.
+    """Make a guard of a load-test file: `guards = [Guard("error_ratio > 5% for 10s")]`.
 
-    `action` is stop, abort, hold, scale(50%) or notify; `name` is the text of `when` unless given; durations are
-    seconds or texts like 30s. Raises ObswarmError, which for `when` shows the place.
+    `action` is stop, abort, hold, scale(50%) or notify. `name` is the text of `when` by default. The guard clears when
+    its condition has been false for `clear_for`, by default as long as its `for`. When it has had no data for
+    `no_data_after`, `on_no_data` applies: warn or stop. Durations are seconds, or texts such as 30s.
+
+    Raises ObswarmError; for an invalid `when`, its message has a caret under the position.
     """
     for argument in renamed:
         if argument not in RENAMED_GUARD_KEYS:

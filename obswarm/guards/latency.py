@@ -1,19 +1,17 @@
-"""How long requests take in an interval, with those in view that are still under way: pure functions of histograms.
+"""Estimate response times in an interval with requests in flight taken into account. Pure functions of histograms.
 
-Durations of finished requests alone say nothing of a target that does not answer: the requests that would show it have
-no duration yet. They have an age, and will take at least that long. Taking an age for a duration would be wrong in the
-other direction, since one slow request is under way in many intervals but finishes in one. So the share of requests
-that take longer than d is estimated as demographers estimate survival from one year's deaths (a period life table; the
-Kaplan-Meier estimator with late entry):
+Durations of finished requests do not show that a target has stopped responding: its requests are still in flight. Their
+ages are lower bounds of their durations. Using an age as a duration would be wrong in the other direction, since one
+slow request is in flight in many intervals but finishes in one. Therefore the share of requests that take longer than d
+is estimated with the Kaplan-Meier estimator with late entry (in demography: a period life table):
 
     S(d) = product over all durations x <= d of finished requests of (1 - finished at x / reached x in the interval)
 
-A request has reached x in the interval when it was x old at some moment of it, whether it has finished since or is
-still under way. When everything finishes within the interval, S is the plain share of what took longer than d.
+A request has reached x if it was x old at some time of the interval, finished or not. If all requests finish within the
+interval, S(d) is the share of requests that took longer than d.
 
-When nothing finishes in an interval, the ages are all that there is to go by, and durations are at least those. Then a
-user who waits for no answer counts as one whose request was quick: with 30 users between two requests, one long poll
-is one of 31 and not the whole.
+If no request finishes in an interval, the ages are lower bounds of the durations. Each user without a request in flight
+then counts as one fast request: with 30 users between two requests, one long poll is 1 of 31, not the only request.
 """
 
 from bisect import bisect_left, bisect_right
@@ -25,27 +23,32 @@ from obswarm.stats.histogram import FIRST_BUCKET, middle
 
 
 class AtLeast(float):
-    """A value that is known from below only: the true one is this, or more."""
+    """A lower bound: the true value is this or more."""
 
     __slots__ = ()
 
 
 def quantile_of_ages(ages: Histogram, resting: float, q: float) -> AtLeast | None:
-    """The quantile of durations when nothing has finished, from below: that of the ages (seconds) of requests under way
-    with `resting` durations that are shorter than all of them. None where it falls among those."""
+    """Return a lower bound of the quantile of durations if no request has finished.
+
+    It is the quantile of the ages (seconds) of requests in flight and of `resting` durations that are shorter than all
+    of them; None if it is among the latter.
+    """
     rank = q * (ages.count + resting) - resting
     return AtLeast(ages.quantile(rank / ages.count) or 0.0) if rank > 1e-9 else None
 
 
 def mean_of_ages(ages: Histogram, resting: float) -> AtLeast:
-    """The mean of durations when nothing has finished, from below: `resting` of them may be next to nothing."""
+    """Return a lower bound of the mean duration if no request has finished; `resting` durations count as 0."""
     sum_s = sum(middle(index) * count for index, count in ages)
     return AtLeast(sum_s / (ages.count + resting))
 
 
 class Durations:
-    """The distribution of durations: seconds in ascending order, each with its share. `known` is the sum of the shares
-    that finished requests stand for; those of the rest are of ages, from below."""
+    """The estimated distribution of durations: seconds in ascending order, each with its share.
+
+    `known` is the sum of the shares of finished requests; the others are those of ages, which are lower bounds.
+    """
 
     def __init__(self, finished: Histogram, ages: Histogram, interval_s: float) -> None:
         self._seconds: list[float] = []
@@ -60,7 +63,7 @@ class Durations:
             self._shares.append(share)
             left -= share
         self.known = 1.0 - left if finished.count else 0.0
-        # Those younger than the longest duration are accounted for: they may still end like the finished ones.
+        # Requests younger than the longest duration are in the estimate already.
         longest = max(finished.buckets, default=FIRST_BUCKET)
         older = [(index, count) for index, count in ages if index >= longest]
         whole = sum(count for _, count in older)
@@ -69,7 +72,7 @@ class Durations:
             self._shares.extend(left * count / whole for _, count in older)
 
     def quantile(self, q: float) -> float | None:
-        """None when nothing is known at all."""
+        """None if there are neither finished requests nor ages."""
         if not self._seconds:
             return None
         sums = list(accumulate(self._shares))
@@ -78,7 +81,7 @@ class Durations:
 
     @property
     def mean_s(self) -> float | None:
-        """None when nothing is known at all."""
+        """None if there are neither finished requests nor ages."""
         if not self._seconds:
             return None
         mean_s = sum(seconds * share for seconds, share in zip(self._seconds, self._shares, strict=True))
@@ -86,7 +89,7 @@ class Durations:
 
 
 class _Counts:
-    """How many there are in a range of buckets."""
+    """Counts of a histogram in ranges of buckets."""
 
     def __init__(self, histogram: Histogram) -> None:
         rows = list(histogram)

@@ -1,4 +1,4 @@
-"""Asking a source for what guards need, so that each answer has the time that it is about."""
+"""Poll a metric source for the queries of guards; each response has the time that it is about."""
 
 from collections import deque
 from collections.abc import Callable
@@ -12,31 +12,31 @@ from obswarm.guards.state_machine import NoData, Values
 from obswarm.redact import redact_text
 from obswarm.targets import MetricSource, SourceError
 
-ASK_EVERY_S = 0.5
-AT_ONCE = 4
-"""Questions of one query that are under way; a source that takes longer than so many intervals is asked less often."""
-ANSWER_WITHIN_S = 10.0
+POLL_INTERVAL_S = 0.5
+MAX_CONCURRENT = 4
+"""The most concurrent requests of one query; a source that takes longer than so many intervals is polled less often."""
+TIMEOUT_S = 10.0
 _MOST_KEPT = 120
-"""Answers that wait to be taken, as before the load begins."""
+"""The most responses that wait for `take`, e.g. before the load starts."""
 
-Answer = tuple[float, Values]
-"""(the time that it is about, what the query gave)."""
+TimedResult = tuple[float, Values]
+"""(the time that it is about, the result of the query)."""
 
 
 @dataclass(slots=True)
-class Question:
-    """A query about the time `at_s`; `values` is None until it is answered."""
+class PendingQuery:
+    """A request about the time `at_s`; `values` is None until there is a response."""
 
     at_s: float
     values: Values | None = None
-    asking: gevent.Greenlet | None = None
+    greenlet: gevent.Greenlet | None = None
 
 
 class QueryPolling:
-    """Asks one query twice a second, each time about the moment of asking, while earlier questions are still under way.
+    """Poll one query twice a second, each time about the current time, while earlier requests are in flight.
 
-    `take` gives what was answered in the order of the times that it is about. An answer waits for those to earlier
-    questions, but not for one that `AT_ONCE` - 1 later ones have overtaken: that has no answer.
+    `take` returns the responses in the order of the times that they are about. A response waits for those of earlier
+    requests. A request that `MAX_CONCURRENT` - 1 later ones have overtaken counts as one without a response.
     """
 
     def __init__(
@@ -46,50 +46,50 @@ class QueryPolling:
         monotonic: Callable[[], float],
     ) -> None:
         self.ended = ""
-        """Why nobody asks any more."""
+        """Why polling has ended, empty while it goes on."""
         self._source = source
         self._query = query
         self._monotonic = monotonic
-        self._taken: Values = ()
-        """What the last answer said."""
-        self._questions: deque[Question] = deque()
-        """In the order of their times; those that are under way, and answers behind them."""
-        self._slot = Semaphore(AT_ONCE)
-        self._supervisor = Supervisor(self._has_ended)
+        self._last_result: Values = ()
+        """The values of the last response."""
+        self._pending: deque[PendingQuery] = deque()
+        """In the order of their times: requests in flight, and responses that wait for them."""
+        self._slot = Semaphore(MAX_CONCURRENT)
+        self._supervisor = Supervisor(self._note_end)
         self._polling: gevent.Greenlet | None = None
 
     def start(self) -> None:
-        self._polling = self._supervisor.keep(f"The asking for {self._query}", self._poll)
+        self._polling = self._supervisor.keep(f"The polling of {self._query}", self._poll)
 
     def close(self) -> None:
-        under_way = [question.asking for question in self._questions]
+        under_way = [pending.greenlet for pending in self._pending]
         kill_all(greenlet for greenlet in (self._polling, *under_way) if greenlet is not None)
 
-    def _has_ended(self, name: str, error: BaseException) -> None:
-        self.ended = f"nobody asks any more: {described(error)}"
+    def _note_end(self, name: str, error: BaseException) -> None:
+        self.ended = f"polling has ended: {described(error)}"
 
     def _poll(self) -> None:
         while True:
-            due_s = self._monotonic() + ASK_EVERY_S
+            due_s = self._monotonic() + POLL_INTERVAL_S
             self._slot.acquire()
-            question = Question(self._monotonic())
-            self._questions.append(question)
-            if len(self._questions) > _MOST_KEPT:
-                self._questions.popleft()
-            question.asking = self._supervisor.spawn(f"The question {self._query}", self._ask, question)
+            pending = PendingQuery(self._monotonic())
+            self._pending.append(pending)
+            if len(self._pending) > _MOST_KEPT:
+                self._pending.popleft()
+            pending.greenlet = self._supervisor.spawn(f"The query {self._query}", self._send, pending)
             gevent.sleep(max(0.0, due_s - self._monotonic()))
 
-    def _ask(self, question: Question) -> None:
+    def _send(self, pending: PendingQuery) -> None:
         try:
-            question.values = self._values(question.at_s)
+            pending.values = self._values(pending.at_s)
         finally:
-            # Also when it is killed, or has raised what nobody expects.
-            if question.values is None:
-                question.values = NoData("the question was given up")
+            # Also after a kill or an unexpected exception.
+            if pending.values is None:
+                pending.values = NoData("the query was cancelled")
             self._slot.release()
 
     def _values(self, at_s: float) -> Values:
-        limit = gevent.Timeout(ANSWER_WITHIN_S)
+        limit = gevent.Timeout(TIMEOUT_S)
         try:
             with limit:
                 values = tuple(float(sample.value) for sample in self._source.query(self._query, at_s))
@@ -102,25 +102,25 @@ class QueryPolling:
         except gevent.Timeout as passed:
             if passed is not limit:
                 raise
-            return NoData(f"no answer within {ANSWER_WITHIN_S:g} s")
+            return NoData(f"no response within {TIMEOUT_S:g} s")
         except Exception as error:
-            # Whatever it is, a guard that does not see must say so instead of being silent.
+            # A guard must report that it has no data, whatever the cause is.
             return NoData(described(error))
 
-    def take(self) -> list[Answer]:
-        """What has come since the last time, the earliest first."""
-        taken: list[Answer] = []
-        while self._questions:
-            first = self._questions[0]
+    def take(self) -> list[TimedResult]:
+        """Return the responses since the last call, the earliest first."""
+        taken: list[TimedResult] = []
+        while self._pending:
+            first = self._pending[0]
             if first.values is None:
-                if sum(question.values is not None for question in self._questions) < AT_ONCE - 1:
+                if sum(pending.values is not None for pending in self._pending) < MAX_CONCURRENT - 1:
                     break
-                # Of a gap that is over, what was known of it while it lasted says more.
-                overtaken = NoData("no answer came before those to later questions")
-                first.values = self._taken if isinstance(self._taken, NoData) else overtaken
-                if first.asking is not None:
-                    first.asking.kill(block=False)
-            self._taken = first.values
+                # If the last result had no data either, its reason says more.
+                overtaken = NoData("later queries were answered first")
+                first.values = self._last_result if isinstance(self._last_result, NoData) else overtaken
+                if first.greenlet is not None:
+                    first.greenlet.kill(block=False)
+            self._last_result = first.values
             taken.append((first.at_s, first.values))
-            self._questions.popleft()
+            self._pending.popleft()
         return taken

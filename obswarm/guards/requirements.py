@@ -1,4 +1,4 @@
-"""Requirements: conditions that a run as a whole has to meet, for CI jobs."""
+"""Requirements: conditions that the whole run has to meet, for CI jobs."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from obswarm.stats import Snapshot
 
 @dataclass(frozen=True, slots=True)
 class Requirement:
-    """`p95{name="/login"} < 500ms`: has to be true of all that was measured."""
+    """A condition that has to be true of the whole run: `p95{name="/login"} < 500ms`."""
 
     condition: Condition
 
@@ -28,8 +28,7 @@ class Requirement:
 
 @dataclass(frozen=True, slots=True)
 class RequirementResult:
-    """`value` as Requirement's unit has it, None when nothing was measured that it could be judged by: then it is not
-    met."""
+    """`value` is in the base unit of the operand, None if there is none; the requirement is not met then."""
 
     requirement: Requirement
     met: bool
@@ -37,12 +36,12 @@ class RequirementResult:
 
     @property
     def shown(self) -> str:
-        """The value for people."""
+        """The formatted value."""
         return "nothing measured" if self.value is None else format_figure(self.requirement.condition, self.value)
 
 
 def parse_requirement(text: str) -> Requirement:
-    """Raises ObswarmError, for what is written wrongly with the place."""
+    """Parse a requirement. Raises ObswarmError, with a caret under the position of a syntax error."""
     condition = parse_condition(text)
     operand = condition.operand
     if not isinstance(operand, EngineOperand) or definition_of(operand).run is None:
@@ -52,9 +51,9 @@ def parse_requirement(text: str) -> Requirement:
 
 
 def evaluate_requirements(requirements: list[Requirement], final: Snapshot) -> list[RequirementResult]:
-    """Each of them, by the last snapshot of a run."""
-    judged = []
+    """Evaluate requirements with the last snapshot of a run."""
+    results = []
     for requirement in requirements:
         value = value_of_run(requirement.operand, final)
-        judged.append(RequirementResult(requirement, value is not None and requirement.condition.holds(value), value))
-    return judged
+        results.append(RequirementResult(requirement, value is not None and requirement.condition.holds(value), value))
+    return results

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from obswarm.stats import GuardState
-from obswarm.stats.endpoint import NO_STATUS, STATUS_CLASSES
+from obswarm.stats.keys import NO_STATUS, STATUS_CLASSES
 
 
 class Kind(StrEnum):

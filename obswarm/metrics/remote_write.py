@@ -36,7 +36,7 @@ _FIRST_RETRY_S = 0.25
 _LONGEST_RETRY_S = 5.0
 _TIMEOUT_S = 10.0
 _LONGEST_S = 20.0
-_LARGEST_ANSWER_BYTES = 1024 * 1024
+_MAX_RESPONSE_BYTES = 1024 * 1024
 _STALE_AFTER_S = 1.0
 """Seconds from the last sample of a run to its stale markers, if the time allows it, so that queries still show the
 last
@@ -102,7 +102,7 @@ class RemoteWriter(Output):
         self._lost = {"refused": 0, "overflow": 0, "end": 0}
         self._receiver_failing = False
         self._refusals: set[str] = set()
-        self._session = ApiSession(_LARGEST_ANSWER_BYTES, _LONGEST_S, access=receiver.access)
+        self._session = ApiSession(_MAX_RESPONSE_BYTES, _LONGEST_S, access=receiver.access)
         self._supervisor = Supervisor(self._on_greenlet_failed)
         self._failure: BaseException | None = None
         self._sender: Any = None
@@ -229,7 +229,7 @@ class RemoteWriter(Output):
         if not self._receiver_failing:
             self._receiver_failing = True
             logger.warning(
-                "--remote-write: %s. The run continues; up to %d pushes are queued and retried.",
+                "--remote-write: %s. The run goes on; up to %d pushes are queued and retried.",
                 what,
                 self._max_batches,
             )

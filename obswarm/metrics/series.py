@@ -29,7 +29,7 @@ from obswarm.stats import (
     RunState,
     Snapshot,
 )
-from obswarm.stats.endpoint import NO_STATUS
+from obswarm.stats.keys import NO_STATUS
 
 MODEL_CLOSED = "closed"
 _MAX_ANNOTATIONS = 100

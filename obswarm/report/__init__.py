@@ -1,4 +1,4 @@
-"""Results of a run for others: JSON, CSV and JUnit files, annotations in Grafana."""
+"""Results of a run: HTML report, comparison, JSON, CSV and JUnit files, annotations in Grafana."""
 
 from obswarm.report.compare import MEASURE_NAMES, SAME, Comparison, Difference, compare_runs, comparison_document
 from obswarm.report.csv_files import CsvFiles

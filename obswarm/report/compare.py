@@ -1,4 +1,4 @@
-"""Two runs beside each other: what has changed, how sure that is, and whether they can be compared at all."""
+"""Compare two runs: changes, their statistical significance, and whether the runs are comparable."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -24,14 +24,14 @@ from obswarm.api import ObswarmError
 from obswarm.config import setting_text
 from obswarm.stats import TOTAL, EndpointKey, EndpointStats
 from obswarm.store import Interval, MetricKey, RunInfo, RunRecord, value_at
-from obswarm.targets import place_of
+from obswarm.targets import sort_key_of
 from obswarm.units import counted, format_duration
 
-_SAME_LOAD = 0.1
-_SAME_USERS = 0.05
-_FEWEST_REQUESTS = 100
-_LEAST_OF_A_TARGET = 0.05
-_LEAST_OF_A_SHARE = 0.01
+_LOAD_TOLERANCE = 0.1
+_USERS_TOLERANCE = 0.05
+_MIN_REQUESTS = 100
+_MIN_RELATIVE_CHANGE = 0.05
+_MIN_RATIO_CHANGE = 0.01
 _ENDED_BY_PLAN = ("time", "signal", "user")
 
 FASTER, SLOWER, SAME = "faster", "slower", "no difference that this data can show"
@@ -40,8 +40,8 @@ INCONCLUSIVE = "inconclusive"
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A change, and what it means: `verdict` is better or worse (faster or slower of a latency), or that nothing can be
-    told from this data. `inconclusive` is the reason if the data allow no verdict, else empty."""
+    """A change with its verdict: better or worse (faster or slower for latencies), no difference, or inconclusive, for
+    the reason in `inconclusive`."""
 
     change: Change
     is_significant: bool
@@ -64,11 +64,12 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Two runs compared.
+    """The comparison of two runs.
 
-    `endpoints` begins with their total (TOTAL). `targets` are the targets' figures, `settings` (name, base, run) those
-    that differ, `only` endpoints that only one of the runs has, `incomparable` the reasons why the two should not be
-    compared. `seconds` is how much of each was compared, in that many `blocks`; 0 blocks are too few for any verdict.
+    `endpoints` starts with their total (TOTAL). `targets`: changes of the targets' metrics; `settings`: settings that
+    differ (name, base, run); `only`: endpoints that only one of the runs has; `incomparable`: reasons why the runs
+    should not be compared. `seconds`: length of the compared parts, in `blocks` blocks; 0 blocks are too few for a
+    verdict.
     """
 
     base: RunInfo
@@ -86,19 +87,19 @@ class Comparison:
         return next((each for each in self.endpoints.get(key, ()) if each.change.measure.name == measure), None)
 
     def inconclusive(self) -> list[tuple[EndpointKey, str]]:
-        """Endpoints without a verdict, each with the reason."""
+        """Return (endpoint, reason) for endpoints without a verdict."""
         found = ((key, differences[0].inconclusive) for key, differences in self.endpoints.items() if differences)
         return [(key, why) for key, why in found if why]
 
 
 def compare_runs(base: RunRecord, run: RunRecord, force: bool = False) -> Comparison:
-    """Raises ObswarmError when they cannot be compared, or should not be unless `force` says so."""
+    """Compare two runs. Raises ObswarmError if they are not comparable, unless `force` is set."""
     before, after = _measured(base), _measured(run)
     incomparable = tuple(_incomparable(base, run, before, after))
-    # With --force, these are the reasons why there is no verdict.
-    reasons = [*incomparable, *_short(base, run, before, after)]
+    # With --force, the reasons for the verdict "inconclusive".
+    reasons = [*incomparable, *_short_runs(base, run, before, after)]
     if reasons and not force:
-        raise ObswarmError(f"These runs cannot be compared: {' '.join(reasons)} Say --force to do it all the same.")
+        raise ObswarmError(f"These runs cannot be compared: {' '.join(reasons)} Use --force to compare them anyway.")
     common = min(len(before), len(after))
     is_paired = _same_users(before[:common], after[:common])
     if is_paired:
@@ -107,11 +108,11 @@ def compare_runs(base: RunRecord, run: RunRecord, force: bool = False) -> Compar
     blocks = 0 if too_short else block_count(common)
     found: dict[EndpointKey, tuple[list[Change], str]] = {}
     for key in _keys(base, run):
-        # Without a verdict the values are shown, of one block.
+        # Without a verdict only the values are shown, of one block.
         one, other = cut(_blocks(before, key), blocks or 1), cut(_blocks(after, key), blocks or 1)
         why = too_short or _too_few(sum(each.requests for each in one), sum(each.requests for each in other))
         found[key] = changes(one, other, paired=is_paired, resamples=0 if why else RESAMPLES), why
-    # Those are none of the many among which chance has to be told from a change.
+    # The targets' metrics are not part of the multiple-testing correction.
     verdicts = iter(significant([change for each, why in found.values() for change in each if not why]))
     endpoints = {
         key: tuple(Difference(change, False if why else next(verdicts), why) for change in each)
@@ -123,8 +124,8 @@ def compare_runs(base: RunRecord, run: RunRecord, force: bool = False) -> Compar
         run=run.info,
         endpoints=endpoints,
         targets={
-            figure: Difference(change, is_significant, too_short or ("" if change.change is not None else _NO_VALUES))
-            for (figure, change), is_significant in zip(
+            metric: Difference(change, is_significant, too_short or ("" if change.change is not None else _NO_VALUES))
+            for (metric, change), is_significant in zip(
                 targets.items(), significant(list(targets.values())), strict=True
             )
         },
@@ -140,22 +141,22 @@ def compare_runs(base: RunRecord, run: RunRecord, force: bool = False) -> Compar
     )
 
 
-_NO_VALUES = "one of the runs has too few values of it"
+_NO_VALUES = "one of the runs has too few values"
 
 
 def _too_short(seconds: int) -> str:
-    return f"{seconds} s are in both runs; {SHORTEST_S} s are the least to tell a difference from chance"
+    return f"both runs have {seconds} s; at least {SHORTEST_S} s are needed to tell a difference from chance"
 
 
 def _too_few(base: int, run: int) -> str:
-    """Why so many requests say nothing; empty when they do."""
-    if min(base, run) >= _FEWEST_REQUESTS:
+    """Return why the numbers of requests are too small for a verdict; empty if they are not."""
+    if min(base, run) >= _MIN_REQUESTS:
         return ""
-    return f"{base:,} and {run:,} requests; {_FEWEST_REQUESTS} of each run are the least"
+    return f"{base:,} and {run:,} requests; at least {_MIN_REQUESTS} of each run are needed"
 
 
 def _measured(record: RunRecord) -> list[Interval]:
-    """The seconds that count: since the statistics last began, until the run was stopped."""
+    """Return the seconds to compare: since the last reset of the statistics, until the run was stopped."""
     if not record.seconds:
         return []
     epoch = record.seconds[-1].epoch
@@ -179,78 +180,79 @@ def _blocks(seconds: Sequence[Interval], key: EndpointKey) -> list[Block]:
 
 
 def _same_users(before: Sequence[Interval], after: Sequence[Interval]) -> bool:
-    """Whether both had nearly the same users at the same time."""
+    """Return whether both runs had nearly the same number of users at the same times."""
     same = 0
     for one, other in zip(before, after, strict=True):
         users, others = sum(one.users.values()), sum(other.users.values())
-        same += abs(users - others) <= max(1, _SAME_USERS * max(users, others))
-    return same >= (1 - _SAME_USERS) * len(before)
+        same += abs(users - others) <= max(1, _USERS_TOLERANCE * max(users, others))
+    return same >= (1 - _USERS_TOLERANCE) * len(before)
 
 
 def _incomparable(base: RunRecord, run: RunRecord, before: Sequence[Interval], after: Sequence[Interval]) -> list[str]:
     incomparable = []
     one, other = base.info, run.info
     if one.test != other.test:
-        incomparable.append(f"They are of different load tests ({one.test} and {other.test}).")
+        incomparable.append(f"The load tests differ ({one.test} and {other.test}).")
     users, others = (max((sum(second.users.values()) for second in seconds), default=0) for seconds in (before, after))
-    if abs(users - others) > _SAME_LOAD * max(users, others):
-        incomparable.append(f"They had different loads (at most {counted(users, 'user')} and {others:,}).")
-    if abs(len(before) - len(after)) > _SAME_LOAD * max(len(before), len(after)):
-        # As the report and the list of runs have it.
+    if abs(users - others) > _LOAD_TOLERANCE * max(users, others):
+        incomparable.append(f"The loads differ (peaks: {counted(users, 'user')} and {others:,}).")
+    if abs(len(before) - len(after)) > _LOAD_TOLERANCE * max(len(before), len(after)):
+        # In the format of the report and the list of runs.
         took, others_took = format_duration(one.duration_s), format_duration(other.duration_s)
         if took == others_took:
             took, others_took = (
                 f"{took}, {len(before)} s of it measured",
                 f"{others_took}, {len(after)} s of it measured",
             )
-        incomparable.append(f"They took different times ({took} and {others_took}).")
+        incomparable.append(f"The durations differ ({took} and {others_took}).")
     for record, seconds in ((base, before), (run, after)):
         if not any(second.endpoints for second in seconds):
-            incomparable.append(f"{record.info.run_id} has made no requests.")
+            incomparable.append(f"{record.info.run_id} made no requests.")
         if any(worker.saturated for second in seconds for worker in second.workers.values()):
             incomparable.append(
-                f"In {record.info.run_id} the load generator was the bottleneck, so its latencies are its own."
+                f"In {record.info.run_id} the load generator was the bottleneck, so its latencies are not the target's."
             )
     return incomparable
 
 
-def _short(base: RunRecord, run: RunRecord, before: Sequence[Interval], after: Sequence[Interval]) -> list[str]:
-    """Which of them are too short, in one sentence."""
+def _short_runs(base: RunRecord, run: RunRecord, before: Sequence[Interval], after: Sequence[Interval]) -> list[str]:
+    """Return a sentence that names the runs that are too short, if any."""
     short = [
-        f"{record.info.run_id} has measured for {len(seconds)} s"
+        f"{record.info.run_id} has {len(seconds)} s of measurements"
         for record, seconds in ((base, before), (run, after))
         if len(seconds) < SHORTEST_S
     ]
-    least = f"{SHORTEST_S} s are the least that a difference can be told from chance with."
+    least = f"at least {SHORTEST_S} s are needed to tell a difference from chance."
     return [f"{' and '.join(short)}; {least}"] if short else []
 
 
-def figure_place(figure: MetricKey) -> tuple[int, str, int]:
-    """Sorts figures of targets: in the order of the request's way, those of a target together."""
-    kind, number = place_of(figure.kind, figure.name)
-    return kind, figure.target, number
+def target_metric_order(metric: MetricKey) -> tuple[int, str, int]:
+    """Return a sort key for metrics of targets: in the order in which a request passes the targets, grouped by
+    target."""
+    kind, number = sort_key_of(metric.kind, metric.name)
+    return kind, metric.target, number
 
 
 def _targets(
     base: RunRecord, run: RunRecord, before: Sequence[Interval], after: Sequence[Interval], blocks: int
 ) -> dict[MetricKey, Change]:
     found = {}
-    for figure in sorted(base.samples.keys() & run.samples.keys(), key=figure_place):
+    for metric in sorted(base.samples.keys() & run.samples.keys(), key=target_metric_order):
         means = [
             _means([value_at(samples, second.time_s) for second in seconds], blocks)
-            for samples, seconds in ((base.samples[figure], before), (run.samples[figure], after))
+            for samples, seconds in ((base.samples[metric], before), (run.samples[metric], after))
         ]
-        name = f"{figure.target}: {figure.name}"
-        change = mean_change(name, means[0], means[1], least=_LEAST_OF_A_TARGET)
-        if figure.unit == "ratio" and abs((change.run or 0) - (change.base or 0)) < _LEAST_OF_A_SHARE:
-            # Many times as much of next to nothing is nothing.
+        name = f"{metric.target}: {metric.name}"
+        change = mean_change(name, means[0], means[1], least=_MIN_RELATIVE_CHANGE)
+        if metric.unit == "ratio" and abs((change.run or 0) - (change.base or 0)) < _MIN_RATIO_CHANGE:
+            # A large relative change of a tiny ratio is not relevant.
             change = replace(change, p=1.0)
-        found[figure] = change
+        found[metric] = change
     return found
 
 
 def _means(values: Sequence[float], blocks: int) -> list[float]:
-    """Of each block that has a value."""
+    """Return the mean of each block that has values."""
     found = []
     for begin, end in spans(len(values), blocks):
         there = [value for value in values[begin:end] if math.isfinite(value)]
@@ -281,7 +283,7 @@ def _text(name: str, value: Any) -> str:
 
 
 def comparison_document(found: Comparison) -> dict[str, Any]:
-    """For other programs. Changes are relative but for the error ratio, whose are differences."""
+    """Return a comparison as a JSON document. Changes are relative, except those of the error ratio: differences."""
     return {
         "base": found.base.run_id,
         "run": found.run.run_id,
@@ -301,9 +303,9 @@ def comparison_document(found: Comparison) -> dict[str, Any]:
         ],
         "only": [{"method": key.method, "name": key.name, "run": where} for key, where in found.only.items()],
         "targets": [
-            {"target": figure.target, "kind": figure.kind, "figure": figure.name, "unit": figure.unit}
+            {"target": metric.target, "kind": metric.kind, "figure": metric.name, "unit": metric.unit}
             | _difference(difference)
-            for figure, difference in found.targets.items()
+            for metric, difference in found.targets.items()
         ],
         "settings": [{"name": name, "base": one, "run": other} for name, one, other in found.settings],
     }

@@ -1,8 +1,8 @@
-"""CSV files with the names and columns that Locust writes, so that scripts that read those go on working.
+"""CSV files with Locust's file names and columns, so that scripts for those keep working.
 
-Times are in milliseconds. `PREFIX_stats.csv`, `_failures.csv` and `_exceptions.csv` are written at the end,
-`PREFIX_stats_history.csv` grows while the run goes on, by one row a second of it, also when the run's master is killed
-and started again. Texts are made harmless for spreadsheets; see `CsvRows`.
+Times are in milliseconds. `PREFIX_stats.csv`, `_failures.csv` and `_exceptions.csv` are written at the end.
+`PREFIX_stats_history.csv` grows by one row a second during the run, also when the master is killed and another takes
+over. Texts are escaped against formula injection in spreadsheets; see `CsvRows`.
 """
 
 import csv
@@ -54,28 +54,28 @@ _HISTORY_COLUMNS = [
 ]
 _SUFFIXES = ("stats", "failures", "exceptions", "stats_history")
 _LINE_END = b"\r\n"
-"""The csv module's; no cell has it, see `text_cell`."""
+"""Line terminator of the csv module. No cell contains it, see `text_cell`."""
 _LONGEST_ROW_BYTES = 64 * 1024
 _ROUNDING_S = 1
-"""The start of a run that is taken up may be computed to lie in the second before or after."""
+"""The computed start of a restored run may be off by one second."""
 
 
 _FORMULA = re.compile(r"\s*[=+\-@\uff0b\uff0d\uff1d\uff20]")
-"""What a cell begins with that a spreadsheet takes for a formula, full-width forms included
+"""First characters of a cell that a spreadsheet would evaluate as a formula, including full-width forms
 (https://owasp.org/www-community/attacks/CSV_Injection)."""
 
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
 
 
 def text_cell(value: object) -> str:
-    """A cell as it is written: no control characters but line feeds and tabs, and an apostrophe before a text that a
-    spreadsheet would take for a formula. Numbers stay as they are."""
+    """Format a cell: control characters other than line feeds and tabs are escaped, and a text that a spreadsheet would
+    evaluate as a formula gets an apostrophe in front. Numbers are unchanged."""
     text = escape_lines(to_text(value))
     return f"'{text}" if _FORMULA.match(text) and not _NUMBER.fullmatch(text) else text
 
 
 class CsvRows:
-    """Writes rows to a stream, each cell as by `text_cell`."""
+    """CSV writer that formats each cell with `text_cell`."""
 
     def __init__(self, stream: TextIO) -> None:
         self._writer = csv.writer(stream)
@@ -85,10 +85,10 @@ class CsvRows:
 
 
 class CsvFiles(Output):
-    """Writes the history, and, at the end, the other three files.
+    """Output that writes the history during the run and the other three files at its end.
 
-    Raises ObswarmError at once when the files cannot be written. What is there of an earlier run stays as it is until
-    this one has something to write. A run that is taken up goes on with the history that the process before has begun.
+    The constructor raises ObswarmError if the files are not writable. Files of an earlier run are kept until this run
+    has something to write. A restored run appends to the history of the previous process.
     """
 
     def __init__(self, prefix: str, full_history: bool = False) -> None:
@@ -97,15 +97,15 @@ class CsvFiles(Output):
         self._started_s = 0.0
         self._second = 0
         self._parts: list[Snapshot] = []
-        """Of that second of the run, which has no row yet."""
+        """Snapshots of the second `_second`, which has no row yet."""
         self._written = 0
         self._before: Snapshot | None = None
-        """The last second that has a row, and what it was made from."""
+        """The last second that has a row, and its last snapshot."""
         self._history: TextIO | None = None
         self._goes_on_at: int | None = None
-        """Where rows of an earlier process end, in bytes."""
+        """End of a previous process' rows in the file, in bytes; None if there are none."""
         self._goes_on = False
-        """Whether the next row is the first one after those of an earlier process."""
+        """Whether the next row is the first after those of a previous process."""
         try:
             for suffix in _SUFFIXES:
                 check_writable(_path(prefix, suffix))
@@ -117,8 +117,11 @@ class CsvFiles(Output):
         return f"--csv {self._prefix}"
 
     def snapshot(self, snapshot: Snapshot) -> None:
-        """Write the row of a second once the next one has come: what is left at the end of a run, or came in the middle
-        of a second, is a part of the nearest one; what came in the first half of the first second is a part of that."""
+        """Add a snapshot, and write the row of a second once a snapshot of a later one arrives.
+
+        Snapshots in the middle of a second, and the rest at the end of a run, belong to the nearest second; those in
+        the first half of the first second belong to that.
+        """
         second = round(snapshot.elapsed_s)
         if self._parts and second > self._second > 0:
             self._write_second()
@@ -127,14 +130,14 @@ class CsvFiles(Output):
         self._started_s = snapshot.started_s
 
     def restored(self, snapshot: Snapshot, annotations: Sequence[Annotation]) -> None:
-        """Have rows added to the history, if it is this run's."""
+        """Append to the existing history, if it is of this run."""
         started_s = int(snapshot.started_s)
         found = _unfinished_history(_path(self._prefix, "stats_history"), started_s)
         if found is None:
             return
         self._goes_on_at, self._before, self._goes_on = found.end_bytes, snapshot, True
         self._written = max(0, found.last_s - started_s)
-        # A second has one row, also where a clock was set back meanwhile.
+        # One row per second, even if the clock was set back in between.
         self._second = self._written + 1
 
     def _open_history(self) -> TextIO:
@@ -159,8 +162,8 @@ class CsvFiles(Output):
             key: total_of(part.interval[key] for part in parts if key in part.interval) for key in self._keys(last)
         }
         recents[TOTAL] = total_of(part.interval_total for part in parts)
-        # Seconds in which the program was held up have no snapshot: theirs is that of the first one afterwards; also
-        # those without a master, and the last one of the master before, which had not written its row.
+        # Seconds without snapshots (blocked event loop, no master, the unwritten last second of a previous master) get
+        # rows with the values of the first snapshot after them.
         known_s = self._second - self._written
         missed = max(0, (known_s if self._goes_on else min(known_s, round(interval_s))) - 1)
         self._goes_on = False
@@ -172,8 +175,8 @@ class CsvFiles(Output):
         self._written, self._before = self._second, last
 
     def _users(self, parts: Sequence[Snapshot], interval_s: float) -> int:
-        """Who was there: a run's last snapshot is of the moment after its end, in which nobody is, also where there was
-        load until then."""
+        """Return the users of a second. The final snapshot, taken after the end, has none; if there was load until
+        then, the users are those of the snapshot before."""
         there = [part for part in parts if part.state is not RunState.STOPPED]
         if there or self._before is None:
             return (there or parts)[-1].user_count
@@ -192,7 +195,7 @@ class CsvFiles(Output):
         recents: Mapping[EndpointKey, EndpointStats],
         interval_s: float,
     ) -> None:
-        """`known` is what was known at its end of the run until then, `recents` what an interval has added."""
+        """Write the rows of a second: totals of the run from `known`, values of the interval from `recents`."""
         rows = CsvRows(history)
         for key, recent in recents.items():
             total = EndpointStats(key)
@@ -213,7 +216,7 @@ class CsvFiles(Output):
             )
 
     def finish(self, result: RunResult) -> None:
-        """Write the files of the end and close the history. Each is tried, also when another cannot be written."""
+        """Write the final files and close the history. An error with one file does not prevent the others."""
         final = result.final
         steps: list[Callable[[], None]] = [
             self._write_second,
@@ -262,7 +265,7 @@ class CsvFiles(Output):
             "failures",
             ["Method", "Name", "Error", "Occurrences", "First Seen", "Last Seen", "Example"],
             (
-                [*key, seen.count, _stamp(seen.first_seen_s), _stamp(seen.last_seen_s), seen.example]
+                [*key, seen.count, _timestamp_text(seen.first_seen_s), _timestamp_text(seen.last_seen_s), seen.example]
                 for key, seen in sorted(final.errors.items())
             ),
         )
@@ -292,16 +295,18 @@ def _open(prefix: str, suffix: str, mode: str = "w") -> TextIO:
 
 
 class _UnfinishedHistory(NamedTuple):
-    """The Timestamp of its last row, and where that row ends."""
+    """Timestamp of the last row, and the offset of its end."""
 
     last_s: int
     end_bytes: int
 
 
 def _unfinished_history(path: Path, started_s: int) -> _UnfinishedHistory | None:
-    """Find what an earlier process has written of the run that began at `started_s`; None when the file is something
-    else: that of an earlier run has a first row from before. A row that was cut off by the end of the process does not
-    count. Raises OSError."""
+    """Find the rows that a previous process wrote for the run started at `started_s`.
+
+    Returns None if the file is not of this run (its first row is earlier). An incomplete last row is ignored. Raises
+    OSError.
+    """
     if not path.is_file():
         return None
     header = ",".join(_HISTORY_COLUMNS).encode() + _LINE_END
@@ -320,7 +325,7 @@ def _unfinished_history(path: Path, started_s: int) -> _UnfinishedHistory | None
 
 
 def _timestamp(rows: bytes) -> int | None:
-    """That of the first row, None if that is not whole."""
+    """Return the Timestamp of the first row; None if that is incomplete."""
     cell, comma, rest = rows.partition(b",")
     return int(cell) if comma and cell.isdigit() and _LINE_END in rest else None
 
@@ -343,5 +348,5 @@ def _milliseconds(seconds: float | None) -> str:
     return f"{(seconds or 0) * 1000:.3f}"
 
 
-def _stamp(wall_s: float) -> str:
+def _timestamp_text(wall_s: float) -> str:
     return datetime.fromtimestamp(wall_s, UTC).isoformat(timespec="seconds")

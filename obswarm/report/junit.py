@@ -1,4 +1,4 @@
-"""JUnit's XML for CI systems: a test case for each requirement and each guard."""
+"""JUnit XML for CI systems: a test case for each requirement and each guard."""
 
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from obswarm.stats import GuardAction, GuardState
 
 
 def junit_document(result: RunResult, requirement_results: Sequence[RequirementResult]) -> str:
-    """In the form that the Ant and Jenkins reports have: testsuite, testcase, failure."""
+    """Return a JUnit XML document as Ant and Jenkins write it: testsuite, testcase, failure."""
     test = result.final.test
     suite = _element(None, "testsuite", name=f"obswarm {test}", timestamp=clock.iso(result.started_s)[:19])
     failures = skipped = 0
@@ -26,12 +26,12 @@ def junit_document(result: RunResult, requirement_results: Sequence[RequirementR
         case = _element(suite, "testcase", classname=f"obswarm.{test}.guards", name=guard.name)
         if guard.stopped or any(count for action, count in guard.trips if action != GuardAction.NOTIFY):
             failures += 1
-            # Not of a guard whose name begins like this one's.
-            began = tuple(f"The guard {guard.name} {did}" for did in ("tripped", "has had no data"))
-            marks = [mark.text for mark in result.annotations if mark.text.startswith(began)]
+            # With the verb, so that a guard whose name starts with this one's does not match.
+            prefixes = tuple(f"The guard {guard.name} {did}" for did in ("tripped", "has had no data"))
+            annotations = [annotation.text for annotation in result.annotations if annotation.text.startswith(prefixes)]
             did = "stopped the run" if guard.stopped else "tripped"
-            message = marks[0] if marks else f"The guard {guard.name} {did}."
-            _element(case, "failure", "\n".join(marks), message=message)
+            message = annotations[0] if annotations else f"The guard {guard.name} {did}."
+            _element(case, "failure", "\n".join(annotations), message=message)
         elif guard.state is GuardState.NO_DATA or not guard.matched:
             skipped += 1
             reason = guard.no_data_reason if guard.state is GuardState.NO_DATA else NO_REQUEST_SELECTED
@@ -50,9 +50,9 @@ def junit_document(result: RunResult, requirement_results: Sequence[RequirementR
 
 
 def _element(parent: ElementTree.Element | None, tag: str, text: str = "", **attributes: str) -> ElementTree.Element:
-    """XML 1.0 has no form for most control characters and for surrogates: they are escaped with backslashes, and a line
-    feed in an attribute, too."""
-    fit = {name: escape_controls(value) for name, value in attributes.items()}
-    element = ElementTree.Element(tag, fit) if parent is None else ElementTree.SubElement(parent, tag, fit)
+    """Create an element. Control characters and surrogates, which XML 1.0 cannot represent, are escaped with
+    backslashes; in attributes, line feeds as well."""
+    escaped = {name: escape_controls(value) for name, value in attributes.items()}
+    element = ElementTree.Element(tag, escaped) if parent is None else ElementTree.SubElement(parent, tag, escaped)
     element.text = escape_lines(text) or None
     return element

@@ -1,4 +1,4 @@
-"""The result of a run as a JSON document for other programs. Its keys are a contract; times are in seconds."""
+"""The result of a run as a JSON document. Its keys are a contract; times are in seconds."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -23,8 +23,8 @@ _QUANTILES = {"p50_s": 0.5, "p90_s": 0.9, "p95_s": 0.95, "p99_s": 0.99}
 
 
 def result_document(result: RunResult, requirement_results: Sequence[RequirementResult] = ()) -> dict[str, Any]:
-    """Everything that the run measured and was judged by, as JSON-ready values. A figure that does not exist (the p95
-    of no request) is null."""
+    """Return the JSON document of a run: measurements, guards, requirements. Undefined values (the p95 of no requests)
+    are null."""
     final = result.final
     return {
         "run_id": result.run_id,
@@ -37,12 +37,12 @@ def result_document(result: RunResult, requirement_results: Sequence[Requirement
         "state": str(final.state),
         "stop_reason": {"kind": result.stop_reason.kind, "detail": result.stop_reason.detail},
         "users_max": result.users_max,
-        "totals": {**_figures(final.total, final.load_s), "interrupted": final.interrupted},
+        "totals": {**_statistics(final.total, final.load_s), "interrupted": final.interrupted},
         "never_answered": result.was_never_answered,
         "in_flight": {**_in_flight(final.in_flight), "max": _in_flight_max(result.in_flight_peaks)},
         "cut_off": cut_off_rows(final.cut_off),
         "endpoints": [
-            {"method": key.method, "name": key.name, **_figures(stats, final.load_s)}
+            {"method": key.method, "name": key.name, **_statistics(stats, final.load_s)}
             for key, stats in sorted(final.endpoints.items())
         ],
         "errors": [
@@ -129,7 +129,8 @@ def result_document(result: RunResult, requirement_results: Sequence[Requirement
             for each in result.targets
         ],
         "annotations": [
-            {"at": clock.iso(mark.time_s), "kind": mark.kind, "text": mark.text} for mark in result.annotations
+            {"at": clock.iso(annotation.time_s), "kind": annotation.kind, "text": annotation.text}
+            for annotation in result.annotations
         ],
     }
 
@@ -148,7 +149,7 @@ def _in_flight(in_flight: Mapping[EndpointKey, InFlight], total: InFlight | None
 
 
 def _in_flight_max(peaks: Mapping[EndpointKey, InFlight]) -> dict[str, Any]:
-    """At the end of any second of the run."""
+    """Return the maxima of requests in flight at the ends of the run's seconds."""
     by_endpoint = {key: each for key, each in peaks.items() if key != TOTAL}
     return _in_flight(by_endpoint, peaks.get(TOTAL, NONE_IN_FLIGHT))
 
@@ -171,7 +172,7 @@ def _guard(guard: GuardView) -> dict[str, Any]:
     }
 
 
-def _figures(stats: EndpointStats, load_s: float) -> dict[str, Any]:
+def _statistics(stats: EndpointStats, load_s: float) -> dict[str, Any]:
     values = stats.quantiles(tuple(_QUANTILES.values())) or (None,) * len(_QUANTILES)
     return {
         "requests": stats.requests,
@@ -189,7 +190,7 @@ def _figures(stats: EndpointStats, load_s: float) -> dict[str, Any]:
 
 
 def _timings(stats: EndpointStats) -> dict[str, dict[str, Any]]:
-    """By phase, how often it was gone through and its mean; quantiles where --timings asked for histograms."""
+    """Return count and mean of each phase; with --timings histograms, quantiles as well."""
     if stats.timings is None:
         return {}
     phases: dict[str, dict[str, Any]] = {}
@@ -205,5 +206,5 @@ def _timings(stats: EndpointStats) -> dict[str, dict[str, Any]]:
 
 
 def _round(value: float | None) -> float | None:
-    """Six digits behind the point are a microsecond; more is noise in a file that people read."""
+    """Round to microseconds."""
     return None if value is None else round(value, 6)

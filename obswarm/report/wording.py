@@ -1,4 +1,4 @@
-"""Differences between runs in words and numbers for people."""
+"""Format measurements and differences between runs for the terminal and HTML reports."""
 
 import math
 from collections.abc import Mapping
@@ -21,12 +21,12 @@ _NO_DATA_FROM_S = 0.5
 
 
 def tone_of(difference: Difference) -> str:
-    """good, bad, or nothing."""
+    """Return the CSS class of a difference: good, bad or empty."""
     return {FASTER: "good", "better": "good", SLOWER: "bad", "worse": "bad"}.get(difference.verdict, "")
 
 
 def value_of(measure: str, value: float | None) -> str:
-    """A measure of a load test."""
+    """Format a measure of the load test."""
     if value is None:
         return "–"
     if not math.isfinite(value):
@@ -36,8 +36,8 @@ def value_of(measure: str, value: float | None) -> str:
     return f"{value:.2%}" if measure == "error ratio" else format_latency(value)
 
 
-def figure_value(unit: Unit | str, value: float | None) -> str:
-    """A figure of a target."""
+def target_metric_value(unit: Unit | str, value: float | None) -> str:
+    """Format a value of a target's metric."""
     if value is None:
         return "–"
     if not math.isfinite(value):
@@ -52,14 +52,14 @@ def figure_value(unit: Unit | str, value: float | None) -> str:
     return f"{text}/s" if unit == "per_second" else text
 
 
-def size_of(difference: Difference) -> str:
-    """How much it has changed; empty when that is not known."""
+def change_text(difference: Difference) -> str:
+    """Format the change of a difference; empty if unknown."""
     change = difference.change.change
     return "" if change is None else _percent(difference, change)
 
 
-def between(difference: Difference) -> str:
-    """What it has changed by with confidence."""
+def confidence_interval_text(difference: Difference) -> str:
+    """Format the confidence interval of a change; empty if unknown."""
     low, high = difference.change.low, difference.change.high
     return "" if low is None or high is None else f"{_percent(difference, low)} … {_percent(difference, high)}"
 
@@ -69,42 +69,41 @@ def _percent(difference: Difference, value: float) -> str:
 
 
 def generator_sentence(saturated: bool, max_cpu_ratio: float | None, max_loop_lag_s: float | None) -> str:
-    """Whether the load generator was the bottleneck, with the figures that say so. A figure that JSON had no number for
-    is None."""
+    """Return a sentence on whether the load generator was the bottleneck, with its maxima (None if not finite)."""
     cpu = "–" if max_cpu_ratio is None else f"{max_cpu_ratio:.0%}"
     lag = "–" if max_loop_lag_s is None else f"{max_loop_lag_s * 1000:,.0f}"
-    figures = f"(CPU up to {cpu} of a core, event loop up to {lag} ms late)"
+    maxima = f"(CPU up to {cpu} of a core, event loop lag up to {lag} ms)"
     if saturated:
         return (
-            f"THE LOAD GENERATOR WAS THE BOTTLENECK for a part of the run {figures}: the target may be faster than"
-            " these figures."
+            f"THE LOAD GENERATOR WAS THE BOTTLENECK during part of the run {maxima}: the target may be faster than"
+            " measured."
         )
-    return f"The load generator was not the bottleneck {figures}."
+    return f"The load generator was not the bottleneck {maxima}."
 
 
 NO_REQUEST_SELECTED = "no request of the run matched its labels"
-"""Of a guard that is about some endpoints only."""
+"""Reason for no data of a guard with label matchers."""
 
 
 def no_data_text(no_data_s: float, watched_s: float) -> str:
-    """For how long a guard had no data; empty for less than one question to a source."""
+    """Format how long a guard had no data; empty if shorter than one polling interval of a source."""
     if no_data_s < _NO_DATA_FROM_S:
         return ""
     seen_s = round(watched_s - no_data_s, 1)
-    # Rounded, it would be all of the time, and yet the guard may have tripped.
+    # Rounding would make it the whole time, although the guard had data and may have tripped.
     is_nearly_all = seen_s > 0 and round(no_data_s) == round(watched_s)
     shown = f"all but {format_duration(seen_s)}" if is_nearly_all else format_duration(round(no_data_s))
     return f"no data for {shown} of {format_duration(round(watched_s))}"
 
 
 def no_data_of(guard: Mapping[str, Any]) -> str:
-    """The same with the reason, of a guard of a result, which an earlier version may have kept."""
+    """Format how long a guard of a stored result had no data, with the reason."""
     text = no_data_text(*_no_data(guard))
     return f"{text}: {guard['no_data_reason']}" if text and guard["no_data_reason"] else text
 
 
 def had_little_data(guard: Mapping[str, Any]) -> bool:
-    """Whether that is too much of the time."""
+    """Return whether a guard of a stored result lacked data for too much of the time."""
     return lacks_data(*_no_data(guard))
 
 
@@ -112,17 +111,17 @@ def _no_data(guard: Mapping[str, Any]) -> tuple[float, float]:
     return guard.get("no_data_s", 0.0), guard.get("watched_s", 0.0)
 
 
-def figure_name(figure: MetricKey) -> str:
-    return f"{figure.target}: {figure.name}"
+def target_metric_name(metric: MetricKey) -> str:
+    return f"{metric.target}: {metric.name}"
 
 
-def extent_of(found: Comparison) -> str:
-    """How much of two runs was compared."""
+def compared_extent(found: Comparison) -> str:
+    """Format how much of the two runs was compared."""
     return f"{found.seconds} s of both" + (f", in {found.blocks} blocks" if found.blocks else "")
 
 
 def inconclusive_sentences(found: Comparison) -> list[str]:
-    """Endpoints without a verdict, with the reason; those with the same reason share a sentence."""
+    """Return sentences on endpoints without a verdict, grouped by reason."""
     by_reason: dict[str, list[str]] = {}
     for key, why in found.inconclusive():
         by_reason.setdefault(why, []).append(key.label)
@@ -131,8 +130,8 @@ def inconclusive_sentences(found: Comparison) -> list[str]:
     return [f"{format_names(names)}: {INCONCLUSIVE} ({why})." for why, names in by_reason.items()]
 
 
-def only_sentences(found: Comparison) -> list[str]:
-    """Endpoints that one of the runs has alone; one sentence for each run."""
+def one_sided_sentences(found: Comparison) -> list[str]:
+    """Return a sentence for each run with the endpoints that only it has."""
     by_run: dict[str, list[str]] = {}
     for key, where in found.only.items():
         by_run.setdefault(where, []).append(key.label)
@@ -143,17 +142,17 @@ __all__ = [
     "INCONCLUSIVE",
     "NO_REQUEST_SELECTED",
     "SAME",
-    "between",
-    "extent_of",
-    "figure_name",
-    "figure_value",
+    "change_text",
+    "compared_extent",
+    "confidence_interval_text",
     "generator_sentence",
     "had_little_data",
     "inconclusive_sentences",
     "no_data_of",
     "no_data_text",
-    "only_sentences",
-    "size_of",
+    "one_sided_sentences",
+    "target_metric_name",
+    "target_metric_value",
     "tone_of",
     "value_of",
 ]

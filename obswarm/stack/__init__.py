@@ -1,7 +1,7 @@
-"""`obswarm up`: Prometheus, Alertmanager, Grafana, a master and workers as a Compose project on this machine."""
+"""`obswarm up`: Prometheus, Alertmanager, Grafana, a master and workers as a Docker Compose project."""
 
 from obswarm.stack.compose import Compose
-from obswarm.stack.containers import ContainersApp, ContainerWatch
+from obswarm.stack.containers import ContainersApp, ContainerStats
 from obswarm.stack.docker_engine import Engine, StackError
 from obswarm.stack.images import needed_images
 from obswarm.stack.preflight import check_disk, choose_ports
@@ -13,7 +13,7 @@ __all__ = [
     "DEFAULT_PROJECT",
     "PORTS",
     "Compose",
-    "ContainerWatch",
+    "ContainerStats",
     "ContainersApp",
     "Engine",
     "Project",

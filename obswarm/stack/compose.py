@@ -1,4 +1,4 @@
-"""`docker compose` with our files: what it is good at is up and down."""
+"""Run `docker compose` with the files of the stack."""
 
 import json
 import os
@@ -16,10 +16,10 @@ _SHOWN = 6
 
 
 class Compose:
-    """Runs it for a project. Raises StackError when there is no docker command, or its Compose plugin is missing or too
-    old: docker itself takes the plugin's options for its own then, and says that they are unknown.
+    """Runs `docker compose` for a project. `version` is that of the Compose plugin.
 
-    `version` is the plugin's.
+    The constructor raises StackError if there is no docker command, or if its Compose plugin is missing or too old
+    (docker's own message would be about unknown options).
     """
 
     def __init__(self, project: Project) -> None:
@@ -34,7 +34,7 @@ class Compose:
         self.version = self._checked_version()
 
     def command(self, *words: str) -> list[str]:
-        """The whole command line, as a person could type it."""
+        """Return the complete command line."""
         command = [self._docker, "compose", "--project-name", self._project.name]
         file = self._project.folder / "stack.env"
         if file.exists():
@@ -48,7 +48,7 @@ class Compose:
         return [*command, *words]
 
     def run(self, *words: str, profiles: Sequence[str] = ()) -> str:
-        """Gives what it printed on standard output; raises StackError with its last lines when it fails."""
+        """Run a command and return its standard output. Raises StackError with its last lines if it fails."""
         command = self.command(*words)
         for profile in profiles:
             command[command.index("--file") : command.index("--file")] = ["--profile", profile]
@@ -66,7 +66,8 @@ class Compose:
         return done.stdout
 
     def follow(self, *words: str) -> int:
-        """With its output on this terminal; gives its exit code. Ctrl-C ends it, and not this process."""
+        """Run a command with its output on this terminal and return its exit code. Ctrl-C stops it, not this
+        process."""
         watcher = gevent.signal_handler(signal.SIGINT, lambda: None)
         try:
             return subprocess.run(self.command(*words), check=False, env=self._environment()).returncode
@@ -84,10 +85,10 @@ class Compose:
         )
         version, wanted = done.stdout.strip(), ".".join(map(str, OLDEST_COMPOSE))
         if done.returncode or not version:
-            said = next((line.strip() for line in done.stderr.splitlines() if line.strip()), "nothing")
-            # Without the plugin docker says either of these, and the second one misleads.
-            is_missing = "is not a docker command" in said or "unknown" in said
-            more = "" if is_missing else f" (docker compose version says: {said})"
+            output = next((line.strip() for line in done.stderr.splitlines() if line.strip()), "nothing")
+            # Docker without the plugin prints either of these; the second one is misleading.
+            is_missing = "is not a docker command" in output or "unknown" in output
+            more = "" if is_missing else f" (docker compose version says: {output})"
             raise StackError(
                 f"Docker has no Compose plugin. Install version {wanted} or later: the package docker-compose-plugin,"
                 f" or https://docs.docker.com/compose/install/.{more}"
@@ -97,11 +98,11 @@ class Compose:
         return version
 
     def images(self) -> dict[str, str]:
-        """The image of each service that would be started."""
+        """Return the image of each service that would be started."""
         listing = self.run("config", "--format", "json")
         services = json.loads(listing)["services"]
         return {name: service["image"] for name, service in services.items()}
 
     def _environment(self) -> dict[str, str]:
-        # What the project says stands in its file as well, but a variable of this shell would have priority.
+        # The project's file has these as well, but variables of this shell would override them.
         return {**os.environ, **self._project.variables(), "COMPOSE_MENU": "false"}

@@ -1,6 +1,6 @@
-"""What containers use, by the Docker engine's own statistics, for Prometheus: under cAdvisor's names
+"""Export the Docker engine's statistics of containers to Prometheus, with the metric names of cAdvisor
 (https://github.com/google/cadvisor/blob/master/docs/storage/prometheus.md), so that the same queries and dashboards
-serve both."""
+work with both."""
 
 import logging
 from collections.abc import Iterable, Mapping
@@ -20,28 +20,31 @@ from obswarm.stack.docker_engine import Engine
 logger = logging.getLogger(__name__)
 
 LABEL = "io.obswarm.target"
-"""Containers that carry it are looked at; its value does not matter."""
+"""Label of the containers whose statistics are exported, with any value."""
 
 _LIST_EVERY_S = 5.0
 _PER_S = 1.0
 _METRICS = {
     "container_cpu_usage_seconds_total": ("counter", "CPU time used."),
-    "container_cpu_cfs_periods_total": ("counter", "Periods in which the quota of CPU was looked at."),
-    "container_cpu_cfs_throttled_periods_total": ("counter", "Periods in which the quota was used up."),
-    "container_cpu_cfs_throttled_seconds_total": ("counter", "Time for which it had to wait because of the quota."),
-    "container_memory_usage_bytes": ("gauge", "Memory, caches included."),
-    "container_memory_working_set_bytes": ("gauge", "Memory less caches that have not been used for a while."),
-    "container_spec_memory_limit_bytes": ("gauge", "The most that it may have."),
-    "container_network_receive_bytes_total": ("counter", "Received over all interfaces."),
-    "container_network_transmit_bytes_total": ("counter", "Sent over all interfaces."),
+    "container_cpu_cfs_periods_total": ("counter", "Elapsed enforcement periods of the CPU quota."),
+    "container_cpu_cfs_throttled_periods_total": (
+        "counter",
+        "Enforcement periods in which the container was throttled.",
+    ),
+    "container_cpu_cfs_throttled_seconds_total": ("counter", "Time for which the container was throttled."),
+    "container_memory_usage_bytes": ("gauge", "Memory usage, including page cache."),
+    "container_memory_working_set_bytes": ("gauge", "Memory usage without inactive page cache."),
+    "container_spec_memory_limit_bytes": ("gauge", "Memory limit."),
+    "container_network_receive_bytes_total": ("counter", "Bytes received over all interfaces."),
+    "container_network_transmit_bytes_total": ("counter", "Bytes sent over all interfaces."),
     "container_network_receive_packets_dropped_total": ("counter", "Packets dropped while receiving."),
     "container_network_transmit_packets_dropped_total": ("counter", "Packets dropped while sending."),
 }
 
 
-class ContainerWatch(Collector):
-    """Reads the statistics of labelled containers once a second, each in a greenlet of its own; a collector of
-    prometheus_client. `label` is NAME or NAME=VALUE."""
+class ContainerStats(Collector):
+    """prometheus_client collector that reads the statistics of labelled containers once a second, each container in a
+    greenlet of its own. `label` is NAME or NAME=VALUE."""
 
     def __init__(self, engine: Engine, label: str = LABEL) -> None:
         self._engine = engine
@@ -63,14 +66,14 @@ class ContainerWatch(Collector):
                     known = self._watching.get(container.id)
                     if known is None or known.dead:
                         self._watching[container.id] = self._supervisor.spawn(
-                            f"The statistics of the container {container.name}", self._watch, container
+                            f"The statistics of the container {container.name}", self._read_statistics, container
                         )
             except self._engine.failures as error:
                 logger.warning("The Docker engine does not list containers: %s", error)
             self._watching = {key: each for key, each in self._watching.items() if not each.dead}
             gevent.sleep(_LIST_EVERY_S)
 
-    def _watch(self, container: Any) -> None:
+    def _read_statistics(self, container: Any) -> None:
         labels = {
             "name": container.name,
             "image": container.attrs["Config"]["Image"],
@@ -80,15 +83,15 @@ class ContainerWatch(Collector):
         try:
             while True:
                 began = clock.monotonic()
-                # One that has ended answers with zeros.
+                # A container that has exited reports zeros.
                 found = self._engine.client.api.stats(container.id, stream=False, one_shot=True)
-                values = readings(found)
+                values = metric_values(found)
                 if not values:
                     return
                 self._values[container.id] = (labels, values)
                 gevent.sleep(max(0.0, _PER_S - (clock.monotonic() - began)))
         except self._engine.failures:
-            # It has gone; if not, it is found again.
+            # The container is gone; otherwise the next listing finds it again.
             pass
         finally:
             self._values.pop(container.id, None)
@@ -103,8 +106,8 @@ class ContainerWatch(Collector):
             yield family
 
 
-def readings(stats: Mapping[str, Any]) -> dict[str, float]:
-    """The engine's statistics of one container as values of the metrics; empty when it does not run. Their form:
+def metric_values(stats: Mapping[str, Any]) -> dict[str, float]:
+    """Convert the engine's statistics of a container to metric values; empty if it is not running. Format:
     https://docs.docker.com/reference/api/engine/version/v1.41/#tag/Container/operation/ContainerStats"""
     cpu, memory = stats.get("cpu_stats") or {}, stats.get("memory_stats") or {}
     usage = (cpu.get("cpu_usage") or {}).get("total_usage", 0)
@@ -112,7 +115,7 @@ def readings(stats: Mapping[str, Any]) -> dict[str, float]:
         return {}
     throttling = cpu.get("throttling_data") or {}
     details = memory.get("stats") or {}
-    # cgroup v1 and v2 call it differently.
+    # The names differ between cgroup v1 and v2.
     inactive = details.get("total_inactive_file", details.get("inactive_file", 0))
     networks = list((stats.get("networks") or {}).values())
 
@@ -135,12 +138,12 @@ def readings(stats: Mapping[str, Any]) -> dict[str, float]:
 
 
 class ContainersApp:
-    """The WSGI application of /metrics."""
+    """WSGI application of /metrics."""
 
-    def __init__(self, watch: ContainerWatch) -> None:
-        self._watch = watch
+    def __init__(self, stats: ContainerStats) -> None:
+        self._stats = stats
 
     def __call__(self, environ: Mapping[str, Any], start_response: Any) -> Iterable[bytes]:
-        body = generate_latest(self._watch)
+        body = generate_latest(self._stats)
         start_response("200 OK", [("Content-Type", CONTENT_TYPE_LATEST), ("Content-Length", str(len(body)))])
         return [body]

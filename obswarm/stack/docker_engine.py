@@ -1,4 +1,4 @@
-"""The Docker engine, and sentences for when there is none."""
+"""Connection to the Docker engine, with helpful errors if it is missing or too old."""
 
 import os
 import shutil
@@ -18,20 +18,19 @@ _LARGEST_ANSWER_BYTES = 64 * 1024 * 1024
 
 
 class StackError(ObswarmError):
-    """What is missing for a stack, and what to do about it."""
+    """A precondition of the stack is not met. The message says what to do."""
 
 
 class Engine:
-    """A connection to the engine that the docker command would use. Raises StackError when there is none, or it is too
-    old."""
+    """Connection to the engine that the docker command would use. Raises StackError if it is unreachable or too old."""
 
     def __init__(self) -> None:
-        # Here, because it takes a tenth of a second, and workers need it not.
+        # Imported here, since it takes 0.1 s and only the stack needs it.
         import docker
         import docker.errors
 
         self.failures: tuple[type[Exception], ...] = (docker.errors.DockerException, requests.RequestException)
-        """What the client raises when the engine does not do what it is asked."""
+        """Exceptions of the client for failed requests to the engine."""
         self._no_image: type[Exception] = docker.errors.ImageNotFound
         where = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
         try:
@@ -52,8 +51,7 @@ class Engine:
 
     @property
     def gateway(self) -> str | None:
-        """This machine's address for containers, which the name host-gateway stands for; None when it cannot be told
-        from here."""
+        """Return the address of this machine for containers (Docker's host-gateway); None if unknown."""
         try:
             network = self.client.networks.get("bridge").attrs
         except self.failures:
@@ -61,7 +59,7 @@ class Engine:
         return host_gateway(network)
 
     def containers(self, project: str) -> list[Any]:
-        """All of a Compose project, also those that have ended."""
+        """Return all containers of a Compose project, including exited ones."""
         return list(self.client.containers.list(all=True, filters={"label": f"com.docker.compose.project={project}"}))
 
     def has_image(self, name: str) -> bool:
@@ -76,27 +74,27 @@ def _unreachable(where: str, error: Exception) -> str:
     text = str(error)
     if "Permission denied" in text or "PermissionError" in text:
         return (
-            f"You may not use the Docker engine at {where}. Add yourself to the group docker (sudo usermod -aG docker"
-            " $USER, then log in anew), or use rootless Docker."
+            f"No permission to use the Docker engine at {where}. Add yourself to the group docker (sudo usermod"
+            " -aG docker $USER, then log in again), or use rootless Docker."
         )
     if shutil.which("docker") is None:
         return (
             "There is no Docker on this machine. Install Docker Engine and its Compose plugin"
-            " (https://docs.docker.com/engine/install/); without it, obswarm run and obswarm demo need nothing."
+            " (https://docs.docker.com/engine/install/); obswarm run and obswarm demo work without it."
         )
     return (
-        f"The Docker engine does not answer at {where}. Start it: sudo systemctl start docker, or open Docker Desktop."
-        " If docker finds it elsewhere (docker context ls), set DOCKER_HOST."
+        f"The Docker engine does not respond at {where}. Start it: sudo systemctl start docker, or open Docker Desktop."
+        " If docker uses another address (docker context ls), set DOCKER_HOST."
     )
 
 
 def host_gateway(network: Mapping[str, Any], links: Mapping[str, Sequence[str]] | None = None) -> str | None:
-    """The IPv4 address that host-gateway stands for, from what `docker network inspect bridge` says.
+    """Return the IPv4 address of host-gateway from the output of `docker network inspect bridge`; None if unknown.
 
-    An engine that has started for the first time names no gateway there until its second start. Then it is the address
-    of the bridge itself, or, where that link is not on this machine, the subnet's first one, which the engine takes
-    (https://docs.docker.com/reference/cli/docker/network/create/#specify-advanced-options). `links` are the addresses
-    by network link; None: this machine's. None is returned when nothing of that is known.
+    After its very first start, an engine reports no gateway there. Then it is the address of the bridge itself, or, if
+    that link is not on this machine, the first address of the subnet, which the engine uses
+    (https://docs.docker.com/reference/cli/docker/network/create/#specify-advanced-options). `links`: addresses by
+    network link; None: those of this machine.
     """
     configured = [each for each in (network.get("IPAM") or {}).get("Config") or [] if "." in each.get("Subnet", "")]
     for each in configured:
@@ -116,7 +114,7 @@ def _link_addresses() -> dict[str, list[str]]:
 
 
 def as_numbers(version: str) -> tuple[int, ...]:
-    """The leading numbers of a version: 20.10.24+dfsg1 is (20, 10, 24)."""
+    """Return the leading numbers of a version: (20, 10, 24) for 20.10.24+dfsg1."""
     found: list[int] = []
     for part in version.lstrip("v").split("."):
         digits = part[: len(part) - len(part.lstrip("0123456789"))]

@@ -1,4 +1,4 @@
-"""The images of a stack: pulled where they are missing, and ours built from the package that is installed here."""
+"""Images of the stack: pull missing ones, and build obswarm's own from the installed package."""
 
 import base64
 import hashlib
@@ -37,15 +37,15 @@ Say = Callable[[str], None]
 
 
 def needed_images(engine: Engine, images: Iterable[str], own: str, say: Say) -> None:
-    """Pull or build what is missing. Raises StackError for an image that is not to be had."""
+    """Pull or build missing images. Raises StackError for one that is not available."""
     for image in sorted(set(images)):
         if engine.has_image(image):
             continue
         if image == own:
-            say(f"Building {image} from the installed package; this takes a minute, once for each version.")
+            say(f"Building {image} from the installed package; this takes a minute, once per version.")
             build(engine, image, own_context(), say)
         elif image == CONTEST_IMAGE:
-            say(f"Building {image}, the demo's application.")
+            say(f"Building {image}, the application of the demo.")
             build(engine, image, folder_context(shipped("examples") / "contest", ("Dockerfile",)), say)
         else:
             pull(engine, image, say)
@@ -76,13 +76,13 @@ def pull(engine: Engine, image: str, say: Say) -> None:
 
 def _cannot_pull(image: str, reason: str) -> str:
     return (
-        f"The image {image} cannot be pulled: {reason.strip()}. Pull it where there is a network and bring it here with"
-        f" docker save and docker load, or name another one with {_variable(image)}."
+        f"The image {image} cannot be pulled: {reason.strip()}. Pull it where there is a network and copy it with"
+        f" docker save and docker load, or choose another image with {_variable(image)}."
     )
 
 
 def _variable(image: str) -> str:
-    """Of the environment, by which the image is chosen."""
+    """Return the environment variable that chooses the image."""
     texts = (
         compose_file().read_text(encoding="utf-8"),
         (shipped("examples") / "contest" / "compose.yaml").read_text(encoding="utf-8"),
@@ -94,7 +94,7 @@ def _variable(image: str) -> str:
 
 
 def build(engine: Engine, image: str, context: bytes, say: Say) -> None:
-    """`context` is a tar archive with a Dockerfile. Raises StackError with the last lines of the build."""
+    """Build an image. `context` is a tar archive with a Dockerfile. Raises StackError with the build's last lines."""
     arguments = {name: os.environ[name] for name in _BUILD_VARIABLES if os.environ.get(name)}
     lines: list[str] = []
     try:
@@ -123,7 +123,7 @@ def build(engine: Engine, image: str, context: bytes, say: Say) -> None:
 
 
 def own_context() -> bytes:
-    """Of our own image: the Dockerfile, and this package as a wheel."""
+    """Return the build context of obswarm's image: the Dockerfile, and the installed package as a wheel."""
     folder = shipped("compose")
     files = {name: (folder / name).read_bytes() for name in ("Dockerfile", "healthy")}
     name, content = wheel()
@@ -131,7 +131,7 @@ def own_context() -> bytes:
 
 
 def _authorities() -> bytes:
-    """What pip is told to trust on this machine, where a proxy signs for the package index."""
+    """Return the CA certificates that pip trusts on this machine (PIP_CERT), needed behind a TLS-intercepting proxy."""
     path = os.environ.get("PIP_CERT")
     try:
         return Path(path).read_bytes() if path else b""
@@ -140,7 +140,7 @@ def _authorities() -> bytes:
 
 
 def folder_context(folder: Path, names: Iterable[str]) -> bytes:
-    """The named files of a folder."""
+    """Return a build context of the named files of a folder."""
     return _tar({name: (folder / name).read_bytes() for name in names})
 
 
@@ -150,14 +150,14 @@ def _tar(files: dict[str, bytes]) -> bytes:
         for name, content in files.items():
             member = tarfile.TarInfo(name)
             member.size = len(content)
-            # A fixed time, so that the builder's cache knows what has not changed.
+            # A fixed time, so that the build cache recognises unchanged files.
             member.mode = 0o755 if content.startswith(b"#!") else 0o644
             archive.addfile(member, io.BytesIO(content))
     return buffer.getvalue()
 
 
 def wheel() -> tuple[str, bytes]:
-    """(file name, content) of a wheel of the package as it is installed here, editable or not
+    """Return (file name, content) of a wheel of the installed package, editable or not
     (https://packaging.python.org/en/latest/specifications/binary-distribution-format/)."""
     distribution = metadata.distribution("obswarm")
     information = f"obswarm-{distribution.version}.dist-info"
@@ -176,7 +176,7 @@ def wheel() -> tuple[str, bytes]:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in files.items():
-            # The oldest time that the format has: the same content is the same wheel.
+            # The earliest time that ZIP supports: the same content makes the same wheel.
             archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), content, zipfile.ZIP_DEFLATED)
     return f"obswarm-{distribution.version}-py3-none-any.whl", buffer.getvalue()
 

@@ -1,4 +1,4 @@
-"""Before anything is started: is there room, are the ports free; a sentence for each no."""
+"""Checks before a stack is started: disk space and free ports."""
 
 import os
 import shutil
@@ -12,26 +12,26 @@ from obswarm.stack.docker_engine import Engine, StackError
 from obswarm.stack.project import DEMO_PORTS, PORTS, Project, port_variable
 from obswarm.units import format_bytes
 
-_LEAST_FREE_BYTES = 2 * 1024**3
+_MIN_FREE_BYTES = 2 * 1024**3
 _PORTS_TRIED = 200
 
 
 def check_disk(engine: Engine) -> None:
-    """Raises StackError when images would hardly fit. An engine on another machine is not looked into."""
+    """Raise StackError if there is too little disk space for the images. Skipped for an engine on another machine."""
     root = Path(engine.info.get("DockerRootDir") or "/nowhere")
     if not root.exists():
         return
     free = shutil.disk_usage(root).free
-    if free < _LEAST_FREE_BYTES:
+    if free < _MIN_FREE_BYTES:
         raise StackError(
-            f"{root}, where Docker keeps images and volumes, has only {format_bytes(free)} left; the stack needs"
-            f" {format_bytes(_LEAST_FREE_BYTES)}. Free some with: docker system prune."
+            f"{root}, where Docker stores images and volumes, has only {format_bytes(free)} left; the stack needs"
+            f" {format_bytes(_MIN_FREE_BYTES)}. Free some with: docker system prune."
         )
 
 
 def choose_ports(project: Project, engine: Engine) -> dict[str, int]:
-    """A port for each service: the one that it has already, the usual one, or, where another stack of ours has that,
-    the next free one. Raises StackError for one that something else has."""
+    """Choose a port for each service: its current one, else its default, else, if another stack uses that, the next
+    free one. Raises StackError for a port that another program uses."""
     running = {port for container in engine.containers(project.name) for port in published(container)}
     others = _of_other_stacks(project, engine)
     wanted = {**PORTS, **(DEMO_PORTS if project.demo else {})}
@@ -45,7 +45,7 @@ def choose_ports(project: Project, engine: Engine) -> dict[str, int]:
             port = _next_free(port, {*others, *chosen.values()})
         elif not _is_free(port):
             raise StackError(
-                f"Port {port}, for {name.replace('_', ' ')}, is taken by {_owner(port, engine)}. End that, or choose"
+                f"Port {port}, for {name.replace('_', ' ')}, is in use by {_owner(port, engine)}. Stop that, or choose"
                 f" another port with {port_variable(name)}=…"
             )
         chosen[name] = port
@@ -62,7 +62,7 @@ def _named(name: str) -> int | None:
 
 
 def published(container: Any) -> set[int]:
-    """The ports of this machine that lead to a container, also while it does not run."""
+    """Return the published host ports of a container, running or not."""
     bindings = (container.attrs.get("HostConfig") or {}).get("PortBindings") or {}
     return {int(each["HostPort"]) for places in bindings.values() for each in places or () if each.get("HostPort")}
 
@@ -87,7 +87,7 @@ def _next_free(port: int, taken: set[int]) -> int:
     for each in range(port + 1, port + _PORTS_TRIED):
         if each not in taken and _is_free(each):
             return each
-    raise StackError(f"The ports {port} to {port + _PORTS_TRIED - 1} are all taken.")
+    raise StackError(f"The ports {port} to {port + _PORTS_TRIED - 1} are all in use.")
 
 
 def _owner(port: int, engine: Engine) -> str:

@@ -1,4 +1,4 @@
-"""One Compose project of ours: its name, its ports, its secrets, and the folder that keeps them between commands."""
+"""A Compose project: name, ports, secrets, and the folder that stores them between commands."""
 
 import json
 import os
@@ -34,10 +34,10 @@ DEMO_PORTS = {
     "contest_node_exporter_metrics": 19100,
     "contest_slow_network_mysql": 13307,
 }
-"""Of the demo's target: the ports that its Compose file publishes."""
+"""Ports that the Compose file of the demo's target publishes."""
 
 HOST_NAME = "host.docker.internal"
-"""What containers call the machine that they run on."""
+"""Host name of this machine inside containers."""
 
 
 def _home() -> Path:
@@ -50,16 +50,16 @@ def _home() -> Path:
 
 @dataclass(slots=True)
 class Project:
-    """`loadtest` is the file that is mounted, with its folder; `exporters` and `stats` say what else runs;
-    `environment` are variables that the load test is given.
+    """A Compose project of a stack.
 
-    `save` writes a file with mode 0600 in a folder with mode 0700: tokens are in it.
+    `loadtest`: file that is mounted with its folder; `exporters`, `stats`: optional services; `environment`: variables
+    for the load test. `save` writes a file with mode 0600 in a folder with mode 0700, since it contains tokens.
     """
 
     name: str = DEFAULT_PROJECT
     workers: int = 1
     gateway: str | None = None
-    """The address of this machine at which containers reach it."""
+    """Address of this machine for containers."""
     demo: bool = False
     exporters: bool = False
     stats: bool = False
@@ -78,7 +78,7 @@ class Project:
 
     @property
     def targets(self) -> Path:
-        """Where Prometheus finds what to scrape."""
+        """Folder of the target files for Prometheus' service discovery."""
         return self.folder / "targets"
 
     @property
@@ -99,11 +99,11 @@ class Project:
 
     @staticmethod
     def named(name: str) -> "Project":
-        """The one that was started under that name, or a new one. Raises ObswarmError for a name that Compose would
-        not take, and for a file that is damaged."""
+        """Load the project of that name, or create one. Raises ObswarmError for a name that Compose does not accept,
+        and for a corrupt file."""
         if not _NAME.fullmatch(name):
             raise ObswarmError(
-                f"--project {name}: a name has small letters, digits, - and _, and begins with a letter or a digit."
+                f"--project {name}: a name consists of lower-case letters, digits, - and _, after a letter or digit."
             )
         project = Project(name)
         file = project.folder / "project.json"
@@ -114,18 +114,18 @@ class Project:
         except FileNotFoundError:
             return project
         except (OSError, ValueError, TypeError, AttributeError) as error:
-            raise ObswarmError(f"{file} cannot be read ({error}). Remove it to start anew.") from None
+            raise ObswarmError(f"{file} cannot be read ({error}). Remove it to start over.") from None
 
     @property
     def exists(self) -> bool:
-        """Whether it was started before."""
+        """Return whether the project was started before."""
         return (self.folder / "project.json").exists()
 
     def save(self) -> None:
-        """Raises ObswarmError when the folder cannot be written."""
+        """Write the project's files. Raises ObswarmError if the folder is not writable."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            # Containers run as other users, and read what is mounted into them from in here; nobody else gets in.
+            # World-readable, since containers run as other users and mount these files; the folder itself is private.
             self.folder.chmod(0o700)
             self.targets.mkdir(exist_ok=True)
             self.targets.chmod(0o755)
@@ -140,10 +140,10 @@ class Project:
             (self.folder / "contest").chmod(0o755)
         except OSError as error:
             where = error.filename or self.folder
-            raise ObswarmError(f"{where} cannot be written: {error.strerror}. It keeps the stack's tokens.") from None
+            raise ObswarmError(f"{where} cannot be written: {error.strerror}. It stores the stack's tokens.") from None
 
     def _environment_of_loadtests(self) -> str:
-        """A Compose file, which JSON is one as well, that adds to compose.yaml."""
+        """Return a Compose file (in JSON, a subset of YAML) that extends compose.yaml."""
         values = {name: value.replace("$", "$$") for name, value in self.environment.items()}
         return json.dumps({"services": {name: {"environment": values} for name in ("master", "worker")}})
 
@@ -151,7 +151,7 @@ class Project:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def variables(self) -> dict[str, str]:
-        """What compose.yaml asks for."""
+        """Return the variables of compose.yaml."""
         loadtest = Path(self.loadtest) if self.loadtest else None
         found: dict[str, Any] = {
             "OBSWARM_IMAGE": self.image,
@@ -175,7 +175,7 @@ class Project:
 
 
 def port_variable(name: str) -> str:
-    """Of the environment, by which a port is chosen."""
+    """Return the environment variable that chooses a port."""
     return f"{name.upper()}_PORT" if name.startswith("contest_") else f"OBSWARM_{name.upper()}_PORT"
 
 
@@ -188,7 +188,7 @@ def _write(path: Path, text: str, mode: int) -> None:
 
 
 def _quoted(value: str) -> str:
-    # Single quotes: Compose interpolates nothing in them.
+    # In single quotes, which Compose does not interpolate.
     return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 

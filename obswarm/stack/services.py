@@ -1,4 +1,4 @@
-"""What the services of a project do, and waiting until they are all healthy."""
+"""State of a project's services, and waiting until all are healthy."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,13 +13,13 @@ from obswarm.stack.preflight import published
 _LOOK_EVERY_S = 0.5
 _LOG_LINES = 5
 _RESTARTS = 3
-"""So many starts that failed are no accident any more."""
+"""Number of failed starts after which a service has failed for good."""
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """One container. `health` is healthy, starting or unhealthy; empty for one without a check, or that does not
-    run."""
+    """A container of a service. `health`: healthy, starting, unhealthy, or empty without a health check or if it is not
+    running."""
 
     name: str
     number: int
@@ -39,21 +39,21 @@ class Service:
 
     @property
     def has_failed(self) -> bool:
-        """Whether waiting is of no use."""
+        """Whether it will not become healthy without intervention."""
         if self.state == "restarting":
             return bool(self.container.attrs.get("RestartCount", 0) >= _RESTARTS)
         return self.state in ("exited", "dead") or self.health == "unhealthy"
 
     @property
     def shown(self) -> str:
-        """Its state for people."""
+        """Its state as text."""
         if self.state == "running":
             return self.health or "running"
         return f"{self.state}, exit code {self.exit_code}" if self.state in ("exited", "dead") else self.state
 
 
 def services_of(engine: Engine, project: str) -> list[Service]:
-    """By name and number."""
+    """Return the project's containers by service name and number."""
     found = []
     for container in engine.containers(project):
         state = container.attrs["State"]
@@ -75,8 +75,8 @@ def services_of(engine: Engine, project: str) -> list[Service]:
 def wait_until_healthy(
     engine: Engine, project: str, longest_s: float, progress: Callable[[list[Service]], None]
 ) -> list[Service]:
-    """Calls `progress` whenever something has changed. Raises StackError that says which service is not, with its last
-    words."""
+    """Wait until all services are healthy, calling `progress` on each change. Raises StackError with the name and the
+    last log lines of a service that is not."""
     deadline = clock.monotonic() + longest_s
     last: list[tuple[str, int, str]] = []
     while True:
@@ -90,12 +90,12 @@ def wait_until_healthy(
         check_failures(services)
         if clock.monotonic() > deadline:
             late = next((each for each in services if not each.is_fine), None)
-            raise _not_healthy(late) if late is not None else StackError("Compose has started no service.")
+            raise _not_healthy(late) if late is not None else StackError("Compose started no services.")
         gevent.sleep(_LOOK_EVERY_S)
 
 
 def check_failures(services: Sequence[Service]) -> None:
-    """Raises StackError with the last words of a service that has failed."""
+    """Raise StackError with the last log lines of a service that has failed."""
     failed = next((each for each in services if each.has_failed), None)
     if failed is not None:
         raise _not_healthy(failed)
@@ -103,9 +103,9 @@ def check_failures(services: Sequence[Service]) -> None:
 
 def _not_healthy(service: Service) -> StackError:
     heading = f"The service {service.name} is not healthy ({service.shown}). Its last lines:"
-    return StackError("\n".join((heading, *_last_words(service))))
+    return StackError("\n".join((heading, *_last_log_lines(service))))
 
 
-def _last_words(service: Service) -> list[str]:
+def _last_log_lines(service: Service) -> list[str]:
     lines = service.container.logs(tail=_LOG_LINES).decode("utf-8", "replace").splitlines()
-    return [f"  {line}" for line in lines] or ["  (it said nothing)"]
+    return [f"  {line}" for line in lines] or ["  (no output)"]

@@ -1,4 +1,4 @@
-"""The targets of [[targets]] and --target as Prometheus finds them: files that it reads again when they change
+"""Write the targets of [[targets]] and --target as files for Prometheus' file-based service discovery
 (https://prometheus.io/docs/prometheus/latest/configuration/configuration/#file_sd_config)."""
 
 import json
@@ -17,13 +17,13 @@ _CONNECT_S = 1.0
 
 
 def write_targets(project: Project, targets: Sequence[Target], shipped: Sequence[Path] = ()) -> None:
-    """One file a target, and copies of the shipped ones; files of targets that are gone are removed. Raises OSError."""
+    """Write one file per target and copies of the shipped ones, and remove those of former targets. Raises OSError."""
     contents = {path.name: path.read_text(encoding="utf-8") for path in shipped}
     for target in targets:
         contents[f"target-{re.sub('[^A-Za-z0-9]+', '-', target.name)}.json"] = json.dumps([entry(target)], indent=2)
     project.targets.mkdir(parents=True, exist_ok=True)
     for name, text in contents.items():
-        # Renamed into place: Prometheus must not read half of one.
+        # Renamed into place, so that Prometheus never reads a partial file.
         temporary = project.targets / f".{name}"
         temporary.write_text(text, encoding="utf-8")
         temporary.replace(project.targets / name)
@@ -33,7 +33,7 @@ def write_targets(project: Project, targets: Sequence[Target], shipped: Sequence
 
 
 def entry(target: Target) -> dict[str, Any]:
-    """A target group; what listens on this machine's loopback is looked for at the name that containers know it by."""
+    """Return a target group. A loopback address is replaced by the name of this machine inside containers."""
     parts = urlsplit(target.url)
     host = parts.hostname or ""
     port = parts.port or (443 if parts.scheme == "https" else 80)
@@ -49,13 +49,13 @@ def entry(target: Target) -> dict[str, Any]:
 
 
 def loopback_only(targets: Sequence[Target], gateway: str) -> list[Target]:
-    """Those on this machine that answer on its loopback and not at `gateway`, the address at which containers reach the
-    machine."""
+    """Return the targets that listen on the loopback interface only, so that containers cannot reach them at `gateway`,
+    this machine's address for containers."""
     return [target for target in targets if is_loopback_only(target.url, gateway)]
 
 
 def is_loopback_only(url: str, gateway: str) -> bool:
-    """Whether what answers there is not reached by containers."""
+    """Return whether the URL's port is open on the loopback interface but not at `gateway`."""
     parts = urlsplit(url)
     host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
     return is_loopback(host) and _answers(host, port) and not _answers(gateway, port)

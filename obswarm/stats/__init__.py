@@ -1,26 +1,12 @@
 """Numbers: histograms, endpoints, errors, snapshots. Pure values, no I/O."""
 
 from obswarm.stats.concurrency import MOST_STEPS, UserStep, UserSum, UserTrack
-from obswarm.stats.endpoint import (
-    NO_ANSWER,
-    NO_NAME,
-    NO_STATUS,
-    OTHER,
-    OTHER_ERRORS,
-    TOTAL,
-    EndpointKey,
-    EndpointStats,
-    ErrorKey,
-    ErrorStats,
-    Exemplar,
-    describe_error,
-    endpoint_key,
-    normalise_error,
-    status_class,
-    total_of,
-)
+from obswarm.stats.endpoint import EndpointStats, total_of
 from obswarm.stats.error_kinds import ErrorKinds
+from obswarm.stats.errors import OTHER_ERRORS, ErrorKey, ErrorStats, describe_error, normalise_error
+from obswarm.stats.fields import Exemplar
 from obswarm.stats.histogram import Histogram, bucket_index, upper_bound
+from obswarm.stats.keys import NO_ANSWER, NO_NAME, NO_STATUS, OTHER, TOTAL, EndpointKey, endpoint_key, status_class
 from obswarm.stats.recorder import Recorder
 from obswarm.stats.snapshot import (
     LOADED_STATES,

@@ -7,7 +7,7 @@ from http import HTTPStatus
 from itertools import chain, zip_longest
 
 from obswarm import defaults
-from obswarm.stats.endpoint import CUT, OTHER_ERRORS, ErrorKey, ErrorStats, normalise_error
+from obswarm.stats.errors import CUT, OTHER_ERRORS, ErrorKey, ErrorStats, normalise_error
 
 _STATUS = r"[1-5]\d\d"
 _STATUSES = frozenset(map(str, (0, *(status.value for status in HTTPStatus), 499, *range(520, 531), 598, 599)))

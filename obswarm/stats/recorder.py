@@ -10,20 +10,9 @@ from typing import Any
 from obswarm import clock, defaults
 from obswarm.killed import put_off
 from obswarm.sanitize import clean_lines, clean_text, to_seconds, to_size
-from obswarm.stats.endpoint import (
-    FAILED,
-    NO_STATUS,
-    STATUS_CLASSES,
-    EndpointKey,
-    ErrorKey,
-    ErrorStats,
-    Exemplar,
-    endpoint_key,
-    error_example,
-    error_text,
-    normalise_error,
-    status_class,
-)
+from obswarm.stats.errors import FAILED, ErrorKey, ErrorStats, error_example, error_text, normalise_error
+from obswarm.stats.fields import Exemplar
+from obswarm.stats.keys import NO_STATUS, STATUS_CLASSES, EndpointKey, endpoint_key, status_class
 from obswarm.stats.table import StatsTable, TaskException
 from obswarm.stats.timings import Times, TimingStats
 from obswarm.stats.under_way import CutOff, CutOffKey, InFlight, UnderWayFields, count_in_flight

@@ -5,7 +5,9 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from obswarm import defaults
-from obswarm.stats.endpoint import TOTAL, EndpointKey, EndpointStats, ErrorKey, ErrorStats
+from obswarm.stats.endpoint import EndpointStats
+from obswarm.stats.errors import ErrorKey, ErrorStats
+from obswarm.stats.keys import TOTAL, EndpointKey
 from obswarm.stats.states import AlertStatus, GuardState
 from obswarm.stats.table import StatsTable, TaskException
 from obswarm.stats.under_way import CutOff, CutOffKey, InFlight

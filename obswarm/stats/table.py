@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 
 from obswarm import defaults
-from obswarm.stats.endpoint import OTHER, OTHER_ERRORS, EndpointKey, EndpointStats, ErrorKey, ErrorStats, total_of
+from obswarm.stats.endpoint import EndpointStats, total_of
 from obswarm.stats.error_kinds import CommonForms, ErrorKinds
+from obswarm.stats.errors import OTHER_ERRORS, ErrorKey, ErrorStats
+from obswarm.stats.keys import OTHER, EndpointKey
 from obswarm.stats.under_way import OTHER_CUT_OFF, REQUEST, CutOff, CutOffKey
 
 

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from obswarm.killed import put_off
 from obswarm.sanitize import clean_text
-from obswarm.stats.endpoint import OTHER, TOTAL, EndpointKey
 from obswarm.stats.histogram import Histogram, middle
+from obswarm.stats.keys import OTHER, TOTAL, EndpointKey
 
 
 class UnderWay(NamedTuple):

@@ -1,7 +1,6 @@
-"""What one second of a run is in the store: MessagePack of short lists, compressed.
+"""Contents of the run store's rows: MessagePack of short lists, compressed.
 
-Endpoints, errors, workers and figures of targets have numbers (`Names`), which stand for them in every second. Buckets
-of histograms are written as gaps and counts, because small numbers take a byte.
+Endpoints, errors, workers and metrics of targets have numbers (`Names`), which replace their names in every interval.
 """
 
 import json
@@ -13,7 +12,6 @@ from typing import Any
 import msgpack
 
 from obswarm.sanitize import escape_lines
-from obswarm.stats import EndpointKey, EndpointStats, Histogram, TimingStats
 
 _LEVEL = 3
 """Of zlib: higher ones cost several times as much for a tenth less."""
@@ -62,65 +60,6 @@ def _unpack_wide(kind: int, content: bytes) -> int:
     if kind != _WIDE:
         raise ValueError(f"the extension type {kind} is not known")
     return int.from_bytes(content, "little", signed=True)
-
-
-def pack_endpoint(number: int, stats: EndpointStats) -> list[Any]:
-    """Everything but exemplars. Ends where nothing but defaults would follow."""
-    row: list[Any] = [
-        number,
-        _pack_histogram(stats.duration),
-        stats.min_s,
-        stats.max_s,
-        stats.response_bytes,
-        stats.successes,
-        stats.failures_by,
-    ]
-    timings = stats.timings
-    if timings is not None:
-        phases = {phase: _pack_histogram(histogram) for phase, histogram in timings.histograms.items()}
-        row.append([timings.counts, timings.sums_ns, phases])
-    elif stats.untimed or stats.late:
-        row.append(None)
-    if stats.untimed or stats.late:
-        row.append(stats.untimed)
-    if stats.late:
-        row.append([[failed, status, number] for (failed, status), number in stats.late.items()])
-    return row
-
-
-def unpack_endpoint(row: list[Any], key: EndpointKey) -> EndpointStats:
-    stats = EndpointStats(key)
-    _, histogram, stats.min_s, stats.max_s, stats.response_bytes, stats.successes, stats.failures_by = row[:7]
-    stats.duration = _unpack_histogram(histogram)
-    stats.failures = sum(stats.failures_by.values())
-    if len(row) > 7 and row[7] is not None:
-        timings = stats.timings = TimingStats()
-        timings.counts, timings.sums_ns, phases = row[7]
-        timings.histograms = {phase: _unpack_histogram(packed) for phase, packed in phases.items()}
-    if len(row) > 8:
-        stats.untimed = row[8]
-    if len(row) > 9:
-        stats.late = {(failed, status): number for failed, status, number in row[9]}
-    return stats
-
-
-def _pack_histogram(histogram: Histogram) -> list[int]:
-    """[sum in ns, gap, count, gap, count …]; the first gap is the first bucket's index."""
-    packed, before = [histogram.sum_ns], 0
-    for index, count in histogram:
-        packed.append(index - before)
-        packed.append(count)
-        before = index
-    return packed
-
-
-def _unpack_histogram(packed: list[int]) -> Histogram:
-    buckets: dict[int, int] = {}
-    index = 0
-    for gap, count in zip(packed[1::2], packed[2::2], strict=True):
-        index += gap
-        buckets[index] = count
-    return Histogram(buckets, packed[0])
 
 
 def pack_values(values: Mapping[int, float]) -> bytes:

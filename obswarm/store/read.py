@@ -5,6 +5,7 @@ import math
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from obswarm.stats import (
     Annotation,
@@ -17,7 +18,8 @@ from obswarm.stats import (
     TaskException,
     total_of,
 )
-from obswarm.store.pack import unpack, unpack_endpoint, unpack_values
+from obswarm.stats.codec import unpack_row
+from obswarm.store.pack import unpack, unpack_values
 from obswarm.store.provenance import LoadTestText
 from obswarm.store.store import RunInfo, Store
 from obswarm.store.writer import MetricKey
@@ -173,9 +175,9 @@ def _seconds(store: Store, info: RunInfo, names: Mapping[int, tuple[str, ...]]) 
         )
 
 
-def _endpoints(rows: list[list[object]], names: Mapping[int, tuple[str, ...]]) -> Iterator[EndpointStats]:
-    for row in rows:
-        yield unpack_endpoint(row, EndpointKey(*names[row[0]][1:]))  # type: ignore[index]  # a number, as packed
+def _endpoints(rows: list[list[Any]], names: Mapping[int, tuple[str, ...]]) -> Iterator[EndpointStats]:
+    for number, *fields in rows:
+        yield unpack_row(fields, EndpointKey(*names[number][1:]))
 
 
 def _samples(

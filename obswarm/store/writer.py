@@ -15,7 +15,8 @@ from obswarm.api import ObswarmError
 from obswarm.json_text import to_json
 from obswarm.sanitize import escape_lines
 from obswarm.stats import Annotation, EndpointKey, EndpointStats, ErrorKey, ErrorKinds, Snapshot, total_in_flight
-from obswarm.store.pack import Names, pack, pack_endpoint, pack_values, unpack
+from obswarm.stats.codec import pack_row
+from obswarm.store.pack import Names, pack, pack_values, unpack
 from obswarm.store.provenance import LoadTestText
 from obswarm.store.schema import connect, describe
 from obswarm.units import counted
@@ -298,7 +299,7 @@ class _Record:
         return rows
 
     def _pack_endpoint(self, key: EndpointKey, stats: EndpointStats) -> list[Any]:
-        return pack_endpoint(self._names.number("endpoint", *key), stats)
+        return [self._names.number("endpoint", *key), *pack_row(stats)]
 
     def _insert(self, table: str, *values: Any) -> None:
         marks = ", ".join("?" * (len(values) + 2))

@@ -2,7 +2,7 @@
 
 from obswarm.targets.coverage import TargetCoverage
 from obswarm.targets.evaluate import lookback_s
-from obswarm.targets.kinds import KIND_TITLES, KINDS, TargetMetric, Unit, place_of, queries_of, title_of
+from obswarm.targets.kinds import KIND_TITLES, KINDS, TargetMetric, Unit, queries_of, sort_key_of, title_of
 from obswarm.targets.promql import PrometheusSource
 from obswarm.targets.scrape import EmbeddedSource
 from obswarm.targets.source import MetricSource, Sample, SourceError, Target, TargetHealth, field_of_target
@@ -22,7 +22,7 @@ __all__ = [
     "Unit",
     "field_of_target",
     "lookback_s",
-    "place_of",
     "queries_of",
+    "sort_key_of",
     "title_of",
 ]

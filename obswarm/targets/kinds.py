@@ -63,7 +63,7 @@ def queries_of(targets: Iterable[Target]) -> list[tuple[Target, TargetMetric, st
     return [(target, signal, signal.of(target)) for target in targets for signal in KINDS[target.kind]]
 
 
-def place_of(kind: str, figure: str = "") -> tuple[int, int]:
+def sort_key_of(kind: str, figure: str = "") -> tuple[int, int]:
     """Return a sort key: kinds in the order in which a request passes them, metrics in the order of KINDS, unknown ones
     last."""
     kinds = list(KINDS)

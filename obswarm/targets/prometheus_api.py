@@ -115,7 +115,7 @@ class PrometheusApi:
 
     def _refused_query(self, response: requests.Response, document: dict[str, Any], query: str) -> SourceError:
         kind, message = str(document.get("errorType", "")), clean_text(document.get("error", ""))
-        shown = f"query {clean_text(query, _SHOWN_QUERY)}"
+        shown = f"the query {clean_text(query, _SHOWN_QUERY)}"
         if kind == "bad_data" or (not kind and response.status_code == 400):
             return BadQuery(f"{self.name} refuses {shown}: {message}")
         if kind in ("timeout", "canceled"):
@@ -150,10 +150,10 @@ class PrometheusApi:
             if kind == "scalar":
                 return [Sample({}, float(result[1]))], float(result[0])
             if kind != "vector":
-                raise BadQuery(f"query {query} returns a {clean_text(kind, 20)}; it has to return numbers")
+                raise BadQuery(f"the query {query} returns a {clean_text(kind, 20)}; it has to return numbers")
             if any("histogram" in series and "value" not in series for series in result):
                 raise BadQuery(
-                    f"query {query} returns native histograms; it has to return numbers, e.g. by"
+                    f"the query {query} returns native histograms; it has to return numbers, e.g. by"
                     " histogram_quantile(0.95, …) or histogram_count(…)"
                 )
             samples = [

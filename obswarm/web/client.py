@@ -10,7 +10,7 @@ import requests
 
 from obswarm import __version__, clock
 from obswarm.api import ObswarmError
-from obswarm.cluster import unpack_limited
+from obswarm.bounded_msgpack import unpack as unpack_limited
 from obswarm.engine import RunResult, StopReason
 from obswarm.http import ApiAccess, ApiSession, Asked, failure_of, naming_of_token, plain_reason, trouble_of
 from obswarm.stats import Snapshot

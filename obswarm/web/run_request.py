@@ -7,7 +7,8 @@ from pathlib import Path
 import msgpack
 
 from obswarm import __version__
-from obswarm.cluster import unpack_bundle, unpack_limited
+from obswarm.bounded_msgpack import unpack as unpack_limited
+from obswarm.cluster import unpack_bundle
 from obswarm.config import BadConfig, RunConfig, from_wire, to_wire
 from obswarm.private_files import make_private_folder, write_private
 

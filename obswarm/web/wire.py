@@ -1,8 +1,7 @@
 """Snapshots and results as MessagePack: what a master's clients are sent of a run.
 
 A snapshot is [its plain fields, workers, guards, alerts, statistics since the start, statistics of the interval,
-requests under way], where statistics are deltas as workers send them
-(obswarm.cluster.wire.stats_codec), and requests under way as they do (obswarm.cluster.wire.in_flight).
+requests under way], where statistics and requests under way are packed as workers send them (obswarm.stats.codec).
 """
 
 import sys
@@ -13,7 +12,7 @@ from typing import Any
 import msgpack
 
 from obswarm.api import ObswarmError
-from obswarm.cluster import DeltaSum, pack_in_flight, pack_table, unpack_in_flight, unpack_limited
+from obswarm.bounded_msgpack import unpack
 from obswarm.engine import FailedOutput, RunResult, StopReason, WorkerLoss
 from obswarm.stats import (
     AlertCount,
@@ -31,6 +30,7 @@ from obswarm.stats import (
     StatsTable,
     TargetView,
 )
+from obswarm.stats.codec import DeltaSum, pack_in_flight, pack_table, unpack_in_flight
 
 _PLAIN = (
     "run_id",
@@ -105,7 +105,7 @@ def unpack_snapshot(packed: bytes) -> Snapshot:
 def _unpack_snapshot(packed: bytes) -> tuple[Snapshot, StatsTable]:
     """And the table of its statistics."""
     try:
-        parts = unpack_limited(packed, _MOST_ITEMS)
+        parts = unpack(packed, _MOST_ITEMS)
         plain, workers, guards, alerts, refused, whole, interval, in_flight = parts
         table, last = _unpacked(whole), _unpacked(interval)
         values = dict(zip(_PLAIN, plain, strict=True))

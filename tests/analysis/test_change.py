@@ -75,7 +75,7 @@ def test_students_distribution_is_as_in_the_tables(t: float, freedom: int, p: fl
         assert student_quantile(1 - p / 2, freedom) == pytest.approx(t, rel=0.01)
 
 
-def test_the_more_is_asked_the_surer_an_answer_has_to_be() -> None:
+def test_more_comparisons_need_smaller_p_values() -> None:
     def change(p: float, size: float = 0.5) -> Change:
         return Change(MEASURES[0], 1.0, 1.0 + size, size, 0, 1, p)
 
@@ -85,7 +85,7 @@ def test_the_more_is_asked_the_surer_an_answer_has_to_be() -> None:
     assert significant([change(0.0, 0.01)]) == [False], "less than 2 % is never one"
 
 
-def test_a_figure_that_is_missing_is_no_change() -> None:
+def test_a_missing_measure_has_no_change() -> None:
     empty = [Block(1.0, 0, 0, 0)] * 10
     full = [Block(1.0, 10, 0, lanes_of({-100: 10}))] * 10
     found = changes(full, empty, paired=True)
@@ -93,7 +93,7 @@ def test_a_figure_that_is_missing_is_no_change() -> None:
     assert not any(significant(found))
 
 
-def test_equal_blocks_are_no_change_and_other_ones_surely_are() -> None:
+def test_equal_blocks_do_not_differ_and_clearly_different_ones_have_p_0() -> None:
     one = [Block(1.0, 100, 0, lanes_of({-100: 100}))] * 10
     other = [Block(1.0, 100, 0, lanes_of({-90: 100}))] * 10
     assert not any(significant(changes(one, one, paired=True)))
@@ -110,11 +110,11 @@ def test_equal_blocks_are_no_change_and_other_ones_surely_are() -> None:
         ([], [1.0, 2], False),
     ],
 )
-def test_means_of_a_targets_figure(base: Sequence[float], run: Sequence[float], is_one: bool) -> None:
+def test_changes_of_a_targets_metric(base: Sequence[float], run: Sequence[float], is_one: bool) -> None:
     assert significant([mean_change("threads", base, run, least=0.05)]) == [is_one]
 
 
-def test_a_run_that_is_too_short_says_nothing() -> None:
+def test_a_run_that_is_too_short_is_refused() -> None:
     with pytest.raises(ValueError, match="19 s are too short"):
         block_count(19)
     assert [block_count(seconds) for seconds in (20, 60, 100, 3600)] == [10, 12, 20, 30]

@@ -24,11 +24,11 @@ def test_the_knee_is_found_within_a_few_points(knee_users: float, noise: list[fl
     assert knee.latency_growth > 2
 
 
-def test_a_target_that_keeps_up_has_no_knee() -> None:
+def test_a_ramp_without_a_limit_has_no_knee() -> None:
     assert find_knee(ramp(knee_users=5000)) is None
 
 
-def test_a_few_points_are_no_ramp() -> None:
+def test_fewer_than_eight_points_have_no_knee() -> None:
     assert find_knee(ramp(300, points=6)) is None
 
 

@@ -7,8 +7,8 @@ from obswarm.cluster.master.registry import WorkerRegistry
 from obswarm.cluster.master.run_spec import RunSpec
 from obswarm.cluster.master.worker_state import WorkerState
 from obswarm.cluster.wire.messages import PROTOCOL_VERSION, End, Hello, Ready, Report, Wait, Welcome, decode, encode
-from obswarm.cluster.wire.stats_codec import pack_table
 from obswarm.stats import Recorder
+from obswarm.stats.codec import pack_table
 
 PEER = b"peer"
 

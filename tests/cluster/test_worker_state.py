@@ -7,9 +7,9 @@ import pytest
 
 from obswarm.cluster.master.worker_state import WorkerState, WorkerStatus
 from obswarm.cluster.wire.messages import Report, Retransmit
-from obswarm.cluster.wire.stats_codec import DeltaSum, Malformed, pack_table
 from obswarm.cluster.worker.unacked import MOST_UNACKED, UnackedDeltas
 from obswarm.stats import Recorder
+from obswarm.stats.codec import DeltaSum, Malformed, pack_table
 
 
 def delta(requests: int) -> bytes:

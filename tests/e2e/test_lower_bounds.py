@@ -1,14 +1,14 @@
-"""The oldest versions that pyproject.toml allows do run a load test."""
+"""The wheel, installed with the oldest versions that pyproject.toml allows, does what a user tries first."""
 
 import os
 import re
 import subprocess
-import sys
 import time
 import tomllib
 import urllib.request
 from pathlib import Path
 
+from tests.support.distribution import build_distribution, make_environment, try_out
 from tests.support.nginx import free_port
 from tests.support.programs import ROOT, CountingServer
 
@@ -26,11 +26,12 @@ def test_a_run_with_the_oldest_dependencies(tmp_path: Path, target: CountingServ
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     pinned = [re.sub(r">=", "==", requirement) for requirement in project["dependencies"]]
     assert all("==" in requirement for requirement in pinned), "every dependency has a lower bound"
-    subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
-    python = tmp_path / "venv" / "bin" / "python"
-    install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*install, "--only-binary", ":all:", *pinned], check=True, capture_output=True, timeout=300)
-    subprocess.run([*install, "--no-deps", "--editable", ROOT], check=True, capture_output=True, timeout=300)
+    built = build_distribution(tmp_path / "dist")
+    python = make_environment(tmp_path / "venv", built.wheel, *pinned)
+    user = tmp_path / "user"
+    user.mkdir()
+    # A ramp as short as that shows a knee only where there is nothing else to do.
+    try_out(python, user, "--duration", "15s", demo_codes=(0, 1))
     test = ROOT / "examples" / "basic.py"
     port = free_port()
     run = subprocess.Popen(
@@ -41,6 +42,7 @@ def test_a_run_with_the_oldest_dependencies(tmp_path: Path, target: CountingServ
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        cwd=user,
     )
     deadline = time.monotonic() + 30
     while b"obswarm_requests_total{" not in _metrics(port):
@@ -59,6 +61,7 @@ def test_a_run_with_the_oldest_dependencies(tmp_path: Path, target: CountingServ
         text=True,
         timeout=30,
         check=False,
+        cwd=user,
         env={**os.environ, "DOCKER_HOST": nowhere},
     )
     assert (status.returncode, nowhere in status.stderr) == (2, True), "the client for Docker is one that works"

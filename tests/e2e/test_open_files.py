@@ -86,7 +86,7 @@ def test_connections_beyond_the_limit_are_failed_requests_and_nothing_else(loadt
         assert totals["requests"] - totals["failures"] == len(target.arrivals()["/page"]) > 100
         assert totals["failures"] > 100
         assert [error["count"] for error in result["errors"]] == [totals["failures"]]
-        assert "this process has no file descriptor left" in result["errors"][0]["error"]
+        assert "this process has no file descriptors left" in result["errors"][0]["error"]
         assert result["stop_reason"]["kind"] == "time"
         assert result["duration_s"] < 8
         assert (result["lost"], result["exceptions"], totals["interrupted"]) == ([], [], 0)

@@ -86,7 +86,7 @@ def check(page: Path, folder: Path, charts: int) -> None:
         assert each["tables_too_wide"] == 0, each["name"]
         assert each["charts"] == charts, "with logarithmic axes, too"
         # Nobody has pointed at anything.
-        assert re.fullmatch(r"at the end (users \d+ heading for|base \d+ run) \d+", each["legends"][0])
+        assert re.fullmatch(r"at the end (users \d+ target|base \d+ run) \d+", each["legends"][0])
         assert [fault for fault in each["faults"] if fault[1] in SERIOUS] == [], each["name"]
         assert Path(each["picture"]).stat().st_size > 20_000
 

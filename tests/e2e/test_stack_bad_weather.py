@@ -27,7 +27,7 @@ def test_an_engine_that_does_not_run(words, tmp_path) -> None:
     there.chmod(there.stat().st_mode | stat.S_IXUSR)
     done = obswarm(*words, PATH=f"{tmp_path}:{os.environ['PATH']}", DOCKER_HOST=NOWHERE)
     assert done.code == 2
-    assert done.stderr.startswith(f"Error: The Docker engine does not answer at {NOWHERE}. Start it: ")
+    assert done.stderr.startswith(f"Error: The Docker engine does not respond at {NOWHERE}. Start it: ")
 
 
 def test_state_that_cannot_be_kept(tmp_path) -> None:
@@ -48,14 +48,14 @@ def test_state_that_cannot_be_kept(tmp_path) -> None:
         )
     finally:
         subprocess.run(["umount", tmp_path], check=True)
-    assert "cannot be written: No space left on device. It keeps the stack's tokens." in done.stdout, done.stderr
+    assert "cannot be written: No space left on device. It stores the stack's tokens." in done.stdout, done.stderr
 
 
 @pytest.mark.parametrize(
     ("words", "text"),
     [
-        (["up", "--project", "A"], "--project A: a name has small letters"),
-        (["down", "--project", "A"], "--project A: a name has small letters"),
+        (["up", "--project", "A"], "--project A: a name consists of lower-case letters"),
+        (["down", "--project", "A"], "--project A: a name consists of lower-case letters"),
         (["scale", "workers=none"], "write it like workers=4"),
         (["dashboards", "push"], "Give --grafana-url and --grafana-token"),
         (["container-stats", "--listen", "nowhere"], "is not an address of this machine"),

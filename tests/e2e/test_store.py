@@ -172,14 +172,14 @@ def check_killed(folder: Path, quick: QuickServer, path: str, killed_at: float, 
     assert record.info.ended_s is None
     kept = sum(stats.requests for key, stats in record.endpoints.items() if key.name == path)
     assert kept >= len(arrived)
-    assert "Cut off" in run_page(record)
+    assert "Incomplete run" in run_page(record)
     if len(checked) == 1:
         # As a user does it, once: starting programs is what would take the time here.
         assert "not ended" in runs(folder, "list").stdout
         assert runs(folder, "show", "latest").code == 0
         report = obswarm("report", "latest", "-o", "report.html", cwd=folder, **HERE)
         assert report.code == 0, report.stderr
-        assert "Cut off" in (folder / "report.html").read_text()
+        assert "Incomplete run" in (folder / "report.html").read_text()
 
 
 def seconds_in(file: Path) -> int:

@@ -41,7 +41,7 @@ class RunObserver:
     def on_snapshot(self, snapshot: Snapshot) -> Snapshot:
         return snapshot
 
-    def memory(self) -> dict[str, Any]:
+    def saved_state(self) -> dict[str, Any]:
         return {}
 
     def view(self, snapshot: Snapshot) -> Snapshot:

@@ -1,5 +1,5 @@
-"""A run and its guards in milliseconds: the real course, executor and board, on a clock of the test's own, with users
-that are numbers and a source of metrics that answers what the test says."""
+"""A simulated run with guards: the real Run, executor and GuardEvaluator with a fake clock, users that are numbers, and
+a metric source with the values of the test."""
 
 from collections.abc import Mapping, Sequence
 

@@ -1,4 +1,4 @@
-"""Delivered alerts: payloads as they really are and as they should not be, and what they lead to."""
+"""Webhook payloads, valid and invalid, and the verdicts on their alerts."""
 
 import json
 import re
@@ -24,7 +24,7 @@ from obswarm.guards import (
     parse_payload,
 )
 from obswarm.guards.alert_payload import RUN_ID
-from obswarm.guards.alerts import DISPLACED, MOST_FIRING, TOO_MANY, AlertTracker
+from obswarm.guards.alerts import DISPLACED, MAX_FIRING, TOO_MANY, AlertTracker
 from obswarm.guards.grammar import parse_condition
 from obswarm.stats import AlertStatus
 
@@ -96,7 +96,7 @@ def parsed(body: bytes) -> list[Alert]:
     return list(delivery.alerts)
 
 
-def test_both_formats_are_understood() -> None:
+def test_payloads_of_alertmanager_and_grafana_are_parsed() -> None:
     (grafana,), (alertmanager,) = parsed(payload(GRAFANA)), parsed(payload(ALERTMANAGER))
     assert (grafana.name, grafana.source, grafana.summary, grafana.firing) == (
         "Slow checkout",
@@ -119,7 +119,7 @@ def test_both_formats_are_understood() -> None:
         (b'{"alerts": 5}', "no list `alerts`"),
     ],
 )
-def test_what_is_no_payload_is_refused_with_a_reason(body: bytes, expected: str) -> None:
+def test_an_invalid_payload_is_refused_with_a_reason(body: bytes, expected: str) -> None:
     with pytest.raises(BadPayload, match=expected):
         parse_payload(body)
 
@@ -149,7 +149,9 @@ JUNK = [
 
 @pytest.mark.parametrize(("changes", "reason", "text"), JUNK)
 @pytest.mark.parametrize("document", [ALERTMANAGER, GRAFANA])
-def test_an_alert_that_cannot_be_read_is_refused_alone(document: dict, changes: object, reason: str, text: str) -> None:
+def test_an_invalid_alert_is_refused_without_the_others_of_its_delivery(
+    document: dict, changes: object, reason: str, text: str
+) -> None:
     good = document["alerts"][0]
     junk = {**good, "labels": {"alertname": "A"}, **changes} if isinstance(changes, dict) and changes else changes
     delivery = parse_payload(json.dumps({**document, "alerts": [junk, good, junk]}).encode())
@@ -170,12 +172,12 @@ def test_an_alert_that_cannot_be_read_is_refused_alone(document: dict, changes: 
         ({f"a{number}": "x" for number in range(500)} | {"summary": "s"}, "s"),
     ],
 )
-def test_no_annotation_is_a_reason_to_refuse_an_alert(annotations: object, summary: str) -> None:
+def test_invalid_annotations_do_not_refuse_an_alert(annotations: object, summary: str) -> None:
     (alert,) = parsed(payload(ALERTMANAGER, annotations=annotations))
     assert alert.summary == summary
 
 
-def test_what_is_too_long_is_cut() -> None:
+def test_long_texts_are_truncated() -> None:
     (alert,) = parsed(payload(ALERTMANAGER, annotations={"summary": "s" * 100_000}, labels={"a": "l" * 100_000}))
     assert len(alert.summary) <= 2000
     assert len(alert.labels["a"]) <= 2000
@@ -245,7 +247,7 @@ def test_an_alert_from_before_the_run_stops_nothing() -> None:
     assert verdicts(make_tracker(), payload(ALERTMANAGER, **OLD)) == [("notify", EARLIER)]
 
 
-def test_what_is_delivered_before_the_run_begins_is_from_before_whatever_it_says() -> None:
+def test_alerts_delivered_before_the_start_are_from_before_whatever_their_start() -> None:
     for changes in ({}, {"startsAt": None}):
         tracker = AlertTracker(parse_action("stop"), run_id=RUN)
         assert verdicts(tracker, payload(ALERTMANAGER, **changes), STARTED_S - 1) == [("notify", EARLIER)]
@@ -257,7 +259,7 @@ def test_what_is_delivered_before_the_run_begins_is_from_before_whatever_it_says
 
 
 @pytest.mark.parametrize("starts", [-1000, -0.1, 0.2, 9.9, 10.1, 500])
-def test_an_alert_with_a_run_id_counts_for_that_run_alone_whenever_it_fired(starts: float) -> None:
+def test_an_alert_with_a_run_id_counts_for_that_run_only_whenever_it_fired(starts: float) -> None:
     ours, other = at(starts, run_id=RUN), at(starts, run_id=OTHER)
     assert verdicts(make_tracker(), payload(ALERTMANAGER, **ours)) == [("stop", "the default for alerts")]
     tracker = make_tracker()
@@ -268,7 +270,7 @@ def test_an_alert_with_a_run_id_counts_for_that_run_alone_whenever_it_fired(star
     assert tracker.count(ANY, LONG_AFTER_S) == 0
 
 
-def test_only_an_id_of_ours_says_which_run_an_alert_is_about() -> None:
+def test_a_label_run_id_in_another_format_is_ignored() -> None:
     assert RUN_ID.fullmatch(new_run_id(STARTED_S))
     named = at(500, run_id="scheduled__2026-01-09T00:00:00+00:00")
     assert verdicts(make_tracker(), payload(ALERTMANAGER, **named)) == [("stop", "the default for alerts")]
@@ -289,7 +291,7 @@ def test_an_alert_that_fires_right_after_the_start_acts_if_it_still_fires_when_t
     assert tracker.due(STARTED_S + 11) == []
 
 
-def test_one_that_is_resolved_within_the_grace_never_acts() -> None:
+def test_an_alert_that_is_resolved_within_the_grace_never_acts() -> None:
     tracker = make_tracker()
     verdicts(tracker, payload(ALERTMANAGER, **at(2.5)), STARTED_S + 3)
     assert verdicts(tracker, payload(ALERTMANAGER, **at(2.5), status="resolved"), STARTED_S + 5) == [(None, "resolved")]
@@ -311,7 +313,7 @@ def test_without_grace_an_alert_acts_at_once_and_one_that_only_notifies_does_so_
     grace=st.floats(0, 120),
     run=st.sampled_from([None, RUN, OTHER]),
 )
-def test_no_alert_acts_twice_or_that_is_not_this_runs(
+def test_no_alert_acts_twice_and_none_of_another_run_acts(
     starts: float, came: float, grace: float, run: str | None
 ) -> None:
     tracker = AlertTracker(parse_action("stop"), grace, run_id=RUN)
@@ -333,7 +335,7 @@ def test_no_alert_acts_twice_or_that_is_not_this_runs(
         assert acted_s[0] >= grace - 1e-6
 
 
-def test_judging_takes_no_note() -> None:
+def test_a_dry_run_tracks_no_alerts() -> None:
     tracker = make_tracker()
     alerts = parsed(payload(ALERTMANAGER))
     assert tracker.dry_run(alerts, LONG_AFTER_S) == tracker.dry_run(alerts, LONG_AFTER_S)
@@ -349,13 +351,13 @@ def test_alerts_are_counted_by_their_labels_while_they_fire() -> None:
     assert tracker.count(ANY, LONG_AFTER_S) == 0
 
 
-def test_a_guards_alert_is_none_from_before_the_run() -> None:
+def test_a_guard_does_not_count_alerts_from_before_the_run() -> None:
     tracker = make_tracker("notify")
     tracker.take(parsed(payload(ALERTMANAGER, **OLD)), LONG_AFTER_S)
     assert (len(tracker.firing), tracker.count(ANY, LONG_AFTER_S)) == (1, 0)
 
 
-def test_a_start_waits_for_alerts_from_before_that_are_about_no_run_and_would_act() -> None:
+def test_a_start_waits_for_earlier_alerts_without_run_id_whose_action_is_not_notify() -> None:
     before = [
         payload(ALERTMANAGER, **at(-60), fingerprint="a"),
         payload(ALERTMANAGER, **at(-60, obswarm_action="notify"), fingerprint="b"),
@@ -369,13 +371,13 @@ def test_a_start_waits_for_alerts_from_before_that_are_about_no_run_and_would_ac
     assert tracker.holding_back(STARTED_S) == []
 
 
-def test_what_alerts_say_is_one_line_of_text() -> None:
+def test_texts_of_alerts_are_one_line_without_control_characters() -> None:
     odd = payload(ALERTMANAGER, labels={"alertname": "A\x1b[31m\ud83d"}, annotations={"summary": "a\nb"})
     (alert,) = parsed(odd)
     assert (alert.name, alert.summary) == ("A\\x1b[31m\\ud83d", "a\\nb")
 
 
-def test_without_a_fingerprint_the_labels_are_one() -> None:
+def test_the_fingerprint_is_made_of_the_labels_if_there_is_none() -> None:
     one, same = (parsed(payload(ALERTMANAGER, fingerprint=None))[0] for _ in range(2))
     other = parsed(payload(ALERTMANAGER, fingerprint=None, labels={"alertname": "B"}))[0]
     assert one.fingerprint == same.fingerprint != other.fingerprint
@@ -394,11 +396,11 @@ def test_without_a_fingerprint_the_labels_are_one() -> None:
         {"fingerprint": "\ud83d\n"},
     ],
 )
-def test_what_is_kept_of_alerts_is_read_back(document: dict, changes: dict) -> None:
+def test_kept_deliveries_are_read_back(document: dict, changes: dict) -> None:
     refused = (Refusal(RefusalReason.TOO_MANY, "a: too many", 7), Refusal(RefusalReason.TOKEN, "none"))
     for kept in (Delivery(tuple(parsed(payload(document, **changes))), refused), Delivery()):
         assert parse_kept(make_kept(kept)) == kept
-    with pytest.raises(BadPayload, match="does not say what was refused"):
+    with pytest.raises(BadPayload, match="its list `refused` cannot be read"):
         parse_kept(b'{"alerts": []}')
 
 
@@ -407,17 +409,17 @@ def many_alerts(count: int, name: str = "n", **changes: object) -> list[Alert]:
     return [replace(one, fingerprint=f"{name} {number}") for number in range(count)]
 
 
-def test_of_too_many_that_fire_those_of_this_run_are_remembered() -> None:
+def test_of_too_many_firing_alerts_those_of_this_run_are_tracked() -> None:
     tracker = make_tracker("notify")
-    tracker.take(many_alerts(MOST_FIRING, "old", **OLD), LONG_AFTER_S)
+    tracker.take(many_alerts(MAX_FIRING, "old", **OLD), LONG_AFTER_S)
     found = tracker.take(many_alerts(10, "ours"), LONG_AFTER_S)
     assert {each.reason for each in found} == {"the default for alerts"}
-    assert (len(tracker.firing), tracker.count(ANY, LONG_AFTER_S)) == (MOST_FIRING, 10)
+    assert (len(tracker.firing), tracker.count(ANY, LONG_AFTER_S)) == (MAX_FIRING, 10)
     assert [each.text for each in tracker.take_displaced()] == [f"TooManyErrors: {DISPLACED}"] * 10
     assert tracker.take_displaced() == [], "each once"
-    found = tracker.take(many_alerts(MOST_FIRING, "more"), LONG_AFTER_S)
+    found = tracker.take(many_alerts(MAX_FIRING, "more"), LONG_AFTER_S)
     assert [each.reason for each in found].count(TOO_MANY) == 10
-    assert tracker.count(ANY, LONG_AFTER_S) == MOST_FIRING
+    assert tracker.count(ANY, LONG_AFTER_S) == MAX_FIRING
     resolved = [replace(alert, status=AlertStatus.RESOLVED) for alert in many_alerts(10, "ours")]
     assert {each.reason for each in tracker.take([*resolved, *many_alerts(10, "last")], LONG_AFTER_S)} == {
         "resolved",
@@ -444,12 +446,12 @@ RANKS: list[dict[str, object]] = [
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> int:
     """How many alerts are remembered."""
-    monkeypatch.setattr("obswarm.guards.alerts.MOST_FIRING", 20)
+    monkeypatch.setattr("obswarm.guards.alerts.MAX_FIRING", 20)
     return 20
 
 
 @pytest.mark.parametrize("rank", range(len(RANKS)))
-def test_an_alert_takes_the_place_of_one_that_counts_for_less(rank: int, few: int) -> None:
+def test_an_alert_displaces_one_of_a_lower_rank(rank: int, few: int) -> None:
     for other, changes in enumerate(RANKS):
         tracker = make_tracker()
         tracker.take(many_alerts(few, "there", **{"startsAt": None, **RANKS[rank]}), STARTED_S + 5)
@@ -467,7 +469,7 @@ def test_an_alert_takes_the_place_of_one_that_counts_for_less(rank: int, few: in
             assert {each.reason for each in tried} == {TOO_MANY}
 
 
-def test_what_was_resolved_makes_room_before_others_do(few: int) -> None:
+def test_a_resolved_alert_makes_room_before_others_are_displaced(few: int) -> None:
     tracker = make_tracker("notify")
     there = many_alerts(few, "there")
     tracker.take(there, LONG_AFTER_S)
@@ -477,7 +479,7 @@ def test_what_was_resolved_makes_room_before_others_do(few: int) -> None:
     assert (len(tracker.firing), len(tracker.take_displaced())) == (few, 2)
 
 
-def test_an_empty_fingerprint_is_none() -> None:
+def test_an_empty_fingerprint_counts_as_a_missing_one() -> None:
     alerts = [{**ALERTMANAGER["alerts"][0], "fingerprint": text, **labelled(n=text)} for text in ("", "  ")]
     found = parsed(json.dumps({**ALERTMANAGER, "alerts": alerts}).encode())
     assert len({alert.fingerprint for alert in found}) == 2
@@ -494,7 +496,7 @@ def test_an_empty_fingerprint_is_none() -> None:
         ("1e999", 1_000_000, "more than 1,000,000 alerts left out"),
     ],
 )
-def test_alerts_that_were_left_out_are_a_number_however_it_is_written(left_out: str, count: int, text: str) -> None:
+def test_the_number_of_truncated_alerts_may_be_an_integer_or_a_float(left_out: str, count: int, text: str) -> None:
     body = json.dumps({**ALERTMANAGER, "truncatedAlerts": "?"}).replace('"?"', left_out)
     delivery = parse_payload(body.encode())
     (refusal,) = delivery.refused
@@ -519,7 +521,7 @@ STARTS = {
 
 @pytest.mark.parametrize("hours", [-12, 0, 9])
 @pytest.mark.parametrize(("starts", "is_ours"), STARTS.values(), ids=STARTS)
-def test_a_guard_counts_what_began_with_the_run_and_never_at_once(
+def test_a_guard_counts_alerts_that_fired_at_the_start_after_the_grace(
     starts: str | float | None, is_ours: bool, hours: int
 ) -> None:
     if isinstance(starts, float):
@@ -533,7 +535,7 @@ def test_a_guard_counts_what_began_with_the_run_and_never_at_once(
     assert (tracker.count(ANY, STARTED_S + 20), len(due)) == (is_ours, is_ours)
 
 
-def test_the_time_zone_of_this_machine_says_nothing_of_a_time_without_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_time_without_a_zone_is_utc_whatever_the_local_time_zone(monkeypatch: pytest.MonkeyPatch) -> None:
     try:
         for zone in ("Pacific/Kiritimati", "UTC", "Etc/GMT+12"):
             monkeypatch.setenv("TZ", zone)
@@ -557,7 +559,7 @@ def test_a_start_that_moves_back_is_the_same_firing_and_one_that_moves_on_a_new_
     assert verdicts(tracker, payload(ALERTMANAGER, **at(300)))[0][0] == "scale(50%)"
 
 
-def test_of_very_many_that_fire_those_that_act_are_kept_for_another_master() -> None:
+def test_of_very_many_firing_alerts_those_that_act_are_saved_for_another_master() -> None:
     def firing(number: int, labels: dict[str, str]) -> Alert:
         return Alert(
             f"f{number}",
@@ -570,7 +572,7 @@ def test_of_very_many_that_fire_those_that_act_are_kept_for_another_master() -> 
 
     tracker = make_tracker()
     tracker.take([firing(number, NOTIFY) for number in range(600)] + [firing(600, STOP)], LONG_AFTER_S)
-    kept = tracker.memory(LONG_AFTER_S)
+    kept = tracker.saved_state(LONG_AFTER_S)
     assert len(kept) == 500
     successor = make_tracker()
     successor.restore(kept)

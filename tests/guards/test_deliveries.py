@@ -1,5 +1,4 @@
-"""Deliveries of alerts to a run: what is refused of them is counted, and the rest acts; what is not this run's leads to
-nothing, whatever guards and actions there are."""
+"""Deliveries of alerts to a run: refused alerts are counted, the others act, and alerts of other runs have no effect."""
 
 import json
 import logging
@@ -10,7 +9,7 @@ from obswarm.engine import id_of
 from obswarm.guards import Guard, Refusal, RefusalReason, parse_payload
 from obswarm.stats import AlertCount
 from tests.guards.test_alerts import ALERTMANAGER, GRAFANA, JUNK, STARTED_S, at, payload
-from tests.guards.test_evaluator import Course
+from tests.guards.test_evaluator import GuardedRun
 
 ACTIONS = ("stop", "abort", "hold", "scale(50%)", "notify")
 NOT_OURS = {
@@ -23,35 +22,33 @@ NOT_OURS = {
 @pytest.mark.parametrize("action", ACTIONS)
 @pytest.mark.parametrize("document", [ALERTMANAGER, GRAFANA])
 @pytest.mark.parametrize("alert", NOT_OURS.values(), ids=NOT_OURS)
-def test_an_alert_that_is_not_of_this_run_is_noted_whatever_asks_for_more(
-    alert: dict, document: dict, action: str
-) -> None:
+def test_an_alert_of_another_run_is_only_annotated(alert: dict, document: dict, action: str) -> None:
     rules = [Guard(f'alert(severity="page"){more}', action, f"g{more}") for more in ("", " >= 1", " for 2s", " != 0")]
-    course = Course(*rules, on_alert=action)
+    guarded = GuardedRun(*rules, on_alert=action)
     labels = {**alert["labels"], "obswarm_action": action}
     try:
         for number in range(30):
             # Again and again, as Alertmanager delivers it; and another one with the action in its label.
-            course.evaluator.deliver(parse_payload(payload(document, **alert)))
-            course.evaluator.deliver(
+            guarded.evaluator.deliver(parse_payload(payload(document, **alert)))
+            guarded.evaluator.deliver(
                 parse_payload(payload(document, **{**alert, "labels": labels, "fingerprint": "b"}))
             )
-            snapshot = course.second(good=1)
+            snapshot = guarded.second(good=1)
             assert [(guard.state, guard.value) for guard in snapshot.guards] == [("ok", 0)] * len(rules), number
     finally:
-        course.evaluator.close()
-    assert course.control.calls == []
-    assert [kind for kind, _ in course.notes] == ["alert", "alert"], "each is noted once"
-    assert all("Action: notify" in text for _, text in course.notes)
+        guarded.evaluator.close()
+    assert guarded.control.calls == []
+    assert [kind for kind, _ in guarded.notes] == ["alert", "alert"], "each is noted once"
+    assert all("Action: notify" in text for _, text in guarded.notes)
 
 
 @pytest.mark.parametrize("action", ACTIONS)
-def test_one_of_this_run_makes_guards_act(action: str) -> None:
-    course = Course(Guard('alert(severity="page")', action), on_alert="notify")
-    course.evaluator.deliver(parse_payload(payload(ALERTMANAGER, **at(599, severity="page"))))
-    course.second(good=1)
-    assert len(course.control.calls) == (action != "notify")
-    assert course.second(good=1).guards[0].state == "tripped"
+def test_an_alert_of_this_run_trips_guards(action: str) -> None:
+    guarded = GuardedRun(Guard('alert(severity="page")', action), on_alert="notify")
+    guarded.evaluator.deliver(parse_payload(payload(ALERTMANAGER, **at(599, severity="page"))))
+    guarded.second(good=1)
+    assert len(guarded.control.calls) == (action != "notify")
+    assert guarded.second(good=1).guards[0].state == "tripped"
 
 
 def with_junk(document: dict) -> bytes:
@@ -66,24 +63,24 @@ def at_now() -> dict[str, object]:
 
 
 @pytest.mark.parametrize("document", [ALERTMANAGER, GRAFANA])
-def test_an_alert_acts_whatever_stands_beside_it(document: dict, caplog: pytest.LogCaptureFixture) -> None:
-    course = Course(on_alert="notify")
+def test_an_alert_acts_whatever_else_is_in_the_delivery(document: dict, caplog: pytest.LogCaptureFixture) -> None:
+    guarded = GuardedRun(on_alert="notify")
     caplog.set_level(logging.WARNING)
     for _ in range(3):
-        course.evaluator.deliver(parse_payload(with_junk(document)))
-    assert course.control.calls == [("stop", "alert", f"The alert Stop fires ({summary(document)})")]
-    refused = {each.reason: each.count for each in course.second().refused_alerts}
+        guarded.evaluator.deliver(parse_payload(with_junk(document)))
+    assert guarded.control.calls == [("stop", "alert", f"The alert Stop fires ({summary(document)})")]
+    refused = {each.reason: each.count for each in guarded.second().refused_alerts}
     assert refused == {
         "status": 3 * 2 * 3,
         "labels": 3 * 2 * 6,
         "fingerprint": 3 * 2 * 2,
         "starts_at": 3 * 2 * 3,
     }
-    told = [record.message for record in caplog.records if "Refused of" in record.message]
-    assert len(told) == len(refused), "each kind once"
-    assert told[0] == (
-        "Refused of the alerts that were delivered: alerts[0]: status is missing; it has to be firing or resolved."
-        " More of that kind (status) is only counted."
+    logged = [record.message for record in caplog.records if "Refused an alert" in record.message]
+    assert len(logged) == len(refused), "each reason once"
+    assert logged[0] == (
+        "Refused an alert: alerts[0]: status is missing; it has to be firing or resolved."
+        " Further refusals for this reason (status) are only counted."
     )
 
 
@@ -92,91 +89,91 @@ def summary(document: dict) -> str:
     return annotations.get("summary") or annotations["description"]
 
 
-def test_a_thousand_and_one_alerts_are_each_judged_and_told_of_in_few_words(caplog: pytest.LogCaptureFixture) -> None:
-    course = Course(Guard('alert(severity="page") > 1000', "notify"), on_alert="notify")
+def test_1001_alerts_are_all_evaluated_and_few_are_annotated(caplog: pytest.LogCaptureFixture) -> None:
+    guarded = GuardedRun(Guard('alert(severity="page") > 1000', "notify"), on_alert="notify")
     caplog.set_level(logging.WARNING)
     alerts = [
         {**ALERTMANAGER["alerts"][0], "fingerprint": str(number), **at(600, severity="page", number=str(number))}
         for number in range(1001)
     ]
     alerts[-1]["labels"] = {**alerts[-1]["labels"], "obswarm_action": "stop"}
-    verdicts = course.evaluator.deliver(parse_payload(json.dumps({**ALERTMANAGER, "alerts": alerts}).encode()))
+    verdicts = guarded.evaluator.deliver(parse_payload(json.dumps({**ALERTMANAGER, "alerts": alerts}).encode()))
     assert len(verdicts) == 1001
-    assert course.control.calls == [("stop", "alert", "The alert TooManyErrors fires (errors)")]
+    assert guarded.control.calls == [("stop", "alert", "The alert TooManyErrors fires (errors)")]
     assert [record.message for record in caplog.records][20:] == [
         "The alert TooManyErrors fires (errors). Action: stop (its label obswarm_action).",
         "980 more alerts fire at the same time. Action: notify.",
     ]
-    assert len(course.notes) == 22
-    snapshot = course.second()
+    assert len(guarded.notes) == 22
+    snapshot = guarded.second()
     assert (snapshot.guards[0].value, snapshot.guards[0].state) == (1001, "tripped")
     assert snapshot.alerts == (AlertCount("TooManyErrors", "firing", "alertmanager", 1001),)
     assert snapshot.refused_alerts == ()
 
 
-def test_what_an_alert_gave_earlier_in_the_same_delivery_is_taken_back_in_it() -> None:
-    course = Course(on_alert="hold")
+def test_an_alert_may_fire_and_be_resolved_in_one_delivery() -> None:
+    guarded = GuardedRun(on_alert="hold")
     fires = {**ALERTMANAGER["alerts"][0], **at(600)}
     other = {**fires, "fingerprint": "other"}
     alerts = [fires, other, {**other, "status": "resolved"}, {**fires, "status": "resolved"}, other]
-    course.evaluator.deliver(parse_payload(json.dumps({**ALERTMANAGER, "alerts": alerts}).encode()))
-    assert course.control.calls == ["hold", "hold", "release", "hold"]
-    assert [id_of(by) for by in course.control.in_force] == [("other",)]
+    guarded.evaluator.deliver(parse_payload(json.dumps({**ALERTMANAGER, "alerts": alerts}).encode()))
+    assert guarded.control.calls == ["hold", "hold", "release", "hold"]
+    assert [id_of(by) for by in guarded.control.in_force] == [("other",)]
 
 
-def test_names_of_alerts_become_no_more_than_a_thousand_series() -> None:
-    course = Course(on_alert="notify")
+def test_at_most_a_thousand_alert_names_become_series() -> None:
+    guarded = GuardedRun(on_alert="notify")
     alerts = [
         {**ALERTMANAGER["alerts"][0], "fingerprint": str(number), "labels": {"alertname": f"A{number}"}}
         for number in range(1500)
     ]
-    course.evaluator.deliver(parse_payload(json.dumps({**ALERTMANAGER, "alerts": alerts}).encode()))
-    counts = {each.alertname: each.count for each in course.second().alerts}
+    guarded.evaluator.deliver(parse_payload(json.dumps({**ALERTMANAGER, "alerts": alerts}).encode()))
+    counts = {each.alertname: each.count for each in guarded.second().alerts}
     assert (len(counts), counts["(others)"], sum(counts.values())) == (1001, 500, 1500)
 
 
-def test_alerts_that_the_sender_left_out_are_in_the_result() -> None:
-    course = Course()
-    course.evaluator.alert_counts.refuse([Refusal(RefusalReason.TRUNCATED, "7 alerts left out", 7)])
-    course.evaluator.alert_counts.refuse([Refusal(RefusalReason.TRUNCATED, "2 alerts left out", 2)])
-    (refused,) = course.second().refused_alerts
+def test_truncated_alerts_are_in_the_result() -> None:
+    guarded = GuardedRun()
+    guarded.evaluator.alert_counts.refuse([Refusal(RefusalReason.TRUNCATED, "7 alerts left out", 7)])
+    guarded.evaluator.alert_counts.refuse([Refusal(RefusalReason.TRUNCATED, "2 alerts left out", 2)])
+    (refused,) = guarded.second().refused_alerts
     assert (refused.reason, refused.count, refused.example) == ("truncated", 9, "7 alerts left out")
 
 
-def test_one_that_began_in_the_grace_and_lasts_counts_when_that_is_over() -> None:
-    course = Course(Guard('alert(severity="page")', "stop"), on_alert="notify")
-    course.wall_s = STARTED_S + 2
-    course.evaluator.deliver(parse_payload(payload(ALERTMANAGER, **at(1, severity="page"))))
+def test_an_alert_that_fires_since_the_grace_counts_after_it() -> None:
+    guarded = GuardedRun(Guard('alert(severity="page")', "stop"), on_alert="notify")
+    guarded.wall_s = STARTED_S + 2
+    guarded.evaluator.deliver(parse_payload(payload(ALERTMANAGER, **at(1, severity="page"))))
     for _ in range(7):
-        course.second(good=1)
-    assert course.control.calls == []
-    course.second(good=1)
-    assert [call[:2] for call in course.control.calls] == [("stop", "guard")]
+        guarded.second(good=1)
+    assert guarded.control.calls == []
+    guarded.second(good=1)
+    assert [call[:2] for call in guarded.control.calls] == [("stop", "guard")]
 
 
-def test_a_start_that_wobbles_neither_scales_again_nor_takes_the_scale_back() -> None:
-    course = Course(on_alert="scale(50%)")
-    course.evaluator.deliver(parse_payload(payload(ALERTMANAGER, **at(599))))
-    before = list(course.control.calls)
-    scaled = dict(course.control.in_force)
+def test_a_start_that_moves_back_and_forth_neither_scales_again_nor_releases_the_scale() -> None:
+    guarded = GuardedRun(on_alert="scale(50%)")
+    guarded.evaluator.deliver(parse_payload(payload(ALERTMANAGER, **at(599))))
+    before = list(guarded.control.calls)
+    scaled = dict(guarded.control.in_force)
     assert len(before) == len(scaled) == 1
     for seconds in (598.6, 599, 598.6):
-        course.evaluator.deliver(parse_payload(payload(ALERTMANAGER, **at(seconds))))
-    assert (course.control.calls, course.control.in_force) == (before, scaled)
-    course.evaluator.deliver(parse_payload(payload(ALERTMANAGER, **at(620))))
-    assert course.control.calls == before * 2, "it fires once more"
-    assert len(course.control.in_force) == 1
-    assert course.control.in_force != scaled
+        guarded.evaluator.deliver(parse_payload(payload(ALERTMANAGER, **at(seconds))))
+    assert (guarded.control.calls, guarded.control.in_force) == (before, scaled)
+    guarded.evaluator.deliver(parse_payload(payload(ALERTMANAGER, **at(620))))
+    assert guarded.control.calls == before * 2, "it fires once more"
+    assert len(guarded.control.in_force) == 1
+    assert guarded.control.in_force != scaled
 
 
-def test_many_that_count_once_the_grace_is_over_are_told_of_in_few_words(caplog: pytest.LogCaptureFixture) -> None:
-    course = Course()
-    course.wall_s = STARTED_S + 8
+def test_of_many_alerts_that_count_after_the_grace_few_are_annotated(caplog: pytest.LogCaptureFixture) -> None:
+    guarded = GuardedRun()
+    guarded.wall_s = STARTED_S + 8
     alerts = [{**ALERTMANAGER["alerts"][0], "fingerprint": str(number), **at(1)} for number in range(300)]
-    course.evaluator.deliver(parse_payload(json.dumps({**ALERTMANAGER, "alerts": alerts}).encode()))
+    guarded.evaluator.deliver(parse_payload(json.dumps({**ALERTMANAGER, "alerts": alerts}).encode()))
     caplog.clear()
-    course.second(good=1)
-    course.second(good=1)
-    assert [call[:2] for call in course.control.calls][:1] == [("stop", "alert")]
+    guarded.second(good=1)
+    guarded.second(good=1)
+    assert [call[:2] for call in guarded.control.calls][:1] == [("stop", "alert")]
     assert len(caplog.messages) == 21
     assert caplog.messages[-1] == "280 more alerts fire at the same time. Action: stop."

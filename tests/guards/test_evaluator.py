@@ -1,4 +1,4 @@
-"""Guards acting upon a run: with a control, a source and a clock of the test's own."""
+"""GuardEvaluator with a fake RunControl, source and clock."""
 
 import gevent
 import msgpack
@@ -42,10 +42,10 @@ class Control:
         self.calls.append(("abort", reason.kind))
 
 
-class Course:
-    """A board, and snapshots a second apart."""
+class GuardedRun:
+    """A GuardEvaluator and snapshots one second apart."""
 
-    def __init__(self, *rules, source=None, on_alert: str = "stop", after: "Course | None" = None) -> None:
+    def __init__(self, *rules, source=None, on_alert: str = "stop", after: "GuardedRun | None" = None) -> None:
         self.now = 100.0
         self.started_wall_s = STARTED_S
         self.wall_s = self.started_wall_s + 600
@@ -54,7 +54,7 @@ class Course:
         )
         self.control = Control()
         if after is not None:
-            self.control.guards_before = msgpack.unpackb(msgpack.packb(after.evaluator.memory()))
+            self.control.guards_before = msgpack.unpackb(msgpack.packb(after.evaluator.saved_state()))
             self.control.in_force = dict(after.control.in_force)
             self.wall_s = after.wall_s + 4
         self.notes: list[tuple[str, str]] = []
@@ -78,39 +78,39 @@ class Course:
         return self.run.statistics.emit(self.run, self.evaluator.on_snapshot)
 
 
-def test_stop_says_which_guard_which_value_since_when() -> None:
-    course = Course(Guard("error_ratio > 5% for 2s"))
+def test_the_stop_reason_has_guard_value_and_time() -> None:
+    guarded = GuardedRun(Guard("error_ratio > 5% for 2s"))
     for _ in range(3):
-        assert course.control.calls == []
-        course.second(good=8, bad=2)
-    ((_, kind, detail),) = course.control.calls
+        assert guarded.control.calls == []
+        guarded.second(good=8, bad=2)
+    ((_, kind, detail),) = guarded.control.calls
     assert kind == "guard"
     assert detail.startswith("The guard error_ratio > 5% for 2s tripped: error_ratio is 20%, since 20")
-    assert course.notes == [("guard", detail)]
+    assert guarded.notes == [("guard", detail)]
 
 
 def test_hold_lasts_while_the_condition_does_and_while_any_guard_holds() -> None:
-    course = Course(Guard("error_ratio > 5%", "hold"), Guard("failures > 5", "hold"))
-    course.second(good=1, bad=9)
-    assert course.control.calls == ["hold", "hold"]
-    course.second(good=50, bad=4)
-    assert course.control.calls == ["hold", "hold"], "one of them still holds"
-    course.second(good=9)
-    assert course.control.calls == ["hold", "hold", "release"]
+    guarded = GuardedRun(Guard("error_ratio > 5%", "hold"), Guard("failures > 5", "hold"))
+    guarded.second(good=1, bad=9)
+    assert guarded.control.calls == ["hold", "hold"]
+    guarded.second(good=50, bad=4)
+    assert guarded.control.calls == ["hold", "hold"], "one of them still holds"
+    guarded.second(good=9)
+    assert guarded.control.calls == ["hold", "hold", "release"]
 
 
 def test_scale_abort_and_notify() -> None:
-    course = Course(
+    guarded = GuardedRun(
         Guard("failures > 0", "scale(50%)"), Guard("failures > 1", "abort"), Guard("failures > 2", "notify")
     )
-    course.second(bad=3)
-    assert course.control.calls == [("scale", 0.5), ("abort", "guard")]
-    assert len(course.notes) == 3
+    guarded.second(bad=3)
+    assert guarded.control.calls == [("scale", 0.5), ("abort", "guard")]
+    assert len(guarded.notes) == 3
 
 
 def test_snapshots_have_the_guards_states() -> None:
-    course = Course(Guard("error_ratio > 50%", "notify", name="mine"), Guard("p95 > 1s", "stop"))
-    mine, latency = course.second(good=1, bad=3).guards
+    guarded = GuardedRun(Guard("error_ratio > 50%", "notify", name="mine"), Guard("p95 > 1s", "stop"))
+    mine, latency = guarded.second(good=1, bad=3).guards
     assert (mine.name, mine.when, mine.action, mine.state, mine.value, mine.shown) == (
         "mine",
         "error_ratio > 50%",
@@ -131,13 +131,13 @@ def test_snapshots_have_the_guards_states() -> None:
 )
 def test_guards_that_share_a_query_are_each_decided_by_the_series_that_makes_them_true(values, conditions) -> None:
     rules = [Guard(f"promql(up) {operator} {number}", "notify") for operator, number in conditions]
-    course = Course(*rules, source=(source := Source()))
+    guarded = GuardedRun(*rules, source=(source := Source()))
     source.answer = values
     try:
-        course.second(good=1)
-        views = course.second(good=1).guards
+        guarded.second(good=1)
+        views = guarded.second(good=1).guards
     finally:
-        course.evaluator.close()
+        guarded.evaluator.close()
     for (operator, number), view in zip(conditions, views, strict=True):
         numbers = [value for value in values if value == value]
         holds = any(OPERATORS[operator](value, number) for value in numbers)
@@ -157,7 +157,7 @@ def test_guards_of_the_same_text_and_other_actions_are_named_apart() -> None:
     ]
 
 
-def test_a_guard_that_stands_there_twice_is_one() -> None:
+def test_a_guard_that_is_given_twice_is_one() -> None:
     assert with_own_names([Guard("p95 > 2s"), Guard("p99 > 2s"), Guard("p95>2s")]) == [
         Guard("p95 > 2s"),
         Guard("p99 > 2s"),
@@ -177,66 +177,66 @@ def test_two_guards_of_one_name_are_refused(rules) -> None:
         with_own_names(rules)
 
 
-def test_no_series_is_no_data_too() -> None:
+def test_a_query_without_series_has_no_data() -> None:
     source = Source()
     source.answer = None
-    course = Course(Guard("promql(nothing) > 5"), source=source)
+    guarded = GuardedRun(Guard("promql(nothing) > 5"), source=source)
     try:
-        course.second()
-        (guard,) = course.second().guards
+        guarded.second()
+        (guard,) = guarded.second().guards
         assert (guard.state, guard.no_data_reason) == ("no_data", "no series for nothing")
     finally:
-        course.evaluator.close()
+        guarded.evaluator.close()
 
 
 def test_alerts_act_when_they_come_and_a_resolved_one_releases_its_hold() -> None:
-    course = Course(Guard('alert(severity="critical")', "notify"))
+    guarded = GuardedRun(Guard('alert(severity="critical")', "notify"))
     labels = {"alertname": "A", "severity": "critical", "obswarm_action": "hold"}
-    course.evaluator.deliver(parse_payload(payload(ALERTMANAGER, labels=labels)))
-    assert course.control.calls == ["hold"]
-    snapshot = course.second()
+    guarded.evaluator.deliver(parse_payload(payload(ALERTMANAGER, labels=labels)))
+    assert guarded.control.calls == ["hold"]
+    snapshot = guarded.second()
     assert snapshot.guards[0].state == "tripped"
     assert [(alert.alertname, alert.status, alert.source, alert.count) for alert in snapshot.alerts] == [
         ("A", "firing", "alertmanager", 1)
     ]
-    course.evaluator.deliver(parse_payload(payload(ALERTMANAGER, labels=labels, status="resolved")))
-    assert course.control.calls == ["hold", "release"]
-    assert course.second().guards[0].state == "ok"
+    guarded.evaluator.deliver(parse_payload(payload(ALERTMANAGER, labels=labels, status="resolved")))
+    assert guarded.control.calls == ["hold", "release"]
+    assert guarded.second().guards[0].state == "ok"
 
 
-def test_alerts_that_an_earlier_master_was_told_of_are_known() -> None:
-    before = Course(Guard("alert()", "notify"))
+def test_alerts_delivered_to_an_earlier_master_are_known() -> None:
+    before = GuardedRun(Guard("alert()", "notify"))
     delivery = parse_payload(payload(ALERTMANAGER, labels={"alertname": "A", "obswarm_action": "hold"}))
     before.evaluator.deliver(delivery)
     before.second()
-    course = Course(Guard("alert()", "notify"), after=before)
-    (verdict,) = course.evaluator.deliver(delivery)
+    guarded = GuardedRun(Guard("alert()", "notify"), after=before)
+    (verdict,) = guarded.evaluator.deliver(delivery)
     assert (verdict.action, verdict.reason) == (None, "known already")
-    assert (course.notes, course.control.calls) == ([], [])
-    assert course.second().guards[0].value == 1
+    assert (guarded.notes, guarded.control.calls) == ([], [])
+    assert guarded.second().guards[0].value == 1
     resolved = payload(ALERTMANAGER, status="resolved", labels={"alertname": "A", "obswarm_action": "hold"})
-    (verdict,) = course.evaluator.deliver(parse_payload(resolved))
+    (verdict,) = guarded.evaluator.deliver(parse_payload(resolved))
     assert verdict.reason == "resolved"
-    assert course.control.calls == ["release"]
+    assert guarded.control.calls == ["release"]
 
 
-def test_what_guards_have_seen_is_of_the_whole_run_also_with_a_later_master() -> None:
+def test_extremes_and_coverage_of_guards_continue_under_a_later_master() -> None:
     source = Source()
     rules = [Guard("failures > 90", "notify"), Guard("promql(x) > 99", "notify")]
-    before = Course(*rules, source=source)
+    before = GuardedRun(*rules, source=source)
     source.answer = 7.0
     before.second(bad=5)
     before.second(bad=1)
     earlier = before.second().guards
     source.answer = None
-    course = Course(*rules, source=source, after=before)
-    course.second()
+    guarded = GuardedRun(*rules, source=source, after=before)
+    guarded.second()
     source.answer = 3.0
     gevent.sleep(0.6)
-    course.second()
-    own, target = course.second().guards
+    guarded.second()
+    own, target = guarded.second().guards
     before.evaluator.close()
-    course.evaluator.close()
+    guarded.evaluator.close()
     assert own.extremes == ((0.0, "0"), (5.0, "5"))
     assert target.extremes[-1] == (7.0, "7")
     assert target.no_data_s == earlier[1].no_data_s, "a source that has not read anything yet is no gap"
@@ -244,34 +244,34 @@ def test_what_guards_have_seen_is_of_the_whole_run_also_with_a_later_master() ->
 
 
 def test_an_alert_stops_with_its_name() -> None:
-    course = Course()
-    course.evaluator.deliver(parse_payload(payload(ALERTMANAGER)))
-    assert course.control.calls == [("stop", "alert", "The alert TooManyErrors fires (errors)")]
+    guarded = GuardedRun()
+    guarded.evaluator.deliver(parse_payload(payload(ALERTMANAGER)))
+    assert guarded.control.calls == [("stop", "alert", "The alert TooManyErrors fires (errors)")]
 
 
 def test_an_alert_right_after_the_start_acts_when_the_grace_is_over() -> None:
-    course = Course(Guard("alert()", "notify"))
-    course.wall_s = course.started_wall_s + 3
-    course.evaluator.deliver(parse_payload(payload(ALERTMANAGER, **at(2))))
+    guarded = GuardedRun(Guard("alert()", "notify"))
+    guarded.wall_s = guarded.started_wall_s + 3
+    guarded.evaluator.deliver(parse_payload(payload(ALERTMANAGER, **at(2))))
     for _ in range(6):
-        assert course.second().guards[0].state == "ok"
-    assert course.control.calls == []
-    assert course.second().guards[0].state == "tripped"
-    assert course.control.calls == [("stop", "alert", "The alert TooManyErrors fires (errors)")]
-    course.second()
-    assert len(course.control.calls) == 1
-    noted, acted, _ = (text for _, text in course.notes)
+        assert guarded.second().guards[0].state == "ok"
+    assert guarded.control.calls == []
+    assert guarded.second().guards[0].state == "tripped"
+    assert guarded.control.calls == [("stop", "alert", "The alert TooManyErrors fires (errors)")]
+    guarded.second()
+    assert len(guarded.control.calls) == 1
+    noted, acted, _ = (text for _, text in guarded.notes)
     assert "Action: notify, it fired 2.0 s after the run began" in noted
     assert acted.endswith("Action: stop, the default for alerts; it still fires 10 s after the run began")
 
 
 def test_a_stop_condition_counts_no_alert_from_before_the_run() -> None:
-    course = Course(Guard('alert(severity="page")', "stop"))
+    guarded = GuardedRun(Guard('alert(severity="page")', "stop"))
     old = payload(ALERTMANAGER, startsAt="2020-01-12T07:51:03Z", labels={"alertname": "Old", "severity": "page"})
-    course.evaluator.deliver(parse_payload(old))
-    assert course.second().guards[0].state == "ok"
-    assert course.control.calls == []
-    ((_, note),) = course.notes
+    guarded.evaluator.deliver(parse_payload(old))
+    assert guarded.second().guards[0].state == "ok"
+    assert guarded.control.calls == []
+    ((_, note),) = guarded.notes
     assert note.endswith("Action: notify, it fired before the run began, so the run is not its cause")
 
 
@@ -289,28 +289,28 @@ def test_a_stop_condition_counts_no_alert_from_before_the_run() -> None:
         ({"no_data_after": float("inf")}, "no_data_after: inf is not a duration"),
     ],
 )
-def test_a_guard_that_makes_no_sense_is_refused(arguments, expected: str) -> None:
+def test_invalid_arguments_of_a_guard_are_refused(arguments, expected: str) -> None:
     with pytest.raises(ObswarmError, match=expected):
         Guard("rps > 1", **arguments)
 
 
-def test_an_argument_that_never_was_one_is_a_type_error() -> None:
+def test_an_unknown_argument_of_a_guard_is_a_type_error() -> None:
     with pytest.raises(TypeError, match="unexpected keyword argument 'no_data'"):
         Guard("rps > 1", no_data="30s")
 
 
 def test_a_target_that_hangs_trips_a_guard_on_a_percentile() -> None:
-    course = Course(Guard("p95 > 500ms for 2s"))
-    course.second(good=50)
+    guarded = GuardedRun(Guard("p95 > 500ms for 2s"))
+    guarded.second(good=50)
     began = clock.monotonic()
     for number in range(20):
-        course.environment.recorder.under_way[number] = ("GET", "/", began, False)
+        guarded.environment.recorder.under_way[number] = ("GET", "/", began, False)
     for number in range(1, 5):
-        assert course.control.calls == []
-        for key, (*endpoint, _, answered) in course.environment.recorder.under_way.items():
-            course.environment.recorder.under_way[key] = (*endpoint, clock.monotonic() - number, answered)
-        snapshot = course.second()
-        if course.control.calls:
+        assert guarded.control.calls == []
+        for key, (*endpoint, _, answered) in guarded.environment.recorder.under_way.items():
+            guarded.environment.recorder.under_way[key] = (*endpoint, clock.monotonic() - number, answered)
+        snapshot = guarded.second()
+        if guarded.control.calls:
             break
     assert number == 3
     assert snapshot.guards[0].state == "tripped"
@@ -318,37 +318,37 @@ def test_a_target_that_hangs_trips_a_guard_on_a_percentile() -> None:
     assert snapshot.total.requests == 50, "nothing that is under way is in the statistics"
 
 
-def test_a_guard_that_has_no_value_any_more_says_so_and_may_stop() -> None:
-    course = Course(Guard("p95 > 500ms", no_data_after="5s", on_no_data="stop"))
-    course.second(good=1)
+def test_a_guard_whose_values_end_is_logged_and_may_stop_the_run() -> None:
+    guarded = GuardedRun(Guard("p95 > 500ms", no_data_after="5s", on_no_data="stop"))
+    guarded.second(good=1)
     for _ in range(5):
-        assert course.second().guards[0].state == "ok"
-    (guard,) = course.second().guards
+        assert guarded.second().guards[0].state == "ok"
+    (guard,) = guarded.second().guards
     assert (guard.state, guard.no_data_reason) == ("no_data", "no request has finished for 5 s")
-    ((_, text),) = course.notes
+    ((_, text),) = guarded.notes
     assert text == "The guard p95 > 500ms has had no data for 5 s: no request has finished for 5 s"
-    assert course.control.calls == [("stop", "guard", text)]
+    assert guarded.control.calls == [("stop", "guard", text)]
 
 
-def test_a_guard_whose_selector_never_matches_is_named_once(caplog) -> None:
-    course = Course(
+def test_a_guard_whose_labels_never_match_is_logged_once(caplog) -> None:
+    guarded = GuardedRun(
         Guard('p95{name="/typo"} > 1s', name="typo", no_data_after="1h"),
         Guard('rps{name="/", method="GET"} > 1000'),
         Guard('rps{status="5xx"} > 1000'),
     )
     for _ in range(30):
-        last = course.second(good=1)
+        last = guarded.second(good=1)
     assert [guard.matched for guard in last.guards] == [False, True, True]
-    ((kind, text),) = course.notes
+    ((kind, text),) = guarded.notes
     assert (kind, text) == ("guard", "No request matches the labels of the guard typo")
     assert [record.message for record in caplog.records] == [f"{text}. Requests so far: GET /."]
-    course.environment.recorder.record("GET", "/typo", 0.1, 1, 200)
-    assert course.second().guards[0].matched
+    guarded.environment.recorder.record("GET", "/typo", 0.1, 1, 200)
+    assert guarded.second().guards[0].matched
 
 
-def test_where_nothing_was_requested_yet_no_guard_is_called_wrong() -> None:
-    course = Course(Guard('p95{name="/a"} > 1s', no_data_after="1h"))
+def test_labels_are_not_reported_as_unmatched_before_the_first_request() -> None:
+    guarded = GuardedRun(Guard('p95{name="/a"} > 1s', no_data_after="1h"))
     for _ in range(30):
-        last = course.second()
-    assert course.notes == []
+        last = guarded.second()
+    assert guarded.notes == []
     assert not last.guards[0].matched

@@ -1,4 +1,4 @@
-"""What a guard watches for, as text: read precisely, printed so that it reads the same."""
+"""The grammar of conditions: parsing, errors, and the text of parsed conditions."""
 
 import pytest
 from hypothesis import given
@@ -57,7 +57,7 @@ def conditions():
 LASTING = st.one_of(st.none(), st.builds(Quantity, st.floats(0, 1e6), st.sampled_from(["ms", "s", "m", "h"])))
 
 
-def test_a_name_with_a_secret_is_the_endpoint_that_is_counted_without_it_and_no_text_shows_it() -> None:
+def test_secrets_in_a_label_name_are_redacted_as_in_endpoint_names() -> None:
     for text in (
         'p95{name="/q?access_token=PLANTED"} < 5s',
         'promql(up{token="PLANTED"}) > 5',
@@ -74,13 +74,13 @@ def test_a_name_with_a_secret_is_the_endpoint_that_is_counted_without_it_and_no_
 
 
 @given(conditions(), LASTING)
-def test_the_printed_form_of_any_guard_parses_back_to_the_same(condition, lasting) -> None:
+def test_the_text_of_any_condition_parses_to_an_equal_condition(condition, lasting) -> None:
     when = When(condition, lasting)
     assert parse_when(str(when)) == when
 
 
 @given(st.text(max_size=60))
-def test_any_text_is_a_guard_or_an_error_with_a_place(text: str) -> None:
+def test_any_text_parses_or_is_an_error_with_a_position(text: str) -> None:
     error = None
     try:
         parse_when(text)
@@ -134,7 +134,7 @@ def test_numbers_have_units(text: str, base: float, for_s: float) -> None:
         ('p95{status="5xx"} > 1s', 4, "no label status"),
         ('rps{status="6xx"} > 1', 11, "Expected one of 1xx"),
         ('rps{name="a} > 1', 9, "no closing quote"),
-        ('rps{name="a",name="b"} > 1', 13, "stands there twice"),
+        ('rps{name="a",name="b"} > 1', 13, "is given twice"),
         ('users{name="a"} > 1', 5, "has no labels"),
         ("promql(max(x) > 3", 0, "no closing parenthesis"),
         ("promql() > 3", 7, "Expected a query"),
@@ -149,7 +149,7 @@ def test_numbers_have_units(text: str, base: float, for_s: float) -> None:
         ("", 0, "Expected a metric"),
     ],
 )
-def test_an_error_says_what_was_expected_and_where(text: str, position: int, expected: str) -> None:
+def test_an_error_has_the_expectation_and_the_position(text: str, position: int, expected: str) -> None:
     with pytest.raises(GuardError) as error:
         parse_when(text)
     assert error.value.position == position
@@ -184,7 +184,7 @@ def test_an_error_says_what_was_expected_and_where(text: str, position: int, exp
         ("alert() >= 0", "The number of alerts is never below 0, so that this is always true."),
     ],
 )
-def test_a_condition_that_is_the_same_whatever_is_measured_is_refused(text: str, expected: str) -> None:
+def test_a_condition_with_a_constant_result_is_refused(text: str, expected: str) -> None:
     for parse in (parse_when, parse_condition):
         with pytest.raises(GuardError) as error:
             parse(text)
@@ -194,7 +194,7 @@ def test_a_condition_that_is_the_same_whatever_is_measured_is_refused(text: str,
 @pytest.mark.parametrize("threshold", [-1, 0, 50, 100, 101])
 @pytest.mark.parametrize("operator", list(OPERATORS))
 @pytest.mark.parametrize("name", [*NAMES, "p95"])
-def test_a_condition_is_refused_if_all_values_that_there_may_be_say_the_same(name, operator, threshold) -> None:
+def test_a_condition_is_refused_if_all_possible_values_have_the_same_result(name, operator, threshold) -> None:
     row = find_operand(name)
     text = f"{name} {operator} {threshold}{ {'seconds': 's', 'ratio': '%', 'number': ''}[row.unit] }"
     values = [value for value in (0, 0.25, 0.5, 0.75, 1, 1.01, 25, 50, 75, 100, 100.5, 101, 1000) if value <= row.most]
@@ -222,7 +222,9 @@ NAMED = st.text(st.characters(exclude_categories=["Cs", "Cc", "Z"], exclude_char
 
 
 @given(conditions(), st.none() | NAMED)
-def test_a_name_before_a_condition_is_told_from_the_colons_in_it(condition: Condition, name: str | None) -> None:
+def test_the_colon_after_a_name_is_distinguished_from_colons_in_the_condition(
+    condition: Condition, name: str | None
+) -> None:
     text = str(condition)
     assert split_name(text if name is None else f" {name} : {text}") == (name, text)
 
@@ -256,12 +258,12 @@ def test_a_colon_without_a_name_is_refused() -> None:
         ("promql(x{a='#1'} + x{b=\"#\"} + x{c=`#`}) > 5", "x{a='#1'} + x{b=\"#\"} + x{c=`#`}"),
     ],
 )
-def test_comments_in_a_query_are_left_out_whatever_stands_in_them(text: str, query: str) -> None:
+def test_comments_in_a_query_are_removed(text: str, query: str) -> None:
     operand = parse_condition(text).operand
     assert isinstance(operand, PromqlOperand)
     assert operand.query == query
 
 
-def test_a_comment_without_an_end_of_its_line_is_named_as_what_hides_the_parenthesis() -> None:
+def test_the_error_for_a_missing_parenthesis_mentions_a_comment_before_it() -> None:
     with pytest.raises(GuardError, match=r"no closing parenthesis\. A comment \(#\) lasts to the end of its line"):
         parse_condition("promql(x # all) > 5")

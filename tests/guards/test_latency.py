@@ -1,4 +1,4 @@
-"""Durations of an interval in which some requests are still under way."""
+"""Estimated response times of an interval with requests in flight."""
 
 import random
 
@@ -25,19 +25,19 @@ SECONDS = st.lists(st.floats(0.0001, 0.9), min_size=1, max_size=60)
 
 
 @given(SECONDS, st.floats(0.01, 0.99))
-def test_when_nothing_is_under_way_it_is_the_quantile_of_what_finished(finished: list[float], q: float) -> None:
+def test_without_requests_in_flight_it_is_the_quantile_of_finished_requests(finished: list[float], q: float) -> None:
     found = durations(finished)
     assert found.quantile(q) == histogram(*finished).quantile(q)
     assert not isinstance(found.quantile(q), AtLeast)
     assert found.mean_s == pytest.approx(sum(finished) / len(finished), rel=0.011)
 
 
-def test_when_nothing_is_known_there_is_no_value() -> None:
+def test_without_any_request_there_is_no_value() -> None:
     assert durations().quantile(0.5) is None
     assert durations().mean_s is None
 
 
-def test_when_nothing_finishes_durations_are_at_least_the_ages() -> None:
+def test_if_no_request_finishes_the_ages_are_lower_bounds() -> None:
     found = durations(ages=[2.0] * 19 + [9.0])
     assert found.quantile(0.5) == pytest.approx(2.0, rel=0.011)
     assert found.quantile(0.99) == pytest.approx(9.0, rel=0.011)
@@ -45,7 +45,7 @@ def test_when_nothing_finishes_durations_are_at_least_the_ages() -> None:
     assert found.mean_s == pytest.approx((19 * 2 + 9) / 20, rel=0.011)
 
 
-def test_what_finishes_fast_is_known_also_where_the_rest_hangs() -> None:
+def test_quantiles_of_fast_requests_are_exact_while_others_hang() -> None:
     # Each second 50 requests finish after 20 ms, and 50 do not finish any more, for the fifth second now.
     found = durations([0.02] * 50, [second + number / 50 for second in range(5) for number in range(1, 51)])
     assert found.quantile(0.4) == pytest.approx(0.02, rel=0.011)
@@ -54,12 +54,12 @@ def test_what_finishes_fast_is_known_also_where_the_rest_hangs() -> None:
     assert isinstance(found.quantile(0.95), AtLeast)
 
 
-def test_young_requests_are_no_sign_of_slowness() -> None:
+def test_young_requests_in_flight_do_not_raise_the_estimate() -> None:
     found = durations([0.02] * 1000, [0.001 * number for number in range(1, 20)])
     assert found.quantile(0.99) == pytest.approx(0.02, rel=0.011)
 
 
-def test_one_that_never_ends_hides_nothing_and_is_no_percentile() -> None:
+def test_one_endless_request_does_not_change_the_percentile_of_the_others() -> None:
     assert durations([0.02] * 100, [60.0]).quantile(0.999) == pytest.approx(0.02, rel=0.011)
 
 
@@ -97,7 +97,7 @@ def simulated(mix: list[tuple[float, float]], rate: int, at_s: float, seed: int 
         [(0.8, 1.0), (0.2, 1.5)],
     ],
 )
-def test_in_a_steady_state_it_is_what_requests_really_take(mix) -> None:
+def test_in_a_steady_state_the_estimate_is_the_true_distribution(mix) -> None:
     """However many slow requests are under way at any moment: each of them is in view for many seconds."""
     for q in (0.25, 0.6, 0.9, 0.99):
         if any(abs(sum(share for share, _ in mix[: number + 1]) - q) < 0.06 for number in range(len(mix) - 1)):

@@ -1,4 +1,4 @@
-"""The engine's figures that guards and requirements go by."""
+"""The values of the load test's own operands."""
 
 import subprocess
 import sys
@@ -67,7 +67,7 @@ def test_latencies(snapshot: Snapshot) -> None:
     assert value('avg{name="/a"} > 1s', snapshot) == pytest.approx(0.14)
 
 
-def test_where_there_were_no_requests_there_is_no_latency_and_no_share(snapshot: Snapshot) -> None:
+def test_without_requests_there_is_no_latency_and_no_error_ratio(snapshot: Snapshot) -> None:
     assert value('p95{name="/c"} > 1s', snapshot) is None
     assert value('error_ratio{name="/c"} > 1%', snapshot) is None
     assert value('rps{name="/c"} < 1', snapshot) is None
@@ -76,7 +76,7 @@ def test_where_there_were_no_requests_there_is_no_latency_and_no_share(snapshot:
     assert value("workers_missing > 1", snapshot) == 0
 
 
-def test_requirements_are_judged_over_the_whole_run(snapshot: Snapshot) -> None:
+def test_requirements_are_evaluated_over_the_whole_run(snapshot: Snapshot) -> None:
     texts = ["error_ratio < 5%", 'p95{name="/b"} < 500ms', "failures == 5", 'p95{name="/c"} < 1s']
     results = evaluate_requirements([parse_requirement(text) for text in texts], snapshot)
     assert [result.met for result in results] == [True, False, True, False]
@@ -87,7 +87,7 @@ def test_requirements_are_judged_over_the_whole_run(snapshot: Snapshot) -> None:
 @pytest.mark.parametrize(
     "text", ["promql(up) > 1", "alert()", "users > 5", "loop_lag < 1s", "in_flight < 5", "oldest < 1s"]
 )
-def test_what_cannot_be_judged_over_a_run_is_said(text: str) -> None:
+def test_operands_without_a_value_for_the_whole_run_are_refused_in_requirements(text: str) -> None:
     with pytest.raises(ObswarmError, match="has no value for a whole run"):
         parse_requirement(text)
 
@@ -103,7 +103,7 @@ def with_requests_under_way(ages_s: list[float], name: str = "/a") -> Snapshot:
     return run.latest()
 
 
-def test_requests_under_way() -> None:
+def test_operands_of_requests_in_flight() -> None:
     snapshot = with_requests_under_way([0.5, 1.5, 7.0])
     assert value("in_flight > 50", snapshot) == 4
     assert value('in_flight{name="/a"} > 50', snapshot) == 3
@@ -112,11 +112,11 @@ def test_requests_under_way() -> None:
 
 
 @pytest.mark.parametrize("text", ['in_flight{name="/b"} < 1', 'oldest{name="/b"} < 2s', 'rps{method="PUT"} < 1'])
-def test_what_selects_endpoints_has_no_value_before_their_first_request(text: str) -> None:
+def test_labels_that_match_no_request_yet_have_no_value(text: str) -> None:
     assert value(text, with_requests_under_way([0.5])) is None
 
 
-def test_latencies_are_at_least_the_ages_of_what_is_not_answered() -> None:
+def test_latencies_are_at_least_the_ages_of_requests_in_flight() -> None:
     snapshot = with_requests_under_way([1.5] * 19 + [7.0])
     for text, seconds in (("p50 > 1s", 1.5), ("p99 > 1s", 7.0), ("max > 1s", 7.0), ("avg > 1s", 1.775)):
         found = value(text, snapshot)
@@ -144,7 +144,7 @@ def a_quiet_second(users: int, ages_s: list[float], name: str = "/poll") -> Snap
     return replace(run.latest(), interval_s=1.0, users={"Nobody": users})
 
 
-def test_users_between_two_requests_are_no_sign_of_a_target_that_hangs() -> None:
+def test_users_between_two_requests_count_as_fast_requests() -> None:
     snapshot = a_quiet_second(31, [4.0])
     for text in ("p50 > 500ms", "p95 > 500ms"):
         assert value(text, snapshot) is None, "one of 31 is no 95th percentile"
@@ -156,14 +156,14 @@ def test_users_between_two_requests_are_no_sign_of_a_target_that_hangs() -> None
     assert value('p95{name="/poll"} > 500ms', snapshot) == pytest.approx(4.0, rel=0.03)
 
 
-def test_users_who_all_wait_are_one() -> None:
+def test_users_that_all_wait_show_that_the_target_hangs() -> None:
     snapshot = a_quiet_second(10, [1.5] * 10, "/quick")
     assert value("p50 > 500ms", snapshot) == pytest.approx(1.5, rel=0.03)
     snapshot = a_quiet_second(30, [1.5] * 2, "/quick")
     assert value("p95 > 500ms", snapshot) == pytest.approx(1.5, rel=0.03), "two of 30 that have come so far"
 
 
-def test_finished_requests_and_those_under_way_make_one_latency() -> None:
+def test_finished_requests_and_those_in_flight_make_one_latency() -> None:
     environment = Environment(events=Events(), recorder=Recorder(), user_classes=[Nobody])
     run = LocalRun(environment, Ramp(1, 1), test="t")
     for _ in range(10):
@@ -200,7 +200,7 @@ def test_exceptions_and_interrupted_requests_of_the_interval() -> None:
     assert [(each.met, each.shown) for each in results] == [(False, "4"), (True, "1")]
 
 
-def test_counts_of_a_long_interval_are_those_of_a_second_of_it(snapshot: Snapshot) -> None:
+def test_counts_of_a_long_interval_are_per_second(snapshot: Snapshot) -> None:
     """As of the first interval of a master that takes a run up: workers have kept their requests for it."""
     counts = {"interval_exceptions": 10, "interval_interrupted": 20}
     usual, long = (replace(snapshot, interval_s=seconds, **counts) for seconds in (1.2, 5.0))
@@ -251,8 +251,6 @@ def test_labels_are_matched_against_finished_requests_and_those_in_flight() -> N
         (2.5, "2.50 s"),
     ],
 )
-def test_durations_of_guards_and_requirements_are_as_in_tables_and_differ_from_the_limit(
-    value: float, shown: str
-) -> None:
+def test_durations_are_formatted_as_in_tables_and_differ_from_the_threshold(value: float, shown: str) -> None:
     assert Guard("p95 > 500ms").format_value(value) == shown
     assert RequirementResult(parse_requirement("p95 < 500ms"), True, value).shown == shown

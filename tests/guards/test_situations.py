@@ -1,7 +1,7 @@
-"""What guards and alerts do to the load: a table of situations times actions, on a clock of the test's own.
+"""The effect of guards and alerts on the load: a table of situations times actions, with a fake clock.
 
-A row says what is measured second by second, and when its guard trips and clears; what each action does to the load
-then follows from that alone.
+A row has the measurements of each second, and when the guard trips and clears; the effect of each action on the load
+follows from that.
 """
 
 import math
@@ -179,7 +179,7 @@ def expected_users(row: Row, action: str) -> list[int]:
 
 @pytest.mark.parametrize("action", ACTIONS_WITH_SHARES)
 @pytest.mark.parametrize("row", TABLE, ids=lambda row: row.situation)
-def test_the_load_follows_what_guards_do(time: FakeTime, row: Row, action: str) -> None:
+def test_guards_change_the_load_as_their_actions_say(time: FakeTime, row: Row, action: str) -> None:
     simulation = play(time, row, Guard(row.when, action, name="it", clear_for=row.clear_for))
     users = expected_users(row, action)
     assert simulation.users == pytest.approx(users, abs=2)
@@ -216,7 +216,7 @@ def trips_of(simulation: Simulation) -> list[int]:
 
 
 @pytest.mark.parametrize("action", ACTIONS_WITH_SHARES)
-def test_alerts_do_to_the_load_what_guards_do(time: FakeTime, action: str) -> None:
+def test_alerts_change_the_load_as_guards_do(time: FakeTime, action: str) -> None:
     row = Row("twice, by an alert", "", times((1, 5), (9, 3), (1, 4), (9, 3), (1, 3)), trips=(5, 12), clears=(8, 15))
     simulation = Simulation(time, [], Ramp(USERS, RATE), on_alert="notify")
     for second, _ in enumerate(row.answers, 1):
@@ -232,7 +232,7 @@ def test_alerts_do_to_the_load_what_guards_do(time: FakeTime, action: str) -> No
         assert simulation.reason.startswith("alert: The alert Busy fires")
 
 
-def test_an_alert_that_fires_anew_scales_anew_though_nobody_said_that_it_was_resolved(time: FakeTime) -> None:
+def test_an_alert_that_fires_again_scales_again_even_if_it_was_not_resolved(time: FakeTime) -> None:
     simulation = Simulation(time, [], Ramp(40, 1000))
     simulation.seconds(2)
     for users in (20, 10, 5, 2, 1, 1):
@@ -283,7 +283,7 @@ PLANS = ["ramp", "stages", "shape"]
 @pytest.mark.parametrize("plan", PLANS)
 @pytest.mark.parametrize("action", ["hold", "scale(50%)"])
 @pytest.mark.parametrize("trips", [1, 3, 6, 9])
-def test_whatever_never_clears_the_planned_time_ends_the_run(
+def test_a_guard_that_never_clears_does_not_outlast_the_planned_time(
     time: FakeTime, plan: str, action: str, trips: int
 ) -> None:
     simulation = simulation_of(time, plan, Guard(QUERY, action, name="it"))

@@ -1,4 +1,4 @@
-"""When guards trip and clear: on clocks and series of the tests' own."""
+"""When guards trip and clear, for series of values."""
 
 import math
 
@@ -16,7 +16,7 @@ def state_machine(text: str = "error_ratio > 5% for 3s", **more) -> GuardStateMa
     return GuardStateMachine(Guard(text, **more))
 
 
-def course(guard: GuardStateMachine, values, step_s: float = 1.0) -> list[str]:
+def states_after(guard: GuardStateMachine, values, step_s: float = 1.0) -> list[str]:
     """The state after each value; a capital letter where it tripped or cleared."""
     states = []
     for number, value in enumerate(values):
@@ -27,36 +27,38 @@ def course(guard: GuardStateMachine, values, step_s: float = 1.0) -> list[str]:
 
 
 def test_without_for_it_trips_at_once_and_clears_at_once() -> None:
-    assert "".join(course(state_machine("error_ratio > 5%"), [0, 0.1, 0.1, 0, 0, 0.2])) == "oTtOoT"
+    assert "".join(states_after(state_machine("error_ratio > 5%"), [0, 0.1, 0.1, 0, 0, 0.2])) == "oTtOoT"
 
 
 def test_for_counts_from_the_first_snapshot_at_which_it_holds() -> None:
-    assert "".join(course(state_machine(), [0, 0.1, 0.1, 0.1, 0.1, 0.1])) == "opppTt"
-    assert "".join(course(state_machine(), [0.1, 0.1, 0.1, 0, 0.1, 0.1, 0.1, 0.1])) == "pppopppT"
+    assert "".join(states_after(state_machine(), [0, 0.1, 0.1, 0.1, 0.1, 0.1])) == "opppTt"
+    assert "".join(states_after(state_machine(), [0.1, 0.1, 0.1, 0, 0.1, 0.1, 0.1, 0.1])) == "pppopppT"
 
 
 def test_it_clears_only_after_it_has_not_held_for_a_while() -> None:
-    assert "".join(course(state_machine(), [0.1] * 4 + [0, 0, 0.1, 0, 0, 0, 0, 0])) == "pppTttttttOo"
-    assert "".join(course(state_machine(clear_for=0), [0.1] * 4 + [0])) == "pppTO"
-    assert "".join(course(state_machine("rps < 5", clear_for="2s"), [1, 9, 9, 9])) == "TttO"
+    assert "".join(states_after(state_machine(), [0.1] * 4 + [0, 0, 0.1, 0, 0, 0, 0, 0])) == "pppTttttttOo"
+    assert "".join(states_after(state_machine(clear_for=0), [0.1] * 4 + [0])) == "pppTO"
+    assert "".join(states_after(state_machine("rps < 5", clear_for="2s"), [1, 9, 9, 9])) == "TttO"
 
 
-def test_where_nothing_happened_everything_stays_as_it_is() -> None:
-    assert "".join(course(state_machine(), [0.1, None, None, None, 0.1])) == "pppTt"
-    assert "".join(course(state_machine(), [0, None, None, None, None])) == "ooooo"
+def test_without_a_measurement_the_state_stays_as_it_is() -> None:
+    assert "".join(states_after(state_machine(), [0.1, None, None, None, 0.1])) == "pppTt"
+    assert "".join(states_after(state_machine(), [0, None, None, None, None])) == "ooooo"
 
 
 def test_without_a_value_the_state_is_no_data_and_is_reported_after_no_data_after() -> None:
     guard = state_machine("promql(up) > 5", no_data_after="2s", on_no_data="stop")
-    assert "".join(course(guard, [1, NoData("away"), NoData("away"), NoData("gone"), NoData("gone"), 1])) == "onnNno"
+    assert (
+        "".join(states_after(guard, [1, NoData("away"), NoData("away"), NoData("gone"), NoData("gone"), 1])) == "onnNno"
+    )
     assert guard.no_data_reason == ""
     guard.update(10, NoData("away again"))
     assert (guard.state, guard.no_data_reason) == (GuardState.NO_DATA, "away again")
 
 
 def test_a_pending_guard_starts_anew_after_no_data_and_a_tripped_one_stays_tripped() -> None:
-    assert "".join(course(state_machine("promql(up) > 5 for 2s"), [9, 9, NoData(""), 9, 9, 9])) == "ppnppT"
-    assert "".join(course(state_machine("promql(up) > 5"), [9, NoData(""), 9, 1])) == "TntO"
+    assert "".join(states_after(state_machine("promql(up) > 5 for 2s"), [9, 9, NoData(""), 9, 9, 9])) == "ppnppT"
+    assert "".join(states_after(state_machine("promql(up) > 5"), [9, NoData(""), 9, 1])) == "TntO"
 
 
 SERIES = st.lists(st.booleans(), min_size=1, max_size=60)
@@ -105,7 +107,7 @@ def test_of_several_series_the_worst_decides(text: str, values, expected) -> Non
 
 def test_no_data_is_reported_once() -> None:
     guard = state_machine('p95{name="/a"} > 1s for 2s', no_data_after="4s", on_no_data="stop")
-    assert "".join(course(guard, [0.5, None, None, None, None, None, None, 0.5])) == "oooooNno"
+    assert "".join(states_after(guard, [0.5, None, None, None, None, None, None, 0.5])) == "oooooNno"
     guard.update(10, None)
     guard.update(14, None)
     assert guard.no_data_reason == 'no request with name="/a" has finished for 4 s'
@@ -116,9 +118,17 @@ def test_no_data_is_reported_once() -> None:
 
 
 def test_a_pending_guard_trips_after_its_last_value_and_a_tripped_one_outlasts_no_data() -> None:
-    assert "".join(course(state_machine("p95 > 1s for 3s", no_data_after="2s"), [2, None, None, None, None])) == "pppTN"
-    assert "".join(course(state_machine("p95 > 1s for 3s", no_data_after="9s"), [2, None, None, None, None])) == "pppTt"
-    assert "".join(course(state_machine("p95 > 1s", no_data_after="2s"), [2, None, None, None, 2, 0.5])) == "TttNtO"
+    assert (
+        "".join(states_after(state_machine("p95 > 1s for 3s", no_data_after="2s"), [2, None, None, None, None]))
+        == "pppTN"
+    )
+    assert (
+        "".join(states_after(state_machine("p95 > 1s for 3s", no_data_after="9s"), [2, None, None, None, None]))
+        == "pppTt"
+    )
+    assert (
+        "".join(states_after(state_machine("p95 > 1s", no_data_after="2s"), [2, None, None, None, 2, 0.5])) == "TttNtO"
+    )
 
 
 @pytest.mark.parametrize(
@@ -133,19 +143,21 @@ def test_a_pending_guard_trips_after_its_last_value_and_a_tripped_one_outlasts_n
         ("p95 == 1s", 1.0, "o"),
     ],
 )
-def test_a_value_known_from_below_counts_only_where_it_decides(text: str, value: float, state: str) -> None:
-    assert "".join(course(state_machine(text), [AtLeast(value)])) == state
+def test_a_lower_bound_counts_only_if_it_decides_the_condition(text: str, value: float, state: str) -> None:
+    assert "".join(states_after(state_machine(text), [AtLeast(value)])) == state
 
 
-def test_a_value_from_below_that_does_not_decide_changes_nothing() -> None:
-    assert "".join(course(state_machine("p95 > 2s for 3s"), [3, AtLeast(0.5), AtLeast(1.5), 3, 3])) == "pppTt"
+def test_a_lower_bound_that_does_not_decide_leaves_the_state_as_it_is() -> None:
+    assert "".join(states_after(state_machine("p95 > 2s for 3s"), [3, AtLeast(0.5), AtLeast(1.5), 3, 3])) == "pppTt"
     assert (
-        "".join(course(state_machine("p95 > 2s for 3s"), [1, AtLeast(2.5), AtLeast(3.5), AtLeast(4.5), AtLeast(5.5)]))
+        "".join(
+            states_after(state_machine("p95 > 2s for 3s"), [1, AtLeast(2.5), AtLeast(3.5), AtLeast(4.5), AtLeast(5.5)])
+        )
         == "opppT"
     )
 
 
-def test_a_value_from_below_tells_since_when_it_is_large_enough() -> None:
+def test_a_lower_bound_has_the_time_at_which_it_exceeded_the_threshold() -> None:
     # Nothing has finished since 0.0; at 1.0 the requests that decide were 0.8 s old, so at 0.7 they were 0.5 s.
     guard = state_machine("p95 > 500ms for 2s")
     guard.update(0.0, 0.02)
@@ -155,7 +167,7 @@ def test_a_value_from_below_tells_since_when_it_is_large_enough() -> None:
     assert guard.update(2.7, AtLeast(2.5)).tripped
 
 
-def test_a_value_from_below_says_nothing_of_the_time_before_the_last_snapshot() -> None:
+def test_a_lower_bound_does_not_reach_back_beyond_the_last_snapshot() -> None:
     guard = state_machine("p95 > 500ms for 2s")
     guard.update(0.0, 0.02)
     guard.update(1.0, AtLeast(30.0))

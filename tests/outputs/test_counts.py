@@ -20,12 +20,12 @@ from obswarm.cli.plain import PlainProgress
 from obswarm.cli.summary import print_summary
 from obswarm.cli.text_console import TextConsole
 from obswarm.cluster.master.journal import Journal, Progress, read
-from obswarm.cluster.wire.stats_codec import DeltaSum, pack_table
 from obswarm.engine import RunResult, WorkerLoss
 from obswarm.json_text import to_json
 from obswarm.metrics import SnapshotRegistry
 from obswarm.report import CsvFiles, junit_document, result_document, run_page
 from obswarm.stats import Annotation, EndpointStats, Recorder, StatsTable, total_of
+from obswarm.stats.codec import DeltaSum, pack_table
 from obswarm.store import RunMetadata, RunWriter, Store, read_run
 from obswarm.units import counted as with_noun
 from obswarm.web.wire import pack_result, unpack_result

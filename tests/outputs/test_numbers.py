@@ -38,7 +38,7 @@ from obswarm.report import (
     result_document,
     run_page,
 )
-from obswarm.report.wording import figure_value, value_of
+from obswarm.report.wording import target_metric_value, value_of
 from obswarm.stats import Annotation, EndpointKey, GuardState, GuardView, TargetView
 from obswarm.store import MetricKey, RunMetadata, RunRecord, RunWriter, Store, export_run, import_runs, read_run
 from obswarm.targets import Unit
@@ -229,7 +229,7 @@ WRITERS: dict[str, Callable[[float], str]] = {
     "setting in seconds": partial(setting_text, "linger"),
 }
 UNITS: tuple[Unit, ...] = ("seconds", "bytes", "ratio", "number", "per_second")
-WRITERS |= {f"figure in {unit}": partial(figure_value, unit) for unit in UNITS}
+WRITERS |= {f"figure in {unit}": partial(target_metric_value, unit) for unit in UNITS}
 WRITERS |= {f"target's {unit}": partial(_format, unit) for unit in UNITS}
 WRITERS |= {f"measure {name}": partial(value_of, name) for name in ("throughput", "error ratio", "p95")}
 WRITERS |= {when: Guard(when).format_value for when in ("p95 > 1s", "rps > 1", "error_ratio > 5%", "promql(x) > 1")}

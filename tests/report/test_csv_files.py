@@ -48,7 +48,7 @@ def seconds_of(rows: Sequence[dict[str, str]]) -> list[int]:
         [1.0, 2.4, 3.4],
     ],
 )
-def test_one_row_a_second_and_none_twice(tmp_path: Path, ends: list[float]) -> None:
+def test_the_history_has_one_row_per_second(tmp_path: Path, ends: list[float]) -> None:
     rows = history_of(tmp_path, ends)
     assert seconds_of(rows) == [1001, 1002, 1003]
     assert [float(row["Requests/s"]) for row in rows[:-1]] == pytest.approx([10.0, 10.0])
@@ -56,7 +56,7 @@ def test_one_row_a_second_and_none_twice(tmp_path: Path, ends: list[float]) -> N
     assert int(rows[-1]["Total Failure Count"]) == 1
 
 
-def test_seconds_in_which_the_program_was_held_up_have_rows_of_what_was_measured_over_them(tmp_path: Path) -> None:
+def test_seconds_without_snapshots_have_rows_with_the_rates_over_them(tmp_path: Path) -> None:
     rows = history_of(tmp_path, [1.0, 2.0, 6.2, 7.0], full=True)
     of_all = [row for row in rows if row["Name"] == "Aggregated"]
     assert seconds_of(of_all) == [1001, 1002, 1003, 1004, 1005, 1006, 1007]
@@ -70,7 +70,7 @@ def test_rows_begin_with_the_first_second(tmp_path: Path, ends: list[float], sec
     assert seconds_of(history_of(tmp_path, ends)) == seconds
 
 
-def test_a_run_that_an_earlier_process_began_has_no_rows_of_the_time_before(tmp_path: Path) -> None:
+def test_a_restored_run_without_history_has_no_rows_of_the_time_before(tmp_path: Path) -> None:
     files, run = CsvFiles(str(tmp_path / "run")), MadeUpRun([])
     files.snapshot(replace(run.second({PAGE: [0.01]}), started_s=1000.9, elapsed_s=50.0, interval_s=0.9))
     files.close()
@@ -106,7 +106,7 @@ def kept_history(folder: Path) -> list[dict[str, str]]:
 
 
 @pytest.mark.parametrize("cut_off", [b"", b"1004,3,,Aggreg", b"1004,3,,Aggregated\r"])
-def test_a_run_that_is_taken_up_has_the_rows_of_before_and_of_each_second_since(tmp_path: Path, cut_off: bytes) -> None:
+def test_a_restored_run_appends_to_its_history(tmp_path: Path, cut_off: bytes) -> None:
     run = MadeUpRun([])
     # The row of a second is written when the next one is there.
     part_of_a_run(tmp_path, run, [1.0, 2.0, 3.0, 4.0])
@@ -121,7 +121,7 @@ def test_a_run_that_is_taken_up_has_the_rows_of_before_and_of_each_second_since(
     assert {row["User Count"] for row in rows} == {"3"}
 
 
-def test_rows_that_cannot_be_gone_on_with_stay_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_history_that_cannot_be_continued_is_left_unchanged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = MadeUpRun([])
     part_of_a_run(tmp_path, run, [1.0, 2.0, 3.0])
     before = (tmp_path / HISTORY).read_bytes()
@@ -136,7 +136,7 @@ def test_rows_that_cannot_be_gone_on_with_stay_as_they_are(tmp_path: Path, monke
     assert (tmp_path / HISTORY).read_bytes() == before
 
 
-def test_a_run_is_taken_up_as_often_as_its_master_is_killed(tmp_path: Path) -> None:
+def test_a_history_is_continued_after_each_kill_of_the_master(tmp_path: Path) -> None:
     run = MadeUpRun([])
     part_of_a_run(tmp_path, run, [1.0], started_s=1000.95)
     # The first one had written nothing; its successor has the start in the next second, by a rounding.
@@ -148,7 +148,7 @@ def test_a_run_is_taken_up_as_often_as_its_master_is_killed(tmp_path: Path) -> N
     assert seconds[-1] == 1009
 
 
-def test_rows_of_before_stay_when_the_history_cannot_be_opened_at_first(
+def test_earlier_rows_are_kept_if_the_history_cannot_be_opened_at_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = MadeUpRun([])
@@ -172,7 +172,7 @@ def test_rows_of_before_stay_when_the_history_cannot_be_opened_at_first(
     assert (seconds[:2], seconds[-2:]) == ([1001, 1002], [1006, 1007])
 
 
-def test_a_clock_that_was_set_back_gives_no_second_two_rows(tmp_path: Path) -> None:
+def test_a_clock_set_back_gives_no_second_two_rows(tmp_path: Path) -> None:
     run = MadeUpRun([])
     part_of_a_run(tmp_path, run, [1.0, 2.0, 3.0, 4.0, 5.0])
     part_of_a_run(tmp_path, run, [3.0, 4.0, 5.0, 6.0, 7.0], since=2.0)
@@ -180,7 +180,7 @@ def test_a_clock_that_was_set_back_gives_no_second_two_rows(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("what", ["an earlier run", "no rows", "something else"])
-def test_the_history_of_something_else_is_replaced_by_a_run_that_is_taken_up(tmp_path: Path, what: str) -> None:
+def test_the_history_of_another_run_is_replaced_by_a_restored_run(tmp_path: Path, what: str) -> None:
     history, run = tmp_path / HISTORY, MadeUpRun([])
     part_of_a_run(tmp_path, run, [1.0, 2.0, 3.0], started_s=900.0)
     if what == "no rows":
@@ -191,7 +191,7 @@ def test_the_history_of_something_else_is_replaced_by_a_run_that_is_taken_up(tmp
     assert seconds_of(kept_history(tmp_path)) == [1005]
 
 
-def test_a_run_that_is_not_taken_up_replaces_a_history_that_began_in_the_same_second(tmp_path: Path) -> None:
+def test_a_new_run_replaces_a_history_started_in_the_same_second(tmp_path: Path) -> None:
     part_of_a_run(tmp_path, MadeUpRun([]), [1.0, 2.0, 3.0])
     assert seconds_of(history_of(tmp_path, [1.0])) == [1001]
 
@@ -202,7 +202,7 @@ def test_a_last_part_of_more_than_half_a_second_has_a_row_with_its_own_rate(tmp_
     assert float(rows[-1]["Requests/s"]) == pytest.approx(7 / 0.6)
 
 
-def test_a_run_of_a_moment_has_a_row(tmp_path: Path) -> None:
+def test_a_very_short_run_has_a_row(tmp_path: Path) -> None:
     rows = history_of(tmp_path, [0.3])
     assert seconds_of(rows) == [1000]
     assert float(rows[0]["Requests/s"]) == pytest.approx(4 / 0.3)
@@ -216,7 +216,7 @@ def test_rows_of_endpoints_are_of_the_same_seconds(tmp_path: Path) -> None:
     assert [row["Requests/s"] for row in of_page] == [row["Requests/s"] for row in of_all]
 
 
-def test_a_history_that_is_closed_without_an_end_has_all_rows(tmp_path: Path) -> None:
+def test_a_history_closed_without_finish_has_all_rows(tmp_path: Path) -> None:
     files, run = CsvFiles(str(tmp_path / "run")), MadeUpRun([])
     first: Snapshot = replace(run.second({PAGE: [0.01]}), started_s=1000.9, elapsed_s=1.0)
     files.snapshot(first)
@@ -226,7 +226,7 @@ def test_a_history_that_is_closed_without_an_end_has_all_rows(tmp_path: Path) ->
         assert len(list(csv.DictReader(file))) == 1
 
 
-def test_files_of_an_earlier_run_stay_until_there_is_something_to_write(tmp_path: Path) -> None:
+def test_files_of_an_earlier_run_are_kept_until_there_is_something_to_write(tmp_path: Path) -> None:
     history = tmp_path / "run_stats_history.csv"
     history.write_text("of an earlier run")
     CsvFiles(str(tmp_path / "run")).close()
@@ -235,7 +235,7 @@ def test_files_of_an_earlier_run_stay_until_there_is_something_to_write(tmp_path
 
 
 @pytest.mark.parametrize("suffix", ["stats", "failures", "exceptions", "stats_history"])
-def test_each_of_the_files_has_to_be_one_that_can_be_written(suffix: str, tmp_path: Path) -> None:
+def test_each_of_the_files_has_to_be_writable(suffix: str, tmp_path: Path) -> None:
     (tmp_path / f"run_{suffix}.csv").mkdir()
     with pytest.raises(ObswarmError, match=r"^--csv .*run: the files cannot be written: Is a directory\.$"):
         CsvFiles(str(tmp_path / "run"))

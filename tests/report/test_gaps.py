@@ -25,13 +25,13 @@ NAN = math.nan
         ([], [(0.0, 60.0)]),
     ],
 )
-def test_a_gap_is_where_no_figure_has_a_value(
+def test_a_gap_is_where_no_metric_has_a_value(
     figures: list[list[tuple[float, float]]], gaps: list[tuple[float, float]]
 ) -> None:
     assert gaps_of(figures, 100.0, 160.0) == gaps
 
 
-def test_gaps_in_words() -> None:
+def test_the_sentence_on_gaps() -> None:
     assert gaps_text([]) == ""
     assert gaps_text([(10.2, 70.4)]) == "No data for 1m: 0:10 to 1:10."
     many = [(60.0 * number, 60.0 * number + 2) for number in range(1, 8)]

@@ -61,7 +61,7 @@ def record(
         return read_run(store, store.find("latest"))
 
 
-def test_everything_is_in_the_file_and_nothing_is_taken_for_markup(tmp_path: Path) -> None:
+def test_the_page_is_complete_and_escapes_markup(tmp_path: Path) -> None:
     page = run_page(record(tmp_path, RESULT))
     assert "<b>" not in page
     assert "&lt;/script&gt;&lt;b&gt;&amp;" in page
@@ -73,7 +73,7 @@ def test_everything_is_in_the_file_and_nothing_is_taken_for_markup(tmp_path: Pat
     assert page.index('id="verdict"') < page.index('id="endpoints"') < page.index('id="charts"')
 
 
-def test_what_is_missing_of_a_target_is_marked_on_its_charts(tmp_path: Path) -> None:
+def test_gaps_of_a_target_are_marked_on_its_charts(tmp_path: Path) -> None:
     found = record(tmp_path, RESULT, seconds=10)
     start_s = found.info.started_s
     threads = ((start_s, 1.0), (start_s + 3, math.nan), (start_s + 6.04, 2.0))
@@ -98,7 +98,7 @@ def test_charts_have_a_value_for_each_moment(tmp_path: Path) -> None:
     assert len(data["heat"]["edges"]) == max(band for column in data["heat"]["columns"] for band in column[::2]) + 2
 
 
-def test_a_line_has_a_gap_where_the_program_was_held_up_and_ends_with_the_run(tmp_path: Path) -> None:
+def test_a_line_is_interrupted_where_snapshots_are_missing_and_ends_with_the_run(tmp_path: Path) -> None:
     found = record(tmp_path, RESULT)
     first, second, *_, last = found.seconds
     start_s = found.info.started_s
@@ -121,7 +121,7 @@ def test_a_long_run_has_steps_of_several_seconds(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "tone", "text"),
     [
-        ({}, "good", "Ended after .* without a failure"),
+        ({}, "good", "Completed after .* without failures"),
         ({"totals": {"error_ratio": 0.5, "interrupted": 2}}, "bad", r"50\.00% of the requests failed"),
         ({"totals": {"error_ratio": 0.01}}, "warn", r"1\.00% of the requests failed"),
         ({"stop_reason": {"kind": "guard", "detail": "too many"}}, "bad", "Stopped by a guard after .*: too many"),
@@ -135,7 +135,7 @@ def test_a_long_run_has_steps_of_several_seconds(tmp_path: Path) -> None:
         (
             {"lost": [{"worker": "w1", "detail": "killed", "unreported_s": 1.0, "users": 2}]},
             "good",
-            "Lost: w1, killed; at most 1.0 s of it",
+            "Lost statistics: w1, killed; up to 1.0 s",
         ),
         (
             {
@@ -149,7 +149,7 @@ def test_a_long_run_has_steps_of_several_seconds(tmp_path: Path) -> None:
                 }
             },
             "good",
-            r"Requests were under way for long: GET /hang \(oldest 12\.35? s, up to 30 at a time\)\.",
+            r"Long-running requests: GET /hang \(oldest 12\.35? s, up to 30 concurrently\)\.",
         ),
         (
             {
@@ -188,21 +188,21 @@ def test_the_verdict(tmp_path: Path, change: dict[str, Any], tone: str, text: st
     assert re.search(text, page)
 
 
-def test_a_run_that_was_cut_off_has_a_page_as_well(tmp_path: Path) -> None:
+def test_a_killed_run_has_a_page(tmp_path: Path) -> None:
     page = run_page(record(tmp_path))
-    assert "Cut off" in page
+    assert "Incomplete run" in page
     assert "25 requests" in page
 
 
 def test_a_run_without_requests_is_not_good_and_has_no_empty_section(tmp_path: Path) -> None:
     page = run_page(record(tmp_path, RESULT, requests={}))
     assert '<section class="verdict warn"' in page
-    assert "Nothing was measured: no request was made in" in page
+    assert "Nothing was measured: no requests in" in page
     assert "without a failure" not in page
     assert "Distribution by endpoint" not in page
 
 
-def test_of_many_endpoints_the_busiest_come_first_and_the_rest_when_it_is_asked_for(tmp_path: Path) -> None:
+def test_the_busiest_of_many_endpoints_are_shown_first_and_the_rest_on_demand(tmp_path: Path) -> None:
     names = [EndpointKey("GET", f"/{number:03}") for number in range(200)]
     found = record(tmp_path, RESULT, requests={key: [0.1] * (3 if key.name >= "/190" else 1) for key in names})
     page = run_page(found)
@@ -218,7 +218,7 @@ def test_of_many_endpoints_the_busiest_come_first_and_the_rest_when_it_is_asked_
     assert "<summary>Show" not in few
 
 
-def test_settings_are_shown_as_people_write_them(tmp_path: Path) -> None:
+def test_settings_are_formatted_as_on_the_command_line(tmp_path: Path) -> None:
     settings = {"stages": [[10.0, 20], [90.0, 40]], "timings": True, "local": False, "linger": 0.0, "run_time": 125.0}
     page = run_page(record(tmp_path, RESULT, configuration=settings))
     shown = dict(re.findall(r"<dt>(\w+)</dt><dd>(.*?)</dd>", page))
@@ -236,11 +236,11 @@ def test_settings_are_shown_as_people_write_them(tmp_path: Path) -> None:
     ("name", "value", "text"),
     [("spawn_rate", 2.5, "2.5"), ("users", 3, "3"), ("stages", "odd", "odd"), ("stages", [1, 2], "1, 2")],
 )
-def test_a_setting_that_is_not_known_stays_as_it_is(name: str, value: Any, text: str) -> None:
+def test_an_unknown_setting_is_left_unchanged(name: str, value: Any, text: str) -> None:
     assert setting_text(name, value) == text
 
 
-def test_every_option_that_is_a_duration_is_shown_as_one() -> None:
+def test_every_duration_option_is_formatted_as_a_duration() -> None:
     found = {
         option.name
         for command in (run, master)

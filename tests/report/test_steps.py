@@ -61,7 +61,7 @@ def test_a_long_rest_is_a_step_with_the_rate_of_its_load() -> None:
     assert steps[-1].users == 10, "they were there for most of it"
 
 
-def test_a_wait_for_the_last_requests_is_shown_as_what_it_is() -> None:
+def test_the_wait_for_the_last_requests_has_its_own_rate() -> None:
     waits = [second(number, requests=0, late=4, load_s=2, state="stopping", users=4) for number in (3, 4)]
     steps = steps_of([*map(second, (1, 2)), *waits, second(5, requests=0, load_s=2, state="stopped", users=0)], 1)
     assert [step.requests_rate for step in steps] == pytest.approx([100, 100, 4, 4, 0])
@@ -85,12 +85,12 @@ def test_runs_of_earlier_versions_and_a_reset_in_between() -> None:
     assert [step.load_s for step in steps_of(again, 1)] == pytest.approx([1, 1, 1])
 
 
-def test_nothing_is_said_of_what_is_under_way_after_the_end() -> None:
+def test_requests_in_flight_are_not_shown_after_the_end() -> None:
     run = [*map(second, (1, 2)), second(2.9, 0.9, load_s=2.8, state="stopped"), second(4, load_s=2.8, state="stopped")]
     assert [[each.time_s for each in step.counted] for step in steps_of(run, 1)] == [[1001], [1002], [], [1004]]
 
 
-def test_no_second_stands_twice_whenever_snapshots_come() -> None:
+def test_no_second_occurs_twice_whenever_snapshots_come() -> None:
     """A guard acts in the middle of a second, statistics begin anew, a program was held up for some ms."""
     again = replace(second(2.03, 0.05, requests=5), epoch=1, load_s=0.05)
     run = [
@@ -105,7 +105,7 @@ def test_no_second_stands_twice_whenever_snapshots_come() -> None:
     assert [step.requests_rate for step in steps] == pytest.approx([100, 100, 100])
 
 
-def test_seconds_in_which_the_program_was_held_up_are_no_steps() -> None:
+def test_seconds_without_snapshots_are_no_steps() -> None:
     run = [*map(second, (1, 2)), second(9, 7.0, requests=70), second(10)]
     steps = steps_of(run, 1)
     assert [step.number for step in steps] == [0, 1, 8, 9]
@@ -114,6 +114,6 @@ def test_seconds_in_which_the_program_was_held_up_are_no_steps() -> None:
 
 
 @pytest.mark.parametrize(("end_s", "length"), [(0.0, 1), (600, 1), (601, 2), (6000, 10)])
-def test_there_are_no_more_steps_than_are_wanted(end_s: float, length: int) -> None:
+def test_the_number_of_steps_is_bounded(end_s: float, length: int) -> None:
     assert length_of([second(end_s)], 600) == length
     assert length_of([], 600) == 1

@@ -1,6 +1,6 @@
 """The engine's statistics as metrics."""
 
-from obswarm.stack.containers import readings
+from obswarm.stack.containers import metric_values
 
 V2 = {
     "cpu_stats": {
@@ -13,7 +13,7 @@ V2 = {
 
 
 def test_figures_come_in_base_units() -> None:
-    found = readings(V2)
+    found = metric_values(V2)
     assert found["container_cpu_usage_seconds_total"] == 2.5
     assert found["container_cpu_cfs_throttled_seconds_total"] == 1.5
     assert found["container_cpu_cfs_throttled_periods_total"] == 4
@@ -26,9 +26,9 @@ def test_figures_come_in_base_units() -> None:
 
 def test_the_older_cgroups_call_it_differently() -> None:
     memory = {"usage": 1000, "stats": {"total_inactive_file": 400, "inactive_file": 1}}
-    assert readings({**V2, "memory_stats": memory})["container_memory_working_set_bytes"] == 600
+    assert metric_values({**V2, "memory_stats": memory})["container_memory_working_set_bytes"] == 600
 
 
 def test_one_that_has_ended_has_no_figures() -> None:
-    assert readings({"cpu_stats": {"cpu_usage": {"total_usage": 0}}, "memory_stats": {}}) == {}
-    assert readings({}) == {}
+    assert metric_values({"cpu_stats": {"cpu_usage": {"total_usage": 0}}, "memory_stats": {}}) == {}
+    assert metric_values({}) == {}

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from obswarm.cluster.wire.unpacking import Unreadable
+from obswarm.bounded_msgpack import Unreadable
 from obswarm.cluster.wire.user_steps import pack_user_steps, unpack_user_steps
 from obswarm.stats import MOST_STEPS, UserStep, UserSum, UserTrack
 

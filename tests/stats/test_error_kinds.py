@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from obswarm import defaults
-from obswarm.cluster.wire.stats_codec import DeltaSum, pack_table
 from obswarm.sanitize import is_clean
 from obswarm.stats import OTHER_ERRORS, ErrorKey, ErrorStats, Recorder, StatsTable, TaskException
 from obswarm.stats import normalise_error as recorded
+from obswarm.stats.codec import DeltaSum, pack_table
 from obswarm.stats.error_kinds import CommonForms
 
 

@@ -5,42 +5,7 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from obswarm.stats import EndpointKey, EndpointStats
-from obswarm.store.pack import Names, pack, pack_endpoint, pack_values, unpack, unpack_endpoint, unpack_values
-
-KEY = EndpointKey("GET", "/")
-_requests = st.lists(
-    st.tuples(
-        st.one_of(st.none(), st.floats(0, 4000)),
-        st.integers(0, 2**70),
-        st.sampled_from(["2xx", "3xx", "5xx", "error"]),
-        st.booleans(),
-    ),
-    max_size=60,
-)
-
-
-@given(_requests, st.booleans())
-def test_an_endpoint(requests: list[tuple[float | None, int, str, bool]], are_late: bool) -> None:
-    stats = EndpointStats(KEY)
-    for request in requests:
-        stats.record(*request)
-    if are_late:
-        stats.mark_late()
-    found = unpack_endpoint(unpack(pack(pack_endpoint(7, stats))), KEY)
-    for name in (
-        "duration",
-        "untimed",
-        "failures",
-        "min_s",
-        "max_s",
-        "response_bytes",
-        "successes",
-        "failures_by",
-        "late",
-        "timings",
-    ):
-        assert getattr(found, name) == getattr(stats, name), name
+from obswarm.store.pack import Names, pack_values, unpack_values
 
 
 @given(st.dictionaries(st.integers(0, 1000), st.floats(allow_nan=False)))

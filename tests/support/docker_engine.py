@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import Self
 
+from tests.support.debian import debian_mirror
 from tests.support.programs import ROOT
 from tests.support.prometheus import program
 
@@ -91,10 +92,7 @@ class DockerEngine:
     def _make_base() -> None:
         if docker("images", "--quiet", BASE):
             return
-        listed = subprocess.run(
-            ["apt-get", "indextargets", "--format", "$(REPO_URI)"], capture_output=True, text=True, check=True
-        )
-        mirror = next(line for line in listed.stdout.split() if line.rstrip("/").endswith("debian"))
+        mirror = debian_mirror()
         with tempfile.TemporaryDirectory(prefix="obswarm-base-") as folder:
             # As slim as the official one: no documentation, no lists of packages, and apt keeps none.
             keep_nothing = 'Dir::Cache::pkgcache ""; Dir::Cache::srcpkgcache "";'

@@ -16,8 +16,8 @@ from obswarm.cluster.wire.messages import (
     decode,
     encode,
 )
-from obswarm.cluster.wire.stats_codec import pack_table
 from obswarm.stats import Recorder, StatsTable
+from obswarm.stats.codec import pack_table
 
 
 class Letters:

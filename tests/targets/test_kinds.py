@@ -7,7 +7,7 @@ from prometheus_client import CollectorRegistry, Histogram, ProcessCollector, ge
 from prometheus_client.parser import text_string_to_metric_families
 
 from obswarm.demo.site import Metrics
-from obswarm.targets import KIND_TITLES, KINDS, Target, TargetMetric, place_of, title_of
+from obswarm.targets import KIND_TITLES, KINDS, Target, TargetMetric, sort_key_of, title_of
 from obswarm.targets.evaluate import evaluate, metric_names, parse
 from obswarm.targets.series import SeriesStore
 
@@ -44,8 +44,13 @@ def test_slices_that_contain_the_containers_are_not_added_to_them() -> None:
 def test_kinds_and_metrics_are_in_the_order_of_the_request_path() -> None:
     assert list(KINDS) == ["haproxy", "nginx", "uwsgi", "app", "mysql", "postgres", "redis", "node", "cadvisor"]
     assert list(KIND_TITLES) == list(KINDS)
-    assert place_of("haproxy") < place_of("app") < place_of("mysql", "queries") < place_of("mysql", "slow queries")
-    assert place_of("mysql", "of an earlier version") < place_of("node") < place_of("a kind of later")
+    assert (
+        sort_key_of("haproxy")
+        < sort_key_of("app")
+        < sort_key_of("mysql", "queries")
+        < sort_key_of("mysql", "slow queries")
+    )
+    assert sort_key_of("mysql", "of an earlier version") < sort_key_of("node") < sort_key_of("a kind of later")
     assert (title_of("redis", "redis"), title_of("sessions", "redis")) == ("Redis", "Redis: sessions")
     assert title_of("x", "of later") == "of later: x"
 

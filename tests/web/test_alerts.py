@@ -89,7 +89,7 @@ def test_an_empty_delivery_and_one_of_which_all_was_left_out_are_fine(app: Alert
         assert (code, answer["refused"], control.calls) == (200, refused, [])
 
 
-def test_each_kind_of_refusal_is_counted_and_told_once(
+def test_each_reason_for_a_refusal_is_counted_and_logged_once(
     evaluator: GuardEvaluator, app: AlertsApp, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING)
@@ -122,7 +122,7 @@ def many(count: int, first: int = 0, **labels: str) -> bytes:
 def test_what_there_is_no_room_for_is_said_and_counted_and_a_stop_takes_the_place_of_others(
     evaluator: GuardEvaluator, idle: bool, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("obswarm.guards.alerts.MOST_FIRING", 100)
+    monkeypatch.setattr("obswarm.guards.alerts.MAX_FIRING", 100)
     app = AlertsApp(None if idle else evaluator, TOKEN)
     code, answer, _ = post(app, many(101), query="dry_run=1")
     assert (code, answer["refused"], app.refused) == (200, 1, ())

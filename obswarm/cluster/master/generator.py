@@ -10,6 +10,7 @@ import gevent
 
 from obswarm import clock, defaults
 from obswarm.api import Environment, InternalError, LoadTestShape, ObswarmError
+from obswarm.bounded_msgpack import unpack_content
 from obswarm.cluster.master.journal import Journal, Progress, Recovered
 from obswarm.cluster.master.local_workers import LocalProcesses, LocalWorkers
 from obswarm.cluster.master.losses import Losses
@@ -22,7 +23,6 @@ from obswarm.cluster.wire.bounds import RunBounds
 from obswarm.cluster.wire.curve import CurveKeys
 from obswarm.cluster.wire.messages import Custom, CustomReport, SpawningComplete, StatsReset, WorkerEvent
 from obswarm.cluster.wire.transport import RouterSocket, new_context
-from obswarm.cluster.wire.unpacking import unpack_content
 from obswarm.engine import HealthMonitor, LoadSchedule, Outputs, ReplacedLoad, Run, StopReason, WorkerLoss
 from obswarm.stats import Annotation, EndpointKey, GeneratorHealth, InFlight, RunState, StatsTable
 from obswarm.units import counted
@@ -307,7 +307,7 @@ class FleetRun(Run):
             ramp_classes=None if replaced is None or replaced.user_classes is None else list(replaced.user_classes),
             is_scaled=self._executor.is_scaled,
             in_force=dict(self._in_force),
-            guards=self.observer.memory() if self.observer is not None else dict(self.guards_before),
+            guards=self.observer.saved_state() if self.observer is not None else dict(self.guards_before),
             users_ended=self._users_ended(),
             users_max=self.users_max(),
             stopping=None if reason is None else [reason.kind, reason.detail],

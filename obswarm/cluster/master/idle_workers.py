@@ -4,7 +4,6 @@ import gevent
 
 from obswarm import clock
 from obswarm.api import ObswarmError
-from obswarm.cluster.wire.bounds import MOST_PROCESSES
 from obswarm.cluster.wire.curve import CurveKeys
 from obswarm.cluster.wire.messages import (
     LARGEST_JOINING_FRAME_BYTES,
@@ -19,6 +18,7 @@ from obswarm.cluster.wire.messages import (
 )
 from obswarm.cluster.wire.transport import RouterSocket, new_context
 from obswarm.sanitize import clean_text
+from obswarm.stats.codec import MOST_PROCESSES
 
 _GONE_AFTER_S = 4.0
 _BIND_AGAIN_S = 0.1

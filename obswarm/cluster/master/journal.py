@@ -27,13 +27,13 @@ import msgpack
 
 from obswarm import clock
 from obswarm.api import ObswarmError
-from obswarm.cluster.wire.stats_codec import DeltaSum, pack_table
 from obswarm.private_files import check_writable, make_private_folder, tighten
 from obswarm.stats import StatsTable
+from obswarm.stats.codec import DeltaSum, pack_table
 
 logger = logging.getLogger(__name__)
 
-_MAGIC = b"obswarm run 4\n"
+_MAGIC = b"obswarm run 5\n"
 _HEAD = struct.Struct("<II")
 _COMPACT_AFTER_S = 60.0
 _COMPACT_AFTER_BYTES = 64 * 1024 * 1024

@@ -6,12 +6,11 @@ from dataclasses import replace
 
 import msgpack
 
+from obswarm.bounded_msgpack import unpack
 from obswarm.cluster.master.worker_state import WorkerState
-from obswarm.cluster.wire.bounds import MOST_PROCESSES
-from obswarm.cluster.wire.stats_codec import Malformed
-from obswarm.cluster.wire.unpacking import unpack
 from obswarm.engine import WorkerLoss
 from obswarm.sanitize import clean_text
+from obswarm.stats.codec import MOST_PROCESSES, Malformed
 from obswarm.units import counted
 
 logger = logging.getLogger(__name__)

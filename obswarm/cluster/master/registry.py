@@ -11,14 +11,14 @@ from dataclasses import replace
 from gevent.event import Event
 
 from obswarm import clock, defaults
+from obswarm.bounded_msgpack import Unreadable
 from obswarm.cluster.master.assignments import Assignments
 from obswarm.cluster.master.balancer import Balance, Users
 from obswarm.cluster.master.handshake import Handshake
 from obswarm.cluster.master.losses import unpack_losses
 from obswarm.cluster.master.run_spec import RegistryListener, RunSpec, Wire
 from obswarm.cluster.master.worker_state import WorkerState, WorkerStatus, new_worker_state
-from obswarm.cluster.wire.bounds import NotBelieved, RunBounds
-from obswarm.cluster.wire.in_flight import merge_columns
+from obswarm.cluster.wire.bounds import RunBounds
 from obswarm.cluster.wire.messages import (
     LARGEST_JOINING_FRAME_BYTES,
     Admitted,
@@ -44,11 +44,10 @@ from obswarm.cluster.wire.messages import (
     decode,
     encode,
 )
-from obswarm.cluster.wire.stats_codec import DeltaSum, Malformed
-from obswarm.cluster.wire.unpacking import Unreadable
 from obswarm.cluster.wire.user_steps import unpack_user_steps
 from obswarm.sanitize import clean_lines, clean_text
 from obswarm.stats import EndpointKey, InFlight, StatsTable, UserSum
+from obswarm.stats.codec import DeltaSum, Malformed, NotBelieved, merge_columns
 from obswarm.units import counted
 
 logger = logging.getLogger(__name__)

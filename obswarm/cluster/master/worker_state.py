@@ -6,11 +6,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from obswarm.cluster.master.balancer import Users, WorkerLoad
-from obswarm.cluster.wire.bounds import MOST_PROCESSES, NotBelieved, most_requests
-from obswarm.cluster.wire.in_flight import NOTHING, Columns, unpack_columns
+from obswarm.cluster.wire.bounds import most_requests
 from obswarm.cluster.wire.messages import Hello, Ready, Report, Retransmit
-from obswarm.cluster.wire.stats_codec import DeltaSum
 from obswarm.stats import GeneratorHealth
+from obswarm.stats.codec import MOST_PROCESSES, NOTHING, Columns, DeltaSum, NotBelieved, unpack_columns
 
 _UNASKED = 64
 """Deltas without a pulse: those of the time before this master has met a worker, and a few at its end."""

@@ -6,14 +6,13 @@ these limits.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 from obswarm import defaults
 from obswarm.cluster.wire.messages import Ready, Report
 from obswarm.sanitize import clean_text, is_clean
 from obswarm.stats import UserStep
+from obswarm.stats.codec.bounds import MOST_PROCESSES, NotBelieved, TableBounds
 
-MOST_PROCESSES = 4_096
 _MOST_USERS = 100_000_000
 _MOST_CPUS = 100_000
 _MOST_CAPACITY = 1e11
@@ -32,33 +31,13 @@ _AHEAD_S = 3_600.0
 """What a worker may have measured before this master has met it."""
 
 
-class NotBelieved(ValueError):
-    """A worker says what cannot be so. The text says what, as the end of a sentence."""
-
-
-@dataclass(frozen=True, slots=True)
-class RunBounds:
-    """What the workers of a run can have to report. `user_classes` None: classes are not known."""
-
-    max_endpoints: int = defaults.MAX_ENDPOINTS
-    max_errors: int = defaults.MAX_ERRORS
-    user_classes: frozenset[str] | None = None
-
-    @property
-    def most_items(self) -> int:
-        """Of MessagePack, in statistics: four thousand an endpoint, for histograms of all phases."""
-        return 50_000 + 4_000 * self.max_endpoints
+class RunBounds(TableBounds):
+    """What the workers of a run may report."""
 
     @staticmethod
     def of(max_endpoints: int, user_classes: Iterable[str]) -> "RunBounds":
         """For a run with user classes of these names."""
         return RunBounds(max_endpoints, user_classes=frozenset(map(clean_text, user_classes)))
-
-    def check_classes(self, names: Iterable[str]) -> None:
-        """Raises NotBelieved for the name of a class that the run does not have."""
-        unknown = set(names) - self.user_classes if self.user_classes is not None else set()
-        if unknown:
-            raise NotBelieved(f"it has users of the class {clean_text(min(unknown), 80)}, which this run has not")
 
     def check_users(self, users: Mapping[str, int]) -> None:
         """Raises NotBelieved."""

@@ -13,10 +13,12 @@ from typing import Any, Final
 
 import msgpack
 
-from obswarm.cluster.wire.unpacking import Unreadable, unpack
+from obswarm.bounded_msgpack import Unreadable, unpack
 
-PROTOCOL_VERSION: Final = 4
+PROTOCOL_VERSION: Final = 5
 LARGEST_FRAME_BYTES = 64 * 1024 * 1024
+MAX_DELTA_BYTES = LARGEST_FRAME_BYTES - 16 * 1024 * 1024
+"""A Report also holds users and requests under way."""
 LARGEST_JOINING_FRAME_BYTES = 256 * 1024
 """Of peers that are no workers yet. The longest is Ready of a machine with thousands of processes."""
 
@@ -153,7 +155,7 @@ class Heartbeat:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Worker: the answer to a heartbeat. `delta` is a table packed by obswarm.cluster.wire.stats_codec, numbered by
+    """Worker: the answer to a heartbeat. `delta` is a table packed by obswarm.stats.codec, numbered by
     `sequence`; an empty delta has the number 0."""
 
     pulse: int
@@ -174,7 +176,7 @@ class Report:
     ended: bool
     """All users have ended after a Stop; nothing comes after `last_sequence`."""
     in_flight: bytes = b""
-    """The requests that are under way at the moment, as of obswarm.cluster.wire.in_flight."""
+    """The requests that are under way at the moment, as of obswarm.stats.codec.in_flight."""
     user_steps: bytes = b""
     """How its number of users has changed since the last report, as of obswarm.cluster.wire.user_steps."""
     losses: bytes = b""

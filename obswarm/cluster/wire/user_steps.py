@@ -4,9 +4,9 @@ users in that moment, and the users after it."""
 from array import array
 from collections.abc import Iterable
 
-from obswarm.cluster.wire.stats_codec.layout import from_little_endian, to_little_endian
-from obswarm.cluster.wire.unpacking import Unreadable
+from obswarm.bounded_msgpack import Unreadable
 from obswarm.stats import MOST_STEPS, UserStep
+from obswarm.stats.codec.layout import from_little_endian, to_little_endian
 
 _LARGEST = 2**32 - 1
 

@@ -23,8 +23,8 @@ from obswarm.cluster.processes import WorkerProcesses
 from obswarm.cluster.reexec import reexec
 from obswarm.cluster.wire.bounds import RunBounds
 from obswarm.cluster.wire.curve import CurveKeys
-from obswarm.cluster.wire.in_flight import pack_in_flight
 from obswarm.cluster.wire.messages import (
+    MAX_DELTA_BYTES,
     Admitted,
     Assign,
     Custom,
@@ -40,7 +40,6 @@ from obswarm.cluster.wire.messages import (
     Welcome,
     WorkerEvent,
 )
-from obswarm.cluster.wire.stats_codec import pack_delta
 from obswarm.cluster.wire.transport import RouterSocket, new_context
 from obswarm.cluster.wire.user_steps import pack_user_steps
 from obswarm.cluster.worker.connection import Identity, MasterConnection, Prepared, tell_of_other_run
@@ -48,6 +47,7 @@ from obswarm.ending_signals import ending_signals
 from obswarm.engine import WorkerLoss
 from obswarm.greenlets import kill_all
 from obswarm.stats import UserTrack
+from obswarm.stats.codec import pack_delta, pack_in_flight
 from obswarm.units import counted
 
 logger = logging.getLogger(__name__)
@@ -199,7 +199,7 @@ class Relay:
         if fleet.has_news and not self.link.unacked.is_full:
             table = fleet.take(self._max_endpoints)
             fleet.acknowledge()
-            delta = None if table.is_empty() else pack_delta(table, self._identity.name)
+            delta = None if table.is_empty() else pack_delta(table, self._identity.name, MAX_DELTA_BYTES)
         ended = self._stopping and all(member.complete for member in alive) and not fleet.has_news
         self.link.report(
             lambda sequence, packed, last: Report(

@@ -19,8 +19,8 @@ from obswarm.cluster.job import Job
 from obswarm.cluster.reexec import reexec
 from obswarm.cluster.runners import NotSendable, WorkerRunner, deliver, pack_content
 from obswarm.cluster.wire.curve import CurveKeys
-from obswarm.cluster.wire.in_flight import pack_in_flight
 from obswarm.cluster.wire.messages import (
+    MAX_DELTA_BYTES,
     Admitted,
     Assign,
     Custom,
@@ -36,7 +36,6 @@ from obswarm.cluster.wire.messages import (
     Welcome,
     WorkerEvent,
 )
-from obswarm.cluster.wire.stats_codec import pack_delta
 from obswarm.cluster.wire.transport import new_context
 from obswarm.cluster.wire.user_steps import pack_user_steps
 from obswarm.cluster.worker.benchmark import requests_per_cpu_second, usable_cpus
@@ -56,6 +55,7 @@ from obswarm.engine import (
 )
 from obswarm.sanitize import clean_text
 from obswarm.stats import GeneratorHealth, Recorder
+from obswarm.stats.codec import pack_delta, pack_in_flight
 from obswarm.units import counted
 
 logger = logging.getLogger(__name__)
@@ -221,7 +221,7 @@ class Worker:
         delta = None
         if not self.link.unacked.is_full:
             table = environment.recorder.take()
-            delta = None if table.is_empty() else pack_delta(table, self._identity.name)
+            delta = None if table.is_empty() else pack_delta(table, self._identity.name, MAX_DELTA_BYTES)
         left_over = self._ended and self.link.unacked.is_full
         self.link.report(
             lambda sequence, packed, last: Report(

@@ -1,4 +1,4 @@
-"""A run as one HTML file that needs nothing else: verdict first, then charts over time, tables, configuration."""
+"""The report of a run: one self-contained HTML file with verdict, charts over time, tables and configuration."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from obswarm import clock
 from obswarm.config import setting_text
 from obswarm.report.page.comparison import comparison_page
-from obswarm.report.page.data import MOST_SHOWN, busiest_first, chart_data
+from obswarm.report.page.data import MAX_SHOWN, busiest_first, chart_data
 from obswarm.report.page.template import embedded, render
 from obswarm.report.page.verdict import verdict
 from obswarm.report.wording import had_little_data, no_data_of
@@ -16,11 +16,11 @@ from obswarm.units import format_bytes, format_count, format_duration, format_la
 
 __all__ = ["comparison_page", "run_page"]
 
-_MOST_ERRORS = 100
+_MAX_ERRORS = 100
 
 
 def run_page(record: RunRecord) -> str:
-    """The whole file. Raises ObswarmError."""
+    """Return the HTML report of a run. Raises ObswarmError."""
     info = record.info
     result = info.result or {}
     return render(
@@ -31,7 +31,7 @@ def run_page(record: RunRecord) -> str:
         verdict=verdict(record),
         endpoints=_endpoints(record),
         busiest=_busiest(record),
-        marks=[
+        annotations=[
             {"at": f"{mark.time_s - info.started_s:.1f} s", "kind": mark.kind, "text": mark.text}
             for mark in record.marks
         ],
@@ -54,10 +54,10 @@ def _endpoints(record: RunRecord) -> list[dict[str, Any]]:
 
 
 def _busiest(record: RunRecord) -> list[dict[str, Any]]:
-    """The endpoints to show first, and all of them in one, where there are many; else none."""
-    if len(record.endpoints) <= MOST_SHOWN:
+    """Return rows of the busiest endpoints and the total if there are more than MAX_SHOWN endpoints, else none."""
+    if len(record.endpoints) <= MAX_SHOWN:
         return []
-    keys = busiest_first(record.endpoints)[:MOST_SHOWN]
+    keys = busiest_first(record.endpoints)[:MAX_SHOWN]
     rows = sorted((record.endpoints[key] for key in keys), key=lambda stats: (stats.key.name, stats.key.method))
     return [_endpoint(stats.key, stats, record.load_s) for stats in [*rows, record.total()]]
 
@@ -88,7 +88,7 @@ def _errors(record: RunRecord) -> list[dict[str, Any]]:
             ],
             "example": seen.example,
         }
-        for key, seen in sorted(record.errors.items(), key=lambda item: -item[1].count)[:_MOST_ERRORS]
+        for key, seen in sorted(record.errors.items(), key=lambda item: -item[1].count)[:_MAX_ERRORS]
     ]
 
 

@@ -1,21 +1,21 @@
-"""Two runs beside each other as one HTML file."""
+"""The comparison of two runs as one self-contained HTML file."""
 
 from collections.abc import Callable
 from typing import Any
 
 from obswarm.analysis import CONFIDENCE
 from obswarm.report.compare import Comparison, Difference
-from obswarm.report.page.data import MOST_POINTS, MOST_SHOWN, chart
+from obswarm.report.page.data import MAX_POINTS, MAX_SHOWN, chart
 from obswarm.report.page.steps import Step, length_of, steps_of
 from obswarm.report.page.template import embedded, render
 from obswarm.report.wording import (
-    between,
-    extent_of,
-    figure_name,
-    figure_value,
+    change_text,
+    compared_extent,
+    confidence_interval_text,
     inconclusive_sentences,
-    only_sentences,
-    size_of,
+    one_sided_sentences,
+    target_metric_name,
+    target_metric_value,
     tone_of,
     value_of,
 )
@@ -24,22 +24,22 @@ from obswarm.store import MetricKey, RunRecord, value_at
 
 
 def comparison_page(found: Comparison, base: RunRecord, run: RunRecord) -> str:
-    """The whole file. Raises ObswarmError."""
+    """Return the HTML page of a comparison. Raises ObswarmError."""
     headline, tone = _headline(found)
     tables = _tables(found)
     return render(
         "comparison.html.j2",
         base=found.base,
         run=found.run,
-        extent=extent_of(found),
+        extent=compared_extent(found),
         inconclusive=inconclusive_sentences(found),
         headline=headline,
         tone=tone,
         incomparable=found.incomparable,
         settings=_notes(found),
         confidence=f"{CONFIDENCE:.0%}",
-        tables=tables[: MOST_SHOWN + 1],
-        more_tables=tables[MOST_SHOWN + 1 :],
+        tables=tables[: MAX_SHOWN + 1],
+        more_tables=tables[MAX_SHOWN + 1 :],
         data=embedded(_charts(found, base, run)),
     )
 
@@ -55,22 +55,22 @@ def _headline(found: Comparison) -> tuple[str, str]:
     if not differences:
         return "No difference that this data can show", ""
     worst = sorted(bad or good, key=lambda pair: (pair[0] != TOTAL, pair[1].change.p))
-    text = ", ".join(f"{key.label} {each.change.measure.name} {size_of(each)}" for key, each in worst[:3])
+    text = ", ".join(f"{key.label} {each.change.measure.name} {change_text(each)}" for key, each in worst[:3])
     if bad and good:
         return f"Better and worse: {text}", "warn"
     return (f"Worse: {text}", "bad") if bad else (f"Better: {text}", "good")
 
 
 def _notes(found: Comparison) -> list[str]:
-    return only_sentences(found) + [
+    return one_sided_sentences(found) + [
         f"Configured differently: {name}: {one} → {other}." for name, one, other in found.settings
     ]
 
 
 def _changed_first(found: Comparison) -> list[tuple[EndpointKey, tuple[Difference, ...]]]:
-    """All in one, and the endpoints; of many, those that have changed come first."""
+    """Return the total and the endpoints; if there are many, those that have changed first."""
     (whole, *rest) = found.endpoints.items()
-    if len(rest) > MOST_SHOWN:
+    if len(rest) > MAX_SHOWN:
         rest.sort(key=lambda item: not any(each.is_significant for each in item[1]))
     return [whole, *rest]
 
@@ -93,32 +93,32 @@ def _tables(found: Comparison) -> list[dict[str, Any]]:
         }
         for number, (key, differences) in enumerate(_changed_first(found))
     ]
-    changed = [(figure, each) for figure, each in found.targets.items() if each.is_significant]
+    changed = [(metric, each) for metric, each in found.targets.items() if each.is_significant]
     if changed:
         rows = [
             _row(
-                figure_name(figure),
-                figure_value(figure.unit, each.change.base),
-                figure_value(figure.unit, each.change.run),
+                target_metric_name(metric),
+                target_metric_value(metric.unit, each.change.base),
+                target_metric_value(metric.unit, each.change.run),
                 each,
             )
-            for figure, each in changed
+            for metric, each in changed
         ]
-        tables.insert(1, {"id": "targets", "title": "What has changed at the target", "what": "figure", "rows": rows})
+        tables.insert(1, {"id": "targets", "title": "Changes in the targets' metrics", "what": "metric", "rows": rows})
     return tables
 
 
 def _row(name: str, base: str, run: str, difference: Difference) -> dict[str, Any]:
     return {
         "name": name,
-        "cells": [base, run, size_of(difference), between(difference), difference.verdict],
+        "cells": [base, run, change_text(difference), confidence_interval_text(difference), difference.verdict],
         "tone": tone_of(difference),
     }
 
 
 def _charts(found: Comparison, base: RunRecord, run: RunRecord) -> dict[str, Any]:
-    """The two runs on one axis of seconds since their start."""
-    length = max(length_of(record.seconds, MOST_POINTS) for record in (base, run))
+    """Return the charts of both runs on a common axis: seconds since the start."""
+    length = max(length_of(record.seconds, MAX_POINTS) for record in (base, run))
     both = [
         (name, record, {step.number: step for step in steps_of(record.seconds, length)})
         for name, record in (("base", base), ("run", run))
@@ -131,8 +131,8 @@ def _charts(found: Comparison, base: RunRecord, run: RunRecord) -> dict[str, Any
             for name, record, steps in both
         ]
 
-    def of_target(figure: MetricKey) -> Callable[[RunRecord, Step], float | None]:
-        return lambda record, step: value_at(record.samples[figure], step.time_s)
+    def of_target(metric: MetricKey) -> Callable[[RunRecord, Step], float | None]:
+        return lambda record, step: value_at(record.samples[metric], step.time_s)
 
     charts = [
         chart("Users", "number", lines(lambda _, step: step.users)),
@@ -142,16 +142,16 @@ def _charts(found: Comparison, base: RunRecord, run: RunRecord) -> dict[str, Any
         chart("Error ratio", "ratio", lines(lambda _, step: step.total.error_ratio)),
     ]
     groups = [{"title": "Load test", "charts": charts}]
-    changed = [figure for figure, each in found.targets.items() if each.is_significant]
+    changed = [metric for metric, each in found.targets.items() if each.is_significant]
     if changed:
-        figures = [
+        metrics = [
             chart(
-                figure_name(figure),
-                figure.unit,
-                lines(of_target(figure)),
+                target_metric_name(metric),
+                metric.unit,
+                lines(of_target(metric)),
             )
-            for figure in changed
+            for metric in changed
         ]
-        groups.append({"title": "Target", "charts": figures})
+        groups.append({"title": "Target", "charts": metrics})
     time = [round((number + 1) * length, 1) for number in range(count)]
-    return {"time": time, "marks": [], "groups": groups, "heat": None, "endpoints": []}
+    return {"time": time, "annotations": [], "groups": groups, "heat": None, "endpoints": []}

@@ -1,11 +1,11 @@
-"""What the charts of a run's page are drawn from: columns over time, as plain JSON."""
+"""Chart data of a report: columns over time, as JSON-ready values."""
 
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from obswarm.report.compare import figure_place
+from obswarm.report.compare import target_metric_order
 from obswarm.report.page.gaps import gaps_of, gaps_text
 from obswarm.report.page.steps import Step, length_of, steps_of
 from obswarm.stats import EndpointKey, EndpointStats
@@ -13,17 +13,17 @@ from obswarm.stats.histogram import upper_bound
 from obswarm.store import Interval, MetricKey, RunRecord, value_at
 from obswarm.targets import title_of
 
-MOST_POINTS = 600
-"""On the time axis; a longer run has steps of several seconds."""
+MAX_POINTS = 600
+"""Maximum number of points on the time axis; longer runs have steps of several seconds."""
 
-MOST_SHOWN = 10
-"""Endpoints, before somebody asks for the rest."""
+MAX_SHOWN = 10
+"""Number of endpoints shown without expanding the rest."""
 
-_MOST_HEAT_COLUMNS = 150
-_BUCKETS_IN_A_BAND = 4
-"""Of a heatmap: eight bands to a doubling."""
+_MAX_HEAT_COLUMNS = 150
+_BUCKETS_PER_BAND = 4
+"""Histogram buckets in a band of the heatmap: eight bands per doubling."""
 
-_MOST_LINES = 8
+_MAX_LINES = 8
 _DIGITS = 4
 _QUANTILES = (0.5, 0.95, 0.99)
 
@@ -31,8 +31,8 @@ Column = list[float | None]
 
 
 def chart_data(record: RunRecord) -> dict[str, Any]:
-    """`time` are seconds since the run began; every series has as many values, null where there is none."""
-    steps = _at_most(record.seconds, MOST_POINTS)
+    """Return the data of all charts. `time`: seconds since the start; each line has as many values, null for none."""
+    steps = _at_most(record.seconds, MAX_POINTS)
     start_s = record.info.started_s
     time: Column = [round(step.elapsed_s, 1) for step in steps]
     groups = [
@@ -43,37 +43,37 @@ def chart_data(record: RunRecord) -> dict[str, Any]:
     lines = [line["values"] for group in groups for drawn in group["charts"] for line in drawn["lines"]]
     for at in range(len(steps) - 1, 0, -1):
         if steps[at].number > steps[at - 1].number + 1:
-            # The program was held up: no line leads from before to afterwards.
+            # No snapshots (blocked event loop): interrupt the lines.
             time.insert(at, round((steps[at - 1].elapsed_s + steps[at].elapsed_s) / 2, 1))
             for values in lines:
                 values.insert(at, None)
     return {
         "time": time,
-        "marks": [[round(mark.time_s - start_s, 1), mark.kind, mark.text] for mark in record.marks],
+        "annotations": [[round(mark.time_s - start_s, 1), mark.kind, mark.text] for mark in record.marks],
         "groups": groups,
         "heat": _heat(record),
         "endpoints": [_distribution(key, record.endpoints[key]) for key in _with_the_busiest_first(record.endpoints)],
-        "shown": MOST_SHOWN,
+        "shown": MAX_SHOWN,
     }
 
 
 def busiest_first(endpoints: Mapping[EndpointKey, EndpointStats]) -> list[EndpointKey]:
-    """By how many requests they had."""
+    """Sort endpoints by number of requests, descending."""
     return sorted(endpoints, key=lambda key: (-endpoints[key].requests, key))
 
 
 def _with_the_busiest_first(endpoints: Mapping[EndpointKey, EndpointStats]) -> list[EndpointKey]:
-    """By name: the busiest ones, then the rest."""
+    """Return the busiest endpoints by name, then the others by name."""
     order = busiest_first(endpoints)
-    return [*sorted(order[:MOST_SHOWN]), *sorted(order[MOST_SHOWN:])]
+    return [*sorted(order[:MAX_SHOWN]), *sorted(order[MAX_SHOWN:])]
 
 
-def _at_most(seconds: Sequence[Interval], most: int) -> list[Step]:
-    return steps_of(seconds, length_of(seconds, most))
+def _at_most(seconds: Sequence[Interval], max_steps: int) -> list[Step]:
+    return steps_of(seconds, length_of(seconds, max_steps))
 
 
 def chart(title: str, unit: str, lines: Sequence[tuple[str, Column]], stacked: bool = False) -> dict[str, Any]:
-    """`lines` are (label, values); `unit` is one of obswarm.targets."""
+    """Return a chart. `lines`: (label, values); `unit`: see obswarm.targets.TargetMetric."""
     return {
         "title": title,
         "unit": unit,
@@ -83,7 +83,7 @@ def chart(title: str, unit: str, lines: Sequence[tuple[str, Column]], stacked: b
 
 
 def _short(value: float | None) -> float | None:
-    """Four digits are more than a chart shows."""
+    """Round to four significant digits, more than a chart shows."""
     if value is None or not math.isfinite(value):
         return None
     if value == 0:
@@ -100,7 +100,7 @@ def _load_test(steps: Sequence[Step]) -> list[dict[str, Any]]:
             "number",
             [
                 ("users", [step.users for step in steps]),
-                ("heading for", [float(sum(step.present.users_target.values())) for step in steps]),
+                ("target", [float(sum(step.present.users_target.values())) for step in steps]),
             ],
         ),
         chart(
@@ -117,31 +117,31 @@ def _load_test(steps: Sequence[Step]) -> list[dict[str, Any]]:
             [(f"p{q * 100:.0f}", [values[number] for values in quantiles]) for number, q in enumerate(_QUANTILES)],
         ),
         chart("p95 by endpoint", "seconds", _by_endpoint(steps)),
-        *_under_way(steps),
+        *_in_flight(steps),
         chart("Errors per second, by kind", "per_second", _errors(steps), stacked=True),
     ]
 
 
-def _under_way(steps: Sequence[Step]) -> list[dict[str, Any]]:
-    """Not of runs that an earlier version has kept, which do not have it."""
+def _in_flight(steps: Sequence[Step]) -> list[dict[str, Any]]:
+    """Return the charts of requests in flight; none for runs stored by a version that did not record them."""
     if not any(second.in_flight is not None for step in steps for second in step.seconds):
         return []
     counts: Column = [max((second.in_flight or 0 for second in step.counted), default=None) for step in steps]
     oldest: Column = [max((second.oldest_s or 0.0 for second in step.counted), default=None) for step in steps]
     return [
-        chart("Requests under way", "number", [("under way", counts)]),
-        chart("Oldest request under way", "seconds", [("oldest", oldest)]),
+        chart("Requests in flight", "number", [("in flight", counts)]),
+        chart("Oldest request in flight", "seconds", [("oldest", oldest)]),
     ]
 
 
 def _by_endpoint(steps: Sequence[Step]) -> list[tuple[str, Column]]:
-    """The busiest ones."""
+    """Return the p95 of the busiest endpoints."""
     requests: Counter[EndpointKey] = Counter()
     for step in steps:
         for second in step.seconds:
             requests.update({key: stats.requests for key, stats in second.endpoints.items()})
     lines: list[tuple[str, Column]] = []
-    for key, _ in requests.most_common(_MOST_LINES):
+    for key, _ in requests.most_common(_MAX_LINES):
         values: Column = []
         for step in steps:
             merged = EndpointStats(key)
@@ -160,28 +160,29 @@ def _errors(steps: Sequence[Step]) -> list[tuple[str, Column]]:
         for second in step.seconds:
             for key, seen in second.errors.items():
                 by_kind.setdefault(key.message, [0] * len(steps))[number] += seen.count
-    most = sorted(by_kind.items(), key=lambda item: -sum(item[1]))
+    max_steps = sorted(by_kind.items(), key=lambda item: -sum(item[1]))
     lines: list[tuple[str, Column]] = [
-        (kind, [count / span for count, span in zip(counts, spans, strict=True)]) for kind, counts in most[:_MOST_LINES]
+        (kind, [count / span for count, span in zip(counts, spans, strict=True)])
+        for kind, counts in max_steps[:_MAX_LINES]
     ]
-    rest = [counts for _, counts in most[_MOST_LINES:]]
+    rest = [counts for _, counts in max_steps[_MAX_LINES:]]
     if rest:
         lines.append(("others", [sum(each) / span for each, span in zip(zip(*rest, strict=True), spans, strict=True)]))
     return lines
 
 
 def _targets(record: RunRecord, steps: Sequence[Step]) -> list[dict[str, Any]]:
-    """A group for each target in the order of the request's way, a chart for each of its figures; with the times in
-    which there was none."""
+    """Return a group of charts for each target, in the order in which a request passes them, with the gaps in its
+    metrics."""
     groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
     points: dict[tuple[str, str], list[tuple[tuple[float, float], ...]]] = {}
-    for figure in sorted(record.samples, key=figure_place):
-        values: Column = [value_at(record.samples[figure], step.time_s) for step in steps]
-        drawn = chart(_sentence(figure), figure.unit, [(figure.name, values)])
-        groups.setdefault((figure.target, figure.kind), []).append(drawn)
-        points.setdefault((figure.target, figure.kind), []).append(record.samples[figure])
+    for metric in sorted(record.samples, key=target_metric_order):
+        values: Column = [value_at(record.samples[metric], step.time_s) for step in steps]
+        drawn = chart(_sentence(metric), metric.unit, [(metric.name, values)])
+        groups.setdefault((metric.target, metric.kind), []).append(drawn)
+        points.setdefault((metric.target, metric.kind), []).append(record.samples[metric])
     end_s = record.seconds[-1].time_s if record.seconds else record.info.started_s
-    gaps = {of: gaps_of(figures, record.info.started_s, end_s) for of, figures in points.items()}
+    gaps = {of: gaps_of(metrics, record.info.started_s, end_s) for of, metrics in points.items()}
     return [
         {
             "title": title_of(*of),
@@ -193,12 +194,12 @@ def _targets(record: RunRecord, steps: Sequence[Step]) -> list[dict[str, Any]]:
     ]
 
 
-def _sentence(figure: MetricKey) -> str:
-    return figure.name[:1].upper() + figure.name[1:]
+def _sentence(metric: MetricKey) -> str:
+    return metric.name[:1].upper() + metric.name[1:]
 
 
 def _generator(steps: Sequence[Step]) -> list[dict[str, Any]]:
-    workers = sorted({name for step in steps for second in step.seconds for name in second.workers})[:_MOST_LINES]
+    workers = sorted({name for step in steps for second in step.seconds for name in second.workers})[:_MAX_LINES]
 
     def lines(of: Callable[[Any], float]) -> list[tuple[str, Column]]:
         return [
@@ -207,21 +208,24 @@ def _generator(steps: Sequence[Step]) -> list[dict[str, Any]]:
         ]
 
     return [
-        chart("CPU of workers, of one core", "ratio", lines(lambda worker: worker.cpu_ratio)),
+        chart("CPU of workers (100 % is one core)", "ratio", lines(lambda worker: worker.cpu_ratio)),
         chart("Event loop lag", "seconds", lines(lambda worker: worker.loop_lag_s)),
         chart("Users by worker", "number", lines(lambda worker: float(worker.users)), stacked=True),
     ]
 
 
 def _heat(record: RunRecord) -> dict[str, Any]:
-    """Requests by time and duration: `edges` of the bands in seconds (one more than bands), `columns` of
-    [band, requests, band, requests …] for each step, which ends at `time`."""
-    steps = _at_most(record.seconds, _MOST_HEAT_COLUMNS)
+    """Return the heatmap of requests by time and duration.
+
+    `edges`: bounds of the bands in seconds (one more than bands); `columns`: [band, requests, band, requests …] for
+    each step, which ends at `time`.
+    """
+    steps = _at_most(record.seconds, _MAX_HEAT_COLUMNS)
     columns: list[dict[int, int]] = []
     for step in steps:
         counts: dict[int, int] = {}
         for index, count in step.total.duration:
-            band = -(-index // _BUCKETS_IN_A_BAND)
+            band = -(-index // _BUCKETS_PER_BAND)
             counts[band] = counts.get(band, 0) + count
         columns.append(counts)
     bands = [band for counts in columns for band in counts]
@@ -229,7 +233,7 @@ def _heat(record: RunRecord) -> dict[str, Any]:
         return {"edges": [], "time": [], "columns": []}
     lowest, highest = min(bands), max(bands)
     return {
-        "edges": [_short(upper_bound(band * _BUCKETS_IN_A_BAND)) for band in range(lowest - 1, highest + 1)],
+        "edges": [_short(upper_bound(band * _BUCKETS_PER_BAND)) for band in range(lowest - 1, highest + 1)],
         "time": [round(step.elapsed_s, 1) for step in steps],
         "columns": [
             [value for band, count in sorted(counts.items()) for value in (band - lowest, count)] for counts in columns
@@ -238,12 +242,13 @@ def _heat(record: RunRecord) -> dict[str, Any]:
 
 
 def _distribution(key: EndpointKey, stats: EndpointStats) -> dict[str, Any]:
-    """`bands`: [upper border in seconds, requests] of each band that has any."""
+    """Return the latency distribution of an endpoint. `bands`: [upper bound in seconds, requests] of non-empty
+    bands."""
     counts: dict[int, int] = {}
     for index, count in stats.duration:
-        band = -(-index // _BUCKETS_IN_A_BAND)
+        band = -(-index // _BUCKETS_PER_BAND)
         counts[band] = counts.get(band, 0) + count
     return {
         "name": key.label,
-        "bands": [[_short(upper_bound(band * _BUCKETS_IN_A_BAND)), count] for band, count in sorted(counts.items())],
+        "bands": [[_short(upper_bound(band * _BUCKETS_PER_BAND)), count] for band, count in sorted(counts.items())],
     }

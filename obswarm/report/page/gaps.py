@@ -1,4 +1,4 @@
-"""When there was nothing of a target: the holes in its charts, as marks that are seen."""
+"""Gaps in the metrics of a target, to be hatched in its charts."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -6,19 +6,19 @@ from collections.abc import Iterable, Sequence
 from obswarm.units import counted, format_duration
 
 _AT_FIRST_S = 5.0
-"""Until the first values of a target are there, which is no gap."""
+"""Time until the first values of a target, in seconds, that does not count as a gap."""
 _SHORTEST_S = 0.5
-_MOST_NAMED = 4
+_MAX_NAMED = 4
 
 Gap = tuple[float, float]
-"""From and to, in seconds since the run began."""
+"""(start, end) in seconds since the start of the run."""
 
 
-def gaps_of(figures: Iterable[Sequence[tuple[float, float]]], start_s: float, end_s: float) -> list[Gap]:
-    """The times between `start_s` and `end_s` in which no figure had a value. Each is (time, value) at its changes, NaN
-    where it went away."""
+def gaps_of(metrics: Iterable[Sequence[tuple[float, float]]], start_s: float, end_s: float) -> list[Gap]:
+    """Return the gaps between `start_s` and `end_s` in which no metric had a value. Each metric is a list of its
+    changes, (time, value), with NaN where its values end."""
     changes: dict[float, dict[int, bool]] = {start_s: {}, end_s: {}}
-    for number, points in enumerate(figures):
+    for number, points in enumerate(metrics):
         for time_s, value in points:
             changes.setdefault(time_s, {})[number] = not math.isnan(value)
     known: set[int] = set()
@@ -36,17 +36,17 @@ def gaps_of(figures: Iterable[Sequence[tuple[float, float]]], start_s: float, en
 
 
 def gaps_text(gaps: Sequence[Gap]) -> str:
-    """For people; empty when there are none."""
+    """Return a sentence on the gaps; empty if there are none."""
     if not gaps:
         return ""
     total = format_duration(round(sum(to_s - from_s for from_s, to_s in gaps)))
-    named = ", ".join(f"{_clock(from_s)} to {_clock(to_s)}" for from_s, to_s in gaps[:_MOST_NAMED])
-    more = f" and {counted(len(gaps) - _MOST_NAMED, 'more gap')}" if len(gaps) > _MOST_NAMED else ""
+    named = ", ".join(f"{_clock(from_s)} to {_clock(to_s)}" for from_s, to_s in gaps[:_MAX_NAMED])
+    more = f" and {counted(len(gaps) - _MAX_NAMED, 'more gap')}" if len(gaps) > _MAX_NAMED else ""
     return f"No data for {total}: {named}{more}."
 
 
 def _clock(seconds: float) -> str:
-    """As the time axis has it."""
+    """Format a time as on the time axis."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

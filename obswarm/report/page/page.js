@@ -3,7 +3,7 @@
   const data = JSON.parse(document.getElementById("data").textContent);
   const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const LINES = ["--c0", "--c1", "--c2", "--c3", "--c4", "--c5", "--c6", "--c7"];
-  const MARKS = { start: "--good", stop: "--c0", stage: "--c3", guard: "--bad", alert: "--bad", target: "--warn" };
+  const ANNOTATION_COLOURS = { start: "--good", stop: "--c0", stage: "--c3", guard: "--bad", alert: "--bad", target: "--warn" };
 
   const digits = (value) => (value === 0 || Math.abs(value) >= 100 ? value.toFixed(0) : String(+value.toPrecision(3)));
   const clock = (seconds) => {
@@ -13,7 +13,7 @@
       ? `${sign}${Math.floor(all / 60)}:${part(all % 60)}`
       : `${sign}${Math.floor(all / 3600)}:${part(Math.floor(all / 60) % 60)}:${part(all % 60)}`;
   };
-  // So long that its end would not be seen: both ends are kept, since names often begin in the same way.
+  // Shorten long names in the middle, since names often have the same beginning.
   const short = (name) => (name.length <= 34 ? name : `${name.slice(0, 19)}…${name.slice(-14)}`);
   const tenths = (value) => `${clock(Math.floor(value + 1e-6))}.${Math.round((value - Math.floor(value + 1e-6)) * 10)}`;
   const STEPS = [1, 2, 5, 10, 15, 20, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400, 172800, 432000];
@@ -37,14 +37,14 @@
     return made;
   };
 
-  // What a chart says to who cannot see it.
-  const inWords = (chart, group) => {
+  // Text alternative of a chart for screen readers.
+  const describe = (chart, group) => {
     const lines = chart.lines.map((line) => {
       const values = line.values.filter((value) => value !== null);
       if (!values.length) return `${line.label}: no data`;
-      return `${line.label}: at first ${shown(chart.unit, values[0])}, at most ${shown(chart.unit, Math.max(...values))}, at last ${shown(chart.unit, values[values.length - 1])}`;
+      return `${line.label}: first ${shown(chart.unit, values[0])}, maximum ${shown(chart.unit, Math.max(...values))}, last ${shown(chart.unit, values[values.length - 1])}`;
     });
-    return `${chart.title}. ${lines.join("; ") || "Nothing happened"}. ${group.gaps_text || ""}`.trim();
+    return `${chart.title}. ${lines.join("; ") || "No data"}. ${group.gaps_text || ""}`.trim();
   };
 
   const stack = (lines) => {
@@ -52,15 +52,15 @@
     return lines.map((line) => line.values.map((value, at) => (below[at] += value || 0)));
   };
 
-  const drawMarks = (plot) => {
+  const drawAnnotations = (plot) => {
     const { ctx, bbox } = plot;
     ctx.save();
     ctx.setLineDash([4, 4]);
     ctx.lineWidth = devicePixelRatio;
-    for (const [at, kind] of data.marks) {
+    for (const [at, kind] of data.annotations) {
       const x = plot.valToPos(at, "x", true);
       if (x < bbox.left || x > bbox.left + bbox.width) continue;
-      ctx.strokeStyle = css(MARKS[kind] || "--c7");
+      ctx.strokeStyle = css(ANNOTATION_COLOURS[kind] || "--c7");
       ctx.beginPath();
       ctx.moveTo(x, bbox.top);
       ctx.lineTo(x, bbox.top + bbox.height);
@@ -69,13 +69,13 @@
     ctx.restore();
   };
 
-  // Where there was nothing of a target: hatched from the top to the bottom, behind the lines.
+  // Hatch the gaps in a target's metrics, behind the lines.
   const drawGaps = (plot, gaps) => {
     const { ctx, bbox } = plot, scale = devicePixelRatio || 1, apart = 7 * scale;
     for (const [from, to] of gaps) {
       const left = Math.max(plot.valToPos(from, "x", true), bbox.left), right = Math.min(plot.valToPos(to, "x", true), bbox.left + bbox.width);
       if (right <= left) continue;
-      // A short one in a long run is seen as well.
+      // Wide enough to be visible in a long run.
       const width = Math.max(right - left, 2 * scale);
       ctx.save();
       ctx.beginPath();
@@ -101,7 +101,7 @@
   const isLogarithmic = () => document.getElementById("logarithmic")?.checked === true;
   const lastOf = (values) => { for (let at = values.length - 1; at >= 0; at--) if (values[at] !== null) return at; return null; };
 
-  // Whole powers of ten around what is drawn; a line at 0 cannot be drawn.
+  // Integer powers of ten around the values; 0 cannot be drawn on a logarithmic axis.
   const decades = (low, high) => (low > 0 ? [10 ** Math.floor(Math.log10(low)), 10 ** Math.max(Math.ceil(Math.log10(high)), Math.floor(Math.log10(low)) + 1)] : [0.001, 1]);
 
   const draw = (chart, place, group) => {
@@ -118,7 +118,7 @@
       axes: [
         {
           ...axis,
-          // Whole seconds, unless there are hardly any.
+          // Integer seconds, unless the range is short.
           incrs: (plot, number, low, high) => (high - low < 2 ? [0.1, 0.2, 0.5, ...STEPS] : STEPS),
           values: (plot, values, number, space, step) => values.map(step < 1 ? tenths : clock),
         },
@@ -132,16 +132,16 @@
           width: 1.5,
           fill: chart.stacked ? css(LINES[number % LINES.length]) + "33" : undefined,
           points: { show: data.time.length < 3 },
-          // Before anybody points at a moment: the last value that there is.
+          // Without a cursor: the last value.
           value: (plot, value, series, at) => shown(chart.unit, line.values[at ?? lastOf(line.values)]),
         })),
       ],
-      hooks: { drawAxes: [(plot) => drawGaps(plot, group.gaps || [])], draw: [drawMarks] },
+      hooks: { drawAxes: [(plot) => drawGaps(plot, group.gaps || [])], draw: [drawAnnotations] },
     };
     const plot = new uPlot(options, [data.time, ...columns], place);
     plot.root.querySelector("canvas").setAttribute("role", "img");
-    plot.root.querySelector("canvas").setAttribute("aria-label", inWords(chart, group));
-    // The first one is the time's.
+    plot.root.querySelector("canvas").setAttribute("aria-label", describe(chart, group));
+    // The first series is the time.
     plot.root.querySelectorAll(".u-legend .u-series").forEach((series, number) => { if (number) series.title = chart.lines[number - 1].label; });
     sync.sub(plot);
     plots.push([plot, place]);
@@ -200,7 +200,7 @@
       before = clock(time[at]);
       context.fillText(clock(time[at]), Math.min(left + (at * width) / columns.length, canvas.clientWidth - 34), canvas.clientHeight - 5);
     }
-    canvas.setAttribute("aria-label", `How many requests took how long: from ${shown("seconds", edges[0])} to ${shown("seconds", edges[bands])}.`);
+    canvas.setAttribute("aria-label", `Requests by time and latency, from ${shown("seconds", edges[0])} to ${shown("seconds", edges[bands])}.`);
     canvas.removeAttribute("aria-labelledby");
   };
 
@@ -208,7 +208,7 @@
     const all = document.getElementById("distributions");
     if (!all) return;
     drawBands(all, data.endpoints.slice(0, data.shown));
-    // What nobody sees has no size to be drawn in.
+    // A closed details element has no size to draw in.
     const more = document.getElementById("more-distributions");
     if (more?.open) drawBands(more.querySelector(".bands"), data.endpoints.slice(data.shown));
   };
@@ -235,7 +235,7 @@
       const last = shown("seconds", bands[bands.length - 1][0]);
       context.fillText(last, width - context.measureText(last).width, height + 14);
       const peak = bands.reduce((one, other) => (other[1] > one[1] ? other : one));
-      canvas.setAttribute("aria-label", `${endpoint.name}: most requests took about ${shown("seconds", peak[0])}, all of them up to ${last}.`);
+      canvas.setAttribute("aria-label", `${endpoint.name}: most requests took about ${shown("seconds", peak[0])}, the slowest up to ${last}.`);
     }
   };
 

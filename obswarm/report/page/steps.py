@@ -1,4 +1,4 @@
-"""The steps of a page's time axis: a run's seconds, several in one where there are many, and what stands in them."""
+"""Steps of a report's time axis: one second each, or several for long runs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,9 +10,11 @@ from obswarm.store import Interval
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Some seconds of a run, `load_s` of whose `span_s` had load. `present` is that one of them, or of those before,
-    that says who was there: a run's last snapshot is of the moment after its end, in which nobody is. A step after some
-    that are not there has what finished in those, too, and its rates are over all of them."""
+    """Consecutive seconds of a run: `span_s` seconds, of which `load_s` had load.
+
+    `present` is the second whose users and workers are shown: the final snapshot of a run, taken after its end, has
+    none. A step that follows missing ones includes what finished in those, and its rates are over all of them.
+    """
 
     seconds: Sequence[Interval]
     total: EndpointStats
@@ -20,16 +22,16 @@ class Step:
     load_s: float
     present: Interval
     number: int
-    """Which of the run's steps it is, from 0 on. There is none where no snapshot came: the program was held up."""
+    """Index of the step in the run, from 0. Indexes without snapshots (blocked event loop) are missing."""
 
     @property
     def time_s(self) -> float:
-        """Wall time of its last snapshot; at the end of a run, some time after the end."""
+        """Wall time of the last snapshot; at the end of a run, slightly after the end."""
         return self.seconds[-1].time_s
 
     @property
     def elapsed_s(self) -> float:
-        """Seconds of the run until its end."""
+        """Seconds from the start of the run to the end of the step."""
         return self.seconds[-1].elapsed_s
 
     @property
@@ -38,18 +40,17 @@ class Step:
 
     @property
     def counted(self) -> list[Interval]:
-        """Those at whose end requests could be under way; at the end of a run, none of them if there was load until
-        then."""
+        """Seconds at whose end requests could be in flight; excludes the stopped ones if there was load until then."""
         return [second for second in self.seconds if second.state != "stopped" or not self.has_load]
 
     @property
     def has_load(self) -> bool:
-        """Whether that is what most of it was: else it is the wait for the last requests."""
+        """Whether most of the step had load; otherwise it was spent waiting for the last requests."""
         return _has_load(self.load_s, self.span_s)
 
     @property
     def rate_s(self) -> float:
-        """The time that its rates are over."""
+        """Divisor of rates, in seconds."""
         return self.load_s if self.has_load else self.span_s
 
     @property
@@ -59,15 +60,15 @@ class Step:
 
     @property
     def successes_rate(self) -> float:
-        """Of those, the successful ones."""
+        """Successful requests per second."""
         if self.has_load:
             return self.requests_rate - self.total.failure_rate(self.load_s)
         return (self.total.requests - self.total.failures) / self.span_s
 
 
 def steps_of(seconds: Sequence[Interval], length: int) -> list[Step]:
-    """That many seconds of the run in each; whatever came in the middle of a second is in the nearest one. What is left
-    at the end, and is less than half of that, is in the last one."""
+    """Group seconds into steps of `length` seconds. Snapshots in the middle of a second belong to the nearest one. A
+    rest at the end of less than half a step belongs to the last step."""
     groups = [list(group) for _, group in groupby(seconds, lambda second: _number(second, length))]
     if len(groups) > 1 and _span_s(groups[-1]) < length / 2:
         groups[-2:] = [[*groups[-2], *groups[-1]]]
@@ -100,9 +101,9 @@ def _number(second: Interval, length: int) -> int:
     return max(0, round(second.elapsed_s) - 1) // length
 
 
-def length_of(seconds: Sequence[Interval], most: int) -> int:
-    """How many seconds have to be in a step so that there are no more than that many steps."""
-    return max(1, -(-round(seconds[-1].elapsed_s) // most)) if seconds else 1
+def length_of(seconds: Sequence[Interval], max_steps: int) -> int:
+    """Return the length of a step in seconds, so that there are at most `max_steps` steps."""
+    return max(1, -(-round(seconds[-1].elapsed_s) // max_steps)) if seconds else 1
 
 
 def _span_s(seconds: Sequence[Interval]) -> float:
@@ -110,7 +111,7 @@ def _span_s(seconds: Sequence[Interval]) -> float:
 
 
 def _loads_s(seconds: Sequence[Interval]) -> list[float]:
-    """How much of each had load; all of it where that is not known."""
+    """Return how much of each second had load; all of it if unknown."""
     found = []
     before: Interval | None = None
     for second in seconds:

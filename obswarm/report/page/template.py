@@ -1,4 +1,4 @@
-"""Pages that need nothing else: templates with their style, script and the charts' library written into them."""
+"""Render templates to self-contained HTML pages, with CSS, JavaScript and the chart library inlined."""
 
 from importlib.resources import files
 from typing import Any
@@ -14,13 +14,11 @@ _HERE = files("obswarm.report.page")
 
 
 def render(name: str, **values: Any) -> str:
-    """Raises ObswarmError when the charts' library is not in this installation."""
+    """Render a template. Raises ObswarmError if the chart library is missing from this installation."""
     try:
         uplot = {f"uplot_{kind}": _read("uplot", f"uplot.{kind}") for kind in ("js", "css")}
     except FileNotFoundError:
-        raise ObswarmError(
-            "This installation of obswarm has no chart library in it; install it anew with pip."
-        ) from None
+        raise ObswarmError("This installation of obswarm lacks the chart library; reinstall it with pip.") from None
     environment = Environment(
         loader=FunctionLoader(_read),
         autoescape=True,
@@ -43,10 +41,11 @@ def _read(*names: str) -> str:
 
 
 def _text(value: Any) -> Any:
-    """What a template writes out, before it is quoted. Our own style, script and data are marked as safe."""
+    """Escape control characters of a value before autoescaping; inlined CSS, JavaScript and data are Markup."""
     return escape_lines(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def embedded(document: Any) -> str:
-    """JSON that ends no script element (https://html.spec.whatwg.org/#restrictions-for-contents-of-script-elements)."""
+    """Serialize to JSON that cannot end the script element around it
+    (https://html.spec.whatwg.org/#restrictions-for-contents-of-script-elements)."""
     return to_json(document, compact=True).replace("<", "\\u003c")

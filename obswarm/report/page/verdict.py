@@ -1,4 +1,4 @@
-"""What a run comes to, in a few sentences."""
+"""The verdict of a run's report: a headline and a few sentences."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,13 +10,13 @@ from obswarm.stats import GuardState, guard_title
 from obswarm.store import RunRecord
 from obswarm.units import counted, format_count, format_duration, format_latency
 
-_MANY = 0.05
-"""A share of failures that nobody calls noise."""
+_HIGH_ERROR_RATIO = 0.05
+"""Error ratio from which the headline is bad."""
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """`tone` is good, bad, warn or nothing."""
+    """A sentence. `tone`: CSS class good, bad, warn or empty."""
 
     text: str
     tone: str = ""
@@ -24,7 +24,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """How a run ended, in one line, and what else has to be known before anything below is believed."""
+    """How a run ended (headline), and what is needed to judge the validity of the report (lines)."""
 
     headline: str
     tone: str
@@ -32,14 +32,14 @@ class Verdict:
 
 
 def verdict(record: RunRecord) -> Verdict:
-    """From the end of the run where it had one, else from what was kept of it."""
+    """Return the verdict, from the result if the run has one, else from its stored seconds."""
     result = record.info.result
-    lines = [_figures(record)]
+    lines = [_totals_line(record)]
     if result is None:
         lines.append(
-            Line("It did not end properly, or is still going on: at most its last two seconds are missing.", "warn")
+            Line("The run is still in progress, or was killed: up to its last two seconds are missing.", "warn")
         )
-        return Verdict("Cut off", "warn", (*lines, _validity_of_seconds(record)))
+        return Verdict("Incomplete run", "warn", (*lines, _validity_of_seconds(record)))
     lines += [
         Line(f"Required {each['require']}: {'met' if each['met'] else 'not met'}.", "good" if each["met"] else "bad")
         for each in result["requirements"]
@@ -57,49 +57,55 @@ def verdict(record: RunRecord) -> Verdict:
             lines.append(Line(f"The guard {title} had no data: {guard['no_data_reason']}.", "warn"))
         elif had_little_data(guard):
             lines.append(Line(f"The guard {title} had {no_data_of(guard)}.", "warn"))
-    # Earlier versions did not keep it.
+    # Not stored by earlier versions.
     lines += [Line(each["problem"], "warn") for each in result.get("targets", ()) if each["problem"]]
     for loss in result["lost"]:
-        # A result that an earlier version has kept knows of no requests.
+        # Results of earlier versions have no number of requests.
         requests = loss.get("requests")
         unreported_s = loss["unreported_s"]
-        extent = "an unknown part of it" if unreported_s is None else f"at most {unreported_s:.1f} s of it"
+        extent = "for an unknown time" if unreported_s is None else f"up to {unreported_s:.1f} s"
         if requests is not None:
             extent = counted(requests, "request")
-        lines.append(Line(f"Lost: {loss['worker']}, {loss['detail']}; {extent}.", "bad"))
-    lines += [Line(sentence) for sentence in (*_under_way(result), *_cut_off(result))]
+        lines.append(Line(f"Lost statistics: {loss['worker']}, {loss['detail']}; {extent}.", "bad"))
+    lines += [Line(sentence) for sentence in (*_in_flight(result), *_cut_off(result))]
     generator = result["generator"]
     lines.append(_validity(generator["saturated"], generator.get("max_cpu_ratio"), generator.get("max_loop_lag_s")))
     headline, tone = _headline(record)
     return Verdict(headline, tone, tuple(lines))
 
 
-_NAMED = 3
-_OLD_S = 1.0
+_MAX_NAMED = 3
+_LONG_RUNNING_S = 1.0
 
 
-def _under_way(result: Mapping[str, Any]) -> list[str]:
-    """Which endpoints had old requests under way, the oldest first."""
-    # Earlier versions did not keep it.
+def _in_flight(result: Mapping[str, Any]) -> list[str]:
+    """Return a sentence on endpoints with long-running requests, longest first."""
+    # Not stored by earlier versions.
     endpoints = result.get("in_flight", {}).get("max", {}).get("endpoints", [])
-    old = sorted((each for each in endpoints if each["oldest_s"] >= _OLD_S), key=lambda each: -each["oldest_s"])
+    old = sorted(
+        (each for each in endpoints if each["oldest_s"] >= _LONG_RUNNING_S), key=lambda each: -each["oldest_s"]
+    )
     if not old:
         return []
     named = ", ".join(
         f"{each['method']} {each['name']} (oldest {format_latency(each['oldest_s'])},"
-        f" up to {each['requests']:,} at a time)"
-        for each in old[:_NAMED]
+        f" up to {each['requests']:,} concurrently)"
+        for each in old[:_MAX_NAMED]
     )
-    more = f" and {len(old) - _NAMED} more endpoints" if len(old) > _NAMED else ""
-    return [f"Requests were under way for long: {named}{more}."]
+    more = f" and {len(old) - _MAX_NAMED} more endpoints" if len(old) > _MAX_NAMED else ""
+    return [f"Long-running requests: {named}{more}."]
 
 
 def _cut_off(result: Mapping[str, Any]) -> list[str]:
     if "cut_off" in result:
         return cut_off_sentences(result["cut_off"])
-    # An earlier version's.
+    # A result of an earlier version.
     interrupted = result["totals"].get("interrupted")
-    return [f"{counted(interrupted, 'request')} cut off when it stopped, which count nowhere."] if interrupted else []
+    return (
+        [f"{counted(interrupted, 'request')} cut off when the run stopped; not counted anywhere else."]
+        if interrupted
+        else []
+    )
 
 
 def _headline(record: RunRecord) -> tuple[str, str]:
@@ -112,18 +118,21 @@ def _headline(record: RunRecord) -> tuple[str, str]:
     if kind in ("error", "lost"):
         return f"Failed after {after}: {detail}", "bad"
     if not all(each["met"] for each in result["requirements"]):
-        return f"Requirements not met, after {after}", "bad"
+        return f"Requirements not met after {after}", "bad"
     if result.get("never_answered"):
-        return f"Nothing was answered in {after}", "bad"
+        return f"No request was answered in {after}", "bad"
     if not record.total().requests:
-        return f"Nothing was measured: no request was made in {after}", "warn"
+        return f"Nothing was measured: no requests in {after}", "warn"
     ratio = result["totals"]["error_ratio"]
     if ratio:
-        return f"Ended after {after}, {ratio:.2%} of the requests failed", "bad" if ratio >= _MANY else "warn"
-    return f"Ended after {after} without a failure", "good"
+        return (
+            f"Completed after {after}, {ratio:.2%} of the requests failed",
+            "bad" if ratio >= _HIGH_ERROR_RATIO else "warn",
+        )
+    return f"Completed after {after} without failures", "good"
 
 
-def _figures(record: RunRecord) -> Line:
+def _totals_line(record: RunRecord) -> Line:
     total = record.total()
     rate = format_count(total.rate(record.load_s))
     p50, p95 = total.quantiles((0.5, 0.95)) or (None, None)
@@ -131,9 +140,9 @@ def _figures(record: RunRecord) -> Line:
     if record.info.result is not None:
         users = record.info.result["users_max"]
     if not total.requests:
-        return Line(f"0 requests have ended, of at most {users:,} users.", "warn")
+        return Line(f"0 requests completed; peak: {counted(users, 'user')}.", "warn")
     return Line(
-        f"{counted(total.requests, 'request')} by at most {counted(users, 'user')}, {rate}/s;"
+        f"{counted(total.requests, 'request')} by up to {counted(users, 'user')}, {rate}/s;"
         f" {total.failures:,} failed;"
         f" p50 {format_latency(p50)}, p95 {format_latency(p95)}."
     )

@@ -10,6 +10,7 @@ import msgpack
 import psutil
 import zmq.green as zmq
 
+from obswarm import __version__
 from obswarm.cluster.wire.messages import (
     PROTOCOL_VERSION,
     BundleRequest,
@@ -37,7 +38,7 @@ def frames(draw: random.Random):
     proper = [
         encode(message)
         for message in (
-            Hello(PROTOCOL_VERSION, "0.1.0", "a" * 32, "stranger", 3, "", ""),
+            Hello(PROTOCOL_VERSION, __version__, "a" * 32, "stranger", 3, "", ""),
             Ready("0" * 16, 5000.0, 4.0, {"Visitor": 5}, ("x",), 0),
             Report(1, 1, b"delta", {"Visitor": 1000}, 1, 0.5, 0.1, 10_000, True, 9, 1, True),
             Retransmit(1, b"delta"),
@@ -99,7 +100,7 @@ def test_200_000_frames_of_garbage_do_not_disturb_a_run(tmp_path: Path) -> None:
         for line in lines:
             while line.poll(0):
                 line.recv()
-            line.send(encode(Hello(PROTOCOL_VERSION, "0.1.0", "b" * 32, "stranger", 1, "", "")))
+            line.send(encode(Hello(PROTOCOL_VERSION, __version__, "b" * 32, "stranger", 1, "", "")))
             assert line.poll(15_000), "the master does not answer any more"
         grown = process.memory_info().rss - memory
         assert master.poll() is None, fleet.log()

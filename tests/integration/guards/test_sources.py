@@ -132,9 +132,9 @@ def test_guards_and_report_of_a_run_whose_prometheus_is_slow_hangs_and_is_killed
         assert 3 < watchful["no_data_s"] < watchful["watched_s"]
         assert "does not answer" in watchful["no_data_reason"]
         marks = [mark["text"] for mark in result["annotations"] if mark["kind"] == "target"]
-        assert [mark.partition("for ")[0].partition(", ")[0] for mark in marks][:2] == [
-            "Target db (app): nothing has been measured ",
-            "Target db (app): measured again",
+        assert [mark.partition("for ")[0].partition(" after")[0] for mark in marks][:2] == [
+            "Target db (app): no metrics ",
+            "Target db (app): metrics available again",
         ]
         (problem,) = [each["problem"] for each in result["targets"]]
         assert problem.startswith("Target db (app) was unobserved for ")

@@ -141,7 +141,7 @@ def ask_prometheus(url: str) -> str:
 
 def read_a_page(url: str) -> str:
     source = EmbeddedSource([Target("app", url, "app")])
-    with ApiSession(scrape_module._LARGEST_PAGE_BYTES, 5) as session:
+    with ApiSession(scrape_module._MAX_PAGE_BYTES, 5) as session:
         source._scrape(session, source._targets[0])
     (health,) = source.health()
     assert not health.up
@@ -168,8 +168,8 @@ def annotate(url: str) -> str:
 
 
 ASKING: dict[str, tuple[Any, str, Callable[[str], str]]] = {
-    "Prometheus": (promql_module, "_LARGEST_ANSWER_BYTES", ask_prometheus),
-    "a metrics page": (scrape_module, "_LARGEST_PAGE_BYTES", read_a_page),
+    "Prometheus": (promql_module, "_MAX_RESPONSE_BYTES", ask_prometheus),
+    "a metrics page": (scrape_module, "_MAX_PAGE_BYTES", read_a_page),
     "a master": (client_module, "_LARGEST_ANSWER_BYTES", ask_a_master),
     "a receiver": (remote_write_module, "_MAX_RESPONSE_BYTES", push),
     "Grafana": (grafana_module, "_MAX_RESPONSE_BYTES", annotate),

@@ -20,6 +20,7 @@ import pytest
 
 from dashboards.layers.machines import HOSTS
 from dashboards.render import filled
+from obswarm import __version__
 from obswarm.stack.project import HOST_NAME
 from obswarm.store import FILE, Store, read_run
 from obswarm.targets import KINDS, Target, queries_of
@@ -29,6 +30,7 @@ from tests.support.nginx import free_port
 from tests.support.programs import ROOT, Finished, obswarm
 
 PROJECT = "obswarm-test"
+IMAGE = f"obswarm:{__version__}"
 LARGEST_IMAGE_BYTES = 200_000_000
 
 
@@ -113,7 +115,7 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def stack(engine, state: Path, tmp_path_factory: pytest.TempPathFactory):
     made = Stack(PROJECT, state, tmp_path_factory.mktemp("here"))
-    docker("rmi", "--force", "obswarm:0.1.0")
+    docker("rmi", "--force", IMAGE)
     up_again, _ = words(snippet("README.md", "obswarm up --demo"))
     up = made.must(*up_again, "--workers", 2, "--detach")
     made.said = up.stdout + up.stderr
@@ -126,7 +128,7 @@ def stack(engine, state: Path, tmp_path_factory: pytest.TempPathFactory):
 
 
 def test_it_says_where_everything_is_and_all_is_healthy(stack: Stack, state: Path) -> None:
-    assert "Building obswarm:0.1.0 from the installed package" in stack.said
+    assert f"Building {IMAGE} from the installed package" in stack.said
     password = stack.project["grafana_password"]
     assert f"http://127.0.0.1:3000    user admin, password {password}" in stack.said
     assert f"Next: obswarm run --project {PROJECT}" in stack.said
@@ -151,7 +153,7 @@ def test_nothing_runs_as_root_or_is_reached_from_outside(stack: Stack) -> None:
         addresses = {place["HostIp"] for places in (host["PortBindings"] or {}).values() for place in places}
         assert addresses <= {"127.0.0.1"}, name
         assert ":" in each["Config"]["Image"], name
-    image = json.loads(docker("image", "inspect", "obswarm:0.1.0"))[0]
+    image = json.loads(docker("image", "inspect", IMAGE))[0]
     assert image["Size"] < LARGEST_IMAGE_BYTES
     assert image["Config"]["User"] == "obswarm"
     assert image["Config"]["Healthcheck"]
@@ -379,7 +381,7 @@ def test_bad_weather(stack: Stack, state: Path) -> None:
         taken = other.command("up", "--detach", OBSWARM_WEB_PORT=str(server.server_port))
     assert taken.code == 2
     assert re.search(
-        rf"Port {server.server_port}, for web, is taken by \S+ \(process \d+\)\. End that, or", taken.stderr
+        rf"Port {server.server_port}, for web, is in use by \S+ \(process \d+\)\. Stop that, or", taken.stderr
     )
     docker(
         "run", "--detach", "--rm", "--name", "somebody", "--publish", "127.0.0.1:18999:80", "haproxy:3.2", "sleep", "60"
@@ -389,7 +391,7 @@ def test_bad_weather(stack: Stack, state: Path) -> None:
     finally:
         docker("rm", "--force", "somebody")
     assert somebody.code == 2
-    assert "Port 18999, for web, is taken by the container somebody." in somebody.stderr
+    assert "Port 18999, for web, is in use by the container somebody." in somebody.stderr
     there = stack.folder / "bin"
     there.mkdir()
     real = shutil.which("docker")
@@ -401,7 +403,7 @@ def test_bad_weather(stack: Stack, state: Path) -> None:
     pulled = other.command("up", "--detach", OBSWARM_PROMETHEUS_IMAGE=f"127.0.0.1:{free_port()}/prometheus:v9")
     assert pulled.code == 2
     assert "/prometheus:v9 cannot be pulled: " in pulled.stderr
-    assert "or name another one with OBSWARM_PROMETHEUS_IMAGE." in pulled.stderr
+    assert "or choose another image with OBSWARM_PROMETHEUS_IMAGE." in pulled.stderr
     loadtest = stack.folder / "bad.py"
     loadtest.write_text("import nothing_there\n")
     bad = other.command("up", "--detach", "-f", loadtest)

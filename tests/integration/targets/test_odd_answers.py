@@ -25,7 +25,7 @@ def api_error(status: str, kind: str, text: str) -> list[bytes]:
 
 
 def asked(url: str, **access: object) -> PrometheusSource:
-    source = PrometheusSource(url, access=ApiAccess(**access), timeout_s=0.3, longest_s=1)  # type: ignore[arg-type]
+    source = PrometheusSource(url, access=ApiAccess(**access), timeout_s=0.3, total_timeout_s=1)  # type: ignore[arg-type]
     source.check("up")
     return source
 
@@ -52,7 +52,7 @@ WILL_NOT_PASS = [
     (answer(b"# HELP up\nup 1\n"), "returned something other than JSON (HTTP 200): # HELP up"),
     (answer(b"Client sent an HTTP request to an HTTPS server.\n", "400 Bad Request"), "write https:// instead of"),
     (api_error("400 Bad Request", "bad_data", "parse error: x"), "refuses the query up: parse error: x"),
-    (answer(json.dumps({**VALUE, "data": {"resultType": "matrix", "result": []}}).encode()), "gives a matrix"),
+    (answer(json.dumps({**VALUE, "data": {"resultType": "matrix", "result": []}}).encode()), "returns a matrix"),
     (
         answer(
             json.dumps(
@@ -73,7 +73,7 @@ MAY_PASS = [
         "is not reached by the proxy or load balancer in front of it (HTTP 502: Sign in)",
     ),
     (answer(b"Service Unavailable", "503 Service Unavailable"), "is not ready, or has too much to do (HTTP 503"),
-    (api_error("503 Service Unavailable", "timeout", "timed out"), "gave the query up up: timed out"),
+    (api_error("503 Service Unavailable", "timeout", "timed out"), "aborted the query up: timed out"),
     (api_error("422 Unprocessable Entity", "execution", "many-to-many"), "cannot answer the query up (HTTP 422"),
     (answer(json.dumps(VALUE).encode()[:-20]), "returned truncated JSON, 82 bytes (HTTP 200)"),
     ([b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{", RESET], "broke its answer off"),
@@ -100,7 +100,7 @@ def test_what_will_not_pass_is_known_before_the_run(script: list[bytes], sentenc
 def test_what_may_pass_is_warned_of(
     script: list[bytes], sentence: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(prometheus_api, "_LARGEST_ANSWER_BYTES", 4096)
+    monkeypatch.setattr(prometheus_api, "_MAX_RESPONSE_BYTES", 4096)
     with ScriptedServer(script, OK, close=True) as server, caplog.at_level(logging.WARNING):
         source = asked(server.url)
         source.start()
@@ -249,7 +249,7 @@ def by_path(**scripts: list[bytes]) -> Callable[[Exchange], None]:
 @pytest.fixture
 def unread() -> Iterator[Callable[[str], PrometheusSource]]:
     def make(url: str) -> PrometheusSource:
-        source = PrometheusSource(url, timeout_s=0.3, longest_s=1)
+        source = PrometheusSource(url, timeout_s=0.3, total_timeout_s=1)
         source.check(UNREAD)
         return source
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from obswarm.cluster.wire.stats_codec import DeltaSum, Malformed, pack_delta, pack_table, pack_unchecked
 from obswarm.stats import PHASES, EndpointKey, Recorder, StatsTable, TimingStats
+from obswarm.stats.codec import DeltaSum, Malformed, pack_delta, pack_table, pack_unchecked
 
 REQUESTS = st.lists(
     st.tuples(
@@ -150,11 +150,10 @@ def test_texts_that_no_recorder_lets_in_are_refused(text: str) -> None:
         DeltaSum().add(pack_unchecked(table))
 
 
-def test_a_delta_that_no_message_can_hold_is_named_as_lost(monkeypatch) -> None:
+def test_a_delta_that_no_message_can_hold_is_named_as_lost() -> None:
     table = recorded([("GET", f"/{number}", 0.1, 1, 200, None, None, None, 3) for number in range(100)])
-    monkeypatch.setattr("obswarm.cluster.wire.stats_codec.packing.MAX_DELTA_BYTES", 1000)
     gathered = DeltaSum()
-    gathered.add(pack_delta(table, "w1"))
+    gathered.add(pack_delta(table, "w1", 1000))
     ((key, requests),) = gathered.take(1000).lost.items()
     assert (key[0], requests) == ("w1", 300)
     assert "more than a message can have" in key[1]

@@ -5,9 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from obswarm.cluster.wire.in_flight import merge_columns, pack_in_flight, unpack_columns, unpack_in_flight
-from obswarm.cluster.wire.stats_codec import Malformed
 from obswarm.stats import EndpointKey, InFlight, count_in_flight
+from obswarm.stats.codec import Malformed, merge_columns, pack_in_flight, unpack_columns, unpack_in_flight
 
 REQUESTS = st.lists(
     st.tuples(st.sampled_from(["GET", ""]), st.sampled_from(["/", "/ä", "/b"]), st.floats(0, 9000), st.booleans())

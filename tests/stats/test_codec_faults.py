@@ -4,7 +4,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from obswarm.cluster.wire.stats_codec import DeltaSum, pack_table
 from obswarm.stats import (
     CutOff,
     CutOffKey,
@@ -17,6 +16,7 @@ from obswarm.stats import (
     StatsTable,
     TaskException,
 )
+from obswarm.stats.codec import DeltaSum, pack_table
 from tests.support.anything import ANYTHING
 
 

@@ -18,10 +18,10 @@ from typing import NamedTuple
 import msgpack
 
 from obswarm import defaults
-from obswarm.cluster.wire.stats_codec import Malformed
-from obswarm.cluster.wire.unpacking import unpack
+from obswarm.bounded_msgpack import unpack
 from obswarm.sanitize import is_clean
 from obswarm.stats import OTHER, EndpointKey, Histogram, InFlight
+from obswarm.stats.checks import Malformed
 from obswarm.stats.histogram import FIRST_BUCKET, LAST_BUCKET
 
 _MOST_ROWS = 100_000

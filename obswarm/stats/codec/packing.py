@@ -1,5 +1,5 @@
-"""Statistics made into deltas, laid out as in layout.py. Whatever is in a table, a delta comes out: what of it cannot
-be packed is named in there as lost."""
+"""Pack statistics into deltas, laid out as in layout.py. There is a delta for every table: entries that cannot be
+packed are listed in it as lost."""
 
 import logging
 import sys
@@ -10,10 +10,13 @@ from typing import Any
 
 import msgpack
 
-from obswarm.cluster.wire.messages import LARGEST_FRAME_BYTES
-from obswarm.cluster.wire.stats_codec.layout import (
+from obswarm.killed import put_off
+from obswarm.sanitize import clean_text
+from obswarm.stats.checks import pack_wide
+from obswarm.stats.codec.layout import (
     BUCKETS,
     COLUMNS,
+    KINDS,
     LIGHT,
     LOW,
     NOTHING,
@@ -21,26 +24,23 @@ from obswarm.cluster.wire.stats_codec.layout import (
     VALUE_BITS,
     to_little_endian,
 )
-from obswarm.cluster.wire.stats_codec.summing import DeltaSum
-from obswarm.killed import put_off
-from obswarm.sanitize import clean_text
-from obswarm.stats import EndpointStats, StatsTable, TimingStats
+from obswarm.stats.codec.summing import DeltaSum
+from obswarm.stats.endpoint import EndpointStats
 from obswarm.stats.histogram import FIRST_BUCKET
+from obswarm.stats.table import StatsTable
+from obswarm.stats.timings import TimingStats
 
 logger = logging.getLogger(__name__)
 
-MAX_DELTA_BYTES = LARGEST_FRAME_BYTES - 16 * 1024 * 1024
-"""A report has more in it: users, and requests under way."""
-
 
 def pack_table(table: StatsTable, worker: str = "") -> bytes:
-    """All that the table holds, as a delta that can be read. Never raises: what is nothing that could be counted, by
-    some fault of this program, is left out and counted as lost by the worker of that name."""
+    """Return all that the table holds as a delta that can be read. Never raises: entries that cannot be packed, by
+    some fault of this program, are left out and counted as lost by the worker of that name."""
     try:
         return _readable(table)
     except BaseException as error:
         put_off(error)
-        logger.error("Statistics cannot be packed (%s); what of them cannot is left out and counted as lost.", error)
+        logger.error("Statistics cannot be packed (%s); the faulty part is left out and counted as lost.", error)
         reason = f"it could not be sent ({type(error).__name__})"
     left = StatsTable(sys.maxsize, sys.maxsize)
     for what, requests, piece in _pieces(table):
@@ -55,11 +55,11 @@ def pack_table(table: StatsTable, worker: str = "") -> bytes:
     return pack_unchecked(left)
 
 
-def pack_delta(table: StatsTable, worker: str) -> bytes:
-    """As `pack_table`, for a report. One that is larger than a message can be is named as lost in its place: it could
-    be sent for ever, and would never arrive."""
+def pack_delta(table: StatsTable, worker: str, max_bytes: int) -> bytes:
+    """As `pack_table`, for a message with room for that many bytes. A larger delta would be sent again and again, and
+    never arrive: it is replaced by one that counts its requests as lost."""
     packed = pack_table(table, worker)
-    if len(packed) <= MAX_DELTA_BYTES:
+    if len(packed) <= max_bytes:
         return packed
     left = StatsTable()
     reason = f"the statistics of an interval were {len(packed):,} bytes, more than a message can have"
@@ -74,7 +74,7 @@ def _readable(table: StatsTable) -> bytes:
 
 
 def _pieces(table: StatsTable) -> Iterator[tuple[str, int, StatsTable]]:
-    """Each entry of a table in a table of its own, with what it is, and how many requests are in it."""
+    """Yield each entry of a table in a table of its own, with its description and its number of requests."""
     for endpoint, stats in table.endpoints.items():
         piece = StatsTable()
         piece.endpoints[endpoint] = stats
@@ -91,7 +91,7 @@ def _pieces(table: StatsTable) -> Iterator[tuple[str, int, StatsTable]]:
 
 
 def _requests(stats: EndpointStats) -> int:
-    """How many there are, if that can be said."""
+    """Return the number of requests, 0 when it cannot be told."""
     try:
         return max(0, int(stats.requests))
     except BaseException as error:
@@ -100,16 +100,14 @@ def _requests(stats: EndpointStats) -> int:
 
 
 def pack_unchecked(table: StatsTable) -> bytes:
-    """All that the table holds, as a delta. Of a table with what no recorder lets in, it raises anything, or gives a
-    delta that cannot be read."""
+    """Return all that the table holds as a delta. For a table with values that no recorder lets in, it raises anything,
+    or returns a delta that cannot be read."""
     every = sorted(table.endpoints.items())
     columns: list[list[int]] = [[] for _ in range(COLUMNS)]
     shortest, longest = [], []
     light = array("I")
     heavy: list[Any] = []
-    statuses: list[Any] = []
-    phases: list[Any] = []
-    exemplars: list[Any] = []
+    fields: list[Any] = []
     wide: list[Any] = []
     for number, (_, stats) in enumerate(every):
         base = number * BUCKETS - FIRST_BUCKET
@@ -136,13 +134,10 @@ def pack_unchecked(table: StatsTable) -> bytes:
             column.append(value)
         shortest.append(NOTHING if stats.min_s is None else stats.min_s)
         longest.append(NOTHING if stats.max_s is None else stats.max_s)
-        statuses.extend([number, False, status, count] for status, count in stats.successes.items() if status != OK)
-        statuses.extend([number, True, status, count] for status, count in stats.failures_by.items())
-        phases.extend(
-            [number, name, each.sum_ns >> VALUE_BITS, each.sum_ns & LOW, each.buckets]
-            for name, each in timings.histograms.items()
-        )
-        exemplars.extend([number, *exemplar] for exemplar in stats.exemplars())
+        for name, kind in KINDS.items():
+            value = _outside_of_columns(name, getattr(stats, name))
+            if not kind.is_empty(value):
+                fields.append([number, name, kind.pack(value)])
     packed: bytes = msgpack.packb(
         [
             msgpack.packb(list(chain.from_iterable(key for key, _ in every))),
@@ -150,9 +145,7 @@ def pack_unchecked(table: StatsTable) -> bytes:
             to_little_endian(array("d", chain(shortest, longest))),
             to_little_endian(light),
             heavy,
-            statuses,
-            phases,
-            exemplars,
+            fields,
             [
                 [*key, seen.count, seen.first_seen_s, seen.last_seen_s, seen.example]
                 for key, seen in table.errors.items()
@@ -162,13 +155,22 @@ def pack_unchecked(table: StatsTable) -> bytes:
             [[*key, seen.count, seen.oldest_s] for key, seen in table.cut_off.items()],
             table.overflow_names,
             wide,
-            [[number, stats.untimed] for number, (_, stats) in enumerate(every) if stats.untimed],
             [[*key, requests] for key, requests in table.lost.items()],
-            [
-                [number, failed, status, requests]
-                for number, (_, stats) in enumerate(every)
-                for (failed, status), requests in stats.late.items()
-            ],
-        ]
+        ],
+        default=pack_wide,
     )
     return packed
+
+
+def _outside_of_columns(name: str, value: Any) -> Any:
+    """Return the part of a field's value that is not in columns; nothing if there is none."""
+    match name:
+        case "successes":
+            return {status: count for status, count in value.items() if status != OK}
+        case "timings":
+            if value is None or not value.histograms:
+                return None
+            detailed = TimingStats()
+            detailed.histograms = value.histograms
+            return detailed
+    return value

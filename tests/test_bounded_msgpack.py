@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from obswarm.bounded_msgpack import Unreadable, unpack, unpack_content
 from obswarm.cluster.wire.messages import NotAMessage, decode
-from obswarm.cluster.wire.unpacking import Unreadable, unpack, unpack_content
 
 VALUES = st.recursive(
     st.one_of(st.integers(-(2**63), 2**64 - 1), st.floats(allow_nan=False), st.text(), st.binary(), st.booleans(), st.none()),

@@ -1,0 +1,149 @@
+"""The parts of a delta that are not columns: checked, and merged into a table."""
+
+from array import array
+from collections import defaultdict
+from typing import Any
+
+from obswarm import defaults
+from obswarm.stats.checks import check, check_buckets, check_natural, check_texts, check_time
+from obswarm.stats.codec.bounds import MOST_PROCESSES, TableBounds
+from obswarm.stats.codec.layout import BYTES, COLUMNS, KINDS, OK, PARTS, SUCCESSES, SUM_NS, TIMINGS, VALUE_BITS
+from obswarm.stats.endpoint import EndpointStats
+from obswarm.stats.errors import ErrorKey, ErrorStats
+from obswarm.stats.histogram import Histogram
+from obswarm.stats.keys import EndpointKey
+from obswarm.stats.table import StatsTable, TaskException
+from obswarm.stats.timings import PHASES, TimingStats
+from obswarm.stats.under_way import CUT_OFF_KINDS, CutOff, CutOffKey
+
+_MOST_OVERFLOW_NAMES = 16
+_CONTAINERS = [dict if index == 8 else list for index in range(4, PARTS)]
+"""Iterations are the only map."""
+
+NOT_CONSISTENT = "its requests by endpoint, by status and by duration are not the same number"
+
+
+class SparseParts:
+    """The parts of a delta that are not columns. The constructor checks them, and raises Malformed, NotBelieved, or
+    what comes of reading data of another shape."""
+
+    def __init__(self, parts: list[Any], count: int, bounds: TableBounds | None, most: float) -> None:
+        """`count`: how many endpoints the delta has; `most`: more requests than that are not believed."""
+        check(list(map(type, parts[4:])) == _CONTAINERS)
+        self._heavy, self._fields, self._errors, self._exceptions, self._iterations = parts[4:9]
+        self._cut_off, self._overflow, self._wide, self._lost = parts[9:]
+        self.most = most
+        self.from_worker = bounds is not None
+        self.in_heavy = self.untimed = self.wide_sum_ns = 0
+        self._other: defaultdict[int, int] = defaultdict(int)
+        """By endpoint: requests that are not successes with 2xx, less those that are not in light."""
+        self._check_requests(count)
+        self._check_named()
+        if bounds is not None:
+            self._check_bounds(bounds)
+
+    def _check_requests(self, count: int) -> None:
+        for number, buckets in self._heavy:
+            check(check_natural(number) < count)
+            check_buckets(buckets, self.most)
+            requests = sum(buckets.values())
+            self.in_heavy += requests
+            self._other[number] -= requests
+        for number, name, packed in self._fields:
+            check(check_natural(number) < count and name in KINDS)
+            KINDS[name].check(packed, self.most)
+            match name:
+                case "successes" | "failures_by":
+                    self._other[number] += sum(packed.values())
+                case "untimed":
+                    self.untimed += packed
+                    self._other[number] -= packed
+        for number, column, high in self._wide:
+            check(check_natural(number) < count and check_natural(column) < COLUMNS and check_natural(high) < 2**64)
+            if column == SUCCESSES:
+                self._other[number] += high << VALUE_BITS
+            elif column == SUM_NS:
+                self.wide_sum_ns += high << VALUE_BITS
+
+    def _check_named(self) -> None:
+        for method, name, message, seen, first_s, last_s, example in self._errors:
+            check_texts([method, name, message])
+            check_texts([example], defaults.MAX_EXAMPLE_LENGTH)
+            check_natural(seen, self.most)
+            check_time(first_s)
+            check_time(last_s)
+            check(first_s <= last_s)
+        for message, traceback, seen in self._exceptions:
+            check_texts([message])
+            check(type(traceback) is str)
+            check_texts([traceback.replace("\n", "")], defaults.MAX_TRACEBACK_LENGTH)
+            check_natural(seen, self.most)
+        for kind, method, name, seen, oldest_s in self._cut_off:
+            check(kind in CUT_OFF_KINDS)
+            check_time(oldest_s)
+            check_texts([method, name])
+            check_natural(seen, self.most)
+        for worker, reason, requests in self._lost:
+            check_texts([worker, reason])
+            check_natural(requests)
+        for number in self._iterations.values():
+            check_natural(number, self.most)
+        check_texts([*self._iterations, *self._overflow])
+
+    def _check_bounds(self, bounds: TableBounds) -> None:
+        bounds.check_classes(self._iterations)
+        # One more than the limit is for those beyond it.
+        most = bounds.max_errors + len(CUT_OFF_KINDS)
+        kinds = {"errors": self._errors, "exceptions": self._exceptions, "tasks that were cut off": self._cut_off}
+        for what, rows in kinds.items():
+            check(len(rows) <= most, f"it reports {len(rows):,} different {what}")
+        check(len(self._lost) <= bounds.max_errors + MOST_PROCESSES, "it reports too many losses")
+        check(len(self._overflow) <= _MOST_OVERFLOW_NAMES, "it reports too many names beyond the limit")
+
+    def in_light(self, successes: "array[int]") -> list[int]:
+        """Return how many requests of each endpoint have to be in light."""
+        expected = successes.tolist()
+        for number, requests in self._other.items():
+            expected[number] += requests
+        return expected
+
+    def check_wide(self, requests: int) -> None:
+        """Check that no integer is larger than that many requests can make it."""
+        for _, _, high in self._wide:
+            check(high << VALUE_BITS <= requests * (defaults.MAX_RESPONSE_BYTES + 1), "its sums cannot be so large")
+
+    def merge_into(self, table: StatsTable, keys: list[EndpointKey]) -> None:
+        """Add them to a table; `keys` are the delta's endpoints."""
+        for number, buckets in self._heavy:
+            table.endpoint(keys[number]).duration.merge(Histogram(buckets))
+        for number, name, packed in self._fields:
+            stats, kind = table.endpoint(keys[number]), KINDS[name]
+            setattr(stats, name, kind.merge(getattr(stats, name), kind.unpack(packed)))
+        for number, column, high in self._wide:
+            _add_to_column(table.endpoint(keys[number]), column, high << VALUE_BITS)
+        for method, name, message, seen, first_s, last_s, example in self._errors:
+            table.count_error(ErrorKey(method, name, message), ErrorStats(seen, first_s, last_s, example))
+        for message, traceback, seen in self._exceptions:
+            table.count_exception(TaskException(message, traceback, seen))
+        for user_class, finished in self._iterations.items():
+            table.iterations[user_class] = table.iterations.get(user_class, 0) + finished
+        for kind, method, name, seen, oldest_s in self._cut_off:
+            table.count_cut_off(CutOffKey(kind, method, name), CutOff(seen, oldest_s))
+        for name in self._overflow:
+            table.note_overflow(name)
+        for worker, reason, requests in self._lost:
+            table.count_lost(worker, reason, requests)
+
+
+def _add_to_column(stats: EndpointStats, column: int, value: int) -> None:
+    if column == BYTES:
+        stats.response_bytes += value
+    elif column == SUM_NS:
+        stats.duration.sum_ns += value
+    elif column == SUCCESSES:
+        stats.successes[OK] = stats.successes.get(OK, 0) + value
+    else:
+        if stats.timings is None:
+            stats.timings = TimingStats()
+        which, phase = divmod(column - TIMINGS, len(PHASES))
+        (stats.timings.counts, stats.timings.sums_ns)[which][phase] += value

@@ -1,0 +1,189 @@
+"""Deltas, laid out as in layout.py, checked and added up."""
+
+import math
+import operator
+import sys
+from array import array
+from collections import Counter, defaultdict
+
+from obswarm import defaults
+from obswarm.bounded_msgpack import Unreadable, unpack
+from obswarm.stats.checks import TOO_MANY, Malformed, check, check_texts
+from obswarm.stats.codec.bounds import NotBelieved, TableBounds
+from obswarm.stats.codec.layout import (
+    BUCKETS,
+    BYTES,
+    COLUMNS,
+    NOTHING,
+    OK,
+    PARTS,
+    SUCCESSES,
+    SUM_NS,
+    TIMINGS,
+    VALUE_BITS,
+    from_little_endian,
+)
+from obswarm.stats.codec.sparse import NOT_CONSISTENT, SparseParts
+from obswarm.stats.histogram import FIRST_BUCKET, LAST_BUCKET, Histogram
+from obswarm.stats.keys import EndpointKey
+from obswarm.stats.table import StatsTable
+from obswarm.stats.timings import PHASES, TimingStats
+
+_LANE_BITS = 64
+_FOLD_AFTER = 256
+"""Deltas: so many values of `VALUE_BITS` can be added without one running over into its neighbour."""
+
+_MOST_ITEMS = 2**31 - 1
+_ENDPOINT_BITS = (2**32 - BUCKETS).to_bytes(4, "little")
+"""Of a number in light."""
+
+
+class DeltaSum:
+    """Deltas that have come in, added up by the time of `take`. With `bounds`, what they hold has to be within them.
+
+    `add` raises Malformed, and then has counted nothing of that delta.
+    """
+
+    def __init__(self, bounds: TableBounds | None = None) -> None:
+        self._groups: dict[bytes, _Group] = {}
+        self._sum = StatsTable(sys.maxsize)
+        self._bounds = bounds
+        self.deltas = 0
+
+    def add(self, packed: bytes, most_requests: float = math.inf) -> int:
+        """Count a delta, of which no number of requests can be above `most_requests`. Gives how many are in it."""
+        try:
+            parts = unpack(packed, _MOST_ITEMS if self._bounds is None else self._bounds.most_items)
+            check(type(parts) is list and len(parts) == PARTS and type(parts[0]) is bytes)
+            group = self._groups.get(parts[0])
+            if group is None:
+                group = _Group(parts[0], sys.maxsize if self._bounds is None else self._bounds.max_endpoints)
+            sparse = SparseParts(parts, len(group.keys), self._bounds, most_requests)
+            requests = group.add(parts[1], parts[2], parts[3], sparse)
+        except Malformed:
+            raise
+        except NotBelieved as error:
+            raise Malformed(str(error)) from None
+        except Unreadable as error:
+            raise Malformed(f"its statistics cannot be read: {error}") from None
+        except (ValueError, TypeError, KeyError, IndexError, OverflowError) as error:
+            raise Malformed(f"its statistics cannot be read ({type(error).__name__})") from None
+        self._groups[parts[0]] = group
+        self.deltas += 1
+        sparse.merge_into(self._sum, group.keys)
+        if group.deltas == _FOLD_AFTER:
+            group.fold_into(self._sum)
+        return requests
+
+    def take(self, max_endpoints: int) -> StatsTable:
+        """What came in since the last call, as a table with that limit."""
+        whole = self._sum
+        for group in self._groups.values():
+            group.fold_into(whole)
+        self._groups, self._sum, self.deltas = {}, StatsTable(sys.maxsize), 0
+        if len(whole.endpoints) < max_endpoints:
+            whole.max_endpoints = max_endpoints
+            return whole
+        table = StatsTable(max_endpoints)
+        table.merge(whole)
+        return table
+
+
+class _Group:
+    """Deltas with the same endpoints.
+
+    Integers are added as one number of many 64-bit lanes: since every lane's top bits are empty, none runs over into
+    the next, and the addition is the processor's.
+    """
+
+    def __init__(self, names: bytes, max_endpoints: int) -> None:
+        texts = unpack(names, _MOST_ITEMS if max_endpoints == sys.maxsize else 4 * max_endpoints + 10)
+        check(type(texts) is list and len(texts) % 2 == 0)
+        check_texts(texts)
+        self.keys = [EndpointKey(*key) for key in zip(texts[::2], texts[1::2], strict=True)]
+        check(len(set(self.keys)) == len(self.keys))
+        check(len(self.keys) <= max_endpoints, f"it reports more than {max_endpoints:,} endpoints")
+        self._lanes = [(number * BUCKETS).to_bytes(4, "little") for number in range(len(self.keys))]
+        lanes = COLUMNS * len(self.keys)
+        self._size = lanes * _LANE_BITS // 8
+        empty = (2**_LANE_BITS - 2**VALUE_BITS).to_bytes(_LANE_BITS // 8, "little")
+        self._must_be_empty = int.from_bytes(empty * lanes, "little")
+        self._begin()
+
+    def _begin(self) -> None:
+        self.deltas = 0
+        self._integers = 0
+        self._seconds: list[array[float]] = []
+        self._light: Counter[int] = Counter()
+
+    def add(self, integers: bytes, seconds: bytes, light: bytes, sparse: "SparseParts") -> int:
+        count = len(self.keys)
+        check(type(integers) is bytes and len(integers) == self._size)
+        lanes = int.from_bytes(integers, "little")
+        check(not lanes & self._must_be_empty)
+        times = from_little_endian("d", seconds)
+        check(len(times) == 2 * count)
+        longest_s = max(times, default=NOTHING)
+        # Not a number is neither below nor above anything, so that it has to be looked for.
+        check(math.isfinite(sum(times)) and min(times, default=0.0) >= NOTHING and longest_s <= defaults.MAX_DURATION_S)
+        check(all(map(operator.le, times[:count], times[count:])))
+        keys = from_little_endian("I", light)
+        successes = from_little_endian("Q", integers[SUCCESSES * count * 8 : (SUCCESSES + 1) * count * 8])
+        sums_ns = from_little_endian("Q", integers[SUM_NS * count * 8 : (SUM_NS + 1) * count * 8])
+        self._check_light(light, len(keys), sparse.in_light(successes))
+        timed = len(keys) + sparse.in_heavy
+        check(timed + sparse.untimed <= sparse.most, TOO_MANY)
+        if sparse.from_worker:
+            # Sums of whole runs, which a master has written itself, have no limit.
+            most_ns = timed * (max(longest_s, 0.0) * 1e9 * (1 + 1e-9) + 1)
+            check(sum(sums_ns) + sparse.wide_sum_ns <= most_ns, "its sum of durations is more than the longest allows")
+            sparse.check_wide(timed + sparse.untimed)
+        self._integers += lanes
+        self._seconds.append(times)
+        self._light.update(keys)
+        self.deltas += 1
+        return timed + sparse.untimed
+
+    def _check_light(self, light: bytes, lanes: int, expected: list[int]) -> None:
+        """Whether so many of the numbers as expected are of each endpoint, the first one's first: as one comparison of
+        long numbers, since there is a number for each request."""
+        check(sum(expected) == lanes and min(expected, default=0) >= 0, NOT_CONSISTENT)
+        endpoints = int.from_bytes(light, "little") & int.from_bytes(_ENDPOINT_BITS * lanes, "little")
+        should_be = b"".join(map(operator.mul, self._lanes, expected))
+        check(endpoints == int.from_bytes(should_be, "little"), NOT_CONSISTENT)
+
+    def fold_into(self, table: StatsTable) -> None:
+        """Add what was gathered to the table, and begin anew."""
+        count = len(self.keys)
+        if not self.deltas or not count:
+            return
+        values = from_little_endian("Q", self._integers.to_bytes(self._size, "little"))
+        columns = [values[start : start + count] for start in range(0, COLUMNS * count, count)]
+        edges = list(zip(*self._seconds, strict=True))
+        buckets: defaultdict[int, dict[int, int]] = defaultdict(dict)
+        for where, requests in self._light.items():
+            number, bucket = divmod(where, BUCKETS)
+            # Looking for buckets that are too high in every delta would cost as much as counting them does.
+            index = min(bucket + FIRST_BUCKET, LAST_BUCKET)
+            buckets[number][index] = buckets[number].get(index, 0) + requests
+        for number, key in enumerate(self.keys):
+            stats = table.endpoint(key)
+            stats.duration.merge(Histogram(buckets.get(number), columns[SUM_NS][number]))
+            stats.response_bytes += columns[BYTES][number]
+            successes = columns[SUCCESSES][number]
+            if successes:
+                stats.successes[OK] = stats.successes.get(OK, 0) + successes
+            shortest = min((value for value in edges[number] if value >= 0), default=None)
+            if shortest is not None:
+                longest = max(edges[count + number])
+                stats.min_s = shortest if stats.min_s is None else min(stats.min_s, shortest)
+                stats.max_s = longest if stats.max_s is None else max(stats.max_s, longest)
+            phases = [columns[TIMINGS + column][number] for column in range(2 * len(PHASES))]
+            if any(phases):
+                timings = TimingStats()
+                timings.counts, timings.sums_ns = phases[: len(PHASES)], phases[len(PHASES) :]
+                if stats.timings is None:
+                    stats.timings = timings
+                else:
+                    stats.timings.merge(timings)
+        self._begin()

@@ -1,0 +1,133 @@
+"""Kinds of errors: the text that an error is counted under, and how often it was seen; no I/O, no clock."""
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
+
+from obswarm import defaults
+from obswarm.killed import put_off
+from obswarm.redact import redact_text
+from obswarm.sanitize import escape_controls, is_a, to_text, type_name
+from obswarm.stats.keys import EndpointKey
+
+
+class ErrorKey(NamedTuple):
+    method: str
+    name: str
+    message: str
+
+    @property
+    def endpoint(self) -> EndpointKey:
+        return EndpointKey(self.method, self.name)
+
+
+OTHER_ERRORS = ErrorKey("", "(other)", "(other errors)")
+
+
+@dataclass(slots=True)
+class ErrorStats:
+    """How often an error was seen, and between when (wall time, seconds). `example` is a whole text of a kind whose
+    message is only what several have in common; else it is empty."""
+
+    count: int
+    first_seen_s: float
+    last_seen_s: float
+    example: str = ""
+
+    def merge(self, other: "ErrorStats") -> None:
+        if other.example and (not self.example or self._is_later(other)):
+            self.example = other.example
+        self.count += other.count
+        self.first_seen_s = min(self.first_seen_s, other.first_seen_s)
+        self.last_seen_s = max(self.last_seen_s, other.last_seen_s)
+
+    def copy(self) -> "ErrorStats":
+        return ErrorStats(self.count, self.first_seen_s, self.last_seen_s, self.example)
+
+    def _is_later(self, other: "ErrorStats") -> bool:
+        return (self.first_seen_s, self.example) > (other.first_seen_s, other.example)
+
+
+_ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{4,}\b")
+_UUID = re.compile(r"\b[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\b")
+_LONG_HEX = re.compile(r"\b(?=[0-9a-fA-F]*[0-9])[0-9a-fA-F]{16,}\b")
+_LONG_NUMBER = re.compile(r"\b\d{6,}\b")
+
+
+CUT = "… [cut]"
+
+
+def normalise_error(message: object) -> str:
+    """One text for errors that differ only in what is different each time: addresses, ids, long numbers.
+
+    White space is folded, what is unfit to be shown escaped, and the length bounded, so that a target that answers with
+    pages cannot fill the memory.
+    """
+    text = message if type(message) is str else to_text(message)
+    limit = defaults.MAX_ERROR_LENGTH * 4
+    return _normalised(text[:limit], len(text) > limit)
+
+
+_TAKEN_OUT = re.compile("0x…|<(?:uuid|number|hex)>")
+
+
+def error_example(text: str, message: str) -> str:
+    """The whole text of an error that counts under the message without its ids, clean and bounded; nothing if the
+    message has all of it."""
+    if not _TAKEN_OUT.search(message):
+        return ""
+    example = redact_text(" ".join(text[: defaults.MAX_ERROR_LENGTH * 4].split()))
+    example = escape_controls(example)
+    if len(example) > defaults.MAX_EXAMPLE_LENGTH:
+        example = example[: defaults.MAX_EXAMPLE_LENGTH - len(CUT)] + CUT
+    # A text that is longer than an example may be cannot always be told from one of another kind.
+    return example if example != message and normalise_error(example) == message else ""
+
+
+@lru_cache(maxsize=256)
+def _normalised(text: str, is_cut: bool) -> str:
+    """Most failures of a run have the same few texts."""
+    text = redact_text(" ".join(text.split()))
+    text = _ADDRESS.sub("0x…", text)
+    text = _UUID.sub("<uuid>", text)
+    text = _LONG_NUMBER.sub("<number>", text)
+    text = _LONG_HEX.sub("<hex>", text)
+    text = escape_controls(text)
+    if len(text) > defaults.MAX_ERROR_LENGTH or is_cut:
+        # Without its length: texts that differ in no more than that are one error.
+        text = text[: defaults.MAX_ERROR_LENGTH - len(CUT)] + CUT
+    return text
+
+
+def describe_error(error: object) -> str:
+    """The message under which an error is counted: what `error_text` gives, by `normalise_error`. Never raises."""
+    return normalise_error(error_text(error)) or FAILED
+
+
+FAILED = "failed"
+"""Of an error without a text."""
+
+
+def error_text(error: object) -> str:
+    """What is said of an error: its text, or its type's name (with the text where there is one).
+
+    Never raises, whatever is given.
+    """
+    if error is None:
+        return FAILED
+    if not is_a(error, BaseException):
+        return to_text(error)
+    text = to_text(error)
+    if text and _speaks_for_itself(error):
+        return text
+    name = type_name(error)
+    return f"{name}: {text}" if text else name
+
+
+def _speaks_for_itself(error: object) -> bool:
+    try:
+        return bool(getattr(error, "speaks_for_itself", False))
+    except BaseException as raised:
+        put_off(raised)
+        return False

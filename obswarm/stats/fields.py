@@ -1,0 +1,345 @@
+"""Kinds of fields of an endpoint's statistics: how the values of two are added up, and what is written of them.
+
+`obswarm.stats.endpoint.FIELDS` lists the fields. Everything that adds up, copies, sends or stores an endpoint goes
+through that list: EndpointStats itself, deltas (obswarm.stats.codec) and rows of the store.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from obswarm import defaults
+from obswarm.stats.checks import check, check_buckets, check_natural, check_texts, check_time, check_wide, unpack_wide
+from obswarm.stats.histogram import Histogram, bucket_index
+from obswarm.stats.keys import ALL_STATUS_CLASSES
+from obswarm.stats.timings import PHASES, TimingStats
+
+Value = TypeVar("Value")
+Key = TypeVar("Key", str, tuple[bool, str])
+
+
+class Kind(ABC, Generic[Value]):
+    """A kind of field. `pack` and `unpack` turn a value into lists, maps with text keys, texts and numbers, and back.
+
+    Integers in packed values may have more than 64 bits.
+    """
+
+    @abstractmethod
+    def empty(self) -> Value:
+        """Return the value of an endpoint without requests."""
+
+    def is_empty(self, value: Value) -> bool:
+        """Return whether it is the value of `empty`."""
+        return not value
+
+    @abstractmethod
+    def merge(self, mine: Value, theirs: Value) -> Value:
+        """Return both together: `mine`, changed, or a new value. `theirs` stays as it is."""
+
+    @abstractmethod
+    def subtract(self, mine: Value, theirs: Value) -> Value:
+        """Undo `merge`. Raises ValueError when that is impossible."""
+
+    @abstractmethod
+    def copy(self, value: Value) -> Value:
+        """Return a value that does not change with this one."""
+
+    @abstractmethod
+    def pack(self, value: Value) -> Any:
+        """Return the value as plain data."""
+
+    @abstractmethod
+    def unpack(self, packed: Any) -> Value:
+        """Return the value of plain data, which was checked or is trusted."""
+
+    @abstractmethod
+    def check(self, packed: Any, most: float) -> None:
+        """Check plain data from a peer, which cannot have made more than `most` requests. Raises Malformed, or what
+        comes of reading data of another shape: ValueError, TypeError, IndexError or KeyError."""
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A field of EndpointStats: the attribute's name, its kind, and whether the run store keeps it."""
+
+    name: str
+    kind: Kind[Any]
+    is_stored: bool = True
+
+
+class Number(Kind[int]):
+    """A count or a sum."""
+
+    def empty(self) -> int:
+        return 0
+
+    def merge(self, mine: int, theirs: int) -> int:
+        return mine + theirs
+
+    def subtract(self, mine: int, theirs: int) -> int:
+        return mine - theirs
+
+    def copy(self, value: int) -> int:
+        return value
+
+    def pack(self, value: int) -> Any:
+        return value
+
+    def unpack(self, packed: Any) -> int:
+        return unpack_wide(packed)
+
+    def check(self, packed: Any, most: float) -> None:
+        check_wide(packed)
+
+
+class Requests(Number):
+    """A number of requests."""
+
+    def check(self, packed: Any, most: float) -> None:
+        check_natural(packed, most)
+
+
+class Extreme(Kind[float | None]):
+    """The shortest or the longest duration in seconds, None without any. It cannot be subtracted, and stays."""
+
+    def __init__(self, choose: Callable[[float, float], float]) -> None:
+        self._choose = choose
+
+    def empty(self) -> float | None:
+        return None
+
+    def is_empty(self, value: float | None) -> bool:
+        return value is None
+
+    def merge(self, mine: float | None, theirs: float | None) -> float | None:
+        if theirs is None:
+            return mine
+        return theirs if mine is None else self._choose(mine, theirs)
+
+    def subtract(self, mine: float | None, theirs: float | None) -> float | None:
+        return mine
+
+    def copy(self, value: float | None) -> float | None:
+        return value
+
+    def pack(self, value: float | None) -> Any:
+        return value
+
+    def unpack(self, packed: Any) -> float | None:
+        return None if packed is None else float(packed)
+
+    def check(self, packed: Any, most: float) -> None:
+        if packed is not None:
+            check_time(packed, defaults.MAX_DURATION_S)
+
+
+class Durations(Kind[Histogram]):
+    """A histogram, packed as [sum in ns, gap, count, gap, count …]. The first gap is the index of the first bucket:
+    small numbers take a byte."""
+
+    def empty(self) -> Histogram:
+        return Histogram()
+
+    def is_empty(self, value: Histogram) -> bool:
+        return not value.count and not value.sum_ns
+
+    def merge(self, mine: Histogram, theirs: Histogram) -> Histogram:
+        mine.merge(theirs)
+        return mine
+
+    def subtract(self, mine: Histogram, theirs: Histogram) -> Histogram:
+        mine.subtract(theirs)
+        return mine
+
+    def copy(self, value: Histogram) -> Histogram:
+        return value.copy()
+
+    def pack(self, value: Histogram) -> Any:
+        packed, before = [value.sum_ns], 0
+        for index, count in value:
+            packed.append(index - before)
+            packed.append(count)
+            before = index
+        return packed
+
+    def unpack(self, packed: Any) -> Histogram:
+        buckets: dict[int, int] = {}
+        index = 0
+        for gap, count in zip(packed[1::2], packed[2::2], strict=True):
+            index += gap
+            buckets[index] = count
+        return Histogram(buckets, unpack_wide(packed[0]))
+
+    def check(self, packed: Any, most: float) -> None:
+        check(type(packed) is list)
+        check_wide(packed[0])
+        check(set(map(type, packed[1:])) <= {int} and min(packed[3::2], default=1) > 0)
+        check_buckets(self.unpack(packed).buckets, most)
+
+
+class Counts(Kind[dict[Key, int]]):
+    """Requests by something."""
+
+    def empty(self) -> dict[Key, int]:
+        return {}
+
+    def merge(self, mine: dict[Key, int], theirs: dict[Key, int]) -> dict[Key, int]:
+        for key, number in theirs.items():
+            mine[key] = mine.get(key, 0) + number
+        return mine
+
+    def subtract(self, mine: dict[Key, int], theirs: dict[Key, int]) -> dict[Key, int]:
+        for key, number in theirs.items():
+            rest = mine.get(key, 0) - number
+            if rest:
+                mine[key] = rest
+            else:
+                mine.pop(key, None)
+        return mine
+
+    def copy(self, value: dict[Key, int]) -> dict[Key, int]:
+        return value.copy()
+
+
+class StatusCounts(Counts[str]):
+    """Requests by status class."""
+
+    def pack(self, value: dict[str, int]) -> Any:
+        return value
+
+    def unpack(self, packed: Any) -> dict[str, int]:
+        return dict(packed)
+
+    def check(self, packed: Any, most: float) -> None:
+        check(type(packed) is dict)
+        check(packed.keys() <= ALL_STATUS_CLASSES, "it reports a status that does not exist")
+        for requests in packed.values():
+            check_natural(requests, most)
+
+
+class ResultCounts(Counts[tuple[bool, str]]):
+    """Requests by (failed, status class)."""
+
+    def pack(self, value: dict[tuple[bool, str], int]) -> Any:
+        return [[failed, status, number] for (failed, status), number in value.items()]
+
+    def unpack(self, packed: Any) -> dict[tuple[bool, str], int]:
+        return {(failed, status): number for failed, status, number in packed}
+
+    def check(self, packed: Any, most: float) -> None:
+        check(type(packed) is list)
+        for failed, status, requests in packed:
+            check(type(failed) is bool and status in ALL_STATUS_CLASSES)
+            check_natural(requests, most)
+
+
+class Phases(Kind[TimingStats | None]):
+    """Times of the phases of requests, None as long as no client reports any. Packed as [counts, sums in ns,
+    {phase: histogram}]."""
+
+    def empty(self) -> TimingStats | None:
+        return None
+
+    def merge(self, mine: TimingStats | None, theirs: TimingStats | None) -> TimingStats | None:
+        if theirs is None:
+            return mine
+        if mine is None:
+            return theirs.copy()
+        mine.merge(theirs)
+        return mine
+
+    def subtract(self, mine: TimingStats | None, theirs: TimingStats | None) -> TimingStats | None:
+        if mine is not None and theirs is not None:
+            mine.subtract(theirs)
+        return mine
+
+    def copy(self, value: TimingStats | None) -> TimingStats | None:
+        return None if value is None else value.copy()
+
+    def pack(self, value: TimingStats | None) -> Any:
+        if value is None:
+            return None
+        histograms = {phase: DURATIONS.pack(histogram) for phase, histogram in value.histograms.items()}
+        return [value.counts, value.sums_ns, histograms]
+
+    def unpack(self, packed: Any) -> TimingStats | None:
+        if packed is None:
+            return None
+        timings = TimingStats()
+        counts, sums_ns, histograms = packed
+        timings.counts, timings.sums_ns = list(map(unpack_wide, counts)), list(map(unpack_wide, sums_ns))
+        timings.histograms = {phase: DURATIONS.unpack(histogram) for phase, histogram in histograms.items()}
+        return timings
+
+    def check(self, packed: Any, most: float) -> None:
+        counts, sums_ns, histograms = packed
+        check(type(counts) is list and type(sums_ns) is list and type(histograms) is dict)
+        check(len(counts) == len(sums_ns) == len(PHASES) and histograms.keys() <= set(PHASES))
+        for number in counts:
+            check_natural(number, most)
+        for number in sums_ns:
+            check_wide(number)
+        for histogram in histograms.values():
+            DURATIONS.check(histogram, most)
+
+
+class Exemplar(NamedTuple):
+    """A request that stands for others: its W3C trace id, its duration in seconds, and the wall time of its end."""
+
+    trace_id: str
+    seconds: float
+    time_s: float
+
+
+_BUCKETS_PER_RANGE = 16
+
+
+class Exemplars(Kind[dict[int, Exemplar] | None]):
+    """The newest traced request of each range of durations (half a doubling wide), by range; None without any."""
+
+    def empty(self) -> dict[int, Exemplar] | None:
+        return None
+
+    def add(self, mine: dict[int, Exemplar] | None, exemplar: Exemplar) -> dict[int, Exemplar]:
+        """As `merge`, for one request."""
+        if mine is None:
+            mine = {}
+        number = bucket_index(exemplar.seconds) // _BUCKETS_PER_RANGE
+        known = mine.get(number)
+        if known is None or known.time_s <= exemplar.time_s:
+            mine[number] = exemplar
+        return mine
+
+    def merge(self, mine: dict[int, Exemplar] | None, theirs: dict[int, Exemplar] | None) -> dict[int, Exemplar] | None:
+        for exemplar in theirs.values() if theirs else ():
+            mine = self.add(mine, exemplar)
+        return mine
+
+    def subtract(
+        self, mine: dict[int, Exemplar] | None, theirs: dict[int, Exemplar] | None
+    ) -> dict[int, Exemplar] | None:
+        return mine
+
+    def copy(self, value: dict[int, Exemplar] | None) -> dict[int, Exemplar] | None:
+        return None if value is None else value.copy()
+
+    def pack(self, value: dict[int, Exemplar] | None) -> Any:
+        return [list(exemplar) for exemplar in value.values()] if value else []
+
+    def unpack(self, packed: Any) -> dict[int, Exemplar] | None:
+        found = None
+        for values in packed:
+            found = self.add(found, Exemplar(*values))
+        return found
+
+    def check(self, packed: Any, most: float) -> None:
+        check(type(packed) is list)
+        for trace_id, seconds, time_s in packed:
+            check_texts([trace_id])
+            check_time(seconds, defaults.MAX_DURATION_S)
+            check_time(time_s)
+
+
+DURATIONS = Durations()
+EXEMPLARS = Exemplars()
