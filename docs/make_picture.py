@@ -16,7 +16,7 @@ from obswarm.api import Environment, Stage, events
 from obswarm.cli.display import LiveDisplay
 from obswarm.demo.loadtest import Contestant
 from obswarm.demo.process import TargetProcess
-from obswarm.engine import LocalRun, Outputs, StagesSchedule, StopReason
+from obswarm.engine import ClosedExecutor, LocalGenerator, Outputs, Run, StagesSchedule, StopReason
 from obswarm.stats import Recorder, Snapshot
 
 PICTURE = Path(__file__).parent / "images" / "demo.svg"
@@ -30,7 +30,7 @@ class Photographer(LiveDisplay):
     def __init__(self) -> None:
         self.console = Console(record=True, file=io.StringIO(), force_terminal=True, width=120, height=32)
         super().__init__(self.console)
-        self.run: LocalRun | None = None
+        self.run: Run | None = None
 
     def snapshot(self, snapshot: Snapshot) -> None:
         super().snapshot(snapshot)
@@ -51,8 +51,12 @@ def main() -> None:
             events=events, recorder=Recorder(), user_classes=[Contestant], host=target.url, stop_timeout=2
         )
         photographer = Photographer()
-        run = photographer.run = LocalRun(
-            environment, StagesSchedule(RAMP), test="demo", outputs=Outputs([photographer])
+        run = photographer.run = Run(
+            environment,
+            ClosedExecutor(StagesSchedule(RAMP), environment.user_classes),
+            LocalGenerator(environment),
+            test="demo",
+            outputs=Outputs([photographer]),
         )
         run.run()
     sys.stdout.write(f"{PICTURE}\n")

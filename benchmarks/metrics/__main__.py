@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from obswarm.api import Environment, Events, User, task
-from obswarm.engine import LocalRun, Ramp
+from obswarm.engine import ClosedExecutor, LocalGenerator, Ramp, Run
 from obswarm.metrics import SnapshotRegistry
 from obswarm.metrics.exposition import compressed, slices
 from obswarm.metrics.exposition import unhurried as in_turns
@@ -33,7 +33,9 @@ def _recorded(endpoints: int) -> tuple[SnapshotRegistry, float]:
     """A snapshot with as many endpoints, latencies spread as real ones are; and how long taking a snapshot took when
     every endpoint had changed."""
     environment = Environment(events=Events(), recorder=Recorder(endpoints + 10), user_classes=[_Nobody])
-    run = LocalRun(environment, Ramp(1, 1), test="benchmark", max_endpoints=endpoints + 10)
+    executor = ClosedExecutor(Ramp(1, 1), environment.user_classes)
+    generator = LocalGenerator(environment)
+    run = Run(environment, executor, generator, test="benchmark", max_endpoints=endpoints + 10)
     draw = random.Random(1)
     latest = SnapshotRegistry()
     for _ in range(2):

@@ -17,7 +17,8 @@ from obswarm.app.unfinished import put_aside
 from obswarm.cluster import (
     CurveKeys,
     Expectation,
-    FleetRun,
+    FleetGenerator,
+    FleetJournal,
     Job,
     Journal,
     LocalWorkers,
@@ -36,7 +37,18 @@ from obswarm.cluster import (
     tcp_endpoint,
 )
 from obswarm.config import RunConfig
-from obswarm.engine import LocalRun, Output, Outputs, Run, check_descriptors, check_open_files, host_of, new_run_id
+from obswarm.engine import (
+    ClosedExecutor,
+    LoadGenerator,
+    LocalGenerator,
+    Output,
+    Outputs,
+    Run,
+    check_descriptors,
+    check_open_files,
+    host_of,
+    new_run_id,
+)
 from obswarm.streams import say
 from obswarm.units import counted
 
@@ -57,18 +69,19 @@ def build_run(config: RunConfig, make_display: MakeDisplay) -> RunSession:
     export, recording = exporters_of(config, guards), _recording(config, plan, guards)
 
     def make_run(outputs: Outputs) -> Run:
-        common = _common(config, plan, outputs)
+        generator: LoadGenerator
         if count == 0:
-            return LocalRun(plan.environment, plan.schedule, **common)
-        files = tuple(str(file.resolve()) for file in plan.files)
-        return FleetRun(
-            plan.environment,
-            plan.schedule,
-            _run_spec(_job(config, plan, files, str(Path.cwd()))),
-            local=LocalWorkers(WORKER_COMMAND, count),
-            by_capacity=config.cluster.balance == "capacity",
-            **common,
-        )
+            generator = LocalGenerator(plan.environment)
+        else:
+            files = tuple(str(file.resolve()) for file in plan.files)
+            generator = FleetGenerator(
+                plan.environment,
+                _run_spec(_job(config, plan, files, str(Path.cwd()))),
+                max_endpoints=config.load.max_endpoints,
+                by_capacity=config.cluster.balance == "capacity",
+                local=LocalWorkers(WORKER_COMMAND, count),
+            )
+        return _run(config, plan, generator, guards, outputs)
 
     return RunSession(config, plan.environment, make_run, display, guards, export, recording)
 
@@ -96,7 +109,7 @@ def build_fleet_run(
     keys: CurveKeys | None,
     shared: Path | None = None,
     recover: Recover | None = None,
-    on_run: Callable[[FleetRun], None] = lambda run: None,
+    on_run: Callable[[Run], None] = lambda run: None,
 ) -> RunSession:
     """Build a master's run of what is planned. `shared` is a folder that workers have at the same place, so that
     nothing has to be sent; `on_run` is called with the run when it is made. Raises ObswarmError."""
@@ -126,19 +139,19 @@ def build_fleet_run(
         may_fail=cluster.serve or cluster.state_file is None,
     )
 
-    def make_run(handed: Outputs) -> FleetRun:
-        run = FleetRun(
+    def make_run(handed: Outputs) -> Run:
+        generator = FleetGenerator(
             plan.environment,
-            plan.schedule,
             spec,
+            max_endpoints=config.load.max_endpoints,
             endpoint=tcp_endpoint(*cluster.bind),
             keys=keys,
             by_capacity=cluster.balance == "capacity",
             expect=Expectation(cluster.expect_workers, cluster.expect_workers_max_wait, cluster.serve),
-            journal=journal,
             recovered=recovered,
-            **_common(config, plan, handed),
         )
+        kept = FleetJournal(journal, generator)
+        run = _run(config, plan, generator, guards, handed, run_id=spec.run_id, journal=kept, earlier=recovered)
         on_run(run)
         return run
 
@@ -196,13 +209,21 @@ def _recording(config: RunConfig, plan: RunPlan, guards: GuardsSetup) -> Recordi
     return recording_of(config, plan.files, plan.loaded.custom, guards.source, guards.evaluate)
 
 
-def _common(config: RunConfig, plan: RunPlan, outputs: Outputs) -> dict[str, Any]:
-    return {
-        "test": plan.loadtest.name,
-        "planned_s": plan.limit_s,
-        "outputs": outputs,
-        "max_endpoints": config.load.max_endpoints,
-    }
+def _run(
+    config: RunConfig, plan: RunPlan, generator: LoadGenerator, guards: GuardsSetup, outputs: Outputs, **options: Any
+) -> Run:
+    """`options` are further ones of Run."""
+    return Run(
+        plan.environment,
+        ClosedExecutor(plan.schedule, plan.environment.user_classes),
+        generator,
+        test=plan.loadtest.name,
+        planned_s=plan.limit_s,
+        outputs=outputs,
+        observer=guards.evaluator,
+        max_endpoints=config.load.max_endpoints,
+        **options,
+    )
 
 
 def _payload(config: RunConfig, plan: RunPlan, shared: Path | None) -> tuple[Job, Packed | None, str]:

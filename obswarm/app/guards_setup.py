@@ -79,7 +79,6 @@ class GuardsSetup:
             self.source.close()
 
     def attach(self, run: Run) -> None:
-        run.observer = self.evaluator
         self.evaluator.alerts.run_id = run.run_id
         self.evaluator.annotate = run.annotate
         if self.coverage is not None:

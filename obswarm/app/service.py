@@ -32,11 +32,11 @@ from obswarm.app.notices import Notices
 from obswarm.app.pending_run import MOST_STARTS, KeptResult, PendingRun
 from obswarm.app.planning import build_plan, files_of
 from obswarm.app.session import Display, MakeDisplay, RunSession
-from obswarm.cluster import FleetRun, IdleWorkers, Recovered, reexec, tcp_endpoint
+from obswarm.cluster import IdleWorkers, Recovered, reexec, tcp_endpoint
 from obswarm.config import SETTINGS, RunConfig, at_service, for_client, useless_settings
 from obswarm.config.toml_file import current_folder
 from obswarm.ending_signals import ending_signals
-from obswarm.engine import Output, PartialResult, RunResult, StopReason
+from obswarm.engine import Output, PartialResult, Run, RunResult, StopReason
 from obswarm.errors import reason_of
 from obswarm.greenlets import Supervisor
 from obswarm.guards import BadPayload, Delivery, make_kept, parse_kept
@@ -328,7 +328,7 @@ class Service:
     def _release_workers(self) -> None:
         """Of a run that crashed in this process, so that they load its target no more, and keep what they have."""
         run = self._desk.control
-        if isinstance(run, FleetRun):
+        if isinstance(run, Run):
             try:
                 run.give_up()
             except (Exception, SystemExit, KeyboardInterrupt, gevent.Timeout, gevent.GreenletExit) as error:
@@ -399,7 +399,7 @@ class Service:
         }
         return at_service(config, **own, **written), shared
 
-    def _began(self, run: FleetRun) -> None:
+    def _began(self, run: Run) -> None:
         self._desk.control, self._desk.run_id = run, run.run_id
 
     def _end_without_client(self, news: RunEvents) -> None:
@@ -408,7 +408,7 @@ class Service:
         while True:
             gevent.sleep(1)
             control = self._desk.control
-            state = control.state if isinstance(control, FleetRun) else RunState.READY
+            state = control.state if isinstance(control, Run) else RunState.READY
             if not lasts and goes_well(state, clock.monotonic() - began_s):
                 lasts = True
                 self._pending.lasts()

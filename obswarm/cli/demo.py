@@ -16,7 +16,15 @@ from obswarm.cli.options import option
 from obswarm.cli.terminal import TerminalDisplay
 from obswarm.cli.text_console import TextConsole, joined, plain
 from obswarm.config import RunConfig
-from obswarm.engine import LocalRun, Output, Outputs, StagesSchedule, check_open_files
+from obswarm.engine import (
+    ClosedExecutor,
+    LocalGenerator,
+    Output,
+    Outputs,
+    Run,
+    StagesSchedule,
+    check_open_files,
+)
 from obswarm.guards import Guard
 from obswarm.stats import Recorder, RunState, Snapshot
 from obswarm.streams import say_error
@@ -98,10 +106,12 @@ def demo(ctx: click.Context, duration: float, headless: bool, json_file: str | N
         ramp_s = duration * _RAMP_SHARE
         schedule = StagesSchedule((Stage(ramp_s, MOST_USERS), Stage(duration - ramp_s, MOST_USERS)))
 
-        def make_run(outputs: Outputs) -> LocalRun:
-            return LocalRun(environment, schedule, test="demo", outputs=outputs)
-
         guards = simple_guards([Guard(_GUARD)])
+
+        def make_run(outputs: Outputs) -> Run:
+            executor, generator = ClosedExecutor(schedule, [Contestant]), LocalGenerator(environment)
+            return Run(environment, executor, generator, test="demo", outputs=outputs, observer=guards.evaluator)
+
         result = RunSession(config, environment, make_run, display, guards, outputs=[points]).run()
     if result.error is not None:
         say_error(result.error)

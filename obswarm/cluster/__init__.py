@@ -3,7 +3,9 @@
 from obswarm.cluster.bundle import OpenedFiles, Packed, gather, hash_of_files, pack
 from obswarm.cluster.bundle import unpack as unpack_bundle
 from obswarm.cluster.job import Job, plain_options
-from obswarm.cluster.master.generator import Expectation, FleetRun
+from obswarm.cluster.master.expectation import Expectation
+from obswarm.cluster.master.fleet_journal import FleetJournal
+from obswarm.cluster.master.generator import FleetGenerator
 from obswarm.cluster.master.idle_workers import IdleWorkers
 from obswarm.cluster.master.journal import Journal, Recovered
 from obswarm.cluster.master.journal import read as read_journal
@@ -26,7 +28,8 @@ __all__ = [
     "LARGEST_FRAME_BYTES",
     "CurveKeys",
     "Expectation",
-    "FleetRun",
+    "FleetGenerator",
+    "FleetJournal",
     "Identity",
     "IdleWorkers",
     "Job",

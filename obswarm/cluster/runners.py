@@ -1,16 +1,18 @@
 """`environment.runner` on a master and on its workers, under Locust's names."""
 
-from typing import TYPE_CHECKING, Any
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import msgpack
 
 from obswarm.api import Environment, LoadTestError
 from obswarm.bounded_msgpack import Unreadable, unpack_content
+from obswarm.cluster.master.registry import WorkerRegistry
 from obswarm.cluster.wire.messages import Custom, Message, WorkerEvent
-from obswarm.engine import CustomMessage, MessageListeners, Runner, SteeringRunner
+from obswarm.engine import CustomMessage, MessageListeners, Runner, RunnerControl, SteeringRunner
 
-if TYPE_CHECKING:
-    from obswarm.cluster.master.generator import FleetRun
+logger = logging.getLogger(__name__)
 
 MAX_CONTENT_BYTES = 32 * 1024 * 1024
 MAX_CONTENT_ITEMS = 1_000_000
@@ -45,14 +47,14 @@ def message_content(kind: str, content: Any) -> bytes:
         ) from None
 
 
-def deliver(runner: Runner, custom: Custom) -> None:
-    """Give a message that came to whoever has registered for it."""
+def deliver(messages: MessageListeners, custom: Custom) -> None:
+    """Give a message that has arrived to its listener."""
     try:
         content = unpack_content(custom.content, MAX_CONTENT_ITEMS)
     except Unreadable as error:
-        runner.cannot_read(custom.kind, str(error))
+        messages.warn_once(custom.kind, "A message of type '%s' cannot be read: %s.", str(error))
         return
-    runner.deliver(CustomMessage(custom.kind, content, custom.node))
+    messages.deliver(CustomMessage(custom.kind, content, custom.node))
 
 
 class MasterRunner(SteeringRunner):
@@ -61,32 +63,38 @@ class MasterRunner(SteeringRunner):
     client_id = "master"
     worker_index = -1
 
-    def __init__(self, run: "FleetRun", environment: Environment) -> None:
-        super().__init__(run, environment)
-        self._fleet_run = run
+    def __init__(
+        self, run: RunnerControl, environment: Environment, messages: MessageListeners, registry: WorkerRegistry
+    ) -> None:
+        super().__init__(run, environment, messages)
+        self._registry = registry
 
     def send_message(self, msg_type: str, data: Any = None, client_id: str | None = None) -> None:
         """To every process with users, or to the one whose `client_id` is given."""
-        self._fleet_run.send_custom(Custom(msg_type, message_content(msg_type, data), client_id or ""))
+        custom = Custom(msg_type, message_content(msg_type, data), client_id or "")
+        if not client_id:
+            self._registry.broadcast(custom)
+        elif not self._registry.send_to(client_id, custom):
+            logger.warning("There is no worker %s to send a message of type %r to.", client_id, msg_type)
 
     @property
     def worker_count(self) -> int:
         """Workers that are there; a machine with several processes counts as one."""
-        return len(self._fleet_run.fleet.ready)
+        return len(self._registry.ready)
 
     @property
     def clients(self) -> dict[str, dict[str, Any]]:
         """Workers by name: state, users, CPU in percent of a core."""
         return {
-            member.name: {
-                "id": member.name,
-                "state": str(member.state),
-                "user_count": sum(member.users.values()),
-                "cpu_usage": (member.health.cpu_ratio if member.health else 0.0) * 100,
-                "nodes": list(member.nodes),
+            worker.name: {
+                "id": worker.name,
+                "state": str(worker.state),
+                "user_count": sum(worker.users.values()),
+                "cpu_usage": (worker.health.cpu_ratio if worker.health else 0.0) * 100,
+                "nodes": list(worker.nodes),
             }
-            for member in self._fleet_run.fleet.members.values()
-            if not member.is_over
+            for worker in self._registry.workers.values()
+            if not worker.is_over
         }
 
 
@@ -97,11 +105,18 @@ class WorkerRunner(Runner):
     worker_index = -1
     """-1 until the master has admitted this worker, which is before `init` is fired."""
 
-    def __init__(self, environment: Environment, messages: MessageListeners, name: str, send: Any) -> None:
+    def __init__(
+        self,
+        environment: Environment,
+        messages: MessageListeners,
+        name: str,
+        send: Callable[[Message], None],
+        user_counts: Callable[[], Mapping[str, int]],
+    ) -> None:
         super().__init__(environment, messages)
         self.client_id = name
-        self._send: Any = send
-        self.counts: Any = dict
+        self._send = send
+        self._user_counts = user_counts
 
     def send_message(self, msg_type: str, data: Any = None, client_id: str | None = None) -> None:
         """To the master."""
@@ -125,4 +140,4 @@ class WorkerRunner(Runner):
 
     @property
     def user_classes_count(self) -> dict[str, int]:
-        return dict(self.counts())
+        return dict(self._user_counts())

@@ -1,109 +1,394 @@
-"""A run whose users live in this process."""
+"""Run: one run from `test_start` to the last snapshot, wherever its users live; a RunControl."""
 
 import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import gevent
+from gevent.event import Event
 
 from obswarm import clock, defaults
-from obswarm.api import Environment
-from obswarm.engine.course import Run
-from obswarm.engine.descriptors import DescriptorWatch
-from obswarm.engine.health import HealthMonitor
+from obswarm.api import Environment, InternalError, LoadTestShape, ObswarmError, StopTest
+from obswarm.engine.control import RunObserver, StopReason
+from obswarm.engine.driver import LoadDriver
+from obswarm.engine.emitter import SnapshotEmitter
+from obswarm.engine.executor import ClosedExecutor
+from obswarm.engine.generator import (
+    GeneratorWarning,
+    LoadGenerator,
+    PartFailed,
+    PartRestarted,
+    RunFailed,
+    StopRequested,
+)
 from obswarm.engine.output import Outputs
-from obswarm.engine.runner_view import LocalRunner
-from obswarm.engine.schedule import LoadSchedule
-from obswarm.engine.user_pool import UserPool
-from obswarm.stats import EndpointKey, GeneratorHealth, InFlight, RunState
+from obswarm.engine.progress import EarlierRun, RunJournal, RunLog, resume
+from obswarm.engine.result import RunResult, new_run_id
+from obswarm.engine.statistics import RunStatistics, host_of
+from obswarm.greenlets import NOT_ONLY_EXCEPTIONS, Supervisor, described
+from obswarm.sanitize import clean_text
+from obswarm.stats import Annotation, RunState, Snapshot
 
 logger = logging.getLogger(__name__)
 
-LOCAL_WORKER = "local"
+_READY_S = 0.1
+"""How often it is looked whether the generator is ready, at least."""
+
+_REFRESH_RATIO = 0.35
+"""Part of an interval that the generator may take to bring its statistics up to date."""
 
 
-class LocalRun(Run):
-    """Users, executor, statistics and outputs in one process: for a debugger, and wherever one process is enough."""
+class Run:
+    """Drives the load of a generator along an executor, gives outputs a snapshot at every interval, and ends when it is
+    told or due.
+
+    `run()` blocks until the run has ended, and always returns a result: what was measured is never lost to an error.
+    `observer` sees each snapshot before the outputs do. With a `journal`, everything that the generator is told to be
+    safe has been written to it; `earlier` is a run that another process began, to be gone on with.
+    """
 
     def __init__(
         self,
         environment: Environment,
-        schedule: LoadSchedule,
+        executor: ClosedExecutor,
+        generator: LoadGenerator,
         *,
         test: str,
         planned_s: float | None = None,
         outputs: Outputs | None = None,
+        observer: RunObserver | None = None,
         max_endpoints: int = defaults.MAX_ENDPOINTS,
         interval_s: float = defaults.SNAPSHOT_INTERVAL_S,
+        run_id: str | None = None,
+        journal: RunJournal | None = None,
+        earlier: EarlierRun | None = None,
     ) -> None:
-        self._pool = UserPool(environment, self.fail, self.stop_test)
-        super().__init__(
-            environment,
-            schedule,
-            self._pool,
+        self.run_id = environment.run_id = run_id or new_run_id(clock.wall())
+        self.statistics = RunStatistics(
+            run_id=self.run_id,
             test=test,
-            planned_s=planned_s,
-            outputs=outputs or Outputs(),
+            host=host_of(environment),
+            planned_s=min((each for each in (planned_s, executor.duration_s) if each is not None), default=None),
             max_endpoints=max_endpoints,
-            interval_s=interval_s,
         )
-        self._health = HealthMonitor(LOCAL_WORKER, supervisor=self.supervisor)
-        self._descriptors = DescriptorWatch(environment.user_classes)
-        self._last_health: tuple[GeneratorHealth, ...] = ()
-        environment.runner = LocalRunner(self, environment)
+        self.guards_before: Mapping[str, Any] = {} if earlier is None else earlier.progress.guards
+        self._environment = environment
+        has_shape = environment.shape_class is not None
+        self._driver = LoadDriver(executor, generator, limit_s=planned_s, has_shape=has_shape)
+        self._generator = generator
+        self._outputs = outputs or Outputs()
+        self._observer = observer
+        self._journal = journal
+        self._earlier = earlier
+        self._log = RunLog()
+        self._emitter = SnapshotEmitter(
+            self._log,
+            self.statistics,
+            self._driver,
+            generator,
+            outputs=self._outputs,
+            observer=observer,
+            journal=journal,
+            guards_before=self.guards_before,
+        )
+        self._interval_s = interval_s
+        self._supervisor = Supervisor(self._part_failed, self._part_was_restarted)
+        self._stopping = Event()
+        self._aborting = False
+        self._has_ended = False
+        self._nudge = Event()
+        """Set when the driver should look at the load at once."""
+        self._spawning_reported = True
+        environment.stats.attach(self._emitter.latest)
+        environment.steering = self
+        environment.runner = generator.make_runner(self)
 
-    def user_counts(self) -> dict[str, int]:
-        return self._pool.counts()
+    def annotate(self, kind: str, text: str) -> None:
+        """Keep an annotation with the run."""
+        annotation = Annotation(clock.wall(), kind, clean_text(text))
+        self._log.annotations.append(annotation)
+        self._outputs.annotation(annotation)
 
-    def users_max(self) -> int:
-        return self._pool.track.most
+    # What its runner and its observer ask for.
+    @property
+    def state(self) -> RunState:
+        return self._log.state
 
-    def workers(self) -> tuple[GeneratorHealth, ...]:
-        return self._last_health
+    @property
+    def last(self) -> Snapshot | None:
+        """The last snapshot that outputs were given."""
+        return self._emitter.last
 
-    def in_flight(self) -> dict[EndpointKey, InFlight]:
-        return self._environment.recorder.in_flight(clock.monotonic())
+    def latest(self) -> Snapshot:
+        """See SnapshotEmitter.latest."""
+        return self._emitter.latest()
+
+    def user_counts(self) -> Mapping[str, int]:
+        """Living users by class."""
+        return self._generator.user_counts()
+
+    def user_targets(self) -> Mapping[str, int]:
+        """Users by class that the load is heading for."""
+        executor = self._driver.executor
+        return dict.fromkeys(executor.assigned, 0) if self._stopping.is_set() else executor.target
+
+    # RunControl.
+    def set_load(self, users: int, spawn_rate: float) -> None:
+        self._driver.executor.set_load(users, spawn_rate, clock.monotonic())
+        self._nudge.set()
+
+    @property
+    def in_force(self) -> Mapping[str, str]:
+        return self._driver.in_force
+
+    @property
+    def annotations(self) -> Sequence[Annotation]:
+        return self._log.annotations
+
+    def scale(self, share: float, by: str) -> None:
+        self._driver.scale(share, by, clock.monotonic())
+        self._nudge.set()
+
+    def hold(self, by: str = "") -> None:
+        self._driver.hold(by, clock.monotonic())
+        self._nudge.set()
+
+    def release(self, by: str = "") -> None:
+        self._driver.release(by, clock.monotonic())
+        self._nudge.set()
+
+    def stop(self, reason: StopReason) -> None:
+        if self._log.reason is None:
+            self._log.reason = StopReason(reason.kind, clean_text(reason.detail))
+        self._stopping.set()
+
+    def abort(self, reason: StopReason) -> None:
+        self._aborting = True
+        self.stop(reason)
+        self._generator.kill()
+
+    # RunSteering.
+    def fail(self, error: ObswarmError) -> None:
+        if self._log.error is None:
+            self._log.error = error
+        self.stop(StopReason("error", str(error).partition("\n")[0]))
+
+    def stop_test(self, detail: str = "a user raised StopTest") -> None:
+        self.stop(StopReason("user", detail))
+
+    # From the beginning to the end.
+    def run(self) -> RunResult:
+        events, environment, generator = self._environment.events, self._environment, self._generator
+        # A listener of `init` may have stopped it.
+        if not self._stopping.is_set():
+            self._attempt("The preparation of the run", self._prepare)
+        starts = not self._stopping.is_set()
+        if starts:
+            self._attempt("The shape", self._reset_shape)
+            events.test_start.fire(environment=environment)
+            generator.messages.started()
+        self._attempt("The start of the run", self._begin)
+        if self._earlier is not None:
+            self.annotate("takeover", f"A new master goes on with the run {self.run_id}")
+        else:
+            self.annotate("start", f"The run {self.run_id} starts")
+        if self._observer is not None:
+            self._attempt("The start of the guards", self._observer.start, self, self.statistics.started_wall_s)
+        if self._earlier is not None:
+            self._attempt("The restored statistics", self._emitter.emit_restored)
+        driver = self._supervisor.spawn("The driver of the load", self._drive)
+        # Without it there are no guards, so that the run ends when it fails; it is needed until the users have ended.
+        ticker = Supervisor(self._part_failed, self._part_failed).keep("The ticker of the run", self._tick)
+        while not self._stopping.is_set():
+            gevent.wait((self._stopping, generator.happened), count=1)
+            self._handle_events()
+        self._log.state = RunState.STOPPING
+        driver.kill()
+        assert self._log.reason is not None
+        self.annotate("stop", f"The run {self.run_id} stops: {self._log.reason.detail}")
+        if starts:
+            events.test_stopping.fire(environment=environment)
+        self.statistics.end_load(clock.monotonic())
+        environment.recorder.end_load()
+        timeout_s = 0 if self._aborting else environment.stop_timeout
+        self._attempt("The end of the users", generator.stop, timeout_s)
+        self._handle_events()
+        self.statistics.end(clock.monotonic())
+        ticker.kill()
+        self._attempt("The last statistics of the users", self._emitter.collect)
+        self._attempt("The end of the run", self._end_generator, 0)
+        if starts:
+            events.test_stop.fire(environment=environment)
+        self._log.state = RunState.STOPPED
+        if self._observer is not None:
+            self._attempt("The end of the guards", self._observer.close)
+        self._emit_the_last()
+        return self._emitter.result(forced=self._aborting)
+
+    def give_up(self) -> None:
+        """The run has crashed in this process: end the users, and write to the journal what they still have."""
+        if self._has_ended:
+            return
+        try:
+            self._generator.kill()
+            self._generator.stop(0.0)
+            self._emitter.collect()
+        finally:
+            self._end_generator(4)
+            self._generator.close()
+
+    def close(self) -> None:
+        """The result is safe; nothing is left to be remembered."""
+        self._generator.close()
+        if self._journal is not None:
+            self._journal.finish()
+
+    def _attempt(self, what: str, part: Callable[..., Any], *arguments: Any) -> bool:
+        """Do a part of the run. What it raises ends the run as an error, and everything after it is done all the same.
+        False when it raised."""
+        try:
+            part(*arguments)
+        except ObswarmError as error:
+            self.fail(error)
+        except (*NOT_ONLY_EXCEPTIONS, gevent.GreenletExit) as error:
+            self._part_failed(what, error)
+        else:
+            return True
+        return False
+
+    def _handle_events(self) -> None:
+        """Do what the generator has noted, and have the driver look at the load."""
+        for event in self._generator.take_events():
+            match event:
+                case StopRequested(reason):
+                    self.stop(reason)
+                case RunFailed(error):
+                    self.fail(error)
+                case GeneratorWarning(text):
+                    logger.warning("%s.", text)
+                case PartFailed(name, raised):
+                    self._part_failed(name, raised)
+                case PartRestarted(name, raised):
+                    self._part_was_restarted(name, raised)
+        self._nudge.set()
+
+    def _part_failed(self, what: str, error: BaseException) -> None:
+        logger.debug("This is how the run failed:", exc_info=error)
+        self.fail(
+            InternalError(
+                f"{what} failed ({described(error)}), so that the run had to end. What was measured until then is in"
+                " the result. This is a fault of obswarm; please report it, with what --loglevel DEBUG prints."
+            )
+        )
+
+    def _part_was_restarted(self, what: str, error: BaseException) -> None:
+        text = f"{what} failed and was started again: {described(error)}"
+        logger.warning("%s.", text)
+        self.annotate("restart", text)
+
+    def _prepare(self) -> None:
+        self._generator.prepare()
+        while not self._stopping.is_set() and not self._generator.is_ready(clock.monotonic()):
+            gevent.wait((self._stopping, self._generator.happened), timeout=_READY_S, count=1)
+            self._handle_events()
+
+    def _reset_shape(self) -> None:
+        shape = self._environment.shape_class
+        if isinstance(shape, LoadTestShape):
+            shape.runner = self._environment.runner
+            shape.reset_time()
 
     def _begin(self) -> None:
-        self._health.start()
-        super()._begin()
+        """Time zero, or the moment at which a run of an earlier process is gone on with."""
+        self._log.state = RunState.SPAWNING
+        now, burst_s = clock.monotonic(), self._generator.burst_s
+        if self._earlier is not None:
+            self._resume(self._earlier, now, burst_s)
+        else:
+            self.statistics.begin(now)
+            self._driver.executor.start(now, burst_s=burst_s)
+            if self._journal is not None:
+                # Before users start: a process that is killed in the first second has a successor, too.
+                self._emitter.collect()
+        self._generator.start()
 
-    def _end(self) -> None:
-        self._health.stop()
+    def _resume(self, earlier: EarlierRun, now: float, burst_s: float | None) -> None:
+        elapsed_s = resume(earlier, self._driver, self.statistics, self._log, now, burst_s)
+        shape = self._environment.shape_class
+        if isinstance(shape, LoadTestShape):
+            shape.start_time -= elapsed_s
+        if earlier.progress.stopping is not None:
+            kind, detail = earlier.progress.stopping
+            self.stop(StopReason(kind, detail))  # type: ignore[arg-type]  # it was one when it was written
 
-    def _after_step(self, now: float) -> None:
-        shortage = self._descriptors.shortage(self._executor.placed)
-        if shortage is not None:
-            logger.warning("%s.", shortage)
-        self._pool.kill_overdue()
+    def _end_generator(self, exit_code: int) -> None:
+        self._has_ended = True
+        self._generator.end(exit_code)
+        self._emitter.write_end()
 
-    def _everyone_has_left(self) -> bool:
-        return not len(self._pool)
+    # The load.
+    def _drive(self) -> None:
+        try:
+            while (delay := self._drive_once(clock.monotonic())) is not None:
+                if self._nudge.wait(max(delay, self._generator.step_s)):
+                    self._nudge.clear()
+        except ObswarmError as error:
+            self.fail(error)
+        except StopTest:
+            self.stop_test("the shape raised StopTest")
 
-    def _users_ended(self) -> int:
-        return self._executor.placed_users - self._pool.active
+    def _drive_once(self, now: float) -> float | None:
+        """Give the seconds until the next step is wanted; None when the run was stopped, because it is over."""
+        step = self._driver.step(now, now - self.statistics.started_s)
+        if step.stop is None:
+            self._log.state = self._driver.state
+        if step.stage is not None:
+            self.annotate("stage", step.stage)
+        if step.settled:
+            self._spawning_reported = False
+            self._report_spawning()
+        if step.stop is not None:
+            self.stop(step.stop)
+            return None
+        return step.wait_s
 
-    def _end_users(self, timeout_s: float) -> None:
-        self._pool.stop_all(timeout_s)
-
-    def _kill_users(self) -> None:
-        self._pool.kill_all()
-
-    def _collect(self) -> None:
-        self.statistics.add(self._environment.recorder.take())
-
-    def _look_up(self) -> None:
-        # From one place of this process to another.
-        self._collect()
-
-    def _before_emit(self) -> None:
-        environment, users = self._environment, len(self._pool)
-        data: dict[str, object] = {"user_count": users, "user_classes_count": self._pool.counts()}
-        environment.events.report_to_master.fire(client_id=LOCAL_WORKER, data=data)
-        environment.events.worker_report.fire(client_id=LOCAL_WORKER, data=data)
-        if self.state is RunState.STOPPED and self._last_health:
+    def _report_spawning(self) -> None:
+        """Tell listeners that the load is where it was heading, once the generator has followed."""
+        if self._spawning_reported or not self._generator.has_settled():
             return
-        health, became_saturated = self._health.read(users)
-        self._last_health = (health,)
-        self._report_usage(health, self._health.watch, became_saturated)
-
-    def _spawning_complete(self) -> None:
-        self._environment.events.spawning_complete.fire(user_count=len(self._pool))
+        self._spawning_reported = True
+        users = sum(self.user_counts().values())
+        self._environment.events.spawning_complete.fire(user_count=users)
+        self._generator.spawning_complete(users)
         if self._environment.reset_stats:
             self._reset_statistics()
+
+    def _reset_statistics(self) -> None:
+        """Forget what was measured so far; outputs that count over the whole run are given it first."""
+        environment = self._environment
+        self._emit()
+        self._emitter.collect()
+        self.statistics.reset(clock.monotonic())
+        environment.events.reset_stats.fire()
+        environment.reset_stats = False
+        logger.info("All users are there; statistics start anew.")
+        self._generator.statistics_reset()
+        self._emitter.write_reset()
+
+    # Its snapshots.
+    def _tick(self) -> None:
+        for due in self._emitter.due_times(self._interval_s):
+            gevent.sleep(max(0.0, due - clock.monotonic()))
+            self._emit()
+            self._generator.end_interval()
+            self._report_spawning()
+
+    def _emit(self) -> None:
+        self._emitter.emit(_REFRESH_RATIO * self._interval_s)
+        self._handle_events()
+
+    def _emit_the_last(self) -> None:
+        self._attempt("The last look at the generator", self._generator.refresh, _REFRESH_RATIO * self._interval_s)
+        self._attempt("The last collection of statistics", self._emitter.collect)
+        if not self._attempt("The last evaluation of the guards", self._emitter.give_out):
+            self._emitter.give_out(is_observed=False)

@@ -1,12 +1,12 @@
 """`environment.runner`: the run under the names that load-test files know from Locust."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
 
 from obswarm.api import Environment, StatsView
 from obswarm.engine.control import StopReason
-from obswarm.engine.course import Run
 from obswarm.engine.messages import CustomMessage, MessageListeners
+from obswarm.stats import RunState, Snapshot
 
 
 class Runner:
@@ -33,20 +33,33 @@ class Runner:
         """Give a message that has arrived to its listener."""
         self._messages.deliver(message)
 
-    def cannot_read(self, msg_type: str, reason: str) -> None:
-        """Log, once for each type, that a message has arrived that cannot be delivered."""
-        self._messages.warn_once(msg_type, "A message of type '%s' cannot be read: %s.", reason)
-
     @property
     def stats(self) -> StatsView:
         return self.environment.stats
 
 
+class RunnerControl(Protocol):
+    """The run, as far as its runner needs it."""
+
+    @property
+    def state(self) -> RunState: ...
+
+    def user_counts(self) -> Mapping[str, int]: ...
+
+    def user_targets(self) -> Mapping[str, int]: ...
+
+    def latest(self) -> Snapshot: ...
+
+    def set_load(self, users: int, spawn_rate: float) -> None: ...
+
+    def stop(self, reason: StopReason) -> None: ...
+
+
 class SteeringRunner(Runner):
     """The runner where the run is steered: in the only process, or on the master."""
 
-    def __init__(self, run: Run, environment: Environment) -> None:
-        super().__init__(environment, run.messages)
+    def __init__(self, run: RunnerControl, environment: Environment, messages: MessageListeners) -> None:
+        super().__init__(environment, messages)
         self._run = run
 
     def quit(self) -> None:

@@ -2,17 +2,18 @@
 
 import logging
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from dataclasses import dataclass
 
 from obswarm import clock, defaults
-from obswarm.sanitize import clean_text
+from obswarm.api import Environment
+from obswarm.engine.generator import GeneratorStatus
+from obswarm.redact import redact_url
+from obswarm.sanitize import clean_text, to_text
 from obswarm.stats import (
     TOTAL,
     Aggregate,
     EndpointKey,
     EndpointStats,
-    GeneratorHealth,
-    InFlight,
     InFlightPeaks,
     RunState,
     Snapshot,
@@ -22,22 +23,21 @@ from obswarm.stats import (
 logger = logging.getLogger(__name__)
 
 
-class RunStatus(Protocol):
-    """What a snapshot says of a run besides its statistics."""
+@dataclass(frozen=True, slots=True)
+class RunStatus:
+    """What a snapshot says of a run besides its statistics. Users are counted by class, annotations by kind."""
 
     state: RunState
+    generator: GeneratorStatus
+    users_target: Mapping[str, int]
+    annotations: Mapping[str, int]
 
-    def user_counts(self) -> Mapping[str, int]: ...
 
-    def user_targets(self) -> Mapping[str, int]: ...
-
-    def users_max(self) -> int: ...
-
-    def workers(self) -> tuple[GeneratorHealth, ...]: ...
-
-    def marks(self) -> Mapping[str, int]: ...
-
-    def in_flight(self) -> Mapping[EndpointKey, InFlight]: ...
+def host_of(environment: Environment) -> str | None:
+    """The target, for people, without the password that its URL may have: --host, or the hosts that the user classes
+    name."""
+    hosts = [environment.host] if environment.host else [cls.host for cls in environment.user_classes if cls.host]
+    return ", ".join(sorted({clean_text(redact_url(to_text(host))) for host in hosts})) or None
 
 
 class RunStatistics:
@@ -165,33 +165,33 @@ class RunStatistics:
         self._interval_total = EndpointStats(TOTAL)
         self._interval_began_s = now
 
-    def snapshot(self, course: RunStatus) -> Snapshot:
+    def snapshot(self, status: RunStatus) -> Snapshot:
         """Of this moment; the interval is not affected."""
         self._settle()
         interval = {key: stats.copy() for key, stats in self._interval.endpoints.items()}
-        return self._snapshot(course, clock.monotonic(), interval, self._interval_total.copy())
+        return self._snapshot(status, clock.monotonic(), interval, self._interval_total.copy())
 
-    def emit(self, course: RunStatus, look: Callable[[Snapshot], Snapshot] = lambda snapshot: snapshot) -> Snapshot:
+    def emit(self, status: RunStatus, look: Callable[[Snapshot], Snapshot] = lambda snapshot: snapshot) -> Snapshot:
         """The snapshot of an interval that is over; begins a new one.
 
         `look` is given it first, and gives what is returned.
         """
         self._settle()
         now = clock.monotonic()
-        snapshot = look(self._snapshot(course, now, self._interval.endpoints, self._interval_total))
+        snapshot = look(self._snapshot(status, now, self._interval.endpoints, self._interval_total))
         self.in_flight_peaks.note(snapshot.in_flight)
         self._begin_interval(now)
         return snapshot
 
     def _snapshot(
         self,
-        course: RunStatus,
+        status: RunStatus,
         now: float,
         interval: Mapping[EndpointKey, EndpointStats],
         interval_total: EndpointStats,
     ) -> Snapshot:
         end = self._ended_s if self._ended_s is not None else now
-        aggregate = self._aggregate
+        aggregate, generator = self._aggregate, status.generator
         return Snapshot(
             run_id=self.run_id,
             test=self._test,
@@ -203,9 +203,9 @@ class RunStatistics:
             stats_elapsed_s=end - self._stats_since_s,
             load_s=self.load_s(now),
             planned_s=self.planned_s,
-            state=course.state,
-            users=course.user_counts(),
-            users_target=course.user_targets(),
+            state=status.state,
+            users=generator.users,
+            users_target=status.users_target,
             total=aggregate.total(),
             endpoints=aggregate.endpoints(),
             errors=aggregate.errors(),
@@ -218,9 +218,9 @@ class RunStatistics:
             interval_total=interval_total,
             interval_exceptions=self._interval.exception_count,
             interval_interrupted=self._interval.interrupted,
-            in_flight=course.in_flight(),
+            in_flight=generator.in_flight,
             cut_off=aggregate.cut_off(),
-            workers=course.workers(),
-            users_max=course.users_max(),
-            marks=course.marks(),
+            workers=generator.workers,
+            users_max=generator.users_max,
+            marks=status.annotations,
         )

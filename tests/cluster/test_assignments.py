@@ -7,14 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from obswarm.api import User, task
 from obswarm.cluster.master.assignments import Assignments
 from obswarm.cluster.master.balancer import Balance, distribute
 from obswarm.cluster.master.worker_state import WorkerState, new_worker_state
 from obswarm.cluster.wire.messages import PROTOCOL_VERSION, Assign, Hello
-from obswarm.cluster.worker.user_scaler import UserScaler
-from obswarm.engine.allocation import ClassWeight
-from obswarm.engine.executor import Executor
-from obswarm.engine.schedule import Ramp
+from obswarm.engine import ClosedExecutor, Ramp, UserScaler
 
 STEP_S = 0.1
 
@@ -167,14 +165,15 @@ def test_when_the_rate_changes_each_start_counts_with_its_own() -> None:
     assert 2.5 < fleet.now - changed < 4.5
 
 
-class Spawner:
-    def __init__(self, fleet: "Simulation") -> None:
-        self.fleet = fleet
+class A(User):
+    weight = 3
 
-    def spawn(self, user_class: str) -> None:
-        self.fleet.times.append(self.fleet.now)
+    @task
+    def nothing(self) -> None: ...
 
-    def retire(self, user_class: str) -> None: ...
+
+class B(A):
+    weight = 1
 
 
 class Simulation:
@@ -185,12 +184,8 @@ class Simulation:
         self.times: list[float] = []
         self.chance = random.Random(seed)
         self.delay_s = delay_s
-        nobody = Spawner(self)
-        nobody.spawn = nobody.retire = lambda user_class: None  # type: ignore[method-assign,assignment]
-        self.executor = Executor(
-            Ramp(users, rate), (ClassWeight("A", 3, 0), ClassWeight("B", 1, 0)), nobody, burst_s=0.4
-        )
-        self.executor.start(0.0)
+        self.executor = ClosedExecutor(Ramp(users, rate), [A, B])
+        self.executor.start(0.0, burst_s=0.4)
         self.rate = rate
         self.assignments = Assignments(Balance(by_capacity=True))
         self.workers: dict[str, tuple[WorkerState, UserScaler]] = {}
@@ -199,7 +194,7 @@ class Simulation:
 
     def join(self, number: int) -> None:
         made = member(number)
-        self.workers[made.incarnation] = (made, UserScaler(["A", "B"], Spawner(self)))
+        self.workers[made.incarnation] = (made, UserScaler(["A", "B"]))
 
     def run(self, seconds: float) -> None:
         for _ in range(round(seconds * 100)):
@@ -207,7 +202,7 @@ class Simulation:
             if round(self.now * 100) % 10 == 0:
                 self.executor.step(self.now)
                 ready = [made for made, _ in self.workers.values()]
-                for made, message in self.assignments.give_out(ready, self.executor.placed, self.rate, self.now):
+                for made, message in self.assignments.give_out(ready, self.executor.assigned, self.rate, self.now):
                     arrives = self.now + self.chance.random() * self.delay_s
                     self.under_way.append((arrives, made.incarnation, message))
             for message in sorted(self.under_way, key=lambda each: each[2].number):
@@ -215,14 +210,17 @@ class Simulation:
                 if arrives <= self.now:
                     self.under_way.remove(message)
                     if name in self.workers and assign.number >= self.workers[name][1]._number:
-                        self.workers[name][1].assign(assign.number, assign.users, assign.rate, self.now)
+                        self.workers[name][1].assign(assign.number, assign.users, assign.spawn_rate, self.now)
             for name, (_, follower) in self.workers.items():
                 if self.now >= self.blocked_until.get(name, 0):
-                    follower.step(self.now)
+                    before = dict(follower.assigned)
+                    after = follower.step(self.now).users
+                    started = sum(max(0, users - before[name]) for name, users in after.items())
+                    self.times += [self.now] * started
 
     @property
     def users(self) -> int:
-        return sum(sum(follower.placed.values()) for _, follower in self.workers.values())
+        return sum(sum(follower.assigned.values()) for _, follower in self.workers.values())
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -237,7 +235,7 @@ def test_what_workers_start_keeps_to_the_rate_when_they_join_die_and_are_blocked
     fleet.times.clear()
     fleet.join(1)
     fleet.run(users / rate + 2)
-    assert [sum(follower.placed.values()) for _, follower in fleet.workers.values()] == [users / 2, users / 2]
+    assert [sum(follower.assigned.values()) for _, follower in fleet.workers.values()] == [users / 2, users / 2]
     assert most_in_a_second(fleet.times) <= rate
     fleet.times.clear()
     fleet.join(2)

@@ -88,7 +88,7 @@ class Worker:
         self.prepared.append((welcome, files))
         return Prepared(100.0, 2.0, ("node",))
 
-    def placed(self) -> dict[str, int]:
+    def assigned_users(self) -> dict[str, int]:
         return {"Visitor": 3}
 
     def collect(self, pulse: int) -> None:

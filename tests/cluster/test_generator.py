@@ -7,12 +7,12 @@ import pytest
 
 from obswarm.api import Environment, User, task
 from obswarm.api.events import Events
-from obswarm.cluster.master.generator import FleetRun
+from obswarm.cluster.master.generator import FleetGenerator
 from obswarm.cluster.master.journal import Journal
-from obswarm.cluster.master.run_spec import RunSpec
-from obswarm.engine import Ramp
+from obswarm.engine import Ramp, Run
 from obswarm.stats import Recorder
 from tests.support.made_up_worker import Letters, MadeUpWorker
+from tests.support.runs import fleet_run
 
 
 class Visitor(User):
@@ -29,30 +29,21 @@ def no_network() -> Iterator[None]:
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Iterator[FleetRun]:
+def made(tmp_path: Path) -> Iterator[tuple[Run, FleetGenerator]]:
     environment = Environment(events=Events(), recorder=Recorder(), user_classes=[Visitor])
-    made = FleetRun(
-        environment,
-        Ramp(1, 1),
-        RunSpec("a-run", b"", None, ""),
-        test="t",
-        endpoint="tcp://127.0.0.1:*",
-        journal=Journal(tmp_path / "state", "a-run", "", 0.0),
-        interval_s=0.0,
-    )
-    made._begin()
-    yield made
-    made.close()
+    journal = Journal(tmp_path / "state", "a-run", "", 0.0)
+    run, generator = fleet_run(environment, Ramp(1, 1), journal, interval_s=0.0)
+    run._begin()
+    yield run, generator
+    run.close()
 
 
-def letters_of(run: FleetRun) -> Letters:
-    assert isinstance(run.fleet.wire, Letters)
-    return run.fleet.wire
-
-
-def test_reading_the_statistics_neither_writes_nor_acknowledges(run: FleetRun, tmp_path: Path) -> None:
-    worker = MadeUpWorker(run.fleet, letters_of(run))
-    (member,) = run.fleet.members.values()
+def test_reading_the_statistics_neither_writes_nor_acknowledges(
+    made: tuple[Run, FleetGenerator], tmp_path: Path
+) -> None:
+    run, generator = made
+    worker = MadeUpWorker(generator, generator.listener)
+    (member,) = generator.registry.workers.values()
     worker.report(requests=5)
     run._emit()
     worker.report(requests=3)

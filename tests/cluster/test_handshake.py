@@ -8,6 +8,7 @@ import pytest
 
 from obswarm import __version__
 from obswarm.cluster.bundle import Packed
+from obswarm.cluster.master.events import LoadFailed
 from obswarm.cluster.master.handshake import Handshake
 from obswarm.cluster.master.run_spec import RunSpec
 from obswarm.cluster.wire.messages import (
@@ -31,22 +32,13 @@ PEER = b"peer"
 BUNDLE = Packed(Path("/loadtests"), ("loadtest.py",), "d" * 64, b"content")
 
 
-class Listener:
-    def __init__(self) -> None:
-        self.failed: list[tuple[str, str]] = []
-
-    def on_failed(self, name: str, reason: str) -> None:
-        self.failed.append((name, reason))
-
-
 class Joining:
     """A handshake with everything that it is given."""
 
     def __init__(self, bundle: Packed | None = BUNDLE, file_hash: str = "") -> None:
         self.letters = Letters()
-        self.listener: Any = Listener()
         spec = RunSpec("run-1", b"job", bundle, file_hash, orphan_timeout_s=7.0)
-        self.handshake = Handshake(spec, self.listener, self.letters.send)
+        self.handshake = Handshake(spec, self.letters.send)
 
     def hello(self, peer: bytes = PEER, acked: int = 0, **changed: Any) -> None:
         values = {"name": "w", "processes": 2, "file_hash": "", "run_id": ""} | changed
@@ -112,7 +104,6 @@ def test_only_the_nonce_of_the_last_welcome_counts(joining: Joining) -> None:
     for message in (ready(first), ready("made up"), Failed(first, "late")):
         assert joining.handshake.take(PEER, message) is None
     assert joining.handshake.dropped_frames == 3
-    assert joining.listener.failed == []
     assert joining.handshake.take(PEER, ready(joining.nonce)) is not None
 
 
@@ -129,8 +120,9 @@ def test_the_bundle_is_sent_to_those_that_request_it_by_its_digest(joining: Join
 def test_a_worker_that_could_not_load_the_test_is_reported_once_with_a_clean_reason(joining: Joining) -> None:
     joining.hello()
     failed = Failed(joining.nonce, "No such file\x1b[31m\nsecond line")
-    joining.handshake.take(PEER, failed)
-    ((name, reason),) = joining.listener.failed
+    reported = joining.handshake.take(PEER, failed)
+    assert isinstance(reported, LoadFailed)
+    name, reason = reported.name, reported.reason
     assert name == "w"
     assert reason.splitlines()[-1] == "second line"
     assert "\x1b" not in reason

@@ -13,10 +13,9 @@ from hypothesis import strategies as st
 
 from obswarm.api import Environment, User, task
 from obswarm.api.events import Events
-from obswarm.cluster.master.generator import FleetRun
-from obswarm.cluster.master.run_spec import RunSpec
+from obswarm.cluster.master.generator import FleetGenerator
 from obswarm.cluster.wire.messages import LARGEST_JOINING_FRAME_BYTES, Refused, Report, Reregister, Retransmit, encode
-from obswarm.engine import Ramp, StopReason
+from obswarm.engine import Ramp, Run, StopReason, WorkerLoss
 from obswarm.metrics import SnapshotRegistry
 from obswarm.metrics.exposition import slices
 from obswarm.report.result import result_document
@@ -24,6 +23,7 @@ from obswarm.stats import Recorder
 from obswarm.stats.codec import pack_table
 from obswarm.web.wire import pack_result, unpack_result
 from tests.support.made_up_worker import Letters, MadeUpWorker
+from tests.support.runs import fleet_run
 
 
 class Visitor(User):
@@ -39,18 +39,15 @@ def no_network() -> Iterator[None]:
         yield
 
 
-def new_run() -> FleetRun:
+def new_run() -> tuple[Run, FleetGenerator]:
     environment = Environment(events=Events(), recorder=Recorder(), user_classes=[Visitor])
-    run = FleetRun(
-        environment,
-        Ramp(1, 1),
-        RunSpec("a-run", b"", None, ""),
-        test="t",
-        endpoint="tcp://127.0.0.1:*",
-        interval_s=0.0,
-    )
+    run, generator = fleet_run(environment, Ramp(1, 1), interval_s=0.0)
     run._begin()
-    return run
+    return run, generator
+
+
+def losses_of(run: Run) -> tuple[WorkerLoss, ...]:
+    return run._generator.totals().losses
 
 
 def full_delta(recorder: Recorder) -> list[Any]:
@@ -116,10 +113,10 @@ def changed(draw: st.DrawFn, value: Any) -> Any:
     return draw(VALUES)
 
 
-def assert_all_can_take(run: FleetRun) -> None:
+def assert_all_can_take(run: Run) -> None:
     """Everything that is made of a run's statistics can be made."""
-    run._reason = StopReason("time", "over")
-    result = run._result()
+    run._log.reason = StopReason("time", "over")
+    result = run._emitter.result(forced=False)
     json.dumps(result_document(result), allow_nan=False)
     assert unpack_result(pack_result(result)).final.total.requests == result.final.total.requests
     latest = SnapshotRegistry()
@@ -131,11 +128,11 @@ def assert_all_can_take(run: FleetRun) -> None:
 @settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.data())
 def test_a_report_with_anything_changed_harms_nobody(data: st.DataObject) -> None:
-    run = new_run()
+    run, master = new_run()
     try:
-        letters = run.fleet.wire
+        letters = master.listener
         assert isinstance(letters, Letters)
-        honest, liar = MadeUpWorker(run.fleet, letters, "honest"), MadeUpWorker(run.fleet, letters, "liar")
+        honest, liar = MadeUpWorker(master, letters, "honest"), MadeUpWorker(master, letters, "liar")
         honest.report(requests=7)
         run._emit()
         parts = full_delta(Recorder())
@@ -151,18 +148,18 @@ def test_a_report_with_anything_changed_harms_nobody(data: st.DataObject) -> Non
                 frame = msgpack.packb(data.draw(changed(fields)))
             except (OverflowError, ValueError):
                 return
-            run.fleet.received(liar.peer, frame)
+            master.received(liar.peer, frame)
         else:
-            run.fleet.received(liar.peer, data.draw(st.binary(max_size=300)))
+            master.received(liar.peer, data.draw(st.binary(max_size=300)))
         honest.report(requests=5)
         run._emit()
-        assert run.fleet.members[honest.incarnation].state == "ready"
+        assert master.registry.workers[honest.incarnation].state == "ready"
         counted = run.last.endpoints[("GET", "/")]
-        member = run.fleet.members.get(liar.incarnation)
+        member = master.registry.workers.get(liar.incarnation)
         assert member is not None
         if member.refused:
             assert run.last.total.requests == counted.requests == 12
-            (loss,) = run._losses()
+            (loss,) = losses_of(run)
             assert (loss.worker, loss.detail) == ("liar", f"refused: {member.refused}")
             assert [refused.reason for refused in liar.got(Refused)] == [member.refused]
             assert member.lost == 1
@@ -176,23 +173,23 @@ def test_a_report_with_anything_changed_harms_nobody(data: st.DataObject) -> Non
 
 
 def refusal_of(**changes: Any) -> str:
-    run = new_run()
+    run, master = new_run()
     try:
-        letters = run.fleet.wire
+        letters = master.listener
         assert isinstance(letters, Letters)
-        honest, liar = MadeUpWorker(run.fleet, letters), MadeUpWorker(run.fleet, letters, "liar")
+        honest, liar = MadeUpWorker(master, letters), MadeUpWorker(master, letters, "liar")
         honest.report(requests=3)
         liar.report(requests=2, **changes)
         run._emit()
         assert run.last.total.requests == 3
-        (loss,) = run._losses()
+        (loss,) = losses_of(run)
         assert loss.worker == "liar"
         # It may come back as often as it likes.
         liar.report(requests=1)
         assert liar.got(Reregister)
         liar.join()
         assert len(liar.got(Refused)) == 2
-        assert run.fleet.members[liar.incarnation].state == "lost"
+        assert master.registry.workers[liar.incarnation].state == "lost"
         return loss.detail
     finally:
         run.close()
@@ -256,43 +253,43 @@ def test_requests_faster_than_any_machine_makes_them_are_not_believed() -> None:
 
 
 def test_statistics_that_nobody_asked_for_are_not_taken_without_end() -> None:
-    run = new_run()
+    run, master = new_run()
     try:
-        letters = run.fleet.wire
+        letters = master.listener
         assert isinstance(letters, Letters)
-        liar = MadeUpWorker(run.fleet, letters, "liar")
+        liar = MadeUpWorker(master, letters, "liar")
         for _ in range(1000):
             liar.report(requests=1)
         run._emit()
-        (loss,) = run._losses()
+        (loss,) = losses_of(run)
         assert "more often than it is asked" in loss.detail
     finally:
         run.close()
 
 
 def test_what_is_no_message_from_a_worker_ends_its_part_and_from_others_is_dropped() -> None:
-    run = new_run()
+    run, master = new_run()
     try:
-        letters = run.fleet.wire
+        letters = master.listener
         assert isinstance(letters, Letters)
-        liar = MadeUpWorker(run.fleet, letters, "liar")
-        run.fleet.received(b"somebody", b"garbage")
-        run.fleet.received(b"somebody", b"\xdd" + (2**24).to_bytes(4, "big") + b"\x90" * 2**24)
-        assert run._losses() == ()
-        assert run.fleet.dropped_frames == 2
-        run.fleet.received(liar.peer, b"\xdd" + (2**24).to_bytes(4, "big") + b"\x90" * 2**24)
-        (loss,) = run._losses()
+        liar = MadeUpWorker(master, letters, "liar")
+        master.received(b"somebody", b"garbage")
+        master.received(b"somebody", b"\xdd" + (2**24).to_bytes(4, "big") + b"\x90" * 2**24)
+        assert losses_of(run) == ()
+        assert master.registry.dropped_frames == 2
+        master.received(liar.peer, b"\xdd" + (2**24).to_bytes(4, "big") + b"\x90" * 2**24)
+        (loss,) = losses_of(run)
         assert loss.worker == "liar"
     finally:
         run.close()
 
 
 def test_a_large_report_of_a_worker_that_a_restarted_master_does_not_know_makes_it_say_hello() -> None:
-    run = new_run()
+    run, master = new_run()
     try:
-        letters = run.fleet.wire
+        letters = master.listener
         assert isinstance(letters, Letters)
-        stranger = MadeUpWorker(run.fleet, letters, joins=False)
+        stranger = MadeUpWorker(master, letters, joins=False)
         stranger.say(Retransmit(1, bytes(LARGEST_JOINING_FRAME_BYTES)))
         assert stranger.got(Reregister)
         stranger.join()

@@ -7,13 +7,13 @@ import pytest
 
 from obswarm.api import Environment, LoadTestShape, Stage, User, task
 from obswarm.api.events import Events
-from obswarm.cluster.master.generator import FleetRun
+from obswarm.cluster.master.generator import FleetGenerator
 from obswarm.cluster.master.journal import Journal, read
-from obswarm.cluster.master.run_spec import RunSpec
-from obswarm.engine import Output, Outputs, ShapeSchedule, StagesSchedule, StopReason
+from obswarm.engine import Output, Outputs, Run, ShapeSchedule, StagesSchedule, StopReason
 from obswarm.stats import Annotation, Recorder, Snapshot
 from tests.support.fake_time import FakeTime
 from tests.support.made_up_worker import Letters, MadeUpWorker
+from tests.support.runs import fleet_run
 
 
 class Often(User):
@@ -42,16 +42,18 @@ class Masters:
 
     def __init__(self, time: FakeTime, folder: Path, plan: str) -> None:
         self.time, self.plan, self.state = time, plan, folder / "state"
-        self.run: FleetRun | None = None
+        self.run: Run | None = None
+        self.generator: FleetGenerator | None = None
+        self.journal: Journal | None = None
         self.began_s = time.now
         self.next()
 
-    def next(self, away_s: float = 0.0) -> FleetRun:
+    def next(self, away_s: float = 0.0) -> Run:
         """The one before is killed, and `away_s` later there is another one."""
         if self.run is not None:
             self.run._emit()
-            self.run._journal.close()
-            self.run._keeper.kill()
+            self.journal.close()
+            self.generator._keeper.kill()
             self.time.advance(away_s)
         shape = OnlySeldom() if self.plan == "shape" else None
         schedule = (
@@ -59,16 +61,8 @@ class Masters:
         )
         environment = Environment(events=Events(), recorder=Recorder(), user_classes=[Often, Seldom], shape_class=shape)
         recovered = read(self.state, 100)
-        self.run = FleetRun(
-            environment,
-            schedule,
-            RunSpec("a-run", b"", None, ""),
-            test="t",
-            endpoint="tcp://127.0.0.1:*",
-            journal=Journal(self.state, "a-run", "", 0.0),
-            recovered=recovered,
-            interval_s=1.0,
-        )
+        self.journal = Journal(self.state, "a-run", "", 0.0)
+        self.run, self.generator = fleet_run(environment, schedule, self.journal, recovered)
         self.run._reset_shape()
         self.run._begin()
         return self.run
@@ -82,7 +76,7 @@ class Masters:
                 return users
             self.time.advance(0.05)
             if step % 20 == 0:
-                users.append(self.run._executor.placed_users)
+                users.append(self.run._driver.executor.assigned_users)
         return users
 
     @property
@@ -107,7 +101,7 @@ def test_a_scaled_load_stays_scaled_and_its_cause_scales_no_second_time(masters:
     assert masters.seconds(2)[-1] == left
     run = masters.next(away_s=4)
     assert masters.seconds(2) == [left, left]
-    assert run._executor.placed["Often"] == (0 if masters.plan == "shape" else left // 2)
+    assert run._driver.executor.assigned["Often"] == (0 if masters.plan == "shape" else left // 2)
     run.scale(0.5, "guard it")
     assert masters.seconds(2) == [left, left]
     run.release("guard it")
@@ -154,35 +148,35 @@ def test_a_load_that_was_set_is_followed_until_the_planned_time_and_no_hold_ends
     assert masters.ended_s == pytest.approx(30, abs=0.1)
 
 
-def placed(run: FleetRun) -> int:
-    return run._executor.placed_users
+def assigned(run: Run) -> int:
+    return run._driver.executor.assigned_users
 
 
 def test_a_scale_takes_its_share_of_the_users_that_there_are_and_none_is_started_any_more(masters: Masters) -> None:
-    """A master has placed those that its plan has by now, and workers start them at the spawn rate."""
+    """A master has assigned those that its plan has by now, and workers start them at the spawn rate."""
     run = masters.run
-    worker = MadeUpWorker(run.fleet, run.listener)
+    worker = MadeUpWorker(masters.generator, masters.generator.listener)
     masters.seconds(0.5)
-    there = placed(run) - 2
+    there = assigned(run) - 2
     worker.report(users={"Often": there}, settled=0)
     run.scale(0.5, "guard it")
-    assert placed(run) == there
+    assert assigned(run) == there
     assert masters.seconds(3)[-1] == there // 2
 
 
 def test_a_scale_knows_who_has_ended_also_while_others_are_started(masters: Masters) -> None:
     run = masters.run
-    worker = MadeUpWorker(run.fleet, run.listener)
+    worker = MadeUpWorker(masters.generator, masters.generator.listener)
     masters.seconds(0.5)
-    worker.report(users={"Often": placed(run) - 1}, settled=1000)
-    assert (run._users_ended(), run._users_not_started(masters.time.now)) == (1, 0)
+    worker.report(users={"Often": assigned(run) - 1}, settled=1000)
+    assert (masters.generator.users_ended(), masters.generator.users_not_started(masters.time.now)) == (1, 0)
     run = masters.next()
-    same = MadeUpWorker(run.fleet, run.listener, joins=False)
+    same = MadeUpWorker(masters.generator, masters.generator.listener, joins=False)
     same.incarnation = worker.incarnation
     same.join()
     run._drive_once(masters.time.now)
-    same.report(users={"Often": placed(run) - 3}, settled=0)
-    assert (run._users_ended(), run._users_not_started(masters.time.now)) == (1, 2)
+    same.report(users={"Often": assigned(run) - 3}, settled=0)
+    assert (masters.generator.users_ended(), masters.generator.users_not_started(masters.time.now)) == (1, 2)
 
 
 class Kept(Output):
@@ -197,7 +191,7 @@ class Kept(Output):
         self.marks.append(annotation.kind)
 
 
-def counted(run: FleetRun, number: int) -> None:
+def counted(run: Run, number: int) -> None:
     for _ in range(number):
         run._environment.recorder.record("GET", "/", 0.01, 100, 200)
 
@@ -218,7 +212,7 @@ def test_the_first_interval_of_a_run_that_is_taken_up_has_the_time_that_nobody_w
     assert run.last.interval_s == pytest.approx(1)
 
 
-def ended_at_once(run: FleetRun) -> None:
+def ended_at_once(run: Run) -> None:
     """All of it, without workers. It has begun."""
     run._begin = lambda: None
     run.stop(StopReason("user", "that is enough"))
@@ -234,11 +228,11 @@ def test_a_run_that_is_taken_up_has_started_once(masters: Masters, has_start: bo
     masters.seconds(1)
     masters.next(away_s=4)
     kept = Kept()
-    masters.run._outputs = Outputs([kept])
+    masters.run._outputs = masters.run._emitter._outputs = Outputs([kept])
     ended_at_once(masters.run)
     ((snapshot, marks),) = kept.restored_with
     assert marks == ["start", "takeover"]
     assert snapshot.total.requests == 7
     assert kept.marks == ["takeover", "stop"]
-    assert masters.run.marks() == {"start": 1, "takeover": 1, "stop": 1}
+    assert [each.kind for each in masters.run.annotations] == ["start", "takeover", "stop"]
     assert masters.run.annotations[0].time_s == pytest.approx(masters.run.statistics.started_wall_s, abs=0.1)

@@ -3,25 +3,14 @@
 from typing import Any
 
 from obswarm import __version__
+from obswarm.cluster.master.events import Joined, RegistryEvent, StatisticsMissing
 from obswarm.cluster.master.registry import WorkerRegistry
 from obswarm.cluster.master.run_spec import RunSpec
-from obswarm.cluster.master.worker_state import WorkerState
 from obswarm.cluster.wire.messages import PROTOCOL_VERSION, End, Hello, Ready, Report, Wait, Welcome, decode, encode
 from obswarm.stats import Recorder
 from obswarm.stats.codec import pack_table
 
 PEER = b"peer"
-
-
-class RouterSocket:
-    def __init__(self) -> None:
-        self.forgotten: list[str] = []
-
-    def on_forgotten(self, member: WorkerState) -> None:
-        self.forgotten.append(member.name)
-
-    def __getattr__(self, name: str) -> Any:
-        return lambda *arguments: None
 
 
 class Wire:
@@ -33,17 +22,15 @@ class Wire:
         return True
 
 
-def fleet() -> tuple[WorkerRegistry, RouterSocket, Wire]:
-    listener, wire = RouterSocket(), Wire()
-    made = WorkerRegistry(RunSpec("run-1", b"", None, ""), listener)
-    made.wire = wire
-    return made, listener, wire
+def registry() -> tuple[WorkerRegistry, Wire]:
+    wire = Wire()
+    return WorkerRegistry(RunSpec("run-1", b"", None, ""), wire), wire
 
 
-def join(made: WorkerRegistry, wire: Wire, acked: int) -> None:
+def join(made: WorkerRegistry, wire: Wire, acked: int) -> list[RegistryEvent]:
     made.received(PEER, encode(Hello(PROTOCOL_VERSION, __version__, "i", "name", 1, "", "run-1")))
     welcome = next(message for message in reversed(wire.sent) if isinstance(message, Welcome))
-    made.received(PEER, encode(Ready(welcome.nonce, 100.0, 1.0, {}, ("name",), acked)))
+    return made.received(PEER, encode(Ready(welcome.nonce, 100.0, 1.0, {}, ("name",), acked)))
 
 
 def report(made: WorkerRegistry, sequence: int) -> None:
@@ -58,30 +45,31 @@ def requests(made: WorkerRegistry) -> int:
 
 
 def test_what_a_master_before_had_not_kept_is_named_and_the_rest_counts() -> None:
-    made, listener, wire = fleet()
-    join(made, wire, acked=5)
-    assert listener.forgotten == ["name"]
+    made, wire = registry()
+    (worker,) = (event.worker for event in join(made, wire, acked=5) if isinstance(event, StatisticsMissing))
+    assert worker.name == "name"
     report(made, 6)
     report(made, 7)
     assert requests(made) == 2
 
 
 def test_a_worker_whose_statistics_are_all_there_has_lost_nothing() -> None:
-    made, listener, wire = fleet()
-    join(made, wire, acked=0)
+    made, wire = registry()
+    (joined,) = join(made, wire, acked=0)
+    assert isinstance(joined, Joined)
+    assert not joined.again
     report(made, 1)
     report(made, 2)
     made.acknowledge()
     for acked in (0, 1, 2):
         # Its connection was made anew; what it had been told is never more than what was counted.
-        join(made, wire, acked)
+        assert join(made, wire, acked) == [Joined(joined.worker, again=True)]
     report(made, 3)
-    assert listener.forgotten == []
     assert requests(made) == 3
 
 
 def test_a_worker_that_comes_when_the_run_is_ending_has_no_part_in_it_and_hears_of_its_end() -> None:
-    made, _, wire = fleet()
+    made, wire = registry()
     join(made, wire, acked=0)
     made.stop(1.0)
 
@@ -92,7 +80,7 @@ def test_a_worker_that_comes_when_the_run_is_ending_has_no_part_in_it_and_hears_
     assert hello(b"new", "") == Wait()
     assert hello(b"other", "run-0") == Wait()
     assert isinstance(hello(b"unknown", "run-1"), Welcome), "it may have statistics of this run"
-    assert list(made.members) == ["i"]
+    assert list(made.workers) == ["i"]
     wire.sent.clear()
     made.end(4)
     assert wire.sent.count(End(0, 4)) == 3

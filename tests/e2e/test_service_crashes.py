@@ -15,10 +15,10 @@ from tests.support.small_disk import SmallDisk
 
 CRASHES = {
     "an exception in obswarm itself": """
-import obswarm.cluster.master.generator
+import obswarm.engine.emitter
 def crash(self):
     raise RuntimeError("a bug")
-gevent.spawn_later(3.5, setattr, obswarm.cluster.master.generator.FleetRun, "_collect", crash)
+gevent.spawn_later(3.5, setattr, obswarm.engine.emitter.SnapshotEmitter, "collect", crash)
 """,
     "the end of the process": """
 first = not os.path.exists("MARK")
@@ -36,10 +36,10 @@ if "master" in sys.argv:
 
 
 IN_THE_FIRST_SECOND = """
-    import obswarm.cluster.master.generator
+    import obswarm.engine
     from obswarm import events
     def crash(runner):
-        obswarm.cluster.master.generator.FleetRun.annotate = None
+        obswarm.engine.Run.annotate = None
         runner.quit()
     @events.test_start.add_listener
     def start(environment, **_):

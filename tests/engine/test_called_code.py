@@ -23,9 +23,10 @@ from obswarm.api import (
     constant,
     task,
 )
-from obswarm.engine import CustomMessage, LoadSchedule, LocalRun, Ramp, RunResult, ShapeSchedule, StopReason
+from obswarm.engine import CustomMessage, LoadSchedule, Ramp, Run, RunResult, ShapeSchedule, StopReason
 from obswarm.greenlets import described
 from obswarm.stats import Recorder
+from tests.support.runs import local_run
 
 HOOKS = sorted(vars(Events()))
 ENDING_HOOKS = {"init", "test_start", "init_command_line_parser"}
@@ -145,12 +146,12 @@ class Visitor(User):
             raise ValueError("in a task")
 
 
-def run_of(cls: type[User] = Visitor, schedule: LoadSchedule | None = None, **settings: Any) -> LocalRun:
+def run_of(cls: type[User] = Visitor, schedule: LoadSchedule | None = None, **settings: Any) -> Run:
     environment = Environment(events=Events(), recorder=Recorder(), user_classes=[cls], **settings)
-    return LocalRun(environment, schedule or Ramp(2, 1000, duration_s=5), test="t", interval_s=0.02)
+    return local_run(environment, schedule or Ramp(2, 1000, duration_s=5), test="t", interval_s=0.02)
 
 
-def finish(run: LocalRun, until: Event, longest_s: float = 10) -> RunResult:
+def finish(run: Run, until: Event, longest_s: float = 10) -> RunResult:
     """Run it, and stop it as at its planned end once the event is set. By then it may have ended by itself."""
 
     def stop() -> None:
@@ -165,7 +166,7 @@ def finish(run: LocalRun, until: Event, longest_s: float = 10) -> RunResult:
         stopping.kill()
 
 
-def first_request(run: LocalRun) -> Event:
+def first_request(run: Run) -> Event:
     made = Event()
     run._environment.events.request.add_listener(lambda **_: made.set())
     return made

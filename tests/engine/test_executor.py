@@ -1,4 +1,4 @@
-"""Spawner and executor on a fake clock: time passes only when a test says so."""
+"""The executor of the closed model on a fake clock: time passes only when a test says so."""
 
 import math
 import random
@@ -7,48 +7,55 @@ from itertools import pairwise
 import pytest
 
 from obswarm.api import LoadTestShape, ObswarmError, Stage, User, task
-from obswarm.engine.allocation import ClassWeight
-from obswarm.engine.executor import Executor
+from obswarm.engine.executor import ClosedExecutor
 from obswarm.engine.rate_limiter import RateLimiter, step_towards
 from obswarm.engine.schedule import LoadSchedule, Ramp, ShapeSchedule, StagesSchedule
 
 
-class FakeSpawner:
-    def __init__(self) -> None:
-        self.now = 0.0
-        self.spawned: list[tuple[float, str]] = []
-        self.retired: list[tuple[float, str]] = []
+class Visitor(User):
+    @task
+    def nothing(self) -> None: ...
 
-    def spawn(self, user_class: str) -> None:
-        self.spawned.append((self.now, user_class))
 
-    def retire(self, user_class: str) -> None:
-        self.retired.append((self.now, user_class))
+class One(Visitor):
+    pass
+
+
+class Two(Visitor):
+    pass
 
 
 class Simulation:
     """An executor on a clock that jumps to whenever the executor wants to be called, plus some lateness."""
 
-    def __init__(self, schedule: LoadSchedule, shares=(ClassWeight("User", 1, 0),), lateness=lambda: 0.0) -> None:
-        self.pool = FakeSpawner()
+    def __init__(self, schedule: LoadSchedule, classes=(Visitor,), lateness=lambda: 0.0) -> None:
+        self.now = 0.0
+        self.spawned: list[tuple[float, str]] = []
+        self.retired: list[tuple[float, str]] = []
         self.settled_at: list[float] = []
-        self.executor = Executor(schedule, shares, self.pool, lambda: self.settled_at.append(self.pool.now))
+        self.executor = ClosedExecutor(schedule, classes)
         self.executor.start(0.0)
         self.lateness = lateness
         self.ended_at: float | None = None
 
     def until(self, time_s: float) -> None:
-        while self.pool.now <= time_s and self.ended_at is None:
-            delay = self.executor.step(self.pool.now)
-            if delay is None:
-                self.ended_at = self.pool.now
+        while self.now <= time_s and self.ended_at is None:
+            before = dict(self.executor.assigned)
+            assignment = self.executor.step(self.now)
+            if assignment is None:
+                self.ended_at = self.now
                 return
-            assert delay > 0
-            self.pool.now += delay + self.lateness()
+            for name, users in assignment.users.items():
+                self.spawned += [(self.now, name)] * (users - before[name])
+                self.retired += [(self.now, name)] * (before[name] - users)
+            if assignment.settled:
+                self.settled_at.append(self.now)
+            assert assignment.wait_s > 0
+            self.now += assignment.wait_s + self.lateness()
 
     @property
     def times(self) -> list[float]:
-        return [time for time, _ in self.pool.spawned]
+        return [time for time, _ in self.spawned]
 
 
 def most_in_a_window(times: list[float], window_s: float) -> int:
@@ -89,10 +96,10 @@ def test_a_ramp_of_2000_a_second_takes_the_time_that_it_should() -> None:
 def test_users_leave_as_evenly_as_they_came() -> None:
     simulation = Simulation(Ramp(10, 1000.0))
     simulation.until(1)
-    simulation.executor.set_load(4, 2.0, simulation.pool.now)
-    start = simulation.pool.now
+    simulation.executor.set_load(4, 2.0, simulation.now)
+    start = simulation.now
     simulation.until(10)
-    assert [time - start for time, _ in simulation.pool.retired] == pytest.approx([0, 0.5, 1, 1.5, 2, 2.5], abs=0.06)
+    assert [time - start for time, _ in simulation.retired] == pytest.approx([0, 0.5, 1, 1.5, 2, 2.5], abs=0.06)
 
 
 def test_the_end_of_the_profile_ends_the_executor() -> None:
@@ -105,13 +112,13 @@ def test_stages_follow_their_lines_up_and_down() -> None:
     simulation = Simulation(StagesSchedule((Stage(10, 100), Stage(5, 100), Stage(10, 0))))
     for time, users in ((5, 50), (10, 100), (14, 100), (20, 50)):
         simulation.until(time)
-        assert simulation.executor.placed_users == pytest.approx(users, abs=1)
+        assert simulation.executor.assigned_users == pytest.approx(users, abs=1)
     simulation.until(30)
     assert simulation.ended_at == pytest.approx(25, abs=0.06)
-    assert simulation.executor.placed_users <= 1
+    assert simulation.executor.assigned_users <= 1
     gaps = [b - a for a, b in pairwise(simulation.times)]
     assert max(gaps) < 0.11
-    assert len(simulation.settled_at) == 2, "at the end of each ramp"
+    assert simulation.settled_at == pytest.approx([10], abs=0.06), "the last ramp ends with the schedule"
 
 
 def test_a_stage_of_no_duration_is_a_jump_that_is_spread_over_a_moment() -> None:
@@ -124,22 +131,30 @@ def test_a_stage_of_no_duration_is_a_jump_that_is_spread_over_a_moment() -> None
 def test_a_hold_freezes_load_and_profile_and_release_goes_on() -> None:
     simulation = Simulation(Ramp(100, 10.0))
     simulation.until(2)
-    held = simulation.executor.placed_users
-    simulation.executor.hold(simulation.pool.now)
+    held = simulation.executor.assigned_users
+    simulation.executor.hold(simulation.now)
     simulation.until(7)
-    assert simulation.executor.placed_users == held
-    simulation.executor.release(simulation.pool.now)
+    assert simulation.executor.assigned_users == held
+    simulation.executor.release(simulation.now)
     simulation.until(8)
-    assert simulation.executor.placed_users == pytest.approx(held + 10, abs=2)
+    assert simulation.executor.assigned_users == pytest.approx(held + 10, abs=2)
 
 
 def test_classes_are_mixed_by_weight_all_along_the_ramp() -> None:
-    shares = (ClassWeight("Often", 3, 0), ClassWeight("Seldom", 1, 0), ClassWeight("Admin", 1, 2))
-    simulation = Simulation(Ramp(42, 100.0), shares)
+    class Often(Visitor):
+        weight = 3
+
+    class Seldom(Visitor):
+        weight = 1
+
+    class Admin(Visitor):
+        fixed_count = 2
+
+    simulation = Simulation(Ramp(42, 100.0), (Often, Seldom, Admin))
     simulation.until(2)
-    assert simulation.executor.placed == {"Often": 30, "Seldom": 10, "Admin": 2}
-    assert [name for _, name in simulation.pool.spawned[:2]] == ["Admin", "Admin"]
-    assert [name for _, name in simulation.pool.spawned[2:10]].count("Seldom") == 2
+    assert simulation.executor.assigned == {"Often": 30, "Seldom": 10, "Admin": 2}
+    assert [name for _, name in simulation.spawned[:2]] == ["Admin", "Admin"]
+    assert [name for _, name in simulation.spawned[2:10]].count("Seldom") == 2
 
 
 class FakeShape(LoadTestShape):
@@ -154,26 +169,16 @@ class FakeShape(LoadTestShape):
         return self.answers[min(self.ticks, len(self.answers)) - 1]
 
 
-class One(User):
-    @task
-    def nothing(self):
-        pass
-
-
-class Two(One):
-    pass
-
-
 def test_a_shape_is_asked_once_a_second_and_may_choose_classes() -> None:
     class Shape(FakeShape):
         answers = ((10, 100), (10, 100), (4, 100, [Two]), None)
 
     shape = Shape()
-    simulation = Simulation(ShapeSchedule(shape, [One, Two]), (ClassWeight("One", 1, 0), ClassWeight("Two", 1, 0)))
+    simulation = Simulation(ShapeSchedule(shape, [One, Two]), (One, Two))
     simulation.until(1.9)
-    assert (simulation.executor.placed, shape.ticks) == ({"One": 5, "Two": 5}, 2)
+    assert (simulation.executor.assigned, shape.ticks) == ({"One": 5, "Two": 5}, 2)
     simulation.until(2.9)
-    assert simulation.executor.placed == {"One": 0, "Two": 4}
+    assert simulation.executor.assigned == {"One": 0, "Two": 4}
     simulation.until(5)
     assert simulation.ended_at == pytest.approx(3, abs=0.06)
 
@@ -215,15 +220,15 @@ def test_when_a_shape_wants_other_classes_users_are_replaced_at_its_rate() -> No
     class Shape(FakeShape):
         answers = ((30, 100, [One]), (30, 100, [One]), *[(30, 10, [Two])] * 9)
 
-    simulation = Simulation(ShapeSchedule(Shape(), [One, Two]), (ClassWeight("One", 1, 0), ClassWeight("Two", 1, 0)))
+    simulation = Simulation(ShapeSchedule(Shape(), [One, Two]), (One, Two))
     simulation.until(1)
-    while simulation.pool.now < 8:
-        simulation.until(simulation.pool.now)
-        assert simulation.executor.placed_users == 30
-    twos = [time for time, name in simulation.pool.spawned if name == "Two"]
+    while simulation.now < 8:
+        simulation.until(simulation.now)
+        assert simulation.executor.assigned_users == 30
+    twos = [time for time, name in simulation.spawned if name == "Two"]
     assert len(twos) == 30
     assert most_in_a_window(twos, 1 - 1e-6) <= 10
-    assert simulation.executor.placed == {"One": 0, "Two": 30}
+    assert simulation.executor.assigned == {"One": 0, "Two": 30}
     assert len(simulation.settled_at) == 2
     assert simulation.settled_at[1] >= twos[-1]
 

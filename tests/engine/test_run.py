@@ -9,17 +9,18 @@ from hypothesis import strategies as st
 from obswarm.api import Environment, Events, LoadTestShape, StopTest, StopUser, User, constant, parse_stages, task
 from obswarm.engine import (
     LoadSchedule,
-    LocalRun,
     Output,
     Outputs,
     Ramp,
+    Run,
     RunResult,
     ShapeSchedule,
     StagesSchedule,
     StopReason,
 )
-from obswarm.engine.course import next_due
+from obswarm.engine.emitter import next_due
 from obswarm.stats import Recorder, RunState, Snapshot
+from tests.support.runs import local_run
 
 CTRL_C = StopReason("signal", "interrupted")
 
@@ -42,12 +43,12 @@ class Counted(User):
         self.environment.recorder.record("GET", name, 0.001, 10, 200, error)
 
 
-def make_run(*classes: type[User], schedule: LoadSchedule | None = None, outputs=(), **settings) -> LocalRun:
+def make_run(*classes: type[User], schedule: LoadSchedule | None = None, outputs=(), **settings) -> Run:
     environment = Environment(events=Events(), recorder=Recorder(), user_classes=list(classes), **settings)
-    return LocalRun(environment, schedule or Ramp(3, 1000), test="t", outputs=Outputs(outputs), interval_s=0.05)
+    return local_run(environment, schedule or Ramp(3, 1000), test="t", outputs=Outputs(outputs), interval_s=0.05)
 
 
-def finish(run: LocalRun, after_s: float | None = None, reason: StopReason = CTRL_C) -> RunResult:
+def finish(run: Run, after_s: float | None = None, reason: StopReason = CTRL_C) -> RunResult:
     if after_s is not None:
         gevent.spawn_later(after_s, run.stop, reason)
     with gevent.Timeout(20):
@@ -323,7 +324,7 @@ def test_too_many_endpoints_are_warned_of_once_with_names(caplog) -> None:
             self.count(f"/items/{self.number}")
 
     environment = Environment(events=Events(), recorder=Recorder(5), user_classes=[Visitor])
-    run = LocalRun(environment, Ramp(3, 1000), test="t", max_endpoints=5, interval_s=0.05)
+    run = local_run(environment, Ramp(3, 1000), test="t", max_endpoints=5, interval_s=0.05)
     result = finish(run, after_s=0.3)
     assert len(result.final.endpoints) == 5
     assert result.final.total.requests == Visitor.number
@@ -361,5 +362,5 @@ def test_the_planned_time_is_that_of_the_stages_or_of_the_limit_whichever_ends_f
 ) -> None:
     environment = Environment(events=Events(), recorder=Recorder(), user_classes=[Counted])
     stages = StagesSchedule(parse_stages("2s:2,1s:1"))
-    run = LocalRun(environment, stages, test="t", outputs=Outputs(), planned_s=limit_s)
+    run = local_run(environment, stages, test="t", outputs=Outputs(), planned_s=limit_s)
     assert run.statistics.planned_s == planned_s

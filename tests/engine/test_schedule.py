@@ -6,9 +6,10 @@ import gevent
 import pytest
 
 from obswarm.api import Environment, Events, LoadTestShape, Stage, StopUser, User, task
-from obswarm.engine import LocalRun, Outputs, Ramp, RunResult, StopReason, schedule
+from obswarm.engine import Outputs, Ramp, RunResult, StopReason, schedule
 from obswarm.engine.schedule import LoadSchedule, ShapeSchedule, StagesSchedule
 from obswarm.stats import Recorder
+from tests.support.runs import local_run
 
 STAGES = StagesSchedule([Stage(5, 5), Stage(5, 5), Stage(0, 8), Stage(5, 2)])
 
@@ -54,7 +55,7 @@ class Arrivals(LoadTestShape):
 def finished(made: LoadSchedule, shape: LoadTestShape | None = None) -> RunResult:
     environment = Environment(events=Events(), recorder=Recorder(), user_classes=[Once])
     environment.shape_class = shape
-    run = LocalRun(environment, made, test="t", outputs=Outputs([]), interval_s=0.5)
+    run = local_run(environment, made, test="t", outputs=Outputs([]), interval_s=0.5)
     with gevent.Timeout(20):
         return run.run()
 

@@ -9,8 +9,9 @@ import pytest
 from obswarm.api import Environment, Events, InternalError, User, constant, task
 from obswarm.app import exit_codes
 from obswarm.app.exit_codes import exit_code_of
-from obswarm.engine import LocalRun, Output, Outputs, Ramp, RunResult, StopReason
+from obswarm.engine import Output, Outputs, Ramp, Run, RunResult, StopReason
 from obswarm.stats import Recorder, RunState, Snapshot
+from tests.support.runs import local_run
 
 
 class Counted(User):
@@ -56,12 +57,12 @@ def kept() -> Kept:
 
 
 @pytest.fixture
-def run(kept: Kept) -> Iterator[LocalRun]:
+def run(kept: Kept) -> Iterator[Run]:
     environment = Environment(events=Events(), recorder=Recorder(), user_classes=[Counted])
-    run = LocalRun(environment, Ramp(2, 1000, duration_s=5), test="t", outputs=Outputs([kept]), interval_s=0.03)
-    run.observer = RunObserver()
-    yield run
-    run._pool.stop_all(0)
+    outputs, observer = Outputs([kept]), RunObserver()
+    made = local_run(environment, Ramp(2, 1000, duration_s=5), outputs=outputs, observer=observer, interval_s=0.03)
+    yield made
+    made._generator.stop(0)
 
 
 def fails(*arguments: Any) -> Any:
@@ -79,31 +80,32 @@ def fails_once(function: Any, after: int) -> Any:
     return wrapped
 
 
-def finished(run: LocalRun) -> RunResult:
+def finished(run: Run) -> RunResult:
     with gevent.Timeout(20):
         return run.run()
 
 
 PARTS = {
-    # name: what fails, and whether it does so before there is a first user
-    "_prepare": True,
-    "_begin": True,
-    "_before_emit": False,
-    "_collect": False,
-    "_after_emit": False,
-    "_after_step": False,
-    "_everyone_has_left": False,
-    "_end_users": False,
-    "_end": False,
-    "_note_stage": False,
+    # name: what of the generator fails, and whether it does so before there is a first user
+    "prepare": True,
+    "is_ready": True,
+    "start": True,
+    "refresh": False,
+    "collect": False,
+    "end_interval": False,
+    "apply": True,
+    "has_settled": False,
+    "everyone_has_left": False,
+    "stop": False,
+    "end": False,
 }
 
 
 @pytest.mark.parametrize("part", PARTS)
 def test_a_result_comes_whatever_part_of_the_run_fails(
-    run: LocalRun, kept: Kept, part: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    run: Run, kept: Kept, part: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(run, part, fails)
+    monkeypatch.setattr(run._generator, part, fails)
     gevent.spawn_later(0.2, run.stop, StopReason("time", "over"))
     result = finished(run)
     assert isinstance(result.error, InternalError)
@@ -111,15 +113,15 @@ def test_a_result_comes_whatever_part_of_the_run_fails(
     assert exit_code_of(result, 1) == exit_codes.INCOMPLETE
     assert result.final.state is RunState.STOPPED
     assert kept.snapshots, "the last one is given out whatever happens"
-    if not PARTS[part] and part != "_collect":
+    if not PARTS[part] and part != "collect":
         assert result.final.total.requests > 0
-        assert result.final.user_count == 0 or part == "_end_users"
+        assert result.final.user_count == 0 or part == "stop"
     assert "Traceback" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("hook", ["start", "on_snapshot", "close"])
-def test_a_run_does_not_go_on_without_its_guards(run: LocalRun, kept: Kept, hook: str) -> None:
-    setattr(run.observer, hook, fails)
+def test_a_run_does_not_go_on_without_its_guards(run: Run, kept: Kept, hook: str) -> None:
+    setattr(run._observer, hook, fails)
     if hook == "close":
         gevent.spawn_later(0.1, run.stop, StopReason("time", "over"))
     result = finished(run)
@@ -129,8 +131,8 @@ def test_a_run_does_not_go_on_without_its_guards(run: LocalRun, kept: Kept, hook
     assert kept.snapshots[-1].total.requests == result.final.total.requests
 
 
-def test_the_ticker_works_until_the_users_have_ended_though_it_has_failed_once(run: LocalRun, kept: Kept) -> None:
-    run._collect = fails_once(run._collect, 2)  # type: ignore[method-assign]
+def test_the_ticker_works_until_the_users_have_ended_though_it_has_failed_once(run: Run, kept: Kept) -> None:
+    run._generator.collect = fails_once(run._generator.collect, 2)  # type: ignore[method-assign]
     result = finished(run)
     assert result.stop_reason.kind == "error"
     assert result.stop_reason.detail.startswith("The ticker of the run failed (ValueError: of ours)")
@@ -138,8 +140,8 @@ def test_the_ticker_works_until_the_users_have_ended_though_it_has_failed_once(r
     assert counted == result.final.total.requests > 0, "nothing is lost"
 
 
-def test_what_was_started_again_is_told_with_the_run(run: LocalRun, caplog: pytest.LogCaptureFixture) -> None:
-    run._health._measure_lag = fails_once(run._health._measure_lag, 0)  # type: ignore[method-assign]
+def test_what_was_started_again_is_told_with_the_run(run: Run, caplog: pytest.LogCaptureFixture) -> None:
+    run._generator._health._measure_lag = fails_once(run._generator._health._measure_lag, 0)  # type: ignore[method-assign]
     gevent.spawn_later(0.2, run.stop, StopReason("time", "over"))
     result = finished(run)
     assert result.error is None
@@ -148,8 +150,8 @@ def test_what_was_started_again_is_told_with_the_run(run: LocalRun, caplog: pyte
     assert mark.text in caplog.text
 
 
-def test_what_does_not_stay_alive_ends_the_run(run: LocalRun) -> None:
-    run._health._measure_lag = fails  # type: ignore[method-assign]
+def test_what_does_not_stay_alive_ends_the_run(run: Run) -> None:
+    run._generator._health._measure_lag = fails  # type: ignore[method-assign]
     result = finished(run)
     assert isinstance(result.error, InternalError)
     assert str(result.error).startswith("The measurement of the event loop's lag failed (ValueError: of ours)")

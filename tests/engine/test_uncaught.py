@@ -11,7 +11,7 @@ import pytest
 from gevent.event import Event
 
 from obswarm.api import Environment, Events, LoadTestShape, StopTest, User
-from obswarm.engine import CustomMessage, LocalRun, ShapeSchedule, UncaughtErrors
+from obswarm.engine import CustomMessage, Run, ShapeSchedule, UncaughtErrors
 from obswarm.greenlets import Supervisor, call_apart
 from obswarm.stats import Recorder
 from tests.engine.test_called_code import (
@@ -245,7 +245,7 @@ def test_a_greenlet_of_the_load_test_stops_a_run() -> None:
         tasks = Visitor.tasks
         wait_time = Visitor.wait_time
 
-    run: LocalRun = run_of(Impatient)
+    run: Run = run_of(Impatient)
     with UncaughtErrors(lambda: run._environment, lambda: None) as uncaught:
         result = uncaught.run(lambda: finish(run, Event()))
     assert result.stop_reason.kind == "user"

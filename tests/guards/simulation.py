@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 
 import gevent
 
-from obswarm import clock
 from obswarm.api import Environment, Events, LoadTestShape, User, task
-from obswarm.engine import LoadSchedule, Outputs, Run
+from obswarm.engine import ClosedExecutor, LoadSchedule, Run
 from obswarm.guards import Alert, Delivery, GuardEvaluator, GuardRule, parse_action
-from obswarm.stats import AlertStatus, Annotation, EndpointKey, GeneratorHealth, GuardView, InFlight, Recorder
+from obswarm.stats import AlertStatus, Annotation, GuardView, Recorder
 from obswarm.targets import Sample
 from tests.support.fake_time import FakeTime
+from tests.support.stub_generator import StubGenerator
 
 _STEP_S = 0.05
 
@@ -19,43 +19,6 @@ _STEP_S = 0.05
 class Nobody(User):
     @task
     def nothing(self) -> None: ...
-
-
-class NumberedUsers:
-    def spawn(self, user_class: str) -> None: ...
-
-    def retire(self, user_class: str) -> None: ...
-
-
-class SimulatedRun(Run):
-    """Its users are those that the executor has placed."""
-
-    ended_users = 0
-
-    def user_counts(self) -> Mapping[str, int]:
-        return dict(self._executor.placed)
-
-    def users_max(self) -> int:
-        return 0
-
-    def workers(self) -> tuple[GeneratorHealth, ...]:
-        return ()
-
-    def in_flight(self) -> Mapping[EndpointKey, InFlight]:
-        return self._environment.recorder.in_flight(clock.monotonic())
-
-    def _collect(self) -> None:
-        self.statistics.add(self._environment.recorder.take())
-
-    def _users_ended(self) -> int:
-        return self.ended_users
-
-    def _everyone_has_left(self) -> bool:
-        return self.ended_users >= self._executor.placed_users
-
-    def _spawning_complete(self) -> None: ...
-
-    def _kill_users(self) -> None: ...
 
 
 class Source:
@@ -113,11 +76,6 @@ class Simulation:
         self.time = time
         self.source = Source()
         self.environment = Environment(events=Events(), recorder=Recorder(), user_classes=[Nobody], shape_class=shape)
-        self.run = SimulatedRun(
-            self.environment, schedule, NumberedUsers(), test="t", planned_s=limit_s, outputs=Outputs(), max_endpoints=10, interval_s=1.0
-        )  # fmt: skip
-        self.run._in_force = dict(in_force or {})
-        self.run._annotations = [Annotation(0.0, "guard", text) for text in marks]
         self.evaluator = GuardEvaluator(
             rules,
             self.source,
@@ -126,8 +84,19 @@ class Simulation:
             monotonic=time.monotonic,
             wall=time.wall,
         )
+        self.generator = StubGenerator(self.environment)
+        self.run = Run(
+            self.environment,
+            ClosedExecutor(schedule, [Nobody]),
+            self.generator,
+            test="t",
+            planned_s=limit_s,
+            observer=self.evaluator,
+            max_endpoints=10,
+        )
+        self.run._driver.in_force = dict(in_force or {})
+        self.run._log.annotations += [Annotation(0.0, "guard", text) for text in marks]
         self.evaluator.annotate = self.run.annotate
-        self.run.observer = self.evaluator
         self.users: list[int] = []
         self.ended_s: float | None = None
         self.run._attempt("The shape", self.run._reset_shape)
@@ -147,7 +116,7 @@ class Simulation:
             fails = number >= good
             self.environment.recorder.record("GET", "/", lasting_s, 1, 500 if fails else 200, "no" if fails else None)
         self.run._emit()
-        self.users.append(self.run._executor.placed_users)
+        self.users.append(self.run._driver.executor.assigned_users)
         if self.run._stopping.is_set():
             self._note_end()
 
@@ -177,8 +146,8 @@ class Simulation:
 
     @property
     def reason(self) -> str:
-        assert self.run._reason is not None
-        return f"{self.run._reason.kind}: {self.run._reason.detail}"
+        assert self.run._log.reason is not None
+        return f"{self.run._log.reason.kind}: {self.run._log.reason.detail}"
 
     def close(self) -> None:
         self.evaluator.close()

@@ -8,12 +8,13 @@ from hypothesis import strategies as st
 
 from obswarm import clock
 from obswarm.api import Environment, Events, ObswarmError
-from obswarm.engine import LocalRun, Ramp, StopReason
+from obswarm.engine import Ramp, StopReason
 from obswarm.guards import Guard, GuardEvaluator, parse_action, parse_payload, with_own_names
 from obswarm.guards.conditions import OPERATORS
 from obswarm.stats import Annotation, Recorder, RunState, Snapshot
 from tests.guards.simulation import Nobody, Source
 from tests.guards.test_alerts import ALERTMANAGER, STARTED_S, at, payload
+from tests.support.runs import local_run
 
 
 class Control:
@@ -61,9 +62,9 @@ class GuardedRun:
         self.evaluator.annotate = lambda kind, text: self.notes.append((kind, text))
         self.evaluator.start(self.control, self.started_wall_s)
         self.environment = Environment(events=Events(), recorder=Recorder(), user_classes=[Nobody])
-        self.run = LocalRun(self.environment, Ramp(100, 1e6), test="t")
-        self.run.state = RunState.RUNNING
-        self.run._executor.start(0)
+        self.run = local_run(self.environment, Ramp(100, 1e6), observer=self.evaluator)
+        self.run._log.state = RunState.RUNNING
+        self.run._driver.executor.start(0)
 
     def second(self, good: int = 0, bad: int = 0) -> Snapshot:
         self.now += 1
@@ -74,8 +75,9 @@ class GuardedRun:
             self.environment.recorder.record("GET", "/", 0.1, 1, 500, "no")
         # A turn for whoever asks the source.
         gevent.sleep(0.001)
-        self.run._collect()
-        return self.run.statistics.emit(self.run, self.evaluator.on_snapshot)
+        self.run._emit()
+        assert self.run.last is not None
+        return self.run.last
 
 
 def test_the_stop_reason_has_guard_value_and_time() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from obswarm import clock
 from obswarm.api import Environment, Events, ObswarmError, User, task
-from obswarm.engine import LocalRun, Ramp
+from obswarm.engine import Ramp
 from obswarm.guards import Guard, RequirementResult, evaluate_requirements, parse_requirement
 from obswarm.guards.conditions import EngineOperand
 from obswarm.guards.grammar import parse_condition
@@ -23,6 +23,7 @@ from obswarm.guards.operands import (
     value_of_run,
 )
 from obswarm.stats import Recorder, Snapshot
+from tests.support.runs import local_run
 
 ROOT = Path(__file__).parents[2]
 
@@ -35,7 +36,7 @@ class Nobody(User):
 @pytest.fixture
 def snapshot() -> Snapshot:
     environment = Environment(events=Events(), recorder=Recorder(), user_classes=[Nobody])
-    run = LocalRun(environment, Ramp(1, 1), test="t")
+    run = local_run(environment, Ramp(1, 1), test="t")
     record = environment.recorder.record
     for number in range(100):
         record("GET", "/a", 0.1 if number < 90 else 0.5, 10, 200)
@@ -95,7 +96,7 @@ def test_operands_without_a_value_for_the_whole_run_are_refused_in_requirements(
 def with_requests_under_way(ages_s: list[float], name: str = "/a") -> Snapshot:
     """Nothing has finished in the interval."""
     environment = Environment(events=Events(), recorder=Recorder(), user_classes=[Nobody])
-    run = LocalRun(environment, Ramp(1, 1), test="t")
+    run = local_run(environment, Ramp(1, 1), test="t")
     now = clock.monotonic()
     for age_s in ages_s:
         environment.recorder.under_way[object()] = ("GET", name, now - age_s, False)
@@ -132,7 +133,7 @@ def test_latencies_are_at_least_the_ages_of_requests_in_flight() -> None:
 def a_quiet_second(users: int, ages_s: list[float], name: str = "/poll") -> Snapshot:
     """Nothing finishes in it. Before it, users made nine quick requests for each one that was named so."""
     environment = Environment(events=Events(), recorder=Recorder(), user_classes=[Nobody])
-    run = LocalRun(environment, Ramp(1, 1), test="t")
+    run = local_run(environment, Ramp(1, 1), test="t")
     for _ in range(90):
         environment.recorder.record("GET", "/quick", 0.002, 10, 200)
     for _ in range(10):
@@ -165,7 +166,7 @@ def test_users_that_all_wait_show_that_the_target_hangs() -> None:
 
 def test_finished_requests_and_those_in_flight_make_one_latency() -> None:
     environment = Environment(events=Events(), recorder=Recorder(), user_classes=[Nobody])
-    run = LocalRun(environment, Ramp(1, 1), test="t")
+    run = local_run(environment, Ramp(1, 1), test="t")
     for _ in range(10):
         environment.recorder.record("GET", "/a", 0.02, 10, 200)
     now = clock.monotonic()
@@ -180,17 +181,19 @@ def test_finished_requests_and_those_in_flight_make_one_latency() -> None:
 
 def test_exceptions_and_interrupted_requests_of_the_interval() -> None:
     environment = Environment(events=Events(), recorder=Recorder(), user_classes=[Nobody])
-    run = LocalRun(environment, Ramp(1, 1), test="t")
+    run = local_run(environment, Ramp(1, 1), test="t")
     recorder = environment.recorder
     for _ in range(3):
         recorder.record_exception("KeyError: 'a'", "")
     recorder.record_cut_off("request", "GET", "/", 1.0)
     recorder.record_cut_off("task", "", "User.work", 1.0)
-    run._collect()
-    first = run.statistics.emit(run)
+    run._emit()
+    first = run.last
     recorder.record_exception("ValueError", "")
-    run._collect()
-    second = run.statistics.emit(run)
+    run._emit()
+    second = run.last
+    assert first is not None
+    assert second is not None
     assert [value("exceptions > 0", each) for each in (first, second)] == [3, 1]
     assert [value("interrupted > 0", each) for each in (first, second)] == [1, 0]
     assert value("exceptions == 0", second, value_of_run) == 4

@@ -211,7 +211,7 @@ def trips_of(simulation: Simulation) -> list[int]:
     """In seconds from the start."""
     began_s = simulation.run.statistics.started_wall_s
     return [
-        round(mark.time_s - began_s) for mark in simulation.run._annotations if mark.text.startswith("The guard it tripped")
+        round(mark.time_s - began_s) for mark in simulation.run.annotations if mark.text.startswith("The guard it tripped")
     ]  # fmt: skip
 
 
@@ -369,7 +369,7 @@ def test_a_plan_without_end_that_somebody_wanted_has_none_while_users_are_there(
     time.advance(8000)
     simulation.seconds(3)
     assert simulation.ended_s is None
-    simulation.run.ended_users = 20
+    simulation.generator.ended = 20
     simulation.second()
     assert simulation.reason.startswith("time: the load has been held or scaled for 1h00m")
 
@@ -397,7 +397,7 @@ def test_two_guards_that_scale_at_once_scale_the_same_users(time: FakeTime) -> N
 def test_users_that_have_ended_by_themselves_are_not_there(time: FakeTime) -> None:
     simulation = Simulation(time, [Guard(QUERY, "scale(50%)")], Ramp(20, 1000))
     simulation.second()
-    simulation.run.ended_users = 8
+    simulation.generator.ended = 8
     simulation.source.answer = BAD
     simulation.seconds(3)
     assert simulation.users[-1] - 8 == 6
@@ -416,7 +416,7 @@ def test_a_scale_in_mid_ramp_begins_no_stage(time: FakeTime) -> None:
     simulation.seconds(2)
     simulation.source.answer = BAD
     simulation.seconds(15)
-    assert simulation.run.marks() == {"guard": 1}
+    assert [each.kind for each in simulation.run.annotations] == ["guard"]
 
 
 def test_what_is_in_force_is_released_by_the_next_master_when_its_guard_is_clear(time: FakeTime) -> None:
@@ -424,7 +424,7 @@ def test_what_is_in_force_is_released_by_the_next_master_when_its_guard_is_clear
     rules = [Guard(QUERY + " for 2s", "hold", name="it"), Guard(QUERY, "scale(50%)", name="scaled")]
     marks = ["The guard it tripped: x", "The guard it tripped: y", "The guard scaled tripped: x", "The guard other"]
     simulation = Simulation(time, rules, Ramp(20, 5), in_force=before, marks=marks)
-    simulation.run._executor.hold(time.now)
+    simulation.run._driver.executor.hold(time.now)
     assert list(simulation.run.in_force) == ["guard it", "guard scaled"]
     simulation.source.answer = BAD
     simulation.seconds(3)

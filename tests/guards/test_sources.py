@@ -29,7 +29,7 @@ def simulation(time: FakeTime, *rules, **options) -> Simulation:
 
 
 def notes_of(simulated: Simulation) -> list[str]:
-    return [mark.text for mark in simulated.run._annotations if mark.kind == "guard"]
+    return [mark.text for mark in simulated.run.annotations if mark.kind == "guard"]
 
 
 def test_a_source_is_queried_and_its_failure_is_no_data(time: FakeTime) -> None:

@@ -9,13 +9,14 @@ from hypothesis import strategies as st
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 
 from obswarm.api import Environment, Events, User, task
-from obswarm.engine import LocalRun, Ramp
+from obswarm.engine import Ramp
 from obswarm.metrics import Kind, SnapshotRegistry
 from obswarm.metrics.exposition import slices
 from obswarm.metrics.native import CONTENT_TYPE
 from obswarm.metrics.series import PushCounts
 from obswarm.stats import Annotation, Recorder, Snapshot
 from tests.metrics.test_exposition import delimited
+from tests.support.runs import local_run
 
 
 class Nobody(User):
@@ -28,7 +29,7 @@ class Run:
 
     def __init__(self, started_s: float, run_id: str = "one") -> None:
         self._env = Environment(events=Events(), recorder=Recorder(), user_classes=[Nobody])
-        self._course = LocalRun(self._env, Ramp(1, 1), test="t.py")
+        self._course = local_run(self._env, Ramp(1, 1), test="t.py")
         self._started_s, self._run_id = started_s, run_id
         self.requests = 0
 

@@ -14,13 +14,14 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from obswarm.api import Environment, Events, User, task
-from obswarm.engine import LocalRun, Outputs, Ramp
+from obswarm.engine import Outputs, Ramp
 from obswarm.metrics import CONTRACT, Kind, MetricsApp, SnapshotCollector, SnapshotRegistry, parse_labels
 from obswarm.metrics.exposition import accepts_gzip, cooperative, wants_protobuf
 from obswarm.metrics.native import CONTENT_TYPE
 from obswarm.metrics.schema import EXPOSITION, Messages
 from obswarm.stats import Recorder, RefusedAlerts, Snapshot
 from tests.support.programs import ROOT
+from tests.support.runs import local_run
 
 PROMETHEUS_NATIVE = (
     "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.6,"
@@ -39,7 +40,7 @@ def environment(max_endpoints: int = 1000) -> Environment:
 
 
 def snapshot_of(env: Environment, max_endpoints: int = 1000) -> Snapshot:
-    return LocalRun(env, Ramp(1, 1), test="t.py", max_endpoints=max_endpoints).latest()
+    return local_run(env, Ramp(1, 1), test="t.py", max_endpoints=max_endpoints).latest()
 
 
 @pytest.fixture
@@ -227,7 +228,7 @@ def test_sockets_are_polled_when_the_exposition_yields(monkeypatch) -> None:
 def test_counters_do_not_go_down_when_statistics_are_reset() -> None:
     env = environment()
     latest = SnapshotRegistry()
-    run = LocalRun(env, Ramp(1, 1), test="t.py", outputs=Outputs([latest]))
+    run = local_run(env, Ramp(1, 1), test="t.py", outputs=Outputs([latest]))
 
     def total(name: str) -> float:
         return sum(point.value for metric, points in latest.families() if metric.name == name for point in points)
@@ -240,7 +241,7 @@ def test_counters_do_not_go_down_when_statistics_are_reset() -> None:
     assert before["obswarm_requests_total"] == 30
     env.reset_stats = True
     env.recorder.record("GET", "/3", 0.01, 10, 200)
-    run._spawning_complete()
+    run._reset_statistics()
     env.recorder.record("GET", "/0", 0.01, 10, 200)
     latest.snapshot(run.latest())
     after = {name: total(name) for name in before}

@@ -85,7 +85,7 @@ def final_result(table: StatsTable, test: str, folder: Path) -> tuple[RunResult,
     store = RunWriter(folder / "runs.sqlite", RunMetadata("1.0.0"))
     run = MadeUpRun([csv_files, store, kept, latest], test=test)
     run.statistics.add(table)
-    final = run.statistics.emit(run)
+    final = run.statistics.emit(run.status())
     for output in run.outputs:
         output.snapshot(final)
     result = replace(

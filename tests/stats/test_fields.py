@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from obswarm.api import Environment, Events, User, task
 from obswarm.cluster.master.journal import Journal, Progress, read
 from obswarm.cluster.wire.messages import PROTOCOL_VERSION
-from obswarm.engine import LocalRun, Ramp
+from obswarm.engine import Ramp
 from obswarm.stats import EndpointKey, EndpointStats, Exemplar, Histogram, Recorder, StatsTable, TimingStats
 from obswarm.stats.checks import Malformed
 from obswarm.stats.codec import DeltaSum, pack_row, pack_table, unpack_row
@@ -31,6 +31,7 @@ from obswarm.stats.fields import (
 )
 from obswarm.store.pack import pack, unpack
 from obswarm.web.wire import pack_snapshot, unpack_snapshot
+from tests.support.runs import local_run
 
 KEY = EndpointKey("GET", "/")
 _timings = TimingStats()
@@ -125,7 +126,7 @@ def test_all_fields_come_through_a_delta_a_journal_and_a_snapshot(tmp_path: Path
     assert values(recovered.table.endpoints[KEY]) == values(full())
 
     environment = Environment(events=Events(), recorder=Recorder(), user_classes=[Nobody])
-    snapshot = replace(LocalRun(environment, Ramp(1, 1), test="t.py").latest(), endpoints=table().endpoints)
+    snapshot = replace(local_run(environment, Ramp(1, 1)).latest(), endpoints=table().endpoints)
     assert values(unpack_snapshot(pack_snapshot(snapshot)).endpoints[KEY]) == values(full())
 
 

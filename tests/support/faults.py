@@ -21,10 +21,10 @@ _MOMENTS_S = (0.0, 9.0)
 
 _CRASHES = {
     "exception": """
-import obswarm.cluster.master.generator
+import obswarm.engine.emitter
 def crash(self):
     raise RuntimeError("a bug")
-gevent.spawn_later(DELAY, setattr, obswarm.cluster.master.generator.FleetRun, "_collect", crash)
+gevent.spawn_later(DELAY, setattr, obswarm.engine.emitter.SnapshotEmitter, "collect", crash)
 """,
     "os._exit": "gevent.spawn_later(DELAY, os._exit, 0)",
     "sys.exit": "gevent.spawn_later(DELAY, sys.exit, 3)",

@@ -1,11 +1,10 @@
-"""Workers without processes: they talk to a fleet in the same process, and say whatever a test wants."""
+"""Workers without processes: they talk to a master in the same process, and say whatever a test wants."""
 
 import secrets
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
 from obswarm import __version__
-from obswarm.cluster.master.registry import WorkerRegistry
 from obswarm.cluster.wire.messages import (
     PROTOCOL_VERSION,
     Hello,
@@ -21,7 +20,7 @@ from obswarm.stats.codec import pack_table
 
 
 class Letters:
-    """What a fleet has sent, by peer; in place of a RouterSocket, of which it takes the arguments."""
+    """What a master has sent, by peer; in place of a RouterSocket, of which it takes the arguments."""
 
     handshake_failures = 0
     endpoint = "nowhere"
@@ -39,22 +38,28 @@ class Letters:
         return [message for message in self._by_peer.get(peer, []) if isinstance(message, kind)]
 
 
-class MadeUpWorker:
-    """Is a member of `fleet` as soon as it is made, unless `joins` is False."""
+class Receiver(Protocol):
+    """A master, or its registry of workers."""
 
-    def __init__(self, fleet: WorkerRegistry, letters: Letters, name: str = "honest", joins: bool = True) -> None:
+    def received(self, peer: bytes, frame: bytes) -> object: ...
+
+
+class MadeUpWorker:
+    """Has joined `master` as soon as it is made, unless `joins` is False."""
+
+    def __init__(self, master: Receiver, letters: Letters, name: str = "honest", joins: bool = True) -> None:
         self.name = name
         self.peer = name.encode()[:200] + secrets.token_bytes(4)
         self.incarnation = secrets.token_hex(16)
         self.sequence = 0
-        self._fleet = fleet
+        self._master = master
         self._letters = letters
         self._recorder = Recorder()
         if joins:
             self.join()
 
     def say(self, message: Message) -> None:
-        self._fleet.received(self.peer, encode(message))
+        self._master.received(self.peer, encode(message))
 
     def got(self, kind: type[Any]) -> list[Any]:
         """Messages of that kind that it was sent."""

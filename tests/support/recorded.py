@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from obswarm.engine import RunResult, StopReason
-from obswarm.engine.statistics import RunStatistics
+from obswarm.engine import GeneratorStatus, RunResult, StopReason
+from obswarm.engine.statistics import RunStatistics, RunStatus
 from obswarm.stats import (
     EndpointKey,
     ErrorKey,
@@ -31,8 +31,6 @@ class MadeUpRun:
     """`second` gives the outputs a second in which requests of those durations were made; wall time stands in for the
     clock that the statistics have."""
 
-    state = RunState.RUNNING
-
     def __init__(
         self,
         outputs: Sequence[Any],
@@ -48,23 +46,11 @@ class MadeUpRun:
         self.under_way: dict[EndpointKey, InFlight] = {}
         self.statistics = RunStatistics(run_id=run_id, test=test, host="http://shop.example", planned_s=60.0)
 
-    def user_counts(self) -> Mapping[str, int]:
-        return {"Visitor": self._users}
-
-    def user_targets(self) -> Mapping[str, int]:
-        return {"Visitor": 5}
-
-    def users_max(self) -> int:
-        return self._users
-
-    def workers(self) -> tuple[GeneratorHealth, ...]:
-        return (GeneratorHealth("w1", 3, 0.256, 0.0123, 64 * 1024 * 1024, self._saturated, stats_lag_s=0.1),)
-
-    def marks(self) -> Mapping[str, int]:
-        return {}
-
-    def in_flight(self) -> Mapping[EndpointKey, InFlight]:
-        return self.under_way
+    def status(self) -> RunStatus:
+        """What a snapshot says besides the statistics."""
+        worker = GeneratorHealth("w1", 3, 0.256, 0.0123, 64 * 1024 * 1024, self._saturated, stats_lag_s=0.1)
+        generator = GeneratorStatus({"Visitor": self._users}, self._users, (worker,), self.under_way)
+        return RunStatus(RunState.RUNNING, generator, {"Visitor": 5}, {})
 
     def second(self, durations: Mapping[EndpointKey, Sequence[float]], failed: Sequence[EndpointKey] = ()) -> Snapshot:
         table = StatsTable()
@@ -76,7 +62,7 @@ class MadeUpRun:
             table.count_error(ErrorKey(*key, "HTTP 500"), ErrorStats(1, 5.0, 6.0))
         table.iterations["Visitor"] = 1
         self.statistics.add(table)
-        snapshot = self.statistics.emit(self)
+        snapshot = self.statistics.emit(self.status())
         for output in self.outputs:
             output.snapshot(snapshot)
         return snapshot

@@ -5,7 +5,7 @@ from dataclasses import fields, replace
 import pytest
 
 from obswarm.api import Environment, Events, ObswarmError, User, task
-from obswarm.engine import LocalRun, Ramp, RunResult, StopReason, WorkerLoss
+from obswarm.engine import Ramp, RunResult, StopReason, WorkerLoss
 from obswarm.stats import (
     TOTAL,
     AlertCount,
@@ -24,6 +24,7 @@ from obswarm.stats import (
     TargetView,
 )
 from obswarm.web.wire import NotReadable, pack_result, pack_snapshot, unpack_result, unpack_snapshot
+from tests.support.runs import local_run
 
 
 class Nobody(User):
@@ -38,7 +39,7 @@ def snapshot() -> Snapshot:
         env.recorder.record("GET", f"/ü{number % 3}", 0.01 * (number + 1), 100, 200, trace_id="a" * 32)
     env.recorder.record("POST", "/x", 90.0, 0, 503, "HTTP 503")
     env.recorder.record_iteration("Nobody")
-    found = LocalRun(env, Ramp(1, 1), test="t.py").latest()
+    found = local_run(env, Ramp(1, 1), test="t.py").latest()
     interval = {key: stats for key, stats in found.endpoints.items() if key.name == "/x"}
     return replace(
         found,

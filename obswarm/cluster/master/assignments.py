@@ -58,20 +58,20 @@ class Assignments:
         if not ready:
             self.pending = 0
             return []
-        by_incarnation = {member.incarnation: member for member in ready}
-        weights = self.balance.weights({incarnation: member.capacity for incarnation, member in by_incarnation.items()})
-        present = {incarnation: member.assigned or member.users for incarnation, member in by_incarnation.items()}
+        by_incarnation = {worker.incarnation: worker for worker in ready}
+        weights = self.balance.weights({incarnation: worker.capacity for incarnation, worker in by_incarnation.items()})
+        present = {incarnation: worker.assigned or worker.users for incarnation, worker in by_incarnation.items()}
         given, missing = self._step(distribute(wanted, weights, present), present, wanted, rate, now)
         messages = []
         for incarnation, share in self._rates(missing, weights, rate).items():
-            member, users = by_incarnation[incarnation], given[incarnation]
-            same_rate = member.rate > 0 and _SAME_RATE[0] <= share / member.rate <= _SAME_RATE[1]
-            if users == member.assigned and member.assign_number and same_rate:
+            worker, users = by_incarnation[incarnation], given[incarnation]
+            same_rate = worker.rate > 0 and _SAME_RATE[0] <= share / worker.rate <= _SAME_RATE[1]
+            if users == worker.assigned and worker.assign_number and same_rate:
                 continue
-            member.assigned = users
-            member.assign_number = self.number
-            member.rate = share
-            messages.append((member, Assign(self.number, users, share)))
+            worker.assigned = users
+            worker.assign_number = self.number
+            worker.rate = share
+            messages.append((worker, Assign(self.number, users, share)))
         return messages
 
     def _step(

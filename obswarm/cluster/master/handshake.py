@@ -1,4 +1,4 @@
-"""Who says hello, until he is a member: is he welcome, does he need the files, could he load them."""
+"""Worker handshake: validates Hello, sends the bundle on request, waits for Ready or Failed."""
 
 import logging
 import secrets
@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from obswarm import __version__, clock
-from obswarm.cluster.master.run_spec import RegistryListener, RunSpec
+from obswarm.cluster.master.events import LoadFailed
+from obswarm.cluster.master.run_spec import RunSpec
 from obswarm.cluster.wire.messages import (
     PROTOCOL_VERSION,
     Bundle,
@@ -40,13 +41,12 @@ class _Joining:
 
 
 class Handshake:
-    """Keeps newcomers by peer. What they send counts only with the nonce of their last welcome."""
+    """Keeps joining workers by peer. What they send counts only with the nonce of their last Welcome."""
 
-    def __init__(self, spec: RunSpec, listener: RegistryListener, send_frame: Callable[[bytes, bytes], object]) -> None:
+    def __init__(self, spec: RunSpec, send_frame: Callable[[bytes, bytes], object]) -> None:
         self.dropped_frames = 0
         self._send_frame = send_frame
         self._spec = spec
-        self._listener = listener
         self._joining: dict[bytes, _Joining] = {}
         self._told: set[str] = set()
         self._bundle_frame: bytes | None = None
@@ -65,7 +65,7 @@ class Handshake:
             logger.warning(text, *arguments)
 
     def drop_large(self, size: int) -> None:
-        """Count a frame that is too large to be of somebody who wants to join."""
+        """Count a frame that is too large for a handshake."""
         self.dropped_frames += 1
         self.tell_once("large", "A peer that has not joined sent %d bytes at once; that is dropped and counted.", size)
 
@@ -116,8 +116,9 @@ class Handshake:
             ),
         )
 
-    def take(self, peer: bytes, message: Message) -> tuple[Hello, Ready] | None:
-        """A message of a newcomer. When he is ready, what he said; he is no newcomer any more then."""
+    def take(self, peer: bytes, message: Message) -> tuple[Hello, Ready] | LoadFailed | None:
+        """Take a message of a joining worker. Returns what it said once it is ready, or that it cannot run the load
+        test; the handshake is over then."""
         joining = self._joining[peer]
         bundle = self._spec.bundle
         match message:
@@ -130,14 +131,14 @@ class Handshake:
                 return joining.hello, message
             case Failed() if message.nonce == joining.nonce:
                 del self._joining[peer]
-                self._listener.on_failed(joining.hello.name, clean_lines(message.reason))
+                return LoadFailed(joining.hello.name, clean_lines(message.reason))
             case Report() | Retransmit():
-                # It was a member before the master was started again, and does not know yet.
+                # It had joined before the master was started again, and does not know yet.
                 pass
             case _:
                 self.dropped_frames += 1
         return None
 
     def look_after(self, now: float) -> None:
-        """Forget those who never got ready."""
+        """Forget workers that did not get ready."""
         self._joining = {peer: joining for peer, joining in self._joining.items() if now - joining.since_s < _JOINING_S}

@@ -27,6 +27,7 @@ import msgpack
 
 from obswarm import clock
 from obswarm.api import ObswarmError
+from obswarm.engine import Progress
 from obswarm.private_files import check_writable, make_private_folder, tighten
 from obswarm.stats import StatsTable
 from obswarm.stats.codec import DeltaSum, pack_table
@@ -41,39 +42,6 @@ _TRY_AGAIN_S = 5.0
 
 _NOT_WRITABLE = (OSError, ValueError, TypeError, OverflowError, struct.error)
 """What the disk raises, and what is raised for values that have no form in the file."""
-
-
-@dataclass(slots=True)
-class Progress:
-    """Where a run was. Times in seconds; `at_wall_s` is when that was so."""
-
-    at_wall_s: float
-    elapsed_s: float
-    stats_elapsed_s: float
-    profile_elapsed_s: float
-    """Of the schedule's own time, in which those holds do not count in which it stood still."""
-    holding: bool
-    placed: dict[str, int]
-    ramp: list[float] | None
-    """(users, rate) when the load was set by hand or scaled."""
-    users_max: int
-    stopping: list[str] | None
-    """(kind, detail) of the reason to stop."""
-    annotations: list[list[Any]]
-    """(wall time, kind, text)."""
-    losses: list[list[Any]] = field(default_factory=list)
-    """(worker, detail, seconds, users) of what is known to be lost."""
-    load_s: float | None = None
-    """The time of the load since the statistics began, once users have been told to end."""
-    ramp_classes: list[str] | None = None
-    """The user classes that the load was made of then; None: all."""
-    is_scaled: bool = False
-    in_force: dict[str, str] = field(default_factory=dict)
-    """What guards and alerts have told the load: action by who gave it."""
-    guards: dict[str, Any] = field(default_factory=dict)
-    """The memory of the guards and of the alerts that fire."""
-    users_ended: int = 0
-    """By themselves, of those that are placed."""
 
 
 @dataclass(slots=True)

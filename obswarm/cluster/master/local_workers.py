@@ -44,7 +44,7 @@ class LocalProcesses:
 
     def start_another_when_needed(self, ready: Sequence[WorkerState], users: int) -> None:
         """To be called once an interval."""
-        busy = any(member.load.cpu_ratio > _BUSY_RATIO for member in ready)
+        busy = any(worker.load.cpu_ratio > _BUSY_RATIO for worker in ready)
         self._busy_intervals = self._busy_intervals + 1 if busy else 0
         starting = len(self._processes) > len(ready)
         fits = self._grows and len(ready) < min(self._cpus, users)

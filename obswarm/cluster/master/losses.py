@@ -33,37 +33,37 @@ class Losses:
         self.of_time[:0] = earlier
         self._of_processes.update((loss.worker, loss.detail) for loss in self.of_time)
 
-    def note_worker(self, member: WorkerState, detail: str, unreported_s: float) -> None:
+    def note_worker(self, worker: WorkerState, detail: str, unreported_s: float) -> None:
         """A worker went away without its last statistics."""
-        users = sum(member.users.values())
-        member.lost += 1
-        self.of_time.append(WorkerLoss(member.name, detail, unreported_s, users))
+        users = sum(worker.users.values())
+        worker.lost += 1
+        self.of_time.append(WorkerLoss(worker.name, detail, unreported_s, users))
         logger.error(
             "The worker %s is lost (%s): at most the last %.1f s of its %s are in no figure.",
-            member.name,
+            worker.name,
             detail,
             unreported_s,
             counted(users, "user"),
         )
 
-    def note_processes(self, member: WorkerState, losses: Iterable[WorkerLoss]) -> None:
+    def note_processes(self, worker: WorkerState, losses: Iterable[WorkerLoss]) -> None:
         """Processes of a worker did, or were refused by it. It tells all of them with each report, since a report can
         get lost; each counts once."""
         for loss in losses:
             key = (loss.worker, loss.detail)
             if key not in self._of_processes:
                 self._of_processes.add(key)
-                member.lost += 1
+                worker.lost += 1
                 self.of_time.append(loss)
                 logger.error("LOST: %s", loss)
 
-    def note_requests(self, lost: Mapping[tuple[str, str], int], members: Iterable[WorkerState]) -> None:
+    def note_requests(self, lost: Mapping[tuple[str, str], int], workers: Iterable[WorkerState]) -> None:
         """Requests that processes have counted and could not send, as of StatsTable.lost."""
         for key, requests in lost.items():
             name, reason = key
-            for member in members:
-                if name == member.name or name in member.nodes:
-                    member.lost += 1
+            for worker in workers:
+                if name == worker.name or name in worker.nodes:
+                    worker.lost += 1
             if key not in self._of_requests:
                 logger.error("Statistics of the worker %s are lost: %s.", name, reason)
             self._of_requests[key] = self._of_requests.get(key, 0) + requests

@@ -1,5 +1,5 @@
-"""What a journal keeps of a run: workers from a fleet into memories, and back when a master was started again; and the
-result of a run that nobody goes on with."""
+"""Workers of a registry as records of a journal, and back when a master was started again; and the result of a run that
+nobody goes on with."""
 
 from obswarm import clock
 from obswarm.api import ObswarmError
@@ -10,43 +10,42 @@ from obswarm.engine import RunResult, StopReason, WorkerLoss
 from obswarm.stats import TOTAL, Annotation, EndpointStats, RunState, Snapshot
 
 
-def worker_records(fleet: WorkerRegistry, is_over: bool = False) -> dict[str, WorkerRecord]:
+def worker_records(registry: WorkerRegistry, is_over: bool = False) -> dict[str, WorkerRecord]:
     """By incarnation, as of now; `is_over` when all workers have been told that the run is."""
     now = clock.monotonic()
     return {
-        member.incarnation: WorkerRecord(
-            name=member.name,
-            index=member.index,
-            processes=member.processes,
-            acked=member.merged,
-            stats_age_s=now - member.stats_s,
-            cut_off_age_s=None if member.cut_off_s is None else now - member.cut_off_s,
-            state=str(_state_at_the_end(member) if is_over else member.state),
-            capacity=member.capacity,
-            cpus=member.cpus,
-            users=member.users,
-            nodes=list(member.nodes),
-            max_cpu_ratio=member.max_cpu_ratio,
-            max_loop_lag_s=member.max_loop_lag_s,
-            was_saturated=member.was_saturated,
+        worker.incarnation: WorkerRecord(
+            name=worker.name,
+            index=worker.index,
+            processes=worker.processes,
+            acked=worker.merged,
+            stats_age_s=now - worker.stats_s,
+            cut_off_age_s=None if worker.cut_off_s is None else now - worker.cut_off_s,
+            state=str(_state_at_the_end(worker) if is_over else worker.state),
+            capacity=worker.capacity,
+            cpus=worker.cpus,
+            users=worker.users,
+            nodes=list(worker.nodes),
+            max_cpu_ratio=worker.max_cpu_ratio,
+            max_loop_lag_s=worker.max_loop_lag_s,
+            was_saturated=worker.was_saturated,
         )
-        for member in fleet.members.values()
+        for worker in registry.workers.values()
     }
 
 
-def _state_at_the_end(member: WorkerState) -> WorkerStatus:
-    if member.complete:
+def _state_at_the_end(worker: WorkerState) -> WorkerStatus:
+    if worker.complete:
         return WorkerStatus.GONE
-    return member.state if member.is_over else WorkerStatus.LOST
+    return worker.state if worker.is_over else WorkerStatus.LOST
 
 
-def restore_workers(recovered: Recovered, fleet: WorkerRegistry) -> None:
-    """Put the workers of a run that is gone on with into its fleet. They have the time to be heard that everybody
-    has."""
+def restore_workers(recovered: Recovered, registry: WorkerRegistry) -> None:
+    """Put the workers of a run that is gone on with into its registry. Each may be silent for as long as any worker."""
     now = clock.monotonic()
     recorded_s = now - max(0.0, clock.wall() - recovered.progress.at_wall_s)
     for incarnation, memory in recovered.workers.items():
-        fleet.members[incarnation] = WorkerState(
+        registry.workers[incarnation] = WorkerState(
             incarnation=incarnation,
             name=memory.name,
             index=memory.index,
@@ -68,7 +67,7 @@ def restore_workers(recovered: Recovered, fleet: WorkerRegistry) -> None:
             max_loop_lag_s=memory.max_loop_lag_s,
             was_saturated=memory.was_saturated,
         )
-        fleet.next_index = max(fleet.next_index, memory.index + memory.processes)
+        registry.next_index = max(registry.next_index, memory.index + memory.processes)
 
 
 def result_of_recovered(recovered: Recovered, detail: str, error: str | None = None) -> RunResult:

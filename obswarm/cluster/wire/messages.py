@@ -137,11 +137,11 @@ class StartRun:
 
 @dataclass(frozen=True, slots=True)
 class Assign:
-    """Master: have these users, by class; start and stop that many of them per second on the way there."""
+    """Master: an assignment: run these users, by class; start at most `spawn_rate` of them per second."""
 
     number: int
     users: dict[str, int]
-    rate: float
+    spawn_rate: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,6 +283,9 @@ Message = (
     | End
     | Wait
 )
+
+OF_KNOWN_WORKERS = (Report, Retransmit, Ready, Failed, BundleRequest, Leaving, WorkerEvent)
+"""What a worker sends after its Hello: one that the master does not know has met another master before."""
 
 _TYPES: tuple[type[Any], ...] = typing.get_args(Message)
 _NUMBERS = {kind: number for number, kind in enumerate(_TYPES)}

@@ -72,17 +72,6 @@ class Prepared:
     nodes: tuple[str, ...]
 
 
-def tell_of_other_run(waiting: int) -> None:
-    """The run that this worker was part of is over without it: its master has counted it as lost, if it was there to
-    end the run at all."""
-    if waiting:
-        logger.error(
-            "The master has another run now; what is in no result: %s of the last one.", counted(waiting, "report")
-        )
-    else:
-        logger.warning("The master has another run now; joining.")
-
-
 class ConnectionListener(Protocol):
     """What a worker does; the link says when."""
 
@@ -90,8 +79,8 @@ class ConnectionListener(Protocol):
         """Load it and measure; called again, and quick then, when the connection was made anew. May switch greenlets.
         Raises ObswarmError when it cannot run that."""
 
-    def placed(self) -> dict[str, int]:
-        """Users that it has."""
+    def assigned_users(self) -> dict[str, int]:
+        """Users by class that it was told to run."""
 
     def collect(self, pulse: int) -> None:
         """Send a report."""
@@ -122,7 +111,7 @@ class MasterConnection:
         give_up_after_s: float = defaults.GIVE_UP_AFTER_S,
     ) -> None:
         self.unacked = UnackedDeltas()
-        self.supervisor = Supervisor(self._part_failed)
+        self.supervisor = Supervisor(self.part_failed)
         """For whatever this worker depends on."""
         self.identity = identity
         self.run_id = ""
@@ -173,7 +162,8 @@ class MasterConnection:
     def fail(self, error: ObswarmError) -> None:
         self._finished.set_exception(error)
 
-    def _part_failed(self, what: str, error: BaseException) -> None:
+    def part_failed(self, what: str, error: BaseException) -> None:
+        """A greenlet that this worker depends on has ended by an exception: tell the master, and end."""
         text = f"{what} failed: {described(error)}. This is a fault of obswarm; please report it."
         if self._welcome is not None and not self._is_ready:
             self.send(Failed(self._welcome.nonce, text))
@@ -315,9 +305,9 @@ class MasterConnection:
             self._preparing = False
         self.run_id = run_id
         # The newest welcome's: another one may have come meanwhile.
-        placed = self._listener.placed()
+        assigned = self._listener.assigned_users()
         self.send(
-            Ready(self._welcome.nonce, prepared.capacity, prepared.cpus, placed, prepared.nodes, self.unacked.acked)
+            Ready(self._welcome.nonce, prepared.capacity, prepared.cpus, assigned, prepared.nodes, self.unacked.acked)
         )
         self._is_ready = True
         self._send_again()

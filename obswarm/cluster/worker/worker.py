@@ -1,4 +1,4 @@
-"""One process with users that a master (or the relay of its machine) commands."""
+"""A worker process: a LocalGenerator that a master, or the relay of its machine, commands."""
 
 import argparse
 import logging
@@ -7,16 +7,14 @@ import secrets
 import signal
 import socket
 from pathlib import Path
-from typing import Any
 
 import gevent
-from gevent.event import Event
 
 from obswarm import clock, defaults
 from obswarm.api import Environment, ObswarmError, events, make_parser, remember_secrets
 from obswarm.api.tracing import TraceSampler
 from obswarm.cluster.job import Job
-from obswarm.cluster.reexec import reexec
+from obswarm.cluster.reexec import reexec, tell_of_other_run
 from obswarm.cluster.runners import NotSendable, WorkerRunner, deliver, pack_content
 from obswarm.cluster.wire.curve import CurveKeys
 from obswarm.cluster.wire.messages import (
@@ -39,22 +37,25 @@ from obswarm.cluster.wire.messages import (
 from obswarm.cluster.wire.transport import new_context
 from obswarm.cluster.wire.user_steps import pack_user_steps
 from obswarm.cluster.worker.benchmark import requests_per_cpu_second, usable_cpus
-from obswarm.cluster.worker.connection import Identity, MasterConnection, Prepared, tell_of_other_run
-from obswarm.cluster.worker.user_scaler import UserScaler
+from obswarm.cluster.worker.connection import Identity, MasterConnection, Prepared
 from obswarm.ending_signals import ending_signals
 from obswarm.engine import (
-    DescriptorWatch,
-    HealthMonitor,
-    MessageListeners,
+    GeneratorEvent,
+    GeneratorWarning,
+    LocalGenerator,
+    PartFailed,
+    PartRestarted,
+    RunFailed,
+    StopRequested,
     UncaughtErrors,
-    UserPool,
+    UserScaler,
     add_folder,
     load,
     select,
-    warn_of_saturation,
 )
+from obswarm.greenlets import described
 from obswarm.sanitize import clean_text
-from obswarm.stats import GeneratorHealth, Recorder
+from obswarm.stats import Recorder
 from obswarm.stats.codec import pack_delta, pack_in_flight
 from obswarm.units import counted
 
@@ -100,19 +101,16 @@ class Worker:
         """Whether a signal ended it, rather than its master."""
         self._environment: Environment | None = None
         self._prepared: Prepared | None = None
-        self._pool: UserPool
+        self._generator: LocalGenerator
         self._scaler: UserScaler
-        self._descriptors: DescriptorWatch
-        self._health: HealthMonitor
         self._runner: WorkerRunner
-        self._messages: MessageListeners
+        self._settled = 0
+        """The number of the last assignment that has been carried out."""
         self._began = self._has_started = False
         self._assignment: Assign | None = None
         self._stopping = False
         self._ended = False
         self._leaving = False
-        self._nudge = Event()
-        self._last_health: GeneratorHealth | None = None
         self._stop_timeout_s = 0.0
 
     def run(self) -> int:
@@ -124,7 +122,7 @@ class Worker:
             for watcher in watchers:
                 watcher.cancel()
             if self._environment is not None and not self._ended:
-                self._pool.stop_all(0)
+                self._generator.stop(0)
             self.link.clean_up()
         environment = self._environment
         if environment is not None:
@@ -137,13 +135,12 @@ class Worker:
     def prepare(self, welcome: Welcome, folder: Path | None) -> Prepared:
         if self._prepared is None:
             job = Job.unpack(welcome.job)
-            self._environment = self._load(job, folder)
+            cpus = min(1.0, usable_cpus() * self._share)
+            self._environment = self._load(job, folder, cpus)
             self._environment.run_id = welcome.run_id
             logging.getLogger().setLevel(job.loglevel)
-            cpus = min(1.0, usable_cpus() * self._share)
             capacity = requests_per_cpu_second() * cpus
-            self._health = HealthMonitor(self._identity.name, cpus, self.link.supervisor)
-            self._health.start()
+            self._generator.start()
             self._prepared = Prepared(capacity, cpus, (self._identity.name,))
             self.link.supervisor.spawn("The worker's spawning of users", self._follow)
             level = logging.DEBUG if self._is_child else logging.INFO
@@ -156,7 +153,7 @@ class Worker:
             )
         return self._prepared
 
-    def _load(self, job: Job, folder: Path | None) -> Environment:
+    def _load(self, job: Job, folder: Path | None, cpus: float) -> Environment:
         root = folder if folder is not None else Path(job.root)
         paths = [root / file for file in job.files]
         if self._own_files:
@@ -187,40 +184,32 @@ class Worker:
         environment.recorder.detailed_timings = job.detailed_timings
         if job.trace_share:
             environment.trace_sampler = TraceSampler(job.trace_share)
-        self._messages = MessageListeners(environment)
-        self._runner = WorkerRunner(environment, self._messages, self._identity.name, self.link.send)
+        generator = self._generator = LocalGenerator(environment, name=self._identity.name, cpus=cpus)
+        self._scaler = UserScaler([cls.__name__ for cls in classes])
+        self._runner = WorkerRunner(
+            environment, generator.messages, self._identity.name, self.link.send, generator.user_counts
+        )
         environment.runner = self._runner
-        self._pool = UserPool(environment, self.fail, self.stop_test)
         environment.steering = self
-        self._runner.counts = self._pool.counts
-        self._descriptors = DescriptorWatch(classes)
-        self._scaler = UserScaler([cls.__name__ for cls in classes], self._pool)
         return environment
 
-    def placed(self) -> dict[str, int]:
-        return dict(self._scaler.placed)
+    def assigned_users(self) -> dict[str, int]:
+        return dict(self._scaler.assigned)
 
     def collect(self, pulse: int) -> None:
         environment = self._environment
         if environment is None:
             return
-        counts = self._pool.counts()
-        self._tell_extra(counts)
-        if not self._ended or self._last_health is None:
-            health, became_saturated = self._health.read(sum(counts.values()))
-            self._last_health = health
-            environment.events.usage_monitor.fire(
-                environment=environment, cpu_usage=health.cpu_ratio * 100, memory_usage=health.memory_bytes
-            )
-            if became_saturated:
-                warn_of_saturation(environment, self._health.watch.reason, health.cpu_ratio * 100)
-        health = self._last_health
-        in_flight = pack_in_flight(environment.recorder.in_flight(clock.monotonic()))
-        user_steps = pack_user_steps(self._pool.track.take(clock.monotonic()))
+        generator, now = self._generator, clock.monotonic()
+        self._send_report_data()
+        health = generator.measure_health()
+        counts = generator.user_counts()
+        in_flight = pack_in_flight(generator.in_flight(now))
+        user_steps = pack_user_steps(generator.user_steps(now))
         # Last: what has been taken has to get to the unacknowledged deltas.
         delta = None
         if not self.link.unacked.is_full:
-            table = environment.recorder.take()
+            table = generator.collect()
             delta = None if table.is_empty() else pack_delta(table, self._identity.name, MAX_DELTA_BYTES)
         left_over = self._ended and self.link.unacked.is_full
         self.link.report(
@@ -231,22 +220,22 @@ class Worker:
                 in_flight=in_flight,
                 user_steps=user_steps,
                 users=counts,
-                settled=self._scaler.settled,
+                settled=self._settled,
                 cpu_ratio=health.cpu_ratio,
                 loop_lag_s=health.loop_lag_s,
                 memory_bytes=health.memory_bytes,
                 saturated=health.saturated,
-                strained_s=round(self._health.watch.over_s),
+                strained_s=round(generator.strained_s),
                 last_sequence=last,
                 ended=self._ended and not left_over,
             ),
             delta,
         )
 
-    def _tell_extra(self, counts: dict[str, int]) -> None:
+    def _send_report_data(self) -> None:
         if not events.report_to_master.listeners:
             return
-        data: dict[str, Any] = {"user_count": sum(counts.values()), "user_classes_count": counts}
+        data = self._generator.report_data()
         events.report_to_master.fire(client_id=self._identity.name, data=data)
         try:
             self.link.send(CustomReport(self._identity.name, pack_content(data)))
@@ -279,12 +268,12 @@ class Worker:
             case StatsReset():
                 events.reset_stats.fire()
             case Custom():
-                deliver(self._runner, message)
+                deliver(self._generator.messages, message)
 
     def _fire_test_start(self) -> None:
         """As in a process without a master, users start when its listeners have run."""
         events.test_start.fire(environment=self._environment)
-        self._messages.started()
+        self._generator.messages.started()
         self._has_started = True
         self._apply_assignment()
 
@@ -292,11 +281,9 @@ class Worker:
         message = self._assignment
         if message is None or self._stopping or self._leaving:
             return
-        shortage = self._descriptors.shortage(message.users)
-        if shortage is not None:
-            self.link.send(WorkerEvent("warning", shortage))
-        self._scaler.assign(message.number, message.users, message.rate, clock.monotonic())
-        self._nudge.set()
+        self._scaler.assign(message.number, message.users, message.spawn_rate, clock.monotonic())
+        self._settled = min(self._settled, self._scaler.settled)
+        self._generator.happened.set()
 
     def _admitted(self, index: int) -> None:
         first = self._runner.worker_index < 0
@@ -305,34 +292,56 @@ class Worker:
             events.init.fire(environment=self._environment, runner=self._runner, web_ui=None)
 
     def on_orphaned(self) -> None:
+        if self._environment is None:
+            return
         self._assignment = None
-        if self._environment is not None and len(self._pool):
-            logger.error("Nothing heard from the master for too long: ending %s.", counted(len(self._pool), "user"))
+        users = sum(self._generator.user_counts().values())
+        if users:
+            logger.error("Nothing heard from the master for too long: ending %s.", counted(users, "user"))
             self._scaler.forget()
             timeout_s = min(self._environment.stop_timeout, _ORPHANS_MAY_FINISH_S)
-            self.link.supervisor.spawn("The end of a worker's users", self._pool.stop_all, timeout_s)
+            self.link.supervisor.spawn("The end of a worker's users", self._generator.stop, timeout_s)
 
     def on_other_run(self) -> None:
         """A process that has loaded one load test cannot load another one cleanly: it becomes a new process."""
         tell_of_other_run(len(self.link.unacked))
         if self._environment is not None:
-            self._pool.stop_all(0)
+            self._generator.stop(0)
         self.link.clean_up()
         reexec()
 
     # What happens here.
     def _follow(self) -> None:
+        """Bring the users to what the master has assigned."""
+        generator, scaler = self._generator, self._scaler
         while True:
-            delay = self._scaler.step(clock.monotonic())
-            self._pool.kill_overdue()
-            if self._nudge.wait(delay):
-                self._nudge.clear()
+            now = clock.monotonic()
+            assignment = scaler.step(now)
+            settled = scaler.settled
+            generator.apply(assignment, now)
+            self._settled = min(settled, scaler.settled)
+            generator.happened.wait(assignment.wait_s)
+            for event in generator.take_events():
+                self._report_event(event)
+
+    def _report_event(self, event: GeneratorEvent) -> None:
+        match event:
+            case StopRequested(reason):
+                self.stop_test(reason.detail)
+            case RunFailed(error):
+                self.fail(error)
+            case GeneratorWarning(text):
+                self.link.send(WorkerEvent("warning", text))
+            case PartFailed(name, raised):
+                self.link.part_failed(name, raised)
+            case PartRestarted(name, raised):
+                logger.warning("%s failed and was started again: %s.", name, described(raised))
 
     def _stop(self, timeout_s: float) -> None:
         if self._stopping:
             if timeout_s < self._stop_timeout_s:
                 self._stop_timeout_s = timeout_s
-                self._pool.kill_all()
+                self._generator.kill()
             return
         self._stopping = True
         self._stop_timeout_s = timeout_s
@@ -343,9 +352,10 @@ class Worker:
         environment = self._environment
         self._scaler.forget()
         events.test_stopping.fire(environment=environment)
-        self._pool.stop_all(timeout_s)
+        self._generator.stop(timeout_s)
         events.test_stop.fire(environment=environment)
         self._runner.state = "stopped"
+        self._generator.end()
         self._ended = True
         self.collect(0)
 

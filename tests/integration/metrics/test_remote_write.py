@@ -10,11 +10,12 @@ import pytest
 
 from obswarm.api import Environment, Events, User, task
 from obswarm.clock import wall
-from obswarm.engine import LocalRun, Ramp
+from obswarm.engine import Ramp
 from obswarm.http import ApiAccess
 from obswarm.metrics import Receiver, RemoteWriter, SnapshotRegistry
 from obswarm.metrics.schema import REMOTE_WRITE, Messages
 from obswarm.stats import Recorder, Snapshot
+from tests.support.runs import local_run
 from tests.support.scripted_server import HANG, Exchange, ScriptedServer, answer
 
 MESSAGES = Messages("obswarm.test_remote_write", REMOTE_WRITE)
@@ -31,7 +32,7 @@ def snapshot() -> Snapshot:
     env = Environment(events=Events(), recorder=Recorder(), user_classes=[Nobody])
     for number in range(100):
         env.recorder.record("GET", f"/{number % 3}", 0.01 * (number + 1), 100, 200)
-    return LocalRun(env, Ramp(1, 1), test="t.py").latest()
+    return local_run(env, Ramp(1, 1), test="t.py").latest()
 
 
 def writer(receiver: Receiver, snapshot: Snapshot, **settings: object) -> tuple[RemoteWriter, SnapshotRegistry]:

@@ -1,10 +1,11 @@
-"""The closed model: keeps the number of users where the schedule wants it. It is told the time, and never sleeps."""
+"""The closed model: a number of users at each moment. A pure function of the clock."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Mapping, Sequence
 
-from obswarm.engine.allocation import ClassWeight, allocate, spread
+from obswarm.api import User
+from obswarm.engine.allocation import ClassWeight, allocate, spread, weight_of
+from obswarm.engine.executor.assignment import Assignment
 from obswarm.engine.rate_limiter import RateLimiter, step_towards
 from obswarm.engine.schedule import LoadSchedule, LoadTarget, ReplacedLoad
 
@@ -13,37 +14,20 @@ _ROUNDING = 1e-9
 """Of a share of the users: 29 % of 100 are 29, and not 28.999…"""
 
 
-class Spawner(Protocol):
-    """Where users live: the executor starts and stops them by class, and needs nothing else."""
-
-    def spawn(self, user_class: str) -> None: ...
-
-    def retire(self, user_class: str) -> None: ...
-
-
-class Executor:
+class ClosedExecutor:
     """Moves the number of users along a schedule, class by class.
 
-    `burst_s` is how many seconds' worth of users may be placed in one step, where the pool itself spreads them.
-    `step(now)` does what is due and returns the seconds after which it wants to be called again, or None at the end
-    of the schedule. Users that end by themselves are not replaced, so it counts those that it placed.
+    `step(now)` returns the assignment of that moment, or None at the end of the schedule. Users that end by themselves
+    are not replaced, so `assigned` counts those that were asked for.
     """
 
-    def __init__(
-        self,
-        schedule: LoadSchedule,
-        shares: Sequence[ClassWeight],
-        pool: Spawner,
-        on_settled: Callable[[], None] = lambda: None,
-        burst_s: float | None = None,
-    ) -> None:
+    def __init__(self, schedule: LoadSchedule, user_classes: Sequence[type[User]]) -> None:
+        """Raises ObswarmError when the weight or the fixed count of a class is not a whole number, 0 or more."""
         self.schedule = schedule
-        self.placed = {share.name: 0 for share in shares}
         self.load: LoadTarget | None = None
-        self._shares = tuple(shares)
-        self._pool = pool
-        self._on_settled = on_settled
-        self._burst_s = burst_s
+        self._weights = tuple(map(weight_of, user_classes))
+        self.assigned = {each.name: 0 for each in self._weights}
+        """Users by class."""
         self._limiter: RateLimiter | None = None
         self._started = 0.0
         self._held_s = 0.0
@@ -55,8 +39,8 @@ class Executor:
         """Whether users of some classes are still to be replaced by users of others."""
 
     @property
-    def placed_users(self) -> int:
-        return sum(self.placed.values())
+    def assigned_users(self) -> int:
+        return sum(self.assigned.values())
 
     @property
     def holding(self) -> bool:
@@ -75,10 +59,10 @@ class Executor:
     def target(self) -> dict[str, int]:
         """Users by class that the present load is heading for."""
         if self.holding and not self.is_scaled:
-            return dict(self.placed)
+            return dict(self.assigned)
         if self.load is None:
-            return {share.name: 0 for share in self._shares}
-        return allocate(self.load.target, self._shares_of(self.load))
+            return {each.name: 0 for each in self._weights}
+        return allocate(self.load.target, self._weights_of(self.load))
 
     @property
     def settled(self) -> bool:
@@ -86,22 +70,34 @@ class Executor:
         load = self.load
         if self.holding and not self.is_scaled:
             return True
-        return load is not None and load.settled and self.placed_users == load.target and not self._exchanging
+        return load is not None and load.settled and self.assigned_users == load.target and not self._exchanging
 
     def may_want_more(self, now: float) -> bool:
         """Whether there may be more users than now at some later time. Users that have ended are not replaced, so that
         there is nothing left to do without any, and without that."""
-        return self.schedule.may_want_more(self.elapsed(now), self.placed_users)
+        return self.schedule.may_want_more(self.elapsed(now), self.assigned_users)
+
+    @property
+    def duration_s(self) -> float | None:
+        """How long the plan lasts; None when it has no end of its own."""
+        return self.plan.duration_s
 
     def start(
-        self, now: float, elapsed_s: float = 0.0, placed: Mapping[str, int] | None = None, held_s: float = 0.0
+        self,
+        now: float,
+        *,
+        elapsed_s: float = 0.0,
+        assigned: Mapping[str, int] | None = None,
+        held_s: float = 0.0,
+        burst_s: float | None = None,
     ) -> None:
         """Begin the schedule; or go on with one of which `elapsed_s` have passed, besides `held_s` of holds, and which
-        has `placed` users by class."""
+        has `assigned` users by class. One step assigns new users for at most `burst_s` seconds at the spawn rate, where
+        the generator itself spreads them; None: one at a time."""
         self._started = now - elapsed_s - held_s
         self._held_s = held_s
-        self.placed.update({name: number for name, number in (placed or {}).items() if name in self.placed})
-        self._limiter = RateLimiter(now) if self._burst_s is None else RateLimiter(now, self._burst_s)
+        self.assigned.update({name: number for name, number in (assigned or {}).items() if name in self.assigned})
+        self._limiter = RateLimiter(now) if burst_s is None else RateLimiter(now, burst_s)
         self._note_unfollowed(now)
 
     def elapsed(self, now: float) -> float:
@@ -134,15 +130,15 @@ class Executor:
 
     def scale(self, share: float, now: float, ended: int = 0, not_started: int = 0) -> None:
         """Go down to a share of the users that there are now, at the rate of the present load, and stay there until
-        the plan ends. Of those that were placed, `ended` have ended by themselves, and `not_started` are still to be
-        started, which they are not any more. Never up: a share of a few users is
-        one user at least, unless it is 0, and a scale while another one is under way does not raise that."""
+        the plan ends. Of the assigned users, `ended` have ended by themselves, and `not_started` are still to be
+        started, which they are not any more. Never up: a share of a few users is one user at least, unless it is 0, and
+        a scale while another one is under way does not raise that."""
         if not_started > 0:
-            placed = max(0, self.placed_users - not_started)
-            self._place(allocate(placed, self._shares if self.load is None else self._shares_of(self.load)), 0)
-        present = max(0, self.placed_users - max(0, ended))
+            started = max(0, self.assigned_users - not_started)
+            self._assign(allocate(started, self._weights if self.load is None else self._weights_of(self.load)), 0)
+        present = max(0, self.assigned_users - max(0, ended))
         kept = min(present, max(math.ceil(share), math.floor(present * share + _ROUNDING)))
-        users = self.placed_users - present + kept
+        users = self.assigned_users - present + kept
         if isinstance(self.schedule, ReplacedLoad) and self.schedule.is_scaled:
             users = min(users, self.schedule.users)
         self._replace(users, self.load.rate if self.load is not None else 1.0, now, is_scaled=True)
@@ -162,55 +158,59 @@ class Executor:
         elif self._unfollowed_since is None:
             self._unfollowed_since = now
 
-    def step(self, now: float) -> float | None:
+    def step(self, now: float) -> Assignment | None:
+        """Return the assignment of this moment; None at the end of the schedule."""
         assert self._limiter is not None, "start() comes first"
         if self.holding and not self.is_scaled:
-            return None if self.schedule.is_over(now - self._started) else _PLATEAU_STEP_S
+            return None if self.schedule.is_over(now - self._started) else self._assignment(_PLATEAU_STEP_S, False)
         before = self.load
-        load = self.schedule.at(self.elapsed(now), self.placed_users)
+        load = self.schedule.at(self.elapsed(now), self.assigned_users)
         if load is None:
             return None
         self.load = load
-        if before is not None and before.step != load.step and self._settled_step != before.step:
+        has_settled = False
+        if before is not None and before.step != load.step:
             # A stage that ends on a slope has reached its end as well.
-            self._on_settled()
-        self._settled_step = None if before is not None and before.step != load.step else self._settled_step
+            has_settled = self._settled_step != before.step
+            self._settled_step = None
 
-        placed = self.placed_users
-        due = step_towards(placed, load.position)
+        users = self.assigned_users
+        due = step_towards(users, load.position)
         allowed = self._limiter.allowed(now, load.rate)
         moves = min(abs(due), allowed)
-        placed += moves if due > 0 else -moves
-        self._limiter.take(self._place(allocate(placed, self._shares_of(load)), allowed))
+        users += moves if due > 0 else -moves
+        self._limiter.take(self._assign(allocate(users, self._weights_of(load)), allowed))
         if self.settled and self._settled_step != load.step:
             self._settled_step = load.step
-            self._on_settled()
+            has_settled = True
         if self._exchanging:
-            return self._limiter.wait(0.0, load.rate)
-        if due == 0 and load.settled:
-            return _PLATEAU_STEP_S
-        missing = 1 - abs(load.position - placed) % 1 if due == 0 else 0.0
-        return self._limiter.wait(missing, load.rate)
+            wait_s = self._limiter.wait(0.0, load.rate)
+        elif due == 0 and load.settled:
+            wait_s = _PLATEAU_STEP_S
+        else:
+            missing = 1 - abs(load.position - users) % 1 if due == 0 else 0.0
+            wait_s = self._limiter.wait(missing, load.rate)
+        return self._assignment(wait_s, has_settled)
 
-    def _shares_of(self, load: LoadTarget) -> Sequence[ClassWeight]:
+    def _assignment(self, wait_s: float, has_settled: bool) -> Assignment:
+        rate = self.load.rate if self.load is not None else 1.0
+        return Assignment(dict(self.assigned), rate, wait_s, has_settled)
+
+    def _weights_of(self, load: LoadTarget) -> Sequence[ClassWeight]:
         if load.user_classes is None:
-            return self._shares
-        return [share for share in self._shares if share.name in load.user_classes]
+            return self._weights
+        return [each for each in self._weights if each.name in load.user_classes]
 
-    def _place(self, wanted: dict[str, int], allowed: int) -> int:
-        """Start and stop users to be where it is wanted, with so many starts at most: a load that goes from some
-        classes to others has users of the one stopped as those of the other start. Gives how many have moved."""
-        changes = {name: wanted.get(name, 0) - present for name, present in self.placed.items()}
+    def _assign(self, wanted: dict[str, int], allowed: int) -> int:
+        """Go towards what is wanted, with so many new users at most: a load that goes from some classes to others
+        loses users of the one as it gets those of the other. Returns how many users have changed."""
+        changes = {name: wanted.get(name, 0) - present for name, present in self.assigned.items()}
         starts = spread(allowed, {name: change for name, change in changes.items() if change > 0})
         ends = {name: -change for name, change in changes.items() if change < 0}
-        stops = spread(self.placed_users + sum(starts.values()) - sum(wanted.values()), ends)
+        stops = spread(self.assigned_users + sum(starts.values()) - sum(wanted.values()), ends)
         for name, number in starts.items():
-            for _ in range(number):
-                self._pool.spawn(name)
-            self.placed[name] += number
+            self.assigned[name] += number
         for name, number in stops.items():
-            for _ in range(number):
-                self._pool.retire(name)
-            self.placed[name] -= number
-        self._exchanging = any(wanted.get(name, 0) != present for name, present in self.placed.items())
+            self.assigned[name] -= number
+        self._exchanging = any(wanted.get(name, 0) != present for name, present in self.assigned.items())
         return max(sum(starts.values()), sum(stops.values()))

@@ -1,0 +1,56 @@
+"""Heartbeats of a master: numbered messages that say that it is alive, and ask for reports."""
+
+from collections.abc import Callable, Iterable
+
+from gevent.event import Event
+
+from obswarm import clock
+from obswarm.cluster.master.worker_state import WorkerState, WorkerStatus
+from obswarm.cluster.wire.messages import Heartbeat, Message
+
+
+class Heartbeats:
+    """`send(peer, message)` returns False when the peer's connection is closed."""
+
+    def __init__(self, send: Callable[[bytes, Message], bool]) -> None:
+        self.number = 0
+        """Of the last one."""
+        self._send = send
+        self._sent_s = 0.0
+        self._answered = Event()
+        self._awaited: set[str] = set()
+
+    def beat(self, workers: Iterable[WorkerState], collect: bool) -> None:
+        """Tell workers that the master is alive and what is safe; with `collect`, ask for a report."""
+        self.number += 1
+        self._sent_s = clock.monotonic()
+        self._answered.clear()
+        present = (WorkerStatus.READY, WorkerStatus.LEAVING)
+        alive = [worker for worker in workers if not worker.is_over]
+        self._awaited = {worker.incarnation for worker in alive if worker.state in present}
+        for worker in alive:
+            reached = self._send(worker.peer, Heartbeat(self.number, worker.acked, collect))
+            # One that a recovered master has not met yet has no connection that could have been closed.
+            if not reached and worker.peer and worker.cut_off_s is None:
+                worker.cut_off_s = self._sent_s
+
+    def is_due(self, every_s: float) -> bool:
+        """Whether there was none for a while."""
+        return clock.monotonic() - self._sent_s >= every_s
+
+    def wait_for_reports(self, longest_s: float) -> None:
+        """Until every worker that is there has answered the last one, for `longest_s` seconds at most."""
+        if self._awaited:
+            self._answered.wait(longest_s)
+
+    def answered(self, worker: WorkerState) -> None:
+        """Note a report."""
+        # One that a recovered master has met may still answer heartbeats of the master before.
+        if worker.pulse == self.number and worker.incarnation in self._awaited:
+            self.do_not_await(worker)
+            if not self._awaited:
+                self._answered.set()
+
+    def do_not_await(self, worker: WorkerState) -> None:
+        """No report is to be expected from it."""
+        self._awaited.discard(worker.incarnation)

@@ -1,0 +1,139 @@
+"""LocalGenerator: users in this process. Of a run without workers, and of each worker process."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from obswarm.api import Environment
+from obswarm.engine.control import StopReason
+from obswarm.engine.descriptors import DescriptorWatch
+from obswarm.engine.executor import Assignment
+from obswarm.engine.generator import (
+    GeneratorStatus,
+    GeneratorWarning,
+    LoadGenerator,
+    RunFailed,
+    StopRequested,
+)
+from obswarm.engine.health import HealthMonitor, warn_of_saturation
+from obswarm.engine.runner_view import LocalRunner, RunnerControl
+from obswarm.engine.user_pool import UserPool
+from obswarm.stats import EndpointKey, GeneratorHealth, InFlight, StatsTable, UserStep
+
+LOCAL_WORKER = "local"
+
+
+class LocalGenerator(LoadGenerator):
+    """Starts and stops users as soon as they are assigned: whoever assigns them spreads them over time.
+
+    `name` is the worker's, `cpus` what this process may use when that is less than one core.
+    """
+
+    collects_any_time = True
+
+    def __init__(self, environment: Environment, *, name: str = LOCAL_WORKER, cpus: float = 1.0) -> None:
+        super().__init__(environment)
+        self._name = name
+        self._pool = UserPool(
+            environment,
+            lambda error: self._note(RunFailed(error)),
+            lambda: self._note(StopRequested(StopReason("user", "a user raised StopTest"))),
+        )
+        self._health = HealthMonitor(name, cpus, self.supervisor)
+        self._last_health: GeneratorHealth | None = None
+        self._descriptors = DescriptorWatch(environment.user_classes)
+        self._assigned = {cls.__name__: 0 for cls in environment.user_classes}
+        self._stops = 0
+        """How often users were told to end: an assignment that is being carried out meanwhile does not count."""
+        self._is_over = False
+
+    def make_runner(self, run: RunnerControl) -> LocalRunner:
+        return LocalRunner(run, self.environment, self.messages)
+
+    def start(self) -> None:
+        self._health.start()
+
+    def apply(self, assignment: Assignment, now: float) -> None:
+        stops = self._stops
+        changes = {name: users - self._assigned[name] for name, users in assignment.users.items()}
+        for name, change in changes.items():
+            for _ in range(change):
+                self._assigned[name] += 1
+                self._pool.spawn(name)
+                if self._stops != stops:
+                    # The constructor of a user has waited meanwhile.
+                    return
+        for name, change in changes.items():
+            for _ in range(-change):
+                self._assigned[name] -= 1
+                self._pool.retire(name)
+        shortage = self._descriptors.shortage(assignment.users)
+        if shortage is not None:
+            self._note(GeneratorWarning(shortage))
+        self._pool.kill_overdue()
+
+    def everyone_has_left(self) -> bool:
+        return not len(self._pool)
+
+    def users_ended(self) -> int:
+        return sum(self._assigned.values()) - self._pool.active
+
+    def user_counts(self) -> dict[str, int]:
+        return self._pool.counts()
+
+    def user_steps(self, now: float) -> Sequence[UserStep]:
+        """The changes in the number of users since the last call."""
+        return self._pool.track.take(now)
+
+    def in_flight(self, now: float) -> dict[EndpointKey, InFlight]:
+        """Requests under way, by endpoint."""
+        return self.environment.recorder.in_flight(now)
+
+    def status(self, now: float) -> GeneratorStatus:
+        workers = () if self._last_health is None else (self._last_health,)
+        return GeneratorStatus(self._pool.counts(), self._pool.track.most, workers, self.in_flight(now))
+
+    def refresh(self, longest_s: float) -> None:
+        data = self.report_data()
+        events = self.environment.events
+        events.report_to_master.fire(client_id=self._name, data=data)
+        events.worker_report.fire(client_id=self._name, data=data)
+        self.measure_health()
+
+    def report_data(self) -> dict[str, Any]:
+        """What listeners of `report_to_master` are given to add to."""
+        return {"user_count": len(self._pool), "user_classes_count": self._pool.counts()}
+
+    def measure_health(self) -> GeneratorHealth:
+        """Measure this process, fire what Locust fires about it, and warn when it has just become the bottleneck. After
+        the end the last measurement counts."""
+        if self._is_over and self._last_health is not None:
+            return self._last_health
+        health, became_saturated = self._health.read(len(self._pool))
+        self._last_health = health
+        environment, cpu_percent = self.environment, health.cpu_ratio * 100
+        environment.events.usage_monitor.fire(
+            environment=environment, cpu_usage=cpu_percent, memory_usage=health.memory_bytes
+        )
+        if became_saturated:
+            warn_of_saturation(environment, self._health.watch.reason, cpu_percent)
+        return health
+
+    @property
+    def strained_s(self) -> float:
+        """For how long this process has been over a limit."""
+        return self._health.watch.over_s
+
+    def collect(self) -> StatsTable:
+        return self.environment.recorder.take()
+
+    def stop(self, timeout_s: float) -> None:
+        self._stops += 1
+        self._assigned = dict.fromkeys(self._assigned, 0)
+        self._pool.stop_all(timeout_s)
+
+    def kill(self) -> None:
+        self._pool.kill_all()
+
+    def end(self, exit_code: int = 0) -> None:
+        self._is_over = True
+        self._health.stop()

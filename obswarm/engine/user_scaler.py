@@ -1,0 +1,85 @@
+"""UserScaler: brings the users of a worker to what its master has assigned, evenly at the rate that it gives. A pure
+function of the clock."""
+
+from collections.abc import Mapping
+
+from obswarm.engine.executor import Assignment
+from obswarm.engine.rate_limiter import RateLimiter
+
+_IDLE_S = 0.25
+_SLOWEST_RATE = 0.01
+_ENDS_WITHIN_S = 0.2
+"""Users that are to end: what comes with one assignment is spread over about the time until the next one."""
+
+
+class UserScaler:
+    """`step(now)` returns the users that are due by now, as an executor does.
+
+    Users that end by themselves are not replaced, so `assigned` counts those that were asked for.
+    """
+
+    def __init__(self, user_classes: list[str]) -> None:
+        self.assigned = dict.fromkeys(user_classes, 0)
+        """Users by class that are due by now."""
+        self.settled = 0
+        """The number of the last assignment that has been carried out."""
+        self._wanted = dict(self.assigned)
+        self._number = 0
+        self._starts: RateLimiter | None = None
+        self._ends: RateLimiter | None = None
+        self._rate = self._end_rate = 1.0
+
+    def assign(self, number: int, users: Mapping[str, int], spawn_rate: float, now: float) -> None:
+        """Head for these users, starting at most `spawn_rate` of them per second. Unknown classes are left out."""
+        if number <= self._number:
+            # Of another master, which numbers its own.
+            self.settled = 0
+        self._number = number
+        self._wanted = {name: users.get(name, 0) for name in self.assigned}
+        self._rate = max(spawn_rate, _SLOWEST_RATE)
+        self._end_rate = max(self._rate, sum(self._distances(-1).values()) / _ENDS_WITHIN_S)
+        if self._starts is None:
+            self._starts, self._ends = RateLimiter(now), RateLimiter(now)
+        if self._wanted == self.assigned:
+            self.settled = number
+
+    def forget(self) -> None:
+        """All users were ended otherwise."""
+        self.assigned = dict.fromkeys(self.assigned, 0)
+        self._wanted = dict(self.assigned)
+
+    def step(self, now: float) -> Assignment:
+        """Return the assignment of this moment."""
+        wait_s = _IDLE_S
+        if self._starts is not None and self._ends is not None and self._wanted != self.assigned:
+            wait_s = min(
+                self._towards(1, self._starts, self._rate, now),
+                self._towards(-1, self._ends, self._end_rate, now),
+            )
+        if self._wanted == self.assigned:
+            self.settled = self._number
+        return Assignment(dict(self.assigned), self._rate, wait_s)
+
+    def _distances(self, direction: int) -> dict[str, int]:
+        """Users to be started (1) or ended (-1), by class."""
+        distances = {name: (wanted - self.assigned[name]) * direction for name, wanted in self._wanted.items()}
+        return {name: distance for name, distance in distances.items() if distance > 0}
+
+    def _towards(self, direction: int, limiter: RateLimiter, rate: float, now: float) -> float:
+        """Start or end what is due; returns the seconds until more is."""
+        left = self._distances(direction)
+        if not left:
+            return _IDLE_S
+        allowed = limiter.allowed(now, rate)
+        moves = 0
+        while left and moves < allowed:
+            # One of each class in turn, so that none is late as a whole.
+            for name in list(left):
+                if moves < allowed:
+                    self.assigned[name] += direction
+                    moves += 1
+                    left[name] -= 1
+                    if not left[name]:
+                        del left[name]
+        limiter.take(moves)
+        return limiter.wait(0.0, rate) if left else _IDLE_S
