@@ -79,8 +79,7 @@ class GuardsSetup:
             self.source.close()
 
     def attach(self, run: Run) -> None:
-        self.evaluator.alerts.run_id = run.run_id
-        self.evaluator.annotate = run.annotate
+        self.evaluator.attach(run)
         if self.coverage is not None:
             self.coverage.annotate = run.annotate
         planned_s = run.statistics.planned_s

@@ -44,6 +44,9 @@ class RunControl(Protocol):
     """
 
     @property
+    def run_id(self) -> str: ...
+
+    @property
     def in_force(self) -> Mapping[str, str]:
         """The actions `hold` and `scale(…)` that have not been released, by who gave them."""
 
@@ -53,7 +56,10 @@ class RunControl(Protocol):
 
     @property
     def guards_before(self) -> Mapping[str, Any]:
-        """What the `memory` of an earlier master's observer was; empty when there was none."""
+        """The `saved_state` of an earlier master's observer; empty if there was none."""
+
+    def annotate(self, kind: str, text: str) -> None:
+        """Keep an annotation with the run, at the present time."""
 
     def set_load(self, users: int, spawn_rate: float) -> None:
         """Head for that many users instead of those of the plan, until the plan's end or until told otherwise. A load

@@ -31,13 +31,11 @@ _UNMATCHED_AFTER_S = 10.0
 _MOST_SHOWN = 20
 """The most simultaneous alerts with the same action that are annotated one by one."""
 
-Annotate = Callable[[str, str], None]
-"""Annotate the run: (kind, text)."""
-
 
 class GuardEvaluator:
-    """The observer of a run that evaluates its guards. `start` begins to query `source`.
+    """The observer of a run that evaluates its guards.
 
+    `attach` connects it to the run; from then on, alerts about this run are known. `start` begins to query `source`.
     `on_alert` is the action of alerts without one of their own. Raises ObswarmError if a guard has a query that the
     source cannot evaluate, or there is no source for it.
     """
@@ -56,7 +54,6 @@ class GuardEvaluator:
         self.guards = [GuardStateMachine(rule, stale_after_s if rule.query is not None else 0.0) for rule in rules]
         self.alerts = AlertTracker(on_alert, alerts_grace_s)
         self.alert_counts = AlertCounts()
-        self.annotate: Annotate = lambda kind, text: None
         queries = sorted({rule.query for rule in rules if rule.query is not None})
         self._polling = (
             {query: QueryPolling(source, query, monotonic) for query in queries} if source is not None else {}
@@ -77,8 +74,12 @@ class GuardEvaluator:
         self._evaluated_s = 0.0
         """When the guards were evaluated last."""
 
-    def start(self, control: RunControl, started_wall_s: float) -> None:
+    def attach(self, control: RunControl) -> None:
         self._control = control
+        self.alerts.run_id = control.run_id
+
+    def start(self, control: RunControl, started_wall_s: float) -> None:
+        self.attach(control)
         self._started_wall_s = started_wall_s
         self.alerts.begin(started_wall_s)
         self._resume(control)
@@ -188,7 +189,7 @@ class GuardEvaluator:
                 continue
             self._unmatched[guard] = True
             text = f"No request matches the labels of the guard {guard.rule.name}"
-            self.annotate("guard", text)
+            self._annotate("guard", text)
             logger.warning(
                 "%s. Requests so far: %s.",
                 text,
@@ -217,7 +218,7 @@ class GuardEvaluator:
         if change.tripped:
             since_s = now - (guard.since_s if guard.since_s is not None else now)
             text = describe_trip(guard, clock.wall() - since_s)
-            self.annotate("guard", text)
+            self._annotate("guard", text)
             logger.warning("%s. Action: %s.", text, rule.action)
             self._carry_out(rule.action, f"guard {rule.name}", StopReason("guard", text))
         elif change.cleared:
@@ -227,11 +228,11 @@ class GuardEvaluator:
             ratio = guard.coverage.ratio(now) or 0.0
             share = f"{ratio:.0%} of the last {SEEN_OVER_S:.0f} s"
             text = f"The guard {rule.name} has had values for {share}: {guard.coverage.reason}"
-            self.annotate("guard", text)
+            self._annotate("guard", text)
             logger.warning("%s. Time without a value counts neither way.", text)
         elif change.no_data_too_long:
             text = f"The guard {rule.name} has had no data for {rule.no_data_after_s:g} s: {guard.no_data_reason}"
-            self.annotate("guard", text)
+            self._annotate("guard", text)
             logger.warning("%s. %s", text, "Stopping the run." if rule.on_no_data == "stop" else "The run goes on.")
             if rule.on_no_data == "stop":
                 self._stopped[rule.name] = f"no data for {rule.no_data_after_s:g} s"
@@ -265,7 +266,7 @@ class GuardEvaluator:
         for action, count in counts.items():
             if count > _MOST_SHOWN:
                 text = f"{count - _MOST_SHOWN:,} more alerts fire at the same time. Action: {action}"
-                self.annotate("alert", text)
+                self._annotate("alert", text)
                 logger.warning("%s.", text)
 
     def _in_force_by_alert(self) -> defaultdict[str, list[str]]:
@@ -288,7 +289,7 @@ class GuardEvaluator:
         if alert.firing and verdict.action is not None:
             text = describe_alert(alert)
             if is_shown:
-                self.annotate("alert", f"{text}. Action: {verdict.action}, {verdict.reason}")
+                self._annotate("alert", f"{text}. Action: {verdict.action}, {verdict.reason}")
                 logger.warning("%s. Action: %s (%s).", text, verdict.action, verdict.reason)
             by = firing_id if verdict.action.kind is GuardAction.SCALE else alert_id
             self._carry_out(verdict.action, by, StopReason("alert", text))
@@ -313,6 +314,10 @@ class GuardEvaluator:
                 control.scale(action.share, by)
             case GuardAction.NOTIFY:
                 pass
+
+    def _annotate(self, kind: str, text: str) -> None:
+        if self._control is not None:
+            self._control.annotate(kind, text)
 
     def _release(self, by: str) -> None:
         if self._control is not None:

@@ -96,7 +96,6 @@ class Simulation:
         )
         self.run._driver.in_force = dict(in_force or {})
         self.run._log.annotations += [Annotation(0.0, "guard", text) for text in marks]
-        self.evaluator.annotate = self.run.annotate
         self.users: list[int] = []
         self.ended_s: float | None = None
         self.run._attempt("The shape", self.run._reset_shape)

@@ -18,11 +18,16 @@ from tests.support.runs import local_run
 
 
 class Control:
-    def __init__(self) -> None:
+    def __init__(self, run_id: str = "") -> None:
+        self.run_id = run_id
         self.calls: list[object] = []
+        self.notes: list[tuple[str, str]] = []
         self.in_force: dict[str, str] = {}
         self.annotations: list[Annotation] = []
         self.guards_before: dict = {}
+
+    def annotate(self, kind: str, text: str) -> None:
+        self.notes.append((kind, text))
 
     def scale(self, share: float, by: str) -> None:
         self.in_force[by] = "scale"
@@ -58,8 +63,7 @@ class GuardedRun:
             self.control.guards_before = msgpack.unpackb(msgpack.packb(after.evaluator.saved_state()))
             self.control.in_force = dict(after.control.in_force)
             self.wall_s = after.wall_s + 4
-        self.notes: list[tuple[str, str]] = []
-        self.evaluator.annotate = lambda kind, text: self.notes.append((kind, text))
+        self.notes = self.control.notes
         self.evaluator.start(self.control, self.started_wall_s)
         self.environment = Environment(events=Events(), recorder=Recorder(), user_classes=[Nobody])
         self.run = local_run(self.environment, Ramp(100, 1e6), observer=self.evaluator)

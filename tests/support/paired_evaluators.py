@@ -85,7 +85,6 @@ def _run_pair(pair: EvaluatorPair, port: int) -> None:
     delivered = pair.delivered.copy()
     gevent.sleep(pair.pause_s)
     with _serving(pair, port) as (run, evaluator, control, end):
-        evaluator.annotate = lambda kind, text: pair.noted.append(text)
         # Whatever Alertmanager's own timing is: it repeats what it was not sure to have delivered.
         if delivered:
             gevent.spawn(_deliver, port, delivered[-1])
@@ -93,6 +92,7 @@ def _run_pair(pair: EvaluatorPair, port: int) -> None:
             end(evaluator.on_snapshot(run.second({PAGE: [0.01] * 10})))
             gevent.sleep(1)
     pair.healthy = control.calls
+    pair.noted = [text for _, text in control.notes]
     pair.refused = sum(each.count for each in evaluator.alert_counts.refused)
 
 
@@ -102,8 +102,8 @@ def _serving(pair: EvaluatorPair, port: int) -> Iterator[tuple[MadeUpRun, GuardE
     run = MadeUpRun([], run_id=new_run_id(clock.wall()), users=20)
     run.under_way = {PAGE: InFlight(10, 0.1)}
     evaluator = GuardEvaluator([Guard('alert(severity="critical")', name="critical")], None, parse_action("stop"))
-    evaluator.alerts.run_id = run.statistics.run_id
-    latest, control = SnapshotRegistry(), Control()
+    latest, control = SnapshotRegistry(), Control(run.statistics.run_id)
+    evaluator.attach(control)
     app: Any = AlertsApp(evaluator, TOKEN)
     app = _recording(app, pair.delivered)
     server = WebServer(MetricsApp(latest, {}), "127.0.0.1", port, {_PATH: _as_grafana(app) if pair.grafana else app})
