@@ -229,14 +229,16 @@ class AlertTracker:
                 if action.kind is not GuardAction.NOTIFY:
                     late_s = now_s - self._started_s
                     verdicts.append(
-                        Verdict(known.alert, action, f"{reason}; it still fires {late_s:.0f} s after the run began")
+                        Verdict(
+                            known.alert, action, f"{reason}; it still fires {late_s:.0f} s after the start of the run"
+                        )
                     )
         return verdicts
 
     def _verdict(self, alert: Alert, now_s: float) -> Verdict:
         known = self._firing.get(alert.fingerprint)
         if not alert.firing:
-            return Verdict(alert, None, "resolved" if known is not None else "resolved, and was not known")
+            return Verdict(alert, None, "resolved" if known is not None else "resolved, was not known")
         if known is not None and known.goes_on_in(alert):
             return Verdict(replace(alert, starts_s=known.alert.starts_s), None, "known already")
         since_s = _since(alert, now_s)
@@ -245,22 +247,21 @@ class AlertTracker:
                 return Verdict(
                     alert,
                     None,
-                    f"the run has not begun yet; it leads to {self._wanted(alert)[0]} then, if it still fires",
+                    f"the run has not started yet; if it still fires then, the action is {self._wanted(alert)[0]}",
                 )
             case AlertScope.OTHER_RUN:
                 return Verdict(
                     alert, Action(GuardAction.NOTIFY), f"it is about the run {alert.run_id}, not about this one"
                 )
             case AlertScope.EARLIER:
-                return Verdict(
-                    alert, Action(GuardAction.NOTIFY), "it fired before the run began, so the run is not its cause"
-                )
+                return Verdict(alert, Action(GuardAction.NOTIFY), "it fired before the start of the run")
             case AlertScope.UNSURE if (later := self._wanted(alert)[0]).kind is not GuardAction.NOTIFY:
                 return Verdict(
                     alert,
                     Action(GuardAction.NOTIFY),
-                    f"it fired {since_s - (self._started_s or since_s):.1f} s after the run began, and what it is about"
-                    f" may be from before; if it still fires {self.grace_s:g} s after the begin, it leads to: {later}",
+                    f"it fired {since_s - (self._started_s or since_s):.1f} s after the start of the run, so its"
+                    " data may be from before; if it still fires"
+                    f" {self.grace_s:g} s after the start, the action is {later}",
                 )
         return Verdict(alert, *self._wanted(alert))
 

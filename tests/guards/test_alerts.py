@@ -240,7 +240,7 @@ def test_a_label_chooses_the_action() -> None:
 
 
 OLD = {"startsAt": "2020-01-12T07:51:03Z"}
-EARLIER = "it fired before the run began, so the run is not its cause"
+EARLIER = "it fired before the start of the run"
 
 
 def test_an_alert_from_before_the_run_stops_nothing() -> None:
@@ -281,12 +281,12 @@ def test_an_alert_that_fires_right_after_the_start_acts_if_it_still_fires_when_t
     ((action, reason),) = verdicts(tracker, payload(ALERTMANAGER, **at(2.5)), STARTED_S + 3)
     assert action == "notify"
     assert reason == (
-        "it fired 2.5 s after the run began, and what it is about may be from before; if it still fires 10 s after the"
-        " begin, it leads to: stop"
+        "it fired 2.5 s after the start of the run, so its data may be from before; if it still fires 10 s after the"
+        " start, the action is stop"
     )
     assert verdicts(tracker, payload(ALERTMANAGER, **at(2.5)), STARTED_S + 4) == [(None, "known already")]
     assert (tracker.due(STARTED_S + 9.9), tracker.count(ANY, STARTED_S + 9.9)) == ([], 0)
-    expected = [("stop", "the default for alerts; it still fires 10 s after the run began")]
+    expected = [("stop", "the default for alerts; it still fires 10 s after the start of the run")]
     assert (shown(tracker.due(STARTED_S + 10)), tracker.count(ANY, STARTED_S + 10)) == (expected, 1)
     assert tracker.due(STARTED_S + 11) == []
 

@@ -267,8 +267,8 @@ def test_an_alert_right_after_the_start_acts_when_the_grace_is_over() -> None:
     guarded.second()
     assert len(guarded.control.calls) == 1
     noted, acted, _ = (text for _, text in guarded.notes)
-    assert "Action: notify, it fired 2.0 s after the run began" in noted
-    assert acted.endswith("Action: stop, the default for alerts; it still fires 10 s after the run began")
+    assert "Action: notify, it fired 2.0 s after the start of the run" in noted
+    assert acted.endswith("Action: stop, the default for alerts; it still fires 10 s after the start of the run")
 
 
 def test_a_stop_condition_counts_no_alert_from_before_the_run() -> None:
@@ -278,7 +278,7 @@ def test_a_stop_condition_counts_no_alert_from_before_the_run() -> None:
     assert guarded.second().guards[0].state == "ok"
     assert guarded.control.calls == []
     ((_, note),) = guarded.notes
-    assert note.endswith("Action: notify, it fired before the run began, so the run is not its cause")
+    assert note.endswith("Action: notify, it fired before the start of the run")
 
 
 @pytest.mark.parametrize(

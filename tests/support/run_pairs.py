@@ -22,7 +22,7 @@ TOKEN = "a token of the test"
 HEALTHY_S = 12
 """As long as an alert of the run before can take to fire, and the grace."""
 
-NOT_OURS = ("not about this one", "fired before the run began", "may be from before")
+NOT_OURS = ("not about this one", "fired before the start of the run", "may be from before")
 
 LONG_ENOUGH_S = 15
 """A run that fails for so long is stopped, also on a busy machine."""
