@@ -64,8 +64,17 @@ def test_every_snippet_is_run() -> None:
         for file in ROOT.glob("tests/**/*.py")
         for page, double, single in calls.findall(file.read_text())
     }
-    missing = [f"{each.page}:{each.line}" for page in PAGES for each in snippets(page) if each not in run]
-    assert missing == []
+    programs = [each for page in PAGES for each in snippets(page) if each.language != "mermaid"]
+    assert [f"{each.page}:{each.line}" for each in programs if each not in run] == []
+
+
+def test_the_table_of_messages_is_complete() -> None:
+    defined = re.findall(r"^class (\w+):", (ROOT / "obswarm/cluster/wire/messages.py").read_text(), re.MULTILINE)
+    (table,) = re.findall(
+        r"^\| message \|.*?\n\n", (ROOT / "docs/architecture.md").read_text(), re.MULTILINE | re.DOTALL
+    )
+    listed = [name for row in table.splitlines()[2:] for name in re.findall(r"`(\w+)`", row.split("|")[1])]
+    assert sorted(listed) == sorted(defined)
 
 
 # Load tests.
