@@ -28,7 +28,7 @@ _ENOUGH_PENDING = 2
 
 _GROUPS = "obswarm_groups"
 """Where a process writes the groups of tests, which xdist does not send. (Its own --dist loadgroup appends them to the
-names of tests, which pytest 9.1 does not allow.)"""
+names of tests, which has no effect with pytest 9.2.)"""
 
 
 class _ThreadEvent:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.forked import forked_obswarm
 from tests.support.programs import CountingServer, obswarm
 
 GOOD = """
@@ -58,15 +59,15 @@ def assert_sentence(done, *expected: str) -> None:
 )
 def test_options_that_make_no_sense(loadtest, options: list[str], expected: str) -> None:
     host = [] if "-H" in options else ["-H", "http://127.0.0.1:1"]
-    assert_sentence(obswarm("run", loadtest(GOOD.format(path="")), *host, *options), expected)
+    assert_sentence(forked_obswarm("run", loadtest(GOOD.format(path="")), *host, *options), expected)
 
 
 def test_no_such_file(tmp_path: Path) -> None:
-    assert_sentence(obswarm("run", "nothing.py", cwd=tmp_path), "No such load-test file: nothing.py")
+    assert_sentence(forked_obswarm("run", "nothing.py", cwd=tmp_path), "No such load-test file: nothing.py")
 
 
 def test_no_file_at_all(tmp_path: Path) -> None:
-    assert_sentence(obswarm("run", cwd=tmp_path), "No load-test file", "loadtest.py or locustfile.py")
+    assert_sentence(forked_obswarm("run", cwd=tmp_path), "No load-test file", "loadtest.py or locustfile.py")
 
 
 @pytest.mark.parametrize(
@@ -79,13 +80,13 @@ def test_no_file_at_all(tmp_path: Path) -> None:
     ],
 )
 def test_a_file_that_is_no_load_test(loadtest, text: str, expected: str) -> None:
-    done = obswarm("run", loadtest(text), "-H", "http://127.0.0.1:1")
+    done = forked_obswarm("run", loadtest(text), "-H", "http://127.0.0.1:1")
     assert done.code == 2
     assert expected in done.stderr
 
 
 def test_an_exception_in_the_file_comes_with_its_own_traceback_only(loadtest) -> None:
-    done = obswarm("run", loadtest("def f():\n    raise KeyError('mine')\nf()\n"))
+    done = forked_obswarm("run", loadtest("def f():\n    raise KeyError('mine')\nf()\n"))
     assert done.code == 2
     assert "line 2, in f" in done.stderr
     assert "KeyError: 'mine'" in done.stderr
@@ -95,7 +96,7 @@ def test_an_exception_in_the_file_comes_with_its_own_traceback_only(loadtest) ->
 @pytest.mark.parametrize("command", [("run",), ("run", "--workers", "0"), ("master", "--bind", "127.0.0.1:0")])
 def test_no_host_is_a_sentence_before_anything_starts(loadtest, tmp_path: Path, command: tuple[str, ...]) -> None:
     name, *options = command
-    done = obswarm(name, loadtest(GOOD.format(path="")), *options, "-t", "5s", cwd=tmp_path)
+    done = forked_obswarm(name, loadtest(GOOD.format(path="")), *options, "-t", "5s", cwd=tmp_path)
     assert done.code == 2
     assert done.stdout == ""
     assert re.fullmatch(r"Error: No host for Visitor: give one with -H/--host, .*\n", done.stderr)
@@ -112,7 +113,7 @@ def test_no_host_in_the_run_is_said_once(loadtest, tmp_path: Path) -> None:
 
 def test_a_host_without_scheme_in_the_file_names_the_class(loadtest) -> None:
     text = GOOD.format(path="") + "    host = 'localhost:8000'\n"
-    assert_sentence(obswarm("run", loadtest(text)), "Visitor.host: 'localhost:8000' is not a base URL")
+    assert_sentence(forked_obswarm("run", loadtest(text)), "Visitor.host: 'localhost:8000' is not a base URL")
 
 
 def run_against(url: str, loadtest, path: str = "", **more) -> dict:

@@ -6,6 +6,7 @@ import urllib.request
 
 import pytest
 
+from tests.support.forked import forked_obswarm
 from tests.support.nginx import free_port
 from tests.support.programs import CountingServer, obswarm, start_obswarm
 
@@ -27,7 +28,7 @@ def test_the_default_port_moves_to_the_next_free_one_and_says_so(target: Countin
 
 
 def test_a_port_that_was_asked_for_and_is_taken_is_an_error(target: CountingServer) -> None:
-    done = obswarm(*COMMON, "-H", target.url, "--web-port", target.port)
+    done = forked_obswarm(*COMMON, "-H", target.url, "--web-port", target.port)
     assert done.code == 2
     assert f"--web-port {target.port} at 127.0.0.1 cannot be listened on: Address already in use" in done.stderr
     assert target.total() == 0
@@ -52,7 +53,7 @@ def test_a_port_that_was_asked_for_and_is_taken_is_an_error(target: CountingServ
     ],
 )
 def test_wrong_options_end_in_a_sentence(target: CountingServer, options: tuple[str, ...], complaint: str) -> None:
-    done = obswarm(*COMMON, "-H", target.url, *options)
+    done = forked_obswarm(*COMMON, "-H", target.url, *options)
     assert done.code == 2
     assert complaint in " ".join(done.stderr.split())
     assert "Traceback" not in done.stderr

@@ -9,6 +9,7 @@ import gevent
 import pytest
 
 from tests.support.fleet import Fleet
+from tests.support.forked import forked_obswarm
 from tests.support.nginx import free_port
 from tests.support.programs import QuickServer, obswarm, start_obswarm
 
@@ -68,7 +69,7 @@ def test_worker_processes_of_a_run_end_with_it(loadtest, quick) -> None:
 
 
 def test_a_secret_is_needed_beyond_this_machine(fleet) -> None:
-    done = obswarm("master", "loadtest.py", "--bind", "0.0.0.0:0", cwd=fleet.folder)
+    done = forked_obswarm("master", "loadtest.py", "--bind", "0.0.0.0:0", cwd=fleet.folder)
     assert done.code == 2
     assert "there is no secret" in done.stderr
     assert "--secret-file" in done.stderr
@@ -147,7 +148,9 @@ def test_workers_get_the_files_that_the_load_test_needs(fleet, quick) -> None:
 
 def test_a_bundle_that_is_too_large_names_its_largest_files(fleet) -> None:
     (fleet.folder / "big.bin").write_bytes(b"x" * 3_000_000)
-    done = obswarm("master", "loadtest.py", "--bundle", "big.bin", "--bundle-limit", "2MiB", cwd=fleet.folder, **HOST)
+    done = forked_obswarm(
+        "master", "loadtest.py", "--bundle", "big.bin", "--bundle-limit", "2MiB", cwd=fleet.folder, **HOST
+    )
     assert done.code == 2
     assert "2.9 MiB" in done.stderr
     assert "2.0 MiB that are sent to workers" in done.stderr
@@ -175,7 +178,7 @@ def test_a_bundle_that_is_too_large_names_its_largest_files(fleet) -> None:
 )  # fmt: skip
 def test_what_cannot_be_is_a_sentence(fleet, arguments: list[str], expected: str) -> None:
     more = ["--bind", f"127.0.0.1:{fleet.port}"] if arguments[0] == "master" and "--bind" not in arguments else []
-    done = obswarm(*arguments, *more, cwd=fleet.folder, **HOST)
+    done = forked_obswarm(*arguments, *more, cwd=fleet.folder, **HOST)
     assert done.code == 2, done.stdout + done.stderr
     assert expected in done.stderr
     assert "Traceback" not in done.stderr
@@ -191,14 +194,14 @@ def test_a_port_in_use_and_an_open_secret_are_said(fleet, tmp_path: Path) -> Non
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        done = obswarm(
+        done = forked_obswarm(
             "master", "loadtest.py", "--bind", f"127.0.0.1:{port}", "--secret-file", secret, cwd=fleet.folder, **HOST
         )
     assert done.code == 2
     assert f"127.0.0.1:{port} is in use" in done.stderr
     assert f"Others can read the secret file {secret}" in done.stderr
     secret.write_text("short")
-    done = obswarm("master", "loadtest.py", "--secret-file", secret, cwd=fleet.folder, **HOST)
+    done = forked_obswarm("master", "loadtest.py", "--secret-file", secret, cwd=fleet.folder, **HOST)
     assert done.code == 2
     assert "it needs 16 at least" in done.stderr
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from tests.support.forked import forked_obswarm
 from tests.support.nginx import free_port
 from tests.support.programs import QuickServer, command, obswarm, start_obswarm
 
@@ -167,7 +168,7 @@ def test_guards_that_trip_fail_the_ci_job(tmp_path: Path, failing) -> None:
 )
 def test_options_that_make_no_sense_are_sentences(tmp_path: Path, options: list[str], expected: str) -> None:
     (tmp_path / "loadtest.py").write_text(LOADTEST)
-    done = obswarm("run", "loadtest.py", "-H", "http://127.0.0.1:1", "-t", "1s", *options, cwd=tmp_path)
+    done = forked_obswarm("run", "loadtest.py", "-H", "http://127.0.0.1:1", "-t", "1s", *options, cwd=tmp_path)
     assert done.code == 2, done.stdout + done.stderr
     assert expected in done.stderr
     assert "Traceback" not in done.stderr
@@ -196,7 +197,7 @@ def test_options_that_make_no_sense_are_sentences(tmp_path: Path, options: list[
 def test_settings_that_make_no_sense_are_sentences(tmp_path: Path, settings: str, expected: str) -> None:
     (tmp_path / "loadtest.py").write_text(LOADTEST)
     (tmp_path / "obswarm.toml").write_text(settings)
-    done = obswarm("run", "loadtest.py", "-H", "http://127.0.0.1:1", "-t", "1s", cwd=tmp_path)
+    done = forked_obswarm("run", "loadtest.py", "-H", "http://127.0.0.1:1", "-t", "1s", cwd=tmp_path)
     assert done.code == 2, done.stdout + done.stderr
     assert expected in done.stderr
     assert "Traceback" not in done.stderr
@@ -213,7 +214,7 @@ def test_settings_may_stand_in_pyproject_toml(tmp_path: Path, failing) -> None:
 
 
 def test_targets_without_any_says_what_to_do(tmp_path: Path) -> None:
-    done = obswarm("targets", cwd=tmp_path)
+    done = forked_obswarm("targets", cwd=tmp_path)
     assert done.code == 2
     assert "write [[targets]] or prometheus_url into obswarm.toml" in done.stderr
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.forked import forked_obswarm
 from tests.support.programs import CountingServer, command, obswarm
 
 LOADTEST = """
@@ -104,7 +105,7 @@ def test_user_classes_are_listed_and_chosen(path: Path, target: CountingServer) 
 
 
 def test_task_ratios_are_shown(path: Path) -> None:
-    output = obswarm("run", path, "--show-task-ratio").stdout
+    output = forked_obswarm("run", path, "--show-task-ratio").stdout
     assert "100.0%  Fast" in output
     assert " 75.0%  page" in output
     assert " 25.0%  Fast" in output
@@ -112,7 +113,7 @@ def test_task_ratios_are_shown(path: Path) -> None:
 
 
 def test_help_names_the_files_own_options(path: Path) -> None:
-    output = obswarm("run", path, "--help").stdout
+    output = forked_obswarm("run", path, "--help").stdout
     assert "--spawn-rate" in output
     assert "--greeting GREETING" in output
 

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from tests.support.forked import forked_obswarm
 from tests.support.programs import obswarm
 
 NOWHERE = "unix:///nowhere/docker.sock"
@@ -25,7 +26,7 @@ def test_an_engine_that_does_not_run(words, tmp_path) -> None:
     there = tmp_path / "docker"
     there.write_text("#!/bin/sh\n")
     there.chmod(there.stat().st_mode | stat.S_IXUSR)
-    done = obswarm(*words, PATH=f"{tmp_path}:{os.environ['PATH']}", DOCKER_HOST=NOWHERE)
+    done = forked_obswarm(*words, PATH=f"{tmp_path}:{os.environ['PATH']}", DOCKER_HOST=NOWHERE)
     assert done.code == 2
     assert done.stderr.startswith(f"Error: The Docker engine does not respond at {NOWHERE}. Start it: ")
 
@@ -62,6 +63,6 @@ def test_state_that_cannot_be_kept(tmp_path) -> None:
     ],
 )
 def test_what_is_written_wrongly(words, text, tmp_path) -> None:
-    done = obswarm(*words, cwd=tmp_path, DOCKER_HOST=NOWHERE)
+    done = forked_obswarm(*words, cwd=tmp_path, DOCKER_HOST=NOWHERE)
     assert done.code == 2
     assert text in done.stderr
