@@ -17,7 +17,8 @@ from obswarm.cli.display import LiveDisplay
 from obswarm.demo.loadtest import Contestant
 from obswarm.demo.process import TargetProcess
 from obswarm.engine import ClosedExecutor, LocalGenerator, Outputs, Run, StagesSchedule, StopReason
-from obswarm.stats import Recorder, Snapshot
+from obswarm.record import Snapshot, StopKind
+from obswarm.stats import Recorder
 
 PICTURE = Path(__file__).parent / "images" / "demo.svg"
 RAMP = (Stage(36, 900), Stage(4, 900))
@@ -41,7 +42,7 @@ class Photographer(LiveDisplay):
             # Whoever looks at the picture should not load fonts from a third party; the system's own will do.
             svg = re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.DOTALL).replace("Fira Code", "ui-monospace")
             PICTURE.write_text(svg)
-            self.run.stop(StopReason("user", "the picture is taken"))
+            self.run.stop(StopReason(StopKind.USER, "the picture is taken"))
             self.run = None
 
 

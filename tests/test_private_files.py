@@ -12,9 +12,10 @@ from obswarm.cluster import Journal, pack
 from obswarm.cluster.master.journal import Progress
 from obswarm.config import RunConfig
 from obswarm.private_files import check_writable, make_private_folder, tighten, write_private
+from obswarm.record import RunMetadata
 from obswarm.report import CsvFiles
 from obswarm.stats import StatsTable
-from obswarm.store import RunMetadata, RunWriter, Store
+from obswarm.store import RunWriter, Store
 from obswarm.streams import LogFile
 from obswarm.web import RunRequest
 from tests.support.recorded import PAGE, MadeUpRun

@@ -12,9 +12,10 @@ import time
 from pathlib import Path
 
 from obswarm import gevent_patch  # noqa: F401 - as the command has it
+from obswarm.record import MetricKey, RunMetadata
 from obswarm.report import run_page
 from obswarm.stats import EndpointKey
-from obswarm.store import FILE, MetricKey, RunMetadata, RunWriter, Store, read_run
+from obswarm.store import FILE, RunWriter, Store, read_run
 from tests.support.recorded import MadeUpRun
 
 ENDPOINTS, REQUESTS, FIGURES = 50, 20, 500

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 
-from obswarm.stats import TOTAL, EndpointKey, EndpointStats, ErrorKey, ErrorStats, Snapshot
+from obswarm.record import Snapshot
+from obswarm.stats import TOTAL, EndpointKey, EndpointStats, ErrorKey, ErrorStats
 
 
 class EntryView:

@@ -22,10 +22,10 @@ from obswarm.config import SETTINGS, Origin, RunConfig, Source
 from obswarm.engine import Outputs, PartialResult, RunResult, StopReason
 from obswarm.greenlets import Supervisor
 from obswarm.http import naming_by_options
+from obswarm.record import RunState, Snapshot
 from obswarm.sanitize import to_text
 from obswarm.stack import Project, is_loopback_only
 from obswarm.stack.project import HOST_NAME
-from obswarm.stats import RunState, Snapshot
 from obswarm.streams import say, say_error
 from obswarm.targets import PrometheusSource
 from obswarm.units import counted

@@ -9,6 +9,7 @@ import gevent
 from obswarm import clock
 from obswarm.engine import StopReason
 from obswarm.guards import Alert, GuardEvaluator
+from obswarm.record import StopKind
 from obswarm.units import format_duration
 
 logger = logging.getLogger(__name__)
@@ -61,7 +62,7 @@ def wait_for_earlier_alerts(
             text = f"The run did not begin: {names} fired before it and was not resolved within"
             text += f" {format_duration(longest_s)}"
             logger.error("%s.", text)
-            run.stop(StopReason("alert", text))
+            run.stop(StopReason(StopKind.ALERT, text))
             return
         sleep(_STEP_S)
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from obswarm.api import InternalError
 from obswarm.engine import RunResult
 from obswarm.guards import RequirementResult
+from obswarm.record import StopKind
 
 OK = 0
 FAILURES = 1
@@ -21,13 +22,18 @@ def exit_code_of(
     """The exit code that a result stands for; `on_error` is --exit-code-on-error."""
     if isinstance(result.error, InternalError):
         return INCOMPLETE
-    if result.stop_reason.kind == "error":
+    if result.stop_reason.kind is StopKind.ERROR:
         return USAGE
-    if result.stop_reason.kind in ("guard", "alert"):
+    if result.stop_reason.kind in (StopKind.GUARD, StopKind.ALERT):
         return STOPPED_BY_GUARD
-    if result.stop_reason.kind == "signal":
+    if result.stop_reason.kind is StopKind.SIGNAL:
         return INTERRUPTED
-    if result.losses or result.stop_reason.kind == "lost" or is_incomplete(result) or (strict and result.saturated):
+    if (
+        result.losses
+        or result.stop_reason.kind is StopKind.LOST
+        or is_incomplete(result)
+        or (strict and result.saturated)
+    ):
         return INCOMPLETE
     if result.was_never_answered:
         return INCOMPLETE

@@ -15,9 +15,9 @@ from obswarm.engine import Output, RunHandle, RunResult
 from obswarm.greenlets import Supervisor
 from obswarm.http import naming_by_options
 from obswarm.metrics import MetricsApp, Receiver, RemoteWriter, SnapshotRegistry, parse_labels
+from obswarm.record import Snapshot
 from obswarm.redact import redact_url
 from obswarm.sanitize import is_clean
-from obswarm.stats import Snapshot
 from obswarm.web import ALERTS_PATH, Application, WebServer
 
 

@@ -26,8 +26,8 @@ from obswarm.guards import (
     split_name,
     with_own_names,
 )
+from obswarm.record import GuardAction
 from obswarm.report import GrafanaAnnotations
-from obswarm.stats import GuardAction
 from obswarm.targets import MetricSource, TargetCoverage, queries_of
 from obswarm.units import format_duration
 from obswarm.web import AlertsApp

@@ -17,20 +17,10 @@ from obswarm.engine import Output, RunHandle, RunResult
 from obswarm.errors import reason_of
 from obswarm.greenlets import Supervisor
 from obswarm.private_files import check_writable, make_private_folder, tighten, write_private
+from obswarm.record import Annotation, MetricKey, RunInfo, RunMetadata, Snapshot
 from obswarm.redact import is_header_name, redact_value
 from obswarm.report import result_document, run_page
-from obswarm.stats import Annotation, Snapshot
-from obswarm.store import (
-    FILE,
-    MetricKey,
-    RunInfo,
-    RunMetadata,
-    RunWriter,
-    Store,
-    git_revision,
-    read_loadtests,
-    read_run,
-)
+from obswarm.store import FILE, RunWriter, Store, git_revision, read_loadtests, read_run
 from obswarm.streams import say
 from obswarm.targets import MetricSource, SourceError, queries_of
 from obswarm.units import format_not_finite

@@ -42,7 +42,7 @@ from obswarm.greenlets import Supervisor
 from obswarm.guards import BadPayload, Delivery, make_kept, parse_kept
 from obswarm.metrics import MetricsApp, SnapshotRegistry
 from obswarm.private_files import make_private_folder, tighten, write_private
-from obswarm.stats import RefusedAlerts, RunState
+from obswarm.record import RefusedAlerts, RunState, StopKind
 from obswarm.streams import STANDARD_OUTPUT, set_up_logging
 from obswarm.web import (
     ALERTS_PATH,
@@ -414,7 +414,7 @@ class Service:
                 self._pending.lasts()
             if control is not None and clock.monotonic() - news.asked_s > _CLIENT_GONE_S:
                 logger.error("Nobody has asked for news of the run for %.0f s; it ends.", _CLIENT_GONE_S)
-                control.stop(StopReason("lost", "whoever asked for the run has gone"))
+                control.stop(StopReason(StopKind.LOST, "whoever asked for the run has gone"))
                 return
 
     @contextmanager

@@ -18,6 +18,7 @@ from obswarm.app.result_files import JsonResult, JUnitResult
 from obswarm.config import RunConfig
 from obswarm.ending_signals import ending_signals
 from obswarm.engine import Output, Outputs, Run, RunHandle, RunResult, StopReason, UncaughtErrors
+from obswarm.record import StopKind
 from obswarm.report import CsvFiles
 from obswarm.streams import say_error
 
@@ -204,9 +205,9 @@ class _Signals:
         self._interrupts += 1
         if self._interrupts == 1:
             logger.info("Interrupted: running tasks may finish. Ctrl-C again ends at once.")
-            self._run.stop(StopReason("signal", "interrupted by Ctrl-C (SIGINT)"))
+            self._run.stop(StopReason(StopKind.SIGNAL, "interrupted by Ctrl-C (SIGINT)"))
         else:
-            self._run.abort(StopReason("signal", "interrupted by Ctrl-C (SIGINT)"))
+            self._run.abort(StopReason(StopKind.SIGNAL, "interrupted by Ctrl-C (SIGINT)"))
 
     def _terminate(self, kind: signal.Signals) -> None:
         self.came = True
@@ -215,4 +216,4 @@ class _Signals:
             return
         logger.info("%s: stopping gracefully.", kind.name)
         what = "hung up" if kind is signal.SIGHUP else "terminated"
-        self._run.stop(StopReason("signal", f"{what} ({kind.name})"))
+        self._run.stop(StopReason(StopKind.SIGNAL, f"{what} ({kind.name})"))

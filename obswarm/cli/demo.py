@@ -26,7 +26,8 @@ from obswarm.engine import (
     check_open_files,
 )
 from obswarm.guards import Guard
-from obswarm.stats import Recorder, RunState, Snapshot
+from obswarm.record import RunState, Snapshot, StopKind
+from obswarm.stats import Recorder
 from obswarm.streams import say_error
 from obswarm.units import format_count, format_duration, format_latency
 
@@ -115,11 +116,11 @@ def demo(ctx: click.Context, duration: float, headless: bool, json_file: str | N
         result = RunSession(config, environment, make_run, display, guards, outputs=[points]).run()
     if result.error is not None:
         say_error(result.error)
-    if result.stop_reason.kind not in ("time", "guard"):
-        ctx.exit(exit_codes.INTERRUPTED if result.stop_reason.kind == "signal" else exit_codes.FAILURES)
-    if result.stop_reason.kind == "guard":
+    if result.stop_reason.kind not in (StopKind.TIME, StopKind.GUARD):
+        ctx.exit(exit_codes.INTERRUPTED if result.stop_reason.kind is StopKind.SIGNAL else exit_codes.FAILURES)
+    if result.stop_reason.kind is StopKind.GUARD:
         display.summary_console.print(plain(f"Stopped by a guard: {result.stop_reason.detail}.", "bold yellow"))
-    code = explain(display.summary_console, points.points, result.stop_reason.kind == "guard")
+    code = explain(display.summary_console, points.points, result.stop_reason.kind is StopKind.GUARD)
     ctx.exit(exit_codes.INCOMPLETE if is_incomplete(result) else code)
 
 

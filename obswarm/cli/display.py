@@ -16,16 +16,8 @@ from obswarm.cli.tables import fitting_columns, stacked
 from obswarm.cli.text_console import TextConsole, TextTable, joined, panel, plain
 from obswarm.cli.window import RecentIntervals
 from obswarm.engine import Output, RunHandle, RunResult
-from obswarm.stats import (
-    SEEN_OVER_S,
-    EndpointStats,
-    GuardState,
-    GuardView,
-    InFlight,
-    RunState,
-    Snapshot,
-    total_in_flight,
-)
+from obswarm.record import SEEN_OVER_S, GuardState, GuardView, RunState, Snapshot, WorkerStatus
+from obswarm.stats import EndpointStats, InFlight, total_in_flight
 from obswarm.units import counted, format_bytes, format_count, format_duration, format_latency
 
 _STATE_STYLES = {
@@ -257,7 +249,7 @@ class LiveDisplay(Output):
 
     def _health(self, snapshot: Snapshot) -> RenderableType:
         line = plain("generator ", "dim")
-        workers = [worker for worker in snapshot.workers if worker.state in ("ready", "leaving")]
+        workers = [worker for worker in snapshot.workers if worker.state in (WorkerStatus.READY, WorkerStatus.LEAVING)]
         away = len(snapshot.workers) - len(workers)
         if len(snapshot.workers) > 1:
             line.append(f"{counted(len(workers), 'worker')} · ", "dim")

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from rich.text import Text
 
 from obswarm.cli.text_console import plain
+from obswarm.record import GuardState, GuardView, Snapshot, lacks_data
 from obswarm.report import NO_REQUEST_SELECTED, no_data_text
-from obswarm.stats import GuardState, GuardView, Snapshot, lacks_data
 
 _NO_DATA = "had no data"
 

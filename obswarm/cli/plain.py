@@ -6,7 +6,8 @@ from typing import TextIO
 
 from obswarm.cli.window import RecentIntervals
 from obswarm.engine import Output
-from obswarm.stats import Snapshot, total_in_flight
+from obswarm.record import Snapshot
+from obswarm.stats import total_in_flight
 from obswarm.units import format_count, format_duration, format_latency
 
 _EVERY_S = 5.0

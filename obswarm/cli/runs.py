@@ -14,9 +14,10 @@ from obswarm.cli.tables import columns_that_fit, figures_table, results_table
 from obswarm.cli.text_console import TextTable, stdout_console
 from obswarm.config import setting_text
 from obswarm.json_text import to_json
+from obswarm.record import RunInfo, RunRecord
 from obswarm.sanitize import escape_controls
 from obswarm.stats import TOTAL
-from obswarm.store import RunInfo, RunRecord, export_run, import_runs, read_run
+from obswarm.store import export_run, import_runs, read_run
 from obswarm.streams import say, say_lines
 from obswarm.units import counted, format_bytes, format_count, format_duration, format_latency
 

@@ -9,6 +9,7 @@ from obswarm.cli.tables import figures_table, results_table
 from obswarm.cli.text_console import TextConsole, TextTable, plain
 from obswarm.engine import RunResult
 from obswarm.guards import RequirementResult
+from obswarm.record import StopKind
 from obswarm.report import cut_off_rows, cut_off_sentences, generator_sentence
 from obswarm.stats import PHASES, EndpointStats, total_in_flight
 from obswarm.units import counted, format_bytes, format_count, format_duration, format_latency
@@ -27,7 +28,7 @@ def print_summary(
     guards_seen: GuardsSeen | None = None,
 ) -> None:
     """How it ended, endpoints, errors, exceptions, and whether the figures can be trusted."""
-    if result.final.endpoints or result.stop_reason.kind != "error":
+    if result.final.endpoints or result.stop_reason.kind is not StopKind.ERROR:
         console.print(_endpoints(result, console.width))
     if result.final.total.timings is not None and result.final.total.timings.histograms:
         console.print(_timings(result, console.width))

@@ -11,7 +11,7 @@ from obswarm.cli.summary import print_summary
 from obswarm.cli.text_console import TextConsole, can_redraw, console_handler, stdout_console
 from obswarm.config import RunConfig
 from obswarm.engine import Output, RunResult
-from obswarm.stats import Snapshot
+from obswarm.record import Snapshot
 from obswarm.streams import STANDARD_OUTPUT, LogFile, say_error, set_up_logging, write_to_stream
 
 

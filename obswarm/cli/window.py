@@ -2,7 +2,8 @@
 
 from collections import deque
 
-from obswarm.stats import TOTAL, EndpointKey, EndpointStats, Snapshot
+from obswarm.record import Snapshot
+from obswarm.stats import TOTAL, EndpointKey, EndpointStats
 
 
 class RecentIntervals:

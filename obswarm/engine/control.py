@@ -2,11 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
-from obswarm.stats import Annotation, Snapshot
-
-StopKind = Literal["time", "user", "guard", "alert", "signal", "error", "lost"]
+from obswarm.record import Annotation, AnnotationKind, Snapshot, StopKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +56,7 @@ class RunControl(Protocol):
     def guards_before(self) -> Mapping[str, Any]:
         """The `saved_state` of an earlier master's observer; empty if there was none."""
 
-    def annotate(self, kind: str, text: str) -> None:
+    def annotate(self, kind: AnnotationKind, text: str) -> None:
         """Keep an annotation with the run, at the present time."""
 
     def set_load(self, users: int, spawn_rate: float) -> None:

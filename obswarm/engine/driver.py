@@ -6,7 +6,7 @@ from obswarm import defaults
 from obswarm.engine.control import StopReason, name_of
 from obswarm.engine.executor import Assignment, ClosedExecutor
 from obswarm.engine.generator import LoadGenerator
-from obswarm.stats import RunState
+from obswarm.record import RunState, StopKind
 from obswarm.units import counted, format_duration, format_names
 
 _SHORTEST_STAGE_OF_A_SHAPE_S = 3.0
@@ -73,7 +73,7 @@ class LoadDriver:
         if assignment is None:
             holders = dict.fromkeys(name_of(by) for by, action in self.in_force.items() if action == _HOLD)
             held = f", and the load was held: {format_names(list(holders))}" if self.executor.holding else ""
-            return DriverStep(stop=StopReason("time", f"the planned time is over{held}"))
+            return DriverStep(stop=StopReason(StopKind.TIME, f"the planned time is over{held}"))
         self._generator.apply(assignment, now)
         return DriverStep(assignment.wait_s, self._end(assignment, now), self._new_stage(now), assignment.settled)
 
@@ -82,10 +82,12 @@ class LoadDriver:
         executor = self.executor
         is_there = executor.settled and assignment.user_count > 0
         if is_there and not executor.may_want_more(now) and self._generator.everyone_has_left():
-            return StopReason("user", "every user has ended by itself")
+            return StopReason(StopKind.USER, "every user has ended by itself")
         if self._is_given_up(now):
             limit = format_duration(defaults.UNFOLLOWED_LIMIT_S)
-            return StopReason("time", f"the load has been held or scaled for {limit}, and its plan has no known end")
+            return StopReason(
+                StopKind.TIME, f"the load has been held or scaled for {limit}, and its plan has no known end"
+            )
         return None
 
     def _is_given_up(self, now: float) -> bool:

@@ -13,7 +13,8 @@ from obswarm.engine.output import Outputs
 from obswarm.engine.progress import Progress, RunJournal, RunLog, progress_of
 from obswarm.engine.result import RunResult
 from obswarm.engine.statistics import RunStatistics, RunStatus
-from obswarm.stats import Snapshot, StatsTable
+from obswarm.record import Snapshot
+from obswarm.stats import StatsTable
 
 _LATE_BY_S = 0.002
 """Timers may be early by about so much."""

@@ -12,7 +12,8 @@ from obswarm.engine.messages import MessageListeners
 from obswarm.engine.result import WorkerLoss
 from obswarm.engine.runner_view import RunnerControl, SteeringRunner
 from obswarm.greenlets import Supervisor
-from obswarm.stats import EndpointKey, GeneratorHealth, InFlight, StatsTable
+from obswarm.record import GeneratorHealth
+from obswarm.stats import EndpointKey, InFlight, StatsTable
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import psutil
 from obswarm import clock, defaults
 from obswarm.api import Environment
 from obswarm.greenlets import Supervisor
-from obswarm.stats import GeneratorHealth
+from obswarm.record import GeneratorHealth
 
 logger = logging.getLogger(__name__)
 

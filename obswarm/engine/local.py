@@ -17,7 +17,8 @@ from obswarm.engine.generator import (
 from obswarm.engine.health import HealthMonitor, warn_of_saturation
 from obswarm.engine.runner_view import LocalRunner, RunnerControl
 from obswarm.engine.user_pool import UserPool
-from obswarm.stats import EndpointKey, GeneratorHealth, InFlight, StatsTable, UserStep
+from obswarm.record import GeneratorHealth, StopKind
+from obswarm.stats import EndpointKey, InFlight, StatsTable, UserStep
 
 LOCAL_WORKER = "local"
 
@@ -36,7 +37,7 @@ class LocalGenerator(LoadGenerator):
         self._pool = UserPool(
             environment,
             lambda error: self._note(RunFailed(error)),
-            lambda: self._note(StopRequested(StopReason("user", "a user raised StopTest"))),
+            lambda: self._note(StopRequested(StopReason(StopKind.USER, "a user raised StopTest"))),
         )
         self._health = HealthMonitor(name, cpus, self.supervisor)
         self._last_health: GeneratorHealth | None = None

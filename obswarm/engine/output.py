@@ -10,8 +10,8 @@ import gevent
 from obswarm.engine.control import StopReason
 from obswarm.engine.result import FailedOutput, RunResult
 from obswarm.errors import ObswarmError, reason_of
+from obswarm.record import Annotation, Snapshot
 from obswarm.sanitize import clean_text
-from obswarm.stats import Annotation, Snapshot
 
 logger = logging.getLogger(__name__)
 

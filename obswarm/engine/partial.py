@@ -7,7 +7,7 @@ from obswarm.api import ObswarmError
 from obswarm.engine.control import StopReason
 from obswarm.engine.output import Output
 from obswarm.engine.result import RunResult, WorkerLoss
-from obswarm.stats import Annotation, RunState, Snapshot
+from obswarm.record import Annotation, RunState, Snapshot, StopKind, WorkerStatus
 
 
 class PartialResult(Output):
@@ -44,7 +44,7 @@ class PartialResult(Output):
             started_s=last.started_s,
             ended_s=last.time_s,
             duration_s=last.stats_elapsed_s,
-            stop_reason=StopReason("lost", detail),
+            stop_reason=StopReason(StopKind.LOST, detail),
             error=ObswarmError(error) if error is not None else None,
             users_max=self._users_max,
             final=replace(last, state=RunState.STOPPED),
@@ -62,7 +62,7 @@ def _unreported(last: Snapshot, detail: str) -> tuple[WorkerLoss, ...]:
     if last.state is RunState.STOPPED:
         return ()
     since_s = max(0.0, clock.wall() - last.time_s)
-    at_work = [worker for worker in last.workers if worker.state not in ("gone", "lost")]
+    at_work = [worker for worker in last.workers if worker.state not in (WorkerStatus.GONE, WorkerStatus.LOST)]
     if not at_work:
         users = max(sum(last.users.values()), sum(last.users_target.values()))
         return (WorkerLoss("all workers", detail, since_s, users),)

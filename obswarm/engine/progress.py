@@ -11,7 +11,8 @@ from obswarm.engine.driver import LoadDriver
 from obswarm.engine.executor import ClosedExecutor
 from obswarm.engine.schedule import ReplacedLoad
 from obswarm.engine.statistics import RunStatistics
-from obswarm.stats import Annotation, RunState, StatsTable
+from obswarm.record import Annotation, AnnotationKind, RunState
+from obswarm.stats import StatsTable
 
 
 @dataclass(slots=True)
@@ -156,5 +157,5 @@ def resume(
     if not any(annotation.kind == "start" for annotation in log.annotations):
         # The journal is first written before the run starts; its outputs have had the annotation.
         text = f"The run {statistics.run_id} starts"
-        log.annotations.insert(0, Annotation(statistics.started_wall_s, "start", text))
+        log.annotations.insert(0, Annotation(statistics.started_wall_s, AnnotationKind.START, text))
     return elapsed_s

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from obswarm import clock
 from obswarm.api import ObswarmError
 from obswarm.engine.control import StopReason
-from obswarm.stats import NO_ANSWER, Annotation, EndpointKey, InFlight, Snapshot, TargetView
+from obswarm.record import Annotation, Snapshot, TargetView
+from obswarm.stats import NO_ANSWER, EndpointKey, InFlight
 from obswarm.units import counted
 
 

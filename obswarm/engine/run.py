@@ -26,8 +26,8 @@ from obswarm.engine.progress import EarlierRun, RunJournal, RunLog, resume
 from obswarm.engine.result import RunResult, new_run_id
 from obswarm.engine.statistics import RunStatistics, host_of
 from obswarm.greenlets import NOT_ONLY_EXCEPTIONS, Supervisor, described
+from obswarm.record import Annotation, AnnotationKind, RunState, Snapshot, StopKind
 from obswarm.sanitize import clean_text
-from obswarm.stats import Annotation, RunState, Snapshot
 
 logger = logging.getLogger(__name__)
 
@@ -103,7 +103,7 @@ class Run:
         environment.steering = self
         environment.runner = generator.make_runner(self)
 
-    def annotate(self, kind: str, text: str) -> None:
+    def annotate(self, kind: AnnotationKind, text: str) -> None:
         """Keep an annotation with the run."""
         annotation = Annotation(clock.wall(), kind, clean_text(text))
         self._log.annotations.append(annotation)
@@ -171,10 +171,10 @@ class Run:
     def fail(self, error: ObswarmError) -> None:
         if self._log.error is None:
             self._log.error = error
-        self.stop(StopReason("error", str(error).partition("\n")[0]))
+        self.stop(StopReason(StopKind.ERROR, str(error).partition("\n")[0]))
 
     def stop_test(self, detail: str = "a user raised StopTest") -> None:
-        self.stop(StopReason("user", detail))
+        self.stop(StopReason(StopKind.USER, detail))
 
     # From the beginning to the end.
     def run(self) -> RunResult:
@@ -189,9 +189,9 @@ class Run:
             generator.messages.started()
         self._attempt("The start of the run", self._begin)
         if self._earlier is not None:
-            self.annotate("takeover", f"A new master goes on with the run {self.run_id}")
+            self.annotate(AnnotationKind.TAKEOVER, f"A new master goes on with the run {self.run_id}")
         else:
-            self.annotate("start", f"The run {self.run_id} starts")
+            self.annotate(AnnotationKind.START, f"The run {self.run_id} starts")
         if self._observer is not None:
             self._attempt("The start of the guards", self._observer.start, self, self.statistics.started_wall_s)
         if self._earlier is not None:
@@ -205,7 +205,7 @@ class Run:
         self._log.state = RunState.STOPPING
         driver.kill()
         assert self._log.reason is not None
-        self.annotate("stop", f"The run {self.run_id} stops: {self._log.reason.detail}")
+        self.annotate(AnnotationKind.STOP, f"The run {self.run_id} stops: {self._log.reason.detail}")
         if starts:
             events.test_stopping.fire(environment=environment)
         self.statistics.end_load(clock.monotonic())
@@ -284,7 +284,7 @@ class Run:
     def _part_was_restarted(self, what: str, error: BaseException) -> None:
         text = f"{what} failed and was started again: {described(error)}"
         logger.warning("%s.", text)
-        self.annotate("restart", text)
+        self.annotate(AnnotationKind.RESTART, text)
 
     def _prepare(self) -> None:
         self._generator.prepare()
@@ -319,7 +319,7 @@ class Run:
             shape.start_time -= elapsed_s
         if earlier.progress.stopping is not None:
             kind, detail = earlier.progress.stopping
-            self.stop(StopReason(kind, detail))  # type: ignore[arg-type]  # it was one when it was written
+            self.stop(StopReason(StopKind(kind), detail))
 
     def _end_generator(self, exit_code: int) -> None:
         self._has_ended = True
@@ -343,7 +343,7 @@ class Run:
         if step.stop is None:
             self._log.state = self._driver.state
         if step.stage is not None:
-            self.annotate("stage", step.stage)
+            self.annotate(AnnotationKind.STAGE, step.stage)
         if step.settled:
             self._spawning_reported = False
             self._report_spawning()

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 from obswarm.api import Environment, StatsView
 from obswarm.engine.control import StopReason
 from obswarm.engine.messages import CustomMessage, MessageListeners
-from obswarm.stats import RunState, Snapshot
+from obswarm.record import RunState, Snapshot, StopKind
 
 
 class Runner:
@@ -64,11 +64,11 @@ class SteeringRunner(Runner):
 
     def quit(self) -> None:
         """Stop the run gracefully and end the process."""
-        self._run.stop(StopReason("user", "the load-test file called runner.quit()"))
+        self._run.stop(StopReason(StopKind.USER, "the load-test file called runner.quit()"))
 
     def stop(self) -> None:
         """As `quit`: without a web page there is nothing left to do for the process."""
-        self._run.stop(StopReason("user", "the load-test file called runner.stop()"))
+        self._run.stop(StopReason(StopKind.USER, "the load-test file called runner.stop()"))
 
     def start(self, user_count: int, spawn_rate: float, wait: bool = False, user_classes: Any = None) -> None:
         """Head for that many users."""

@@ -7,18 +7,10 @@ from dataclasses import dataclass
 from obswarm import clock, defaults
 from obswarm.api import Environment
 from obswarm.engine.generator import GeneratorStatus
+from obswarm.record import RunState, Snapshot
 from obswarm.redact import redact_url
 from obswarm.sanitize import clean_text, to_text
-from obswarm.stats import (
-    TOTAL,
-    Aggregate,
-    EndpointKey,
-    EndpointStats,
-    InFlightPeaks,
-    RunState,
-    Snapshot,
-    StatsTable,
-)
+from obswarm.stats import TOTAL, Aggregate, EndpointKey, EndpointStats, InFlightPeaks, StatsTable
 
 logger = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from obswarm.guards.alert_payload import Alert, Refusal, RefusalReason
-from obswarm.stats import AlertCount, AlertStatus, RefusedAlerts
+from obswarm.record import AlertCount, AlertStatus, RefusedAlerts
 
 logger = logging.getLogger(__name__)
 

@@ -17,8 +17,8 @@ from functools import lru_cache
 from typing import Any
 
 from obswarm.defaults import MAX_NAME_LENGTH
+from obswarm.record import AlertStatus
 from obswarm.sanitize import clean_text
-from obswarm.stats import AlertStatus
 from obswarm.units import counted
 
 RUN_LABEL = "run_id"

@@ -13,7 +13,7 @@ from obswarm.api import ObswarmError
 from obswarm.guards.alert_payload import Alert, Refusal, RefusalReason
 from obswarm.guards.conditions import AlertOperand
 from obswarm.guards.guard import Action, parse_action
-from obswarm.stats import AlertStatus, GuardAction
+from obswarm.record import AlertStatus, GuardAction
 
 ACTION_LABEL = "obswarm_action"
 MAX_FIRING = 10_000

@@ -3,7 +3,7 @@
 import math
 from collections import deque
 
-from obswarm.stats import SEEN_OVER_S, WELL_SEEN
+from obswarm.record import SEEN_OVER_S, WELL_SEEN
 
 
 class DataCoverage:

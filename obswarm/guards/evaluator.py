@@ -17,7 +17,7 @@ from obswarm.guards.guard import Action, GuardRule
 from obswarm.guards.operands import matches_any, selects_endpoints, value_of_interval
 from obswarm.guards.polling import QueryPolling, TimedResult
 from obswarm.guards.state_machine import Change, GuardStateMachine, NoData, deciding_result
-from obswarm.stats import LOADED_STATES, SEEN_OVER_S, GuardAction, GuardView, Snapshot
+from obswarm.record import LOADED_STATES, SEEN_OVER_S, AnnotationKind, GuardAction, GuardView, Snapshot, StopKind
 from obswarm.targets import MetricSource, lookback_s
 from obswarm.units import format_names
 
@@ -189,7 +189,7 @@ class GuardEvaluator:
                 continue
             self._unmatched[guard] = True
             text = f"No request matches the labels of the guard {guard.rule.name}"
-            self._annotate("guard", text)
+            self._annotate(AnnotationKind.GUARD, text)
             logger.warning(
                 "%s. Requests so far: %s.",
                 text,
@@ -218,9 +218,9 @@ class GuardEvaluator:
         if change.tripped:
             since_s = now - (guard.since_s if guard.since_s is not None else now)
             text = describe_trip(guard, clock.wall() - since_s)
-            self._annotate("guard", text)
+            self._annotate(AnnotationKind.GUARD, text)
             logger.warning("%s. Action: %s.", text, rule.action)
-            self._carry_out(rule.action, f"guard {rule.name}", StopReason("guard", text))
+            self._carry_out(rule.action, f"guard {rule.name}", StopReason(StopKind.GUARD, text))
         elif change.cleared:
             logger.info("The guard %s is clear again.", rule.name)
             self._release(f"guard {rule.name}")
@@ -228,15 +228,15 @@ class GuardEvaluator:
             ratio = guard.coverage.ratio(now) or 0.0
             share = f"{ratio:.0%} of the last {SEEN_OVER_S:.0f} s"
             text = f"The guard {rule.name} has had values for {share}: {guard.coverage.reason}"
-            self._annotate("guard", text)
+            self._annotate(AnnotationKind.GUARD, text)
             logger.warning("%s. Time without a value counts neither way.", text)
         elif change.no_data_too_long:
             text = f"The guard {rule.name} has had no data for {rule.no_data_after_s:g} s: {guard.no_data_reason}"
-            self._annotate("guard", text)
+            self._annotate(AnnotationKind.GUARD, text)
             logger.warning("%s. %s", text, "Stopping the run." if rule.on_no_data == "stop" else "The run goes on.")
             if rule.on_no_data == "stop":
                 self._stopped[rule.name] = f"no data for {rule.no_data_after_s:g} s"
-                self._carry_out(Action(GuardAction.STOP), f"guard {rule.name}", StopReason("guard", text))
+                self._carry_out(Action(GuardAction.STOP), f"guard {rule.name}", StopReason(StopKind.GUARD, text))
 
     def deliver(self, delivery: Delivery) -> list[Verdict]:
         """Act on delivered alerts at once and return the verdicts; refused ones are counted."""
@@ -266,7 +266,7 @@ class GuardEvaluator:
         for action, count in counts.items():
             if count > _MOST_SHOWN:
                 text = f"{count - _MOST_SHOWN:,} more alerts fire at the same time. Action: {action}"
-                self._annotate("alert", text)
+                self._annotate(AnnotationKind.ALERT, text)
                 logger.warning("%s.", text)
 
     def _in_force_by_alert(self) -> defaultdict[str, list[str]]:
@@ -289,10 +289,10 @@ class GuardEvaluator:
         if alert.firing and verdict.action is not None:
             text = describe_alert(alert)
             if is_shown:
-                self._annotate("alert", f"{text}. Action: {verdict.action}, {verdict.reason}")
+                self._annotate(AnnotationKind.ALERT, f"{text}. Action: {verdict.action}, {verdict.reason}")
                 logger.warning("%s. Action: %s (%s).", text, verdict.action, verdict.reason)
             by = firing_id if verdict.action.kind is GuardAction.SCALE else alert_id
-            self._carry_out(verdict.action, by, StopReason("alert", text))
+            self._carry_out(verdict.action, by, StopReason(StopKind.ALERT, text))
             in_force.append(by)
 
     def holding_back(self) -> list[Alert]:
@@ -315,7 +315,7 @@ class GuardEvaluator:
             case GuardAction.NOTIFY:
                 pass
 
-    def _annotate(self, kind: str, text: str) -> None:
+    def _annotate(self, kind: AnnotationKind, text: str) -> None:
         if self._control is not None:
             self._control.annotate(kind, text)
 

@@ -12,8 +12,8 @@ from obswarm.config import RENAMED_GUARD_KEYS
 from obswarm.guards.conditions import Condition, EngineOperand, PromqlOperand, When
 from obswarm.guards.grammar import parse_when
 from obswarm.guards.operands import definition_of
+from obswarm.record import GuardAction
 from obswarm.redact import redact_text
-from obswarm.stats import GuardAction
 from obswarm.units import format_latency, format_not_finite, parse_duration
 
 OnNoData = Literal["warn", "stop"]

@@ -11,7 +11,7 @@ from typing import Literal
 
 from obswarm.guards.conditions import Condition, EngineOperand, Operand, PromqlOperand, Quantity
 from obswarm.guards.selection import PERCENTILE, STATUS, Selection
-from obswarm.stats import Snapshot
+from obswarm.record import Snapshot, WorkerStatus
 
 Unit = Literal["seconds", "ratio", "number"]
 Value = Callable[[Selection], float | None]
@@ -140,7 +140,9 @@ _TABLE = (
         "number",
         (),
         "Workers without a heartbeat, or lost.",
-        lambda selected: float(sum(worker.state in ("missing", "lost") for worker in selected.snapshot.workers)),
+        lambda selected: float(
+            sum(worker.state in (WorkerStatus.MISSING, WorkerStatus.LOST) for worker in selected.snapshot.workers)
+        ),
     ),
     OperandDefinition(
         "p50 to p99.9",

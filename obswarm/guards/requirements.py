@@ -7,7 +7,7 @@ from obswarm.guards.conditions import Condition, EngineOperand
 from obswarm.guards.grammar import parse_condition
 from obswarm.guards.guard import format_figure
 from obswarm.guards.operands import REQUIREMENT_OPERANDS, definition_of, value_of_run
-from obswarm.stats import Snapshot
+from obswarm.record import Snapshot
 
 
 @dataclass(frozen=True, slots=True)

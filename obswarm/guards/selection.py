@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from obswarm import defaults
 from obswarm.guards.conditions import EngineOperand
 from obswarm.guards.latency import AtLeast, Durations, mean_of_ages, quantile_of_ages
-from obswarm.stats import TOTAL, EndpointKey, EndpointStats, InFlight, Snapshot, total_in_flight
+from obswarm.record import Snapshot
+from obswarm.stats import TOTAL, EndpointKey, EndpointStats, InFlight, total_in_flight
 
 STATUS = "status"
 """The label that selects by the outcome of a request; all others select endpoints."""

@@ -11,8 +11,8 @@ from obswarm.guards.data_coverage import DataCoverage
 from obswarm.guards.guard import GuardRule
 from obswarm.guards.latency import AtLeast
 from obswarm.guards.operands import missing_of
+from obswarm.record import GuardState
 from obswarm.redact import redact_text
-from obswarm.stats import GuardState
 
 
 class NoData(str):

@@ -4,7 +4,7 @@ is generated from this file."""
 from dataclasses import dataclass
 from enum import StrEnum
 
-from obswarm.stats import GuardState
+from obswarm.record import AnnotationKind, GuardState, WorkerStatus
 from obswarm.stats.keys import NO_STATUS, STATUS_CLASSES
 
 
@@ -98,7 +98,7 @@ RUN_INFO = Metric("obswarm_run_info", Kind.INFO, ("run_id", "test", "host", "mod
 RUN_START = Metric(
     "obswarm_run_start_timestamp_seconds", Kind.GAUGE, (), "Start of the run, in seconds since the Unix epoch."
 )
-WORKER_STATES = ("ready", "missing", "leaving", "lost", "gone")
+WORKER_STATES = tuple(WorkerStatus)
 WORKERS = Metric(
     "obswarm_workers",
     Kind.GAUGE,
@@ -170,7 +170,7 @@ ALERTS_REFUSED = Metric(
 STATUSES = frozenset(STATUS_CLASSES.values()) | {NO_STATUS}
 """Values of the label `status` of requests."""
 
-ANNOTATION_KINDS = ("start", "takeover", "stop", "stage", "guard", "alert", "target")
+ANNOTATION_KINDS = tuple(kind for kind in AnnotationKind if kind is not AnnotationKind.RESTART)
 ANNOTATIONS = Metric(
     "obswarm_annotations_total",
     Kind.COUNTER,

@@ -24,8 +24,8 @@ from obswarm.metrics.exposition import cooperative
 from obswarm.metrics.pushed_series import EncodedSeries, PushedSeries
 from obswarm.metrics.schema import varint
 from obswarm.metrics.series import PushCounts, SnapshotRegistry
+from obswarm.record import Annotation, Snapshot
 from obswarm.redact import redact_url
-from obswarm.stats import Annotation, Snapshot
 
 logger = logging.getLogger(__name__)
 

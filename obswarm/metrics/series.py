@@ -13,22 +13,18 @@ from obswarm import __version__, clock, defaults
 from obswarm.engine import Output
 from obswarm.metrics import contract
 from obswarm.metrics.contract import Kind, Metric
-from obswarm.sanitize import escape_controls
-from obswarm.stats import (
-    NONE_IN_FLIGHT,
+from obswarm.record import (
     Annotation,
-    EndpointKey,
-    EndpointStats,
-    Exemplar,
     GuardAction,
     GuardState,
     GuardView,
-    Histogram,
-    InFlight,
     RefusedAlerts,
     RunState,
     Snapshot,
+    WorkerStatus,
 )
+from obswarm.sanitize import escape_controls
+from obswarm.stats import NONE_IN_FLIGHT, EndpointKey, EndpointStats, Exemplar, Histogram, InFlight
 from obswarm.stats.keys import NO_STATUS
 
 MODEL_CLOSED = "closed"
@@ -192,7 +188,7 @@ class SnapshotRegistry(Output):
             )
             yield (
                 contract.WORKERS,
-                (MetricSample((state,), ready * (state == "ready")) for state in contract.WORKER_STATES),
+                (MetricSample((state,), ready * (state is WorkerStatus.READY)) for state in contract.WORKER_STATES),
             )
             refused = self.refused_while_idle()
             if refused:

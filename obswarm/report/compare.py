@@ -22,8 +22,8 @@ from obswarm.analysis import (
 )
 from obswarm.api import ObswarmError
 from obswarm.config import setting_text
+from obswarm.record import LOADED_STATES, Interval, MetricKey, RunInfo, RunRecord, value_at
 from obswarm.stats import TOTAL, EndpointKey, EndpointStats
-from obswarm.store import Interval, MetricKey, RunInfo, RunRecord, value_at
 from obswarm.targets import sort_key_of
 from obswarm.units import counted, format_duration
 
@@ -160,11 +160,7 @@ def _measured(record: RunRecord) -> list[Interval]:
     if not record.seconds:
         return []
     epoch = record.seconds[-1].epoch
-    return [
-        second
-        for second in record.seconds
-        if second.epoch == epoch and second.state not in ("ready", "stopping", "stopped")
-    ]
+    return [second for second in record.seconds if second.epoch == epoch and second.state in LOADED_STATES]
 
 
 def _keys(base: RunRecord, run: RunRecord) -> list[EndpointKey]:

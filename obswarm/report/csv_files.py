@@ -17,8 +17,9 @@ from typing import NamedTuple, TextIO, cast
 from obswarm.api import ObswarmError
 from obswarm.engine import Output, RunResult
 from obswarm.private_files import check_writable, make_private_folder, open_private
+from obswarm.record import Annotation, RunState, Snapshot
 from obswarm.sanitize import escape_lines, to_text
-from obswarm.stats import TOTAL, Annotation, EndpointKey, EndpointStats, RunState, Snapshot, total_of
+from obswarm.stats import TOTAL, EndpointKey, EndpointStats, total_of
 
 PERCENTILES = (0.5, 0.66, 0.75, 0.8, 0.9, 0.95, 0.98, 0.99, 0.999, 0.9999, 1.0)
 _PERCENTILE_NAMES = [f"{percentile * 100:.6g}%" for percentile in PERCENTILES]

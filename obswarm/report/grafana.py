@@ -10,8 +10,8 @@ from gevent.queue import Queue
 from obswarm.engine import Output, RunHandle
 from obswarm.greenlets import Supervisor
 from obswarm.http import ApiAccess, ApiSession, Asked, failure_of, naming_of_token, trouble_of
+from obswarm.record import Annotation
 from obswarm.sanitize import escape_controls
-from obswarm.stats import Annotation
 
 logger = logging.getLogger(__name__)
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from obswarm import clock
 from obswarm.engine import RunResult
 from obswarm.guards import RequirementResult
+from obswarm.record import GuardAction, GuardState
 from obswarm.report.wording import NO_REQUEST_SELECTED
 from obswarm.sanitize import escape_controls, escape_lines
-from obswarm.stats import GuardAction, GuardState
 
 
 def junit_document(result: RunResult, requirement_results: Sequence[RequirementResult]) -> str:

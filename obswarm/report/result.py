@@ -6,18 +6,10 @@ from typing import Any
 from obswarm import clock
 from obswarm.engine import RunResult
 from obswarm.guards import RequirementResult
+from obswarm.record import GuardView
 from obswarm.report.cut_off import cut_off_rows
 from obswarm.report.wording import generator_sentence
-from obswarm.stats import (
-    NONE_IN_FLIGHT,
-    PHASES,
-    TOTAL,
-    EndpointKey,
-    EndpointStats,
-    GuardView,
-    InFlight,
-    total_in_flight,
-)
+from obswarm.stats import NONE_IN_FLIGHT, PHASES, TOTAL, EndpointKey, EndpointStats, InFlight, total_in_flight
 
 _QUANTILES = {"p50_s": 0.5, "p90_s": 0.9, "p95_s": 0.95, "p99_s": 0.99}
 

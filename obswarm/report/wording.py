@@ -4,9 +4,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from obswarm.record import MetricKey, lacks_data
 from obswarm.report.compare import FASTER, INCONCLUSIVE, SAME, SLOWER, Comparison, Difference
-from obswarm.stats import lacks_data
-from obswarm.store import MetricKey
 from obswarm.targets import Unit
 from obswarm.units import (
     format_bytes,

@@ -8,24 +8,11 @@ from obswarm.stats.fields import Exemplar
 from obswarm.stats.histogram import Histogram, bucket_index, upper_bound
 from obswarm.stats.keys import NO_ANSWER, NO_NAME, NO_STATUS, OTHER, TOTAL, EndpointKey, endpoint_key, status_class
 from obswarm.stats.recorder import Recorder
-from obswarm.stats.snapshot import (
-    LOADED_STATES,
-    SEEN_OVER_S,
-    WELL_SEEN,
+from obswarm.stats.table import (
     Aggregate,
-    AlertCount,
-    Annotation,
-    GeneratorHealth,
-    GuardView,
-    RefusedAlerts,
-    RunState,
-    Snapshot,
-    TargetView,
-    guard_title,
-    lacks_data,
+    StatsTable,
+    TaskException,
 )
-from obswarm.stats.states import AlertStatus, GuardAction, GuardState
-from obswarm.stats.table import StatsTable, TaskException
 from obswarm.stats.timings import PHASES, PhaseTimes, TimingStats
 from obswarm.stats.under_way import (
     CUT_OFF_KINDS,
@@ -42,7 +29,6 @@ from obswarm.stats.under_way import (
 
 __all__ = [
     "CUT_OFF_KINDS",
-    "LOADED_STATES",
     "MOST_STEPS",
     "NONE_IN_FLIGHT",
     "NO_ANSWER",
@@ -51,13 +37,8 @@ __all__ = [
     "OTHER",
     "OTHER_ERRORS",
     "PHASES",
-    "SEEN_OVER_S",
     "TOTAL",
-    "WELL_SEEN",
     "Aggregate",
-    "AlertCount",
-    "AlertStatus",
-    "Annotation",
     "CutOff",
     "CutOffKey",
     "EndpointKey",
@@ -66,20 +47,12 @@ __all__ = [
     "ErrorKinds",
     "ErrorStats",
     "Exemplar",
-    "GeneratorHealth",
-    "GuardAction",
-    "GuardState",
-    "GuardView",
     "Histogram",
     "InFlight",
     "InFlightPeaks",
     "PhaseTimes",
     "Recorder",
-    "RefusedAlerts",
-    "RunState",
-    "Snapshot",
     "StatsTable",
-    "TargetView",
     "TaskException",
     "TimingStats",
     "UnderWay",
@@ -91,8 +64,6 @@ __all__ = [
     "count_in_flight",
     "describe_error",
     "endpoint_key",
-    "guard_title",
-    "lacks_data",
     "normalise_error",
     "status_class",
     "total_in_flight",

@@ -1,12 +1,13 @@
 """All endpoints and errors of a process, of an interval or of a whole run: what is recorded, sent and merged."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from obswarm import defaults
 from obswarm.stats.endpoint import EndpointStats, total_of
 from obswarm.stats.error_kinds import CommonForms, ErrorKinds
 from obswarm.stats.errors import OTHER_ERRORS, ErrorKey, ErrorStats
-from obswarm.stats.keys import OTHER, EndpointKey
+from obswarm.stats.keys import OTHER, TOTAL, EndpointKey
 from obswarm.stats.under_way import OTHER_CUT_OFF, REQUEST, CutOff, CutOffKey
 
 
@@ -152,3 +153,49 @@ class StatsTable:
     def total(self) -> EndpointStats:
         """All endpoints in one, made anew at each call."""
         return total_of(self.endpoints.values())
+
+
+class Aggregate:
+    """Sums deltas up over a run and hands out copies that later deltas don't touch."""
+
+    def __init__(self, max_endpoints: int = defaults.MAX_ENDPOINTS) -> None:
+        self._max_endpoints = max_endpoints
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything that was merged."""
+        self.table = StatsTable(self._max_endpoints)
+        self._total = EndpointStats(TOTAL)
+        self._copies: dict[EndpointKey, EndpointStats] = {}
+        self._changed: dict[EndpointKey, None] = {}
+
+    def merge(self, delta: StatsTable) -> EndpointStats:
+        """Add a delta, which stays as it is; gives its total."""
+        self.table.merge(delta)
+        total = delta.total()
+        self._total.merge(total)
+        for key in delta.endpoints:
+            self._changed[self.table.endpoint(key).key] = None
+        return total
+
+    def total(self) -> EndpointStats:
+        return self._total.copy()
+
+    def endpoints(self) -> Mapping[EndpointKey, EndpointStats]:
+        """Cumulative statistics by endpoint. Those that have not changed since the last call are the same objects."""
+        for key in self._changed:
+            self._copies[key] = self.table.endpoints[key].copy()
+        self._changed.clear()
+        return dict(self._copies)
+
+    def errors(self) -> Mapping[ErrorKey, ErrorStats]:
+        return {key: seen.copy() for key, seen in self.table.errors.items()}
+
+    def cut_off(self) -> Mapping[CutOffKey, CutOff]:
+        return {key: seen.copy() for key, seen in self.table.cut_off.items()}
+
+    def exceptions(self) -> Mapping[str, TaskException]:
+        return {
+            key: TaskException(found.message, found.traceback, found.count)
+            for key, found in self.table.exceptions.items()
+        }

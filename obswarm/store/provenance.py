@@ -1,31 +1,13 @@
 """Where a load test comes from: the text of its files, and the state of their git repository."""
 
-import hashlib
 import subprocess
-import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
+from obswarm.record import LoadTestText
 from obswarm.redact import redact_code
 
 _GIT_TIMEOUT_S = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class LoadTestText:
-    """A load-test file as it was when the run began, without the secrets that can be told from it."""
-
-    name: str
-    text: bytes
-
-    @property
-    def hash(self) -> str:
-        """SHA-256 of name and text, in hexadecimal."""
-        return hashlib.sha256(self.name.encode() + b"\0" + self.text).hexdigest()
-
-    def packed(self) -> bytes:
-        return zlib.compress(self.text)
 
 
 def read_loadtests(files: Sequence[Path]) -> list[LoadTestText]:

@@ -1,106 +1,17 @@
 """A run as the store has it, second by second, and added up."""
 
-import bisect
-import math
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
-from obswarm.stats import (
-    Annotation,
-    EndpointKey,
-    EndpointStats,
-    ErrorKey,
-    ErrorKinds,
-    ErrorStats,
-    GuardState,
-    TaskException,
-    total_of,
-)
+from obswarm.record import GuardState, Interval, MetricKey, RunInfo, RunRecord, WorkerInterval
+from obswarm.stats import EndpointKey, EndpointStats, ErrorKey, ErrorKinds, ErrorStats, TaskException
 from obswarm.stats.codec import unpack_row
 from obswarm.store.pack import unpack, unpack_values
-from obswarm.store.provenance import LoadTestText
-from obswarm.store.store import RunInfo, Store
-from obswarm.store.writer import MetricKey
+from obswarm.store.store import Store
 
 _MIB = 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerInterval:
-    """How a worker fared in a second; see GeneratorHealth."""
-
-    users: int
-    cpu_ratio: float
-    loop_lag_s: float
-    memory_bytes: int
-    saturated: bool
-    state: str
-    stats_lag_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """What one interval of `interval_s` seconds added, and how things stood at its end. `epoch` grows when the
-    statistics begin anew; `iterations` and `interrupted` count since then. Guards are (state, value) by name."""
-
-    time_s: float
-    elapsed_s: float
-    interval_s: float
-    epoch: int
-    stats_since_s: float
-    state: str
-    users: Mapping[str, int]
-    users_target: Mapping[str, int]
-    endpoints: Mapping[EndpointKey, EndpointStats]
-    errors: Mapping[ErrorKey, ErrorStats]
-    exceptions: Mapping[str, TaskException]
-    iterations: Mapping[str, int]
-    interrupted: int
-    workers: Mapping[str, WorkerInterval]
-    guards: Mapping[str, tuple[GuardState, float | None]]
-    in_flight: int | None = None
-    """Requests under way at its end, and the age of the oldest; None where an earlier version did not know."""
-    oldest_s: float | None = None
-    load_s: float | None = None
-    """Seconds of load since the statistics began; None where an earlier version did not know."""
-    users_max: int | None = None
-    """The most users at a time in the run so far; None where an earlier version did not know."""
-
-    def total(self) -> EndpointStats:
-        """All endpoints in one."""
-        return total_of(self.endpoints.values())
-
-
-@dataclass(frozen=True, slots=True)
-class RunRecord:
-    """Everything that the store has of a run. `endpoints` and `errors` are since the statistics last began; they are
-    exact for a run that has ended, and the sum of its seconds for one that was cut off. `samples` are
-    (time, value) of the targets' figures, one for each change; NaN where a figure went away."""
-
-    info: RunInfo
-    seconds: tuple[Interval, ...]
-    endpoints: Mapping[EndpointKey, EndpointStats]
-    errors: Mapping[ErrorKey, ErrorStats]
-    exceptions: Mapping[str, TaskException]
-    marks: tuple[Annotation, ...]
-    loadtests: tuple[LoadTestText, ...] = ()
-    samples: Mapping[MetricKey, tuple[tuple[float, float], ...]] = field(default_factory=dict)
-
-    def total(self) -> EndpointStats:
-        return total_of(self.endpoints.values())
-
-    @property
-    def load_s(self) -> float:
-        """The time that rates of `endpoints` are over; of a run that an earlier version has kept, with the wait at its
-        end."""
-        if not self.seconds:
-            return 0.0
-        last = self.seconds[-1]
-        if last.load_s is not None:
-            return last.load_s
-        return max(0.0, last.elapsed_s - (last.stats_since_s - self.info.started_s))
 
 
 def read_run(store: Store, info: RunInfo) -> RunRecord:
@@ -188,9 +99,3 @@ def _samples(
         for number, value in unpack_values(content).items():
             points.setdefault(number, []).append((time_s, value))
     return {MetricKey(*names[number][1:]): tuple(found) for number, found in points.items()}
-
-
-def value_at(points: tuple[tuple[float, float], ...], time_s: float) -> float:
-    """The value that a figure had then, NaN when it had none."""
-    position = bisect.bisect_right(points, time_s, key=lambda point: point[0])
-    return points[position - 1][1] if position else math.nan

@@ -3,46 +3,18 @@
 import json
 import re
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
 
 from obswarm.api import ObswarmError
+from obswarm.record import Annotation, GuardState, LoadTestText, RunInfo
 from obswarm.redact import redact_text, redact_value
 from obswarm.sanitize import escape_lines
-from obswarm.stats import Annotation, GuardState
-from obswarm.store.provenance import LoadTestText
 from obswarm.store.schema import connect, plainly
 
 _TAG = re.compile(r"[\w][\w.:/-]{0,63}")
 LATEST = "latest"
-
-
-@dataclass(frozen=True, slots=True)
-class RunInfo:
-    """A run of the store. `key` is its number in there; times are seconds since 1970. `ended_s` is None when the run is
-    still going on or was cut off, and `result` (the document of `--json`) with it; `last_s` is its last second."""
-
-    key: int
-    run_id: str
-    test: str
-    host: str | None
-    started_s: float
-    ended_s: float | None
-    last_s: float | None
-    planned_s: float | None
-    version: str
-    configuration: Mapping[str, Any]
-    revision: str | None
-    result: Mapping[str, Any] | None
-    note: str
-    tags: tuple[str, ...]
-
-    @property
-    def duration_s(self) -> float:
-        end = self.ended_s if self.ended_s is not None else self.last_s
-        return max(0.0, end - self.started_s) if end is not None else 0.0
 
 
 _COLUMNS = (

@@ -6,8 +6,9 @@ import sqlite3
 from pathlib import Path
 
 from obswarm.api import ObswarmError
+from obswarm.record import RunInfo
 from obswarm.store.schema import connect, plainly
-from obswarm.store.store import RunInfo, Store
+from obswarm.store.store import Store
 
 _RUN_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,99}")
 _TABLES = ("run_loadtests", "tags", "names", "seconds", "samples", "marks")

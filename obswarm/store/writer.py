@@ -4,8 +4,8 @@ import logging
 import math
 import secrets
 import sqlite3
+import zlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,11 @@ from gevent.threadpool import ThreadPool
 
 from obswarm.api import ObswarmError
 from obswarm.json_text import to_json
+from obswarm.record import Annotation, MetricKey, RunMetadata, Snapshot
 from obswarm.sanitize import escape_lines
-from obswarm.stats import Annotation, EndpointKey, EndpointStats, ErrorKey, ErrorKinds, Snapshot, total_in_flight
+from obswarm.stats import EndpointKey, EndpointStats, ErrorKey, ErrorKinds, total_in_flight
 from obswarm.stats.codec import pack_row
 from obswarm.store.pack import Names, pack, pack_values, unpack
-from obswarm.store.provenance import LoadTestText
 from obswarm.store.schema import connect, describe
 from obswarm.units import counted
 
@@ -28,27 +28,6 @@ _MOST_WAITING = 3600
 
 _SAME_EPOCH_S = 0.5
 _MIB = 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class RunMetadata:
-    """What is known of a run before it starts. `configuration` is what was not left at its default, without secrets;
-    `revision` the state of the load test's git repository."""
-
-    version: str
-    configuration: Mapping[str, Any] = field(default_factory=dict)
-    loadtests: Sequence[LoadTestText] = ()
-    revision: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class MetricKey:
-    """A figure of a target: of the target's name and kind, in a unit of obswarm.targets."""
-
-    target: str
-    kind: str
-    name: str
-    unit: str
 
 
 class StoreIncomplete(ObswarmError):
@@ -217,7 +196,9 @@ class _Record:
             about.revision,
         )
         for position, each in enumerate(about.loadtests):
-            self._add("INSERT OR IGNORE INTO loadtests VALUES (?, ?, ?)", each.hash, each.name, each.packed())
+            self._add(
+                "INSERT OR IGNORE INTO loadtests VALUES (?, ?, ?)", each.hash, each.name, zlib.compress(each.text)
+            )
             self._add("INSERT INTO run_loadtests VALUES (?, ?, ?)", self._run, position, each.hash)
 
     def _continue(self, run: int) -> None:

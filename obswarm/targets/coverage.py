@@ -9,7 +9,7 @@ import gevent
 from obswarm import clock
 from obswarm.engine import Output, RunHandle
 from obswarm.greenlets import Supervisor
-from obswarm.stats import LOADED_STATES, Snapshot, TargetView
+from obswarm.record import LOADED_STATES, AnnotationKind, Snapshot, TargetView
 from obswarm.targets.kinds import KINDS
 from obswarm.targets.source import MetricSource, Target, TargetHealth
 from obswarm.units import format_duration
@@ -53,7 +53,7 @@ class TargetCoverage(Output):
     required = False
 
     def __init__(self, source: MetricSource) -> None:
-        self.annotate: Callable[[str, str], None] = lambda kind, text: None
+        self.annotate: Callable[[AnnotationKind, str], None] = lambda kind, text: None
         self._source = source
         self._health: Sequence[TargetHealth] = ()
         self._coverage: dict[Target, _Coverage] = {}
@@ -145,13 +145,13 @@ class TargetCoverage(Output):
             coverage.warned = True
             coverage.gaps_warned += 1
             text = f"{_label(each.target)}: no metrics for {_rounded_duration(coverage.problem_s)}: {coverage.detail}"
-            self.annotate("target", text)
+            self.annotate(AnnotationKind.TARGET, text)
             logger.warning("%s.", text)
 
     def _end_gap(self, target: Target, coverage: _Coverage) -> None:
         if coverage.warned:
             text = f"{_label(target)}: metrics available again after {_rounded_duration(coverage.problem_s)}"
-            self.annotate("target", text)
+            self.annotate(AnnotationKind.TARGET, text)
             logger.warning("%s.", text)
         coverage.problem_s, coverage.warned = 0.0, False
 

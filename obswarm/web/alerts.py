@@ -19,7 +19,7 @@ from obswarm.guards import (
     parse_payload,
     too_many,
 )
-from obswarm.stats import RefusedAlerts
+from obswarm.record import RefusedAlerts
 from obswarm.web.answers import has_token, json_answer, read_body, refuse_size, refuse_token
 
 PATH = "/api/v1/alerts"

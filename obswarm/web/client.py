@@ -13,7 +13,7 @@ from obswarm.api import ObswarmError
 from obswarm.bounded_msgpack import unpack as unpack_limited
 from obswarm.engine import RunResult, StopReason
 from obswarm.http import ApiAccess, ApiSession, Asked, failure_of, naming_of_token, plain_reason, trouble_of
-from obswarm.stats import Snapshot
+from obswarm.record import Snapshot
 from obswarm.web.run_request import RunRequest
 from obswarm.web.runs import MESSAGEPACK, RUNS_PATH, STATUS_PATH
 from obswarm.web.wire import NotReadable, unpack_result, unpack_snapshot

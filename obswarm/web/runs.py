@@ -16,7 +16,7 @@ import logging
 import secrets
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import Any, get_args
+from typing import Any
 from urllib.parse import parse_qs
 
 import gevent
@@ -25,9 +25,8 @@ from gevent.event import Event
 from obswarm import __version__, clock
 from obswarm.api import ObswarmError
 from obswarm.engine import Output, RunControl, RunResult, StopReason
-from obswarm.engine.control import StopKind
 from obswarm.log_format import record_text
-from obswarm.stats import Snapshot
+from obswarm.record import Snapshot, StopKind
 from obswarm.web.answers import answer, has_token, json_answer, read_body, refuse_size, refuse_token
 from obswarm.web.run_request import BadRunRequest, RunRequest
 from obswarm.web.wire import pack_message, pack_result, pack_snapshot
@@ -236,8 +235,8 @@ class RunsApp:
             return json_answer(start_response, "404 Not Found", {"error": "there is no such run here."})
         try:
             command = json.loads(read_body(environ, _LARGEST_COMMAND_BYTES) or b"")
-            kind, detail, abort = command["kind"], command["detail"], command["abort"]
-            if kind not in get_args(StopKind) or type(detail) is not str or type(abort) is not bool:
+            kind, detail, abort = StopKind(command["kind"]), command["detail"], command["abort"]
+            if type(detail) is not str or type(abort) is not bool:
                 raise ValueError("wrong values")
         except (ValueError, KeyError, TypeError):
             return json_answer(start_response, "400 Bad Request", {"error": "it needs kind, detail and abort."})

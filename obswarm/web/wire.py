@@ -14,22 +14,21 @@ import msgpack
 from obswarm.api import ObswarmError
 from obswarm.bounded_msgpack import unpack
 from obswarm.engine import FailedOutput, RunResult, StopReason, WorkerLoss
-from obswarm.stats import (
+from obswarm.record import (
     AlertCount,
     AlertStatus,
     Annotation,
-    EndpointKey,
-    EndpointStats,
-    ErrorKinds,
     GeneratorHealth,
     GuardState,
     GuardView,
     RefusedAlerts,
     RunState,
     Snapshot,
-    StatsTable,
+    StopKind,
     TargetView,
+    WorkerStatus,
 )
+from obswarm.stats import EndpointKey, EndpointStats, ErrorKinds, StatsTable
 from obswarm.stats.codec import DeltaSum, pack_in_flight, pack_table, unpack_in_flight
 
 _PLAIN = (
@@ -122,7 +121,7 @@ def _unpack_snapshot(packed: bytes) -> tuple[Snapshot, StatsTable]:
             interval_total=last.total(),
             in_flight=unpack_in_flight(in_flight),
             cut_off=table.cut_off,
-            workers=tuple(GeneratorHealth(*each) for each in workers),
+            workers=tuple(_worker(each) for each in workers),
             guards=tuple(_guard(each) for each in guards),
             alerts=tuple(AlertCount(name, AlertStatus(status), *more) for name, status, *more in alerts),
             refused_alerts=tuple(RefusedAlerts(*each) for each in refused),
@@ -151,13 +150,15 @@ def pack_result(result: RunResult) -> bytes:
 def unpack_result(packed: bytes) -> RunResult:
     """Raises NotReadable."""
     try:
-        plain, reason, error, losses, failed, annotations, targets, final, peaks = msgpack.unpackb(packed, raw=False)
+        plain, (kind, detail), error, losses, failed, annotations, targets, final, peaks = msgpack.unpackb(
+            packed, raw=False
+        )
         snapshot, table = _unpack_snapshot(final)
         unsent = [WorkerLoss(name, why, 0.0, 0, requests) for (name, why), requests in table.lost.items()]
         return RunResult(
             run_id=snapshot.run_id,
             **dict(zip(_RESULT, plain, strict=True)),
-            stop_reason=StopReason(*reason),
+            stop_reason=StopReason(StopKind(kind), detail),
             error=ObswarmError(error) if error is not None else None,
             final=snapshot,
             losses=(*(WorkerLoss(*each) for each in losses), *unsent),
@@ -179,6 +180,11 @@ def _plain(value: Any) -> Any:
 def _values(item: Any) -> list[Any]:
     """A frozen dataclass' fields, in order."""
     return [getattr(item, field.name) for field in fields(item)]
+
+
+def _worker(values: list[Any]) -> GeneratorHealth:
+    worker = GeneratorHealth(*values)
+    return replace(worker, state=WorkerStatus(worker.state))
 
 
 def _guard(values: list[Any]) -> GuardView:

@@ -19,7 +19,7 @@ from obswarm.cli.run import run as run_command
 from obswarm.config import RunConfig, TargetTable
 from obswarm.engine import Output, Outputs, RunResult, StopReason
 from obswarm.metrics import MetricsApp, SnapshotRegistry
-from obswarm.stats import RunState, Snapshot
+from obswarm.record import RunState, Snapshot, StopKind
 from obswarm.web import (
     RUNS_PATH,
     STATUS_PATH,
@@ -104,9 +104,9 @@ def test_a_run_of_which_nothing_was_seen_is_an_error() -> None:
 def test_a_second_ctrl_c_does_not_wait_for_a_master_that_is_gone() -> None:
     client = Client()
     run = RemoteRun(client, ORDER, Outputs([]))  # type: ignore[arg-type]
-    run.stop(StopReason("signal", "Ctrl-C"))
+    run.stop(StopReason(StopKind.SIGNAL, "Ctrl-C"))
     assert not client.given_up
-    run.abort(StopReason("signal", "Ctrl-C"))
+    run.abort(StopReason(StopKind.SIGNAL, "Ctrl-C"))
     assert client.given_up
 
 
@@ -124,7 +124,7 @@ def test_a_stop_is_asked_for_until_the_master_does_it_and_given_up_in_the_end(
                 gevent.sleep(0.005)
         return True
 
-    run.stop(StopReason("signal", "Ctrl-C"))
+    run.stop(StopReason(StopKind.SIGNAL, "Ctrl-C"))
     assert asked(3)
     assert 9 < client.give_up_at_s - began_s < 13, "a master that does not do it is not waited for longer"
     client.accepts = True
@@ -149,7 +149,7 @@ def test_a_run_that_was_ending_before_the_signal_is_cut_short(monkeypatch: pytes
     run._is_over = False
     client.accepts = True
     began_s = clock.monotonic()
-    run.stop(StopReason("signal", "terminated (SIGTERM)"))
+    run.stop(StopReason(StopKind.SIGNAL, "terminated (SIGTERM)"))
     with gevent.Timeout(5):
         while True not in client.aborts:
             gevent.sleep(0.005)

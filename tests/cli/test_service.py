@@ -27,7 +27,8 @@ from obswarm.cluster.master.journal import Progress, WorkerRecord
 from obswarm.config import SETTINGS, Origin, RunConfig, Source
 from obswarm.engine import PartialResult
 from obswarm.guards import Alert, Delivery, Refusal, RefusalReason, make_kept
-from obswarm.stats import AlertStatus, Recorder, RunState, Snapshot
+from obswarm.record import AlertStatus, RunState, Snapshot, StopKind
+from obswarm.stats import Recorder
 from obswarm.web import AlertsApp, RunEvents, RunRequest
 
 
@@ -283,7 +284,7 @@ def test_no_exception_of_a_run_ends_the_service_and_its_client_gets_what_was_mea
         assert runner.notices() == []
     else:
         assert code == 4
-        assert result.stop_reason.kind == "lost"
+        assert result.stop_reason.kind is StopKind.LOST
         assert str(result.error) == text
         assert result.final.total.requests == (9 if measured == "seen" else 7)
     assert runner.pending.read() == (None, 0)

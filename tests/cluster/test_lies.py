@@ -18,6 +18,7 @@ from obswarm.cluster.wire.messages import LARGEST_JOINING_FRAME_BYTES, Refused, 
 from obswarm.engine import Ramp, Run, StopReason, WorkerLoss
 from obswarm.metrics import SnapshotRegistry
 from obswarm.metrics.exposition import slices
+from obswarm.record import StopKind
 from obswarm.report.result import result_document
 from obswarm.stats import Recorder
 from obswarm.stats.codec import pack_table
@@ -115,7 +116,7 @@ def changed(draw: st.DrawFn, value: Any) -> Any:
 
 def assert_all_can_take(run: Run) -> None:
     """Everything that is made of a run's statistics can be made."""
-    run._log.reason = StopReason("time", "over")
+    run._log.reason = StopReason(StopKind.TIME, "over")
     result = run._emitter.result(forced=False)
     json.dumps(result_document(result), allow_nan=False)
     assert unpack_result(pack_result(result)).final.total.requests == result.final.total.requests

@@ -10,7 +10,8 @@ from obswarm.api.events import Events
 from obswarm.cluster.master.generator import FleetGenerator
 from obswarm.cluster.master.journal import Journal, read
 from obswarm.engine import Output, Outputs, Run, ShapeSchedule, StagesSchedule, StopReason
-from obswarm.stats import Annotation, Recorder, Snapshot
+from obswarm.record import Annotation, Snapshot, StopKind
+from obswarm.stats import Recorder
 from tests.support.fake_time import FakeTime
 from tests.support.made_up_worker import Letters, MadeUpWorker
 from tests.support.runs import fleet_run
@@ -215,7 +216,7 @@ def test_the_first_interval_of_a_run_that_is_taken_up_has_the_time_that_nobody_w
 def ended_at_once(run: Run) -> None:
     """All of it, without workers. It has begun."""
     run._begin = lambda: None
-    run.stop(StopReason("user", "that is enough"))
+    run.stop(StopReason(StopKind.USER, "that is enough"))
     run.run()
 
 

@@ -5,9 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from obswarm.cluster.master.worker_state import WorkerState, WorkerStatus
+from obswarm.cluster.master.worker_state import WorkerState
 from obswarm.cluster.wire.messages import Report, Retransmit
 from obswarm.cluster.worker.unacked import MOST_UNACKED, UnackedDeltas
+from obswarm.record import WorkerStatus
 from obswarm.stats import Recorder
 from obswarm.stats.codec import DeltaSum, Malformed, pack_table
 

@@ -25,6 +25,7 @@ from obswarm.api import (
 )
 from obswarm.engine import CustomMessage, LoadSchedule, Ramp, Run, RunResult, ShapeSchedule, StopReason
 from obswarm.greenlets import described
+from obswarm.record import StopKind
 from obswarm.stats import Recorder
 from tests.support.runs import local_run
 
@@ -156,7 +157,7 @@ def finish(run: Run, until: Event, longest_s: float = 10) -> RunResult:
 
     def stop() -> None:
         until.wait(longest_s)
-        run.stop(StopReason("time", "over"))
+        run.stop(StopReason(StopKind.TIME, "over"))
 
     stopping = gevent.spawn(stop)
     try:
@@ -209,14 +210,14 @@ def test_a_run_survives_whatever_a_listener_raises(hook: str, kind: str, capsys:
     if expected == "fails":
         assert (result.stop_reason.kind, result.final.total.requests) == ("error", 0)
     elif expected == "stops" and not at_the_end:
-        assert result.stop_reason.kind == "user"
+        assert result.stop_reason.kind is StopKind.USER
         assert hook in result.stop_reason.detail
     elif hook == "request" and kind == "StopTest":
-        assert result.stop_reason == StopReason("user", "a user raised StopTest")
+        assert result.stop_reason == StopReason(StopKind.USER, "a user raised StopTest")
     elif hook == "request" and kind == "GreenletExit":
-        assert result.stop_reason == StopReason("user", "every user has ended by itself")
+        assert result.stop_reason == StopReason(StopKind.USER, "every user has ended by itself")
     else:
-        assert result.stop_reason.kind == "time"
+        assert result.stop_reason.kind is StopKind.TIME
         assert result.error is None
     if expected == "counted":
         assert any(f"of the event {hook}" in found.message for found in result.final.exceptions.values())
@@ -276,11 +277,11 @@ def test_whatever_a_user_class_raises_the_run_ends_with_a_result(
         # They are called when the run ends.
         assert stops.kind == "time"
     elif kind == "StopTest":
-        assert stops == StopReason("user", "a user raised StopTest")
+        assert stops == StopReason(StopKind.USER, "a user raised StopTest")
     elif kind == "ObswarmError":
         assert (stops.kind, stops.detail) == ("error", "The accounts are missing.")
     elif kind in ENDS_THE_USER and place != "__init__":
-        assert stops == StopReason("user", "every user has ended by itself")
+        assert stops == StopReason(StopKind.USER, "every user has ended by itself")
     if kind in ("Exception", "gevent.Timeout", "SystemExit", "KeyboardInterrupt"):
         assert counted, "it is counted, wherever it was"
         assert kind.removeprefix("gevent.").replace("Exception", "ValueError") in str(counted)
@@ -296,7 +297,7 @@ def test_a_user_that_raises_stop_test_while_it_leaves_stops_the_run(place: str) 
 
     setattr(Leaving, place, raising("StopTest"))
     result = finish(run_of(Leaving), Event())
-    assert result.stop_reason == StopReason("user", "a user raised StopTest")
+    assert result.stop_reason == StopReason(StopKind.USER, "a user raised StopTest")
 
 
 class Shape(LoadTestShape):
@@ -312,9 +313,9 @@ def test_what_a_shape_raises_ends_the_run(kind: str) -> None:
     shape.kind = kind
     result = finish(run_of(schedule=ShapeSchedule(shape, [Visitor]), shape_class=shape), Event())
     if kind == "StopTest":
-        assert result.stop_reason == StopReason("user", "the shape raised StopTest")
+        assert result.stop_reason == StopReason(StopKind.USER, "the shape raised StopTest")
         return
-    assert result.stop_reason.kind == "error"
+    assert result.stop_reason.kind is StopKind.ERROR
     if kind != "ObswarmError":
         assert isinstance(result.error, LoadTestError)
         assert str(result.error).startswith(f"{result.stop_reason.detail}\nTraceback")

@@ -9,7 +9,7 @@ import pytest
 
 from obswarm.api import ObswarmError
 from obswarm.engine import FailedOutput, Output, Outputs, StopReason
-from obswarm.stats import Annotation
+from obswarm.record import Annotation
 from tests.support.recorded import MadeUpRun, result_of
 
 HOOKS = ("start", "snapshot", "annotation", "finish", "close")

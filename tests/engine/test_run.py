@@ -19,10 +19,11 @@ from obswarm.engine import (
     StopReason,
 )
 from obswarm.engine.emitter import next_due
-from obswarm.stats import Recorder, RunState, Snapshot
+from obswarm.record import RunState, Snapshot, StopKind
+from obswarm.stats import Recorder
 from tests.support.runs import local_run
 
-CTRL_C = StopReason("signal", "interrupted")
+CTRL_C = StopReason(StopKind.SIGNAL, "interrupted")
 
 
 class Kept(Output):
@@ -66,7 +67,7 @@ def test_a_run_counts_what_its_users_did_and_says_why_it_ended() -> None:
 
     kept = Kept()
     result = finish(make_run(Visitor, schedule=Ramp(3, 1000, duration_s=0.3), outputs=[kept]))
-    assert result.stop_reason == StopReason("time", "the planned time is over")
+    assert result.stop_reason == StopReason(StopKind.TIME, "the planned time is over")
     assert result.final.total.requests == Visitor.done > 10
     assert result.users_max == 3
     assert result.final.state is RunState.STOPPED
@@ -166,7 +167,7 @@ def test_users_that_end_by_themselves_are_not_replaced_and_the_last_one_ends_the
 
     result = finish(make_run(Brief))
     assert result.final.total.requests == 3
-    assert result.stop_reason.kind == "user"
+    assert result.stop_reason.kind is StopKind.USER
 
 
 def test_stop_test_ends_the_run_from_inside_a_user() -> None:
@@ -177,7 +178,7 @@ def test_stop_test_ends_the_run_from_inside_a_user() -> None:
             raise StopTest
 
     result = finish(make_run(Judge))
-    assert result.stop_reason == StopReason("user", "a user raised StopTest")
+    assert result.stop_reason == StopReason(StopKind.USER, "a user raised StopTest")
 
 
 def test_a_listener_can_stop_the_run_and_read_its_statistics() -> None:
@@ -199,7 +200,7 @@ def test_a_listener_can_stop_the_run_and_read_its_statistics() -> None:
         run._environment.runner.quit()
 
     result = finish(run)
-    assert result.stop_reason.kind == "user"
+    assert result.stop_reason.kind is StopKind.USER
     ((ratio, requests, users),) = seen
     assert ratio == 1
     assert requests > 0
@@ -273,7 +274,7 @@ def test_an_exception_in_a_shapes_tick_stops_the_run_with_its_traceback_and_keep
 
     shape = Broken()
     result = finish(make_run(Visitor, schedule=ShapeSchedule(shape, [Visitor]), shape_class=shape))
-    assert result.stop_reason == StopReason("error", "Broken.tick() raised KeyError: 'oops'")
+    assert result.stop_reason == StopReason(StopKind.ERROR, "Broken.tick() raised KeyError: 'oops'")
     assert "KeyError" in str(result.error)
     assert "test_run.py" in str(result.error)
     assert result.final.total.requests > 0

@@ -8,6 +8,7 @@ import pytest
 from obswarm.api import Environment, Events, LoadTestShape, Stage, StopUser, User, task
 from obswarm.engine import Outputs, Ramp, RunResult, StopReason, schedule
 from obswarm.engine.schedule import LoadSchedule, ShapeSchedule, StagesSchedule
+from obswarm.record import StopKind
 from obswarm.stats import Recorder
 from tests.support.runs import local_run
 
@@ -66,7 +67,7 @@ def test_a_shape_is_asked_to_its_end_also_while_there_are_no_users(monkeypatch: 
     result = finished(ShapeSchedule(shape, [Once]), shape)
     assert len(shape.asked) == len(shape.wanted) + 1
     assert result.final.total.requests == 4
-    assert result.stop_reason.kind == "time"
+    assert result.stop_reason.kind is StopKind.TIME
     assert 1 <= result.users_max < 4
 
 
@@ -77,6 +78,6 @@ def test_stages_that_will_want_more_users_are_waited_for() -> None:
 
 def test_a_run_ends_when_no_user_is_left_and_none_will_come() -> None:
     result = finished(Ramp(3, 1000, duration_s=15))
-    assert result.stop_reason == StopReason("user", "every user has ended by itself")
+    assert result.stop_reason == StopReason(StopKind.USER, "every user has ended by itself")
     assert result.final.total.requests == 3
     assert 1 <= result.users_max <= 3

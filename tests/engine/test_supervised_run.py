@@ -10,7 +10,8 @@ from obswarm.api import Environment, Events, InternalError, User, constant, task
 from obswarm.app import exit_codes
 from obswarm.app.exit_codes import exit_code_of
 from obswarm.engine import Output, Outputs, Ramp, Run, RunResult, StopReason
-from obswarm.stats import Recorder, RunState, Snapshot
+from obswarm.record import RunState, Snapshot, StopKind
+from obswarm.stats import Recorder
 from tests.support.runs import local_run
 
 
@@ -106,7 +107,7 @@ def test_a_result_comes_whatever_part_of_the_run_fails(
     run: Run, kept: Kept, part: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(run._generator, part, fails)
-    gevent.spawn_later(0.2, run.stop, StopReason("time", "over"))
+    gevent.spawn_later(0.2, run.stop, StopReason(StopKind.TIME, "over"))
     result = finished(run)
     assert isinstance(result.error, InternalError)
     assert "ValueError: of ours" in str(result.error)
@@ -123,7 +124,7 @@ def test_a_result_comes_whatever_part_of_the_run_fails(
 def test_a_run_does_not_go_on_without_its_guards(run: Run, kept: Kept, hook: str) -> None:
     setattr(run._observer, hook, fails)
     if hook == "close":
-        gevent.spawn_later(0.1, run.stop, StopReason("time", "over"))
+        gevent.spawn_later(0.1, run.stop, StopReason(StopKind.TIME, "over"))
     result = finished(run)
     assert isinstance(result.error, InternalError)
     assert result.final.elapsed_s < 2
@@ -134,7 +135,7 @@ def test_a_run_does_not_go_on_without_its_guards(run: Run, kept: Kept, hook: str
 def test_the_ticker_works_until_the_users_have_ended_though_it_has_failed_once(run: Run, kept: Kept) -> None:
     run._generator.collect = fails_once(run._generator.collect, 2)  # type: ignore[method-assign]
     result = finished(run)
-    assert result.stop_reason.kind == "error"
+    assert result.stop_reason.kind is StopKind.ERROR
     assert result.stop_reason.detail.startswith("The ticker of the run failed (ValueError: of ours)")
     counted = sum(snapshot.interval_total.requests for snapshot in kept.snapshots)
     assert counted == result.final.total.requests > 0, "nothing is lost"
@@ -142,7 +143,7 @@ def test_the_ticker_works_until_the_users_have_ended_though_it_has_failed_once(r
 
 def test_what_was_started_again_is_told_with_the_run(run: Run, caplog: pytest.LogCaptureFixture) -> None:
     run._generator._health._measure_lag = fails_once(run._generator._health._measure_lag, 0)  # type: ignore[method-assign]
-    gevent.spawn_later(0.2, run.stop, StopReason("time", "over"))
+    gevent.spawn_later(0.2, run.stop, StopReason(StopKind.TIME, "over"))
     result = finished(run)
     assert result.error is None
     (mark,) = [mark for mark in result.annotations if mark.kind == "restart"]

@@ -13,6 +13,7 @@ from gevent.event import Event
 from obswarm.api import Environment, Events, LoadTestShape, StopTest, User
 from obswarm.engine import CustomMessage, Run, ShapeSchedule, UncaughtErrors
 from obswarm.greenlets import Supervisor, call_apart
+from obswarm.record import StopKind
 from obswarm.stats import Recorder
 from tests.engine.test_called_code import (
     EXCEPTIONS,
@@ -248,7 +249,7 @@ def test_a_greenlet_of_the_load_test_stops_a_run() -> None:
     run: Run = run_of(Impatient)
     with UncaughtErrors(lambda: run._environment, lambda: None) as uncaught:
         result = uncaught.run(lambda: finish(run, Event()))
-    assert result.stop_reason.kind == "user"
+    assert result.stop_reason.kind is StopKind.USER
     assert result.stop_reason.detail.endswith(f"raised {StopTest.__name__}")
 
 

@@ -8,7 +8,8 @@ import gevent
 from obswarm.api import Environment, Events, LoadTestShape, User, task
 from obswarm.engine import ClosedExecutor, LoadSchedule, Run
 from obswarm.guards import Alert, Delivery, GuardEvaluator, GuardRule, parse_action
-from obswarm.stats import AlertStatus, Annotation, GuardView, Recorder
+from obswarm.record import AlertStatus, Annotation, GuardView
+from obswarm.stats import Recorder
 from obswarm.targets import Sample
 from tests.support.fake_time import FakeTime
 from tests.support.stub_generator import StubGenerator

@@ -26,7 +26,7 @@ from obswarm.guards import (
 from obswarm.guards.alert_payload import RUN_ID
 from obswarm.guards.alerts import DISPLACED, MAX_FIRING, TOO_MANY, AlertTracker
 from obswarm.guards.grammar import parse_condition
-from obswarm.stats import AlertStatus
+from obswarm.record import AlertStatus
 
 # As Grafana's documentation of the webhook contact point describes it; figures and names are this test's.
 GRAFANA = {

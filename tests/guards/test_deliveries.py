@@ -7,7 +7,7 @@ import pytest
 
 from obswarm.engine import id_of
 from obswarm.guards import Guard, Refusal, RefusalReason, parse_payload
-from obswarm.stats import AlertCount
+from obswarm.record import AlertCount
 from tests.guards.test_alerts import ALERTMANAGER, GRAFANA, JUNK, STARTED_S, at, payload
 from tests.guards.test_evaluator import GuardedRun
 

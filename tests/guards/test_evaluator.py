@@ -11,7 +11,8 @@ from obswarm.api import Environment, Events, ObswarmError
 from obswarm.engine import Ramp, StopReason
 from obswarm.guards import Guard, GuardEvaluator, parse_action, parse_payload, with_own_names
 from obswarm.guards.conditions import OPERATORS
-from obswarm.stats import Annotation, Recorder, RunState, Snapshot
+from obswarm.record import Annotation, RunState, Snapshot
+from obswarm.stats import Recorder
 from tests.guards.simulation import Nobody, Source
 from tests.guards.test_alerts import ALERTMANAGER, STARTED_S, at, payload
 from tests.support.runs import local_run

@@ -22,7 +22,8 @@ from obswarm.guards.operands import (
     value_of_interval,
     value_of_run,
 )
-from obswarm.stats import Recorder, Snapshot
+from obswarm.record import Snapshot
+from obswarm.stats import Recorder
 from tests.support.runs import local_run
 
 ROOT = Path(__file__).parents[2]

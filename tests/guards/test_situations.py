@@ -13,7 +13,7 @@ from obswarm.api import LoadTestShape, Stage
 from obswarm.api.shapes import users_at
 from obswarm.engine import Ramp, ShapeSchedule, StagesSchedule
 from obswarm.guards import Guard, GuardRule
-from obswarm.stats import GuardAction
+from obswarm.record import GuardAction
 from obswarm.targets import SourceError
 from tests.guards.simulation import Nobody, Simulation
 from tests.support.fake_time import FakeTime

@@ -11,7 +11,7 @@ from obswarm.engine import Ramp
 from obswarm.guards import Guard, GuardStateMachine
 from obswarm.guards.polling import MAX_CONCURRENT, POLL_INTERVAL_S, QueryPolling
 from obswarm.guards.state_machine import NoData
-from obswarm.stats import GuardState
+from obswarm.record import GuardState
 from obswarm.targets import Sample, SourceError
 from tests.guards.simulation import Simulation
 from tests.support.fake_time import FakeTime

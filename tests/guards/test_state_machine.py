@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from obswarm.guards import Guard, GuardStateMachine
 from obswarm.guards.latency import AtLeast
 from obswarm.guards.state_machine import NoData, deciding
-from obswarm.stats import GuardState
+from obswarm.record import GuardState
 
 
 def state_machine(text: str = "error_ratio > 5% for 3s", **more) -> GuardStateMachine:

@@ -8,8 +8,8 @@ from obswarm.http import ApiAccess, ApiSession, Asked, failure_of, trouble_of
 from obswarm.http.api_client.access import named
 from obswarm.metrics import Receiver, RemoteWriter, SnapshotRegistry
 from obswarm.metrics.remote_write import Batch
+from obswarm.record import Annotation
 from obswarm.report import GrafanaAnnotations
-from obswarm.stats import Annotation
 from obswarm.targets import Target, field_of_target
 
 URL = "http://127.0.0.1:9"

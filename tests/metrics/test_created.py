@@ -14,7 +14,8 @@ from obswarm.metrics import Kind, SnapshotRegistry
 from obswarm.metrics.exposition import slices
 from obswarm.metrics.native import CONTENT_TYPE
 from obswarm.metrics.series import PushCounts
-from obswarm.stats import Annotation, Recorder, Snapshot
+from obswarm.record import Annotation, Snapshot
+from obswarm.stats import Recorder
 from tests.metrics.test_exposition import delimited
 from tests.support.runs import local_run
 

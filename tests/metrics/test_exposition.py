@@ -19,7 +19,8 @@ from obswarm.metrics import CONTRACT, Kind, MetricsApp, SnapshotCollector, Snaps
 from obswarm.metrics.exposition import accepts_gzip, cooperative, wants_protobuf
 from obswarm.metrics.native import CONTENT_TYPE
 from obswarm.metrics.schema import EXPOSITION, Messages
-from obswarm.stats import Recorder, RefusedAlerts, Snapshot
+from obswarm.record import RefusedAlerts, Snapshot
+from obswarm.stats import Recorder
 from tests.support.programs import ROOT
 from tests.support.runs import local_run
 

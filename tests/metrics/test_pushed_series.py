@@ -11,7 +11,8 @@ from obswarm.metrics import SnapshotRegistry, contract
 from obswarm.metrics.pushed_series import PushedSeries
 from obswarm.metrics.schema import REMOTE_WRITE, Messages
 from obswarm.metrics.series import MetricSample
-from obswarm.stats import GuardState, GuardView, Histogram
+from obswarm.record import GuardState, GuardView
+from obswarm.stats import Histogram
 from tests.metrics.test_created import Run
 
 MESSAGES = Messages("obswarm.test_pushed_series", REMOTE_WRITE)

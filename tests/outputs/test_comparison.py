@@ -10,10 +10,11 @@ import pytest
 from obswarm.cli.compare import _print
 from obswarm.cli.text_console import TextConsole
 from obswarm.json_text import to_json
+from obswarm.record import LoadTestText, MetricKey, RunMetadata, RunRecord
 from obswarm.report import Comparison, compare_runs, comparison_document, comparison_page
 from obswarm.sanitize import escape_controls, escape_lines
 from obswarm.stats import EndpointKey
-from obswarm.store import LoadTestText, MetricKey, RunMetadata, RunRecord, RunWriter, Store, read_run
+from obswarm.store import RunWriter, Store, read_run
 from tests.support.hostile import TEXTS, UNFIT
 from tests.support.recorded import MadeUpRun
 

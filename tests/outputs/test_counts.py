@@ -23,10 +23,11 @@ from obswarm.cluster.master.journal import Journal, Progress, read
 from obswarm.engine import RunResult, WorkerLoss
 from obswarm.json_text import to_json
 from obswarm.metrics import SnapshotRegistry
+from obswarm.record import Annotation, RunMetadata
 from obswarm.report import CsvFiles, junit_document, result_document, run_page
-from obswarm.stats import Annotation, EndpointStats, Recorder, StatsTable, total_of
+from obswarm.stats import EndpointStats, Recorder, StatsTable, total_of
 from obswarm.stats.codec import DeltaSum, pack_table
-from obswarm.store import RunMetadata, RunWriter, Store, read_run
+from obswarm.store import RunWriter, Store, read_run
 from obswarm.units import counted as with_noun
 from obswarm.web.wire import pack_result, unpack_result
 from tests.support.anything import ANY_ERROR, ANY_TEXT, ANYTHING

@@ -19,12 +19,13 @@ from obswarm.guards import RequirementResult, parse_requirement
 from obswarm.json_text import to_json
 from obswarm.metrics import SnapshotRegistry
 from obswarm.metrics.contract import STATUSES
+from obswarm.record import Annotation, GuardState, GuardView, LoadTestText, RunMetadata, RunRecord
 from obswarm.report import CsvFiles, GrafanaAnnotations, junit_document, result_document, run_page
 from obswarm.report.csv_files import text_cell
 from obswarm.report.page.template import embedded
 from obswarm.sanitize import escape_controls, escape_lines
-from obswarm.stats import Annotation, EndpointKey, GuardState, GuardView
-from obswarm.store import LoadTestText, RunMetadata, RunRecord, RunWriter, Store, read_run
+from obswarm.stats import EndpointKey
+from obswarm.store import RunWriter, Store, read_run
 from obswarm.web.wire import pack_result, unpack_result
 from tests.support.anything import ANY_TEXT
 from tests.support.expositions import series_by_format

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from obswarm.cli.guards_seen import GuardsSeen
-from obswarm.stats import GuardState, GuardView, Snapshot
+from obswarm.record import GuardState, GuardView, Snapshot
 from tests.support.recorded import MadeUpRun
 
 GUARD = GuardView("error_ratio > 90%", "error_ratio > 90%", "stop", GuardState.OK, 0.03, "3%", None, ())

@@ -19,9 +19,10 @@ from obswarm.cli.tables import columns_that_fit, figures_table, lines_of, texts_
 from obswarm.cli.text_console import TextConsole
 from obswarm.cli.window import RecentIntervals
 from obswarm.engine import RunResult
+from obswarm.record import RunMetadata, RunRecord
 from obswarm.report import result_document
 from obswarm.stats import PHASES, EndpointKey, EndpointStats, TimingStats
-from obswarm.store import RunMetadata, RunRecord, RunWriter
+from obswarm.store import RunWriter
 from obswarm.units import format_latency
 from tests.support.hostile import hostile_result
 

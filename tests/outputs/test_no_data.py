@@ -9,10 +9,10 @@ from obswarm.cli.display import LiveDisplay
 from obswarm.cli.guards_seen import GuardsSeen
 from obswarm.cli.text_console import TextConsole
 from obswarm.metrics import SnapshotRegistry
+from obswarm.record import GuardState, GuardView, Snapshot
 from obswarm.report import junit_document, result_document
 from obswarm.report.page import _guards
 from obswarm.report.wording import no_data_of, no_data_text
-from obswarm.stats import GuardState, GuardView, Snapshot
 from obswarm.web.wire import pack_result, unpack_result
 from tests.support.expositions import series_by_format
 from tests.support.recorded import PAGE, MadeUpRun, result_of

@@ -29,6 +29,7 @@ from obswarm.engine import RunResult, WorkerLoss
 from obswarm.guards import Guard, RequirementResult, parse_requirement
 from obswarm.json_text import to_json
 from obswarm.metrics import SnapshotRegistry
+from obswarm.record import Annotation, GuardState, GuardView, MetricKey, RunMetadata, RunRecord, TargetView
 from obswarm.report import (
     CsvFiles,
     compare_runs,
@@ -39,8 +40,8 @@ from obswarm.report import (
     run_page,
 )
 from obswarm.report.wording import target_metric_value, value_of
-from obswarm.stats import Annotation, EndpointKey, GuardState, GuardView, TargetView
-from obswarm.store import MetricKey, RunMetadata, RunRecord, RunWriter, Store, export_run, import_runs, read_run
+from obswarm.stats import EndpointKey
+from obswarm.store import RunWriter, Store, export_run, import_runs, read_run
 from obswarm.targets import Unit
 from obswarm.units import format_bytes, format_count, format_duration, format_latency, format_not_finite
 from obswarm.web.answers import json_answer

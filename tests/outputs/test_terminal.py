@@ -14,10 +14,10 @@ from obswarm.cli.summary import print_summary
 from obswarm.cli.targets import _show_health
 from obswarm.cli.text_console import TextConsole, TextTable, joined, panel, plain
 from obswarm.guards import RequirementResult, parse_requirement
+from obswarm.record import Annotation, RunMetadata
 from obswarm.report import result_document
 from obswarm.sanitize import escape_controls
-from obswarm.stats import Annotation
-from obswarm.store import RunMetadata, RunWriter
+from obswarm.store import RunWriter
 from obswarm.streams import say, say_error, say_lines
 from obswarm.targets import Target, TargetHealth
 from tests.support.hostile import TEXTS, UNFIT, hostile_result, hostile_snapshot

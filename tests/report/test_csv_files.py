@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from obswarm.api import ObswarmError
+from obswarm.record import RunState, Snapshot
 from obswarm.report import CsvFiles, csv_files
-from obswarm.stats import RunState, Snapshot
 from tests.support.recorded import PAGE, MadeUpRun, result_of
 
 

@@ -14,10 +14,11 @@ from obswarm.cli.master import master
 from obswarm.cli.options import duration, duration_or_zero
 from obswarm.cli.run import run
 from obswarm.config import SETTINGS, setting_text
+from obswarm.record import Annotation, LoadTestText, MetricKey, RunMetadata, RunRecord
 from obswarm.report import run_page
 from obswarm.report.page.data import chart_data
-from obswarm.stats import Annotation, EndpointKey
-from obswarm.store import LoadTestText, MetricKey, RunMetadata, RunRecord, RunWriter, Store, read_run
+from obswarm.stats import EndpointKey
+from obswarm.store import RunWriter, Store, read_run
 from tests.support.recorded import LOGIN, PAGE, MadeUpRun
 
 THREADS = MetricKey("db", "mysql", "threads running", "number")

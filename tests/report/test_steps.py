@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from obswarm.record import Interval
 from obswarm.report.page.steps import length_of, steps_of
 from obswarm.stats import EndpointKey, EndpointStats
-from obswarm.store import Interval
 
 PAGE = EndpointKey("GET", "/page")
 

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from obswarm.api import ObswarmError
-from obswarm.store import SCHEMA_VERSION, RunMetadata, RunWriter, Store, export_run, import_runs, read_run
-from obswarm.store.provenance import LoadTestText, git_revision
+from obswarm.record import LoadTestText, RunMetadata
+from obswarm.store import SCHEMA_VERSION, RunWriter, Store, export_run, import_runs, read_run
+from obswarm.store.provenance import git_revision
 from tests.support.recorded import PAGE, MadeUpRun
 
 IDS = ("20260130-080000-aaaa", "20260131-080000-bbbb", "20260131-090000-cccc")

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from obswarm.stats import Annotation, EndpointStats, ErrorKey, ErrorStats, GuardState, GuardView, StatsTable
-from obswarm.store import MetricKey, RunMetadata, RunRecord, RunWriter, Store, StoreIncomplete, read_run, value_at
-from obswarm.store.provenance import LoadTestText
+from obswarm.record import Annotation, GuardState, GuardView, LoadTestText, MetricKey, RunMetadata, RunRecord, value_at
+from obswarm.stats import EndpointStats, ErrorKey, ErrorStats, StatsTable
+from obswarm.store import RunWriter, Store, StoreIncomplete, read_run
 from tests.support.recorded import LOGIN, PAGE, MadeUpRun
 
 ABOUT = RunMetadata("1.2.3", {"users": 5}, [LoadTestText("shop.py", b"print('hello')")], "abc-dirty")

@@ -6,23 +6,20 @@ from dataclasses import replace
 
 from obswarm.api import ObswarmError
 from obswarm.engine import FailedOutput, RunResult, StopReason, WorkerLoss
-from obswarm.stats import (
+from obswarm.record import (
     AlertCount,
     AlertStatus,
     Annotation,
-    EndpointKey,
-    EndpointStats,
-    ErrorKey,
-    ErrorStats,
-    Exemplar,
     GeneratorHealth,
     GuardState,
     GuardView,
-    InFlight,
     RefusedAlerts,
     RunState,
     Snapshot,
+    StopKind,
+    WorkerStatus,
 )
+from obswarm.stats import EndpointKey, EndpointStats, ErrorKey, ErrorStats, Exemplar, InFlight
 from obswarm.stats.table import TaskException
 from obswarm.stats.under_way import CutOff, CutOffKey
 from tests.support.recorded import MadeUpRun
@@ -72,7 +69,7 @@ def hostile_snapshot(text: str) -> Snapshot:
     stats.record(0.5, 0, text, True)
     stats.add_exemplar(Exemplar(text, 0.01, 5.0))
     seen = {error: ErrorStats(1, 5.0, 6.0)}
-    worker = GeneratorHealth(text, 3, 0.256, 0.0123, 2**26, True, text, 1.0)
+    worker = GeneratorHealth(text, 3, 0.256, 0.0123, 2**26, True, WorkerStatus.READY, 1.0)
     guard = GuardView(
         text, text, text, GuardState.NO_DATA, float("inf"), text, None, (("stop", 1),), no_data_reason=text
     )
@@ -108,7 +105,7 @@ def hostile_result(text: str) -> RunResult:
         started_s=1.0,
         ended_s=2.0,
         duration_s=1.0,
-        stop_reason=StopReason("guard", text),
+        stop_reason=StopReason(StopKind.GUARD, text),
         error=ObswarmError(text),
         users_max=1,
         final=final,

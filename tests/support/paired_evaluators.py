@@ -16,7 +16,8 @@ from obswarm import clock
 from obswarm.engine import new_run_id
 from obswarm.guards import Guard, GuardEvaluator, parse_action
 from obswarm.metrics import MetricsApp, SnapshotRegistry
-from obswarm.stats import InFlight, RunState
+from obswarm.record import RunState
+from obswarm.stats import InFlight
 from obswarm.web import AlertsApp, WebServer
 from tests.guards.test_evaluator import Control
 from tests.support.alertmanager import Alertmanager

@@ -8,17 +8,18 @@ from typing import Any
 
 from obswarm.engine import GeneratorStatus, RunResult, StopReason
 from obswarm.engine.statistics import RunStatistics, RunStatus
-from obswarm.stats import (
-    EndpointKey,
-    ErrorKey,
-    ErrorStats,
+from obswarm.record import (
     GeneratorHealth,
-    InFlight,
+    LoadTestText,
+    MetricKey,
+    RunMetadata,
+    RunRecord,
     RunState,
     Snapshot,
-    StatsTable,
+    StopKind,
 )
-from obswarm.store import LoadTestText, MetricKey, RunMetadata, RunRecord, RunWriter, Store, read_run
+from obswarm.stats import EndpointKey, ErrorKey, ErrorStats, InFlight, StatsTable
+from obswarm.store import RunWriter, Store, read_run
 
 SECONDS = 60
 THREADS = MetricKey("db", "mysql", "threads running", "number")
@@ -87,7 +88,7 @@ class MadeUpRun:
             output.snapshot(self.last)
 
 
-def result_of(final: Snapshot, reason: StopReason = StopReason("time", "the planned time is over")) -> RunResult:
+def result_of(final: Snapshot, reason: StopReason = StopReason(StopKind.TIME, "the planned time is over")) -> RunResult:
     """The result of a run that ended with that snapshot."""
     return RunResult(
         run_id=final.run_id,

@@ -6,23 +6,20 @@ import pytest
 
 from obswarm.api import Environment, Events, ObswarmError, User, task
 from obswarm.engine import Ramp, RunResult, StopReason, WorkerLoss
-from obswarm.stats import (
-    TOTAL,
+from obswarm.record import (
     AlertCount,
     AlertStatus,
     Annotation,
-    EndpointKey,
-    EndpointStats,
     GeneratorHealth,
     GuardState,
     GuardView,
-    InFlight,
-    Recorder,
     RefusedAlerts,
     RunState,
     Snapshot,
+    StopKind,
     TargetView,
 )
+from obswarm.stats import TOTAL, EndpointKey, EndpointStats, InFlight, Recorder
 from obswarm.web.wire import NotReadable, pack_result, pack_snapshot, unpack_result, unpack_snapshot
 from tests.support.runs import local_run
 
@@ -94,7 +91,7 @@ def test_a_result_comes_through(snapshot: Snapshot, error: ObswarmError | None) 
         started_s=1.5,
         ended_s=9.5,
         duration_s=8.0,
-        stop_reason=StopReason("guard", "too many errors"),
+        stop_reason=StopReason(StopKind.GUARD, "too many errors"),
         error=error,
         users_max=12,
         final=snapshot,
@@ -126,7 +123,7 @@ def test_what_of_a_result_cannot_be_packed_is_lost_and_not_the_result(snapshot: 
         started_s=1.5,
         ended_s=9.5,
         duration_s=8.0,
-        stop_reason=StopReason("time", "over"),
+        stop_reason=StopReason(StopKind.TIME, "over"),
         error=None,
         users_max=12,
         final=replace(snapshot, endpoints=broken),

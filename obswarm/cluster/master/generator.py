@@ -18,7 +18,7 @@ from obswarm.cluster.master.losses import Losses
 from obswarm.cluster.master.recovery import restore_workers
 from obswarm.cluster.master.registry import WorkerRegistry
 from obswarm.cluster.master.run_spec import RunSpec
-from obswarm.cluster.master.worker_state import WorkerState, WorkerStatus
+from obswarm.cluster.master.worker_state import WorkerState
 from obswarm.cluster.runners import MAX_CONTENT_ITEMS, MasterRunner, deliver
 from obswarm.cluster.wire.bounds import RunBounds
 from obswarm.cluster.wire.curve import CurveKeys
@@ -38,6 +38,7 @@ from obswarm.engine import (
     StopRequested,
     WorkerLoss,
 )
+from obswarm.record import StopKind, WorkerStatus
 from obswarm.stats import StatsTable
 from obswarm.units import counted
 
@@ -237,7 +238,7 @@ class FleetGenerator(LoadGenerator):
         if self._alone_since_s is None:
             self._alone_since_s = now
         if now - self._alone_since_s > self._orphan_timeout_s:
-            self._note(StopRequested(StopReason("lost", "no worker is left")))
+            self._note(StopRequested(StopReason(StopKind.LOST, "no worker is left")))
 
     def spawning_complete(self, users: int) -> None:
         self.registry.broadcast(SpawningComplete(users))
@@ -359,9 +360,9 @@ class FleetGenerator(LoadGenerator):
             case WorkerEvent("internal", detail):
                 self._note(RunFailed(InternalError(detail)))
             case WorkerEvent("stop_test", detail):
-                self._note(StopRequested(StopReason("user", detail or "a user raised StopTest")))
+                self._note(StopRequested(StopReason(StopKind.USER, detail or "a user raised StopTest")))
             case WorkerEvent("quit", detail):
-                self._note(StopRequested(StopReason("user", detail)))
+                self._note(StopRequested(StopReason(StopKind.USER, detail)))
             case WorkerEvent("warning", detail):
                 self._note(GeneratorWarning(f"The worker {worker.name}: {detail}"))
             case Custom():
@@ -390,7 +391,7 @@ class FleetGenerator(LoadGenerator):
             unreported_s = clock.monotonic() - worker.stats_s
             self._losses.note_worker(worker, f"its process ended with the exit code {code}", unreported_s)
         if not self.registry.ready:
-            self._note(StopRequested(StopReason("lost", "no worker process is left")))
+            self._note(StopRequested(StopReason(StopKind.LOST, "no worker process is left")))
 
     def complete(self, progress: Progress) -> Progress:
         """A run's progress with what only the generator knows."""

@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterable
 from gevent.event import Event
 
 from obswarm import clock
-from obswarm.cluster.master.worker_state import WorkerState, WorkerStatus
+from obswarm.cluster.master.worker_state import WorkerState
 from obswarm.cluster.wire.messages import Heartbeat, Message
+from obswarm.record import WorkerStatus
 
 
 class Heartbeats:

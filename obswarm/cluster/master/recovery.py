@@ -5,9 +5,10 @@ from obswarm import clock
 from obswarm.api import ObswarmError
 from obswarm.cluster.master.journal import Recovered, WorkerRecord
 from obswarm.cluster.master.registry import WorkerRegistry
-from obswarm.cluster.master.worker_state import WorkerState, WorkerStatus
+from obswarm.cluster.master.worker_state import WorkerState
 from obswarm.engine import RunResult, StopReason, WorkerLoss
-from obswarm.stats import TOTAL, Annotation, EndpointStats, RunState, Snapshot
+from obswarm.record import Annotation, RunState, Snapshot, StopKind, WorkerStatus
+from obswarm.stats import TOTAL, EndpointStats
 
 
 def worker_records(registry: WorkerRegistry, is_over: bool = False) -> dict[str, WorkerRecord]:
@@ -104,7 +105,7 @@ def result_of_recovered(recovered: Recovered, detail: str, error: str | None = N
         started_s=recovered.started_wall_s,
         ended_s=progress.at_wall_s,
         duration_s=progress.stats_elapsed_s,
-        stop_reason=StopReason("lost", detail),
+        stop_reason=StopReason(StopKind.LOST, detail),
         error=ObswarmError(error) if error is not None else None,
         users_max=progress.users_max,
         final=final,

@@ -17,10 +17,11 @@ from obswarm.cluster.master.handshake import Handshake
 from obswarm.cluster.master.heartbeats import Heartbeats
 from obswarm.cluster.master.losses import unpack_losses
 from obswarm.cluster.master.run_spec import RunSpec, Wire
-from obswarm.cluster.master.worker_state import WorkerState, WorkerStatus, new_worker_state
+from obswarm.cluster.master.worker_state import WorkerState, new_worker_state
 from obswarm.cluster.wire import messages
 from obswarm.cluster.wire.bounds import RunBounds
 from obswarm.cluster.wire.user_steps import unpack_user_steps
+from obswarm.record import WorkerStatus
 from obswarm.sanitize import clean_lines, clean_text
 from obswarm.stats import EndpointKey, InFlight, StatsTable, UserSum
 from obswarm.stats.codec import DeltaSum, Malformed, NotBelieved, merge_columns

@@ -3,27 +3,15 @@
 import math
 import sys
 from dataclasses import dataclass, field
-from enum import StrEnum
 
 from obswarm.cluster.master.balancer import Users, WorkerLoad
 from obswarm.cluster.wire.bounds import most_requests
 from obswarm.cluster.wire.messages import Hello, Ready, Report, Retransmit
-from obswarm.stats import GeneratorHealth
+from obswarm.record import GeneratorHealth, WorkerStatus
 from obswarm.stats.codec import MOST_PROCESSES, NOTHING, Columns, DeltaSum, NotBelieved, unpack_columns
 
 _UNASKED = 64
 """Deltas without a pulse: those of the time before this master has met a worker, and a few at its end."""
-
-
-class WorkerStatus(StrEnum):
-    READY = "ready"
-    MISSING = "missing"
-    """Not heard from for a while; its users were given to others."""
-    LEAVING = "leaving"
-    LOST = "lost"
-    """Known to be dead."""
-    GONE = "gone"
-    """Left, with everything that it measured delivered."""
 
 
 @dataclass(slots=True)
@@ -187,7 +175,7 @@ class WorkerState:
             loop_lag_s,
             health.memory_bytes,
             self.was_saturated,
-            str(self.state),
+            self.state,
             self.capacity,
             self.messages,
             self.lost,

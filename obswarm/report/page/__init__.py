@@ -5,13 +5,13 @@ from typing import Any
 
 from obswarm import clock
 from obswarm.config import setting_text
+from obswarm.record import GuardState, RunRecord, guard_title
 from obswarm.report.page.comparison import comparison_page
 from obswarm.report.page.data import MAX_SHOWN, busiest_first, chart_data
 from obswarm.report.page.template import embedded, render
 from obswarm.report.page.verdict import verdict
 from obswarm.report.wording import had_little_data, no_data_of
-from obswarm.stats import TOTAL, EndpointKey, EndpointStats, GuardState, guard_title
-from obswarm.store import RunRecord
+from obswarm.stats import TOTAL, EndpointKey, EndpointStats
 from obswarm.units import format_bytes, format_count, format_duration, format_latency
 
 __all__ = ["comparison_page", "run_page"]

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from obswarm.analysis import CONFIDENCE
+from obswarm.record import MetricKey, RunRecord, value_at
 from obswarm.report.compare import Comparison, Difference
 from obswarm.report.page.data import MAX_POINTS, MAX_SHOWN, chart
 from obswarm.report.page.steps import Step, length_of, steps_of
@@ -20,7 +21,6 @@ from obswarm.report.wording import (
     value_of,
 )
 from obswarm.stats import TOTAL, EndpointKey
-from obswarm.store import MetricKey, RunRecord, value_at
 
 
 def comparison_page(found: Comparison, base: RunRecord, run: RunRecord) -> str:

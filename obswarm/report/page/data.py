@@ -5,12 +5,12 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from obswarm.record import Interval, MetricKey, RunRecord, value_at
 from obswarm.report.compare import target_metric_order
 from obswarm.report.page.gaps import gaps_of, gaps_text
 from obswarm.report.page.steps import Step, length_of, steps_of
 from obswarm.stats import EndpointKey, EndpointStats
 from obswarm.stats.histogram import upper_bound
-from obswarm.store import Interval, MetricKey, RunRecord, value_at
 from obswarm.targets import title_of
 
 MAX_POINTS = 600

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
+from obswarm.record import Interval, RunState
 from obswarm.stats import EndpointStats, total_of
-from obswarm.store import Interval
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Step:
     @property
     def counted(self) -> list[Interval]:
         """Seconds at whose end requests could be in flight; excludes the stopped ones if there was load until then."""
-        return [second for second in self.seconds if second.state != "stopped" or not self.has_load]
+        return [second for second in self.seconds if second.state != RunState.STOPPED or not self.has_load]
 
     @property
     def has_load(self) -> bool:
@@ -78,7 +78,7 @@ def steps_of(seconds: Sequence[Interval], length: int) -> list[Step]:
     for group in groups:
         span_s, load_s = _span_s(group), sum(loads[at : at + len(group)])
         at += len(group)
-        there = [second for second in group if second.state != "stopped"]
+        there = [second for second in group if second.state != RunState.STOPPED]
         before = steps[-1].present if steps and _has_load(load_s, span_s) else group[-1]
         steps.append(
             Step(

@@ -4,10 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from obswarm.record import GuardState, RunRecord, StopKind, guard_title
 from obswarm.report.cut_off import cut_off_sentences
 from obswarm.report.wording import NO_REQUEST_SELECTED, generator_sentence, had_little_data, no_data_of
-from obswarm.stats import GuardState, guard_title
-from obswarm.store import RunRecord
 from obswarm.units import counted, format_count, format_duration, format_latency
 
 _HIGH_ERROR_RATIO = 0.05
@@ -113,9 +112,9 @@ def _headline(record: RunRecord) -> tuple[str, str]:
     assert result is not None
     kind, detail = result["stop_reason"]["kind"], result["stop_reason"]["detail"]
     after = format_duration(round(record.info.duration_s, 1))
-    if kind in ("guard", "alert"):
-        return f"Stopped by {'a guard' if kind == 'guard' else 'an alert'} after {after}: {detail}", "bad"
-    if kind in ("error", "lost"):
+    if kind in (StopKind.GUARD, StopKind.ALERT):
+        return f"Stopped by {'a guard' if kind == StopKind.GUARD else 'an alert'} after {after}: {detail}", "bad"
+    if kind in (StopKind.ERROR, StopKind.LOST):
         return f"Failed after {after}: {detail}", "bad"
     if not all(each["met"] for each in result["requirements"]):
         return f"Requirements not met after {after}", "bad"

@@ -16,9 +16,9 @@ from obswarm.clock import monotonic
 from obswarm.http import AnswerTooLarge, ApiSession, bound_answers
 from obswarm.metrics import Receiver, RemoteWriter, SnapshotRegistry
 from obswarm.metrics import remote_write as remote_write_module
+from obswarm.record import Annotation
 from obswarm.report import GrafanaAnnotations
 from obswarm.report import grafana as grafana_module
-from obswarm.stats import Annotation
 from obswarm.targets import EmbeddedSource, PrometheusSource, Target
 from obswarm.targets import prometheus_api as promql_module
 from obswarm.targets import scrape as scrape_module

@@ -8,7 +8,7 @@ from prometheus_client.openmetrics.exposition import generate_latest
 
 from dashboards import render
 from obswarm.metrics import SnapshotCollector, SnapshotRegistry
-from obswarm.stats import Annotation
+from obswarm.record import Annotation
 from tests.metrics.test_created import Run
 from tests.support.prometheus import Prometheus
 

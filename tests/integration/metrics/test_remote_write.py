@@ -14,7 +14,8 @@ from obswarm.engine import Ramp
 from obswarm.http import ApiAccess
 from obswarm.metrics import Receiver, RemoteWriter, SnapshotRegistry
 from obswarm.metrics.schema import REMOTE_WRITE, Messages
-from obswarm.stats import Recorder, Snapshot
+from obswarm.record import Snapshot
+from obswarm.stats import Recorder
 from tests.support.runs import local_run
 from tests.support.scripted_server import HANG, Exchange, ScriptedServer, answer
 

@@ -2,28 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 
-from obswarm import defaults
+from obswarm.record.states import AlertStatus, GuardState, RunState, WorkerStatus
 from obswarm.stats.endpoint import EndpointStats
 from obswarm.stats.errors import ErrorKey, ErrorStats
-from obswarm.stats.keys import TOTAL, EndpointKey
-from obswarm.stats.states import AlertStatus, GuardState
-from obswarm.stats.table import StatsTable, TaskException
+from obswarm.stats.keys import EndpointKey
+from obswarm.stats.table import TaskException
 from obswarm.stats.under_way import CutOff, CutOffKey, InFlight
-
-
-class RunState(StrEnum):
-    READY = "ready"
-    SPAWNING = "spawning"
-    RUNNING = "running"
-    HOLDING = "holding"
-    STOPPING = "stopping"
-    STOPPED = "stopped"
-
-
-LOADED_STATES = (RunState.SPAWNING, RunState.RUNNING, RunState.HOLDING)
-"""In which there is load."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +27,7 @@ class GeneratorHealth:
     loop_lag_s: float
     memory_bytes: int
     saturated: bool
-    state: str = "ready"
+    state: WorkerStatus = WorkerStatus.READY
     capacity: float | None = None
     stats_messages: int = 0
     stats_lost: int = 0
@@ -144,8 +129,8 @@ class TargetView:
 
 @dataclass(frozen=True, slots=True)
 class Annotation:
-    """Something worth a mark on a time axis: `kind` is start, takeover, stop, stage, guard, alert or target; wall
-    time in seconds."""
+    """An event on a run's time axis, at a wall time in seconds. `kind` is an AnnotationKind, or what another version of
+    obswarm has stored."""
 
     time_s: float
     kind: str
@@ -215,49 +200,3 @@ class Snapshot:
     @property
     def user_target(self) -> int:
         return sum(self.users_target.values())
-
-
-class Aggregate:
-    """Sums deltas up over a run and hands out copies that later deltas don't touch."""
-
-    def __init__(self, max_endpoints: int = defaults.MAX_ENDPOINTS) -> None:
-        self._max_endpoints = max_endpoints
-        self.reset()
-
-    def reset(self) -> None:
-        """Forget everything that was merged."""
-        self.table = StatsTable(self._max_endpoints)
-        self._total = EndpointStats(TOTAL)
-        self._copies: dict[EndpointKey, EndpointStats] = {}
-        self._changed: dict[EndpointKey, None] = {}
-
-    def merge(self, delta: StatsTable) -> EndpointStats:
-        """Add a delta, which stays as it is; gives its total."""
-        self.table.merge(delta)
-        total = delta.total()
-        self._total.merge(total)
-        for key in delta.endpoints:
-            self._changed[self.table.endpoint(key).key] = None
-        return total
-
-    def total(self) -> EndpointStats:
-        return self._total.copy()
-
-    def endpoints(self) -> Mapping[EndpointKey, EndpointStats]:
-        """Cumulative statistics by endpoint. Those that have not changed since the last call are the same objects."""
-        for key in self._changed:
-            self._copies[key] = self.table.endpoints[key].copy()
-        self._changed.clear()
-        return dict(self._copies)
-
-    def errors(self) -> Mapping[ErrorKey, ErrorStats]:
-        return {key: seen.copy() for key, seen in self.table.errors.items()}
-
-    def cut_off(self) -> Mapping[CutOffKey, CutOff]:
-        return {key: seen.copy() for key, seen in self.table.cut_off.items()}
-
-    def exceptions(self) -> Mapping[str, TaskException]:
-        return {
-            key: TaskException(found.message, found.traceback, found.count)
-            for key, found in self.table.exceptions.items()
-        }
