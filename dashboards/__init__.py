@@ -1,1 +1,1 @@
-"""Dashboards for Grafana, and how they are made."""
+"""Grafana dashboards, and their generator."""

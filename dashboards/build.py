@@ -1,4 +1,4 @@
-"""Writes the dashboards' JSON; with --check, only says whether it is up to date."""
+"""Generate the dashboards' JSON; with --check, only verify that it is up to date."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The dashboard that lays an earlier run under this one, shifted in time."""
+"""The dashboard that compares a run with an earlier one, shifted in time."""
 
 from grafana_foundation_sdk.builders import dashboard
 from grafana_foundation_sdk.models.dashboard import Dashboard
@@ -12,7 +12,7 @@ SHIFT = " offset $shift"
 
 
 def _both(expr: str, legend: str) -> tuple[Query, ...]:
-    """`expr` has {shift} where a selector ends."""
+    """Return the query of this run and of the earlier one. `expr` has {shift} at the end of each selector."""
     return (query(expr.format(shift=""), legend), query(expr.format(shift=SHIFT), f"{legend}, earlier"))
 
 
@@ -27,21 +27,21 @@ SECTIONS = (
             Graph(
                 "Users",
                 "short",
-                "The two loads. Where they differ, nothing below can be compared: choose the time shift so that both"
-                " starts lie on one another.",
+                "The load of both runs. Where it differs, nothing below is comparable: choose the time shift so that"
+                " both starts coincide.",
                 _both(f"sum(obswarm_users{{{{{OURS}}}}}{{shift}})", "users"),
                 decimals=0,
             ),
             Graph(
                 "Requests per second",
                 "reqps",
-                "More at the same users is faster; less at the same users is slower.",
+                "With the same users, a higher rate is faster, a lower one slower.",
                 _both(_requests(), "requests"),
             ),
             Graph(
                 "p50",
                 "s",
-                "What the usual request takes. A change here is a change of the code or the machine.",
+                "Latency of the median request. A change here is due to the code or the machine.",
                 (
                     query(percentile(0.5, DURATION, ENDPOINTS), "p50"),
                     query(percentile(0.5, DURATION, ENDPOINTS, SHIFT), "p50, earlier"),
@@ -50,7 +50,7 @@ SECTIONS = (
             Graph(
                 "p95",
                 "s",
-                "What slow requests take. A change here alone is a change of how much has to wait.",
+                "Latency of slow requests. A change here alone is due to queueing.",
                 (
                     query(percentile(0.95, DURATION, ENDPOINTS), "p95"),
                     query(percentile(0.95, DURATION, ENDPOINTS, SHIFT), "p95, earlier"),
@@ -59,7 +59,7 @@ SECTIONS = (
             Graph(
                 "Error ratio",
                 "percentunit",
-                "The share of requests that failed, in both.",
+                "Share of failed requests in both runs, of all endpoints.",
                 tuple(
                     query(
                         f'(sum(rate(obswarm_requests_total{{{ENDPOINTS}, outcome="failure"}}[{RATE}]{shift}))'
@@ -75,7 +75,7 @@ SECTIONS = (
             Graph(
                 "Database: threads running",
                 "short",
-                "Whether the database has more to do for the same load.",
+                "Concurrently executing statements: more for the same load means more work for the database.",
                 _both(f"sum(mysql_global_status_threads_running{{{{{INSTANCES}}}}}{{shift}})", "threads"),
                 decimals=0,
                 enable="No MySQL is scraped; add its exporter with: obswarm up --target mysql=URL",
@@ -90,6 +90,6 @@ def build() -> Dashboard:
         dashboard.TextBoxVariable("shift")
         .label("Earlier by")
         .default_value("1w")
-        .description("How long before this run the other one was: 1w, 1d, 37m, 95s.")
+        .description("Time from the earlier run to this one: 1w, 1d, 37m, 95s.")
     )
-    return make(UID, TITLE, "A run over an earlier one, shifted in time.", SECTIONS, [shift])
+    return make(UID, TITLE, "A run compared with an earlier one, shifted in time.", SECTIONS, [shift])

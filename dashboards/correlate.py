@@ -1,4 +1,4 @@
-"""The dashboard for an incident: the load test on top, and below it the layers in the order in which a request meets
+"""The dashboard for incidents: the load test on top, and below it the layers in the order in which a request passes
 them, on one time axis."""
 
 from grafana_foundation_sdk.models.dashboard import Dashboard

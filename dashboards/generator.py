@@ -1,4 +1,4 @@
-"""The dashboard of the load generator itself: can its figures be trusted?"""
+"""The dashboard of the load generator itself: whether its measurements are valid."""
 
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
@@ -11,8 +11,8 @@ _VALIDITY = (
     Graph(
         "Saturated workers",
         "short",
-        "Workers that have been the bottleneck of this run. One is enough for latencies to say more about the generator"
-        " than about the target.",
+        "Workers that have been the bottleneck of this run. If there is one, latencies are at least partly those of the"
+        " generator.",
         (query(f"sum(obswarm_generator_saturated{{{OURS}}})", "saturated"),),
         decimals=0,
         bad=1,
@@ -20,8 +20,8 @@ _VALIDITY = (
     Graph(
         "Event loop lag",
         "s",
-        "How late a worker's loop woke up at worst in each second. Above 0.1 s it measures itself: fewer users per"
-        " worker, or less work in the load test's own code.",
+        "Largest delay of a worker's event loop in each second; it is added to the measured latencies. Above 0.1 s, use"
+        " fewer users per worker, or do less work in the load test's own code.",
         (query(f"obswarm_worker_loop_lag_seconds{{{OURS}}}", "{{worker}}"),),
         warn=0.05,
         bad=0.1,
@@ -29,7 +29,8 @@ _VALIDITY = (
     Graph(
         "CPU of workers",
         "percentunit",
-        "Of one core each. Above 90 % for some seconds a worker counts as saturated, and gives users to others.",
+        "100 % is one core. Above 90 % for some seconds, a worker counts as saturated, and users move to other"
+        " workers.",
         (query(f"obswarm_worker_cpu_ratio{{{OURS}}}", "{{worker}}"),),
         warn=0.7,
         bad=0.9,
@@ -37,7 +38,7 @@ _VALIDITY = (
     Graph(
         "Memory of workers",
         "bytes",
-        "Resident. A steady climb is a load test that keeps what it gets.",
+        "Resident memory. A steady increase means that the load test keeps references to responses or other data.",
         (query(f"obswarm_worker_memory_bytes{{{OURS}}}", "{{worker}}"),),
         stacked=True,
     ),
@@ -46,30 +47,30 @@ _FLEET = (
     Graph(
         "Workers by state",
         "short",
-        "Missing ones have not been heard of for three seconds, and others have their users; lost ones took up to a"
-        " second of statistics with them.",
+        "Missing workers have sent no heartbeat response for three seconds, and their users have moved to others; up"
+        " to a second of the statistics of a lost worker is missing.",
         (query(f"sum by (state) (obswarm_workers{{{OURS}}})", "{{state}}"),),
         decimals=0,
     ),
     Graph(
         "Users per worker",
         "short",
-        "In proportion to what each measured of itself. A step is a worker that came, went, or got saturated.",
+        "In proportion to the workers' measured capacities. A step is a worker that joined, left, or became saturated.",
         (query(f"obswarm_worker_users{{{OURS}}}", "{{worker}}"),),
         decimals=0,
         stacked=True,
     ),
     Graph(
-        "Capacity by their own measurement",
+        "Measured capacity",
         "reqps",
-        "Requests per second that each worker believed it could make when it joined. Very different ones are different"
-        " machines, or quotas.",
+        "Requests per second of each worker in its benchmark at startup. Large differences mean different machines or"
+        " CPU quotas.",
         (query(f"obswarm_worker_capacity{{{OURS}}}", "{{worker}}"),),
     ),
     Graph(
         "Age of the newest statistics",
         "s",
-        "Of each worker. More than a second or two is a network that is slow, or a worker that hangs.",
+        "By worker. More than one or two seconds mean a slow network or a blocked worker.",
         (query(f"obswarm_stats_lag_seconds{{{OURS}}}", "{{worker}}"),),
         warn=2,
         bad=5,
@@ -77,7 +78,8 @@ _FLEET = (
     Graph(
         "Statistics messages",
         "cps",
-        "Merged per second, and lost ones. Each worker sends one a second; lost ones are in no figure.",
+        "Merged and lost messages per second. Each worker sends one a second; the requests in lost ones are not"
+        " counted.",
         (
             query(f"sum(rate(obswarm_stats_messages_total{{{OURS}}}[{RATE}]))", "merged"),
             query(f"sum(rate(obswarm_stats_lost_total{{{OURS}}}[{RATE}]))", "lost"),
@@ -86,8 +88,8 @@ _FLEET = (
     Graph(
         "Requests cut off, exceptions in the load test",
         "cps",
-        "Requests that were under way when their user was stopped, and errors in the load test's own code. Neither"
-        " is the target's doing.",
+        "Requests in flight when their user was stopped, and errors in the load test's own code. Neither is caused by"
+        " the target.",
         (
             query(f"sum(rate(obswarm_requests_interrupted_total{{{OURS}}}[{RATE}]))", "cut off"),
             query(f"sum(rate(obswarm_task_exceptions_total{{{OURS}}}[{RATE}]))", "exceptions"),
@@ -95,8 +97,8 @@ _FLEET = (
         bad=0.1,
     ),
 )
-SECTIONS = (Section("Is the measurement valid?", _VALIDITY), Section("Fleet", _FLEET))
+SECTIONS = (Section("Is the measurement valid?", _VALIDITY), Section("Workers", _FLEET))
 
 
 def build() -> Dashboard:
-    return make(UID, TITLE, "Whether the load generator's figures can be trusted.", SECTIONS)
+    return make(UID, TITLE, "Whether the measurements of the load generator are valid.", SECTIONS)

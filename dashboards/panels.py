@@ -1,7 +1,7 @@
-"""What all dashboards are made of: panels with their queries and what to think of them, variables, annotations, links.
+"""Building blocks of all dashboards: panels with queries and descriptions, variables, annotations, links.
 
-A panel is described here as a value, which the builders of grafana-foundation-sdk are made from, and which tests and
-the pictures in the documentation go through as well.
+A panel is described by a value, from which the builders of grafana-foundation-sdk are made; tests and the pictures in
+the documentation use the generated JSON.
 """
 
 from collections.abc import Sequence
@@ -36,12 +36,12 @@ ENDPOINTS = f'{OURS}, name=~"$endpoint"'
 INSTANCES = 'instance=~"$instance"'
 WIDTH = 24
 DECIMALS = {"short": 1, "reqps": 1, "ops": 1, "cps": 1, "s": 2, "percentunit": 1, "bytes": 1, "Bps": 1}
-"""Behind the point, by unit, where a panel does not say: Grafana scales seconds and bytes itself."""
+"""Default number of decimals by unit; Grafana scales seconds and bytes itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """PromQL and its legend, in which {{label}} stands for a label's value."""
+    """A PromQL query and its legend, in which {{label}} is replaced by the label's value."""
 
     expr: str
     legend: str
@@ -49,8 +49,8 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """One panel. `text` says what it means, what a bad value looks like, and what to look at next; `enable` what to do
-    when it is empty. `warn` and `bad` are thresholds in its unit."""
+    """A panel. `text`: meaning, what a bad value looks like, and what to look at next; `enable`: what to do if it is
+    empty; `warn`, `bad`: thresholds in its unit."""
 
     title: str
     unit: str
@@ -69,7 +69,7 @@ class Graph:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A row of a dashboard with its graphs."""
+    """A row of a dashboard with its panels."""
 
     title: str
     graphs: tuple[Graph, ...]
@@ -85,20 +85,20 @@ def share(parts: str, whole: str) -> str:
 
 
 def rate(metric: str, labels: str = "", by: str = "") -> str:
-    """The sum of rates, by some labels."""
+    """Return the sum of rates, by labels."""
     selector = f"{{{labels}}}" if labels else ""
     return f"sum{f' by ({by}) ' if by else ''}(rate({metric}{selector}[{RATE}]))"
 
 
 def percentile(q: float, metric: str, labels: str, shift: str = "") -> str:
-    """From the native histogram where there is one, else from the classic buckets."""
+    """Return a quantile from the native histogram if there is one, else from the classic buckets."""
     native = f"histogram_quantile({q}, sum(rate({metric}{{{labels}}}[{RATE}]{shift})))"
     classic = f"histogram_quantile({q}, sum by (le) (rate({metric}_bucket{{{labels}}}[{RATE}]{shift})))"
     return f"{native} or {classic}"
 
 
 def distribution(metric: str, labels: str) -> str:
-    """For a heatmap: the native histogram where there is one, else the classic buckets."""
+    """Return a heatmap query: the native histogram if there is one, else the classic buckets."""
     native = f"sum(rate({metric}{{{labels}}}[{RATE}]))"
     classic = f"sum by (le) (rate({metric}_bucket{{{labels}}}[{RATE}]))"
     return f"{native} or ({classic} unless on () {native})"
@@ -165,7 +165,7 @@ def _place(x: int, y: int, width: int, height: int) -> Any:
 
 
 def _numbered(made: Dashboard) -> Dashboard:
-    """With ids that are not given twice."""
+    """Build panels with unique ids."""
     number = 0
     for each in made.panels or ():
         for panel in (each, *(getattr(each, "panels", None) or ())):
@@ -189,13 +189,13 @@ def _labels(name: str, label: str, query: str) -> Builder[Any]:
 
 
 class _Mark(AnnotationQuery):
-    """The SDK's annotation lacks what Grafana's Prometheus data source reads besides the query."""
+    """An annotation query with the fields of Grafana's Prometheus data source, which the SDK lacks."""
 
     title: str
 
     def to_json(self) -> dict[str, object]:
         found = super().to_json()
-        # Some versions of Grafana look for the query here alone. The step is the shortest one.
+        # Some versions of Grafana read the query only here. The step is the shortest possible.
         target = {"refId": "Anno", "expr": self.expr, "interval": "1s", "range": True}
         found.update(titleFormat=self.title, textFormat="", step="1s", useValueForTime=True, target=target)
         return found
@@ -210,12 +210,12 @@ class _MarkBuilder(Builder[AnnotationQuery]):
 
 
 def _marks(kind: str) -> str:
-    """Times of marks in milliseconds, at whatever step: of a range of days it is minutes long.
+    """Return a query for the times of annotations in milliseconds, at any step (minutes, for a range of days).
 
-    Grafana rounds the range down to whole steps. Each evaluation therefore looks at the step after it, and together
-    they miss nothing of the range. A mark is a series of its own, which lasts until the end of the run: only its first
-    step is given. Steps may be shorter than the scrape interval, so that a series is known when it had a sample in the
-    last minutes.
+    Grafana rounds the range down to multiples of the step. Each evaluation therefore looks at the step after it, so
+    that together they cover the range. Each annotation is a series of its own that lasts until the end of the run; only
+    its first step is returned. Since steps may be shorter than the scrape interval, a series counts as known if it had
+    a sample in the last minutes.
     """
     marks = f'obswarm_annotation_timestamp_seconds{{{OURS}, kind=~"{kind}"}}'
     following = f"last_over_time({marks}[$__interval] offset -$__interval)"
@@ -224,12 +224,12 @@ def _marks(kind: str) -> str:
 
 ANNOTATION_KINDS = {
     "Start": (_marks("start"), "The run starts", "green"),
-    "Takeover": (_marks("takeover"), "A new master goes on with the run", "orange"),
+    "Takeover": (_marks("takeover"), "A new master has taken over the run", "orange"),
     "Stop": (_marks("stop"), "The run stops", "blue"),
     "Stages": (_marks("stage"), "A stage begins", "purple"),
     "Guards and alerts": (_marks("guard|alert"), "A guard or an alert has acted", "red"),
 }
-"""By name: (PromQL, title, colour). The value is the time, in milliseconds."""
+"""Name → (PromQL, title, colour). The value is the time in milliseconds."""
 
 
 def annotations() -> list[Builder[AnnotationQuery]]:
@@ -248,7 +248,7 @@ def _panel(graph: Graph) -> Any:
         .description(graph.text)
         .datasource(SOURCE)
         .unit(graph.unit)
-        # The finest step: scrapes are a second apart, whatever the data source says.
+        # The finest step: the scrape interval is one second, whatever the data source's setting.
         .interval("1s")
         .no_value(graph.enable or "No data: is a load test running?")
     )

@@ -1,8 +1,8 @@
-"""Draws what the panels of a dashboard show, from a Prometheus' HTTP API: Grafana's stand-in for tests and docs.
+"""Draw the panels of a dashboard from a Prometheus' HTTP API, in place of Grafana, for tests and documentation.
 
     render.py PROMETHEUS_URL BEGIN END FOLDER [NAME=VALUE …]
 
-BEGIN and END are seconds since 1970; NAME=VALUE are the dashboards' variables.
+BEGIN and END are seconds since the Unix epoch; NAME=VALUE are the dashboards' variables.
 """
 
 import json
@@ -34,12 +34,12 @@ _LEGEND_WIDTH = 60
 
 
 def dashboards() -> dict[str, dict[str, Any]]:
-    """The committed ones, by uid."""
+    """Return the committed dashboards by uid."""
     return {path.stem: json.loads(path.read_text()) for path in sorted((HERE / "json").glob("*.json"))}
 
 
 def panels(document: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Those that show something, those of collapsed rows among them."""
+    """Return all panels with queries, including those in collapsed rows."""
     for panel in document["panels"]:
         if panel["type"] == "row":
             yield from panel.get("panels") or ()
@@ -48,14 +48,14 @@ def panels(document: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def filled(expr: str, variables: Mapping[str, str] = {}) -> str:
-    """The query with its variables as Grafana fills them in when everything is chosen."""
+    """Fill in the variables of a query as Grafana does when all values are selected."""
     values = {**USUAL, **variables}
     return re.sub(r"\$(\w+)", lambda found: values[found[1]], expr)
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a query gives over a span of time: `series` as of Prometheus' API, and how long it took."""
+    """The result of a range query: `series` in the format of Prometheus' API, and its duration."""
 
     expr: str
     legend: str
@@ -64,7 +64,7 @@ class Answer:
 
 
 def ask(url: str, expr: str, begin_s: float, end_s: float, legend: str = "", step_s: float = STEP_S) -> Answer:
-    """Raises urllib's HTTPError for a query that Prometheus does not take."""
+    """Run a range query. Raises urllib's HTTPError for a query that Prometheus refuses."""
     query = urllib.parse.urlencode({"query": expr, "start": begin_s, "end": end_s, "step": step_s})
     began = time.perf_counter()
     with urllib.request.urlopen(f"{url}/api/v1/query_range?{query}", timeout=30) as answer:
@@ -75,7 +75,7 @@ def ask(url: str, expr: str, begin_s: float, end_s: float, legend: str = "", ste
 def answers(
     url: str, panel: Mapping[str, Any], begin_s: float, end_s: float, variables: Mapping[str, str] = {}
 ) -> list[Answer]:
-    """Of all queries of a panel."""
+    """Run all queries of a panel."""
     return [
         ask(url, filled(target["expr"], variables), begin_s, end_s, target.get("legendFormat", ""))
         for target in panel["targets"]
@@ -85,8 +85,8 @@ def answers(
 def marks(
     url: str, document: Mapping[str, Any], begin_s: float, end_s: float, step_s: float = STEP_S
 ) -> list[tuple[float, str]]:
-    """(time, colour) of each annotation, as Grafana finds them: it rounds the range down to whole steps, and of each
-    series those that follow one another within a step are one region, of which this is the begin."""
+    """Return (time, colour) of each annotation as Grafana does: it rounds the range down to multiples of the step, and
+    merges consecutive samples of a series to a region, of which this is the start."""
     found: list[tuple[float, str]] = []
     begin_s, end_s = (math.floor(moment / step_s) * step_s for moment in (begin_s, end_s))
     for annotation in document["annotations"]["list"]:
@@ -104,7 +104,7 @@ def marks(
 def draw(
     url: str, document: Mapping[str, Any], begin_s: float, end_s: float, path: Path, variables: Mapping[str, str] = {}
 ) -> None:
-    """All of a dashboard's panels that are not in a collapsed row, as a PNG."""
+    """Draw all panels of a dashboard, except those in collapsed rows, as a PNG."""
     shown = document["panels"]
     rows = max(panel["gridPos"]["y"] + panel["gridPos"]["h"] for panel in shown)
     line = 1 / (rows + 1.6)
@@ -127,7 +127,7 @@ def draw(
 def draw_under_each_other(
     url: str, document: Mapping[str, Any], titles: Sequence[str], begin_s: float, end_s: float, path: Path
 ) -> None:
-    """Some of a dashboard's panels, each as wide as the picture, as a PNG."""
+    """Draw selected panels of a dashboard, each as wide as the picture, as a PNG."""
     by_title = {panel["title"]: panel for panel in panels(document)}
     pyplot, figure = _figure(13, 1.7 * len(titles))
     vertical = marks(url, document, begin_s, end_s)
@@ -139,7 +139,7 @@ def draw_under_each_other(
 
 
 def _figure(width: float, height: float) -> tuple[Any, Any]:
-    """pyplot, and a figure of that many inches."""
+    """Return pyplot and a figure of the size in inches."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -205,7 +205,7 @@ def _content(axes: Any, panel: Mapping[str, Any], found: Sequence[Answer], begin
 
 
 def _heat(axes: Any, answer: Answer, begin_s: float) -> None:
-    """Each bucket of each second as a rectangle, the darker the more requests it has."""
+    """Draw each bucket of each second as a rectangle, darker for more requests."""
     from matplotlib.collections import PatchCollection
     from matplotlib.patches import Rectangle
 
@@ -238,7 +238,7 @@ def _heat(axes: Any, answer: Answer, begin_s: float) -> None:
 
 
 def _with_gaps(points: Sequence[tuple[float, float]]) -> tuple[list[float], list[float]]:
-    """Times and values, with a NaN where steps are missing, so that no line is drawn over them."""
+    """Return times and values, with NaN for missing steps, which interrupts the line."""
     whole: list[tuple[float, float]] = []
     for at, value in points:
         if whole and at > whole[-1][0] + 1.5 * STEP_S:
@@ -255,7 +255,7 @@ def _largest(series: Mapping[str, Any]) -> float:
 
 def _legend(template: str, labels: Mapping[str, str]) -> str:
     text = re.sub(r"\{\{(\w+)\}\}", lambda found: labels.get(found[1], ""), template)
-    # matplotlib leaves labels out that begin with an underscore, and reads dollars as mathematics.
+    # matplotlib omits labels that start with an underscore, and renders dollars as mathematics.
     return text[:_LEGEND_WIDTH].replace("$", r"\$") or "value"
 
 

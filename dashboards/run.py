@@ -1,4 +1,4 @@
-"""The dashboard of a run at a glance, for who only wants to see the load test."""
+"""The overview dashboard of a run, with the load test only."""
 
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
@@ -24,14 +24,14 @@ _BY_ENDPOINT = (
     Graph(
         "Requests per second, by endpoint",
         "reqps",
-        "Which part of the load is which. An endpoint whose rate falls while the others' stays has become slow.",
+        "The load by endpoint. An endpoint whose rate falls while the others' is constant has become slow.",
         (query(rate("obswarm_requests_total", ENDPOINTS, "method, name"), "{{method}} {{name}}"),),
     ),
     Graph(
         "p95 by endpoint",
         "s",
-        "The slowest twentieth of each endpoint's requests. One that climbs alone has a cause of its own; all of them"
-        " together wait for the same thing.",
+        "95th percentile of each endpoint's latency. If one increases alone, the cause is in that endpoint; if all"
+        " do, they wait for a shared resource.",
         (
             query(
                 f"histogram_quantile(0.95, sum by (method, name) (rate({DURATION}{{{ENDPOINTS}}}[{RATE}])))"
@@ -46,7 +46,7 @@ _BY_ENDPOINT = (
     Graph(
         "Failures per second, by endpoint",
         "reqps",
-        "Which endpoints fail. All of them at once is the load balancer or the network; one is its own code or query.",
+        "If all endpoints fail at once, suspect the load balancer or the network; if one does, its own code or query.",
         (
             query(
                 rate("obswarm_requests_total", f'{ENDPOINTS}, outcome="failure"', "method, name"), "{{method}} {{name}}"
@@ -59,7 +59,7 @@ _BY_ENDPOINT = (
     Graph(
         "Bytes received, by endpoint",
         "Bps",
-        "Bodies of answers as they came over the wire. A plateau over all of them may be the network.",
+        "Size of response bodies as received. A plateau of the total may be a limit of the network.",
         (query(rate("obswarm_response_bytes_total", ENDPOINTS, "method, name"), "{{method}} {{name}}"),),
     ),
 )
@@ -67,14 +67,14 @@ _USERS = (
     Graph(
         "Tasks per second, by user class",
         "ops",
-        "Finished tasks. Users that wait for answers finish fewer of them.",
+        "Completed tasks. Users that wait for responses complete fewer.",
         (query(rate("obswarm_iterations_total", CLASSES, "user_class"), "{{user_class}}"),),
     ),
     Graph(
         "Guards",
         "short",
-        "0 is fine, 1 pending, 2 tripped, 3 no data. A guard without data has no value to evaluate: look at the"
-        " target's exporter or the Prometheus.",
+        "0: ok, 1: pending, 2: tripped, 3: no data. If a guard has no data, look at the target's exporter or the"
+        " Prometheus.",
         (
             query(
                 f'max by (guard) (obswarm_guard_state{{{OURS}, state="pending"}}'
@@ -98,4 +98,4 @@ SECTIONS = (
 
 
 def build() -> Dashboard:
-    return make(UID, TITLE, "A load test at a glance: load, latency, errors, endpoints.", SECTIONS)
+    return make(UID, TITLE, "Overview of a load test: load, latency, errors, endpoints.", SECTIONS)

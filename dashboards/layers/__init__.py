@@ -1,1 +1,1 @@
-"""The layers that a request meets, each as a section of graphs."""
+"""The layers that a request passes, each as a section of panels."""

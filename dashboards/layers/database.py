@@ -9,8 +9,8 @@ MYSQL = Section(
         Graph(
             "Threads running",
             "short",
-            "Statements that are being executed. More than a few for each CPU means that they wait for one another;"
-            " when it climbs before anything else bends, the database is the culprit.",
+            "Statements that are being executed. More than a few per CPU mean that they wait for each other. If this"
+            " increases before anything else changes, the database is the cause.",
             (query(f"sum by (instance) (mysql_global_status_threads_running{{{INSTANCES}}})", "{{instance}}"),),
             warn=8,
             bad=16,
@@ -20,8 +20,8 @@ MYSQL = Section(
         Graph(
             "Time per statement",
             "s",
-            "By digest, from the performance schema: the five that take longest at the moment. The one that grows first"
-            " lacks an index, or waits for a lock.",
+            "By digest, from the performance schema: the five slowest at the moment. The one that grows first lacks an"
+            " index, or waits for a lock.",
             (
                 query(
                     "topk(5, "
@@ -40,8 +40,8 @@ MYSQL = Section(
         Graph(
             "Share of the database's time",
             "short",
-            "Seconds of statements per second, by digest: how many of each are being executed on average. The widest"
-            " band is what the database is busy with.",
+            "Seconds of execution per second, by digest: the average number of concurrent executions of each"
+            " statement. The widest band uses most of the database's time.",
             (
                 query(
                     "topk(5, "
@@ -56,8 +56,8 @@ MYSQL = Section(
         Graph(
             "Waits for row locks",
             "short",
-            "Statements that wait for a row now, and waits per second. Anything that stays above zero is contention"
-            " on a few rows: look for the UPDATE among the statements.",
+            "Statements that wait for a row lock now, and waits per second. Constantly above zero means contention on"
+            " a few rows: look for an UPDATE among the statements.",
             (
                 query(f"sum(mysql_global_status_innodb_row_lock_current_waits{{{INSTANCES}}})", "waiting now"),
                 query(rate("mysql_global_status_innodb_row_lock_waits", INSTANCES), "waits per second"),
@@ -80,7 +80,8 @@ MYSQL = Section(
         Graph(
             "Connections",
             "percentunit",
-            "Of max_connections. At 100 % the next one is refused; a plateau below it is the application's pool.",
+            "Share of max_connections. At 100 %, further connections are refused; a plateau below it is the limit of"
+            " the application's pool.",
             (
                 query(
                     share(
@@ -98,8 +99,8 @@ MYSQL = Section(
         Graph(
             "Buffer pool misses",
             "percentunit",
-            "The share of reads that had to go to the disk. More than a few per cent, and the working set does not"
-            " fit into innodb_buffer_pool_size.",
+            "Share of reads from disk. With more than a few per cent, the working set does not fit into"
+            " innodb_buffer_pool_size.",
             (
                 query(
                     share(
@@ -116,8 +117,8 @@ MYSQL = Section(
         Graph(
             "Flushes to the disk",
             "ops",
-            "Of data and log, per second. One for each commit (innodb_flush_log_at_trx_commit=1) on a slow disk limits"
-            " how many commits there can be.",
+            "Flushes of data and log per second. One for each commit (innodb_flush_log_at_trx_commit=1) on a slow"
+            " disk limits the rate of commits.",
             (query(rate("mysql_global_status_innodb_data_fsyncs", INSTANCES), "fsyncs"),),
             enable=_MYSQL,
         ),
@@ -131,7 +132,8 @@ POSTGRES = Section(
         Graph(
             "Backends by state",
             "short",
-            "Active ones are executing; idle in transaction ones hold locks while the application does something else.",
+            "Active backends execute a statement; backends idle in transaction hold locks while the application does"
+            " something else.",
             (query(f"sum by (state) (pg_stat_activity_count{{{INSTANCES}}})", "{{state}}"),),
             decimals=0,
             stacked=True,
@@ -140,7 +142,7 @@ POSTGRES = Section(
         Graph(
             "Commits and rollbacks",
             "ops",
-            "Fewer commits at the same load mean that each takes longer; rollbacks that grow are errors or deadlocks.",
+            "Fewer commits at the same load mean that each takes longer; increasing rollbacks are errors or deadlocks.",
             (
                 query(rate("pg_stat_database_xact_commit", INSTANCES), "commits"),
                 query(rate("pg_stat_database_xact_rollback", INSTANCES), "rollbacks"),
@@ -151,7 +153,7 @@ POSTGRES = Section(
         Graph(
             "Locks by mode",
             "short",
-            "Locks that are held or waited for. Exclusive modes that pile up are contention.",
+            "Locks that are held or waited for. Increasing numbers of exclusive locks mean contention.",
             (query(f"sum by (mode) (pg_locks_count{{{INSTANCES}}})", "{{mode}}"),),
             decimals=0,
             enable=_POSTGRES,
@@ -159,7 +161,7 @@ POSTGRES = Section(
         Graph(
             "Connections",
             "percentunit",
-            "Of max_connections. At 100 % the next one is refused.",
+            "Share of max_connections. At 100 %, further connections are refused.",
             (
                 query(
                     share(
@@ -177,8 +179,8 @@ POSTGRES = Section(
         Graph(
             "Reads that miss the buffers",
             "percentunit",
-            "The share of blocks that did not come from shared_buffers. More than a few per cent, and the working"
-            " set does not fit.",
+            "Share of blocks that were not in shared_buffers. With more than a few per cent, the working set does not"
+            " fit.",
             (
                 query(
                     share(
@@ -204,15 +206,16 @@ REDIS = Section(
         Graph(
             "Commands",
             "ops",
-            "Per second. Redis executes one at a time: a plateau while latency climbs is a full core.",
+            "Commands per second. Redis executes one at a time: a plateau with increasing latency means a saturated"
+            " core.",
             (query(rate("redis_commands_processed_total", INSTANCES), "commands"),),
             enable=_REDIS,
         ),
         Graph(
             "Time per command",
             "s",
-            "Mean over all commands. One that grows is a command over large values (KEYS, SMEMBERS), or a machine"
-            " that is busy.",
+            "Mean over all commands. It increases with commands on large values (KEYS, SMEMBERS), or if the machine"
+            " is busy.",
             (
                 query(
                     share(
@@ -228,7 +231,7 @@ REDIS = Section(
         Graph(
             "Clients",
             "short",
-            "Connected ones, and those that are blocked in a command that waits.",
+            "Connected clients, and those in a blocking command.",
             (
                 query(f"sum(redis_connected_clients{{{INSTANCES}}})", "connected"),
                 query(f"sum(redis_blocked_clients{{{INSTANCES}}})", "blocked"),
@@ -239,8 +242,8 @@ REDIS = Section(
         Graph(
             "Evictions and misses",
             "ops",
-            "Keys thrown away for lack of memory, and keys that were asked for and not there. Evictions make misses,"
-            " and misses make queries to the database.",
+            "Keys evicted for lack of memory, and lookups of missing keys. Evictions cause misses, and misses cause"
+            " queries to the database.",
             (
                 query(rate("redis_evicted_keys_total", INSTANCES), "evicted"),
                 query(rate("redis_keyspace_misses_total", INSTANCES), "missed"),

@@ -1,4 +1,4 @@
-"""What the load test sees, and the load generator itself."""
+"""Panels of the load test and of the load generator."""
 
 from dashboards.panels import ENDPOINTS, OURS, RATE, Graph, Section, distribution, percentile, query, rate, share
 
@@ -8,19 +8,19 @@ CLASSES = f'{OURS}, user_class=~"$user_class"'
 USERS = Graph(
     "Users",
     "short",
-    "Users that are there, and the number that the load heads for. A gap that stays means that workers are missing or"
-    " saturated: look at the generator.",
+    "Running users and their target number. A lasting difference means that workers are missing or saturated: look at"
+    " the generator.",
     (
         query(f"sum by (user_class) (obswarm_users{{{CLASSES}}})", "{{user_class}}"),
-        query(f"sum(obswarm_users_target{{{CLASSES}}})", "heading for"),
+        query(f"sum(obswarm_users_target{{{CLASSES}}})", "target"),
     ),
     decimals=0,
 )
 REQUESTS = Graph(
     "Requests per second",
     "reqps",
-    "Finished requests, and those of them that were right. When users grow and these do not, something is saturated:"
-    " the first curve further down that bends at the same time is the one to look at.",
+    "All and successful requests. If users increase and these do not, something is saturated: look for the first curve"
+    " further down that changes at the same time.",
     (
         query(rate("obswarm_requests_total", ENDPOINTS), "all"),
         query(rate("obswarm_requests_total", f'{ENDPOINTS}, outcome="success"'), "successful"),
@@ -29,8 +29,8 @@ REQUESTS = Graph(
 LATENCY = Graph(
     "Latency",
     "s",
-    "Percentiles over the chosen endpoints, failed requests included. p95 and p99 leave p50 behind when requests begin"
-    " to queue; all of them together rise when everybody waits for one thing.",
+    "Percentiles over the selected endpoints, including failed requests. If p95 and p99 increase more than p50,"
+    " requests queue; if all increase together, all requests wait for a shared resource.",
     tuple(query(percentile(q, DURATION, ENDPOINTS), name) for q, name in ((0.5, "p50"), (0.95, "p95"), (0.99, "p99"))),
     warn=0.5,
     bad=1,
@@ -38,25 +38,25 @@ LATENCY = Graph(
 HEATMAP = Graph(
     "Latency, distribution",
     "s",
-    "How many requests took how long. Two bands are two kinds of request, or a cache that is hit and missed; a band"
-    " that climbs is a queue that grows. Choose one endpoint to tell them apart.",
+    "Number of requests by latency. Two bands are two kinds of requests, or cache hits and misses; a rising band is a"
+    " growing queue. Select one endpoint to distinguish them.",
     (query(distribution(DURATION, ENDPOINTS)),),
     heat=True,
 )
 IN_FLIGHT = Graph(
-    "Requests under way",
+    "Requests in flight",
     "short",
-    "Requests that wait for their answer. Rate times latency: when it climbs to the number of users, all of them wait"
-    " for the target. Look at the layers below for the queue that they stand in.",
+    "Requests waiting for their response: rate times latency. If it reaches the number of users, all of them wait for"
+    " the target. Look for the queue in the layers below.",
     (query(f"sum by (method, name) (obswarm_requests_in_flight{{{ENDPOINTS}}})", "{{method}} {{name}}"),),
     decimals=0,
     stacked=True,
 )
 OLDEST = Graph(
-    "Oldest request under way",
+    "Oldest request in flight",
     "s",
-    "How long the oldest request has waited. A straight line upwards is a target that does not answer at all: no"
-    " percentile can show that, as they are of answers that came.",
+    "Age of the oldest request in flight. A straight rising line is a target that does not respond at all, which"
+    " percentiles cannot show, as they only contain finished requests.",
     (query(f"max by (method, name) (obswarm_oldest_request_seconds{{{ENDPOINTS}}})", "{{method}} {{name}}"),),
     warn=1,
     bad=5,
@@ -64,8 +64,8 @@ OLDEST = Graph(
 ERRORS = Graph(
     "Errors by kind",
     "reqps",
-    "What went wrong, as the load test's users saw it. 503 and closed connections come from a load balancer without"
-    " servers, timeouts from a target that hangs, 4xx mostly from the load test itself.",
+    "Failed requests by error message. 503 and closed connections come from a load balancer without servers, timeouts"
+    " from a target that hangs, 4xx mostly from the load test itself.",
     (query(f"topk(10, {rate('obswarm_request_errors_total', ENDPOINTS, 'error')})", "{{error}}"),),
     stacked=True,
     bad=0.1,
@@ -74,7 +74,7 @@ ERRORS = Graph(
 ERROR_RATIO = Graph(
     "Error ratio",
     "percentunit",
-    "The share of requests that failed. More than a few per cent, and the latencies above are those of failing fast.",
+    "Share of failed requests. With more than a few per cent, the latencies above are dominated by failures.",
     (
         query(
             share(
@@ -91,8 +91,8 @@ ERROR_RATIO = Graph(
 GENERATOR_STRIP = Graph(
     "Load generator",
     "percentunit",
-    "CPU of each worker, of one core. Near 100 % the measurement is not valid: the load test waits for itself. Give it"
-    " more workers.",
+    "CPU of each worker; 100 % is one core. Near 100 %, the measurement is not valid: the load generator is the"
+    " bottleneck. Use more workers.",
     (query(f"obswarm_worker_cpu_ratio{{{OURS}}}", "{{worker}}"),),
     width=24,
     height=4,
@@ -106,7 +106,7 @@ GENERATOR = Section(
         Graph(
             "Event loop lag",
             "s",
-            "How late a worker's loop woke up at worst in each second. Above 0.1 s the latencies above are partly the"
+            "Largest delay of a worker's event loop in each second. Above 0.1 s, the latencies above are partly the"
             " generator's own: look at its dashboard.",
             (query(f"obswarm_worker_loop_lag_seconds{{{OURS}}}", "{{worker}}"),),
             height=4,
@@ -116,7 +116,7 @@ GENERATOR = Section(
         Graph(
             "Workers that are saturated or missing",
             "short",
-            "Anything but zero: from then on the load was not what was asked for. Look at the generator's dashboard.",
+            "If not zero, the load is no longer the requested one. Look at the generator's dashboard.",
             (
                 query(f"sum(obswarm_generator_saturated{{{OURS}}})", "saturated"),
                 query(f'sum(obswarm_workers{{{OURS}, state=~"missing|lost"}})', "missing"),

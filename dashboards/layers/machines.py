@@ -1,4 +1,4 @@
-"""Machines and containers."""
+"""Panels of machines and containers."""
 
 from dashboards.panels import INSTANCES, RATE, Graph, Section, query, rate, share
 
@@ -12,7 +12,8 @@ HOSTS = Section(
         Graph(
             "CPU in use",
             "percentunit",
-            "Of all cores of a machine. The one that reaches 100 % first is too small, or has a neighbour.",
+            "100 % is all cores of a machine. The one that reaches it first is too small, or shares its CPU with"
+            " another load.",
             (
                 query(
                     f'1 - avg by (instance) (rate(node_cpu_seconds_total{{{INSTANCES}, mode="idle"}}[{RATE}]))',
@@ -27,8 +28,8 @@ HOSTS = Section(
         Graph(
             "Pressure",
             "percentunit",
-            "The share of time in which something waited for CPU, I/O or memory, by the kernel's own account. CPU"
-            " pressure at half use is a quota; I/O pressure is the disk.",
+            "Share of time in which processes waited for CPU, I/O or memory (pressure stall information of the"
+            " kernel). CPU pressure at half use means a quota; I/O pressure means the disk.",
             tuple(
                 query(
                     rate(f"node_pressure_{what}_waiting_seconds_total", INSTANCES, "instance"),
@@ -43,7 +44,7 @@ HOSTS = Section(
         Graph(
             "Network",
             "Bps",
-            "Received and sent, without the loopback. A plateau at a round number is a limit of the network.",
+            "Bytes received and sent, without loopback. A plateau at a round number is a limit of the network.",
             (
                 query(
                     rate("node_network_receive_bytes_total", f'{INSTANCES}, device!="lo"', "instance"),
@@ -59,7 +60,7 @@ HOSTS = Section(
         Graph(
             "Disks at work",
             "percentunit",
-            "The share of time in which a disk had something to do. At 100 % whoever writes waits.",
+            "Share of time in which a disk was busy. At 100 %, writers wait.",
             (
                 query(
                     f"max by (instance) (rate(node_disk_io_time_seconds_total{{{INSTANCES}}}[{RATE}]))", "{{instance}}"
@@ -81,8 +82,8 @@ HOSTS = Section(
         Graph(
             "Containers: throttled",
             "percentunit",
-            "The share of periods in which a container had used up its quota of CPU. More than a few per cent, and its"
-            " latency is made by the quota.",
+            "Share of periods in which a container had used up its CPU quota. With more than a few per cent, the quota"
+            " determines its latency.",
             (
                 query(
                     share(

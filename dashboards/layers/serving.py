@@ -1,4 +1,4 @@
-"""What a request meets first: the load balancer and the application."""
+"""Panels of the load balancer and the application."""
 
 from dashboards.panels import INSTANCES, Graph, Section, query, rate, share
 
@@ -9,8 +9,8 @@ LOAD_BALANCER = Section(
         Graph(
             "Servers that are up",
             "short",
-            "Those that pass their health checks. When one goes, the others get its requests on top of their own: look"
-            " at whether they were busy just before.",
+            "Servers that pass their health checks. If one is lost, the others get its requests as well: check"
+            " whether they were busy just before.",
             (
                 query(
                     f'sum by (proxy) (haproxy_backend_active_servers{{{INSTANCES}, proxy!~"(?i)metrics|stats"}})',
@@ -24,8 +24,8 @@ LOAD_BALANCER = Section(
         Graph(
             "Queue and retries",
             "short",
-            "Requests that wait for a server, and attempts that were made again. A queue here with free workers"
-            " behind it means that a limit (maxconn) is too low; with busy ones, that they are what is short.",
+            "Requests waiting for a server, and retries. With a queue here and idle workers behind it, a limit"
+            " (maxconn) is too low; with busy workers, there are too few of them.",
             (
                 query(f"sum(haproxy_backend_current_queue{{{INSTANCES}}})", "waiting"),
                 query(rate("haproxy_backend_retry_warnings_total", INSTANCES), "retries per second"),
@@ -34,19 +34,19 @@ LOAD_BALANCER = Section(
             enable=_HAPROXY,
         ),
         Graph(
-            "Answers by class",
+            "Responses by status class",
             "reqps",
-            "5xx that the application did not send come from the load balancer itself: it has no server left, or"
-            " gave up waiting.",
+            "5xx responses that the application did not send come from the load balancer itself: it has no server"
+            " left, or its timeout was exceeded.",
             (query(rate("haproxy_frontend_http_responses_total", INSTANCES, "code"), "{{code}}"),),
             stacked=True,
             enable=_HAPROXY,
         ),
         Graph(
-            "Time in the queue and for an answer",
+            "Queue time and response time",
             "s",
-            "Means of HAProxy's last 1,024 requests. Time in the queue is time without a server; the rest is what"
-            " servers take.",
+            "Means over HAProxy's last 1,024 requests. Queue time is waiting for a server; response time is that of the"
+            " servers.",
             (
                 query(f"max(haproxy_backend_queue_time_average_seconds{{{INSTANCES}}})", "in the queue"),
                 query(f"max(haproxy_backend_response_time_average_seconds{{{INSTANCES}}})", "for an answer"),
@@ -65,8 +65,8 @@ APPLICATION = Section(
         Graph(
             "Workers that are busy",
             "percentunit",
-            "At 100 % nobody is free for the next request, health checks included. Busy workers on an idle machine"
-            " wait for something else: look at the database.",
+            "At 100 %, no worker is free for the next request, including health checks. Busy workers on an idle"
+            " machine wait for something else: look at the database.",
             (
                 query(
                     share(
@@ -95,7 +95,7 @@ APPLICATION = Section(
         Graph(
             "Time per request",
             "s",
-            "Mean of what the application itself took. If it is much less than the latency at the top, requests wait"
+            "Mean request time in the application itself. If it is much less than the latency at the top, requests wait"
             " before they reach a worker.",
             (
                 query(
@@ -112,8 +112,8 @@ APPLICATION = Section(
         Graph(
             "Time per database query, and for a connection",
             "s",
-            "Means, as the application sees them. Waiting for a connection with quick queries means that the pool is"
-            " too small.",
+            "Means, as measured by the application. Waiting for a connection while queries are fast means that the"
+            " pool is too small.",
             (
                 query(
                     share(

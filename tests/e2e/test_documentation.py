@@ -73,7 +73,7 @@ def test_the_table_of_messages_is_complete() -> None:
     (table,) = re.findall(
         r"^\| message \|.*?\n\n", (ROOT / "docs/architecture.md").read_text(), re.MULTILINE | re.DOTALL
     )
-    listed = [name for row in table.splitlines()[2:] for name in re.findall(r"`(\w+)`", row.split("|")[1])]
+    listed = [name for row in table.strip().splitlines()[2:] for name in re.findall(r"`(\w+)`", row.split("|")[1])]
     assert sorted(listed) == sorted(defined)
 
 

@@ -29,7 +29,7 @@ SERIES: dict[str, tuple[object, ...]] = {
     "Users": (1, 1),
     "Errors by kind": (SEVERAL,),
     "Latency, distribution": (1,),
-    "Answers by class": (SEVERAL,),
+    "Responses by status class": (SEVERAL,),
     "Servers that are up": (1,),
     "Workers that are busy": (CLUSTERS,),
     "Listen queue": (CLUSTERS,),
@@ -38,8 +38,8 @@ SERIES: dict[str, tuple[object, ...]] = {
     "Share of the database's time": (range(1, 200),),
     "Requests per second, by endpoint": (ENDPOINTS,),
     "p95 by endpoint": (ENDPOINTS,),
-    "Requests under way": (ENDPOINTS,),
-    "Oldest request under way": (ENDPOINTS,),
+    "Requests in flight": (ENDPOINTS,),
+    "Oldest request in flight": (ENDPOINTS,),
     "Failures per second, by endpoint": (SEVERAL,),
     "Bytes received, by endpoint": (ENDPOINTS,),
     "Guards": (4,),
@@ -49,7 +49,7 @@ SERIES: dict[str, tuple[object, ...]] = {
     "CPU of workers": (SEVERAL,),
     "Memory of workers": (SEVERAL,),
     "Users per worker": (SEVERAL,),
-    "Capacity by their own measurement": (SEVERAL,),
+    "Measured capacity": (SEVERAL,),
     "Age of the newest statistics": (SEVERAL,),
 }
 """How many each query of a panel gives; one where nothing stands here."""
