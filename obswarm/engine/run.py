@@ -202,8 +202,8 @@ class Run:
         while not self._stopping.is_set():
             gevent.wait((self._stopping, generator.happened), count=1)
             self._handle_events()
-        self._log.state = RunState.STOPPING
         driver.kill()
+        self._log.state = RunState.STOPPING
         assert self._log.reason is not None
         self.annotate(AnnotationKind.STOP, f"The run {self.run_id} stops: {self._log.reason.detail}")
         if starts:
@@ -258,6 +258,8 @@ class Run:
 
     def _handle_events(self) -> None:
         """Do what the generator has noted, and have the driver look at the load."""
+        if not self._generator.happened.is_set():
+            return
         for event in self._generator.take_events():
             match event:
                 case StopRequested(reason):
@@ -270,7 +272,8 @@ class Run:
                     self._part_failed(name, raised)
                 case PartRestarted(name, raised):
                     self._part_was_restarted(name, raised)
-        self._nudge.set()
+        if not self._stopping.is_set():
+            self._nudge.set()
 
     def _part_failed(self, what: str, error: BaseException) -> None:
         logger.debug("This is how the run failed:", exc_info=error)
@@ -330,7 +333,7 @@ class Run:
     def _drive(self) -> None:
         try:
             while (delay := self._drive_once(clock.monotonic())) is not None:
-                if self._nudge.wait(max(delay, self._generator.step_s)):
+                if gevent.wait((self._nudge,), timeout=max(delay, self._generator.step_s)):
                     self._nudge.clear()
         except ObswarmError as error:
             self.fail(error)

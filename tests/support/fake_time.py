@@ -1,7 +1,9 @@
 """Time that passes only when a test says so, for greenlets as well: whoever sleeps is woken when its time has come."""
 
 import heapq
+from collections.abc import Sequence
 from itertools import count
+from typing import Any
 
 import gevent
 import pytest
@@ -12,7 +14,8 @@ _TURNS = 5
 
 
 class FakeTime:
-    """In place of `clock.monotonic`, `clock.wall` and `gevent.sleep` of whatever is called through these modules."""
+    """In place of `clock.monotonic`, `clock.wall`, `gevent.sleep` and time limits of `gevent.wait`, of whatever is called
+    through these modules."""
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.now = 1000.0
@@ -22,7 +25,9 @@ class FakeTime:
         self._let_others = gevent.sleep
         patch.setattr("obswarm.clock.monotonic", self.monotonic)
         patch.setattr("obswarm.clock.wall", self.wall)
+        self._wait = gevent.wait
         patch.setattr(gevent, "sleep", self.sleep)
+        patch.setattr(gevent, "wait", self.wait)
 
     def monotonic(self) -> float:
         return self.now
@@ -31,9 +36,20 @@ class FakeTime:
         return self.now + self.wall_offset_s
 
     def sleep(self, seconds: float = 0.0) -> None:
+        self._after(seconds).wait()
+
+    def wait(self, objects: Sequence[Any], timeout: float | None = None, count: int | None = None) -> list[Any]:
+        """As gevent.wait, for one of the objects."""
+        if timeout is None:
+            return list(self._wait(objects, count=count))
+        over = self._after(timeout)
+        return [each for each in self._wait([*objects, over], count=1) if each is not over]
+
+    def _after(self, seconds: float) -> Event:
+        """An event that is set when so much time has passed."""
         woken = Event()
         heapq.heappush(self._sleepers, (self.now + max(0.0, seconds), next(self._numbers), woken))
-        woken.wait()
+        return woken
 
     def advance(self, seconds: float) -> None:
         """Let time pass: sleepers wake in their order, and do what they do then."""
