@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from obswarm.cluster.worker.benchmark import quota_of, requests_per_cpu_second, usable_cpus
+from obswarm.api import User
+from obswarm.cluster.worker.benchmark import client_shares, combined, quota_of, requests_per_cpu_second, usable_cpus
+from obswarm.http import FastHttpUser, HttpUser
 
 
 def group(folder: Path, **files: str) -> None:
@@ -39,6 +41,43 @@ def test_what_cannot_be_read_is_no_limit(tmp_path: Path, content: str) -> None:
     assert quota_of("0::/\n", tmp_path) is None
 
 
-def test_this_machine_can_do_something() -> None:
+class Fast(FastHttpUser):
+    weight = 3
+
+
+class Plain(HttpUser):
+    pass
+
+
+class Database(User):
+    fixed_count = 250
+
+
+class NoUsers(HttpUser):
+    weight = 0
+
+
+@pytest.mark.parametrize(
+    ("classes", "shares"),
+    [
+        ([Fast], {FastHttpUser: 1}),
+        ([Fast, Plain], {FastHttpUser: 0.75, HttpUser: 0.25}),
+        ([Fast, Plain, Database], {FastHttpUser: 0.5625, HttpUser: 0.1875, User: 0.25}),
+        ([Fast, NoUsers], {FastHttpUser: 1}),
+        ([NoUsers], {User: 1}),
+    ],
+)
+def test_the_share_of_each_client(classes: list[type[User]], shares: dict[type[User], float]) -> None:
+    assert client_shares(classes) == pytest.approx(shares, abs=0.001)
+
+
+def test_a_slow_client_slows_down_by_its_share() -> None:
+    assert combined({FastHttpUser: 1000, HttpUser: 100}, {FastHttpUser: 0.5, HttpUser: 0.5}) == pytest.approx(
+        181.8, 0.01
+    )
+
+
+@pytest.mark.parametrize("classes", [[Fast], [Plain], [Database], [Fast, Plain, Database]])
+def test_this_machine_can_do_something(classes: list[type[User]]) -> None:
     assert usable_cpus() > 0
-    assert requests_per_cpu_second() > 1000
+    assert requests_per_cpu_second(classes) > 300

@@ -160,9 +160,21 @@ def test_other_protocols(site: Site, tmp_path: Path) -> None:
         database.execute("CREATE TABLE members (name TEXT)")
         database.execute("INSERT INTO members VALUES ('a')")
     text = snippet("docs/writing-load-tests.md", "environment.request(")
-    test = f"import sqlite3\n\nconnection = sqlite3.connect('members')\n{in_a_task(text.text, 'User')}"
+    test = f"""import sqlite3
+from obswarm import User, constant, task
+
+{text.text}
+
+class Member(User):
+    wait_time = constant(0.1)
+
+    @task
+    def read(self):
+        client = SqlClient(self.environment, sqlite3.connect("members"))
+        assert client.select("members", "SELECT name FROM members") == [("a",)]
+"""
     result = run_loadtest(test, tmp_path, site)
-    assert {each["name"] for each in result["endpoints"]} == {"insert"}
+    assert {(each["method"], each["name"]) for each in result["endpoints"]} == {("SQL", "members")}
 
 
 @pytest.mark.parametrize(

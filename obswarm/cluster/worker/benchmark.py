@@ -1,28 +1,36 @@
-"""How much load this machine can make: the CPUs that it may use, and how fast the request path runs on them."""
+"""The capacity of a worker: the CPUs that it may use, and how fast its users' clients run on them."""
 
 import os
 import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import gevent
 from gevent import socket
 
-from obswarm.api import Environment, Events
+from obswarm.api import Environment, Events, User
+from obswarm.engine import allocate, weight_of
 from obswarm.greenlets import Supervisor
-from obswarm.http import FastHttpUser
+from obswarm.http import FastHttpUser, HttpUser
 from obswarm.stats import Recorder
 
 _ANSWER = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 15\r\n\r\n{"status":"ok"}'
 _SLICES = 6
-_SLICE_CPU_S = 0.04
+_CPU_S = 0.24
+"""CPU time of all slices of all clients together: a worker that starts is not to be waited for."""
+
 _WARM_UP_REQUESTS = 100
 _IN_A_ROW = 20
 _LONGEST_S = 5.0
+_SAMPLE_USERS = 1_000
+"""Users that are allocated to the user classes to see how common each client is."""
+
 _CGROUPS = Path("/sys/fs/cgroup")
 
 
 def quota_of(cgroup_file: str, root: Path = _CGROUPS) -> float | None:
-    """CPUs that the control groups of a process allow, None for no limit. `cgroup_file` is the text of
+    """Return the CPUs that the control groups of a process allow, None for no limit. `cgroup_file` is the text of
     /proc/self/cgroup.
 
     Both versions are read: cpu.max, and cpu.cfs_quota_us with cpu.cfs_period_us (Linux,
@@ -61,7 +69,7 @@ def _limit(group: Path) -> float | None:
 
 
 def usable_cpus() -> float:
-    """By affinity and control groups."""
+    """Return the number of CPUs that this process may use, by affinity and control groups."""
     affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     try:
         quota = quota_of(Path("/proc/self/cgroup").read_text(encoding="utf-8"))
@@ -70,50 +78,101 @@ def usable_cpus() -> float:
     return float(affinity) if quota is None else min(float(affinity), quota)
 
 
-class _Probe(FastHttpUser):
+class _FastProbe(FastHttpUser):
     abstract = True
 
 
-def requests_per_cpu_second() -> float:
-    """How many requests a second of CPU time is good for, the answering (by a greenlet here) included.
+class _RequestsProbe(HttpUser):
+    abstract = True
 
-    CPU time, not wall time: what else the machine happens to do at the moment does not count. The best of a few slices,
-    since disturbances only ever slow down.
+
+Client = type[User]
+"""FastHttpUser, HttpUser, or User for a client of any other protocol."""
+
+
+def client_shares(user_classes: Sequence[type[User]]) -> dict[Client, float]:
+    """Return by client the share of the users who have it, from the weights and fixed counts of the user classes.
+
+    Raises ObswarmError when a weight or a fixed count makes no sense.
     """
+    counts = allocate(_SAMPLE_USERS, [weight_of(cls) for cls in user_classes])
+    users: dict[Client, int] = {}
+    for cls in user_classes:
+        client = next((known for known in (FastHttpUser, HttpUser) if issubclass(cls, known)), User)
+        users[client] = users.get(client, 0) + counts[cls.__name__]
+    total = sum(users.values())
+    return {client: count / total for client, count in users.items() if count} if total else {User: 1.0}
+
+
+def requests_per_cpu_second(user_classes: Sequence[type[User]]) -> float:
+    """Return how many requests a second of CPU time is good for, with the clients of these user classes in the
+    proportion of their users.
+
+    Tasks cannot be run before the load test starts. What is measured is the client: requests to a server in a greenlet
+    of this process, whose work is part of the figure; for a protocol other than HTTP `environment.request()` alone,
+    which says how fast this CPU runs Python.
+
+    CPU time and not wall time: it does not matter what else the machine does at the moment. The best of a few slices
+    counts, since disturbances only ever slow down. Raises ObswarmError as `client_shares` does.
+    """
+    shares = client_shares(user_classes)
     environment = Environment(events=Events(), recorder=Recorder())
     server = socket.socket()
     server.bind(("127.0.0.1", 0))
     server.listen(8)
-    answering = Supervisor().spawn("The answering side of the capacity measurement", _answer, server)
-    user = _Probe(_at(environment, f"http://127.0.0.1:{server.getsockname()[1]}"))
-    best = 0.0
-    deadline = time.monotonic() + _LONGEST_S
+    environment.host = f"http://127.0.0.1:{server.getsockname()[1]}"
+    serving = Supervisor().spawn("The server of the capacity measurement", _serve, server)
     try:
-        for _ in range(_WARM_UP_REQUESTS):
-            user.client.get("/")
-        for _ in range(_SLICES):
-            requests, began = 0, time.process_time()
-            while time.process_time() - began < _SLICE_CPU_S:
-                for _ in range(_IN_A_ROW):
-                    user.client.get("/")
-                requests += _IN_A_ROW
-            best = max(best, requests / (time.process_time() - began))
-            if time.monotonic() > deadline:
-                break
+        slice_s = _CPU_S / _SLICES / len(shares)
+        return combined({client: _rate_of(client, environment, slice_s) for client in shares}, shares)
+    finally:
+        serving.kill()
+        server.close()
+
+
+def combined(rates: Mapping[Client, float], shares: Mapping[Client, float]) -> float:
+    """Return the rate of all clients together, when each makes its share of the requests."""
+    return 1 / sum(share / rates[client] for client, share in shares.items())
+
+
+def _rate_of(client: Client, environment: Environment, slice_s: float) -> float:
+    """Return the requests of a client per second of CPU time, as the best slice has it."""
+    if client is User:
+        return _best_rate(lambda: _bare_request(environment), slice_s)
+    user = (_FastProbe if client is FastHttpUser else _RequestsProbe)(environment)
+    try:
+        return _best_rate(lambda: user.client.get("/"), slice_s)
     finally:
         user.client.close()
-        answering.kill()
-        server.close()
+
+
+def _bare_request(environment: Environment) -> None:
+    with environment.request("PROBE", "/"):
+        # As a client that waits for an answer: one turn of the event loop.
+        gevent.sleep(0)
+
+
+def _best_rate(make_request: Callable[[], object], slice_s: float) -> float:
+    best = 0.0
+    deadline = time.monotonic() + _LONGEST_S
+    for _ in range(_WARM_UP_REQUESTS):
+        make_request()
+    for _ in range(_SLICES):
+        requests, began = 0, time.process_time()
+        while time.process_time() - began < slice_s:
+            for _ in range(_IN_A_ROW):
+                make_request()
+            requests += _IN_A_ROW
+        best = max(best, requests / (time.process_time() - began))
+        if time.monotonic() > deadline:
+            break
     return best
 
 
-def _at(environment: Environment, host: str) -> Environment:
-    environment.host = host
-    return environment
-
-
-def _answer(server: Any) -> None:
-    connection, _ = server.accept()
-    with connection:
-        while connection.recv(4096):
-            connection.sendall(_ANSWER)
+def _serve(server: Any) -> None:
+    """Answer the requests of one connection after the other."""
+    while True:
+        connection, _ = server.accept()
+        with connection:
+            while connection.recv(4096):
+                connection.sendall(_ANSWER)

@@ -139,7 +139,7 @@ class Worker:
             self._environment = self._load(job, folder, cpus)
             self._environment.run_id = welcome.run_id
             logging.getLogger().setLevel(job.loglevel)
-            capacity = requests_per_cpu_second() * cpus
+            capacity = requests_per_cpu_second(self._environment.user_classes) * cpus
             self._generator.start()
             self._prepared = Prepared(capacity, cpus, (self._identity.name,))
             self.link.supervisor.spawn("The worker's spawning of users", self._follow)
