@@ -28,9 +28,11 @@ from obswarm.app.build import build_fleet_run, keys_of
 from obswarm.app.exit_codes import exit_code_of
 from obswarm.app.exporters import exporters_of
 from obswarm.app.guards_setup import guards_of
+from obswarm.app.idle_alerts import IdleAlerts
 from obswarm.app.notices import Notices
 from obswarm.app.pending_run import MOST_STARTS, KeptResult, PendingRun
 from obswarm.app.planning import build_plan, files_of
+from obswarm.app.run_service import MasterRunService
 from obswarm.app.session import Display, MakeDisplay, RunSession
 from obswarm.cluster import IdleWorkers, Recovered, reexec, tcp_endpoint
 from obswarm.config import SETTINGS, RunConfig, at_service, for_client, useless_settings
@@ -39,23 +41,19 @@ from obswarm.ending_signals import ending_signals
 from obswarm.engine import Output, PartialResult, Run, RunResult, StopReason
 from obswarm.errors import reason_of
 from obswarm.greenlets import Supervisor
-from obswarm.guards import BadPayload, Delivery, make_kept, parse_kept
 from obswarm.metrics import MetricsApp, SnapshotRegistry
-from obswarm.private_files import make_private_folder, tighten, write_private
-from obswarm.record import RefusedAlerts, RunState, StopKind
+from obswarm.record import RunState, StopKind
 from obswarm.streams import STANDARD_OUTPUT, set_up_logging
 from obswarm.web import (
     ALERTS_PATH,
     PORT,
     RUNS_PATH,
     STATUS_PATH,
-    AlertsApp,
     BadRunRequest,
     RunEvents,
     RunEventsHandler,
     RunRequest,
     RunsApp,
-    RunService,
     WebServer,
 )
 
@@ -109,33 +107,28 @@ class Service:
         self._state = config.cluster.state_path.resolve()
         self._pending = PendingRun(self._state.with_suffix(".order"))
         self._notices = Notices(self._state.with_suffix(".notices"))
-        self._firing = self._state.with_suffix(".alerts")
-        """Alerts that were delivered between two runs and fire, for the process that makes the next one."""
         self._started_in = current_folder() or Path()
         self._token, made_token = _kept("OBSWARM_API_TOKEN", config.cluster.api_token)
         self._alerts_token, made_alerts_token = _kept("OBSWARM_ALERTS_TOKEN", config.guards.alerts_token)
         self._here = _mounted(config)
-        self._idle_workers: IdleWorkers | None = None
+        self._run: Run | None = None
         self._next: AsyncResult[RunRequest | None] = AsyncResult()
         self._handler = RunEventsHandler(without=(_ADDRESSES,))
-        self._desk = RunService(
-            self._take, lambda: self._idle_workers.workers if self._idle_workers is not None else {}
-        )
-        self._desk.workers_may_come_until_s = clock.monotonic() + _COME_BACK_S
-        self._desk.loadtest = str(self._here) if self._here is not None else None
+        loadtest = str(self._here) if self._here is not None else None
+        self._runs = MasterRunService(self._accept, loadtest, _COME_BACK_S)
         inherited = os.environ.pop(_SOCKET, None)
         latest = SnapshotRegistry()
-        latest.idle_workers = lambda: len(self._desk.workers())
-        runs = RunsApp(self._desk, self._token)
-        self._alerts = AlertsApp(None, self._alerts_token)
-        latest.refused_while_idle = self._refused_while_idle
+        latest.idle_workers = lambda: len(self._runs.idle_workers)
+        runs = RunsApp(self._runs, self._token)
+        self._alerts = IdleAlerts(self._state.with_suffix(".alerts"), self._alerts_token)
+        latest.refused_while_idle = lambda: self._alerts.refused
         self._server = WebServer(
             MetricsApp(latest),
             config.metrics.metrics_addr,
             PORT if config.metrics.web_port is None else config.metrics.web_port,
             {
                 "/healthz": _healthy,
-                ALERTS_PATH: self._alerts,
+                ALERTS_PATH: self._alerts.app,
                 STATUS_PATH: runs,
                 RUNS_PATH: runs,
                 f"{RUNS_PATH}/": runs,
@@ -148,17 +141,19 @@ class Service:
 
     def run(self) -> None:
         set_up_logging(self._config.outputs.loglevel, self._config.outputs.logfile)
-        self._alerts.restore(self._kept_alerts())
+        self._alerts.restore()
         order, starts = self._read_pending()
-        # Whoever asks for news of that run is not told that there is none.
-        self._desk.busy = order is not None
+        events = RunEvents()
+        if order is not None:
+            # Before the server is there: a client of that run is not told that there is none.
+            self._runs.begin(order.id, events)
         with self._server:
             if order is not None:
                 self._announce()
-            outcome = self._execute(order, starts) if order is not None else Outcome.DONE
+            outcome = self._execute(order, starts, events) if order is not None else Outcome.DONE
             if outcome is Outcome.ENDED or (outcome is Outcome.DONE and self._wait() is None):
                 return
-            self._keep_alerts()
+            self._alerts.keep()
             os.environ[_SOCKET] = str(self._server.hand_over())
             reexec()
 
@@ -177,21 +172,21 @@ class Service:
         logger.info("Alerts are taken at %s%s", self._server.url, ALERTS_PATH, extra={"secret": alerts_secret})
 
     def _wait(self) -> RunRequest | None:
-        """For an order, or None for a signal to end."""
-        self._desk.busy = False
+        """For a request, or None for a signal to end."""
         watchers = [signal_handler(kind, self._next.set, None) for kind in ending_signals()]
         try:
-            with IdleWorkers(tcp_endpoint(*self._config.cluster.bind), self._keys) as self._idle_workers:
+            with IdleWorkers(tcp_endpoint(*self._config.cluster.bind), self._keys) as idle:
+                self._runs.wait_with(lambda: idle.workers)
                 self._announce()
                 following: RunRequest | None = self._next.get()
-                # The answer to whoever gave the order is on its way.
+                # The response to the client that has requested it is on its way.
                 gevent.sleep(0.1)
                 return following
         finally:
             for watcher in watchers:
                 watcher.cancel()
 
-    def _take(self, order: RunRequest) -> None:
+    def _accept(self, order: RunRequest) -> None:
         self._pending.save(order)
         self._next.set(order)
 
@@ -210,47 +205,14 @@ class Service:
             self._owe(aside)
         return order, starts
 
-    def _keep_alerts(self) -> None:
-        try:
-            make_private_folder(self._firing.parent)
-            write_private(self._firing, make_kept(self._alerts.known))
-            tighten(self._firing)
-        except OSError as error:
-            logger.warning("Alerts that fire cannot be kept for the next run in %s: %s.", self._firing, error.strerror)
-
-    def _take_alerts_for_next(self) -> None:
-        """What is refused from now on is in no run's figures yet. A run that did not come to take what was there leaves
-        it."""
-        if self._alerts.has_run:
-            firing = self._alerts.firing
-            self._alerts = AlertsApp(None, self._alerts_token)
-            self._alerts.restore(Delivery(tuple(firing)))
-            self._server.applications[ALERTS_PATH] = self._alerts
-        self._server.metrics.latest.refused_while_idle = self._refused_while_idle
-
-    def _refused_while_idle(self) -> tuple[RefusedAlerts, ...]:
-        return () if self._alerts.has_run else self._alerts.refused
-
-    def _kept_alerts(self) -> Delivery:
-        try:
-            body = self._firing.read_bytes()
-            self._firing.unlink()
-            return parse_kept(body)
-        except FileNotFoundError:
-            return Delivery()
-        except (OSError, BadPayload) as error:
-            logger.warning("Alerts from before this run cannot be read from %s: %s.", self._firing, error)
-            return Delivery()
-
     def _owe(self, text: str) -> None:
         """Something that the next client has to be told."""
         logger.error("%s", text)
         self._notices.add(text)
 
-    def _execute(self, order: RunRequest, starts: int) -> Outcome:
-        """Make the run that was asked for, or go on with it when it was begun before."""
-        desk, news, seen = self._desk, RunEvents(), PartialResult()
-        desk.busy, desk.order_id, desk.news = True, order.id, news
+    def _execute(self, order: RunRequest, starts: int, news: RunEvents) -> Outcome:
+        """Make the run that was requested, or go on with it when it was begun before."""
+        seen = PartialResult()
         watch = Supervisor().keep("The watch on the client", self._end_without_client, news)
         outcome = Outcome.FAILED
         try:
@@ -266,7 +228,7 @@ class Service:
                 outputs = [KeptResult(self._pending), news, seen]
                 session = self._session_for(config, shared, starts, display, outputs)
                 result, code = session.execute()
-            desk.expect_back(order.workers - sum(loss.requests is None for loss in result.losses))
+            self._runs.expect_back(order.workers - sum(loss.requests is None for loss in result.losses))
             news.end(result, code)
             outcome = Outcome.ENDED if session.terminated else Outcome.DONE
             self._wait_for_client(news, result)
@@ -281,8 +243,11 @@ class Service:
         finally:
             watch.kill()
             self._pending.forget()
-            desk.control = None
-            self._take_alerts_for_next()
+            self._runs.ended()
+            self._run = None
+            self._alerts.take_back()
+            self._server.applications[ALERTS_PATH] = self._alerts.app
+            self._server.metrics.latest.refused_while_idle = lambda: self._alerts.refused
         return outcome
 
     def _tell_of_runs_before(self, starts: int) -> None:
@@ -327,7 +292,7 @@ class Service:
 
     def _release_workers(self) -> None:
         """Of a run that crashed in this process, so that they load its target no more, and keep what they have."""
-        run = self._desk.control
+        run = self._run
         if isinstance(run, Run):
             try:
                 run.give_up()
@@ -358,9 +323,7 @@ class Service:
         plan = build_plan(config)
         guards = guards_of(config, plan.loadtest.guards, self._started_in)
         export = exporters_of(config, guards, self._server, self._started_in)
-        guards.evaluator.deliver(self._alerts.known)
-        self._alerts = guards.app
-        self._desk.loadtest = plan.loadtest.name
+        guards.evaluator.deliver(self._alerts.hand_to(guards.app))
         return self._build(
             config,
             plan,
@@ -371,7 +334,7 @@ class Service:
             keys=self._keys,
             shared=shared,
             recover=self._recover if starts else lambda *_: None,
-            on_run=self._began,
+            on_run=lambda run: self._began(run, plan.loadtest.name),
         )
 
     def _config_for(self, order: RunRequest) -> tuple[RunConfig, Path | None]:
@@ -399,22 +362,23 @@ class Service:
         }
         return at_service(config, **own, **written), shared
 
-    def _began(self, run: Run) -> None:
-        self._desk.control, self._desk.run_id = run, run.run_id
+    def _began(self, run: Run, loadtest: str) -> None:
+        self._run = run
+        self._runs.began(run, run.run_id, loadtest)
 
     def _end_without_client(self, news: RunEvents) -> None:
         """A run that nobody watches any more is ended, as a run in a terminal that was closed is."""
         began_s, lasts = clock.monotonic(), False
         while True:
             gevent.sleep(1)
-            control = self._desk.control
-            state = control.state if isinstance(control, Run) else RunState.READY
+            run = self._run
+            state = run.state if run is not None else RunState.READY
             if not lasts and goes_well(state, clock.monotonic() - began_s):
                 lasts = True
                 self._pending.lasts()
-            if control is not None and clock.monotonic() - news.asked_s > _CLIENT_GONE_S:
-                logger.error("Nobody has asked for news of the run for %.0f s; it ends.", _CLIENT_GONE_S)
-                control.stop(StopReason(StopKind.LOST, "whoever asked for the run has gone"))
+            if run is not None and clock.monotonic() - news.asked_s > _CLIENT_GONE_S:
+                logger.error("No client has polled the run for %.0f s; stopping it.", _CLIENT_GONE_S)
+                run.stop(StopReason(StopKind.LOST, "whoever asked for the run has gone"))
                 return
 
     @contextmanager

@@ -5,7 +5,7 @@ from obswarm.web.alerts import AlertsApp
 from obswarm.web.client import MasterClient, MasterError
 from obswarm.web.connections import BoundedServer
 from obswarm.web.run_request import BadRunRequest, RunRequest
-from obswarm.web.runs import RUNS_PATH, STATUS_PATH, RunEvents, RunEventsHandler, RunsApp, RunService
+from obswarm.web.runs import RUNS_PATH, STATUS_PATH, RunEvents, RunEventsHandler, RunsApp, RunService, ServiceBusy
 from obswarm.web.server import PORT, Application, WebServer
 
 __all__ = [
@@ -24,5 +24,6 @@ __all__ = [
     "RunRequest",
     "RunService",
     "RunsApp",
+    "ServiceBusy",
     "WebServer",
 ]

@@ -15,14 +15,13 @@ import json
 import logging
 import secrets
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import Any
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, Protocol
 from urllib.parse import parse_qs
 
-import gevent
 from gevent.event import Event
 
-from obswarm import __version__, clock
+from obswarm import clock
 from obswarm.api import ObswarmError
 from obswarm.engine import Output, RunControl, RunResult, StopReason
 from obswarm.log_format import record_text
@@ -39,11 +38,6 @@ _LARGEST_COMMAND_BYTES = 10_000
 _WAIT_S = 5.0
 _SNAPSHOTS_KEPT = 15
 _NEWS_KEPT = 500
-_FIRST_WORKER_S = 10.0
-_ALL_WORKERS_S = 10.0
-_BACK_S = 6.0
-_STARTED_AGAIN_S = 15.0
-"""How long workers that a run has killed may take until they are started again and wait here."""
 
 
 class RunEvents(Output):
@@ -110,66 +104,30 @@ class RunEventsHandler(logging.Handler):
             self.news.log(record.levelno, record.name, record_text(record))
 
 
-class RunService:
-    """What the API can ask and tell. `take` is given an order that is fine; it must not block, and raises ObswarmError
-    when it cannot be kept."""
+class ServiceBusy(ObswarmError):
+    """A run cannot be accepted now: there is another one, or no worker."""
 
-    def __init__(self, take: Callable[[RunRequest], None], workers: Callable[[], Mapping[str, int]]) -> None:
-        self.order_id: str | None = None
-        self.news: RunEvents | None = None
-        self.control: RunControl | None = None
-        self.run_id: str | None = None
-        self.loadtest: str | None = None
-        self.busy = False
-        self.workers_may_come_until_s = clock.monotonic() + _FIRST_WORKER_S
-        """A run that is asked for before that waits for the first worker: those that were started together with the
-        master connect a moment later."""
-        self._coming_back = (0, 0.0)
-        self.take = take
-        self.workers = workers
 
-    def expect_back(self, workers: int) -> None:
-        """So many have just finished a run, and will wait here again in a moment; others may have to be started again
-        before they do."""
-        now = clock.monotonic()
-        self._coming_back = (workers, now + _BACK_S)
-        self.workers_may_come_until_s = now + _STARTED_AGAIN_S
+class RunService(Protocol):
+    """What makes the runs that clients request through the API."""
 
-    def available(self) -> int:
-        """Workers for the next run."""
-        coming, until_s = self._coming_back
-        return max(len(self.workers()), coming if clock.monotonic() < until_s else 0)
+    def status(self) -> Mapping[str, Any]: ...
 
-    def is_busy(self) -> bool:
-        """Whether there is a run, or one was asked for."""
-        return self.busy
+    def submit(self, request: RunRequest) -> RunRequest:
+        """Accept a request; returns it with its id and the number of workers. Raises ServiceBusy, and ObswarmError for
+        one that cannot be accepted at all."""
+        ...
 
-    def wait_for_workers(self, wanted: int = 0) -> int:
-        """Workers for the next run, once there are any that could come; as many as are wanted, if they come within ten
-        seconds. A worker on a busy machine may be connecting again just now."""
-        all_until_s = clock.monotonic() + _ALL_WORKERS_S
-        while True:
-            now, workers = clock.monotonic(), self.available()
-            if workers >= max(wanted, 1) or now >= (all_until_s if workers else self.workers_may_come_until_s):
-                return workers
-            gevent.sleep(0.1)
+    def events_of(self, request_id: str) -> RunEvents | None: ...
 
-    def status(self) -> dict[str, Any]:
-        return {
-            "version": __version__,
-            "state": "running" if self.busy else "waiting",
-            "order": self.order_id,
-            "run_id": self.run_id,
-            "loadtest": self.loadtest,
-            "workers": dict(self.workers()),
-        }
+    def control_of(self, request_id: str) -> RunControl | None: ...
 
 
 class RunsApp:
     """A WSGI application for whoever has the token."""
 
-    def __init__(self, desk: RunService, token: str) -> None:
-        self._desk = desk
+    def __init__(self, service: RunService, token: str) -> None:
+        self._service = service
         self._token = token.encode()
 
     def __call__(self, environ: Mapping[str, Any], start_response: Any) -> Iterable[bytes]:
@@ -179,9 +137,9 @@ class RunsApp:
         action = (environ["REQUEST_METHOD"], path.rpartition("/")[2] if path.startswith(f"{RUNS_PATH}/") else path)
         match action:
             case ("GET", "/api/v1/status"):
-                return json_answer(start_response, "200 OK", self._desk.status())
+                return json_answer(start_response, "200 OK", dict(self._service.status()))
             case ("POST", "/api/v1/runs"):
-                return self._order(environ, start_response)
+                return self._submit(environ, start_response)
             case ("GET", "news"):
                 return self._news(path, environ, start_response)
             case ("POST", "stop"):
@@ -189,38 +147,20 @@ class RunsApp:
         text = f"There is no {environ['REQUEST_METHOD']} {path} here."
         return json_answer(start_response, "404 Not Found", {"error": text})
 
-    def _order(self, environ: Mapping[str, Any], start_response: Any) -> Iterable[bytes]:
+    def _submit(self, environ: Mapping[str, Any], start_response: Any) -> Iterable[bytes]:
         body = read_body(environ, LARGEST_ORDER_BYTES)
         if body is None:
             return refuse_size(start_response, LARGEST_ORDER_BYTES)
         try:
-            order = RunRequest.unpack(body)
-        except BadRunRequest as error:
+            accepted = self._service.submit(RunRequest.unpack(body))
+        except ServiceBusy as error:
+            return json_answer(start_response, "409 Conflict", {"error": str(error)})
+        except (BadRunRequest, ObswarmError) as error:
             return json_answer(start_response, "400 Bad Request", {"error": str(error)})
-        desk = self._desk
-        if desk.is_busy():
-            text = f"the run {desk.run_id or 'before'} goes on here; wait for its end or stop it."
-            return json_answer(start_response, "409 Conflict", {"error": text})
-        workers = desk.wait_for_workers(order.workers)
-        if not workers:
-            text = "no worker is connected to this master."
-            return json_answer(start_response, "409 Conflict", {"error": text})
-        order = order.accepted(secrets.token_hex(8), workers)
-        if desk.is_busy():
-            return json_answer(start_response, "409 Conflict", {"error": "another run was asked for meanwhile."})
-        try:
-            desk.take(order)
-        except ObswarmError as error:
-            return json_answer(start_response, "400 Bad Request", {"error": str(error)})
-        desk.busy = True
-        return json_answer(start_response, "201 Created", {"id": order.id, "workers": workers})
-
-    def _of_this_run(self, path: str) -> RunEvents | None:
-        number = path.removeprefix(RUNS_PATH).strip("/").split("/")[0]
-        return self._desk.news if number == self._desk.order_id else None
+        return json_answer(start_response, "201 Created", {"id": accepted.id, "workers": accepted.workers})
 
     def _news(self, path: str, environ: Mapping[str, Any], start_response: Any) -> Iterable[bytes]:
-        news = self._of_this_run(path)
+        news = self._service.events_of(_id_in(path))
         if news is None:
             return json_answer(start_response, "404 Not Found", {"error": "there is no such run here."})
         query = parse_qs(environ.get("QUERY_STRING", ""))
@@ -230,8 +170,8 @@ class RunsApp:
         return answer(start_response, "200 OK", packed, MESSAGEPACK)
 
     def _stop(self, path: str, environ: Mapping[str, Any], start_response: Any) -> Iterable[bytes]:
-        control = self._desk.control
-        if self._of_this_run(path) is None or control is None:
+        control = self._service.control_of(_id_in(path))
+        if control is None:
             return json_answer(start_response, "404 Not Found", {"error": "there is no such run here."})
         try:
             command = json.loads(read_body(environ, _LARGEST_COMMAND_BYTES) or b"")
@@ -246,3 +186,7 @@ class RunsApp:
         else:
             control.stop(reason)
         return json_answer(start_response, "200 OK", {})
+
+
+def _id_in(path: str) -> str:
+    return path.removeprefix(RUNS_PATH).strip("/").split("/")[0]

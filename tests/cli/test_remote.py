@@ -5,7 +5,7 @@ from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import gevent
 import pytest
@@ -14,6 +14,7 @@ from obswarm import clock
 from obswarm.api import ObswarmError
 from obswarm.app import client as remote_module
 from obswarm.app.client import Master, RemoteRun, request_of
+from obswarm.app.run_service import MasterRunService
 from obswarm.cli.configure import config_of
 from obswarm.cli.run import run as run_command
 from obswarm.config import RunConfig, TargetTable
@@ -28,7 +29,6 @@ from obswarm.web import (
     RunEvents,
     RunRequest,
     RunsApp,
-    RunService,
     WebServer,
 )
 from obswarm.web import client as client_module
@@ -157,60 +157,61 @@ def test_a_run_that_was_ending_before_the_signal_is_cut_short(monkeypatch: pytes
     assert client.give_up_at_s - began_s < 13
 
 
+class Served(NamedTuple):
+    """The API of a service, and where it is."""
+
+    service: MasterRunService
+    url: str
+
+
+@pytest.fixture
+def served() -> Iterator[Served]:
+    service = MasterRunService(lambda request: None)
+    runs = RunsApp(service, "token")
+    applications = {STATUS_PATH: runs, RUNS_PATH: runs, f"{RUNS_PATH}/": runs}
+    with WebServer(MetricsApp(SnapshotRegistry()), "127.0.0.1", 0, applications) as server:
+        yield Served(service, server.url)
+
+
 @pytest.mark.parametrize("alive", [True, False])
 def test_whoever_gives_up_does_not_wait_for_the_end_of_a_run_whatever_its_master_does(
-    desk: RunService, alive: bool
+    served: Served, alive: bool
 ) -> None:
-    assert desk.loadtest is not None
-    client = MasterClient(desk.loadtest, "token")
-    desk.order_id, desk.news = ("one" if alive else None), RunEvents()
+    client = MasterClient(served.url, "token")
+    served.service.begin("one" if alive else "another", RunEvents())
     client.give_up_at_s = clock.monotonic() + 0.3
     with gevent.Timeout(3), pytest.raises(MasterError):
         list(client.news("one"))
 
 
-@pytest.fixture
-def desk() -> Iterator[RunService]:
-    made = RunService(lambda order: None, dict)
-    runs = RunsApp(made, "token")
-    applications = {STATUS_PATH: runs, RUNS_PATH: runs, f"{RUNS_PATH}/": runs}
-    with WebServer(MetricsApp(SnapshotRegistry()), "127.0.0.1", 0, applications) as server:
-        made.loadtest = server.url
-        yield made
-
-
 def test_a_worker_that_connects_again_is_waited_for_but_not_for_ever(
-    desk: RunService, monkeypatch: pytest.MonkeyPatch
+    served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(client_module, "_AGAIN_S", 0.01)
-    assert desk.loadtest is not None
-    client = MasterClient(desk.loadtest, "token")
+    client = MasterClient(served.url, "token")
     connected = {"one": 1}
-    desk.workers = lambda: connected
+    served.service.wait_with(lambda: connected)
     assert not client.wait_for_workers(2, 0.1)
     gevent.spawn_later(0.1, connected.update, two=1)
     assert client.wait_for_workers(2, 30.0)
-    desk.busy = True
+    served.service.begin("one", RunEvents())
     assert client.wait_for_workers(3, 30.0), "a run that is going on has its workers"
 
 
 def test_a_master_that_waits_and_does_not_know_the_run_has_lost_it(
-    desk: RunService, monkeypatch: pytest.MonkeyPatch
+    served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(client_module, "_UNKNOWN_S", 0.2)
     monkeypatch.setattr(client_module, "_AGAIN_S", 0.05)
-    assert desk.loadtest is not None
-    client = MasterClient(desk.loadtest, "token")
-    desk.busy = True
-
-    def begin() -> None:
-        desk.order_id, desk.news = "one", RunEvents()
-        desk.news.snapshot(snapshot(5))
-
-    gevent.spawn_later(0.6, begin)
+    client = MasterClient(served.url, "token")
+    served.service.begin("another", RunEvents())
+    events = RunEvents()
+    events.snapshot(snapshot(5))
+    gevent.spawn_later(0.6, served.service.begin, "one", events)
     news = client.news("one")
     assert next(news).total.requests == 5  # type: ignore[union-attr]
-    desk.order_id, desk.busy = None, False
+    served.service.begin("another", RunEvents())
+    served.service.wait_with(dict)
     with pytest.raises(MasterError, match="does not know the run any more"):
         next(news)
 

@@ -68,6 +68,7 @@ NEVER_IN_A_RUN = {
 TESTED_ELSEWHERE = {
     "app/build.py:recover_run": "tests/cluster/test_journal.py, tests/e2e/test_fleet_recovery.py: before a run",
     "app/service.py": "tests/e2e/test_service.py: the files of an order",
+    "app/idle_alerts.py": "tests/e2e/test_service.py: alerts between two runs",
     "app/notices.py": "tests/cli/test_pending_run.py: notices survive a full disk",
     "app/pending_run.py": "tests/cli/test_pending_run.py: an order on a full disk",
     "app/service_process.py": "tests/cli/test_service_process.py: a process and its watcher, outside of a run",

@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -10,9 +11,10 @@ import msgpack
 import pytest
 
 from obswarm.api import ObswarmError
+from obswarm.app import run_service as module
+from obswarm.app.run_service import MasterRunService
 from obswarm.config import RunConfig, to_wire
-from obswarm.web import RunEvents, RunRequest, RunsApp, RunService
-from obswarm.web import runs as module
+from obswarm.web import RunEvents, RunRequest, RunsApp
 
 TOKEN = "the right one"
 ORDER = RunRequest(RunConfig.of({"users": 5}, {}), ["a.py"], False, "", b"x")
@@ -40,13 +42,20 @@ def taken() -> list[RunRequest]:
     return []
 
 
+def service_with(accept: Callable[[RunRequest], None], workers: Callable[[], Mapping[str, int]]) -> MasterRunService:
+    """One that makes no run, for which those workers wait."""
+    service = MasterRunService(accept, first_worker_max_wait_s=0.0)
+    service.wait_with(workers)
+    return service
+
+
 @pytest.fixture
-def desk(taken: list[RunRequest]) -> RunService:
-    return RunService(taken.append, lambda: {"w1": 1, "w2": 4})
+def service(taken: list[RunRequest]) -> MasterRunService:
+    return service_with(taken.append, lambda: {"w1": 1, "w2": 4})
 
 
 def ask(
-    desk: RunService, method: str, path: str, body: bytes = b"", token: str | None = TOKEN, query: str = ""
+    service: MasterRunService, method: str, path: str, body: bytes = b"", token: str | None = TOKEN, query: str = ""
 ) -> tuple[int, bytes]:
     environ: dict[str, Any] = {
         "REQUEST_METHOD": method,
@@ -58,37 +67,37 @@ def ask(
     if token is not None:
         environ["HTTP_AUTHORIZATION"] = f"Bearer {token}"
     started: list[str] = []
-    content = b"".join(RunsApp(desk, TOKEN)(environ, lambda status, headers: started.append(status)))
+    content = b"".join(RunsApp(service, TOKEN)(environ, lambda status, headers: started.append(status)))
     return int(started[0].split()[0]), content
 
 
 @pytest.mark.parametrize("token", [None, "", "wrong", "the right on"])
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_nobody_without_the_token(desk, taken, token, method) -> None:
+def test_nobody_without_the_token(service, taken, token, method) -> None:
     for path in ("/api/v1/status", "/api/v1/runs", "/api/v1/runs/x/news", "/api/v1/runs/x/stop"):
-        assert ask(desk, method, path, ORDER.pack(), token)[0] == 401
+        assert ask(service, method, path, ORDER.pack(), token)[0] == 401
     assert taken == []
 
 
-def test_an_order_is_taken_once(desk, taken) -> None:
-    code, answer = ask(desk, "POST", "/api/v1/runs", ORDER.pack())
+def test_an_order_is_taken_once(service, taken) -> None:
+    code, answer = ask(service, "POST", "/api/v1/runs", ORDER.pack())
     assert code == 201
     assert json.loads(answer) == {"id": taken[0].id, "workers": 2}
     assert replace(taken[0], id="", workers=0) == ORDER
-    code, answer = ask(desk, "POST", "/api/v1/runs", ORDER.pack())
+    code, answer = ask(service, "POST", "/api/v1/runs", ORDER.pack())
     assert code == 409
     assert len(taken) == 1
-    assert json.loads(ask(desk, "GET", "/api/v1/status")[1])["state"] == "running"
+    assert json.loads(ask(service, "GET", "/api/v1/status")[1])["state"] == "running"
 
 
-def test_an_order_that_cannot_be_kept_leaves_the_desk_free(desk) -> None:
+def test_a_request_that_cannot_be_stored_leaves_the_service_free() -> None:
     def full(order: RunRequest) -> None:
         raise ObswarmError("the disk is full")
 
-    desk.take = full
-    code, answer = ask(desk, "POST", "/api/v1/runs", ORDER.pack())
+    service = service_with(full, lambda: {"w1": 1})
+    code, answer = ask(service, "POST", "/api/v1/runs", ORDER.pack())
     assert (code, json.loads(answer)["error"]) == (400, "the disk is full")
-    assert json.loads(ask(desk, "GET", "/api/v1/status")[1])["state"] == "waiting"
+    assert json.loads(ask(service, "GET", "/api/v1/status")[1])["state"] == "waiting"
 
 
 @pytest.mark.parametrize(
@@ -103,79 +112,80 @@ def test_an_order_that_cannot_be_kept_leaves_the_desk_free(desk) -> None:
         (changed(mounted=1), "mounted is of a wrong type"),
     ],
 )
-def test_what_is_no_order(desk, taken, body: bytes, text: str) -> None:
-    code, answer = ask(desk, "POST", "/api/v1/runs", body)
+def test_what_is_no_order(service, taken, body: bytes, text: str) -> None:
+    code, answer = ask(service, "POST", "/api/v1/runs", body)
     assert code == 400
     assert text in json.loads(answer)["error"]
     assert taken == []
 
 
 def test_without_workers_there_is_no_run_unless_they_are_on_their_way_back(taken) -> None:
-    desk = RunService(taken.append, dict)
-    assert ask(desk, "POST", "/api/v1/runs", ORDER.pack())[0] == 409
-    desk.expect_back(3)
-    assert ask(desk, "POST", "/api/v1/runs", ORDER.pack())[0] == 201
+    service = service_with(taken.append, dict)
+    assert ask(service, "POST", "/api/v1/runs", ORDER.pack())[0] == 409
+    service.expect_back(3)
+    assert ask(service, "POST", "/api/v1/runs", ORDER.pack())[0] == 201
     assert taken[0].workers == 3
 
 
 def test_workers_that_a_run_has_killed_are_waited_for(taken) -> None:
     workers: dict[str, int] = {}
-    desk = RunService(taken.append, lambda: workers)
-    desk.expect_back(0)
+    service = service_with(taken.append, lambda: workers)
+    service.expect_back(0)
     gevent.spawn_later(0.3, workers.update, {"again": 1})
-    assert ask(desk, "POST", "/api/v1/runs", ORDER.pack())[0] == 201
+    assert ask(service, "POST", "/api/v1/runs", ORDER.pack())[0] == 201
     assert taken[0].workers == 1
 
 
 def test_workers_that_do_not_come_back_are_not_waited_for_without_end(taken, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_STARTED_AGAIN_S", 0.1)
-    desk = RunService(taken.append, dict)
-    desk.expect_back(0)
-    assert ask(desk, "POST", "/api/v1/runs", ORDER.pack())[0] == 409
+    service = service_with(taken.append, dict)
+    service.expect_back(0)
+    assert ask(service, "POST", "/api/v1/runs", ORDER.pack())[0] == 409
 
 
 def test_a_worker_that_is_connecting_again_takes_part(taken) -> None:
     workers = {"one": 1}
-    desk = RunService(taken.append, lambda: workers)
+    service = service_with(taken.append, lambda: workers)
     gevent.spawn_later(0.3, workers.update, {"two": 1})
-    assert ask(desk, "POST", "/api/v1/runs", replace(ORDER, workers=2).pack())[0] == 201
+    assert ask(service, "POST", "/api/v1/runs", replace(ORDER, workers=2).pack())[0] == 201
     assert taken[0].workers == 2
 
 
 def test_a_run_begins_with_the_workers_that_are_there(taken, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_ALL_WORKERS_S", 0.1)
-    desk = RunService(taken.append, lambda: {"one": 1})
-    assert ask(desk, "POST", "/api/v1/runs", replace(ORDER, workers=2).pack())[0] == 201
+    service = service_with(taken.append, lambda: {"one": 1})
+    assert ask(service, "POST", "/api/v1/runs", replace(ORDER, workers=2).pack())[0] == 201
     assert taken[0].workers == 1
 
 
-def test_stopping(desk) -> None:
+def test_stopping(service) -> None:
     command = json.dumps({"kind": "signal", "detail": "Ctrl-C", "abort": False}).encode()
-    assert ask(desk, "POST", "/api/v1/runs/one/stop", command)[0] == 404
+    assert ask(service, "POST", "/api/v1/runs/one/stop", command)[0] == 404
     control = Control()
-    desk.order_id, desk.news, desk.control = "one", RunEvents(), control
-    assert ask(desk, "POST", "/api/v1/runs/other/stop", command)[0] == 404
+    service.begin("one", RunEvents())
+    service.began(control, "run", "a.py")
+    assert ask(service, "POST", "/api/v1/runs/other/stop", command)[0] == 404
     for body in (
         b"",
         b"{}",
         b'{"kind": "x", "detail": "", "abort": true}',
         b'{"kind": "user", "detail": 1, "abort": 1}',
     ):
-        assert ask(desk, "POST", "/api/v1/runs/one/stop", body)[0] == 400
+        assert ask(service, "POST", "/api/v1/runs/one/stop", body)[0] == 400
     assert control.calls == []
-    assert ask(desk, "POST", "/api/v1/runs/one/stop", command)[0] == 200
-    assert ask(desk, "POST", "/api/v1/runs/one/stop", command.replace(b"false", b"true"))[0] == 200
+    assert ask(service, "POST", "/api/v1/runs/one/stop", command)[0] == 200
+    assert ask(service, "POST", "/api/v1/runs/one/stop", command.replace(b"false", b"true"))[0] == 200
     assert control.calls == [("stop", "signal", "Ctrl-C"), ("abort", "signal", "Ctrl-C")]
 
 
-def test_news_come_once_and_anew_after_a_restart(desk) -> None:
-    news = desk.news = RunEvents()
-    desk.order_id = "one"
+def test_news_come_once_and_anew_after_a_restart(service) -> None:
+    news = RunEvents()
+    service.begin("one", news)
     news.log(20, "obswarm", "first")
     news.end(None, 2, "it broke")
 
     def fetch(boot: str, after: int) -> tuple[str, list[list[Any]]]:
-        code, content = ask(desk, "GET", "/api/v1/runs/one/news", query=f"boot={boot}&after={after}")
+        code, content = ask(service, "GET", "/api/v1/runs/one/news", query=f"boot={boot}&after={after}")
         assert code == 200
         boot, found = msgpack.unpackb(content)
         return boot, found
