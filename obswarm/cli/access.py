@@ -4,7 +4,8 @@ receiver."""
 from collections.abc import Callable
 from typing import Any
 
-from obswarm.cli.options import Header, run_option
+from obswarm.cli.option_types import Header
+from obswarm.cli.options import run_option
 
 _FIELDS: dict[str, tuple[str, str]] = {
     "auth": ("USER:PASSWORD", "Basic authentication for {}."),

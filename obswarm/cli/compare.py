@@ -1,8 +1,6 @@
 """`obswarm compare`: whether a run is faster or slower than another, or whether that cannot be told."""
 
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +8,22 @@ import click
 from rich.console import RenderableType
 
 from obswarm.analysis import CONFIDENCE
+from obswarm.api import ObswarmError
 from obswarm.app import exit_codes
 from obswarm.app.recording import open_store, write_page
 from obswarm.cli.run_options import store_option
 from obswarm.cli.tables import TEXTS_FROM, Row, columns_that_fit, figures_table, results_table, stacked
 from obswarm.cli.text_console import TextConsole, TextTable, plain, stdout_console
 from obswarm.json_text import to_json
-from obswarm.report import MEASURE_NAMES, Comparison, Difference, compare_runs, comparison_document, comparison_page
+from obswarm.report import (
+    ChangeLimit,
+    Comparison,
+    Difference,
+    compare_runs,
+    comparison_document,
+    comparison_page,
+    parse_change_limit,
+)
 from obswarm.report.wording import (
     INCONCLUSIVE,
     SAME,
@@ -30,63 +37,20 @@ from obswarm.report.wording import (
     tone_of,
     value_of,
 )
-from obswarm.stats import TOTAL, EndpointKey
+from obswarm.stats import TOTAL
 from obswarm.store import read_run
 from obswarm.streams import say, say_lines
 from obswarm.units import format_names
 
-_LIMIT = re.compile(r'(\w+)\s*(?:\{\s*name\s*=\s*"([^"]*)"\s*\})?\s*([<>])\s*([+-]?\d+(?:\.\d+)?)\s*%')
 _STYLES = {"good": "green", "bad": "bold red"}
 _VERDICT_WIDTH = 18
 
 
-@dataclass(frozen=True, slots=True)
-class Limit:
-    """How much a measure may change, of all endpoints or of those with a name; `change` is a share."""
-
-    text: str
-    measure: str
-    name: str | None
-    above: bool
-    change: float
-
-    def broken(self, found: Comparison) -> list[tuple[EndpointKey, Difference]]:
-        """Where the measure has changed by more, and more than chance can be the reason of."""
-        pairs = [(key, found.get(key, self.measure)) for key in self._keys(found)]
-        return [(key, each) for key, each in pairs if each is not None and self._is_broken(each)]
-
-    def inconclusive(self, found: Comparison) -> list[str]:
-        """Why this says nothing about an endpoint."""
-        keys = self._keys(found)
-        if not keys:
-            return [f"not both runs have an endpoint called {self.name}"]
-        return [f"{key.label}: {why}" for key, why in found.inconclusive() if key in keys]
-
-    def _keys(self, found: Comparison) -> list[EndpointKey]:
-        if self.name is None:
-            return [TOTAL]
-        return [key for key in found.endpoints if key.name == self.name and key != TOTAL]
-
-    def _is_broken(self, difference: Difference) -> bool:
-        change = difference.change.change
-        if change is None or not difference.is_significant:
-            return False
-        return change > self.change if self.above else change < self.change
-
-
-def _limits(ctx: click.Context, param: click.Parameter, values: Sequence[str]) -> list[Limit]:
-    found = []
-    for text in values:
-        parts = _LIMIT.fullmatch(text.strip())
-        if parts is None or parts[1] not in MEASURE_NAMES:
-            raise click.BadParameter(
-                f"{text!r}: write it like 'p95 > +10%' or 'p95{{name=\"/login\"}} > +10%'; known are"
-                f" {', '.join(MEASURE_NAMES)}.",
-                ctx,
-                param,
-            )
-        found.append(Limit(text, parts[1].replace("_", " "), parts[2], parts[3] == ">", float(parts[4]) / 100))
-    return found
+def _limits(ctx: click.Context, param: click.Parameter, values: Sequence[str]) -> list[ChangeLimit]:
+    try:
+        return [parse_change_limit(text) for text in values]
+    except ObswarmError as error:
+        raise click.BadParameter(str(error), ctx, param) from None
 
 
 @click.command()
@@ -110,7 +74,7 @@ def compare(
     /,
     base: str,
     run: str,
-    limits: list[Limit],
+    limits: list[ChangeLimit],
     force: bool,
     output: Path | None,
     as_json: bool,

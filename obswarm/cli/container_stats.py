@@ -8,7 +8,8 @@ import gevent
 from gevent.event import Event
 
 from obswarm.api import ObswarmError
-from obswarm.cli.options import bind_address, option
+from obswarm.cli.option_types import bind_address
+from obswarm.cli.options import option
 from obswarm.ending_signals import ending_signals
 from obswarm.stack import ContainersApp, ContainerStats, Engine
 from obswarm.stack.containers import LABEL

@@ -9,7 +9,8 @@ import click
 import requests
 
 from obswarm.api import ObswarmError
-from obswarm.cli.options import config_option, http_url, option, shared_option
+from obswarm.cli.option_types import http_url
+from obswarm.cli.options import config_option, option, shared_option
 from obswarm.http import ApiAccess, ApiSession, Asked, failure_of, naming_of_token, quoted, trouble_of
 from obswarm.redact import redact_url
 from obswarm.resources import shipped

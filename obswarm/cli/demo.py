@@ -11,7 +11,7 @@ from obswarm.app import exit_codes
 from obswarm.app.exit_codes import is_incomplete
 from obswarm.app.guards_setup import simple_guards
 from obswarm.app.session import RunSession
-from obswarm.cli.options import duration as parse_duration
+from obswarm.cli.option_types import duration as parse_duration
 from obswarm.cli.options import option
 from obswarm.cli.terminal import TerminalDisplay
 from obswarm.cli.text_console import TextConsole, joined, plain

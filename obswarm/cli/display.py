@@ -1,7 +1,6 @@
 """The live display in a terminal."""
 
 import math
-import re
 from collections import deque
 
 from rich.console import Group, RenderableType
@@ -9,16 +8,24 @@ from rich.control import Control
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.segment import ControlType, Segment
-from rich.text import Text
 
 from obswarm.cli.charts import chart_room, line_chart, sparkline
-from obswarm.cli.tables import fitting_columns, stacked
+from obswarm.cli.display_tables import (
+    ENDPOINT_QUANTILES,
+    MOST_ERRORS,
+    MOST_GUARDS,
+    classes_text,
+    endpoints_table,
+    errors_table,
+    guards_table,
+    health_line,
+    under_way,
+)
 from obswarm.cli.text_console import TextConsole, TextTable, joined, panel, plain
 from obswarm.cli.window import RecentIntervals
 from obswarm.engine import Output, RunHandle, RunResult
-from obswarm.record import SEEN_OVER_S, GuardState, GuardView, RunState, Snapshot, WorkerStatus
-from obswarm.stats import EndpointStats, InFlight, total_in_flight
-from obswarm.units import counted, format_bytes, format_count, format_duration, format_latency
+from obswarm.record import RunState, Snapshot
+from obswarm.units import format_count, format_duration, format_latency
 
 _STATE_STYLES = {
     RunState.SPAWNING: "cyan",
@@ -27,34 +34,8 @@ _STATE_STYLES = {
     RunState.STOPPING: "yellow",
     RunState.STOPPED: "bold",
 }
-_HEADINGS = (
-    "requests",
-    "failures",
-    "req/s",
-    "mean",
-    "p50",
-    "p90",
-    "p95",
-    "p99",
-    "p99.9",
-    "max",
-    "received/s",
-    "under way",
-)
-_FAILURES = _HEADINGS.index("failures")
-_LEAST_FIRST = ("received/s", "mean", "p99.9", "max", "p90", "p99", "requests", "under way", "p50")
-"""The order in which columns give way to names."""
-
-_ENDPOINT_QUANTILES = (0.5, 0.9, 0.95, 0.99, 0.999)
 _BORDERS = 4
-_GAP_AT_THE_END = 2
-"""What a table without edges does not take of its width."""
-
-_MOST_ERRORS = 5
-_MOST_GUARDS = 6
 _LINES_AROUND_THE_TABLE = 15
-_OLD_S = 1.0
-"""From this age on, a request that is under way is worth a look."""
 
 _CHARTS_FROM = (110, 30)
 """Columns and lines of a terminal from which on there are charts with a scale instead of rows of bars."""
@@ -119,12 +100,12 @@ class LiveDisplay(Output):
         parts: list[RenderableType] = [self._progress(snapshot), self._figures(snapshot)]
         if self._has_charts:
             parts.append(self._charts())
-        parts.append(self._endpoints(snapshot))
+        parts.append(endpoints_table(snapshot, self._recent, self._console.width - _BORDERS, self._room(snapshot)))
         if snapshot.errors:
-            parts.append(self._errors(snapshot))
+            parts.append(errors_table(snapshot))
         if snapshot.guards:
-            parts.append(_guards(snapshot))
-        parts.append(self._health(snapshot))
+            parts.append(guards_table(snapshot))
+        parts.append(health_line(snapshot))
         style = _STATE_STYLES.get(snapshot.state, "white")
         title = joined(
             ("obswarm ", "bold"), f"{snapshot.test} → {snapshot.host or 'no host'} ", (f" {snapshot.state} ", style)
@@ -153,13 +134,13 @@ class LiveDisplay(Output):
         failures = self._recent.rate(total.failures)
         bars = not self._has_charts
         is_narrow = self._console.width < _BARS_FROM
-        quantiles = (0.95,) if is_narrow else (0.5, 0.95, 0.99) if bars else _ENDPOINT_QUANTILES
+        quantiles = (0.95,) if is_narrow else (0.5, 0.95, 0.99) if bars else ENDPOINT_QUANTILES
         names = " / ".join(f"p{quantile * 100:g}" for quantile in quantiles)
         latency = " / ".join(map(format_latency, total.quantiles(quantiles) or (None,) * len(quantiles)))
         highest = max((value for value in self._p95 if value is not None), default=None)
         last = joined((sparkline(self._p95), "cyan"), (f" p95, up to {format_latency(highest)}", "dim"))
         rows = [
-            ("users", plain(f"{snapshot.user_count:,} of {snapshot.user_target:,}", "bold"), _classes(snapshot)),
+            ("users", plain(f"{snapshot.user_count:,} of {snapshot.user_target:,}", "bold"), classes_text(snapshot)),
             (
                 "requests/s",
                 plain(format_count(self._recent.rate(total.requests)), "bold"),
@@ -171,7 +152,7 @@ class LiveDisplay(Output):
                 plain(sparkline(self._failures) if bars else "", "red"),
             ),
             (names, plain(latency, "bold"), last if bars else plain("")),
-            ("under way", *_under_way(snapshot)),
+            ("under way", *under_way(snapshot)),
         ]
         row = TextTable.grid(padding=(0, 2))
         columns = 2 if is_narrow else 3
@@ -200,131 +181,8 @@ class LiveDisplay(Output):
         row.add_row(*cells)
         return row
 
-    def _endpoints(self, snapshot: Snapshot) -> RenderableType:
-        waiting = {key: EndpointStats(key) for key in snapshot.in_flight if key not in snapshot.endpoints}
-        busiest = sorted({**snapshot.endpoints, **waiting}.items(), key=lambda item: -item[1].requests)
-        below = min(_MOST_ERRORS, len(snapshot.errors)) + min(_MOST_GUARDS + 1, len(snapshot.guards))
+    def _room(self, snapshot: Snapshot) -> int:
+        """For how many endpoints there are lines."""
+        below = min(MOST_ERRORS, len(snapshot.errors)) + min(MOST_GUARDS + 1, len(snapshot.guards))
         above = _LINES_AROUND_THE_TABLE + (_LINES_OF_CHARTS if self._has_charts else 0)
-        room = max(3, self._console.height - above - below)
-        rows: list[tuple[str, list[Text]]] = []
-        for key, stats in busiest[:room]:
-            recent = self._recent.endpoint(key)
-            quantiles = recent.quantiles(_ENDPOINT_QUANTILES) or (None,) * len(_ENDPOINT_QUANTILES)
-            latencies = (recent.duration.mean_s, *quantiles, recent.max_s)
-            cells = [
-                f"{stats.requests:,}",
-                f"{stats.failures:,} ({stats.error_ratio:.1%})" if stats.failures else "0",
-                format_count(self._recent.rate(recent.requests)),
-                *map(format_latency, latencies),
-                format_bytes(self._recent.rate(recent.response_bytes)),
-                _waiting(snapshot.in_flight.get(key)),
-            ]
-            style = "red" if recent.failures else ""
-            rows.append((key.label, [plain(text, style if n == _FAILURES else "") for n, text in enumerate(cells)]))
-        width = self._console.width - _BORDERS + _GAP_AT_THE_END
-        heading = f"endpoint (last {self._recent.seconds:.0f} s)"
-        kept = fitting_columns(width, heading, _HEADINGS, rows, _LEAST_FIRST)
-        more = plain(f"… and {len(busiest) - room} more", "dim")
-        if kept is None:
-            narrow = stacked(self._console.width - _BORDERS, _HEADINGS, rows[: max(1, room // 3)], _LEAST_FIRST)
-            return Group(narrow, more) if len(busiest) > room else narrow
-        table = TextTable(expand=True, box=None, header_style="dim", padding=(0, 2, 0, 0), pad_edge=False)
-        table.add_column(heading, ratio=1, no_wrap=True)
-        for place in kept:
-            table.add_column(_HEADINGS[place], justify="right", no_wrap=True)
-        for name, texts in rows:
-            table.add_row(name, *(texts[place] for place in kept))
-        if len(busiest) > room:
-            table.add_row(more)
-        return table
-
-    def _errors(self, snapshot: Snapshot) -> RenderableType:
-        table = TextTable.grid(padding=(0, 1), expand=True)
-        table.add_column(justify="right", no_wrap=True, style="red")
-        table.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
-        most = sorted(snapshot.errors.items(), key=lambda item: -item[1].count)
-        for key, seen in most[:_MOST_ERRORS]:
-            table.add_row(f"{seen.count:,} ×", f"{key.method} {key.name}: {key.message}")
-        return table
-
-    def _health(self, snapshot: Snapshot) -> RenderableType:
-        line = plain("generator ", "dim")
-        workers = [worker for worker in snapshot.workers if worker.state in (WorkerStatus.READY, WorkerStatus.LEAVING)]
-        away = len(snapshot.workers) - len(workers)
-        if len(snapshot.workers) > 1:
-            line.append(f"{counted(len(workers), 'worker')} · ", "dim")
-        if away:
-            line.append(f"{away} missing · ", "bold red")
-        if workers:
-            saturated = sum(worker.saturated for worker in workers)
-            most = "up to " if len(workers) > 1 else ""
-            cpu_ratio = max(worker.cpu_ratio for worker in workers)
-            lag_ms = max(worker.loop_lag_s for worker in workers) * 1000
-            memory = format_bytes(sum(worker.memory_bytes for worker in workers))
-            style = "bold white on red" if saturated else "dim"
-            line.append(f"CPU {most}{cpu_ratio:.0%} · loop lag {most}{lag_ms:.0f} ms · {memory}", style)
-            if saturated:
-                which = f" ({saturated} of {len(workers)})" if len(workers) > 1 else ""
-                line.append(f" THE GENERATOR IS THE BOTTLENECK{which}", "bold red")
-        if snapshot.exceptions:
-            count = sum(found.count for found in snapshot.exceptions.values())
-            line.append(f"   {count:,} exceptions in tasks", "red")
-        return line
-
-
-_GUARD_STYLES = {
-    GuardState.OK: "green",
-    GuardState.PENDING: "yellow",
-    GuardState.TRIPPED: "bold red",
-    GuardState.NO_DATA: "bold magenta",
-}
-
-
-_ADDRESS = re.compile(r" at https?://\S+")
-
-
-def _cause(guard: GuardView) -> str:
-    """Without the address of its source, which would leave no room for what is wrong; the summary has it."""
-    return _ADDRESS.sub("", guard.no_data_reason)
-
-
-def _guards(snapshot: Snapshot) -> RenderableType:
-    table = TextTable.grid(padding=(0, 1), expand=True)
-    table.add_column(no_wrap=True)
-    table.add_column(no_wrap=True, justify="right")
-    table.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
-    for guard in snapshot.guards[:_MOST_GUARDS]:
-        text = joined((guard.title, "bold"), f" → {guard.action}")
-        if guard.is_partly_seen:
-            over_s = min(guard.watched_s, SEEN_OVER_S)
-            text.append_text(plain(f"   seen {guard.seen_ratio:.0%} of the last {over_s:.0f} s", "magenta"))
-        if guard.state is GuardState.NO_DATA or guard.is_partly_seen:
-            text.append_text(plain(f"   {_cause(guard)}", "magenta"))
-        table.add_row(plain(f"guard {guard.state.label:<7}", _GUARD_STYLES[guard.state]), guard.shown, text)
-    if len(snapshot.guards) > _MOST_GUARDS:
-        table.add_row("", "", plain(f"… and {len(snapshot.guards) - _MOST_GUARDS} more guards", "dim"))
-    return table
-
-
-def _waiting(in_flight: InFlight | None) -> str:
-    """How many of an endpoint's requests are under way, and the age of the oldest once that is old."""
-    if in_flight is None:
-        return "0"
-    age = f" ({format_latency(in_flight.oldest_s)})" if in_flight.oldest_s >= _OLD_S else ""
-    return f"{in_flight.count:,}{age}"
-
-
-def _under_way(snapshot: Snapshot) -> tuple[Text, Text]:
-    """Requests that have no answer yet, and, once one of them is old, which."""
-    total = total_in_flight(snapshot.in_flight.values())
-    if not total.count:
-        return plain("0", "bold"), plain("")
-    key = max(snapshot.in_flight, key=lambda key: snapshot.in_flight[key].oldest_s)
-    style = "yellow" if total.oldest_s >= _OLD_S else "dim"
-    return plain(f"{total.count:,}", "bold"), plain(f"oldest {format_latency(total.oldest_s)}, {key.label}", style)
-
-
-def _classes(snapshot: Snapshot) -> Text:
-    if len(snapshot.users) < 2:
-        return plain("")
-    return plain(" · ".join(f"{name} {count:,}" for name, count in snapshot.users.items()), "dim")
+        return max(3, self._console.height - above - below)

@@ -7,16 +7,8 @@ import click
 
 from obswarm.api import ObswarmError
 from obswarm.cli.access import access_options
-from obswarm.cli.options import (
-    Command,
-    Line,
-    config_option,
-    duration,
-    duration_or_zero,
-    http_url,
-    run_option,
-    with_options,
-)
+from obswarm.cli.option_types import Line, duration, duration_or_zero, http_url
+from obswarm.cli.options import Command, config_option, run_option, with_options
 from obswarm.guards import parse_action
 
 

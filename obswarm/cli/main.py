@@ -21,11 +21,13 @@ from obswarm.cli.master import master
 from obswarm.cli.report import report
 from obswarm.cli.run import run
 from obswarm.cli.runs import runs
-from obswarm.cli.stack import down, logs, scale, status, up
+from obswarm.cli.runs_show import show
+from obswarm.cli.stack import down, logs, scale, status
 from obswarm.streams import discard, open_standard_streams
 from obswarm.cli.targets import targets
 from obswarm.streams import say_error, say_lines
 from obswarm.cli.text_console import escape_tracebacks
+from obswarm.cli.up import up
 from obswarm.cli.worker import worker, worker_process
 from obswarm.errors import reason_of
 from obswarm.temporary import remove_abandoned
@@ -57,6 +59,7 @@ for command in (
     config,
 ):
     cli.add_command(command)
+runs.add_command(show)
 cli.add_command(worker_process, "worker-process")
 
 

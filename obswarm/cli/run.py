@@ -12,7 +12,8 @@ from obswarm.app.masters import find_master
 from obswarm.app.planning import names_a_file
 from obswarm.cli.configure import config_of
 from obswarm.cli.guard_options import guard_options
-from obswarm.cli.options import Command, http_url, run_option, with_options, workers
+from obswarm.cli.option_types import http_url, workers
+from obswarm.cli.options import Command, run_option, with_options
 from obswarm.cli.run_command import arguments_argument, listed, load_test_command
 from obswarm.cli.run_options import balance_option, listing_options, run_options, store_options
 from obswarm.cli.stack import project_option

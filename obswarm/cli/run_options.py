@@ -5,18 +5,8 @@ from typing import Any
 
 from obswarm import defaults
 from obswarm.cli.access import access_options
-from obswarm.cli.options import (
-    Command,
-    duration,
-    duration_or_zero,
-    option,
-    rate,
-    run_option,
-    share,
-    stages,
-    target_host,
-    with_options,
-)
+from obswarm.cli.option_types import duration, duration_or_zero, rate, share, stages, target_host
+from obswarm.cli.options import Command, option, run_option, with_options
 from obswarm.config import STORE_FOLDER
 from obswarm.web import PORT
 

@@ -5,21 +5,18 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import RenderableType
 
 from obswarm import clock
 from obswarm.app.recording import open_store, report_of
 from obswarm.cli.run_options import store_option
-from obswarm.cli.tables import columns_that_fit, figures_table, results_table
-from obswarm.cli.text_console import TextTable, stdout_console
-from obswarm.config import setting_text
+from obswarm.cli.tables import columns_that_fit, results_table
+from obswarm.cli.text_console import stdout_console
 from obswarm.json_text import to_json
-from obswarm.record import RunInfo, RunRecord
+from obswarm.record import RunInfo
 from obswarm.sanitize import escape_controls
-from obswarm.stats import TOTAL
-from obswarm.store import export_run, import_runs, read_run
+from obswarm.store import export_run, import_runs
 from obswarm.streams import say, say_lines
-from obswarm.units import counted, format_bytes, format_count, format_duration, format_latency
+from obswarm.units import format_duration, format_latency
 
 run_argument = click.argument("name", metavar="RUN")
 
@@ -43,7 +40,7 @@ def list_(test: str | None, tag: str | None, last: int | None, as_json: bool, **
     with open_store(options["store"]) as store:
         found = store.runs(test, tag)[:last]
         if as_json:
-            say_lines(to_json([{**_facts(run), "bytes": store.size_bytes(run)} for run in found], indent=2))
+            say_lines(to_json([{**facts_of(run), "bytes": store.size_bytes(run)} for run in found], indent=2))
             return
         if not found:
             say(f"There are no such runs in {store.path}.")
@@ -82,7 +79,7 @@ def _row(run: RunInfo) -> list[str]:
     ]
 
 
-def _facts(run: RunInfo) -> dict[str, Any]:
+def facts_of(run: RunInfo) -> dict[str, Any]:
     totals = run.result["totals"] if run.result is not None else {}
     return {
         "run_id": run.run_id,
@@ -97,76 +94,6 @@ def _facts(run: RunInfo) -> dict[str, Any]:
         "note": run.note,
         **{name: totals.get(name) for name in ("requests", "failures", "p95_s")},
     }
-
-
-@runs.command()
-@run_argument
-@click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
-@store_option
-def show(name: str, as_json: bool, **options: Any) -> None:
-    """Show what is known of a run."""
-    with open_store(options["store"]) as store:
-        run = store.find(name)
-        record = read_run(store, run)
-        if as_json:
-            document = {**_facts(run), "configuration": run.configuration, "result": run.result}
-            say_lines(to_json(document, indent=2))
-            return
-        size = store.size_bytes(run)
-    console = stdout_console()
-    console.print(_details(record, size))
-    console.print(_endpoints(record, console.width))
-    for mark in record.marks:
-        console.print(f"{mark.time_s - run.started_s:8.1f} s  {mark.text}", soft_wrap=True)
-
-
-def _details(record: RunRecord, size: int) -> TextTable:
-    run = record.info
-    table = TextTable(box=None, show_header=False, padding=(0, 1), pad_edge=False)
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
-    ended = run.result["stop_reason"]["detail"] if run.result else "it did not end properly, or is still going on"
-    targets = dict.fromkeys(f"{figure.target} ({figure.kind})" for figure in record.samples)
-    rows = {
-        "run": run.run_id,
-        "test": run.test,
-        "host": run.host or "",
-        "started": clock.iso(run.started_s),
-        "took": format_duration(run.duration_s),
-        "ended": ended,
-        "tags": ", ".join(run.tags),
-        "note": run.note,
-        "revision": run.revision or "",
-        "configuration": " ".join(f"{key}={setting_text(key, value)}" for key, value in run.configuration.items()),
-        "targets": ", ".join(targets),
-        "kept": f"{counted(len(record.seconds), 'second')}, {format_bytes(size)}",
-    }
-    for heading, text in rows.items():
-        if text:
-            table.add_row(heading, text)
-    return table
-
-
-_ENDPOINT_HEADINGS = ("requests", "failures", "req/s", "p50", "p95", "p99", "max")
-
-
-def _endpoints(record: RunRecord, width: int) -> RenderableType:
-    load_s = record.load_s
-    found = sorted(record.endpoints.items(), key=lambda item: (item[0].name, item[0].method))
-    names, cells = [], []
-    for key, stats in [*found, (TOTAL, record.total())]:
-        p50, p95, p99 = stats.quantiles((0.5, 0.95, 0.99)) or (None,) * 3
-        names.append(key.label)
-        cells.append(
-            [
-                f"{stats.requests:,}",
-                f"{stats.failures:,}",
-                format_count(stats.rate(load_s)),
-                *(format_latency(value) for value in (p50, p95, p99, stats.max_s)),
-            ]
-        )
-    rows = list(zip(names, cells, strict=True))
-    return figures_table(width, "endpoint", _ENDPOINT_HEADINGS, rows, ("max", "p99", "req/s"))
 
 
 @runs.command()

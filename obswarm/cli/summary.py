@@ -73,9 +73,7 @@ def print_summary(
     ended = format_duration(round(result.final.elapsed_s, 1))
     # What is wrong is said once, at the very end.
     detail = "an error" if result.error is not None else result.stop_reason.detail.rstrip(".")
-    console.print(
-        f"Run {result.run_id} ended after {ended}: {detail}. At most {counted(result.users_max, 'user')} at once."
-    )
+    console.print(f"Run {result.run_id} ended after {ended}: {detail}. Peak: {counted(result.users_max, 'user')}.")
 
 
 def _still_under_way(result: RunResult) -> str:

@@ -13,7 +13,8 @@ from obswarm.api import ObswarmError
 from obswarm.app import exit_codes
 from obswarm.app.build import WORKER_COMMAND
 from obswarm.app.service_process import ends_as_meant, supervise
-from obswarm.cli.options import duration, master_address, option
+from obswarm.cli.option_types import duration, master_address
+from obswarm.cli.options import option
 from obswarm.cli.settings import SectionCommand
 from obswarm.cluster import (
     DEFAULT_PORT,

@@ -14,7 +14,7 @@ from obswarm.config.run_config import (
 )
 from obswarm.config.setting import Origin, Scope, Setting, Source
 from obswarm.config.tables import check_keys, file_config, list_of_texts, read_file_config, table_place
-from obswarm.config.text import setting_text
+from obswarm.config.text import option_text, setting_text
 from obswarm.config.toml_file import RENAMED_GUARD_KEYS
 from obswarm.config.wire import BadConfig, from_wire, to_wire
 
@@ -40,6 +40,7 @@ __all__ = [
     "for_client",
     "from_wire",
     "list_of_texts",
+    "option_text",
     "read_file_config",
     "setting_text",
     "table_place",

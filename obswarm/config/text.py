@@ -1,9 +1,13 @@
 """Settings of a run as people write them."""
 
+import shlex
 from typing import Any
 
 from obswarm.config.run_config import SETTINGS
 from obswarm.units import format_duration, format_not_finite
+
+_ONE_WORD = ("stages", "bind")
+"""Settings whose values are written as one word."""
 
 
 def setting_text(name: str, value: Any) -> str:
@@ -27,3 +31,14 @@ def setting_text(name: str, value: Any) -> str:
             return f"[{host}]:{port}" if ":" in str(host) else f"{host}:{port}"
         return ", ".join(setting_text("", each) for each in value)
     return str(value)
+
+
+def option_text(name: str, value: Any) -> str:
+    """Return a setting as the command line gives it: `--run-time 3s --tags read`; for one that is not known, an option
+    of the load test's own, `--NAME VALUE`."""
+    known = SETTINGS.get(name)
+    option = known.option if known is not None else f"--{name.replace('_', '-')}"
+    if isinstance(value, bool):
+        return option if value else f"{option}=no"
+    values = value if isinstance(value, (list, tuple)) and name not in _ONE_WORD else [value]
+    return " ".join(f"{option} {shlex.quote(setting_text(name, each))}" for each in values)

@@ -1,5 +1,6 @@
 """Results of a run: HTML report, comparison, JSON, CSV and JUnit files, annotations in Grafana."""
 
+from obswarm.report.change_limit import ChangeLimit, parse_change_limit
 from obswarm.report.compare import MEASURE_NAMES, SAME, Comparison, Difference, compare_runs, comparison_document
 from obswarm.report.csv_files import CsvFiles
 from obswarm.report.cut_off import cut_off_rows, cut_off_sentences
@@ -13,6 +14,7 @@ __all__ = [
     "MEASURE_NAMES",
     "NO_REQUEST_SELECTED",
     "SAME",
+    "ChangeLimit",
     "Comparison",
     "CsvFiles",
     "Difference",
@@ -25,6 +27,7 @@ __all__ = [
     "generator_sentence",
     "junit_document",
     "no_data_text",
+    "parse_change_limit",
     "result_document",
     "run_page",
 ]

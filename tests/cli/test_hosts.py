@@ -6,7 +6,7 @@ import pytest
 from obswarm.api import ObswarmError, User
 from obswarm.app.client import replace_host
 from obswarm.app.planning import _check_hosts
-from obswarm.cli.options import target_host
+from obswarm.cli.option_types import target_host
 from obswarm.config import RunConfig
 from obswarm.http import FastHttpUser, HttpUser
 

@@ -325,7 +325,7 @@ def test_the_most_users_at_a_time_are_those_of_the_target(cases: dict[str, Case]
     if "short" in name:
         assert 3 <= case.result["users_max"] <= 9, "three come each second, and stay for less than one"
         assert len({each.query["user"] for each in case.served}) == 9
-    assert f"At most {counted(case.result['users_max'], 'user')} at once" in case.summary
+    assert f"Peak: {counted(case.result['users_max'], 'user')}" in case.summary
     assert f"by up to {counted(case.result['users_max'], 'user')}" in case.report
 
 

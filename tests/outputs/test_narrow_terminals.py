@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from obswarm.cli.display import LiveDisplay
 from obswarm.cli.main import cli
 from obswarm.cli.plain import progress_line
-from obswarm.cli.runs import _endpoints as endpoints_of_record
+from obswarm.cli.runs_show import _endpoints as endpoints_of_record
 from obswarm.cli.summary import print_summary
 from obswarm.cli.tables import columns_that_fit, figures_table, lines_of, texts_table
 from obswarm.cli.text_console import TextConsole

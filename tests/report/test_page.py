@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from obswarm.cli.master import master
-from obswarm.cli.options import duration, duration_or_zero
+from obswarm.cli.option_types import duration, duration_or_zero
 from obswarm.cli.run import run
 from obswarm.config import SETTINGS, setting_text
 from obswarm.record import Annotation, LoadTestText, MetricKey, RunMetadata, RunRecord

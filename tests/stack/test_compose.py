@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from obswarm.cli import stack as module
+from obswarm.cli import up
 from obswarm.cli.main import cli
 from obswarm.stack import Compose, Project, StackError
 
@@ -73,7 +74,8 @@ class Engine:
 def test_without_the_plugin_or_docker(
     docker: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], script: str | None, said: str
 ) -> None:
-    monkeypatch.setattr(module, "Engine", Engine)
+    for each in (module, up):
+        monkeypatch.setattr(each, "Engine", Engine)
     Project().save()
     if script is None:
         docker.unlink()

@@ -1,0 +1,172 @@
+"""The tables and lines of the live display, each from a snapshot."""
+
+import re
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from obswarm.cli.tables import fitting_columns, stacked
+from obswarm.cli.text_console import TextTable, joined, plain
+from obswarm.cli.window import RecentIntervals
+from obswarm.record import SEEN_OVER_S, GuardState, GuardView, Snapshot, WorkerStatus
+from obswarm.stats import EndpointStats, InFlight, total_in_flight
+from obswarm.units import counted, format_bytes, format_count, format_latency
+
+ENDPOINT_QUANTILES = (0.5, 0.9, 0.95, 0.99, 0.999)
+MOST_ERRORS = 5
+MOST_GUARDS = 6
+_HEADINGS = (
+    "requests",
+    "failures",
+    "req/s",
+    "mean",
+    "p50",
+    "p90",
+    "p95",
+    "p99",
+    "p99.9",
+    "max",
+    "received/s",
+    "under way",
+)
+_FAILURES = _HEADINGS.index("failures")
+_LEAST_FIRST = ("received/s", "mean", "p99.9", "max", "p90", "p99", "requests", "under way", "p50")
+"""The order in which columns give way to names."""
+
+_GAP_AT_THE_END = 2
+"""What a table without edges does not take of its width."""
+
+_OLD_S = 1.0
+"""From this age on, a request that is under way is worth a look."""
+
+_GUARD_STYLES = {
+    GuardState.OK: "green",
+    GuardState.PENDING: "yellow",
+    GuardState.TRIPPED: "bold red",
+    GuardState.NO_DATA: "bold magenta",
+}
+
+
+_ADDRESS = re.compile(r" at https?://\S+")
+
+
+def endpoints_table(snapshot: Snapshot, recent_intervals: RecentIntervals, width: int, room: int) -> RenderableType:
+    """Return the busiest endpoints, at most `room` of them, in `width` columns."""
+    waiting = {key: EndpointStats(key) for key in snapshot.in_flight if key not in snapshot.endpoints}
+    busiest = sorted({**snapshot.endpoints, **waiting}.items(), key=lambda item: -item[1].requests)
+    rows: list[tuple[str, list[Text]]] = []
+    for key, stats in busiest[:room]:
+        recent = recent_intervals.endpoint(key)
+        quantiles = recent.quantiles(ENDPOINT_QUANTILES) or (None,) * len(ENDPOINT_QUANTILES)
+        latencies = (recent.duration.mean_s, *quantiles, recent.max_s)
+        cells = [
+            f"{stats.requests:,}",
+            f"{stats.failures:,} ({stats.error_ratio:.1%})" if stats.failures else "0",
+            format_count(recent_intervals.rate(recent.requests)),
+            *map(format_latency, latencies),
+            format_bytes(recent_intervals.rate(recent.response_bytes)),
+            _waiting(snapshot.in_flight.get(key)),
+        ]
+        style = "red" if recent.failures else ""
+        rows.append((key.label, [plain(text, style if n == _FAILURES else "") for n, text in enumerate(cells)]))
+    heading = f"endpoint (last {recent_intervals.seconds:.0f} s)"
+    kept = fitting_columns(width + _GAP_AT_THE_END, heading, _HEADINGS, rows, _LEAST_FIRST)
+    more = plain(f"… and {len(busiest) - room} more", "dim")
+    if kept is None:
+        narrow = stacked(width, _HEADINGS, rows[: max(1, room // 3)], _LEAST_FIRST)
+        return Group(narrow, more) if len(busiest) > room else narrow
+    table = TextTable(expand=True, box=None, header_style="dim", padding=(0, 2, 0, 0), pad_edge=False)
+    table.add_column(heading, ratio=1, no_wrap=True)
+    for place in kept:
+        table.add_column(_HEADINGS[place], justify="right", no_wrap=True)
+    for name, texts in rows:
+        table.add_row(name, *(texts[place] for place in kept))
+    if len(busiest) > room:
+        table.add_row(more)
+    return table
+
+
+def errors_table(snapshot: Snapshot) -> RenderableType:
+    """Return the most frequent errors."""
+    table = TextTable.grid(padding=(0, 1), expand=True)
+    table.add_column(justify="right", no_wrap=True, style="red")
+    table.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
+    most = sorted(snapshot.errors.items(), key=lambda item: -item[1].count)
+    for key, seen in most[:MOST_ERRORS]:
+        table.add_row(f"{seen.count:,} ×", f"{key.method} {key.name}: {key.message}")
+    return table
+
+
+def _cause(guard: GuardView) -> str:
+    """Without the address of its source, which would leave no room for what is wrong; the summary has it."""
+    return _ADDRESS.sub("", guard.no_data_reason)
+
+
+def guards_table(snapshot: Snapshot) -> RenderableType:
+    """Return the state of each guard."""
+    table = TextTable.grid(padding=(0, 1), expand=True)
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True, justify="right")
+    table.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
+    for guard in snapshot.guards[:MOST_GUARDS]:
+        text = joined((guard.title, "bold"), f" → {guard.action}")
+        if guard.is_partly_seen:
+            over_s = min(guard.watched_s, SEEN_OVER_S)
+            text.append_text(plain(f"   seen {guard.seen_ratio:.0%} of the last {over_s:.0f} s", "magenta"))
+        if guard.state is GuardState.NO_DATA or guard.is_partly_seen:
+            text.append_text(plain(f"   {_cause(guard)}", "magenta"))
+        table.add_row(plain(f"guard {guard.state.label:<7}", _GUARD_STYLES[guard.state]), guard.shown, text)
+    if len(snapshot.guards) > MOST_GUARDS:
+        table.add_row("", "", plain(f"… and {len(snapshot.guards) - MOST_GUARDS} more guards", "dim"))
+    return table
+
+
+def _waiting(in_flight: InFlight | None) -> str:
+    """How many of an endpoint's requests are under way, and the age of the oldest once that is old."""
+    if in_flight is None:
+        return "0"
+    age = f" ({format_latency(in_flight.oldest_s)})" if in_flight.oldest_s >= _OLD_S else ""
+    return f"{in_flight.count:,}{age}"
+
+
+def under_way(snapshot: Snapshot) -> tuple[Text, Text]:
+    """Requests that have no answer yet, and, once one of them is old, which."""
+    total = total_in_flight(snapshot.in_flight.values())
+    if not total.count:
+        return plain("0", "bold"), plain("")
+    key = max(snapshot.in_flight, key=lambda key: snapshot.in_flight[key].oldest_s)
+    style = "yellow" if total.oldest_s >= _OLD_S else "dim"
+    return plain(f"{total.count:,}", "bold"), plain(f"oldest {format_latency(total.oldest_s)}, {key.label}", style)
+
+
+def classes_text(snapshot: Snapshot) -> Text:
+    """Return the users of each class, where there are several."""
+    if len(snapshot.users) < 2:
+        return plain("")
+    return plain(" · ".join(f"{name} {count:,}" for name, count in snapshot.users.items()), "dim")
+
+
+def health_line(snapshot: Snapshot) -> RenderableType:
+    """Return how busy the load generator is."""
+    line = plain("generator ", "dim")
+    workers = [worker for worker in snapshot.workers if worker.state in (WorkerStatus.READY, WorkerStatus.LEAVING)]
+    away = len(snapshot.workers) - len(workers)
+    if len(snapshot.workers) > 1:
+        line.append(f"{counted(len(workers), 'worker')} · ", "dim")
+    if away:
+        line.append(f"{away} missing · ", "bold red")
+    if workers:
+        saturated = sum(worker.saturated for worker in workers)
+        most = "up to " if len(workers) > 1 else ""
+        cpu_ratio = max(worker.cpu_ratio for worker in workers)
+        lag_ms = max(worker.loop_lag_s for worker in workers) * 1000
+        memory = format_bytes(sum(worker.memory_bytes for worker in workers))
+        style = "bold white on red" if saturated else "dim"
+        line.append(f"CPU {most}{cpu_ratio:.0%} · loop lag {most}{lag_ms:.0f} ms · {memory}", style)
+        if saturated:
+            which = f" ({saturated} of {len(workers)})" if len(workers) > 1 else ""
+            line.append(f" THE GENERATOR IS THE BOTTLENECK{which}", "bold red")
+    if snapshot.exceptions:
+        count = sum(found.count for found in snapshot.exceptions.values())
+        line.append(f"   {count:,} exceptions in tasks", "red")
+    return line

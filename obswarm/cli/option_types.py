@@ -1,0 +1,161 @@
+"""Types of options, with errors that say what to write instead."""
+
+import ipaddress
+import math
+import re
+from typing import Any
+
+import click
+
+from obswarm.api import parse_stages
+from obswarm.api.tracing import parse_share
+from obswarm.app.sources import is_http_url
+from obswarm.cluster import DEFAULT_PORT, LARGEST_FRAME_BYTES
+from obswarm.config import MOST_USERS, MOST_WORKERS
+from obswarm.sanitize import is_clean
+from obswarm.units import format_bytes, parse_duration
+
+HIGHEST_RATE = 100_000.0
+MOST_BUNDLE_BYTES = LARGEST_FRAME_BYTES * 3 // 4
+LONGEST_RUN_S = 30 * 86400.0
+
+
+class Line(click.types.StringParamType):
+    """A text that may have blanks in it: several in an environment variable stand on a line each."""
+
+    def split_envvar_value(self, rv: str) -> list[str]:
+        return [line.strip() for line in rv.splitlines() if line.strip()]
+
+
+class Header(Line):
+    """`NAME: VALUE`."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        text = str(super().convert(value, param, ctx)).strip()
+        name, colon, _ = text.partition(":")
+        if not colon or not name.strip():
+            # Not shown: it may be a secret.
+            raise click.BadParameter("write it as NAME: VALUE, like 'X-Scope-OrgID: shop'.", ctx, param)
+        return text
+
+
+def duration_or_zero(text: str) -> float:
+    """Seconds in a duration such as 90s, 20m or 1h30m."""
+    try:
+        seconds = parse_duration(text)
+    except ValueError as error:
+        raise click.BadParameter(f"{error}.") from None
+    if seconds > LONGEST_RUN_S:
+        raise click.BadParameter(f"{text!r} is longer than 30 days.")
+    return seconds
+
+
+def duration(text: str) -> float:
+    """As duration_or_zero, and above 0."""
+    seconds = duration_or_zero(text)
+    if seconds == 0:
+        raise click.BadParameter("it has to be longer than 0 s.")
+    return seconds
+
+
+def rate(text: str) -> float:
+    """Users per second, above 0."""
+    try:
+        number = float(text)
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is not a number.") from None
+    if not math.isfinite(number) or not 0 < number <= HIGHEST_RATE:
+        raise click.BadParameter(f"{text} users per second; it has to be above 0 and at most {HIGHEST_RATE:,.0f}.")
+    return number
+
+
+def share(text: str) -> float:
+    """A share written like 1% or 0.01."""
+    try:
+        return parse_share(text)
+    except ValueError as error:
+        raise click.BadParameter(f"{error}.") from None
+
+
+def stages(text: str) -> tuple[tuple[float, int], ...]:
+    """Seconds and users of stages that are written like 30s:100,2m:500,30s:0."""
+    try:
+        parsed = parse_stages(text)
+    except ValueError as error:
+        raise click.BadParameter(f"{error}.") from None
+    if max(stage.users for stage in parsed) > MOST_USERS:
+        raise click.BadParameter(f"more than {MOST_USERS:,} users.")
+    if sum(stage.duration_s for stage in parsed) > LONGEST_RUN_S:
+        raise click.BadParameter("longer than 30 days altogether.")
+    return tuple((stage.duration_s, stage.users) for stage in parsed)
+
+
+def target_host(text: str) -> str:
+    """Where the target is; what it has to look like is for the user classes to say."""
+    stripped = text.strip()
+    if not stripped or not is_clean(stripped):
+        raise click.BadParameter(f"{text!r} is no host; write it like https://www.example.com.")
+    return stripped
+
+
+def workers(text: str) -> int | None:
+    """A number of worker processes, None for auto."""
+    if text.strip().lower() == "auto":
+        return None
+    if not text.strip().isdecimal() or int(text) > MOST_WORKERS:
+        raise click.BadParameter(f"{text!r}; write auto, or a number from 0 to {MOST_WORKERS}.")
+    return int(text)
+
+
+def _address(text: str, default_port: int | None) -> tuple[str, int]:
+    host, colon, port = text.strip().rpartition(":")
+    if not colon or (":" in host and not host.startswith("[")):
+        host, port = text.strip(), "" if default_port is None else str(default_port)
+    host = host.removeprefix("[").removesuffix("]")
+    if not host or not port.isdecimal() or not 0 <= int(port) <= 65535:
+        raise click.BadParameter(f"{text!r} is not an address; write it like 10.0.0.5:{default_port} or [::1]:5557.")
+    return host, int(port)
+
+
+def master_address(text: str) -> tuple[str, int]:
+    """HOST or HOST:PORT of a master."""
+    host, port = _address(text.removeprefix("tcp://"), DEFAULT_PORT)
+    if port == 0:
+        raise click.BadParameter(f"{text!r}: nothing listens on port 0.")
+    return host, port
+
+
+def bind_address(text: str) -> tuple[str, int]:
+    """ADDRESS or ADDRESS:PORT to listen at."""
+    host, port = _address(text, DEFAULT_PORT)
+    if host == "localhost":
+        host = "127.0.0.1"
+    elif host == "*":
+        host = "0.0.0.0"
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        raise click.BadParameter(
+            f"{host!r} is not an address of this machine; write 127.0.0.1, 0.0.0.0 or the like, and perhaps a port."
+        ) from None
+    return host, port
+
+
+def size(text: str) -> int:
+    """Bytes in a size such as 500KiB, 20MiB or 1GiB."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMG]i?)?B?", text.strip(), re.IGNORECASE)
+    if found is None:
+        raise click.BadParameter(f"{text!r} is not a size; write it like 500KiB, 20MiB or 1GiB.")
+    number, unit = float(found[1]), (found[2] or "").lower()
+    base = 1024 if unit.endswith("i") else 1000
+    found_bytes = int(number * base ** " kmg".index(unit[0] if unit else " "))
+    if found_bytes > MOST_BUNDLE_BYTES:
+        raise click.BadParameter(f"{text!r} is more than can be sent; {format_bytes(MOST_BUNDLE_BYTES)} is the most.")
+    return found_bytes
+
+
+def http_url(text: str) -> str:
+    """An http or https URL. The text, which may have a password in it, is not shown."""
+    if not is_http_url(text):
+        raise click.BadParameter("it is not a URL; write it like http://127.0.0.1:9090.")
+    return text

@@ -1,0 +1,90 @@
+"""`obswarm runs show`: what is known of a run."""
+
+from typing import Any
+
+import click
+from rich.console import RenderableType
+
+from obswarm import clock
+from obswarm.app.recording import open_store
+from obswarm.cli.run_options import store_option
+from obswarm.cli.runs import facts_of, run_argument
+from obswarm.cli.tables import figures_table
+from obswarm.cli.text_console import TextTable, stdout_console
+from obswarm.config import option_text
+from obswarm.json_text import to_json
+from obswarm.record import RunRecord
+from obswarm.stats import TOTAL
+from obswarm.store import read_run
+from obswarm.streams import say_lines
+from obswarm.units import counted, format_bytes, format_count, format_duration, format_latency
+
+
+@click.command()
+@run_argument
+@click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
+@store_option
+def show(name: str, as_json: bool, **options: Any) -> None:
+    """Show what is known of a run."""
+    with open_store(options["store"]) as store:
+        run = store.find(name)
+        record = read_run(store, run)
+        if as_json:
+            document = {**facts_of(run), "configuration": run.configuration, "result": run.result}
+            say_lines(to_json(document, indent=2))
+            return
+        size = store.size_bytes(run)
+    console = stdout_console()
+    console.print(_details(record, size))
+    console.print(_endpoints(record, console.width))
+    for mark in record.marks:
+        console.print(f"{mark.time_s - run.started_s:8.1f} s  {mark.text}", soft_wrap=True)
+
+
+def _details(record: RunRecord, size: int) -> TextTable:
+    run = record.info
+    table = TextTable(box=None, show_header=False, padding=(0, 1), pad_edge=False)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    ended = run.result["stop_reason"]["detail"] if run.result else "it did not end properly, or is still going on"
+    targets = dict.fromkeys(f"{figure.target} ({figure.kind})" for figure in record.samples)
+    rows = {
+        "run": run.run_id,
+        "test": run.test,
+        "host": run.host or "",
+        "started": clock.iso(run.started_s),
+        "took": format_duration(run.duration_s),
+        "ended": ended,
+        "tags": ", ".join(run.tags),
+        "note": run.note,
+        "revision": run.revision or "",
+        "configuration": " ".join(option_text(name, value) for name, value in run.configuration.items()),
+        "targets": ", ".join(targets),
+        "kept": f"{counted(len(record.seconds), 'second')}, {format_bytes(size)}",
+    }
+    for heading, text in rows.items():
+        if text:
+            table.add_row(heading, text)
+    return table
+
+
+_ENDPOINT_HEADINGS = ("requests", "failures", "req/s", "p50", "p95", "p99", "max")
+
+
+def _endpoints(record: RunRecord, width: int) -> RenderableType:
+    load_s = record.load_s
+    found = sorted(record.endpoints.items(), key=lambda item: (item[0].name, item[0].method))
+    names, cells = [], []
+    for key, stats in [*found, (TOTAL, record.total())]:
+        p50, p95, p99 = stats.quantiles((0.5, 0.95, 0.99)) or (None,) * 3
+        names.append(key.label)
+        cells.append(
+            [
+                f"{stats.requests:,}",
+                f"{stats.failures:,}",
+                format_count(stats.rate(load_s)),
+                *(format_latency(value) for value in (p50, p95, p99, stats.max_s)),
+            ]
+        )
+    rows = list(zip(names, cells, strict=True))
+    return figures_table(width, "endpoint", _ENDPOINT_HEADINGS, rows, ("max", "p99", "req/s"))
