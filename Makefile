@@ -30,7 +30,7 @@ check: $(VENV)/.dev
 
 # Wheel and source distribution in dist/, and a demo, a load test and its report from the installed wheel.
 dist: $(VENV)/.dev
-	$(BIN)/python -m tests.support.distribution dist
+	$(BIN)/python -m tests.support.release dist
 
 # make test in a fresh clone, with a Docker engine that has never run, beside another load test. Needs root, and that no
 # Docker engine runs.

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     )
     from obswarm.api.events import events
     from obswarm.cluster import MasterRunner, WorkerRunner
-    from obswarm.engine import LocalRunner
+    from obswarm.engine import LocalRunner, Output, OutputParams, RunHandle, RunResult
     from obswarm.guards import Guard
     from obswarm.http import (
         ConnectError,
@@ -69,8 +69,10 @@ if TYPE_CHECKING:
         TlsError,
         TooManyRedirects,
     )
+    from obswarm.record import Annotation, Snapshot
 
 __all__ = [
+    "Annotation",
     "CatchResponseError",
     "ConnectError",
     "ConnectTimeout",
@@ -92,6 +94,8 @@ __all__ = [
     "MissingHost",
     "NoDescriptorLeft",
     "ObswarmError",
+    "Output",
+    "OutputParams",
     "ProtocolError",
     "ProxyError",
     "ReadTimeout",
@@ -100,7 +104,10 @@ __all__ = [
     "RescheduleTaskImmediately",
     "ResponseError",
     "ResponseTooLarge",
+    "RunHandle",
+    "RunResult",
     "SequentialTaskSet",
+    "Snapshot",
     "Stages",
     "StopTest",
     "StopUser",
@@ -148,8 +155,9 @@ _ELSEWHERE = {
         ),
         "obswarm.http",
     ),
+    **dict.fromkeys(("LocalRunner", "Output", "OutputParams", "RunHandle", "RunResult"), "obswarm.engine"),
+    **dict.fromkeys(("Annotation", "Snapshot"), "obswarm.record"),
     "Guard": "obswarm.guards",
-    "LocalRunner": "obswarm.engine",
     "MasterRunner": "obswarm.cluster",
     "WorkerRunner": "obswarm.cluster",
 }

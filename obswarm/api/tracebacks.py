@@ -9,13 +9,13 @@ from obswarm.killed import put_off
 from obswarm.sanitize import to_text, type_name
 
 _PACKAGE = str(Path(__file__).resolve().parents[1])
-_EXAMPLES_OF_MACHINERY = ("<frozen importlib",)
+_IMPORT_MACHINERY = ("<frozen importlib", str(Path(get_path("stdlib"), "importlib")))
 _NOT_OF_A_LOAD_TEST = (_PACKAGE, get_path("stdlib"), "<", "src/")
 """gevent's compiled frames call their files src/gevent/…"""
 
 
 def _is_ours(filename: str) -> bool:
-    return filename.startswith((_PACKAGE, *_EXAMPLES_OF_MACHINERY))
+    return filename.startswith((_PACKAGE, *_IMPORT_MACHINERY))
 
 
 def user_traceback(error: BaseException) -> str:

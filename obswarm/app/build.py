@@ -8,7 +8,7 @@ from typing import Any
 
 from obswarm import clock, defaults
 from obswarm.api import ObswarmError
-from obswarm.app.exporters import Export, exporters_of
+from obswarm.app.exporters import Exporters, exporters_of
 from obswarm.app.guards_setup import GuardsSetup, guards_of
 from obswarm.app.planning import RunPlan, build_plan
 from obswarm.app.recording import Recording, recording_of
@@ -66,7 +66,7 @@ def build_run(config: RunConfig, make_display: MakeDisplay) -> RunSession:
     display = make_display(config)
     count = config.cluster.workers
     check_open_files(plan.environment.user_classes, plan.schedule.most_users, count or 1, count != 0)
-    export, recording = exporters_of(config, guards), _recording(config, plan, guards)
+    exporters, recording = exporters_of(config, guards), _recording(config, plan, guards)
 
     def make_run(outputs: Outputs) -> Run:
         generator: LoadGenerator
@@ -83,7 +83,7 @@ def build_run(config: RunConfig, make_display: MakeDisplay) -> RunSession:
             )
         return _run(config, plan, generator, guards, outputs)
 
-    return RunSession(config, plan.environment, make_run, display, guards, export, recording)
+    return RunSession(config, plan.environment, make_run, display, guards, exporters, recording)
 
 
 def build_master_run(config: RunConfig, make_display: MakeDisplay) -> RunSession:
@@ -93,8 +93,8 @@ def build_master_run(config: RunConfig, make_display: MakeDisplay) -> RunSession
     plan = build_plan(config)
     guards = guards_of(config, plan.loadtest.guards)
     display = make_display(config)
-    export, recording = exporters_of(config, guards), _recording(config, plan, guards)
-    return build_fleet_run(config, plan, guards, display, export, recording, keys=keys)
+    exporters, recording = exporters_of(config, guards), _recording(config, plan, guards)
+    return build_fleet_run(config, plan, guards, display, exporters, recording, keys=keys)
 
 
 def build_fleet_run(
@@ -102,7 +102,7 @@ def build_fleet_run(
     plan: RunPlan,
     guards: GuardsSetup,
     display: Display,
-    export: Export,
+    exporters: Exporters,
     recording: Recording | None = None,
     outputs: Sequence[Output] = (),
     *,
@@ -155,7 +155,7 @@ def build_fleet_run(
         on_run(run)
         return run
 
-    return RunSession(config, plan.environment, make_run, display, guards, export, recording, outputs)
+    return RunSession(config, plan.environment, make_run, display, guards, exporters, recording, outputs)
 
 
 def keys_of(config: RunConfig) -> CurveKeys | None:

@@ -322,14 +322,14 @@ class Service:
     ) -> RunSession:
         plan = build_plan(config)
         guards = guards_of(config, plan.loadtest.guards, self._started_in)
-        export = exporters_of(config, guards, self._server, self._started_in)
+        exporters = exporters_of(config, guards, self._server, self._started_in)
         guards.evaluator.deliver(self._alerts.hand_to(guards.app))
         return self._build(
             config,
             plan,
             guards,
             display,
-            export,
+            exporters,
             outputs=outputs,
             keys=self._keys,
             shared=shared,

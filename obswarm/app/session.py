@@ -11,9 +11,10 @@ import gevent
 
 from obswarm.api import Environment
 from obswarm.app.exit_codes import exit_code_of
-from obswarm.app.exporters import Export
+from obswarm.app.exporters import Exporters
 from obswarm.app.guards_setup import EvaluateRequirements, GuardsSetup
-from obswarm.app.recording import Recording
+from obswarm.app.output_plugins import make_outputs
+from obswarm.app.recording import Recording, configuration_of
 from obswarm.app.result_files import JsonResult, JUnitResult
 from obswarm.config import RunConfig
 from obswarm.ending_signals import ending_signals
@@ -59,9 +60,10 @@ def outputs_of(
     others: Sequence[Output] = (),
 ) -> list[Output]:
     """Return the outputs of a run in the order in which they are written at the end: the JSON result is last, as it
-    names all that have failed. Raises ObswarmError when a file cannot be written."""
+    names all that have failed. Raises ObswarmError when a file cannot be written, or an output of a third party cannot
+    be made."""
     wanted = config.outputs
-    outputs = [*others, *display.progress]
+    outputs = [*others, *display.progress, *make_outputs(wanted.output, configuration_of(config, None))]
     if wanted.csv:
         outputs.append(CsvFiles(wanted.csv, wanted.csv_full_history))
     if wanted.junit:
@@ -86,7 +88,7 @@ class RunSession:
         make_run: MakeRun,
         display: Display,
         guards: GuardsSetup,
-        export: Export | None = None,
+        exporters: Exporters | None = None,
         recording: Recording | None = None,
         outputs: Sequence[Output] = (),
     ) -> None:
@@ -96,7 +98,7 @@ class RunSession:
         self._make_run = make_run
         self._display = display
         self._guards = guards
-        self._export = export
+        self._exporters = exporters
         self._outputs = outputs_of(config, display, guards.evaluate, recording, outputs)
         self.terminated = False
         """Whether a signal ended the run."""
@@ -108,17 +110,17 @@ class RunSession:
 
     def run(self) -> RunResult:
         """As `execute`, without the last events and the exit code."""
-        export, guards, environment = self._export, self._guards, self._environment
+        exporters, guards, environment = self._exporters, self._guards, self._environment
         # First, so that a display that fails does not keep the exporters waiting.
-        first = export.outputs if export is not None else []
+        first = exporters.outputs if exporters is not None else []
         outputs = Outputs([*first, *self._outputs, *guards.outputs])
         with guards:
             try:
                 run = self._make_run(outputs)
                 guards.attach(run)
                 outputs.start(run)
-                if export is not None and not self._config.outputs.only_summary:
-                    for notice, secret in export.notices:
+                if exporters is not None and not self._config.outputs.only_summary:
+                    for notice, secret in exporters.endpoint.notices:
                         logger.info("%s", notice, extra={"secret": secret})
                 with _Signals(run) as signals, UncaughtErrors(lambda: environment, signals.interrupt) as uncaught:
                     result: RunResult = uncaught.run(lambda: self._run(run, outputs, signals))
@@ -136,8 +138,7 @@ class RunSession:
         result = run.run()
         if self._guards.coverage is not None:
             result = replace(result, targets=self._guards.coverage.views())
-        if self._export is not None:
-            signals.instead = self._export.cut_short
+        signals.instead = outputs.stop_waiting
         outputs.finish(result)
         run.close()
         outputs.close()

@@ -93,6 +93,11 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     run_option("--csv", metavar="PREFIX", help="Write Locust's CSV files, with this prefix."),
     run_option("--csv-full-history", help="With --csv: write the history of every endpoint, not only of the total."),
     run_option("--json", "json_file", metavar="FILE|-", help="Write the result as JSON; - is standard output."),
+    run_option(
+        "--output",
+        metavar="NAME[=ARGUMENT]",
+        help="Write to an output that an installed package adds; repeat it for several.",
+    ),
     run_option("--only-summary", help="Print nothing until the end."),
     run_option("-L", "--loglevel", help="Least severe level that is logged."),
     run_option("--logfile", metavar="FILE", help="Log to a file instead of standard error."),

@@ -68,6 +68,8 @@ class OutputsConfig:
     csv_full_history: bool = setting(False, scope=Scope.LOCAL)
     json_file: str | None = setting(None, "--json", scope=Scope.LOCAL, unit="file")
     junit: str | None = setting(None, scope=Scope.LOCAL, unit="file")
+    output: tuple[str, ...] = setting((), scope=Scope.LOCAL)
+    """Outputs of third parties: `NAME` or `NAME=ARGUMENT`."""
     loglevel: str = setting("INFO", scope=Scope.WORKERS, choices=LOG_LEVELS)
     logfile: str | None = setting(None, scope=Scope.LOCAL, unit="file")
     exit_code_on_error: int = setting(1, limits=(0, 255))

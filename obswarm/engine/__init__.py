@@ -20,7 +20,7 @@ from obswarm.engine.import_path import add_folder
 from obswarm.engine.loader import LoadTest, check_file, find_loadtest, load, select
 from obswarm.engine.local import LocalGenerator
 from obswarm.engine.messages import CustomMessage, MessageListeners
-from obswarm.engine.output import Output, Outputs, RunHandle
+from obswarm.engine.output import LingeringOutput, Output, OutputParams, Outputs, RunHandle
 from obswarm.engine.partial import PartialResult
 from obswarm.engine.progress import EarlierRun, Progress, RunJournal
 from obswarm.engine.rate_limiter import RateLimiter
@@ -45,6 +45,7 @@ __all__ = [
     "GeneratorTotals",
     "GeneratorWarning",
     "HealthMonitor",
+    "LingeringOutput",
     "LoadGenerator",
     "LoadSchedule",
     "LoadTarget",
@@ -53,6 +54,7 @@ __all__ = [
     "LocalRunner",
     "MessageListeners",
     "Output",
+    "OutputParams",
     "Outputs",
     "PartFailed",
     "PartRestarted",

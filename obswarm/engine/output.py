@@ -1,8 +1,8 @@
 """Outputs of a run: the base class of everything that shows or writes it, and the fence between them."""
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import gevent
@@ -10,6 +10,7 @@ import gevent
 from obswarm.engine.control import StopReason
 from obswarm.engine.result import FailedOutput, RunResult
 from obswarm.errors import ObswarmError, reason_of
+from obswarm.greenlets import Supervisor
 from obswarm.record import Annotation, Snapshot
 from obswarm.sanitize import clean_text
 
@@ -27,6 +28,20 @@ class RunHandle(Protocol):
     def stop(self, reason: StopReason) -> None: ...
 
     def abort(self, reason: StopReason) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class OutputParams:
+    """What the output of a third party is made from: its entry point is called with it."""
+
+    argument: str
+    """The text after `=` in `--output NAME=ARGUMENT`; empty without one."""
+
+    option: str
+    """`--output NAME`, for the output's `name`."""
+
+    configuration: Mapping[str, Any]
+    """The options of the run that are not at their defaults, by name; secrets are left out."""
 
 
 class Output:
@@ -63,6 +78,43 @@ class Output:
 
     def close(self) -> None:
         """The last call, after all outputs have finished, or without that when there was no run. May wait."""
+
+    def stop_waiting(self) -> None:
+        """The user has interrupted the end of the run: let `close` return as soon as possible. Must not wait. May be
+        called before `close`, while it runs, and more than once."""
+
+
+class LingeringOutput(Output):
+    """Base of an output whose end takes time: a last push or scrape. Override `linger` in place of `close`.
+
+    `linger_s` is the longest time for it, in seconds.
+    """
+
+    def __init__(self, linger_s: float) -> None:
+        self._linger_s = linger_s
+        self._lingering: gevent.Greenlet | None = None
+        self._linger_failure: BaseException | None = None
+
+    def linger(self, longest_s: float) -> None:
+        """Complete the output within that time, in seconds. Called once, in a greenlet that is killed when the user
+        interrupts the end of the run; 0 if that has happened before."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        self._lingering = Supervisor(self._on_linger_failed).spawn(
+            f"The end of {self.name}", self.linger, self._linger_s
+        )
+        self._lingering.join()
+        if self._linger_failure is not None:
+            raise self._linger_failure
+
+    def stop_waiting(self) -> None:
+        self._linger_s = 0.0
+        if self._lingering is not None:
+            self._lingering.kill(block=False)
+
+    def _on_linger_failed(self, what: str, error: BaseException) -> None:
+        self._linger_failure = error
 
 
 class Outputs:
@@ -111,6 +163,10 @@ class Outputs:
             if id(output) not in self._closed:
                 self._closed.add(id(output))
                 self._call(output, output.close)
+
+    def stop_waiting(self) -> None:
+        for output in self._outputs:
+            self._call(output, output.stop_waiting)
 
     def complete(self, result: RunResult) -> RunResult:
         """The result with what has failed until now."""

@@ -17,7 +17,7 @@ from gevent.event import Event
 
 from obswarm import __version__, defaults
 from obswarm.clock import monotonic, wall
-from obswarm.engine import Output
+from obswarm.engine import LingeringOutput, RunResult
 from obswarm.greenlets import Supervisor
 from obswarm.http import ApiAccess, ApiSession, Asked, failure_of, naming_by_options, quoted, trouble_of
 from obswarm.metrics.exposition import cooperative
@@ -69,12 +69,12 @@ class Batch(NamedTuple):
     samples: int
 
 
-class RemoteWriter(Output):
+class RemoteWriter(LingeringOutput):
     """Output that pushes snapshots at an interval, in a background greenlet.
 
     Batches that cannot be delivered now (no connection, 429, 5xx) wait in a queue of at most `queue` batches and are
     retried with exponential backoff. Batches that overflow the queue or are refused (other 4xx) are counted as lost.
-    `push_final` sends the rest and the stale markers.
+    At the end the rest and the stale markers are sent, for `linger_s` seconds at most.
 
     `instance` is the value of the label `instance`; None: host name and run id, so that each run has its own series.
     """
@@ -87,7 +87,9 @@ class RemoteWriter(Output):
         interval_s: float = defaults.REMOTE_WRITE_INTERVAL_S,
         queue: int = defaults.REMOTE_WRITE_QUEUE,
         instance: str | None = None,
+        linger_s: float = defaults.LINGER_S,
     ) -> None:
+        super().__init__(linger_s)
         self._receiver = receiver
         self._snapshots = latest
         self._instance = instance
@@ -97,6 +99,7 @@ class RemoteWriter(Output):
         self._queue: deque[Batch] = deque()
         self._queued = Event()
         self._pushed_at_s: float | None = None
+        self._final: Snapshot | None = None
         self._last_time_s = 0.0
         self._sent = 0
         self._lost = {"refused": 0, "overflow": 0, "end": 0}
@@ -124,6 +127,12 @@ class RemoteWriter(Output):
         if due:
             self._pushed_at_s = snapshot.time_s
             self._enqueue(snapshot)
+
+    def finish(self, result: RunResult) -> None:
+        self._final = result.final
+
+    def linger(self, longest_s: float) -> None:
+        self.push_final(self._final, longest_s)
 
     def _on_greenlet_failed(self, what: str, error: BaseException) -> None:
         self._failure = error

@@ -8,9 +8,9 @@ import tomllib
 import urllib.request
 from pathlib import Path
 
-from tests.support.distribution import build_distribution, make_environment, try_out
 from tests.support.nginx import free_port
 from tests.support.programs import ROOT, CountingServer
+from tests.support.release import build_distribution, make_environment, try_out
 
 SCRAPE = """
 import sys, urllib.request

@@ -6,9 +6,10 @@ from typing import Any
 
 import gevent
 import pytest
+from gevent.event import Event
 
 from obswarm.api import ObswarmError
-from obswarm.engine import FailedOutput, Output, Outputs, StopReason
+from obswarm.engine import FailedOutput, LingeringOutput, Output, Outputs, StopReason
 from obswarm.record import Annotation
 from tests.support.recorded import MadeUpRun, result_of
 
@@ -127,3 +128,52 @@ def test_each_output_is_closed_once_also_when_the_first_try_was_broken_off() -> 
     for _ in range(2):
         outputs.close()
     assert (before.calls, after.calls) == (["close"], ["close"])
+
+
+class Waiting(LingeringOutput):
+    """Waits for what never comes."""
+
+    name = "--remote-write"
+
+    def __init__(self) -> None:
+        super().__init__(linger_s=20)
+        self.waits = Event()
+        self.longest_s: float | None = None
+        self.completed = False
+
+    def linger(self, longest_s: float) -> None:
+        self.longest_s = longest_s
+        self.waits.set()
+        try:
+            if longest_s:
+                Event().wait()
+        finally:
+            self.completed = True
+
+
+def test_the_end_of_a_lingering_output_is_cut_short_and_so_are_those_after_it() -> None:
+    first, second, last = Waiting(), Waiting(), Recording()
+    outputs = Outputs([first, second, last])
+    closing = gevent.spawn(outputs.close)
+    assert first.waits.wait(10)
+    outputs.stop_waiting()
+    closing.join(10)
+    assert closing.successful()
+    assert (first.longest_s, first.completed) == (20, True)
+    assert (second.longest_s, second.completed) == (0, True)
+    assert last.calls == ["close"]
+    assert outputs.failed == ()
+
+
+def test_a_lingering_output_that_raises_at_its_end_is_named() -> None:
+    class Broken(LingeringOutput):
+        name = "The metrics endpoint"
+
+        def linger(self, longest_s: float) -> None:
+            raise ConnectionResetError(errno.ECONNRESET, "Connection reset by peer")
+
+    last = Recording()
+    outputs = Outputs([Broken(1), last])
+    outputs.close()
+    assert outputs.failed == (FailedOutput("The metrics endpoint", "Connection reset by peer"),)
+    assert last.calls == ["close"]

@@ -19,13 +19,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.support.debian import debian_mirror
-from tests.support.distribution import build_distribution
+from tests.support.release import build_distribution
 
 NEWEST = "newest"
 SYSTEMS = {"3.11": "bookworm", "3.13": "trixie", "3.14": "sid", NEWEST: "sid"}
 """Where each version of Python comes from."""
 
-COMPILERS = ("g++", "pkg-config", "libre2-dev", "libabsl-dev")
+COMPILERS = ("g++", "libre2-dev", "libabsl-dev", "pybind11-dev")
 """For dependencies that have no wheel: google-re2, zstandard."""
 
 _LONGEST_S = {"root": 600, "packages": 600, "installation": 900, "tests": 1800}

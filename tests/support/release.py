@@ -1,6 +1,6 @@
 """Builds obswarm's distributions and tries out an installed wheel, as a user has it: `make dist`, and tests.
 
-`python -m tests.support.distribution FOLDER` builds into that folder, installs the wheel in a new environment and runs
+`python -m tests.support.release FOLDER` builds into that folder, installs the wheel in a new environment and runs
 the demo, `up --help`, a load test and its report from there.
 """
 
