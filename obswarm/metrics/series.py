@@ -128,8 +128,8 @@ class SnapshotRegistry(Output):
         last = self.newest
         if last is not None and last.run_id == snapshot.run_id and last.stats_since_s != snapshot.stats_since_s:
             for key, stats in last.endpoints.items():
-                kept = self._endpoints_before_reset.setdefault(key, EndpointStats(key))
-                kept.merge(stats)
+                before_reset = self._endpoints_before_reset.setdefault(key, EndpointStats(key))
+                before_reset.merge(stats)
             for error, seen in last.errors.items():
                 self._errors_before_reset[error] = self._errors_before_reset.get(error, 0) + seen.count
             for name, count in last.iterations.items():

@@ -251,9 +251,9 @@ def _means(values: Sequence[float], blocks: int) -> list[float]:
     """Return the mean of each block that has values."""
     found = []
     for begin, end in spans(len(values), blocks):
-        there = [value for value in values[begin:end] if math.isfinite(value)]
-        if there:
-            found.append(sum(there) / len(there))
+        present = [value for value in values[begin:end] if math.isfinite(value)]
+        if present:
+            found.append(sum(present) / len(present))
     return found
 
 

@@ -178,9 +178,9 @@ class CsvFiles(Output):
     def _users(self, parts: Sequence[Snapshot], interval_s: float) -> int:
         """Return the users of a second. The final snapshot, taken after the end, has none; if there was load until
         then, the users are those of the snapshot before."""
-        there = [part for part in parts if part.state is not RunState.STOPPED]
-        if there or self._before is None:
-            return (there or parts)[-1].user_count
+        with_users = [part for part in parts if part.state is not RunState.STOPPED]
+        if with_users or self._before is None:
+            return (with_users or parts)[-1].user_count
         had_load = (parts[-1].load_s - self._before.load_s) * 2 > interval_s
         return self._before.user_count if had_load else parts[-1].user_count
 

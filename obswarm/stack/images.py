@@ -58,7 +58,7 @@ def pull(engine: Engine, image: str, say: Say) -> None:
 
     repository, tag = parse_repository_tag(image)
     layers: dict[str, tuple[int, int]] = {}
-    told = 0
+    shown_quarters = 0
     try:
         for event in engine.client.api.pull(repository, tag=tag or "latest", stream=True, decode=True):
             if "error" in event:
@@ -67,8 +67,8 @@ def pull(engine: Engine, image: str, say: Say) -> None:
             if event.get("status") == "Downloading" and detail.get("total"):
                 layers[event.get("id", "")] = (detail["current"], detail["total"])
                 done, whole = (sum(each) for each in zip(*layers.values(), strict=True))
-                if done * 4 // whole > told:
-                    told = done * 4 // whole
+                if done * 4 // whole > shown_quarters:
+                    shown_quarters = done * 4 // whole
                     say(f"Pulling {image}: {done / whole:.0%}")
     except engine.failures as error:
         raise StackError(_cannot_pull(image, getattr(error, "explanation", None) or str(error))) from None

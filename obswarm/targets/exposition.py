@@ -129,13 +129,13 @@ def _text_entries(page: str) -> Iterator[Entry]:
             if name is None:
                 raise ParseError(page, position, f"no metric name after {keyword}")
             # Separated by one character; only blanks count as nothing.
-            told = "" if not rest.strip(" \t") else rest[1:]
+            metadata = "" if not rest.strip(" \t") else rest[1:]
             if keyword == "HELP":
-                _check_unicode(page, position, told)
-            elif told not in _TEXT_TYPES:
+                _check_unicode(page, position, metadata)
+            elif metadata not in _TEXT_TYPES:
                 raise ParseError(page, position, _NO_TYPE)
             else:
-                metric_type = told
+                metric_type = metadata
         elif not (found := other_at(page, position)):
             raise ParseError(page, position, _NO_METRIC)
         position = found.end()
@@ -157,18 +157,18 @@ def _open_entries(page: str) -> Iterator[Entry]:
                 series, value, None if timestamp is None else _time_s(page, position, timestamp), metric_type, position
             )
         elif found := meta_at(page, position):
-            keyword, name, told = found.groups()
+            keyword, name, metadata = found.groups()
             if name is None:
                 raise ParseError(page, position, f"no metric name and text after {keyword}")
             if keyword == "HELP":
-                _check_unicode(page, position, told)
+                _check_unicode(page, position, metadata)
             elif keyword == "UNIT":
-                if told and not name.strip('"').endswith(f"_{told}"):
+                if metadata and not name.strip('"').endswith(f"_{metadata}"):
                     raise ParseError(page, position, "the metric name does not end with the unit")
-            elif told not in _OPEN_TYPES:
+            elif metadata not in _OPEN_TYPES:
                 raise ParseError(page, position, _NO_TYPE)
             else:
-                metric_type = told
+                metric_type = metadata
         elif found := _OPEN_END.match(page, position):
             if found.end() < end:
                 raise ParseError(page, found.end(), "text after # EOF")
@@ -252,15 +252,15 @@ def labels_of(page: str, entry: Entry, media_type: str) -> tuple[str, LabelPairs
 
 def _distinct(page: str, position: int, pairs: LabelPairs) -> LabelPairs:
     empty = {label for label, value in pairs if not value}
-    kept = [pair for pair in pairs if pair[0] not in empty]
-    names = {label for label, _ in kept}
-    if len(names) < len(kept) or "__name__" in names | empty:
+    nonempty = [pair for pair in pairs if pair[0] not in empty]
+    names = {label for label, _ in nonempty}
+    if len(names) < len(nonempty) or "__name__" in names | empty:
         raise LabelsError(page, position, "duplicate label")
     for label in names:
         _check_unicode(page, position, label, LabelsError)
         if not label:
             raise LabelsError(page, position, "a label has no name")
-    return kept
+    return nonempty
 
 
 def _unescaped(text: str) -> str:

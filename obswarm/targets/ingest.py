@@ -69,7 +69,7 @@ class TargetSeries:
         also from iterating over `found`.
         """
         taken = refused = new = of_kind = 0
-        kept: list[tuple[str, Labels, float, float]] = []
+        stored: list[tuple[str, Labels, float, float]] = []
         present: dict[tuple[str, Labels], None] = {}
         try:
             for entry in found:
@@ -84,15 +84,15 @@ class TargetSeries:
                     continue
                 if entry.timestamp_s is None:
                     present[known.name, known.labels] = None
-                    kept.append((known.name, known.labels, time_s, entry.value))
+                    stored.append((known.name, known.labels, time_s, entry.value))
                 elif entry.timestamp_s <= wall_s + _LONGEST_AHEAD_S:
-                    kept.append((known.name, known.labels, time_s + entry.timestamp_s - wall_s, entry.value))
+                    stored.append((known.name, known.labels, time_s + entry.timestamp_s - wall_s, entry.value))
         except LabelsError:
             refused = 1
             raise
         finally:
             self.count = PageCount(taken + refused, taken, new, of_kind)
-        for sample in kept:
+        for sample in stored:
             self._store.append(*sample)
         self._drop_absent(present, time_s)
         self._last_read = self._scrape

@@ -78,7 +78,7 @@ def steps_of(seconds: Sequence[Interval], length: int) -> list[Step]:
     for group in groups:
         span_s, load_s = _span_s(group), sum(loads[at : at + len(group)])
         at += len(group)
-        there = [second for second in group if second.state != RunState.STOPPED]
+        with_users = [second for second in group if second.state != RunState.STOPPED]
         before = steps[-1].present if steps and _has_load(load_s, span_s) else group[-1]
         steps.append(
             Step(
@@ -86,7 +86,7 @@ def steps_of(seconds: Sequence[Interval], length: int) -> list[Step]:
                 total_of(second.total() for second in group),
                 span_s,
                 load_s,
-                there[-1] if there else before,
+                with_users[-1] if with_users else before,
                 _number(group[0], length),
             )
         )

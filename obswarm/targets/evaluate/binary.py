@@ -119,10 +119,10 @@ def _set_operation(symbol: str, matching: _Matching, left: Vector, right: Vector
         return {matching.key(sample.labels) for sample in vector}
 
     if symbol == "or":
-        there = keys(left)
-        return left + [sample for sample in right if matching.key(sample.labels) not in there]
-    there = keys(right)
-    return [sample for sample in left if (matching.key(sample.labels) in there) == (symbol == "and")]
+        present = keys(left)
+        return left + [sample for sample in right if matching.key(sample.labels) not in present]
+    present = keys(right)
+    return [sample for sample in left if (matching.key(sample.labels) in present) == (symbol == "and")]
 
 
 def _between_vectors(symbol: str, returns_bool: bool, matching: _Matching, left: Vector, right: Vector) -> Vector:

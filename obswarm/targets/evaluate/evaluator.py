@@ -103,8 +103,8 @@ class _Evaluation:
     def stamped(self, selector: Any) -> list[tuple[dict[str, str], float, float]]:
         """Return (labels, time, value) of each current series of a selector."""
         name = name_of(selector)
-        there = self._store.latest(name, self.now - seconds_of(selector.offset), _label_filter(selector, name))
-        return [({NAME: name, **labels}, time_s, value) for labels, time_s, value in there]
+        series = self._store.latest(name, self.now - seconds_of(selector.offset), _label_filter(selector, name))
+        return [({NAME: name, **labels}, time_s, value) for labels, time_s, value in series]
 
     def matrix(self, tree: Any) -> list[tuple[dict[str, str], Points]]:
         """Return (labels, points) of each series with points in the range."""
@@ -116,8 +116,8 @@ class _Evaluation:
 
     def _series(self, selector: Any, end_s: float, seconds: float) -> list[tuple[dict[str, str], Points]]:
         name = name_of(selector)
-        there = self._store.range(name, end_s, seconds, _label_filter(selector, name))
-        return [({NAME: name, **labels}, points) for labels, points in there]
+        series = self._store.range(name, end_s, seconds, _label_filter(selector, name))
+        return [({NAME: name, **labels}, points) for labels, points in series]
 
     def _subquery(self, tree: Any, end_s: float) -> list[tuple[dict[str, str], Points]]:
         """Evaluate a subquery; its steps are at multiples of the step since the Unix epoch."""
