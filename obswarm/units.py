@@ -67,12 +67,16 @@ def format_duration(seconds: float) -> str:
     return f"{secs}s"
 
 
-def format_latency(seconds: float | None) -> str:
-    """A latency for people with three significant digits at the most: `850 µs`, `12.3 ms`, `1.25 s`; `–` for None."""
+def format_latency(seconds: float | None, digits: int | None = None) -> str:
+    """Format a latency with at most three significant digits, or with `digits`: `850 µs`, `12.3 ms`, `1.25 s`; `–` for
+    None."""
     if seconds is None:
         return "–"
     if not math.isfinite(seconds):
         return format_not_finite(seconds)
+    if digits is not None:
+        scale, unit = (1e6, "µs") if seconds < 0.001 else (1e3, "ms") if seconds < 1 else (1, "s")
+        return f"{seconds * scale:.{digits}g} {unit}"
     if seconds < 0.001:
         return f"{seconds * 1e6:.0f} µs"
     if seconds < 0.1:
@@ -89,6 +93,16 @@ def format_count(number: float) -> str:
     if number != int(number) and number < 100:
         return f"{number:.1f}"
     return f"{number:,.0f}"
+
+
+def format_rate(number: float) -> str:
+    """Format a rate: `7.5/s`, `12,345/s`."""
+    return format_not_finite(number) or f"{format_count(number)}/s"
+
+
+def format_percent(ratio: float, digits: int = 1) -> str:
+    """Format a share of 1: `5.0%`."""
+    return format_not_finite(ratio) or f"{ratio:.{digits}%}"
 
 
 def counted(number: int, one: str, many: str = "") -> str:

@@ -1,6 +1,14 @@
 import pytest
 
-from obswarm.units import counted, format_bytes, format_duration, format_latency, parse_duration
+from obswarm.units import (
+    counted,
+    format_bytes,
+    format_duration,
+    format_latency,
+    format_percent,
+    format_rate,
+    parse_duration,
+)
 
 
 @pytest.mark.parametrize(
@@ -64,3 +72,16 @@ def test_sizes_are_written_in_binary_units() -> None:
 )
 def test_a_number_has_its_noun(number: int, words: tuple[str, ...], text: str) -> None:
     assert counted(number, *words) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.0009569, "956.9 µs"), (0.0123456, "12.3456 ms"), (1.25, "1.25 s"), (2.0000001, "2 s")]
+)
+def test_a_latency_can_have_more_digits(seconds: float, text: str) -> None:
+    assert format_latency(seconds, digits=6) == text
+
+
+def test_rates_and_shares() -> None:
+    assert [format_rate(value) for value in (7.5, 12_345, float("inf"))] == ["7.5/s", "12,345/s", "+Inf"]
+    assert [format_percent(value) for value in (0.05, float("nan"))] == ["5.0%", "NaN"]
+    assert format_percent(0.05, 2) == "5.00%"

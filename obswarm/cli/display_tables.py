@@ -9,6 +9,7 @@ from obswarm.cli.tables import fitting_columns, stacked
 from obswarm.cli.text_console import TextTable, joined, plain
 from obswarm.cli.window import RecentIntervals
 from obswarm.record import SEEN_OVER_S, GuardState, GuardView, Snapshot, WorkerStatus
+from obswarm.report.endpoint_table import endpoint_cells
 from obswarm.stats import EndpointStats, InFlight, total_in_flight
 from obswarm.units import counted, format_bytes, format_count, format_latency
 
@@ -60,8 +61,7 @@ def endpoints_table(snapshot: Snapshot, recent_intervals: RecentIntervals, width
         quantiles = recent.quantiles(ENDPOINT_QUANTILES) or (None,) * len(ENDPOINT_QUANTILES)
         latencies = (recent.duration.mean_s, *quantiles, recent.max_s)
         cells = [
-            f"{stats.requests:,}",
-            f"{stats.failures:,} ({stats.error_ratio:.1%})" if stats.failures else "0",
+            *endpoint_cells(stats, ("requests", "failures")),
             format_count(recent_intervals.rate(recent.requests)),
             *map(format_latency, latencies),
             format_bytes(recent_intervals.rate(recent.response_bytes)),

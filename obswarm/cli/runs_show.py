@@ -14,10 +14,12 @@ from obswarm.cli.text_console import TextTable, stdout_console
 from obswarm.config import option_text
 from obswarm.json_text import to_json
 from obswarm.record import RunRecord
+from obswarm.report import endpoint_table
+from obswarm.report.endpoint_table import endpoint_cells
 from obswarm.stats import TOTAL
 from obswarm.store import read_run
 from obswarm.streams import say_lines
-from obswarm.units import counted, format_bytes, format_count, format_duration, format_latency
+from obswarm.units import counted, format_bytes, format_duration
 
 
 @click.command()
@@ -68,23 +70,11 @@ def _details(record: RunRecord, size: int) -> TextTable:
     return table
 
 
-_ENDPOINT_HEADINGS = ("requests", "failures", "req/s", "p50", "p95", "p99", "max")
-
-
 def _endpoints(record: RunRecord, width: int) -> RenderableType:
     load_s = record.load_s
     found = sorted(record.endpoints.items(), key=lambda item: (item[0].name, item[0].method))
-    names, cells = [], []
-    for key, stats in [*found, (TOTAL, record.total())]:
-        p50, p95, p99 = stats.quantiles((0.5, 0.95, 0.99)) or (None,) * 3
-        names.append(key.label)
-        cells.append(
-            [
-                f"{stats.requests:,}",
-                f"{stats.failures:,}",
-                format_count(stats.rate(load_s)),
-                *(format_latency(value) for value in (p50, p95, p99, stats.max_s)),
-            ]
-        )
-    rows = list(zip(names, cells, strict=True))
-    return figures_table(width, "endpoint", _ENDPOINT_HEADINGS, rows, ("max", "p99", "req/s"))
+    rows = [
+        (key.label, endpoint_cells(stats, endpoint_table.SHORT, load_s))
+        for key, stats in [*found, (TOTAL, record.total())]
+    ]
+    return figures_table(width, "endpoint", endpoint_table.SHORT, rows, ("max", "p99", "req/s"))

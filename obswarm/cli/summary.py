@@ -10,13 +10,12 @@ from obswarm.cli.text_console import TextConsole, TextTable, plain
 from obswarm.engine import RunResult
 from obswarm.guards import RequirementResult
 from obswarm.record import StopKind
-from obswarm.report import cut_off_rows, cut_off_sentences, generator_sentence
-from obswarm.stats import PHASES, EndpointStats, total_in_flight
-from obswarm.units import counted, format_bytes, format_count, format_duration, format_latency
+from obswarm.report import cut_off_rows, cut_off_sentences, endpoint_table, generator_sentence
+from obswarm.report.endpoint_table import endpoint_cells
+from obswarm.stats import PHASES, TOTAL, total_in_flight
+from obswarm.units import counted, format_duration, format_latency
 
-_QUANTILES = (0.5, 0.9, 0.95, 0.99)
 _MOST_ERRORS = 20
-_HEADINGS = ("requests", "failures", "req/s", "p50", "p90", "p95", "p99", "max", "received", "mean")
 _LEAST_FIRST = ("mean", "received", "p90", "max", "p99", "req/s")
 """The order in which columns give way to names."""
 
@@ -88,23 +87,10 @@ def _still_under_way(result: RunResult) -> str:
 def _endpoints(result: RunResult, width: int) -> RenderableType:
     total = result.final.total
     found = sorted(result.final.endpoints.items(), key=lambda item: (item[0].name, item[0].method))
-    rows = [(key.label, _cells(stats, result.final.load_s)) for key, stats in found]
-    foot = _cells(total, result.final.load_s)
-    return figures_table(width, "endpoint", _HEADINGS, rows, _LEAST_FIRST, ("Aggregated", foot))
-
-
-def _cells(stats: EndpointStats, load_s: float) -> list[str]:
-    """As in _HEADINGS."""
-    values = stats.quantiles(_QUANTILES) or (None,) * len(_QUANTILES)
-    return [
-        f"{stats.requests:,}",
-        f"{stats.failures:,} ({stats.error_ratio:.1%})" if stats.failures else "0",
-        format_count(stats.rate(load_s)),
-        *(format_latency(value) for value in values),
-        format_latency(stats.max_s),
-        format_bytes(stats.response_bytes),
-        format_latency(stats.duration.mean_s),
-    ]
+    load_s = result.final.load_s
+    rows = [(key.label, endpoint_cells(stats, endpoint_table.FULL, load_s)) for key, stats in found]
+    foot = endpoint_cells(total, endpoint_table.FULL, load_s)
+    return figures_table(width, "endpoint", endpoint_table.FULL, rows, _LEAST_FIRST, (TOTAL.name, foot))
 
 
 def _timings(result: RunResult, width: int) -> RenderableType:

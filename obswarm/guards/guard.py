@@ -105,7 +105,7 @@ def format_figure(condition: Condition, value: float) -> str:
             text = format_latency(value)
             if value == limit or text != format_latency(limit):
                 return text
-            return f"{value * 1000:.6g} ms" if value < 1 else f"{value:.6g} s"
+            return format_latency(value, digits=6)
         if unit == "ratio":
             return f"{value * 100:.3g}%"
     return f"{value:.6g}"

@@ -9,11 +9,12 @@ from obswarm.report.compare import FASTER, INCONCLUSIVE, SAME, SLOWER, Compariso
 from obswarm.targets import Unit
 from obswarm.units import (
     format_bytes,
-    format_count,
     format_duration,
     format_latency,
     format_names,
     format_not_finite,
+    format_percent,
+    format_rate,
 )
 
 _NO_DATA_FROM_S = 0.5
@@ -28,11 +29,9 @@ def value_of(measure: str, value: float | None) -> str:
     """Format a measure of the load test."""
     if value is None:
         return "–"
-    if not math.isfinite(value):
-        return format_not_finite(value)
     if measure == "throughput":
-        return f"{format_count(value)}/s"
-    return f"{value:.2%}" if measure == "error ratio" else format_latency(value)
+        return format_rate(value)
+    return format_percent(value, 2) if measure == "error ratio" else format_latency(value)
 
 
 def target_metric_value(unit: Unit | str, value: float | None) -> str:
@@ -46,7 +45,7 @@ def target_metric_value(unit: Unit | str, value: float | None) -> str:
     if unit == "bytes":
         return format_bytes(value)
     if unit == "ratio":
-        return f"{value:.1%}"
+        return format_percent(value)
     text = f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
     return f"{text}/s" if unit == "per_second" else text
 
@@ -70,8 +69,7 @@ def _percent(difference: Difference, value: float) -> str:
 def generator_sentence(saturated: bool, max_cpu_ratio: float | None, max_loop_lag_s: float | None) -> str:
     """Return a sentence on whether the load generator was the bottleneck, with its maxima (None if not finite)."""
     cpu = "–" if max_cpu_ratio is None else f"{max_cpu_ratio:.0%}"
-    lag = "–" if max_loop_lag_s is None else f"{max_loop_lag_s * 1000:,.0f}"
-    maxima = f"(CPU up to {cpu} of a core, event loop lag up to {lag} ms)"
+    maxima = f"(CPU up to {cpu} of a core, event loop lag up to {format_latency(max_loop_lag_s)})"
     if saturated:
         return (
             f"THE LOAD GENERATOR WAS THE BOTTLENECK during part of the run {maxima}: the target may be faster than"

@@ -124,7 +124,7 @@ class Histogram:
         """Several quantiles in one pass, in the order asked for; an empty tuple when there is nothing to go by."""
         if any(not 0 <= q <= 1 for q in qs):
             raise ValueError(f"quantiles lie between 0 and 1, not {qs}")
-        if not self.count:
+        if not self.count or not qs:
             return ()
         ranks = sorted({self._rank(q) for q in qs})
         found: dict[int, float] = {}

@@ -22,7 +22,7 @@ import psutil
 import pytest
 from gevent.pool import Pool
 
-from obswarm.units import counted, format_count
+from obswarm.units import counted, format_count, format_latency
 from tests.support.fleet import Fleet
 from tests.support.programs import CountingServer, Served, start_obswarm
 
@@ -337,7 +337,7 @@ def test_the_verdict_on_the_generator_is_what_was_said_during_the_run(cases: dic
     if case.blocked_s:
         assert generator["saturated"] is True
         assert case.blocked_s * 0.98 <= generator["max_loop_lag_s"] <= case.blocked_s + 3.0
-    lag, cpu = f"event loop lag up to {generator['max_loop_lag_s'] * 1000:,.0f} ms", generator["max_cpu_ratio"]
+    lag, cpu = f"event loop lag up to {format_latency(generator['max_loop_lag_s'])}", generator["max_cpu_ratio"]
     assert lag in generator["verdict"]
     assert f"CPU up to {cpu:.0%} of a core" in generator["verdict"]
     assert generator["verdict"] in case.summary

@@ -6,13 +6,15 @@ from typing import Any
 from obswarm import clock
 from obswarm.config import setting_text
 from obswarm.record import GuardState, RunRecord, guard_title
+from obswarm.report import endpoint_table
+from obswarm.report.endpoint_table import endpoint_cells
 from obswarm.report.page.comparison import comparison_page
 from obswarm.report.page.data import MAX_SHOWN, busiest_first, chart_data
 from obswarm.report.page.template import embedded, render
 from obswarm.report.page.verdict import verdict
 from obswarm.report.wording import had_little_data, no_data_of
 from obswarm.stats import TOTAL, EndpointKey, EndpointStats
-from obswarm.units import format_bytes, format_count, format_duration, format_latency
+from obswarm.units import format_bytes, format_duration, format_latency
 
 __all__ = ["comparison_page", "run_page"]
 
@@ -43,6 +45,7 @@ def run_page(record: RunRecord) -> str:
         guards=_guards(result),
         workers=_workers(record),
         configuration=_configuration(record),
+        headings=["endpoint", *endpoint_table.SHORT],
         loadtests=[{"name": each.name, "text": each.text.decode("utf-8", "replace")} for each in record.loadtests],
         data=embedded(chart_data(record)),
     )
@@ -63,16 +66,7 @@ def _busiest(record: RunRecord) -> list[dict[str, Any]]:
 
 
 def _endpoint(key: EndpointKey, stats: EndpointStats, load_s: float) -> dict[str, Any]:
-    p50, p95, p99 = stats.quantiles((0.5, 0.95, 0.99)) or (None,) * 3
-    return {
-        "name": key.label,
-        "cells": [
-            f"{stats.requests:,}",
-            f"{stats.failures:,} ({stats.error_ratio:.1%})" if stats.failures else "0",
-            format_count(stats.rate(load_s)),
-            *(format_latency(value) for value in (p50, p95, p99, stats.max_s)),
-        ],
-    }
+    return {"name": key.label, "cells": endpoint_cells(stats, endpoint_table.SHORT, load_s)}
 
 
 def _errors(record: RunRecord) -> list[dict[str, Any]]:
