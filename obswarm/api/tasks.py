@@ -250,15 +250,7 @@ class TaskSet:
         while True:
             try:
                 try:
-                    entry = self._queue.popleft() if self._queue else self.get_next_task()
-                    if user.is_stopping:
-                        raise StopUser
-                    started = monotonic()
-                    try:
-                        self.execute_task(entry)
-                    except GreenletExit as error:
-                        self._count_cut_off("task", entry, error, started)
-                        raise
+                    self.run_iteration()
                 except RescheduleTaskImmediately:
                     # Nothing else yields in a TaskSet that does nothing but reschedule.
                     gevent_sleep(0)
@@ -277,6 +269,18 @@ class TaskSet:
             except (Exception, Timeout) as error:
                 user.report_error(error)
                 self._wait_after_error()
+
+    def run_iteration(self) -> None:
+        """Run the next task, without a wait. Raises StopUser when the user is to stop, and what the task raises."""
+        entry = self._queue.popleft() if self._queue else self.get_next_task()
+        if self.user.is_stopping:
+            raise StopUser
+        started = monotonic()
+        try:
+            self.execute_task(entry)
+        except GreenletExit as error:
+            self._count_cut_off("task", entry, error, started)
+            raise
 
     def _wait_after_error(self) -> None:
         try:

@@ -97,6 +97,16 @@ class User:
             raise LoadTestError("User.wait() was called before the user was started.")
         self._tasks.wait()
 
+    def run_iteration(self) -> None:
+        """Run one iteration: the next task, without a wait. `run` does so again and again; a program of one's own may
+        call it instead, `on_start` before and `on_stop` after it.
+
+        Raises StopUser when the user is to stop, and what the task raises.
+        """
+        if self._tasks is None:
+            self._tasks = UserTasks(self)
+        self._tasks.run_iteration()
+
     def run(self) -> None:
         """Live through on_start, tasks and on_stop. Returns when the user ends; lets StopTest and LoadTestError out."""
         self._iteration_started = clock.monotonic()

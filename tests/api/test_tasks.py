@@ -392,3 +392,27 @@ def test_a_transition_to_nowhere_is_refused() -> None:
 def test_interrupt_exception_carries_whether_to_reschedule() -> None:
     assert InterruptTaskSet().reschedule
     assert not InterruptTaskSet(reschedule=False).reschedule
+
+
+def test_one_iteration_is_the_next_task_without_a_wait(environment: Environment) -> None:
+    class Visitor(User):
+        wait_time = constant(60)
+        done = 0
+
+        @task
+        def visit(self):
+            self.done += 1
+            if self.done == 2:
+                raise ValueError("no page")
+
+    user = Visitor(environment)
+    user.run_iteration()
+    assert user.done == 1
+    with pytest.raises(ValueError, match="no page"):
+        user.run_iteration()
+    user.run_iteration()
+    user.is_stopping = True
+    with pytest.raises(StopUser):
+        user.run_iteration()
+    assert user.done == 3
+    assert environment.recorder.take().iterations == {"Visitor": 2}, "one that raised is no iteration"
