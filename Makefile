@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST_FLAGS ?=
 
-.PHONY: demo test components check dist bench format clean lab-fresh-machine lab-alerts lab-service lab-stack lab-faults \
+.PHONY: demo test coverage components check dist bench format clean lab-fresh-machine lab-alerts lab-service lab-stack lab-faults \
 	lab-pythons
 
 demo: $(VENV)/.installed
@@ -12,6 +12,10 @@ demo: $(VENV)/.installed
 
 test: $(VENV)/.dev components
 	$(BIN)/python -m pytest -n auto $(PYTEST_FLAGS)
+
+# Branches that the unit tests run through; it takes twice the CPU time, so that it is no part of make test.
+coverage: $(VENV)/.dev
+	$(BIN)/python -m pytest -n auto --cov= --ignore=tests/e2e --ignore=tests/integration $(PYTEST_FLAGS)
 
 # Programs that the integration tests run against: servers, not libraries.
 components:
