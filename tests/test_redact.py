@@ -6,9 +6,8 @@ from hypothesis import strategies as st
 
 from obswarm.api import Environment, Events, LoadTestParser, ObswarmError, parse_custom
 from obswarm.app.recording import configuration_of
-from obswarm.cli.configure import config_of
 from obswarm.cli.main import cli
-from obswarm.cli.run import run
+from obswarm.cli.run import config_of, run
 from obswarm.config import SETTINGS
 from obswarm.engine import host_of
 from obswarm.http import check_host

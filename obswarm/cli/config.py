@@ -4,9 +4,8 @@ from typing import Any
 
 import click
 
-from obswarm.cli.configure import config_of
 from obswarm.cli.master import own_master_options
-from obswarm.cli.run import all_run_options
+from obswarm.cli.run import all_run_options, config_of
 from obswarm.cli.run_command import arguments_argument, load_test_command
 from obswarm.command_line import shown_arguments
 from obswarm.config import SETTINGS, FileConfig, RunConfig, Setting, setting_text

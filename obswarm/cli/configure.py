@@ -1,5 +1,5 @@
-"""From click's values to a RunConfig: of two options that exclude each other the one from the nearer source counts, and
-each value has the label of its source."""
+"""Where click's values are from: of two options that exclude each other the one from the nearer source counts, and each
+value has the label of its source."""
 
 import re
 from typing import Any
@@ -9,8 +9,8 @@ from click.core import ParameterSource
 
 from obswarm.api import ObswarmError
 from obswarm.cli.file_option import FileOption
-from obswarm.cli.settings import TopLevelCommand, file_config_of, file_label, places_of
-from obswarm.config import SETTINGS, Origin, RunConfig, Source
+from obswarm.cli.settings import TopLevelCommand, file_label, places_of
+from obswarm.config import SETTINGS, Origin, Source
 from obswarm.streams import say
 
 _SOURCES = {
@@ -55,11 +55,10 @@ class RunCommand(TopLevelCommand):
         return left
 
 
-def config_of(ctx: click.Context) -> RunConfig:
-    """Return what command line, environment and obswarm.toml say about a run. Raises ObswarmError."""
-    values = {name: ctx.params[name] for name in SETTINGS if name in ctx.params}
-    origins = {name: Origin(_source_of(ctx, name), _label_of(ctx, name)) for name in values if _is_given(ctx, name)}
-    return RunConfig.of(values, origins, file_config_of(ctx))
+def origins_of(ctx: click.Context) -> dict[str, Origin]:
+    """Return where the settings are from that were not left at their default, by their name."""
+    given = [name for name in SETTINGS if name in ctx.params and _is_given(ctx, name)]
+    return {name: Origin(_source_of(ctx, name), _label_of(ctx, name)) for name in given}
 
 
 def forget(ctx: click.Context, name: str) -> None:

@@ -8,10 +8,10 @@ import click
 from obswarm.app.build import build_master_run
 from obswarm.app.service import Service
 from obswarm.app.service_process import ends_as_meant, supervise
-from obswarm.cli.configure import config_of
 from obswarm.cli.guard_options import guard_options
 from obswarm.cli.option_types import bind_address, duration, size
 from obswarm.cli.options import Command, run_option, with_options
+from obswarm.cli.run import config_of
 from obswarm.cli.run_command import arguments_argument, listed, load_test_command
 from obswarm.cli.run_options import balance_option, listing_options, run_options, store_options
 from obswarm.cli.terminal import TerminalDisplay

@@ -10,14 +10,16 @@ from obswarm.app.build import build_run
 from obswarm.app.client import run_remotely
 from obswarm.app.masters import find_master
 from obswarm.app.planning import names_a_file
-from obswarm.cli.configure import config_of
+from obswarm.cli.configure import origins_of
 from obswarm.cli.guard_options import guard_options
 from obswarm.cli.option_types import http_url, workers
 from obswarm.cli.options import Command, run_option, with_options
 from obswarm.cli.run_command import arguments_argument, listed, load_test_command
 from obswarm.cli.run_options import balance_option, listing_options, run_options, store_options
+from obswarm.cli.settings import file_config_of
 from obswarm.cli.stack import project_option
 from obswarm.cli.terminal import TerminalDisplay
+from obswarm.config import SETTINGS, RunConfig
 
 _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     run_options,
@@ -50,6 +52,12 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
 def all_run_options(command: Command) -> Command:
     """Adds all options of `obswarm run`."""
     return with_options(command, _OPTIONS)
+
+
+def config_of(ctx: click.Context) -> RunConfig:
+    """Return what command line, environment and obswarm.toml say about a run. Raises ObswarmError."""
+    values = {name: ctx.params[name] for name in SETTINGS if name in ctx.params}
+    return RunConfig.of(values, origins_of(ctx), file_config_of(ctx))
 
 
 @load_test_command(

@@ -10,10 +10,10 @@ import gevent
 from obswarm.api import ObswarmError
 from obswarm.app import exit_codes
 from obswarm.app.sources import make_source, prometheus_of, targets_of
-from obswarm.cli.configure import config_of
 from obswarm.cli.guard_options import source_options
 from obswarm.cli.option_types import duration
 from obswarm.cli.options import Command, option, with_options
+from obswarm.cli.run import config_of
 from obswarm.cli.tables import texts_table
 from obswarm.cli.text_console import TextConsole, plain, stdout_console
 from obswarm.redact import redact_url

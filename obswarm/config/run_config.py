@@ -5,8 +5,8 @@ the run in this process, to a master service, to workers, into the store. A new 
 obswarm.cli.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, is_dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Self, get_type_hints
@@ -208,7 +208,13 @@ class RunConfig:
     @classmethod
     def of(cls, values: Mapping[str, Any], origins: Mapping[str, Origin], file: FileConfig | None = None) -> Self:
         """Make one from values by the names of settings; others stay at their default."""
-        return replace(cls(), file=file or FileConfig(), origins=dict(origins)).replaced(values)
+        arguments: dict[tuple[str, ...], dict[str, Any]] = {(): {}, **{path: {} for path, _ in _PARTS}}
+        for name, value in values.items():
+            path = SETTINGS[name].path
+            arguments[path[:-1]][path[-1]] = value
+        for path, kind in _PARTS:
+            arguments[path[:-1]][path[-1]] = kind(**arguments[path])
+        return cls(**arguments[()], file=file or FileConfig(), origins=dict(origins))
 
     def value(self, name: str) -> Any:
         """Return the value of the setting of that name."""
@@ -219,15 +225,7 @@ class RunConfig:
 
     def replaced(self, values: Mapping[str, Any]) -> Self:
         """Return a copy with other values, by the names of settings."""
-        changes: dict[str, Any] = {}
-        for name, value in values.items():
-            *groups, last = SETTINGS[name].path
-            place = changes
-            for attribute in groups:
-                place = place.setdefault(attribute, {})
-            place[last] = value
-        found: Self = _replaced(self, changes)
-        return found
+        return self.of({name: self.value(name) for name in SETTINGS} | dict(values), self.origins, self.file)
 
     def is_given(self, name: str) -> bool:
         """Whether the setting was not left at its default."""
@@ -240,16 +238,6 @@ class RunConfig:
     def label(self, name: str) -> str:
         """Return how the source of a value calls the setting: `--users`, `OBSWARM_USERS`, `users in obswarm.toml`."""
         return self.origin(name).label
-
-
-def _replaced(value: Any, changes: Mapping[str, Any]) -> Any:
-    new = {
-        name: _replaced(getattr(value, name), change)
-        if isinstance(change, dict) and is_dataclass(getattr(value, name))
-        else change
-        for name, change in changes.items()
-    }
-    return replace(value, **new)
 
 
 def _settings_of(kind: type[Any], path: tuple[str, ...] = (), prefix: str = "", needs: str = "") -> list[Setting]:
@@ -265,5 +253,18 @@ def _settings_of(kind: type[Any], path: tuple[str, ...] = (), prefix: str = "", 
     return found
 
 
+def _parts_of(kind: type[Any], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], type[Any]]]:
+    hints = get_type_hints(kind)
+    for each in fields(kind):
+        inner = hints[each.name]
+        if is_dataclass(inner) and inner is not FileConfig:
+            assert isinstance(inner, type)
+            yield from _parts_of(inner, (*path, each.name))
+            yield (*path, each.name), inner
+
+
 SETTINGS: Mapping[str, Setting] = MappingProxyType({each.name: each for each in _settings_of(RunConfig)})
 """All settings by their name, in the order of their declaration."""
+
+_PARTS: tuple[tuple[tuple[str, ...], type[Any]], ...] = tuple(_parts_of(RunConfig))
+"""The dataclasses that a RunConfig is made of, the innermost first, by the attributes that lead to them."""

@@ -10,9 +10,9 @@ import click
 import pytest
 
 from obswarm.api import ObswarmError
-from obswarm.cli.configure import config_of
 from obswarm.cli.file_option import FileOption
 from obswarm.cli.main import cli
+from obswarm.cli.run import config_of
 from obswarm.cli.settings import SectionCommand, TopLevelCommand, commands_of, options_of, top_level_options
 from obswarm.config import SETTINGS, RunConfig, for_client, read_file_config
 

@@ -15,7 +15,7 @@ from obswarm.api import ObswarmError
 from obswarm.app import client as remote_module
 from obswarm.app.client import Master, RemoteRun, request_of
 from obswarm.app.run_service import MasterRunService
-from obswarm.cli.configure import config_of
+from obswarm.cli.run import config_of
 from obswarm.cli.run import run as run_command
 from obswarm.config import RunConfig, TargetTable
 from obswarm.engine import Output, Outputs, RunResult, StopReason

@@ -18,9 +18,9 @@ from obswarm.app.exit_codes import exit_code_of
 from obswarm.app.notices import Notices
 from obswarm.app.pending_run import MOST_STARTS, PendingRun
 from obswarm.app.service import Service
-from obswarm.cli.configure import config_of
 from obswarm.cli.main import cli
 from obswarm.cli.master import master
+from obswarm.cli.run import config_of
 from obswarm.cluster import Journal, Recovered, pack
 from obswarm.cluster.master import idle_workers
 from obswarm.cluster.master.journal import Progress, WorkerRecord
