@@ -3,7 +3,6 @@
 import logging
 import secrets
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -196,7 +195,10 @@ def _written(key: str, texts: Sequence[str], place: str) -> list[GuardRule]:
         action, colon, rest = (key.partition("_")[0], ":", text) if key != "guard" else text.partition(":")
         if not colon:
             raise ObswarmError(f"{place} {text!r}: write it like 'scale(50%): p95 > 2s for 5s'.")
-        rules.append(_in_option(place, rest, partial(_named, action=action)))
+        try:
+            rules.append(_named(rest, action))
+        except ObswarmError as error:
+            raise ObswarmError(f"{place}: {error}") from None
     return rules
 
 
