@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from obswarm import clock, defaults
-from obswarm.api import ObswarmError
+from obswarm.api import Environment, ObswarmError
 from obswarm.app.exporters import Exporters, exporters_of
 from obswarm.app.guards_setup import GuardsSetup, guards_of
 from obswarm.app.planning import RunPlan, build_plan
@@ -40,6 +40,7 @@ from obswarm.config import RunConfig
 from obswarm.engine import (
     ClosedExecutor,
     LoadGenerator,
+    LoadSchedule,
     LocalGenerator,
     Output,
     Outputs,
@@ -84,6 +85,24 @@ def build_run(config: RunConfig, make_display: MakeDisplay) -> RunSession:
         return _run(config, plan, generator, guards, outputs)
 
     return RunSession(config, plan.environment, make_run, display, guards, exporters, recording)
+
+
+def build_local_run(
+    config: RunConfig,
+    test: str,
+    environment: Environment,
+    schedule: LoadSchedule,
+    guards: GuardsSetup,
+    display: Display,
+    outputs: Sequence[Output] = (),
+) -> RunSession:
+    """Build a run in this process of user classes that are imported already, without exporters and store."""
+
+    def make_run(handed: Outputs) -> Run:
+        executor, generator = ClosedExecutor(schedule, environment.user_classes), LocalGenerator(environment)
+        return Run(environment, executor, generator, test=test, outputs=handed, observer=guards.evaluator)
+
+    return RunSession(config, environment, make_run, display, guards, outputs=outputs)
 
 
 def build_master_run(config: RunConfig, make_display: MakeDisplay) -> RunSession:

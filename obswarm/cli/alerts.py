@@ -22,15 +22,22 @@ _SHOWN = ("alertname", "status", "action", "reason")
 
 @click.group()
 def alerts() -> None:
-    """Alerts that stop a run."""
+    """Test the alerts that stop a run."""
 
 
 @alerts.command()
-@option("--url", default=f"http://127.0.0.1:{PORT}", show_default=True, metavar="URL", help="Where the run serves.")
-@option("--token", metavar="TOKEN", envvar="OBSWARM_ALERTS_TOKEN", help="Its bearer token, shown when the run started.")
-@option("--label", "labels", multiple=True, metavar="NAME=VALUE", help="A label of the alert; repeat it.", envvar=None)
+@option(
+    "--url", default=f"http://127.0.0.1:{PORT}", show_default=True, metavar="URL", help="URL of the running master."
+)
+@option(
+    "--token",
+    metavar="TOKEN",
+    envvar="OBSWARM_ALERTS_TOKEN",
+    help="Bearer token for alerts, printed when the run started.",
+)
+@option("--label", "labels", multiple=True, metavar="NAME=VALUE", help="Label of the alert; repeat it.", envvar=None)
 @option("--action", metavar="ACTION", help=f"The same as --label {ACTION_LABEL}=ACTION.", envvar=None)
-@option("--send", is_flag=True, help="Deliver it for real: the run acts upon it.", envvar=None)
+@option("--send", is_flag=True, help="Deliver the alert for real: the run acts upon it.", envvar=None)
 @click.pass_context
 def test(ctx: click.Context, /, **options: Any) -> None:
     """Send a sample alert to a running master and show what it would do.

@@ -62,11 +62,16 @@ def _limits(ctx: click.Context, param: click.Parameter, values: Sequence[str]) -
     multiple=True,
     callback=_limits,
     metavar="LIMIT",
-    help="Exit with 5 when a measure has changed by more, like 'p95 > +10%'; repeat it.",
+    help="Exit with code 5 when a measure has changed by more, like 'p95 > +10%'; repeat it.",
 )
 @click.option("--force", is_flag=True, help="Compare runs although they differ in load test, load or length.")
-@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write it as one HTML file, too.")
-@click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the comparison as one HTML file, too.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @store_option
 @click.pass_context
 def compare(

@@ -26,9 +26,11 @@ logger = logging.getLogger(__name__)
     metavar="ADDRESS:PORT",
     default="127.0.0.1:9101",
     show_default=True,
-    help="Where /metrics is served.",
+    help="Address on which /metrics is served.",
 )
-@option("--label", metavar="NAME[=VALUE]", default=LABEL, show_default=True, help="Which containers.", envvar=None)
+@option(
+    "--label", metavar="NAME[=VALUE]", default=LABEL, show_default=True, help="Label of the containers.", envvar=None
+)
 def container_stats(**options: Any) -> None:
     """Export CPU, throttling, memory and network of labelled containers to Prometheus, until stopped."""
     set_up_logging("INFO")

@@ -25,7 +25,7 @@ _FOLDER = "obswarm"
 
 @click.group()
 def dashboards() -> None:
-    """Dashboards and alert rules for a Grafana and a Prometheus that you have already."""
+    """Export or push dashboards and alert rules, for a Grafana and a Prometheus of your own."""
 
 
 @dashboards.command()
@@ -45,13 +45,13 @@ def export(folder: Path) -> None:
 
 @dashboards.command()
 @shared_option(
-    "--grafana-url", type=http_url, metavar="URL", help="Where Grafana is.  [default: grafana_url of obswarm.toml]"
+    "--grafana-url", type=http_url, metavar="URL", help="URL of Grafana.  [default: grafana_url of obswarm.toml]"
 )
-@shared_option("--grafana-token", metavar="TOKEN", help="A service account's token with the role Editor.")
-@option("--folder", metavar="TITLE", default=_FOLDER, show_default=True, help="Where in Grafana.", envvar=None)
+@shared_option("--grafana-token", metavar="TOKEN", help="Token of a service account with the role Editor.")
+@option("--folder", metavar="TITLE", default=_FOLDER, show_default=True, help="Folder in Grafana.", envvar=None)
 @config_option
 def push(**options: Any) -> None:
-    """Put the dashboards into a Grafana; those that are there are replaced."""
+    """Put the dashboards into a Grafana; earlier versions of them are replaced."""
     url, token = options["grafana_url"], options["grafana_token"]
     if not url or not token:
         raise ObswarmError("Give --grafana-url and --grafana-token, or write them into obswarm.toml.")

@@ -8,20 +8,16 @@ from obswarm import defaults
 from obswarm.analysis import Knee, LoadPoint, find_knee
 from obswarm.api import Environment, Stage, events
 from obswarm.app import exit_codes
+from obswarm.app.build import build_local_run
 from obswarm.app.exit_codes import is_incomplete
 from obswarm.app.guards_setup import simple_guards
-from obswarm.app.session import RunSession
 from obswarm.cli.option_types import duration as parse_duration
 from obswarm.cli.options import option
 from obswarm.cli.terminal import TerminalDisplay
 from obswarm.cli.text_console import TextConsole, joined, plain
 from obswarm.config import RunConfig
 from obswarm.engine import (
-    ClosedExecutor,
-    LocalGenerator,
     Output,
-    Outputs,
-    Run,
     StagesSchedule,
     check_open_files,
 )
@@ -70,7 +66,7 @@ class _RampPoints(Output):
     default="40s",
     show_default=True,
     envvar="OBSWARM_DEMO_DURATION",
-    help="How long the ramp takes.",
+    help="Duration of the ramp.",
 )
 @option("--headless", is_flag=True, help="Plain lines instead of the live display.")
 @option("--json", "json_file", metavar="FILE|-", help="Write the result as JSON; - is standard output.")
@@ -108,12 +104,7 @@ def demo(ctx: click.Context, duration: float, headless: bool, json_file: str | N
         schedule = StagesSchedule((Stage(ramp_s, MOST_USERS), Stage(duration - ramp_s, MOST_USERS)))
 
         guards = simple_guards([Guard(_GUARD)])
-
-        def make_run(outputs: Outputs) -> Run:
-            executor, generator = ClosedExecutor(schedule, [Contestant]), LocalGenerator(environment)
-            return Run(environment, executor, generator, test="demo", outputs=outputs, observer=guards.evaluator)
-
-        result = RunSession(config, environment, make_run, display, guards, outputs=[points]).run()
+        result = build_local_run(config, "demo", environment, schedule, guards, display, [points]).run()
     if result.error is not None:
         say_error(result.error)
     if result.stop_reason.kind not in (StopKind.TIME, StopKind.GUARD):

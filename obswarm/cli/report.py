@@ -13,11 +13,13 @@ from obswarm.streams import say
 
 @click.command()
 @click.argument("run", default="latest")
-@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="[default: RUN.html]")
-@click.option("--open", "show", is_flag=True, help="Show it in a browser.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="File to write.  [default: RUN.html]"
+)
+@click.option("--open", "show", is_flag=True, help="Open the report in a browser.")
 @store_option
 def report(run: str, output: Path | None, show: bool, **options: Any) -> None:
-    """Write a run as one HTML file, which needs no network.
+    """Write the report of a run as one HTML file, which needs no network.
 
     RUN is a run's id or the beginning of it, one of its tags, or `latest`.
     """

@@ -23,17 +23,17 @@ run_argument = click.argument("name", metavar="RUN")
 
 @click.group()
 def runs() -> None:
-    """The runs that are kept here.
+    """List, show, tag, export and remove stored runs.
 
     RUN is a run's id or the beginning of it, one of its tags, or `latest`.
     """
 
 
 @runs.command("list")
-@click.option("--test", metavar="NAME", help="Only those of this load test.")
-@click.option("--tag", metavar="TAG", help="Only those with this tag.")
-@click.option("-n", "--last", type=click.IntRange(1), metavar="N", help="Only the last ones.")
-@click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
+@click.option("--test", metavar="NAME", help="Only runs of this load test.")
+@click.option("--tag", metavar="TAG", help="Only runs with this tag.")
+@click.option("-n", "--last", type=click.IntRange(1), metavar="N", help="Only the latest N runs.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @store_option
 def list_(test: str | None, tag: str | None, last: int | None, as_json: bool, **options: Any) -> None:
     """List the runs, the newest first."""
@@ -99,10 +99,10 @@ def facts_of(run: RunInfo) -> dict[str, Any]:
 @runs.command()
 @run_argument
 @click.argument("tags", nargs=-1, required=True, metavar="TAG...")
-@click.option("--remove", is_flag=True, help="Take them away instead.")
+@click.option("--remove", is_flag=True, help="Remove these tags instead.")
 @store_option
 def tag(name: str, tags: tuple[str, ...], remove: bool, **options: Any) -> None:
-    """Give a run tags, which it can be found by."""
+    """Add tags to a run, by which commands find it."""
     with open_store(options["store"]) as store:
         run = store.find(name)
         (store.untag if remove else store.tag)(run, tags)
@@ -114,7 +114,7 @@ def tag(name: str, tags: tuple[str, ...], remove: bool, **options: Any) -> None:
 @click.argument("text")
 @store_option
 def note(name: str, text: str, **options: Any) -> None:
-    """Write a note to a run; an empty one takes it away."""
+    """Set the note of a run; an empty text removes it."""
     with open_store(options["store"]) as store:
         run = store.find(name)
         store.note(run, text)
@@ -123,7 +123,9 @@ def note(name: str, text: str, **options: Any) -> None:
 
 @runs.command()
 @run_argument
-@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="[default: RUN.obswarm]")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="File to write.  [default: RUN.obswarm]"
+)
 @store_option
 def export(name: str, output: Path | None, **options: Any) -> None:
     """Write a run to a file that `runs import` reads."""
@@ -138,7 +140,7 @@ def export(name: str, output: Path | None, **options: Any) -> None:
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE...")
 @store_option
 def import_(files: tuple[Path, ...], **options: Any) -> None:
-    """Take runs over from files that `runs export` has written."""
+    """Import runs from files that `runs export` has written."""
     with open_store(options["store"], create=True) as store:
         for path in files:
             for run in import_runs(store, path):
@@ -147,7 +149,7 @@ def import_(files: tuple[Path, ...], **options: Any) -> None:
 
 @runs.command()
 @click.argument("names", nargs=-1, required=True, metavar="RUN...")
-@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask for confirmation.")
 @store_option
 def rm(names: tuple[str, ...], yes: bool, **options: Any) -> None:
     """Remove runs for good."""

@@ -24,10 +24,10 @@ from obswarm.units import counted, format_bytes, format_duration
 
 @click.command()
 @run_argument
-@click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @store_option
 def show(name: str, as_json: bool, **options: Any) -> None:
-    """Show what is known of a run."""
+    """Show a stored run: times, configuration, statistics by endpoint, annotations."""
     with open_store(options["store"]) as store:
         run = store.find(name)
         record = read_run(store, run)

@@ -17,10 +17,12 @@ from obswarm.stack import (
     Project,
     Service,
     StackError,
+    loopback_only,
     services_of,
     wait_until_healthy,
 )
 from obswarm.streams import say
+from obswarm.targets import Target
 from obswarm.units import counted
 from obswarm.web import MasterClient
 
@@ -37,7 +39,7 @@ def project_option(command: Command) -> Command:
         metavar="NAME",
         default=DEFAULT_PROJECT,
         show_default=True,
-        help="Which stack; several can run side by side.",
+        help="Name of the stack; several can run side by side.",
     )
     return named(command)
 
@@ -71,6 +73,16 @@ def show_progress(tell: Callable[[str], None]) -> Callable[[Sequence[Service]], 
     return show
 
 
+def warn_of_loopback(project: Project, targets: Sequence[Target]) -> None:
+    """Name targets that listen on the loopback of this machine, where containers do not reach them."""
+    for target in loopback_only(targets, project.gateway) if project.gateway is not None else ():
+        say(
+            f"Warning: the target {target.name} listens on this machine's loopback alone, where containers do not reach"
+            f" it. Let it listen at {project.gateway} as well.",
+            err=True,
+        )
+
+
 def project_words(project: Project) -> str:
     """What has to be added to the commands that people copy."""
     return "" if project.name == DEFAULT_PROJECT else f" --project {project.name}"
@@ -97,7 +109,7 @@ def down(volumes: bool, project: str) -> None:
 @project_option
 @click.pass_context
 def status(ctx: click.Context, project: str) -> None:
-    """Show what the stack's services do.
+    """Show the state of the stack's services.
 
     Exit code 1 when one is not healthy, or there are none.
     """
@@ -117,12 +129,14 @@ def status(ctx: click.Context, project: str) -> None:
 
 @click.command()
 @click.argument("services", nargs=-1, metavar="[SERVICE]...")
-@click.option("-f", "--follow", is_flag=True, help="Go on with what they will say.")
-@click.option("-n", "--tail", metavar="LINES", default="all", show_default=True, help="Only the last ones.")
+@click.option("-f", "--follow", is_flag=True, help="Keep showing new lines until Ctrl-C.")
+@click.option(
+    "-n", "--tail", metavar="LINES", default="all", show_default=True, help="Show only this many of the latest lines."
+)
 @project_option
 @click.pass_context
 def logs(ctx: click.Context, services: tuple[str, ...], follow: bool, tail: str, project: str) -> None:
-    """Show what the services have said."""
+    """Show the logs of the services."""
     engine = Engine()
     known = {service.name for service in services_of(engine, project)}
     if not known:
@@ -138,7 +152,7 @@ def logs(ctx: click.Context, services: tuple[str, ...], follow: bool, tail: str,
 @click.argument("what", metavar="workers=N")
 @project_option
 def scale(what: str, project: str) -> None:
-    """Have another number of workers."""
+    """Change the number of worker containers."""
     found = re.fullmatch(r"workers?=(\d+)", what)
     if found is None or not 1 <= int(found[1]) <= MOST_WORKERS:
         raise click.UsageError(f"{what!r}; write it like workers=4, with a number from 1 to {MOST_WORKERS}.")

@@ -33,11 +33,11 @@ def _with_source(command: Command) -> Command:
     default="3s",
     show_default=True,
     metavar="DURATION",
-    help="How long to look, so that there are rates.",
+    help="How long to read the targets; rates need some seconds.",
 )
 @click.pass_context
 def targets(ctx: click.Context, /, **options: Any) -> None:
-    """Show what can be seen of the target right now.
+    """Show the current metrics of the targets.
 
     Reads the targets of obswarm.toml and of --target, or asks the Prometheus, and lists health and the figures that
     matter for each kind. Exit code 1 when a target cannot be read, or has nothing of its kind.

@@ -14,7 +14,15 @@ from obswarm.app import exit_codes
 from obswarm.app.sources import make_target, table_targets
 from obswarm.cli.options import config_option, option
 from obswarm.cli.settings import SectionCommand, file_config_of
-from obswarm.cli.stack import HEALTHY_S, project_option, project_words, say_aside, show_progress, wait_for_workers
+from obswarm.cli.stack import (
+    HEALTHY_S,
+    project_option,
+    project_words,
+    say_aside,
+    show_progress,
+    wait_for_workers,
+    warn_of_loopback,
+)
 from obswarm.config import MOST_WORKERS, FileConfig
 from obswarm.engine import load
 from obswarm.redact import redact_url
@@ -26,8 +34,8 @@ from obswarm.stack import (
     StackError,
     check_disk,
     check_failures,
+    check_readable,
     choose_ports,
-    loopback_only,
     needed_images,
     services_of,
     wait_until_healthy,
@@ -38,13 +46,13 @@ from obswarm.targets import Target
 
 
 @click.command(cls=SectionCommand)
-@option("-f", "--loadtest", "file", metavar="FILE", help="A load test that `obswarm run` finds there; see below.")
+@option("-f", "--loadtest", "file", metavar="FILE", help="Load test that the stack's workers run by default.")
 @option(
-    "--workers", type=click.IntRange(1, MOST_WORKERS), help="Containers that make load.  [default: as before, or 1]"
+    "--workers", type=click.IntRange(1, MOST_WORKERS), help="Number of worker containers.  [default: as before, or 1]"
 )
 @option("--demo", is_flag=True, help="Also start a programming contest to be tested: HAProxy, uWSGI, MariaDB.")
-@option("--exporters", is_flag=True, help="Also start exporters: a MySQL's, this machine's, its containers'.")
-@option("--stats", is_flag=True, help="Also export what labelled containers use, without cAdvisor.")
+@option("--exporters", is_flag=True, help="Also start exporters of MySQL, of this machine and of its containers.")
+@option("--stats", is_flag=True, help="Also export the resource usage of labelled containers, without cAdvisor.")
 @option(
     "--target",
     "targets",
@@ -54,16 +62,22 @@ from obswarm.targets import Target
 )
 @config_option
 @option(
-    "-e", "--env", "environment", multiple=True, metavar="NAME[=VALUE]", help="For load tests; repeat.", envvar=None
+    "-e",
+    "--env",
+    "environment",
+    multiple=True,
+    metavar="NAME[=VALUE]",
+    help="Environment variable for load tests; repeat it.",
+    envvar=None,
 )
 @option(
     "-d",
     "--detach",
     is_flag=True,
     envvar=None,
-    help="Return when all is healthy, instead of showing logs until Ctrl-C.",
+    help="Return when all services are healthy, instead of showing logs until Ctrl-C.",
 )
-@click.option("--dry-run", is_flag=True, help="Look at what is there, and only say what would be done.")
+@click.option("--dry-run", is_flag=True, help="Start nothing, and show what would be started.")
 @project_option
 @click.pass_context
 def up(ctx: click.Context, /, **options: Any) -> None:
@@ -94,7 +108,7 @@ def up(ctx: click.Context, /, **options: Any) -> None:
         raise
     wait_until_healthy(engine, project.name, HEALTHY_S, show_progress(say_aside))
     wait_for_workers(project)
-    _warn_of_loopback(project, targets)
+    warn_of_loopback(project, targets)
     _tell(project)
     if not options["detach"]:
         say_aside("")
@@ -118,7 +132,7 @@ def _configure(project: Project, options: dict[str, Any]) -> None:
             raise ObswarmError(f"-f {file}: there is no such load-test file.")
         # What is wrong with it is better known before anything is started.
         load([file])
-        _check_readable(file.resolve())
+        check_readable(file.resolve())
         project.loadtest = str(file.resolve())
     elif project.demo and project.loadtest is None:
         project.loadtest = str(shipped("examples") / "contest" / "loadtest.py")
@@ -129,16 +143,6 @@ def _configure(project: Project, options: dict[str, Any]) -> None:
         if not equals and name not in os.environ:
             raise ObswarmError(f"-e {name}: there is no such variable in this shell.")
         project.environment[name] = value if equals else os.environ[name]
-
-
-def _check_readable(file: Path) -> None:
-    """Containers read it as a user of their own."""
-    for path, bits in ((file, 0o004), (file.parent, 0o005)):
-        if path.stat().st_mode & bits != bits:
-            raise ObswarmError(
-                f"-f {file}: {path} may be read by its owner alone, and containers run as another user. Allow it with:"
-                f" chmod o+r{'x' if path.is_dir() else ''} {path}"
-            )
 
 
 def _targets(file: FileConfig, texts: Sequence[str]) -> list[Target]:
@@ -154,15 +158,6 @@ def _targets(file: FileConfig, texts: Sequence[str]) -> list[Target]:
         if names.count(name) > 1:
             raise ObswarmError(f"Two targets are called {name!r}; write --target NAME=KIND=URL with a name of its own.")
     return targets
-
-
-def _warn_of_loopback(project: Project, targets: Sequence[Target]) -> None:
-    for target in loopback_only(targets, project.gateway) if project.gateway is not None else ():
-        say(
-            f"Warning: the target {target.name} listens on this machine's loopback alone, where containers do not reach"
-            f" it. Let it listen at {project.gateway} as well.",
-            err=True,
-        )
 
 
 def _tell(project: Project) -> None:

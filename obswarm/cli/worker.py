@@ -45,14 +45,14 @@ _AFTER_FAILURE_S = 1.0
     type=master_address,
     metavar="HOST[:PORT]",
     required=True,
-    help=f"Where the master listens.  [default port: {DEFAULT_PORT}]",
+    help=f"Address of the master.  [default port: {DEFAULT_PORT}]",
 )
 @option(
     "--processes",
     type=click.IntRange(1, 1024),
     default=1,
     show_default=True,
-    help="Processes with users; the master sees one worker.",
+    help="Worker processes on this machine; to the master they are one worker.",
 )
 @option("--secret-file", metavar="FILE", help="The cluster's secret; or set OBSWARM_SECRET.", envvar=None)
 @option(
@@ -61,12 +61,12 @@ _AFTER_FAILURE_S = 1.0
     default=f"{defaults.GIVE_UP_AFTER_S:g}s",
     show_default=True,
     metavar="DURATION",
-    help="End when no master has been found for so long.",
+    help="Exit when no master has been found for this long.",
 )
 @option(
     "--serve",
     is_flag=True,
-    help="Stay for the next run when one is over, and look for the master as long as it takes.",
+    help="Run as a service: wait for the next run after each run, and for the master without a limit.",
 )
 @option(
     "-L",
@@ -74,12 +74,12 @@ _AFTER_FAILURE_S = 1.0
     type=click.Choice(["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], case_sensitive=False),
     default="INFO",
     show_default=True,
-    help="How much is logged until the master says how much.",
+    help="Least severe level that is logged, until the master sends its own.",
 )
 @option("--logfile", metavar="FILE", help="Log to a file instead of standard error.")
 @click.pass_context
 def worker(ctx: click.Context, /, files: tuple[Path, ...], **options: Any) -> None:
-    """Make load for a master, and report to it.
+    """Run users for a master, and report statistics to it.
 
     The master sends the load test. A FILE of this machine's own must be the same as the master's.
     """

@@ -4,7 +4,7 @@ from obswarm.stack.compose import Compose
 from obswarm.stack.containers import ContainersApp, ContainerStats
 from obswarm.stack.docker_engine import Engine, StackError
 from obswarm.stack.images import needed_images
-from obswarm.stack.preflight import check_disk, choose_ports
+from obswarm.stack.preflight import check_disk, check_readable, choose_ports
 from obswarm.stack.project import DEFAULT_PROJECT, PORTS, Project
 from obswarm.stack.services import Service, check_failures, services_of, wait_until_healthy
 from obswarm.stack.target_files import is_loopback_only, loopback_only, write_targets
@@ -21,6 +21,7 @@ __all__ = [
     "StackError",
     "check_disk",
     "check_failures",
+    "check_readable",
     "choose_ports",
     "is_loopback_only",
     "loopback_only",

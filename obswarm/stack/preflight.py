@@ -1,4 +1,4 @@
-"""Checks before a stack is started: disk space and free ports."""
+"""Checks before a stack is started: disk space, free ports, a readable load test."""
 
 import os
 import shutil
@@ -101,3 +101,13 @@ def _owner(port: int, engine: Engine) -> str:
     except psutil.Error:
         pass
     return "another program"
+
+
+def check_readable(file: Path) -> None:
+    """Raise StackError if containers, which run as another user, cannot read a load-test file."""
+    for path, bits in ((file, 0o004), (file.parent, 0o005)):
+        if path.stat().st_mode & bits != bits:
+            raise StackError(
+                f"-f {file}: {path} may be read by its owner alone, and containers run as another user. Allow it with:"
+                f" chmod o+r{'x' if path.is_dir() else ''} {path}"
+            )
