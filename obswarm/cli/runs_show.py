@@ -39,8 +39,8 @@ def show(name: str, as_json: bool, **options: Any) -> None:
     console = stdout_console()
     console.print(_details(record, size))
     console.print(_endpoints(record, console.width))
-    for mark in record.marks:
-        console.print(f"{mark.time_s - run.started_s:8.1f} s  {mark.text}", soft_wrap=True)
+    for annotation in record.annotations:
+        console.print(f"{annotation.time_s - run.started_s:8.1f} s  {annotation.text}", soft_wrap=True)
 
 
 def _details(record: RunRecord, size: int) -> TextTable:

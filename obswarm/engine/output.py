@@ -67,11 +67,11 @@ class Output:
         """A second of the run is over. Must not change what the snapshot refers to."""
 
     def restored(self, snapshot: Snapshot, annotations: Sequence[Annotation]) -> None:
-        """An earlier process began the run: what it had measured, at the present wall time, and all marks so far. Comes
-        before the first second."""
+        """An earlier process began the run: what it had measured, at the present wall time, and all annotations so far.
+        Comes before the first interval."""
 
     def annotation(self, annotation: Annotation) -> None:
-        """The run was given a mark."""
+        """The run was annotated."""
 
     def finish(self, result: RunResult) -> None:
         """The run has ended; `result.failed_outputs` has what has failed so far."""

@@ -214,5 +214,5 @@ class RunStatistics:
             cut_off=aggregate.cut_off(),
             workers=generator.workers,
             users_max=generator.users_max,
-            marks=status.annotations,
+            annotation_counts=status.annotations,
         )

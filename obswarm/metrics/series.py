@@ -248,7 +248,7 @@ class SnapshotRegistry(Output):
         yield contract.RUN_START, iter([MetricSample((), snapshot.started_s)])
         yield (
             contract.ANNOTATIONS,
-            (MetricSample((kind,), snapshot.marks.get(kind, 0)) for kind in contract.ANNOTATION_KINDS),
+            (MetricSample((kind,), snapshot.annotation_counts.get(kind, 0)) for kind in contract.ANNOTATION_KINDS),
         )
         yield contract.ANNOTATION_TIMES, (MetricSample(key, at_s) for key, at_s in list(self._annotations.items()))
 

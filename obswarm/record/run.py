@@ -129,7 +129,7 @@ class RunRecord:
     endpoints: Mapping[EndpointKey, EndpointStats]
     errors: Mapping[ErrorKey, ErrorStats]
     exceptions: Mapping[str, TaskException]
-    marks: tuple[Annotation, ...]
+    annotations: tuple[Annotation, ...]
     loadtests: tuple[LoadTestText, ...] = ()
     samples: Mapping[MetricKey, tuple[tuple[float, float], ...]] = field(default_factory=dict)
 

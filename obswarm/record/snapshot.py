@@ -181,7 +181,7 @@ class Snapshot:
     refused_alerts: tuple[RefusedAlerts, ...] = field(default=())
     users_max: int = 0
     """The most users that have lived at a time in this run so far, those of less than an interval included."""
-    marks: Mapping[str, int] = field(default_factory=dict)
+    annotation_counts: Mapping[str, int] = field(default_factory=dict)
     """How many annotations of each kind the run has got so far."""
 
     def guarded(

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable
 from importlib import metadata
 from pathlib import Path
 from textwrap import shorten
-from typing import Any
 
 from obswarm.resources import shipped
 from obswarm.stack.docker_engine import Engine, StackError
@@ -183,9 +182,3 @@ def wheel() -> tuple[str, bytes]:
 
 def _digest(content: bytes) -> str:
     return "sha256=" + base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
-
-
-def size_of(engine: Engine, image: str) -> int:
-    """Bytes."""
-    found: Any = engine.client.images.get(image)
-    return int(found.attrs["Size"])

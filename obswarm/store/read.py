@@ -1,4 +1,4 @@
-"""A run as the store has it, second by second, and added up."""
+"""Read a run from the store: its intervals, and what they add up to."""
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,15 +15,15 @@ _MIB = 1024 * 1024
 
 
 def read_run(store: Store, info: RunInfo) -> RunRecord:
-    """Raises ObswarmError when the store is damaged."""
+    """Return everything that the store has of a run. Raises ObswarmError if the store is damaged."""
     names = store.names(info)
-    seconds = tuple(_seconds(store, info, names))
-    measured = [second for second in seconds if second.epoch == seconds[-1].epoch]
+    intervals = tuple(_intervals(store, info, names))
+    measured = [interval for interval in intervals if interval.epoch == intervals[-1].epoch]
     errors = ErrorKinds()
-    for second in measured:
-        for error, seen in second.errors.items():
+    for interval in measured:
+        for error, seen in interval.errors.items():
             errors.count(error, seen, sys.maxsize)
-    seconds = tuple(replace(second, errors=errors.grouped_as_here(second.errors)) for second in seconds)
+    intervals = tuple(replace(interval, errors=errors.grouped_as_here(interval.errors)) for interval in intervals)
     whole = store.whole(info)
     if whole is not None:
         endpoints = {stats.key: stats for stats in _endpoints(unpack(whole), names)}
@@ -31,25 +31,25 @@ def read_run(store: Store, info: RunInfo) -> RunRecord:
         endpoints = _added_up(measured)
     return RunRecord(
         info=info,
-        seconds=seconds,
+        seconds=intervals,
         endpoints=endpoints,
         errors=errors,
-        exceptions=seconds[-1].exceptions if seconds else {},
-        marks=tuple(store.marks(info)),
+        exceptions=intervals[-1].exceptions if intervals else {},
+        annotations=tuple(store.annotations(info)),
         loadtests=tuple(store.loadtests(info)),
         samples=_samples(store, info, names),
     )
 
 
-def _added_up(seconds: Sequence[Interval]) -> dict[EndpointKey, EndpointStats]:
+def _added_up(intervals: Sequence[Interval]) -> dict[EndpointKey, EndpointStats]:
     endpoints: dict[EndpointKey, EndpointStats] = {}
-    for second in seconds:
-        for key, stats in second.endpoints.items():
+    for interval in intervals:
+        for key, stats in interval.endpoints.items():
             endpoints.setdefault(key, EndpointStats(key)).merge(stats)
     return endpoints
 
 
-def _seconds(store: Store, info: RunInfo, names: Mapping[int, tuple[str, ...]]) -> Iterator[Interval]:
+def _intervals(store: Store, info: RunInfo, names: Mapping[int, tuple[str, ...]]) -> Iterator[Interval]:
     for time_s, content in store.contents(info, "seconds"):
         row = unpack(content)
         workers = {

@@ -1,4 +1,4 @@
-"""The runs of a store: found, listed, tagged, noted, removed, read."""
+"""The runs of a store: find, list, tag, annotate with a note, remove and read them."""
 
 import json
 import re
@@ -102,7 +102,7 @@ class Store:
         sql = "SELECT name, text FROM run_loadtests JOIN loadtests USING (hash) WHERE run = ? ORDER BY position"
         return [LoadTestText(name, zlib.decompress(text)) for name, text in self._query(sql, run.key)]
 
-    def marks(self, run: RunInfo) -> list[Annotation]:
+    def annotations(self, run: RunInfo) -> list[Annotation]:
         sql = "SELECT time_s, kind, text FROM marks WHERE run = ? ORDER BY number"
         return [Annotation(*row) for row in self._query(sql, run.key)]
 

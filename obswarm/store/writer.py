@@ -1,4 +1,4 @@
-"""Keeps a run in the store while it goes: hands each second to a thread of its own."""
+"""Write a run to the store while it goes on, in a thread of its own."""
 
 import logging
 import math
@@ -24,58 +24,58 @@ from obswarm.units import counted
 logger = logging.getLogger(__name__)
 
 _MOST_WAITING = 3600
-"""Seconds of a run that wait while the disk is full or slow."""
+"""Intervals that are queued at most while the disk is full or slow."""
 
 _SAME_EPOCH_S = 0.5
 _MIB = 1024 * 1024
 
 
 class StoreIncomplete(ObswarmError):
-    """A part of the run could not be kept."""
+    """A part of the run could not be stored."""
 
 
 class RunWriter:
-    """Raises ObswarmError at once when there can be no store at `path`.
+    """Writes a run to the store at `path`. Raises ObswarmError if there can be no store.
 
-    Each second is committed on its own. What cannot be written waits and is tried again with the next second; the run
-    goes on meanwhile. A run that is in the store already (its master was started again) is continued.
+    Each interval is committed by itself. Rows that cannot be written are queued and written with the next interval; the
+    run goes on meanwhile. A run that is in the store already (its master was restarted) is continued.
     """
 
-    def __init__(self, path: Path, about: RunMetadata) -> None:
+    def __init__(self, path: Path, metadata: RunMetadata) -> None:
         self._connection = connect(path)
         self._pool = ThreadPool(1)
-        self._record = _Record(path, self._connection, about)
+        self._record = _Record(path, self._connection, metadata)
         self._waiting = self._left_out = 0
-        self._told: str | None = None
+        self._logged: str | None = None
 
     def snapshot(self, snapshot: Snapshot) -> None:
-        """Keep a second."""
-        self._tell()
-        self._do(self._record.second, snapshot)
+        """Write an interval."""
+        self._log_trouble()
+        self._do(self._record.interval, snapshot)
 
-    def annotation(self, mark: Annotation) -> None:
-        """Keep a mark."""
-        self._do(self._record.mark, mark)
+    def annotation(self, annotation: Annotation) -> None:
+        """Keep a annotation."""
+        self._do(self._record.annotation, annotation)
 
     def sample(self, time_s: float, values: Mapping[MetricKey, float]) -> None:
-        """Keep the targets' figures of one moment."""
+        """Write the values of the targets' metrics at a wall time."""
         self._do(self._record.samples, time_s, dict(values))
 
     def finish(
-        self, final: Snapshot, ended_s: float, result: Mapping[str, Any], marks: Sequence[Annotation] = ()
+        self, final: Snapshot, ended_s: float, result: Mapping[str, Any], annotations: Sequence[Annotation] = ()
     ) -> None:
-        """Keep how it ended, and wait until everything is written. `marks` are all of the
-        run, of which the last may not have been given before. Raises StoreIncomplete when something is missing."""
-        self._pool.spawn(self._record.end, final, ended_s, to_json(result), marks)
+        """Write how the run ended, and wait until everything is written. `annotations` are all of the run: the last
+        ones may not have been written yet. Raises StoreIncomplete if something is missing."""
+        self._pool.spawn(self._record.end, final, ended_s, to_json(result), annotations)
         self._pool.join()
         trouble = self._record.trouble
-        missing = self._record.seconds_pending + self._left_out
+        missing = self._record.intervals_pending + self._left_out
         if trouble is not None:
-            raise StoreIncomplete(f"{trouble} The end of the run and {missing} of its seconds are not kept.")
+            raise StoreIncomplete(f"{trouble} The end of the run and {missing} of its seconds are not stored.")
         if missing:
             verb = "is" if missing == 1 else "are"
             raise StoreIncomplete(
-                f"The run store was too slow: {counted(missing, 'second')} of the run {verb} not kept."
+                f"The run store was too slow: {counted(missing, 'second')} of the run {verb} not stored."
             )
 
     def close(self) -> None:
@@ -85,7 +85,7 @@ class RunWriter:
 
     def _do(self, what: Callable[..., None], *arguments: Any) -> None:
         if self._waiting >= _MOST_WAITING:
-            self._left_out += what == self._record.second
+            self._left_out += what == self._record.interval
             return
         self._waiting += 1
         self._pool.spawn(self._in_thread, what, arguments)
@@ -94,27 +94,27 @@ class RunWriter:
         self._waiting -= 1
         what(*arguments)
 
-    def _tell(self) -> None:
-        """Once for each trouble, and once when it is over."""
+    def _log_trouble(self) -> None:
+        """Log each fault once, and its end."""
         trouble = self._record.trouble
-        if trouble == self._told:
+        if trouble == self._logged:
             return
-        self._told = trouble
+        self._logged = trouble
         if trouble is None:
-            logger.warning("The run is kept again; nothing of it is missing.")
+            logger.warning("The run is stored again; nothing of it is missing.")
         else:
             logger.error("%s The run goes on; what could not be written is tried again.", trouble)
 
 
 class _Record:
-    """The rows of one run. All of it happens in the writer's thread; others only read `trouble`."""
+    """The rows of one run. Its methods run in the writer's thread; other threads only read `trouble`."""
 
-    def __init__(self, path: Path, connection: sqlite3.Connection, about: RunMetadata) -> None:
+    def __init__(self, path: Path, connection: sqlite3.Connection, metadata: RunMetadata) -> None:
         self.trouble: str | None = None
         """Why the last attempt to write failed."""
         self._path = path
         self._connection = connection
-        self._about = about
+        self._metadata = metadata
         self._run: int | None = None
         self._names = Names()
         self._pending: list[tuple[str, Sequence[Any]]] = []
@@ -125,19 +125,19 @@ class _Record:
         self._values: dict[int, float] = {}
 
     @property
-    def seconds_pending(self) -> int:
+    def intervals_pending(self) -> int:
         return sum(sql.startswith("INSERT INTO seconds") for sql, _ in self._pending)
 
-    def second(self, snapshot: Snapshot) -> None:
+    def interval(self, snapshot: Snapshot) -> None:
         self._begin(snapshot)
-        self._insert("seconds", snapshot.time_s, pack(self._pack_second(snapshot)))
+        self._insert("seconds", snapshot.time_s, pack(self._pack_interval(snapshot)))
         self._commit()
 
-    def mark(self, mark: Annotation) -> None:
+    def annotation(self, annotation: Annotation) -> None:
         if self._run is None:
-            self._early.append(mark)
+            self._early.append(annotation)
             return
-        self._insert("marks", mark.time_s, mark.kind, mark.text)
+        self._insert("marks", annotation.time_s, annotation.kind, annotation.text)
         self._commit()
 
     def samples(self, time_s: float, values: Mapping[MetricKey, float]) -> None:
@@ -148,16 +148,16 @@ class _Record:
             for each, value in values.items()
         }
         changed = {number: value for number, value in now.items() if self._values.get(number) != value}
-        # A figure that is gone is a gap, not a line that goes on.
+        # A metric that is gone is a gap in its series.
         changed |= dict.fromkeys(self._values.keys() - now.keys(), math.nan)
         self._values = now
         self._insert("samples", time_s, pack_values(changed))
         self._commit()
 
-    def end(self, final: Snapshot, ended_s: float, result: str, marks: Sequence[Annotation]) -> None:
+    def end(self, final: Snapshot, ended_s: float, result: str, annotations: Sequence[Annotation]) -> None:
         self._begin(final)
-        for mark in marks[self._rows["marks"] :]:
-            self._insert("marks", mark.time_s, mark.kind, mark.text)
+        for annotation in annotations[self._rows["marks"] :]:
+            self._insert("marks", annotation.time_s, annotation.kind, annotation.text)
         whole = pack([self._pack_endpoint(key, stats) for key, stats in final.endpoints.items()])
         self._add("UPDATE runs SET ended_s = ?, whole = ?, result = ? WHERE id = ?", ended_s, whole, result, self._run)
         self._commit()
@@ -174,12 +174,12 @@ class _Record:
             found = None
         if found is None:
             self._new(snapshot)
-        for mark in self._early:
-            self._insert("marks", mark.time_s, mark.kind, mark.text)
+        for annotation in self._early:
+            self._insert("marks", annotation.time_s, annotation.kind, annotation.text)
         self._early.clear()
 
     def _new(self, snapshot: Snapshot) -> None:
-        about = self._about
+        metadata = self._metadata
         # Chosen here and not by SQLite, so that rows can wait for their run to be written.
         self._run = secrets.randbits(62)
         self._add(
@@ -191,18 +191,18 @@ class _Record:
             snapshot.host,
             snapshot.started_s,
             snapshot.planned_s,
-            about.version,
-            to_json(about.configuration),
-            about.revision,
+            metadata.version,
+            to_json(metadata.configuration),
+            metadata.revision,
         )
-        for position, each in enumerate(about.loadtests):
+        for position, each in enumerate(metadata.loadtests):
             self._add(
                 "INSERT OR IGNORE INTO loadtests VALUES (?, ?, ?)", each.hash, each.name, zlib.compress(each.text)
             )
             self._add("INSERT INTO run_loadtests VALUES (?, ?, ?)", self._run, position, each.hash)
 
     def _continue(self, run: int) -> None:
-        """As if this process had written what is there."""
+        """Continue the stored rows of an earlier process."""
         connection = self._connection
         self._run = run
         self._names.restore(connection.execute("SELECT number, name FROM names WHERE run = ?", [run]))
@@ -211,15 +211,15 @@ class _Record:
             (self._rows[table],) = connection.execute(query, [run]).fetchone()
         keys = {number: name[1:] for name, number in self._names.numbers.items() if name[0] == "error"}
         for (content,) in connection.execute("SELECT content FROM seconds WHERE run = ? ORDER BY number", [run]):
-            second = unpack(content)
-            if second["epoch"] != self._epoch:
+            interval = unpack(content)
+            if interval["epoch"] != self._epoch:
                 self._errors.clear()
-            self._epoch, self._stats_since_s = second["epoch"], second["stats_since_s"]
-            for number, count, *_ in second["errors"]:
+            self._epoch, self._stats_since_s = interval["epoch"], interval["stats_since_s"]
+            for number, count, *_ in interval["errors"]:
                 key = ErrorKey(*keys[number][:3])
                 self._errors[key] = self._errors.get(key, 0) + count
 
-    def _pack_second(self, snapshot: Snapshot) -> dict[str, Any]:
+    def _pack_interval(self, snapshot: Snapshot) -> dict[str, Any]:
         number = self._names.number
         if abs(snapshot.stats_since_s - self._stats_since_s) > _SAME_EPOCH_S:
             self._epoch += self._stats_since_s > -math.inf
@@ -283,8 +283,8 @@ class _Record:
         return [self._names.number("endpoint", *key), *pack_row(stats)]
 
     def _insert(self, table: str, *values: Any) -> None:
-        marks = ", ".join("?" * (len(values) + 2))
-        self._add(f"INSERT INTO {table} VALUES ({marks})", self._run, self._rows[table], *values)
+        places = ", ".join("?" * (len(values) + 2))
+        self._add(f"INSERT INTO {table} VALUES ({places})", self._run, self._rows[table], *values)
         self._rows[table] += 1
 
     def _add(self, sql: str, *values: Any) -> None:

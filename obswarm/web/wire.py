@@ -49,7 +49,7 @@ _PLAIN = (
     "interval_exceptions",
     "interval_interrupted",
     "users_max",
-    "marks",
+    "annotation_counts",
 )
 _RESULT = (
     "started_s",

@@ -70,7 +70,7 @@ def test_a_shape_goes_on_where_it_would_be_by_now(tmp_path: Path) -> None:
         with Store(Path(os.environ["OBSWARM_STORE"], FILE)) as store:
             kept = read_run(store, store.find(result["run_id"]))
         assert kept.total().requests == len(times)
-        assert [mark.kind for mark in kept.marks] == [mark["kind"] for mark in result["annotations"]]
+        assert [mark.kind for mark in kept.annotations] == [mark["kind"] for mark in result["annotations"]]
         # Once, although a second master has made the end of it; the first one's last second may be missing.
         assert 0.8 * len(times) < sum(second.total().requests for second in kept.seconds) <= len(times)
         # The shape's own end, thirteen seconds after the first beginning: the time without a master counts.

@@ -91,7 +91,7 @@ def test_a_run_is_kept_and_shown_and_goes_elsewhere(here: Path, quick: QuickServ
         "/shop/{id}": after["/shop/1"] - before[1],
     }
     assert sum(second.total().requests for second in record.seconds) == record.total().requests
-    assert [mark.kind for mark in record.marks] == ["start", "stop"]
+    assert [annotation.kind for annotation in record.annotations] == ["start", "stop"]
     figures = {figure.name: [value for _, value in points] for figure, points in record.samples.items()}
     assert figures == {"open files": [7.0]}
     assert record.info.result is not None
@@ -223,7 +223,7 @@ def test_a_disk_that_is_full_does_not_stop_the_run(here: Path, quick: QuickServe
     assert process.returncode == 4, f"something that was asked for is not complete\n{stderr}"
     assert "Aggregated" in stdout
     assert "cannot grow: no space is left on its disk. The run goes on" in stderr, stderr
-    assert "are not kept." in stderr, stderr
+    assert "are not stored." in stderr, stderr
     (small_disk / "filler").unlink()
     with Store(store / FILE) as kept:
         assert read_run(kept, kept.find("latest")).seconds

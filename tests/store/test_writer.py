@@ -48,7 +48,7 @@ def test_every_second_is_there_as_soon_as_it_is_written(tmp_path: Path) -> None:
     assert second.iterations == {"Visitor": 2}
     worker = second.workers["w1"]
     assert (worker.cpu_ratio, worker.loop_lag_s, worker.memory_bytes) == (0.256, 0.0123, 64 * 1024 * 1024)
-    assert [mark.text for mark in record.marks] == ["It starts"]
+    assert [annotation.text for annotation in record.annotations] == ["It starts"]
     with Store(path) as store:
         assert store.loadtests(record.info) == list(ABOUT.loadtests)
 
@@ -67,7 +67,7 @@ def test_how_it_ended_is_exact_even_where_seconds_are_missing(tmp_path: Path) ->
     record = read(path)
     assert (record.info.ended_s, record.info.result) == (99.5, {"totals": {"requests": 15}})
     assert record.endpoints[PAGE].requests == 15
-    assert [mark.text for mark in record.marks] == ["a", "b"], "none twice"
+    assert [annotation.text for annotation in record.annotations] == ["a", "b"], "none twice"
 
 
 def test_names_of_obswarm_0_1_are_read_as_those_of_today(tmp_path: Path) -> None:
@@ -166,7 +166,7 @@ def test_a_master_that_was_started_again_goes_on_where_it_was(tmp_path: Path) ->
     assert len(record.seconds) == 2
     assert {key: stats.requests for key, stats in record.endpoints.items()} == {PAGE: 3, LOGIN: 1}
     assert [seen.count for seen in record.errors.values()] == [2]
-    assert [mark.text for mark in record.marks] == ["a", "b"]
+    assert [annotation.text for annotation in record.annotations] == ["a", "b"]
 
 
 class _Full:
@@ -207,7 +207,7 @@ def test_while_the_disk_is_full_the_run_goes_on_and_what_waits_is_written_later(
     assert [record.getMessage() for record in caplog.records] == [
         f"The run store {path} cannot grow: no space is left on its disk. The run goes on; what could not be written is"
         " tried again.",
-        "The run is kept again; nothing of it is missing.",
+        "The run is stored again; nothing of it is missing.",
     ]
     assert read(path).endpoints[PAGE].requests == 5
 
@@ -217,6 +217,6 @@ def test_what_is_never_written_is_told_at_the_end(tmp_path: Path) -> None:
     writer._record._connection = _Full(writer._connection)  # type: ignore[assignment]
     run = MadeUpRun([writer])
     final = run.second({PAGE: [0.01]})
-    with pytest.raises(StoreIncomplete, match="The end of the run and 1 of its seconds are not kept."):
+    with pytest.raises(StoreIncomplete, match="The end of the run and 1 of its seconds are not stored."):
         writer.finish(final, 1.0, {})
     writer.close()

@@ -48,7 +48,7 @@ def snapshot() -> Snapshot:
         guards=(GuardView("g", "rps > 1", "stop", GuardState.TRIPPED, None, "–", 5.5, (("stop", 2),)),),
         alerts=(AlertCount("A", AlertStatus.FIRING, "grafana", 3),),
         refused_alerts=(RefusedAlerts("labels", 3, "alerts[0] (A) has 65 labels"),),
-        marks={"start": 1, "guard": 2},
+        annotation_counts={"start": 1, "guard": 2},
     )
 
 

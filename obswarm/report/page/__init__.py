@@ -34,8 +34,8 @@ def run_page(record: RunRecord) -> str:
         endpoints=_endpoints(record),
         busiest=_busiest(record),
         annotations=[
-            {"at": f"{mark.time_s - info.started_s:.1f} s", "kind": mark.kind, "text": mark.text}
-            for mark in record.marks
+            {"at": f"{annotation.time_s - info.started_s:.1f} s", "kind": annotation.kind, "text": annotation.text}
+            for annotation in record.annotations
         ],
         errors=_errors(record),
         exceptions=[

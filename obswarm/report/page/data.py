@@ -49,7 +49,10 @@ def chart_data(record: RunRecord) -> dict[str, Any]:
                 values.insert(at, None)
     return {
         "time": time,
-        "annotations": [[round(mark.time_s - start_s, 1), mark.kind, mark.text] for mark in record.marks],
+        "annotations": [
+            [round(annotation.time_s - start_s, 1), annotation.kind, annotation.text]
+            for annotation in record.annotations
+        ],
         "groups": groups,
         "heat": _heat(record),
         "endpoints": [_distribution(key, record.endpoints[key]) for key in _with_the_busiest_first(record.endpoints)],
