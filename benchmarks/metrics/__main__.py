@@ -12,7 +12,7 @@ from obswarm.api import Environment, Events, User, task
 from obswarm.engine import ClosedExecutor, LocalGenerator, Ramp, Run
 from obswarm.metrics import SnapshotRegistry
 from obswarm.metrics.exposition import compressed, slices
-from obswarm.metrics.exposition import unhurried as in_turns
+from obswarm.metrics.exposition import cooperative as in_turns
 from obswarm.stats import Recorder
 
 _ENDPOINTS = (10, 100, 1_000)

@@ -27,11 +27,12 @@ from obswarm.engine import (
     StopReason,
     StopRequested,
 )
-from obswarm.stats import Annotation, Recorder, RunState, Snapshot, StatsTable
+from obswarm.record import Annotation, RunState, Snapshot, StopKind
+from obswarm.stats import Recorder, StatsTable
 from tests.support.fake_time import FakeTime
 from tests.support.stub_generator import StubGenerator, order_of
 
-CTRL_C = StopReason("signal", "interrupted")
+CTRL_C = StopReason(StopKind.SIGNAL, "interrupted")
 _TURNS = 4
 """That the end of a run takes, besides time."""
 
@@ -195,7 +196,7 @@ def test_a_stop_gives_users_the_stop_timeout_and_the_first_reason_counts(start: 
     made.pass_s(2)
     made.requests(4)
     made.run.stop(CTRL_C)
-    made.run.stop(StopReason("time", "later"))
+    made.run.stop(StopReason(StopKind.TIME, "later"))
     made.pass_s(2)
     assert not made.has_ended
     assert made.run.state is RunState.STOPPING
@@ -227,7 +228,7 @@ def test_an_abort_after_a_stop_cuts_the_wait_off(start: Start) -> None:
     made.run.stop(CTRL_C)
     made.pass_s(30)
     assert not made.has_ended
-    made.run.abort(StopReason("signal", "again"))
+    made.run.abort(StopReason(StopKind.SIGNAL, "again"))
     assert made.generator.calls[-1] == "kill"
     killed.set()
     made.pass_s(0)
@@ -406,8 +407,8 @@ def test_a_generator_that_fails_ends_the_run_with_a_result(start: Start, part: s
 @pytest.mark.parametrize(
     ("event", "kind", "error"),
     [
-        (StopRequested(StopReason("lost", "no worker is left")), "lost", None),
-        (StopRequested(StopReason("user", "a user raised StopTest")), "user", None),
+        (StopRequested(StopReason(StopKind.LOST, "no worker is left")), "lost", None),
+        (StopRequested(StopReason(StopKind.USER, "a user raised StopTest")), "user", None),
         (RunFailed(ObswarmError("No file data.csv.")), "error", "No file data.csv."),
         (PartFailed("The contact", OSError("x")), "error", "The contact failed (OSError: x), so that"),
     ],
@@ -525,7 +526,7 @@ def test_of_several_errors_the_first_is_the_runs(start: Start) -> None:
     made.run.fail(ObswarmError("first\nsecond line"))
     made.run.fail(ObswarmError("another"))
     made.pass_s(0)
-    assert made.result.stop_reason == StopReason("error", "first")
+    assert made.result.stop_reason == StopReason(StopKind.ERROR, "first")
     assert str(made.result.error) == "first\nsecond line"
 
 
@@ -588,4 +589,4 @@ def test_a_run_is_gone_on_with_where_an_earlier_process_left_it(start: Start) ->
     made.pass_s(2)
     assert made.users == pytest.approx(held + 20, abs=2)
     made.pass_s(30)
-    assert made.result.stop_reason.kind == "time"
+    assert made.result.stop_reason.kind is StopKind.TIME
