@@ -50,9 +50,11 @@ EFFECTS = (
         "few-processes",
         "sum(rate(http_request_duration_seconds_sum[5s])) / sum(uwsgi_worker_threads)",
         4,
+        # It is at most one.
+        added=0.25,
     ),
-    # What is left of the CPUs becomes a third or less.
-    Effect("neighbour", '1 / clamp_min(avg(rate(node_cpu_seconds_total{mode="idle"}[5s])), 0.01)', 3),
+    # Processes that run or wait for a CPU, four more; a busy machine has no idle time that could become less.
+    Effect("neighbour", "avg_over_time(node_procs_running[5s])", 3, 0.1, added=3),
     Effect("slow-network", mean("app_db_query_duration_seconds", '{query="problem"}'), 10, added=0.035),
     Effect("disk-flush", "sum(rate(mysql_global_status_innodb_data_fsyncs[5s]))", 5),
     # Of the two, one more is out than none; counted from one, so that it is a factor.
