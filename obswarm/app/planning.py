@@ -145,6 +145,16 @@ def files_of(arguments: Sequence[str], named: Sequence[str]) -> tuple[list[Path]
     return [Path(part) for part in rest.pop(position).split(",")], rest
 
 
+def named_loadtest(config: RunConfig) -> Path | None:
+    """Return the load-test file that is named, None without one. Raises ObswarmError when it is missing."""
+    if not config.load.arguments and not config.load.files:
+        return None
+    file = files_of(config.load.arguments, config.load.files)[0][0].resolve()
+    if not file.is_file():
+        raise ObswarmError(f"There is no load-test file {file}.")
+    return file
+
+
 def names_a_file(arguments: Sequence[str], named: Sequence[str]) -> bool:
     """Whether a load-test file was named, or one of the usual name lies here."""
     if named or any(not text.startswith("-") and _looks_like_file(text) for text in arguments):

@@ -21,7 +21,7 @@ import gevent
 from gevent import signal_handler
 from gevent.event import AsyncResult
 
-from obswarm import clock, defaults
+from obswarm import clock
 from obswarm.api import ObswarmError
 from obswarm.app import exit_codes, unfinished
 from obswarm.app.build import build_fleet_run, keys_of
@@ -31,10 +31,11 @@ from obswarm.app.guards_setup import guards_of
 from obswarm.app.idle_alerts import IdleAlerts
 from obswarm.app.notices import Notices
 from obswarm.app.pending_run import MOST_STARTS, KeptResult, PendingRun
-from obswarm.app.planning import build_plan, files_of
+from obswarm.app.planning import build_plan, named_loadtest
 from obswarm.app.run_service import MasterRunService
 from obswarm.app.session import Display, MakeDisplay, RunSession
-from obswarm.cluster import IdleWorkers, Recovered, reexec, tcp_endpoint
+from obswarm.app.unfinished import CannotGoOn
+from obswarm.cluster import IdleWorkers, reexec, tcp_endpoint
 from obswarm.config import SETTINGS, RunConfig, at_service, for_client, useless_settings
 from obswarm.config.toml_file import current_folder
 from obswarm.ending_signals import ending_signals
@@ -81,10 +82,6 @@ BuildRun = Callable[..., RunSession]
 """As build_fleet_run."""
 
 
-class CannotGoOn(ObswarmError):
-    """A run was begun, and its state is none that this process could go on from."""
-
-
 class Outcome(Enum):
     """What is next for the process that has made a run."""
 
@@ -110,7 +107,7 @@ class Service:
         self._started_in = current_folder() or Path()
         self._token, made_token = _kept("OBSWARM_API_TOKEN", config.cluster.api_token)
         self._alerts_token, made_alerts_token = _kept("OBSWARM_ALERTS_TOKEN", config.guards.alerts_token)
-        self._here = _mounted(config)
+        self._here = named_loadtest(config)
         self._run: Run | None = None
         self._next: AsyncResult[RunRequest | None] = AsyncResult()
         self._handler = RunEventsHandler(without=(_ADDRESSES,))
@@ -264,19 +261,6 @@ class Service:
         was_ending = found is not None and found.progress.stopping is not None
         self._pending.begin(_COST_OF_AN_END if was_ending else 1)
 
-    def _recover(self, config: RunConfig, digest: str) -> Recovered | None:
-        """The run, which was begun before, from its state."""
-        found = unfinished.found_run(config.cluster.state_path, config.load.max_endpoints)
-        if found is None:
-            # Nothing was measured yet; or it is not to be had, and what is there will be replaced.
-            return None
-        if found.digest != digest:
-            raise CannotGoOn("The master was started again, and the load test is another one now.")
-        age_s = clock.wall() - found.progress.at_wall_s
-        if age_s > config.cluster.orphan_timeout + defaults.GIVE_UP_AFTER_S:
-            raise CannotGoOn(f"The master was away for {age_s:.0f} s, and its workers have given up.")
-        return found
-
     def _fail(self, news: RunEvents, seen: PartialResult, detail: str, text: str) -> None:
         """The run ended without a result of its own: its client gets what there is."""
         logger.error("%s", text)
@@ -333,7 +317,7 @@ class Service:
             outputs=outputs,
             keys=self._keys,
             shared=shared,
-            recover=self._recover if starts else lambda *_: None,
+            recover=unfinished.recover_begun if starts else lambda *_: None,
             on_run=lambda run: self._began(run, plan.loadtest.name),
         )
 
@@ -390,16 +374,6 @@ class Service:
             yield
         finally:
             logging.getLogger().removeHandler(self._handler)
-
-
-def _mounted(config: RunConfig) -> Path | None:
-    """The load test that the service itself was started with."""
-    if not config.load.arguments and not config.load.files:
-        return None
-    file = files_of(config.load.arguments, config.load.files)[0][0].resolve()
-    if not file.is_file():
-        raise ObswarmError(f"There is no load-test file {file}.")
-    return file
 
 
 def goes_well(state: RunState, since_s: float) -> bool:

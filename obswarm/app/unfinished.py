@@ -7,9 +7,10 @@ import re
 from contextlib import suppress
 from pathlib import Path
 
-from obswarm import clock
+from obswarm import clock, defaults
 from obswarm.api import ObswarmError
 from obswarm.cluster import Recovered, read_journal, result_of_recovered
+from obswarm.config import RunConfig
 from obswarm.engine import PartialResult, RunResult, new_run_id
 from obswarm.errors import reason_of
 from obswarm.json_text import to_json
@@ -22,12 +23,31 @@ logger = logging.getLogger(__name__)
 _FIT_FOR_A_FILE = re.compile(r"[\w.-]{1,100}")
 
 
+class CannotGoOn(ObswarmError):
+    """A run was begun, and its state is none that this process could go on from."""
+
+
 def found_run(state: Path, max_endpoints: int) -> Recovered | None:
     """The run in the state file, None when there is none that can be read."""
     try:
         return read_journal(state, max_endpoints)
     except ObswarmError:
         return None
+
+
+def recover_begun(config: RunConfig, digest: str) -> Recovered | None:
+    """Return the run that an earlier process of the service has begun, to go on with it; None when nothing of it was
+    measured yet. Raises CannotGoOn."""
+    found = found_run(config.cluster.state_path, config.load.max_endpoints)
+    if found is None:
+        # Or it is not to be had, and what is there will be replaced.
+        return None
+    if found.digest != digest:
+        raise CannotGoOn("The master was started again, and the load test is another one now.")
+    age_s = clock.wall() - found.progress.at_wall_s
+    if age_s > config.cluster.orphan_timeout + defaults.GIVE_UP_AFTER_S:
+        raise CannotGoOn(f"The master was away for {age_s:.0f} s, and its workers have given up.")
+    return found
 
 
 def best_of(seen: PartialResult, found: Recovered | None, detail: str, text: str) -> RunResult | None:
