@@ -9,6 +9,7 @@ from obswarm.app import exit_codes
 from obswarm.app.exit_codes import exit_code_of, exit_code_with
 from obswarm.engine import FailedOutput, RunResult, StopReason, WorkerLoss
 from obswarm.guards import RequirementResult, parse_requirement
+from obswarm.record import StopKind
 from tests.support.recorded import PAGE, MadeUpRun, result_of
 
 LOSS = WorkerLoss("w", "killed", 1.0, 3)
@@ -23,7 +24,7 @@ def result(failed: bool = False, answered: bool = True) -> RunResult:
 
 
 def stopped(kind: str) -> RunResult:
-    return replace(result(), stop_reason=StopReason(kind, "because"))
+    return replace(result(), stop_reason=StopReason(StopKind(kind), "because"))
 
 
 def requirement(met: bool) -> RequirementResult:
