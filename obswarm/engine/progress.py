@@ -45,7 +45,7 @@ class Progress:
     guards: dict[str, Any] = field(default_factory=dict)
     """The memory of the guards and of the alerts that fire."""
     users_ended: int = 0
-    """By themselves, of those that are placed."""
+    """By themselves, of the assigned users."""
 
 
 @dataclass(slots=True)

@@ -59,9 +59,9 @@ class RateLimiter:
         return min(_IDLE_S, max(_SHORTEST_WAIT_S, until_token, until_due, until_room))
 
 
-def step_towards(placed: int, position: float) -> int:
+def step_towards(assigned_users: int, position: float) -> int:
     """Users to be added (or, negative, removed) to be as near to the position as whole users can be from its near
     side: on the way up the floor, on the way down the ceiling."""
-    if position >= placed:
-        return math.floor(position + 1e-9) - placed
-    return math.ceil(position - 1e-9) - placed
+    if position >= assigned_users:
+        return math.floor(position + 1e-9) - assigned_users
+    return math.ceil(position - 1e-9) - assigned_users

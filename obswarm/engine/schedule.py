@@ -43,13 +43,13 @@ class LoadSchedule(Protocol):
     stands_still: bool
     """Whether its time stands still while the load is held."""
 
-    def at(self, elapsed_s: float, placed: int) -> LoadTarget | None:
+    def at(self, elapsed_s: float, assigned_users: int) -> LoadTarget | None:
         """The load at a time of the schedule's own since the start; None when the schedule is over.
 
-        `placed` is the number of users that there are, from which a ramp begins. Called with rising times only.
+        `assigned_users` is the number of users so far, from which a ramp begins. Called with rising times only.
         """
 
-    def may_want_more(self, elapsed_s: float, placed: int) -> bool:
+    def may_want_more(self, elapsed_s: float, assigned_users: int) -> bool:
         """Whether there is a later time at which it may want more users than that."""
 
     def is_over(self, elapsed_s: float) -> bool:
@@ -68,11 +68,11 @@ class Ramp:
         self.most_users: int | None = users
         self._start: tuple[float, int] | None = None
 
-    def at(self, elapsed_s: float, placed: int) -> LoadTarget | None:
+    def at(self, elapsed_s: float, assigned_users: int) -> LoadTarget | None:
         if self.is_over(elapsed_s):
             return None
         if self._start is None:
-            self._start = (elapsed_s, placed)
+            self._start = (elapsed_s, assigned_users)
         began, base = self._start
         # The first user comes (or goes) at once, the next one 1/rate later.
         way = self.rate * (elapsed_s - began) + 1
@@ -82,8 +82,8 @@ class Ramp:
             position = max(float(self.users), base - way)
         return LoadTarget(self.users, position, self.rate, 0, abs(position - self.users) < 1e-6)
 
-    def may_want_more(self, elapsed_s: float, placed: int) -> bool:
-        return self.users > placed
+    def may_want_more(self, elapsed_s: float, assigned_users: int) -> bool:
+        return self.users > assigned_users
 
     def is_over(self, elapsed_s: float) -> bool:
         return self.duration_s is not None and elapsed_s >= self.duration_s
@@ -99,7 +99,7 @@ class StagesSchedule:
         self.duration_s: float | None = sum(stage.duration_s for stage in stages)
         self.most_users: int | None = max((stage.users for stage in stages), default=0)
 
-    def at(self, elapsed_s: float, placed: int) -> LoadTarget | None:
+    def at(self, elapsed_s: float, assigned_users: int) -> LoadTarget | None:
         found = users_at(self.stages, elapsed_s)
         if found is None:
             return None
@@ -119,11 +119,11 @@ class StagesSchedule:
         # On a plateau users move between workers, and what is late is made up for, as fast as users came before.
         return LoadTarget(round(position), position, slope or rate, step, slope == 0)
 
-    def may_want_more(self, elapsed_s: float, placed: int) -> bool:
+    def may_want_more(self, elapsed_s: float, assigned_users: int) -> bool:
         end_s = 0.0
         for stage in self.stages:
             end_s += stage.duration_s
-            if end_s > elapsed_s and stage.users > placed:
+            if end_s > elapsed_s and stage.users > assigned_users:
                 return True
         return False
 
@@ -151,18 +151,18 @@ class ShapeSchedule:
         self._step = -1
         self._next_tick_s = 0.0
 
-    def at(self, elapsed_s: float, placed: int) -> LoadTarget | None:
+    def at(self, elapsed_s: float, assigned_users: int) -> LoadTarget | None:
         wanted = self._ask(elapsed_s)
         if wanted is None:
             return None
         users, rate, classes = wanted
         if self._ramp is None:
             self._ramp = Ramp(users, rate)
-        load = self._ramp.at(elapsed_s, placed)
+        load = self._ramp.at(elapsed_s, assigned_users)
         assert load is not None
         return LoadTarget(load.target, load.position, load.rate, self._step, load.settled, classes)
 
-    def may_want_more(self, elapsed_s: float, placed: int) -> bool:
+    def may_want_more(self, elapsed_s: float, assigned_users: int) -> bool:
         """Nobody but the shape knows."""
         return True
 
@@ -239,15 +239,15 @@ class ReplacedLoad:
         self._step = step
         self._ramp = Ramp(users, rate)
 
-    def at(self, elapsed_s: float, placed: int) -> LoadTarget | None:
+    def at(self, elapsed_s: float, assigned_users: int) -> LoadTarget | None:
         if self.plan.is_over(elapsed_s):
             return None
-        load = self._ramp.at(elapsed_s, placed)
+        load = self._ramp.at(elapsed_s, assigned_users)
         assert load is not None
         return LoadTarget(load.target, load.position, load.rate, self._step, load.settled, self.user_classes)
 
-    def may_want_more(self, elapsed_s: float, placed: int) -> bool:
-        return self.users > placed
+    def may_want_more(self, elapsed_s: float, assigned_users: int) -> bool:
+        return self.users > assigned_users
 
     def is_over(self, elapsed_s: float) -> bool:
         self._ramp = Ramp(self.users, self.rate)
