@@ -1,4 +1,4 @@
-"""Environment: what a load-test file can reach of the run it is part of, under Locust's names."""
+"""Environment: the run as load-test files see it, under Locust's names."""
 
 import logging
 from argparse import Namespace
@@ -23,17 +23,17 @@ logger = logging.getLogger("obswarm.user")
 
 
 class RunSteering(Protocol):
-    """How code of the load-test file that is called outside of any user ends the run."""
+    """Ends the run on behalf of load-test code that is called outside of any user."""
 
     def stop_test(self, detail: str) -> None:
-        """In the ordinary way, as StopTest asks for."""
+        """Stop the run gracefully, as StopTest asks for."""
 
     def fail(self, error: ObswarmError) -> None:
-        """As an error, with exit code 2."""
+        """End the run as an error, with exit code 2."""
 
 
 class Environment:
-    """One run's surroundings; users have it as `self.environment`, listeners get it as an argument.
+    """The environment of a run; users have it as `self.environment`, listeners get it as an argument.
 
     `runner` has `stop()`, `quit()`, `start(user_count, spawn_rate)`, `user_count`, `state` and `stats`;
     `process_exit_code`, when set, becomes the exit code of the command.
@@ -68,7 +68,7 @@ class Environment:
         self.exclude_tags = exclude_tags
         self.reset_stats = reset_stats
         self.run_id = ""
-        """Of the run that this process takes part in; known once a run has been prepared."""
+        """Id of the run that this process takes part in; empty until the run is prepared."""
         self.runner: Any = None
         self.web_ui: Any = None
         self.process_exit_code: int | None = None
@@ -77,7 +77,7 @@ class Environment:
         """Decides which requests carry a trace id; None: no request does."""
         self._logged_exceptions: set[str] = set()
         self.steering: RunSteering | None = None
-        """Of the run that this process takes part in; None where there is only a user (`run_single_user`)."""
+        """Ends the run that this process takes part in; None for a single user (`run_single_user`)."""
         events.request.recorder = recorder
         events.belong_to(self)
 
@@ -95,7 +95,7 @@ class Environment:
         )
 
     def called_code_raised(self, what: str, error: BaseException, ends_run: bool = False) -> None:
-        """What becomes of an exception of the load-test file's code, `what`, that was called outside of any user.
+        """Handle an exception of the load-test file's code, `what`, that was called outside of any user.
 
         StopTest stops the run; with `ends_run` anything else ends it as an error; without, it is logged and counted.
         """

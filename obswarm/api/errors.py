@@ -1,4 +1,4 @@
-"""Exceptions: those that steer a user's course, those that a load-test file sees, and those a person reads."""
+"""Exceptions: those that control a user, those that a load test sees, and those with a message for the terminal."""
 
 from obswarm.errors import ObswarmError as ObswarmError
 

@@ -153,7 +153,7 @@ class RequestHook(EventHook):
         number = to_number(given)
         if number is None or number > _LONGEST_MS:
             self._complain(
-                f"response_time={_shown(given)} is no number of milliseconds; the request is counted without one",
+                f"response_time={_shown(given)} is not a number of milliseconds; the request is counted without one",
                 f"response_time {type_name(given)}",
             )
             return None
@@ -165,7 +165,7 @@ class RequestHook(EventHook):
         size = to_size(given)
         if size is None:
             self._complain(
-                f"response_length={_shown(given)} is no number of bytes; 0 is counted",
+                f"response_length={_shown(given)} is not a number of bytes; 0 is counted",
                 f"response_length {type_name(given)}",
             )
         return size or 0
@@ -174,7 +174,7 @@ class RequestHook(EventHook):
         kind = kind or complaint
         if kind not in self._complaints and len(self._complaints) < _MOST_COMPLAINTS:
             self._complaints.add(kind)
-            logger.warning("events.request.fire: %s. (This is said once.)", complaint)
+            logger.warning("events.request.fire: %s. (Further ones of this kind are not logged.)", complaint)
 
     def _is_meant_for_the_caller(self, error: BaseException) -> bool:
         return isinstance(error, _STEERS_A_USER) or super()._is_meant_for_the_caller(error)

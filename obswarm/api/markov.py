@@ -12,12 +12,12 @@ TRANSITIONS_ATTRIBUTE = "obswarm_transitions"
 
 
 def transition(func_name: str, weight: int = 1) -> Callable[[TaskT], TaskT]:
-    """The task may be followed by the one of that name; several decorators give several ways on, by weight."""
+    """Let the task be followed by the one of that name; of several decorators one is chosen by weight."""
     return transitions({func_name: weight})
 
 
 def transitions(weights: Mapping[str, int] | Sequence[str | tuple[str, int]]) -> Callable[[TaskT], TaskT]:
-    """As several @transition: a dict of weights, or a list of names and (name, weight)."""
+    """Several @transition in one: a dict of weights, or a list of names and (name, weight)."""
     if isinstance(weights, Mapping):
         pairs = dict(weights)
     else:

@@ -68,14 +68,14 @@ class OptionValues(argparse.Namespace):
 
 
 def make_parser(events: Events, file: str) -> LoadTestParser:
-    """The parser, after the load-test file has added its options to it."""
+    """Return the parser, after the load-test file has added its options to it."""
     parser = LoadTestParser(prog=f"obswarm run {file}", add_help=False, allow_abbrev=False)
     events.init_command_line_parser.fire(parser=parser)
     return parser
 
 
 def parse_custom(events: Events, file: str, arguments: Sequence[str]) -> tuple[OptionValues, list[str]]:
-    """Values of the load-test file's options, and what of the arguments they did not use."""
+    """Return the values of the load-test file's options, and the arguments that are none of them."""
     parser = make_parser(events, file)
     values = OptionValues()
     values.secrets, values.secret_flags = parser.secrets, parser.secret_flags
@@ -85,6 +85,6 @@ def parse_custom(events: Events, file: str, arguments: Sequence[str]) -> tuple[O
 
 
 def remember_secrets(parser: LoadTestParser, values: Mapping[str, Any]) -> None:
-    """Have the secrets among the values of a parser's options taken out of all texts from now on."""
+    """Redact the secrets among the values of a parser's options in all output from now on."""
     for name in parser.secrets:
         remember_secret(values.get(name))

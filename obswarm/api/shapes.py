@@ -16,7 +16,7 @@ class Stage(NamedTuple):
 
 
 def parse_stages(text: str) -> tuple[Stage, ...]:
-    """`30s:100,2m:500,30s:0` as stages. Raises ValueError with a sentence that names the faulty part."""
+    """Parse stages such as `30s:100,2m:500,30s:0`. Raises ValueError with a sentence that names the faulty part."""
     stages = []
     for number, part in enumerate(text.split(","), start=1):
         duration, colon, users = part.strip().partition(":")
@@ -36,7 +36,7 @@ def parse_stages(text: str) -> tuple[Stage, ...]:
 
 
 def format_stages(stages: Sequence[Stage]) -> str:
-    """The text that parse_stages reads."""
+    """Return stages as the text that parse_stages reads."""
     return ",".join(f"{format_duration(stage.duration_s)}:{stage.users}" for stage in stages)
 
 
@@ -49,7 +49,7 @@ class LoadTestShape:
     abstract: bool = True
     use_common_options: bool = False
     runner: Any = None
-    """The run's runner, there once it has started."""
+    """The run's runner, once the run has started."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -60,11 +60,11 @@ class LoadTestShape:
         self.start_time = clock.monotonic()
 
     def reset_time(self) -> None:
-        """Begin counting the run time anew; called when the run starts."""
+        """Reset the run time to 0; called when the run starts."""
         self.start_time = clock.monotonic()
 
     def get_run_time(self) -> float:
-        """Seconds since the run started."""
+        """Return the seconds since the run started."""
         return clock.monotonic() - self.start_time
 
     def get_current_user_count(self) -> int:
@@ -85,7 +85,7 @@ class Stages(LoadTestShape):
     stages: str | Sequence[tuple[float | str, int]] = ""
 
     def parsed(self) -> tuple[Stage, ...]:
-        """The stages as values. Raises ObswarmError when they make no sense."""
+        """Return the parsed stages. Raises ObswarmError when they are invalid."""
         try:
             if isinstance(self.stages, str):
                 return parse_stages(self.stages)
@@ -100,7 +100,8 @@ class Stages(LoadTestShape):
 
 
 def users_at(stages: Sequence[Stage], elapsed_s: float, start_users: float = 0) -> tuple[float, float] | None:
-    """Where on its line a load of stages is: (users, slope in users per second without sign). None after the end."""
+    """Return the users of a load of stages at a moment, and how fast they change: (users, slope in users per second
+    without sign). None after the end."""
     before = start_users
     for stage in stages:
         if elapsed_s < stage.duration_s:

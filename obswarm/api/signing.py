@@ -51,7 +51,7 @@ class RequestSigner:
         return f"{type(self).__name__}(…)"
 
     def headers(self, path: str, run_id: str) -> dict[str, str]:
-        """Names and values for a request that is sent now. `path` is percent-encoded, as it is sent."""
+        """Return the headers for a request that is sent now. `path` is percent-encoded, as it is sent."""
         seconds = str(int(clock.wall()))
         message = "\n".join((run_id, seconds, path)).encode()
         signature = hmac.digest(self._key, message, "sha256").hex()

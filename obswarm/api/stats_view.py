@@ -30,12 +30,13 @@ class EntryView:
         return self.get_response_time_percentile(0.5)
 
     def get_response_time_percentile(self, percent: float) -> float:
-        """The response time in milliseconds below which that share (0 to 1) of requests lies; 0 without requests."""
+        """Return the response time in milliseconds below which that share (0 to 1) of requests lies; 0 without
+        requests."""
         return (self._stats.quantile(percent) or 0) * 1000
 
     @property
     def total_rps(self) -> float:
-        """Requests that finished while there was load, per second of it."""
+        """Requests per second over the time in which users were running."""
         return self._stats.rate(self._load_s)
 
     @property
@@ -88,7 +89,7 @@ class StatsView:
         }
 
     def get(self, name: str, method: str) -> EntryView:
-        """One endpoint; an empty one when nothing was requested under that name."""
+        """Return one endpoint; an empty one when nothing was requested under that name."""
         found = self.entries.get((name, method))
         return found or EntryView(EndpointStats(EndpointKey(method, name)), 0, None, 0)
 

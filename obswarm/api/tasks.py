@@ -77,7 +77,7 @@ def tag(*tags: str) -> Callable[[TaskT], TaskT]:
 
 
 def expand_tasks(tasks: object, owner: str) -> list[Task]:
-    """A `tasks` attribute (list, list of (task, weight), or dict of weights) as a list with repetitions by weight."""
+    """Return a `tasks` attribute (list, list of (task, weight), or dict of weights) as a list with repetitions."""
     if isinstance(tasks, dict):
         pairs: Iterable[Any] = tasks.items()
     elif isinstance(tasks, list | tuple | set):
@@ -98,7 +98,7 @@ def expand_tasks(tasks: object, owner: str) -> list[Task]:
 
 
 def collect_tasks(cls: type) -> list[Task]:
-    """Tasks of the base classes, then of the `tasks` attribute, then those marked with @task, as declared."""
+    """Return the tasks of the base classes, then of the `tasks` attribute, then those marked with @task, in order."""
     collected: list[Task] = []
     for base in cls.__bases__:
         collected.extend(getattr(base, "tasks", None) or [])
@@ -129,7 +129,7 @@ _NUMBERS = (int, float)
 
 
 def _sleep(loop: Any, seconds: float) -> None:
-    """gevent.sleep, with fewer calls on the stack: what is on it while users wait is most of their memory."""
+    """Sleep as gevent.sleep, with a shorter call stack: the stack of a waiting user is most of its memory."""
     if not seconds:
         gevent_sleep(0)
         return
@@ -170,7 +170,7 @@ class TaskSet:
         """Called when a user begins with this TaskSet."""
 
     def on_stop(self) -> None:
-        """Called when it leaves it: by `interrupt`, or because the user ends."""
+        """Called when the user leaves this TaskSet, by `interrupt` or because the user ends."""
 
     def interrupt(self, reschedule: bool = True) -> None:
         """Leave this TaskSet. With `reschedule` the parent's next task follows at once, else after its wait time."""
@@ -186,7 +186,7 @@ class TaskSet:
             self._queue.append(task_callable)
 
     def get_next_task(self) -> Task:
-        """Picks a task by weight. Raises LoadTestError when there is none."""
+        """Pick a task by weight. Raises LoadTestError when there is none."""
         if not self.tasks:
             raise LoadTestError(
                 f"{self._owner_name()} has no tasks. Mark methods with @task or set `tasks`"
@@ -236,12 +236,12 @@ class TaskSet:
         seconds = self.user.wait_time() if wait_time is None else wait_time()
         if not isinstance(seconds, _NUMBERS):
             raise LoadTestError(
-                f"wait_time of {self._owner_name()} gave {seconds!r} where a number of seconds belongs."
+                f"wait_time of {self._owner_name()} returned {seconds!r}; it has to return a number of seconds."
             )
         return seconds
 
     def run(self) -> None:
-        """The loop of tasks; ends by an exception only, as `interrupt`, StopUser and the end of the run are."""
+        """Run tasks until an exception ends the loop, as `interrupt`, StopUser and the end of the run do."""
         try:
             self.on_start()
         except InterruptTaskSet as interrupt:

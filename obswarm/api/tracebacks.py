@@ -1,4 +1,4 @@
-"""Tracebacks for the person who wrote the load-test file: their frames, not ours."""
+"""Tracebacks for the author of a load-test file: without obswarm's own frames."""
 
 import traceback
 from pathlib import Path
@@ -19,7 +19,7 @@ def _is_ours(filename: str) -> bool:
 
 
 def user_traceback(error: BaseException) -> str:
-    """The traceback without the leading frames that belong to obswarm or to the import machinery.
+    """Return the traceback without the leading frames that belong to obswarm or to the import machinery.
 
     Frames of ours that lie between or below theirs are cut off as well: the last line of theirs is where to look.
     When no frame is theirs, what remains is the error alone.
@@ -50,18 +50,18 @@ def user_location(error: BaseException) -> str | None:
 
 
 def is_of_a_load_test(error: BaseException) -> bool:
-    """Whether it passed through a function of the load test's."""
+    """Return whether the exception passed through a function of the load test."""
     return any(_has_load_test_code(frame.filename) for frame in traceback.extract_tb(error.__traceback__))
 
 
 def is_ours(error: BaseException) -> bool:
-    """Whether it passed through functions of obswarm, and through none of the load test's."""
+    """Return whether the exception passed through functions of obswarm, and through none of the load test."""
     frames = traceback.extract_tb(error.__traceback__)
     return any(frame.filename.startswith(_PACKAGE) for frame in frames) and not is_of_a_load_test(error)
 
 
 def runs_code_of_a_load_test(frame: FrameType | None) -> bool:
-    """Whether a function of the load test's is among those that are being called."""
+    """Return whether a function of the load test is on the call stack."""
     while frame is not None:
         if _has_load_test_code(frame.f_code.co_filename):
             return True

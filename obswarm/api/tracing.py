@@ -8,7 +8,7 @@ HEADER = "traceparent"
 
 
 def parse_share(text: str) -> float:
-    """A share written like `1%` or `0.01`. Raises ValueError with a sentence when it is none, or not within 0 to 1."""
+    """Parse a share such as `1%` or `0.01`. Raises ValueError with a sentence when it is none, or not within 0 to 1."""
     compact = text.strip().replace(" ", "")
     try:
         share = float(compact.removesuffix("%")) / (100 if compact.endswith("%") else 1)
@@ -27,8 +27,8 @@ class TraceSampler:
         self._draw = draw
 
     def sample(self, headers: Any = None) -> str | None:
-        """A new trace id (32 hexadecimal digits), or None when this request is not among the sampled ones, or its own
-        headers have a trace already."""
+        """Return a new trace id (32 hexadecimal digits), or None when this request is not among the sampled ones, or
+        its own headers have a trace already."""
         if self._draw() >= self._share:
             return None
         if headers and any(str(name).lower() == HEADER for name in headers):
@@ -38,5 +38,5 @@ class TraceSampler:
 
 
 def traceparent(trace_id: str) -> str:
-    """The header's value: version 00, the trace, a span of ours, and the flag that says that it is sampled."""
+    """Return the header's value: version 00, the trace id, a new span id, and the flag for a sampled trace."""
     return f"00-{trace_id}-{random.getrandbits(64) or 1:016x}-01"

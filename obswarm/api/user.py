@@ -1,4 +1,4 @@
-"""User: one simulated person, in a greenlet of its own."""
+"""User: one simulated user, in a greenlet of its own."""
 
 import logging
 from typing import TYPE_CHECKING, Any
@@ -20,10 +20,10 @@ logger = logging.getLogger(__name__)
 
 
 class User:
-    """Base of all user classes: tasks, a wait time between them, and the course of a user's life.
+    """Base of all user classes: tasks, and the wait time between them.
 
-    A subclass for a protocol gives itself a `client` and reports what it measures through
-    `self.environment.events.request`.
+    A subclass for a protocol gives itself a `client` and measures its requests with
+    `self.environment.request(method, name)`.
     """
 
     host: str | None = None
@@ -38,7 +38,7 @@ class User:
     """Share of this class among the users of a run."""
 
     fixed_count: int = 0
-    """When above 0: exactly so many users, started first; the weight does not count then."""
+    """When above 0, the number of users of this class; they are started first, and the weight does not count."""
 
     abstract: bool = True
     """A class that sets this itself is only there to be subclassed."""

@@ -1,4 +1,4 @@
-"""HTTP clients for users: a fast one of our own, and requests."""
+"""HTTP: the clients of users (obswarm's own, and requests), and the client for the APIs of other programs."""
 
 from obswarm import gevent_patch  # noqa: F401,I001 - before requests, which imports ssl
 

@@ -44,7 +44,7 @@ class StreamedBody:
 
     @property
     def replayable(self) -> bool:
-        """Whether `rewind` would work."""
+        """Return whether the body can be sent a second time, after `rewind`."""
         return not self._spent or self._began_at is not None
 
     def rewind(self) -> None:
@@ -53,7 +53,7 @@ class StreamedBody:
             self._source.seek(self._began_at)
 
     def pieces(self) -> Iterator[bytes]:
-        """What goes over the wire, chunked coding included where there is no length."""
+        """Iterate over the bytes to send, in chunked coding where the length is not known."""
         self._spent = True
         if self.length is not None:
             yield from self._of_that_length(self.length)
@@ -151,7 +151,7 @@ def encode_body(data: Any, json: Any, files: Any = None) -> tuple[bytes | Stream
 
 
 def is_buffer(data: Any) -> bool:
-    """Whether it is bytes in memory: a bytearray, memoryview, array; a mapped file is read as a file."""
+    """Return whether the value is bytes in memory (bytearray, memoryview, array); a mapped file is read as a file."""
     if hasattr(data, "read"):
         return False
     try:

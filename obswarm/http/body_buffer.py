@@ -1,4 +1,4 @@
-"""Pieces of a body made into one, with no second copy of it."""
+"""Join the pieces of a body without a second copy of it."""
 
 import io
 from collections.abc import Iterable
@@ -16,8 +16,8 @@ _MOST_RESERVED_BYTES = 256 * 1024 * 1024
 
 
 class BodyBuffer:
-    """A large body while it is gathered. Use it in a `with` block, at whose end its memory is let go; what `content`
-    gave stays.
+    """Collects a large body. Use it in a `with` block, at whose end its memory is released; what `content` returned
+    stays.
 
     BytesIO keeps its content as bytes, and hands that very object out.
     """
@@ -47,7 +47,7 @@ class BodyBuffer:
 
 
 def gather(pieces: Iterable[bytes]) -> bytes:
-    """What the pieces are together. One that is alone is not copied."""
+    """Return the pieces joined. A single piece is not copied."""
     source = iter(pieces)
     first: list[bytes] = []
     size = 0

@@ -109,8 +109,8 @@ class Call:
 
 
 def send_request(pool: ConnectionPool, call: Call, head: bytes, started: float) -> tuple[Connection, ParsedResponse]:
-    """The answer, and the connection that it came over, which the caller gives back; of a streamed answer, only the
-    head has been read.
+    """Send one hop of a call, and return its connection, which the caller gives back, and its response; of a streamed
+    response only the head has been read. Sends once more when a reused connection turns out to be closed.
 
     Raises HttpError; the connection is closed then.
     """
@@ -145,7 +145,8 @@ def send_request(pool: ConnectionPool, call: Call, head: bytes, started: float) 
 
 
 def parse_max_response_bytes(where: str, value: Any) -> float:
-    """None and 0 are no limit. Raises ObswarmError, naming where it stands, for what is no number of bytes."""
+    """Return the limit in bytes; None and 0 are no limit. Raises ObswarmError, naming where it stands, for what is no
+    number of bytes."""
     if value is None:
         return math.inf
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:

@@ -1,4 +1,4 @@
-"""Content codings: gzip, deflate, br, zstd, undone when somebody wants to read the body."""
+"""Decoding of content codings: gzip, deflate, br, zstd. Bodies are decoded when they are read."""
 
 import math
 from collections.abc import Callable, Iterable, Iterator
@@ -19,17 +19,17 @@ _ZSTANDARD_PIECE = 512
 """A block of four bytes may become 128 KiB (RFC 8878, 3.1.1.2), and there is no way to take less of it."""
 
 _LARGEST_WINDOW_BYTES = 8 * 1024 * 1024
-"""What a decoder has to support (RFC 9659), and servers keep to."""
+"""The window that a decoder has to support and that a server must not exceed (RFC 9659)."""
 
 _MOST_CODINGS = 5
 
 
 class _Decoder(Protocol):
     def decode(self, piece: bytes) -> Iterator[bytes]:
-        """What a piece becomes, in steps of about _STEP_BYTES, however small the piece is."""
+        """Decode a piece, in steps of about _STEP_BYTES, however small the piece is."""
 
     def finish(self) -> bytes:
-        """What is left; raises when the stream is not at its end."""
+        """Return the rest of the decoded body. Raises one of _ERRORS when the stream is not at its end."""
 
 
 class _Gzip:
@@ -149,9 +149,9 @@ _ERRORS = (ZlibError, brotli.error, zstandard.ZstdError)
 
 
 def decoded(pieces: Iterable[bytes], coding: str | None) -> Iterator[bytes]:
-    """The pieces of a body without the codings that its Content-Encoding header names.
+    """Decode the pieces of a body from the codings that its Content-Encoding header names.
 
-    Raises DecodingError when the body is damaged or cut off. A coding that nobody here knows is left as it is. No piece
+    Raises DecodingError when the body is damaged or cut off. A body in an unknown coding is left as it is. No piece
     is much larger than a mebibyte, whatever those that came were made to become.
     """
     names = [part.strip().lower() for part in (coding or "").split(",")]

@@ -134,7 +134,7 @@ def _tunnel(stream: Stream, proxy: Proxy, route: Route, due: float, name: str) -
     except HttpError as error:
         if clock.monotonic() >= due:
             raise StreamTimeout from None
-        raise ProxyError(f"{name} gave no tunnel to {target}: {error}") from None
+        raise ProxyError(f"{name} refused a tunnel to {target}: {error}") from None
     if not 200 <= answer.status < 300:
         reason = answer.head().reason.decode("latin-1")
-        raise ProxyError(f"{name} gave no tunnel to {target}: HTTP {answer.status} {reason}".rstrip())
+        raise ProxyError(f"{name} refused a tunnel to {target}: HTTP {answer.status} {reason}".rstrip())

@@ -1,4 +1,4 @@
-"""One HTTP/1.1 connection: sends a request, reads its answer. Knows neither cookies nor redirects nor statistics."""
+"""One HTTP/1.1 connection: send a request, read its response. Cookies, redirects and statistics are elsewhere."""
 
 import errno
 import math
@@ -70,18 +70,18 @@ class Connection:
 
     @property
     def tls_session(self) -> ssl.SSLSession | None:
-        """What lets the next connection to the same peer resume TLS."""
+        """The TLS session, with which the next connection to the same peer can resume."""
         session: ssl.SSLSession | None = getattr(self._stream, "session", None)
         return session
 
     @property
     def heard(self) -> bool:
-        """Whether any byte of the present answer has come."""
+        """Whether any byte of the current response has arrived."""
         return self.first_byte_at != 0.0
 
     def is_stale(self) -> bool:
-        """True when the server has closed it, or sent something unasked, since the last answer: what comes unasked
-        would be taken for the next answer."""
+        """Return whether the server has closed the connection, or sent unsolicited bytes, since the last response:
+        those would be read as the next response."""
         return self._stream.has_news()
 
     def send_request(self, request: bytes, head_only: bool, now: float) -> ParsedResponse:
@@ -176,7 +176,7 @@ class Connection:
             raise ConnectionLost(f"{self.peer} closed the connection") from None
 
     def read_head(self, head_only: bool) -> ParsedResponse:
-        """Read up to the end of the head; what comes with it of the body is in the answer."""
+        """Read to the end of the head; body bytes that arrive with it are in the response."""
         answer = ParsedResponse.begin(head_only)
         try:
             while answer.reading_head:
@@ -187,7 +187,7 @@ class Connection:
         return answer
 
     def read_body(self, answer: ParsedResponse) -> None:
-        """Read the rest of the body into the answer."""
+        """Read the rest of the body into the response."""
         try:
             self._read_rest(answer)
         except BaseException as error:
@@ -195,7 +195,7 @@ class Connection:
         self.reusable = answer.keep_alive
 
     def pieces(self, answer: ParsedResponse) -> Iterator[bytes]:
-        """The body as it arrives; after the last piece the answer is complete."""
+        """Iterate over the body as it arrives; after the last piece the response is complete."""
         for _ in self._rest(answer):
             while answer.body:
                 yield answer.body.pop(0)

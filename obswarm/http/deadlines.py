@@ -1,4 +1,4 @@
-"""Ends I/O that takes too long, at next to no cost for I/O that does not.
+"""Timeouts of streams, by a timer wheel that costs next to nothing per request.
 
 A timer per request costs more than all other bookkeeping of a request. Here each stream stands in a wheel of time slots
 once, at its earliest possible deadline; when the slot comes up the stream has usually moved on and is put back at its
@@ -22,7 +22,7 @@ class StreamTimeout(Exception):
 
 
 class Waiting(Protocol):
-    """What waits: `due` is the moment (clock.monotonic) at which it has waited too long, `waiter` the greenlet that
+    """A stream: `due` is the moment (clock.monotonic) at which it has waited too long, `waiter` the greenlet that
     waits, if any, `looked_at` is the wheel's own: when it will look at it next."""
 
     due: float
@@ -40,7 +40,7 @@ class Deadlines:
         self._turning = False
 
     def watch(self, waiting: Waiting) -> None:
-        """Look at it again when it is due."""
+        """Check the stream again when it is due."""
         self.forget(waiting)
         waiting.looked_at = waiting.due
         if not self._turning:
@@ -54,7 +54,7 @@ class Deadlines:
         self._slots.setdefault(slot, set()).add(waiting)
 
     def forget(self, waiting: Waiting) -> None:
-        """It is closed and must not be kept alive."""
+        """Remove a stream that is closed, so that the wheel does not keep it alive."""
         if waiting.looked_at != NEVER:
             slot = self._slots.get(_slot(waiting.looked_at))
             if slot is not None:
@@ -89,7 +89,7 @@ def _slot(moment: float) -> int:
 
 
 def deadlines() -> Deadlines:
-    """The wheel of the running hub."""
+    """Return the wheel of the running hub."""
     hub = gevent.get_hub()
     found: Deadlines | None = getattr(hub, "obswarm_deadlines", None)
     if found is None:

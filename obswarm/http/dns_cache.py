@@ -1,4 +1,4 @@
-"""Names to addresses: looked up once and kept for the run, or for as long as a TTL says."""
+"""DNS cache: a name is resolved once, and its addresses are kept for the run or for a TTL."""
 
 import errno
 import ipaddress
@@ -45,7 +45,7 @@ class DnsCache:
         self._known: dict[tuple[str, int], _Known] = {}
 
     def addresses(self, host: str, port: int) -> list[Address]:
-        """In the order in which to try them. Raises ConnectError when the name has none."""
+        """Return the addresses of a name in the order in which to try them. Raises ConnectError when it has none."""
         now = clock.monotonic()
         known = self._known.get((host, port))
         if known is None or (known.expires is not None and now >= known.expires):

@@ -1,4 +1,4 @@
-"""What can go wrong with a request: the only exceptions that the client raises or reports."""
+"""Exceptions of requests: the only ones that the client raises or reports."""
 
 import copyreg
 import http.client
@@ -15,7 +15,8 @@ SHOWN_LENGTH = 100
 
 
 class HttpError(Exception):
-    """Base of everything that keeps a request from getting its answer. The text says what happened, and to whom."""
+    """Base class of the reasons for which a request got no response. The text says what happened, and which peer did
+    it."""
 
     speaks_for_itself = True
 
@@ -29,11 +30,11 @@ class InvalidMethod(InvalidRequest):
 
 
 class InvalidHeaders(InvalidRequest):
-    """A header that cannot be sent, or one that says what is not so."""
+    """A header that cannot be sent, or that contradicts the request."""
 
 
 class InvalidStream(InvalidRequest):
-    """A streamed body gave what cannot be sent, or another number of bytes than it announced."""
+    """A streamed body yielded something other than bytes, or not as many bytes as it announced."""
 
 
 class ConnectError(HttpError):
@@ -41,15 +42,15 @@ class ConnectError(HttpError):
 
 
 class TlsError(ConnectError):
-    """No connection, since TLS could not be agreed upon, or the certificate was not accepted."""
+    """The TLS handshake failed, or the certificate was not accepted."""
 
 
 class ProxyError(ConnectError):
-    """No connection, since the proxy cannot be reached, or gives no tunnel."""
+    """The proxy cannot be reached, or refuses a tunnel."""
 
 
 class NoDescriptorLeft(ConnectError):
-    """No connection, since this process or machine may not open another file."""
+    """The limit of open files of this process or machine is reached."""
 
 
 class ConnectTimeout(ConnectError):
@@ -57,23 +58,23 @@ class ConnectTimeout(ConnectError):
 
 
 class ReadTimeout(HttpError):
-    """Nothing came for as long as the read timeout, or no complete answer before the total deadline."""
+    """No bytes arrived within the read timeout, or no complete response before the total deadline."""
 
 
 class ConnectionLost(HttpError):
-    """The connection ended before the answer was complete."""
+    """The connection ended before the response was complete."""
 
 
 class ProtocolError(HttpError):
-    """What came back is not HTTP."""
+    """The response is not HTTP."""
 
 
 class DecodingError(ProtocolError):
-    """The body is not in the content coding that its header names, or in none that is known."""
+    """The body is not in the content coding that its header names."""
 
 
 class ResponseTooLarge(HttpError):
-    """The body of a response has more bytes than it may have."""
+    """The body of a response is larger than `max_response_bytes`."""
 
     def __init__(self, largest_bytes: float, what: str = "") -> None:
         size = format_bytes(int(largest_bytes))
@@ -89,11 +90,12 @@ class TooManyRedirects(HttpError):
 
 
 class InvalidRedirect(ProtocolError):
-    """The answer redirects to what no request can be made of."""
+    """The response redirects to an address that cannot be requested."""
 
 
 def wrong_redirect(peer: str, location: str, reason: object) -> InvalidRedirect:
-    """The failure of a request whose target sent it where no request can go. The address is cut: it may be long."""
+    """Return the failure of a request that was redirected to an address that cannot be requested. The address is cut
+    in the message: it may be long."""
     shown = clean_text(location, SHOWN_LENGTH)
     if isinstance(reason, UnicodeDecodeError):
         return InvalidRedirect(f"{peer} redirects to {shown!r}, which is not UTF-8")
@@ -101,11 +103,11 @@ def wrong_redirect(peer: str, location: str, reason: object) -> InvalidRedirect:
     if location in why:
         # Of our own messages and requests', which name it.
         why = why.replace(location, shown)
-    return InvalidRedirect(f"{peer} redirects to {shown!r}, where nothing can be: {why}")
+    return InvalidRedirect(f"{peer} redirects to {shown!r}, which cannot be requested: {why}")
 
 
 class StreamConsumed(RuntimeError):
-    """A streamed body was asked for a second time, or after it was closed: a mistake of the load-test file."""
+    """A streamed body was read a second time, or after it was closed: a mistake of the load-test file."""
 
 
 class MissingHost(ObswarmError):
@@ -113,8 +115,8 @@ class MissingHost(ObswarmError):
 
 
 def plain_reason(error: BaseException) -> str:
-    """What the system says about an error of requests, such as `Connection refused`; else the innermost error's text,
-    or a sentence where that shows objects of a library or what was answered."""
+    """Return the system's message for an error of requests, such as `Connection refused`; else the innermost error's
+    text, or a sentence where that shows objects of a library or what was answered."""
     inner = innermost(error)
     found: BaseException | None = inner
     for _ in range(_MOST_LAYERS):
@@ -137,7 +139,8 @@ _MOST_LAYERS = 5
 
 
 def innermost(error: BaseException) -> BaseException:
-    """The reason behind an error of requests: urllib3 wraps it in pools and retries that differ from call to call."""
+    """Return the innermost error behind one of requests: urllib3 wraps it in pools and retries that differ from call to
+    call."""
     for _ in range(_MOST_LAYERS):
         inner: Any = getattr(error, "reason", None)
         if not isinstance(inner, BaseException):

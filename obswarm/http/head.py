@@ -1,4 +1,4 @@
-"""Heads of requests as bytes. What does not change from call to call is put together once and shared by users."""
+"""Heads of requests as bytes. The parts that do not change from call to call are built once and shared by users."""
 
 import base64
 import re
@@ -26,13 +26,13 @@ FRAMING = frozenset(("content-length", "transfer-encoding"))
 another body, and one that is wrong makes the request behind it unreadable."""
 
 PSEUDO = frozenset((":authority", ":method", ":path", ":protocol", ":scheme"))
-"""What HTTP/2 has in place of a request line (RFC 9113, 8.3.1), and recordings show among the headers."""
+"""HTTP/2's pseudo-header fields (RFC 9113, 8.3.1), which recordings show among the headers."""
 
 Auth = tuple[str, str]
 
 
 class Prepared:
-    """A call that can be made again and again: where it goes, and its head but for cookies and body."""
+    """A reusable request: its route, and its head except for cookies and body."""
 
     __slots__ = ("bare", "method", "names", "route", "says_length", "start", "url")
 
@@ -77,7 +77,8 @@ def check_head(method: str, fields: Collection[tuple[str, str]], start: bytes) -
 
 
 def check_field(name: Any, value: Any) -> tuple[str, str]:
-    """A header's name and value as text. Raises InvalidRequest for what cannot be one, line breaks above all."""
+    """Return a header's name and value as text. Raises InvalidRequest for invalid ones, such as those with line
+    breaks."""
     if isinstance(name, bytes):
         name = name.decode("latin-1")
     if isinstance(value, bytes):
@@ -116,7 +117,7 @@ def check_coding(value: str) -> None:
 
 
 def check_method(method: Any) -> str:
-    """In upper case. Raises InvalidRequest when it cannot be one."""
+    """Return the method in upper case. Raises InvalidRequest when it is no token."""
     if isinstance(method, str) and _is_token(method):
         return method.upper()
     raise InvalidMethod(f"the method {method!r} is empty or holds a character that cannot be in one")
@@ -127,7 +128,7 @@ def field_lines(fields: Iterable[tuple[str, str]]) -> bytes:
 
 
 def as_bytes(text: str | bytes) -> bytes:
-    """As requests has it, which is what servers have been made to understand; UTF-8 for the rest, as browsers do."""
+    """Encode as Latin-1, as requests does, or as UTF-8 what Latin-1 does not have, as browsers do."""
     if isinstance(text, bytes):
         return text
     try:
@@ -137,7 +138,7 @@ def as_bytes(text: str | bytes) -> bytes:
 
 
 def basic_auth(auth: Any) -> str:
-    """The Authorization header's value for (user, password). Raises InvalidRequest for anything else."""
+    """Return the Authorization header's value for (user, password). Raises InvalidRequest for anything else."""
     if isinstance(auth, tuple | list) and len(auth) == 2 and all(isinstance(part, str | bytes) for part in auth):
         pair = b":".join(as_bytes(part) for part in auth)
         return "Basic " + base64.b64encode(pair).decode("ascii")
@@ -155,7 +156,8 @@ def signature_for(signer: RequestSigner, base_url: str | None, url: str, run_id:
 
 
 class Template:
-    """Requests of users that have the same base URL, headers and way out. Get one by `template`."""
+    """Builds the requests of users that have the same base URL, headers, proxy and TLS settings. Get one by
+    `template`."""
 
     __slots__ = ("__weakref__", "_prepared", "base_url", "fields", "proxy", "tls")
 
@@ -169,7 +171,7 @@ class Template:
         self._prepared: dict[tuple[str, str], Prepared] = {}
 
     def prepared(self, method: str, url: str) -> Prepared:
-        """The call without any headers of its own. Raises InvalidRequest and MissingHost."""
+        """Return the request without headers of its own. Raises InvalidRequest and MissingHost."""
         try:
             return self._prepared[method, url]
         except (KeyError, TypeError):
@@ -181,7 +183,7 @@ class Template:
         return made
 
     def prepare(self, method: str, url: Url, headers: Mapping[str, str | None]) -> Prepared:
-        """A call with headers of its own; one whose value is None is left out, as in requests."""
+        """Return a request with headers of its own; one whose value is None is left out, as in requests."""
         fields = self.fields
         if headers:
             replaced = {name.lower() for name in headers}
@@ -190,7 +192,8 @@ class Template:
         return self.assemble(method, url, fields)
 
     def assemble(self, method: str, url: Url, fields: Mapping[str, str], says_length: bool = True) -> Prepared:
-        """A call with exactly these headers, but for FRAMING, Host and credentials in the URL or for the proxy.
+        """Return a request with exactly these headers, but for FRAMING, Host and credentials in the URL or for the
+        proxy.
 
         Of names that differ in case only, the last is taken. Raises what check_coding raises.
         """
@@ -227,7 +230,7 @@ _templates: "WeakValueDictionary[Any, Template]" = WeakValueDictionary()
 def template(
     base_url: str | None, fields: tuple[tuple[str, str], ...], proxy: Proxy | None, tls: TlsSettings
 ) -> Template:
-    """The one template for these settings, shared as long as anybody uses it."""
+    """Return the template for these settings, one object for all of its users."""
     key = (base_url, fields, proxy, tls)
     found = _templates.get(key)
     if found is None:

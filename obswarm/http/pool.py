@@ -1,4 +1,4 @@
-"""Connections that are kept open, and a limit to how many there are."""
+"""Connection pool: keeps connections open, up to a limit for each route."""
 
 import ssl
 from collections import deque
@@ -16,7 +16,7 @@ from obswarm.http.route import Route
 
 
 class _Place:
-    """What a pool has for one route."""
+    """The connections of a pool to one route."""
 
     __slots__ = ("idle", "open", "queue", "tls_session")
 
@@ -40,7 +40,7 @@ class ConnectionPool:
         self._closed = False
 
     def take(self, route: Route, connect_timeout_s: float, deadline: float) -> Connection:
-        """An idle connection (its `answered` is above 0), or a new one. Give it back, or close it and tell.
+        """Return an idle connection (its `answered` is above 0), or a new one. Call `give_back` or `discard` with it.
 
         Raises ConnectError and ConnectTimeout, the latter also when no connection of the pool becomes free in time.
         """
@@ -63,7 +63,7 @@ class ConnectionPool:
         return self._open(place, route, connect_timeout_s, deadline)
 
     def take_new(self, route: Route, connect_timeout_s: float, deadline: float) -> Connection:
-        """A new connection in the place of one that was discarded a moment ago."""
+        """Return a new connection in place of one that was just discarded."""
         place = self._places.setdefault(route, _Place())
         return self._open(place, route, connect_timeout_s, deadline)
 
@@ -76,7 +76,7 @@ class ConnectionPool:
             raise
 
     def give_back(self, connection: Connection) -> None:
-        """The answer has been read; keep the connection if both sides want that."""
+        """Return a connection whose response has been read; it is kept open if both sides allow that."""
         place = self._places.get(connection.route)
         if place is not None and connection.tls_s is not None and not connection.answered:
             # In TLS 1.3 the ticket comes after the handshake, so it is there by now at the earliest.
@@ -91,7 +91,7 @@ class ConnectionPool:
             place.idle.append(connection)
 
     def discard(self, connection: Connection) -> None:
-        """Close it."""
+        """Close a connection, and free its place in the pool."""
         connection.close()
         place = self._places.get(connection.route)
         if place is not None:
@@ -126,11 +126,11 @@ class ConnectionPool:
 
     @property
     def open_connections(self) -> int:
-        """Connections that are open at the moment, in use or idle."""
+        """Number of open connections, in use or idle."""
         return sum(place.open for place in self._places.values())
 
     def close(self) -> None:
-        """Close what is idle; what is in use closes when it is given back."""
+        """Close idle connections now, and those in use when they are given back."""
         self._closed = True
         for place in self._places.values():
             for connection in place.idle:

@@ -1,4 +1,4 @@
-"""What both clients' responses are made of: headers, cookies, and a body as urllib3 hands it to requests."""
+"""Parts of both clients' responses: headers, cookies, and `response.raw` with urllib3's interface."""
 
 from collections.abc import Iterable, Iterator
 from email.message import Message
@@ -18,7 +18,7 @@ _PIECE = 65536
 
 
 class RawResponse:
-    """What requests knows as `response.raw`: as much of urllib3's response as requests and its users ask for."""
+    """`response.raw`: the part of urllib3's response that requests and its users need."""
 
     def __init__(self, status: int, head: ResponseHead, headers: "CaseInsensitiveDict[str]") -> None:
         self.status = status
@@ -34,12 +34,13 @@ class RawResponse:
         self._original_response = _ForCookies(received) if received else None
 
     def stream(self, amt: int | None = _PIECE, decode_content: bool | None = None) -> Iterator[bytes]:
-        """The body in pieces of at most `amt` bytes. Raises urllib3's exceptions, which requests expects."""
+        """Iterate over the body in pieces of at most `amt` bytes. Raises urllib3's exceptions, which requests
+        expects."""
         pieces = self._pieces(decode_content)
         yield from pieces if amt is None else regrouped(pieces, amt)
 
     def read(self, amt: int | None = None, decode_content: bool | None = None) -> bytes:
-        """The next `amt` bytes of the body, or all that is left."""
+        """Return the next `amt` bytes of the body, or the rest."""
         if self._source is None:
             self._source = self._pieces(decode_content)
         pieces, size = [self._rest], len(self._rest)

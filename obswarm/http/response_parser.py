@@ -33,7 +33,7 @@ class TooMuch(Exception):
 
 
 class NotHttp(Exception):
-    """What the parser takes for an answer is none in HTTP/1.0 or HTTP/1.1. The text says why."""
+    """The bytes are no response of HTTP/1.0 or HTTP/1.1. The text says why."""
 
 
 class ResponseHead:
@@ -109,7 +109,7 @@ class ParsedResponse:
         return answer
 
     def recycle(self) -> None:
-        """It has been read and nobody will look at it again."""
+        """Keep the object for another response: this one has been read, and nothing refers to it."""
         if self.keep_alive and not self._head_only and len(_spare) < _MOST_SPARE:
             # After a whole answer the parser waits for the next one. In all other cases it is somewhere in the middle.
             self.body.clear()

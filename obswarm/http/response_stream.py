@@ -1,4 +1,4 @@
-"""Bodies that are read while they arrive (`stream=True`), and what happens when they end."""
+"""Bodies that are read while they arrive (`stream=True`): their request is counted when they end."""
 
 from collections.abc import Callable, Iterator
 from typing import Protocol
@@ -15,7 +15,7 @@ from obswarm.http.response_parser import ParsedResponse
 
 
 class ResponseStream:
-    """The body of an answer that still hangs on its connection.
+    """The body of a response that is still being received.
 
     `on_end` is called once, when it has been read, has failed or is closed: with the bytes that came, the seconds since
     the head, and the error.
@@ -70,7 +70,7 @@ class ResponseStream:
         return self._received
 
     def release(self) -> None:
-        """Give the connection up without reading the rest, and without telling."""
+        """Give up the connection without reading the rest; `on_end` is not called."""
         connection, self._connection = self._connection, None
         self.begun = True
         if connection is not None:
@@ -83,7 +83,7 @@ class ResponseStream:
                 self._pool.discard(connection)
 
     def close(self) -> None:
-        """Leave the rest unread."""
+        """Stop reading; the rest of the body is not read."""
         self._end(None)
 
     def _end(self, error: BaseException | None) -> None:

@@ -1,4 +1,4 @@
-"""TLS over any stream, and contexts that are made once for all users with the same settings."""
+"""TLS over any stream; one context for all users with the same settings."""
 
 import os
 import re
@@ -28,7 +28,8 @@ class TlsSettings(NamedTuple):
 
 @lru_cache(maxsize=64)
 def tls_context(settings: TlsSettings) -> ssl.SSLContext:
-    """A client's context. Raises ObswarmError when a file is missing or is not what it should be; NoDescriptorLeft."""
+    """Return a client's context. Raises ObswarmError when a file is missing or is not what it should be;
+    NoDescriptorLeft."""
     verify, cert, factory = settings
     if open_files.is_full():
         # OpenSSL passes over files that it cannot open, and such a context would be kept.
@@ -58,7 +59,7 @@ def tls_context(settings: TlsSettings) -> ssl.SSLContext:
 
 
 def _default_trust() -> str | None:
-    """Where the environment says certificates are, as requests and OpenSSL read it; None for the system's own store,
+    """Return the trusted certificates that the environment names, as requests and OpenSSL do; None: the system's store,
     certifi's file where the system has none."""
     for variable in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
         if os.environ.get(variable):
@@ -114,7 +115,7 @@ class TlsStream:
         self._below.due = due
 
     def shake_hands(self, peer: str) -> None:
-        """Raises TlsError with the reason; StreamTimeout."""
+        """Do the TLS handshake. Raises TlsError with the reason; StreamTimeout."""
         try:
             while True:
                 try:
@@ -141,7 +142,7 @@ class TlsStream:
 
     @property
     def session(self) -> ssl.SSLSession | None:
-        """For the next connection to the same peer."""
+        """The TLS session, with which the next connection to the same peer can resume."""
         return self._tls.session
 
     @property
@@ -150,7 +151,7 @@ class TlsStream:
 
     @property
     def version(self) -> str | None:
-        """TLSv1.2 or TLSv1.3."""
+        """The protocol version, TLSv1.2 or TLSv1.3."""
         return self._tls.version()
 
     def receive(self) -> bytes:

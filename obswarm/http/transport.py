@@ -30,13 +30,13 @@ class Stream(Protocol):
     due: float
 
     def receive(self) -> bytes:
-        """The next bytes, b"" at the end. Raises StreamTimeout and OSError."""
+        """Return the next bytes, b"" at the end. Raises StreamTimeout and OSError."""
 
     def send(self, payload: bytes) -> None:
         """Send all of it. Raises StreamTimeout, BrokenOff, and any other OSError when nothing of it was sent."""
 
     def has_news(self) -> bool:
-        """True when there is something to be read, the end included, without waiting."""
+        """Return, without waiting, whether there is something to read, the end included."""
 
     def close(self) -> None: ...
 

@@ -1,4 +1,4 @@
-"""URLs as the client needs them: checked, and cut into origin and request target."""
+"""URLs: validation, and parsing into origin and request target."""
 
 import re
 from collections.abc import Collection
@@ -23,7 +23,7 @@ _PREFIXES = tuple(f"{scheme}://" for scheme in DEFAULT_PORTS)
 
 
 class Origin(NamedTuple):
-    """Where a request goes. For a Unix socket `host` is the socket's path, and the port 0."""
+    """Scheme, host and port of a URL. For a Unix socket `host` is the socket's path, and the port 0."""
 
     scheme: str
     host: str
@@ -39,7 +39,7 @@ class Origin(NamedTuple):
 
     @property
     def peer(self) -> str:
-        """How messages name the other side."""
+        """The name of the peer in messages."""
         if self.scheme == UNIX_SCHEME:
             return self.host
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
@@ -50,7 +50,7 @@ class Origin(NamedTuple):
 
 
 class Url(NamedTuple):
-    """An absolute URL: `target` is what stands in the request line."""
+    """An absolute URL: `target` is the path and query of the request line."""
 
     origin: Origin
     target: str
@@ -74,7 +74,7 @@ def check_host(host: Any, schemes: Collection[str] = tuple(DEFAULT_PORTS)) -> st
 
 @lru_cache(maxsize=256)
 def _checked(host: str, schemes: tuple[str, ...]) -> str:
-    """Every user that starts asks for the same one."""
+    """Cached, since every user that starts checks the same host."""
     text = host.strip()
     try:
         parts = urlsplit(text)
@@ -113,7 +113,8 @@ def _check_name(url: str) -> None:
 
 
 def _is_name(host: str) -> bool:
-    """Of RFC 1123, 2.1 and RFC 1035, 2.3.4, with the underscores that containers have in theirs."""
+    """Return whether RFC 1123, 2.1 and RFC 1035, 2.3.4 allow the name, or it differs by the underscores of
+    containers."""
     return len(host) <= 254 and _NAME.fullmatch(host) is not None
 
 
@@ -167,7 +168,7 @@ def parse_url(url: str) -> Url:
         except UnicodeError as error:
             raise InvalidRequest(f"the URL {url!r} has a host name that cannot be encoded: {error}") from None
     elif any(character in _NEVER_IN_HOSTS for character in host):
-        raise InvalidRequest(f"the URL {url!r} has a host name that cannot be")
+        raise InvalidRequest(f"the URL {url!r} has an invalid host name")
     # Dot segments removed, percent-encoding made uniform, as by requests, whose two steps these are.
     path = parts.path or "/"
     plain = f"http://h{path}?{parts.query}" if parts.query else f"http://h{path}"

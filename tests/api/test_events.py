@@ -148,9 +148,9 @@ def test_a_response_time(events, response_time: object, seconds: float | None) -
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ({"response_time": math.inf}, "response_time=inf (float) is no number of milliseconds"),
-        ({"response_time": "so\non"}, r"response_time=so\non (str) is no number of milliseconds"),
-        ({"response_length": "a lot"}, "response_length=a lot (str) is no number of bytes"),
+        ({"response_time": math.inf}, "response_time=inf (float) is not a number of milliseconds"),
+        ({"response_time": "so\non"}, r"response_time=so\non (str) is not a number of milliseconds"),
+        ({"response_length": "a lot"}, "response_length=a lot (str) is not a number of bytes"),
         ({"response_time": None}, ""),
         ({"response_length": -1}, ""),
     ],

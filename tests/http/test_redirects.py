@@ -67,7 +67,7 @@ def test_a_user_in_the_url_goes_along_but_is_none_of_the_targets_making() -> Non
 @pytest.mark.parametrize(
     ("location", "reason"),
     [
-        ("ftp://shop.test/", "where nothing can be"),
+        ("ftp://shop.test/", "which cannot be requested"),
         ("/\xff", "which is not UTF-8"),
         ("http+unix://%2Frun%2Fdocker.sock/", "to a Unix socket"),
     ],

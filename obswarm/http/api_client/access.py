@@ -1,4 +1,4 @@
-"""How requests for the APIs of others are let in: credentials, headers, certificates, a proxy. Everything but the
+"""Access to the APIs of other programs: credentials, headers, certificates, a proxy. Everything but the
 environment's, which obswarm.http.api_client.session adds."""
 
 import base64
@@ -22,16 +22,16 @@ _PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
 _FILES = ("token_file", "ca_file", "cert_file", "key_file")
 
 Naming = Callable[[str], str]
-"""What a field of ApiAccess is called where people set it: `ca_file` is --prometheus-ca-file. Empty for a field that
+"""Returns the option that sets a field of ApiAccess: `ca_file` is --prometheus-ca-file. Empty for a field that
 cannot be set there."""
 
 
 @dataclass(frozen=True, slots=True)
 class ApiAccess:
-    """What is sent, shown and trusted. `auth` is USER:PASSWORD; `token` a bearer token, `token_file` a file with one,
-    which is read again for each request; `headers` are pairs of name and value; `ca_file` has the certificates to
-    trust; `cert_file` a client certificate, with its key unless `key_file` has that; `proxy` is a URL, and counts
-    before the environment's. Files are those of the machine that sends the requests."""
+    """Credentials and certificates for an API. `auth` is USER:PASSWORD; `token` a bearer token, `token_file` a file
+    with one, which is read again for each request; `headers` are pairs of name and value; `ca_file` has the
+    certificates to trust; `cert_file` a client certificate, with its key unless `key_file` has that; `proxy` is a URL,
+    and counts before the environment's. Files are those of the machine that sends the requests."""
 
     auth: str | None = field(default=None, repr=False)
     token: str | None = field(default=None, repr=False)
@@ -44,13 +44,13 @@ class ApiAccess:
 
     @property
     def client_certificate(self) -> str | tuple[str, str] | None:
-        """As requests takes it."""
+        """The client certificate in requests' form."""
         if self.cert_file is None or self.key_file is None:
             return self.cert_file
         return self.cert_file, self.key_file
 
     def credentials(self, url: str, naming: Naming) -> str:
-        """Which credentials requests to that URL carry, in words; empty for none."""
+        """Return a description of the credentials that requests to that URL carry; empty for none."""
         if self.token is not None:
             return f"the token of {naming('token')}"
         if self.token_file is not None:
@@ -62,7 +62,7 @@ class ApiAccess:
         return "the user and password in its URL" if _user_of(url) is not None else ""
 
     def below(self, folder: Path) -> "ApiAccess":
-        """With paths that are relative to that folder."""
+        """Return a copy whose paths are relative to that folder."""
         given = [name for name in _FILES if getattr(self, name) is not None]
         below: dict[str, Any] = {name: str(folder / getattr(self, name)) for name in given}
         return replace(self, **below)
@@ -132,7 +132,7 @@ def naming_of_token(option: str) -> Naming:
 
 
 def named(naming: Naming, *fields: str) -> str:
-    """Those that can be set, as in a sentence: `auth, token or token_file of the target mysql`."""
+    """Return the options of those fields that can be set, as in `auth, token or token_file of the target mysql`."""
     names = [name for name in map(naming, fields) if name]
     owners = {name.partition(" of ")[1:] for name in names}
     of = "".join(owners.pop()) if len(owners) == 1 else ""
@@ -141,8 +141,8 @@ def named(naming: Naming, *fields: str) -> str:
 
 
 class ApiAuth(AuthBase):
-    """What requests asks for the header Authorization. Always given to it, since ~/.netrc would count before a token
-    otherwise."""
+    """Sets the header Authorization, as an auth class of requests. Always used, since ~/.netrc would count before a
+    token otherwise."""
 
     def __init__(self, access: ApiAccess) -> None:
         self._access = access
@@ -164,7 +164,7 @@ class ApiAuth(AuthBase):
         return None if pair is None else f"Basic {base64.b64encode(pair.encode()).decode()}"
 
     def _token_of(self, path: str) -> str | None:
-        """As the file has it now; the last one while it is being replaced."""
+        """Return the token that the file has now, or the last one while the file is being replaced."""
         try:
             token = _read(path)
         except OSError:
@@ -176,13 +176,13 @@ class ApiAuth(AuthBase):
 
 
 def parse_header(text: str) -> tuple[str, str]:
-    """Name and value of `NAME: VALUE`; without a colon, an empty name, which no header has."""
+    """Return name and value of `NAME: VALUE`; without a colon, an empty name, which no header has."""
     name, colon, value = text.partition(":")
     return (name.strip(), value.strip()) if colon else ("", text)
 
 
 def access_of(values: Mapping[str, Any]) -> ApiAccess:
-    """One with these fields, by name; has the secrets among them taken out of all texts."""
+    """Return an ApiAccess with these fields; its secrets are redacted in all output."""
     for name, value in values.items():
         for header, text in value or () if name == "headers" else ((name, value),):
             remember(header, text)
@@ -194,7 +194,7 @@ def _has_authorization(headers: tuple[tuple[str, str], ...]) -> bool:
 
 
 def _user_of(url: str) -> str | None:
-    """USER:PASSWORD of a URL, decoded."""
+    """Return USER:PASSWORD of a URL, decoded, None without a user."""
     try:
         parts = urlsplit(url)
         user, password = parts.username, parts.password
@@ -259,6 +259,6 @@ def _unreadable(path: str, name: str, error: OSError) -> ObswarmError:
 
 
 def _ssl_reason(error: Exception) -> str:
-    """In words, without the place in OpenSSL."""
+    """Return OpenSSL's reason without the place in its source."""
     reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or str(error)
     return re.sub(r"^\[\w+\] | \(_ssl\.c:\d+\)", "", str(reason)).replace("_", " ").lower()

@@ -22,8 +22,8 @@ _NO_TLS = re.compile(r"wrong[ _]version[ _]number|record[ _]layer[ _]failure|unk
 
 
 class Failure(NamedTuple):
-    """What has happened, and what to do. `lasts` until somebody changes something: an address, credentials,
-    certificates; else it may pass."""
+    """A failed API request: what happened, and what to do. `lasts` until somebody changes something: an address,
+    credentials, certificates; else it may pass."""
 
     text: str
     lasts: bool = False
@@ -36,7 +36,7 @@ class Failure(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """Who was asked, as failures need it: the URL that people have set, and how they are let in."""
+    """The API of a failed request: the URL that was configured, and its access."""
 
     url: str
     access: ApiAccess
@@ -193,7 +193,7 @@ def is_html(answer: requests.Response) -> bool:
 
 
 def quoted(answer: requests.Response) -> str:
-    """What the body says, on one line and not all of it; of a page its title."""
+    """Return the beginning of the body on one line; of an HTML page its title."""
     if is_html(answer):
         found = _TITLE.search(answer.content[:10_000])
         text = found[1].decode(errors="replace") if found else ""

@@ -111,7 +111,7 @@ class ApiSession(requests.Session):
                 prepared_request.headers.pop(name, None)
 
     def _is_another(self, url: str) -> bool:
-        """Whether it is not for who was asked; another port is, and http after https."""
+        """Return whether a URL is of another origin than the one requested; another port is, and http after https."""
         return bool(self.should_strip_auth(self._asked, url))  # type: ignore[no-untyped-call]  # requests' own
 
 

@@ -1,4 +1,4 @@
-"""Cookies of one user: the standard library's rules (domain, path, expiry, secure), remembered as header lines."""
+"""Cookies of one user: the standard library's rules (domain, path, expiry, secure), cached as header lines."""
 
 from collections.abc import Iterable
 from email.message import Message
@@ -17,7 +17,7 @@ _MOST_REMEMBERED = 256
 
 
 class _ForJar:
-    """As much of a urllib.request.Request as a cookie jar asks for."""
+    """The part of urllib.request.Request that a cookie jar needs."""
 
     __slots__ = ("cookie", "host", "origin_req_host", "type", "unverifiable", "url")
 
@@ -83,9 +83,9 @@ class Cookies(RequestsCookieJar):
         self._last_received = None
 
     def header_for(self, url: Url) -> str | None:
-        """The value of the Cookie header, None when no cookie is for that URL.
+        """Return the value of the Cookie header, None when no cookie is for that URL.
 
-        It is worked out once for each path, until the jar changes or a cookie expires.
+        It is cached for each path until the jar changes or a cookie expires.
         """
         if clock.wall() >= self._lines_until:
             self._changed()
@@ -118,7 +118,7 @@ class Cookies(RequestsCookieJar):
         return _header_of(merged, url)
 
     def take_from(self, url: Url, set_cookies: Iterable[bytes]) -> None:
-        """Keep what Set-Cookie headers say.
+        """Store the cookies of Set-Cookie headers.
 
         Many servers send the same session cookie with every answer; within a second of the last one it changes nothing.
         """

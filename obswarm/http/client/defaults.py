@@ -1,4 +1,4 @@
-"""What a session sends with every request: base URL, headers, authentication, cookies."""
+"""Defaults of a session's requests: base URL, headers, authentication, cookies."""
 
 from collections.abc import Callable, Mapping
 
@@ -10,7 +10,7 @@ from obswarm.http.head import Template, basic_auth, check_fields, template
 
 
 class SessionHeaders(CaseInsensitiveDict[str]):
-    """A dict that ignores the case of names, and tells when it changes."""
+    """A dict that ignores the case of names, and calls `on_change` when it changes."""
 
     def __init__(self, fields: Mapping[str, str], on_change: Callable[[], None]) -> None:
         self._on_change: Callable[[], None] | None = None
@@ -28,11 +28,11 @@ class SessionHeaders(CaseInsensitiveDict[str]):
             self._on_change()
 
     def copy(self) -> "CaseInsensitiveDict[str]":
-        """An independent one."""
+        """Return an independent copy."""
         return CaseInsensitiveDict(self)
 
     def present(self) -> dict[str, str]:
-        """Without those whose value is None, which leaves a header out."""
+        """Return the headers except those with the value None, which leaves a header out."""
         values: Mapping[str, str | None] = self
         return {name: value for name, value in values.items() if value is not None}
 
@@ -100,7 +100,7 @@ class SessionDefaults:
         self._template = None
 
     def current_template(self) -> Template:
-        """What this session's requests have in common at the moment."""
+        """Return the template of the session's requests, with its present headers and authentication."""
         if self._template is None:
             fields = check_fields(self.headers.present())
             if self._auth is not None and "authorization" not in {name.lower() for name in fields}:

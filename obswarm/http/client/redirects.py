@@ -54,7 +54,7 @@ def next_request(
 
 
 def _next_url(here: Url, location: str) -> Url:
-    """What a Location header's bytes mean, seen from where they came. Raises InvalidRedirect."""
+    """Return the URL of a Location header, relative to that of its request. Raises InvalidRedirect."""
     peer = here.origin.peer
     try:
         # ASCII by the standard; browsers and requests take UTF-8. Headers are handed on as Latin-1.

@@ -30,7 +30,7 @@ from obswarm.stats import PhaseTimes
 
 
 class SentRequest:
-    """What was sent: method, url, headers, body."""
+    """The request of a response: method, url, headers, body."""
 
     __slots__ = ("body", "headers", "method", "url")
 
@@ -61,7 +61,7 @@ class FastResponse(CatchResponse):
     """The most that the decoded body may have, where it is read as a whole."""
 
     discarded_bytes = 0
-    """How much of a body came over the wire that was thrown away."""
+    """Size on the wire of a body that was discarded."""
 
     coding: str | None = None
     """The Content-Encoding header."""
@@ -97,17 +97,17 @@ class FastResponse(CatchResponse):
 
     @property
     def request(self) -> SentRequest:
-        """What was sent for this answer; after redirects, the last request."""
+        """The request of this response; after redirects, the last one."""
         return SentRequest(self._prepared, self._sent_head, self._sent_body)
 
     @property
     def url(self) -> str:
-        """Where the answer came from, redirects followed."""
+        """The URL of the response; after redirects, the last one."""
         return str(self._prepared.url)
 
     @property
     def reason(self) -> str:
-        """What the server said behind the status; nothing where it said nothing, as in requests."""
+        """The reason phrase of the status line, empty where there is none, as in requests."""
         return self._head().reason.decode("latin-1")
 
     def _head(self) -> ResponseHead:
@@ -117,12 +117,12 @@ class FastResponse(CatchResponse):
 
     @property
     def raw_headers(self) -> list[Header]:
-        """Names and values as they were sent."""
+        """Names and values of the headers as they were received."""
         return self._head().headers
 
     @property
     def history(self) -> "list[FastResponse]":
-        """The answers that led here by redirecting."""
+        """The redirecting responses before this one."""
         return self._history or []
 
     @history.setter
@@ -131,7 +131,7 @@ class FastResponse(CatchResponse):
 
     @property
     def timings(self) -> PhaseTimes:
-        """Where the time went; all hops of a redirected request are in it."""
+        """The phases of the request, added up over all hops of a redirected one."""
         return PhaseTimes(self.connect_s, self.tls_s, self.first_byte_s, self.download_s)
 
     @property
@@ -143,7 +143,7 @@ class FastResponse(CatchResponse):
 
     @property
     def cookies(self) -> RequestsCookieJar:
-        """The cookies that this answer set."""
+        """The cookies that this response sets."""
         jar = Cookies()
         jar.take_from(self._prepared.url, set_cookies(self.raw_headers))
         return jar
@@ -168,7 +168,7 @@ class FastResponse(CatchResponse):
 
     @property
     def next(self) -> requests.PreparedRequest | None:
-        """Where this redirect leads, as a request with its method and URL; None when it is none, or leads nowhere."""
+        """The request that follows this redirect, with its method and URL; None when there is none."""
         if not self.is_redirect:
             return None
         try:
@@ -296,8 +296,7 @@ class FastResponse(CatchResponse):
         return self.iter_content()
 
     def discard(self) -> None:
-        """Read the body to its end and throw it away as it comes; no part of it is there afterwards. Raises what breaks
-        the connection."""
+        """Read the body to its end and discard it as it arrives. Raises the error that breaks the connection."""
         if self.live is not None:
             self.live.when_it_ends(self._note_end)
             for _ in self.live.pieces():
@@ -321,7 +320,7 @@ class FastResponse(CatchResponse):
             self.tls_s = earlier.tls_s + (self.tls_s or 0.0)
 
     def note_download(self, received: int, since_first_byte_s: float) -> None:
-        """The streamed body has been read or closed."""
+        """Take the time of a streamed body that has been read or closed."""
         self.download_s = since_first_byte_s
 
     def close(self) -> None:
@@ -346,7 +345,7 @@ class FastResponse(CatchResponse):
         return self.ok
 
     def __getstate__(self) -> dict[str, Any]:
-        """For pickle and copy: with its body, and without what is to be counted, which only one of them may do."""
+        """For pickle and copy: with the body, and without the record of the request, which is counted once."""
         if self.live is not None:
             _ = self.raw_body
         return {**self.__dict__, "live": None, "record": None, "_raw_answer": None}

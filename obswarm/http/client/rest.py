@@ -17,7 +17,7 @@ _SHOWN = 250
 
 
 class RestCalls:
-    """What the session, and a user for its own session, have."""
+    """`rest()` and `rest_()`, for a session and for a user, who calls those of its session."""
 
     __slots__ = ()
 

@@ -1,4 +1,4 @@
-"""FastHttpUser's client: requests over kept-alive connections, cookies, redirects, and one report for each call."""
+"""FastHttpUser's client: requests over kept-alive connections, cookies, redirects, and one record for each call."""
 
 import re
 from collections.abc import Generator, Iterator, Mapping
@@ -172,7 +172,7 @@ class FastHttpSession(SessionDefaults, RestCalls):
         catch_response: bool,
         context: dict[str, Any] | None,
     ) -> None:
-        """Prepare for what others have to say about the request, and count it unless they are still to say it."""
+        """Complete the record for listeners and `catch_response`; count the request unless its result is still open."""
         response.record = record
         record.url = str(asked.url)
         add_context(record, response, self.user, context)

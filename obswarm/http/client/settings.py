@@ -1,4 +1,4 @@
-"""What the calls of a FastHttpUser class have in common: timeouts, limits, default headers, proxy, TLS."""
+"""Settings of a FastHttpUser class: timeouts, limits, default headers, proxy, TLS."""
 
 import math
 from functools import lru_cache
@@ -15,7 +15,7 @@ from obswarm.http.tls import TlsSettings
 
 
 class Settings(NamedTuple):
-    """What the attributes of a FastHttpUser class say. Times are in seconds."""
+    """The settings of a session, from the attributes of a FastHttpUser class. Times are in seconds."""
 
     fields: tuple[tuple[str, str], ...] = tuple(DEFAULT_FIELDS.items())
     proxy: Proxy | None = None
@@ -31,7 +31,8 @@ class Settings(NamedTuple):
 
 @lru_cache(maxsize=256)
 def make_settings(class_name: str, attributes: tuple[Any, ...]) -> Settings:
-    """One value for all users of a class. Raises ObswarmError, naming class and attribute, for what makes no sense."""
+    """Return the settings of a class, one value for all of its users. Raises ObswarmError, which names class and
+    attribute, for an invalid value."""
     (headers, proxy, proxy_host, proxy_port, insecure, verify, cert, factory, connect_s, read_s, total_s) = attributes[
         :11
     ]

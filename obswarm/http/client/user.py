@@ -19,14 +19,14 @@ class FastHttpUser(User, RestCalls):
     client: FastHttpSession
 
     default_headers: ClassVar[Mapping[str, str]] = {}
-    """Sent with every request, on top of User-Agent, Accept and Accept-Encoding."""
+    """Headers of every request, in addition to User-Agent, Accept and Accept-Encoding."""
 
     connection_timeout: float = defaults.CONNECT_TIMEOUT_S
     network_timeout: float = defaults.NETWORK_TIMEOUT_S
-    """How long nothing may come before a request fails."""
+    """The longest wait for bytes of a response, in seconds."""
 
     total_timeout: float | None = None
-    """How long a whole call may take, redirects included."""
+    """The longest duration of a whole call, redirects included, in seconds; None: no limit."""
 
     max_redirects: int = defaults.MAX_REDIRECTS
 
@@ -51,7 +51,7 @@ class FastHttpUser(User, RestCalls):
 
     proxy_host: str | None = None
     proxy_port: int | None = None
-    """Locust's way to say it."""
+    """The proxy in Locust's form."""
 
     concurrency: int = defaults.POOL_CONNECTIONS
     """Connections that a user may have open to one origin at a time."""
@@ -63,7 +63,7 @@ class FastHttpUser(User, RestCalls):
     """Signs every request to the user's host."""
 
     dns_ttl: float | None = None
-    """For how long addresses of names are kept; None for the whole run."""
+    """How long resolved names are cached, in seconds; None: for the whole run."""
 
     @classmethod
     def check_host(cls, host: Any) -> str:

@@ -1,4 +1,4 @@
-"""requests' transport over our connections: what makes HttpUser fast while it stays requests in every other respect."""
+"""Transport adapter of requests over obswarm's connections: faster than requests' own, otherwise the same."""
 
 from collections.abc import Mapping
 from functools import lru_cache
@@ -67,7 +67,7 @@ _UNLIMITED = 1_000_000
 
 
 def was_sent(request: requests.PreparedRequest | None) -> bool:
-    """Whether our adapter has begun to send it, so that the target may know of it."""
+    """Return whether FastAdapter has begun to send the request, so that the target may have received it."""
     return getattr(request, _SENT, False)
 
 
@@ -89,7 +89,7 @@ class FastAdapter(BaseAdapter):
         cert: Any = None,
         proxies: Mapping[str, str] | None = None,
     ) -> CountedResponse:
-        """One request and its answer. Raises requests' exceptions."""
+        """Send one request and return its response. Raises requests' exceptions."""
         started = monotonic()
         try:
             call = self._call(request, stream, timeout, verify, cert, proxies)
@@ -263,7 +263,7 @@ def _body(request: requests.PreparedRequest) -> bytes | StreamedBody:
 
 
 def _timeouts(timeout: Any) -> tuple[float, float]:
-    """requests' timeout: None waits for ever."""
+    """Return (connect, read) of requests' timeout; None waits for ever."""
     if isinstance(timeout, tuple):
         if len(timeout) != 2:
             raise ValueError(f"Invalid timeout {timeout}: give seconds, or a pair of them for connecting and reading")
@@ -298,7 +298,7 @@ _EXCEPTIONS: tuple[tuple[type[HttpError], type[RequestException]], ...] = (
 
 
 def _as_requests(error: HttpError, request: requests.PreparedRequest) -> Exception:
-    """The exception of requests' that stands for one of ours; ours is its first argument."""
+    """Return the exception of requests for one of ours, which becomes its first argument."""
     if isinstance(error, InvalidMethod):
         # For which requests has no exception of its own.
         return ValueError(str(error))

@@ -1,4 +1,4 @@
-"""HttpUser's responses: requests' own, which can be judged."""
+"""HttpUser's responses: requests' own, with `success()` and `failure()`."""
 
 import types
 from datetime import timedelta
@@ -37,12 +37,12 @@ class CountedResponse(requests.Response, CatchResponse):
     _received: bytes | None = None
     _content_consumed: bool
     damage: BaseException | None = None
-    """What is wrong with the body of a redirect, which only matters when nobody follows it."""
+    """The error in the body of a redirect, which only matters when the redirect is not followed."""
 
     @classmethod
     def bare(cls) -> "CountedResponse":
-        """An empty one. As __init__, but for the cookie jar, which costs more than all the rest and is hardly ever
-        looked at."""
+        """Return an empty response. As __init__, but for the cookie jar, which costs more than all the rest and is
+        hardly ever looked at."""
         made = cls.__new__(cls)
         made._content = False  # type: ignore[assignment]
         made._content_consumed = False
@@ -56,7 +56,7 @@ class CountedResponse(requests.Response, CatchResponse):
     def unanswered(
         cls, error: BaseException, url: str, request: requests.PreparedRequest | None, elapsed_s: float
     ) -> "CountedResponse":
-        """The response of a request that got no answer, with everything that one with an answer has."""
+        """Return the response of a request that was not answered, with all attributes of a response."""
         made = cls.bare()
         made.error = error
         made.status_code = 0
@@ -141,7 +141,7 @@ class CountedResponse(requests.Response, CatchResponse):
         return body if body is not None and not body.ended else None
 
     def note_download(self, received: int, since_first_byte_s: float) -> None:
-        """The streamed body has been read or closed."""
+        """Take size and time of a streamed body that has been read or closed."""
         self.wire_bytes = received
         if self.timings is not None:
             self.timings = self.timings._replace(download_s=since_first_byte_s)

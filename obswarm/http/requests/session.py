@@ -160,7 +160,7 @@ class HttpSession(requests.Session):
         cert: Any = None,
         json: Any = None,
     ) -> tuple[requests.PreparedRequest, dict[str, Any]]:
-        """What requests.Session.request does before it sends: the request, and the arguments of `send`."""
+        """Return the prepared request and the arguments of `send`, as requests.Session.request makes them."""
         request = requests.Request(
             method.upper(), url, headers, files, data or {}, params or {}, auth, cookies, hooks, json
         )
@@ -305,7 +305,7 @@ def _netrc(netloc: str, url: str) -> tuple[str, str] | None:
 
 
 def _timings(response: CountedResponse) -> PhaseTimes | None:
-    """Of all hops of a redirected request."""
+    """Return the phases of a request, added up over all hops of a redirected one."""
     times: PhaseTimes | None = response.timings
     for earlier in response.history:
         hop = getattr(earlier, "timings", None)

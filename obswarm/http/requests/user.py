@@ -20,7 +20,7 @@ class HttpUser(User):
     client: HttpSession
 
     max_response_bytes: int | None = defaults.MAX_RESPONSE_IN_MEMORY_BYTES
-    """The most that a response may have that is not streamed, on the wire and decoded; a larger one is a failure. 0 or
+    """The largest response that is not streamed, in bytes on the wire and decoded; a larger one is a failure. 0 or
     None: no limit."""
 
     request_signer: RequestSigner | None = None
@@ -41,7 +41,7 @@ class HttpUser(User):
 
 @lru_cache(maxsize=256)
 def _checked_by_requests(host: str) -> str:
-    """It has rules of its own, for international names above all."""
+    """Return the host if requests accepts it: requests has rules of its own, for international names above all."""
     try:
         requests.PreparedRequest().prepare_url(host, None)
     except ValueError:

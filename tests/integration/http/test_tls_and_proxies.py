@@ -235,7 +235,7 @@ class TestProxies:
             session = make_session(
                 f"https://127.0.0.1:{nginx.new}", verify=certificates.ca, proxy=f"http://127.0.0.1:{proxy.port}"
             )
-            assert "gave no tunnel to" in str(session.get("/").error)
+            assert "refused a tunnel to" in str(session.get("/").error)
             assert "HTTP 407 Proxy Authentication Required" in str(session.get("/").error)
         assert "the proxy 127.0.0.1:1: no connection" in str(
             make_session("http://x.test", proxy="127.0.0.1:1").get("/").error
