@@ -5,6 +5,7 @@ import math
 import sqlite3
 import unicodedata
 import xml.etree.ElementTree as ElementTree
+from contextlib import closing
 from decimal import Decimal
 from fractions import Fraction
 
@@ -34,7 +35,8 @@ def test_clean_text_can_be_written_in_every_format(text: str) -> None:
     assert clean.encode().decode() == clean
     assert json.loads(json.dumps(clean, ensure_ascii=False)) == clean
     assert msgpack.unpackb(msgpack.packb(clean)) == clean
-    assert sqlite3.connect(":memory:").execute("SELECT ?", [clean]).fetchone() == (clean,)
+    with closing(sqlite3.connect(":memory:")) as database:
+        assert database.execute("SELECT ?", [clean]).fetchone() == (clean,)
     element = ElementTree.Element("e", a=clean)
     assert ElementTree.fromstring(ElementTree.tostring(element)).get("a") == clean
 

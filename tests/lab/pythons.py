@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.support.debian import debian_mirror
+from tests.support.prometheus import program
 from tests.support.release import build_distribution
 
 NEWEST = "newest"
@@ -31,6 +32,7 @@ COMPILERS = ("g++", "libre2-dev", "libabsl-dev", "pybind11-dev")
 _LONGEST_S = {"root": 600, "packages": 600, "installation": 900, "tests": 1800}
 _FROM_THIS_MACHINE = ("/etc/resolv.conf", "/etc/hosts", "/etc/pip.conf")
 _AUTHORITIES = "/etc/ssl/certs/ca-certificates.crt"
+_MAX_SHOWN = 200_000
 _NO_UNIT_TESTS = ("integration", "e2e", "lab")
 _APT_UPDATE = "apt-get -o Acquire::Check-Valid-Until=false update -qq"
 """A mirror may be a snapshot of some day."""
@@ -72,9 +74,9 @@ def _why_not() -> str | None:
     """Return why this machine cannot do it; None if it can."""
     if sys.platform != "linux" or os.geteuid() != 0:
         return "it needs root on Linux, for chroot."
-    for program in ("unshare", "debootstrap"):
-        if shutil.which(program, path=_path()) is None:
-            return f"the program {program} is missing."
+    for needed in ("unshare", "debootstrap"):
+        if shutil.which(needed, path=_path()) is None:
+            return f"the program {needed} is missing."
     return None
 
 
@@ -95,6 +97,7 @@ def _make_root(suite: str, root: Path) -> None:
     for path in _FROM_THIS_MACHINE:
         if Path(path).exists():
             shutil.copyfile(path, root / path[1:])
+    shutil.copy(program("promtool"), root / "usr" / "local" / "bin")
     # The package index may be reached through a proxy that signs for it.
     shutil.copyfile(os.environ.get("PIP_CERT") or _AUTHORITIES, root / "authorities.pem")
 
@@ -116,7 +119,7 @@ def _outcome(name: str, root: Path, sdist: Path) -> Outcome:
         "packages": f"{_APT_UPDATE} && apt-get install -qq --no-install-recommends {shlex.join(packages)}",
         "installation": f"{inside} && {python} -m venv /{python}/venv && $venv/pip install --quiet --editable '.[dev]'",
         "tests": f"{inside} && $venv/python -X dev -c 'import sys; print(sys.version)'"
-        f" && $venv/python -m pytest -q -p no:cacheprovider tests {ignored} {flags}",
+        f" && $venv/python -m pytest -q --tb=short -p no:cacheprovider tests {ignored} {flags}",
     }
     for step, script in steps.items():
         began = time.monotonic()
@@ -125,7 +128,7 @@ def _outcome(name: str, root: Path, sdist: Path) -> Outcome:
         except subprocess.TimeoutExpired:
             return Outcome(version, False, f"{step}: not done after {_LONGEST_S[step]} s")
         if done.returncode:
-            print(done.stdout[-20_000:], flush=True)
+            print(done.stdout[-_MAX_SHOWN:], flush=True)
             last = done.stdout.strip().splitlines()[-1:] or [f"exit code {done.returncode}"]
             return Outcome(version, False, f"{step} failed: {last[0]}")
     return Outcome(version, True, f"{done.stdout.strip().splitlines()[-1]} ({time.monotonic() - began:.0f} s)")
