@@ -13,7 +13,7 @@ if sys.argv[:1] == ["-m"] and not sys.flags.safe_path:
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 if TYPE_CHECKING:
     from obswarm.api import (
