@@ -12,6 +12,7 @@ from obswarm.stats.histogram import FIRST_BUCKET, LAST_BUCKET
 LATEST_S = 1e11
 """Largest accepted wall time: the year 5138, to allow for wrong clocks."""
 
+NONSENSE = "its statistics make no sense"
 TOO_MANY = "it reports more than it can have done"
 _WIDEST_BYTES = 16
 """Of an integer that MessagePack has no room for."""
@@ -21,16 +22,18 @@ class Malformed(ValueError):
     """Statistics that this version does not send. The text is the end of a sentence about the peer."""
 
 
-def check(fine: bool, what: str = "its statistics make no sense") -> None:
+def check(fine: bool, what: str = NONSENSE) -> None:
     if not fine:
         raise Malformed(what)
 
 
 def check_natural(value: Any, most: float = math.inf) -> int:
     """Return the value, an integer of 0 to `most`."""
-    check(type(value) is int and value >= 0)
-    check(value <= most, TOO_MANY)
-    return cast(int, value)
+    if type(value) is not int or value < 0:
+        raise Malformed(NONSENSE)
+    if value > most:
+        raise Malformed(TOO_MANY)
+    return value
 
 
 def check_texts(texts: Collection[Any], longest: int = defaults.MAX_NAME_LENGTH) -> None:
@@ -49,7 +52,8 @@ def check_buckets(buckets: Any, most: float) -> None:
 
 def check_time(value: Any, most: float = LATEST_S) -> None:
     """Check a time or duration in seconds."""
-    check(type(value) is float and 0 <= value <= most)
+    if type(value) is not float or not 0 <= value <= most:
+        raise Malformed(NONSENSE)
 
 
 def pack_wide(value: Any) -> bytes:

@@ -7,10 +7,19 @@ through that list: EndpointStats itself, deltas (obswarm.stats.codec) and rows o
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 from obswarm import defaults
-from obswarm.stats.checks import check, check_buckets, check_natural, check_texts, check_time, check_wide, unpack_wide
+from obswarm.stats.checks import (
+    Malformed,
+    check,
+    check_buckets,
+    check_natural,
+    check_texts,
+    check_time,
+    check_wide,
+    unpack_wide,
+)
 from obswarm.stats.histogram import Histogram, bucket_index
 from obswarm.stats.keys import ALL_STATUS_CLASSES
 from obswarm.stats.timings import PHASES, TimingStats
@@ -209,12 +218,13 @@ class StatusCounts(Counts[str]):
         return value
 
     def unpack(self, packed: Any) -> dict[str, int]:
-        return dict(packed)
+        return cast(dict[str, int], packed)
 
     def check(self, packed: Any, most: float) -> None:
         check(type(packed) is dict)
-        check(packed.keys() <= ALL_STATUS_CLASSES, "it reports a status that does not exist")
-        for requests in packed.values():
+        for status, requests in packed.items():
+            if status not in ALL_STATUS_CLASSES:
+                raise Malformed("it reports a status that does not exist")
             check_natural(requests, most)
 
 

@@ -74,8 +74,8 @@ def test_a_run_is_kept_and_shown_and_goes_elsewhere(here: Path, quick: QuickServ
     for text in (
         run_id,
         "GET /shop/{id}",
-        "users=5",
-        "shop=corner",
+        "--users",
+        "--shop corner",
         "quick (app)",
         "starts",
         "the planned time is over",

@@ -5,7 +5,7 @@ from collections import defaultdict
 from typing import Any
 
 from obswarm import defaults
-from obswarm.stats.checks import check, check_buckets, check_natural, check_texts, check_time
+from obswarm.stats.checks import NONSENSE, Malformed, check, check_buckets, check_natural, check_texts, check_time
 from obswarm.stats.codec.bounds import MOST_PROCESSES, TableBounds
 from obswarm.stats.codec.layout import BYTES, COLUMNS, KINDS, OK, PARTS, SUCCESSES, SUM_NS, TIMINGS, VALUE_BITS
 from obswarm.stats.endpoint import EndpointStats
@@ -50,14 +50,15 @@ class SparseParts:
             self.in_heavy += requests
             self._other[number] -= requests
         for number, name, packed in self._fields:
-            check(check_natural(number) < count and name in KINDS)
-            KINDS[name].check(packed, self.most)
-            match name:
-                case "successes" | "failures_by":
-                    self._other[number] += sum(packed.values())
-                case "untimed":
-                    self.untimed += packed
-                    self._other[number] -= packed
+            kind = KINDS.get(name)
+            if kind is None or type(number) is not int or not 0 <= number < count:
+                raise Malformed(NONSENSE)
+            kind.check(packed, self.most)
+            if name == "failures_by" or name == "successes":
+                self._other[number] += sum(packed.values())
+            elif name == "untimed":
+                self.untimed += packed
+                self._other[number] -= packed
         for number, column, high in self._wide:
             check(check_natural(number) < count and check_natural(column) < COLUMNS and check_natural(high) < 2**64)
             if column == SUCCESSES:
@@ -66,13 +67,17 @@ class SparseParts:
                 self.wide_sum_ns += high << VALUE_BITS
 
     def _check_named(self) -> None:
+        texts: list[Any] = []
+        examples: list[Any] = []
         for method, name, message, seen, first_s, last_s, example in self._errors:
-            check_texts([method, name, message])
-            check_texts([example], defaults.MAX_EXAMPLE_LENGTH)
+            texts += method, name, message
+            examples.append(example)
             check_natural(seen, self.most)
             check_time(first_s)
             check_time(last_s)
             check(first_s <= last_s)
+        check_texts(texts)
+        check_texts(examples, defaults.MAX_EXAMPLE_LENGTH)
         for message, traceback, seen in self._exceptions:
             check_texts([message])
             check(type(traceback) is str)
