@@ -12,9 +12,11 @@ import ssl or threading.
 import _thread
 import functools
 import json
+import math
 import os
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -50,11 +52,13 @@ class _ThreadEvent:
     def clear(self) -> None:
         self._set = False
 
-    def wait(self) -> None:
+    def wait(self, timeout: float | None = None) -> bool:
         import gevent
 
-        while not self._set:
+        until_s = math.inf if timeout is None else time.monotonic() + timeout
+        while not self._set and time.monotonic() < until_s:
             gevent.sleep(_IDLE_S)
+        return self._set
 
 
 if "PYTEST_XDIST_WORKER" in os.environ and "execnet.gateway_base" in sys.modules:

@@ -168,7 +168,8 @@ def test_a_worker_with_fewer_descriptors_than_users_says_so_on_the_master(loadte
         name = re.escape(result["workers"][0]["worker"])
         said = re.search(rf"The worker {name}: (\d+) users of one process keep at least one connection each", errors)
         assert said is not None, errors
-        assert 180 < int(said[1]) <= 240
+        # As many as there are when the first of them finds no descriptor left; the process has some for itself.
+        assert 150 < int(said[1]) <= 240
         totals = result["totals"]
         assert totals["requests"] - totals["failures"] == len(target.arrivals()["/page"]) > 300
         assert totals["failures"] > 0

@@ -1,12 +1,15 @@
 """Outputs of third parties: the example is installed and used as its docstring says, and one that breaks is fenced off."""
 
+import shlex
 import socket
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
+from tests.support.documentation import snippet
 from tests.support.programs import ROOT, CountingServer, obswarm
 from tests.support.release import PIP
 
@@ -34,7 +37,8 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     text = text.replace("obswarm-statsd", "obswarm-breaks").replace("obswarm_statsd", "obswarm_breaks")
     (breaks / "pyproject.toml").write_text(text.replace("StatsdOutput", "Breaks").replace("statsd =", "breaks ="))
     (breaks / "obswarm_breaks.py").write_text(BREAKS)
-    install = [sys.executable, *PIP, "--no-deps", "--target", folder, ROOT / "examples" / "output_plugin", breaks]
+    example = shlex.split(snippet("docs/outputs.md", "pip install").commands[0][1])[-1]
+    install = [sys.executable, *PIP, "--no-deps", "--target", folder, ROOT / example, breaks]
     subprocess.run(install, check=True, capture_output=True, timeout=120)
     return folder
 
@@ -56,8 +60,15 @@ def statsd():
 
 
 def asked(statsd: socket.socket) -> str:
-    """The value of --output that names the socket."""
-    return f"statsd=127.0.0.1:{statsd.getsockname()[1]}"
+    """The value of --output that names the socket: the documentation's, with the port of this machine."""
+    named = shlex.split(snippet("docs/outputs.md", "pip install").commands[1][1])[-1]
+    return f"{named.rpartition(':')[0]}:{statsd.getsockname()[1]}"
+
+
+def test_the_entry_point_is_that_of_the_documentation() -> None:
+    documented = tomllib.loads(snippet("docs/outputs.md", "project.entry-points").text)
+    package = tomllib.loads((ROOT / "examples" / "output_plugin" / "pyproject.toml").read_text())
+    assert documented["project"]["entry-points"] == package["project"]["entry-points"]
 
 
 def received(statsd: socket.socket) -> list[str]:

@@ -94,7 +94,9 @@ def test_a_load_test_with_the_name_of_what_it_imports(folder: Path, text: str) -
     assert expected in refusal(folder, text, "my_faker.py")
 
 
-def test_a_module_beside_it_that_hides_an_installed_package(folder: Path) -> None:
+def test_a_module_beside_it_that_hides_an_installed_package(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Tests of TLS in this process may have imported it.
+    monkeypatch.delitem(sys.modules, "trustme", raising=False)
     text = refusal(folder, "from trustme import CA\n", trustme="mine = True\n")
     assert f"{folder / 'trustme.py'} is imported in place of the installed package trustme." in text
 

@@ -29,6 +29,9 @@ from tests.support.documentation import Snippet, snippet
 from tests.support.nginx import free_port
 from tests.support.programs import ROOT, Finished, obswarm
 
+# The contest's services listen at the same ports there as here.
+pytestmark = pytest.mark.xdist_group("contest")
+
 PROJECT = "obswarm-test"
 IMAGE = f"obswarm:{__version__}"
 LARGEST_IMAGE_BYTES = 200_000_000
