@@ -24,6 +24,7 @@ from obswarm.stats.histogram import (
     upper_bound,
 )
 from obswarm.stats.keys import TOTAL, EndpointKey
+from obswarm.stats.straight_lines import copy_function, empty_function, merge_function, subtract_function
 from obswarm.stats.timings import TimingStats
 
 FIELDS = (
@@ -44,10 +45,10 @@ added up, sent by workers, kept by journal and store, and read by clients withou
 The order is that of the store's rows: never change it.
 """
 
-_EMPTY = tuple((field.name, field.kind.empty) for field in FIELDS)
-_MERGE = tuple((field.name, field.kind.merge) for field in FIELDS)
-_SUBTRACT = tuple((field.name, field.kind.subtract) for field in FIELDS)
-_COPY = tuple((field.name, field.kind.copy) for field in FIELDS)
+_empty_fields = empty_function(FIELDS)
+_merge_fields = merge_function(FIELDS)
+_subtract_fields = subtract_function(FIELDS)
+_copy_fields = copy_function(FIELDS)
 
 
 class EndpointStats:
@@ -75,8 +76,7 @@ class EndpointStats:
 
     def __init__(self, key: EndpointKey) -> None:
         self.key = key
-        for name, empty in _EMPTY:
-            setattr(self, name, empty())
+        _empty_fields(self)
 
     def add_exemplar(self, exemplar: Exemplar) -> None:
         """Keep a traced request as the newest one of its range of durations (half a doubling wide)."""
@@ -119,8 +119,7 @@ class EndpointStats:
 
     def merge(self, other: "EndpointStats") -> None:
         """Add what another one has counted; the key stays."""
-        for name, merge in _MERGE:
-            setattr(self, name, merge(getattr(self, name), getattr(other, name)))
+        _merge_fields(self, other)
 
     def subtract(self, other: "EndpointStats") -> None:
         """Subtract what was merged before. Raises ValueError if that is impossible.
@@ -128,8 +127,7 @@ class EndpointStats:
         Counts and sums are exact afterwards. Exemplars stay. `min_s` and `max_s` become the bounds of the outermost
         buckets that are left, at most 2.2 % off, and never outside the former extremes.
         """
-        for name, subtract in _SUBTRACT:
-            setattr(self, name, subtract(getattr(self, name), getattr(other, name)))
+        _subtract_fields(self, other)
         if not self.duration.count or self.min_s is None or self.max_s is None:
             self.min_s = self.max_s = None
             return
@@ -142,8 +140,7 @@ class EndpointStats:
     def copy(self) -> "EndpointStats":
         twin = EndpointStats.__new__(EndpointStats)
         twin.key = self.key
-        for name, copy in _COPY:
-            setattr(twin, name, copy(getattr(self, name)))
+        _copy_fields(twin, self)
         return twin
 
     @property

@@ -44,7 +44,7 @@ class Kind(ABC, Generic[Value]):
 
     @abstractmethod
     def merge(self, mine: Value, theirs: Value) -> Value:
-        """Return both together: `mine`, changed, or a new value. `theirs` stays as it is."""
+        """Return both together: `mine`, changed, or a new value. `theirs` stays as it is; an empty one adds nothing."""
 
     @abstractmethod
     def subtract(self, mine: Value, theirs: Value) -> Value:
@@ -77,7 +77,17 @@ class Field:
     is_stored: bool = True
 
 
-class Number(Kind[int]):
+class Plain(Kind[Value]):
+    """A kind whose values are immutable plain data."""
+
+    def copy(self, value: Value) -> Value:
+        return value
+
+    def pack(self, value: Value) -> Any:
+        return value
+
+
+class Number(Plain[int]):
     """A count or a sum."""
 
     def empty(self) -> int:
@@ -88,12 +98,6 @@ class Number(Kind[int]):
 
     def subtract(self, mine: int, theirs: int) -> int:
         return mine - theirs
-
-    def copy(self, value: int) -> int:
-        return value
-
-    def pack(self, value: int) -> Any:
-        return value
 
     def unpack(self, packed: Any) -> int:
         return unpack_wide(packed)
@@ -109,7 +113,7 @@ class Requests(Number):
         check_natural(packed, most)
 
 
-class Extreme(Kind[float | None]):
+class Extreme(Plain[float | None]):
     """The shortest or the longest duration in seconds, None without any. It cannot be subtracted, and stays."""
 
     def __init__(self, choose: Callable[[float, float], float]) -> None:
@@ -128,12 +132,6 @@ class Extreme(Kind[float | None]):
 
     def subtract(self, mine: float | None, theirs: float | None) -> float | None:
         return mine
-
-    def copy(self, value: float | None) -> float | None:
-        return value
-
-    def pack(self, value: float | None) -> Any:
-        return value
 
     def unpack(self, packed: Any) -> float | None:
         return None if packed is None else float(packed)

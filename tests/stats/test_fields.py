@@ -29,6 +29,7 @@ from obswarm.stats.fields import (
     ResultCounts,
     StatusCounts,
 )
+from obswarm.stats.straight_lines import copy_function, empty_function, merge_function, subtract_function
 from obswarm.store.pack import pack, unpack
 from obswarm.web.wire import pack_snapshot, unpack_snapshot
 from tests.support.runs import local_run
@@ -107,6 +108,44 @@ def test_a_field_is_merged_subtracted_and_copied(field: Field) -> None:
     fresh = EndpointStats(KEY)
     fresh.merge(other)
     assert kind.pack(getattr(fresh, field.name)) == before
+
+
+@pytest.mark.parametrize("mine", ["nothing", "everything", "zero"])
+@pytest.mark.parametrize("theirs", ["nothing", "everything", "zero"])
+def test_all_fields_at_once_are_what_their_kinds_make_of_each(mine: str, theirs: str) -> None:
+    made = {"nothing": lambda: EndpointStats(KEY), "everything": full, "zero": zero}
+    for together, verb in ((merge_function(FIELDS), "merge"), (subtract_function(FIELDS), "subtract")):
+        one, other = made[mine](), made[theirs]()
+        if verb == "subtract":
+            one.merge(other)
+        expected = {}
+        for field in FIELDS:
+            value = field.kind.copy(getattr(one, field.name))
+            expected[field.name] = getattr(field.kind, verb)(value, getattr(other, field.name))
+        together(one, other)
+        assert {field.name: getattr(one, field.name) for field in FIELDS} == expected
+        assert values(other) == values(made[theirs]())
+    copied, empty = EndpointStats(KEY), full()
+    copy_function(FIELDS)(copied, made[mine]())
+    assert values(copied) == values(made[mine]())
+    empty_function(FIELDS)(empty)
+    assert values(empty) == values(EndpointStats(KEY)) == {f.name: f.kind.pack(f.kind.empty()) for f in FIELDS}
+
+
+def zero() -> EndpointStats:
+    """One request, all of whose numbers are 0: they are not the same as none."""
+    stats = EndpointStats(KEY)
+    stats.record(0.0, 0, "2xx", False)
+    stats.timings = TimingStats()
+    stats.timings.record((None, None, 0.0, 0.0), detailed=False)
+    return stats
+
+
+def test_two_new_endpoints_have_no_value_in_common_that_can_change() -> None:
+    one, other = EndpointStats(KEY), EndpointStats(KEY)
+    for field in FIELDS:
+        value = getattr(one, field.name)
+        assert isinstance(value, int | None) or value is not getattr(other, field.name)
 
 
 def test_all_fields_come_through_a_delta_a_journal_and_a_snapshot(tmp_path: Path) -> None:
