@@ -54,7 +54,7 @@ class RunWriter:
         self._do(self._record.interval, snapshot)
 
     def annotation(self, annotation: Annotation) -> None:
-        """Keep a annotation."""
+        """Write an annotation."""
         self._do(self._record.annotation, annotation)
 
     def sample(self, time_s: float, values: Mapping[MetricKey, float]) -> None:
