@@ -3,7 +3,7 @@
 import math
 from collections.abc import Collection
 from itertools import chain
-from typing import Any, cast
+from typing import Any
 
 from obswarm import defaults
 from obswarm.sanitize import is_clean
@@ -68,7 +68,7 @@ def pack_wide(value: Any) -> bytes:
 
 def unpack_wide(value: int | bytes) -> int:
     """Return a number that may have been packed by `pack_wide`."""
-    return int.from_bytes(value, "little") if type(value) is bytes else cast(int, value)
+    return int.from_bytes(value, "little") if isinstance(value, bytes) else value
 
 
 def check_wide(value: Any) -> None:

@@ -7,7 +7,7 @@ through that list: EndpointStats itself, deltas (obswarm.stats.codec) and rows o
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Generic, NamedTuple, TypeVar, cast
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from obswarm import defaults
 from obswarm.stats.checks import (
@@ -216,7 +216,8 @@ class StatusCounts(Counts[str]):
         return value
 
     def unpack(self, packed: Any) -> dict[str, int]:
-        return cast(dict[str, int], packed)
+        counts: dict[str, int] = packed
+        return counts
 
     def check(self, packed: Any, most: float) -> None:
         check(type(packed) is dict)
