@@ -13,6 +13,7 @@ import sys
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import NamedTuple
 
 import msgpack
@@ -21,7 +22,8 @@ from obswarm import defaults
 from obswarm.bounded_msgpack import unpack
 from obswarm.sanitize import is_clean
 from obswarm.stats import OTHER, EndpointKey, Histogram, InFlight
-from obswarm.stats.checks import Malformed
+from obswarm.stats.checks import Malformed, check
+from obswarm.stats.codec.layout import BUCKETS, from_little_endian, to_little_endian
 from obswarm.stats.histogram import FIRST_BUCKET, LAST_BUCKET
 
 _MOST_ROWS = 100_000
@@ -29,7 +31,8 @@ _MOST_S = 1e9
 _MOST_AGES = 2**22
 _MOST_REQUESTS = 2**32
 _MOST_NS = 2**63
-_BUCKETS = 1024
+
+_check = partial(check, what="requests under way that make no sense")
 
 
 class Columns(NamedTuple):
@@ -52,16 +55,14 @@ def pack_in_flight(in_flight: Mapping[EndpointKey, InFlight]) -> bytes:
     ages = array("I")
     for row, each in enumerate(in_flight.values()):
         for index, number in each.ages.buckets.items():
-            ages.extend((row * _BUCKETS + index - FIRST_BUCKET,) * number)
-    if sys.byteorder == "big":
-        ages.byteswap()
+            ages.extend((row * BUCKETS + index - FIRST_BUCKET,) * number)
     packed: bytes = msgpack.packb(
         [
             [text for key in in_flight for text in key],
             [each.count for each in in_flight.values()],
             [float(each.oldest_s) for each in in_flight.values()],
             [min(each.ages.sum_ns, _MOST_NS) for each in in_flight.values()],
-            ages.tobytes(),
+            to_little_endian(ages),
         ]
     )
     return packed
@@ -81,10 +82,7 @@ def unpack_columns(packed: bytes, max_endpoints: int = _MOST_ROWS) -> Columns:
         names, counts, oldest, sums, raw = unpack(packed, 5 * most + 10)
         _check({type(names), type(counts), type(oldest), type(sums)} == {list} and type(raw) is bytes)
         _check(len(raw) <= 4 * _MOST_AGES)
-        ages = array("I")
-        ages.frombytes(raw)
-        if sys.byteorder == "big":
-            ages.byteswap()
+        ages = from_little_endian("I", raw)
         rows = len(counts)
         _check(0 < rows <= most and len(names) == 2 * rows and len(oldest) == rows and len(sums) == rows)
         _check(set(map(type, names)) == {str} and max(map(len, names)) <= defaults.MAX_NAME_LENGTH)
@@ -92,18 +90,13 @@ def unpack_columns(packed: bytes, max_endpoints: int = _MOST_ROWS) -> Columns:
         _check(set(map(type, counts)) == {int} and min(counts) > 0 and max(counts) <= _MOST_REQUESTS)
         _check(set(map(type, sums)) == {int} and min(sums) >= 0 and max(sums) <= _MOST_NS)
         _check(set(map(type, oldest)) == {float} and min(oldest) >= 0 and max(oldest) <= _MOST_S)
-        _check(len(ages) <= sum(counts) and max(ages, default=0) // _BUCKETS < rows)
+        _check(len(ages) <= sum(counts) and max(ages, default=0) // BUCKETS < rows)
         keys = tuple(zip(names[::2], names[1::2], strict=True))
         return Columns(keys, tuple(counts), tuple(oldest), tuple(sums), ages)
     except Malformed:
         raise
     except (ValueError, TypeError, OverflowError) as error:
         raise Malformed(f"requests under way that cannot be read ({type(error).__name__})") from None
-
-
-def _check(fine: bool) -> None:
-    if not fine:
-        raise Malformed("requests under way that make no sense")
 
 
 def merge_columns(parts: Iterable[Columns], max_endpoints: int) -> dict[EndpointKey, InFlight]:
@@ -134,8 +127,8 @@ def merge_columns(parts: Iterable[Columns], max_endpoints: int) -> dict[Endpoint
             if oldest_s > oldest[row]:
                 oldest[row] = oldest_s
         for age, number in Counter(part.ages).items():
-            mine = buckets[rows[age // _BUCKETS]]
-            index = min(age % _BUCKETS + FIRST_BUCKET, LAST_BUCKET)
+            mine = buckets[rows[age // BUCKETS]]
+            index = min(age % BUCKETS + FIRST_BUCKET, LAST_BUCKET)
             mine[index] = mine.get(index, 0) + number
     return {
         EndpointKey(*key): InFlight(counts[row], oldest[row], Histogram(buckets[row], sums[row]))
