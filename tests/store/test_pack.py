@@ -5,7 +5,34 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from obswarm.store.pack import Names, pack_values, unpack_values
+from obswarm.stats import EndpointKey, EndpointStats
+from obswarm.stats.codec import pack_row, unpack_row
+from obswarm.stats.endpoint import FIELDS
+from obswarm.store.pack import Names, pack, pack_values, unpack, unpack_values
+
+KEY = EndpointKey("GET", "/")
+_requests = st.lists(
+    st.tuples(
+        st.one_of(st.none(), st.floats(0, 4000)),
+        st.integers(0, 2**70),
+        st.sampled_from(["2xx", "3xx", "5xx", "error"]),
+        st.booleans(),
+    ),
+    max_size=60,
+)
+
+
+@given(_requests, st.booleans())
+def test_an_endpoint(requests: list[tuple[float | None, int, str, bool]], are_late: bool) -> None:
+    stats = EndpointStats(KEY)
+    for request in requests:
+        stats.record(*request)
+    if are_late:
+        stats.mark_late()
+    found = unpack_row(unpack(pack(pack_row(stats))), KEY)
+    assert found.failures == stats.failures
+    for field in FIELDS:
+        assert getattr(found, field.name) == getattr(stats, field.name), field.name
 
 
 @given(st.dictionaries(st.integers(0, 1000), st.floats(allow_nan=False)))
