@@ -17,6 +17,7 @@ import os
 import sys
 import tempfile
 import time
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,9 @@ _ENOUGH_PENDING = 2
 _GROUPS = "obswarm_groups"
 """Where a process writes the groups of tests, which xdist does not send. (Its own --dist loadgroup appends them to the
 names of tests, which has no effect with pytest 9.2.)"""
+
+_USAGE_ERROR = "obswarm_usage_error"
+"""Under which key a process sends the lines of a UsageError, such as a file on the command line that does not exist."""
 
 
 class _ThreadEvent:
@@ -98,6 +102,23 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     Path(config.workerinput[_GROUPS]).write_text(json.dumps(groups))
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
+    """In a process of xdist, take down what is wrong with the command line: xdist alone would say that no tests ran."""
+    try:
+        return (yield)
+    except pytest.UsageError as error:
+        if hasattr(session.config, "workeroutput"):
+            session.config.workeroutput[_USAGE_ERROR] = [str(line) for line in error.args]
+        raise
+
+
+def pytest_testnodedown(node: Any) -> None:
+    lines = getattr(node, "workeroutput", {}).get(_USAGE_ERROR)
+    if lines is not None:
+        raise pytest.UsageError(*lines)
+
+
 def _group(item: pytest.Item) -> str:
     if item.get_closest_marker(ALONE) is not None:
         return ALONE
@@ -133,6 +154,8 @@ class AloneLast(LoadScopeScheduling):
             if not self._check_nodes_have_same_collection():
                 return
             first, self.collection = next(iter(self.registered_collections.items()))
+            if not self.collection:
+                return
             self._groups = json.loads(Path(first.workerinput[_GROUPS]).read_text())
             for nodeid in self.collection:
                 self.workqueue.setdefault(self._split_scope(nodeid), {})[nodeid] = False

@@ -1,6 +1,9 @@
 """How the processes of a test run share the tests."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -8,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.distribution import _GROUPS, ALONE, AloneLast
+from tests.support.programs import ROOT
 
 GROUPS = {
     "a": "a",
@@ -118,3 +122,18 @@ def test_a_single_process_runs_everything(tmp_path: Path) -> None:
     assert only.given == TESTS
     assert only.shutting_down
     assert not run.scheduler.has_pending
+
+
+def test_a_file_that_does_not_exist_is_named_as_without_processes() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-n", "1", "-p", "no:cacheprovider", "tests/nothing.py"],
+        cwd=ROOT,
+        env={name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.stderr.strip() == "ERROR: file or directory not found: tests/nothing.py"
+    assert "INTERNALERROR" not in done.stdout
+    assert done.returncode == pytest.ExitCode.USAGE_ERROR
