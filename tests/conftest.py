@@ -1,6 +1,7 @@
 """Fixtures that several packages' tests use."""
 
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -40,6 +41,18 @@ def no_known_secrets() -> Iterator[None]:
     """What one test has as a secret may be a text of another one."""
     yield
     forget_secrets()
+
+
+@pytest.fixture
+def own_imports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Forget afterwards which modules of its folder a test has imported, and where it has them looked for."""
+    monkeypatch.setattr(sys, "path", sys.path.copy())
+    monkeypatch.setattr(sys, "meta_path", sys.meta_path.copy())
+    yield
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if file is not None and Path(file).is_relative_to(tmp_path):
+            del sys.modules[name]
 
 
 @pytest.fixture

@@ -43,12 +43,9 @@ class Packages:
 
 
 @pytest.fixture
-def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own_imports: None) -> Packages:
     monkeypatch.syspath_prepend(str(tmp_path))
-    before = set(sys.modules)
-    yield Packages(tmp_path)
-    for name in set(sys.modules) - before:
-        del sys.modules[name]
+    return Packages(tmp_path)
 
 
 def make(*requested: str) -> list[Output]:

@@ -2,7 +2,6 @@
 
 import importlib
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,17 +11,12 @@ from obswarm.engine import load
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    monkeypatch.setattr(sys, "path", sys.path.copy())
-    monkeypatch.setattr(sys, "meta_path", sys.meta_path.copy())
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own_imports: None) -> Path:
     monkeypatch.delenv("VIRTUAL_ENV", raising=False)
-    before = set(sys.modules)
     found = tmp_path / "tests"
     found.mkdir()
     monkeypatch.chdir(tmp_path)
-    yield found
-    for name in set(sys.modules) - before:
-        del sys.modules[name]
+    return found
 
 
 def refusal(folder: Path, text: str, name: str = "loadtest.py", **others: str) -> str:

@@ -12,13 +12,8 @@ from obswarm.engine.import_path import is_reserved
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch):
-    monkeypatch.setattr(sys, "path", sys.path.copy())
-    monkeypatch.setattr(sys, "meta_path", sys.meta_path.copy())
-    before = set(sys.modules)
-    yield tmp_path
-    for name in set(sys.modules) - before:
-        del sys.modules[name]
+def folder(tmp_path: Path, own_imports: None) -> Path:
+    return tmp_path
 
 
 @pytest.mark.parametrize("name", ["json", "random", "antigravity", "requests", "gevent", "urllib3", "obswarm"])

@@ -5,6 +5,8 @@ import pytest
 from obswarm.api import ObswarmError
 from obswarm.engine import find_loadtest, load, select
 
+pytestmark = pytest.mark.usefixtures("own_imports")
+
 GOOD = """
 from obswarm import User, HttpUser, task, tag
 
