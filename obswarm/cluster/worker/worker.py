@@ -318,7 +318,9 @@ class Worker:
             now = clock.monotonic()
             assignment = scaler.step(now)
             settled = scaler.settled
-            generator.apply(assignment, now)
+            if not self._stopping:
+                # How users end is up to `_end_users` then, after the listeners of test_stopping.
+                generator.apply(assignment, now)
             self._settled = min(settled, scaler.settled)
             generator.happened.wait(assignment.wait_s)
             for event in generator.take_events():

@@ -1,0 +1,93 @@
+"""A worker process, commanded by the messages of a master that is not there."""
+
+import logging
+from collections.abc import Callable, Iterator
+
+import gevent
+import pytest
+
+from obswarm.api import Events
+from obswarm.cluster.job import Job
+from obswarm.cluster.wire.messages import Assign, StartRun, Stop, Welcome
+from obswarm.cluster.worker import worker as worker_module
+from obswarm.cluster.worker.worker import Worker
+from obswarm.greenlets import kill_all
+
+_VISITOR = """
+from obswarm import User, constant, task
+
+class Visitor(User):
+    wait_time = constant(60)
+
+    @task
+    def nothing(self):
+        pass
+"""
+_LONGEST_S = 20.0
+
+
+def _wait_until(is_so: Callable[[], bool]) -> None:
+    with gevent.Timeout(_LONGEST_S):
+        while not is_so():
+            gevent.sleep(0.01)
+
+
+@pytest.fixture
+def events(monkeypatch: pytest.MonkeyPatch) -> Events:
+    """Those of the worker."""
+    events = Events()
+    monkeypatch.setattr(worker_module, "events", events)
+    return events
+
+
+@pytest.fixture
+def worker(events: Events, loadtest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Worker]:
+    """A worker that is ready, without a connection."""
+    monkeypatch.setattr(worker_module, "requests_per_cpu_second", lambda classes: 1_000.0)
+    worker = Worker("tcp://127.0.0.1:1", None)
+    spawn, started = worker.link.supervisor.spawn, []
+
+    def noted(*arguments):
+        started.append(spawn(*arguments))
+        return started[-1]
+
+    monkeypatch.setattr(worker.link.supervisor, "spawn", noted)
+    file = loadtest(_VISITOR)
+    job = Job(
+        files=(file.name,),
+        root=str(file.parent),
+        user_classes=(),
+        host=None,
+        tags=(),
+        exclude_tags=(),
+        stop_timeout_s=5.0,
+        max_endpoints=100,
+        detailed_timings=False,
+        trace_share=0.0,
+        options={},
+        loglevel=logging.getLevelName(logging.getLogger().level),
+    )
+    worker.prepare(Welcome("nonce", "", "run", 0, 60.0, "", job.pack()), None)
+    yield worker
+    kill_all(started)
+    worker._generator.stop(0)
+    worker._generator.end()
+
+
+def test_users_run_until_the_listeners_of_test_stopping_have_run(worker: Worker, events: Events) -> None:
+    """As in a process without a master."""
+    runner = worker._runner
+    seen: list[int] = []
+
+    def take_a_while(**_: object) -> None:
+        gevent.sleep(0.6)
+        seen.append(runner.user_count)
+
+    events.test_stopping.add_listener(take_a_while)
+    worker.on_message(StartRun("run"))
+    worker.on_message(Assign(1, {"Visitor": 3}, 1_000.0))
+    _wait_until(lambda: runner.user_count == 3)
+    worker.on_message(Stop(5.0))
+    _wait_until(lambda: runner.state == "stopped")
+    assert seen == [3]
+    assert runner.user_count == 0
