@@ -393,5 +393,6 @@ class Run:
     def _emit_the_last(self) -> None:
         self._attempt("The last look at the generator", self._generator.refresh, _REFRESH_RATIO * self._interval_s)
         self._attempt("The last collection of statistics", self._emitter.collect)
+        self._handle_events()
         if not self._attempt("The last evaluation of the guards", self._emitter.give_out):
             self._emitter.give_out(is_observed=False)

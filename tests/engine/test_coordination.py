@@ -431,6 +431,17 @@ def test_an_error_that_a_generator_notes_while_users_end_is_the_runs(start: Star
     assert (made.result.stop_reason, str(made.result.error)) == (CTRL_C, "late")
 
 
+@pytest.mark.parametrize("call", ["end(0)", "refresh"])
+def test_so_is_one_that_it_notes_after_that(start: Start, call: str) -> None:
+    made = start(Ramp(5, 10))
+    made.pass_s(2)
+    made.generator.does[call] = lambda: made.generator.note(PartFailed("The contact", OSError("x")))
+    made.run.stop(CTRL_C)
+    made.pass_s(0)
+    assert made.result.stop_reason == CTRL_C
+    assert str(made.result.error).startswith("The contact failed (OSError: x), so that")
+
+
 def test_warnings_are_logged_and_restarts_are_annotated(start: Start, caplog: pytest.LogCaptureFixture) -> None:
     made = start(Ramp(5, 10))
     made.pass_s(2)

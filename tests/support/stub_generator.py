@@ -11,7 +11,8 @@ from obswarm.stats import StatsTable
 class StubGenerator(LoadGenerator):
     """Has as many users at once as it is assigned, less `ended`, which have ended by themselves.
 
-    `calls` has the names of the hooks in the order in which they were called; one that is in `raises` raises that.
+    `calls` has the names of the hooks in the order in which they were called; one that is in `raises` raises that, and
+    one that is in `does` does that.
     """
 
     collects_any_time = True
@@ -20,6 +21,7 @@ class StubGenerator(LoadGenerator):
         super().__init__(environment)
         self.calls: list[str] = []
         self.raises: dict[str, BaseException] = {}
+        self.does: dict[str, Callable[[], None]] = {}
         self.assignments: list[Assignment] = []
         self.ended = 0
         self.not_started = 0
@@ -37,6 +39,8 @@ class StubGenerator(LoadGenerator):
         self.calls.append(name)
         if name in self.raises:
             raise self.raises[name]
+        if name in self.does:
+            self.does[name]()
 
     @property
     def assigned(self) -> int:
