@@ -1,7 +1,6 @@
 """From a configuration to what is to be run: load-test files, user classes, environment, load over time."""
 
 import argparse
-import difflib
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,7 +25,7 @@ from obswarm.api.tracing import TraceSampler
 from obswarm.app.missing_host import check_that_hosts_are_known
 from obswarm.cluster import OpenedFiles
 from obswarm.command_line import hide_secrets
-from obswarm.config import SETTINGS, RunConfig
+from obswarm.config import RunConfig
 from obswarm.engine import (
     LoadSchedule,
     LoadTest,
@@ -41,6 +40,15 @@ from obswarm.engine import (
 from obswarm.stats import Recorder
 
 logger = logging.getLogger(__name__)
+
+
+class UnknownOption(ObswarmError):
+    """An option that neither the command nor the load test has. `of_loadtest` are the load test's own options."""
+
+    def __init__(self, option: str, of_loadtest: Sequence[str]) -> None:
+        super().__init__(f"No such option: {option}.")
+        self.option = option
+        self.of_loadtest = of_loadtest
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,12 +188,9 @@ def _custom_options(loadtest: LoadTest, arguments: Sequence[str]) -> tuple[Optio
     hide_secrets(custom.secret_flags)
     for argument in left:
         if argument.startswith("-") and argument != "-":
-            name = argument.split("=", 1)[0]
-            known = [each.option for each in SETTINGS.values() if each.option]
-            known += make_parser(events, loadtest.name)._option_string_actions
-            nearest = difflib.get_close_matches(name, known, 3)
-            hint = f" Did you mean {' or '.join(nearest)}?" if nearest else ""
-            raise ObswarmError(f"No such option: {name}.{hint}")
+            raise UnknownOption(
+                argument.split("=", 1)[0], tuple(make_parser(events, loadtest.name)._option_string_actions)
+            )
     return custom, left
 
 

@@ -1,5 +1,6 @@
 """What the commands that run a load test have in common."""
 
+import difflib
 import sys
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -10,7 +11,7 @@ import click
 from click.core import ParameterSource
 
 from obswarm.api import events, make_parser
-from obswarm.app.planning import load_test
+from obswarm.app.planning import UnknownOption, load_test
 from obswarm.cli.configure import RunCommand, forget
 from obswarm.cli.task_ratio import print_task_ratio
 from obswarm.config import RunConfig
@@ -31,8 +32,13 @@ class LoadTestCommand(RunCommand):
         return left
 
     def invoke(self, ctx: click.Context) -> Any:
-        with results_apart() if ctx.params.get("json_file") == STANDARD_OUTPUT else nullcontext():
-            return super().invoke(ctx)
+        try:
+            with results_apart() if ctx.params.get("json_file") == STANDARD_OUTPUT else nullcontext():
+                return super().invoke(ctx)
+        except UnknownOption as error:
+            known = [text for param in self.params for text in param.opts] + [*error.of_loadtest]
+            nearest = difflib.get_close_matches(error.option, known, 3)
+            raise click.NoSuchOption(error.option, possibilities=nearest, ctx=ctx) from None
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         super().format_epilog(ctx, formatter)

@@ -62,6 +62,13 @@ def test_options_that_make_no_sense(loadtest, options: list[str], expected: str)
     assert_sentence(forked_obswarm("run", loadtest(GOOD.format(path="")), *host, *options), expected)
 
 
+@pytest.mark.parametrize(("option", "meant"), [("--lst", "--list"), ("--confg", "--config")])
+def test_a_mistyped_option_is_compared_with_those_of_its_command(loadtest, option: str, meant: str) -> None:
+    done = forked_obswarm("run", loadtest(GOOD.format(path="")), option)
+    assert_sentence(done, option, meant, "Try 'obswarm run --help' for help.")
+    assert "--state" not in done.stderr, "it is an option of obswarm master"
+
+
 def test_no_such_file(tmp_path: Path) -> None:
     assert_sentence(forked_obswarm("run", "nothing.py", cwd=tmp_path), "No such load-test file: nothing.py")
 
