@@ -69,24 +69,22 @@ def current_folder() -> Path | None:
 def read_document(named: str | None, folder: Path | None) -> Document | None:
     """The file that was named, or the one in the folder; None when there is none. Raises ObswarmError for one that
     cannot be read or is not TOML."""
-    path = settings_file(named, folder)
-    if path is None:
-        return None
-    values = _read(path)
-    return Document(path, _own_table(path, values) if path.name == _PROJECT else values)
-
-
-def settings_file(named: str | None, folder: Path | None) -> Path | None:
-    """Where it is; None when there is none. Raises ObswarmError for a pyproject.toml that is not TOML."""
     if named is not None:
-        return Path(named)
+        return _document(Path(named), _read(Path(named)))
     if folder is None:
         return None
-    for path in (folder / FILE, folder / _PROJECT):
-        if path.exists() and (path.name == FILE or _has_own_table(_read(path))):
-            # Short in messages: it is the one here.
-            return Path(path.name) if folder == current_folder() else path
+    # Short in messages: it is the one here.
+    where = Path() if folder == current_folder() else folder
+    for path in (where / FILE, where / _PROJECT):
+        if path.exists():
+            values = _read(path)
+            if path.name == FILE or _has_own_table(values):
+                return _document(path, values)
     return None
+
+
+def _document(path: Path, values: dict[str, Any]) -> Document:
+    return Document(path, _own_table(path, values) if path.name == _PROJECT else values)
 
 
 def _has_own_table(values: dict[str, Any]) -> bool:
