@@ -123,8 +123,11 @@ class FastHttpSession(SessionDefaults, RestCalls):
             call.cookie = jar.header_for(prepared.url)
         label = name or self.request_name or prepared.url.target
         hook = environment.events.request
-        record = RequestRecord(environment.recorder, hook, prepared.method, label, started)
-        record.begin()
+        recorder = environment.recorder
+        record = RequestRecord(recorder, hook, prepared.method, label, started)
+        # Its `begin`, and below its `end`, without the calls: this runs for every request.
+        under_way = recorder.under_way
+        under_way[record] = (prepared.method, label, started, False)
         try:
             response = self._hop(call, started)
             status_code = response.status_code
@@ -136,7 +139,8 @@ class FastHttpSession(SessionDefaults, RestCalls):
                 response.elapsed_s = monotonic() - started
             elif response.coding is not None and not stream:
                 response.check_codings()
-            record.end(response.elapsed_s)
+            del under_way[record]
+            record.duration_s = response.elapsed_s
             record.status_code = status_code
             if status_code >= 400:
                 record.error = status_error(status_code, response.reason)
