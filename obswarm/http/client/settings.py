@@ -1,8 +1,9 @@
 """Settings of a FastHttpUser class: timeouts, limits, default headers, proxy, TLS."""
 
 import math
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from obswarm import defaults
 from obswarm.api import ObswarmError
@@ -13,13 +14,16 @@ from obswarm.http.head import DEFAULT_FIELDS, check_fields
 from obswarm.http.route import Proxy, parse_proxy
 from obswarm.http.tls import TlsSettings
 
+_DEFAULT_TLS = TlsSettings()
 
-class Settings(NamedTuple):
+
+@dataclass(frozen=True, slots=True)
+class Settings:
     """The settings of a session, from the attributes of a FastHttpUser class. Times are in seconds."""
 
     fields: tuple[tuple[str, str], ...] = tuple(DEFAULT_FIELDS.items())
     proxy: Proxy | None = None
-    tls: TlsSettings = TlsSettings()
+    tls: TlsSettings = _DEFAULT_TLS
     connect_timeout_s: float = defaults.CONNECT_TIMEOUT_S
     read_timeout_s: float = defaults.NETWORK_TIMEOUT_S
     total_timeout_s: float | None = None
