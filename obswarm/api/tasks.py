@@ -209,8 +209,13 @@ class TaskSet:
 
     def wait(self) -> None:
         """Sleep for the wait time. A user that is to stop does so here, also in the middle of a task."""
-        seconds = self._wait_seconds()
         user = self.user
+        wait_time = self.wait_time
+        seconds = user.wait_time() if wait_time is None else wait_time()
+        if not isinstance(seconds, _NUMBERS):
+            raise LoadTestError(
+                f"wait_time of {self._owner_name()} returned {seconds!r}; it has to return a number of seconds."
+            )
         if user.is_stopping:
             raise StopUser
         if seconds <= 0:
@@ -230,15 +235,6 @@ class TaskSet:
         finally:
             user.is_waiting = False
             user.rounds_seen = user.loop.iteration
-
-    def _wait_seconds(self) -> float:
-        wait_time = self.wait_time
-        seconds = self.user.wait_time() if wait_time is None else wait_time()
-        if not isinstance(seconds, _NUMBERS):
-            raise LoadTestError(
-                f"wait_time of {self._owner_name()} returned {seconds!r}; it has to return a number of seconds."
-            )
-        return seconds
 
     def run(self) -> None:
         """Run tasks until an exception ends the loop, as `interrupt`, StopUser and the end of the run do."""

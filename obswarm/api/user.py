@@ -43,9 +43,6 @@ class User:
     abstract: bool = True
     """A class that sets this itself is only there to be subclassed."""
 
-    is_stopping = False
-    """True once the user has been asked to end after the current task."""
-
     is_waiting = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -61,6 +58,8 @@ class User:
         self._tasks: UserTasks | None = None
         self.loop = get_hub().loop
         self.rounds_seen = 0
+        self.is_stopping = False
+        """True once the user has been asked to end after the current task."""
 
     @classmethod
     def check_host(cls, host: Any) -> Any:
