@@ -49,8 +49,7 @@ class PushedSeries:
 
     def encode(self, families: Iterable[MetricFamily], instance: str, time_s: float) -> Iterator[EncodedSeries]:
         """Encode the families as of the wall time `time_s`, then a stale marker for each active series that is not
-        among
-        them. No sample may have a later created time (see SnapshotRegistry.families)."""
+        among them. No sample may have a later created time (see SnapshotRegistry.families)."""
         timestamp = int(time_s * 1000)
         present = set()
         for metric, samples in families:

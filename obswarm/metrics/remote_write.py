@@ -39,8 +39,7 @@ _LONGEST_S = 20.0
 _MAX_RESPONSE_BYTES = 1024 * 1024
 _STALE_AFTER_S = 1.0
 """Seconds from the last sample of a run to its stale markers, if the time allows it, so that queries still show the
-last
-sample as for a scraped target."""
+last sample as for a scraped target."""
 _MIN_STALE_AFTER_S = 0.001
 """At least this long, as sample timestamps are integers of milliseconds."""
 _MIN_WAIT_S = 1.0

@@ -15,8 +15,7 @@ _CLIENTS_KEPT = 64
 _TOLERANCE_S = 0.05
 _TOLERANCE_RATIO = 0.25
 """Gaps between scrapes are equal if they differ by less than _TOLERANCE_S, or by less than this share of the interval:
-a
-busy process answers late."""
+a busy process answers late."""
 
 _REGULAR_RATIO = 0.75
 """Share of the gaps that have to be equal for a regular pattern: some scrapes are late, or fail."""

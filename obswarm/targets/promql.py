@@ -179,8 +179,7 @@ class PrometheusSource:
 
     def targets(self) -> list[Target]:
         """Return the configured targets; without any, the jobs that have a label `kind` (`obswarm up` adds it), one
-        target
-        for each kind of a job."""
+        target for each kind of a job."""
         if self._targets:
             return list(self._targets)
         found: dict[tuple[str, str], Target] = {}

@@ -223,8 +223,7 @@ class EmbeddedSource:
 
     def _wall_s(self, now: float) -> float:
         """Convert a monotonic time to wall time. The offset only changes when the clock was stepped, so that a
-        timestamp
-        that a page gives in two scrapes maps to the same monotonic time."""
+        timestamp that a page gives in two scrapes maps to the same monotonic time."""
         distance_s = clock.wall() - clock.monotonic()
         if abs(distance_s - self._wall_offset_s) > _LARGEST_CLOCK_STEP_S:
             self._wall_offset_s = distance_s

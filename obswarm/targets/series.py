@@ -42,8 +42,7 @@ class SeriesStore:
 
     def append(self, name: str, labels: Labels, time_s: float, value: float | None) -> None:
         """Append a sample, or a stale marker if `value` is None: the series is then absent until its next sample.
-        Samples
-        not later than the last one of the series are dropped."""
+        Samples not later than the last one of the series are dropped."""
         if not self.keeps(name):
             return
         points = self._series.setdefault(name, {}).setdefault(labels, deque())

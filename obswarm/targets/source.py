@@ -31,7 +31,7 @@ class Sample:
 
 
 def only_value(samples: Sequence[Sample]) -> float | None:
-    """Return the value if there is exactly one sample and it is not NaN, else None."""
+    """Return the value if there is exactly one sample and it is finite, else None."""
     return samples[0].value if len(samples) == 1 and math.isfinite(samples[0].value) else None
 
 
@@ -94,12 +94,11 @@ class MetricSource(Protocol):
 
     def why_no_series(self, query: str) -> str:
         """Return why a query returns no series, as a clause: which target is down, or has no such metric. Empty if
-        unknown
-        yet. Does not block."""
+        unknown yet. Does not block."""
 
     def metric_values(self, queries: Sequence[str]) -> list[float | None]:
-        """Return the value of each query; None if it returns no sample, several, or NaN. May switch greenlets. Raises
-        SourceError."""
+        """Return the value of each query; None if it returns no sample, several, NaN or an infinity. May switch
+        greenlets. Raises SourceError."""
 
     def targets(self) -> list[Target]:
         """Return the configured or discovered targets. May switch greenlets. Raises SourceError."""

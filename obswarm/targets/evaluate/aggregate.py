@@ -40,8 +40,7 @@ AGGREGATIONS = frozenset({*_OF_VALUES, "bottomk", "count_values", "quantile", "t
 
 def aggregated(operator: str, modifier: Any, parameter: float | str | None, vector: Vector) -> Vector:
     """Apply an aggregation operator. `parameter` is the number of topk, the q of quantile, or the label of
-    count_values.
-    Raises SourceError for an invalid number."""
+    count_values. Raises SourceError for an invalid number."""
     if not vector:
         return []
     groups: dict[Key, Vector] = {}

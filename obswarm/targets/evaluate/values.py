@@ -105,7 +105,7 @@ def deviation_of(values: Iterable[float]) -> float:
 
 
 def largest(values: Iterable[float]) -> float:
-    """Return the extreme value; NaN only if all values are NaN."""
+    """Return the largest value; NaN only if all values are NaN."""
     found = math.nan
     for value in values:
         if value > found or math.isnan(found):
@@ -114,7 +114,7 @@ def largest(values: Iterable[float]) -> float:
 
 
 def smallest(values: Iterable[float]) -> float:
-    """Return the extreme value; NaN only if all values are NaN."""
+    """Return the smallest value; NaN only if all values are NaN."""
     return -largest(-value for value in values)
 
 
