@@ -3,6 +3,7 @@
 import ast
 import builtins
 import importlib
+import pkgutil
 import re
 from pathlib import Path
 
@@ -62,6 +63,15 @@ def test_the_pages_name_the_exceptions_that_a_load_test_meets() -> None:
         name for name, value in vars(http).items() if isinstance(value, type) and issubclass(value, HttpError)
     }
     assert of_requests <= named, "docs/http-client.md lists all"
+
+
+PACKAGES = [each.name for each in pkgutil.walk_packages(obswarm.__path__, "obswarm.") if each.ispkg]
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_name_that_a_package_lists_is_there(package: str) -> None:
+    module = importlib.import_module(package)
+    assert [name for name in getattr(module, "__all__", ()) if not hasattr(module, name)] == []
 
 
 def test_every_public_name_is_there_and_of_one_object() -> None:

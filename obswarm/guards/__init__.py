@@ -29,7 +29,6 @@ __all__ = [
     "Condition",
     "Delivery",
     "Guard",
-    "GuardAction",
     "GuardError",
     "GuardEvaluator",
     "GuardRule",
