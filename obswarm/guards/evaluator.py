@@ -108,7 +108,10 @@ class GuardEvaluator:
                 guard.coverage.restore(*coverage)
                 guard.extremes = tuple(extremes) if extremes else None
             head = _trip_head(guard.rule)
-            guard.trips = sum(mark.kind == "guard" and mark.text.startswith(head) for mark in control.annotations)
+            guard.trips = sum(
+                annotation.kind == AnnotationKind.GUARD and annotation.text.startswith(head)
+                for annotation in control.annotations
+            )
 
     def saved_state(self) -> dict[str, Any]:
         """Return the state that the evaluator of a later master continues with, as values of MessagePack."""

@@ -48,7 +48,7 @@ def _quoted(text: str) -> str:
 @cache
 def metrics_of(kind: str) -> frozenset[str]:
     """Return the Prometheus metric names that the metrics of a kind use."""
-    return frozenset().union(*(metric_names(parse(signal.query)) for signal in KINDS[kind]))
+    return frozenset().union(*(metric_names(parse(metric.query)) for metric in KINDS[kind]))
 
 
 def presence_query(target: Target) -> str:
@@ -60,17 +60,17 @@ def presence_query(target: Target) -> str:
 
 def queries_of(targets: Iterable[Target]) -> list[tuple[Target, TargetMetric, str]]:
     """Return (target, metric, query) for every metric of every target."""
-    return [(target, signal, signal.of(target)) for target in targets for signal in KINDS[target.kind]]
+    return [(target, metric, metric.of(target)) for target in targets for metric in KINDS[target.kind]]
 
 
-def sort_key_of(kind: str, figure: str = "") -> tuple[int, int]:
+def sort_key_of(kind: str, metric: str = "") -> tuple[int, int]:
     """Return a sort key: kinds in the order in which a request passes them, metrics in the order of KINDS, unknown ones
     last."""
     kinds = list(KINDS)
     if kind not in KINDS:
         return len(kinds), 0
-    metric_values = [signal.name for signal in KINDS[kind]]
-    return kinds.index(kind), metric_values.index(figure) if figure in metric_values else len(metric_values)
+    names = [each.name for each in KINDS[kind]]
+    return kinds.index(kind), names.index(metric) if metric in names else len(names)
 
 
 def title_of(name: str, kind: str) -> str:

@@ -163,12 +163,12 @@ def _errors(steps: Sequence[Step]) -> list[tuple[str, Column]]:
         for second in step.seconds:
             for key, seen in second.errors.items():
                 by_kind.setdefault(key.message, [0] * len(steps))[number] += seen.count
-    max_steps = sorted(by_kind.items(), key=lambda item: -sum(item[1]))
+    most_frequent = sorted(by_kind.items(), key=lambda item: -sum(item[1]))
     lines: list[tuple[str, Column]] = [
         (kind, [count / span for count, span in zip(counts, spans, strict=True)])
-        for kind, counts in max_steps[:_MAX_LINES]
+        for kind, counts in most_frequent[:_MAX_LINES]
     ]
-    rest = [counts for _, counts in max_steps[_MAX_LINES:]]
+    rest = [counts for _, counts in most_frequent[_MAX_LINES:]]
     if rest:
         lines.append(("others", [sum(each) / span for each, span in zip(zip(*rest, strict=True), spans, strict=True)]))
     return lines
