@@ -32,7 +32,6 @@ _USERS_TOLERANCE = 0.05
 _MIN_REQUESTS = 100
 _MIN_RELATIVE_CHANGE = 0.05
 _MIN_RATIO_CHANGE = 0.01
-_ENDED_BY_PLAN = ("time", "signal", "user")
 
 FASTER, SLOWER, SAME = "faster", "slower", "no difference that this data can show"
 INCONCLUSIVE = "inconclusive"
