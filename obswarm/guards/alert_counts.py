@@ -41,7 +41,7 @@ class AlertCounts:
             if refusal.reason not in self._examples:
                 self._examples[refusal.reason] = refusal.text
                 logger.warning(
-                    "Refused an alert: %s. Further refusals for this reason (%s) are only counted.",
+                    "Refused alerts: %s. Further refusals for this reason (%s) are only counted.",
                     refusal.text,
                     refusal.reason,
                 )

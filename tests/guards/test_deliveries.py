@@ -76,10 +76,10 @@ def test_an_alert_acts_whatever_else_is_in_the_delivery(document: dict, caplog: 
         "fingerprint": 3 * 2 * 2,
         "starts_at": 3 * 2 * 3,
     }
-    logged = [record.message for record in caplog.records if "Refused an alert" in record.message]
+    logged = [record.message for record in caplog.records if "Refused alerts" in record.message]
     assert len(logged) == len(refused), "each reason once"
     assert logged[0] == (
-        "Refused an alert: alerts[0]: status is missing; it has to be firing or resolved."
+        "Refused alerts: alerts[0]: status is missing; it has to be firing or resolved."
         " Further refusals for this reason (status) are only counted."
     )
 
