@@ -196,10 +196,9 @@ class _Reader:
         if unit == "ratio" and quantity.unit not in ("%", ""):
             self.fail(f"Expected a share for {operand.metric}, such as 5% or 0.05.", start)
         if unit == "number" and quantity.unit:
-            ratio = replace(operand, metric=row.as_ratio)
-            hint = (
-                f" For a share there is {row.as_ratio}: {ratio} > 5%." if row.as_ratio and quantity.unit == "%" else ""
-            )
+            hint = ""
+            if row.as_ratio and quantity.unit == "%":
+                hint = f" For a share there is {row.as_ratio}: {replace(operand, metric=row.as_ratio)} > 5%."
             self.fail(f"Expected a number without a unit for {operand.metric}.{hint}", start)
         if unit == "number" and self.text[self.position : self.position + 1] == "/":
             self.fail(f"Expected a number without a unit for {operand.metric}; a rate is per second already.")
