@@ -3,7 +3,6 @@ measured goes up added together, one message a second."""
 
 import logging
 import os
-import signal
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -29,7 +28,6 @@ from obswarm.cluster.wire.messages import (
     Admitted,
     Assign,
     Custom,
-    Leaving,
     Message,
     Report,
     SpawningComplete,
@@ -42,7 +40,7 @@ from obswarm.cluster.wire.messages import (
 from obswarm.cluster.wire.transport import RouterSocket, new_context
 from obswarm.cluster.wire.user_steps import pack_user_steps
 from obswarm.cluster.worker.connection import Identity, MasterConnection, Prepared
-from obswarm.ending_signals import ending_signals
+from obswarm.cluster.worker.departure import LEAVING_S, Departure
 from obswarm.engine import WorkerLoss
 from obswarm.greenlets import kill_all
 from obswarm.stats import UserTrack
@@ -55,7 +53,6 @@ _START_S = 60.0
 _REPORTS_S = 0.15
 _PULSE_S = 1.0
 _STEP_S = 0.05
-_LEAVING_S = 10.0
 _CHILDREN_END_S = 10.0
 _LAST_REPORT_S = 0.5
 
@@ -81,8 +78,7 @@ class Relay:
         self._identity = identity
         self._children = WorkerProcesses(command, self._child_ended)
         self.link = MasterConnection(self._context, endpoint, keys, identity, self, give_up_after_s)
-        self.told_to_leave = False
-        """As of Worker."""
+        self.departure = Departure(self.link, self._stop_timeout, self._stop)
         self._registry: WorkerRegistry | None = None
         self._listener: RouterSocket | None = None
         self._wanted: Users = {}
@@ -95,30 +91,27 @@ class Relay:
         self._index: int | None = None
         self._collecting = False
         self._stopping = False
-        self._leaving = False
         self._over = False
         self._max_endpoints = defaults.MAX_ENDPOINTS
         self._stop_timeout_s = 0.0
         self._losses: list[WorkerLoss] = []
 
     def run(self) -> int:
-        watchers = [gevent.signal_handler(kind, self._leave, kind) for kind in ending_signals()]
         keepers = [
             self.link.supervisor.keep("The contact with a machine's processes", self._keep),
             self.link.supervisor.keep("The giving out of users to a machine's processes", self._give_out),
         ]
         try:
-            code = self.link.run()
-            self._over = True
-            if self._registry is not None:
-                self._registry.end(code)
-                self._children.wait(_CHILDREN_END_S)
-            return code
+            with self.departure.at_signals():
+                code = self.link.run()
+                self._over = True
+                if self._registry is not None:
+                    self._registry.end(code)
+                    self._children.wait(_CHILDREN_END_S)
+                return code
         finally:
             self._over = True
             kill_all(keepers)
-            for watcher in watchers:
-                watcher.cancel()
             self._children.end()
             if self._listener is not None:
                 self._listener.close()
@@ -232,7 +225,7 @@ class Relay:
             case StartRun():
                 if not registry.began:
                     registry.begin()
-            case Assign() if not (self._stopping or self._leaving):
+            case Assign() if not self._stopping:
                 self._wanted, self._rate = message.users, message.spawn_rate
                 self._numbers.append((message.number, registry.assign(message.users, message.spawn_rate)))
             case Stop():
@@ -287,7 +280,7 @@ class Relay:
                 self._assign()
 
     def _assign(self) -> None:
-        if self._registry is not None and self._wanted and not (self._stopping or self._leaving):
+        if self._registry is not None and self._wanted and not self._stopping:
             self._registry.assign(self._wanted, self._rate)
 
     # What happens here.
@@ -334,6 +327,9 @@ class Relay:
             if self._registry is not None and self._registry.is_assigning:
                 self._assign()
 
+    def _stop_timeout(self) -> float | None:
+        return self._stop_timeout_s if self._registry is not None else None
+
     def _stop(self, timeout_s: float) -> None:
         assert self._registry is not None
         self._stopping = True
@@ -345,23 +341,9 @@ class Relay:
         """Sooner than with the next pulse."""
         registry = self._registry
         assert registry is not None
-        deadline = clock.monotonic() + self._stop_timeout_s + _LEAVING_S
+        deadline = clock.monotonic() + self._stop_timeout_s + LEAVING_S
         while clock.monotonic() < deadline:
             if all(worker.complete for worker in registry.workers.values() if not worker.is_over):
                 self._report(0)
                 return
             gevent.sleep(0.02)
-
-    def _leave(self, kind: signal.Signals = signal.SIGINT) -> None:
-        self.told_to_leave = True
-        if self._leaving and kind is signal.SIGHUP:
-            # A terminal that is closed sends it more than once; nobody insists.
-            return
-        if self._registry is None or self._leaving:
-            self.link.finish(130)
-            return
-        self._leaving = True
-        logger.info("Leaving: running tasks may finish. Another signal ends at once.")
-        self.link.send(Leaving("it was told to end by a signal"))
-        self._stop(self._stop_timeout_s)
-        self.link.supervisor.spawn_later(self._stop_timeout_s + _LEAVING_S, "The end of a worker", self.link.finish, 4)

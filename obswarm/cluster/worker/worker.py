@@ -4,11 +4,8 @@ import argparse
 import logging
 import os
 import secrets
-import signal
 import socket
 from pathlib import Path
-
-import gevent
 
 from obswarm import clock, defaults
 from obswarm.api import Environment, ObswarmError, events, make_parser, remember_secrets
@@ -23,7 +20,6 @@ from obswarm.cluster.wire.messages import (
     Assign,
     Custom,
     CustomReport,
-    Leaving,
     Message,
     Report,
     SpawningComplete,
@@ -38,7 +34,7 @@ from obswarm.cluster.wire.transport import new_context
 from obswarm.cluster.wire.user_steps import pack_user_steps
 from obswarm.cluster.worker.benchmark import requests_per_cpu_second, usable_cpus
 from obswarm.cluster.worker.connection import Identity, MasterConnection, Prepared
-from obswarm.ending_signals import ending_signals
+from obswarm.cluster.worker.departure import Departure
 from obswarm.engine import (
     GeneratorEvent,
     GeneratorWarning,
@@ -63,7 +59,6 @@ logger = logging.getLogger(__name__)
 
 _HOST_NAME_LENGTH = 200
 _ORPHANS_MAY_FINISH_S = 0.5
-_LEAVING_S = 10.0
 
 
 def new_identity(processes: int = 1, file_hash: str = "") -> Identity:
@@ -97,8 +92,7 @@ class Worker:
         self._is_child = is_child
         self._own_files = files
         self.link = MasterConnection(new_context(), endpoint, keys, self._identity, self, give_up_after_s)
-        self.told_to_leave = False
-        """Whether a signal ended it, rather than its master."""
+        self.departure = Departure(self.link, self._stop_timeout, self._stop)
         self._environment: Environment | None = None
         self._prepared: Prepared | None = None
         self._generator: LocalGenerator
@@ -110,17 +104,14 @@ class Worker:
         self._assignment: Assign | None = None
         self._stopping = False
         self._ended = False
-        self._leaving = False
         self._stop_timeout_s = 0.0
 
     def run(self) -> int:
-        watchers = [gevent.signal_handler(kind, self._leave, kind) for kind in ending_signals()]
+        leave = self.departure.leave
         try:
-            with UncaughtErrors(lambda: self._environment, self._leave) as uncaught:
+            with self.departure.at_signals(), UncaughtErrors(lambda: self._environment, leave) as uncaught:
                 code: int = uncaught.run(self.link.run)
         finally:
-            for watcher in watchers:
-                watcher.cancel()
             if self._environment is not None and not self._ended:
                 self._generator.stop(0)
             self.link.clean_up()
@@ -279,7 +270,7 @@ class Worker:
 
     def _apply_assignment(self) -> None:
         message = self._assignment
-        if message is None or self._stopping or self._leaving:
+        if message is None or self._stopping:
             return
         self._scaler.assign(message.number, message.users, message.spawn_rate, clock.monotonic())
         self._settled = min(self._settled, self._scaler.settled)
@@ -339,6 +330,9 @@ class Worker:
             case PartRestarted(name, raised):
                 logger.warning("%s failed and was started again: %s.", name, described(raised))
 
+    def _stop_timeout(self) -> float | None:
+        return self._environment.stop_timeout if self._environment is not None else None
+
     def _stop(self, timeout_s: float) -> None:
         if self._stopping:
             if timeout_s < self._stop_timeout_s:
@@ -360,23 +354,6 @@ class Worker:
         self._generator.end()
         self._ended = True
         self.collect(0)
-
-    def _leave(self, kind: signal.Signals = signal.SIGINT) -> None:
-        """SIGTERM, SIGHUP or Ctrl-C: others get the users, and what was measured is delivered first."""
-        self.told_to_leave = True
-        if self._leaving and kind is signal.SIGHUP:
-            # A terminal that is closed sends it more than once; nobody insists.
-            return
-        if self._environment is None or self._leaving:
-            self.link.finish(130)
-            return
-        self._leaving = True
-        logger.info("Leaving: running tasks may finish. Another signal ends at once.")
-        self.link.send(Leaving("it was told to end by a signal"))
-        self._stop(self._environment.stop_timeout)
-        self.link.supervisor.spawn_later(
-            self._environment.stop_timeout + _LEAVING_S, "The end of a worker", self.link.finish, 4
-        )
 
     # RunSteering: the master is told.
     def fail(self, error: ObswarmError) -> None:
