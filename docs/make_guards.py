@@ -22,7 +22,10 @@ def table() -> str:
 
 
 def page() -> str:
-    return _MARKED.sub(lambda _: f"\n{table()}\n", PAGE.read_text(encoding="utf-8"), count=1)
+    text, places = _MARKED.subn(lambda _: f"\n{table()}\n", PAGE.read_text(encoding="utf-8"), count=1)
+    if not places:
+        sys.exit(f"{PAGE} has no comments between which the table of operands belongs")
+    return text
 
 
 def main() -> None:

@@ -1,5 +1,6 @@
 """The values of the load test's own operands."""
 
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -233,6 +234,20 @@ def test_the_table_in_the_documentation_is_up_to_date() -> None:
         [sys.executable, "docs/make_guards.py", "--check"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_a_page_without_a_place_for_the_table_is_not_up_to_date(tmp_path: Path) -> None:
+    shutil.copy(ROOT / "docs/make_guards.py", tmp_path)
+    (tmp_path / "guards.md").write_text("# Guards\n")
+    done = subprocess.run(
+        [sys.executable, str(tmp_path / "make_guards.py"), "--check"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "guards.md has no comments between which the table of operands belongs" in done.stderr
 
 
 def test_labels_are_matched_against_finished_requests_and_those_in_flight() -> None:
