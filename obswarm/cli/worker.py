@@ -30,6 +30,7 @@ from obswarm.cluster import (
     reexec,
     resolved_endpoint,
 )
+from obswarm.config import LOG_LEVELS
 from obswarm.engine import check_worker_processes
 from obswarm.streams import set_up_logging
 
@@ -71,7 +72,7 @@ _AFTER_FAILURE_S = 1.0
 @option(
     "-L",
     "--loglevel",
-    type=click.Choice(["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], case_sensitive=False),
+    type=click.Choice(LOG_LEVELS, case_sensitive=False),
     default="INFO",
     show_default=True,
     help="Least severe level that is logged, until the master sends its own.",
