@@ -276,10 +276,9 @@ class Service:
 
     def _release_workers(self) -> None:
         """Of a run that crashed in this process, so that they load its target no more, and keep what they have."""
-        run = self._run
-        if isinstance(run, Run):
+        if self._run is not None:
             try:
-                run.give_up()
+                self._run.give_up()
             except (Exception, SystemExit, KeyboardInterrupt, gevent.Timeout, gevent.GreenletExit) as error:
                 logger.error("The last statistics of the run's workers cannot be had: %s.", reason_of(error))
 

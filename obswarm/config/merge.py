@@ -10,10 +10,10 @@ from obswarm.config.setting import Origin, Scope, Source
 _OF_SERVICE = (Source.ENVIRONMENT, Source.COMMAND_LINE)
 
 
-def useless_settings(config: RunConfig, others: RunConfig | None = None) -> dict[str, str]:
-    """Return the settings that mean nothing without one that is given neither here nor in `others`, with the name of
-    that one."""
-    return _useless(_own(config), _requested(others) if others is not None else {})
+def useless_settings(service: RunConfig) -> dict[str, str]:
+    """Return the settings of a service's command line and environment that mean nothing without one that is not given
+    there, with the name of that one."""
+    return _useless(_own(service))
 
 
 def for_client(service: RunConfig, client: RunConfig) -> RunConfig:
