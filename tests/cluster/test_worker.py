@@ -44,6 +44,7 @@ def events(monkeypatch: pytest.MonkeyPatch) -> Events:
 def worker(events: Events, loadtest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Worker]:
     """A worker that is ready, without a connection."""
     monkeypatch.setattr(worker_module, "requests_per_cpu_second", lambda classes: 1_000.0)
+    monkeypatch.setattr(worker_module, "new_context", lambda: None)
     worker = Worker("tcp://127.0.0.1:1", None)
     spawn, started = worker.link.supervisor.spawn, []
 
