@@ -13,14 +13,15 @@ from obswarm.cluster.master.local_workers import LocalWorkers
 from obswarm.cluster.master.recovery import result_of_recovered
 from obswarm.cluster.master.registry import WorkerRegistry
 from obswarm.cluster.master.run_spec import RunSpec
+from obswarm.cluster.master.runner import MasterRunner
 from obswarm.cluster.processes import RecordFormatter, WorkerProcesses, end_with_parent
 from obswarm.cluster.reexec import reexec
-from obswarm.cluster.runners import MasterRunner, WorkerRunner
 from obswarm.cluster.wire.curve import CurveKeys, derive_keys, read_secret
 from obswarm.cluster.wire.messages import LARGEST_FRAME_BYTES
 from obswarm.cluster.wire.transport import DEFAULT_PORT, check_free, is_loopback, resolved_endpoint, tcp_endpoint
 from obswarm.cluster.worker.connection import Identity
 from obswarm.cluster.worker.relay import Relay
+from obswarm.cluster.worker.runner import WorkerRunner
 from obswarm.cluster.worker.worker import Worker, new_identity
 
 __all__ = [

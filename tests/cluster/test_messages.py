@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from obswarm.api import LoadTestError
-from obswarm.cluster.runners import message_content
 from obswarm.cluster.wire import messages as protocol
+from obswarm.cluster.wire.custom_content import message_content
 from obswarm.cluster.wire.messages import (
     PROTOCOL_VERSION,
     Heartbeat,

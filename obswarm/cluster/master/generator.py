@@ -18,10 +18,11 @@ from obswarm.cluster.master.losses import Losses
 from obswarm.cluster.master.recovery import restore_workers
 from obswarm.cluster.master.registry import WorkerRegistry
 from obswarm.cluster.master.run_spec import RunSpec
+from obswarm.cluster.master.runner import MasterRunner
 from obswarm.cluster.master.worker_state import WorkerState
-from obswarm.cluster.runners import MAX_CONTENT_ITEMS, MasterRunner, deliver
 from obswarm.cluster.wire.bounds import RunBounds
 from obswarm.cluster.wire.curve import CurveKeys
+from obswarm.cluster.wire.custom_content import MAX_CONTENT_ITEMS, deliver
 from obswarm.cluster.wire.messages import Custom, CustomReport, SpawningComplete, StatsReset, WorkerEvent
 from obswarm.cluster.wire.transport import RouterSocket, new_context
 from obswarm.engine import (

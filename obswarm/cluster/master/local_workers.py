@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from obswarm.api import ObswarmError
+from obswarm.cluster.cpus import usable_cpus
 from obswarm.cluster.master.worker_state import WorkerState
 from obswarm.cluster.processes import WorkerProcesses
-from obswarm.cluster.worker.benchmark import usable_cpus
 from obswarm.greenlets import Supervisor
 
 logger = logging.getLogger(__name__)

@@ -10,10 +10,11 @@ from pathlib import Path
 from obswarm import clock, defaults
 from obswarm.api import Environment, ObswarmError, events, make_parser, remember_secrets
 from obswarm.api.tracing import TraceSampler
+from obswarm.cluster.cpus import usable_cpus
 from obswarm.cluster.job import Job
 from obswarm.cluster.reexec import reexec, tell_of_other_run
-from obswarm.cluster.runners import NotSendable, WorkerRunner, deliver, pack_content
 from obswarm.cluster.wire.curve import CurveKeys
+from obswarm.cluster.wire.custom_content import NotSendable, deliver, pack_content
 from obswarm.cluster.wire.messages import (
     MAX_DELTA_BYTES,
     Admitted,
@@ -32,9 +33,10 @@ from obswarm.cluster.wire.messages import (
 )
 from obswarm.cluster.wire.transport import new_context
 from obswarm.cluster.wire.user_steps import pack_user_steps
-from obswarm.cluster.worker.benchmark import requests_per_cpu_second, usable_cpus
+from obswarm.cluster.worker.benchmark import requests_per_cpu_second
 from obswarm.cluster.worker.connection import Identity, MasterConnection, Prepared
 from obswarm.cluster.worker.departure import Departure
+from obswarm.cluster.worker.runner import WorkerRunner
 from obswarm.engine import (
     GeneratorEvent,
     GeneratorWarning,

@@ -1,0 +1,54 @@
+"""`environment.runner` on a worker, under Locust's names."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from obswarm.api import Environment
+from obswarm.cluster.wire.custom_content import message_content
+from obswarm.cluster.wire.messages import Custom, Message, WorkerEvent
+from obswarm.engine import MessageListeners, Runner
+
+
+class WorkerRunner(Runner):
+    """In a process with users: sends to the master."""
+
+    state = "ready"
+    worker_index = -1
+    """-1 until the master has admitted this worker, which is before `init` is fired."""
+
+    def __init__(
+        self,
+        environment: Environment,
+        messages: MessageListeners,
+        name: str,
+        send: Callable[[Message], None],
+        user_counts: Callable[[], Mapping[str, int]],
+    ) -> None:
+        super().__init__(environment, messages)
+        self.client_id = name
+        self._send = send
+        self._user_counts = user_counts
+
+    def send_message(self, msg_type: str, data: Any = None, client_id: str | None = None) -> None:
+        """To the master."""
+        self._tell(Custom(msg_type, message_content(msg_type, data), self.client_id))
+
+    def quit(self) -> None:
+        """Have the master stop the whole run gracefully."""
+        self._tell(WorkerEvent("quit", f"the load-test file called runner.quit() on the worker {self.client_id}"))
+
+    def stop(self) -> None:
+        """As `quit`."""
+        self.quit()
+
+    def _tell(self, message: Message) -> None:
+        self._send(message)
+
+    @property
+    def user_count(self) -> int:
+        """Users of this process."""
+        return sum(self.user_classes_count.values())
+
+    @property
+    def user_classes_count(self) -> dict[str, int]:
+        return dict(self._user_counts())
