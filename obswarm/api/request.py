@@ -108,6 +108,7 @@ class RequestRecord:
         self.started_s = started_s
         self.context = context
         self.url = url
+        self.duration_s = 0.0
         self.error: BaseException | None = None
         self.response: Any = None
         self.response_bytes = 0

@@ -44,6 +44,14 @@ def test_it_is_under_way_while_the_block_lasts_and_counted_once(environment) -> 
     assert stats.timings.means_s()["connect"] == pytest.approx(0.1)
 
 
+def test_its_duration_is_zero_seconds_until_the_block_ends(environment) -> None:
+    with environment.request(*KEY) as request:
+        assert request.duration_s == 0.0
+        gevent.sleep(0.01)
+    assert request.duration_s >= 0.01
+    assert environment.recorder.take().endpoints[KEY].failures == 0
+
+
 def test_what_the_block_raises_is_its_failure_and_goes_no_further(environment) -> None:
     with environment.request(*KEY):
         raise ValueError("locked")
