@@ -64,8 +64,8 @@ class ParsedResponse:
     """Feed it what arrives; `complete` says when the answer is whole. It is also what the parser calls back.
 
     `raw` is what has come up to the end of the head, and what came with it; `body` the pieces of the body. Get one by
-    `Answer.begin`, and `recycle` it: an idle connection needs no parser, and there are far more of those than answers
-    that are just being read.
+    `ParsedResponse.begin`, and `recycle` it: an idle connection needs no parser, and there are far more of those than
+    answers that are just being read.
     """
 
     __slots__ = (
