@@ -283,7 +283,7 @@ class FleetGenerator(LoadGenerator):
                 for worker in waiting
                 if worker.state is WorkerStatus.MISSING and now - worker.heard_s < self._orphan_timeout_s + _ON_STOP_S
             ]
-            present = [worker for worker in waiting if worker.state in (WorkerStatus.READY, WorkerStatus.LEAVING)]
+            present = [worker for worker in waiting if worker.is_present]
             if (not missing or now > missing_deadline) and (not present or now > deadline):
                 return
             gevent.sleep(_POLL_S)

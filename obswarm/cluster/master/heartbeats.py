@@ -7,7 +7,6 @@ from gevent.event import Event
 from obswarm import clock
 from obswarm.cluster.master.worker_state import WorkerState
 from obswarm.cluster.wire.messages import Heartbeat, Message
-from obswarm.record import WorkerStatus
 
 
 class Heartbeats:
@@ -26,9 +25,8 @@ class Heartbeats:
         self.number += 1
         self._sent_s = clock.monotonic()
         self._answered.clear()
-        present = (WorkerStatus.READY, WorkerStatus.LEAVING)
         alive = [worker for worker in workers if not worker.is_over]
-        self._awaited = {worker.incarnation for worker in alive if worker.state in present}
+        self._awaited = {worker.incarnation for worker in alive if worker.is_present}
         for worker in alive:
             reached = self._send(worker.peer, Heartbeat(self.number, worker.acked, collect))
             # One that a recovered master has not met yet has no connection that could have been closed.

@@ -390,5 +390,4 @@ class WorkerRegistry:
         return merge_columns((worker.in_flight for worker in self._present()), max_endpoints)
 
     def _present(self) -> Iterator[WorkerState]:
-        present = (WorkerStatus.READY, WorkerStatus.LEAVING)
-        return (worker for worker in self.workers.values() if worker.state in present)
+        return (worker for worker in self.workers.values() if worker.is_present)

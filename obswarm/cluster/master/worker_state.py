@@ -139,6 +139,11 @@ class WorkerState:
             raise NotBelieved("it sends statistics more often than it is asked for them")
 
     @property
+    def is_present(self) -> bool:
+        """Whether it is heard from: ready for users, or about to leave."""
+        return self.state in (WorkerStatus.READY, WorkerStatus.LEAVING)
+
+    @property
     def is_over(self) -> bool:
         """Whether it will not be heard of again."""
         return self.state in (WorkerStatus.LOST, WorkerStatus.GONE)

@@ -74,8 +74,7 @@ class Worker:
     """`run` blocks until the master says that all is over; gives an exit code.
 
     `share` is the part of this machine's CPUs that this process may count on; `is_child` that its parent is its
-    master or relay. Raises ObswarmError when there is no
-    master, or it refuses, or the load test cannot be loaded.
+    master or relay. Raises ObswarmError when there is no master, or it refuses, or the load test cannot be loaded.
     """
 
     def __init__(
