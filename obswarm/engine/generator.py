@@ -77,7 +77,8 @@ GeneratorEvent = StopRequested | RunFailed | GeneratorWarning | PartFailed | Par
 
 
 class LoadGenerator:
-    """Base class of what makes the load of a run. Override the hooks you need; those here do nothing.
+    """Base class of what makes the load of a run. Override the hooks you need, and those that raise NotImplementedError
+    here; the others do nothing.
 
     The run calls, in this order: `prepare`, `is_ready` until it returns True, `start`, then `apply` for each assignment
     and, once an interval, `refresh`, `collect`, `acknowledge` and `end_interval`; at the end `stop`, `collect`, `end`
