@@ -11,21 +11,15 @@ from obswarm.cluster.master.generator import FleetGenerator
 from obswarm.cluster.master.journal import Journal
 from obswarm.engine import Ramp, Run
 from obswarm.stats import Recorder
-from tests.support.made_up_worker import Letters, MadeUpWorker
+from tests.support.made_up_worker import MadeUpWorker
 from tests.support.runs import fleet_run
+
+pytestmark = pytest.mark.usefixtures("no_network")
 
 
 class Visitor(User):
     @task
     def nothing(self) -> None: ...
-
-
-@pytest.fixture(autouse=True, scope="module")
-def no_network() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("obswarm.cluster.master.generator.RouterSocket", Letters)
-        patch.setattr("obswarm.cluster.master.generator.new_context", lambda: None)
-        yield
 
 
 @pytest.fixture

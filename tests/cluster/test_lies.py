@@ -3,7 +3,6 @@
 import json
 import math
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import msgpack
@@ -26,18 +25,12 @@ from obswarm.web.wire import pack_result, unpack_result
 from tests.support.made_up_worker import Letters, MadeUpWorker
 from tests.support.runs import fleet_run
 
+pytestmark = pytest.mark.usefixtures("no_network")
+
 
 class Visitor(User):
     @task
     def nothing(self) -> None: ...
-
-
-@pytest.fixture(autouse=True, scope="module")
-def no_network() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("obswarm.cluster.master.generator.RouterSocket", Letters)
-        patch.setattr("obswarm.cluster.master.generator.new_context", lambda: None)
-        yield
 
 
 def new_run() -> tuple[Run, FleetGenerator]:

@@ -13,7 +13,7 @@ from obswarm.engine import Output, Outputs, Run, ShapeSchedule, StagesSchedule, 
 from obswarm.record import Annotation, Snapshot, StopKind
 from obswarm.stats import Recorder
 from tests.support.fake_time import FakeTime
-from tests.support.made_up_worker import Letters, MadeUpWorker
+from tests.support.made_up_worker import MadeUpWorker
 from tests.support.runs import fleet_run
 
 
@@ -32,9 +32,7 @@ class OnlySeldom(LoadTestShape):
 
 
 @pytest.fixture
-def time(monkeypatch: pytest.MonkeyPatch) -> FakeTime:
-    monkeypatch.setattr("obswarm.cluster.master.generator.RouterSocket", Letters)
-    monkeypatch.setattr("obswarm.cluster.master.generator.new_context", lambda: None)
+def time(monkeypatch: pytest.MonkeyPatch, no_network: None) -> FakeTime:
     return FakeTime(monkeypatch)
 
 
