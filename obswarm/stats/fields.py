@@ -7,20 +7,21 @@ through that list: EndpointStats itself, deltas (obswarm.stats.codec) and rows o
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from obswarm import defaults
 from obswarm.stats.checks import (
+    TOO_MANY,
     Malformed,
     check,
-    check_buckets,
     check_natural,
     check_texts,
     check_time,
     check_wide,
     unpack_wide,
 )
-from obswarm.stats.histogram import Histogram, bucket_index
+from obswarm.stats.histogram import FIRST_BUCKET, LAST_BUCKET, Histogram, bucket_index
 from obswarm.stats.keys import ALL_STATUS_CLASSES
 from obswarm.stats.timings import PHASES, TimingStats
 
@@ -171,18 +172,18 @@ class Durations(Kind[Histogram]):
         return packed
 
     def unpack(self, packed: Any) -> Histogram:
-        buckets: dict[int, int] = {}
-        index = 0
-        for gap, count in zip(packed[1::2], packed[2::2], strict=True):
-            index += gap
-            buckets[index] = count
-        return Histogram(buckets, unpack_wide(packed[0]))
+        return Histogram(dict(zip(accumulate(packed[1::2]), packed[2::2], strict=True)), unpack_wide(packed[0]))
 
     def check(self, packed: Any, most: float) -> None:
         check(type(packed) is list)
         check_wide(packed[0])
-        check(set(map(type, packed[1:])) <= {int} and min(packed[3::2], default=1) > 0)
-        check_buckets(self.unpack(packed).buckets, most)
+        gaps, counts = packed[1::2], packed[2::2]
+        check(set(map(type, packed[1:])) <= {int} and len(gaps) == len(counts))
+        if counts:
+            # Indexes ascend, so that none is outside of the first and the last one.
+            check(min(gaps[1:], default=1) > 0 and gaps[0] >= FIRST_BUCKET and sum(gaps) <= LAST_BUCKET)
+            check(min(counts) > 0)
+            check(max(counts) <= most, TOO_MANY)
 
 
 class Counts(Kind[dict[Key, int]]):
@@ -277,7 +278,7 @@ class Phases(Kind[TimingStats | None]):
             return None
         timings = TimingStats()
         counts, sums_ns, histograms = packed
-        timings.counts, timings.sums_ns = list(map(unpack_wide, counts)), list(map(unpack_wide, sums_ns))
+        timings.counts, timings.sums_ns = list(counts), list(map(unpack_wide, sums_ns))
         timings.histograms = {phase: DURATIONS.unpack(histogram) for phase, histogram in histograms.items()}
         return timings
 
@@ -285,8 +286,8 @@ class Phases(Kind[TimingStats | None]):
         counts, sums_ns, histograms = packed
         check(type(counts) is list and type(sums_ns) is list and type(histograms) is dict)
         check(len(counts) == len(sums_ns) == len(PHASES) and histograms.keys() <= set(PHASES))
-        for number in counts:
-            check_natural(number, most)
+        check(set(map(type, counts)) == {int} and min(counts) >= 0)
+        check(max(counts) <= most, TOO_MANY)
         for number in sums_ns:
             check_wide(number)
         for histogram in histograms.values():
@@ -321,8 +322,12 @@ class Exemplars(Kind[dict[int, Exemplar] | None]):
         return mine
 
     def merge(self, mine: dict[int, Exemplar] | None, theirs: dict[int, Exemplar] | None) -> dict[int, Exemplar] | None:
-        for exemplar in theirs.values() if theirs else ():
-            mine = self.add(mine, exemplar)
+        if mine is None or theirs is None:
+            return self.copy(theirs) if mine is None else mine
+        for number, exemplar in theirs.items():
+            known = mine.get(number)
+            if known is None or known.time_s <= exemplar.time_s:
+                mine[number] = exemplar
         return mine
 
     def subtract(
@@ -344,8 +349,8 @@ class Exemplars(Kind[dict[int, Exemplar] | None]):
 
     def check(self, packed: Any, most: float) -> None:
         check(type(packed) is list)
-        for trace_id, seconds, time_s in packed:
-            check_texts([trace_id])
+        check_texts([trace_id for trace_id, _, _ in packed])
+        for _, seconds, time_s in packed:
             check_time(seconds, defaults.MAX_DURATION_S)
             check_time(time_s)
 
