@@ -8,12 +8,16 @@ import pytest
 
 from obswarm.api import Events
 from obswarm.cluster.job import Job
-from obswarm.cluster.wire.messages import Assign, StartRun, Stop, Welcome
+from obswarm.cluster.wire.messages import Assign, Message, StartRun, Stop, Welcome, WorkerEvent
 from obswarm.cluster.worker import worker as worker_module
 from obswarm.cluster.worker.worker import Worker
+from obswarm.engine import StopReason, StopRequested
 from obswarm.greenlets import kill_all
+from obswarm.record import StopKind
 
 _VISITOR = """
+import gevent
+
 from obswarm import User, constant, task
 
 class Visitor(User):
@@ -22,6 +26,11 @@ class Visitor(User):
     @task
     def nothing(self):
         pass
+
+class Stuck(Visitor):
+    def __init__(self, environment):
+        super().__init__(environment)
+        gevent.sleep(60)
 """
 _LONGEST_S = 20.0
 
@@ -92,3 +101,16 @@ def test_users_run_until_the_listeners_of_test_stopping_have_run(worker: Worker,
     _wait_until(lambda: runner.state == "stopped")
     assert seen == [3]
     assert runner.user_count == 0
+
+
+def test_what_a_user_asks_for_is_told_while_the_constructor_of_another_one_waits(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[Message] = []
+    monkeypatch.setattr(worker.link, "send", sent.append)
+    worker.on_message(StartRun("run"))
+    worker.on_message(Assign(1, {"Stuck": 1}, 1_000.0))
+    _wait_until(lambda: worker.assigned_users()["Stuck"] == 1)
+    worker._generator._note(StopRequested(StopReason(StopKind.USER, "enough")))
+    _wait_until(lambda: bool(sent))
+    assert sent == [WorkerEvent("stop_test", "enough")]

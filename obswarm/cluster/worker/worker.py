@@ -7,6 +7,8 @@ import secrets
 import socket
 from pathlib import Path
 
+from gevent.event import Event
+
 from obswarm import clock, defaults
 from obswarm.api import Environment, ObswarmError, events, make_parser, remember_secrets
 from obswarm.api.tracing import TraceSampler
@@ -103,6 +105,8 @@ class Worker:
         """The number of the last assignment that has been carried out."""
         self._began = self._has_started = False
         self._assignment: Assign | None = None
+        self._nudge = Event()
+        """Set when there is another assignment."""
         self._stopping = False
         self._ended = False
         self._stop_timeout_s = 0.0
@@ -135,6 +139,7 @@ class Worker:
             self._generator.start()
             self._prepared = Prepared(capacity, cpus, (self._identity.name,))
             self.link.supervisor.spawn("The worker's spawning of users", self._follow)
+            self.link.supervisor.spawn("The worker's reports of events", self._report_events)
             level = logging.DEBUG if self._is_child else logging.INFO
             logger.log(
                 level,
@@ -275,7 +280,7 @@ class Worker:
             return
         self._scaler.assign(message.number, message.users, message.spawn_rate, clock.monotonic())
         self._settled = min(self._settled, self._scaler.settled)
-        self._generator.happened.set()
+        self._nudge.set()
 
     def _admitted(self, index: int) -> None:
         first = self._runner.worker_index < 0
@@ -314,8 +319,14 @@ class Worker:
                 # How users end is up to `_end_users` then, after the listeners of test_stopping.
                 generator.apply(assignment, now)
             self._settled = min(settled, scaler.settled)
-            generator.happened.wait(assignment.wait_s)
-            for event in generator.take_events():
+            if self._nudge.wait(assignment.wait_s):
+                self._nudge.clear()
+
+    def _report_events(self) -> None:
+        """Apart from `_follow`, which waits while the constructor of a user does."""
+        while True:
+            self._generator.happened.wait()
+            for event in self._generator.take_events():
                 self._report_event(event)
 
     def _report_event(self, event: GeneratorEvent) -> None:
