@@ -24,7 +24,7 @@ from gevent.event import AsyncResult
 from obswarm import clock
 from obswarm.api import ObswarmError
 from obswarm.app import exit_codes, unfinished
-from obswarm.app.build import build_fleet_run, keys_of
+from obswarm.app.build import build_fleet_run
 from obswarm.app.exit_codes import exit_code_of
 from obswarm.app.exporters import exporters_of
 from obswarm.app.guards_setup import guards_of
@@ -35,7 +35,7 @@ from obswarm.app.planning import build_plan, named_loadtest
 from obswarm.app.run_service import MasterRunService
 from obswarm.app.session import Display, MakeDisplay, RunSession
 from obswarm.app.unfinished import CannotGoOn
-from obswarm.cluster import IdleWorkers, reexec, tcp_endpoint
+from obswarm.cluster import CurveKeys, IdleWorkers, reexec, tcp_endpoint
 from obswarm.config import SETTINGS, RunConfig, at_service, for_client, useless_settings
 from obswarm.config.toml_file import current_folder
 from obswarm.ending_signals import ending_signals
@@ -95,12 +95,14 @@ class Outcome(Enum):
 class Service:
     """`run` returns when a signal has ended it."""
 
-    def __init__(self, config: RunConfig, make_display: MakeDisplay, build: BuildRun = build_fleet_run) -> None:
-        """`build` builds each run. Raises ObswarmError."""
+    def __init__(
+        self, config: RunConfig, make_display: MakeDisplay, keys: CurveKeys | None, build: BuildRun = build_fleet_run
+    ) -> None:
+        """`keys` are those of the cluster's secret; `build` builds each run. Raises ObswarmError."""
         self._config = config
         self._make_display = make_display
         self._build = build
-        self._keys = keys_of(config)
+        self._keys = keys
         self._state = config.cluster.state_path.resolve()
         self._pending = PendingRun(self._state.with_suffix(".order"))
         self._notices = Notices(self._state.with_suffix(".notices"))

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from obswarm.app.build import build_master_run
+from obswarm.app.build import build_master_run, keys_of
 from obswarm.app.service import Service
 from obswarm.app.service_process import ends_as_meant, supervise
 from obswarm.cli.guard_options import guard_options
@@ -112,10 +112,12 @@ def master(ctx: click.Context, /, **_: Any) -> None:
     """
     config = config_of(ctx)
     if config.cluster.serve:
+        # Not below, where an error ends the service for good: it may be started again while the file is replaced.
+        keys = keys_of(config)
         code = supervise()
         if code is not None:
             ctx.exit(code)
         with ends_as_meant():
-            Service(config, TerminalDisplay).run()
+            Service(config, TerminalDisplay, keys).run()
     elif not listed(ctx, config):
         ctx.exit(build_master_run(config, TerminalDisplay).execute()[1])

@@ -128,7 +128,7 @@ class Runner:
             return FakeSession(config, outputs, recover, conduct)
 
         try:
-            Service(config_of(ctx), lambda config: None, build).run()  # type: ignore[arg-type,return-value]
+            Service(config_of(ctx), lambda config: None, None, build).run()  # type: ignore[arg-type,return-value]
         except (BecomesNew, Stopped) as end:
             # The server has closed it meanwhile.
             os.environ.pop("OBSWARM_INHERITED_SOCKET", None)
@@ -475,6 +475,16 @@ def test_a_result_that_nobody_fetches_is_written_and_told(runner: Runner) -> Non
     assert runner.state.with_name("run-2.json").exists()
 
 
+def test_a_secret_that_cannot_be_read_is_said_before_a_process_is_started_and_ends_no_service(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(f"{master.callback.__module__}.supervise", lambda: pytest.fail("a child process"))
+    monkeypatch.setattr(f"{master.callback.__module__}.ends_as_meant", lambda: pytest.fail("the end of the service"))
+    with pytest.raises(ObswarmError, match="--secret-file nothing cannot be read"):
+        master.main(["--serve", "--secret-file", "nothing"], standalone_mode=False)
+
+
 def test_a_port_for_workers_that_is_taken_is_said_before_anything_is_announced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -496,7 +506,7 @@ def test_a_port_for_workers_that_is_taken_is_said_before_anything_is_announced(
         ]
         ctx = master.make_context("master", arguments)
         with pytest.raises(ObswarmError, match="is in use"):
-            Service(config_of(ctx), lambda config: None).run()  # type: ignore[arg-type,return-value]
+            Service(config_of(ctx), lambda config: None, None).run()  # type: ignore[arg-type,return-value]
     assert "Waiting for runs" not in caplog.text
 
 
