@@ -256,7 +256,10 @@ class FastResponse(CatchResponse):
         answer, what kept it from coming."""
         if self.error is not None:
             raise self.error
-        return json.loads(self.content, **kwargs)
+        try:
+            return json.loads(self.content, **kwargs)
+        except RecursionError:
+            raise json.JSONDecodeError("Nested too deeply", self.text, 0) from None
 
     def iter_content(self, chunk_size: int | None = None, decode_unicode: bool = False) -> Iterator[Any]:
         """The decoded body in pieces: of `chunk_size` bytes (the last one shorter), or as they come for None."""

@@ -398,12 +398,16 @@ def test_rest_judges_by_assertions(make_session, environment) -> None:
         server.scripts[:] = [answer(b"<html>")]
         with session.rest("GET", "/html") as response:
             assert response.js is None
+        server.scripts[:] = [answer(b"[" * 100_000)]
+        with session.rest("GET", "/deep") as response:
+            assert response.js is None
     table = environment.recorder.take()
     messages = {key.name: key.message for key in table.errors}
     assert messages["/bad"].startswith("a is not 2")
     assert messages["/worse"].startswith("KeyError: 'missing' in test_behaviour.py:")
     assert "is not JSON" in messages["/html"]
     assert "'<html>'" in messages["/html"]
+    assert "is not JSON" in messages["/deep"]
     assert table.endpoints[("GET", "/fresh?x=1")].failures == 0
     assert table.endpoints[("GET", "/good")].failures == 0
 
