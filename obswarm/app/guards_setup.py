@@ -148,7 +148,7 @@ def guards_of(
         source,
         requirements,
         guards.alerts_token or secrets.token_urlsafe(16),
-        guards.alerts_token is None,
+        not guards.alerts_token,
         (guards.grafana_url, guards.grafana_token) if guards.grafana_url and guards.grafana_token else None,
         (guards.earlier_alerts_max_wait or defaults.EARLIER_ALERTS_MAX_WAIT_S) if waits else None,
     )

@@ -387,7 +387,7 @@ def _kept(variable: str, given: str | None) -> tuple[str, bool]:
     """A token, and whether it was made here; the process that this one becomes has the same."""
     token = given or secrets.token_urlsafe(24)
     os.environ[variable] = token
-    return token, given is None
+    return token, not given
 
 
 def _healthy(environ: Any, start_response: Any) -> list[bytes]:

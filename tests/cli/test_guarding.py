@@ -1,11 +1,13 @@
 import logging
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from obswarm.api import ObswarmError
-from obswarm.app.guards_setup import _written, simple_guards
+from obswarm.app.guards_setup import _written, guards_of, simple_guards
+from obswarm.config import RunConfig
 from obswarm.guards import Guard
 
 
@@ -21,6 +23,13 @@ def test_a_guard_that_needs_more_time_than_the_run_has_is_warned_of(caplog, plan
     expected = "The guard error_ratio > 5% for 1m cannot trip: its condition has to hold for 1m, and the run takes"
     assert [text for text in caplog.messages if text.startswith(expected)] == caplog.messages
     assert len(caplog.messages) == is_warned_of
+
+
+@pytest.mark.parametrize(("token", "is_shown"), [(None, True), ("", True), ("known", False)])
+def test_a_token_for_alerts_that_nobody_has_given_is_made_and_shown(token: str | None, is_shown: bool) -> None:
+    config = RunConfig()
+    guards = guards_of(replace(config, guards=replace(config.guards, alerts_token=token)), ())
+    assert ("bearer token" in guards.notice("http://127.0.0.1:8089")[1]) is is_shown
 
 
 def test_guards_of_options_may_have_a_name_behind_their_action() -> None:
