@@ -9,6 +9,7 @@ from obswarm.api import Environment, LoadTestShape, Stage, User, task
 from obswarm.api.events import Events
 from obswarm.cluster.master.generator import FleetGenerator
 from obswarm.cluster.master.journal import Journal, read
+from obswarm.cluster.wire.messages import Heartbeat
 from obswarm.engine import Output, Outputs, Run, ShapeSchedule, StagesSchedule, StopReason
 from obswarm.record import Annotation, Snapshot, StopKind
 from obswarm.stats import Recorder
@@ -209,6 +210,23 @@ def test_the_first_interval_of_a_run_that_is_taken_up_has_the_time_that_nobody_w
     masters.seconds(1)
     run._emit()
     assert run.last.interval_s == pytest.approx(1)
+
+
+def test_a_new_master_asks_the_workers_it_has_met_again_while_it_waits_for_others(
+    masters: Masters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that dies while another is missing loses no more than at other times."""
+    monkeypatch.setattr("obswarm.cluster.master.generator._TAKEOVER_S", 0.06)
+    workers = [MadeUpWorker(masters.generator, masters.generator.listener, name) for name in ("present", "silent")]
+    masters.seconds(1)
+    masters.next(away_s=4)
+    present = MadeUpWorker(masters.generator, masters.generator.listener, joins=False)
+    present.incarnation = workers[0].incarnation
+    present.join()
+    masters.run._emit()
+    asked = [beat.number for beat in present.got(Heartbeat) if beat.collect]
+    assert len(asked) >= 6
+    assert asked == sorted(set(asked))
 
 
 def ended_at_once(run: Run) -> None:

@@ -59,7 +59,8 @@ def disturbed_run(folder: Path, seed: int) -> str | None:
             gevent.sleep(draw.uniform(0, 2))
             master = fleet.master(*options)
             wait_until(lambda: "Going on with the run" in fleet.log(), "the master did not come back")
-            gevent.sleep(1)
+            # Workers look for their master once a second.
+            gevent.sleep(2)
             outage.append(time.time())
 
         def kill() -> None:

@@ -50,6 +50,7 @@ _STEP_OF_MANY_S = 0.2
 _MANY_WORKERS = 200
 _TAKEOVER_S = 3.0
 """That workers have to meet a new master before its first interval ends."""
+_TAKEOVER_BEATS = 6
 _KEEP_S = 0.25
 _START_S = 90.0
 _ON_STOP_S = 6.0
@@ -194,10 +195,12 @@ class FleetGenerator(LoadGenerator):
     def refresh(self, longest_s: float) -> None:
         if self._is_over:
             return
-        self.registry.beat(collect=True)
-        # The first interval of a run that was taken up has what workers have kept for it meanwhile.
-        self.registry.heartbeats.wait_for_reports(_TAKEOVER_S if self._is_first else longest_s)
-        self._is_first = False
+        if self._is_first:
+            self._is_first = False
+            self._take_over()
+        else:
+            self.registry.beat(collect=True)
+            self.registry.heartbeats.wait_for_reports(longest_s)
         self._handle(self.registry.look_after(clock.monotonic()))
         environment = self.environment
         for worker in self.registry.workers.values():
@@ -210,6 +213,14 @@ class FleetGenerator(LoadGenerator):
         )
         if became_saturated:
             logger.warning("The master itself is busy (%s): figures come late.", self._health.watch.reason)
+
+    def _take_over(self) -> None:
+        """The first interval of a resumed run includes what workers have kept for it. They reconnect one by one;
+        those that have are asked again meanwhile, so that a worker that dies now loses no more than at other times."""
+        for _ in range(_TAKEOVER_BEATS):
+            self.registry.beat(collect=True)
+            if self.registry.heartbeats.wait_for_reports(_TAKEOVER_S / _TAKEOVER_BEATS):
+                return
 
     def collect(self) -> StatsTable:
         # Listeners are called here, too, and what they raise is counted.

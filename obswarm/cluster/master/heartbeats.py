@@ -37,10 +37,10 @@ class Heartbeats:
         """Whether there was none for a while."""
         return clock.monotonic() - self._sent_s >= every_s
 
-    def wait_for_reports(self, longest_s: float) -> None:
-        """Until every worker that is there has answered the last one, for `longest_s` seconds at most."""
-        if self._awaited:
-            self._answered.wait(longest_s)
+    def wait_for_reports(self, longest_s: float) -> bool:
+        """Wait until every present worker has answered the last one, for `longest_s` seconds at most. Return whether
+        all have."""
+        return not self._awaited or self._answered.wait(longest_s)
 
     def answered(self, worker: WorkerState) -> None:
         """Note a report."""
