@@ -15,7 +15,7 @@ import msgpack
 
 from obswarm.bounded_msgpack import Unreadable, unpack
 
-PROTOCOL_VERSION: Final = 5
+PROTOCOL_VERSION: Final = 6
 LARGEST_FRAME_BYTES = 64 * 1024 * 1024
 MAX_DELTA_BYTES = LARGEST_FRAME_BYTES - 16 * 1024 * 1024
 """A Report also holds users and requests under way."""
