@@ -414,5 +414,7 @@ def test_a_part_of_the_worker_that_dies_ends_it_and_the_master_hears_why(time: F
     connected.time.advance(0)
     (message,) = connected.sent(WorkerEvent if is_ready else Failed)
     assert "The reader failed: RuntimeError: boom." in (message.detail if is_ready else message.reason)
+    assert connected.runs, "the message has to be on its way before the connection is closed"
+    connected.time.advance(0.1)
     assert "The reader failed: RuntimeError: boom." in str(connected.outcome)
     connected.close()
