@@ -312,7 +312,9 @@ def test_users_that_the_spawn_rate_does_not_allow_yet_are_given_out_later(machin
 def test_what_processes_measured_goes_to_the_master_as_one_report(machine: Machine) -> None:
     first, second = machine.join()
     machine.collect()
-    number = first.got(Heartbeat)[-1].number
+    heartbeat = first.got(Heartbeat)[-1]
+    number = heartbeat.number
+    assert heartbeat.collect
     assert machine.sent(Report) == []
     first.report(3, pulse=number, cpu_ratio=0.2, loop_lag_s=0.5, memory_bytes=10, strained_s=4, saturated=True)
     second.report(4, pulse=number, cpu_ratio=0.9, loop_lag_s=0.1, memory_bytes=5, strained_s=2)
@@ -399,7 +401,7 @@ def test_the_last_statistics_leave_before_a_worker_without_processes_ends(machin
         worker.report(2)
         machine.processes.die(worker.incarnation, 1)
     (report,) = machine.sent(Report)
-    assert requests_in(report) == 4
+    assert (requests_in(report), report.ended) == (4, False)
     assert len(unpack_losses(report.losses)) == 2
     machine.time.advance(0.4)
     assert machine.runs
