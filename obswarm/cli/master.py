@@ -38,7 +38,7 @@ _OWN_OPTIONS: tuple[Callable[[Any], Any], ...] = (
         type=duration,
         metavar="DURATION",
         shared=False,
-        help="Give up when they are not ready after this time.",
+        help="Give up when they are not ready after this time.  [default: wait]",
     ),
     run_option(
         "--orphan-timeout",
@@ -62,7 +62,8 @@ _OWN_OPTIONS: tuple[Callable[[Any], Any], ...] = (
         "state_file",
         metavar="FILE",
         shared=False,
-        help="File with the state of the run, with which a master that is started again continues it.",
+        help="File with the state of the run, with which a master that is started again continues it."
+        "  [default: .obswarm/master-PORT.run]",
     ),
     run_option(
         "--serve",

@@ -3,11 +3,16 @@
 from collections.abc import Callable
 from typing import Any
 
+from obswarm import defaults
 from obswarm.cli.access import access_options
 from obswarm.cli.option_types import duration, duration_or_zero, rate, share, stages, target_host
 from obswarm.cli.options import Command, option, run_option, with_options
+from obswarm.config import STORE_FOLDER
+from obswarm.web import PORT
 
-store_option = run_option("--store", metavar="FOLDER", help="Folder in which runs are stored.")
+store_option = run_option(
+    "--store", metavar="FOLDER", help=f"Folder in which runs are kept.  [default: {STORE_FOLDER} here]"
+)
 
 _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     run_option(
@@ -16,7 +21,7 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         "--locustfile",
         "files",
         metavar="FILE",
-        help="Load-test file; several with commas or by repeating.",
+        help="Load-test file; several with commas or by repeating.  [default: loadtest.py or locustfile.py here]",
     ),
     run_option(
         "-H",
@@ -25,20 +30,20 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         metavar="URL",
         help="Base URL of the target, like https://www.example.com; for users of other protocols, their address of it.",
     ),
-    run_option("-u", "--users", help="Number of users."),
+    run_option("-u", "--users", help=f"Number of users.  [default: {defaults.USERS}]"),
     run_option(
         "-r",
         "--spawn-rate",
         type=rate,
         metavar="FLOAT",
-        help="Users started per second.",
+        help=f"Users started per second.  [default: {defaults.SPAWN_RATE:g}]",
     ),
     run_option(
         "-t",
         "--run-time",
         type=duration,
         metavar="DURATION",
-        help="Stop after this time: 90s, 20m, 1h30m.",
+        help="Stop after this time: 90s, 20m, 1h30m.  [default: run until stopped]",
     ),
     run_option(
         "--stages",
@@ -59,7 +64,7 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     run_option("--reset-stats", help="Reset the statistics when all users have been started."),
     run_option("--max-endpoints", help="Endpoints with statistics of their own; further ones count as (other)."),
     run_option("--timings", help="Percentiles of connecting, TLS, first byte and download as well as means."),
-    run_option("--web-port", help="Port of /metrics; 0 takes any."),
+    run_option("--web-port", help=f"Port of /metrics; 0 takes any.  [default: {PORT} or the next free]"),
     run_option("--metrics-addr", metavar="ADDRESS", help="Address on which /metrics is served."),
     run_option(
         "--allowed-host",
@@ -76,7 +81,7 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     run_option(
         "--remote-write-instance",
         metavar="NAME",
-        help="Label `instance` of the pushed series; two runs at a time need two.",
+        help="Label `instance` of the pushed series; two runs at a time need two.  [default: host and run id]",
     ),
     run_option("--remote-write-interval", type=duration, metavar="DURATION", help="Time between two pushes."),
     run_option(

@@ -46,8 +46,7 @@ class Setting:
     `name` is unique in the whole RunConfig, and the name under which the store keeps the value; `path` are the
     attributes that lead to it. `needs` is the setting without which this one means nothing; with `redirects` it says,
     as that one does, where something is sent. `limits` are the lowest and the highest value; `unit` is `seconds`,
-    `bytes`, `file` for the name of a file that is written, or empty; `unset` says in words what applies where there is
-    no value, for one whose default is none.
+    `bytes`, `file` for the name of a file that is written, or empty.
     """
 
     name: str
@@ -67,7 +66,6 @@ class Setting:
     limits: tuple[int, int] | None
     choices: tuple[str, ...] | None
     unit: str
-    unset: str
 
     @property
     def travels(self) -> bool:
@@ -99,7 +97,6 @@ def setting(
     limits: tuple[int, int] | None = None,
     choices: tuple[str, ...] | None = None,
     unit: str = "",
-    unset: str = "",
 ) -> Any:
     """Declare a field of RunConfig or of one of its parts: a dataclass field with the metadata of a Setting.
 
@@ -117,7 +114,6 @@ def setting(
         "limits": limits,
         "choices": choices,
         "unit": unit,
-        "unset": unset,
     }
     return field(default=default, repr=not secret, metadata={_METADATA: metadata})
 

@@ -1,1 +1,1 @@
-"""The protocol of a master and its workers: sockets, encryption, messages, and the codecs of their contents."""
+"""What a master and its workers send to each other: sockets, encryption, messages, and the codecs of their contents."""
