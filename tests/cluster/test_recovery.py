@@ -216,7 +216,7 @@ def test_a_new_master_asks_the_workers_it_has_met_again_while_it_waits_for_other
     masters: Masters, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One that dies while another is missing loses no more than at other times."""
-    monkeypatch.setattr("obswarm.cluster.master.generator._TAKEOVER_S", 0.06)
+    monkeypatch.setattr("obswarm.cluster.master.heartbeats._TAKEOVER_S", 0.06)
     workers = [MadeUpWorker(masters.generator, masters.generator.listener, name) for name in ("present", "silent")]
     masters.seconds(1)
     masters.next(away_s=4)

@@ -48,9 +48,6 @@ logger = logging.getLogger(__name__)
 _STEP_S = 0.1
 _STEP_OF_MANY_S = 0.2
 _MANY_WORKERS = 200
-_TAKEOVER_S = 3.0
-"""That workers have to meet a new master before its first interval ends."""
-_TAKEOVER_BEATS = 6
 _KEEP_S = 0.25
 _START_S = 90.0
 _ON_STOP_S = 6.0
@@ -197,7 +194,7 @@ class FleetGenerator(LoadGenerator):
             return
         if self._is_first:
             self._is_first = False
-            self._take_over()
+            self.registry.heartbeats.take_over(self.registry.workers)
         else:
             self.registry.beat(collect=True)
             self.registry.heartbeats.wait_for_reports(longest_s)
@@ -213,14 +210,6 @@ class FleetGenerator(LoadGenerator):
         )
         if became_saturated:
             logger.warning("The master itself is busy (%s): figures come late.", self._health.watch.reason)
-
-    def _take_over(self) -> None:
-        """The first interval of a resumed run includes what workers have kept for it. They reconnect one by one;
-        those that have are asked again meanwhile, so that a worker that dies now loses no more than at other times."""
-        for _ in range(_TAKEOVER_BEATS):
-            self.registry.beat(collect=True)
-            if self.registry.heartbeats.wait_for_reports(_TAKEOVER_S / _TAKEOVER_BEATS):
-                return
 
     def collect(self) -> StatsTable:
         # Listeners are called here, too, and what they raise is counted.
@@ -306,14 +295,8 @@ class FleetGenerator(LoadGenerator):
     def end(self, exit_code: int = 0) -> None:
         self._health.stop()
         self._is_over = True
-        now = clock.monotonic()
-        for worker in self.registry.workers.values():
-            if not worker.complete and not worker.is_over and exit_code == 0:
-                # A connection that was closed and never came back is a worker that died by then; one that is silent
-                # may have been at work until its own timeout.
-                until_s = worker.cut_off_s if worker.cut_off_s is not None else now
-                unreported_s = min(until_s - worker.stats_s, self._orphan_timeout_s + defaults.SNAPSHOT_INTERVAL_S)
-                self._losses.note_worker(worker, "it was not heard of again", unreported_s)
+        if exit_code == 0:
+            self._losses.note_unfinished(self.registry.workers.values(), clock.monotonic(), self._orphan_timeout_s)
         deadline = clock.monotonic() + _END_S
         while self.registry.end(exit_code) and self._local is None and clock.monotonic() < deadline:
             gevent.sleep(_POLL_S)

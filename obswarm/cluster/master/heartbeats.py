@@ -1,12 +1,16 @@
 """Heartbeats of a master: numbered messages that say that it is alive, and ask for reports."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from gevent.event import Event
 
 from obswarm import clock
 from obswarm.cluster.master.worker_state import WorkerState
 from obswarm.cluster.wire.messages import Heartbeat, Message
+
+_TAKEOVER_S = 3.0
+"""Time that workers have to meet a new master before its first interval ends."""
+_TAKEOVER_BEATS = 6
 
 
 class Heartbeats:
@@ -41,6 +45,15 @@ class Heartbeats:
         """Wait until every present worker has answered the last one, for `longest_s` seconds at most. Return whether
         all have."""
         return not self._awaited or self._answered.wait(longest_s)
+
+    def take_over(self, workers: Mapping[str, WorkerState]) -> None:
+        """Wait until the workers of an earlier master have reported what they have kept for the first interval of the
+        resumed run. They reconnect one by one, so those that have are asked again meanwhile: a worker that dies now
+        loses no more than at other times."""
+        for _ in range(_TAKEOVER_BEATS):
+            self.beat(workers.values(), collect=True)
+            if self.wait_for_reports(_TAKEOVER_S / _TAKEOVER_BEATS):
+                return
 
     def answered(self, worker: WorkerState) -> None:
         """Note a report."""

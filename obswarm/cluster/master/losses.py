@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import msgpack
 
+from obswarm import defaults
 from obswarm.bounded_msgpack import unpack
 from obswarm.cluster.master.worker_state import WorkerState
 from obswarm.engine import WorkerLoss
@@ -45,6 +46,17 @@ class Losses:
             unreported_s,
             counted(users, "user"),
         )
+
+    def note_unfinished(self, workers: Iterable[WorkerState], now: float, orphan_timeout_s: float) -> None:
+        """Note the workers that have not reported their last statistics by the end of the run. They stop their users
+        after `orphan_timeout_s` without contact with the master."""
+        for worker in workers:
+            if not worker.complete and not worker.is_over:
+                # A connection that was closed and never came back is a worker that died by then; one that is silent
+                # may have been at work until its own timeout.
+                until_s = worker.cut_off_s if worker.cut_off_s is not None else now
+                unreported_s = min(until_s - worker.stats_s, orphan_timeout_s + defaults.SNAPSHOT_INTERVAL_S)
+                self.note_worker(worker, "it was not heard of again", unreported_s)
 
     def note_processes(self, worker: WorkerState, losses: Iterable[WorkerLoss]) -> None:
         """Processes of a worker did, or were refused by it. It tells all of them with each report, since a report can
