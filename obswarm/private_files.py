@@ -6,7 +6,9 @@ created beforehand with other permissions; only obswarm's own files of earlier v
 
 import errno
 import os
+import secrets
 import stat
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
@@ -14,6 +16,8 @@ from typing import IO, Any
 _FILE = 0o600
 _FOLDER = 0o700
 _OTHERS = 0o077
+_TRIES = 20
+_LEAST_LENGTH = 16
 
 
 def open_private(path: str | Path, mode: str, encoding: str | None = None, **how: Any) -> IO[Any]:
@@ -33,7 +37,18 @@ def write_private(path: str | Path, content: str | bytes) -> None:
 
 def make_private_folder(path: str | Path) -> None:
     """Create the folder and its missing parents, with mode 0700. Raises OSError."""
-    _make_folders(Path(path), [])
+    _with_retries(_make_folders, Path(path), [])
+
+
+def _with_retries(function: Callable[..., None], *arguments: Any) -> None:
+    """Another process may remove a folder that this one has just found: one that it had created for a check."""
+    for tries_left in reversed(range(_TRIES)):
+        try:
+            function(*arguments)
+            return
+        except (FileNotFoundError, FileExistsError):
+            if not tries_left:
+                raise
 
 
 def _make_folders(path: Path, made: list[Path]) -> None:
@@ -53,7 +68,11 @@ def _make_folders(path: Path, made: list[Path]) -> None:
 
 def check_writable(path: str | Path) -> None:
     """Raise OSError if the file cannot be written. An existing file is unchanged; nothing is left of a new one or of
-    new folders."""
+    new folders.
+
+    Another process may check or create the same file at the same time: a new one is tried under another name of the
+    same length, so that a file which another process has just created is never touched.
+    """
     path = Path(path)
     if path.exists():
         # Pipes and devices are not opened: that may block, or have an effect on their reader.
@@ -64,11 +83,20 @@ def check_writable(path: str | Path) -> None:
         return
     # A link may point to a file that does not exist.
     path = Path(os.path.realpath(path))
+    _with_retries(_try_new_file, path)
+
+
+def _try_new_file(path: Path) -> None:
     made: list[Path] = []
     try:
         _make_folders(path.parent, made)
-        open_private(path, "xb").close()
-        path.unlink()
+        length = max(len(os.fsencode(path.name)), _LEAST_LENGTH)
+        probe = path.with_name(secrets.token_hex(length)[:length])
+        try:
+            open_private(probe, "xb").close()
+        finally:
+            with suppress(FileNotFoundError):
+                probe.unlink()
     finally:
         for folder in reversed(made):
             with suppress(OSError):

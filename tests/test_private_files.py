@@ -3,6 +3,8 @@
 import os
 import sqlite3
 import stat
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -66,6 +68,35 @@ def test_whether_a_file_can_be_written_is_found_out_without_a_trace(tmp_path: Pa
     assert there.read_text() == "before"
     assert there.stat().st_mtime == 1
     assert sorted(each.name for each in tmp_path.iterdir()) == ["link", "pipe", "there"]
+
+
+def test_many_processes_find_out_at_the_same_time(tmp_path: Path) -> None:
+    """Each checks, and then writes what has to be there in the end."""
+    program = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from obswarm.private_files import check_writable, open_private\n"
+        "folder, number = Path(sys.argv[1]), sys.argv[2]\n"
+        "sys.stdin.read()\n"
+        "for each in range(100):\n"
+        "    check_writable(folder / str(each) / 'new' / 'file')\n"
+        "    path = folder / str(each) / 'file'\n"
+        "    check_writable(path)\n"
+        "    with open_private(path, 'a') as file:\n"
+        "        file.write(number)\n"
+    )
+    for each in range(100):
+        (tmp_path / str(each)).mkdir()
+    programs = [
+        subprocess.Popen([sys.executable, "-c", program, tmp_path, number], stdin=subprocess.PIPE) for number in "1234"
+    ]
+    for program_of in programs:
+        assert program_of.stdin is not None
+        program_of.stdin.close()
+    assert [program_of.wait(60) for program_of in programs] == [0, 0, 0, 0]
+    assert {"".join(sorted((tmp_path / str(each) / "file").read_text())) for each in range(100)} == {"1234"}
+    # A new folder may stay in which another process was just checking.
+    assert {each.name for each in tmp_path.rglob("*") if each.is_file()} == {"file"}
 
 
 @pytest.mark.parametrize(

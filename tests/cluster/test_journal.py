@@ -232,7 +232,9 @@ def test_no_fault_of_the_disk_stops_the_run_and_each_is_mended(
         assert requests_in(path) == master.requests == 9
         assert len([record for record in caplog.records if "again." in record.getMessage()]) == 2 * len(faults)
         master.journal.finish()
-        assert not list(path.parent.iterdir())
+        # What a check has created may stay when it cannot be removed; it is empty.
+        is_unlink = reached and disk.calls[at - 1] == "unlink"
+        assert [each.stat().st_size for each in path.parent.iterdir()] in ([], [0] if is_unlink else [])
         if not reached:
             assert at > 10
             return
