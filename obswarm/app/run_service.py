@@ -10,8 +10,7 @@ from obswarm import __version__, clock
 from obswarm.engine import RunControl
 from obswarm.web import RunEvents, RunRequest, ServiceBusy
 
-_FIRST_WORKER_S = 10.0
-_ALL_WORKERS_S = 10.0
+_WORKERS_S = 10.0
 _BACK_S = 6.0
 _STARTED_AGAIN_S = 15.0
 """How long workers that a run has killed may take until they are started again and wait here."""
@@ -35,10 +34,9 @@ class MasterRunService:
         self,
         accept: Callable[[RunRequest], None],
         loadtest: str | None = None,
-        first_worker_max_wait_s: float = _FIRST_WORKER_S,
+        workers_max_wait_s: float = _WORKERS_S,
     ) -> None:
-        """A run that is requested within `first_worker_max_wait_s` waits for the first worker: those that were started
-        together with the master connect a moment later."""
+        """A run waits for so long for its workers: they were just started, or are connecting again."""
         self._accept = accept
         self._loadtest = loadtest
         self._is_busy = False
@@ -47,7 +45,8 @@ class MasterRunService:
         self._run: RunControl | None = None
         self._run_id: str | None = None
         self._workers: Callable[[], Workers] = _no_workers
-        self._workers_may_come_until_s = clock.monotonic() + first_worker_max_wait_s
+        self._workers_max_wait_s = workers_max_wait_s
+        self._started_again_until_s = 0.0
         self._coming_back = (0, 0.0)
 
     @property
@@ -78,7 +77,7 @@ class MasterRunService:
         before they do."""
         now = clock.monotonic()
         self._coming_back = (workers, now + _BACK_S)
-        self._workers_may_come_until_s = now + _STARTED_AGAIN_S
+        self._started_again_until_s = now + _STARTED_AGAIN_S
 
     def status(self) -> Mapping[str, Any]:
         return {
@@ -112,12 +111,12 @@ class MasterRunService:
             raise ServiceBusy(otherwise)
 
     def _wait_for_workers(self, wanted: int) -> int:
-        """Workers for the next run, once there are any that could come; as many as are wanted, if they come within ten
-        seconds. A worker on a busy machine may be connecting again just now."""
-        all_until_s = clock.monotonic() + _ALL_WORKERS_S
+        """Workers for the next run: as many as are wanted, at least one, if they come in time; else those that are
+        there. On a busy machine, each may be connecting again just now."""
+        until_s = clock.monotonic() + self._workers_max_wait_s
         while True:
             now, workers = clock.monotonic(), self._available()
-            if workers >= max(wanted, 1) or now >= (all_until_s if workers else self._workers_may_come_until_s):
+            if workers >= max(wanted, 1) or now >= max(until_s, 0.0 if workers else self._started_again_until_s):
                 return workers
             gevent.sleep(0.1)
 

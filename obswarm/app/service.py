@@ -72,9 +72,6 @@ _LASTS_S = 60.0
 _COST_OF_AN_END = 2
 """A run that was ending already has little left to do, and is begun again less often."""
 
-_COME_BACK_S = 10.0
-"""Workers of a run that crashed, or of a master that was killed, are on their way for so long after its start."""
-
 _ADDRESSES = "obswarm.app.session"
 """Says where metrics and alerts are served, which is another address for clients."""
 
@@ -114,7 +111,7 @@ class Service:
         self._next: AsyncResult[RunRequest | None] = AsyncResult()
         self._handler = RunEventsHandler(without=(_ADDRESSES,))
         loadtest = str(self._here) if self._here is not None else None
-        self._runs = MasterRunService(self._accept, loadtest, _COME_BACK_S)
+        self._runs = MasterRunService(self._accept, loadtest)
         inherited = os.environ.pop(_SOCKET, None)
         latest = SnapshotRegistry()
         latest.idle_workers = lambda: len(self._runs.idle_workers)

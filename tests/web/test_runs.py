@@ -42,9 +42,11 @@ def taken() -> list[RunRequest]:
     return []
 
 
-def service_with(accept: Callable[[RunRequest], None], workers: Callable[[], Mapping[str, int]]) -> MasterRunService:
+def service_with(
+    accept: Callable[[RunRequest], None], workers: Callable[[], Mapping[str, int]], max_wait_s: float = 0.0
+) -> MasterRunService:
     """One that makes no run, for which those workers wait."""
-    service = MasterRunService(accept, first_worker_max_wait_s=0.0)
+    service = MasterRunService(accept, workers_max_wait_s=max_wait_s)
     service.wait_with(workers)
     return service
 
@@ -145,15 +147,22 @@ def test_workers_that_do_not_come_back_are_not_waited_for_without_end(taken, mon
 
 def test_a_worker_that_is_connecting_again_takes_part(taken) -> None:
     workers = {"one": 1}
-    service = service_with(taken.append, lambda: workers)
+    service = service_with(taken.append, lambda: workers, 30.0)
     gevent.spawn_later(0.3, workers.update, {"two": 1})
     assert ask(service, "POST", "/api/v1/runs", replace(ORDER, workers=2).pack())[0] == 201
     assert taken[0].workers == 2
 
 
-def test_a_run_begins_with_the_workers_that_are_there(taken, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_ALL_WORKERS_S", 0.1)
-    service = service_with(taken.append, lambda: {"one": 1})
+def test_a_run_is_not_refused_while_all_workers_are_connecting_again(taken) -> None:
+    workers: dict[str, int] = {}
+    service = service_with(taken.append, lambda: workers, 30.0)
+    gevent.spawn_later(0.3, workers.update, {"one": 1})
+    assert ask(service, "POST", "/api/v1/runs", ORDER.pack())[0] == 201
+    assert taken[0].workers == 1
+
+
+def test_a_run_begins_with_the_workers_that_are_there(taken) -> None:
+    service = service_with(taken.append, lambda: {"one": 1}, 0.1)
     assert ask(service, "POST", "/api/v1/runs", replace(ORDER, workers=2).pack())[0] == 201
     assert taken[0].workers == 1
 
