@@ -51,6 +51,14 @@ def format_not_finite(number: float) -> str:
     return "NaN" if math.isnan(number) else "+Inf" if number > 0 else "-Inf"
 
 
+def rounded(value: float | None) -> float | None:
+    """Round to six decimals, i.e. a number of seconds to microseconds, as results are stored and written; None stays.
+
+    What is shown is rounded to this first: a number is written alike whether it comes from a run or from its result.
+    """
+    return None if value is None else round(value, 6)
+
+
 def format_duration(seconds: float) -> str:
     """A planned or elapsed time for people: `40s`, `2m05s`, `1h02m`. Fractions of a second are dropped from 10 s up."""
     if not math.isfinite(seconds):
@@ -77,6 +85,7 @@ def format_latency(seconds: float | None, digits: int | None = None) -> str:
     if digits is not None:
         scale, unit = (1e6, "µs") if seconds < 0.001 else (1e3, "ms") if seconds < 1 else (1, "s")
         return f"{seconds * scale:.{digits}g} {unit}"
+    seconds = round(seconds, 6)
     if seconds < 0.001:
         return f"{seconds * 1e6:.0f} µs"
     if seconds < 0.1:
@@ -90,6 +99,7 @@ def format_count(number: float) -> str:
     """A count or rate for people: `7.5`, `950`, `12,345`."""
     if not math.isfinite(number):
         return format_not_finite(number)
+    number = round(number, 6)
     if number != int(number) and number < 100:
         return f"{number:.1f}"
     return f"{number:,.0f}"
@@ -102,7 +112,7 @@ def format_rate(number: float) -> str:
 
 def format_percent(ratio: float, digits: int = 1) -> str:
     """Format a share of 1: `5.0%`."""
-    return format_not_finite(ratio) or f"{ratio:.{digits}%}"
+    return format_not_finite(ratio) or f"{round(ratio, 6):.{digits}%}"
 
 
 def counted(number: int, one: str, many: str = "") -> str:

@@ -1,3 +1,6 @@
+import random
+from collections.abc import Callable
+
 import pytest
 
 from obswarm.units import (
@@ -54,6 +57,13 @@ def test_durations_are_written_for_people(seconds: float, text: str) -> None:
 @pytest.mark.parametrize(("seconds", "text"), [(0.00085, "850 µs"), (0.0123, "12.3 ms"), (0.25, "250 ms"), (1.25, "1.25 s"), (None, "–")])  # fmt: skip
 def test_latencies_are_written_for_people(seconds: float | None, text: str) -> None:
     assert format_latency(seconds) == text
+
+
+@pytest.mark.parametrize("form", [format_latency, format_rate, format_percent])
+def test_a_number_is_written_as_the_rounded_one_of_a_result(form: Callable[[float], str]) -> None:
+    draw = random.Random(1)
+    numbers = [0.00514996, 0.0051499999, 99.9999999] + [round(draw.uniform(0, 10), 4) + 4.9e-7 for _ in range(20_000)]
+    assert [number for number in numbers if form(number) != form(round(number, 6))] == []
 
 
 def test_sizes_are_written_in_binary_units() -> None:

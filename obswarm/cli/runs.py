@@ -16,7 +16,7 @@ from obswarm.record import RunInfo
 from obswarm.sanitize import escape_controls
 from obswarm.store import export_run, import_runs
 from obswarm.streams import say, say_lines
-from obswarm.units import format_duration, format_latency
+from obswarm.units import format_duration, format_latency, format_percent
 
 run_argument = click.argument("name", metavar="RUN")
 
@@ -72,7 +72,7 @@ def _row(run: RunInfo) -> list[str]:
         *head,
         f"{run.result['users_max']:,}",
         f"{totals['requests']:,}",
-        f"{totals['error_ratio']:.1%}",
+        format_percent(totals["error_ratio"]),
         format_latency(totals["p95_s"]),
         str(run.result["stop_reason"]["kind"]),
         tags,

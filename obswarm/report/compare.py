@@ -25,7 +25,7 @@ from obswarm.config import setting_text
 from obswarm.record import LOADED_STATES, Interval, MetricKey, RunInfo, RunRecord, value_at
 from obswarm.stats import TOTAL, EndpointKey, EndpointStats
 from obswarm.targets import sort_key_of
-from obswarm.units import counted, format_duration
+from obswarm.units import counted, format_duration, rounded
 
 _LOAD_TOLERANCE = 0.1
 _USERS_TOLERANCE = 0.05
@@ -310,7 +310,7 @@ def _difference(difference: Difference) -> dict[str, Any]:
     change = difference.change
     numbers = {"base": change.base, "run": change.run, "change": change.change, "low": change.low, "high": change.high}
     return {
-        **{name: None if value is None else round(value, 6) for name, value in numbers.items()},
+        **{name: rounded(value) for name, value in numbers.items()},
         "verdict": difference.verdict,
     }
 

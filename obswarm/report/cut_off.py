@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from obswarm.stats import CUT_OFF_KINDS, CutOff, CutOffKey
-from obswarm.units import format_latency
+from obswarm.units import format_latency, rounded
 
 _MAX_NAMED = 3
 _SENTENCES = {
@@ -34,7 +34,7 @@ def cut_off_rows(cut_off: Mapping[CutOffKey, CutOff]) -> list[dict[str, Any]]:
             "method": key.method,
             "name": key.name,
             "count": seen.count,
-            "oldest_s": round(seen.oldest_s, 6),
+            "oldest_s": rounded(seen.oldest_s),
         }
         for key, seen in ordered
     ]

@@ -10,6 +10,7 @@ from obswarm.record import GuardView
 from obswarm.report.cut_off import cut_off_rows
 from obswarm.report.wording import generator_sentence
 from obswarm.stats import NONE_IN_FLIGHT, PHASES, TOTAL, EndpointKey, EndpointStats, InFlight, total_in_flight
+from obswarm.units import rounded
 
 _QUANTILES = {"p50_s": 0.5, "p90_s": 0.9, "p95_s": 0.95, "p99_s": 0.99}
 
@@ -24,8 +25,8 @@ def result_document(result: RunResult, requirement_results: Sequence[Requirement
         "host": final.host,
         "started_at": clock.iso(result.started_s),
         "ended_at": clock.iso(result.ended_s),
-        "duration_s": _round(result.duration_s),
-        "load_s": _round(final.load_s),
+        "duration_s": rounded(result.duration_s),
+        "load_s": rounded(final.load_s),
         "state": str(final.state),
         "stop_reason": {"kind": result.stop_reason.kind, "detail": result.stop_reason.detail},
         "users_max": result.users_max,
@@ -56,14 +57,14 @@ def result_document(result: RunResult, requirement_results: Sequence[Requirement
         "workers": [
             {
                 "worker": worker.worker,
-                "cpu_ratio": _round(worker.cpu_ratio),
-                "loop_lag_s": _round(worker.loop_lag_s),
-                "max_cpu_ratio": _round(worker.max_cpu_ratio),
-                "max_loop_lag_s": _round(worker.max_loop_lag_s),
+                "cpu_ratio": rounded(worker.cpu_ratio),
+                "loop_lag_s": rounded(worker.loop_lag_s),
+                "max_cpu_ratio": rounded(worker.max_cpu_ratio),
+                "max_loop_lag_s": rounded(worker.max_loop_lag_s),
                 "memory_bytes": worker.memory_bytes,
                 "saturated": worker.saturated,
                 "state": worker.state,
-                "capacity": _round(worker.capacity),
+                "capacity": rounded(worker.capacity),
                 "stats_messages": worker.stats_messages,
                 "stats_lost": worker.stats_lost,
             }
@@ -72,14 +73,14 @@ def result_document(result: RunResult, requirement_results: Sequence[Requirement
         "generator": {
             "saturated": result.saturated,
             "verdict": generator_sentence(result.saturated, result.max_cpu_ratio, result.max_loop_lag_s),
-            "max_loop_lag_s": _round(result.max_loop_lag_s),
-            "max_cpu_ratio": _round(result.max_cpu_ratio),
+            "max_loop_lag_s": rounded(result.max_loop_lag_s),
+            "max_cpu_ratio": rounded(result.max_cpu_ratio),
         },
         "lost": [
             {
                 "worker": loss.worker,
                 "detail": loss.detail,
-                "unreported_s": _round(loss.unreported_s),
+                "unreported_s": rounded(loss.unreported_s),
                 "users": loss.users,
                 "requests": loss.requests,
             }
@@ -95,7 +96,7 @@ def result_document(result: RunResult, requirement_results: Sequence[Requirement
             {
                 "require": str(requirement_result.requirement),
                 "met": requirement_result.met,
-                "value": _round(requirement_result.value),
+                "value": rounded(requirement_result.value),
                 "shown": requirement_result.shown,
             }
             for requirement_result in requirement_results
@@ -112,10 +113,10 @@ def result_document(result: RunResult, requirement_results: Sequence[Requirement
             {
                 "target": each.target,
                 "kind": each.kind,
-                "measured_s": _round(each.measured_s),
-                "down_s": _round(each.down_s),
-                "not_seen_s": _round(each.not_seen_s),
-                "without_metrics_s": _round(each.without_metrics_s),
+                "measured_s": rounded(each.measured_s),
+                "down_s": rounded(each.down_s),
+                "not_seen_s": rounded(each.not_seen_s),
+                "without_metrics_s": rounded(each.without_metrics_s),
                 "problem": each.problem or None,
             }
             for each in result.targets
@@ -132,9 +133,9 @@ def _in_flight(in_flight: Mapping[EndpointKey, InFlight], total: InFlight | None
         total = total_in_flight(in_flight.values())
     return {
         "requests": total.count,
-        "oldest_s": _round(total.oldest_s),
+        "oldest_s": rounded(total.oldest_s),
         "endpoints": [
-            {"method": key.method, "name": key.name, "requests": each.count, "oldest_s": _round(each.oldest_s)}
+            {"method": key.method, "name": key.name, "requests": each.count, "oldest_s": rounded(each.oldest_s)}
             for key, each in sorted(in_flight.items())
         ],
     }
@@ -152,14 +153,14 @@ def _guard(guard: GuardView) -> dict[str, Any]:
         "when": guard.when,
         "action": guard.action,
         "state": guard.state,
-        "value": _round(guard.value),
+        "value": rounded(guard.value),
         "shown": guard.shown,
         "since_at": None if guard.since_s is None else clock.iso(guard.since_s),
         "trips": sum(count for _, count in guard.trips),
         "stopped": guard.stopped or None,
         "matched": guard.matched,
-        "watched_s": _round(guard.watched_s),
-        "no_data_s": _round(guard.no_data_s),
+        "watched_s": rounded(guard.watched_s),
+        "no_data_s": rounded(guard.no_data_s),
         "no_data_reason": guard.no_data_reason or None,
     }
 
@@ -170,11 +171,11 @@ def _statistics(stats: EndpointStats, load_s: float) -> dict[str, Any]:
         "requests": stats.requests,
         "failures": stats.failures,
         "late": stats.late_requests,
-        "rps": _round(stats.rate(load_s)),
-        "error_ratio": _round(stats.error_ratio),
-        **{name: _round(value) for name, value in zip(_QUANTILES, values, strict=True)},
-        "max_s": _round(stats.max_s),
-        "mean_s": _round(stats.duration.mean_s),
+        "rps": rounded(stats.rate(load_s)),
+        "error_ratio": rounded(stats.error_ratio),
+        **{name: rounded(value) for name, value in zip(_QUANTILES, values, strict=True)},
+        "max_s": rounded(stats.max_s),
+        "mean_s": rounded(stats.duration.mean_s),
         "response_bytes": stats.response_bytes,
         "untimed": stats.untimed,
         "timings": _timings(stats),
@@ -189,14 +190,9 @@ def _timings(stats: EndpointStats) -> dict[str, dict[str, Any]]:
     for phase, count, total_ns in zip(PHASES, stats.timings.counts, stats.timings.sums_ns, strict=True):
         if not count:
             continue
-        phases[phase] = {"count": count, "mean_s": _round(total_ns / count / 1e9)}
+        phases[phase] = {"count": count, "mean_s": rounded(total_ns / count / 1e9)}
         histogram = stats.timings.histograms.get(phase)
         if histogram is not None:
             values = histogram.quantiles(tuple(_QUANTILES.values()))
-            phases[phase] |= {name: _round(value) for name, value in zip(_QUANTILES, values, strict=True)}
+            phases[phase] |= {name: rounded(value) for name, value in zip(_QUANTILES, values, strict=True)}
     return phases
-
-
-def _round(value: float | None) -> float | None:
-    """Round to microseconds."""
-    return None if value is None else round(value, 6)

@@ -68,7 +68,7 @@ def _percent(difference: Difference, value: float) -> str:
 
 def generator_sentence(saturated: bool, max_cpu_ratio: float | None, max_loop_lag_s: float | None) -> str:
     """Return a sentence on whether the load generator was the bottleneck, with its maxima (None if not finite)."""
-    cpu = "–" if max_cpu_ratio is None else f"{max_cpu_ratio:.0%}"
+    cpu = "–" if max_cpu_ratio is None else format_percent(max_cpu_ratio, 0)
     maxima = f"(CPU up to {cpu} of a core, event loop lag up to {format_latency(max_loop_lag_s)})"
     if saturated:
         return (

@@ -19,7 +19,7 @@ from obswarm.stats import EndpointKey, EndpointStats, ErrorKey, ErrorKinds, tota
 from obswarm.stats.codec import pack_row
 from obswarm.store.pack import Names, pack, pack_values, unpack
 from obswarm.store.schema import connect, describe
-from obswarm.units import counted
+from obswarm.units import counted, rounded
 
 logger = logging.getLogger(__name__)
 
@@ -230,7 +230,7 @@ class _Record:
             "epoch": self._epoch,
             "stats_since_s": snapshot.stats_since_s,
             "elapsed_s": round(snapshot.elapsed_s, 3),
-            "load_s": round(snapshot.load_s, 6),
+            "load_s": rounded(snapshot.load_s),
             # Never nothing: rates are divided by it.
             "interval_s": max(round(snapshot.interval_s, 4), 0.0001),
             "state": str(snapshot.state),

@@ -7,7 +7,7 @@ from typing import Any
 from obswarm.record import GuardState, RunRecord, StopKind, guard_title
 from obswarm.report.cut_off import cut_off_sentences
 from obswarm.report.wording import NO_REQUEST_SELECTED, generator_sentence, had_little_data, no_data_of
-from obswarm.units import counted, format_count, format_duration, format_latency
+from obswarm.units import counted, format_count, format_duration, format_latency, format_percent
 
 _HIGH_ERROR_RATIO = 0.05
 """Error ratio from which the headline is bad."""
@@ -125,7 +125,7 @@ def _headline(record: RunRecord) -> tuple[str, str]:
     ratio = result["totals"]["error_ratio"]
     if ratio:
         return (
-            f"Completed after {after}, {ratio:.2%} of the requests failed",
+            f"Completed after {after}, {format_percent(ratio, 2)} of the requests failed",
             "bad" if ratio >= _HIGH_ERROR_RATIO else "warn",
         )
     return f"Completed after {after} without failures", "good"
