@@ -13,9 +13,10 @@ demo: $(VENV)/.installed
 test: $(VENV)/.dev components
 	$(BIN)/python -m pytest -n auto $(PYTEST_FLAGS)
 
-# Branches that the unit tests run through; it takes twice the CPU time, so that it is no part of make test.
+# Branches that the unit tests run through, and those of the HTTP clients, whose servers are in the same process; it takes
+# twice the CPU time, so that it is no part of make test.
 coverage: $(VENV)/.dev
-	$(BIN)/python -m pytest -n auto --cov= --ignore=tests/e2e --ignore=tests/integration $(PYTEST_FLAGS)
+	$(BIN)/python -m pytest -n auto --cov= --ignore=tests/e2e --ignore-glob='tests/integration/[!h]*' $(PYTEST_FLAGS)
 
 # Programs that the integration tests run against: servers, not libraries.
 components:

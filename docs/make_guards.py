@@ -1,4 +1,4 @@
-"""Writes the table of operands in docs/guards.md; with --check it only says whether the file is up to date."""
+"""Generate the table of operands in docs/guards.md; with --check, only verify that it is up to date."""
 
 import re
 import sys

@@ -1,5 +1,4 @@
-"""Writes docs/settings.md from the options and tables themselves; with --check it only says whether the file is up to
-date.
+"""Generate docs/settings.md from the options; with --check, only verify that the file is up to date.
 
 python docs/make_settings.py [--check]
 """
@@ -26,9 +25,8 @@ _INTRODUCTION = """# Settings: obswarm.toml
 
 <!-- Made by docs/make_settings.py from the options themselves. -->
 
-What a project keeps stands in `obswarm.toml` in the folder where `obswarm` is called, under `[tool.obswarm]` in its
-`pyproject.toml` if there is no such file, or where `--config FILE` says. Then `obswarm run` is all that has to be
-typed:
+`obswarm.toml` in the current directory contains the settings of a project; if there is no such file, `[tool.obswarm]`
+in `pyproject.toml` is used. `--config FILE` selects another file. `obswarm run` then needs no options:
 
 ```toml
 loadtest = "tests/load/loadtest.py"
@@ -49,25 +47,26 @@ url = "http://db.staging:9104/metrics"
 processes = 4
 ```
 
-A key is the name of the long option with underscores. The command line counts over the environment
-(`OBSWARM_SPAWN_RATE`), that over the file, and the file over the default. In the environment, guards, requirements and
-headers stand on a line each (they have blanks); of other options that can be repeated, blanks separate the values. A
-list on the command line takes the place of the file's, but guards, requirements and targets of both count. Of options
-that exclude each other, as `stages` and `users`, the nearer one counts, with a note; where both are equally near they
-are refused. A load-test file on the command line is nearer than `loadtest`. Paths are relative to the current folder,
-as on the command line. Flags are `true` or `false`.
+A key is the name of the long option, with underscores. The command line takes precedence over the environment
+(`OBSWARM_SPAWN_RATE`), the environment over the file, and the file over the default. In an environment variable,
+guards, requirements and headers are separated by line breaks, since they contain spaces; values of other options that
+can be repeated are separated by spaces. A list on the command line replaces the one in the file, except that guards,
+requirements and targets of both are used. Of options that exclude each other, such as `stages` and `users`, the one
+with the higher precedence is used, and a message says so; with equal precedence they are refused. A load-test file on
+the command line has precedence over `loadtest`. Paths are relative to the current directory, as on the command line.
+Flags are `true` or `false`.
 
-What the file cannot mean is refused with its place: an unknown key, a value of the wrong type, a text that does not
-parse; also what another command reads, or what command line and environment say otherwise. Where something is wrong
-with an option, file and key, or the variable of the environment, are named if its value comes from there. The file is
-UTF-8, with or without a byte-order mark. Secrets are better kept in the environment
-(`OBSWARM_REMOTE_WRITE_TOKEN`) than in a file that is under version control.
+An invalid file is refused, with the place of the error: an unknown key, a value of the wrong type, a text that cannot
+be parsed; also in keys that another command uses, or that the command line or the environment overrides. If the value
+of an option is invalid, the message names the file and key, or the environment variable, that it comes from. The file
+is UTF-8, with or without a byte-order mark. Keep secrets in the environment (`OBSWARM_REMOTE_WRITE_TOKEN`) rather than
+in a file that is under version control.
 
-At the top level stand the options of `obswarm run` and `obswarm master`; other commands take from there what means the
-same to them (`store`, `project`, `prometheus_url`, `grafana_url` …). The tables `[worker]` and `[up]` are for these
-commands alone. A stack or another master that makes a run is sent what the file says. A service (`obswarm master
---serve`) takes from a file of its own where it listens and the like, and gives its runs nothing of what their clients
-say: load, host, outputs.
+The top level contains the options of `obswarm run` and `obswarm master`; other commands use those that mean the same to
+them (`store`, `project`, `prometheus_url`, `grafana_url` …). The tables `[worker]` and `[up]` are for these commands
+alone. If a run is submitted to a stack or another master, the settings of the file are sent with it. A master service
+(`obswarm master --serve`) reads its own settings, such as its addresses, from its file; load, host and outputs of its
+runs are set by their clients alone.
 """
 
 
@@ -77,7 +76,7 @@ def page() -> str:
     for name, options in sections_of(cli).items():
         lines += ["", f"## [{name}]", "", f"Options of `obswarm {name}`.", ""]
         lines += _table(options.values())
-    lines += ["", "## Runs that are kept, targets, guards", "", *_keys(KEYS)]
+    lines += ["", "## Stored runs, targets, guards", "", *_keys(KEYS)]
     lines += ["", "## [[targets]]", "", *_keys(TARGET_KEYS), "", _wrapped(f"Kinds: {_codes(KINDS)}.")]
     lines += ["", "## [[guards]]", "", *_keys(GUARD_KEYS)]
     return "\n".join(lines) + "\n"
@@ -101,15 +100,15 @@ def _value(option: FileOption) -> str:
     if isinstance(option.type, click.Choice):
         return ", ".join(f'`"{choice}"`' for choice in option.type.choices)
     if isinstance(option.type, click.IntRange):
-        return f"a whole number, {option.type.min:,} to {option.type.max:,}"
+        return f"an integer, {option.type.min:,} to {option.type.max:,}"
     form = f"`{_cell(option.metavar or 'TEXT')}`"
     if option.multiple:
-        return f"a list of texts, each {form}"
-    return f"a text or a number, {form}" if option.takes_numbers else f"a text, {form}"
+        return f"a list of strings, each {form}"
+    return f"a string or a number, {form}" if option.takes_numbers else f"a string, {form}"
 
 
 def _meaning(option: FileOption) -> tuple[str, str]:
-    """What --help says, and the default, which stands in there where it is not the option's own."""
+    """Return (the help text without its default, the default, also where only the help text has one)."""
     text = re.sub(r"; repeat( it)?\.", ".", option.help or "").replace(" Repeat it.", "")
     text, _, said = text.partition("[default: ")
     default = said.rstrip("]") or (str(option.default) if option.show_default else "")

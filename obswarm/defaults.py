@@ -42,6 +42,9 @@ SATURATED_LOOP_LAG_S = 0.1
 SATURATED_AFTER_S = 3
 """Consecutive seconds above a limit before a run is marked as saturated, so that a single pause does not count."""
 
+WEB_PORT = 8089
+"""Port of /metrics, the page and the REST API; the next free one if it is taken."""
+
 LOADTEST_FILES = ("loadtest.py", "locustfile.py")
 """Default load-test files, in the current directory."""
 

@@ -196,17 +196,17 @@ def _is_telling(value: str) -> bool:
     return len(value) >= 6 and re.fullmatch(r"[A-Za-z]{1,11}|\d{1,7}|[\W_]*", value) is None
 
 
-def redact_url(url: str) -> str:
-    """Remove user information from a URL, and replace secret values in its query by `***`. Also accepts invalid
-    URLs."""
+def redact_url(url: str, in_place: str = "") -> str:
+    """Remove user information from a URL, and replace secret values in its query by `***`; `in_place` stands where user
+    information was. Also accepts invalid URLs."""
     scheme, separator, rest = url.partition("://") if "://" in url else ("", "", url)
     end = next((place for place, character in enumerate(rest) if character in "/?#"), len(rest))
     authority, tail = rest[:end], rest[end:]
     if "@" in authority:
-        authority = authority.rpartition("@")[2]
+        authority = in_place + authority.rpartition("@")[2]
     if "@" in tail and re.match(r"[^:\[\]]*:(?!\d*$)", authority):
         # A password with an unencoded slash.
-        authority, tail = "", rest.rpartition("@")[2]
+        authority, tail = in_place, rest.rpartition("@")[2]
     tail = _QUERY_OF_A_URL.sub(_without_value, _without_encoded_values(tail))
     return _known.hide(f"{scheme}{separator}{authority}{tail}")
 
@@ -229,20 +229,23 @@ def redact_traceback(text: str) -> str:
     return _redacted_traceback(text) if _is_worth_a_look(text) else text
 
 
-def redact_value(name: str, value: Any) -> Any:
+def redact_value(name: str, value: Any, in_place: str = "") -> Any:
     """Redact the value of an option or setting: `***` if the name denotes a secret, else the value with secrets in its
-    texts redacted."""
+    texts redacted; `in_place` stands where user information of URLs was, nothing by default."""
     if is_secret_name(name) and value is not None and not isinstance(value, bool):
         return HIDDEN
     if is_header_name(name) and isinstance(value, str | list | tuple):
-        return redact_header(value) if isinstance(value, str) else [redact_value(name, each) for each in value]
+        return (
+            redact_header(value) if isinstance(value, str) else [redact_value(name, each, in_place) for each in value]
+        )
     if isinstance(value, dict):
-        return {key: redact_value(str(key), each) for key, each in value.items()}
+        return {key: redact_value(str(key), each, in_place) for key, each in value.items()}
     if isinstance(value, list | tuple):
-        return [redact_value("", each) for each in value]
+        return [redact_value("", each, in_place) for each in value]
     if isinstance(value, str):
         is_url = re.match(r"[\w+.-]+://\S*$", value) is not None
-        return redact_text(redact_url(value) if is_url else value)
+        text = redact_url(value, in_place) if is_url else value
+        return _redact(text, in_place=in_place) if in_place and _is_worth_a_look(text) else redact_text(text)
     return value
 
 
@@ -250,12 +253,12 @@ def _is_worth_a_look(text: str) -> bool:
     return _WORTH_A_LOOK.search(text) is not None or _known.are_in(text)
 
 
-def _redact(text: str, is_code: bool = False) -> str:
+def _redact(text: str, is_code: bool = False, in_place: str = "") -> str:
     text = _known.hide(text)
     if "@" in text:
-        text = _USERINFO_WITH_SLASHES.sub(r"\1", _USERINFO.sub(r"\1\2", text))
+        text = _USERINFO_WITH_SLASHES.sub(rf"\1{in_place}", _USERINFO.sub(rf"\1\2{in_place}", text))
     if "%40" in text:
-        text = _ENCODED_USERINFO.sub(r"\1", text)
+        text = _ENCODED_USERINFO.sub(rf"\1{in_place}", text)
     text = _without_encoded_values(text)
     text = _HEADER.sub(rf"\g<before>\g<before_value>{HIDDEN}", text)
     if "=" in text or ":" in text:

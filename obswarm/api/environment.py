@@ -3,21 +3,18 @@
 import logging
 from argparse import Namespace
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from obswarm import clock
 from obswarm.api.errors import ObswarmError, StopTest
 from obswarm.api.events import Events
 from obswarm.api.request import RequestRecord
+from obswarm.api.shapes import LoadTestShape
 from obswarm.api.stats_view import StatsView
 from obswarm.api.tracebacks import user_traceback
 from obswarm.api.tracing import TraceSampler
 from obswarm.greenlets import described
 from obswarm.stats import Recorder
-
-if TYPE_CHECKING:
-    from obswarm.api.shapes import LoadTestShape
-    from obswarm.api.user import User
 
 logger = logging.getLogger("obswarm.user")
 
@@ -35,8 +32,8 @@ class RunSteering(Protocol):
 class Environment:
     """The environment of a run; users have it as `self.environment`, listeners get it as an argument.
 
-    `runner` has `stop()`, `quit()`, `start(user_count, spawn_rate)`, `user_count`, `state` and `stats`;
-    `process_exit_code`, when set, becomes the exit code of the command.
+    `user_classes` are subclasses of User. `runner` has `stop()`, `quit()`, `start(user_count, spawn_rate)`,
+    `user_count`, `state` and `stats`; `process_exit_code`, when set, becomes the exit code of the command.
     """
 
     def __init__(
@@ -44,8 +41,8 @@ class Environment:
         *,
         events: Events,
         recorder: Recorder,
-        user_classes: list[type["User"]] | None = None,
-        shape_class: "LoadTestShape | None" = None,
+        user_classes: list[type[Any]] | None = None,
+        shape_class: LoadTestShape | None = None,
         host: str | None = None,
         stop_timeout: float = 0,
         parsed_options: Namespace | None = None,
@@ -82,7 +79,7 @@ class Environment:
         events.belong_to(self)
 
     @property
-    def user_classes_by_name(self) -> dict[str, type["User"]]:
+    def user_classes_by_name(self) -> dict[str, type[Any]]:
         return {cls.__name__: cls for cls in self.user_classes}
 
     def request(

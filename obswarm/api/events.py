@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import gevent
 
@@ -16,14 +16,21 @@ from obswarm.killed import is_killed, put_off
 from obswarm.sanitize import clean_text, is_a, to_number, to_size, to_text, type_name
 from obswarm.stats import NO_NAME, Recorder
 
-if TYPE_CHECKING:
-    from obswarm.api.environment import Environment
-
 logger = logging.getLogger(__name__)
 Listener = TypeVar("Listener", bound=Callable[..., Any])
 
 
 _STEERS_A_USER = (*STEERING_EXCEPTIONS, gevent.GreenletExit, gevent.Timeout)
+
+
+class ExceptionHandler(Protocol):
+    """What handles exceptions of listeners: the Environment of the run."""
+
+    @property
+    def steering(self) -> object:
+        """None while nothing can end the run, as for a single user."""
+
+    def called_code_raised(self, what: str, error: BaseException, ends_run: bool = False) -> None: ...
 
 
 class EventHook:
@@ -39,7 +46,7 @@ class EventHook:
 
     def __init__(self, name: str = "", ends_run: bool = False) -> None:
         self.listeners: list[Callable[..., Any]] = []
-        self.environment: Environment | None = None
+        self.environment: ExceptionHandler | None = None
         """Of the run; without one, exceptions are only logged, and those that steer are raised."""
         self._name = name
         self._ends_run = ends_run
@@ -283,7 +290,7 @@ class Events:
         self.quit = EventHook("quit")
         """(exit_code): the last thing that happens."""
 
-    def belong_to(self, environment: "Environment") -> None:
+    def belong_to(self, environment: ExceptionHandler) -> None:
         """From now on, what listeners raise concerns that run."""
         for hook in vars(self).values():
             hook.environment = environment

@@ -9,7 +9,7 @@ from gevent import GreenletExit
 from obswarm import clock
 from obswarm.api.errors import STEERING_EXCEPTIONS, CatchResponseError
 from obswarm.api.tracing import TraceSampler, traceparent
-from obswarm.sanitize import is_a, to_seconds, to_size, to_text
+from obswarm.sanitize import is_a, to_number, to_seconds, to_size, to_text
 from obswarm.stats import PhaseTimes, Recorder
 from obswarm.stats.timings import Times
 
@@ -56,6 +56,8 @@ class RequestRecord:
 
     The block may set `response_bytes`, `status_code` (HTTP's; 0 for no answer, None for protocols without one),
     `timings` (a PhaseTimes: where the time went), `trace_id` and `response` (for listeners of the `request` event).
+    `intended_start_s` is the moment (of `time.perf_counter()`) at which a request that follows a schedule was to begin:
+    its response time counts from there as well. None: the request begins when it was meant to.
 
         with environment.request("SQL", "select user") as request:
             rows = connection.execute(query).fetchall()
@@ -74,6 +76,7 @@ class RequestRecord:
         "context",
         "duration_s",
         "error",
+        "intended_start_s",
         "method",
         "name",
         "reported",
@@ -110,6 +113,7 @@ class RequestRecord:
         self.url = url
         self.duration_s = 0.0
         self.error: BaseException | None = None
+        self.intended_start_s: float | None = None
         self.response: Any = None
         self.response_bytes = 0
         self.status_code: int | None = None
@@ -176,6 +180,7 @@ class RequestRecord:
             error,
             self.timings,
             self.trace_id,
+            None if self.intended_start_s is None else self.started_s - self.intended_start_s,
         )
         hook = self._hook
         if hook.listeners:
@@ -210,6 +215,8 @@ class RequestRecord:
         # The block may have set anything.
         if type(self.status_code) is not int:
             self.status_code = to_size(self.status_code)
+        if type(self.intended_start_s) is not float:
+            self.intended_start_s = to_number(self.intended_start_s)
         self.timings = _phase_times(self.timings)
         self.report(self.response)
         # A gevent.Timeout and the like belong to code around the block as well.

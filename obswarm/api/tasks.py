@@ -5,13 +5,14 @@ import random
 from collections import deque
 from collections.abc import Callable, Iterable
 from itertools import cycle
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import Any, Protocol, TypeVar, overload
 
 from gevent import GreenletExit, Timeout, get_hub
 from gevent import sleep as gevent_sleep
 from greenlet import getcurrent
 
 from obswarm import clock
+from obswarm.api.environment import Environment
 from obswarm.api.errors import (
     InterruptTaskSet,
     LoadTestError,
@@ -24,9 +25,6 @@ from obswarm.api.errors import (
 from obswarm.api.request import count_cut_off, is_noted, note_cut_off
 from obswarm.api.tracebacks import user_traceback
 from obswarm.clock import monotonic
-
-if TYPE_CHECKING:
-    from obswarm.api.user import User
 
 logger = logging.getLogger(__name__)
 
@@ -141,6 +139,25 @@ def _sleep(loop: Any, seconds: float) -> None:
         timer.close()
 
 
+class TaskUser(Protocol):
+    """A user, as its TaskSets see it; see obswarm.User."""
+
+    environment: Environment
+    host: str | None
+    client: Any
+    tasks: Any
+    wait_time: Any
+    loop: Any
+    rounds_seen: int
+    """The event loop's count of iterations when the user last waited."""
+    is_waiting: bool
+    is_stopping: bool
+
+    def report_error(self, error: BaseException) -> None: ...
+
+    def context(self) -> dict[str, Any]: ...
+
+
 class TaskSet:
     """Tasks of which one after the other is picked at random, by weight.
 
@@ -156,9 +173,9 @@ class TaskSet:
         super().__init_subclass__(**kwargs)
         cls.tasks = collect_tasks(cls)
 
-    def __init__(self, parent: "TaskSet | User") -> None:
+    def __init__(self, parent: "TaskSet | TaskUser") -> None:
         self.parent: Any = parent
-        self.user: User = parent.user if isinstance(parent, TaskSet) else parent
+        self.user: TaskUser = parent.user if isinstance(parent, TaskSet) else parent
         self._queue: deque[Task] | None = None
         self._iteration_started = clock.monotonic()
 
@@ -322,7 +339,7 @@ class SequentialTaskSet(TaskSet):
         super().__init_subclass__(**kwargs)
         cls.tasks = own
 
-    def __init__(self, parent: "TaskSet | User") -> None:
+    def __init__(self, parent: "TaskSet | TaskUser") -> None:
         super().__init__(parent)
         self._cycle = cycle(self.tasks)
 
@@ -335,7 +352,7 @@ class SequentialTaskSet(TaskSet):
 class UserTasks(TaskSet):
     """The outermost TaskSet of every user: its tasks are the user's, and are called with the user as `self`."""
 
-    def __init__(self, user: "User") -> None:
+    def __init__(self, user: TaskUser) -> None:
         super().__init__(user)
         self.tasks = user.tasks
         self._recorder = user.environment.recorder

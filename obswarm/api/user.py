@@ -1,20 +1,18 @@
 """User: one simulated user, in a greenlet of its own."""
 
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from gevent import GreenletExit, Timeout, get_hub
 
 from obswarm import clock
+from obswarm.api.environment import Environment
 from obswarm.api.errors import LoadTestError, ObswarmError, StopTest, StopUser
 from obswarm.api.request import count_cut_off, is_noted
 from obswarm.api.tasks import UserTasks, collect_tasks
 from obswarm.api.tracebacks import user_location, user_traceback
 from obswarm.api.waits import constant
 from obswarm.sanitize import to_text, type_name
-
-if TYPE_CHECKING:
-    from obswarm.api.environment import Environment
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +49,7 @@ class User:
         if "abstract" not in cls.__dict__:
             cls.abstract = False
 
-    def __init__(self, environment: "Environment") -> None:
+    def __init__(self, environment: Environment) -> None:
         self.environment = environment
         self.client: Any = None
         self._iteration_started = clock.monotonic()

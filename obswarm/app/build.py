@@ -10,9 +10,10 @@ from obswarm import clock, defaults
 from obswarm.api import Environment, ObswarmError
 from obswarm.app.exporters import Exporters, exporters_of
 from obswarm.app.guards_setup import GuardsSetup, guards_of
+from obswarm.app.output_plugins import find_outputs
 from obswarm.app.planning import RunPlan, build_plan
 from obswarm.app.recording import Recording, recording_of
-from obswarm.app.session import Display, MakeDisplay, RunSession
+from obswarm.app.session import Display, MakeDisplay, RunSession, file_outputs
 from obswarm.app.unfinished import put_aside
 from obswarm.cluster import (
     CurveKeys,
@@ -58,6 +59,17 @@ WORKER_COMMAND = (sys.executable, "-P", "-m", "obswarm", "worker-process")
 
 Recover = Callable[[RunConfig, str], Recovered | None]
 """Finds the run to go on with, from the configuration and the digest of the load test."""
+
+
+def check_config(config: RunConfig) -> None:
+    """Check of a configuration what `build_run` checks, but for the load test: nothing is imported, connected to or
+    written. Raises ObswarmError."""
+    is_made_here = config.cluster.master is None
+    guards = guards_of(config, (), is_made_here=is_made_here)
+    if is_made_here:
+        exporters_of(config, guards)
+    find_outputs(config.outputs.output)
+    file_outputs(config, guards.evaluate)
 
 
 def build_run(config: RunConfig, make_display: MakeDisplay) -> RunSession:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from obswarm import defaults
 from obswarm.api import ObswarmError
 from obswarm.app.earlier_alerts import Stoppable, wait_for_earlier_alerts
 from obswarm.app.sources import make_source, prometheus_of, targets_of
@@ -138,19 +137,18 @@ def guards_of(
     where = f"{file.where}require"
     requirements += [_in_option(where, text, parse_requirement) for text in file.texts.get("require", ())]
     waits = guards.earlier_alerts == "wait"
-    if guards.earlier_alerts_max_wait is not None and not waits:
+    if config.is_given("earlier_alerts_max_wait") and not waits:
         raise ObswarmError("--earlier-alerts-max-wait needs --earlier-alerts wait.")
     if guards.grafana_url and not guards.grafana_token:
         raise ObswarmError("--grafana-url needs --grafana-token: a service account's token that may write annotations.")
-    grace_s = defaults.ALERTS_GRACE_S if guards.alerts_grace is None else guards.alerts_grace
     return GuardsSetup(
-        GuardEvaluator(rules, source, parse_action(guards.on_alert or "stop"), alerts_grace_s=grace_s),
+        GuardEvaluator(rules, source, parse_action(guards.on_alert), alerts_grace_s=guards.alerts_grace),
         source,
         requirements,
         guards.alerts_token or secrets.token_urlsafe(16),
         not guards.alerts_token,
         (guards.grafana_url, guards.grafana_token) if guards.grafana_url and guards.grafana_token else None,
-        (guards.earlier_alerts_max_wait or defaults.EARLIER_ALERTS_MAX_WAIT_S) if waits else None,
+        guards.earlier_alerts_max_wait if waits else None,
     )
 
 

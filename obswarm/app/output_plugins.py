@@ -21,14 +21,24 @@ def make_outputs(
     Packages that were not asked for are not imported. Raises ObswarmError for a name that no package has, or more than
     one, and for an output that cannot be imported or made; a traceback has the frames of the package.
     """
+    return [
+        _make(entry, OutputParams(argument, option, configuration))
+        for entry, option, argument in find_outputs(requested, installed)
+    ]
+
+
+def find_outputs(
+    requested: Sequence[str], installed: Iterable[EntryPoint] | None = None
+) -> list[tuple[EntryPoint, str, str]]:
+    """Return entry point, option and argument of each output that was asked for, and import none. Raises ObswarmError
+    for a name that no package has, or more than one."""
     known = list(entry_points(group=GROUP) if installed is None else installed)
-    outputs = []
+    found = []
     for text in requested:
         name, _, argument = text.partition("=")
         option = f"--output {clean_text(name)}"
-        entry = _find(name, option, known)
-        outputs.append(_make(entry, OutputParams(argument, option, configuration)))
-    return outputs
+        found.append((_find(name, option, known), option, argument))
+    return found
 
 
 def _find(name: str, option: str, known: Iterable[EntryPoint]) -> EntryPoint:

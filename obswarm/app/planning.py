@@ -106,8 +106,6 @@ def build_plan(config: RunConfig, *, is_made_here: bool = True) -> RunPlan:
     load_config = config.load
     loaded = load_test(config)
     classes = loaded.user_classes(config)
-    if config.outputs.csv_full_history and not config.outputs.csv:
-        raise ObswarmError(f"{config.label('csv_full_history')} needs --csv PREFIX, which says where the files go.")
     host = _check_hosts(classes, config)
     if is_made_here:
         check_that_hosts_are_known(classes, host, loaded.files, loaded.opened)

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import gevent
 
-from obswarm.api import Environment
+from obswarm.api import Environment, ObswarmError
 from obswarm.app.exit_codes import exit_code_of
 from obswarm.app.exporters import Exporters
 from obswarm.app.guards_setup import EvaluateRequirements, GuardsSetup
@@ -62,20 +62,28 @@ def outputs_of(
     """Return the outputs of a run in the order in which they are written at the end: the JSON result is last, as it
     names all that have failed. Raises ObswarmError when a file cannot be written, or an output of a third party cannot
     be made."""
-    wanted = config.outputs
-    outputs = [*others, *display.progress, *make_outputs(wanted.output, configuration_of(config, None))]
-    if wanted.csv:
-        outputs.append(CsvFiles(wanted.csv, wanted.csv_full_history))
-    if wanted.junit:
-        outputs.append(JUnitResult(wanted.junit, evaluate))
-    outputs += display.closing(evaluate)
+    plugins = make_outputs(config.outputs.output, configuration_of(config, None))
+    files, last = file_outputs(config, evaluate)
+    outputs = [*others, *display.progress, *plugins, *files, *display.closing(evaluate)]
     if recording is not None:
         outputs.append(recording)
         if recording.report is not None:
             outputs.append(recording.report)
-    if wanted.json_file:
-        outputs.append(JsonResult(wanted.json_file, evaluate))
-    return outputs
+    return [*outputs, *last]
+
+
+def file_outputs(config: RunConfig, evaluate: EvaluateRequirements) -> tuple[list[Output], list[Output]]:
+    """Return the outputs that write files: those before the summary, and those after everything else. Raises
+    ObswarmError when a file cannot be written."""
+    wanted = config.outputs
+    if wanted.csv_full_history and not wanted.csv:
+        raise ObswarmError(f"{config.label('csv_full_history')} needs --csv PREFIX, which says where the files go.")
+    files: list[Output] = []
+    if wanted.csv:
+        files.append(CsvFiles(wanted.csv, wanted.csv_full_history))
+    if wanted.junit:
+        files.append(JUnitResult(wanted.junit, evaluate))
+    return files, [JsonResult(wanted.json_file, evaluate)] if wanted.json_file else []
 
 
 class RunSession:

@@ -12,10 +12,10 @@ _FIELDS: dict[str, tuple[str, str]] = {
     "token": ("TOKEN", "Bearer token for {}."),
     "token-file": ("FILE", "File with the bearer token; it is read again for each request."),
     "header": ("NAME:VALUE", "HTTP header for {}, like 'X-Scope-OrgID: shop'; repeat it."),
-    "ca-file": ("FILE", "CA certificates for {}.  [default: the environment's, or the system's]"),
+    "ca-file": ("FILE", "CA certificates for {}."),
     "cert-file": ("FILE", "Client certificate for {}."),
     "key-file": ("FILE", "Key of the client certificate, if it is in another file."),
-    "proxy": ("URL", "Proxy for {}.  [default: HTTP_PROXY, HTTPS_PROXY, NO_PROXY]"),
+    "proxy": ("URL", "Proxy for {}."),
 }
 """By what stands behind the prefix: metavar and help."""
 

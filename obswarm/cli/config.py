@@ -1,20 +1,28 @@
-"""`obswarm config`: what a run would be told, and where each value is from."""
+"""`obswarm config`: the configuration of a run, and the origin of each value."""
 
+from collections.abc import Iterator
+from dataclasses import fields
 from typing import Any
 
 import click
 
+from obswarm.app.build import check_config
 from obswarm.cli.master import own_master_options
 from obswarm.cli.run import all_run_options, config_of
 from obswarm.cli.run_command import arguments_argument, load_test_command
 from obswarm.command_line import shown_arguments
-from obswarm.config import SETTINGS, FileConfig, RunConfig, Setting, setting_text
+from obswarm.config import SETTINGS, AccessConfig, FileConfig, RunConfig, Setting, TargetTable, setting_text
 from obswarm.json_text import to_json
-from obswarm.redact import HIDDEN, is_header_name, redact_text, redact_url, redact_value
+from obswarm.redact import HIDDEN, is_header_name, redact_value
 from obswarm.streams import say
+from obswarm.units import format_duration, parse_duration
 
 _ORIGIN_AT = 50
 """The column in which the origin begins, where the value is not longer."""
+_IN_PLACE = f"{HIDDEN}@"
+"""What stands for the credentials of a URL."""
+_SECRET_LINE = "insert the secret and uncomment this line to use it"
+_SECRET_TABLE = "insert the secrets and uncomment these lines to use them"
 
 
 @load_test_command()
@@ -25,63 +33,120 @@ _ORIGIN_AT = 50
 def config(ctx: click.Context, /, **_: Any) -> None:
     """Show the configuration of a run: every value and its origin.
 
-    Takes the options of `obswarm run` and `obswarm master`, and runs nothing. The output has the form of obswarm.toml;
-    secrets are not shown.
+    Takes the options of `obswarm run` and `obswarm master`, and runs nothing. The output has the form of obswarm.toml:
+    defaults are comments, and so are values with a secret, which is shown as ***. What `obswarm run` refuses is
+    refused with the same message.
     """
     found = config_of(ctx)
+    check_config(found)
+    say(f"# file: {found.file.path or 'none'}")
     group = ""
     for each in SETTINGS.values():
         if each.path[0] != group:
             group = each.path[0]
             say(f"# {group}")
         say(_line(found, each))
-    for text in _tables(found.file):
+    for text in _lines_of_file(found.file):
         say(text)
 
 
 def _line(found: RunConfig, each: Setting) -> str:
-    """A key, its value, and where that is from; a comment where there is no value that the file could have."""
-    value, origin = found.value(each.name), found.label(each.name) if found.is_given(each.name) else "default"
-    key = each.key or each.name
+    """A key, its value and its origin; a comment unless the value was given and can be shown."""
+    value, of_file, key = found.value(each.name), found.file.texts.get(each.key, ()), each.key or each.name
+    origin = _origin(found, each, of_file)
     if not each.option:
-        text = f"# {key}: {' '.join(shown_arguments(value)) or 'none'}"
-    elif each.name == "workers" and value is None:
-        text = f'{key} = "auto"'
-    elif value in (None, ()) and not found.file.texts.get(each.key):
-        return f"# {key} is not set"
-    elif each.secret:
-        text = f"# {key} = {to_json(HIDDEN)}"
-    else:
-        of_file = found.file.texts.get(each.key, ())
-        if of_file:
-            origin = f"{found.file.path}{f' and {origin}' if value else ''}"
-        text = f"{key} = {_toml(each, (*of_file, *value) if of_file else value)}"
+        return _with_origin(f"# {key}: {' '.join(shown_arguments(value)) or 'none'}", origin)
+    other = _excluding(found, each)
+    if other:
+        return _with_origin(f"# {key}: not used", f"because of {other}")
+    if each.name == "workers" and value is None:
+        value = "auto"
+    if value in (None, ()) and not of_file:
+        return _with_origin(f"# {key}: {each.unset or 'not set'}", origin)
+    values = (*of_file, *value) if of_file else value
+    text = f"{key} = {_toml(each, values)}"
+    if to_json(_redacted(each, values)) != to_json(values):
+        return _with_origin(f"# {text}", f"{origin}; {_SECRET_LINE}")
+    return _with_origin(text if of_file or found.is_given(each.name) else f"# {text}", origin)
+
+
+def _origin(found: RunConfig, each: Setting, of_file: tuple[str, ...]) -> str:
+    own = [found.label(each.name)] if found.is_given(each.name) else []
+    return " and ".join([f"{each.key} in {found.file.path}", *own] if of_file else own) or "default"
+
+
+def _excluding(found: RunConfig, own: Setting) -> str:
+    """How the source calls a setting that has a value and excludes this one, which was not given."""
+    if found.is_given(own.name):
+        return ""
+    others = [each.name for each in SETTINGS.values() if own.name in each.excludes] + list(own.excludes)
+    names = [name for name in others if found.is_given(name) and found.value(name) not in (None, False, ())]
+    return found.label(names[0]) if names else ""
+
+
+def _with_origin(text: str, origin: str) -> str:
     return f"{text:<{_ORIGIN_AT}} # {origin}"
 
 
 def _toml(each: Setting, value: Any) -> str:
-    if isinstance(value, bool | int):
-        return to_json(value)
-    if each.unit == "seconds" or isinstance(value, float):
-        return f"{value:g}"
+    if each.unit == "seconds":
+        return to_json(_duration(value))
     if each.name == "stages":
-        return to_json(",".join(f"{seconds:g}s:{users}" for seconds, users in value))
-    if each.name == "bind":
+        return to_json(",".join(f"{_duration(seconds)}:{users}" for seconds, users in value))
+    if each.name == "bind" or each.unit == "bytes":
         return to_json(setting_text(each.name, value))
-    return to_json(redact_value(each.name if is_header_name(each.name) else "", _plain(value)))
+    if isinstance(value, float):
+        return f"{value:.15g}"
+    return to_json(_redacted(each, value))
 
 
-def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value
+def _duration(seconds: float) -> str:
+    """As people write it, where that says it exactly."""
+    text = format_duration(seconds)
+    return text if parse_duration(text) == seconds else f"{seconds:.15g}s"
 
 
-def _tables(file: FileConfig) -> list[str]:
-    lines = [
-        f"{key} = {value:g}" for key, value in (("keep_for", file.keep_for), ("keep_runs", file.keep_runs)) if value
-    ]
+def _redacted(each: Setting, value: Any) -> Any:
+    if each.secret:
+        return HIDDEN
+    return redact_value(each.name if is_header_name(each.name) else "", value, _IN_PLACE)
+
+
+def _lines_of_file(file: FileConfig) -> Iterator[str]:
+    """What the file says besides options."""
+    for key, text in (
+        ("keep_for", "" if file.keep_for is None else to_json(_duration(file.keep_for))),
+        ("keep_runs", "" if file.keep_runs is None else str(file.keep_runs)),
+    ):
+        if text:
+            yield _with_origin(f"{key} = {text}", f"{key} in {file.path}")
+        else:
+            yield _with_origin(f"# {key}: not set", "default")
     for target in file.targets:
-        lines += ["", "[[targets]]", f"kind = {to_json(target.kind)}", f"url = {to_json(redact_url(target.url))}"]
-        lines += [f"name = {to_json(target.name)}"] if target.name else []
+        yield from _table("targets", _keys_of(target), file.path)
     for guard in file.guards:
-        lines += ["", "[[guards]]", *(f"{key} = {to_json(redact_text(str(value)))}" for key, value in guard.items())]
-    return lines
+        yield from _table("guards", dict(guard), file.path)
+
+
+def _keys_of(target: TargetTable) -> dict[str, Any]:
+    access = target.access
+    headers = dict(text.split(": ", 1) for text in access.headers)
+    values = {"kind": target.kind, "url": target.url, "name": target.name, "headers": headers or None}
+    values |= {each.name: getattr(access, each.name) for each in fields(AccessConfig) if each.name != "headers"}
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def _table(name: str, values: dict[str, Any], path: str) -> Iterator[str]:
+    """A table, as a comment if there are secrets in it."""
+    shown = redact_value("", values, _IN_PLACE)
+    before, remark = ("", "") if shown == values else ("# ", f"; {_SECRET_TABLE}")
+    yield ""
+    yield _with_origin(f"{before}[[{name}]]", f"{path}{remark}")
+    for key, value in shown.items():
+        yield f"{before}{key} = {_inline(value)}"
+
+
+def _inline(value: Any) -> str:
+    if isinstance(value, dict):
+        return f"{{ {', '.join(f'{to_json(key)} = {to_json(each)}' for key, each in value.items())} }}"
+    return to_json(value)

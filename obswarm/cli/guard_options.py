@@ -73,32 +73,31 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     run_option(
         "--alerts-token",
         metavar="TOKEN",
-        help="Bearer token for senders of alerts, POST /api/v1/alerts.  [default: generated and printed]",
+        help="Bearer token for senders of alerts, POST /api/v1/alerts.",
     ),
     run_option(
         "--on-alert",
         type=_action,
         metavar="ACTION",
-        help="Action of alerts without the label obswarm_action.  [default: stop]",
+        help="Action of alerts without the label obswarm_action.",
     ),
     run_option(
         "--alerts-grace",
         type=duration_or_zero,
         metavar="DURATION",
         help="An alert without a run id that fires within this time after the start may concern the time before; it"
-        " acts after this time, if it still fires.  [default: 10s]",
+        " acts after this time, if it still fires.",
     ),
     run_option(
         "--earlier-alerts",
         help="What to do about alerts that already fire before the start: note them, or wait with the start until they"
-        " are resolved.  [default: note]",
+        " are resolved.",
     ),
     run_option(
         "--earlier-alerts-max-wait",
         type=duration,
         metavar="DURATION",
-        help="Longest wait for --earlier-alerts wait; then the run is not started, and the exit code is 3.  [default:"
-        " 5m]",
+        help="Longest wait for --earlier-alerts wait; then the run is not started, and the exit code is 3.",
     ),
     run_option("--grafana-url", type=http_url, metavar="URL", help="Grafana to which annotations of the run are sent."),
     run_option("--grafana-token", metavar="TOKEN", help="Token of a service account of that Grafana."),

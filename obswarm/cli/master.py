@@ -38,7 +38,7 @@ _OWN_OPTIONS: tuple[Callable[[Any], Any], ...] = (
         type=duration,
         metavar="DURATION",
         shared=False,
-        help="Give up when they are not ready after this time.  [default: wait]",
+        help="Give up when they are not ready after this time.",
     ),
     run_option(
         "--orphan-timeout",
@@ -62,8 +62,7 @@ _OWN_OPTIONS: tuple[Callable[[Any], Any], ...] = (
         "state_file",
         metavar="FILE",
         shared=False,
-        help="File with the state of the run, with which a master that is started again continues it."
-        "  [default: .obswarm/master-PORT.run]",
+        help="File with the state of the run, with which a master that is started again continues it.",
     ),
     run_option(
         "--serve",

@@ -40,7 +40,12 @@ def run_option(*names: str, **settings: Any) -> Callable[[Command], Command]:
     if "type" not in settings and each.choices is not None:
         settings["type"] = click.Choice(each.choices, case_sensitive=each.name != "loglevel")
     if each.default not in (None, (), False) and "default" not in settings:
-        settings |= {"default": _default_text(each.name), "show_default": True}
+        text = (
+            each.default if isinstance(each.default, int) and not each.unit else setting_text(each.name, each.default)
+        )
+        settings |= {"default": text, "show_default": True}
+    elif each.unset and "default" not in settings:
+        settings["help"] += f"  [default: {each.unset}]"
     return option(*names, **{"shared": True, "adds": each.adds, "in_file": each.in_file, **settings})
 
 
@@ -49,13 +54,6 @@ def with_options(command: Command, options: Sequence[Callable[[Command], Command
     for each in reversed(options):
         command = each(command)
     return command
-
-
-def _default_text(name: str) -> Any:
-    each = SETTINGS[name]
-    if each.unit == "bytes":
-        return f"{each.default // 2**20}MiB"
-    return each.default if isinstance(each.default, int) else setting_text(name, each.default)
 
 
 config_option = option(

@@ -3,16 +3,11 @@
 from collections.abc import Callable
 from typing import Any
 
-from obswarm import defaults
 from obswarm.cli.access import access_options
 from obswarm.cli.option_types import duration, duration_or_zero, rate, share, stages, target_host
 from obswarm.cli.options import Command, option, run_option, with_options
-from obswarm.config import STORE_FOLDER
-from obswarm.web import PORT
 
-store_option = run_option(
-    "--store", metavar="FOLDER", help=f"Folder in which runs are kept.  [default: {STORE_FOLDER} here]"
-)
+store_option = run_option("--store", metavar="FOLDER", help="Folder in which runs are stored.")
 
 _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     run_option(
@@ -21,7 +16,7 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         "--locustfile",
         "files",
         metavar="FILE",
-        help="Load-test file; several with commas or by repeating.  [default: loadtest.py or locustfile.py here]",
+        help="Load-test file; several with commas or by repeating.",
     ),
     run_option(
         "-H",
@@ -30,20 +25,20 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         metavar="URL",
         help="Base URL of the target, like https://www.example.com; for users of other protocols, their address of it.",
     ),
-    run_option("-u", "--users", help=f"Number of users.  [default: {defaults.USERS}]"),
+    run_option("-u", "--users", help="Number of users."),
     run_option(
         "-r",
         "--spawn-rate",
         type=rate,
         metavar="FLOAT",
-        help=f"Users started per second.  [default: {defaults.SPAWN_RATE:g}]",
+        help="Users started per second.",
     ),
     run_option(
         "-t",
         "--run-time",
         type=duration,
         metavar="DURATION",
-        help="Stop after this time: 90s, 20m, 1h30m.  [default: run until stopped]",
+        help="Stop after this time: 90s, 20m, 1h30m.",
     ),
     run_option(
         "--stages",
@@ -64,7 +59,7 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     run_option("--reset-stats", help="Reset the statistics when all users have been started."),
     run_option("--max-endpoints", help="Endpoints with statistics of their own; further ones count as (other)."),
     run_option("--timings", help="Percentiles of connecting, TLS, first byte and download as well as means."),
-    run_option("--web-port", help=f"Port of /metrics; 0 takes any.  [default: {PORT} or the next free]"),
+    run_option("--web-port", help="Port of /metrics; 0 takes any."),
     run_option("--metrics-addr", metavar="ADDRESS", help="Address on which /metrics is served."),
     run_option(
         "--allowed-host",
@@ -81,7 +76,7 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     run_option(
         "--remote-write-instance",
         metavar="NAME",
-        help="Label `instance` of the pushed series; two runs at a time need two.  [default: host and run id]",
+        help="Label `instance` of the pushed series; two runs at a time need two.",
     ),
     run_option("--remote-write-interval", type=duration, metavar="DURATION", help="Time between two pushes."),
     run_option(

@@ -31,23 +31,25 @@ class AccessConfig:
     token: str | None = setting(None, secret=True, excludes=("token_file",))
     token_file: str | None = setting(None)
     headers: tuple[str, ...] = setting((), "--header")
-    ca_file: str | None = setting(None)
+    ca_file: str | None = setting(None, unset="the environment's, or the system's")
     cert_file: str | None = setting(None)
     key_file: str | None = setting(None)
-    proxy: str | None = setting(None, redirects=True)
+    proxy: str | None = setting(None, redirects=True, unset="HTTP_PROXY, HTTPS_PROXY, NO_PROXY")
 
 
 @dataclass(frozen=True, slots=True)
 class LoadConfig:
     """The load test and its load over time. Times are in seconds, rates in users per second."""
 
-    files: tuple[str, ...] = setting((), "--loadtest", scope=Scope.LOCAL)
+    files: tuple[str, ...] = setting(
+        (), "--loadtest", scope=Scope.LOCAL, unset=f"{' or '.join(defaults.LOADTEST_FILES)} here"
+    )
     arguments: tuple[str, ...] = setting((), "", in_file=False)
     """Load-test file, user classes, and the load test's own options."""
     host: str | None = setting(None, scope=Scope.WORKERS)
-    users: int | None = setting(None, limits=(1, MOST_USERS))
-    spawn_rate: float | None = setting(None)
-    run_time: float | None = setting(None, unit="seconds")
+    users: int | None = setting(None, limits=(1, MOST_USERS), unset=str(defaults.USERS))
+    spawn_rate: float | None = setting(None, unset=f"{defaults.SPAWN_RATE:g}")
+    run_time: float | None = setting(None, unit="seconds", unset="run until stopped")
     stages: tuple[StageValue, ...] | None = setting(None, excludes=("users", "spawn_rate"))
     tags: tuple[str, ...] = setting((), scope=Scope.WORKERS)
     exclude_tags: tuple[str, ...] = setting((), scope=Scope.WORKERS)
@@ -80,7 +82,9 @@ class OutputsConfig:
 class MetricsConfig:
     """The run's metrics: served at /metrics, pushed by remote write."""
 
-    web_port: int | None = setting(None, scope=Scope.LOCAL, limits=(0, 65_535))
+    web_port: int | None = setting(
+        None, scope=Scope.LOCAL, limits=(0, 65_535), unset=f"{defaults.WEB_PORT} or the next free"
+    )
     metrics_addr: str = setting("127.0.0.1", scope=Scope.LOCAL)
     allowed_hosts: tuple[str, ...] = setting((), "--allowed-host", scope=Scope.LOCAL)
     labels: tuple[str, ...] = setting((), "--label")
@@ -88,7 +92,7 @@ class MetricsConfig:
     remote_write_access: AccessConfig = field(
         default=AccessConfig(), metadata={"prefix": "remote_write_", "needs": "remote_write"}
     )
-    remote_write_instance: str | None = setting(None, needs="remote_write")
+    remote_write_instance: str | None = setting(None, needs="remote_write", unset="host and run id")
     remote_write_interval: float = setting(defaults.REMOTE_WRITE_INTERVAL_S, unit="seconds")
     linger: float = setting(defaults.LINGER_S, unit="seconds")
 
@@ -103,11 +107,11 @@ class GuardsConfig:
     notify_when: tuple[str, ...] = setting((), adds=True)
     guards: tuple[str, ...] = setting((), "--guard", adds=True)
     requirements: tuple[str, ...] = setting((), "--require", adds=True)
-    alerts_token: str | None = setting(None, scope=Scope.LOCAL, secret=True)
-    on_alert: str | None = setting(None)
-    alerts_grace: float | None = setting(None, unit="seconds")
-    earlier_alerts: str | None = setting(None, choices=("note", "wait"))
-    earlier_alerts_max_wait: float | None = setting(None, unit="seconds", needs="earlier_alerts")
+    alerts_token: str | None = setting(None, scope=Scope.LOCAL, secret=True, unset="generated and printed")
+    on_alert: str = setting("stop")
+    alerts_grace: float = setting(defaults.ALERTS_GRACE_S, unit="seconds")
+    earlier_alerts: str = setting("note", choices=("note", "wait"))
+    earlier_alerts_max_wait: float = setting(defaults.EARLIER_ALERTS_MAX_WAIT_S, unit="seconds", needs="earlier_alerts")
     grafana_url: str | None = setting(None, needs="grafana_token")
     grafana_token: str | None = setting(None, secret=True, needs="grafana_url")
 
@@ -127,7 +131,7 @@ class TargetsConfig:
 class StoreConfig:
     """Where the run is recorded."""
 
-    store: str | None = setting(None, scope=Scope.LOCAL)
+    store: str = setting(STORE_FOLDER, scope=Scope.LOCAL)
     no_store: bool = setting(False, scope=Scope.LOCAL, excludes=("store",))
     no_report: bool = setting(False, scope=Scope.LOCAL)
 
@@ -150,11 +154,11 @@ class ClusterConfig:
     secret_file: str | None = setting(None, scope=Scope.SERVICE)
     insecure: bool = setting(False, scope=Scope.SERVICE)
     expect_workers: int = setting(1, scope=Scope.SERVICE, limits=(1, 100_000))
-    expect_workers_max_wait: float | None = setting(None, scope=Scope.SERVICE, unit="seconds")
+    expect_workers_max_wait: float | None = setting(None, scope=Scope.SERVICE, unit="seconds", unset="no limit")
     orphan_timeout: float = setting(defaults.ORPHAN_TIMEOUT_S, scope=Scope.SERVICE, unit="seconds")
     bundled: tuple[str, ...] = setting((), "--bundle", scope=Scope.SERVICE)
     bundle_limit: int = setting(defaults.BUNDLE_LIMIT_BYTES, scope=Scope.SERVICE, unit="bytes")
-    state_file: str | None = setting(None, "--state", scope=Scope.SERVICE)
+    state_file: str | None = setting(None, "--state", scope=Scope.SERVICE, unset=".obswarm/master-PORT.run")
     serve: bool = setting(False, scope=Scope.SERVICE)
     fresh: bool = setting(False, scope=Scope.SERVICE)
 

@@ -46,7 +46,8 @@ class Setting:
     `name` is unique in the whole RunConfig, and the name under which the store keeps the value; `path` are the
     attributes that lead to it. `needs` is the setting without which this one means nothing; with `redirects` it says,
     as that one does, where something is sent. `limits` are the lowest and the highest value; `unit` is `seconds`,
-    `bytes`, `file` for the name of a file that is written, or empty.
+    `bytes`, `file` for the name of a file that is written, or empty; `unset` says in words what applies where there is
+    no value, for one whose default is none.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Setting:
     limits: tuple[int, int] | None
     choices: tuple[str, ...] | None
     unit: str
+    unset: str
 
     @property
     def travels(self) -> bool:
@@ -97,6 +99,7 @@ def setting(
     limits: tuple[int, int] | None = None,
     choices: tuple[str, ...] | None = None,
     unit: str = "",
+    unset: str = "",
 ) -> Any:
     """Declare a field of RunConfig or of one of its parts: a dataclass field with the metadata of a Setting.
 
@@ -114,6 +117,7 @@ def setting(
         "limits": limits,
         "choices": choices,
         "unit": unit,
+        "unset": unset,
     }
     return field(default=default, repr=not secret, metadata={_METADATA: metadata})
 

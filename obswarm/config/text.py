@@ -18,6 +18,8 @@ def setting_text(name: str, value: Any) -> str:
         known = SETTINGS.get(name)
         if known is not None and known.unit == "seconds":
             return format_duration(value)
+        if known is not None and known.unit == "bytes" and value and value % 2**10 == 0:
+            return f"{value // 2**20}MiB" if value % 2**20 == 0 else f"{value // 2**10}KiB"
         return str(value) if isinstance(value, int) else format_not_finite(value) or f"{value:.15g}"
     if isinstance(value, (list, tuple)):
         if name == "stages":

@@ -14,31 +14,31 @@ _PROJECT = "pyproject.toml"
 KEYS = {
     "targets": "Metrics endpoints of the target, each in a table `[[targets]]`.",
     "guards": "Guards, each in a table `[[guards]]`.",
-    "keep_for": "Runs in the store that are older are removed at the end of a run, unless they have a tag or a note:"
+    "keep_for": "Age at which stored runs are removed, at the end of a run, unless they have a tag or a note:"
     ' a duration such as `"30d"`.',
-    "keep_runs": "As `keep_for`: the number of runs that stay, the newest ones.",
+    "keep_runs": "As `keep_for`, but the number of runs to keep; the newest ones stay.",
 }
-"""What is no option of a command, and what it is for."""
+"""Keys that are not options of a command, with their meanings."""
 
 TARGET_KEYS = {
-    "kind": "What is there; see `obswarm targets`.",
-    "url": "Where its metrics are.",
-    "name": "What it is called; its kind unless it is given.",
+    "kind": "Kind of the target; see `obswarm targets`.",
+    "url": "URL of its metrics endpoint.",
+    "name": "Name; by default its kind.",
     "auth": "`USER:PASSWORD` for basic authentication; the URL may have them as well.",
     "token": "A bearer token.",
-    "token_file": "A file with one, read again for each request.",
-    "headers": 'Headers to send: `{ X-Scope-OrgID = "shop" }`.',
-    "ca_file": "Certificates to trust; the environment's or the system's unless it is given.",
+    "token_file": "A file with the bearer token, read again for each request.",
+    "headers": 'HTTP headers: `{ X-Scope-OrgID = "shop" }`.',
+    "ca_file": "CA certificates; by default the environment's or the system's.",
     "cert_file": "A client certificate.",
-    "key_file": "The key of that certificate, if it is in another file.",
-    "proxy": "URL of a proxy; the environment's unless it is given.",
+    "key_file": "Key of the client certificate, if it is in another file.",
+    "proxy": "URL of a proxy; by default the environment's.",
 }
 GUARD_KEYS = {
     "when": "The condition, as in [guards](guards.md#what-to-write).",
     "action": '`"stop"` (the default), `"abort"`, `"hold"`, `"scale(50%)"` or `"notify"`.',
-    "name": "What it is called; its condition unless it is given.",
-    "clear_for": "How long the condition has to be false before the guard is clear again; as long as its `for`.",
-    "no_data_after": "How long it may have no data before `on_no_data` applies; 30 s.",
+    "name": "Name; by default its condition.",
+    "clear_for": "How long the condition has to be false until the guard is clear; by default as long as its `for`.",
+    "no_data_after": "How long the guard may have no data before `on_no_data` applies; by default 30 s.",
     "on_no_data": '`"warn"` (the default) or `"stop"`.',
 }
 RENAMED_GUARD_KEYS = {"blind_after": "no_data_after", "on_blind": "on_no_data"}

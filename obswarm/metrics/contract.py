@@ -48,7 +48,7 @@ INTENDED_DURATION = Metric(
     Kind.HISTOGRAM,
     ("method", "name"),
     "Response time measured from the intended start of the request (corrected for coordinated omission).",
-    _OPEN,
+    "with intended starts",
 )
 RESPONSE_BYTES = Metric(
     "obswarm_response_bytes_total",

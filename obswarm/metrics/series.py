@@ -223,6 +223,9 @@ class SnapshotRegistry(Output):
     def _run_families(self, snapshot: Snapshot) -> Iterator[MetricFamily]:
         yield contract.REQUESTS, self._requests(snapshot)
         yield contract.DURATION, self._durations(snapshot)
+        before_reset = self._endpoints_before_reset.values()
+        if any(each.intended_duration is not None for each in (snapshot.total, *before_reset)):
+            yield contract.INTENDED_DURATION, self._intended_durations(snapshot)
         yield (
             contract.RESPONSE_BYTES,
             (MetricSample(each.key, each.response_bytes) for each in self._endpoints(snapshot)),
@@ -269,6 +272,11 @@ class SnapshotRegistry(Output):
     def _durations(self, snapshot: Snapshot) -> Iterator[MetricSample]:
         for stats in self._endpoints(snapshot):
             yield MetricSample(stats.key, 0.0, stats.duration, stats.exemplars())
+
+    def _intended_durations(self, snapshot: Snapshot) -> Iterator[MetricSample]:
+        for stats in self._endpoints(snapshot):
+            if stats.intended_duration is not None:
+                yield MetricSample(stats.key, 0.0, stats.intended_duration)
 
     def _errors(self, snapshot: Snapshot) -> Iterator[MetricSample]:
         before = self._errors_before_reset

@@ -9,7 +9,16 @@ from obswarm.guards import RequirementResult
 from obswarm.record import GuardView
 from obswarm.report.cut_off import cut_off_rows
 from obswarm.report.wording import generator_sentence
-from obswarm.stats import NONE_IN_FLIGHT, PHASES, TOTAL, EndpointKey, EndpointStats, InFlight, total_in_flight
+from obswarm.stats import (
+    NONE_IN_FLIGHT,
+    PHASES,
+    TOTAL,
+    EndpointKey,
+    EndpointStats,
+    Histogram,
+    InFlight,
+    total_in_flight,
+)
 from obswarm.units import rounded
 
 _QUANTILES = {"p50_s": 0.5, "p90_s": 0.9, "p95_s": 0.95, "p99_s": 0.99}
@@ -166,20 +175,31 @@ def _guard(guard: GuardView) -> dict[str, Any]:
 
 
 def _statistics(stats: EndpointStats, load_s: float) -> dict[str, Any]:
-    values = stats.quantiles(tuple(_QUANTILES.values())) or (None,) * len(_QUANTILES)
+    intended = stats.intended_duration
     return {
         "requests": stats.requests,
         "failures": stats.failures,
         "late": stats.late_requests,
         "rps": rounded(stats.rate(load_s)),
         "error_ratio": rounded(stats.error_ratio),
-        **{name: rounded(value) for name, value in zip(_QUANTILES, values, strict=True)},
+        **_quantiles(stats),
         "max_s": rounded(stats.max_s),
         "mean_s": rounded(stats.duration.mean_s),
         "response_bytes": stats.response_bytes,
         "untimed": stats.untimed,
         "timings": _timings(stats),
+        **({} if intended is None else {"intended_duration": _intended_duration(intended)}),
     }
+
+
+def _intended_duration(histogram: Histogram) -> dict[str, Any]:
+    return {"count": histogram.count, "mean_s": rounded(histogram.mean_s), **_quantiles(histogram)}
+
+
+def _quantiles(durations: EndpointStats | Histogram) -> dict[str, float | None]:
+    """Return quantiles by name, null without any requests."""
+    values = durations.quantiles(tuple(_QUANTILES.values())) or (None,) * len(_QUANTILES)
+    return {name: rounded(value) for name, value in zip(_QUANTILES, values, strict=True)}
 
 
 def _timings(stats: EndpointStats) -> dict[str, dict[str, Any]]:
@@ -193,6 +213,5 @@ def _timings(stats: EndpointStats) -> dict[str, dict[str, Any]]:
         phases[phase] = {"count": count, "mean_s": rounded(total_ns / count / 1e9)}
         histogram = stats.timings.histograms.get(phase)
         if histogram is not None:
-            values = histogram.quantiles(tuple(_QUANTILES.values()))
-            phases[phase] |= {name: rounded(value) for name, value in zip(_QUANTILES, values, strict=True)}
+            phases[phase] |= _quantiles(histogram)
     return phases

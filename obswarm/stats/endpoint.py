@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from math import ceil, log2
 
+from obswarm.defaults import MAX_DURATION_S
 from obswarm.stats.fields import (
     DURATIONS,
     EXEMPLARS,
@@ -10,6 +11,7 @@ from obswarm.stats.fields import (
     Extreme,
     Field,
     Number,
+    OptionalDurations,
     Phases,
     Requests,
     ResultCounts,
@@ -38,6 +40,7 @@ FIELDS = (
     Field("untimed", Requests()),
     Field("late", ResultCounts()),
     Field("newest_exemplars", EXEMPLARS, is_stored=False),
+    Field("intended_duration", OptionalDurations()),
 )
 """The fields of EndpointStats. A new one is an entry at the end of this list and an annotation in the class: it is
 added up, sent by workers, kept by journal and store, and read by clients without anything else.
@@ -57,7 +60,8 @@ class EndpointStats:
     `successes` and `failures_by` count requests by status class; every request is in exactly one of them. `untimed`
     counts those without a known duration: they are in no statistics of durations. `late` counts those requests, by
     (failed, status class), that finished after the load had ended: they are in all statistics but rates. `timings` is
-    None as long as no client reports any.
+    None as long as no client reports any. `intended_duration` has the response times of those requests that were due at
+    a given moment, measured from that moment; None without any.
     """
 
     __slots__ = ("key", *(field.name for field in FIELDS))
@@ -73,6 +77,7 @@ class EndpointStats:
     untimed: int
     late: dict[tuple[bool, str], int]
     newest_exemplars: dict[int, Exemplar] | None
+    intended_duration: Histogram | None
 
     def __init__(self, key: EndpointKey) -> None:
         self.key = key
@@ -116,6 +121,12 @@ class EndpointStats:
             self.failures_by[status] = self.failures_by.get(status, 0) + 1
         else:
             self.successes[status] = self.successes.get(status, 0) + 1
+
+    def record_intended(self, duration_s: float) -> None:
+        """Count the response time of a request, measured from its intended start, in addition to `record`."""
+        if self.intended_duration is None:
+            self.intended_duration = Histogram()
+        self.intended_duration.record(min(duration_s, MAX_DURATION_S))
 
     def merge(self, other: "EndpointStats") -> None:
         """Add what another one has counted; the key stays."""

@@ -186,6 +186,40 @@ class Durations(Kind[Histogram]):
             check(max(counts) <= most, TOO_MANY)
 
 
+class OptionalDurations(Kind[Histogram | None]):
+    """A histogram, packed as `Durations` does; None as long as no request has such a duration."""
+
+    def empty(self) -> Histogram | None:
+        return None
+
+    def merge(self, mine: Histogram | None, theirs: Histogram | None) -> Histogram | None:
+        if theirs is None:
+            return mine
+        if mine is None:
+            return theirs.copy()
+        mine.merge(theirs)
+        return mine
+
+    def subtract(self, mine: Histogram | None, theirs: Histogram | None) -> Histogram | None:
+        if theirs is None:
+            return mine
+        rest = Histogram() if mine is None else mine
+        rest.subtract(theirs)
+        return None if DURATIONS.is_empty(rest) else rest
+
+    def copy(self, value: Histogram | None) -> Histogram | None:
+        return None if value is None else value.copy()
+
+    def pack(self, value: Histogram | None) -> Any:
+        return None if value is None else DURATIONS.pack(value)
+
+    def unpack(self, packed: Any) -> Histogram | None:
+        return None if packed is None or packed == [0] else DURATIONS.unpack(packed)
+
+    def check(self, packed: Any, most: float) -> None:
+        DURATIONS.check(packed, most)
+
+
 class Counts(Kind[dict[Key, int]]):
     """Requests by something."""
 

@@ -48,15 +48,19 @@ class Recorder:
         error: BaseException | str | None = None,
         timings: Times | None = None,
         trace_id: str | None = None,
+        start_delay_s: float | None = None,
     ) -> None:
         """Count one finished request; it failed when `error` is given.
 
         `duration_s` is None when nobody knows how long it took: it counts, but in no figure about durations.
         `status_code` is HTTP's, 0 when no answer came, None for protocols without one. `timings` says where the time
         went; requests without an answer have none. `trace_id` is that of a request that carried one.
+        `start_delay_s` is the time from the intended start of a request to its real one: its response time counts once
+        more with that added, since a user would have waited for so long. None: it starts when it was meant to.
 
-        Never raises for other values than the types say, but for the last two, which only clients of this package give:
-        they are taken as text or as numbers where that is possible, and a number that is none counts as not known.
+        Never raises for other values than the types say, but for timings and trace id, which only clients of this
+        package give: they are taken as text or as numbers where that is possible, and a number that is none counts as
+        not known.
         """
         # What has to be read of others comes first, since it may run their code; nothing is half counted then.
         text = None if error is None else error_text(error)
@@ -80,6 +84,8 @@ class Recorder:
         except ValueError:
             duration_s = to_seconds(duration_s)
             stats.record(duration_s, response_bytes, status, text is not None)
+        if start_delay_s is not None and duration_s is not None:
+            stats.record_intended(duration_s + (to_seconds(start_delay_s) or 0.0))
         if timings is not None and status_code:
             if stats.timings is None:
                 stats.timings = TimingStats()

@@ -48,6 +48,8 @@ def _combine_line(field: Field) -> str:
 def _copy_line(field: Field) -> str:
     if isinstance(field.kind, Plain):
         return f"mine.{field.name} = theirs.{field.name}"
+    if field.kind.empty() is None:
+        return f"mine.{field.name} = None if theirs.{field.name} is None else {field.name}(theirs.{field.name})"
     return f"mine.{field.name} = {field.name}(theirs.{field.name})"
 
 

@@ -8,6 +8,7 @@ from typing import Any, Self
 import gevent
 from gevent import socket
 
+from obswarm import defaults
 from obswarm.api import ObswarmError
 from obswarm.clock import monotonic
 from obswarm.metrics import MetricsApp
@@ -18,7 +19,7 @@ from obswarm.web.hosts import AllowedHosts, name_of
 Application = Callable[[dict[str, Any], Any], Iterable[bytes]]
 """As of WSGI."""
 
-PORT = 8089
+PORT = defaults.WEB_PORT
 _FOR_ANY_NAME = frozenset(("/metrics", "/healthz"))
 """Read-only, and asked for by names that nobody here may know."""
 

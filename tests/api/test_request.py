@@ -16,7 +16,7 @@ KEYS = st.sampled_from(
     ["request_type", "name", "response_time", "response_length", "exception", "context", "reverse", "self", "response"]
 )
 ANYTHING_HASHABLE = st.one_of(st.integers(), ANY_TEXT, st.none(), st.binary())
-SETTABLE = ("response_bytes", "status_code", "timings", "response")
+SETTABLE = ("response_bytes", "status_code", "timings", "response", "intended_start_s")
 KEY = EndpointKey("SQL", "select")
 
 
@@ -50,6 +50,18 @@ def test_its_duration_is_zero_seconds_until_the_block_ends(environment) -> None:
         gevent.sleep(0.01)
     assert request.duration_s >= 0.01
     assert environment.recorder.take().endpoints[KEY].failures == 0
+
+
+def test_a_request_that_began_later_than_intended_counts_from_its_intended_start_as_well(environment) -> None:
+    with environment.request(*KEY) as request:
+        request.intended_start_s = request.started_s - 0.5
+    for intended_start_s in (None, "nonsense", request.started_s + 3600):
+        with environment.request(*KEY) as request:
+            request.intended_start_s = intended_start_s
+    stats = environment.recorder.take().endpoints[KEY]
+    assert (stats.requests, stats.intended_duration.count) == (4, 2)
+    assert stats.intended_duration.sum_s == pytest.approx(0.5, abs=0.1)
+    assert stats.intended_duration.sum_s >= 0.5
 
 
 def test_what_the_block_raises_is_its_failure_and_goes_no_further(environment) -> None:

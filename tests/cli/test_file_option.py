@@ -10,6 +10,8 @@ import click
 import pytest
 
 from obswarm.api import ObswarmError
+from obswarm.app.guards_setup import guards_of
+from obswarm.app.sources import targets_of
 from obswarm.cli.file_option import FileOption
 from obswarm.cli.main import cli
 from obswarm.cli.run import config_of
@@ -103,6 +105,30 @@ def test_a_value_of_the_wrong_type_is_named_with_its_place(command: click.Comman
         parsed(str(command.name), toml=text)
     place = f"obswarm.toml: {section}{option.key} is a date or a time; it has to be "
     assert str(error.value).startswith(place)
+
+
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [
+        ("stop_when", "p95 > 9s"),
+        ("abort_when", "slow: p95 > 9s"),
+        ("hold_when", "error_ratio > 5% for 10s"),
+        ("notify_when", "promql(redis_up) < 1"),
+        ("guard", "scale(50%): p95 > 9s"),
+        ("require", "p95 < 500ms"),
+        ("target", "mysql=http://127.0.0.1:5/metrics"),
+    ],
+)
+def test_what_the_file_adds_has_the_effect_that_it_has_on_the_command_line(key: str, text: str) -> None:
+    def effect(ctx: click.Context) -> object:
+        config = config_of(ctx)
+        setup = guards_of(config, ())
+        return [guard.rule for guard in setup.evaluator.guards], setup.requirements, targets_of(config)
+
+    more = () if key == "target" else ("--target", "redis=http://127.0.0.1:5/metrics")
+    by_line = effect(parsed("run", *more, f"--{key.replace('_', '-')}", text))
+    by_file = effect(parsed("run", *more, toml=f"{key} = {json.dumps([text])}\n"))
+    assert by_file == by_line
 
 
 def test_the_options_of_run_are_all_there_but_those_that_only_show_something() -> None:
@@ -323,7 +349,7 @@ def test_every_setting_has_its_option_and_every_option_of_a_run_its_setting() ->
     [
         ("remote_write_auth = 'a:b'\n", "--remote-write-token=t", ("remote_write_auth", None), "remote_write_auth in"),
         ("no_store = true\n", "--store=there", ("no_store", None), "no_store in obswarm.toml is not used"),
-        ("store = 'there'\n", "--no-store", ("store", None), "store in obswarm.toml is not used"),
+        ("store = 'there'\n", "--no-store", ("store", ".obswarm"), "store in obswarm.toml is not used"),
         ("no_store = false\n", "--store=there", ("store", "there"), ""),
     ],
 )

@@ -573,7 +573,7 @@ def test_its_own_credentials_are_not_for_addresses_that_a_client_names(
             {"EARLIER_ALERTS": "wait", "EARLIER_ALERTS_MAX_WAIT": "3s"},
             {"earlier_alerts": "note"},
             "earlier_alerts_max_wait",
-            None,
+            300.0,
         ),
         ({"GRAFANA_URL": "http://own"}, {}, "grafana_url", None),
     ],

@@ -29,42 +29,12 @@ from obswarm.cluster.wire.messages import (
     Wait,
     Welcome,
     WorkerEvent,
-    decode,
-    encode,
 )
 from obswarm.cluster.worker.connection import Identity, MasterConnection, Prepared
 from tests.support.fake_time import FakeTime
+from tests.support.stub_sockets import StubDealer
 
 ENDPOINT = "tcp://master.example:5557"
-
-
-class Socket:
-    """In place of a DealerSocket: keeps what is sent, and is handed what the master sends."""
-
-    made: list["Socket"]
-
-    def __init__(self, context: Any, endpoint: str, keys: Any, received: Any, supervisor: Any) -> None:
-        self.endpoint = endpoint
-        self.sent: list[Message] = []
-        self.handshake_failures = 0
-        self.is_full = False
-        self.is_closed = False
-        self._received = received
-        Socket.made.append(self)
-
-    def send(self, frame: bytes) -> bool:
-        if not self.is_full:
-            self.sent.append(decode(frame))
-        return not self.is_full
-
-    def deliver(self, message: Message) -> None:
-        self._received(encode(message))
-
-    def deliver_frame(self, frame: bytes) -> None:
-        self._received(frame)
-
-    def close(self) -> None:
-        self.is_closed = True
 
 
 class Worker:
@@ -123,11 +93,11 @@ class Connected:
             return error
 
     @property
-    def socket(self) -> Socket:
-        return Socket.made[-1]
+    def socket(self) -> StubDealer:
+        return StubDealer.made[-1]
 
     def sent(self, kind: type[Any]) -> list[Any]:
-        return [message for socket in Socket.made for message in socket.sent if isinstance(message, kind)]
+        return [message for socket in StubDealer.made for message in socket.sent if isinstance(message, kind)]
 
     def deliver(self, message: Message) -> None:
         self.socket.deliver(message)
@@ -161,8 +131,8 @@ class Connected:
 
 @pytest.fixture
 def time(monkeypatch: pytest.MonkeyPatch) -> FakeTime:
-    monkeypatch.setattr("obswarm.cluster.worker.connection.DealerSocket", Socket)
-    Socket.made = []
+    monkeypatch.setattr("obswarm.cluster.worker.connection.DealerSocket", StubDealer)
+    StubDealer.made = []
     return FakeTime(monkeypatch)
 
 
@@ -359,7 +329,7 @@ def test_a_silent_connection_is_made_anew_where_the_master_is_now(connected: Con
     connected.connection.look_up = lambda: "tcp://10.0.0.7:5557"
     connected.socket.handshake_failures = 2
     connected.time.advance(4)
-    first, second = Socket.made
+    first, second = StubDealer.made
     assert (first.is_closed, second.endpoint, second.handshake_failures) == (True, "tcp://10.0.0.7:5557", 2)
     assert len(second.sent) == 1
 
@@ -370,7 +340,7 @@ def test_a_name_that_cannot_be_resolved_for_a_moment_does_no_harm(connected: Con
 
     connected.connection.look_up = fail
     connected.time.advance(4)
-    assert [socket.endpoint for socket in Socket.made] == [ENDPOINT, ENDPOINT]
+    assert [socket.endpoint for socket in StubDealer.made] == [ENDPOINT, ENDPOINT]
     assert connected.runs
 
 
@@ -444,5 +414,7 @@ def test_a_part_of_the_worker_that_dies_ends_it_and_the_master_hears_why(time: F
     connected.time.advance(0)
     (message,) = connected.sent(WorkerEvent if is_ready else Failed)
     assert "The reader failed: RuntimeError: boom." in (message.detail if is_ready else message.reason)
+    assert connected.runs, "the message has to be on its way before the connection is closed"
+    connected.time.advance(0.1)
     assert "The reader failed: RuntimeError: boom." in str(connected.outcome)
     connected.close()

@@ -111,7 +111,7 @@ def test_another_version_is_refused_and_noise_is_dropped(idle: IdleWorkers) -> N
     # [type of Hello, version of the protocol, what that version wants to say].
     router.receive(b"1", b"\x93\x00\x63\xa5hello")
     (refused,) = router.of(b"1", Refused)
-    assert "it speaks version 99 of the protocol" in refused.reason
+    assert "it speaks protocol version 99" in refused.reason
     router.receive(b"2", b"\xc1")
     router.receive(b"3", b"x" * (LARGEST_JOINING_FRAME_BYTES + 1))
     assert router.of(b"2", object) == router.of(b"3", object) == []

@@ -98,7 +98,7 @@ def test_what_is_no_known_type_is_refused(parts) -> None:
 )
 def test_fields_have_to_fit(values) -> None:
     number = msgpack.unpackb(encode(Heartbeat(1, 2, True)))[0]
-    with pytest.raises(NotAMessage, match="not a proper Heartbeat"):
+    with pytest.raises(NotAMessage, match="an invalid Heartbeat"):
         decode(msgpack.packb([number, *values]))
 
 
@@ -122,5 +122,5 @@ def test_half_of_a_character_keeps_no_message_from_being_sent() -> None:
 
 
 def test_the_type_of_a_message_has_to_be_a_text() -> None:
-    with pytest.raises(LoadTestError, match="the type of a message has to be a text"):
+    with pytest.raises(LoadTestError, match="the type of a message has to be a string"):
         message_content(7, None)  # type: ignore[arg-type]  # as a load test may call it

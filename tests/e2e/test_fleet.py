@@ -203,7 +203,7 @@ def test_a_port_in_use_and_an_open_secret_are_said(fleet, tmp_path: Path) -> Non
     secret.write_text("short")
     done = forked_obswarm("master", "loadtest.py", "--secret-file", secret, cwd=fleet.folder, **HOST)
     assert done.code == 2
-    assert "it needs 16 at least" in done.stderr
+    assert "at least 16 are required" in done.stderr
 
 
 def test_classes_weights_and_fixed_counts_are_kept_over_the_fleet_while_workers_come_and_go(fleet, quick) -> None:

@@ -5,6 +5,7 @@ import logging
 import re
 import subprocess
 import sys
+from dataclasses import replace
 
 import gevent
 import pytest
@@ -122,6 +123,21 @@ def test_every_exported_metric_is_in_the_contract(latest: SnapshotRegistry) -> N
         assert known[metric.name] is metric
         for point in points:
             assert len(point.labels) == len(metric.labels), metric.name
+
+
+def test_response_times_from_intended_starts_have_series_of_endpoints_that_have_them() -> None:
+    made = environment()
+    for start_delay_s in (0.2, 0.4):
+        made.recorder.record("GET", "/due", 0.1, 100, 200, start_delay_s=start_delay_s)
+    latest = SnapshotRegistry()
+    for stats_since_s in (1.0, 2.0):
+        # The second snapshot, after a reset of the statistics, has no requests.
+        latest.snapshot(replace(snapshot_of(made), run_id="one", stats_since_s=stats_since_s))
+        families = {family.name: family for family in delimited(scrape(latest, PROMETHEUS_NATIVE)[1])}
+        (found,) = families["obswarm_request_intended_duration_seconds"].metric
+        assert {label.name: label.value for label in found.label} == {"method": "GET", "name": "/due"}
+        assert found.histogram.sample_count == 2
+        assert found.histogram.sample_sum == pytest.approx(0.8)
 
 
 def test_the_contract_keeps_to_prometheus_conventions() -> None:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -175,3 +176,23 @@ def shown(result: RunResult) -> str:
     PlainProgress(stream).snapshot(result.final)
     assert not UNFIT.search(stream.getvalue())
     return stream.getvalue()
+
+
+def test_response_times_from_intended_starts_get_everywhere(tmp_path: Path) -> None:
+    recorder = Recorder()
+    recorder.record("GET", "/due", 0.1, 100, 200, start_delay_s=0.4)
+    recorder.record("GET", "/now", 0.1, 100, 200)
+    table = over_the_journal(over_the_cluster(recorder.take()), tmp_path / "state")
+    result, _ = final_result(table, "t.py", tmp_path)
+    document = json.loads(to_json(result_document(unpack_result(pack_result(result)))))
+    due, now = document["endpoints"]
+    assert due["intended_duration"]["count"] == 1
+    assert due["intended_duration"]["mean_s"] == 0.5
+    assert due["intended_duration"]["p99_s"] == pytest.approx(0.5, rel=0.011)
+    assert document["totals"]["intended_duration"] == due["intended_duration"]
+    assert "intended_duration" not in now
+    with Store(tmp_path / "runs.sqlite") as store:
+        record = read_run(store, store.find("latest"))
+    for stats in (record.total(), record.seconds[-1].total()):
+        assert stats.intended_duration is not None
+        assert (stats.intended_duration.count, stats.intended_duration.sum_s) == (1, 0.5)

@@ -19,6 +19,7 @@ REQUESTS = st.lists(
         st.sampled_from([None, "went wrong", "other"]),
         st.one_of(st.none(), st.tuples(st.floats(0, 1), st.one_of(st.none(), st.floats(0, 1)), st.floats(0, 1), st.floats(0, 1))),
         st.one_of(st.none(), st.sampled_from(["0" * 31 + "1", "f" * 32])),
+        st.one_of(st.none(), st.floats(0, 100)),
         st.integers(1, 12),
     ),
     max_size=30,
@@ -29,11 +30,11 @@ def recorded(requests, detailed: bool = False) -> StatsTable:
     recorder = Recorder(wall_clock=lambda: 1000.0)
     recorder.detailed_timings = detailed
     in_load = len(requests) // 2
-    for number, (method, name, seconds, size, status, error, timings, trace_id, times) in enumerate(requests):
+    for number, (method, name, seconds, size, status, error, timings, trace_id, delay_s, times) in enumerate(requests):
         if number == in_load:
             recorder.end_load()
         for _ in range(times):
-            recorder.record(method, name, seconds, size, status, error, timings, trace_id)
+            recorder.record(method, name, seconds, size, status, error, timings, trace_id, delay_s)
         recorder.record_iteration("User")
         if error == "other":
             recorder.record_exception("oh no", "Traceback")
@@ -46,7 +47,7 @@ def facts(table: StatsTable):
     endpoints = {
         key: (
             stats.duration, stats.untimed, stats.failures, stats.min_s, stats.max_s, stats.response_bytes, stats.successes, stats.failures_by,
-            stats.late, stats.timings, set(stats.exemplars()),
+            stats.late, stats.timings, stats.intended_duration, set(stats.exemplars()),
         )
         for key, stats in table.endpoints.items()
     }  # fmt: skip
@@ -66,6 +67,13 @@ def test_deltas_add_up_to_what_merging_the_tables_gives(many, detailed: bool) ->
     assert gathered.take(1000).is_empty()
 
 
+def test_requests_without_an_intended_start_take_no_bytes_for_it() -> None:
+    requests = [("GET", "/", 0.1, 10, 200, None, None, None, None, 3)]
+    assert b"intended" not in pack_table(recorded(requests))
+    due = [(*request[:8], 0.5, 3) for request in requests]
+    assert len(pack_table(recorded(due))) > len(pack_table(recorded(requests)))
+
+
 def test_the_limit_of_endpoints_is_held_over_all_workers() -> None:
     gathered = DeltaSum()
     for worker in range(3):
@@ -82,7 +90,7 @@ def test_the_limit_of_endpoints_is_held_over_all_workers() -> None:
 
 def test_whatever_is_changed_or_cut_off_is_counted_altogether_or_not_at_all() -> None:
     draw = random.Random(1)
-    requests = [("GET", f"/{i}", draw.random(), 10, draw.choice([200, 500]), None, None, None, draw.randrange(1, 9)) for i in range(9)]  # fmt: skip
+    requests = [("GET", f"/{i}", draw.random(), 10, draw.choice([200, 500]), None, None, None, draw.choice([None, 0.5]), draw.randrange(1, 9)) for i in range(9)]  # fmt: skip
     packed = pack_table(recorded(requests))
     refused = 0
     for _ in range(3000):
@@ -151,7 +159,7 @@ def test_texts_that_no_recorder_lets_in_are_refused(text: str) -> None:
 
 
 def test_a_delta_that_no_message_can_hold_is_named_as_lost() -> None:
-    table = recorded([("GET", f"/{number}", 0.1, 1, 200, None, None, None, 3) for number in range(100)])
+    table = recorded([("GET", f"/{number}", 0.1, 1, 200, None, None, None, None, 3) for number in range(100)])
     gathered = DeltaSum()
     gathered.add(pack_delta(table, "w1", 1000))
     ((key, requests),) = gathered.take(1000).lost.items()

@@ -24,6 +24,7 @@ from obswarm.stats.fields import (
     Field,
     Kind,
     Number,
+    OptionalDurations,
     Phases,
     Requests,
     ResultCounts,
@@ -40,6 +41,7 @@ _timings.record((0.1, 0.2, 0.3, 0.4), detailed=True)
 
 SAMPLES: dict[type[Kind[Any]], Any] = {
     Durations: Histogram({-5: 1, 7: 300}, 2**70),
+    OptionalDurations: Histogram({-5: 1, 7: 300}, 2**70),
     Extreme: 0.25,
     Number: 2**70,
     Requests: 3,
@@ -50,7 +52,8 @@ SAMPLES: dict[type[Kind[Any]], Any] = {
 }
 """A value of each kind of field."""
 
-SENT = {5: "duration min_s max_s response_bytes successes failures_by timings untimed late newest_exemplars"}
+_SENT_5 = "duration min_s max_s response_bytes successes failures_by timings untimed late newest_exemplars"
+SENT = {5: _SENT_5, 6: f"{_SENT_5} intended_duration"}
 """Fields that peers read, since a version of the protocol. A peer refuses a field that it does not know, so that a new
 field comes with a new version."""
 
@@ -187,14 +190,22 @@ ROW = [[420_000_000, -147, 2, 32, 1], 0.04, 0.08, 30, {"2xx": 2}, {"error": 1}]
 
 @pytest.mark.parametrize(
     "more",
-    [[], [[[0, 0, 3, 3], [0, 0, 4, 5], {}]], [None, 1], [None, 1, [[True, "error", 1]]], [None, 0, [[True, "error", 1]]]],
-)  # fmt: skip
+    [
+        [],
+        [[[0, 0, 3, 3], [0, 0, 4, 5], {}]],
+        [None, 1],
+        [None, 1, [[True, "error", 1]]],
+        [None, 0, [[True, "error", 1]]],
+        [None, 0, [], [840_000_000, -115, 3]],
+    ],
+)
 def test_rows_of_earlier_versions_are_read_and_written_as_they_were(more: list[Any]) -> None:
     stats = unpack_row([*ROW, *more], KEY)
     assert stats.duration == Histogram({-147: 2, -115: 1}, 420_000_000)
     assert (stats.min_s, stats.max_s, stats.response_bytes, stats.failures) == (0.04, 0.08, 30, 1)
     assert stats.untimed == (more[1] if len(more) > 1 else 0)
-    assert stats.late == ({(True, "error"): 1} if len(more) > 2 else {})
+    assert stats.late == ({(True, "error"): 1} if len(more) == 3 else {})
+    assert stats.intended_duration == (Histogram({-115: 3}, 840_000_000) if len(more) == 4 else None)
     assert pack_row(stats) == [*ROW, *more]
 
 
@@ -232,6 +243,10 @@ WRONG = [
     ("timings", [[0, 0, 0, -1], [0, 0, 0, 0], {}]),
     ("timings", [[0, 0, 0, True], [0, 0, 0, 0], {}]),
     ("timings", [[0, 0, 0, 10**6], [0, 0, 0, 0], {}]),
+    ("intended_duration", [-1]),
+    ("intended_duration", {}),
+    ("intended_duration", [0, -100, 10**6]),
+    ("intended_duration", [0, -638, 1, 1_100, 1]),
     ("newest_exemplars", [["\n", 1.0, 1.0]]),
     ("newest_exemplars", [["a", -1.0, 1.0]]),
     ("newest_exemplars", [["a", 1.0, float("nan")]]),

@@ -3,9 +3,9 @@ import math
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from obswarm.defaults import MAX_ERROR_LENGTH, MAX_NAME_LENGTH, MAX_TRACEBACK_LENGTH
+from obswarm.defaults import MAX_DURATION_S, MAX_ERROR_LENGTH, MAX_NAME_LENGTH, MAX_TRACEBACK_LENGTH
 from obswarm.sanitize import is_clean
-from obswarm.stats import OTHER, Aggregate, EndpointKey, ErrorKey, Recorder, StatsTable
+from obswarm.stats import OTHER, Aggregate, EndpointKey, ErrorKey, Histogram, Recorder, StatsTable
 from tests.support.anything import ANY_ERROR, ANYTHING, Raises
 
 
@@ -41,6 +41,27 @@ def test_requests_that_finish_after_the_load_count_in_all_figures_but_rates() ->
     assert whole.endpoints[EndpointKey("GET", "/late")].rate(2.0) == 0
     assert whole.total().rate(2.0) == 1
     assert stats.rate(0.0) == 0
+
+
+def test_requests_with_an_intended_start_have_a_response_time_from_there_as_well() -> None:
+    recorder, key = Recorder(), EndpointKey("GET", "/")
+    recorder.record("GET", "/", 0.1, 100, 200)
+    assert recorder.take().endpoints[key].intended_duration is None
+    for start_delay_s in (None, 0.0, 0.4, -1.0, "0.4", "no number", math.nan):
+        recorder.record("GET", "/", 0.1, 100, 200, start_delay_s=start_delay_s)
+    recorder.record("GET", "/", None, 100, 200, start_delay_s=0.4)
+    recorder.record("GET", "/", MAX_DURATION_S, 100, 200, start_delay_s=MAX_DURATION_S)
+    stats = recorder.take().endpoints[key]
+    assert (stats.requests, stats.duration.count) == (9, 8)
+    expected = Histogram()
+    for seconds in (0.1, 0.5, 0.1, 0.5, 0.1, 0.1, MAX_DURATION_S):
+        expected.record(seconds)
+    assert stats.intended_duration == expected
+    recorder.record("GET", "/other", 0.1, 100, 200)
+    whole = recorder.take()
+    assert whole.total().intended_duration is None
+    whole.endpoint(key).merge(stats)
+    assert whole.total().intended_duration == expected
 
 
 def test_endpoints_beyond_the_limit_count_as_other_and_the_first_offenders_are_named() -> None:

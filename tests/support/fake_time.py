@@ -1,7 +1,7 @@
 """Time that passes only when a test says so, for greenlets as well: whoever sleeps is woken when its time has come."""
 
 import heapq
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import count
 from typing import Any
 
@@ -9,13 +9,15 @@ import gevent
 import pytest
 from gevent.event import Event
 
+from obswarm.killed import Supervised
+
 _TURNS = 5
 """Of the loop: what one greenlet sets off in another one has happened then."""
 
 
 class FakeTime:
     """In place of `clock.monotonic`, `clock.wall`, `gevent.sleep` and time limits of `gevent.wait`, of whatever is called
-    through these modules."""
+    through these modules, and of the delay of supervised greenlets that start later."""
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.now = 1000.0
@@ -28,6 +30,7 @@ class FakeTime:
         self._wait = gevent.wait
         patch.setattr(gevent, "sleep", self.sleep)
         patch.setattr(gevent, "wait", self.wait)
+        patch.setattr(Supervised, "spawn_later", self.spawn_later)
 
     def monotonic(self) -> float:
         return self.now
@@ -44,6 +47,14 @@ class FakeTime:
             return list(self._wait(objects, count=count))
         over = self._after(timeout)
         return [each for each in self._wait([*objects, over], count=1) if each is not over]
+
+    def spawn_later(self, seconds: float, function: Callable[..., Any], *arguments: Any) -> Supervised:
+        def wait_and_call() -> Any:
+            self.sleep(seconds)
+            return function(*arguments)
+
+        started: Supervised = Supervised.spawn(wait_and_call)
+        return started
 
     def _after(self, seconds: float) -> Event:
         """An event that is set when so much time has passed."""

@@ -1,1 +1,1 @@
-"""What a master and its workers send to each other: sockets, encryption, messages, and the codecs of their contents."""
+"""The protocol of a master and its workers: sockets, encryption, messages, and the codecs of their contents."""

@@ -1,8 +1,7 @@
-"""What a worker can say of itself and of its users, and be believed.
+"""Limits of the values that a worker may report.
 
-A worker is a program on another machine. One that is out of order, or that only says it is a worker, can report
-numbers that no machine comes to; added up, they would spoil the result of all others. No honest worker comes near
-these limits.
+A faulty or malicious worker could report values that no machine reaches, which would corrupt the result of all others.
+No correct worker comes near these limits.
 """
 
 from collections.abc import Iterable, Mapping
@@ -22,39 +21,39 @@ _MOST_CORES_OF_A_PROCESS = 10_000
 _MOST_S = 10 * 365 * 86_400
 _MOST_BYTES = 2**53
 _MOST_NUMBER = 2**53
-"""Of deltas, pulses and assignments: one a second for longer than there has been life."""
+"""The highest sequence number of deltas, heartbeats and assignments."""
 
 _MOST_REQUESTS_PER_S = 10_000_000
-"""Of one process; the fastest client makes a hundredth of that."""
+"""Limit for one process; the fastest client makes a hundredth of that."""
 
 _AHEAD_S = 3_600.0
-"""What a worker may have measured before this master has met it."""
+"""How long a worker may have been running before it registered with this master."""
 
 
 class RunBounds(TableBounds):
-    """What the workers of a run may report."""
+    """Validates the messages of the workers of a run. All checks raise NotBelieved."""
 
     @staticmethod
     def of(max_endpoints: int, user_classes: Iterable[str]) -> "RunBounds":
-        """For a run with user classes of these names."""
+        """Return the bounds for a run with user classes of these names."""
         return RunBounds(max_endpoints, user_classes=frozenset(map(clean_text, user_classes)))
 
     def check_users(self, users: Mapping[str, int]) -> None:
-        """Raises NotBelieved."""
+        """Check the number of users by class."""
         self.check_classes(users)
         number = sum(users.values())
         if number > _MOST_USERS:
             raise NotBelieved(f"it has {number:,} users")
 
     def checked_steps(self, steps: list[UserStep]) -> list[UserStep]:
-        """Those changes in its number of users. Raises NotBelieved."""
+        """Return the changes in the number of users, once they are checked."""
         most = max((max(step.most, step.users) for step in steps), default=0)
         if most > _MOST_USERS:
             raise NotBelieved(f"it had {most:,} users")
         return steps
 
     def check_ready(self, ready: Ready) -> None:
-        """Raises NotBelieved."""
+        """Check capacity, CPUs, users and names of a worker that is about to be registered."""
         self.check_users(ready.users)
         _check("capacity", ready.capacity, _MOST_CAPACITY)
         _check("number of CPUs", ready.cpus, _MOST_CPUS)
@@ -62,10 +61,10 @@ class RunBounds(TableBounds):
         if len(ready.nodes) > MOST_PROCESSES:
             raise NotBelieved(f"it has {len(ready.nodes):,} processes")
         if not all(len(node) <= defaults.MAX_NAME_LENGTH and is_clean(node) for node in ready.nodes):
-            raise NotBelieved("the name of one of its processes is no name")
+            raise NotBelieved("the name of one of its processes is too long or contains control characters")
 
     def check_report(self, report: Report) -> None:
-        """Raises NotBelieved."""
+        """Check users, health and sequence numbers of a report; its delta is checked by the codec."""
         self.check_users(report.users)
         _check("CPU usage", report.cpu_ratio, _MOST_CORES_OF_A_PROCESS)
         _check("event-loop lag", report.loop_lag_s, _MOST_S)
@@ -78,7 +77,7 @@ class RunBounds(TableBounds):
 
 
 def most_requests(processes: int, known_s: float) -> int:
-    """How many requests a worker can have made that has been known for that long."""
+    """Return the most requests that a worker can have made that registered `known_s` seconds ago."""
     return int(processes * _MOST_REQUESTS_PER_S * (known_s + _AHEAD_S))
 
 

@@ -1,4 +1,4 @@
-"""The one shared secret of a cluster, and the CURVE keys (RFC 26/CurveZMQ) that both sides derive from it."""
+"""The shared secret of a cluster, and the CURVE keys (RFC 26/CurveZMQ) that master and workers derive from it."""
 
 import os
 import stat
@@ -17,7 +17,7 @@ _SHORTEST = 16
 
 @dataclass(frozen=True, slots=True)
 class CurveKeys:
-    """Z85 texts. Whoever has the secret has all of them."""
+    """Key pairs of master and workers, encoded in Z85. All of them follow from the secret."""
 
     server_public: bytes
     server_secret: bytes
@@ -26,7 +26,7 @@ class CurveKeys:
 
 
 def derive_keys(secret: bytes) -> CurveKeys:
-    """The same keys from the same secret: each private key is BLAKE2b of the secret, personalised by its role."""
+    """Derive the keys from the secret: each private key is BLAKE2b of the secret, personalised by its role."""
 
     def pair(role: bytes) -> tuple[bytes, bytes]:
         private = z85.encode(blake2b(secret, digest_size=32, person=b"obswarm " + role).digest())
@@ -38,9 +38,9 @@ def derive_keys(secret: bytes) -> CurveKeys:
 
 
 def read_secret(file: str | None) -> tuple[bytes | None, str | None]:
-    """The secret from a file or from OBSWARM_SECRET, None when there is neither; and a warning, if there is cause.
+    """Return (the secret from a file or from OBSWARM_SECRET, a warning); each is None if there is none.
 
-    Raises ObswarmError when the file cannot be read, or the secret is too short to be one.
+    Raises ObswarmError if the file cannot be read, or the secret is too short.
     """
     warning = None
     if file is not None:
@@ -63,7 +63,7 @@ def read_secret(file: str | None) -> tuple[bytes | None, str | None]:
         return None, None
     if len(secret) < _SHORTEST:
         raise ObswarmError(
-            f"The secret of {where} has {len(secret)} characters; it needs {_SHORTEST} at least."
+            f"The secret of {where} has {len(secret)} characters; at least {_SHORTEST} are required."
             " Make one with: head -c 32 /dev/urandom | base64"
         )
     return secret, warning

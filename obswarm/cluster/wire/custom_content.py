@@ -1,4 +1,4 @@
-"""Content of the messages that a load test sends with `send_message`, packed and checked."""
+"""Encode and decode the content of messages that a load test sends with `send_message`."""
 
 from typing import Any
 
@@ -11,15 +11,15 @@ from obswarm.engine import CustomMessage, MessageListeners
 
 MAX_CONTENT_BYTES = 32 * 1024 * 1024
 MAX_CONTENT_ITEMS = 1_000_000
-"""Of one message of a load test's own."""
+"""Limit for one message."""
 
 
 class NotSendable(ValueError):
-    """Content of a load test's own that has no form in a message, or is more than the other side takes."""
+    """The content cannot be encoded, or exceeds the limits of the receiver."""
 
 
 def pack_content(content: Any) -> bytes:
-    """Raises NotSendable."""
+    """Encode the content of a message as MessagePack. Raises NotSendable."""
     try:
         packed: bytes = msgpack.packb(content, unicode_errors="backslashreplace")
         if len(packed) > MAX_CONTENT_BYTES:
@@ -31,22 +31,22 @@ def pack_content(content: Any) -> bytes:
 
 
 def message_content(kind: str, content: Any) -> bytes:
-    """For `send_message`. Raises LoadTestError when it cannot be sent."""
+    """Encode the content of a `send_message` call. Raises LoadTestError if it cannot be sent."""
     if not isinstance(kind, str):
-        raise LoadTestError(f"send_message({kind!r}, …): the type of a message has to be a text.")
+        raise LoadTestError(f"send_message({kind!r}, …): the type of a message has to be a string.")
     try:
         return pack_content(content)
     except NotSendable as error:
         raise LoadTestError(
-            f"send_message({kind!r}, …): the content cannot be sent ({error}). Use texts, numbers, lists and dicts."
+            f"send_message({kind!r}, …): the content cannot be sent ({error}). Use strings, numbers, lists and dicts."
         ) from None
 
 
 def deliver(messages: MessageListeners, custom: Custom) -> None:
-    """Give a message that has arrived to its listener."""
+    """Decode a received message and pass it to its listener."""
     try:
         content = unpack_content(custom.content, MAX_CONTENT_ITEMS)
     except Unreadable as error:
-        messages.warn_once(custom.kind, "A message of type '%s' cannot be read: %s.", str(error))
+        messages.warn_once(custom.kind, "A message of type '%s' cannot be decoded: %s.", str(error))
         return
     messages.deliver(CustomMessage(custom.kind, content, custom.node))

@@ -1,8 +1,8 @@
-"""Every message between a master and its workers: one frozen dataclass each, as MessagePack arrays.
+"""The messages between a master and its workers: one frozen dataclass each, encoded as a MessagePack array.
 
-A frame is [number of the message's type, field, field, …]. Hello's first field is the version of the protocol,
-whatever the rest is, so that different versions can tell each other so. Anything that is not exactly of a known form
-does not decode.
+A frame is [number of the message's type, field, field, …]. The first field of Hello is the protocol version in every
+version, so that a master can tell a worker which versions do not match. A frame with an unknown type, or with other
+fields than those of its type, is not decoded.
 """
 
 import math
@@ -15,20 +15,20 @@ import msgpack
 
 from obswarm.bounded_msgpack import Unreadable, unpack
 
-PROTOCOL_VERSION: Final = 5
+PROTOCOL_VERSION: Final = 6
 LARGEST_FRAME_BYTES = 64 * 1024 * 1024
 MAX_DELTA_BYTES = LARGEST_FRAME_BYTES - 16 * 1024 * 1024
-"""A Report also holds users and requests under way."""
+"""A Report also contains users and requests in flight."""
 LARGEST_JOINING_FRAME_BYTES = 256 * 1024
-"""Of peers that are no workers yet. The longest is Ready of a machine with thousands of processes."""
+"""Limit for peers that are not registered. The longest message is Ready of a machine with thousands of processes."""
 
 _LONGEST_TEXT = 100_000
 _MOST_ITEMS = 20_000
-"""In one message; what has more in it (statistics, a load test's own messages) is packed by itself, as bytes."""
+"""Limit for one message. Statistics and messages of the load test, which may have more, are fields of type bytes."""
 
 
 class NotAMessage(ValueError):
-    """A frame that no message of this version looks like. `version` is that of a Hello of another version."""
+    """The frame is not a valid message. `version` is the protocol version of a Hello of another version."""
 
     def __init__(self, reason: str, version: int | None = None) -> None:
         super().__init__(reason)
@@ -37,8 +37,8 @@ class NotAMessage(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """Worker: here I am, or here I am again. An incarnation is one life of a process; its deltas are numbered from
-    1."""
+    """Worker: registers, for the first time or again. The incarnation identifies a process; its deltas are numbered
+    from 1."""
 
     version: int
     release: str
@@ -46,14 +46,14 @@ class Hello:
     name: str
     processes: int
     file_hash: str
-    """SHA-256 of the load-test file that the worker was started with; empty when it has none."""
+    """SHA-256 of the load-test file that the worker was started with; empty if it has none."""
     run_id: str
-    """The run that it has taken part in; empty before."""
+    """The run that the worker takes part in; empty before its first run."""
 
 
 @dataclass(frozen=True, slots=True)
 class Welcome:
-    """Master: what to run. `acked` is the last delta of this incarnation that is safe."""
+    """Master: the run's specification. `acked` is the last delta of this incarnation that the master has."""
 
     nonce: str
     release: str
@@ -61,32 +61,32 @@ class Welcome:
     acked: int
     orphan_timeout_s: float
     bundle_hash: str
-    """Of the files to fetch; empty when the worker finds them where the job says."""
+    """Hash of the bundle to request; empty if the worker reads the files at the paths of the job."""
     job: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Master: there is no run now; stay."""
+    """Master: there is no run now; wait for one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Master: go away, and why."""
+    """Master: the worker is refused, and why. The worker exits."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class BundleRequest:
-    """Worker: send me the bundle."""
+    """Worker: requests the bundle."""
 
     bundle_hash: str
 
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """Master: the files."""
+    """Master: the load test's files."""
 
     bundle_hash: str
     packed: bytes
@@ -94,23 +94,23 @@ class Bundle:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """Worker: loaded; give me users. `capacity` is requests per second as measured (0: unknown); `users` those that
-    it has."""
+    """Worker: the load test is loaded. `capacity` is in requests per second (0: unknown); `users` are its running
+    users by class."""
 
     nonce: str
     capacity: float
     cpus: float
-    """CPUs that its processes may use, one each at the most."""
+    """CPUs that its processes may use, at most one each."""
     users: dict[str, int]
     nodes: tuple[str, ...]
-    """Names of its processes that have users."""
+    """Names of its processes with users."""
     acked: int = 0
-    """The last of its deltas that a master has said to be safe; it does not have those any more."""
+    """Its last delta that a master has acknowledged; the worker no longer has it and those before."""
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """Worker: I cannot run this load test."""
+    """Worker: it cannot run this load test, and why."""
 
     nonce: str
     reason: str
@@ -118,12 +118,12 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Reregister:
-    """Master: I do not know you; say hello."""
+    """Master: the worker is unknown; send Hello again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """Master: you belong to the fleet. `index` is that of the worker's first process."""
+    """Master: the worker is registered. `index` is that of its first process."""
 
     index: int
 
@@ -137,7 +137,7 @@ class StartRun:
 
 @dataclass(frozen=True, slots=True)
 class Assign:
-    """Master: an assignment: run these users, by class; start at most `spawn_rate` of them per second."""
+    """Master: an assignment: the number of users by class, of which at most `spawn_rate` are started per second."""
 
     number: int
     users: dict[str, int]
@@ -146,7 +146,7 @@ class Assign:
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """Master: I am alive; everything up to `acked` is safe; report, if `collect`."""
+    """Master: sent once a second. Acknowledges the deltas up to `acked`; with `collect`, asks for a Report."""
 
     number: int
     acked: int
@@ -155,32 +155,32 @@ class Heartbeat:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Worker: the answer to a heartbeat. `delta` is a table packed by obswarm.stats.codec, numbered by
-    `sequence`; an empty delta has the number 0."""
+    """Worker: response to a heartbeat. `delta` is a table encoded by obswarm.stats.codec with the sequence number
+    `sequence`; 0 if there is none."""
 
     pulse: int
     sequence: int
     delta: bytes
     users: dict[str, int]
     settled: int
-    """The last Assign that has been carried out altogether."""
+    """Number of the last Assign that has been carried out completely."""
     cpu_ratio: float
-    """Of one core, of the busiest of its processes."""
+    """CPU usage of its busiest process; 1.0 is one core."""
     loop_lag_s: float
     memory_bytes: int
     saturated: bool
     strained_s: int
     """Consecutive intervals in which it was over a limit."""
     last_sequence: int
-    """The number of the newest delta that there is, whether this report has it or not."""
+    """Sequence number of its newest delta, whether it is in this report or not."""
     ended: bool
-    """All users have ended after a Stop; nothing comes after `last_sequence`."""
+    """All users have ended after a Stop; `last_sequence` is the last delta of the run."""
     in_flight: bytes = b""
-    """The requests that are under way at the moment, as of obswarm.stats.codec.in_flight."""
+    """The requests in flight, encoded by obswarm.stats.codec.in_flight."""
     user_steps: bytes = b""
-    """How its number of users has changed since the last report, as of obswarm.cluster.wire.user_steps."""
+    """Changes in its number of users since the last report, encoded by obswarm.cluster.wire.user_steps."""
     losses: bytes = b""
-    """All processes of this worker that went away or were refused, as of obswarm.cluster.master.losses."""
+    """Processes of this worker that were lost or refused, encoded by obswarm.cluster.master.losses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,16 +193,16 @@ class Retransmit:
 
 @dataclass(frozen=True, slots=True)
 class WorkerEvent:
-    """Worker: something that the master has to act upon."""
+    """Worker: an event that the master handles."""
 
     kind: str
-    """error (of the load test), internal (of obswarm itself), stop_test, quit, warning (for people)."""
+    """error (of the load test), internal (an error in obswarm), stop_test, quit, warning (is logged)."""
     detail: str
 
 
 @dataclass(frozen=True, slots=True)
 class SpawningComplete:
-    """Master: the users that were asked for are there."""
+    """Master: all users that the plan asks for are running."""
 
     user_count: int
 
@@ -214,20 +214,20 @@ class StatsReset:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """Master: let running tasks finish within that time, then end all users."""
+    """Master: stop all users; running tasks may finish within that time."""
 
     timeout_s: float
 
 
 @dataclass(frozen=True, slots=True)
 class StopUsers:
-    """Relay: end your users now, but stay: the master is not heard any more."""
+    """Relay: stop all users now, without leaving: contact with the master is lost."""
 
 
 @dataclass(frozen=True, slots=True)
 class Custom:
-    """Either: a message of the load test's own. `node` is its sender, or, from the master, whom it is for (empty:
-    all)."""
+    """Master or worker: a message of the load test. `node` is the sender, or, from the master, the recipient (empty:
+    all workers)."""
 
     kind: str
     content: bytes
@@ -236,7 +236,7 @@ class Custom:
 
 @dataclass(frozen=True, slots=True)
 class CustomReport:
-    """Worker: what its listeners of report_to_master have put into their report; `content` is a MessagePack map."""
+    """Worker: the data of its report_to_master listeners; `content` is a MessagePack map."""
 
     node: str
     content: bytes
@@ -244,14 +244,14 @@ class CustomReport:
 
 @dataclass(frozen=True, slots=True)
 class Leaving:
-    """Worker: give my users to others; I go once what I measured is safe."""
+    """Worker: it leaves once its statistics are acknowledged; its users are to be moved to other workers."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """Master: everything of yours up to `acked` is safe, and there is nothing left to do."""
+    """Master: the run is over; the deltas up to `acked` are acknowledged. The worker exits."""
 
     acked: int
     exit_code: int
@@ -285,7 +285,7 @@ Message = (
 )
 
 OF_KNOWN_WORKERS = (Report, Retransmit, Ready, Failed, BundleRequest, Leaving, WorkerEvent)
-"""What a worker sends after its Hello: one that the master does not know has met another master before."""
+"""Messages that a worker sends after its Hello: a master that does not know the worker replies with Reregister."""
 
 _TYPES: tuple[type[Any], ...] = typing.get_args(Message)
 _NUMBERS = {kind: number for number, kind in enumerate(_TYPES)}
@@ -352,7 +352,7 @@ def encode(message: Message) -> bytes:
 
 
 def decode(frame: bytes) -> Message:
-    """Raises NotAMessage for anything that `encode` would not have made."""
+    """Decode a frame. Raises NotAMessage for anything that `encode` would not have produced."""
     if len(frame) > LARGEST_FRAME_BYTES:
         raise NotAMessage(f"a frame of {len(frame)} bytes")
     try:
@@ -360,14 +360,14 @@ def decode(frame: bytes) -> Message:
     except Unreadable as error:
         raise NotAMessage(str(error)) from None
     if type(parts) is not list or not parts or type(parts[0]) is not int or not 0 <= parts[0] < len(_TYPES):
-        raise NotAMessage("no known type of message")
+        raise NotAMessage("an unknown type of message")
     kind = _TYPES[parts[0]]
     values = parts[1:]
     if kind is Hello and values and _is_count(values[0]) and values[0] != PROTOCOL_VERSION:
-        raise NotAMessage(f"version {values[0]} of the protocol", values[0])
+        raise NotAMessage(f"protocol version {values[0]}", values[0])
     checks = _FIELDS[kind]
     if len(values) != len(checks) or not all(check(value) for check, value in zip(checks, values, strict=True)):
-        raise NotAMessage(f"not a proper {kind.__name__}")
+        raise NotAMessage(f"an invalid {kind.__name__}")
     for number in _TUPLES[kind]:
         values[number] = tuple(values[number])
     return kind(*values)  # type: ignore[no-any-return]

@@ -1,5 +1,5 @@
-"""Frames over ZeroMQ: a listener (ROUTER) that many dial (DEALER), with CURVE when there is a secret. No messages'
-meaning."""
+"""Send and receive frames over ZeroMQ: the master's ROUTER socket and the workers' DEALER sockets, with CURVE if there
+is a secret."""
 
 import _socket  # the C type: one of gevent's would watch a descriptor that is libzmq's
 import errno
@@ -25,14 +25,15 @@ logger = logging.getLogger(__name__)
 DEFAULT_PORT = 5557
 _MOST_SOCKETS = 16_384
 _SEND_QUEUE = 10_000
-"""Messages that wait for one peer; beyond it new ones are dropped, which the protocol bears."""
+"""Messages that are queued for one peer; further ones are dropped, which the protocol tolerates."""
 
 _RECEIVE_QUEUE = 20
-"""Messages of one peer that wait to be read; beyond it they wait with their sender. A worker sends one a second, and a
-few at once after it was cut off."""
+"""Messages of one peer that are queued here; further ones are queued by the sender. A worker sends one a second, and a
+few at once after it has reconnected."""
 
 _SILENT_S = 5
-"""After so long without a sign the kernel asks whether the other machine is there, and gives up as long after."""
+"""TCP keepalive: seconds without traffic until the kernel sends probes, and further seconds until it closes the
+connection."""
 
 _HANDSHAKE_S = 10
 _SHARED_BYTES = 65_536
@@ -40,7 +41,7 @@ _TURN_MESSAGES = 50
 _PAUSE_S = 0.0005
 _REFUSALS = zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_AUTH
 _BROKEN_OFF = zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
-"""The other side closed the connection: it may have refused, or the line is bad."""
+"""The peer closed the connection: it may have refused the key, or the network failed."""
 
 Received = Callable[[bytes, bytes], None]
 
@@ -52,7 +53,7 @@ def new_context() -> Any:
 
 
 def is_loopback(address: str) -> bool:
-    """Whether only this machine can reach it."""
+    """Return whether only this machine can reach the address."""
     if address == "localhost":
         return True
     try:
@@ -66,10 +67,10 @@ def tcp_endpoint(address: str, port: int) -> str:
 
 
 def check_free(address: str, port: int) -> None:
-    """Raise ObswarmError when somebody listens there. What else keeps a master from listening shows when it does."""
+    """Raise ObswarmError if the port is in use. Other errors are left to the actual bind."""
     family = dns.AF_INET6 if ":" in address else dns.AF_INET
     with dns.socket(family) as probe:
-        # As libzmq does: connections of a master that has ended are no reason.
+        # As libzmq does: connections of a master that has ended do not count.
         probe.setsockopt(dns.SOL_SOCKET, dns.SO_REUSEADDR, 1)
         try:
             probe.bind((address, port))
@@ -84,7 +85,8 @@ def _in_use(endpoint: str) -> ObswarmError:
 
 
 def resolved_endpoint(host: str, port: int) -> str:
-    """Where a host can be dialled: its IPv4 address when it has one. Raises ObswarmError when there is no such host."""
+    """Return the endpoint of a host, with its IPv4 address if it has one. Raises ObswarmError if it cannot be
+    resolved."""
     try:
         found = dns.getaddrinfo(host, port, type=dns.SOCK_STREAM)
     except OSError as error:
@@ -94,7 +96,7 @@ def resolved_endpoint(host: str, port: int) -> str:
 
 
 class _Socket:
-    """What both ends have in common: reading in turns, and counting handshakes that fail."""
+    """Base of both sockets: options, reading of messages, and the count of failed handshakes."""
 
     def __init__(self, context: Any, kind: int, endpoint: str, failures: int, supervisor: Supervisor | None) -> None:
         self._supervisor = supervisor or Supervisor()
@@ -106,9 +108,9 @@ class _Socket:
         self._socket.set(zmq.RCVHWM, _RECEIVE_QUEUE)
         self._socket.set(zmq.MAXMSGSIZE, LARGEST_FRAME_BYTES)
         self._socket.set(zmq.IPV6, int("[" in endpoint))
-        # A peer whose machine has gone says nothing; its connection is to be noticed all the same. The kernel looks
-        # after it: libzmq 4.3.5 aborts the process (`!_io_error`) when one of its own heartbeats falls due on a
-        # connection that was closed while its frames were waiting to be read.
+        # Detects peers whose machine or network has failed. TCP keepalive and not ZeroMQ's heartbeats: libzmq 4.3.5
+        # aborts the process (`!_io_error`) when one of these is due on a connection that was closed while its frames
+        # were waiting to be read.
         self._socket.set(zmq.TCP_KEEPALIVE, 1)
         self._socket.set(zmq.TCP_KEEPALIVE_IDLE, _SILENT_S)
         self._socket.set(zmq.TCP_KEEPALIVE_INTVL, 1)
@@ -136,10 +138,10 @@ class _Socket:
     def _accepted(self, descriptor: int) -> None: ...
 
     def _note_failed_send(self, error: Exception) -> None:
-        """Said once: what is sent is repeated, or asked for again."""
+        """Log the first failure only: messages that matter are retransmitted or requested again."""
         if not self._send_has_failed:
             self._send_has_failed = True
-            logger.error("A message cannot be sent: %s. Further ones are dropped without a word.", error)
+            logger.error("A message cannot be sent: %s. Further failures are not logged.", error)
 
     def close(self) -> None:
         kill_all(self._greenlets)
@@ -148,9 +150,10 @@ class _Socket:
 
 
 class RouterSocket(_Socket):
-    """Where workers dial to. `received(peer, frame)` is called for each frame, `peer` being good for `send`.
+    """The master's socket, to which workers connect.
 
-    Raises ObswarmError when it cannot listen there.
+    `received(peer, frame)` is called for each frame; `send` takes the same `peer`. Raises ObswarmError if it cannot
+    listen on the endpoint.
     """
 
     def __init__(
@@ -162,16 +165,18 @@ class RouterSocket(_Socket):
         supervisor: Supervisor | None = None,
     ) -> None:
         super().__init__(context, zmq.ROUTER, endpoint, _REFUSALS | zmq.EVENT_ACCEPTED, supervisor)
-        # A connection on which no handshake comes holds a descriptor all the while.
+        # A connection without a handshake would use a descriptor forever.
         self._socket.set(zmq.HANDSHAKE_IVL, _HANDSHAKE_S * 1000)
         self.shed_connections = 0
-        """How many were closed at once, since there were no descriptors for more."""
+        """Connections that were closed at once because too few descriptors were left."""
 
         self._local_port = 0
         self._received = received
-        # A peer whose connection is closed is told of, rather than sent to in vain.
+        # A send to a peer whose connection is closed fails, instead of being dropped silently.
         self._socket.set(zmq.ROUTER_MANDATORY, 1)
-        self._door = _Door(context, keys.client_public, self._supervisor) if keys is not None else None
+        self._authenticator = (
+            _CurveAuthenticator(context, keys.client_public, self._supervisor) if keys is not None else None
+        )
         if keys is not None:
             self._socket.set(zmq.CURVE_SERVER, 1)
             self._socket.set(zmq.CURVE_SECRETKEY, keys.server_secret)
@@ -182,7 +187,7 @@ class RouterSocket(_Socket):
             if error.errno == errno.EADDRINUSE:
                 raise _in_use(endpoint) from None
             where = endpoint.removeprefix("tcp://")
-            raise ObswarmError(f"A master cannot listen at {where}: {error.strerror}.") from None
+            raise ObswarmError(f"The master cannot listen on {where}: {error.strerror}.") from None
         self.endpoint: str = self._socket.get(zmq.LAST_ENDPOINT).decode().rstrip("\0")
         if self.endpoint.startswith("tcp://"):
             self._local_port = int(self.endpoint.rpartition(":")[2])
@@ -198,44 +203,45 @@ class RouterSocket(_Socket):
                 self._received(frames[0], b"")
             turn += 1
             if turn >= _TURN_MESSAGES:
-                # Others must get a turn, and sockets be looked at, also when messages never end.
+                # Other greenlets and the event loop have to run, also if messages never stop arriving.
                 turn = 0
                 gevent.sleep(_PAUSE_S)
 
     def _accepted(self, descriptor: int) -> None:
-        """Close a connection that has one of the descriptors that this process needs itself: libzmq has no limit."""
+        """Close a connection if it uses one of the reserved descriptors: libzmq has no limit of its own."""
         if not self._local_port or descriptor < open_files.ceiling():
             return
         try:
             connection = _socket.socket(fileno=descriptor)
         except OSError:
-            # It is closed already.
+            # Closed already.
             return
         try:
-            # Meanwhile the number may have become something else's.
+            # The number may belong to another file by now.
             if connection.getsockname()[1:2] == (self._local_port,):
                 connection.shutdown(dns.SHUT_RDWR)
                 self.shed_connections += 1
                 if self.shed_connections == 1:
                     logger.warning(
-                        "More connections at %s than this process may have (%s open files): further ones are closed.",
+                        "Too many connections to %s for the limit of %s open files: further ones are closed."
+                        " Raise the limit with ulimit -n.",
                         self.endpoint,
                         f"{open_files.soft_limit():,}",
                     )
         except (OSError, TypeError):
-            # It has ended, or is no connection of the network.
+            # Closed, or not a network connection.
             pass
         finally:
-            # It stays libzmq's.
+            # The descriptor still belongs to libzmq.
             connection.detach()
 
     def send(self, peer: bytes, frame: bytes) -> bool:
-        """False, and the frame is dropped, when the peer's connection has been closed or cannot be written to."""
+        """Send a frame. Returns False, and drops it, if the peer's connection is closed or cannot be written to."""
         try:
-            # Large ones are the same for many peers, and shared between their queues.
+            # Large frames are the same for many peers, and their memory is shared by the queues.
             self._socket.send_multipart([peer, frame], zmq.NOBLOCK, copy=len(frame) < _SHARED_BYTES)
         except zmq.Again:
-            # Too many wait; the protocol bears that one of them is missing.
+            # The queue is full; the protocol tolerates that a message is dropped.
             return True
         except (zmq.ZMQError, OSError) as error:
             if error.errno != errno.EHOSTUNREACH:
@@ -244,13 +250,13 @@ class RouterSocket(_Socket):
         return True
 
     def close(self) -> None:
-        if self._door is not None:
-            self._door.close()
+        if self._authenticator is not None:
+            self._authenticator.close()
         super().close()
 
 
 class DealerSocket(_Socket):
-    """A connection to a listener, which is made again by itself when it breaks."""
+    """A worker's socket. ZeroMQ reconnects by itself when the connection breaks."""
 
     def __init__(
         self,
@@ -281,7 +287,7 @@ class DealerSocket(_Socket):
                 gevent.sleep(_PAUSE_S)
 
     def send(self, frame: bytes) -> bool:
-        """False when it was dropped: too many wait already, or the connection cannot be written to."""
+        """Send a frame. Returns False, and drops it, if the queue is full or the connection cannot be written to."""
         try:
             self._socket.send(frame, zmq.NOBLOCK)
         except zmq.Again:
@@ -292,22 +298,22 @@ class DealerSocket(_Socket):
         return True
 
 
-class _Door:
-    """Lets in who has the key: a handler of ZAP requests (RFC 27/ZAP) for a context's servers."""
+class _CurveAuthenticator:
+    """Authenticates the CURVE keys of workers: a handler of ZAP requests (RFC 27/ZAP) for a context's servers."""
 
     def __init__(self, context: Any, admitted: bytes, supervisor: Supervisor) -> None:
         self._admitted = z85.decode(admitted)
         self._socket = context.socket(zmq.REP)
         self._socket.set(zmq.LINGER, 0)
         self._socket.bind("inproc://zeromq.zap.01")
-        self._greenlet = supervisor.keep("The check of keys", self._serve)
+        self._greenlet = supervisor.keep("The authentication of workers", self._serve)
 
     def _serve(self) -> None:
         while True:
             request = self._socket.recv_multipart()
             version, number = request[0], request[1]
-            fine = request[5] == b"CURVE" and request[6] == self._admitted
-            status = (b"200", b"OK") if fine else (b"400", b"unknown key")
+            is_known = request[5] == b"CURVE" and request[6] == self._admitted
+            status = (b"200", b"OK") if is_known else (b"400", b"unknown key")
             self._socket.send_multipart([version, number, *status, b"", b""])
 
     def close(self) -> None:

@@ -1,5 +1,5 @@
-"""Changes in the number of users on the wire: 32-bit numbers, three a step: milliseconds before the report, the most
-users in that moment, and the users after it."""
+"""Encode changes in the number of users as 32-bit integers, three for each change: milliseconds before the report, the
+peak at that moment, and the number of users after it."""
 
 from array import array
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ _LARGEST = 2**32 - 1
 
 
 def pack_user_steps(steps: Iterable[UserStep]) -> bytes:
-    """No steps are no bytes."""
+    """Encode the changes; none are empty bytes."""
     numbers = array("I")
     for age_s, most, users in steps:
         numbers.extend(min(number, _LARGEST) for number in (round(age_s * 1000), most, users))
@@ -20,9 +20,9 @@ def pack_user_steps(steps: Iterable[UserStep]) -> bytes:
 
 
 def unpack_user_steps(packed: bytes) -> list[UserStep]:
-    """Raises Unreadable."""
+    """Decode the changes. Raises Unreadable."""
     if len(packed) > MOST_STEPS * 12 or len(packed) % 12:
-        raise Unreadable("its changes in the number of users cannot be read")
+        raise Unreadable("its changes in the number of users cannot be decoded")
     numbers = from_little_endian("I", packed)
     columns = zip(numbers[::3], numbers[1::3], numbers[2::3], strict=True)
     return [UserStep(age_ms / 1000, most, users) for age_ms, most, users in columns]

@@ -125,7 +125,7 @@ class Relay:
         assert registry is not None
         deadline = clock.monotonic() + _START_S
         while len(registry.workers) < self._count and self._failure is None and clock.monotonic() < deadline:
-            self._changed.wait(0.1)
+            gevent.wait([self._changed], timeout=_STEP_S)
             self._changed.clear()
         ready = registry.ready
         if not ready:
@@ -281,27 +281,28 @@ class Relay:
 
     def _assign(self) -> None:
         if self._registry is not None and self._wanted and not self._stopping:
-            self._registry.assign(self._wanted, self._rate)
+            number = self._registry.assign(self._wanted, self._rate)
+            if self._numbers:
+                # The master's newest assignment is carried out when this last part of it is.
+                self._numbers[-1] = (self._numbers[-1][0], number)
 
     # What happens here.
     def _child_ended(self, incarnation: str, code: int) -> None:
-        if self._over:
+        registry = self._registry
+        if self._over or registry is None:
             return
-        worker = self._registry.workers.get(incarnation) if self._registry is not None else None
+        worker = registry.workers.get(incarnation)
         if worker is None:
             self._failure = self._failure or f"A process of this worker ended with the exit code {code}."
             self._changed.set()
-            return
-        registry = self._registry
-        assert registry is not None
-        if not worker.is_over and not worker.complete:
+        elif not worker.is_over and not worker.complete:
             users = sum(worker.users.values())
             logger.error(
                 "A process of this worker ended (exit code %d); the others get its %s.", code, counted(users, "user")
             )
             self._handle(registry.lose(worker))
             self._note_loss(worker, f"it ended with the exit code {code}")
-        if not len(self._children):
+        if registry.workers and not len(self._children):
             self._report(0)
             error = ObswarmError("All processes of this worker have ended.")
             # What they had reported has to be on its way before the connection is closed.

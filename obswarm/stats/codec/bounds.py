@@ -24,8 +24,9 @@ class TableBounds:
 
     @property
     def most_items(self) -> int:
-        """Of MessagePack, in statistics: four thousand an endpoint, for histograms of all phases."""
-        return 50_000 + 4_000 * self.max_endpoints
+        """Of MessagePack, in statistics: five thousand an endpoint, for histograms of all phases and of response times
+        from the intended start."""
+        return 50_000 + 5_000 * self.max_endpoints
 
     def check_classes(self, names: Iterable[str]) -> None:
         """Raises NotBelieved for the name of a class that the run does not have."""
