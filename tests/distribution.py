@@ -1,9 +1,9 @@
 """How the processes of `pytest -n auto` share the tests.
 
-Two processes for each processor, since tests of whole programs wait for most of their time, take tests, whichever is
-free the next ones, and one process more waits until those have ended: it runs the tests with the marker `alone`, which
-measure time and need a quiet machine. Tests that use a fixture of their module or package, or have the same
-`xdist_group`, run in one process, so that it is made once. Nothing is listed: a new test needs at most the marker.
+One process for each processor takes tests, whichever is free the next ones, and one process more waits until those have
+ended: it runs the tests with the marker `alone`, which measure time and need a quiet machine. Tests that use a fixture
+of their module or package, or have the same `xdist_group`, run in one process, so that it is made once. Nothing is
+listed: a new test needs at most the marker.
 
 This is a plugin (see addopts in pyproject.toml) because gevent has to patch the standard library before other plugins
 import ssl or threading.
@@ -25,7 +25,6 @@ import pytest
 
 ALONE = "alone"
 _START_PROGRAMS = ("tests/e2e/", "tests/integration/")
-_PER_PROCESSOR = 2
 _IDLE_S = 0.01
 _ENOUGH_PENDING = 2
 """Tests that a process is to have at hand: it starts the last of them only when it knows the next."""
@@ -80,7 +79,7 @@ from xdist.scheduler import LoadScopeScheduling  # noqa: E402
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_xdist_auto_num_workers() -> int:
-    return _PER_PROCESSOR * len(os.sched_getaffinity(0)) + 1
+    return len(os.sched_getaffinity(0)) + 1
 
 
 def pytest_configure_node(node: Any) -> None:
