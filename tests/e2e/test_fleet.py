@@ -104,7 +104,7 @@ def test_a_worker_of_another_version_is_refused_with_a_sentence(fleet, quick) ->
         answer = decode(stranger.recv())
     context.term()
     assert isinstance(answer, Refused)
-    assert "speaks version 99 of the protocol" in answer.reason
+    assert "speaks protocol version 99" in answer.reason
     assert "Install the same release" in answer.reason
 
 
