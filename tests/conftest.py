@@ -7,15 +7,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from obswarm.api import Environment, Events
 from obswarm.redact import forget_secrets
 from obswarm.stats import Recorder
 from tests.support.programs import CountingServer
+from tests.support.reports import pytest_report_to_serializable as pytest_report_to_serializable
 
 # How long an example takes says something about the machine, which other tests use at the same time.
-settings.register_profile("patient", deadline=None)
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
 
 

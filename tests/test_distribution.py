@@ -137,3 +137,23 @@ def test_a_file_that_does_not_exist_is_named_as_without_processes() -> None:
     assert done.stderr.strip() == "ERROR: file or directory not found: tests/nothing.py"
     assert "INTERNALERROR" not in done.stdout
     assert done.returncode == pytest.ExitCode.USAGE_ERROR
+
+
+def test_texts_that_cannot_be_sent_end_no_session(tmp_path: Path) -> None:
+    """What a test logs is sent from process to process, also a lone surrogate."""
+    (tmp_path / "conftest.py").write_text("from tests.support.reports import pytest_report_to_serializable\n")
+    (tmp_path / "test_it.py").write_text(
+        "import logging\n"
+        "def test_that_passes():\n    logging.error('\\ud886')\n"
+        "def test_that_fails():\n    assert '\\ud886' == ''\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-n", "2", "-c", os.devnull, tmp_path / "test_it.py"],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert "1 failed, 1 passed" in done.stdout, done.stdout + done.stderr

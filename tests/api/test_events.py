@@ -108,7 +108,7 @@ def test_measure_counts_a_block_that_was_cut_off_as_interrupted(events) -> None:
         },
     )
 )
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 def test_whatever_is_fired_counts_once_and_reaches_the_listeners(arguments) -> None:
     events, told = Events(), []
     events.request.recorder = Recorder()

@@ -83,7 +83,7 @@ RAISED = st.sampled_from([None, ValueError("no"), gevent.Timeout(1), SystemExit(
 
 @given(ANYTHING, ANYTHING, ANYTHING, RAISED | ANY_EXCEPTION, st.dictionaries(KEYS | ANYTHING_HASHABLE, ANYTHING))
 @example("X", "y", None, None, {1: 2, "self": 3, "reverse": 1})
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 def test_whatever_a_block_leaves_and_raises_it_is_one_request(method, name, context, raised, left) -> None:
     environment = Environment(events=Events(), recorder=Recorder())
     told = []

@@ -105,7 +105,9 @@ def final_result(table: StatsTable, test: str, folder: Path) -> tuple[RunResult,
 )
 @example([{}], "t")
 @example([{"name": 7, "response_time": None, "exception": "no \ud83d"}, {"name": b"\xff", "response_length": -1}], "t")
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+)
 def test_what_goes_in_comes_out_of_every_output(tmp_path: Path, events: list[dict[str, Any]], test: str) -> None:
     folder = tmp_path / str(next(numbers))
     folder.mkdir()

@@ -67,7 +67,9 @@ def source(anybody: Anybody) -> Iterator[PrometheusSource]:
     made.close()
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+)
 @given(DOCUMENTS)
 def test_an_answer_of_any_shape_gives_values_or_a_source_error(
     anybody: Anybody, source: PrometheusSource, document: Any
