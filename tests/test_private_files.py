@@ -128,7 +128,7 @@ def test_a_store_and_the_files_beside_it_are_its_owners(tmp_path: Path) -> None:
     writer = RunWriter(tmp_path / "new" / "runs.sqlite", RunMetadata("1.0.0"))
     run = MadeUpRun([writer], "20260130-080000-aaaa")
     final = run.second({PAGE: [0.01]})
-    writer._pool.join()
+    writer._is_idle.wait(60)
     assert {path.name for path in (tmp_path / "new").iterdir()} == {f"runs.sqlite{end}" for end in ("", "-wal", "-shm")}
     assert modes(tmp_path / "new") == {}
     writer.finish(final, run.statistics.started_wall_s + 1, {})

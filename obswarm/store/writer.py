@@ -5,13 +5,16 @@ import math
 import secrets
 import sqlite3
 import zlib
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from gevent.event import Event
 from gevent.threadpool import ThreadPool
 
 from obswarm.api import ObswarmError
+from obswarm.greenlets import Supervisor
 from obswarm.json_text import to_json
 from obswarm.record import Annotation, MetricKey, RunMetadata, Snapshot
 from obswarm.sanitize import escape_lines
@@ -45,8 +48,11 @@ class RunWriter:
         self._connection = connect(path)
         self._pool = ThreadPool(1)
         self._record = _Record(path, self._connection, metadata)
-        self._waiting = self._left_out = 0
+        self._queue: deque[tuple[Callable[..., None], Sequence[Any]]] = deque()
+        self._news, self._is_idle = Event(), Event()
+        self._left_out = 0
         self._logged: str | None = None
+        self._writing = Supervisor().keep("The writing of the run store", self._write_all)
 
     def snapshot(self, snapshot: Snapshot) -> None:
         """Write an interval."""
@@ -66,8 +72,8 @@ class RunWriter:
     ) -> None:
         """Write how the run ended, and wait until everything is written. `annotations` are all of the run: the last
         ones may not have been written yet. Raises StoreIncomplete if something is missing."""
-        self._pool.spawn(self._record.end, final, ended_s, to_json(result), annotations)
-        self._pool.join()
+        self._queue.append((self._record.end, (final, ended_s, to_json(result), annotations)))
+        self._write_rest()
         trouble = self._record.trouble
         missing = self._record.intervals_pending + self._left_out
         if trouble is not None:
@@ -79,20 +85,38 @@ class RunWriter:
             )
 
     def close(self) -> None:
-        self._pool.join()
+        self._write_rest()
         self._pool.kill()
         self._connection.close()
 
     def _do(self, what: Callable[..., None], *arguments: Any) -> None:
-        if self._waiting >= _MOST_WAITING:
+        """Have it done in the thread. Does not wait, however slow the disk is: the caller drives the run."""
+        if len(self._queue) >= _MOST_WAITING:
             self._left_out += what == self._record.interval
             return
-        self._waiting += 1
-        self._pool.spawn(self._in_thread, what, arguments)
+        self._queue.append((what, arguments))
+        self._is_idle.clear()
+        self._news.set()
 
-    def _in_thread(self, what: Callable[..., None], arguments: Sequence[Any]) -> None:
-        self._waiting -= 1
-        what(*arguments)
+    def _write_all(self) -> None:
+        while True:
+            self._news.wait()
+            self._news.clear()
+            self._drain()
+            self._is_idle.set()
+
+    def _drain(self) -> None:
+        while self._queue:
+            what, arguments = self._queue[0]
+            # Waits while the thread is at work, and may be killed then.
+            written = self._pool.spawn(what, *arguments)
+            self._queue.popleft()
+            written.wait()
+
+    def _write_rest(self) -> None:
+        self._writing.kill()
+        self._pool.join()
+        self._drain()
 
     def _log_trouble(self) -> None:
         """Log each fault once, and its end."""

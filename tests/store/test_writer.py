@@ -2,10 +2,13 @@
 
 import logging
 import sqlite3
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import gevent
 import pytest
+from gevent.monkey import get_original
 
 from obswarm.record import Annotation, GuardState, GuardView, LoadTestText, MetricKey, RunMetadata, RunRecord, value_at
 from obswarm.stats import EndpointStats, ErrorKey, ErrorStats, StatsTable
@@ -198,10 +201,10 @@ def test_while_the_disk_is_full_the_run_goes_on_and_what_waits_is_written_later(
     with caplog.at_level(logging.WARNING):
         for _ in range(3):
             run.second({PAGE: [0.01]})
-            writer._pool.join()
+            writer._is_idle.wait(60)
         disk.full = False
         run.second({PAGE: [0.01]})
-        writer._pool.join()
+        writer._is_idle.wait(60)
         run.second({PAGE: [0.01]})
     writer.close()
     assert [record.getMessage() for record in caplog.records] == [
@@ -220,3 +223,73 @@ def test_what_is_never_written_is_told_at_the_end(tmp_path: Path) -> None:
     with pytest.raises(StoreIncomplete, match="The end of the run and 1 of its seconds are not stored."):
         writer.finish(final, 1.0, {})
     writer.close()
+
+
+class _Slow:
+    """A connection on which a transaction begins only when the test says so."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self.may_begin = False
+
+    def execute(self, sql: str, *values: object) -> object:
+        # In a thread of the system.
+        while sql.startswith("BEGIN") and not self.may_begin:
+            get_original("time", "sleep")(0.001)
+        return self._connection.execute(sql, *values)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._connection, name)
+
+
+@pytest.fixture
+def slow(tmp_path: Path) -> Iterator[tuple[RunWriter, _Slow]]:
+    writer = RunWriter(tmp_path / "runs.sqlite", ABOUT)
+    disk = _Slow(writer._connection)
+    writer._record._connection = disk  # type: ignore[assignment]
+    yield writer, disk
+    disk.may_begin = True
+    writer.close()
+
+
+def test_a_run_does_not_wait_for_a_store_that_is_slow_or_locked(tmp_path: Path, slow: tuple[RunWriter, _Slow]) -> None:
+    writer, disk = slow
+    run = MadeUpRun([writer])
+    with gevent.Timeout(30):
+        for _ in range(20):
+            final = run.second({PAGE: [0.01]})
+            writer.annotation(Annotation(1.0, "start", "It starts"))
+            gevent.sleep(0)
+    disk.may_begin = True
+    writer.finish(final, 99.5, {})
+    record = read(tmp_path / "runs.sqlite")
+    assert [second.total().requests for second in record.seconds] == [1] * 20
+    assert len(record.annotations) == 20
+
+
+def test_seconds_for_which_there_was_no_room_are_counted_at_the_end(
+    slow: tuple[RunWriter, _Slow], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer, disk = slow
+    monkeypatch.setattr("obswarm.store.writer._MOST_WAITING", 5)
+    run = MadeUpRun([writer])
+    for _ in range(6):
+        final = run.second({PAGE: [0.01]})
+    writer.sample(1.0, {THREADS: 4.0})
+    disk.may_begin = True
+    with pytest.raises(StoreIncomplete, match=r"^The run store was too slow: 1 second of the run is not stored\.$"):
+        writer.finish(final, 99.5, {})
+
+
+def test_what_waits_is_written_although_its_greenlet_was_killed(tmp_path: Path, slow: tuple[RunWriter, _Slow]) -> None:
+    """As by a load test that kills all greenlets that it finds."""
+    writer, disk = slow
+    run = MadeUpRun([writer])
+    for _ in range(4):
+        final = run.second({PAGE: [0.01]})
+        gevent.sleep(0)
+    writer._writing.kill()
+    run.second({PAGE: [0.01]})
+    disk.may_begin = True
+    writer.finish(final, 99.5, {})
+    assert [second.total().requests for second in read(tmp_path / "runs.sqlite").seconds] == [1] * 5
