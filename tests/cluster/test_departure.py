@@ -11,6 +11,7 @@ from obswarm.cluster.wire.messages import Leaving, Message
 from obswarm.cluster.worker import departure as departure_module
 from obswarm.cluster.worker.departure import Departure
 from obswarm.greenlets import Supervisor
+from tests.support.patience import HANG_S
 
 
 class Link:
@@ -58,6 +59,22 @@ def test_a_second_signal_ends_it_at_once_unless_a_terminal_was_closed(kind: sign
     assert len(leaver.stopped_with_s) == len(leaver.link.sent) == 1
 
 
+@pytest.mark.parametrize("kind", [signal.SIGHUP, signal.SIGTERM])
+def test_a_hangup_while_it_ends_after_another_one_does_nothing(
+    kind: signal.Signals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A terminal that is closed sends it more than once, and the second may come when the master has let it go."""
+    monkeypatch.setattr(departure_module, "ending_signals", lambda: (signal.SIGHUP, signal.SIGTERM))
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    try:
+        leaver = Leaver(3.0)
+        with leaver.departure.at_signals():
+            leaver.departure.leave(kind)
+        assert (signal.getsignal(signal.SIGHUP) is signal.SIG_IGN) == (kind is signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
 def test_a_master_that_does_not_let_it_go_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(departure_module, "LEAVING_S", 0.01)
     leaver = Leaver()
@@ -71,7 +88,7 @@ def test_signals_are_heard_while_it_runs(monkeypatch: pytest.MonkeyPatch) -> Non
     leaver = Leaver(3.0)
     with leaver.departure.at_signals():
         os.kill(os.getpid(), signal.SIGTERM)
-        with gevent.Timeout(10):
+        with gevent.Timeout(HANG_S):
             while not leaver.departure.was_told:
                 gevent.sleep(0.01)
     assert leaver.stopped_with_s == [3.0]

@@ -33,6 +33,7 @@ class Departure:
         self._stop_timeout_s = stop_timeout_s
         self._stop = stop
         self._is_under_way = False
+        self._was_hung_up = False
 
     @contextmanager
     def at_signals(self) -> Iterator[None]:
@@ -43,10 +44,14 @@ class Departure:
         finally:
             for watcher in watchers:
                 watcher.cancel()
+            if self._was_hung_up:
+                # The next one would end the process with its default action, while it ends anyway.
+                signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
     def leave(self, kind: signal.Signals = signal.SIGINT) -> None:
         """Have the users end and the master let this worker go; a second call ends it at once."""
         self.was_told = True
+        self._was_hung_up |= kind is signal.SIGHUP
         if self._is_under_way and kind is signal.SIGHUP:
             # A terminal that is closed sends it more than once; nobody insists.
             return
