@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Self
 
 from tests.support.nginx import free_port
+from tests.support.patience import HANG_S
 from tests.support.prometheus import program
 from tests.support.readiness import wait_for_http
 
@@ -60,5 +61,5 @@ class Alertmanager:
 
     def __exit__(self, *_: object) -> None:
         self._process.terminate()
-        self._process.wait(30)
+        self._process.wait(HANG_S)
         self._folder.cleanup()

@@ -10,6 +10,7 @@ import gevent.subprocess
 from obswarm.api import Environment, Events
 from obswarm.http import FastHttpUser, HttpUser
 from obswarm.stats import Recorder
+from tests.support.patience import HANG_S
 
 KINDS = {"FastHttpUser": FastHttpUser, "HttpUser": HttpUser}
 
@@ -20,7 +21,7 @@ def measure(
     """(what came of each request, growth in bytes) of so many users with so many requests each, in another process."""
     words = [kind.__name__, url, str(largest_bytes), str(users), str(requests), str(int(keep)), str(int(discard))]
     command = [sys.executable, "-m", __name__, *words]
-    done = gevent.subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = gevent.subprocess.run(command, capture_output=True, text=True, timeout=HANG_S)
     assert done.returncode == 0, done.stderr
     results, grown = json.loads(done.stdout)
     return results, grown

@@ -5,11 +5,11 @@ import os
 import shutil
 import subprocess
 import tempfile
-import time
 from pathlib import Path
 from typing import Self
 
 from tests.support.debian import debian_mirror
+from tests.support.patience import HANG_S, wait_until
 from tests.support.programs import ROOT
 from tests.support.prometheus import program
 
@@ -34,7 +34,6 @@ _FILES = {
     "mysqld-exporter": ("prometheus-mysqld-exporter",),
     "node-exporter": ("prometheus-node-exporter",),
 }
-_START_S = 60
 
 
 def environment() -> dict[str, str]:
@@ -68,11 +67,9 @@ class DockerEngine:
             found = shutil.which("dockerd", path=f"{os.environ['PATH']}:/usr/sbin")
             assert found is not None, "dockerd is missing; `make components` gets it"
             self._process = subprocess.Popen([found], stdout=self._log, stderr=self._log)
-            deadline = time.monotonic() + _START_S
-            while not self._answers():
-                ended = self._process.poll() is not None or time.monotonic() > deadline
-                assert not ended, Path(self._log.name).read_text()[-3000:]
-                time.sleep(0.2)
+            wait_until(
+                self._answers, lambda: Path(self._log.name).read_text()[-3000:], every_s=0.2, ended=self._process.poll
+            )
         self._make_base()
         for name, image in IMAGES.items():
             self._build(name, image)
@@ -81,7 +78,7 @@ class DockerEngine:
     def __exit__(self, *_: object) -> None:
         if self._process is not None:
             self._process.terminate()
-            self._process.wait(60)
+            self._process.wait(HANG_S)
             self._log.close()
 
     @staticmethod

@@ -13,13 +13,13 @@ from functools import cache
 from pathlib import Path
 from typing import Self
 
+from tests.support.patience import HANG_S
 from tests.support.programs import ROOT
 
 PAGES = ("README.md", "CONTRIBUTING.md", *sorted(f"docs/{page.name}" for page in ROOT.glob("docs/*.md")))
 _FENCE = re.compile(r"^( *)```(\w+)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 _PROMPT = re.compile(r"^(\w*)\$ +(.*)$")
 _COMMENT = re.compile(r"(^|\s+)#\s.*$")
-_COMMAND_S = 90
 
 
 @dataclass(frozen=True)
@@ -125,10 +125,10 @@ class Shell:
     machine, and durations and numbers of users by small ones."""
 
     SMALLER = (
-        (r"(-t) \d+[smh]", r"\1 1s"),
+        (r"(-t) \d+[smh]", r"\1 2s"),
         (r"(-u) \d+", r"\1 5"),
         (r"(-r) \d+", r"\1 50"),
-        (r"--stages \S+", "--stages 1s:5"),
+        (r"--stages \S+", "--stages 2s:5"),
         (r"--processes \d+", "--processes 2"),
     )
 
@@ -161,7 +161,7 @@ class Shell:
 
     def finish(self, command: str, process: "subprocess.Popen[str]") -> str:
         try:
-            printed, _ = process.communicate(timeout=_COMMAND_S)
+            printed, _ = process.communicate(timeout=HANG_S)
         finally:
             process.kill()
         assert process.returncode == 0, f"{self.text_of(command)}\n{printed}"

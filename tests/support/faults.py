@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from tests.support.patience import HANG_S
 from tests.support.programs import CountingServer
 from tests.support.service import LOADTEST
 
 KINDS = ("killed", "disk full", "crashed")
 _RUN_S = 6
-_CLIENT_S = 120.0
 _MOMENTS_S = (0.0, 9.0)
 """After the client was started: from before the run is asked for until about its end."""
 
@@ -88,7 +88,7 @@ def crashing(crash: str, delay_s: float) -> str:
 
 def _finish(run: "subprocess.Popen[str]") -> tuple[int, int | None, str]:
     try:
-        out, err = run.communicate(timeout=_CLIENT_S)
+        out, err = run.communicate(timeout=HANG_S)
     except subprocess.TimeoutExpired:
         run.kill()
         out, err = run.communicate()

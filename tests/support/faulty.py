@@ -20,6 +20,7 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any, Self
 
+from tests.support.patience import HANG_S
 from tests.support.programs import ROOT
 from tests.support.writing_places import PACKAGE, instrumented
 
@@ -160,7 +161,7 @@ class FaultyProgram:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.close()
-        self._process.wait(10)
+        self._process.wait(HANG_S)
         self._process.stdout.close()
 
     def run(self, folder: Path, arguments: Sequence[object], place: str = "", error: int = 0, after: int = 0) -> Ended:

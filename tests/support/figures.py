@@ -14,11 +14,11 @@ from dashboards.render import ask, filled
 from obswarm.guards import Guard, GuardEvaluator, parse_action
 from obswarm.targets import KINDS, EmbeddedSource, MetricSource, PrometheusSource, Target, queries_of
 from tests.guards.test_evaluator import Control
+from tests.support.patience import HANG_S
 from tests.support.prometheus import Prometheus
 from tests.support.recorded import MadeUpRun
 from tests.support.scraped import series_of_prometheus, series_of_source
 
-_LONGEST_S = 60
 _WHOLE_RANGE = "300s"
 Check = Callable[[float], bool]
 _RULED = re.compile(r"ALERTS|.*:")
@@ -76,7 +76,7 @@ class Figures:
 
     def wait_for_series(self, name: str) -> None:
         """Until both have the same series of a target, by metric and labels. Prometheus has others as well: of rules."""
-        deadline = time.monotonic() + _LONGEST_S
+        deadline = time.monotonic() + HANG_S
         while True:
             real = {_as_scraped(labels) for labels in series_of_prometheus(self.prometheus)[name]}
             ours = set(series_of_source(self._embedded)[name])
@@ -87,7 +87,7 @@ class Figures:
             gevent.sleep(0.2)
 
     def _wait(self, queries: Mapping[str, tuple[str, Check]]) -> None:
-        deadline = time.monotonic() + _LONGEST_S
+        deadline = time.monotonic() + HANG_S
         while True:
             found = [
                 (type(source).__name__, name, query, value, value is not None and check(value))
@@ -105,7 +105,7 @@ class Figures:
     def wait_for_panels(self, graphs: Sequence[Graph], series: Mapping[str, Sequence[int]]) -> None:
         """Until each query of these panels gives numbers, of as many series as stand there by title; one for each query
         where there is nothing."""
-        deadline = time.monotonic() + _LONGEST_S
+        deadline = time.monotonic() + HANG_S
         while wrong := [
             (graph.title, query.expr, found, count)
             for graph in graphs
@@ -128,7 +128,7 @@ class Figures:
             evaluator = GuardEvaluator(rules, source, parse_action("notify"))
             run, control = MadeUpRun([]), Control()
             evaluator.start(control, time.time())
-            deadline = time.monotonic() + _LONGEST_S
+            deadline = time.monotonic() + HANG_S
             try:
                 while wrong := [
                     (type(source).__name__, guard.name, guard.state, guard.no_data_reason)

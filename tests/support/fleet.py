@@ -12,6 +12,7 @@ from gevent.server import StreamServer
 
 from tests.support.limited_cpu import CpuLimit
 from tests.support.nginx import free_port
+from tests.support.patience import HANG_S, wait_until
 from tests.support.programs import command
 
 LOADTEST = """
@@ -91,7 +92,7 @@ class Fleet:
         for program in self._programs:
             if program.poll() is None:
                 program.kill()
-            program.wait(30)
+            program.wait(HANG_S)
 
     def _start(
         self, log: str, *arguments: object, cwd: Path, limit: CpuLimit | None = None, **environment: str
@@ -127,6 +128,10 @@ class Fleet:
             limit=limit,
             **environment,
         )
+
+    def wait_for_master(self) -> None:
+        """Until workers can join it: those that are to give up soon do not find nobody meanwhile."""
+        wait_until(lambda: "Waiting for" in self.log() or "Going on with" in self.log(), self.log)
 
     def log(self, name: str = "master.log") -> str:
         return (self.folder / name).read_text(errors="replace")

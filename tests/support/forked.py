@@ -16,10 +16,11 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+from tests.support.patience import HANG_S
 from tests.support.programs import ROOT, Finished
 
 
-def forked_obswarm(*arguments: object, timeout: float = 60, cwd: Path = ROOT, **environment: str) -> Finished:
+def forked_obswarm(*arguments: object, timeout: float = HANG_S, cwd: Path = ROOT, **environment: str) -> Finished:
     """Run obswarm to its end, as `programs.obswarm` does."""
     with tempfile.TemporaryDirectory(prefix="obswarm-forked-") as folder:
         job = {

@@ -11,6 +11,7 @@ from typing import Any, Self
 import pymysql
 
 from tests.support.nginx import free_port
+from tests.support.patience import HANG_S
 from tests.support.prometheus import program
 from tests.support.readiness import wait_for, wait_for_http
 
@@ -29,7 +30,7 @@ class MariaDb:
         user = pwd.getpwuid(os.getuid()).pw_name
         folder.chmod(0o700)
         common = ["--no-defaults", f"--datadir={folder}/data", f"--user={user}"]
-        subprocess.run([install, *common, "--skip-test-db"], check=True, capture_output=True, timeout=120)
+        subprocess.run([install, *common, "--skip-test-db"], check=True, capture_output=True, timeout=HANG_S)
         self.port = free_port()
         self._log = open(folder / "log", "wb")
         self._server = subprocess.Popen(
@@ -40,7 +41,7 @@ class MariaDb:
             stdout=self._log,
             stderr=self._log,
         )
-        wait_for(lambda: self.connect().close(), (OSError, pymysql.MySQLError), self._server, self._text, 60)
+        wait_for(lambda: self.connect().close(), (OSError, pymysql.MySQLError), self._server, self._text)
         (folder / "my.cnf").write_text(f"[client]\nuser=exporter\npassword=any\nhost=127.0.0.1\nport={self.port}\n")
         port = free_port()
         self.metrics_url = f"http://127.0.0.1:{port}/metrics"
@@ -53,7 +54,7 @@ class MariaDb:
             stdout=self._log,
             stderr=self._log,
         )
-        wait_for_http(self.metrics_url, self._exporter, self._text, 60)
+        wait_for_http(self.metrics_url, self._exporter, self._text)
         return self
 
     def _text(self) -> str:
@@ -65,6 +66,6 @@ class MariaDb:
     def __exit__(self, *_: object) -> None:
         for process in (self._exporter, self._server):
             process.terminate()
-            process.wait(60)
+            process.wait(HANG_S)
         self._log.close()
         self._folder.cleanup()

@@ -5,10 +5,12 @@ import shutil
 import socket
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
+
+from tests.support.patience import HANG_S
+from tests.support.readiness import wait_for
 
 _CONFIGURATION = """
 daemon off;
@@ -79,18 +81,22 @@ class Nginx:
         configuration = self.folder / "nginx.conf"
         configuration.write_text(_CONFIGURATION.format(folder=self.folder, servers=self._servers))
         self._process = subprocess.Popen([program, "-c", configuration, "-p", self.folder], stderr=subprocess.PIPE)
-        deadline = time.monotonic() + 30
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", self._port), timeout=1).close()
-            except OSError:
-                assert time.monotonic() < deadline, (self.folder / "error.log").read_text()
-                assert self._process.poll() is None, self._process.stderr.read()
-                time.sleep(0.02)
-            else:
-                return self
+        wait_for(
+            lambda: socket.create_connection(("127.0.0.1", self._port), timeout=HANG_S).close(),
+            (OSError,),
+            self._process,
+            self._log,
+        )
+        return self
+
+    def _log(self) -> str:
+        assert self._process.stderr is not None
+        # To its end, which comes only with the program's.
+        said = b"" if self._process.poll() is None else self._process.stderr.read()
+        errors = self.folder / "error.log"
+        return said.decode(errors="replace") + (errors.read_text() if errors.exists() else "")
 
     def __exit__(self, *_: object) -> None:
         self._process.terminate()
-        self._process.communicate(timeout=10)
+        self._process.communicate(timeout=HANG_S)
         self._temporary.cleanup()

@@ -22,6 +22,7 @@ from obswarm.web import AlertsApp, WebServer
 from tests.guards.test_evaluator import Control
 from tests.support.alertmanager import Alertmanager
 from tests.support.nginx import free_port
+from tests.support.patience import HANG_S
 from tests.support.prometheus import Prometheus
 from tests.support.recorded import PAGE, MadeUpRun
 from tests.support.run_pairs import HEALTHY_S, OWN_RULE, RULES, TOKEN
@@ -119,7 +120,7 @@ def _serving(pair: EvaluatorPair, port: int) -> Iterator[tuple[MadeUpRun, GuardE
 
 def _deliver(port: int, body: bytes) -> None:
     url, headers = f"http://127.0.0.1:{port}{_PATH}", {"Authorization": f"Bearer {TOKEN}"}
-    requests.post(url, body, headers=headers, timeout=10).raise_for_status()
+    requests.post(url, body, headers=headers, timeout=HANG_S).raise_for_status()
 
 
 def _recording(app: Any, delivered: list[bytes]) -> Any:

@@ -8,11 +8,11 @@ import socket
 import struct
 import subprocess
 import tempfile
-import time
 from pathlib import Path
 from typing import Self
 
 from tests.support.nginx import free_port
+from tests.support.patience import HANG_S, wait_until
 from tests.support.prometheus import program
 from tests.support.readiness import wait_for_http
 
@@ -46,16 +46,16 @@ class Postgres:
         self.port = free_port()
         self._log = open(folder / "log", "wb")
         made = self._start("initdb", "-D", "data", "-A", "trust", "-U", "test", "--no-sync", "--no-instructions")
-        assert made.wait(120) == 0, self._text()
+        assert made.wait(HANG_S) == 0, self._text()
         options = [word for name, value in _OPTIONS.items() for word in ("-c", f"{name}={value}")]
         self._server = self._start(
             "postgres", "-D", "data", "-p", str(self.port), "-h", "127.0.0.1", "-k", "", *options
         )
-        deadline = time.monotonic() + 60
-        while self._start("psql", *self._where, "-c", "SELECT 1").wait(30) != 0:
-            assert self._server.poll() is None, self._text()
-            assert time.monotonic() < deadline, self._text()
-            time.sleep(0.05)
+        wait_until(
+            lambda: self._start("psql", *self._where, "-c", "SELECT 1").wait(HANG_S) == 0,
+            self._text,
+            ended=self._server.poll,
+        )
         port = free_port()
         self.metrics_url = f"http://127.0.0.1:{port}/metrics"
         self._exporter = subprocess.Popen(
@@ -101,7 +101,7 @@ class Postgres:
 
     def connect(self) -> socket.socket:
         """An idle connection (https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-START-UP)."""
-        made = socket.create_connection(("127.0.0.1", self.port), timeout=10)
+        made = socket.create_connection(("127.0.0.1", self.port), timeout=HANG_S)
         words = b"user\0test\0database\0postgres\0\0"
         made.sendall(struct.pack("!ii", len(words) + 8, 3 << 16) + words)
         said = b""
@@ -113,17 +113,17 @@ class Postgres:
 
     def execute(self, sql: str) -> str:
         """What it prints; each statement is a transaction of its own, and may fail."""
-        said, _ = self.session(sql).communicate(timeout=60)
+        said, _ = self.session(sql).communicate(timeout=HANG_S)
         return said
 
     def stop_exporter(self) -> None:
         self._exporter.terminate()
-        self._exporter.wait(30)
+        self._exporter.wait(HANG_S)
 
     def __exit__(self, *_: object) -> None:
         self.stop_exporter()
         # Ends the sessions that are still there.
         self._server.send_signal(signal.SIGINT)
-        self._server.wait(60)
+        self._server.wait(HANG_S)
         self._log.close()
         self._folder.cleanup()

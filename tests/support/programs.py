@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import parse_qsl
 
+from tests.support.patience import HANG_S
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -42,7 +44,7 @@ class Server:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.close()
-        self._process.wait(30)
+        self._process.wait(HANG_S)
         self._process.stdout.close()
 
     def kill(self) -> None:
@@ -55,7 +57,7 @@ class QuickServer(Server):
     module = "quick_server"
 
     def get(self, path: str) -> bytes:
-        with urllib.request.urlopen(self.url + path, timeout=10) as response:
+        with urllib.request.urlopen(self.url + path, timeout=HANG_S) as response:
             body: bytes = response.read()
             return body
 
@@ -82,7 +84,7 @@ class CountingServer(Server):
     module = "counting_server"
 
     def _get(self, path: str) -> Any:
-        with urllib.request.urlopen(self.url + path, timeout=10) as response:
+        with urllib.request.urlopen(self.url + path, timeout=HANG_S) as response:
             return json.load(response)
 
     def counts(self) -> dict[str, int]:
@@ -116,7 +118,7 @@ def command(*arguments: object) -> list[str]:
     return [sys.executable, "-m", "obswarm", *map(str, arguments)]
 
 
-def obswarm(*arguments: object, timeout: float = 60, cwd: Path = ROOT, **environment: str) -> Finished:
+def obswarm(*arguments: object, timeout: float = HANG_S, cwd: Path = ROOT, **environment: str) -> Finished:
     """Run obswarm to its end."""
     done = subprocess.run(
         command(*arguments),

@@ -6,7 +6,6 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import time
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator, Mapping
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from tests.support.nginx import free_port
+from tests.support.patience import HANG_S, wait_until
 from tests.support.programs import ROOT
 from tests.support.readiness import wait_for, wait_for_http
 
@@ -138,12 +138,12 @@ class Prometheus:
 
     def stop(self) -> None:
         self._process.terminate()
-        self._process.wait(30)
+        self._process.wait(HANG_S)
 
     def kill(self) -> None:
         """End it as a machine does that fails; `start` has it again."""
         self._process.kill()
-        self._process.wait(30)
+        self._process.wait(HANG_S)
 
     @contextmanager
     def frozen(self) -> Iterator[None]:
@@ -160,7 +160,7 @@ class Prometheus:
 
     def api(self, path: str, **parameters: object) -> Any:
         query = urllib.parse.urlencode(parameters)
-        with urllib.request.urlopen(f"{self.url}/api/v1/{path}?{query}", timeout=10) as answer:
+        with urllib.request.urlopen(f"{self.url}/api/v1/{path}?{query}", timeout=HANG_S) as answer:
             return json.load(answer)["data"]
 
     def query(self, promql: str, at: float | None = None) -> list[dict[str, Any]]:
@@ -170,13 +170,13 @@ class Prometheus:
     def wait_for(self, promql: str, value: float, at: float | None = None) -> None:
         """Until the query gives that value: what has been scraped or pushed takes a moment to be there, and Prometheus
         begins to scrape up to five seconds after it is ready."""
-        deadline = time.monotonic() + 20
-        while True:
-            found = self.query(promql, at)
-            if [float(series["value"][1]) for series in found] == [value]:
-                return
-            assert time.monotonic() < deadline, (promql, value, found)
-            time.sleep(0.05)
+        found: list[dict[str, Any]] = []
+
+        def is_so() -> bool:
+            found[:] = self.query(promql, at)
+            return [float(series["value"][1]) for series in found] == [value]
+
+        wait_until(is_so, lambda: (promql, value, found))
 
     def value(self, promql: str, at: float | None = None) -> float:
         """Of the one series that the query gives."""

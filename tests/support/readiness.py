@@ -1,10 +1,11 @@
 """Waiting for a program that serves HTTP to be ready."""
 
 import subprocess
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+
+from tests.support.patience import HANG_S, wait_until
 
 
 def wait_for(
@@ -12,21 +13,20 @@ def wait_for(
     errors: tuple[type[Exception], ...],
     process: "subprocess.Popen[bytes]",
     log: Callable[[], str],
-    longest_s: float = 30,
 ) -> None:
     """Until it raises none of these; fails with the program's log when that ends or takes too long."""
-    deadline = time.monotonic() + longest_s
-    while True:
+
+    def succeeds() -> bool:
         try:
             attempt()
-            return
         except errors:
-            assert time.monotonic() < deadline, log()
-            assert process.poll() is None, log()
-            time.sleep(0.05)
+            return False
+        return True
+
+    wait_until(succeeds, log, ended=process.poll)
 
 
-def wait_for_http(url: str, process: "subprocess.Popen[bytes]", log: Callable[[], str], longest_s: float = 30) -> None:
+def wait_for_http(url: str, process: "subprocess.Popen[bytes]", log: Callable[[], str]) -> None:
     """Until the URL answers with success; fails as `wait_for`."""
     errors = (OSError, urllib.error.HTTPError)
-    wait_for(lambda: urllib.request.urlopen(url, timeout=1).close(), errors, process, log, longest_s)
+    wait_for(lambda: urllib.request.urlopen(url, timeout=HANG_S).close(), errors, process, log)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Self
 
 from tests.support.nginx import free_port
+from tests.support.patience import HANG_S
 from tests.support.prometheus import program
 from tests.support.readiness import wait_for, wait_for_http
 
@@ -56,12 +57,12 @@ class Redis:
 
     def stop_exporter(self) -> None:
         self._exporter.terminate()
-        self._exporter.wait(30)
+        self._exporter.wait(HANG_S)
 
     def __exit__(self, *_: object) -> None:
         self.stop_exporter()
         self._server.terminate()
-        self._server.wait(30)
+        self._server.wait(HANG_S)
         self._log.close()
         self._folder.cleanup()
 
@@ -70,7 +71,7 @@ class RedisConnection:
     """Commands and answers of one line (https://redis.io/docs/latest/develop/reference/protocol-spec/)."""
 
     def __init__(self, port: int) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", port), timeout=10)
+        self._socket = socket.create_connection(("127.0.0.1", port), timeout=HANG_S)
         self._answers = self._socket.makefile("rb")
 
     def send(self, *commands: str) -> None:

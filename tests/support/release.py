@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from obswarm import __version__
+from tests.support.patience import HANG_S
 from tests.support.programs import ROOT, CountingServer
 
 UNRELEASED = "Unreleased"
@@ -85,7 +86,7 @@ def run_installed(python: Path, cwd: Path, *arguments: object, codes: Sequence[i
     """
     command = [python.parent / "obswarm", *map(str, arguments)]
     done = subprocess.run(
-        command, cwd=cwd, env=user_environment(python), capture_output=True, text=True, timeout=120, check=False
+        command, cwd=cwd, env=user_environment(python), capture_output=True, text=True, timeout=HANG_S, check=False
     )
     assert done.returncode in codes, (arguments, done.returncode, done.stdout, done.stderr)
     assert "Traceback" not in done.stderr, done.stderr

@@ -15,6 +15,7 @@ from gevent.pool import Pool
 
 from tests.support.alertmanager import Alertmanager
 from tests.support.nginx import free_port
+from tests.support.patience import HANG_S, wait_until
 from tests.support.programs import ROOT, CountingServer, command, obswarm
 from tests.support.prometheus import Prometheus
 
@@ -146,22 +147,19 @@ def _service(folder: Path, port: int) -> Iterator[None]:
         try:
             started.extend(subprocess.Popen(command(*words), cwd=folder, stdout=log, stderr=log) for words in programs)
             url = f"http://127.0.0.1:{port}/api/v1/status"
-            deadline = time.monotonic() + 60
-            while not _workers_at(url):
-                assert time.monotonic() < deadline, (folder / "service.log").read_text()
-                time.sleep(0.1)
+            wait_until(lambda: _workers_at(url), (folder / "service.log").read_text)
             yield
         finally:
             for each in started:
                 each.terminate()
             for each in started:
-                each.wait(30)
+                each.wait(HANG_S)
 
 
 def _workers_at(url: str) -> int:
     try:
         with urllib.request.urlopen(
-            urllib.request.Request(url, headers={"Authorization": f"Bearer {TOKEN}"}), timeout=5
+            urllib.request.Request(url, headers={"Authorization": f"Bearer {TOKEN}"}), timeout=HANG_S
         ) as answer:
             return len(json.load(answer)["workers"])
     except OSError:
@@ -172,7 +170,7 @@ def _run(folder: Path, url: str, where: tuple[object, ...], name: str, seconds: 
     done = obswarm(
         *("run", f"{name}.py", "-H", url, "-u", 5, "-r", 50, "-t", f"{seconds}s", "--headless", "--json", "-"),
         *("--no-store", "--no-report", *where),
-        timeout=180,
+        timeout=HANG_S + 60,
         cwd=folder,
     )
     assert done.stdout, done.stderr

@@ -2,13 +2,13 @@
 
 import json
 import subprocess
-import time
 import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any, Self
 
 from tests.support.nginx import free_port
+from tests.support.patience import HANG_S, wait_until
 from tests.support.programs import Finished, command, obswarm
 from tests.support.readiness import wait_for_http
 
@@ -46,16 +46,16 @@ class Service:
         return self
 
     def wait_for_workers(self) -> None:
-        deadline = time.monotonic() + 30
-        while len(self.status()["workers"]) < len(self._workers):
-            assert time.monotonic() < deadline, (self.folder / "workers.log").read_text()
-            time.sleep(0.1)
+        wait_until(
+            lambda: len(self.status()["workers"]) >= len(self._workers),
+            (self.folder / "workers.log").read_text,
+        )
 
     def __exit__(self, *_: object) -> None:
         for each in self._programs:
             each.terminate()
         for each in self._programs:
-            each.wait(20)
+            each.wait(HANG_S)
 
     def _start(self, log: str, *arguments: object) -> "subprocess.Popen[bytes]":
         with open(self.folder / log, "ab") as file:
@@ -77,7 +77,7 @@ class Service:
     def ask(self, path: str, token: str = TOKEN, body: bytes | None = None) -> tuple[int, dict[str, Any]]:
         request = urllib.request.Request(self.url + path, body, {"Authorization": f"Bearer {token}"})
         try:
-            with urllib.request.urlopen(request, timeout=10) as answer:
+            with urllib.request.urlopen(request, timeout=HANG_S) as answer:
                 return answer.status, json.load(answer)
         except urllib.error.HTTPError as error:
             return error.code, json.load(error)
@@ -92,10 +92,7 @@ class Service:
         return obswarm(*self.arguments(*more), cwd=cwd)
 
     def wait_until_waiting(self) -> None:
-        deadline = time.monotonic() + 30
-        while self.status()["state"] != "waiting":
-            assert time.monotonic() < deadline, self.log()
-            time.sleep(0.05)
+        wait_until(lambda: self.status()["state"] == "waiting", self.log)
 
     def log(self, name: str = "master.log") -> str:
         return (self.folder / name).read_text(errors="replace")
@@ -103,10 +100,5 @@ class Service:
 
 def child_of(process: "subprocess.Popen[bytes]") -> int:
     """The process that does the work of a service."""
-    deadline = time.monotonic() + 20
-    while True:
-        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-        if children:
-            return int(children[0])
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    path = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    return int(wait_until(lambda: path.read_text().split(), ended=process.poll)[0])
