@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.distribution import _GROUPS, ALONE, AloneLast
+from tests.support.patience import HANG_S
 from tests.support.programs import ROOT
 
 GROUPS = {
@@ -131,7 +132,7 @@ def test_a_file_that_does_not_exist_is_named_as_without_processes() -> None:
         env={name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=HANG_S,
         check=False,
     )
     assert done.stderr.strip() == "ERROR: file or directory not found: tests/nothing.py"

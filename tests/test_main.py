@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from obswarm.__main__ import _imported
+from tests.support.patience import HANG_S
 
 INTERRUPTED_AT = """
 import os, signal, sys
@@ -28,7 +29,7 @@ def test_a_signal_while_the_command_is_imported_ends_it_without_a_word(module: s
         check=False,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=HANG_S,
     )
     assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "")
 

@@ -20,6 +20,7 @@ from obswarm.stats import StatsTable
 from obswarm.store import RunWriter, Store
 from obswarm.streams import LogFile
 from obswarm.web import RunRequest
+from tests.support.patience import HANG_S
 from tests.support.recorded import PAGE, MadeUpRun
 
 
@@ -93,7 +94,7 @@ def test_many_processes_find_out_at_the_same_time(tmp_path: Path) -> None:
     for program_of in programs:
         assert program_of.stdin is not None
         program_of.stdin.close()
-    assert [program_of.wait(60) for program_of in programs] == [0, 0, 0, 0]
+    assert [program_of.wait(HANG_S) for program_of in programs] == [0, 0, 0, 0]
     assert {"".join(sorted((tmp_path / str(each) / "file").read_text())) for each in range(100)} == {"1234"}
     # A new folder may stay in which another process was just checking.
     assert {each.name for each in tmp_path.rglob("*") if each.is_file()} == {"file"}

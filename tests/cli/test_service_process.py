@@ -4,10 +4,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
+
+from tests.support.patience import HANG_S, wait_until
 
 PROGRAM = """
 import os, sys, time
@@ -37,20 +38,26 @@ def start(tmp_path: Path, body: str) -> "subprocess.Popen[str]":
 
 
 def wait_for_children(tmp_path: Path, count: int) -> list[int]:
-    deadline = time.monotonic() + 30
-    while True:
-        started = sorted(int(path.name) for path in (tmp_path / "started").iterdir())
-        if len(started) >= count:
-            return started
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    def started() -> list[int]:
+        return sorted(int(path.name) for path in (tmp_path / "started").iterdir())
+
+    wait_until(lambda: len(started()) >= count)
+    return started()
+
+
+def has_ended(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except (ProcessLookupError, FileNotFoundError):
+        return True
 
 
 @pytest.mark.parametrize("crash", ["os._exit(0)", "os.kill(os.getpid(), 9)", "raise SystemExit(0)"])
 def test_it_is_started_again_and_ends_when_that_is_meant(tmp_path: Path, crash: str) -> None:
     body = f"with ends_as_meant():\n    if number < 3:\n        {crash}\nsys.exit(7)\n"
     process = start(tmp_path, body)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=HANG_S)
     assert process.returncode == 7, err
     assert len(list((tmp_path / "started").iterdir())) == 3
     assert err.count("ended unexpectedly") == 2
@@ -58,34 +65,24 @@ def test_it_is_started_again_and_ends_when_that_is_meant(tmp_path: Path, crash: 
 
 def test_a_sentence_about_what_is_wrong_ends_it(tmp_path: Path) -> None:
     process = start(tmp_path, "with ends_as_meant():\n    raise ObswarmError('the port is taken')\n")
-    process.communicate(timeout=60)
+    process.communicate(timeout=HANG_S)
     assert process.returncode == 1
     assert len(list((tmp_path / "started").iterdir())) == 1
 
 
 @pytest.mark.parametrize("kind", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_is_passed_on_and_ends_both(tmp_path: Path, kind: signal.Signals) -> None:
-    process = start(tmp_path, "with ends_as_meant():\n    time.sleep(60)\n")
+    process = start(tmp_path, "with ends_as_meant():\n    time.sleep(600)\n")
     (child,) = wait_for_children(tmp_path, 1)
     process.send_signal(kind)
-    process.communicate(timeout=30)
+    process.communicate(timeout=HANG_S)
     assert process.returncode != 0
     assert not Path(f"/proc/{child}").exists()
 
 
 def test_a_parent_that_is_killed_leaves_no_child(tmp_path: Path) -> None:
-    process = start(tmp_path, "with ends_as_meant():\n    time.sleep(60)\n")
+    process = start(tmp_path, "with ends_as_meant():\n    time.sleep(600)\n")
     (child,) = wait_for_children(tmp_path, 1)
     process.kill()
-    process.communicate(timeout=30)
-    deadline = time.monotonic() + 10
-    while True:
-        try:
-            os.kill(child, 0)
-        except ProcessLookupError:
-            return
-        stat = Path(f"/proc/{child}/stat")
-        if stat.exists() and stat.read_text().rpartition(")")[2].split()[0] == "Z":
-            return
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    process.communicate(timeout=HANG_S)
+    wait_until(lambda: has_ended(child))

@@ -32,6 +32,7 @@ from obswarm.cluster.wire.messages import (
 )
 from obswarm.cluster.worker.connection import Identity, MasterConnection, Prepared
 from tests.support.fake_time import FakeTime
+from tests.support.patience import HANG_S
 from tests.support.stub_sockets import StubDealer
 
 ENDPOINT = "tcp://master.example:5557"
@@ -115,7 +116,7 @@ class Connected:
     @property
     def outcome(self) -> int | ObswarmError:
         """Exit code or error with which `run` has ended."""
-        self._running.join(timeout=5)
+        self._running.join(timeout=HANG_S)
         assert self._running.dead
         ended: int | ObswarmError = self._running.value
         return ended

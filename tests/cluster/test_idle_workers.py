@@ -21,6 +21,7 @@ from obswarm.cluster.wire.messages import (
 )
 from tests.support.fake_time import FakeTime
 from tests.support.made_up_worker import Letters
+from tests.support.patience import HANG_S
 
 
 class Router(Letters):
@@ -133,14 +134,14 @@ def test_a_port_that_the_last_run_still_has_is_tried_again(time: FakeTime) -> No
     time.advance(0.25)
     assert not entering.ready()
     time.advance(0.1)
-    assert entering.get(timeout=1).workers == {}
+    assert entering.get(timeout=HANG_S).workers == {}
 
 
 def test_a_port_that_stays_in_use_is_an_error(time: FakeTime) -> None:
     Router.taken = 1000
     entering = gevent.spawn(_error_of_entering)
     time.advance(3.1)
-    assert str(entering.get(timeout=1)) == "tcp://127.0.0.1:5557 is in use"
+    assert str(entering.get(timeout=HANG_S)) == "tcp://127.0.0.1:5557 is in use"
 
 
 def _error_of_entering() -> ObswarmError | None:

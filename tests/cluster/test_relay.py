@@ -41,6 +41,7 @@ from obswarm.cluster.worker.unacked import MOST_UNACKED
 from obswarm.stats.codec import DeltaSum
 from tests.support.fake_time import FakeTime
 from tests.support.made_up_worker import MadeUpWorker
+from tests.support.patience import HANG_S
 from tests.support.stub_sockets import StubDealer, StubRouter
 
 JOB = Job(
@@ -122,7 +123,7 @@ class Machine:
     @property
     def outcome(self) -> int | ObswarmError:
         """Exit code or error with which `run` has ended."""
-        self._running.join(timeout=5)
+        self._running.join(timeout=HANG_S)
         assert self._running.dead
         ended: int | ObswarmError = self._running.value
         return ended
@@ -133,7 +134,7 @@ class Machine:
 
     def wait_until(self, is_so: Callable[[], bool]) -> None:
         """For what a real time limit of some milliseconds brings about."""
-        with gevent.Timeout(5):
+        with gevent.Timeout(HANG_S):
             while not is_so():
                 Event().wait(0.002)
 

@@ -1,7 +1,7 @@
 """A worker process, commanded by the messages of a master that is not there."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import gevent
 import pytest
@@ -14,6 +14,7 @@ from obswarm.cluster.worker.worker import Worker
 from obswarm.engine import StopReason, StopRequested
 from obswarm.greenlets import kill_all
 from obswarm.record import StopKind
+from tests.support.patience import wait_until
 
 _VISITOR = """
 import gevent
@@ -32,13 +33,6 @@ class Stuck(Visitor):
         super().__init__(environment)
         gevent.sleep(60)
 """
-_LONGEST_S = 20.0
-
-
-def _wait_until(is_so: Callable[[], bool]) -> None:
-    with gevent.Timeout(_LONGEST_S):
-        while not is_so():
-            gevent.sleep(0.01)
 
 
 @pytest.fixture
@@ -96,9 +90,9 @@ def test_users_run_until_the_listeners_of_test_stopping_have_run(worker: Worker,
     events.test_stopping.add_listener(take_a_while)
     worker.on_message(StartRun("run"))
     worker.on_message(Assign(1, {"Visitor": 3}, 1_000.0))
-    _wait_until(lambda: runner.user_count == 3)
+    wait_until(lambda: runner.user_count == 3)
     worker.on_message(Stop(5.0))
-    _wait_until(lambda: runner.state == "stopped")
+    wait_until(lambda: runner.state == "stopped")
     assert seen == [3]
     assert runner.user_count == 0
 
@@ -110,7 +104,7 @@ def test_what_a_user_asks_for_is_told_while_the_constructor_of_another_one_waits
     monkeypatch.setattr(worker.link, "send", sent.append)
     worker.on_message(StartRun("run"))
     worker.on_message(Assign(1, {"Stuck": 1}, 1_000.0))
-    _wait_until(lambda: worker.assigned_users()["Stuck"] == 1)
+    wait_until(lambda: worker.assigned_users()["Stuck"] == 1)
     worker._generator._note(StopRequested(StopReason(StopKind.USER, "enough")))
-    _wait_until(lambda: bool(sent))
+    wait_until(lambda: sent)
     assert sent == [WorkerEvent("stop_test", "enough")]

@@ -27,6 +27,7 @@ from obswarm.engine import CustomMessage, LoadSchedule, Ramp, Run, RunResult, Sh
 from obswarm.greenlets import described
 from obswarm.record import StopKind
 from obswarm.stats import Recorder
+from tests.support.patience import HANG_S
 from tests.support.runs import local_run
 
 HOOKS = sorted(vars(Events()))
@@ -130,7 +131,7 @@ def test_a_killed_greenlet_ends_in_the_middle_of_a_listener() -> None:
     events.usage_monitor.add_listener(lambda **kwargs: gevent.sleep(100))
     ticker = Supervisor().spawn("A ticker", events.usage_monitor.fire)
     gevent.sleep(0)
-    ticker.kill(timeout=2)
+    ticker.kill(timeout=HANG_S)
     assert ticker.dead
 
 
@@ -161,7 +162,7 @@ def finish(run: Run, until: Event, longest_s: float = 10) -> RunResult:
 
     stopping = gevent.spawn(stop)
     try:
-        with gevent.Timeout(20):
+        with gevent.Timeout(HANG_S):
             return run.run()
     finally:
         stopping.kill()

@@ -10,6 +10,7 @@ import pytest
 from obswarm.api import Environment, Events
 from obswarm.engine import CustomMessage, MessageListeners
 from obswarm.stats import Recorder
+from tests.support.patience import HANG_S
 
 
 @pytest.fixture
@@ -42,7 +43,7 @@ def test_a_listener_of_the_start_may_wait_for_what_came_before_it(messages: Mess
     got = gevent.event.AsyncResult()
     send(messages, "data", 1)
     messages.register("data", lambda environment, msg: got.set(msg.data), False)
-    assert got.get(timeout=10) == 1
+    assert got.get(timeout=HANG_S) == 1
 
 
 def test_the_start_waits_until_slow_listeners_have_had_what_was_kept(messages: MessageListeners) -> None:

@@ -11,6 +11,7 @@ from gevent.event import Event
 from obswarm.api import ObswarmError
 from obswarm.engine import FailedOutput, LingeringOutput, Output, Outputs, StopReason
 from obswarm.record import Annotation
+from tests.support.patience import HANG_S
 from tests.support.recorded import MadeUpRun, result_of
 
 HOOKS = ("start", "snapshot", "annotation", "finish", "close")
@@ -155,7 +156,7 @@ def test_the_end_of_a_lingering_output_is_cut_short_and_so_are_those_after_it() 
     first, second, last = Waiting(), Waiting(), Recording()
     outputs = Outputs([first, second, last])
     closing = gevent.spawn(outputs.close)
-    assert first.waits.wait(10)
+    assert first.waits.wait(HANG_S)
     outputs.stop_waiting()
     closing.join(10)
     assert closing.successful()

@@ -1,5 +1,7 @@
 """A whole run in this process, with users that wait for events instead of the network."""
 
+from collections.abc import Callable
+
 import gevent
 import pytest
 from gevent.event import Event
@@ -21,7 +23,9 @@ from obswarm.engine import (
 from obswarm.engine.emitter import next_due
 from obswarm.record import RunState, Snapshot, StopKind
 from obswarm.stats import Recorder
+from tests.support.patience import HANG_S, wait_until
 from tests.support.runs import local_run
+from tests.support.stalls import StallMeter
 
 CTRL_C = StopReason(StopKind.SIGNAL, "interrupted")
 
@@ -49,10 +53,11 @@ def make_run(*classes: type[User], schedule: LoadSchedule | None = None, outputs
     return local_run(environment, schedule or Ramp(3, 1000), test="t", outputs=Outputs(outputs), interval_s=0.05)
 
 
-def finish(run: Run, after_s: float | None = None, reason: StopReason = CTRL_C) -> RunResult:
-    if after_s is not None:
-        gevent.spawn_later(after_s, run.stop, reason)
-    with gevent.Timeout(20):
+def finish(run: Run, until: Callable[[], object] | None = None) -> RunResult:
+    """Run it to its end, or until something is so."""
+    if until is not None:
+        gevent.spawn(lambda: (wait_until(until, every_s=0.01), run.stop(CTRL_C)))
+    with gevent.Timeout(HANG_S):
         return run.run()
 
 
@@ -66,7 +71,7 @@ def test_a_run_counts_what_its_users_did_and_says_why_it_ended() -> None:
             self.count()
 
     kept = Kept()
-    result = finish(make_run(Visitor, schedule=Ramp(3, 1000, duration_s=0.3), outputs=[kept]))
+    result = finish(make_run(Visitor, schedule=Ramp(3, 1000, duration_s=1.5), outputs=[kept]))
     assert result.stop_reason == StopReason(StopKind.TIME, "the planned time is over")
     assert result.final.total.requests == Visitor.done > 10
     assert result.users_max == 3
@@ -91,20 +96,20 @@ def test_events_come_in_locusts_order() -> None:
     reports = []
     events.report_to_master.add_listener(lambda client_id, data, **_: data.update(mine=1))
     events.worker_report.add_listener(lambda client_id, data, **_: reports.append(data["mine"]))
-    finish(run, after_s=0.2)
+    finish(run, until=lambda: "spawning_complete" in course)
     assert course == ["test_start", "spawning_complete", "test_stopping", "test_stop"]
     assert counts == [3]
     assert set(reports) == {1}
 
 
 def test_a_graceful_stop_lets_running_tasks_finish_and_waiting_users_go() -> None:
-    started, finished = Event(), []
+    started, may_finish, finished = [], Event(), []
 
     class Busy(Counted):
         @task
         def work(self):
-            started.set()
-            gevent.sleep(0.2)
+            started.append(self)
+            may_finish.wait()
             self.count()
             finished.append(self)
 
@@ -114,14 +119,15 @@ def test_a_graceful_stop_lets_running_tasks_finish_and_waiting_users_go() -> Non
 
         @task
         def work(self):
+            started.append(self)
             self.count()
 
         def on_stop(self):
             type(self).stopped += 1
 
-    run = make_run(Busy, Waiting, schedule=Ramp(4, 1000), stop_timeout=5)
-    gevent.spawn(lambda: (started.wait(), gevent.sleep(0.05), run.stop(CTRL_C)))
-    result = finish(run)
+    run = make_run(Busy, Waiting, schedule=Ramp(4, 1000), stop_timeout=HANG_S)
+    run._environment.events.test_stopping.add_listener(lambda **_: gevent.spawn_later(0.1, may_finish.set))
+    result = finish(run, until=lambda: len(started) == 4)
     assert len(finished) == 2
     assert Waiting.stopped == 2
     assert result.final.total.requests == 4
@@ -130,18 +136,20 @@ def test_a_graceful_stop_lets_running_tasks_finish_and_waiting_users_go() -> Non
 
 def test_the_stop_timeout_ends_tasks_that_do_not_finish() -> None:
     class Stuck(Counted):
-        stopped = 0
+        started = stopped = 0
 
         @task
         def work(self):
+            type(self).started += 1
             gevent.sleep(60)
 
         def on_stop(self):
             type(self).stopped += 1
 
-    result = finish(make_run(Stuck, stop_timeout=0.1), after_s=0.1)
+    with StallMeter() as stalls:
+        result = finish(make_run(Stuck, stop_timeout=0.1), until=lambda: Stuck.started == 3)
     assert Stuck.stopped == 3
-    assert result.final.elapsed_s < 2
+    assert result.final.elapsed_s < stalls.allowed_s(2)
 
 
 def test_an_abort_ends_at_once() -> None:
@@ -153,8 +161,9 @@ def test_an_abort_ends_at_once() -> None:
     run = make_run(Stuck, stop_timeout=60)
     gevent.spawn_later(0.1, run.stop, CTRL_C)
     gevent.spawn_later(0.2, run.abort, CTRL_C)
-    result = finish(run)
-    assert result.final.elapsed_s < 2
+    with StallMeter() as stalls:
+        result = finish(run)
+    assert result.final.elapsed_s < stalls.allowed_s(2)
     assert result.forced
 
 
@@ -216,24 +225,26 @@ def test_the_load_can_be_changed_and_held_while_it_runs() -> None:
     run = make_run(Visitor, schedule=Ramp(2, 1000))
     counts = []
 
+    def there_are(users):
+        wait_until(lambda: sum(run.user_counts().values()) == users, run.user_counts, every_s=0.01)
+        gevent.sleep(0.05)
+        assert sum(run.user_counts().values()) == users, "and no more"
+        counts.append(users)
+
     def script():
-        gevent.sleep(0.15)
-        counts.append(sum(run.user_counts().values()))
+        there_are(2)
         run.set_load(6, 1000)
-        gevent.sleep(0.15)
-        counts.append(sum(run.user_counts().values()))
+        there_are(6)
         run.hold()
-        gevent.sleep(0.1)
-        counts.append(str(run.state))
+        wait_until(lambda: str(run.state) == "holding")
         run.release()
         run.set_load(1, 1000)
-        gevent.sleep(0.2)
-        counts.append(sum(run.user_counts().values()))
-        run.stop(CTRL_C)
+        there_are(1)
 
-    gevent.spawn(script)
-    finish(run)
-    assert counts == [2, 6, "holding", 1]
+    scripted = gevent.spawn(script)
+    finish(run, until=scripted.ready)
+    scripted.get()
+    assert counts == [2, 6, 1]
 
 
 def test_reset_stats_forgets_the_ramp() -> None:
@@ -245,18 +256,22 @@ def test_reset_stats_forgets_the_ramp() -> None:
 
     class Slow(Counted):
         fixed_count = 1
+        done = 0
 
         @task
         def work(self):
+            type(self).done += 1
             self.count("/slow")
             gevent.sleep(0.01)
 
     run = make_run(Slow, Visitor, schedule=Ramp(20, 100), reset_stats=True)
     resets = []
-    run._environment.events.reset_stats.add_listener(lambda **_: resets.append(1))
-    result = finish(run, after_s=0.6)
-    assert resets == [1]
-    assert result.final.total.requests < 60
+    run._environment.events.reset_stats.add_listener(lambda **_: resets.append(Slow.done))
+    result = finish(run, until=lambda: resets and Slow.done > resets[0] + 10)
+    (before,) = resets
+    assert before > 5
+    since = Slow.done - before
+    assert since - 1 <= result.final.total.requests <= since + 2, "what was counted when it was reset is forgotten"
     assert result.duration_s < result.final.elapsed_s
 
 
@@ -294,7 +309,7 @@ def test_an_output_that_fails_does_not_hurt_the_run(caplog) -> None:
             self.count()
 
     kept = Kept()
-    result = finish(make_run(Visitor, outputs=[Broken(), kept]), after_s=0.3)
+    result = finish(make_run(Visitor, outputs=[Broken(), kept]), until=lambda: len(kept.snapshots) > 2)
     assert result.final.total.requests > 0
     assert Broken.calls == len(kept.snapshots) > 2
     assert caplog.text.count("Broken failed") == 1
@@ -302,14 +317,17 @@ def test_an_output_that_fails_does_not_hurt_the_run(caplog) -> None:
 
 def test_a_user_whose_init_fails_is_counted_as_an_exception() -> None:
     class Broken(Counted):
+        made = 0
+
         def __init__(self, environment):
+            type(self).made += 1
             raise ValueError("no account left")
 
         @task
         def work(self):
             pass
 
-    result = finish(make_run(Broken), after_s=0.2)
+    result = finish(make_run(Broken), until=lambda: Broken.made == 3)
     (found,) = result.final.exceptions.values()
     assert found.count == 3
     assert "no account left" in found.message
@@ -326,7 +344,7 @@ def test_too_many_endpoints_are_warned_of_once_with_names(caplog) -> None:
 
     environment = Environment(events=Events(), recorder=Recorder(5), user_classes=[Visitor])
     run = local_run(environment, Ramp(3, 1000), test="t", max_endpoints=5, interval_s=0.05)
-    result = finish(run, after_s=0.3)
+    result = finish(run, until=lambda: Visitor.number > 20)
     assert len(result.final.endpoints) == 5
     assert result.final.total.requests == Visitor.number
     warnings = [record.getMessage() for record in caplog.records if "endpoints" in record.getMessage()]

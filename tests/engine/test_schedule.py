@@ -10,6 +10,7 @@ from obswarm.engine import Outputs, Ramp, RunResult, StopReason, schedule
 from obswarm.engine.schedule import LoadSchedule, ShapeSchedule, StagesSchedule
 from obswarm.record import StopKind
 from obswarm.stats import Recorder
+from tests.support.patience import HANG_S
 from tests.support.runs import local_run
 
 STAGES = StagesSchedule([Stage(5, 5), Stage(5, 5), Stage(0, 8), Stage(5, 2)])
@@ -57,7 +58,7 @@ def finished(made: LoadSchedule, shape: LoadTestShape | None = None) -> RunResul
     environment = Environment(events=Events(), recorder=Recorder(), user_classes=[Once])
     environment.shape_class = shape
     run = local_run(environment, made, test="t", outputs=Outputs([]), interval_s=0.5)
-    with gevent.Timeout(20):
+    with gevent.Timeout(HANG_S):
         return run.run()
 
 

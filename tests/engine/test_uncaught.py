@@ -25,6 +25,7 @@ from tests.engine.test_called_code import (
     raising,
     run_of,
 )
+from tests.support.patience import HANG_S
 
 FIRED_IN_A_USER = {"request", "user_error"}
 
@@ -225,7 +226,7 @@ def test_what_is_called_apart_ends_with_a_caller_that_is_killed() -> None:
 
     caller = Supervisor().spawn("A caller", call_apart, wait)
     gevent.sleep(0.001)
-    caller.kill(timeout=2)
+    caller.kill(timeout=HANG_S)
     gevent.sleep(0)
     assert caller.dead
     assert ended == ["ended"]

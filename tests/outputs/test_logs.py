@@ -21,6 +21,7 @@ from obswarm.streams import LogFile, set_up_logging
 from obswarm.web.runs import RunEvents, RunEventsHandler
 from obswarm.web.wire import pack_message
 from tests.support.hostile import TEXTS, UNFIT
+from tests.support.patience import HANG_S
 from tests.support.recorded import PAGE, MadeUpRun, result_of
 
 every_text = pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
@@ -183,7 +184,7 @@ def fail():
 gevent.spawn(fail).join()
 raise RuntimeError("second \\x1b[2J")
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=HANG_S, check=False)
     assert done.returncode == 1
     assert "RuntimeError: first \\x1b[2J\n" in done.stderr
     assert "RuntimeError: second \\x1b[2J\n" in done.stderr

@@ -9,6 +9,7 @@ import pytest
 from obswarm.targets import PrometheusSource, Sample, SourceError, Target, queries_of
 from obswarm.targets.prometheus_reasons import PrometheusReasons
 from obswarm.targets.source import only_value
+from tests.support.patience import HANG_S
 
 
 def source(monkeypatch: pytest.MonkeyPatch, answers: Mapping[str, list[Sample]], *targets: Target) -> PrometheusSource:
@@ -109,7 +110,7 @@ def test_reasons_are_searched_for_in_the_background() -> None:
         "refused": "",
     }
     assert [reasons.get(query) for query in expected] == [""] * 4
-    gevent.joinall(list(reasons._searches.values()), timeout=5)
+    gevent.joinall(list(reasons._searches.values()), timeout=HANG_S)
     count = len(asked)
     assert {query: reasons.get(query) for query in expected} == expected
     assert len(asked) == count, "not again so soon"

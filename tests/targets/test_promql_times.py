@@ -10,6 +10,7 @@ from gevent.pywsgi import WSGIServer
 
 from obswarm import clock
 from obswarm.targets import PrometheusSource
+from tests.support.patience import HANG_S
 
 
 class Stub:
@@ -68,7 +69,7 @@ def test_concurrent_queries_each_have_their_own_time() -> None:
             stub.takes_s = 0.05
             now = clock.monotonic()
             asking = [gevent.spawn(source.query, "x", now - ago_s) for ago_s in (3.0, 2.0, 1.0)]
-            gevent.joinall(asking, raise_error=True, timeout=20)
+            gevent.joinall(asking, raise_error=True, timeout=HANG_S)
             third, second, first = sorted(stub.times[1:])
             assert (second - third, first - second) == (pytest.approx(1.0, abs=0.01), pytest.approx(1.0, abs=0.01))
         finally:

@@ -1,7 +1,6 @@
 """Sessions and users of the client under test."""
 
 import os
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -10,6 +9,7 @@ import pytest
 
 from obswarm.api import Environment
 from obswarm.http import FastHttpSession, FastHttpUser, HttpUser
+from tests.support.patience import wait_until
 
 
 @pytest.fixture
@@ -22,10 +22,7 @@ def no_leaked_socket() -> Iterator[None]:
     gevent.sleep(0.001)  # the loop's own files come with its first use
     before = count()
     yield
-    deadline = time.monotonic() + 15
-    while count() > before and time.monotonic() < deadline:
-        gevent.sleep(0.01)
-    assert count() <= before
+    wait_until(lambda: count() <= before, every_s=0.01)
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ import requests
 from obswarm.api import Environment
 from obswarm.killed import Supervised
 from tests.support.anything import ANYTHING_TABLE, FAULTS, Raises
+from tests.support.patience import wait_until
 from tests.support.scripted_server import HANG, ScriptedServer
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -133,9 +134,11 @@ def test_a_user_who_is_ended_while_its_names_text_is_made_ends_after_the_request
 ) -> None:
     class Slow:
         def __str__(self) -> str:
+            asked.append(1)
             gevent.sleep(10)
             return "never"
 
+    asked: list[int] = []
     after: list[str] = []
 
     def work() -> None:
@@ -146,7 +149,7 @@ def test_a_user_who_is_ended_while_its_names_text_is_made_ends_after_the_request
 
     with ScriptedServer([ANSWER]) as server:
         greenlet = Supervised.spawn(work)
-        gevent.sleep(0.1)
+        wait_until(lambda: asked)
         greenlet.kill()
     assert after == ["counted"]
     assert environment.recorder.take().total().requests == 1

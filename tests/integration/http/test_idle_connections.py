@@ -13,6 +13,7 @@ import trustme
 from obswarm import http
 from obswarm.http.client.settings import Settings
 from obswarm.http.tls import TlsSettings
+from tests.support.patience import HANG_S
 from tests.support.scripted_server import PAUSE, RESET, Exchange, Script, ScriptedServer, answer
 
 UNASKED = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
@@ -132,7 +133,7 @@ def test_one_of_which_nothing_could_be_sent_goes_over_a_new_connection(
     with ScriptedServer([*answer(), PAUSE, UNASKED, RESET], answer(b"new")) as server:
         client = client_of(server.url)
         assert client.get("/").status_code == 200
-        with gevent.Timeout(10):
+        with gevent.Timeout(HANG_S):
             while server.open:
                 gevent.sleep(0.01)
         # The look comes too early.
@@ -147,6 +148,6 @@ def test_a_pool_that_hands_a_connection_over_looks_at_it_too(make_session) -> No
     with ScriptedServer([*answer(b"first"), *answer(b"unasked")], answer(b"second")) as server:
         session = make_session(server.url, concurrency=1)
         calls = [gevent.spawn(session.get, "/") for _ in range(2)]
-        gevent.joinall(calls, timeout=10)
+        gevent.joinall(calls, timeout=HANG_S)
         assert [call.value.content for call in calls] == [b"first", b"second"]
         assert server.connections == 2

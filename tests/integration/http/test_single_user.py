@@ -8,6 +8,7 @@ from pathlib import Path
 import trustme
 from gevent import joinall, spawn, subprocess
 
+from tests.support.patience import HANG_S
 from tests.support.scripted_server import ScriptedServer, answer
 
 ROOT = Path(__file__).parents[3]
@@ -41,7 +42,7 @@ FIRST = ("from obswarm import HttpUser", "from obswarm import Guard", "from obsw
 def python(arguments: Sequence[object], cwd: Path) -> tuple[int, str, str]:
     """(exit code, stdout, stderr); every warning is an error."""
     command = [sys.executable, "-W", "error", *map(str, arguments)]
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=HANG_S, check=False)
     return done.returncode, done.stdout, done.stderr
 
 

@@ -9,6 +9,7 @@ import pytest
 from obswarm.api import Environment
 from obswarm.clock import monotonic
 from obswarm.stats import CutOffKey, EndpointKey
+from tests.support.patience import wait_until
 from tests.support.scripted_server import HANG, ScriptedServer
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n"
@@ -28,9 +29,7 @@ def in_flight(environment: Environment) -> Callable[[], dict[EndpointKey, tuple[
 
 
 def reached(server: ScriptedServer, exchanges: int) -> None:
-    with gevent.Timeout(10):
-        while len(server.exchanges) < exchanges:
-            gevent.sleep(0.01)
+    wait_until(lambda: len(server.exchanges) >= exchanges, every_s=0.01)
 
 
 def test_hung_requests_are_under_way_until_they_are_cut_off(session_of, environment, in_flight) -> None:
@@ -100,8 +99,8 @@ def test_a_streamed_answer_is_under_way_until_it_is_read_or_closed(session_of, e
             assert environment.recorder.take().endpoints[key].requests == 1
         reading = gevent.spawn(lambda: client.get("/", stream=True).content)
         reached(server, 4)
-        gevent.sleep(0.05)
-        assert in_flight() == {key: (1, 0)}
+        # Once the head has come.
+        wait_until(lambda: in_flight() == {key: (1, 0)}, in_flight)
         reading.kill()
         assert in_flight() == {}
         assert environment.recorder.take().endpoints[key].requests == 1
