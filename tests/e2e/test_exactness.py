@@ -2,11 +2,11 @@
 
 import json
 import signal
-import time
 from pathlib import Path
 
 import pytest
 
+from tests.support.patience import HANG_S, wait_until
 from tests.support.programs import CountingServer, start_obswarm
 
 LOADTEST = """
@@ -53,10 +53,10 @@ def test_20_second_runs_at_50_users_agree_with_their_targets(loadtest, tmp_path:
             options = ("-u", 50, "-r", 25, "-t", "20s", "--json", output, "--only-summary", "--web-port", 0)
             runs.append((target, output, start_obswarm("run", path, "-H", target.url, *options)))
         for target, output, run in runs:
-            _, errors = run.communicate(timeout=60)
+            _, errors = run.communicate(timeout=HANG_S)
             assert run.returncode == 1, errors
             result = json.loads(output.read_text())
-            assert result["totals"]["requests"] > 2000
+            assert result["totals"]["requests"] > 1000
             assert result["users_max"] == 50
             assert result["stop_reason"]["kind"] == "time"
             assert_exact(result, target)
@@ -69,12 +69,9 @@ def test_a_run_stopped_in_the_middle_agrees_with_the_target(
     output = tmp_path / "result.json"
     path = loadtest(LOADTEST.format(client="FastHttpUser"))
     run = start_obswarm("run", path, "-H", target.url, "-u", 50, "-r", 100, "--json", output, "--web-port", 0)
-    deadline = time.monotonic() + 20
-    while target.total() < 500:
-        assert time.monotonic() < deadline, "the run did not get going"
-        time.sleep(0.05)
+    wait_until(lambda: target.total() >= 500, "the run did not get going")
     run.send_signal(sent)
-    stdout, _ = run.communicate(timeout=20)
+    stdout, _ = run.communicate(timeout=HANG_S)
     assert run.returncode == 130
     result = json.loads(output.read_text())
     assert result["stop_reason"]["kind"] == "signal"
@@ -86,16 +83,15 @@ def test_a_second_ctrl_c_ends_at_once_and_still_reports(target: CountingServer, 
     text = "from obswarm import FastHttpUser, task\nclass A(FastHttpUser):\n    @task\n    def a(self): self.client.get('/hang')\n"
     output = tmp_path / "result.json"
     run = start_obswarm(
-        "run", loadtest(text), "-H", target.url, "-u", 5, "-r", 100, "-s", "60s", "--json", output, "--web-port", 0
+        "run", loadtest(text), "-H", target.url, "-u", 5, "-r", 100, "-s", "10m", "--json", output, "--web-port", 0
     )
-    deadline = time.monotonic() + 20
-    while target.total() < 5:
-        assert time.monotonic() < deadline, "the run did not get going"
-        time.sleep(0.05)
+    wait_until(lambda: target.total() >= 5, "the run did not get going")
     run.send_signal(signal.SIGINT)
-    with pytest.raises(Exception, match="timed out"):
-        run.wait(1)
+    assert run.stderr is not None
+    # Two that come before the first is seen to are one.
+    assert any("Ctrl-C again ends at once" in line for line in run.stderr)
+    assert run.poll() is None
     run.send_signal(signal.SIGINT)
-    run.communicate(timeout=10)
+    run.communicate(timeout=HANG_S)
     totals = json.loads(output.read_text())["totals"]
     assert (totals["requests"], totals["interrupted"]) == (0, 5)

@@ -3,8 +3,7 @@
 import csv
 import json
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from subprocess import Popen
@@ -13,7 +12,9 @@ import pytest
 import requests
 
 from tests.support.nginx import free_port
+from tests.support.patience import HANG_S, wait_until
 from tests.support.programs import QuickServer, start_obswarm
+from tests.support.stalls import StallMeter
 
 LOADTEST = """
 from obswarm import FastHttpUser, LoadTestShape, constant, task
@@ -30,7 +31,7 @@ class Steps(LoadTestShape):
     def tick(self):
         return (30, 5) if self.get_run_time() < 6 else None
 """
-PAGES = ["x 1", "x 9", "x 9", "x 1", None, "x 1", "x NaN", "x +Inf", "x +Inf", "x 1"]
+PAGES = ["x 1", *["x 9"] * 3, "x 1", None, "x 1", "x NaN", *["x +Inf"] * 3, "x 1"]
 """What a target has on its metrics page, scrape by scrape; None: it is gone."""
 
 
@@ -83,17 +84,10 @@ class Running:
             return []
 
     def result(self) -> dict:
-        _, said = self.process.communicate(timeout=60)
+        _, said = self.process.communicate(timeout=HANG_S)
         assert self.process.returncode == 0, said
         document: dict = json.loads((self.folder / "result.json").read_text())
         return document
-
-
-def wait_for(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 40
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
 
 
 def check_scaled(users: list[int], left_by: int) -> None:
@@ -112,43 +106,46 @@ def test_loads_are_held_and_scaled_whatever_the_plan_and_end_with_it(tmp_path: P
         labels = {"alertname": name, "obswarm_action": "scale(50%)"}
         body = {"version": "4", "alerts": [{"status": "firing", "labels": labels, "fingerprint": name}]}
         answer = requests.post(
-            f"http://127.0.0.1:{port}/api/v1/alerts", json=body, headers={"Authorization": "Bearer known"}, timeout=10
+            f"http://127.0.0.1:{port}/api/v1/alerts",
+            json=body,
+            headers={"Authorization": "Bearer known"},
+            timeout=HANG_S,
         )
         assert answer.status_code == 200, answer.text
 
     half = ("--guard", "scale(50%): half: users >= 10")
-    with QuickServer() as quick:
+    with QuickServer() as quick, StallMeter() as stalls:
         ramp = Running(tmp_path / "ramp", quick, LOADTEST, "-u", 100, "-r", 5, "-t", "8s", "--workers", 2, *half)
         held = Running(
             tmp_path / "held",
             quick,
             LOADTEST,
-            *("--stages", "3s:9,3s:9", "--workers", 0, "--hold-when", "never clear: users >= 2"),
+            *("--stages", "6s:9,2s:9", "--workers", 0, "--hold-when", "never clear: users >= 2"),
         )
         shape = Running(tmp_path / "shape", quick, LOADTEST + SHAPE, "--workers", 0, *half)
         alerted = Running(
             tmp_path / "alerted",
             quick,
             LOADTEST,
-            *("-u", 100, "-r", 5, "-t", "10s", "--workers", 0, "--web-port", port, "--alerts-token", "known"),
+            *("-u", 100, "-r", 5, "-t", "15s", "--workers", 0, "--web-port", port, "--alerts-token", "known"),
             *("--alerts-grace", "0s"),
         )
         asking = Running(
             tmp_path / "asking",
             quick,
             LOADTEST,
-            *("-u", 100, "-r", 5, "-t", "13s", "--workers", 0, "--target", f"app={target.url}"),
+            *("-u", 100, "-r", 5, "-t", "16s", "--workers", 0, "--target", f"app={target.url}"),
             *("--hold-when", "busy: promql(x) > 5", "--notify-when", "same query: promql(x) > 5"),
         )
-        wait_for(lambda: max(alerted.users(), default=0) >= 10)
+        wait_until(lambda: max(alerted.users(), default=0) >= 10)
         alert("First")
-        wait_for(lambda: (users := alerted.users())[-1] <= max(users) // 2 + 1)
+        wait_until(lambda: (users := alerted.users())[-1] <= max(users) // 2 + 1)
         alert("Interval")
 
         for scaled, left_by in ((ramp, 2), (shape, 2), (alerted, 4)):
             assert scaled.result()["stop_reason"]["detail"] == "the planned time is over"
             check_scaled(scaled.users(), left_by)
-        assert shape.result()["duration_s"] < 20
+        assert shape.result()["duration_s"] < stalls.allowed_s(20)
         reason = held.result()["stop_reason"]
         assert reason == {
             "kind": "time",
@@ -159,4 +156,4 @@ def test_loads_are_held_and_scaled_whatever_the_plan_and_end_with_it(tmp_path: P
             ("busy", 2),
             ("same query", 2),
         ]
-        assert max(asking.users()) < 60
+        assert max(asking.users()) < 70, "the plan was 80 by then"

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.fleet import Fleet
+from tests.support.patience import HANG_S
 from tests.support.programs import QuickServer, obswarm
 
 LOADTEST = """
@@ -74,7 +75,7 @@ def test_a_listener_that_fails_every_second_is_counted_and_harms_nobody(loadtest
         ("no data in master", True),
         ("no data in worker", True),
     }
-    assert done.result["totals"]["requests"] == sum(map(len, quick.arrivals().values())) > 20
+    assert done.result["totals"]["requests"] == sum(map(len, quick.arrivals().values())) > 5
     assert done.stderr.count("Traceback") == 2, "the first of each kind"
 
 
@@ -86,8 +87,8 @@ def test_a_worker_of_another_machine_whose_data_cannot_be_prepared_ends_the_run(
         environment = {"HOOK": "test_start", "WHERE": where}
         master = fleet.master("-t", "30s", **environment)
         worker = fleet.worker(**environment)
-        assert master.wait(40) == 2
-        assert worker.wait(20) == 0, "the error is the master's to show"
+        assert master.wait(HANG_S) == 2
+        assert worker.wait(HANG_S) == 0, "the error is the master's to show"
         assert f"raised RuntimeError: no data in {where}" in fleet.log()
         assert fleet.result()["stop_reason"]["kind"] == "error"
 
@@ -130,4 +131,4 @@ def test_a_greenlet_of_the_load_test_that_ends_the_process_is_counted(loadtest, 
     (found,) = done.result["exceptions"]
     assert found["message"] == "the greenlet leave: SystemExit: 0"
     assert found["count"] == 1 + workers, "on the master and on each of its workers"
-    assert done.result["totals"]["requests"] == sum(map(len, quick.arrivals().values())) > 10
+    assert done.result["totals"]["requests"] == sum(map(len, quick.arrivals().values())) > 5

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.fleet import Fleet
+from tests.support.patience import HANG_S
 from tests.support.programs import CountingServer, command
 
 LOADTEST = """
@@ -51,19 +52,19 @@ def test_a_run_in_a_folder_full_of_them(tmp_path: Path, workers: str, start: str
     folder = traps(tmp_path, every if start == "command" else SOME)
     (folder / "loadtest.py").write_text(LOADTEST)
     (folder / "my_accounts.py").write_text("NAMES = ['one', 'two']\n")
-    words = ["run", "loadtest.py", "-u", "4", "-r", "40", "-t", "1s", "--workers", workers, "--json", "-", "--no-store"]
+    words = ["run", "loadtest.py", "-u", "4", "-r", "40", "-t", "2s", "--workers", workers, "--json", "-", "--no-store"]
     with CountingServer() as target:
         done = subprocess.run(
             [*([str(SCRIPT), *words] if start == "command" else command(*words)), "-H", target.url, "--web-port", "0"],
             cwd=folder,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=HANG_S,
             check=False,
         )
         assert done.returncode == 0, done.stderr
         result = json.loads(done.stdout)
-        assert result["totals"]["requests"] == target.total() > 20
+        assert result["totals"]["requests"] == target.total() > 10
         assert set(target.counts()) == {"/one", "/two", "/other"}
     assert (result["exceptions"], result["totals"]["failures"]) == ([], 0)
 
@@ -72,9 +73,9 @@ def test_a_worker_and_a_relay_that_were_started_among_them(tmp_path: Path) -> No
     with CountingServer() as target, Fleet(tmp_path, target.url, LOADTEST) as fleet:
         traps(fleet.folder / "elsewhere", SOME)
         (fleet.folder / "my_accounts.py").write_text("NAMES = ['one', 'two']\n")
-        master = fleet.master("-u", 6, "-r", 40, "-t", "1s", "--expect-workers", 2)
+        master = fleet.master("-u", 6, "-r", 40, "-t", "2s", "--expect-workers", 2)
         workers = [fleet.worker(), fleet.worker("--processes", 2)]
-        assert master.wait(60) == 0, fleet.log() + fleet.log("workers.log")
-        assert [worker.wait(30) for worker in workers] == [0, 0], fleet.log("workers.log")
-        assert fleet.result()["totals"]["requests"] == target.total() > 20
+        assert master.wait(HANG_S) == 0, fleet.log() + fleet.log("workers.log")
+        assert [worker.wait(HANG_S) for worker in workers] == [0, 0], fleet.log("workers.log")
+        assert fleet.result()["totals"]["requests"] == target.total() > 10
         assert "Traceback" not in fleet.log("workers.log")

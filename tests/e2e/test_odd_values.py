@@ -109,7 +109,7 @@ def test_the_count_of_the_target_is_that_of_every_output(loadtest, tmp_path: Pat
     assert "Traceback" not in done.stdout + done.stderr
     assert not set(done.stdout + done.stderr) & set(map(chr, (*range(10), *range(11, 32), 127)))
     result = json.loads((tmp_path / "result.json").read_text())
-    assert served > 200
+    assert served > 100
     assert result["totals"]["requests"] == sum(each["requests"] for each in result["endpoints"]) == served
     assert result["lost"] == []
     assert result["exceptions"] == []

@@ -4,7 +4,6 @@ import json
 import re
 import socket
 import subprocess
-import time
 import urllib.request
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,7 +13,9 @@ import pytest
 
 from obswarm.open_files import RESERVED
 from tests.support.nginx import free_port
+from tests.support.patience import HANG_S, wait_until
 from tests.support.programs import QuickServer, command, start_obswarm
+from tests.support.stalls import StallMeter
 
 ONE_EACH = """
 from obswarm import FastHttpUser, constant, task
@@ -53,7 +54,7 @@ def run(path: Path, target: QuickServer, soft: int, hard: int, *options: object)
         ),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=HANG_S,
         check=False,
     )
     return done, json.loads(output.read_text()) if output.exists() else {}
@@ -65,7 +66,7 @@ def test_1300_users_are_exact_where_the_soft_limit_can_be_raised(loadtest) -> No
         assert done.returncode == 0, done.stderr
         assert result["users_max"] == 1300
         assert result["totals"]["failures"] == 0
-        assert result["totals"]["requests"] == len(target.arrivals()["/page"]) > 2000
+        assert result["totals"]["requests"] == len(target.arrivals()["/page"]) > 1300
 
 
 def test_1300_users_where_it_cannot_are_refused_before_the_run(loadtest) -> None:
@@ -79,7 +80,7 @@ def test_1300_users_where_it_cannot_are_refused_before_the_run(loadtest) -> None
 
 @pytest.mark.parametrize(("client", "workers"), [("FastHttpUser", "auto"), ("HttpUser", "0")])
 def test_connections_beyond_the_limit_are_failed_requests_and_nothing_else(loadtest, client: str, workers: str) -> None:
-    with QuickServer() as target:
+    with QuickServer() as target, StallMeter() as stalls:
         path = loadtest(SEVERAL_EACH.format(client=client))
         done, result = run(path, target, 256, 256, "-u", 60, "-r", 300, "-t", "4s", "--workers", workers)
         assert done.returncode == 1, done.stderr
@@ -89,7 +90,7 @@ def test_connections_beyond_the_limit_are_failed_requests_and_nothing_else(loadt
         assert [error["count"] for error in result["errors"]] == [totals["failures"]]
         assert "this process has no file descriptors left" in result["errors"][0]["error"]
         assert result["stop_reason"]["kind"] == "time"
-        assert result["duration_s"] < 8
+        assert result["duration_s"] < stalls.allowed_s(8)
         assert (result["lost"], result["exceptions"], totals["interrupted"]) == ([], [], 0)
 
 
@@ -117,7 +118,7 @@ def test_connections_held_at_the_web_port_leave_guards_and_metrics_alone(loadtes
     with QuickServer() as target, ExitStack() as stack:
         port = free_port()
         guard = "promql(sum(rate(quick_requests_total[5s]))) > 1000000"
-        options = ("-u", 10, "-r", 100, "-t", "8s", "--json", output, "--web-port", port, "--stop-when", guard)
+        options = ("-u", 10, "-r", 100, "--json", output, "--web-port", port, "--stop-when", guard)
         metrics = ("--target", f"app={target.url}/metrics")
         program = subprocess.Popen(
             limited(256, 256, "run", loadtest(PAGES), "-H", target.url, *options, *metrics),
@@ -127,10 +128,11 @@ def test_connections_held_at_the_web_port_leave_guards_and_metrics_alone(loadtes
         )
         states: list[str] = []
         held = 0
-        began = time.monotonic()
-        while time.monotonic() - began < 30 and program.poll() is None:
+
+        def is_enough() -> bool:
+            nonlocal held
             try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as response:
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=HANG_S) as response:
                     states.append(guard_state(response.read().decode()))
             except OSError:
                 # Not there yet, closed for another one, or gone already.
@@ -143,12 +145,13 @@ def test_connections_held_at_the_web_port_leave_guards_and_metrics_alone(loadtes
                         held += 1
                     except OSError:
                         break
-            time.sleep(0.3)
-        _, errors = program.communicate(timeout=20)
-    assert program.returncode == 0, errors
-    assert held > 500
+            return held > 500 and states.count("ok") > 6
+
+        wait_until(is_enough, lambda: (held, states), every_s=0.3, ended=program.poll)
+        program.terminate()
+        _, errors = program.communicate(timeout=HANG_S)
+    assert program.returncode == 130, errors
     seen = states[states.index("ok") :]
-    assert seen.count("ok") > 6, seen
     assert set(seen) <= {"ok", "unanswered", "none"}, seen
     result = json.loads(output.read_text())
     assert result["totals"]["failures"] == 0
@@ -163,8 +166,8 @@ def test_a_worker_with_fewer_descriptors_than_users_says_so_on_the_master(loadte
         worker = subprocess.Popen(
             limited(256, 256, "worker", "--master", f"127.0.0.1:{port}"), cwd=tmp_path, stderr=subprocess.DEVNULL
         )
-        _, errors = master.communicate(timeout=60)
-        worker.wait(20)
+        _, errors = master.communicate(timeout=HANG_S)
+        worker.wait(HANG_S)
         result = json.loads(output.read_text())
         name = re.escape(result["workers"][0]["worker"])
         said = re.search(
@@ -178,6 +181,6 @@ def test_a_worker_with_fewer_descriptors_than_users_says_so_on_the_master(loadte
         assert 170 <= room <= 256 - RESERVED
         assert room < users <= 240
         totals = result["totals"]
-        assert totals["requests"] - totals["failures"] == len(target.arrivals()["/page"]) > 300
+        assert totals["requests"] - totals["failures"] == len(target.arrivals()["/page"]) > 200
         assert totals["failures"] > 0
         assert result["lost"] == []

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.documentation import snippet
+from tests.support.patience import HANG_S
 from tests.support.programs import ROOT, CountingServer, obswarm
 from tests.support.release import PIP
 
@@ -39,13 +40,13 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (breaks / "obswarm_breaks.py").write_text(BREAKS)
     example = shlex.split(snippet("docs/outputs.md", "pip install").commands[0][1])[-1]
     install = [sys.executable, *PIP, "--no-deps", "--target", folder, ROOT / example, breaks]
-    subprocess.run(install, check=True, capture_output=True, timeout=120)
+    subprocess.run(install, check=True, capture_output=True, timeout=HANG_S)
     return folder
 
 
 def run(packages: Path, target: CountingServer, *arguments: object):
     return obswarm(
-        *("run", "examples/basic.py", "-H", target.url, "-u", 5, "-r", 50, "-t", "3s", "--headless", "--json", "-"),
+        *("run", "examples/basic.py", "-H", target.url, "-u", 5, "-r", 50, "-t", "5s", "--headless", "--json", "-"),
         *("--linger", 0, *arguments),
         PYTHONPATH=str(packages),
     )

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.support.browser import SERIOUS
+from tests.support.patience import HANG_S
 from tests.support.programs import ROOT, QuickServer, obswarm, start_obswarm
 
 LOADTEST = """
@@ -53,7 +54,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
             start_obswarm(*RUN, *words, "--stages", stages, cwd=folder, **HERE)
             for stages in ("2s:5,20s:5", "2s:5,21s:5")
         ]
-        said = [process.communicate(timeout=60)[1] for process in started]
+        said = [process.communicate(timeout=HANG_S)[1] for process in started]
     assert [process.returncode for process in started] == [1, 1], said
     reports = {f"Report: .obswarm/reports/{path.name}" for path in (folder / ".obswarm" / "reports").iterdir()}
     assert len(reports) == 2
@@ -67,7 +68,7 @@ def look(page: Path, folder: Path) -> list[dict[str, Any]]:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=HANG_S,
         check=False,
     )
     assert done.returncode == 0, done.stderr

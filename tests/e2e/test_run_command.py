@@ -7,13 +7,14 @@ import re
 import select
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from tests.support.forked import forked_obswarm
+from tests.support.patience import HANG_S
 from tests.support.programs import CountingServer, command, obswarm
+from tests.support.stalls import StallMeter
 
 LOADTEST = """
 from obswarm import FastHttpUser, HttpUser, WorkerRunner, constant, events, task
@@ -62,7 +63,10 @@ def path(loadtest) -> Path:
 
 @pytest.mark.alone
 def test_the_json_result_has_its_documented_keys(path: Path, target: CountingServer) -> None:
-    done = obswarm("run", path, "-H", target.url, "-u", 8, "-r", 100, "-t", "2s", "--json", "-", "--headless", "Fast")
+    with StallMeter() as stalls:
+        done = obswarm(
+            *("run", path, "-H", target.url, "-u", 8, "-r", 100, "-t", "2s", "--json", "-", "--headless", "Fast")
+        )
     assert "listener: True 0.0 hello" in done.stderr
     result = done.result
     assert done.code == 0
@@ -79,7 +83,7 @@ def test_the_json_result_has_its_documented_keys(path: Path, target: CountingSer
     assert all(figures | {"method", "name"} <= set(endpoint) for endpoint in result["endpoints"])
     assert set(result["generator"]) == {"saturated", "max_loop_lag_s", "max_cpu_ratio", "verdict"}
     assert result["stop_reason"] == {"kind": "time", "detail": "the planned time is over"}
-    assert result["duration_s"] == pytest.approx(2, abs=0.5)
+    assert 1.5 < result["duration_s"] < 2 + stalls.allowed_s(0.5)
     assert result["totals"]["failures"] == 0, "the load-test file said that 500 is fine"
     in_load = result["totals"]["requests"] - result["totals"]["late"]
     assert result["totals"]["rps"] == pytest.approx(in_load / result["load_s"], rel=0.01)
@@ -153,10 +157,11 @@ def test_csv_files_have_locusts_columns(path: Path, target: CountingServer, tmp_
 @pytest.mark.alone
 def test_a_busy_generator_says_so_and_marks_the_result(loadtest) -> None:
     text = "from obswarm import User, task\nclass Busy(User):\n    @task\n    def spin(self): sum(range(2000))\n"
-    done = obswarm("run", loadtest(text), "-t", "6s", "--json", "-", "--headless")
+    with StallMeter() as stalls:
+        done = obswarm("run", loadtest(text), "-t", "6s", "--json", "-", "--headless")
     assert "THE LOAD GENERATOR IS THE BOTTLENECK" in done.stderr
     assert done.result["generator"]["saturated"] is True
-    assert done.result["generator"]["max_cpu_ratio"] > 0.9
+    assert done.result["generator"]["max_cpu_ratio"] > 0.9 / stalls.slowdown()
 
 
 def test_a_debugger_runs_a_single_user(loadtest, target: CountingServer) -> None:
@@ -169,34 +174,31 @@ def test_a_debugger_runs_a_single_user(loadtest, target: CountingServer) -> None
         text + "\nif __name__ == '__main__':\n    run_single_user(Fast, include_length=True)\n", "single.py"
     )
     done = subprocess.run(
-        [sys.executable, script, "-H", target.url], capture_output=True, text=True, timeout=20, check=False
+        [sys.executable, script, "-H", target.url], capture_output=True, text=True, timeout=HANG_S, check=False
     )
     assert done.returncode == 0, done.stderr
     assert re.search(r"GET\s+/page\s+[\d.]+\s+\d+", done.stdout)
 
 
-def on_a_terminal(arguments: list[object], seconds: float) -> str:
+def on_a_terminal(arguments: list[object]) -> str:
     """What a terminal of 120 columns and 40 lines is sent while obswarm runs on it."""
     main, side = pty.openpty()
     environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "120", "LINES": "40", "CI": "", "NO_COLOR": ""}
     process = subprocess.Popen(command(*arguments), stdin=side, stdout=side, stderr=side, env=environment)
     os.close(side)
     output = b""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        ready, _, _ = select.select([main], [], [], 0.2)
-        if ready:
-            try:
-                output += os.read(main, 65536)
-            except OSError:
-                break
-    process.wait(30)
+    while select.select([main], [], [], HANG_S)[0]:
+        try:
+            output += os.read(main, 65536)
+        except OSError:
+            break
+    process.wait(HANG_S)
     os.close(main)
     return output.decode()
 
 
 def test_on_a_terminal_there_is_a_live_display(path: Path, target: CountingServer) -> None:
-    screen = on_a_terminal(["run", path, "-H", target.url, "-u", 8, "-r", 20, "-t", "4s"], 15)
+    screen = on_a_terminal(["run", path, "-H", target.url, "-u", 8, "-r", 20, "-t", "4s"])
     for text in (
         "requests/s",
         "failures/s",

@@ -7,7 +7,6 @@ the worker the load test's files.
 import stat
 import subprocess
 import threading
-import time
 import urllib.request
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import pytest
 
 from obswarm.store import FILE, Store
 from tests.support.nginx import free_port
+from tests.support.patience import HANG_S, wait_until
 from tests.support.programs import CountingServer, command, start_obswarm
 from tests.support.readiness import wait_for_http
 
@@ -124,10 +124,11 @@ def contents_with_secrets(folder: Path) -> list[str]:
 
 def wait_for_nothing_in(folder: Path) -> None:
     """But for the marks of folders that are in use, by programs that stay."""
-    deadline = time.monotonic() + 30
-    while left := [path for path in folder.rglob("*") if path.is_file() and path.name != ".obswarm-owner"]:
-        assert time.monotonic() < deadline, left
-        time.sleep(0.05)
+
+    def left() -> list[Path]:
+        return [path for path in folder.rglob("*") if path.is_file() and path.name != ".obswarm-owner"]
+
+    wait_until(lambda: not left(), left)
 
 
 def start(command_name: str, *arguments: object, cwd: Path) -> "subprocess.Popen[bytes]":
@@ -174,16 +175,16 @@ def test_a_secret_in_every_place_is_found_in_none(
             cwd=here,
         )
         with RunObserver([*(each.pid for each in programs), client.pid], there) as watch:
-            out, err = client.communicate(timeout=60)
+            out, err = client.communicate(timeout=HANG_S)
             wait_for_nothing_in(temporary)
         # It goes on telling what it has measured.
-        with urllib.request.urlopen(f"{url}/metrics", timeout=30) as answer:
+        with urllib.request.urlopen(f"{url}/metrics", timeout=HANG_S) as answer:
             metrics = answer.read().decode()
     finally:
         for program in programs:
             program.terminate()
         for program in programs:
-            program.wait(30)
+            program.wait(HANG_S)
     assert client.returncode == 1, err
     assert target.counts()["/own"] > 10, "the password is of use to the users"
 

@@ -3,12 +3,12 @@ next run runs."""
 
 import json
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.support.patience import HANG_S, wait_until
 from tests.support.programs import CountingServer, start_obswarm
 from tests.support.service import LOADTEST, Service
 from tests.support.small_disk import SmallDisk
@@ -18,12 +18,15 @@ CRASHES = {
 import obswarm.engine.emitter
 def crash(self):
     raise RuntimeError("a bug")
-gevent.spawn_later(3.5, setattr, obswarm.engine.emitter.SnapshotEmitter, "collect", crash)
+after_some_load(setattr, obswarm.engine.emitter.SnapshotEmitter, "collect", crash)
 """,
     "the end of the process": """
 first = not os.path.exists("MARK")
 open("MARK", "w").close()
-gevent.spawn_later(3.5 if first else 0.1, os._exit, 0)
+if first:
+    after_some_load(os._exit, 0)
+else:
+    gevent.spawn_later(0.1, os._exit, 0)
 """,
 }
 """What a load test does to the master while the run goes on."""
@@ -32,6 +35,17 @@ ON_THE_MASTER = """
 import os, sys
 import gevent
 if "master" in sys.argv:
+"""
+
+
+AFTER_SOME_LOAD = """
+def wait_for_load_and(do, *arguments):
+    while not os.path.exists("GO"):
+        gevent.sleep(0.05)
+    gevent.sleep(2)
+    do(*arguments)
+def after_some_load(do, *arguments):
+    gevent.spawn(wait_for_load_and, do, *arguments)
 """
 
 
@@ -47,8 +61,10 @@ IN_THE_FIRST_SECOND = """
 """
 
 
-def crashing(kind: str, mark: Path) -> str:
-    lines = CRASHES[kind].replace("MARK", str(mark)).strip().splitlines()
+def crashing(kind: str, mark: Path, go: Path) -> str:
+    """Two seconds after there is a file `go`; `mark` is one that it makes."""
+    code = AFTER_SOME_LOAD + CRASHES[kind]
+    lines = code.replace("MARK", str(mark)).replace("GO", str(go)).strip().splitlines()
     return LOADTEST + ON_THE_MASTER + "".join(f"    {line}\n" for line in lines)
 
 
@@ -74,11 +90,7 @@ def start(service: Service, file: Path, target: CountingServer, seconds: int, cw
     before = target.total()
     load = ("-H", target.url, "-u", 10, "-r", 50, "-t", f"{seconds}s", "--json", "-")
     run = start_obswarm(*service.arguments(file, *load), cwd=cwd)
-    deadline = time.monotonic() + 30
-    while target.total() - before < 100:
-        assert run.poll() is None, (run.communicate(), service.log())
-        assert time.monotonic() < deadline, service.log()
-        time.sleep(0.05)
+    wait_until(lambda: target.total() - before >= 100, service.log, ended=run.poll)
     return run
 
 
@@ -95,8 +107,10 @@ def assert_the_next_run_runs(service: Service, loadtest: Callable[..., Path], ta
 def test_after_a_crash_its_client_has_what_was_measured_and_the_next_run_runs(
     service: Service, loadtest, target: CountingServer, tmp_path: Path, kind: str
 ) -> None:
-    run = start(service, loadtest(crashing(kind, tmp_path / "mark"), "crashing.py"), target, 30, tmp_path)
-    out, err = run.communicate(timeout=60)
+    text = crashing(kind, tmp_path / "mark", tmp_path / "go")
+    run = start(service, loadtest(text, "crashing.py"), target, 300, tmp_path)
+    (tmp_path / "go").touch()
+    out, err = run.communicate(timeout=HANG_S)
     assert run.returncode in (2, 4), err
     result = json.loads(out)
     assert 50 < result["totals"]["requests"] <= target.total()
@@ -128,7 +142,7 @@ def test_a_disk_that_is_full_from_the_middle_of_a_run_on(
     before = target.total()
     run = start(service, visitor, target, 4, tmp_path)
     disk.fill()
-    out, err = run.communicate(timeout=40)
+    out, err = run.communicate(timeout=HANG_S)
     assert run.returncode == 0, err
     assert json.loads(out)["totals"]["requests"] == target.total() - before
     disk.fill()

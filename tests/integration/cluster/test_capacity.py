@@ -7,6 +7,7 @@ import pytest
 
 from tests.support.fleet import Fleet
 from tests.support.limited_cpu import CpuLimit
+from tests.support.patience import HANG_S
 
 LOADTEST = """
 import time
@@ -34,9 +35,9 @@ def shares(folder: Path, balance: str, work_s: float) -> tuple[float, dict, str]
     with CpuLimit(0.5) as half, CpuLimit(1.0) as whole, Fleet(folder, "http://127.0.0.1:1", loadtest) as fleet:
         master = fleet.master("-u", 60, "-r", 60, "-t", "12s", "--expect-workers", 2, "--balance", balance)
         workers = [fleet.worker(limit=whole), fleet.worker(limit=half)]
-        assert master.wait(60) == 0, fleet.log() + fleet.log("workers.log")
+        assert master.wait(HANG_S) == 0, fleet.log() + fleet.log("workers.log")
         for worker in workers:
-            worker.wait(20)
+            worker.wait(HANG_S)
         result = fleet.result()
         assert [worker["stats_messages"] > 5 for worker in result["workers"]] == [True, True]
         capacities = {worker["worker"]: worker["capacity"] for worker in result["workers"]}

@@ -1,7 +1,6 @@
 """A real master with an honest worker and others that lie: it counts the one exactly, and names the others."""
 
 import os
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +26,7 @@ from obswarm.cluster.wire.messages import (
 from obswarm.stats import Recorder
 from obswarm.stats.codec import pack_table
 from tests.support.fleet import Fleet
+from tests.support.patience import HANG_S, wait_until
 from tests.support.programs import QuickServer
 
 
@@ -46,13 +46,11 @@ class Liar:
         self._line.send(frame)
 
     def wait_for(self, kind: type[Any]) -> Any:
-        deadline = time.monotonic() + 20
-        while time.monotonic() < deadline:
-            if self._line.poll(1000):
-                message: Message = decode(self._line.recv())
-                if isinstance(message, kind):
-                    return message
-        raise AssertionError(f"{self.name} was never sent {kind.__name__}")
+        def next_message() -> Message | None:
+            message: Message | None = decode(self._line.recv()) if self._line.poll(1000) else None
+            return message if isinstance(message, kind) else None
+
+        return wait_until(next_message, f"{self.name} was never sent {kind.__name__}")
 
 
 def delta(endpoints: int = 1) -> bytes:
@@ -96,12 +94,9 @@ LIES: dict[str, Callable[[], bytes]] = {
 
 def test_each_lie_is_refused_by_name_and_the_honest_worker_counts_exactly(tmp_path: Path) -> None:
     with QuickServer() as target, Fleet(tmp_path, target.url) as fleet:
-        master = fleet.master("-u", 10, "-r", 50, "-t", "8s")
+        master = fleet.master("-u", 10, "-r", 50)
         worker = fleet.worker()
-        deadline = time.monotonic() + 30
-        while not target.arrivals():
-            assert time.monotonic() < deadline, fleet.log()
-            gevent.sleep(0.1)
+        wait_until(target.arrivals, fleet.log)
         process = psutil.Process(master.pid)
         memory = process.memory_info().rss
         context = zmq.Context()
@@ -115,8 +110,9 @@ def test_each_lie_is_refused_by_name_and_the_honest_worker_counts_exactly(tmp_pa
             assert liar.wait_for(Refused).reason, name
         grown = process.memory_info().rss - memory
         context.destroy(linger=0)
-        assert master.wait(60) == 4, fleet.log()
-        assert worker.wait(10) == 0, fleet.log("workers.log")
+        master.terminate()
+        assert master.wait(HANG_S) == 130, fleet.log()
+        assert worker.wait(HANG_S) == 0, fleet.log("workers.log")
         result = fleet.result()
         assert result["totals"]["requests"] == sum(map(len, target.arrivals().values()))
         assert result["totals"]["failures"] == 0
@@ -124,7 +120,10 @@ def test_each_lie_is_refused_by_name_and_the_honest_worker_counts_exactly(tmp_pa
         assert all(lost["detail"].startswith("refused: ") for lost in result["lost"])
         by_name = {each["worker"]: each for each in result["workers"]}
         assert all(by_name[name]["stats_lost"] == 1 and by_name[name]["state"] == "lost" for name in LIES)
-        assert result["rejected"]["dropped_frames"] == 1
+        # The stranger's, and answers of the worker to a welcome before the last one: it says hello again and again where
+        # the master is slow to start. No lie is only dropped.
+        assert 1 <= result["rejected"]["dropped_frames"] < len(LIES)
+        assert fleet.log().count("A peer that has not joined sent") == 1
         assert fleet.log().count("is lost (refused") == len(LIES)
         assert "Traceback" not in fleet.log()
         assert "\x1b[31mX" not in fleet.log()
@@ -133,13 +132,13 @@ def test_each_lie_is_refused_by_name_and_the_honest_worker_counts_exactly(tmp_pa
 
 def test_a_run_whose_only_worker_lies_ends_with_a_result_that_says_so(tmp_path: Path) -> None:
     with QuickServer() as target, Fleet(tmp_path, target.url) as fleet:
-        master = fleet.master("-u", 10, "-r", 50, "-t", "60s", "--orphan-timeout", "1s")
+        master = fleet.master("-u", 10, "-r", 50, "-t", "10m", "--orphan-timeout", "1s")
         context = zmq.Context()
         liar = Liar(context, fleet.port, "the-only-one")
         gevent.sleep(1)
         liar.send(LIES["bytes"]())
         assert liar.wait_for(Refused)
-        assert master.wait(40) == 4, fleet.log()
+        assert master.wait(HANG_S) == 4, fleet.log()
         context.destroy(linger=0)
         result = fleet.result()
         assert result["stop_reason"] == {"kind": "lost", "detail": "no worker is left"}
@@ -149,18 +148,15 @@ def test_a_run_whose_only_worker_lies_ends_with_a_result_that_says_so(tmp_path: 
 
 def test_a_process_of_a_machine_that_dies_stands_in_the_result_by_its_own_name(tmp_path: Path) -> None:
     with QuickServer() as target, Fleet(tmp_path, target.url) as fleet:
-        master = fleet.master("-u", 8, "-r", 50, "-t", "5s")
+        master = fleet.master("-u", 8, "-r", 50, "-t", "12s")
         machine = fleet.worker("--processes", 2)
-        deadline = time.monotonic() + 40
-        while len(target.arrivals()) < 2:
-            assert time.monotonic() < deadline, fleet.log() + fleet.log("workers.log")
-            gevent.sleep(0.1)
+        wait_until(lambda: len(target.arrivals()) >= 2, lambda: fleet.log() + fleet.log("workers.log"))
         # Until it has said how many users it has.
         gevent.sleep(1.5)
         child = psutil.Process(machine.pid).children()[0]
         child.kill()
-        assert master.wait(60) == 4, fleet.log()
-        machine.wait(20)
+        assert master.wait(HANG_S) == 4, fleet.log()
+        machine.wait(HANG_S)
         (lost,) = fleet.result()["lost"]
         assert "/" + lost["worker"] in target.arrivals()
         assert "it ended with the exit code -9" in lost["detail"]

@@ -14,7 +14,9 @@ import pytest
 
 from tests.support import dashboards
 from tests.support.contest import FOLDER, Contest
+from tests.support.patience import HANG_S, wait_until
 from tests.support.prometheus import Prometheus
+from tests.support.stalls import StallMeter
 
 # There is one at a time: it has ports that are always the same, and Prometheus reads the CPU of the machine.
 pytestmark = pytest.mark.xdist_group("contest")
@@ -27,7 +29,7 @@ def loaded(contest: Contest, web_port: int, minutes: float) -> tuple[int, dict[s
     file = contest.folder / "result.json"
     program = contest.run(LOADTEST, "--contest-minutes", minutes, "--json", file, "--web-port", web_port, "--linger", 3)
     try:
-        code = program.wait(minutes * 60 + 60)
+        code = program.wait(minutes * 60 + HANG_S)
     finally:
         program.kill()
         program.wait()
@@ -35,14 +37,15 @@ def loaded(contest: Contest, web_port: int, minutes: float) -> tuple[int, dict[s
 
 
 def test_healthy_it_is_fast_and_without_failures(contest: Contest, prometheus: Prometheus, web_port: int) -> None:
-    code, result = loaded(contest, web_port, 1)
+    with StallMeter() as stalls:
+        code, result = loaded(contest, web_port, 1)
     log = contest.log_file.read_text()
     assert code == 0, log
     assert result["exceptions"] == []
     assert result["totals"]["failures"] == 0, log
-    assert result["duration_s"] == pytest.approx(60, abs=3)
+    assert 57 < result["duration_s"] < 60 + stalls.allowed_s(3)
     assert result["users_max"] == 400
-    assert result["totals"]["p95_s"] < 0.3, log
+    assert result["totals"]["p95_s"] < 0.3 * stalls.slowdown(), log
     assert {guard["trips"] for guard in result["guards"]} == {0}, log
     assert not result["generator"]["saturated"], log
 
@@ -56,7 +59,8 @@ def first(prometheus: Prometheus, promql: str, begin_s: float, end_s: float) -> 
 def test_the_incident(contest: Contest, prometheus: Prometheus, web_port: int, tmp_path: Path) -> None:
     contest.must("fault", "no-cache", "on")
     begin_s = time.time()
-    code, result = loaded(contest, web_port, 2)
+    with StallMeter() as stalls:
+        code, result = loaded(contest, web_port, 2)
     end_s = time.time()
     log = contest.log_file.read_text()
     assert code == 3, log
@@ -90,15 +94,13 @@ def test_the_incident(contest: Contest, prometheus: Prometheus, web_port: int, t
     }
     # Each part is scraped once a second, at a moment of its own: what comes at once may be seen a second apart.
     seconds = list(moments.values())
-    assert all(later >= earlier - 1 for earlier, later in itertools.pairwise(seconds)), moments
+    apart_s = 1 + stalls.stalled_s()
+    assert all(later >= earlier - apart_s for earlier, later in itertools.pairwise(seconds)), moments
     assert moments["database latency"] < moments["failed health checks"] < moments["the guard stops the run"], moments
 
     # Nobody does anything, and the cache stays off: without contestants it comes back.
-    deadline = time.monotonic() + 30
-    while prometheus.value('min(haproxy_backend_active_servers{proxy="clusters"})') < 2:
-        assert time.monotonic() < deadline
-        time.sleep(0.5)
-    with urllib.request.urlopen(f"{contest.url}/leaderboard", timeout=5) as answer:
+    wait_until(lambda: prometheus.value('min(haproxy_backend_active_servers{proxy="clusters"})') >= 2, every_s=0.5)
+    with urllib.request.urlopen(f"{contest.url}/leaderboard", timeout=HANG_S) as answer:
         assert len(json.load(answer)["leaderboard"]) == 10
     contest.must("fault", "no-cache", "off")
     dashboards.check(prometheus, begin_s, end_s)
@@ -109,7 +111,7 @@ def get(contest: Contest, path: str, headers: dict[str, str] | None = None, docu
     body = None if document is None else json.dumps(document).encode()
     request = urllib.request.Request(contest.url + path, body, {"Content-Type": "application/json", **(headers or {})})
     try:
-        with urllib.request.urlopen(request, timeout=5) as answer:
+        with urllib.request.urlopen(request, timeout=HANG_S) as answer:
             return answer.status, json.load(answer)
     except urllib.error.HTTPError as error:
         return error.code, json.load(error)
@@ -146,7 +148,7 @@ def test_unsigned_traffic_meets_the_limit_and_the_question_and_signed_traffic_do
     )
     unsigned = tmp_path / "unsigned.json"
     program = contest.run(loadtest, "-u", 10, "-r", 10, "-t", "4s", "--json", unsigned, "--web-port", 0, "--workers", 0)
-    program.wait(60)
+    program.wait(HANG_S)
     errors = {error["error"] for error in json.loads(unsigned.read_text())["errors"]}
     assert any("429" in error for error in errors), errors
 

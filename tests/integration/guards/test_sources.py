@@ -2,7 +2,6 @@
 
 import json
 import re
-import time
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from gevent import socket
 from gevent.pool import Pool
 from gevent.server import StreamServer
 
+from tests.support.patience import HANG_S, wait_until
 from tests.support.programs import QuickServer, start_obswarm
 from tests.support.prometheus import Prometheus
 
@@ -79,11 +79,8 @@ class Delaying:
             pass
 
 
-def wait_for(log: Path, text: str, within_s: float = 40.0) -> None:
-    deadline = time.monotonic() + within_s
-    while text not in log.read_text():
-        assert time.monotonic() < deadline, (text, log.read_text())
-        gevent.sleep(0.1)
+def wait_for(log: Path, text: str) -> None:
+    wait_until(lambda: text in log.read_text(), lambda: (text, log.read_text()))
 
 
 def test_guards_and_report_of_a_run_whose_prometheus_is_slow_hangs_and_is_killed(tmp_path: Path) -> None:
@@ -101,15 +98,14 @@ def test_guards_and_report_of_a_run_whose_prometheus_is_slow_hangs_and_is_killed
         log = tmp_path / "log"
         between.delay_s = SLOW_S
         run = start_obswarm(
-            *("run", "loadtest.py", "-H", target.url, "-u", 2, "-t", "60s", "--workers", 0, "--web-port", 0),
+            *("run", "loadtest.py", "-H", target.url, "-u", 2, "-t", "10m", "--workers", 0, "--web-port", 0),
             *("--headless", "--json", "result.json", "--logfile", "log"),
             cwd=tmp_path,
             OBSWARM_STORE="",
             OBSWARM_NO_REPORT="",
         )
         try:
-            while not log.exists():
-                gevent.sleep(0.05)
+            wait_until(log.exists, ended=run.poll)
             wait_for(log, "The guard slow tripped")
             between.delay_s = 0.0
             with prometheus.frozen():
@@ -123,7 +119,7 @@ def test_guards_and_report_of_a_run_whose_prometheus_is_slow_hangs_and_is_killed
             gevent.sleep(2)
         finally:
             run.terminate()
-            _, errors = run.communicate(timeout=30)
+            _, errors = run.communicate(timeout=HANG_S)
         assert run.returncode == 130, errors
         result = json.loads((tmp_path / "result.json").read_text())
         slow, watchful = sorted(result["guards"], key=lambda guard: guard["name"])

@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 from tests.support.nginx import free_port
+from tests.support.patience import HANG_S, wait_until
 from tests.support.programs import CountingServer, start_obswarm
 from tests.support.prometheus import Prometheus, program
+from tests.support.stalls import StallMeter
 
 LOADTEST = """
 import random
@@ -91,11 +93,13 @@ def test_what_prometheus_scraped_is_what_the_run_says(target: CountingServer, lo
             ),
             *("--web-port", port, "--trace-sample", "20%", "--label", "team=search", "--traces", traces),
         )
-        _, errors = run.communicate(timeout=60)
+        with StallMeter() as stalls:
+            _, errors = run.communicate(timeout=HANG_S)
         assert run.returncode == 1, errors
         result = json.loads((tmp_path / "r.json").read_text())
         now = time.time()
-        assert now - ended_at(result) < 8, "the last scrapes were waited for, and no longer"
+        waited_s = now - ended_at(result)
+        assert waited_s < stalls.allowed_s(8, ended_at(result)), "the last scrapes were waited for, and no longer"
 
         # Counts: exactly the last value; what increase() makes of it, within its extrapolation.
         last = "last_over_time(obswarm_requests_total[1m])"
@@ -106,7 +110,7 @@ def test_what_prometheus_scraped_is_what_the_run_says(target: CountingServer, lo
         assert prometheus.growth("obswarm_request_duration_seconds", 60) == result["totals"]["requests"]
         increased = prometheus.value("sum(increase(obswarm_requests_total[1m]))")
         # Half a scrape interval at each end of 15 of them; a scrape that is missed makes the intervals longer.
-        assert increased == pytest.approx(result["totals"]["requests"], rel=0.1)
+        assert increased == pytest.approx(result["totals"]["requests"], rel=0.1 + stalls.stalled_s() / 15)
         by_outcome = {
             series["metric"]["outcome"]: float(series["value"][1])
             for series in prometheus.query("sum by (outcome) (last_over_time(obswarm_requests_total[1m]))")
@@ -166,7 +170,7 @@ def test_a_prometheus_without_native_histograms_gets_classic_buckets(
                 *("run", path, "-H", target.url, "-u", 10, "-r", 20, "-t", seconds, "--headless"),
                 *("--web-port", port, "--json", tmp_path / "r.json"),
             )
-            run.communicate(timeout=60)
+            run.communicate(timeout=HANG_S)
             results.append(json.loads((tmp_path / "r.json").read_text()))
             newer.wait_for(
                 "sum(last_over_time(obswarm_requests_total[1m]))", results[-1]["totals"]["requests"], time.time()
@@ -196,16 +200,20 @@ def test_pushes_survive_an_outage_of_the_receiver(target: CountingServer, loadte
         )
         outage = threading.Timer(6, prometheus.stop)
         outage.start()
-        time.sleep(26)
-        prometheus.start()
-        _, errors = run.communicate(timeout=60)
+        with StallMeter() as stalls:
+            time.sleep(26)
+            prometheus.start()
+            _, errors = run.communicate(timeout=HANG_S)
         result = json.loads((tmp_path / "r.json").read_text())
         assert "The run goes on" in errors
         assert "accepts samples again" in errors
         assert "were not delivered" not in errors
         end = ended_at(result)
         # Every push has arrived, those of the outage included; a busy process leaves out a few.
-        assert prometheus.value("count_over_time(obswarm_run_start_timestamp_seconds[1m])", end + 1) >= 28
+        assert (
+            prometheus.value("count_over_time(obswarm_run_start_timestamp_seconds[1m])", end + 1)
+            >= 28 - stalls.stalled_s()
+        )
         steps = prometheus.api(
             "query_range", query="obswarm_run_start_timestamp_seconds", start=end - 30, end=end, step="1s"
         )["result"][0]["values"]
@@ -214,7 +222,7 @@ def test_pushes_survive_an_outage_of_the_receiver(target: CountingServer, loadte
         assert prometheus.growth("obswarm_requests_total", 60, end + 1) == result["totals"]["requests"]
         assert prometheus.growth("obswarm_request_duration_seconds", 60, end + 1) == result["totals"]["requests"]
         increased = prometheus.value("sum(increase(obswarm_requests_total[1m]))", end + 1)
-        assert increased == pytest.approx(result["totals"]["requests"], rel=0.1)
+        assert increased == pytest.approx(result["totals"]["requests"], rel=0.1 + stalls.stalled_s() / 32)
         slow = next(endpoint for endpoint in result["endpoints"] if endpoint["name"] == "/slow")
         series = 'obswarm_request_duration_seconds{name="/slow"}'
         native = prometheus.value(f"histogram_quantile(0.95, sum(last_over_time({series}[1m])))", end + 1)
@@ -237,17 +245,19 @@ def test_promtool_has_no_complaint(target: CountingServer, loadtest) -> None:
 
     port = free_port()
     run = start_obswarm(
-        "run", loadtest(LOADTEST), "-H", target.url, "-u", 5, "-r", 20, "-t", "5s", "--headless", "--web-port", port
+        "run", loadtest(LOADTEST), "-H", target.url, "-u", 5, "-r", 20, "-t", "10m", "--headless", "--web-port", port
     )
-    deadline = time.monotonic() + 30
-    text = b""
-    while b"/fail" not in text and time.monotonic() < deadline:
-        time.sleep(0.2)
+
+    def metrics() -> bytes:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
-                text = answer.read()
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=HANG_S) as answer:
+                text: bytes = answer.read()
+                return text if b"/fail" in text else b""
         except OSError:
-            continue
-    run.communicate(timeout=30)
+            return b""
+
+    text = wait_until(metrics, every_s=0.2, ended=run.poll)
+    run.terminate()
+    run.communicate(timeout=HANG_S)
     checked = subprocess.run([program("promtool"), "check", "metrics"], input=text, capture_output=True, check=False)
     assert (checked.returncode, checked.stdout, checked.stderr) == (0, b"", b"")

@@ -10,7 +10,6 @@ import shlex
 import shutil
 import subprocess
 import threading
-import time
 import urllib.parse
 import urllib.request
 from pathlib import Path
@@ -27,6 +26,7 @@ from obswarm.targets import KINDS, Target, queries_of
 from tests.support.docker_engine import DockerEngine, docker, environment
 from tests.support.documentation import Snippet, snippet
 from tests.support.nginx import free_port
+from tests.support.patience import HANG_S, wait_until
 from tests.support.programs import ROOT, Finished, obswarm
 
 # The contest's services listen at the same ports there as here.
@@ -61,7 +61,9 @@ class Stack:
         return found
 
     def get(self, service: str, path: str) -> Any:
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.project['ports'][service]}{path}", timeout=5) as answer:
+        with urllib.request.urlopen(
+            f"http://127.0.0.1:{self.project['ports'][service]}{path}", timeout=HANG_S
+        ) as answer:
             return json.load(answer)
 
     def query(self, text: str) -> list[dict[str, Any]]:
@@ -70,12 +72,8 @@ class Stack:
         ]
         return found
 
-    def wait_for(self, query: str, longest_s: float = 60) -> list[dict[str, Any]]:
-        deadline = time.monotonic() + longest_s
-        while not (found := self.query(query)):
-            assert time.monotonic() < deadline, query
-            time.sleep(0.3)
-        return found
+    def wait_for(self, query: str) -> list[dict[str, Any]]:
+        return wait_until(lambda: self.query(query), query, every_s=0.3)
 
     def containers(self, *more: str) -> list[dict[str, Any]]:
         names = docker("ps", "--quiet", *more, "--filter", f"label=com.docker.compose.project={self.name}").split()
@@ -306,7 +304,7 @@ def test_more_workers_and_what_containers_use(stack: Stack) -> None:
     )
     found = stack.query('container_cpu_usage_seconds_total{job="containers"}')
     assert "master" not in {each["metric"][label] for each in found}, "it is no target"
-    memory = stack.wait_for('container_memory_working_set_bytes{name=~".*database-1"}', 60)
+    memory = stack.wait_for('container_memory_working_set_bytes{name=~".*database-1"}')
     assert float(memory[0]["value"][1]) > 50e6
     ((_, labelled),) = snippet("docs/stack.md", "io.obswarm.target").commands
     docker(*shlex.split(labelled.replace("my-service", "--rm --name my-service haproxy:3.2 sleep 60"))[1:])
@@ -322,7 +320,7 @@ def test_more_workers_and_what_containers_use(stack: Stack) -> None:
         filled(query.expr) for graph in HOSTS.graphs if graph.title.startswith("Containers") for query in graph.queries
     ]
     for query in queries:
-        assert stack.wait_for(f"({query}) >= 0", 60)
+        assert stack.wait_for(f"({query}) >= 0")
 
 
 def test_two_stacks_side_by_side(stack: Stack, state: Path) -> None:

@@ -13,7 +13,6 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
-import gevent
 import pytest
 import requests
 
@@ -27,6 +26,7 @@ from obswarm.targets.evaluate.syntax import NAME
 from obswarm.targets.evaluate.values import key_of
 from obswarm.targets.series import SeriesStore
 from tests.support.changing_page import NUMBER, ChangingPage, serving
+from tests.support.patience import wait_until
 from tests.support.programs import ROOT
 from tests.support.prometheus import Prometheus
 from tests.support.promql_history import LASTS_S, history, push, store_of
@@ -232,13 +232,12 @@ def has_all_pages(scraped: Scraped) -> bool:
 
 @pytest.fixture(scope="module")
 def scraped(page: ChangingPage, real: Real, source: EmbeddedSource) -> Scraped:
-    deadline = time.monotonic() + 60
-    while True:
+    def both_have() -> Scraped | None:
         found = of_prometheus(real)
-        if has_all_pages(found) and has_all_pages(of_source(source)):
-            return found
-        assert time.monotonic() < deadline, page.scrapes
-        gevent.sleep(0.1)
+        return found if has_all_pages(found) and has_all_pages(of_source(source)) else None
+
+    found: Scraped = wait_until(both_have, lambda: page.scrapes)
+    return found
 
 
 def test_both_have_scraped_the_same(scraped: Scraped, source: EmbeddedSource) -> None:

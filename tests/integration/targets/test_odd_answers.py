@@ -24,8 +24,8 @@ def api_error(status: str, kind: str, text: str) -> list[bytes]:
     return answer(json.dumps({"status": "error", "errorType": kind, "error": text}).encode(), status)
 
 
-def asked(url: str, **access: object) -> PrometheusSource:
-    source = PrometheusSource(url, access=ApiAccess(**access), timeout_s=0.3, total_timeout_s=1)  # type: ignore[arg-type]
+def asked(url: str, timeout_s: float = 10, **access: object) -> PrometheusSource:
+    source = PrometheusSource(url, access=ApiAccess(**access), timeout_s=timeout_s, total_timeout_s=20)  # type: ignore[arg-type]
     source.check("up")
     return source
 
@@ -102,7 +102,7 @@ def test_what_may_pass_is_warned_of(
 ) -> None:
     monkeypatch.setattr(prometheus_api, "_MAX_RESPONSE_BYTES", 4096)
     with ScriptedServer(script, OK, close=True) as server, caplog.at_level(logging.WARNING):
-        source = asked(server.url)
+        source = asked(server.url, 0.3 if HANG in script else 10)
         source.start()
         assert sentence in caplog.text
         assert "This may be temporary; the query is retried." in caplog.text
@@ -249,7 +249,7 @@ def by_path(**scripts: list[bytes]) -> Callable[[Exchange], None]:
 @pytest.fixture
 def unread() -> Iterator[Callable[[str], PrometheusSource]]:
     def make(url: str) -> PrometheusSource:
-        source = PrometheusSource(url, timeout_s=0.3, total_timeout_s=1)
+        source = PrometheusSource(url, timeout_s=10, total_timeout_s=20)
         source.check(UNREAD)
         return source
 

@@ -3,18 +3,17 @@
 import gc
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-import gevent
 import pytest
 
 from obswarm.targets import EmbeddedSource, Target
 from tests.support.odd_pages import PAGES, Page, PageServer, serving
+from tests.support.patience import wait_until
 from tests.support.prometheus import Prometheus
 from tests.support.scraped import Series, only_in, series_of_prometheus, series_of_source
 
-_LONGEST_S = 60
 _INTERVAL_S = 3
 
 
@@ -41,13 +40,6 @@ class Both:
             for health in self.source.health()
             if health.age_s is not None
         }
-
-
-def wait_until(holds: Callable[[], bool], told: Callable[[], object]) -> None:
-    deadline = time.monotonic() + _LONGEST_S
-    while not holds():
-        assert time.monotonic() < deadline, told()
-        gevent.sleep(0.2)
 
 
 @pytest.fixture(scope="module")
