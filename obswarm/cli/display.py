@@ -28,6 +28,7 @@ from obswarm.record import RunState, Snapshot
 from obswarm.units import format_count, format_duration, format_latency
 
 _STATE_STYLES = {
+    RunState.READY: "white",
     RunState.SPAWNING: "cyan",
     RunState.RUNNING: "green",
     RunState.HOLDING: "yellow",
@@ -106,7 +107,7 @@ class LiveDisplay(Output):
         if snapshot.guards:
             parts.append(guards_table(snapshot))
         parts.append(health_line(snapshot))
-        style = _STATE_STYLES.get(snapshot.state, "white")
+        style = _STATE_STYLES[snapshot.state]
         title = joined(
             ("obswarm ", "bold"), f"{snapshot.test} → {snapshot.host or 'no host'} ", (f" {snapshot.state} ", style)
         )

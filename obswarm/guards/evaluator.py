@@ -5,7 +5,7 @@ import logging
 import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, assert_never
 
 from obswarm import clock, defaults
 from obswarm.engine import RunControl, StopReason, id_of, named_id
@@ -317,6 +317,8 @@ class GuardEvaluator:
                 control.scale(action.share, by)
             case GuardAction.NOTIFY:
                 pass
+            case _:
+                assert_never(action.kind)
 
     def _annotate(self, kind: AnnotationKind, text: str) -> None:
         if self._control is not None:

@@ -15,8 +15,8 @@ from obswarm.metrics.contract import Kind, Metric
 from obswarm.metrics.series import MetricFamily, MetricSample, SnapshotRegistry
 
 _BOUNDS = tuple(floatToGoString(bound) for bound in CLASSIC_BOUNDS_S)
-_SAMPLES_PER_SLICE = {Kind.HISTOGRAM: 10}
-_MAX_SAMPLES_PER_SLICE = 100
+_SAMPLES_PER_SLICE = 100
+_HISTOGRAMS_PER_SLICE = 10
 
 
 class SnapshotCollector(Collector):
@@ -95,7 +95,7 @@ def text_slices(
     are removed. The classic text format has no created times.
     """
     for metric, samples in families:
-        size = _SAMPLES_PER_SLICE.get(metric.kind, _MAX_SAMPLES_PER_SLICE)
+        size = _HISTOGRAMS_PER_SLICE if metric.kind is Kind.HISTOGRAM else _SAMPLES_PER_SLICE
         first = True
         while True:
             part = list(islice(samples, size))

@@ -9,7 +9,7 @@ from obswarm.record import GuardState, RunRecord, guard_title
 from obswarm.report import endpoint_table
 from obswarm.report.endpoint_table import endpoint_cells
 from obswarm.report.page.comparison import comparison_page
-from obswarm.report.page.data import MAX_SHOWN, busiest_first, chart_data
+from obswarm.report.page.data import MAX_SHOWN, annotation_colour, busiest_first, chart_data
 from obswarm.report.page.template import embedded, render
 from obswarm.report.page.verdict import verdict
 from obswarm.report.wording import had_little_data, no_data_of
@@ -34,7 +34,11 @@ def run_page(record: RunRecord) -> str:
         endpoints=_endpoints(record),
         busiest=_busiest(record),
         annotations=[
-            {"at": f"{annotation.time_s - info.started_s:.1f} s", "kind": annotation.kind, "text": annotation.text}
+            {
+                "at": f"{annotation.time_s - info.started_s:.1f} s",
+                "colour": annotation_colour(annotation.kind),
+                "text": annotation.text,
+            }
             for annotation in record.annotations
         ],
         errors=_errors(record),

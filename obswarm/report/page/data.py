@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from obswarm.record import Interval, MetricKey, RunRecord, value_at
+from obswarm.record import AnnotationKind, Interval, MetricKey, RunRecord, value_at
 from obswarm.report.compare import target_metric_order
 from obswarm.report.page.gaps import gaps_of, gaps_text
 from obswarm.report.page.steps import Step, length_of, steps_of
@@ -26,6 +26,18 @@ _BUCKETS_PER_BAND = 4
 _MAX_LINES = 8
 _DIGITS = 4
 _QUANTILES = (0.5, 0.95, 0.99)
+
+ANNOTATION_COLOURS: Mapping[str, str] = {
+    AnnotationKind.START: "--good",
+    AnnotationKind.TAKEOVER: "--c7",
+    AnnotationKind.STOP: "--c0",
+    AnnotationKind.STAGE: "--c3",
+    AnnotationKind.RESTART: "--c7",
+    AnnotationKind.GUARD: "--bad",
+    AnnotationKind.ALERT: "--bad",
+    AnnotationKind.TARGET: "--warn",
+}
+"""Colours of annotations, in charts and in their list, as names of page.css."""
 
 Column = list[float | None]
 
@@ -50,7 +62,7 @@ def chart_data(record: RunRecord) -> dict[str, Any]:
     return {
         "time": time,
         "annotations": [
-            [round(annotation.time_s - start_s, 1), annotation.kind, annotation.text]
+            [round(annotation.time_s - start_s, 1), annotation_colour(annotation.kind)]
             for annotation in record.annotations
         ],
         "groups": groups,
@@ -58,6 +70,11 @@ def chart_data(record: RunRecord) -> dict[str, Any]:
         "endpoints": [_distribution(key, record.endpoints[key]) for key in _with_the_busiest_first(record.endpoints)],
         "shown": MAX_SHOWN,
     }
+
+
+def annotation_colour(kind: str) -> str:
+    """Return the colour of annotations of a kind, which may be one of another version of obswarm."""
+    return ANNOTATION_COLOURS.get(kind, "--c7")
 
 
 def busiest_first(endpoints: Mapping[EndpointKey, EndpointStats]) -> list[EndpointKey]:

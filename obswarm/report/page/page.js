@@ -3,7 +3,6 @@
   const data = JSON.parse(document.getElementById("data").textContent);
   const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const LINES = ["--c0", "--c1", "--c2", "--c3", "--c4", "--c5", "--c6", "--c7"];
-  const ANNOTATION_COLOURS = { start: "--good", stop: "--c0", stage: "--c3", guard: "--bad", alert: "--bad", target: "--warn" };
 
   const digits = (value) => (value === 0 || Math.abs(value) >= 100 ? value.toFixed(0) : String(+value.toPrecision(3)));
   const clock = (seconds) => {
@@ -57,10 +56,10 @@
     ctx.save();
     ctx.setLineDash([4, 4]);
     ctx.lineWidth = devicePixelRatio;
-    for (const [at, kind] of data.annotations) {
+    for (const [at, colour] of data.annotations) {
       const x = plot.valToPos(at, "x", true);
       if (x < bbox.left || x > bbox.left + bbox.width) continue;
-      ctx.strokeStyle = css(ANNOTATION_COLOURS[kind] || "--c7");
+      ctx.strokeStyle = css(colour);
       ctx.beginPath();
       ctx.moveTo(x, bbox.top);
       ctx.lineTo(x, bbox.top + bbox.height);
