@@ -23,7 +23,7 @@ from obswarm.guards.operands import (
     value_of_interval,
     value_of_run,
 )
-from obswarm.record import Snapshot
+from obswarm.record import GeneratorHealth, Snapshot, WorkerStatus
 from obswarm.stats import Recorder
 from tests.support.runs import local_run
 
@@ -220,7 +220,64 @@ def test_counts_of_a_long_interval_are_per_second(snapshot: Snapshot) -> None:
         assert value(text, long) > 0, "none is lost"
 
 
-def test_every_operand_of_the_table_has_a_value_or_says_what_is_missing() -> None:
+VALUES: dict[str, tuple[float, float | None]] = {
+    "error_ratio": (0.25, 0.05),
+    "failures": (5, 6),
+    "rps": (20, 12),
+    "avg": (0.48, 0.1546),
+    "max": (2.0, 4.0),
+    "in_flight": (1, None),
+    "oldest": (50, None),
+    "users": (7, None),
+    "exceptions": (2, 3),
+    "interrupted": (1, 4),
+    "loop_lag": (0.3, None),
+    "worker_cpu": (0.9, None),
+    "workers_missing": (1, None),
+    "p50": (0.4, 0.05),
+}
+"""Of each operand the value over the last interval and that over the whole run of `a_run_with_everything`; None if the
+operand has none. A new operand has a line here."""
+
+
+@pytest.fixture
+def a_run_with_everything() -> Snapshot:
+    """100 requests before the last interval, 20 in it, a response that still streams, and three workers."""
+    environment = Environment(events=Events(), recorder=Recorder(), user_classes=[Nobody])
+    run = local_run(environment, Ramp(1, 1), test="t")
+    recorder = environment.recorder
+    for number in range(100):
+        recorder.record("GET", "/a", 4.0 if number == 0 else 0.05, 10, 200, "no" if number == 0 else None)
+    recorder.record_exception("KeyError", "")
+    for _ in range(3):
+        recorder.record_cut_off("request", "GET", "/", 1.0)
+    run._emit()
+    for number in range(20):
+        duration_s = 2.0 if number == 0 else 0.4
+        recorder.record("GET", "/b", duration_s, 10, 500 if number < 5 else 200, "no" if number < 5 else None)
+    for _ in range(2):
+        recorder.record_exception("ValueError", "")
+    recorder.record_cut_off("request", "GET", "/", 1.0)
+    recorder.under_way[object()] = ("GET", "/stream", clock.monotonic() - 50.0, True)
+    workers = tuple(
+        GeneratorHealth(state, 1, cpu_ratio, loop_lag_s, 1, False, WorkerStatus(state))
+        for state, cpu_ratio, loop_lag_s in (("ready", 0.9, 0.2), ("leaving", 0.5, 0.3), ("lost", 0.0, 0.0))
+    )
+    return replace(run.latest(), interval_s=1.0, load_s=10.0, users={"Nobody": 7}, workers=workers)
+
+
+def test_every_operand_of_the_table_has_the_value_that_is_expected_of_it(a_run_with_everything: Snapshot) -> None:
+    found = {}
+    for row in OPERANDS.values():
+        operand = EngineOperand(row.name if row.pattern is None else "p50")
+        over_run = None if row.run is None else value_of_run(operand, a_run_with_everything)
+        found[operand.metric] = (value_of_interval(operand, a_run_with_everything), over_run)
+    assert found.keys() == VALUES.keys()
+    for name, values in found.items():
+        assert values == tuple(each if each is None else pytest.approx(each, rel=0.011) for each in VALUES[name]), name
+
+
+def test_an_operand_without_a_value_says_what_is_missing() -> None:
     snapshot = with_requests_under_way([])
     for row in OPERANDS.values():
         name = row.name if row.pattern is None else "p95"
