@@ -22,6 +22,7 @@ from obswarm.record.snapshot import (
     TargetView,
     guard_title,
     lacks_data,
+    statistics_of,
 )
 from obswarm.record.states import (
     LOADED_STATES,
@@ -61,5 +62,6 @@ __all__ = [
     "WorkerStatus",
     "guard_title",
     "lacks_data",
+    "statistics_of",
     "value_at",
 ]

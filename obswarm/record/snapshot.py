@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from obswarm.record.states import AlertStatus, GuardState, RunState, WorkerStatus
 from obswarm.stats.endpoint import EndpointStats
 from obswarm.stats.errors import ErrorKey, ErrorStats
 from obswarm.stats.keys import EndpointKey
-from obswarm.stats.table import TaskException
+from obswarm.stats.table import StatsTable, TaskException
 from obswarm.stats.under_way import CutOff, CutOffKey, InFlight
 
 
@@ -200,3 +201,16 @@ class Snapshot:
     @property
     def user_target(self) -> int:
         return sum(self.users_target.values())
+
+
+def statistics_of(table: StatsTable) -> dict[str, Any]:
+    """Return the fields of a Snapshot that are the statistics since the start, from their table."""
+    return {
+        "total": table.total(),
+        "endpoints": table.endpoints,
+        "errors": table.errors,
+        "exceptions": table.exceptions,
+        "interrupted": table.interrupted,
+        "iterations": table.iterations,
+        "cut_off": table.cut_off,
+    }

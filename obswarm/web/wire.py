@@ -27,43 +27,29 @@ from obswarm.record import (
     StopKind,
     TargetView,
     WorkerStatus,
+    statistics_of,
 )
 from obswarm.stats import EndpointKey, EndpointStats, ErrorKinds, StatsTable
 from obswarm.stats.codec import DeltaSum, pack_in_flight, pack_table, unpack_in_flight
 
-_PLAIN = (
-    "run_id",
-    "test",
-    "host",
-    "time_s",
-    "started_s",
-    "stats_since_s",
-    "elapsed_s",
-    "stats_elapsed_s",
-    "load_s",
-    "planned_s",
-    "state",
-    "users",
-    "users_target",
-    "interval_s",
-    "interval_exceptions",
-    "interval_interrupted",
-    "users_max",
-    "annotation_counts",
+_PLAIN = tuple(
+    each.name
+    for each in fields(Snapshot)
+    if each.name not in statistics_of(StatsTable())
+    and each.name not in ("interval", "interval_total", "in_flight", "workers", "guards", "alerts", "refused_alerts")
 )
-_RESULT = (
-    "started_s",
-    "ended_s",
-    "duration_s",
-    "users_max",
-    "saturated",
-    "max_loop_lag_s",
-    "max_cpu_ratio",
-    "forced",
-    "refused_handshakes",
-    "dropped_frames",
-)
+"""Fields of a snapshot that are sent as they are: all but those that have a form of their own below."""
 
+_RESULT = tuple(
+    each.name
+    for each in fields(RunResult)
+    if each.name
+    not in (
+        *("run_id", "stop_reason", "error", "losses", "failed_outputs", "annotations", "targets", "final"),
+        "in_flight_peaks",
+    )
+)
+"""The same of a result; its run's id is that of the snapshot."""
 
 _PACKER = "master"
 """Whose loss it is, what of the statistics cannot be packed here."""
@@ -111,16 +97,10 @@ def _unpack_snapshot(packed: bytes) -> tuple[Snapshot, StatsTable]:
         values["state"] = RunState(values["state"])
         snapshot = Snapshot(
             **values,
-            total=table.total(),
-            endpoints=table.endpoints,
-            errors=table.errors,
-            exceptions=table.exceptions,
-            interrupted=table.interrupted,
-            iterations=table.iterations,
+            **statistics_of(table),
             interval=last.endpoints,
             interval_total=last.total(),
             in_flight=unpack_in_flight(in_flight),
-            cut_off=table.cut_off,
             workers=tuple(_worker(each) for each in workers),
             guards=tuple(_guard(each) for each in guards),
             alerts=tuple(AlertCount(name, AlertStatus(status), *more) for name, status, *more in alerts),

@@ -10,13 +10,16 @@ from hypothesis import strategies as st
 
 from obswarm.api import Environment, Events, User, task
 from obswarm.cluster.master.journal import Journal, Progress, read
+from obswarm.cluster.master.recovery import result_of_recovered
 from obswarm.cluster.wire.messages import PROTOCOL_VERSION
 from obswarm.engine import Ramp
+from obswarm.record import Snapshot, statistics_of
 from obswarm.stats import EndpointKey, EndpointStats, Exemplar, Histogram, Recorder, StatsTable, TimingStats
 from obswarm.stats.checks import Malformed
 from obswarm.stats.codec import DeltaSum, pack_row, pack_table, unpack_row
 from obswarm.stats.codec.layout import KINDS
 from obswarm.stats.endpoint import FIELDS
+from obswarm.stats.errors import ErrorKey, ErrorStats
 from obswarm.stats.fields import (
     Durations,
     Exemplars,
@@ -31,6 +34,8 @@ from obswarm.stats.fields import (
     StatusCounts,
 )
 from obswarm.stats.straight_lines import copy_function, empty_function, merge_function, subtract_function
+from obswarm.stats.table import TaskException
+from obswarm.stats.under_way import CutOff, CutOffKey
 from obswarm.store.pack import pack, unpack
 from obswarm.web.wire import pack_snapshot, unpack_snapshot
 from tests.support.runs import local_run
@@ -170,6 +175,56 @@ def test_all_fields_come_through_a_delta_a_journal_and_a_snapshot(tmp_path: Path
     environment = Environment(events=Events(), recorder=Recorder(), user_classes=[Nobody])
     snapshot = replace(local_run(environment, Ramp(1, 1)).latest(), endpoints=table().endpoints)
     assert values(unpack_snapshot(pack_snapshot(snapshot)).endpoints[KEY]) == values(full())
+
+
+LIMITS = {"max_endpoints", "max_errors", "overflow_names", "_exception_forms"}
+"""Parts of a table that are not measurements."""
+
+
+def full_table() -> StatsTable:
+    """A table with something in every part. A new part of StatsTable has a line here."""
+    made = table()
+    made.count_error(ErrorKey("GET", "/", "HTTP 500"), ErrorStats(3, 1.5, 2.5))
+    made.count_exception(TaskException("KeyError: 'a'", "Traceback …", 2))
+    made.count_cut_off(CutOffKey("request", "GET", "/"), CutOff(1, 0.5))
+    made.iterations["Nobody"] = 7
+    made.count_lost("worker-1", "cannot be packed", 4)
+    assert all(getattr(made, name) for name in StatsTable.__slots__ if name not in LIMITS)
+    return made
+
+
+def parts(made: StatsTable | Snapshot) -> dict[str, Any]:
+    """The measurements in a table or a snapshot by name; a snapshot has none that were lost."""
+    found = {name: dict(getattr(made, name)) for name in StatsTable.__slots__ if name not in LIMITS | {"lost"}}
+    return found | {"endpoints": {key: values(stats) for key, stats in made.endpoints.items()}}
+
+
+def test_all_parts_of_a_table_come_through_merging_a_delta_a_journal_and_a_snapshot(tmp_path: Path) -> None:
+    merged, deltas = StatsTable(), DeltaSum()
+    merged.merge(full_table())
+    deltas.add(pack_table(full_table()))
+    sent = deltas.take(10)
+
+    journal = Journal(tmp_path / "state", "run", "digest", 1.0)
+    journal.rewrite(full_table(), Progress(1.0, 1.0, 1.0, 1.0, False, {}, None, 0, None, []), {})
+    journal.close()
+    recovered = read(tmp_path / "state", 10)
+    assert recovered is not None
+
+    for each in (merged, sent, recovered.table):
+        assert parts(each) == parts(full_table())
+        assert each.lost == full_table().lost
+
+    environment = Environment(events=Events(), recorder=Recorder(), user_classes=[Nobody])
+    run = local_run(environment, Ramp(1, 1))
+    run.statistics.add(full_table())
+    snapshot = run.latest()
+    of_client = unpack_snapshot(pack_snapshot(snapshot))
+    of_journal = result_of_recovered(recovered, "lost").final
+    of_table = replace(snapshot, **statistics_of(full_table()))
+    for picture in (snapshot, of_client, of_journal, of_table):
+        assert parts(picture) == parts(full_table())
+        assert picture.interrupted == 1
 
 
 class Nobody(User):

@@ -5,7 +5,7 @@ from dataclasses import fields, replace
 import pytest
 
 from obswarm.api import Environment, Events, ObswarmError, User, task
-from obswarm.engine import Ramp, RunResult, StopReason, WorkerLoss
+from obswarm.engine import FailedOutput, Ramp, RunResult, StopReason, WorkerLoss
 from obswarm.record import (
     AlertCount,
     AlertStatus,
@@ -36,6 +36,9 @@ def snapshot() -> Snapshot:
         env.recorder.record("GET", f"/ü{number % 3}", 0.01 * (number + 1), 100, 200, trace_id="a" * 32)
     env.recorder.record("POST", "/x", 90.0, 0, 503, "HTTP 503")
     env.recorder.record_iteration("Nobody")
+    env.recorder.record_exception("KeyError: 'a'", "Traceback …")
+    env.recorder.record_cut_off("request", "GET", "/x", 1.5)
+    env.recorder.under_way[object()] = ("GET", "/x", 0.0, False)
     found = local_run(env, Ramp(1, 1), test="t.py").latest()
     interval = {key: stats for key, stats in found.endpoints.items() if key.name == "/x"}
     return replace(
@@ -49,7 +52,20 @@ def snapshot() -> Snapshot:
         alerts=(AlertCount("A", AlertStatus.FIRING, "grafana", 3),),
         refused_alerts=(RefusedAlerts("labels", 3, "alerts[0] (A) has 65 labels"),),
         annotation_counts={"start": 1, "guard": 2},
+        planned_s=60.0,
+        users={"Nobody": 3},
+        users_target={"Nobody": 4},
+        interval_exceptions=1,
+        interval_interrupted=1,
+        users_max=5,
     )
+
+
+def assert_nothing_is_at_its_default(value: Snapshot | RunResult, *but: str) -> None:
+    """A field at its default would come through without being sent."""
+    for field in fields(value):
+        if field.name not in but:
+            assert getattr(value, field.name) not in (None, {}, (), 0, False), field.name
 
 
 def figures(stats: EndpointStats) -> tuple:
@@ -81,6 +97,7 @@ def assert_same(one: Snapshot, other: Snapshot) -> None:
 
 
 def test_a_snapshot_comes_through(snapshot: Snapshot) -> None:
+    assert_nothing_is_at_its_default(snapshot)
     assert_same(unpack_snapshot(pack_snapshot(snapshot)), snapshot)
 
 
@@ -103,9 +120,11 @@ def test_a_result_comes_through(snapshot: Snapshot, error: ObswarmError | None) 
         annotations=(Annotation(2.0, "stage", "Stage 2"),),
         refused_handshakes=5,
         dropped_frames=6,
+        failed_outputs=(FailedOutput("--csv shop", "no space left", False),),
         targets=(TargetView("db", "mysql", 5.0, 3.0, 0.0, "Target db (mysql) was down for 3s of 8s: refused."),),
         in_flight_peaks={EndpointKey("GET", "/a"): InFlight(7, 3.5), TOTAL: InFlight(9, 3.5)},
     )
+    assert_nothing_is_at_its_default(result, "error")
     found = unpack_result(pack_result(result))
     assert str(found.error) == str(error)
     assert_same(found.final, snapshot)

@@ -7,7 +7,7 @@ from obswarm.cluster.master.journal import Recovered, WorkerRecord
 from obswarm.cluster.master.registry import WorkerRegistry
 from obswarm.cluster.master.worker_state import WorkerState
 from obswarm.engine import RunResult, StopReason, WorkerLoss
-from obswarm.record import Annotation, RunState, Snapshot, StopKind, WorkerStatus
+from obswarm.record import Annotation, RunState, Snapshot, StopKind, WorkerStatus, statistics_of
 from obswarm.stats import TOTAL, EndpointStats
 
 
@@ -89,16 +89,10 @@ def result_of_recovered(recovered: Recovered, detail: str, error: str | None = N
         state=RunState.STOPPED,
         users={},
         users_target={},
-        total=table.total(),
-        endpoints=table.endpoints,
-        errors=table.errors,
-        exceptions=table.exceptions,
-        interrupted=table.interrupted,
-        iterations=table.iterations,
+        **statistics_of(table),
         interval_s=1.0,
         interval={},
         interval_total=EndpointStats(TOTAL),
-        cut_off=table.cut_off,
     )
     return RunResult(
         run_id=recovered.run_id,
