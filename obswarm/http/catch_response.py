@@ -1,5 +1,8 @@
-"""Whether an HTTP request failed, in one way for both clients, and what a load test may say about that."""
+"""How an HTTP request is counted, in one way for both clients: its name, whether it failed, and what a load test may
+say about that."""
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Self
@@ -9,6 +12,22 @@ from obswarm.api.errors import STEERING_EXCEPTIONS
 from obswarm.api.request import CUTS_OFF
 
 _PHRASES = {status.value: status.phrase for status in HTTPStatus}
+
+
+class RenamesRequests:
+    """`rename_request()`, for a session of either client, which has the attribute `request_name`."""
+
+    __slots__ = ()
+
+    @contextmanager
+    def rename_request(self, name: str) -> Generator[None, None, None]:
+        """Requests made in the block are counted under this name unless they have their own."""
+        session: Any = self
+        before, session.request_name = session.request_name, name
+        try:
+            yield
+        finally:
+            session.request_name = before
 
 
 def status_error(status_code: int, reason: str | None) -> ResponseError | None:

@@ -27,6 +27,7 @@ from obswarm.stats.timings import PHASES, TimingStats
 
 Value = TypeVar("Value")
 Key = TypeVar("Key", str, tuple[bool, str])
+Part = TypeVar("Part", Histogram, TimingStats)
 
 
 class Kind(ABC, Generic[Value]):
@@ -186,13 +187,13 @@ class Durations(Kind[Histogram]):
             check(max(counts) <= most, TOO_MANY)
 
 
-class OptionalDurations(Kind[Histogram | None]):
-    """A histogram, packed as `Durations` does; None as long as no request has such a duration."""
+class OptionalKind(Kind[Part | None]):
+    """A kind whose values are None until there is something to count."""
 
-    def empty(self) -> Histogram | None:
+    def empty(self) -> Part | None:
         return None
 
-    def merge(self, mine: Histogram | None, theirs: Histogram | None) -> Histogram | None:
+    def merge(self, mine: Part | None, theirs: Part | None) -> Part | None:
         if theirs is None:
             return mine
         if mine is None:
@@ -200,15 +201,19 @@ class OptionalDurations(Kind[Histogram | None]):
         mine.merge(theirs)
         return mine
 
+    def copy(self, value: Part | None) -> Part | None:
+        return None if value is None else value.copy()
+
+
+class OptionalDurations(OptionalKind[Histogram]):
+    """A histogram, packed as `Durations` does; None as long as no request has such a duration."""
+
     def subtract(self, mine: Histogram | None, theirs: Histogram | None) -> Histogram | None:
         if theirs is None:
             return mine
         rest = Histogram() if mine is None else mine
         rest.subtract(theirs)
         return None if DURATIONS.is_empty(rest) else rest
-
-    def copy(self, value: Histogram | None) -> Histogram | None:
-        return None if value is None else value.copy()
 
     def pack(self, value: Histogram | None) -> Any:
         return None if value is None else DURATIONS.pack(value)
@@ -278,28 +283,14 @@ class ResultCounts(Counts[tuple[bool, str]]):
             check_natural(requests, most)
 
 
-class Phases(Kind[TimingStats | None]):
+class Phases(OptionalKind[TimingStats]):
     """Times of the phases of requests, None as long as no client reports any. Packed as [counts, sums in ns,
     {phase: histogram}]."""
-
-    def empty(self) -> TimingStats | None:
-        return None
-
-    def merge(self, mine: TimingStats | None, theirs: TimingStats | None) -> TimingStats | None:
-        if theirs is None:
-            return mine
-        if mine is None:
-            return theirs.copy()
-        mine.merge(theirs)
-        return mine
 
     def subtract(self, mine: TimingStats | None, theirs: TimingStats | None) -> TimingStats | None:
         if mine is not None and theirs is not None:
             mine.subtract(theirs)
         return mine
-
-    def copy(self, value: TimingStats | None) -> TimingStats | None:
-        return None if value is None else value.copy()
 
     def pack(self, value: TimingStats | None) -> Any:
         if value is None:

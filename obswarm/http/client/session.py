@@ -1,8 +1,7 @@
 """FastHttpUser's client: requests over kept-alive connections, cookies, redirects, and one record for each call."""
 
 import re
-from collections.abc import Generator, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
 from typing import Any, Self
 
 from obswarm import defaults
@@ -12,7 +11,7 @@ from obswarm.api.tracing import traceparent
 from obswarm.clock import monotonic
 from obswarm.http.body import encode_body
 from obswarm.http.call import Call, send_request
-from obswarm.http.catch_response import add_context, report_raised, status_error
+from obswarm.http.catch_response import RenamesRequests, add_context, report_raised, status_error
 from obswarm.http.client.defaults import SessionDefaults
 from obswarm.http.client.redirects import REDIRECTS, next_request
 from obswarm.http.client.response import FastResponse
@@ -30,7 +29,7 @@ from obswarm.sanitize import clean_text
 _CONCERNS_US = re.compile(rb"\n(?:set-cookie|content-encoding):", re.IGNORECASE).search
 
 
-class FastHttpSession(SessionDefaults, RestCalls):
+class FastHttpSession(SessionDefaults, RestCalls, RenamesRequests):
     """Makes requests like requests.Session, for one user.
 
     A request that gets no answer does not raise: it returns a response with `status_code` 0 and `error` set, and is
@@ -279,15 +278,6 @@ class FastHttpSession(SessionDefaults, RestCalls):
             if received:
                 self.cookies.take_from(prepared.url, received)
         return response
-
-    @contextmanager
-    def rename_request(self, name: str) -> Generator[None, None, None]:
-        """Requests made in the block are counted under this name unless they have their own."""
-        before, self.request_name = self.request_name, name
-        try:
-            yield
-        finally:
-            self.request_name = before
 
     def get(self, url: str, **kwargs: Any) -> FastResponse:
         return self.request("GET", url, **kwargs) if kwargs else self.request("GET", url)

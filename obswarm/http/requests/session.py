@@ -3,7 +3,6 @@
 import os
 from collections import OrderedDict
 from collections.abc import Generator, Mapping
-from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,7 +20,7 @@ from obswarm.api import SIGNING_HEADERS, Environment, RequestRecord, RequestSign
 from obswarm.api.tracing import HEADER as TRACE_HEADER
 from obswarm.api.tracing import traceparent
 from obswarm.clock import monotonic
-from obswarm.http.catch_response import add_context, report_raised, status_error
+from obswarm.http.catch_response import RenamesRequests, add_context, report_raised, status_error
 from obswarm.http.errors import InvalidRequest, innermost, wrong_redirect
 from obswarm.http.head import PSEUDO, check_coding, signature_for
 from obswarm.http.raw import RawResponse
@@ -36,7 +35,7 @@ _WRONG_CALLS = (*_WRONG_ADDRESSES, InvalidHeader)
 _OF_SENDING = "obswarm_of_sending"
 
 
-class HttpSession(requests.Session):
+class HttpSession(requests.Session, RenamesRequests):
     """requests.Session for one user: paths are below the user's host, `name` and `catch_response` as in Locust.
 
     A request that gets no answer does not raise; see CountedResponse.error. Hooks, auth classes, cookies, `mount`,
@@ -278,15 +277,6 @@ class HttpSession(requests.Session):
             "verify": self.verify if verify is None else verify,
             "cert": self.cert if cert is None else cert,
         }
-
-    @contextmanager
-    def rename_request(self, name: str) -> Generator[None, None, None]:
-        """Requests made in the block are counted under this name unless they have their own."""
-        before, self.request_name = self.request_name, name
-        try:
-            yield
-        finally:
-            self.request_name = before
 
 
 @lru_cache(maxsize=1024)
