@@ -51,7 +51,9 @@ class Environment:
         tags: list[str] | None = None,
         exclude_tags: list[str] | None = None,
         reset_stats: bool = False,
+        trace_sampler: TraceSampler | None = None,
     ) -> None:
+        """`trace_sampler` decides which requests carry a trace id; None: no request does."""
         self.events = events
         self.recorder = recorder
         self.user_classes = user_classes or []
@@ -70,13 +72,17 @@ class Environment:
         self.web_ui: Any = None
         self.process_exit_code: int | None = None
         self.stats = StatsView()
-        self.trace_sampler: TraceSampler | None = None
-        """Decides which requests carry a trace id; None: no request does."""
+        self.trace_sampler = trace_sampler
         self._logged_exceptions: set[str] = set()
         self.steering: RunSteering | None = None
         """Ends the run that this process takes part in; None for a single user (`run_single_user`)."""
         events.request.recorder = recorder
         events.belong_to(self)
+
+    def join_run(self, steering: RunSteering, runner: Any) -> None:
+        """Take part in a run, which these end and control."""
+        self.steering = steering
+        self.runner = runner
 
     @property
     def user_classes_by_name(self) -> dict[str, type[Any]]:

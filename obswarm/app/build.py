@@ -149,9 +149,6 @@ def build_fleet_run(
     job, bundle, content = _payload(config, plan, shared)
     digest = hashlib.sha256(content.encode() + job.pack()).hexdigest()
     recovered = (recover or recover_run)(config, digest)
-    if recovered is not None:
-        # It goes on; its users are there already.
-        guards.earlier_alerts_max_wait_s = None
     spec = _run_spec(
         job,
         bundle=bundle,
@@ -186,7 +183,17 @@ def build_fleet_run(
         on_run(run)
         return run
 
-    return RunSession(config, plan.environment, make_run, display, guards, exporters, recording, outputs)
+    return RunSession(
+        config,
+        plan.environment,
+        make_run,
+        display,
+        guards,
+        exporters,
+        recording,
+        outputs,
+        goes_on=recovered is not None,
+    )
 
 
 def keys_of(config: RunConfig) -> CurveKeys | None:

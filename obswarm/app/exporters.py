@@ -94,8 +94,7 @@ def exporters_of(
     if useless is not None and writer is None:
         raise ObswarmError(f"{useless} needs --remote-write URL.")
     if server is not None:
-        server.metrics = MetricsApp(latest, labels)
-        server.applications[ALERTS_PATH] = guards.app
+        server.serve({ALERTS_PATH: guards.app}, MetricsApp(latest, labels))
         return Exporters(latest, writer, MetricsEndpoint(server, guards, metrics.linger, serves_already=True))
     applications: dict[str, Application] = {ALERTS_PATH: guards.app}
     server = WebServer(

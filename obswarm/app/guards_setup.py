@@ -55,7 +55,7 @@ class GuardsSetup:
     ) -> None:
         """`earlier_alerts_max_wait_s` is how long the start waits for alerts from before the run; None: not at all."""
         self.evaluator = evaluator
-        self.earlier_alerts_max_wait_s = earlier_alerts_max_wait_s
+        self._earlier_alerts_max_wait_s = earlier_alerts_max_wait_s
         self.requirements = requirements
         self.app = AlertsApp(evaluator, token)
         self.source = source
@@ -79,7 +79,7 @@ class GuardsSetup:
     def attach(self, run: Run) -> None:
         self.evaluator.attach(run)
         if self.coverage is not None:
-            self.coverage.annotate = run.annotate
+            self.coverage.attach(run.annotate)
         planned_s = run.statistics.planned_s
         for rule in (guard.rule for guard in self.evaluator.guards):
             if planned_s is not None and rule.when.for_s >= planned_s:
@@ -93,8 +93,8 @@ class GuardsSetup:
     def await_earlier_alerts(self, run: Stoppable, interrupted: Callable[[], bool]) -> None:
         """Wait, if that is asked for, while alerts fire that began before the run; `run` is stopped when that takes too
         long. Ends when `interrupted` says so."""
-        if self.earlier_alerts_max_wait_s is not None:
-            wait_for_earlier_alerts(self.evaluator, run, self.earlier_alerts_max_wait_s, interrupted)
+        if self._earlier_alerts_max_wait_s is not None:
+            wait_for_earlier_alerts(self.evaluator, run, self._earlier_alerts_max_wait_s, interrupted)
 
     def notice(self, server_url: str) -> tuple[str, str]:
         """What to tell at the start, and what of it only those may know who started the run."""

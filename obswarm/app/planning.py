@@ -112,7 +112,7 @@ def build_plan(config: RunConfig, *, is_made_here: bool = True) -> RunPlan:
     schedule = _schedule(loaded.loadtest, classes, config)
     environment = Environment(
         events=events,
-        recorder=Recorder(load_config.max_endpoints),
+        recorder=Recorder(load_config.max_endpoints, detailed_timings=load_config.timings),
         user_classes=list(classes),
         shape_class=schedule.shape if isinstance(schedule, ShapeSchedule) else None,
         host=host,
@@ -122,10 +122,8 @@ def build_plan(config: RunConfig, *, is_made_here: bool = True) -> RunPlan:
         tags=split_names(load_config.tags) or None,
         exclude_tags=split_names(load_config.exclude_tags) or None,
         reset_stats=load_config.reset_stats,
+        trace_sampler=TraceSampler(load_config.trace_sample) if load_config.trace_sample else None,
     )
-    environment.recorder.detailed_timings = load_config.timings
-    if load_config.trace_sample:
-        environment.trace_sampler = TraceSampler(load_config.trace_sample)
     has_own_end = isinstance(schedule, ShapeSchedule) and schedule.shape.use_common_options
     return RunPlan(loaded, environment, schedule, None if has_own_end else load_config.run_time)
 

@@ -109,15 +109,12 @@ class Service:
         self._here = named_loadtest(config)
         self._run: Run | None = None
         self._next: AsyncResult[RunRequest | None] = AsyncResult()
-        self._handler = RunEventsHandler(without=(_ADDRESSES,))
         loadtest = str(self._here) if self._here is not None else None
         self._runs = MasterRunService(self._accept, loadtest)
         inherited = os.environ.pop(_SOCKET, None)
-        latest = SnapshotRegistry()
-        latest.idle_workers = lambda: len(self._runs.idle_workers)
         runs = RunsApp(self._runs, self._token)
         self._alerts = IdleAlerts(self._state.with_suffix(".alerts"), self._alerts_token)
-        latest.refused_while_idle = lambda: self._alerts.refused
+        latest = SnapshotRegistry(lambda: len(self._runs.idle_workers), lambda: self._alerts.refused)
         self._server = WebServer(
             MetricsApp(latest),
             config.metrics.metrics_addr,
@@ -242,8 +239,8 @@ class Service:
             self._runs.ended()
             self._run = None
             self._alerts.take_back()
-            self._server.applications[ALERTS_PATH] = self._alerts.app
-            self._server.metrics.latest.refused_while_idle = lambda: self._alerts.refused
+            self._server.serve({ALERTS_PATH: self._alerts.app})
+            self._server.metrics.latest.end_run(lambda: self._alerts.refused)
         return outcome
 
     def _tell_of_runs_before(self, starts: int) -> None:
@@ -366,12 +363,12 @@ class Service:
     @contextmanager
     def _told(self, news: RunEvents) -> Iterator[None]:
         """What is logged meanwhile is told to the client, too."""
-        self._handler.news = news
-        logging.getLogger().addHandler(self._handler)
+        handler = RunEventsHandler(news, without=(_ADDRESSES,))
+        logging.getLogger().addHandler(handler)
         try:
             yield
         finally:
-            logging.getLogger().removeHandler(self._handler)
+            logging.getLogger().removeHandler(handler)
 
 
 def goes_well(state: RunState, since_s: float) -> bool:

@@ -99,8 +99,10 @@ class RunSession:
         exporters: Exporters | None = None,
         recording: Recording | None = None,
         outputs: Sequence[Output] = (),
+        goes_on: bool = False,
     ) -> None:
-        """`outputs` are further ones. Raises ObswarmError at once when a file cannot be written."""
+        """`outputs` are further ones. A run that `goes_on` has been started by an earlier process: its users are there
+        already, so that nothing waits for alerts to end. Raises ObswarmError at once when a file cannot be written."""
         self._config = config
         self._environment = environment
         self._make_run = make_run
@@ -108,6 +110,7 @@ class RunSession:
         self._guards = guards
         self._exporters = exporters
         self._outputs = outputs_of(config, display, guards.evaluate, recording, outputs)
+        self._goes_on = goes_on
         self.terminated = False
         """Whether a signal ended the run."""
 
@@ -142,11 +145,12 @@ class RunSession:
     def _run(self, run: Run, outputs: Outputs, signals: "_Signals") -> RunResult:
         environment = self._environment
         environment.events.init.fire(environment=environment, runner=environment.runner, web_ui=None)
-        self._guards.await_earlier_alerts(run, lambda: signals.came)
+        if not self._goes_on:
+            self._guards.await_earlier_alerts(run, lambda: signals.came)
         result = run.run()
         if self._guards.coverage is not None:
             result = replace(result, targets=self._guards.coverage.views())
-        signals.instead = outputs.stop_waiting
+        signals.call_instead(outputs.stop_waiting)
         outputs.finish(result)
         run.close()
         outputs.close()
@@ -189,8 +193,7 @@ class _Signals:
         self._run = run
         self._interrupts = 0
         self.came = False
-        self.instead: Callable[[], None] | None = None
-        """What a signal means once the run has ended."""
+        self._instead: Callable[[], None] | None = None
         self._watchers: list[Any] = []
 
     def __enter__(self) -> "_Signals":
@@ -206,10 +209,14 @@ class _Signals:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
+    def call_instead(self, instead: Callable[[], None]) -> None:
+        """The run has ended: from now on a signal calls this."""
+        self._instead = instead
+
     def interrupt(self) -> None:
         self.came = True
-        if self.instead is not None:
-            self.instead()
+        if self._instead is not None:
+            self._instead()
             return
         self._interrupts += 1
         if self._interrupts == 1:
@@ -220,8 +227,8 @@ class _Signals:
 
     def _terminate(self, kind: signal.Signals) -> None:
         self.came = True
-        if self.instead is not None:
-            self.instead()
+        if self._instead is not None:
+            self._instead()
             return
         logger.info("%s: stopping gracefully.", kind.name)
         what = "hung up" if kind is signal.SIGHUP else "terminated"

@@ -121,14 +121,16 @@ def _make(files: tuple[Path, ...], options: dict[str, Any]) -> Worker | Relay:
         check_worker_processes(count)
     identity = new_identity(count, hash_of_files(files) if files else "")
     logger.info("Worker %s, looking for the master at %s.", identity.name, endpoint.removeprefix("tcp://"))
-    made: Worker | Relay
-    if count == 1:
-        own = [file.resolve() for file in files] or None
-        made = Worker(endpoint, keys, identity=identity, files=own, give_up_after_s=longest_s)
-    else:
-        made = Relay(endpoint, keys, count, WORKER_COMMAND, identity=identity, give_up_after_s=longest_s)
-    made.link.look_up = lambda: resolved_endpoint(host, port)
-    return made
+
+    def look_up() -> str:
+        return resolved_endpoint(host, port)
+
+    if count > 1:
+        return Relay(
+            endpoint, keys, count, WORKER_COMMAND, identity=identity, give_up_after_s=longest_s, look_up=look_up
+        )
+    own = [file.resolve() for file in files] or None
+    return Worker(endpoint, keys, identity=identity, files=own, give_up_after_s=longest_s, look_up=look_up)
 
 
 @click.command(hidden=True)

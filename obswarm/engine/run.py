@@ -100,8 +100,7 @@ class Run:
         """Set when the driver should look at the load at once."""
         self._spawning_reported = True
         environment.stats.attach(self._emitter.latest)
-        environment.steering = self
-        environment.runner = generator.make_runner(self)
+        environment.join_run(self, generator.make_runner(self))
 
     def annotate(self, kind: AnnotationKind, text: str) -> None:
         """Keep an annotation with the run."""

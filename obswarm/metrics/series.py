@@ -106,7 +106,14 @@ class SnapshotRegistry(Output):
 
     name = "The metrics endpoint"
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        idle_workers: Callable[[], int] | None = None,
+        refused_while_idle: Callable[[], Sequence[RefusedAlerts]] = tuple,
+    ) -> None:
+        """`idle_workers` returns the number of workers connected to a master service before its first run; None without
+        such a service. `refused_while_idle` returns the alerts refused since the last run; the next run's snapshots
+        will include them."""
         self.newest: Snapshot | None = None
         """Newest snapshot; None before the first run."""
         self._endpoints_before_reset: dict[EndpointKey, EndpointStats] = {}
@@ -119,10 +126,12 @@ class SnapshotRegistry(Output):
         self._annotations: dict[tuple[str, str], float] = {}
         """(kind, time as text) → wall time, oldest first."""
         self.push: PushCounts | None = None
-        self.idle_workers: Callable[[], int] | None = None
-        """Number of workers connected to a master service before its first run; None without such a service."""
-        self.refused_while_idle: Callable[[], Sequence[RefusedAlerts]] = tuple
-        """Alerts refused since the last run; the next run's snapshots will include them."""
+        self.idle_workers = idle_workers
+        self._refused_while_idle = refused_while_idle
+
+    def end_run(self, refused_while_idle: Callable[[], Sequence[RefusedAlerts]]) -> None:
+        """The run has ended: from now on add the alerts that this function returns."""
+        self._refused_while_idle = refused_while_idle
 
     def snapshot(self, snapshot: Snapshot) -> None:
         last = self.newest
@@ -190,7 +199,7 @@ class SnapshotRegistry(Output):
                 contract.WORKERS,
                 (MetricSample((state,), ready * (state is WorkerStatus.READY)) for state in contract.WORKER_STATES),
             )
-            refused = self.refused_while_idle()
+            refused = self._refused_while_idle()
             if refused:
                 since_s = self._since_s
                 samples = (MetricSample((each.reason,), each.count, created_s=since_s) for each in refused)
@@ -258,7 +267,7 @@ class SnapshotRegistry(Output):
     def _guard_families(self, snapshot: Snapshot) -> Iterator[MetricFamily]:
         yield from _guard_families(snapshot)
         refused: Counter[str] = Counter()
-        for each in (*snapshot.refused_alerts, *self.refused_while_idle()):
+        for each in (*snapshot.refused_alerts, *self._refused_while_idle()):
             refused[each.reason] += each.count
         if refused:
             yield contract.ALERTS_REFUSED, (MetricSample((reason,), count) for reason, count in refused.items())

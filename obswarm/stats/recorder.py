@@ -25,11 +25,14 @@ class Recorder:
     """Counts requests into the current delta. Not thread-safe: one process, one loop, no switch inside a call."""
 
     def __init__(
-        self, max_endpoints: int = defaults.MAX_ENDPOINTS, wall_clock: Callable[[], float] = clock.wall
+        self,
+        max_endpoints: int = defaults.MAX_ENDPOINTS,
+        wall_clock: Callable[[], float] = clock.wall,
+        detailed_timings: bool = False,
     ) -> None:
+        """With `detailed_timings` phases of requests are kept as histograms, too."""
         self._max_endpoints = max_endpoints
-        self.detailed_timings = False
-        """Whether phases of requests are kept as histograms, too."""
+        self._detailed_timings = detailed_timings
         self.under_way: dict[object, UnderWayFields] = {}
         """Requests that have begun and are not counted yet, by anything that stands for one of them alone (hashed by
         identity). Whoever makes a request enters it, and takes it out in the same step in which it is counted."""
@@ -89,7 +92,7 @@ class Recorder:
         if timings is not None and status_code:
             if stats.timings is None:
                 stats.timings = TimingStats()
-            stats.timings.record(timings, self.detailed_timings)
+            stats.timings.record(timings, self._detailed_timings)
         if trace_id is not None and duration_s is not None:
             stats.add_exemplar(Exemplar(clean_text(trace_id, _TRACE_ID_LENGTH), duration_s, self._wall_clock()))
         if text is not None:

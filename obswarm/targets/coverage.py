@@ -46,14 +46,14 @@ class _Coverage:
 class TargetCoverage(Output):
     """Output that measures how long each target was without metrics, and warns when a gap lasts and when it ends.
 
-    `annotate` adds an annotation to the run in both cases.
+    Both are annotations of the run, once it is attached.
     """
 
     name = "The health check of the targets"
     required = False
 
     def __init__(self, source: MetricSource) -> None:
-        self.annotate: Callable[[AnnotationKind, str], None] = lambda kind, text: None
+        self._annotate: Callable[[AnnotationKind, str], None] = lambda kind, text: None
         self._source = source
         self._health: Sequence[TargetHealth] = ()
         self._coverage: dict[Target, _Coverage] = {}
@@ -63,6 +63,10 @@ class TargetCoverage(Output):
         self._pending_s = 0.0
         """Seconds of the run that the pending health request will cover."""
         self._poller: gevent.Greenlet | None = None
+
+    def attach(self, annotate: Callable[[AnnotationKind, str], None]) -> None:
+        """Use this function to annotate the run."""
+        self._annotate = annotate
 
     def start(self, run: RunHandle) -> None:
         self._poller = Supervisor(self._on_poller_failed).keep("The health check of the targets", self._poll_health)
@@ -145,13 +149,13 @@ class TargetCoverage(Output):
             coverage.warned = True
             coverage.gaps_warned += 1
             text = f"{_label(each.target)}: no metrics for {_rounded_duration(coverage.problem_s)}: {coverage.detail}"
-            self.annotate(AnnotationKind.TARGET, text)
+            self._annotate(AnnotationKind.TARGET, text)
             logger.warning("%s.", text)
 
     def _end_gap(self, target: Target, coverage: _Coverage) -> None:
         if coverage.warned:
             text = f"{_label(target)}: metrics available again after {_rounded_duration(coverage.problem_s)}"
-            self.annotate(AnnotationKind.TARGET, text)
+            self._annotate(AnnotationKind.TARGET, text)
             logger.warning("%s.", text)
         coverage.problem_s, coverage.warned = 0.0, False
 

@@ -94,14 +94,14 @@ class RunEvents(Output):
 class RunEventsHandler(logging.Handler):
     """Log records as news, but for those of the loggers in `without`."""
 
-    def __init__(self, without: Collection[str]) -> None:
+    def __init__(self, news: RunEvents, without: Collection[str] = ()) -> None:
         super().__init__()
-        self.news: RunEvents | None = None
+        self._news = news
         self._without = frozenset(without)
 
     def emit(self, record: logging.LogRecord) -> None:
-        if self.news is not None and record.name not in self._without:
-            self.news.log(record.levelno, record.name, record_text(record))
+        if record.name not in self._without:
+            self._news.log(record.levelno, record.name, record_text(record))
 
 
 class ServiceBusy(ObswarmError):

@@ -45,7 +45,7 @@ class WebServer:
         allowed_hosts: Iterable[str] = (),
     ) -> None:
         self.metrics = metrics
-        self.applications = dict(applications or {})
+        self._applications = dict(applications or {})
         self._address = address
         self._asked = port
         self._inherited = inherited
@@ -69,6 +69,12 @@ class WebServer:
     def __exit__(self, *_: object) -> None:
         if self._server is not None:
             self._server.stop(timeout=1)
+
+    def serve(self, applications: Mapping[str, Application], metrics: MetricsApp | None = None) -> None:
+        """From now on, serve these applications in place of those at the same paths, and these metrics, if given."""
+        self._applications.update(applications)
+        if metrics is not None:
+            self.metrics = metrics
 
     def hand_over(self) -> int:
         """Accept no more; gives the listening socket's file descriptor for a program that goes on with it: whoever
@@ -119,7 +125,7 @@ class WebServer:
             name = clean_text(name_of(host or ""))
             text = f"This server is not known by the name {name}. If it is one of its names: --allowed-host {name}\n"
             return _plain(start_response, "421 Misdirected Request", text)
-        for prefix, application in self.applications.items():
+        for prefix, application in self._applications.items():
             if path == prefix or (prefix.endswith("/") and path.startswith(prefix)):
                 return application(environ, start_response)
         if method not in ("GET", "HEAD"):

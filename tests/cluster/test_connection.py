@@ -326,23 +326,25 @@ def test_a_master_that_speaks_again_can_fall_silent_again(connected: Connected) 
         connected.deliver(Heartbeat(count, 0, False))
 
 
-def test_a_silent_connection_is_made_anew_where_the_master_is_now(connected: Connected) -> None:
-    connected.connection.look_up = lambda: "tcp://10.0.0.7:5557"
+def test_a_silent_connection_is_made_anew_where_the_master_is_now(time: FakeTime) -> None:
+    connected = Connected(time, look_up=lambda: "tcp://10.0.0.7:5557")
     connected.socket.handshake_failures = 2
     connected.time.advance(4)
     first, second = StubDealer.made
     assert (first.is_closed, second.endpoint, second.handshake_failures) == (True, "tcp://10.0.0.7:5557", 2)
     assert len(second.sent) == 1
+    connected.close()
 
 
-def test_a_name_that_cannot_be_resolved_for_a_moment_does_no_harm(connected: Connected) -> None:
+def test_a_name_that_cannot_be_resolved_for_a_moment_does_no_harm(time: FakeTime) -> None:
     def fail() -> str:
         raise ObswarmError("cannot be resolved")
 
-    connected.connection.look_up = fail
+    connected = Connected(time, look_up=fail)
     connected.time.advance(4)
     assert [socket.endpoint for socket in StubDealer.made] == [ENDPOINT, ENDPOINT]
     assert connected.runs
+    connected.close()
 
 
 def test_time_in_which_this_process_did_not_run_is_no_silence(connected: Connected) -> None:

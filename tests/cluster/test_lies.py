@@ -44,9 +44,9 @@ def losses_of(run: Run) -> tuple[WorkerLoss, ...]:
     return run._generator.totals().losses
 
 
-def full_delta(recorder: Recorder) -> list[Any]:
+def full_delta() -> list[Any]:
     """A delta that has something in each of its parts."""
-    recorder.detailed_timings = True
+    recorder = Recorder(detailed_timings=True)
     for number in range(3):
         for size in (10, 2**40):
             recorder.record("GET", f"/{number}", 0.02, size, 200, None, (0.001, 0.002, 0.01, 0.001), "0" * 31 + "1")
@@ -129,7 +129,7 @@ def test_a_report_with_anything_changed_harms_nobody(data: st.DataObject) -> Non
         honest, liar = MadeUpWorker(master, letters, "honest"), MadeUpWorker(master, letters, "liar")
         honest.report(requests=7)
         run._emit()
-        parts = full_delta(Recorder())
+        parts = full_delta()
         true_requests = 3 * 4 + 9
         what = data.draw(st.sampled_from(["delta", "delta", "delta", "report", "bytes"]))
         if what == "delta":
@@ -190,7 +190,7 @@ def refusal_of(**changes: Any) -> str:
 
 
 def delta_with(index: int, value: Any) -> bytes:
-    parts = full_delta(Recorder())
+    parts = full_delta()
     parts[index] = value
     packed: bytes = msgpack.packb(parts)
     return packed

@@ -325,13 +325,12 @@ def test_the_documentation_is_that_of_the_contract() -> None:
 
 
 def test_alerts_that_are_refused_between_two_runs_are_counted_on(latest: SnapshotRegistry) -> None:
-    waiting = SnapshotRegistry()
-    waiting.idle_workers = lambda: 2
+    waiting = SnapshotRegistry(idle_workers=lambda: 2)
     assert b"alerts_refused" not in scrape(waiting)[1]
     assert latest.newest is not None
     latest.snapshot(latest.newest.guarded((), (), (RefusedAlerts("token", 5, "a"), RefusedAlerts("labels", 1, "b"))))
     for kept, token in ((waiting, 3.0), (latest, 8.0)):
-        kept.refused_while_idle = lambda: (RefusedAlerts("token", 3, "c"), RefusedAlerts("too_many", 2_000, "d"))
+        kept.end_run(lambda: (RefusedAlerts("token", 3, "c"), RefusedAlerts("too_many", 2_000, "d")))
         for accept in ("", PROMETHEUS_CLASSIC):
             text = scrape(kept, accept)[1].decode()
             assert f'obswarm_alerts_refused_total{{reason="token"}} {token}' in text

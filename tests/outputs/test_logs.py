@@ -131,11 +131,11 @@ def test_a_sink_that_cannot_take_it_does_not_end_the_pump(capsys: pytest.Capture
 
 @every_text
 def test_to_a_client(text: str) -> None:
-    handler = RunEventsHandler(())
-    handler.news = RunEvents()
+    events = RunEvents()
+    handler = RunEventsHandler(events)
     logging.getLogger().handlers[:] = [handler]
     log_everything(text)
-    news = handler.news.since(0, 0)
+    news = events.since(0, 0)
     assert [each[1] for each in news] == ["log"] * 4
     assert news[0][4] == text
     assert "RuntimeError" in news[2][4]

@@ -27,8 +27,7 @@ REQUESTS = st.lists(
 
 
 def recorded(requests, detailed: bool = False) -> StatsTable:
-    recorder = Recorder(wall_clock=lambda: 1000.0)
-    recorder.detailed_timings = detailed
+    recorder = Recorder(wall_clock=lambda: 1000.0, detailed_timings=detailed)
     in_load = len(requests) // 2
     for number, (method, name, seconds, size, status, error, timings, trace_id, delay_s, times) in enumerate(requests):
         if number == in_load:

@@ -37,8 +37,7 @@ def test_phases_that_did_not_happen_are_not_counted() -> None:
 
 def test_the_recorder_keeps_histograms_when_told_to() -> None:
     for detailed in (False, True):
-        recorder = Recorder()
-        recorder.detailed_timings = detailed
+        recorder = Recorder(detailed_timings=detailed)
         recorder.record("GET", "/", 0.5, 10, 200, None, PhaseTimes(None, None, 0.4, 0.1))
         recorder.record("GET", "/", 0.5, 0, 0, "refused", PhaseTimes(None, None, 0.0, 0.0))
         timings = recorder.take().endpoints[EndpointKey("GET", "/")].timings

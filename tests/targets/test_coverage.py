@@ -48,7 +48,7 @@ def test_the_problem_states_how_long_metrics_were_missing(seconds: list[TargetHe
 def test_only_lasting_gaps_and_their_ends_are_warned_of(caplog: pytest.LogCaptureFixture) -> None:
     coverage = TargetCoverage(EmbeddedSource([TARGET]))
     marks: list[tuple[str, str]] = []
-    coverage.annotate = lambda kind, text: marks.append((kind, text))
+    coverage.attach(lambda kind, text: marks.append((kind, text)))
     with caplog.at_level(logging.WARNING):
         for each in [DOWN] * 4 + [UP] + [DOWN] * 4 + [UP]:
             coverage.count([each], 1.0)
@@ -67,7 +67,7 @@ def test_only_lasting_gaps_and_their_ends_are_warned_of(caplog: pytest.LogCaptur
 def test_the_number_of_warnings_for_a_flapping_target_is_bounded() -> None:
     coverage = TargetCoverage(EmbeddedSource([TARGET]))
     marks: list[str] = []
-    coverage.annotate = lambda kind, text: marks.append(text)
+    coverage.attach(lambda kind, text: marks.append(text))
     for each in ([DOWN] * 6 + [UP]) * 100:
         coverage.count([each], 1.0)
     assert len(marks) == 2 * 20

@@ -109,7 +109,9 @@ class MasterConnection:
         identity: Identity,
         listener: ConnectionListener,
         give_up_after_s: float = defaults.GIVE_UP_AFTER_S,
+        look_up: Callable[[], str] | None = None,
     ) -> None:
+        """`look_up` returns the endpoint anew, where the master's name may have got another address meanwhile."""
         self.unacked = UnackedDeltas()
         self.supervisor = Supervisor(self.part_failed)
         """For whatever this worker depends on."""
@@ -120,8 +122,7 @@ class MasterConnection:
         self._dial: Callable[[], DealerSocket] = lambda: DealerSocket(
             context, self._endpoint, keys, self._received, self.supervisor
         )
-        self.look_up: Callable[[], str] | None = None
-        """Gives the endpoint anew, where the master's name may have another address than when the link was made."""
+        self._look_up = look_up
         self._endpoint = endpoint
         self._has_secret = keys is not None
         self._listener = listener
@@ -355,9 +356,9 @@ class MasterConnection:
         # A connection through which nothing comes may look well for minutes; and what waits in it is stale.
         self._dialled_s = clock.monotonic()
         assert self._socket is not None
-        if self.look_up is not None:
+        if self._look_up is not None:
             try:
-                self._endpoint = self.look_up()
+                self._endpoint = self._look_up()
             except ObswarmError as error:
                 logger.debug("%s", error)
         failures = self._socket.handshake_failures

@@ -3,7 +3,7 @@ measured goes up added together, one message a second."""
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -72,12 +72,14 @@ class Relay:
         *,
         identity: Identity,
         give_up_after_s: float = defaults.GIVE_UP_AFTER_S,
+        look_up: Callable[[], str] | None = None,
     ) -> None:
+        """`look_up` is that of MasterConnection."""
         self._context = new_context()
         self._count = processes
         self._identity = identity
         self._children = WorkerProcesses(command, self._child_ended)
-        self.link = MasterConnection(self._context, endpoint, keys, identity, self, give_up_after_s)
+        self.link = MasterConnection(self._context, endpoint, keys, identity, self, give_up_after_s, look_up)
         self.departure = Departure(self.link, self._stop_timeout, self._stop)
         self._registry: WorkerRegistry | None = None
         self._listener: RouterSocket | None = None

@@ -5,6 +5,7 @@ import logging
 import os
 import secrets
 import socket
+from collections.abc import Callable
 from pathlib import Path
 
 from gevent.event import Event
@@ -89,12 +90,14 @@ class Worker:
         is_child: bool = False,
         files: list[Path] | None = None,
         give_up_after_s: float = defaults.GIVE_UP_AFTER_S,
+        look_up: Callable[[], str] | None = None,
     ) -> None:
+        """`look_up` is that of MasterConnection."""
         self._identity = identity or new_identity()
         self._share = share
         self._is_child = is_child
         self._own_files = files
-        self.link = MasterConnection(new_context(), endpoint, keys, self._identity, self, give_up_after_s)
+        self.link = MasterConnection(new_context(), endpoint, keys, self._identity, self, give_up_after_s, look_up)
         self.departure = Departure(self.link, self._stop_timeout, self._stop)
         self._environment: Environment | None = None
         self._prepared: Prepared | None = None
@@ -169,7 +172,7 @@ class Worker:
         remember_secrets(parser, {**vars(custom), **job.options})
         environment = Environment(
             events=events,
-            recorder=Recorder(job.max_endpoints),
+            recorder=Recorder(job.max_endpoints, detailed_timings=job.detailed_timings),
             user_classes=list(classes),
             host=job.host,
             stop_timeout=job.stop_timeout_s,
@@ -177,17 +180,14 @@ class Worker:
             locustfile=loadtest.name,
             tags=list(job.tags) or None,
             exclude_tags=list(job.exclude_tags) or None,
+            trace_sampler=TraceSampler(job.trace_share) if job.trace_share else None,
         )
-        environment.recorder.detailed_timings = job.detailed_timings
-        if job.trace_share:
-            environment.trace_sampler = TraceSampler(job.trace_share)
         generator = self._generator = LocalGenerator(environment, name=self._identity.name, cpus=cpus)
         self._scaler = UserScaler([cls.__name__ for cls in classes])
         self._runner = WorkerRunner(
             environment, generator.messages, self._identity.name, self.link.send, generator.user_counts
         )
-        environment.runner = self._runner
-        environment.steering = self
+        environment.join_run(self, self._runner)
         return environment
 
     def assigned_users(self) -> dict[str, int]:
