@@ -1,6 +1,8 @@
-"""The structure of the package, where no tool checks it: sizes of modules, tables of enums' members."""
+"""The structure of the package, where no tool checks it: sizes of modules, tables of enums' members, the way of an
+option."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -87,3 +89,18 @@ def test_every_table_of_an_enum_has_all_of_its_members() -> None:
 def test_incomplete_tables_are_found(table: str, found: list[str]) -> None:
     tree = ast.parse(f"class State(StrEnum):\n    ON = 'on'\n    OFF = 'off'\nTABLE = {table}\n")
     assert list(incomplete_tables({"m.py": tree})) == found
+
+
+def test_the_documented_way_of_an_option_is_short_and_is_there() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8").partition("## The way of an option")[2]
+    rows = re.findall(r"^\| (`.*`) \| `(\S+\.py)` \|(.*)\|$", text, re.MULTILINE)
+    columns = [cells.split("|") for _, _, cells in rows]
+    for option in range(3):
+        passed = [row for row, cells in zip(rows, columns, strict=True) if cells[option].strip()]
+        functions = [name for names, _, _ in passed for name in re.findall(r"`(\S+)`", names)]
+        assert 5 <= len(functions) == len(set(functions)) <= 8
+        assert len({file for _, file, _ in passed}) == len(passed) <= 5
+        for names, file, _ in passed:
+            tree = ast.parse((ROOT / "obswarm" / file).read_text(encoding="utf-8"))
+            defined = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+            assert set(re.findall(r"(\w+)`", names)) <= defined, file

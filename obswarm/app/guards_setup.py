@@ -19,12 +19,11 @@ from obswarm.guards import (
     Requirement,
     RequirementResult,
     evaluate_requirements,
+    guard_of_text,
     parse_action,
     parse_requirement,
-    split_name,
     with_own_names,
 )
-from obswarm.record import GuardAction
 from obswarm.report import GrafanaAnnotations
 from obswarm.targets import MetricSource, TargetCoverage, queries_of
 from obswarm.units import format_duration
@@ -194,23 +193,10 @@ def _written(key: str, texts: Sequence[str], place: str) -> list[GuardRule]:
         if not colon:
             raise ObswarmError(f"{place} {text!r}: write it like 'scale(50%): p95 > 2s for 5s'.")
         try:
-            rules.append(_named(rest, action))
+            rules.append(guard_of_text(rest, action))
         except ObswarmError as error:
             raise ObswarmError(f"{place}: {error}") from None
     return rules
-
-
-def _named(text: str, action: str) -> GuardRule:
-    """A guard as options have it, with or without a name. Raises ObswarmError."""
-    parse_action(action)
-    name, when = split_name(text)
-    if name in tuple(GuardAction):
-        # Whoever writes --stop-when 'notify: …' has meant something else than a guard of that name.
-        raise ObswarmError(
-            f"{name!r} is an action, and this guard's is {action.strip()}; use --guard '{name}: {when}', or another"
-            " name."
-        )
-    return Guard(when, action, name)
 
 
 def _in_option(name: str, text: str, parse: Callable[[str], Any]) -> Any:

@@ -14,8 +14,8 @@ from obswarm.guards.alert_payload import (
 from obswarm.guards.alerts import TOO_MANY, AlertTracker, Verdict, too_many
 from obswarm.guards.conditions import Condition, When
 from obswarm.guards.evaluator import GuardEvaluator
-from obswarm.guards.grammar import GuardError, parse_condition, parse_when, split_name
-from obswarm.guards.guard import Action, Guard, GuardRule, parse_action, with_own_names
+from obswarm.guards.grammar import GuardError, parse_condition, parse_when
+from obswarm.guards.guard import Action, Guard, GuardRule, guard_of_text, parse_action, with_own_names
 from obswarm.guards.requirements import Requirement, RequirementResult, evaluate_requirements, parse_requirement
 from obswarm.guards.state_machine import GuardStateMachine
 
@@ -40,6 +40,7 @@ __all__ = [
     "Verdict",
     "When",
     "evaluate_requirements",
+    "guard_of_text",
     "make_kept",
     "parse_action",
     "parse_condition",
@@ -47,7 +48,6 @@ __all__ = [
     "parse_payload",
     "parse_requirement",
     "parse_when",
-    "split_name",
     "too_many",
     "with_own_names",
 ]

@@ -10,7 +10,7 @@ from typing import Literal
 from obswarm.api import ObswarmError
 from obswarm.config import RENAMED_GUARD_KEYS
 from obswarm.guards.conditions import Condition, EngineOperand, PromqlOperand, When
-from obswarm.guards.grammar import parse_when
+from obswarm.guards.grammar import parse_when, split_name
 from obswarm.guards.operands import definition_of
 from obswarm.record import GuardAction
 from obswarm.redact import redact_text
@@ -143,6 +143,20 @@ def Guard(  # noqa: N802 - looks like a class in load-test files
         _seconds("no_data_after", no_data_after),
         "stop" if on_no_data == "stop" else "warn",
     )
+
+
+def guard_of_text(text: str, action: str) -> GuardRule:
+    """Make a guard of an option's text, a condition with or without a name before it: `slow: p95 > 2s`. Raises
+    ObswarmError."""
+    parse_action(action)
+    name, when = split_name(text)
+    if name in tuple(GuardAction):
+        # Whoever writes --stop-when 'notify: …' has meant something else than a guard of that name.
+        raise ObswarmError(
+            f"{name!r} is an action, and this guard's is {action.strip()}; use --guard '{name}: {when}', or another"
+            " name."
+        )
+    return Guard(when, action, name)
 
 
 def _seconds(name: str, value: str | float) -> float:
