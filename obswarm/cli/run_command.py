@@ -2,7 +2,8 @@
 
 import difflib
 import sys
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -10,14 +11,15 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from obswarm.api import events, make_parser
+from obswarm.api import TaskSet, User, events, make_parser
 from obswarm.app.planning import UnknownOption, load_test
 from obswarm.cli.configure import RunCommand, forget
-from obswarm.cli.task_ratio import print_task_ratio
 from obswarm.config import RunConfig
 from obswarm.engine import load
 from obswarm.sanitize import escape_lines
 from obswarm.streams import STANDARD_OUTPUT, results_apart, say
+
+_INDENT = "  "
 
 
 class LoadTestCommand(RunCommand):
@@ -70,7 +72,31 @@ def listed(ctx: click.Context, config: RunConfig) -> bool:
         for cls in load_test(config).loadtest.user_classes:
             say(cls.__name__)
     elif ctx.params["show_task_ratio"]:
-        print_task_ratio(load_test(config).user_classes(config))
+        _print_task_ratio(load_test(config).user_classes(config))
     else:
         return False
     return True
+
+
+def _print_task_ratio(classes: Sequence[type[User]]) -> None:
+    """Print how often each task will run, as two trees: shares within a class, and shares among all users by the
+    classes' weights."""
+    say("Task ratio per user class")
+    for cls in classes:
+        _print_tasks(cls, 1.0, 1)
+    total = sum(cls.fixed_count or cls.weight for cls in classes)
+    say("")
+    say("Task ratio over all users (weights; fixed counts as weights)")
+    for cls in classes:
+        _print_tasks(cls, (cls.fixed_count or cls.weight) / total, 1)
+
+
+def _print_tasks(owner: Any, share: float, depth: int) -> None:
+    say(f"{_INDENT * depth}{share:6.1%}  {owner.__name__}")
+    tasks = getattr(owner, "tasks", [])
+    for entry, count in Counter(tasks).items():
+        part = share * count / len(tasks)
+        if isinstance(entry, type) and issubclass(entry, TaskSet):
+            _print_tasks(entry, part, depth + 1)
+        else:
+            say(f"{_INDENT * (depth + 1)}{part:6.1%}  {getattr(entry, '__name__', repr(entry))}")

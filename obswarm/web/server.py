@@ -1,6 +1,7 @@
 """The HTTP server of a run: /metrics, other applications by their path, and a page that says so."""
 
 import errno
+import ipaddress
 import os
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Self
@@ -14,7 +15,6 @@ from obswarm.clock import monotonic
 from obswarm.metrics import MetricsApp
 from obswarm.sanitize import clean_text
 from obswarm.web.connections import BoundedServer
-from obswarm.web.hosts import AllowedHosts, name_of
 
 Application = Callable[[dict[str, Any], Any], Iterable[bytes]]
 """As of WSGI."""
@@ -24,6 +24,10 @@ _FOR_ANY_NAME = frozenset(("/metrics", "/healthz"))
 """Read-only, and asked for by names that nobody here may know."""
 
 _PORTS_TRIED = 100
+
+_OF_NOBODY = frozenset(("localhost", "local", "internal", "arpa", "test", "svc"))
+"""Top-level domains in which nobody can have a name (RFC 6761, RFC 6762, RFC 8375; `internal` is ICANN's), or has one
+so far: services of Kubernetes are called NAME.NAMESPACE.svc."""
 
 
 class WebServer:
@@ -122,7 +126,7 @@ class WebServer:
         path, method = environ["PATH_INFO"], environ["REQUEST_METHOD"]
         host = environ.get("HTTP_HOST")
         if path not in _FOR_ANY_NAME and not self._hosts.allows(host):
-            name = clean_text(name_of(host or ""))
+            name = clean_text(_name_of(host or ""))
             text = f"This server is not known by the name {name}. If it is one of its names: --allowed-host {name}\n"
             return _plain(start_response, "421 Misdirected Request", text)
         for prefix, application in self._applications.items():
@@ -152,3 +156,35 @@ def _plain(start_response: Any, status: str, text: str, headers: Iterable[tuple[
         status, [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(body))), *headers]
     )
     return [body]
+
+
+class AllowedHosts:
+    """Which names the server is called by. A page in a browser can have a name of its own point to this machine (DNS
+    rebinding), and would be let read what is served here; the Host header still has that name.
+
+    They are addresses, names without a dot (of containers, of machines of a network), names in domains that nobody can
+    have a name in, this machine's own, and those of `more`."""
+
+    def __init__(self, more: Iterable[str] = ()) -> None:
+        self._more = {name.strip().rstrip(".").lower() for name in (socket.gethostname(), *more)}
+
+    def allows(self, host: str | None) -> bool:
+        """Whether a Host header may have this value; a request of HTTP/1.0 need not have any."""
+        if not host:
+            return True
+        name = _name_of(host)
+        if name in self._more or "." not in name or name.rpartition(".")[2] in _OF_NOBODY:
+            return True
+        try:
+            ipaddress.ip_address(name)
+        except ValueError:
+            return False
+        return True
+
+
+def _name_of(host: str) -> str:
+    """The header's value without a port."""
+    host = host.strip().lower()
+    if host.startswith("["):
+        return host[1:].partition("]")[0]
+    return host.partition(":")[0].rstrip(".")

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from obswarm.report.page.gaps import gaps_of, gaps_text
+from obswarm.report.page.data import gaps_of, gaps_text
 
 NAN = math.nan
 

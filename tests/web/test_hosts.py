@@ -2,7 +2,7 @@ import socket
 
 import pytest
 
-from obswarm.web.hosts import AllowedHosts
+from obswarm.web.server import AllowedHosts
 
 
 @pytest.mark.parametrize(
