@@ -40,6 +40,7 @@ from obswarm.cluster import (
 from obswarm.config import RunConfig
 from obswarm.engine import (
     ClosedExecutor,
+    Executor,
     LoadGenerator,
     LoadSchedule,
     LocalGenerator,
@@ -111,7 +112,7 @@ def build_local_run(
     """Build a run in this process of user classes that are imported already, without exporters and store."""
 
     def make_run(handed: Outputs) -> Run:
-        executor, generator = ClosedExecutor(schedule, environment.user_classes), LocalGenerator(environment)
+        executor, generator = _executor(schedule, environment), LocalGenerator(environment)
         return Run(environment, executor, generator, test=test, outputs=handed, observer=guards.evaluator)
 
     return RunSession(config, environment, make_run, display, guards, outputs=outputs)
@@ -253,7 +254,7 @@ def _run(
     """`options` are further ones of Run."""
     return Run(
         plan.environment,
-        ClosedExecutor(plan.schedule, plan.environment.user_classes),
+        _executor(plan.schedule, plan.environment),
         generator,
         test=plan.loadtest.name,
         planned_s=plan.limit_s,
@@ -262,6 +263,11 @@ def _run(
         max_endpoints=config.load.max_endpoints,
         **options,
     )
+
+
+def _executor(schedule: LoadSchedule, environment: Environment) -> Executor:
+    """Return the executor of a run's workload model: the one place that knows which there are."""
+    return ClosedExecutor(schedule, environment.user_classes)
 
 
 def _payload(config: RunConfig, plan: RunPlan, shared: Path | None) -> tuple[Job, Packed | None, str]:

@@ -3,7 +3,7 @@
 from obswarm.engine.allocation import ClassWeight, allocate, apportion, spread, weight_of
 from obswarm.engine.control import RunControl, RunObserver, StopReason, id_of, name_of, named_id
 from obswarm.engine.descriptors import DescriptorWatch, check_descriptors, check_open_files, check_worker_processes
-from obswarm.engine.executor import Assignment, ClosedExecutor
+from obswarm.engine.executor import Assignment, ClosedExecutor, Executor, ExecutorState, PlanStep, SetLoad
 from obswarm.engine.generator import (
     GeneratorEvent,
     GeneratorStatus,
@@ -39,6 +39,8 @@ __all__ = [
     "CustomMessage",
     "DescriptorWatch",
     "EarlierRun",
+    "Executor",
+    "ExecutorState",
     "FailedOutput",
     "GeneratorEvent",
     "GeneratorStatus",
@@ -59,6 +61,7 @@ __all__ = [
     "PartFailed",
     "PartRestarted",
     "PartialResult",
+    "PlanStep",
     "Progress",
     "Ramp",
     "RateLimiter",
@@ -73,6 +76,7 @@ __all__ = [
     "RunStatistics",
     "Runner",
     "RunnerControl",
+    "SetLoad",
     "ShapeSchedule",
     "StagesSchedule",
     "SteeringRunner",

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 from obswarm import defaults
 from obswarm.engine.control import StopReason, name_of
-from obswarm.engine.executor import Assignment, ClosedExecutor
+from obswarm.engine.executor import Assignment, Executor
 from obswarm.engine.generator import LoadGenerator
 from obswarm.record import RunState, StopKind
-from obswarm.units import counted, format_duration, format_names
+from obswarm.units import format_duration, format_names
 
 _SHORTEST_STAGE_OF_A_SHAPE_S = 3.0
 _HOLD = "hold"
@@ -29,9 +29,7 @@ class LoadDriver:
     """`limit_s` is how long the run may take. A load with a shape (`has_shape`) says only while it is asked when it
     ends."""
 
-    def __init__(
-        self, executor: ClosedExecutor, generator: LoadGenerator, *, limit_s: float | None, has_shape: bool
-    ) -> None:
+    def __init__(self, executor: Executor, generator: LoadGenerator, *, limit_s: float | None, has_shape: bool) -> None:
         self.executor = executor
         self.in_force: dict[str, str] = {}
         """The actions `hold` and `scale(…)` that have not been released, by who gave them."""
@@ -81,30 +79,34 @@ class LoadDriver:
         """Why there is nothing left to do, if that is so."""
         executor = self.executor
         is_there = executor.settled and assignment.user_count > 0
-        if is_there and not executor.may_want_more(now) and self._generator.everyone_has_left():
+        if is_there and not executor.may_want_more(now) and self._nobody_is_left(assignment):
             return StopReason(StopKind.USER, "every user has ended by itself")
-        if self._is_given_up(now):
+        if self._is_given_up(assignment, now):
             limit = format_duration(defaults.UNFOLLOWED_LIMIT_S)
             return StopReason(
                 StopKind.TIME, f"the load has been held or scaled for {limit}, and its plan has no known end"
             )
         return None
 
-    def _is_given_up(self, now: float) -> bool:
+    def _nobody_is_left(self, assignment: Assignment) -> bool:
+        # Users that keep a rate of iterations are made as they are needed.
+        return not assignment.has_rates and self._generator.everyone_has_left()
+
+    def _is_given_up(self, assignment: Assignment, now: float) -> bool:
         """Whether a load that follows no plan any more would be there for ever, although nobody has asked for that: its
         shape does not say when it ends, or all of its users have left."""
         if self._limit_s is not None or self.executor.unfollowed_s(now) < defaults.UNFOLLOWED_LIMIT_S:
             return False
         if self.executor.duration_s is not None:
             return False
-        return self._has_shape or self._generator.everyone_has_left()
+        return self._has_shape or self._nobody_is_left(assignment)
 
     def _new_stage(self, now: float) -> str | None:
-        load = self.executor.load
-        if load is None or load.step == self._stage:
+        step = self.executor.plan_step
+        if step is None or step.number == self._stage:
             return None
         # A shape that draws a curve changes its mind every second; those are no stages.
         is_stage = not self._has_shape or now - self._stage_since_s >= _SHORTEST_STAGE_OF_A_SHAPE_S
         is_first = self._stage is None
-        self._stage, self._stage_since_s = load.step, now
-        return f"Stage {load.step + 1} begins, at {counted(load.target, 'user')}" if is_stage and not is_first else None
+        self._stage, self._stage_since_s = step.number, now
+        return f"Stage {step.number + 1} begins, at {step.load}" if is_stage and not is_first else None

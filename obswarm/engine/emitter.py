@@ -151,7 +151,7 @@ class SnapshotEmitter:
 
     def _status(self) -> RunStatus:
         executor, log = self._driver.executor, self._log
-        targets = executor.target if log.reason is None else dict.fromkeys(executor.assigned, 0)
+        targets = executor.target if log.reason is None else dict.fromkeys(executor.target, 0)
         kinds = dict(Counter(annotation.kind for annotation in log.annotations))
         return RunStatus(log.state, self._generator.status(clock.monotonic()), targets, kinds)
 

@@ -8,8 +8,7 @@ from obswarm import clock
 from obswarm.api import ObswarmError
 from obswarm.engine.control import StopReason
 from obswarm.engine.driver import LoadDriver
-from obswarm.engine.executor import ClosedExecutor
-from obswarm.engine.schedule import ReplacedLoad
+from obswarm.engine.executor import Executor, ExecutorState, SetLoad
 from obswarm.engine.statistics import RunStatistics
 from obswarm.record import Annotation, AnnotationKind, RunState
 from obswarm.stats import StatsTable
@@ -23,9 +22,10 @@ class Progress:
     elapsed_s: float
     stats_elapsed_s: float
     profile_elapsed_s: float
-    """Of the schedule's own time, in which those holds do not count in which it stood still."""
+    """Of the plan's own time, in which those holds do not count in which it stood still."""
     holding: bool
     placed: dict[str, int]
+    """Assigned users by class."""
     ramp: list[float] | None
     """(users, rate) when the load was set by hand or scaled."""
     users_max: int
@@ -46,6 +46,18 @@ class Progress:
     """The memory of the guards and of the alerts that fire."""
     users_ended: int = 0
     """By themselves, of the assigned users."""
+    rates: dict[str, float] = field(default_factory=dict)
+    """Assigned iterations per second, of the classes that have such a rate."""
+
+    @property
+    def executor(self) -> ExecutorState:
+        """Where the executor was."""
+        load = None
+        if self.ramp is not None:
+            users, rate = self.ramp
+            classes = None if self.ramp_classes is None else tuple(self.ramp_classes)
+            load = SetLoad(int(users), rate, classes, self.is_scaled)
+        return ExecutorState(self.profile_elapsed_s, self.holding, self.placed, self.rates, load)
 
 
 @dataclass(slots=True)
@@ -90,7 +102,7 @@ class RunJournal(Protocol):
 
 
 def progress_of(
-    executor: ClosedExecutor,
+    executor: Executor,
     statistics: RunStatistics,
     *,
     users_ended: int,
@@ -102,17 +114,19 @@ def progress_of(
     """As of now. What only the generator knows is left to whoever keeps it."""
     now = clock.monotonic()
     elapsed_s, stats_elapsed_s = statistics.elapsed_s(now)
-    replaced = executor.schedule if isinstance(executor.schedule, ReplacedLoad) else None
+    state = executor.state(now)
+    load = state.set_load
     return Progress(
         at_wall_s=clock.wall(),
         elapsed_s=elapsed_s,
         stats_elapsed_s=stats_elapsed_s,
-        profile_elapsed_s=executor.elapsed(now),
-        holding=executor.holding,
-        placed=dict(executor.assigned),
-        ramp=None if replaced is None else [replaced.users, replaced.rate],
-        ramp_classes=None if replaced is None or replaced.user_classes is None else list(replaced.user_classes),
-        is_scaled=executor.is_scaled,
+        profile_elapsed_s=state.elapsed_s,
+        holding=state.holding,
+        placed=dict(state.users),
+        rates=dict(state.rates),
+        ramp=None if load is None else [load.users, load.rate],
+        ramp_classes=None if load is None or load.user_classes is None else list(load.user_classes),
+        is_scaled=load is not None and load.is_scaled,
         in_force=dict(in_force),
         guards=guards,
         users_ended=users_ended,
@@ -132,26 +146,15 @@ def resume(
     burst_s: float | None,
 ) -> float:
     """Bring the parts of a run to where an earlier process left them, and the time since then. Returns the elapsed
-    seconds of the schedule."""
-    progress, executor = earlier.progress, driver.executor
+    seconds of the plan."""
+    progress = earlier.progress
     away_s = max(0.0, clock.wall() - progress.at_wall_s)
     run_s = progress.elapsed_s + away_s
     statistics.restore(earlier.table)
     statistics.begin(now, run_s, progress.stats_elapsed_s + away_s, away_s)
     if progress.load_s is not None:
         statistics.end_load(now, progress.load_s)
-    if progress.ramp is not None:
-        users, rate = progress.ramp
-        classes = None if progress.ramp_classes is None else tuple(progress.ramp_classes)
-        executor.schedule = ReplacedLoad(
-            executor.schedule, int(users), rate, is_scaled=progress.is_scaled, user_classes=classes
-        )
-    stands_still = executor.schedule.stands_still
-    elapsed_s = progress.profile_elapsed_s + (0.0 if progress.holding and stands_still else away_s)
-    held_s = max(0.0, run_s - elapsed_s) if stands_still else 0.0
-    executor.start(now, elapsed_s=elapsed_s, assigned=progress.placed, held_s=held_s, burst_s=burst_s)
-    if progress.holding:
-        executor.hold(now)
+    elapsed_s = driver.executor.resume(progress.executor, now, run_s=run_s, away_s=away_s, burst_s=burst_s)
     driver.in_force = dict(progress.in_force)
     log.annotations[:] = [Annotation(*each) for each in progress.annotations]
     if not any(annotation.kind == "start" for annotation in log.annotations):

@@ -12,7 +12,7 @@ from obswarm.api import Environment, InternalError, LoadTestShape, ObswarmError,
 from obswarm.engine.control import RunObserver, StopReason
 from obswarm.engine.driver import LoadDriver
 from obswarm.engine.emitter import SnapshotEmitter
-from obswarm.engine.executor import ClosedExecutor
+from obswarm.engine.executor import Executor
 from obswarm.engine.generator import (
     GeneratorWarning,
     LoadGenerator,
@@ -50,7 +50,7 @@ class Run:
     def __init__(
         self,
         environment: Environment,
-        executor: ClosedExecutor,
+        executor: Executor,
         generator: LoadGenerator,
         *,
         test: str,
@@ -128,8 +128,8 @@ class Run:
 
     def user_targets(self) -> Mapping[str, int]:
         """Users by class that the load is heading for."""
-        executor = self._driver.executor
-        return dict.fromkeys(executor.assigned, 0) if self._stopping.is_set() else executor.target
+        target = self._driver.executor.target
+        return dict.fromkeys(target, 0) if self._stopping.is_set() else target
 
     # RunControl.
     def set_load(self, users: int, spawn_rate: float) -> None:

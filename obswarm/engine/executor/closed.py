@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from obswarm.api import User
 from obswarm.engine.allocation import ClassWeight, allocate, spread, weight_of
 from obswarm.engine.executor.assignment import Assignment
+from obswarm.engine.executor.executor import ExecutorState, PlanStep, SetLoad
 from obswarm.engine.rate_limiter import RateLimiter, step_towards
 from obswarm.engine.schedule import LoadSchedule, LoadTarget, ReplacedLoad
+from obswarm.units import counted
 
 _PLATEAU_STEP_S = 0.05
 _ROUNDING = 1e-9
@@ -15,7 +17,7 @@ _ROUNDING = 1e-9
 
 
 class ClosedExecutor:
-    """Moves the number of users along a schedule, class by class.
+    """Moves the number of users along a schedule, class by class; an Executor.
 
     `step(now)` returns the assignment of that moment, or None at the end of the schedule. Users that end by themselves
     are not replaced, so `assigned` counts those that were asked for.
@@ -60,9 +62,13 @@ class ClosedExecutor:
         """Users by class that the present load is heading for."""
         if self.holding and not self.is_scaled:
             return dict(self.assigned)
-        if self.load is None:
-            return {each.name: 0 for each in self._weights}
-        return allocate(self.load.target, self._weights_of(self.load))
+        nobody = dict.fromkeys(self.assigned, 0)
+        return nobody if self.load is None else nobody | allocate(self.load.target, self._weights_of(self.load))
+
+    @property
+    def plan_step(self) -> PlanStep | None:
+        """The step of the schedule that was last followed."""
+        return None if self.load is None else PlanStep(self.load.step, counted(self.load.target, "user"))
 
     @property
     def settled(self) -> bool:
@@ -99,6 +105,30 @@ class ClosedExecutor:
         self.assigned.update({name: number for name, number in (assigned or {}).items() if name in self.assigned})
         self._limiter = RateLimiter(now) if burst_s is None else RateLimiter(now, burst_s)
         self._note_unfollowed(now)
+
+    def resume(
+        self, state: ExecutorState, now: float, *, run_s: float, away_s: float, burst_s: float | None = None
+    ) -> float:
+        """As Executor.resume."""
+        if state.set_load is not None:
+            load = state.set_load
+            self.schedule = ReplacedLoad(
+                self.schedule, load.users, load.rate, is_scaled=load.is_scaled, user_classes=load.user_classes
+            )
+        stands_still = self.schedule.stands_still
+        elapsed_s = state.elapsed_s + (0.0 if state.holding and stands_still else away_s)
+        held_s = max(0.0, run_s - elapsed_s) if stands_still else 0.0
+        self.start(now, elapsed_s=elapsed_s, assigned=state.users, held_s=held_s, burst_s=burst_s)
+        if state.holding:
+            self.hold(now)
+        return elapsed_s
+
+    def state(self, now: float) -> ExecutorState:
+        """As Executor.state."""
+        load = None
+        if isinstance(replaced := self.schedule, ReplacedLoad):
+            load = SetLoad(replaced.users, replaced.rate, replaced.user_classes, replaced.is_scaled)
+        return ExecutorState(self.elapsed(now), self.holding, dict(self.assigned), set_load=load)
 
     def elapsed(self, now: float) -> float:
         """Seconds of the schedule that have passed; holds count unless the schedule stands still in them."""
