@@ -1,6 +1,6 @@
 """Users in one process: loading the file, spawning evenly, running, stopping, and watching our own health."""
 
-from obswarm.engine.allocation import ClassWeight, allocate, apportion, spread, weight_of
+from obswarm.engine.allocation import ClassWeight, allocate, apportion, apportion_rate, spread, weight_of
 from obswarm.engine.control import RunControl, RunObserver, StopReason, id_of, name_of, named_id
 from obswarm.engine.descriptors import DescriptorWatch, check_descriptors, check_open_files, check_worker_processes
 from obswarm.engine.executor import Assignment, ClosedExecutor, Executor, ExecutorState, PlanStep, SetLoad
@@ -88,6 +88,7 @@ __all__ = [
     "add_folder",
     "allocate",
     "apportion",
+    "apportion_rate",
     "check_descriptors",
     "check_file",
     "check_open_files",

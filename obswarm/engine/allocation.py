@@ -1,6 +1,8 @@
-"""How many users of each class there are among n: fixed counts first, then by weight. Pure functions."""
+"""How many users of each class there are among n: fixed counts first, then by weight; and how numbers and rates are
+divided. Pure functions."""
 
 import math
+import sys
 from collections.abc import Hashable, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
@@ -82,6 +84,22 @@ def apportion(total: int, weights: Sequence[float], present: Sequence[int] | Non
             given[by_need[0]] += missing
             missing = 0
     return given
+
+
+_MANTISSA_BITS = sys.float_info.mant_dig
+_LEAST_EXPONENT = sys.float_info.min_exp - _MANTISSA_BITS
+"""Of two, in the smallest number above 0."""
+
+
+def apportion_rate(rate: float, weights: Sequence[float]) -> list[float]:
+    """Parts of a rate by weight, whose sum is the rate exactly, in whatever order they are added.
+
+    A rate is a whole number of at most 53 bits times a power of two, and so are the parts: the whole number is
+    apportioned. Weights are not negative, and one of them is above 0.
+    """
+    _, exponent = math.frexp(rate)
+    unit = max(exponent - _MANTISSA_BITS, _LEAST_EXPONENT)
+    return [math.ldexp(part, unit) for part in apportion(int(math.ldexp(rate, -unit)), weights)]
 
 
 def spread(total: int, amounts: Mapping[_Key, int]) -> dict[_Key, int]:

@@ -136,7 +136,7 @@ class LoadGenerator:
 
     # While it goes on.
     def apply(self, assignment: Assignment, now: float) -> None:
-        """Make this load from now on."""
+        """Make this load from now on. Raises ObswarmError for a load that this generator cannot make."""
         raise NotImplementedError
 
     def has_settled(self) -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from obswarm.api import Environment
+from obswarm.api import Environment, InternalError
 from obswarm.engine.control import StopReason
 from obswarm.engine.descriptors import DescriptorWatch
 from obswarm.engine.executor import Assignment
@@ -19,6 +19,7 @@ from obswarm.engine.runner_view import LocalRunner, RunnerControl
 from obswarm.engine.user_pool import UserPool
 from obswarm.record import GeneratorHealth, StopKind
 from obswarm.stats import EndpointKey, InFlight, StatsTable, UserStep
+from obswarm.units import format_names
 
 LOCAL_WORKER = "local"
 
@@ -54,6 +55,12 @@ class LocalGenerator(LoadGenerator):
         self._health.start()
 
     def apply(self, assignment: Assignment, now: float) -> None:
+        """Raises InternalError for rates of iterations, which no executor assigns: users cannot keep them yet."""
+        if assignment.has_rates:
+            classes = format_names([name for name, rate in assignment.rates.items() if rate])
+            raise InternalError(
+                f"Rates of iterations were assigned ({classes}), which users of this version cannot keep."
+            )
         stops = self._stops
         changes = {name: users - self._assigned[name] for name, users in assignment.users.items()}
         for name, change in changes.items():

@@ -24,19 +24,23 @@ class UserScaler:
         self.settled = 0
         """The number of the last assignment that has been carried out."""
         self._wanted = dict(self.assigned)
+        self._rates: Mapping[str, float] = {}
         self._number = 0
         self._starts: RateLimiter | None = None
         self._ends: RateLimiter | None = None
         self._rate = self._end_rate = 1.0
 
-    def assign(self, number: int, users: Mapping[str, int], spawn_rate: float, now: float) -> None:
-        """Head for these users, starting at most `spawn_rate` of them per second. Unknown classes are left out."""
+    def assign(self, number: int, assignment: Assignment, now: float) -> None:
+        """Head for these users, starting no more of them than the spawn rate; unknown classes are left out. Rates of
+        iterations hold at once, and users of their classes that were assigned by number end then."""
         if number <= self._number:
             # Of another master, which numbers its own.
             self.settled = 0
         self._number = number
-        self._wanted = {name: users.get(name, 0) for name in self.assigned}
-        self._rate = max(spawn_rate, _SLOWEST_RATE)
+        self._wanted = {name: assignment.users.get(name, 0) for name in self.assigned}
+        self._rates = assignment.rates
+        self.assigned.update({name: 0 for name in self.assigned if name in self._rates})
+        self._rate = max(assignment.spawn_rate, _SLOWEST_RATE)
         self._end_rate = max(self._rate, sum(self._distances(-1).values()) / _ENDS_WITHIN_S)
         if self._starts is None:
             self._starts, self._ends = RateLimiter(now), RateLimiter(now)
@@ -47,6 +51,7 @@ class UserScaler:
         """All users were ended otherwise."""
         self.assigned = dict.fromkeys(self.assigned, 0)
         self._wanted = dict(self.assigned)
+        self._rates = {}
 
     def step(self, now: float) -> Assignment:
         """Return the assignment of this moment."""
@@ -58,7 +63,7 @@ class UserScaler:
             )
         if self._wanted == self.assigned:
             self.settled = self._number
-        return Assignment(dict(self.assigned), self._rate, wait_s)
+        return Assignment(dict(self.assigned), self._rate, wait_s, rates=self._rates)
 
     def _distances(self, direction: int) -> dict[str, int]:
         """Users to be started (1) or ended (-1), by class."""

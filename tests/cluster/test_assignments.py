@@ -12,7 +12,7 @@ from obswarm.cluster.master.assignments import Assignments
 from obswarm.cluster.master.balancer import Balance, distribute
 from obswarm.cluster.master.worker_state import WorkerState, new_worker_state
 from obswarm.cluster.wire.messages import PROTOCOL_VERSION, Assign, Hello
-from obswarm.engine import ClosedExecutor, Ramp, UserScaler
+from obswarm.engine import Assignment, ClosedExecutor, Ramp, UserScaler
 
 STEP_S = 0.1
 
@@ -47,7 +47,8 @@ class GivenOut:
 
     def step(self) -> None:
         before = {key: dict(each.assigned or each.users) for key, each in self.ready.items()}
-        for each, message in self.assignments.give_out(list(self.ready.values()), self.wanted, self.rate, self.now):
+        wanted = Assignment(self.wanted, self.rate)
+        for each, message in self.assignments.give_out(list(self.ready.values()), wanted, self.now):
             has = before[each.incarnation]
             starts = sum(max(0, number - has.get(name, 0)) for name, number in message.users.items())
             self.times += [self.now] * starts
@@ -202,7 +203,8 @@ class Simulation:
             if round(self.now * 100) % 10 == 0:
                 self.executor.step(self.now)
                 ready = [made for made, _ in self.workers.values()]
-                for made, message in self.assignments.give_out(ready, self.executor.assigned, self.rate, self.now):
+                wanted = Assignment(self.executor.assigned, self.rate)
+                for made, message in self.assignments.give_out(ready, wanted, self.now):
                     arrives = self.now + self.chance.random() * self.delay_s
                     self.under_way.append((arrives, made.incarnation, message))
             for message in sorted(self.under_way, key=lambda each: each[2].number):
@@ -210,7 +212,8 @@ class Simulation:
                 if arrives <= self.now:
                     self.under_way.remove(message)
                     if name in self.workers and assign.number >= self.workers[name][1]._number:
-                        self.workers[name][1].assign(assign.number, assign.users, assign.spawn_rate, self.now)
+                        wanted = Assignment(assign.users, assign.spawn_rate)
+                        self.workers[name][1].assign(assign.number, wanted, self.now)
             for name, (_, follower) in self.workers.items():
                 if self.now >= self.blocked_until.get(name, 0):
                     before = dict(follower.assigned)

@@ -37,6 +37,7 @@ from obswarm.cluster.wire.messages import (
     WorkerEvent,
     encode,
 )
+from obswarm.engine import Assignment
 from tests.support.fake_time import FakeTime
 from tests.support.made_up_worker import Letters, MadeUpWorker
 
@@ -63,10 +64,10 @@ class Master:
 
     def assign(self, users: dict[str, int]) -> int:
         """Until all of them have been given out, as the spawn rate allows."""
-        number = self.registry.assign(users, 1000.0)
+        number = self.registry.assign(Assignment(users, 1000.0))
         while self.registry.is_assigning:
             self.time.advance(0.01)
-            number = self.registry.assign(users, 1000.0)
+            number = self.registry.assign(Assignment(users, 1000.0))
         return number
 
     def hello(self, worker: MadeUpWorker) -> None:
@@ -115,7 +116,7 @@ def test_a_silent_worker_is_missing_after_three_seconds_and_its_users_do_not_cou
     master: Master, caplog: pytest.LogCaptureFixture
 ) -> None:
     worker = master.worker()
-    master.registry.assign({"Visitor": 1}, 1000.0)
+    master.registry.assign(Assignment({"Visitor": 1}, 1000.0))
     worker.report(users={"Visitor": 1})
     master.pass_s(3)
     assert master.of(Missing) == []
@@ -129,12 +130,12 @@ def test_a_silent_worker_is_missing_after_three_seconds_and_its_users_do_not_cou
 
 def test_a_missing_worker_that_speaks_is_back_and_assigned_anew(master: Master) -> None:
     worker = master.worker()
-    master.registry.assign({"Visitor": 1}, 1000.0)
+    master.registry.assign(Assignment({"Visitor": 1}, 1000.0))
     master.pass_s(4)
     worker.report(users={"Visitor": 1})
     assert [event.worker.name for event in master.of(CameBack)] == ["a"]
     assert master.state(worker).state is WorkerStatus.READY
-    master.registry.assign({"Visitor": 1}, 1000.0)
+    master.registry.assign(Assignment({"Visitor": 1}, 1000.0))
     assert len(worker.got(Assign)) == 2
 
 

@@ -1,6 +1,6 @@
 """A worker brings its users where the master wants them, evenly, on a clock of the test's own."""
 
-from obswarm.engine import UserScaler
+from obswarm.engine import Assignment, UserScaler
 
 
 class Scaled:
@@ -17,7 +17,7 @@ class Scaled:
         return self.scaler.assigned
 
     def assign(self, number: int, users: dict[str, int], spawn_rate: float) -> None:
-        self.scaler.assign(number, users, spawn_rate, self.now)
+        self.scaler.assign(number, Assignment(users, spawn_rate), self.now)
 
     def until(self, time_s: float) -> None:
         while self.now < time_s:

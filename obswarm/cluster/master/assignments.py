@@ -1,11 +1,11 @@
-"""Which worker is told to have which users, and how fast."""
+"""Which worker is told to have which users, and how fast, and which rates of iterations."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from obswarm.cluster.master.balancer import Balance, Users, distribute
+from obswarm.cluster.master.balancer import Balance, Users, distribute, distribute_rates
 from obswarm.cluster.master.worker_state import WorkerState
 from obswarm.cluster.wire.messages import Assign
-from obswarm.engine import RateLimiter, spread
+from obswarm.engine import Assignment, RateLimiter, spread
 
 _BURST_S = 0.4
 """Of users that are given out in one step; workers spread them."""
@@ -23,11 +23,12 @@ _Place = tuple[str, str]
 
 
 class Assignments:
-    """Gives users out to workers, by their weights in `balance`. `number` is that of the last assignment.
+    """Gives an assignment out to workers, by their weights in `balance`. `number` is that of the last assignment.
 
     However many users have to get to other workers (one has come, or gone, or is too slow), no more of them are given
     out within a second than the spawn rate allows, those that are new included. The rates that workers are told sum up
-    to the spawn rate, so that they keep to it as well when messages come late.
+    to the spawn rate, so that they keep to it as well when messages come late. Rates of iterations are divided at once:
+    the executor gives their course over time.
     """
 
     def __init__(self, balance: Balance) -> None:
@@ -42,13 +43,14 @@ class Assignments:
         self._moving = False
 
     def give_out(
-        self, ready: Sequence[WorkerState], wanted: Mapping[str, int], rate: float, now: float
+        self, ready: Sequence[WorkerState], assignment: Assignment, now: float
     ) -> list[tuple[WorkerState, Assign]]:
-        """Make the next assignment on the way to `wanted`, at `rate` users per second over all workers; to be called
-        again in a moment as long as some are `pending`.
+        """Make the next step on the way to the assignment, whose spawn rate is that of all workers; to be called again
+        in a moment as long as some users are `pending`.
 
-        Returns what to tell the workers whose users or rate have changed.
+        Returns what to tell the workers whose users or rates have changed.
         """
+        wanted, rate = assignment.users, assignment.spawn_rate
         self.number += 1
         if self._limiter is None:
             self._limiter = RateLimiter(now, _BURST_S)
@@ -62,16 +64,18 @@ class Assignments:
         weights = self.balance.weights({incarnation: worker.capacity for incarnation, worker in by_incarnation.items()})
         present = {incarnation: worker.assigned or worker.users for incarnation, worker in by_incarnation.items()}
         given, missing = self._step(distribute(wanted, weights, present), present, wanted, rate, now)
+        rates = distribute_rates(assignment.rates, weights)
         messages = []
         for incarnation, share in self._rates(missing, weights, rate).items():
             worker, users = by_incarnation[incarnation], given[incarnation]
             same_rate = worker.rate > 0 and _SAME_RATE[0] <= share / worker.rate <= _SAME_RATE[1]
-            if users == worker.assigned and worker.assign_number and same_rate:
+            is_same = users == worker.assigned and rates[incarnation] == worker.assigned_rates
+            if is_same and worker.assign_number and same_rate:
                 continue
-            worker.assigned = users
+            worker.assigned, worker.assigned_rates = users, rates[incarnation]
             worker.assign_number = self.number
             worker.rate = share
-            messages.append((worker, Assign(self.number, users, share)))
+            messages.append((worker, Assign(self.number, users, share, rates[incarnation])))
         return messages
 
     def _step(

@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from obswarm.engine import apportion
+from obswarm.engine import apportion, apportion_rate
 
 Users = dict[str, int]
+Rates = dict[str, float]
+"""Iterations per second by class."""
 
 
 def distribute(
@@ -31,6 +33,18 @@ def distribute(
         for i, share in enumerate(shares):
             result[workers[i]][user_class] = share
             room[i] -= share
+    return result
+
+
+def distribute_rates(wanted: Mapping[str, float], weights: Mapping[str, float]) -> dict[str, Rates]:
+    """Rates of iterations by class for each worker, in proportion to the weights; those of a class sum up to its rate
+    exactly."""
+    result: dict[str, Rates] = {worker: {} for worker in weights}
+    if not any(weights.values()):
+        return result
+    for user_class, rate in wanted.items():
+        for worker, part in zip(weights, apportion_rate(rate, list(weights.values())), strict=True):
+            result[worker][user_class] = part
     return result
 
 

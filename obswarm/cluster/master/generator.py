@@ -145,12 +145,12 @@ class FleetGenerator(LoadGenerator):
 
     # While it goes on.
     def apply(self, assignment: Assignment, now: float) -> None:
-        is_same = assignment.users == self._assignment.users
+        is_same = assignment.is_same_load(self._assignment)
         self._assignment = assignment
         if is_same and not self._is_stale and not self.registry.is_assigning:
             return
         self._is_stale = False
-        self._number = self.registry.assign(assignment.users, assignment.spawn_rate)
+        self._number = self.registry.assign(assignment)
 
     def has_settled(self) -> bool:
         # Without workers nobody has carried out anything.
@@ -162,7 +162,10 @@ class FleetGenerator(LoadGenerator):
     def users_ended(self) -> int:
         # Workers that still follow have not told yet whether more of them have ended.
         if self._number and self.has_settled():
-            self._users_ended = self._assignment.user_count - sum(self.registry.user_counts().values())
+            living = (
+                users for name, users in self.registry.user_counts().items() if name not in self._assignment.rates
+            )
+            self._users_ended = self._assignment.user_count - sum(living)
         return self._users_ended
 
     def users_not_started(self, now: float) -> int:
@@ -227,7 +230,8 @@ class FleetGenerator(LoadGenerator):
     def end_interval(self) -> None:
         self.registry.begin_interval()
         if self._local is not None:
-            self._local.start_another_when_needed(self.registry.ready, self._assignment.user_count)
+            users = sum(self.user_counts().values()) if self._assignment.has_rates else self._assignment.user_count
+            self._local.start_another_when_needed(self.registry.ready, users)
         self._end_when_alone(clock.monotonic())
 
     def _end_when_alone(self, now: float) -> None:

@@ -138,10 +138,11 @@ _Kind = TypeVar("_Kind", Progress, WorkerRecord)
 
 
 def _typed(kind: type[_Kind], values: Any) -> _Kind:
-    """A dataclass from values of the file. Raises TypeError when one is not of its field's type."""
+    """A dataclass from values of the file; a field that an earlier version did not write has its default. Raises
+    TypeError when one is missing without a default, or not of its field's type."""
     made = kind(**values)
     for name, hint in typing.get_type_hints(kind).items():
-        if not _is(values[name], hint):
+        if not _is(getattr(made, name), hint):
             raise TypeError(name)
     return made
 

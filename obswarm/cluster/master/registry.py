@@ -5,7 +5,7 @@ A relay (one machine's processes, which its master sees as one worker) has a reg
 
 import logging
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 
 from obswarm import clock, defaults
@@ -21,6 +21,7 @@ from obswarm.cluster.master.worker_state import WorkerState, new_worker_state
 from obswarm.cluster.wire import messages
 from obswarm.cluster.wire.bounds import RunBounds
 from obswarm.cluster.wire.user_steps import unpack_user_steps
+from obswarm.engine import Assignment
 from obswarm.record import WorkerStatus
 from obswarm.sanitize import clean_lines, clean_text
 from obswarm.stats import EndpointKey, InFlight, StatsTable, UserSum
@@ -223,7 +224,7 @@ class WorkerRegistry:
                 if worker.state is WorkerStatus.READY:
                     logger.info("The worker %s is leaving: %s.", worker.name, clean_text(message.reason))
                     worker.state = WorkerStatus.LEAVING
-                    worker.assigned = {}
+                    worker.unassign()
                     self._events.append(events.Left(worker))
             case _:
                 self._dropped_frames += 1
@@ -273,11 +274,10 @@ class WorkerRegistry:
         """Those that may have users."""
         return [worker for worker in self.workers.values() if worker.state is WorkerStatus.READY]
 
-    def assign(self, wanted: Mapping[str, int], rate: float) -> int:
-        """Give users out, to be reached at that many users per second over all workers; tells those whose users have
-        changed. To be called again in a moment while `is_assigning`. Gives the number that stands for this
-        assignment."""
-        for worker, message in self._assignments.give_out(self.ready, wanted, rate, clock.monotonic()):
+    def assign(self, assignment: Assignment) -> int:
+        """Give an assignment out, whose spawn rate is that of all workers; tells those whose users or rates have
+        changed. To be called again in a moment while `is_assigning`. Gives the number that stands for it."""
+        for worker, message in self._assignments.give_out(self.ready, assignment, clock.monotonic()):
             self._send(worker.peer, message)
         return self._assignments.number
 
@@ -300,7 +300,7 @@ class WorkerRegistry:
         """Have all users end."""
         self._stop_timeout_s = timeout_s
         for worker in self.workers.values():
-            worker.assigned = {}
+            worker.unassign()
         self.broadcast(messages.Stop(timeout_s))
 
     def end(self, exit_code: int) -> bool:
@@ -335,7 +335,7 @@ class WorkerRegistry:
                     "The worker %s is missing: nothing heard for %.0f s.%s", worker.name, now - worker.heard_s, moved
                 )
                 worker.state = WorkerStatus.MISSING
-                worker.assigned = {}
+                worker.unassign()
                 self.users.leave(worker.incarnation, now)
                 self._events.append(events.Missing(worker))
             elif worker.state is WorkerStatus.LEAVING and worker.complete and worker.acked >= worker.last_sequence:
@@ -358,7 +358,7 @@ class WorkerRegistry:
     def _lose(self, worker: WorkerState) -> None:
         if not worker.is_over:
             worker.state = WorkerStatus.LOST
-            worker.assigned = {}
+            worker.unassign()
             self.users.leave(worker.incarnation, clock.monotonic())
             self.heartbeats.do_not_await(worker)
             self._by_peer.pop(worker.peer, None)

@@ -4,7 +4,7 @@ import math
 import sys
 from dataclasses import dataclass, field
 
-from obswarm.cluster.master.balancer import Users, WorkerLoad
+from obswarm.cluster.master.balancer import Rates, Users, WorkerLoad
 from obswarm.cluster.wire.bounds import most_requests
 from obswarm.cluster.wire.messages import Hello, Ready, Report, Retransmit
 from obswarm.record import GeneratorHealth, WorkerStatus
@@ -19,7 +19,7 @@ class WorkerState:
     """A worker that has been ready once. Times are of the monotonic clock.
 
     `merged` is the number of its last delta that was added up, `acked` of the last one that is safe to be forgotten by
-    the worker. `assigned` is what it was told to have, `users` what it said that it has.
+    the worker. `assigned` are the users that it was told to have, `users` those that it said that it has.
     """
 
     incarnation: str
@@ -39,6 +39,7 @@ class WorkerState:
     cut_off_s: float | None = None
     """Since when its connection is known to be closed."""
     assigned: Users = field(default_factory=dict)
+    assigned_rates: Rates = field(default_factory=dict)
     assign_number: int = 0
     rate: float = 0.0
     """Users per second that it was told to keep to."""
@@ -77,8 +78,12 @@ class WorkerState:
         self.cut_off_s = None
         self.users = ready.users
         # It is told what to have whatever it has, and users that it has not any more are given out anew.
-        self.assigned = {}
+        self.unassign()
         self.assign_number = 0
+
+    def unassign(self) -> None:
+        """It has no part in the load any more, until it is told otherwise."""
+        self.assigned, self.assigned_rates = {}, {}
 
     def take_delta(self, sequence: int, delta: bytes, into: DeltaSum, now: float) -> None:
         """Count a delta if it is the next one. One that came before is not counted again; one that comes too early,

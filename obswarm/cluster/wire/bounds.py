@@ -1,4 +1,4 @@
-"""Limits of the values that a worker may report.
+"""Limits of the values that a worker may report, and of the load that it may be assigned.
 
 A faulty or malicious worker could report values that no machine reaches, which would corrupt the result of all others.
 No correct worker comes near these limits.
@@ -7,7 +7,8 @@ No correct worker comes near these limits.
 from collections.abc import Iterable, Mapping
 
 from obswarm import defaults
-from obswarm.cluster.wire.messages import Ready, Report
+from obswarm.cluster.wire.messages import Assign, Ready, Report
+from obswarm.engine import Assignment
 from obswarm.sanitize import clean_text, is_clean
 from obswarm.stats import UserStep
 from obswarm.stats.codec.bounds import MOST_PROCESSES, NotBelieved, TableBounds
@@ -31,7 +32,7 @@ _AHEAD_S = 3_600.0
 
 
 class RunBounds(TableBounds):
-    """Validates the messages of the workers of a run. All checks raise NotBelieved."""
+    """Validates the messages of the workers of a run, and a worker its assignments. All checks raise NotBelieved."""
 
     @staticmethod
     def of(max_endpoints: int, user_classes: Iterable[str]) -> "RunBounds":
@@ -51,6 +52,19 @@ class RunBounds(TableBounds):
         if most > _MOST_USERS:
             raise NotBelieved(f"it had {most:,} users")
         return steps
+
+    def checked_assignment(self, assign: Assign) -> Assignment:
+        """Return the load that a message assigns. Its rates have to be of classes that the run has, and no class may
+        have both a number of users and a rate."""
+        unknown = assign.rates.keys() - self.user_classes if self.user_classes is not None else set()
+        if unknown:
+            raise NotBelieved(
+                f"it has a rate of the class {clean_text(min(unknown), 80)}, which is not in the load test"
+            )
+        try:
+            return Assignment(assign.users, assign.spawn_rate, rates=assign.rates)
+        except ValueError as error:
+            raise NotBelieved(clean_text(str(error))) from None
 
     def check_ready(self, ready: Ready) -> None:
         """Check capacity, CPUs, users and names of a worker that is about to be registered."""

@@ -8,7 +8,7 @@ fields than those of its type, is not decoded.
 import math
 import typing
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, Final
 
 import msgpack
@@ -137,11 +137,14 @@ class StartRun:
 
 @dataclass(frozen=True, slots=True)
 class Assign:
-    """Master: an assignment: the number of users by class, of which at most `spawn_rate` are started per second."""
+    """Master: an assignment: the number of users by class, of which at most `spawn_rate` are started per second; of
+    other classes the rate at which users run iterations."""
 
     number: int
     users: dict[str, int]
     spawn_rate: float
+    rates: dict[str, float] = field(default_factory=dict)
+    """Iterations per second by class."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,6 +320,10 @@ def _is_counts(value: Any) -> bool:
     return type(value) is dict and all(_is_text(key) and _is_count(number) for key, number in value.items())
 
 
+def _is_numbers(value: Any) -> bool:
+    return type(value) is dict and all(_is_text(key) and _is_number(number) for key, number in value.items())
+
+
 def _is_texts(value: Any) -> bool:
     return type(value) is list and all(map(_is_text, value))
 
@@ -328,17 +335,16 @@ _CHECKS: dict[Any, Check] = {
     bytes: _is_bytes,
     bool: _is_flag,
     dict[str, int]: _is_counts,
+    dict[str, float]: _is_numbers,
     tuple[str, ...]: _is_texts,
 }
 _FIELDS: dict[type[Any], tuple[Check, ...]] = {
-    kind: tuple(_CHECKS[typing.get_type_hints(kind)[field.name]] for field in fields(kind)) for kind in _TYPES
+    kind: tuple(_CHECKS[typing.get_type_hints(kind)[each.name]] for each in fields(kind)) for kind in _TYPES
 }
-_NAMES: dict[type[Any], tuple[str, ...]] = {kind: tuple(field.name for field in fields(kind)) for kind in _TYPES}
+_NAMES: dict[type[Any], tuple[str, ...]] = {kind: tuple(each.name for each in fields(kind)) for kind in _TYPES}
 _TUPLES: dict[type[Any], tuple[int, ...]] = {
     kind: tuple(
-        number
-        for number, field in enumerate(fields(kind))
-        if typing.get_type_hints(kind)[field.name] == tuple[str, ...]
+        number for number, each in enumerate(fields(kind)) if typing.get_type_hints(kind)[each.name] == tuple[str, ...]
     )
     for kind in _TYPES
 }

@@ -38,6 +38,7 @@ from obswarm.cluster.wire.messages import (
 from obswarm.cluster.wire.transport import DealerSocket
 from obswarm.cluster.worker.unacked import UnackedDeltas
 from obswarm.greenlets import Supervisor, described
+from obswarm.stats.codec import NotBelieved
 from obswarm.temporary import TemporaryFolder
 from obswarm.units import counted
 
@@ -172,6 +173,10 @@ class MasterConnection:
             self.send(WorkerEvent("internal", f"{text} It happened on the worker {self.identity.name}."))
         # It has to be on its way before the connection is closed.
         self.supervisor.spawn_later(_WATCH_S, "The end of this worker", self.fail, InternalError(text))
+
+    def refuse_assignment(self, error: NotBelieved) -> None:
+        """An assignment cannot be carried out: tell the master, whose run ends with that error."""
+        self.send(WorkerEvent("error", f"The worker {self.identity.name} refuses its assignment: {error}."))
 
     def send(self, message: Message) -> None:
         """A message that nobody repeats: lost if the master is away. Statistics are not: they are in `unacked`."""

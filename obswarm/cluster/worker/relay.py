@@ -14,7 +14,6 @@ from obswarm import clock, defaults
 from obswarm.api import ObswarmError
 from obswarm.cluster.job import Job
 from obswarm.cluster.master import events
-from obswarm.cluster.master.balancer import Users
 from obswarm.cluster.master.losses import pack_losses
 from obswarm.cluster.master.registry import WorkerRegistry
 from obswarm.cluster.master.run_spec import RunSpec
@@ -41,10 +40,10 @@ from obswarm.cluster.wire.transport import RouterSocket, new_context
 from obswarm.cluster.wire.user_steps import pack_user_steps
 from obswarm.cluster.worker.connection import Identity, MasterConnection, Prepared
 from obswarm.cluster.worker.departure import LEAVING_S, Departure
-from obswarm.engine import WorkerLoss
+from obswarm.engine import Assignment, WorkerLoss
 from obswarm.greenlets import kill_all
 from obswarm.stats import UserTrack
-from obswarm.stats.codec import pack_delta, pack_in_flight
+from obswarm.stats.codec import NotBelieved, pack_delta, pack_in_flight
 from obswarm.units import counted
 
 logger = logging.getLogger(__name__)
@@ -83,8 +82,8 @@ class Relay:
         self.departure = Departure(self.link, self._stop_timeout, self._stop)
         self._registry: WorkerRegistry | None = None
         self._listener: RouterSocket | None = None
-        self._wanted: Users = {}
-        self._rate = 1.0
+        self._wanted: Assignment | None = None
+        self._bounds = RunBounds()
         self._numbers: list[tuple[int, int]] = []
         self._settled = 0
         self._track = UserTrack()
@@ -146,16 +145,16 @@ class Relay:
             os.chdir(folder)
         local = replace(job, root=str(folder or job.root))
         spec = RunSpec(welcome.run_id, local.pack(), None, "", welcome.orphan_timeout_s)
-        bounds = RunBounds.of(job.max_endpoints, job.user_classes)
+        self._bounds = RunBounds.of(job.max_endpoints, job.user_classes)
         listener = self._listener = RouterSocket(
             self._context, self._children.endpoint, None, self._received, self.link.supervisor
         )
-        self._registry = WorkerRegistry(spec, listener, admits=False, bounds=bounds)
+        self._registry = WorkerRegistry(spec, listener, admits=False, bounds=self._bounds)
         for _ in range(self._count):
             self._children.start(1 / self._count)
 
     def assigned_users(self) -> dict[str, int]:
-        return dict(self._wanted)
+        return dict(self._wanted.users) if self._wanted is not None else {}
 
     def collect(self, pulse: int) -> None:
         if not self._collecting:
@@ -228,8 +227,12 @@ class Relay:
                 if not registry.began:
                     registry.begin()
             case Assign() if not self._stopping:
-                self._wanted, self._rate = message.users, message.spawn_rate
-                self._numbers.append((message.number, registry.assign(message.users, message.spawn_rate)))
+                try:
+                    self._wanted = self._bounds.checked_assignment(message)
+                except NotBelieved as error:
+                    self.link.refuse_assignment(error)
+                else:
+                    self._numbers.append((message.number, registry.assign(self._wanted)))
             case Stop():
                 self._stop(message.timeout_s)
             case SpawningComplete() | StatsReset():
@@ -241,10 +244,11 @@ class Relay:
                     registry.broadcast(message)
 
     def on_orphaned(self) -> None:
-        if self._registry is not None and any(self._wanted.values()):
+        wanted = self._wanted
+        if self._registry is not None and wanted is not None and (wanted.user_count or wanted.has_rates):
             logger.error("Nothing heard from the master for too long: ending all users.")
-            self._wanted = {}
-            self._registry.assign({}, self._rate)
+            self._wanted = None
+            self._registry.assign(Assignment({}, wanted.spawn_rate))
             self._registry.broadcast(StopUsers())
 
     def on_other_run(self) -> None:
@@ -282,8 +286,8 @@ class Relay:
                 self._assign()
 
     def _assign(self) -> None:
-        if self._registry is not None and self._wanted and not self._stopping:
-            number = self._registry.assign(self._wanted, self._rate)
+        if self._registry is not None and self._wanted is not None and not self._stopping:
+            number = self._registry.assign(self._wanted)
             if self._numbers:
                 # The master's newest assignment is carried out when this last part of it is.
                 self._numbers[-1] = (self._numbers[-1][0], number)
@@ -336,7 +340,7 @@ class Relay:
     def _stop(self, timeout_s: float) -> None:
         assert self._registry is not None
         self._stopping = True
-        self._wanted = {}
+        self._wanted = None
         self._registry.stop(timeout_s)
         self.link.supervisor.spawn("The end of a machine's processes", self._tell_when_ended)
 

@@ -16,6 +16,7 @@ from obswarm.api.tracing import TraceSampler
 from obswarm.cluster.cpus import usable_cpus
 from obswarm.cluster.job import Job
 from obswarm.cluster.reexec import reexec, tell_of_other_run
+from obswarm.cluster.wire.bounds import RunBounds
 from obswarm.cluster.wire.curve import CurveKeys
 from obswarm.cluster.wire.custom_content import NotSendable, deliver, pack_content
 from obswarm.cluster.wire.messages import (
@@ -41,6 +42,7 @@ from obswarm.cluster.worker.connection import Identity, MasterConnection, Prepar
 from obswarm.cluster.worker.departure import Departure
 from obswarm.cluster.worker.runner import WorkerRunner
 from obswarm.engine import (
+    Assignment,
     GeneratorEvent,
     GeneratorWarning,
     LocalGenerator,
@@ -57,7 +59,7 @@ from obswarm.engine import (
 from obswarm.greenlets import described
 from obswarm.sanitize import clean_text
 from obswarm.stats import Recorder
-from obswarm.stats.codec import pack_delta, pack_in_flight
+from obswarm.stats.codec import NotBelieved, pack_delta, pack_in_flight
 from obswarm.units import counted
 
 logger = logging.getLogger(__name__)
@@ -103,11 +105,13 @@ class Worker:
         self._prepared: Prepared | None = None
         self._generator: LocalGenerator
         self._scaler: UserScaler
+        self._bounds: RunBounds
         self._runner: WorkerRunner
         self._settled = 0
         """The number of the last assignment that has been carried out."""
         self._began = self._has_started = False
-        self._assignment: Assign | None = None
+        self._assignment: tuple[int, Assignment] | None = None
+        """The last one, and its number."""
         self._nudge = Event()
         """Set when there is another assignment."""
         self._stopping = False
@@ -183,7 +187,8 @@ class Worker:
             trace_sampler=TraceSampler(job.trace_share) if job.trace_share else None,
         )
         generator = self._generator = LocalGenerator(environment, name=self._identity.name, cpus=cpus)
-        self._scaler = UserScaler([cls.__name__ for cls in classes])
+        names = [cls.__name__ for cls in classes]
+        self._scaler, self._bounds = UserScaler(names), RunBounds.of(job.max_endpoints, names)
         self._runner = WorkerRunner(
             environment, generator.messages, self._identity.name, self.link.send, generator.user_counts
         )
@@ -252,9 +257,7 @@ class Worker:
                 self._runner.state = "running"
                 self.link.supervisor.spawn("The event test_start", self._fire_test_start)
             case Assign():
-                self._assignment = message
-                if self._has_started:
-                    self._apply_assignment()
+                self._assigned(message)
             case Stop():
                 environment.recorder.end_load()
                 self._stop(message.timeout_s)
@@ -274,11 +277,19 @@ class Worker:
         self._has_started = True
         self._apply_assignment()
 
+    def _assigned(self, message: Assign) -> None:
+        try:
+            self._assignment = message.number, self._bounds.checked_assignment(message)
+        except NotBelieved as error:
+            self.link.refuse_assignment(error)
+        else:
+            if self._has_started:
+                self._apply_assignment()
+
     def _apply_assignment(self) -> None:
-        message = self._assignment
-        if message is None or self._stopping:
+        if self._assignment is None or self._stopping:
             return
-        self._scaler.assign(message.number, message.users, message.spawn_rate, clock.monotonic())
+        self._scaler.assign(*self._assignment, clock.monotonic())
         self._settled = min(self._settled, self._scaler.settled)
         self._nudge.set()
 
@@ -293,9 +304,9 @@ class Worker:
             return
         self._assignment = None
         users = sum(self._generator.user_counts().values())
+        self._scaler.forget()
         if users:
             logger.error("Nothing heard from the master for too long: ending %s.", counted(users, "user"))
-            self._scaler.forget()
             timeout_s = min(self._environment.stop_timeout, _ORPHANS_MAY_FINISH_S)
             self.link.supervisor.spawn("The end of a worker's users", self._generator.stop, timeout_s)
 
