@@ -94,12 +94,16 @@ _LEAST_EXPONENT = sys.float_info.min_exp - _MANTISSA_BITS
 def apportion_rate(rate: float, weights: Sequence[float]) -> list[float]:
     """Parts of a rate by weight, whose sum is the rate exactly, in whatever order they are added.
 
-    A rate is a whole number of at most 53 bits times a power of two, and so are the parts: the whole number is
-    apportioned. Weights are not negative, and one of them is above 0.
+    A rate is a whole number of at most 53 bits times a power of two. So are the parts, with the same power: the whole
+    number is divided, rounded down, and the rest goes to the largest part. Weights are not negative, and one of them is
+    above 0.
     """
     _, exponent = math.frexp(rate)
     unit = max(exponent - _MANTISSA_BITS, _LEAST_EXPONENT)
-    return [math.ldexp(part, unit) for part in apportion(int(math.ldexp(rate, -unit)), weights)]
+    whole, weight_of_all = int(math.ldexp(rate, -unit)), sum(weights)
+    parts = [int(whole * (weight / weight_of_all)) for weight in weights]
+    parts[weights.index(max(weights))] += whole - sum(parts)
+    return [math.ldexp(part, unit) for part in parts]
 
 
 def spread(total: int, amounts: Mapping[_Key, int]) -> dict[_Key, int]:

@@ -1,6 +1,7 @@
 """What a master remembers, also when it was killed in the middle of writing, and when the disk is at fault."""
 
 import errno
+import math
 import os
 import struct
 import subprocess
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 
 from obswarm import clock
 from obswarm.api import ObswarmError
+from obswarm.cluster.master import journal as journal_module
 from obswarm.cluster.master.journal import Journal, Progress, Recovered, WorkerRecord, read
 from obswarm.stats import EndpointKey, Recorder, StatsTable
 
@@ -77,6 +79,31 @@ def test_a_file_that_is_written_anew_has_only_what_it_was_given(tmp_path: Path) 
     found = read(tmp_path / "run", 100)
     assert found is not None
     assert sum(stats.requests for stats in found.table.endpoints.values()) == 11
+
+
+@pytest.mark.parametrize("name", ["rates", "users_ended"])
+def test_a_file_of_a_version_that_did_not_write_a_field_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    with monkeypatch.context() as patch:
+        fields = journal_module._fields
+        patch.setattr(
+            journal_module, "_fields", lambda value: {key: each for key, each in fields(value).items() if key != name}
+        )
+        written(tmp_path / "run")
+    assert f"{name}".encode() not in (tmp_path / "run").read_bytes()
+    found = read(tmp_path / "run", 100)
+    assert found is not None
+    assert found.progress == progress(3)
+
+
+@pytest.mark.parametrize("rates", [{"A": "fast"}, {"A": math.nan}, {"A": math.inf}, {5: 1.0}, [1.0]])
+def test_rates_that_are_none_make_a_file_that_is_refused(tmp_path: Path, rates: Any) -> None:
+    strange = progress(1)
+    strange.rates = rates
+    Journal(tmp_path / "run", "run-1", "digest", 1000.0).rewrite(table(1), strange, {})
+    with pytest.raises(ObswarmError, match="Move it away"):
+        read(tmp_path / "run", 100)
 
 
 def test_after_a_proper_end_there_is_nothing(tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ VALUES = {
     bytes: st.binary(max_size=50),
     bool: st.booleans(),
     dict[str, int]: st.dictionaries(st.text(max_size=10), st.integers(0, 2**40), max_size=5),
+    dict[str, float]: st.dictionaries(st.text(max_size=10), st.floats(0, 1e300), max_size=5),
     tuple[str, ...]: st.lists(st.text(max_size=10), max_size=5).map(tuple),
 }
 
@@ -108,6 +109,18 @@ def test_numbers_that_are_none_are_refused() -> None:
     for capacity in (float("nan"), float("inf"), -1.0):
         with pytest.raises(NotAMessage):
             decode(msgpack.packb([number, "n", capacity, 1.0, {}, []]))
+
+
+@pytest.mark.parametrize(
+    "rates", [{"A": float("nan")}, {"A": float("inf")}, {"A": -0.5}, {"A": "1"}, {"A": True}, {1: 1.0}, [1.0], None]
+)
+def test_rates_that_are_none_are_refused(rates: object) -> None:
+    number = msgpack.unpackb(encode(protocol.Assign(1, {"B": 2}, 1.0)))[0]
+    with pytest.raises(NotAMessage):
+        decode(msgpack.packb([number, 1, {"B": 2}, 1.0, rates]))
+    assert decode(msgpack.packb([number, 1, {"B": 2}, 1.0, {"A": 0.5}])) == protocol.Assign(
+        1, {"B": 2}, 1.0, {"A": 0.5}
+    )
 
 
 def test_a_hello_of_another_version_says_which_whatever_else_it_has() -> None:

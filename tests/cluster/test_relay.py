@@ -2,7 +2,7 @@
 
 import logging
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import gevent
@@ -173,12 +173,12 @@ class Machine:
         made.incarnation = f"process-{number}"
         return made
 
-    def join(self) -> list[MadeUpWorker]:
+    def join(self, capacities: Sequence[float] | None = None) -> list[MadeUpWorker]:
         """The master welcomes it, and all of its processes are ready."""
         self.welcome()
         workers = [self.worker(number) for number in range(1, self.count + 1)]
-        for worker in workers:
-            worker.join()
+        for worker, capacity in zip(workers, capacities or [1000.0] * self.count, strict=True):
+            worker.join(capacity=capacity)
         self.time.advance(0)
         return workers
 
@@ -194,8 +194,8 @@ def requests_in(*reports: Report) -> int:
     return sum(stats.requests for stats in deltas.take(100).endpoints.values())
 
 
-@pytest.fixture
-def time(monkeypatch: pytest.MonkeyPatch) -> FakeTime:
+def stubbed(monkeypatch: pytest.MonkeyPatch) -> FakeTime:
+    """Put stubs in place of a relay's sockets and processes, and a fake clock."""
     monkeypatch.setattr("obswarm.cluster.worker.connection.DealerSocket", StubDealer)
     monkeypatch.setattr(relay_module, "RouterSocket", StubRouter)
     monkeypatch.setattr(relay_module, "WorkerProcesses", Processes)
@@ -204,6 +204,11 @@ def time(monkeypatch: pytest.MonkeyPatch) -> FakeTime:
     monkeypatch.setattr(relay_module, "_REPORTS_S", 0.01)
     StubDealer.made = []
     return FakeTime(monkeypatch)
+
+
+@pytest.fixture
+def time(monkeypatch: pytest.MonkeyPatch) -> FakeTime:
+    return stubbed(monkeypatch)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from obswarm.cluster.job import Job
 from obswarm.cluster.wire.messages import Assign, Message, StartRun, Stop, Welcome, WorkerEvent
 from obswarm.cluster.worker import worker as worker_module
 from obswarm.cluster.worker.worker import Worker
-from obswarm.engine import StopReason, StopRequested
+from obswarm.engine import Assignment, StopReason, StopRequested
 from obswarm.greenlets import kill_all
 from obswarm.record import StopKind
 from tests.support.patience import wait_until
@@ -108,3 +108,31 @@ def test_what_a_user_asks_for_is_told_while_the_constructor_of_another_one_waits
     worker._generator._note(StopRequested(StopReason(StopKind.USER, "enough")))
     wait_until(lambda: sent)
     assert sent == [WorkerEvent("stop_test", "enough")]
+
+
+@pytest.mark.parametrize(
+    ("rates", "kind", "detail"),
+    [
+        ({"Nobody": 5.0}, "error", "refuses its assignment: it has a rate of the class Nobody"),
+        ({"Visitor": 5.0}, "internal", "Rates of iterations were assigned (Visitor)"),
+    ],
+)
+def test_rates_that_a_worker_cannot_keep_are_told_to_its_master(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch, rates: dict[str, float], kind: str, detail: str
+) -> None:
+    sent: list[Message] = []
+    monkeypatch.setattr(worker.link, "send", sent.append)
+    # As it is once it has told that it is ready.
+    worker.link._is_ready = True
+    worker.on_message(StartRun("run"))
+    worker.on_message(Assign(1, {}, 1_000.0, rates))
+    _wait_until(lambda: bool(sent))
+    (event,) = sent
+    assert isinstance(event, WorkerEvent)
+    assert (event.kind, detail in event.detail) == (kind, True)
+
+
+def test_a_worker_without_a_master_forgets_its_rates_also_when_no_user_is_there(worker: Worker) -> None:
+    worker._scaler.assign(1, Assignment({}, 1_000.0, rates={"Visitor": 5.0}), 0.0)
+    worker.on_orphaned()
+    assert worker._scaler.step(0.0).rates == {}

@@ -7,7 +7,7 @@ from obswarm.cluster.master.fleet_journal import FleetJournal
 from obswarm.cluster.master.generator import FleetGenerator
 from obswarm.cluster.master.journal import Journal, Recovered
 from obswarm.cluster.master.run_spec import RunSpec
-from obswarm.engine import ClosedExecutor, LoadSchedule, LocalGenerator, Run
+from obswarm.engine import ClosedExecutor, Executor, LoadSchedule, LocalGenerator, Run
 
 
 def local_run(environment: Environment, schedule: LoadSchedule, *, test: str = "t", **options: Any) -> Run:
@@ -18,17 +18,18 @@ def local_run(environment: Environment, schedule: LoadSchedule, *, test: str = "
 
 def fleet_run(
     environment: Environment,
-    schedule: LoadSchedule,
+    plan: LoadSchedule | Executor,
     journal: Journal | None = None,
     recovered: Recovered | None = None,
     **options: Any,
 ) -> tuple[Run, FleetGenerator]:
-    """A master's run, and its workers; options are those of Run."""
+    """A master's run, and its workers; the plan is one of the closed model, or an executor of its own. Options are those
+    of Run."""
     spec = RunSpec("a-run", b"", None, "")
     generator = FleetGenerator(environment, spec, endpoint="tcp://127.0.0.1:*", recovered=recovered)
     run = Run(
         environment,
-        ClosedExecutor(schedule, environment.user_classes),
+        plan if hasattr(plan, "step") else ClosedExecutor(plan, environment.user_classes),
         generator,
         test="t",
         run_id=spec.run_id,
