@@ -132,7 +132,9 @@ def test_rates_that_a_worker_cannot_keep_are_told_to_its_master(
     assert (event.kind, detail in event.detail) == (kind, True)
 
 
-def test_a_worker_without_a_master_forgets_its_rates_also_when_no_user_is_there(worker: Worker) -> None:
-    worker._scaler.assign(1, Assignment({}, 1_000.0, rates={"Visitor": 5.0}), 0.0)
+def test_a_worker_without_a_master_forgets_its_assignment_also_when_no_user_is_there(worker: Worker) -> None:
+    worker._scaler.assign(1, Assignment({"Stuck": 5}, 1.0, rates={"Visitor": 5.0}), 0.0)
     worker.on_orphaned()
-    assert worker._scaler.step(0.0).rates == {}
+    for now in range(10):
+        assignment = worker._scaler.step(float(now))
+    assert (assignment.users, assignment.rates) == ({"Visitor": 0, "Stuck": 0}, {})

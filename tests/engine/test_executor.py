@@ -179,6 +179,7 @@ def test_a_shape_is_asked_once_a_second_and_may_choose_classes() -> None:
     assert (simulation.executor.assigned, shape.ticks) == ({"One": 5, "Two": 5}, 2)
     simulation.until(2.9)
     assert simulation.executor.assigned == {"One": 0, "Two": 4}
+    assert simulation.executor.target == {"One": 0, "Two": 4}
     simulation.until(5)
     assert simulation.ended_at == pytest.approx(3, abs=0.06)
 
