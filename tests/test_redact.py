@@ -225,7 +225,7 @@ def test_the_statistics_have_no_secret_in_names_errors_and_tracebacks() -> None:
     recorder.record_exception(
         "ValueError: token='PLANTED'", 'File "a.py"\n  get(headers={"Authorization": "PLANTED"})\n'
     )
-    recorder.under_way[object()] = ("GET", "http://u:PLANTED@h/b", 0.0, False)
+    recorder.pending[object()] = ("GET", "http://u:PLANTED@h/b", 0.0, False)
     assert "PLANTED" not in repr(recorder.in_flight(1.0))
     table = recorder.take()
     assert {key.name for key in table.endpoints} == {"http://h/a?token=***", "/a?api_key=***"}

@@ -43,10 +43,10 @@ STEERING_EXCEPTIONS = (InterruptTaskSet, RescheduleTask, RescheduleTaskImmediate
 class ResponseError(Exception):
     """An answer whose status says failure (4xx or 5xx)."""
 
-    speaks_for_itself = True
+    has_full_message = True
 
 
 class CatchResponseError(Exception):
     """The load-test file itself declared a response a failure."""
 
-    speaks_for_itself = True
+    has_full_message = True

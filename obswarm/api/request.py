@@ -144,20 +144,20 @@ class RequestRecord:
 
     def begin(self) -> None:
         """Mark the request as under way."""
-        self._recorder.under_way[self] = (self.method, self.name, self.started_s, False)
+        self._recorder.pending[self] = (self.method, self.name, self.started_s, False)
 
     def end(self, duration_s: float) -> None:
         """Mark the request as no longer under way, after so many seconds."""
-        self._recorder.under_way.pop(self, None)
+        self._recorder.pending.pop(self, None)
         self.duration_s = duration_s
 
     def begin_body(self) -> None:
         """Mark the request as under way again, with an answer whose body is read while it arrives."""
-        self._recorder.under_way[self] = (self.method, self.name, self.started_s, True)
+        self._recorder.pending[self] = (self.method, self.name, self.started_s, True)
 
     def end_body(self) -> None:
         """Mark the request as no longer under way: its body has been read, or closed."""
-        self._recorder.under_way.pop(self, None)
+        self._recorder.pending.pop(self, None)
 
     def cut_off(self, error: BaseException) -> None:
         """Count the request as cut off by `error`, the forced end of its user; it is not reported."""

@@ -8,7 +8,7 @@ from obswarm import clock
 from obswarm.api import ObswarmError
 from obswarm.engine.control import StopReason
 from obswarm.record import Annotation, Snapshot, TargetView
-from obswarm.stats import NO_ANSWER, EndpointKey, InFlight
+from obswarm.stats import NO_RESPONSE, EndpointKey, InFlight
 from obswarm.units import counted
 
 
@@ -87,5 +87,5 @@ class RunResult:
         """Whether requests were made, and not one of them was answered: each ended without an answer (whatever the load
         test called that), was cut off, or is still under way. What of it depends on a target then says nothing."""
         total = self.final.total
-        without = total.failures_by.get(NO_ANSWER, 0) + total.successes.get(NO_ANSWER, 0)
+        without = total.failures_by.get(NO_RESPONSE, 0) + total.successes.get(NO_RESPONSE, 0)
         return self.requests_made > 0 and total.requests == without

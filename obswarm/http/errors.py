@@ -18,7 +18,7 @@ class HttpError(Exception):
     """Base class of the reasons for which a request got no response. The text says what happened, and which peer did
     it."""
 
-    speaks_for_itself = True
+    has_full_message = True
 
 
 class InvalidRequest(HttpError, ValueError):

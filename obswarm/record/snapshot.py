@@ -7,9 +7,9 @@ from typing import Any
 from obswarm.record.states import AlertStatus, GuardState, RunState, WorkerStatus
 from obswarm.stats.endpoint import EndpointStats
 from obswarm.stats.errors import ErrorKey, ErrorStats
+from obswarm.stats.in_flight import CutOff, CutOffKey, InFlight
 from obswarm.stats.keys import EndpointKey
 from obswarm.stats.table import StatsTable, TaskException
-from obswarm.stats.under_way import CutOff, CutOffKey, InFlight
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Numbers: histograms, endpoints, errors, snapshots. Pure values, no I/O."""
+"""Statistics of requests: histograms, endpoints, errors, requests in flight. Pure values, no I/O."""
 
 from obswarm.stats.concurrency import MOST_STEPS, UserStep, UserSum, UserTrack
 from obswarm.stats.endpoint import EndpointStats, total_of
@@ -6,7 +6,19 @@ from obswarm.stats.error_kinds import ErrorKinds
 from obswarm.stats.errors import OTHER_ERRORS, ErrorKey, ErrorStats, describe_error, normalise_error
 from obswarm.stats.fields import Exemplar
 from obswarm.stats.histogram import Histogram, bucket_index, upper_bound
-from obswarm.stats.keys import NO_ANSWER, NO_NAME, NO_STATUS, OTHER, TOTAL, EndpointKey, endpoint_key, status_class
+from obswarm.stats.in_flight import (
+    CUT_OFF_KINDS,
+    NONE_IN_FLIGHT,
+    CutOff,
+    CutOffKey,
+    InFlight,
+    InFlightPeaks,
+    PendingFields,
+    PendingRequest,
+    count_in_flight,
+    total_in_flight,
+)
+from obswarm.stats.keys import NO_NAME, NO_RESPONSE, NO_STATUS, OTHER, TOTAL, EndpointKey, endpoint_key, status_class
 from obswarm.stats.recorder import Recorder
 from obswarm.stats.table import (
     Aggregate,
@@ -14,25 +26,13 @@ from obswarm.stats.table import (
     TaskException,
 )
 from obswarm.stats.timings import PHASES, PhaseTimes, TimingStats
-from obswarm.stats.under_way import (
-    CUT_OFF_KINDS,
-    NONE_IN_FLIGHT,
-    CutOff,
-    CutOffKey,
-    InFlight,
-    InFlightPeaks,
-    UnderWay,
-    UnderWayFields,
-    count_in_flight,
-    total_in_flight,
-)
 
 __all__ = [
     "CUT_OFF_KINDS",
     "MOST_STEPS",
     "NONE_IN_FLIGHT",
-    "NO_ANSWER",
     "NO_NAME",
+    "NO_RESPONSE",
     "NO_STATUS",
     "OTHER",
     "OTHER_ERRORS",
@@ -50,13 +50,13 @@ __all__ = [
     "Histogram",
     "InFlight",
     "InFlightPeaks",
+    "PendingFields",
+    "PendingRequest",
     "PhaseTimes",
     "Recorder",
     "StatsTable",
     "TaskException",
     "TimingStats",
-    "UnderWay",
-    "UnderWayFields",
     "UserStep",
     "UserSum",
     "UserTrack",

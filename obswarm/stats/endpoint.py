@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from math import ceil, log2
 
 from obswarm.defaults import MAX_DURATION_S
+from obswarm.stats.field_functions import copy_function, empty_function, merge_function, subtract_function
 from obswarm.stats.fields import (
     DURATIONS,
     EXEMPLARS,
@@ -26,7 +27,6 @@ from obswarm.stats.histogram import (
     upper_bound,
 )
 from obswarm.stats.keys import TOTAL, EndpointKey
-from obswarm.stats.straight_lines import copy_function, empty_function, merge_function, subtract_function
 from obswarm.stats.timings import TimingStats
 
 FIELDS = (
@@ -42,8 +42,8 @@ FIELDS = (
     Field("newest_exemplars", EXEMPLARS, is_stored=False),
     Field("intended_duration", OptionalDurations()),
 )
-"""The fields of EndpointStats. A new one is an entry at the end of this list and an annotation in the class: it is
-added up, sent by workers, kept by journal and store, and read by clients without anything else.
+"""The fields of EndpointStats. A new one is an entry at the end of this list and an annotation in the class: merging,
+workers, journal, store and clients need no other change.
 
 The order is that of the store's rows: never change it.
 """
@@ -58,10 +58,10 @@ class EndpointStats:
     """Counts, sizes and durations of one endpoint: an accumulator that can be merged and subtracted.
 
     `successes` and `failures_by` count requests by status class; every request is in exactly one of them. `untimed`
-    counts those without a known duration: they are in no statistics of durations. `late` counts those requests, by
-    (failed, status class), that finished after the load had ended: they are in all statistics but rates. `timings` is
-    None as long as no client reports any. `intended_duration` has the response times of those requests that were due at
-    a given moment, measured from that moment; None without any.
+    counts requests of unknown duration, which no statistics of durations include. `late` counts requests that finished
+    after the end of the load, by (failed, status class): all statistics except rates include them. `timings` is None as
+    long as no client reports any. `intended_duration` has the response times of requests with an intended start,
+    measured from it; None without any.
     """
 
     __slots__ = ("key", *(field.name for field in FIELDS))
@@ -84,22 +84,22 @@ class EndpointStats:
         _empty_fields(self)
 
     def add_exemplar(self, exemplar: Exemplar) -> None:
-        """Keep a traced request as the newest one of its range of durations (half a doubling wide)."""
+        """Add a traced request, the newest one of its range of durations (half a doubling wide)."""
         self.newest_exemplars = EXEMPLARS.add(self.newest_exemplars, exemplar)
 
     def exemplars(self) -> tuple[Exemplar, ...]:
-        """Return traced requests, the newest of each range of durations, the shortest first."""
+        """Return the newest traced request of each range of durations, the shortest first."""
         return tuple(sorted((self.newest_exemplars or {}).values(), key=lambda each: each.seconds))
 
     def record(self, duration_s: float | None, response_bytes: int, status: str, failed: bool) -> None:
-        """Count one request, of None seconds when nobody knows how long it took. `status` is a status class as of
-        `status_class`. Raises ValueError as Histogram.record does, and has counted nothing then."""
+        """Count one request; `duration_s` is None if its duration is unknown. `status` is a class of `status_class`.
+        Raises ValueError as Histogram.record does, and counts nothing then."""
         if duration_s is None:
             self.untimed += 1
         else:
             duration = self.duration
             if SHORTEST_S < duration_s < LONGEST_S:
-                # Histogram.record without the call: this runs for every request.
+                # Histogram.record, inlined: this runs for every request.
                 index = ceil(log2(duration_s) * BUCKETS_PER_DOUBLING)
                 try:
                     duration.buckets[index] += 1
@@ -129,14 +129,14 @@ class EndpointStats:
         self.intended_duration.record(min(duration_s, MAX_DURATION_S))
 
     def merge(self, other: "EndpointStats") -> None:
-        """Add what another one has counted; the key stays."""
+        """Add the counts of another one; the key stays."""
         _merge_fields(self, other)
 
     def subtract(self, other: "EndpointStats") -> None:
         """Subtract what was merged before. Raises ValueError if that is impossible.
 
         Counts and sums are exact afterwards. Exemplars stay. `min_s` and `max_s` become the bounds of the outermost
-        buckets that are left, at most 2.2 % off, and never outside the former extremes.
+        remaining buckets, within 2.2 %, and never outside the former extremes.
         """
         _subtract_fields(self, other)
         if not self.duration.count or self.min_s is None or self.max_s is None:
@@ -163,25 +163,25 @@ class EndpointStats:
     def requests(self) -> int:
         return self.duration.count + self.untimed
 
-    def mark_late(self) -> None:
-        """All of them have finished after the load had ended."""
+    def count_all_as_late(self) -> None:
+        """Count all requests as finished after the end of the load."""
         self.late = {(False, status): number for status, number in self.successes.items()}
         self.late |= {(True, status): number for status, number in self.failures_by.items()}
 
     @property
     def late_requests(self) -> int:
-        """Those that finished after the load had ended."""
+        """Requests that finished after the end of the load."""
         return sum(self.late.values())
 
     def rate(self, load_s: float, status: str | None = None) -> float:
-        """Requests (with a status class) that finished while there was load, per second of its `load_s` seconds; 0
-        without any."""
-        whole = self.requests if status is None else self.successes.get(status, 0) + self.failures_by.get(status, 0)
-        late = sum(number for (_, kind), number in self.late.items() if status in (None, kind))
-        return _per_second(whole - late, load_s)
+        """Return the requests (of a status class) that finished before the end of the load, per second of its `load_s`
+        seconds; 0 without any."""
+        number = self.requests if status is None else self.successes.get(status, 0) + self.failures_by.get(status, 0)
+        late = sum(count for (_, kind), count in self.late.items() if status in (None, kind))
+        return _per_second(number - late, load_s)
 
     def failure_rate(self, load_s: float) -> float:
-        """As `rate`, of requests that failed."""
+        """Return the rate of failed requests, as `rate` does."""
         return _per_second(self.failures - sum(number for (failed, _), number in self.late.items() if failed), load_s)
 
     @property
@@ -190,7 +190,7 @@ class EndpointStats:
         return self.failures / self.requests if self.requests else 0.0
 
     def quantile(self, q: float) -> float | None:
-        """As Histogram.quantile, and never outside the extremes that were measured."""
+        """Return Histogram.quantile, limited to the measured extremes."""
         values = self.quantiles((q,))
         return values[0] if values else None
 
@@ -206,7 +206,7 @@ def _per_second(number: int, seconds: float) -> float:
 
 
 def total_of(every: Iterable[EndpointStats]) -> EndpointStats:
-    """All of them in one, made anew."""
+    """Return the sum of all, a new object."""
     total = EndpointStats(TOTAL)
     for stats in every:
         total.merge(stats)

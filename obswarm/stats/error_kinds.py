@@ -1,4 +1,4 @@
-"""Kinds of errors by endpoint; those of an endpoint that has many are grouped by the form that they have in common."""
+"""Count errors by kind. An endpoint with many kinds has its errors grouped by the common form of their messages."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,7 +11,7 @@ from obswarm.stats.errors import CUT, OTHER_ERRORS, ErrorKey, ErrorStats, normal
 
 _STATUS = r"[1-5]\d\d"
 _STATUSES = frozenset(map(str, (0, *(status.value for status in HTTPStatus), 499, *range(520, 531), 598, 599)))
-"""Registered ones, those that widespread proxies add, and 0 for no answer."""
+"""Registered statuses, those of widespread proxies, and 0 for no response."""
 
 _ANY_NUMBER = "<number>"
 _NUMBER = r"(?:\d+|<number>)(?:[.,:](?:\d+|<number>|<hex>(?:[-+]\d+)?))*(?:[eE][-+]?\d+)?"
@@ -20,8 +20,8 @@ _QUOTES = (("'", "'"), ('"', '"'), ("`", "`"), ("“", "”"), ("‘", "’"), (
 _QUOTED = "|".join(rf"{begin}(?:\\.|[^\\{end}])*{end}" for begin, end in _QUOTES)
 _TOKEN = re.compile(
     rf"""
-    (?P<kept>
-        # Three digits after what says that they are a status, also when nobody has registered it.
+    (?P<constant>
+        # Three digits after a word such as "status", also if that status is not registered.
         \bHTTP/\d(?:\.\d)?(?:\s{_STATUS}\b(?![.,:]\d))?
       | \b(?i:http|errno|status|(?:status|response|error|exit|return)[ _-]?code)\b
         ['"]?[\s:=(\[]{{0,3}}{_STATUS}(?!\w|[.,:]\d)
@@ -47,14 +47,14 @@ _SEVERAL_WORDS = re.compile(r"[A-Za-z]{2,}\W+[A-Za-z]{2,}")
 
 
 class _Parts:
-    """A text as `pieces` of what is always the same, and what stands in the places between: a status or <number>."""
+    """A text as constant `pieces`, and the `values` between them: a status or <number>."""
 
     def __init__(self) -> None:
         self.pieces = [""]
         self.values: list[str] = []
 
     def read(self, text: str) -> "_Parts":
-        """Add a text."""
+        """Append the pieces and values of a text."""
         end = 0
         for found in _TOKEN.finditer(text):
             self.pieces[-1] += text[end : found.start()]
@@ -80,14 +80,15 @@ class _Parts:
         before = found.string[max(0, found.start() - 2) : found.start()]
         self.pieces[-1] += begin
         if before[1:] == "(" and before[0].isalnum() and _SEVERAL_WORDS.search(inner):
-            # The text of an error within an error is no value: NewConnectionError('… Connection refused').
+            # The text of a nested error is not a value: NewConnectionError('… Connection refused').
             self.read(inner)
         else:
             self.pieces[-1] += "…"
         self.pieces[-1] += end
 
     def cut(self) -> "_Parts":
-        """Shorten it as if there were <number> in all places: texts that differ in those only are cut alike."""
+        """Shorten it as if all values were <number>, so that texts that differ in values only are cut at the same
+        place."""
         if len(_ANY_NUMBER.join(self.pieces)) <= defaults.MAX_ERROR_LENGTH:
             return self
         short, room = _Parts(), defaults.MAX_ERROR_LENGTH - len(CUT)
@@ -105,9 +106,9 @@ class _Parts:
 
 
 def _common(found: re.Match[str]) -> str:
-    """What stands for a token that is the same in all texts of a kind."""
+    """Return the placeholder of a token."""
     text = found[0]
-    if found["kept"] is not None:
+    if found["constant"] is not None:
         return text
     if found["address"] is not None:
         return "<address>"
@@ -119,7 +120,7 @@ def _common(found: re.Match[str]) -> str:
 
 @lru_cache(maxsize=4096)
 def _parsed(message: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """(pieces, values) of its form, which has the same ones."""
+    """Return the (pieces, values) of a message's form, whose form is itself."""
     while True:
         parts = _Parts().read(message).cut()
         form = _joined(parts.pieces, parts.values)
@@ -133,19 +134,21 @@ def _joined(pieces: Iterable[str], values: Iterable[str]) -> str:
 
 
 class CommonForms:
-    """The forms of texts that belong together, those of one endpoint: what errors have in common that differ only in
-    numbers, ids, addresses or quoted values. The form of a form is the form itself; HTTP statuses stay, and so do all
-    words outside of quotes. A number stays where it is an HTTP status in all
-    of them that differ in nothing but numbers: in `got 404 for order 7` and `got 500 for order 404` the first one."""
+    """The common forms of the error messages of one endpoint: messages that differ only in numbers, ids, addresses or
+    quoted values have the same form.
+
+    The form of a form is the form itself. HTTP statuses and all words outside of quotes stay. A number stays if it is
+    an HTTP status in all messages that differ in numbers only: of `got 404 for order 7` and `got 500 for order 404`,
+    the first number."""
 
     def __init__(self, texts: Iterable[str] = ()) -> None:
         self._numbers: dict[tuple[str, ...], set[int]] = {}
-        """Places of other numbers, by pieces."""
+        """Positions of numbers that are not statuses, by pieces."""
         for text in texts:
             self.note(text)
 
     def note(self, text: str) -> bool:
-        """Take a text into account. True if those of others may have another form now."""
+        """Add a text. Returns whether the form of other texts may have changed."""
         pieces, values = _parsed(text)
         if not values or (pieces not in self._numbers and len(self._numbers) >= defaults.MAX_ERRORS):
             return False
@@ -155,7 +158,7 @@ class CommonForms:
         return len(known) > before
 
     def form_of(self, text: str) -> str:
-        """The form of a text."""
+        """Return the form of a text."""
         pieces, values = _parsed(text)
         numbers = self._numbers.get(pieces, ())
         return _joined(pieces, (_ANY_NUMBER if place in numbers else value for place, value in enumerate(values)))
@@ -163,10 +166,10 @@ class CommonForms:
 
 class ErrorKinds(dict[ErrorKey, ErrorStats]):
     """Occurrences by kind. Once an endpoint has more than `MAX_ERROR_KINDS`, its errors are counted by their common
-    form, each with the first text that was seen as its example.
+    form, each with its first text as an example.
 
-    Whatever order kinds are counted in, those of several processes that have grouped theirs or not, the result is the
-    same, and its counts sum up to theirs.
+    The result does not depend on the order of counting, nor on which processes have grouped their errors already; the
+    sum of its counts is the sum of theirs.
     """
 
     __slots__ = ("_grouped",)
@@ -178,7 +181,7 @@ class ErrorKinds(dict[ErrorKey, ErrorStats]):
             self._group(endpoint)
 
     def count(self, key: ErrorKey, seen: ErrorStats, most: int) -> None:
-        """Add occurrences of a kind; one more kind than `most` counts under `(other errors)`."""
+        """Add occurrences of a kind; kinds beyond `most` count as `(other errors)`."""
         endpoint = key[:2]
         if endpoint not in self._grouped and _is_grouped(key, seen):
             self._group(endpoint)
@@ -191,17 +194,17 @@ class ErrorKinds(dict[ErrorKey, ErrorStats]):
             key, seen = OTHER_ERRORS, ErrorStats(seen.count, seen.first_seen_s, seen.last_seen_s)
         is_new = key not in self
         self._add(key, seen)
-        # Only a new kind makes them more: they are not gone through for each failure.
+        # Only a new kind can exceed the limit, so known ones skip the loop.
         if is_new and forms is None and sum(1 for _ in self._of(key[:2])) > defaults.MAX_ERROR_KINDS:
             self._group(key[:2])
 
     def key_of(self, key: ErrorKey) -> ErrorKey:
-        """The kind that errors of that one are counted under here."""
+        """Return the kind under which errors of this kind are counted, which may be its form."""
         forms = self._grouped.get(key[:2])
         return key if forms is None else key._replace(message=forms.form_of(key.message))
 
-    def grouped_as_here(self, kinds: Mapping[ErrorKey, ErrorStats]) -> "ErrorKinds":
-        """Other kinds (those of a part of the time), of the same endpoints grouped."""
+    def group_like_this(self, kinds: Mapping[ErrorKey, ErrorStats]) -> "ErrorKinds":
+        """Return other kinds (of a part of the run) with the same endpoints grouped as in this one."""
         regrouped = ErrorKinds()
         for key, seen in kinds.items():
             regrouped._add(*_with_form(key, seen, self.key_of(key).message))
@@ -215,7 +218,7 @@ class ErrorKinds(dict[ErrorKey, ErrorStats]):
         if found is None:
             self[key] = seen.copy()
             return
-        # The example says that the endpoint's kinds are grouped; one of a text that had ids only does not.
+        # An example shows that the endpoint's kinds are grouped, unless its text differs from the message in ids only.
         example = next((each.example for each in (found, seen) if _is_grouped(key, each)), "")
         both = _is_grouped(key, found) == _is_grouped(key, seen)
         found.merge(seen)
@@ -243,5 +246,5 @@ def _with_form(key: ErrorKey, seen: ErrorStats, form: str) -> tuple[ErrorKey, Er
 
 
 def _is_grouped(key: ErrorKey, seen: ErrorStats) -> bool:
-    """Whether the example is of a text that would count as another kind if the endpoint's kinds were not grouped."""
+    """Return whether the example would be another kind if the endpoint's kinds were not grouped."""
     return bool(seen.example) and normalise_error(seen.example) != key.message

@@ -1,4 +1,4 @@
-"""Kinds of errors: the text that an error is counted under, and how often it was seen; no I/O, no clock."""
+"""Kinds of errors: the message under which an error is counted, and its occurrences; no I/O, no clock."""
 
 import re
 from dataclasses import dataclass
@@ -27,8 +27,9 @@ OTHER_ERRORS = ErrorKey("", "(other)", "(other errors)")
 
 @dataclass(slots=True)
 class ErrorStats:
-    """How often an error was seen, and between when (wall time, seconds). `example` is a whole text of a kind whose
-    message is only what several have in common; else it is empty."""
+    """Occurrences of a kind of error: their number, and the wall times of the first and the last one, in seconds.
+
+    `example` is the full text of one error if the message is a common form; else it is empty."""
 
     count: int
     first_seen_s: float
@@ -59,35 +60,35 @@ CUT = "… [cut]"
 
 
 def normalise_error(message: object) -> str:
-    """One text for errors that differ only in what is different each time: addresses, ids, long numbers.
+    """Return the message without the parts that vary between errors of one kind: addresses, ids, long numbers.
 
-    White space is folded, what is unfit to be shown escaped, and the length bounded, so that a target that answers with
-    pages cannot fill the memory.
+    White space is folded, control characters are escaped, and the length is limited, so that a target whose errors are
+    whole pages cannot fill the memory.
     """
     text = message if type(message) is str else to_text(message)
     limit = defaults.MAX_ERROR_LENGTH * 4
     return _normalised(text[:limit], len(text) > limit)
 
 
-_TAKEN_OUT = re.compile("0x…|<(?:uuid|number|hex)>")
+_PLACEHOLDER = re.compile("0x…|<(?:uuid|number|hex)>")
 
 
 def error_example(text: str, message: str) -> str:
-    """The whole text of an error that counts under the message without its ids, clean and bounded; nothing if the
-    message has all of it."""
-    if not _TAKEN_OUT.search(message):
+    """Return the full text of an error whose message has placeholders, clean and of limited length; an empty text if
+    the message is the full text."""
+    if not _PLACEHOLDER.search(message):
         return ""
     example = redact_text(" ".join(text[: defaults.MAX_ERROR_LENGTH * 4].split()))
     example = escape_controls(example)
     if len(example) > defaults.MAX_EXAMPLE_LENGTH:
         example = example[: defaults.MAX_EXAMPLE_LENGTH - len(CUT)] + CUT
-    # A text that is longer than an example may be cannot always be told from one of another kind.
+    # Without its end, the example of a long text may have another message.
     return example if example != message and normalise_error(example) == message else ""
 
 
 @lru_cache(maxsize=256)
 def _normalised(text: str, is_cut: bool) -> str:
-    """Most failures of a run have the same few texts."""
+    """Return the normalised text. It is cached, since most failures of a run have the same few texts."""
     text = redact_text(" ".join(text.split()))
     text = _ADDRESS.sub("0x…", text)
     text = _UUID.sub("<uuid>", text)
@@ -95,39 +96,39 @@ def _normalised(text: str, is_cut: bool) -> str:
     text = _LONG_HEX.sub("<hex>", text)
     text = escape_controls(text)
     if len(text) > defaults.MAX_ERROR_LENGTH or is_cut:
-        # Without its length: texts that differ in no more than that are one error.
+        # The length is left out, so that texts that differ only in length are one kind.
         text = text[: defaults.MAX_ERROR_LENGTH - len(CUT)] + CUT
     return text
 
 
 def describe_error(error: object) -> str:
-    """The message under which an error is counted: what `error_text` gives, by `normalise_error`. Never raises."""
+    """Return the message under which an error is counted: its `error_text`, normalised. Never raises."""
     return normalise_error(error_text(error)) or FAILED
 
 
 FAILED = "failed"
-"""Of an error without a text."""
+"""Message of an error without a text."""
 
 
 def error_text(error: object) -> str:
-    """What is said of an error: its text, or its type's name (with the text where there is one).
+    """Return the text of an error, or of an exception, its type's name and its text.
 
-    Never raises, whatever is given.
+    Exceptions with a true attribute `has_full_message` are their text alone. Never raises, for any object.
     """
     if error is None:
         return FAILED
     if not is_a(error, BaseException):
         return to_text(error)
     text = to_text(error)
-    if text and _speaks_for_itself(error):
+    if text and _has_full_message(error):
         return text
     name = type_name(error)
     return f"{name}: {text}" if text else name
 
 
-def _speaks_for_itself(error: object) -> bool:
+def _has_full_message(error: object) -> bool:
     try:
-        return bool(getattr(error, "speaks_for_itself", False))
+        return bool(getattr(error, "has_full_message", False))
     except BaseException as raised:
         put_off(raised)
         return False

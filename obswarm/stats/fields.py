@@ -1,7 +1,7 @@
-"""Kinds of fields of an endpoint's statistics: how the values of two are added up, and what is written of them.
+"""Kinds of fields of an endpoint's statistics: how values are merged, subtracted, packed and validated.
 
-`obswarm.stats.endpoint.FIELDS` lists the fields. Everything that adds up, copies, sends or stores an endpoint goes
-through that list: EndpointStats itself, deltas (obswarm.stats.codec) and rows of the store.
+`obswarm.stats.endpoint.FIELDS` lists the fields. Everything that merges, copies, sends or stores an endpoint uses that
+list: EndpointStats itself, deltas (obswarm.stats.codec) and rows of the store.
 """
 
 from abc import ABC, abstractmethod
@@ -31,7 +31,7 @@ Part = TypeVar("Part", Histogram, TimingStats)
 
 
 class Kind(ABC, Generic[Value]):
-    """A kind of field. `pack` and `unpack` turn a value into lists, maps with text keys, texts and numbers, and back.
+    """A kind of field. `pack` and `unpack` convert a value to lists, maps with text keys, texts and numbers, and back.
 
     Integers in packed values may have more than 64 bits.
     """
@@ -41,20 +41,20 @@ class Kind(ABC, Generic[Value]):
         """Return the value of an endpoint without requests."""
 
     def is_empty(self, value: Value) -> bool:
-        """Return whether it is the value of `empty`."""
+        """Return whether the value equals `empty()`."""
         return not value
 
     @abstractmethod
     def merge(self, mine: Value, theirs: Value) -> Value:
-        """Return both together: `mine`, changed, or a new value. `theirs` stays as it is; an empty one adds nothing."""
+        """Return the sum: `mine`, changed, or a new value. `theirs` is not changed; an empty one adds nothing."""
 
     @abstractmethod
     def subtract(self, mine: Value, theirs: Value) -> Value:
-        """Undo `merge`. Raises ValueError when that is impossible."""
+        """Undo `merge`. Raises ValueError if that is impossible."""
 
     @abstractmethod
     def copy(self, value: Value) -> Value:
-        """Return a value that does not change with this one."""
+        """Return an independent copy."""
 
     @abstractmethod
     def pack(self, value: Value) -> Any:
@@ -62,17 +62,17 @@ class Kind(ABC, Generic[Value]):
 
     @abstractmethod
     def unpack(self, packed: Any) -> Value:
-        """Return the value of plain data, which was checked or is trusted."""
+        """Return the value of plain data, which is validated or trusted."""
 
     @abstractmethod
     def check(self, packed: Any, most: float) -> None:
-        """Check plain data from a peer, which cannot have made more than `most` requests. Raises Malformed, or what
-        comes of reading data of another shape: ValueError, TypeError, IndexError or KeyError."""
+        """Validate plain data of a peer, which has at most `most` requests. Raises Malformed, or, for data of another
+        structure, ValueError, TypeError, IndexError or KeyError."""
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A field of EndpointStats: the attribute's name, its kind, and whether the run store keeps it."""
+    """A field of EndpointStats: the attribute's name, its kind, and whether the run store has it."""
 
     name: str
     kind: Kind[Any]
@@ -116,7 +116,7 @@ class Requests(Number):
 
 
 class Extreme(Plain[float | None]):
-    """The shortest or the longest duration in seconds, None without any. It cannot be subtracted, and stays."""
+    """The shortest or the longest duration in seconds, None without any. `subtract` does not change it."""
 
     def __init__(self, choose: Callable[[float, float], float]) -> None:
         self._choose = choose
@@ -144,8 +144,8 @@ class Extreme(Plain[float | None]):
 
 
 class Durations(Kind[Histogram]):
-    """A histogram, packed as [sum in ns, gap, count, gap, count …]. The first gap is the index of the first bucket:
-    small numbers take a byte."""
+    """A histogram, packed as [sum in ns, gap, count, gap, count …]. The first gap is the index of the first bucket;
+    gaps are small numbers, which take one byte."""
 
     def empty(self) -> Histogram:
         return Histogram()
@@ -181,7 +181,7 @@ class Durations(Kind[Histogram]):
         gaps, counts = packed[1::2], packed[2::2]
         check(set(map(type, packed[1:])) <= {int} and len(gaps) == len(counts))
         if counts:
-            # Indexes ascend, so that none is outside of the first and the last one.
+            # Indexes ascend, so that all are between the first and the last one.
             check(min(gaps[1:], default=1) > 0 and gaps[0] >= FIRST_BUCKET and sum(gaps) <= LAST_BUCKET)
             check(min(counts) > 0)
             check(max(counts) <= most, TOO_MANY)
@@ -226,7 +226,7 @@ class OptionalDurations(OptionalKind[Histogram]):
 
 
 class Counts(Kind[dict[Key, int]]):
-    """Requests by something."""
+    """Numbers of requests by key."""
 
     def empty(self) -> dict[Key, int]:
         return {}
@@ -250,7 +250,7 @@ class Counts(Kind[dict[Key, int]]):
 
 
 class StatusCounts(Counts[str]):
-    """Requests by status class."""
+    """Numbers of requests by status class."""
 
     def pack(self, value: dict[str, int]) -> Any:
         return value
@@ -263,12 +263,12 @@ class StatusCounts(Counts[str]):
         check(type(packed) is dict)
         for status, requests in packed.items():
             if status not in ALL_STATUS_CLASSES:
-                raise Malformed("it reports a status that does not exist")
+                raise Malformed("it reports an unknown status class")
             check_natural(requests, most)
 
 
 class ResultCounts(Counts[tuple[bool, str]]):
-    """Requests by (failed, status class)."""
+    """Numbers of requests by (failed, status class)."""
 
     def pack(self, value: dict[tuple[bool, str], int]) -> Any:
         return [[failed, status, number] for (failed, status), number in value.items()]
@@ -284,7 +284,7 @@ class ResultCounts(Counts[tuple[bool, str]]):
 
 
 class Phases(OptionalKind[TimingStats]):
-    """Times of the phases of requests, None as long as no client reports any. Packed as [counts, sums in ns,
+    """Durations of the phases of requests, None as long as no client reports any. Packed as [counts, sums in ns,
     {phase: histogram}]."""
 
     def subtract(self, mine: TimingStats | None, theirs: TimingStats | None) -> TimingStats | None:
@@ -320,7 +320,7 @@ class Phases(OptionalKind[TimingStats]):
 
 
 class Exemplar(NamedTuple):
-    """A request that stands for others: its W3C trace id, its duration in seconds, and the wall time of its end."""
+    """A traced request: its W3C trace id, its duration in seconds, and the wall time of its end."""
 
     trace_id: str
     seconds: float
@@ -337,7 +337,7 @@ class Exemplars(Kind[dict[int, Exemplar] | None]):
         return None
 
     def add(self, mine: dict[int, Exemplar] | None, exemplar: Exemplar) -> dict[int, Exemplar]:
-        """As `merge`, for one request."""
+        """Return `mine` with one more request, as `merge` does."""
         if mine is None:
             mine = {}
         number = bucket_index(exemplar.seconds) // _BUCKETS_PER_RANGE

@@ -1,8 +1,8 @@
-"""The one histogram type: sparse, base-2 exponential buckets as in Prometheus native histograms, schema 5.
+"""Histogram of durations: sparse, base-2 exponential buckets as in Prometheus native histograms, schema 5.
 
-Bucket i holds durations in (2^((i-1)/32), 2^(i/32)] seconds, so neighbouring borders differ by 2^(1/32) = 2.19 %, and
-a bucket's geometric middle is at most 2^(1/64) - 1 = 1.09 % away from anything in it. Layout and schema numbers are
-those of the Prometheus native histogram specification (a schema n has 2^n buckets to a doubling).
+Bucket i holds durations in (2^((i-1)/32), 2^(i/32)] seconds, so neighbouring bounds differ by 2^(1/32) = 2.19 %, and
+the geometric middle of a bucket is within 2^(1/64) - 1 = 1.09 % of every duration in it. Layout and schema numbers are
+those of the Prometheus native histogram specification (schema n has 2^n buckets per doubling).
 """
 
 from collections.abc import Iterator, Mapping
@@ -17,7 +17,7 @@ LONGEST_S = 3600.0
 
 
 def bucket_index(seconds: float) -> int:
-    """Index of the bucket that holds a duration; anything outside 1 µs to 1 h belongs to the bucket at that end."""
+    """Return the index of a duration's bucket; durations outside 1 µs to 1 h are in the first or the last bucket."""
     if seconds <= SHORTEST_S:
         return FIRST_BUCKET
     if seconds >= LONGEST_S:
@@ -30,19 +30,19 @@ LAST_BUCKET: int = ceil(log2(LONGEST_S) * BUCKETS_PER_DOUBLING)
 
 
 def upper_bound(index: int) -> float:
-    """The largest duration, in seconds, that belongs to a bucket."""
+    """Return the largest duration of a bucket, in seconds."""
     return float(2.0 ** (index / BUCKETS_PER_DOUBLING))
 
 
 def middle(index: int) -> float:
-    """The geometric middle of a bucket in seconds: the estimate with the least worst-case relative error."""
+    """Return the geometric middle of a bucket in seconds: the estimate with the smallest maximum relative error."""
     return float(2.0 ** ((index - 0.5) / BUCKETS_PER_DOUBLING))
 
 
 class Histogram:
     """Counts of durations by bucket, with their exact number and sum.
 
-    Everything in it is an integer (the sum in nanoseconds), so that merging and subtracting are exact in any order.
+    All values are integers (the sum in nanoseconds), so that merging and subtracting are exact in any order.
     """
 
     __slots__ = ("buckets", "count", "sum_ns")
@@ -53,12 +53,12 @@ class Histogram:
         self.sum_ns = sum_ns
 
     def record(self, seconds: float) -> None:
-        """Count one duration. A negative one (a clock that went back in a user's own client) counts as zero.
+        """Count one duration. A negative one (a client of a load test with a clock that was set back) counts as zero.
 
-        Raises ValueError for NaN and for more than `defaults.MAX_DURATION_S`, and has counted nothing then.
+        Raises ValueError for NaN and for more than `defaults.MAX_DURATION_S`, and counts nothing then.
         """
         if SHORTEST_S < seconds < LONGEST_S:
-            # bucket_index without the call.
+            # bucket_index, inlined.
             index = ceil(log2(seconds) * BUCKETS_PER_DOUBLING)
         else:
             if not seconds <= MAX_DURATION_S:
@@ -74,7 +74,7 @@ class Histogram:
         self.sum_ns += int(seconds * 1e9 + 0.5)
 
     def merge(self, other: "Histogram") -> None:
-        """Add what another one has counted."""
+        """Add the counts of another one."""
         mine = self.buckets
         for index, number in other.buckets.items():
             mine[index] = mine.get(index, 0) + number
@@ -82,12 +82,12 @@ class Histogram:
         self.sum_ns += other.sum_ns
 
     def subtract(self, other: "Histogram") -> None:
-        """Take away what was merged before. Raises ValueError when that cannot have been the case."""
+        """Subtract a histogram that was merged before. Raises ValueError if it cannot have been."""
         left = dict(self.buckets)
         for index, number in other.buckets.items():
             rest = left.get(index, 0) - number
             if rest < 0:
-                raise ValueError(f"bucket {index} holds {left.get(index, 0)}, fewer than the {number} to be taken away")
+                raise ValueError(f"bucket {index} holds {left.get(index, 0)}, fewer than the {number} to subtract")
             if rest:
                 left[index] = rest
             else:
@@ -109,11 +109,11 @@ class Histogram:
 
     @property
     def mean_s(self) -> float | None:
-        """Exact mean in seconds, None when empty."""
+        """Exact mean in seconds, None if empty."""
         return self.sum_ns / self.count / 1e9 if self.count else None
 
     def quantile(self, q: float) -> float | None:
-        """The duration in seconds at rank ceil(q · count), at most 1.1 % off; None when empty.
+        """Return the duration in seconds at rank ceil(q · count), within 1.1 %; None if empty.
 
         Raises ValueError for a q outside 0 to 1.
         """
@@ -121,9 +121,9 @@ class Histogram:
         return values[0] if values else None
 
     def quantiles(self, qs: tuple[float, ...]) -> tuple[float, ...]:
-        """Several quantiles in one pass, in the order asked for; an empty tuple when there is nothing to go by."""
+        """Return several quantiles, in the order of `qs`, in one pass; an empty tuple if the histogram is empty."""
         if any(not 0 <= q <= 1 for q in qs):
-            raise ValueError(f"quantiles lie between 0 and 1, not {qs}")
+            raise ValueError(f"quantiles must be between 0 and 1, got {qs}")
         if not self.count or not qs:
             return ()
         ranks = sorted({self._rank(q) for q in qs})
@@ -145,7 +145,7 @@ class Histogram:
         return max(1, ceil(q * self.count))
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
-        """(index, count) in ascending order of duration."""
+        """Iterate over (index, count) in ascending order of duration."""
         return iter(sorted(self.buckets.items()))
 
     def __eq__(self, other: object) -> bool:

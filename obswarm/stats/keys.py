@@ -1,25 +1,25 @@
-"""What requests are counted by: endpoint and status class."""
+"""Keys by which requests are counted: endpoint and status class."""
 
 from typing import NamedTuple
 
 from obswarm.killed import put_off
 from obswarm.sanitize import clean_text
 
-NO_ANSWER = "error"
-"""Status class of a request without any answer: refused, reset, timed out."""
+NO_RESPONSE = "error"
+"""Status class of a request without a response: refused, reset, timed out."""
 
 NO_STATUS = "other"
 """Status class of a request of a protocol that has no HTTP status."""
 
-STATUS_CLASSES: dict[int | None, str] = {0: NO_ANSWER, None: NO_STATUS}
+STATUS_CLASSES: dict[int | None, str] = {0: NO_RESPONSE, None: NO_STATUS}
 STATUS_CLASSES.update((code, f"{code // 100}xx") for code in range(100, 600))
-"""By status code; any other code is NO_STATUS."""
+"""Status class by status code; any other code is NO_STATUS."""
 
 ALL_STATUS_CLASSES = frozenset(STATUS_CLASSES.values())
 
 
 def status_class(status_code: int | None) -> str:
-    """Return `2xx` for 204 and so on; `error` for 0 (no answer), `other` for None and codes outside HTTP's range."""
+    """Return `2xx` for 204 and so on; `error` for 0 (no response), `other` for None and codes outside HTTP's range."""
     try:
         return STATUS_CLASSES.get(status_code, NO_STATUS)
     except BaseException as error:

@@ -1,4 +1,4 @@
-"""All endpoints and errors of a process, of an interval or of a whole run: what is recorded, sent and merged."""
+"""Endpoints and errors of a process, of an interval or of a whole run, as they are recorded, sent and merged."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,28 +7,28 @@ from obswarm import defaults
 from obswarm.stats.endpoint import EndpointStats, total_of
 from obswarm.stats.error_kinds import CommonForms, ErrorKinds
 from obswarm.stats.errors import OTHER_ERRORS, ErrorKey, ErrorStats
+from obswarm.stats.in_flight import OTHER_CUT_OFF, REQUEST, CutOff, CutOffKey
 from obswarm.stats.keys import OTHER, TOTAL, EndpointKey
-from obswarm.stats.under_way import OTHER_CUT_OFF, REQUEST, CutOff, CutOffKey
 
 
 @dataclass(slots=True)
 class TaskException:
-    """An exception that a user's own code raised outside of a request: how often, and its first traceback."""
+    """An exception of the load test's code outside of a request: its number, and its first traceback."""
 
     message: str
     traceback: str
     count: int = 1
 
 
-_OVERFLOW_NAMES_KEPT = 5
+_MOST_OVERFLOW_NAMES = 5
 
 
 class StatsTable:
-    """Endpoints, errors and task exceptions by key, bounded in number.
+    """Endpoints, errors and task exceptions by key, of limited number.
 
-    `iterations` counts finished tasks by user class. `cut_off` counts requests, tasks and on_stop that were ended by
-    force with their user. `lost` counts requests that a process has counted and could not send, by
-    its name and the reason.
+    `iterations` counts finished tasks by user class. `cut_off` counts requests, tasks and on_stop that were interrupted
+    when their user was killed. `lost` counts requests that a process has recorded and could not send, by its name and
+    the reason.
     """
 
     __slots__ = (
@@ -58,25 +58,25 @@ class StatsTable:
 
     @property
     def interrupted(self) -> int:
-        """Requests that were cut off: the target may have counted them, no figure but `cut_off` does."""
+        """Number of interrupted requests: the target may have counted them, no other statistics include them."""
         return sum(seen.count for key, seen in self.cut_off.items() if key.kind == REQUEST)
 
     @property
     def exception_count(self) -> int:
-        """How often a user's own code raised."""
+        """Number of exceptions of the load test's code."""
         return sum(found.count for found in self.exceptions.values())
 
     def is_empty(self) -> bool:
-        """True when nothing at all was counted."""
+        """Return whether the table has no entries."""
         counted = (self.endpoints, self.errors, self.exceptions, self.cut_off, self.iterations, self.lost)
         return not any(counted)
 
     def endpoint(self, key: EndpointKey) -> EndpointStats:
-        """The accumulator for a key; for a new key beyond the limit the one of `(other)`."""
+        """Return the statistics of a key, of `(other)` for a new key beyond the limit."""
         found = self.endpoints.get(key)
         if found is not None:
             return found
-        # One place is kept for (other) itself, so that the limit is the number of endpoints in the result.
+        # (other) counts, too, so that the result has at most as many endpoints as the limit.
         if key != OTHER and len(self.endpoints) >= self.max_endpoints - (OTHER not in self.endpoints):
             self.note_overflow(key.name)
             return self.endpoint(OTHER)
@@ -84,17 +84,17 @@ class StatsTable:
         return fresh
 
     def note_overflow(self, name: str) -> None:
-        """Keep the first few names of endpoints that count as `(other)`."""
-        if len(self.overflow_names) < _OVERFLOW_NAMES_KEPT and name not in self.overflow_names:
+        """Note the name of an endpoint that counts as `(other)`, if it is one of the first few."""
+        if len(self.overflow_names) < _MOST_OVERFLOW_NAMES and name not in self.overflow_names:
             self.overflow_names.append(name)
 
     def count_error(self, key: ErrorKey, seen: ErrorStats) -> None:
-        """Add occurrences of an error; beyond the limit they count under `(other errors)`."""
+        """Add occurrences of an error; beyond the limit they count as `(other errors)`."""
         self.errors.count(key, seen, self.max_errors)
 
     def count_exception(self, exception: TaskException) -> None:
-        """Add occurrences of an exception. Many kinds are grouped by their common form, with the first one's traceback;
-        beyond the limit they count under `(other errors)`."""
+        """Add occurrences of an exception. Many kinds are grouped by their common form, with the first traceback;
+        beyond the limit they count as `(other errors)`."""
         regroups = self._exception_forms is not None and self._exception_forms.note(exception.message)
         self._add_exception(exception)
         if self._exception_forms is None and len(self.exceptions) > defaults.MAX_ERROR_KINDS:
@@ -117,7 +117,7 @@ class StatsTable:
             found.count += exception.count
 
     def count_cut_off(self, key: CutOffKey, seen: CutOff) -> None:
-        """Add what was cut off; beyond the limit it counts under `(other)` of its kind."""
+        """Add interrupted requests, tasks or on_stop; beyond the limit they count as `(other)` of their kind."""
         if key not in self.cut_off and len(self.cut_off) >= self.max_errors:
             key = CutOffKey(key.kind, "", OTHER_CUT_OFF)
         found = self.cut_off.get(key)
@@ -127,14 +127,14 @@ class StatsTable:
             found.merge(seen)
 
     def count_lost(self, worker: str, reason: str, requests: int) -> None:
-        """Note requests that a process has counted and that are in no figure; beyond the limit without a reason."""
+        """Add requests that a worker has recorded and could not send; beyond the limit they have no reason."""
         key = (worker, reason)
         if key not in self.lost and len(self.lost) >= self.max_errors:
             key = (worker, OTHER_ERRORS.message)
         self.lost[key] = self.lost.get(key, 0) + requests
 
     def merge(self, other: "StatsTable") -> None:
-        """Add what another table holds, within this table's own limits."""
+        """Add another table, within the limits of this one."""
         for key, stats in other.endpoints.items():
             self.endpoint(key).merge(stats)
         for error_key, seen in other.errors.items():
@@ -151,26 +151,26 @@ class StatsTable:
             self.count_lost(worker, reason, requests)
 
     def total(self) -> EndpointStats:
-        """All endpoints in one, made anew at each call."""
+        """Return the sum of all endpoints, a new object."""
         return total_of(self.endpoints.values())
 
 
 class Aggregate:
-    """Sums deltas up over a run and hands out copies that later deltas don't touch."""
+    """The sum of all deltas of a run. It returns copies, which later deltas do not change."""
 
     def __init__(self, max_endpoints: int = defaults.MAX_ENDPOINTS) -> None:
         self._max_endpoints = max_endpoints
         self.reset()
 
     def reset(self) -> None:
-        """Forget everything that was merged."""
+        """Set all statistics to zero."""
         self.table = StatsTable(self._max_endpoints)
         self._total = EndpointStats(TOTAL)
         self._copies: dict[EndpointKey, EndpointStats] = {}
         self._changed: dict[EndpointKey, None] = {}
 
     def merge(self, delta: StatsTable) -> EndpointStats:
-        """Add a delta, which stays as it is; gives its total."""
+        """Add a delta, which is not changed. Returns its total."""
         self.table.merge(delta)
         total = delta.total()
         self._total.merge(total)
@@ -182,7 +182,8 @@ class Aggregate:
         return self._total.copy()
 
     def endpoints(self) -> Mapping[EndpointKey, EndpointStats]:
-        """Cumulative statistics by endpoint. Those that have not changed since the last call are the same objects."""
+        """Return cumulative statistics by endpoint, the same object for one that has not changed since the last
+        call."""
         for key in self._changed:
             self._copies[key] = self.table.endpoints[key].copy()
         self._changed.clear()

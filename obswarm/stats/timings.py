@@ -1,5 +1,5 @@
-"""Where the time of requests goes: connecting, TLS, waiting for the first byte, downloading; sums, and histograms on
-demand."""
+"""Durations of the phases of requests: connect, TLS handshake, first byte, download; as sums, and as histograms on
+request."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -10,7 +10,7 @@ PHASES = ("connect", "tls", "first_byte", "download")
 
 
 class PhaseTimes(NamedTuple):
-    """One request's, in seconds. None for what it did not do: a request on an open connection does not connect."""
+    """The phases of one request, in seconds. None for a phase that it did not have, as on an open connection."""
 
     connect_s: float | None
     tls_s: float | None
@@ -19,13 +19,13 @@ class PhaseTimes(NamedTuple):
 
 
 Times = tuple[float | None, float | None, float, float]
-"""PhaseTimes, or a plain tuple of the same."""
+"""PhaseTimes, or a plain tuple with the same values."""
 
 
 class TimingStats:
-    """How often each phase was gone through, and how long it took altogether (nanoseconds), by `PHASES`.
+    """Number and total duration (nanoseconds) of each phase, in the order of `PHASES`.
 
-    `histograms` is empty unless the recorder was told to keep them.
+    `histograms` is empty unless the recorder has `detailed_timings`.
     """
 
     __slots__ = ("counts", "histograms", "sums_ns")
@@ -45,7 +45,7 @@ class TimingStats:
                 counts[1] += 1
                 sums[1] += int(tls_s * 1e9)
         counts[2] += 1
-        # An answer may begin before the request has been sent altogether.
+        # A response may begin before the request has been sent completely.
         sums[2] += int(first_byte_s * 1e9) if first_byte_s > 0 else 0
         counts[3] += 1
         sums[3] += int(download_s * 1e9)
@@ -82,7 +82,7 @@ class TimingStats:
         return twin
 
     def means_s(self) -> Mapping[str, float]:
-        """Mean seconds of the phases that were gone through at all."""
+        """Return the mean duration in seconds of each phase that any request had."""
         return {
             phase: total / count / 1e9
             for phase, count, total in zip(PHASES, self.counts, self.sums_ns, strict=True)

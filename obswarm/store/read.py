@@ -23,7 +23,7 @@ def read_run(store: Store, info: RunInfo) -> RunRecord:
     for interval in measured:
         for error, seen in interval.errors.items():
             errors.count(error, seen, sys.maxsize)
-    intervals = tuple(replace(interval, errors=errors.grouped_as_here(interval.errors)) for interval in intervals)
+    intervals = tuple(replace(interval, errors=errors.group_like_this(interval.errors)) for interval in intervals)
     whole = store.whole(info)
     if whole is not None:
         endpoints = {stats.key: stats for stats in _endpoints(unpack(whole), names)}

@@ -22,7 +22,7 @@ def test_a_bad_stage_is_named(text: str, part: str) -> None:
     ("at", "expected"),
     [(0, (0, 10)), (5, (50, 10)), (10, (100, 0)), (15, (100, 0)), (20, (100, 20)), (22.5, (50, 20)), (25, None)],
 )
-def test_the_load_moves_on_straight_lines(at, expected) -> None:
+def test_the_load_moves_on_field_functions(at, expected) -> None:
     assert users_at((Stage(10, 100), Stage(10, 100), Stage(5, 0)), at) == expected
 
 

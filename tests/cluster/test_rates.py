@@ -17,7 +17,7 @@ from obswarm.cluster.wire.bounds import RunBounds
 from obswarm.cluster.wire.messages import Assign, Leaving, Stop, StopUsers, WorkerEvent
 from obswarm.engine import Run
 from obswarm.stats import Recorder
-from obswarm.stats.codec import NotBelieved
+from obswarm.stats.codec import OutOfBounds
 from tests.cluster.test_relay import Machine, stubbed
 from tests.support.fake_time import FakeTime
 from tests.support.made_up_worker import MadeUpWorker
@@ -182,7 +182,7 @@ def test_without_workers_nobody_has_a_rate() -> None:
     ],
 )
 def test_an_assignment_that_cannot_be_carried_out_is_refused(assign: Assign, reason: str) -> None:
-    with pytest.raises(NotBelieved, match=reason):
+    with pytest.raises(OutOfBounds, match=reason):
         RunBounds.of(100, ["Visitor", "Buyer"]).checked_assignment(assign)
 
 

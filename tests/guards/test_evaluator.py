@@ -311,11 +311,11 @@ def test_a_target_that_hangs_trips_a_guard_on_a_percentile() -> None:
     guarded.second(good=50)
     began = clock.monotonic()
     for number in range(20):
-        guarded.environment.recorder.under_way[number] = ("GET", "/", began, False)
+        guarded.environment.recorder.pending[number] = ("GET", "/", began, False)
     for number in range(1, 5):
         assert guarded.control.calls == []
-        for key, (*endpoint, _, answered) in guarded.environment.recorder.under_way.items():
-            guarded.environment.recorder.under_way[key] = (*endpoint, clock.monotonic() - number, answered)
+        for key, (*endpoint, _, answered) in guarded.environment.recorder.pending.items():
+            guarded.environment.recorder.pending[key] = (*endpoint, clock.monotonic() - number, answered)
         before_s = clock.monotonic()
         snapshot = guarded.second()
         took_s = clock.monotonic() - before_s

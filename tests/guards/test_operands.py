@@ -101,8 +101,8 @@ def with_requests_under_way(ages_s: list[float], name: str = "/a") -> Snapshot:
     run = local_run(environment, Ramp(1, 1), test="t")
     now = clock.monotonic()
     for age_s in ages_s:
-        environment.recorder.under_way[object()] = ("GET", name, now - age_s, False)
-    environment.recorder.under_way[object()] = ("GET", "/stream", now - 50.0, True)
+        environment.recorder.pending[object()] = ("GET", name, now - age_s, False)
+    environment.recorder.pending[object()] = ("GET", "/stream", now - 50.0, True)
     return run.latest()
 
 
@@ -143,7 +143,7 @@ def a_quiet_second(users: int, ages_s: list[float], name: str = "/poll") -> Snap
     run._emit()
     now = clock.monotonic()
     for age_s in ages_s:
-        environment.recorder.under_way[object()] = ("GET", name, now - age_s, False)
+        environment.recorder.pending[object()] = ("GET", name, now - age_s, False)
     return replace(run.latest(), interval_s=1.0, users={"Nobody": users})
 
 
@@ -173,7 +173,7 @@ def test_finished_requests_and_those_in_flight_make_one_latency() -> None:
         environment.recorder.record("GET", "/a", 0.02, 10, 200)
     now = clock.monotonic()
     for number in range(10):
-        environment.recorder.under_way[number] = ("GET", "/a", now - 0.8, False)
+        environment.recorder.pending[number] = ("GET", "/a", now - 0.8, False)
     snapshot = replace(run.latest(), interval_s=1.0)
     assert value("p40 > 1s", snapshot) == pytest.approx(0.02, rel=0.011)
     assert value("p95 > 500ms", snapshot) == pytest.approx(0.8, rel=0.05)

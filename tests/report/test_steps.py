@@ -23,7 +23,7 @@ def second(
     stats = EndpointStats(PAGE)
     for _ in range(late):
         stats.record(0.1, 1, "2xx", False)
-    stats.mark_late()
+    stats.count_all_as_late()
     for _ in range(requests):
         stats.record(0.1, 1, "2xx", False)
     return Interval(

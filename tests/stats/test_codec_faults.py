@@ -65,7 +65,7 @@ def test_an_endpoint_that_cannot_be_packed_is_lost_and_no_other(
     (((worker, reason), lost),) = found.lost.items()
     assert (worker, lost) == ("w1", requests)
     assert reason.startswith("requests of GET /broken: it could not be sent (")
-    assert "is left out and counted as lost" in caplog.text
+    assert "are left out and counted as lost" in caplog.text
 
 
 def test_other_entries_that_cannot_be_packed_are_lost_too() -> None:

@@ -163,4 +163,4 @@ def test_a_delta_that_no_message_can_hold_is_named_as_lost() -> None:
     gathered.add(pack_delta(table, "w1", 1000))
     ((key, requests),) = gathered.take(1000).lost.items()
     assert (key[0], requests) == ("w1", 300)
-    assert "more than a message can have" in key[1]
+    assert "more than the maximum of a message" in key[1]

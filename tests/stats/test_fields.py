@@ -20,6 +20,7 @@ from obswarm.stats.codec import DeltaSum, pack_row, pack_table, unpack_row
 from obswarm.stats.codec.layout import KINDS
 from obswarm.stats.endpoint import FIELDS
 from obswarm.stats.errors import ErrorKey, ErrorStats
+from obswarm.stats.field_functions import copy_function, empty_function, merge_function, subtract_function
 from obswarm.stats.fields import (
     Durations,
     Exemplars,
@@ -33,9 +34,8 @@ from obswarm.stats.fields import (
     ResultCounts,
     StatusCounts,
 )
-from obswarm.stats.straight_lines import copy_function, empty_function, merge_function, subtract_function
+from obswarm.stats.in_flight import CutOff, CutOffKey
 from obswarm.stats.table import TaskException
-from obswarm.stats.under_way import CutOff, CutOffKey
 from obswarm.store.pack import pack, unpack
 from obswarm.web.wire import pack_snapshot, unpack_snapshot
 from tests.support.runs import local_run

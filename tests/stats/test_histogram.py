@@ -64,7 +64,7 @@ def test_several_quantiles_at_once_are_those_asked_for_one_by_one(values: list[f
 
 
 def test_subtracting_what_never_was_in_it_is_an_error() -> None:
-    with pytest.raises(ValueError, match="fewer than the 1 to be taken away"):
+    with pytest.raises(ValueError, match="fewer than the 1 to subtract"):
         histogram_of([0.1]).subtract(histogram_of([0.5]))
 
 

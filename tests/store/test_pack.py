@@ -28,7 +28,7 @@ def test_an_endpoint(requests: list[tuple[float | None, int, str, bool]], are_la
     for request in requests:
         stats.record(*request)
     if are_late:
-        stats.mark_late()
+        stats.count_all_as_late()
     found = unpack_row(unpack(pack(pack_row(stats))), KEY)
     assert found.failures == stats.failures
     for field in FIELDS:

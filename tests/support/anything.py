@@ -46,7 +46,7 @@ class Raises(Exception):
         raise self.fault
 
     def __getattribute__(self, name: str) -> Any:
-        if name in ("speaks_for_itself", "status_code"):
+        if name in ("has_full_message", "status_code"):
             raise self.fault
         return super().__getattribute__(name)
 

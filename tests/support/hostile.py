@@ -20,8 +20,8 @@ from obswarm.record import (
     WorkerStatus,
 )
 from obswarm.stats import EndpointKey, EndpointStats, ErrorKey, ErrorStats, Exemplar, InFlight
+from obswarm.stats.in_flight import CutOff, CutOffKey
 from obswarm.stats.table import TaskException
-from obswarm.stats.under_way import CutOff, CutOffKey
 from tests.support.recorded import MadeUpRun
 
 TEXTS = {

@@ -102,7 +102,7 @@ def _run_pair(pair: EvaluatorPair, port: int) -> None:
 def _serving(pair: EvaluatorPair, port: int) -> Iterator[tuple[MadeUpRun, GuardEvaluator, Control, Any]]:
     """A run at that address, and what takes its snapshots; in the end it waits for a last scrape as any run does."""
     run = MadeUpRun([], run_id=new_run_id(clock.wall()), users=20)
-    run.under_way = {PAGE: InFlight(10, 0.1)}
+    run.in_flight = {PAGE: InFlight(10, 0.1)}
     evaluator = GuardEvaluator([Guard('alert(severity="critical")', name="critical")], None, parse_action("stop"))
     latest, control = SnapshotRegistry(), Control(run.statistics.run_id)
     evaluator.attach(control)

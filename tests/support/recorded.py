@@ -44,13 +44,13 @@ class MadeUpRun:
         self._users = users
         self._saturated = saturated
         self._passed_s = 0
-        self.under_way: dict[EndpointKey, InFlight] = {}
+        self.pending: dict[EndpointKey, InFlight] = {}
         self.statistics = RunStatistics(run_id=run_id, test=test, host="http://shop.example", planned_s=60.0)
 
     def status(self) -> RunStatus:
         """What a snapshot says besides the statistics."""
         worker = GeneratorHealth("w1", 3, 0.256, 0.0123, 64 * 1024 * 1024, self._saturated, stats_lag_s=0.1)
-        generator = GeneratorStatus({"Visitor": self._users}, self._users, (worker,), self.under_way)
+        generator = GeneratorStatus({"Visitor": self._users}, self._users, (worker,), self.pending)
         return RunStatus(RunState.RUNNING, generator, {"Visitor": 5}, {})
 
     def second(self, durations: Mapping[EndpointKey, Sequence[float]], failed: Sequence[EndpointKey] = ()) -> Snapshot:

@@ -25,7 +25,7 @@ from obswarm.engine import Assignment
 from obswarm.record import WorkerStatus
 from obswarm.sanitize import clean_lines, clean_text
 from obswarm.stats import EndpointKey, InFlight, StatsTable, UserSum
-from obswarm.stats.codec import DeltaSum, Malformed, NotBelieved, merge_columns
+from obswarm.stats.codec import DeltaSum, Malformed, OutOfBounds, merge_columns
 from obswarm.units import counted
 
 logger = logging.getLogger(__name__)
@@ -95,7 +95,7 @@ class WorkerRegistry:
                 self._from_outside(peer, frame)
             else:
                 self._from_worker(worker, messages.decode(frame))
-        except (messages.NotAMessage, NotBelieved, Malformed, Unreadable) as error:
+        except (messages.NotAMessage, OutOfBounds, Malformed, Unreadable) as error:
             assert worker is not None
             self._refuse(worker, str(error))
         except Exception as error:
@@ -163,7 +163,7 @@ class WorkerRegistry:
         hello, ready = taken
         try:
             self._bounds.check_ready(ready)
-        except NotBelieved as error:
+        except OutOfBounds as error:
             self._handshake.refuse(peer, f"of the worker {hello.name}, {error}")
         else:
             self._join(peer, hello, ready)

@@ -8,7 +8,7 @@ from obswarm.cluster.master.balancer import Rates, Users, WorkerLoad
 from obswarm.cluster.wire.bounds import most_requests
 from obswarm.cluster.wire.messages import Hello, Ready, Report, Retransmit
 from obswarm.record import GeneratorHealth, WorkerStatus
-from obswarm.stats.codec import MOST_PROCESSES, NOTHING, Columns, DeltaSum, NotBelieved, unpack_columns
+from obswarm.stats.codec import MOST_PROCESSES, NOTHING, Columns, DeltaSum, OutOfBounds, unpack_columns
 
 _UNASKED = 64
 """Deltas without a pulse: those of the time before this master has met a worker, and a few at its end."""
@@ -139,9 +139,9 @@ class WorkerState:
         return (self.health.cpu_ratio, self.health.loop_lag_s) if self.health is not None else (0.0, 0.0)
 
     def check_pace(self, pulse_number: int) -> None:
-        """Raises NotBelieved when it has sent more deltas than pulses have asked for."""
+        """Raises OutOfBounds when it has sent more deltas than pulses have asked for."""
         if self.deltas > pulse_number - self.first_pulse + _UNASKED:
-            raise NotBelieved("it sends statistics more often than it is asked for them")
+            raise OutOfBounds("it sends statistics more often than it is asked for them")
 
     @property
     def is_present(self) -> bool:

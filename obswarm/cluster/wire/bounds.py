@@ -11,7 +11,7 @@ from obswarm.cluster.wire.messages import Assign, Ready, Report
 from obswarm.engine import Assignment
 from obswarm.sanitize import clean_text, is_clean
 from obswarm.stats import UserStep
-from obswarm.stats.codec.bounds import MOST_PROCESSES, NotBelieved, TableBounds
+from obswarm.stats.codec.bounds import MOST_PROCESSES, OutOfBounds, TableBounds
 
 _MOST_USERS = 100_000_000
 _MOST_CPUS = 100_000
@@ -32,7 +32,7 @@ _AHEAD_S = 3_600.0
 
 
 class RunBounds(TableBounds):
-    """Validates the messages of the workers of a run, and a worker its assignments. All checks raise NotBelieved."""
+    """Validates the messages of the workers of a run, and a worker its assignments. All checks raise OutOfBounds."""
 
     @staticmethod
     def of(max_endpoints: int, user_classes: Iterable[str]) -> "RunBounds":
@@ -44,13 +44,13 @@ class RunBounds(TableBounds):
         self.check_classes(users)
         number = sum(users.values())
         if number > _MOST_USERS:
-            raise NotBelieved(f"it has {number:,} users")
+            raise OutOfBounds(f"it has {number:,} users")
 
     def checked_steps(self, steps: list[UserStep]) -> list[UserStep]:
         """Return the changes in the number of users, once they are checked."""
         most = max((max(step.most, step.users) for step in steps), default=0)
         if most > _MOST_USERS:
-            raise NotBelieved(f"it had {most:,} users")
+            raise OutOfBounds(f"it had {most:,} users")
         return steps
 
     def checked_assignment(self, assign: Assign) -> Assignment:
@@ -58,13 +58,13 @@ class RunBounds(TableBounds):
         have both a number of users and a rate."""
         unknown = assign.rates.keys() - self.user_classes if self.user_classes is not None else set()
         if unknown:
-            raise NotBelieved(
+            raise OutOfBounds(
                 f"it has a rate of the class {clean_text(min(unknown), 80)}, which is not in the load test"
             )
         try:
             return Assignment(assign.users, assign.spawn_rate, rates=assign.rates)
         except ValueError as error:
-            raise NotBelieved(clean_text(str(error))) from None
+            raise OutOfBounds(clean_text(str(error))) from None
 
     def check_ready(self, ready: Ready) -> None:
         """Check capacity, CPUs, users and names of a worker that is about to be registered."""
@@ -73,9 +73,9 @@ class RunBounds(TableBounds):
         _check("number of CPUs", ready.cpus, _MOST_CPUS)
         _check("number of the last delta", ready.acked, _MOST_NUMBER)
         if len(ready.nodes) > MOST_PROCESSES:
-            raise NotBelieved(f"it has {len(ready.nodes):,} processes")
+            raise OutOfBounds(f"it has {len(ready.nodes):,} processes")
         if not all(len(node) <= defaults.MAX_NAME_LENGTH and is_clean(node) for node in ready.nodes):
-            raise NotBelieved("the name of one of its processes is too long or contains control characters")
+            raise OutOfBounds("the name of one of its processes is too long or contains control characters")
 
     def check_report(self, report: Report) -> None:
         """Check users, health and sequence numbers of a report; its delta is checked by the codec."""
@@ -87,7 +87,7 @@ class RunBounds(TableBounds):
         for number in (report.pulse, report.settled, report.last_sequence):
             _check("number of a message", number, _MOST_NUMBER)
         if report.sequence > report.last_sequence:
-            raise NotBelieved(f"its delta {report.sequence} comes after its last one, {report.last_sequence}")
+            raise OutOfBounds(f"its delta {report.sequence} comes after its last one, {report.last_sequence}")
 
 
 def most_requests(processes: int, known_s: float) -> int:
@@ -97,4 +97,4 @@ def most_requests(processes: int, known_s: float) -> int:
 
 def _check(what: str, value: float, most: float) -> None:
     if value > most:
-        raise NotBelieved(f"its {what} is {value:g}")
+        raise OutOfBounds(f"its {what} is {value:g}")

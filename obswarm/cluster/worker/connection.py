@@ -38,7 +38,7 @@ from obswarm.cluster.wire.messages import (
 from obswarm.cluster.wire.transport import DealerSocket
 from obswarm.cluster.worker.unacked import UnackedDeltas
 from obswarm.greenlets import Supervisor, described
-from obswarm.stats.codec import NotBelieved
+from obswarm.stats.codec import OutOfBounds
 from obswarm.temporary import TemporaryFolder
 from obswarm.units import counted
 
@@ -174,7 +174,7 @@ class MasterConnection:
         # It has to be on its way before the connection is closed.
         self.supervisor.spawn_later(_WATCH_S, "The end of this worker", self.fail, InternalError(text))
 
-    def refuse_assignment(self, error: NotBelieved) -> None:
+    def refuse_assignment(self, error: OutOfBounds) -> None:
         """An assignment cannot be carried out: tell the master, whose run ends with that error."""
         self.send(WorkerEvent("error", f"The worker {self.identity.name} refuses its assignment: {error}."))
 

@@ -43,7 +43,7 @@ from obswarm.cluster.worker.departure import LEAVING_S, Departure
 from obswarm.engine import Assignment, WorkerLoss
 from obswarm.greenlets import kill_all
 from obswarm.stats import UserTrack
-from obswarm.stats.codec import NotBelieved, pack_delta, pack_in_flight
+from obswarm.stats.codec import OutOfBounds, pack_delta, pack_in_flight
 from obswarm.units import counted
 
 logger = logging.getLogger(__name__)
@@ -229,7 +229,7 @@ class Relay:
             case Assign() if not self._stopping:
                 try:
                     self._wanted = self._bounds.checked_assignment(message)
-                except NotBelieved as error:
+                except OutOfBounds as error:
                     self.link.refuse_assignment(error)
                 else:
                     self._numbers.append((message.number, registry.assign(self._wanted)))

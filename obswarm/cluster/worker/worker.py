@@ -59,7 +59,7 @@ from obswarm.engine import (
 from obswarm.greenlets import described
 from obswarm.sanitize import clean_text
 from obswarm.stats import Recorder
-from obswarm.stats.codec import NotBelieved, pack_delta, pack_in_flight
+from obswarm.stats.codec import OutOfBounds, pack_delta, pack_in_flight
 from obswarm.units import counted
 
 logger = logging.getLogger(__name__)
@@ -280,7 +280,7 @@ class Worker:
     def _assigned(self, message: Assign) -> None:
         try:
             self._assignment = message.number, self._bounds.checked_assignment(message)
-        except NotBelieved as error:
+        except OutOfBounds as error:
             self.link.refuse_assignment(error)
         else:
             if self._has_started:

@@ -125,8 +125,8 @@ class FastHttpSession(SessionDefaults, RestCalls, RenamesRequests):
         recorder = environment.recorder
         record = RequestRecord(recorder, hook, prepared.method, label, started)
         # Its `begin`, and below its `end`, without the calls: this runs for every request.
-        under_way = recorder.under_way
-        under_way[record] = (prepared.method, label, started, False)
+        pending = recorder.pending
+        pending[record] = (prepared.method, label, started, False)
         try:
             response = self._hop(call, started)
             status_code = response.status_code
@@ -138,7 +138,7 @@ class FastHttpSession(SessionDefaults, RestCalls, RenamesRequests):
                 response.elapsed_s = monotonic() - started
             elif response.coding is not None and not stream:
                 response.check_codings()
-            del under_way[record]
+            del pending[record]
             record.duration_s = response.elapsed_s
             record.status_code = status_code
             if status_code >= 400:

@@ -1,8 +1,8 @@
-"""The codec of the statistics table: deltas as workers, the journal and clients of a master have them, and rows of the
-run store. Fields of endpoints come from obswarm.stats.endpoint.FIELDS."""
+"""Codec of the statistics table: deltas for workers, the journal and clients of a master, and rows for the run store.
+The fields of an endpoint come from obswarm.stats.endpoint.FIELDS."""
 
 from obswarm.stats.checks import Malformed
-from obswarm.stats.codec.bounds import MOST_PROCESSES, NotBelieved, TableBounds
+from obswarm.stats.codec.bounds import MOST_PROCESSES, OutOfBounds, TableBounds
 from obswarm.stats.codec.in_flight import (
     NOTHING,
     Columns,
@@ -21,7 +21,7 @@ __all__ = [
     "Columns",
     "DeltaSum",
     "Malformed",
-    "NotBelieved",
+    "OutOfBounds",
     "TableBounds",
     "merge_columns",
     "pack_delta",

@@ -1,4 +1,4 @@
-"""Limits of what a peer's statistics may hold."""
+"""Limits of the statistics that a peer may send."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -7,16 +7,16 @@ from obswarm import defaults
 from obswarm.sanitize import clean_text
 
 MOST_PROCESSES = 4_096
-"""Of a peer: a relay has as many workers at most."""
+"""Largest number of worker processes of one peer, which is a relay."""
 
 
-class NotBelieved(ValueError):
-    """A peer reports something impossible. The text is the end of a sentence about it."""
+class OutOfBounds(ValueError):
+    """A peer reports an impossible value. The message completes a sentence that begins with the peer's name."""
 
 
 @dataclass(frozen=True, slots=True)
 class TableBounds:
-    """What a peer may report in a run. `user_classes` None: classes are not known."""
+    """Limits of the statistics of a peer in one run. `user_classes` is None when the classes are unknown."""
 
     max_endpoints: int = defaults.MAX_ENDPOINTS
     max_errors: int = defaults.MAX_ERRORS
@@ -24,12 +24,12 @@ class TableBounds:
 
     @property
     def most_items(self) -> int:
-        """Of MessagePack, in statistics: five thousand an endpoint, for histograms of all phases and of response times
-        from the intended start."""
+        """Largest number of MessagePack items in a delta: 5,000 for each endpoint, for the histograms of all phases and
+        of response times from the intended start."""
         return 50_000 + 5_000 * self.max_endpoints
 
     def check_classes(self, names: Iterable[str]) -> None:
-        """Raises NotBelieved for the name of a class that the run does not have."""
+        """Raise OutOfBounds for a user class that the run does not have."""
         unknown = set(names) - self.user_classes if self.user_classes is not None else set()
         if unknown:
-            raise NotBelieved(f"it has users of the class {clean_text(min(unknown), 80)}, which this run has not")
+            raise OutOfBounds(f"it has users of the class {clean_text(min(unknown), 80)}, which this run does not have")

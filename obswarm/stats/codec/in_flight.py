@@ -1,12 +1,13 @@
-"""Requests under way on the wire: a state, not a delta, so that the newest one replaces the one before.
+"""Codec of requests in flight. They are a state, not a delta: the newest one replaces the one before.
 
-A MessagePack array of columns, so that a master with a thousand workers has to do little for each:
+A MessagePack array of columns, which is cheap to read for a master with a thousand workers:
 
 - names: method, name, method, name …
-- counts: how many requests of each endpoint are under way
-- oldest: seconds, the age of each endpoint's oldest one
-- nanoseconds: each endpoint's sum of the ages of requests that have not been answered
-- ages: 32-bit numbers, one for each of those: endpoint · 1024 + bucket of the histogram, counted from the first one
+- counts: number of requests in flight of each endpoint
+- oldest: age in seconds of the oldest request of each endpoint
+- nanoseconds: for each endpoint, the sum of the ages of requests without a response
+- ages: one 32-bit number for each request without a response: endpoint · 1024 + index of its histogram bucket, counted
+  from the first bucket
 """
 
 import sys
@@ -32,11 +33,11 @@ _MOST_AGES = 2**22
 _MOST_REQUESTS = 2**32
 _MOST_NS = 2**63
 
-_check = partial(check, what="requests under way that make no sense")
+_check = partial(check, reason="its requests in flight are invalid")
 
 
 class Columns(NamedTuple):
-    """As on the wire, checked."""
+    """The columns of a message, validated."""
 
     keys: tuple[tuple[str, str], ...] = ()
     counts: tuple[int, ...] = ()
@@ -49,7 +50,7 @@ NOTHING = Columns()
 
 
 def pack_in_flight(in_flight: Mapping[EndpointKey, InFlight]) -> bytes:
-    """Nothing under way is no bytes."""
+    """Return the packed columns; no bytes when there are no requests in flight."""
     if not in_flight:
         return b""
     ages = array("I")
@@ -69,12 +70,13 @@ def pack_in_flight(in_flight: Mapping[EndpointKey, InFlight]) -> bytes:
 
 
 def unpack_in_flight(packed: bytes) -> dict[EndpointKey, InFlight]:
-    """One process' requests under way. Raises Malformed."""
+    """Return the requests in flight of one process. Raises Malformed."""
     return merge_columns([unpack_columns(packed)], sys.maxsize)
 
 
 def unpack_columns(packed: bytes, max_endpoints: int = _MOST_ROWS) -> Columns:
-    """Raises Malformed for what `pack_in_flight` would not have made of a recorder with that limit."""
+    """Return the validated columns. Raises Malformed for data that `pack_in_flight` does not produce within the
+    limit."""
     if not packed:
         return NOTHING
     try:
@@ -96,11 +98,11 @@ def unpack_columns(packed: bytes, max_endpoints: int = _MOST_ROWS) -> Columns:
     except Malformed:
         raise
     except (ValueError, TypeError, OverflowError) as error:
-        raise Malformed(f"requests under way that cannot be read ({type(error).__name__})") from None
+        raise Malformed(f"its requests in flight cannot be read ({type(error).__name__})") from None
 
 
 def merge_columns(parts: Iterable[Columns], max_endpoints: int) -> dict[EndpointKey, InFlight]:
-    """Several processes' requests under way in one mapping; endpoints beyond the limit count as `(other)`."""
+    """Return the requests in flight of several processes together; endpoints beyond the limit count as `(other)`."""
     numbers: dict[tuple[str, str], int] = {}
     counts: list[int] = []
     oldest: list[float] = []

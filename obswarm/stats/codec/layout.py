@@ -1,21 +1,22 @@
-"""Layout of a delta: what a worker counted since its last report, and the statistics of a whole run.
+"""Layout of a delta: the statistics of a worker since its last report, or of a whole run.
 
-Columns, not rows: a master with a thousand workers gets fifty thousand endpoints a second, so that both reading and
-adding have to be done in C loops. A delta is a MessagePack array of
+It has columns instead of rows: a master with a thousand workers receives 50,000 endpoints per second, so that both
+reading and adding have to run in C loops. A delta is a MessagePack array of
 
 - names: MessagePack of method, name, method, name …, sorted, as bytes
-- integers: 64-bit little-endian, column after column (`COLUMNS`), one value an endpoint: its lower `VALUE_BITS`
-- seconds: 64-bit floats, the shortest durations of all endpoints and then the longest; -1 where there was no request
-- light: 32-bit numbers, one a request: endpoint · 1024 + bucket of the histogram, counted from the first one
-- heavy: [endpoint, {bucket: requests}] for buckets that hold more than `LIGHT`, which are not in light
-- fields: [endpoint, field, value as packed by its kind] of all that is not in the parts above; nothing for most
-- errors: [method, name, message, count, first seen, last seen, example of a message that is a common form]
+- integers: 64-bit little-endian, column after column (`COLUMNS`), one value for each endpoint: its lower `VALUE_BITS`
+- seconds: 64-bit floats, the shortest durations of all endpoints and then the longest; -1 without a request
+- light: one 32-bit number for each request: endpoint · 1024 + index of its histogram bucket, counted from the first
+  bucket
+- heavy: [endpoint, {bucket: requests}] for buckets with more than `LIGHT` requests, which are not in light
+- fields: [endpoint, field, value as packed by its kind] for values that are not in the parts above; usually few
+- errors: [method, name, message, count, first seen, last seen, example if the message is a common form]
 - exceptions: [message, traceback, count]
 - iterations by user class
-- cut off: [kind, method, name, count, seconds that the oldest had lasted]
+- cut off: [kind, method, name, count, longest duration in seconds]
 - names of endpoints that count as (other)
-- wide: [endpoint, column, value / 2^55] of integers that have more than `VALUE_BITS`
-- lost: [worker, reason, requests] that were counted there, and could not be sent
+- wide: [endpoint, column, value / 2^55] of integers with more than `VALUE_BITS`
+- lost: [worker, reason, requests] for requests that the worker has counted and could not send
 """
 
 import sys
@@ -35,23 +36,23 @@ PARTS = 13
 
 _IN_COLUMNS = frozenset(("duration", "min_s", "max_s", "response_bytes"))
 KINDS = {field.name: field.kind for field in FIELDS if field.name not in _IN_COLUMNS}
-"""Kinds of the fields that may be in the part `fields`, by name. Of `successes` that is what is not 2xx, of `timings`
-the histograms."""
+"""Kinds of the fields in the part `fields`, by name. Of `successes`, that part has statuses other than 2xx; of
+`timings`, the histograms."""
 
 VALUE_BITS = 55
-"""Of each integer; 2^55 ns are 417 days of requests. Intervals nearly always fit, sums of whole runs do not."""
+"""Bits of each integer; 2^55 ns are 417 days of requests. Intervals nearly always fit, sums of whole runs do not."""
 LOW = 2**VALUE_BITS - 1
 
 
 def to_little_endian(values: "array[Any]") -> bytes:
-    """Return their bytes, whatever this machine's order is; the array may be changed by that."""
+    """Return the values in little-endian order on every machine. Changes the array on a big-endian one."""
     if sys.byteorder == "big":
         values.byteswap()
     return values.tobytes()
 
 
 def from_little_endian(kind: str, raw: bytes) -> "array[Any]":
-    """Return the values of a kind of `array.array`. Raises ValueError when the bytes are not a whole number of them."""
+    """Return an `array.array` of this type code. Raises ValueError unless the bytes are a whole number of values."""
     values: array[Any] = array(kind)
     values.frombytes(raw)
     if sys.byteorder == "big":

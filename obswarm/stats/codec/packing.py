@@ -1,5 +1,5 @@
-"""Pack statistics into deltas, laid out as in layout.py. There is a delta for every table: entries that cannot be
-packed are listed in it as lost."""
+"""Pack statistics into deltas with the layout of layout.py. Packing never fails: entries that cannot be packed are
+counted in the delta as lost."""
 
 import logging
 import sys
@@ -34,13 +34,13 @@ logger = logging.getLogger(__name__)
 
 
 def pack_table(table: StatsTable, worker: str = "") -> bytes:
-    """Return all that the table holds as a delta that can be read. Never raises: entries that cannot be packed, by
-    some fault of this program, are left out and counted as lost by the worker of that name."""
+    """Return the table as a valid delta. Never raises: entries that cannot be packed, because of a bug, are left out
+    and counted as requests that the named worker has lost."""
     try:
         return _readable(table)
     except BaseException as error:
         put_off(error)
-        logger.error("Statistics cannot be packed (%s); the faulty part is left out and counted as lost.", error)
+        logger.error("Cannot pack statistics (%s); the invalid entries are left out and counted as lost.", error)
         reason = f"it could not be sent ({type(error).__name__})"
     left = StatsTable(sys.maxsize, sys.maxsize)
     for what, requests, piece in _pieces(table):
@@ -56,13 +56,13 @@ def pack_table(table: StatsTable, worker: str = "") -> bytes:
 
 
 def pack_delta(table: StatsTable, worker: str, max_bytes: int) -> bytes:
-    """As `pack_table`, for a message with room for that many bytes. A larger delta would be sent again and again, and
-    never arrive: it is replaced by one that counts its requests as lost."""
+    """Return the table as a delta of at most `max_bytes`. A larger delta would be retransmitted without end: it is
+    replaced by one that counts its requests as lost."""
     packed = pack_table(table, worker)
     if len(packed) <= max_bytes:
         return packed
     left = StatsTable()
-    reason = f"the statistics of an interval were {len(packed):,} bytes, more than a message can have"
+    reason = f"the statistics of an interval were {len(packed):,} bytes, more than the maximum of a message"
     left.count_lost(clean_text(worker), reason, sum(map(_requests, table.endpoints.values())))
     return pack_unchecked(left)
 
@@ -74,7 +74,7 @@ def _readable(table: StatsTable) -> bytes:
 
 
 def _pieces(table: StatsTable) -> Iterator[tuple[str, int, StatsTable]]:
-    """Yield each entry of a table in a table of its own, with its description and its number of requests."""
+    """Yield (description, number of requests, table with this entry alone) for each entry of a table."""
     for endpoint, stats in table.endpoints.items():
         piece = StatsTable()
         piece.endpoints[endpoint] = stats
@@ -91,7 +91,7 @@ def _pieces(table: StatsTable) -> Iterator[tuple[str, int, StatsTable]]:
 
 
 def _requests(stats: EndpointStats) -> int:
-    """Return the number of requests, 0 when it cannot be told."""
+    """Return the number of requests, 0 if it is unknown."""
     try:
         return max(0, int(stats.requests))
     except BaseException as error:
@@ -100,8 +100,8 @@ def _requests(stats: EndpointStats) -> int:
 
 
 def pack_unchecked(table: StatsTable) -> bytes:
-    """Return all that the table holds as a delta. For a table with values that no recorder lets in, it raises anything,
-    or returns a delta that cannot be read."""
+    """Return the table as a delta. For a table with values that no recorder produces, it may raise any exception or
+    return an invalid delta."""
     every = sorted(table.endpoints.items())
     columns: list[list[int]] = [[] for _ in range(COLUMNS)]
     shortest, longest = [], []
@@ -163,7 +163,7 @@ def pack_unchecked(table: StatsTable) -> bytes:
 
 
 def _outside_of_columns(name: str, value: Any) -> Any:
-    """Return the part of a field's value that is not in columns; nothing if there is none."""
+    """Return the part of a field's value that is not in columns, or an empty value."""
     match name:
         case "successes":
             return {status: count for status, count in value.items() if status != OK}

@@ -1,5 +1,5 @@
-"""An endpoint's statistics as a row of the run store: its fields in the order of FIELDS, those at the end left out
-when they have nothing in them."""
+"""Codec of an endpoint's statistics as a row of the run store: its fields in the order of FIELDS, without empty fields
+at the end."""
 
 from typing import Any
 
@@ -7,13 +7,13 @@ from obswarm.stats.endpoint import FIELDS, EndpointStats
 from obswarm.stats.keys import EndpointKey
 
 _ALWAYS = 6
-"""Fields that are in every row."""
+"""Number of fields that every row has."""
 
 _STORED = tuple((field.name, field.kind) for field in FIELDS if field.is_stored)
 
 
 def pack_row(stats: EndpointStats) -> list[Any]:
-    """Return the fields that the store keeps, as plain data."""
+    """Return the fields that are stored, as plain data."""
     last = len(_STORED)
     while last > _ALWAYS and _STORED[last - 1][1].is_empty(getattr(stats, _STORED[last - 1][0])):
         last -= 1
@@ -21,7 +21,7 @@ def pack_row(stats: EndpointStats) -> list[Any]:
 
 
 def unpack_row(row: list[Any], key: EndpointKey) -> EndpointStats:
-    """Return the statistics of a row, also of one of an earlier version, which has fewer fields."""
+    """Return the statistics of a row. Rows of earlier versions, with fewer fields, can be read."""
     stats = EndpointStats(key)
     for (name, kind), packed in zip(_STORED, row, strict=False):
         setattr(stats, name, kind.unpack(packed))

@@ -1,34 +1,34 @@
-"""The parts of a delta that are not columns: checked, and merged into a table."""
+"""Validate the parts of a delta that are not columns, and merge them into a table."""
 
 from array import array
 from collections import defaultdict
 from typing import Any
 
 from obswarm import defaults
-from obswarm.stats.checks import NONSENSE, Malformed, check, check_buckets, check_natural, check_texts, check_time
+from obswarm.stats.checks import INVALID, Malformed, check, check_buckets, check_natural, check_texts, check_time
 from obswarm.stats.codec.bounds import MOST_PROCESSES, TableBounds
 from obswarm.stats.codec.layout import BYTES, COLUMNS, KINDS, OK, PARTS, SUCCESSES, SUM_NS, TIMINGS, VALUE_BITS
 from obswarm.stats.endpoint import EndpointStats
 from obswarm.stats.errors import ErrorKey, ErrorStats
 from obswarm.stats.histogram import Histogram
+from obswarm.stats.in_flight import CUT_OFF_KINDS, CutOff, CutOffKey
 from obswarm.stats.keys import EndpointKey
 from obswarm.stats.table import StatsTable, TaskException
 from obswarm.stats.timings import PHASES, TimingStats
-from obswarm.stats.under_way import CUT_OFF_KINDS, CutOff, CutOffKey
 
 _MOST_OVERFLOW_NAMES = 16
 _CONTAINERS = [dict if index == 8 else list for index in range(4, PARTS)]
-"""Iterations are the only map."""
+"""Expected types of these parts; only the iterations are a map."""
 
 NOT_CONSISTENT = "its requests by endpoint, by status and by duration are not the same number"
 
 
 class SparseParts:
-    """The parts of a delta that are not columns. The constructor checks them, and raises Malformed, NotBelieved, or
-    what comes of reading data of another shape."""
+    """The parts of a delta that are not columns. The constructor validates them. Raises Malformed, OutOfBounds, or, for
+    data of another structure, ValueError, TypeError, IndexError or KeyError."""
 
     def __init__(self, parts: list[Any], count: int, bounds: TableBounds | None, most: float) -> None:
-        """`count`: how many endpoints the delta has; `most`: more requests than that are not believed."""
+        """`count` is the number of endpoints of the delta, `most` the largest possible number of requests."""
         check(list(map(type, parts[4:])) == _CONTAINERS)
         self._heavy, self._fields, self._errors, self._exceptions, self._iterations = parts[4:9]
         self._cut_off, self._overflow, self._wide, self._lost = parts[9:]
@@ -36,7 +36,7 @@ class SparseParts:
         self.from_worker = bounds is not None
         self.in_heavy = self.untimed = self.wide_sum_ns = 0
         self._other: defaultdict[int, int] = defaultdict(int)
-        """By endpoint: requests that are not successes with 2xx, less those that are not in light."""
+        """By endpoint: requests other than successes with 2xx, minus those that are not in light."""
         self._check_requests(count)
         self._check_named()
         if bounds is not None:
@@ -52,7 +52,7 @@ class SparseParts:
         for number, name, packed in self._fields:
             kind = KINDS.get(name)
             if kind is None or type(number) is not int or not 0 <= number < count:
-                raise Malformed(NONSENSE)
+                raise Malformed(INVALID)
             kind.check(packed, self.most)
             if name == "failures_by" or name == "successes":
                 self._other[number] += sum(packed.values())
@@ -97,7 +97,7 @@ class SparseParts:
 
     def _check_bounds(self, bounds: TableBounds) -> None:
         bounds.check_classes(self._iterations)
-        # One more than the limit is for those beyond it.
+        # The entry for all errors beyond the limit is one more.
         most = bounds.max_errors + len(CUT_OFF_KINDS)
         kinds = {"errors": self._errors, "exceptions": self._exceptions, "tasks that were cut off": self._cut_off}
         for what, rows in kinds.items():
@@ -106,19 +106,19 @@ class SparseParts:
         check(len(self._overflow) <= _MOST_OVERFLOW_NAMES, "it reports too many names beyond the limit")
 
     def in_light(self, successes: "array[int]") -> list[int]:
-        """Return how many requests of each endpoint have to be in light."""
+        """Return the expected number of requests in light, by endpoint."""
         expected = successes.tolist()
         for number, requests in self._other.items():
             expected[number] += requests
         return expected
 
     def check_wide(self, requests: int) -> None:
-        """Check that no integer is larger than that many requests can make it."""
+        """Check that no sum is larger than is possible with that many requests."""
         for _, _, high in self._wide:
-            check(high << VALUE_BITS <= requests * (defaults.MAX_RESPONSE_BYTES + 1), "its sums cannot be so large")
+            check(high << VALUE_BITS <= requests * (defaults.MAX_RESPONSE_BYTES + 1), "its sums are impossibly large")
 
     def merge_into(self, table: StatsTable, keys: list[EndpointKey]) -> None:
-        """Add them to a table; `keys` are the delta's endpoints."""
+        """Add these parts to a table; `keys` are the endpoints of the delta."""
         for number, buckets in self._heavy:
             table.endpoint(keys[number]).duration.merge(Histogram(buckets))
         for number, name, packed in self._fields:

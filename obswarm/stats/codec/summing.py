@@ -1,4 +1,4 @@
-"""Deltas, laid out as in layout.py, checked and added up."""
+"""Validate deltas with the layout of layout.py, and add them up."""
 
 import math
 import operator
@@ -9,7 +9,7 @@ from collections import Counter, defaultdict
 from obswarm import defaults
 from obswarm.bounded_msgpack import Unreadable, unpack
 from obswarm.stats.checks import TOO_MANY, Malformed, check, check_texts
-from obswarm.stats.codec.bounds import NotBelieved, TableBounds
+from obswarm.stats.codec.bounds import OutOfBounds, TableBounds
 from obswarm.stats.codec.layout import (
     BUCKETS,
     BYTES,
@@ -31,17 +31,17 @@ from obswarm.stats.timings import PHASES, TimingStats
 
 _LANE_BITS = 64
 _FOLD_AFTER = 256
-"""Deltas: so many values of `VALUE_BITS` can be added without one running over into its neighbour."""
+"""Number of deltas whose values of `VALUE_BITS` can be added without an overflow into the next lane."""
 
 _MOST_ITEMS = 2**31 - 1
 _ENDPOINT_BITS = (2**32 - BUCKETS).to_bytes(4, "little")
-"""Of a number in light."""
+"""Bits of a number in light that hold the endpoint."""
 
 
 class DeltaSum:
-    """Deltas that have come in, added up by the time of `take`. With `bounds`, what they hold has to be within them.
+    """The sum of received deltas. With `bounds`, each delta is checked against them.
 
-    `add` raises Malformed, and then has counted nothing of that delta.
+    `add` raises Malformed for an invalid delta, and counts nothing of it then.
     """
 
     def __init__(self, bounds: TableBounds | None = None) -> None:
@@ -51,7 +51,7 @@ class DeltaSum:
         self.deltas = 0
 
     def add(self, packed: bytes, most_requests: float = math.inf) -> int:
-        """Count a delta, of which no number of requests can be above `most_requests`. Gives how many are in it."""
+        """Add a delta with at most `most_requests` requests. Returns its number of requests."""
         try:
             parts = unpack(packed, _MOST_ITEMS if self._bounds is None else self._bounds.most_items)
             check(type(parts) is list and len(parts) == PARTS and type(parts[0]) is bytes)
@@ -62,7 +62,7 @@ class DeltaSum:
             requests = group.add(parts[1], parts[2], parts[3], sparse)
         except Malformed:
             raise
-        except NotBelieved as error:
+        except OutOfBounds as error:
             raise Malformed(str(error)) from None
         except Unreadable as error:
             raise Malformed(f"its statistics cannot be read: {error}") from None
@@ -76,7 +76,7 @@ class DeltaSum:
         return requests
 
     def take(self, max_endpoints: int) -> StatsTable:
-        """What came in since the last call, as a table with that limit."""
+        """Return the sum of the deltas since the last call, as a table with this limit."""
         whole = self._sum
         for group in self._groups.values():
             group.fold_into(whole)
@@ -90,10 +90,10 @@ class DeltaSum:
 
 
 class _Group:
-    """Deltas with the same endpoints.
+    """The sum of deltas with the same endpoints.
 
-    Integers are added as one number of many 64-bit lanes: since every lane's top bits are empty, none runs over into
-    the next, and the addition is the processor's.
+    Integers are added as one long number of 64-bit lanes: the empty top bits of each lane prevent an overflow into the
+    next one, and the addition runs in C.
     """
 
     def __init__(self, names: bytes, max_endpoints: int) -> None:
@@ -124,7 +124,7 @@ class _Group:
         times = from_little_endian("d", seconds)
         check(len(times) == 2 * count)
         longest_s = max(times, default=NOTHING)
-        # Not a number is neither below nor above anything, so that it has to be looked for.
+        # NaN passes every comparison with limits; the sum finds it.
         check(math.isfinite(sum(times)) and min(times, default=0.0) >= NOTHING and longest_s <= defaults.MAX_DURATION_S)
         check(all(map(operator.le, times[:count], times[count:])))
         keys = from_little_endian("I", light)
@@ -134,7 +134,7 @@ class _Group:
         timed = len(keys) + sparse.in_heavy
         check(timed + sparse.untimed <= sparse.most, TOO_MANY)
         if sparse.from_worker:
-            # Sums of whole runs, which a master has written itself, have no limit.
+            # Sums of whole runs, which a master has written, have no limit.
             most_ns = timed * (max(longest_s, 0.0) * 1e9 * (1 + 1e-9) + 1)
             check(sum(sums_ns) + sparse.wide_sum_ns <= most_ns, "its sum of durations is more than the longest allows")
             sparse.check_wide(timed + sparse.untimed)
@@ -145,15 +145,15 @@ class _Group:
         return timed + sparse.untimed
 
     def _check_light(self, light: bytes, lanes: int, expected: list[int]) -> None:
-        """Whether so many of the numbers as expected are of each endpoint, the first one's first: as one comparison of
-        long numbers, since there is a number for each request."""
+        """Check that light has the expected number of requests of each endpoint, in the order of endpoints. It is one
+        comparison of long numbers, since light has a number for each request."""
         check(sum(expected) == lanes and min(expected, default=0) >= 0, NOT_CONSISTENT)
         endpoints = int.from_bytes(light, "little") & int.from_bytes(_ENDPOINT_BITS * lanes, "little")
         should_be = b"".join(map(operator.mul, self._lanes, expected))
         check(endpoints == int.from_bytes(should_be, "little"), NOT_CONSISTENT)
 
     def fold_into(self, table: StatsTable) -> None:
-        """Add what was gathered to the table, and begin anew."""
+        """Add the sum to the table, and reset it."""
         count = len(self.keys)
         if not self.deltas or not count:
             return
@@ -163,7 +163,7 @@ class _Group:
         buckets: defaultdict[int, dict[int, int]] = defaultdict(dict)
         for where, requests in self._light.items():
             number, bucket = divmod(where, BUCKETS)
-            # Looking for buckets that are too high in every delta would cost as much as counting them does.
+            # Clamped here, since checking each delta for buckets that are too high would cost as much as counting.
             index = min(bucket + FIRST_BUCKET, LAST_BUCKET)
             buckets[number][index] = buckets[number].get(index, 0) + requests
         for number, key in enumerate(self.keys):

@@ -103,14 +103,14 @@ def test_a_stream_is_counted_however_it_is_read(way: str, session_of, counted, e
         client = session_of(server.url)
         response = client.get("/", stream=True)
         assert counted() == (0, 0, 0, [])
-        assert len(environment.recorder.under_way) == 1
+        assert len(environment.recorder.pending) == 1
         WAYS[way](response)
         assert counted() == (1, 0, 10, [])
-        assert not environment.recorder.under_way
+        assert not environment.recorder.pending
         with pytest.raises(Exception, match="reset by peer"):
             WAYS[way](client.get("/", stream=True))
         assert counted()[:2] == (1, 1)
-        assert not environment.recorder.under_way
+        assert not environment.recorder.pending
 
 
 def test_one_that_is_left_early_is_counted_with_what_came(session_of, counted) -> None:

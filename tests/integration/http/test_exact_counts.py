@@ -29,7 +29,7 @@ def check(environment: Environment, server: ScriptedServer, call: Callable[[], A
     served = len(server.exchanges) - before
     table = environment.recorder.take()
     assert table.total().requests + table.interrupted == served, (raised, table.errors)
-    assert not environment.recorder.under_way
+    assert not environment.recorder.pending
     return raised
 
 

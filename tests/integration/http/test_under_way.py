@@ -55,7 +55,7 @@ def test_hung_requests_are_under_way_until_they_are_cut_off(session_of, environm
 def test_the_name_under_way_is_the_name_that_is_counted(session_of, environment) -> None:
     with ScriptedServer([REDIRECT], [ANSWER], [ANSWER], [ANSWER]) as server:
         client = session_of(server.url)
-        names = environment.recorder.under_way
+        names = environment.recorder.pending
         for call in (
             lambda: client.get("/from"),
             lambda: client.get("/q", params={"a": "b c", "d": "ü"}),

@@ -1,7 +1,7 @@
-"""Functions over all fields of an endpoint's statistics, without a loop.
+"""Generate functions over all fields of an endpoint's statistics that have a line for each field instead of a loop.
 
-A master adds up and copies the endpoints of all its workers each second, and a loop over the fields takes twice as
-long as a line for each. The lines are generated from the list of fields, as `dataclasses` generates `__init__`.
+A master merges and copies the endpoints of all its workers each second, and a loop over the fields takes twice as
+long. The lines are generated from the list of fields, as `dataclasses` generates `__init__`.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -32,7 +32,7 @@ def copy_function(fields: Iterable[Field]) -> Callable[[Any, Any], None]:
 
 def _empty_line(field: Field) -> str:
     empty = field.kind.empty()
-    # A literal is made without a call.
+    # A literal needs no call.
     value = repr(empty) if isinstance(empty, int | dict | None) else f"{field.name}()"
     return f"mine.{field.name} = {value}"
 
@@ -40,7 +40,7 @@ def _empty_line(field: Field) -> str:
 def _combine_line(field: Field) -> str:
     line = f"mine.{field.name} = {field.name}(mine.{field.name}, theirs.{field.name})"
     if type(field.kind).is_empty is Kind.is_empty:
-        # Nothing is added or subtracted by an empty value, which most fields have.
+        # Most fields are empty, and an empty value does not change anything.
         return f"if theirs.{field.name}: {line}"
     return line
 
@@ -54,7 +54,7 @@ def _copy_line(field: Field) -> str:
 
 
 def _generate(parameters: str, lines: Mapping[str, tuple[str, Callable[..., Any]]]) -> Callable[..., None]:
-    """Return a function of these lines; each may call the function beside it by the name of its field."""
+    """Return a function of these lines; each may call its function by the name of the field."""
     namespace: dict[str, Any] = {name: method for name, (_, method) in lines.items()}
     body = "".join(f"    {line}\n" for line, _ in lines.values())
     exec(f"def straight({parameters}):\n{body}", namespace)

@@ -1,4 +1,4 @@
-"""Requests that are under way, and what was cut off before it ended: of each endpoint how many, and how old."""
+"""Requests in flight by endpoint, with their ages, and requests and tasks that were interrupted."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -10,11 +10,11 @@ from obswarm.stats.histogram import Histogram, middle
 from obswarm.stats.keys import OTHER, TOTAL, EndpointKey
 
 
-class UnderWay(NamedTuple):
-    """One request from the moment at which a client begins with it until it is counted.
+class PendingRequest(NamedTuple):
+    """One request in flight: a client has started and not yet recorded it.
 
-    `started_s` is of the monotonic clock. `answered`: the head of a streamed answer has come, so its duration is known,
-    and only its body is still being read.
+    `started_s` is of the monotonic clock. `answered`: the head of a streamed response has been received, so its
+    duration is known, and its body is being read.
     """
 
     method: str
@@ -23,14 +23,14 @@ class UnderWay(NamedTuple):
     answered: bool = False
 
 
-UnderWayFields = tuple[str, str, float, bool]
-"""UnderWay, or a plain tuple of the same: making one of those costs less."""
+PendingFields = tuple[str, str, float, bool]
+"""PendingRequest, or a plain tuple with the same values, which is created faster."""
 
 
 @dataclass(frozen=True, slots=True)
 class InFlight:
-    """The requests of an endpoint that are under way: their number, the age of the oldest in seconds, and the ages of
-    those that have not been answered."""
+    """The requests in flight of an endpoint: their number, the age of the oldest in seconds, and the ages of those
+    without a response."""
 
     count: int
     oldest_s: float
@@ -38,11 +38,11 @@ class InFlight:
 
     @property
     def oldest_unanswered_s(self) -> float | None:
-        """Age of the oldest that has not been answered, at most 1.1 % off; None when there is none."""
+        """Age in seconds of the oldest request without a response, within 1.1 %; None if there is none."""
         return min(self.oldest_s, middle(max(self.ages.buckets))) if self.ages.buckets else None
 
     def merged(self, other: "InFlight") -> "InFlight":
-        """Both together, made anew."""
+        """Return the sum of both, a new object."""
         ages = self.ages.copy()
         ages.merge(other.ages)
         return InFlight(self.count + other.count, max(self.oldest_s, other.oldest_s), ages)
@@ -52,7 +52,7 @@ NONE_IN_FLIGHT = InFlight(0, 0.0)
 
 
 def total_in_flight(every: Iterable[InFlight]) -> InFlight:
-    """All of them in one."""
+    """Return the sum of all."""
     count, oldest_s, ages = 0, 0.0, Histogram()
     for each in every:
         count += each.count
@@ -62,14 +62,14 @@ def total_in_flight(every: Iterable[InFlight]) -> InFlight:
 
 
 class InFlightPeaks:
-    """The most that was under way at the end of any second of a run, by endpoint and altogether (TOTAL): the largest
-    number, and the age of the oldest, which may be of another second. No ages of the others."""
+    """Maxima of requests in flight at the ends of the intervals of a run, by endpoint and in total (TOTAL): the largest
+    number, and the largest age, which may be of another interval. `ages` is empty."""
 
     def __init__(self) -> None:
         self.by_endpoint: dict[EndpointKey, InFlight] = {}
 
     def note(self, in_flight: Mapping[EndpointKey, InFlight]) -> None:
-        """Take in a second's."""
+        """Add the requests in flight at the end of an interval."""
         if not in_flight:
             return
         for key, each in (*in_flight.items(), (TOTAL, total_in_flight(in_flight.values()))):
@@ -77,14 +77,14 @@ class InFlightPeaks:
             self.by_endpoint[key] = InFlight(max(known.count, each.count), max(known.oldest_s, each.oldest_s))
 
 
-def count_in_flight(requests: Iterable[UnderWayFields], now: float, max_endpoints: int) -> dict[EndpointKey, InFlight]:
-    """What is under way at a moment of the monotonic clock, by endpoint."""
+def count_in_flight(requests: Iterable[PendingFields], now: float, max_endpoints: int) -> dict[EndpointKey, InFlight]:
+    """Return the requests in flight by endpoint; `now` is of the monotonic clock."""
     started: dict[tuple[str, str], list[tuple[float, bool]]] = {}
     for method, name, started_s, answered in requests:
         try:
             started.setdefault((method, name), []).append((started_s, answered))
         except BaseException as error:
-            # Nothing that can be looked up, so no text: whatever it is, it is counted under what it looks like.
+            # Not hashable, so not a text: it counts under its text form.
             put_off(error)
             started.setdefault((clean_text(method), clean_text(name)), []).append((started_s, answered))
     counted: dict[EndpointKey, InFlight] = {}
@@ -111,8 +111,8 @@ CUT_OFF_KINDS = (REQUEST, TASK, ON_STOP)
 
 
 class CutOffKey(NamedTuple):
-    """What was ended by force before it had ended by itself: `kind` is one of CUT_OFF_KINDS; of a request, `name`
-    is the endpoint's, else that of the user class and what it ran."""
+    """An interrupted request, task or on_stop: `kind` is one of CUT_OFF_KINDS; `name` is that of a request's endpoint,
+    or of the user class and its task."""
 
     kind: str
     method: str
@@ -120,7 +120,7 @@ class CutOffKey(NamedTuple):
 
     @property
     def label(self) -> str:
-        """For people."""
+        """Method and name as one text for display."""
         return f"{self.method} {self.name}".strip()
 
 
@@ -130,7 +130,7 @@ OTHER_CUT_OFF = "(other)"
 
 @dataclass(slots=True)
 class CutOff:
-    """How many of them, and how long the oldest had lasted, in seconds."""
+    """Number of interruptions, and the longest duration until then, in seconds."""
 
     count: int
     oldest_s: float

@@ -1,4 +1,4 @@
-"""Requests under way: how many there are of each endpoint, and how old they are."""
+"""Requests in flight: their number by endpoint, and their ages."""
 
 import pytest
 from hypothesis import given
@@ -11,9 +11,9 @@ from obswarm.stats import (
     EndpointKey,
     InFlight,
     InFlightPeaks,
+    PendingRequest,
     Recorder,
     StatsTable,
-    UnderWay,
     count_in_flight,
     total_in_flight,
 )
@@ -27,20 +27,20 @@ def test_a_recorder_knows_what_is_under_way_by_endpoint() -> None:
     for key, fields in zip(
         keys, [(*A, 90.0, False), (*A, 97.0, False), (*B, 99.0, False), (*B, 95.0, True)], strict=True
     ):
-        recorder.under_way[key] = fields
+        recorder.pending[key] = fields
     found = recorder.in_flight(100.0)
     assert {key: (each.count, each.oldest_s) for key, each in found.items()} == {A: (2, 10.0), B: (2, 5.0)}
     assert (found[A].ages.count, found[A].ages.sum_s) == (2, pytest.approx(13.0))
     # The one whose answer has begun will not take any longer in the statistics.
     assert (found[B].ages.count, found[B].ages.sum_s) == (1, pytest.approx(1.0))
     for key in keys:
-        del recorder.under_way[key]
+        del recorder.pending[key]
     assert recorder.in_flight(100.0) == {}
 
 
 def test_what_is_taken_for_a_report_leaves_requests_under_way() -> None:
     recorder = Recorder()
-    recorder.under_way[recorder] = UnderWay(*A, 1.0)
+    recorder.pending[recorder] = PendingRequest(*A, 1.0)
     assert recorder.take().is_empty()
     assert recorder.in_flight(2.0)[A].count == 1
 
