@@ -8,7 +8,7 @@ from rich.text import Text
 from obswarm.cli.tables import fitting_columns, stacked
 from obswarm.cli.text_console import TextTable, joined, plain
 from obswarm.cli.window import RecentIntervals
-from obswarm.record import SEEN_OVER_S, GuardState, GuardView, Snapshot, WorkerStatus
+from obswarm.record import DATA_RATIO_OVER_S, GuardState, GuardView, Snapshot, WorkerStatus
 from obswarm.report.endpoint_table import endpoint_cells
 from obswarm.stats import EndpointStats, InFlight, total_in_flight
 from obswarm.units import counted, format_bytes, format_count, format_latency
@@ -110,10 +110,10 @@ def guards_table(snapshot: Snapshot) -> RenderableType:
     table.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
     for guard in snapshot.guards[:MOST_GUARDS]:
         text = joined((guard.title, "bold"), f" → {guard.action}")
-        if guard.is_partly_seen:
-            over_s = min(guard.watched_s, SEEN_OVER_S)
-            text.append_text(plain(f"   seen {guard.seen_ratio:.0%} of the last {over_s:.0f} s", "magenta"))
-        if guard.state is GuardState.NO_DATA or guard.is_partly_seen:
+        if guard.lacks_recent_data:
+            over_s = min(guard.watched_s, DATA_RATIO_OVER_S)
+            text.append_text(plain(f"   seen {guard.data_ratio:.0%} of the last {over_s:.0f} s", "magenta"))
+        if guard.state is GuardState.NO_DATA or guard.lacks_recent_data:
             text.append_text(plain(f"   {_cause(guard)}", "magenta"))
         table.add_row(plain(f"guard {guard.state.label:<7}", _GUARD_STYLES[guard.state]), guard.shown, text)
     if len(snapshot.guards) > MOST_GUARDS:

@@ -62,7 +62,7 @@ def _details(record: RunRecord, size: int) -> TextTable:
         "revision": run.revision or "",
         "configuration": " ".join(option_text(name, value) for name, value in run.configuration.items()),
         "targets": ", ".join(targets),
-        "kept": f"{counted(len(record.seconds), 'second')}, {format_bytes(size)}",
+        "kept": f"{counted(len(record.intervals), 'second')}, {format_bytes(size)}",
     }
     for heading, text in rows.items():
         if text:

@@ -118,7 +118,7 @@ class SnapshotEmitter:
         totals = self._generator.totals()
         final = statistics.snapshot(self._status())
         if last is not None:
-            final = final.guarded(last.guards, last.alerts, last.refused_alerts)
+            final = final.with_guards(last.guards, last.alerts, last.refused_alerts)
         return RunResult(
             run_id=statistics.run_id,
             started_s=statistics.started_wall_s,

@@ -3,7 +3,7 @@
 import math
 from collections import deque
 
-from obswarm.record import SEEN_OVER_S, WELL_SEEN
+from obswarm.record import DATA_RATIO_OVER_S, MIN_DATA_RATIO
 
 
 class DataCoverage:
@@ -63,7 +63,7 @@ class DataCoverage:
             return 0.0
         self._gaps.append((from_s, time_s))
         self._gaps_s += time_s - from_s
-        while self._gaps[0][1] < time_s - SEEN_OVER_S:
+        while self._gaps[0][1] < time_s - DATA_RATIO_OVER_S:
             self._gaps.popleft()
         return time_s - from_s
 
@@ -89,14 +89,14 @@ class DataCoverage:
 
     def is_lacking(self, now: float) -> bool:
         """Return whether too much of the last 20 s is missing. Before the first value is 20 s old, it is not."""
-        ratio = self.ratio(now) if now - self._first_s >= SEEN_OVER_S else None
-        return ratio is not None and ratio < WELL_SEEN
+        ratio = self.ratio(now) if now - self._first_s >= DATA_RATIO_OVER_S else None
+        return ratio is not None and ratio < MIN_DATA_RATIO
 
     def ratio(self, now: float) -> float | None:
         """Return the covered share of the last 20 s or of the time since the start, if shorter; None at the start."""
         if self._began_s is None or now <= self._began_s:
             return None
-        begin_s = max(self._began_s, now - SEEN_OVER_S)
+        begin_s = max(self._began_s, now - DATA_RATIO_OVER_S)
         open_from_s = self._missing_now_from_s(now)
         gaps = [*self._gaps, *([(open_from_s, now)] if open_from_s is not None else [])]
         missing_s = sum(max(0.0, to_s - max(from_s, begin_s)) for from_s, to_s in gaps)

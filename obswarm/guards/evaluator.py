@@ -17,7 +17,7 @@ from obswarm.guards.guard import Action, GuardRule
 from obswarm.guards.operands import matches_any, selects_endpoints, value_of_interval
 from obswarm.guards.polling import QueryPolling, TimedResult
 from obswarm.guards.state_machine import Change, GuardStateMachine, NoData, deciding_result
-from obswarm.record import LOADED_STATES, SEEN_OVER_S, AnnotationKind, GuardAction, GuardView, Snapshot, StopKind
+from obswarm.record import DATA_RATIO_OVER_S, LOADED_STATES, AnnotationKind, GuardAction, GuardView, Snapshot, StopKind
 from obswarm.targets import MetricSource, lookback_s
 from obswarm.units import format_names
 
@@ -153,7 +153,7 @@ class GuardEvaluator:
     def view(self, snapshot: Snapshot) -> Snapshot:
         """Return the snapshot with the current states of the guards."""
         counts = self.alert_counts
-        return snapshot.guarded(self.views(snapshot.time_s), counts.received, counts.refused)
+        return snapshot.with_guards(self.views(snapshot.time_s), counts.received, counts.refused)
 
     def next_due_s(self) -> float | None:
         """Return when the first pending guard with an operand of the load test itself is due, None if there is none."""
@@ -229,7 +229,7 @@ class GuardEvaluator:
             self._release(f"guard {rule.name}")
         elif change.has_gaps:
             ratio = guard.coverage.ratio(now) or 0.0
-            share = f"{ratio:.0%} of the last {SEEN_OVER_S:.0f} s"
+            share = f"{ratio:.0%} of the last {DATA_RATIO_OVER_S:.0f} s"
             text = f"The guard {rule.name} has had values for {share}: {guard.coverage.reason}"
             self._annotate(AnnotationKind.GUARD, text)
             logger.warning("%s. Time without a value counts neither way.", text)
@@ -342,7 +342,7 @@ class GuardEvaluator:
                 since_s=None if guard.since_s is None else wall_s - (now - guard.since_s),
                 trips=((str(guard.rule.action), guard.trips),) if guard.trips else (),
                 matched=guard not in self._unmatched,
-                seen_ratio=guard.coverage.ratio(self._evaluated_s),
+                data_ratio=guard.coverage.ratio(self._evaluated_s),
                 watched_s=guard.coverage.watched_s(self._evaluated_s),
                 no_data_s=guard.coverage.missing_s(self._evaluated_s),
                 no_data_reason=guard.no_data_reason or guard.coverage.reason,

@@ -376,7 +376,7 @@ def _guard_families(snapshot: Snapshot) -> Iterator[MetricFamily]:
         )
         known = [guard for guard in guards if guard.value is not None]
         yield contract.GUARD_VALUE, (MetricSample((guard.name,), guard.value or 0.0) for guard in known)
-        seen = [(guard.name, guard.seen_ratio) for guard in guards if guard.seen_ratio is not None]
+        seen = [(guard.name, guard.data_ratio) for guard in guards if guard.data_ratio is not None]
         yield contract.GUARD_SEEN, (MetricSample((name,), ratio) for name, ratio in seen)
         trips = [(guard, *taken) for guard in guards for taken in _actions_taken(guard).items()]
         yield contract.GUARD_TRIPS, (MetricSample((guard.name, action), count) for guard, action, count in trips)

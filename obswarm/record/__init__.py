@@ -1,4 +1,4 @@
-"""Values that describe a run and its intervals: snapshots, records of the store, states and kinds."""
+"""Values that describe a run and its intervals: snapshots, stored runs, states and kinds."""
 
 from obswarm.record.run import (
     Interval,
@@ -11,8 +11,8 @@ from obswarm.record.run import (
     value_at,
 )
 from obswarm.record.snapshot import (
-    SEEN_OVER_S,
-    WELL_SEEN,
+    DATA_RATIO_OVER_S,
+    MIN_DATA_RATIO,
     AlertCount,
     Annotation,
     GeneratorHealth,
@@ -36,9 +36,9 @@ from obswarm.record.states import (
 )
 
 __all__ = [
+    "DATA_RATIO_OVER_S",
     "LOADED_STATES",
-    "SEEN_OVER_S",
-    "WELL_SEEN",
+    "MIN_DATA_RATIO",
     "AlertCount",
     "AlertStatus",
     "Annotation",

@@ -1,4 +1,4 @@
-"""A run of the store: what is known before it starts, its intervals, and what they add up to."""
+"""A stored run: its metadata, its intervals, and their totals."""
 
 import bisect
 import hashlib
@@ -14,7 +14,7 @@ from obswarm.stats import EndpointKey, EndpointStats, ErrorKey, ErrorStats, Task
 
 @dataclass(frozen=True, slots=True)
 class LoadTestText:
-    """A load-test file as it was when the run began, without the secrets that can be told from it."""
+    """A load-test file at the start of the run, without recognisable secrets."""
 
     name: str
     text: bytes
@@ -27,8 +27,8 @@ class LoadTestText:
 
 @dataclass(frozen=True, slots=True)
 class RunMetadata:
-    """What is known of a run before it starts. `configuration` is what was not left at its default, without secrets;
-    `revision` the state of the load test's git repository."""
+    """What is known of a run before it starts. `configuration` has the values that differ from the defaults, without
+    secrets; `revision` is the state of the load test's git repository."""
 
     version: str
     configuration: Mapping[str, Any] = field(default_factory=dict)
@@ -38,7 +38,8 @@ class RunMetadata:
 
 @dataclass(frozen=True, slots=True)
 class MetricKey:
-    """A figure of a target: of the target's name and kind, in a unit of obswarm.targets."""
+    """Identifies a metric of a target, by the target's name and kind, and the metric's name and unit (of
+    obswarm.targets)."""
 
     target: str
     kind: str
@@ -48,8 +49,9 @@ class MetricKey:
 
 @dataclass(frozen=True, slots=True)
 class RunInfo:
-    """A run of the store. `key` is its number in there; times are seconds since 1970. `ended_s` is None when the run is
-    still going on or was cut off, and `result` (the document of `--json`) with it; `last_s` is its last second."""
+    """A stored run. `key` is its row id in the store; times are seconds since 1970. `ended_s` and `result` (the
+    document of `--json`) are None as long as the run is running, and if it was interrupted; `last_s` is its last
+    interval."""
 
     key: int
     run_id: str
@@ -74,7 +76,7 @@ class RunInfo:
 
 @dataclass(frozen=True, slots=True)
 class WorkerInterval:
-    """How a worker fared in a second; see GeneratorHealth."""
+    """The health of a worker in an interval; see GeneratorHealth."""
 
     users: int
     cpu_ratio: float
@@ -87,8 +89,8 @@ class WorkerInterval:
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """What one interval of `interval_s` seconds added, and how things stood at its end. `epoch` grows when the
-    statistics begin anew; `iterations` and `interrupted` count since then. Guards are (state, value) by name."""
+    """The statistics of an interval of `interval_s` seconds, and the state at its end. `epoch` increases when the
+    statistics are reset; `iterations` and `interrupted` count since then. Guards are (state, value) by name."""
 
     time_s: float
     elapsed_s: float
@@ -106,26 +108,26 @@ class Interval:
     workers: Mapping[str, WorkerInterval]
     guards: Mapping[str, tuple[GuardState, float | None]]
     in_flight: int | None = None
-    """Requests under way at its end, and the age of the oldest; None where an earlier version did not know."""
+    """Requests in flight at its end, and the age of the oldest; None if an earlier version did not store it."""
     oldest_s: float | None = None
     load_s: float | None = None
-    """Seconds of load since the statistics began; None where an earlier version did not know."""
+    """Seconds of load since the last reset of statistics; None if an earlier version did not store it."""
     users_max: int | None = None
-    """The most users at a time in the run so far; None where an earlier version did not know."""
+    """Maximum of concurrent users in the run so far; None if an earlier version did not store it."""
 
     def total(self) -> EndpointStats:
-        """All endpoints in one."""
+        """Return the sum of all endpoints."""
         return total_of(self.endpoints.values())
 
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """Everything that the store has of a run. `endpoints` and `errors` are since the statistics last began; they are
-    exact for a run that has ended, and the sum of its seconds for one that was cut off. `samples` are
-    (time, value) of the targets' figures, one for each change; NaN where a figure went away."""
+    """All stored data of a run. `endpoints` and `errors` are since the last reset of statistics; they are exact for a
+    run that has ended, and the sum of its intervals for one that was interrupted. `samples` are (time, value) of the
+    targets' metrics, one for each change; NaN where a metric disappeared."""
 
     info: RunInfo
-    seconds: tuple[Interval, ...]
+    intervals: tuple[Interval, ...]
     endpoints: Mapping[EndpointKey, EndpointStats]
     errors: Mapping[ErrorKey, ErrorStats]
     exceptions: Mapping[str, TaskException]
@@ -138,17 +140,17 @@ class RunRecord:
 
     @property
     def load_s(self) -> float:
-        """The time that rates of `endpoints` are over; of a run that an earlier version has kept, with the wait at its
-        end."""
-        if not self.seconds:
+        """Divisor of the rates of `endpoints`, in seconds. For runs of earlier versions, it includes the wait at the
+        end of the run."""
+        if not self.intervals:
             return 0.0
-        last = self.seconds[-1]
+        last = self.intervals[-1]
         if last.load_s is not None:
             return last.load_s
         return max(0.0, last.elapsed_s - (last.stats_since_s - self.info.started_s))
 
 
 def value_at(points: tuple[tuple[float, float], ...], time_s: float) -> float:
-    """The value that a figure had then, NaN when it had none."""
+    """Return the value of a metric at that time, NaN if it had none."""
     position = bisect.bisect_right(points, time_s, key=lambda point: point[0])
     return points[position - 1][1] if position else math.nan

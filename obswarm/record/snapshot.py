@@ -1,4 +1,4 @@
-"""The immutable picture of a run that all outputs are given once a second, and the aggregate that it is made from."""
+"""The immutable state of a run at the end of an interval, which all outputs get, and its parts."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -14,12 +14,12 @@ from obswarm.stats.table import StatsTable, TaskException
 
 @dataclass(frozen=True, slots=True)
 class GeneratorHealth:
-    """How one load-generating process fared in the last interval.
+    """The health of one load-generating process in the last interval.
 
-    `cpu_ratio` is a share of one core; `loop_lag_s` the longest that a wake-up was late; `saturated` is true once the
-    process has been the bottleneck for a while in this run, and stays true. The rest is known of workers of a master
-    only: `capacity` in requests per second as the worker measured them, statistics messages that were merged and that
-    are known to be lost, and the age of its newest statistics.
+    `cpu_ratio` is a share of one core; `loop_lag_s` the maximum delay of a wake-up; `saturated` becomes true when the
+    process has been the bottleneck of this run for some time, and stays true. The rest is known only for workers of a
+    master: the measured `capacity` in requests per second, numbers of statistics messages that were merged and that
+    were lost, and the age of the newest statistics.
     """
 
     worker: str
@@ -35,25 +35,25 @@ class GeneratorHealth:
     stats_lag_s: float = 0.0
     max_cpu_ratio: float = 0.0
     max_loop_lag_s: float = 0.0
-    """The most of both in any interval of this run so far."""
+    """The maxima of both in the run so far."""
 
 
-SEEN_OVER_S = 20.0
-"""The time over which `seen_ratio` of a guard is."""
-WELL_SEEN = 0.9
-"""The share of the time for which a guard has to have values. A single question without an answer is nothing."""
+DATA_RATIO_OVER_S = 20.0
+"""Length of the window of a guard's `data_ratio`."""
+MIN_DATA_RATIO = 0.9
+"""Share of the time for which a guard should have values; a single query without a response does not matter."""
 
 
 def lacks_data(no_data_s: float, watched_s: float) -> bool:
-    """Whether values were missing in too much of the whole time of a guard."""
-    return no_data_s > watched_s * (1 - WELL_SEEN)
+    """Return whether a guard has had no value for too large a share of its time."""
+    return no_data_s > watched_s * (1 - MIN_DATA_RATIO)
 
 
 @dataclass(frozen=True, slots=True)
 class GuardView:
-    """A guard at one moment. `value` is in seconds, shares of 1 or plain numbers, None before there was one, and
-    `shown` the same for people; `since_s` is since when its condition holds (wall time); `trips` are (action, how
-    often)."""
+    """The state of a guard at the end of an interval. `value` is in seconds, a ratio or a plain number, None before the
+    first value; `shown` is the same as text. Its condition has held since `since_s` (wall time). `trips` are (action,
+    number)."""
 
     name: str
     when: str
@@ -64,38 +64,38 @@ class GuardView:
     since_s: float | None
     trips: tuple[tuple[str, int], ...]
     matched: bool = True
-    """False while there is no request of the endpoints that it looks at."""
-    seen_ratio: float | None = None
-    """Which share of the last `SEEN_OVER_S` it had a value for; None before there was time for one."""
+    """False as long as there are no requests to the guard's endpoints."""
+    data_ratio: float | None = None
+    """Share of the last `DATA_RATIO_OVER_S` seconds with a value; None before the first evaluation."""
     watched_s: float = 0.0
     no_data_s: float = 0.0
-    """For how long in `watched_s`, which is its whole time, it had none."""
+    """Seconds without a value, of the `watched_s` seconds for which the guard has been evaluated."""
     no_data_reason: str = ""
-    """Why there is none, or was none the last time."""
+    """Why there is no value, or why there was none the last time."""
     extremes: tuple[tuple[float, str], ...] = ()
-    """The lowest and the highest value so far, also those that earlier masters had; and the same for people."""
+    """The lowest and the highest value so far, those of earlier masters included, each with its text."""
     stopped: str = ""
-    """Why it has stopped the run without having tripped; empty when it has not."""
+    """Why it has stopped the run without having tripped; empty if it has not."""
 
     @property
-    def is_partly_seen(self) -> bool:
-        """Whether values were missing in the last 20 s, to a degree that people should know of."""
-        return self.seen_ratio is not None and self.seen_ratio < WELL_SEEN
+    def lacks_recent_data(self) -> bool:
+        """Whether too large a share of the last 20 s has no value."""
+        return self.data_ratio is not None and self.data_ratio < MIN_DATA_RATIO
 
     @property
     def title(self) -> str:
-        """As by `guard_title`."""
+        """The title of `guard_title`."""
         return guard_title(self.name, self.when, self.action)
 
 
 def guard_title(name: str, when: str, action: str) -> str:
-    """Name a guard for people: its condition, after the name that somebody has given it: `slow (p95 > 2s)`."""
+    """Return the title of a guard: its condition, after its name if it has one: `slow (p95 > 2s)`."""
     return when if name in (when, f"{action}: {when}") else f"{name} ({when})"
 
 
 @dataclass(frozen=True, slots=True)
 class AlertCount:
-    """How many alerts of a name, status (firing, resolved) and source (alertmanager, grafana) were delivered."""
+    """Number of delivered alerts of a name, status (firing, resolved) and source (alertmanager, grafana)."""
 
     alertname: str
     status: AlertStatus
@@ -105,8 +105,8 @@ class AlertCount:
 
 @dataclass(frozen=True, slots=True)
 class RefusedAlerts:
-    """How many of the delivered alerts were refused for a reason (obswarm.guards.RefusalReason), whole deliveries that
-    could not be read counted as one; `example` says in words what was wrong with the first."""
+    """Number of delivered alerts that were refused for a reason (obswarm.guards.RefusalReason); an unreadable delivery
+    counts as one. `example` explains the reason for the first one."""
 
     reason: str
     count: int
@@ -115,9 +115,9 @@ class RefusedAlerts:
 
 @dataclass(frozen=True, slots=True)
 class TargetView:
-    """What a run has seen of one of its targets: for how long (in seconds) its metrics were there, it could not be
-    read, and it answered without a metric of its kind; in `not_seen_s` its source did not answer, or knew nothing.
-    `problem` is a sentence for people, empty when there is none."""
+    """Coverage of one target of a run: seconds with metrics (`measured_s`), seconds in which it was down, and in which
+    it responded without metrics of its kind; for `not_seen_s`, the metric source did not respond or did not know the
+    target. `problem` is a sentence, empty if there is none."""
 
     target: str
     kind: str
@@ -130,8 +130,8 @@ class TargetView:
 
 @dataclass(frozen=True, slots=True)
 class Annotation:
-    """An event on a run's time axis, at a wall time in seconds. `kind` is an AnnotationKind, or what another version of
-    obswarm has stored."""
+    """An event of a run, at a wall time in seconds. `kind` is an AnnotationKind, or one of another version of
+    obswarm."""
 
     time_s: float
     kind: str
@@ -140,14 +140,14 @@ class Annotation:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """One second of a run. Whoever is given one must not change what it refers to.
+    """The state of a run at the end of an interval, usually of a second. Its mappings must not be changed.
 
-    `endpoints` and `total` are cumulative since the start (or the last reset) of the statistics, `interval` holds
-    what the last interval of `interval_s` seconds added. `in_flight` has the requests that are under way at this
-    moment, `cut_off` what was ended by force since the statistics began. Users are counted by class name. `time_s`,
-    `started_s` and `stats_since_s` are wall times; the last of them changes when the statistics are reset. `load_s` is
-    the part of `stats_elapsed_s` in which there was load: until users were told to end, without the wait for those that
-    still finish something. Rates of the run are over that time.
+    `endpoints` and `total` are cumulative since the start (or the last reset) of the statistics; `interval` has the
+    statistics of the last interval of `interval_s` seconds. `in_flight` has the requests in flight now, `cut_off` the
+    requests and tasks that were interrupted since the reset. Users are counted by class name. `time_s`, `started_s` and
+    `stats_since_s` are wall times; the last of them changes when the statistics are reset. `load_s` is the part of
+    `stats_elapsed_s` with load: until users were asked to stop, without the wait for unfinished tasks. It is the
+    divisor of the run's rates.
     """
 
     run_id: str
@@ -181,17 +181,17 @@ class Snapshot:
     alerts: tuple[AlertCount, ...] = field(default=())
     refused_alerts: tuple[RefusedAlerts, ...] = field(default=())
     users_max: int = 0
-    """The most users that have lived at a time in this run so far, those of less than an interval included."""
+    """Maximum of concurrent users in the run so far, including maxima within an interval."""
     annotation_counts: Mapping[str, int] = field(default_factory=dict)
-    """How many annotations of each kind the run has got so far."""
+    """Number of annotations of the run so far, by kind."""
 
-    def guarded(
+    def with_guards(
         self,
         guards: tuple[GuardView, ...],
         alerts: tuple[AlertCount, ...],
         refused_alerts: tuple[RefusedAlerts, ...],
     ) -> "Snapshot":
-        """The same with what guards and alerts are like."""
+        """Return a copy with the states of guards and alerts."""
         return replace(self, guards=guards, alerts=alerts, refused_alerts=refused_alerts)
 
     @property

@@ -1,4 +1,4 @@
-"""States and kinds that more than one package names: in metrics' labels, JSON, the store and the terminal."""
+"""States and kinds that several packages use: in labels of metrics, JSON, the store and the terminal."""
 
 from enum import StrEnum
 
@@ -13,16 +13,16 @@ class RunState(StrEnum):
 
 
 LOADED_STATES = (RunState.SPAWNING, RunState.RUNNING, RunState.HOLDING)
-"""In which there is load."""
+"""States with load."""
 
 
 class WorkerStatus(StrEnum):
     READY = "ready"
     MISSING = "missing"
-    """No report for some seconds; its users were given to others."""
+    """No report for some seconds; its users were moved to other workers."""
     LEAVING = "leaving"
     LOST = "lost"
-    """Known to be dead."""
+    """The process has died."""
     GONE = "gone"
     """Left, after delivering all of its statistics."""
 
@@ -32,17 +32,17 @@ class StopKind(StrEnum):
 
     TIME = "time"
     USER = "user"
-    """By the load test, or because all users have ended."""
+    """By the load test, or because all users have stopped."""
     GUARD = "guard"
     ALERT = "alert"
     SIGNAL = "signal"
     ERROR = "error"
     LOST = "lost"
-    """No worker, or no client that asked for the run, is left."""
+    """All workers, or the client that requested the run, are gone."""
 
 
 class AnnotationKind(StrEnum):
-    """What an annotation of a run is about."""
+    """The kind of event of an annotation."""
 
     START = "start"
     TAKEOVER = "takeover"
@@ -50,7 +50,7 @@ class AnnotationKind(StrEnum):
     STOP = "stop"
     STAGE = "stage"
     RESTART = "restart"
-    """A part of obswarm failed and was started again."""
+    """A greenlet of obswarm failed and was restarted."""
     GUARD = "guard"
     ALERT = "alert"
     TARGET = "target"
@@ -66,32 +66,32 @@ class GuardState(StrEnum):
 
     @classmethod
     def _missing_(cls, value: object) -> "GuardState | None":
-        """Read what obswarm 0.1 stored."""
+        """Convert a state that obswarm 0.1 stored."""
         return cls.NO_DATA if value == "blind" else None
 
     @property
     def label(self) -> str:
-        """The state for people."""
+        """The state as text for display."""
         return self.replace("_", " ")
 
 
 class GuardAction(StrEnum):
-    """What a guard or an alert does to the run."""
+    """The effect of a guard or an alert on the run."""
 
     STOP = "stop"
     """Stop gracefully: running tasks may finish."""
     ABORT = "abort"
     """Stop at once; requests in flight are interrupted."""
     HOLD = "hold"
-    """Keep the number of users until released."""
+    """Hold the number of users until released."""
     SCALE = "scale"
-    """Go down to a share of the users."""
+    """Reduce the users to a percentage."""
     NOTIFY = "notify"
     """Only log and annotate."""
 
 
 class AlertStatus(StrEnum):
-    """Of an alert in a delivery, as Alertmanager and Grafana write it."""
+    """Status of a delivered alert, as Alertmanager and Grafana name it."""
 
     FIRING = "firing"
     RESOLVED = "resolved"

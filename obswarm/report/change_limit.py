@@ -1,4 +1,4 @@
-"""Limits for how much a measure may change between two runs, as `obswarm compare --fail-on` takes them."""
+"""Limits for the change of a measure between two runs, for `obswarm compare --fail-on`."""
 
 import re
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ _LIMIT = re.compile(r'(\w+)\s*(?:\{\s*name\s*=\s*"([^"]*)"\s*\})?\s*([<>])\s*([+
 
 @dataclass(frozen=True, slots=True)
 class ChangeLimit:
-    """How much a measure may change, of all endpoints or of those with a name; `change` is a share."""
+    """The limit of a measure's change, of all endpoints together or of those with a name; `change` is relative."""
 
     text: str
     measure: str
@@ -21,15 +21,15 @@ class ChangeLimit:
     change: float
 
     def broken(self, found: Comparison) -> list[tuple[EndpointKey, Difference]]:
-        """Where the measure has changed by more, and more than chance can be the reason of."""
+        """Return the endpoints whose measure has changed by more than the limit, significantly."""
         pairs = [(key, found.get(key, self.measure)) for key in self._keys(found)]
         return [(key, each) for key, each in pairs if each is not None and self._is_broken(each)]
 
     def inconclusive(self, found: Comparison) -> list[str]:
-        """Why this says nothing about an endpoint."""
+        """Return the reasons why the limit cannot be checked, by endpoint."""
         keys = self._keys(found)
         if not keys:
-            return [f"not both runs have an endpoint called {self.name}"]
+            return [f"the runs do not have the endpoint {self.name} in common"]
         return [f"{key.label}: {why}" for key, why in found.inconclusive() if key in keys]
 
     def _keys(self, found: Comparison) -> list[EndpointKey]:
@@ -49,7 +49,7 @@ def parse_change_limit(text: str) -> ChangeLimit:
     parts = _LIMIT.fullmatch(text.strip())
     if parts is None or parts[1] not in MEASURE_NAMES:
         raise ObswarmError(
-            f"{text!r}: write it like 'p95 > +10%' or 'p95{{name=\"/login\"}} > +10%'; known are"
-            f" {', '.join(MEASURE_NAMES)}."
+            f"{text!r} is not a valid limit: write it like 'p95 > +10%' or 'p95{{name=\"/login\"}} > +10%';"
+            f" measures are {', '.join(MEASURE_NAMES)}."
         )
     return ChangeLimit(text, parts[1].replace("_", " "), parts[2], parts[3] == ">", float(parts[4]) / 100)

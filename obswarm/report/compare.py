@@ -155,22 +155,22 @@ def _too_few(base: int, run: int) -> str:
 
 
 def _measured(record: RunRecord) -> list[Interval]:
-    """Return the seconds to compare: since the last reset of the statistics, until the run was stopped."""
-    if not record.seconds:
+    """Return the intervals to compare: since the last reset of the statistics, until the run was stopped."""
+    if not record.intervals:
         return []
-    epoch = record.seconds[-1].epoch
-    return [second for second in record.seconds if second.epoch == epoch and second.state in LOADED_STATES]
+    epoch = record.intervals[-1].epoch
+    return [interval for interval in record.intervals if interval.epoch == epoch and interval.state in LOADED_STATES]
 
 
 def _keys(base: RunRecord, run: RunRecord) -> list[EndpointKey]:
     return [TOTAL, *sorted(base.endpoints.keys() & run.endpoints.keys())]
 
 
-def _blocks(seconds: Sequence[Interval], key: EndpointKey) -> list[Block]:
+def _blocks(intervals: Sequence[Interval], key: EndpointKey) -> list[Block]:
     found = []
-    for second in seconds:
-        stats = second.total() if key == TOTAL else second.endpoints.get(key, EndpointStats(key))
-        found.append(Block(second.interval_s, stats.requests, stats.failures, lanes_of(stats.duration.buckets)))
+    for interval in intervals:
+        stats = interval.total() if key == TOTAL else interval.endpoints.get(key, EndpointStats(key))
+        found.append(Block(interval.interval_s, stats.requests, stats.failures, lanes_of(stats.duration.buckets)))
     return found
 
 
@@ -188,7 +188,9 @@ def _incomparable(base: RunRecord, run: RunRecord, before: Sequence[Interval], a
     one, other = base.info, run.info
     if one.test != other.test:
         incomparable.append(f"The load tests differ ({one.test} and {other.test}).")
-    users, others = (max((sum(second.users.values()) for second in seconds), default=0) for seconds in (before, after))
+    users, others = (
+        max((sum(interval.users.values()) for interval in intervals), default=0) for intervals in (before, after)
+    )
     if abs(users - others) > _LOAD_TOLERANCE * max(users, others):
         incomparable.append(f"The loads differ (peaks: {counted(users, 'user')} and {others:,}).")
     if abs(len(before) - len(after)) > _LOAD_TOLERANCE * max(len(before), len(after)):
@@ -200,10 +202,10 @@ def _incomparable(base: RunRecord, run: RunRecord, before: Sequence[Interval], a
                 f"{others_took}, {len(after)} s of it measured",
             )
         incomparable.append(f"The durations differ ({took} and {others_took}).")
-    for record, seconds in ((base, before), (run, after)):
-        if not any(second.endpoints for second in seconds):
+    for record, intervals in ((base, before), (run, after)):
+        if not any(interval.endpoints for interval in intervals):
             incomparable.append(f"{record.info.run_id} made no requests.")
-        if any(worker.saturated for second in seconds for worker in second.workers.values()):
+        if any(worker.saturated for interval in intervals for worker in interval.workers.values()):
             incomparable.append(
                 f"In {record.info.run_id} the load generator was the bottleneck, so its latencies are not the target's."
             )
@@ -234,8 +236,8 @@ def _targets(
     found = {}
     for metric in sorted(base.samples.keys() & run.samples.keys(), key=target_metric_order):
         means = [
-            _means([value_at(samples, second.time_s) for second in seconds], blocks)
-            for samples, seconds in ((base.samples[metric], before), (run.samples[metric], after))
+            _means([value_at(samples, interval.time_s) for interval in intervals], blocks)
+            for samples, intervals in ((base.samples[metric], before), (run.samples[metric], after))
         ]
         name = f"{metric.target}: {metric.name}"
         change = mean_change(name, means[0], means[1], least=_MIN_RELATIVE_CHANGE)

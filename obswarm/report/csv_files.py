@@ -1,4 +1,4 @@
-"""CSV files with Locust's file names and columns, so that scripts for those keep working.
+"""Write CSV files with Locust's file names and columns, so that scripts for those keep working.
 
 Times are in milliseconds. `PREFIX_stats.csv`, `_failures.csv` and `_exceptions.csv` are written at the end.
 `PREFIX_stats_history.csv` grows by one row a second during the run, also when the master is killed and another takes
@@ -101,11 +101,11 @@ class CsvFiles(Output):
         """Snapshots of the second `_second`, which has no row yet."""
         self._written = 0
         self._before: Snapshot | None = None
-        """The last second that has a row, and its last snapshot."""
+        """The last snapshot of the last second with a row."""
         self._history: TextIO | None = None
-        self._goes_on_at: int | None = None
+        self._append_at: int | None = None
         """End of a previous process' rows in the file, in bytes; None if there are none."""
-        self._goes_on = False
+        self._continues = False
         """Whether the next row is the first after those of a previous process."""
         try:
             for suffix in _SUFFIXES:
@@ -136,15 +136,15 @@ class CsvFiles(Output):
         found = _unfinished_history(_path(self._prefix, "stats_history"), started_s)
         if found is None:
             return
-        self._goes_on_at, self._before, self._goes_on = found.end_bytes, snapshot, True
+        self._append_at, self._before, self._continues = found.end_bytes, snapshot, True
         self._written = max(0, found.last_s - started_s)
         # One row per second, even if the clock was set back in between.
         self._second = self._written + 1
 
     def _open_history(self) -> TextIO:
-        if self._history is None and self._goes_on_at is not None:
+        if self._history is None and self._append_at is not None:
             history = _open(self._prefix, "stats_history", "r+")
-            history.seek(self._goes_on_at)
+            history.seek(self._append_at)
             history.truncate()
             self._history = history
         elif self._history is None:
@@ -166,8 +166,8 @@ class CsvFiles(Output):
         # Seconds without snapshots (blocked event loop, no master, the unwritten last second of a previous master) get
         # rows with the values of the first snapshot after them.
         known_s = self._second - self._written
-        missed = max(0, (known_s if self._goes_on else min(known_s, round(interval_s))) - 1)
-        self._goes_on = False
+        missed = max(0, (known_s if self._continues else min(known_s, round(interval_s))) - 1)
+        self._continues = False
         for second in range(self._second - missed, self._second):
             users = 0 if self._before is None else self._before.user_count
             self._write_rows(history, second, users, self._before, recents, interval_s)

@@ -126,7 +126,7 @@ def test_rates_that_a_worker_cannot_keep_are_told_to_its_master(
     worker.link._is_ready = True
     worker.on_message(StartRun("run"))
     worker.on_message(Assign(1, {}, 1_000.0, rates))
-    _wait_until(lambda: bool(sent))
+    wait_until(lambda: sent)
     (event,) = sent
     assert isinstance(event, WorkerEvent)
     assert (event.kind, detail in event.detail) == (kind, True)

@@ -74,7 +74,7 @@ def test_a_shape_goes_on_where_it_would_be_by_now(tmp_path: Path) -> None:
         assert kept.total().requests == len(times)
         assert [mark.kind for mark in kept.annotations] == [mark["kind"] for mark in result["annotations"]]
         # Once, although a second master has made the end of it; the first one's last second may be missing.
-        assert 0.8 * len(times) < sum(second.total().requests for second in kept.seconds) <= len(times)
+        assert 0.8 * len(times) < sum(second.total().requests for second in kept.intervals) <= len(times)
         # The shape's own end, sixteen seconds after the first beginning: the time without a master counts.
         assert 15 < times[-1] - times[0] < 16 + stalls.allowed_s(2)
         began = times[0]

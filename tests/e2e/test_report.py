@@ -115,7 +115,7 @@ def test_limits_decide_the_exit_code(runs: Path) -> None:
     assert document["endpoints"][0]["name"] == "Aggregated"
     bad = obswarm("compare", *ids, "--fail-on", "speed > +10%", cwd=runs, **HERE)
     assert bad.code == 2
-    assert "known are throughput, error_ratio, p50, p95, p99" in " ".join(bad.stderr.split())
+    assert "measures are throughput, error_ratio, p50, p95, p99" in " ".join(bad.stderr.split())
 
 
 def test_a_report_can_be_written_anew_and_goes_with_its_run(runs: Path, tmp_path: Path) -> None:

@@ -258,7 +258,7 @@ def a_run_with_everything() -> Snapshot:
     for _ in range(2):
         recorder.record_exception("ValueError", "")
     recorder.record_cut_off("request", "GET", "/", 1.0)
-    recorder.under_way[object()] = ("GET", "/stream", clock.monotonic() - 50.0, True)
+    recorder.pending[object()] = ("GET", "/stream", clock.monotonic() - 50.0, True)
     workers = tuple(
         GeneratorHealth(state, 1, cpu_ratio, loop_lag_s, 1, False, WorkerStatus(state))
         for state, cpu_ratio, loop_lag_s in (("ready", 0.9, 0.2), ("leaving", 0.5, 0.3), ("lost", 0.0, 0.0))

@@ -88,7 +88,7 @@ def test_with_a_source_that_fails_every_third_second_a_guard_trips_after_enough_
     simulated.close()
     assert tripped_s == pytest.approx(for_s * 3 / 2, abs=2)
     (guard,) = simulated.guards
-    assert guard.seen_ratio == pytest.approx(2 / 3, abs=0.03)
+    assert guard.data_ratio == pytest.approx(2 / 3, abs=0.03)
     assert (guard.no_data_s, guard.watched_s) == (pytest.approx(40 / 3, abs=1), pytest.approx(40, abs=1))
     assert guard.no_data_reason == "Prometheus is away"
     partly = [note for note in notes_of(simulated) if "has had values for" in note]
@@ -155,7 +155,7 @@ def test_a_late_first_value_is_not_a_gap(time: FakeTime) -> None:
     simulated.seconds(30)
     simulated.close()
     assert notes_of(simulated) == []
-    assert simulated.guards[0].seen_ratio == 1.0
+    assert simulated.guards[0].data_ratio == 1.0
     assert simulated.guards[0].no_data_s == pytest.approx(9, abs=1)
 
 
@@ -374,7 +374,7 @@ def test_a_query_that_filters_out_all_series_is_false(time: FakeTime) -> None:
     simulated.seconds(20)
     assert notes_of(simulated) == []
     for view in simulated.guards:
-        assert (view.state, view.value, view.shown, view.no_data_s, view.seen_ratio) == (
+        assert (view.state, view.value, view.shown, view.no_data_s, view.data_ratio) == (
             "ok",
             None,
             "no series",

@@ -328,7 +328,9 @@ def test_alerts_that_are_refused_between_two_runs_are_counted_on(latest: Snapsho
     waiting = SnapshotRegistry(idle_workers=lambda: 2)
     assert b"alerts_refused" not in scrape(waiting)[1]
     assert latest.newest is not None
-    latest.snapshot(latest.newest.guarded((), (), (RefusedAlerts("token", 5, "a"), RefusedAlerts("labels", 1, "b"))))
+    latest.snapshot(
+        latest.newest.with_guards((), (), (RefusedAlerts("token", 5, "a"), RefusedAlerts("labels", 1, "b")))
+    )
     for kept, token in ((waiting, 3.0), (latest, 8.0)):
         kept.end_run(lambda: (RefusedAlerts("token", 3, "c"), RefusedAlerts("too_many", 2_000, "d")))
         for accept in ("", PROMETHEUS_CLASSIC):

@@ -145,7 +145,7 @@ def test_what_goes_in_comes_out_of_every_output(tmp_path: Path, events: list[dic
     with Store(folder / "runs.sqlite") as store:
         record = read_run(store, store.find("latest"))
     assert counted(record.total()) == expected
-    assert counted(record.seconds[-1].total()) == expected
+    assert counted(record.intervals[-1].total()) == expected
     page = run_page(record)
     assert not UNFIT.search(page)
     html.parser.HTMLParser().feed(page)
@@ -195,6 +195,6 @@ def test_response_times_from_intended_starts_get_everywhere(tmp_path: Path) -> N
     assert "intended_duration" not in now
     with Store(tmp_path / "runs.sqlite") as store:
         record = read_run(store, store.find("latest"))
-    for stats in (record.total(), record.seconds[-1].total()):
+    for stats in (record.total(), record.intervals[-1].total()):
         assert stats.intended_duration is not None
         assert (stats.intended_duration.count, stats.intended_duration.sum_s) == (1, 0.5)

@@ -19,7 +19,7 @@ from tests.support.recorded import PAGE, MadeUpRun, result_of
 
 GUARD = GuardView(
     *("load", "promql(load) > 5", "stop", GuardState.OK, 1.0, "1", None, ()),
-    seen_ratio=0.65,
+    data_ratio=0.65,
     watched_s=30.0,
     no_data_s=10.2,
     no_data_reason="HTTP 500",
@@ -43,7 +43,7 @@ def displayed(guard: GuardView) -> str:
 def test_the_terminal_says_what_was_seen_of_the_last_seconds() -> None:
     assert "→ stop seen 65% of the last 20 s HTTP 500" in displayed(GUARD)
     assert "seen 65% of the last 4 s" in displayed(replace(GUARD, watched_s=4.0))
-    assert "seen" not in displayed(replace(GUARD, seen_ratio=0.95))
+    assert "seen" not in displayed(replace(GUARD, data_ratio=0.95))
 
 
 def test_the_summary_and_the_report_say_for_how_long() -> None:

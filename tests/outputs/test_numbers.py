@@ -194,7 +194,7 @@ def test_the_store_has_the_number_and_pages_are_made_of_it(text: str, number: fl
         (info,) = import_runs(other, tmp_path / "run.obswarm")
         imported = read_run(other, info)
     for each in (record, imported):
-        state, value = each.seconds[-1].guards["odd"]
+        state, value = each.intervals[-1].guards["odd"]
         assert (state, bits(value or 0.0)) == ("tripped", bits(number))
         assert bits(each.samples[FIGURE][0][1]) == bits(number)
         assert each.info.configuration == {"threshold": text}

@@ -101,11 +101,11 @@ def test_charts_have_a_value_for_each_moment(tmp_path: Path) -> None:
 
 def test_a_line_is_interrupted_where_snapshots_are_missing_and_ends_with_the_run(tmp_path: Path) -> None:
     found = record(tmp_path, RESULT)
-    first, second, *_, last = found.seconds
+    first, second, *_, last = found.intervals
     start_s = found.info.started_s
     late = replace(last, elapsed_s=9.0, interval_s=7.0, time_s=start_s + 9.0)
     end = replace(last, elapsed_s=9.8, interval_s=0.8, time_s=start_s + 14.0, state="stopped")
-    data = chart_data(replace(found, seconds=(first, second, late, end)))
+    data = chart_data(replace(found, intervals=(first, second, late, end)))
     assert data["time"] == [1.0, 2.0, 5.5, 9.0, 9.8]
     lines = [line["values"] for group in data["groups"] for chart in group["charts"] for line in chart["lines"]]
     assert {(len(values), values[2]) for values in lines} == {(5, None)}

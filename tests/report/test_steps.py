@@ -73,7 +73,7 @@ def test_the_wait_for_the_last_requests_has_its_own_rate() -> None:
 def test_every_second_is_in_one_step(count: int, length: int) -> None:
     run = [second(number + 1) for number in range(count)]
     steps = steps_of(run, length)
-    assert [each for step in steps for each in step.seconds] == run
+    assert [each for step in steps for each in step.intervals] == run
     assert all(step.requests_rate == pytest.approx(100) for step in steps)
     assert steps_of([], length) == []
 

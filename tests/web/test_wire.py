@@ -38,7 +38,7 @@ def snapshot() -> Snapshot:
     env.recorder.record_iteration("Nobody")
     env.recorder.record_exception("KeyError: 'a'", "Traceback …")
     env.recorder.record_cut_off("request", "GET", "/x", 1.5)
-    env.recorder.under_way[object()] = ("GET", "/x", 0.0, False)
+    env.recorder.pending[object()] = ("GET", "/x", 0.0, False)
     found = local_run(env, Ramp(1, 1), test="t.py").latest()
     interval = {key: stats for key, stats in found.endpoints.items() if key.name == "/x"}
     return replace(

@@ -124,10 +124,10 @@ def _tone_of(guard: Mapping[str, Any]) -> str:
 
 
 def _workers(record: RunRecord) -> list[dict[str, Any]]:
-    names = dict.fromkeys(name for second in record.seconds for name in second.workers)
+    names = dict.fromkeys(name for interval in record.intervals for name in interval.workers)
     rows = []
     for name in names:
-        seen = [second.workers[name] for second in record.seconds if name in second.workers]
+        seen = [interval.workers[name] for interval in record.intervals if name in interval.workers]
         state = "saturated" if any(each.saturated for each in seen) else seen[-1].state
         rows.append(
             {
@@ -149,7 +149,7 @@ def _configuration(record: RunRecord) -> list[tuple[str, str]]:
         ("obswarm", info.version),
         ("revision", info.revision),
         ("started", clock.iso(info.started_s)),
-        ("measured", format_duration(round(sum(second.interval_s for second in record.seconds), 1))),
+        ("measured", format_duration(round(sum(interval.interval_s for interval in record.intervals), 1))),
         *info.configuration.items(),
     ]
     return [(name, setting_text(name, value)) for name, value in rows if value is not None]

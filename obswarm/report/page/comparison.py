@@ -118,9 +118,9 @@ def _row(name: str, base: str, run: str, difference: Difference) -> dict[str, An
 
 def _charts(found: Comparison, base: RunRecord, run: RunRecord) -> dict[str, Any]:
     """Return the charts of both runs on a common axis: seconds since the start."""
-    length = max(length_of(record.seconds, MAX_POINTS) for record in (base, run))
+    length = max(length_of(record.intervals, MAX_POINTS) for record in (base, run))
     both = [
-        (name, record, {step.number: step for step in steps_of(record.seconds, length)})
+        (name, record, {step.number: step for step in steps_of(record.intervals, length)})
         for name, record in (("base", base), ("run", run))
     ]
     count = max((number + 1 for _, _, steps in both for number in steps), default=0)

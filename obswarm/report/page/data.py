@@ -52,7 +52,7 @@ Column = list[float | None]
 
 def chart_data(record: RunRecord) -> dict[str, Any]:
     """Return the data of all charts. `time`: seconds since the start; each line has as many values, null for none."""
-    steps = _at_most(record.seconds, MAX_POINTS)
+    steps = _at_most(record.intervals, MAX_POINTS)
     start_s = record.info.started_s
     time: Column = [round(step.elapsed_s, 1) for step in steps]
     groups = [
@@ -152,10 +152,10 @@ def _load_test(steps: Sequence[Step]) -> list[dict[str, Any]]:
 
 def _in_flight(steps: Sequence[Step]) -> list[dict[str, Any]]:
     """Return the charts of requests in flight; none for runs stored by a version that did not record them."""
-    if not any(second.in_flight is not None for step in steps for second in step.seconds):
+    if not any(interval.in_flight is not None for step in steps for interval in step.intervals):
         return []
-    counts: Column = [max((second.in_flight or 0 for second in step.counted), default=None) for step in steps]
-    oldest: Column = [max((second.oldest_s or 0.0 for second in step.counted), default=None) for step in steps]
+    counts: Column = [max((interval.in_flight or 0 for interval in step.counted), default=None) for step in steps]
+    oldest: Column = [max((interval.oldest_s or 0.0 for interval in step.counted), default=None) for step in steps]
     return [
         chart("Requests in flight", "number", [("in flight", counts)]),
         chart("Oldest request in flight", "seconds", [("oldest", oldest)]),
@@ -166,16 +166,16 @@ def _by_endpoint(steps: Sequence[Step]) -> list[tuple[str, Column]]:
     """Return the p95 of the busiest endpoints."""
     requests: Counter[EndpointKey] = Counter()
     for step in steps:
-        for second in step.seconds:
-            requests.update({key: stats.requests for key, stats in second.endpoints.items()})
+        for interval in step.intervals:
+            requests.update({key: stats.requests for key, stats in interval.endpoints.items()})
     lines: list[tuple[str, Column]] = []
     for key, _ in requests.most_common(_MAX_LINES):
         values: Column = []
         for step in steps:
             merged = EndpointStats(key)
-            for second in step.seconds:
-                if key in second.endpoints:
-                    merged.merge(second.endpoints[key])
+            for interval in step.intervals:
+                if key in interval.endpoints:
+                    merged.merge(interval.endpoints[key])
             values.append(merged.quantile(0.95))
         lines.append((key.label, values))
     return lines
@@ -185,8 +185,8 @@ def _errors(steps: Sequence[Step]) -> list[tuple[str, Column]]:
     spans = [step.rate_s for step in steps]
     by_kind: dict[str, list[int]] = {}
     for number, step in enumerate(steps):
-        for second in step.seconds:
-            for key, seen in second.errors.items():
+        for interval in step.intervals:
+            for key, seen in interval.errors.items():
                 by_kind.setdefault(key.message, [0] * len(steps))[number] += seen.count
     most_frequent = sorted(by_kind.items(), key=lambda item: -sum(item[1]))
     lines: list[tuple[str, Column]] = [
@@ -209,7 +209,7 @@ def _targets(record: RunRecord, steps: Sequence[Step]) -> list[dict[str, Any]]:
         drawn = chart(_sentence(metric), metric.unit, [(metric.name, values)])
         groups.setdefault((metric.target, metric.kind), []).append(drawn)
         points.setdefault((metric.target, metric.kind), []).append(record.samples[metric])
-    end_s = record.seconds[-1].time_s if record.seconds else record.info.started_s
+    end_s = record.intervals[-1].time_s if record.intervals else record.info.started_s
     gaps = {of: gaps_of(metrics, record.info.started_s, end_s) for of, metrics in points.items()}
     return [
         {
@@ -227,7 +227,7 @@ def _sentence(metric: MetricKey) -> str:
 
 
 def _generator(steps: Sequence[Step]) -> list[dict[str, Any]]:
-    workers = sorted({name for step in steps for second in step.seconds for name in second.workers})[:_MAX_LINES]
+    workers = sorted({name for step in steps for interval in step.intervals for name in interval.workers})[:_MAX_LINES]
 
     def lines(of: Callable[[Any], float]) -> list[tuple[str, Column]]:
         return [
@@ -248,7 +248,7 @@ def _heat(record: RunRecord) -> dict[str, Any]:
     `edges`: bounds of the bands in seconds (one more than bands); `columns`: [band, requests, band, requests …] for
     each step, which ends at `time`.
     """
-    steps = _at_most(record.seconds, _MAX_HEAT_COLUMNS)
+    steps = _at_most(record.intervals, _MAX_HEAT_COLUMNS)
     columns: list[dict[int, int]] = []
     for step in steps:
         counts: dict[int, int] = {}

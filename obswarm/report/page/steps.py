@@ -1,4 +1,4 @@
-"""Steps of a report's time axis: one second each, or several for long runs."""
+"""Steps of a report's time axis: one interval each, or several for long runs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,13 +10,13 @@ from obswarm.stats import EndpointStats, total_of
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Consecutive seconds of a run: `span_s` seconds, of which `load_s` had load.
+    """Consecutive intervals of a run: `span_s` seconds, of which `load_s` had load.
 
-    `present` is the second whose users and workers are shown: the final snapshot of a run, taken after its end, has
-    none. A step that follows missing ones includes what finished in those, and its rates are over all of them.
+    `present` is the interval whose users and workers are shown: the final snapshot of a run, taken after its end, has
+    none. A step after missing ones includes their requests, and its rates are over all of them.
     """
 
-    seconds: Sequence[Interval]
+    intervals: Sequence[Interval]
     total: EndpointStats
     span_s: float
     load_s: float
@@ -27,12 +27,12 @@ class Step:
     @property
     def time_s(self) -> float:
         """Wall time of the last snapshot; at the end of a run, slightly after the end."""
-        return self.seconds[-1].time_s
+        return self.intervals[-1].time_s
 
     @property
     def elapsed_s(self) -> float:
         """Seconds from the start of the run to the end of the step."""
-        return self.seconds[-1].elapsed_s
+        return self.intervals[-1].elapsed_s
 
     @property
     def users(self) -> float:
@@ -40,8 +40,8 @@ class Step:
 
     @property
     def counted(self) -> list[Interval]:
-        """Seconds at whose end requests could be in flight; excludes the stopped ones if there was load until then."""
-        return [second for second in self.seconds if second.state != RunState.STOPPED or not self.has_load]
+        """Intervals that may end with requests in flight; excludes the stopped ones if there was load until then."""
+        return [interval for interval in self.intervals if interval.state != RunState.STOPPED or not self.has_load]
 
     @property
     def has_load(self) -> bool:
@@ -67,9 +67,9 @@ class Step:
 
 
 def steps_of(seconds: Sequence[Interval], length: int) -> list[Step]:
-    """Group seconds into steps of `length` seconds. Snapshots in the middle of a second belong to the nearest one. A
-    rest at the end of less than half a step belongs to the last step."""
-    groups = [list(group) for _, group in groupby(seconds, lambda second: _number(second, length))]
+    """Group intervals into steps of `length` seconds. Snapshots in the middle of a second belong to the nearest one. A
+    remainder of less than half a step belongs to the last step."""
+    groups = [list(group) for _, group in groupby(seconds, lambda interval: _number(interval, length))]
     if len(groups) > 1 and _span_s(groups[-1]) < length / 2:
         groups[-2:] = [[*groups[-2], *groups[-1]]]
     loads = _loads_s(seconds)
@@ -78,12 +78,12 @@ def steps_of(seconds: Sequence[Interval], length: int) -> list[Step]:
     for group in groups:
         span_s, load_s = _span_s(group), sum(loads[at : at + len(group)])
         at += len(group)
-        with_users = [second for second in group if second.state != RunState.STOPPED]
+        with_users = [interval for interval in group if interval.state != RunState.STOPPED]
         before = steps[-1].present if steps and _has_load(load_s, span_s) else group[-1]
         steps.append(
             Step(
                 group,
-                total_of(second.total() for second in group),
+                total_of(interval.total() for interval in group),
                 span_s,
                 load_s,
                 with_users[-1] if with_users else before,
@@ -97,8 +97,8 @@ def _has_load(load_s: float, span_s: float) -> bool:
     return load_s * 2 > span_s
 
 
-def _number(second: Interval, length: int) -> int:
-    return max(0, round(second.elapsed_s) - 1) // length
+def _number(interval: Interval, length: int) -> int:
+    return max(0, round(interval.elapsed_s) - 1) // length
 
 
 def length_of(seconds: Sequence[Interval], max_steps: int) -> int:
@@ -107,18 +107,18 @@ def length_of(seconds: Sequence[Interval], max_steps: int) -> int:
 
 
 def _span_s(seconds: Sequence[Interval]) -> float:
-    return sum(second.interval_s for second in seconds)
+    return sum(interval.interval_s for interval in seconds)
 
 
 def _loads_s(seconds: Sequence[Interval]) -> list[float]:
-    """Return how much of each second had load; all of it if unknown."""
+    """Return how many seconds of each interval had load; all of them if unknown."""
     found = []
     before: Interval | None = None
-    for second in seconds:
-        if second.load_s is None:
-            found.append(second.interval_s)
+    for interval in seconds:
+        if interval.load_s is None:
+            found.append(interval.interval_s)
         else:
-            until = before.load_s if before is not None and before.epoch == second.epoch else None
-            found.append(min(second.interval_s, max(0.0, second.load_s - (until or 0.0))))
-        before = second
+            until = before.load_s if before is not None and before.epoch == interval.epoch else None
+            found.append(min(interval.interval_s, max(0.0, interval.load_s - (until or 0.0))))
+        before = interval
     return found

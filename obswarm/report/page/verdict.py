@@ -23,7 +23,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """How a run ended (headline), and what is needed to judge the validity of the report (lines)."""
+    """The headline says how the run ended; the lines tell whether its results are valid."""
 
     headline: str
     tone: str
@@ -31,14 +31,14 @@ class Verdict:
 
 
 def verdict(record: RunRecord) -> Verdict:
-    """Return the verdict, from the result if the run has one, else from its stored seconds."""
+    """Return the verdict, from the result if the run has one, else from its stored intervals."""
     result = record.info.result
     lines = [_totals_line(record)]
     if result is None:
         lines.append(
             Line("The run is still in progress, or was killed: up to its last two seconds are missing.", "warn")
         )
-        return Verdict("Incomplete run", "warn", (*lines, _validity_of_seconds(record)))
+        return Verdict("Incomplete run", "warn", (*lines, _validity_of_intervals(record)))
     lines += [
         Line(f"Required {each['require']}: {'met' if each['met'] else 'not met'}.", "good" if each["met"] else "bad")
         for each in result["requirements"]
@@ -135,7 +135,7 @@ def _totals_line(record: RunRecord) -> Line:
     total = record.total()
     rate = format_count(total.rate(record.load_s))
     p50, p95 = total.quantiles((0.5, 0.95)) or (None, None)
-    users = max((second.users_max or sum(second.users.values()) for second in record.seconds), default=0)
+    users = max((interval.users_max or sum(interval.users.values()) for interval in record.intervals), default=0)
     if record.info.result is not None:
         users = record.info.result["users_max"]
     if not total.requests:
@@ -151,8 +151,8 @@ def _validity(saturated: bool, max_cpu_ratio: float | None, max_loop_lag_s: floa
     return Line(generator_sentence(saturated, max_cpu_ratio, max_loop_lag_s), "bad" if saturated else "good")
 
 
-def _validity_of_seconds(record: RunRecord) -> Line:
-    workers = [worker for second in record.seconds for worker in second.workers.values()]
+def _validity_of_intervals(record: RunRecord) -> Line:
+    workers = [worker for interval in record.intervals for worker in interval.workers.values()]
     return _validity(
         any(worker.saturated for worker in workers),
         max((worker.cpu_ratio for worker in workers), default=0.0),
