@@ -1,4 +1,4 @@
-"""The history of runs: a SQLite file that a run is written into while it goes."""
+"""The run store: a SQLite file to which runs are written as they go."""
 
 from obswarm.store.provenance import git_revision, read_loadtests
 from obswarm.store.read import read_run

@@ -1,4 +1,4 @@
-"""Contents of the run store's rows: MessagePack of short lists, compressed.
+"""Codec of the run store's rows: compressed MessagePack of short lists.
 
 Endpoints, errors, workers and metrics of targets have numbers (`Names`), which replace their names in every interval.
 """
@@ -14,11 +14,11 @@ import msgpack
 from obswarm.sanitize import escape_lines
 
 _LEVEL = 3
-"""Of zlib: higher ones cost several times as much for a tenth less."""
+"""Compression level of zlib: higher levels take several times as long for rows that are 10 % smaller."""
 
 
 class Names:
-    """Numbers for things with names, in the order in which they come. `fresh` are those since it was last emptied."""
+    """Number names in the order of their first use. `fresh` has the new ones; the caller empties it."""
 
     def __init__(self) -> None:
         self.numbers: dict[tuple[str, ...], int] = {}
@@ -26,6 +26,7 @@ class Names:
         """(number, name as JSON)."""
 
     def number(self, *name: str) -> int:
+        """Return the number of a name, a new one if it has none."""
         found = self.numbers.get(name)
         if found is None:
             found = self.numbers[name] = len(self.numbers)
@@ -33,41 +34,44 @@ class Names:
         return found
 
     def restore(self, rows: Iterable[tuple[int, str]]) -> None:
-        """Those that an earlier process has given."""
+        """Set the numbers that an earlier process has assigned."""
         self.numbers = {tuple(json.loads(name)): number for number, name in rows}
 
 
 def pack(document: Any) -> bytes:
+    """Return the compressed MessagePack of plain data. Raises TypeError for other objects."""
     packed = msgpack.packb(document, default=_pack_wide, unicode_errors="backslashreplace")
     return zlib.compress(packed, _LEVEL)
 
 
 def unpack(content: bytes) -> Any:
+    """Return the data that `pack` has packed."""
     return msgpack.unpackb(zlib.decompress(content), raw=False, strict_map_key=False, ext_hook=_unpack_wide)
 
 
 _WIDE = 1
-"""Number of the extension type for integers that MessagePack has no room for: little-endian, with a sign."""
+"""MessagePack extension type of integers with more than 64 bits: little-endian, signed."""
 
 
 def _pack_wide(value: Any) -> msgpack.ExtType:
     if not isinstance(value, int):
-        raise TypeError(f"{type(value).__name__} cannot be kept")
+        raise TypeError(f"{type(value).__name__} cannot be stored")
     return msgpack.ExtType(_WIDE, value.to_bytes(value.bit_length() // 8 + 1, "little", signed=True))
 
 
 def _unpack_wide(kind: int, content: bytes) -> int:
     if kind != _WIDE:
-        raise ValueError(f"the extension type {kind} is not known")
+        raise ValueError(f"unknown extension type {kind}")
     return int.from_bytes(content, "little", signed=True)
 
 
 def pack_values(values: Mapping[int, float]) -> bytes:
-    """Values by number. Whole numbers take less room as such."""
+    """Return packed values by number. Whole numbers are packed as integers, which are smaller."""
     return pack(list(chain.from_iterable((number, _short(value)) for number, value in values.items())))
 
 
 def unpack_values(content: bytes) -> dict[int, float]:
+    """Return the values by number that `pack_values` has packed."""
     flat = unpack(content)
     return {number: float(value) for number, value in zip(flat[::2], flat[1::2], strict=True)}
 

@@ -1,4 +1,4 @@
-"""Where a load test comes from: the text of its files, and the state of their git repository."""
+"""Read the origin of a load test: the text of its files, and the state of their git repository."""
 
 import subprocess
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ _GIT_TIMEOUT_S = 5.0
 
 
 def read_loadtests(files: Sequence[Path]) -> list[LoadTestText]:
-    """Those that can still be read."""
+    """Return the texts of the files that can be read, without recognisable secrets."""
     found = []
     for path in files:
         try:
@@ -26,8 +26,8 @@ def _without_secrets(text: bytes) -> bytes:
 
 
 def git_revision(folder: Path) -> str | None:
-    """The commit that is checked out there, with `-dirty` when something was changed since; None without git or a
-    repository."""
+    """Return the checked-out commit of the folder's repository, with `-dirty` if there are changes; None without git or
+    a repository."""
     command = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=40", "--match="]
     try:
         done = subprocess.run(

@@ -1,4 +1,4 @@
-"""Read a run from the store: its intervals, and what they add up to."""
+"""Read a run from the store: its intervals and their totals."""
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,7 +15,7 @@ _MIB = 1024 * 1024
 
 
 def read_run(store: Store, info: RunInfo) -> RunRecord:
-    """Return everything that the store has of a run. Raises ObswarmError if the store is damaged."""
+    """Return all stored data of a run. Raises ObswarmError if the store is damaged."""
     names = store.names(info)
     intervals = tuple(_intervals(store, info, names))
     measured = [interval for interval in intervals if interval.epoch == intervals[-1].epoch]
@@ -24,14 +24,14 @@ def read_run(store: Store, info: RunInfo) -> RunRecord:
         for error, seen in interval.errors.items():
             errors.count(error, seen, sys.maxsize)
     intervals = tuple(replace(interval, errors=errors.group_like_this(interval.errors)) for interval in intervals)
-    whole = store.whole(info)
-    if whole is not None:
-        endpoints = {stats.key: stats for stats in _endpoints(unpack(whole), names)}
+    totals = store.totals(info)
+    if totals is not None:
+        endpoints = {stats.key: stats for stats in _endpoints(unpack(totals), names)}
     else:
-        endpoints = _added_up(measured)
+        endpoints = _sum(measured)
     return RunRecord(
         info=info,
-        seconds=intervals,
+        intervals=intervals,
         endpoints=endpoints,
         errors=errors,
         exceptions=intervals[-1].exceptions if intervals else {},
@@ -41,7 +41,7 @@ def read_run(store: Store, info: RunInfo) -> RunRecord:
     )
 
 
-def _added_up(intervals: Sequence[Interval]) -> dict[EndpointKey, EndpointStats]:
+def _sum(intervals: Sequence[Interval]) -> dict[EndpointKey, EndpointStats]:
     endpoints: dict[EndpointKey, EndpointStats] = {}
     for interval in intervals:
         for key, stats in interval.endpoints.items():

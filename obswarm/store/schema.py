@@ -1,4 +1,4 @@
-"""The tables of the run store, and how a store of an earlier version becomes one of this version."""
+"""Tables of the run store, and migrations of stores of earlier versions."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ FILE = "runs.sqlite"
 BUSY_TIMEOUT_S = 10.0
 
 _APPLICATION_ID = 0x6F627377
-"""In the file's header (https://sqlite.org/pragma.html#pragma_application_id): a store whose rights were set."""
+"""In the file's header (https://sqlite.org/pragma.html#pragma_application_id): its permissions have been restricted."""
 
 _MIGRATIONS = (
     """
@@ -82,33 +82,32 @@ _MIGRATIONS = (
     # The tables stay; the name of an error may have an example behind its message.
     "",
 )
-"""Number i makes a store of version i one of version i + 1."""
+"""Migration i upgrades a store from version i to i + 1."""
 
 SCHEMA_VERSION = len(_MIGRATIONS)
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """Opens the store, makes it when it is not there, and brings it up to date; may be used in any thread.
+    """Open the store, which is created if it does not exist and migrated to this version; any thread may use it.
 
-    Only its owner can read a store that is made here, with the files that SQLite makes beside it, which get the same
-    mode. So it is with one of an earlier version, from which the rights of others are taken once; those that somebody
-    grants later stay.
+    Only its owner can read a new store, and the files that SQLite creates beside it with the same mode. The permissions
+    of a store of an earlier version are restricted once; permissions that are granted later stay.
 
-    Raises ObswarmError for a file that is none, that is damaged, or that a newer version has written.
+    Raises ObswarmError for a file that is not a store, that is damaged, or that a newer version has written.
     """
-    with plainly(path):
+    with convert_errors(path):
         make_private_folder(path.parent)
-        # SQLite would make it with the rights that the umask leaves.
+        # SQLite would create it with the permissions of the umask.
         with suppress(FileExistsError):
             open_private(path, "xb").close()
         connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
         try:
-            # Readers do not wait for a run that writes, and what is committed survives the death of the process.
+            # WAL: readers do not wait for a run that writes, and commits survive a crash of the process.
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")
             connection.execute("PRAGMA foreign_keys = ON")
             _migrate(connection, path)
-            _take_rights_of_others(connection, path)
+            _restrict_permissions(connection, path)
         except BaseException:
             connection.close()
             raise
@@ -118,7 +117,7 @@ def connect(path: Path) -> sqlite3.Connection:
 def _migrate(connection: sqlite3.Connection, path: Path) -> None:
     if _version(connection, path) == SCHEMA_VERSION:
         return
-    # Two commands may find an old store at the same time.
+    # Two commands may migrate an old store at the same time.
     connection.execute("BEGIN IMMEDIATE")
     try:
         for number in range(_version(connection, path), SCHEMA_VERSION):
@@ -127,17 +126,17 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         connection.execute("COMMIT")
     except BaseException:
-        # SQLite itself has rolled back when the disk is full.
+        # SQLite rolls back itself if the disk is full.
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
 
 
-def _take_rights_of_others(connection: sqlite3.Connection, path: Path) -> None:
+def _restrict_permissions(connection: sqlite3.Connection, path: Path) -> None:
     (found,) = connection.execute("PRAGMA application_id").fetchone()
     if found != _APPLICATION_ID:
         tighten(path, f"{path}-wal", f"{path}-shm")
-        # Where it cannot be written now, this happens again.
+        # If the file cannot be written now, this is repeated later.
         with suppress(sqlite3.OperationalError):
             connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
 
@@ -146,15 +145,15 @@ def _version(connection: sqlite3.Connection, path: Path) -> int:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version > SCHEMA_VERSION:
         raise ObswarmError(
-            f"{path} was written by a newer version of obswarm (its schema has the number {version}, this version"
-            f" knows those up to {SCHEMA_VERSION}). Update obswarm, or name another folder with --store."
+            f"{path} was written by a newer version of obswarm (its schema version is {version}, this version supports"
+            f" up to {SCHEMA_VERSION}). Update obswarm, or select another folder with --store."
         )
     return int(version)
 
 
 @contextmanager
-def plainly(path: Path) -> Iterator[None]:
-    """What SQLite and the system complain of, as an ObswarmError."""
+def convert_errors(path: Path) -> Iterator[None]:
+    """Convert errors of SQLite and the operating system to ObswarmError."""
     try:
         yield
     except sqlite3.DatabaseError as error:
@@ -164,20 +163,20 @@ def plainly(path: Path) -> Iterator[None]:
 
 
 def describe(path: Path, error: sqlite3.Error) -> str:
-    """For people: what is wrong with the store, and what to do."""
+    """Return an error message: what is wrong with the store, and what to do."""
     code = getattr(error, "sqlite_errorcode", None)
     if code is not None:
-        # The lower byte is the kind, the rest its details (https://sqlite.org/rescode.html).
+        # The lower byte is the primary result code (https://sqlite.org/rescode.html).
         match code & 0xFF:
             case sqlite3.SQLITE_NOTADB | sqlite3.SQLITE_CORRUPT:
                 return (
-                    f"The run store {path} is damaged ({error}). Move it away, and a new one is begun;"
-                    f" sqlite3 {path} .recover may save what is in it."
+                    f"The run store {path} is damaged ({error}). Move it away to start a new one;"
+                    f" sqlite3 {path} .recover may recover its data."
                 )
             case sqlite3.SQLITE_FULL:
                 return f"The run store {path} cannot grow: no space is left on its disk."
             case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
-                return f"The run store {path} is locked by another program for more than {BUSY_TIMEOUT_S:g} s."
+                return f"The run store {path} has been locked by another program for more than {BUSY_TIMEOUT_S:g} s."
             case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PERM:
-                return f"The run store {path} cannot be written ({error}). Name another folder with --store."
+                return f"The run store {path} cannot be written ({error}). Select another folder with --store."
     return f"The run store {path} cannot be used: {error}."

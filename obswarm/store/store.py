@@ -1,4 +1,4 @@
-"""The runs of a store: find, list, tag, annotate with a note, remove and read them."""
+"""Find, list, tag, annotate, remove and read the runs of a store."""
 
 import json
 import re
@@ -11,7 +11,7 @@ from obswarm.api import ObswarmError
 from obswarm.record import Annotation, GuardState, LoadTestText, RunInfo
 from obswarm.redact import redact_text, redact_value
 from obswarm.sanitize import escape_lines
-from obswarm.store.schema import connect, plainly
+from obswarm.store.schema import connect, convert_errors
 
 _TAG = re.compile(r"[\w][\w.:/-]{0,63}")
 LATEST = "latest"
@@ -24,7 +24,7 @@ _COLUMNS = (
 
 
 class Store:
-    """A context manager over the runs in the file at `path`. Raises ObswarmError wherever the file is no good."""
+    """The runs in the file at `path`, as a context manager. All methods raise ObswarmError if the file is unusable."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -37,13 +37,13 @@ class Store:
         self._connection.close()
 
     def _query(self, sql: str, *values: Any) -> list[Any]:
-        with plainly(self.path):
-            # SQLite takes no surrogates, which a command line may have.
-            fit = [escape_lines(value) if isinstance(value, str) else value for value in values]
-            return self._connection.execute(sql, fit).fetchall()
+        with convert_errors(self.path):
+            # SQLite rejects surrogates, which a command line may have.
+            clean = [escape_lines(value) if isinstance(value, str) else value for value in values]
+            return self._connection.execute(sql, clean).fetchall()
 
     def runs(self, test: str | None = None, tag: str | None = None) -> list[RunInfo]:
-        """The newest first; of a load test, or with a tag."""
+        """Return the runs, optionally of one load test or with one tag, the newest first."""
         conditions, values = ["1"], []
         if test is not None:
             conditions.append("test = ?")
@@ -58,8 +58,8 @@ class Store:
         return [_info(row, tags.get(row[0], ())) for row in self._query(sql, *values)]
 
     def find(self, name: str) -> RunInfo:
-        """By its id or the beginning of that, by a tag, or `latest`. Raises ObswarmError when there is none, or more
-        than one."""
+        """Return the run with this id, prefix of an id, or tag; or the newest one for `latest`. Raises ObswarmError
+        unless there is exactly one."""
         runs = self.runs()
         if not runs:
             raise ObswarmError(f"There are no runs in {self.path}.")
@@ -71,28 +71,30 @@ class Store:
         if len(fitting) == 1:
             return fitting[0]
         if not fitting:
-            raise ObswarmError(f"There is no run {name!r} in {self.path}. `obswarm runs list` shows those that are.")
+            raise ObswarmError(f"There is no run {name!r} in {self.path}. `obswarm runs list` lists the runs.")
         some = ", ".join(run.run_id for run in fitting[:5])
-        raise ObswarmError(f"{name!r} may be any of {len(fitting)} runs: {some}{', …' if len(fitting) > 5 else ''}.")
+        raise ObswarmError(f"{name!r} matches {len(fitting)} runs: {some}{', …' if len(fitting) > 5 else ''}.")
 
     def tag(self, run: RunInfo, tags: Sequence[str]) -> None:
-        """Raises ObswarmError for what cannot be a tag."""
+        """Add tags to a run. Raises ObswarmError for an invalid tag."""
         for tag in tags:
             if not _TAG.fullmatch(tag):
-                raise ObswarmError(f"{tag!r} cannot be a tag: letters, digits and . _ : / - only, at most 64.")
+                raise ObswarmError(f"{tag!r} is not a valid tag: up to 64 letters, digits, and . _ : / -")
         for tag in tags:
             self._query("INSERT OR IGNORE INTO tags VALUES (?, ?)", run.key, tag)
 
     def untag(self, run: RunInfo, tags: Sequence[str]) -> None:
+        """Remove tags of a run."""
         for tag in tags:
             self._query("DELETE FROM tags WHERE run = ? AND tag = ?", run.key, tag)
 
     def note(self, run: RunInfo, text: str) -> None:
+        """Set the note of a run."""
         self._query("UPDATE runs SET note = ? WHERE id = ?", text, run.key)
 
     def remove(self, runs: Sequence[RunInfo]) -> None:
-        """With everything that only they have; the file gets smaller."""
-        with plainly(self.path):
+        """Remove runs, and the load tests that no other run has. Shrinks the file."""
+        with convert_errors(self.path):
             for run in runs:
                 self._connection.execute("DELETE FROM runs WHERE id = ?", [run.key])
             self._connection.execute("DELETE FROM loadtests WHERE hash NOT IN (SELECT hash FROM run_loadtests)")
@@ -107,7 +109,7 @@ class Store:
         return [Annotation(*row) for row in self._query(sql, run.key)]
 
     def size_bytes(self, run: RunInfo) -> int:
-        """Of its measurements."""
+        """Return the size of a run's measurements in the store."""
         sql = (
             "SELECT coalesce((SELECT sum(length(content)) FROM seconds WHERE run = ?1), 0)"
             " + coalesce((SELECT sum(length(content)) FROM samples WHERE run = ?1), 0)"
@@ -119,13 +121,14 @@ class Store:
         return {number: tuple(json.loads(name)) for number, name in rows}
 
     def contents(self, run: RunInfo, table: str) -> Iterator[tuple[float, bytes]]:
-        """(time, content) of each row of `seconds` or `samples`."""
-        with plainly(self.path):
+        """Yield (time, content) of each row of a run in the table `seconds` or `samples`."""
+        with convert_errors(self.path):
             yield from self._connection.execute(
                 f"SELECT time_s, content FROM {table} WHERE run = ? ORDER BY number", [run.key]
             )
 
-    def whole(self, run: RunInfo) -> bytes | None:
+    def totals(self, run: RunInfo) -> bytes | None:
+        """Return the packed statistics of all endpoints over the whole run, None if the run was interrupted."""
         content: bytes | None = self._query("SELECT whole FROM runs WHERE id = ?", run.key)[0][0]
         return content
 
@@ -142,7 +145,7 @@ def _info(row: Sequence[Any], tags: Sequence[str]) -> RunInfo:
         last_s=last_s,
         planned_s=planned_s,
         version=version,
-        # Earlier versions kept URLs with their passwords.
+        # Earlier versions stored URLs with their passwords.
         configuration=redact_value("", json.loads(configuration)),
         revision=revision,
         result=None if result is None else _current(json.loads(result)),
@@ -152,7 +155,7 @@ def _info(row: Sequence[Any], tags: Sequence[str]) -> RunInfo:
 
 
 def _current(result: dict[str, Any]) -> dict[str, Any]:
-    """Rename what obswarm 0.1 called otherwise in a result."""
+    """Rename keys in a result of obswarm 0.1."""
     if "strangers" in result:
         result["rejected"] = result.pop("strangers")
     for guard in result.get("guards", ()):

@@ -1,4 +1,4 @@
-"""Runs as files of their own: a store with one run in it, to be sent to somebody or kept elsewhere."""
+"""Export runs to files, which are stores with one run, and import them."""
 
 import os
 import re
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from obswarm.api import ObswarmError
 from obswarm.record import RunInfo
-from obswarm.store.schema import connect, plainly
+from obswarm.store.schema import connect, convert_errors
 from obswarm.store.store import Store
 
 _RUN_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,99}")
@@ -15,17 +15,17 @@ _TABLES = ("run_loadtests", "tags", "names", "seconds", "samples", "marks")
 
 
 def export_run(store: Store, run: RunInfo, path: Path) -> None:
-    """Writes the run to a file, which is replaced if it is there, and is never half there.
+    """Write a run to a file, atomically. An existing file is replaced.
 
-    Raises ObswarmError when it cannot be written.
+    Raises ObswarmError if it cannot be written.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with plainly(path):
+        with convert_errors(path):
             connection = connect(temporary)
             try:
                 _copy(connection, store.path, [run.key])
-                # One file, without the log beside it.
+                # A single file, without a write-ahead log beside it.
                 connection.execute("PRAGMA journal_mode = DELETE")
             finally:
                 connection.close()
@@ -36,21 +36,22 @@ def export_run(store: Store, run: RunInfo, path: Path) -> None:
 
 
 def import_runs(store: Store, path: Path) -> list[RunInfo]:
-    """Takes over all runs of the file. Raises ObswarmError when it is no store, or one of its runs is here already."""
+    """Import all runs of a file. Raises ObswarmError if it is not a store, or if the store already has one of its
+    runs."""
     if not path.is_file():
         raise ObswarmError(f"{path} is not a file that `obswarm runs export` has written.")
     with Store(path) as other:
         incoming = other.runs()
     known = {run.run_id for run in store.runs()}
     for run in incoming:
-        # Reports are files of that name.
+        # The file name of a report contains the id.
         if _RUN_ID.fullmatch(run.run_id) is None:
-            raise ObswarmError(f"{path} has a run with the id {run.run_id!r}, which is none; nothing was imported.")
+            raise ObswarmError(f"{path} has a run with an invalid id, {run.run_id!r}; nothing was imported.")
         if run.run_id in known:
             raise ObswarmError(f"The run {run.run_id} is in {store.path} already; nothing of {path} was imported.")
     connection = connect(store.path)
     try:
-        with plainly(store.path):
+        with convert_errors(store.path):
             _copy(connection, path, [run.key for run in incoming])
     finally:
         connection.close()

@@ -1,4 +1,4 @@
-"""Write a run to the store while it goes on, in a thread of its own."""
+"""Write a run to the store as it goes, in a thread of its own."""
 
 import logging
 import math
@@ -27,21 +27,21 @@ from obswarm.units import counted, rounded
 logger = logging.getLogger(__name__)
 
 _MOST_WAITING = 3600
-"""Intervals that are queued at most while the disk is full or slow."""
+"""Maximum number of queued rows while the disk is slow."""
 
 _SAME_EPOCH_S = 0.5
 _MIB = 1024 * 1024
 
 
 class StoreIncomplete(ObswarmError):
-    """A part of the run could not be stored."""
+    """Part of a run could not be stored."""
 
 
 class RunWriter:
-    """Writes a run to the store at `path`. Raises ObswarmError if there can be no store.
+    """Write a run to the store at `path`. Raises ObswarmError if the store cannot be opened.
 
-    Each interval is committed by itself. Rows that cannot be written are queued and written with the next interval; the
-    run goes on meanwhile. A run that is in the store already (its master was restarted) is continued.
+    Each interval is committed on its own. Rows that cannot be written are queued and written with the next interval,
+    without affecting the run. A run that is in the store already, as its master was restarted, is continued.
     """
 
     def __init__(self, path: Path, metadata: RunMetadata) -> None:
@@ -50,13 +50,13 @@ class RunWriter:
         self._record = _Record(path, self._connection, metadata)
         self._queue: deque[tuple[Callable[..., None], Sequence[Any]]] = deque()
         self._news, self._is_idle = Event(), Event()
-        self._left_out = 0
+        self._dropped = 0
         self._logged: str | None = None
         self._writing = Supervisor().keep("The writing of the run store", self._write_all)
 
     def snapshot(self, snapshot: Snapshot) -> None:
         """Write an interval."""
-        self._log_trouble()
+        self._log_failure()
         self._do(self._record.interval, snapshot)
 
     def annotation(self, annotation: Annotation) -> None:
@@ -70,14 +70,14 @@ class RunWriter:
     def finish(
         self, final: Snapshot, ended_s: float, result: Mapping[str, Any], annotations: Sequence[Annotation] = ()
     ) -> None:
-        """Write how the run ended, and wait until everything is written. `annotations` are all of the run: the last
-        ones may not have been written yet. Raises StoreIncomplete if something is missing."""
+        """Write the end of the run, and wait until all rows are written. `annotations` are all annotations of the run,
+        of which the last may not have been written yet. Raises StoreIncomplete if rows are missing."""
         self._queue.append((self._record.end, (final, ended_s, to_json(result), annotations)))
         self._write_rest()
-        trouble = self._record.trouble
-        missing = self._record.intervals_pending + self._left_out
-        if trouble is not None:
-            raise StoreIncomplete(f"{trouble} The end of the run and {missing} of its seconds are not stored.")
+        failure = self._record.failure
+        missing = self._record.intervals_pending + self._dropped
+        if failure is not None:
+            raise StoreIncomplete(f"{failure} The end of the run and {missing} of its seconds are not stored.")
         if missing:
             verb = "is" if missing == 1 else "are"
             raise StoreIncomplete(
@@ -90,9 +90,9 @@ class RunWriter:
         self._connection.close()
 
     def _do(self, what: Callable[..., None], *arguments: Any) -> None:
-        """Have it done in the thread. Does not wait, however slow the disk is: the caller drives the run."""
+        """Run a function in the writer's thread. Does not wait, however slow the disk is: the caller drives the run."""
         if len(self._queue) >= _MOST_WAITING:
-            self._left_out += what == self._record.interval
+            self._dropped += what == self._record.interval
             return
         self._queue.append((what, arguments))
         self._is_idle.clear()
@@ -118,24 +118,24 @@ class RunWriter:
         self._pool.join()
         self._drain()
 
-    def _log_trouble(self) -> None:
-        """Log each fault once, and its end."""
-        trouble = self._record.trouble
-        if trouble == self._logged:
+    def _log_failure(self) -> None:
+        """Log each failure once, and recovery."""
+        failure = self._record.failure
+        if failure == self._logged:
             return
-        self._logged = trouble
-        if trouble is None:
-            logger.warning("The run is stored again; nothing of it is missing.")
+        self._logged = failure
+        if failure is None:
+            logger.warning("The run store can be written again; no data is missing.")
         else:
-            logger.error("%s The run goes on; what could not be written is tried again.", trouble)
+            logger.error("%s The run continues, and writing will be retried.", failure)
 
 
 class _Record:
-    """The rows of one run. Its methods run in the writer's thread; other threads only read `trouble`."""
+    """The rows of one run. Its methods run in the writer's thread; other threads only read `failure`."""
 
     def __init__(self, path: Path, connection: sqlite3.Connection, metadata: RunMetadata) -> None:
-        self.trouble: str | None = None
-        """Why the last attempt to write failed."""
+        self.failure: str | None = None
+        """Error message of the last attempt to write, None if it succeeded."""
         self._path = path
         self._connection = connection
         self._metadata = metadata
@@ -172,7 +172,7 @@ class _Record:
             for each, value in values.items()
         }
         changed = {number: value for number, value in now.items() if self._values.get(number) != value}
-        # A metric that is gone is a gap in its series.
+        # NaN marks the gap of a metric that has disappeared.
         changed |= dict.fromkeys(self._values.keys() - now.keys(), math.nan)
         self._values = now
         self._insert("samples", time_s, pack_values(changed))
@@ -182,8 +182,8 @@ class _Record:
         self._begin(final)
         for annotation in annotations[self._rows["marks"] :]:
             self._insert("marks", annotation.time_s, annotation.kind, annotation.text)
-        whole = pack([self._pack_endpoint(key, stats) for key, stats in final.endpoints.items()])
-        self._add("UPDATE runs SET ended_s = ?, whole = ?, result = ? WHERE id = ?", ended_s, whole, result, self._run)
+        totals = pack([self._pack_endpoint(key, stats) for key, stats in final.endpoints.items()])
+        self._add("UPDATE runs SET ended_s = ?, whole = ?, result = ? WHERE id = ?", ended_s, totals, result, self._run)
         self._commit()
 
     def _begin(self, snapshot: Snapshot) -> None:
@@ -194,7 +194,7 @@ class _Record:
             if found is not None:
                 self._continue(found[0])
         except sqlite3.Error as error:
-            self.trouble = describe(self._path, error)
+            self.failure = describe(self._path, error)
             found = None
         if found is None:
             self._new(snapshot)
@@ -204,7 +204,7 @@ class _Record:
 
     def _new(self, snapshot: Snapshot) -> None:
         metadata = self._metadata
-        # Chosen here and not by SQLite, so that rows can wait for their run to be written.
+        # Chosen here and not by SQLite, so that rows can be queued before their run is written.
         self._run = secrets.randbits(62)
         self._add(
             "INSERT INTO runs (id, run_id, test, host, started_s, planned_s, version, configuration, revision)"
@@ -249,13 +249,13 @@ class _Record:
             self._epoch += self._stats_since_s > -math.inf
             self._errors.clear()
         self._stats_since_s = snapshot.stats_since_s
-        under_way = total_in_flight(snapshot.in_flight.values())
+        in_flight = total_in_flight(snapshot.in_flight.values())
         return {
             "epoch": self._epoch,
             "stats_since_s": snapshot.stats_since_s,
             "elapsed_s": round(snapshot.elapsed_s, 3),
             "load_s": rounded(snapshot.load_s),
-            # Never nothing: rates are divided by it.
+            # Not 0, since it is the divisor of rates.
             "interval_s": max(round(snapshot.interval_s, 4), 0.0001),
             "state": str(snapshot.state),
             "users": dict(snapshot.users),
@@ -268,7 +268,7 @@ class _Record:
             ],
             "iterations": dict(snapshot.iterations),
             "interrupted": snapshot.interrupted,
-            "in_flight": [under_way.count, round(under_way.oldest_s, 3)],
+            "in_flight": [in_flight.count, round(in_flight.oldest_s, 3)],
             "workers": [
                 [
                     number("worker", each.worker),
@@ -286,11 +286,11 @@ class _Record:
         }
 
     def _pack_errors(self, snapshot: Snapshot) -> list[list[Any]]:
-        """[number, how often since the last second, first and last seen] of those that have come again."""
+        """Return [number, occurrences in this interval, first seen, last seen] of the errors of the interval."""
         rows: list[list[Any]] = []
         gone = self._errors.keys() - snapshot.errors.keys()
         if gone:
-            # Their endpoints have got many kinds, and they were grouped.
+            # They have been grouped, since their endpoints have many kinds of errors.
             kinds = ErrorKinds(snapshot.errors)
             for key in gone:
                 form, count = kinds.key_of(key), self._errors.pop(key)
@@ -307,14 +307,14 @@ class _Record:
         return [self._names.number("endpoint", *key), *pack_row(stats)]
 
     def _insert(self, table: str, *values: Any) -> None:
-        places = ", ".join("?" * (len(values) + 2))
-        self._add(f"INSERT INTO {table} VALUES ({places})", self._run, self._rows[table], *values)
+        placeholders = ", ".join("?" * (len(values) + 2))
+        self._add(f"INSERT INTO {table} VALUES ({placeholders})", self._run, self._rows[table], *values)
         self._rows[table] += 1
 
     def _add(self, sql: str, *values: Any) -> None:
-        # SQLite takes no surrogates.
-        fit = [escape_lines(value) if isinstance(value, str) else value for value in values]
-        self._pending.append((sql, fit))
+        # SQLite rejects surrogates.
+        clean = [escape_lines(value) if isinstance(value, str) else value for value in values]
+        self._pending.append((sql, clean))
 
     def _commit(self) -> None:
         for number, name in self._names.fresh:
@@ -329,7 +329,7 @@ class _Record:
         except sqlite3.Error as error:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
-            self.trouble = describe(self._path, error)
+            self.failure = describe(self._path, error)
         else:
             self._pending.clear()
-            self.trouble = None
+            self.failure = None

@@ -92,7 +92,7 @@ def test_a_run_is_kept_and_shown_and_goes_elsewhere(here: Path, quick: QuickServ
         "/page": after["/page"] - before[0],
         "/shop/{id}": after["/shop/1"] - before[1],
     }
-    assert sum(second.total().requests for second in record.seconds) == record.total().requests
+    assert sum(second.total().requests for second in record.intervals) == record.total().requests
     assert [annotation.kind for annotation in record.annotations] == ["start", "stop"]
     figures = {figure.name: [value for _, value in points] for figure, points in record.samples.items()}
     assert figures == {"open files": [7.0]}
@@ -188,7 +188,7 @@ def seconds_in(file: Path) -> int:
     if not file.exists():
         return 0
     with Store(file) as store:
-        return sum(len(read_run(store, run).seconds) for run in store.runs())
+        return sum(len(read_run(store, run).intervals) for run in store.runs())
 
 
 def fill(file: Path) -> None:
@@ -221,11 +221,11 @@ def test_a_disk_that_is_full_does_not_stop_the_run(here: Path, quick: QuickServe
         process.wait()
     assert process.returncode == 4, f"something that was asked for is not complete\n{stderr}"
     assert "Aggregated" in stdout
-    assert "cannot grow: no space is left on its disk. The run goes on" in stderr, stderr
+    assert "cannot grow: no space is left on its disk. The run continues" in stderr, stderr
     assert "are not stored." in stderr, stderr
     (small_disk / "filler").unlink()
     with Store(store / FILE) as kept:
-        assert read_run(kept, kept.find("latest")).seconds
+        assert read_run(kept, kept.find("latest")).intervals
 
 
 @pytest.mark.parametrize(

@@ -41,12 +41,12 @@ def test_every_second_is_there_as_soon_as_it_is_written(tmp_path: Path) -> None:
     assert record.info.ended_s is None
     assert (record.info.test, record.info.host, record.info.version) == ("shop.py", "http://shop.example", "1.2.3")
     assert (record.info.configuration, record.info.revision) == ({"users": 5}, "abc-dirty")
-    assert [second.total().requests for second in record.seconds] == [2, 3]
+    assert [second.total().requests for second in record.intervals] == [2, 3]
     assert {key: figures(stats) for key, stats in record.endpoints.items()} == {
         key: figures(stats) for key, stats in last.endpoints.items()
     }
     assert {tuple(key): seen.count for key, seen in record.errors.items()} == {(*LOGIN, "HTTP 500"): 1}
-    second = record.seconds[1]
+    second = record.intervals[1]
     assert (second.users, second.users_target, second.state) == ({"Visitor": 3}, {"Visitor": 5}, "running")
     assert second.iterations == {"Visitor": 2}
     worker = second.workers["w1"]
@@ -87,7 +87,7 @@ def test_names_of_obswarm_0_1_are_read_as_those_of_today(tmp_path: Path) -> None
     writer.finish(snapshot, 99.5, {"guards": guards, "strangers": {"dropped_frames": 3}})
     writer.close()
     record = read(path)
-    assert record.seconds[0].guards == {"g": (GuardState.NO_DATA, None)}
+    assert record.intervals[0].guards == {"g": (GuardState.NO_DATA, None)}
     assert record.info.result == {
         "guards": [
             {"name": "g", "state": "no_data", "no_data_reason": "no answer"},
@@ -107,7 +107,7 @@ def test_statistics_that_begin_anew(tmp_path: Path) -> None:
     run.second({PAGE: [0.02]}, failed=[PAGE, PAGE])
     writer.close()
     record = read(path)
-    assert [second.epoch for second in record.seconds] == [0, 1]
+    assert [second.epoch for second in record.intervals] == [0, 1]
     assert record.endpoints[PAGE].requests == 3
     assert [seen.count for seen in record.errors.values()] == [2]
 
@@ -133,8 +133,8 @@ def test_kinds_of_errors_that_were_grouped_meanwhile_are_counted_once(tmp_path: 
     record = read(path)
     form = ErrorKey(*PAGE, "order <number> is gone")
     assert record.errors == {form: ErrorStats(214, first, first + 213.0, f"order {first} is gone")}
-    assert [second.errors[form].count for second in record.seconds] == [3, 6, 4, 200, 1]
-    assert [len(second.errors) for second in record.seconds] == [1] * 5
+    assert [second.errors[form].count for second in record.intervals] == [3, 6, 4, 200, 1]
+    assert [len(second.errors) for second in record.intervals] == [1] * 5
 
 
 def test_samples_are_kept_where_they_change(tmp_path: Path) -> None:
@@ -166,7 +166,7 @@ def test_a_master_that_was_started_again_goes_on_where_it_was(tmp_path: Path) ->
     again.annotation(Annotation(2.0, "start", "b"))
     again.close()
     record = read(path)
-    assert len(record.seconds) == 2
+    assert len(record.intervals) == 2
     assert {key: stats.requests for key, stats in record.endpoints.items()} == {PAGE: 3, LOGIN: 1}
     assert [seen.count for seen in record.errors.values()] == [2]
     assert [annotation.text for annotation in record.annotations] == ["a", "b"]
@@ -208,9 +208,9 @@ def test_while_the_disk_is_full_the_run_goes_on_and_what_waits_is_written_later(
         run.second({PAGE: [0.01]})
     writer.close()
     assert [record.getMessage() for record in caplog.records] == [
-        f"The run store {path} cannot grow: no space is left on its disk. The run goes on; what could not be written is"
-        " tried again.",
-        "The run is stored again; nothing of it is missing.",
+        f"The run store {path} cannot grow: no space is left on its disk. The run continues, and writing will be"
+        " retried.",
+        "The run store can be written again; no data is missing.",
     ]
     assert read(path).endpoints[PAGE].requests == 5
 
