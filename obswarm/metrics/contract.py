@@ -1,4 +1,4 @@
-"""All metrics that obswarm exports: name, type, labels, help text. Dashboards and alerts rely on them; docs/metrics.md
+"""All metrics that obswarm exports: name, type, labels, help text. Dashboards and alerts depend on them; docs/metrics.md
 is generated from this file."""
 
 from dataclasses import dataclass
@@ -80,7 +80,9 @@ INTERRUPTED = Metric(
     (),
     "Requests that were interrupted because their user was stopped.",
 )
-ITERATIONS = Metric("obswarm_iterations_total", Kind.COUNTER, ("user_class",), "Tasks that users have completed.")
+ITERATIONS = Metric(
+    "obswarm_iterations_total", Kind.COUNTER, ("user_class",), "Tasks that users have completed, by user class."
+)
 DROPPED_ITERATIONS = Metric(
     "obswarm_dropped_iterations_total",
     Kind.COUNTER,
@@ -103,7 +105,7 @@ WORKERS = Metric(
     "obswarm_workers",
     Kind.GAUGE,
     ("state",),
-    "Workers by state: ready, missing (no heartbeat), leaving, lost (presumed dead), gone (left in an orderly way).",
+    "Workers by state: ready, missing (no heartbeat), leaving, lost (presumed dead), gone (left gracefully).",
 )
 WORKER_USERS = Metric("obswarm_worker_users", Kind.GAUGE, ("worker",), "Running users of the worker.")
 WORKER_CPU = Metric(
@@ -129,7 +131,7 @@ SATURATED = Metric(
     "obswarm_generator_saturated",
     Kind.GAUGE,
     ("worker",),
-    "1 once the worker has been saturated (the bottleneck) during this run.",
+    "1 if the worker has been saturated (the bottleneck) at any time of this run.",
 )
 GUARD_STATE = Metric(
     "obswarm_guard_state",
@@ -143,7 +145,7 @@ GUARD_SEEN = Metric(
     "obswarm_guard_seen_ratio",
     Kind.GAUGE,
     ("guard",),
-    "Share of the last 20 s for which the guard had a value.",
+    "Share of the last 20 s in which the guard had a value.",
     _GUARDED,
 )
 GUARD_TRIPS = Metric(

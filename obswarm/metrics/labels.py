@@ -8,7 +8,7 @@ from obswarm.metrics.contract import CONTRACT
 from obswarm.sanitize import is_clean
 
 _NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
-_TAKEN = {label for metric in CONTRACT for label in metric.labels} | {"le", "quantile", "job", "instance"}
+_RESERVED = {label for metric in CONTRACT for label in metric.labels} | {"le", "quantile", "job", "instance"}
 
 
 def parse_labels(texts: Iterable[str]) -> dict[str, str]:
@@ -24,7 +24,7 @@ def parse_labels(texts: Iterable[str]) -> dict[str, str]:
                 f"{name!r} is not a valid label name; use letters, digits and underscores, not starting with a digit or"
                 " two underscores"
             )
-        if name in _TAKEN:
+        if name in _RESERVED:
             raise ValueError(f"label name {name!r} is reserved by obswarm or Prometheus; choose another name")
         if name in labels:
             raise ValueError(f"label {name!r} is given twice")

@@ -29,7 +29,7 @@ from obswarm.redact import redact_url
 
 logger = logging.getLogger(__name__)
 
-_ANYBODY = ApiAccess()
+_NO_CREDENTIALS = ApiAccess()
 
 _TIMESERIES_TAG = b"\x0a"  # field 1 of WriteRequest, length-delimited
 _FIRST_RETRY_S = 0.25
@@ -53,10 +53,10 @@ class Receiver:
     """A remote write receiver: URL and credentials."""
 
     url: str
-    access: ApiAccess = _ANYBODY
+    access: ApiAccess = _NO_CREDENTIALS
 
     @property
-    def asked(self) -> Asked:
+    def api_target(self) -> Asked:
         """The receiver as error messages name it."""
         return Asked(self.url, self.access, naming_by_options("remote-write"))
 
@@ -182,8 +182,7 @@ class RemoteWriter(LingeringOutput):
             batch = self._queue[0]
             if self._send(batch):
                 retry_s = _FIRST_RETRY_S
-                # The batch may have been dropped from a full queue while it was being sent; it was delivered
-                # nevertheless.
+                # While it was sent, the batch may have been dropped from a full queue; it has been delivered, though.
                 if self._queue and self._queue[0] is batch:
                     self._queue.popleft()
                 else:
@@ -203,11 +202,13 @@ class RemoteWriter(LingeringOutput):
             "X-Prometheus-Remote-Write-Version": "0.1.0",
         }
         try:
-            answer = self._session.post(receiver.url, data=batch.body, headers=headers, timeout=_TIMEOUT_S)
+            response = self._session.post(receiver.url, data=batch.body, headers=headers, timeout=_TIMEOUT_S)
         except requests.RequestException as error:
-            self._on_receiver_failure(f"the receiver {failure_of(error, receiver.asked, _TIMEOUT_S).text}")
+            self._on_receiver_failure(f"the receiver {failure_of(error, receiver.api_target, _TIMEOUT_S).text}")
             return False
-        failure = trouble_of(answer, receiver.asked, "has no remote write endpoint at this path", may_be_empty=True)
+        failure = trouble_of(
+            response, receiver.api_target, "has no remote write endpoint at this path", may_be_empty=True
+        )
         if failure is None:
             self._sent += batch.samples
             if self._receiver_failing:
@@ -215,17 +216,17 @@ class RemoteWriter(LingeringOutput):
                 logger.info("--remote-write: the receiver accepts samples again.")
             return True
         what = f"the receiver {failure.text}"
-        if answer.status_code == 429 or answer.status_code >= 500:
+        if response.status_code == 429 or response.status_code >= 500:
             self._on_receiver_failure(what)
             return False
         self._lost["refused"] += batch.samples
         if what not in self._refusals and len(self._refusals) < 10:
             self._refusals.add(what)
-            logger.warning("--remote-write: %s. These samples are lost%s", what, self._conflict_hint(quoted(answer)))
+            logger.warning("--remote-write: %s. These samples are lost%s", what, self._conflict_hint(quoted(response)))
         return True
 
     def _conflict_hint(self, response_text: str) -> str:
-        """Return a hint if the response says that the receiver has newer samples of the same series, else ""."""
+        """Return a hint if the receiver has newer samples of the same series according to its response, else ""."""
         if self._instance is None or not any(text in response_text.lower() for text in _CONFLICTS):
             return ""
         return (

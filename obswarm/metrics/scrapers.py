@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 _MISSED_SCRAPES = 2.5
 """Number of scrape intervals to wait for a final scrape."""
 
-_SCRAPES_KEPT = 32
-_CLIENTS_KEPT = 64
+_MAX_SCRAPES = 32
+_MAX_CLIENTS = 64
 _TOLERANCE_S = 0.05
 _TOLERANCE_RATIO = 0.25
 """Gaps between scrapes are equal if they differ by less than _TOLERANCE_S, or by less than this share of the interval:
-a busy process answers late."""
+a busy process responds late."""
 
 _REGULAR_RATIO = 0.75
 """Share of the gaps that have to be equal for a regular pattern: some scrapes are late, or fail."""
@@ -71,11 +71,11 @@ class Scrapers:
 
     def note(self, client: Client, port: str, at_s: float) -> None:
         """Note a completed scrape that started at `at_s`."""
-        scrapes = self._scrapes.pop(client, None) or deque(maxlen=_SCRAPES_KEPT)
+        scrapes = self._scrapes.pop(client, None) or deque(maxlen=_MAX_SCRAPES)
         scrapes.append(_Scrape(at_s, port))
         # Most recently used last, so that the least recent client is dropped first.
         self._scrapes[client] = scrapes
-        if len(self._scrapes) > _CLIENTS_KEPT:
+        if len(self._scrapes) > _MAX_CLIENTS:
             del self._scrapes[next(iter(self._scrapes))]
 
     def wait_until_s(self, ended_s: float, longest_s: float) -> float | None:

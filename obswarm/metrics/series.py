@@ -59,7 +59,7 @@ SeriesKey = tuple[str, tuple[str, ...]]
 
 
 class CreatedTimes:
-    """Created timestamps (wall times in seconds) of the series of a run, kept from one exposition to the next.
+    """Created timestamps (wall times in seconds) of the series of a run, the same in each exposition.
 
     The created timestamp of a series is the last time at which its counter is known to have been zero. `increase()`
     needs it (https://prometheus.io/docs/prometheus/latest/feature_flags/#created-timestamps-zero-injection): without
@@ -74,7 +74,7 @@ class CreatedTimes:
         """Time of the newest snapshot whose exposition is complete, so that all of its series are known."""
 
     def clear(self) -> None:
-        """Forget all series: a new run starts."""
+        """Remove all series: a new run starts."""
         self._known.clear()
         self._absent_until_s = 0.0
 
@@ -101,7 +101,7 @@ class Exposition:
 
 
 class SnapshotRegistry(Output):
-    """Output that keeps the newest snapshot for exposition, and the counts from before a reset of the statistics, so
+    """Output that holds the newest snapshot for exposition, and the counts from before a reset of the statistics, so
     that no counter decreases during a run."""
 
     name = "The metrics endpoint"
@@ -205,7 +205,7 @@ class SnapshotRegistry(Output):
                 samples = (MetricSample((each.reason,), each.count, created_s=since_s) for each in refused)
                 yield contract.ALERTS_REFUSED, samples
         if self.push is not None:
-            # These counters go on over all runs of the process.
+            # These counters continue over all runs of the process.
             sent, lost, since_s = self.push.sent, sorted(self.push.lost.items()), self._since_s
             yield contract.PUSHED, iter([MetricSample((), sent, created_s=since_s)])
             yield contract.PUSH_LOST, (MetricSample((reason,), count, created_s=since_s) for reason, count in lost)
@@ -217,7 +217,7 @@ class SnapshotRegistry(Output):
         for key in {**self._endpoints_before_reset, **snapshot.endpoints}:
             now, before = snapshot.endpoints.get(key), self._endpoints_before_reset.get(key)
             if now is None or before is None:
-                yield now or before  # type: ignore[misc]  # one of them is there
+                yield now or before  # type: ignore[misc]  # one of them is not None
             else:
                 both = before.copy()
                 both.merge(now)
@@ -327,8 +327,8 @@ def _label(text: str) -> str:
     valid = escape_controls(text)
     if len(valid) <= _MAX_LABEL_LENGTH:
         return valid
-    mark = f"…{zlib.crc32(valid.encode()):08x}"
-    return valid[: _MAX_LABEL_LENGTH - len(mark)] + mark
+    suffix = f"…{zlib.crc32(valid.encode()):08x}"
+    return valid[: _MAX_LABEL_LENGTH - len(suffix)] + suffix
 
 
 def _by_class(counts: Mapping[str, int]) -> Mapping[str, int]:
