@@ -21,7 +21,7 @@ _MIN_SIMILARITY = 0.8
 
 @dataclass(frozen=True, slots=True)
 class KnownTargets:
-    """What a source knows about its targets.
+    """The targets of a source, and which metrics they have.
 
     `down`: target name (label `job`) → why it is down, empty if it is up. `current`: metric name → targets that have it
     now. `lost`: metric name → targets that had it earlier, or should have it by their kind. `run_jobs`: names of the
@@ -50,7 +50,7 @@ def reason_for_no_series(query: str, known: KnownTargets, names: Callable[[str],
         try:
             found = _missing(selector, known, names)
         except ValueError:
-            # A pattern that only Prometheus' RE2 version understands.
+            # A pattern that only Prometheus' version of RE2 supports.
             return ""
         if found:
             return redact_text(found)
@@ -120,7 +120,7 @@ def _suggestion(wanted: str, names: Iterable[str]) -> str:
 
 
 class ReasonCache:
-    """Caches why queries return no series, so that a reason is searched for at most every `keep_s` seconds."""
+    """Cache the reasons why queries return no series; a reason is searched for at most every `keep_s` seconds."""
 
     def __init__(self, keep_s: float) -> None:
         self._keep_s = keep_s

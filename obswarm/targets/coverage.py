@@ -1,4 +1,5 @@
-"""Coverage of a run by its targets' metrics: for how long each target was down, unreachable or without metrics."""
+"""Measure the coverage of a run by its targets' metrics: for how long each target was down, unreachable or without
+metrics."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -20,7 +21,7 @@ WARN_AFTER_S = 5.0
 
 
 _MAX_WARNINGS = 20
-"""Maximum number of gaps of a target that are reported one by one."""
+"""Maximum number of reported gaps of a target."""
 
 
 @dataclass(slots=True)
@@ -105,8 +106,8 @@ class TargetCoverage(Output):
                 coverage.measured_s += seconds
                 self._end_gap(target, coverage)
         for each in health:
-            answered_s = 0.0 if each.target.kind in KINDS else self._counted_s
-            coverage = self._coverage.setdefault(each.target, _Coverage(answered_s))
+            responded_s = 0.0 if each.target.kind in KINDS else self._counted_s
+            coverage = self._coverage.setdefault(each.target, _Coverage(responded_s))
             unknown_s = coverage.pending_s + seconds
             coverage.pending_s = min(each.pending_s, unknown_s)
             if unknown_s > coverage.pending_s:

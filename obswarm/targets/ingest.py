@@ -22,7 +22,7 @@ _NEVER: float = math.inf
 
 @dataclass(slots=True)
 class _KnownSeries:
-    """A series, found by its text in the page. `labels` is None if the store does not keep the metric."""
+    """A series, by its text in the page. `labels` is None if the store does not keep samples of the metric."""
 
     name: str
     labels: Labels | None
@@ -47,7 +47,7 @@ class TargetSeries:
     def __init__(self, store: SeriesStore, target: Target, wanted: Collection[str]) -> None:
         self._store = store
         self._wanted = wanted
-        # As in the configured address: without a port if that has none.
+        # Without a port if the configured address has none.
         self._own = {"job": target.name, "instance": urlsplit(target.url).netloc.rpartition("@")[2]}
         self._known: dict[str, _KnownSeries] = {}
         self._scrape = 0
@@ -100,8 +100,7 @@ class TargetSeries:
         self._forget_unused(taken)
 
     def metric_names(self, of_last_page: bool) -> set[str]:
-        """Return the metric names of the last page (none if its scrape failed), or also of earlier pages as far as they
-        are remembered."""
+        """Return the metric names of the last page (none if its scrape failed), or of all known series."""
         return {known.name for known in self._known.values() if known.scrape >= self._last_read or not of_last_page}
 
     def _first_seen(self, page: str, entry: Entry, media_type: str) -> _KnownSeries:
@@ -137,7 +136,7 @@ class TargetSeries:
         """Mark all series as stale, after a failed scrape."""
         self._drop_absent({}, time_s)
         self._last_read = _NEVER
-        # Otherwise it would grow with a target whose pages can never be parsed.
+        # Limited, since a target whose pages can never be parsed may have new series in each of them.
         self._forget_unused(2 * self._readable + _MAX_UNUSED)
 
     def add_scrape_series(self, up: bool, time_s: float, duration_s: float) -> None:

@@ -1,5 +1,5 @@
 """Client of Prometheus' HTTP API (https://prometheus.io/docs/prometheus/latest/querying/api/), also for compatible
-servers (Mimir, Thanos, VictoriaMetrics). Responses of anything else become errors that say what it is."""
+servers (Mimir, Thanos, VictoriaMetrics). Responses of other servers become errors that describe the response."""
 
 import json
 import logging
@@ -40,7 +40,7 @@ _NUMBERS = re.compile(r"\d+(\.\d+)?")
 
 
 class PermanentSourceError(SourceError):
-    """An error that retries will not fix: wrong URL, credentials or certificates."""
+    """An error that retries cannot fix: wrong URL, credentials or certificates."""
 
 
 class BadQuery(SourceError):
@@ -48,13 +48,13 @@ class BadQuery(SourceError):
 
 
 class PrometheusApi:
-    """Sends instant queries to a Prometheus. May be used by several greenlets concurrently."""
+    """Send instant queries to a Prometheus. Several greenlets may use it concurrently."""
 
     def __init__(self, url: str, access: ApiAccess, timeout_s: float, total_timeout_s: float, trust_env: bool) -> None:
         """`timeout_s` limits the wait between two reads, `total_timeout_s` the time to the last byte of a response."""
         self.name = f"Prometheus at {redact_url(url)}"
         self._url = url
-        self._asked = Asked(url, access, naming_by_options("prometheus"))
+        self._api_target = Asked(url, access, naming_by_options("prometheus"))
         self._timeout_s = timeout_s
         self._session = ApiSession(_MAX_RESPONSE_BYTES, total_timeout_s, trust_env, access)
         self._posts = True
@@ -76,7 +76,7 @@ class PrometheusApi:
         return self._samples(document, query)
 
     def parse(self, query: str) -> None:
-        """Have the query parsed without evaluating it. Raises SourceError; BadQuery if it is not valid PromQL."""
+        """Let Prometheus parse the query without evaluating it. Raises SourceError; BadQuery if it is not PromQL."""
         self._document("format_query", query, {})
 
     def _request(self, path: str, query: str, time: dict[str, str]) -> requests.Response:
@@ -95,14 +95,14 @@ class PrometheusApi:
         try:
             response = self._request(path, query, time)
         except requests.RequestException as error:
-            raise self._error(failure_of(error, self._asked, self._timeout_s)) from None
+            raise self._error(failure_of(error, self._api_target, self._timeout_s)) from None
         document, parse_problem = _json_of(response)
         is_api = isinstance(document, dict) and document.get("status") in ("success", "error")
         if is_api and document["status"] == "error" and response.status_code not in (401, 403, 404, 407, 429):
             raise self._refused_query(response, document, query)
         where = redact_url(_path_below(self._url, f"api/v1/{path}"))
         missing = f"has no Prometheus API at {where}: check the path before /api"
-        failure = refusal_of(response, self._asked, missing)
+        failure = refusal_of(response, self._api_target, missing)
         if failure is None and not is_api:
             failure = page_of(response) or _not_prometheus(response, parse_problem)
         if failure is not None:

@@ -1,4 +1,4 @@
-"""Find out why a query to a Prometheus returns no series, from what Prometheus knows about its targets."""
+"""Find the reason why a query to a Prometheus returns no series, from its series about its targets."""
 
 import re
 from collections.abc import Callable
@@ -20,7 +20,7 @@ _MAX_SHOWN = 3
 
 
 class PrometheusReasons:
-    """Finds reasons in background greenlets, so that guards need not wait.
+    """Find reasons in background greenlets, so that guards need not wait.
 
     `query` runs a query; `targets` returns the targets of the run (Prometheus may know many others). Both may raise
     SourceError.

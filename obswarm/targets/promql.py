@@ -87,13 +87,13 @@ class PrometheusSource:
         self._known: list[Target] = []
 
     def check(self, query: str) -> None:
-        """Register the query to be tried by `start`: only Prometheus knows which queries it accepts."""
+        """Register the query for `start`, which runs it once: only Prometheus can tell whether it accepts it."""
         self._checked.append(query)
 
     def start(self) -> None:
         """Run every registered query once, or a probe if there is none.
 
-        Raises ObswarmError if Prometheus refuses one for good; logs a warning for errors that may be temporary. May
+        Raises ObswarmError if Prometheus refuses one permanently; logs a warning for errors that may be temporary. May
         switch greenlets.
         """
         queries = dict.fromkeys(self._checked or [_PROBE_QUERY])
@@ -110,26 +110,26 @@ class PrometheusSource:
         except (BadQuery, PermanentSourceError) as error:
             return f"{error}."
         except SourceError as error:
-            unread = self._refusal_of_unread(query)
-            if unread is None:
+            refusal = self._refusal_of_unparsed(query)
+            if refusal is None:
                 self._api.warn(f"{error}. This may be temporary; the query is retried.")
-            return unread
+            return refusal
         return None
 
-    def _refusal_of_unread(self, query: str) -> str | None:
+    def _refusal_of_unparsed(self, query: str) -> str | None:
         """For a failed query that obswarm cannot parse, return why Prometheus cannot parse it either; None if it
         can."""
         try:
             parse_any(query)
             return None
         except ObswarmError as error:
-            unread = error
+            refusal = error
         try:
             self._api.parse(query)
         except BadQuery as error:
             return f"{error}."
         except SourceError as error:
-            return f"{unread} Prometheus could not be asked either: {error}."
+            return f"{refusal} Prometheus could not check it either: {error}."
         return None
 
     def query(self, query: str, at_s: float | None = None) -> list[Sample]:
@@ -170,7 +170,7 @@ class PrometheusSource:
                 for number, query in enumerate(queries[begin : begin + _QUERIES_PER_REQUEST], begin)
             )
             by_number: dict[str, list[Sample]] = {}
-            # Hints would be about the combined query, which the user has not written.
+            # Hints are logged at a low level, since they are about the combined query, not the user's.
             for sample in self._query(" or ".join(numbered), sent_s, logging.DEBUG):
                 by_number.setdefault(sample.labels.get(_NUMBER, ""), []).append(sample)
             for number in range(begin, min(begin + _QUERIES_PER_REQUEST, len(queries))):

@@ -61,8 +61,8 @@ _SHOWN_MEDIA_TYPE = re.compile(r"\s*([\w.+-]{1,40}/[\w.+-]{1,40})", re.ASCII)
 class EmbeddedSource:
     """MetricSource that scrapes and evaluates PromQL itself.
 
-    With `queries`, only the metrics that they need are kept, and no other queries may be run. Raises ObswarmError for a
-    query beyond the supported subset.
+    With `queries`, only the metrics that they need are stored, and no other queries may be run. Raises ObswarmError for
+    a query beyond the supported subset.
     """
 
     def __init__(
@@ -153,7 +153,7 @@ class EmbeddedSource:
         return promql.evaluate(tree, self._store, moment_s, self._wall_s(moment_s), _yield)
 
     def metric_values(self, queries: Sequence[str]) -> list[float | None]:
-        # Without waiting for the first scrape of other targets.
+        # This does not wait for the first scrape of other targets.
         return [only_value(self._evaluated(self._tree(query), clock.monotonic())) for query in queries]
 
     def targets(self) -> list[Target]:

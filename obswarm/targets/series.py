@@ -26,7 +26,7 @@ def _any(_: Mapping[str, str]) -> bool:
 
 
 class SeriesStore:
-    """Keeps the samples of the last `keep_s` seconds, of the metrics `names` (None: of all)."""
+    """Store the samples of the last `keep_s` seconds, of the metrics `names` (None: of all)."""
 
     def __init__(self, keep_s: float, names: frozenset[str] | None) -> None:
         self._keep_s = keep_s
@@ -68,8 +68,8 @@ class SeriesStore:
     ) -> Iterable[tuple[dict[str, str], Points]]:
         """Return (labels, points) of each matching series with points in (now - seconds, now], without stale
         markers."""
-        for labels, points in self._fitting(name, matches):
-            first, end = _place(points, now - seconds), _place(points, now)
+        for labels, points in self._matching(name, matches):
+            first, end = _position(points, now - seconds), _position(points, now)
             recent = [(time_s, value) for time_s, value in islice(points, first, end) if value is not None]
             if recent:
                 yield labels, recent
@@ -78,13 +78,13 @@ class SeriesStore:
         self, name: str, now: float, matches: LabelFilter = _any
     ) -> Iterable[tuple[dict[str, str], float, float]]:
         """Return (labels, time, value) of each matching series that is current."""
-        for labels, points in self._fitting(name, matches):
-            end = _place(points, now)
+        for labels, points in self._matching(name, matches):
+            end = _position(points, now)
             time_s, value = points[end - 1] if end else (now, None)
             if value is not None and time_s > now - STALE_AFTER_S:
                 yield labels, time_s, value
 
-    def _fitting(
+    def _matching(
         self, name: str, matches: LabelFilter
     ) -> Iterable[tuple[dict[str, str], deque[tuple[float, float | None]]]]:
         for key, points in self._series.get(name, {}).items():
@@ -97,6 +97,6 @@ class SeriesStore:
         return sorted(self._series)
 
 
-def _place(points: deque[tuple[float, float | None]], time_s: float) -> int:
+def _position(points: deque[tuple[float, float | None]], time_s: float) -> int:
     """Return the number of points not later than `time_s`."""
     return bisect_right(points, time_s, key=itemgetter(0))

@@ -8,7 +8,7 @@ from typing import Protocol
 from obswarm.http import ApiAccess, Naming
 from obswarm.redact import redact_text
 
-_ANYBODY = ApiAccess()
+_NO_CREDENTIALS = ApiAccess()
 MISSED_SCRAPES = 5
 """Number of missed scrapes that count as a gap; longer absence is no data. Prometheus' own lookback of five minutes is
 longer than most outages."""
@@ -45,7 +45,7 @@ class Target:
     url: str
     kind: str
     has_kind_label: bool = False
-    access: ApiAccess = _ANYBODY
+    access: ApiAccess = _NO_CREDENTIALS
 
 
 def field_of_target(target: Target) -> Naming:

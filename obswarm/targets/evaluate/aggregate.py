@@ -64,7 +64,7 @@ def aggregated(operator: str, modifier: Any, parameter: float | str | None, vect
 
 
 def _group_of(modifier: Any, labels: Mapping[str, str], always: tuple[str, ...] = ()) -> Key:
-    """Return the grouping labels. `always` are kept without being named in by()."""
+    """Return the grouping labels. `always` are grouping labels without being named in by()."""
     if modifier is None or str(modifier.type).rpartition(".")[2].lower() == "by":
         return key_of(only(labels, (*always, *(modifier.labels if modifier is not None else ()))))
     return key_of(without(labels, (NAME, *modifier.labels)))

@@ -67,14 +67,14 @@ def combined(symbol: str, modifier: Any, left: Value, right: Value) -> Value:
     return _between_vectors(symbol, returns_bool, _Matching(modifier), left, right)
 
 
-def _result(symbol: str, returns_bool: bool, left: float, right: float, kept: float) -> float | None:
-    """Return the value of the operation; None if a comparison filters it out."""
+def _result(symbol: str, returns_bool: bool, left: float, right: float, original: float) -> float | None:
+    """Return the value of the operation; `original` for a comparison that is true, None for one that is false."""
     if symbol in _ARITHMETIC:
         return _ARITHMETIC[symbol](left, right)
     holds = _COMPARISONS[symbol](left, right)
     if returns_bool:
         return float(holds)
-    return kept if holds else None
+    return original if holds else None
 
 
 def _with_number(

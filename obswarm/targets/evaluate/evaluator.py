@@ -137,8 +137,8 @@ class _Evaluation:
 
 def _label_filter(selector: Any, name: str) -> LabelFilter:
     """Return the label predicate of a selector, for series of that name."""
-    fits = matcher_of(selector)
-    return lambda labels: fits({NAME: name, **labels})
+    matches = matcher_of(selector)
+    return lambda labels: matches({NAME: name, **labels})
 
 
 def _is_range(tree: Any) -> bool:

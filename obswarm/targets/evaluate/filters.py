@@ -1,4 +1,4 @@
-"""Find what a query filters, to tell an empty result by a filter from missing data, whatever evaluates the query."""
+"""Find the filters of a query, to distinguish an empty result of a filter from missing data, for all metric sources."""
 
 from typing import Any
 

@@ -76,7 +76,7 @@ FUNCTIONS: dict[str, Callable[..., float]] = {
 
 
 def of_each(name: str, value: Value, arguments: Sequence[Value]) -> Vector:
-    if name == "clamp" and arguments[1] < arguments[0]:  # type: ignore[operator]  # the grammar lets only numbers be here
+    if name == "clamp" and arguments[1] < arguments[0]:  # type: ignore[operator]  # the grammar allows only numbers
         return []
     function = FUNCTIONS[name]
     return [Sample(unnamed(sample.labels), function(sample.value, *arguments)) for sample in vector_of(value)]

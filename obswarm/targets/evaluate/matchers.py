@@ -8,25 +8,26 @@ import re2
 
 from obswarm.targets.evaluate.syntax import operator_of
 
-_KEPT_PATTERNS = 1_000
+_MAX_PATTERNS = 1_000
 
 _QUIET = re2.Options()
 _QUIET.log_errors = False
 
 
 class InvalidPattern(ValueError):
-    """Not a valid RE2 regular expression. The message says why."""
+    """Not a valid RE2 regular expression. The message has the reason."""
 
 
-@lru_cache(_KEPT_PATTERNS)
+@lru_cache(_MAX_PATTERNS)
 def compiled(pattern: str) -> Any:
     """Compile a pattern, for use with `fullmatch`. Raises InvalidPattern."""
     try:
         re2.compile(pattern, _QUIET)  # compiled alone first, so that error messages do not show the added group
         return re2.compile(f"(?s:{pattern})", _QUIET)
     except re2.error as error:
-        (said,) = error.args
-        raise InvalidPattern(said.decode(errors="replace") if isinstance(said, bytes) else str(said)) from None
+        (message,) = error.args
+        text = message.decode(errors="replace") if isinstance(message, bytes) else str(message)
+        raise InvalidPattern(text) from None
 
 
 def matcher_of(selector: Any, label: str | None = None) -> Callable[[Mapping[str, str]], bool]:

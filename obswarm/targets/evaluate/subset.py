@@ -1,4 +1,4 @@
-"""The supported subset of PromQL: queries beyond it are refused before a run, with the name of the unsupported part."""
+"""Check queries for the supported subset of PromQL: others are refused before a run, with the unsupported part."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ from obswarm.targets.evaluate.syntax import (
     tree_lookback_s,
     tree_of,
 )
-from obswarm.targets.evaluate.unread import unread_parts
+from obswarm.targets.evaluate.unparsed import unparsed_parts
 
 MAX_RANGE_S = 300.0
 MAX_STEPS = 300
@@ -34,9 +34,9 @@ def parse(query: str) -> Any:
     try:
         tree = tree_of(query)
     except ObswarmError:
-        unread = unread_parts(query)
-        if unread:
-            raise _beyond(unread, query) from None
+        unparsed = unparsed_parts(query)
+        if unparsed:
+            raise _beyond(unparsed, query) from None
         raise
     _check(tree, query, MAX_DEPTH)
     if tree_lookback_s(tree) > MAX_RANGE_S:

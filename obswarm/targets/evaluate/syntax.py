@@ -1,4 +1,4 @@
-"""Inspect the syntax tree of a query, whatever evaluates it."""
+"""Parse queries and inspect their syntax trees, for all metric sources."""
 
 import re
 from collections.abc import Iterator
@@ -107,7 +107,7 @@ _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800, 
 
 
 def tree_lookback_s(tree: Any) -> float:
-    """As `lookback_s`, for a syntax tree."""
+    """Return `lookback_s` of a syntax tree."""
     within_s = max(map(tree_lookback_s, parts_of(tree)), default=0.0)
     match tree:
         case promql.VectorSelector():

@@ -1,4 +1,4 @@
-"""Tell PromQL that Prometheus accepts but obswarm's parser does not from text that is not PromQL. No I/O."""
+"""Distinguish PromQL that Prometheus accepts, but obswarm's parser does not, from text that is not PromQL. No I/O."""
 
 import re
 from typing import Any
@@ -13,13 +13,13 @@ _NUMBER = (
     rf"|(?:{_DIGITS}(?:\.(?:{_DIGITS})?)?|\.{_DIGITS})(?:[eE][+-]?{_DIGITS})?)(?![\w.])"
 )
 _TEXT = r'"(?:[^"\\]|\\.)*"' + r"|'(?:[^'\\]|\\.)*'|`[^`]*`"
-# Strings and comments as a whole, so that nothing in them is taken for a number.
+# Strings and comments as a whole, so that no number matches within them.
 _PIECE = re.compile(rf"(?P<match>[=!]~\s*)?(?P<text>{_TEXT})|#[^\n]*|(?P<number>{_NUMBER})", re.DOTALL)
 _ANY_PATTERN = '".*"'
 
 
-def unread_parts(query: str) -> str:
-    """Return which parts of a query the parser does not support; empty if the query is not PromQL either way."""
+def unparsed_parts(query: str) -> str:
+    """Return the parts of a query that the parser does not support; empty if the rest of it is not PromQL."""
     found: dict[str, None] = {}
 
     def readable(piece: re.Match[str]) -> str:
@@ -32,12 +32,12 @@ def unread_parts(query: str) -> str:
         if text[0] == "`" and "\\" in text:
             found["a backslash between back-quotes"] = None
             text = _in_double_quotes(text[1:-1])
-        if piece["match"] is not None and _is_pattern_of_re2(text) and not _is_read(f"x{{x=~{text}}}"):
+        if piece["match"] is not None and _is_pattern_of_re2(text) and not _can_parse(f"x{{x=~{text}}}"):
             found[f"the pattern {piece['text']}"] = None
             text = _ANY_PATTERN
         return (piece["match"] or "") + text
 
-    return " and ".join(found) if _is_read(_PIECE.sub(readable, query)) else ""
+    return " and ".join(found) if _can_parse(_PIECE.sub(readable, query)) else ""
 
 
 def _in_double_quotes(text: str) -> str:
@@ -55,7 +55,7 @@ def _is_pattern_of_re2(text: str) -> bool:
     return True
 
 
-def _is_read(query: str) -> bool:
+def _can_parse(query: str) -> bool:
     try:
         promql.parse(query)
     except ValueError:
