@@ -44,7 +44,7 @@ def wait_for_earlier_alerts(
     logger.info("The run waits %.0f s for alerts that fire already.", ARRIVAL_S)
     while not interrupted():
         waited_s = monotonic() - began_s
-        firing = evaluator.holding_back()
+        firing = evaluator.delaying_start()
         for alert in firing:
             if alert.fingerprint not in told:
                 told.add(alert.fingerprint)

@@ -3,7 +3,7 @@
 import logging
 from pathlib import Path
 
-from obswarm.guards import BadPayload, Delivery, make_kept, parse_kept
+from obswarm.guards import BadPayload, Delivery, decode_delivery, encode_delivery
 from obswarm.private_files import make_private_folder, tighten, write_private
 from obswarm.record import RefusedAlerts
 from obswarm.web import AlertsApp
@@ -33,7 +33,7 @@ class IdleAlerts:
         """Keep what fires for the process after this one."""
         try:
             make_private_folder(self._path.parent)
-            write_private(self._path, make_kept(self.app.known))
+            write_private(self._path, encode_delivery(self.app.known))
             tighten(self._path)
         except OSError as error:
             logger.warning("Alerts that fire cannot be kept for the next run in %s: %s.", self._path, error.strerror)
@@ -56,7 +56,7 @@ class IdleAlerts:
         try:
             body = self._path.read_bytes()
             self._path.unlink()
-            return parse_kept(body)
+            return decode_delivery(body)
         except FileNotFoundError:
             return Delivery()
         except (OSError, BadPayload) as error:

@@ -11,7 +11,7 @@ logger = logging.getLogger(__name__)
 
 _MOST_NAMES = 1_000
 _OTHERS = "(others)"
-"""Stands for the names of alerts beyond the first thousand, as each name is a series in /metrics."""
+"""Name under which alerts beyond the first thousand names are counted, as each name is a series in /metrics."""
 
 
 class AlertCounts:
@@ -30,7 +30,7 @@ class AlertCounts:
         self._received[name, alert.status, alert.source] += 1
 
     def restore(self, refused: Iterable[Refusal]) -> None:
-        """Count what other AlertCounts have logged already."""
+        """Add refusals that have been logged already."""
         for refusal in refused:
             self._refused[refusal.reason] += refusal.count
             self._examples.setdefault(refusal.reason, refusal.text)

@@ -24,7 +24,7 @@ from obswarm.units import counted
 RUN_LABEL = "run_id"
 """The label that says which run an alert is about; alert rules join it from obswarm_run_info."""
 RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")
-"""As made by obswarm.engine.new_run_id. Other programs use labels of that name for ids of their own."""
+"""Format of obswarm.engine.new_run_id. Other programs may use a label of that name for their own ids."""
 _MOST_LABELS = 64
 _LONGEST = 2_000
 _LONGEST_INTEGER = 400
@@ -44,7 +44,7 @@ class RefusalReason(StrEnum):
     FINGERPRINT = "fingerprint"
     STARTS_AT = "starts_at"
     TOO_MANY = "too_many"
-    """More alerts fire at once than are kept."""
+    """More alerts are firing than obswarm tracks."""
     TRUNCATED = "truncated"
     """The sender left them out (`max_alerts` of Alertmanager's webhook)."""
 
@@ -104,8 +104,8 @@ class Delivery:
     refused: tuple[Refusal, ...] = ()
 
 
-def make_kept(delivery: Delivery) -> bytes:
-    """Return a delivery as JSON that `parse_kept` reads, to keep it for the next run.
+def encode_delivery(delivery: Delivery) -> bytes:
+    """Return a delivery as JSON for `decode_delivery`, to store it for the next run.
 
     All its alerts get the same source: Grafana if all are from there, else Alertmanager.
     """
@@ -128,14 +128,14 @@ def make_kept(delivery: Delivery) -> bytes:
     return json.dumps(document).encode()
 
 
-def parse_kept(body: bytes) -> Delivery:
-    """Read what `make_kept` returned. Raises BadPayload if it is something else."""
+def decode_delivery(body: bytes) -> Delivery:
+    """Parse the result of `encode_delivery`. Raises BadPayload for anything else."""
     delivery = parse_payload(body)
     try:
-        kept = [Refusal(RefusalReason(reason), text, count) for reason, text, count in json.loads(body)["refused"]]
+        refused = [Refusal(RefusalReason(reason), text, count) for reason, text, count in json.loads(body)["refused"]]
     except (ValueError, KeyError, TypeError) as error:
         raise BadPayload(RefusalReason.NOT_JSON, f"its list `refused` cannot be read: {error}") from None
-    return Delivery(delivery.alerts, (*delivery.refused, *kept))
+    return Delivery(delivery.alerts, (*delivery.refused, *refused))
 
 
 def parse_payload(body: bytes) -> Delivery:
@@ -189,7 +189,7 @@ def _alert(value: Any, where: str, source: str) -> Alert:
     where += _named(labels)
     status = value.get("status")
     if status not in tuple(AlertStatus):
-        text = f"{where}: status is {_short(status)}; it has to be {' or '.join(AlertStatus)}"
+        text = f"{where}: status is {_short(status)}; it must be {' or '.join(AlertStatus)}"
         raise BadPayload(RefusalReason.STATUS, text)
     labels = _labels(labels, where)
     fingerprint = value.get("fingerprint")
@@ -219,7 +219,7 @@ def _short(value: Any) -> str:
 
 
 def _summary(annotations: Any) -> str:
-    """Return the text of the alert for people. Annotations have no effect, so they are no reason to refuse an alert."""
+    """Return the summary or description of the alert. Invalid annotations are no reason to refuse it."""
     if isinstance(annotations, dict):
         for name in ("summary", "description"):
             text = annotations.get(name)
@@ -232,7 +232,7 @@ def _labels(value: Any, where: str) -> dict[str, str]:
     if not isinstance(value, dict):
         raise BadPayload(RefusalReason.LABELS, f"{where}: labels is not an object of texts")
     if len(value) > _MOST_LABELS:
-        text = f"{where} has {counted(len(value), 'label')}; at most {_MOST_LABELS} are taken"
+        text = f"{where} has {counted(len(value), 'label')}; at most {_MOST_LABELS} are accepted"
         raise BadPayload(RefusalReason.LABELS, text)
     for name, text in value.items():
         if not isinstance(text, str) or len(name) > _LONGEST:
@@ -242,7 +242,7 @@ def _labels(value: Any, where: str) -> dict[str, str]:
 
 @lru_cache(maxsize=4096)
 def _clean(text: str, max_length: int) -> str:
-    # Thousands of alerts have mostly the same labels.
+    # Cached, as thousands of alerts have mostly the same labels.
     return clean_text(text, max_length)
 
 

@@ -1,4 +1,4 @@
-"""Track alerts received by webhook: which fire, which are about this run, and which action follows. No I/O."""
+"""Track alerts received by webhook: which are firing, which are about this run, and which action follows. No I/O."""
 
 from collections import deque
 from collections.abc import Iterable, Sequence
@@ -17,12 +17,12 @@ from obswarm.record import AlertStatus, GuardAction
 
 ACTION_LABEL = "obswarm_action"
 MAX_FIRING = 10_000
-"""The most alerts that are tracked while they fire; see AlertTracker.take for those beyond."""
+"""Maximum number of firing alerts that are tracked; see AlertTracker.take for further ones."""
 
 
 _SAVED_FIELDS = ("fingerprint", "labels", "summary", "starts_s", "source")
 _MAX_SAVED = 500
-"""The most alerts in the state for a later master, which is written once a second."""
+"""Maximum number of alerts in the state for a later master, which is written once a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ DISPLACED = f"{MAX_FIRING:,} alerts fire, and one of a higher rank has taken its
 
 
 def too_many(verdicts: Iterable[Verdict]) -> list[Refusal]:
-    """Return refusals of the alerts that were not tracked because too many fire."""
+    """Return refusals of the alerts that are not tracked because too many are firing."""
     return [
         Refusal(RefusalReason.TOO_MANY, f"{verdict.alert.name}: {verdict.reason}")
         for verdict in verdicts
@@ -68,12 +68,12 @@ class AlertScope(StrEnum):
     OTHER_RUN = "other run"
     EARLIER = "earlier"
     """It fired before the run started."""
-    UNSURE = "unsure"
+    UNCERTAIN = "uncertain"
     """It fired within the grace after the start, so its data may be from before."""
 
 
 class _Rank(IntEnum):
-    """Which alerts are tracked when too many fire: those of a higher rank."""
+    """Rank of an alert: when too many are firing, those of a higher rank are tracked."""
 
     NOTED = 0
     """It has no effect."""
@@ -89,11 +89,11 @@ class _Rank(IntEnum):
 class _Firing:
     alert: Alert
     since_s: float
-    """When it began to fire; when it was delivered if its start is unknown or in the future."""
+    """When it started to fire; when it was delivered if its start is unknown or in the future."""
     acted: bool = False
 
-    def goes_on_in(self, alert: Alert) -> bool:
-        """Return whether a delivery of a firing alert is about the same firing, not a later one.
+    def continues_in(self, alert: Alert) -> bool:
+        """Return whether a delivered alert has been firing since then, and not started to fire again.
 
         The start of an alert moves back when Alertmanager merges alerts of two Prometheus servers.
         """
@@ -102,12 +102,12 @@ class _Firing:
 
 
 class AlertTracker:
-    """Track which alerts fire, and return the verdict on each delivered alert. Times are wall time in seconds.
+    """Track which alerts are firing, and return a verdict on each delivered alert. Times are wall time in seconds.
 
     Repeated deliveries, which Alertmanager sends while an alert fires, have no further effect. Only alerts about this
     run act and are counted by guards: those with its `run_id`, and those without the label that fired after the start.
-    An alert of the latter kind that fires within `grace_s` of the start acts after that time if it still fires; `due`
-    returns those.
+    An alert of the latter kind that fires within `grace_s` of the start acts after that time if it is still firing;
+    `due` returns those.
     """
 
     def __init__(
@@ -133,7 +133,7 @@ class AlertTracker:
         ours = [
             known
             for known in self._firing.values()
-            if self._scope(known.alert, known.since_s, now_s) in (AlertScope.OURS, AlertScope.UNSURE)
+            if self._scope(known.alert, known.since_s, now_s) in (AlertScope.OURS, AlertScope.UNCERTAIN)
         ]
         if len(ours) > _MAX_SAVED:
             ours = nlargest(_MAX_SAVED, ours, lambda known: self._rank(known.alert, known.since_s, now_s))
@@ -155,7 +155,7 @@ class AlertTracker:
     def take(self, alerts: Sequence[Alert], now_s: float) -> list[Verdict]:
         """Track delivered alerts and return the verdicts, which the caller carries out.
 
-        When too many fire, an alert takes the place of the oldest one of a lower rank; `take_displaced` returns those.
+        When too many are firing, an alert replaces the oldest one of a lower rank; `take_displaced` returns those.
         """
         verdicts = []
         by_rank: dict[_Rank, deque[str]] | None = None
@@ -165,7 +165,7 @@ class AlertTracker:
             since_s = _since(alert, now_s)
             if not alert.firing:
                 self._firing.pop(alert.fingerprint, None)
-            elif known is not None and known.goes_on_in(alert):
+            elif known is not None and known.continues_in(alert):
                 # Deliveries may differ in the start; a start later than the latest one is a new firing.
                 self._firing[alert.fingerprint] = _Firing(
                     replace(alert, starts_s=known.alert.starts_s), min(known.since_s, since_s), known.acted
@@ -185,7 +185,7 @@ class AlertTracker:
         return verdicts
 
     def take_displaced(self) -> list[Refusal]:
-        """Return refusals of alerts that fire and are no longer tracked, each once."""
+        """Return refusals of firing alerts that are no longer tracked, each once."""
         displaced, self._displaced = self._displaced, []
         return [Refusal(RefusalReason.TOO_MANY, f"{alert.name}: {DISPLACED}") for alert in displaced]
 
@@ -211,14 +211,14 @@ class AlertTracker:
         match self._scope(alert, since_s, now_s):
             case AlertScope.OURS:
                 return _Rank.ACTS if acts else _Rank.COUNTED
-            case AlertScope.UNSURE:
+            case AlertScope.UNCERTAIN:
                 return _Rank.MAY_ACT if acts else _Rank.MAY_BE_COUNTED
             case AlertScope.EARLIER if self._started_s is None and acts:
                 return _Rank.MAY_ACT
         return _Rank.NOTED
 
     def due(self, now_s: float) -> list[Verdict]:
-        """Return the verdicts on alerts that fire and whose grace has ended, each once."""
+        """Return the verdicts on firing alerts whose grace time has ended, each once."""
         if self._started_s is None:
             return []
         verdicts = []
@@ -239,7 +239,7 @@ class AlertTracker:
         known = self._firing.get(alert.fingerprint)
         if not alert.firing:
             return Verdict(alert, None, "resolved" if known is not None else "resolved, was not known")
-        if known is not None and known.goes_on_in(alert):
+        if known is not None and known.continues_in(alert):
             return Verdict(replace(alert, starts_s=known.alert.starts_s), None, "known already")
         since_s = _since(alert, now_s)
         match self._scope(alert, since_s, now_s):
@@ -255,7 +255,7 @@ class AlertTracker:
                 )
             case AlertScope.EARLIER:
                 return Verdict(alert, Action(GuardAction.NOTIFY), "it fired before the start of the run")
-            case AlertScope.UNSURE if (later := self._wanted(alert)[0]).kind is not GuardAction.NOTIFY:
+            case AlertScope.UNCERTAIN if (later := self._wanted(alert)[0]).kind is not GuardAction.NOTIFY:
                 return Verdict(
                     alert,
                     Action(GuardAction.NOTIFY),
@@ -271,7 +271,7 @@ class AlertTracker:
         if self._started_s is None or since_s < self._started_s:
             return AlertScope.EARLIER
         certain_s = self._started_s + self.grace_s
-        return AlertScope.OURS if since_s >= certain_s or now_s >= certain_s else AlertScope.UNSURE
+        return AlertScope.OURS if since_s >= certain_s or now_s >= certain_s else AlertScope.UNCERTAIN
 
     def _wanted(self, alert: Alert) -> tuple[Action, str]:
         """Return (the action of the label or the default, which of them it is)."""
@@ -286,13 +286,14 @@ class AlertTracker:
     def count(self, operand: AlertOperand, now_s: float) -> int:
         """Return the number of firing alerts of this run that match a guard's `alert(…)`."""
         return sum(
-            operand.fits(known.alert.labels)
+            operand.matches(known.alert.labels)
             for known in self._firing.values()
             if self._scope(known.alert, known.since_s, now_s) is AlertScope.OURS
         )
 
-    def holding_back(self, now_s: float) -> list[Alert]:
-        """Return firing alerts from before the start that have no `run_id` and an action other than notify."""
+    def delaying_start(self, now_s: float) -> list[Alert]:
+        """Return firing alerts from before the start that delay it: without `run_id`, with an action other than
+        notify."""
         return [
             known.alert
             for known in self._firing.values()

@@ -20,7 +20,7 @@ DURATION_UNITS = ("us", "ms", "s", "m", "h", "d")
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
-    """A number with its unit, as written. `base` is in seconds, a share of 1, or the number itself."""
+    """A number with its unit, as written. `base` is in seconds, a ratio, or the number itself."""
 
     number: float
     unit: str = ""
@@ -52,7 +52,7 @@ class EngineOperand:
 
 @dataclass(frozen=True, slots=True)
 class PromqlOperand:
-    """A PromQL query of the target's metrics. Of several series, the one that makes the condition true decides."""
+    """A PromQL query of the target's metrics. The condition is true if it is true for any of several series."""
 
     query: str
 
@@ -68,7 +68,7 @@ class Matcher:
     operator: str
     text: str
 
-    def fits(self, labels: Mapping[str, str]) -> bool:
+    def matches(self, labels: Mapping[str, str]) -> bool:
         value = labels.get(self.label, "")
         if self.operator in ("=", "!="):
             return (value == self.text) == (self.operator == "=")
@@ -84,15 +84,15 @@ class AlertOperand:
 
     matchers: tuple[Matcher, ...]
 
-    def fits(self, labels: Mapping[str, str]) -> bool:
-        return all(matcher.fits(labels) for matcher in self.matchers)
+    def matches(self, labels: Mapping[str, str]) -> bool:
+        return all(matcher.matches(labels) for matcher in self.matchers)
 
     def __str__(self) -> str:
         return f"alert({redact_text(', '.join(map(str, self.matchers)))})"
 
 
 Operand = EngineOperand | PromqlOperand | AlertOperand
-THERE = Quantity(0.0)
+ZERO = Quantity(0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ class Condition:
         return value == value and OPERATORS[self.operator](value, self.quantity.base)
 
     def __str__(self) -> str:
-        if isinstance(self.operand, AlertOperand) and (self.operator, self.quantity) == (">", THERE):
+        if isinstance(self.operand, AlertOperand) and (self.operator, self.quantity) == (">", ZERO):
             return str(self.operand)
         return f"{self.operand} {self.operator} {self.quantity}"
 

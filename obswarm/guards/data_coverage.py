@@ -1,4 +1,4 @@
-"""For how long a guard has had values. Pure, with times as arguments."""
+"""Measure for how long a guard has had values. Pure, with times as arguments."""
 
 import math
 from collections import deque
@@ -9,18 +9,18 @@ from obswarm.record import DATA_RATIO_OVER_S, MIN_DATA_RATIO
 class DataCoverage:
     """The share of time that values cover.
 
-    A value covers the time until the next query. Missing are the time between a query without a value and the next
-    value, and gaps of at least `stale_after_s` between values (0: such gaps are not missing). Times are in seconds, of
-    one clock, in ascending order.
+    A value covers the time until the next query. Not covered is the time from a query without a value to the next
+    value, and gaps of at least `stale_after_s` between values (0: gaps are covered). Times are in seconds, of one
+    clock, in ascending order.
     """
 
     def __init__(self, stale_after_s: float) -> None:
         self._stale_after_s = stale_after_s
         self.reason = ""
-        """Why there was no value, the last time."""
+        """Reason of the last missing value."""
         self._began_s: float | None = None
-        self._seen_s = -math.inf
-        self._first_s = math.inf
+        self._last_value_s = -math.inf
+        self._first_value_s = math.inf
         self._missing_from_s: float | None = None
         self._gaps: deque[tuple[float, float]] = deque()
         """(from, to) of the gaps that `ratio` needs."""
@@ -32,33 +32,33 @@ class DataCoverage:
         self._watched_before_s, self._gaps_s, self.reason = watched_s, missing_s, reason
 
     def begin(self, time_s: float) -> None:
-        """Start to count at `time_s`, unless started before."""
+        """Start counting at `time_s`, unless it has started."""
         if self._began_s is None:
             self._began_s = time_s
 
     @property
-    def nothing_yet(self) -> bool:
+    def has_no_value_yet(self) -> bool:
         """Whether there has been no value so far."""
-        return self._seen_s == -math.inf
+        return self._last_value_s == -math.inf
 
     @property
     def is_missing(self) -> bool:
         """Whether the last query had no value."""
         return self._missing_from_s is not None
 
-    def miss(self, time_s: float, reason: str) -> None:
-        """Record that there was no value."""
+    def record_missing(self, time_s: float, reason: str) -> None:
+        """Record that there was no value, for a reason."""
         self.reason = reason
         if self._missing_from_s is None:
-            self._missing_from_s = self._began_s if self.nothing_yet else time_s
+            self._missing_from_s = self._began_s if self.has_no_value_yet else time_s
 
-    def see(self, time_s: float) -> float:
-        """Record a value. Returns the length of the gap before it in seconds."""
+    def record_value(self, time_s: float) -> float:
+        """Record that there was a value. Returns the length of the gap before it in seconds."""
         from_s = self._missing_from_s
-        if from_s is None and 0 < self._stale_after_s <= time_s - self._seen_s:
-            from_s = self._began_s if self.nothing_yet else self._seen_s
-        self._seen_s, self._missing_from_s = time_s, None
-        self._first_s = min(self._first_s, time_s)
+        if from_s is None and 0 < self._stale_after_s <= time_s - self._last_value_s:
+            from_s = self._began_s if self.has_no_value_yet else self._last_value_s
+        self._last_value_s, self._missing_from_s = time_s, None
+        self._first_value_s = min(self._first_value_s, time_s)
         if from_s is None or from_s >= time_s:
             return 0.0
         self._gaps.append((from_s, time_s))
@@ -68,16 +68,16 @@ class DataCoverage:
         return time_s - from_s
 
     def missing_now_s(self, now: float) -> float | None:
-        """Return for how many seconds there has been no value, None if the last one still counts."""
+        """Return for how many seconds there has been no value, None while the last value covers the time."""
         from_s = self._missing_now_from_s(now)
         return None if from_s is None else now - from_s
 
     def _missing_now_from_s(self, now: float) -> float | None:
         if self._missing_from_s is not None:
             return self._missing_from_s
-        if self.nothing_yet:
+        if self.has_no_value_yet:
             return self._began_s
-        return self._seen_s if 0 < self._stale_after_s <= now - self._seen_s else None
+        return self._last_value_s if 0 < self._stale_after_s <= now - self._last_value_s else None
 
     def missing_s(self, now: float) -> float:
         """Return the seconds without a value since the start."""
@@ -87,9 +87,9 @@ class DataCoverage:
         """Return the seconds since the start, those of an earlier process included."""
         return self._watched_before_s + (now - self._began_s if self._began_s is not None else 0.0)
 
-    def is_lacking(self, now: float) -> bool:
-        """Return whether too much of the last 20 s is missing. Before the first value is 20 s old, it is not."""
-        ratio = self.ratio(now) if now - self._first_s >= DATA_RATIO_OVER_S else None
+    def is_insufficient(self, now: float) -> bool:
+        """Return whether too large a share of the last 20 s is not covered; False until 20 s after the first value."""
+        ratio = self.ratio(now) if now - self._first_value_s >= DATA_RATIO_OVER_S else None
         return ratio is not None and ratio < MIN_DATA_RATIO
 
     def ratio(self, now: float) -> float | None:

@@ -1,5 +1,5 @@
-"""Evaluate all guards of a run with each snapshot, from statistics, the target's metrics and alerts, and act on the run
-through RunControl."""
+"""Evaluate all guards of a run with each snapshot, from statistics, the target's metrics and alerts, and carry out
+their actions through RunControl."""
 
 import logging
 import math
@@ -24,20 +24,20 @@ from obswarm.units import format_names
 logger = logging.getLogger(__name__)
 
 _OWN = "obswarm"
-"""In a query: it is about the load test's own series, by their names or their job."""
+"""A query with this text is about the load test's own series, by their names or their job."""
 _SCRAPE_S = 2.0
 """The time until Prometheus has scraped a change."""
 _UNMATCHED_AFTER_S = 10.0
 _MOST_SHOWN = 20
-"""The most simultaneous alerts with the same action that are annotated one by one."""
+"""Maximum number of simultaneous alerts with the same action that are annotated individually."""
 
 
 class GuardEvaluator:
     """The observer of a run that evaluates its guards.
 
-    `attach` connects it to the run; from then on, alerts about this run are known. `start` begins to query `source`.
-    `on_alert` is the action of alerts without one of their own. Raises ObswarmError if a guard has a query that the
-    source cannot evaluate, or there is no source for it.
+    `attach` connects it to the run; from then on, alerts about this run are recognised. `start` begins to query
+    `source`. `on_alert` is the default action of alerts. Raises ObswarmError if the source cannot evaluate a guard's
+    query, or if there is no source for it.
     """
 
     def __init__(
@@ -63,16 +63,16 @@ class GuardEvaluator:
         self._started_wall_s: float | None = None
         self._control: RunControl | None = None
         self._stopped: dict[str, str] = {}
-        """Guards that have stopped the run without a trip, by name, with the reason."""
+        """Reasons of guards that have stopped the run without having tripped, by name."""
         self._unmatched = {
             guard: False for guard in self.guards if selects_endpoints(guard.rule.when.condition.operand)
         }
         """Guards whose labels have matched no request yet, and whether that was logged."""
         self._measuring_since_s: float | None = None
         self._warm_up_until_s = -math.inf
-        """Until then, the source of a run that was taken over may have no values yet."""
+        """Until this time, the metric source of a run after a takeover may have no values yet."""
         self._evaluated_s = 0.0
-        """When the guards were evaluated last."""
+        """Time of the last evaluation."""
 
     def attach(self, control: RunControl) -> None:
         self._control = control
@@ -166,14 +166,14 @@ class GuardEvaluator:
         counted_from_s = self._counted_from_s(query, now)
         for at_s, values in results:
             found = deciding_result(values, guard.rule)
-            is_early = guard.coverage.nothing_yet and at_s < self._warm_up_until_s and isinstance(found, NoData)
+            is_early = guard.coverage.has_no_value_yet and at_s < self._warm_up_until_s and isinstance(found, NoData)
             if at_s >= counted_from_s and not is_early:
                 self._act_on(guard, guard.update(at_s, found), now)
-        is_early = guard.coverage.nothing_yet and now < self._warm_up_until_s
+        is_early = guard.coverage.has_no_value_yet and now < self._warm_up_until_s
         if now >= counted_from_s and not is_early:
             missing_s = guard.coverage.missing_now_s(now)
             lasts = f"for {missing_s:.0f} s" if missing_s else "yet"
-            reason = self._polling[query].ended or f"the target's metrics have not answered {lasts}"
+            reason = self._polling[query].ended or f"no response from the metric source {lasts}"
             self._act_on(guard, guard.wait(now, NoData(reason)), now)
 
     def _note_matches(self, snapshot: Snapshot, now: float) -> None:
@@ -232,7 +232,7 @@ class GuardEvaluator:
             share = f"{ratio:.0%} of the last {DATA_RATIO_OVER_S:.0f} s"
             text = f"The guard {rule.name} has had values for {share}: {guard.coverage.reason}"
             self._annotate(AnnotationKind.GUARD, text)
-            logger.warning("%s. Time without a value counts neither way.", text)
+            logger.warning("%s. Time without a value counts neither for nor against the condition.", text)
         elif change.no_data_too_long:
             text = f"The guard {rule.name} has had no data for {rule.no_data_after_s:g} s: {guard.no_data_reason}"
             self._annotate(AnnotationKind.GUARD, text)
@@ -242,7 +242,7 @@ class GuardEvaluator:
                 self._carry_out(Action(GuardAction.STOP), f"guard {rule.name}", StopReason(StopKind.GUARD, text))
 
     def deliver(self, delivery: Delivery) -> list[Verdict]:
-        """Act on delivered alerts at once and return the verdicts; refused ones are counted."""
+        """Carry out the actions of delivered alerts at once and return the verdicts; refused alerts are counted."""
         self.alert_counts.refuse(delivery.refused)
         verdicts = self.alerts.take(delivery.alerts, self._wall())
         for verdict in verdicts:
@@ -256,7 +256,7 @@ class GuardEvaluator:
         return self.alerts.dry_run(alerts, self._wall())
 
     def _act_on_alerts(self, verdicts: Sequence[Verdict]) -> None:
-        """Carry out all verdicts; annotate the first 20 of each action one by one."""
+        """Carry out all verdicts; annotate the first 20 of each action individually."""
         if not verdicts:
             return
         in_force = self._in_force_by_alert()
@@ -298,9 +298,9 @@ class GuardEvaluator:
             self._carry_out(verdict.action, by, StopReason(StopKind.ALERT, text))
             in_force.append(by)
 
-    def holding_back(self) -> list[Alert]:
-        """Return firing alerts from before the start, for which the start of the run may wait."""
-        return self.alerts.holding_back(self._wall())
+    def delaying_start(self) -> list[Alert]:
+        """Return firing alerts from before the start, which may delay it."""
+        return self.alerts.delaying_start(self._wall())
 
     def _carry_out(self, action: Action, by: str, reason: StopReason) -> None:
         control = self._control

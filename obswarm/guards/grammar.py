@@ -22,8 +22,8 @@ from obswarm.api import ObswarmError
 from obswarm.guards.conditions import (
     DURATION_UNITS,
     OPERATORS,
-    THERE,
     UNITS,
+    ZERO,
     AlertOperand,
     Condition,
     EngineOperand,
@@ -168,7 +168,7 @@ class _Reader:
             self.position == len(self.text) or self.text[self.position].isalpha()
         )
         if alone:
-            return Condition(operand, ">", THERE)
+            return Condition(operand, ">", ZERO)
         operator = next((each for each in OPERATORS if self.literal(each)), None)
         if operator is None:
             self.fail(f"Expected an operator ({', '.join(('>', '>=', '<', '<=', '==', '!='))}) after {operand}.")

@@ -40,7 +40,7 @@ def parse_action(text: str) -> Action:
     found = _SCALE.fullmatch(word)
     if found is not None and 0 <= float(found[1]) < 100:
         return Action(GuardAction.SCALE, float(found[1]) / 100)
-    raise ObswarmError(f"{text!r} is no action; write stop, abort, hold, notify or scale(50%).")
+    raise ObswarmError(f"{text!r} is not an action; write stop, abort, hold, notify or scale(50%).")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +66,15 @@ class GuardRule:
 
     def format_value(self, value: float) -> str:
         """Format a value of the operand: `12%`, `734 ms`, `64`."""
-        return format_figure(self.when.condition, value)
+        return format_operand_value(self.when.condition, value)
 
 
 def with_own_names(rules: Sequence[GuardRule]) -> list[GuardRule]:
     """Return the guards without duplicates and with distinct names.
 
-    Guards of the same text and different actions are named by their action as well: `notify: p95 > 2s`. A guard that is
-    given twice, e.g. in obswarm.toml and as an option, is one. Raises ObswarmError if different guards have one name.
+    Guards with the same text and different actions have the action in their name: `notify: p95 > 2s`. A guard that is
+    given twice, e.g. in obswarm.toml and as an option, counts once. Raises ObswarmError if different guards have the
+    same name.
     """
     rules = list(dict.fromkeys(rules))
     seen = Counter(rule.name for rule in rules)
@@ -91,7 +92,7 @@ def with_own_names(rules: Sequence[GuardRule]) -> list[GuardRule]:
     return named
 
 
-def format_figure(condition: Condition, value: float) -> str:
+def format_operand_value(condition: Condition, value: float) -> str:
     """Format a value of the condition's operand with its unit.
 
     A value that would look like the threshold without being equal to it gets more digits.
@@ -120,7 +121,7 @@ def Guard(  # noqa: N802 - looks like a class in load-test files
     on_no_data: str = "warn",
     **renamed: object,
 ) -> GuardRule:
-    """Make a guard of a load-test file: `guards = [Guard("error_ratio > 5% for 10s")]`.
+    """Return a guard for a load-test file: `guards = [Guard("error_ratio > 5% for 10s")]`.
 
     `action` is stop, abort, hold, scale(50%) or notify. `name` is the text of `when` by default. The guard clears when
     its condition has been false for `clear_for`, by default as long as its `for`. When it has had no data for

@@ -19,7 +19,7 @@ _ENDPOINT = ("name", "method")
 _REQUEST = (*_ENDPOINT, STATUS)
 _NO_WORKER = "no worker has reported"
 _BARE_SHARE = 1.5
-"""A share of at least this much without % was meant in percent: 5 would be 500 %."""
+"""A ratio without % of at least this value is a percentage without its unit: 5 would be 500 %."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +27,8 @@ class OperandDefinition:
     """A row of the table.
 
     `interval` is the value over the last interval, `run` the value over the whole run; without the latter, the operand
-    is refused in requirements. Both return None if nothing has happened that has a value; `missing` says what ("{}" is
-    replaced by the labels). Values are at least 0 and at most `most`.
+    is refused in requirements. Both return None if there is no value; `missing` is the reason ("{}" is replaced by the
+    labels). Values are between 0 and `most`.
     """
 
     name: str
@@ -40,9 +40,9 @@ class OperandDefinition:
     missing: str = "no request{} has finished"
     most: float = math.inf
     as_ratio: str = ""
-    """The name of the operand that is the same as a share."""
+    """Name of the corresponding operand with a ratio, empty if there is none."""
     pattern: re.Pattern[str] | None = None
-    """What the name has to match, if it is not `name` itself."""
+    """Pattern of the operand's names; None if it is `name` alone."""
 
 
 _TABLE = (
@@ -168,22 +168,22 @@ def find_operand(name: str) -> OperandDefinition | None:
 
 
 def definition_of(operand: EngineOperand) -> OperandDefinition:
-    """Return the row of an operand that grammar.py has read."""
+    """Return the row of a parsed operand."""
     row = find_operand(operand.metric)
     assert row is not None, operand
     return row
 
 
 def missing_of(operand: EngineOperand) -> str:
-    """Return what has not happened, for people, if the operand has no value."""
+    """Return why the operand has no value, as text."""
     return definition_of(operand).missing.format(f" with {operand.selector}" if operand.labels else "")
 
 
 def value_of_interval(operand: EngineOperand, snapshot: Snapshot) -> float | None:
     """Return the value over the last interval.
 
-    It is AtLeast if only a lower bound is known. It is None if there is no value, or if the labels select endpoints of
-    which there has been no request.
+    It is AtLeast if only a lower bound is known; None if there is no value, or if the labels select endpoints without
+    requests.
     """
     selected = Selection(operand, snapshot)
     if selected.endpoint_labels and not selected.matches_any:
@@ -199,7 +199,7 @@ def value_of_run(operand: EngineOperand, snapshot: Snapshot) -> float | None:
 
 
 def selects_endpoints(operand: Operand) -> bool:
-    """Return whether the operand is about some endpoints only."""
+    """Return whether the operand's labels select endpoints."""
     return isinstance(operand, EngineOperand) and any(name != STATUS for name, _ in operand.labels)
 
 
@@ -209,7 +209,7 @@ def matches_any(operand: EngineOperand, snapshot: Snapshot) -> bool:
 
 
 def constant_reason(condition: Condition) -> str | None:
-    """Return why a condition has the same result for every possible value, with a suggestion; None if it has not.
+    """Return why a condition has the same result for every possible value, with a suggestion; None if it varies.
 
     A threshold below 0 or above the operand's `most` is refused with every operator. A threshold of exactly 0 or `most`
     is refused where it leaves all values on one side: `error_ratio < 0` is never true, `error_ratio >= 0` always.

@@ -1,4 +1,4 @@
-"""Poll a metric source for the queries of guards; each response has the time that it is about."""
+"""Poll a metric source with the queries of guards; each result has the evaluation time of its query."""
 
 from collections import deque
 from collections.abc import Callable
@@ -14,18 +14,19 @@ from obswarm.targets import MetricSource, SourceError
 
 POLL_INTERVAL_S = 0.5
 MAX_CONCURRENT = 4
-"""The most concurrent requests of one query; a source that takes longer than so many intervals is polled less often."""
+"""Maximum number of concurrent requests of one query; a source that takes longer than as many intervals is polled less
+often."""
 TIMEOUT_S = 10.0
-_MOST_KEPT = 120
-"""The most responses that wait for `take`, e.g. before the load starts."""
+_MAX_RESULTS = 120
+"""Maximum number of results that wait for `take`, e.g. before the load starts."""
 
 TimedResult = tuple[float, Values]
-"""(the time that it is about, the result of the query)."""
+"""(evaluation time, result of the query)."""
 
 
 @dataclass(slots=True)
 class PendingQuery:
-    """A request about the time `at_s`; `values` is None until there is a response."""
+    """A query evaluated at the time `at_s`; `values` is None until there is a response."""
 
     at_s: float
     values: Values | None = None
@@ -33,10 +34,10 @@ class PendingQuery:
 
 
 class QueryPolling:
-    """Poll one query twice a second, each time about the current time, while earlier requests are in flight.
+    """Poll one query twice a second, evaluated at the current time, also while earlier requests are in flight.
 
-    `take` returns the responses in the order of the times that they are about. A response waits for those of earlier
-    requests. A request that `MAX_CONCURRENT` - 1 later ones have overtaken counts as one without a response.
+    `take` returns the results in the order of their evaluation times: a response waits for those of earlier requests. A
+    request that `MAX_CONCURRENT` - 1 later ones have overtaken counts as one without a response.
     """
 
     def __init__(
@@ -46,14 +47,14 @@ class QueryPolling:
         monotonic: Callable[[], float],
     ) -> None:
         self.ended = ""
-        """Why polling has ended, empty while it goes on."""
+        """Why polling has ended; empty while it is running."""
         self._source = source
         self._query = query
         self._monotonic = monotonic
         self._last_result: Values = ()
         """The values of the last response."""
         self._pending: deque[PendingQuery] = deque()
-        """In the order of their times: requests in flight, and responses that wait for them."""
+        """Requests in flight, and responses that wait for them, in the order of their evaluation times."""
         self._slot = Semaphore(MAX_CONCURRENT)
         self._supervisor = Supervisor(self._note_end)
         self._polling: gevent.Greenlet | None = None
@@ -62,8 +63,8 @@ class QueryPolling:
         self._polling = self._supervisor.keep(f"The polling of {self._query}", self._poll)
 
     def close(self) -> None:
-        under_way = [pending.greenlet for pending in self._pending]
-        kill_all(greenlet for greenlet in (self._polling, *under_way) if greenlet is not None)
+        senders = [pending.greenlet for pending in self._pending]
+        kill_all(greenlet for greenlet in (self._polling, *senders) if greenlet is not None)
 
     def _note_end(self, name: str, error: BaseException) -> None:
         self.ended = f"polling has ended: {described(error)}"
@@ -74,7 +75,7 @@ class QueryPolling:
             self._slot.acquire()
             pending = PendingQuery(self._monotonic())
             self._pending.append(pending)
-            if len(self._pending) > _MOST_KEPT:
+            if len(self._pending) > _MAX_RESULTS:
                 self._pending.popleft()
             pending.greenlet = self._supervisor.spawn(f"The query {self._query}", self._send, pending)
             gevent.sleep(max(0.0, due_s - self._monotonic()))
@@ -104,7 +105,7 @@ class QueryPolling:
                 raise
             return NoData(f"no response within {TIMEOUT_S:g} s")
         except Exception as error:
-            # A guard must report that it has no data, whatever the cause is.
+            # A guard has to report that it has no data, for any exception.
             return NoData(described(error))
 
     def take(self) -> list[TimedResult]:
@@ -115,7 +116,7 @@ class QueryPolling:
             if first.values is None:
                 if sum(pending.values is not None for pending in self._pending) < MAX_CONCURRENT - 1:
                     break
-                # If the last result had no data either, its reason says more.
+                # If the last result had no data either, its reason is more specific.
                 overtaken = NoData("later queries were answered first")
                 first.values = self._last_result if isinstance(self._last_result, NoData) else overtaken
                 if first.greenlet is not None:

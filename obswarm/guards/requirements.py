@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from obswarm.api import ObswarmError
 from obswarm.guards.conditions import Condition, EngineOperand
 from obswarm.guards.grammar import parse_condition
-from obswarm.guards.guard import format_figure
+from obswarm.guards.guard import format_operand_value
 from obswarm.guards.operands import REQUIREMENT_OPERANDS, definition_of, value_of_run
 from obswarm.record import Snapshot
 
@@ -28,7 +28,7 @@ class Requirement:
 
 @dataclass(frozen=True, slots=True)
 class RequirementResult:
-    """`value` is in the base unit of the operand, None if there is none; the requirement is not met then."""
+    """The result of a requirement. `value` is in the operand's base unit; None if there is none, which fails it."""
 
     requirement: Requirement
     met: bool
@@ -37,7 +37,9 @@ class RequirementResult:
     @property
     def shown(self) -> str:
         """The formatted value."""
-        return "nothing measured" if self.value is None else format_figure(self.requirement.condition, self.value)
+        return (
+            "nothing measured" if self.value is None else format_operand_value(self.requirement.condition, self.value)
+        )
 
 
 def parse_requirement(text: str) -> Requirement:

@@ -1,4 +1,4 @@
-"""A snapshot narrowed down to the endpoints and the status that an operand's labels select. Pure functions."""
+"""Select the endpoints and the status of an operand's labels from a snapshot. Pure functions."""
 
 import re
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ _LONG_INTERVAL_S = 1.5 * defaults.SNAPSHOT_INTERVAL_S
 
 
 class Selection:
-    """What an operand's value is computed from. Durations and ages are in seconds."""
+    """The statistics from which an operand's value is computed. Durations and ages are in seconds."""
 
     def __init__(self, operand: EngineOperand, snapshot: Snapshot) -> None:
         self.operand = operand
@@ -41,7 +41,7 @@ class Selection:
 
     @property
     def run(self) -> EndpointStats:
-        """Requests that finished since the statistics began."""
+        """Requests that finished since the last reset of statistics."""
         return self._merged(self.snapshot.endpoints) if self.operand.labels else self.snapshot.total
 
     @property
@@ -74,7 +74,7 @@ class Selection:
     def per_second(self, count: float) -> float:
         """A count of the interval; the count per second if the interval is much longer than one second.
 
-        Such an interval has what came together while a master was away or held up.
+        Such an interval has the requests of the time in which a master was restarted or blocked.
         """
         interval_s = self.snapshot.interval_s
         return count / interval_s if interval_s > _LONG_INTERVAL_S else count
@@ -138,7 +138,7 @@ class Selection:
 
 
 def _or_more(finished: float | None, estimated: float | None) -> float | None:
-    """Return the larger of both: requests in flight never make a value smaller than finished ones alone do."""
+    """Return the larger value: requests in flight can only increase the value of the finished ones."""
     if finished is None or estimated is None:
         return estimated if finished is None else finished
     return max(finished, float(estimated))

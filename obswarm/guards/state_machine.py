@@ -1,4 +1,4 @@
-"""The states of a guard: when it trips and clears. Pure, with values and times as arguments."""
+"""State machine of a guard: when it trips and clears. Pure, with values and times as arguments."""
 
 import math
 from collections.abc import Iterable
@@ -16,14 +16,14 @@ from obswarm.redact import redact_text
 
 
 class NoData(str):
-    """Stands for a value that is missing: the reason."""
+    """The reason for a missing value, in place of the value."""
 
     __slots__ = ()
 
 
 class Filtered(Enum):
     NO_SERIES = "no series"
-    """Stands for a value: the query filters out all series, so the condition is false."""
+    """In place of a value: the query filters out all series, so the condition is false."""
 
 
 NO_SERIES: Final = Filtered.NO_SERIES
@@ -31,7 +31,7 @@ Values = tuple[float, ...] | NoData
 """The result of a query: one value for each series (none if it filters out all of them), or why there is no result."""
 
 NOT_MEASURED = None
-"""Stands for a value: nothing was measured, e.g. no request has finished. The state stays as it is for up to
+"""In place of a value: there is no measurement, e.g. as no request has finished. The state does not change for up to
 `no_data_after_s` of the guard."""
 
 
@@ -43,7 +43,7 @@ class Change:
     cleared: bool = False
     no_data_too_long: bool = False
     has_gaps: bool = False
-    """For the first time, values covered too small a share of the last 20 s."""
+    """Values covered too small a share of the last 20 s, for the first time."""
 
 
 _NOTHING = Change()
@@ -57,8 +57,8 @@ class GuardStateMachine:
     which it held. It clears when the condition has not held for `clear_for_s`.
 
     A value counts from its time until the next value. A gap between the values of a polled source that is shorter than
-    `stale_after_s` counts neither as time in which the condition holds nor as time in which it does not; after a longer
-    one, both start again. 0: there are no gaps.
+    `stale_after_s` counts neither as time in which the condition holds nor as time in which it does not; a longer gap
+    resets both. 0: there are no gaps.
     """
 
     def __init__(self, rule: GuardRule, stale_after_s: float = 0.0) -> None:
@@ -67,7 +67,7 @@ class GuardStateMachine:
         self._filtered = False
         """Whether the last result had no series because of the query's filters."""
         self.since_s: float | None = None
-        """Since when the condition holds, while the guard is pending or tripped."""
+        """Start of the time in which the condition holds, while the guard is pending or tripped."""
         self.no_data_reason = ""
         self.trips = 0
         self.extremes: tuple[float, float] | None = None
@@ -79,7 +79,8 @@ class GuardStateMachine:
         self._held_from_s = -math.inf
         """`since_s` plus the length of the gaps since then."""
         self._clear_from_s: float | None = None
-        """Since when the condition has not held while the guard is tripped, plus the length of the gaps since then."""
+        """Start of the time in which the condition does not hold while the guard is tripped, plus the length of the
+        gaps since then."""
         self._no_data_reported = self._gaps_reported = False
         self._not_measured_since_s: float | None = None
         self._updated_s: float | None = None
@@ -111,13 +112,13 @@ class GuardStateMachine:
             return self._wait_for_measurement(time_s)
         self._not_measured_since_s = None
         if isinstance(value, NoData):
-            self.coverage.miss(time_s, str(value))
+            self.coverage.record_missing(time_s, str(value))
             return self.wait(time_s, value)
         self._note_value(time_s)
         self._filtered = isinstance(value, Filtered)
         if isinstance(value, Filtered):
             self.value = None
-            return self._holds_not(time_s)
+            return self._does_not_hold(time_s)
         self.value = float(value)
         if not math.isnan(self.value):
             self.extremes = (
@@ -125,7 +126,7 @@ class GuardStateMachine:
                 max(self.extremes[1], self.value) if self.extremes else self.value,
             )
         if not condition.holds(value):
-            return self._holds_not(time_s)
+            return self._does_not_hold(time_s)
         since_s = time_s
         if isinstance(value, AtLeast) and before_s is not None:
             # No request has finished since the last snapshot, so the ages grew steadily: the time at which the value
@@ -137,7 +138,7 @@ class GuardStateMachine:
         """Evaluate the absence of a value at `now`. `reason` is used unless the last query had a reason of its own."""
         self.coverage.begin(now)
         missing_s = self.coverage.missing_now_s(now)
-        if not self.coverage.nothing_yet and (missing_s is None or missing_s < self._tolerated_s - _ROUNDING_S):
+        if not self.coverage.has_no_value_yet and (missing_s is None or missing_s < self._tolerated_s - _ROUNDING_S):
             return self._check_gaps(now)
         missing_s = missing_s or 0.0
         self._lacks_data = True
@@ -148,13 +149,13 @@ class GuardStateMachine:
         return Change(no_data_too_long=True)
 
     def _check_gaps(self, now: float) -> Change:
-        if self._gaps_reported or not self.coverage.is_lacking(now):
+        if self._gaps_reported or not self.coverage.is_insufficient(now):
             return _NOTHING
         self._gaps_reported = True
         return Change(has_gaps=True)
 
     def _note_value(self, time_s: float) -> None:
-        gap_s = self.coverage.see(time_s)
+        gap_s = self.coverage.record_value(time_s)
         self._lacks_data = False
         self._no_data_reported = False
         self.no_data_reason = ""
@@ -181,7 +182,7 @@ class GuardStateMachine:
         operand = self.rule.when.condition.operand
         assert isinstance(operand, EngineOperand), "other operands have a value or NoData"
         reason = NoData(f"{missing_of(operand)} for {lasted_s:.0f} s")
-        self.coverage.miss(self._not_measured_since_s, str(reason))
+        self.coverage.record_missing(self._not_measured_since_s, str(reason))
         return self.wait(now, reason)
 
     def _holds(self, now: float, since_s: float) -> Change:
@@ -209,7 +210,7 @@ class GuardStateMachine:
         self.trips += 1
         return Change(tripped=True)
 
-    def _holds_not(self, now: float) -> Change:
+    def _does_not_hold(self, now: float) -> Change:
         if self._state_with_data is not GuardState.TRIPPED:
             self._state_with_data, self.since_s = GuardState.OK, None
             return _NOTHING

@@ -48,7 +48,7 @@ def test_guards_of_options_may_have_a_name_behind_their_action() -> None:
     [
         ("stop-when", "notify: p95 > 2s", "--stop-when: 'notify' is an action, and this guard's is stop"),
         ("guard", "hold: stop: p95 > 2s", "--guard: 'stop' is an action, and this guard's is hold"),
-        ("guard", "slow: p95 > 2s", "--guard: 'slow' is no action; write stop, abort"),
+        ("guard", "slow: p95 > 2s", "--guard: 'slow' is not an action; write stop, abort"),
         ("guard", "p95 > 2s", "--guard 'p95 > 2s': write it like"),
         ("hold-when", ": p95 > 2s", "--hold-when: Expected a name before the colon"),
         ("hold-when", "slow: p95 > 2", "--hold-when: Expected a duration for p95"),

@@ -26,7 +26,7 @@ from obswarm.cluster.master import idle_workers
 from obswarm.cluster.master.journal import Progress, WorkerRecord
 from obswarm.config import SETTINGS, Origin, RunConfig, Source
 from obswarm.engine import PartialResult
-from obswarm.guards import Alert, Delivery, Refusal, RefusalReason, make_kept
+from obswarm.guards import Alert, Delivery, Refusal, RefusalReason, encode_delivery
 from obswarm.record import AlertStatus, RunState, Snapshot, StopKind
 from obswarm.stats import Recorder
 from obswarm.web import AlertsApp, RunEvents, RunRequest
@@ -624,7 +624,7 @@ def test_the_targets_of_a_run_take_the_place_of_the_services_own(
 def test_what_was_refused_of_alerts_while_nothing_ran_is_the_next_runs(runner: Runner) -> None:
     refused = (Refusal(RefusalReason.TOO_MANY, "A: no room", 2_000), Refusal(RefusalReason.TOKEN, "no token"))
     alert = Alert("f", AlertStatus.FIRING, {"alertname": "A"}, "", 1000.0, "alertmanager")
-    runner.state.with_suffix(".alerts").write_bytes(make_kept(Delivery((alert,), refused)))
+    runner.state.with_suffix(".alerts").write_bytes(encode_delivery(Delivery((alert,), refused)))
     runner.ask()
     runner.run(raising(RuntimeError()))
     (delivery,) = runner.evaluator.delivered

@@ -18,9 +18,9 @@ from obswarm.guards import (
     Refusal,
     RefusalReason,
     Verdict,
-    make_kept,
+    decode_delivery,
+    encode_delivery,
     parse_action,
-    parse_kept,
     parse_payload,
 )
 from obswarm.guards.alert_payload import RUN_ID
@@ -126,9 +126,9 @@ def test_an_invalid_payload_is_refused_with_a_reason(body: bytes, expected: str)
 
 JUNK = [
     (5, "no_object", "alerts[0] is not an object"),
-    ({}, "status", "alerts[0]: status is missing; it has to be firing or resolved"),
-    ({"status": "maybe"}, "status", "alerts[0] (A): status is 'maybe'; it has to be firing or resolved"),
-    ({"status": ["firing"]}, "status", "alerts[0] (A): status is ['firing']; it has to be firing or resolved"),
+    ({}, "status", "alerts[0]: status is missing; it must be firing or resolved"),
+    ({"status": "maybe"}, "status", "alerts[0] (A): status is 'maybe'; it must be firing or resolved"),
+    ({"status": ["firing"]}, "status", "alerts[0] (A): status is ['firing']; it must be firing or resolved"),
     ({"labels": None}, "labels", "alerts[0]: labels is not an object of texts"),
     ({"labels": [1]}, "labels", "alerts[0]: labels is not an object of texts"),
     ({"labels": {"alertname": "B", "a": 5}}, "labels", "alerts[0] (B): labels.a is not a text"),
@@ -137,7 +137,7 @@ JUNK = [
     (
         {"labels": {"alertname": "B", **{f"l{number}": "x" for number in range(64)}}},
         "labels",
-        "alerts[0] (B) has 65 labels; at most 64 are taken",
+        "alerts[0] (B) has 65 labels; at most 64 are accepted",
     ),
     ({"fingerprint": 5}, "fingerprint", "alerts[0] (A): fingerprint is not a text of at most 2,000 characters"),
     ({"fingerprint": "f" * 2001}, "fingerprint", "alerts[0] (A): fingerprint is not a text"),
@@ -236,7 +236,7 @@ def test_a_label_chooses_the_action() -> None:
     labels["obswarm_action"] = "explode"
     ((action, reason),) = verdicts(make_tracker(), payload(ALERTMANAGER, labels=labels))
     assert action == "notify"
-    assert "'explode' is no action" in reason
+    assert "'explode' is not an action" in reason
 
 
 OLD = {"startsAt": "2020-01-12T07:51:03Z"}
@@ -366,9 +366,9 @@ def test_a_start_waits_for_earlier_alerts_without_run_id_whose_action_is_not_not
     tracker = AlertTracker(parse_action("stop"), run_id=RUN)
     for body in before:
         tracker.take(parsed(body), STARTED_S - 5)
-    assert [each.fingerprint for each in tracker.holding_back(STARTED_S)] == ["a"]
+    assert [each.fingerprint for each in tracker.delaying_start(STARTED_S)] == ["a"]
     tracker.take(parsed(payload(ALERTMANAGER, **at(-60), fingerprint="a", status="resolved")), STARTED_S - 1)
-    assert tracker.holding_back(STARTED_S) == []
+    assert tracker.delaying_start(STARTED_S) == []
 
 
 def test_texts_of_alerts_are_one_line_without_control_characters() -> None:
@@ -399,9 +399,9 @@ def test_the_fingerprint_is_made_of_the_labels_if_there_is_none() -> None:
 def test_kept_deliveries_are_read_back(document: dict, changes: dict) -> None:
     refused = (Refusal(RefusalReason.TOO_MANY, "a: too many", 7), Refusal(RefusalReason.TOKEN, "none"))
     for kept in (Delivery(tuple(parsed(payload(document, **changes))), refused), Delivery()):
-        assert parse_kept(make_kept(kept)) == kept
+        assert decode_delivery(encode_delivery(kept)) == kept
     with pytest.raises(BadPayload, match="its list `refused` cannot be read"):
-        parse_kept(b'{"alerts": []}')
+        decode_delivery(b'{"alerts": []}')
 
 
 def many_alerts(count: int, name: str = "n", **changes: object) -> list[Alert]:

@@ -79,7 +79,7 @@ def test_an_alert_acts_whatever_else_is_in_the_delivery(document: dict, caplog: 
     logged = [record.message for record in caplog.records if "Refused alerts" in record.message]
     assert len(logged) == len(refused), "each reason once"
     assert logged[0] == (
-        "Refused alerts: alerts[0]: status is missing; it has to be firing or resolved."
+        "Refused alerts: alerts[0]: status is missing; it must be firing or resolved."
         " Further refusals for this reason (status) are only counted."
     )
 

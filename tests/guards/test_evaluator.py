@@ -285,8 +285,8 @@ def test_a_stop_condition_counts_no_alert_from_before_the_run() -> None:
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        ({"action": "explode"}, "is no action"),
-        ({"action": "scale(200%)"}, "is no action"),
+        ({"action": "explode"}, "is not an action"),
+        ({"action": "scale(200%)"}, "is not an action"),
         ({"on_no_data": "sleep"}, "write warn or stop"),
         ({"on_blind": "stop"}, "on_blind is now called on_no_data"),
         ({"blind_after": "30s"}, "blind_after is now called no_data_after"),

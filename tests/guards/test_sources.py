@@ -181,10 +181,10 @@ def test_without_any_response_the_state_is_no_data_from_the_start(time: FakeTime
     simulated.second()
     assert (simulated.guards[0].state, simulated.guards[0].no_data_reason) == (
         "no_data",
-        "the target's metrics have not answered yet",
+        "no response from the metric source yet",
     )
     simulated.seconds(9)
-    assert simulated.reason.endswith("has had no data for 5 s: the target's metrics have not answered for 5 s")
+    assert simulated.reason.endswith("has had no data for 5 s: no response from the metric source for 5 s")
     assert simulated.guards[0].no_data_s == simulated.guards[0].watched_s > 0
     simulated.close()
 
