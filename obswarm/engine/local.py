@@ -98,7 +98,7 @@ class LocalGenerator(LoadGenerator):
 
     def status(self, now: float) -> GeneratorStatus:
         workers = () if self._last_health is None else (self._last_health,)
-        return GeneratorStatus(self._pool.counts(), self._pool.track.most, workers, self.in_flight(now))
+        return GeneratorStatus(self._pool.counts(), self._pool.track.peak, workers, self.in_flight(now))
 
     def refresh(self, longest_s: float) -> None:
         data = self.report_data()

@@ -299,7 +299,7 @@ class _Reader:
         if not self.literal("("):
             self.fail("Expected ( after promql.")
         depth, begin = 1, self.position
-        kept: list[str] = []
+        characters: list[str] = []
         has_comment = False
         while self.position < len(self.text):
             at = self.position
@@ -315,11 +315,11 @@ class _Reader:
                 self.position += 1
                 depth += {"(": 1, ")": -1}.get(character, 0)
             if depth == 0:
-                query = "".join(kept).strip()
+                query = "".join(characters).strip()
                 if not query:
                     self.fail("Expected a query between the parentheses.", begin)
                 return query
-            kept.append(self.text[at : self.position])
+            characters.append(self.text[at : self.position])
         hint = " A comment (#) lasts to the end of its line." if has_comment else ""
         return self.fail(f"promql( has no closing parenthesis.{hint}", start)
 

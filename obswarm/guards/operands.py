@@ -28,7 +28,7 @@ class OperandDefinition:
 
     `interval` is the value over the last interval, `run` the value over the whole run; without the latter, the operand
     is refused in requirements. Both return None if there is no value; `missing` is the reason ("{}" is replaced by the
-    labels). Values are between 0 and `most`.
+    labels). Values are between 0 and `maximum`.
     """
 
     name: str
@@ -38,7 +38,7 @@ class OperandDefinition:
     interval: Value
     run: Value | None = None
     missing: str = "no request{} has finished"
-    most: float = math.inf
+    maximum: float = math.inf
     as_ratio: str = ""
     """Name of the corresponding operand with a ratio, empty if there is none."""
     pattern: re.Pattern[str] | None = None
@@ -53,7 +53,7 @@ _TABLE = (
         "Failed requests as a share of all; with `status`, requests with that status as a share of all.",
         lambda selected: selected.error_ratio(selected.interval),
         lambda selected: selected.error_ratio(selected.run),
-        most=1.0,
+        maximum=1.0,
     ),
     OperandDefinition(
         "failures",
@@ -211,28 +211,29 @@ def matches_any(operand: EngineOperand, snapshot: Snapshot) -> bool:
 def constant_reason(condition: Condition) -> str | None:
     """Return why a condition has the same result for every possible value, with a suggestion; None if it varies.
 
-    A threshold below 0 or above the operand's `most` is refused with every operator. A threshold of exactly 0 or `most`
-    is refused where it leaves all values on one side: `error_ratio < 0` is never true, `error_ratio >= 0` always.
+    A threshold below 0 or above the operand's `maximum` is refused with every operator. A threshold of exactly 0 or
+    `maximum` is refused where it leaves all values on one side: `error_ratio < 0` is never true, `error_ratio >= 0`
+    always.
     """
     operand, operator, quantity = condition.operand, condition.operator, condition.quantity
     if isinstance(operand, PromqlOperand):
         return None
-    name, most, is_share = "The number of alerts", math.inf, False
+    name, maximum, is_share = "The number of alerts", math.inf, False
     if isinstance(operand, EngineOperand):
         row = definition_of(operand)
-        name, most, is_share = operand.metric, row.most, row.unit == "ratio"
+        name, maximum, is_share = operand.metric, row.maximum, row.unit == "ratio"
     value = quantity.base
     is_bare_share = is_share and not quantity.unit
     if is_bare_share and value >= _BARE_SHARE:
-        never = f", and {name} is never above {most:.0%}" if value > most else ""
+        never = f", and {name} is never above {maximum:.0%}" if value > maximum else ""
         return f"{quantity} is {value * 100:.12g}%{never}.{_meant_in_percent(quantity)}"
     # If it holds for one possible value, it holds for all of them.
     always = ", so that this is always true" if condition.holds(0.0) else ""
     if value < 0 or (operator in ("<", ">=") and value == 0):
         return f"{name} is never below 0{always}."
-    if value > most or (operator in (">", "<=") and value == most):
+    if value > maximum or (operator in (">", "<=") and value == maximum):
         hint = _meant_in_percent(quantity) if is_bare_share else ""
-        return f"{name} is never above {most:.0%}{always}.{hint}"
+        return f"{name} is never above {maximum:.0%}{always}.{hint}"
     return None
 
 

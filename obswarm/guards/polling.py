@@ -117,7 +117,7 @@ class QueryPolling:
                 if sum(pending.values is not None for pending in self._pending) < MAX_CONCURRENT - 1:
                     break
                 # If the last result had no data either, its reason is more specific.
-                overtaken = NoData("later queries were answered first")
+                overtaken = NoData("later queries have returned earlier")
                 first.values = self._last_result if isinstance(self._last_result, NoData) else overtaken
                 if first.greenlet is not None:
                     first.greenlet.kill(block=False)

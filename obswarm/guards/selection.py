@@ -115,7 +115,7 @@ class Selection:
     @property
     def max_s(self) -> float | None:
         """The longest duration or the oldest age of a request in flight."""
-        oldest_s = self.in_flight.oldest_unanswered_s
+        oldest_s = self.in_flight.oldest_without_response_s
         return _or_more(self.interval.max_s, None if oldest_s is None else AtLeast(oldest_s))
 
     @property

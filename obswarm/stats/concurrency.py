@@ -15,7 +15,7 @@ class UserStep(NamedTuple):
     """The slot that began `age_s` before the report: its maximum of users, and the users at its end."""
 
     age_s: float
-    most: int
+    peak: int
     users: int
 
 
@@ -24,36 +24,36 @@ class UserTrack:
 
     def __init__(self) -> None:
         self.users = 0
-        self.most = 0
+        self.peak = 0
         self._slots: list[list[int]] = []
 
     def change(self, users: int, now: float) -> None:
         """Set the number of users from now on."""
         slot = int(now / SLOT_S)
-        most = max(self.users, users)
+        peak = max(self.users, users)
         if self._slots and (slot <= self._slots[-1][0] or len(self._slots) >= MOST_STEPS):
             last = self._slots[-1]
-            last[1:] = max(last[1], most), users
+            last[1:] = max(last[1], peak), users
         else:
-            self._slots.append([slot, most, users])
+            self._slots.append([slot, peak, users])
         self.users = users
-        self.most = max(self.most, users)
+        self.peak = max(self.peak, users)
 
     def take(self, now: float) -> list[UserStep]:
         """Return the changes since the last call."""
         slots, self._slots = self._slots, []
-        return [UserStep(max(0.0, now - slot * SLOT_S), most, users) for slot, most, users in slots]
+        return [UserStep(max(0.0, now - slot * SLOT_S), peak, users) for slot, peak, users in slots]
 
 
 class UserSum:
-    """The number of running users of many processes together, and its maximum (`most`).
+    """The number of running users of many processes together, and its maximum (`peak`).
 
     Changes are added up in order of time, up to the time until which all processes have reported. So users that move
     from one process to another are not counted twice, however late a report is.
     """
 
     def __init__(self) -> None:
-        self.most = 0
+        self.peak = 0
         self._users: dict[str, int] = {}
         self._reported_s: dict[str, float] = {}
         self._steps: list[tuple[float, int, str, int]] = []
@@ -65,9 +65,9 @@ class UserSum:
         is_known = name in self._reported_s
         self._reported_s[name] = now
         changes = list(steps)
-        for age_s, most, left in changes:
-            self._step(now - age_s, name, most)
-            if left != most:
+        for age_s, peak, left in changes:
+            self._step(now - age_s, name, peak)
+            if left != peak:
                 self._step(now - age_s + SLOT_S, name, left)
         if not changes and not is_known:
             self._step(now, name, users)
@@ -91,6 +91,6 @@ class UserSum:
         for time_s, _, name, users in due:
             total += users - self._users.get(name, 0)
             self._users[name] = users
-            self.most = max(self.most, total)
+            self.peak = max(self.peak, total)
             totals.append((time_s, total))
         return totals

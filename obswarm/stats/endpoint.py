@@ -149,10 +149,10 @@ class EndpointStats:
             self.max_s = upper_bound(highest)
 
     def copy(self) -> "EndpointStats":
-        twin = EndpointStats.__new__(EndpointStats)
-        twin.key = self.key
-        _copy_fields(twin, self)
-        return twin
+        copied = EndpointStats.__new__(EndpointStats)
+        copied.key = self.key
+        _copy_fields(copied, self)
+        return copied
 
     @property
     def failures(self) -> int:

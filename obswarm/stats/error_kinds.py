@@ -180,8 +180,8 @@ class ErrorKinds(dict[ErrorKey, ErrorStats]):
         for endpoint in {key[:2] for key, seen in self.items() if _is_grouped(key, seen)}:
             self._group(endpoint)
 
-    def count(self, key: ErrorKey, seen: ErrorStats, most: int) -> None:
-        """Add occurrences of a kind; kinds beyond `most` count as `(other errors)`."""
+    def count(self, key: ErrorKey, seen: ErrorStats, max_kinds: int) -> None:
+        """Add occurrences of a kind; kinds beyond `max_kinds` count as `(other errors)`."""
         endpoint = key[:2]
         if endpoint not in self._grouped and _is_grouped(key, seen):
             self._group(endpoint)
@@ -190,7 +190,7 @@ class ErrorKinds(dict[ErrorKey, ErrorStats]):
             if forms.note(key.message):
                 self._regroup(endpoint)
             key, seen = _with_form(key, seen, forms.form_of(key.message))
-        if key not in self and len(self) >= most:
+        if key not in self and len(self) >= max_kinds:
             key, seen = OTHER_ERRORS, ErrorStats(seen.count, seen.first_seen_s, seen.last_seen_s)
         is_new = key not in self
         self._add(key, seen)
@@ -240,9 +240,9 @@ class ErrorKinds(dict[ErrorKey, ErrorStats]):
 def _with_form(key: ErrorKey, seen: ErrorStats, form: str) -> tuple[ErrorKey, ErrorStats]:
     if form == key.message:
         return key, seen
-    twin = seen.copy()
-    twin.example = seen.example or key.message
-    return key._replace(message=form), twin
+    copied = seen.copy()
+    copied.example = seen.example or key.message
+    return key._replace(message=form), copied
 
 
 def _is_grouped(key: ErrorKey, seen: ErrorStats) -> bool:

@@ -65,9 +65,9 @@ class Kind(ABC, Generic[Value]):
         """Return the value of plain data, which is validated or trusted."""
 
     @abstractmethod
-    def check(self, packed: Any, most: float) -> None:
-        """Validate plain data of a peer, which has at most `most` requests. Raises Malformed, or, for data of another
-        structure, ValueError, TypeError, IndexError or KeyError."""
+    def check(self, packed: Any, max_requests: float) -> None:
+        """Validate plain data of a peer, which has at most `max_requests` requests. Raises Malformed, or, for data of
+        another structure, ValueError, TypeError, IndexError or KeyError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,15 +104,15 @@ class Number(Plain[int]):
     def unpack(self, packed: Any) -> int:
         return unpack_wide(packed)
 
-    def check(self, packed: Any, most: float) -> None:
+    def check(self, packed: Any, max_requests: float) -> None:
         check_wide(packed)
 
 
 class Requests(Number):
     """A number of requests."""
 
-    def check(self, packed: Any, most: float) -> None:
-        check_natural(packed, most)
+    def check(self, packed: Any, max_requests: float) -> None:
+        check_natural(packed, max_requests)
 
 
 class Extreme(Plain[float | None]):
@@ -138,7 +138,7 @@ class Extreme(Plain[float | None]):
     def unpack(self, packed: Any) -> float | None:
         return None if packed is None else float(packed)
 
-    def check(self, packed: Any, most: float) -> None:
+    def check(self, packed: Any, max_requests: float) -> None:
         if packed is not None:
             check_time(packed, defaults.MAX_DURATION_S)
 
@@ -175,7 +175,7 @@ class Durations(Kind[Histogram]):
     def unpack(self, packed: Any) -> Histogram:
         return Histogram(dict(zip(accumulate(packed[1::2]), packed[2::2], strict=True)), unpack_wide(packed[0]))
 
-    def check(self, packed: Any, most: float) -> None:
+    def check(self, packed: Any, max_requests: float) -> None:
         check(type(packed) is list)
         check_wide(packed[0])
         gaps, counts = packed[1::2], packed[2::2]
@@ -184,7 +184,7 @@ class Durations(Kind[Histogram]):
             # Indexes ascend, so that all are between the first and the last one.
             check(min(gaps[1:], default=1) > 0 and gaps[0] >= FIRST_BUCKET and sum(gaps) <= LAST_BUCKET)
             check(min(counts) > 0)
-            check(max(counts) <= most, TOO_MANY)
+            check(max(counts) <= max_requests, TOO_MANY)
 
 
 class OptionalKind(Kind[Part | None]):
@@ -221,8 +221,8 @@ class OptionalDurations(OptionalKind[Histogram]):
     def unpack(self, packed: Any) -> Histogram | None:
         return None if packed is None or packed == [0] else DURATIONS.unpack(packed)
 
-    def check(self, packed: Any, most: float) -> None:
-        DURATIONS.check(packed, most)
+    def check(self, packed: Any, max_requests: float) -> None:
+        DURATIONS.check(packed, max_requests)
 
 
 class Counts(Kind[dict[Key, int]]):
@@ -259,12 +259,12 @@ class StatusCounts(Counts[str]):
         counts: dict[str, int] = packed
         return counts
 
-    def check(self, packed: Any, most: float) -> None:
+    def check(self, packed: Any, max_requests: float) -> None:
         check(type(packed) is dict)
         for status, requests in packed.items():
             if status not in ALL_STATUS_CLASSES:
                 raise Malformed("it reports an unknown status class")
-            check_natural(requests, most)
+            check_natural(requests, max_requests)
 
 
 class ResultCounts(Counts[tuple[bool, str]]):
@@ -276,11 +276,11 @@ class ResultCounts(Counts[tuple[bool, str]]):
     def unpack(self, packed: Any) -> dict[tuple[bool, str], int]:
         return {(failed, status): number for failed, status, number in packed}
 
-    def check(self, packed: Any, most: float) -> None:
+    def check(self, packed: Any, max_requests: float) -> None:
         check(type(packed) is list)
         for failed, status, requests in packed:
             check(type(failed) is bool and status in ALL_STATUS_CLASSES)
-            check_natural(requests, most)
+            check_natural(requests, max_requests)
 
 
 class Phases(OptionalKind[TimingStats]):
@@ -307,16 +307,16 @@ class Phases(OptionalKind[TimingStats]):
         timings.histograms = {phase: DURATIONS.unpack(histogram) for phase, histogram in histograms.items()}
         return timings
 
-    def check(self, packed: Any, most: float) -> None:
+    def check(self, packed: Any, max_requests: float) -> None:
         counts, sums_ns, histograms = packed
         check(type(counts) is list and type(sums_ns) is list and type(histograms) is dict)
         check(len(counts) == len(sums_ns) == len(PHASES) and histograms.keys() <= set(PHASES))
         check(set(map(type, counts)) == {int} and min(counts) >= 0)
-        check(max(counts) <= most, TOO_MANY)
+        check(max(counts) <= max_requests, TOO_MANY)
         for number in sums_ns:
             check_wide(number)
         for histogram in histograms.values():
-            DURATIONS.check(histogram, most)
+            DURATIONS.check(histogram, max_requests)
 
 
 class Exemplar(NamedTuple):
@@ -372,7 +372,7 @@ class Exemplars(Kind[dict[int, Exemplar] | None]):
             found = self.add(found, Exemplar(*values))
         return found
 
-    def check(self, packed: Any, most: float) -> None:
+    def check(self, packed: Any, max_requests: float) -> None:
         check(type(packed) is list)
         check_texts([trace_id for trace_id, _, _ in packed])
         for _, seconds, time_s in packed:

@@ -97,11 +97,11 @@ class Histogram:
         self.sum_ns -= other.sum_ns
 
     def copy(self) -> "Histogram":
-        twin = Histogram()
-        twin.buckets = self.buckets.copy()
-        twin.count = self.count
-        twin.sum_ns = self.sum_ns
-        return twin
+        copied = Histogram()
+        copied.buckets = self.buckets.copy()
+        copied.count = self.count
+        copied.sum_ns = self.sum_ns
+        return copied
 
     @property
     def sum_s(self) -> float:

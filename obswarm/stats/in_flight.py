@@ -13,14 +13,14 @@ from obswarm.stats.keys import OTHER, TOTAL, EndpointKey
 class PendingRequest(NamedTuple):
     """One request in flight: a client has started and not yet recorded it.
 
-    `started_s` is of the monotonic clock. `answered`: the head of a streamed response has been received, so its
+    `started_s` is of the monotonic clock. `has_response`: the head of a streamed response has been received, so its
     duration is known, and its body is being read.
     """
 
     method: str
     name: str
     started_s: float
-    answered: bool = False
+    has_response: bool = False
 
 
 PendingFields = tuple[str, str, float, bool]
@@ -37,7 +37,7 @@ class InFlight:
     ages: Histogram = field(default_factory=Histogram)
 
     @property
-    def oldest_unanswered_s(self) -> float | None:
+    def oldest_without_response_s(self) -> float | None:
         """Age in seconds of the oldest request without a response, within 1.1 %; None if there is none."""
         return min(self.oldest_s, middle(max(self.ages.buckets))) if self.ages.buckets else None
 
@@ -80,18 +80,18 @@ class InFlightPeaks:
 def count_in_flight(requests: Iterable[PendingFields], now: float, max_endpoints: int) -> dict[EndpointKey, InFlight]:
     """Return the requests in flight by endpoint; `now` is of the monotonic clock."""
     started: dict[tuple[str, str], list[tuple[float, bool]]] = {}
-    for method, name, started_s, answered in requests:
+    for method, name, started_s, has_response in requests:
         try:
-            started.setdefault((method, name), []).append((started_s, answered))
+            started.setdefault((method, name), []).append((started_s, has_response))
         except BaseException as error:
             # Not hashable, so not a text: it counts under its text form.
             put_off(error)
-            started.setdefault((clean_text(method), clean_text(name)), []).append((started_s, answered))
+            started.setdefault((clean_text(method), clean_text(name)), []).append((started_s, has_response))
     counted: dict[EndpointKey, InFlight] = {}
     for (method, name), each in started.items():
         ages = Histogram()
-        for started_s, answered in each:
-            if not answered:
+        for started_s, has_response in each:
+            if not has_response:
                 ages.record(now - started_s)
         oldest_s = max(0.0, now - min(started_s for started_s, _ in each))
         key = _within(counted, EndpointKey(clean_text(method), clean_text(name)), max_endpoints)

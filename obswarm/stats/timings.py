@@ -75,11 +75,11 @@ class TimingStats:
             self._histogram(phase).subtract(histogram)
 
     def copy(self) -> "TimingStats":
-        twin = TimingStats()
-        twin.counts = self.counts.copy()
-        twin.sums_ns = self.sums_ns.copy()
-        twin.histograms = {phase: histogram.copy() for phase, histogram in self.histograms.items()}
-        return twin
+        copied = TimingStats()
+        copied.counts = self.counts.copy()
+        copied.sums_ns = self.sums_ns.copy()
+        copied.histograms = {phase: histogram.copy() for phase, histogram in self.histograms.items()}
+        return copied
 
     def means_s(self) -> Mapping[str, float]:
         """Return the mean duration in seconds of each phase that any request had."""

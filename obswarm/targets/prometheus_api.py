@@ -121,7 +121,7 @@ class PrometheusApi:
         if kind in ("timeout", "canceled"):
             return SourceError(f"{self.name} aborted {shown}: {message}")
         return SourceError(
-            f"{self.name} cannot answer {shown} (HTTP {response.status_code}, {kind or 'error'}): {message}"
+            f"{self.name} cannot evaluate {shown} (HTTP {response.status_code}, {kind or 'error'}): {message}"
         )
 
     def _log_notes(self, document: dict[str, Any], query: str, level: int) -> None:

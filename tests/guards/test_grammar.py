@@ -197,7 +197,9 @@ def test_a_condition_with_a_constant_result_is_refused(text: str, expected: str)
 def test_a_condition_is_refused_if_all_possible_values_have_the_same_result(name, operator, threshold) -> None:
     row = find_operand(name)
     text = f"{name} {operator} {threshold}{ {'seconds': 's', 'ratio': '%', 'number': ''}[row.unit] }"
-    values = [value for value in (0, 0.25, 0.5, 0.75, 1, 1.01, 25, 50, 75, 100, 100.5, 101, 1000) if value <= row.most]
+    values = [
+        value for value in (0, 0.25, 0.5, 0.75, 1, 1.01, 25, 50, 75, 100, 100.5, 101, 1000) if value <= row.maximum
+    ]
     scale = 100 if row.unit == "ratio" else 1
     if len({OPERATORS[operator](value * scale, threshold) for value in values}) > 1:
         parse_condition(text)

@@ -275,7 +275,7 @@ def test_a_query_that_later_ones_overtook_is_cancelled(time: FakeTime, polling) 
         source.waiting[at_s].set(9.0)
     time.advance(0)
     (at_s, why), *answers = simulated.take()
-    assert (at_s, str(why)) == (first, "later queries were answered first")
+    assert (at_s, str(why)) == (first, "later queries have returned earlier")
     assert answers == [(each, (9.0,)) for each in others]
     time.advance(0.5)
     assert first not in source.waiting, "and takes no place any more"

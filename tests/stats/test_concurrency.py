@@ -15,9 +15,9 @@ def test_users_of_less_than_an_interval_count() -> None:
         track.change(number + 1, 100.0 + number * 0.02)
     for number in range(5):
         track.change(4 - number, 100.3 + number * 0.02)
-    assert (track.users, track.most) == (0, 5)
+    assert (track.users, track.peak) == (0, 5)
     steps = track.take(101.0)
-    assert max(step.most for step in steps) == 5
+    assert max(step.peak for step in steps) == 5
     assert steps[-1].users == 0
     assert track.take(102.0) == []
 
@@ -29,7 +29,7 @@ def test_a_track_is_bounded_and_loses_neither_the_most_nor_the_last() -> None:
     track.change(7, 10_000.0)
     steps = track.take(10_001.0)
     assert len(steps) == MOST_STEPS
-    assert (max(step.most for step in steps), steps[-1].users) == (999, 7)
+    assert (max(step.peak for step in steps), steps[-1].users) == (999, 7)
 
 
 class Fleet:
@@ -53,7 +53,7 @@ def test_users_that_live_for_a_moment_in_several_processes_are_added_up_when_the
     fleet.report("a", 101.0)
     fleet.report("b", 101.0)
     fleet.sum.settle()
-    assert fleet.sum.most == 2
+    assert fleet.sum.peak == 2
 
 
 def test_users_that_move_are_not_counted_twice_however_late_a_report_is() -> None:
@@ -66,11 +66,11 @@ def test_users_that_move_are_not_counted_twice_however_late_a_report_is() -> Non
         fleet.tracks["b"].change(number + 1, 101.025 + number * 0.05)
     fleet.report("b", 103.0)
     fleet.sum.settle()
-    assert fleet.sum.most == 30
+    assert fleet.sum.peak == 30
     fleet.report("a", 103.2)
     fleet.sum.settle()
     fleet.sum.settle(104.0)
-    assert fleet.sum.most == 30
+    assert fleet.sum.peak == 30
 
 
 def test_users_of_a_process_that_has_gone_are_not_there_when_others_have_them() -> None:
@@ -83,7 +83,7 @@ def test_users_of_a_process_that_has_gone_are_not_there_when_others_have_them() 
     fleet.tracks["b"].change(40, 104.5)
     fleet.report("b", 105.0)
     fleet.sum.settle()
-    assert fleet.sum.most == 40
+    assert fleet.sum.peak == 40
 
 
 def test_a_process_that_comes_back_has_the_users_that_it_says() -> None:
@@ -95,7 +95,7 @@ def test_a_process_that_comes_back_has_the_users_that_it_says() -> None:
     fleet.report("b", 106.0)
     fleet.report("a", 106.0)
     fleet.sum.settle(106.0)
-    assert fleet.sum.most == 40, "those that were held up are alive as well"
+    assert fleet.sum.peak == 40, "those that were held up are alive as well"
 
 
 def test_the_sum_is_what_one_track_of_all_would_have() -> None:
@@ -117,7 +117,7 @@ def test_the_sum_is_what_one_track_of_all_would_have() -> None:
         for name in "abc":
             fleet.report(name, now + 1)
         fleet.sum.settle(now + 2)
-        assert fleet.sum.most == whole.most
+        assert fleet.sum.peak == whole.peak
 
 
 @pytest.mark.parametrize("packed", [b"x", bytes(12 * (MOST_STEPS + 1))])

@@ -181,7 +181,7 @@ class FleetGenerator(LoadGenerator):
         """The most users at a time, those of earlier masters included."""
         # At the end nobody has anything more to tell.
         self.registry.users.settle(clock.monotonic() if self._is_over else None)
-        return max(self._most_users_before, self.registry.users.most)
+        return max(self._most_users_before, self.registry.users.peak)
 
     def status(self, now: float) -> GeneratorStatus:
         views = (worker.view(now) for worker in self.registry.workers.values())

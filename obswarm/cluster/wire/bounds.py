@@ -48,9 +48,9 @@ class RunBounds(TableBounds):
 
     def checked_steps(self, steps: list[UserStep]) -> list[UserStep]:
         """Return the changes in the number of users, once they are checked."""
-        most = max((max(step.most, step.users) for step in steps), default=0)
-        if most > _MOST_USERS:
-            raise OutOfBounds(f"it had {most:,} users")
+        peak = max((max(step.peak, step.users) for step in steps), default=0)
+        if peak > _MOST_USERS:
+            raise OutOfBounds(f"it had {peak:,} users")
         return steps
 
     def checked_assignment(self, assign: Assign) -> Assignment:

@@ -14,8 +14,8 @@ _LARGEST = 2**32 - 1
 def pack_user_steps(steps: Iterable[UserStep]) -> bytes:
     """Encode the changes; none are empty bytes."""
     numbers = array("I")
-    for age_s, most, users in steps:
-        numbers.extend(min(number, _LARGEST) for number in (round(age_s * 1000), most, users))
+    for age_s, peak, users in steps:
+        numbers.extend(min(number, _LARGEST) for number in (round(age_s * 1000), peak, users))
     return to_little_endian(numbers)
 
 
@@ -25,4 +25,4 @@ def unpack_user_steps(packed: bytes) -> list[UserStep]:
         raise Unreadable("its changes in the number of users cannot be decoded")
     numbers = from_little_endian("I", packed)
     columns = zip(numbers[::3], numbers[1::3], numbers[2::3], strict=True)
-    return [UserStep(age_ms / 1000, most, users) for age_ms, most, users in columns]
+    return [UserStep(age_ms / 1000, peak, users) for age_ms, peak, users in columns]

@@ -23,7 +23,7 @@ class TableBounds:
     user_classes: frozenset[str] | None = None
 
     @property
-    def most_items(self) -> int:
+    def max_items(self) -> int:
         """Largest number of MessagePack items in a delta: 5,000 for each endpoint, for the histograms of all phases and
         of response times from the intended start."""
         return 50_000 + 5_000 * self.max_endpoints

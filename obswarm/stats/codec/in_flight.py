@@ -80,13 +80,13 @@ def unpack_columns(packed: bytes, max_endpoints: int = _MOST_ROWS) -> Columns:
     if not packed:
         return NOTHING
     try:
-        most = min(max_endpoints, _MOST_ROWS)
-        names, counts, oldest, sums, raw = unpack(packed, 5 * most + 10)
+        max_rows = min(max_endpoints, _MOST_ROWS)
+        names, counts, oldest, sums, raw = unpack(packed, 5 * max_rows + 10)
         _check({type(names), type(counts), type(oldest), type(sums)} == {list} and type(raw) is bytes)
         _check(len(raw) <= 4 * _MOST_AGES)
         ages = from_little_endian("I", raw)
         rows = len(counts)
-        _check(0 < rows <= most and len(names) == 2 * rows and len(oldest) == rows and len(sums) == rows)
+        _check(0 < rows <= max_rows and len(names) == 2 * rows and len(oldest) == rows and len(sums) == rows)
         _check(set(map(type, names)) == {str} and max(map(len, names)) <= defaults.MAX_NAME_LENGTH)
         _check(is_clean("".join(names)))
         _check(set(map(type, counts)) == {int} and min(counts) > 0 and max(counts) <= _MOST_REQUESTS)

@@ -27,12 +27,12 @@ class SparseParts:
     """The parts of a delta that are not columns. The constructor validates them. Raises Malformed, OutOfBounds, or, for
     data of another structure, ValueError, TypeError, IndexError or KeyError."""
 
-    def __init__(self, parts: list[Any], count: int, bounds: TableBounds | None, most: float) -> None:
-        """`count` is the number of endpoints of the delta, `most` the largest possible number of requests."""
+    def __init__(self, parts: list[Any], count: int, bounds: TableBounds | None, max_requests: float) -> None:
+        """`count` is the number of endpoints of the delta, `max_requests` the largest possible number of requests."""
         check(list(map(type, parts[4:])) == _CONTAINERS)
         self._heavy, self._fields, self._errors, self._exceptions, self._iterations = parts[4:9]
         self._cut_off, self._overflow, self._wide, self._lost = parts[9:]
-        self.most = most
+        self.max_requests = max_requests
         self.from_worker = bounds is not None
         self.in_heavy = self.untimed = self.wide_sum_ns = 0
         self._other: defaultdict[int, int] = defaultdict(int)
@@ -45,7 +45,7 @@ class SparseParts:
     def _check_requests(self, count: int) -> None:
         for number, buckets in self._heavy:
             check(check_natural(number) < count)
-            check_buckets(buckets, self.most)
+            check_buckets(buckets, self.max_requests)
             requests = sum(buckets.values())
             self.in_heavy += requests
             self._other[number] -= requests
@@ -53,7 +53,7 @@ class SparseParts:
             kind = KINDS.get(name)
             if kind is None or type(number) is not int or not 0 <= number < count:
                 raise Malformed(INVALID)
-            kind.check(packed, self.most)
+            kind.check(packed, self.max_requests)
             if name == "failures_by" or name == "successes":
                 self._other[number] += sum(packed.values())
             elif name == "untimed":
@@ -72,7 +72,7 @@ class SparseParts:
         for method, name, message, seen, first_s, last_s, example in self._errors:
             texts += method, name, message
             examples.append(example)
-            check_natural(seen, self.most)
+            check_natural(seen, self.max_requests)
             check_time(first_s)
             check_time(last_s)
             check(first_s <= last_s)
@@ -82,26 +82,26 @@ class SparseParts:
             check_texts([message])
             check(type(traceback) is str)
             check_texts([traceback.replace("\n", "")], defaults.MAX_TRACEBACK_LENGTH)
-            check_natural(seen, self.most)
+            check_natural(seen, self.max_requests)
         for kind, method, name, seen, oldest_s in self._cut_off:
             check(kind in CUT_OFF_KINDS)
             check_time(oldest_s)
             check_texts([method, name])
-            check_natural(seen, self.most)
+            check_natural(seen, self.max_requests)
         for worker, reason, requests in self._lost:
             check_texts([worker, reason])
             check_natural(requests)
         for number in self._iterations.values():
-            check_natural(number, self.most)
+            check_natural(number, self.max_requests)
         check_texts([*self._iterations, *self._overflow])
 
     def _check_bounds(self, bounds: TableBounds) -> None:
         bounds.check_classes(self._iterations)
         # The entry for all errors beyond the limit is one more.
-        most = bounds.max_errors + len(CUT_OFF_KINDS)
+        max_rows = bounds.max_errors + len(CUT_OFF_KINDS)
         kinds = {"errors": self._errors, "exceptions": self._exceptions, "tasks that were cut off": self._cut_off}
         for what, rows in kinds.items():
-            check(len(rows) <= most, f"it reports {len(rows):,} different {what}")
+            check(len(rows) <= max_rows, f"it reports {len(rows):,} different {what}")
         check(len(self._lost) <= bounds.max_errors + MOST_PROCESSES, "it reports too many losses")
         check(len(self._overflow) <= _MOST_OVERFLOW_NAMES, "it reports too many names beyond the limit")
 

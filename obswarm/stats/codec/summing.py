@@ -50,15 +50,15 @@ class DeltaSum:
         self._bounds = bounds
         self.deltas = 0
 
-    def add(self, packed: bytes, most_requests: float = math.inf) -> int:
-        """Add a delta with at most `most_requests` requests. Returns its number of requests."""
+    def add(self, packed: bytes, max_requests: float = math.inf) -> int:
+        """Add a delta with at most `max_requests` requests. Returns its number of requests."""
         try:
-            parts = unpack(packed, _MOST_ITEMS if self._bounds is None else self._bounds.most_items)
+            parts = unpack(packed, _MOST_ITEMS if self._bounds is None else self._bounds.max_items)
             check(type(parts) is list and len(parts) == PARTS and type(parts[0]) is bytes)
             group = self._groups.get(parts[0])
             if group is None:
                 group = _Group(parts[0], sys.maxsize if self._bounds is None else self._bounds.max_endpoints)
-            sparse = SparseParts(parts, len(group.keys), self._bounds, most_requests)
+            sparse = SparseParts(parts, len(group.keys), self._bounds, max_requests)
             requests = group.add(parts[1], parts[2], parts[3], sparse)
         except Malformed:
             raise
@@ -132,11 +132,11 @@ class _Group:
         sums_ns = from_little_endian("Q", integers[SUM_NS * count * 8 : (SUM_NS + 1) * count * 8])
         self._check_light(light, len(keys), sparse.in_light(successes))
         timed = len(keys) + sparse.in_heavy
-        check(timed + sparse.untimed <= sparse.most, TOO_MANY)
+        check(timed + sparse.untimed <= sparse.max_requests, TOO_MANY)
         if sparse.from_worker:
             # Sums of whole runs, which a master has written, have no limit.
-            most_ns = timed * (max(longest_s, 0.0) * 1e9 * (1 + 1e-9) + 1)
-            check(sum(sums_ns) + sparse.wide_sum_ns <= most_ns, "its sum of durations is more than the longest allows")
+            max_ns = timed * (max(longest_s, 0.0) * 1e9 * (1 + 1e-9) + 1)
+            check(sum(sums_ns) + sparse.wide_sum_ns <= max_ns, "its sum of durations is more than the longest allows")
             sparse.check_wide(timed + sparse.untimed)
         self._integers += lanes
         self._seconds.append(times)

@@ -74,7 +74,7 @@ MAY_PASS = [
     ),
     (answer(b"Service Unavailable", "503 Service Unavailable"), "is not ready, or has too much to do (HTTP 503"),
     (api_error("503 Service Unavailable", "timeout", "timed out"), "aborted the query up: timed out"),
-    (api_error("422 Unprocessable Entity", "execution", "many-to-many"), "cannot answer the query up (HTTP 422"),
+    (api_error("422 Unprocessable Entity", "execution", "many-to-many"), "cannot evaluate the query up (HTTP 422"),
     (answer(json.dumps(VALUE).encode()[:-20]), "returned truncated JSON, 82 bytes (HTTP 200)"),
     ([b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{", RESET], "broke its answer off"),
     ([HANG], "does not answer: nothing came within 0.3 s"),
