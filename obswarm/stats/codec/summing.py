@@ -124,7 +124,7 @@ class _Group:
         times = from_little_endian("d", seconds)
         check(len(times) == 2 * count)
         longest_s = max(times, default=NOTHING)
-        # NaN passes every comparison with limits; the sum finds it.
+        # min() and max() do not find NaN; the sum does.
         check(math.isfinite(sum(times)) and min(times, default=0.0) >= NOTHING and longest_s <= defaults.MAX_DURATION_S)
         check(all(map(operator.le, times[:count], times[count:])))
         keys = from_little_endian("I", light)
