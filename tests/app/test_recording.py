@@ -190,7 +190,7 @@ def test_a_run_is_there_with_everything_that_it_told(tmp_path: Path) -> None:
     record = record_of(tmp_path)
     assert record.info.run_id == last.run_id
     assert record.info.ended_s is not None
-    assert [second.total().requests for second in record.seconds] == [1, 1]
+    assert [second.total().requests for second in record.intervals] == [1, 1]
     assert [annotation.text for annotation in record.annotations] == ["It starts"]
     assert record.info.result is not None
     assert record.info.result["run_id"] == last.run_id

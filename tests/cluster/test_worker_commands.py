@@ -203,7 +203,7 @@ def test_the_job_says_what_the_environment_has(make: Make) -> None:
     assert (cls.__name__, cls.host, environment.host) == ("Busy", "http://shop.example", "http://shop.example")
     assert (environment.run_id, environment.stop_timeout) == ("run-7", 7.0)
     assert (environment.tags, environment.exclude_tags) == (None, ["slow"])
-    assert environment.recorder.detailed_timings
+    assert environment.recorder._detailed_timings
     assert environment.trace_sampler is not None
     assert environment.parsed_options == argparse.Namespace(**vars(environment.parsed_options) | {"basket": 3})
 

@@ -263,7 +263,7 @@ def test_a_run_does_not_wait_for_a_store_that_is_slow_or_locked(tmp_path: Path, 
     disk.may_begin = True
     writer.finish(final, 99.5, {})
     record = read(tmp_path / "runs.sqlite")
-    assert [second.total().requests for second in record.seconds] == [1] * 20
+    assert [second.total().requests for second in record.intervals] == [1] * 20
     assert len(record.annotations) == 20
 
 
@@ -292,4 +292,4 @@ def test_what_waits_is_written_although_its_greenlet_was_killed(tmp_path: Path, 
     run.second({PAGE: [0.01]})
     disk.may_begin = True
     writer.finish(final, 99.5, {})
-    assert [second.total().requests for second in read(tmp_path / "runs.sqlite").seconds] == [1] * 5
+    assert [second.total().requests for second in read(tmp_path / "runs.sqlite").intervals] == [1] * 5
