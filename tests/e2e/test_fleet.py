@@ -40,16 +40,16 @@ def requests_seen(server: QuickServer) -> int:
 def test_no_request_comes_later_than_the_orphan_timeout_after_the_master_was_killed(fleet, quick) -> None:
     master = fleet.master("-u", 20, "-r", 50, "--expect-workers", 2, "--orphan-timeout", "3s")
     fleet.wait_for_master()
-    workers = [fleet.worker("--give-up-after", "5s"), fleet.worker("--give-up-after", "5s", "--processes", 2)]
+    workers = [fleet.worker("--give-up-after", "12s"), fleet.worker("--give-up-after", "12s", "--processes", 2)]
     wait_until(lambda: requests_seen(quick) > 200, fleet.log)
     with StallMeter() as stalls:
         master.kill()
         killed_at = time.time()
         assert [worker.wait(HANG_S) for worker in workers] == [2, 2], "they gave up"
         newest = max(max(times) for times in quick.arrivals().values())
-    assert newest - killed_at <= 3 + stalls.allowed_s(1)
+    assert newest - killed_at <= 3 + stalls.allowed_s(1, killed_at + 2, killed_at + 5)
     assert newest - killed_at > 1, "they went on for a while, in case that the master comes back"
-    assert "has been silent for 5 s" in fleet.log("workers.log")
+    assert "has been silent for 12 s" in fleet.log("workers.log")
 
 
 def test_worker_processes_of_a_run_end_with_it(loadtest, quick) -> None:

@@ -11,8 +11,11 @@ from gevent import monkey
 _start_thread = monkey.get_original("_thread", "start_new_thread")
 _sleep = monkey.get_original("time", "sleep")
 _TICK_S = 0.02
-_USUAL_S = 0.02
-"""So much later than asked for a thread wakes up on any machine."""
+_USUAL_S = 0.05
+"""So much later than asked for a thread wakes up where others want its CPU, too: that is no stall."""
+
+_MOST_SLOWDOWN = 4.0
+"""A bound that is multiplied by more than that says nothing any more."""
 
 _LOAD = Path("/proc/loadavg")
 
@@ -46,13 +49,15 @@ class StallMeter:
         self._is_over = True
 
     def stalled_s(self, since_s: float = -math.inf, until_s: float = math.inf) -> float:
-        """For how long the thread did not run although it was due; all stalls together."""
+        """For how long the thread did not run although it was due; all stalls of 50 ms or more together."""
         return sum(tick.late_s for tick in self._between(since_s, until_s) if tick.late_s > _USUAL_S)
 
     def slowdown(self, since_s: float = -math.inf, until_s: float = math.inf) -> float:
-        """How many times as long as on an idle machine a program takes that shares the CPUs with the others."""
+        """How many times as long as on an idle machine a program takes that shares the CPUs with the others; not more
+        than four times, so that a bound keeps a meaning on any machine."""
         running = [tick.running for tick in self._between(since_s, until_s)]
-        return max(1.0, sum(running) / len(running) / len(os.sched_getaffinity(0))) if running else 1.0
+        found = sum(running) / len(running) / len(os.sched_getaffinity(0)) if running else 1.0
+        return min(max(1.0, found), _MOST_SLOWDOWN)
 
     def allowed_s(self, bound_s: float, since_s: float = -math.inf, until_s: float = math.inf) -> float:
         """What something may take here that takes at most `bound_s` on an idle machine."""
