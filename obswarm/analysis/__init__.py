@@ -1,22 +1,25 @@
 """Analysis of measurements: the knee of a ramp, and differences between two runs. Pure functions."""
 
-from obswarm.analysis.change import (
-    CONFIDENCE,
-    MEASURES,
-    RESAMPLES,
-    SHORTEST_S,
-    Block,
-    Change,
-    Measure,
-    block_count,
-    changes,
-    cut,
-    lanes_of,
-    mean_change,
-    significant,
-    spans,
-)
-from obswarm.analysis.knee import Knee, LoadPoint, find_knee
+from obswarm.on_demand import imported_on_demand
+
+with imported_on_demand(__name__):
+    from obswarm.analysis.change import (
+        CONFIDENCE,
+        MEASURES,
+        RESAMPLES,
+        SHORTEST_S,
+        Block,
+        Change,
+        Measure,
+        block_count,
+        changes,
+        cut,
+        lanes_of,
+        mean_change,
+        significant,
+        spans,
+    )
+    from obswarm.analysis.knee import Knee, LoadPoint, find_knee
 
 __all__ = [
     "CONFIDENCE",

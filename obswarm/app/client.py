@@ -11,7 +11,7 @@ import gevent
 from obswarm import clock
 from obswarm.api import ObswarmError
 from obswarm.app import exit_codes
-from obswarm.app.exit_codes import exit_code_with
+from obswarm.app.exit_status import exit_code_with
 from obswarm.app.guards_setup import guards_of
 from obswarm.app.planning import RunPlan, build_plan, files_of
 from obswarm.app.recording import recording_of

@@ -25,7 +25,7 @@ from obswarm import clock
 from obswarm.api import ObswarmError
 from obswarm.app import exit_codes, unfinished
 from obswarm.app.build import build_fleet_run
-from obswarm.app.exit_codes import exit_code_of
+from obswarm.app.exit_status import exit_code_of
 from obswarm.app.exporters import exporters_of
 from obswarm.app.guards_setup import guards_of
 from obswarm.app.idle_alerts import IdleAlerts

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import gevent
 
 from obswarm.api import Environment, ObswarmError
-from obswarm.app.exit_codes import exit_code_of
+from obswarm.app.exit_status import exit_code_of
 from obswarm.app.exporters import Exporters
 from obswarm.app.guards_setup import EvaluateRequirements, GuardsSetup
 from obswarm.app.output_plugins import make_outputs

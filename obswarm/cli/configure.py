@@ -1,15 +1,12 @@
 """Where click's values are from: of two options that exclude each other the one from the nearer source counts, and each
 value has the label of its source."""
 
-import re
-from typing import Any
-
 import click
 from click.core import ParameterSource
 
-from obswarm.api import ObswarmError
+from obswarm.cli.commands import places_of
 from obswarm.cli.file_option import FileOption
-from obswarm.cli.settings import TopLevelCommand, file_label, places_of
+from obswarm.cli.settings import TopLevelCommand, file_label
 from obswarm.config import SETTINGS, Origin, Source
 from obswarm.streams import say
 
@@ -18,29 +15,6 @@ _SOURCES = {
     ParameterSource.ENVIRONMENT: Source.ENVIRONMENT,
     ParameterSource.COMMANDLINE: Source.COMMAND_LINE,
 }
-
-
-class RootCommand(click.Group):
-    """Its commands' errors that begin with the name of an option name where its value came from instead, if that is the
-    file or the environment: who reads them has typed no option."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except click.BadParameter as error:
-            place = places_of(ctx).get(str(error.param_hint))
-            if place is None:
-                raise
-            raise ObswarmError(f"{place}: {error.message}") from None
-        except click.UsageError as error:
-            text = _with_place(ctx, error.message)
-            if text == error.message:
-                raise
-            raise ObswarmError(text) from None
-        except ObswarmError as error:
-            if error.args and isinstance(error.args[0], str):
-                error.args = (_with_place(ctx, error.args[0]), *error.args[1:])
-            raise
 
 
 class RunCommand(TopLevelCommand):
@@ -103,9 +77,3 @@ def _label_of(ctx: click.Context, name: str) -> str:
 
 def _option(ctx: click.Context, name: str) -> FileOption:
     return next(each for each in ctx.command.params if isinstance(each, FileOption) and each.name == name)
-
-
-def _with_place(ctx: click.Context, text: str) -> str:
-    option = re.match(r"--[a-z-]+", text)
-    place = places_of(ctx).get(option[0]) if option is not None else None
-    return text if option is None or place is None else place + text[option.end() :]

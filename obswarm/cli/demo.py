@@ -9,7 +9,7 @@ from obswarm.analysis import Knee, LoadPoint, find_knee
 from obswarm.api import Environment, Stage, events
 from obswarm.app import exit_codes
 from obswarm.app.build import build_local_run
-from obswarm.app.exit_codes import is_incomplete
+from obswarm.app.exit_status import is_incomplete
 from obswarm.app.guards_setup import simple_guards
 from obswarm.cli.option_types import duration as parse_duration
 from obswarm.cli.options import option

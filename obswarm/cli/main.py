@@ -8,59 +8,22 @@ from io import StringIO
 import click
 
 from obswarm import __version__, open_files
-from obswarm.api import ObswarmError
 from obswarm.app import exit_codes
-from obswarm.cli.alerts import alerts
-from obswarm.cli.compare import compare
-from obswarm.cli.config import config
-from obswarm.cli.configure import RootCommand
-from obswarm.cli.container_stats import container_stats
-from obswarm.cli.dashboards import dashboards
-from obswarm.cli.demo import demo
-from obswarm.cli.master import master
-from obswarm.cli.report import report
-from obswarm.cli.run import run
-from obswarm.cli.runs import runs
-from obswarm.cli.runs_show import show
-from obswarm.cli.stack import down, logs, scale, status
-from obswarm.streams import discard, open_standard_streams
-from obswarm.cli.targets import targets
-from obswarm.streams import say_error, say_lines
-from obswarm.cli.text_console import escape_tracebacks
-from obswarm.cli.up import up
-from obswarm.cli.worker import worker, worker_process
-from obswarm.errors import reason_of
+from obswarm.cli.commands import COMMANDS, RootCommand
+from obswarm.cli.tracebacks import escape_tracebacks
+from obswarm.errors import ObswarmError, reason_of
+from obswarm.streams import discard, open_standard_streams, say_error, say_lines
 from obswarm.temporary import remove_abandoned
 
 
-@click.group(cls=RootCommand, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=RootCommand,
+    rows=COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(__version__, "-V", "--version", prog_name="obswarm")
 def cli() -> None:
     """Load tests that tell you why your service breaks."""
-
-
-for command in (
-    run,
-    master,
-    worker,
-    runs,
-    report,
-    compare,
-    targets,
-    alerts,
-    up,
-    down,
-    status,
-    logs,
-    scale,
-    dashboards,
-    container_stats,
-    demo,
-    config,
-):
-    cli.add_command(command)
-runs.add_command(show)
-cli.add_command(worker_process, "worker-process")
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ from rich.console import RenderableType
 from obswarm import clock
 from obswarm.app.recording import open_store
 from obswarm.cli.run_options import store_option
-from obswarm.cli.runs import facts_of, run_argument
+from obswarm.cli.runs import facts_of, run_argument, runs
 from obswarm.cli.tables import figures_table
 from obswarm.cli.text_console import TextTable, stdout_console
 from obswarm.config import option_text
@@ -22,7 +22,7 @@ from obswarm.streams import say_lines
 from obswarm.units import counted, format_bytes, format_duration
 
 
-@click.command()
+@runs.command()
 @run_argument
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @store_option

@@ -8,11 +8,11 @@ import click
 from click.core import ParameterSource
 
 from obswarm.api import ObswarmError
+from obswarm.cli.commands import places_of
 from obswarm.config import FileConfig, check_keys, file_config
 from obswarm.config.toml_file import KEYS, Document, current_folder, read_document
 
 _DOCUMENT = "obswarm.document"
-_PLACES = "obswarm.places"
 
 
 class TomlOption(Protocol):
@@ -105,18 +105,12 @@ def place_of(ctx: click.Context, option: TomlOption) -> str:
 
 def note_place(ctx: click.Context, option: TomlOption, source: ParameterSource) -> None:
     """Remember for messages where an option's value is from."""
-    places = ctx.meta.setdefault(_PLACES, {})
+    places = places_of(ctx)
     places.pop(option.long, None)
     if source is ParameterSource.DEFAULT_MAP:
         places[option.long] = place_of(ctx, option)
     elif source is ParameterSource.ENVIRONMENT:
         places[option.long] = str(option.envvar)
-
-
-def places_of(ctx: click.Context) -> dict[str, str]:
-    """By long option: file and key, or the environment's variable, for values that are not from the command line."""
-    found: dict[str, str] = ctx.meta.get(_PLACES, {})
-    return found
 
 
 def _document(ctx: click.Context) -> Document | None:

@@ -7,11 +7,9 @@ highlighting, and no control character reaches the terminal. A text is one line;
 import logging
 import os
 import sys
-import traceback
 from collections.abc import Iterable
 from typing import Any, TextIO
 
-import gevent
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.logging import RichHandler
 from rich.panel import Panel
@@ -20,7 +18,6 @@ from rich.table import Table
 from rich.text import Text
 
 from obswarm.log_format import MESSAGE_FORMAT, LogFormatter
-from obswarm.redact import redact_traceback
 from obswarm.sanitize import escape_controls, escape_lines, to_text
 
 WIDTH_WITHOUT_TERMINAL = 140
@@ -122,23 +119,6 @@ class _ConsoleHandler(RichHandler):
     def render_message(self, record: logging.LogRecord, message: str) -> Text:
         # Not rich's: a record could ask for markup there.
         return Text(message)
-
-
-class _EscapedStandardError:
-    """A stream for tracebacks that nobody has caught."""
-
-    def write(self, text: str) -> None:
-        sys.stderr.write(escape_lines(redact_traceback(text)))
-
-    def flush(self) -> None:
-        sys.stderr.flush()
-
-
-def escape_tracebacks() -> None:
-    """For a whole process: control characters in the tracebacks that Python and gevent print are escaped."""
-    escaped: Any = _EscapedStandardError()
-    sys.excepthook = lambda kind, error, trace: traceback.print_exception(kind, error, trace, file=escaped)
-    gevent.get_hub().exception_stream = escaped
 
 
 def console_handler(console: TextConsole) -> RichHandler:

@@ -1,7 +1,6 @@
-"""`obswarm worker`: makes load for a master; and the command that worker processes on one machine run."""
+"""`obswarm worker`: makes load for a master."""
 
 import logging
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,6 @@ import gevent
 
 from obswarm import defaults
 from obswarm.api import ObswarmError
-from obswarm.app import exit_codes
 from obswarm.app.build import WORKER_COMMAND
 from obswarm.app.service_process import ends_as_meant, supervise
 from obswarm.cli.option_types import duration, master_address
@@ -18,12 +16,9 @@ from obswarm.cli.options import option
 from obswarm.cli.settings import SectionCommand
 from obswarm.cluster import (
     DEFAULT_PORT,
-    Identity,
-    RecordFormatter,
     Relay,
     Worker,
     derive_keys,
-    end_with_parent,
     hash_of_files,
     new_identity,
     read_secret,
@@ -131,28 +126,3 @@ def _make(files: tuple[Path, ...], options: dict[str, Any]) -> Worker | Relay:
         )
     own = [file.resolve() for file in files] or None
     return Worker(endpoint, keys, identity=identity, files=own, give_up_after_s=longest_s, look_up=look_up)
-
-
-@click.command(hidden=True)
-@click.option("--endpoint", required=True)
-@click.option("--incarnation", required=True)
-@click.option("--share", type=float, required=True)
-@click.pass_context
-def worker_process(ctx: click.Context, endpoint: str, incarnation: str, share: float) -> None:
-    """One of a machine's worker processes; started by its parent, and ends with it."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(RecordFormatter(incarnation))
-    logging.basicConfig(level="INFO", handlers=[handler], force=True)
-    name = new_identity().name.rpartition("_")[0]
-    made = Worker(
-        endpoint, None, identity=Identity(incarnation, f"{name}_{incarnation[:8]}"), share=share, is_child=True
-    )
-    end_with_parent(lambda: made.link.finish(exit_codes.INCOMPLETE))
-    try:
-        code = made.run()
-    except ObswarmError as error:
-        # The master was told, and says it to the person.
-        logger.debug("%s", error)
-        code = exit_codes.USAGE
-    gevent.sleep(0)
-    ctx.exit(code)

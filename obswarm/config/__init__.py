@@ -1,22 +1,25 @@
 """The configuration of a run: one typed value, with the origin of each setting."""
 
-from obswarm.config.merge import at_service, for_client, useless_settings
-from obswarm.config.run_config import (
-    LOG_LEVELS,
-    MOST_USERS,
-    MOST_WORKERS,
-    SETTINGS,
-    STORE_FOLDER,
-    AccessConfig,
-    FileConfig,
-    RunConfig,
-    TargetTable,
-)
-from obswarm.config.setting import Origin, Scope, Setting, Source
-from obswarm.config.tables import check_keys, file_config, list_of_texts, read_file_config, table_place
-from obswarm.config.text import option_text, setting_text
-from obswarm.config.toml_file import RENAMED_GUARD_KEYS
-from obswarm.config.wire import BadConfig, from_wire, to_wire
+from obswarm.on_demand import imported_on_demand
+
+with imported_on_demand(__name__):
+    from obswarm.config.merge import at_service, for_client, useless_settings
+    from obswarm.config.run_config import (
+        LOG_LEVELS,
+        MOST_USERS,
+        MOST_WORKERS,
+        SETTINGS,
+        STORE_FOLDER,
+        AccessConfig,
+        FileConfig,
+        RunConfig,
+        TargetTable,
+    )
+    from obswarm.config.setting import Origin, Scope, Setting, Source
+    from obswarm.config.tables import check_keys, file_config, list_of_texts, read_file_config, table_place
+    from obswarm.config.text import option_text, setting_text
+    from obswarm.config.toml_file import RENAMED_GUARD_KEYS
+    from obswarm.config.wire import BadConfig, from_wire, to_wire
 
 __all__ = [
     "LOG_LEVELS",

@@ -2,45 +2,48 @@
 
 from obswarm import gevent_patch  # noqa: F401,I001 - before requests, which imports ssl
 
-from obswarm.http.api_client.access import (
-    ApiAccess,
-    Naming,
-    access_of,
-    naming_by_options,
-    naming_of_token,
-    parse_header,
-)
-from obswarm.http.api_client.failures import Asked, Failure, failure_of, page_of, quoted, refusal_of, trouble_of
-from obswarm.http.api_client.session import AnswerTooLarge, ApiSession, bound_answers
-from obswarm.http.client.response import FastResponse
-from obswarm.http.client.session import FastHttpSession
-from obswarm.http.client.user import FastHttpUser
-from obswarm.http.errors import (
-    ConnectError,
-    ConnectionLost,
-    ConnectTimeout,
-    DecodingError,
-    HttpError,
-    InvalidRedirect,
-    InvalidRequest,
-    MissingHost,
-    NoDescriptorLeft,
-    ProtocolError,
-    ProxyError,
-    ReadTimeout,
-    ResponseTooLarge,
-    StreamConsumed,
-    TlsError,
-    TooManyRedirects,
-    innermost,
-    plain_reason,
-)
-from obswarm.http.pool import ConnectionPool
-from obswarm.http.requests.adapter import FastAdapter
-from obswarm.http.requests.response import CountedResponse
-from obswarm.http.requests.session import HttpSession
-from obswarm.http.requests.user import HttpUser
-from obswarm.http.urls import check_host
+from obswarm.on_demand import imported_on_demand
+
+with imported_on_demand(__name__):
+    from obswarm.http.api_client.access import (
+        ApiAccess,
+        Naming,
+        access_of,
+        naming_by_options,
+        naming_of_token,
+        parse_header,
+    )
+    from obswarm.http.api_client.failures import Asked, Failure, failure_of, page_of, quoted, refusal_of, trouble_of
+    from obswarm.http.api_client.session import AnswerTooLarge, ApiSession, bound_answers
+    from obswarm.http.client.response import FastResponse
+    from obswarm.http.client.session import FastHttpSession
+    from obswarm.http.client.user import FastHttpUser
+    from obswarm.http.errors import (
+        ConnectError,
+        ConnectionLost,
+        ConnectTimeout,
+        DecodingError,
+        HttpError,
+        InvalidRedirect,
+        InvalidRequest,
+        MissingHost,
+        NoDescriptorLeft,
+        ProtocolError,
+        ProxyError,
+        ReadTimeout,
+        ResponseTooLarge,
+        StreamConsumed,
+        TlsError,
+        TooManyRedirects,
+        innermost,
+        plain_reason,
+    )
+    from obswarm.http.pool import ConnectionPool
+    from obswarm.http.requests.adapter import FastAdapter
+    from obswarm.http.requests.response import CountedResponse
+    from obswarm.http.requests.session import HttpSession
+    from obswarm.http.requests.user import HttpUser
+    from obswarm.http.urls import check_host
 
 __all__ = [
     "AnswerTooLarge",

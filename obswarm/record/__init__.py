@@ -1,39 +1,42 @@
 """Values that describe a run and its intervals: snapshots, stored runs, states and kinds."""
 
-from obswarm.record.run import (
-    Interval,
-    LoadTestText,
-    MetricKey,
-    RunInfo,
-    RunMetadata,
-    RunRecord,
-    WorkerInterval,
-    value_at,
-)
-from obswarm.record.snapshot import (
-    DATA_RATIO_OVER_S,
-    MIN_DATA_RATIO,
-    AlertCount,
-    Annotation,
-    GeneratorHealth,
-    GuardView,
-    RefusedAlerts,
-    Snapshot,
-    TargetView,
-    guard_title,
-    lacks_data,
-    statistics_of,
-)
-from obswarm.record.states import (
-    LOADED_STATES,
-    AlertStatus,
-    AnnotationKind,
-    GuardAction,
-    GuardState,
-    RunState,
-    StopKind,
-    WorkerStatus,
-)
+from obswarm.on_demand import imported_on_demand
+
+with imported_on_demand(__name__):
+    from obswarm.record.run import (
+        Interval,
+        LoadTestText,
+        MetricKey,
+        RunInfo,
+        RunMetadata,
+        RunRecord,
+        WorkerInterval,
+        value_at,
+    )
+    from obswarm.record.snapshot import (
+        DATA_RATIO_OVER_S,
+        MIN_DATA_RATIO,
+        AlertCount,
+        Annotation,
+        GeneratorHealth,
+        GuardView,
+        RefusedAlerts,
+        Snapshot,
+        TargetView,
+        guard_title,
+        lacks_data,
+        statistics_of,
+    )
+    from obswarm.record.states import (
+        LOADED_STATES,
+        AlertStatus,
+        AnnotationKind,
+        GuardAction,
+        GuardState,
+        RunState,
+        StopKind,
+        WorkerStatus,
+    )
 
 __all__ = [
     "DATA_RATIO_OVER_S",

@@ -1,14 +1,17 @@
 """Results of a run: HTML report, comparison, JSON, CSV and JUnit files, annotations in Grafana."""
 
-from obswarm.report.change_limit import ChangeLimit, parse_change_limit
-from obswarm.report.compare import MEASURE_NAMES, SAME, Comparison, Difference, compare_runs, comparison_document
-from obswarm.report.csv_files import CsvFiles
-from obswarm.report.cut_off import cut_off_rows, cut_off_sentences
-from obswarm.report.grafana import GrafanaAnnotations
-from obswarm.report.junit import junit_document
-from obswarm.report.page import comparison_page, run_page
-from obswarm.report.result import result_document
-from obswarm.report.wording import NO_REQUEST_SELECTED, generator_sentence, no_data_text
+from obswarm.on_demand import imported_on_demand
+
+with imported_on_demand(__name__):
+    from obswarm.report.change_limit import ChangeLimit, parse_change_limit
+    from obswarm.report.compare import MEASURE_NAMES, SAME, Comparison, Difference, compare_runs, comparison_document
+    from obswarm.report.csv_files import CsvFiles
+    from obswarm.report.cut_off import cut_off_rows, cut_off_sentences
+    from obswarm.report.grafana import GrafanaAnnotations
+    from obswarm.report.junit import junit_document
+    from obswarm.report.page import comparison_page, run_page
+    from obswarm.report.result import result_document
+    from obswarm.report.wording import NO_REQUEST_SELECTED, generator_sentence, no_data_text
 
 __all__ = [
     "MEASURE_NAMES",

@@ -1,31 +1,43 @@
 """Statistics of requests: histograms, endpoints, errors, requests in flight. Pure values, no I/O."""
 
-from obswarm.stats.concurrency import MOST_STEPS, UserStep, UserSum, UserTrack
-from obswarm.stats.endpoint import EndpointStats, total_of
-from obswarm.stats.error_kinds import ErrorKinds
-from obswarm.stats.errors import OTHER_ERRORS, ErrorKey, ErrorStats, describe_error, normalise_error
-from obswarm.stats.fields import Exemplar
-from obswarm.stats.histogram import Histogram, bucket_index, upper_bound
-from obswarm.stats.in_flight import (
-    CUT_OFF_KINDS,
-    NONE_IN_FLIGHT,
-    CutOff,
-    CutOffKey,
-    InFlight,
-    InFlightPeaks,
-    PendingFields,
-    PendingRequest,
-    count_in_flight,
-    total_in_flight,
-)
-from obswarm.stats.keys import NO_NAME, NO_RESPONSE, NO_STATUS, OTHER, TOTAL, EndpointKey, endpoint_key, status_class
-from obswarm.stats.recorder import Recorder
-from obswarm.stats.table import (
-    Aggregate,
-    StatsTable,
-    TaskException,
-)
-from obswarm.stats.timings import PHASES, PhaseTimes, TimingStats
+from obswarm.on_demand import imported_on_demand
+
+with imported_on_demand(__name__):
+    from obswarm.stats.concurrency import MOST_STEPS, UserStep, UserSum, UserTrack
+    from obswarm.stats.endpoint import EndpointStats, total_of
+    from obswarm.stats.error_kinds import ErrorKinds
+    from obswarm.stats.errors import OTHER_ERRORS, ErrorKey, ErrorStats, describe_error, normalise_error
+    from obswarm.stats.fields import Exemplar
+    from obswarm.stats.histogram import Histogram, bucket_index, upper_bound
+    from obswarm.stats.in_flight import (
+        CUT_OFF_KINDS,
+        NONE_IN_FLIGHT,
+        CutOff,
+        CutOffKey,
+        InFlight,
+        InFlightPeaks,
+        PendingFields,
+        PendingRequest,
+        count_in_flight,
+        total_in_flight,
+    )
+    from obswarm.stats.keys import (
+        NO_NAME,
+        NO_RESPONSE,
+        NO_STATUS,
+        OTHER,
+        TOTAL,
+        EndpointKey,
+        endpoint_key,
+        status_class,
+    )
+    from obswarm.stats.recorder import Recorder
+    from obswarm.stats.table import (
+        Aggregate,
+        StatsTable,
+        TaskException,
+    )
+    from obswarm.stats.timings import PHASES, PhaseTimes, TimingStats
 
 __all__ = [
     "CUT_OFF_KINDS",

@@ -1,12 +1,15 @@
 """What a run serves over HTTP, and what asks for runs there."""
 
-from obswarm.web.alerts import PATH as ALERTS_PATH
-from obswarm.web.alerts import AlertsApp
-from obswarm.web.client import MasterClient, MasterError
-from obswarm.web.connections import BoundedServer
-from obswarm.web.run_request import BadRunRequest, RunRequest
-from obswarm.web.runs import RUNS_PATH, STATUS_PATH, RunEvents, RunEventsHandler, RunsApp, RunService, ServiceBusy
-from obswarm.web.server import PORT, Application, WebServer
+from obswarm.on_demand import imported_on_demand
+
+with imported_on_demand(__name__):
+    from obswarm.web.alerts import PATH as ALERTS_PATH
+    from obswarm.web.alerts import AlertsApp
+    from obswarm.web.client import MasterClient, MasterError
+    from obswarm.web.connections import BoundedServer
+    from obswarm.web.run_request import BadRunRequest, RunRequest
+    from obswarm.web.runs import RUNS_PATH, STATUS_PATH, RunEvents, RunEventsHandler, RunsApp, RunService, ServiceBusy
+    from obswarm.web.server import PORT, Application, WebServer
 
 __all__ = [
     "ALERTS_PATH",

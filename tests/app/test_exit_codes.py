@@ -6,7 +6,7 @@ import pytest
 
 from obswarm.api import InternalError
 from obswarm.app import exit_codes
-from obswarm.app.exit_codes import exit_code_of, exit_code_with
+from obswarm.app.exit_status import exit_code_of, exit_code_with
 from obswarm.engine import FailedOutput, RunResult, StopReason, WorkerLoss
 from obswarm.guards import RequirementResult, parse_requirement
 from obswarm.record import StopKind

@@ -14,7 +14,7 @@ import pytest
 from obswarm import clock
 from obswarm.api import ObswarmError
 from obswarm.app import service as module
-from obswarm.app.exit_codes import exit_code_of
+from obswarm.app.exit_status import exit_code_of
 from obswarm.app.notices import Notices
 from obswarm.app.pending_run import MOST_STARTS, PendingRun
 from obswarm.app.service import Service

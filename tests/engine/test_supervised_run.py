@@ -8,7 +8,7 @@ import pytest
 
 from obswarm.api import Environment, Events, InternalError, User, constant, task
 from obswarm.app import exit_codes
-from obswarm.app.exit_codes import exit_code_of
+from obswarm.app.exit_status import exit_code_of
 from obswarm.engine import Output, Outputs, Ramp, Run, RunResult, StopReason
 from obswarm.record import RunState, Snapshot, StopKind
 from obswarm.stats import Recorder

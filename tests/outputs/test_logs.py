@@ -12,7 +12,8 @@ import pytest
 
 from obswarm.api import ObswarmError
 from obswarm.cli.terminal import Log
-from obswarm.cli.text_console import TextConsole, console_handler, escape_tracebacks
+from obswarm.cli.text_console import TextConsole, console_handler
+from obswarm.cli.tracebacks import escape_tracebacks
 from obswarm.cluster import RecordFormatter
 from obswarm.cluster.processes import _mark, _pump
 from obswarm.log_format import stream_handler
