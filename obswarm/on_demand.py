@@ -8,7 +8,6 @@ import builtins
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import import_module
 from typing import Any
 
 
@@ -64,7 +63,9 @@ def imported_on_demand(package: str) -> Iterator[None]:
         if name not in exports:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         export = exports[name]
-        value = namespace[name] = getattr(import_module(export.module), export.name)
+        # Not import_module(): `python -X importtime` does not show what that imports.
+        module = __import__(export.module, fromlist=(export.name,))
+        value = namespace[name] = getattr(module, export.name)
         return value
 
     namespace["__getattr__"] = get

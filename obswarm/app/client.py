@@ -1,9 +1,7 @@
 """A client of a master service: requests a run, and watches, stops and reports it as if it were this process's."""
 
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import replace
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 import gevent
@@ -13,6 +11,7 @@ from obswarm.api import ObswarmError
 from obswarm.app import exit_codes
 from obswarm.app.exit_status import exit_code_with
 from obswarm.app.guards_setup import guards_of
+from obswarm.app.masters import Master
 from obswarm.app.planning import RunPlan, build_plan, files_of
 from obswarm.app.recording import recording_of
 from obswarm.app.session import MakeDisplay, outputs_of, watch_run
@@ -24,7 +23,7 @@ from obswarm.greenlets import Supervisor
 from obswarm.http import naming_by_options
 from obswarm.record import RunState, Snapshot
 from obswarm.sanitize import to_text
-from obswarm.stack import Project, is_loopback_only
+from obswarm.stack import is_loopback_only
 from obswarm.stack.project import HOST_NAME
 from obswarm.streams import say, say_error
 from obswarm.targets import PrometheusSource
@@ -41,53 +40,6 @@ _ABORT_AFTER_S = 3.0
 _AGAIN_S = 0.3
 
 _ANY_PROMETHEUS = "http://prometheus:9090"
-
-
-@dataclass(frozen=True, slots=True)
-class Master:
-    """Where runs are asked for. The folder of `loadtest` is known there as well, so that nothing has to be sent;
-    `host_name` is what this machine is called there, and `services` what is reached there under a port of this machine,
-    if its loopback addresses are other ones there."""
-
-    url: str
-    token: str
-    where: str
-    loadtest: Path | None = None
-    host_name: str | None = None
-    services: Mapping[int, str] = field(default_factory=dict)
-    prometheus_url: str | None = None
-    """Where its Prometheus is reached from here."""
-    gateway: str | None = None
-    """The address of this machine at which its containers reach it."""
-    is_own: bool = False
-    """Whether obswarm has started it on this machine, where no proxy is needed."""
-    how_to_stay: str = ""
-    """How to have it made here, for who has not asked for another master."""
-    workers: int = 0
-    """How many it is to have; a run waits a moment for those that are not connected yet."""
-    environment: Mapping[str, str] = field(default_factory=dict)
-    """What load tests find in their environment there, and may ask for while they are imported here."""
-
-
-def master_of(project: Project) -> Master:
-    """The one of a stack of `obswarm up`."""
-    loadtest = Path(project.loadtest) if project.loadtest else None
-    services = {project.ports["contest_load_balancer_http"]: "load-balancer:18080"} if project.demo else {}
-    environment = {name: value for name, value in project.variables().items() if name == "OBSWARM_SIGNING_KEY"}
-    return Master(
-        url=project.web_url,
-        token=project.api_token,
-        where=f"the stack {project.name}",
-        is_own=True,
-        how_to_stay=", because it is running; --local has it made here",
-        loadtest=loadtest,
-        host_name=HOST_NAME,
-        services=services,
-        prometheus_url=f"http://127.0.0.1:{project.ports['prometheus']}",
-        gateway=project.gateway,
-        workers=project.workers,
-        environment={**project.environment, **(environment if project.demo else {})},
-    )
 
 
 class RemoteRun:

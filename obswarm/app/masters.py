@@ -1,18 +1,61 @@
 """Which process makes a run: this one, the master of a stack that runs on this machine, or the one of --master."""
 
-import gevent
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 
-from obswarm import clock
 from obswarm.api import ObswarmError
-from obswarm.app.client import Master, master_of
 from obswarm.config import RunConfig, Source
-from obswarm.stack import Engine, Project, StackError, services_of
+from obswarm.stack import Project
+from obswarm.stack.project import HOST_NAME
 from obswarm.streams import say
-from obswarm.web import MasterClient, MasterError
 
-_PROBE_S = 2.0
-_STARTS_S = 20.0
-_AGAIN_S = 0.3
+
+@dataclass(frozen=True, slots=True)
+class Master:
+    """Where runs are asked for. The folder of `loadtest` is known there as well, so that nothing has to be sent;
+    `host_name` is what this machine is called there, and `services` what is reached there under a port of this machine,
+    if its loopback addresses are other ones there."""
+
+    url: str
+    token: str
+    where: str
+    loadtest: Path | None = None
+    host_name: str | None = None
+    services: Mapping[int, str] = field(default_factory=dict)
+    prometheus_url: str | None = None
+    """Where its Prometheus is reached from here."""
+    gateway: str | None = None
+    """The address of this machine at which its containers reach it."""
+    is_own: bool = False
+    """Whether obswarm has started it on this machine, where no proxy is needed."""
+    how_to_stay: str = ""
+    """How to have it made here, for who has not asked for another master."""
+    workers: int = 0
+    """How many it is to have; a run waits a moment for those that are not connected yet."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """What load tests find in their environment there, and may ask for while they are imported here."""
+
+
+def master_of(project: Project) -> Master:
+    """The one of a stack of `obswarm up`."""
+    loadtest = Path(project.loadtest) if project.loadtest else None
+    services = {project.ports["contest_load_balancer_http"]: "load-balancer:18080"} if project.demo else {}
+    environment = {name: value for name, value in project.variables().items() if name == "OBSWARM_SIGNING_KEY"}
+    return Master(
+        url=project.web_url,
+        token=project.api_token,
+        where=f"the stack {project.name}",
+        is_own=True,
+        how_to_stay=", because it is running; --local has it made here",
+        loadtest=loadtest,
+        host_name=HOST_NAME,
+        services=services,
+        prometheus_url=f"http://127.0.0.1:{project.ports['prometheus']}",
+        gateway=project.gateway,
+        workers=project.workers,
+        environment={**project.environment, **(environment if project.demo else {})},
+    )
 
 
 def find_master(config: RunConfig) -> Master | None:
@@ -33,41 +76,17 @@ def find_master(config: RunConfig) -> Master | None:
     if (cluster.local and local >= named.value) or workers > named.value:
         return None
     project = Project.named(cluster.project)
-    try:
-        if not project.exists:
-            raise MasterError("it was not started")
-        _check_that_it_answers(project)
-    except MasterError as error:
-        if named is Source.DEFAULT:
-            return None
-        raise ObswarmError(
-            f"The stack {project.name} is not running ({error}). Start it with: obswarm up --project {project.name}"
-        ) from None
-    return master_of(project)
+    if project.exists:
+        # Most machines have no stack, and need no HTTP client and no Docker then.
+        from obswarm.app.stack_master import unreachable_reason
 
-
-def _check_that_it_answers(project: Project) -> None:
-    """Raises MasterError when the stack's master does not; one that Docker is starting is waited for."""
-    client = MasterClient(project.web_url, project.api_token, trust_env=False)
-    until_s = clock.monotonic() + _STARTS_S
-    while True:
-        try:
-            client.status(timeout_s=_PROBE_S)
-            return
-        except MasterError:
-            if clock.monotonic() > until_s or not _is_up(project):
-                raise
-        gevent.sleep(_AGAIN_S)
-
-
-def _is_up(project: Project) -> bool:
-    """Whether the container of the stack's master runs, or is started again."""
-    try:
-        engine = Engine()
-    except StackError:
-        return False
-    try:
-        services = services_of(engine, project.name)
-    except engine.failures:
-        return False
-    return any(each.name == "master" and each.state in ("running", "restarting") for each in services)
+        reason = unreachable_reason(project)
+        if reason is None:
+            return master_of(project)
+    else:
+        reason = "it was not started"
+    if named is Source.DEFAULT:
+        return None
+    raise ObswarmError(
+        f"The stack {project.name} is not running ({reason}). Start it with: obswarm up --project {project.name}"
+    )

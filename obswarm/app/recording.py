@@ -4,6 +4,7 @@ import logging
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,8 @@ from obswarm.greenlets import Supervisor
 from obswarm.private_files import check_writable, make_private_folder, tighten, write_private
 from obswarm.record import Annotation, MetricKey, RunInfo, RunMetadata, Snapshot
 from obswarm.redact import is_header_name, redact_value
-from obswarm.report import result_document, run_page
-from obswarm.store import FILE, RunWriter, Store, git_revision, read_loadtests, read_run
-from obswarm.streams import say
+from obswarm.report import result_document
+from obswarm.store import FILE, RunWriter, Store, git_revision, read_loadtests
 from obswarm.targets import MetricSource, SourceError, queries_of
 from obswarm.units import format_not_finite
 
@@ -29,20 +29,6 @@ logger = logging.getLogger(__name__)
 
 _REPORTS = "reports"
 _IGNORE_ALL = "# Made by obswarm: the runs that it has kept.\n*\n"
-
-
-def write_report(store: Store, run: RunInfo, path: Path) -> None:
-    """A run as one HTML file. Raises ObswarmError."""
-    write_page(path, run_page(read_run(store, run)))
-
-
-def write_page(path: Path, page: str) -> None:
-    """Only its owner can read a file that is made here. Raises ObswarmError."""
-    try:
-        make_private_folder(path.parent)
-        write_private(path, page)
-    except OSError as error:
-        raise ObswarmError(f"The report {path} cannot be written: {error.strerror}.") from None
 
 
 def report_of(folder: Path, run: RunInfo) -> Path:
@@ -128,11 +114,11 @@ class Recording(Output):
         about: RunMetadata,
         source: MetricSource | None,
         file: FileConfig,
-        report: bool,
+        report: Output | None,
         evaluate: EvaluateRequirements,
     ) -> None:
         self._folder = folder
-        self.report = _Report(folder) if report else None
+        self.report = report
         self._evaluate = evaluate
         self._path = folder / FILE
         self._about = about
@@ -220,22 +206,6 @@ class Recording(Output):
             gevent.sleep(due - clock.monotonic())
 
 
-class _Report(Output):
-    """Writes the report of what is in the store, and says where it is."""
-
-    name = "The report"
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    def finish(self, result: RunResult) -> None:
-        with Store(self._folder / FILE) as store:
-            run = store.find(result.run_id)
-            path = report_of(self._folder, run)
-            write_report(store, run, path)
-        say(f"Report: {path}", err=True)
-
-
 def recording_of(
     config: RunConfig,
     files: Sequence[Path],
@@ -253,7 +223,14 @@ def recording_of(
         loadtests=read_loadtests(files),
         revision=git_revision(files[0].resolve().parent),
     )
-    return Recording(config.store.folder, about, source, config.file, not config.store.no_report, evaluate)
+    folder, report = config.store.folder, None
+    if not config.store.no_report:
+        # The report's page and templates are not imported for runs without a report, and not only when a run has ended,
+        # when there may be no descriptor left to read them.
+        from obswarm.app.report_file import ReportFile
+
+        report = ReportFile(folder / FILE, partial(report_of, folder))
+    return Recording(folder, about, source, config.file, report, evaluate)
 
 
 def forget_old_runs(store: Store, keep_runs: int | None, keep_for_s: float | None) -> list[RunInfo]:

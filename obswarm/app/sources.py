@@ -12,7 +12,7 @@ from obswarm.api import ObswarmError
 from obswarm.config import SETTINGS, AccessConfig, FileConfig, RunConfig, table_place
 from obswarm.http import ApiAccess, access_of, naming_by_options, parse_header
 from obswarm.redact import redact_url, remember
-from obswarm.targets import KINDS, EmbeddedSource, MetricSource, PrometheusSource, Target, field_of_target
+from obswarm.targets import KINDS, MetricSource, Target, field_of_target
 
 PROMETHEUS = "prometheus"
 """What the options of Prometheus begin with."""
@@ -31,9 +31,16 @@ def make_source(
     targets: Sequence[Target], prometheus: Prometheus | None, queries: Sequence[str] | None
 ) -> MetricSource | None:
     """Return a Prometheus when there is one, else what reads the targets itself, else nothing."""
+    # They import a parser of PromQL, which a run without targets does not need.
     if prometheus is not None:
+        from obswarm.targets import PrometheusSource
+
         return PrometheusSource(prometheus.url, targets, prometheus.access)
-    return EmbeddedSource(targets, queries) if targets else None
+    if targets:
+        from obswarm.targets import EmbeddedSource
+
+        return EmbeddedSource(targets, queries)
+    return None
 
 
 def targets_of(config: RunConfig, folder: Path | None = None, is_made_here: bool = True) -> tuple[Target, ...]:

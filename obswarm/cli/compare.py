@@ -10,7 +10,8 @@ from rich.console import RenderableType
 from obswarm.analysis import CONFIDENCE
 from obswarm.api import ObswarmError
 from obswarm.app import exit_codes
-from obswarm.app.recording import open_store, write_page
+from obswarm.app.recording import open_store
+from obswarm.app.report_file import write_page
 from obswarm.cli.run_options import store_option
 from obswarm.cli.tables import TEXTS_FROM, Row, columns_that_fit, figures_table, results_table, stacked
 from obswarm.cli.text_console import TextConsole, TextTable, plain, stdout_console

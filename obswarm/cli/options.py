@@ -8,6 +8,7 @@ import click
 
 from obswarm.cli.file_option import FileOption
 from obswarm.config import SETTINGS, setting_text
+from obswarm.stack import DEFAULT_PROJECT
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -54,6 +55,18 @@ def with_options(command: Command, options: Sequence[Callable[[Command], Command
     for each in reversed(options):
         command = each(command)
     return command
+
+
+def project_option(command: Command) -> Command:
+    """Adds --project."""
+    named: Callable[[Command], Command] = shared_option(
+        "--project",
+        metavar="NAME",
+        default=DEFAULT_PROJECT,
+        show_default=True,
+        help="Name of the stack; several can run side by side.",
+    )
+    return named(command)
 
 
 config_option = option(

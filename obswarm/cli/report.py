@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from obswarm.app.recording import open_store, write_report
+from obswarm.app.recording import open_store
+from obswarm.app.report_file import write_report
 from obswarm.cli.run_options import store_option
 from obswarm.streams import say
 

@@ -7,17 +7,15 @@ from typing import Any
 import click
 
 from obswarm.app.build import build_run
-from obswarm.app.client import run_remotely
 from obswarm.app.masters import find_master
 from obswarm.app.planning import names_a_file
 from obswarm.cli.configure import origins_of
 from obswarm.cli.guard_options import guard_options
 from obswarm.cli.option_types import http_url, workers
-from obswarm.cli.options import Command, run_option, with_options
+from obswarm.cli.options import Command, project_option, run_option, with_options
 from obswarm.cli.run_command import arguments_argument, listed, load_test_command
 from obswarm.cli.run_options import balance_option, listing_options, run_options, store_options
 from obswarm.cli.settings import file_config_of
-from obswarm.cli.stack import project_option
 from obswarm.cli.terminal import TerminalDisplay
 from obswarm.config import SETTINGS, RunConfig
 
@@ -82,5 +80,8 @@ def run(ctx: click.Context, /, **_: Any) -> None:
     if listed(ctx, config):
         return
     if master is not None:
+        # Most runs are made here, and need no client of a service.
+        from obswarm.app.client import run_remotely
+
         ctx.exit(run_remotely(config, master, TerminalDisplay))
     ctx.exit(build_run(config, TerminalDisplay).execute()[1])

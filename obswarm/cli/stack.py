@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import click
 
 from obswarm.app import exit_codes
-from obswarm.cli.options import Command, shared_option
+from obswarm.cli.options import project_option
 from obswarm.cli.tables import texts_table
 from obswarm.cli.text_console import plain, stdout_console
 from obswarm.config import MOST_WORKERS
@@ -30,18 +30,6 @@ HEALTHY_S = 180.0
 _CONNECTED_S = 20.0
 _STYLES = {"healthy": "green", "running": "green", "starting": "yellow", "created": "yellow", "restarting": "yellow"}
 _EVERY_PROFILE = ("target", "fault", "exporters", "container-stats")
-
-
-def project_option(command: Command) -> Command:
-    """Adds --project."""
-    named: Callable[[Command], Command] = shared_option(
-        "--project",
-        metavar="NAME",
-        default=DEFAULT_PROJECT,
-        show_default=True,
-        help="Name of the stack; several can run side by side.",
-    )
-    return named(command)
 
 
 def wait_for_workers(project: Project) -> None:

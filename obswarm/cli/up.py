@@ -12,11 +12,10 @@ import click
 from obswarm.api import ObswarmError
 from obswarm.app import exit_codes
 from obswarm.app.sources import make_target, table_targets
-from obswarm.cli.options import config_option, option
+from obswarm.cli.options import config_option, option, project_option
 from obswarm.cli.settings import SectionCommand, file_config_of
 from obswarm.cli.stack import (
     HEALTHY_S,
-    project_option,
     project_words,
     say_aside,
     show_progress,

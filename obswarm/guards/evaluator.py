@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any, assert_never
 
-from obswarm import clock, defaults
+from obswarm import clock, defaults, targets
 from obswarm.engine import RunControl, StopReason, id_of, named_id
 from obswarm.guards.alert_counts import AlertCounts
 from obswarm.guards.alert_payload import Alert, Delivery
@@ -18,7 +18,7 @@ from obswarm.guards.operands import matches_any, selects_endpoints, value_of_int
 from obswarm.guards.polling import QueryPolling, TimedResult
 from obswarm.guards.state_machine import Change, GuardStateMachine, NoData, deciding_result
 from obswarm.record import DATA_RATIO_OVER_S, LOADED_STATES, AnnotationKind, GuardAction, GuardView, Snapshot, StopKind
-from obswarm.targets import MetricSource, lookback_s
+from obswarm.targets import MetricSource
 from obswarm.units import format_names
 
 logger = logging.getLogger(__name__)
@@ -213,7 +213,7 @@ class GuardEvaluator:
         """
         if _OWN not in query or self._started_wall_s is None:
             return -math.inf
-        settled_s = max(self.alerts.grace_s, lookback_s(query) + _SCRAPE_S)
+        settled_s = max(self.alerts.grace_s, targets.lookback_s(query) + _SCRAPE_S)
         return now - (self._wall() - self._started_wall_s - settled_s)
 
     def _act_on(self, guard: GuardStateMachine, change: Change, now: float) -> None:

@@ -8,10 +8,8 @@ uwsgi_exporter; kind `app` has the metrics of Prometheus' client libraries and o
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
 from typing import Literal
 
-from obswarm.targets.evaluate import metric_names, parse
 from obswarm.targets.source import Target
 
 Unit = Literal["number", "seconds", "ratio", "per_second", "bytes"]
@@ -28,7 +26,7 @@ class TargetMetric:
 
     def of(self, target: Target) -> str:
         """Return the query, restricted to the series of the target."""
-        matchers = _matchers(target)
+        matchers = matchers_of(target)
 
         def narrowed(found: re.Match[str]) -> str:
             return f"{found[1]}{{{', '.join([*matchers, found[2]] if found[2] else matchers)}}}"
@@ -36,26 +34,14 @@ class TargetMetric:
         return _SELECTOR.sub(narrowed, self.query)
 
 
-def _matchers(target: Target) -> list[str]:
+def matchers_of(target: Target) -> list[str]:
+    """Return PromQL matchers that select the series of the target."""
     kind = [f'kind="{target.kind}"'] if target.has_kind_label else []
     return [f'job="{_quoted(target.name)}"', *kind]
 
 
 def _quoted(text: str) -> str:
     return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-
-
-@cache
-def metrics_of(kind: str) -> frozenset[str]:
-    """Return the Prometheus metric names that the metrics of a kind use."""
-    return frozenset().union(*(metric_names(parse(metric.query)) for metric in KINDS[kind]))
-
-
-def presence_query(target: Target) -> str:
-    """Return a query (beyond the embedded subset) for the number of the target's series of its kind; empty if none."""
-    names = "|".join(sorted(metrics_of(target.kind)))
-    matchers = ", ".join([f'__name__=~"{names}"', *_matchers(target)])
-    return f"count({{{matchers}}})"
 
 
 def queries_of(targets: Iterable[Target]) -> list[tuple[Target, TargetMetric, str]]:

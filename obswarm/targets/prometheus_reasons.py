@@ -9,7 +9,8 @@ from obswarm.greenlets import Supervisor, kill_all
 from obswarm.killed import Supervised
 from obswarm.targets.absence import KnownTargets, ReasonCache, metrics_in_query, reason_for_no_series
 from obswarm.targets.evaluate import JOB
-from obswarm.targets.kinds import KINDS, metrics_of
+from obswarm.targets.kind_metrics import metrics_of
+from obswarm.targets.kinds import KINDS
 from obswarm.targets.source import Sample, SourceError, Target
 
 _KEEP_S = 5.0

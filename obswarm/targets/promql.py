@@ -13,7 +13,8 @@ from obswarm.http import ApiAccess
 from obswarm.killed import Supervised
 from obswarm.redact import redact_url
 from obswarm.targets.evaluate import filtered_operands, metric_names, parse, parse_any, tree_of
-from obswarm.targets.kinds import KINDS, TargetMetric, presence_query
+from obswarm.targets.kind_metrics import presence_query
+from obswarm.targets.kinds import KINDS, TargetMetric
 from obswarm.targets.prometheus_api import TIMEOUT_S, TOTAL_TIMEOUT_S, BadQuery, PermanentSourceError, PrometheusApi
 from obswarm.targets.prometheus_reasons import PrometheusReasons
 from obswarm.targets.source import MISSED_SCRAPES, Sample, SourceError, Target, TargetHealth, only_value

@@ -18,7 +18,7 @@ from obswarm.targets import evaluate as promql
 from obswarm.targets.absence import KnownTargets, ReasonCache, metrics_in_query, reason_for_no_series
 from obswarm.targets.exposition import OPENMETRICS, TEXT, Entry, ParseError, decode, entries
 from obswarm.targets.ingest import UP, TargetSeries
-from obswarm.targets.kinds import metrics_of
+from obswarm.targets.kind_metrics import metrics_of
 from obswarm.targets.series import SeriesStore
 from obswarm.targets.source import (
     MISSED_SCRAPES,

@@ -6,13 +6,13 @@ import errno
 import ipaddress
 import logging
 import socket as dns
+import struct
 from collections.abc import Callable
 from typing import Any
 
 import gevent
 import zmq.green as zmq
 from zmq.utils import z85
-from zmq.utils.monitor import parse_monitor_message
 
 from obswarm import open_files
 from obswarm.api import ObswarmError
@@ -42,6 +42,9 @@ _PAUSE_S = 0.0005
 _REFUSALS = zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_AUTH
 _BROKEN_OFF = zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
 """The peer closed the connection: it may have refused the key, or the network failed."""
+
+_MONITOR_EVENT = struct.Struct("=Hi")
+"""Event and value, as zmq_socket_monitor(3) has them. (zmq.utils.monitor, which decodes them, imports asyncio.)"""
 
 Received = Callable[[bytes, bytes], None]
 
@@ -128,9 +131,9 @@ class _Socket:
 
     def _watch(self) -> None:
         while True:
-            message = parse_monitor_message(self._monitor.recv_multipart())
-            if message["event"] == zmq.EVENT_ACCEPTED:
-                self._accepted(message["value"])
+            event, value = _MONITOR_EVENT.unpack(self._monitor.recv_multipart()[0])
+            if event == zmq.EVENT_ACCEPTED:
+                self._accepted(value)
             else:
                 self.handshake_failures += 1
                 self.on_handshake_failure()

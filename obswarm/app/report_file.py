@@ -1,0 +1,43 @@
+"""The report of a stored run as a file."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from obswarm.api import ObswarmError
+from obswarm.engine import Output, RunResult
+from obswarm.private_files import make_private_folder, write_private
+from obswarm.record import RunInfo
+from obswarm.report import run_page
+from obswarm.store import Store, read_run
+from obswarm.streams import say
+
+
+def write_report(store: Store, run: RunInfo, path: Path) -> None:
+    """A run as one HTML file. Raises ObswarmError."""
+    write_page(path, run_page(read_run(store, run)))
+
+
+def write_page(path: Path, page: str) -> None:
+    """Only its owner can read a file that is made here. Raises ObswarmError."""
+    try:
+        make_private_folder(path.parent)
+        write_private(path, page)
+    except OSError as error:
+        raise ObswarmError(f"The report {path} cannot be written: {error.strerror}.") from None
+
+
+class ReportFile(Output):
+    """Writes the report of what is in the store, and says where it is. `path_of` says where to."""
+
+    name = "The report"
+
+    def __init__(self, store: Path, path_of: Callable[[RunInfo], Path]) -> None:
+        self._store = store
+        self._path_of = path_of
+
+    def finish(self, result: RunResult) -> None:
+        with Store(self._store) as store:
+            run = store.find(result.run_id)
+            path = self._path_of(run)
+            write_report(store, run, path)
+        say(f"Report: {path}", err=True)
