@@ -1,7 +1,6 @@
 """The composition root: a run of this machine, or of a master's workers, from its configuration."""
 
 import hashlib
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from obswarm.app.planning import RunPlan, build_plan
 from obswarm.app.recording import Recording, recording_of
 from obswarm.app.session import Display, MakeDisplay, RunSession, file_outputs
 from obswarm.app.unfinished import put_aside
+from obswarm.app.worker_command import WORKER_COMMAND
 from obswarm.cluster import (
     CurveKeys,
     Expectation,
@@ -54,9 +54,6 @@ from obswarm.engine import (
 )
 from obswarm.streams import say
 from obswarm.units import counted
-
-WORKER_COMMAND = (sys.executable, "-P", "-m", "obswarm", "worker-process")
-"""-P: a `json.py` in the current folder is not the one that the standard library imports."""
 
 Recover = Callable[[RunConfig, str], Recovered | None]
 """Finds the run to go on with, from the configuration and the digest of the load test."""

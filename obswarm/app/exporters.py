@@ -3,6 +3,7 @@
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from obswarm.api import ObswarmError
 from obswarm.app.guards_setup import GuardsSetup
@@ -12,10 +13,13 @@ from obswarm.config import RunConfig
 from obswarm.defaults import MAX_NAME_LENGTH
 from obswarm.engine import LingeringOutput, Output, RunHandle, RunResult
 from obswarm.http import naming_by_options
-from obswarm.metrics import MetricsApp, Receiver, RemoteWriter, SnapshotRegistry, parse_labels
+from obswarm.metrics import MetricsApp, SnapshotRegistry, parse_labels
 from obswarm.redact import redact_url
 from obswarm.sanitize import is_clean
 from obswarm.web import ALERTS_PATH, Application, WebServer
+
+if TYPE_CHECKING:
+    from obswarm.metrics import Receiver, RemoteWriter
 
 
 class MetricsEndpoint(LingeringOutput):
@@ -59,7 +63,7 @@ class Exporters:
     """The outputs that export a run's metrics, in the order in which they are called."""
 
     snapshots: SnapshotRegistry
-    writer: RemoteWriter | None
+    writer: "RemoteWriter | None"
     endpoint: MetricsEndpoint
 
     @property
@@ -80,6 +84,9 @@ def exporters_of(
     latest = SnapshotRegistry()
     writer = None
     if metrics.remote_write:
+        # Few runs push, and this imports requests and protobuf.
+        from obswarm.metrics import RemoteWriter
+
         receiver = _receiver(config, metrics.remote_write, folder)
         instance = metrics.remote_write_instance
         if instance is not None and (not instance or not is_clean(instance) or len(instance) > MAX_NAME_LENGTH):
@@ -107,7 +114,9 @@ def exporters_of(
     return Exporters(latest, writer, MetricsEndpoint(server, guards, metrics.linger))
 
 
-def _receiver(config: RunConfig, url: str, folder: Path | None) -> Receiver:
+def _receiver(config: RunConfig, url: str, folder: Path | None) -> "Receiver":
+    from obswarm.metrics import Receiver
+
     if not is_http_url(url):
         raise ObswarmError(
             f"--remote-write: {redact_url(url)!r} is not a URL; write it like http://prometheus:9090/api/v1/write."

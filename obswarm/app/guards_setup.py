@@ -24,7 +24,6 @@ from obswarm.guards import (
     parse_requirement,
     with_own_names,
 )
-from obswarm.report import GrafanaAnnotations
 from obswarm.targets import MetricSource, TargetCoverage, queries_of
 from obswarm.units import format_duration
 from obswarm.web import AlertsApp
@@ -61,7 +60,12 @@ class GuardsSetup:
         self._token = token
         self._token_is_new = token_is_new
         self.coverage = TargetCoverage(source) if source is not None else None
-        self.outputs: list[Output] = [] if grafana is None else [GrafanaAnnotations(*grafana)]
+        self.outputs: list[Output] = []
+        if grafana is not None:
+            # Few runs have a Grafana, and this imports requests.
+            from obswarm.report import GrafanaAnnotations
+
+            self.outputs.append(GrafanaAnnotations(*grafana))
         if self.coverage is not None:
             self.outputs.append(self.coverage)
 

@@ -7,16 +7,15 @@ from typing import Any
 import click
 import gevent
 
-from obswarm import defaults
+from obswarm import cluster, defaults
 from obswarm.api import ObswarmError
-from obswarm.app.build import WORKER_COMMAND
 from obswarm.app.service_process import ends_as_meant, supervise
+from obswarm.app.worker_command import WORKER_COMMAND
 from obswarm.cli.option_types import duration, master_address
 from obswarm.cli.options import option
 from obswarm.cli.settings import SectionCommand
 from obswarm.cluster import (
     DEFAULT_PORT,
-    Relay,
     Worker,
     derive_keys,
     hash_of_files,
@@ -104,7 +103,7 @@ def worker(ctx: click.Context, /, files: tuple[Path, ...], **options: Any) -> No
     reexec()
 
 
-def _make(files: tuple[Path, ...], options: dict[str, Any]) -> Worker | Relay:
+def _make(files: tuple[Path, ...], options: dict[str, Any]) -> "Worker | cluster.Relay":
     secret, warning = read_secret(options["secret_file"])
     if warning:
         logger.warning("%s", warning)
@@ -121,7 +120,8 @@ def _make(files: tuple[Path, ...], options: dict[str, Any]) -> Worker | Relay:
         return resolved_endpoint(host, port)
 
     if count > 1:
-        return Relay(
+        # A relay has much of a master, which most workers do not need.
+        return cluster.Relay(
             endpoint, keys, count, WORKER_COMMAND, identity=identity, give_up_after_s=longest_s, look_up=look_up
         )
     own = [file.resolve() for file in files] or None

@@ -1,0 +1,98 @@
+"""The table of commands: it shows what the commands themselves would, and imports only the one that is called."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+from click.shell_completion import ShellComplete
+from click.testing import CliRunner
+
+from obswarm.cli.commands import COMMANDS
+from obswarm.cli.main import cli
+from tests.support.programs import ROOT
+
+_WIDE = 10_000
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_table_has_the_short_help_of_each_command(name: str) -> None:
+    command = cli.commands[name]
+    assert (COMMANDS[name].short_help, COMMANDS[name].hidden) == (command.get_short_help_str(_WIDE), command.hidden)
+
+
+def test_the_table_has_every_command_of_the_package() -> None:
+    found = {COMMANDS[name].place for name in COMMANDS}
+    of_rows = {place.partition(":")[0] for place in found}
+    modules = {file.stem for file in (ROOT / "obswarm" / "cli").glob("*.py") if "@click.group" in file.read_text()}
+    assert modules - {"main"} <= {*of_rows, "runs"}
+    assert all(isinstance(command, click.Command) for command in cli.commands.values())
+
+
+@pytest.mark.parametrize("width", [60, 80, 200])
+def test_help_is_that_of_a_group_with_the_commands_themselves(width: int) -> None:
+    plain = click.Group("obswarm", dict(cli.commands))
+    texts = []
+    for group in (cli, plain):
+        ctx = click.Context(group)
+        formatter = click.HelpFormatter(width=width)
+        group.format_commands(ctx, formatter)
+        texts.append(formatter.getvalue())
+    assert texts[0] == texts[1]
+    assert "worker-process" not in texts[0]
+
+
+@pytest.mark.parametrize("incomplete", ["", "r", "work", "--", "nothing"])
+def test_completion_is_that_of_a_group_with_the_commands_themselves(incomplete: str) -> None:
+    plain = click.Group("obswarm", dict(cli.commands), params=cli.params)
+    offered = [
+        [(item.value, item.help) for item in ShellComplete(group, {}, "obswarm", "_").get_completions([], incomplete)]
+        for group in (cli, plain)
+    ]
+    assert offered[0] == offered[1]
+
+
+def test_options_of_a_command_are_completed() -> None:
+    found = ShellComplete(cli, {}, "obswarm", "_OBSWARM_COMPLETE").get_completions(["run"], "--spawn")
+    assert [item.value for item in found] == ["--spawn-rate"]
+
+
+def test_a_mistyped_command_is_told_the_nearest_one() -> None:
+    told = CliRunner().invoke(cli, ["compair"])
+    assert told.exit_code == 2
+    assert "Did you mean" in told.output
+    assert "compare" in told.output
+
+
+def test_a_command_below_another_one_is_found() -> None:
+    assert "Show a stored run" in CliRunner().invoke(cli, ["runs", "show", "--help"]).output
+
+
+def modules_of(*arguments: str, folder: Path) -> set[str]:
+    """The modules that the command has imported when it ends."""
+    script = "import sys; sys.argv[0] = 'obswarm'\nfrom obswarm.__main__ import main\ntry: main()\nfinally: print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", script, *arguments], check=True, capture_output=True, text=True, timeout=120, cwd=folder
+    )
+    return set(done.stdout.splitlines()[-1].split())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "absent"),
+    [
+        (["--version"], {"obswarm.engine", "obswarm.api", "obswarm.config", "rich", "requests", "zmq"}),
+        (["--help"], {"obswarm.engine", "obswarm.api", "obswarm.cli.run", "rich", "requests", "zmq"}),
+        (
+            ["worker-process", "--help"],
+            {"obswarm.config", "obswarm.report", "jinja2", "google.protobuf", "rich", "sqlite3"},
+        ),
+        (["run", "--help"], {"obswarm.cli.up", "docker", "jinja2", "promql_parser", "obswarm.web.client"}),
+    ],
+)
+def test_a_command_imports_nothing_that_only_others_need(
+    arguments: list[str], absent: set[str], tmp_path: Path
+) -> None:
+    modules = modules_of(*arguments, folder=tmp_path)
+    assert "obswarm.cli.main" in modules
+    assert not absent & modules
