@@ -109,7 +109,7 @@ def _value(option: FileOption) -> str:
 
 def _meaning(option: FileOption) -> tuple[str, str]:
     """Return (the help text without its default, the default, also where only the help text has one)."""
-    text = re.sub(r"; repeat( it)?\.", ".", option.help or "").replace(" Repeat it.", "")
+    text = re.sub(r"; repeatable(, or separated by commas|, as the next four options)?\.", ".", option.help or "")
     text, _, said = text.partition("[default: ")
     default = said.rstrip("]") or (str(option.default) if option.show_default else "")
     return re.sub(r"  \[.*\]$", "", text).strip(), _cell(default)

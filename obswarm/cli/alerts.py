@@ -1,4 +1,4 @@
-"""`obswarm alerts test`: what a running master would do with an alert."""
+"""`obswarm alerts test`: send a sample alert to a run, and show its reaction."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -22,7 +22,7 @@ _SHOWN = ("alertname", "status", "action", "reason")
 
 @click.group()
 def alerts() -> None:
-    """Test the alerts that stop a run."""
+    """Test how a run reacts to alerts."""
 
 
 @alerts.command()
@@ -35,14 +35,21 @@ def alerts() -> None:
     envvar="OBSWARM_ALERTS_TOKEN",
     help="Bearer token for alerts, printed when the run started.",
 )
-@option("--label", "labels", multiple=True, metavar="NAME=VALUE", help="Label of the alert; repeat it.", envvar=None)
-@option("--action", metavar="ACTION", help=f"The same as --label {ACTION_LABEL}=ACTION.", envvar=None)
-@option("--send", is_flag=True, help="Deliver the alert for real: the run acts upon it.", envvar=None)
+@option(
+    "--label",
+    "labels",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Label of the alert, e.g. severity=warning; repeatable.",
+    envvar=None,
+)
+@option("--action", metavar="ACTION", help=f"Short for --label {ACTION_LABEL}=ACTION.", envvar=None)
+@option("--send", is_flag=True, help="Have the run perform the action, instead of only showing it.", envvar=None)
 @click.pass_context
 def test(ctx: click.Context, /, **options: Any) -> None:
-    """Send a sample alert to a running master and show what it would do.
+    """Send a sample alert to a running master, and show the action that the run would perform.
 
-    Nothing is done unless --send is given.
+    The run performs no action unless --send is given.
     """
     check_url("--url", options["url"])
     labels = {"alertname": "ObswarmTest", "severity": "critical"}
@@ -54,9 +61,9 @@ def test(ctx: click.Context, /, **options: Any) -> None:
     if options["action"]:
         labels[ACTION_LABEL] = options["action"]
     for verdict in _send(options["url"].rstrip("/") + ALERTS_PATH, options["token"] or "", labels, options["send"]):
-        does = "It leads to" if options["send"] else "It would lead to"
-        what = verdict["action"] or "nothing"
-        say(f"{verdict['alertname']} ({verdict['status']}). {does}: {what} ({verdict['reason']}).")
+        heading = "Action" if options["send"] else "Action with --send"
+        action = verdict["action"] or "none"
+        say(f"{verdict['alertname']} ({verdict['status']}). {heading}: {action} ({verdict['reason']}).")
 
 
 def _send(url: str, token: str, labels: dict[str, str], really: bool) -> list[dict[str, Any]]:
@@ -84,15 +91,17 @@ def _send(url: str, token: str, labels: dict[str, str], really: bool) -> list[di
             )
     except requests.RequestException as error:
         raise ObswarmError(
-            f"No run answers at {url}: {failure_of(error, asked, _TIMEOUT_S).reason}. Is one running there? See --url."
+            f"No run responds at {url}: {failure_of(error, asked, _TIMEOUT_S).reason}. Start a run, or set --url."
         ) from None
     if answer.status_code == 401:
-        raise ObswarmError(f"{url} does not accept the token; it was shown when the run started. See --token.")
-    failure = trouble_of(answer, asked, "has no alerts of a run at that path")
+        raise ObswarmError(f"{url} does not accept the token; set --token to the one printed when the run started.")
+    failure = trouble_of(answer, asked, "has no alerts API at that path")
     if failure is not None:
-        raise ObswarmError(f"What answers at {url} {failure.text}. See --url.")
+        raise ObswarmError(f"The server at {url} {failure.text}. Set --url to the address of a run.")
     try:
         verdicts: list[dict[str, Any]] = answer.json()["alerts"]
         return [{name: str(each[name] or "") for name in _SHOWN} for each in verdicts]
     except (ValueError, KeyError, TypeError, RecursionError):
-        raise ObswarmError(f"What answers at {url} is no run: {quoted(answer)}. See --url.") from None
+        raise ObswarmError(
+            f"The server at {url} is not a run of obswarm: {quoted(answer)}. Set --url to the address of a run."
+        ) from None

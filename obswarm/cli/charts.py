@@ -1,4 +1,4 @@
-"""A series of numbers in a terminal: a row of bars, or a line with a scale."""
+"""Charts of a series of numbers for a terminal: bars in one line, or a line with a scale."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -12,11 +12,11 @@ _DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 
 _DOTS_HIGH, _DOTS_WIDE = 4, 2
 _WIDEST = 8
-"""Dots that a value is drawn wide where there is room."""
+"""Maximum width of one value, in dots."""
 
 
 def sparkline(values: Sequence[float | None], width: int = _BAR_WIDTH) -> str:
-    """The last values as bars; the highest of them is the full height."""
+    """Return the last values as bars; the highest value has the full height."""
     shown = [value or 0.0 for value in values][-width:]
     top = max(shown, default=0)
     if top <= 0:
@@ -25,7 +25,7 @@ def sparkline(values: Sequence[float | None], width: int = _BAR_WIDTH) -> str:
 
 
 def scale_top(values: Sequence[float | None]) -> float:
-    """A round number at or above all values, so that the scale does not change with each of them; 1 for no values."""
+    """Return a round number at or above all values, so that the scale seldom changes; 1 if there are no values."""
     highest = max((value for value in values if value is not None), default=0.0)
     if not 1e-12 < highest < math.inf:
         return 1.0
@@ -34,16 +34,17 @@ def scale_top(values: Sequence[float | None]) -> float:
 
 
 def chart_room(width: int, label_width: int) -> int:
-    """How many values a chart of so many columns of the terminal shows."""
+    """Return the number of values that fit in a chart of `width` columns of the terminal."""
     return max(0, width - label_width - 2) * _DOTS_WIDE
 
 
 def line_chart(
     values: Sequence[float | None], width: int, height: int, label: Callable[[float], str], label_width: int = 8
 ) -> list[str]:
-    """The last values as a line, oldest on the left, from 0 to a round number: `height` lines of `width` columns.
+    """Return a line chart of the last values, oldest on the left, from 0 to a round number, as `height` strings of
+    `width` columns.
 
-    The scale is on the left, made of `label`. None is a gap. A few values are drawn wider.
+    The scale is on the left; `label` formats its values. None is a gap. If there are few values, each is wider.
     """
     room = chart_room(width, label_width)
     shown = list(values)[-room:] if room else []

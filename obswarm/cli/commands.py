@@ -90,8 +90,8 @@ class CommandsOnDemand(MutableMapping[str, click.Command]):
 class RootCommand(click.Group):
     """The command `obswarm`, which lists its commands in help and completion without importing them.
 
-    Their errors that begin with the name of an option name where its value came from instead, if that is the file or
-    the environment: who reads them has typed no option.
+    In errors of its commands that begin with an option, that is replaced by the key of obswarm.toml or the environment
+    variable if the value is from there.
     """
 
     def __init__(self, name: str | None = None, *, rows: Mapping[str, CommandRow], **settings: Any) -> None:

@@ -1,4 +1,4 @@
-"""`obswarm compare`: whether a run is faster or slower than another, or whether that cannot be told."""
+"""`obswarm compare`: compare the measurements of two stored runs, with confidence intervals."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -63,14 +63,14 @@ def _limits(ctx: click.Context, param: click.Parameter, values: Sequence[str]) -
     multiple=True,
     callback=_limits,
     metavar="LIMIT",
-    help="Exit with code 5 when a measure has changed by more, like 'p95 > +10%'; repeat it.",
+    help="Exit with code 5 if a measure has changed by more than this, e.g. 'p95 > +10%'; repeatable.",
 )
-@click.option("--force", is_flag=True, help="Compare runs although they differ in load test, load or length.")
+@click.option("--force", is_flag=True, help="Compare the runs even if load test, load or duration differ.")
 @click.option(
     "-o",
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Write the comparison as one HTML file, too.",
+    help="Also write the comparison as one HTML file.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @store_option
@@ -88,8 +88,8 @@ def compare(
 ) -> None:
     """Compare a run with an earlier one, BASE.
 
-    Both are an id or the beginning of one, a tag, or `latest`. Every change comes with its size and with how sure it
-    is: what may be chance is not called a change.
+    Both are a run's id or the beginning of it, one of its tags, or `latest`. Each change is shown with its confidence
+    interval; a difference that may be due to chance is not reported as a change.
     """
     with open_store(options["store"]) as store:
         records = read_run(store, store.find(base)), read_run(store, store.find(run))
@@ -103,7 +103,7 @@ def compare(
         say(output, err=True)
     broken = [(limit, key, difference) for limit in limits for key, difference in limit.broken(found)]
     for limit, key, difference in broken:
-        say(f"{limit.text} is broken: {key.label} {change_text(difference)}.", err=True)
+        say(f"{limit.text} is exceeded: {key.label} {change_text(difference)}.", err=True)
     for limit in limits:
         for text in limit.inconclusive(found):
             say(f"{limit.text} is {INCONCLUSIVE}: {text}.", err=True)
@@ -144,7 +144,7 @@ def _print(console: TextConsole, found: Comparison) -> None:
     for text in one_sided_sentences(found):
         console.print(plain(text))
     for name, one, other in found.settings:
-        console.print(f"Configured differently: {name}: {one} → {other}")
+        console.print(f"Configuration differs: {name}: {one} → {other}")
 
 
 def _endpoints(width: int, headings: Sequence[str], rows: Sequence[tuple[str, list[str], Difference]]) -> TextTable:
@@ -170,7 +170,7 @@ def _targets(width: int, changed: Sequence[tuple[Any, Difference]]) -> Renderabl
     for figure, each in changed:
         values = [target_metric_value(figure.unit, value) for value in (each.change.base, each.change.run)]
         rows.append((target_metric_name(figure), [*values, change_text(each)]))
-    return figures_table(width, "what has changed at the target", ("base", "run", "change"), rows, ("base", "run"))
+    return figures_table(width, "changed metrics of the target", ("base", "run", "change"), rows, ("base", "run"))
 
 
 def _cells(difference: Difference) -> list[str]:

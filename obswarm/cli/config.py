@@ -18,9 +18,9 @@ from obswarm.streams import say
 from obswarm.units import format_duration, parse_duration
 
 _ORIGIN_AT = 50
-"""The column in which the origin begins, where the value is not longer."""
+"""Column of the origin, unless the value is longer."""
 _IN_PLACE = f"{HIDDEN}@"
-"""What stands for the credentials of a URL."""
+"""Replacement for the credentials of a URL."""
 _SECRET_LINE = "insert the secret and uncomment this line to use it"
 _SECRET_TABLE = "insert the secrets and uncomment these lines to use them"
 
@@ -33,9 +33,9 @@ _SECRET_TABLE = "insert the secrets and uncomment these lines to use them"
 def config(ctx: click.Context, /, **_: Any) -> None:
     """Show the configuration of a run: every value and its origin.
 
-    Takes the options of `obswarm run` and `obswarm master`, and runs nothing. The output has the form of obswarm.toml:
-    defaults are comments, and so are values with a secret, which is shown as ***. What `obswarm run` refuses is
-    refused with the same message.
+    Takes the options of `obswarm run` and `obswarm master`, but runs nothing. The output has the format of
+    obswarm.toml, with defaults as comments, and values with secrets as comments with *** in place of the secret. An
+    invalid configuration is refused with the message of `obswarm run`.
     """
     found = config_of(ctx)
     check_config(found)
@@ -51,7 +51,7 @@ def config(ctx: click.Context, /, **_: Any) -> None:
 
 
 def _line(found: RunConfig, each: Setting) -> str:
-    """A key, its value and its origin; a comment unless the value was given and can be shown."""
+    """Return key, value and origin of a setting; as a comment unless the value was given and is no secret."""
     value, of_file, key = found.value(each.name), found.file.texts.get(each.key, ()), each.key or each.name
     origin = _origin(found, each, of_file)
     if not each.option:
@@ -76,7 +76,7 @@ def _origin(found: RunConfig, each: Setting, of_file: tuple[str, ...]) -> str:
 
 
 def _excluding(found: RunConfig, own: Setting) -> str:
-    """How the source calls a setting that has a value and excludes this one, which was not given."""
+    """Return the label of a given setting that excludes `own`; empty if there is none, or `own` was given itself."""
     if found.is_given(own.name):
         return ""
     others = [each.name for each in SETTINGS.values() if own.name in each.excludes] + list(own.excludes)
@@ -101,7 +101,7 @@ def _toml(each: Setting, value: Any) -> str:
 
 
 def _duration(seconds: float) -> str:
-    """As people write it, where that says it exactly."""
+    """Return a duration like 1m30s if that is exact, else in seconds."""
     text = format_duration(seconds)
     return text if parse_duration(text) == seconds else f"{seconds:.15g}s"
 
@@ -113,7 +113,7 @@ def _redacted(each: Setting, value: Any) -> Any:
 
 
 def _lines_of_file(file: FileConfig) -> Iterator[str]:
-    """What the file says besides options."""
+    """Return the lines for values of the file that are not options."""
     for key, text in (
         ("keep_for", "" if file.keep_for is None else to_json(_duration(file.keep_for))),
         ("keep_runs", "" if file.keep_runs is None else str(file.keep_runs)),
@@ -137,7 +137,7 @@ def _keys_of(target: TargetTable) -> dict[str, Any]:
 
 
 def _table(name: str, values: dict[str, Any], path: str) -> Iterator[str]:
-    """A table, as a comment if there are secrets in it."""
+    """Return the lines of a table, as comments if it contains secrets."""
     shown = redact_value("", values, _IN_PLACE)
     before, remark = ("", "") if shown == values else ("# ", f"; {_SECRET_TABLE}")
     yield ""

@@ -1,5 +1,5 @@
-"""Where click's values are from: of two options that exclude each other the one from the nearer source counts, and each
-value has the label of its source."""
+"""Origins of click's values: resolves options that exclude each other by the precedence of their sources, and labels
+each value with its source for messages."""
 
 import click
 from click.core import ParameterSource
@@ -18,7 +18,7 @@ _SOURCES = {
 
 
 class RunCommand(TopLevelCommand):
-    """A command whose options are settings of a RunConfig."""
+    """A command whose options are settings of a RunConfig; resolves options that exclude each other."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         left = super().parse_args(ctx, args)
@@ -30,13 +30,13 @@ class RunCommand(TopLevelCommand):
 
 
 def origins_of(ctx: click.Context) -> dict[str, Origin]:
-    """Return where the settings are from that were not left at their default, by their name."""
+    """Return the origins of all settings that were given, by the name of the setting."""
     given = [name for name in SETTINGS if name in ctx.params and _is_given(ctx, name)]
     return {name: Origin(_source_of(ctx, name), _label_of(ctx, name)) for name in given}
 
 
 def forget(ctx: click.Context, name: str) -> None:
-    """Put an option back to its default: something from a nearer source counts instead."""
+    """Reset an option to its default, because a value of higher precedence replaces it."""
     option = _option(ctx, name)
     ctx.params[name] = SETTINGS[name].default
     ctx.set_parameter_source(name, ParameterSource.DEFAULT)
@@ -44,7 +44,8 @@ def forget(ctx: click.Context, name: str) -> None:
 
 
 def _exclude(ctx: click.Context, own: str, other: str) -> None:
-    """Of two options that exclude each other the nearer one counts; raises click's error when they are equally near."""
+    """Reset the one of two mutually exclusive options that has the lower precedence. Raises click.UsageError if both
+    have the same."""
     if any(not _is_given(ctx, each) or ctx.params[each] in (None, False, ()) for each in (own, other)):
         return
     ranks = _source_of(ctx, own).value, _source_of(ctx, other).value

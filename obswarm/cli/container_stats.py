@@ -1,4 +1,4 @@
-"""`obswarm container-stats`: what containers use, for Prometheus to scrape."""
+"""`obswarm container-stats`: an exporter of containers' resource usage, for Prometheus to scrape."""
 
 import logging
 from typing import Any
@@ -29,10 +29,18 @@ logger = logging.getLogger(__name__)
     help="Address on which /metrics is served.",
 )
 @option(
-    "--label", metavar="NAME[=VALUE]", default=LABEL, show_default=True, help="Label of the containers.", envvar=None
+    "--label",
+    metavar="NAME[=VALUE]",
+    default=LABEL,
+    show_default=True,
+    help="Docker label of the containers to export.",
+    envvar=None,
 )
 def container_stats(**options: Any) -> None:
-    """Export CPU, throttling, memory and network of labelled containers to Prometheus, until stopped."""
+    """Export the resource usage of labelled containers to Prometheus, until stopped.
+
+    The metrics are CPU time, CPU throttling, memory and network traffic.
+    """
     set_up_logging("INFO")
     engine = Engine()
     watch = ContainerStats(engine, options["label"])
@@ -42,11 +50,11 @@ def container_stats(**options: Any) -> None:
         server.start()
     except OSError as error:
         address, port = options["listen"]
-        raise ObswarmError(f"--listen {address}:{port} cannot be listened on: {error.strerror}.") from None
+        raise ObswarmError(f"--listen {address}:{port}: cannot listen on it: {error.strerror}.") from None
     ended = Event()
     for kind in ending_signals():
         gevent.signal_handler(kind, ended.set)
-    logger.info("Containers with the label %s: metrics at http://%s:%d/metrics", options["label"], *options["listen"])
+    logger.info("Metrics of containers with the label %s: http://%s:%d/metrics", options["label"], *options["listen"])
     ended.wait()
     server.stop(timeout=1)
     watch.close()

@@ -1,4 +1,4 @@
-"""`obswarm dashboards`: the dashboards and alert rules for a Grafana and a Prometheus that are there already."""
+"""`obswarm dashboards`: dashboards and alert rules for an existing Grafana and Prometheus."""
 
 import json
 import shutil
@@ -25,13 +25,13 @@ _FOLDER = "obswarm"
 
 @click.group()
 def dashboards() -> None:
-    """Export or push dashboards and alert rules, for a Grafana and a Prometheus of your own."""
+    """Export dashboards and alert rules, or push dashboards to a Grafana."""
 
 
 @dashboards.command()
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False), default=".", metavar="[FOLDER]")
 def export(folder: Path) -> None:
-    """Write the dashboards' JSON and the alert rules into a folder, this one by default."""
+    """Write the dashboards' JSON and the alert rules to FOLDER, by default the current one."""
     source = shipped("dashboards")
     files = [*sorted((source / "json").glob("*.json")), *sorted((source / "rules").glob("*.yml"))]
     try:
@@ -47,16 +47,23 @@ def export(folder: Path) -> None:
 @shared_option(
     "--grafana-url", type=http_url, metavar="URL", help="URL of Grafana.  [default: grafana_url of obswarm.toml]"
 )
-@shared_option("--grafana-token", metavar="TOKEN", help="Token of a service account with the role Editor.")
-@option("--folder", metavar="TITLE", default=_FOLDER, show_default=True, help="Folder in Grafana.", envvar=None)
+@shared_option("--grafana-token", metavar="TOKEN", help="Service account token with the role Editor.")
+@option(
+    "--folder",
+    metavar="TITLE",
+    default=_FOLDER,
+    show_default=True,
+    help="Title of the dashboards' folder in Grafana; created if it does not exist.",
+    envvar=None,
+)
 @config_option
 def push(**options: Any) -> None:
-    """Put the dashboards into a Grafana; earlier versions of them are replaced."""
+    """Push the dashboards to a Grafana; earlier versions of them are replaced."""
     url, token = options["grafana_url"], options["grafana_token"]
     if not url or not token:
         raise ObswarmError("Give --grafana-url and --grafana-token, or write them into obswarm.toml.")
     if not (token.isascii() and token.isprintable()):
-        raise ObswarmError("--grafana-token has a character that no token has, such as a line break; give it without.")
+        raise ObswarmError("--grafana-token contains an invalid character, such as a line break; remove it.")
     grafana = _Grafana(url.rstrip("/"), token)
     folder_uid = grafana.folder(options["folder"])
     for path in sorted((shipped("dashboards") / "json").glob("*.json")):
@@ -65,7 +72,8 @@ def push(**options: Any) -> None:
 
 
 class _Grafana:
-    """Its HTTP API (https://grafana.com/docs/grafana/latest/developers/http_api/). Raises ObswarmError."""
+    """Client of Grafana's HTTP API (https://grafana.com/docs/grafana/latest/developers/http_api/). Raises
+    ObswarmError."""
 
     def __init__(self, url: str, token: str) -> None:
         self._url = url
@@ -74,18 +82,18 @@ class _Grafana:
         self._session = ApiSession(_LARGEST_ANSWER_BYTES, _LONGEST_S, access=access)
 
     def folder(self, title: str) -> str:
-        """The uid of the folder, which is made when there is none."""
-        folders, answer = self._ask("GET", "/api/folders")
+        """Return the uid of the folder, which is created if it does not exist."""
+        folders, answer = self._request("GET", "/api/folders")
         for each in folders:
             if self._text(each, "title", answer) == title:
                 return self._text(each, "uid", answer)
-        made, answer = self._ask("POST", "/api/folders", {"title": title})
+        made, answer = self._request("POST", "/api/folders", {"title": title})
         return self._text(made, "uid", answer)
 
     def put(self, document: dict[str, Any], folder_uid: str) -> str:
-        """Gives the dashboard's path."""
-        order = {"dashboard": {**document, "id": None}, "folderUid": folder_uid, "overwrite": True}
-        put, answer = self._ask("POST", "/api/dashboards/db", order)
+        """Create or replace a dashboard; returns its path."""
+        body = {"dashboard": {**document, "id": None}, "folderUid": folder_uid, "overwrite": True}
+        put, answer = self._request("POST", "/api/dashboards/db", body)
         return self._text(put, "url", answer)
 
     def _text(self, found: Any, key: str, answer: requests.Response) -> str:
@@ -94,25 +102,25 @@ class _Grafana:
             raise self._no_grafana(answer)
         return clean_text(value)
 
-    def _ask(self, method: str, path: str, body: Any = None) -> tuple[Any, requests.Response]:
-        """What it says, and the answer that says so."""
+    def _request(self, method: str, path: str, body: Any = None) -> tuple[Any, requests.Response]:
+        """Send a request; returns the decoded JSON and the response."""
         try:
             answer = self._session.request(method, self._url + path, json=body, timeout=_TIMEOUT_S)
         except requests.RequestException as error:
             reason = failure_of(error, self._asked, _TIMEOUT_S).reason
-            raise ObswarmError(f"Grafana does not answer at {self._url}: {reason}.") from None
+            raise ObswarmError(f"Grafana does not respond at {self._url}: {reason}.") from None
         if answer.status_code in (401, 403):
             raise ObswarmError(
-                f"Grafana at {self._url} does not let this token do that (HTTP {answer.status_code}); it needs the role"
-                " Editor."
+                f"Grafana at {self._url} does not permit that with this token (HTTP {answer.status_code}); it needs the"
+                " role Editor."
             )
         try:
             document = answer.json()
         except (ValueError, RecursionError):
             document = None
         if not answer.ok and isinstance(document, dict) and isinstance(document.get("message"), str):
-            said = clean_text(document["message"])
-            raise ObswarmError(f"Grafana at {self._url} refuses: {said} (HTTP {answer.status_code}).")
+            reason = clean_text(document["message"])
+            raise ObswarmError(f"Grafana at {self._url} refuses the request: {reason} (HTTP {answer.status_code}).")
         failure = trouble_of(answer, self._asked, "has no API of a Grafana at that path; see --grafana-url")
         if failure is not None:
             raise ObswarmError(f"Grafana at {self._url} {failure.text}.")
@@ -121,4 +129,4 @@ class _Grafana:
         return document, answer
 
     def _no_grafana(self, answer: requests.Response) -> ObswarmError:
-        return ObswarmError(f"What answers at {self._url} is no Grafana: {quoted(answer)}.")
+        return ObswarmError(f"The server at {self._url} is not a Grafana: {quoted(answer)}.")

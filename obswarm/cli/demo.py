@@ -1,4 +1,4 @@
-"""`obswarm demo`: a ramp against the embedded target, until its knee shows."""
+"""`obswarm demo`: a ramp of users against the embedded target, beyond the knee of its throughput."""
 
 from collections.abc import Sequence
 
@@ -31,15 +31,15 @@ MOST_USERS = 900
 _RAMP_SHARE = 0.9
 _SHORTEST_S = 15.0
 _GUARD = "error_ratio > 30% for 2s"
-"""Trips when the site has been turning people away for a while: the knee shows by then."""
+"""The site has refused requests for some time then, so the knee is in the measurements."""
 
 _MANY = 0.05
 _SECONDS = 3
-"""More errors than such a share, in each of so many seconds, are a break."""
+"""The site counts as broken from this share of errors on, in each of this number of consecutive seconds."""
 
 
 class _RampPoints(Output):
-    """Keeps what the knee is found from."""
+    """Collects the measurements from which the knee is found."""
 
     def __init__(self) -> None:
         self.points: list[LoadPoint] = []
@@ -68,20 +68,18 @@ class _RampPoints(Output):
     envvar="OBSWARM_DEMO_DURATION",
     help="Duration of the ramp.",
 )
-@option("--headless", is_flag=True, help="Plain lines instead of the live display.")
+@option("--headless", is_flag=True, help="Print plain lines instead of the live display.")
 @option("--json", "json_file", metavar="FILE|-", help="Write the result as JSON; - is standard output.")
 @click.pass_context
 def demo(ctx: click.Context, duration: float, headless: bool, json_file: str | None) -> None:
-    """Watch a small site break: a load test against an embedded target.
+    """Run a demo: a load test that overloads an embedded site.
 
-    The target is a contest site over a real SQLite database, in a process of its own. The load is ramped until its
-    throughput flattens and its latency climbs. Needs nothing but Python.
+    The site is a programming contest with an SQLite database, in a separate process on this machine. The number of
+    users grows until throughput stops growing and latency rises. No other software is needed.
     """
     if duration < _SHORTEST_S:
-        raise click.BadParameter(
-            f"a ramp of less than {_SHORTEST_S:.0f} s shows nothing.", ctx, param_hint="--duration"
-        )
-    # Imported here: it is a load-test file, and belongs to this command alone.
+        raise click.BadParameter(f"the ramp has to take at least {_SHORTEST_S:.0f} s.", ctx, param_hint="--duration")
+    # A local import: it is a load-test file, which no other command should load.
     from obswarm.demo.loadtest import Contestant
     from obswarm.demo.process import TargetProcess
 
@@ -90,7 +88,7 @@ def demo(ctx: click.Context, duration: float, headless: bool, json_file: str | N
     check_open_files([Contestant], MOST_USERS, 1, has_workers=False)
     say = display.progress_console
     with TargetProcess() as target:
-        say.print(f"The target serves at {target.url} ({target.url}/metrics shows its database, workers and queue).")
+        say.print(f"Target: {target.url} (metrics of its database, workers and queue: {target.url}/metrics)")
         say.print(f"Ramping to {MOST_USERS} users in {format_duration(duration)} …")
         environment = Environment(
             events=events,
@@ -116,7 +114,7 @@ def demo(ctx: click.Context, duration: float, headless: bool, json_file: str | N
 
 
 def explain(console: TextConsole, points: Sequence[LoadPoint], stopped_by_guard: bool) -> int:
-    """Say where the knee was, else where errors began. Gives the exit code: 0 when the site was seen to break."""
+    """Print where the knee was, or where errors began. Returns the exit code, 0 if the site broke."""
     knee = find_knee(points)
     if knee is not None:
         _explain_knee(console, knee)
@@ -125,15 +123,15 @@ def explain(console: TextConsole, points: Sequence[LoadPoint], stopped_by_guard:
     runs_of_seconds = (shares[number : number + _SECONDS] for number in range(len(shares) - _SECONDS + 1))
     began = next((number for number, seen in enumerate(runs_of_seconds) if min(seen) > _MANY), None)
     if began is None and not stopped_by_guard:
-        text = "No knee: the site kept up to the end of the ramp, with at most {share:.0%} errors in a second."
+        text = "No knee: the site kept up until the end of the ramp, with at most {share:.0%} errors in any second."
         console.print(plain(text.format(share=max(shares, default=0.0)), "bold yellow"))
         return exit_codes.FAILURES
     last = points[-_SECONDS:]
     users = points[began].users if began is not None else max((point.users for point in last), default=0)
     console.print(
         plain(
-            f"The site broke: from about {format_count(round(users))} users on it turned people away, with"
-            f" {_error_share(last):.0%} errors in the end. Where its knee was cannot be told: the machine was too busy,"
+            f"The site broke: from about {format_count(round(users))} users on, it refused requests, with"
+            f" {_error_share(last):.0%} errors at the end. The knee could not be determined: the machine was too busy,"
             " or the ramp too steep.",
             "bold yellow",
         )
@@ -149,22 +147,22 @@ def _error_share(points: Sequence[LoadPoint]) -> float:
 
 def _explain_knee(console: TextConsole, knee: Knee) -> None:
     throughput = (
-        f"throughput stayed at {knee.throughput_growth:.0%} of that"
+        f"throughput stayed at {knee.throughput_growth:.0%} of this"
         if knee.throughput_growth < 1.2
-        else f"throughput only grew to {knee.throughput_growth:.1f} times that"
+        else f"throughput only grew to {knee.throughput_growth:.1f} times this"
     )
     console.print(
         joined(
             ("The knee: ", "bold"),
-            f"up to about {format_count(round(knee.users))} users the site kept up, at {format_count(round(knee.rps))}"
-            f" good answers/s with a p95 of {format_latency(knee.p95_s)}.",
+            f"up to about {format_count(round(knee.users))} users the site kept up, with"
+            f" {format_count(round(knee.rps))} successful requests/s and a p95 of {format_latency(knee.p95_s)}.",
         )
     )
     console.print(
-        f"Then the users became {knee.load_growth:.1f} times as many, {throughput}, and the p95 became"
+        f"With {knee.load_growth:.1f} times as many users, {throughput}, and the p95 was"
         f" {knee.latency_growth:.0f} times as long."
     )
     console.print(
-        "Why: every submission waits for the database's one write lock, and keeps an app worker while it waits,"
-        " until no worker is left for the cheap reads."
+        "Cause: every submission waits for the database's only write lock, and occupies an app worker while it waits,"
+        " until no worker is left for reads, which are fast."
     )

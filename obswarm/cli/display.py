@@ -19,7 +19,7 @@ from obswarm.cli.display_tables import (
     errors_table,
     guards_table,
     health_line,
-    under_way,
+    in_flight_texts,
 )
 from obswarm.cli.text_console import TextConsole, TextTable, joined, panel, plain
 from obswarm.cli.window import RecentIntervals
@@ -39,20 +39,20 @@ _BORDERS = 4
 _LINES_AROUND_THE_TABLE = 15
 
 _CHARTS_FROM = (110, 30)
-"""Columns and lines of a terminal from which on there are charts with a scale instead of rows of bars."""
+"""Minimum columns and lines of a terminal for charts with a scale instead of rows of bars."""
 
 _THREE_CHARTS_FROM = 160
 _BARS_FROM = 70
 _CHART_HEIGHT = 5
 _LINES_OF_CHARTS = 4
-"""How many lines the charts take more than the rows of bars."""
+"""Additional lines that charts take, compared with rows of bars."""
 
 _LABEL_WIDTH = 8
 _MOST_INTERVALS = 1000
 
 
 class LiveDisplay(Output):
-    """Redraws a picture of the run at every snapshot."""
+    """Redraws the state of the run at every snapshot."""
 
     name = "The live display"
     required = False
@@ -64,7 +64,7 @@ class LiveDisplay(Output):
         self._failures: deque[float | None] = deque(maxlen=_MOST_INTERVALS)
         self._p95: deque[float | None] = deque(maxlen=_MOST_INTERVALS)
         self._drawn: tuple[int, RenderableType] | None = None
-        """The last picture, and how wide the terminal was then."""
+        """Width of the terminal at the last drawing, and what was drawn."""
         self._live = Live(console=console, auto_refresh=False, transient=True, vertical_overflow="crop")
 
     def start(self, run: RunHandle) -> None:
@@ -87,7 +87,8 @@ class LiveDisplay(Output):
         self._live.update(picture, refresh=True)
 
     def _erase_what_wrapped(self) -> None:
-        """Where the terminal has become narrower, the last picture takes more lines there than rich knows of."""
+        """Erase the lines by which the last drawing has grown, if the terminal has become narrower and wraps it; rich
+        does not know of them."""
         if self._drawn is None or self._console.width >= self._drawn[0]:
             return
         width, picture = self._drawn
@@ -97,7 +98,7 @@ class LiveDisplay(Output):
         self._console.control(Control((ControlType.ERASE_IN_LINE, 2), *(up * min(more, self._console.height))))
 
     def render(self, snapshot: Snapshot) -> RenderableType:
-        """The whole picture."""
+        """Return the whole display."""
         parts: list[RenderableType] = [self._progress(snapshot), self._figures(snapshot)]
         if self._has_charts:
             parts.append(self._charts())
@@ -111,13 +112,13 @@ class LiveDisplay(Output):
         title = joined(
             ("obswarm ", "bold"), f"{snapshot.test} → {snapshot.host or 'no host'} ", (f" {snapshot.state} ", style)
         )
-        hint = "Ctrl-C stops gracefully" if snapshot.state is not RunState.STOPPING else "Ctrl-C again ends at once"
+        hint = "Ctrl-C stops gracefully" if snapshot.state is not RunState.STOPPING else "Ctrl-C again stops at once"
         return panel(Group(*parts), title, plain(f"{snapshot.run_id} · {hint}"), style)
 
     def _progress(self, snapshot: Snapshot) -> RenderableType:
         elapsed = format_duration(round(snapshot.elapsed_s))
         if not snapshot.planned_s:
-            return plain(f"{elapsed} so far, without a planned end")
+            return plain(f"{elapsed} elapsed, no time limit")
         row = TextTable.grid(padding=(0, 1), expand=True)
         row.add_column(no_wrap=True)
         row.add_column(ratio=1)
@@ -153,7 +154,7 @@ class LiveDisplay(Output):
                 plain(sparkline(self._failures) if bars else "", "red"),
             ),
             (names, plain(latency, "bold"), last if bars else plain("")),
-            ("under way", *under_way(snapshot)),
+            ("in flight", *in_flight_texts(snapshot)),
         ]
         row = TextTable.grid(padding=(0, 2))
         columns = 2 if is_narrow else 3
@@ -164,7 +165,7 @@ class LiveDisplay(Output):
         return row
 
     def _charts(self) -> RenderableType:
-        """Requests and p95 of each interval, and, where there is room, failures."""
+        """Return charts of requests and p95 of each interval, and of failures if the terminal is wide enough."""
         count = 3 if self._console.width >= _THREE_CHARTS_FROM else 2
         width = (self._console.width - _BORDERS - (count - 1)) // count
         row = TextTable.grid(padding=(0, 1, 0, 0))
@@ -176,14 +177,14 @@ class LiveDisplay(Output):
         )[:count]:
             row.add_column(no_wrap=True, width=width)
             seconds = min(len(values), chart_room(width, _LABEL_WIDTH))
-            title = joined((f"{'':{_LABEL_WIDTH}}  {name}", style), (f" of each second, last {seconds} s", "dim"))
+            title = joined((f"{'':{_LABEL_WIDTH}}  {name}", style), (f" by second, last {seconds} s", "dim"))
             lines = line_chart(values, width, _CHART_HEIGHT, label, _LABEL_WIDTH)
             cells.append(Group(title, *(plain(line, style) for line in lines)))
         row.add_row(*cells)
         return row
 
     def _room(self, snapshot: Snapshot) -> int:
-        """For how many endpoints there are lines."""
+        """Return the number of endpoints for which there are lines left."""
         below = min(MOST_ERRORS, len(snapshot.errors)) + min(MOST_GUARDS + 1, len(snapshot.guards))
         above = _LINES_AROUND_THE_TABLE + (_LINES_OF_CHARTS if self._has_charts else 0)
         return max(3, self._console.height - above - below)

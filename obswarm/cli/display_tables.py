@@ -28,17 +28,17 @@ _HEADINGS = (
     "p99.9",
     "max",
     "received/s",
-    "under way",
+    "in flight",
 )
 _FAILURES = _HEADINGS.index("failures")
-_LEAST_FIRST = ("received/s", "mean", "p99.9", "max", "p90", "p99", "requests", "under way", "p50")
-"""The order in which columns give way to names."""
+_LEAST_FIRST = ("received/s", "mean", "p99.9", "max", "p90", "p99", "requests", "in flight", "p50")
+"""The order in which columns are omitted if names need their space."""
 
 _GAP_AT_THE_END = 2
-"""What a table without edges does not take of its width."""
+"""Columns at the right that a table without edges leaves empty."""
 
 _OLD_S = 1.0
-"""From this age on, a request that is under way is worth a look."""
+"""Age from which on the oldest request in flight is shown."""
 
 _GUARD_STYLES = {
     GuardState.OK: "green",
@@ -98,7 +98,7 @@ def errors_table(snapshot: Snapshot) -> RenderableType:
 
 
 def _cause(guard: GuardView) -> str:
-    """Without the address of its source, which would leave no room for what is wrong; the summary has it."""
+    """Return the reason for missing data, without the URL, for which there is no room; the summary contains it."""
     return _ADDRESS.sub("", guard.no_data_reason)
 
 
@@ -112,7 +112,7 @@ def guards_table(snapshot: Snapshot) -> RenderableType:
         text = joined((guard.title, "bold"), f" → {guard.action}")
         if guard.lacks_recent_data:
             over_s = min(guard.watched_s, DATA_RATIO_OVER_S)
-            text.append_text(plain(f"   seen {guard.data_ratio:.0%} of the last {over_s:.0f} s", "magenta"))
+            text.append_text(plain(f"   values for {guard.data_ratio:.0%} of the last {over_s:.0f} s", "magenta"))
         if guard.state is GuardState.NO_DATA or guard.lacks_recent_data:
             text.append_text(plain(f"   {_cause(guard)}", "magenta"))
         table.add_row(plain(f"guard {guard.state.label:<7}", _GUARD_STYLES[guard.state]), guard.shown, text)
@@ -122,15 +122,15 @@ def guards_table(snapshot: Snapshot) -> RenderableType:
 
 
 def _waiting(in_flight: InFlight | None) -> str:
-    """How many of an endpoint's requests are under way, and the age of the oldest once that is old."""
+    """Return the number of an endpoint's requests in flight, and the age of the oldest from _OLD_S on."""
     if in_flight is None:
         return "0"
     age = f" ({format_latency(in_flight.oldest_s)})" if in_flight.oldest_s >= _OLD_S else ""
     return f"{in_flight.count:,}{age}"
 
 
-def under_way(snapshot: Snapshot) -> tuple[Text, Text]:
-    """Requests that have no answer yet, and, once one of them is old, which."""
+def in_flight_texts(snapshot: Snapshot) -> tuple[Text, Text]:
+    """Return the number of requests in flight, and age and endpoint of the oldest."""
     total = total_in_flight(snapshot.in_flight.values())
     if not total.count:
         return plain("0", "bold"), plain("")
@@ -140,14 +140,14 @@ def under_way(snapshot: Snapshot) -> tuple[Text, Text]:
 
 
 def classes_text(snapshot: Snapshot) -> Text:
-    """Return the users of each class, where there are several."""
+    """Return the number of users of each class, empty if there is one class."""
     if len(snapshot.users) < 2:
         return plain("")
     return plain(" · ".join(f"{name} {count:,}" for name, count in snapshot.users.items()), "dim")
 
 
 def health_line(snapshot: Snapshot) -> RenderableType:
-    """Return how busy the load generator is."""
+    """Return workers, CPU use, event loop lag and memory of the load generator."""
     line = plain("generator ", "dim")
     workers = [worker for worker in snapshot.workers if worker.state in (WorkerStatus.READY, WorkerStatus.LEAVING)]
     away = len(snapshot.workers) - len(workers)

@@ -1,7 +1,7 @@
-"""An option whose value may stand in obswarm.toml as well: command line over environment over file over default.
+"""An option that can also be set in obswarm.toml. Precedence: command line, environment, file, default.
 
-The key in the file is the long option's name with underscores. At the top level stand the options of the commands that
-run load tests; a table that is named after another command has that command's (obswarm.cli.settings).
+The key in the file is the long option's name with underscores. Options of the commands that run load tests are at the
+top level of the file, options of another command in a table named after it (obswarm.cli.settings).
 """
 
 from collections.abc import Mapping
@@ -18,9 +18,12 @@ from obswarm.redact import remember
 
 
 class FileOption(click.Option):
-    """`shared`: what the top level of the file says holds for this option of any command. `in_file`: whether the file
-    may have it. `adds`: the file's values are not replaced by those of the command line, but come before them
-    (FileConfig.texts)."""
+    """A click option with a key in obswarm.toml.
+
+    `shared`: the key at the top level applies to all commands with this option. `in_file`: whether the file may contain
+    it. `adds`: values of the command line are appended to those of the file instead of replacing them
+    (FileConfig.texts).
+    """
 
     def __init__(
         self, *names: Any, shared: bool = False, in_file: bool = True, adds: bool = False, **attributes: Any
@@ -33,7 +36,7 @@ class FileOption(click.Option):
 
     @property
     def key(self) -> str:
-        """In the file."""
+        """The key in the file."""
         return self.long.removeprefix("--").replace("-", "_")
 
     def consume_value(self, ctx: click.Context, opts: Mapping[str, Any]) -> tuple[Any, ParameterSource]:
@@ -43,7 +46,7 @@ class FileOption(click.Option):
             if found is None:
                 return value, source
             value, source = found, ParameterSource.DEFAULT_MAP
-        # Before it is read, which may fail with a message that has it.
+        # Before parsing, which may fail with a message that contains the value.
         remember(self.long, value)
         settings.note_place(ctx, self, source)
         return value, source
@@ -61,7 +64,7 @@ class FileOption(click.Option):
 
     @cached_property
     def takes_numbers(self) -> bool:
-        """Whether the file may have a number where the command line has a text: where numbers alone parse."""
+        """Whether the file may contain a number instead of a text: if numbers are valid values, and a word is not."""
         return any(self._parses(text) for text in ("2", "0.01")) and not self._parses("x")
 
     def _parses(self, text: str) -> bool:
@@ -72,7 +75,7 @@ class FileOption(click.Option):
         return True
 
     def check_toml(self, ctx: click.Context, where: str, value: Any) -> None:
-        """Raises ObswarmError for a value that the option does not take, whether or not it is used now."""
+        """Raise ObswarmError for an invalid value, even if the command does not use it."""
         if self.adds:
             list_of_texts(where, value)
         given = self.from_toml(where, value)
@@ -82,7 +85,7 @@ class FileOption(click.Option):
             raise ObswarmError(f"{where}: {error.message}") from None
 
     def from_toml(self, where: str, value: Any) -> Any:
-        """A value of the file as the command line would give it. Raises ObswarmError for one of the wrong type."""
+        """Return a value of the file in the form of the command line. Raises ObswarmError for a wrong type."""
         if self.is_flag:
             if not isinstance(value, bool):
                 raise ObswarmError(f"{where} is {settings.kind_of(value)}; it has to be true or false.")

@@ -25,14 +25,14 @@ source_options: tuple[Callable[[Any], Any], ...] = (
         "--prometheus-url",
         type=http_url,
         metavar="URL",
-        help="Prometheus that scrapes the target; it evaluates the PromQL of guards.",
+        help="URL of a Prometheus that scrapes the target; PromQL of guards is evaluated there.",
     ),
     *access_options("prometheus", "the Prometheus of --prometheus-url"),
     run_option(
         "--target",
         "targets",
         metavar="KIND=URL",
-        help="Metrics endpoint to read during the run, like mysql=http://db:9104/metrics; repeat it.",
+        help="Metrics endpoint of the target to scrape, e.g. mysql=http://db:9104/metrics; repeatable.",
     ),
 )
 
@@ -42,12 +42,17 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         "--stop-when",
         type=Line(),
         metavar=_GUARD,
-        help="Stop the run gracefully when CONDITION holds, like 'error_ratio > 5% for 10s' or 'slow: p95 > 2s';"
-        " repeat it.",
+        help="Stop the run gracefully when CONDITION holds, e.g. 'error_ratio > 5% for 10s' or 'slow: p95 > 2s';"
+        " repeatable, as the next four options.",
     ),
-    run_option("--abort-when", type=Line(), metavar=_GUARD, help="Stop the run at once when CONDITION holds."),
     run_option(
-        "--hold-when", type=Line(), metavar=_GUARD, help="Keep the number of users as it is while CONDITION holds."
+        "--abort-when",
+        type=Line(),
+        metavar=_GUARD,
+        help="Stop the run when CONDITION holds, without waiting for running tasks.",
+    ),
+    run_option(
+        "--hold-when", type=Line(), metavar=_GUARD, help="Keep the number of users constant while CONDITION holds."
     ),
     run_option(
         "--notify-when",
@@ -60,51 +65,55 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         "guards",
         type=Line(),
         metavar="ACTION:[NAME:]CONDITION",
-        help="Do ACTION when CONDITION holds: stop, abort, hold, scale(SHARE) or notify, like 'scale(50%): p95 > 2s'.",
+        help="Perform ACTION when CONDITION holds: stop, abort, hold, scale(SHARE) or notify, e.g. 'scale(50%): p95 >"
+        " 2s'.",
     ),
     run_option(
         "--require",
         "requirements",
         type=Line(),
         metavar="CONDITION",
-        help="Requirement for the whole run, like 'p95 < 500ms'; exit code 5 if it is not met. Repeat it.",
+        help="Requirement for the whole run, e.g. 'p95 < 500ms'; exit code 5 if it is not met; repeatable.",
     ),
     run_option("--junit", metavar="FILE", help="Write the results of requirements and guards as JUnit XML."),
     run_option(
         "--alerts-token",
         metavar="TOKEN",
-        help="Bearer token for senders of alerts, POST /api/v1/alerts.",
+        help="Bearer token that senders of alerts (POST /api/v1/alerts) have to use.",
     ),
     run_option(
         "--on-alert",
         type=_action,
         metavar="ACTION",
-        help="Action of alerts without the label obswarm_action.",
+        help="Action for alerts without the label obswarm_action: stop, abort, hold, scale(SHARE) or notify.",
     ),
     run_option(
         "--alerts-grace",
         type=duration_or_zero,
         metavar="DURATION",
-        help="An alert without a run id that fires within this time after the start may concern the time before; it"
-        " acts after this time, if it still fires.",
+        help="Time after the start in which alerts without the label run_id have no effect, as they may concern the"
+        " time before the run; those that still fire after it take effect then.",
     ),
     run_option(
         "--earlier-alerts",
-        help="What to do about alerts that already fire before the start: note them, or wait with the start until they"
-        " are resolved.",
+        help="What to do if alerts already fire before the start: record them and start (note), or delay the start"
+        " until they are resolved (wait).",
     ),
     run_option(
         "--earlier-alerts-max-wait",
         type=duration,
         metavar="DURATION",
-        help="Longest wait for --earlier-alerts wait; then the run is not started, and the exit code is 3.",
+        help="Maximum delay of the start with --earlier-alerts wait; after it, the run is not started, and the exit"
+        " code is 3.",
     ),
-    run_option("--grafana-url", type=http_url, metavar="URL", help="Grafana to which annotations of the run are sent."),
-    run_option("--grafana-token", metavar="TOKEN", help="Token of a service account of that Grafana."),
+    run_option(
+        "--grafana-url", type=http_url, metavar="URL", help="URL of a Grafana to send the run's annotations to."
+    ),
+    run_option("--grafana-token", metavar="TOKEN", help="Service account token for the Grafana of --grafana-url."),
     *source_options,
 )
 
 
 def guard_options(command: Command) -> Command:
-    """Adds them."""
+    """Add these options."""
     return with_options(command, _OPTIONS)

@@ -1,4 +1,4 @@
-"""What guards saw over a run: their extremes, and for how long they had no data."""
+"""Summary of a run's guards: their extreme values, and how long they had no data."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ _NO_DATA = "had no data"
 @dataclass(slots=True)
 class _Seen:
     lowest: tuple[float, str] | None = None
-    """A value, and the same for people."""
+    """A value, and the same formatted."""
     highest: tuple[float, str] | None = None
 
 
 class GuardsSeen:
-    """Remembers the lowest and the highest value of each guard by its name."""
+    """Lowest and highest value of each guard over the run, by the guard's name."""
 
     def __init__(self) -> None:
         self._seen: dict[str, _Seen] = {}
@@ -38,7 +38,7 @@ class GuardsSeen:
                 seen.highest = max(seen.highest or value, value)
 
     def lines(self, guards: Sequence[GuardView]) -> list[Text]:
-        """A sentence for each guard as it was at the end, also for those that did not trip."""
+        """Return a sentence for each guard in its final state, including guards that did not trip."""
         return [self._line(guard) for guard in guards]
 
     def _line(self, guard: GuardView) -> Text:

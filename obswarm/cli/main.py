@@ -1,6 +1,6 @@
-"""The `obswarm` command: wires the subcommands, and turns errors meant for people into a sentence and exit code 2."""
+"""The `obswarm` command: its subcommands, and users' errors as a sentence with exit code 2."""
 
-from obswarm import gevent_patch  # noqa: F401,I001 - first of all; see there
+from obswarm import gevent_patch  # noqa: F401,I001 - has to be imported first
 
 import sys
 from io import StringIO
@@ -27,11 +27,11 @@ def cli() -> None:
 
 
 def main() -> None:
-    """Entry point."""
+    """Run the command; the entry point of the package."""
     open_standard_streams()
     escape_tracebacks()
     open_files.raise_soft_limit()
-    # With secrets of a run in them, perhaps.
+    # They may contain secrets of a run.
     remove_abandoned()
     try:
         code = cli.main(prog_name="obswarm", standalone_mode=False)
@@ -39,14 +39,14 @@ def main() -> None:
         say_error(error)
         code = exit_codes.USAGE
     except click.ClickException as error:
-        told = StringIO()
-        error.show(told)
-        say_lines(told.getvalue().rstrip("\n"), err=True)
+        text = StringIO()
+        error.show(text)
+        say_lines(text.getvalue().rstrip("\n"), err=True)
         code = exit_codes.USAGE
     except click.Abort:
         code = exit_codes.INTERRUPTED
     except BrokenPipeError:
-        # `obswarm runs list | head`: whoever read the output has seen enough.
+        # `obswarm runs list | head`: the reader of the output has closed it.
         discard(sys.stdout)
         code = exit_codes.OK
     except OSError as error:

@@ -1,4 +1,4 @@
-"""`obswarm master`: a load test on a fleet of workers."""
+"""`obswarm master`: run a load test on workers of other machines, once or as a service."""
 
 from collections.abc import Callable
 from typing import Any
@@ -22,23 +22,28 @@ _OWN_OPTIONS: tuple[Callable[[Any], Any], ...] = (
         type=bind_address,
         metavar="ADDRESS[:PORT]",
         shared=False,
-        help="Address that workers connect to; one that other machines can reach needs a secret.",
+        help="Address to listen on for workers; other than a loopback address, it requires a secret.",
     ),
     run_option(
-        "--secret-file", metavar="FILE", shared=False, envvar=None, help="The cluster's secret; or set OBSWARM_SECRET."
+        "--secret-file",
+        metavar="FILE",
+        shared=False,
+        envvar=None,
+        help="File with the secret that master and workers share. Alternative: the variable OBSWARM_SECRET.",
     ),
     run_option(
         "--insecure",
         shared=False,
-        help="Allow an address that other machines can reach without a secret: any worker may join.",
+        help="Allow --bind to an address that other machines can reach without a secret: any worker can join, and"
+        " nothing is encrypted.",
     ),
-    run_option("--expect-workers", shared=False, help="Start the run when this number of workers is ready."),
+    run_option("--expect-workers", shared=False, help="Number of workers to wait for before the run starts."),
     run_option(
         "--expect-workers-max-wait",
         type=duration,
         metavar="DURATION",
         shared=False,
-        help="Give up when they are not ready after this time.",
+        help="Give up if the expected workers are not ready within this time.",
     ),
     run_option(
         "--orphan-timeout",
@@ -52,24 +57,24 @@ _OWN_OPTIONS: tuple[Callable[[Any], Any], ...] = (
         "bundled",
         metavar="PATH",
         shared=False,
-        help="File or folder that is sent to workers besides the load test; repeat.",
+        help="Further file or folder to send to workers, besides the load test; repeatable.",
     ),
     run_option(
-        "--bundle-limit", type=size, metavar="SIZE", shared=False, help="Largest bundle of files to send to a worker."
+        "--bundle-limit", type=size, metavar="SIZE", shared=False, help="Maximum size of all files sent to a worker."
     ),
     run_option(
         "--state",
         "state_file",
         metavar="FILE",
         shared=False,
-        help="File with the state of the run, with which a master that is started again continues it.",
+        help="File for the state of the run, from which a restarted master continues it.",
     ),
     run_option(
         "--serve",
         shared=False,
-        help="Run as a service: make the runs that `obswarm run --master URL` submits, one after the other.",
+        help="Run as a service: execute the runs that `obswarm run --master URL` submits, one at a time.",
     ),
-    run_option("--fresh", shared=False, help="Begin a new run even if one was left unfinished."),
+    run_option("--fresh", shared=False, help="Start a new run instead of continuing an unfinished one."),
 )
 
 
@@ -90,12 +95,12 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
 
 
 def own_master_options(command: Command) -> Command:
-    """Adds the options that `obswarm run` does not have."""
+    """Add the options that `obswarm run` does not have."""
     return with_options(command, _OWN_OPTIONS)
 
 
 def all_master_options(command: Command) -> Command:
-    """Adds all options of `obswarm master`."""
+    """Add all options of `obswarm master`."""
     return with_options(command, _OPTIONS)
 
 
@@ -106,12 +111,12 @@ def all_master_options(command: Command) -> Command:
 def master(ctx: click.Context, /, **_: Any) -> None:
     """Run a load test on workers of other machines.
 
-    FILE is a load-test file in Python; the master sends it to the workers, with what it imports and reads of the files
-    beside it.
+    FILE is a load-test file in Python. The master sends it to the workers, together with files of its folder that it
+    imports or reads. USER is the name of a user class in it; by default, all of them are used.
     """
     config = config_of(ctx)
     if config.cluster.serve:
-        # Not below, where an error ends the service for good: it may be started again while the file is replaced.
+        # Not in `ends_as_meant`, where an error ends the service: it may be restarted just while the file is replaced.
         keys = keys_of(config)
         code = supervise()
         if code is not None:

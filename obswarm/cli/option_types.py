@@ -1,4 +1,4 @@
-"""Types of options, with errors that say what to write instead."""
+"""Parsers of option values. Their errors contain a valid example."""
 
 import ipaddress
 import math
@@ -21,7 +21,7 @@ LONGEST_RUN_S = 30 * 86400.0
 
 
 class Line(click.types.StringParamType):
-    """A text that may have blanks in it: several in an environment variable stand on a line each."""
+    """A text that may contain spaces. In an environment variable, several values are separated by line breaks."""
 
     def split_envvar_value(self, rv: str) -> list[str]:
         return [line.strip() for line in rv.splitlines() if line.strip()]
@@ -34,13 +34,13 @@ class Header(Line):
         text = str(super().convert(value, param, ctx)).strip()
         name, colon, _ = text.partition(":")
         if not colon or not name.strip():
-            # Not shown: it may be a secret.
+            # Without the value, which may be a secret.
             raise click.BadParameter("write it as NAME: VALUE, like 'X-Scope-OrgID: shop'.", ctx, param)
         return text
 
 
 def duration_or_zero(text: str) -> float:
-    """Seconds in a duration such as 90s, 20m or 1h30m."""
+    """Parse a duration such as 90s, 20m or 1h30m to seconds, at most 30 days."""
     try:
         seconds = parse_duration(text)
     except ValueError as error:
@@ -51,15 +51,15 @@ def duration_or_zero(text: str) -> float:
 
 
 def duration(text: str) -> float:
-    """As duration_or_zero, and above 0."""
+    """Parse a duration above 0 to seconds."""
     seconds = duration_or_zero(text)
     if seconds == 0:
-        raise click.BadParameter("it has to be longer than 0 s.")
+        raise click.BadParameter("it has to be longer than 0s.")
     return seconds
 
 
 def rate(text: str) -> float:
-    """Users per second, above 0."""
+    """Parse a number of users per second, above 0."""
     try:
         number = float(text)
     except ValueError:
@@ -70,7 +70,7 @@ def rate(text: str) -> float:
 
 
 def share(text: str) -> float:
-    """A share written like 1% or 0.01."""
+    """Parse a share such as 1% or 0.01."""
     try:
         return parse_share(text)
     except ValueError as error:
@@ -78,7 +78,7 @@ def share(text: str) -> float:
 
 
 def stages(text: str) -> tuple[tuple[float, int], ...]:
-    """Seconds and users of stages that are written like 30s:100,2m:500,30s:0."""
+    """Parse stages such as 30s:100,2m:500,30s:0 to pairs of seconds and users."""
     try:
         parsed = parse_stages(text)
     except ValueError as error:
@@ -91,15 +91,15 @@ def stages(text: str) -> tuple[tuple[float, int], ...]:
 
 
 def target_host(text: str) -> str:
-    """Where the target is; what it has to look like is for the user classes to say."""
+    """Check a host as far as that is possible without the user classes, which define its format."""
     stripped = text.strip()
     if not stripped or not is_clean(stripped):
-        raise click.BadParameter(f"{text!r} is no host; write it like https://www.example.com.")
+        raise click.BadParameter(f"{text!r} is not a host; write it like https://www.example.com.")
     return stripped
 
 
 def workers(text: str) -> int | None:
-    """A number of worker processes, None for auto."""
+    """Parse a number of worker processes; None for auto."""
     if text.strip().lower() == "auto":
         return None
     if not text.strip().isdecimal() or int(text) > MOST_WORKERS:
@@ -118,15 +118,15 @@ def _address(text: str, default_port: int | None) -> tuple[str, int]:
 
 
 def master_address(text: str) -> tuple[str, int]:
-    """HOST or HOST:PORT of a master."""
+    """Parse HOST or HOST:PORT of a master."""
     host, port = _address(text.removeprefix("tcp://"), DEFAULT_PORT)
     if port == 0:
-        raise click.BadParameter(f"{text!r}: nothing listens on port 0.")
+        raise click.BadParameter(f"{text!r}: the port has to be above 0.")
     return host, port
 
 
 def bind_address(text: str) -> tuple[str, int]:
-    """ADDRESS or ADDRESS:PORT to listen at."""
+    """Parse ADDRESS or ADDRESS:PORT to listen on."""
     host, port = _address(text, DEFAULT_PORT)
     if host == "localhost":
         host = "127.0.0.1"
@@ -136,13 +136,13 @@ def bind_address(text: str) -> tuple[str, int]:
         ipaddress.ip_address(host)
     except ValueError:
         raise click.BadParameter(
-            f"{host!r} is not an address of this machine; write 127.0.0.1, 0.0.0.0 or the like, and perhaps a port."
+            f"{host!r} is not an IP address; write it like 127.0.0.1, 0.0.0.0 or 0.0.0.0:{DEFAULT_PORT}."
         ) from None
     return host, port
 
 
 def size(text: str) -> int:
-    """Bytes in a size such as 500KiB, 20MiB or 1GiB."""
+    """Parse a size such as 500KiB, 20MiB or 1GiB to bytes."""
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMG]i?)?B?", text.strip(), re.IGNORECASE)
     if found is None:
         raise click.BadParameter(f"{text!r} is not a size; write it like 500KiB, 20MiB or 1GiB.")
@@ -150,12 +150,12 @@ def size(text: str) -> int:
     base = 1024 if unit.endswith("i") else 1000
     found_bytes = int(number * base ** " kmg".index(unit[0] if unit else " "))
     if found_bytes > MOST_BUNDLE_BYTES:
-        raise click.BadParameter(f"{text!r} is more than can be sent; {format_bytes(MOST_BUNDLE_BYTES)} is the most.")
+        raise click.BadParameter(f"{text!r} is too large; the maximum is {format_bytes(MOST_BUNDLE_BYTES)}.")
     return found_bytes
 
 
 def http_url(text: str) -> str:
-    """An http or https URL. The text, which may have a password in it, is not shown."""
+    """Check an http or https URL. The message does not contain it, as it may contain a password."""
     if not is_http_url(text):
         raise click.BadParameter("it is not a URL; write it like http://127.0.0.1:9090.")
     return text

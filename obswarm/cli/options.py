@@ -1,4 +1,4 @@
-"""Types of options, with errors that say what to write instead; every option can come from OBSWARM_* as well."""
+"""Decorators for options, which can also be set by environment variables (OBSWARM_*) and in obswarm.toml."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -14,8 +14,8 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def option(*names: str, **settings: Any) -> Callable[[Command], Command]:
-    """click.option with an environment variable named after the long option, --spawn-rate is OBSWARM_SPAWN_RATE, that
-    obswarm.toml may give, too; see FileOption for its settings."""
+    """Return click.option with an environment variable named after the long option (--spawn-rate is OBSWARM_SPAWN_RATE)
+    and a key in obswarm.toml; `settings` are those of FileOption."""
     long = next(name for name in names if name.startswith("--"))
     settings.setdefault("envvar", "OBSWARM_" + long.lstrip("-").split("/")[0].replace("-", "_").upper())
     settings.setdefault("show_envvar", False)
@@ -23,12 +23,12 @@ def option(*names: str, **settings: Any) -> Callable[[Command], Command]:
 
 
 shared_option = partial(option, shared=True)
-"""One that means the same for all commands that have it."""
+"""An option with the same meaning in all commands that have it."""
 
 
 def run_option(*names: str, **settings: Any) -> Callable[[Command], Command]:
-    """An option that gives a setting of RunConfig, which says its default, its limits or choices, whether it can be
-    repeated, and whether it is a flag."""
+    """Return an option for a setting of RunConfig. Default, limits, choices, and whether it is a flag or repeatable
+    come from the setting."""
     own = [name for name in names if not name.startswith("-")]
     long = next(name for name in names if name.startswith("--"))
     each = SETTINGS[own[0] if own else long.removeprefix("--").replace("-", "_")]
@@ -58,13 +58,13 @@ def with_options(command: Command, options: Sequence[Callable[[Command], Command
 
 
 def project_option(command: Command) -> Command:
-    """Adds --project."""
+    """Add --project."""
     named: Callable[[Command], Command] = shared_option(
         "--project",
         metavar="NAME",
         default=DEFAULT_PROJECT,
         show_default=True,
-        help="Name of the stack; several can run side by side.",
+        help="Name of the stack of `obswarm up`; several can run side by side.",
     )
     return named(command)
 
@@ -74,6 +74,6 @@ config_option = option(
     metavar="FILE",
     is_eager=True,
     in_file=False,
-    help="Settings.  [default: obswarm.toml, or [tool.obswarm] in pyproject.toml]",
+    help="Configuration file in TOML.  [default: obswarm.toml, or [tool.obswarm] in pyproject.toml]",
 )
-"""First of all, since the other options may come from there."""
+"""Eager, since the file may contain values of the other options."""

@@ -1,4 +1,4 @@
-"""Progress where there is no terminal: one plain line every few seconds, fit for a log."""
+"""Progress without a terminal: a plain line every five seconds."""
 
 import math
 import os
@@ -12,7 +12,7 @@ from obswarm.units import format_count, format_duration, format_latency
 
 _EVERY_S = 5.0
 _OLD_S = 1.0
-"""From this age on, a request that is under way is worth a word."""
+"""Age from which on the oldest request in flight is shown, in seconds."""
 
 
 class PlainProgress(Output):
@@ -39,7 +39,7 @@ class PlainProgress(Output):
         self._stream.flush()
 
     def _width(self) -> float:
-        """Columns of the terminal; a file has any number of them."""
+        """Return the number of columns of the terminal, infinity for a file."""
         try:
             return os.get_terminal_size(self._stream.fileno()).columns or math.inf
         except (OSError, ValueError):
@@ -47,8 +47,8 @@ class PlainProgress(Output):
 
 
 def progress_line(snapshot: Snapshot, recent: RecentIntervals, width: float = math.inf) -> str:
-    """Time, state, users, rates and percentiles of the last few seconds in one line; without columns that stand below
-    each other, and the least important percentile, where the terminal is too narrow for them."""
+    """Return time, state, users, rates and percentiles of the last few seconds in one line. If that is longer than
+    `width`, columns are not aligned, and p50 is omitted."""
     total = recent.total()
     p50, p95, p99 = total.quantiles((0.5, 0.95, 0.99)) or (None, None, None)
     planned = f"/{format_duration(snapshot.planned_s)}" if snapshot.planned_s else ""
@@ -62,9 +62,9 @@ def progress_line(snapshot: Snapshot, recent: RecentIntervals, width: float = ma
         f"p95 {format_latency(p95)}",
         f"p99 {format_latency(p99)}",
     ]
-    under_way = total_in_flight(snapshot.in_flight.values())
-    if under_way.oldest_s >= _OLD_S:
-        parts.append(f"{under_way.count} under way, oldest {format_latency(under_way.oldest_s)}")
+    in_flight = total_in_flight(snapshot.in_flight.values())
+    if in_flight.oldest_s >= _OLD_S:
+        parts.append(f"{in_flight.count} in flight, oldest {format_latency(in_flight.oldest_s)}")
     if any(worker.saturated for worker in snapshot.workers):
         parts.append("GENERATOR SATURATED")
     line = "  ".join(parts)

@@ -1,4 +1,4 @@
-"""`obswarm report`: a run as one HTML file."""
+"""`obswarm report`: write the report of a run as one HTML file."""
 
 import webbrowser
 from pathlib import Path
@@ -20,9 +20,9 @@ from obswarm.streams import say
 @click.option("--open", "show", is_flag=True, help="Open the report in a browser.")
 @store_option
 def report(run: str, output: Path | None, show: bool, **options: Any) -> None:
-    """Write the report of a run as one HTML file, which needs no network.
+    """Write the report of a run as one HTML file that needs no network.
 
-    RUN is a run's id or the beginning of it, one of its tags, or `latest`.
+    RUN is a run's id or the beginning of it, one of its tags, or `latest`, which is the default.
     """
     with open_store(options["store"]) as store:
         found = store.find(run)

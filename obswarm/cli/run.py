@@ -29,7 +29,7 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         default="auto",
         show_default=True,
         shared=False,
-        help="Worker processes with users; auto starts one, and more when it gets busy; 0 runs all in this process.",
+        help="Number of worker processes; auto starts one, and more when it is busy; 0 runs users in this process.",
     ),
     balance_option,
     guard_options,
@@ -39,7 +39,7 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         type=http_url,
         metavar="URL",
         shared=False,
-        help="Send the run to a master service (`obswarm master --serve`) at this URL.",
+        help="Submit the run to a master service (`obswarm master --serve`) at this URL.",
     ),
     run_option("--api-token", metavar="TOKEN", shared=False, help="API token of the --master."),
     run_option("--local", shared=False, help="Run on this machine even if a stack of `obswarm up` is running."),
@@ -48,18 +48,18 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
 
 
 def all_run_options(command: Command) -> Command:
-    """Adds all options of `obswarm run`."""
+    """Add all options of `obswarm run`."""
     return with_options(command, _OPTIONS)
 
 
 def config_of(ctx: click.Context) -> RunConfig:
-    """Return what command line, environment and obswarm.toml say about a run. Raises ObswarmError."""
+    """Return the configuration of a run from command line, environment and obswarm.toml. Raises ObswarmError."""
     values = {name: ctx.params[name] for name in SETTINGS if name in ctx.params}
     return RunConfig.of(values, origins_of(ctx), file_config_of(ctx))
 
 
 @load_test_command(
-    epilog="Every option can also be given as an environment variable: --spawn-rate is OBSWARM_SPAWN_RATE.",
+    epilog="Every option can also be set by an environment variable: --spawn-rate by OBSWARM_SPAWN_RATE.",
 )
 @arguments_argument
 @all_run_options
@@ -67,8 +67,9 @@ def config_of(ctx: click.Context) -> RunConfig:
 def run(ctx: click.Context, /, **_: Any) -> None:
     """Run a load test.
 
-    FILE is a load-test file in Python; USER names the user classes to use, all of them by default. While a stack of
-    `obswarm up` is running, its workers make the load; --local or --workers has it made here.
+    FILE is a load-test file in Python. USER is the name of a user class in it; by default, all of them are used. While
+    a stack of `obswarm up` is running on this machine, the run is executed by its workers, unless --local or --workers
+    is given.
     """
     config = config_of(ctx)
     master = find_master(config)

@@ -1,4 +1,4 @@
-"""What the commands that run a load test have in common."""
+"""The base of all commands that run a load test."""
 
 import difflib
 import sys
@@ -23,13 +23,13 @@ _INDENT = "  "
 
 
 class LoadTestCommand(RunCommand):
-    """Lists the load-test file's own options below ours when --help comes with a file."""
+    """A command with a load-test file. Its --help, with a file, also lists the options that the load test defines."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         left = super().parse_args(ctx, args)
         named = any(text.endswith(".py") and not text.startswith("-") for text in ctx.params["arguments"])
         if named and ctx.get_parameter_source("files") is not ParameterSource.COMMANDLINE:
-            # A file on the command line is nearer than one of environment or settings.
+            # A file on the command line takes precedence over one from the environment or obswarm.toml.
             forget(ctx, "files")
         return left
 
@@ -54,7 +54,7 @@ class LoadTestCommand(RunCommand):
 
 
 def load_test_command(**settings: Any) -> Callable[[Callable[..., Any]], click.Command]:
-    """Return click.command for one that takes a load-test file, user classes, and the load test's own options."""
+    """Return click.command for a command that takes a load-test file, user classes, and the load test's options."""
     return click.command(
         cls=LoadTestCommand,
         context_settings={"ignore_unknown_options": True, "help_option_names": ["-h", "--help"]},
@@ -67,7 +67,7 @@ arguments_argument = click.argument("arguments", nargs=-1, type=click.UNPROCESSE
 
 
 def listed(ctx: click.Context, config: RunConfig) -> bool:
-    """Show what --list and --show-task-ratio ask for; False when they ask for nothing."""
+    """Print what --list or --show-task-ratio requests; returns False if neither was given."""
     if ctx.params["list_users"]:
         for cls in load_test(config).loadtest.user_classes:
             say(cls.__name__)

@@ -16,39 +16,51 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         "--locustfile",
         "files",
         metavar="FILE",
-        help="Load-test file; several with commas or by repeating.",
+        help="Load-test file; repeatable, or separated by commas.",
     ),
     run_option(
         "-H",
         "--host",
         type=target_host,
         metavar="URL",
-        help="Base URL of the target, like https://www.example.com; for users of other protocols, their address of it.",
+        help="Base URL of the target, e.g. https://www.example.com, or for protocols other than HTTP the address that"
+        " the user class expects; overrides `host` of the user classes.",
     ),
-    run_option("-u", "--users", help="Number of users."),
+    run_option("-u", "--users", help="Number of concurrent users."),
     run_option(
         "-r",
         "--spawn-rate",
         type=rate,
         metavar="FLOAT",
-        help="Users started per second.",
+        help="Users to start per second.",
     ),
     run_option(
         "-t",
         "--run-time",
         type=duration,
         metavar="DURATION",
-        help="Stop after this time: 90s, 20m, 1h30m.",
+        help="Stop the run after this time, e.g. 90s, 20m or 1h30m.",
     ),
     run_option(
         "--stages",
         type=stages,
         metavar="STAGES",
-        help="Load over time as DURATION:USERS,…: 30s:100,2m:500,30s:0.",
+        help="Number of users over time, as DURATION:USERS,…: 30s:100,2m:500,30s:0 ramps to 100 users within 30 s, to"
+        " 500 within 2 more minutes, and to 0 within 30 s. Replaces --users and --spawn-rate.",
     ),
-    run_option("--headless", help="Plain lines instead of the live display."),
-    run_option("-T", "--tags", metavar="TAG", help="Run only tasks with one of these tags; commas or repeat."),
-    run_option("-E", "--exclude-tags", metavar="TAG", help="Leave out tasks with one of these tags."),
+    run_option("--headless", help="Print plain lines instead of the live display."),
+    run_option(
+        "-T",
+        "--tags",
+        metavar="TAG",
+        help="Run only tasks with at least one of these tags; repeatable, or separated by commas.",
+    ),
+    run_option(
+        "-E",
+        "--exclude-tags",
+        metavar="TAG",
+        help="Do not run tasks with any of these tags; repeatable, or separated by commas.",
+    ),
     run_option(
         "-s",
         "--stop-timeout",
@@ -57,26 +69,39 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         help="How long running tasks may take to finish when the run stops.",
     ),
     run_option("--reset-stats", help="Reset the statistics when all users have been started."),
-    run_option("--max-endpoints", help="Endpoints with statistics of their own; further ones count as (other)."),
-    run_option("--timings", help="Percentiles of connecting, TLS, first byte and download as well as means."),
-    run_option("--web-port", help="Port of /metrics; 0 takes any."),
-    run_option("--metrics-addr", metavar="ADDRESS", help="Address on which /metrics is served."),
+    run_option(
+        "--max-endpoints",
+        help="Maximum number of endpoints with separate statistics; requests to further ones are counted as (other).",
+    ),
+    run_option(
+        "--timings",
+        help="Measure percentiles, besides means, of connect, TLS handshake, time to first byte and download.",
+    ),
+    run_option("--web-port", help="Port of the HTTP server for /metrics and alerts; 0 selects a free port."),
+    run_option(
+        "--metrics-addr", metavar="ADDRESS", help="Address of the HTTP server for /metrics and alerts to listen on."
+    ),
     run_option(
         "--allowed-host",
         "allowed_hosts",
         metavar="NAME",
-        help="Host name under which clients may reach the server of /metrics; repeat it.",
+        help="Further host name under which clients may reach the HTTP server; repeatable.",
     ),
-    run_option("--label", "labels", metavar="NAME=VALUE", help="Label for all exported series; repeat it."),
     run_option(
-        "--trace-sample", metavar="SHARE", type=share, help="Share of requests that carry a W3C trace id, like 1%."
+        "--label", "labels", metavar="NAME=VALUE", help="Label for all exported metrics, e.g. env=staging; repeatable."
+    ),
+    run_option(
+        "--trace-sample",
+        metavar="SHARE",
+        type=share,
+        help="Share of requests that are sent with a W3C trace context, e.g. 1%.",
     ),
     run_option("--remote-write", metavar="URL", help="Push the metrics to a Prometheus remote-write receiver."),
     *access_options("remote-write", "the remote-write receiver"),
     run_option(
         "--remote-write-instance",
         metavar="NAME",
-        help="Label `instance` of the pushed series; two runs at a time need two.",
+        help="Label `instance` of the pushed series; has to be unique among concurrent runs.",
     ),
     run_option("--remote-write-interval", type=duration, metavar="DURATION", help="Time between two pushes."),
     run_option(
@@ -85,42 +110,42 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         metavar="DURATION",
         help="How long to wait after the run for a final scrape or push.",
     ),
-    run_option("--csv", metavar="PREFIX", help="Write Locust's CSV files, with this prefix."),
+    run_option("--csv", metavar="PREFIX", help="Write CSV files in Locust's format; their names begin with PREFIX."),
     run_option("--csv-full-history", help="With --csv: write the history of every endpoint, not only of the total."),
     run_option("--json", "json_file", metavar="FILE|-", help="Write the result as JSON; - is standard output."),
     run_option(
         "--output",
         metavar="NAME[=ARGUMENT]",
-        help="Write to an output that an installed package adds; repeat it for several.",
+        help="Send results to an output of an installed package; repeatable.",
     ),
-    run_option("--only-summary", help="Print nothing until the end."),
-    run_option("-L", "--loglevel", help="Least severe level that is logged."),
+    run_option("--only-summary", help="Print no progress, only the summary at the end."),
+    run_option("-L", "--loglevel", help="Minimum level of log messages."),
     run_option("--logfile", metavar="FILE", help="Log to a file instead of standard error."),
-    run_option("--exit-code-on-error", help="Exit code when a request failed or a task raised."),
-    run_option("--strict", help="Exit with code 4 when the load generator was the bottleneck."),
+    run_option("--exit-code-on-error", help="Exit code if a request failed or a task raised an exception."),
+    run_option("--strict", help="Exit with code 4 if the load generator was the bottleneck."),
 )
 
 
 def run_options(command: Command) -> Command:
-    """Adds them, in the order in which --help shows them."""
+    """Add these options, in the order in which --help shows them."""
     return with_options(command, _OPTIONS)
 
 
 def store_options(command: Command) -> Command:
-    """Adds those that say where a run is kept."""
-    command = run_option("--no-report", help="Write no HTML report of the run.")(command)
-    command = run_option("--no-store", help="Do not keep the run; there is no report then, either.")(command)
+    """Add the options about storing a run."""
+    command = run_option("--no-report", help="Do not write an HTML report of the run.")(command)
+    command = run_option("--no-store", help="Do not store the run, and write no report of it.")(command)
     return store_option(command)
 
 
 balance_option = run_option(
     "--balance",
-    help="How users are spread: by the speed that each worker measured, or equally.",
+    help="Distribution of users over workers: by the measured capacity of each worker, or equally.",
 )
 
 
 def listing_options(command: Command) -> Command:
-    """Adds those that show something of the load test instead of running it."""
+    """Add the options that show a part of the load test instead of running it."""
     for names, text in (
         (("--show-task-ratio",), "Show how often each task will run, and exit."),
         (("-l", "--list", "list_users"), "List the user classes and exit."),

@@ -1,4 +1,4 @@
-"""`obswarm runs`: the runs that are kept."""
+"""`obswarm runs`: list, tag, export and remove stored runs."""
 
 from datetime import datetime
 from pathlib import Path
@@ -43,7 +43,7 @@ def list_(test: str | None, tag: str | None, last: int | None, as_json: bool, **
             say_lines(to_json([{**facts_of(run), "bytes": store.size_bytes(run)} for run in found], indent=2))
             return
         if not found:
-            say(f"There are no such runs in {store.path}.")
+            say(f"No matching runs in {store.path}.")
             return
         rows = [_row(run) for run in found]
     console = stdout_console()
@@ -99,10 +99,10 @@ def facts_of(run: RunInfo) -> dict[str, Any]:
 @runs.command()
 @run_argument
 @click.argument("tags", nargs=-1, required=True, metavar="TAG...")
-@click.option("--remove", is_flag=True, help="Remove these tags instead.")
+@click.option("--remove", is_flag=True, help="Remove the tags instead of adding them.")
 @store_option
 def tag(name: str, tags: tuple[str, ...], remove: bool, **options: Any) -> None:
-    """Add tags to a run, by which commands find it."""
+    """Add tags to a run; commands accept a tag instead of the run's id."""
     with open_store(options["store"]) as store:
         run = store.find(name)
         (store.untag if remove else store.tag)(run, tags)
@@ -114,7 +114,7 @@ def tag(name: str, tags: tuple[str, ...], remove: bool, **options: Any) -> None:
 @click.argument("text")
 @store_option
 def note(name: str, text: str, **options: Any) -> None:
-    """Set the note of a run; an empty text removes it."""
+    """Set the note of a run; an empty TEXT removes it."""
     with open_store(options["store"]) as store:
         run = store.find(name)
         store.note(run, text)
@@ -140,7 +140,7 @@ def export(name: str, output: Path | None, **options: Any) -> None:
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE...")
 @store_option
 def import_(files: tuple[Path, ...], **options: Any) -> None:
-    """Import runs from files that `runs export` has written."""
+    """Import runs from files of `runs export`."""
     with open_store(options["store"], create=True) as store:
         for path in files:
             for run in import_runs(store, path):
@@ -152,12 +152,12 @@ def import_(files: tuple[Path, ...], **options: Any) -> None:
 @click.option("-y", "--yes", is_flag=True, help="Do not ask for confirmation.")
 @store_option
 def rm(names: tuple[str, ...], yes: bool, **options: Any) -> None:
-    """Remove runs for good."""
+    """Remove runs permanently, with their reports."""
     with open_store(options["store"]) as store:
         found = list({run.key: run for run in map(store.find, names)}.values())
         if not yes:
             listed = escape_controls(", ".join(run.run_id for run in found))
-            click.confirm(f"Remove {listed} with everything that was measured?", abort=True, err=True)
+            click.confirm(f"Remove {listed} with all measurements?", abort=True, err=True)
         store.remove(found)
         for run in found:
             report_of(store.path.parent, run).unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""`obswarm runs show`: what is known of a run."""
+"""`obswarm runs show`: times, configuration, statistics and annotations of a stored run."""
 
 from typing import Any
 
@@ -48,7 +48,7 @@ def _details(record: RunRecord, size: int) -> TextTable:
     table = TextTable(box=None, show_header=False, padding=(0, 1), pad_edge=False)
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
-    ended = run.result["stop_reason"]["detail"] if run.result else "it did not end properly, or is still going on"
+    ended = run.result["stop_reason"]["detail"] if run.result else "still running, or did not end properly"
     targets = dict.fromkeys(f"{figure.target} ({figure.kind})" for figure in record.samples)
     rows = {
         "run": run.run_id,
@@ -62,7 +62,7 @@ def _details(record: RunRecord, size: int) -> TextTable:
         "revision": run.revision or "",
         "configuration": " ".join(option_text(name, value) for name, value in run.configuration.items()),
         "targets": ", ".join(targets),
-        "kept": f"{counted(len(record.intervals), 'second')}, {format_bytes(size)}",
+        "stored": f"{counted(len(record.intervals), 'second')}, {format_bytes(size)}",
     }
     for heading, text in rows.items():
         if text:

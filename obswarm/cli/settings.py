@@ -1,5 +1,4 @@
-"""obswarm.toml as far as it gives options: which commands have which keys, what a file says of an option, what is wrong
-with it."""
+"""Options in obswarm.toml: the keys of each command, the value of an option, and checks of the file."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol, cast
@@ -16,7 +15,7 @@ _DOCUMENT = "obswarm.document"
 
 
 class TomlOption(Protocol):
-    """An option that the file may give; see obswarm.cli.file_option."""
+    """An option with a key in the file; see obswarm.cli.file_option."""
 
     envvar: Any
     long: str
@@ -33,22 +32,22 @@ class TomlOption(Protocol):
 
 
 class SectionCommand(click.Command):
-    """A command that has a table of its own in the file."""
+    """A command whose options are in a table of the file, named after the command."""
 
 
 class TopLevelCommand(click.Command):
-    """A command whose options stand at the top level of the file."""
+    """A command whose options are at the top level of the file."""
 
 
 def options_of(command: click.Command) -> Iterator[TomlOption]:
-    """Those that the file may give."""
+    """Return the command's options with a key in the file."""
     for param in command.params:
         if getattr(param, "in_file", False):
             yield cast(TomlOption, param)
 
 
 def top_level_options(root: click.Command) -> dict[str, TomlOption]:
-    """By key: of the commands that run load tests, and what other commands share with them."""
+    """Return the options of the file's top level by key: those of commands that run load tests, and shared ones."""
     found: dict[str, TomlOption] = {}
     for command in commands_of(root):
         for option in options_of(command):
@@ -58,7 +57,7 @@ def top_level_options(root: click.Command) -> dict[str, TomlOption]:
 
 
 def sections_of(root: click.Command) -> dict[str, dict[str, TomlOption]]:
-    """The options of the tables that are named after commands."""
+    """Return the options of the tables that are named after commands, by table and key."""
     return {
         str(command.name): {option.key: option for option in options_of(command)}
         for command in commands_of(root)
@@ -67,19 +66,19 @@ def sections_of(root: click.Command) -> dict[str, dict[str, TomlOption]]:
 
 
 def commands_of(root: click.Command) -> Iterator[click.Command]:
-    """It and all below it."""
+    """Return a command and all its subcommands."""
     yield root
     for command in root.commands.values() if isinstance(root, click.Group) else ():
         yield from commands_of(command)
 
 
 def file_config_of(ctx: click.Context) -> FileConfig:
-    """Return what the file says besides options. Raises ObswarmError."""
+    """Return the values of the file that are not options. Raises ObswarmError."""
     return file_config(_document(ctx), ctx.params.get("config") is not None)
 
 
 def file_value(ctx: click.Context, option: TomlOption) -> Any:
-    """Return what the file says of an option, as the command line would; None when it says nothing."""
+    """Return the file's value of an option in the form of the command line; None if it has none."""
     if not option.in_file or option.adds:
         return None
     document = _document(ctx)
@@ -90,13 +89,13 @@ def file_value(ctx: click.Context, option: TomlOption) -> Any:
 
 
 def file_label(ctx: click.Context, option: TomlOption) -> str:
-    """Return how a sentence calls an option that the file gives: `users in obswarm.toml`."""
+    """Return the name of a file's option for use in a sentence: `users in obswarm.toml`."""
     document = _document(ctx)
     return option.long if document is None else f"{option.key} in {document.path}"
 
 
 def place_of(ctx: click.Context, option: TomlOption) -> str:
-    """Return where the file gives an option: `obswarm.toml: users`."""
+    """Return file and key of an option, the beginning of an error message: `obswarm.toml: users`."""
     document = _document(ctx)
     assert document is not None
     section = "" if _values(ctx, option, document) is document.values else f"[{ctx.command.name}] "
@@ -104,7 +103,7 @@ def place_of(ctx: click.Context, option: TomlOption) -> str:
 
 
 def note_place(ctx: click.Context, option: TomlOption, source: ParameterSource) -> None:
-    """Remember for messages where an option's value is from."""
+    """Store the place that an option's value is from, for messages."""
     places = places_of(ctx)
     places.pop(option.long, None)
     if source is ParameterSource.DEFAULT_MAP:
@@ -114,10 +113,10 @@ def note_place(ctx: click.Context, option: TomlOption, source: ParameterSource) 
 
 
 def _document(ctx: click.Context) -> Document | None:
-    """Read once for a command line, with its keys checked."""
+    """Return the file, which is read and checked once for each command line."""
     if _DOCUMENT not in ctx.meta:
         named = ctx.params.get("config")
-        # Some versions of click have a mark of their own there as long as they parse.
+        # Some versions of click store a sentinel object while they parse.
         document = read_document(named if isinstance(named, str) else None, current_folder())
         if document is not None:
             _check_document(ctx.find_root(), document)
@@ -127,7 +126,7 @@ def _document(ctx: click.Context) -> Document | None:
 
 
 def _check_document(ctx: click.Context, document: Document) -> None:
-    """All of it, whichever command reads it, and whatever the command line says instead."""
+    """Check the whole file, including keys of other commands and keys that the command line overrides."""
     options, sections = top_level_options(ctx.command), sections_of(ctx.command)
     check_keys(document.where, document.values, [*options, *KEYS, *sections])
     _check_values(ctx, document.where, document.values, options)
@@ -154,6 +153,6 @@ def _values(ctx: click.Context, option: TomlOption, document: Document) -> Mappi
 
 
 def kind_of(value: Any) -> str:
-    """Return what a value of the file is, in words; not the value, which may be a secret."""
+    """Return the type of a value of the file, in words; not the value itself, which may be a secret."""
     names = ((bool, "true or false"), (str, "a text"), ((int, float), "a number"), (list, "a list"), (dict, "a table"))
     return next((name for kind, name in names if isinstance(value, kind)), "a date or a time")

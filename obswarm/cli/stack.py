@@ -1,4 +1,4 @@
-"""`obswarm up`, `down`, `status`, `logs` and `scale`: Prometheus, Alertmanager, Grafana, a master and workers."""
+"""`obswarm down`, `status`, `logs` and `scale`, and what they share with `obswarm up`."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -33,64 +33,67 @@ _EVERY_PROFILE = ("target", "fault", "exporters", "container-stats")
 
 
 def wait_for_workers(project: Project) -> None:
-    """Until the master has as many as there are to be, so that the next run has them all; not while there is a run."""
+    """Wait until all workers are connected to the master, so that the next run has them; not during a run."""
     if MasterClient(project.web_url, project.api_token, trust_env=False).wait_for_workers(
         project.workers, _CONNECTED_S
     ):
         return
     say_aside(
-        f"Warning: not all workers are connected to the master yet; see: obswarm logs worker{project_words(project)}"
+        "Warning: not all workers are connected to the master yet; see: obswarm logs"
+        f" worker{project_option_text(project)}"
     )
 
 
 def say_aside(text: str) -> None:
+    """Print a line to standard error."""
     say(text, err=True)
 
 
-def show_progress(tell: Callable[[str], None]) -> Callable[[Sequence[Service]], None]:
-    told: dict[tuple[str, int], str] = {}
+def show_progress(write: Callable[[str], None]) -> Callable[[Sequence[Service]], None]:
+    """Return a function that writes a line for each service whose state has changed since its last call."""
+    written: dict[tuple[str, int], str] = {}
 
     def show(services: Sequence[Service]) -> None:
         fine = sum(service.is_fine for service in services)
         for service in services:
             key = (service.name, service.number)
-            if told.get(key) != service.shown:
-                told[key] = service.shown
-                tell(f"  {service.numbered:<18} {service.shown}  ({fine} of {len(services)} ready)")
+            if written.get(key) != service.shown:
+                written[key] = service.shown
+                write(f"  {service.numbered:<18} {service.shown}  ({fine} of {len(services)} ready)")
 
     return show
 
 
 def warn_of_loopback(project: Project, targets: Sequence[Target]) -> None:
-    """Name targets that listen on the loopback of this machine, where containers do not reach them."""
+    """Warn of targets that listen only on the loopback address of this machine, which containers cannot reach."""
     for target in loopback_only(targets, project.gateway) if project.gateway is not None else ():
         say(
-            f"Warning: the target {target.name} listens on this machine's loopback alone, where containers do not reach"
-            f" it. Let it listen at {project.gateway} as well.",
+            f"Warning: the target {target.name} listens only on this machine's loopback address, which containers"
+            f" cannot reach. Let it also listen on {project.gateway}.",
             err=True,
         )
 
 
-def project_words(project: Project) -> str:
-    """What has to be added to the commands that people copy."""
+def project_option_text(project: Project) -> str:
+    """Return the option --project for commands in messages, empty for the default project."""
     return "" if project.name == DEFAULT_PROJECT else f" --project {project.name}"
 
 
 @click.command()
-@click.option("-v", "--volumes", is_flag=True, help="Also remove what Prometheus, Grafana and the master have kept.")
+@click.option("-v", "--volumes", is_flag=True, help="Also remove the data of Prometheus, Grafana and the master.")
 @project_option
 def down(volumes: bool, project: str) -> None:
     """Stop the stack and remove its containers and networks."""
     found = Project.named(project)
     engine = Engine()
     if not found.exists and not engine.containers(project):
-        say(f"There is no stack {project} here.", err=True)
+        say(f"There is no stack {project} on this machine.", err=True)
         return
     Compose(found).run("down", "--remove-orphans", *(["--volumes"] if volumes else []), profiles=_EVERY_PROFILE)
     if volumes:
         found.forget()
-    kept = "" if volumes else " What was measured is kept in its volumes; remove them with: obswarm down -v"
-    say(f"The stack {project} is down.{kept}", err=True)
+    hint = "" if volumes else " Its data is still in its volumes; remove them with: obswarm down -v"
+    say(f"The stack {project} is down.{hint}", err=True)
 
 
 @click.command()
@@ -99,11 +102,11 @@ def down(volumes: bool, project: str) -> None:
 def status(ctx: click.Context, project: str) -> None:
     """Show the state of the stack's services.
 
-    Exit code 1 when one is not healthy, or there are none.
+    Exit code 1 if a service is not healthy, or there is no stack.
     """
     services = services_of(Engine(), project)
     if not services:
-        say(f"There is no stack {project} here; start it with: obswarm up")
+        say(f"There is no stack {project} on this machine; start it with: obswarm up")
         ctx.exit(exit_codes.FAILURES)
     console = stdout_console()
     rows = []
@@ -117,18 +120,18 @@ def status(ctx: click.Context, project: str) -> None:
 
 @click.command()
 @click.argument("services", nargs=-1, metavar="[SERVICE]...")
-@click.option("-f", "--follow", is_flag=True, help="Keep showing new lines until Ctrl-C.")
+@click.option("-f", "--follow", is_flag=True, help="Keep printing new lines until Ctrl-C.")
 @click.option(
-    "-n", "--tail", metavar="LINES", default="all", show_default=True, help="Show only this many of the latest lines."
+    "-n", "--tail", metavar="LINES", default="all", show_default=True, help="Number of latest lines of each container."
 )
 @project_option
 @click.pass_context
 def logs(ctx: click.Context, services: tuple[str, ...], follow: bool, tail: str, project: str) -> None:
-    """Show the logs of the services."""
+    """Print the logs of the stack's services, or only of each SERVICE."""
     engine = Engine()
     known = {service.name for service in services_of(engine, project)}
     if not known:
-        raise StackError(f"There is no stack {project} here; start it with: obswarm up")
+        raise StackError(f"There is no stack {project} on this machine; start it with: obswarm up")
     for name in services:
         if name not in known:
             raise StackError(f"The stack {project} has no service {name}; it has {', '.join(sorted(known))}.")
@@ -140,13 +143,13 @@ def logs(ctx: click.Context, services: tuple[str, ...], follow: bool, tail: str,
 @click.argument("what", metavar="workers=N")
 @project_option
 def scale(what: str, project: str) -> None:
-    """Change the number of worker containers."""
+    """Change the number of worker containers, e.g. `obswarm scale workers=4`."""
     found = re.fullmatch(r"workers?=(\d+)", what)
     if found is None or not 1 <= int(found[1]) <= MOST_WORKERS:
         raise click.UsageError(f"{what!r}; write it like workers=4, with a number from 1 to {MOST_WORKERS}.")
     known, engine = Project.named(project), Engine()
     if not known.exists or not engine.containers(project):
-        raise StackError(f"There is no stack {project} here; start it with: obswarm up --workers {found[1]}")
+        raise StackError(f"There is no stack {project} on this machine; start it with: obswarm up --workers {found[1]}")
     known.workers = int(found[1])
     known.save()
     Compose(known).run("up", "--detach", "--no-build", "--no-recreate", "worker")

@@ -1,4 +1,4 @@
-"""What is printed when a run has ended."""
+"""The summary that is printed at the end of a run."""
 
 from collections.abc import Sequence
 
@@ -17,7 +17,7 @@ from obswarm.units import counted, format_duration, format_latency
 
 _MOST_ERRORS = 20
 _LEAST_FIRST = ("mean", "received", "p90", "max", "p99", "req/s")
-"""The order in which columns give way to names."""
+"""The order in which columns are omitted if names need their space."""
 
 
 def print_summary(
@@ -26,7 +26,8 @@ def print_summary(
     requirement_results: Sequence[RequirementResult] = (),
     guards_seen: GuardsSeen | None = None,
 ) -> None:
-    """How it ended, endpoints, errors, exceptions, and whether the figures can be trusted."""
+    """Print statistics, errors, exceptions, requirements, guards, what may be missing or distorted, and how the run
+    ended."""
     if result.final.endpoints or result.stop_reason.kind is not StopKind.ERROR:
         console.print(_endpoints(result, console.width))
     if result.final.total.timings is not None and result.final.total.timings.histograms:
@@ -38,17 +39,17 @@ def print_summary(
     for sentence in cut_off_sentences(cut_off_rows(result.final.cut_off)):
         console.print(plain(sentence))
     if result.final.in_flight:
-        console.print(plain(_still_under_way(result), "yellow"))
+        console.print(plain(_still_in_flight(result), "yellow"))
     for requirement_result in requirement_results:
         style = "green" if requirement_result.met else "bold red"
         verdict = "met" if requirement_result.met else "NOT MET"
         console.print(
-            plain(f"required {requirement_result.requirement}: {verdict} ({requirement_result.shown})", style)
+            plain(f"requirement {requirement_result.requirement}: {verdict} ({requirement_result.shown})", style)
         )
     for line in (guards_seen or GuardsSeen()).lines(result.final.guards):
         console.print(line)
     for refused in result.final.refused_alerts:
-        text = f"ALERTS REFUSED ({refused.reason}): {refused.count:,}. The first: {refused.example}."
+        text = f"ALERTS REFUSED ({refused.reason}): {refused.count:,}. First: {refused.example}."
         console.print(plain(text, "bold yellow"))
     for target in result.targets:
         if target.problem:
@@ -64,23 +65,22 @@ def print_summary(
     if result.was_never_answered:
         console.print(
             plain(
-                f"NOTHING WAS EVER ANSWERED: of {counted(result.requests_made, 'request')}, none got an answer. See"
-                f" whether {result.final.host or 'the target'} is the right address, and runs.",
+                f"NO RESPONSE AT ALL: none of {counted(result.requests_made, 'request')} got a response. Check that"
+                f" {result.final.host or 'the target'} is the right address, and is running.",
                 "bold red",
             )
         )
     ended = format_duration(round(result.final.elapsed_s, 1))
-    # What is wrong is said once, at the very end.
+    # The error itself is printed once, after the summary.
     detail = "an error" if result.error is not None else result.stop_reason.detail.rstrip(".")
     console.print(f"Run {result.run_id} ended after {ended}: {detail}. Peak: {counted(result.users_max, 'user')}.")
 
 
-def _still_under_way(result: RunResult) -> str:
+def _still_in_flight(result: RunResult) -> str:
     total = total_in_flight(result.final.in_flight.values())
     return (
-        f"{counted(total.count, 'request')} {'is' if total.count == 1 else 'are'} still under way in greenlets that the"
-        " load test has started itself,"
-        f" the oldest for {format_latency(total.oldest_s)}."
+        f"{counted(total.count, 'request')} {'is' if total.count == 1 else 'are'} still in flight in greenlets that the"
+        f" load test has started, the oldest for {format_latency(total.oldest_s)}."
     )
 
 
@@ -94,7 +94,7 @@ def _endpoints(result: RunResult, width: int) -> RenderableType:
 
 
 def _timings(result: RunResult, width: int) -> RenderableType:
-    """Mean and p95 of each phase of the requests."""
+    """Return mean and p95 of each phase of the requests."""
     rows = []
     for key, stats in sorted(result.final.endpoints.items(), key=lambda item: (item[0].name, item[0].method)):
         timings = stats.timings
@@ -108,19 +108,19 @@ def _timings(result: RunResult, width: int) -> RenderableType:
             cells.append(f"{format_latency(means[phase])} / {format_latency(p95)}" if phase in means else "–")
         rows.append((key.label, cells))
     headings = [phase.replace("_", " ") for phase in PHASES]
-    return figures_table(width, "where the time went: mean / p95", headings, rows, ("tls", "connect", "download"))
+    return figures_table(width, "phases: mean / p95", headings, rows, ("tls", "connect", "download"))
 
 
 def _errors(result: RunResult) -> TextTable:
     table = results_table()
     table.add_column("errors", justify="right", style="red")
     table.add_column("endpoint", overflow="fold")
-    table.add_column("what happened", overflow="fold")
+    table.add_column("message", overflow="fold")
     most = sorted(result.final.errors.items(), key=lambda item: -item[1].count)
     for key, seen in most[:_MOST_ERRORS]:
         table.add_row(f"{seen.count:,}", key.endpoint.label, key.message)
         if seen.example:
-            table.add_row("", "", f"such as: {seen.example}")
+            table.add_row("", "", f"e.g. {seen.example}")
     if len(most) > _MOST_ERRORS:
         rest = sum(seen.count for _, seen in most[_MOST_ERRORS:])
         table.add_row(f"{rest:,}", "", f"… {len(most) - _MOST_ERRORS} more kinds")

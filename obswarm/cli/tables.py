@@ -1,4 +1,4 @@
-"""Tables that fit a terminal of any width: figures are never cut, and names can be read."""
+"""Tables for a terminal of any width: less important columns are omitted so that numbers and names are never cut."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -14,23 +14,23 @@ from obswarm.sanitize import escape_controls
 
 _NAME_WIDTH = 28
 _LEAST_NAME_WIDTH = 14
-"""Names that get less than that stand on a line of their own, above their figures."""
+"""Minimum width of a name's column; with less, names are on separate lines, above their numbers."""
 
 TEXTS_FROM = 70
-"""Columns of a terminal in which texts can be read beside each other."""
+"""Minimum columns of a terminal for texts side by side."""
 
 _GAP = 2
-"""Columns of the terminal between those of a table."""
+"""Columns of the terminal between two columns of a table."""
 
 _INDENT = "  "
 
 Cell = str | Text
 Row = tuple[str, Sequence[Cell]]
-"""A name, and its figures."""
+"""A name, and the cells with its numbers."""
 
 
 def results_table(**options: Any) -> TextTable:
-    """A table as all commands print theirs."""
+    """Return an empty table in the style of all commands."""
     return TextTable(box=SIMPLE_HEAVY, header_style="bold", padding=(0, 1, 0, 0), pad_edge=False, **options)
 
 
@@ -49,10 +49,10 @@ def columns_that_fit(
     rows: Sequence[Sequence[Cell]],
     least_first: Sequence[str],
 ) -> list[int]:
-    """Which columns of figures to show, by their place, beside names that are to be read.
+    """Return the indexes of the columns to show beside the names.
 
-    The least important ones go, in the order of `least_first`, until the names have room: up to _NAME_WIDTH columns of
-    the terminal, of which a long name takes several lines.
+    Columns are omitted in the order of `least_first` until the names have enough space: up to _NAME_WIDTH columns of
+    the terminal; longer names take several lines.
     """
     taken = _widths(headings, rows)
     longest = max(map(_width_of, names), default=0)
@@ -73,8 +73,8 @@ def figures_table(
     least_first: Sequence[str],
     foot: Row | None = None,
 ) -> RenderableType:
-    """Names with their figures in columns; see `columns_that_fit`. Where even the most important figures leave the
-    names no room, each name stands on a line of its own, above its figures."""
+    """Return a table of names and numbers; see `columns_that_fit`. If even the most important columns leave no space
+    for names, each name is on a separate line, above its numbers."""
     everything = [*rows, foot] if foot is not None else rows
     kept = fitting_columns(width, heading, headings, everything, least_first)
     if kept is None:
@@ -91,7 +91,7 @@ def figures_table(
 
 
 def lines_of(name: str, width: int) -> list[str]:
-    """A name on as many lines as it takes: it is cut at spaces and in front of slashes, where that is possible."""
+    """Split a name into lines, at spaces and before slashes if possible."""
     lines = [""]
     for part in re.split(r"(?=/)|(?<= )", escape_controls(name)):
         if lines[-1] and cell_len(lines[-1]) + cell_len(part.rstrip()) > width:
@@ -103,8 +103,8 @@ def lines_of(name: str, width: int) -> list[str]:
 def texts_table(
     width: int, headings: Sequence[str], rows: Sequence[Sequence[Cell]], right: Sequence[str] = ()
 ) -> RenderableType:
-    """Texts side by side, which take several lines where they have to; below TEXTS_FROM columns of the terminal the
-    others stand below the first."""
+    """Return a table of texts, which are wrapped if necessary; in a terminal of less than TEXTS_FROM columns, the other
+    texts of a row are below its first."""
     if width < TEXTS_FROM:
         named = [(cells[0] if isinstance(cells[0], str) else cells[0].plain, cells[1:]) for cells in rows]
         return stacked(width, headings[1:], named)
@@ -119,7 +119,7 @@ def texts_table(
 def fitting_columns(
     width: int, heading: str, headings: Sequence[str], rows: Sequence[Row], least_first: Sequence[str]
 ) -> list[int] | None:
-    """As `columns_that_fit`; None where the names would have no room."""
+    """Return the same as `columns_that_fit`, or None if there is no space for names."""
     names, cells = [heading, *(name for name, _ in rows)], [cells for _, cells in rows]
     kept = columns_that_fit(width, names, headings, cells, least_first)
     taken = _widths(headings, cells)
@@ -128,8 +128,8 @@ def fitting_columns(
 
 
 def stacked(width: int, headings: Sequence[str], rows: Sequence[Row], least_first: Sequence[str] = ()) -> Group:
-    """Each name on a line of its own, and its figures below, each with its heading; those of `least_first` are left
-    out."""
+    """Return each name on a separate line, with its numbers and their headings below, without those of
+    `least_first`."""
     lines: list[Text] = []
     for name, cells in rows:
         lines.append(plain(name, "bold"))

@@ -1,4 +1,4 @@
-"""`obswarm targets`: what can be seen of the target right now."""
+"""`obswarm targets`: the targets' health and current metrics."""
 
 import math
 from collections.abc import Sequence
@@ -33,14 +33,15 @@ def _with_source(command: Command) -> Command:
     default="3s",
     show_default=True,
     metavar="DURATION",
-    help="How long to read the targets; rates need some seconds.",
+    help="How long to scrape the targets; rates need some seconds. Not used with a Prometheus.",
 )
 @click.pass_context
 def targets(ctx: click.Context, /, **options: Any) -> None:
     """Show the current metrics of the targets.
 
-    Reads the targets of obswarm.toml and of --target, or asks the Prometheus, and lists health and the figures that
-    matter for each kind. Exit code 1 when a target cannot be read, or has nothing of its kind.
+    Scrapes the targets of obswarm.toml and of --target, or queries the Prometheus of --prometheus-url, and lists the
+    health and the main metrics of each target. Exit code 1 if a target cannot be scraped, or has no metrics of its
+    kind.
     """
     config = config_of(ctx)
     found, prometheus = targets_of(config), prometheus_of(config, check_files=True)
@@ -51,7 +52,7 @@ def targets(ctx: click.Context, /, **options: Any) -> None:
             f" into {config.file.path or 'obswarm.toml'}. Kinds: {', '.join(KINDS)}."
         )
     source.start()
-    # With a Prometheus there is nothing to wait for.
+    # A Prometheus has scraped already.
     gevent.sleep(0 if prometheus else options["watch_for"])
     console = stdout_console()
     fine = _show_health(console, source)
@@ -74,16 +75,16 @@ def _show_health(console: TextConsole, source: MetricSource) -> bool:
                 up = plain(f"no {each.target.kind}", "bold red")
             age = each.detail if each.age_s is None else f"{each.detail}, {each.age_s:.1f} s ago"
             rows.append((each.target.name, each.target.kind, up, redact_url(each.target.url), age))
-        console.print(texts_table(console.width, ("target", "kind", "", "address", "last read"), rows))
+        console.print(texts_table(console.width, ("target", "kind", "", "address", "last scrape"), rows))
     for each in health:
         if each.up and not each.has_metrics:
-            text = f"{each.target.name} answers, but has none of {each.target.kind}'s metrics"
-            console.print(plain(f"{text}; see whether the address is right.", "yellow"))
+            text = f"{each.target.name} responds, but has no metrics of the kind {each.target.kind}"
+            console.print(plain(f"{text}; check its address and kind.", "yellow"))
     return all(each.has_metrics for each in health)
 
 
 def _targets_of(source: MetricSource) -> list[Target]:
-    """Those that a Prometheus knows; without a label that says so, those that look like one."""
+    """Return the targets of a Prometheus: those with a label `kind`, or, without any, those found by their metrics."""
     return source.targets() or (source.targets_by_metrics() if isinstance(source, PrometheusSource) else [])
 
 
@@ -96,8 +97,8 @@ def _show_signals(console: TextConsole, source: MetricSource, found: Sequence[Ta
         shown = plain(trouble, "red") if trouble else plain("–" if value is None else _format(signal.unit, value))
         name = target.name if target.name == target.kind else f"{target.name} ({target.kind})"
         rows.append((name, signal.name, shown, plain(query, "dim")))
-    table = texts_table(console.width, ("target", "figure", "now", "promql(…)"), rows, right=("now",))
-    console.print(table if rows else "Nothing of the known kinds is there.")
+    table = texts_table(console.width, ("target", "metric", "value", "promql(…)"), rows, right=("value",))
+    console.print(table if rows else "There are no metrics of any known kind of target.")
 
 
 def _value(source: MetricSource, query: str) -> tuple[float | None, str]:
@@ -106,7 +107,7 @@ def _value(source: MetricSource, query: str) -> tuple[float | None, str]:
     except SourceError as error:
         return None, str(error)
     numbers = [sample.value for sample in samples]
-    # A number before one that is none.
+    # NaN only if there is no other value.
     return min(numbers, key=math.isnan, default=None), ""
 
 

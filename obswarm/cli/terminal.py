@@ -1,4 +1,4 @@
-"""What a terminal shows of a run: the live display or plain lines, the log, the summary."""
+"""Outputs of a run for a terminal: the live display or plain lines, the log, the summary."""
 
 import sys
 
@@ -16,11 +16,11 @@ from obswarm.streams import STANDARD_OUTPUT, LogFile, say_error, set_up_logging,
 
 
 class TerminalDisplay:
-    """The outputs of a run for a terminal. Sets up logging; raises ObswarmError when the log file cannot be written."""
+    """The outputs of a run for a terminal. Sets up logging; raises ObswarmError if the log file cannot be written."""
 
     def __init__(self, config: RunConfig) -> None:
         wanted = config.outputs
-        # stdout belongs to results, stderr to progress; with the JSON on stdout the summary moves over.
+        # Results go to stdout, progress to stderr; if the JSON result is on stdout, the summary goes to stderr, too.
         self.progress_console = TextConsole(stderr=True)
         self.summary_console = stdout_console(sys.stderr if wanted.json_file == STANDARD_OUTPUT else sys.stdout)
         self.live = can_redraw(sys.stderr) and not wanted.headless and not wanted.only_summary
@@ -34,12 +34,12 @@ class TerminalDisplay:
             self.progress.append(PlainProgress(sys.stderr))
 
     def closing(self, evaluate: EvaluateRequirements) -> list[Output]:
-        """Return the outputs that are shown at the end."""
+        """Return the outputs at the end of the run."""
         self._summary = Summary(self.summary_console, evaluate)
         return [self._summary] if self._log is None else [Log(self._log), self._summary]
 
     def finished(self, result: RunResult) -> None:
-        """Name outputs that have failed after the summary, where a log that goes to a file does not tell of them."""
+        """Print outputs that failed after the summary, if the log that names them goes to a file."""
         if self._log is not None and self._summary is not None:
             for failed in result.failed_outputs[self._summary.shown_failures :]:
                 say_error(f"{failed.output} is not complete: {failed.reason}.")
@@ -54,14 +54,14 @@ class Summary(Output):
         self._console = console
         self._evaluate = evaluate
         self.shown_failures = 0
-        """How many failed outputs it has named."""
+        """Number of failed outputs in the printed summary."""
         self._guards_seen = GuardsSeen()
 
     def snapshot(self, snapshot: Snapshot) -> None:
         self._guards_seen.add(snapshot)
 
     def finish(self, result: RunResult) -> None:
-        # rich ends the process when a pipe is closed, so that it is not let near one.
+        # rich ends the process if a pipe is closed, so it does not write to the stream itself.
         with self._console.capture() as text:
             print_summary(self._console, result, self._evaluate(result), self._guards_seen)
         write_to_stream(self._console.file, text.get())
@@ -69,7 +69,7 @@ class Summary(Output):
 
 
 class Log(Output):
-    """Sees to it that a run has its log file, and tells, when it has ended, that this is incomplete."""
+    """Creates the log file of a run, and fails at the end if the file is incomplete."""
 
     def __init__(self, file: LogFile) -> None:
         self._file = file

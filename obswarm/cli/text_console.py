@@ -1,7 +1,7 @@
-"""What a terminal is shown with: rich, with everything that reads markup out of texts turned off.
+"""A rich console without markup.
 
-Names, reasons and error texts come from load tests and targets. Here a text is a text: no markup, no emoji codes, no
-highlighting, and no control character reaches the terminal. A text is one line; a line feed in it is shown as `\\n`.
+Names, reasons and error texts come from load tests and targets, so strings are plain text: without markup, emoji codes
+and highlighting. Control characters are escaped. A text is one line; a line feed in it is shown as `\\n`.
 """
 
 import logging
@@ -21,19 +21,19 @@ from obswarm.log_format import MESSAGE_FORMAT, LogFormatter
 from obswarm.sanitize import escape_controls, escape_lines, to_text
 
 WIDTH_WITHOUT_TERMINAL = 140
-"""Columns where the output goes to a file: wide enough that names are not cut."""
+"""Width of output to a file, in columns: enough not to cut names."""
 
 _WITHOUT_CURSOR_CONTROL = ("", "dumb", "unknown")
 """Values of TERM."""
 
 
 def plain(text: object, style: str = "") -> Text:
-    """The text as it is, on one line, in a style of rich."""
+    """Return the text, on one line, in a style of rich."""
     return Text(escape_controls(to_text(text)), style)
 
 
 def joined(*parts: str | tuple[str, str]) -> Text:
-    """Texts behind each other, each alone or as (text, style)."""
+    """Return texts concatenated; each is a string or (text, style)."""
     whole = Text()
     for part in parts:
         whole.append_text(plain(part) if isinstance(part, str) else plain(*part))
@@ -41,7 +41,7 @@ def joined(*parts: str | tuple[str, str]) -> Text:
 
 
 class TextConsole(Console):
-    """A rich console for which a string is text on one line."""
+    """A rich console that prints a string as plain text on one line."""
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class TextConsole(Console):
         return super().render_str(escape_controls(text), **{**options, "markup": False, "emoji": False})
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
-        # The last resort, for texts that were not made by `plain`: what a load test prints while a display is live.
+        # For texts that were not made by `plain`: what a load test prints during a live display.
         for segment in super().render(renderable, options):
             if segment.control is None and not segment.text.isprintable():
                 segment = Segment(escape_lines(segment.text), segment.style)
@@ -67,10 +67,10 @@ class TextConsole(Console):
 
 
 def can_redraw(stream: TextIO) -> bool:
-    """Whether a picture can be drawn anew in place there, and nobody has asked for plain output.
+    """Whether a live display can be redrawn in place on this stream.
 
-    That is a terminal with cursor control that shows UTF-8, without CI. NO_COLOR (https://no-color.org) is about
-    colours alone, which rich leaves out.
+    That is a terminal with cursor control that shows UTF-8, unless the variable CI is set. NO_COLOR
+    (https://no-color.org) affects only colours, which rich then omits.
     """
     if not stream.isatty() or not stream.encoding.lower().startswith("utf"):
         return False
@@ -86,18 +86,18 @@ def can_redraw(stream: TextIO) -> bool:
         curses.setupterm(fd=stream.fileno())
         return bool(curses.tigetstr("cuu1") or curses.tigetstr("cuu"))
     except (curses.error, OSError):
-        # A terminal that this machine's database does not know is a new one rather than one on paper.
+        # Terminals that are not in this machine's database are new ones, and have cursor control.
         return True
 
 
 def stdout_console(stream: TextIO | None = None) -> TextConsole:
-    """For standard output (or `stream`), wide where it is no terminal."""
+    """Return a console for standard output (or `stream`), with a fixed width if that is not a terminal."""
     stream = stream or sys.stdout
     return TextConsole(stream, width=None if stream.isatty() else WIDTH_WITHOUT_TERMINAL)
 
 
 class TextTable(Table):
-    """A rich table whose headings and cells, where they are strings, are texts on one line."""
+    """A rich table that shows strings as plain text on one line."""
 
     def add_column(self, header: RenderableType = "", footer: RenderableType = "", **options: Any) -> None:
         super().add_column(_cell(header), _cell(footer), **options)
@@ -111,18 +111,18 @@ def _cell(content: RenderableType) -> RenderableType:
 
 
 def panel(content: RenderableType, title: Text, subtitle: Text, border_style: str) -> Panel:
-    """A frame. Its titles are no strings, which rich would read as markup."""
+    """Return a frame. Its titles are Text, since rich would interpret markup in strings."""
     return Panel(content, title=title, subtitle=subtitle, border_style=border_style)
 
 
 class _ConsoleHandler(RichHandler):
     def render_message(self, record: logging.LogRecord, message: str) -> Text:
-        # Not rich's: a record could ask for markup there.
+        # Instead of rich's method, which interprets markup if the record requests it.
         return Text(message)
 
 
 def console_handler(console: TextConsole) -> RichHandler:
-    """Log records above whatever else the console shows."""
+    """Return a handler that prints log records above the live display of the console."""
     handler = _ConsoleHandler(console=console, show_path=False, omit_repeated_times=False, log_time_format="%H:%M:%S")
     handler.setFormatter(LogFormatter(MESSAGE_FORMAT, shows_secrets=True))
     return handler

@@ -1,4 +1,4 @@
-"""Tracebacks that nobody has caught, on standard error: without control characters and secrets."""
+"""Tracebacks of uncaught exceptions on standard error, without control characters and secrets."""
 
 import sys
 import traceback
@@ -11,7 +11,7 @@ from obswarm.sanitize import escape_lines
 
 
 class _EscapedStandardError:
-    """A stream for tracebacks that nobody has caught."""
+    """A stream for tracebacks of uncaught exceptions, which escapes control characters and secrets."""
 
     def write(self, text: str) -> None:
         sys.stderr.write(escape_lines(redact_traceback(text)))
@@ -21,7 +21,7 @@ class _EscapedStandardError:
 
 
 def escape_tracebacks() -> None:
-    """For a whole process: control characters in the tracebacks that Python and gevent print are escaped."""
+    """Escape control characters in the tracebacks that Python and gevent print, in the whole process."""
     escaped: Any = _EscapedStandardError()
     sys.excepthook = lambda kind, error, trace: traceback.print_exception(kind, error, trace, file=escaped)
     gevent.get_hub().exception_stream = escaped

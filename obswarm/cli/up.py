@@ -1,4 +1,4 @@
-"""`obswarm up`: Prometheus, Alertmanager, Grafana, a master and workers on this machine's Docker."""
+"""`obswarm up`: start Prometheus, Alertmanager, Grafana, a master and workers in this machine's Docker."""
 
 import os
 import re
@@ -16,7 +16,7 @@ from obswarm.cli.options import config_option, option, project_option
 from obswarm.cli.settings import SectionCommand, file_config_of
 from obswarm.cli.stack import (
     HEALTHY_S,
-    project_words,
+    project_option_text,
     say_aside,
     show_progress,
     wait_for_workers,
@@ -45,19 +45,19 @@ from obswarm.targets import Target
 
 
 @click.command(cls=SectionCommand)
-@option("-f", "--loadtest", "file", metavar="FILE", help="Load test that the stack's workers run by default.")
+@option("-f", "--loadtest", "file", metavar="FILE", help="Load-test file that `obswarm run` uses by default.")
 @option(
-    "--workers", type=click.IntRange(1, MOST_WORKERS), help="Number of worker containers.  [default: as before, or 1]"
+    "--workers", type=click.IntRange(1, MOST_WORKERS), help="Number of worker containers.  [default: unchanged, or 1]"
 )
-@option("--demo", is_flag=True, help="Also start a programming contest to be tested: HAProxy, uWSGI, MariaDB.")
-@option("--exporters", is_flag=True, help="Also start exporters of MySQL, of this machine and of its containers.")
+@option("--demo", is_flag=True, help="Also start a target: a programming contest site on HAProxy, uWSGI and MariaDB.")
+@option("--exporters", is_flag=True, help="Also start exporters for MySQL, this machine and its containers (cAdvisor).")
 @option("--stats", is_flag=True, help="Also export the resource usage of labelled containers, without cAdvisor.")
 @option(
     "--target",
     "targets",
     multiple=True,
     metavar="[NAME=]KIND=URL",
-    help="A metrics endpoint for Prometheus to scrape, like db=mysql=http://127.0.0.1:9104/metrics; repeat it.",
+    help="Metrics endpoint for Prometheus to scrape, e.g. db=mysql=http://127.0.0.1:9104/metrics; repeatable.",
 )
 @config_option
 @option(
@@ -66,7 +66,7 @@ from obswarm.targets import Target
     "environment",
     multiple=True,
     metavar="NAME[=VALUE]",
-    help="Environment variable for load tests; repeat it.",
+    help="Environment variable for load tests; without =VALUE, the value is the one of this shell; repeatable.",
     envvar=None,
 )
 @option(
@@ -76,14 +76,15 @@ from obswarm.targets import Target
     envvar=None,
     help="Return when all services are healthy, instead of showing logs until Ctrl-C.",
 )
-@click.option("--dry-run", is_flag=True, help="Start nothing, and show what would be started.")
+@click.option("--dry-run", is_flag=True, help="Show what would be started, and start nothing.")
 @project_option
 @click.pass_context
 def up(ctx: click.Context, /, **options: Any) -> None:
-    """Start Prometheus, Alertmanager, Grafana, a master and workers on this machine's Docker.
+    """Start Prometheus, Alertmanager, Grafana, a master and workers in this machine's Docker.
 
-    FILE and its folder are mounted read-only; `obswarm run` with a load test from that folder, or without one, has it
-    run there. Started again, up changes what has changed and leaves the rest alone.
+    The folder of FILE is mounted read-only in the containers of master and workers. While the stack is running,
+    `obswarm run` sends its runs to this master. Repeat the command with other options to change a running stack; what
+    they do not change keeps running.
     """
     project = Project.named(options["project"])
     engine = Engine()
@@ -102,16 +103,16 @@ def up(ctx: click.Context, /, **options: Any) -> None:
     try:
         compose.run("up", "--detach", "--no-build", "--remove-orphans")
     except StackError as error:
-        # Compose names the container that failed; why it did stands in its log.
+        # Compose names the container that failed; the cause is in its log.
         check_failures([each for each in services_of(engine, project.name) if each.container.name in str(error)])
         raise
     wait_until_healthy(engine, project.name, HEALTHY_S, show_progress(say_aside))
     wait_for_workers(project)
     warn_of_loopback(project, targets)
-    _tell(project)
+    _print_addresses(project)
     if not options["detach"]:
         say_aside("")
-        say_aside("What master and workers say follows; Ctrl-C stops all services, obswarm down removes them.")
+        say_aside("Logs of master and workers follow; Ctrl-C stops all services, obswarm down removes them.")
         say_aside("")
         compose.follow("logs", "--follow", "--since", "1s", "master", "worker")
         say_aside("")
@@ -121,15 +122,15 @@ def up(ctx: click.Context, /, **options: Any) -> None:
 
 
 def _configure(project: Project, options: dict[str, Any]) -> None:
-    """What the command line says beyond what the project has been told before."""
+    """Update the stored settings of the project with the options of this command line. Raises ObswarmError."""
     project.workers = options["workers"] or project.workers
     for name in ("demo", "exporters", "stats"):
         setattr(project, name, options[name] or getattr(project, name))
     if options["file"] is not None:
         file = Path(options["file"])
         if not file.is_file():
-            raise ObswarmError(f"-f {file}: there is no such load-test file.")
-        # What is wrong with it is better known before anything is started.
+            raise ObswarmError(f"-f {file}: no such load-test file.")
+        # Errors in it are reported before anything is started.
         load([file])
         check_readable(file.resolve())
         project.loadtest = str(file.resolve())
@@ -140,7 +141,7 @@ def _configure(project: Project, options: dict[str, Any]) -> None:
         if not re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", name):
             raise ObswarmError(f"-e {text}: write it like NAME=VALUE, or NAME for a variable of this shell.")
         if not equals and name not in os.environ:
-            raise ObswarmError(f"-e {name}: there is no such variable in this shell.")
+            raise ObswarmError(f"-e {name}: no such variable in this shell; write {name}=VALUE.")
         project.environment[name] = value if equals else os.environ[name]
 
 
@@ -155,34 +156,34 @@ def _targets(file: FileConfig, texts: Sequence[str]) -> list[Target]:
     names = [target.name for target in targets]
     for name in names:
         if names.count(name) > 1:
-            raise ObswarmError(f"Two targets are called {name!r}; write --target NAME=KIND=URL with a name of its own.")
+            raise ObswarmError(f"Two targets have the name {name!r}; write --target NAME=KIND=URL with distinct names.")
     return targets
 
 
-def _tell(project: Project) -> None:
-    """Addresses, how to log in, what to run next."""
+def _print_addresses(project: Project) -> None:
+    """Print URLs, Grafana's credentials, and the next command."""
     rows = [
         ("Grafana", project.url("grafana"), f"user admin, password {project.grafana_password}"),
         ("Prometheus", project.url("prometheus"), ""),
         ("Alertmanager", project.url("alertmanager"), ""),
-        ("Master", project.web_url, f"its metrics at {project.web_url}/metrics"),
+        ("Master", project.web_url, f"metrics: {project.web_url}/metrics"),
     ]
     if project.demo:
-        rows.append(("Contest", f"http://127.0.0.1:{project.ports['contest_load_balancer_http']}", "to be tested"))
+        rows.append(("Contest", f"http://127.0.0.1:{project.ports['contest_load_balancer_http']}", "the demo's target"))
     say("")
     for name, url, text in rows:
         say(f"  {name:<13} {url:<24} {text}".rstrip())
-    where = project_words(project)
+    suffix = project_option_text(project)
     file = "" if project.loadtest else " loadtest.py"
     say("")
-    say(f"Next: obswarm run{file}{where}    In the end: obswarm down{where}")
+    say(f"Next: obswarm run{file}{suffix}    To stop: obswarm down{suffix}")
 
 
 def _show_plan(project: Project, compose: Compose, engine: Engine, targets: Sequence[Target]) -> None:
-    say(f"Docker Engine {engine.version}, Compose {compose.version}. Nothing is started; this would be:")
-    say(f"  project   {project.name}, kept in {project.folder}")
+    say(f"Docker Engine {engine.version}, Compose {compose.version}. Dry run, nothing is started:")
+    say(f"  project   {project.name}, stored in {project.folder}")
     say(f"  workers   {project.workers}")
-    say(f"  load test {project.loadtest or 'none is mounted'}")
+    say(f"  load test {project.loadtest or 'none'}")
     say(f"  profiles  {', '.join(project.profiles) or 'none'}")
     for target in targets:
         say(f"  target    {target.name} ({target.kind}) at {redact_url(target.url)}")
@@ -190,5 +191,6 @@ def _show_plan(project: Project, compose: Compose, engine: Engine, targets: Sequ
         say(f"  port      127.0.0.1:{port} for {name.replace('_', ' ')}")
     for image in sorted(set(compose.images().values())):
         build = image in (project.image, "obswarm-contest:latest")
-        say(f"  image     {image}: {'here' if engine.has_image(image) else 'to be built' if build else 'to be pulled'}")
+        state = "present" if engine.has_image(image) else "to be built" if build else "to be pulled"
+        say(f"  image     {image}: {state}")
     say(f"  command   {shlex.join(compose.command('up', '--detach', '--no-build', '--remove-orphans'))}")

@@ -1,4 +1,4 @@
-"""The recent past of a run, for displays: rates and percentiles over the last few intervals."""
+"""Rates and percentiles over the last few intervals, for displays."""
 
 from collections import deque
 
@@ -7,7 +7,7 @@ from obswarm.stats import TOTAL, EndpointKey, EndpointStats
 
 
 class RecentIntervals:
-    """Keeps the last intervals of every endpoint, so that a display is not as nervous as a single second."""
+    """The last intervals of all endpoints; displays smooth their values over them."""
 
     def __init__(self, keep: int = 5) -> None:
         self._snapshots: deque[Snapshot] = deque(maxlen=keep)

@@ -1,4 +1,4 @@
-"""`obswarm worker`: makes load for a master."""
+"""`obswarm worker`, which runs users for a master."""
 
 import logging
 from pathlib import Path
@@ -27,6 +27,7 @@ from obswarm.cluster import (
 from obswarm.config import LOG_LEVELS
 from obswarm.engine import check_worker_processes
 from obswarm.streams import set_up_logging
+from obswarm.units import format_duration
 
 logger = logging.getLogger(__name__)
 
@@ -47,21 +48,26 @@ _AFTER_FAILURE_S = 1.0
     type=click.IntRange(1, 1024),
     default=1,
     show_default=True,
-    help="Worker processes on this machine; to the master they are one worker.",
+    help="Number of worker processes on this machine; to the master, they are one worker.",
 )
-@option("--secret-file", metavar="FILE", help="The cluster's secret; or set OBSWARM_SECRET.", envvar=None)
+@option(
+    "--secret-file",
+    metavar="FILE",
+    help="File with the secret that master and workers share. Alternative: the variable OBSWARM_SECRET.",
+    envvar=None,
+)
 @option(
     "--give-up-after",
     type=duration,
-    default=f"{defaults.GIVE_UP_AFTER_S:g}s",
+    default=format_duration(defaults.GIVE_UP_AFTER_S),
     show_default=True,
     metavar="DURATION",
-    help="Exit when no master has been found for this long.",
+    help="Exit if no master can be reached for this long.",
 )
 @option(
     "--serve",
     is_flag=True,
-    help="Run as a service: wait for the next run after each run, and for the master without a limit.",
+    help="Run as a service: after each run wait for the next one, and wait for the master without a time limit.",
 )
 @option(
     "-L",
@@ -69,14 +75,14 @@ _AFTER_FAILURE_S = 1.0
     type=click.Choice(LOG_LEVELS, case_sensitive=False),
     default="INFO",
     show_default=True,
-    help="Least severe level that is logged, until the master sends its own.",
+    help="Minimum level of log messages; the master's --loglevel replaces it when the run starts.",
 )
 @option("--logfile", metavar="FILE", help="Log to a file instead of standard error.")
 @click.pass_context
 def worker(ctx: click.Context, /, files: tuple[Path, ...], **options: Any) -> None:
     """Run users for a master, and report statistics to it.
 
-    The master sends the load test. A FILE of this machine's own must be the same as the master's.
+    The master sends the load test. If FILE is given, it is used instead, and must be identical to the master's file.
     """
     set_up_logging(options["loglevel"], options["logfile"])
     for file in files:
@@ -92,7 +98,8 @@ def worker(ctx: click.Context, /, files: tuple[Path, ...], **options: Any) -> No
     except ObswarmError as error:
         if not options["serve"]:
             raise
-        # The master knows, if there is one; another run may fare better, and its name may have another address then.
+        # The master, if reachable, has been notified. A later run may succeed, also because the master's name may
+        # resolve to another address then.
         logger.error("%s", error)
         gevent.sleep(_AFTER_FAILURE_S)
     else:

@@ -17,12 +17,13 @@ logger = logging.getLogger(__name__)
 
 
 @click.command(hidden=True)
-@click.option("--endpoint", required=True)
-@click.option("--incarnation", required=True)
-@click.option("--share", type=float, required=True)
+@click.option("--endpoint", required=True, help="ZeroMQ endpoint of the parent process.")
+@click.option("--incarnation", required=True, help="Id of this process, which the parent has chosen.")
+@click.option("--share", type=float, required=True, help="Share of this machine's CPUs for this process.")
 @click.pass_context
 def worker_process(ctx: click.Context, endpoint: str, incarnation: str, share: float) -> None:
-    """One of a machine's worker processes; started by its parent, and ends with it."""
+    """Run one worker process of `obswarm worker --processes` or `obswarm run`, which starts it; ends with its
+    parent."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(RecordFormatter(incarnation))
     logging.basicConfig(level="INFO", handlers=[handler], force=True)
@@ -34,7 +35,7 @@ def worker_process(ctx: click.Context, endpoint: str, incarnation: str, share: f
     try:
         code = made.run()
     except ObswarmError as error:
-        # The master was told, and says it to the person.
+        # The master has been notified, and prints it.
         logger.debug("%s", error)
         code = exit_codes.USAGE
     gevent.sleep(0)

@@ -31,7 +31,7 @@ class AccessConfig:
     token: str | None = setting(None, secret=True, excludes=("token_file",))
     token_file: str | None = setting(None)
     headers: tuple[str, ...] = setting((), "--header")
-    ca_file: str | None = setting(None, unset="the environment's, or the system's")
+    ca_file: str | None = setting(None, unset="REQUESTS_CA_BUNDLE, SSL_CERT_FILE, or the system's")
     cert_file: str | None = setting(None)
     key_file: str | None = setting(None)
     proxy: str | None = setting(None, redirects=True, unset="HTTP_PROXY, HTTPS_PROXY, NO_PROXY")
@@ -42,7 +42,7 @@ class LoadConfig:
     """The load test and its load over time. Times are in seconds, rates in users per second."""
 
     files: tuple[str, ...] = setting(
-        (), "--loadtest", scope=Scope.LOCAL, unset=f"{' or '.join(defaults.LOADTEST_FILES)} here"
+        (), "--loadtest", scope=Scope.LOCAL, unset=f"{' or '.join(defaults.LOADTEST_FILES)} in the current folder"
     )
     arguments: tuple[str, ...] = setting((), "", in_file=False)
     """Load-test file, user classes, and the load test's own options."""
@@ -83,7 +83,7 @@ class MetricsConfig:
     """The run's metrics: served at /metrics, pushed by remote write."""
 
     web_port: int | None = setting(
-        None, scope=Scope.LOCAL, limits=(0, 65_535), unset=f"{defaults.WEB_PORT} or the next free"
+        None, scope=Scope.LOCAL, limits=(0, 65_535), unset=f"{defaults.WEB_PORT} or the next free port"
     )
     metrics_addr: str = setting("127.0.0.1", scope=Scope.LOCAL)
     allowed_hosts: tuple[str, ...] = setting((), "--allowed-host", scope=Scope.LOCAL)

@@ -104,12 +104,12 @@ class WebServer:
                     continue
                 if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
                     raise ObswarmError(
-                        f"--metrics-addr {self._address} cannot be listened on: it is no address of this machine. Write"
+                        f"--metrics-addr {self._address}: cannot listen on it: not an address of this machine. Write"
                         " 127.0.0.1, 0.0.0.0 or the like."
                     ) from None
                 reason = os.strerror(error.errno) if error.errno else str(error)
                 raise ObswarmError(
-                    f"--web-port {port} at {self._address} cannot be listened on: {reason}. Choose another one, or 0"
+                    f"--web-port {port} at {self._address}: cannot listen on it: {reason}. Choose another one, or 0"
                     " for any free one."
                 ) from None
             if port != ports[0]:

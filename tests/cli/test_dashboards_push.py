@@ -14,7 +14,7 @@ def test_a_token_with_a_line_break_is_a_sentence_without_the_token() -> None:
     arguments = ["push", "--grafana-url", "http://127.0.0.1:1", "--grafana-token", "PLANTED\nb"]
     error = CliRunner().invoke(dashboards, arguments).exception
     assert isinstance(error, ObswarmError)
-    assert "--grafana-token has a character that no token has" in str(error)
+    assert "--grafana-token contains an invalid character" in str(error)
     assert "PLANTED" not in str(error)
 
 
@@ -44,6 +44,6 @@ def test_any_answer_that_is_none_of_its_own_is_a_sentence(
     error = CliRunner().invoke(command, arguments).exception
     assert isinstance(error, ObswarmError), error
     text = str(error)
-    assert text.startswith(("Grafana at http://there ", "What answers at http://there", "http://there"))
+    assert text.startswith(("Grafana at http://there ", "The server at http://there", "http://there"))
     assert len(text) < 600
     assert ("(Log in)" in text) == (status == 200 and body.startswith(b"<html"))

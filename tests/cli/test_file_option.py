@@ -212,7 +212,7 @@ def test_what_is_wrong_is_said_even_if_it_is_not_used(monkeypatch) -> None:
         ("label", "a", ": label 'a' has no '='"),
         ("remote_write", "foo", ": 'foo' is not a URL"),
         ("remote_write_auth", "x:y", " needs --remote-write URL."),
-        ("metrics_addr", "203.0.113.7", " 203.0.113.7 cannot be listened on: it is no address of this machine."),
+        ("metrics_addr", "203.0.113.7", " 203.0.113.7: cannot listen on it: not an address of this machine."),
         ("loadtest", "nix.py", ": No such load-test file: nix.py."),
         ("loadtest", ",", " names no file."),
         ("json", "/proc/nix/x", " /proc/nix/x: the file cannot be written"),

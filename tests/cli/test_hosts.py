@@ -68,7 +68,7 @@ def test_a_class_of_the_load_tests_own_may_refuse_hosts_and_raise() -> None:
 
 @pytest.mark.parametrize("host", ["", " ", "a\nb", "a\x1bb"])
 def test_what_is_no_host_at_all(host: str) -> None:
-    with pytest.raises(click.BadParameter, match="is no host"):
+    with pytest.raises(click.BadParameter, match="is not a host"):
         target_host(host)
 
 

@@ -35,7 +35,7 @@ def test_push_with_a_wrong_token_or_to_nobody_is_a_sentence(grafana, tmp_path) -
     assert (wrong.code, "it needs the role Editor" in wrong.stderr) == (2, True)
     grafana.close()
     nobody = obswarm("dashboards", "push", "--grafana-url", grafana.url, "--grafana-token", "right", cwd=tmp_path)
-    assert (nobody.code, "Grafana does not answer at" in nobody.stderr) == (2, True)
+    assert (nobody.code, "Grafana does not respond at" in nobody.stderr) == (2, True)
 
 
 def test_export_writes_what_grafana_and_prometheus_read(tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ def test_the_default_port_moves_to_the_next_free_one_and_says_so(target: Countin
 def test_a_port_that_was_asked_for_and_is_taken_is_an_error(target: CountingServer) -> None:
     done = forked_obswarm(*COMMON, "-H", target.url, "--web-port", target.port)
     assert done.code == 2
-    assert f"--web-port {target.port} at 127.0.0.1 cannot be listened on: Address already in use" in done.stderr
+    assert f"--web-port {target.port} at 127.0.0.1: cannot listen on it: Address already in use" in done.stderr
     assert target.total() == 0
 
 
@@ -56,7 +56,7 @@ def test_a_port_that_was_asked_for_and_is_taken_is_an_error(target: CountingServ
             ("--remote-write", "http://x/", "--remote-write-auth", "u:p", "--remote-write-token", "t"),
             "exclude each other",
         ),
-        (("--metrics-addr", "203.0.113.7"), "cannot be listened on"),
+        (("--metrics-addr", "203.0.113.7"), "cannot listen on it"),
         (("--web-port", "70000"), "70000 is not in the range"),
     ],
 )

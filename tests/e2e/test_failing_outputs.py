@@ -141,7 +141,7 @@ def test_a_run_that_is_refused_touches_no_file(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         done = run(tmp_path, *options, "--web-port", taken.getsockname()[1])
     assert done.returncode == 2
-    assert "cannot be listened on" in done.stderr
+    assert "cannot listen on it" in done.stderr
     made = {path.name for path in tmp_path.iterdir()} - {"__pycache__"}
     assert made == {"loadtest.py", history.name}
     assert history.read_text() == "of an earlier run"

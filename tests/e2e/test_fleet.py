@@ -167,7 +167,7 @@ def test_a_bundle_that_is_too_large_names_its_largest_files(fleet) -> None:
         (["worker", "nothing.py", "--master", "127.0.0.1"], "No such load-test file: nothing.py"),
         (["worker", "--master", "127.0.0.1", "--secret-file", "nothing"], "--secret-file nothing cannot be read"),
         (["run", "loadtest.py", "--workers", "many"], "write auto, or a number"),
-        (["master", "loadtest.py", "--bind", "example.com"], "is not an address of this machine"),
+        (["master", "loadtest.py", "--bind", "example.com"], "is not an IP address"),
         (["master", "loadtest.py", "--bundle", "nothing"], "there is no such file or folder"),
         (["master", "loadtest.py", "--bundle", "/etc/hostname"], "lies outside"),
         (["master", "loadtest.py", "--bundle-limit", "lots"], "is not a size"),

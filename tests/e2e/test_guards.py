@@ -128,7 +128,7 @@ def test_requirements_decide_the_exit_code_and_are_written_for_ci(tmp_path: Path
     assert done.code == 5, done.stderr
     met = {each["require"]: each["met"] for each in result_in(tmp_path)["requirements"]}
     assert met == {'p95{name="/page"} < 2s': True, "rps > 10000": False, "error_ratio < 1%": True}
-    assert "required rps > 10000: NOT MET" in done.stdout
+    assert "requirement rps > 10000: NOT MET" in done.stdout
     suite = ElementTree.parse(tmp_path / "out" / "junit.xml").getroot()
     assert (suite.get("tests"), suite.get("failures")) == ("4", "1")
     failed = [case.get("name") for case in suite if case.find("failure") is not None]
@@ -242,13 +242,13 @@ def test_a_sample_alert_shows_what_it_would_do_and_does_it_when_told(tmp_path: P
     dry = obswarm("alerts", "test", "--url", url, "--token", token, "--label", "team=shop")
     assert (dry.code, dry.stdout) == (
         0,
-        "ObswarmTest (firing). It would lead to: stop (the default for alerts).\n",
+        "ObswarmTest (firing). Action with --send: stop (the default for alerts).\n",
     )
     wrong = obswarm("alerts", "test", "--url", url, "--token", "wrong")
     assert (wrong.code, "does not accept the token" in wrong.stderr) == (2, True)
     assert process.poll() is None
     sent = obswarm("alerts", "test", "--url", url, "--token", token, "--action", "abort", "--send")
-    assert "It leads to: abort (its label obswarm_action)" in sent.stdout
+    assert "Action: abort (its label obswarm_action)" in sent.stdout
     process.communicate(timeout=HANG_S)
     assert process.returncode == 3
     result = result_in(tmp_path)
@@ -258,7 +258,7 @@ def test_a_sample_alert_shows_what_it_would_do_and_does_it_when_told(tmp_path: P
     }
     assert result["alerts"] == [{"alertname": "ObswarmTest", "status": "firing", "source": "alertmanager", "count": 1}]
     nobody = obswarm("alerts", "test", "--url", url, "--token", token)
-    assert (nobody.code, "No run answers" in nobody.stderr) == (2, True)
+    assert (nobody.code, "No run responds" in nobody.stderr) == (2, True)
 
 
 class Grafana:

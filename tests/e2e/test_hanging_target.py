@@ -137,6 +137,6 @@ def test_what_is_cut_off_at_the_end_is_named_and_a_run_without_an_answer_is_not_
     }
     assert result["totals"]["interrupted"] == 6
     assert all(1 < row["oldest_s"] < 30 for row in result["cut_off"])
-    assert "NOTHING WAS EVER ANSWERED: of 6 requests, none got an answer." in done.stdout
+    assert "NO RESPONSE AT ALL: none of 6 requests got a response." in done.stdout
     for words in ("6 requests were cut off", "1 task was cut off", "1 on_stop call was cut off", "3 × GET /hang"):
         assert words in done.stdout

@@ -104,7 +104,7 @@ def test_so_is_the_comparison(runs: Path, tmp_path: Path) -> None:
     done = obswarm("compare", *ids, "-o", page, cwd=runs, **HERE)
     assert done.code == 0, done.stderr
     assert "Aggregated" in done.stdout
-    assert "Configured differently: stages" in done.stdout
+    assert "Configuration differs: stages" in done.stdout
     check(page, tmp_path, charts=5)
 
 

@@ -59,7 +59,7 @@ def test_state_that_cannot_be_kept(tmp_path) -> None:
         (["down", "--project", "A"], "--project A: a name consists of lower-case letters"),
         (["scale", "workers=none"], "write it like workers=4"),
         (["dashboards", "push"], "Give --grafana-url and --grafana-token"),
-        (["container-stats", "--listen", "nowhere"], "is not an address of this machine"),
+        (["container-stats", "--listen", "nowhere"], "is not an IP address"),
     ],
 )
 def test_what_is_written_wrongly(words, text, tmp_path) -> None:

@@ -106,7 +106,7 @@ def test_a_run_is_kept_and_shown_and_goes_elsewhere(here: Path, quick: QuickServ
     assert exported.stdout == f"{run_id}.obswarm\n"
     assert "is in .obswarm/runs.sqlite already" in runs(here, "import", f"{run_id}.obswarm").stderr
     assert runs(here, "rm", "--yes", "latest").stdout == f"{run_id}\n"
-    assert "There are no such runs" in runs(here, "list").stdout
+    assert "No matching runs in " in runs(here, "list").stdout
     assert runs(here, "import", f"{run_id}.obswarm").stdout == f"{run_id}\n"
     assert "baseline, v1" in runs(here, "list").stdout
 

@@ -141,7 +141,7 @@ def test_the_live_display_uses_the_room(width: int, has_charts: bool, percentile
     assert max(map(len, shown.splitlines())) <= width
     heading = next(line for line in shown.splitlines() if " endpoint " in line)
     assert len(re.findall(r"\bp\d+", heading)) >= percentiles
-    assert ("p95 of each second, last 3 s" in shown) == has_charts
+    assert ("p95 by second, last 3 s" in shown) == has_charts
     assert ("30.0 ms ┤" in shown) == has_charts
     assert ("███ p95, up to 29.1 ms" in shown) == (not has_charts)
 

@@ -41,9 +41,9 @@ def displayed(guard: GuardView) -> str:
 
 
 def test_the_terminal_says_what_was_seen_of_the_last_seconds() -> None:
-    assert "→ stop seen 65% of the last 20 s HTTP 500" in displayed(GUARD)
-    assert "seen 65% of the last 4 s" in displayed(replace(GUARD, watched_s=4.0))
-    assert "seen" not in displayed(replace(GUARD, data_ratio=0.95))
+    assert "→ stop values for 65% of the last 20 s HTTP 500" in displayed(GUARD)
+    assert "values for 65% of the last 4 s" in displayed(replace(GUARD, watched_s=4.0))
+    assert "values for" not in displayed(replace(GUARD, data_ratio=0.95))
 
 
 def test_the_summary_and_the_report_say_for_how_long() -> None:

@@ -146,7 +146,7 @@ def test_terminal(text: str, number: float) -> None:
     assert f"guard tripped {text} odd (promql(odd) > 5)" in " ".join(stream.getvalue().split())
     print_summary(console, result, requirement_results(number), seen)
     assert f"guard odd (promql(odd) > 5) → stop: tripped 1 ×, last {text}\n" in stream.getvalue()
-    assert f"required rps > 3: NOT MET ({text})" in stream.getvalue()
+    assert f"requirement rps > 3: NOT MET ({text})" in stream.getvalue()
 
 
 def seen_by(seen: GuardsSeen) -> Any:

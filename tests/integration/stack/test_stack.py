@@ -175,7 +175,7 @@ def test_a_run_is_made_by_the_stack_and_stands_beside_the_targets_figures(stack:
     done = stack.must(*run, "-t", "12s", "--headless", "--json", "-")
     result = done.result
     assert done.stderr.startswith(
-        f"The stack {PROJECT} makes this run, because it is running; --local has it made here.\n"
+        f"The stack {PROJECT} executes this run, because it is running; use --local to run in this process.\n"
     )
     assert f"The stack {PROJECT} has 2 workers." in done.stderr.splitlines()[1]
     assert result["totals"]["failures"] == 0
@@ -287,8 +287,8 @@ def test_targets_are_picked_up_without_a_restart_and_those_on_this_machine_are_r
             for server in (reached, hidden):
                 server.shutdown()
     assert found[0]["metric"]["path"] == "/there?a=b"
-    assert "Warning: the target hidden listens on this machine's loopback alone" in done.stderr
-    assert f"Let it listen at {gateway} as well." in done.stderr
+    assert "Warning: the target hidden listens only on this machine's loopback address" in done.stderr
+    assert f"Let it also listen on {gateway}." in done.stderr
     assert {each["Name"]: each["Id"] for each in stack.containers()} == before
 
 
@@ -340,7 +340,7 @@ def test_two_stacks_side_by_side(stack: Stack, state: Path) -> None:
         assert not taken & own
         assert other.query('up{job="obswarm"} == 1') or other.wait_for('up{job="obswarm"} == 1')
         kept = other.must(*down).stderr
-        assert "What was measured is kept in its volumes" in kept
+        assert "Its data is still in its volumes" in kept
         assert other.left() != []
         other.must("up", "--detach")
     finally:
