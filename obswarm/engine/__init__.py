@@ -6,7 +6,7 @@ with imported_on_demand(__name__):
     from obswarm.engine.allocation import ClassWeight, allocate, apportion, apportion_rate, spread, weight_of
     from obswarm.engine.control import RunControl, RunObserver, StopReason, id_of, name_of, named_id
     from obswarm.engine.descriptors import DescriptorWatch, check_descriptors, check_open_files, check_worker_processes
-    from obswarm.engine.executor import Assignment, ClosedExecutor, Executor, ExecutorState, PlanStep, SetLoad
+    from obswarm.engine.executor import Assignment, ClosedExecutor, Executor, ExecutorState, SetLoad
     from obswarm.engine.generator import (
         GeneratorEvent,
         GeneratorStatus,
@@ -64,7 +64,6 @@ __all__ = [
     "PartFailed",
     "PartRestarted",
     "PartialResult",
-    "PlanStep",
     "Progress",
     "Ramp",
     "RateLimiter",

@@ -103,10 +103,10 @@ class LoadDriver:
 
     def _new_stage(self, now: float) -> str | None:
         step = self.executor.plan_step
-        if step is None or step.number == self._stage:
+        if step is None or step == self._stage:
             return None
         # A shape that draws a curve changes its mind every second; those are no stages.
         is_stage = not self._has_shape or now - self._stage_since_s >= _SHORTEST_STAGE_OF_A_SHAPE_S
         is_first = self._stage is None
-        self._stage, self._stage_since_s = step.number, now
-        return f"Stage {step.number + 1} begins, at {step.load}" if is_stage and not is_first else None
+        self._stage, self._stage_since_s = step, now
+        return f"Stage {step + 1} begins, at {self.executor.plan_load}" if is_stage and not is_first else None

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from obswarm.engine import Assignment, ExecutorState, PlanStep
+from obswarm.engine import Assignment, ExecutorState
 
 
 class RatesExecutor:
@@ -12,6 +12,7 @@ class RatesExecutor:
     duration_s: float | None = None
     settled = True
     holding = False
+    plan_step = 0
 
     def __init__(self, rates: Mapping[str, float], users: Mapping[str, int] | None = None) -> None:
         self.rates = dict(rates)
@@ -22,8 +23,8 @@ class RatesExecutor:
         return dict(self.users)
 
     @property
-    def plan_step(self) -> PlanStep:
-        return PlanStep(0, f"{sum(self.rates.values()):g} iterations/s")
+    def plan_load(self) -> str:
+        return f"{sum(self.rates.values()):g} iterations/s"
 
     def start(self, now: float, *, burst_s: float | None = None) -> None: ...
 

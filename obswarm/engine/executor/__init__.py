@@ -2,6 +2,6 @@
 
 from obswarm.engine.executor.assignment import Assignment
 from obswarm.engine.executor.closed import ClosedExecutor
-from obswarm.engine.executor.executor import Executor, ExecutorState, PlanStep, SetLoad
+from obswarm.engine.executor.executor import Executor, ExecutorState, SetLoad
 
-__all__ = ["Assignment", "ClosedExecutor", "Executor", "ExecutorState", "PlanStep", "SetLoad"]
+__all__ = ["Assignment", "ClosedExecutor", "Executor", "ExecutorState", "SetLoad"]

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from obswarm.api import User
 from obswarm.engine.allocation import ClassWeight, allocate, spread, weight_of
 from obswarm.engine.executor.assignment import Assignment
-from obswarm.engine.executor.executor import ExecutorState, PlanStep, SetLoad
+from obswarm.engine.executor.executor import ExecutorState, SetLoad
 from obswarm.engine.rate_limiter import RateLimiter, step_towards
 from obswarm.engine.schedule import LoadSchedule, LoadTarget, ReplacedLoad
 from obswarm.units import counted
@@ -66,9 +66,14 @@ class ClosedExecutor:
         return nobody if self.load is None else nobody | allocate(self.load.target, self._weights_of(self.load))
 
     @property
-    def plan_step(self) -> PlanStep | None:
+    def plan_step(self) -> int | None:
         """The step of the schedule that was last followed."""
-        return None if self.load is None else PlanStep(self.load.step, counted(self.load.target, "user"))
+        return None if self.load is None else self.load.step
+
+    @property
+    def plan_load(self) -> str:
+        """Where that step heads for."""
+        return counted(0 if self.load is None else self.load.target, "user")
 
     @property
     def settled(self) -> bool:

@@ -2,18 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from obswarm.engine.executor.assignment import Assignment
-
-
-class PlanStep(NamedTuple):
-    """A part of the plan, such as a stage."""
-
-    number: int
-    """From 0."""
-    load: str
-    """The load that it heads for, in words, such as "12 users"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +59,13 @@ class Executor(Protocol):
         """Whether the load is frozen by `hold`."""
 
     @property
-    def plan_step(self) -> PlanStep | None:
-        """The part of the plan that was last followed; None before the first step."""
+    def plan_step(self) -> int | None:
+        """The number, from 0, of the part of the plan that was last followed, such as a stage; None before the first
+        `step`."""
+
+    @property
+    def plan_load(self) -> str:
+        """The load that this part of the plan heads for, in words, such as "12 users"."""
 
     def start(self, now: float, *, burst_s: float | None = None) -> None:
         """Begin the plan. One step may assign new users for at most `burst_s` seconds at the spawn rate; None: one user
