@@ -159,10 +159,10 @@ def health_line(snapshot: Snapshot) -> RenderableType:
         saturated = sum(worker.saturated for worker in workers)
         most = "up to " if len(workers) > 1 else ""
         cpu_ratio = max(worker.cpu_ratio for worker in workers)
-        lag_ms = max(worker.loop_lag_s for worker in workers) * 1000
+        lag = format_latency(max(worker.loop_lag_s for worker in workers))
         memory = format_bytes(sum(worker.memory_bytes for worker in workers))
         style = "bold white on red" if saturated else "dim"
-        line.append(f"CPU {most}{cpu_ratio:.0%} · loop lag {most}{lag_ms:.0f} ms · {memory}", style)
+        line.append(f"CPU {most}{cpu_ratio:.0%} · loop lag {most}{lag} · {memory}", style)
         if saturated:
             which = f" ({saturated} of {len(workers)})" if len(workers) > 1 else ""
             line.append(f" THE GENERATOR IS THE BOTTLENECK{which}", "bold red")

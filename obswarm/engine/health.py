@@ -11,6 +11,7 @@ from obswarm import clock, defaults
 from obswarm.api import Environment
 from obswarm.greenlets import Supervisor
 from obswarm.record import GeneratorHealth
+from obswarm.units import format_latency
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +54,7 @@ class SaturationWatch:
             return False
         self.saturated = True
         what = [f"its CPU use is {cpu_ratio:.0%} of a core"] if busy else []
-        what += [f"its event loop runs {loop_lag_s * 1000:.0f} ms late"] if late else []
+        what += [f"its event loop runs {format_latency(loop_lag_s)} late"] if late else []
         self.reason = " and ".join(what)
         return True
 

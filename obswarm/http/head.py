@@ -28,8 +28,6 @@ another body, and one that is wrong makes the request behind it unreadable."""
 PSEUDO = frozenset((":authority", ":method", ":path", ":protocol", ":scheme"))
 """HTTP/2's pseudo-header fields (RFC 9113, 8.3.1), which recordings show among the headers."""
 
-Auth = tuple[str, str]
-
 
 class Prepared:
     """A reusable request: its route, and its head except for cookies and body."""
