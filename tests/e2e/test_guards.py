@@ -108,9 +108,9 @@ from obswarm import LoadTestShape
 class Curve(LoadTestShape):
     def tick(self):
         now = self.get_run_time()
-        if now > 8:
+        if now > 10:
             return None
-        return (1 + int(now), 10) if now < 3 else (4, 10) if now < 7 else (1, 10)
+        return (1 + int(now), 10) if now < 3 else (4, 10) if now < 9 else (1, 10)
 """
 
 

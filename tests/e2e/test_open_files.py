@@ -62,7 +62,7 @@ def run(path: Path, target: QuickServer, soft: int, hard: int, *options: object)
 
 def test_1300_users_are_exact_where_the_soft_limit_can_be_raised(loadtest) -> None:
     with QuickServer() as target:
-        done, result = run(loadtest(ONE_EACH), target, 1024, 4096, "-u", 1300, "-r", 500, "-t", "5s")
+        done, result = run(loadtest(ONE_EACH), target, 1024, 4096, "-u", 1300, "-r", 500, "-t", "10s")
         assert done.returncode == 0, done.stderr
         assert result["users_max"] == 1300
         assert result["totals"]["failures"] == 0
@@ -82,7 +82,7 @@ def test_1300_users_where_it_cannot_are_refused_before_the_run(loadtest) -> None
 def test_connections_beyond_the_limit_are_failed_requests_and_nothing_else(loadtest, client: str, workers: str) -> None:
     with QuickServer() as target, StallMeter() as stalls:
         path = loadtest(SEVERAL_EACH.format(client=client))
-        done, result = run(path, target, 256, 256, "-u", 60, "-r", 300, "-t", "4s", "--workers", workers)
+        done, result = run(path, target, 256, 256, "-u", 60, "-r", 300, "-t", "8s", "--workers", workers)
         assert done.returncode == 1, done.stderr
         totals = result["totals"]
         assert totals["requests"] - totals["failures"] == len(target.arrivals()["/page"]) > 100
@@ -90,7 +90,7 @@ def test_connections_beyond_the_limit_are_failed_requests_and_nothing_else(loadt
         assert [error["count"] for error in result["errors"]] == [totals["failures"]]
         assert "this process has no file descriptors left" in result["errors"][0]["error"]
         assert result["stop_reason"]["kind"] == "time"
-        assert result["duration_s"] < stalls.allowed_s(8)
+        assert result["duration_s"] < stalls.allowed_s(12)
         assert (result["lost"], result["exceptions"], totals["interrupted"]) == ([], [], 0)
 
 
@@ -161,7 +161,7 @@ def test_a_worker_with_fewer_descriptors_than_users_says_so_on_the_master(loadte
     output = tmp_path / "result.json"
     with QuickServer() as target:
         port = free_port()
-        options = ("-u", 240, "-r", 500, "-t", "4s", "--json", output, "--web-port", 0, "--bind", f"127.0.0.1:{port}")
+        options = ("-u", 240, "-r", 500, "-t", "8s", "--json", output, "--web-port", 0, "--bind", f"127.0.0.1:{port}")
         master = start_obswarm("master", loadtest(ONE_EACH), "-H", target.url, *options, cwd=tmp_path)
         worker = subprocess.Popen(
             limited(256, 256, "worker", "--master", f"127.0.0.1:{port}"), cwd=tmp_path, stderr=subprocess.DEVNULL

@@ -22,6 +22,10 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> list[Outcome]:
     evaluators = gevent.spawn(run_evaluator_pairs, EVALUATOR_PAIRS)
     found = run_pairs(tmp_path_factory.mktemp("pairs"), PAIRS, len(PAIRS))
     evaluators.get()
+    for _ in range(2):
+        if not any(outcome.others_alerts for outcome in found):
+            # Programs took so long to start that every alert was resolved before there was a second run.
+            found += run_pairs(tmp_path_factory.mktemp("pairs"), PAIRS, len(PAIRS))
     return found
 
 
