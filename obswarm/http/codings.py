@@ -152,7 +152,7 @@ def decoded(pieces: Iterable[bytes], coding: str | None) -> Iterator[bytes]:
     """Decode the pieces of a body from the codings that its Content-Encoding header names.
 
     Raises DecodingError when the body is damaged or cut off. A body in an unknown coding is left as it is. No piece
-    is much larger than a mebibyte, whatever those that came were made to become.
+    is much larger than a mebibyte (16 MiB of zstd), whatever those that came were made to become.
     """
     names = [part.strip().lower() for part in (coding or "").split(",")]
     names = [name for name in names if name and name != "identity"]
