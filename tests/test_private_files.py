@@ -181,7 +181,7 @@ def test_a_token_that_was_made_is_written_to_a_log_that_nobody_else_reads(
     if is_shared:
         path.touch(0o644)
     file = LogFile(str(path))
-    record = logging.LogRecord("a", logging.INFO, "a.py", 1, "Alerts are taken at %s", ("here",), None)
+    record = logging.LogRecord("a", logging.INFO, "a.py", 1, "Alerts are received at %s", ("here",), None)
     record.secret = ", with the bearer token MADE"
     file.handle(record)
     file.close()

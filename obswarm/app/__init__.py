@@ -1,1 +1,1 @@
-"""Composition: a run from its RunConfig; the service that makes runs for clients; a client of one."""
+"""Composition root: builds a run from its RunConfig; the service mode of a master, and its client."""

@@ -1,4 +1,4 @@
-"""The composition root: a run of this machine, or of a master's workers, from its configuration."""
+"""The composition root: builds a run, on this machine or on a master's workers, from its configuration."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -56,12 +56,12 @@ from obswarm.streams import say
 from obswarm.units import counted
 
 Recover = Callable[[RunConfig, str], Recovered | None]
-"""Finds the run to go on with, from the configuration and the digest of the load test."""
+"""Finds the run to continue, from the configuration and the digest of the load test."""
 
 
 def check_config(config: RunConfig) -> None:
-    """Check of a configuration what `build_run` checks, but for the load test: nothing is imported, connected to or
-    written. Raises ObswarmError."""
+    """Check a configuration as `build_run` does, except for the load test, without importing, connecting or writing
+    anything. Raises ObswarmError."""
     is_made_here = config.cluster.master is None
     guards = guards_of(config, (), is_made_here=is_made_here)
     if is_made_here:
@@ -71,7 +71,7 @@ def check_config(config: RunConfig) -> None:
 
 
 def build_run(config: RunConfig, make_display: MakeDisplay) -> RunSession:
-    """Build the run of a configuration whose load is made on this machine. Raises ObswarmError."""
+    """Build a run whose users are on this machine. Raises ObswarmError."""
     plan = build_plan(config)
     guards = guards_of(config, plan.loadtest.guards)
     display = make_display(config)
@@ -106,7 +106,7 @@ def build_local_run(
     display: Display,
     outputs: Sequence[Output] = (),
 ) -> RunSession:
-    """Build a run in this process of user classes that are imported already, without exporters and store."""
+    """Build a run in this process from imported user classes, without exporters and store."""
 
     def make_run(handed: Outputs) -> Run:
         executor, generator = _executor(schedule, environment), LocalGenerator(environment)
@@ -116,8 +116,7 @@ def build_local_run(
 
 
 def build_master_run(config: RunConfig, make_display: MakeDisplay) -> RunSession:
-    """Build the run of a configuration whose load is made by workers that connect to this master. Raises
-    ObswarmError."""
+    """Build a run whose users are on workers that connect to this master. Raises ObswarmError."""
     keys = keys_of(config)
     plan = build_plan(config)
     guards = guards_of(config, plan.loadtest.guards)
@@ -140,8 +139,8 @@ def build_fleet_run(
     recover: Recover | None = None,
     on_run: Callable[[Run], None] = lambda run: None,
 ) -> RunSession:
-    """Build a master's run of what is planned. `shared` is a folder that workers have at the same place, so that
-    nothing has to be sent; `on_run` is called with the run when it is made. Raises ObswarmError."""
+    """Build a master's run of a plan. `shared` is a folder that workers have under the same path, so that no files are
+    sent; `on_run` is called with the new run. Raises ObswarmError."""
     cluster = config.cluster
     check_descriptors(cluster.expect_workers, counted(cluster.expect_workers, "worker"))
     job, bundle, content = _payload(config, plan, shared)
@@ -161,7 +160,7 @@ def build_fleet_run(
         recovered.started_wall_s if recovered is not None else clock.wall(),
         test=plan.loadtest.name,
         host=host_of(plan.environment),
-        # Who has named a file wants it; the usual place may fail.
+        # A file that was given has to work; the default one may fail.
         may_fail=cluster.serve or cluster.state_file is None,
     )
 
@@ -176,8 +175,8 @@ def build_fleet_run(
             expect=Expectation(cluster.expect_workers, cluster.expect_workers_max_wait, cluster.serve),
             recovered=recovered,
         )
-        kept = FleetJournal(journal, generator)
-        run = _run(config, plan, generator, guards, handed, run_id=spec.run_id, journal=kept, earlier=recovered)
+        journaled = FleetJournal(journal, generator)
+        run = _run(config, plan, generator, guards, handed, run_id=spec.run_id, journal=journaled, earlier=recovered)
         on_run(run)
         return run
 
@@ -195,7 +194,7 @@ def build_fleet_run(
 
 
 def keys_of(config: RunConfig) -> CurveKeys | None:
-    """Return the keys of the cluster's secret. Raises ObswarmError when there should be a secret and is none."""
+    """Return the keys of the cluster's secret, None without one. Raises ObswarmError if a secret is required."""
     address, _ = config.cluster.bind
     secret, warning = read_secret(config.cluster.secret_file)
     if warning:
@@ -204,19 +203,19 @@ def keys_of(config: RunConfig) -> CurveKeys | None:
         return derive_keys(secret)
     if not is_loopback(address) and not config.cluster.insecure:
         raise ObswarmError(
-            f"--bind {address} can be reached by others, and there is no secret: whoever connects could run code on"
-            " your workers' behalf and see your load test. Give master and workers the same --secret-file"
-            " (make one with: head -c 32 /dev/urandom | base64), or say --insecure."
+            f"--bind {address} can be reached by other machines, and there is no secret: any program that connects"
+            " could read the load test and act as a worker. Give master and workers the same --secret-file"
+            " (generate one with: head -c 32 /dev/urandom | base64), or use --insecure."
         )
     return None
 
 
 def recover_run(config: RunConfig, digest: str) -> Recovered | None:
-    """Return the run to go on with, if there is one. What cannot be gone on with any more is put aside, not thrown
-    away. Raises ObswarmError."""
+    """Return the run to continue, None without one. The state of a run that cannot be continued is moved to a separate
+    file, not removed. Raises ObswarmError."""
     state, fresh, max_endpoints = config.cluster.state_path, config.cluster.fresh, config.load.max_endpoints
     if state.exists():
-        # The state of a master that runs is not touched.
+        # Never use the state of a running master.
         check_free(*config.cluster.bind)
     try:
         found = read_journal(state, max_endpoints)
@@ -235,7 +234,8 @@ def recover_run(config: RunConfig, digest: str) -> Recovered | None:
             return found
         raise ObswarmError(
             f"The run {found.run_id} was left {age_s:.0f} s ago by a master with another load test or other options"
-            f" (see {state}), and its workers may still be there. Start it as it was to go on with it, or say --fresh."
+            f" (see {state}), and its workers may still be running. Use the same load test and options to continue it,"
+            " or --fresh to start a new run."
         )
     say(f"Warning: {put_aside(state, max_endpoints)}", err=True)
     return None
@@ -248,7 +248,7 @@ def _recording(config: RunConfig, plan: RunPlan, guards: GuardsSetup) -> Recordi
 def _run(
     config: RunConfig, plan: RunPlan, generator: LoadGenerator, guards: GuardsSetup, outputs: Outputs, **options: Any
 ) -> Run:
-    """`options` are further ones of Run."""
+    """Make the run; `options` are further arguments of Run."""
     return Run(
         plan.environment,
         _executor(plan.schedule, plan.environment),
@@ -268,7 +268,7 @@ def _executor(schedule: LoadSchedule, environment: Environment) -> Executor:
 
 
 def _payload(config: RunConfig, plan: RunPlan, shared: Path | None) -> tuple[Job, Packed | None, str]:
-    """What workers are sent: the job, the files if they have to be sent, and a digest of these."""
+    """Return what is sent to workers: the job, the files if necessary, and their digest."""
     if shared is not None:
         job = _job(config, plan, tuple(str(file.resolve()) for file in plan.files), str(shared))
         return job, None, hash_of_files(plan.files)

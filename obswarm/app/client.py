@@ -1,4 +1,5 @@
-"""A client of a master service: requests a run, and watches, stops and reports it as if it were this process's."""
+"""Client of a master service: submits a run, shows and stores it, and stops it on a signal, like a run of this
+process."""
 
 import logging
 from dataclasses import replace
@@ -34,23 +35,24 @@ from obswarm.web.client import End, Log
 logger = logging.getLogger(__name__)
 
 _STOP_MAX_S = 10.0
-"""So long after a signal the run is given up here when its master does not do what it is asked."""
+"""Time after a signal at which the client gives up, if the master has not ended the run."""
 _ABORT_AFTER_S = 3.0
-"""A run that was ending before the signal is cut short then."""
+"""Time after a signal at which a run that was already stopping is aborted."""
 _AGAIN_S = 0.3
 
 _ANY_PROMETHEUS = "http://prometheus:9090"
 
 
 class RemoteRun:
-    """A run that a master service makes, as a WatchedRun."""
+    """A run of a master service, as a WatchedRun."""
 
-    def __init__(self, client: MasterClient, order: RunRequest, outputs: Outputs, end_max_s: float = 0.0) -> None:
-        """`end_max_s` is how long the end of a run may take whose master does what it is asked."""
+    def __init__(self, client: MasterClient, request: RunRequest, outputs: Outputs, end_max_s: float = 0.0) -> None:
+        """Submit the request; `end_max_s` is the maximum time from a request to stop to the end of the run. Raises
+        ObswarmError."""
         self._client = client
         self._outputs = outputs
         self.run_id = ""
-        self._number, self.workers = client.order(order)
+        self._number, self.workers = client.submit(request)
         self.exit_code = 0
         self._seen = PartialResult()
         self._end_max_s = end_max_s
@@ -58,10 +60,10 @@ class RemoteRun:
         self._is_over = False
 
     def run(self) -> RunResult:
-        """Gives what was seen of the run when its master has gone, or crashed. Raises ObswarmError when there was
-        nothing."""
+        """Receive the run until its end; returns its result, or the part that was received if the master crashed or
+        became unreachable. Raises ObswarmError if nothing was received."""
         try:
-            for each in self._client.news(self._number):
+            for each in self._client.events(self._number):
                 if isinstance(each, Snapshot):
                     self.run_id = each.run_id
                     self._seen.snapshot(each)
@@ -72,7 +74,7 @@ class RemoteRun:
                     self.exit_code = each.exit_code
                     if each.result is not None:
                         return each.result
-                    raise MasterError(each.error or "The master could not make the run.")
+                    raise MasterError(each.error or "The master could not execute the run.")
         except MasterError as error:
             seen = self._seen.result("its master did not report the end", str(error))
             if seen is None:
@@ -88,7 +90,7 @@ class RemoteRun:
             self._insisting = Supervisor().spawn("The request to stop the run", self._insist, reason)
 
     def _insist(self, reason: StopReason) -> None:
-        """Ask until the master does it, also one that is started again meanwhile; give up in the end."""
+        """Repeat the request to stop until the run has ended, also to a restarted master; give up after _STOP_MAX_S."""
         began_s = clock.monotonic()
         self._client.give_up_at_s = began_s + _STOP_MAX_S
         restarts, first = -1, True
@@ -96,24 +98,24 @@ class RemoteRun:
         to_abort = was_ending = seen is not None and seen.state is RunState.STOPPING
         while not self._is_over and clock.monotonic() < self._client.give_up_at_s:
             if to_abort and clock.monotonic() - began_s > _ABORT_AFTER_S:
-                # It has had its time before the signal.
-                to_abort = not self._tell(reason, True, logging.DEBUG)
+                # It was already stopping before the signal.
+                to_abort = not self._request_stop(reason, True, logging.DEBUG)
             if self._client.restarts != restarts:
-                asked_at = self._client.restarts
-                if self._tell(reason, False, logging.ERROR if first else logging.DEBUG):
-                    # A run whose master was started again has not ended as it should.
+                requested_at = self._client.restarts
+                if self._request_stop(reason, False, logging.ERROR if first else logging.DEBUG):
+                    # After a restart of the master, the run gets no further time to end.
                     more_s = self._end_max_s if restarts < 0 and not was_ending else 0.0
                     self._client.give_up_at_s = began_s + _STOP_MAX_S + more_s
-                    restarts = asked_at
+                    restarts = requested_at
                 first = False
             gevent.sleep(_AGAIN_S)
 
     def abort(self, reason: StopReason) -> None:
-        """Where the master does not answer, it is not waited for any more."""
-        if not self._tell(reason, True):
+        """Request the abort, and give up if the master does not respond."""
+        if not self._request_stop(reason, True):
             self._client.give_up()
 
-    def _tell(self, reason: StopReason, abort: bool, level: int = logging.ERROR) -> bool:
+    def _request_stop(self, reason: StopReason, abort: bool, level: int = logging.ERROR) -> bool:
         try:
             self._client.stop(self._number, reason, abort)
         except MasterError as error:
@@ -122,17 +124,17 @@ class RemoteRun:
         return True
 
     def close(self) -> None:
-        """Nothing is kept here."""
+        """Nothing to release."""
 
 
 def run_remotely(config: RunConfig, master: Master, make_display: MakeDisplay) -> int:
-    """Have the master make the run of a configuration, and show and record it here. Returns the exit code. Raises
-    ObswarmError."""
-    say(f"{_capitalized(master.where)} makes this run{master.how_to_stay}.", err=True)
+    """Submit the run of a configuration to a master, and show and store it in this process. Returns the exit code.
+    Raises ObswarmError."""
+    say(f"{_capitalized(master.where)} executes this run{master.how_to_stay}.", err=True)
     plan = build_plan(config, is_made_here=False)
-    # The guards are there; here they are only checked, and requirements evaluated.
-    there = config.replaced({"prometheus_url": config.targets.prometheus_url or _ANY_PROMETHEUS})
-    guards = guards_of(there, plan.loadtest.guards, is_made_here=False)
+    # The master evaluates the guards; this process only checks them, and evaluates the requirements.
+    remote = config.replaced({"prometheus_url": config.targets.prometheus_url or _ANY_PROMETHEUS})
+    guards = guards_of(remote, plan.loadtest.guards, is_made_here=False)
     client = MasterClient(master.url, master.token, trust_env=not master.is_own)
     display = make_display(config)
     source = None if config.store.no_store else _source_from_here(config, master)
@@ -153,8 +155,8 @@ def run_remotely(config: RunConfig, master: Master, make_display: MakeDisplay) -
 
 
 def _source_from_here(config: RunConfig, master: Master) -> PrometheusSource | None:
-    """The Prometheus whose figures are kept with the run, which is asked from here as well: with files of this
-    machine. Without it they are not kept."""
+    """Return the Prometheus from which this process reads the target's metrics to store them with the run, with
+    credential files of this machine; None if there is none, and the metrics are not stored."""
     if master.prometheus_url is not None:
         return PrometheusSource(master.prometheus_url, trust_env=False)
     prometheus = prometheus_of(config)
@@ -165,7 +167,7 @@ def _source_from_here(config: RunConfig, master: Master) -> PrometheusSource | N
         prometheus.access.check_files(naming_by_options(PROMETHEUS))
         source.start()
     except ObswarmError as error:
-        logger.warning("The target's metrics are not kept with the run, since they cannot be read from here: %s", error)
+        logger.warning("The target's metrics are not stored with the run, as this process cannot read them: %s", error)
         source.close()
         return None
     return source
@@ -176,32 +178,32 @@ def _capitalized(text: str) -> str:
 
 
 def request_of(config: RunConfig, plan: RunPlan, master: Master) -> RunRequest:
-    """Return the request for a run: its configuration, with the addresses under which the master reaches what listens
-    on this machine, and its files, unless the master has them. Raises ObswarmError."""
+    """Return the request for a run: its configuration, with loopback addresses replaced by those under which the master
+    reaches this machine, and its files, unless the master has them. Raises ObswarmError."""
     _, rest = files_of(config.load.arguments, config.load.files)
     values: dict[str, object] = {
         "arguments": tuple(rest),
-        "targets": tuple(target_there(target, master) for target in config.targets.targets),
+        "targets": tuple(remote_target(target, master) for target in config.targets.targets),
     }
-    host = _host_there(plan, master)
+    host = _remote_host(plan, master)
     origins = dict(config.origins)
     if host is not None:
         values["host"] = host
         origins["host"] = Origin(Source.COMMAND_LINE, SETTINGS["host"].option)
-    there = replace(config.replaced(values), origins=origins)
+    remote = replace(config.replaced(values), origins=origins)
     files = [file.resolve() for file in plan.files]
     folder = master.loadtest.parent if master.loadtest is not None else None
     if folder is not None and all(folder in file.parents for file in files):
         names = [file.relative_to(folder).as_posix() for file in files]
-        return RunRequest(there, names, mounted=True, digest="", bundle=b"", workers=master.workers)
+        return RunRequest(remote, names, mounted=True, digest="", bundle=b"", workers=master.workers)
     root, paths = gather(plan.files, plan.loaded.opened)
     packed = pack(root, paths)
     names = [file.relative_to(root).as_posix() for file in files]
-    return RunRequest(there, names, mounted=False, digest=packed.digest, bundle=packed.content, workers=master.workers)
+    return RunRequest(remote, names, mounted=False, digest=packed.digest, bundle=packed.content, workers=master.workers)
 
 
-def _host_there(plan: RunPlan, master: Master) -> str | None:
-    """This machine's loopback is another one in a container: what the host is called there. None when it may stay."""
+def _remote_host(plan: RunPlan, master: Master) -> str | None:
+    """Return the host for users in containers, where a loopback address is not this machine's; None if it stays."""
     if master.host_name is None:
         return None
     hosts = {to_text(cls.host) for cls in plan.environment.user_classes if cls.host}
@@ -210,23 +212,23 @@ def _host_there(plan: RunPlan, master: Master) -> str | None:
         return None
     if len(hosts) > 1:
         raise ObswarmError(
-            f"The user classes have several hosts ({', '.join(sorted(hosts))}), and {own[0]} is not reached under that"
-            f" name from the containers. Write {master.host_name} for this machine in the load-test file."
+            f"The user classes have several hosts ({', '.join(sorted(hosts))}), and {own[0]} cannot be reached under"
+            f" this name from the containers. Write {master.host_name} for this machine in the load-test file."
         )
-    there = replace_host(own[0], master.services.get(_split(own[0]).port or 0) or master.host_name)
-    logger.info("%s is %s for the workers.", own[0], there)
-    if master.gateway is not None and HOST_NAME in there and is_loopback_only(_split(own[0]).geturl(), master.gateway):
+    remote = replace_host(own[0], master.services.get(_split(own[0]).port or 0) or master.host_name)
+    logger.info("Workers use the host %s for %s.", remote, own[0])
+    if master.gateway is not None and HOST_NAME in remote and is_loopback_only(_split(own[0]).geturl(), master.gateway):
         logger.warning(
-            "%s listens on this machine's loopback alone, where containers do not reach it. Let it listen at %s, too,"
-            " or run here with --local.",
+            "%s listens only on this machine's loopback address, which containers cannot reach. Let it also listen on"
+            " %s, or use --local.",
             own[0],
             master.gateway,
         )
-    return there
+    return remote
 
 
-def target_there(target: str, master: Master) -> str:
-    """A target as KIND=URL, under the name by which the master reaches what listens on this machine's loopback."""
+def remote_target(target: str, master: Master) -> str:
+    """Return a target KIND=URL with the address under which the master reaches it, if it is on this machine."""
     kind, equals, url = target.partition("=")
     parts = _split(url)
     if master.host_name is None or not is_loopback(parts.hostname or ""):
@@ -235,16 +237,16 @@ def target_there(target: str, master: Master) -> str:
 
 
 def replace_host(url: str, address: str) -> str:
-    """The same URL, or `host:port`, with its user and password, at another host, and port if the address has one."""
+    """Return a URL or `host:port` with another host, and port if `address` has one; user and password stay."""
     parts = _split(url)
     port = f":{parts.port}" if parts.port and ":" not in address else ""
     user, at, _ = parts.netloc.rpartition("@")
-    there = urlunsplit(parts._replace(netloc=f"{user}{at}{address}{port}"))
-    return there if "://" in url else there.removeprefix("//")
+    replaced = urlunsplit(parts._replace(netloc=f"{user}{at}{address}{port}"))
+    return replaced if "://" in url else replaced.removeprefix("//")
 
 
 def _split(host: str) -> SplitResult:
-    """A host of any scheme, or of none (`db:50051`), taken apart; empty when it cannot be."""
+    """Split a host with or without a scheme (`db:50051`); empty if it is invalid."""
     try:
         parts = urlsplit(host if "://" in host else f"//{host}")
         _ = parts.port

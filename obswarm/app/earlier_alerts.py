@@ -1,4 +1,4 @@
-"""Holds back the start of a run while alerts fire that began before it."""
+"""Delay of a run's start while alerts from before the run are firing."""
 
 import logging
 from collections.abc import Callable
@@ -15,13 +15,13 @@ from obswarm.units import format_duration
 logger = logging.getLogger(__name__)
 
 ARRIVAL_S = 5.0
-"""Alertmanager tries a receiver that did not answer again within that time."""
+"""Alertmanager retries a receiver that did not respond within this time."""
 
 _STEP_S = 0.1
 
 
 class Stoppable(Protocol):
-    """What is stopped when waiting takes too long."""
+    """A run that can be stopped."""
 
     def stop(self, reason: StopReason) -> None: ...
 
@@ -35,31 +35,31 @@ def wait_for_earlier_alerts(
     monotonic: Callable[[], float] = clock.monotonic,
     sleep: Callable[[float], None] = gevent.sleep,
 ) -> None:
-    """Returns when none fires any more, when `interrupted` says so, or, with the run stopped, after `longest_s`.
+    """Wait until no earlier alert is firing, or `interrupted()` is true; stop the run after `longest_s` seconds.
 
-    Alerts that fired when nobody listened for them are delivered anew within `ARRIVAL_S`; so long it waits at least.
+    Waits for at least `ARRIVAL_S`, in which alerts that could not be delivered before are delivered again.
     """
     began_s = monotonic()
-    told: set[str] = set()
-    logger.info("The run waits %.0f s for alerts that fire already.", ARRIVAL_S)
+    logged: set[str] = set()
+    logger.info("Waiting %.0f s for alerts that are already firing.", ARRIVAL_S)
     while not interrupted():
         waited_s = monotonic() - began_s
         firing = evaluator.delaying_start()
         for alert in firing:
-            if alert.fingerprint not in told:
-                told.add(alert.fingerprint)
+            if alert.fingerprint not in logged:
+                logged.add(alert.fingerprint)
                 logger.warning(
-                    "%s, so the start of the run waits until that is resolved, for %s at most.",
+                    "%s; the start of the run is delayed until it is resolved, for %s at most.",
                     _described(alert),
                     format_duration(longest_s),
                 )
         if not firing and waited_s >= ARRIVAL_S:
-            if told:
-                logger.info("No alert from before the run fires any more; it starts, %.0f s late.", waited_s)
+            if logged:
+                logger.info("No alert from before the run is firing any more; starting after %.0f s.", waited_s)
             return
         if firing and waited_s >= longest_s:
             names = ", ".join(dict.fromkeys(alert.name for alert in firing))
-            text = f"The run did not begin: {names} fired before it and was not resolved within"
+            text = f"The run was not started: {names} fired before it and was not resolved within"
             text += f" {format_duration(longest_s)}"
             logger.error("%s.", text)
             run.stop(StopReason(StopKind.ALERT, text))

@@ -1,4 +1,4 @@
-"""The exit code that the result of a run stands for."""
+"""The exit code for the result of a run."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ from obswarm.record import StopKind
 def exit_code_of(
     result: RunResult, on_error: int, strict: bool = False, requirement_results: Sequence[RequirementResult] = ()
 ) -> int:
-    """The exit code that a result stands for; `on_error` is --exit-code-on-error."""
+    """Return the exit code for a result; `on_error` is --exit-code-on-error."""
     if isinstance(result.error, InternalError):
         return INCOMPLETE
     if result.stop_reason.kind is StopKind.ERROR:
@@ -38,11 +38,11 @@ def exit_code_of(
 
 
 def is_incomplete(result: RunResult) -> bool:
-    """Whether something that was asked for is missing: a file, the summary, the record in the store."""
+    """Whether a requested output is incomplete: a file, the summary, the record in the store."""
     return any(failed.required for failed in result.failed_outputs)
 
 
 def exit_code_with(code: int, result: RunResult, on_error: int) -> int:
-    """The exit code that another process gave, unless outputs of this one are missing and nothing worse was."""
+    """Return the exit code of another process, or INCOMPLETE if that is milder and outputs of this process failed."""
     mild = (OK, REQUIREMENTS, FAILURES, on_error)
     return INCOMPLETE if is_incomplete(result) and code in mild else code

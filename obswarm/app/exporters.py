@@ -1,4 +1,4 @@
-"""What `obswarm run` exports while it runs: /metrics for scrapers, and pushes by remote write."""
+"""Export of a run's metrics: the endpoint /metrics, and remote write."""
 
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 
 class MetricsEndpoint(LingeringOutput):
-    """Output that serves /metrics, and the address for alerts. Its end waits for the scrapers to see the end of the
-    run. A server that `serves_already` is neither started nor stopped."""
+    """Output that serves /metrics, and receives alerts. At the end it waits for a final scrape. With `serves_already`,
+    the server is neither started nor stopped."""
 
     name = "The metrics endpoint"
 
@@ -53,9 +53,9 @@ class MetricsEndpoint(LingeringOutput):
 
     @property
     def notices(self) -> list[tuple[str, str]]:
-        """What to tell at the start: texts, each with what of it is a secret."""
-        told = [(f"Metrics for Prometheus: {self._server.url}/metrics", ""), self._guards.notice(self._server.url)]
-        return told if self._server.notice is None else [(self._server.notice, ""), *told]
+        """Return the messages for the start of the run, each with its secret part."""
+        notices = [(f"Metrics for Prometheus: {self._server.url}/metrics", ""), self._guards.notice(self._server.url)]
+        return notices if self._server.notice is None else [(self._server.notice, ""), *notices]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +74,8 @@ class Exporters:
 def exporters_of(
     config: RunConfig, guards: GuardsSetup, server: WebServer | None = None, folder: Path | None = None
 ) -> Exporters:
-    """Set up what the configuration asks for; on a server that serves already, if there is one. Paths are relative to
-    the folder, if one is named. Raises ObswarmError for what cannot be."""
+    """Set up the exporters as configured, on a running `server`, if given. Paths are relative to `folder`, if given.
+    Raises ObswarmError."""
     metrics = config.metrics
     try:
         labels = parse_labels(metrics.labels)
@@ -91,8 +91,7 @@ def exporters_of(
         instance = metrics.remote_write_instance
         if instance is not None and (not instance or not is_clean(instance) or len(instance) > MAX_NAME_LENGTH):
             raise ObswarmError(
-                "--remote-write-instance: write a name without control characters, of at most"
-                f" {MAX_NAME_LENGTH} characters."
+                f"--remote-write-instance: the name has to be printable, and to have 1 to {MAX_NAME_LENGTH} characters."
             )
         writer = RemoteWriter(
             receiver, latest, labels, metrics.remote_write_interval, instance=instance, linger_s=metrics.linger

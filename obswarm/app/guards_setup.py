@@ -1,4 +1,4 @@
-"""What guards a run: guards, requirements, targets and alerts, as the configuration and the load test ask for them."""
+"""Sets up guards, requirements, targets and alerts of a run from the configuration and the load test."""
 
 import logging
 import secrets
@@ -34,7 +34,7 @@ _GUARD_SETTINGS = [SETTINGS[name] for name in ("stop_when", "abort_when", "hold_
 
 
 EvaluateRequirements = Callable[[RunResult], Sequence[RequirementResult]]
-"""How the result meets what was required of it."""
+"""Evaluates the requirements on a result."""
 
 
 class GuardsSetup:
@@ -51,7 +51,8 @@ class GuardsSetup:
         grafana: tuple[str, str] | None,
         earlier_alerts_max_wait_s: float | None = None,
     ) -> None:
-        """`earlier_alerts_max_wait_s` is how long the start waits for alerts from before the run; None: not at all."""
+        """`earlier_alerts_max_wait_s` is the maximum delay of the start for alerts from before the run; None for no
+        delay."""
         self.evaluator = evaluator
         self._earlier_alerts_max_wait_s = earlier_alerts_max_wait_s
         self.requirements = requirements
@@ -87,22 +88,23 @@ class GuardsSetup:
         for rule in (guard.rule for guard in self.evaluator.guards):
             if planned_s is not None and rule.when.for_s >= planned_s:
                 logger.warning(
-                    "The guard %s cannot trip: its condition has to hold for %s, and the run takes %s.",
+                    "The guard %s cannot trip: its condition has to hold for %s, but the run takes only %s.",
                     rule.name,
                     format_duration(rule.when.for_s),
                     format_duration(planned_s),
                 )
 
     def await_earlier_alerts(self, run: Stoppable, interrupted: Callable[[], bool]) -> None:
-        """Wait, if that is asked for, while alerts fire that began before the run; `run` is stopped when that takes too
-        long. Ends when `interrupted` says so."""
+        """Wait, if so configured, while alerts from before the run are firing; stops `run` after the maximum wait.
+        Returns early when `interrupted()` is true."""
         if self._earlier_alerts_max_wait_s is not None:
             wait_for_earlier_alerts(self.evaluator, run, self._earlier_alerts_max_wait_s, interrupted)
 
     def notice(self, server_url: str) -> tuple[str, str]:
-        """What to tell at the start, and what of it only those may know who started the run."""
+        """Return the message about alerts for the start of the run, and its secret part, which is only for whoever
+        started the run."""
         secret = f", with the bearer token {self._token}" if self._token_is_new else ""
-        return f"Alerts are taken at {server_url}/api/v1/alerts", secret
+        return f"Alerts are received at {server_url}/api/v1/alerts", secret
 
     def evaluate(self, result: RunResult) -> list[RequirementResult]:
         return evaluate_requirements(self.requirements, result.final)
@@ -111,9 +113,8 @@ class GuardsSetup:
 def guards_of(
     config: RunConfig, from_loadtest: Sequence[object], folder: Path | None = None, is_made_here: bool = True
 ) -> GuardsSetup:
-    """Set up what options, obswarm.toml and the load-test file's `guards` ask for. Paths are relative to the folder, if
-    one is named; those of a run that another machine makes (not `is_made_here`) are that machine's. Raises
-    ObswarmError."""
+    """Set up the guards of options, obswarm.toml and the load-test file. Paths are relative to `folder`, if given; if
+    another machine executes the run (not `is_made_here`), they are paths of that machine. Raises ObswarmError."""
     targets = targets_of(config, folder, is_made_here)
     prometheus = prometheus_of(config, folder, is_made_here)
     file, guards = config.file, config.guards
@@ -126,13 +127,13 @@ def guards_of(
         ]
     )
     queries = [rule.query for rule in rules if rule.query is not None]
-    # Those that are kept with the run have to be read as well.
-    kept = [] if config.store.no_store else [query for _, _, query in queries_of(targets)]
-    source = make_source(targets, prometheus, [*queries, *kept])
+    # Metrics that are stored with the run have to be scraped as well.
+    stored = [] if config.store.no_store else [query for _, _, query in queries_of(targets)]
+    source = make_source(targets, prometheus, [*queries, *stored])
     for query in queries:
         if source is None:
             raise ObswarmError(
-                f"The guard promql({query}) has nowhere to ask: give --prometheus-url, or --target KIND=URL"
+                f"The guard promql({query}) has no source of metrics: give --prometheus-url, or --target KIND=URL"
                 " (or prometheus_url or [[targets]] in obswarm.toml)."
             )
         source.check(query)
@@ -143,7 +144,7 @@ def guards_of(
     if config.is_given("earlier_alerts_max_wait") and not waits:
         raise ObswarmError("--earlier-alerts-max-wait needs --earlier-alerts wait.")
     if guards.grafana_url and not guards.grafana_token:
-        raise ObswarmError("--grafana-url needs --grafana-token: a service account's token that may write annotations.")
+        raise ObswarmError("--grafana-url needs --grafana-token, a service account token that may write annotations.")
     return GuardsSetup(
         GuardEvaluator(rules, source, parse_action(guards.on_alert), alerts_grace_s=guards.alerts_grace),
         source,
@@ -156,7 +157,7 @@ def guards_of(
 
 
 def simple_guards(rules: Sequence[GuardRule]) -> GuardsSetup:
-    """Set up guards on the engine's own metrics alone."""
+    """Set up guards that use only the engine's own metrics."""
     evaluator = GuardEvaluator(with_own_names(rules), None, parse_action("notify"))
     return GuardsSetup(evaluator, None, [], secrets.token_urlsafe(16), False, None)
 
@@ -177,7 +178,7 @@ def _of_tables(file: FileConfig) -> Iterable[GuardRule]:
 
 
 def _texts_of_file(file: FileConfig) -> Iterable[tuple[str, Sequence[str], str]]:
-    """Key, texts, and what messages call them."""
+    """Return key, texts, and their place in the file for messages."""
     for each in _GUARD_SETTINGS:
         yield each.key, file.texts.get(each.key, ()), f"{file.where}{each.key}"
 
@@ -185,12 +186,12 @@ def _texts_of_file(file: FileConfig) -> Iterable[tuple[str, Sequence[str], str]]
 def _of_loadtest(guards: Sequence[object]) -> list[GuardRule]:
     for guard in guards:
         if not isinstance(guard, GuardRule):
-            raise ObswarmError(f"The load-test file's guards hold {guard!r}; each is a Guard(…).")
+            raise ObswarmError(f"The load-test file's guards contain {guard!r}; each has to be a Guard(…).")
     return [guard for guard in guards if isinstance(guard, GuardRule)]
 
 
 def _written(key: str, texts: Sequence[str], place: str) -> list[GuardRule]:
-    """Guards as texts of the setting with that key (`stop_when`, …, `guard`), which messages call `place`."""
+    """Parse the guards of a setting (`stop_when`, …, `guard`); `place` is its name in messages."""
     rules = []
     for text in texts:
         action, colon, rest = (key.partition("_")[0], ":", text) if key != "guard" else text.partition(":")

@@ -1,4 +1,4 @@
-"""Alerts that a master service receives while it makes no run: those that fire are handed to the next one."""
+"""Alerts that a master service receives between runs: firing ones are passed to the next run."""
 
 import logging
 from pathlib import Path
@@ -12,8 +12,8 @@ logger = logging.getLogger(__name__)
 
 
 class IdleAlerts:
-    """`app` receives alerts: that of a run, while there is one, else one of its own. `path` is the file in which alerts
-    that fire are kept for the process that makes the next run."""
+    """Receives alerts between runs. `app` is the receiver: that of the run, if there is one, else its own. `path` is
+    the file that passes firing alerts to the process of the next run."""
 
     def __init__(self, path: Path, token: str) -> None:
         self._path = path
@@ -22,31 +22,30 @@ class IdleAlerts:
 
     @property
     def refused(self) -> tuple[RefusedAlerts, ...]:
-        """What was refused while there was no run."""
+        """Alerts that were refused while there was no run."""
         return () if self.app.has_run else self.app.refused
 
     def restore(self) -> None:
-        """Take over what an earlier process has kept."""
+        """Load the alerts that an earlier process has saved."""
         self.app.restore(self._kept())
 
     def keep(self) -> None:
-        """Keep what fires for the process after this one."""
+        """Save firing alerts for the next process."""
         try:
             make_private_folder(self._path.parent)
             write_private(self._path, encode_delivery(self.app.known))
             tighten(self._path)
         except OSError as error:
-            logger.warning("Alerts that fire cannot be kept for the next run in %s: %s.", self._path, error.strerror)
+            logger.warning("Firing alerts cannot be saved for the next run to %s: %s.", self._path, error.strerror)
 
     def hand_to(self, app: AlertsApp) -> Delivery:
-        """Return what is known, for a run whose app receives alerts from now on."""
+        """Return the known alerts for a run; its `app` receives alerts from now on."""
         known = self.app.known
         self.app = app
         return known
 
     def take_back(self) -> None:
-        """The run has ended. What is refused from now on is in no run's figures yet; a run that never took what was
-        there has left it."""
+        """Receive alerts again after the end of a run; alerts that are still firing are kept."""
         if self.app.has_run:
             firing = self.app.firing
             self.app = AlertsApp(None, self._token)

@@ -1,4 +1,4 @@
-"""Which process makes a run: this one, the master of a stack that runs on this machine, or the one of --master."""
+"""Selects the process that executes a run: this one, the master of a running stack, or the one of --master."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,9 +13,12 @@ from obswarm.streams import say
 
 @dataclass(frozen=True, slots=True)
 class Master:
-    """Where runs are asked for. The folder of `loadtest` is known there as well, so that nothing has to be sent;
-    `host_name` is what this machine is called there, and `services` what is reached there under a port of this machine,
-    if its loopback addresses are other ones there."""
+    """A master service, and how its machine or container reaches this one.
+
+    `where` is its description in messages. The master has the folder of `loadtest`, so its files need not be sent.
+    `host_name` is the name of this machine for the master, if loopback addresses are different there; `services` has
+    the addresses for the master of what listens on ports of this machine.
+    """
 
     url: str
     token: str
@@ -24,21 +27,21 @@ class Master:
     host_name: str | None = None
     services: Mapping[int, str] = field(default_factory=dict)
     prometheus_url: str | None = None
-    """Where its Prometheus is reached from here."""
+    """URL of the master's Prometheus for this process."""
     gateway: str | None = None
-    """The address of this machine at which its containers reach it."""
+    """Address at which the master's containers reach this machine."""
     is_own: bool = False
-    """Whether obswarm has started it on this machine, where no proxy is needed."""
+    """Whether it belongs to a stack on this machine, so that no proxy is used."""
     how_to_stay: str = ""
-    """How to have it made here, for who has not asked for another master."""
+    """Part of a message: how to run in this process instead, if the master was not chosen explicitly."""
     workers: int = 0
-    """How many it is to have; a run waits a moment for those that are not connected yet."""
+    """Expected number of workers; a run waits for those that are still connecting."""
     environment: Mapping[str, str] = field(default_factory=dict)
-    """What load tests find in their environment there, and may ask for while they are imported here."""
+    """Environment variables of load tests on the master, which may need them when they are imported by this process."""
 
 
 def master_of(project: Project) -> Master:
-    """The one of a stack of `obswarm up`."""
+    """Return the master of a stack of `obswarm up`."""
     loadtest = Path(project.loadtest) if project.loadtest else None
     services = {project.ports["contest_load_balancer_http"]: "load-balancer:18080"} if project.demo else {}
     environment = {name: value for name, value in project.variables().items() if name == "OBSWARM_SIGNING_KEY"}
@@ -47,7 +50,7 @@ def master_of(project: Project) -> Master:
         token=project.api_token,
         where=f"the stack {project.name}",
         is_own=True,
-        how_to_stay=", because it is running; --local has it made here",
+        how_to_stay=", because it is running; use --local to run in this process",
         loadtest=loadtest,
         host_name=HOST_NAME,
         services=services,
@@ -59,8 +62,8 @@ def master_of(project: Project) -> Master:
 
 
 def find_master(config: RunConfig) -> Master | None:
-    """Return the master that makes the run, None for this process. Raises ObswarmError when it is to be one that does
-    not answer."""
+    """Return the master service that executes the run, None for this process. Raises ObswarmError if a requested master
+    does not respond."""
     cluster = config.cluster
     local, workers, url = (config.origin(name).source.value for name in ("local", "workers", "master"))
     if cluster.master is not None and workers > url:
@@ -69,7 +72,7 @@ def find_master(config: RunConfig) -> Master | None:
     if cluster.master is not None:
         if not cluster.api_token:
             raise ObswarmError(
-                "--master needs --api-token (or OBSWARM_API_TOKEN), which the master showed when it started."
+                "--master needs --api-token (or OBSWARM_API_TOKEN), which the master printed when it started."
             )
         return Master(cluster.master, cluster.api_token, f"the master at {cluster.master}")
     named = config.origin("project").source

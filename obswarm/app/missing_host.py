@@ -1,4 +1,4 @@
-"""HTTP users that are told nowhere which host to load: known before the run, where the load test cannot know better."""
+"""Check before the run that HTTP users have a host, unless the load test may set one at run time."""
 
 import ast
 from collections.abc import Iterator, Sequence
@@ -9,7 +9,7 @@ from obswarm.cluster import gather
 from obswarm.http import FastHttpUser, HttpUser, MissingHost
 
 _SET_LATER = {"host", "base_url"}
-"""Attributes by which a load test says it while it runs: of a user, its client, or the environment."""
+"""Attributes of a user, its client, or the environment by which a load test can set the host at run time."""
 
 _URL = "://"
 
@@ -17,29 +17,29 @@ _URL = "://"
 def check_that_hosts_are_known(
     classes: Sequence[type[User]], host: str | None, files: Sequence[Path], opened: Sequence[str]
 ) -> None:
-    """Raises MissingHost when HTTP users have no host, and neither load-test `files`, the modules beside them nor what
-    they have `opened` can give them one or hold absolute URLs."""
+    """Raise MissingHost if HTTP users have no host, and neither the load-test `files`, the modules next to them, nor
+    the files that they `opened` can set one or contain absolute URLs."""
     without = [cls.__name__ for cls in classes if issubclass(cls, (HttpUser, FastHttpUser)) and not cls.host]
-    if host or not without or any(map(_may_say_it, gather(files, opened)[1])):
+    if host or not without or any(map(_may_set_host, gather(files, opened)[1])):
         return
     raise MissingHost(
-        f"No host for {' and '.join(without)}: give one with -H/--host, like -H https://www.example.com, set `host` on"
-        " the user class, or put it into obswarm.toml."
+        f"No host for {' and '.join(without)}: use -H/--host, e.g. -H https://www.example.com, or set `host` of the"
+        " user class or in obswarm.toml."
     )
 
 
-def _may_say_it(file: Path) -> bool:
-    """Whether a file sets a host while the test runs, or has an absolute URL in it."""
+def _may_set_host(file: Path) -> bool:
+    """Whether a file may set a host at run time, or contains an absolute URL."""
     try:
         content = file.read_bytes()
         if file.suffix != ".py":
             return _URL.encode() in content
-        return any(_says_it(node) for node in _nodes(ast.parse(content)))
+        return any(_sets_host(node) for node in _nodes(ast.parse(content)))
     except (OSError, SyntaxError, ValueError):
         return True
 
 
-def _says_it(node: ast.AST) -> bool:
+def _sets_host(node: ast.AST) -> bool:
     if isinstance(node, ast.Attribute):
         return node.attr in _SET_LATER and isinstance(node.ctx, ast.Store)
     return (
@@ -50,7 +50,7 @@ def _says_it(node: ast.AST) -> bool:
 
 
 def _nodes(tree: ast.AST) -> Iterator[ast.AST]:
-    """All nodes but docstrings, in which any URL may stand."""
+    """Return all nodes except docstrings, which may contain any URL."""
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
             continue

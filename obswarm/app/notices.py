@@ -1,5 +1,5 @@
-"""Sentences that a service owes its next client: in a file for the process after this one, and in the environment where
-the file cannot be written."""
+"""Messages of a service for its next client. They are stored in a file and in the environment, so that the next process
+of the service has them even if the file cannot be written."""
 
 import json
 import os
@@ -14,7 +14,7 @@ _MOST = 10
 
 
 class Notices:
-    """The last few, until they are told."""
+    """The last ten messages that no client has received yet."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -27,19 +27,19 @@ class Notices:
             return []
 
     def add(self, text: str) -> None:
-        self._keep([*self._texts, text][-_MOST:])
+        self._store([*self._texts, text][-_MOST:])
 
     def take(self) -> list[str]:
-        """All of them, which are told now."""
+        """Return all messages, and remove them."""
         taken = self._texts
-        self._keep([])
+        self._store([])
         return taken
 
-    def _keep(self, texts: list[str]) -> None:
+    def _store(self, texts: list[str]) -> None:
         self._texts = texts
         packed = to_json(texts)
         os.environ[_VARIABLE] = packed
-        # Where this fails, the environment has them; only a process that is killed does not leave that behind.
+        # If this fails, the environment still contains them, unless the process is killed.
         with suppress(OSError):
             if texts:
                 write_private(self._path, packed)

@@ -1,4 +1,4 @@
-"""Outputs of third parties: installed packages add them by the entry point group `obswarm.outputs`."""
+"""Outputs of third parties, which installed packages provide by the entry point group `obswarm.outputs`."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import EntryPoint, entry_points
@@ -16,10 +16,10 @@ def make_outputs(
     configuration: Mapping[str, Any],
     installed: Iterable[EntryPoint] | None = None,
 ) -> list[Output]:
-    """Make the outputs that were asked for as `NAME` or `NAME=ARGUMENT`.
+    """Make the requested outputs, each `NAME` or `NAME=ARGUMENT`.
 
-    Packages that were not asked for are not imported. Raises ObswarmError for a name that no package has, or more than
-    one, and for an output that cannot be imported or made; a traceback has the frames of the package.
+    Other packages are not imported. Raises ObswarmError if no package has the name, or several have it, or if the
+    output cannot be imported or created; the message then contains the frames of the package from the traceback.
     """
     return [
         _make(entry, OutputParams(argument, option, configuration))
@@ -30,8 +30,8 @@ def make_outputs(
 def find_outputs(
     requested: Sequence[str], installed: Iterable[EntryPoint] | None = None
 ) -> list[tuple[EntryPoint, str, str]]:
-    """Return entry point, option and argument of each output that was asked for, and import none. Raises ObswarmError
-    for a name that no package has, or more than one."""
+    """Return entry point, option and argument of each requested output, without importing it. Raises ObswarmError if no
+    package has the name, or several have it."""
     known = list(entry_points(group=GROUP) if installed is None else installed)
     found = []
     for text in requested:
@@ -42,12 +42,12 @@ def find_outputs(
 
 
 def _find(name: str, option: str, known: Iterable[EntryPoint]) -> EntryPoint:
-    # Two entries of one package in two places of the import path are one; the first place counts.
+    # A package in two places of the import path has two entries, of which the first one counts.
     found = {_package(entry): entry for entry in reversed(list(known)) if entry.name == name}
     if not found:
         names = ", ".join(sorted({clean_text(entry.name) for entry in known}))
-        there = f"installed outputs: {names}" if names else "no package that adds outputs is installed"
-        raise ObswarmError(f"{option}: there is no output of that name; {there}.")
+        known_names = f"installed outputs: {names}" if names else "no package that adds outputs is installed"
+        raise ObswarmError(f"{option}: there is no output of that name; {known_names}.")
     if len(found) > 1:
         packages = " and ".join(sorted(found))
         raise ObswarmError(f"{option}: {packages} both add an output of that name. Uninstall one of them.")
@@ -66,12 +66,12 @@ def _make(entry: EntryPoint, params: OutputParams) -> Output:
         ) from error
     if not isinstance(made, Output):
         raise ObswarmError(
-            f"{params.option}: {clean_text(entry.value)} of the package {_package(entry)} gave"
-            f" {clean_text(type(made).__name__)}, which is no obswarm.Output."
+            f"{params.option}: {clean_text(entry.value)} of the package {_package(entry)} returned"
+            f" {clean_text(type(made).__name__)}, which is not an obswarm.Output."
         )
     return made
 
 
 def _package(entry: EntryPoint) -> str:
-    """Name and version of the package that an entry point belongs to."""
+    """Return name and version of an entry point's package."""
     return clean_text(f"{entry.dist.name} {entry.dist.version}") if entry.dist is not None else "an unknown package"

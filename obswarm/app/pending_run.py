@@ -1,6 +1,7 @@
-"""The run that a service was asked for, kept on the disk so that the process that makes it has it, and its successors.
+"""The run that a client has submitted to a service, stored on disk for the process that executes it, and for the
+processes after a crash.
 
-How often it was begun is kept as files that are removed one by one, which is possible on a full disk, too.
+The number of its starts is stored as files that are removed one by one, which works on a full disk, too.
 """
 
 import logging
@@ -21,14 +22,14 @@ from obswarm.web.wire import NotReadable, pack_result, unpack_result
 logger = logging.getLogger(__name__)
 
 MOST_STARTS = 5
-"""So often a run is begun or gone on with; one that has ended its master's process each time is given up."""
+"""Maximum number of starts of a run; one that has crashed its master's process each time is given up."""
 
 _ELSEWHERE = "OBSWARM_PENDING_RUN"
-"""The folder, where the usual one could not be written: for the process that this one becomes."""
+"""Variable that passes on the folder to the next process, if the usual one cannot be written."""
 
 
 class PendingRun:
-    """In `folder`, or in one for temporary files when that cannot be written."""
+    """A pending run in `folder`, or in a temporary folder if that cannot be written."""
 
     def __init__(self, folder: Path) -> None:
         self._usual = folder
@@ -37,42 +38,42 @@ class PendingRun:
 
     @property
     def files(self) -> Path:
-        """What was sent with it."""
+        """Folder of the files that the client has sent."""
         return self.folder / "files"
 
     @property
     def _starts(self) -> Path:
         return self.folder / "starts"
 
-    def save(self, order: RunRequest) -> None:
-        """Raises ObswarmError when it can be kept nowhere."""
+    def save(self, request: RunRequest) -> None:
+        """Store a request. Raises ObswarmError if it can be stored nowhere."""
         self.forget()
         try:
-            self._save(order, self._usual)
+            self._save(request, self._usual)
         except (OSError, ObswarmError) as error:
             reason = reason_of(error)
             try:
                 elsewhere = Path(os.environ.get(SERVICE_FOLDER) or tempfile.mkdtemp(prefix="obswarm-run-"))
-                self._save(order, elsewhere / "order")
+                self._save(request, elsewhere / "order")
             except OSError as also:
                 raise ObswarmError(
-                    f"the run cannot be kept in {self._usual} ({reason}), nor elsewhere ({reason_of(also)})"
+                    f"the run cannot be stored in {self._usual} ({reason}), nor elsewhere ({reason_of(also)})"
                 ) from None
             logger.warning(
-                "The run cannot be kept in %s (%s), but in %s: in a new container it could not be gone on with.",
+                "The run cannot be stored in %s (%s), only in %s: a new container could not continue it.",
                 self._usual,
                 reason,
                 self.folder,
             )
 
-    def _save(self, order: RunRequest, folder: Path) -> None:
+    def _save(self, request: RunRequest, folder: Path) -> None:
         self.folder = folder
         if folder == self._usual:
             os.environ.pop(_ELSEWHERE, None)
         else:
             os.environ[_ELSEWHERE] = str(folder)
         try:
-            order.save(folder)
+            request.save(folder)
             make_private_folder(self._starts)
             self._allow_all_starts()
         except BaseException:
@@ -84,16 +85,16 @@ class PendingRun:
             (self._starts / str(number)).touch(0o600)
 
     def lasts(self) -> None:
-        """It has gone on for a while: what happens from now on is not its fault."""
+        """Allow all starts again, after the run has been in progress for a while."""
         with suppress(OSError):
             self._allow_all_starts()
 
     def keep_result(self, result: RunResult) -> None:
-        """It has ended so; for a process that is started before the client has the result. Raises OSError."""
+        """Store the result for the case of a crash before the client has fetched it. Raises OSError."""
         write_private(self._result, pack_result(result))
 
     def kept_result(self) -> RunResult | None:
-        """That, if there is one."""
+        """Return the stored result, None without one."""
         try:
             return unpack_result(self._result.read_bytes())
         except (OSError, NotReadable):
@@ -104,24 +105,24 @@ class PendingRun:
         return self.folder / "result.msgpack"
 
     def read(self) -> tuple[RunRequest | None, int]:
-        """The run, if there is one, and how often it has been begun. Raises BadRunRequest."""
+        """Return the pending run, if there is one, and its number of starts. Raises BadRunRequest."""
         try:
-            order = RunRequest.read(self.folder)
-            left = len(os.listdir(self._starts)) if order is not None else MOST_STARTS
+            request = RunRequest.read(self.folder)
+            left = len(os.listdir(self._starts)) if request is not None else MOST_STARTS
         except OSError as error:
             raise BadRunRequest(reason_of(error)) from None
-        return order, MOST_STARTS - left
+        return request, MOST_STARTS - left
 
     def begin(self, cost: int = 1) -> None:
-        """It is begun once more, which counts as so many starts."""
+        """Count a start, as `cost` starts."""
         try:
             for start in sorted(self._starts.iterdir())[-cost:]:
                 start.unlink()
         except OSError as error:
-            logger.warning("It cannot be kept that the run was begun: %s.", reason_of(error))
+            logger.warning("The start of the run cannot be counted: %s.", reason_of(error))
 
     def forget(self) -> None:
-        """It is over. What cannot be removed is not found as a run any more, if that is possible."""
+        """Remove the pending run, as far as that is possible."""
         shutil.rmtree(self.folder, ignore_errors=True)
         if self.folder != self._usual:
             with suppress(OSError):
@@ -131,7 +132,7 @@ class PendingRun:
 
 
 class KeptResult(Output):
-    """Output that keeps the result with the run, before its state is removed."""
+    """Output that stores the result with the pending run, before the state file is removed."""
 
     required = False
 
@@ -142,4 +143,4 @@ class KeptResult(Output):
         try:
             self._pending.keep_result(result)
         except OSError as error:
-            logger.warning("The result of the run cannot be kept until its client has it: %s.", reason_of(error))
+            logger.warning("The result cannot be stored until the client has fetched it: %s.", reason_of(error))

@@ -1,4 +1,4 @@
-"""From a configuration to what is to be run: load-test files, user classes, environment, load over time."""
+"""Plans a run from its configuration: load-test files, user classes, environment, load over time."""
 
 import argparse
 import logging
@@ -43,7 +43,7 @@ logger = logging.getLogger(__name__)
 
 
 class UnknownOption(ObswarmError):
-    """An option that neither the command nor the load test has. `of_loadtest` are the load test's own options."""
+    """An option that neither the command nor the load test defines. `of_loadtest` are the load test's own options."""
 
     def __init__(self, option: str, of_loadtest: Sequence[str]) -> None:
         super().__init__(f"No such option: {option}.")
@@ -53,8 +53,8 @@ class UnknownOption(ObswarmError):
 
 @dataclass(frozen=True, slots=True)
 class LoadedTest:
-    """A load test as it was imported. `opened` are the files that it read meanwhile; `custom` are its own options,
-    `names` the user classes that were named."""
+    """An imported load test. `opened` are the files that it read during import, `custom` are its own options, `names`
+    the requested user classes."""
 
     loadtest: LoadTest
     files: tuple[Path, ...]
@@ -63,7 +63,7 @@ class LoadedTest:
     names: tuple[str, ...]
 
     def user_classes(self, config: RunConfig) -> Sequence[type[User]]:
-        """Those that are named, with the tasks that the tags select."""
+        """Return the requested user classes, with the tasks that the tags select."""
         load_config = config.load
         return select(
             self.loadtest.chosen(self.names), split_names(load_config.tags), split_names(load_config.exclude_tags)
@@ -72,7 +72,7 @@ class LoadedTest:
 
 @dataclass(frozen=True, slots=True)
 class RunPlan:
-    """What is to be run. `limit_s` is --run-time, None without a limit."""
+    """A planned run. `limit_s` is --run-time in seconds, None without a limit."""
 
     loaded: LoadedTest
     environment: Environment
@@ -101,8 +101,8 @@ def load_test(config: RunConfig) -> LoadedTest:
 
 
 def build_plan(config: RunConfig, *, is_made_here: bool = True) -> RunPlan:
-    """Import the load test and plan its run. A master elsewhere, which makes the run if it is not made here, may have a
-    host of its own. Raises ObswarmError."""
+    """Import the load test and plan its run. Without `is_made_here`, a master service executes the run, and may set the
+    host itself. Raises ObswarmError."""
     load_config = config.load
     loaded = load_test(config)
     classes = loaded.user_classes(config)
@@ -129,12 +129,12 @@ def build_plan(config: RunConfig, *, is_made_here: bool = True) -> RunPlan:
 
 
 def files_of(arguments: Sequence[str], named: Sequence[str]) -> tuple[list[Path], list[str]]:
-    """The load-test files, and the arguments that are not one."""
+    """Return the load-test files, and the other arguments. Raises ObswarmError."""
     rest = list(arguments)
     if named:
         files = [Path(part.strip()) for value in named for part in value.split(",") if part.strip()]
         if not files:
-            raise ObswarmError("--loadtest names no file.")
+            raise ObswarmError("--loadtest is empty; give a file.")
         for file in files:
             try:
                 check_file(file)
@@ -150,7 +150,7 @@ def files_of(arguments: Sequence[str], named: Sequence[str]) -> tuple[list[Path]
 
 
 def named_loadtest(config: RunConfig) -> Path | None:
-    """Return the load-test file that is named, None without one. Raises ObswarmError when it is missing."""
+    """Return the given load-test file, None without one. Raises ObswarmError if it does not exist."""
     if not config.load.arguments and not config.load.files:
         return None
     file = files_of(config.load.arguments, config.load.files)[0][0].resolve()
@@ -160,7 +160,7 @@ def named_loadtest(config: RunConfig) -> Path | None:
 
 
 def names_a_file(arguments: Sequence[str], named: Sequence[str]) -> bool:
-    """Whether a load-test file was named, or one of the usual name lies here."""
+    """Whether a load-test file was given, or the current folder contains one with a default name."""
     if named or any(not text.startswith("-") and _looks_like_file(text) for text in arguments):
         return True
     try:
@@ -171,7 +171,7 @@ def names_a_file(arguments: Sequence[str], named: Sequence[str]) -> bool:
 
 
 def split_names(values: Sequence[str]) -> list[str]:
-    """Names given by repeating an option, by commas, or by both."""
+    """Split names that were given by repeating an option, by commas, or by both."""
     return [name for value in values for name in value.replace(",", " ").split()]
 
 
@@ -191,10 +191,10 @@ def _custom_options(loadtest: LoadTest, arguments: Sequence[str]) -> tuple[Optio
 
 
 def _check_hosts(classes: Sequence[type[User]], config: RunConfig) -> str | None:
-    """Give the classes the host of the configuration, if there is one, as each of them takes it. Returns it as all do,
-    if they agree.
+    """Set the host of the configuration, if there is one, on the classes, normalized by each class's `check_host`.
+    Returns the normalized host if it is the same for all classes, else the configured one.
 
-    Raises ObswarmError for what a class does not take, its own host included.
+    Raises ObswarmError if a class refuses the host, or its own one.
     """
     host = config.load.host
     taken = []
@@ -215,7 +215,7 @@ def _check_hosts(classes: Sequence[type[User]], config: RunConfig) -> str | None
 
 
 def _schedule(loadtest: LoadTest, classes: Sequence[type[User]], config: RunConfig) -> LoadSchedule:
-    """The load over time that configuration and load-test file ask for."""
+    """Return the load over time from the configuration and the load-test file."""
     load_config, shape = config.load, loadtest.shape
     if load_config.stages is not None:
         if shape is not None:
@@ -233,7 +233,7 @@ def _schedule(loadtest: LoadTest, classes: Sequence[type[User]], config: RunConf
 
 
 def _parsed_options(loaded: LoadedTest, config: RunConfig) -> argparse.Namespace:
-    """`environment.parsed_options`: ours under Locust's names, and the load-test file's own."""
+    """Return `environment.parsed_options`: obswarm's options under Locust's names, and those of the load test."""
     load_config, outputs = config.load, config.outputs
     ours = {
         "locustfile": loaded.loadtest.name,

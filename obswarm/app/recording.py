@@ -1,4 +1,4 @@
-"""Recording a run in the store while it goes, its report at the end, and the removal of old runs."""
+"""Recording of a run in the store, its report at the end, and the removal of old runs."""
 
 import logging
 import math
@@ -28,23 +28,23 @@ from obswarm.units import format_not_finite
 logger = logging.getLogger(__name__)
 
 _REPORTS = "reports"
-_IGNORE_ALL = "# Made by obswarm: the runs that it has kept.\n*\n"
+_IGNORE_ALL = "# Written by obswarm: stored runs are not for version control.\n*\n"
 
 
 def report_of(folder: Path, run: RunInfo) -> Path:
-    """Where the report that is made at a run's end is."""
+    """Return the path of the report that is written at the end of a run."""
     return folder / _REPORTS / f"{run.run_id}.html"
 
 
 def open_store(folder: str | None, create: bool = False) -> Store:
-    """Open the store in the folder of --store. Raises ObswarmError when there is none, unless it may be made."""
+    """Open the store in the folder of --store. Raises ObswarmError if it does not exist, unless `create` is true."""
     path = Path(folder or STORE_FOLDER) / FILE
     if create:
         _make(path.parent)
     elif not path.exists():
         raise ObswarmError(
-            f"There are no runs in {path.parent}: `obswarm run` keeps them in {STORE_FOLDER} where it is called."
-            " Name another folder with --store."
+            f"There are no runs in {path.parent}: `obswarm run` stores them in {STORE_FOLDER} in the current folder."
+            " Use --store for another folder."
         )
     return Store(path)
 
@@ -52,7 +52,7 @@ def open_store(folder: str | None, create: bool = False) -> Store:
 def _make(folder: Path) -> None:
     with _plainly(folder):
         make_private_folder(folder)
-        # Reports of earlier versions could be read by others. The folder itself may be one that somebody has named.
+        # Reports of earlier versions were readable by all users. The folder itself may be one that the user created.
         tighten(folder / _REPORTS)
         ignore = folder / ".gitignore"
         if not ignore.exists():
@@ -65,17 +65,17 @@ def _plainly(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise ObswarmError(
-            f"--store {folder}: the folder cannot be written: {error.strerror}. Name another one, or give --no-store."
+            f"--store {folder}: the folder cannot be written: {error.strerror}. Use another one, or --no-store."
         ) from None
 
 
 def configuration_of(config: RunConfig, custom: OptionValues | None) -> dict[str, Any]:
-    """Return what was not left at its default, by the name of the setting, without secrets: see obswarm.redact, and for
-    a load test's own options `is_secret` of `add_argument`."""
+    """Return the settings that were given, by name, without secrets: see obswarm.redact, and `is_secret` of
+    `add_argument` for options of the load test."""
     given = {
         name: config.value(name)
         for name, each in SETTINGS.items()
-        # The arguments have the load test's own options in them, which are `custom`, by name and without secrets.
+        # `arguments` contain options of the load test; they are in `custom`, by name and without secrets.
         if each.option and not each.secret and config.is_given(name) and config.value(name) not in (None, (), "")
     }
     if config.file.named:
@@ -94,16 +94,16 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_plain(each) for each in value]
     if isinstance(value, float) and not math.isfinite(value):
-        # JSON has no number for it, and a setting that is null was not given.
+        # JSON has no such number, and null would mean that the setting was not given.
         return format_not_finite(value)
     return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)
 
 
 class Recording(Output):
-    """Writes a run into the store, which is made when the run starts. Raises ObswarmError at once when the store is no
-    good, or can be none.
+    """Writes a run to the store, which is created when the run starts. Raises ObswarmError at once if the store is
+    invalid, or cannot be created.
 
-    `report`, if any, is one more output, of what is in the store at the end.
+    `report` is a further output or None: the report, from the contents of the store.
     """
 
     name = "The run store"
@@ -166,7 +166,7 @@ class Recording(Output):
             with Store(self._path) as store:
                 self._forget(store)
         except (ObswarmError, OSError) as error:
-            # This run is kept all the same.
+            # This run is stored nevertheless.
             logger.error("Old runs could not be removed from the store: %s.", reason_of(error))
 
     def close(self) -> None:
@@ -191,14 +191,14 @@ class Recording(Output):
         while True:
             time_s = clock.wall()
             try:
-                # A Prometheus may not know its targets yet.
+                # A Prometheus may not have discovered its targets yet.
                 queries = queries or [
                     (MetricKey(target.name, target.kind, signal.name, signal.unit), query)
                     for target, signal, query in queries_of(source.targets())
                 ]
                 values = source.metric_values([query for _, query in queries])
             except SourceError:
-                # Guards say so; here it is a gap.
+                # Guards report it; in the store it is a gap.
                 values = [None] * len(queries)
             pairs = zip(queries, values, strict=True)
             self._open().sample(time_s, {figure: value for (figure, _), value in pairs if value is not None})
@@ -213,8 +213,8 @@ def recording_of(
     source: MetricSource | None,
     evaluate: EvaluateRequirements,
 ) -> Recording | None:
-    """Set up what --store and obswarm.toml ask for; None with --no-store. `files` is the load test, `custom` its own
-    options. Raises ObswarmError."""
+    """Set up the recording as configured; None with --no-store. `files` are the load test, `custom` its own options.
+    Raises ObswarmError."""
     if config.store.no_store:
         return None
     about = RunMetadata(
@@ -234,7 +234,8 @@ def recording_of(
 
 
 def forget_old_runs(store: Store, keep_runs: int | None, keep_for_s: float | None) -> list[RunInfo]:
-    """Removes runs beyond a number, or older than that; those with a tag or a note stay. Gives those removed."""
+    """Remove runs beyond the number `keep_runs`, or older than `keep_for_s` seconds, except those with a tag or a note.
+    Returns the removed runs."""
     runs = [run for run in store.runs() if not run.tags and not run.note and run.ended_s is not None]
     old = runs[keep_runs:] if keep_runs is not None else []
     if keep_for_s is not None:

@@ -13,12 +13,12 @@ from obswarm.streams import say
 
 
 def write_report(store: Store, run: RunInfo, path: Path) -> None:
-    """A run as one HTML file. Raises ObswarmError."""
+    """Write the report of a run as one HTML file. Raises ObswarmError."""
     write_page(path, run_page(read_run(store, run)))
 
 
 def write_page(path: Path, page: str) -> None:
-    """Only its owner can read a file that is made here. Raises ObswarmError."""
+    """Write an HTML file, readable only by its owner if it is new. Raises ObswarmError."""
     try:
         make_private_folder(path.parent)
         write_private(path, page)
@@ -27,7 +27,7 @@ def write_page(path: Path, page: str) -> None:
 
 
 class ReportFile(Output):
-    """Writes the report of what is in the store, and says where it is. `path_of` says where to."""
+    """Writes the report from the store to the path that `path_of` returns, and prints that path."""
 
     name = "The report"
 

@@ -1,4 +1,4 @@
-"""Files that are written of a run when it has ended: the JSON result, JUnit's XML."""
+"""Result files at the end of a run: JSON and JUnit XML."""
 
 from obswarm.api import ObswarmError
 from obswarm.app.guards_setup import EvaluateRequirements
@@ -11,9 +11,9 @@ from obswarm.streams import STANDARD_OUTPUT, is_missing, result_stream, write_to
 
 
 class JsonResult(Output):
-    """Writes the result as JSON: to a file, or to standard output (`-`, and what is left when the file fails).
+    """Writes the result as JSON to a file, or to standard output (`-`, or if the file cannot be written at the end).
 
-    Raises ObswarmError at once when the file cannot be written.
+    Raises ObswarmError at once if the file cannot be written.
     """
 
     def __init__(self, path: str, evaluate: EvaluateRequirements) -> None:
@@ -25,7 +25,7 @@ class JsonResult(Output):
             except OSError as error:
                 raise ObswarmError(f"--json {path}: the file cannot be written: {error.strerror}.") from None
         elif is_missing(result_stream()):
-            raise ObswarmError("--json -: this command was started without a standard output. Name a file.")
+            raise ObswarmError("--json -: this command was started without a standard output. Use --json FILE.")
 
     @property
     def name(self) -> str:
@@ -41,15 +41,15 @@ class JsonResult(Output):
         except OSError as error:
             if is_missing(result_stream()):
                 raise
-            # It could be written when the run began; what was measured still goes somewhere.
+            # The check at the start succeeded; the result must not be lost now.
             write_to_stream(result_stream(), text)
             raise ObswarmError(f"{reason_of(error)}; it is on standard output instead") from None
 
 
 class JUnitResult(Output):
-    """Writes requirements and guards as JUnit's XML.
+    """Writes the results of requirements and guards as JUnit XML.
 
-    Raises ObswarmError at once when the file cannot be written.
+    Raises ObswarmError at once if the file cannot be written.
     """
 
     def __init__(self, path: str, evaluate: EvaluateRequirements) -> None:

@@ -1,4 +1,4 @@
-"""Which run a master service makes now, which workers wait for the next one, and what clients may know of both."""
+"""State of a master service for its clients: the current run, and the workers that wait for the next one."""
 
 import secrets
 from collections.abc import Callable, Mapping
@@ -13,10 +13,10 @@ from obswarm.web import RunEvents, RunRequest, ServiceBusy
 _WORKERS_S = 10.0
 _BACK_S = 6.0
 _STARTED_AGAIN_S = 15.0
-"""How long workers that a run has killed may take until they are started again and wait here."""
+"""Maximum time until workers that a run has killed are restarted and connected again."""
 
 Workers = Mapping[str, int]
-"""Processes of workers by their name."""
+"""Number of processes by the name of the worker."""
 
 
 def _no_workers() -> Workers:
@@ -24,10 +24,9 @@ def _no_workers() -> Workers:
 
 
 class MasterRunService:
-    """The RunService of a master that makes one run after the other.
+    """The RunService of a master that executes one run at a time.
 
-    `accept` is handed a request that is fine; it must not block, and raises ObswarmError when the request cannot be
-    stored.
+    `accept` is called with a valid request; it must not block, and raises ObswarmError if the request cannot be stored.
     """
 
     def __init__(
@@ -36,7 +35,7 @@ class MasterRunService:
         loadtest: str | None = None,
         workers_max_wait_s: float = _WORKERS_S,
     ) -> None:
-        """A run waits for so long for its workers: they were just started, or are connecting again."""
+        """`workers_max_wait_s` is how long a request waits for workers that are starting or reconnecting."""
         self._accept = accept
         self._loadtest = loadtest
         self._is_busy = False
@@ -51,30 +50,29 @@ class MasterRunService:
 
     @property
     def idle_workers(self) -> Workers:
-        """Workers that wait for a run."""
+        """Workers that are waiting for a run."""
         return self._workers()
 
     def wait_with(self, workers: Callable[[], Workers]) -> None:
-        """There is no run; `workers` returns those that wait for one."""
+        """Wait for a run; `workers` returns the idle workers."""
         self._is_busy = False
         self._workers = workers
 
     def begin(self, request_id: str, events: RunEvents) -> None:
-        """A requested run is being prepared."""
+        """Note that a requested run is being prepared."""
         self._is_busy = True
         self._request_id, self._events = request_id, events
 
     def began(self, run: RunControl, run_id: str, loadtest: str) -> None:
-        """The run is there."""
+        """Note that the run can be controlled."""
         self._run, self._run_id, self._loadtest = run, run_id, loadtest
 
     def ended(self) -> None:
-        """The run cannot be stopped any more."""
+        """Note that the run cannot be stopped any more."""
         self._run = None
 
     def expect_back(self, workers: int) -> None:
-        """So many have just finished a run, and will wait here again in a moment; others may have to be started again
-        before they do."""
+        """Expect this number of workers to reconnect soon after a run; others may have to be restarted first."""
         now = clock.monotonic()
         self._coming_back = (workers, now + _BACK_S)
         self._started_again_until_s = now + _STARTED_AGAIN_S
@@ -90,11 +88,15 @@ class MasterRunService:
         }
 
     def submit(self, request: RunRequest) -> RunRequest:
-        self._check_that_it_is_free(f"the run {self._run_id or 'before'} goes on here; wait for its end or stop it.")
+        self._check_that_it_is_free(
+            f"the run {self._run_id} is in progress; wait for its end or stop it."
+            if self._run_id
+            else "another run is in progress; wait for its end or stop it."
+        )
         workers = self._wait_for_workers(request.workers)
         if not workers:
             raise ServiceBusy("no worker is connected to this master.")
-        self._check_that_it_is_free("another run was asked for meanwhile.")
+        self._check_that_it_is_free("another run was submitted in the meantime.")
         accepted = request.accepted(secrets.token_hex(8), workers)
         self._accept(accepted)
         self._is_busy = True
@@ -111,8 +113,8 @@ class MasterRunService:
             raise ServiceBusy(otherwise)
 
     def _wait_for_workers(self, wanted: int) -> int:
-        """Workers for the next run: as many as are wanted, at least one, if they come in time; else those that are
-        there. On a busy machine, each may be connecting again just now."""
+        """Wait for `wanted` workers, at least one, and return their number, which is smaller if not all connect in
+        time. On a busy machine, all may just be reconnecting."""
         until_s = clock.monotonic() + self._workers_max_wait_s
         while True:
             now, workers = clock.monotonic(), self._available()

@@ -1,11 +1,11 @@
-"""`obswarm master --serve`: a master that stays, and makes the runs that clients request, one after the other.
+"""`obswarm master --serve`: a master that executes the runs that clients submit, one at a time.
 
-Each run has a process of its own: the service executes itself anew when a request has come, so that nothing of an
-earlier load test is in its memory, and hands itself the listening socket, so that no connection is refused meanwhile. A
-request is on the disk before it is accepted; a service that is started again goes on with its run.
+Each run has its own process: on a request, the service re-executes itself, so that no state of an earlier load test
+remains, and passes on the listening socket, so that no connection is refused. A request is stored on disk before it is
+accepted; a restarted service continues its run.
 
-No run ends the service. One that crashed is over: its client is told, what it had measured is put aside, and the next
-client is told where. A process that dies is started again (obswarm.app.service_process).
+No run ends the service. If a run crashes, its client is notified, its measurements are moved to a separate file, and
+the next client is notified of that file. A process that crashes is restarted (obswarm.app.service_process).
 """
 
 import logging
@@ -64,38 +64,38 @@ _SOCKET = "OBSWARM_INHERITED_SOCKET"
 _WORKERS_MAX_WAIT_S = 15.0
 _CLIENT_GONE_S = 30.0
 _FETCH_S = 3.0
-"""How long the last client gets to fetch the end of a run before the process becomes a new one."""
+"""Time for the client to fetch the end of a run, before the process re-executes itself."""
 
 _LASTS_S = 60.0
-"""A run that has gone on for so long does not end its master's process each time."""
+"""Running time after which a run gets all its starts back: it does not crash its process at every start."""
 
 _COST_OF_AN_END = 2
-"""A run that was ending already has little left to do, and is begun again less often."""
+"""Starts that count for a run that was already ending: it has little left to do, so it is restarted less often."""
 
 _ADDRESSES = "obswarm.app.session"
-"""Says where metrics and alerts are served, which is another address for clients."""
+"""Logger of the addresses of metrics and alerts, which are different ones for clients."""
 
 BuildRun = Callable[..., RunSession]
-"""As build_fleet_run."""
+"""A function like build_fleet_run."""
 
 
 class Outcome(Enum):
-    """What is next for the process that has made a run."""
+    """What the process does after a run."""
 
     DONE = auto()
     ENDED = auto()
     """A signal ended the run, and ends the service."""
     FAILED = auto()
-    """Something of the run may be left in this process."""
+    """The process re-executes itself, as state of the run may be left in it."""
 
 
 class Service:
-    """`run` returns when a signal has ended it."""
+    """A master service; `run` returns after a signal."""
 
     def __init__(
         self, config: RunConfig, make_display: MakeDisplay, keys: CurveKeys | None, build: BuildRun = build_fleet_run
     ) -> None:
-        """`keys` are those of the cluster's secret; `build` builds each run. Raises ObswarmError."""
+        """`keys` are derived from the cluster's secret; `build` builds each run. Raises ObswarmError."""
         self._config = config
         self._make_display = make_display
         self._build = build
@@ -106,10 +106,10 @@ class Service:
         self._started_in = current_folder() or Path()
         self._token, made_token = _kept("OBSWARM_API_TOKEN", config.cluster.api_token)
         self._alerts_token, made_alerts_token = _kept("OBSWARM_ALERTS_TOKEN", config.guards.alerts_token)
-        self._here = named_loadtest(config)
+        self._loadtest = named_loadtest(config)
         self._run: Run | None = None
         self._next: AsyncResult[RunRequest | None] = AsyncResult()
-        loadtest = str(self._here) if self._here is not None else None
+        loadtest = str(self._loadtest) if self._loadtest is not None else None
         self._runs = MasterRunService(self._accept, loadtest)
         inherited = os.environ.pop(_SOCKET, None)
         runs = RunsApp(self._runs, self._token)
@@ -135,15 +135,15 @@ class Service:
     def run(self) -> None:
         set_up_logging(self._config.outputs.loglevel, self._config.outputs.logfile)
         self._alerts.restore()
-        order, starts = self._read_pending()
+        request, starts = self._read_pending()
         events = RunEvents()
-        if order is not None:
-            # Before the server is there: a client of that run is not told that there is none.
-            self._runs.begin(order.id, events)
+        if request is not None:
+            # Before the server starts, so that a client of that run never gets the response that there is none.
+            self._runs.begin(request.id, events)
         with self._server:
-            if order is not None:
+            if request is not None:
                 self._announce()
-            outcome = self._execute(order, starts, events) if order is not None else Outcome.DONE
+            outcome = self._execute(request, starts, events) if request is not None else Outcome.DONE
             if outcome is Outcome.ENDED or (outcome is Outcome.DONE and self._wait() is None):
                 return
             self._alerts.keep()
@@ -151,7 +151,7 @@ class Service:
             reexec()
 
     def _announce(self) -> None:
-        """Say where this is, when it listens there: once, and not in each of the processes that it becomes."""
+        """Log the service's addresses, in its first process only."""
         if not self._is_first:
             return
         self._is_first = False
@@ -162,77 +162,77 @@ class Service:
         for name, needed in useless_settings(self._config).items():
             logger.warning("%s is not used: %s is not given.", self._config.label(name), self._config.label(needed))
         logger.info("Waiting for runs at %s", self._server.url, extra={"secret": secret})
-        logger.info("Alerts are taken at %s%s", self._server.url, ALERTS_PATH, extra={"secret": alerts_secret})
+        logger.info("Alerts are received at %s%s", self._server.url, ALERTS_PATH, extra={"secret": alerts_secret})
 
     def _wait(self) -> RunRequest | None:
-        """For a request, or None for a signal to end."""
+        """Wait for a request and return it; None after a signal."""
         watchers = [signal_handler(kind, self._next.set, None) for kind in ending_signals()]
         try:
             with IdleWorkers(tcp_endpoint(*self._config.cluster.bind), self._keys) as idle:
                 self._runs.wait_with(lambda: idle.workers)
                 self._announce()
                 following: RunRequest | None = self._next.get()
-                # The response to the client that has requested it is on its way.
+                # Time to send the response to the client.
                 gevent.sleep(0.1)
                 return following
         finally:
             for watcher in watchers:
                 watcher.cancel()
 
-    def _accept(self, order: RunRequest) -> None:
-        self._pending.save(order)
-        self._next.set(order)
+    def _accept(self, request: RunRequest) -> None:
+        self._pending.save(request)
+        self._next.set(request)
 
     def _read_pending(self) -> tuple[RunRequest | None, int]:
-        """The run to make, and how often it has been begun before."""
+        """Return the pending run, and how often it has been started before."""
         try:
-            order, starts = self._pending.read()
+            request, starts = self._pending.read()
         except BadRunRequest as error:
-            self._owe(
-                f"The run that was asked for cannot be read from {self._pending.folder} ({error}); it is dropped."
+            self._notify_next_client(
+                f"The requested run cannot be read from {self._pending.folder} ({error}); it is discarded."
             )
             self._pending.forget()
-            order, starts = None, 0
-        aside = unfinished.put_aside(self._state, self._config.load.max_endpoints) if order is None else None
+            request, starts = None, 0
+        aside = unfinished.put_aside(self._state, self._config.load.max_endpoints) if request is None else None
         if aside is not None:
-            self._owe(aside)
-        return order, starts
+            self._notify_next_client(aside)
+        return request, starts
 
-    def _owe(self, text: str) -> None:
-        """Something that the next client has to be told."""
+    def _notify_next_client(self, text: str) -> None:
+        """Log a message now, and to the next client."""
         logger.error("%s", text)
         self._notices.add(text)
 
-    def _execute(self, order: RunRequest, starts: int, news: RunEvents) -> Outcome:
-        """Make the run that was requested, or go on with it when it was begun before."""
+    def _execute(self, request: RunRequest, starts: int, events: RunEvents) -> Outcome:
+        """Execute the requested run, or continue it if it was started before."""
         seen = PartialResult()
-        watch = Supervisor().keep("The watch on the client", self._end_without_client, news)
+        watch = Supervisor().keep("The watch on the client", self._end_without_client, events)
         outcome = Outcome.FAILED
         try:
             self._begin(starts)
-            config, shared = self._config_for(order)
+            config, shared = self._config_for(request)
             ended = self._pending.kept_result() if starts else None
             if ended is not None:
-                self._tell_again(news, ended, config)
+                self._send_again(events, ended, config)
                 return Outcome.FAILED
             display = self._make_display(config)
-            with self._told(news):
-                self._tell_of_runs_before(starts)
-                outputs = [KeptResult(self._pending), news, seen]
+            with self._logging_to(events):
+                self._log_earlier_runs(starts)
+                outputs = [KeptResult(self._pending), events, seen]
                 session = self._session_for(config, shared, starts, display, outputs)
                 result, code = session.execute()
-            self._runs.expect_back(order.workers - sum(loss.requests is None for loss in result.losses))
-            news.end(result, code)
+            self._runs.expect_back(request.workers - sum(loss.requests is None for loss in result.losses))
+            events.end(result, code)
             outcome = Outcome.ENDED if session.terminated else Outcome.DONE
-            self._wait_for_client(news, result)
+            self._wait_for_client(events, result)
         except CannotGoOn as error:
-            self._fail(news, seen, "its master could not go on with it", str(error))
+            self._fail(events, seen, "its master could not continue it", str(error))
         except ObswarmError as error:
-            self._fail(news, seen, "an error on its master", str(error))
+            self._fail(events, seen, "an error on its master", str(error))
         except (Exception, SystemExit, KeyboardInterrupt, gevent.Timeout, gevent.GreenletExit) as error:
             logger.critical("The run crashed.", exc_info=error)
-            text = f"The run crashed on its master ({reason_of(error)}); the master's log has more."
-            self._fail(news, seen, "it crashed on its master", text)
+            text = f"The run crashed on its master ({reason_of(error)}); see the master's log."
+            self._fail(events, seen, "it crashed on its master", text)
         finally:
             watch.kill()
             self._pending.forget()
@@ -243,7 +243,8 @@ class Service:
             self._server.metrics.latest.end_run(lambda: self._alerts.refused)
         return outcome
 
-    def _tell_of_runs_before(self, starts: int) -> None:
+    def _log_earlier_runs(self, starts: int) -> None:
+        """Log what happened to earlier runs that did not end properly, for the client."""
         for text in self._notices.take():
             logger.warning("%s", text)
         aside = unfinished.put_aside(self._state, self._config.load.max_endpoints) if not starts else None
@@ -252,48 +253,48 @@ class Service:
 
     def _begin(self, starts: int) -> None:
         if starts >= MOST_STARTS:
-            raise CannotGoOn("The run has ended its master's process again and again, and is not begun once more.")
+            raise CannotGoOn(f"The run has crashed its master's process {MOST_STARTS} times; it is not started again.")
         found = unfinished.found_run(self._state, self._config.load.max_endpoints) if starts else None
         was_ending = found is not None and found.progress.stopping is not None
         self._pending.begin(_COST_OF_AN_END if was_ending else 1)
 
-    def _fail(self, news: RunEvents, seen: PartialResult, detail: str, text: str) -> None:
-        """The run ended without a result of its own: its client gets what there is."""
+    def _fail(self, events: RunEvents, seen: PartialResult, detail: str, text: str) -> None:
+        """End a run that has no result of its own: its client gets the part that was measured."""
         logger.error("%s", text)
         self._release_workers()
         result = unfinished.best_of(
             seen, unfinished.found_run(self._state, self._config.load.max_endpoints), detail, text
         )
-        news.end(result, exit_codes.USAGE if result is None else exit_codes.INCOMPLETE, text)
+        events.end(result, exit_codes.USAGE if result is None else exit_codes.INCOMPLETE, text)
         aside = unfinished.put_aside(self._state, self._config.load.max_endpoints, text.splitlines()[0])
         if aside is not None:
-            self._owe(aside)
-        self._wait_for_client(news, result if aside is None else None)
+            self._notify_next_client(aside)
+        self._wait_for_client(events, result if aside is None else None)
 
     def _release_workers(self) -> None:
-        """Of a run that crashed in this process, so that they load its target no more, and keep what they have."""
+        """Stop the users of a run that crashed in this process, and collect its workers' last statistics."""
         if self._run is not None:
             try:
                 self._run.give_up()
             except (Exception, SystemExit, KeyboardInterrupt, gevent.Timeout, gevent.GreenletExit) as error:
-                logger.error("The last statistics of the run's workers cannot be had: %s.", reason_of(error))
+                logger.error("The last statistics of the run's workers are missing: %s.", reason_of(error))
 
-    def _tell_again(self, news: RunEvents, result: RunResult, config: RunConfig) -> None:
-        """The process that had made the run ended before its client had the result."""
+    def _send_again(self, events: RunEvents, result: RunResult, config: RunConfig) -> None:
+        """Send the result of a run whose process ended before its client had fetched it."""
         with suppress(OSError):
             self._state.unlink(missing_ok=True)
-        news.end(result, exit_code_of(result, config.outputs.exit_code_on_error, config.outputs.strict))
-        self._wait_for_client(news, result)
+        events.end(result, exit_code_of(result, config.outputs.exit_code_on_error, config.outputs.strict))
+        self._wait_for_client(events, result)
 
-    def _wait_for_client(self, news: RunEvents, result: RunResult | None) -> None:
-        """It has a few seconds to fetch the result, which is written here if it does not come."""
-        if news.wait_until_told(_FETCH_S) or result is None:
+    def _wait_for_client(self, events: RunEvents, result: RunResult | None) -> None:
+        """Wait up to _FETCH_S until the client has fetched the result; write it to a file if it does not."""
+        if events.wait_until_fetched(_FETCH_S) or result is None:
             return
         where = unfinished.write_beside(self._state, result)
-        kept = f"is kept in {where[0]}" if where else "could not be kept"
-        self._owe(
-            f"The run {result.run_id} ended ({result.stop_reason.detail}) when nobody asked for it any more."
-            f" {unfinished.measured(result)} {kept}."
+        stored = f"are in {where[0]}" if where else "could not be saved"
+        self._notify_next_client(
+            f"The run {result.run_id} ended ({result.stop_reason.detail}) without a client."
+            f" {unfinished.measured(result)} {stored}."
         )
 
     def _session_for(
@@ -316,25 +317,25 @@ class Service:
             on_run=lambda run: self._began(run, plan.loadtest.name),
         )
 
-    def _config_for(self, order: RunRequest) -> tuple[RunConfig, Path | None]:
+    def _config_for(self, request: RunRequest) -> tuple[RunConfig, Path | None]:
         files = self._pending.files
         shared = None
-        if order.mounted:
-            if self._here is None:
+        if request.mounted:
+            if self._loadtest is None:
                 raise ObswarmError("This master has no folder of load tests; send the files.")
-            shared = files = self._here.parent
+            shared = files = self._loadtest.parent
         os.chdir(files)
-        config = for_client(self._config, order.config)
+        config = for_client(self._config, request.config)
         written = {
             name: str(self._started_in / config.value(name))
             for name, each in SETTINGS.items()
-            # From where the service was started, as runs are made elsewhere.
+            # Relative to the folder in which the service was started; runs have another current folder.
             if each.unit == "file" and config.value(name) not in (None, "", STANDARD_OUTPUT)
         }
         own: dict[str, Any] = {
-            "files": tuple(str(files / name) for name in order.files),
+            "files": tuple(str(files / name) for name in request.files),
             "headless": True,
-            "expect_workers": order.workers,
+            "expect_workers": request.workers,
             "expect_workers_max_wait": _WORKERS_MAX_WAIT_S,
             "state_file": str(self._state),
             "alerts_token": self._alerts_token,
@@ -345,8 +346,8 @@ class Service:
         self._run = run
         self._runs.began(run, run.run_id, loadtest)
 
-    def _end_without_client(self, news: RunEvents) -> None:
-        """A run that nobody watches any more is ended, as a run in a terminal that was closed is."""
+    def _end_without_client(self, events: RunEvents) -> None:
+        """Stop the run when no client has polled it for _CLIENT_GONE_S, like a run in a closed terminal."""
         began_s, lasts = clock.monotonic(), False
         while True:
             gevent.sleep(1)
@@ -355,15 +356,15 @@ class Service:
             if not lasts and goes_well(state, clock.monotonic() - began_s):
                 lasts = True
                 self._pending.lasts()
-            if run is not None and clock.monotonic() - news.asked_s > _CLIENT_GONE_S:
+            if run is not None and clock.monotonic() - events.polled_s > _CLIENT_GONE_S:
                 logger.error("No client has polled the run for %.0f s; stopping it.", _CLIENT_GONE_S)
-                run.stop(StopReason(StopKind.LOST, "whoever asked for the run has gone"))
+                run.stop(StopReason(StopKind.LOST, "the client of the run is gone"))
                 return
 
     @contextmanager
-    def _told(self, news: RunEvents) -> Iterator[None]:
-        """What is logged meanwhile is told to the client, too."""
-        handler = RunEventsHandler(news, without=(_ADDRESSES,))
+    def _logging_to(self, events: RunEvents) -> Iterator[None]:
+        """Send log records to the client, too."""
+        handler = RunEventsHandler(events, without=(_ADDRESSES,))
         logging.getLogger().addHandler(handler)
         try:
             yield
@@ -372,13 +373,13 @@ class Service:
 
 
 def goes_well(state: RunState, since_s: float) -> bool:
-    """Whether a run that its process has made for so long may be begun anew as often as one that has just been asked
-    for. How long its end takes is no progress."""
+    """Whether a run that has been executed for this long gets all its starts back. The time that its end takes does not
+    count."""
     return since_s > _LASTS_S and state not in (RunState.STOPPING, RunState.STOPPED)
 
 
 def _kept(variable: str, given: str | None) -> tuple[str, bool]:
-    """A token, and whether it was made here; the process that this one becomes has the same."""
+    """Return a token, and whether it was generated; the environment passes it on to the next process."""
     token = given or secrets.token_urlsafe(24)
     os.environ[variable] = token
     return token, not given

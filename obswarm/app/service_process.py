@@ -1,7 +1,7 @@
-"""A service that outlives whatever its runs do: it works in a child process, which is started again when it crashes.
+"""Supervision of a service, which runs in a child process that is restarted after a crash.
 
-The child says through a pipe that it ends because it is meant to; an exit code would not tell, since a load test can
-call `os._exit(0)` as well.
+The child writes to a pipe when it ends intentionally. The exit code is not sufficient, since a load test can call
+`os._exit(0)`, too.
 """
 
 import ctypes
@@ -27,23 +27,23 @@ from obswarm.temporary import TemporaryFolder
 logger = logging.getLogger(__name__)
 
 _VARIABLE = "OBSWARM_SUPERVISOR"
-"""Process id of the parent and number of the pipe's descriptor in the child, as PID:FD."""
+"""Process id of the parent, and file descriptor of the pipe in the child, as PID:FD."""
 
 SERVICE_FOLDER = "OBSWARM_SERVICE_FOLDER"
-"""A folder for temporary files that is there as long as the service, however its child processes end."""
+"""A folder for temporary files that exists as long as the service, however its child processes end."""
 
 _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 10.0
 _LIVED_S = 30.0
-"""A child that lived so long begins with the first pause again."""
+"""Running time of a child after which the pause before its restart is _FIRST_PAUSE_S again."""
 
 _PR_SET_PDEATHSIG = 1
 
 
 def supervise() -> int | None:
-    """Keep a child alive that runs this process's command, until it ends as it is meant to; gives the exit code.
+    """Run this process's command in a child, restarting it until it ends intentionally; returns its exit code.
 
-    None in the child, which then does its work in `with ends_as_meant():`.
+    Returns None in the child, which then does its work in `with ends_as_meant():`.
     """
     if _pipe() is not None:
         _end_with_parent()
@@ -53,16 +53,16 @@ def supervise() -> int | None:
 
 @contextmanager
 def ends_as_meant() -> Iterator[None]:
-    """In the child: when this block is left, but for a crash, the service ends."""
+    """In the child: leaving this block ends the service, also by ObswarmError, but not by another exception."""
     try:
         yield
     except ObswarmError:
-        _say_so()
+        _confirm_end()
         raise
-    _say_so()
+    _confirm_end()
 
 
-def _say_so() -> None:
+def _confirm_end() -> None:
     pipe = _pipe()
     if pipe is not None:
         os.write(pipe, b".")
@@ -98,7 +98,7 @@ class _Parent:
 
     def run(self) -> int:
         with suppress(OSError):
-            # Where there is none, there may be one when it is needed.
+            # Without it, a temporary folder is created when one is needed.
             self._folder = TemporaryFolder("service")
         try:
             return self._run()
@@ -117,7 +117,7 @@ class _Parent:
                     return code if code >= 0 else 128 - code
                 if clock.monotonic() - began_s > _LIVED_S:
                     pause_s = _FIRST_PAUSE_S
-                logger.error("The process of this service ended unexpectedly (%s); it is started again.", _ended(code))
+                logger.error("The process of this service ended unexpectedly (%s); restarting it.", _ended(code))
                 if self._ending.wait(pause_s):
                     return 0
                 pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
@@ -126,7 +126,7 @@ class _Parent:
                 watcher.cancel()
 
     def _run_child(self) -> tuple[int, bool]:
-        """(exit code, whether it was meant)."""
+        """Return the exit code, and whether the end was intentional."""
         reading, writing = os.pipe()
         try:
             os.set_blocking(reading, False)

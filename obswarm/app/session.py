@@ -1,4 +1,5 @@
-"""A run from its start to its exit code: outputs, signals, errors that nobody catches. Shared by all that make runs."""
+"""A run from its start to its exit code: outputs, signals, uncaught errors. Used by all commands that run a load
+test."""
 
 import logging
 import signal
@@ -29,7 +30,7 @@ MakeRun = Callable[[Outputs], Run]
 
 
 class WatchedRun(RunHandle, Protocol):
-    """A run of this process or of another one."""
+    """A run of this or of another process."""
 
     def run(self) -> RunResult: ...
 
@@ -37,7 +38,7 @@ class WatchedRun(RunHandle, Protocol):
 
 
 class Display(Protocol):
-    """What is shown of a run: while it goes, and at its end."""
+    """The outputs that show a run, during the run and at its end."""
 
     @property
     def progress(self) -> Sequence[Output]: ...
@@ -45,7 +46,7 @@ class Display(Protocol):
     def closing(self, evaluate: EvaluateRequirements) -> Sequence[Output]: ...
 
     def finished(self, result: RunResult) -> None:
-        """The result is complete; outputs may have failed since the closing ones were shown."""
+        """Show outputs that failed after the closing ones were shown."""
 
 
 MakeDisplay = Callable[[RunConfig], Display]
@@ -59,9 +60,8 @@ def outputs_of(
     recording: Recording | None,
     others: Sequence[Output] = (),
 ) -> list[Output]:
-    """Return the outputs of a run in the order in which they are written at the end: the JSON result is last, as it
-    names all that have failed. Raises ObswarmError when a file cannot be written, or an output of a third party cannot
-    be made."""
+    """Return the outputs of a run in the order in which they are finished: the JSON result is last, since it lists all
+    failed outputs. Raises ObswarmError if a file cannot be written, or a third party's output cannot be created."""
     plugins = make_outputs(config.outputs.output, configuration_of(config, None))
     files, last = file_outputs(config, evaluate)
     outputs = [*others, *display.progress, *plugins, *files, *display.closing(evaluate)]
@@ -73,11 +73,11 @@ def outputs_of(
 
 
 def file_outputs(config: RunConfig, evaluate: EvaluateRequirements) -> tuple[list[Output], list[Output]]:
-    """Return the outputs that write files: those before the summary, and those after everything else. Raises
-    ObswarmError when a file cannot be written."""
+    """Return the outputs that write files: those before the summary, and those after all others. Raises ObswarmError if
+    a file cannot be written."""
     wanted = config.outputs
     if wanted.csv_full_history and not wanted.csv:
-        raise ObswarmError(f"{config.label('csv_full_history')} needs --csv PREFIX, which says where the files go.")
+        raise ObswarmError(f"{config.label('csv_full_history')} needs --csv PREFIX, the path of the files.")
     files: list[Output] = []
     if wanted.csv:
         files.append(CsvFiles(wanted.csv, wanted.csv_full_history))
@@ -87,7 +87,7 @@ def file_outputs(config: RunConfig, evaluate: EvaluateRequirements) -> tuple[lis
 
 
 class RunSession:
-    """One run of this process, with everything that is shown, written, exported and guarded of it."""
+    """A run of this process, with its outputs, exporters and guards."""
 
     def __init__(
         self,
@@ -101,8 +101,8 @@ class RunSession:
         outputs: Sequence[Output] = (),
         goes_on: bool = False,
     ) -> None:
-        """`outputs` are further ones. A run that `goes_on` has been started by an earlier process: its users are there
-        already, so that nothing waits for alerts to end. Raises ObswarmError at once when a file cannot be written."""
+        """`outputs` are further outputs. A run that `goes_on` was started by an earlier process: its users are running,
+        so its start does not wait for alerts to end. Raises ObswarmError at once if a file cannot be written."""
         self._config = config
         self._environment = environment
         self._make_run = make_run
@@ -115,14 +115,14 @@ class RunSession:
         """Whether a signal ended the run."""
 
     def execute(self) -> tuple[RunResult, int]:
-        """Run it to its end, whatever happens, and write what was asked for. Returns its result and the exit code."""
+        """Execute the run and finish all outputs. Returns the result and the exit code."""
         result = self.run()
         return result, self._finish(result)
 
     def run(self) -> RunResult:
-        """As `execute`, without the last events and the exit code."""
+        """Execute the run without the events `quitting` and `quit`, and without an exit code."""
         exporters, guards, environment = self._exporters, self._guards, self._environment
-        # First, so that a display that fails does not keep the exporters waiting.
+        # The exporters are first, so that a failing display does not delay them.
         first = exporters.outputs if exporters is not None else []
         outputs = Outputs([*first, *self._outputs, *guards.outputs])
         with guards:
@@ -157,7 +157,7 @@ class RunSession:
         return result
 
     def _finish(self, result: RunResult) -> int:
-        """Tell what went wrong, fire the last events, and give the exit code."""
+        """Print the error, fire the events `quitting` and `quit`, and return the exit code."""
         environment = self._environment
         if result.error is not None:
             say_error(result.error)
@@ -171,7 +171,7 @@ class RunSession:
 
 
 def watch_run(make_run: Callable[[Outputs], WatchedRun], outputs: Sequence[Output], display: Display) -> RunResult:
-    """Watch a run that another process makes, guards and exports, to its end."""
+    """Receive a run of another process, which evaluates guards and exports metrics, until its end."""
     handed = Outputs(outputs)
     try:
         run = make_run(handed)
@@ -220,7 +220,7 @@ class _Signals:
             return
         self._interrupts += 1
         if self._interrupts == 1:
-            logger.info("Interrupted: running tasks may finish. Ctrl-C again ends at once.")
+            logger.info("Interrupted: waiting for running tasks. Ctrl-C again stops at once.")
             self._run.stop(StopReason(StopKind.SIGNAL, "interrupted by Ctrl-C (SIGINT)"))
         else:
             self._run.abort(StopReason(StopKind.SIGNAL, "interrupted by Ctrl-C (SIGINT)"))

@@ -1,5 +1,4 @@
-"""Where the target's metrics come from: the Prometheus and the targets of the configuration, and the source that they
-make."""
+"""Sources of the target's metrics: the Prometheus and the targets of the configuration."""
 
 import difflib
 from collections.abc import Sequence
@@ -15,13 +14,13 @@ from obswarm.redact import redact_url, remember
 from obswarm.targets import KINDS, MetricSource, Target, field_of_target
 
 PROMETHEUS = "prometheus"
-"""What the options of Prometheus begin with."""
+"""Prefix of the options for a Prometheus."""
 
 _ANYBODY = ApiAccess()
 
 
 class Prometheus(NamedTuple):
-    """Where one is, and how requests to it are authenticated."""
+    """URL of a Prometheus, and how requests to it are authenticated."""
 
     url: str
     access: ApiAccess
@@ -30,7 +29,8 @@ class Prometheus(NamedTuple):
 def make_source(
     targets: Sequence[Target], prometheus: Prometheus | None, queries: Sequence[str] | None
 ) -> MetricSource | None:
-    """Return a Prometheus when there is one, else what reads the targets itself, else nothing."""
+    """Return the Prometheus as source if there is one, else an embedded scraper of the targets; None without
+    targets."""
     # They import a parser of PromQL, which a run without targets does not need.
     if prometheus is not None:
         from obswarm.targets import PrometheusSource
@@ -44,8 +44,8 @@ def make_source(
 
 
 def targets_of(config: RunConfig, folder: Path | None = None, is_made_here: bool = True) -> tuple[Target, ...]:
-    """Return the targets of command line and file. Paths of tokens and certificates are relative to the folder, if one
-    is named; those of a run that another machine makes are that machine's. Raises ObswarmError."""
+    """Return the targets of command line and file. Paths of tokens and certificates are relative to `folder`, if given;
+    if another machine executes the run, they are paths of that machine. Raises ObswarmError."""
     file = config.file
     targets = list(table_targets(file))
     texts = [(f"{file.where}target ", text) for text in file.texts.get("target", ())]
@@ -71,7 +71,7 @@ def table_targets(file: FileConfig) -> tuple[Target, ...]:
 
 
 def prometheus_of(config: RunConfig, folder: Path | None = None, check_files: bool = False) -> Prometheus | None:
-    """Return the Prometheus of the configuration. Raises ObswarmError for settings that make no sense together."""
+    """Return the Prometheus of the configuration, None without one. Raises ObswarmError for contradictory settings."""
     url = config.targets.prometheus_url
     if url is None:
         useless = useless_option(config, "prometheus_url")
@@ -86,21 +86,21 @@ def prometheus_of(config: RunConfig, folder: Path | None = None, check_files: bo
 
 
 def api_access(config: AccessConfig, folder: Path | None = None) -> ApiAccess:
-    """Return how requests are authenticated; paths are relative to the folder, if one is named."""
+    """Return how requests are authenticated; paths are relative to `folder`, if given."""
     values = {each.name: getattr(config, each.name) or None for each in fields(config) if each.name != "headers"}
     access = access_of({**values, "headers": tuple(parse_header(text) for text in config.headers)})
     return access if folder is None else access.below(folder)
 
 
 def useless_option(config: RunConfig, needed: str) -> str | None:
-    """Return the first option that has a value and needs that setting, which has none."""
+    """Return the first given option that needs the setting `needed`; None without one."""
     return next((each.option for each in SETTINGS.values() if each.needs == needed and config.value(each.name)), None)
 
 
 def make_target(
     where: str, name: str | None, url: str | None, kind: str | None, access: ApiAccess = _ANYBODY
 ) -> Target:
-    """Raises ObswarmError for a kind that is not known, a URL that is none, or credentials that make no sense."""
+    """Make a target. Raises ObswarmError for an unknown kind, an invalid URL, or contradictory credentials."""
     if kind not in KINDS:
         nearest = difflib.get_close_matches(kind or "", KINDS, 1)
         hint = f" Did you mean {nearest[0]}?" if nearest else ""
@@ -112,13 +112,13 @@ def make_target(
 
 
 def check_url(where: str, url: str) -> None:
-    """Raises ObswarmError when it is no http or https URL."""
+    """Raise ObswarmError unless `url` is an http or https URL."""
     if not is_http_url(url):
         raise ObswarmError(f"{where}: {redact_url(url)!r} is not a URL; write it like http://127.0.0.1:9104/metrics.")
 
 
 def is_http_url(text: str) -> bool:
-    """Whether it has a scheme, a host and perhaps a port."""
+    """Whether the text is an http or https URL with a host."""
     try:
         parts = urlsplit(text)
         return parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
@@ -127,7 +127,7 @@ def is_http_url(text: str) -> bool:
 
 
 def _free_name(kind: str, targets: Sequence[Target]) -> str:
-    """The kind, with a number from the second on, that no other target has: a target is told by its name alone."""
+    """Return a unique name: the kind, with a number from the second target of the kind on."""
     number = sum(target.kind == kind for target in targets) + 1
     taken = {target.name for target in targets}
     while (name := kind if number == 1 else f"{kind}-{number}") in taken:

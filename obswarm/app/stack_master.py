@@ -12,7 +12,7 @@ _AGAIN_S = 0.3
 
 
 def unreachable_reason(project: Project) -> str | None:
-    """Return why the stack's master does not respond, None if it does. One that Docker is starting is waited for."""
+    """Return why the stack's master does not respond, None if it does. Waits up to 20 s while its container starts."""
     client = MasterClient(project.web_url, project.api_token, trust_env=False)
     until_s = clock.monotonic() + _STARTS_S
     while True:
@@ -26,7 +26,7 @@ def unreachable_reason(project: Project) -> str | None:
 
 
 def _is_up(project: Project) -> bool:
-    """Whether the container of the stack's master runs, or is started again."""
+    """Whether the container of the stack's master is running or restarting."""
     try:
         engine = Engine()
     except StackError:

@@ -1,5 +1,4 @@
-"""What becomes of a run that did not end properly: its state is put aside, its result written beside it, and a sentence
-says where."""
+"""Runs that did not end properly: their state and partial result are saved in separate files, named in a message."""
 
 import logging
 import os
@@ -24,11 +23,11 @@ _FIT_FOR_A_FILE = re.compile(r"[\w.-]{1,100}")
 
 
 class CannotGoOn(ObswarmError):
-    """A run was begun, and its state is none that this process could go on from."""
+    """A run cannot be continued from its state."""
 
 
 def found_run(state: Path, max_endpoints: int) -> Recovered | None:
-    """The run in the state file, None when there is none that can be read."""
+    """Return the run in the state file, None if there is none, or it cannot be read."""
     try:
         return read_journal(state, max_endpoints)
     except ObswarmError:
@@ -36,52 +35,52 @@ def found_run(state: Path, max_endpoints: int) -> Recovered | None:
 
 
 def recover_begun(config: RunConfig, digest: str) -> Recovered | None:
-    """Return the run that an earlier process of the service has begun, to go on with it; None when nothing of it was
-    measured yet. Raises CannotGoOn."""
+    """Return the run that an earlier process of the service has started, to continue it; None if it has no measurements
+    yet. Raises CannotGoOn."""
     found = found_run(config.cluster.state_path, config.load.max_endpoints)
     if found is None:
-        # Or it is not to be had, and what is there will be replaced.
+        # Also if the state cannot be read; it is replaced then.
         return None
     if found.digest != digest:
-        raise CannotGoOn("The master was started again, and the load test is another one now.")
+        raise CannotGoOn("The master was restarted, and the load test has changed.")
     age_s = clock.wall() - found.progress.at_wall_s
     if age_s > config.cluster.orphan_timeout + defaults.GIVE_UP_AFTER_S:
-        raise CannotGoOn(f"The master was away for {age_s:.0f} s, and its workers have given up.")
+        raise CannotGoOn(f"The master was down for {age_s:.0f} s, and its workers have given up.")
     return found
 
 
 def best_of(seen: PartialResult, found: Recovered | None, detail: str, text: str) -> RunResult | None:
-    """The result of a run that crashed: what its outputs saw of it, or what is in its state where that is more."""
+    """Return the partial result of a run that crashed, from its outputs or from its state, whichever has more."""
     result = seen.result(detail, text)
     if found is None:
         return result
-    kept = result_of_recovered(found, detail, text)
-    if result is None or kept.run_id != result.run_id:
-        return kept if result is None else result
-    return kept if kept.ended_s > result.ended_s and kept.requests_made >= result.requests_made else result
+    stored = result_of_recovered(found, detail, text)
+    if result is None or stored.run_id != result.run_id:
+        return stored if result is None else result
+    return stored if stored.ended_s > result.ended_s and stored.requests_made >= result.requests_made else result
 
 
 def put_aside(state: Path, max_endpoints: int, why: str = "its master was killed, or crashed") -> str | None:
-    """Move the state file out of the way of the next run; gives a sentence about it, None when there is no file."""
+    """Move the state file to a separate file; returns a message about it, None if there is no state."""
     try:
         found = read_journal(state, max_endpoints)
     except ObswarmError:
         where = _move(state, f"unreadable-{new_run_id(clock.wall())}")
-        return f"What was in {state} is not the state of a run that this version can read; it{_kept(where)}."
+        return f"{state} was not the state of a run that this version can read; its contents {_saved(where)}."
     if found is None:
         return None
     result = result_of_recovered(found, why)
     where = [*write_beside(state, result), *_move(state, found.run_id)]
-    return f"The run {found.run_id} did not end properly: {why.rstrip('.')}. {measured(result)}{_kept(where)}."
+    return f"The run {found.run_id} did not end properly: {why.rstrip('.')}. {measured(result)} {_saved(where)}."
 
 
 def measured(result: RunResult) -> str:
-    """The beginning of a sentence about where it is."""
-    return f"What it had measured in {result.duration_s:.0f} s ({counted(result.final.total.requests, 'request')})"
+    """Return the subject of a sentence about the place of the measurements."""
+    return f"Its measurements of {result.duration_s:.0f} s ({counted(result.final.total.requests, 'request')})"
 
 
 def write_beside(state: Path, result: RunResult) -> list[Path]:
-    """Write a result into the state file's folder; gives its file, or nothing when it cannot be written."""
+    """Write a result to the state file's folder; returns its path, nothing if it cannot be written."""
     path = state.with_name(f"{_file_name(result.run_id)}.json")
     try:
         write_to_file(str(path), to_json(result_document(result), indent=2) + "\n")
@@ -93,8 +92,8 @@ def write_beside(state: Path, result: RunResult) -> list[Path]:
     return [path]
 
 
-def _kept(where: list[Path]) -> str:
-    return f" is kept in {' and '.join(map(str, where))}" if where else " could not be kept"
+def _saved(where: list[Path]) -> str:
+    return f"are in {' and '.join(map(str, where))}" if where else "could not be saved"
 
 
 def _move(state: Path, name: str) -> list[Path]:

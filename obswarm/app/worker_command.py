@@ -3,4 +3,4 @@
 import sys
 
 WORKER_COMMAND = (sys.executable, "-P", "-m", "obswarm", "worker-process")
-"""-P: a `json.py` in the current folder is not the one that the standard library imports."""
+"""-P: modules of the current folder, like a `json.py`, do not replace those of the standard library."""

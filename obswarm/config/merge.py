@@ -1,4 +1,4 @@
-"""The configuration of a run that a service makes for a client, from that of the service and that of the client."""
+"""Merge of a service's and a client's configuration to that of a run."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -11,37 +11,37 @@ _OF_SERVICE = (Source.ENVIRONMENT, Source.COMMAND_LINE)
 
 
 def useless_settings(service: RunConfig) -> dict[str, str]:
-    """Return the settings of a service's command line and environment that mean nothing without one that is not given
-    there, with the name of that one."""
+    """Return the settings of a service's command line and environment that have no effect without another setting,
+    which is not given, with the name of that setting."""
     return _useless(_own(service))
 
 
 def for_client(service: RunConfig, client: RunConfig) -> RunConfig:
-    """Return the configuration of a run that the client asks the service for.
+    """Return the configuration of a run that the client submits to the service.
 
-    What concerns the service alone is its own: where it listens, what its command line has it write. Of the rest the
-    client's settings count; where it gives none, those that the service's command line and environment give. The
-    service's credentials are not used for an address that the client has given, nor settings that exclude one of the
+    Settings of the service alone are taken from it, such as its addresses and the files of its command line. For other
+    settings, the client's values take precedence over those of the service's command line and environment. Credentials
+    of the service are not used for an address that the client has given, nor are settings that exclude one of the
     client's.
     """
     requested, own = _requested(client), _own(service)
     dropped = {*_useless(own, requested), *_excluded(client, requested)}
     for name in requested:
         dropped.update(_belonging(name))
-    kept = {name: origin for name, origin in own.items() if name not in requested and name not in dropped}
+    retained = {name: origin for name, origin in own.items() if name not in requested and name not in dropped}
     values, origins = {}, {}
     for name, each in SETTINGS.items():
         nearest = service.origin(name)
         if each.scope is Scope.SERVICE or (each.scope is Scope.LOCAL and nearest.source in _OF_SERVICE):
             values[name], origins[name] = service.value(name), nearest
         elif each.scope is Scope.LOCAL:
-            # What the service's file says of outputs is not for its runs.
+            # Outputs in the service's file do not apply to its runs.
             continue
         elif name in requested or not each.option:
             values[name] = client.value(name)
             origins[name] = client.origin(name)
-        elif name in kept:
-            values[name], origins[name] = service.value(name), kept[name]
+        elif name in retained:
+            values[name], origins[name] = service.value(name), retained[name]
     file = client.file if client.file.where or not service.file.named else service.file
     return RunConfig.of(
         values, {name: each for name, each in origins.items() if each.source is not Source.DEFAULT}, file
@@ -53,7 +53,7 @@ def _requested(client: RunConfig) -> Mapping[str, Origin]:
 
 
 def _own(service: RunConfig) -> Mapping[str, Origin]:
-    """What a service's command line and environment give of what a client can give."""
+    """Return the settings of a service's command line and environment that a client can set, too."""
     return {
         name: each
         for name, each in service.origins.items()
@@ -67,7 +67,7 @@ def _useless(own: Mapping[str, Origin], requested: Mapping[str, Origin] = Mappin
 
 
 def _belonging(name: str) -> Iterator[str]:
-    """Settings that hold for that one's value alone: credentials of an address."""
+    """Return the settings that belong to the value of this one, such as the credentials of an address."""
     own = SETTINGS[name]
     if own.secret:
         return
@@ -79,13 +79,13 @@ def _belonging(name: str) -> Iterator[str]:
 def _excluded(client: RunConfig, requested: Mapping[str, Origin]) -> Iterator[str]:
     for each in SETTINGS.values():
         for other in each.excludes:
-            if _says(client, other, requested):
+            if _has_value(client, other, requested):
                 yield each.name
-            if _says(client, each.name, requested):
+            if _has_value(client, each.name, requested):
                 yield other
 
 
-def _says(client: RunConfig, name: str, requested: Mapping[str, Origin]) -> bool:
+def _has_value(client: RunConfig, name: str, requested: Mapping[str, Origin]) -> bool:
     return name in requested and client.value(name) not in (None, False, ())
 
 

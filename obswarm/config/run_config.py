@@ -1,8 +1,8 @@
-"""RunConfig: everything that was said about a run, as one value.
+"""RunConfig: the whole configuration of a run as one value.
 
-It is made once, from command line over environment over obswarm.toml over defaults, and travels whole: to what makes
-the run in this process, to a master service, to workers, into the store. A new setting is a field here and an option in
-obswarm.cli.
+It is made once, from command line, environment, obswarm.toml and defaults, in this precedence, and passed as a whole:
+to the composition of a run in this process, to a master service, to workers, to the store. A new setting is a field in
+this module and an option in obswarm.cli.
 """
 
 from collections.abc import Iterator, Mapping
@@ -20,12 +20,12 @@ STORE_FOLDER = ".obswarm"
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 StageValue = tuple[float, int]
-"""Seconds, and the number of users at their end."""
+"""Duration of a stage in seconds, and the number of users at its end."""
 
 
 @dataclass(frozen=True, slots=True)
 class AccessConfig:
-    """How requests to a server of others are authenticated and sent. `headers` are written `NAME: VALUE`."""
+    """Credentials, certificates and proxy of requests to another server. `headers` are written `NAME: VALUE`."""
 
     auth: str | None = setting(None, secret=True, excludes=("token", "token_file"))
     token: str | None = setting(None, secret=True, excludes=("token_file",))
@@ -45,7 +45,7 @@ class LoadConfig:
         (), "--loadtest", scope=Scope.LOCAL, unset=f"{' or '.join(defaults.LOADTEST_FILES)} in the current folder"
     )
     arguments: tuple[str, ...] = setting((), "", in_file=False)
-    """Load-test file, user classes, and the load test's own options."""
+    """Load-test file, user classes, and options that the load test defines."""
     host: str | None = setting(None, scope=Scope.WORKERS)
     users: int | None = setting(None, limits=(1, MOST_USERS), unset=str(defaults.USERS))
     spawn_rate: float | None = setting(None, unset=f"{defaults.SPAWN_RATE:g}")
@@ -62,7 +62,7 @@ class LoadConfig:
 
 @dataclass(frozen=True, slots=True)
 class OutputsConfig:
-    """What is shown and written of a run, and the exit code."""
+    """Display and files of a run, and its exit code."""
 
     headless: bool = setting(False, scope=Scope.LOCAL)
     only_summary: bool = setting(False, scope=Scope.LOCAL)
@@ -80,7 +80,7 @@ class OutputsConfig:
 
 @dataclass(frozen=True, slots=True)
 class MetricsConfig:
-    """The run's metrics: served at /metrics, pushed by remote write."""
+    """Export of the run's metrics: the endpoint /metrics, and remote write."""
 
     web_port: int | None = setting(
         None, scope=Scope.LOCAL, limits=(0, 65_535), unset=f"{defaults.WEB_PORT} or the next free port"
@@ -118,7 +118,7 @@ class GuardsConfig:
 
 @dataclass(frozen=True, slots=True)
 class TargetsConfig:
-    """Where the metrics of the target are read."""
+    """Sources of the target's metrics."""
 
     prometheus_url: str | None = setting(None)
     prometheus_access: AccessConfig = field(
@@ -129,7 +129,7 @@ class TargetsConfig:
 
 @dataclass(frozen=True, slots=True)
 class StoreConfig:
-    """Where the run is recorded."""
+    """The store in which the run is recorded."""
 
     store: str = setting(STORE_FOLDER, scope=Scope.LOCAL)
     no_store: bool = setting(False, scope=Scope.LOCAL, excludes=("store",))
@@ -142,7 +142,7 @@ class StoreConfig:
 
 @dataclass(frozen=True, slots=True)
 class ClusterConfig:
-    """Which processes make the load, and how they find one another. `workers` is None for as many as are needed."""
+    """The processes of a run, and their addresses. `workers` is None for an automatic number."""
 
     workers: int | None = setting(None, scope=Scope.LOCAL, limits=(0, MOST_WORKERS))
     balance: str = setting("capacity", choices=("capacity", "equal"))
@@ -164,7 +164,7 @@ class ClusterConfig:
 
     @property
     def state_path(self) -> Path:
-        """Where a master records its run, to go on with it after a restart."""
+        """The file in which a master records its run, to continue it after a restart."""
         return Path(self.state_file or f".obswarm/master-{self.bind[1]}.run")
 
 
@@ -180,9 +180,11 @@ class TargetTable:
 
 @dataclass(frozen=True, slots=True)
 class FileConfig:
-    """What obswarm.toml says besides options. `where` stands before a key in messages: `obswarm.toml: `; it is empty
-    without a file. `named` tells whether --config has named the file; `texts` are the values of settings that add to
-    those of the command line, by their key; times are in seconds."""
+    """The values of obswarm.toml that are not options.
+
+    `where` precedes a key in messages: `obswarm.toml: `; it is empty without a file. `named` is true for a file of
+    --config; `texts` are the values of settings that add to those of the command line, by key; times are in seconds.
+    """
 
     path: str = ""
     where: str = ""
@@ -196,8 +198,7 @@ class FileConfig:
 
 @dataclass(frozen=True, slots=True)
 class RunConfig:
-    """Everything that was said about a run. `origins` are those of settings that were not left at their default, by
-    their name."""
+    """The configuration of a run. `origins` are the origins of all settings that were given, by name."""
 
     load: LoadConfig = LoadConfig()
     outputs: OutputsConfig = OutputsConfig()
@@ -211,7 +212,7 @@ class RunConfig:
 
     @classmethod
     def of(cls, values: Mapping[str, Any], origins: Mapping[str, Origin], file: FileConfig | None = None) -> Self:
-        """Make one from values by the names of settings; others stay at their default."""
+        """Make a RunConfig from values by the names of settings; others have their defaults."""
         arguments: dict[tuple[str, ...], dict[str, Any]] = {(): {}, **{path: {} for path, _ in _PARTS}}
         for name, value in values.items():
             path = SETTINGS[name].path
@@ -232,15 +233,15 @@ class RunConfig:
         return self.of({name: self.value(name) for name in SETTINGS} | dict(values), self.origins, self.file)
 
     def is_given(self, name: str) -> bool:
-        """Whether the setting was not left at its default."""
+        """Whether the setting was given, instead of having its default."""
         return name in self.origins
 
     def origin(self, name: str) -> Origin:
-        """Return where the value of the setting of that name is from."""
+        """Return the origin of a setting's value."""
         return self.origins.get(name) or Origin(Source.DEFAULT, SETTINGS[name].option)
 
     def label(self, name: str) -> str:
-        """Return how the source of a value calls the setting: `--users`, `OBSWARM_USERS`, `users in obswarm.toml`."""
+        """Return the name of a setting in its source: `--users`, `OBSWARM_USERS`, `users in obswarm.toml`."""
         return self.origin(name).label
 
 
@@ -268,7 +269,7 @@ def _parts_of(kind: type[Any], path: tuple[str, ...] = ()) -> Iterator[tuple[tup
 
 
 SETTINGS: Mapping[str, Setting] = MappingProxyType({each.name: each for each in _settings_of(RunConfig)})
-"""All settings by their name, in the order of their declaration."""
+"""All settings by name, in the order of their declaration."""
 
 _PARTS: tuple[tuple[tuple[str, ...], type[Any]], ...] = tuple(_parts_of(RunConfig))
-"""The dataclasses that a RunConfig is made of, the innermost first, by the attributes that lead to them."""
+"""The dataclasses of a RunConfig, the innermost first, by their attribute path."""

@@ -1,4 +1,4 @@
-"""What is known of a setting of a run besides its value: its name, whom it concerns, where its value is from."""
+"""Metadata of a setting: its names, the processes that need it, its default and limits, and the origin of its value."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,20 +9,20 @@ _METADATA = "setting"
 
 
 class Scope(Enum):
-    """Which processes of a run need to know a setting."""
+    """The processes of a run that need a setting."""
 
     WORKERS = "workers"
-    """Those that run users, and the one that conducts the run."""
+    """Workers, and the process that coordinates the run."""
     RUN = "run"
-    """The one that conducts the run: a master, or a service that a client asks for it."""
+    """The process that coordinates the run, such as a master; a client sends the setting to a master service."""
     SERVICE = "service"
-    """A master alone: where it listens, how many workers it waits for."""
+    """The master alone: the address to listen on, the number of expected workers."""
     LOCAL = "local"
-    """The process that was given it alone: what it shows and writes."""
+    """The process of this command line alone: its display and its files."""
 
 
 class Source(Enum):
-    """Where a value is from, the farthest first: a nearer one takes precedence."""
+    """The source of a value; a higher one takes precedence."""
 
     DEFAULT = 0
     FILE = 1
@@ -32,7 +32,7 @@ class Source(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where the value of a setting is from. `label` is how its source calls it: `--users`, `OBSWARM_USERS`,
+    """The origin of a setting's value. `label` is the setting's name in its source: `--users`, `OBSWARM_USERS`,
     `users in obswarm.toml`."""
 
     source: Source
@@ -43,24 +43,23 @@ class Origin:
 class Setting:
     """A field of RunConfig.
 
-    `name` is unique in the whole RunConfig, and the name under which the store keeps the value; `path` are the
-    attributes that lead to it. `needs` is the setting without which this one means nothing; with `redirects` it says,
-    as that one does, where something is sent. `limits` are the lowest and the highest value; `unit` is `seconds`,
-    `bytes`, `file` for the name of a file that is written, or empty; `unset` says in words what applies where there is
-    no value, for one whose default is none.
+    `name` is unique in the whole RunConfig, and the key in the store; `path` is its attribute path. `needs` is the
+    setting without which this one has no effect; with `redirects`, this setting determines, too, where requests are
+    sent. `limits` are the lowest and the highest value; `unit` is `seconds`, `bytes`, `file` for the path of a file
+    that is written, or empty; `unset` describes the default in words if the value is None.
     """
 
     name: str
     path: tuple[str, ...]
     option: str
-    """The long option; empty for one that is no option."""
+    """The long option; empty if the setting has none."""
     type: Any
     default: Any
     scope: Scope
     secret: bool
     in_file: bool
     adds: bool
-    """Values of obswarm.toml come before those of the command line, which do not replace them."""
+    """Whether values of the command line are appended to those of obswarm.toml, instead of replacing them."""
     excludes: tuple[str, ...]
     needs: str
     redirects: bool
@@ -71,17 +70,17 @@ class Setting:
 
     @property
     def travels(self) -> bool:
-        """Whether a client sends it to the service that makes its run."""
+        """Whether a client sends it to a master service."""
         return self.scope in (Scope.WORKERS, Scope.RUN)
 
     @property
     def key(self) -> str:
-        """In obswarm.toml."""
+        """The key in obswarm.toml."""
         return self.option.removeprefix("--").replace("-", "_")
 
     @property
     def variable(self) -> str:
-        """In the environment."""
+        """The environment variable."""
         return f"OBSWARM_{self.key.upper()}"
 
 
@@ -125,8 +124,8 @@ def setting(
 def setting_of(
     metadata: Mapping[Any, Any], name: str, path: tuple[str, ...], kind: Any, default: Any, prefix: str, needs: str
 ) -> Setting | None:
-    """The setting that `setting` has declared; None for another field. `prefix` begins the names of all settings of its
-    part, which need `needs`."""
+    """Return the setting that was declared by `setting`; None for another field. `prefix` is the prefix of its name,
+    and `needs` the setting that all settings of this part need."""
     declared = metadata.get(_METADATA)
     if declared is None:
         return None

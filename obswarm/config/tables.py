@@ -1,4 +1,4 @@
-"""What obswarm.toml says besides options: targets, guards, how long runs are recorded."""
+"""The values of obswarm.toml that are not options: targets, guards, retention of stored runs."""
 
 import difflib
 from collections.abc import Mapping, Sequence
@@ -13,16 +13,16 @@ from obswarm.units import parse_duration
 
 
 def read_file_config(named: str | None, folder: Path | None) -> FileConfig:
-    """Read the file that was named, or the one in the folder; an empty FileConfig when there is none.
+    """Read the given file, or the one in the folder; returns an empty FileConfig if there is none.
 
-    Raises ObswarmError that names the file and the key.
+    Raises ObswarmError with file and key.
     """
     return file_config(read_document(named, folder), named is not None)
 
 
 def file_config(document: Document | None, named: bool) -> FileConfig:
-    """Return what a document says besides options; `named` tells whether --config has named it. Raises ObswarmError
-    that names the file and the key."""
+    """Return the values of a document that are not options; `named` is true for a file of --config. Raises ObswarmError
+    with file and key."""
     if document is None:
         return FileConfig()
     where, values = document.where, document.values
@@ -30,7 +30,7 @@ def file_config(document: Document | None, named: bool) -> FileConfig:
     names = [target.name or target.kind for target in targets]
     for name in names:
         if names.count(name) > 1:
-            raise ObswarmError(f"{where}two targets are called {name!r}.")
+            raise ObswarmError(f"{where}two targets have the name {name!r}; set `name` of one of them.")
     return FileConfig(
         path=str(document.path),
         where=where,
@@ -48,30 +48,30 @@ def file_config(document: Document | None, named: bool) -> FileConfig:
 
 
 def check_keys(where: str, values: Mapping[str, Any], known: Sequence[str]) -> None:
-    """Raises ObswarmError that names the first key that is none."""
+    """Raise ObswarmError with the first unknown key."""
     for key in values:
         if key not in known:
             nearest = difflib.get_close_matches(key.replace("-", "_"), known, 1)
-            hint = f" Did you mean {nearest[0]}?" if nearest else f" Known are {', '.join(sorted(known))}."
-            raise ObswarmError(f"{where}there is no {key!r}.{hint}")
+            hint = f" Did you mean {nearest[0]}?" if nearest else f" Known keys: {', '.join(sorted(known))}."
+            raise ObswarmError(f"{where}unknown key {key!r}.{hint}")
 
 
 def list_of_texts(where: str, value: Any) -> tuple[str, ...]:
-    """Raises ObswarmError when it is none."""
+    """Check a list of strings. Raises ObswarmError if it is anything else."""
     if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
         raise ObswarmError(f"{where} has to be a list of texts.")
     return tuple(value)
 
 
 def table_place(where: str, name: str, number: int) -> str:
-    """Return how messages call a table of the file, the first of a name being 1: `obswarm.toml: [[targets]] 1: `."""
+    """Return the place of a table in messages, counted from 1: `obswarm.toml: [[targets]] 1: `."""
     return f"{where}[[{name}]] {number}: "
 
 
 def _tables(where: str, values: Mapping[str, Any], name: str) -> list[tuple[str, Mapping[str, Any]]]:
     entries = values.get(name, [])
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-        raise ObswarmError(f"{where}{name} is written as [[{name}]], once for each.")
+        raise ObswarmError(f"{where}{name} has to be written as tables, [[{name}]].")
     return [(table_place(where, name, number), entry) for number, entry in enumerate(entries, start=1)]
 
 

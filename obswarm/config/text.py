@@ -1,4 +1,4 @@
-"""Settings of a run as people write them."""
+"""Settings of a run as text, in the form of the command line."""
 
 import shlex
 from typing import Any
@@ -26,7 +26,7 @@ def setting_text(name: str, value: Any) -> str:
             try:
                 return ",".join(f"{format_duration(seconds)}:{int(users)}" for seconds, users in value)
             except (TypeError, ValueError):
-                # Kept by another version, in another way.
+                # Stored by another version in another format.
                 pass
         if name == "bind" and len(value) == 2:
             host, port = value
@@ -36,8 +36,8 @@ def setting_text(name: str, value: Any) -> str:
 
 
 def option_text(name: str, value: Any) -> str:
-    """Return a setting as the command line gives it: `--run-time 3s --tags read`; for one that is not known, an option
-    of the load test's own, `--NAME VALUE`."""
+    """Return a setting in the form of the command line: `--run-time 3s`. An unknown name is an option of the load test:
+    `--NAME VALUE`."""
     known = SETTINGS.get(name)
     option = known.option if known is not None else f"--{name.replace('_', '-')}"
     if isinstance(value, bool):

@@ -1,4 +1,4 @@
-"""Finds and reads obswarm.toml, or [tool.obswarm] in pyproject.toml; what its keys mean is said elsewhere."""
+"""Find and read obswarm.toml, or [tool.obswarm] in pyproject.toml, without interpreting its keys."""
 
 import codecs
 import tomllib
@@ -16,7 +16,7 @@ KEYS = {
     "guards": "Guards, each in a table `[[guards]]`.",
     "keep_for": "Age at which stored runs are removed, at the end of a run, unless they have a tag or a note:"
     ' a duration such as `"30d"`.',
-    "keep_runs": "As `keep_for`, but the number of runs to keep; the newest ones stay.",
+    "keep_runs": "The number of stored runs to keep, with the same exceptions; the oldest ones are removed.",
 }
 """Keys that are not options of a command, with their meanings."""
 
@@ -24,14 +24,14 @@ TARGET_KEYS = {
     "kind": "Kind of the target; see `obswarm targets`.",
     "url": "URL of its metrics endpoint.",
     "name": "Name; by default its kind.",
-    "auth": "`USER:PASSWORD` for basic authentication; the URL may have them as well.",
+    "auth": "`USER:PASSWORD` for basic authentication; the URL can contain them, too.",
     "token": "A bearer token.",
     "token_file": "A file with the bearer token, read again for each request.",
     "headers": 'HTTP headers: `{ X-Scope-OrgID = "shop" }`.',
-    "ca_file": "CA certificates; by default the environment's or the system's.",
+    "ca_file": "CA certificates; by default those of the environment or the system.",
     "cert_file": "A client certificate.",
-    "key_file": "Key of the client certificate, if it is in another file.",
-    "proxy": "URL of a proxy; by default the environment's.",
+    "key_file": "Private key of the client certificate, if it is in a separate file.",
+    "proxy": "URL of a proxy; by default that of the environment.",
 }
 GUARD_KEYS = {
     "when": "The condition, as in [guards](guards.md#what-to-write).",
@@ -42,13 +42,13 @@ GUARD_KEYS = {
     "on_no_data": '`"warn"` (the default) or `"stop"`.',
 }
 RENAMED_GUARD_KEYS = {"blind_after": "no_data_after", "on_blind": "on_no_data"}
-"""Keys of `[[guards]]`, and arguments of Guard, of obswarm 0.1 by what they are called now."""
-_SIGN_OF_OTHER_CODINGS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)
+"""Present names of keys of `[[guards]]`, and of arguments of Guard, by their names in obswarm 0.1."""
+_BOMS_OF_OTHER_ENCODINGS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """What a file holds. `where` stands before a key in messages: `obswarm.toml: `."""
+    """The contents of a file. `where` precedes a key in messages: `obswarm.toml: `."""
 
     path: Path
     values: dict[str, Any]
@@ -59,7 +59,7 @@ class Document:
 
 
 def current_folder() -> Path | None:
-    """None when it has been removed since this process was started: a service goes on."""
+    """Return the current folder, None if it has been removed, which does not stop a service."""
     try:
         return Path.cwd()
     except FileNotFoundError:
@@ -67,13 +67,13 @@ def current_folder() -> Path | None:
 
 
 def read_document(named: str | None, folder: Path | None) -> Document | None:
-    """The file that was named, or the one in the folder; None when there is none. Raises ObswarmError for one that
-    cannot be read or is not TOML."""
+    """Read the given file, or the one in the folder; returns None if there is none. Raises ObswarmError if it cannot be
+    read or is not TOML."""
     if named is not None:
         return _document(Path(named), _read(Path(named)))
     if folder is None:
         return None
-    # Short in messages: it is the one here.
+    # In messages, a file in the current folder has no path.
     where = Path() if folder == current_folder() else folder
     for path in (where / FILE, where / _PROJECT):
         if path.exists():
@@ -88,7 +88,7 @@ def _document(path: Path, values: dict[str, Any]) -> Document:
 
 
 def _has_own_table(values: dict[str, Any]) -> bool:
-    """Of a pyproject.toml; one that makes no sense where it is not ours is no concern of ours."""
+    """Whether a pyproject.toml has a table [tool.obswarm]. Errors in other parts of the file are ignored."""
     tools = values.get("tool")
     return isinstance(tools, dict) and "obswarm" in tools
 
@@ -105,10 +105,10 @@ def _read(path: Path) -> dict[str, Any]:
         content = path.read_bytes()
     except OSError as error:
         raise ObswarmError(f"{path} cannot be read: {error.strerror}.") from None
-    if content.startswith(_SIGN_OF_OTHER_CODINGS) or b"\0" in content[:4]:
+    if content.startswith(_BOMS_OF_OTHER_ENCODINGS) or b"\0" in content[:4]:
         raise ObswarmError(f"{path} is in UTF-16 or UTF-32, as some editors for Windows write it; save it as UTF-8.")
     try:
-        # With or without a byte-order mark, which some editors put in front.
+        # With or without the byte-order mark that some editors write.
         return tomllib.loads(content.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
@@ -116,5 +116,5 @@ def _read(path: Path) -> dict[str, Any]:
     except RecursionError:
         raise ObswarmError(f"{path} is nested too deeply.") from None
     except ValueError as error:
-        # TOML's own error is one; a number of thousands of digits is another.
+        # TOMLDecodeError, and the error for an integer with thousands of digits.
         raise ObswarmError(f"{path} is not TOML: {error}.") from None

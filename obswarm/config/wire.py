@@ -15,12 +15,12 @@ _LONGEST_TEXT = 1_000_000
 
 
 class BadConfig(ValueError):
-    """What was received is no RunConfig of this release. The text says what is wrong."""
+    """The received value is not a RunConfig of this release; the text is the reason."""
 
 
 def to_wire(config: RunConfig, release: str) -> dict[str, Any]:
-    """Return a RunConfig as dictionaries, lists, texts and numbers, secrets included, but for settings that concern
-    only the process that was given them."""
+    """Return a RunConfig as dictionaries, lists, strings and numbers, including secrets, but without settings of this
+    process alone."""
     local = {name: each.default for name, each in SETTINGS.items() if not each.travels}
     travelling = config.replaced(local)
     plain: dict[str, Any] = _plain(travelling)
@@ -29,12 +29,12 @@ def to_wire(config: RunConfig, release: str) -> dict[str, Any]:
 
 
 def from_wire(values: Any, release: str) -> RunConfig:
-    """Return the RunConfig that `to_wire` has made. Raises BadConfig for anything else, another release's included."""
+    """Return the RunConfig from the result of `to_wire`. Raises BadConfig for an invalid one, or another release."""
     if not isinstance(values, dict) or set(values) != {"release", "config"}:
-        raise BadConfig("it is no configuration of a run")
+        raise BadConfig("not the configuration of a run")
     if values["release"] != release:
         theirs = str(values["release"])[:50]
-        raise BadConfig(f"it is of obswarm {theirs}, and this is obswarm {release}; both have to be the same")
+        raise BadConfig(f"it is of obswarm {theirs}, this is obswarm {release}; the versions have to be the same")
     config: RunConfig = _made(RunConfig, values["config"], "")
     for name in config.origins:
         if name not in SETTINGS:
@@ -42,11 +42,11 @@ def from_wire(values: Any, release: str) -> RunConfig:
     for each in SETTINGS.values():
         value = config.value(each.name)
         if each.choices is not None and value is not None and value.upper() not in map(str.upper, each.choices):
-            raise BadConfig(f"{each.name} is none of {', '.join(each.choices)}")
+            raise BadConfig(f"{each.name} is not one of {', '.join(each.choices)}")
         if each.limits is not None and value is not None and not each.limits[0] <= value <= each.limits[1]:
             raise BadConfig(f"{each.name} is not from {each.limits[0]:,} to {each.limits[1]:,}")
         if isinstance(value, float) and (value < 0 or not math.isfinite(value)):
-            raise BadConfig(f"{each.name} is negative or no number")
+            raise BadConfig(f"{each.name} is negative or not finite")
     return config
 
 
@@ -61,11 +61,11 @@ def _plain(value: Any) -> Any:
 
 
 def _made(kind: Any, value: Any, where: str) -> Any:
-    """The value as that type; raises BadConfig for one that is not of it."""
+    """Convert a value to a type. Raises BadConfig if it is of another type."""
     if is_dataclass(kind):
         hints = get_type_hints(kind)
         if not isinstance(value, dict) or set(value) != {each.name for each in fields(kind)}:
-            raise BadConfig(f"{where or 'it'} has not the parts that it has to have")
+            raise BadConfig(f"{where or 'the configuration'} has missing or unknown fields")
         make = cast(Callable[..., Any], kind)
         return make(**{name: _made(hints[name], each, f"{where}.{name}".strip(".")) for name, each in value.items()})
     outer, inner = get_origin(kind), get_args(kind)
@@ -75,16 +75,16 @@ def _made(kind: Any, value: Any, where: str) -> Any:
         return _tuple(inner, value, where)
     if outer is not None and issubclass(outer, Mapping):
         if not isinstance(value, dict) or len(value) > _MOST_ENTRIES:
-            raise BadConfig(f"{where} is no table")
+            raise BadConfig(f"{where} is not a table")
         return {_made(inner[0], name, where): _made(inner[1], each, where) for name, each in value.items()}
     if kind is Source:
         if value not in Source.__members__:
-            raise BadConfig(f"{where} is no source of values")
+            raise BadConfig(f"{where} is not a source of values")
         return Source[value]
     if kind is float and type(value) is int:
         return float(value)
     if type(value) is not kind or (kind is str and len(value) > _LONGEST_TEXT):
-        raise BadConfig(f"{where} is of a wrong type")
+        raise BadConfig(f"{where} has the wrong type")
     return value
 
 
@@ -98,9 +98,9 @@ def _of_union(kinds: tuple[Any, ...], value: Any, where: str) -> Any:
 
 def _tuple(kinds: tuple[Any, ...], value: Any, where: str) -> tuple[Any, ...]:
     if not isinstance(value, list) or len(value) > _MOST_ENTRIES:
-        raise BadConfig(f"{where} is no list")
+        raise BadConfig(f"{where} is not a list")
     if kinds[-1] is Ellipsis:
         return tuple(_made(kinds[0], each, where) for each in value)
     if len(value) != len(kinds):
-        raise BadConfig(f"{where} has not {len(kinds)} values")
+        raise BadConfig(f"{where} does not have {len(kinds)} values")
     return tuple(_made(kind, each, where) for kind, each in zip(kinds, value, strict=True))

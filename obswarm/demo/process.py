@@ -1,4 +1,4 @@
-"""Start and stop the demo's target in a process of its own."""
+"""Start and stop the demo's target in a separate process."""
 
 import json
 import subprocess

@@ -91,10 +91,10 @@ def serve(port: int, workers: int, longest_queue: int) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="The target of `obswarm demo`, on its own.")
-    parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
-    parser.add_argument("--workers", type=int, default=WORKERS, help="app workers")
-    parser.add_argument("--longest-queue", type=int, default=LONGEST_QUEUE, help="requests that may wait for a worker")
+    parser = argparse.ArgumentParser(description="Run the target of `obswarm demo` separately.")
+    parser.add_argument("--port", type=int, default=0, help="port to listen on; 0 selects a free port")
+    parser.add_argument("--workers", type=int, default=WORKERS, help="number of app workers")
+    parser.add_argument("--longest-queue", type=int, default=LONGEST_QUEUE, help="maximum number of waiting requests")
     options = parser.parse_args()
     serve(options.port, options.workers, options.longest_queue)
 

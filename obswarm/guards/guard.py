@@ -147,12 +147,11 @@ def Guard(  # noqa: N802 - looks like a class in load-test files
 
 
 def guard_of_text(text: str, action: str) -> GuardRule:
-    """Make a guard of an option's text, a condition with or without a name before it: `slow: p95 > 2s`. Raises
-    ObswarmError."""
+    """Parse a guard with an optional name: `[NAME:]CONDITION`, like `slow: p95 > 2s`. Raises ObswarmError."""
     parse_action(action)
     name, when = split_name(text)
     if name in tuple(GuardAction):
-        # Whoever writes --stop-when 'notify: …' has meant something else than a guard of that name.
+        # --stop-when 'notify: …' is most probably not meant as a guard with the name notify.
         raise ObswarmError(
             f"{name!r} is an action, and this guard's is {action.strip()}; use --guard '{name}: {when}', or another"
             " name."

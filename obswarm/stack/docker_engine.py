@@ -18,7 +18,7 @@ _LARGEST_ANSWER_BYTES = 64 * 1024 * 1024
 
 
 class StackError(ObswarmError):
-    """A precondition of the stack is not met. The message says what to do."""
+    """A precondition of the stack is not met. The message contains what to do."""
 
 
 class Engine:

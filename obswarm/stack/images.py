@@ -51,7 +51,7 @@ def needed_images(engine: Engine, images: Iterable[str], own: str, say: Say) -> 
 
 
 def pull(engine: Engine, image: str, say: Say) -> None:
-    """Raises StackError."""
+    """Pull an image, printing the progress. Raises StackError."""
     say(f"Pulling {image}.")
     from docker.utils import parse_repository_tag
 

@@ -45,7 +45,7 @@ def choose_ports(project: Project, engine: Engine) -> dict[str, int]:
             port = _next_free(port, {*others, *chosen.values()})
         elif not _is_free(port):
             raise StackError(
-                f"Port {port}, for {name.replace('_', ' ')}, is in use by {_owner(port, engine)}. Stop that, or choose"
+                f"Port {port}, for {name.replace('_', ' ')}, is in use by {_owner(port, engine)}. Stop it, or choose"
                 f" another port with {port_variable(name)}=…"
             )
         chosen[name] = port

@@ -95,7 +95,7 @@ class Project:
     @property
     def profiles(self) -> list[str]:
         wanted = (("target", self.demo), ("exporters", self.exporters), ("container-stats", self.stats))
-        return [name for name, here in wanted if here]
+        return [name for name, is_wanted in wanted if is_wanted]
 
     @staticmethod
     def named(name: str) -> "Project":

@@ -1,4 +1,4 @@
-"""What a run serves over HTTP, and what asks for runs there."""
+"""HTTP server of a run: metrics, alerts, and the API of a master service; and the client of that API."""
 
 from obswarm.on_demand import imported_on_demand
 

@@ -1,4 +1,4 @@
-"""POST /api/v1/alerts: takes the webhooks of Alertmanager and Grafana, for whoever has the token."""
+"""POST /api/v1/alerts: receiver of the webhooks of Alertmanager and Grafana, with a bearer token."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -28,32 +28,34 @@ _MOST_REFUSED_SHOWN = 20
 
 
 class AlertsApp:
-    """A WSGI application. Each alert of a delivery is judged by itself: 200 with what each one leads to, and why others
-    were refused; 400 when none can be read, 401 for a wrong token, 413 for a body that is too large. It never answers
-    5xx on purpose: Alertmanager would try again at once, and nothing would go better then. After a 4xx it delivers the
-    same once in its group_interval, which is counted each time.
+    """A WSGI application that receives alerts.
 
-    With `?dry_run=1` nothing is done, and a request that is refused is not counted. Without a board there is no run;
-    what fires is remembered for the next one, and so is what was refused: `restore` takes it from before.
+    Each alert of a delivery is evaluated separately. Responses: 200 with the action for each alert, and the reasons for
+    which others were refused; 400 if no alert is valid, 401 for a wrong token, 413 for a body that is too large. There
+    is no 5xx on purpose: Alertmanager would retry at once, with the same result. After a 4xx it repeats the delivery
+    once in its group_interval, which is counted each time.
+
+    With `?dry_run=1` no action is performed, and refused alerts are not counted. Without an evaluator there is no run:
+    firing and refused alerts are kept for the next run, which takes them by `restore`.
     """
 
     def __init__(self, evaluator: GuardEvaluator | None, token: str) -> None:
         self._evaluator = evaluator
         self._counts = evaluator.alert_counts if evaluator is not None else AlertCounts()
-        # Of no run; what the next one does by default is not known, and a stop is the most that it may be.
+        # Between runs, the default action of the next run is unknown; stop is the strongest one.
         self._alerts = evaluator.alerts if evaluator is not None else AlertTracker(parse_action("stop"))
         self._token = token.encode()
 
     def __call__(self, environ: Mapping[str, Any], start_response: Any) -> Iterable[bytes]:
         if environ["REQUEST_METHOD"] != "POST":
-            return json_answer(start_response, "405 Method Not Allowed", {"error": "POST it."}, [("Allow", "POST")])
+            return json_answer(start_response, "405 Method Not Allowed", {"error": "Use POST."}, [("Allow", "POST")])
         dry = _is_dry(environ.get("QUERY_STRING", ""))
         if not has_token(environ, self._token):
             self._refuse(RefusalReason.TOKEN, "a delivery without the right bearer token", dry)
             return refuse_token(start_response)
         body = read_body(environ, LARGEST_BODY_BYTES)
         if body is None:
-            text = f"a delivery of more than {LARGEST_BODY_BYTES // 1024**2} MiB; max_alerts of its webhook bounds it"
+            text = f"a delivery of more than {LARGEST_BODY_BYTES // 1024**2} MiB; limit it by max_alerts of its webhook"
             self._refuse(RefusalReason.TOO_LARGE, text, dry)
             return refuse_size(start_response, LARGEST_BODY_BYTES)
         try:
@@ -100,23 +102,23 @@ class AlertsApp:
         return self._evaluator is not None
 
     def restore(self, before: Delivery) -> None:
-        """Take up what fired, and what was refused, while there was no run."""
+        """Add the alerts that fired, and those that were refused, while there was no run."""
         self._alerts.take(before.alerts, clock.wall())
         self._counts.restore(before.refused)
 
     @property
     def known(self) -> Delivery:
-        """What fires, and what has been refused, for the next run."""
+        """Firing and refused alerts, for the next run."""
         return Delivery(tuple(self.firing), self._counts.refusals)
 
     @property
     def firing(self) -> list[Alert]:
-        """What has been delivered and fires."""
+        """Received alerts that are firing."""
         return self._alerts.firing
 
     @property
     def refused(self) -> tuple[RefusedAlerts, ...]:
-        """What has been refused, by reason."""
+        """Refused alerts, by reason."""
         return self._counts.refused
 
 

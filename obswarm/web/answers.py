@@ -1,4 +1,4 @@
-"""What the API's applications share: JSON answers, bodies of bounded size, bearer tokens."""
+"""Common parts of the WSGI applications: JSON responses, bodies of limited size, bearer tokens."""
 
 import hmac
 from collections.abc import Iterable, Mapping
@@ -24,19 +24,19 @@ def answer(
 
 
 def refuse_token(start_response: Any) -> Iterable[bytes]:
-    """401 for a wrong token or none."""
+    """Respond 401: the token is wrong or missing."""
     challenge = [("WWW-Authenticate", 'Bearer realm="obswarm"')]
     return json_answer(start_response, "401 Unauthorized", {"error": "the bearer token is missing or wrong"}, challenge)
 
 
 def refuse_size(start_response: Any, largest_bytes: int) -> Iterable[bytes]:
-    """413."""
-    text = f"a body has at most {largest_bytes} bytes"
+    """Respond 413: the body is too large."""
+    text = f"the body may have at most {largest_bytes} bytes"
     return json_answer(start_response, "413 Content Too Large", {"error": text}, [("Connection", "close")])
 
 
 def has_token(environ: Mapping[str, Any], token: bytes) -> bool:
-    """Whether the request carries it, compared in constant time, so that it cannot be guessed letter by letter."""
+    """Whether the request has the token; compared in constant time, so that timing does not reveal its beginning."""
     scheme, _, given = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
     fits = hmac.compare_digest(given.strip().encode("utf-8", "surrogateescape"), token)
     if scheme.lower() != "bearer" or not fits:
@@ -46,7 +46,7 @@ def has_token(environ: Mapping[str, Any], token: bytes) -> bool:
 
 
 def read_body(environ: Mapping[str, Any], largest_bytes: int) -> bytes | None:
-    """None when it is too large; whatever the head says, no more than the limit is read."""
+    """Return the body, or None if it is too large; never reads more than the limit, whatever Content-Length is."""
     announced = environ.get("CONTENT_LENGTH") or ""
     if announced.isdecimal() and int(announced) > largest_bytes:
         return None

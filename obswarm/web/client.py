@@ -1,4 +1,4 @@
-"""Asks a master that stays for runs."""
+"""HTTP client of a master service: submits a run, receives its events, and stops it."""
 
 import math
 from collections.abc import Iterator
@@ -21,27 +21,27 @@ from obswarm.web.wire import NotReadable, unpack_result, unpack_snapshot
 _TIMEOUT_S = 10.0
 _STATUS_TIMEOUT_S = 2.0
 _LONGEST_S = 120.0
-"""An order may have 64 MiB, and the news of a run some."""
+"""A run request may have 64 MiB, and the events of a run several."""
 
 _LARGEST_ANSWER_BYTES = 256 * 1024 * 1024
-_ORDER_TIMEOUT_S = 40.0
-"""A large load test, and a master that waits for its workers."""
+_SUBMIT_TIMEOUT_S = 40.0
+"""Enough for a large load test, and for a master that waits for its workers."""
 _START_S = 8.0
-"""How long the start of a master's process may take."""
+"""Maximum time for the start of a master's process."""
 _AGAIN_S = 0.3
 _SILENT_S = 60.0
 _UNKNOWN_S = 5.0
-"""How long a master that waits for runs may not know a run before that is taken as its end."""
+"""A run has ended when a master that waits for runs has not known it for this long."""
 _MOST_ITEMS = 1_000_000
 
 
 class MasterError(ObswarmError):
-    """It does not answer, or does not do what it is asked."""
+    """The master does not respond, or refuses a request."""
 
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """A log record of the master's."""
+    """A log record of the master."""
 
     level: int
     name: str
@@ -50,7 +50,7 @@ class Log:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """How it ended: a result, or an error because of which there was no run."""
+    """The end of the run: its result, or the error that prevented it."""
 
     result: RunResult | None
     exit_code: int
@@ -58,35 +58,35 @@ class End:
 
 
 class _UnknownRun(NotReadable):
-    """It does not know the run that it is asked about."""
+    """The master does not know the requested run."""
 
 
 class MasterClient:
-    """Talks to the API at `url`. All methods raise MasterError."""
+    """Client of the API at `url`. All methods raise MasterError."""
 
     def __init__(self, url: str, token: str, trust_env: bool = True) -> None:
-        """With `trust_env` the environment's proxies and certificates are used."""
+        """`trust_env`: use the proxies and certificates of the environment."""
         self.url = url.rstrip("/")
         self._given_up = False
         self.give_up_at_s = math.inf
-        """Then the end of the run is not waited for any more."""
+        """Monotonic time at which `events` stops waiting for the end of the run."""
         self.restarts = 0
-        """How often the master was seen to have become another process."""
+        """Number of restarts of the master's process that `events` has noticed."""
         access = ApiAccess(token=token)
         self._asked = Asked(self.url, access, naming_of_token("--api-token"))
         self._session = ApiSession(_LARGEST_ANSWER_BYTES, _LONGEST_S, trust_env, access)
 
     def give_up(self) -> None:
-        """Do not wait for a master that does not answer."""
+        """Stop waiting when the master does not respond."""
         self._given_up = True
 
     def status(self, timeout_s: float = _TIMEOUT_S) -> dict[str, Any]:
-        """What it does: version, state, run_id, loadtest, workers by name."""
-        return self._ask("GET", STATUS_PATH, timeout_s=timeout_s)
+        """Return version, state, run_id, loadtest, and workers by name."""
+        return self._request("GET", STATUS_PATH, timeout_s=timeout_s)
 
     def wait_for_workers(self, wanted: int, longest_s: float) -> bool:
-        """Until so many workers wait for a run, or there is a run; gives whether that came true in that time. A master
-        that is being started again is waited for, too."""
+        """Wait until `wanted` workers are idle, or a run is in progress, also while the master restarts. Returns False
+        after `longest_s` seconds."""
         until_s = clock.monotonic() + longest_s
         while True:
             try:
@@ -99,13 +99,13 @@ class MasterClient:
                 return False
             gevent.sleep(_AGAIN_S)
 
-    def order(self, order: RunRequest) -> tuple[str, int]:
-        """(id of the run that was asked for, number of workers). A master that is being started again is waited for."""
+    def submit(self, request: RunRequest) -> tuple[str, int]:
+        """Submit a run; returns its id and the number of workers. Waits while the master restarts."""
         self._wait_for_master()
-        answer = self._ask("POST", RUNS_PATH, order.pack(), MESSAGEPACK, _ORDER_TIMEOUT_S)
+        answer = self._request("POST", RUNS_PATH, request.pack(), MESSAGEPACK, _SUBMIT_TIMEOUT_S)
         number, workers = answer.get("id"), answer.get("workers")
         if not isinstance(number, str) or not isinstance(workers, int):
-            raise MasterError(f"What answers at {self.url} is no master of obswarm {__version__}.")
+            raise MasterError(f"The server at {self.url} is not a master of obswarm {__version__}.")
         return number, workers
 
     def _wait_for_master(self) -> None:
@@ -115,16 +115,16 @@ class MasterClient:
                 self._session.get(self.url + STATUS_PATH, timeout=_TIMEOUT_S)
                 return
             except requests.RequestException as error:
-                # What is wrong otherwise shows when it is asked for the run.
+                # Other errors are reported when the run is submitted.
                 if not isinstance(error, requests.ConnectionError) or clock.monotonic() > until_s:
                     return
             gevent.sleep(_AGAIN_S)
 
     def stop(self, number: str, reason: StopReason, abort: bool) -> None:
         command = {"kind": reason.kind, "detail": reason.detail, "abort": abort}
-        self._ask("POST", f"{RUNS_PATH}/{number}/stop", command)
+        self._request("POST", f"{RUNS_PATH}/{number}/stop", command)
 
-    def _ask(
+    def _request(
         self, method: str, path: str, body: Any = None, content_type: str = "", timeout_s: float = _TIMEOUT_S
     ) -> dict[str, Any]:
         how: dict[str, Any] = (
@@ -134,9 +134,9 @@ class MasterClient:
             answer = self._session.request(method, self.url + path, timeout=timeout_s, **how)
         except requests.RequestException as error:
             why = failure_of(error, self._asked, timeout_s).reason
-            raise MasterError(f"No master answers at {self.url}: {why}") from None
+            raise MasterError(f"No master responds at {self.url}: {why}") from None
         if answer.status_code == 401:
-            raise MasterError(f"The master at {self.url} does not accept the token; see --api-token.")
+            raise MasterError(f"The master at {self.url} does not accept the token; check --api-token.")
         try:
             document = answer.json()
         except (ValueError, RecursionError):
@@ -146,18 +146,18 @@ class MasterClient:
         reason = document.get("error") if isinstance(document, dict) else None
         failure = None if reason else trouble_of(answer, self._asked, "has no API of a master at that path")
         if failure is not None:
-            raise MasterError(f"What answers at {self.url} {failure.text}.")
-        raise MasterError(f"The master at {self.url} refuses: {reason or f'HTTP {answer.status_code}'}")
+            raise MasterError(f"The server at {self.url} {failure.text}.")
+        raise MasterError(f"The master at {self.url} refuses the request: {reason or f'HTTP {answer.status_code}'}")
 
-    def news(self, number: str) -> Iterator[Snapshot | Log | End]:
-        """Everything that happens, until the end. A master that is away for a while is waited for."""
+    def events(self, number: str) -> Iterator[Snapshot | Log | End]:
+        """Receive the events of a run until its end. Waits up to 60 s while the master does not respond."""
         boot, last, heard_s = "", 0, clock.monotonic()
         unknown_since_s: float | None = None
         while True:
             if clock.monotonic() >= self.give_up_at_s:
-                raise MasterError(f"The master at {self.url} has not ended the run after it was asked to.")
+                raise MasterError(f"The master at {self.url} has not ended the run on request.")
             try:
-                boot_now, news = self._news(number, boot, last)
+                boot_now, items = self._events(number, boot, last)
             except (requests.RequestException, NotReadable) as error:
                 now = clock.monotonic()
                 if not (isinstance(error, _UnknownRun) and self._is_waiting()):
@@ -166,24 +166,24 @@ class MasterClient:
                     unknown_since_s = now
                 elif now - unknown_since_s > _UNKNOWN_S:
                     raise MasterError(
-                        f"The master at {self.url} does not know the run any more: it was started again without it."
+                        f"The master at {self.url} does not know the run any more: it was restarted, and lost the run."
                     ) from None
                 if self._given_up or now - heard_s > _SILENT_S:
                     reason = plain_reason(error) if isinstance(error, requests.RequestException) else str(error)
                     raise MasterError(
-                        f"The master at {self.url} has not answered for {now - heard_s:.0f} s: {reason}"
+                        f"The master at {self.url} has not responded for {now - heard_s:.0f} s: {reason}"
                     ) from None
                 gevent.sleep(_AGAIN_S)
                 continue
             self.restarts += boot not in ("", boot_now)
             heard_s, boot, unknown_since_s = clock.monotonic(), boot_now, None
-            for item in news:
+            for item in items:
                 try:
-                    last, told = _read(item)
+                    last, event = _read(item)
                 except NotReadable as error:
-                    raise MasterError(f"What the master at {self.url} tells cannot be read: {error}.") from None
-                yield told
-                if isinstance(told, End):
+                    raise MasterError(f"An event from the master at {self.url} cannot be read: {error}.") from None
+                yield event
+                if isinstance(event, End):
                     return
 
     def _is_waiting(self) -> bool:
@@ -192,25 +192,25 @@ class MasterClient:
         except (MasterError, KeyError):
             return False
 
-    def _news(self, number: str, boot: str, after: int) -> tuple[str, list[Any]]:
+    def _events(self, number: str, boot: str, after: int) -> tuple[str, list[Any]]:
         timeout_s = max(_AGAIN_S, min(_TIMEOUT_S, self.give_up_at_s - clock.monotonic()))
         answer = self._session.get(
             f"{self.url}{RUNS_PATH}/{number}/news", params={"boot": boot, "after": str(after)}, timeout=timeout_s
         )
-        # Until the process that makes the run is there, it is not known.
+        # Also the response before the process of the run has started.
         if answer.status_code == 404:
             raise _UnknownRun("it does not know the run")
         if answer.status_code != 200:
             raise NotReadable(f"it does not know the run (HTTP {answer.status_code})")
         try:
-            boot, news = unpack_limited(answer.content, _MOST_ITEMS)
+            boot, items = unpack_limited(answer.content, _MOST_ITEMS)
         except (ValueError, TypeError) as error:
-            raise NotReadable(f"it answers something else ({type(error).__name__})") from None
-        return boot, news
+            raise NotReadable(f"its response is invalid ({type(error).__name__})") from None
+        return boot, items
 
 
 def _read(item: Any) -> tuple[int, Snapshot | Log | End]:
-    """One news and its number. Raises NotReadable."""
+    """Decode an event and its number. Raises NotReadable."""
     try:
         number, kind, *content = item
         if kind == "snapshot":
@@ -223,4 +223,4 @@ def _read(item: Any) -> tuple[int, Snapshot | Log | End]:
     except NotReadable:
         raise
     except (ValueError, TypeError, IndexError) as error:
-        raise NotReadable(f"no news of this version ({type(error).__name__})") from None
+        raise NotReadable(f"it is not an event of this version ({type(error).__name__})") from None

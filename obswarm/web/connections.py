@@ -1,5 +1,5 @@
-"""A WSGI server whose connections have limits: how many there are, how long each step may take, how large a head is.
-What strangers hold open cannot take the descriptors or the memory that the run needs."""
+"""A WSGI server with limits: number of connections, timeouts, size of heads. Connections of other programs cannot use
+up the file descriptors or the memory that the run needs."""
 
 import socket
 import sys
@@ -15,35 +15,35 @@ from obswarm.metrics.exposition import ARRIVED_S
 
 MOST_CONNECTIONS = 100
 HEAD_S = 10.0
-"""From a connection, or the first byte of its next request, to the end of the request's head."""
+"""Timeout from the connection, or from the first byte of a further request, to the end of the request's head."""
 
 IDLE_S = 120.0
-"""Between two requests: longer than the usual scrape intervals."""
+"""Timeout between two requests; longer than usual scrape intervals."""
 
 REQUEST_S = 30.0
-"""From the end of the head to the end of the response, the body included."""
+"""Timeout from the end of the head to the end of the response, including the body."""
 
 TRUSTED_REQUEST_S = 300.0
-"""The same for requests with a token, whose bodies may be large."""
+"""The same timeout for requests with a token, whose bodies may be large."""
 
 HEAD_BYTES = 32 * 1024
 
 _ENVIRON_KEY = "obswarm.connection"
 _LAST_DATA_RECEIVED = slice(52, 56)
-"""Where Linux' `struct tcp_info` has `tcpi_last_data_recv`, milliseconds (include/uapi/linux/tcp.h)."""
+"""Position of `tcpi_last_data_recv`, in milliseconds, in Linux' `struct tcp_info` (include/uapi/linux/tcp.h)."""
 
 _NO_WAIT_S = 0.02
-"""The kernel counts them in steps of up to 10 ms."""
+"""Shorter waits count as none: the kernel counts in steps of up to 10 ms."""
 
 _LOOK_EVERY_S = 0.5
 _ACCEPTED_AT_ONCE = 20
-"""Connections taken before those taken earlier get a turn to read what came with them."""
+"""Connections accepted before greenlets of earlier ones are scheduled."""
 
 _WITHOUT_DESCRIPTORS_S = 0.1
 
 
 class Connection:
-    """One connection and what it is at. `busy` from the end of a request's head to the end of its response."""
+    """A connection and its state; `busy` is true from the end of a request's head to the end of its response."""
 
     def __init__(self, accepted: Any) -> None:
         self._socket = accepted
@@ -62,28 +62,28 @@ class Connection:
         self.due = clock.monotonic() + (TRUSTED_REQUEST_S if self.trusted else REQUEST_S)
 
     def trust(self) -> None:
-        """Whoever sent the request has a token: it has more time, and is not closed for somebody else."""
+        """Mark the connection as authenticated by a token: it has more time, and is not closed for a new one."""
         self.trusted = True
         self.begin_request()
 
     def close(self) -> None:
-        """End it; whoever reads from it or writes to it finds it ended."""
+        """Shut the connection down; pending reads and writes end."""
         try:
             self._socket.shutdown(socket.SHUT_RDWR)
         except OSError:
-            # The other side was quicker.
+            # Already closed by the peer.
             pass
 
 
 def trust(environ: Any) -> None:
-    """The request of `environ` has shown a token."""
+    """Mark the connection of a request as authenticated by a token."""
     connection: Connection | None = environ.get(_ENVIRON_KEY)
     if connection is not None:
         connection.trust()
 
 
 class _BoundedHead:
-    """A connection's file, of which a head reads only so much."""
+    """The file of a connection, with a limit for the size of a head."""
 
     def __init__(self, file: Any) -> None:
         self._file = file
@@ -132,7 +132,7 @@ class _Handler(WSGIHandler):  # type: ignore[misc]  # gevent has no types
         try:
             fine: bool = super().read_request(raw_requestline)
         except HTTPException as error:
-            # As of ValueErrors, nothing is printed of it.
+            # gevent prints nothing for a ValueError.
             raise ValueError(str(error)) from None
         self.rfile.left = None
         self.connection.begin_request()
@@ -146,8 +146,8 @@ class _Handler(WSGIHandler):  # type: ignore[misc]  # gevent has no types
 
 
 def _waited_s(connection: Any) -> float:
-    """How long the newest bytes of a connection have waited to be read: also before it was accepted, by a process that
-    was not there yet. 0 where the system does not say."""
+    """Return for how many seconds the newest bytes have waited to be read, including the time before the connection was
+    accepted. 0 if the operating system does not provide it."""
     if not hasattr(socket, "TCP_INFO"):
         return 0.0
     try:
@@ -159,10 +159,10 @@ def _waited_s(connection: Any) -> float:
 
 
 class BoundedServer(WSGIServer):  # type: ignore[misc]  # gevent has no types
-    """At most MOST_CONNECTIONS at a time, and fewer where few files may be open.
+    """A server with at most MOST_CONNECTIONS connections, or fewer if the limit of open files is low.
 
-    When there are as many, the one that has been without a request for longest is closed for a new one; while all are
-    busy, new ones are closed at once.
+    At the limit, the connection that has been idle for longest is closed for a new one; while all are busy, new
+    connections are closed at once.
     """
 
     max_accept = _ACCEPTED_AT_ONCE
@@ -210,14 +210,14 @@ class BoundedServer(WSGIServer):  # type: ignore[misc]  # gevent has no types
         return True
 
     def _pause(self) -> None:
-        """Without a descriptor nothing can be accepted; looking again at once would only take CPU time."""
+        """Stop accepting for a moment: without a free descriptor, an immediate retry would only use CPU time."""
         self.stop_accepting()
         self._timer = self.loop.timer(_WITHOUT_DESCRIPTORS_S)
         self._timer.start(self._start_accepting_if_started)
 
     def handle(self, accepted: Any, address: Any) -> None:
         if accepted not in self.connections:
-            # Closed for a newer one before it had its first turn.
+            # Closed for a newer connection before its greenlet was first scheduled.
             accepted.close()
             return
         try:

@@ -1,4 +1,4 @@
-"""A client's request for a run to a master service: as MessagePack on the wire, and in a folder of its own."""
+"""A client's request for a run of a master service: MessagePack on the wire, and a folder on disk."""
 
 import shutil
 from dataclasses import dataclass, fields, replace
@@ -25,16 +25,16 @@ _CHECKS: dict[str, type] = {
 
 
 class BadRunRequest(ValueError):
-    """The text says what is wrong."""
+    """An invalid request; the text is the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunRequest:
-    """`config` is what the client says about the run.
+    """A request for a run with the configuration `config`.
 
-    `files` are the load-test files, relative to the bundle, or where the master has the folder `mounted` to that.
-    `workers` is the number that the client knows the master to have (0: it does not know), and in an accepted request
-    how many take part; `id` is set by the master.
+    `files` are the load-test files, relative to the bundle, or, if the master has their folder `mounted`, to that
+    folder. `workers` is the number of workers that the client expects (0 if unknown), and in an accepted request the
+    number that takes part; the master sets `id`.
     """
 
     config: RunConfig
@@ -55,42 +55,42 @@ class RunRequest:
 
     @staticmethod
     def unpack(packed: bytes) -> "RunRequest":
-        """Raises BadRunRequest."""
+        """Decode a request. Raises BadRunRequest."""
         try:
             values = unpack_limited(packed, _MOST_ITEMS)
             if not isinstance(values, dict) or "config" not in values:
-                raise BadRunRequest("it is no request for a run of this version")
+                raise BadRunRequest("not a request for a run of this version")
             config = from_wire(values.pop("config"), __version__)
             if set(values) != set(_CHECKS):
-                raise BadRunRequest("it is no request for a run")
+                raise BadRunRequest("not a request for a run")
             for name, kind in _CHECKS.items():
                 if type(values[name]) is not kind:
-                    raise BadRunRequest(f"its {name} is of a wrong type")
+                    raise BadRunRequest(f"{name} has the wrong type")
             if not all(isinstance(name, str) for name in values["files"]):
-                raise BadRunRequest("it has something else than texts where texts belong")
+                raise BadRunRequest("files has a value that is not a string")
             return RunRequest(config, **values)
         except BadConfig as error:
             raise BadRunRequest(str(error)) from None
         except (ValueError, TypeError) as error:
             if isinstance(error, BadRunRequest):
                 raise
-            raise BadRunRequest(f"it is no request for a run ({type(error).__name__})") from None
+            raise BadRunRequest(f"not a request for a run ({type(error).__name__})") from None
 
     def save(self, folder: Path) -> None:
-        """Replaces the order that is there; only its owner can read it, since options may be tokens.
+        """Save the request, replacing the one in the folder; only the owner can read it, as options may be secrets.
 
-        Raises OSError, and ObswarmError for a bundle that is none.
+        Raises OSError, and ObswarmError for an invalid bundle.
         """
         shutil.rmtree(folder, ignore_errors=True)
         make_private_folder(folder / "files")
         if not self.mounted:
             unpack_bundle(self.bundle, self.digest, folder / "files")
-        # Last: an order that is there is there as a whole.
+        # Written last, so that an existing file means a complete request.
         write_private(folder / _FILE, replace(self, bundle=b"").pack())
 
     @staticmethod
     def read(folder: Path) -> "RunRequest | None":
-        """The one that was saved; None when there is none. Raises BadRunRequest."""
+        """Return the saved request, None if there is none. Raises BadRunRequest."""
         try:
             return RunRequest.unpack((folder / _FILE).read_bytes())
         except FileNotFoundError:

@@ -1,14 +1,14 @@
-"""The API of a master that stays: what it does, runs to be started and stopped, and the news of one.
+"""The HTTP API of a master service: its status, and the submission, events and stop of a run.
 
 - GET /api/v1/status: JSON
 - POST /api/v1/runs: a run request (obswarm.web.run_request); 201 with its id, 400, 409 while there is another run or no
   worker
-- GET /api/v1/runs/ID/news?boot=B&after=N: waits a few seconds for news; MessagePack [boot, [[number, kind, …], …]]
+- GET /api/v1/runs/ID/news?boot=B&after=N: long polling for events; MessagePack [boot, [[number, kind, …], …]]
 - POST /api/v1/runs/ID/stop: JSON {"kind": …, "detail": …, "abort": true|false}
 
-News are [number, "snapshot", packed], [number, "log", level, logger, text] and, as the last one, [number, "end", packed
-result or nil, exit code, error or nil]. Numbers begin anew when the boot is another one, that is when the master was
-started again.
+Events are [number, "snapshot", packed], [number, "log", level, logger, text] and, as the last one, [number, "end",
+packed result or nil, exit code, error or nil]. Numbers start from the beginning when `boot` changes, that is after a
+restart of the master.
 """
 
 import json
@@ -33,31 +33,32 @@ from obswarm.web.wire import pack_message, pack_result, pack_snapshot
 STATUS_PATH = "/api/v1/status"
 RUNS_PATH = "/api/v1/runs"
 MESSAGEPACK = "application/vnd.msgpack"
-LARGEST_ORDER_BYTES = 64 * 1024 * 1024
+LARGEST_REQUEST_BYTES = 64 * 1024 * 1024
 _LARGEST_COMMAND_BYTES = 10_000
+_NO_SUCH_RUN = "this master has no such run."
 _WAIT_S = 5.0
 _SNAPSHOTS_KEPT = 15
-_NEWS_KEPT = 500
+_EVENTS_KEPT = 500
 
 
 class RunEvents(Output):
-    """Output, and a handler of log records, that keeps the latest of a run for clients to fetch."""
+    """An output that keeps the latest events of a run, for clients to fetch."""
 
     required = False
 
     def __init__(self) -> None:
         self.boot = secrets.token_hex(8)
-        self.asked_s = clock.monotonic()
-        """When a client last asked."""
-        self._told = Event()
+        self.polled_s = clock.monotonic()
+        """Monotonic time of the last poll by a client."""
+        self._end_fetched = Event()
         self._number = 0
-        self._kept: deque[tuple[int, str, Any]] = deque(maxlen=_NEWS_KEPT)
+        self._events: deque[tuple[int, str, Any]] = deque(maxlen=_EVENTS_KEPT)
         self._changed = Event()
 
     def snapshot(self, snapshot: Snapshot) -> None:
-        old = [each for each in self._kept if each[1] == "snapshot"]
+        old = [each for each in self._events if each[1] == "snapshot"]
         if len(old) >= _SNAPSHOTS_KEPT:
-            self._kept.remove(old[0])
+            self._events.remove(old[0])
         self._add("snapshot", snapshot)
 
     def log(self, level: int, name: str, text: str) -> None:
@@ -66,56 +67,56 @@ class RunEvents(Output):
     def end(self, result: RunResult | None, exit_code: int, error: str | None = None) -> None:
         self._add("end", (pack_result(result) if result is not None else None, exit_code, error))
 
-    def wait_until_told(self, longest_s: float) -> bool:
-        """Until a client has fetched the end; gives whether it has."""
-        return bool(self._told.wait(longest_s))
+    def wait_until_fetched(self, longest_s: float) -> bool:
+        """Wait up to `longest_s` seconds until a client has fetched the end; returns whether one has."""
+        return bool(self._end_fetched.wait(longest_s))
 
     def _add(self, kind: str, content: Any) -> None:
         self._number += 1
-        self._kept.append((self._number, kind, content))
+        self._events.append((self._number, kind, content))
         self._changed.set()
 
     def since(self, number: int, longest_s: float) -> list[list[Any]]:
-        """What came after a number; waits for it."""
-        self.asked_s = clock.monotonic()
+        """Return the events after a number; waits up to `longest_s` seconds if there are none."""
+        self.polled_s = clock.monotonic()
         if self._number <= number:
             self._changed.clear()
             self._changed.wait(longest_s)
-        self.asked_s = clock.monotonic()
+        self.polled_s = clock.monotonic()
         found: list[list[Any]] = []
-        for each, kind, content in list(self._kept):
+        for each, kind, content in list(self._events):
             if each > number:
                 found.append([each, kind, pack_snapshot(content)] if kind == "snapshot" else [each, kind, *content])
                 if kind == "end":
-                    self._told.set()
+                    self._end_fetched.set()
         return found
 
 
 class RunEventsHandler(logging.Handler):
-    """Log records as news, but for those of the loggers in `without`."""
+    """A handler that adds log records to the events of a run, except those of the loggers in `without`."""
 
-    def __init__(self, news: RunEvents, without: Collection[str] = ()) -> None:
+    def __init__(self, events: RunEvents, without: Collection[str] = ()) -> None:
         super().__init__()
-        self._news = news
+        self._events = events
         self._without = frozenset(without)
 
     def emit(self, record: logging.LogRecord) -> None:
         if record.name not in self._without:
-            self._news.log(record.levelno, record.name, record_text(record))
+            self._events.log(record.levelno, record.name, record_text(record))
 
 
 class ServiceBusy(ObswarmError):
-    """A run cannot be accepted now: there is another one, or no worker."""
+    """A run cannot be accepted now: another one is in progress, or no worker is connected."""
 
 
 class RunService(Protocol):
-    """What makes the runs that clients request through the API."""
+    """Executes the runs that clients submit through the API."""
 
     def status(self) -> Mapping[str, Any]: ...
 
     def submit(self, request: RunRequest) -> RunRequest:
-        """Accept a request; returns it with its id and the number of workers. Raises ServiceBusy, and ObswarmError for
-        one that cannot be accepted at all."""
+        """Accept a request; returns it with its id and the number of workers. Raises ServiceBusy, or ObswarmError if
+        the request is invalid or cannot be stored."""
         ...
 
     def events_of(self, request_id: str) -> RunEvents | None: ...
@@ -124,7 +125,7 @@ class RunService(Protocol):
 
 
 class RunsApp:
-    """A WSGI application for whoever has the token."""
+    """A WSGI application with the API; requests need the bearer token."""
 
     def __init__(self, service: RunService, token: str) -> None:
         self._service = service
@@ -141,16 +142,16 @@ class RunsApp:
             case ("POST", "/api/v1/runs"):
                 return self._submit(environ, start_response)
             case ("GET", "news"):
-                return self._news(path, environ, start_response)
+                return self._events(path, environ, start_response)
             case ("POST", "stop"):
                 return self._stop(path, environ, start_response)
-        text = f"There is no {environ['REQUEST_METHOD']} {path} here."
+        text = f"The API has no {environ['REQUEST_METHOD']} {path}."
         return json_answer(start_response, "404 Not Found", {"error": text})
 
     def _submit(self, environ: Mapping[str, Any], start_response: Any) -> Iterable[bytes]:
-        body = read_body(environ, LARGEST_ORDER_BYTES)
+        body = read_body(environ, LARGEST_REQUEST_BYTES)
         if body is None:
-            return refuse_size(start_response, LARGEST_ORDER_BYTES)
+            return refuse_size(start_response, LARGEST_REQUEST_BYTES)
         try:
             accepted = self._service.submit(RunRequest.unpack(body))
         except ServiceBusy as error:
@@ -159,27 +160,27 @@ class RunsApp:
             return json_answer(start_response, "400 Bad Request", {"error": str(error)})
         return json_answer(start_response, "201 Created", {"id": accepted.id, "workers": accepted.workers})
 
-    def _news(self, path: str, environ: Mapping[str, Any], start_response: Any) -> Iterable[bytes]:
-        news = self._service.events_of(_id_in(path))
-        if news is None:
-            return json_answer(start_response, "404 Not Found", {"error": "there is no such run here."})
+    def _events(self, path: str, environ: Mapping[str, Any], start_response: Any) -> Iterable[bytes]:
+        events = self._service.events_of(_id_in(path))
+        if events is None:
+            return json_answer(start_response, "404 Not Found", {"error": _NO_SUCH_RUN})
         query = parse_qs(environ.get("QUERY_STRING", ""))
         after = query.get("after", ["0"])[0]
-        number = int(after) if after.isdecimal() and query.get("boot") == [news.boot] else 0
-        packed = pack_message([news.boot, news.since(number, _WAIT_S)])
+        number = int(after) if after.isdecimal() and query.get("boot") == [events.boot] else 0
+        packed = pack_message([events.boot, events.since(number, _WAIT_S)])
         return answer(start_response, "200 OK", packed, MESSAGEPACK)
 
     def _stop(self, path: str, environ: Mapping[str, Any], start_response: Any) -> Iterable[bytes]:
         control = self._service.control_of(_id_in(path))
         if control is None:
-            return json_answer(start_response, "404 Not Found", {"error": "there is no such run here."})
+            return json_answer(start_response, "404 Not Found", {"error": _NO_SUCH_RUN})
         try:
             command = json.loads(read_body(environ, _LARGEST_COMMAND_BYTES) or b"")
             kind, detail, abort = StopKind(command["kind"]), command["detail"], command["abort"]
             if type(detail) is not str or type(abort) is not bool:
                 raise ValueError("wrong values")
         except (ValueError, KeyError, TypeError):
-            return json_answer(start_response, "400 Bad Request", {"error": "it needs kind, detail and abort."})
+            return json_answer(start_response, "400 Bad Request", {"error": "kind, detail and abort are required."})
         reason = StopReason(kind, detail)
         if abort:
             control.abort(reason)

@@ -1,4 +1,4 @@
-"""The HTTP server of a run: /metrics, other applications by their path, and a page that says so."""
+"""The HTTP server of a run: /metrics, a start page, and other WSGI applications by path."""
 
 import errno
 import ipaddress
@@ -17,26 +17,26 @@ from obswarm.sanitize import clean_text
 from obswarm.web.connections import BoundedServer
 
 Application = Callable[[dict[str, Any], Any], Iterable[bytes]]
-"""As of WSGI."""
+"""A WSGI application."""
 
 PORT = defaults.WEB_PORT
 _FOR_ANY_NAME = frozenset(("/metrics", "/healthz"))
-"""Read-only, and asked for by names that nobody here may know."""
+"""Paths without a check of the host name: they are read-only, and scrapers may use any name."""
 
 _PORTS_TRIED = 100
 
 _OF_NOBODY = frozenset(("localhost", "local", "internal", "arpa", "test", "svc"))
-"""Top-level domains in which nobody can have a name (RFC 6761, RFC 6762, RFC 8375; `internal` is ICANN's), or has one
-so far: services of Kubernetes are called NAME.NAMESPACE.svc."""
+"""Top-level domains in which nobody can register a name (RFC 6761, RFC 6762, RFC 8375; `internal` by ICANN), and `svc`,
+which does not exist: services of Kubernetes have names like NAME.NAMESPACE.svc."""
 
 
 class WebServer:
-    """Serves while a `with` block lasts.
+    """An HTTP server; a context manager.
 
-    Applications are found by path; one whose path ends in / has all below it. `inherited` is the file descriptor of a
-    socket that listens already. `allowed_hosts` are names of this server besides those that AllowedHosts knows.
-
-    Raises ObswarmError when the port that was asked for is taken; without one it takes the next free one from PORT on.
+    Applications are selected by path; one whose path ends in / gets all paths below it. `inherited` is the file
+    descriptor of a listening socket. `allowed_hosts` are names of this server besides those that AllowedHosts allows.
+    Without a port, the first free one from PORT on is used. Raises ObswarmError if the port is in use, or the address
+    is not one of this machine.
     """
 
     def __init__(
@@ -51,13 +51,13 @@ class WebServer:
         self.metrics = metrics
         self._applications = dict(applications or {})
         self._address = address
-        self._asked = port
+        self._requested_port = port
         self._inherited = inherited
         self._hosts = AllowedHosts((address, *allowed_hosts))
         self._server: BoundedServer | None = None
         self.port = 0
         self.notice: str | None = None
-        """What the person at the keyboard should know about where it serves."""
+        """A message for the user if another port than the default one is used."""
 
     def __enter__(self) -> Self:
         if self._inherited is None:
@@ -81,8 +81,8 @@ class WebServer:
             self.metrics = metrics
 
     def hand_over(self) -> int:
-        """Accept no more; gives the listening socket's file descriptor for a program that goes on with it: whoever
-        connects meanwhile waits."""
+        """Stop accepting; returns the listening socket's file descriptor for another program. Connections wait until
+        that accepts them."""
         assert self._server is not None
         self._server.stop_accepting()
         descriptor: int = self._server.socket.fileno()
@@ -90,7 +90,7 @@ class WebServer:
         return descriptor
 
     def _listen(self) -> Any:
-        ports = range(PORT, PORT + _PORTS_TRIED) if self._asked is None else (self._asked,)
+        ports = range(PORT, PORT + _PORTS_TRIED) if self._requested_port is None else (self._requested_port,)
         family = socket.AF_INET6 if ":" in self._address else socket.AF_INET
         for port in ports:
             listener = socket.socket(family, socket.SOCK_STREAM)
@@ -100,7 +100,7 @@ class WebServer:
                 listener.listen(128)
             except OSError as error:
                 listener.close()
-                if error.errno == errno.EADDRINUSE and self._asked is None:
+                if error.errno == errno.EADDRINUSE and self._requested_port is None:
                     continue
                 if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
                     raise ObswarmError(
@@ -109,13 +109,13 @@ class WebServer:
                     ) from None
                 reason = os.strerror(error.errno) if error.errno else str(error)
                 raise ObswarmError(
-                    f"--web-port {port} at {self._address}: cannot listen on it: {reason}. Choose another one, or 0"
-                    " for any free one."
+                    f"--web-port {port} at {self._address}: cannot listen on it: {reason}. Choose another port, or 0"
+                    " for a free one."
                 ) from None
             if port != ports[0]:
-                self.notice = f"Port {ports[0]} is taken; /metrics is served on port {port}."
+                self.notice = f"Port {ports[0]} is in use; /metrics is served on port {port}."
             return listener
-        raise ObswarmError(f"The ports {PORT} to {PORT + _PORTS_TRIED - 1} are all taken; name one with --web-port.")
+        raise ObswarmError(f"The ports {PORT} to {PORT + _PORTS_TRIED - 1} are all in use; choose one by --web-port.")
 
     @property
     def url(self) -> str:
@@ -127,7 +127,7 @@ class WebServer:
         host = environ.get("HTTP_HOST")
         if path not in _FOR_ANY_NAME and not self._hosts.allows(host):
             name = clean_text(_name_of(host or ""))
-            text = f"This server is not known by the name {name}. If it is one of its names: --allowed-host {name}\n"
+            text = f"The host name {name} is not allowed. If it is a name of this server, add --allowed-host {name}.\n"
             return _plain(start_response, "421 Misdirected Request", text)
         for prefix, application in self._applications.items():
             if path == prefix or (prefix.endswith("/") and path.startswith(prefix)):
@@ -137,12 +137,15 @@ class WebServer:
         if path == "/metrics":
             return self.metrics(environ, start_response)
         if path == "/":
-            return _plain(start_response, "200 OK", "obswarm: a load test is running. Its metrics are at /metrics.\n")
-        return _plain(start_response, "404 Not Found", f"There is no {path} here; try /metrics.\n")
+            return _plain(start_response, "200 OK", "obswarm: a load test is running. Metrics: /metrics\n")
+        return _plain(start_response, "404 Not Found", f"There is no {path}; try /metrics.\n")
 
     def wait_for_the_last_scrape(self, ended_s: float, longest_s: float) -> bool:
-        """Wait until everybody who scrapes regularly has seen the end of the run, which was at that monotonic time: for
-        a few of each one's intervals, and `longest_s` after the end at most. True when all have, or nobody scrapes."""
+        """Wait until all regular scrapers have scraped after `ended_s`, the monotonic time of the run's end.
+
+        Waits for a few intervals of each scraper, and until `longest_s` seconds after the end at most. Returns True if
+        all have scraped, or there are none.
+        """
         while (until_s := self.metrics.scrapers.wait_until_s(ended_s, longest_s)) is not None:
             if monotonic() >= until_s:
                 return False
@@ -159,17 +162,18 @@ def _plain(start_response: Any, status: str, text: str, headers: Iterable[tuple[
 
 
 class AllowedHosts:
-    """Which names the server is called by. A page in a browser can have a name of its own point to this machine (DNS
-    rebinding), and would be let read what is served here; the Host header still has that name.
+    """Check of the Host header against DNS rebinding: a web page could resolve a name of its own to this machine, and
+    the browser would then let it read the responses; the Host header still has that name.
 
-    They are addresses, names without a dot (of containers, of machines of a network), names in domains that nobody can
-    have a name in, this machine's own, and those of `more`."""
+    Allowed are IP addresses, names without a dot (containers, machines of a local network), names in domains in which
+    nobody can register one, this machine's name, and those of `more`.
+    """
 
     def __init__(self, more: Iterable[str] = ()) -> None:
         self._more = {name.strip().rstrip(".").lower() for name in (socket.gethostname(), *more)}
 
     def allows(self, host: str | None) -> bool:
-        """Whether a Host header may have this value; a request of HTTP/1.0 need not have any."""
+        """Whether this value of a Host header is allowed; HTTP/1.0 requests may have none."""
         if not host:
             return True
         name = _name_of(host)
@@ -183,7 +187,7 @@ class AllowedHosts:
 
 
 def _name_of(host: str) -> str:
-    """The header's value without a port."""
+    """Return the value of a Host header without the port, in lower case."""
     host = host.strip().lower()
     if host.startswith("["):
         return host[1:].partition("]")[0]

@@ -1,7 +1,7 @@
-"""Snapshots and results as MessagePack: what a master's clients are sent of a run.
+"""Snapshots and results of a run as MessagePack, for clients of a master service.
 
-A snapshot is [its plain fields, workers, guards, alerts, statistics since the start, statistics of the interval,
-requests under way], where statistics and requests under way are packed as workers send them (obswarm.stats.codec).
+A snapshot is [its plain fields, workers, guards, alerts, refused alerts, statistics since the start, statistics of the
+interval, requests in flight]; statistics and requests in flight are packed as workers send them (obswarm.stats.codec).
 """
 
 import sys
@@ -52,17 +52,17 @@ _RESULT = tuple(
 """The same of a result; its run's id is that of the snapshot."""
 
 _PACKER = "master"
-"""Whose loss it is, what of the statistics cannot be packed here."""
+"""The process named as the cause if statistics cannot be packed and are lost."""
 _MOST_ITEMS = 1_000_000
-"""Besides statistics, which are packed by themselves."""
+"""Maximum number of items, not counting statistics, which are packed separately."""
 
 
 class NotReadable(ValueError):
-    """It was not written by this version's `pack_…`."""
+    """The content was not packed by this version."""
 
 
 def pack_message(content: Any) -> bytes:
-    """As MessagePack; a text that is not valid Unicode has escapes instead."""
+    """Pack a message; invalid Unicode is escaped."""
     packed: bytes = msgpack.packb(content, unicode_errors="backslashreplace")
     return packed
 
@@ -83,12 +83,12 @@ def pack_snapshot(snapshot: Snapshot) -> bytes:
 
 
 def unpack_snapshot(packed: bytes) -> Snapshot:
-    """Raises NotReadable."""
+    """Unpack a snapshot. Raises NotReadable."""
     return _unpack_snapshot(packed)[0]
 
 
 def _unpack_snapshot(packed: bytes) -> tuple[Snapshot, StatsTable]:
-    """And the table of its statistics."""
+    """Unpack a snapshot; returns it and the table of its statistics."""
     try:
         parts = unpack(packed, _MOST_ITEMS)
         plain, workers, guards, alerts, refused, whole, interval, in_flight = parts
@@ -108,7 +108,7 @@ def _unpack_snapshot(packed: bytes) -> tuple[Snapshot, StatsTable]:
         )
         return snapshot, table
     except (ValueError, TypeError, IndexError) as error:
-        raise NotReadable(f"no snapshot of this version ({type(error).__name__})") from None
+        raise NotReadable(f"it is not a snapshot of this version ({type(error).__name__})") from None
 
 
 def pack_result(result: RunResult) -> bytes:
@@ -128,7 +128,7 @@ def pack_result(result: RunResult) -> bytes:
 
 
 def unpack_result(packed: bytes) -> RunResult:
-    """Raises NotReadable."""
+    """Unpack a result. Raises NotReadable."""
     try:
         plain, (kind, detail), error, losses, failed, annotations, targets, final, peaks = msgpack.unpackb(
             packed, raw=False
@@ -150,7 +150,7 @@ def unpack_result(packed: bytes) -> RunResult:
     except NotReadable:
         raise
     except (ValueError, TypeError, IndexError) as wrong:
-        raise NotReadable(f"no result of this version ({type(wrong).__name__})") from None
+        raise NotReadable(f"it is not a result of this version ({type(wrong).__name__})") from None
 
 
 def _plain(value: Any) -> Any:
@@ -158,7 +158,7 @@ def _plain(value: Any) -> Any:
 
 
 def _values(item: Any) -> list[Any]:
-    """A frozen dataclass' fields, in order."""
+    """Return the values of a dataclass's fields, in order."""
     return [getattr(item, field.name) for field in fields(item)]
 
 

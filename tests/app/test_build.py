@@ -261,7 +261,9 @@ def test_a_master_that_others_reach_needs_a_secret_or_a_word(config: Any, monkey
     monkeypatch.delenv("OBSWARM_SECRET", raising=False)
     assert keys_of(config(bind=("127.0.0.1", 5557))) is None
     assert keys_of(config(bind=("0.0.0.0", 5557), insecure=True)) is None
-    with pytest.raises(ObswarmError, match=r"^--bind 0\.0\.0\.0 can be reached by others, and there is no secret"):
+    with pytest.raises(
+        ObswarmError, match=r"^--bind 0\.0\.0\.0 can be reached by other machines, and there is no secret"
+    ):
         keys_of(config(bind=("0.0.0.0", 5557)))
     monkeypatch.setenv("OBSWARM_SECRET", SECRET)
     assert keys_of(config(bind=("0.0.0.0", 5557))) == derive_keys(SECRET.encode())
@@ -316,7 +318,9 @@ def test_a_run_of_another_load_test_is_not_gone_on_with_by_accident(left: Any) -
     with pytest.raises(ObswarmError) as raised:
         left(Left(digest="another"))
     assert str(raised.value).startswith("The run left was left 3 s ago by a master with another load test or other")
-    assert str(raised.value).endswith("Start it as it was to go on with it, or say --fresh.")
+    assert str(raised.value).endswith(
+        "Use the same load test and options to continue it, or --fresh to start a new run."
+    )
 
 
 @pytest.mark.parametrize("found", [Left(), Left(digest="another"), ObswarmError("cannot be read"), None])

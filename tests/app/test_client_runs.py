@@ -12,7 +12,7 @@ import pytest
 
 from obswarm.api import ObswarmError, OptionValues, User
 from obswarm.app import client as module
-from obswarm.app.client import Master, RemoteRun, master_of, request_of, run_remotely, target_there
+from obswarm.app.client import Master, RemoteRun, master_of, remote_target, request_of, run_remotely
 from obswarm.cluster import unpack_bundle
 from obswarm.config import SETTINGS, Origin, RunConfig, Source
 from obswarm.engine import Output, Outputs, StopReason
@@ -107,12 +107,12 @@ def test_a_service_that_listens_on_the_loopback_alone_is_warned_of(
     monkeypatch.setattr(module, "is_loopback_only", lambda url, gateway: alone)
     with caplog.at_level(logging.INFO):
         request_of(config(), plan(tmp_path, "http://127.0.0.1:9000"), STACK)
-    assert "http://127.0.0.1:9000 is http://host.docker.internal:9000 for the workers." in caplog.text
-    assert ("Let it listen at 172.17.0.1, too, or run here with --local." in caplog.text) == alone
+    assert "Workers use the host http://host.docker.internal:9000 for http://127.0.0.1:9000." in caplog.text
+    assert ("Let it also listen on 172.17.0.1, or use --local." in caplog.text) == alone
 
 
 def test_a_target_whose_url_makes_no_sense_is_left_to_the_master() -> None:
-    assert target_there("mysql=http://[::1", STACK) == "mysql=http://[::1"
+    assert remote_target("mysql=http://[::1", STACK) == "mysql=http://[::1"
 
 
 def test_a_stack_is_a_master_that_needs_no_proxy() -> None:
@@ -147,11 +147,11 @@ class Client:
         self.made_with = (url, token, trust_env)
         return self
 
-    def order(self, order: RunRequest) -> tuple[str, int]:
-        self.requests.append(order)
+    def submit(self, request: RunRequest) -> tuple[str, int]:
+        self.requests.append(request)
         return "number", 2
 
-    def news(self, number: str) -> Any:
+    def events(self, number: str) -> Any:
         yield from self.told
 
 
@@ -207,15 +207,18 @@ def test_the_result_of_the_master_and_its_exit_code_are_those_of_this_command(
     assert len(shown.results) == 1
     assert ("shop", logging.WARNING, "few apples") in caplog.record_tuples
     assert "The master at http://10.0.0.5:8089 has 2 workers." in caplog.text
-    assert "The master at http://10.0.0.5:8089 makes this run." in capsys.readouterr().err
+    assert "The master at http://10.0.0.5:8089 executes this run." in capsys.readouterr().err
     assert client.made_with == ("http://10.0.0.5:8089", "token", True)
 
 
 def test_a_stack_of_this_machine_is_asked_without_a_proxy(watched: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    master = replace(STACK, is_own=True, how_to_stay=", because it is running; --local has it made here")
+    master = replace(STACK, is_own=True, how_to_stay=", because it is running; use --local to run in this process")
     _, _, client = watched(End(result_of(SNAPSHOT), 0, None), master=master)
     assert client.made_with[2] is False
-    assert "The stack shop makes this run, because it is running; --local has it made here." in capsys.readouterr().err
+    assert (
+        "The stack shop executes this run, because it is running; use --local to run in this process."
+        in capsys.readouterr().err
+    )
 
 
 def test_an_error_of_the_run_is_said_here(watched: Any, capsys: pytest.CaptureFixture[str]) -> None:
@@ -247,7 +250,7 @@ def test_guards_are_checked_before_anything_is_asked_for(watched: Any, monkeypat
 
 
 def test_a_run_that_a_master_could_not_make_is_an_error(watched: Any) -> None:
-    with pytest.raises(MasterError, match="The master could not make the run"):
+    with pytest.raises(MasterError, match="The master could not execute the run"):
         watched(End(None, 2, None))
     with pytest.raises(MasterError, match="no such module"):
         watched(End(None, 2, "no such module"))
@@ -256,7 +259,7 @@ def test_a_run_that_a_master_could_not_make_is_an_error(watched: Any) -> None:
 def test_a_second_request_to_stop_does_not_begin_again() -> None:
     stops: list[bool] = []
     client: Any = SimpleNamespace(
-        order=lambda request: ("number", 1),
+        submit=lambda request: ("number", 1),
         stop=lambda number, reason, abort: stops.append(abort),
         restarts=0,
         give_up_at_s=0.0,
@@ -320,7 +323,7 @@ def test_a_prometheus_that_cannot_be_read_from_here_is_no_reason_not_to_run(
     monkeypatch.setattr(Prometheus, "fails", ObswarmError("there is no /token"))
     assert module._source_from_here(config(prometheus_url="http://prometheus:9090"), MASTER) is None
     assert Prometheus.made[0].is_closed
-    assert "The target's metrics are not kept with the run, since they cannot be read from here" in caplog.text
+    assert "The target's metrics are not stored with the run, as this process cannot read them" in caplog.text
 
 
 def test_a_token_file_that_is_missing_here_is_no_reason_not_to_run(

@@ -112,7 +112,8 @@ def test_an_output_that_cannot_be_made_is_named_with_its_traceback(packages: Pac
 def test_what_is_no_output_is_refused(packages: Packages) -> None:
     packages.install("some-sink", "some_sink", GOOD, sink="nothing")
     with pytest.raises(
-        ObswarmError, match=r"some_sink:nothing of the package some-sink 1\.5 gave object, which is no obswarm\.Output"
+        ObswarmError,
+        match=r"some_sink:nothing of the package some-sink 1\.5 returned object, which is not an obswarm\.Output",
     ):
         make("sink")
 

@@ -142,8 +142,7 @@ def test_a_folder_that_cannot_be_written_is_a_sentence_at_once(tmp_path: Path, m
     with pytest.raises(ObswarmError) as raised:
         recording(tmp_path / "kept")
     assert str(raised.value) == (
-        f"--store {tmp_path / 'kept'}: the folder cannot be written: Permission denied. Name another one, or give"
-        " --no-store."
+        f"--store {tmp_path / 'kept'}: the folder cannot be written: Permission denied. Use another one, or --no-store."
     )
 
 
@@ -169,8 +168,8 @@ def test_opening_a_store_that_is_not_there_says_where_runs_come_from(tmp_path: P
     with pytest.raises(ObswarmError) as raised:
         open_store(str(tmp_path))
     assert str(raised.value) == (
-        f"There are no runs in {tmp_path}: `obswarm run` keeps them in .obswarm where it is called. Name another folder"
-        " with --store."
+        f"There are no runs in {tmp_path}: `obswarm run` stores them in .obswarm in the current folder. Use --store for"
+        " another folder."
     )
     with open_store(str(tmp_path / "new"), create=True) as store:
         assert store.runs() == []

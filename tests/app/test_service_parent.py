@@ -140,7 +140,7 @@ def test_a_child_that_ends_otherwise_is_started_again_whatever_its_exit_code(
     assert run(children) == 7
     assert len(children.started) == 2
     assert [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR] == [
-        f"The process of this service ended unexpectedly ({text}); it is started again."
+        f"The process of this service ended unexpectedly ({text}); restarting it."
     ]
 
 

@@ -204,7 +204,7 @@ def test_files_are_written_before_the_summary_and_the_json_result_after_everythi
 
 
 def test_a_history_without_files_is_a_sentence() -> None:
-    with pytest.raises(ObswarmError, match=r"^--csv-full-history needs --csv PREFIX, which says where the files go\.$"):
+    with pytest.raises(ObswarmError, match=r"^--csv-full-history needs --csv PREFIX, the path of the files\.$"):
         file_outputs(config(csv_full_history=True), lambda result: ())
 
 
@@ -317,7 +317,7 @@ def test_a_second_ctrl_c_ends_at_once_and_a_second_sigterm_does_not(caplog: pyte
     with caplog.at_level(logging.INFO):
         made.execute()
     assert [command for command, _ in made.going.commands] == ["stop", "stop", "stop", "abort"]
-    assert "Interrupted: running tasks may finish. Ctrl-C again ends at once." in caplog.text
+    assert "Interrupted: waiting for running tasks. Ctrl-C again stops at once." in caplog.text
     assert "SIGTERM: stopping gracefully." in caplog.text
 
 

@@ -242,8 +242,8 @@ def test_secrets_are_shown_as_stars_in_comments() -> None:
         ("prometheus_auth = 'x:y'\n", "obswarm.toml: prometheus_auth needs --prometheus-url URL"),
         ("grafana_url = 'http://g'\n", "obswarm.toml: grafana_url needs --grafana-token"),
         ("earlier_alerts_max_wait = 5\n", "obswarm.toml: earlier_alerts_max_wait needs --earlier-alerts wait"),
-        ("nosuch = 1\n", "obswarm.toml: there is no 'nosuch'."),
-        ("[worker]\nnosuch = 1\n", "obswarm.toml: [worker] there is no 'nosuch'."),
+        ("nosuch = 1\n", "obswarm.toml: unknown key 'nosuch'."),
+        ("[worker]\nnosuch = 1\n", "obswarm.toml: [worker] unknown key 'nosuch'."),
     ],
 )
 def test_what_run_refuses_is_refused_with_the_same_sentence(toml: str, complaint: str) -> None:

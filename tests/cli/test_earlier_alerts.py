@@ -63,10 +63,10 @@ def test_it_begins_once_the_alert_is_resolved_and_says_why_it_waited(heard: pyte
     assert start.stopped is None
     told = [record.getMessage() for record in heard.records if record.name == "obswarm.app.earlier_alerts"]
     assert told == [
-        "The run waits 5 s for alerts that fire already.",
-        "The alert TooManyErrors fires since 2026-01-09T23:05:40.000Z (errors), so the start of the run waits until"
-        " that is resolved, for 5m at most.",
-        "No alert from before the run fires any more; it starts, 40 s late.",
+        "Waiting 5 s for alerts that are already firing.",
+        "The alert TooManyErrors fires since 2026-01-09T23:05:40.000Z (errors); the start of the run is delayed until"
+        " it is resolved, for 5m at most.",
+        "No alert from before the run is firing any more; starting after 40 s.",
     ]
 
 
@@ -74,7 +74,7 @@ def test_it_does_not_begin_when_the_alert_lasts_too_long() -> None:
     start = Start(at2=FIRING)
     assert start.wait(60) == pytest.approx(60, abs=0.2)
     assert start.stopped == StopReason(
-        "alert", "The run did not begin: TooManyErrors fired before it and was not resolved within 1m"
+        "alert", "The run was not started: TooManyErrors fired before it and was not resolved within 1m"
     )
 
 

@@ -20,7 +20,7 @@ def test_a_guard_that_needs_more_time_than_the_run_has_is_warned_of(caplog, plan
     guards = simple_guards([Guard("error_ratio > 5% for 1m"), Guard("p95 > 1s")])
     with caplog.at_level(logging.WARNING):
         guards.attach(run_of(planned_s))
-    expected = "The guard error_ratio > 5% for 1m cannot trip: its condition has to hold for 1m, and the run takes"
+    expected = "The guard error_ratio > 5% for 1m cannot trip: its condition has to hold for 1m, but the run takes"
     assert [text for text in caplog.messages if text.startswith(expected)] == caplog.messages
     assert len(caplog.messages) == is_warned_of
 

@@ -47,7 +47,7 @@ def check(folder: Path, text: str, *classes: type[User], host: str | None = None
 
 
 def test_all_of_them_are_named_with_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(MissingHost, match="^No host for Visitor and Other: give one with -H/--host, .* on the user c"):
+    with pytest.raises(MissingHost, match="^No host for Visitor and Other: use -H/--host, .* of the user c"):
         check(tmp_path, PLAIN, Visitor, Known, Query, Other)
 
 

@@ -78,7 +78,7 @@ def test_when_it_can_be_kept_nowhere_that_is_said(
     (tmp_path / "file").touch()
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "none"))
     pending = PendingRun(tmp_path / "file" / "order")
-    with pytest.raises(ObswarmError, match=r"cannot be kept in .*order \(Not a directory\), nor elsewhere \(No such"):
+    with pytest.raises(ObswarmError, match=r"cannot be stored in .*order \(Not a directory\), nor elsewhere \(No such"):
         pending.save(order)
 
 

@@ -52,10 +52,10 @@ class Client:
         self.aborts: list[bool] = []
         self.accepts = False
 
-    def order(self, order: RunRequest) -> tuple[str, int]:
+    def submit(self, request: RunRequest) -> tuple[str, int]:
         return "one", 2
 
-    def news(self, number: str) -> Iterator[Any]:
+    def events(self, number: str) -> Iterator[Any]:
         for each in self._told:
             if isinstance(each, Exception):
                 raise each
@@ -187,7 +187,7 @@ def test_whoever_gives_up_does_not_wait_for_the_end_of_a_run_whatever_its_master
     began_s = clock.monotonic()
     client.give_up_at_s = began_s + 0.3
     with StallMeter() as stalls, gevent.Timeout(HANG_S), pytest.raises(MasterError):
-        list(client.news("one"))
+        list(client.events("one"))
     assert clock.monotonic() - began_s < stalls.allowed_s(3)
 
 
@@ -215,12 +215,12 @@ def test_a_master_that_waits_and_does_not_know_the_run_has_lost_it(
     events = RunEvents()
     events.snapshot(snapshot(5))
     gevent.spawn_later(0.6, served.service.begin, "one", events)
-    news = client.news("one")
-    assert next(news).total.requests == 5  # type: ignore[union-attr]
+    events = client.events("one")
+    assert next(events).total.requests == 5  # type: ignore[union-attr]
     served.service.begin("another", RunEvents())
     served.service.wait_with(dict)
     with pytest.raises(MasterError, match="does not know the run any more"):
-        next(news)
+        next(events)
 
 
 MASTER = Master("http://10.0.0.5:8089", "token", "the master")

@@ -94,7 +94,7 @@ class Runner:
             def log(self, level: int, name: str, text: str) -> None:
                 runner.told.append(text)
 
-            def wait_until_told(self, longest_s: float) -> bool:
+            def wait_until_fetched(self, longest_s: float) -> bool:
                 return runner.fetched
 
         monkeypatch.setattr(module, "reexec", become_new)
@@ -306,7 +306,7 @@ def test_the_next_client_is_told_what_became_of_the_run_before(runner: Runner) -
     assert aside.exists()
     assert runner.state.with_name("run-1.json").exists()
     assert "RuntimeError: a bug" in told
-    assert "(7 requests) is kept in" in told
+    assert "(7 requests) are in" in told
     assert str(aside) in told
     assert runner.notices() == [], "told once"
 
@@ -344,7 +344,7 @@ def test_whatever_lies_where_the_state_belongs_it_is_put_aside_and_the_run_runs(
 
     runner.run(conduct)
     assert begun == [None], "a run of its own, not the one that lies there"
-    assert [text for text in runner.told if "kept in" in text]
+    assert [text for text in runner.told if " are in " in text]
     assert len([path for path in runner.state.parent.iterdir() if path.suffix == ".run"]) == 1
 
 
@@ -387,7 +387,7 @@ def test_a_run_that_ends_its_process_each_time_is_given_up(runner: Runner) -> No
     assert runner.run(never) is BecomesNew
     result, code, text = runner.ends[-1]
     assert (result.final.total.requests, code) == (7, 4)
-    assert text == "The run has ended its master's process again and again, and is not begun once more."
+    assert text == "The run has crashed its master's process 5 times; it is not started again."
 
 
 def test_a_run_that_was_ending_already_is_begun_again_less_often(runner: Runner) -> None:
@@ -471,7 +471,7 @@ def test_a_result_that_nobody_fetches_is_written_and_told(runner: Runner) -> Non
     runner.fetched = False
     runner.run(raising(RuntimeError("a bug"), seen=9))
     (text,) = runner.notices()
-    assert "when nobody asked for it any more. What it had measured in 10 s (9 requests) is kept in" in text
+    assert "without a client. Its measurements of 10 s (9 requests) are in" in text
     assert runner.state.with_name("run-2.json").exists()
 
 

@@ -42,7 +42,7 @@ def test_a_target_has_credentials_headers_certificates_and_a_proxy(tmp_path: Pat
         ("headers = ['a: s3cret']", "headers has to be a table of texts"),
         ("headers = { 'a b' = 's3cret' }", "headers: write it as NAME: VALUE"),
         ("token = 5", "token has to be a text."),
-        ("proxi = 'x'", "there is no 'proxi'. Did you mean proxy?"),
+        ("proxi = 'x'", "unknown key 'proxi'. Did you mean proxy?"),
     ],
 )
 def test_what_makes_no_sense_names_file_and_key(tmp_path: Path, text: str, sentence: str) -> None:

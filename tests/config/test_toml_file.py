@@ -105,8 +105,8 @@ def test_a_file_with_everything(tmp_path: Path) -> None:
         ('keep_runs = "3"', "FILE: keep_runs is '3'; it has to be a whole number above 0."),
         ("stop_when = 'p95 > 2s'", "FILE: stop_when has to be a list of texts."),
         ("stop_when = [1]", "FILE: stop_when has to be a list of texts."),
-        ("targets = 3", "FILE: targets is written as [[targets]], once for each."),
-        ("[guards]\nwhen = 'p95 > 2s'", "FILE: guards is written as [[guards]], once for each."),
+        ("targets = 3", "FILE: targets has to be written as tables, [[targets]]."),
+        ("[guards]\nwhen = 'p95 > 2s'", "FILE: guards has to be written as tables, [[guards]]."),
         ("[[targets]]\nkind = 'mysql'", "FILE: [[targets]] 1: url is missing."),
         ("[[targets]]\nurl = 'http://x'", "FILE: [[targets]] 1: kind is missing."),
         (
@@ -128,7 +128,7 @@ def test_a_file_with_everything(tmp_path: Path) -> None:
         ),
         (
             "[[targets]]\nurl = 'http://x'\nkind = 'mysql'\n[[targets]]\nurl = 'http://y'\nkind = 'mysql'",
-            "FILE: two targets are called 'mysql'.",
+            "FILE: two targets have the name 'mysql'; set `name` of one of them.",
         ),
         ("[[guards]]\nname = 'x'", "FILE: [[guards]] 1: when is missing."),
         ("[[guards]]\nwhen = true", "FILE: [[guards]] 1: when is True; it has to be a text."),

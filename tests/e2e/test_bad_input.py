@@ -108,7 +108,7 @@ def test_no_host_is_a_sentence_before_anything_starts(loadtest, tmp_path: Path, 
     done = forked_obswarm(name, loadtest(GOOD.format(path="")), *options, "-t", "5s", cwd=tmp_path)
     assert done.code == 2
     assert done.stdout == ""
-    assert re.fullmatch(r"Error: No host for Visitor: give one with -H/--host, .*\n", done.stderr)
+    assert re.fullmatch(r"Error: No host for Visitor: use -H/--host, .*\n", done.stderr)
     assert not (tmp_path / ".obswarm").exists()
 
 

@@ -17,7 +17,7 @@ COMMON = ("run", "examples/basic.py", "--headless", "-u", 2, "-r", 10, "-t", "1s
 def test_the_default_port_moves_to_the_next_free_one_and_says_so(target: CountingServer) -> None:
     with socket.socket() as taken:
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        is_ours, text = False, "Port 8089 is taken; /metrics is served on port "
+        is_ours, text = False, "Port 8089 is in use; /metrics is served on port "
         for _ in range(10):
             try:
                 taken.bind(("127.0.0.1", 8089))
@@ -95,7 +95,7 @@ def test_only_metrics_are_served_and_ctrl_c_ends_the_waiting_for_a_scraper(targe
         return found
 
     assert get("/")[0] == 200
-    assert get("/secret") == (404, "There is no /secret here; try /metrics.\n")
+    assert get("/secret") == (404, "There is no /secret; try /metrics.\n")
     assert "obswarm_build_info" in get("/metrics")[1]
     wait_until(lambda: 'obswarm_run_state{state="running"} 1.0' in get("/metrics")[1])
     # From a Prometheus, whose interval it does not know after one scrape: it then waits as long as it may.

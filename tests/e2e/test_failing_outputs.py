@@ -130,7 +130,7 @@ def test_a_json_result_for_a_standard_output_that_is_not_there_is_refused_before
     done = run(tmp_path, "--json", "-", stdout=None, preexec_fn=lambda: os.close(1))
     assert (done.returncode, done.stderr) == (
         2,
-        "Error: --json -: this command was started without a standard output. Name a file.\n",
+        "Error: --json -: this command was started without a standard output. Use --json FILE.\n",
     )
 
 

@@ -150,7 +150,7 @@ def test_guards_that_trip_fail_the_ci_job(tmp_path: Path, failing) -> None:
     [
         (["--stop-when", "eror_ratio > 5%"], "--stop-when: Expected a metric"),
         (["--stop-when", "p95 > 5"], "      ^"),
-        (["--hold-when", "promql(up) < 1"], "has nowhere to ask: give --prometheus-url, or --target"),
+        (["--hold-when", "promql(up) < 1"], "has no source of metrics: give --prometheus-url, or --target"),
         (
             ["--hold-when", "promql(avg_over_time(up[10m])) < 1", "--target", "app=http://127.0.0.1:1/metrics"],
             "uses samples from more than 300 s ago",
@@ -182,14 +182,14 @@ def test_options_that_make_no_sense_are_sentences(tmp_path: Path, options: list[
     ("settings", "expected"),
     [
         ("guard = 5", "obswarm.toml: guard has to be a list of texts"),
-        ("gards = 5", "there is no 'gards'. Did you mean guards?"),
+        ("gards = 5", "unknown key 'gards'. Did you mean guards?"),
         ("stop_when = ['p95 > 5']", "obswarm.toml: stop_when: Expected a duration for p95"),
         ("users = 5\nstages = '5s:1'", "stages in obswarm.toml and users in obswarm.toml exclude each other"),
         ("[[guards]]\nwhen = 'p95 > 5'", "obswarm.toml: [[guards]] 1: when: Expected a duration for p95"),
         ("[[guards]]\naction = 'stop'", "[[guards]] 1: when is missing"),
         ("[[guards]]\nwhen = 'rps > 1'\nactoin = 'stop'", "Did you mean action?"),
         ("[[guards]]\nwhen = 'rps > 1'\non_blind = 'stop'", "[[guards]] 1: on_blind is now called on_no_data"),
-        ("guards = 5", "is written as [[guards]]"),
+        ("guards = 5", "has to be written as tables, [[guards]]"),
         ("[[targets]]\nurl = 'http://x'\nkind = 'mysq'", "Did you mean mysql?"),
         ("[[targets]]\nkind = 'mysql'", "url is missing"),
         ("prometheus_url = 5", "obswarm.toml: prometheus_url is a number; it has to be a text."),
@@ -355,18 +355,18 @@ def test_a_start_waits_for_an_alert_from_before_and_says_so(tmp_path: Path, quic
         )
         assert answer.status_code == 200, answer.text
 
-    heard = [next(line for line in process.stderr if "Alerts are taken at" in line)]
+    heard = [next(line for line in process.stderr if "Alerts are received at" in line)]
     deliver("firing")
-    heard.append(next(line for line in process.stderr if "so the start of the run waits" in line))
+    heard.append(next(line for line in process.stderr if "the start of the run is delayed" in line))
     assert heard[-1] == (
-        "WARNING: The alert ShopDown fires since 2020-01-01T00:00:00.000Z, so the start of the run waits until that is"
+        "WARNING: The alert ShopDown fires since 2020-01-01T00:00:00.000Z; the start of the run is delayed until it is"
         " resolved, for 1m at most.\n"
     )
     assert quick.arrivals() == {}
     deliver("resolved")
     _, rest = process.communicate(timeout=HANG_S)
     assert process.returncode == 0, rest
-    assert "No alert from before the run fires any more; it starts" in rest
+    assert "No alert from before the run is firing any more; starting" in rest
     assert result_in(tmp_path)["stop_reason"]["kind"] == "time"
 
 

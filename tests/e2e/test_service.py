@@ -45,7 +45,7 @@ def test_a_run_is_made_there_and_reported_here(service, visitor, target: Countin
     history = (tmp_path / "out_stats_history.csv").read_text().splitlines()
     assert len(history) >= 3
     assert f",{total}," in (tmp_path / "out_stats.csv").read_text()
-    assert done.stderr.startswith(f"The master at {service.url} makes this run.\n")
+    assert done.stderr.startswith(f"The master at {service.url} executes this run.\n")
     assert f"The master at {service.url} has 2 workers." in done.stderr
     # The master goes on telling what it measured, and knows of no run.
     with urllib.request.urlopen(f"{service.url}/metrics") as answer:
@@ -80,12 +80,12 @@ def test_ctrl_c_here_stops_the_run_there(service, visitor, target: CountingServe
     wait_until(lambda: service.status()["state"] == "running", service.log)
     other = service.run(visitor, "-H", target.url, "-t", "1s", cwd=tmp_path)
     assert other.code == 2
-    assert "goes on here; wait for its end or stop it." in other.stderr
+    assert "is in progress; wait for its end or stop it." in other.stderr
     run.send_signal(signal.SIGINT)
     out, err = run.communicate(timeout=HANG_S)
     assert run.returncode == 130, err
     assert "interrupted by Ctrl-C" in out
-    assert refusal["error"].startswith("it is no request for a run")
+    assert refusal["error"].startswith("not a request for a run")
 
 
 def test_a_master_that_is_killed_goes_on_with_the_run_and_nothing_is_lost(
@@ -114,15 +114,15 @@ def test_what_cannot_be_is_said_in_a_sentence(service, visitor, loadtest, tmp_pa
     wrong = obswarm("run", visitor, "--master", service.url, "--api-token", "wrong", cwd=tmp_path)
     assert wrong.code == 2
     assert wrong.stderr == (
-        f"The master at {service.url} makes this run.\n"
-        f"Error: The master at {service.url} does not accept the token; see --api-token.\n"
+        f"The master at {service.url} executes this run.\n"
+        f"Error: The master at {service.url} does not accept the token; check --api-token.\n"
     )
     none = obswarm("run", visitor, "--master", service.url, cwd=tmp_path)
     assert none.code == 2
     assert "--master needs --api-token" in none.stderr
     nobody = obswarm("run", visitor, "--master", f"http://127.0.0.1:{free_port()}", "--api-token", "x", cwd=tmp_path)
     assert nobody.code == 2
-    assert "No master answers at" in nobody.stderr
+    assert "No master responds at" in nobody.stderr
     there = loadtest(
         "import os\nassert os.getcwd() == " + repr(str(tmp_path)) + ", 'not here'\n" + LOADTEST, "elsewhere.py"
     )
@@ -148,10 +148,10 @@ def test_an_alert_that_fires_since_before_holds_the_next_run_back(
     assert late.code == 3, late.stderr
     assert late.result["stop_reason"] == {
         "kind": "alert",
-        "detail": "The run did not begin: ShopDown fired before it and was not resolved within 2s",
+        "detail": "The run was not started: ShopDown fired before it and was not resolved within 2s",
     }
     assert (late.result["totals"]["requests"], target.total()) == (0, 0)
-    assert "The alert ShopDown fires since 2020-01-01T00:00:00.000Z, so the start of the run waits" in late.stderr
+    assert "The alert ShopDown fires since 2020-01-01T00:00:00.000Z; the start of the run is delayed" in late.stderr
     service.wait_for_workers()
     deliver("resolved")
     done = service.run(visitor, *options, cwd=tmp_path)

@@ -116,7 +116,7 @@ def test_after_a_crash_its_client_has_what_was_measured_and_the_next_run_runs(
     assert 50 < result["totals"]["requests"] <= target.total()
     told = assert_the_next_run_runs(service, loadtest, target, tmp_path)
     if kind == "the end of the process":
-        assert f"({result['totals']['requests']:,} requests) is kept in" in told, (err, told)
+        assert f"({result['totals']['requests']:,} requests) are in" in told, (err, told)
     assert "Traceback" not in err + told
 
 
@@ -147,5 +147,5 @@ def test_a_disk_that_is_full_from_the_middle_of_a_run_on(
     assert json.loads(out)["totals"]["requests"] == target.total() - before
     disk.fill()
     assert_the_next_run_runs(service, loadtest, target, tmp_path)
-    assert "The run cannot be kept in" in service.log()
+    assert "The run cannot be stored in" in service.log()
     disk.make_room()

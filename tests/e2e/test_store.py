@@ -231,7 +231,10 @@ def test_a_disk_that_is_full_does_not_stop_the_run(here: Path, quick: QuickServe
 @pytest.mark.parametrize(
     ("words", "text"),
     [
-        (("show", "latest"), "There are no runs in .obswarm: `obswarm run` keeps them in .obswarm where it is called."),
+        (
+            ("show", "latest"),
+            "There are no runs in .obswarm: `obswarm run` stores them in .obswarm in the current folder.",
+        ),
         (("import", "nothing.obswarm"), "nothing.obswarm is not a file that `obswarm runs export` has written."),
     ],
 )

@@ -132,15 +132,15 @@ def test_a_sink_that_cannot_take_it_does_not_end_the_pump(capsys: pytest.Capture
 
 @every_text
 def test_to_a_client(text: str) -> None:
-    events = RunEvents()
-    handler = RunEventsHandler(events)
+    run = RunEvents()
+    handler = RunEventsHandler(run)
     logging.getLogger().handlers[:] = [handler]
     log_everything(text)
-    news = events.since(0, 0)
-    assert [each[1] for each in news] == ["log"] * 4
-    assert news[0][4] == text
-    assert "RuntimeError" in news[2][4]
-    assert pack_message(news)
+    events = run.since(0, 0)
+    assert [each[1] for each in events] == ["log"] * 4
+    assert events[0][4] == text
+    assert "RuntimeError" in events[2][4]
+    assert pack_message(events)
 
 
 def test_a_log_file_is_made_when_there_is_something_to_write_or_a_run(tmp_path: Path) -> None:

@@ -105,13 +105,13 @@ def test_a_request_that_cannot_be_stored_leaves_the_service_free() -> None:
 @pytest.mark.parametrize(
     ("body", "text"),
     [
-        (b"", "no request for a run"),
-        (b"\x80", "no request for a run"),
-        (b"nonsense", "no request for a run"),
-        (changed(config=to_wire(ORDER.config, "0.0.1")), "both have to be the same"),
-        (changed(config=5), "it is no configuration of a run"),
-        (changed(files=[1]), "texts"),
-        (changed(mounted=1), "mounted is of a wrong type"),
+        (b"", "not a request for a run"),
+        (b"\x80", "not a request for a run"),
+        (b"nonsense", "not a request for a run"),
+        (changed(config=to_wire(ORDER.config, "0.0.1")), "the versions have to be the same"),
+        (changed(config=5), "not the configuration of a run"),
+        (changed(files=[1]), "files has a value that is not a string"),
+        (changed(mounted=1), "mounted has the wrong type"),
     ],
 )
 def test_what_is_no_order(service, taken, body: bytes, text: str) -> None:
@@ -188,10 +188,10 @@ def test_stopping(service) -> None:
 
 
 def test_news_come_once_and_anew_after_a_restart(service) -> None:
-    news = RunEvents()
-    service.begin("one", news)
-    news.log(20, "obswarm", "first")
-    news.end(None, 2, "it broke")
+    events = RunEvents()
+    service.begin("one", events)
+    events.log(20, "obswarm", "first")
+    events.end(None, 2, "it broke")
 
     def fetch(boot: str, after: int) -> tuple[str, list[list[Any]]]:
         code, content = ask(service, "GET", "/api/v1/runs/one/news", query=f"boot={boot}&after={after}")

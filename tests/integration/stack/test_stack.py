@@ -219,7 +219,7 @@ def test_the_alert_stops_a_run_by_alertmanagers_webhook(stack: Stack) -> None:
     )
     done = stack.command("run", loadtest, *["-u", "10", "-r", "10", "-t", "60s", "--headless", "--json", "-"])
     assert done.code == 3, done.stderr
-    assert "http://127.0.0.1:18080 is http://load-balancer:18080 for the workers." in done.stderr
+    assert "Workers use the host http://load-balancer:18080 for http://127.0.0.1:18080." in done.stderr
     assert "The alert ErrorSpike fires" in done.result["stop_reason"]["detail"]
     assert done.result["alerts"][0]["source"] == "alertmanager"
 
@@ -382,7 +382,7 @@ def test_bad_weather(stack: Stack, state: Path) -> None:
         taken = other.command("up", "--detach", OBSWARM_WEB_PORT=str(server.server_port))
     assert taken.code == 2
     assert re.search(
-        rf"Port {server.server_port}, for web, is in use by \S+ \(process \d+\)\. Stop that, or", taken.stderr
+        rf"Port {server.server_port}, for web, is in use by \S+ \(process \d+\)\. Stop it, or", taken.stderr
     )
     docker(
         "run", "--detach", "--rm", "--name", "somebody", "--publish", "127.0.0.1:18999:80", "haproxy:3.2", "sleep", "60"
