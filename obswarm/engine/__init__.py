@@ -1,4 +1,4 @@
-"""Users in one process: loading the file, spawning evenly, running, stopping, and watching our own health."""
+"""A run: its executor, load generator, statistics and outputs; and the users of one process."""
 
 from obswarm.on_demand import imported_on_demand
 

@@ -1,5 +1,5 @@
-"""How many users of each class there are among n: fixed counts first, then by weight; and how numbers and rates are
-divided. Pure functions."""
+"""Allocation of users to user classes: fixed counts first, the rest by weight; and division of numbers and rates. Pure
+functions."""
 
 import math
 import sys
@@ -10,7 +10,7 @@ from obswarm.api import ObswarmError, User
 
 
 class ClassWeight(NamedTuple):
-    """What a user class asks for."""
+    """Weight and fixed count of a user class."""
 
     name: str
     weight: int
@@ -18,7 +18,7 @@ class ClassWeight(NamedTuple):
 
 
 def weight_of(cls: type[User]) -> ClassWeight:
-    """Raises ObswarmError when weight or fixed_count make no sense."""
+    """Return weight and fixed count of a class. Raises ObswarmError if they are invalid."""
     for attribute in ("weight", "fixed_count"):
         value = getattr(cls, attribute)
         if isinstance(value, bool) or not isinstance(value, int) or value < 0:

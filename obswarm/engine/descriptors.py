@@ -1,4 +1,4 @@
-"""Whether this machine's limit of open files allows the users that are asked for."""
+"""Checks of the limit of open files against the number of users."""
 
 import logging
 import math
@@ -14,7 +14,7 @@ logger = logging.getLogger(__name__)
 
 _TIGHT_RATIO = 0.8
 _PER_PROCESS = 4
-"""Descriptors that a worker process costs its parent: three pipes and a connection."""
+"""Descriptors of the parent for each worker process: three pipes and a connection."""
 
 _MOST_SUGGESTED_PROCESSES = 64
 
@@ -26,10 +26,10 @@ _HOW_TO_RAISE = (
 
 
 def check_open_files(classes: Sequence[type[User]], users: int | None, processes: int, has_workers: bool) -> None:
-    """Compare the most users that a run will have (None: not known before) with the descriptors of each of
-    `processes`, which are worker processes of this one with `has_workers`.
+    """Compare the peak number of users (None if unknown) with the descriptors of each of `processes`, which are worker
+    processes of this one with `has_workers`.
 
-    Raises ObswarmError when each user cannot have a connection; logs a warning when there is not much more than that.
+    Raises ObswarmError if there are fewer descriptors than users; logs a warning if there are not many more.
     """
     room = open_files.room()
     if has_workers:
@@ -42,7 +42,7 @@ def check_open_files(classes: Sequence[type[User]], users: int | None, processes
     limit = open_files.soft_limit()
     who = f"{wanted:,} users" if processes == 1 else f"{wanted:,} users in {processes} processes"
     what = (
-        f"{who} keep at least one connection each, and a process may have {limit:,} open files here, of which"
+        f"{who} keep at least one connection each, but a process may have {limit:,} open files, of which"
         f" {max(0, room):,} are left for connections"
     )
     how = _advice(each)
@@ -55,48 +55,48 @@ def check_open_files(classes: Sequence[type[User]], users: int | None, processes
 
 
 def check_worker_processes(count: int) -> None:
-    """Raises ObswarmError when this process cannot have so many."""
+    """Raise ObswarmError if this process has too few descriptors for `count` worker processes."""
     check_descriptors(count * _PER_PROCESS, counted(count, "worker process", "worker processes"))
 
 
 def check_descriptors(wanted: int, what: str) -> None:
-    """Raises ObswarmError when this process cannot have so many more."""
+    """Raise ObswarmError if this process cannot open `wanted` more descriptors; `what` needs them."""
     if wanted > open_files.room():
         raise ObswarmError(
-            f"{what} need {wanted:,} open files here, and this process may have {open_files.soft_limit():,},"
+            f"{what} need {wanted:,} open files, but this process may have {open_files.soft_limit():,},"
             f" of which {open_files.room():,} are left. {_advice(wanted)}."
         )
 
 
 def _advice(connections: int) -> str:
-    """How to raise the limit, to the next power of two at which nothing is tight."""
+    """Return how to raise the limit, to the next sufficient power of two."""
     enough = (connections + open_files.RESERVED) / _TIGHT_RATIO
     return _HOW_TO_RAISE.format(wanted=max(1024, 2 ** math.ceil(math.log2(enough))))
 
 
 class DescriptorWatch:
-    """Compares the users that a process is given while a run goes on, which a shape or a script may decide."""
+    """Checks the number of users during a run, since a shape or the load test may change it."""
 
     def __init__(self, classes: Sequence[type[User]]) -> None:
         self._keeping = [cls.__name__ for cls in classes if _keeps_connection(cls)]
         self._room = open_files.room()
-        self._told = False
+        self._has_warned = False
 
     def shortage(self, users: Mapping[str, int]) -> str | None:
-        """What to tell, the first time that users (by class) cannot have a connection each."""
+        """Return a warning the first time that there are fewer descriptors than users (by class), else None."""
         wanted = sum(users.get(name, 0) for name in self._keeping)
-        if wanted <= self._room or self._told:
+        if wanted <= self._room or self._has_warned:
             return None
-        self._told = True
+        self._has_warned = True
         return (
-            f"{wanted:,} users of one process keep at least one connection each, and it may have"
+            f"{wanted:,} users of one process keep at least one connection each, but it may have"
             f" {open_files.soft_limit():,} open files, of which {self._room:,} are left for connections: requests of"
             f" the others fail. {_advice(wanted)}"
         )
 
 
 def _keeps_connection(user_class: type[User]) -> bool:
-    """Whether every user of the class has a connection of its own, kept open from request to request."""
+    """Whether every user of the class has its own connection, which stays open between requests."""
     if issubclass(user_class, FastHttpUser):
         return user_class.client_pool is None
     return issubclass(user_class, HttpUser)

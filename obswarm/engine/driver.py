@@ -32,7 +32,7 @@ class LoadDriver:
     def __init__(self, executor: Executor, generator: LoadGenerator, *, limit_s: float | None, has_shape: bool) -> None:
         self.executor = executor
         self.in_force: dict[str, str] = {}
-        """The actions `hold` and `scale(…)` that have not been released, by who gave them."""
+        """The actions `hold` and `scale(…)` that are in force, by the id of their guard or alert."""
         self._generator = generator
         self._limit_s = limit_s
         self._has_shape = has_shape

@@ -1,4 +1,4 @@
-"""SnapshotEmitter: takes what a generator has measured into statistics and journal, and snapshots of it to outputs."""
+"""SnapshotEmitter: passes measurements of a generator to statistics and journal, and snapshots to outputs."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -17,23 +17,24 @@ from obswarm.record import Snapshot
 from obswarm.stats import StatsTable
 
 _LATE_BY_S = 0.002
-"""Timers may be early by about so much."""
+"""Timers may be early by about this time, in seconds."""
 
 _EARLY_BY_S = 0.1
-"""What comes less than this before the end of an interval can wait for that."""
+"""There is no additional snapshot less than this time before the end of an interval, in seconds."""
 
 
 def next_due(due: float, now: float, interval_s: float) -> float:
-    """The end of the interval after the one that was due then. It lies whole intervals later, and at least half of one
-    from now: a loop that was held up skips what it has missed, since nothing is left for the ends of those."""
+    """Return the end of the next interval: a whole number of intervals after `due`, and at least half an interval from
+    now. After a delay of the event loop, missed ends are skipped, since their snapshots would be empty."""
     due += interval_s
     return due + max(0, ceil((now - due) / interval_s + 0.5)) * interval_s
 
 
 class SnapshotEmitter:
-    """Owns the way from the generator to the outputs. `guards_before` is the memory of an earlier process's observer.
+    """Moves measurements from the generator to the outputs. `guards_before` is the saved state of an earlier process's
+    observer.
 
-    A delta is written to the journal, if there is one, before the generator is told that it is safe.
+    A delta is written to the journal, if there is one, before it is acknowledged to the generator.
     """
 
     def __init__(
@@ -49,7 +50,7 @@ class SnapshotEmitter:
         guards_before: Mapping[str, Any],
     ) -> None:
         self.last: Snapshot | None = None
-        """That outputs were given."""
+        """The last snapshot that the outputs received."""
         self._log = log
         self._statistics = statistics
         self._driver = driver
@@ -60,19 +61,19 @@ class SnapshotEmitter:
         self._guards_before = guards_before
 
     def due_times(self, interval_s: float) -> Iterator[float]:
-        """When a snapshot is due, on the monotonic clock: at the end of each interval, and when the observer wants one
-        before. Ask for the next one when the one before has been given out."""
+        """Generate the monotonic times at which snapshots are due: the end of each interval, and earlier times that the
+        observer requests. Take the next time after the snapshot of the last one."""
         due = self._statistics.started_s
         while True:
             due = next_due(due, clock.monotonic(), interval_s)
             early = self._observer.next_due_s() if self._observer is not None else None
             if early is not None and clock.monotonic() < early < due - _EARLY_BY_S:
-                # A guard that has known since the middle of an interval acts in the middle of one.
+                # A guard whose condition began to hold in the middle of an interval acts in the middle of one, too.
                 yield early + _LATE_BY_S
             yield due
 
     def collect(self) -> None:
-        """Bring the statistics up to date, and tell the generator that they are safe once they are."""
+        """Collect measurements of the generator, and acknowledge them once they are stored."""
         delta = self._generator.collect()
         journal = self._journal
         if journal is None:
@@ -85,34 +86,34 @@ class SnapshotEmitter:
         self._generator.acknowledge()
 
     def emit(self, longest_s: float) -> None:
-        """Give out the snapshot of an interval that is over. The generator may take `longest_s` seconds to report."""
+        """Emit the snapshot of an interval. The generator may take `longest_s` seconds to report."""
         self._generator.refresh(longest_s)
         self.collect()
         self.give_out()
 
     def give_out(self, is_observed: bool = True) -> None:
-        """As `emit`, of what has been collected so far."""
+        """Emit a snapshot of the measurements that have been collected already."""
         status, observer = self._status(), self._observer if is_observed else None
         emit = self._statistics.emit
         self.last = emit(status) if observer is None else emit(status, observer.on_snapshot)
         self._outputs.snapshot(self.last)
 
     def emit_restored(self) -> None:
-        """Tell outputs what there is already of a run that is gone on with, without an interval of it."""
+        """Pass the restored statistics of a continued run to the outputs, without an interval."""
         snapshot = self._statistics.snapshot(self._status())
         if self._observer is not None:
             snapshot = self._observer.view(snapshot)
         self._outputs.restored(snapshot, self._log.annotations)
 
     def latest(self) -> Snapshot:
-        """A snapshot with everything that is known at this moment. However often it is asked for, outputs get the same
-        intervals, and nothing is written or acknowledged."""
+        """Return a snapshot of the present, without effects on the intervals of outputs, the journal, or
+        acknowledgements."""
         if self._generator.collects_any_time:
             self.collect()
         return self._statistics.snapshot(self._status())
 
     def result(self, forced: bool) -> RunResult:
-        """The result of the run, which has ended. `forced`: its users were cut off."""
+        """Return the result of the run, which has ended. `forced`: users were stopped without waiting."""
         log, last, statistics = self._log, self.last, self._statistics
         assert log.reason is not None
         totals = self._generator.totals()
@@ -140,12 +141,12 @@ class SnapshotEmitter:
         )
 
     def write_reset(self) -> None:
-        """Have the journal forget what was measured before the reset of the statistics."""
+        """Note the reset of the statistics in the journal."""
         if self._journal is not None:
             self._journal.append(self._statistics.table, self._progress(), reset=True)
 
     def write_end(self) -> None:
-        """A process that is killed after the end of the generator has a successor that waits for nobody."""
+        """Note the end of the generator in the journal, so that a later process does not wait for workers."""
         if self._journal is not None:
             self._journal.append(StatsTable(), self._progress(), is_over=True)
 

@@ -1,4 +1,4 @@
-"""LoadGenerator: where the users of a run live. What a run tells it, and the values that it answers with."""
+"""LoadGenerator: the interface of a run to its users, in this process or on workers, and the values that it returns."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,18 +18,18 @@ from obswarm.stats import EndpointKey, InFlight, StatsTable
 
 @dataclass(frozen=True, slots=True)
 class GeneratorStatus:
-    """What a snapshot says of a generator. Users are counted by class, those on their way out included."""
+    """The state of a generator for a snapshot. Users are counted by class, including those that are stopping."""
 
     users: Mapping[str, int] = field(default_factory=dict)
     users_max: int = 0
-    """The most users at a time so far."""
+    """The maximum number of concurrent users so far."""
     workers: tuple[GeneratorHealth, ...] = ()
     in_flight: Mapping[EndpointKey, InFlight] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class GeneratorTotals:
-    """What the result of a run says of its generator."""
+    """The state of a generator for the result of a run."""
 
     losses: tuple[WorkerLoss, ...] = ()
     refused_handshakes: int = 0
@@ -38,7 +38,7 @@ class GeneratorTotals:
 
 @dataclass(frozen=True, slots=True)
 class StopRequested:
-    """A user or a worker asks for the end of the run, or the generator has nothing left to make load with."""
+    """A user or a worker requests the end of the run, or no worker is left."""
 
     reason: StopReason
 
@@ -52,7 +52,7 @@ class RunFailed:
 
 @dataclass(frozen=True, slots=True)
 class GeneratorWarning:
-    """A sentence for people, without a full stop."""
+    """A message for the user, without a full stop."""
 
     text: str
 
@@ -67,7 +67,7 @@ class PartFailed:
 
 @dataclass(frozen=True, slots=True)
 class PartRestarted:
-    """A greenlet that the generator depends on has raised an exception, and was started again."""
+    """A greenlet that the generator depends on has raised an exception, and was restarted."""
 
     name: str
     error: BaseException
@@ -77,17 +77,17 @@ GeneratorEvent = StopRequested | RunFailed | GeneratorWarning | PartFailed | Par
 
 
 class LoadGenerator:
-    """Base class of what makes the load of a run. Override the hooks you need, and those that raise NotImplementedError
-    here; the others do nothing.
+    """Base class of load generators. Override the hooks you need, and those that raise NotImplementedError; the others
+    do nothing.
 
     The run calls, in this order: `prepare`, `is_ready` until it returns True, `start`, then `apply` for each assignment
     and, once an interval, `refresh`, `collect`, `acknowledge` and `end_interval`; at the end `stop`, `collect`, `end`
-    and `close`. The generator never calls the run: it notes events, and sets `happened` when the run should look at
-    them, or should assign users anew.
+    and `close`. The generator never calls the run: it notes events, and sets `happened` when the run should take them,
+    or should assign users again.
     """
 
     burst_s: float | None = None
-    """Seconds' worth of new users that one assignment may have, where the generator spreads them evenly by itself."""
+    """Maximum burst of an assignment, as seconds of the spawn rate, if the generator spreads users evenly itself."""
 
     collects_any_time: bool = False
     """Whether `collect` may be called between the ends of intervals: it costs little and acknowledges nothing."""
@@ -96,12 +96,12 @@ class LoadGenerator:
         self.environment = environment
         self.happened = Event()
         self.messages = MessageListeners(environment)
-        """Of the load test's own, for its runner."""
+        """Listeners for custom messages of the load test."""
         self.supervisor = Supervisor(
             lambda name, error: self._note(PartFailed(name, error)),
             lambda name, error: self._note(PartRestarted(name, error)),
         )
-        """For what the generator depends on."""
+        """Supervisor of the greenlets that the generator depends on."""
         self._events: list[GeneratorEvent] = []
 
     def _note(self, event: GeneratorEvent) -> None:
@@ -109,14 +109,14 @@ class LoadGenerator:
         self.happened.set()
 
     def take_events(self) -> list[GeneratorEvent]:
-        """Return what has happened since the last call, and clear `happened`."""
+        """Return the events since the last call, and clear `happened`."""
         self.happened.clear()
         events, self._events = self._events, []
         return events
 
     @property
     def step_s(self) -> float:
-        """The shortest time between two assignments, in seconds."""
+        """The minimum time between two assignments, in seconds."""
         return 0.0
 
     def make_runner(self, run: RunnerControl) -> SteeringRunner:
@@ -125,18 +125,18 @@ class LoadGenerator:
 
     # Before the run.
     def prepare(self) -> None:
-        """Begin with what has to be there before users can be started. Does not wait for it."""
+        """Begin the preparation that is needed before users can be started. Does not block."""
 
     def is_ready(self, now: float) -> bool:
-        """Whether users can be started. Raises ObswarmError when they never will."""
+        """Whether users can be started. Raises ObswarmError if that will never be possible."""
         return True
 
     def start(self) -> None:
-        """Time zero of the run."""
+        """Start the time of the run."""
 
     # While it goes on.
     def apply(self, assignment: Assignment, now: float) -> None:
-        """Make this load from now on. Raises ObswarmError for a load that this generator cannot make."""
+        """Apply an assignment. Raises ObswarmError for a load that this generator cannot make."""
         raise NotImplementedError
 
     def has_settled(self) -> bool:
@@ -144,59 +144,59 @@ class LoadGenerator:
         return True
 
     def everyone_has_left(self) -> bool:
-        """Whether the last assignment has been carried out, and no user of it lives any more."""
+        """Whether the last assignment has been carried out, and all its users have stopped by themselves."""
         raise NotImplementedError
 
     def users_ended(self) -> int:
-        """How many assigned users have ended by themselves, as far as is known."""
+        """Return the number of assigned users that have stopped by themselves, as far as is known."""
         return 0
 
     def users_not_started(self, now: float) -> int:
-        """How many assigned users have not been started yet."""
+        """Return the number of assigned users that have not been started yet."""
         return 0
 
     def user_counts(self) -> Mapping[str, int]:
-        """Living users by class, those on their way out included."""
+        """Return the number of running users by class, including those that are stopping."""
         raise NotImplementedError
 
     def status(self, now: float) -> GeneratorStatus:
-        """Return what a snapshot of this moment says of the generator."""
+        """Return the present state for a snapshot."""
         return GeneratorStatus(self.user_counts())
 
     def refresh(self, longest_s: float) -> None:
-        """Bring the status and the statistics up to date; may wait for `longest_s` seconds."""
+        """Update status and statistics; may block for `longest_s` seconds."""
 
     def collect(self) -> StatsTable:
-        """Return what was measured since the last call."""
+        """Return the measurements since the last call."""
         raise NotImplementedError
 
     def acknowledge(self) -> None:
-        """All that was collected is safe."""
+        """Acknowledge that all collected measurements are stored."""
 
     def end_interval(self) -> None:
-        """A snapshot has been given out: look after what depends on time."""
+        """Called after each snapshot, for periodic work."""
 
     def spawning_complete(self, users: int) -> None:
-        """The listeners of `spawning_complete` have been called in this process."""
+        """Called after the listeners of `spawning_complete` in this process."""
 
     def statistics_reset(self) -> None:
-        """The statistics begin anew, for `--reset-stats`."""
+        """Called when the statistics are reset, for `--reset-stats`."""
 
     # At the end.
     def stop(self, timeout_s: float) -> None:
-        """Let running tasks finish within `timeout_s` seconds, then end them. Returns when there are no users."""
+        """Stop all users: running tasks may finish within `timeout_s` seconds. Returns when there are no users."""
         raise NotImplementedError
 
     def kill(self) -> None:
-        """End all users at once; does not wait. May be called while `stop` waits."""
+        """Kill all users; does not block. May be called during `stop`."""
         raise NotImplementedError
 
     def end(self, exit_code: int = 0) -> None:
-        """The users have ended, and their statistics have been collected: end what they ran in."""
+        """End the processes of the users, after these have stopped and their statistics have been collected."""
 
     def totals(self) -> GeneratorTotals:
-        """Return what the result says of the generator."""
+        """Return the totals for the result."""
         return GeneratorTotals()
 
     def close(self) -> None:
-        """Give back what the generator holds: processes, sockets, greenlets."""
+        """Release processes, sockets and greenlets."""

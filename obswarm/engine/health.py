@@ -1,4 +1,4 @@
-"""Whether this process is fast enough to be trusted: loop lag, CPU, memory, and when they mean saturation."""
+"""Health of a load generator process: event loop lag, CPU use, memory, and saturation."""
 
 import logging
 import time
@@ -17,13 +17,13 @@ logger = logging.getLogger(__name__)
 
 _PROBE_INTERVAL_S = 0.02
 _SHORTEST_INTERVAL_S = 0.1
-"""Figures over less than this say nothing: a process that was held up is asked several times at once afterwards."""
+"""Shorter intervals are not measured: after a delay, a process is queried several times at once."""
 
 _INTERVAL_S = 1.0
 
 
 class SaturationWatch:
-    """Decides from the figures of each interval, usually of a second; remembers that it was so. Pure."""
+    """Detects saturation from CPU use and lag of each interval, usually a second. Without I/O."""
 
     def __init__(
         self,
@@ -35,34 +35,34 @@ class SaturationWatch:
         self._lag_limit_s = lag_limit_s
         self._after_s = after_s
         self.over_s = 0.0
-        """For how long it has been over a limit without a pause, up to the last interval."""
+        """Consecutive seconds above a limit, up to the last interval."""
         self.saturated = False
         self.reason = ""
 
     def update(self, cpu_ratio: float, loop_lag_s: float, interval_s: float = _INTERVAL_S) -> bool:
-        """Take in one interval; true at the moment at which the process counts as saturated for the first time."""
+        """Add an interval; returns True when the process becomes saturated, which happens once."""
         busy, late = cpu_ratio >= self._cpu_limit, loop_lag_s >= self._lag_limit_s
         if busy:
             self.over_s += interval_s
         elif late:
-            # Of a long interval only the time in which nothing went on.
+            # Of a long interval, only the time in which the event loop was blocked.
             self.over_s += min(interval_s, max(_INTERVAL_S, loop_lag_s))
         else:
             self.over_s = 0.0
-        # Intervals are a little shorter or longer than they should be.
+        # The lengths of intervals vary slightly.
         if self.saturated or self.over_s < self._after_s - _INTERVAL_S / 5:
             return False
         self.saturated = True
         what = [f"its CPU use is {cpu_ratio:.0%} of a core"] if busy else []
-        what += [f"its event loop runs {format_latency(loop_lag_s)} late"] if late else []
+        what += [f"its event loop lag is {format_latency(loop_lag_s)}"] if late else []
         self.reason = " and ".join(what)
         return True
 
 
 class HealthMonitor:
-    """Measures this process while a run goes on. `read` gives the figures since the last call.
+    """Measures this process during a run; `read` returns the measurements since its last call.
 
-    `cpus` is what the process may use, when that is less than one core.
+    `cpus` is the number of CPUs that the process may use, if that is less than one.
     """
 
     def __init__(self, worker: str, cpus: float = 1.0, supervisor: Supervisor | None = None) -> None:
@@ -103,11 +103,11 @@ class HealthMonitor:
             self._asleep_since_s = None
 
     def read(self, users: int) -> tuple[GeneratorHealth, bool]:
-        """The last interval's health, and whether the process has just become saturated."""
+        """Return the health in the last interval, and whether the process has just become saturated."""
         now, cpu_s = clock.monotonic(), time.process_time()
         span = now - self._read_at
         if self._asleep_since_s is not None and now - self._asleep_since_s > _PROBE_INTERVAL_S:
-            # The measurement is as late as everything else, and may be the last to go on.
+            # The measuring greenlet is delayed, too, and may be the last one to be scheduled.
             self._note_lag(now)
         if self._last is not None and span < _SHORTEST_INTERVAL_S:
             self.max_loop_lag_s = max(self.max_loop_lag_s, self._lag_s)
@@ -122,7 +122,7 @@ class HealthMonitor:
         try:
             self._memory_bytes = self._process.memory_info().rss
         except OSError as error:
-            # It is read from a file, which cannot be opened while no descriptor is left; the figure before stands.
+            # It is read from a file, which cannot be opened without a free descriptor; the last value is kept.
             logger.debug("This process's memory cannot be read: %s", error)
         self._last = GeneratorHealth(
             self.worker,
@@ -138,10 +138,10 @@ class HealthMonitor:
 
 
 def warn_of_saturation(environment: Environment, reason: str, cpu_percent: float) -> None:
-    """Loudly: figures from here on cannot be trusted."""
+    """Log that the load generator is saturated, and fire `cpu_warning`."""
     logger.warning(
-        "THE LOAD GENERATOR IS THE BOTTLENECK: %s. Latencies and rates from here on say more about this process"
-        " than about the target. Use fewer users, or more processes.",
+        "THE LOAD GENERATOR IS THE BOTTLENECK: %s. From now on, latencies and rates describe this process rather than"
+        " the target. Use fewer users, or more processes.",
         reason,
     )
     environment.events.cpu_warning.fire(

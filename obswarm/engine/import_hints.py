@@ -1,4 +1,4 @@
-"""What to do about a load-test file that cannot be imported, in sentences below its traceback."""
+"""Hints for a load-test file that cannot be imported, shown below its traceback."""
 
 import difflib
 import os
@@ -30,10 +30,10 @@ _DISTRIBUTIONS = {
 
 
 def import_hint(error: Exception, path: Path, out_of_reach: Sequence[str]) -> str:
-    """Lines to be put below the traceback, each after a line break; empty when there is nothing to say.
+    """Return the lines to add to the traceback, each after a line break; empty without a hint.
 
-    `path` is the load-test file, `out_of_reach` are modules beside it that are not found there since Python or obswarm
-    needs others of these names (see obswarm.engine.import_path).
+    `path` is the load-test file, `out_of_reach` are modules next to it with reserved names (see
+    obswarm.engine.import_path).
     """
     folder = path.resolve().parent
     wanted, module = _wanted(error)
@@ -46,17 +46,17 @@ def import_hint(error: Exception, path: Path, out_of_reach: Sequence[str]) -> st
     if isinstance(error, ModuleNotFoundError) and wanted:
         return "".join(f"\n{line}" for line in _of_a_missing_module(error, wanted, folder))
     if isinstance(error, ImportError) and not wanted and "relative import" in str(error):
-        return "\nA load-test file is no part of a package: write `import helpers` for a helpers.py beside it."
+        return "\nA load-test file is not part of a package: write `import helpers` for a helpers.py next to it."
     file = _file_of(error, module)
     if file is not None and isinstance(error, ImportError | AttributeError):
         return "".join(f"\n{line}" for line in _of_a_missing_name(error, module, file, path.resolve()))
     if isinstance(error, SyntaxError | ValueError) and "null bytes" in str(error):
-        return "\nThe file is not UTF-8, but UTF-16 or the like; save it as UTF-8."
+        return "\nThe file is not UTF-8, but probably UTF-16; save it as UTF-8."
     return ""
 
 
 def _wanted(error: Exception) -> tuple[str, ModuleType | None]:
-    """The module that an import or an attribute was wanted of: its name, and itself if it has been found."""
+    """Return the name of the module that was to be imported or lacks an attribute, and the module if it was found."""
     if isinstance(error, ImportError):
         name = error.name or ""
         return name, sys.modules.get(name)
@@ -66,14 +66,14 @@ def _wanted(error: Exception) -> tuple[str, ModuleType | None]:
 
 
 def _file_of(error: Exception, module: ModuleType | None) -> Path | None:
-    """Where the module is that lacks a name. One whose own import has failed is in no list any more."""
+    """Return the file of a module that lacks a name. A module whose own import failed is not in sys.modules."""
     found = error.path if isinstance(error, ImportError) else getattr(module, "__file__", None)
     return Path(found).resolve() if found else None
 
 
 def _of_a_missing_module(error: ModuleNotFoundError, name: str, folder: Path) -> Iterator[str]:
     top, _, rest = name.partition(".")
-    yield f"There is no module {name}, which {_asked_by(error)} imports."
+    yield f"There is no module {name}, which {_importer_of(error)} imports."
     if top == "locust":
         yield "Load tests for Locust run with `from obswarm import …` in place of `from locust import …`."
         return
@@ -81,14 +81,14 @@ def _of_a_missing_module(error: ModuleNotFoundError, name: str, folder: Path) ->
     if parent is not None:
         places = list(getattr(parent, "__path__", ()))
         if not places:
-            yield f"{parent.__name__} is {parent.__file__}, a module and no package."
+            yield f"{parent.__name__} is {parent.__file__}, a module and not a package."
         else:
             yield f"The package {parent.__name__} is in {', '.join(places)}.{_nearest(name, places, parent.__name__)}"
         return
-    yield f"It was looked for in {folder}, and among the packages of {sys.executable}.{_nearest(top, [str(folder)])}"
+    yield f"Searched: {folder}, and the packages of {sys.executable}.{_nearest(top, [str(folder)])}"
     elsewhere = _elsewhere(top, folder)
     if elsewhere is not None:
-        yield f"There is {elsewhere}: move it beside the load-test file, or set PYTHONPATH={elsewhere.parent}."
+        yield f"There is {elsewhere}: move it next to the load-test file, or set PYTHONPATH={elsewhere.parent}."
         return
     package = _DISTRIBUTIONS.get(top, top)
     yield f"If it is a package of PyPI, install it with: {sys.executable} -m pip install {package}"
@@ -104,29 +104,29 @@ def _of_a_missing_name(
     error: ImportError | AttributeError, module: ModuleType | None, file: Path, path: Path
 ) -> Iterator[str]:
     if file == path:
-        yield f"{path} has the name of the module that is wanted, and is imported in its place. Give it another name."
+        yield f"{path} has the name of the requested module, and is imported instead of it. Give it another name."
         return
     if "partially initialized module" in str(error):
         yield (
-            f"{_chain(error)} import each other, and {file.name} has not got so far. Move what both need into a third"
-            " file."
+            f"{_chain(error)} import each other, and {file.name} has not defined the name yet. Move common code to a"
+            " third file."
         )
         return
     wanted = str(error.name) if isinstance(error, ImportError) else file.stem
     if file.parent == path.parent and _is_installed(wanted, file):
         yield (
-            f"{file} is imported in place of the installed package {wanted}. Give it another name if that is what is"
-            " wanted."
+            f"{file} is imported instead of the installed package {wanted}. Give it another name if you need the"
+            " package."
         )
         return
-    # Python 3.11 says the name in the text alone; for attributes it has hints of its own.
+    # Python 3.11 has the name only in the text; for attributes it has hints of its own.
     name = getattr(error, "name_from", None) or (str(error).split("'")[1:2] or [""])[0]
     nearest = difflib.get_close_matches(name, dir(module), 1)
     if nearest and isinstance(error, ImportError):
         yield f"Did you mean {nearest[0]}?"
 
 
-def _asked_by(error: Exception) -> str:
+def _importer_of(error: Exception) -> str:
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith("<")]
     return f"line {frames[-1].lineno} of {frames[-1].filename}" if frames else "the load test"
 
@@ -138,7 +138,7 @@ def _chain(error: Exception) -> str:
 
 
 def _nearest(name: str, places: Sequence[str], package: str = "") -> str:
-    """A module in one of the places that may have been meant."""
+    """Return a hint to a module with a similar name in one of the places."""
     found = {
         entry.name.partition(".")[0]: entry
         for place in places
@@ -150,7 +150,7 @@ def _nearest(name: str, places: Sequence[str], package: str = "") -> str:
 
 
 def _elsewhere(top: str, folder: Path) -> Path | None:
-    """A module of that name in a folder where one would think that it is looked for."""
+    """Return a module of that name in the current, the parent or a sub-folder, None if there is none."""
     for place in (
         Path.cwd(),
         folder.parent,

@@ -1,8 +1,8 @@
-"""Where a load test's imports are looked for: its own folder first, but never in place of the standard library or of
-what obswarm itself is made of.
+"""Import path of a load test: its own folder first, except for modules of the standard library and of obswarm's
+dependencies.
 
-Python looks through `sys.path` for every import of a process, whoever makes it. So a `random.py` or a `requests.py`
-beside the load test would also be found by the standard library's modules and by ours that are imported later on.
+Python searches `sys.path` for every import of a process. So a `random.py` or a `requests.py` next to the load test
+would also be imported by modules of the standard library and of obswarm.
 """
 
 import re
@@ -20,10 +20,10 @@ _INSTALLED_IN = ("site-packages", "dist-packages")
 
 
 def add_folder(folder: Path) -> tuple[str, ...]:
-    """Have modules in that folder found before installed ones.
+    """Give modules of a folder precedence over installed ones.
 
-    Returns the names of those that are not found all the same, since they are names of the standard library or of
-    packages that obswarm needs.
+    Returns the names of its modules that are not importable, as the standard library or a dependency of obswarm has
+    these names.
     """
     place = str(folder.resolve())
     if place not in sys.path:
@@ -32,12 +32,12 @@ def add_folder(folder: Path) -> tuple[str, ...]:
 
 
 def is_reserved(name: str) -> bool:
-    """Whether a top-level module of that name has to be the standard library's, or one that obswarm needs."""
+    """Whether a name is reserved for a top-level module of the standard library, or of a dependency of obswarm."""
     return name == _PACKAGE or name in sys.stdlib_module_names or (_is_installed(name) and _is_needed(name))
 
 
 class _ReservedNames:
-    """Finds modules of reserved names without looking into the folders of load tests."""
+    """A finder that skips the folders of load tests for modules with reserved names."""
 
     def __init__(self) -> None:
         self._folders: set[str] = set()
@@ -52,10 +52,10 @@ class _ReservedNames:
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """As the import system asks. None leaves a name to the finders behind this one."""
+        """Implement the finder protocol. None passes a name to the next finder."""
         if path is not None or name not in self._reserved:
             return None
-        # An empty one stands for the current folder.
+        # An empty entry is the current folder.
         places = [place for place in sys.path if str(Path(place).resolve()) not in self._folders]
         return PathFinder.find_spec(name, places, target)
 
@@ -70,7 +70,7 @@ def _finder() -> _ReservedNames:
 
 
 def _modules_in(folder: Path) -> Iterator[str]:
-    """Names of the modules and packages that stand in a folder."""
+    """Return the names of modules and packages in a folder."""
     try:
         entries = list(folder.iterdir())
     except OSError:
@@ -82,7 +82,7 @@ def _modules_in(folder: Path) -> Iterator[str]:
 
 
 def _is_installed(name: str) -> bool:
-    """Whether a package of that name is installed; quick, since it is asked of every module beside a load test."""
+    """Whether a package of that name is installed; fast, since it is called for every module next to a load test."""
     places = [Path(place) for place in sys.path if Path(place).name in _INSTALLED_IN]
     return any((place / name).is_dir() or (place / f"{name}.py").is_file() for place in places)
 
@@ -99,7 +99,7 @@ def _owners() -> Mapping[str, list[str]]:
 
 @cache
 def _needed_packages() -> frozenset[str]:
-    """Names of the distributions that obswarm requires, and what those require."""
+    """Return the names of the distributions that obswarm requires, directly or indirectly."""
     found: set[str] = set()
     waiting = [_PACKAGE]
     while waiting:

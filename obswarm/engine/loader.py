@@ -1,4 +1,4 @@
-"""Turns a load-test file into user classes and a shape; what is wrong with it becomes a sentence."""
+"""Loads load-test files: their user classes, shape and guards; errors become an ObswarmError."""
 
 import difflib
 import importlib.util
@@ -22,20 +22,20 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class LoadTest:
-    """What the files of a load test define, in the order of definition."""
+    """The contents of load-test files, in the order of definition."""
 
     files: tuple[Path, ...]
     user_classes: tuple[type[User], ...]
     shape: LoadTestShape | None
     guards: tuple[object, ...] = ()
-    """What the files' `guards` lists hold; whoever knows guards has to check that."""
+    """Unchecked contents of the `guards` lists of the files."""
 
     @property
     def name(self) -> str:
         return ",".join(file.name for file in self.files)
 
     def chosen(self, names: Sequence[str]) -> tuple[type[User], ...]:
-        """The classes of those names, all when there are none. Raises ObswarmError for an unknown one."""
+        """Return the classes with these names, all without names. Raises ObswarmError for an unknown one."""
         if not names:
             return self.user_classes
         by_name = {cls.__name__: cls for cls in self.user_classes}
@@ -48,17 +48,17 @@ class LoadTest:
 
 
 def find_loadtest(directory: Path) -> Path:
-    """The load-test file to use when none was named. Raises ObswarmError when there is none."""
+    """Return the default load-test file in a folder. Raises ObswarmError if there is none."""
     for name in defaults.LOADTEST_FILES:
         if (directory / name).is_file():
             return directory / name
     wanted = " or ".join(defaults.LOADTEST_FILES)
-    raise ObswarmError(f"No load-test file: name one (obswarm run FILE), or put {wanted} into {directory}.")
+    raise ObswarmError(f"No load-test file: give one (obswarm run FILE), or create {wanted} in {directory}.")
 
 
 def load(paths: Sequence[Path]) -> LoadTest:
-    """Import load-test files. Raises ObswarmError when a file is missing, fails to import or defines nothing to run;
-    an exception in it comes with the file's own traceback."""
+    """Import load-test files. Raises ObswarmError if a file is missing, cannot be imported, or defines no user class;
+    the message contains the traceback of an exception in it."""
     modules = [_import(path) for path in paths]
     classes: dict[str, type[User]] = {}
     shapes: dict[str, type[LoadTestShape]] = {}
@@ -69,14 +69,14 @@ def load(paths: Sequence[Path]) -> LoadTest:
             if issubclass(value, User) and not value.abstract:
                 if not is_clean(value.__name__) or len(value.__name__) > defaults.MAX_NAME_LENGTH:
                     raise ObswarmError(
-                        f"{module.__file__}: a user class is called {clean_text(value.__name__)}; names of user classes"
-                        f" have at most {defaults.MAX_NAME_LENGTH} characters, and no control characters among them."
+                        f"{module.__file__}: invalid name {clean_text(value.__name__)} of a user class; it may have at"
+                        f" most {defaults.MAX_NAME_LENGTH} characters, and no control characters."
                     )
                 other = classes.get(value.__name__)
                 if other is not None and other is not value:
                     raise ObswarmError(
-                        f"Two user classes are called {value.__name__} ({other.fullname()} and {value.fullname()});"
-                        " statistics are kept by name, so rename one."
+                        f"Two user classes have the name {value.__name__} ({other.fullname()} and {value.fullname()});"
+                        " statistics are grouped by name, so rename one of them."
                     )
                 classes[value.__name__] = value
             elif issubclass(value, LoadTestShape) and not value.abstract:
@@ -88,7 +88,7 @@ def load(paths: Sequence[Path]) -> LoadTest:
             " (a class with abstract = True does not count)."
         )
     if len(shapes) > 1:
-        raise ObswarmError(f"{names} defines {len(shapes)} load shapes ({', '.join(shapes)}); a run has one.")
+        raise ObswarmError(f"{names} defines {len(shapes)} load shapes ({', '.join(shapes)}); only one is allowed.")
     shape = next(iter(shapes.values()))() if shapes else None
     guards: list[object] = []
     for path, module in zip(paths, modules, strict=True):
@@ -102,18 +102,18 @@ def load(paths: Sequence[Path]) -> LoadTest:
 
 
 def check_file(path: Path) -> None:
-    """Raises ObswarmError when there is no such file."""
+    """Raise ObswarmError if the file does not exist."""
     if not path.exists():
         raise ObswarmError(f"No such load-test file: {path}.{_nearest(path)}")
     if path.is_dir():
-        raise ObswarmError(f"{path} is a directory; name the load-test file in it.")
+        raise ObswarmError(f"{path} is a folder; give the load-test file in it.")
 
 
 def _import(path: Path) -> ModuleType:
     check_file(path)
     out_of_reach = add_folder(path.resolve().parent)
     if out_of_reach:
-        logger.debug("%s: not importable, since these names are taken: %s.", path.parent, ", ".join(out_of_reach))
+        logger.debug("%s: not importable, as these names are reserved: %s.", path.parent, ", ".join(out_of_reach))
     is_free = path.stem.isidentifier() and path.stem not in sys.modules and not is_reserved(path.stem)
     module_name = path.stem if is_free else f"loadtest_{abs(hash(path))}"
     spec = importlib.util.spec_from_file_location(module_name, path)
@@ -126,7 +126,7 @@ def _import(path: Path) -> ModuleType:
     except ObswarmError as error:
         raise ObswarmError(f"{path}: {error}") from error
     except SystemExit as error:
-        raise ObswarmError(f"{path} ended the process while it was being read (sys.exit({error.code!r})).") from None
+        raise ObswarmError(f"{path} called sys.exit({error.code!r}) while it was being imported.") from None
     except Exception as error:
         its_own = isinstance(error, SyntaxError) and error.filename in (None, str(path), str(path.resolve()))
         kind = "has a syntax error" if its_own else "cannot be imported"
@@ -147,9 +147,9 @@ def _nearest(path: Path) -> str:
 def select(
     classes: Sequence[type[User]], tags: Sequence[str] = (), exclude_tags: Sequence[str] = ()
 ) -> tuple[type[User], ...]:
-    """The classes that have something to do: weights and counts above 0, and tasks that the tags leave.
+    """Return the classes with a weight or count above 0, and with tasks that the tags select.
 
-    Raises ObswarmError when nothing is left, or when a class never had a task.
+    Raises ObswarmError if there is none, or if a class defines no tasks.
     """
     for cls in classes:
         if not cls.tasks and cls.run is User.run:
@@ -166,7 +166,7 @@ def select(
         if not classes:
             chosen = [f"--tags {','.join(tags)}"] if tags else []
             chosen += [f"--exclude-tags {','.join(exclude_tags)}"] if exclude_tags else []
-            raise ObswarmError(f"No task is left with {' '.join(chosen)}.")
+            raise ObswarmError(f"No task matches {' '.join(chosen)}.")
     left = tuple(cls for cls in classes if any(weight_of(cls)[1:]))
     if not left:
         raise ObswarmError("Every user class has the weight 0, so there is nothing to run.")

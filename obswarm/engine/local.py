@@ -1,4 +1,4 @@
-"""LocalGenerator: users in this process. Of a run without workers, and of each worker process."""
+"""LocalGenerator: users in this process, for a run without workers, and in each worker process."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -25,9 +25,9 @@ LOCAL_WORKER = "local"
 
 
 class LocalGenerator(LoadGenerator):
-    """Starts and stops users as soon as they are assigned: whoever assigns them spreads them over time.
+    """Starts and stops users as soon as they are assigned; the caller spreads assignments over time.
 
-    `name` is the worker's, `cpus` what this process may use when that is less than one core.
+    `name` is the worker's name, `cpus` the number of CPUs that this process may use, if that is less than one.
     """
 
     collects_any_time = True
@@ -45,7 +45,7 @@ class LocalGenerator(LoadGenerator):
         self._descriptors = DescriptorWatch(environment.user_classes)
         self._assigned = {cls.__name__: 0 for cls in environment.user_classes}
         self._stops = 0
-        """How often users were told to end: an assignment that is being carried out meanwhile does not count."""
+        """Number of calls of `stop`, to abandon an assignment that is being carried out meanwhile."""
         self._is_over = False
 
     def make_runner(self, run: RunnerControl) -> LocalRunner:
@@ -68,7 +68,7 @@ class LocalGenerator(LoadGenerator):
                 self._assigned[name] += 1
                 self._pool.spawn(name)
                 if self._stops != stops:
-                    # The constructor of a user has waited meanwhile.
+                    # `stop` was called while the constructor of a user was blocking.
                     return
         for name, change in changes.items():
             for _ in range(-change):
@@ -108,12 +108,12 @@ class LocalGenerator(LoadGenerator):
         self.measure_health()
 
     def report_data(self) -> dict[str, Any]:
-        """What listeners of `report_to_master` are given to add to."""
+        """Return the data for the listeners of `report_to_master`, which may add to it."""
         return {"user_count": len(self._pool), "user_classes_count": self._pool.counts()}
 
     def measure_health(self) -> GeneratorHealth:
-        """Measure this process, fire what Locust fires about it, and warn when it has just become the bottleneck. After
-        the end the last measurement counts."""
+        """Measure this process, fire `usage_monitor`, and warn if it has just become the bottleneck. After the end,
+        returns the last measurement."""
         if self._is_over and self._last_health is not None:
             return self._last_health
         health, became_saturated = self._health.read(len(self._pool))
@@ -128,7 +128,7 @@ class LocalGenerator(LoadGenerator):
 
     @property
     def strained_s(self) -> float:
-        """For how long this process has been over a limit."""
+        """Consecutive seconds for which this process has been above a limit."""
         return self._health.watch.over_s
 
     def collect(self) -> StatsTable:

@@ -1,4 +1,4 @@
-"""Messages of a load test's own, between master and workers: who listens, and what comes before somebody does."""
+"""Listeners for custom messages of a load test between master and workers, and messages that arrive before them."""
 
 import logging
 from collections import deque
@@ -18,13 +18,13 @@ logger = logging.getLogger(__name__)
 
 _MOST_KEPT = 1_000
 _MOST_WARNINGS = 100
-_UNHEARD = "Nobody listens for messages of type '%s'; see runner.register_message."
-_DROPPED = "Messages of type '%s' are dropped: %s wait already for the listeners of test_start."
+_NO_LISTENER = "There is no listener for messages of type '%s'; see runner.register_message."
+_DROPPED = "Messages of type '%s' are dropped: %s messages are already waiting for the listeners of test_start."
 
 
 @dataclass(frozen=True, slots=True)
 class CustomMessage:
-    """What a listener of `register_message` is given as `msg`: as Locust's Message. `node_id` is whose it is."""
+    """The argument `msg` of a listener of `register_message`, like Locust's Message. `node_id` is the sender."""
 
     type: str
     data: Any
@@ -32,11 +32,11 @@ class CustomMessage:
 
 
 class MessageListeners:
-    """Functions by message type. One that raises is logged, and does no harm.
+    """Listeners by message type. An exception of a listener is logged and counted.
 
-    A message of a type that has no listener yet is kept until `started` is called, at most `_MOST_KEPT` of them: a
-    master may send before the load test of a worker has come as far as to listen. It is delivered as soon as a listener
-    is registered, before later messages of its type.
+    A message without a listener is kept until `started` is called, at most `_MOST_KEPT` of them: a master may send
+    before the load test of a worker has registered its listeners. It is delivered when a listener is registered, before
+    later messages of its type.
     """
 
     def __init__(self, environment: Environment) -> None:
@@ -60,18 +60,18 @@ class MessageListeners:
         elif message.type in self._listeners:
             self._call(message)
         elif self._has_started:
-            self.warn_once(message.type, _UNHEARD)
+            self.warn_once(message.type, _NO_LISTENER)
         else:
             self._keep(message)
 
     def started(self) -> None:
-        """Wait until the listeners that are there have been given what was kept for them, and drop the rest."""
+        """Wait until all kept messages have been delivered to registered listeners, and drop the others."""
         self._has_started = True
         gevent.joinall(self._deliveries)
         self._deliveries.clear()
         for msg_type in [each for each in self._kept if each not in self._listeners]:
             del self._kept[msg_type]
-            self.warn_once(msg_type, _UNHEARD)
+            self.warn_once(msg_type, _NO_LISTENER)
 
     def _keep(self, message: CustomMessage) -> None:
         if sum(map(len, self._kept.values())) >= _MOST_KEPT:
@@ -85,7 +85,7 @@ class MessageListeners:
             while kept:
                 self._call(kept.popleft())
         finally:
-            # Whatever comes from now on may be delivered at once.
+            # Later messages are delivered at once.
             del self._kept[msg_type]
 
     def warn_once(self, msg_type: str, text: str, *arguments: object) -> None:

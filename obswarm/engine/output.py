@@ -1,4 +1,4 @@
-"""Outputs of a run: the base class of everything that shows or writes it, and the fence between them."""
+"""Outputs of a run: the base class of displays, files, exporters and others, and the isolation of their failures."""
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -20,7 +20,7 @@ _MAX_NAME_LENGTH = 500
 
 
 class RunHandle(Protocol):
-    """The run, as far as its outputs are concerned. `run_id` may be empty until another process has begun it."""
+    """The part of a run that its outputs may use. `run_id` may be empty until another process has started the run."""
 
     @property
     def run_id(self) -> str: ...
@@ -32,7 +32,7 @@ class RunHandle(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class OutputParams:
-    """What the output of a third party is made from: its entry point is called with it."""
+    """The argument with which the entry point of a third party's output is called."""
 
     argument: str
     """The text after `=` in `--output NAME=ARGUMENT`; empty without one."""
@@ -41,14 +41,15 @@ class OutputParams:
     """`--output NAME`, for the output's `name`."""
 
     configuration: Mapping[str, Any]
-    """The options of the run that are not at their defaults, by name; secrets are left out."""
+    """The options of the run that were given, by name, without secrets."""
 
 
 class Output:
-    """Base of everything that shows or writes a run. Override the hooks you need; those here do nothing.
+    """Base class of outputs of a run. Override the hooks you need; those of this class do nothing.
 
-    Hooks are called one after the other by the greenlet that drives the run, so none may wait for long. What a hook
-    raises is logged once under the output's `name`, kept in the result, and hurts neither the run nor other outputs.
+    Hooks are called one after the other by the greenlet that drives the run, so they must not block for long. An
+    exception of a hook is logged once under the output's `name` and listed in the result; it affects neither the run
+    nor other outputs.
     """
 
     required = True
@@ -56,38 +57,37 @@ class Output:
 
     @property
     def name(self) -> str:
-        """What people call it: the option that asked for it, or a few words."""
+        """Name for messages: the option that requested the output, or a few words."""
         return type(self).__name__
 
     def start(self, run: RunHandle) -> None:
-        """The run is about to start. An ObswarmError that is raised here is for the person at the keyboard, and
-        keeps the run from starting."""
+        """Called before the run starts. An ObswarmError prevents the run, and is shown to the user."""
 
     def snapshot(self, snapshot: Snapshot) -> None:
-        """A second of the run is over. Must not change what the snapshot refers to."""
+        """Called after each second of the run. Must not modify the contents of the snapshot."""
 
     def restored(self, snapshot: Snapshot, annotations: Sequence[Annotation]) -> None:
-        """An earlier process began the run: what it had measured, at the present wall time, and all annotations so far.
-        Comes before the first interval."""
+        """Called before the first snapshot if an earlier process started the run: with its statistics, at the present
+        wall time, and all annotations so far."""
 
     def annotation(self, annotation: Annotation) -> None:
-        """The run was annotated."""
+        """Called for each annotation of the run."""
 
     def finish(self, result: RunResult) -> None:
-        """The run has ended; `result.failed_outputs` has what has failed so far."""
+        """Called when the run has ended; `result.failed_outputs` lists the outputs that have failed so far."""
 
     def close(self) -> None:
-        """The last call, after all outputs have finished, or without that when there was no run. May wait."""
+        """Called last, after `finish` of all outputs, or without it if there was no run. May block."""
 
     def stop_waiting(self) -> None:
-        """The user has interrupted the end of the run: let `close` return as soon as possible. Must not wait. May be
-        called before `close`, while it runs, and more than once."""
+        """Called when the user interrupts the end of the run: `close` has to return as soon as possible. Must not
+        block. May be called before `close`, during `close`, and more than once."""
 
 
 class LingeringOutput(Output):
-    """Base of an output whose end takes time: a last push or scrape. Override `linger` in place of `close`.
+    """Base class of outputs whose end takes time, such as a final push or scrape. Override `linger` instead of `close`.
 
-    `linger_s` is the longest time for it, in seconds.
+    `linger_s` is the maximum time for it, in seconds.
     """
 
     def __init__(self, linger_s: float) -> None:
@@ -96,8 +96,8 @@ class LingeringOutput(Output):
         self._linger_failure: BaseException | None = None
 
     def linger(self, longest_s: float) -> None:
-        """Complete the output within that time, in seconds. Called once, in a greenlet that is killed when the user
-        interrupts the end of the run; 0 if that has happened before."""
+        """Complete the output within `longest_s` seconds. Called once, in a greenlet that is killed if the user
+        interrupts the end of the run; `longest_s` is 0 if that has happened before."""
         raise NotImplementedError
 
     def close(self) -> None:
@@ -118,9 +118,9 @@ class LingeringOutput(Output):
 
 
 class Outputs:
-    """The outputs of one run, fenced off from one another: whatever one raises, at any moment, the others go on.
+    """The outputs of a run. An exception of one does not affect the others.
 
-    They are called in their order; `close` in the same.
+    All hooks are called in the order of the outputs.
     """
 
     def __init__(self, outputs: Iterable[Output] = ()) -> None:
@@ -137,7 +137,7 @@ class Outputs:
         return tuple(self._failed.values())
 
     def start(self, run: RunHandle) -> None:
-        """Raises what the first output raises that cannot be there at all, as an ObswarmError."""
+        """Start all outputs. Raises the first ObswarmError of an output."""
         for output in self._outputs:
             self._call(output, output.start, run, let_through=(ObswarmError,))
 
@@ -158,7 +158,7 @@ class Outputs:
             self._call(output, output.finish, self.complete(result))
 
     def close(self) -> None:
-        """Close each once, however often this is called; a call after one that was broken off closes the rest."""
+        """Close each output once; a further call closes those that an interrupted call has left."""
         for output in self._outputs:
             if id(output) not in self._closed:
                 self._closed.add(id(output))
@@ -169,7 +169,7 @@ class Outputs:
             self._call(output, output.stop_waiting)
 
     def complete(self, result: RunResult) -> RunResult:
-        """The result with what has failed until now."""
+        """Return the result with all outputs that have failed so far."""
         return replace(result, failed_outputs=(*result.failed_outputs, *self.failed))
 
     def _call(
@@ -183,7 +183,7 @@ class Outputs:
             hook(*arguments)
         except let_through:
             raise
-        # GreenletExit and KeyboardInterrupt mean the caller. Not so a time-out or an exit that an output did not catch.
+        # GreenletExit and KeyboardInterrupt are for the caller; a timeout or exit is an output's failure.
         except (Exception, gevent.Timeout, SystemExit) as error:
             self._note(output, error)
 
@@ -193,6 +193,6 @@ class Outputs:
         name = clean_text(output.name, _MAX_NAME_LENGTH)
         reason = reason_of(error)
         self._failed[id(output)] = FailedOutput(name, reason, output.required)
-        logger.error("%s failed and is incomplete: %s. Everything else goes on.", name, reason)
+        logger.error("%s failed and is incomplete: %s. The run continues.", name, reason)
         if not isinstance(error, OSError | ObswarmError):
-            logger.debug("This is how %s failed:", name, exc_info=error)
+            logger.debug("Traceback of the failure of %s:", name, exc_info=error)

@@ -1,4 +1,4 @@
-"""The result of a run whose end was not reported: what was seen of it until then."""
+"""The result of a run whose end was not reported, from the snapshots until then."""
 
 from dataclasses import replace
 
@@ -11,7 +11,7 @@ from obswarm.record import Annotation, RunState, Snapshot, StopKind, WorkerStatu
 
 
 class PartialResult(Output):
-    """Output that remembers what a result would need."""
+    """Output that collects the data for a partial result."""
 
     required = False
 
@@ -35,7 +35,7 @@ class PartialResult(Output):
         self._annotations.append(annotation)
 
     def result(self, detail: str, error: str | None = None) -> RunResult | None:
-        """As of the last snapshot, with the stop reason "lost"; None when there was none."""
+        """Return the result as of the last snapshot, with the stop reason "lost"; None without a snapshot."""
         last = self.last
         if last is None:
             return None
@@ -58,7 +58,7 @@ class PartialResult(Output):
 
 
 def _unreported(last: Snapshot, detail: str) -> tuple[WorkerLoss, ...]:
-    """What may be missing since the last snapshot: everything of workers that were at work then."""
+    """Return what may be missing since the last snapshot: all measurements of workers that were running then."""
     if last.state is RunState.STOPPED:
         return ()
     since_s = max(0.0, clock.wall() - last.time_s)

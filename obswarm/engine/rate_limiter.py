@@ -1,4 +1,5 @@
-"""Paces spawning: users come one by one, evenly in time, also when the loop was late. A pure function of the clock."""
+"""Rate limiter for starting users evenly in time, also after a delay of the event loop. A pure function of the
+clock."""
 
 import math
 from collections import deque
@@ -9,16 +10,16 @@ _SHORTEST_WAIT_S = 0.0005
 _IDLE_S = 0.05
 _WINDOW_S = 1.0
 _SLACK_S = 1e-9
-"""Of floating-point numbers."""
+"""Tolerance for rounding errors."""
 
 
 class RateLimiter:
-    """How many users may be started (or stopped) now, to be at a position without bursts.
+    """Limits the number of users that may be started (or stopped) now, so that there are no bursts.
 
-    Within any second no more than the rate, rounded up, pass; where the rate changes, each counts with the part of its
-    own rate that it is. Within shorter times it is a token bucket: in any window of w seconds at most
-    rate · (1.2 · w + 5 ms), so that a loop that was held up for a while catches up slowly. Bursts of new users make
-    latencies that the target does not have. Another `burst_s` than 5 ms is for those who spread users themselves.
+    Within any second, at most `rate` users (rounded up) pass; when the rate changes, each user counts as the part of
+    its own rate. Within shorter times it is a token bucket: in any window of w seconds at most rate · (1.2 · w + 5 ms),
+    so that the event loop catches up slowly after a delay. Bursts of new users would cause latencies that are not the
+    target's. Another `burst_s` than 5 ms is for generators that spread users themselves.
     """
 
     def __init__(self, now: float, burst_s: float = _BURST_S) -> None:
@@ -27,11 +28,11 @@ class RateLimiter:
         self._rate = 1.0
         self._tokens = 1.0
         self._passed: deque[tuple[float, float]] = deque()
-        """Of the last second: when, and for how many seconds they are enough at the rate that there was."""
+        """Users of the last second: their time, and for how many seconds they suffice at the rate of that time."""
         self._used_s = 0.0
 
     def allowed(self, now: float, rate: float) -> int:
-        """Whole users that may pass at this moment."""
+        """Return how many users may pass now."""
         self._tokens += (now - self._last) * rate * _CATCH_UP
         self._tokens = min(self._tokens, max(1.0, rate * self._burst_s))
         self._last, self._rate = now, rate
@@ -42,7 +43,7 @@ class RateLimiter:
         return min(int(self._tokens), max(0, math.ceil((_WINDOW_S - self._used_s) * rate - _SLACK_S * rate)))
 
     def take(self, users: int) -> None:
-        """Note that so many have passed."""
+        """Note that this number of users has passed."""
         self._tokens -= users
         if users:
             seconds = users / self._rate
@@ -50,7 +51,8 @@ class RateLimiter:
             self._used_s += seconds
 
     def wait(self, missing: float, rate: float) -> float:
-        """Seconds until it is worth looking again, `missing` being how far the position is from the next user."""
+        """Return the seconds until the next call is useful; `missing` is the distance of the position to the next
+        user."""
         until_token = max(0.0, 1.0 - self._tokens) / (rate * _CATCH_UP)
         until_due = max(0.0, missing) / rate
         until_room = 0.0
@@ -60,8 +62,8 @@ class RateLimiter:
 
 
 def step_towards(assigned_users: int, position: float) -> int:
-    """Users to be added (or, negative, removed) to be as near to the position as whole users can be from its near
-    side: on the way up the floor, on the way down the ceiling."""
+    """Return the number of users to add (or, if negative, to remove) to reach the position: its floor on the way up,
+    its ceiling on the way down."""
     if position >= assigned_users:
         return math.floor(position + 1e-9) - assigned_users
     return math.ceil(position - 1e-9) - assigned_users

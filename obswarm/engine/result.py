@@ -1,4 +1,4 @@
-"""How a run ended: what every output is given at the end, and what decides the exit code."""
+"""The result of a run, for outputs and the exit code."""
 
 import secrets
 from collections.abc import Mapping
@@ -13,16 +13,15 @@ from obswarm.units import counted
 
 
 def new_run_id(wall_s: float) -> str:
-    """A name that sorts by start: date and time in UTC, and four random characters."""
+    """Return a run id that sorts by start: date and time in UTC, and four random characters."""
     stamp = clock.iso(wall_s)[:19].replace("-", "").replace(":", "").replace("T", "-")
     return f"{stamp}-{secrets.token_hex(2)}"
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerLoss:
-    """What is missing in the statistics. Of a worker that went away without its last ones, what it measured in the last
-    `unreported_s` seconds with its `users` users; of one whose statistics could not be sent or read, that many
-    `requests`, None where they are not known."""
+    """Statistics of a worker that are missing: up to the last `unreported_s` seconds of its `users`, if the worker was
+    lost; or that number of `requests`, if its statistics could not be sent or read (None for a lost worker)."""
 
     worker: str
     detail: str
@@ -31,18 +30,20 @@ class WorkerLoss:
     requests: int | None = None
 
     def __str__(self) -> str:
-        """For people."""
+        """Return a sentence for the user."""
         if self.requests is not None:
             verb = "is" if self.requests == 1 else "are"
-            return f"{self.worker} ({self.detail}). {counted(self.requests, 'request')} {verb} in no figure."
+            return (
+                f"{self.worker} ({self.detail}). {counted(self.requests, 'request')} {verb} missing in the statistics."
+            )
         users = f" of its {counted(self.users, 'user')}" if self.users else ""
-        return f"{self.worker} ({self.detail}). At most the last {self.unreported_s:.1f} s{users} are in no figure."
+        return f"{self.worker} ({self.detail}). Up to {self.unreported_s:.1f} s of statistics{users} are missing."
 
 
 @dataclass(frozen=True, slots=True)
 class FailedOutput:
-    """An output that is missing or incomplete: its name as people know it (`--csv shop`), and why. `required` says
-    whether the result is incomplete without it."""
+    """An output that is missing or incomplete: its name for messages (`--csv shop`), and the reason. `required`: the
+    result is incomplete without it."""
 
     output: str
     reason: str
@@ -51,7 +52,8 @@ class FailedOutput:
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """How a run ended. `final` is its last snapshot; times are wall time, `duration_s` the time of the statistics."""
+    """The result of a run. `final` is its last snapshot; times are wall time, `duration_s` the time of the
+    statistics."""
 
     run_id: str
     started_s: float
@@ -68,24 +70,24 @@ class RunResult:
     losses: tuple[WorkerLoss, ...] = ()
     annotations: tuple[Annotation, ...] = ()
     refused_handshakes: int = 0
-    """Attempts to join with a wrong secret, or none."""
+    """Connections of workers with a wrong secret, or none."""
     dropped_frames: int = 0
-    """What came to a master and was no message of a worker."""
+    """Invalid messages that a master has received."""
     failed_outputs: tuple[FailedOutput, ...] = ()
     in_flight_peaks: Mapping[EndpointKey, InFlight] = field(default_factory=dict)
-    """The most that was under way, as of InFlightPeaks; of all endpoints together under TOTAL."""
+    """The maximum of requests in flight (see InFlightPeaks) by endpoint, and of all endpoints together under TOTAL."""
     targets: tuple[TargetView, ...] = ()
 
     @property
     def requests_made(self) -> int:
-        """Those that have finished, were cut off, or are still under way."""
+        """Number of requests that have finished, were interrupted, or are still in flight."""
         final = self.final
         return final.total.requests + final.interrupted + sum(each.count for each in final.in_flight.values())
 
     @property
     def was_never_answered(self) -> bool:
-        """Whether requests were made, and not one of them was answered: each ended without an answer (whatever the load
-        test called that), was cut off, or is still under way. What of it depends on a target then says nothing."""
+        """Whether requests were made, but none got a response: all ended without one (even if the load test marked them
+        as successful), were interrupted, or are still in flight. Such a result has no measurements of the target."""
         total = self.final.total
         without = total.failures_by.get(NO_RESPONSE, 0) + total.successes.get(NO_RESPONSE, 0)
         return self.requests_made > 0 and total.requests == without

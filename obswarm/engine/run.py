@@ -1,4 +1,4 @@
-"""Run: one run from `test_start` to the last snapshot, wherever its users live; a RunControl."""
+"""Run: one run from `test_start` to the last snapshot, with users in this process or on workers; a RunControl."""
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -32,19 +32,19 @@ from obswarm.sanitize import clean_text
 logger = logging.getLogger(__name__)
 
 _READY_S = 0.1
-"""How often it is looked whether the generator is ready, at least."""
+"""Maximum time between two checks whether the generator is ready, in seconds."""
 
 _REFRESH_RATIO = 0.35
-"""Part of an interval that the generator may take to bring its statistics up to date."""
+"""Part of an interval that the generator may take to update its statistics."""
 
 
 class Run:
-    """Drives the load of a generator along an executor, gives outputs a snapshot at every interval, and ends when it is
-    told or due.
+    """Applies the assignments of an executor to a generator, passes a snapshot to the outputs at every interval, and
+    ends on request or when the planned time is over.
 
-    `run()` blocks until the run has ended, and always returns a result: what was measured is never lost to an error.
-    `observer` sees each snapshot before the outputs do. With a `journal`, everything that the generator is told to be
-    safe has been written to it; `earlier` is a run that another process began, to be gone on with.
+    `run()` blocks until the run has ended, and always returns a result, so that no error loses measurements. `observer`
+    gets each snapshot before the outputs. With a `journal`, measurements are written to it before they are acknowledged
+    to the generator; `earlier` is a run of another process, to be continued.
     """
 
     def __init__(
@@ -97,25 +97,25 @@ class Run:
         self._aborting = False
         self._has_ended = False
         self._nudge = Event()
-        """Set when the driver should look at the load at once."""
+        """Set to make the driver apply the load at once."""
         self._spawning_reported = True
         environment.stats.attach(self._emitter.latest)
         environment.join_run(self, generator.make_runner(self))
 
     def annotate(self, kind: AnnotationKind, text: str) -> None:
-        """Keep an annotation with the run."""
+        """Add an annotation to the run."""
         annotation = Annotation(clock.wall(), kind, clean_text(text))
         self._log.annotations.append(annotation)
         self._outputs.annotation(annotation)
 
-    # What its runner and its observer ask for.
+    # For the runner and the observer.
     @property
     def state(self) -> RunState:
         return self._log.state
 
     @property
     def last(self) -> Snapshot | None:
-        """The last snapshot that outputs were given."""
+        """The last snapshot that the outputs received."""
         return self._emitter.last
 
     def latest(self) -> Snapshot:
@@ -123,11 +123,11 @@ class Run:
         return self._emitter.latest()
 
     def user_counts(self) -> Mapping[str, int]:
-        """Living users by class."""
+        """Return the number of running users by class."""
         return self._generator.user_counts()
 
     def user_targets(self) -> Mapping[str, int]:
-        """Users by class that the load is heading for."""
+        """Return the target number of users by class."""
         target = self._driver.executor.target
         return dict.fromkeys(target, 0) if self._stopping.is_set() else target
 
@@ -188,7 +188,7 @@ class Run:
             generator.messages.started()
         self._attempt("The start of the run", self._begin)
         if self._earlier is not None:
-            self.annotate(AnnotationKind.TAKEOVER, f"A new master goes on with the run {self.run_id}")
+            self.annotate(AnnotationKind.TAKEOVER, f"A new master continues the run {self.run_id}")
         else:
             self.annotate(AnnotationKind.START, f"The run {self.run_id} starts")
         if self._observer is not None:
@@ -196,7 +196,7 @@ class Run:
         if self._earlier is not None:
             self._attempt("The restored statistics", self._emitter.emit_restored)
         driver = self._supervisor.spawn("The driver of the load", self._drive)
-        # Without it there are no guards, so that the run ends when it fails; it is needed until the users have ended.
+        # Its failure ends the run, since guards depend on it. It is needed until the users have stopped.
         ticker = Supervisor(self._part_failed, self._part_failed).keep("The ticker of the run", self._tick)
         while not self._stopping.is_set():
             gevent.wait((self._stopping, generator.happened), count=1)
@@ -225,7 +225,8 @@ class Run:
         return self._emitter.result(forced=self._aborting)
 
     def give_up(self) -> None:
-        """The run has crashed in this process: end the users, and write to the journal what they still have."""
+        """Stop the users of a run that has crashed in this process, and write their last measurements to the
+        journal."""
         if self._has_ended:
             return
         try:
@@ -237,14 +238,14 @@ class Run:
             self._generator.close()
 
     def close(self) -> None:
-        """The result is safe; nothing is left to be remembered."""
+        """Release the generator and remove the journal, after the result is stored."""
         self._generator.close()
         if self._journal is not None:
             self._journal.finish()
 
     def _attempt(self, what: str, part: Callable[..., Any], *arguments: Any) -> bool:
-        """Do a part of the run. What it raises ends the run as an error, and everything after it is done all the same.
-        False when it raised."""
+        """Execute a part of the run. An exception ends the run as an error, and the following parts are executed
+        nevertheless. Returns False after an exception."""
         try:
             part(*arguments)
         except ObswarmError as error:
@@ -256,7 +257,7 @@ class Run:
         return False
 
     def _handle_events(self) -> None:
-        """Do what the generator has noted, and have the driver look at the load."""
+        """Handle the events of the generator, and make the driver apply the load."""
         if not self._generator.happened.is_set():
             return
         for event in self._generator.take_events():
@@ -275,16 +276,16 @@ class Run:
             self._nudge.set()
 
     def _part_failed(self, what: str, error: BaseException) -> None:
-        logger.debug("This is how the run failed:", exc_info=error)
+        logger.debug("Traceback of the failure:", exc_info=error)
         self.fail(
             InternalError(
-                f"{what} failed ({described(error)}), so that the run had to end. What was measured until then is in"
-                " the result. This is a fault of obswarm; please report it, with what --loglevel DEBUG prints."
+                f"{what} failed ({described(error)}), which ends the run. The result contains the measurements until"
+                " then. This is a bug in obswarm; please report it, with the output of --loglevel DEBUG."
             )
         )
 
     def _part_was_restarted(self, what: str, error: BaseException) -> None:
-        text = f"{what} failed and was started again: {described(error)}"
+        text = f"{what} failed and was restarted: {described(error)}"
         logger.warning("%s.", text)
         self.annotate(AnnotationKind.RESTART, text)
 
@@ -301,7 +302,7 @@ class Run:
             shape.reset_time()
 
     def _begin(self) -> None:
-        """Time zero, or the moment at which a run of an earlier process is gone on with."""
+        """Start the time of the run, or continue that of an earlier process."""
         self._log.state = RunState.SPAWNING
         now, burst_s = clock.monotonic(), self._generator.burst_s
         if self._earlier is not None:
@@ -310,7 +311,7 @@ class Run:
             self.statistics.begin(now)
             self._driver.executor.start(now, burst_s=burst_s)
             if self._journal is not None:
-                # Before users start: a process that is killed in the first second has a successor, too.
+                # Before users start, so that a run can be continued even if it is killed in its first second.
                 self._emitter.collect()
         self._generator.start()
 
@@ -340,7 +341,7 @@ class Run:
             self.stop_test("the shape raised StopTest")
 
     def _drive_once(self, now: float) -> float | None:
-        """Give the seconds until the next step is wanted; None when the run was stopped, because it is over."""
+        """Execute a step of the driver; returns the seconds until the next one, None if the run is over."""
         step = self._driver.step(now, now - self.statistics.started_s)
         if step.stop is None:
             self._log.state = self._driver.state
@@ -355,7 +356,7 @@ class Run:
         return step.wait_s
 
     def _report_spawning(self) -> None:
-        """Tell listeners that the load is where it was heading, once the generator has followed."""
+        """Fire `spawning_complete` once the generator has carried out the assignment."""
         if self._spawning_reported or not self._generator.has_settled():
             return
         self._spawning_reported = True
@@ -366,18 +367,18 @@ class Run:
             self._reset_statistics()
 
     def _reset_statistics(self) -> None:
-        """Forget what was measured so far; outputs that count over the whole run are given it first."""
+        """Reset the statistics, after a last snapshot for outputs that count over the whole run."""
         environment = self._environment
         self._emit()
         self._emitter.collect()
         self.statistics.reset(clock.monotonic())
         environment.events.reset_stats.fire()
         environment.reset_stats = False
-        logger.info("All users are there; statistics start anew.")
+        logger.info("All users have been started; statistics are reset.")
         self._generator.statistics_reset()
         self._emitter.write_reset()
 
-    # Its snapshots.
+    # Snapshots.
     def _tick(self) -> None:
         for due in self._emitter.due_times(self._interval_s):
             gevent.sleep(max(0.0, due - clock.monotonic()))
@@ -390,7 +391,7 @@ class Run:
         self._handle_events()
 
     def _emit_the_last(self) -> None:
-        self._attempt("The last look at the generator", self._generator.refresh, _REFRESH_RATIO * self._interval_s)
+        self._attempt("The last update of the generator", self._generator.refresh, _REFRESH_RATIO * self._interval_s)
         self._attempt("The last collection of statistics", self._emitter.collect)
         self._handle_events()
         if not self._attempt("The last evaluation of the guards", self._emitter.give_out):

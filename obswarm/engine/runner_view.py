@@ -1,4 +1,4 @@
-"""`environment.runner`: the run under the names that load-test files know from Locust."""
+"""`environment.runner`: the run, with Locust's names of attributes and methods."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
@@ -10,10 +10,10 @@ from obswarm.record import RunState, Snapshot, StopKind
 
 
 class Runner:
-    """What listeners and users may ask of the run, and tell it, wherever they are."""
+    """The interface of listeners and users to the run, in any process."""
 
     worker_index = 0
-    """0 to N-1: which of the N processes with users this one is."""
+    """Index of this process among the N processes with users, from 0 to N-1."""
 
     client_id = "local"
 
@@ -23,14 +23,14 @@ class Runner:
 
     def register_message(self, msg_type: str, listener: Callable[..., Any], concurrent: bool = False) -> None:
         """Call `listener(environment, msg)` for messages of that type; `msg` has type, data and node_id. With
-        `concurrent` in a greenlet of its own, so that a slow listener does not keep other messages waiting.
+        `concurrent`, in a separate greenlet, so that a slow listener does not delay other messages.
 
-        Messages that came earlier, until the listeners of test_start have run, are delivered, too, in a greenlet of
-        their own; users start after that."""
+        Earlier messages are delivered, too, until the listeners of test_start have run, in a separate greenlet; users
+        start after that."""
         self._messages.register(msg_type, listener, concurrent)
 
     def deliver(self, message: CustomMessage) -> None:
-        """Give a message that has arrived to its listener."""
+        """Pass a received message to its listener."""
         self._messages.deliver(message)
 
     @property
@@ -39,7 +39,7 @@ class Runner:
 
 
 class RunnerControl(Protocol):
-    """The run, as far as its runner needs it."""
+    """The part of a run that its runner uses."""
 
     @property
     def state(self) -> RunState: ...
@@ -56,7 +56,7 @@ class RunnerControl(Protocol):
 
 
 class SteeringRunner(Runner):
-    """The runner where the run is steered: in the only process, or on the master."""
+    """The runner of the process that controls the run: the only process, or the master."""
 
     def __init__(self, run: RunnerControl, environment: Environment, messages: MessageListeners) -> None:
         super().__init__(environment, messages)
@@ -67,11 +67,11 @@ class SteeringRunner(Runner):
         self._run.stop(StopReason(StopKind.USER, "the load-test file called runner.quit()"))
 
     def stop(self) -> None:
-        """As `quit`: without a web page there is nothing left to do for the process."""
+        """Do the same as `quit`."""
         self._run.stop(StopReason(StopKind.USER, "the load-test file called runner.stop()"))
 
     def start(self, user_count: int, spawn_rate: float, wait: bool = False, user_classes: Any = None) -> None:
-        """Head for that many users."""
+        """Set the target number of users."""
         self._run.set_load(user_count, spawn_rate)
 
     @property
@@ -99,7 +99,7 @@ class SteeringRunner(Runner):
 
 
 class LocalRunner(SteeringRunner):
-    """Users are in this process; a message to the others is one to ourselves, as in Locust."""
+    """The runner of a run without workers; messages are delivered to this process, as in Locust."""
 
     def send_message(self, msg_type: str, data: Any = None, client_id: str | None = None) -> None:
         self.deliver(CustomMessage(msg_type, data, self.client_id))

@@ -1,4 +1,4 @@
-"""Load schedules of the closed model: how many users there should be at a time. One class a kind of schedule."""
+"""Load schedules of the closed model: the number of users over time. One class for each kind of schedule."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,11 +16,11 @@ _RATE_OF_A_JUMP = 1_000.0
 
 @dataclass(frozen=True, slots=True)
 class LoadTarget:
-    """What a schedule wants at one moment.
+    """The target of a schedule at a point of time.
 
-    `target` is where the load is heading, `position` where on the way it should be by now, `rate` how fast it moves
-    (users per second), or on a plateau how fast it has moved last. A new `step` begins when the schedule changes its
-    mind; `settled` is true on a plateau.
+    `target` is the number of users at the end of the present ramp, `position` the number by now, `rate` the spawn rate
+    in users per second, or on a plateau the last one. `step` increases when the target changes; `settled` is true on a
+    plateau.
     """
 
     target: int
@@ -32,32 +32,32 @@ class LoadTarget:
 
 
 class LoadSchedule(Protocol):
-    """The seam between a workload model and the executor."""
+    """The interface of load schedules for the executor."""
 
     duration_s: float | None
-    """How long it lasts; None when it has no end of its own."""
+    """Duration in seconds; None if the schedule has no end of its own."""
 
     most_users: int | None
-    """The most that it will want; None when that is not known before."""
+    """The maximum number of users; None if it is unknown."""
 
     stands_still: bool
-    """Whether its time stands still while the load is held."""
+    """Whether the time of the schedule pauses while the load is held."""
 
     def at(self, elapsed_s: float, assigned_users: int) -> LoadTarget | None:
-        """The load at a time of the schedule's own since the start; None when the schedule is over.
+        """Return the target at a time of the schedule; None if the schedule is over.
 
-        `assigned_users` is the number of users so far, from which a ramp begins. Called with rising times only.
+        `assigned_users` is the present number of users, from which a ramp starts. Times never decrease.
         """
 
     def may_want_more(self, elapsed_s: float, assigned_users: int) -> bool:
-        """Whether there is a later time at which it may want more users than that."""
+        """Whether the schedule may have a target above `assigned_users` at a later time."""
 
     def is_over(self, elapsed_s: float) -> bool:
-        """Whether it has ended after that time. Asked instead of `at` while the load does not follow it."""
+        """Whether the schedule is over at a time. Called instead of `at` while the load does not follow it."""
 
 
 class Ramp:
-    """From the present number of users to another one at an even rate, then a plateau."""
+    """A ramp from the present number of users to another one at a constant rate, then a plateau."""
 
     stands_still = True
 
@@ -74,7 +74,7 @@ class Ramp:
         if self._start is None:
             self._start = (elapsed_s, assigned_users)
         began, base = self._start
-        # The first user comes (or goes) at once, the next one 1/rate later.
+        # The first user starts (or stops) at once, the next one 1/rate later.
         way = self.rate * (elapsed_s - began) + 1
         if self.users >= base:
             position = min(float(self.users), base + way)
@@ -90,7 +90,7 @@ class Ramp:
 
 
 class StagesSchedule:
-    """Straight lines between the ends of stages."""
+    """Linear ramps between the ends of stages."""
 
     stands_still = True
 
@@ -111,12 +111,12 @@ class StagesSchedule:
             if rest < stage.duration_s:
                 break
             if stage.users != before:
-                # A stage of no duration is a jump; it is spread over a moment all the same.
+                # A stage of no duration is a jump, which is spread over a short time, too.
                 rate = abs(stage.users - before) / stage.duration_s if stage.duration_s else _RATE_OF_A_JUMP
             before = stage.users
             rest -= stage.duration_s
             step += 1
-        # On a plateau users move between workers, and what is late is made up for, as fast as users came before.
+        # On a plateau, users are moved between workers and delayed users are started at the rate of the last ramp.
         return LoadTarget(round(position), position, slope or rate, step, slope == 0)
 
     def may_want_more(self, elapsed_s: float, assigned_users: int) -> bool:
@@ -132,10 +132,10 @@ class StagesSchedule:
 
 
 class ShapeSchedule:
-    """A LoadTestShape of the load-test file, asked once a second.
+    """A LoadTestShape of the load-test file, whose `tick` is called once a second.
 
-    It goes by a time of its own, which nobody can stop: it is asked while the load does not follow it, too, since only
-    its answers tell when it ends.
+    Its time cannot be paused, and `tick` is also called while the load does not follow it, since only its return value
+    ends the schedule.
     """
 
     duration_s: float | None = None
@@ -163,17 +163,17 @@ class ShapeSchedule:
         return LoadTarget(load.target, load.position, load.rate, self._step, load.settled, classes)
 
     def may_want_more(self, elapsed_s: float, assigned_users: int) -> bool:
-        """Nobody but the shape knows."""
+        """Return True: only the shape knows its later targets."""
         return True
 
     def is_over(self, elapsed_s: float) -> bool:
         is_over = self._ask(elapsed_s) is None
-        # The load goes on from the users that there will be then.
+        # The next ramp starts from the number of users at that time.
         self._ramp = None
         return is_over
 
     def _ask(self, elapsed_s: float) -> tuple[int, float, tuple[str, ...] | None] | None:
-        """What it wants now: users, rate, classes. None when it has ended."""
+        """Return the present users, rate and classes of the shape; None if it has ended."""
         if elapsed_s >= self._next_tick_s or self._wanted is None:
             self._next_tick_s = elapsed_s - elapsed_s % _SHAPE_INTERVAL_S + _SHAPE_INTERVAL_S
             answer = self._tick()
@@ -198,7 +198,7 @@ class ShapeSchedule:
             raise LoadTestError(f"{shape}.tick() raised {described(error)}\n{user_traceback(error)}") from None
 
     def _read(self, answer: Any) -> tuple[int, float, tuple[str, ...] | None]:
-        where = f"{type(self.shape).__name__}.tick() gave {answer!r}"
+        where = f"{type(self.shape).__name__}.tick() returned {answer!r}"
         if not isinstance(answer, tuple | list) or len(answer) not in (2, 3):
             raise ObswarmError(f"{where}; it has to return (users, spawn_rate) or None to end the run.")
         users, rate = answer[0], answer[1]
@@ -214,8 +214,8 @@ class ShapeSchedule:
 
 
 class ReplacedLoad:
-    """Another load than that of a plan, until the plan ends. `is_scaled`: it is what a guard has left of the users, so
-    that a hold does not keep it from going down. `step` and `user_classes` are those of the plan's last load."""
+    """A constant load that replaces that of a plan, until the plan ends. `is_scaled`: the load was scaled by a guard,
+    so that it decreases even while it is held. `step` and `user_classes` are those of the plan's last target."""
 
     stands_still = False
 

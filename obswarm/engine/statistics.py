@@ -1,4 +1,4 @@
-"""The statistics of a run while it goes on: deltas come in, snapshots come out."""
+"""The statistics of a run: merges deltas, and makes snapshots."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class RunStatus:
-    """What a snapshot says of a run besides its statistics. Users are counted by class, annotations by kind."""
+    """The state of a run for a snapshot, besides its statistics. Users are counted by class, annotations by kind."""
 
     state: RunState
     generator: GeneratorStatus
@@ -26,16 +26,15 @@ class RunStatus:
 
 
 def host_of(environment: Environment) -> str | None:
-    """The target, for people, without the password that its URL may have: --host, or the hosts that the user classes
-    name."""
+    """Return the target for display, without a password in its URL: --host, or the hosts of the user classes."""
     hosts = [environment.host] if environment.host else [cls.host for cls in environment.user_classes if cls.host]
     return ", ".join(sorted({clean_text(redact_url(to_text(host))) for host in hosts})) or None
 
 
 class RunStatistics:
-    """Adds up what one process or a fleet measured, and keeps the run's time.
+    """Sums the measurements of all processes, and keeps the times of the run.
 
-    `fresh` is the table to merge deltas into; they are part of every snapshot that is made afterwards.
+    `fresh` is the table into which deltas are merged; every later snapshot contains them.
     """
 
     def __init__(
@@ -61,26 +60,27 @@ class RunStatistics:
         self._aggregate = Aggregate(max_endpoints)
         self._interval = StatsTable(max_endpoints)
         self._interval_total = EndpointStats(TOTAL)
-        self._overflow_told = False
+        self._has_warned_of_overflow = False
         self.in_flight_peaks = InFlightPeaks()
 
     def begin(
         self, now: float, elapsed_s: float = 0.0, stats_elapsed_s: float | None = None, away_s: float = 0.0
     ) -> None:
-        """The run starts now, or did so that long ago. For the last `away_s` seconds nobody has taken deltas; they are
-        part of the first interval, which gets what was measured meanwhile."""
+        """Start the times of the run now, or `elapsed_s` seconds ago. The last `away_s` seconds, in which no deltas
+        were collected, are part of the first interval, which gets the measurements of that time."""
         self.started_wall_s = clock.wall() - elapsed_s
         self.started_s = now - elapsed_s
         self._stats_since_s = now - (elapsed_s if stats_elapsed_s is None else stats_elapsed_s)
         self._interval_began_s = now - away_s
 
     def end_load(self, now: float, load_s: float | None = None) -> None:
-        """Users are told to end now; or they were when there had been load for that long. The first call counts."""
+        """Note the end of the load, when users are stopped: now, or after `load_s` seconds of load. Only the first call
+        has an effect."""
         if self._load_ended_s is None:
             self._load_ended_s = now if load_s is None else self._stats_since_s + load_s
 
     def load_s(self, now: float) -> float:
-        """Seconds of load since the statistics began."""
+        """Return the seconds of load since the statistics began."""
         ends = [end for end in (self._load_ended_s, self._ended_s) if end is not None]
         return max(0.0, min(now, *ends) - self._stats_since_s) if ends else now - self._stats_since_s
 
@@ -89,11 +89,11 @@ class RunStatistics:
         return self._load_ended_s is not None
 
     def end(self, now: float) -> None:
-        """The users have ended; later snapshots are of this moment."""
+        """Note that all users have stopped; later snapshots have this time."""
         self._ended_s = now
 
     def elapsed_s(self, now: float) -> tuple[float, float]:
-        """Seconds since the run began, and since the statistics did."""
+        """Return the seconds since the start of the run, and since the start of the statistics."""
         end = self._ended_s if self._ended_s is not None else now
         return end - self.started_s, end - self._stats_since_s
 
@@ -104,20 +104,20 @@ class RunStatistics:
 
     @property
     def table(self) -> StatsTable:
-        """Everything that was merged since the statistics began. Not to be changed."""
+        """All measurements since the statistics began. Must not be modified."""
         self._settle()
         return self._aggregate.table
 
     def add(self, delta: StatsTable) -> None:
-        """Take a delta over; it must not be used afterwards."""
+        """Add a delta, which must not be used afterwards."""
         if self.fresh.is_empty():
-            # Nobody else holds it, so it need not be copied: with many endpoints that is what a second costs.
+            # It is not copied, as no other code holds it: with many endpoints, copying would be the main cost.
             self.fresh = delta
         else:
             self.fresh.merge(delta)
 
     def restore(self, table: StatsTable) -> None:
-        """What an earlier process had measured of this run; it is in no interval."""
+        """Add the measurements of an earlier process, which are part of no interval."""
         self._aggregate.merge(table)
 
     def _settle(self) -> None:
@@ -135,38 +135,38 @@ class RunStatistics:
 
     def _warn_of_overflow(self) -> None:
         names = self._aggregate.table.overflow_names
-        if names and not self._overflow_told:
-            self._overflow_told = True
+        if names and not self._has_warned_of_overflow:
+            self._has_warned_of_overflow = True
             logger.warning(
-                "There are more than %d endpoints; further ones count as (other), the first of them %s."
+                "There are more than %d endpoints; further ones are counted as (other), the first of them %s."
                 " Give requests a name= that does not contain ids.",
                 self._max_endpoints,
                 ", ".join(names),
             )
 
     def reset(self, now: float) -> None:
-        """Forget what was measured."""
+        """Discard all measurements."""
         self._settle()
         self._aggregate.reset()
         self._begin_interval(now)
         self._stats_since_s = now
 
     def _begin_interval(self, now: float) -> None:
-        # A snapshot may have what was there before, so that must not change any more.
+        # A snapshot may refer to the old tables, so they must not change any more.
         self._interval = StatsTable(self._max_endpoints)
         self._interval_total = EndpointStats(TOTAL)
         self._interval_began_s = now
 
     def snapshot(self, status: RunStatus) -> Snapshot:
-        """Of this moment; the interval is not affected."""
+        """Return a snapshot of the present, without ending the interval."""
         self._settle()
         interval = {key: stats.copy() for key, stats in self._interval.endpoints.items()}
         return self._snapshot(status, clock.monotonic(), interval, self._interval_total.copy())
 
     def emit(self, status: RunStatus, look: Callable[[Snapshot], Snapshot] = lambda snapshot: snapshot) -> Snapshot:
-        """The snapshot of an interval that is over; begins a new one.
+        """End the interval, and return its snapshot.
 
-        `look` is given it first, and gives what is returned.
+        `look` is called with the snapshot, and returns the one to use.
         """
         self._settle()
         now = clock.monotonic()
@@ -204,7 +204,7 @@ class RunStatistics:
             exceptions=aggregate.exceptions(),
             interrupted=aggregate.table.interrupted,
             iterations=dict(aggregate.table.iterations),
-            # What `test_stop` takes is no time of the users.
+            # Without the time of the listeners of `test_stop`.
             interval_s=max(end - self._interval_began_s, 1e-9),
             interval=interval,
             interval_total=interval_total,

@@ -1,7 +1,7 @@
-"""What nobody caught during a run, in a greenlet, a timer or a signal handler of the load test's own.
+"""Uncaught exceptions during a run in greenlets, timers and signal handlers of the load test.
 
-gevent prints it, or, where it is a SystemExit or a KeyboardInterrupt, hands it on to the main greenlet, which would end
-the process without a result.
+gevent would print them, or raise SystemExit and KeyboardInterrupt in the main greenlet, which would end the process
+without a result.
 """
 
 import logging
@@ -23,11 +23,11 @@ logger = logging.getLogger(__name__)
 _SIGNALS_OF_A_RUN = {signal.SIGINT, signal.SIGTERM, signal.SIGCHLD}
 _SIGNAL_HANDLER = "a signal handler"
 _KILLED = "code of the load test killed the run's own greenlet"
-_MAIN = "what was raised in the main greenlet"
+_MAIN = "an exception in the main greenlet"
 
 
 class _Unkillable(Supervised):
-    """A load test that kills all greenlets that it finds does not kill this one; `refused` is called then."""
+    """A greenlet that a load test cannot kill; `refused` is called instead."""
 
     refused: Callable[[], None]
 
@@ -43,11 +43,11 @@ class _Unkillable(Supervised):
 
 
 class UncaughtErrors:
-    """A context manager. As long as it is entered, such an exception is dealt with as one of a listener's: StopTest
-    stops the run, anything else is logged and counted; see Environment.called_code_raised.
+    """A context manager that handles uncaught exceptions like those of listeners: StopTest stops the run, others are
+    logged and counted; see Environment.called_code_raised.
 
-    `environment` gives what it concerns, None as long as there is none; `interrupted` is called at a Ctrl-C that has
-    reached Python's own handler, since something has put that back.
+    `environment` returns the environment of the run, None before it exists; `interrupted` is called for a Ctrl-C that
+    reaches Python's default handler, after other code has restored that.
     """
 
     def __init__(self, environment: Callable[[], Environment | None], interrupted: Callable[[], None]) -> None:
@@ -73,8 +73,8 @@ class UncaughtErrors:
             self._hub.handle_error = self._before
 
     def run(self, function: Callable[[], Any]) -> Any:
-        """Call it in a greenlet of its own: what is raised in the calling greenlet, the main one, by others does not
-        interrupt it. Returns or raises what the function does."""
+        """Call the function in a separate greenlet, so that exceptions raised in the main greenlet by other code do not
+        interrupt it. Returns or raises the same as the function."""
         called = spawn_apart(function, kind=_Unkillable)
         called.refused = self._kill_refused
         while not called.ready():
@@ -87,22 +87,22 @@ class UncaughtErrors:
         return outcome_of(called)
 
     def _handle(self, context: Any, kind: type[BaseException], value: Any, traceback: Any) -> None:
-        """As Hub.handle_error, which is called in the hub: nothing here may wait."""
+        """Replace Hub.handle_error, which runs in the hub and must not block."""
         if issubclass(kind, HubDestroyed):
             type(self._hub).handle_error(self._hub, context, kind, value, traceback)
         if issubclass(kind, gevent.GreenletExit):
             return
         error = value if isinstance(value, BaseException) else kind(value)
         if isinstance(context, tuple):
-            # (worker, function) of a thread pool: whoever waits for the function is given it as well. gevent's resolver
-            # marks what it raises as no error.
+            # (worker, function) of a thread pool: the waiting caller gets the exception, too. Exceptions of gevent's
+            # resolver are in NOT_ERROR.
             if not issubclass(kind, self._hub.NOT_ERROR):
                 logger.error("A function in a thread pool failed: %s.", described(error))
             return
         self._found(_place(context), error.with_traceback(traceback or error.__traceback__))
 
     def _kill_refused(self) -> None:
-        """Whoever killed this greenlet has probably killed the others of the run, too."""
+        """Stop the run: code that tried to kill this greenlet has probably killed others of the run, too."""
         environment = self._environment()
         if environment is not None and environment.steering is not None:
             self._supervisor.spawn("The end of a run", environment.steering.stop_test, _KILLED)
@@ -112,11 +112,11 @@ class UncaughtErrors:
         if by_python and isinstance(error, KeyboardInterrupt):
             self._supervisor.spawn("The end of a run by Ctrl-C", self._interrupted)
             return
-        self._supervisor.spawn("The report of an exception that nobody caught", self._report, place, error)
+        self._supervisor.spawn("The report of an uncaught exception", self._report, place, error)
 
     def _report(self, place: str, error: BaseException) -> None:
         environment = self._environment()
-        # One that was raised in the main greenlet has been where it waits, which is no fault of that.
+        # An exception raised in the main greenlet has frames of obswarm, where that was waiting, but is not obswarm's.
         if environment is None or (place != _MAIN and is_ours(error)):
             logger.error("%s failed: %s.", place, described(error), exc_info=error)
             return
@@ -124,8 +124,8 @@ class UncaughtErrors:
 
 
 class _SignalHandlers:
-    """Python calls a signal handler in the middle of whichever greenlet happens to run. What one of the load test's
-    raises there belongs to that greenlet only where it runs code of the load test; `found` is told of it elsewhere."""
+    """Guards the load test's signal handlers, which Python calls in whichever greenlet is running. Their exceptions are
+    raised in that greenlet only if it runs code of the load test; otherwise, `found` is called with them."""
 
     def __init__(self, found: Callable[[str, BaseException], None]) -> None:
         self._found = found
@@ -133,7 +133,7 @@ class _SignalHandlers:
         self._originals: dict[Any, Any] = {}
 
     def guard(self) -> None:
-        """Those that are there, and those that are set from now on."""
+        """Guard all present handlers, and those that are set later."""
         self._set = signal.signal
         for number in signal.valid_signals() - _SIGNALS_OF_A_RUN:
             handler = signal.getsignal(number)
@@ -149,7 +149,7 @@ class _SignalHandlers:
                 signal.signal(number, original)
 
     def _guarded_signal(self, number: Any, handler: Any) -> Any:
-        """As signal.signal."""
+        """Replace signal.signal."""
         is_to_be_guarded = callable(handler) and handler not in self._originals
         before = self._set(number, self._guarded(handler) if is_to_be_guarded else handler)
         return self._originals.get(before, before)
@@ -165,7 +165,7 @@ class _SignalHandlers:
             except BaseException as error:
                 if runs_code_of_a_load_test(frame):
                     raise
-                # Without the frame of this function, which is not where it was raised.
+                # Without the frame of this function.
                 own = error.__traceback__
                 self._found(f"the signal handler {_name(handler)}", error.with_traceback(own and own.tb_next))
 
@@ -174,7 +174,7 @@ class _SignalHandlers:
 
 
 def _place(context: Any) -> str:
-    """Where it was, in a few words: the same for all of a kind, as it is counted under this name."""
+    """Return the place of an exception, under which it is counted; the same for all exceptions of a kind."""
     if context is None:
         return _SIGNAL_HANDLER
     if isinstance(context, gevent.Greenlet):

@@ -1,4 +1,4 @@
-"""The users of one process: started, asked to stop, and in the end made to stop."""
+"""The users of one process: starts them, stops them gracefully, and kills them after a timeout."""
 
 import logging
 from collections import Counter
@@ -17,11 +17,12 @@ from obswarm.units import counted
 logger = logging.getLogger(__name__)
 
 _ON_STOP_GRACE_S = 5.0
-"""How long on_stop may take in users that were killed."""
+"""Maximum time for on_stop of killed users, in seconds."""
 
 
 class UserPool:
-    """Greenlets of users. `on_error` is told what ends the run, `on_stop_test` that a user raised StopTest."""
+    """Greenlets of users. `on_error` is called with an error that ends the run, `on_stop_test` when a user raises
+    StopTest."""
 
     def __init__(
         self,
@@ -42,7 +43,7 @@ class UserPool:
         self.spawned = 0
 
     def counts(self) -> dict[str, int]:
-        """Living users by class, those on their way out included."""
+        """Return the number of running users by class, including those that are stopping."""
         found = Counter(type(user).__name__ for user in self._alive)
         return {name: found.get(name, 0) for name in self._classes}
 
@@ -51,7 +52,7 @@ class UserPool:
 
     @property
     def active(self) -> int:
-        """Living users that nobody has asked to end."""
+        """Number of running users, without those that are stopping."""
         return sum(map(len, self._active.values()))
 
     def spawn(self, user_class: str) -> None:
@@ -72,13 +73,13 @@ class UserPool:
             self._environment.called_code_raised(user_class, error)
             return
         except NOT_ONLY_EXCEPTIONS as error:
-            # The class's own __init__ is user code like any task.
+            # The class's __init__ is code of the load test, like a task.
             self._environment.called_code_raised(user_class, error)
             return
         self._empty.clear()
         self._active[user_class][user] = None
         greenlet = self._alive[user] = Supervised.spawn(self._live, user)
-        # A link, not a `finally` in _live: a greenlet that is killed before it ran never gets there.
+        # A link instead of `finally` in _live, which is not executed if the greenlet is killed before it runs.
         greenlet.rawlink(lambda _: self._forget(user))
         self.track.change(len(self._alive), clock.monotonic())
 
@@ -106,17 +107,17 @@ class UserPool:
             if close is not None:
                 close()
         except (*NOT_ONLY_EXCEPTIONS, gevent.GreenletExit) as error:
-            # In the hub, where nobody else takes it.
+            # Links run in the hub, where no other code would catch it.
             self._environment.called_code_raised(f"{type(user).__name__}.client.close()", error)
 
     def retire(self, user_class: str) -> None:
-        """Ask the most recent user of a class to end: after its task, or at once when it is between tasks."""
+        """Stop the newest user of a class: after its current task, or at once if it is waiting between tasks."""
         active = self._active[user_class]
         if active:
             user, _ = active.popitem()
-            self._ask(user)
+            self._stop(user)
 
-    def _ask(self, user: User) -> None:
+    def _stop(self, user: User) -> None:
         user.is_stopping = True
         self._kill_at[user] = clock.monotonic() + self._environment.stop_timeout
         greenlet = self._alive.get(user)
@@ -124,7 +125,7 @@ class UserPool:
             greenlet.kill(block=False)
 
     def kill_overdue(self) -> None:
-        """End retired users whose stop timeout is over."""
+        """Kill stopping users whose stop timeout is over."""
         now = clock.monotonic()
         for user, due in list(self._kill_at.items()):
             if now >= due:
@@ -133,7 +134,7 @@ class UserPool:
                     self._alive[user].kill(block=False)
 
     def stop_all(self, timeout_s: float) -> None:
-        """Ask every user to end, wait, kill those that have not, and wait for their on_stop. Always returns."""
+        """Stop all users, wait up to `timeout_s` seconds, kill the rest, and wait for their on_stop. Always returns."""
         for name in self._active:
             while self._active[name]:
                 self.retire(name)
@@ -142,7 +143,7 @@ class UserPool:
         self.kill_all()
         if not self._empty.wait(_ON_STOP_GRACE_S):
             logger.warning(
-                "Still in on_stop after %g s: %s; ended now", _ON_STOP_GRACE_S, counted(len(self._alive), "user")
+                "Still in on_stop after %g s: %s; killing them", _ON_STOP_GRACE_S, counted(len(self._alive), "user")
             )
             self.kill_all()
             self._empty.wait(1)

@@ -51,7 +51,7 @@ def assert_sentence(done, *expected: str) -> None:
         (["-H", "http://"], "not a base URL"),
         (["--hsot", "http://x"], "Did you mean"),
         (["NoSuchUser"], "no user class 'NoSuchUser'; it has Visitor"),
-        (["--tags", "none"], "No task is left with --tags none"),
+        (["--tags", "none"], "No task matches --tags none"),
         (["--csv-full-history"], "needs --csv PREFIX"),
         (["--json", "/proc/nothing/x.json"], "cannot be written"),
         (["--csv", "/proc/nothing/x"], "cannot be written"),

@@ -98,7 +98,7 @@ def run_loadtest(text: str, folder: Path, site: Site, *arguments: object) -> dic
     assert done.code == 0, done.stderr
     result = done.result
     assert (result["errors"], result["exceptions"]) == ([], [])
-    assert "Nobody listens" not in done.stderr
+    assert "There is no listener" not in done.stderr
     return result
 
 

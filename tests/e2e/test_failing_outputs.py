@@ -61,9 +61,7 @@ def test_a_full_disk_under_standard_output_costs_the_summary_alone(tmp_path: Pat
     with open("/dev/full", "w") as full:
         done = run(tmp_path, "--json", "result.json", stdout=full)
     assert done.returncode == 4
-    assert (
-        "ERROR: The summary failed and is incomplete: No space left on device. Everything else goes on." in done.stderr
-    )
+    assert "ERROR: The summary failed and is incomplete: No space left on device. The run continues." in done.stderr
     assert result_of(tmp_path)["failed_outputs"] == [
         {"output": "The summary", "reason": "No space left on device", "required": True}
     ]

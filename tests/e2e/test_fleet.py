@@ -348,7 +348,7 @@ def test_a_reset_forgets_the_ramp_on_every_worker(fleet, quick) -> None:
     workers = [fleet.worker(), fleet.worker()]
     with StallMeter() as stalls:
         assert [master.wait(HANG_S), *(worker.wait(HANG_S) for worker in workers)] == [0, 0, 0], fleet.log()
-    assert "statistics start anew" in fleet.log()
+    assert "statistics are reset" in fleet.log()
     result = fleet.result()
     seen = quick.arrivals()
     # Users that start late make it shorter.

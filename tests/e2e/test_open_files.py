@@ -73,7 +73,7 @@ def test_1300_users_where_it_cannot_are_refused_before_the_run(loadtest) -> None
     with QuickServer() as target:
         done, result = run(loadtest(ONE_EACH), target, 256, 256, "-u", 1300, "-t", "5s")
         assert done.returncode == 2
-        assert "1,300 users keep at least one connection each, and a process may have 256 open files" in done.stderr
+        assert "1,300 users keep at least one connection each, but a process may have 256 open files" in done.stderr
         assert "Traceback" not in done.stderr
         assert (result, target.arrivals()) == ({}, {})
 
@@ -172,7 +172,7 @@ def test_a_worker_with_fewer_descriptors_than_users_says_so_on_the_master(loadte
         name = re.escape(result["workers"][0]["worker"])
         said = re.search(
             rf"The worker {name}: (\d+) users of one process keep at least one connection each,"
-            r" and it may have 256 open files, of which (\d+) are left for connections",
+            r" but it may have 256 open files, of which (\d+) are left for connections",
             errors,
         )
         assert said is not None, errors

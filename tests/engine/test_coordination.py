@@ -335,7 +335,7 @@ class Shape(LoadTestShape):
         (ValueError("x"), "error: Shape.tick() raised ValueError: x"),
         (
             "nonsense",
-            "error: Shape.tick() gave 'nonsense'; it has to return (users, spawn_rate) or None to end the run.",
+            "error: Shape.tick() returned 'nonsense'; it has to return (users, spawn_rate) or None to end the run.",
         ),
     ],
 )

@@ -35,7 +35,7 @@ def test_more_users_than_descriptors_are_refused_with_what_to_do(user_class: typ
     with pytest.raises(ObswarmError) as raised:
         check_open_files([user_class], 1300, 1, has_workers=True)
     text = str(raised.value)
-    assert text.startswith("1,300 users keep at least one connection each, and a process may have 274 open files here")
+    assert text.startswith("1,300 users keep at least one connection each, but a process may have 274 open files")
     for way in ("ulimit -n 2048", "LimitNOFILE=2048", "--ulimit nofile=2048:2048", "--workers 9"):
         assert way in text
 
@@ -69,7 +69,7 @@ def test_a_tight_limit_is_told_and_the_run_goes_on(caplog: pytest.LogCaptureFixt
 
 
 def test_worker_processes_have_to_fit_themselves() -> None:
-    with pytest.raises(ObswarmError, match="51 worker processes need 204 open files here"):
+    with pytest.raises(ObswarmError, match="51 worker processes need 204 open files"):
         check_open_files([Plain], 1, 51, has_workers=True)
     with pytest.raises(ObswarmError, match="300 workers need 300 open files"):
         check_descriptors(300, "300 workers")

@@ -34,7 +34,7 @@ def refusal(folder: Path, text: str, name: str = "loadtest.py", **others: str) -
 def test_a_package_that_is_not_installed_is_named_with_who_wants_it_and_how_to_install_it(folder: Path) -> None:
     text = refusal(folder, "import first\n", first="# comment\nimport not_there_at_all\n")
     assert f"There is no module not_there_at_all, which line 2 of {folder / 'first.py'} imports.\n" in text
-    assert f"It was looked for in {folder}, and among the packages of {sys.executable}.\n" in text
+    assert f"Searched: {folder}, and the packages of {sys.executable}.\n" in text
     assert text.endswith(f"install it with: {sys.executable} -m pip install not_there_at_all")
 
 
@@ -62,7 +62,7 @@ def test_a_module_in_a_folder_that_is_not_looked_in(folder: Path, place: str) ->
     path.write_text("")
     found = path.parent if path.name == "__init__.py" else path
     text = refusal(folder, "import shared_things\n")
-    expected = f"There is {found}: move it beside the load-test file, or set PYTHONPATH={found.parent}."
+    expected = f"There is {found}: move it next to the load-test file, or set PYTHONPATH={found.parent}."
     assert text.endswith(expected)
 
 
@@ -75,7 +75,7 @@ def test_a_module_that_its_package_does_not_have(folder: Path) -> None:
     text = refusal(folder, "import shop_pages.carts\n", shop_pages____init__="", shop_pages__cart="")
     assert f"The package shop_pages is in {folder / 'shop_pages'}. Did you mean shop_pages.cart (cart.py)?" in text
     text = refusal(folder, "import my_things.more\n", my_things="")
-    assert text.endswith(f"my_things is {folder / 'my_things.py'}, a module and no package.")
+    assert text.endswith(f"my_things is {folder / 'my_things.py'}, a module and not a package.")
 
 
 def test_a_name_that_a_module_does_not_have(folder: Path) -> None:
@@ -84,7 +84,7 @@ def test_a_name_that_a_module_does_not_have(folder: Path) -> None:
 
 @pytest.mark.parametrize("text", ["from my_faker import Faker\n", "import my_faker\nmy_faker.Faker()\n"])
 def test_a_load_test_with_the_name_of_what_it_imports(folder: Path, text: str) -> None:
-    expected = f"{folder / 'my_faker.py'} has the name of the module that is wanted, and is imported in its place."
+    expected = f"{folder / 'my_faker.py'} has the name of the requested module, and is imported instead of it."
     assert expected in refusal(folder, text, "my_faker.py")
 
 
@@ -92,20 +92,20 @@ def test_a_module_beside_it_that_hides_an_installed_package(folder: Path, monkey
     # Tests of TLS in this process may have imported it.
     monkeypatch.delitem(sys.modules, "trustme", raising=False)
     text = refusal(folder, "from trustme import CA\n", trustme="mine = True\n")
-    assert f"{folder / 'trustme.py'} is imported in place of the installed package trustme." in text
+    assert f"{folder / 'trustme.py'} is imported instead of the installed package trustme." in text
 
 
 def test_modules_that_import_each_other(folder: Path) -> None:
     text = refusal(folder, "import one_side\n", one_side="import other_side\n", other_side="from one_side import x\n")
     assert text.endswith(
-        "one_side.py and other_side.py import each other, and one_side.py has not got so far. Move what both need into a"
+        "one_side.py and other_side.py import each other, and one_side.py has not defined the name yet. Move common code to a"
         " third file."
     )
 
 
 def test_a_relative_import(folder: Path) -> None:
     assert refusal(folder, "from .helpers import go\n", helpers="").endswith(
-        "A load-test file is no part of a package: write `import helpers` for a helpers.py beside it."
+        "A load-test file is not part of a package: write `import helpers` for a helpers.py next to it."
     )
 
 
@@ -118,5 +118,5 @@ def test_a_syntax_error_is_that_of_the_file_that_has_it(folder: Path) -> None:
 
 def test_a_file_that_is_not_utf_8(folder: Path) -> None:
     (folder / "loadtest.py").write_text("x = 1\n", encoding="utf-16-le")
-    with pytest.raises(ObswarmError, match="The file is not UTF-8, but UTF-16 or the like; save it as UTF-8"):
+    with pytest.raises(ObswarmError, match="The file is not UTF-8, but probably UTF-16; save it as UTF-8"):
         load([folder / "loadtest.py"])

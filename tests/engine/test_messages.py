@@ -80,8 +80,8 @@ def test_what_nobody_listens_for_is_named_once(messages: MessageListeners, caplo
     send(messages, "data", 2)
     send(messages, "other\n", 3)
     assert [record.getMessage() for record in caplog.records] == [
-        "Nobody listens for messages of type 'data'; see runner.register_message.",
-        "Nobody listens for messages of type 'other\\n'; see runner.register_message.",
+        "There is no listener for messages of type 'data'; see runner.register_message.",
+        "There is no listener for messages of type 'other\\n'; see runner.register_message.",
     ]
 
 

@@ -150,7 +150,7 @@ def test_what_was_started_again_is_told_with_the_run(run: Run, caplog: pytest.Lo
     result = finished(run)
     assert result.error is None
     (mark,) = [mark for mark in result.annotations if mark.kind == "restart"]
-    assert mark.text == "The measurement of the event loop's lag failed and was started again: ValueError: of ours"
+    assert mark.text == "The measurement of the event loop's lag failed and was restarted: ValueError: of ours"
     assert mark.text in caplog.text
 
 

@@ -154,7 +154,7 @@ def complaints(ended: Ended, folder: Path) -> Iterator[str]:
         if text and json.loads(text)["totals"]["requests"]:
             yield "exit code 2 after there was load"
         return
-    if "so that the run had to end" in ended.stderr:
+    if "which ends the run" in ended.stderr:
         document = json.loads((folder / "result.json").read_text())
         if (ended.code, document["stop_reason"]["kind"]) != (4, "error"):
             yield f"a part of obswarm failed, and the exit code is {ended.code}"

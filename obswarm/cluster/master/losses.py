@@ -40,7 +40,7 @@ class Losses:
         worker.lost += 1
         self.of_time.append(WorkerLoss(worker.name, detail, unreported_s, users))
         logger.error(
-            "The worker %s is lost (%s): at most the last %.1f s of its %s are in no figure.",
+            "The worker %s is lost (%s): up to %.1f s of statistics of its %s are missing.",
             worker.name,
             detail,
             unreported_s,
