@@ -22,7 +22,7 @@ class UserScaler:
         self.assigned = dict.fromkeys(user_classes, 0)
         """Users by class that are due by now."""
         self.settled = 0
-        """The number of the last assignment that has been carried out."""
+        """Number of the last assignment that has been carried out."""
         self._wanted = dict(self.assigned)
         self._rates: Mapping[str, float] = {}
         self._number = 0

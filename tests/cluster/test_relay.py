@@ -256,7 +256,7 @@ def test_without_a_process_that_is_ready_the_master_hears_why(machine: Machine, 
         reason = "A process of this worker ended with the exit code 3."
     else:
         machine.time.advance(61)
-        reason = "None of this worker's processes was ready in time."
+        reason = "No process of this worker was ready within 60 s."
     machine.time.advance(0)
     assert machine.sent(Failed) == [Failed("nonce", reason)]
     machine.time.advance(0.2)

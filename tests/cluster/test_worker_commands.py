@@ -367,7 +367,7 @@ def test_users_of_a_worker_that_lost_its_master_end_and_start_again_when_it_is_b
     commanded.worker.on_orphaned()
     wait_until(lambda: commanded.runner.user_count == 0)
     assert [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR] == [
-        "Nothing heard from the master for too long: ending 2 users."
+        "No contact with the master for too long: stopping 2 users."
     ]
     assert commanded.runner.state == "running"
     commanded.say(Assign(1, {"Visitor": 2}, 1_000.0))
@@ -419,7 +419,7 @@ def test_what_happens_to_its_users_is_told_to_the_master(
     assert warning == WorkerEvent("warning", "few descriptors are left")
     assert isinstance(internal, WorkerEvent)
     assert (internal.kind, internal.detail.partition(" failed: ")[0]) == ("internal", "The reader")
-    assert "The watch failed and was started again: ValueError: odd." in caplog.text
+    assert "The watch failed and was restarted: ValueError: odd." in caplog.text
 
 
 def test_what_listeners_add_to_a_report_is_sent_with_the_counts_of_users(commanded: Commanded) -> None:

@@ -321,7 +321,7 @@ class WorkerRegistry:
         for worker in self.workers.values():
             worker.worst = None
 
-    # What time brings.
+    # Timers.
     def look_after(self, now: float) -> list[events.RegistryEvent]:
         """Notice which workers are missing, let those go that have left, reduce the weights of those that are too slow.
         Once an interval."""

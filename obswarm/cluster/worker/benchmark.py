@@ -1,4 +1,4 @@
-"""The capacity of a worker: how fast its users' clients run on this machine."""
+"""The capacity benchmark of a worker: the speed of its users' clients on this machine."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -16,13 +16,13 @@ from obswarm.stats import Recorder
 _ANSWER = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 15\r\n\r\n{"status":"ok"}'
 _SLICES = 6
 _CPU_S = 0.24
-"""CPU time of all slices of all clients together: a worker that starts is not to be waited for."""
+"""CPU time of all slices of all clients together; short, as the start of a run waits for it."""
 
 _WARM_UP_REQUESTS = 100
 _IN_A_ROW = 20
 _LONGEST_S = 5.0
 _SAMPLE_USERS = 1_000
-"""Users that are allocated to the user classes to see how common each client is."""
+"""Number of users that are allocated to the user classes, to find the share of each client."""
 
 
 class _FastProbe(FastHttpUser):
@@ -38,9 +38,9 @@ Client = type[User]
 
 
 def client_shares(user_classes: Sequence[type[User]]) -> dict[Client, float]:
-    """Return by client the share of the users who have it, from the weights and fixed counts of the user classes.
+    """Return the share of users by client, from the weights and fixed counts of the user classes.
 
-    Raises ObswarmError when a weight or a fixed count makes no sense.
+    Raises ObswarmError for an invalid weight or fixed count.
     """
     counts = allocate(_SAMPLE_USERS, [weight_of(cls) for cls in user_classes])
     users: dict[Client, int] = {}
@@ -52,15 +52,14 @@ def client_shares(user_classes: Sequence[type[User]]) -> dict[Client, float]:
 
 
 def requests_per_cpu_second(user_classes: Sequence[type[User]]) -> float:
-    """Return how many requests a second of CPU time is good for, with the clients of these user classes in the
-    proportion of their users.
+    """Return the requests per second of CPU time, with the clients of these user classes in proportion to their users.
 
-    Tasks cannot be run before the load test starts. What is measured is the client: requests to a server in a greenlet
-    of this process, whose work is part of the figure; for a protocol other than HTTP `environment.request()` alone,
-    which says how fast this CPU runs Python.
+    Tasks cannot be run before the load test starts, so the clients are measured: requests to a server in a greenlet of
+    this process, including the work of that; for a protocol other than HTTP only `environment.request()`, which
+    measures how fast this CPU runs Python.
 
-    CPU time and not wall time: it does not matter what else the machine does at the moment. The best of a few slices
-    counts, since disturbances only ever slow down. Raises ObswarmError as `client_shares` does.
+    CPU time instead of wall time is measured, so that other processes do not matter. The best of a few slices counts,
+    since disturbances only slow down. Raises ObswarmError as `client_shares` does.
     """
     shares = client_shares(user_classes)
     environment = Environment(events=Events(), recorder=Recorder())
@@ -78,12 +77,12 @@ def requests_per_cpu_second(user_classes: Sequence[type[User]]) -> float:
 
 
 def combined(rates: Mapping[Client, float], shares: Mapping[Client, float]) -> float:
-    """Return the rate of all clients together, when each makes its share of the requests."""
+    """Return the total rate of all clients, if each sends its share of the requests."""
     return 1 / sum(share / rates[client] for client, share in shares.items())
 
 
 def _rate_of(client: Client, environment: Environment, slice_s: float) -> float:
-    """Return the requests of a client per second of CPU time, as the best slice has it."""
+    """Return the requests of a client per second of CPU time in the best slice."""
     if client is User:
         return _best_rate(lambda: _bare_request(environment), slice_s)
     user = (_FastProbe if client is FastHttpUser else _RequestsProbe)(environment)
@@ -95,7 +94,7 @@ def _rate_of(client: Client, environment: Environment, slice_s: float) -> float:
 
 def _bare_request(environment: Environment) -> None:
     with environment.request("PROBE", "/"):
-        # As a client that waits for an answer: one turn of the event loop.
+        # Yield once to the event loop, as a client does while it waits for a response.
         gevent.sleep(0)
 
 
@@ -117,7 +116,7 @@ def _best_rate(make_request: Callable[[], object], slice_s: float) -> float:
 
 
 def _serve(server: Any) -> None:
-    """Answer the requests of one connection after the other."""
+    """Respond to requests, one connection at a time."""
     while True:
         connection, _ = server.accept()
         with connection:

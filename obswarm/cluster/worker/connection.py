@@ -1,5 +1,5 @@
-"""A worker's side of the connection: says hello, fetches the files, answers pulses, keeps what is not acknowledged,
-and notices when no master is there any more."""
+"""A worker's connection to its master: handshake, bundle, reports as responses to heartbeats, unacknowledged deltas,
+and loss of contact."""
 
 import logging
 from collections.abc import Callable
@@ -56,7 +56,7 @@ _LONGEST_REASON = 16_000
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who a worker is. `incarnation` is new with each process."""
+    """The identity of a worker. `incarnation` is different for each process."""
 
     incarnation: str
     name: str
@@ -66,7 +66,7 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """What a worker can say once it has loaded the load test."""
+    """The data of a worker that has loaded the load test."""
 
     capacity: float
     cpus: float
@@ -74,33 +74,31 @@ class Prepared:
 
 
 class ConnectionListener(Protocol):
-    """What a worker does; the link says when."""
+    """A worker or relay, called by its connection."""
 
     def prepare(self, welcome: Welcome, folder: Path | None) -> Prepared:
-        """Load it and measure; called again, and quick then, when the connection was made anew. May switch greenlets.
-        Raises ObswarmError when it cannot run that."""
+        """Load the load test and measure the capacity; called again after a reconnection, and fast then. May switch
+        greenlets. Raises ObswarmError if it cannot run the load test."""
 
     def assigned_users(self) -> dict[str, int]:
-        """Users by class that it was told to run."""
+        """Return the assigned number of users by class."""
 
     def collect(self, pulse: int) -> None:
         """Send a report."""
 
     def on_message(self, message: Message) -> None:
-        """Any other message of the master's."""
+        """Handle any other message of the master."""
 
     def on_orphaned(self) -> None:
-        """No master for too long: end the users."""
+        """Stop all users, after too long without contact with the master."""
 
     def on_other_run(self) -> None:
-        """The master has another run than the one that this worker is part of."""
+        """Called when the master has another run than this worker."""
 
 
 class MasterConnection:
-    """`run` blocks until the master says that all is over (gives its exit code), or there is none to be found.
-
-    Raises ObswarmError when the master refuses this worker, or none was found for `give_up_after_s`.
-    """
+    """A connection to a master; `run` blocks until the master ends it, and returns an exit code. Raises ObswarmError if
+    the master refuses this worker, or after `give_up_after_s` seconds without contact with a master."""
 
     def __init__(
         self,
@@ -112,10 +110,10 @@ class MasterConnection:
         give_up_after_s: float = defaults.GIVE_UP_AFTER_S,
         look_up: Callable[[], str] | None = None,
     ) -> None:
-        """`look_up` returns the endpoint anew, where the master's name may have got another address meanwhile."""
+        """`look_up` resolves the endpoint again, as the master's name may have got another address."""
         self.unacked = UnackedDeltas()
         self.supervisor = Supervisor(self.part_failed)
-        """For whatever this worker depends on."""
+        """Supervisor of the greenlets that this worker depends on."""
         self.identity = identity
         self.run_id = ""
         self.dropped_frames = 0
@@ -158,20 +156,20 @@ class MasterConnection:
             self._folder.cleanup()
 
     def finish(self, code: int) -> None:
-        """End `run` as if the master had said so."""
+        """End `run` with an exit code, as if requested by the master."""
         self._finished.set(code)
 
     def fail(self, error: ObswarmError) -> None:
         self._finished.set_exception(error)
 
     def part_failed(self, what: str, error: BaseException) -> None:
-        """A greenlet that this worker depends on has ended by an exception: tell the master, and end."""
-        text = f"{what} failed: {described(error)}. This is a fault of obswarm; please report it."
+        """Notify the master of a failed greenlet that this worker depends on, and end."""
+        text = f"{what} failed: {described(error)}. This is a bug in obswarm; please report it."
         if self._welcome is not None and not self._is_ready:
             self.send(Failed(self._welcome.nonce, text))
         else:
             self.send(WorkerEvent("internal", f"{text} It happened on the worker {self.identity.name}."))
-        # It has to be on its way before the connection is closed.
+        # After the message has been sent.
         self.supervisor.spawn_later(_WATCH_S, "The end of this worker", self.fail, InternalError(text))
 
     def refuse_assignment(self, error: OutOfBounds) -> None:
@@ -179,27 +177,27 @@ class MasterConnection:
         self.send(WorkerEvent("error", f"The worker {self.identity.name} refuses its assignment: {error}."))
 
     def send(self, message: Message) -> None:
-        """A message that nobody repeats: lost if the master is away. Statistics are not: they are in `unacked`."""
+        """Send a message, without retransmission if it is lost; statistics are retransmitted from `unacked`."""
         if self._socket is not None and not self._socket.send(encode(message)):
             self.unsent_messages += 1
             if self.unsent_messages == 1:
-                logger.error("A message (%s) cannot be sent: too many wait already.", type(message).__name__)
+                logger.error("A message (%s) cannot be sent: the send queue is full.", type(message).__name__)
 
     def report(self, make: Callable[[int, bytes, int], Report], delta: bytes | None) -> None:
-        """Send a report, with a new delta if there is one. `make` is given sequence, delta and the last sequence."""
+        """Send a report, with a new delta if there is one. `make` is called with sequence, delta and last sequence."""
         sequence = self.unacked.put(delta) if delta is not None else 0
         if sequence and len(self.unacked) == 1:
             self._sent_s = clock.monotonic()
         self.send(make(sequence, delta or b"", self.unacked.last_sequence))
 
-    # What arrives.
+    # Received messages.
     def _received(self, frame: bytes) -> None:
         try:
             message = decode(frame)
         except NotAMessage as error:
             self.dropped_frames += 1
             if self.dropped_frames == 1:
-                logger.warning("The master sent something that is not a message (%s); it is dropped.", error)
+                logger.warning("The master sent an invalid message (%s); dropping it.", error)
             return
         self._heard_s = clock.monotonic()
         self._orphaned = False
@@ -284,7 +282,7 @@ class MasterConnection:
         return folder
 
     def _tell_failure(self, error: ObswarmError) -> None:
-        """This worker is of no use to the master: say so, and end."""
+        """Notify the master that this worker cannot run the load test, and end."""
         assert self._welcome is not None
         self.send(Failed(self._welcome.nonce, str(error)[:_LONGEST_REASON]))
         gevent.sleep(_WATCH_S)
@@ -310,7 +308,7 @@ class MasterConnection:
         finally:
             self._preparing = False
         self.run_id = run_id
-        # The newest welcome's: another one may have come meanwhile.
+        # For the latest Welcome; another one may have arrived in the meantime.
         assigned = self._listener.assigned_users()
         self.send(
             Ready(self._welcome.nonce, prepared.capacity, prepared.cpus, assigned, prepared.nodes, self.unacked.acked)
@@ -318,7 +316,7 @@ class MasterConnection:
         self._is_ready = True
         self._send_again()
 
-    # What time brings.
+    # Timers.
     def _say_hello(self) -> None:
         self._hello_s = clock.monotonic()
         identity = self.identity
@@ -341,7 +339,7 @@ class MasterConnection:
             now = clock.monotonic()
             stalled, looked_s = now - looked_s > _STALLED_S, now
             if stalled:
-                # This process has not run for a while; what the master said meanwhile is read first.
+                # This process was not scheduled for a while; messages from the master are read first.
                 continue
             heard_s = self._heard_s if self._heard_s is not None else self._started_s
             silence_s = now - heard_s
@@ -358,7 +356,7 @@ class MasterConnection:
                 self._say_hello()
 
     def _dial_again(self) -> None:
-        # A connection through which nothing comes may look well for minutes; and what waits in it is stale.
+        # A dead connection may not be detected for minutes, and messages in its queue are outdated.
         self._dialled_s = clock.monotonic()
         assert self._socket is not None
         if self._look_up is not None:
@@ -372,11 +370,11 @@ class MasterConnection:
         self._socket.handshake_failures = failures
 
     def _warn_of_handshakes(self) -> None:
-        """Nobody says that the secret is wrong: the connection is closed. A proxy whose master is not there yet looks
-        the same, so that trying goes on."""
+        """Warn of failed handshakes, the only sign of a wrong secret. A proxy without a master looks the same, so the
+        worker keeps trying."""
         if self._heard_s is None and self._handshake_failures >= _BROKEN_HANDSHAKES and not self._warned:
             self._warned = True
-            logger.warning("%s closes connections before they are set up. %s", self._where, self._hint)
+            logger.warning("%s closes connections during the handshake. %s", self._where, self._hint)
 
     @property
     def _handshake_failures(self) -> int:
@@ -384,16 +382,16 @@ class MasterConnection:
 
     @property
     def _hint(self) -> str:
-        mine = "has one" if self._has_secret else "has none"
-        return f"Do both have the same secret? This worker {mine} (--secret-file, OBSWARM_SECRET)."
+        own = "has one" if self._has_secret else "has none"
+        return f"Check that both have the same secret; this worker {own} (--secret-file, OBSWARM_SECRET)."
 
     def _give_up(self) -> None:
         if self._heard_s is None:
-            text = f"No master answers at {self._where}. Is it running, and can it be reached from here?"
+            text = f"No master responds at {self._where}. Check that it is running and reachable from this machine."
             if self._handshake_failures:
-                text = f"The master at {self._where} does not let this worker in. {self._hint}"
+                text = f"The master at {self._where} refuses the connection of this worker. {self._hint}"
         else:
-            text = f"The master at {self._where} has been silent for {self._give_up_after_s:.0f} s."
+            text = f"No contact with the master at {self._where} for {self._give_up_after_s:.0f} s."
             if self.unacked:
-                text += f" It did not get the last {len(self.unacked)} reports of this worker."
+                text += f" It has not received the last {counted(len(self.unacked), 'report')} of this worker."
         self.fail(ObswarmError(text))

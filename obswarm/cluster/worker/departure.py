@@ -1,4 +1,4 @@
-"""How a worker leaves at a signal: others get its users, and what it measured is delivered first."""
+"""Graceful departure of a worker on a signal: its users are moved to other workers, and its statistics delivered."""
 
 import logging
 import signal
@@ -14,21 +14,21 @@ from obswarm.ending_signals import ending_signals
 logger = logging.getLogger(__name__)
 
 LEAVING_S = 10.0
-"""How long a master may take, besides the stop timeout, to let a worker go."""
+"""Maximum time, in addition to the stop timeout, until the master confirms the departure, in seconds."""
 
 _AT_ONCE = 130
 _NOT_LET_GO = 4
 
 
 class Departure:
-    """`stop_timeout_s()` is how long running tasks may take, or None while there are none to wait for: the load test is
-    not loaded. `stop(timeout_s)` has the users end, and does not wait."""
+    """`stop_timeout_s()` returns the stop timeout in seconds, None before the load test is loaded. `stop(timeout_s)`
+    stops the users without blocking."""
 
     def __init__(
         self, link: MasterConnection, stop_timeout_s: Callable[[], float | None], stop: Callable[[float], None]
     ) -> None:
         self.was_told = False
-        """Whether a signal ended the worker, rather than its master."""
+        """Whether a signal ended the worker, instead of its master."""
         self._link = link
         self._stop_timeout_s = stop_timeout_s
         self._stop = stop
@@ -37,7 +37,7 @@ class Departure:
 
     @contextmanager
     def at_signals(self) -> Iterator[None]:
-        """Leave at SIGINT, SIGTERM or SIGHUP while the context lasts."""
+        """Leave on SIGINT, SIGTERM or SIGHUP inside the context."""
         watchers = [gevent.signal_handler(kind, self.leave, kind) for kind in ending_signals()]
         try:
             yield
@@ -49,18 +49,18 @@ class Departure:
                 signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
     def leave(self, kind: signal.Signals = signal.SIGINT) -> None:
-        """Have the users end and the master let this worker go; a second call ends it at once."""
+        """Stop the users, and leave when the master confirms it; a second call exits at once."""
         self.was_told = True
         self._was_hung_up |= kind is signal.SIGHUP
         if self._is_under_way and kind is signal.SIGHUP:
-            # A terminal that is closed sends it more than once; nobody insists.
+            # A closing terminal sends it more than once.
             return
         timeout_s = self._stop_timeout_s()
         if timeout_s is None or self._is_under_way:
             self._link.finish(_AT_ONCE)
             return
         self._is_under_way = True
-        logger.info("Leaving: running tasks may finish. Another signal ends at once.")
-        self._link.send(Leaving("it was told to end by a signal"))
+        logger.info("Leaving: waiting for running tasks. Another signal exits at once.")
+        self._link.send(Leaving("it was ended by a signal"))
         self._stop(timeout_s)
         self._link.supervisor.spawn_later(timeout_s + LEAVING_S, "The end of a worker", self._link.finish, _NOT_LET_GO)

@@ -1,5 +1,5 @@
-"""Several processes of one machine that are one worker to their master: commands go down to all of them, and what they
-measured goes up added together, one message a second."""
+"""A relay: several processes of one machine that are one worker to their master. It distributes the master's commands,
+and sends the sum of their statistics in one message a second."""
 
 import logging
 import os
@@ -57,9 +57,9 @@ _LAST_REPORT_S = 0.5
 
 
 class Relay:
-    """`run` blocks until the master says that all is over; gives an exit code.
+    """A relay; `run` blocks until the master ends it, and returns an exit code.
 
-    Raises ObswarmError when there is no master, or it refuses, or no process can run the load test.
+    Raises ObswarmError if no master is found, the master refuses this worker, or no process can run the load test.
     """
 
     def __init__(
@@ -118,7 +118,7 @@ class Relay:
                 self._listener.close()
             self.link.clean_up()
 
-    # What the link asks for.
+    # ConnectionListener.
     def prepare(self, welcome: Welcome, folder: Path | None) -> Prepared:
         if self._registry is None:
             self._start(welcome, folder)
@@ -130,7 +130,7 @@ class Relay:
             self._changed.clear()
         ready = registry.ready
         if not ready:
-            raise ObswarmError(self._failure or "None of this worker's processes was ready in time.")
+            raise ObswarmError(self._failure or f"No process of this worker was ready within {_START_S:.0f} s.")
         return Prepared(
             sum(worker.capacity for worker in ready),
             sum(worker.cpus for worker in ready),
@@ -186,7 +186,7 @@ class Relay:
         for time_s, users in registry.users.settle():
             self._track.change(users, time_s)
         user_steps = pack_user_steps(self._track.take(clock.monotonic()))
-        # Last: what has been taken has to get to the unacknowledged deltas.
+        # Last, since a collected table must get to the unacknowledged deltas.
         delta = None
         if registry.has_news and not self.link.unacked.is_full:
             table = registry.take(self._max_endpoints)
@@ -246,7 +246,7 @@ class Relay:
     def on_orphaned(self) -> None:
         wanted = self._wanted
         if self._registry is not None and wanted is not None and (wanted.user_count or wanted.has_rates):
-            logger.error("Nothing heard from the master for too long: ending all users.")
+            logger.error("No contact with the master for too long: stopping all users.")
             self._wanted = None
             self._registry.assign(Assignment({}, wanted.spawn_rate))
             self._registry.broadcast(StopUsers())
@@ -259,7 +259,7 @@ class Relay:
         self.link.clean_up()
         reexec()
 
-    # What the registry reports.
+    # Events of the registry.
     def _received(self, peer: bytes, frame: bytes) -> None:
         assert self._registry is not None
         self._handle(self._registry.received(peer, frame))
@@ -279,7 +279,7 @@ class Relay:
                     logger.error("The process %s of this worker is refused: %s.", worker.name, worker.refused)
                     self._note_loss(worker, f"refused, since {worker.refused}")
                 case _:
-                    # A process has no processes, and there is no relay before this one.
+                    # Events of relays, which the registry of a relay does not have.
                     pass
             if isinstance(event, events.UsersMove):
                 self._changed.set()
@@ -289,10 +289,10 @@ class Relay:
         if self._registry is not None and self._wanted is not None and not self._stopping:
             number = self._registry.assign(self._wanted)
             if self._numbers:
-                # The master's newest assignment is carried out when this last part of it is.
+                # The latest assignment of the master is carried out when this last part is.
                 self._numbers[-1] = (self._numbers[-1][0], number)
 
-    # What happens here.
+    # Events of the processes.
     def _child_ended(self, incarnation: str, code: int) -> None:
         registry = self._registry
         if self._over or registry is None:
@@ -304,14 +304,16 @@ class Relay:
         elif not worker.is_over and not worker.complete:
             users = sum(worker.users.values())
             logger.error(
-                "A process of this worker ended (exit code %d); the others get its %s.", code, counted(users, "user")
+                "A process of this worker ended (exit code %d); moving its %s to the others.",
+                code,
+                counted(users, "user"),
             )
             self._handle(registry.lose(worker))
             self._note_loss(worker, f"it ended with the exit code {code}")
         if registry.workers and not len(self._children):
             self._report(0)
             error = ObswarmError("All processes of this worker have ended.")
-            # What they had reported has to be on its way before the connection is closed.
+            # After their last reports have been sent.
             self.link.supervisor.spawn_later(_LAST_REPORT_S, "The end of a worker", self.link.fail, error)
 
     def _note_loss(self, worker: WorkerState, detail: str) -> None:
@@ -328,7 +330,7 @@ class Relay:
                 self._registry.beat(collect=False)
 
     def _give_out(self) -> None:
-        """What cannot be given out at once, since that would be more than the rate."""
+        """Assign users that could not be assigned at once because of the rate."""
         while True:
             gevent.sleep(_STEP_S)
             if self._registry is not None and self._registry.is_assigning:
@@ -345,7 +347,7 @@ class Relay:
         self.link.supervisor.spawn("The end of a machine's processes", self._tell_when_ended)
 
     def _tell_when_ended(self) -> None:
-        """Sooner than with the next pulse."""
+        """Report the end before the next heartbeat."""
         registry = self._registry
         assert registry is not None
         deadline = clock.monotonic() + self._stop_timeout_s + LEAVING_S

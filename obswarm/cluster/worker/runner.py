@@ -10,11 +10,11 @@ from obswarm.engine import MessageListeners, Runner
 
 
 class WorkerRunner(Runner):
-    """In a process with users: sends to the master."""
+    """The runner in a process with users; sends messages to the master."""
 
     state = "ready"
     worker_index = -1
-    """-1 until the master has admitted this worker, which is before `init` is fired."""
+    """Index of this process among all worker processes; -1 until the master has admitted it, before `init` is fired."""
 
     def __init__(
         self,
@@ -30,23 +30,20 @@ class WorkerRunner(Runner):
         self._user_counts = user_counts
 
     def send_message(self, msg_type: str, data: Any = None, client_id: str | None = None) -> None:
-        """To the master."""
-        self._tell(Custom(msg_type, message_content(msg_type, data), self.client_id))
+        """Send a message to the master."""
+        self._send(Custom(msg_type, message_content(msg_type, data), self.client_id))
 
     def quit(self) -> None:
-        """Have the master stop the whole run gracefully."""
-        self._tell(WorkerEvent("quit", f"the load-test file called runner.quit() on the worker {self.client_id}"))
+        """Stop the whole run gracefully."""
+        self._send(WorkerEvent("quit", f"the load-test file called runner.quit() on the worker {self.client_id}"))
 
     def stop(self) -> None:
-        """As `quit`."""
+        """Do the same as `quit`."""
         self.quit()
-
-    def _tell(self, message: Message) -> None:
-        self._send(message)
 
     @property
     def user_count(self) -> int:
-        """Users of this process."""
+        """Number of users in this process."""
         return sum(self.user_classes_count.values())
 
     @property

@@ -1,4 +1,4 @@
-"""Deltas of a worker that the master has not said to be safe. No I/O, no clock."""
+"""A worker's unacknowledged deltas. No I/O, no clock."""
 
 from collections import deque
 
@@ -6,10 +6,10 @@ MOST_UNACKED = 8
 
 
 class UnackedDeltas:
-    """Numbers deltas from 1 and keeps each until it is acknowledged.
+    """Numbers deltas from 1, and keeps each until it is acknowledged.
 
-    While too many wait, no new one should be made: what is counted meanwhile is added up where it is counted, so that a
-    master that is away for long costs no memory.
+    While it is full, no new delta should be made: measurements are then summed in the recorder, so that memory is
+    bounded while the master does not respond.
     """
 
     def __init__(self) -> None:
@@ -25,7 +25,7 @@ class UnackedDeltas:
 
     @property
     def acked(self) -> int:
-        """The last one that is safe."""
+        """Number of the last acknowledged delta."""
         return self.last_sequence - len(self._waiting)
 
     def put(self, delta: bytes) -> int:
@@ -34,10 +34,10 @@ class UnackedDeltas:
         return self.last_sequence
 
     def acknowledge(self, sequence: int) -> None:
-        """Everything up to that number is safe."""
+        """Remove all deltas up to a number."""
         while self._waiting and self._waiting[0][0] <= sequence:
             self._waiting.popleft()
 
     def waiting(self) -> list[tuple[int, bytes]]:
-        """In the order in which they have to arrive."""
+        """Return all deltas in the order in which they have to be sent."""
         return list(self._waiting)

@@ -1,4 +1,4 @@
-"""A worker process: a LocalGenerator that a master, or the relay of its machine, commands."""
+"""A worker process: a LocalGenerator controlled by a master, or by the relay of its machine."""
 
 import argparse
 import logging
@@ -69,17 +69,17 @@ _ORPHANS_MAY_FINISH_S = 0.5
 
 
 def new_identity(processes: int = 1, file_hash: str = "") -> Identity:
-    """A name that people recognise: the machine's, and a few random characters."""
+    """Return the identity of a new worker; its name is that of the machine with a few random characters."""
     incarnation = secrets.token_hex(16)
     machine = clean_text(socket.gethostname(), _HOST_NAME_LENGTH)
     return Identity(incarnation, f"{machine}_{incarnation[:8]}", processes, file_hash)
 
 
 class Worker:
-    """`run` blocks until the master says that all is over; gives an exit code.
+    """A worker; `run` blocks until the master ends it, and returns an exit code.
 
-    `share` is the part of this machine's CPUs that this process may count on; `is_child` that its parent is its
-    master or relay. Raises ObswarmError when there is no master, or it refuses, or the load test cannot be loaded.
+    `share` is the share of this machine's CPUs for this process; `is_child`: its parent process is its master or relay.
+    Raises ObswarmError if no master is found, the master refuses the worker, or the load test cannot be loaded.
     """
 
     def __init__(
@@ -108,12 +108,12 @@ class Worker:
         self._bounds: RunBounds
         self._runner: WorkerRunner
         self._settled = 0
-        """The number of the last assignment that has been carried out."""
+        """Number of the last assignment that has been carried out."""
         self._began = self._has_started = False
         self._assignment: tuple[int, Assignment] | None = None
         """The last one, and its number."""
         self._nudge = Event()
-        """Set when there is another assignment."""
+        """Set when there is a new assignment."""
         self._stopping = False
         self._ended = False
         self._stop_timeout_s = 0.0
@@ -134,7 +134,7 @@ class Worker:
             events.quit.fire(exit_code=code)
         return code
 
-    # What the link asks for.
+    # ConnectionListener.
     def prepare(self, welcome: Welcome, folder: Path | None) -> Prepared:
         if self._prepared is None:
             job = Job.unpack(welcome.job)
@@ -150,7 +150,7 @@ class Worker:
             level = logging.DEBUG if self._is_child else logging.INFO
             logger.log(
                 level,
-                "Ready: %.0f requests/s by its own measurement, on %.2g CPU%s.",
+                "Ready: measured capacity %.0f requests/s, on %.2g CPU%s.",
                 capacity,
                 cpus,
                 "s" * (cpus != 1),
@@ -163,7 +163,7 @@ class Worker:
         if self._own_files:
             paths = self._own_files
         elif folder is not None:
-            # Data files are opened by names relative to where the master was started.
+            # Load tests open data files by paths relative to the folder in which the master was started.
             os.chdir(root)
             add_folder(root)
         loadtest = load(paths)
@@ -208,7 +208,7 @@ class Worker:
         counts = generator.user_counts()
         in_flight = pack_in_flight(generator.in_flight(now))
         user_steps = pack_user_steps(generator.user_steps(now))
-        # Last: what has been taken has to get to the unacknowledged deltas.
+        # Last, since a collected table must get to the unacknowledged deltas.
         delta = None
         if not self.link.unacked.is_full:
             table = generator.collect()
@@ -243,7 +243,7 @@ class Worker:
             self.link.send(CustomReport(self._identity.name, pack_content(data)))
         except NotSendable as error:
             assert self._environment is not None
-            self._environment.report_exception(f"report_to_master: {error}", lambda: "what it put in cannot be sent")
+            self._environment.report_exception(f"report_to_master: {error}", lambda: "its data cannot be sent")
 
     def on_message(self, message: Message) -> None:
         environment = self._environment
@@ -271,7 +271,7 @@ class Worker:
                 deliver(self._generator.messages, message)
 
     def _fire_test_start(self) -> None:
-        """As in a process without a master, users start when its listeners have run."""
+        """Fire test_start, and start users after its listeners, as in a process without a master."""
         events.test_start.fire(environment=self._environment)
         self._generator.messages.started()
         self._has_started = True
@@ -306,35 +306,35 @@ class Worker:
         users = sum(self._generator.user_counts().values())
         self._scaler.forget()
         if users:
-            logger.error("Nothing heard from the master for too long: ending %s.", counted(users, "user"))
+            logger.error("No contact with the master for too long: stopping %s.", counted(users, "user"))
             timeout_s = min(self._environment.stop_timeout, _ORPHANS_MAY_FINISH_S)
             self.link.supervisor.spawn("The end of a worker's users", self._generator.stop, timeout_s)
 
     def on_other_run(self) -> None:
-        """A process that has loaded one load test cannot load another one cleanly: it becomes a new process."""
+        """Re-execute this process: after one load test, another one cannot be loaded cleanly."""
         tell_of_other_run(len(self.link.unacked))
         if self._environment is not None:
             self._generator.stop(0)
         self.link.clean_up()
         reexec()
 
-    # What happens here.
+    # Events of this process.
     def _follow(self) -> None:
-        """Bring the users to what the master has assigned."""
+        """Start and stop users as assigned by the master."""
         generator, scaler = self._generator, self._scaler
         while True:
             now = clock.monotonic()
             assignment = scaler.step(now)
             settled = scaler.settled
             if not self._stopping:
-                # How users end is up to `_end_users` then, after the listeners of test_stopping.
+                # While stopping, `_end_users` stops the users, after the listeners of test_stopping.
                 generator.apply(assignment, now)
             self._settled = min(settled, scaler.settled)
             if self._nudge.wait(assignment.wait_s):
                 self._nudge.clear()
 
     def _report_events(self) -> None:
-        """Apart from `_follow`, which waits while the constructor of a user does."""
+        """Report events of the generator; separate from `_follow`, which the constructor of a user may block."""
         while True:
             self._generator.happened.wait()
             for event in self._generator.take_events():
@@ -351,7 +351,7 @@ class Worker:
             case PartFailed(name, raised):
                 self.link.part_failed(name, raised)
             case PartRestarted(name, raised):
-                logger.warning("%s failed and was started again: %s.", name, described(raised))
+                logger.warning("%s failed and was restarted: %s.", name, described(raised))
 
     def _stop_timeout(self) -> float | None:
         return self._environment.stop_timeout if self._environment is not None else None
@@ -378,7 +378,7 @@ class Worker:
         self._ended = True
         self.collect(0)
 
-    # RunSteering: the master is told.
+    # RunSteering: requests to the master.
     def fail(self, error: ObswarmError) -> None:
         self.link.send(WorkerEvent("error", str(error)))
 
