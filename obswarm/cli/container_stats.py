@@ -37,9 +37,9 @@ logger = logging.getLogger(__name__)
     envvar=None,
 )
 def container_stats(**options: Any) -> None:
-    """Export the resource usage of labelled containers to Prometheus, until stopped.
+    """Export the resource usage of labelled containers to Prometheus.
 
-    The metrics are CPU time, CPU throttling, memory and network traffic.
+    The metrics are CPU time, CPU throttling, memory and network traffic. Runs until Ctrl-C.
     """
     set_up_logging("INFO")
     engine = Engine()

@@ -45,8 +45,8 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         "--stages",
         type=stages,
         metavar="STAGES",
-        help="Number of users over time, as DURATION:USERS,…: 30s:100,2m:500,30s:0 ramps to 100 users within 30 s, to"
-        " 500 within 2 more minutes, and to 0 within 30 s. Replaces --users and --spawn-rate.",
+        help="Number of users over time, as DURATION:USERS,…: 30s:100,2m:500,30s:0 ramps to 100 users in 30s, to 500 in"
+        " the next 2m, and to 0 in the last 30s. Replaces --users and --spawn-rate.",
     ),
     run_option("--headless", help="Print plain lines instead of the live display."),
     run_option(

@@ -143,7 +143,10 @@ def logs(ctx: click.Context, services: tuple[str, ...], follow: bool, tail: str,
 @click.argument("what", metavar="workers=N")
 @project_option
 def scale(what: str, project: str) -> None:
-    """Change the number of worker containers, e.g. `obswarm scale workers=4`."""
+    """Change the number of worker containers.
+
+    Example: obswarm scale workers=4
+    """
     found = re.fullmatch(r"workers?=(\d+)", what)
     if found is None or not 1 <= int(found[1]) <= MOST_WORKERS:
         raise click.UsageError(f"{what!r}; write it like workers=4, with a number from 1 to {MOST_WORKERS}.")

@@ -80,7 +80,7 @@ from obswarm.targets import Target
 @project_option
 @click.pass_context
 def up(ctx: click.Context, /, **options: Any) -> None:
-    """Start Prometheus, Alertmanager, Grafana, a master and workers in this machine's Docker.
+    """Start master, workers, Prometheus, Alertmanager and Grafana in Docker.
 
     The folder of FILE is mounted read-only in the containers of master and workers. While the stack is running,
     `obswarm run` sends its runs to this master. Repeat the command with other options to change a running stack; what

@@ -410,7 +410,7 @@ def test_a_generator_that_fails_ends_the_run_with_a_result(start: Start, part: s
         (StopRequested(StopReason(StopKind.LOST, "no worker is left")), "lost", None),
         (StopRequested(StopReason(StopKind.USER, "a user raised StopTest")), "user", None),
         (RunFailed(ObswarmError("No file data.csv.")), "error", "No file data.csv."),
-        (PartFailed("The contact", OSError("x")), "error", "The contact failed (OSError: x), so that"),
+        (PartFailed("The contact", OSError("x")), "error", "The contact failed (OSError: x), which ends"),
     ],
 )
 def test_what_a_generator_notes_ends_the_run_at_once(start: Start, event: Any, kind: str, error: str | None) -> None:
@@ -439,7 +439,7 @@ def test_so_is_one_that_it_notes_after_that(start: Start, call: str) -> None:
     made.run.stop(CTRL_C)
     made.pass_s(0)
     assert made.result.stop_reason == CTRL_C
-    assert str(made.result.error).startswith("The contact failed (OSError: x), so that")
+    assert str(made.result.error).startswith("The contact failed (OSError: x), which ends")
 
 
 def test_warnings_are_logged_and_restarts_are_annotated(start: Start, caplog: pytest.LogCaptureFixture) -> None:

@@ -189,7 +189,7 @@ def test_a_shape_that_answers_nonsense_is_told_so(answer) -> None:
     class Shape(FakeShape):
         answers = (answer,)
 
-    with pytest.raises(ObswarmError, match=r"Shape\.tick\(\) gave"):
+    with pytest.raises(ObswarmError, match=r"Shape\.tick\(\) returned"):
         Simulation(ShapeSchedule(Shape(), [One])).until(1)
 
 

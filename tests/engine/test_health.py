@@ -16,7 +16,7 @@ def test_a_late_loop_saturates_as_well_and_the_mark_stays() -> None:
     watch = SaturationWatch(after_s=2)
     assert [watch.update(0.1, lag) for lag in (0.5, 0.5, 0.0)] == [False, True, False]
     assert watch.saturated
-    assert "500 ms late" in watch.reason
+    assert "lag is 500 ms" in watch.reason
 
 
 def test_a_process_that_was_held_up_is_judged_by_how_long_that_was() -> None:

@@ -91,4 +91,4 @@ def test_only_so_many_are_kept(messages: MessageListeners, caplog: pytest.LogCap
     messages.register("data", lambda environment, msg: got.append(msg.data), False)
     messages.started()
     assert got == list(range(1_000))
-    assert "1,000 wait already" in caplog.text
+    assert "1,000 messages are already waiting" in caplog.text
