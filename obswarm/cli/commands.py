@@ -29,30 +29,29 @@ COMMANDS = {
     "master": CommandRow("master:master", "Run a load test on workers of other machines."),
     "worker": CommandRow("worker:worker", "Run users for a master, and report statistics to it."),
     "runs": CommandRow("runs_show:runs", "List, show, tag, export and remove stored runs."),
-    "report": CommandRow("report:report", "Write the report of a run as one HTML file, which needs no network."),
+    "report": CommandRow("report:report", "Write the report of a run as one HTML file that needs no network."),
     "compare": CommandRow("compare:compare", "Compare a run with an earlier one, BASE."),
     "targets": CommandRow("targets:targets", "Show the current metrics of the targets."),
-    "alerts": CommandRow("alerts:alerts", "Test the alerts that stop a run."),
-    "up": CommandRow(
-        "up:up", "Start Prometheus, Alertmanager, Grafana, a master and workers on this machine's Docker."
-    ),
+    "alerts": CommandRow("alerts:alerts", "Test how a run reacts to alerts."),
+    "up": CommandRow("up:up", "Start master, workers, Prometheus, Alertmanager and Grafana in Docker."),
     "down": CommandRow("stack:down", "Stop the stack and remove its containers and networks."),
     "status": CommandRow("stack:status", "Show the state of the stack's services."),
-    "logs": CommandRow("stack:logs", "Show the logs of the services."),
+    "logs": CommandRow("stack:logs", "Print the logs of the stack's services, or only of each SERVICE."),
     "scale": CommandRow("stack:scale", "Change the number of worker containers."),
     "dashboards": CommandRow(
         "dashboards:dashboards",
-        "Export or push dashboards and alert rules, for a Grafana and a Prometheus of your own.",
+        "Export dashboards and alert rules, or push dashboards to a Grafana.",
     ),
     "container-stats": CommandRow(
         "container_stats:container_stats",
-        "Export CPU, throttling, memory and network of labelled containers to Prometheus, until stopped.",
+        "Export the resource usage of labelled containers to Prometheus.",
     ),
-    "demo": CommandRow("demo:demo", "Watch a small site break: a load test against an embedded target."),
+    "demo": CommandRow("demo:demo", "Run a demo: a load test that overloads an embedded site."),
     "config": CommandRow("config:config", "Show the configuration of a run: every value and its origin."),
     "worker-process": CommandRow(
         "worker_process:worker_process",
-        "One of a machine's worker processes; started by its parent, and ends with it.",
+        "Run one worker process of `obswarm worker --processes` or `obswarm run`, which starts it; ends with its"
+        " parent.",
         hidden=True,
     ),
 }

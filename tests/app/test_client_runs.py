@@ -12,7 +12,8 @@ import pytest
 
 from obswarm.api import ObswarmError, OptionValues, User
 from obswarm.app import client as module
-from obswarm.app.client import Master, RemoteRun, master_of, remote_target, request_of, run_remotely
+from obswarm.app.client import RemoteRun, remote_target, request_of, run_remotely
+from obswarm.app.masters import Master, master_of
 from obswarm.cluster import unpack_bundle
 from obswarm.config import SETTINGS, Origin, RunConfig, Source
 from obswarm.engine import Output, Outputs, StopReason

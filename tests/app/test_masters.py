@@ -8,6 +8,7 @@ import pytest
 
 from obswarm.api import ObswarmError
 from obswarm.app import masters as module
+from obswarm.app import stack_master
 from obswarm.app.masters import find_master
 from obswarm.config import SETTINGS, Origin, RunConfig, Source
 from obswarm.stack import StackError
@@ -53,9 +54,9 @@ class Stack:
 def stack(monkeypatch: pytest.MonkeyPatch) -> Stack:
     made = Stack()
     monkeypatch.setattr(module, "Project", made)
-    monkeypatch.setattr(module, "MasterClient", made.client)
+    monkeypatch.setattr(stack_master, "MasterClient", made.client)
     monkeypatch.setattr(module, "master_of", lambda project: f"the stack {project.name}")
-    monkeypatch.setattr(module, "_is_up", lambda project: False)
+    monkeypatch.setattr(stack_master, "_is_up", lambda project: False)
     return made
 
 
@@ -150,7 +151,7 @@ Services = Callable[[Engine, str], list[Any]]
 def test_whether_the_container_of_a_master_runs(
     monkeypatch: pytest.MonkeyPatch, engine: Callable[[], Engine], services: Services, is_up: bool
 ) -> None:
-    monkeypatch.setattr(module, "Engine", engine)
-    monkeypatch.setattr(module, "services_of", services)
+    monkeypatch.setattr(stack_master, "Engine", engine)
+    monkeypatch.setattr(stack_master, "services_of", services)
     project: Any = SimpleNamespace(name="shop")
-    assert module._is_up(project) == is_up
+    assert stack_master._is_up(project) == is_up

@@ -7,6 +7,7 @@ import os
 import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -23,8 +24,8 @@ from obswarm.app.recording import (
     open_store,
     recording_of,
     report_of,
-    write_page,
 )
+from obswarm.app.report_file import ReportFile, write_page
 from obswarm.config import SETTINGS, FileConfig, Origin, RunConfig, Source
 from obswarm.engine import Outputs, RunResult
 from obswarm.record import Annotation, AnnotationKind, MetricKey, RunInfo, RunMetadata, RunRecord, Snapshot
@@ -51,7 +52,7 @@ def recording(folder: Path, **changed: Any) -> Recording:
         "about": ABOUT,
         "source": None,
         "file": FileConfig(),
-        "report": False,
+        "report": None,
         "evaluate": nothing_required,
     }
     return Recording(folder, **plain | changed)
@@ -198,7 +199,7 @@ def test_a_run_is_there_with_everything_that_it_told(tmp_path: Path) -> None:
 def test_the_report_is_written_after_the_run_is_stored_and_its_place_is_said(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    made = recording(tmp_path, report=True)
+    made = recording(tmp_path, report=ReportFile(tmp_path / FILE, partial(report_of, tmp_path)))
     assert made.report is not None
     outputs = Outputs([made, made.report])
     outputs.start(RUN)

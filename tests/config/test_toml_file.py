@@ -111,7 +111,7 @@ def test_a_file_with_everything(tmp_path: Path) -> None:
         ("[[targets]]\nurl = 'http://x'", "FILE: [[targets]] 1: kind is missing."),
         (
             "[[targets]]\nurl = 'http://x'\nkind = 'mysql'\nca-file = 'x'",
-            "FILE: [[targets]] 1: there is no 'ca-file'. Did you mean ca_file?",
+            "FILE: [[targets]] 1: unknown key 'ca-file'. Did you mean ca_file?",
         ),
         ("[[targets]]\nurl = 3\nkind = 'mysql'", "FILE: [[targets]] 1: url is 3; it has to be a text."),
         (
@@ -135,7 +135,7 @@ def test_a_file_with_everything(tmp_path: Path) -> None:
         ("[[guards]]\nwhen = 'p95 > 2s'\nclear_for = []", "FILE: [[guards]] 1: clear_for is []; it has to be a text."),
         (
             "[[guards]]\nwhen = 'p95 > 2s'\n[[guards]]\nwhen = 'p95 > 2s'\nxyz = 1",
-            "FILE: [[guards]] 2: there is no 'xyz'. Known are action, blind_after, clear_for, name, no_data_after,"
+            "FILE: [[guards]] 2: unknown key 'xyz'. Known keys: action, blind_after, clear_for, name, no_data_after,"
             " on_blind, on_no_data, when.",
         ),
     ],

@@ -41,7 +41,7 @@ def assert_sentence(done, *expected: str) -> None:
         (["-r", "0"], "above 0"),
         (["-r", "nan"], "above 0"),
         (["-t", "soon"], "write it like 90s, 20m"),
-        (["-t", "0"], "longer than 0 s"),
+        (["-t", "0"], "longer than 0s"),
         (["-t", "400d"], "longer than 30 days"),
         (["-s", "-1s"], "not a duration"),
         (["--stages", "30s"], "stage 1 ('30s') has no colon"),
