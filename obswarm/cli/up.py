@@ -83,7 +83,7 @@ def up(ctx: click.Context, /, **options: Any) -> None:
     """Start master, workers, Prometheus, Alertmanager and Grafana in Docker.
 
     The folder of FILE is mounted read-only in the containers of master and workers. While the stack is running,
-    `obswarm run` sends its runs to this master. Repeat the command with other options to change a running stack; what
+    `obswarm run` sends its runs to its master. Repeat the command with other options to change a running stack; what
     they do not change keeps running.
     """
     project = Project.named(options["project"])

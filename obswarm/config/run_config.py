@@ -31,7 +31,7 @@ class AccessConfig:
     token: str | None = setting(None, secret=True, excludes=("token_file",))
     token_file: str | None = setting(None)
     headers: tuple[str, ...] = setting((), "--header")
-    ca_file: str | None = setting(None, unset="REQUESTS_CA_BUNDLE, SSL_CERT_FILE, or the system's")
+    ca_file: str | None = setting(None, unset="REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE, SSL_CERT_FILE, system")
     cert_file: str | None = setting(None)
     key_file: str | None = setting(None)
     proxy: str | None = setting(None, redirects=True, unset="HTTP_PROXY, HTTPS_PROXY, NO_PROXY")
