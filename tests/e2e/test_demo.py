@@ -31,4 +31,4 @@ def test_the_demo_shows_the_knee_a_guard_stops_it_and_it_exits_0(tmp_path) -> No
 def test_a_demo_too_short_to_show_anything_is_refused() -> None:
     done = obswarm("demo", "--duration", "3s")
     assert done.code == 2
-    assert "shows nothing" in done.stderr
+    assert "the ramp has to take at least 15 s" in done.stderr
