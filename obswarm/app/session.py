@@ -193,6 +193,7 @@ class _Signals:
         self._run = run
         self._interrupts = 0
         self.came = False
+        self._was_hung_up = False
         self._instead: Callable[[], None] | None = None
         self._watchers: list[Any] = []
 
@@ -208,6 +209,10 @@ class _Signals:
             watcher.cancel()
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        if self._was_hung_up:
+            # A terminal that is closed sends it more than once; the default action would end the process while it
+            # writes the result.
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
     def call_instead(self, instead: Callable[[], None]) -> None:
         """The run has ended: from now on a signal calls this."""
@@ -227,6 +232,7 @@ class _Signals:
 
     def _terminate(self, kind: signal.Signals) -> None:
         self.came = True
+        self._was_hung_up |= kind is signal.SIGHUP
         if self._instead is not None:
             self._instead()
             return

@@ -117,7 +117,7 @@ class Watcher:
 @pytest.fixture(autouse=True)
 def signals(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Of a process that has no handlers of its own."""
-    before = [(kind, signal.getsignal(kind)) for kind in (signal.SIGINT, signal.SIGTERM)]
+    before = [(kind, signal.getsignal(kind)) for kind in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
     Watcher.made = []
     monkeypatch.setattr(module.gevent, "signal_handler", Watcher)
     monkeypatch.setattr(module, "ending_signals", lambda: (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
@@ -306,6 +306,7 @@ def test_a_signal_stops_the_run_gracefully(kind: signal.Signals, detail: str) ->
     assert made.going.commands == [("stop", StopReason(StopKind.SIGNAL, detail))]
     assert made.session.terminated
     assert all(watcher.was_cancelled for watcher in Watcher.made)
+    assert (signal.getsignal(signal.SIGHUP) is signal.SIG_IGN) == (kind is signal.SIGHUP), "a terminal sends it twice"
 
 
 def test_a_second_ctrl_c_ends_at_once_and_a_second_sigterm_does_not(caplog: pytest.LogCaptureFixture) -> None:
