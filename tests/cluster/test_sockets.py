@@ -4,6 +4,7 @@ import errno
 import logging
 import os
 import socket
+import struct
 from collections import deque
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -104,11 +105,13 @@ class MadeUpContext:
 
 
 @pytest.fixture
-def context(monkeypatch: pytest.MonkeyPatch) -> MadeUpContext:
-    monkeypatch.setattr(
-        transport, "parse_monitor_message", lambda frames: {"event": int(frames[0]), "value": int(frames[1])}
-    )
+def context() -> MadeUpContext:
     return MadeUpContext()
+
+
+def monitor_event(event: int, value: int = 0) -> bytes:
+    """The first frame of an event, as zmq_socket_monitor(3) has it."""
+    return struct.pack("=Hi", event, value)
 
 
 class Master:
@@ -293,7 +296,7 @@ def test_failed_handshakes_are_counted_and_told(master: Master) -> None:
     told: list[int] = []
     master.router.on_handshake_failure = lambda: told.append(master.router.handshake_failures)
     for event in (zmq.EVENT_HANDSHAKE_FAILED_AUTH, zmq.EVENT_ACCEPTED, zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL):
-        master.socket.monitor.arrive(b"%d" % event, b"0")
+        master.socket.monitor.arrive(monitor_event(event), b"tcp://127.0.0.1:1")
     wait_until(lambda: master.socket.monitor.reads == 3)
     assert told == [1, 2]
 
@@ -330,7 +333,7 @@ def accept(master: Master, monkeypatch: pytest.MonkeyPatch, connection: Connecti
     monkeypatch.setattr(transport.open_files, "ceiling", lambda: 960)
     monkeypatch.setattr(transport.open_files, "soft_limit", lambda: 1024)
     before = master.socket.monitor.reads
-    master.socket.monitor.arrive(b"%d" % zmq.EVENT_ACCEPTED, b"%d" % descriptor)
+    master.socket.monitor.arrive(monitor_event(zmq.EVENT_ACCEPTED, descriptor), b"tcp://127.0.0.1:1")
     wait_until(lambda: master.socket.monitor.reads == before + 1)
     gevent.sleep(0)
 
@@ -443,6 +446,6 @@ def test_a_worker_whose_message_cannot_be_queued_is_told(
 
 def test_a_handshake_that_is_broken_off_counts_for_a_worker(context: MadeUpContext) -> None:
     made = Worker(context)
-    made.socket.monitor.arrive(b"%d" % zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL, b"0")
+    made.socket.monitor.arrive(monitor_event(zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL), b"tcp://127.0.0.1:1")
     wait_until(lambda: made.dealer.handshake_failures == 1)
     made.dealer.close()
