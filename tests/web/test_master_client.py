@@ -71,12 +71,12 @@ def client(api: Api) -> MasterClient:
 @pytest.mark.parametrize(
     ("said", "text"),
     [
-        (REFUSED, f"No master answers at {URL}: "),
-        ((401, {}), f"The master at {URL} does not accept the token; see --api-token."),
-        ((409, {"error": "another run goes on"}), f"The master at {URL} refuses: another run goes on"),
-        ((404, b"<html>"), f"What answers at {URL} "),
-        ((200, b"no json"), f"The master at {URL} refuses: HTTP 200"),
-        ((200, [1]), f"The master at {URL} refuses: HTTP 200"),
+        (REFUSED, f"No master responds at {URL}: "),
+        ((401, {}), f"The master at {URL} does not accept the token; check --api-token."),
+        ((409, {"error": "another run goes on"}), f"The master at {URL} refuses the request: another run goes on"),
+        ((404, b"<html>"), f"The server at {URL} "),
+        ((200, b"no json"), f"The master at {URL} refuses the request: HTTP 200"),
+        ((200, [1]), f"The master at {URL} refuses the request: HTTP 200"),
     ],
 )
 def test_whatever_answers_instead_of_a_master_is_a_sentence(
@@ -95,7 +95,7 @@ def test_a_run_is_asked_for_when_the_master_is_there(api: Api, client: MasterCli
         return 200, {"id": "seven", "workers": 3}
 
     api.says = says
-    ordered = gevent.spawn(client.order, ORDER)
+    ordered = gevent.spawn(client.submit, ORDER)
     time.advance(3)
     assert ordered.value == ("seven", 3)
     assert api.asked[-1][0] == "POST"
@@ -104,17 +104,17 @@ def test_a_run_is_asked_for_when_the_master_is_there(api: Api, client: MasterCli
 
 def test_a_master_that_never_comes_is_not_waited_for_for_ever(api: Api, client: MasterClient, time: FakeTime) -> None:
     api.says = lambda method, path: REFUSED
-    ordered = gevent.spawn(_error_of, client.order, ORDER)
+    ordered = gevent.spawn(_error_of, client.submit, ORDER)
     time.advance(7)
     assert not ordered.dead
     time.advance(2)
-    assert "No master answers" in str(ordered.value)
+    assert "No master responds" in str(ordered.value)
 
 
 def test_an_answer_without_a_run_is_no_master(api: Api, client: MasterClient) -> None:
     api.says = lambda method, path: (200, {"id": 7})
-    with pytest.raises(MasterError, match="is no master of obswarm"):
-        client.order(ORDER)
+    with pytest.raises(MasterError, match="is not a master of obswarm"):
+        client.submit(ORDER)
 
 
 def _error_of(function: Callable[..., Any], *arguments: Any) -> str:
@@ -170,7 +170,7 @@ class News:
 
     def _read(self, client: MasterClient) -> None:
         try:
-            for each in client.news("seven"):
+            for each in client.events("seven"):
                 self.told.append(each)
         except MasterError as error:
             self.told.append(error)
@@ -221,7 +221,7 @@ def test_a_master_that_is_away_for_a_while_is_waited_for_and_its_restart_counted
 
 
 @pytest.mark.parametrize(
-    ("fails", "reason"), [(REFUSED, ""), ((500, b"x"), "HTTP 500"), ((200, b"\xc1"), "it answers something else")]
+    ("fails", "reason"), [(REFUSED, ""), ((500, b"x"), "HTTP 500"), ((200, b"\xc1"), "its response is invalid")]
 )
 def test_a_master_that_stays_away_ends_the_wait_after_a_minute(
     news: News, time: FakeTime, fails: tuple[int, Any] | Exception, reason: str
@@ -232,7 +232,7 @@ def test_a_master_that_stays_away_ends_the_wait_after_a_minute(
     assert news.told == []
     time.advance(3)
     (error,) = news.told
-    assert str(error).startswith(f"The master at {URL} has not answered for 60 s: ")
+    assert str(error).startswith(f"The master at {URL} has not responded for 60 s: ")
     assert reason in str(error)
 
 
@@ -241,14 +241,14 @@ def test_whoever_gives_up_is_told_at_once(news: News, client: MasterClient, time
     client.give_up()
     time.advance(1)
     (error,) = news.told
-    assert "has not answered for" in str(error)
+    assert "has not responded for" in str(error)
 
 
 def test_a_run_that_is_not_ended_in_time_is_given_up(news: News, client: MasterClient, time: FakeTime) -> None:
     client.give_up_at_s = time.now + 5
     time.advance(6)
     (error,) = news.told
-    assert str(error) == f"The master at {URL} has not ended the run after it was asked to."
+    assert str(error) == f"The master at {URL} has not ended the run on request."
 
 
 def test_a_master_that_waits_and_does_not_know_the_run_has_lost_it(news: News, time: FakeTime) -> None:
@@ -268,7 +268,7 @@ def test_news_that_cannot_be_read_are_an_error(news: News, time: FakeTime, conte
     news.tell(*content)
     time.advance(1)
     (error,) = news.told
-    assert str(error).startswith(f"What the master at {URL} tells cannot be read: ")
+    assert str(error).startswith(f"An event from the master at {URL} cannot be read: ")
 
 
 def test_a_snapshot_arrives_as_it_was(news: News, time: FakeTime) -> None:
