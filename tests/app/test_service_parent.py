@@ -277,7 +277,7 @@ def test_a_child_works_and_ends_with_its_parent(said: list[tuple[int, bytes]], m
 def test_a_child_whose_parent_has_gone_meanwhile_ends_at_once(
     said: list[tuple[int, bytes]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    parents = iter([os.getppid(), os.getppid(), 1])
+    parents = iter([os.getppid(), os.getppid(), os.getppid() + 1])
     killed: list[tuple[int, int]] = []
 
     class Libc:
@@ -296,7 +296,7 @@ def test_a_child_whose_parent_has_gone_meanwhile_ends_at_once(
 def test_where_the_kernel_does_not_end_it_a_child_watches_its_parent(
     said: list[tuple[int, bytes]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    parents = iter([os.getppid(), os.getppid(), os.getppid(), 1])
+    parents = iter([os.getppid(), os.getppid(), os.getppid(), os.getppid() + 1])
     killed: list[tuple[int, int]] = []
     watches: list[Callable[[], None]] = []
 
