@@ -8,10 +8,10 @@ from typing import Any, Protocol, TypeVar
 import gevent
 
 from obswarm import clock, defaults
-from obswarm.api.errors import STEERING_EXCEPTIONS, CatchResponseError
+from obswarm.api.errors import STEERING_EXCEPTIONS, CatchResponseError, ObswarmError
 from obswarm.api.request import RequestRecord
 from obswarm.api.tracebacks import user_traceback
-from obswarm.greenlets import call_apart
+from obswarm.greenlets import call_apart, described
 from obswarm.killed import is_killed, put_off
 from obswarm.sanitize import clean_text, is_a, to_number, to_size, to_text, type_name
 from obswarm.stats import NO_NAME, Recorder
@@ -84,6 +84,10 @@ class EventHook:
 
     def _listener_raised(self, listener: Callable[..., Any], error: BaseException) -> None:
         name = getattr(listener, "__qualname__", repr(listener))
+        if self.environment is None and self._ends_run:
+            # While a load test is read: there is no run that could end yet.
+            what = f"The listener {name} of the event {self._name} raised {described(error)}"
+            raise ObswarmError(f"{what}\n{user_traceback(error)}") from error
         if self.environment is None:
             logger.error("Exception in the event listener %s:\n%s", name, user_traceback(error))
             return

@@ -10,7 +10,46 @@ from obswarm.api.events import Events
 from obswarm.redact import is_secret_name, remember_secret
 
 
-class LoadTestParser(argparse.ArgumentParser):
+class _WithForeignArguments(argparse._ActionsContainer):
+    """A parser or a group of options in it, whose `add_argument` takes what Locust's takes."""
+
+    _secret: dict[str, bool]
+
+    def add_argument(self, *args: Any, **kwargs: Any) -> argparse.Action:
+        is_secret = kwargs.pop("is_secret", None)
+        for foreign in ("include_in_web_ui", "is_required", "is_multiple"):
+            kwargs.pop(foreign, None)
+        variable = kwargs.pop("env_var", None)
+        if variable and variable in os.environ:
+            kwargs["default"] = os.environ[variable]
+            kwargs.pop("required", None)
+        action = super().add_argument(*args, **kwargs)
+        if is_secret is not None:
+            self._secret[action.dest] = bool(is_secret)
+        return action
+
+    def add_argument_group(self, *args: Any, **kwargs: Any) -> argparse._ArgumentGroup:
+        group = _Group(self, *args, **kwargs)
+        self._action_groups.append(group)
+        return group
+
+    def add_mutually_exclusive_group(self, **kwargs: Any) -> argparse._MutuallyExclusiveGroup:
+        group = _ExclusiveGroup(self, **kwargs)
+        self._mutually_exclusive_groups.append(group)
+        return group
+
+
+class _Group(_WithForeignArguments, argparse._ArgumentGroup):
+    def __init__(self, container: _WithForeignArguments, *args: Any, **kwargs: Any) -> None:
+        self._secret = getattr(container, "_secret", {})
+        super().__init__(container, *args, **kwargs)
+
+
+class _ExclusiveGroup(_Group, argparse._MutuallyExclusiveGroup):
+    pass
+
+
+class LoadTestParser(_WithForeignArguments, argparse.ArgumentParser):
     """An ArgumentParser that raises ObswarmError where argparse would exit, and takes the extra arguments that
     Locust's parser takes (`include_in_web_ui`, `is_secret`, `env_var`).
 
@@ -18,8 +57,8 @@ class LoadTestParser(argparse.ArgumentParser):
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._secret = {}
         super().__init__(*args, **kwargs)
-        self._secret: dict[str, bool] = {}
 
     @property
     def secrets(self) -> frozenset[str]:
@@ -40,19 +79,6 @@ class LoadTestParser(argparse.ArgumentParser):
         # Tokens that are counted, and none of those that open something.
         is_number = action.type in (int, float) and action.dest.endswith("tokens")
         return self._secret.get(action.dest, is_secret_name(action.dest) and not is_number)
-
-    def add_argument(self, *args: Any, **kwargs: Any) -> argparse.Action:
-        is_secret = kwargs.pop("is_secret", None)
-        for foreign in ("include_in_web_ui", "is_required", "is_multiple"):
-            kwargs.pop(foreign, None)
-        variable = kwargs.pop("env_var", None)
-        if variable and variable in os.environ:
-            kwargs["default"] = os.environ[variable]
-            kwargs.pop("required", None)
-        action = super().add_argument(*args, **kwargs)
-        if is_secret is not None:
-            self._secret[action.dest] = bool(is_secret)
-        return action
 
     def error(self, message: str) -> NoReturn:
         raise ObswarmError(f"An option of the load-test file: {message}.")

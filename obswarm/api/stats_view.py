@@ -1,9 +1,24 @@
 """Statistics under Locust's names and in its units (milliseconds), for listeners that judge a run."""
 
 from collections.abc import Callable
+from html import escape
+from typing import Any
 
 from obswarm.record import Snapshot
-from obswarm.stats import TOTAL, EndpointKey, EndpointStats, ErrorKey, ErrorStats
+from obswarm.stats import TOTAL, EndpointKey, EndpointStats, ErrorKey, ErrorStats, middle
+
+_FIGURES = (
+    "num_requests",
+    "num_failures",
+    "min_response_time",
+    "max_response_time",
+    "current_rps",
+    "current_fail_per_sec",
+    "avg_response_time",
+    "median_response_time",
+    "total_rps",
+    "total_fail_per_sec",
+)
 
 
 class EntryView:
@@ -17,6 +32,8 @@ class EntryView:
         self.method, self.name = stats.key
         self.num_requests = stats.requests
         self.num_failures = stats.failures
+        self.num_none_requests = stats.untimed
+        """Requests without a known duration."""
         self.fail_ratio = stats.error_ratio
         self.min_response_time = (stats.min_s or 0) * 1000
         self.max_response_time = (stats.max_s or 0) * 1000
@@ -28,6 +45,15 @@ class EntryView:
     @property
     def median_response_time(self) -> float:
         return self.get_response_time_percentile(0.5)
+
+    @property
+    def response_times(self) -> dict[int, int]:
+        """Number of requests by response time, in whole milliseconds: the middles of the histogram's buckets."""
+        found: dict[int, int] = {}
+        for index, count in self._stats.duration:
+            milliseconds = round(middle(index) * 1000)
+            found[milliseconds] = found.get(milliseconds, 0) + count
+        return found
 
     def get_response_time_percentile(self, percent: float) -> float:
         """Return the response time in milliseconds below which that share (0 to 1) of requests lies; 0 without
@@ -52,6 +78,22 @@ class EntryView:
     def current_fail_per_sec(self) -> float:
         return self._recent.failures / self._recent_s if self._recent and self._recent_s else 0.0
 
+    def get_current_response_time_percentile(self, percent: float) -> float | None:
+        """As `get_response_time_percentile`, of the last interval; None without requests in it."""
+        value = self._recent.quantile(percent) if self._recent else None
+        return None if value is None else value * 1000
+
+    def to_dict(self, escape_string_values: bool = False) -> dict[str, Any]:
+        """Return the figures by name; with `escape_string_values` method and name are escaped for HTML."""
+        shown = escape if escape_string_values else str
+        return {
+            "method": shown(self.method),
+            "name": shown(self.name),
+            **{name: getattr(self, name) for name in _FIGURES},
+            **{f"response_time_percentile_{share}": self.get_response_time_percentile(share) for share in (0.95, 0.99)},
+            "avg_content_length": self.avg_content_length,
+        }
+
 
 class StatsView:
     """`environment.stats`: `total`, `get(name, method)`, `entries`, `errors`. Reading them changes nothing.
@@ -62,6 +104,8 @@ class StatsView:
 
     def __init__(self) -> None:
         self._latest: Callable[[], Snapshot] | None = None
+        self.history: list[dict[str, Any]] = []
+        """Rows that the load test adds; see obswarm.locust.stats.stats_history."""
 
     def attach(self, latest: Callable[[], Snapshot]) -> None:
         """Read from what this function returns, at each use."""

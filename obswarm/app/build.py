@@ -291,6 +291,7 @@ def _job(config: RunConfig, plan: RunPlan, files: tuple[str, ...], root: str) ->
         max_endpoints=config.load.max_endpoints,
         detailed_timings=config.load.timings,
         trace_share=config.load.trace_sample or 0.0,
+        locust_names=not config.load.no_locust_compat,
         options=plain_options(environment.parsed_options),
         loglevel=config.outputs.loglevel.upper(),
     )

@@ -95,7 +95,7 @@ def load_test(config: RunConfig) -> LoadedTest:
     """Import the load test. Raises ObswarmError."""
     files, rest = files_of(config.load.arguments, config.load.files)
     with _opened.noting() as opened:
-        loadtest = load(files)
+        loadtest = load(files, locust_names=not config.load.no_locust_compat)
     custom, names = _custom_options(loadtest, rest)
     return LoadedTest(loadtest, tuple(files), tuple(sorted(opened.paths)), custom, tuple(names))
 

@@ -19,7 +19,7 @@ from obswarm.app.recording import Recording, configuration_of
 from obswarm.app.result_files import JsonResult, JUnitResult
 from obswarm.config import RunConfig
 from obswarm.ending_signals import ending_signals
-from obswarm.engine import Output, Outputs, Run, RunHandle, RunResult, StopReason, UncaughtErrors
+from obswarm.engine import Output, Outputs, Run, RunHandle, RunResult, StopReason, UncaughtErrors, is_imported
 from obswarm.record import StopKind
 from obswarm.report import CsvFiles
 from obswarm.streams import say_error
@@ -130,6 +130,8 @@ class RunSession:
                 run = self._make_run(outputs)
                 guards.attach(run)
                 outputs.start(run)
+                if is_imported() and not self._config.outputs.only_summary:
+                    logger.info("`import locust` imports obswarm's own classes; --no-locust-compat turns that off.")
                 if exporters is not None and not self._config.outputs.only_summary:
                     for notice, secret in exporters.endpoint.notices:
                         logger.info("%s", notice, extra={"secret": secret})

@@ -48,6 +48,7 @@ COMMANDS = {
     ),
     "demo": CommandRow("demo:demo", "Run a demo: a load test that overloads an embedded site."),
     "config": CommandRow("config:config", "Show the configuration of a run: every value and its origin."),
+    "migrate": CommandRow("migrate:migrate", "Show how locustfiles look with obswarm's own names, as a diff."),
     "worker-process": CommandRow(
         "worker_process:worker_process",
         "Run one worker process of `obswarm worker --processes` or `obswarm run`, which starts it; ends with its"

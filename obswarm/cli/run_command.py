@@ -14,6 +14,7 @@ from click.core import ParameterSource
 from obswarm.api import TaskSet, User, events, make_parser
 from obswarm.app.planning import UnknownOption, load_test
 from obswarm.cli.configure import RunCommand, forget
+from obswarm.cli.locust_options import INSTEAD
 from obswarm.config import RunConfig
 from obswarm.engine import load
 from obswarm.sanitize import escape_lines
@@ -38,6 +39,8 @@ class LoadTestCommand(RunCommand):
             with results_apart() if ctx.params.get("json_file") == STANDARD_OUTPUT else nullcontext():
                 return super().invoke(ctx)
         except UnknownOption as error:
+            if error.option in INSTEAD:
+                raise click.UsageError(f"{error.option} is an option of Locust. {INSTEAD[error.option]}", ctx) from None
             known = [text for param in self.params for text in param.opts] + [*error.of_loadtest]
             nearest = difflib.get_close_matches(error.option, known, 3)
             raise click.NoSuchOption(error.option, possibilities=nearest, ctx=ctx) from None

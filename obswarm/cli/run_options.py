@@ -70,6 +70,10 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     ),
     run_option("--reset-stats", help="Reset the statistics when all users have been started."),
     run_option(
+        "--no-locust-compat",
+        help="Import the installed package locust where a load-test file imports it, instead of obswarm's own classes.",
+    ),
+    run_option(
         "--max-endpoints",
         help="Maximum number of endpoints with separate statistics; requests to further ones are counted as (other).",
     ),

@@ -30,6 +30,7 @@ class Job:
     max_endpoints: int
     detailed_timings: bool
     trace_share: float
+    locust_names: bool
     options: dict[str, Any]
     loglevel: str
 

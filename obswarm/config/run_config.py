@@ -58,6 +58,7 @@ class LoadConfig:
     max_endpoints: int = setting(defaults.MAX_ENDPOINTS, scope=Scope.WORKERS, limits=(2, 100_000))
     timings: bool = setting(False, scope=Scope.WORKERS)
     trace_sample: float | None = setting(None, scope=Scope.WORKERS)
+    no_locust_compat: bool = setting(False, scope=Scope.WORKERS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ with imported_on_demand(__name__):
         StopRequested,
     )
     from obswarm.engine.health import HealthMonitor, warn_of_saturation
+    from obswarm.engine.import_alias import is_imported, stop_using_locust_names, use_locust_names
     from obswarm.engine.import_path import add_folder
     from obswarm.engine.loader import LoadTest, check_file, find_loadtest, load, select
     from obswarm.engine.local import LocalGenerator
@@ -98,12 +99,15 @@ __all__ = [
     "find_loadtest",
     "host_of",
     "id_of",
+    "is_imported",
     "load",
     "name_of",
     "named_id",
     "new_run_id",
     "select",
     "spread",
+    "stop_using_locust_names",
+    "use_locust_names",
     "warn_of_saturation",
     "weight_of",
 ]

@@ -9,6 +9,8 @@ from importlib.machinery import PathFinder
 from pathlib import Path
 from types import ModuleType
 
+from obswarm.engine.import_alias import is_in_use
+
 _DISTRIBUTIONS = {
     "Crypto": "pycryptodome",
     "MySQLdb": "mysqlclient",
@@ -75,7 +77,13 @@ def _of_a_missing_module(error: ModuleNotFoundError, name: str, folder: Path) ->
     top, _, rest = name.partition(".")
     yield f"There is no module {name}, which {_importer_of(error)} imports."
     if top == "locust":
-        yield "Load tests for Locust run with `from obswarm import …` in place of `from locust import …`."
+        if is_in_use():
+            yield (
+                f"{name} is not among the modules of Locust that obswarm has; docs/coming-from-locust.md lists them."
+                " With --no-locust-compat the installed package locust is imported."
+            )
+        else:
+            yield "Without --no-locust-compat, obswarm has the modules of Locust itself."
         return
     parent = sys.modules.get(name.rpartition(".")[0]) if rest else None
     if parent is not None:

@@ -13,6 +13,7 @@ from types import ModuleType
 from obswarm import defaults
 from obswarm.api import LoadTestShape, ObswarmError, TaskSet, User, filter_by_tags, user_traceback
 from obswarm.engine.allocation import weight_of
+from obswarm.engine.import_alias import LOCUST, stop_using_locust_names, use_locust_names
 from obswarm.engine.import_hints import import_hint
 from obswarm.engine.import_path import add_folder, is_reserved
 from obswarm.sanitize import clean_text, is_clean
@@ -56,9 +57,16 @@ def find_loadtest(directory: Path) -> Path:
     raise ObswarmError(f"No load-test file: give one (obswarm run FILE), or create {wanted} in {directory}.")
 
 
-def load(paths: Sequence[Path]) -> LoadTest:
-    """Import load-test files. Raises ObswarmError if a file is missing, cannot be imported, or defines no user class;
-    the message contains the traceback of an exception in it."""
+def load(paths: Sequence[Path], *, locust_names: bool = True) -> LoadTest:
+    """Import load-test files; with `locust_names`, `import locust` in them imports obswarm.locust.
+
+    Raises ObswarmError if a file is missing, cannot be imported, or defines no user class; the message contains the
+    traceback of an exception in it.
+    """
+    if locust_names:
+        use_locust_names()
+    else:
+        stop_using_locust_names()
     modules = [_import(path) for path in paths]
     classes: dict[str, type[User]] = {}
     shapes: dict[str, type[LoadTestShape]] = {}
@@ -114,7 +122,7 @@ def _import(path: Path) -> ModuleType:
     out_of_reach = add_folder(path.resolve().parent)
     if out_of_reach:
         logger.debug("%s: not importable, as these names are reserved: %s.", path.parent, ", ".join(out_of_reach))
-    is_free = path.stem.isidentifier() and path.stem not in sys.modules and not is_reserved(path.stem)
+    is_free = path.stem.isidentifier() and path.stem not in {*sys.modules, LOCUST} and not is_reserved(path.stem)
     module_name = path.stem if is_free else f"loadtest_{abs(hash(path))}"
     spec = importlib.util.spec_from_file_location(module_name, path)
     if spec is None or spec.loader is None:

@@ -84,7 +84,11 @@ class SteeringRunner(Runner):
 
     @property
     def target_user_count(self) -> int:
-        return sum(self._run.user_targets().values())
+        return sum(self.target_user_classes_count.values())
+
+    @property
+    def target_user_classes_count(self) -> dict[str, int]:
+        return dict(self._run.user_targets())
 
     @property
     def state(self) -> str:

@@ -30,6 +30,11 @@ class UserScaler:
         self._ends: RateLimiter | None = None
         self._rate = self._end_rate = 1.0
 
+    @property
+    def wanted(self) -> dict[str, int]:
+        """Users by class of the last assignment."""
+        return dict(self._wanted)
+
     def assign(self, number: int, assignment: Assignment, now: float) -> None:
         """Head for these users, starting no more of them than the spawn rate; unknown classes are left out. Rates of
         iterations hold at once, and users of their classes that were assigned by number end then."""

@@ -17,7 +17,7 @@ with imported_on_demand(__name__):
     from obswarm.http.api_client.session import AnswerTooLarge, ApiSession, bound_answers
     from obswarm.http.client.response import FastResponse
     from obswarm.http.client.session import FastHttpSession
-    from obswarm.http.client.user import FastHttpUser
+    from obswarm.http.client.user import FastHttpUser, session_settings
     from obswarm.http.errors import (
         ConnectError,
         ConnectionLost,
@@ -88,5 +88,6 @@ __all__ = [
     "plain_reason",
     "quoted",
     "refusal_of",
+    "session_settings",
     "trouble_of",
 ]

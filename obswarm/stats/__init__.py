@@ -8,7 +8,7 @@ with imported_on_demand(__name__):
     from obswarm.stats.error_kinds import ErrorKinds
     from obswarm.stats.errors import OTHER_ERRORS, ErrorKey, ErrorStats, describe_error, normalise_error
     from obswarm.stats.fields import Exemplar
-    from obswarm.stats.histogram import Histogram, bucket_index, upper_bound
+    from obswarm.stats.histogram import Histogram, bucket_index, middle, upper_bound
     from obswarm.stats.in_flight import (
         CUT_OFF_KINDS,
         NONE_IN_FLIGHT,
@@ -76,6 +76,7 @@ __all__ = [
     "count_in_flight",
     "describe_error",
     "endpoint_key",
+    "middle",
     "normalise_error",
     "status_class",
     "total_in_flight",

@@ -55,6 +55,7 @@ JOB = Job(
     max_endpoints=100,
     detailed_timings=False,
     trace_share=0.0,
+    locust_names=True,
     options={},
     loglevel="INFO",
 )

@@ -68,6 +68,7 @@ def worker(events: Events, loadtest, monkeypatch: pytest.MonkeyPatch) -> Iterato
         max_endpoints=100,
         detailed_timings=False,
         trace_share=0.0,
+        locust_names=True,
         options={},
         loglevel=logging.getLevelName(logging.getLogger().level),
     )

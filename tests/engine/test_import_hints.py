@@ -66,9 +66,10 @@ def test_a_module_in_a_folder_that_is_not_looked_in(folder: Path, place: str) ->
     assert text.endswith(expected)
 
 
-def test_a_load_test_for_locust(folder: Path, monkeypatch) -> None:
-    monkeypatch.setitem(sys.modules, "locust", None)
-    assert refusal(folder, "from locust import HttpUser\n").endswith("in place of `from locust import …`.")
+def test_a_module_of_locust_that_is_not_there(folder: Path) -> None:
+    text = refusal(folder, "import locust.not_there\n")
+    assert "There is no module locust.not_there, which line 1 of" in text
+    assert "locust.not_there is not among the modules of Locust that obswarm has; docs/coming-from-locust.md" in text
 
 
 def test_a_module_that_its_package_does_not_have(folder: Path) -> None:

@@ -23,11 +23,13 @@ class WorkerRunner(Runner):
         name: str,
         send: Callable[[Message], None],
         user_counts: Callable[[], Mapping[str, int]],
+        user_targets: Callable[[], Mapping[str, int]],
     ) -> None:
         super().__init__(environment, messages)
         self.client_id = name
         self._send = send
         self._user_counts = user_counts
+        self._user_targets = user_targets
 
     def send_message(self, msg_type: str, data: Any = None, client_id: str | None = None) -> None:
         """Send a message to the master."""
@@ -49,3 +51,12 @@ class WorkerRunner(Runner):
     @property
     def user_classes_count(self) -> dict[str, int]:
         return dict(self._user_counts())
+
+    @property
+    def target_user_count(self) -> int:
+        """Users that this process is to have."""
+        return sum(self.target_user_classes_count.values())
+
+    @property
+    def target_user_classes_count(self) -> dict[str, int]:
+        return dict(self._user_targets())

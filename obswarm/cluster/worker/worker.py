@@ -166,7 +166,7 @@ class Worker:
             # Load tests open data files by paths relative to the folder in which the master was started.
             os.chdir(root)
             add_folder(root)
-        loadtest = load(paths)
+        loadtest = load(paths, locust_names=job.locust_names)
         classes = select(loadtest.chosen(job.user_classes), job.tags, job.exclude_tags)
         if job.host:
             for cls in classes:
@@ -188,9 +188,15 @@ class Worker:
         )
         generator = self._generator = LocalGenerator(environment, name=self._identity.name, cpus=cpus)
         names = [cls.__name__ for cls in classes]
-        self._scaler, self._bounds = UserScaler(names), RunBounds.of(job.max_endpoints, names)
+        scaler = self._scaler = UserScaler(names)
+        self._bounds = RunBounds.of(job.max_endpoints, names)
         self._runner = WorkerRunner(
-            environment, generator.messages, self._identity.name, self.link.send, generator.user_counts
+            environment,
+            generator.messages,
+            self._identity.name,
+            self.link.send,
+            generator.user_counts,
+            lambda: scaler.wanted,
         )
         environment.join_run(self, self._runner)
         return environment

@@ -7,7 +7,7 @@ from obswarm import defaults
 from obswarm.api import Environment, RequestSigner, User
 from obswarm.http.client.rest import RestCalls
 from obswarm.http.client.session import FastHttpSession
-from obswarm.http.client.settings import make_settings
+from obswarm.http.client.settings import Settings, make_settings
 from obswarm.http.pool import ConnectionPool
 from obswarm.http.urls import check_host
 
@@ -80,7 +80,17 @@ class FastHttpUser(User, RestCalls):
         return self.client
 
 
-def _attributes_of(user: FastHttpUser) -> tuple[Any, ...]:
+def session_settings(**attributes: Any) -> Settings:
+    """Return the settings of a session as of a class with these attributes, the others as FastHttpUser has them. Raises
+    TypeError for an attribute that it does not have, and ObswarmError for an invalid value."""
+    known = {name: getattr(FastHttpUser, name) for name in FastHttpUser.__annotations__ if name != "client"}
+    unknown = [name for name in attributes if name not in known]
+    if unknown:
+        raise TypeError(f"FastHttpSession has no {', '.join(unknown)}")
+    return make_settings("FastHttpSession", _attributes_of(type("Attributes", (), {**known, **attributes})()))
+
+
+def _attributes_of(user: Any) -> tuple[Any, ...]:
     """The attributes as they are now: a load-test file may set them on the class, or on the user before __init__."""
     return (
         tuple((user.default_headers or {}).items()),

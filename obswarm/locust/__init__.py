@@ -1,0 +1,92 @@
+"""Locust's names: what a locustfile imports from `locust` is here, as obswarm's own classes.
+
+`obswarm run` and workers import locustfiles with it; other programs call `install` before they do. The submodules have
+the names of Locust's, and what load-test files use of them. Names are imported on first use.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from obswarm.engine import stop_using_locust_names, use_locust_names
+
+if TYPE_CHECKING:
+    from obswarm import (
+        FastHttpUser,
+        HttpUser,
+        LoadTestShape,
+        MarkovTaskSet,
+        SequentialTaskSet,
+        TaskSet,
+        User,
+        between,
+        constant,
+        constant_pacing,
+        constant_throughput,
+        events,
+        poisson,
+        run_single_user,
+        tag,
+        task,
+        transition,
+        transitions,
+    )
+    from obswarm.api import Events
+    from obswarm.locust.util.deprecation import FastHttpLocust, HttpLocust, Locust
+
+__version__ = "2.47.0"
+"""The version of Locust whose names these are."""
+
+_OF = {
+    "Events": "obswarm.api",
+    "FastHttpLocust": "obswarm.locust.util.deprecation",
+    "HttpLocust": "obswarm.locust.util.deprecation",
+    "Locust": "obswarm.locust.util.deprecation",
+}
+"""Modules of the names that are not in obswarm itself."""
+
+__all__ = [
+    "Events",
+    "FastHttpLocust",
+    "FastHttpUser",
+    "HttpLocust",
+    "HttpUser",
+    "LoadTestShape",
+    "Locust",
+    "MarkovTaskSet",
+    "SequentialTaskSet",
+    "TaskSet",
+    "User",
+    "between",
+    "constant",
+    "constant_pacing",
+    "constant_throughput",
+    "events",
+    "install",
+    "poisson",
+    "run_single_user",
+    "tag",
+    "task",
+    "transition",
+    "transitions",
+    "uninstall",
+]
+
+
+def install() -> None:
+    """Have `import locust` import this package from now on, for the whole process, also where Locust is installed.
+
+    Call it before any module that imports locust; `from locust import HttpUser` gives obswarm.HttpUser then.
+    """
+    use_locust_names()
+
+
+def uninstall() -> None:
+    """Undo `install`: `import locust` imports the installed package again."""
+    stop_using_locust_names()
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        value = globals()[name] = getattr(import_module(_OF.get(name, "obswarm")), name)
+        return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

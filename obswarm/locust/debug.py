@@ -1,0 +1,5 @@
+"""`locust.debug`."""
+
+from obswarm.api import run_single_user
+
+__all__ = ["run_single_user"]

@@ -1,0 +1,5 @@
+"""`locust.event`."""
+
+from obswarm.api import EventHook, Events, events
+
+__all__ = ["EventHook", "Events", "events"]

@@ -1,0 +1,5 @@
+"""`locust.shape`."""
+
+from obswarm.api import LoadTestShape
+
+__all__ = ["LoadTestShape"]

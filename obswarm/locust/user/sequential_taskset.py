@@ -1,0 +1,5 @@
+"""`locust.user.sequential_taskset`."""
+
+from obswarm.api import SequentialTaskSet
+
+__all__ = ["SequentialTaskSet"]
