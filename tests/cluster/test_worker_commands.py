@@ -95,6 +95,7 @@ class Commanded:
             "max_endpoints": 100,
             "detailed_timings": False,
             "trace_share": 0.0,
+            "locust_names": True,
             "options": {},
             "loglevel": logging.getLevelName(logging.getLogger().level),
         }
