@@ -51,7 +51,9 @@ def progress_line(snapshot: Snapshot, recent: RecentIntervals, width: float = ma
     `width`, columns are not aligned, and p50 is omitted."""
     total = recent.total()
     p50, p95, p99 = total.quantiles((0.5, 0.95, 0.99)) or (None, None, None)
-    planned = f"/{format_duration(snapshot.planned_s)}" if snapshot.planned_s else ""
+    # A load that was held takes longer than its plan.
+    is_in_plan = snapshot.planned_s and round(snapshot.elapsed_s) <= round(snapshot.planned_s)
+    planned = f"/{format_duration(snapshot.planned_s)}" if snapshot.planned_s and is_in_plan else ""
     parts = [
         f"{format_duration(round(snapshot.elapsed_s))}{planned}".rjust(9),
         f"{snapshot.state:<9}",

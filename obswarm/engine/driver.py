@@ -71,7 +71,9 @@ class LoadDriver:
         if assignment is None:
             holders = dict.fromkeys(name_of(by) for by, action in self.in_force.items() if action == _HOLD)
             held = f", and the load was held: {format_names(list(holders))}" if self.executor.holding else ""
-            return DriverStep(stop=StopReason(StopKind.TIME, f"the planned time is over{held}"))
+            # A shape ends by itself, at a time that nobody has planned.
+            over = "the load shape has ended" if self._has_shape and not is_due else "the planned time is over"
+            return DriverStep(stop=StopReason(StopKind.TIME, f"{over}{held}"))
         self._generator.apply(assignment, now)
         return DriverStep(assignment.wait_s, self._end(assignment, now), self._new_stage(now), assignment.settled)
 

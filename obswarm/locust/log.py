@@ -7,7 +7,7 @@ from typing import Any
 
 import gevent
 
-from obswarm.log_format import stream_handler
+from obswarm.streams import set_up_logging
 
 HOSTNAME = socket.gethostname().split(".")[0]
 
@@ -15,9 +15,9 @@ __all__ = ["HOSTNAME", "greenlet_exception_logger", "setup_logging"]
 
 
 def setup_logging(loglevel: str, logfile: str | None = None) -> None:
-    """Log from that level on to standard error, or to a file. `obswarm run` has set up logging before."""
-    handler = logging.FileHandler(logfile, encoding="utf-8") if logfile else stream_handler()
-    logging.basicConfig(level=loglevel.upper(), handlers=[handler], force=True)
+    """Log from that level on to standard error, or to a file. `obswarm run` has set up logging before. Raises
+    ObswarmError if the file cannot be written."""
+    set_up_logging(loglevel, logfile)
 
 
 def greenlet_exception_logger(logger: logging.Logger, level: int = logging.CRITICAL) -> Callable[[Any], None]:

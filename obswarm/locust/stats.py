@@ -1,6 +1,5 @@
 """`locust.stats`: statistics under Locust's names, and tables of them as text. Times are in milliseconds."""
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ import gevent
 from obswarm import clock
 from obswarm.api import EntryView, StatsView
 from obswarm.engine import SteeringRunner as Runner
+from obswarm.json_text import to_json
 from obswarm.record import RunState
 from obswarm.streams import say_lines
 
@@ -159,7 +159,7 @@ def save_stats_json(stats: StatsView, filename: str) -> None:
 
 
 def _as_json(stats: StatsView) -> str:
-    return json.dumps([entry.to_dict() for entry in sort_stats(stats.entries)], indent=4)
+    return to_json([entry.to_dict() for entry in sort_stats(stats.entries)], indent=4)
 
 
 def stats_printer(stats: StatsView) -> Callable[[], None]:

@@ -330,7 +330,7 @@ class Shape(LoadTestShape):
 @pytest.mark.parametrize(
     ("last", "reason"),
     [
-        (None, "time: the planned time is over"),
+        (None, "time: the load shape has ended"),
         (StopTest(), "user: the shape raised StopTest"),
         (ValueError("x"), "error: Shape.tick() raised ValueError: x"),
         (
