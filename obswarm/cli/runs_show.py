@@ -1,5 +1,6 @@
 """`obswarm runs show`: times, configuration, statistics and annotations of a stored run."""
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import click
@@ -13,8 +14,8 @@ from obswarm.cli.tables import figures_table
 from obswarm.cli.text_console import TextTable, stdout_console
 from obswarm.config import option_text
 from obswarm.json_text import to_json
-from obswarm.record import RunRecord
-from obswarm.report import endpoint_table
+from obswarm.record import RunRecord, guard_title
+from obswarm.report import endpoint_table, guard_outcome
 from obswarm.report.endpoint_table import endpoint_cells
 from obswarm.stats import TOTAL
 from obswarm.store import read_run
@@ -27,7 +28,7 @@ from obswarm.units import counted, format_bytes, format_duration
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @store_option
 def show(name: str, as_json: bool, **options: Any) -> None:
-    """Show a stored run: times, configuration, statistics by endpoint, annotations."""
+    """Show a stored run: times, configuration, guards, statistics by endpoint, annotations."""
     with open_store(options["store"]) as store:
         run = store.find(name)
         record = read_run(store, run)
@@ -64,10 +65,23 @@ def _details(record: RunRecord, size: int) -> TextTable:
         "targets": ", ".join(targets),
         "stored": f"{counted(len(record.intervals), 'second')}, {format_bytes(size)}",
     }
-    for heading, text in rows.items():
+    for heading, text in [*rows.items(), *_verdicts(run.result or {})]:
         if text:
             table.add_row(heading, text)
     return table
+
+
+def _verdicts(result: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """What became of guards, requirements and alerts; results of earlier versions may lack some of them."""
+    for guard in result.get("guards", ()):
+        yield (
+            "guard",
+            f"{guard_title(guard['name'], guard['when'], guard['action'])} → {guard['action']}: {guard_outcome(guard)}",
+        )
+    for each in result.get("requirements", ()):
+        yield "required", f"{each['require']}: {'met' if each['met'] else 'not met'}"
+    for refused in result.get("refused_alerts", ()):
+        yield "alerts", f"{refused['count']:,} refused, {refused['reason']}: {refused['example']}"
 
 
 def _endpoints(record: RunRecord, width: int) -> RenderableType:

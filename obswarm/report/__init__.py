@@ -11,7 +11,7 @@ with imported_on_demand(__name__):
     from obswarm.report.junit import junit_document
     from obswarm.report.page import comparison_page, run_page
     from obswarm.report.result import result_document
-    from obswarm.report.wording import NO_REQUEST_SELECTED, generator_sentence, no_data_text
+    from obswarm.report.wording import NO_REQUEST_SELECTED, generator_sentence, guard_outcome, no_data_text
 
 __all__ = [
     "MEASURE_NAMES",
@@ -28,6 +28,7 @@ __all__ = [
     "cut_off_rows",
     "cut_off_sentences",
     "generator_sentence",
+    "guard_outcome",
     "junit_document",
     "no_data_text",
     "parse_change_limit",

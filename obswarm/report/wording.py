@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from obswarm.record import MetricKey, lacks_data
+from obswarm.record import GuardState, MetricKey, lacks_data
 from obswarm.report.compare import FASTER, INCONCLUSIVE, SAME, SLOWER, Comparison, Difference
 from obswarm.targets import Unit
 from obswarm.units import (
@@ -99,6 +99,18 @@ def no_data_of(guard: Mapping[str, Any]) -> str:
     return f"{text}: {guard['no_data_reason']}" if text and guard["no_data_reason"] else text
 
 
+def guard_outcome(guard: Mapping[str, Any]) -> str:
+    """Format the end of a guard of a stored result: its state, how often it tripped, and what data it lacked."""
+    state = GuardState(guard["state"])
+    tripped = f", tripped {guard['trips']} ×" if guard["trips"] else ""
+    if guard.get("stopped"):
+        tripped += ", stopped the run"
+    if state is GuardState.NO_DATA:
+        return f"{state.label}{tripped}: {guard['no_data_reason']}"
+    no_data = no_data_of(guard)
+    return f"{state.label}{tripped}{f', {no_data}' if no_data else ''}"
+
+
 def had_little_data(guard: Mapping[str, Any]) -> bool:
     """Return whether a guard of a stored result lacked data for too much of the time."""
     return lacks_data(*_no_data(guard))
@@ -143,6 +155,7 @@ __all__ = [
     "compared_extent",
     "confidence_interval_text",
     "generator_sentence",
+    "guard_outcome",
     "had_little_data",
     "inconclusive_sentences",
     "no_data_of",

@@ -61,7 +61,7 @@ def test_a_run_is_kept_and_shown_and_goes_elsewhere(here: Path, quick: QuickServ
     before = len(quick.arrivals().get("/page", ())), len(quick.arrivals().get("/shop/1", ()))
     done = obswarm(
         *(*RUN, "-H", quick.url, "-u", 5, "-r", 50, "-t", "4s", "--json", "-", "--alerts-token", "hidden"),
-        *("--shop", "corner", "--shop-password", "hidden"),
+        *("--shop", "corner", "--shop-password", "hidden", "--stop-when", "p95 > 30s", "--require", "p95 < 20s"),
         cwd=here,
         **HERE,
     )
@@ -81,6 +81,8 @@ def test_a_run_is_kept_and_shown_and_goes_elsewhere(here: Path, quick: QuickServ
         "quick (app)",
         "starts",
         "the planned time is over",
+        "guard          p95 > 30s → stop: ok",
+        "required       p95 < 20s: met",
     ):
         assert text in shown, shown
     assert "hidden" not in shown

@@ -12,7 +12,7 @@ from obswarm.report.page.comparison import comparison_page
 from obswarm.report.page.data import MAX_SHOWN, annotation_colour, busiest_first, chart_data
 from obswarm.report.page.template import embedded, render
 from obswarm.report.page.verdict import verdict
-from obswarm.report.wording import had_little_data, no_data_of
+from obswarm.report.wording import guard_outcome, had_little_data
 from obswarm.stats import TOTAL, EndpointKey, EndpointStats
 from obswarm.units import format_bytes, format_duration, format_latency
 
@@ -91,25 +91,14 @@ def _errors(record: RunRecord) -> list[dict[str, Any]]:
 
 
 def _guards(result: Mapping[str, Any]) -> list[dict[str, Any]]:
-    rows = []
-    for guard in result.get("guards", ()):
-        tripped = f", tripped {guard['trips']} ×" if guard["trips"] else ""
-        state = GuardState(guard["state"])
-        if state is GuardState.NO_DATA:
-            lack = f": {guard['no_data_reason']}"
-        else:
-            no_data = no_data_of(guard)
-            lack = f", {no_data}" if no_data else ""
-        if guard.get("stopped"):
-            tripped += ", stopped the run"
-        tone = _tone_of(guard)
-        rows.append(
-            {
-                "name": guard_title(guard["name"], guard["when"], guard["action"]),
-                "cells": [guard["action"], f"{state.label}{tripped}{lack}"],
-                "tone": tone,
-            }
-        )
+    rows: list[dict[str, Any]] = [
+        {
+            "name": guard_title(guard["name"], guard["when"], guard["action"]),
+            "cells": [guard["action"], guard_outcome(guard)],
+            "tone": _tone_of(guard),
+        }
+        for guard in result.get("guards", ())
+    ]
     for each in result.get("requirements", ()):
         verdict, tone = ("met", "good") if each["met"] else ("not met", "bad")
         rows.append({"name": each["require"], "cells": ["required", verdict], "tone": tone})
