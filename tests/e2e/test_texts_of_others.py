@@ -118,7 +118,7 @@ def test_into_files(address: str, loadtest, tmp_path: Path) -> None:
 def test_on_a_terminal(address: str, loadtest, tmp_path: Path) -> None:
     folder = tmp_path / "files"
     folder.mkdir()
-    screen = on_a_terminal(run(address, loadtest(LOADTEST), folder, 0), 20)
+    screen = on_a_terminal(run(address, loadtest(LOADTEST), folder, 0))
     check_files(folder)
     for text in ("GET /users/[id]", "[red]\\x1b[2J[/red]", SHOWN, "seen [/b] \\x1b]0;title\\x07", "[/b] printed"):
         assert text in screen
