@@ -300,7 +300,7 @@ def test_more_workers_and_what_containers_use(stack: Stack) -> None:
     names = "|".join(expected)
     # Every container is asked for its figures in a greenlet of its own; the first ones come while others have none yet.
     stack.wait_for(
-        f'count(count by ({label}) (container_cpu_usage_seconds_total{{{label}=~"{names}"}})) == {len(expected)}', 60
+        f'count(count by ({label}) (container_cpu_usage_seconds_total{{{label}=~"{names}"}})) == {len(expected)}'
     )
     found = stack.query('container_cpu_usage_seconds_total{job="containers"}')
     assert "master" not in {each["metric"][label] for each in found}, "it is no target"
