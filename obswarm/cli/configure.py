@@ -72,7 +72,7 @@ def _label_of(ctx: click.Context, name: str) -> str:
         return name
     option, source = _option(ctx, name), _source_of(ctx, name)
     if source is Source.ENVIRONMENT:
-        return str(option.envvar)
+        return option.variable
     return file_label(ctx, option) if source is Source.FILE else option.long
 
 

@@ -4,6 +4,7 @@ The key in the file is the long option's name with underscores. Options of the c
 top level of the file, options of another command in a table named after it (obswarm.cli.settings).
 """
 
+import os
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
@@ -39,6 +40,12 @@ class FileOption(click.Option):
         """The key in the file."""
         return self.long.removeprefix("--").replace("-", "_")
 
+    @property
+    def variable(self) -> str:
+        """The environment variable that the value is from, or the first that it may be from; empty without one."""
+        names = [self.envvar] if isinstance(self.envvar, str) else [*(self.envvar or ())]
+        return next((name for name in names if os.environ.get(name)), names[0] if names else "")
+
     def consume_value(self, ctx: click.Context, opts: Mapping[str, Any]) -> tuple[Any, ParameterSource]:
         value, source = super().consume_value(ctx, opts)
         if source not in (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT):
@@ -59,7 +66,7 @@ class FileOption(click.Option):
             if source is ParameterSource.DEFAULT_MAP:
                 raise ObswarmError(f"{settings.place_of(ctx, self)}: {error.message}") from None
             if source is ParameterSource.ENVIRONMENT:
-                error.param_hint = f"{self.envvar} (environment)"
+                error.param_hint = f"{self.variable} (environment)"
             raise
 
     @cached_property

@@ -7,7 +7,7 @@ from typing import Any, TypeVar, get_args, get_origin
 import click
 
 from obswarm.cli.file_option import FileOption
-from obswarm.config import SETTINGS, setting_text
+from obswarm.config import SETTINGS, locust_conf, setting_text
 from obswarm.stack import DEFAULT_PROJECT
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -32,6 +32,9 @@ def run_option(*names: str, **settings: Any) -> Callable[[Command], Command]:
     own = [name for name in names if not name.startswith("-")]
     long = next(name for name in names if name.startswith("--"))
     each = SETTINGS[own[0] if own else long.removeprefix("--").replace("-", "_")]
+    if each.key in locust_conf.VARIABLES:
+        # Locust's counts where ours is not set.
+        settings.setdefault("envvar", [each.variable, locust_conf.VARIABLES[each.key]])
     if each.type is bool:
         settings["is_flag"] = True
     elif get_origin(each.type) is tuple and get_args(each.type)[-1] is Ellipsis:

@@ -10,6 +10,8 @@ from obswarm.api import ObswarmError
 from obswarm.cli.commands import places_of
 from obswarm.config import FileConfig, check_keys, file_config
 from obswarm.config.toml_file import KEYS, Document, current_folder, read_document
+from obswarm.streams import say
+from obswarm.units import format_names
 
 _DOCUMENT = "obswarm.document"
 
@@ -17,7 +19,6 @@ _DOCUMENT = "obswarm.document"
 class TomlOption(Protocol):
     """An option with a key in the file; see obswarm.cli.file_option."""
 
-    envvar: Any
     long: str
     shared: bool
     in_file: bool
@@ -25,6 +26,9 @@ class TomlOption(Protocol):
 
     @property
     def key(self) -> str: ...
+
+    @property
+    def variable(self) -> str: ...
 
     def from_toml(self, where: str, value: Any) -> Any: ...
 
@@ -109,7 +113,7 @@ def note_place(ctx: click.Context, option: TomlOption, source: ParameterSource) 
     if source is ParameterSource.DEFAULT_MAP:
         places[option.long] = place_of(ctx, option)
     elif source is ParameterSource.ENVIRONMENT:
-        places[option.long] = str(option.envvar)
+        places[option.long] = option.variable
 
 
 def _document(ctx: click.Context) -> Document | None:
@@ -119,6 +123,9 @@ def _document(ctx: click.Context) -> Document | None:
         # Some versions of click store a sentinel object while they parse.
         document = read_document(named if isinstance(named, str) else None, current_folder())
         if document is not None:
+            if document.ignored:
+                names = format_names(document.ignored)
+                say(f"Note: {document.where}{names}: obswarm has no such setting; not used.", err=True)
             _check_document(ctx.find_root(), document)
         ctx.meta[_DOCUMENT] = document
     found: Document | None = ctx.meta[_DOCUMENT]

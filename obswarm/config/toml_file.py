@@ -1,4 +1,4 @@
-"""Find and read obswarm.toml, or [tool.obswarm] in pyproject.toml, without interpreting its keys."""
+"""Find and read obswarm.toml, [tool.obswarm] in pyproject.toml, or Locust's settings, without interpreting the keys."""
 
 import codecs
 import tomllib
@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from obswarm.config import locust_conf
 from obswarm.errors import ObswarmError
 
 FILE = "obswarm.toml"
 _PROJECT = "pyproject.toml"
+_OURS, _LOCUSTS = "obswarm", "locust"
 
 KEYS = {
     "targets": "Metrics endpoints of the target, each in a table `[[targets]]`.",
@@ -48,14 +50,18 @@ _BOMS_OF_OTHER_ENCODINGS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """The contents of a file. `where` precedes a key in messages: `obswarm.toml: `."""
+    """What a file holds: `values` by the keys of obswarm.toml, in `table` if that is not the whole file. `ignored` are
+    keys of Locust's that obswarm does not have."""
 
     path: Path
     values: dict[str, Any]
+    table: str = ""
+    ignored: tuple[str, ...] = ()
 
     @property
     def where(self) -> str:
-        return f"{self.path}: [tool.obswarm] " if self.path.name == _PROJECT else f"{self.path}: "
+        """What stands before a key in messages: `obswarm.toml: `."""
+        return f"{self.path}: [{self.table}] " if self.table else f"{self.path}: "
 
 
 def current_folder() -> Path | None:
@@ -67,40 +73,71 @@ def current_folder() -> Path | None:
 
 
 def read_document(named: str | None, folder: Path | None) -> Document | None:
-    """Read the given file, or the one in the folder; returns None if there is none. Raises ObswarmError if it cannot be
-    read or is not TOML."""
+    """Read the given file, or the one in the folder: obswarm.toml, [tool.obswarm] in pyproject.toml, or, without both,
+    Locust's locust.conf or [tool.locust]. Returns None if there is none. Raises ObswarmError if it cannot be read."""
     if named is not None:
-        return _document(Path(named), _read(Path(named)))
+        return _named_document(Path(named))
     if folder is None:
         return None
     # In messages, a file in the current folder has no path.
     where = Path() if folder == current_folder() else folder
-    for path in (where / FILE, where / _PROJECT):
-        if path.exists():
-            values = _read(path)
-            if path.name == FILE or _has_own_table(values):
-                return _document(path, values)
+    if (where / FILE).exists():
+        return Document(where / FILE, _read(where / FILE))
+    project = _read(where / _PROJECT) if (where / _PROJECT).exists() else {}
+    if _has_table(project, _OURS):
+        return _of_table(where / _PROJECT, project, _OURS)
+    if (where / locust_conf.FILE).exists():
+        return _of_locust(where / locust_conf.FILE)
+    if _has_table(project, _LOCUSTS):
+        return _of_table(where / _PROJECT, project, _LOCUSTS)
     return None
 
 
-def _document(path: Path, values: dict[str, Any]) -> Document:
-    return Document(path, _own_table(path, values) if path.name == _PROJECT else values)
+def _named_document(path: Path) -> Document:
+    if path.suffix == locust_conf.SUFFIX:
+        return _of_locust(path)
+    values = _read(path)
+    if path.name != _PROJECT:
+        return Document(path, values)
+    return _of_table(
+        path, values, _LOCUSTS if _has_table(values, _LOCUSTS) and not _has_table(values, _OURS) else _OURS
+    )
 
 
-def _has_own_table(values: dict[str, Any]) -> bool:
-    """Whether a pyproject.toml has a table [tool.obswarm]. Errors in other parts of the file are ignored."""
+def _of_locust(path: Path) -> Document:
+    where = f"{path}: "
+    values, ignored = locust_conf.settings_of(where, locust_conf.parse_locust_conf(where, _read_text(path)))
+    return Document(path, values, ignored=tuple(ignored))
+
+
+def _has_table(values: dict[str, Any], name: str) -> bool:
+    """Whether a pyproject.toml has a table [tool.NAME]. Errors in other parts of the file are ignored."""
     tools = values.get("tool")
-    return isinstance(tools, dict) and "obswarm" in tools
+    return isinstance(tools, dict) and name in tools
 
 
-def _own_table(path: Path, values: dict[str, Any]) -> dict[str, Any]:
-    own = values["tool"]["obswarm"] if _has_own_table(values) else {}
+def _of_table(path: Path, values: dict[str, Any], name: str) -> Document:
+    own = values["tool"][name] if _has_table(values, name) else {}
     if not isinstance(own, dict):
-        raise ObswarmError(f"{path}: tool.obswarm is {own!r}; it has to be a table: [tool.obswarm].")
-    return own
+        raise ObswarmError(f"{path}: tool.{name} is {own!r}; it has to be a table: [tool.{name}].")
+    if name == _OURS:
+        return Document(path, own, f"tool.{name}")
+    own, ignored = locust_conf.settings_of(f"{path}: [tool.{name}] ", own)
+    return Document(path, own, f"tool.{name}", tuple(ignored))
 
 
 def _read(path: Path) -> dict[str, Any]:
+    text = _read_text(path)
+    try:
+        return tomllib.loads(text)
+    except RecursionError:
+        raise ObswarmError(f"{path} is nested too deeply.") from None
+    except ValueError as error:
+        # TOMLDecodeError, and the error for an integer with thousands of digits.
+        raise ObswarmError(f"{path} is not TOML: {error}.") from None
+
+
+def _read_text(path: Path) -> str:
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -109,12 +146,7 @@ def _read(path: Path) -> dict[str, Any]:
         raise ObswarmError(f"{path} is in UTF-16 or UTF-32, as some editors for Windows write it; save it as UTF-8.")
     try:
         # With or without the byte-order mark that some editors write.
-        return tomllib.loads(content.decode("utf-8-sig"))
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise ObswarmError(f"{path}, line {line}, is not UTF-8; save the file as UTF-8.") from None
-    except RecursionError:
-        raise ObswarmError(f"{path} is nested too deeply.") from None
-    except ValueError as error:
-        # TOMLDecodeError, and the error for an integer with thousands of digits.
-        raise ObswarmError(f"{path} is not TOML: {error}.") from None

@@ -341,7 +341,8 @@ def test_every_setting_has_its_option_and_every_option_of_a_run_its_setting() ->
     assert set(options) == {name for name, each in SETTINGS.items() if each.option}
     for name, option in options.items():
         assert option.long == SETTINGS[name].option
-        assert option.envvar in (SETTINGS[name].variable, None)
+        names = [option.envvar] if isinstance(option.envvar, str) else option.envvar or [None]
+        assert names[0] in (SETTINGS[name].variable, None)
 
 
 @pytest.mark.parametrize(

@@ -125,6 +125,23 @@ def test_workers_elsewhere_read_it_the_same_way(folder: Path, tmp_path: Path) ->
         assert fleet.result()["exceptions"] == []
 
 
+def test_the_settings_of_locust(folder: Path) -> None:
+    (folder / "locust.conf").write_text(
+        "# as for Locust\nheadless = true\nusers = 3\nspawn-rate = 50\nrun-time = 1h\nautostart = true\n"
+    )
+    with CountingServer() as target:
+        done = obswarm("run", "--json", "-", cwd=folder, LOCUST_RUN_TIME="2s", LOCUST_HOST=target.url)
+        assert done.code == 0, done.stderr
+        assert "Note: locust.conf: autostart: obswarm has no such setting; not used." in done.stderr
+        assert done.result["users_max"] == 3
+        assert done.result["totals"]["requests"] == target.total() > 0
+    (folder / "locust.conf").write_text("users = many\n")
+    done = obswarm("run", cwd=folder)
+    assert (done.code, done.stderr) == (2, "Error: locust.conf: users is 'many'; it has to be a whole number.\n")
+    done = obswarm("run", cwd=folder, LOCUST_USERS="few", OBSWARM_CONFIG=str(folder / "none.toml"))
+    assert done.code == 2
+
+
 def test_the_diff_to_our_own_names(folder: Path) -> None:
     ((_, text),) = snippet("docs/coming-from-locust.md", "obswarm migrate locustfile.py").commands
     done = obswarm(*text.split()[1:], cwd=folder)

@@ -1,0 +1,108 @@
+"""Locust's own settings: locust.conf, [tool.locust] and LOCUST_…, read where obswarm has none of its own."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from obswarm.config.locust_conf import VARIABLES, parse_locust_conf, settings_of
+from obswarm.config.toml_file import read_document
+from obswarm.errors import ObswarmError
+
+CONF = """
+# of the shop
+locustfile = load.py
+headless = true
+only-summary
+users: 200
+spawn-rate 10
+--run-time = 10m
+tags = [read, "search"]
+host = https://shop.example/a#b   # not the staging one
+; another comment
+processes = -1
+json-file = result
+autostart = true
+shop = corner
+"""
+
+VALUES = {
+    "loadtest": ["load.py"],
+    "headless": True,
+    "only_summary": True,
+    "users": 200,
+    "spawn_rate": "10",
+    "run_time": "10m",
+    "tags": ["read", "search"],
+    "host": "https://shop.example/a#b",
+    "workers": "auto",
+    "json": "result.json",
+}
+
+
+def test_a_file_as_locust_reads_it() -> None:
+    assert settings_of("locust.conf: ", parse_locust_conf("locust.conf: ", CONF)) == (VALUES, ["autostart", "shop"])
+
+
+@pytest.mark.parametrize(
+    ("given", "values"),
+    [
+        ({"users": 5, "headless": False, "tags": ["a", "b"], "run_time": 20}, {"users": 5, "headless": False, "tags": ["a", "b"], "run_time": "20"}),
+        ({"tags": "a b,c", "processes": "4", "json": "false"}, {"tags": ["a", "b", "c"], "workers": 4}),
+        ({"json": True, "web-host": "0.0.0.0", "web-port": "80"}, {"json": "-", "metrics_addr": "0.0.0.0", "web_port": 80}),
+    ],
+)  # fmt: skip
+def test_values_of_other_types(given: dict[str, Any], values: dict[str, Any]) -> None:
+    assert settings_of("", given) == (values, [])
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("users = many", "locust.conf: users is 'many'; it has to be a whole number."),
+        ("headless = perhaps", "locust.conf: headless is 'perhaps'; it has to be true or false."),
+        ("users = 1\nusers = 2", "locust.conf: line 2: users is there twice."),
+    ],
+)
+def test_wrong_values(text: str, sentence: str) -> None:
+    with pytest.raises(ObswarmError) as error:
+        settings_of("locust.conf: ", parse_locust_conf("locust.conf: ", text))
+    assert str(error.value) == sentence
+
+
+def test_which_file_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    def where() -> str:
+        document = read_document(None, tmp_path)
+        return "" if document is None else f"{document.where}{document.values['users']}"
+
+    assert where() == ""
+    (tmp_path / "pyproject.toml").write_text("[tool.locust]\nusers = 4\n")
+    assert where() == "pyproject.toml: [tool.locust] 4"
+    (tmp_path / "locust.conf").write_text("users = 3\n")
+    assert where() == "locust.conf: 3"
+    (tmp_path / "pyproject.toml").write_text("[tool.locust]\nusers = 4\n[tool.obswarm]\nusers = 2\n")
+    assert where() == "pyproject.toml: [tool.obswarm] 2"
+    (tmp_path / "obswarm.toml").write_text("users = 1\n")
+    assert where() == "obswarm.toml: 1"
+
+
+def test_a_file_that_is_named(tmp_path: Path) -> None:
+    (tmp_path / "mine.conf").write_text("users = 3\nautoquit = 2\n")
+    document = read_document(str(tmp_path / "mine.conf"), None)
+    assert document is not None
+    assert (document.values, document.ignored) == ({"users": 3}, ("autoquit",))
+    (tmp_path / "pyproject.toml").write_text("[tool.locust]\nusers = 4\n")
+    document = read_document(str(tmp_path / "pyproject.toml"), None)
+    assert document is not None
+    assert (document.values, document.table) == ({"users": 4}, "tool.locust")
+    (tmp_path / "mine.conf").write_bytes(b"\xff\xfe\0")
+    with pytest.raises(ObswarmError, match="UTF-16"):
+        read_document(str(tmp_path / "mine.conf"), None)
+
+
+def test_variables_are_those_of_locust() -> None:
+    assert VARIABLES["spawn_rate"] == "LOCUST_SPAWN_RATE"
+    assert VARIABLES["loadtest"] == "LOCUST_LOCUSTFILE"
+    assert "json" not in VARIABLES
