@@ -16,7 +16,7 @@ SCRAPE = """
 import sys, urllib.request
 for accept in ("text/plain", "application/openmetrics-text; version=1.0.0", "application/vnd.google.protobuf"):
     request = urllib.request.Request(sys.argv[1] + "/metrics", headers={"Accept": accept})
-    body = urllib.request.urlopen(request, timeout=HANG_S).read()
+    body = urllib.request.urlopen(request, timeout=60).read()
     assert b"obswarm_requests" in body, (accept, body[:300])
 print("scraped")
 """
