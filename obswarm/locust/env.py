@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import gevent
+from gevent.pool import Group
 
 from obswarm import api
 from obswarm.api import Events, LoadTestShape, ObswarmError, User
@@ -21,6 +22,7 @@ from obswarm.engine import (
     StopReason,
     select,
 )
+from obswarm.greenlets import Supervisor
 from obswarm.locust.exception import RunnerAlreadyExistsError
 from obswarm.locust.stand_in import StandIn
 from obswarm.record import RunState, Snapshot
@@ -92,8 +94,10 @@ class LibraryRunner(LocalRunner):
     def __init__(self, environment: Environment) -> None:
         self._control = _Control()
         super().__init__(self._control, environment, MessageListeners(environment))
-        self.greenlet: gevent.Greenlet = gevent.Greenlet()
-        """The run: `runner.greenlet.join()` waits for its end. Its value is a RunResult."""
+        self.greenlet = Group()
+        """The run: `runner.greenlet.join()` waits for its end."""
+        self.result: RunResult | None = None
+        """Of the last run that has ended."""
         environment.runner = self
 
     def start(
@@ -105,7 +109,7 @@ class LibraryRunner(LocalRunner):
             super().start(user_count, spawn_rate)
         else:
             self._begin(Ramp(user_count, spawn_rate), user_classes)
-        while wait and not self.greenlet.ready() and self.user_count < user_count:
+        while wait and self._control.run is not None and self.user_count < user_count:
             gevent.sleep(0.02)
 
     def start_shape(self) -> None:
@@ -118,7 +122,7 @@ class LibraryRunner(LocalRunner):
     def stop(self) -> None:
         """End the run, if there is one, and wait until its users have ended; `start` begins another one."""
         super().stop()
-        if gevent.getcurrent() is not self.greenlet:
+        if gevent.getcurrent() not in self.greenlet:
             self.greenlet.join()
 
     def _begin(self, schedule: LoadSchedule, user_classes: Sequence[type[User]] | None) -> None:
@@ -133,11 +137,11 @@ class LibraryRunner(LocalRunner):
         # Listeners and users see this runner, whichever run it makes.
         environment.runner = self
         self._control.run = run
-        self.greenlet = gevent.spawn(self._make, run)
+        self.greenlet.add(Supervisor().spawn("The run of a program", self._make, run))
 
-    def _make(self, run: Run) -> RunResult:
+    def _make(self, run: Run) -> None:
         try:
-            return run.run()
+            self.result = run.run()
         finally:
             run.close()
             self._control.ended(run)

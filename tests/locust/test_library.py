@@ -47,7 +47,7 @@ def test_a_run_is_begun_ended_and_begun_again() -> None:
         gevent.sleep(0.1)
         runner.quit()
         runner.greenlet.join(30)
-        assert runner.greenlet.value.final.total.requests == runner.stats.total.num_requests > 0
+        assert runner.result.final.total.requests == runner.stats.total.num_requests > 0
         assert (runner.state, runner.user_count) == ("stopped", 0)
         assert seen == ["test_start", "test_stopping", "test_stop"] * number
     assert "Aggregated" in get_stats_summary(runner.stats)[-2]
@@ -90,7 +90,7 @@ def test_a_shape() -> None:
     runner = environment.create_local_runner()
     runner.start_shape()
     runner.greenlet.join(60)
-    assert runner.greenlet.ready()
+    assert len(runner.greenlet) == 0
     assert runner.stats.total.num_requests > 3
     with pytest.raises(ObswarmError, match="no shape_class"):
         Environment(user_classes=[Visitor]).create_local_runner().start_shape()
