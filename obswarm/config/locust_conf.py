@@ -31,6 +31,11 @@ def _texts(value: Any) -> list[str]:
     return [str(each) for each in values]
 
 
+def _files(value: Any) -> list[str]:
+    values = value if isinstance(value, list) else str(value).split(",")
+    return [str(each).strip() for each in values if str(each).strip()]
+
+
 def _workers(value: Any) -> str | int:
     count = _number(value)
     return "auto" if count < 0 else count
@@ -55,7 +60,7 @@ _KEYS: Mapping[str, tuple[str, _Convert]] = {
     "host": ("host", str),
     "json": ("json", _standard_output),
     "json-file": ("json", _json_file),
-    "locustfile": ("loadtest", _texts),
+    "locustfile": ("loadtest", _files),
     "logfile": ("logfile", str),
     "loglevel": ("loglevel", str),
     "only-summary": ("only_summary", _flag),
@@ -102,47 +107,28 @@ def settings_of(where: str, given: Mapping[str, Any]) -> tuple[dict[str, Any], l
     return values, unknown
 
 
-def parse_locust_conf(where: str, text: str) -> dict[str, Any]:
+def parse_locust_conf(text: str) -> dict[str, Any]:
     """Return keys and values of a locust.conf. Each line is `key = value`, `key: value`, `key value`, or the key of a
-    flag; `[a, b]` is a list; comments begin with `#` or `;`.
-
-    Raises ObswarmError for a key that occurs twice with different values.
+    flag; `[a, b]` is a list; comments begin with `#` or `;`. Of a key that occurs twice the last value counts; one
+    without a value after its `=` is not set.
     """
-    found: dict[str, Any] = {}
-    for number, name, value in _lines(text):
-        if name in found and found[name] != value:
-            raise ObswarmError(f"{where}line {number}: {name} is there twice.")
-        found[name] = value
-    return found
+    return {name: value for name, value in _lines(text) if value != ""}
 
 
-def _lines(text: str) -> Iterator[tuple[int, str, Any]]:
-    for number, line in enumerate(text.splitlines(), 1):
-        line = line.strip()
+def _lines(text: str) -> Iterator[tuple[str, Any]]:
+    for line in map(str.strip, text.splitlines()):
         if not line or line[0] in "#;" or (line[0] == "[" and line[-1] == "]"):
             continue
-        name, _, rest = _split(line)
-        yield number, name.removeprefix("--"), _value(rest)
-
-
-def _split(line: str) -> tuple[str, str, str]:
-    """Split at the first `=`, `:` or blank after the key."""
-    end = next((index for index, character in enumerate(line) if character in "=: \t"), len(line))
-    rest = line[end:].strip()
-    if rest[:1] in ("=", ":"):
-        rest = rest[1:].strip()
-    return line[:end], "", rest
+        end = next((index for index, character in enumerate(line) if character in "=: \t"), len(line))
+        name, rest = line[:end].removeprefix("--"), line[end:].strip()
+        yield name, _value(rest.removeprefix(rest[:1] if rest[:1] in ("=", ":") else "").strip()) if rest else "true"
 
 
 def _value(text: str) -> Any:
+    if text[:1] in ("'", '"') and (end := text.find(text[0], 1)) > 0:
+        return text[1:end]
     for comment in (" #", " ;"):
-        text = text.partition(comment)[0].rstrip()
-    if not text:
-        return "true"
-    if text[0] == "[" and text[-1] == "]":
-        return [_unquoted(part.strip()) for part in text[1:-1].split(",") if part.strip()]
-    return _unquoted(text)
-
-
-def _unquoted(text: str) -> str:
-    return text[1:-1] if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'" else text
+        text = f" {text}".partition(comment)[0].strip()
+    if text[:1] == "[" and text[-1] == "]":
+        return [part.strip().strip("'\"") for part in text[1:-1].split(",") if part.strip()]
+    return text

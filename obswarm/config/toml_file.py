@@ -106,7 +106,7 @@ def _named_document(path: Path) -> Document:
 
 def _of_locust(path: Path) -> Document:
     where = f"{path}: "
-    values, ignored = locust_conf.settings_of(where, locust_conf.parse_locust_conf(where, _read_text(path)))
+    values, ignored = locust_conf.settings_of(where, locust_conf.parse_locust_conf(_read_text(path)))
     return Document(path, values, ignored=tuple(ignored))
 
 

@@ -7,6 +7,7 @@ import sqlite3
 import zlib
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,8 @@ class RunWriter:
     def snapshot(self, snapshot: Snapshot) -> None:
         """Write an interval."""
         self._log_failure()
-        self._do(self._record.interval, snapshot)
+        # Without the whole run's statistics, which only its end needs: rows may wait for long.
+        self._do(self._record.interval, replace(snapshot, endpoints={}))
 
     def annotation(self, annotation: Annotation) -> None:
         """Write an annotation."""
@@ -107,10 +109,12 @@ class RunWriter:
 
     def _drain(self) -> None:
         while self._queue:
-            what, arguments = self._queue[0]
+            # All together: where another program holds the lock, each transaction waits for it for seconds.
+            rows = tuple(self._queue)
             # Waits while the thread is at work, and may be killed then.
-            written = self._pool.spawn(what, *arguments)
-            self._queue.popleft()
+            written = self._pool.spawn(self._record.write, rows)
+            for _ in rows:
+                self._queue.popleft()
             written.wait()
 
     def _write_rest(self) -> None:
@@ -148,6 +152,19 @@ class _Record:
         self._epoch, self._stats_since_s = 0, -math.inf
         self._values: dict[int, float] = {}
 
+    def write(self, rows: Sequence[tuple[Callable[..., None], Sequence[Any]]]) -> None:
+        """Write rows in one transaction: each is a method of this object, and its arguments. What one raises is raised
+        in the end."""
+        failed: BaseException | None = None
+        for what, arguments in rows:
+            try:
+                what(*arguments)
+            except Exception as error:
+                failed = failed or error
+        self._commit()
+        if failed is not None:
+            raise failed
+
     @property
     def intervals_pending(self) -> int:
         return sum(sql.startswith("INSERT INTO seconds") for sql, _ in self._pending)
@@ -155,14 +172,12 @@ class _Record:
     def interval(self, snapshot: Snapshot) -> None:
         self._begin(snapshot)
         self._insert("seconds", snapshot.time_s, pack(self._pack_interval(snapshot)))
-        self._commit()
 
     def annotation(self, annotation: Annotation) -> None:
         if self._run is None:
             self._early.append(annotation)
             return
         self._insert("marks", annotation.time_s, annotation.kind, annotation.text)
-        self._commit()
 
     def samples(self, time_s: float, values: Mapping[MetricKey, float]) -> None:
         if self._run is None:
@@ -176,7 +191,6 @@ class _Record:
         changed |= dict.fromkeys(self._values.keys() - now.keys(), math.nan)
         self._values = now
         self._insert("samples", time_s, pack_values(changed))
-        self._commit()
 
     def end(self, final: Snapshot, ended_s: float, result: str, annotations: Sequence[Annotation]) -> None:
         self._begin(final)
@@ -184,7 +198,6 @@ class _Record:
             self._insert("marks", annotation.time_s, annotation.kind, annotation.text)
         totals = pack([self._pack_endpoint(key, stats) for key, stats in final.endpoints.items()])
         self._add("UPDATE runs SET ended_s = ?, whole = ?, result = ? WHERE id = ?", ended_s, totals, result, self._run)
-        self._commit()
 
     def _begin(self, snapshot: Snapshot) -> None:
         if self._run is not None:
@@ -317,9 +330,12 @@ class _Record:
         self._pending.append((sql, clean))
 
     def _commit(self) -> None:
+        """Write the pending rows; those that cannot be written stay."""
         for number, name in self._names.fresh:
             self._add("INSERT INTO names VALUES (?, ?, ?)", self._run, number, name)
         self._names.fresh.clear()
+        if not self._pending:
+            return
         connection = self._connection
         try:
             connection.execute("BEGIN IMMEDIATE")

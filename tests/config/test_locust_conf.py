@@ -41,7 +41,7 @@ VALUES = {
 
 
 def test_a_file_as_locust_reads_it() -> None:
-    assert settings_of("locust.conf: ", parse_locust_conf("locust.conf: ", CONF)) == (VALUES, ["autostart", "shop"])
+    assert settings_of("locust.conf: ", parse_locust_conf(CONF)) == (VALUES, ["autostart", "shop"])
 
 
 @pytest.mark.parametrize(
@@ -61,13 +61,35 @@ def test_values_of_other_types(given: dict[str, Any], values: dict[str, Any]) ->
     [
         ("users = many", "locust.conf: users is 'many'; it has to be a whole number."),
         ("headless = perhaps", "locust.conf: headless is 'perhaps'; it has to be true or false."),
-        ("users = 1\nusers = 2", "locust.conf: line 2: users is there twice."),
     ],
 )
 def test_wrong_values(text: str, sentence: str) -> None:
     with pytest.raises(ObswarmError) as error:
-        settings_of("locust.conf: ", parse_locust_conf("locust.conf: ", text))
+        settings_of("locust.conf: ", parse_locust_conf(text))
     assert str(error.value) == sentence
+
+
+@pytest.mark.parametrize(
+    ("line", "value"),
+    [
+        ("csv =", None),
+        ("csv = # none", None),
+        ("csv", "true"),
+        ("csv = a b", "a b"),
+        ("csv = 'a # b' # c", "a # b"),
+        ('csv = "a', '"a'),
+        ("csv : a;b ; c", "a;b"),
+        ("csv=[a, 'b']", ["a", "b"]),
+        ("csv a\ncsv b", "b"),
+        ("locustfile = my tests/a.py, b.py", "my tests/a.py, b.py"),
+    ],
+)
+def test_values_as_they_are_written(line: str, value: Any) -> None:
+    assert list(parse_locust_conf(line).values()) == ([] if value is None else [value])
+
+
+def test_files_are_parted_by_commas() -> None:
+    assert settings_of("", {"locustfile": "my tests/a.py, b.py"})[0] == {"loadtest": ["my tests/a.py", "b.py"]}
 
 
 def test_which_file_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

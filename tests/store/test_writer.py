@@ -267,6 +267,44 @@ def test_a_run_does_not_wait_for_a_store_that_is_slow_or_locked(tmp_path: Path, 
     assert len(record.annotations) == 20
 
 
+def test_rows_that_have_waited_wait_for_the_lock_together(tmp_path: Path) -> None:
+    """Each transaction waits for it for ten seconds: the end of a run is not to take that for each of its seconds."""
+    writer = RunWriter(tmp_path / "runs.sqlite", ABOUT)
+    begun: list[str] = []
+
+    class Locked:
+        def __init__(self, connection: sqlite3.Connection) -> None:
+            self._connection = connection
+
+        def execute(self, sql: str, *values: object) -> object:
+            if sql.startswith("BEGIN"):
+                begun.append(sql)
+                raise sqlite3.OperationalError("database is locked")
+            return self._connection.execute(sql, *values)
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(self._connection, name)
+
+    writer._record._connection = Locked(writer._connection)  # type: ignore[assignment]
+    run = MadeUpRun([writer])
+    for _ in range(20):
+        final = run.second({PAGE: [0.01]})
+    with pytest.raises(StoreIncomplete, match="The end of the run and 20 of its seconds are not stored"):
+        writer.finish(final, 99.5, {})
+    writer.close()
+    assert len(begun) <= 2
+
+
+def test_rows_that_wait_do_not_hold_the_statistics_of_the_whole_run(slow: tuple[RunWriter, _Slow]) -> None:
+    writer, _ = slow
+    run = MadeUpRun([writer])
+    for _ in range(3):
+        run.second({PAGE: [0.01]})
+    waiting = [arguments[0] for _, arguments in writer._queue]
+    assert [len(snapshot.endpoints) for snapshot in waiting] == [0] * len(waiting)
+    assert waiting[-1].interval[PAGE].requests == 1
+
+
 def test_seconds_for_which_there_was_no_room_are_counted_at_the_end(
     slow: tuple[RunWriter, _Slow], monkeypatch: pytest.MonkeyPatch
 ) -> None:
