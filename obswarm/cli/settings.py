@@ -11,7 +11,6 @@ from obswarm.cli.commands import places_of
 from obswarm.config import FileConfig, check_keys, file_config
 from obswarm.config.toml_file import KEYS, Document, current_folder, read_document
 from obswarm.streams import say
-from obswarm.units import format_names
 
 _DOCUMENT = "obswarm.document"
 
@@ -124,7 +123,7 @@ def _document(ctx: click.Context) -> Document | None:
         document = read_document(named if isinstance(named, str) else None, current_folder())
         if document is not None:
             if document.ignored:
-                names = format_names(document.ignored)
+                names = ", ".join(document.ignored)
                 say(f"Note: {document.where}{names}: obswarm has no such setting; not used.", err=True)
             _check_document(ctx.find_root(), document)
         ctx.meta[_DOCUMENT] = document

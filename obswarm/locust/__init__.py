@@ -44,6 +44,22 @@ _OF = {
 }
 """Modules of the names that are not in obswarm itself."""
 
+_SUBMODULES = (
+    "argument_parser",
+    "clients",
+    "contrib",
+    "debug",
+    "env",
+    "event",
+    "exception",
+    "log",
+    "runners",
+    "shape",
+    "stats",
+    "user",
+    "util",
+)
+
 __all__ = [
     "Events",
     "FastHttpLocust",
@@ -89,4 +105,7 @@ def __getattr__(name: str) -> Any:
     if name in __all__:
         value = globals()[name] = getattr(import_module(_OF.get(name, "obswarm")), name)
         return value
+    if name in _SUBMODULES:
+        # `import locust` imports them all in Locust, so that `locust.stats` is there without an import of its own.
+        return import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

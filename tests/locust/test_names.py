@@ -107,6 +107,11 @@ def test_both_names_are_one_module(tmp_path: Path) -> None:
     run(program, tmp_path)
 
 
+def test_an_import_of_locust_gives_its_modules(tmp_path: Path) -> None:
+    modules = sorted({name.split(".")[1] for name in PUBLIC if "." in name} | {"contrib", "util"})
+    run(_INSTALL + f"import locust\nfor name in {modules}:\n    assert getattr(locust, name).__name__\n", tmp_path)
+
+
 def test_an_import_of_everything(tmp_path: Path) -> None:
     run(_INSTALL + "from locust import *\nassert HttpUser and task and between and events\n", tmp_path)
 

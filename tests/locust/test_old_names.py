@@ -5,6 +5,7 @@ import logging
 import pytest
 
 from obswarm import FastHttpUser, HttpUser, TaskSet, User, constant, task
+from obswarm.api import Environment
 from obswarm.locust import FastHttpLocust, HttpLocust, Locust
 
 
@@ -61,6 +62,11 @@ def test_task_sets_have_waits_of_their_own_also_nested_ones() -> None:
     assert inner.wait_time(None) == 0.3
     assert outer.wait_time is None
     assert Tasks.wait_time is None
+
+
+def test_a_task_set_calls_its_user_locust(environment: Environment) -> None:
+    user = type("Visitor", (Locust,), {"task_set": Tasks})(environment)
+    assert Tasks(user).locust is user
 
 
 def test_a_subclass_keeps_the_tasks_of_its_base() -> None:

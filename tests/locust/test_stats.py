@@ -221,8 +221,8 @@ def test_a_second_client_of_a_user_counts_in_its_run(environment: Environment) -
 def test_a_second_fast_client_takes_the_attributes_of_the_user_class(environment: Environment) -> None:
     user = type("Visitor", (FastHttpUser,), {})(environment)
     client = FastHttpSession(
-        environment,
         "http://127.0.0.1:1",
+        environment.events.request,
         user,
         ssl_context_factory=insecure_ssl_context_factory,
         max_redirects=3,
@@ -232,4 +232,4 @@ def test_a_second_fast_client_takes_the_attributes_of_the_user_class(environment
     assert isinstance(user.client, FastHttpSession)
     assert client.get("/nobody").status_code == 0
     with pytest.raises(TypeError, match="FastHttpSession has no max_retries"):
-        FastHttpSession(environment, "http://127.0.0.1:1", user, max_retries=3)
+        FastHttpSession("http://127.0.0.1:1", environment.events.request, user, max_retries=3)

@@ -35,6 +35,11 @@ class WorkerRunner(Runner):
         """Send a message to the master."""
         self._send(Custom(msg_type, message_content(msg_type, data), self.client_id))
 
+    @property
+    def exceptions(self) -> dict[str, Any]:
+        """None of them: a worker reports exceptions to its master, and keeps nothing."""
+        return {}
+
     def quit(self) -> None:
         """Stop the whole run gracefully."""
         self._send(WorkerEvent("quit", f"the load-test file called runner.quit() on the worker {self.client_id}"))

@@ -4,7 +4,7 @@ import ssl
 from typing import Any
 
 from obswarm import http
-from obswarm.api import Environment, User
+from obswarm.api import EventHook, User
 from obswarm.http import ConnectionPool, FastHttpUser, FastResponse, session_settings
 from obswarm.locust.stand_in import StandIn
 from obswarm.locust.util.deprecation import FastHttpLocust
@@ -41,15 +41,16 @@ class FastHttpSession(http.FastHttpSession, metaclass=StandIn):
 
     def __init__(
         self,
-        environment: Environment,
-        base_url: str,
-        user: User | None,
+        base_url: str | None,
+        request_event: EventHook,
+        user: User,
         insecure: bool = True,
         client_pool: ConnectionPool | None = None,
         ssl_context_factory: Any = None,
         **attributes: Any,
     ) -> None:
-        """`attributes` are those of FastHttpUser: connection_timeout, network_timeout, max_redirects … Raises TypeError
+        """Requests are counted in the user's run, and listeners of its `request` event are told; `request_event` can be
+        no other one. `attributes` are those of FastHttpUser: connection_timeout, max_redirects … Raises TypeError
         for others."""
         settings = session_settings(insecure=insecure, ssl_context_factory=ssl_context_factory, **attributes)
-        super().__init__(environment, base_url, user, settings, client_pool)
+        super().__init__(user.environment, base_url, user, settings, client_pool)
