@@ -127,8 +127,10 @@ def test_the_load_is_held_while_the_database_has_too_much_to_do(
             assert master.wait(HANG_S) == 130
             result = fleet.result()
             (guard,) = result["guards"]
-            assert (guard["trips"], guard["state"]) == (1, "ok")
-            assert [mark["kind"] for mark in result["annotations"]] == ["start", "guard", "stop"]
+            # Again where the database had a quiet moment meanwhile, and the load went on.
+            assert 1 <= guard["trips"] <= 5
+            assert guard["state"] == "ok"
+            assert [mark["kind"] for mark in result["annotations"]] == ["start", *["guard"] * guard["trips"], "stop"]
             assert f"{QUERY}) is " in result["annotations"][1]["text"]
         finally:
             if prometheus is not None:
