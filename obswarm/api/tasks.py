@@ -183,10 +183,7 @@ class TaskSet:
     def client(self) -> Any:
         return self.user.client
 
-    @property
-    def locust(self) -> "TaskUser":
-        """The user, as it was called before version 1 of Locust."""
-        return self.user
+    locust = property(lambda self: self.user, doc="The user, as it was called before version 1 of Locust.")
 
     def on_start(self) -> None:
         """Called when a user begins with this TaskSet."""
