@@ -385,7 +385,6 @@ def filter_by_tags(
 
     A TaskSet stays when any of its tasks does. Classes are changed in place: a run has one selection of tags.
     """
-    kept: list[Task] = []
     verdicts: dict[Any, bool] = {}
     for entry in owner.tasks:
         if entry not in verdicts:
@@ -396,6 +395,4 @@ def filter_by_tags(
             else:
                 wanted = include is None or bool(include & tags)
                 verdicts[entry] = wanted and not (exclude and exclude & tags)
-        if verdicts[entry]:
-            kept.append(entry)
-    owner.tasks = kept
+    owner.tasks = [entry for entry in owner.tasks if verdicts[entry]]
