@@ -92,10 +92,10 @@ class LoadGenerator:
     collects_any_time: bool = False
     """Whether `collect` may be called between the ends of intervals: it costs little and acknowledges nothing."""
 
-    def __init__(self, environment: Environment) -> None:
+    def __init__(self, environment: Environment, messages: MessageListeners | None = None) -> None:
         self.environment = environment
         self.happened = Event()
-        self.messages = MessageListeners(environment)
+        self.messages = messages if messages is not None else MessageListeners(environment)
         """Listeners for custom messages of the load test."""
         self.supervisor = Supervisor(
             lambda name, error: self._note(PartFailed(name, error)),

@@ -15,6 +15,7 @@ from obswarm.engine.generator import (
     StopRequested,
 )
 from obswarm.engine.health import HealthMonitor, warn_of_saturation
+from obswarm.engine.messages import MessageListeners
 from obswarm.engine.runner_view import LocalRunner, RunnerControl
 from obswarm.engine.user_pool import UserPool
 from obswarm.record import GeneratorHealth, StopKind
@@ -32,8 +33,15 @@ class LocalGenerator(LoadGenerator):
 
     collects_any_time = True
 
-    def __init__(self, environment: Environment, *, name: str = LOCAL_WORKER, cpus: float = 1.0) -> None:
-        super().__init__(environment)
+    def __init__(
+        self,
+        environment: Environment,
+        *,
+        name: str = LOCAL_WORKER,
+        cpus: float = 1.0,
+        messages: MessageListeners | None = None,
+    ) -> None:
+        super().__init__(environment, messages)
         self._name = name
         self._pool = UserPool(
             environment,

@@ -130,9 +130,8 @@ class LibraryRunner(LocalRunner):
         chosen = user_classes if user_classes is not None else environment.user_classes
         classes = select(chosen, environment.tags or (), environment.exclude_tags or ())
         environment.user_classes = list(classes)
-        generator = LocalGenerator(environment)
         # Listeners may have been registered before.
-        generator.messages = self._messages
+        generator = LocalGenerator(environment, messages=self._messages)
         run = Run(environment, ClosedExecutor(schedule, classes), generator, test=environment.locustfile or "library")
         # Listeners and users see this runner, whichever run it makes.
         environment.runner = self

@@ -32,7 +32,7 @@ from obswarm.cluster.wire.messages import (
 )
 from obswarm.cluster.worker.connection import Identity, MasterConnection, Prepared
 from tests.support.fake_time import FakeTime
-from tests.support.patience import HANG_S
+from tests.support.jobs import RunsBeside
 from tests.support.stub_sockets import StubDealer
 
 ENDPOINT = "tcp://master.example:5557"
@@ -75,7 +75,7 @@ class Worker:
         self.other_runs += 1
 
 
-class Connected:
+class Connected(RunsBeside):
     """A connection that runs, on a clock that the test moves."""
 
     def __init__(self, time: FakeTime, keys: Any = None, **settings: Any) -> None:
@@ -84,14 +84,8 @@ class Connected:
         self.connection = MasterConnection(
             None, ENDPOINT, keys, Identity("incarnation", "w", 2, "hash"), self.worker, **settings
         )
-        self._running = gevent.spawn(self._run)
+        self.begin(self.connection.run)
         self.time.advance(0)
-
-    def _run(self) -> int | ObswarmError:
-        try:
-            return self.connection.run()
-        except ObswarmError as error:
-            return error
 
     @property
     def socket(self) -> StubDealer:
@@ -112,18 +106,6 @@ class Connected:
             return Report(0, sequence, delta, {}, 0, 0.1, 0.0, 1, False, 0, last, False)
 
         self.connection.report(make, delta)
-
-    @property
-    def outcome(self) -> int | ObswarmError:
-        """Exit code or error with which `run` has ended."""
-        self._running.join(timeout=HANG_S)
-        assert self._running.dead
-        ended: int | ObswarmError = self._running.value
-        return ended
-
-    @property
-    def runs(self) -> bool:
-        return not self._running.dead
 
     def close(self) -> None:
         self._running.kill()

@@ -10,8 +10,6 @@ import pytest
 from gevent.event import Event
 
 from obswarm import __version__
-from obswarm.api import ObswarmError
-from obswarm.cluster.job import Job
 from obswarm.cluster.master.losses import unpack_losses
 from obswarm.cluster.wire.messages import (
     Admitted,
@@ -40,25 +38,12 @@ from obswarm.cluster.worker.relay import Relay
 from obswarm.cluster.worker.unacked import MOST_UNACKED
 from obswarm.stats.codec import DeltaSum
 from tests.support.fake_time import FakeTime
+from tests.support.jobs import RunsBeside, made_up_job
 from tests.support.made_up_worker import MadeUpWorker
 from tests.support.patience import HANG_S
 from tests.support.stub_sockets import StubDealer, StubRouter
 
-JOB = Job(
-    files=("loadtest.py",),
-    root="/srv/loadtest",
-    user_classes=("Visitor",),
-    host=None,
-    tags=(),
-    exclude_tags=(),
-    stop_timeout_s=5.0,
-    max_endpoints=100,
-    detailed_timings=False,
-    trace_share=0.0,
-    locust_names=True,
-    options={},
-    loglevel="INFO",
-)
+JOB = made_up_job(user_classes=("Visitor",))
 ORPHAN_TIMEOUT_S = 8.0
 
 
@@ -96,7 +81,7 @@ class Processes:
         self.are_killed = True
 
 
-class Machine:
+class Machine(RunsBeside):
     """A relay that runs, the master that commands it, and its processes."""
 
     def __init__(self, time: FakeTime, processes: int = 2) -> None:
@@ -112,26 +97,8 @@ class Machine:
         )
         self.processes = Processes.made
         self._heartbeats = 0
-        self._running = gevent.spawn(self._run)
+        self.begin(self.relay.run)
         self.time.advance(0)
-
-    def _run(self) -> int | ObswarmError:
-        try:
-            return self.relay.run()
-        except ObswarmError as error:
-            return error
-
-    @property
-    def outcome(self) -> int | ObswarmError:
-        """Exit code or error with which `run` has ended."""
-        self._running.join(timeout=HANG_S)
-        assert self._running.dead
-        ended: int | ObswarmError = self._running.value
-        return ended
-
-    @property
-    def runs(self) -> bool:
-        return not self._running.dead
 
     def wait_until(self, is_so: Callable[[], bool]) -> None:
         """For what a real time limit of some milliseconds brings about."""

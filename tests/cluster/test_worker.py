@@ -7,13 +7,13 @@ import gevent
 import pytest
 
 from obswarm.api import Events
-from obswarm.cluster.job import Job
 from obswarm.cluster.wire.messages import Assign, Message, StartRun, Stop, Welcome, WorkerEvent
 from obswarm.cluster.worker import worker as worker_module
 from obswarm.cluster.worker.worker import Worker
 from obswarm.engine import Assignment, StopReason, StopRequested
 from obswarm.greenlets import kill_all
 from obswarm.record import StopKind
+from tests.support.jobs import made_up_job
 from tests.support.patience import wait_until
 
 _VISITOR = """
@@ -57,21 +57,8 @@ def worker(events: Events, loadtest, monkeypatch: pytest.MonkeyPatch) -> Iterato
 
     monkeypatch.setattr(worker.link.supervisor, "spawn", noted)
     file = loadtest(_VISITOR)
-    job = Job(
-        files=(file.name,),
-        root=str(file.parent),
-        user_classes=(),
-        host=None,
-        tags=(),
-        exclude_tags=(),
-        stop_timeout_s=5.0,
-        max_endpoints=100,
-        detailed_timings=False,
-        trace_share=0.0,
-        locust_names=True,
-        options={},
-        loglevel=logging.getLevelName(logging.getLogger().level),
-    )
+    loglevel = logging.getLevelName(logging.getLogger().level)
+    job = made_up_job(files=(file.name,), root=str(file.parent), loglevel=loglevel)
     worker.prepare(Welcome("nonce", "", "run", 0, 60.0, "", job.pack()), None)
     yield worker
     kill_all(started)

@@ -37,6 +37,7 @@ from obswarm.cluster.worker.worker import Worker, new_identity
 from obswarm.engine import GeneratorWarning, PartFailed, PartRestarted, RunFailed
 from obswarm.greenlets import kill_all
 from obswarm.stats.codec import DeltaSum
+from tests.support.jobs import RunsBeside, made_up_job
 from tests.support.stub_sockets import StubDealer
 
 _VISITOR = """
@@ -84,22 +85,8 @@ class Commanded:
         patch.setattr(self.worker.link.supervisor, "spawn", noted)
 
     def job(self, **changed: Any) -> Job:
-        plain: dict[str, Any] = {
-            "files": ("loadtest.py",),
-            "root": str(self.folder),
-            "user_classes": (),
-            "host": None,
-            "tags": (),
-            "exclude_tags": (),
-            "stop_timeout_s": 5.0,
-            "max_endpoints": 100,
-            "detailed_timings": False,
-            "trace_share": 0.0,
-            "locust_names": True,
-            "options": {},
-            "loglevel": logging.getLevelName(logging.getLogger().level),
-        }
-        return Job(**plain | changed)
+        loglevel = logging.getLevelName(logging.getLogger().level)
+        return made_up_job(**{"root": str(self.folder), "loglevel": loglevel} | changed)
 
     def prepare(self, folder: Path | None = None, **changed: Any) -> Any:
         return self.worker.prepare(self.welcome(**changed), folder)
@@ -475,31 +462,18 @@ def test_a_worker_whose_master_acknowledges_nothing_keeps_what_it_measures_for_l
 
 
 # The whole, over a socket that is made up.
-class Running:
+class Running(RunsBeside):
     """A worker in `run`."""
 
     def __init__(self, folder: Path, **options: Any) -> None:
         self.worker = Worker("tcp://master.example:5557", None, **options)
         self.folder = folder
-        self._running = gevent.spawn(self._run)
+        self.begin(self.worker.run)
         wait_until(lambda: StubDealer.made)
         (self.socket,) = StubDealer.made
 
-    def _run(self) -> int | ObswarmError:
-        try:
-            return self.worker.run()
-        except ObswarmError as error:
-            return error
-
     def sent(self, kind: type[Any]) -> list[Any]:
         return [message for message in self.socket.sent if isinstance(message, kind)]
-
-    @property
-    def outcome(self) -> int | ObswarmError:
-        self._running.join(timeout=_LONGEST_S)
-        assert self._running.dead
-        ended: int | ObswarmError = self._running.value
-        return ended
 
 
 @pytest.fixture
