@@ -19,7 +19,7 @@ class HttpSession(http.HttpSession, metaclass=StandIn):
     stands_for = http.HttpSession
 
     def __init__(self, base_url: str, request_event: EventHook, user: User, *args: Any, **kwargs: Any) -> None:
-        """Requests are counted in the user's run, and listeners of its `request` event are told; `request_event` can be
+        """Requests are counted in the user's run, and its `request` event is fired; `request_event` can be
         no other one. Raises TypeError for further arguments: connections are obswarm's own, with no `pool_manager`."""
         if args or any(value is not None for value in kwargs.values()):
             raise TypeError("HttpSession takes base_url, request_event and user; it has no pool_manager")

@@ -7,6 +7,7 @@ import socket
 import struct
 from collections import deque
 from collections.abc import Iterator
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -27,9 +28,9 @@ from obswarm.cluster.wire.transport import (
     resolved_endpoint,
     tcp_endpoint,
 )
+from tests.support import patience
 
 KEYS = derive_keys(b"a secret of the cluster")
-_LONGEST_S = 10.0
 
 
 class MadeUpSocket:
@@ -131,10 +132,7 @@ def master(context: MadeUpContext) -> Iterator[Master]:
     made.router.close()
 
 
-def wait_until(is_so: Any) -> None:
-    with gevent.Timeout(_LONGEST_S):
-        while not is_so():
-            gevent.sleep(0)
+wait_until = partial(patience.wait_until, every_s=0.002)
 
 
 # Addresses.

@@ -3,6 +3,7 @@
 import argparse
 import logging
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ from obswarm.cluster.worker.worker import Worker, new_identity
 from obswarm.engine import GeneratorWarning, PartFailed, PartRestarted, RunFailed
 from obswarm.greenlets import kill_all
 from obswarm.stats.codec import DeltaSum
+from tests.support import patience
 from tests.support.jobs import RunsBeside, made_up_job
 from tests.support.stub_sockets import StubDealer
 
@@ -57,13 +59,7 @@ class Busy(User):
     def long(self):
         gevent.sleep(60)
 """
-_LONGEST_S = 20.0
-
-
-def wait_until(is_so: Callable[[], object]) -> None:
-    with gevent.Timeout(_LONGEST_S):
-        while not is_so():
-            gevent.sleep(0.002)
+wait_until = partial(patience.wait_until, every_s=0.002)
 
 
 class Commanded:

@@ -1,4 +1,4 @@
-"""Which worker is told to have which users, and how fast, and which rates of iterations."""
+"""Division of an assignment among workers: users, the rate at which they start, rates of iterations."""
 
 from collections.abc import Iterable, Mapping, Sequence
 

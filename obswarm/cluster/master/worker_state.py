@@ -82,7 +82,7 @@ class WorkerState:
         self.assign_number = 0
 
     def unassign(self) -> None:
-        """It has no part in the load any more, until it is told otherwise."""
+        """Take its part of the load from it, until the next assignment."""
         self.assigned, self.assigned_rates = {}, {}
 
     def take_delta(self, sequence: int, delta: bytes, into: DeltaSum, now: float) -> None:

@@ -49,7 +49,7 @@ class FastHttpSession(http.FastHttpSession, metaclass=StandIn):
         ssl_context_factory: Any = None,
         **attributes: Any,
     ) -> None:
-        """Requests are counted in the user's run, and listeners of its `request` event are told; `request_event` can be
+        """Requests are counted in the user's run, and its `request` event is fired; `request_event` can be
         no other one. `attributes` are those of FastHttpUser: connection_timeout, max_redirects … Raises TypeError
         for others."""
         settings = session_settings(insecure=insecure, ssl_context_factory=ssl_context_factory, **attributes)
