@@ -1,10 +1,10 @@
-"""Contestants over the hour of a contest, compressed into minutes: they come in a wave at the start, read problems,
-hand in programs, and look at the leaderboard, more and more often towards the end.
+"""Contestants during the hour of a contest, compressed into minutes: they arrive in a wave at the start, read problems,
+submit programs, and view the leaderboard, more often towards the end.
 
 obswarm run examples/contest/loadtest.py -H http://127.0.0.1:18080 --config examples/contest/obswarm.toml
 
-Requests are signed, so that the contest lets them past its limit of requests and its question at login:
-OBSWARM_SIGNING_KEY has to be the contest's key.
+Requests are signed, so that the contest exempts them from its rate limit and its question at login: OBSWARM_SIGNING_KEY
+has to be the contest's key.
 """
 
 import csv
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from obswarm import FastHttpUser, LoadTestShape, RequestSigner, between, events, task
 
-# Read while the file is loaded: it goes to workers together with it.
+# Read during the import, so that it is sent to workers with this file.
 with open(Path(__file__).with_name("accounts.csv"), newline="") as file:
     ACCOUNTS = list(csv.DictReader(file))
 
@@ -29,7 +29,7 @@ def add_options(parser):
 
 @events.init.add_listener
 def share_accounts(environment, **_):
-    """A worker has the accounts of its index for itself, so that nobody is logged in twice."""
+    """Each worker uses the accounts of its index, so that no account is logged in twice."""
     index, slices = max(getattr(environment.runner, "worker_index", 0), 0), environment.parsed_options.account_slices
     Contestant.free_accounts = deque(ACCOUNTS[index::slices] if index < slices else ())
 
@@ -59,7 +59,7 @@ class Contestant(FastHttpUser):
 
     @task(3)
     def hand_in(self):
-        # As many kinds of program as contestants and attempts: half of them are right.
+        # A different program for each contestant and attempt: half of them are right.
         problem = self.pick()
         code = f"print({self.account['name']!r}, {self.attempts})"
         with self.client.post("/submit", json={"problem": problem, "code": code}, catch_response=True) as response:
@@ -76,7 +76,7 @@ class Contestant(FastHttpUser):
 
 
 class ContestHour(LoadTestShape):
-    """(share of the hour, share of the contestants): a wave at the start, some give up, all come back for the end."""
+    """(share of the hour, share of the contestants): a wave at the start, some leave, all return before the end."""
 
     points = ((0.0, 0.02), (0.15, 1.0), (0.6, 0.8), (0.85, 1.0), (1.0, 1.0))
 

@@ -1,5 +1,5 @@
-"""Writes compose.yaml and the files that its containers are given, from the description of the parts; with --check,
-only says whether they are up to date."""
+"""Write compose.yaml and the files for its containers from the description of the parts; with --check, only report
+whether they are up to date."""
 
 import sys
 from pathlib import Path

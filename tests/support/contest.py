@@ -40,6 +40,13 @@ class Contest:
     def __exit__(self, *_: object) -> None:
         self.must("down")
 
+    def ended(self) -> dict[str, str]:
+        """The parts that have ended by themselves, with the last lines of their logs."""
+        status = self.command("status").stdout
+        names = [line.split()[1] for line in status.splitlines() if line.startswith("DOWN")]
+        logs = {name: self.folder / "log" / f"{name}.log" for name in names}
+        return {name: "\n".join(log.read_text(errors="replace").splitlines()[-30:]) for name, log in logs.items()}
+
     @property
     def state(self) -> dict[str, Any]:
         state: dict[str, Any] = json.loads((self.folder / "state.json").read_text())

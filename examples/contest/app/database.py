@@ -33,11 +33,11 @@ ORDER BY best.points DESC, best.last_solved_at
 
 
 class Unavailable(Exception):
-    """The database does not do what it was asked."""
+    """The database has failed to execute a statement."""
 
 
 class Pool:
-    """At most `pool_size` connections at a time; who comes later waits for one."""
+    """At most `pool_size` connections at a time; further requests wait for one."""
 
     def __init__(self, settings, user, password):
         self._settings = settings
@@ -54,6 +54,7 @@ class Pool:
             connection = self._connect(where)
             yield connection
         except pymysql.MySQLError as error:
+            telemetry.ERRORS.labels(str(error.args[0]) if error.args else "none").inc()
             if connection is not None:
                 connection.close()
                 connection = None
@@ -101,7 +102,7 @@ class Pool:
 
 
 class Store:
-    """The statements, each timed under its name."""
+    """The statements; the duration of each is measured."""
 
     def __init__(self, pool, settings):
         self._pool = pool
@@ -129,11 +130,22 @@ class Store:
         found = self._all("problem", "SELECT id, title, body, points FROM problems WHERE id = %s", (number,))
         return found[0] if found else None
 
+    def recent_one_by_one(self, count):
+        """The names behind the newest submissions, as code does it that loads each row and what belongs to it."""
+        rows = self._all("recent", "SELECT MAX(id) AS newest FROM submissions", ())
+        newest = rows[0]["newest"] or 0
+        names = []
+        for number in range(max(newest - count, 0) + 1, newest + 1):
+            found = self._all("submission", "SELECT user_id FROM submissions WHERE id = %s", (number,))
+            if found:
+                names += self._all("user_by_id", "SELECT name FROM users WHERE id = %s", (found[0]["user_id"],))
+        return [each["name"] for each in names]
+
     def leaderboard(self):
         return self._all("leaderboard", _LEADERBOARD, {"contest": CONTEST})
 
     def submit(self, user_id, problem, verdict, code):
-        """Keep a submission and count it: everybody's submissions pass through the one row of the contest."""
+        """Store a submission and count it: all submissions update the same row of the contest."""
         points = problem["points"] if verdict == "accepted" else 0
         with self._pool.connection() as connection, connection.cursor() as cursor:
             connection.begin()

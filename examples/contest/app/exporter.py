@@ -1,16 +1,18 @@
-"""Serves what the processes of one cluster have measured (/metrics) and what uWSGI says of them (/uwsgi/metrics).
+"""Serve the metrics of the processes of one cluster (/metrics) and those of uWSGI (/uwsgi/metrics).
 
-A program of its own, so that it answers also when every uWSGI process is blocked.
+A separate program, so that it responds also when every uWSGI process is blocked.
 
 exporter.py ADDRESS:PORT UWSGI_STATS_ADDRESS:PORT
 """
 
 import json
+import os
 import socket
 import sys
 from socketserver import ThreadingMixIn
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
+from processor import CpuOfCluster
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest, multiprocess
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
@@ -18,7 +20,7 @@ _STATS_TIMEOUT_S = 0.8
 
 
 class UwsgiStats:
-    """A collector over uWSGI's stats server, which sends one JSON document to whoever connects."""
+    """A collector for uWSGI's stats server, which sends one JSON document to each connection."""
 
     def __init__(self, address, port):
         self._where = (address, port)
@@ -34,7 +36,7 @@ class UwsgiStats:
         stats = self._read()
         queue = GaugeMetricFamily("uwsgi_listen_queue_length", "Requests that wait to be taken by a worker")
         queue.add_metric([], stats["listen_queue"])
-        # A cheaped worker is one that uWSGI has not started.
+        # A cheaped worker has not been started by uWSGI.
         workers = [worker for worker in stats["workers"] if worker["status"] != "cheap"]
         count = GaugeMetricFamily("uwsgi_workers", "Worker processes")
         count.add_metric([], len(workers))
@@ -62,11 +64,12 @@ class _Quiet(WSGIRequestHandler):
         pass
 
 
-def make_application(uwsgi_stats):
+def make_application(uwsgi_stats, cpu):
     def application(environ, start_response):
         registry = CollectorRegistry()
         if environ["PATH_INFO"] == "/metrics":
             multiprocess.MultiProcessCollector(registry)
+            registry.register(cpu)
         elif environ["PATH_INFO"] == "/uwsgi/metrics":
             registry.register(uwsgi_stats)
         else:
@@ -86,7 +89,7 @@ def make_application(uwsgi_stats):
 def main():
     address, _, port = sys.argv[1].rpartition(":")
     stats_address, _, stats_port = sys.argv[2].rpartition(":")
-    application = make_application(UwsgiStats(stats_address, int(stats_port)))
+    application = make_application(UwsgiStats(stats_address, int(stats_port)), CpuOfCluster(os.getppid()))
     with make_server(address, int(port), application, _Server, _Quiet) as server:
         server.serve_forever()
 

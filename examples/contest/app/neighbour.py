@@ -1,4 +1,4 @@
-"""Takes CPUs from everybody else on the machine, for so long.
+"""Use CPUs of the machine for a time, which other processes lack then.
 
 neighbour.py PROCESSES SECONDS
 """

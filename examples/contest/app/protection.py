@@ -1,9 +1,9 @@
-"""What keeps robots out of the contest (a limit of requests per address, a question at login), and the way past it for
-a load test that signs its requests.
+"""The contest's protection from bots (a rate limit per address, a question at login), from which signed requests of a
+load test are exempt.
 
-A request is let past when it carries `X-Obswarm-Run`, `X-Obswarm-Time` (whole seconds since 1970) and
-`X-Obswarm-Signature`: the hexadecimal HMAC-SHA256 of run, time and path, one a line, with a key that both sides have.
-The path is as on the request line, without the query. It is the whole of what a service has to implement.
+A request is exempt if it has the headers `X-Obswarm-Run`, `X-Obswarm-Time` (whole seconds since 1970) and
+`X-Obswarm-Signature`: the hexadecimal HMAC-SHA256 of run, time and path, one a line, with a shared key. The path is
+that of the request line, without the query. A service has to implement nothing else.
 """
 
 import hashlib
@@ -14,7 +14,7 @@ import time
 from urllib.parse import quote
 
 PRIVILEGED_RUN = "obswarm.run_id"
-"""In the WSGI environment of a request that was signed: the id of the load test's run."""
+"""Key of the WSGI environment of signed requests: the id of the load test's run."""
 
 _WINDOW_S = 60
 _LIMIT = 30
@@ -23,14 +23,14 @@ _CAPTCHA_S = 300
 
 
 def reason_to_refuse(key, environ, now_s, window_s=_WINDOW_S):
-    """Why a signed request is not to be believed; None when it is."""
+    """Return the reason why a signature is invalid; None if it is valid."""
     try:
         sent_s = int(environ.get("HTTP_X_OBSWARM_TIME", ""))
     except ValueError:
         return "X-Obswarm-Time is not a number of seconds"
     if abs(now_s - sent_s) > window_s:
         return f"the signature is {now_s - sent_s:.0f} s old; {window_s} s are allowed, in both directions"
-    # Servers that do not give the request line give the path decoded, as bytes in the guise of Latin-1 (PEP 3333).
+    # Servers that do not pass on the request line pass on the decoded path, as bytes in Latin-1 (PEP 3333).
     path = environ.get("REQUEST_URI", "").partition("?")[0] or quote(
         (environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")).encode("latin-1")
     )
@@ -42,9 +42,9 @@ def reason_to_refuse(key, environ, now_s, window_s=_WINDOW_S):
 
 
 class LoadTestPass:
-    """WSGI middleware: marks signed requests, and answers 401 to those whose signature is wrong or too old.
+    """WSGI middleware: marks signed requests, and responds 401 to those whose signature is wrong or too old.
 
-    Without a key nobody gets past anything. `refused` is called with the word "signature" for each refusal.
+    Without a key, no request is exempt. `refused` is called with the word "signature" for each refusal.
     """
 
     def __init__(self, application, key, window_s=_WINDOW_S, clock=time.time, refused=lambda protection: None):
@@ -66,9 +66,9 @@ class LoadTestPass:
 
 
 class RateLimit:
-    """WSGI middleware: 429 to an address with more requests in a period than allowed; signed requests do not count.
+    """WSGI middleware: 429 to an address with more requests in a period than allowed; signed requests are not counted.
 
-    `count(key, period_s)` adds one to what is known under a key, which may be forgotten after the period, and gives it.
+    `count(key, period_s)` increments and returns the counter of a key, which may be removed after the period.
     """
 
     def __init__(
@@ -109,8 +109,8 @@ def _answer(start_response, status, document, retry_after=None):
 
 
 class Captcha:
-    """A question that a person can answer. The right answer is in the question's id, under a seal, so that nothing has
-    to be kept; a real one would show a picture."""
+    """A question that a person can answer. The sealed id of the question contains the answer, so that nothing has to be
+    stored; a real one would show a picture."""
 
     def __init__(self, key, clock=time.time):
         self._key = key.encode()

@@ -1,4 +1,4 @@
-"""What can be changed while the application runs: a JSON file that is looked at again when it has changed."""
+"""Settings that can be changed while the application runs: a JSON file, which is read again when it has changed."""
 
 import json
 import os
@@ -19,18 +19,33 @@ class Settings:
     """Database connections of one process."""
 
     leaderboard_cache_s: float = 2.0
-    """For how long a leaderboard is shown that was made before; 0 makes it for every request."""
+    """How long a leaderboard is cached; 0 computes it for every request."""
+
+    leaderboard_expires_at_once: bool = False
+    """Whether the cached leaderboards of all processes expire at the same moment, and each request that comes before a
+    new one is there computes one as well."""
 
     judge_in_transaction_s: float = 0.0
-    """How long a submission is judged while the contest's counters are locked."""
+    """How long the evaluation of a submission locks the contest's counters."""
+
+    queries_per_problem: int = 0
+    """Submissions that a problem's page reads one by one, with a query for each and one for its user."""
+
+    pause_s: float = 0.0
+    """How long a process stops executing anything, as for garbage collection, each `pause_every_s`."""
+
+    pause_every_s: float = 1.0
+
+    checker_delay_s: float = 0.0
+    """How long the checker of submissions takes, which is a service outside."""
 
 
 _NAMES = {field.name for field in fields(Settings)}
 
 
 class SettingsFile:
-    """`current` is what the file says now; what it does not say is as in `usual`. A file that is being written is read
-    at the next look; there need not be one."""
+    """`current` has the values of the file, and those of `usual` for missing ones. A file that is being written is read
+    the next time; it may be missing."""
 
     def __init__(self, path, usual):
         self._path = path

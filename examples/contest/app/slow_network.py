@@ -1,21 +1,36 @@
-"""A TCP proxy that holds back every byte for a while, in both directions, as a longer line would.
+"""A TCP proxy that delays every byte in both directions, as a longer line would, or loses pieces.
 
-slow_network.py LISTEN_ADDRESS:PORT TARGET_ADDRESS:PORT SECONDS
+slow_network.py LISTEN_ADDRESS:PORT TARGET_ADDRESS:PORT SECONDS LOSS
+
+TCP repeats what is lost after a timeout, 200 ms at first and twice as long each further time (RFC 6298; the minimum is
+Linux'), and everything behind it waits: so does a piece here that is lost, a share LOSS of all.
 """
 
 import asyncio
+import random
 import sys
 
+_TIMEOUT_S = 0.2
 
-async def _forward(reader, writer, delay_s):
-    """Bytes leave in order, each piece `delay_s` after it came; what comes later does not wait for what came before."""
+
+def _repeated_s(loss):
+    """Return the time until a piece arrives that may be lost, also when it is repeated."""
+    waited_s, timeout_s = 0.0, _TIMEOUT_S
+    while random.random() < loss and timeout_s < 10:
+        waited_s += timeout_s
+        timeout_s *= 2
+    return waited_s
+
+
+async def _forward(reader, writer, delay_s, loss):
+    """Forward pieces in order, each `delay_s` seconds after its arrival; delays of successive pieces overlap."""
     loop = asyncio.get_running_loop()
     queue = asyncio.Queue()
 
     async def read():
         try:
             while piece := await reader.read(65536):
-                queue.put_nowait((loop.time() + delay_s, piece))
+                queue.put_nowait((loop.time() + delay_s + _repeated_s(loss), piece))
         except OSError:
             pass
         queue.put_nowait((loop.time() + delay_s, b""))
@@ -24,7 +39,7 @@ async def _forward(reader, writer, delay_s):
     try:
         while True:
             due_s, piece = await queue.get()
-            await asyncio.sleep(due_s - loop.time())
+            await asyncio.sleep(max(0.0, due_s - loop.time()))
             if not piece:
                 return
             writer.write(piece)
@@ -39,7 +54,7 @@ async def _forward(reader, writer, delay_s):
 async def main():
     address, _, port = sys.argv[1].rpartition(":")
     target_address, _, target_port = sys.argv[2].rpartition(":")
-    delay_s = float(sys.argv[3])
+    delay_s, loss = float(sys.argv[3]), float(sys.argv[4])
 
     async def connected(reader, writer):
         try:
@@ -47,7 +62,7 @@ async def main():
         except OSError:
             writer.close()
             return
-        await asyncio.gather(_forward(reader, far_writer, delay_s), _forward(far_reader, writer, delay_s))
+        await asyncio.gather(_forward(reader, far_writer, delay_s, loss), _forward(far_reader, writer, delay_s, loss))
 
     server = await asyncio.start_server(connected, address, int(port))
     async with server:

@@ -1,5 +1,7 @@
-"""What the application measures of itself, with prometheus-client. Each uWSGI process writes to files of its own; the
-exporter adds them up, and answers also when every process is blocked."""
+"""Metrics of the application, with prometheus-client.
+
+Each uWSGI process writes to its own files; the exporter adds them up, and responds also when every process is blocked.
+"""
 
 from prometheus_client import Counter, Gauge, Histogram
 
@@ -21,3 +23,8 @@ POOL_SIZE = Gauge("app_db_pool_size", "Connections that the pools may have", mul
 CACHE = Counter("app_cache_requests", "Looks into a cache", ["cache", "outcome"])
 REFUSED = Counter("app_refused_requests", "Requests that a protection refused", ["protection"])
 PRIVILEGED = Counter("app_privileged_requests", "Signed requests of a load test that were let through")
+ERRORS = Counter("app_db_errors", "Statements and connections that failed", ["error"])
+PAUSE = Histogram("app_pause_seconds", "Times in which the process has executed nothing", buckets=_BUCKETS)
+DEPENDENCY_DURATION = Histogram(
+    "app_dependency_duration_seconds", "Requests to services outside", ["dependency"], buckets=_BUCKETS
+)

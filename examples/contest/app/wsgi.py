@@ -1,9 +1,10 @@
-"""What uWSGI loads: the application behind its protections, set up from the environment."""
+"""Entry point for uWSGI: the application behind its protections, configured by the environment."""
 
 import os
 
 import telemetry
 import uwsgi
+from checking import Checker
 from contest import create_application
 from database import Pool, Store
 from protection import Captcha, LoadTestPass, RateLimit
@@ -25,10 +26,14 @@ def _refused(protection):
 _host, _, _port = os.environ["CONTEST_DATABASE"].rpartition(":")
 _settings = SettingsFile(os.environ["CONTEST_SETTINGS"], Settings(database_host=_host, database_port=int(_port)))
 _store = Store(Pool(_settings, os.environ["CONTEST_DB_USER"], os.environ["CONTEST_DB_PASSWORD"]), _settings)
+_checker_host, _, _checker_port = os.environ["CONTEST_CHECKER"].rpartition(":")
+_checker = Checker(_checker_host, int(_checker_port))
 _secret_key = os.environ["CONTEST_SECRET_KEY"]
 application = LoadTestPass(
     RateLimit(
-        create_application(_store, _settings, Captcha(_secret_key), _secret_key).wsgi_app, _count, refused=_refused
+        create_application(_store, _settings, Captcha(_secret_key), _secret_key, _checker).wsgi_app,
+        _count,
+        refused=_refused,
     ),
     os.environ.get("CONTEST_SIGNING_KEY", ""),
     refused=_refused,

@@ -9,4 +9,4 @@ LOOPBACK = "127.0.0.1"
 
 
 class ContestError(Exception):
-    """Something that whoever typed the command can put right; its text is a sentence."""
+    """An error that the user can correct; its text is a sentence."""

@@ -1,4 +1,4 @@
-"""The command lines of both ways: up, down, status, fault."""
+"""The command lines for processes and for Compose: up, down, status, fault."""
 
 import argparse
 import os
@@ -33,7 +33,7 @@ def _parser(program: str) -> argparse.ArgumentParser:
 
 
 def native(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; gives its exit code: 2 when something is to be put right, 1 for `status` of what is not well."""
+    """Run the command; returns its exit code: 2 for an error of the user, 1 if `status` finds an unhealthy part."""
     options = _parser("native").parse_args(arguments)
     return _carry_out(options, lambda: _native(Native(options.run.resolve()), options))
 
@@ -128,7 +128,7 @@ def _fault(contest: Native | Composed, name: str | None, switch: str) -> None:
 
 
 def switch_fault(contest: Native | Composed, fault: Fault, on: bool) -> None:
-    """Raises ContestError when another fault is on: of two nobody could say which one is seen."""
+    """Raise ContestError if another fault is on: the effects of two could not be distinguished."""
     active = contest.faults
     if on and active and active != [fault.name]:
         raise ContestError(f"{active[0]} is on; switch it off first (`fault {active[0]} off`).")

@@ -1,4 +1,4 @@
-"""The contest as Compose services: what compose.yaml says, and faults in the containers."""
+"""The contest as Compose services: the content of compose.yaml, and faults in the containers."""
 
 import contextlib
 import json
@@ -20,10 +20,12 @@ _ALL = ("--profile", PROFILE, "--profile", FAULT_PROFILE)
 APP_IMAGE = "obswarm-contest:latest"
 FILES = "conf/composed"
 TARGET_LABEL = "io.obswarm.target"
-"""Containers with it are those whose use of CPU and memory `obswarm container-stats` exports."""
+"""Label of the containers whose resource usage `obswarm container-stats` exports."""
 
 _INSIDE = "/contest"
 _KEY_VARIABLE = "OBSWARM_SIGNING_KEY"
+_PERIOD_US = 100_000
+_NO_QUOTA = -1
 
 
 class _Variables:
@@ -41,7 +43,7 @@ def variable(setting: str) -> str:
 
 
 def port_variable(part: Part, port: str) -> str:
-    """By which another port of this machine is chosen for one of a part's."""
+    """Return the environment variable that selects the port of this machine for a part's port."""
     return variable(f"{part.name.replace('-', '_')}_{port}_port")
 
 
@@ -56,7 +58,7 @@ def services() -> dict[str, Any]:
 
 
 def _values(part: Part) -> dict[str, Any]:
-    """What placeholders stand for in a container."""
+    """Return the values of placeholders in a container."""
     places = {each.name: SimpleNamespace(host=each.name, **each.ports) for each in PARTS}
     return {
         **places,
@@ -89,7 +91,7 @@ def _service(part: Part) -> dict[str, Any]:
     if environment:
         service["environment"] = environment
     if part.ports:
-        # The statistics of uWSGI are read from within its container.
+        # The statistics of uWSGI are read inside of its container.
         service["ports"] = [
             f"{LOOPBACK}:${{{port_variable(part, name)}:-{port}}}:{port}"
             for name, port in part.ports.items()
@@ -100,7 +102,7 @@ def _service(part: Part) -> dict[str, Any]:
     volumes.extend(f"./{name}:{_INSIDE}/{name}:ro" for name in ("app", "conf") if f"{{{name}}}" in " ".join(texts))
     if part.files:
         volumes.append(f"./{FILES}:{_INSIDE}/files:ro")
-    if any("{run}" in text for text in part.environment.values()):
+    if part.image is None and any("{run}" in text for text in texts):
         volumes.append(f"${{CONTEST_RUN:-./.run}}:{_INSIDE}/run:ro")
     if volumes:
         service["volumes"] = volumes
@@ -120,7 +122,7 @@ def _service(part: Part) -> dict[str, Any]:
 
 
 def _needs(part: Part) -> Iterator[str]:
-    """The parts whose addresses it is told."""
+    """Return the parts whose addresses a part needs."""
     texts = " ".join((*part.arguments, *part.environment.values(), *part.files.values()))
     for other in PARTS:
         if other is not part and f"{{{other.name}." in texts:
@@ -144,7 +146,7 @@ def _health_check(part: Part, values: dict[str, Any]) -> list[str] | None:
 
 
 class Composed:
-    """The running services; what faults have changed is kept in a folder, which the containers see."""
+    """The running services; changes by faults are stored in a folder that is mounted in the containers."""
 
     def __init__(self, run: Path, file: Path = HERE / "compose.yaml") -> None:
         self.run = run
@@ -178,7 +180,7 @@ class Composed:
         self.faults = names
         self._keep()
 
-    # What faults use.
+    # For faults.
     def address(self, name: str, port: str) -> tuple[str, int]:
         return name, BY_NAME[name].ports[port]
 
@@ -197,6 +199,11 @@ class Composed:
     def balance(self, command: str) -> None:
         load_balancer.tell((LOOPBACK, BY_NAME["load-balancer"].ports["admin"]), command)
 
+    def limit_cpu(self, name: str, cores: float | None) -> None:
+        container = self._compose("ps", "--quiet", name).strip()
+        quota = _NO_QUOTA if cores is None else round(cores * _PERIOD_US)
+        self._docker("update", f"--cpu-period={_PERIOD_US}", f"--cpu-quota={quota}", container)
+
     def start(self, *names: str) -> None:
         self._compose(*_ALL, "up", "--detach", "--wait", "--no-deps", "--force-recreate", *names)
 
@@ -208,13 +215,16 @@ class Composed:
         (self.run / "settings.json").write_text(json.dumps(self._settings))
 
     def _compose(self, *words: str, text: str | None = None) -> str:
+        return self._docker("compose", "--file", str(self._file), *words, text=text)
+
+    def _docker(self, *words: str, text: str | None = None) -> str:
         docker = shutil.which("docker")
         if docker is None:
             raise ContestError("There is no docker on the PATH; install Docker Engine and its Compose plugin.")
         settings = {variable(name): str(value) for name, value in self._settings.items()}
         key = {_KEY_VARIABLE: self._key_file.read_text()} if self._key_file.exists() else {}
         done = subprocess.run(
-            [docker, "compose", "--file", str(self._file), *words],
+            [docker, *words],
             input=text,
             capture_output=True,
             text=True,
@@ -223,5 +233,5 @@ class Composed:
         )
         if done.returncode:
             lines = done.stderr.strip().splitlines()[-3:]
-            raise ContestError("\n".join((f"docker compose {' '.join(words)} failed:", *lines)))
+            raise ContestError("\n".join((f"docker {' '.join(words)} failed:", *lines)))
         return done.stdout

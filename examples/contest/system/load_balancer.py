@@ -6,7 +6,7 @@ from system import ContestError
 
 
 def tell(address: tuple[str, int], command: str) -> None:
-    """Raises ContestError when HAProxy does not do it, or is not there."""
+    """Send a command to HAProxy. Raises ContestError if it fails, or HAProxy is not running."""
     try:
         with socket.create_connection(address, 5) as connection:
             connection.sendall(command.encode() + b"\n")

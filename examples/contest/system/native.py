@@ -1,4 +1,4 @@
-"""The contest as processes of this machine, on loopback. What runs is kept in a file, so that each command finds it."""
+"""The contest as processes of this machine, on loopback. A file lists the running ones, for each command."""
 
 import contextlib
 import json
@@ -17,7 +17,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from system import HERE, LOOPBACK, ContestError, load_balancer
+from system import HERE, LOOPBACK, ContestError, cgroup, load_balancer
 from system.parts import BY_NAME, PARTS, SETTINGS, Part
 
 _READY_S = 90.0
@@ -30,7 +30,7 @@ _PATH = os.pathsep.join(
 
 @dataclass(slots=True)
 class Running:
-    """A process: its number alone could be somebody else's by now, so when it was started belongs to it."""
+    """A process, identified by its id and its start time: an id may have been reused."""
 
     pid: int
     started: str
@@ -57,7 +57,7 @@ def _port_is_free(port: int) -> bool:
 
 
 def choose_ports() -> dict[str, int]:
-    """The usual port of each, or any that is free. Keys are `part.port`."""
+    """Return the usual port of each, or a free one. Keys are `part.port`."""
     chosen: dict[str, int] = {}
     held = []
     for part in PARTS:
@@ -65,7 +65,7 @@ def choose_ports() -> dict[str, int]:
             if _port_is_free(usual):
                 chosen[f"{part.name}.{name}"] = usual
                 continue
-            # Kept until all are chosen, so that none is given twice.
+            # Open until all ports are selected, so that none is selected twice.
             probe = socket.socket()
             probe.bind((LOOPBACK, 0))
             held.append(probe)
@@ -76,7 +76,7 @@ def choose_ports() -> dict[str, int]:
 
 
 def _started(pid: int) -> str | None:
-    """When the kernel started that process; None when there is none, or it has ended and nobody has asked yet."""
+    """Return the start time of a process; None if there is none, or it is a zombie."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
@@ -85,14 +85,14 @@ def _started(pid: int) -> str | None:
 
 
 class Native:
-    """The contest whose files are in a folder. Raises ContestError."""
+    """The contest with its files in a folder. Methods raise ContestError."""
 
     def __init__(self, run: Path) -> None:
         self.run = run
         self._state_file = run / "state.json"
         self.state: State | None = self._read()
 
-    # What is kept.
+    # Stored state.
     def _read(self) -> State | None:
         try:
             values = json.loads(self._state_file.read_text())
@@ -116,19 +116,24 @@ class Native:
 
     @property
     def faults(self) -> list[str]:
-        """Names of those that are on."""
+        """Names of the faults that are on."""
         return self.state.faults if self.state is not None else []
 
     def note_faults(self, names: list[str]) -> None:
         self._up.faults = names
         self._keep()
 
-    # Up and down.
+    # Start and stop.
     def up(self) -> None:
-        """Start all parts, with fresh data, and wait until they answer."""
-        if self.state is not None:
-            raise ContestError(f"It is running already ({self.run}); end it with `native down`.")
+        """Start all parts with new data, and wait until they respond; if some of a running contest have ended, start
+        these, with the data that is there."""
         check_programs()
+        if self.state is not None:
+            ended = [name for name, runs in self.status().items() if not runs]
+            if not ended:
+                raise ContestError(f"It is running already ({self.run}); end it with `native down`.")
+            self.start(*ended)
+            return
         self.run.mkdir(parents=True, exist_ok=True)
         (self.run / "log").mkdir(exist_ok=True)
         self.state = State(choose_ports(), secrets.token_urlsafe(24), secrets.token_urlsafe(24))
@@ -137,7 +142,7 @@ class Native:
             self._write_settings()
             self._make_database()
             self.start(*(part.name for part in PARTS if not part.on_demand and part.name != _LAST))
-            # Not before what it checks is there: who was found missing has to be well for a while.
+            # Started after the parts that it checks: one that was down has to be healthy for a while.
             self.start(_LAST)
             self._write_for_users()
         except BaseException:
@@ -145,7 +150,7 @@ class Native:
             raise
 
     def down(self, keep_logs: bool = False) -> None:
-        """End everything and remove its files."""
+        """Stop all parts and remove their files."""
         if self.state is None:
             return
         self.stop(*reversed([part.name for part in PARTS]))
@@ -163,7 +168,7 @@ class Native:
                 self.run.rmdir()
 
     def status(self) -> dict[str, bool]:
-        """Whether each part that should run does."""
+        """Return whether all parts are running."""
         return {part.name: self.runs(part.name) for part in PARTS if not part.on_demand or self.runs(part.name)}
 
     def runs(self, name: str) -> bool:
@@ -173,7 +178,7 @@ class Native:
     def url(self, name: str, port: str = "http", path: str = "") -> str:
         return f"http://{LOOPBACK}:{self._up.ports[f'{name}.{port}']}{path}"
 
-    # What faults use.
+    # For faults.
     def address(self, name: str, port: str) -> tuple[str, int]:
         return LOOPBACK, self._up.ports[f"{name}.{port}"]
 
@@ -205,6 +210,9 @@ class Native:
     def balance(self, command: str) -> None:
         load_balancer.tell(self.address("load-balancer", "admin"), command)
 
+    def limit_cpu(self, name: str, cores: float | None) -> None:
+        cgroup.limit(self._up.processes[name].pid, f"obswarm-contest-{name}", cores)
+
     def start(self, *names: str) -> None:
         """Start parts, and wait until they are ready."""
         for name in names:
@@ -214,20 +222,20 @@ class Native:
             self._wait_until_ready(BY_NAME[name])
 
     def stop(self, *names: str) -> None:
-        """End parts with all their processes, at once if need be."""
+        """Stop parts with all their processes; kill those that do not end."""
         for name in names:
             if self.runs(name):
                 self._end(self._up.processes[name].pid)
             if self._up.processes.pop(name, None) is not None:
                 self._keep()
 
-    # How.
+    # Processes.
     def _start(self, part: Part) -> None:
         program = find_program(part)
         assert program is not None
         values = self._values(part)
         environment = {name: text.format_map(values) for name, text in part.environment.items()}
-        # Counts of processes that have ended are nobody's any more.
+        # Remove the counts of processes that have ended.
         shutil.rmtree(values["counters"], ignore_errors=True)
         values["counters"].mkdir(parents=True)
         values["files"].mkdir(exist_ok=True)
@@ -243,7 +251,7 @@ class Native:
                 stdout=log,
                 stderr=log,
                 env={**os.environ, "PATH": _PATH, **environment},
-                # A group of its own: what it starts is ended with it, and Ctrl-C is for us.
+                # A process group of its own: its children are stopped with it, and Ctrl-C does not reach it.
                 start_new_session=True,
             )
         self._up.processes[part.name] = Running(process.pid, _started(process.pid) or "")
@@ -314,7 +322,7 @@ class Native:
                 with contextlib.suppress(ChildProcessError):
                     os.waitpid(pid, os.WNOHANG)
                 time.sleep(0.02)
-        # What it may have left of its own.
+        # Files that it may have left.
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(pid, signal.SIGKILL)
 
@@ -337,7 +345,7 @@ class Native:
         _write(self.run / "settings.json", json.dumps(self._up.settings, indent=1))
 
     def _write_for_users(self) -> None:
-        """obswarm.toml with the ports that were chosen, and the key for signed requests."""
+        """Write obswarm.toml with the selected ports and the key for signed requests."""
         text = (HERE / "obswarm.toml").read_text()
         for part in PARTS:
             for name, usual in part.ports.items():
@@ -347,7 +355,7 @@ class Native:
 
 
 def _write(path: Path, text: str) -> None:
-    """At once and for nobody else's eyes: whoever reads it meanwhile sees the old or the new one."""
+    """Replace the file atomically, with mode 0600."""
     new = path.with_name(path.name + ".new")
     new.touch(mode=0o600)
     new.write_text(text)
@@ -360,7 +368,7 @@ def find_program(part: Part) -> str | None:
 
 
 def check_programs(parts: Mapping[str, Part] = BY_NAME) -> None:
-    """Raises ContestError that names what is missing, and how to get it."""
+    """Raise ContestError with the missing programs, and how to install them."""
     missing = [part for part in parts.values() if find_program(part) is None]
     names = [part.program[0] for part in missing]
     packages = [part.package for part in missing]
@@ -375,7 +383,7 @@ def check_programs(parts: Mapping[str, Part] = BY_NAME) -> None:
 
 
 def _has_libraries() -> bool:
-    """Of the Python that Debian's uWSGI runs."""
+    """Return whether the Python of Debian's uWSGI has the libraries of the application."""
     done = subprocess.run(
         ["/usr/bin/python3", "-c", "import flask, pymysql, prometheus_client"], capture_output=True, check=False
     )

@@ -1,9 +1,9 @@
-"""What the contest consists of. Both ways of running it are made from this.
+"""The parts of the contest, from which both processes and Compose services are made.
 
-In commands and environments, {database.mysql} is a port of a part, {database.host} where others reach it, {self} the
-part itself, {listen} the address at which it listens; {app}, {conf} and {run} are the folders of the application, of
-the configuration, and of what is written while it runs, {counters} one that is empty when the part starts, {files} that
-of its `files`; {contest.…} are the values of SETTINGS.
+Placeholders in commands and environments: {database.mysql} is a port of a part, {database.host} its host for other
+parts, {self} the part itself, {listen} the address on which it listens; {app}, {conf} and {run} are the folders of the
+application, its configuration and its state, {counters} a folder that is empty when the part starts, {files} that of
+its `files`; {contest.…} are the values of SETTINGS.
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where obswarm sees how a part is: `kind` as in obswarm.toml."""
+    """A metrics endpoint of a part: `kind` as in obswarm.toml."""
 
     name: str
     kind: str
@@ -22,8 +22,8 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One program. `ports` are those that it has in a container; on this machine other ones are taken if they are in
-    use. `program` is its name on this machine, or several; `package` where Debian has it."""
+    """One program. `ports` are those in a container; on this machine, others are used if they are taken. `program` has
+    the names of the program on this machine; `package` is its Debian package."""
 
     name: str
     shows: str
@@ -33,28 +33,28 @@ class Part:
     package: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
-    """Configuration that programs do not take from arguments or environment, by name, with the same placeholders."""
+    """Configuration files by name, for programs without arguments or environment for it; with the same placeholders."""
 
     ready: tuple[str, str] | None = None
-    """Port and path that answer once it is ready."""
+    """Port and path that respond when it is ready."""
 
     targets: tuple[Target, ...] = ()
     image: str | None = None
-    """None: made from this folder's Dockerfile."""
+    """None: built from this folder's Dockerfile."""
 
     image_command: tuple[str, ...] | None = None
-    """What the image is told, where that is not `arguments` after its own entry point."""
+    """Command of the container, if it is not the image's entry point with `arguments`."""
 
     volumes: tuple[str, ...] = ()
-    """Of the container, besides {conf} and {run}."""
+    """Mounts of the container, besides {conf} and {run}."""
 
     image_environment: Mapping[str, str] = field(default_factory=dict)
 
     user: str | None = None
-    """Of the container, where the image's own is root."""
+    """User of the container, if the image's is root."""
 
     healthy: tuple[str, ...] | None = None
-    """What the container is asked, where `ready` is not: a command."""
+    """Health check command of the container, if `ready` cannot be used."""
 
     on_demand: bool = False
     """Only started by a fault."""
@@ -64,17 +64,17 @@ SETTINGS: Mapping[str, int | float | str] = {
     "processes": 4,
     "threads": 2,
     "network_delay_s": 0.0,
+    "network_loss": 0.0,
     "neighbours": 0,
     "neighbour_s": 0.0,
 }
-"""What commands and environments take from here when nothing is wrong; the application has its own defaults for the
-rest (settings.py)."""
+"""Values for commands and environments without a fault; other defaults are the application's own (settings.py)."""
 
 DATABASE_OPTIONS = (
     "--performance-schema=ON",
     "--innodb-buffer-pool-size=192M",
     "--innodb-log-file-size=96M",
-    # Once a second rather than at each commit: it is a contest, not a bank.
+    # Once a second instead of at each commit: lost submissions of a second are acceptable.
     "--innodb-flush-log-at-trx-commit=2",
     "--max-connections=200",
     "--skip-name-resolve",
@@ -99,6 +99,7 @@ def _cluster(letter: str, port: int) -> Part:
             "CONTEST_PROCESSES": "{contest.processes}",
             "CONTEST_THREADS": "{contest.threads}",
             "CONTEST_DATABASE": "{database.host}:{database.mysql}",
+            "CONTEST_CHECKER": "{checker.host}:{checker.http}",
             "CONTEST_SETTINGS": "{run}/settings.json",
             "CONTEST_DB_USER": "contest",
             "CONTEST_DB_PASSWORD": "contest",
@@ -133,14 +134,14 @@ PARTS = (
         ),
         image="mariadb:11.8",
         image_command=("mariadbd", "--port={self.mysql}", *DATABASE_OPTIONS),
-        # Its administrator has no password, and comes from the container itself.
+        # Its administrator has no password, and connects inside of the container.
         image_environment={"MARIADB_ALLOW_EMPTY_ROOT_PASSWORD": "1", "MARIADB_ROOT_HOST": "localhost"},
         volumes=(
             "./conf/schema.sql:/docker-entrypoint-initdb.d/1-schema.sql:ro",
             "./conf/data.sql:/docker-entrypoint-initdb.d/2-data.sql:ro",
         ),
         user="mysql",
-        # It listens only after the data have been read.
+        # It listens only after the data has been imported.
         healthy=(
             "mariadb-admin",
             "--protocol=tcp",
@@ -150,6 +151,14 @@ PARTS = (
             "--password=contest",
             "ping",
         ),
+    ),
+    Part(
+        name="checker",
+        shows="a service outside, which is asked about each submission",
+        ports={"http": 18300},
+        program=("python3",),
+        arguments=("{app}/checker.py", "{listen}:{self.http}", "{run}/settings.json"),
+        ready=("http", "/health"),
     ),
     _cluster("a", 18001),
     _cluster("b", 18002),
@@ -180,11 +189,11 @@ PARTS = (
         package="prometheus-mysqld-exporter",
         arguments=(
             "--web.listen-address={listen}:{self.metrics}",
-            # Older releases know no other way to be told of a database that newer ones know, too.
+            # The only way to set the database that both older and newer releases know.
             "--config.my-cnf={files}/exporter.cnf",
             "--collect.perf_schema.eventsstatements",
             "--collect.info_schema.innodb_metrics",
-            # There is no replica, and looking for one takes a right of its own.
+            # There is no replica, and the query for one needs another privilege.
             "--no-collect.slave_status",
         ),
         files={
@@ -207,12 +216,12 @@ PARTS = (
     ),
     Part(
         name="slow-network",
-        shows="a line to the database on which everything comes late",
+        shows="a line to the database on which everything comes late, or some of it is lost",
         ports={"mysql": 13307},
         program=("python3",),
         arguments=(
             *("{app}/slow_network.py", "{listen}:{self.mysql}", "{database.host}:{database.mysql}"),
-            "{contest.network_delay_s}",
+            *("{contest.network_delay_s}", "{contest.network_loss}"),
         ),
         on_demand=True,
     ),

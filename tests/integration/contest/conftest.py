@@ -17,6 +17,19 @@ def contest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Contest]:
         yield running
 
 
+@pytest.fixture(autouse=True)
+def _whole_contest(contest: Contest) -> Iterator[None]:
+    """A part that ends fails the test in which it does so, with its log; each test begins with all parts and without a
+    fault, whatever became of the one before."""
+    yield
+    ended = contest.ended()
+    if ended:
+        contest.must("up")
+    for fault in contest.state["faults"]:
+        contest.must("fault", fault, "off")
+    assert not ended, ended
+
+
 @pytest.fixture(scope="package")
 def web_port() -> int:
     return free_port()

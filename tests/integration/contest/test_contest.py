@@ -3,6 +3,7 @@
 import itertools
 import json
 import os
+import signal
 import time
 import urllib.error
 import urllib.request
@@ -214,6 +215,13 @@ def test_a_part_that_ends_by_itself_is_told_with_its_log_and_everything_else_is_
         if str(contest.folder) in " ".join(process.info["cmdline"] or [])
     ]
     assert not mine
+
+
+def test_a_part_that_has_ended_is_started_again_by_up(contest: Contest) -> None:
+    os.kill(contest.state["processes"]["checker"]["pid"], signal.SIGKILL)
+    wait_until(lambda: list(contest.ended()) == ["checker"])
+    assert "up    checker" in contest.must("up")
+    assert contest.ended() == {}
 
 
 def test_down_leaves_nothing(tmp_path: Path) -> None:

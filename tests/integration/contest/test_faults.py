@@ -67,6 +67,16 @@ EFFECTS = (
     Effect("cluster-down", '3 - min(haproxy_backend_active_servers{proxy="clusters"})', 2),
     # Requests that wait in the load balancer: none, else.
     Effect("low-maxconn", 'sum(avg_over_time(haproxy_backend_current_queue{proxy="clusters"}[5s]))', 2, 0.1),
+    # Counted by the application: the exporter may get no connection either. There are no such errors, else.
+    Effect("few-connections", 'sum(rate(app_db_errors_total{error="1040"}[5s])) or vector(0)', 2, 0.1),
+    Effect("small-buffer", "sum(rate(mysql_global_status_innodb_buffer_pool_reads[5s]))", 5, 5),
+    Effect("full-disk", 'sum(rate(app_db_errors_total{error="1114"}[5s])) or vector(0)', 2, 0.1),
+    Effect("many-queries", "sum(rate(mysql_global_status_questions[5s]))", 3),
+    Effect("stampede", 'sum(rate(app_db_query_duration_seconds_count{query="leaderboard"}[5s]))', 2),
+    Effect("pauses", "sum(rate(app_pause_seconds_sum[5s]))", 2, 0.1),
+    Effect("slow-checker", mean("app_dependency_duration_seconds"), 10),
+    Effect("packet-loss", mean("app_db_query_duration_seconds", '{query="problem"}'), 10, added=0.02),
+    Effect("cpu-quota", "sum(rate(app_cpu_throttled_periods_total[5s]))", 2, 0.5),
 )
 
 
@@ -152,10 +162,10 @@ def test_a_fault_is_seen_and_goes_away(contest: Contest, prometheus: Prometheus,
     usual = max(before, effect.least)
     enough = min(effect.factor * usual, usual + effect.added, effect.full)
     assert before < enough
-    said = contest.must("fault", effect.fault, "on")
+    logged = contest.must("fault", effect.fault, "on")
     if effect.fault == "neighbour":
         _make_nice(contest, "neighbour")
-    assert said.strip() in contest.must("fault")
+    assert logged.strip() in contest.must("fault")
     try:
         during = _wait_for(look, lambda value: value >= enough)
     finally:
