@@ -13,6 +13,7 @@ with imported_on_demand(__name__):
         WorkerInterval,
         value_at,
     )
+    from obswarm.record.samples import SampleSeries
     from obswarm.record.snapshot import (
         DATA_RATIO_OVER_S,
         MIN_DATA_RATIO,
@@ -23,6 +24,7 @@ with imported_on_demand(__name__):
         RefusedAlerts,
         Snapshot,
         TargetView,
+        dropped_by_reason,
         guard_title,
         lacks_data,
         statistics_of,
@@ -34,6 +36,7 @@ with imported_on_demand(__name__):
         GuardAction,
         GuardState,
         RunState,
+        ServiceState,
         StopKind,
         WorkerStatus,
     )
@@ -58,11 +61,14 @@ __all__ = [
     "RunMetadata",
     "RunRecord",
     "RunState",
+    "SampleSeries",
+    "ServiceState",
     "Snapshot",
     "StopKind",
     "TargetView",
     "WorkerInterval",
     "WorkerStatus",
+    "dropped_by_reason",
     "guard_title",
     "lacks_data",
     "statistics_of",

@@ -7,9 +7,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from obswarm.record.samples import SampleSeries
 from obswarm.record.snapshot import Annotation
 from obswarm.record.states import GuardState
-from obswarm.stats import EndpointKey, EndpointStats, ErrorKey, ErrorStats, TaskException, total_of
+from obswarm.stats import (
+    CustomKey,
+    CustomStats,
+    EndpointKey,
+    EndpointStats,
+    ErrorKey,
+    ErrorStats,
+    TaskException,
+    total_of,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +124,12 @@ class Interval:
     """Seconds of load since the last reset of statistics; None if an earlier version did not store it."""
     users_max: int | None = None
     """Maximum of concurrent users in the run so far; None if an earlier version did not store it."""
+    custom: Mapping[CustomKey, CustomStats] = field(default_factory=dict)
+    """The load test's own metrics in the interval."""
+    rates_target: Mapping[str, float] = field(default_factory=dict)
+    """Target iterations per second, by user class of the open model."""
+    dropped: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    """Iterations that were planned and not started, since the last reset, by user class and reason."""
 
     def total(self) -> EndpointStats:
         """Return the sum of all endpoints."""
@@ -124,7 +140,8 @@ class Interval:
 class RunRecord:
     """All stored data of a run. `endpoints` and `errors` are since the last reset of statistics; they are exact for a
     run that has ended, and the sum of its intervals for one that was interrupted. `samples` are (time, value) of the
-    targets' metrics, one for each change; NaN where a metric disappeared."""
+    targets' metrics, at least one for each change; NaN where a metric disappeared. `series` are further series of the
+    targets, by their names and labels, as they are: counters count."""
 
     info: RunInfo
     intervals: tuple[Interval, ...]
@@ -133,7 +150,10 @@ class RunRecord:
     exceptions: Mapping[str, TaskException]
     annotations: tuple[Annotation, ...]
     loadtests: tuple[LoadTestText, ...] = ()
-    samples: Mapping[MetricKey, tuple[tuple[float, float], ...]] = field(default_factory=dict)
+    samples: Mapping[MetricKey, Sequence[tuple[float, float]]] = field(default_factory=dict)
+    series: Mapping[MetricKey, Sequence[tuple[float, float]]] = field(default_factory=dict)
+    custom: Mapping[CustomKey, CustomStats] = field(default_factory=dict)
+    """The load test's own metrics since the last reset of statistics, as `endpoints`."""
 
     def total(self) -> EndpointStats:
         return total_of(self.endpoints.values())
@@ -150,7 +170,10 @@ class RunRecord:
         return max(0.0, last.elapsed_s - (last.stats_since_s - self.info.started_s))
 
 
-def value_at(points: tuple[tuple[float, float], ...], time_s: float) -> float:
+def value_at(points: Sequence[tuple[float, float]], time_s: float) -> float:
     """Return the value of a metric at that time, NaN if it had none."""
+    if isinstance(points, SampleSeries):
+        position = bisect.bisect_right(points.times_s, time_s)
+        return points.values[position - 1] if position else math.nan
     position = bisect.bisect_right(points, time_s, key=lambda point: point[0])
     return points[position - 1][1] if position else math.nan

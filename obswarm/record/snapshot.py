@@ -5,10 +5,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from obswarm.record.states import AlertStatus, GuardState, RunState, WorkerStatus
+from obswarm.stats.custom import CustomKey, CustomStats
 from obswarm.stats.endpoint import EndpointStats
 from obswarm.stats.errors import ErrorKey, ErrorStats
 from obswarm.stats.in_flight import CutOff, CutOffKey, InFlight
-from obswarm.stats.keys import EndpointKey
+from obswarm.stats.keys import DROP_REASONS, EndpointKey
 from obswarm.stats.table import StatsTable, TaskException
 
 
@@ -76,6 +77,8 @@ class GuardView:
     """The lowest and the highest value so far, those of earlier masters included, each with its text."""
     stopped: str = ""
     """Why it has stopped the run without having tripped; empty if it has not."""
+    suspect: str = ""
+    """The first suspect when it tripped the last time, as a clause; empty without one."""
 
     @property
     def lacks_recent_data(self) -> bool:
@@ -184,6 +187,20 @@ class Snapshot:
     """Maximum of concurrent users in the run so far, including maxima within an interval."""
     annotation_counts: Mapping[str, int] = field(default_factory=dict)
     """Number of annotations of the run so far, by kind."""
+    custom: Mapping[CustomKey, CustomStats] = field(default_factory=dict)
+    """The load test's own metrics, since the reset."""
+    interval_custom: Mapping[CustomKey, CustomStats] = field(default_factory=dict)
+    """The same of the last interval."""
+    rates_target: Mapping[str, float] = field(default_factory=dict)
+    """Target iterations per second, by user class of the open model; empty without any."""
+    dropped: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    """Iterations that were planned and not started, since the reset, by user class and reason."""
+    iterations_target: Mapping[str, int] = field(default_factory=dict)
+    """Limited numbers of iterations, by the name of the limit: a user class, or `all` of them."""
+    iterations_ended: Mapping[str, int] = field(default_factory=dict)
+    """How many of these have ended in the run so far."""
+    interval_iterations: int = 0
+    interval_dropped: int = 0
 
     def with_guards(
         self,
@@ -202,6 +219,27 @@ class Snapshot:
     def user_target(self) -> int:
         return sum(self.users_target.values())
 
+    @property
+    def rate_target(self) -> float:
+        """Target iterations per second of all user classes of the open model."""
+        return sum(self.rates_target.values())
+
+    @property
+    def is_open(self) -> bool:
+        """Whether user classes have a rate of iterations instead of a number of users."""
+        return bool(self.rates_target)
+
+    @property
+    def dropped_by_reason(self) -> dict[str, int]:
+        """See `dropped_by_reason`."""
+        return dropped_by_reason(self.dropped)
+
+
+def dropped_by_reason(dropped: Mapping[tuple[str, str], int]) -> dict[str, int]:
+    """Return the iterations that were planned and not started, by reason, in the order of DROP_REASONS."""
+    sums = {reason: sum(count for (_, each), count in dropped.items() if each == reason) for reason in DROP_REASONS}
+    return {reason: number for reason, number in sums.items() if number}
+
 
 def statistics_of(table: StatsTable) -> dict[str, Any]:
     """Return the fields of a Snapshot that are the statistics since the start, from their table."""
@@ -212,5 +250,7 @@ def statistics_of(table: StatsTable) -> dict[str, Any]:
         "exceptions": table.exceptions,
         "interrupted": table.interrupted,
         "iterations": table.iterations,
+        "dropped": table.dropped,
         "cut_off": table.cut_off,
+        "custom": table.custom,
     }

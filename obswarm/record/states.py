@@ -27,10 +27,20 @@ class WorkerStatus(StrEnum):
     """Left, after delivering all of its statistics."""
 
 
+class ServiceState(StrEnum):
+    """The state of a master service."""
+
+    WAITING = "waiting"
+    """Ready for a run request."""
+    RUNNING = "running"
+
+
 class StopKind(StrEnum):
     """Why a run stopped."""
 
     TIME = "time"
+    ITERATIONS = "iterations"
+    """All iterations of a limited number have ended."""
     USER = "user"
     """By the load test, or because all users have stopped."""
     GUARD = "guard"
@@ -53,7 +63,11 @@ class AnnotationKind(StrEnum):
     """A greenlet of obswarm failed and was restarted."""
     GUARD = "guard"
     ALERT = "alert"
+    RELEASE = "release"
+    """A guard or an alert no longer holds the load."""
     TARGET = "target"
+    NOTE = "note"
+    """A remark of a user of the page or the API."""
 
 
 class GuardState(StrEnum):

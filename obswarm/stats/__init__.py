@@ -4,7 +4,8 @@ from obswarm.on_demand import imported_on_demand
 
 with imported_on_demand(__name__):
     from obswarm.stats.concurrency import MOST_STEPS, UserStep, UserSum, UserTrack
-    from obswarm.stats.endpoint import EndpointStats, total_of
+    from obswarm.stats.custom import RECORDED, CustomKey, CustomKind, CustomSeries, CustomStats, summed
+    from obswarm.stats.endpoint import EndpointStats, scenario_totals, total_of, without_scenarios
     from obswarm.stats.error_kinds import ErrorKinds
     from obswarm.stats.errors import OTHER_ERRORS, ErrorKey, ErrorStats, describe_error, normalise_error
     from obswarm.stats.fields import Exemplar
@@ -22,11 +23,17 @@ with imported_on_demand(__name__):
         total_in_flight,
     )
     from obswarm.stats.keys import (
+        DROP_REASONS,
+        GENERATOR_BEHIND,
+        NO_FREE_USER,
         NO_NAME,
         NO_RESPONSE,
         NO_STATUS,
         OTHER,
+        PACING,
+        RUN_STOPPED,
         TOTAL,
+        USER_FAILED,
         EndpointKey,
         endpoint_key,
         status_class,
@@ -41,16 +48,27 @@ with imported_on_demand(__name__):
 
 __all__ = [
     "CUT_OFF_KINDS",
+    "DROP_REASONS",
+    "GENERATOR_BEHIND",
     "MOST_STEPS",
     "NONE_IN_FLIGHT",
+    "NO_FREE_USER",
     "NO_NAME",
     "NO_RESPONSE",
     "NO_STATUS",
     "OTHER",
     "OTHER_ERRORS",
+    "PACING",
     "PHASES",
+    "RECORDED",
+    "RUN_STOPPED",
     "TOTAL",
+    "USER_FAILED",
     "Aggregate",
+    "CustomKey",
+    "CustomKind",
+    "CustomSeries",
+    "CustomStats",
     "CutOff",
     "CutOffKey",
     "EndpointKey",
@@ -78,8 +96,11 @@ __all__ = [
     "endpoint_key",
     "middle",
     "normalise_error",
+    "scenario_totals",
     "status_class",
+    "summed",
     "total_in_flight",
     "total_of",
     "upper_bound",
+    "without_scenarios",
 ]

@@ -39,6 +39,8 @@ def check_natural(value: Any, limit: float = math.inf) -> int:
 
 def check_texts(texts: Collection[Any], longest: int = defaults.MAX_NAME_LENGTH) -> None:
     """Check that all are clean texts of at most `longest` characters."""
+    if not texts:
+        return
     check(set(map(type, texts)) <= {str} and max(map(len, texts), default=0) <= longest and is_clean("".join(texts)))
 
 

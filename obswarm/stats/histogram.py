@@ -5,8 +5,10 @@ the geometric middle of a bucket is within 2^(1/64) - 1 = 1.09 % of every durati
 those of the Prometheus native histogram specification (schema n has 2^n buckets per doubling).
 """
 
-from collections.abc import Iterator, Mapping
-from math import ceil, log2
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from math import ceil, inf, log2, nextafter
 
 from obswarm.defaults import MAX_DURATION_S
 
@@ -39,6 +41,21 @@ def middle(index: int) -> float:
     return float(2.0 ** ((index - 0.5) / BUCKETS_PER_DOUBLING))
 
 
+@cache
+def _bounds() -> list[float]:
+    """Return the largest duration of each bucket but the last one. They may differ from `upper_bound` in the last
+    digit, so that exactly these are what `bucket_index` says."""
+    bounds = []
+    for index in range(FIRST_BUCKET, LAST_BUCKET):
+        bound = upper_bound(index)
+        while bucket_index(bound) > index:
+            bound = nextafter(bound, 0.0)
+        while bucket_index(nextafter(bound, inf)) <= index:
+            bound = nextafter(bound, inf)
+        bounds.append(bound)
+    return bounds
+
+
 class Histogram:
     """Counts of durations by bucket, with their exact number and sum.
 
@@ -62,7 +79,7 @@ class Histogram:
             index = ceil(log2(seconds) * BUCKETS_PER_DOUBLING)
         else:
             if not seconds <= MAX_DURATION_S:
-                raise ValueError(f"{seconds!r} s is not the duration of a request")
+                raise ValueError(f"not the duration of a request in seconds: {seconds!r}")
             seconds = max(seconds, 0.0)
             index = bucket_index(seconds)
         buckets = self.buckets
@@ -72,6 +89,20 @@ class Histogram:
             buckets[index] = 1
         self.count += 1
         self.sum_ns += int(seconds * 1e9 + 0.5)
+
+    def record_all(self, ascending_s: Sequence[float], total_s: float) -> None:
+        """Count many durations of 0 to `defaults.MAX_DURATION_S` seconds, in ascending order, and with that sum."""
+        # Two searches for each bucket that occurs cost less than a logarithm for each duration.
+        bounds, buckets = _bounds(), self.buckets
+        counted, number = 0, len(ascending_s)
+        while counted < number:
+            place = bisect_left(bounds, ascending_s[counted])
+            end = bisect_right(ascending_s, bounds[place], counted) if place < len(bounds) else number
+            index = FIRST_BUCKET + place
+            buckets[index] = buckets.get(index, 0) + end - counted
+            counted = end
+        self.count += number
+        self.sum_ns += int(total_s * 1e9 + 0.5)
 
     def merge(self, other: "Histogram") -> None:
         """Add the counts of another one."""

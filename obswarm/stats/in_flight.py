@@ -1,6 +1,6 @@
 """Requests in flight by endpoint, with their ages, and requests and tasks that were interrupted."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -21,10 +21,22 @@ class PendingRequest(NamedTuple):
     name: str
     started_s: float
     has_response: bool = False
+    scenario: str = ""
 
 
-PendingFields = tuple[str, str, float, bool]
+PendingFields = tuple[str, str, float, bool] | tuple[str, str, float, bool, str]
 """PendingRequest, or a plain tuple with the same values, which is created faster."""
+
+
+class PendingOfScenarios(dict[object, PendingFields]):
+    """Requests in flight of a run with scenarios: each is noted with the one that `scenario` returns."""
+
+    def __init__(self, scenario: Callable[[], str]) -> None:
+        super().__init__()
+        self._scenario = scenario
+
+    def __setitem__(self, request: object, fields: PendingFields) -> None:
+        super().__setitem__(request, (*fields[:4], self._scenario()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,22 +91,23 @@ class InFlightPeaks:
 
 def count_in_flight(requests: Iterable[PendingFields], now: float, max_endpoints: int) -> dict[EndpointKey, InFlight]:
     """Return the requests in flight by endpoint; `now` is of the monotonic clock."""
-    started: dict[tuple[str, str], list[tuple[float, bool]]] = {}
-    for method, name, started_s, has_response in requests:
+    started: dict[tuple[str, str, str], list[tuple[float, bool]]] = {}
+    for method, name, started_s, has_response, *more in requests:
+        scenario = more[0] if more else ""
         try:
-            started.setdefault((method, name), []).append((started_s, has_response))
+            started.setdefault((method, name, scenario), []).append((started_s, has_response))
         except BaseException as error:
             # Not hashable, so not a text: it counts under its text form.
             put_off(error)
-            started.setdefault((clean_text(method), clean_text(name)), []).append((started_s, has_response))
+            started.setdefault((clean_text(method), clean_text(name), scenario), []).append((started_s, has_response))
     counted: dict[EndpointKey, InFlight] = {}
-    for (method, name), each in started.items():
+    for (method, name, scenario), each in started.items():
         ages = Histogram()
         for started_s, has_response in each:
             if not has_response:
                 ages.record(now - started_s)
         oldest_s = max(0.0, now - min(started_s for started_s, _ in each))
-        key = _within(counted, EndpointKey(clean_text(method), clean_text(name)), max_endpoints)
+        key = _within(counted, EndpointKey(clean_text(method), clean_text(name), scenario), max_endpoints)
         found = counted.get(key, NONE_IN_FLIGHT)
         counted[key] = found.merged(InFlight(len(each), oldest_s, ages))
     return counted

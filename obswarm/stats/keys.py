@@ -28,23 +28,59 @@ def status_class(status_code: int | None) -> str:
         return NO_STATUS
 
 
+NO_FREE_USER = "no_free_user"
+"""All users were busy, and their maximum number was reached."""
+
+GENERATOR_BEHIND = "generator_behind"
+"""The process was so late that the iterations would have been a burst."""
+
+USER_FAILED = "user_failed"
+"""The user for the iteration could not be created, or ended before it."""
+
+RUN_STOPPED = "run_stopped"
+"""The run stopped before the user for the iteration was ready."""
+
+PACING = "pacing"
+"""In the closed model: users with constant pacing were still busy with the iteration before."""
+
+DROP_REASONS = (NO_FREE_USER, GENERATOR_BEHIND, USER_FAILED, RUN_STOPPED, PACING)
+"""Why an iteration that was planned was not started."""
+
+
 class EndpointKey(NamedTuple):
     method: str
     name: str
+    scenario: str = ""
+    """Name of the scenario whose users make the requests; empty outside of scenarios."""
 
     @property
     def label(self) -> str:
-        """Method and name as one text for display."""
-        return f"{self.method} {self.name}".strip()
+        """Method, name and scenario as one text for display."""
+        return f"{self.method} {self.full_name}".strip()
+
+    @property
+    def full_name(self) -> str:
+        """Name and scenario as one text, where there is no room for another column."""
+        return f"{self.name} ({self.scenario})" if self.scenario else self.name
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Method and name, and the scenario if there is one."""
+        return self if self.scenario else self[:2]
+
+    @property
+    def document(self) -> dict[str, str]:
+        """The same by name, for JSON."""
+        return dict(zip(self._fields, self.labels, strict=False))
 
 
 NO_NAME = "(none)"
 """Replaces a method or a name that was not given."""
 
 
-def endpoint_key(method: object, name: object) -> EndpointKey:
+def endpoint_key(method: object, name: object, scenario: str = "") -> EndpointKey:
     """Return the key under which a request is counted; any objects become clean, bounded text."""
-    return EndpointKey(clean_text(method), clean_text(name))
+    return EndpointKey(clean_text(method), clean_text(name), scenario)
 
 
 OTHER = EndpointKey("", "(other)")

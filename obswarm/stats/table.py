@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from obswarm import defaults
+from obswarm.stats.custom import CustomKey, CustomSeries, CustomStats
 from obswarm.stats.endpoint import EndpointStats, total_of
 from obswarm.stats.error_kinds import CommonForms, ErrorKinds
 from obswarm.stats.errors import OTHER_ERRORS, ErrorKey, ErrorStats
@@ -26,14 +27,19 @@ _MOST_OVERFLOW_NAMES = 5
 class StatsTable:
     """Endpoints, errors and task exceptions by key, of limited number.
 
-    `iterations` counts finished tasks by user class. `cut_off` counts requests, tasks and on_stop that were interrupted
-    when their user was killed. `lost` counts requests that a process has recorded and could not send, by its name and
-    the reason.
+    `iterations` counts finished tasks by user class, `dropped` iterations that were planned and not started, by user
+    class and reason (obswarm.stats.keys.DROP_REASONS). `ended` counts iterations of a limited number that have ended,
+    in whatever way, by the name of the limit and the process. `cut_off` counts requests, tasks and on_stop that were
+    interrupted when their user was killed. `lost` counts requests that a process has recorded and could not send, by
+    its name and the reason. `custom` has the load test's own metrics.
     """
 
     __slots__ = (
         "_exception_forms",
+        "custom",
         "cut_off",
+        "dropped",
+        "ended",
         "endpoints",
         "errors",
         "exceptions",
@@ -51,7 +57,10 @@ class StatsTable:
         self._exception_forms: CommonForms | None = None
         self.cut_off: dict[CutOffKey, CutOff] = {}
         self.iterations: dict[str, int] = {}
+        self.dropped: dict[tuple[str, str], int] = {}
+        self.ended: dict[tuple[str, str], int] = {}
         self.lost: dict[tuple[str, str], int] = {}
+        self.custom = CustomSeries()
         self.max_endpoints = max_endpoints
         self.max_errors = max_errors
         self.overflow_names: list[str] = []
@@ -68,8 +77,8 @@ class StatsTable:
 
     def is_empty(self) -> bool:
         """Return whether the table has no entries."""
-        counted = (self.endpoints, self.errors, self.exceptions, self.cut_off, self.iterations, self.lost)
-        return not any(counted)
+        counted = (self.endpoints, self.errors, self.exceptions, self.cut_off, self.iterations, self.dropped)
+        return not any(counted) and not self.lost and not self.custom and not self.ended
 
     def endpoint(self, key: EndpointKey) -> EndpointStats:
         """Return the statistics of a key, of `(other)` for a new key beyond the limit."""
@@ -126,6 +135,16 @@ class StatsTable:
         else:
             found.merge(seen)
 
+    def count_dropped(self, user_class: str, reason: str, number: int) -> None:
+        """Add iterations that were planned and not started."""
+        key = (user_class, reason)
+        self.dropped[key] = self.dropped.get(key, 0) + number
+
+    def count_ended(self, limit: str, node: str, number: int) -> None:
+        """Add iterations of a limited number that a process has ended."""
+        key = (limit, node)
+        self.ended[key] = self.ended.get(key, 0) + number
+
     def count_lost(self, worker: str, reason: str, requests: int) -> None:
         """Add requests that a worker has recorded and could not send; beyond the limit they have no reason."""
         key = (worker, reason)
@@ -145,10 +164,15 @@ class StatsTable:
             self.count_cut_off(cut_off_key, cut_off)
         for user_class, number in other.iterations.items():
             self.iterations[user_class] = self.iterations.get(user_class, 0) + number
+        for (user_class, reason), number in other.dropped.items():
+            self.count_dropped(user_class, reason, number)
+        for (limit, node), number in other.ended.items():
+            self.count_ended(limit, node, number)
         for name in other.overflow_names:
             self.note_overflow(name)
         for (worker, reason), requests in other.lost.items():
             self.count_lost(worker, reason, requests)
+        self.custom.merge(other.custom)
 
     def total(self) -> EndpointStats:
         """Return the sum of all endpoints, a new object."""
@@ -194,6 +218,9 @@ class Aggregate:
 
     def cut_off(self) -> Mapping[CutOffKey, CutOff]:
         return {key: seen.copy() for key, seen in self.table.cut_off.items()}
+
+    def custom(self) -> Mapping[CustomKey, CustomStats]:
+        return self.table.custom.copy()
 
     def exceptions(self) -> Mapping[str, TaskException]:
         return {

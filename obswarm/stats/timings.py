@@ -1,7 +1,7 @@
 """Durations of the phases of requests: connect, TLS handshake, first byte, download; as sums, and as histograms on
 request."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from obswarm.stats.histogram import Histogram
@@ -53,6 +53,17 @@ class TimingStats:
             for phase, seconds in zip(PHASES, times, strict=True):
                 if seconds is not None:
                     self._histogram(phase).record(seconds if seconds > 0 else 0.0)
+
+    def record_first_bytes(self, ascending_s: Sequence[float], total_s: float, detailed: bool) -> None:
+        """Count requests on open connections whose whole response came with its first byte, after so many seconds: in
+        ascending order, and with that sum."""
+        number = len(ascending_s)
+        self.counts[2] += number
+        self.counts[3] += number
+        self.sums_ns[2] += int(total_s * 1e9)
+        if detailed:
+            self._histogram(PHASES[2]).record_all(ascending_s, total_s)
+            self._histogram(PHASES[3]).record_all((0.0,) * number, 0.0)
 
     def _histogram(self, phase: str) -> Histogram:
         found = self.histograms.get(phase)

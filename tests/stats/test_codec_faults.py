@@ -85,7 +85,7 @@ def test_other_entries_that_cannot_be_packed_are_lost_too() -> None:
 
 
 @given(ANYTHING, ANYTHING, ANYTHING, st.booleans())
-def test_nothing_that_is_in_a_table_keeps_the_rest_from_arriving(name, value, key, unknown: bool) -> None:
+def test_records_that_cannot_be_encoded_do_not_affect_the_others(name, value, key, unknown: bool) -> None:
     table = sound()
     try:
         table.endpoints[EndpointKey("GET", name)] = broken_endpoint(response_bytes=value)

@@ -1,13 +1,16 @@
 """Statistics on the wire: what is packed comes out the same, many add up, and garbage counts for nothing."""
 
 import random
+from array import array
 
+import msgpack
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from obswarm.stats import PHASES, EndpointKey, Recorder, StatsTable, TimingStats
 from obswarm.stats.codec import DeltaSum, Malformed, pack_delta, pack_table, pack_unchecked
+from obswarm.stats.histogram import LAST_BUCKET
 
 REQUESTS = st.lists(
     st.tuples(
@@ -138,6 +141,36 @@ def test_sums_of_any_size_add_up() -> None:
         gathered.add(pack_table(table))
         merged.merge(table)
     assert facts(gathered.take(1000)) == facts(merged)
+
+
+def test_as_many_of_the_largest_values_as_fit_between_two_folds_add_up() -> None:
+    largest = 2**55 - 1
+    table = StatsTable()
+    for name in ("/a", "/b"):
+        stats = table.endpoint(EndpointKey("GET", name))
+        stats.record(0.1, 0, "2xx", False)
+        stats.duration.sum_ns = stats.response_bytes = largest
+    delta, gathered = pack_table(table), DeltaSum()
+    for _ in range(1_300):
+        gathered.add(delta)
+    summed = gathered.take(10).endpoints
+    assert {(stats.requests, stats.duration.sum_ns, stats.response_bytes) for stats in summed.values()} == {
+        (1_300, 1_300 * largest, 1_300 * largest)
+    }
+
+
+def test_a_bucket_that_no_histogram_has_counts_as_the_last() -> None:
+    recorder = Recorder()
+    for seconds in (0.1, 3600.0, 3600.0):
+        recorder.record("GET", "/", seconds, 1, 200)
+    parts = msgpack.unpackb(pack_table(recorder.take()), strict_map_key=False)
+    light = array("I", parts[3])
+    light[-1] = 1023
+    gathered = DeltaSum()
+    gathered.add(msgpack.packb([*parts[:3], light.tobytes(), *parts[4:]]))
+    (stats,) = gathered.take(10).endpoints.values()
+    assert stats.duration.count == 3
+    assert stats.duration.buckets[LAST_BUCKET] == 2
 
 
 def test_what_a_worker_has_lost_is_known_by_its_name() -> None:

@@ -14,7 +14,17 @@ from obswarm.cluster.master.recovery import result_of_recovered
 from obswarm.cluster.wire.messages import PROTOCOL_VERSION
 from obswarm.engine import Ramp
 from obswarm.record import Snapshot, statistics_of
-from obswarm.stats import EndpointKey, EndpointStats, Exemplar, Histogram, Recorder, StatsTable, TimingStats
+from obswarm.stats import (
+    CustomKey,
+    CustomKind,
+    EndpointKey,
+    EndpointStats,
+    Exemplar,
+    Histogram,
+    Recorder,
+    StatsTable,
+    TimingStats,
+)
 from obswarm.stats.checks import Malformed
 from obswarm.stats.codec import DeltaSum, pack_row, pack_table, unpack_row
 from obswarm.stats.codec.layout import KINDS
@@ -35,6 +45,7 @@ from obswarm.stats.fields import (
     StatusCounts,
 )
 from obswarm.stats.in_flight import CutOff, CutOffKey
+from obswarm.stats.keys import NO_FREE_USER
 from obswarm.stats.table import TaskException
 from obswarm.store.pack import pack, unpack
 from obswarm.web.wire import pack_snapshot, unpack_snapshot
@@ -188,14 +199,18 @@ def full_table() -> StatsTable:
     made.count_exception(TaskException("KeyError: 'a'", "Traceback …", 2))
     made.count_cut_off(CutOffKey("request", "GET", "/"), CutOff(1, 0.5))
     made.iterations["Nobody"] = 7
+    made.count_dropped("Nobody", NO_FREE_USER, 5)
+    made.count_ended("all", "worker-1", 6)
     made.count_lost("worker-1", "cannot be packed", 4)
+    made.custom.series(CustomKey("orders", CustomKind.COUNTER)).add(2.0)
     assert all(getattr(made, name) for name in StatsTable.__slots__ if name not in LIMITS)
     return made
 
 
 def parts(made: StatsTable | Snapshot) -> dict[str, Any]:
-    """The measurements in a table or a snapshot by name; a snapshot has none that were lost."""
-    found = {name: dict(getattr(made, name)) for name in StatsTable.__slots__ if name not in LIMITS | {"lost"}}
+    """The measurements in a table or a snapshot by name; a snapshot has none that were lost, and of
+    ended iterations only their number by limit."""
+    found = {name: dict(getattr(made, name)) for name in StatsTable.__slots__ if name not in LIMITS | {"lost", "ended"}}
     return found | {"endpoints": {key: values(stats) for key, stats in made.endpoints.items()}}
 
 
@@ -213,7 +228,7 @@ def test_all_parts_of_a_table_come_through_merging_a_delta_a_journal_and_a_snaps
 
     for each in (merged, sent, recovered.table):
         assert parts(each) == parts(full_table())
-        assert each.lost == full_table().lost
+        assert (each.lost, each.ended) == (full_table().lost, full_table().ended)
 
     environment = Environment(events=Events(), recorder=Recorder(), user_classes=[Nobody])
     run = local_run(environment, Ramp(1, 1))
@@ -234,9 +249,9 @@ class Nobody(User):
 
 def test_all_fields_that_the_store_keeps_come_through_it() -> None:
     found = values(unpack_row(unpack(pack(pack_row(full()))), KEY))
-    kept = [field.name for field in FIELDS if field.is_stored]
-    assert kept[:9] == SENT[5].split()[:9], "rows of stores that exist have these fields in this order"
-    assert {name: found[name] for name in kept} == {name: values(full())[name] for name in kept}
+    stored = [field.name for field in FIELDS if field.is_stored]
+    assert stored[:9] == SENT[5].split()[:9], "rows of stores that exist have these fields in this order"
+    assert {name: found[name] for name in stored} == {name: values(full())[name] for name in stored}
 
 
 ROW = [[420_000_000, -147, 2, 32, 1], 0.04, 0.08, 30, {"2xx": 2}, {"error": 1}]

@@ -94,3 +94,22 @@ def test_the_layout_is_that_of_prometheus_schema_5() -> None:
     assert bucket_index(1.0) == 0
     assert bucket_index(2.0) == 32
     assert math.isclose(middle(1), math.sqrt(upper_bound(0) * upper_bound(1)))
+
+
+@given(st.lists(st.floats(min_value=0, max_value=5000), min_size=1, max_size=200))
+def test_many_at_once_are_in_the_buckets_of_each_by_itself(values: list[float]) -> None:
+    at_once, one_by_one = Histogram(), histogram_of(values)
+    at_once.record_all(sorted(values), math.fsum(values))
+    assert (at_once.buckets, at_once.count) == (one_by_one.buckets, one_by_one.count)
+    # Each by itself is rounded to a nanosecond, the sum of all only once.
+    assert abs(at_once.sum_ns - one_by_one.sum_ns) <= len(values) / 2 + 1
+
+
+def test_at_the_bounds_of_buckets_many_at_once_are_where_each_by_itself_is() -> None:
+    bounds = [upper_bound(index) for index in range(FIRST_BUCKET - 1, LAST_BUCKET + 1)]
+    values = sorted(
+        value for bound in bounds for value in (math.nextafter(bound, 0.0), bound, math.nextafter(bound, math.inf))
+    )
+    at_once = Histogram()
+    at_once.record_all(values, math.fsum(values))
+    assert at_once.buckets == histogram_of(values).buckets

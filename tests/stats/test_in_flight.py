@@ -25,7 +25,7 @@ def test_a_recorder_knows_what_is_under_way_by_endpoint() -> None:
     recorder = Recorder()
     keys = [object() for _ in range(4)]
     for key, fields in zip(
-        keys, [(*A, 90.0, False), (*A, 97.0, False), (*B, 99.0, False), (*B, 95.0, True)], strict=True
+        keys, [(*A[:2], 90.0, False), (*A[:2], 97.0, False), (*B[:2], 99.0, False), (*B[:2], 95.0, True)], strict=True
     ):
         recorder.pending[key] = fields
     found = recorder.in_flight(100.0)
@@ -40,7 +40,7 @@ def test_a_recorder_knows_what_is_under_way_by_endpoint() -> None:
 
 def test_what_is_taken_for_a_report_leaves_requests_under_way() -> None:
     recorder = Recorder()
-    recorder.pending[recorder] = PendingRequest(*A, 1.0)
+    recorder.pending[recorder] = PendingRequest(*A[:2], 1.0)
     assert recorder.take().is_empty()
     assert recorder.in_flight(2.0)[A].count == 1
 

@@ -34,12 +34,12 @@ def test_the_limit_of_endpoints_holds_over_processes_as_well() -> None:
     assert sum(each.count for each in found.values()) == 15
 
 
-def test_nothing_under_way_is_no_bytes() -> None:
+def test_no_requests_in_flight_are_encoded_as_no_bytes() -> None:
     assert pack_in_flight({}) == b""
     assert unpack_in_flight(b"") == {}
 
 
-GOOD = [["GET", "/"], [2], [1.5], [3_000_000_000], (5).to_bytes(4, "little")]
+GOOD = [["GET", "/", ""], [2], [1.5], [3_000_000_000], (5).to_bytes(4, "little")]
 
 
 def test_the_example_of_the_bad_ones_is_a_good_one() -> None:
@@ -50,7 +50,7 @@ def test_the_example_of_the_bad_ones_is_a_good_one() -> None:
 @pytest.mark.parametrize(
     ("column", "value"),
     [
-        (0, ["GET"]), (0, ["GET", 7]), (0, ["GET", "x" * 20_001]), (0, "GE"), (0, None),
+        (0, ["GET"]), (0, ["GET", "/"]), (0, ["GET", 7, ""]), (0, ["GET", "x" * 20_001, ""]), (0, "GE"), (0, None),
         (1, [0]), (1, [-1]), (1, [True]), (1, [2**40]), (1, [1.0]), (1, []), (1, [1, 1]), (1, 1),
         (2, [-0.5]), (2, [float("nan")]), (2, [float("inf")]), (2, [1]), (2, ["1"]),
         (3, [-1]), (3, [2**63 + 1]), (3, [1.0]),

@@ -1,5 +1,6 @@
 import math
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -174,7 +175,7 @@ def test_a_clock_that_went_back_gives_a_duration_of_zero() -> None:
     assert (stats.min_s, stats.max_s, stats.duration.sum_ns, stats.untimed) == (0.0, 0.0, 0, 0)
 
 
-def test_of_a_name_that_is_too_long_the_cut_is_said() -> None:
+def test_a_name_that_is_too_long_is_cut_with_a_note() -> None:
     recorder = Recorder()
     recorder.record("GET", "/" * 30_000, 0.1, error="<html>" * 10_000)
     table = recorder.take()
@@ -215,3 +216,34 @@ def test_an_error_whose_text_takes_its_time_is_counted_with_its_request() -> Non
     assert all(each.is_empty() for each in taken)
     assert table.endpoints[EndpointKey("GET", "/")].failures == 1
     assert sum(seen.count for seen in table.errors.values()) == 1
+
+
+def test_requests_of_an_iteration_that_started_late_count_from_its_intended_start_as_well() -> None:
+    """Both ways in: one by one, and in bulk. A request outside of an iteration has no intended start."""
+    recorder = Recorder()
+    delays: list[float | None] = [0.5]
+    recorder.start_delay = lambda: delays[0]
+    recorder.record("GET", "/a", 0.1, 10, 200)
+    for _ in range(3):
+        recorder.record_response("GET", "/a", 0.1, 10, 200)
+    delays[0] = None
+    recorder.record_response("GET", "/a", 0.1, 10, 200)
+    recorder.record("GET", "/a", 0.1, 10, 200)
+    delays[0] = 1.0
+    recorder.record("GET", "/a", 0.1, 10, 200, start_delay_s=2.0)
+    stats = recorder.take().endpoints[EndpointKey("GET", "/a")]
+    assert stats.requests == 7
+    assert stats.intended_duration is not None
+    assert stats.intended_duration.count == 5
+    assert stats.intended_duration.sum_s == pytest.approx(4 * 0.6 + 2.1)
+    assert stats.duration.sum_s == pytest.approx(0.7)
+
+
+def test_iterations_that_were_not_started_are_counted_by_class_and_reason() -> None:
+    recorder = Recorder()
+    assert recorder.is_empty
+    recorder.record_dropped("Buyer", "no_free_user")
+    recorder.record_dropped("Buyer", "no_free_user", 4)
+    recorder.record_dropped("Buyer", "user_failed")
+    assert not recorder.is_empty
+    assert recorder.take().dropped == {("Buyer", "no_free_user"): 5, ("Buyer", "user_failed"): 1}

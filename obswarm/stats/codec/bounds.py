@@ -25,8 +25,9 @@ class TableBounds:
     @property
     def max_items(self) -> int:
         """Largest number of MessagePack items in a delta: 5,000 for each endpoint, for the histograms of all phases and
-        of response times from the intended start."""
-        return 50_000 + 5_000 * self.max_endpoints
+        of response times from the intended start. Buckets of the load test's own histograms, which may be in every
+        series, are in addition."""
+        return 50_000 + 5_000 * self.max_endpoints + 5_000 * defaults.MAX_CUSTOM_SERIES
 
     def check_classes(self, names: Iterable[str]) -> None:
         """Raise OutOfBounds for a user class that the run does not have."""

@@ -39,7 +39,7 @@ _check = partial(check, reason="its requests in flight are invalid")
 class Columns(NamedTuple):
     """The columns of a message, validated."""
 
-    keys: tuple[tuple[str, str], ...] = ()
+    keys: tuple[tuple[str, str, str], ...] = ()
     counts: tuple[int, ...] = ()
     oldest_s: tuple[float, ...] = ()
     sums_ns: tuple[int, ...] = ()
@@ -81,19 +81,19 @@ def unpack_columns(packed: bytes, max_endpoints: int = _MOST_ROWS) -> Columns:
         return NOTHING
     try:
         max_rows = min(max_endpoints, _MOST_ROWS)
-        names, counts, oldest, sums, raw = unpack(packed, 5 * max_rows + 10)
+        names, counts, oldest, sums, raw = unpack(packed, 6 * max_rows + 10)
         _check({type(names), type(counts), type(oldest), type(sums)} == {list} and type(raw) is bytes)
         _check(len(raw) <= 4 * _MOST_AGES)
         ages = from_little_endian("I", raw)
         rows = len(counts)
-        _check(0 < rows <= max_rows and len(names) == 2 * rows and len(oldest) == rows and len(sums) == rows)
+        _check(0 < rows <= max_rows and len(names) == 3 * rows and len(oldest) == rows and len(sums) == rows)
         _check(set(map(type, names)) == {str} and max(map(len, names)) <= defaults.MAX_NAME_LENGTH)
         _check(is_clean("".join(names)))
         _check(set(map(type, counts)) == {int} and min(counts) > 0 and max(counts) <= _MOST_REQUESTS)
         _check(set(map(type, sums)) == {int} and min(sums) >= 0 and max(sums) <= _MOST_NS)
         _check(set(map(type, oldest)) == {float} and min(oldest) >= 0 and max(oldest) <= _MOST_S)
         _check(len(ages) <= sum(counts) and max(ages, default=0) // BUCKETS < rows)
-        keys = tuple(zip(names[::2], names[1::2], strict=True))
+        keys = tuple(zip(names[::3], names[1::3], names[2::3], strict=True))
         return Columns(keys, tuple(counts), tuple(oldest), tuple(sums), ages)
     except Malformed:
         raise
@@ -103,13 +103,13 @@ def unpack_columns(packed: bytes, max_endpoints: int = _MOST_ROWS) -> Columns:
 
 def merge_columns(parts: Iterable[Columns], max_endpoints: int) -> dict[EndpointKey, InFlight]:
     """Return the requests in flight of several processes together; endpoints beyond the limit count as `(other)`."""
-    numbers: dict[tuple[str, str], int] = {}
+    numbers: dict[tuple[str, str, str], int] = {}
     counts: list[int] = []
     oldest: list[float] = []
     sums: list[int] = []
     buckets: list[dict[int, int]] = []
 
-    def number_of(key: tuple[str, str]) -> int:
+    def number_of(key: tuple[str, str, str]) -> int:
         found = numbers.get(key)
         if found is None:
             if key != OTHER and len(numbers) >= max_endpoints - (OTHER not in numbers):

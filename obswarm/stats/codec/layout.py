@@ -3,7 +3,7 @@
 It has columns instead of rows: a master with a thousand workers receives 50,000 endpoints per second, so that both
 reading and adding have to run in C loops. A delta is a MessagePack array of
 
-- names: MessagePack of method, name, method, name …, sorted, as bytes
+- names: MessagePack of method, name, scenario, method, name, scenario …, sorted, as bytes
 - integers: 64-bit little-endian, column after column (`COLUMNS`), one value for each endpoint: its lower `VALUE_BITS`
 - seconds: 64-bit floats, the shortest durations of all endpoints and then the longest; -1 without a request
 - light: one 32-bit number for each request: endpoint · 1024 + index of its histogram bucket, counted from the first
@@ -17,6 +17,9 @@ reading and adding have to run in C loops. A delta is a MessagePack array of
 - names of endpoints that count as (other)
 - wide: [endpoint, column, value / 2^55] of integers with more than `VALUE_BITS`
 - lost: [worker, reason, requests] for requests that the worker has counted and could not send
+- custom: [name, kind, unit, [label, value …], values] of each series of the load test's own metrics
+- dropped: [user class, reason, iterations] for iterations that were planned and not started
+- ended: [limit, process, iterations] for iterations of a limited number that have ended
 """
 
 import sys
@@ -32,7 +35,7 @@ BYTES, SUM_NS, SUCCESSES, TIMINGS = range(4)
 COLUMNS = TIMINGS + 2 * len(PHASES)
 BUCKETS = 1024
 NOTHING = -1.0
-PARTS = 13
+PARTS = 16
 
 _IN_COLUMNS = frozenset(("duration", "min_s", "max_s", "response_bytes"))
 KINDS = {field.name: field.kind for field in FIELDS if field.name not in _IN_COLUMNS}

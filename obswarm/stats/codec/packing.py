@@ -25,6 +25,7 @@ from obswarm.stats.codec.layout import (
     to_little_endian,
 )
 from obswarm.stats.codec.summing import DeltaSum
+from obswarm.stats.custom import pack_custom
 from obswarm.stats.endpoint import EndpointStats
 from obswarm.stats.histogram import FIRST_BUCKET
 from obswarm.stats.table import StatsTable
@@ -78,8 +79,8 @@ def _pieces(table: StatsTable) -> Iterator[tuple[str, int, StatsTable]]:
     for endpoint, stats in table.endpoints.items():
         piece = StatsTable()
         piece.endpoints[endpoint] = stats
-        yield f"requests of {' '.join(map(clean_text, endpoint))}", _requests(stats), piece
-    for entries in ("errors", "exceptions", "iterations", "cut_off"):
+        yield f"requests of {' '.join(filter(None, map(clean_text, endpoint)))}", _requests(stats), piece
+    for entries in ("errors", "exceptions", "iterations", "dropped", "ended", "cut_off", "custom"):
         for key, value in getattr(table, entries).items():
             piece = StatsTable()
             getattr(piece, entries)[key] = value
@@ -156,6 +157,9 @@ def pack_unchecked(table: StatsTable) -> bytes:
             table.overflow_names,
             wide,
             [[*key, requests] for key, requests in table.lost.items()],
+            pack_custom(table.custom),
+            [[*key, number] for key, number in table.dropped.items()],
+            [[*key, number] for key, number in table.ended.items()],
         ],
         default=pack_wide,
     )

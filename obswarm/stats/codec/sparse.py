@@ -8,11 +8,12 @@ from obswarm import defaults
 from obswarm.stats.checks import INVALID, Malformed, check, check_buckets, check_natural, check_texts, check_time
 from obswarm.stats.codec.bounds import MOST_PROCESSES, TableBounds
 from obswarm.stats.codec.layout import BYTES, COLUMNS, KINDS, OK, PARTS, SUCCESSES, SUM_NS, TIMINGS, VALUE_BITS
+from obswarm.stats.custom import check_custom, unpack_custom
 from obswarm.stats.endpoint import EndpointStats
 from obswarm.stats.errors import ErrorKey, ErrorStats
 from obswarm.stats.histogram import Histogram
 from obswarm.stats.in_flight import CUT_OFF_KINDS, CutOff, CutOffKey
-from obswarm.stats.keys import EndpointKey
+from obswarm.stats.keys import DROP_REASONS, EndpointKey
 from obswarm.stats.table import StatsTable, TaskException
 from obswarm.stats.timings import PHASES, TimingStats
 
@@ -31,7 +32,7 @@ class SparseParts:
         """`count` is the number of endpoints of the delta, `max_requests` the largest possible number of requests."""
         check(list(map(type, parts[4:])) == _CONTAINERS)
         self._heavy, self._fields, self._errors, self._exceptions, self._iterations = parts[4:9]
-        self._cut_off, self._overflow, self._wide, self._lost = parts[9:]
+        self._cut_off, self._overflow, self._wide, self._lost, self._custom, self._dropped, self._ended = parts[9:]
         self.max_requests = max_requests
         self.from_worker = bounds is not None
         self.in_heavy = self.untimed = self.wide_sum_ns = 0
@@ -93,17 +94,30 @@ class SparseParts:
             check_natural(requests)
         for number in self._iterations.values():
             check_natural(number, self.max_requests)
+        for user_class, reason, number in self._dropped:
+            check(reason in DROP_REASONS)
+            check_texts([user_class])
+            check_natural(number)
+        for limit, node, number in self._ended:
+            check_texts([limit, node])
+            check_natural(number, self.max_requests)
         check_texts([*self._iterations, *self._overflow])
+        check_custom(self._custom)
 
     def _check_bounds(self, bounds: TableBounds) -> None:
         bounds.check_classes(self._iterations)
+        bounds.check_classes(user_class for user_class, _, _ in self._dropped)
         # The entry for all errors beyond the limit is one more.
         max_rows = bounds.max_errors + len(CUT_OFF_KINDS)
         kinds = {"errors": self._errors, "exceptions": self._exceptions, "tasks that were cut off": self._cut_off}
         for what, rows in kinds.items():
             check(len(rows) <= max_rows, f"it reports {len(rows):,} different {what}")
         check(len(self._lost) <= bounds.max_errors + MOST_PROCESSES, "it reports too many losses")
+        most = MOST_PROCESSES * (1 + len(bounds.user_classes or ()))
+        check(len(self._ended) <= most, "it reports too many limits of iterations")
         check(len(self._overflow) <= _MOST_OVERFLOW_NAMES, "it reports too many names beyond the limit")
+        most = defaults.MAX_CUSTOM_SERIES + defaults.MAX_CUSTOM_METRICS
+        check(len(self._custom) <= most, "it reports too many series of the load test's own metrics")
 
     def in_light(self, successes: "array[int]") -> list[int]:
         """Return the expected number of requests in light, by endpoint."""
@@ -132,12 +146,18 @@ class SparseParts:
             table.count_exception(TaskException(message, traceback, seen))
         for user_class, finished in self._iterations.items():
             table.iterations[user_class] = table.iterations.get(user_class, 0) + finished
+        for user_class, reason, number in self._dropped:
+            table.count_dropped(user_class, reason, number)
+        for limit, node, number in self._ended:
+            table.count_ended(limit, node, number)
         for kind, method, name, seen, oldest_s in self._cut_off:
             table.count_cut_off(CutOffKey(kind, method, name), CutOff(seen, oldest_s))
         for name in self._overflow:
             table.note_overflow(name)
         for worker, reason, requests in self._lost:
             table.count_lost(worker, reason, requests)
+        for custom_key, custom in unpack_custom(self._custom):
+            table.custom.series(custom_key).merge(custom)
 
 
 def _add_to_column(stats: EndpointStats, column: int, value: int) -> None:

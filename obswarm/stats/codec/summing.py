@@ -4,7 +4,8 @@ import math
 import operator
 import sys
 from array import array
-from collections import Counter, defaultdict
+from collections import Counter
+from collections.abc import Mapping
 
 from obswarm import defaults
 from obswarm.bounded_msgpack import Unreadable, unpack
@@ -30,12 +31,19 @@ from obswarm.stats.table import StatsTable
 from obswarm.stats.timings import PHASES, TimingStats
 
 _LANE_BITS = 64
-_FOLD_AFTER = 256
+_FOLD_AFTER = 2 ** (_LANE_BITS - VALUE_BITS)
 """Number of deltas whose values of `VALUE_BITS` can be added without an overflow into the next lane."""
 
 _MOST_ITEMS = 2**31 - 1
 _ENDPOINT_BITS = (2**32 - BUCKETS).to_bytes(4, "little")
 """Bits of a number in light that hold the endpoint."""
+
+_USUAL_REQUESTS = 8_192
+_USUAL_MASK = int.from_bytes(_ENDPOINT_BITS * _USUAL_REQUESTS, "little")
+"""The endpoint bits of that many numbers in light."""
+
+_BUCKET_BITS = BUCKETS.bit_length() - 1
+_HIGHEST_BUCKET = LAST_BUCKET - FIRST_BUCKET
 
 
 class DeltaSum:
@@ -98,9 +106,9 @@ class _Group:
 
     def __init__(self, names: bytes, max_endpoints: int) -> None:
         texts = unpack(names, _MOST_ITEMS if max_endpoints == sys.maxsize else 4 * max_endpoints + 10)
-        check(type(texts) is list and len(texts) % 2 == 0)
+        check(type(texts) is list and len(texts) % 3 == 0)
         check_texts(texts)
-        self.keys = [EndpointKey(*key) for key in zip(texts[::2], texts[1::2], strict=True)]
+        self.keys = [EndpointKey(*key) for key in zip(texts[::3], texts[1::3], texts[2::3], strict=True)]
         check(len(set(self.keys)) == len(self.keys))
         check(len(self.keys) <= max_endpoints, f"it reports more than {max_endpoints:,} endpoints")
         self._lanes = [(number * BUCKETS).to_bytes(4, "little") for number in range(len(self.keys))]
@@ -148,7 +156,7 @@ class _Group:
         """Check that light has the expected number of requests of each endpoint, in the order of endpoints. It is one
         comparison of long numbers, since light has a number for each request."""
         check(sum(expected) == lanes and min(expected, default=0) >= 0, NOT_CONSISTENT)
-        endpoints = int.from_bytes(light, "little") & int.from_bytes(_ENDPOINT_BITS * lanes, "little")
+        endpoints = int.from_bytes(light, "little") & _endpoint_mask(lanes)
         should_be = b"".join(map(operator.mul, self._lanes, expected))
         check(endpoints == int.from_bytes(should_be, "little"), NOT_CONSISTENT)
 
@@ -160,20 +168,19 @@ class _Group:
         values = from_little_endian("Q", self._integers.to_bytes(self._size, "little"))
         columns = [values[start : start + count] for start in range(0, COLUMNS * count, count)]
         edges = list(zip(*self._seconds, strict=True))
-        buckets: defaultdict[int, dict[int, int]] = defaultdict(dict)
+        buckets: list[dict[int, int]] = [{} for _ in self.keys]
         for where, requests in self._light.items():
-            number, bucket = divmod(where, BUCKETS)
-            # Clamped here, since checking each delta for buckets that are too high would cost as much as counting.
-            index = min(bucket + FIRST_BUCKET, LAST_BUCKET)
-            buckets[number][index] = buckets[number].get(index, 0) + requests
+            buckets[where >> _BUCKET_BITS][where & BUCKETS - 1] = requests
         for number, key in enumerate(self.keys):
             stats = table.endpoint(key)
-            stats.duration.merge(Histogram(buckets.get(number), columns[SUM_NS][number]))
+            stats.duration.merge(_histogram(buckets[number], columns[SUM_NS][number]))
             stats.response_bytes += columns[BYTES][number]
             successes = columns[SUCCESSES][number]
             if successes:
                 stats.successes[OK] = stats.successes.get(OK, 0) + successes
-            shortest = min((value for value in edges[number] if value >= 0), default=None)
+            shortest: float | None = min(edges[number])
+            if shortest is not None and shortest < 0:
+                shortest = min((value for value in edges[number] if value >= 0), default=None)
             if shortest is not None:
                 longest = max(edges[count + number])
                 stats.min_s = shortest if stats.min_s is None else min(stats.min_s, shortest)
@@ -187,3 +194,19 @@ class _Group:
                 else:
                     stats.timings.merge(timings)
         self._begin()
+
+
+def _endpoint_mask(requests: int) -> int:
+    """Return the endpoint bits of at least that many numbers in light."""
+    return _USUAL_MASK if requests <= _USUAL_REQUESTS else int.from_bytes(_ENDPOINT_BITS * requests, "little")
+
+
+def _histogram(light: Mapping[int, int], sum_ns: int) -> Histogram:
+    """Return a histogram of the requests by bucket in light. Buckets that are too high count as the last one: to check
+    each delta for them would cost as much as counting."""
+    if light and max(light) > _HIGHEST_BUCKET:
+        clamped: Counter[int] = Counter()
+        for bucket, requests in light.items():
+            clamped[min(bucket, _HIGHEST_BUCKET)] += requests
+        light = clamped
+    return Histogram({bucket + FIRST_BUCKET: requests for bucket, requests in light.items()}, sum_ns)
