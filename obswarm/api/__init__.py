@@ -2,10 +2,27 @@
 
 from obswarm import gevent_patch  # noqa: F401,I001 - before anything that could import ssl
 
-from obswarm.api.events import EventHook, Events, RequestHook, events
+from obswarm.api.event_hook import EventHook, EventQueue
+from obswarm.api.events import Events, RequestHook, events
 from obswarm.on_demand import imported_on_demand
 
 with imported_on_demand(__name__):
+    from obswarm.api.arrivals import (
+        ARRIVALS,
+        HIGHEST_ARRIVAL_RATE,
+        MOST_SEED,
+        ArrivalRate,
+        RateQuery,
+        RateStage,
+        arrival_rate_of,
+        format_rate_stages,
+        parse_arrival_rate,
+        parse_rate,
+        parse_rate_query,
+        parse_rate_stages,
+        rate_stages_of_samples,
+        read_rate_curve,
+    )
     from obswarm.api.debug import run_single_user
     from obswarm.api.environment import Environment, RunSteering
     from obswarm.api.errors import (
@@ -20,19 +37,25 @@ with imported_on_demand(__name__):
         StopTest,
         StopUser,
     )
+    from obswarm.api.iterations import MOST_ITERATIONS, format_iterations, parse_iterations
     from obswarm.api.markov import MarkovTaskSet, transition, transitions
+    from obswarm.api.option_defaults import new_option_values
     from obswarm.api.options import (
         LoadTestParser,
         OptionValues,
         make_parser,
         parse_custom,
-        remember_secrets,
+        register_secrets,
     )
     from obswarm.api.request import RequestRecord
+    from obswarm.api.scenario import Scenario
     from obswarm.api.shapes import LoadTestShape, Stage, Stages, format_stages, parse_stages, users_at
     from obswarm.api.signing import KEY_VARIABLE, SIGNING_HEADERS, RequestSigner
-    from obswarm.api.stats_view import EntryView, StatsView
-    from obswarm.api.tasks import SequentialTaskSet, TaskSet, filter_by_tags, tag, task
+    from obswarm.api.stats_entry import EntryView
+    from obswarm.api.stats_error import StatsError
+    from obswarm.api.stats_view import StatsView, serialized
+    from obswarm.api.task_declaration import tag, task
+    from obswarm.api.tasks import SequentialTaskSet, TaskSet, filter_by_tags
     from obswarm.api.tracebacks import (
         is_of_a_load_test,
         is_ours,
@@ -44,12 +67,18 @@ with imported_on_demand(__name__):
     from obswarm.api.waits import between, constant, constant_pacing, constant_throughput, poisson
 
 __all__ = [
+    "ARRIVALS",
+    "HIGHEST_ARRIVAL_RATE",
     "KEY_VARIABLE",
+    "MOST_ITERATIONS",
+    "MOST_SEED",
     "SIGNING_HEADERS",
+    "ArrivalRate",
     "CatchResponseError",
     "EntryView",
     "Environment",
     "EventHook",
+    "EventQueue",
     "Events",
     "InternalError",
     "InterruptTaskSet",
@@ -59,6 +88,8 @@ __all__ = [
     "MarkovTaskSet",
     "ObswarmError",
     "OptionValues",
+    "RateQuery",
+    "RateStage",
     "RequestHook",
     "RequestRecord",
     "RequestSigner",
@@ -66,30 +97,44 @@ __all__ = [
     "RescheduleTaskImmediately",
     "ResponseError",
     "RunSteering",
+    "Scenario",
     "SequentialTaskSet",
     "Stage",
     "Stages",
+    "StatsError",
     "StatsView",
     "StopTest",
     "StopUser",
     "TaskSet",
     "User",
+    "arrival_rate_of",
     "between",
     "constant",
     "constant_pacing",
     "constant_throughput",
     "events",
     "filter_by_tags",
+    "format_iterations",
+    "format_rate_stages",
     "format_stages",
     "is_of_a_load_test",
     "is_ours",
     "make_parser",
+    "new_option_values",
+    "parse_arrival_rate",
     "parse_custom",
+    "parse_iterations",
+    "parse_rate",
+    "parse_rate_query",
+    "parse_rate_stages",
     "parse_stages",
     "poisson",
-    "remember_secrets",
+    "rate_stages_of_samples",
+    "read_rate_curve",
+    "register_secrets",
     "run_single_user",
     "runs_code_of_a_load_test",
+    "serialized",
     "tag",
     "task",
     "transition",

@@ -9,8 +9,9 @@ from typing import Any, NoReturn
 from obswarm.api.environment import Environment
 from obswarm.api.errors import ObswarmError
 from obswarm.api.events import events
+from obswarm.api.option_defaults import new_option_values
 from obswarm.api.options import LoadTestParser
-from obswarm.api.user import User
+from obswarm.api.user import User, close_client
 from obswarm.log_format import stream_handler
 from obswarm.sanitize import escape_controls
 from obswarm.stats import Recorder
@@ -34,11 +35,19 @@ def run_single_user(
     requests without a host, end the process with a sentence and the exit code 2. init and test_start are fired,
     test_stop and quit are not. Exceptions in tasks are not caught, so that a debugger stops at them.
     """
-    if loglevel:
-        logging.basicConfig(level=loglevel.upper(), handlers=[stream_handler()])
     parser = LoadTestParser(prog=os.path.basename(sys.argv[0]))
     parser.add_argument("-H", "--host", default=None, help="base URL of the target")
     events.init_command_line_parser.fire(parser=parser)
+    run_user(user_class, parser, (include_length, include_time, include_context, include_payload), loglevel)
+
+
+def run_user(
+    user_class: type[User], parser: LoadTestParser, printed: tuple[bool, bool, bool, bool], loglevel: str | None
+) -> None:
+    """Do what `run_single_user` does, with the options of that parser, which has --host. `printed` are the columns
+    besides those that are always there: length, time, context, payload."""
+    if loglevel:
+        logging.basicConfig(level=loglevel.upper(), handlers=[stream_handler()])
     options = _parse(parser, user_class)
     environment = Environment(
         events=events,
@@ -49,7 +58,7 @@ def run_single_user(
         catch_exceptions=False,
         locustfile=os.path.basename(sys.argv[0]),
     )
-    printer = _RequestPrinter(include_length, include_time, include_context, include_payload)
+    printer = RequestPrinter(*printed)
     events.request.add_listener(printer)
     try:
         events.init.fire(environment=environment, runner=None, web_ui=None)
@@ -60,9 +69,7 @@ def run_single_user(
         try:
             user.run()
         finally:
-            close = getattr(user.client, "close", None)
-            if close is not None:
-                close()
+            close_client(user)
     except ObswarmError as error:
         # It is not in the load test's code that a debugger would find something.
         _refuse(error)
@@ -75,6 +82,9 @@ def _parse(parser: LoadTestParser, user_class: type[User]) -> Namespace:
     own = f"{user_class.__name__}.host"
     try:
         options = parser.parse_args()
+        for name, default in new_option_values().items():
+            if not hasattr(options, name):
+                setattr(options, name, default)
         # As with `obswarm run`: the command line over the environment over the class.
         hosts = (("-H/--host", options.host), (_HOST, os.environ.get(_HOST)), (own, user_class.host))
         where, options.host = next(((name, host) for name, host in hosts if host), ("", None))
@@ -92,7 +102,9 @@ def _refuse(wrong: object) -> NoReturn:
     sys.exit(_USAGE)
 
 
-class _RequestPrinter:
+class RequestPrinter:
+    """A listener of the `request` event that prints each request, with the columns that are asked for."""
+
     def __init__(self, length: bool, time: bool, context: bool, payload: bool) -> None:
         self._length, self._time, self._context, self._payload = length, time, context, payload
         columns = [

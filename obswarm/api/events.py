@@ -1,114 +1,30 @@
 """Event hooks, with the names and arguments that Locust's have."""
 
 import logging
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
 import gevent
 
 from obswarm import clock, defaults
-from obswarm.api.errors import STEERING_EXCEPTIONS, CatchResponseError, ObswarmError
+from obswarm.api.errors import STEERING_EXCEPTIONS, CatchResponseError
+from obswarm.api.event_hook import EventHook, ExceptionHandler, UserHook
+from obswarm.api.old_events import OLD_EVENTS, OldHook
 from obswarm.api.request import RequestRecord
-from obswarm.api.tracebacks import user_traceback
-from obswarm.greenlets import call_apart, described
-from obswarm.killed import is_killed, put_off
+from obswarm.killed import put_off
 from obswarm.sanitize import clean_text, is_a, to_number, to_size, to_text, type_name
 from obswarm.stats import NO_NAME, Recorder
 
 logger = logging.getLogger(__name__)
-Listener = TypeVar("Listener", bound=Callable[..., Any])
-
 
 _STEERS_A_USER = (*STEERING_EXCEPTIONS, gevent.GreenletExit, gevent.Timeout)
-
-
-class ExceptionHandler(Protocol):
-    """What handles exceptions of listeners: the Environment of the run."""
-
-    @property
-    def steering(self) -> object:
-        """None while nothing can end the run, as for a single user."""
-
-    def called_code_raised(self, what: str, error: BaseException, ends_run: bool = False) -> None: ...
-
-
-class EventHook:
-    """A list of functions that are called, in the order in which they were added, when something happens.
-
-    What a listener raises never reaches who fires the event. StopTest stops the run in the ordinary way; anything else
-    is logged and counted, or, where `ends_run` is true, ends the run as an error.
-
-    In a run each listener is called in a greenlet of its own, which is waited for: see `call_apart`.
-    """
-
-    _calls_apart = True
-
-    def __init__(self, name: str = "", ends_run: bool = False) -> None:
-        self.listeners: list[Callable[..., Any]] = []
-        self.environment: ExceptionHandler | None = None
-        """Of the run; without one, exceptions are only logged, and those that steer are raised."""
-        self._name = name
-        self._ends_run = ends_run
-
-    def add_listener(self, listener: Listener) -> Listener:
-        """Add a function that takes the event's arguments by keyword and `**kwargs`. Works as a decorator."""
-        self.listeners.append(listener)
-        return listener
-
-    def remove_listener(self, listener: Callable[..., Any]) -> None:
-        """Raises ValueError when it was never added."""
-        self.listeners.remove(listener)
-
-    def fire(self, /, *, reverse: bool = False, **kwargs: Any) -> None:
-        """Call every listener, whatever others raise."""
-        apart = self._calls_apart and self.environment is not None and self.environment.steering is not None
-        for listener in list(reversed(self.listeners) if reverse else self.listeners):
-            try:
-                if apart:
-                    call_apart(listener, **kwargs)
-                else:
-                    listener(**kwargs)
-            except BaseException as error:
-                if self._is_meant_for_the_caller(error):
-                    raise
-                self._listener_raised(listener, error)
-
-    def _is_meant_for_the_caller(self, error: BaseException) -> bool:
-        if isinstance(error, gevent.GreenletExit):
-            return is_killed()
-        environment = self.environment
-        if environment is None or environment.steering is None:
-            return isinstance(error, STEERING_EXCEPTIONS) or not isinstance(error, Exception)
-        return isinstance(error, GeneratorExit)
-
-    def _listener_raised(self, listener: Callable[..., Any], error: BaseException) -> None:
-        name = getattr(listener, "__qualname__", repr(listener))
-        if self.environment is None and self._ends_run:
-            # While a load test is read: there is no run that could end yet.
-            what = f"The listener {name} of the event {self._name} raised {described(error)}"
-            raise ObswarmError(f"{what}\n{user_traceback(error)}") from error
-        if self.environment is None:
-            logger.error("Exception in the event listener %s:\n%s", name, user_traceback(error))
-            return
-        self.environment.called_code_raised(f"the listener {name} of the event {self._name}", error, self._ends_run)
-
-
-class UserHook(EventHook):
-    """An event of one user, whose listeners run in its greenlet: what ends that does so also in the middle of them."""
-
-    _calls_apart = False
-
-    def _is_meant_for_the_caller(self, error: BaseException) -> bool:
-        return isinstance(error, gevent.GreenletExit) or super()._is_meant_for_the_caller(error)
-
-
 _LONGEST_MS = defaults.MAX_DURATION_S * 1000
 _MOST_COMPLAINTS = 20
 
 
 class RequestHook(EventHook):
-    """The `request` event: what is fired here is counted first, then told to the listeners.
+    """The `request` event: what is fired here is counted first, then passed to the listeners.
 
     Arguments of `fire`: request_type, name, response_time (milliseconds; None: it has no duration), response_length
     (bytes), response, context, exception (None when it succeeded), start_time (wall, seconds), url.
@@ -282,11 +198,11 @@ class Events:
         self.worker_connect = EventHook("worker_connect")
         """(client_id): a worker has joined. Distributed runs only."""
         self.heartbeat_sent = EventHook("heartbeat_sent")
-        """(client_id, timestamp). Distributed runs only."""
+        """(client_id, timestamp): the master has sent a heartbeat to a worker. Distributed runs only."""
         self.heartbeat_received = EventHook("heartbeat_received")
-        """(client_id, timestamp). Distributed runs only."""
+        """(client_id, timestamp): this worker has received a heartbeat of its master. Distributed runs only."""
         self.cpu_warning = EventHook("cpu_warning")
-        """(environment, cpu_usage, message, timestamp): this process has become the bottleneck; percent of a core."""
+        """(environment, cpu_usage): this process has become the bottleneck; percent of a core."""
         self.usage_monitor = EventHook("usage_monitor")
         """(environment, cpu_usage, memory_usage): once a second; percent of a core, and bytes."""
         self.quitting = EventHook("quitting")
@@ -294,8 +210,21 @@ class Events:
         self.quit = EventHook("quit")
         """(exit_code): the last thing that happens."""
 
-    def belong_to(self, environment: ExceptionHandler) -> None:
-        """From now on, what listeners raise concerns that run."""
+    def __getattr__(self, name: str) -> OldHook:
+        """Hooks from before version 1 of Locust, at their first use."""
+        old = OLD_EVENTS.get(name)
+        if old is None:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
+        hook = OldHook(name, old, getattr(self, old.new))
+        # As others have it: one that was made later belongs to the same run.
+        hook.environment = self.test_start.environment
+        setattr(self, name, hook)
+        return hook
+
+    def belong_to(self, environment: ExceptionHandler, recorder: Recorder) -> None:
+        """Have `environment` handle what listeners raise from now on. Requests that a load test reports by
+        `events.request.fire` are counted by the recorder."""
+        self.request.recorder = recorder
         for hook in vars(self).values():
             hook.environment = environment
 

@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from obswarm.api.errors import LoadTestError
-from obswarm.api.tasks import TAGS_ATTRIBUTE, TaskSet
+from obswarm.api.task_declaration import TAGS_ATTRIBUTE
+from obswarm.api.tasks import TaskSet
 
 TaskT = TypeVar("TaskT", bound=Callable[..., Any])
 TRANSITIONS_ATTRIBUTE = "obswarm_transitions"
@@ -28,6 +29,18 @@ def transitions(weights: Mapping[str, int] | Sequence[str | tuple[str, int]]) ->
         return function
 
     return mark
+
+
+class NoMarkovTasksError(LoadTestError):
+    """A MarkovTaskSet has no task with a transition."""
+
+
+class InvalidTransitionError(LoadTestError):
+    """A transition leads to no task, or has a weight that it cannot have."""
+
+
+class MarkovTaskTagError(LoadTestError):
+    """A task of a MarkovTaskSet has tags, so that a transition could lead to a task that is left out."""
 
 
 class MarkovTaskSet(TaskSet):
@@ -53,6 +66,9 @@ class MarkovTaskSet(TaskSet):
         super().__init__(parent)
         self._next_state = next(iter(self._states), None)
 
+    def _steps_of_an_iteration(self) -> int | None:
+        return None
+
     def get_next_task(self) -> Any:
         if self._next_state is None:
             return super().get_next_task()
@@ -64,15 +80,19 @@ class MarkovTaskSet(TaskSet):
 
 def _check(owner: str, states: Mapping[str, Callable[..., Any]]) -> None:
     if not states:
-        raise LoadTestError(f"{owner} has no transitions. Mark its tasks with @transition or @transitions.")
+        raise NoMarkovTasksError(f"{owner} has no transitions. Mark its tasks with @transition or @transitions.")
     for name, function in states.items():
         ways: dict[str, int] = getattr(function, TRANSITIONS_ATTRIBUTE)
         for target, weight in ways.items():
             if target not in states:
-                raise LoadTestError(f"{owner}.{name} has a transition to {target!r}, which is no task of {owner}.")
+                raise InvalidTransitionError(
+                    f"{owner}.{name} has a transition to {target!r}, which is no task of {owner}."
+                )
             if weight < 0:
-                raise LoadTestError(f"{owner}.{name}: the transition to {target!r} has the weight {weight}.")
+                raise InvalidTransitionError(f"{owner}.{name}: the transition to {target!r} has the weight {weight}.")
         if not any(ways.values()):
-            raise LoadTestError(f"{owner}.{name} has no transition with a weight above 0.")
+            raise InvalidTransitionError(f"{owner}.{name} has no transition with a weight above 0.")
         if hasattr(function, TAGS_ATTRIBUTE):
-            raise LoadTestError(f"{owner}.{name}: tasks of a MarkovTaskSet cannot have tags; tag the class instead.")
+            raise MarkovTaskTagError(
+                f"{owner}.{name}: tasks of a MarkovTaskSet cannot have tags; tag the class instead."
+            )

@@ -142,6 +142,18 @@ class RequestRecord:
         """Whether `success` or `failure` was called."""
         return self._verdict is not None
 
+    @property
+    def verdict(self) -> bool | BaseException | None:
+        """True after `success`, the reason after `failure`, else None."""
+        return self._verdict
+
+    @property
+    def result(self) -> BaseException | None:
+        """What the request is counted as failed for, as far as is known; None: a success."""
+        if self._verdict is None:
+            return self.error
+        return None if isinstance(self._verdict, bool) else self._verdict
+
     def begin(self) -> None:
         """Mark the request as under way."""
         self._recorder.pending[self] = (self.method, self.name, self.started_s, False)
@@ -168,9 +180,7 @@ class RequestRecord:
         if self.reported:
             return
         self.reported = True
-        error = self.error
-        if self._verdict is not None:
-            error = None if self._verdict is True else self._verdict  # type: ignore[assignment]
+        error = self.error if self._verdict is None else self.result
         self._recorder.record(
             self.method,
             self.name,
@@ -182,6 +192,8 @@ class RequestRecord:
             self.trace_id,
             None if self.intended_start_s is None else self.started_s - self.intended_start_s,
         )
+        if self.trace_id is not None and self._recorder.on_traced is not None:
+            self._recorder.on_traced(self, error)
         hook = self._hook
         if hook.listeners:
             hook.notify(

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from obswarm import clock
 from obswarm.api.errors import ObswarmError
-from obswarm.units import format_duration, parse_duration
+from obswarm.units import format_limit, parse_duration
 
 
 class Stage(NamedTuple):
@@ -31,19 +31,20 @@ def parse_stages(text: str) -> tuple[Stage, ...]:
             raise ValueError(f"{where}: {users.strip()!r} is not a number of users")
         stages.append(Stage(seconds, int(users)))
     if not any(stage.duration_s > 0 for stage in stages):
-        raise ValueError("the stages last 0 s altogether; give at least one of them a duration")
+        raise ValueError("the stages last 0s altogether; give at least one of them a duration")
     return tuple(stages)
 
 
 def format_stages(stages: Sequence[Stage]) -> str:
     """Return stages as the text that parse_stages reads."""
-    return ",".join(f"{format_duration(stage.duration_s)}:{stage.users}" for stage in stages)
+    return ",".join(f"{format_limit(stage.duration_s)}:{stage.users}" for stage in stages)
 
 
 class LoadTestShape:
     """Subclass it and define `tick` to decide once a second how many users there are.
 
-    `use_common_options = True` leaves --users, --spawn-rate and --run-time to the shape's own use.
+    The run ends when it returns None, or after --run-time. `use_common_options = True` leaves --users, --spawn-rate and
+    --run-time to the shape's own use.
     """
 
     abstract: bool = True

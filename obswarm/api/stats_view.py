@@ -1,151 +1,161 @@
 """Statistics under Locust's names and in its units (milliseconds), for listeners that judge a run."""
 
 from collections.abc import Callable
-from html import escape
 from typing import Any
 
+from obswarm.api.stats_entry import EntryView, log_error, log_request
+from obswarm.api.stats_error import StatsError
+from obswarm.api.stats_source import PendingSource, RunSource, StatsSource
 from obswarm.record import Snapshot
-from obswarm.stats import TOTAL, EndpointKey, EndpointStats, ErrorKey, ErrorStats, middle
-
-_FIGURES = (
-    "num_requests",
-    "num_failures",
-    "min_response_time",
-    "max_response_time",
-    "current_rps",
-    "current_fail_per_sec",
-    "avg_response_time",
-    "median_response_time",
-    "total_rps",
-    "total_fail_per_sec",
-)
+from obswarm.stats import TOTAL, Recorder, StatsTable, endpoint_key
 
 
-class EntryView:
-    """One endpoint, or all of them together. Times are in milliseconds."""
+class Entries(dict[tuple[str, str], EntryView]):
+    """Endpoints by (name, method), in Locust's order of the two; one without requests has an empty entry."""
 
-    def __init__(self, stats: EndpointStats, load_s: float, recent: EndpointStats | None, recent_s: float) -> None:
-        self._stats = stats
-        self._load_s = load_s
-        self._recent = recent
-        self._recent_s = recent_s
-        self.method, self.name = stats.key
-        self.num_requests = stats.requests
-        self.num_failures = stats.failures
-        self.num_none_requests = stats.untimed
-        """Requests without a known duration."""
-        self.fail_ratio = stats.error_ratio
-        self.min_response_time = (stats.min_s or 0) * 1000
-        self.max_response_time = (stats.max_s or 0) * 1000
-        self.total_response_time = stats.duration.sum_s * 1000
-        self.avg_response_time = (stats.duration.mean_s or 0) * 1000
-        self.total_content_length = stats.response_bytes
-        self.avg_content_length = stats.response_bytes / stats.requests if stats.requests else 0
+    def __init__(self, entry_of: Callable[[str, str], EntryView]) -> None:
+        super().__init__()
+        self._entry_of = entry_of
 
-    @property
-    def median_response_time(self) -> float:
-        return self.get_response_time_percentile(0.5)
-
-    @property
-    def response_times(self) -> dict[int, int]:
-        """Number of requests by response time, in whole milliseconds: the middles of the histogram's buckets."""
-        found: dict[int, int] = {}
-        for index, count in self._stats.duration:
-            milliseconds = round(middle(index) * 1000)
-            found[milliseconds] = found.get(milliseconds, 0) + count
-        return found
-
-    def get_response_time_percentile(self, percent: float) -> float:
-        """Return the response time in milliseconds below which that share (0 to 1) of requests lies; 0 without
-        requests."""
-        return (self._stats.quantile(percent) or 0) * 1000
-
-    @property
-    def total_rps(self) -> float:
-        """Requests per second over the time in which users were running."""
-        return self._stats.rate(self._load_s)
-
-    @property
-    def total_fail_per_sec(self) -> float:
-        return self._stats.failure_rate(self._load_s)
-
-    @property
-    def current_rps(self) -> float:
-        """Requests per second in the last interval."""
-        return self._recent.requests / self._recent_s if self._recent and self._recent_s else 0.0
-
-    @property
-    def current_fail_per_sec(self) -> float:
-        return self._recent.failures / self._recent_s if self._recent and self._recent_s else 0.0
-
-    def get_current_response_time_percentile(self, percent: float) -> float | None:
-        """As `get_response_time_percentile`, of the last interval; None without requests in it."""
-        value = self._recent.quantile(percent) if self._recent else None
-        return None if value is None else value * 1000
-
-    def to_dict(self, escape_string_values: bool = False) -> dict[str, Any]:
-        """Return the figures by name; with `escape_string_values` method and name are escaped for HTML."""
-        shown = escape if escape_string_values else str
-        return {
-            "method": shown(self.method),
-            "name": shown(self.name),
-            **{name: getattr(self, name) for name in _FIGURES},
-            **{f"response_time_percentile_{share}": self.get_response_time_percentile(share) for share in (0.95, 0.99)},
-            "avg_content_length": self.avg_content_length,
-        }
+    def __missing__(self, key: tuple[str, str]) -> EntryView:
+        return self._entry_of(*key)
 
 
 class StatsView:
-    """`environment.stats`: `total`, `get(name, method)`, `entries`, `errors`. Reading them changes nothing.
+    """`environment.stats`: `total`, `get(name, method)`, `entries`, `errors`.
 
-    With workers they are those of the last report, at most an interval old; in one process those of the moment. A
-    worker process has none: it reports what it counts, and keeps nothing.
+    With workers they are those of the last report, at most an interval old; in one process those of the moment. In a
+    worker process, they are what it has not reported yet. A StatsView that a load test makes itself has what is logged
+    to it.
     """
 
-    def __init__(self) -> None:
-        self._latest: Callable[[], Snapshot] | None = None
+    def __init__(self, use_response_times_cache: bool = True) -> None:
+        self.use_response_times_cache = use_response_times_cache
+        """As Locust has it; without an effect."""
         self.history: list[dict[str, Any]] = []
         """Rows that the load test adds; see obswarm.locust.stats.stats_history."""
+        self._source: StatsSource = PendingSource()
+        self._kept: dict[tuple[str, str], None] = {}
+        """Entries that were there before `reset_all`, by name and method."""
 
-    def attach(self, latest: Callable[[], Snapshot]) -> None:
-        """Read from what this function returns, at each use."""
-        self._latest = latest
+    def attach(self, latest: Callable[[], Snapshot], recorder: Recorder, reset: Callable[[], None]) -> None:
+        """Show the run of which `latest` returns a snapshot. What is logged is counted by the recorder, which is the
+        run's; `reset` resets its statistics."""
+        self._source = RunSource(latest, recorder, reset)
+        self._forget()
 
-    def _snapshot(self) -> Snapshot | None:
-        return self._latest() if self._latest is not None else None
+    def attach_recorder(self, recorder: Recorder) -> None:
+        """Show what a worker's recorder has counted since its last report."""
+        self.show(PendingSource(recorder))
+
+    def show(self, source: PendingSource) -> None:
+        """Show what has been counted there."""
+        self._source = source
+
+    def note(self, snapshot: Snapshot) -> None:
+        """Note the requests of an interval of the run."""
+        if isinstance(self._source, RunSource):
+            self._source.note(snapshot)
+
+    def were_reset(self) -> None:
+        """The statistics of the run have been set to zero."""
+        if isinstance(self._source, RunSource):
+            self._source.forget()
+        self.history = []
+
+    def _forget(self) -> None:
+        self._kept = {}
+        self.history = []
+
+    def _entry(self, name: str, method: str) -> EntryView:
+        return EntryView(self, name, method, self.use_response_times_cache, source=self._source)
 
     @property
     def total(self) -> EntryView:
-        snapshot = self._snapshot()
-        if snapshot is None:
-            return EntryView(EndpointStats(TOTAL), 0, None, 0)
-        return EntryView(snapshot.total, snapshot.load_s, snapshot.interval_total, snapshot.interval_s)
+        return self._entry(TOTAL.name, TOTAL.method)
 
     @property
-    def entries(self) -> dict[tuple[str, str], EntryView]:
-        """Endpoints by (name, method), in Locust's order of the two."""
-        snapshot = self._snapshot()
-        if snapshot is None:
-            return {}
-        return {
-            (key.name, key.method): EntryView(stats, snapshot.load_s, snapshot.interval.get(key), snapshot.interval_s)
-            for key, stats in snapshot.endpoints.items()
-        }
+    def entries(self) -> Entries:
+        found = Entries(self._entry)
+        found.update((name, self._entry(*name)) for name in self._kept)
+        for key in self._source.figures().endpoints:
+            found[key.name, key.method] = self._entry(key.name, key.method)
+        return found
 
     def get(self, name: str, method: str) -> EntryView:
         """Return one endpoint; an empty one when nothing was requested under that name."""
-        found = self.entries.get((name, method))
-        return found or EntryView(EndpointStats(EndpointKey(method, name)), 0, None, 0)
+        return self._entry(name, method)
 
     @property
-    def errors(self) -> dict[ErrorKey, ErrorStats]:
-        snapshot = self._snapshot()
-        return dict(snapshot.errors) if snapshot is not None else {}
+    def errors(self) -> dict[str, StatsError]:
+        """Errors by a key of method, name and text."""
+        found = (
+            StatsError(*key, seen.count, seen.first_seen_s, seen.last_seen_s)
+            for key, seen in self._source.figures().errors.items()
+        )
+        return {error.key: error for error in found}
 
     @property
     def num_requests(self) -> int:
         return self.total.num_requests
 
     @property
+    def num_none_requests(self) -> int:
+        return self.total.num_none_requests
+
+    @property
     def num_failures(self) -> int:
         return self.total.num_failures
+
+    @property
+    def start_time(self) -> float:
+        return self.total.start_time
+
+    @property
+    def last_request_timestamp(self) -> float | None:
+        return self.total.last_request_timestamp
+
+    # What changes them.
+    def log_request(self, method: str, name: str, response_time: float | None, content_length: int) -> None:
+        """Count a request: milliseconds, None if unknown, and bytes. In a run it is one of the run's."""
+        log_request(self._source, endpoint_key(method, name), response_time, content_length)
+
+    def log_error(self, method: str, name: str, error: Exception | str | None) -> None:
+        """Count a request that was logged before as failed. Without one, it is a request of unknown duration."""
+        log_error(self._source, endpoint_key(method, name), error)
+
+    def reset_all(self) -> None:
+        """Set all figures to zero, and go on counting; entries stay, without requests. In a run these are the run's
+        statistics, in all outputs; in a worker this has no effect, as its master resets them."""
+        kept = dict.fromkeys(self.entries)
+        self._source.reset()
+        self._kept = kept
+        self.history = []
+
+    def clear_all(self) -> None:
+        """As `reset_all`, without entries afterwards."""
+        self._source.reset()
+        self._forget()
+
+    def serialize_stats(self) -> list[dict[str, Any]]:
+        """Return the figures of all endpoints with requests as plain values."""
+        return [entry.serialize() for entry in self.entries.values() if entry.num_requests]
+
+    def serialize_errors(self) -> dict[str, dict[str, Any]]:
+        """Return the errors as plain values."""
+        return {key: error.serialize() for key, error in self.errors.items()}
+
+
+def serialized(table: StatsTable) -> dict[str, Any]:
+    """Return a process's measurements as the data of `report_to_master` has them: stats, stats_total, errors."""
+    source = PendingSource(Recorder(table.max_endpoints))
+    source.recorder.merge(table)
+    for key, found in table.endpoints.items():
+        source.logged(key, found.requests, found.failures)
+    view = StatsView()
+    view.show(source)
+    return {
+        "stats": view.serialize_stats(),
+        "stats_total": view.total.serialize(),
+        "errors": view.serialize_errors(),
+    }

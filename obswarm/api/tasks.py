@@ -1,11 +1,11 @@
-"""Tasks: the decorators, and TaskSets that pick what a user does next."""
+"""TaskSets, which pick what a user does next."""
 
 import logging
 import random
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Sequence
 from itertools import cycle
-from typing import Any, Protocol, TypeVar, overload
+from typing import Any, Protocol
 
 from gevent import GreenletExit, Timeout, get_hub
 from gevent import sleep as gevent_sleep
@@ -23,105 +23,16 @@ from obswarm.api.errors import (
     StopUser,
 )
 from obswarm.api.request import count_cut_off, is_noted, note_cut_off
+from obswarm.api.task_declaration import (
+    TAGS_ATTRIBUTE,
+    Task,
+    collect_tasks,
+    collect_tasks_in_order,
+)
 from obswarm.api.tracebacks import user_traceback
 from obswarm.clock import monotonic
 
 logger = logging.getLogger(__name__)
-
-Task = Any
-"""A function or method of the user (or TaskSet), or a TaskSet class."""
-TaskT = TypeVar("TaskT", bound=Callable[..., Any])
-
-WEIGHT_ATTRIBUTE = "obswarm_task_weight"
-TAGS_ATTRIBUTE = "obswarm_tags"
-
-
-@overload
-def task(weight: TaskT) -> TaskT: ...
-@overload
-def task(weight: int = 1) -> Callable[[TaskT], TaskT]: ...
-def task(weight: TaskT | int = 1) -> TaskT | Callable[[TaskT], TaskT]:
-    """Make a method (or a nested TaskSet class) a task: `@task`, or `@task(3)` to have it picked thrice as often.
-
-    Raises ValueError for a weight that is not a whole number of at least 0.
-    """
-    if callable(weight):
-        setattr(weight, WEIGHT_ATTRIBUTE, 1)
-        return weight
-    if not _is_weight(weight):
-        raise ValueError(f"@task({weight!r}): the weight has to be a whole number, 0 or more")
-
-    def mark(function: TaskT) -> TaskT:
-        setattr(function, WEIGHT_ATTRIBUTE, weight)
-        return function
-
-    return mark
-
-
-def _is_weight(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
-
-
-def tag(*tags: str) -> Callable[[TaskT], TaskT]:
-    """Give a task or a TaskSet names by which `--tags` and `--exclude-tags` choose; nested tasks inherit them."""
-    if not tags or any(callable(name) for name in tags):
-        raise ValueError("@tag needs one or more names: @tag('search', 'read')")
-
-    def mark(function: TaskT) -> TaskT:
-        setattr(function, TAGS_ATTRIBUTE, getattr(function, TAGS_ATTRIBUTE, frozenset()) | set(tags))
-        return function
-
-    return mark
-
-
-def expand_tasks(tasks: object, owner: str) -> list[Task]:
-    """Return a `tasks` attribute (list, list of (task, weight), or dict of weights) as a list with repetitions."""
-    if isinstance(tasks, dict):
-        pairs: Iterable[Any] = tasks.items()
-    elif isinstance(tasks, list | tuple | set):
-        pairs = tasks
-    else:
-        raise LoadTestError(
-            f"{owner}.tasks is a {type(tasks).__name__}; it has to be a list of tasks or a dict of task: weight."
-        )
-    expanded: list[Task] = []
-    for item in pairs:
-        entry, weight = item if isinstance(item, tuple) else (item, 1)
-        if not callable(entry) or not _is_weight(weight):
-            raise LoadTestError(
-                f"{owner}.tasks holds {item!r}; each entry is a task, or a task with a whole number as its weight."
-            )
-        expanded.extend([entry] * weight)
-    return expanded
-
-
-def collect_tasks(cls: type) -> list[Task]:
-    """Return the tasks of the base classes, then of the `tasks` attribute, then those marked with @task, in order."""
-    collected: list[Task] = []
-    for base in cls.__bases__:
-        collected.extend(getattr(base, "tasks", None) or [])
-    own = cls.__dict__.get("tasks")
-    if own is not None:
-        collected.extend(expand_tasks(own, cls.__name__))
-    for value in list(cls.__dict__.values()):
-        weight = getattr(value, WEIGHT_ATTRIBUTE, None)
-        if weight is not None and callable(value):
-            collected.extend([value] * weight)
-    return collected
-
-
-def collect_tasks_in_order(cls: type) -> list[Task]:
-    """As collect_tasks, but a `tasks` attribute stands where it was declared among the methods."""
-    collected: list[Task] = []
-    for base in cls.__bases__:
-        collected.extend(getattr(base, "tasks", None) or [])
-    for key, value in list(cls.__dict__.items()):
-        if key == "tasks":
-            collected.extend(expand_tasks(value, cls.__name__))
-        elif callable(value) and hasattr(value, WEIGHT_ATTRIBUTE):
-            collected.extend([value] * getattr(value, WEIGHT_ATTRIBUTE))
-    return collected
-
 
 _NUMBERS = (int, float)
 
@@ -139,6 +50,19 @@ def _sleep(loop: Any, seconds: float) -> None:
         timer.close()
 
 
+class IterationSource(Protocol):
+    """Says when a user begins an iteration."""
+
+    is_schedule: bool
+    """Whether iterations begin at the times of a schedule, in place of one after the other with a wait in between."""
+
+    def begin(self, user: Any) -> None:
+        """Wait until the user's next iteration is due, and begin it."""
+
+    def finish(self, user: Any, is_done: bool) -> None:
+        """End the iteration that has begun. Not `is_done`: it was interrupted, as the user had to stop."""
+
+
 class TaskUser(Protocol):
     """A user, as its TaskSets see it; see obswarm.User."""
 
@@ -152,6 +76,8 @@ class TaskUser(Protocol):
     """The event loop's count of iterations when the user last waited."""
     is_waiting: bool
     is_stopping: bool
+    fresh_session: bool
+    _iterations: IterationSource | None
 
     def report_error(self, error: BaseException) -> None: ...
 
@@ -168,6 +94,7 @@ class TaskSet:
     tasks: Any = []  # noqa: RUF012 - a list, or a dict of weights, as Locust has it; read once at class creation
     wait_time: Any = None
     """Seconds to wait between tasks of this set: a function as in `User.wait_time`. By default the user's."""
+    _missed = 0.0
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -211,9 +138,9 @@ class TaskSet:
                 f"{self._owner_name()} has no tasks. Mark methods with @task or set `tasks`"
                 " (or set abstract = True on a user class that is only to be subclassed)."
             )
+        tasks: Sequence[Task] = self.tasks
         # What random.choice does, without its four calls: this runs once a task.
-        chosen: Task = self.tasks[int(random.random() * len(self.tasks))]
-        return chosen
+        return tasks[int(random.random() * len(tasks))] if len(tasks) > 1 else tasks[0]
 
     def _owner_name(self) -> str:
         return type(self).__name__
@@ -231,7 +158,7 @@ class TaskSet:
         user = self.user
         wait_time = self.wait_time
         seconds = user.wait_time() if wait_time is None else wait_time()
-        if not isinstance(seconds, _NUMBERS):
+        if type(seconds) not in _NUMBERS and not isinstance(seconds, _NUMBERS):
             raise LoadTestError(
                 f"wait_time of {self._owner_name()} returned {seconds!r}; it has to return a number of seconds."
             )
@@ -255,6 +182,8 @@ class TaskSet:
             user.is_waiting = False
             user.rounds_seen = user.loop.iteration
 
+    _sleep = staticmethod(gevent_sleep)  # as Locust calls it
+
     def run(self) -> None:
         """Run tasks until an exception ends the loop, as `interrupt`, StopUser and the end of the run do."""
         try:
@@ -262,8 +191,13 @@ class TaskSet:
         except InterruptTaskSet as interrupt:
             raise _as_reschedule(interrupt) from interrupt
         user = self.user
+        steps = None if user._iterations is None else self._steps_of_an_iteration()
         while True:
             try:
+                if steps is not None:
+                    if not steps:
+                        self.interrupt()
+                    steps -= 1
                 try:
                     self.run_iteration()
                 except RescheduleTaskImmediately:
@@ -272,7 +206,8 @@ class TaskSet:
                     continue
                 except RescheduleTask:
                     pass
-                self.wait()
+                if steps != 0:
+                    self.wait()
             except InterruptTaskSet as interrupt:
                 self._stop_quietly()
                 raise _as_reschedule(interrupt) from interrupt
@@ -283,7 +218,12 @@ class TaskSet:
                 raise
             except (Exception, Timeout) as error:
                 user.report_error(error)
-                self._wait_after_error()
+                if steps != 0:
+                    self._wait_after_error()
+
+    def _steps_of_an_iteration(self) -> int | None:
+        """Return after how many tasks the TaskSet ends as part of an iteration; None: when it calls `interrupt`."""
+        return 1
 
     def run_iteration(self) -> None:
         """Run the next task, without a wait. Raises StopUser when the user is to stop, and what the task raises."""
@@ -345,47 +285,28 @@ class SequentialTaskSet(TaskSet):
         super().__init__(parent)
         self._cycle = cycle(self.tasks)
 
+    def _steps_of_an_iteration(self) -> int | None:
+        return len(self.tasks)
+
     def get_next_task(self) -> Task:
         if not self.tasks:
             return super().get_next_task()
         return next(self._cycle)
 
 
-class UserTasks(TaskSet):
-    """The outermost TaskSet of every user: its tasks are the user's, and are called with the user as `self`."""
-
-    def __init__(self, user: TaskUser) -> None:
-        super().__init__(user)
-        self.tasks = user.tasks
-        self._recorder = user.environment.recorder
-        self._user_class = type(user).__name__
-
-    def _owner_name(self) -> str:
-        return type(self.user).__name__
-
-    def execute_task(self, entry: Task) -> None:
-        user = self.user
-        try:
-            if isinstance(entry, type) and issubclass(entry, TaskSet):
-                entry(user).run()
-            elif getattr(entry, "__self__", None) is user:
-                entry()
-            else:
-                entry(user)
-        except (RescheduleTask, RescheduleTaskImmediately):
-            self._recorder.record_iteration(self._user_class)
-            raise
-        self._recorder.record_iteration(self._user_class)
-
-
 def filter_by_tags(
-    owner: Any, include: frozenset[str] | None, exclude: frozenset[str] | None, inherited: frozenset[str] = frozenset()
+    owner: Any,
+    include: frozenset[str] | None,
+    exclude: frozenset[str] | None,
+    inherited: frozenset[str] = frozenset(),
+    verdicts: dict[Any, bool] | None = None,
 ) -> None:
     """Take tasks that `--tags` and `--exclude-tags` leave out away from a class and, in it, from nested TaskSets.
 
-    A TaskSet stays when any of its tasks does. Classes are changed in place: a run has one selection of tags.
+    A TaskSet stays when any of its tasks does. Classes are changed in place: a run has one selection of tags. Of tasks
+    in `verdicts` that says whether they stay, and others are added to it.
     """
-    verdicts: dict[Any, bool] = {}
+    verdicts = {} if verdicts is None else verdicts
     for entry in owner.tasks:
         if entry not in verdicts:
             tags = inherited | getattr(entry, TAGS_ATTRIBUTE, frozenset())

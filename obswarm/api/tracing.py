@@ -38,5 +38,13 @@ class TraceSampler:
 
 
 def traceparent(trace_id: str) -> str:
-    """Return the header's value: version 00, the trace id, a new span id, and the flag for a sampled trace."""
-    return f"00-{trace_id}-{random.getrandbits(64) or 1:016x}-01"
+    """Return the header's value: version 00, the trace id, the id of the request's span, and the flag for a sampled
+    trace."""
+    return f"00-{trace_id}-{span_id(trace_id)}-01"
+
+
+def span_id(trace_id: str) -> str:
+    """Return the id of the span of a request (16 hexadecimal digits), the first one of its trace: whoever exports the
+    span later needs nothing but the trace id."""
+    first = trace_id[:16]
+    return first if first.strip("0") else trace_id[16:]

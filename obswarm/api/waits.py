@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from obswarm import clock
+from obswarm.stats.keys import PACING
 
 WaitTime = Callable[[Any], float]
 
@@ -31,18 +32,36 @@ def constant(wait_time: float) -> WaitTime:
 
 
 def constant_pacing(wait_time: float) -> WaitTime:
-    """As long as it takes for tasks to start `wait_time` apart; nothing when the task itself took longer."""
+    """As long as it takes for tasks to start `wait_time` apart; nothing when the task itself took longer.
+
+    Tasks that could not be started because of that are counted as the run's shortfall.
+    """
     _not_negative(wait_time=wait_time)
 
     def pacing(instance: Any) -> float:
         now = clock.monotonic()
         started: float = instance._iteration_started
-        wait = max(0.0, wait_time - (now - started))
+        wait = wait_time - (now - started)
+        if wait < 0:
+            _fall_behind(instance, wait_time, -wait)
+            wait = 0.0
         # The planned start, not the actual one: what a late wake-up costs is made good by the next wait.
         instance._iteration_started = now + wait
         return wait
 
     return pacing
+
+
+def _fall_behind(instance: Any, wait_time: float, late_s: float) -> None:
+    """Count the iterations for which a user is too late, whole ones; the rest stays with it."""
+    if wait_time <= 0:
+        return
+    missed = instance._missed + late_s / wait_time
+    whole = int(missed)
+    instance._missed = missed - whole
+    if whole:
+        user = getattr(instance, "user", instance)
+        user.environment.recorder.record_dropped(type(user).__name__, PACING, whole)
 
 
 def constant_throughput(task_runs_per_second: float) -> WaitTime:

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from obswarm.api import User, run_single_user, task
+from obswarm.api import User, events, run_single_user, task
 from obswarm.http import FastHttpUser, HttpUser
 
 WRONG = {
@@ -84,11 +84,17 @@ def test_a_request_without_a_host_is_a_sentence_and_exit_code_2(
     )
 
 
-def test_the_client_is_closed_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("is_ours", [True, False])
+def test_the_client_is_closed_at_the_end_unless_it_is_the_load_tests_own(
+    is_ours: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(sys, "argv", ["loadtest.py", "-H", "grpc://x"])
     closed = []
 
     class Client:
+        if is_ours:
+            closed_with_user = True
+
         def close(self) -> None:
             closed.append(self)
 
@@ -101,4 +107,25 @@ def test_the_client_is_closed_at_the_end(monkeypatch: pytest.MonkeyPatch) -> Non
             assert self.host == "grpc://x"
 
     run_single_user(Visitor, loglevel=None)
-    assert len(closed) == 1
+    assert len(closed) == (1 if is_ours else 0)
+
+
+def test_ctrl_c_is_no_error_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["loadtest.py"])
+    errors: list[BaseException] = []
+
+    def note(exception: BaseException, **_: object) -> None:
+        errors.append(exception)
+
+    class Visitor(User):
+        @task
+        def work(self) -> None:
+            raise KeyboardInterrupt
+
+    events.user_error.add_listener(note)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run_single_user(Visitor, loglevel=None)
+    finally:
+        events.user_error.remove_listener(note)
+    assert errors == []

@@ -3,7 +3,18 @@ from types import SimpleNamespace
 import pytest
 
 from obswarm import clock
-from obswarm.api import between, constant, constant_pacing, constant_throughput, poisson
+from obswarm.api import (
+    Environment,
+    Events,
+    TaskSet,
+    User,
+    between,
+    constant,
+    constant_pacing,
+    constant_throughput,
+    poisson,
+)
+from obswarm.stats import PACING, Recorder
 
 
 class FakeClock:
@@ -35,12 +46,35 @@ def test_constant_pacing_makes_up_for_the_time_of_the_task_and_for_late_wake_ups
 
 def test_constant_pacing_does_not_wait_after_a_task_that_took_too_long_and_does_not_catch_up(monkeypatch) -> None:
     fake = FakeClock(monkeypatch)
-    user = SimpleNamespace(_iteration_started=fake.now)
+    user = User(Environment(events=Events(), recorder=Recorder()))
     wait = constant_pacing(1.0)
     fake.now += 5
     assert wait(user) == 0
     fake.now += 0.4
     assert wait(user) == pytest.approx(0.6)
+
+
+def test_a_user_that_falls_behind_its_pacing_counts_the_iterations_that_it_misses(monkeypatch) -> None:
+    """Four tasks of 1.5 s in place of one a second: two iterations are missing, counted when they are whole."""
+    fake = FakeClock(monkeypatch)
+    recorder = Recorder()
+    wait = constant_pacing(1.0)
+    user = User(Environment(events=Events(), recorder=recorder))
+    # A TaskSet has its own pacing, and counts for the class of its user.
+    for make in (lambda: user, lambda: TaskSet(user)):
+        instance = make()
+        found = []
+        for _ in range(4):
+            fake.now += 1.5
+            assert wait(instance) == 0
+            found.append(dict(recorder.current.dropped))
+        assert found == [{}, {("User", PACING): 1}, {("User", PACING): 1}, {("User", PACING): 2}]
+        fake.now += 0.2
+        assert wait(instance) == pytest.approx(0.8), "it does not catch up"
+        assert recorder.take().dropped == {("User", PACING): 2}
+    fake.now += 9
+    assert constant_pacing(0)(user) == 0
+    assert recorder.is_empty
 
 
 def test_constant_throughput_is_pacing_by_rate(monkeypatch) -> None:
