@@ -2,7 +2,10 @@
 
 from obswarm import gevent_patch  # noqa: F401,I001 - before requests, which imports ssl
 
+from obswarm.http import charsets
 from obswarm.on_demand import imported_on_demand
+
+charsets.import_when_used()
 
 with imported_on_demand(__name__):
     from obswarm.http.api_client.access import (
@@ -13,8 +16,9 @@ with imported_on_demand(__name__):
         naming_of_token,
         parse_header,
     )
-    from obswarm.http.api_client.failures import Asked, Failure, failure_of, page_of, quoted, refusal_of, trouble_of
+    from obswarm.http.api_client.failures import ApiTarget, Failure, failure_of, page_of, quoted, refusal_of, trouble_of
     from obswarm.http.api_client.session import AnswerTooLarge, ApiSession, bound_answers
+    from obswarm.http.catch_response import CatchResponse
     from obswarm.http.client.response import FastResponse
     from obswarm.http.client.session import FastHttpSession
     from obswarm.http.client.user import FastHttpUser, session_settings
@@ -43,13 +47,15 @@ with imported_on_demand(__name__):
     from obswarm.http.requests.response import CountedResponse
     from obswarm.http.requests.session import HttpSession
     from obswarm.http.requests.user import HttpUser
+    from obswarm.http.rest import RestCalls
     from obswarm.http.urls import check_host
 
 __all__ = [
     "AnswerTooLarge",
     "ApiAccess",
     "ApiSession",
-    "Asked",
+    "ApiTarget",
+    "CatchResponse",
     "ConnectError",
     "ConnectTimeout",
     "ConnectionLost",
@@ -73,6 +79,7 @@ __all__ = [
     "ProxyError",
     "ReadTimeout",
     "ResponseTooLarge",
+    "RestCalls",
     "StreamConsumed",
     "TlsError",
     "TooManyRedirects",

@@ -14,6 +14,7 @@ from obswarm.http.errors import InvalidRequest, InvalidStream
 
 FORM = "application/x-www-form-urlencoded"
 JSON = "application/json"
+_ACCEPTS_JSON = {"Accept": JSON}
 _PIECE = 65536
 _NOT_STREAMED = (list, tuple, set, frozenset)
 
@@ -148,6 +149,16 @@ def encode_body(data: Any, json: Any, files: Any = None) -> tuple[bytes | Stream
     raise InvalidRequest(
         f"data={_short(data)}: give bytes, text, a dict, a list of pairs, a file, or an iterator of bytes"
     )
+
+
+def accepting_json(headers: Any) -> Any:
+    """Return a call's headers with Accept: application/json, unless they say what is accepted. What is no dict is
+    returned as it is."""
+    if headers is None:
+        return _ACCEPTS_JSON
+    if not isinstance(headers, Mapping) or any(str(name).lower() == "accept" for name in headers):
+        return headers
+    return {**_ACCEPTS_JSON, **headers}
 
 
 def is_buffer(data: Any) -> bool:

@@ -5,29 +5,29 @@ from collections.abc import Iterable
 from typing import Self
 
 LARGE_BODY_BYTES = 4 * 1024 * 1024
-"""From here on pieces are not kept until there are all of them: they would be there twice when they are joined, and
-leave the heap full of holes. For smaller bodies that is faster than new pages from the system."""
+"""Larger bodies are collected in a BodyBuffer: joining a list of pieces needs twice the memory, and fragments the heap.
+For smaller bodies, joining is faster than allocating new pages."""
 
 _RESERVED_BYTES = 33 * 1024 * 1024
-"""Allocations of more than 32 MiB have pages of their own in glibc, whatever was freed before (mallopt(3)). Those that
-nobody has touched take no memory; the object grows without being copied, and goes back to the system at once."""
+"""Allocations of more than 32 MiB are always mapped by glibc (mallopt(3), M_MMAP_THRESHOLD). Untouched pages use no
+memory, the buffer grows without being copied, and its memory is returned to the system at once."""
 
 _MOST_RESERVED_BYTES = 256 * 1024 * 1024
 
 
 class BodyBuffer:
-    """Collects a large body. Use it in a `with` block, at whose end its memory is released; what `content` returned
-    stays.
+    """Collects a large body. Use it in a `with` block, at whose end its memory is released; the result of `content`
+    stays valid.
 
     BytesIO keeps its content as bytes, and hands that very object out.
     """
 
     def __init__(self, length: int = 0) -> None:
-        """`length` is that of the whole, where it is known; a server may announce anything."""
+        """`length` is the announced size of the body in bytes, 0 if unknown. It is not trusted."""
         try:
             self._gathered = io.BytesIO(bytes(min(length or _RESERVED_BYTES, _MOST_RESERVED_BYTES)))
         except MemoryError:
-            # A limit of address space (`ulimit -v`): then as much as comes.
+            # The address space is limited (`ulimit -v`): the buffer grows with the body.
             self._gathered = io.BytesIO()
 
     def take(self, pieces: list[bytes]) -> None:

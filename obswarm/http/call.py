@@ -9,12 +9,14 @@ from obswarm.api import ObswarmError
 from obswarm.clock import monotonic
 from obswarm.http.body import StreamedBody
 from obswarm.http.connection import Connection
-from obswarm.http.errors import ConnectionLost, HttpError
-from obswarm.http.head import Prepared, as_bytes
+from obswarm.http.deadlines import NEVER
+from obswarm.http.errors import ConnectionLost, HttpError, StrayBytes
+from obswarm.http.head import Prepared
 from obswarm.http.pool import ConnectionPool
 from obswarm.http.response_parser import ParsedResponse
 
-_LARGE_BODY = 1024 * 1024
+_IDEMPOTENT = frozenset(("GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"))
+LARGE_BODY = 1024 * 1024
 """Bytes; larger bodies are sent in pieces, each within the timeout."""
 
 
@@ -26,6 +28,9 @@ class Call:
     """Headers of the call itself, which replace those of the session."""
 
     extra_cookies: Any = None
+    is_repeat = False
+    """It has been sent over a connection that the server had closed, and needs a new one."""
+
     reused = False
     sent_at = 0.0
 
@@ -56,32 +61,11 @@ class Call:
         self.body = body
         self.content_type = content_type
         self.stream = stream
-        self.is_plain = not stream and type(body) is bytes and len(body) <= _LARGE_BODY
+        self.is_plain = not stream and type(body) is bytes and len(body) <= LARGE_BODY
 
     def head(self) -> bytes:
         """The request's head, with what depends on cookies and body."""
-        prepared, body = self.prepared, self.body
-        if self.cookie is None and not self.signature and body == b"" and self.content_type is None:
-            return prepared.bare
-        lines = []
-        names = prepared.names
-        if self.cookie is not None and "cookie" not in names:
-            lines.append(f"Cookie: {self.cookie}\r\n")
-        if self.signature:
-            lines.extend(f"{name}: {value}\r\n" for name, value in self.signature.items())
-        if self.content_type is not None and "content-type" not in names:
-            lines.append(f"Content-Type: {self.content_type}\r\n")
-        if isinstance(body, StreamedBody):
-            if body.length is None:
-                lines.append("Transfer-Encoding: chunked\r\n")
-            else:
-                lines.append(f"Content-Length: {body.length}\r\n")
-        elif body:
-            lines.append(f"Content-Length: {len(body)}\r\n")
-        else:
-            return prepared.start + as_bytes("".join(lines)) + prepared.bare[len(prepared.start) :]
-        lines.append("\r\n")
-        return prepared.start + as_bytes("".join(lines))
+        return self.prepared.head(self.cookie, self.signature, self.content_type, self.body)
 
     def redirect(self, prepared: Prepared, headers: Mapping[str, str | None], keeps_body: bool) -> None:
         """Continue with the request that a redirect asks for. Raises ConnectionLost when its body would have to be sent
@@ -97,16 +81,27 @@ class Call:
         self.headers = headers
 
     def may_retry(self, connection: Connection, error: HttpError) -> bool:
-        """Once, of any method, when a connection that was used before was closed before any byte of the answer came
-        (RFC 9112, 9.3.1). Load balancers close one like that, without an answer, when the server's own connection to
-        what is behind it has just ended, and count on clients to repeat the request, as browsers and curl do."""
-        if not self.reused or not isinstance(error, ConnectionLost) or connection.heard:
+        """Once, as `may_send_again` says, unless the body is gone."""
+        if not self.reused or not may_send_again(self.prepared.method, connection, error):
             return False
         if isinstance(self.body, StreamedBody):
             if not self.body.replayable:
                 return False
             self.body.rewind()
         return True
+
+
+def may_send_again(method: str, connection: Connection, error: HttpError) -> bool:
+    """Return whether a request that failed over a connection that was used before may be sent over a new one.
+
+    One of any method, when the connection was closed before any byte of the answer came (RFC 9112, 9.3.1). Load
+    balancers close one like that, without an answer, when the server's own connection to what is behind it has just
+    ended, and count on clients to repeat the request, as browsers and curl do. When other bytes came before the answer,
+    the server has got the request: then only one that may be repeated (RFC 9110, 9.2.2).
+    """
+    if isinstance(error, StrayBytes):
+        return method in _IDEMPOTENT
+    return isinstance(error, ConnectionLost) and not connection.heard
 
 
 def send_request(pool: ConnectionPool, call: Call, head: bytes, started: float) -> tuple[Connection, ParsedResponse]:
@@ -116,7 +111,12 @@ def send_request(pool: ConnectionPool, call: Call, head: bytes, started: float) 
     Raises HttpError; the connection is closed then.
     """
     prepared = call.prepared
-    connection = pool.take(prepared.route, call.connect_timeout_s, call.deadline)
+    if call.is_repeat:
+        connection = pool.take_new(prepared.route, call.connect_timeout_s, call.deadline)
+    else:
+        # A body that comes in pieces may be there only once.
+        now = started if call.is_plain else NEVER
+        connection = pool.take(prepared.route, call.connect_timeout_s, call.deadline, now)
     call.reused = connection.answered > 0
     while True:
         call.sent_at = started if call.reused else monotonic()
@@ -135,12 +135,14 @@ def send_request(pool: ConnectionPool, call: Call, head: bytes, started: float) 
             return connection, answer
         except HttpError as error:
             pool.discard(connection)
+            if call.reused:
+                pool.note_failure(connection, error)
             if not connection.unsent and not call.may_retry(connection, error):
                 raise
         except BaseException:
             pool.discard(connection)
             raise
-        # The server closed the idle connection while the request was on its way; that is no failure of it.
+        # What the server did to the idle connection while the request was on its way is no failure of that.
         call.reused = False
         connection = pool.take_new(prepared.route, call.connect_timeout_s, call.deadline)
 

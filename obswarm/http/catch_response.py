@@ -1,11 +1,10 @@
-"""How an HTTP request is counted, in one way for both clients: its name, whether it failed, and what a load test may
-say about that."""
+"""Counting of HTTP requests, the same for both clients: name, success or failure, and catch_response."""
 
 from collections.abc import Generator
 from contextlib import contextmanager
 from http import HTTPStatus
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from obswarm.api import CatchResponseError, RequestRecord, ResponseError, User
 from obswarm.api.errors import STEERING_EXCEPTIONS
@@ -14,10 +13,13 @@ from obswarm.api.request import CUTS_OFF
 _PHRASES = {status.value: status.phrase for status in HTTPStatus}
 
 
-class RenamesRequests:
-    """`rename_request()`, for a session of either client, which has the attribute `request_name`."""
+class CountedSession:
+    """Base of both clients' sessions: `rename_request()`, and the failure for a response's status. A session has the
+    attribute `request_name`."""
 
     __slots__ = ()
+    closed_with_user: ClassVar[bool] = True
+    """A client of this class is closed when its user ends."""
 
     @contextmanager
     def rename_request(self, name: str) -> Generator[None, None, None]:
@@ -29,10 +31,15 @@ class RenamesRequests:
         finally:
             session.request_name = before
 
+    def failure_of(self, response: Any, record: RequestRecord) -> BaseException | None:
+        """Return the failure of a request by its response, None for a success. It is called for statuses from
+        400 on."""
+        return status_error(response.status_code, response.reason)
+
 
 def status_error(status_code: int, reason: str | None) -> ResponseError | None:
-    """Return the failure that an HTTP status is: from 400 on; None below. Where the server gives no reason, the text
-    has the standard's."""
+    """Return the failure for a status from 400 on, None for a lower one. Without a reason phrase of the server, that of
+    the standard is used."""
     if status_code < 400:
         return None
     kind = "client" if status_code < 500 else "server"
@@ -40,8 +47,8 @@ def status_error(status_code: int, reason: str | None) -> ResponseError | None:
 
 
 def add_context(record: RequestRecord, response: Any, user: User | None, context: Any) -> None:
-    """Give the record the context of the user and of the call. The request has been made by then: when the load test's
-    code raises here, the request is counted before that is raised."""
+    """Set the record's context to those of the user and of the call, once the request has been made. If the load test's
+    code raises an exception here, the request is counted first."""
     try:
         record.context = {**(user.context() if user is not None else {}), **(context or {})}
     except BaseException:
@@ -52,11 +59,11 @@ def add_context(record: RequestRecord, response: Any, user: User | None, context
 def report_raised(
     record: RequestRecord, response: Any, user: User | None, context: Any, error: BaseException, was_sent: bool
 ) -> None:
-    """Count a request during which `error` was raised, which goes on to the load test.
+    """Count a request during which `error` was raised; the caller raises it again.
 
-    The forced end of the user cuts the request off. A gevent.Timeout of the load test's and the like make it a failure,
-    and so does an error of the load test's code (in a body or a hook) once something was sent; before that, no request
-    was made.
+    If the user was killed, the request counts as cut off. A gevent.Timeout of the load test and other exceptions that
+    are no Exception make it a failure. So does an error in the load test's code (a body or a hook) after something was
+    sent; if nothing was sent, no request is counted.
     """
     if isinstance(error, CUTS_OFF):
         record.cut_off(error)
@@ -72,11 +79,13 @@ class NotCatching(RuntimeError):
 
 
 class CatchResponse:
-    """What both clients' responses have in common: `success()`, `failure(reason)`, and the `with` block around them."""
+    """Base of both clients' responses: `success()`, `failure(reason)`, and the `with` block."""
 
     __slots__ = ()
     error: BaseException | None
     record: RequestRecord | None
+    not_catching: ClassVar[type[NotCatching]] = NotCatching
+    """Class of the exception that `success()` and `failure()` raise where they have no effect."""
 
     def success(self) -> None:
         """Count the request as successful whatever its status; needs catch_response=True and a `with` block."""
@@ -88,7 +97,7 @@ class CatchResponse:
 
     def _uncounted(self) -> RequestRecord:
         if self.record is None or self.record.reported:
-            raise NotCatching(
+            raise self.not_catching(
                 "success() and failure() work inside a `with` block, on a request made with catch_response=True."
             )
         return self.record
@@ -102,12 +111,12 @@ class CatchResponse:
         raised: BaseException | None = None,
         traceback: TracebackType | None = None,
     ) -> bool:
-        """Count the request, and return whether the exception of the block goes no further.
+        """Count the request, and return whether the exception of the block is suppressed.
 
-        An exception in the block makes the request a failure unless it only steers the user (StopUser, …) or ends it.
-        With catch_response, ResponseError and CatchResponseError go no further, since they are ways to say `failure`;
-        neither does the error that kept the answer from coming, as `raise_for_status` and `json` raise it, so that the
-        rest of the task goes on when the target is down.
+        An exception in the block makes the request a failure, unless it controls the user (StopUser, …) or kills it.
+        With catch_response, ResponseError and CatchResponseError are suppressed, since they declare a failure. So is
+        the connection error of this request, which `raise_for_status` and `json` raise again: the rest of the task runs
+        although the target is down.
         """
         record = self.record
         if record is None:

@@ -10,11 +10,12 @@ from obswarm import clock, open_files
 from obswarm.http.connection import Connection
 from obswarm.http.deadlines import NEVER, StreamTimeout
 from obswarm.http.dns_cache import DnsCache
-from obswarm.http.errors import ConnectError, ConnectTimeout, HttpError, NoDescriptorLeft, ProxyError
+from obswarm.http.errors import ConnectError, ConnectionRefused, ConnectTimeout, HttpError, NoDescriptorLeft, ProxyError
 from obswarm.http.route import Proxy, Route
 from obswarm.http.tls import TlsSettings, TlsStream, tls_context
 from obswarm.http.transport import SocketStream, Stream
 from obswarm.http.urls import UNIX_SCHEME, Origin
+from obswarm.units import format_limit
 
 _PAUSE_S = 0.1
 """After which a request fails that got no descriptor: failing at once, users would only take CPU time from those that
@@ -52,7 +53,7 @@ def open_connection(
         return Connection(stream, route, connected - started, clock.monotonic() - connected)
     except StreamTimeout:
         _close(stream)
-        what = f"within {timeout_s:g} s" if due < deadline else "before the total timeout was over"
+        what = f"within {format_limit(timeout_s)}" if due < deadline else "before the total timeout was over"
         raise ConnectTimeout(f"no connection to {route.peer} {what}") from None
     except BaseException:
         _close(stream)
@@ -93,7 +94,8 @@ def _connect(family: int, address: object, peer: str, due: float) -> SocketStrea
             raise NoDescriptorLeft(f"no connection to {peer}: {open_files.reason(error.errno)}") from None
         # The resolver's numbers are below 0, and not the system's.
         reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)
-        raise ConnectError(f"no connection to {peer}: {reason}") from None
+        kind = ConnectionRefused if isinstance(error, ConnectionRefusedError) else ConnectError
+        raise kind(f"no connection to {peer}: {reason}") from None
     return stream
 
 

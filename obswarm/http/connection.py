@@ -5,7 +5,7 @@ import math
 import os
 import ssl
 from collections.abc import Iterator
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import httptools
 
@@ -14,17 +14,23 @@ from obswarm.http.body import StreamedBody
 from obswarm.http.body_buffer import LARGE_BODY_BYTES, BodyBuffer
 from obswarm.http.deadlines import NEVER, StreamTimeout
 from obswarm.http.errors import (
+    SHOWN_LENGTH,
     ConnectionLost,
+    ConnectionReset,
     HttpError,
     ProtocolError,
     ReadTimeout,
     ResponseTooLarge,
+    StrayBytes,
     TlsError,
 )
+from obswarm.http.known_heads import END_OF_HEAD, known_heads, learn
 from obswarm.http.response_parser import NotHttp, ParsedResponse, TooMuch
 from obswarm.http.route import Route
 from obswarm.http.tls import tls_failure
 from obswarm.http.transport import BrokenOff, Stream
+from obswarm.sanitize import clean_text
+from obswarm.units import format_limit
 
 _HUNG_UP = frozenset((errno.EPIPE, errno.ECONNRESET))
 """The server stopped listening while a body was sent; what it answered before that can still be read."""
@@ -38,31 +44,45 @@ class Connection:
     """
 
     __slots__ = (
-        "_stream",
         "answered",
         "connect_s",
         "deadline",
+        "emptied_at",
         "first_byte_at",
+        "had_head",
+        "idle_below",
         "max_response_bytes",
+        "place",
         "read_timeout_s",
         "reusable",
         "route",
+        "stream",
         "tls_s",
         "unsent",
     )
 
     def __init__(self, stream: Stream, route: Route, connect_s: float = 0.0, tls_s: float | None = None) -> None:
-        self._stream = stream
+        self.stream = stream
+        """Its `has_news` tells of an idle connection whether the server has closed it, or sent unsolicited bytes since
+        the last response: those would be read as the next response."""
         self.route = route
         self.connect_s = connect_s
         self.tls_s = tls_s
         self.answered = 0
+        self.had_head = False
+        """Whether a HEAD request was sent, to which some servers send a body."""
         self.unsent = False
         self.deadline = NEVER
         self.read_timeout_s: float = NEVER
         self.max_response_bytes: float = math.inf
         self.first_byte_at = 0.0
+        self.emptied_at = 0.0
+        """When all that had come was read; 0 where more than the response may come."""
         self.reusable = False
+        self.idle_below: Connection | None = None
+        """In the stack of a pool's idle connections, the next one."""
+        self.place: Any = None
+        """Where a pool has it."""
 
     @property
     def peer(self) -> str:
@@ -71,27 +91,27 @@ class Connection:
     @property
     def tls_session(self) -> ssl.SSLSession | None:
         """The TLS session, with which the next connection to the same peer can resume."""
-        session: ssl.SSLSession | None = getattr(self._stream, "session", None)
+        session: ssl.SSLSession | None = getattr(self.stream, "session", None)
         return session
+
+    @property
+    def is_resumed(self) -> bool:
+        """Whether the TLS handshake has resumed the session of an earlier connection."""
+        return bool(getattr(self.stream, "resumed", False))
 
     @property
     def heard(self) -> bool:
         """Whether any byte of the current response has arrived."""
         return self.first_byte_at != 0.0
 
-    def is_stale(self) -> bool:
-        """Return whether the server has closed the connection, or sent unsolicited bytes, since the last response:
-        those would be read as the next response."""
-        return self._stream.has_news()
-
-    def send_request(self, request: bytes, head_only: bool, now: float) -> ParsedResponse:
-        """Send a request that is complete in bytes, and read the whole answer. `now` is the present moment."""
-        stream = self._stream
+    def exchange(self, request: bytes, now: float) -> bytes:
+        """Send a request that is complete in bytes, and return the first bytes of its answer, b"" at the end of the
+        connection: for `finish`. `now` is the present moment."""
+        stream = self.stream
         self.first_byte_at = 0.0
         self.reusable = False
         due = now + self.read_timeout_s
         stream.due = due if due < self.deadline else self.deadline
-        answer = ParsedResponse.begin(head_only)
         try:
             try:
                 stream.send(request)
@@ -99,17 +119,46 @@ class Connection:
                 self._check_unsent(error)
                 # The server may have answered before it stopped listening; reading tells.
             piece = stream.receive()
-            if piece:
-                self.first_byte_at = monotonic()
+        except BaseException as error:
+            self._explain(error, None)
+        if piece:
+            self.first_byte_at = self.emptied_at = monotonic()
+        return piece
+
+    def finish(self, piece: bytes, head_only: bool) -> ParsedResponse:
+        """Read the whole answer that begins with what `exchange` has returned."""
+        answer = ParsedResponse.begin(head_only)
+        try:
             self._take(answer, piece)
             if not answer.complete or len(piece) > self.max_response_bytes:
                 self._read_rest(answer)
+            elif not head_only:
+                learn(piece, answer)
         except BaseException as error:
             self._explain(error, answer)
-        if head_only and answer.body:
+        if head_only:
+            self._end_with_head(answer)
+        self.reusable = answer.keep_alive
+        return answer
+
+    def _end_with_head(self, answer: ParsedResponse) -> None:
+        """Some servers send a body all the same, at once or later: bytes that the next request would be answered
+        with."""
+        self.emptied_at = 0.0
+        self.had_head = True
+        if answer.body or (self.place is not None and self.place.sends_stray_bytes):
             answer.body.clear()
             answer.keep_alive = False
-        self.reusable = answer.keep_alive
+
+    def send_request(self, request: bytes, head_only: bool, now: float) -> ParsedResponse:
+        """Send a request that is complete in bytes, and read the whole answer. `now` is the present moment."""
+        piece = self.exchange(request, now)
+        known = None if head_only else known_heads.get(piece[: piece.find(END_OF_HEAD) + len(END_OF_HEAD)])
+        if known is None or known.size_bytes != len(piece) or len(piece) > self.max_response_bytes:
+            return self.finish(piece, head_only)
+        self.reusable = known.keep_alive
+        answer = ParsedResponse.begin(head_only)
+        answer.take_whole(piece, known.body_at, known.status, known.keep_alive)
         return answer
 
     def _read_rest(self, answer: ParsedResponse) -> None:
@@ -154,14 +203,14 @@ class Connection:
         self._set_due(now)
         try:
             try:
-                self._stream.send(head + body if isinstance(body, bytes) else head)
+                self.stream.send(head + body if isinstance(body, bytes) else head)
             except OSError as error:
                 self._check_unsent(error)
                 raise
             if not isinstance(body, bytes):
                 for piece in body.pieces():
                     self._set_due(monotonic())
-                    self._stream.send(piece)
+                    self.stream.send(piece)
         except StreamTimeout as error:
             self._explain(error, None)
         except OSError as error:
@@ -183,6 +232,8 @@ class Connection:
                 self._read_more(answer)
         except BaseException as error:
             self._explain(error, answer)
+        if head_only:
+            self._end_with_head(answer)
         self.reusable = answer.complete and answer.keep_alive
         return answer
 
@@ -212,11 +263,11 @@ class Connection:
 
     def _set_due(self, now: float) -> None:
         due = now + self.read_timeout_s
-        self._stream.due = due if due < self.deadline else self.deadline
+        self.stream.due = due if due < self.deadline else self.deadline
 
     def _read_more(self, answer: ParsedResponse) -> int:
         self._set_due(monotonic())
-        piece = self._stream.receive()
+        piece = self.stream.receive()
         if piece and not self.first_byte_at:
             self.first_byte_at = monotonic()
         self._take(answer, piece)
@@ -244,14 +295,27 @@ class Connection:
                 # What came after a complete answer does not spoil it, only the connection; and so does a switch to
                 # another protocol (101), which nobody has asked for.
                 return
+            self._check_stray(error, answer)
             answer.abandon()
         self._raise(error)
 
+    def _check_stray(self, error: BaseException, answer: ParsedResponse) -> None:
+        """Raise StrayBytes for what cannot be the response, and may be a late body in response to HEAD. Without one,
+        it is taken for what the server answers."""
+        if not self.had_head or not isinstance(error, NotHttp | httptools.HttpParserError):
+            return
+        if answer.reading_head and answer.begins_otherwise():
+            shown = clean_text(answer.raw[:SHOWN_LENGTH].decode("latin-1"), SHOWN_LENGTH)
+            answer.abandon()
+            raise StrayBytes(
+                f"{self.peer} sent bytes that belong to no response, after its last one: {shown!r}"
+            ) from None
+
     def _raise(self, error: BaseException) -> NoReturn:
         if isinstance(error, StreamTimeout):
-            if self._stream.due >= self.deadline:
+            if self.stream.due >= self.deadline:
                 raise ReadTimeout(f"no complete answer from {self.peer} before the total timeout was over") from None
-            raise ReadTimeout(f"nothing came from {self.peer} for {self.read_timeout_s:g} s") from None
+            raise ReadTimeout(f"nothing came from {self.peer} for {format_limit(self.read_timeout_s)}") from None
         if isinstance(error, HttpError):
             raise error
         cause = error.__context__ if isinstance(error, httptools.HttpParserError) else error
@@ -266,8 +330,9 @@ class Connection:
             raise (ConnectionLost(text) if self.answered else TlsError(text)) from None
         if isinstance(error, OSError):
             reason = os.strerror(error.errno) if error.errno else str(error)
-            raise ConnectionLost(f"the connection to {self.peer} broke: {reason}") from None
+            kind = ConnectionReset if isinstance(error, ConnectionResetError) else ConnectionLost
+            raise kind(f"the connection to {self.peer} broke: {reason}") from None
         raise error
 
     def close(self) -> None:
-        self._stream.close()
+        self.stream.close()

@@ -34,6 +34,10 @@ class Deadlines:
     """The wheel of one hub (one thread). Deadlines are met late by at most RESOLUTION_S and the loop's lag."""
 
     def __init__(self, hub: Hub) -> None:
+        self.leave = hub.switch
+        """Let others run until what this greenlet waits for switches back to it. Here for all streams of the hub, since
+        each bound method is an object."""
+
         self._slots: dict[int, set[Waiting]] = {}
         self._timer = hub.loop.timer(RESOLUTION_S, repeat=RESOLUTION_S)
         self._turned_to = 0

@@ -1,10 +1,8 @@
 """Exceptions of requests: the only ones that the client raises or reports."""
 
 import copyreg
-import http.client
+from functools import cache
 from typing import Any
-
-from urllib3 import exceptions as urllib3_exceptions
 
 from obswarm.api.errors import ObswarmError
 from obswarm.sanitize import clean_text
@@ -41,6 +39,10 @@ class ConnectError(HttpError):
     """No connection: refused, unreachable, unknown name, failed TLS handshake."""
 
 
+class ConnectionRefused(ConnectError, ConnectionRefusedError):
+    """Nothing listens at the address."""
+
+
 class TlsError(ConnectError):
     """The TLS handshake failed, or the certificate was not accepted."""
 
@@ -53,11 +55,11 @@ class NoDescriptorLeft(ConnectError):
     """The limit of open files of this process or machine is reached."""
 
 
-class ConnectTimeout(ConnectError):
+class ConnectTimeout(ConnectError, TimeoutError):
     """No connection within the connect timeout."""
 
 
-class ReadTimeout(HttpError):
+class ReadTimeout(HttpError, TimeoutError):
     """No bytes arrived within the read timeout, or no complete response before the total deadline."""
 
 
@@ -65,8 +67,17 @@ class ConnectionLost(HttpError):
     """The connection ended before the response was complete."""
 
 
+class ConnectionReset(ConnectionLost, ConnectionResetError):
+    """The peer reset the connection."""
+
+
 class ProtocolError(HttpError):
     """The response is not HTTP."""
+
+
+class StrayBytes(ProtocolError):
+    """Over a connection that has had a HEAD request, something else came before the response: bytes that belong to
+    none."""
 
 
 class DecodingError(ProtocolError):
@@ -125,16 +136,25 @@ def plain_reason(error: BaseException) -> str:
         if found is None:
             break
         found = found.__cause__ or found.__context__
-    return next((sentence for kind, sentence in _SENTENCES if isinstance(inner, kind)), str(inner))
+    return next((sentence for kind, sentence in _sentences() if isinstance(inner, kind)), str(inner))
 
 
-_SENTENCES: tuple[tuple[type[BaseException], str], ...] = (
-    (urllib3_exceptions.ConnectTimeoutError, "no connection in time"),
-    (urllib3_exceptions.ReadTimeoutError, "no answer in time"),
-    (http.client.IncompleteRead, "the answer was cut off"),
-    (http.client.RemoteDisconnected, "the connection was closed without an answer"),
-    (http.client.HTTPException, "what answers is not HTTP"),
-)
+@cache
+def _sentences() -> tuple[tuple[type[BaseException], str], ...]:
+    # Only here: every process that knows a user class imports this module.
+    import http.client
+
+    from urllib3 import exceptions
+
+    return (
+        (exceptions.ConnectTimeoutError, "no connection in time"),
+        (exceptions.ReadTimeoutError, "no answer in time"),
+        (http.client.IncompleteRead, "the answer was cut off"),
+        (http.client.RemoteDisconnected, "the connection was closed without an answer"),
+        (http.client.HTTPException, "what answers is not HTTP"),
+    )
+
+
 _MOST_LAYERS = 5
 
 

@@ -10,8 +10,10 @@ from weakref import WeakValueDictionary
 
 from obswarm import __version__
 from obswarm.api import RequestSigner
+from obswarm.http.body import StreamedBody
 from obswarm.http.codings import ACCEPTED
 from obswarm.http.errors import InvalidHeaders, InvalidMethod, InvalidRequest
+from obswarm.http.known_heads import KnownHead
 from obswarm.http.route import Proxy, Route
 from obswarm.http.tls import TlsSettings
 from obswarm.http.urls import Url, absolute, parse_url
@@ -32,22 +34,55 @@ PSEUDO = frozenset((":authority", ":method", ":path", ":protocol", ":scheme"))
 class Prepared:
     """A reusable request: its route, and its head except for cookies and body."""
 
-    __slots__ = ("bare", "method", "names", "route", "says_length", "start", "url")
+    __slots__ = ("answered", "bare", "method", "names", "route", "sends_length", "start", "target", "url")
 
     def __init__(
-        self, method: str, url: Url, route: Route, start: bytes, names: set[str], says_length: bool = True
+        self, method: str, url: Url, route: Route, start: bytes, names: set[str], sends_length: bool = True
     ) -> None:
-        """`says_length` is False for a request whose body a redirect dropped: only some methods say then that there is
-        none."""
+        """`sends_length` is False for a request whose body a redirect dropped: then only some methods send
+        `Content-Length: 0`."""
         self.names = names
         self.method = method
         self.url = url
+        self.target = url.target
+        self.answered: KnownHead | None = None
+        """The head of the last response; most often the next one has the same."""
         self.route = route
         self.start = start
         # Methods that may have a body say when there is none (RFC 9110, 8.6); requests is generous in what it counts.
-        self.says_length = says_length
-        silent = _WITHOUT_A_BODY if says_length else _EXPECTING_NO_BODY
+        self.sends_length = sends_length
+        silent = _WITHOUT_A_BODY if sends_length else _EXPECTING_NO_BODY
         self.bare = start + (b"\r\n" if method in silent else b"Content-Length: 0\r\n\r\n")
+
+    def head(
+        self,
+        cookie: str | None,
+        signature: Mapping[str, str] | None,
+        content_type: str | None,
+        body: bytes | StreamedBody,
+    ) -> bytes:
+        """Return the whole head, with the headers that depend on cookies and body, and those of a signature."""
+        if cookie is None and not signature and body == b"" and content_type is None:
+            return self.bare
+        lines = []
+        names = self.names
+        if cookie is not None and "cookie" not in names:
+            lines.append(f"Cookie: {cookie}\r\n")
+        if signature:
+            lines.extend(f"{name}: {value}\r\n" for name, value in signature.items())
+        if content_type is not None and "content-type" not in names:
+            lines.append(f"Content-Type: {content_type}\r\n")
+        if isinstance(body, StreamedBody):
+            if body.length is None:
+                lines.append("Transfer-Encoding: chunked\r\n")
+            else:
+                lines.append(f"Content-Length: {body.length}\r\n")
+        elif body:
+            lines.append(f"Content-Length: {len(body)}\r\n")
+        else:
+            return self.start + as_bytes("".join(lines)) + self.bare[len(self.start) :]
+        lines.append("\r\n")
+        return self.start + as_bytes("".join(lines))
 
 
 _WITHOUT_A_BODY = frozenset(("GET", "HEAD"))
@@ -61,9 +96,10 @@ def _is_token(text: str) -> bool:
 
 
 def check_head(method: str, fields: Collection[tuple[str, str]], start: bytes) -> None:
-    """Raise InvalidRequest when the head that begins with `start`, made of these, says more than they may.
+    """Raise InvalidRequest if a method, a header name or a value is invalid; `start` is the head made of them.
 
-    For heads that are put together for each request: names are remembered, and values are looked at all at once.
+    For heads that are assembled for each request: the check of names is cached, and line breaks in values are found by
+    counting those of the head.
     """
     lines = len(fields) + 1
     broken = start.count(b"\r") != lines or start.count(b"\n") != lines or b"\0" in start
@@ -91,7 +127,7 @@ def check_field(name: Any, value: Any) -> tuple[str, str]:
 
 
 def check_fields(fields: Any) -> dict[str, str]:
-    """All of a mapping's but PSEUDO; None as a value is left to the caller. Raises what check_field raises."""
+    """Return the headers of a mapping as text, without PSEUDO. Raises InvalidRequest as check_field does."""
     try:
         pairs = list(fields.items())
     except AttributeError:
@@ -99,7 +135,7 @@ def check_fields(fields: Any) -> dict[str, str]:
     try:
         return dict([check_field(name, value) for name, value in pairs])
     except InvalidRequest:
-        # Only then, since hardly any are given: a look at each name costs more than all of this.
+        # Only now, since pseudo-headers are rare: comparing each name costs more than the rest of this function.
         real = [pair for pair in pairs if pair[0] not in PSEUDO]
         if len(real) == len(pairs):
             raise
@@ -107,7 +143,7 @@ def check_fields(fields: Any) -> dict[str, str]:
 
 
 def check_coding(value: str) -> None:
-    """Raise InvalidRequest for a Transfer-Encoding that says more than how the body is framed."""
+    """Raise InvalidRequest for a Transfer-Encoding with other codings than chunked, such as gzip."""
     if value.strip().lower() not in ("chunked", "identity", ""):
         raise InvalidHeaders(
             f"the header 'Transfer-Encoding': {value!r} names a coding in which the body is not sent; leave it out"
@@ -144,8 +180,8 @@ def basic_auth(auth: Any) -> str:
 
 
 def signature_for(signer: RequestSigner, base_url: str | None, url: str, run_id: str) -> Mapping[str, str]:
-    """The headers for a request that is sent now; none for another host than the user's, whose signature would be for
-    those who have no key. Raises InvalidRequest when they cannot be headers."""
+    """Return the signature's headers for a request that is sent now; none for another host than the user's, which must
+    not receive signatures. Raises InvalidRequest if they are invalid."""
     try:
         here, there = parse_url(base_url or ""), parse_url(url)
     except InvalidRequest:
@@ -157,7 +193,7 @@ class Template:
     """Builds the requests of users that have the same base URL, headers, proxy and TLS settings. Get one by
     `template`."""
 
-    __slots__ = ("__weakref__", "_prepared", "base_url", "fields", "proxy", "tls")
+    __slots__ = ("__weakref__", "_prepared", "base_url", "fields", "proxy", "tls", "with_headers")
 
     def __init__(
         self, base_url: str | None, fields: tuple[tuple[str, str], ...], proxy: Proxy | None, tls: TlsSettings
@@ -167,6 +203,8 @@ class Template:
         self.proxy = proxy
         self.tls = tls
         self._prepared: dict[tuple[str, str], Prepared] = {}
+        self.with_headers: dict[Any, tuple[Prepared, Mapping[str, str | None]]] = {}
+        """Requests with headers of their own, and those headers, by a key of the call's arguments."""
 
     def prepared(self, method: str, url: str) -> Prepared:
         """Return the request without headers of its own. Raises InvalidRequest and MissingHost."""
@@ -180,6 +218,12 @@ class Template:
         self._prepared[method, url] = made
         return made
 
+    def keep(self, key: Any, made: Prepared, headers: Mapping[str, str | None]) -> None:
+        """Keep a request in `with_headers`, one of a limited number. Raises TypeError for a key that has no hash."""
+        if len(self.with_headers) >= _MOST_PREPARED:
+            self.with_headers.clear()
+        self.with_headers[key] = (made, headers)
+
     def prepare(self, method: str, url: Url, headers: Mapping[str, str | None]) -> Prepared:
         """Return a request with headers of its own; one whose value is None is left out, as in requests."""
         fields = self.fields
@@ -189,7 +233,7 @@ class Template:
             fields.update((name, value) for name, value in headers.items() if value is not None)
         return self.assemble(method, url, fields)
 
-    def assemble(self, method: str, url: Url, fields: Mapping[str, str], says_length: bool = True) -> Prepared:
+    def assemble(self, method: str, url: Url, fields: Mapping[str, str], sends_length: bool = True) -> Prepared:
         """Return a request with exactly these headers, but for FRAMING, Host and credentials in the URL or for the
         proxy.
 
@@ -210,7 +254,7 @@ class Template:
         if route.absolute_form and route.proxy is not None and route.proxy.authorization:
             lines.append(("Proxy-Authorization", route.proxy.authorization))
         start = f"{method} {target} HTTP/1.1\r\n".encode("latin-1") + field_lines(lines)
-        return Prepared(method, url, route, start, names, says_length)
+        return Prepared(method, url, route, start, names, sends_length)
 
     def route_to(self, url: Url) -> Route:
         return Route.to(url.origin, self.proxy, self.tls if url.origin.scheme == "https" else None)

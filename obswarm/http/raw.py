@@ -20,8 +20,9 @@ _PIECE = 65536
 class RawResponse:
     """`response.raw`: the part of urllib3's response that requests and its users need."""
 
-    def __init__(self, status: int, head: ResponseHead, headers: "CaseInsensitiveDict[str]") -> None:
+    def __init__(self, status: int, head: ResponseHead, headers: "CaseInsensitiveDict[str]", url: str) -> None:
         self.status = status
+        self.url = url
         self.headers = headers
         self.reason = head.reason.decode("latin-1")
         self.version = 11
@@ -32,6 +33,14 @@ class RawResponse:
         self._source: Iterator[bytes] | None = None
         received = set_cookies(head.headers)
         self._original_response = _ForCookies(received) if received else None
+
+    def geturl(self) -> str:
+        """Return the URL of the response."""
+        return self.url
+
+    def getheader(self, name: str, default: str | None = None) -> str | None:
+        """Return the value of a header, repeated ones joined by commas; `default` without it."""
+        return self.headers.get(name, default)
 
     def stream(self, amt: int | None = _PIECE, decode_content: bool | None = None) -> Iterator[bytes]:
         """Iterate over the body in pieces of at most `amt` bytes. Raises urllib3's exceptions, which requests
@@ -117,15 +126,25 @@ class _ForCookies:
 def join_headers(raw_headers: Iterable[Header]) -> "CaseInsensitiveDict[str]":
     """Values by name, repeated ones joined by commas (RFC 9110, 5.2)."""
     joined: CaseInsensitiveDict[str] = CaseInsensitiveDict()
+    # What its methods do, at a quarter of the time.
+    fields: dict[str, tuple[str, str]] = joined._store  # type: ignore[attr-defined]
     for raw_name, raw_value in raw_headers:
         name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
-        joined[name] = f"{joined[name]}, {value}" if name in joined else value
+        lowered = name.lower()
+        before = fields.get(lowered)
+        fields[lowered] = (name, value) if before is None else (before[0], f"{before[1]}, {value}")
     return joined
 
 
 def set_cookies(raw_headers: Iterable[Header]) -> tuple[bytes, ...]:
     """The values of the Set-Cookie headers, the only ones that must not be joined."""
     return tuple([value for name, value in raw_headers if len(name) == 10 and name.lower() == b"set-cookie"])
+
+
+def content_coding(raw_headers: Iterable[Header]) -> str | None:
+    """The codings of the Content-Encoding headers, None without any."""
+    codings = [value for name, value in raw_headers if len(name) == 16 and name.lower() == b"content-encoding"]
+    return b", ".join(codings).decode("latin-1") if codings else None
 
 
 def regrouped(pieces: Iterable[bytes], size: int) -> Iterator[bytes]:

@@ -19,6 +19,7 @@ _LARGE_LENGTH = re.compile(rb"\ncontent-length:[ \t]*\d{6}", re.IGNORECASE).sear
 _MOST_HEAD_BYTES = 256 * 1024
 _MUCH = f"more than {_MOST_HEAD_BYTES // 1024} KiB of headers"
 _MOST_INTERIM = 100
+_BEGIN = b"HTTP/"
 _SWITCHING_PROTOCOLS = 101
 _INTERIM = frozenset(b"%d" % status for status in range(100, 200) if status != _SWITCHING_PROTOCOLS)
 _MOST_SPARE = 256
@@ -122,6 +123,16 @@ class ParsedResponse:
         else:
             self.abandon()
 
+    def take_whole(self, raw: bytes, body_at: int, status: int, keep_alive: bool) -> None:
+        """Take an answer that is whole in `raw`, whose head has been parsed before."""
+        self.raw = raw
+        self.status = status
+        self.keep_alive = keep_alive
+        self.complete = True
+        self.reading_head = False
+        if body_at < len(raw):
+            self.body.append(raw[body_at:])
+
     def feed(self, piece: bytes) -> None:
         """Raises httptools' errors, Excess, NotHttp and TooMuch among their contexts, and the latter two themselves."""
         if self.reading_head:
@@ -141,7 +152,7 @@ class ParsedResponse:
             found = _STATUS_LINE.match(self.raw)
             if found is not None:
                 raise NotHttp(_no_status(found[1][:20].decode("latin-1"))) from None
-        if _MENDABLE(self.raw) is None:
+        if not is_mendable(self.raw):
             raise refused
         self._parser = _Refusal(self, refused)
         self._parser.feed_data(b"")
@@ -171,6 +182,11 @@ class ParsedResponse:
     def head(self) -> ResponseHead:
         """Reason and headers."""
         return ResponseHead(self.raw, self.interim)
+
+    def begins_otherwise(self) -> bool:
+        """Return whether what has come is not the beginning of a response."""
+        begin = self.raw.lstrip(b"\r\n")
+        return begin[: len(_BEGIN)] != _BEGIN[: len(begin)]
 
     def announced_bytes(self) -> int:
         """What the head says that the body has, when that is a number of six digits or more; else 0."""
@@ -221,7 +237,7 @@ class ParsedResponse:
     def _check_version(self) -> None:
         begin = self.raw.lstrip(b"\r\n")
         version = self._parser.get_http_version()
-        if not begin.startswith(b"HTTP/") or not version.startswith("1."):
+        if not begin.startswith(_BEGIN) or not version.startswith("1."):
             line = begin.split(b"\n", 1)[0].strip()[:80].decode("latin-1")
             raise NotHttp(f"the answer begins with {line!r}; HTTP/1.0 and HTTP/1.1 are spoken here")
 
@@ -248,6 +264,11 @@ class _Refusal:
 
     def feed_data(self, piece: bytes) -> None:
         self._answer.parse_anew(self._refused)
+
+
+def is_mendable(head: bytes) -> bool:
+    """Return whether a head that the parser refuses may be one that `mend_heads` makes acceptable."""
+    return _MENDABLE(head) is not None
 
 
 def _last_head(raw: bytes, interim: int) -> tuple[int, int, int]:

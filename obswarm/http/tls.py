@@ -6,7 +6,7 @@ import ssl
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import certifi
 
@@ -95,16 +95,20 @@ def tls_failure(peer: str, error: ssl.SSLError) -> str:
 class TlsStream:
     """TLS on top of another stream, through memory buffers, so that the one below may be a tunnel or TLS itself."""
 
-    __slots__ = ("_ahead", "_below", "_incoming", "_outgoing", "_tls")
+    __slots__ = ("_ahead", "_below", "_incoming", "_outgoing", "_tls", "_unread")
 
     def __init__(
         self, below: Stream, context: ssl.SSLContext, host: str, session: ssl.SSLSession | None = None
     ) -> None:
         self._below = below
         self._ahead = b""
+        self._unread = False
+        """Whether there may be something to read in what has been received."""
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
-        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=host, session=session)
+        made = context.wrap_bio(self._incoming, self._outgoing, server_hostname=host, session=session)
+        # What the object wraps: each of its methods does nothing but call it.
+        self._tls: Any = made._sslobj  # type: ignore[attr-defined]
 
     @property
     def due(self) -> float:
@@ -113,6 +117,10 @@ class TlsStream:
     @due.setter
     def due(self, due: float) -> None:
         self._below.due = due
+
+    @property
+    def unread(self) -> bool:
+        return self._unread or self._ahead != b"" or self._below.unread
 
     def shake_hands(self, peer: str) -> None:
         """Do the TLS handshake. Raises TlsError with the reason; StreamTimeout."""
@@ -143,7 +151,8 @@ class TlsStream:
     @property
     def session(self) -> ssl.SSLSession | None:
         """The TLS session, with which the next connection to the same peer can resume."""
-        return self._tls.session
+        session: ssl.SSLSession | None = self._tls.session
+        return session
 
     @property
     def resumed(self) -> bool:
@@ -152,55 +161,74 @@ class TlsStream:
     @property
     def version(self) -> str | None:
         """The protocol version, TLSv1.2 or TLSv1.3."""
-        return self._tls.version()
+        version: str | None = self._tls.version()
+        return version
 
     def receive(self) -> bytes:
         if self._ahead:
             ahead, self._ahead = self._ahead, b""
             return ahead
         while True:
+            # A read that finds nothing costs an exception, so it comes after what brings something.
+            if not self._unread:
+                self._feed()
             try:
-                return self._tls.read(READ_SIZE)
+                return self._read()
             except ssl.SSLWantReadError:
                 if self._outgoing.pending:
                     self._flush()
-                self._feed()
             except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
                 # Many servers close without saying so in TLS; whether the answer was complete is for HTTP to decide.
                 return b""
 
+    def _read(self) -> bytes:
+        """Return the next of what has been received. Raises ssl.SSLWantReadError when there is nothing."""
+        self._unread = False
+        piece: bytes = self._tls.read(READ_SIZE)
+        # OpenSSL returns one record at a time, and READ_SIZE is larger than any.
+        self._unread = self._incoming.pending > 0 or len(piece) == READ_SIZE
+        return piece
+
     def send(self, payload: bytes) -> None:
-        view = memoryview(payload)
-        while view:
+        try:
+            sent = self._tls.write(payload)
+        except ssl.SSLWantReadError:
+            sent = 0
+        if sent < len(payload):
+            self._send_rest(memoryview(payload)[sent:])
+        self._below.send(self._outgoing.read())
+
+    def _send_rest(self, rest: memoryview) -> None:
+        while rest:
             try:
-                view = view[self._tls.write(view) :]
+                rest = rest[self._tls.write(rest) :]
             except ssl.SSLWantReadError:
                 try:
                     self._flush()
                     self._feed()
                 except OSError as error:
                     raise BrokenOff(error.errno, error.strerror) from None
-        self._flush()
 
     def has_news(self) -> bool:
         # Session tickets come unasked, so news on the socket need not be news for HTTP. What has come but is not read
         # yet is news without any on the socket.
         if self._ahead:
             return True
-        fed = self._incoming.pending or self._tls.pending()
+        if not self._unread and not self._below.has_news():
+            return False
         self.due = NEVER
         try:
             while True:
-                if not fed:
+                if not self._unread:
                     if not self._below.has_news():
                         return False
                     self._feed()
                 try:
                     # Kept, since a stream on top of this one may still need it.
-                    self._ahead = self._tls.read(READ_SIZE)
+                    self._ahead = self._read()
                     return True
                 except ssl.SSLWantReadError:
-                    fed = 0
+                    continue
         except OSError:
             return True
 
@@ -211,6 +239,7 @@ class TlsStream:
 
     def _feed(self) -> None:
         piece = self._below.receive()
+        self._unread = True
         if piece:
             self._incoming.write(piece)
         else:

@@ -29,6 +29,10 @@ class Stream(Protocol):
 
     due: float
 
+    @property
+    def unread(self) -> bool:
+        """Whether bytes have been received that `receive` has not returned yet."""
+
     def receive(self) -> bytes:
         """Return the next bytes, b"" at the end. Raises StreamTimeout and OSError."""
 
@@ -46,7 +50,6 @@ class SocketStream:
 
     __slots__ = (
         "_deadlines",
-        "_leave",
         "_loop",
         "_news",
         "_reading",
@@ -56,6 +59,8 @@ class SocketStream:
         "looked_at",
         "waiter",
     )
+    unread = False
+    """Never: each byte that is received is returned."""
 
     def __init__(self, family: int) -> None:
         """Raises OSError (EMFILE) already when only descriptors are left that this process needs for itself."""
@@ -64,7 +69,6 @@ class SocketStream:
             self._socket.close()
             raise open_files.none_left()
         hub = gevent.get_hub()
-        self._leave = hub.switch
         self._loop = hub.loop
         self._reading: Any = None
         self._writing: Any = None
@@ -81,6 +85,9 @@ class SocketStream:
             if code in (errno.EINPROGRESS, errno.EAGAIN):
                 self._wait_writable()
                 code = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+                # Hardly any connection needs it again, and it would be a tenth of what an idle one takes.
+                self._writing.close()
+                self._writing = None
             if code:
                 raise OSError(code, os.strerror(code))
             if self._socket.family != socket.AF_UNIX:
@@ -100,7 +107,7 @@ class SocketStream:
             self.waiter = waiter = getcurrent()
             watcher.start(waiter.switch)
             try:
-                self._leave()
+                self._deadlines.leave()
             finally:
                 watcher.stop()
                 self.waiter = None
@@ -144,7 +151,7 @@ class SocketStream:
         self.waiter = waiter = getcurrent()
         self._writing.start(waiter.switch)
         try:
-            self._leave()
+            self._deadlines.leave()
         finally:
             # Closed in the meantime by somebody else, it is gone.
             if self._writing is not None:

@@ -6,9 +6,6 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 from urllib.parse import quote, unquote, urlencode, urljoin, urlsplit
 
-from requests.utils import requote_uri
-from urllib3.util import parse_url as normalised
-
 from obswarm.http.errors import InvalidRequest, MissingHost
 from obswarm.redact import redact_url
 from obswarm.sanitize import clean_text
@@ -19,6 +16,9 @@ UNIX_SCHEME = "http+unix"
 DEFAULT_PORTS = {"http": 80, "https": 443, UNIX_SCHEME: 0}
 _NEVER_IN_HOSTS = frozenset(' "<>\\^`{|}')
 _NAME = re.compile(r"(?:[\w-]{1,63}\.)*[\w-]{1,63}\.?", re.ASCII)
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")  # RFC 3986, 3.1
+_UNCHANGED = r"A-Za-z0-9\-._~!$&'()*+,;=:@/"
+_PLAIN_TARGET = re.compile(rf"/[{_UNCHANGED}]*(?:\?[{_UNCHANGED}?]+)?", re.ASCII)
 _PREFIXES = tuple(f"{scheme}://" for scheme in DEFAULT_PORTS)
 
 
@@ -127,9 +127,10 @@ def absolute(base: str | None, path: str) -> str:
         raise InvalidRequest(f"the URL {path!r} is not text")
     if path.startswith(_PREFIXES):
         return path
-    if "://" in path.split("?", 1)[0]:
+    scheme, separator, rest = path.partition("://")
+    # A path may hold the URL of another resource.
+    if separator and _SCHEME.fullmatch(scheme):
         if path.lower().startswith(_PREFIXES):
-            scheme, separator, rest = path.partition("://")
             return scheme.lower() + separator + rest
         raise InvalidRequest(f"{path!r}: only http://, https:// and {UNIX_SCHEME}:// can be requested")
     if not base:
@@ -169,12 +170,22 @@ def parse_url(url: str) -> Url:
             raise InvalidRequest(f"the URL {url!r} has a host name that cannot be encoded: {error}") from None
     elif any(character in _NEVER_IN_HOSTS for character in host):
         raise InvalidRequest(f"the URL {url!r} has an invalid host name")
-    # Dot segments removed, percent-encoding made uniform, as by requests, whose two steps these are.
     path = parts.path or "/"
-    plain = f"http://h{path}?{parts.query}" if parts.query else f"http://h{path}"
-    target = requote_uri(normalised(plain).request_uri)
+    target = f"{path}?{parts.query}" if parts.query else path
+    if "/." in target or not _PLAIN_TARGET.fullmatch(target):
+        target = _normalised(target)
     userinfo = None if parts.scheme == UNIX_SCHEME else parts.netloc.rpartition("@")[0] or None
     return Url(Origin(parts.scheme, host, port or DEFAULT_PORTS[parts.scheme]), target, userinfo)
+
+
+def _normalised(target: str) -> str:
+    """Return a request target with dot segments removed and uniform percent-encoding, as by requests, whose two steps
+    these are; what _PLAIN_TARGET matches stays as it is."""
+    # Only here: the process that shows a run has a host to check, and no requests to make.
+    from requests.utils import requote_uri
+    from urllib3.util import parse_url as parse
+
+    return requote_uri(parse(f"http://h{target}").request_uri)
 
 
 def with_params(url: str, params: Any) -> str:

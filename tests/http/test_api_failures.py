@@ -4,7 +4,7 @@ import pytest
 import requests
 from requests import exceptions
 
-from obswarm.http import ApiAccess, ApiSession, Asked, failure_of, trouble_of
+from obswarm.http import ApiAccess, ApiSession, ApiTarget, failure_of, trouble_of
 from obswarm.http.api_client.access import named
 from obswarm.metrics import Receiver, RemoteWriter, SnapshotRegistry
 from obswarm.metrics.remote_write import Batch
@@ -13,9 +13,9 @@ from obswarm.report import GrafanaAnnotations
 from obswarm.targets import Target, field_of_target
 
 URL = "http://127.0.0.1:9"
-OPTIONS = Asked(URL, ApiAccess(), lambda name: f"--x-{name}")
-TOKEN_ALONE = Asked(URL, ApiAccess(), lambda name: "--token" if name == "token" else "")
-NOTHING = Asked(URL, ApiAccess(), lambda name: "")
+OPTIONS = ApiTarget(URL, ApiAccess(), lambda name: f"--x-{name}")
+TOKEN_ALONE = ApiTarget(URL, ApiAccess(), lambda name: "--token" if name == "token" else "")
+NOTHING = ApiTarget(URL, ApiAccess(), lambda name: "")
 HTML = b"<!doctype html><title>Log in</title>"
 
 
@@ -39,7 +39,7 @@ def test_fields_that_can_be_set_are_named_as_in_a_sentence() -> None:
 
 @pytest.mark.parametrize("status", [401, 403])
 @pytest.mark.parametrize("asked", [OPTIONS, TOKEN_ALONE, NOTHING])
-def test_who_is_not_let_in_is_told_the_options_that_there_are(status: int, asked: Asked) -> None:
+def test_refused_credentials_name_the_options_for_them(status: int, asked: ApiTarget) -> None:
     failure = trouble_of(answer(status), asked, "")
     assert failure is not None
     setting = named(asked.naming, "auth", "token", "token_file")
@@ -69,8 +69,8 @@ def test_what_does_not_take_what_is_sent_is_no_success_for_any_sender(
     writer, latest = _writer()
     is_done = writer._send(Batch(b"x", 3))
     writer._publish_counts()
-    assert latest.push is not None
-    assert (latest.push.sent, latest.push.lost["refused"]) == (0, 3 if is_done else 0)
+    assert latest.pushed is not None
+    assert (latest.pushed.sent, latest.pushed.lost["refused"]) == (0, 3 if is_done else 0)
     assert is_done == (got.status_code < 500)
     GrafanaAnnotations(URL, "token")._send(Annotation(1.0, "start", "text"))
     said = [record.getMessage() for record in caplog.records]
@@ -94,8 +94,8 @@ def test_a_receiver_may_answer_success_with_anything_but_a_page(
     writer, latest = _writer()
     assert writer._send(Batch(b"x", 3))
     writer._publish_counts()
-    assert latest.push is not None
-    assert (latest.push.sent, latest.push.lost["refused"]) == (3, 0)
+    assert latest.pushed is not None
+    assert (latest.pushed.sent, latest.pushed.lost["refused"]) == (3, 0)
 
 
 @pytest.mark.parametrize("location", ["http://[::", "http://[x]/", "//[", "ftp://a/"])
@@ -127,7 +127,7 @@ def test_a_header_that_cannot_be_sent_is_a_sentence_without_its_value(token: str
         session.get("http://127.0.0.1:1/", headers={} if late else headers, auth=added)
     failure = failure_of(raised.value, OPTIONS, 1.0)
     assert failure.lasts
-    assert failure.text == "is not asked: a token or header has a character that cannot be sent"
+    assert failure.text == "gets no request: a token or header has a character that cannot be sent"
 
 
 class _Raw:
@@ -145,7 +145,7 @@ def test_a_socks_proxy_without_its_library_is_named_as_the_reason() -> None:
     assert failure.lasts
     assert (
         failure.text
-        == "is not asked: a SOCKS proxy (--x-proxy, HTTP_PROXY or HTTPS_PROXY) needs PySocks: pip install pysocks"
+        == "gets no request: a SOCKS proxy (--x-proxy, HTTP_PROXY or HTTPS_PROXY) needs PySocks: pip install pysocks"
     )
     assert "(HTTP_PROXY or HTTPS_PROXY)" in failure_of(error, TOKEN_ALONE, 1.0).text
 

@@ -422,3 +422,35 @@ def test_a_group_of_requests_has_one_name(fast: Any, environment: Environment) -
         fast.get("/item/2")
     fast.get("/item/3")
     assert counted(environment) == {("GET", "/item/{id}"): (2, 0), ("GET", "/item/3"): (1, 0)}
+
+
+def test_the_same_headers_again_are_sent_again_and_others_are_not(fast, server) -> None:
+    for value in ("one", "two", "one", None, b"two", "one"):
+        fast.get("/", headers={"X-A": value, "Accept": None})
+    sent = [[line for line in server.lines(number) if line.startswith("X-A")] for number in range(6)]
+    assert sent == [["X-A: one"], ["X-A: two"], ["X-A: one"], [], ["X-A: two"], ["X-A: one"]]
+    assert not any(line.startswith("Accept:") for number in range(6) for line in server.lines(number))
+    fast.headers["X-B"] = "new"
+    fast.get("/", headers={"X-A": "one"})
+    assert {"X-A: one", "X-B: new", "Accept: */*"} <= set(server.lines())
+
+
+@pytest.mark.parametrize("headers", [{"X-A": ["a"]}, {"X-A": 1}, "X-A: b", {"X A": "b"}, {"X-A": "b\r\nX-B: c"}])
+def test_headers_that_are_none_are_refused_each_time(fast, server, headers: Any) -> None:
+    for _ in range(2):
+        with pytest.raises(InvalidRequest):
+            fast.get("/", headers=headers)
+    assert server.requests == []
+
+
+def test_more_headers_than_are_remembered_are_all_sent(fast, server) -> None:
+    for number in range(1300):
+        fast.get("/", headers={"X-Number": str(number % 650)})
+        assert f"X-Number: {number % 650}" in server.lines()
+
+
+def test_raw_has_url_and_headers(client: Any, server: ScriptedPeer) -> None:
+    server.replies = [answer(b"hello", X_Shop="one")]
+    raw = client.get("/a?b=c").raw
+    assert raw.geturl().endswith("/a?b=c")
+    assert (raw.getheader("x-shop"), raw.getheader("x-other"), raw.getheader("x-other", "two")) == ("one", None, "two")

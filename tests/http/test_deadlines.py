@@ -26,6 +26,9 @@ class Hub:
             cls.made = Timer()
             return cls.made
 
+    def switch(self) -> None:
+        raise AssertionError("nothing here waits")
+
 
 class Sleeper:
     def __init__(self, due: float) -> None:
@@ -61,7 +64,7 @@ def wheel(monkeypatch):
     return wheel
 
 
-def test_who_waits_too_long_is_woken_soon_after(wheel) -> None:
+def test_a_connection_is_woken_soon_after_its_deadline(wheel) -> None:
     sleepers = [Sleeper(1000.0 + due) for due in (0.004, 0.5, 0.501, 3.0)]
     for sleeper in sleepers:
         wheel.watch(sleeper)
@@ -72,7 +75,7 @@ def test_who_waits_too_long_is_woken_soon_after(wheel) -> None:
     assert not wheel.turning()
 
 
-def test_who_moves_its_deadline_is_looked_at_once_per_timeout(wheel) -> None:
+def test_a_moved_deadline_is_checked_once_per_timeout(wheel) -> None:
     busy = Sleeper(1000.5)
     wheel.watch(busy)
     for _ in range(100):
@@ -102,7 +105,7 @@ def test_a_deadline_that_has_passed_is_met_at_the_next_turn(wheel) -> None:
     assert sleeper.woken_at is not None
 
 
-def test_who_is_forgotten_or_does_not_wait_is_left_alone(wheel) -> None:
+def test_a_removed_or_idle_connection_is_not_timed_out(wheel) -> None:
     gone, idle = Sleeper(1000.1), Sleeper(1000.1)
     idle.waiter = None
     wheel.watch(gone)

@@ -44,6 +44,7 @@ class Script:
     """A stream that gives the pieces, and then the end."""
 
     due = 0.0
+    unread = False
 
     def __init__(self, pieces: list[bytes], last: Exception | None = None) -> None:
         self.pieces = pieces

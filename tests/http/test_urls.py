@@ -1,5 +1,7 @@
 """Base URLs, paths below them, and what cannot be requested."""
 
+from urllib.parse import urlsplit
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,6 +23,8 @@ from obswarm.http.urls import Origin, absolute, check_host, parse_url, with_para
         ("http://a.test", "https://b.test/x", "https://b.test/x"),
         ("http://a.test", "HTTPS://b.test/x", "https://b.test/x"),
         ("http://a.test", "/go?to=http://b.test", "http://a.test/go?to=http://b.test"),
+        ("http://a.test", "/go/http://b.test/x", "http://a.test/go/http://b.test/x"),
+        ("http://a.test", "go/ftp://b.test/x", "http://a.test/go/ftp://b.test/x"),
     ],
 )
 def test_paths_are_below_the_base(base: str, path: str, expected: str) -> None:
@@ -64,6 +68,15 @@ def test_any_text_is_a_url_or_an_invalid_request(text: str) -> None:
     else:
         assert parsed.target.isascii()
         assert not set(parsed.target) & set(" \r\n\t\0")
+
+
+@given(st.text("/.aZ09-_~!$&'()*+,;=:@?%[]|é", max_size=20))
+def test_targets_that_stay_as_they_are_are_those_that_requests_leaves(text: str) -> None:
+    from obswarm.http import urls
+
+    parts = urlsplit("http://a.test/" + text)
+    target = f"{parts.path}?{parts.query}" if parts.query else parts.path
+    assert parse_url("http://a.test/" + text).target == urls._normalised(target)
 
 
 @given(st.text(max_size=20))

@@ -7,14 +7,14 @@ import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-from requests import PreparedRequest
-from requests.auth import AuthBase
-
 from obswarm.api import ObswarmError
-from obswarm.redact import remember, remember_secret
+from obswarm.redact import register_secret, register_setting
+
+if TYPE_CHECKING:
+    from requests import PreparedRequest
 
 _LARGEST_TOKEN_BYTES = 64 * 1024
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -131,6 +131,11 @@ def naming_of_token(option: str) -> Naming:
     return lambda name: option if name == "token" else ""
 
 
+def naming_of_fields(options: Mapping[str, str]) -> Naming:
+    """These fields can be set, each by its option."""
+    return lambda name: options.get(name, "")
+
+
 def named(naming: Naming, *fields: str) -> str:
     """Return the options of those fields that can be set, as in `auth, token or token_file of the target mysql`."""
     names = [name for name in map(naming, fields) if name]
@@ -140,15 +145,15 @@ def named(naming: Naming, *fields: str) -> str:
     return " or ".join(part for part in (", ".join(names[:-1]), *names[-1:]) if part) + of
 
 
-class ApiAuth(AuthBase):
-    """Sets the header Authorization, as an auth class of requests. Always used, since ~/.netrc would count before a
+class ApiAuth:
+    """Sets the header Authorization, as an auth callable of requests. Always used, since ~/.netrc would count before a
     token otherwise."""
 
     def __init__(self, access: ApiAccess) -> None:
         self._access = access
         self._last_token: str | None = None
 
-    def __call__(self, request: PreparedRequest) -> PreparedRequest:
+    def __call__(self, request: "PreparedRequest") -> "PreparedRequest":
         value = self._value(request.url or "")
         if value is not None:
             request.headers.setdefault("Authorization", value)
@@ -171,7 +176,7 @@ class ApiAuth(AuthBase):
             return self._last_token
         if _is_token(token) and token != self._last_token:
             self._last_token = token
-            remember_secret(token)
+            register_secret(token)
         return self._last_token
 
 
@@ -185,7 +190,7 @@ def access_of(values: Mapping[str, Any]) -> ApiAccess:
     """Return an ApiAccess with these fields; its secrets are redacted in all output."""
     for name, value in values.items():
         for header, text in value or () if name == "headers" else ((name, value),):
-            remember(header, text)
+            register_setting(header, text)
     return ApiAccess(**values)
 
 

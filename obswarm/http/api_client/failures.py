@@ -1,5 +1,5 @@
-"""What requests for the APIs of others come to when they fail, as predicates for people: `does not answer: …`. Whose
-API it is, who shows the text says."""
+"""Failures of requests to the APIs of other programs, as predicates for messages: `does not answer: …`. The caller adds
+the subject, i.e. the API."""
 
 import re
 from typing import NamedTuple
@@ -12,6 +12,7 @@ from obswarm.http.api_client.session import AnswerTooLarge
 from obswarm.http.errors import innermost, plain_reason
 from obswarm.redact import redact_url
 from obswarm.sanitize import escape_controls
+from obswarm.units import format_limit
 
 _LONGEST_QUOTE = 160
 _TITLE = re.compile(rb"<title[^>]*>([^<]{1,200})", re.IGNORECASE)
@@ -22,20 +23,20 @@ _NO_TLS = re.compile(r"wrong[ _]version[ _]number|record[ _]layer[ _]failure|unk
 
 
 class Failure(NamedTuple):
-    """A failed API request: what happened, and what to do. `lasts` until somebody changes something: an address,
-    credentials, certificates; else it may pass."""
+    """A failed API request: what happened, and what to do. `lasts`: it needs a change of an address, credentials or
+    certificates; otherwise it may be temporary."""
 
     text: str
     lasts: bool = False
 
     @property
     def reason(self) -> str:
-        """The text for a sentence that has said already that nobody answers."""
+        """The text for a sentence that already says that there is no response."""
         short = self.text.removeprefix("does not answer: ")
         return f"it {short}" if short == self.text else short
 
 
-class Asked(NamedTuple):
+class ApiTarget(NamedTuple):
     """The API of a failed request: the URL that was configured, and its access."""
 
     url: str
@@ -47,40 +48,42 @@ class Asked(NamedTuple):
         return self.access.credentials(self.url, self.naming)
 
 
-def failure_of(error: requests.RequestException, asked: Asked, timeout_s: float) -> Failure:
-    """Of a request that got no complete answer within `timeout_s` seconds of silence, or none that can be used."""
+def failure_of(error: requests.RequestException, target: ApiTarget, timeout_s: float) -> Failure:
+    """Return the failure of a request without a complete and usable response; `timeout_s` is the read timeout."""
     reason = plain_reason(error)
     match error:
         case AnswerTooLarge() | exceptions.ContentDecodingError():
             return Failure(f"does not answer as it should: {error}")
         case exceptions.ProxyError():
-            return _proxy_failure(reason, asked)
+            return _proxy_failure(reason, target)
         case exceptions.SSLError():
-            return _tls_failure(error, asked)
+            return _tls_failure(error, target)
         case exceptions.Timeout():
             complete = "no complete answer" in str(error)
-            return Failure(f"does not answer: {error if complete else f'nothing came within {timeout_s:g} s'}")
+            return Failure(
+                f"does not answer: {error if complete else f'nothing came within {format_limit(timeout_s)}'}"
+            )
         case exceptions.TooManyRedirects():
             return Failure("redirects again and again: see whether the URL is right", lasts=True)
         case exceptions.ChunkedEncodingError():
             return Failure(f"broke its answer off: {reason}")
         case exceptions.InvalidSchema() if "SOCKS" in str(error):
-            own = named(asked.naming, "proxy")
+            own = named(target.naming, "proxy")
             whose = f"{own}, HTTP_PROXY or HTTPS_PROXY" if own else "HTTP_PROXY or HTTPS_PROXY"
-            return Failure(f"is not asked: a SOCKS proxy ({whose}) needs PySocks: pip install pysocks", lasts=True)
+            return Failure(f"gets no request: a SOCKS proxy ({whose}) needs PySocks: pip install pysocks", lasts=True)
         case exceptions.InvalidHeader():
             # Its text may have the value.
-            return Failure("is not asked: a token or header has a character that cannot be sent", lasts=True)
+            return Failure("gets no request: a token or header has a character that cannot be sent", lasts=True)
         case exceptions.InvalidSchema() | exceptions.InvalidURL() | exceptions.MissingSchema():
             return Failure(f"leads to what is no URL of HTTP: {reason}", lasts=True)
     if _WANTS_CERTIFICATE.search(str(innermost(error))):
         # In TLS 1.3 it says so after the handshake, which urllib3 takes for a connection that broke.
-        return _tls_failure(error, asked)
+        return _tls_failure(error, target)
     return Failure(f"does not answer: {reason}")
 
 
-def _proxy_failure(reason: str, asked: Asked) -> Failure:
-    proxy = asked.access.proxy
+def _proxy_failure(reason: str, target: ApiTarget) -> Failure:
+    proxy = target.access.proxy
     which = f"the proxy {redact_url(proxy)}" if proxy is not None else "the proxy of the environment (HTTP_PROXY …)"
     if "407" in reason:
         return Failure(f"is not reached: {which} wants a user and a password; {_PROXY_USER}", lasts=True)
@@ -90,8 +93,8 @@ def _proxy_failure(reason: str, asked: Asked) -> Failure:
 _PROXY_USER = "write them into its URL, http://USER:PASSWORD@…"
 
 
-def _tls_failure(error: requests.RequestException, asked: Asked) -> Failure:
-    naming = asked.naming
+def _tls_failure(error: requests.RequestException, target: ApiTarget) -> Failure:
+    naming = target.naming
     reason = _SSL_PLACES.sub("", str(innermost(error)))
     verifying = _WRONG_CERTIFICATE.search(reason)
     if verifying is not None:
@@ -103,9 +106,9 @@ def _tls_failure(error: requests.RequestException, asked: Asked) -> Failure:
             hint = ""
         return Failure(f"has a certificate that is not trusted ({why}){hint}", lasts=True)
     if "invalid path" in reason:
-        return Failure(f"is not asked: {reason} (REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE, SSL_CERT_FILE)", lasts=True)
+        return Failure(f"gets no request: {reason} (REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE, SSL_CERT_FILE)", lasts=True)
     if _WANTS_CERTIFICATE.search(reason):
-        shown = asked.access.cert_file
+        shown = target.access.cert_file
         if shown is not None:
             return Failure(f"does not accept the client certificate in {shown}: {reason}", lasts=True)
         hint = named(naming, "cert_file", "key_file").replace(" or ", " and ")
@@ -116,15 +119,15 @@ def _tls_failure(error: requests.RequestException, asked: Asked) -> Failure:
     return Failure(f"does not answer: TLS failed: {reason}")
 
 
-def refusal_of(answer: requests.Response, asked: Asked, missing: str, quotes: bool = True) -> Failure | None:
-    """Of an answer with a status that says that there is nothing to be had; None for other statuses. `missing` is said
-    of HTTP 404; with `quotes` what the answer says is quoted."""
+def refusal_of(answer: requests.Response, target: ApiTarget, missing: str, quotes: bool = True) -> Failure | None:
+    """Return the failure of a response whose status is one; None for other statuses. `missing` is the text for HTTP
+    404; with `quotes`, the response's own message is quoted."""
     code = answer.status_code
     if code < 300:
         return None
     said = quoted(answer) if quotes else ""
-    credentials = asked.credentials
-    naming = asked.naming
+    credentials = target.credentials
+    naming = target.naming
     setting = named(naming, "auth", "token", "token_file")
     give = f"; give {setting}" if setting else ""
     if code == 401:
@@ -145,7 +148,7 @@ def refusal_of(answer: requests.Response, asked: Asked, missing: str, quotes: bo
         return Failure(f"is not reached: the proxy wants a user and a password (HTTP 407); {_PROXY_USER}", lasts=True)
     if code == 429:
         again = answer.headers.get("Retry-After", "")
-        hint = f", for {again} s" if again.isdecimal() else ""
+        hint = f", for {again}s" if again.isdecimal() else ""
         return Failure(_with_status(f"takes no more requests now{hint}: its limit is reached", answer, said))
     if code < 400:
         return Failure(_with_status("redirects to nowhere", answer, said), lasts=True)
@@ -161,7 +164,7 @@ def refusal_of(answer: requests.Response, asked: Asked, missing: str, quotes: bo
 
 
 def page_of(answer: requests.Response) -> Failure | None:
-    """Of an answer with success that has nothing in it, or a page for people: a login page, as a rule."""
+    """Return the failure of a successful response that is empty or an HTML page, usually a login page."""
     if not answer.content.strip():
         text = f"answers with nothing (HTTP {answer.status_code}, an empty body)"
     elif is_html(answer):
@@ -174,10 +177,12 @@ def page_of(answer: requests.Response) -> Failure | None:
     return Failure(f"{text}; see whether the URL and the credentials are right", lasts=True)
 
 
-def trouble_of(answer: requests.Response, asked: Asked, missing: str, may_be_empty: bool = False) -> Failure | None:
-    """Of an answer that is no success of the API that was asked: a refusal, a page, nothing, or an answer to a GET that
-    redirects have made of something posted. See `refusal_of`."""
-    failure = refusal_of(answer, asked, missing)
+def trouble_of(
+    answer: requests.Response, target: ApiTarget, missing: str, may_be_empty: bool = False
+) -> Failure | None:
+    """Return the failure of a response that is not a success of the requested API: a refusal, a page, an empty body, or
+    the response to a GET into which redirects have turned a POST. See `refusal_of`. None for a success."""
+    failure = refusal_of(answer, target, missing)
     if failure is None and (answer.content.strip() or not may_be_empty):
         failure = page_of(answer)
     if failure is None and answer.history and answer.history[0].request.method != answer.request.method:

@@ -1,5 +1,5 @@
-"""requests for the APIs of others (Prometheus, Grafana, a receiver, a master, a metrics page): what they answer has a
-largest size, also once it is decoded, and a longest time, redirects included."""
+"""Session for the APIs of other programs (Prometheus, Grafana, a receiver, a master, a metrics page): limits size and
+time of responses, after decoding and including redirects."""
 
 import re
 from typing import Any
@@ -22,16 +22,16 @@ from obswarm.http.api_client.access import ApiAccess, ApiAuth
 from obswarm.http.codings import decoded
 from obswarm.http.errors import DecodingError
 from obswarm.http.tls import trusted_certificates
-from obswarm.units import format_bytes
+from obswarm.units import format_bytes, format_limit
 
 _PIECE_BYTES = 65_536
 _MOST_REDIRECTS = 5
-_ANYBODY = ApiAccess()
+_NO_CREDENTIALS = ApiAccess()
 _SENDABLE = re.compile(r"[^\r\n\0\u0100-\U0010ffff]*")
 
 
 class AnswerTooLarge(RequestException):
-    """An answer of an API has more bytes than are taken of it."""
+    """The response of an API exceeds the size limit."""
 
 
 def _check_headers(request: requests.PreparedRequest) -> None:
@@ -57,13 +57,13 @@ class ApiSession(requests.Session):
         largest_bytes: int,
         longest_s: float,
         trust_env: bool = True,
-        access: ApiAccess = _ANYBODY,
+        access: ApiAccess = _NO_CREDENTIALS,
         undone: str | None = None,
     ) -> None:
         super().__init__()
         self._longest_s = longest_s
         self._access = access
-        self._asked = ""
+        self._requested_url = ""
         self.trust_env = trust_env
         self.auth = ApiAuth(access)
         self.headers.update(dict(access.headers))
@@ -71,7 +71,7 @@ class ApiSession(requests.Session):
         bound_answers(self, largest_bytes, undone)
 
     def request(self, method: str | bytes, url: str | bytes, *arguments: Any, **options: Any) -> requests.Response:
-        self._asked = url if isinstance(url, str) else url.decode()
+        self._requested_url = url if isinstance(url, str) else url.decode()
         return super().request(method, url, *arguments, **options)
 
     def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
@@ -85,7 +85,7 @@ class ApiSession(requests.Session):
         except gevent.Timeout as passed:
             if passed is not limit:
                 raise
-            raise ReadTimeout(f"no complete answer within {self._longest_s:g} s", request=request) from None
+            raise ReadTimeout(f"no complete answer within {format_limit(self._longest_s)}", request=request) from None
         except RequestException:
             raise
         except OSError as error:
@@ -105,14 +105,14 @@ class ApiSession(requests.Session):
         return super().merge_environment_settings(url, proxies, stream, verify, cert or access.client_certificate)
 
     def rebuild_auth(self, prepared_request: requests.PreparedRequest, response: requests.Response) -> None:
-        """Called for each redirect: leave what is secret behind when it leads to somebody else."""
+        """Called for each redirect: remove credentials if it leads to another origin."""
         if self._is_another(prepared_request.url or ""):
             for name in ("Authorization", *(name for name, _ in self._access.headers)):
                 prepared_request.headers.pop(name, None)
 
     def _is_another(self, url: str) -> bool:
         """Return whether a URL is of another origin than the one requested; another port is, and http after https."""
-        return bool(self.should_strip_auth(self._asked, url))  # type: ignore[no-untyped-call]  # requests' own
+        return bool(self.should_strip_auth(self._requested_url, url))  # type: ignore[no-untyped-call]  # requests' own
 
 
 def bound_answers(session: requests.Session, largest_bytes: int, undone: str | None = None) -> None:

@@ -49,7 +49,7 @@ def next_request(
     kept = {name: value for name, value in headers.items() if name.lower() not in dropped}
     fields = {name: value for name, value in template.fields.items() if name.lower() not in replaced}
     fields.update((name, value) for name, value in kept.items() if value is not None)
-    prepared = template.assemble(method, url, fields, sent.says_length and keeps_body)
+    prepared = template.assemble(method, url, fields, sent.sends_length and keeps_body)
     return NextRequest(prepared, kept, keeps_body, same_origin)
 
 

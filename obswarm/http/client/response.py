@@ -52,6 +52,11 @@ class FastResponse(CatchResponse):
     error: BaseException | None = None
     record: RequestRecord | None = None
     elapsed_s = 0.0
+    connect_s: float | None = None
+    tls_s: float | None = None
+    coding: str | None = None
+    """The Content-Encoding header."""
+
     first_byte_s = 0.0
     download_s = 0.0
     live: ResponseStream | None = None
@@ -64,6 +69,11 @@ class FastResponse(CatchResponse):
     trace_id: str | None = None
     """The W3C trace id that the request carried, when it was sampled."""
 
+    _sent_head: bytes | None = None
+    """The head that was sent, None if it was that of `prepared` as it is."""
+
+    _sent_body: bytes | StreamedBody = b""
+    _interim = 0
     _parsed: ResponseHead | None = None
     _history: "list[FastResponse] | None" = None
     _headers: "CaseInsensitiveDict[str] | None" = None
@@ -81,29 +91,25 @@ class FastResponse(CatchResponse):
         interim: int,
         body: bytes | None,
     ) -> None:
-        """`raw` and `interim` are what ResponseHead takes, `body` is None when it is still to come."""
-        self._prepared = prepared
+        """`raw` and `interim` are what ResponseHead takes, `body` is None when it is still to come.
+        SingleRequests makes most responses without a call of this."""
+        self.prepared = prepared
         self._sent_head = sent_head
         self._sent_body = sent_body
         self.status_code = status_code
         self._raw = raw
         self._interim = interim
         self.body = body
-        # On the object rather than the class, since each is read for every request: Python finds it there much faster.
-        self.connect_s: float | None = None
-        self.tls_s: float | None = None
-        self.coding: str | None = None
-        """The Content-Encoding header."""
 
     @property
     def request(self) -> SentRequest:
         """The request of this response; after redirects, the last one."""
-        return SentRequest(self._prepared, self._sent_head, self._sent_body)
+        return SentRequest(self.prepared, self._sent_head or self.prepared.bare, self._sent_body)
 
     @property
     def url(self) -> str:
         """The URL of the response; after redirects, the last one."""
-        return str(self._prepared.url)
+        return str(self.prepared.url)
 
     @property
     def reason(self) -> str:
@@ -145,7 +151,7 @@ class FastResponse(CatchResponse):
     def cookies(self) -> RequestsCookieJar:
         """The cookies that this response sets."""
         jar = Cookies()
-        jar.take_from(self._prepared.url, set_cookies(self.raw_headers))
+        jar.take_from(self.prepared.url, set_cookies(self.raw_headers))
         return jar
 
     @property
@@ -173,7 +179,7 @@ class FastResponse(CatchResponse):
             return None
         try:
             target = str(parse_url(redirect_target(self.url, self.headers["location"])))
-            request = requests.Request(self._prepared.method, target).prepare()
+            request = requests.Request(self.prepared.method, target).prepare()
         except ValueError:
             return None
         SessionRedirectMixin().rebuild_method(request, self)  # type: ignore[arg-type]  # looks at the status alone
@@ -189,7 +195,7 @@ class FastResponse(CatchResponse):
     def raw(self) -> RawResponse:
         """The body to be read as from urllib3's response, such as `raw.read(10)`; as a stream where it is one."""
         if self._raw_answer is None:
-            made = self._raw_answer = RawResponse(self.status_code, self._head(), self.headers)
+            made = self._raw_answer = RawResponse(self.status_code, self._head(), self.headers, self.url)
             made.body, made.whole = (self.live, None) if self.body is None else (None, self.body)
         return self._raw_answer
 
@@ -254,7 +260,7 @@ class FastResponse(CatchResponse):
     def json(self, **kwargs: Any) -> Any:
         """The body as JSON. Raises json.JSONDecodeError (a ValueError) when it is not, and, of a request without an
         answer, what kept it from coming."""
-        if self.error is not None:
+        if self.error is not None and not self.status_code:
             raise self.error
         try:
             return json.loads(self.content, **kwargs)

@@ -1,35 +1,37 @@
 """FastHttpUser's client: requests over kept-alive connections, cookies, redirects, and one record for each call."""
 
-import re
 from collections.abc import Iterator, Mapping
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
-from obswarm import defaults
 from obswarm.api import Environment, RequestRecord, RequestSigner, User
 from obswarm.api.tracing import HEADER as TRACE_HEADER
 from obswarm.api.tracing import traceparent
 from obswarm.clock import monotonic
-from obswarm.http.body import encode_body
-from obswarm.http.call import Call, send_request
-from obswarm.http.catch_response import RenamesRequests, add_context, report_raised, status_error
-from obswarm.http.client.defaults import SessionDefaults
+from obswarm.http.body import StreamedBody, accepting_json, encode_body
+from obswarm.http.call import LARGE_BODY, Call
+from obswarm.http.catch_response import CountedSession, add_context, report_raised
 from obswarm.http.client.redirects import REDIRECTS, next_request
 from obswarm.http.client.response import FastResponse
-from obswarm.http.client.rest import RestCalls
 from obswarm.http.client.settings import Settings, parse_timeout
+from obswarm.http.client.single_requests import SingleRequests
 from obswarm.http.deadlines import NEVER
-from obswarm.http.errors import SHOWN_LENGTH, HttpError, InvalidHeaders, InvalidRequest, TooManyRedirects
-from obswarm.http.head import Prepared, basic_auth, check_fields, check_method, signature_for
+from obswarm.http.errors import (
+    SHOWN_LENGTH,
+    HttpError,
+    InvalidHeaders,
+    InvalidRequest,
+    TooManyRedirects,
+)
+from obswarm.http.head import Prepared, basic_auth, check_fields, check_method
 from obswarm.http.pool import ConnectionPool
-from obswarm.http.raw import set_cookies
-from obswarm.http.response_stream import ResponseStream, count_at_the_end
+from obswarm.http.response_stream import count_at_the_end
+from obswarm.http.rest import RestCalls
 from obswarm.http.urls import absolute, parse_url, with_params
+from obswarm.redact import redact_url
 from obswarm.sanitize import clean_text
 
-_CONCERNS_US = re.compile(rb"\n(?:set-cookie|content-encoding):", re.IGNORECASE).search
 
-
-class FastHttpSession(SessionDefaults, RestCalls, RenamesRequests):
+class FastHttpSession(SingleRequests, RestCalls, CountedSession):
     """Makes requests like requests.Session, for one user.
 
     A request that gets no answer does not raise: it returns a response with `status_code` 0 and `error` set, and is
@@ -40,12 +42,13 @@ class FastHttpSession(SessionDefaults, RestCalls, RenamesRequests):
         "__dict__",
         "__weakref__",
         "_own_pool",
-        "environment",
-        "pool",
         "request_name",
-        "request_signer",
         "user",
     )
+    names_are_urls: ClassVar[bool] = False
+    """Whether a request without a name is counted by its URL as given, in place of the target that is sent."""
+    accepts_json: ClassVar[bool] = False
+    """Whether a request with `json` says that it accepts JSON."""
 
     def __init__(
         self,
@@ -82,6 +85,7 @@ class FastHttpSession(SessionDefaults, RestCalls, RenamesRequests):
         stream: bool = False,
         discard_body: bool = False,
         context: dict[str, Any] | None = None,
+        **others: Any,
     ) -> FastResponse:
         """Send a request and return its response.
 
@@ -92,43 +96,91 @@ class FastHttpSession(SessionDefaults, RestCalls, RenamesRequests):
         over, and the request is counted when it has been read or closed; its duration is that to the end of the head.
         With `discard_body` it is read to its end, counted and timed, and thrown away as it comes.
 
-        Raises InvalidRequest or MissingHost for a call that makes no request.
+        Raises InvalidRequest or MissingHost for a call that makes no request, TypeError for `others`.
         """
+        if others:
+            params, data = self._take_others(others, method, params, data)
         settings = self.settings
         started = monotonic()
+        environment = self.environment
+        recorder, hook = environment.recorder, environment.events.request
+        pending = recorder.pending
+        sampler = environment.trace_sampler
+        trace_id = sampler.sample(headers) if sampler is not None else None
+        response: FastResponse | None = None
+        failure: BaseException | None = None
+        is_repeat = False
+        call_headers: Mapping[str, str | None] | None = None
+        if json is not None and self.accepts_json:
+            headers = accepting_json(headers)
+        if headers is None and auth is None and params is None and trace_id is None:
+            prepared = (self._template or self.current_template()).prepared(method, url)
+        else:
+            prepared, call_headers = self._prepare(method, url, params, headers, auth, trace_id)
+        label = name or self.request_name or (self._name_of(url) if self.names_are_urls else prepared.target)
+        body: bytes | StreamedBody = b""
+        content_type: str | None = None
+        is_simple = (
+            timeout is None
+            and total_timeout is None
+            and settings.total_timeout_s is None
+            and cookies is None
+            and trace_id is None
+            and self.request_signer is None
+            and not stream
+            and not discard_body
+            and prepared.method != "HEAD"
+        )
+        if data is not None or json is not None or files is not None:
+            body, content_type = self._encode_body(data, json, files)
+            is_simple = is_simple and isinstance(body, bytes) and len(body) <= LARGE_BODY
+        if is_simple:
+            jar = self._cookies
+            cookie = jar.header_for(prepared.url) if jar is not None else None
+            head = prepared.bare
+            if cookie is not None or body != b"" or content_type is not None:
+                head = prepared.head(cookie, None, content_type, body)
+            connection = self.pool.take_idle(prepared.route, started)
+            if connection is not None:
+                # As RequestRecord's `begin` and `end`: a request like nearly all needs no record of its own.
+                pending[connection] = (prepared.method, label, started, False)
+                is_plain = False
+                try:
+                    response, is_plain = self._send_over_idle(connection, prepared, head, body, started)  # type: ignore[arg-type]  # bytes
+                except BaseException as error:
+                    failure = error
+                del pending[connection]
+                is_repeat = response is None
+                if is_plain and response is not None and not catch_response and not hook.listeners:
+                    recorder.record_response(
+                        prepared.method, label, response.elapsed_s, len(response.body or b""), response.status_code
+                    )
+                    return response
         if timeout is None and total_timeout is None:
             connect_s, read_s = settings.connect_timeout_s, settings.read_timeout_s
             deadline = NEVER if settings.total_timeout_s is None else started + settings.total_timeout_s
         else:
             connect_s, read_s, deadline = parse_timeout(timeout, total_timeout, settings, started)
-        environment = self.environment
-        sampler = environment.trace_sampler
-        trace_id = sampler.sample(headers) if sampler is not None else None
-        if headers is None and auth is None and params is None and trace_id is None:
-            prepared = (self._template or self.current_template()).prepared(method, url)
-            call = Call(prepared, connect_s, read_s, deadline, settings.max_response_bytes)
-        else:
-            prepared, call_headers = self._prepare(method, url, params, headers, auth, trace_id)
-            call = Call(prepared, connect_s, read_s, deadline, settings.max_response_bytes)
+        call = Call(prepared, connect_s, read_s, deadline, settings.max_response_bytes)
+        call.is_repeat = is_repeat
+        if call_headers is not None:
             call.headers = call_headers
-        if stream or discard_body or data is not None or json is not None or files is not None:
-            body, content_type = encode_body(data, json, files)
+        if body != b"" or content_type is not None or stream or discard_body:
             call.carry(body, content_type, stream or discard_body)
-        jar = self._cookies
         if cookies is not None:
             call.extra_cookies = cookies
             call.cookie = self.cookies.header_with(cookies, prepared.url)
-        elif jar is not None:
-            call.cookie = jar.header_for(prepared.url)
-        label = name or self.request_name or prepared.url.target
-        hook = environment.events.request
-        recorder = environment.recorder
+        elif self._cookies is not None:
+            call.cookie = self._cookies.header_for(prepared.url)
         record = RequestRecord(recorder, hook, prepared.method, label, started)
         # Its `begin`, and below its `end`, without the calls: this runs for every request.
-        pending = recorder.pending
         pending[record] = (prepared.method, label, started, False)
         try:
-            response = self._hop(call, started)
+            if failure is not None:
+                call.sent_at = started
+                raise failure
+            if response is None:
+                response = self._send(call, started)
             status_code = response.status_code
             if status_code in REDIRECTS and allow_redirects:
                 response = self._follow(call, response, started, discard_body)
@@ -142,10 +194,11 @@ class FastHttpSession(SessionDefaults, RestCalls, RenamesRequests):
             record.duration_s = response.elapsed_s
             record.status_code = status_code
             if status_code >= 400:
-                record.error = status_error(status_code, response.reason)
+                record.error = self.failure_of(response, record)
         except BaseException as error:
+            failure = None
             record.end(monotonic() - started)
-            response = FastResponse(call.prepared, prepared.bare, call.body, 0, b"", 0, b"")
+            response = self.response_class(call.prepared, prepared.bare, call.body, 0, b"", 0, b"")
             response.error = error
             response.elapsed_s = record.duration_s
             # Part of a wrong one has been sent when its body turned out to be none on the way.
@@ -166,6 +219,17 @@ class FastHttpSession(SessionDefaults, RestCalls, RenamesRequests):
         else:
             record.report()
         return response
+
+    _encode_body = staticmethod(encode_body)
+
+    def _take_others(self, others: dict[str, Any], method: str, params: Any, data: Any) -> tuple[Any, Any]:
+        """Return params and data of a call with arguments that `request` does not have. Raises TypeError."""
+        raise TypeError(f"request() got an unexpected keyword argument {next(iter(others))!r}")
+
+    @staticmethod
+    def _name_of(url: str) -> str:
+        """Return by what name a request without one is counted where `names_are_urls`."""
+        return url if url[:1] == "/" else redact_url(url)
 
     def _add_to(
         self,
@@ -188,15 +252,26 @@ class FastHttpSession(SessionDefaults, RestCalls, RenamesRequests):
         self, method: str, url: str, params: Any, headers: Any, auth: Any, trace_id: str | None
     ) -> tuple[Prepared, Mapping[str, str | None]]:
         current = self.current_template()
+        key = None
+        if auth is None and params is None and trace_id is None:
+            # The same headers again and again, such as a user's token.
+            try:
+                key = (method, url, tuple(headers.items()))
+                return current.with_headers[key]
+            except KeyError:
+                pass
+            except (TypeError, AttributeError):
+                # Something in it has no hash, or is no dict at all.
+                key = None
         fields: dict[str, str | None] = {}
         if headers:
             try:
                 given = headers.items()
             except AttributeError:
                 raise InvalidHeaders(f"headers={headers!r}: give a dict") from None
-            present = {key: value for key, value in given if value is not None}
+            present = {name: value for name, value in given if value is not None}
             fields.update(check_fields(present))
-            fields.update((key, None) for key, value in headers.items() if value is None)
+            fields.update((name, None) for name, value in headers.items() if value is None)
         if auth is not None:
             fields["Authorization"] = basic_auth(auth)
         if trace_id is not None:
@@ -204,11 +279,14 @@ class FastHttpSession(SessionDefaults, RestCalls, RenamesRequests):
         if not fields and params is None:
             return current.prepared(method, url), fields
         asked = with_params(absolute(current.base_url, url), params)
-        return current.prepare(check_method(method), parse_url(asked), fields), fields
+        prepared = current.prepare(check_method(method), parse_url(asked), fields)
+        if key is not None:
+            current.keep(key, prepared, fields)
+        return prepared, fields
 
     def _follow(self, call: Call, response: FastResponse, started: float, discard_bodies: bool) -> FastResponse:
         """Follow redirects until an answer is none, and return that one; its `history` has the others. Raises
-        TooManyRedirects, InvalidRedirect, and what `_hop` raises."""
+        TooManyRedirects, InvalidRedirect, and what `_send` raises."""
         most = self.settings.max_redirects
         history: list[FastResponse] = []
         # Without a Location it is an answer like any other, as in requests.
@@ -231,52 +309,10 @@ class FastHttpSession(SessionDefaults, RestCalls, RenamesRequests):
             else:
                 call.extra_cookies = None
                 call.cookie = self.cookies.header_for(url)
-            response = self._hop(call, monotonic())
+            response = self._send(call, monotonic())
             response.add_timings(history[-1])
         response.history = history
         response.elapsed_s = monotonic() - started
-        return response
-
-    def _hop(self, call: Call, started: float) -> FastResponse:
-        """One request and its answer, without following it anywhere."""
-        prepared = call.prepared
-        if self.request_signer is not None:
-            call.signature = signature_for(
-                self.request_signer, self.base_url, str(prepared.url), self.environment.run_id
-            )
-        head = call.head()
-        connection, answer = send_request(self.pool, call, head, started)
-        now = monotonic()
-        raw = answer.raw
-        body: bytes | None
-        if call.stream and not answer.complete:
-            body = None
-        else:
-            parts = answer.body
-            body = (parts[0] if len(parts) == 1 else b"".join(parts)) if parts else b""
-        response = FastResponse(prepared, head, call.body, answer.status, raw, answer.interim, body)
-        if call.max_response_bytes != defaults.MAX_RESPONSE_IN_MEMORY_BYTES:
-            response.max_response_bytes = call.max_response_bytes
-        first_byte_at = connection.first_byte_at
-        response.first_byte_s = first_byte_at - call.sent_at
-        response.elapsed_s = now - started
-        if not call.reused:
-            response.connect_s, response.tls_s = connection.connect_s, connection.tls_s
-        if body is None:
-            response.live = ResponseStream(connection, answer, self.pool)
-        else:
-            response.download_s = now - first_byte_at
-            answer.recycle()
-            self.pool.give_back(connection)
-        # Looked for in the raw bytes first: they are the headers that every answer has to be searched for.
-        if _CONCERNS_US(raw):
-            headers = response.raw_headers
-            codings = [value for name, value in headers if len(name) == 16 and name.lower() == b"content-encoding"]
-            if codings:
-                response.coding = b", ".join(codings).decode("latin-1")
-            received = set_cookies(headers)
-            if received:
-                self.cookies.take_from(prepared.url, received)
         return response
 
     def get(self, url: str, **kwargs: Any) -> FastResponse:

@@ -1,22 +1,27 @@
-"""FastHttpUser: a user with obswarm's own HTTP client."""
+"""FastHttpUser: a user with obswarm's own HTTP client.
+
+The client is imported where users run: the process that shows and exports a run has their classes alone.
+"""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from obswarm import defaults
 from obswarm.api import Environment, RequestSigner, User
-from obswarm.http.client.rest import RestCalls
-from obswarm.http.client.session import FastHttpSession
-from obswarm.http.client.settings import Settings, make_settings
-from obswarm.http.pool import ConnectionPool
+from obswarm.http.rest import RestCalls
 from obswarm.http.urls import check_host
+
+if TYPE_CHECKING:
+    from obswarm.http.client.session import FastHttpSession
+    from obswarm.http.client.settings import Settings
+    from obswarm.http.pool import ConnectionPool
 
 
 class FastHttpUser(User, RestCalls):
     """A user whose `client` is obswarm's own; the attributes set it up. Times are in seconds."""
 
     abstract = True
-    client: FastHttpSession
+    client: "FastHttpSession"
 
     default_headers: ClassVar[Mapping[str, str]] = {}
     """Headers of every request, in addition to User-Agent, Accept and Accept-Encoding."""
@@ -56,7 +61,7 @@ class FastHttpUser(User, RestCalls):
     concurrency: int = defaults.POOL_CONNECTIONS
     """Connections that a user may have open to one origin at a time."""
 
-    client_pool: ConnectionPool | None = None
+    client_pool: "ConnectionPool | None" = None
     """A pool that all users of the class share."""
 
     request_signer: RequestSigner | None = None
@@ -70,19 +75,33 @@ class FastHttpUser(User, RestCalls):
         """Return a base URL of http, https or http+unix. Raises ValueError for anything else."""
         return check_host(host)
 
+    @classmethod
+    def import_client(cls) -> None:
+        from obswarm.http.client import session  # noqa: F401
+
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
+        from obswarm.http.client.settings import make_settings
+
         settings = make_settings(type(self).__name__, _attributes_of(self))
-        self.client = FastHttpSession(environment, self._checked_host(), self, settings, self.client_pool)
+        self.client = self._session(settings)
         self.client.request_signer = self.request_signer
 
-    def _rest_client(self) -> FastHttpSession:
+    def _session(self, settings: "Settings") -> "FastHttpSession":
+        """Return a session of this user's, for `client`."""
+        from obswarm.http.client.session import FastHttpSession
+
+        return FastHttpSession(self.environment, self._checked_host(), self, settings, self.client_pool)
+
+    def _rest_client(self) -> "FastHttpSession":
         return self.client
 
 
-def session_settings(**attributes: Any) -> Settings:
+def session_settings(**attributes: Any) -> "Settings":
     """Return the settings of a session as of a class with these attributes, the others as FastHttpUser has them. Raises
     TypeError for an attribute that it does not have, and ObswarmError for an invalid value."""
+    from obswarm.http.client.settings import make_settings
+
     known = {name: getattr(FastHttpUser, name) for name in FastHttpUser.__annotations__ if name != "client"}
     unknown = [name for name in attributes if name not in known]
     if unknown:

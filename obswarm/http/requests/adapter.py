@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from functools import lru_cache
 from io import TextIOBase
-from typing import Any
+from typing import Any, Self
 
 import requests
 from requests.adapters import BaseAdapter
@@ -27,7 +27,7 @@ from requests.exceptions import (
 from requests.exceptions import (
     ReadTimeout as RequestsReadTimeout,
 )
-from requests.utils import get_encoding_from_headers, select_proxy
+from requests.utils import select_proxy
 from urllib3.exceptions import HTTPError as Urllib3Error
 
 from obswarm import defaults
@@ -36,6 +36,7 @@ from obswarm.clock import monotonic
 from obswarm.http.body import StreamedBody, is_buffer
 from obswarm.http.call import Call, send_request
 from obswarm.http.codings import decode
+from obswarm.http.connection import Connection
 from obswarm.http.deadlines import NEVER
 from obswarm.http.errors import (
     ConnectTimeout,
@@ -51,16 +52,17 @@ from obswarm.http.errors import (
     TlsError,
 )
 from obswarm.http.head import FRAMING, Prepared, as_bytes, check_coding, check_head, field_lines
+from obswarm.http.known_heads import concerns_client
 from obswarm.http.pool import ConnectionPool
-from obswarm.http.raw import RawResponse, join_headers
+from obswarm.http.raw import RawResponse, content_coding
 from obswarm.http.requests.response import CountedResponse
+from obswarm.http.response_parser import ParsedResponse
 from obswarm.http.response_stream import ResponseStream
 from obswarm.http.route import Proxy, Route, parse_proxy
 from obswarm.http.tls import TlsSettings
 from obswarm.http.urls import parse_url
 from obswarm.redact import redact_url
 from obswarm.sanitize import clean_text
-from obswarm.stats import PhaseTimes
 
 _SENT = "obswarm_sent"
 _UNLIMITED = 1_000_000
@@ -92,63 +94,79 @@ class FastAdapter(BaseAdapter):
         """Send one request and return its response. Raises requests' exceptions."""
         started = monotonic()
         try:
-            call = self._call(request, stream, timeout, verify, cert, proxies)
+            call = self.call_of(request, stream, timeout, verify, cert, proxies)
             setattr(request, _SENT, True)
             connection, answer = send_request(self.pool, call, call.head(), started)
         except HttpError as error:
-            raise _as_requests(error, request) from None
+            raise as_requests_error(error, request) from None
         except ObswarmError as error:
             # A certificate file that cannot be read: requests reports it as an OSError.
             setattr(request, _SENT, False)
             raise OSError(str(error)) from None
-        now = monotonic()
-        response = CountedResponse.bare()
-        head = answer.head()
-        response.headers = join_headers(head.headers)
-        response.status_code = answer.status
-        response.reason = head.reason.decode("latin-1")
-        response.encoding = get_encoding_from_headers(response.headers)
-        response.url = request.url  # type: ignore[assignment]
+        assert request.url is not None
+        response = self.response_of(call, connection, answer, request.url, started)
         response.request = request
-        response.connection = self  # type: ignore[assignment]
-        response.timings = PhaseTimes(
-            None if call.reused else connection.connect_s,
-            None if call.reused else connection.tls_s,
-            connection.first_byte_at - call.sent_at,
-            now - connection.first_byte_at,
-        )
-        raw = response.raw = RawResponse(answer.status, head, response.headers)
-        if stream and not answer.complete:
-            raw.body = ResponseStream(connection, answer, self.pool)
-            return response
-        body = b"".join(answer.body)
-        answer.recycle()
-        self.pool.give_back(connection)
         if stream:
+            raw: Any = response.raw
+            if not answer.complete:
+                raw.body = ResponseStream(connection, answer, self.pool)
+                return response
             # All of it came with its head; whoever asked for a stream gets one all the same.
-            raw.whole = body
-            response.wire_bytes = len(body)
+            raw.whole = self._take_body(connection, answer)
+            response.wire_bytes = len(raw.whole)
             return response
+        self.read(response, connection, answer)
+        return response
+
+    def response_of(
+        self, call: Call, connection: Connection, answer: ParsedResponse, url: str, started: float
+    ) -> CountedResponse:
+        """Return the response to a request that began at `started`, without its body."""
+        now = monotonic()
+        first_byte_at = connection.first_byte_at
+        first_byte_s, download_s = first_byte_at - call.sent_at, now - first_byte_at
+        times = (
+            (None, None, first_byte_s, download_s)
+            if call.reused
+            else (connection.connect_s, connection.tls_s, first_byte_s, download_s)
+        )
+        response = CountedResponse.of_answer(answer.raw, answer.interim, answer.status, url, times)
+        response.connection = self  # type: ignore[assignment]
+        response._elapsed_s = now - started
+        response.concerns_client = concerns_client(answer.raw)
+        return response
+
+    def read(self, response: CountedResponse, connection: Connection, answer: ParsedResponse) -> None:
+        """Give the response its body, which has come, and the connection back. Raises requests' exceptions for one that
+        is damaged or too large, and keeps nothing of it."""
+        body = self._take_body(connection, answer)
+        response._content_consumed = True
         response.wire_bytes = len(body)
-        response._received = body
+        response._content = response._received = body
+        if not response.concerns_client:
+            return
         try:
-            response._content = decode(body, response.headers.get("content-encoding"), self.max_response_bytes)
+            response._content = decode(body, content_coding(response._parsed_head.headers), self.max_response_bytes)
         except (DecodingError, ResponseTooLarge) as error:
             # The exception stays with the response, and with it the frames that it went through, which hold the body.
             error.__traceback__ = None
-            body = response._received = b""
-            if isinstance(error, DecodingError):
-                damage = ContentDecodingError(error, request=request)
-                if not response.is_redirect:
-                    raise damage from None
-                # requests follows redirects whatever is in their bodies.
-                response.damage, response._content = damage, b""
-            else:
-                raise _as_requests(error, request) from None
-        response._content_consumed = True
-        return response
+            body = response._content = response._received = b""
+            if not isinstance(error, DecodingError):
+                raise as_requests_error(error, response.request) from None
+            damage = ContentDecodingError(error, request=response.request)
+            if not response.is_redirect:
+                raise damage from None
+            # requests follows redirects whatever is in their bodies.
+            response.damage = damage
 
-    def _call(
+    def _take_body(self, connection: Connection, answer: ParsedResponse) -> bytes:
+        parts = answer.body
+        body = parts[0] if len(parts) == 1 else b"".join(parts)
+        answer.recycle()
+        self.pool.give_back(connection)
+        return body
+
+    def call_of(
         self,
         request: requests.PreparedRequest,
         stream: bool,
@@ -157,6 +175,8 @@ class FastAdapter(BaseAdapter):
         cert: Any,
         proxies: Mapping[str, str] | None,
     ) -> Call:
+        """Return the call that sends a prepared request. Raises InvalidRequest, ObswarmError, and requests'
+        exceptions."""
         assert request.url is not None
         url = parse_url(request.url)
         proxy_url = select_proxy(request.url, proxies) if proxies else None
@@ -164,32 +184,20 @@ class FastAdapter(BaseAdapter):
         if url.origin.scheme == "https" or proxy_url:
             tls = TlsSettings(True if verify is None else verify, tuple(cert) if isinstance(cert, list) else cert)
         route = Route.to(url.origin, _proxy(proxy_url) if proxy_url else None, tls)
-        headers = request.headers
-        fields = []
-        # requests takes both away where a redirect drops the body.
-        says_length = False
-        for name, value in headers.items():
-            name = _text(name)
-            lowered = name.lower()
-            if lowered not in FRAMING:
-                fields.append((name, _text(value)))
-                continue
-            says_length = True
-            if lowered == "transfer-encoding":
-                check_coding(_text(value))
-        if "host" not in headers:
+        fields, sends_length = fields_of(request.headers)
+        if "host" not in request.headers:
             fields.append(("Host", url.origin.authority))
         target = url.target
         if route.absolute_form:
             assert route.proxy is not None
             target = f"{url.origin}{url.target}"
-            if route.proxy.authorization and "proxy-authorization" not in headers:
+            if route.proxy.authorization and "proxy-authorization" not in request.headers:
                 fields.append(("Proxy-Authorization", route.proxy.authorization))
         method = str(request.method)
         start = as_bytes(f"{method} {target} HTTP/1.1\r\n") + field_lines(fields)
         check_head(method, fields, start)
-        prepared = Prepared(method, url, route, start, {"content-type", "cookie"}, says_length)
-        connect_s, read_s = _timeouts(timeout)
+        prepared = Prepared(method, url, route, start, {"content-type", "cookie"}, sends_length)
+        connect_s, read_s = parse_timeouts(timeout)
         call = Call(prepared, connect_s, read_s, NEVER, self.max_response_bytes)
         call.carry(_body(request), None, stream)
         return call
@@ -197,6 +205,15 @@ class FastAdapter(BaseAdapter):
     def close(self) -> None:
         """Close the idle connections."""
         self.pool.close()
+
+    @property
+    def poolmanager(self) -> Self:
+        """What closes the connections by `clear()`, where load tests for requests' own adapter look for it."""
+        return self
+
+    def clear(self) -> None:
+        """Close the idle connections, as urllib3's PoolManager does."""
+        self.close()
 
 
 def read_and_discard(response: CountedResponse) -> None:
@@ -213,7 +230,7 @@ def read_and_discard(response: CountedResponse) -> None:
         else:
             received = sum(map(len, raw.stream(decode_content=False)))
     except HttpError as error:
-        raise _as_requests(error, response.request) from None
+        raise as_requests_error(error, response.request) from None
     except Urllib3Error as error:
         raise RequestsConnectionError(error, request=response.request) from None
     response._content = False  # type: ignore[assignment]
@@ -236,8 +253,28 @@ def _proxy(url: str) -> Proxy:
         raise InvalidProxyURL(str(error)) from None
 
 
+def fields_of(headers: Mapping[str, Any]) -> tuple[list[tuple[str, str]], bool]:
+    """Return the headers that are sent as they are, and whether the others, which frame the body, say how long it is:
+    requests takes those away where a redirect drops the body. Raises what check_coding raises."""
+    fields = []
+    sends_length = False
+    for name, value in headers.items():
+        name = _text(name)
+        lowered = name.lower()
+        if lowered not in FRAMING:
+            fields.append((name, _text(value)))
+            continue
+        sends_length = True
+        if lowered == "transfer-encoding":
+            check_coding(_text(value))
+    return fields, sends_length
+
+
 def _text(value: Any) -> str:
-    return value.decode("latin-1") if isinstance(value, bytes) else str(value)
+    if isinstance(value, bytes):
+        return value.decode("latin-1")
+    # The characters of an Enum's member that is text as well, not its name.
+    return str.__str__(value) if isinstance(value, str) else str(value)
 
 
 def _body(request: requests.PreparedRequest) -> bytes | StreamedBody:
@@ -262,8 +299,8 @@ def _body(request: requests.PreparedRequest) -> bytes | StreamedBody:
     return streamed
 
 
-def _timeouts(timeout: Any) -> tuple[float, float]:
-    """Return (connect, read) of requests' timeout; None waits for ever."""
+def parse_timeouts(timeout: Any) -> tuple[float, float]:
+    """Return (connect, read) of requests' timeout; None waits for ever. Raises ValueError for what is none."""
     if isinstance(timeout, tuple):
         if len(timeout) != 2:
             raise ValueError(f"Invalid timeout {timeout}: give seconds, or a pair of them for connecting and reading")
@@ -297,7 +334,7 @@ _EXCEPTIONS: tuple[tuple[type[HttpError], type[RequestException]], ...] = (
 """The first that fits; RequestsConnectionError for all others."""
 
 
-def _as_requests(error: HttpError, request: requests.PreparedRequest) -> Exception:
+def as_requests_error(error: HttpError, request: requests.PreparedRequest) -> Exception:
     """Return the exception of requests for one of ours, which becomes its first argument."""
     if isinstance(error, InvalidMethod):
         # For which requests has no exception of its own.

@@ -3,39 +3,54 @@
 import os
 from collections import OrderedDict
 from collections.abc import Generator, Mapping
-from functools import lru_cache
-from typing import Any
+from functools import cached_property, lru_cache
+from operator import attrgetter
+from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 import requests
-from requests.cookies import RequestsCookieJar, cookiejar_from_dict, merge_cookies
+from requests.cookies import RequestsCookieJar
 from requests.exceptions import InvalidHeader, InvalidSchema, InvalidURL, MissingSchema, RequestException
 from requests.hooks import default_hooks
 from requests.models import DEFAULT_REDIRECT_LIMIT
-from requests.sessions import merge_hooks, merge_setting
-from requests.structures import CaseInsensitiveDict
-from requests.utils import default_headers, get_environ_proxies, get_netrc_auth, to_native_string
+from requests.sessions import merge_setting
+from requests.utils import default_headers, get_environ_proxies
 
 from obswarm.api import SIGNING_HEADERS, Environment, RequestRecord, RequestSigner, User
 from obswarm.api.tracing import HEADER as TRACE_HEADER
 from obswarm.api.tracing import traceparent
 from obswarm.clock import monotonic
-from obswarm.http.catch_response import RenamesRequests, add_context, report_raised, status_error
-from obswarm.http.errors import InvalidRequest, innermost, wrong_redirect
-from obswarm.http.head import PSEUDO, check_coding, signature_for
-from obswarm.http.raw import RawResponse
-from obswarm.http.requests.adapter import FastAdapter, read_and_discard, was_sent
+from obswarm.http.catch_response import CountedSession, add_context, report_raised
+from obswarm.http.errors import innermost, wrong_redirect
+from obswarm.http.head import signature_for
+from obswarm.http.requests import preparation
+from obswarm.http.requests.adapter import FastAdapter
+from obswarm.http.requests.full_call import FullCall
+from obswarm.http.requests.plain_call import PlainCall, PlainCalls
 from obswarm.http.requests.response import CountedResponse
 from obswarm.http.response_stream import count_at_the_end
-from obswarm.http.urls import absolute
-from obswarm.stats import PhaseTimes
 
 _WRONG_ADDRESSES = (MissingSchema, InvalidSchema, InvalidURL)
 _WRONG_CALLS = (*_WRONG_ADDRESSES, InvalidHeader)
 _OF_SENDING = "obswarm_of_sending"
+_NO_HOOKS = default_hooks()
+_STEPS = (
+    "send",
+    "get_adapter",
+    "prepare_request",
+    "merge_environment_settings",
+    "resolve_redirects",
+    "get_redirect_target",
+)
+_MADE_WHEN_USED = ("headers", "cookies", "adapters", "hooks", "proxies", "params")
+"""Attributes of a session, 2.5 kB together, that few load tests look at or change. What is not in the session's
+`__dict__` is as requests makes it."""
+
+_steps_of = attrgetter(*_STEPS)
+_made_when_used_of = attrgetter(*_MADE_WHEN_USED)
 
 
-class HttpSession(requests.Session, RenamesRequests):
+class HttpSession(requests.Session, CountedSession):
     """requests.Session for one user: paths are below the user's host, `name` and `catch_response` as in Locust.
 
     A request that gets no answer does not raise; see CountedResponse.error. Hooks, auth classes, cookies, `mount`,
@@ -43,26 +58,51 @@ class HttpSession(requests.Session, RenamesRequests):
     read once for each host, not for each request.
     """
 
+    response_class: ClassVar[type[CountedResponse]] = CountedResponse
+
     def __init__(self, environment: Environment, base_url: str | None, user: User | None = None) -> None:
-        # In place of requests' own __init__, which makes two adapters with pools that would never be used.
-        self.headers: Any = default_headers()
+        # In place of requests' own __init__, which makes two adapters with pools that would never be used, and all of
+        # _MADE_WHEN_USED.
         self.auth = None
-        self.proxies = {}
-        self.hooks = default_hooks()
-        self.params = {}
         self.stream = False
         self.verify = True
         self.cert = None
         self.max_redirects = DEFAULT_REDIRECT_LIMIT
         self.trust_env = True
-        self.cookies = RequestsCookieJar()
-        self.fast_adapter = adapter = FastAdapter()
-        self.adapters = OrderedDict((("https://", adapter), ("http://", adapter)))
+        self.fast_adapter = FastAdapter()
         self.environment = environment
         self.base_url = base_url
         self.user = user
         self.request_name: str | None = None
         self.request_signer: RequestSigner | None = None
+        self.plain_calls = PlainCalls()
+        if _made_when_used_of(type(self)) != _OWN_PROPERTIES:
+            # Of the session counts before what a subclass has, as in requests.
+            self.__dict__.update({each.attrname: each.func(self) for each in _OWN_PROPERTIES})
+
+    @cached_property
+    def headers(self) -> Any:  # type: ignore[override]
+        return default_headers()
+
+    @cached_property
+    def cookies(self) -> RequestsCookieJar:  # type: ignore[override]
+        return RequestsCookieJar()
+
+    @cached_property
+    def adapters(self) -> "OrderedDict[str, Any]":  # type: ignore[override]
+        return OrderedDict((("https://", self.fast_adapter), ("http://", self.fast_adapter)))
+
+    @cached_property
+    def hooks(self) -> Any:  # type: ignore[override]
+        return default_hooks()
+
+    @cached_property
+    def proxies(self) -> Any:  # type: ignore[override]
+        return {}
+
+    @cached_property
+    def params(self) -> Any:  # type: ignore[override]
+        return {}
 
     def request(  # type: ignore[override]
         self,
@@ -72,78 +112,7 @@ class HttpSession(requests.Session, RenamesRequests):
         catch_response: bool = False,
         context: dict[str, Any] | None = None,
         discard_body: bool = False,
-        **kwargs: Any,
-    ) -> CountedResponse:
-        """As requests.Session.request; raises what requests raises for a call that makes no request (MissingSchema,
-        InvalidSchema, InvalidURL, InvalidHeader), and MissingHost. With `discard_body` the body is read to its end,
-        counted and timed, and thrown away as it comes."""
-        text = url.decode() if isinstance(url, bytes) else url
-        asked = absolute(self.base_url, text)
-        sampler = self.environment.trace_sampler
-        trace_id = sampler.sample(kwargs.get("headers")) if sampler is not None else None
-        if trace_id is not None:
-            kwargs["headers"] = {TRACE_HEADER: traceparent(trace_id), **(kwargs.get("headers") or {})}
-        if discard_body:
-            kwargs["stream"] = True
-        started = monotonic()
-        environment = self.environment
-        label = name or self.request_name
-        record = RequestRecord(environment.recorder, environment.events.request, method.upper(), label or text, started)
-        prepared: requests.PreparedRequest | None = None
-        try:
-            prepared, send_options = self._prepared(method, asked, **kwargs)
-            if not label:
-                record.name = prepared.path_url
-            record.begin()
-            plain = self.send(prepared, **send_options)
-            if not isinstance(plain, CountedResponse):
-                # From another adapter. The object stays the one that requests made (hooks may have kept it); only its
-                # class is extended.
-                plain.__class__ = CountedResponse
-            response: CountedResponse = plain  # type: ignore[assignment]
-            if response.damage is not None:
-                raise response.damage
-            if discard_body:
-                read_and_discard(response)
-            record.response_bytes = self._size(response, kwargs.get("stream", False))
-            record.end(monotonic() - started)
-        except BaseException as error:
-            record.end(monotonic() - started)
-            is_sent = was_sent(prepared)
-            made = error.request if isinstance(error, RequestException) else None
-            if not isinstance(made, requests.PreparedRequest):
-                made = prepared
-            response = CountedResponse.unanswered(error, asked, made, record.duration_s)
-            response.connection = self.fast_adapter  # type: ignore[assignment]
-            if not isinstance(error, RequestException) or (isinstance(error, _WRONG_CALLS) and not is_sent):
-                record.url = asked
-                report_raised(record, response, self.user, context, error, is_sent)
-                raise
-            record.error = innermost(error)
-        record.trace_id = response.trace_id = trace_id
-        record.status_code = status_code = response.status_code
-        if status_code >= 400:
-            record.error = status_error(status_code, response.reason)
-        record.timings = _timings(response)
-        live = response.live
-        if live is None and not catch_response and not environment.events.request.listeners:
-            record.report()
-            return response
-        response.record = record
-        first = response.history[0] if response.history else response
-        sent = getattr(first, "request", None)
-        record.url = str(sent.url) if sent is not None else asked
-        add_context(record, response, self.user, context)
-        if live is not None:
-            count_at_the_end(live, record, response, catch_response)
-        elif not catch_response:
-            record.report(response)
-        return response
-
-    def _prepared(
-        self,
-        method: str,
-        url: str,
+        *,
         params: Any = None,
         data: Any = None,
         headers: Any = None,
@@ -158,14 +127,109 @@ class HttpSession(requests.Session, RenamesRequests):
         verify: Any = None,
         cert: Any = None,
         json: Any = None,
-    ) -> tuple[requests.PreparedRequest, dict[str, Any]]:
-        """Return the prepared request and the arguments of `send`, as requests.Session.request makes them."""
-        request = requests.Request(
-            method.upper(), url, headers, files, data or {}, params or {}, auth, cookies, hooks, json
+    ) -> CountedResponse:
+        """As requests.Session.request; raises what requests raises for a call that makes no request (MissingSchema,
+        InvalidSchema, InvalidURL, InvalidHeader), and MissingHost. With `discard_body` the body is read to its end,
+        counted and timed, and thrown away as it comes."""
+        started = monotonic()
+        environment = self.environment
+        sampler = environment.trace_sampler
+        trace_id = sampler.sample(headers) if sampler is not None else None
+        call: PlainCall | FullCall | None = None
+        if trace_id is not None:
+            headers = {TRACE_HEADER: traceparent(trace_id), **(headers or {})}
+        elif not (files or proxies or hooks or stream or discard_body or cert is not None) and self._is_plain():
+            call = self.plain_calls.prepare(
+                self, method, url, params, data, json, headers, cookies, auth, verify, timeout, allow_redirects
+            )
+        if call is None:
+            call = FullCall(
+                self.base_url,
+                method,
+                url,
+                discard_body,
+                {
+                    "params": params,
+                    "data": data,
+                    "headers": headers,
+                    "cookies": cookies,
+                    "files": files,
+                    "auth": auth,
+                    "timeout": timeout,
+                    "allow_redirects": allow_redirects,
+                    "proxies": proxies,
+                    "hooks": hooks,
+                    "stream": stream,
+                    "verify": verify,
+                    "cert": cert,
+                    "json": json,
+                },
+            )
+        label = name or self.request_name
+        hook = environment.events.request
+        record = RequestRecord(environment.recorder, hook, call.method, label or call.path_url, started)
+        try:
+            call.begin(self)
+            if not label:
+                record.name = call.path_url
+            record.begin()
+            response = call.send(self, started)
+            if not isinstance(response, self.response_class):
+                # The object stays the one that was made (hooks may have kept it); only its class is extended.
+                response.__class__ = self.response_class
+            record.response_bytes = call.size_of(response)
+            record.end(monotonic() - started)
+            record.timings = call.times_of(response)
+        except BaseException as error:
+            record.end(monotonic() - started)
+            made = error.request if isinstance(error, RequestException) else None
+            if not isinstance(made, requests.PreparedRequest):
+                made = call.prepared()
+            response = self.response_class.unanswered(error, call.url, made, record.duration_s)
+            response.connection = self.fast_adapter  # type: ignore[assignment]
+            if not isinstance(error, RequestException) or (isinstance(error, _WRONG_CALLS) and not call.is_sent):
+                record.url = call.url
+                report_raised(record, response, self.user, context, error, call.is_sent)
+                raise
+            record.error = self.reason_of(error)
+        if trace_id is not None:
+            record.trace_id = response.trace_id = trace_id
+        record.status_code = status_code = response.status_code
+        if status_code >= 400:
+            record.error = self.failure_of(response, record)
+        response.record = record
+        live = response.live if type(call) is FullCall else None
+        if live is None and not catch_response and not hook.listeners:
+            record.report()
+            return response
+        first: Any = response.history[0] if response.history else response
+        sent = first if first._sent is not None else getattr(first, "request", None)
+        record.url = str(sent.url) if sent is not None else call.url
+        add_context(record, response, self.user, context)
+        if live is not None:
+            count_at_the_end(live, record, response, catch_response)
+        elif not catch_response:
+            record.report(response)
+        return response
+
+    def reason_of(self, error: RequestException) -> BaseException:
+        """Return what a request fails with that got no answer, since `error` was raised."""
+        return innermost(error)
+
+    def _is_plain(self) -> bool:
+        """Return whether the session sends as the class does, and has nothing that only requests can deal with."""
+        kind, own, adapter = type(self), self.__dict__, self.fast_adapter
+        return (
+            own.get("hooks", _NO_HOOKS) == _NO_HOOKS
+            and not (self.stream or self.cert or self.request_signer)
+            and not (own.get("proxies") or own.get("params"))
+            and ("adapters" not in own or _are_only(own["adapters"], adapter))
+            and type(adapter) is FastAdapter
+            and own.keys().isdisjoint(_STEPS)
+            and "send" not in adapter.__dict__
+            and _steps_of(kind) == _OWN_STEPS
+            and (requests.Session.send, FastAdapter.send) == _SENDS
         )
-        prepared = self.prepare_request(request)
-        settings = self.merge_environment_settings(prepared.url, proxies or {}, stream, verify, cert)
-        return prepared, {"timeout": timeout, "allow_redirects": allow_redirects, **settings}
 
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
         """As requests'; called for each hop of a redirected request."""
@@ -208,54 +272,9 @@ class HttpSession(requests.Session, RenamesRequests):
             reason = wrong_redirect(peer, here.headers.get("location", ""), innermost(error))
             raise kind(reason, request=here.request, response=here) from None
 
-    @staticmethod
-    def _size(response: CountedResponse, stream: bool) -> int:
-        """Bytes of the body, as far as they have come; of a stream of another transport, those that it announces."""
-        if response.wire_bytes is not None:
-            return response.wire_bytes
-        if isinstance(response.raw, RawResponse):
-            return response.raw.received
-        if stream:
-            length = response.headers.get("content-length", "")
-            return int(length) if length.isdecimal() else 0
-        return len(response.content)
-
     def prepare_request(self, request: requests.Request) -> requests.PreparedRequest:
         """As requests', step by step; but cookies are only merged when there are any, and netrc is read once."""
-        prepared = requests.PreparedRequest()
-        prepared.prepare_method("GET" if request.method is None else request.method.upper())
-        prepared.prepare_url(request.url, merge_setting(request.params, self.params) if self.params else request.params)
-        own = request.headers
-        headers = merge_setting(own, self.headers, dict_class=CaseInsensitiveDict) if own else self.headers
-        try:
-            prepared.prepare_headers(headers)
-        except InvalidHeader:
-            if PSEUDO.isdisjoint(headers):
-                raise
-            prepared.prepare_headers({name: value for name, value in headers.items() if name not in PSEUDO})
-        coding = prepared.headers.get("Transfer-Encoding")
-        if coding is not None:
-            # Before requests puts its own in place of it, for a body in chunks.
-            try:
-                check_coding(to_native_string(coding, "latin-1"))
-            except InvalidRequest as error:
-                raise InvalidHeader(str(error)) from None
-        cookies = request.cookies
-        if cookies or len(self.cookies):
-            if not hasattr(cookies, "set_cookie"):
-                cookies = cookiejar_from_dict(cookies or {})
-            merged = merge_cookies(merge_cookies(RequestsCookieJar(), self.cookies), cookies)
-            prepared.prepare_cookies(merged)
-        else:
-            prepared._cookies = RequestsCookieJar()  # type: ignore[attr-defined]
-        prepared.prepare_body(request.data, request.files, request.json)
-        auth = request.auth
-        if self.trust_env and not auth and not self.auth:
-            auth = _netrc(urlsplit(request.url).netloc, request.url)
-        prepared.prepare_auth(merge_setting(auth, self.auth), request.url)
-        # After auth, as in requests: what an auth class adds does not see the session's hooks.
-        prepared.prepare_hooks(merge_hooks(request.hooks, self.hooks))
-        return prepared
+        return preparation.prepare(self, request)
 
     def merge_environment_settings(  # type: ignore[override]  # typeshed has a private type for the same
         self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any
@@ -289,25 +308,11 @@ def _environment_bundle() -> str | None:
     return os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
 
 
-@lru_cache(maxsize=1024)
-def _netrc(netloc: str, url: str) -> tuple[str, str] | None:
-    return get_netrc_auth(url)
+def _are_only(adapters: Any, adapter: FastAdapter) -> bool:
+    return len(adapters) == 2 and adapters.get("http://") is adapter and adapters.get("https://") is adapter
 
 
-def _timings(response: CountedResponse) -> PhaseTimes | None:
-    """Return the phases of a request, added up over all hops of a redirected one."""
-    times: PhaseTimes | None = response.timings
-    for earlier in response.history:
-        hop = getattr(earlier, "timings", None)
-        if hop is not None and times is not None:
-            times = PhaseTimes(
-                _plus(times.connect_s, hop.connect_s),
-                _plus(times.tls_s, hop.tls_s),
-                times.first_byte_s + hop.first_byte_s,
-                times.download_s + hop.download_s,
-            )
-    return times
-
-
-def _plus(one: float | None, other: float | None) -> float | None:
-    return other if one is None else one if other is None else one + other
+_OWN_STEPS = _steps_of(HttpSession)
+_OWN_PROPERTIES: tuple[Any, ...] = _made_when_used_of(HttpSession)
+_SENDS = (requests.Session.send, FastAdapter.send)
+"""What plain calls go without: a class that overrides one of these, or a library that patches it, gets all calls."""

@@ -55,7 +55,7 @@ def test_what_is_counted_as_a_failure_is_not_ok(kind: Any, status: int, environm
         if status >= 400:
             with pytest.raises(Exception, match=str(status)):
                 response.raise_for_status()
-    assert environment.recorder.take().endpoints["GET", "/"].failures == int(status >= 400)
+    assert environment.recorder.take().endpoints["GET", "/", ""].failures == int(status >= 400)
 
 
 @pytest.mark.parametrize("kind", KINDS)

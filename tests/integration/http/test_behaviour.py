@@ -411,8 +411,8 @@ def test_rest_judges_by_assertions(make_session, environment) -> None:
     assert "is not JSON" in messages["/html"]
     assert "'<html>'" in messages["/html"]
     assert "is not JSON" in messages["/deep"]
-    assert table.endpoints[("GET", "/fresh?x=1")].failures == 0
-    assert table.endpoints[("GET", "/good")].failures == 0
+    assert table.endpoints["GET", "/fresh?x=1", ""].failures == 0
+    assert table.endpoints["GET", "/good", ""].failures == 0
 
 
 def test_a_user_has_rest_of_its_own(environment) -> None:

@@ -41,7 +41,7 @@ STREAMS = {
     "reset": Stream(([LENGTH + b"abc", PAUSE, RESET],), 3, "reset by peer"),
     "chunks cut off": Stream(([CHUNKS + b"3\r\nabc\r\n"],), 3, CUT_OFF, close=True),
     "chunks that are none": Stream(([CHUNKS, PAUSE, b"xyz\r\n"],), 0, "did not answer in HTTP"),
-    "silent": Stream(([LENGTH + b"ab", HANG],), 2, "for 0.2 s"),
+    "silent": Stream(([LENGTH + b"ab", HANG],), 2, "for 0.2s"),
     "redirected and cut off": Stream((REDIRECT, [LENGTH + b"abc"]), 3, CUT_OFF, close=True),
     "an error": Stream(([b"HTTP/1.1 500 No\r\nContent-Length: 3\r\n\r\n", b"abc"],), 3, "HTTP 500"),
 }
@@ -113,7 +113,7 @@ def test_a_stream_is_counted_however_it_is_read(way: str, session_of, counted, e
         assert not environment.recorder.pending
 
 
-def test_one_that_is_left_early_is_counted_with_what_came(session_of, counted) -> None:
+def test_a_stream_that_is_left_early_is_counted_with_the_bytes_that_came(session_of, counted) -> None:
     with ScriptedServer([LENGTH + b"hello", HANG]) as server:
         client = session_of(server.url)
         with client.get("/", stream=True) as response:

@@ -16,7 +16,7 @@ pytestmark = [
 LARGE = b"x" * 3_000_000
 
 
-def test_it_is_counted_and_gone_and_the_connection_is_used_again(user_of: Any, environment: Any, kind: type) -> None:
+def test_a_discarded_body_is_counted_and_its_connection_is_reused(user_of: Any, environment: Any, kind: type) -> None:
     with ScriptedServer(answer(LARGE, X="y"), answer(b"small"), answer(b"next")) as server:
         client = user_of(kind, server.url).client
         # One that is larger than max_response_bytes, and one that comes with its head.

@@ -29,8 +29,10 @@ def make(environment):
 
 
 def test_a_session_has_every_attribute_that_requests_gives_one(make) -> None:
-    theirs, ours = vars(requests.Session()), vars(make("http://x.test"))
-    assert set(theirs) <= set(ours)
+    theirs, session = vars(requests.Session()), make("http://x.test")
+    # Some are made when they are first used.
+    ours = {name: getattr(session, name) for name in theirs}
+    assert set(theirs) <= set(vars(session))
     same = set(theirs) - {"adapters", "cookies"}
     assert {name: ours[name] for name in same} == {name: theirs[name] for name in same}
     assert list(ours["adapters"]) == list(theirs["adapters"])
@@ -163,7 +165,7 @@ def test_streams(make, environment) -> None:
 ERRORS = {
     "refused": (None, {}, requests.exceptions.ConnectionError, "Connection refused"),
     "reset": ([RESET], {}, requests.exceptions.ConnectionError, "reset by peer"),
-    "silent": ([HANG], {"timeout": 0.1}, requests.exceptions.ReadTimeout, "for 0.1 s"),
+    "silent": ([HANG], {"timeout": 0.1}, requests.exceptions.ReadTimeout, "for 0.1s"),
     "no HTTP": ([b"nonsense\r\n\r\n"], {}, requests.exceptions.ConnectionError, "did not answer in HTTP"),
     "damaged": (answer(b"no gzip", Content_Encoding="gzip"), {}, requests.exceptions.ContentDecodingError, "the body is not gzip"),
     "endless": (answer(status="302 Found", Location="/"), {}, requests.exceptions.TooManyRedirects, "30 redirects"),
@@ -233,3 +235,65 @@ def test_timings_and_wire_bytes(make, environment) -> None:
     (stats,) = environment.recorder.take().endpoints.values()
     assert stats.response_bytes == 2 * len(coded)
     assert stats.timings.counts == [1, 0, 2, 2]
+
+
+STEPS = (
+    "send",
+    "get_adapter",
+    "prepare_request",
+    "merge_environment_settings",
+    "resolve_redirects",
+    "get_redirect_target",
+)
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_step_that_a_subclass_overrides_gets_every_call(environment, step: str) -> None:
+    calls: list[str] = []
+
+    def overriding(self, *args, **kwargs):  # type: ignore[no-untyped-def]
+        calls.append(step)
+        return getattr(HttpSession, step)(self, *args, **kwargs)
+
+    kind = type("Own", (HttpSession,), {step: overriding})
+    with ScriptedServer(answer(b"x")) as server, kind(environment, server.url) as session:
+        for _ in range(4):
+            assert session.get("/").content == b"x"
+    assert len(calls) >= 4
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_step_that_a_library_patches_from_now_on_gets_every_call(make, monkeypatch, step: str) -> None:
+    calls: list[str] = []
+    with ScriptedServer(answer(b"x")) as server:
+        session = make(server.url)
+        for _ in range(3):
+            session.get("/")
+        owner = HttpSession if step in vars(HttpSession) else requests.Session
+        before = getattr(owner, step)
+
+        def patched(self, *args, **kwargs):  # type: ignore[no-untyped-def]
+            calls.append(step)
+            return before(self, *args, **kwargs)
+
+        monkeypatch.setattr(owner, step, patched)
+        for _ in range(4):
+            session.get("/")
+    assert len(calls) >= 4
+
+
+def test_a_patched_send_of_requests_gets_every_call(make, monkeypatch) -> None:
+    calls: list[requests.PreparedRequest] = []
+    before = requests.Session.send
+
+    def traced(self, request, **kwargs):  # type: ignore[no-untyped-def]
+        calls.append(request)
+        return before(self, request, **kwargs)
+
+    with ScriptedServer(answer(b"x")) as server:
+        session = make(server.url)
+        for _ in range(3):
+            session.get("/")
+        monkeypatch.setattr(requests.Session, "send", traced)
+        session.get("/")
+    assert len(calls) == 1

@@ -46,8 +46,8 @@ def test_hung_requests_are_under_way_until_they_are_cut_off(session_of, environm
         assert in_flight() == {}
     table = environment.recorder.take()
     assert {key: seen.count for key, seen in table.cut_off.items()} == {
-        CutOffKey("request", *hang): 7,
-        CutOffKey("request", *login): 3,
+        CutOffKey("request", hang.method, hang.name): 7,
+        CutOffKey("request", login.method, login.name): 3,
     }
     assert not table.endpoints
 
@@ -64,7 +64,7 @@ def test_the_name_under_way_is_the_name_that_is_counted(session_of, environment)
             greenlet = gevent.spawn(call)
             while not names:
                 gevent.sleep(0)
-            (under_way,) = {(method, name) for method, name, *_ in names.values()}
+            (under_way,) = {EndpointKey(method, name) for method, name, *_ in names.values()}
             greenlet.join()
             assert not names
             assert set(environment.recorder.take().endpoints) == {under_way}

@@ -80,7 +80,9 @@ def test_every_attribute_of_a_response_of_requests_works(kind: type, options: di
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("options", OPTIONS)
-def test_it_can_be_pickled_and_copied(kind: type, options: dict[str, Any], environment: Any) -> None:
+def test_a_response_without_an_answer_can_be_pickled_and_copied(
+    kind: type, options: dict[str, Any], environment: Any
+) -> None:
     environment.events.request.add_listener(lambda **_: None)
     response = user(kind, environment).client.get("/asked", **options)
     for again in (pickle.loads(pickle.dumps(response)), copy.copy(response)):

@@ -1,4 +1,4 @@
-"""rest() and rest_(): calls of JSON APIs, judged by assertions. Names and meaning are Locust's."""
+"""rest() and rest_() of both clients: calls of JSON APIs, judged by assertions. Names and meaning are Locust's."""
 
 import json
 import time
@@ -11,7 +11,6 @@ from typing import Any
 from gevent import GreenletExit
 
 from obswarm.api.errors import STEERING_EXCEPTIONS
-from obswarm.http.client.response import FastResponse
 
 _SHOWN = 250
 
@@ -24,10 +23,14 @@ class RestCalls:
     def _rest_client(self) -> Any:
         return self
 
+    def _rest_name(self, url: str) -> str:
+        """Return the name under which `rest_` counts a request to `url`."""
+        return url
+
     @contextmanager
     def rest(
         self, method: str, url: str, headers: dict[str, str] | None = None, **kwargs: Any
-    ) -> Generator[FastResponse, None, None]:
+    ) -> Generator[Any, None, None]:
         """Send a request that accepts JSON; `response.js` is the parsed answer, None when there is none.
 
         An answer that is not JSON is a failure. In the `with` block a failed assertion, or any other exception, is a
@@ -40,7 +43,8 @@ class RestCalls:
                 fields[name] = "application/json"
         with self._rest_client().request(method, url, catch_response=True, headers=fields, **kwargs) as response:
             response.js = None
-            if response.error is None and response.content:
+            is_answered = response.status_code != 0
+            if is_answered and response.content:
                 try:
                     response.js = response.json()
                 except ValueError as error:
@@ -52,7 +56,7 @@ class RestCalls:
             except (*STEERING_EXCEPTIONS, GreenletExit):
                 raise
             except Exception as error:
-                if response.error is not None:
+                if not is_answered:
                     # What the block expects of an answer says nothing of a request that got none.
                     return
                 if isinstance(error, AssertionError):
@@ -61,12 +65,10 @@ class RestCalls:
                     response.failure(f"{type(error).__name__}: {error} in {_place(error)}")
 
     @contextmanager
-    def rest_(
-        self, method: str, url: str, name: str | None = None, **kwargs: Any
-    ) -> Generator[FastResponse, None, None]:
+    def rest_(self, method: str, url: str, name: str | None = None, **kwargs: Any) -> Generator[Any, None, None]:
         """As `rest`, with the time as the query parameter `_`, which gets past caches; counted without it."""
         joined = f"{url}{'&' if '?' in url else '?'}_={int(time.time() * 1000)}"
-        with self.rest(method, joined, name=name or url, **kwargs) as response:
+        with self.rest(method, joined, name=name or self._rest_name(url), **kwargs) as response:
             yield response
 
 
