@@ -4,7 +4,8 @@ functions."""
 import math
 import sys
 from collections.abc import Hashable, Mapping, Sequence
-from typing import NamedTuple, TypeVar
+from fractions import Fraction
+from typing import Any, NamedTuple, TypeVar
 
 from obswarm.api import ObswarmError, User
 
@@ -13,21 +14,29 @@ class ClassWeight(NamedTuple):
     """Weight and fixed count of a user class."""
 
     name: str
-    weight: int
+    weight: int | Fraction
     fixed_count: int
 
 
 def weight_of(cls: type[User]) -> ClassWeight:
     """Return weight and fixed count of a class. Raises ObswarmError if they are invalid."""
-    for attribute in ("weight", "fixed_count"):
-        value = getattr(cls, attribute)
-        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-            raise ObswarmError(f"{cls.__name__}.{attribute} is {value!r}; it has to be a whole number, 0 or more.")
-    return ClassWeight(cls.__name__, cls.weight, cls.fixed_count)
+    weight: Any = cls.weight
+    fixed_count: Any = cls.fixed_count
+    if type(weight) not in (int, float) or not 0 <= weight < math.inf:
+        raise ObswarmError(f"{cls.__name__}.weight is {weight!r}; it has to be a number, 0 or more.")
+    if type(fixed_count) is not int or fixed_count < 0:
+        raise ObswarmError(f"{cls.__name__}.fixed_count is {fixed_count!r}; it has to be a whole number, 0 or more.")
+    # As it is written: 0.1 is a tenth.
+    return ClassWeight(cls.__name__, Fraction(str(weight)) if type(weight) is float else weight, fixed_count)
+
+
+def is_weighted(share: ClassWeight) -> bool:
+    """Return whether a class has as many users as are left for its weight."""
+    return bool(share.weight) and not share.fixed_count
 
 
 def allocate(total: int, shares: Sequence[ClassWeight]) -> dict[str, int]:
-    """Users by class name, summing up to `total` (less when only fixed counts are there to be filled).
+    """Return users by class name, with the sum `total` (less if all classes have fixed counts).
 
     Weights are served by the Webster/Sainte-Laguë divisor method: exact whenever `total` divides, and monotone, so
     that one user more never takes one away from another class, which the largest remainder would do.
@@ -38,13 +47,13 @@ def allocate(total: int, shares: Sequence[ClassWeight]) -> dict[str, int]:
         if share.fixed_count:
             counts[share.name] = min(share.fixed_count, left)
             left -= counts[share.name]
-    weighted = [share for share in shares if not share.fixed_count and share.weight]
+    weighted = [share for share in shares if is_weighted(share)]
     weights = sum(share.weight for share in weighted)
     if not weights:
         return counts
     for share in weighted:
-        # The result of the method never lies more than one below the quota's floor for any realistic set of weights;
-        # starting there leaves a handful of seats to be given out one by one.
+        # The result of the method is never more than one below the quota's floor for realistic weights; starting there
+        # leaves only a few users to be allocated one by one.
         counts[share.name] = max(0, left * share.weight // weights - 1)
     for _ in range(left - sum(counts[share.name] for share in weighted)):
         winner = max(weighted, key=lambda share: share.weight / (2 * counts[share.name] + 1))
@@ -56,10 +65,10 @@ _Key = TypeVar("_Key", bound=Hashable)
 
 
 def apportion(total: int, weights: Sequence[float], present: Sequence[int] | None = None) -> list[int]:
-    """Whole numbers that sum up to `total`, each less than 1 away from its exact share by weight.
+    """Return whole numbers with the sum `total`, each less than 1 away from its exact share by weight.
 
-    By largest remainder; but where `present` numbers are near enough already, they stay, so that users are not moved
-    for the sake of rounding. Weights are not negative, and one of them is above 0.
+    By largest remainder; but `present` numbers that satisfy this stay unchanged, so that users are not moved because of
+    rounding. Weights are not negative, and one of them is above 0.
     """
     whole = sum(weights)
     quotas = [total * weight / whole for weight in weights]
@@ -88,11 +97,11 @@ def apportion(total: int, weights: Sequence[float], present: Sequence[int] | Non
 
 _MANTISSA_BITS = sys.float_info.mant_dig
 _LEAST_EXPONENT = sys.float_info.min_exp - _MANTISSA_BITS
-"""Of two, in the smallest number above 0."""
+"""Exponent of two of the smallest number above 0."""
 
 
 def apportion_rate(rate: float, weights: Sequence[float]) -> list[float]:
-    """Parts of a rate by weight, whose sum is the rate exactly, in whatever order they are added.
+    """Return parts of a rate by weight; their sum is exactly the rate, in any order of addition.
 
     A rate is a whole number of at most 53 bits times a power of two. So are the parts, with the same power: the whole
     number is divided, rounded down, and the rest goes to the largest part. Weights are not negative, and one of them is
@@ -107,7 +116,7 @@ def apportion_rate(rate: float, weights: Sequence[float]) -> list[float]:
 
 
 def spread(total: int, amounts: Mapping[_Key, int]) -> dict[_Key, int]:
-    """A part of each amount, in proportion, that sum up to `total`, or to all of them where that is less."""
+    """Return proportional parts of the amounts with the sum `total`, or all of them if they are fewer."""
     everything = sum(amounts.values())
     if total >= everything:
         return dict(amounts)

@@ -59,9 +59,10 @@ class RunControl(Protocol):
     def annotate(self, kind: AnnotationKind, text: str) -> None:
         """Add an annotation at the present time."""
 
-    def set_load(self, users: int, spawn_rate: float) -> None:
-        """Set the number of users, in place of the plan, until the plan's end or another command. While the load is
-        held, this takes effect when it is released."""
+    def set_load(self, users: int, spawn_rate: float, user_classes: tuple[str, ...] | None = None) -> None:
+        """Set the number of users, in place of the plan, until the plan's end or another command. `user_classes` are
+        the names of those that they are of; None: those of the plan. While the load is held, this takes effect when it
+        is released."""
 
     def scale(self, share: float, by: str) -> None:
         """Reduce the number of users to a share (0 to 1) of the present one, at the present rate, until the plan's end.

@@ -6,6 +6,7 @@ from math import ceil
 from typing import Any
 
 from obswarm import clock
+from obswarm.api import StatsView
 from obswarm.engine.control import RunObserver
 from obswarm.engine.driver import LoadDriver
 from obswarm.engine.generator import LoadGenerator
@@ -13,7 +14,7 @@ from obswarm.engine.output import Outputs
 from obswarm.engine.progress import Progress, RunJournal, RunLog, progress_of
 from obswarm.engine.result import RunResult
 from obswarm.engine.statistics import RunStatistics, RunStatus
-from obswarm.record import Snapshot
+from obswarm.record import RunState, Snapshot
 from obswarm.stats import StatsTable
 
 _LATE_BY_S = 0.002
@@ -48,6 +49,7 @@ class SnapshotEmitter:
         observer: RunObserver | None,
         journal: RunJournal | None,
         guards_before: Mapping[str, Any],
+        view: StatsView,
     ) -> None:
         self.last: Snapshot | None = None
         """The last snapshot that the outputs received."""
@@ -59,6 +61,7 @@ class SnapshotEmitter:
         self._observer = observer
         self._journal = journal
         self._guards_before = guards_before
+        self._view = view
 
     def due_times(self, interval_s: float) -> Iterator[float]:
         """Generate the monotonic times at which snapshots are due: the end of each interval, and earlier times that the
@@ -75,6 +78,9 @@ class SnapshotEmitter:
     def collect(self) -> None:
         """Collect measurements of the generator, and acknowledge them once they are stored."""
         delta = self._generator.collect()
+        iterations = self._driver.iterations
+        if iterations is not None:
+            iterations.note(delta.ended)
         journal = self._journal
         if journal is None:
             self._statistics.add(delta)
@@ -84,6 +90,12 @@ class SnapshotEmitter:
             if journal.is_due:
                 journal.rewrite(self._statistics.table, self._progress())
         self._generator.acknowledge()
+
+    def collect_ended(self) -> None:
+        """Collect measurements before the end of the interval if the last iteration of a limited number may have ended,
+        and that costs little."""
+        if self._driver.iterations is not None and self._generator.collects_any_time:
+            self.collect()
 
     def emit(self, longest_s: float) -> None:
         """Emit the snapshot of an interval. The generator may take `longest_s` seconds to report."""
@@ -96,7 +108,21 @@ class SnapshotEmitter:
         status, observer = self._status(), self._observer if is_observed else None
         emit = self._statistics.emit
         self.last = emit(status) if observer is None else emit(status, observer.on_snapshot)
+        self._view.note(self.last)
         self._outputs.snapshot(self.last)
+
+    def reset(self) -> None:
+        """Reset the statistics; while the run goes on, after a last snapshot for outputs that count over the whole
+        run."""
+        goes_on = self._log.state not in (RunState.READY, RunState.STOPPED)
+        self.collect()
+        if goes_on:
+            self.give_out()
+            self.collect()
+        self._statistics.reset(clock.monotonic())
+        if goes_on:
+            self.write_reset()
+        self._view.were_reset()
 
     def emit_restored(self) -> None:
         """Pass the restored statistics of a continued run to the outputs, without an interval."""
@@ -154,10 +180,13 @@ class SnapshotEmitter:
         executor, log = self._driver.executor, self._log
         targets = executor.target if log.reason is None else dict.fromkeys(executor.target, 0)
         kinds = dict(Counter(annotation.kind for annotation in log.annotations))
-        return RunStatus(log.state, self._generator.status(clock.monotonic()), targets, kinds)
+        rates = self._driver.rates_target if log.reason is None else dict.fromkeys(self._driver.rates_target, 0.0)
+        status, limits = self._generator.status(clock.monotonic()), self._driver.iterations
+        limited = ({}, {}) if limits is None else (limits.targets, limits.ended)
+        return RunStatus(log.state, status, targets, kinds, rates, *limited)
 
     def _progress(self) -> Progress:
-        reason = self._log.reason
+        reason, iterations = self._log.reason, self._driver.iterations
         return progress_of(
             self._driver.executor,
             self._statistics,
@@ -166,4 +195,5 @@ class SnapshotEmitter:
             guards=self._observer.saved_state() if self._observer is not None else dict(self._guards_before),
             stopping=None if reason is None else [reason.kind, reason.detail],
             annotations=self._log.annotations,
+            iterations_ended=[] if iterations is None else iterations.saved(),
         )

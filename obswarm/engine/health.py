@@ -137,13 +137,28 @@ class HealthMonitor:
         return self._last, became
 
 
-def warn_of_saturation(environment: Environment, reason: str, cpu_percent: float) -> None:
+def tell_usage(environment: Environment, health: GeneratorHealth) -> None:
+    """Fire `usage_monitor`, with CPU in percent of a core."""
+    runner, cpu_percent = environment.runner, health.cpu_ratio * 100
+    if runner is not None:
+        runner.current_cpu_usage, runner.current_memory_usage = cpu_percent, health.memory_bytes
+    environment.events.usage_monitor.fire(
+        environment=environment, cpu_usage=cpu_percent, memory_usage=health.memory_bytes
+    )
+
+
+def tell_saturation(environment: Environment, health: GeneratorHealth) -> None:
+    """Fire `cpu_warning`, with CPU in percent of a core."""
+    if environment.runner is not None:
+        environment.runner.cpu_warning_emitted = True
+    environment.events.cpu_warning.fire(environment=environment, cpu_usage=health.cpu_ratio * 100)
+
+
+def warn_of_saturation(environment: Environment, reason: str, health: GeneratorHealth) -> None:
     """Log that the load generator is saturated, and fire `cpu_warning`."""
     logger.warning(
         "THE LOAD GENERATOR IS THE BOTTLENECK: %s. From now on, latencies and rates describe this process rather than"
         " the target. Use fewer users, or more processes.",
         reason,
     )
-    environment.events.cpu_warning.fire(
-        environment=environment, cpu_usage=cpu_percent, message=reason, timestamp=clock.wall()
-    )
+    tell_saturation(environment, health)

@@ -9,8 +9,7 @@ import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
-from importlib import metadata
-from importlib.machinery import ModuleSpec, PathFinder
+from importlib.machinery import BuiltinImporter, FrozenImporter, ModuleSpec, PathFinder
 from pathlib import Path
 from types import ModuleType
 
@@ -44,20 +43,30 @@ class _ReservedNames:
         self._reserved: set[str] = set()
 
     def leave_out(self, folder: str) -> tuple[str, ...]:
+        names = list(_modules_in(Path(folder)))
         self._folders.add(folder)
-        found = tuple(sorted(name for name in _modules_in(Path(folder)) if is_reserved(name)))
+        # First those of the standard library: what tells the others imports some of it.
+        self._reserved.update(name for name in names if name in sys.stdlib_module_names)
+        found = tuple(sorted(name for name in names if is_reserved(name)))
         self._reserved.update(found)
         return found
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Implement the finder protocol. None passes a name to the next finder."""
+        """Implement the finder protocol. None passes a name to the next finder.
+
+        Raises ModuleNotFoundError for modules of the standard library that this platform does not have.
+        """
         if path is not None or name not in self._reserved:
             return None
         # An empty entry is the current folder.
         places = [place for place in sys.path if str(Path(place).resolve()) not in self._folders]
-        return PathFinder.find_spec(name, places, target)
+        spec = PathFinder.find_spec(name, places, target)
+        if spec is None and not any(finder.find_spec(name) for finder in (BuiltinImporter, FrozenImporter)):
+            # The next finder would find it in a folder of a load test.
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+        return spec
 
 
 def _finder() -> _ReservedNames:
@@ -94,12 +103,17 @@ def _is_needed(name: str) -> bool:
 
 @cache
 def _owners() -> Mapping[str, list[str]]:
+    # Hardly any load test has a module with the name of an installed one.
+    from importlib import metadata
+
     return metadata.packages_distributions()
 
 
 @cache
 def _needed_packages() -> frozenset[str]:
     """Return the names of the distributions that obswarm requires, directly or indirectly."""
+    from importlib import metadata
+
     found: set[str] = set()
     waiting = [_PACKAGE]
     while waiting:

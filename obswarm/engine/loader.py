@@ -11,11 +11,22 @@ from pathlib import Path
 from types import ModuleType
 
 from obswarm import defaults
-from obswarm.api import LoadTestShape, ObswarmError, TaskSet, User, filter_by_tags, user_traceback
+from obswarm.api import (
+    ArrivalRate,
+    LoadTestShape,
+    ObswarmError,
+    Scenario,
+    TaskSet,
+    User,
+    arrival_rate_of,
+    filter_by_tags,
+    user_traceback,
+)
 from obswarm.engine.allocation import weight_of
 from obswarm.engine.import_alias import LOCUST, stop_using_locust_names, use_locust_names
 from obswarm.engine.import_hints import import_hint
 from obswarm.engine.import_path import add_folder, is_reserved
+from obswarm.engine.scenario_classes import checked_scenarios, classes_of_scenarios
 from obswarm.sanitize import clean_text, is_clean
 
 logger = logging.getLogger(__name__)
@@ -30,6 +41,11 @@ class LoadTest:
     shape: LoadTestShape | None
     guards: tuple[object, ...] = ()
     """Unchecked contents of the `guards` lists of the files."""
+    arrival_rate: ArrivalRate | None = None
+    """The `arrival_rate` of the files, at most one."""
+    scenarios: tuple[Scenario, ...] = ()
+    classes_of_scenarios: tuple[type[User], ...] = ()
+    """See obswarm.engine.scenario_classes."""
 
     @property
     def name(self) -> str:
@@ -39,7 +55,7 @@ class LoadTest:
         """Return the classes with these names, all without names. Raises ObswarmError for an unknown one."""
         if not names:
             return self.user_classes
-        by_name = {cls.__name__: cls for cls in self.user_classes}
+        by_name = {cls.__name__: cls for cls in (*self.user_classes, *self.classes_of_scenarios)}
         for name in names:
             if name not in by_name:
                 nearest = difflib.get_close_matches(name, by_name, 1)
@@ -67,7 +83,7 @@ def load(paths: Sequence[Path], *, locust_names: bool = True) -> LoadTest:
         use_locust_names()
     else:
         stop_using_locust_names()
-    modules = [_import(path) for path in paths]
+    modules = [import_file(path) for path in paths]
     classes: dict[str, type[User]] = {}
     shapes: dict[str, type[LoadTestShape]] = {}
     for module in modules:
@@ -106,7 +122,36 @@ def load(paths: Sequence[Path], *, locust_names: bool = True) -> LoadTest:
         if not isinstance(found, list | tuple):
             raise ObswarmError(f"{path}: guards is a {type(found).__name__}; it has to be a list of Guard(…).")
         guards.extend(found)
-    return LoadTest(tuple(paths), tuple(classes.values()), shape, tuple(guards))
+    scenarios = checked_scenarios(_scenarios(modules))
+    return LoadTest(
+        tuple(paths),
+        tuple(classes.values()),
+        shape,
+        tuple(guards),
+        _arrival_rate(paths, modules),
+        scenarios,
+        classes_of_scenarios(scenarios),
+    )
+
+
+def _scenarios(modules: Sequence[ModuleType]) -> list[object]:
+    """Return the contents of the lists `scenarios` that contain a Scenario; others are the load test's own."""
+    lists = [found for module in modules if isinstance(found := getattr(module, "scenarios", None), list | tuple)]
+    return [each for found in lists if any(isinstance(one, Scenario) for one in found) for each in found]
+
+
+def _arrival_rate(paths: Sequence[Path], modules: Sequence[ModuleType]) -> ArrivalRate | None:
+    found: dict[Path, ArrivalRate] = {}
+    for path, module in zip(paths, modules, strict=True):
+        value = getattr(module, "arrival_rate", None)
+        # Functions and numbers of that name are the load test's own.
+        if isinstance(value, ArrivalRate | str):
+            load = arrival_rate_of(value, f"{path}: arrival_rate")
+            assert load is not None
+            found[path] = load
+    if len(found) > 1:
+        raise ObswarmError(f"{' and '.join(map(str, found))} have an arrival_rate each; only one is allowed.")
+    return next(iter(found.values()), None)
 
 
 def check_file(path: Path) -> None:
@@ -117,7 +162,8 @@ def check_file(path: Path) -> None:
         raise ObswarmError(f"{path} is a folder; give the load-test file in it.")
 
 
-def _import(path: Path) -> ModuleType:
+def import_file(path: Path) -> ModuleType:
+    """Import a load-test file. Raises ObswarmError if it is missing or cannot be imported."""
     check_file(path)
     out_of_reach = add_folder(path.resolve().parent)
     if out_of_reach:
@@ -155,17 +201,23 @@ def _nearest(path: Path) -> str:
 def select(
     classes: Sequence[type[User]], tags: Sequence[str] = (), exclude_tags: Sequence[str] = ()
 ) -> tuple[type[User], ...]:
-    """Return the classes with a weight or count above 0, and with tasks that the tags select.
+    """Return the classes with a weight or count above 0, and with tasks that the tags select. Classes without tasks
+    are left out with a warning, if others have some.
 
-    Raises ObswarmError if there is none, or if a class defines no tasks.
+    Raises ObswarmError if there is none.
     """
+    without = [cls for cls in classes if not cls.tasks and cls.run is User.run]
+    for cls in without:
+        hint = " It has an attribute `task`; it should be `tasks`." if hasattr(cls, "task") else ""
+        text = (
+            f"{cls.__name__} has no tasks. Mark methods with @task or set `tasks`"
+            f" (or set abstract = True when it is only there to be subclassed).{hint}"
+        )
+        if len(without) == len(classes):
+            raise ObswarmError(text)
+        logger.warning("No users of %s: %s", cls.__name__, text)
+    classes = [cls for cls in classes if cls not in without]
     for cls in classes:
-        if not cls.tasks and cls.run is User.run:
-            hint = " It has an attribute `task`; it should be `tasks`." if hasattr(cls, "task") else ""
-            raise ObswarmError(
-                f"{cls.__name__} has no tasks. Mark methods with @task or set `tasks`"
-                f" (or set abstract = True when it is only there to be subclassed).{hint}"
-            )
         _check_nested(cls, cls.tasks, set())
     if tags or exclude_tags:
         for cls in classes:

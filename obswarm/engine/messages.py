@@ -16,7 +16,7 @@ from obswarm.sanitize import clean_text
 
 logger = logging.getLogger(__name__)
 
-_MOST_KEPT = 1_000
+_MAX_PENDING = 1_000
 _MOST_WARNINGS = 100
 _NO_LISTENER = "There is no listener for messages of type '%s'; see runner.register_message."
 _DROPPED = "Messages of type '%s' are dropped: %s messages are already waiting for the listeners of test_start."
@@ -34,7 +34,7 @@ class CustomMessage:
 class MessageListeners:
     """Listeners by message type. An exception of a listener is logged and counted.
 
-    A message without a listener is kept until `started` is called, at most `_MOST_KEPT` of them: a master may send
+    A message without a listener is queued until `started` is called, at most `_MAX_PENDING` of them: a master may send
     before the load test of a worker has registered its listeners. It is delivered when a listener is registered, before
     later messages of its type.
     """
@@ -42,7 +42,7 @@ class MessageListeners:
     def __init__(self, environment: Environment) -> None:
         self._environment = environment
         self._listeners: dict[str, tuple[Callable[..., Any], bool]] = {}
-        self._kept: dict[str, deque[CustomMessage]] = {}
+        self._pending: dict[str, deque[CustomMessage]] = {}
         self._deliveries: list[gevent.Greenlet] = []
         self._has_started = False
         self._warned: set[tuple[str, str]] = set()
@@ -50,43 +50,48 @@ class MessageListeners:
     def register(self, msg_type: str, listener: Callable[..., Any], concurrent: bool) -> None:
         is_new = msg_type not in self._listeners
         self._listeners[msg_type] = (listener, concurrent)
-        if is_new and msg_type in self._kept:
+        if is_new and msg_type in self._pending:
             what = f"The delivery of messages of type {msg_type!r}"
-            self._deliveries.append(Supervisor().spawn(what, self._deliver_kept, msg_type))
+            self._deliveries.append(Supervisor().spawn(what, self._deliver_pending, msg_type))
+
+    @property
+    def registered(self) -> dict[str, tuple[Callable[..., Any], bool]]:
+        """Listeners by type, and whether each is called in a separate greenlet."""
+        return dict(self._listeners)
 
     def deliver(self, message: CustomMessage) -> None:
-        if message.type in self._kept:
-            self._keep(message)
+        if message.type in self._pending:
+            self._queue(message)
         elif message.type in self._listeners:
             self._call(message)
         elif self._has_started:
             self.warn_once(message.type, _NO_LISTENER)
         else:
-            self._keep(message)
+            self._queue(message)
 
     def started(self) -> None:
-        """Wait until all kept messages have been delivered to registered listeners, and drop the others."""
+        """Wait until all queued messages have been delivered to registered listeners, and drop the others."""
         self._has_started = True
         gevent.joinall(self._deliveries)
         self._deliveries.clear()
-        for msg_type in [each for each in self._kept if each not in self._listeners]:
-            del self._kept[msg_type]
+        for msg_type in [each for each in self._pending if each not in self._listeners]:
+            del self._pending[msg_type]
             self.warn_once(msg_type, _NO_LISTENER)
 
-    def _keep(self, message: CustomMessage) -> None:
-        if sum(map(len, self._kept.values())) >= _MOST_KEPT:
-            self.warn_once(message.type, _DROPPED, f"{_MOST_KEPT:,}")
+    def _queue(self, message: CustomMessage) -> None:
+        if sum(map(len, self._pending.values())) >= _MAX_PENDING:
+            self.warn_once(message.type, _DROPPED, f"{_MAX_PENDING:,}")
             return
-        self._kept.setdefault(message.type, deque()).append(message)
+        self._pending.setdefault(message.type, deque()).append(message)
 
-    def _deliver_kept(self, msg_type: str) -> None:
-        kept = self._kept[msg_type]
+    def _deliver_pending(self, msg_type: str) -> None:
+        pending = self._pending[msg_type]
         try:
-            while kept:
-                self._call(kept.popleft())
+            while pending:
+                self._call(pending.popleft())
         finally:
             # Later messages are delivered at once.
-            del self._kept[msg_type]
+            del self._pending[msg_type]
 
     def warn_once(self, msg_type: str, text: str, *arguments: object) -> None:
         """Log a warning about messages of a type, the first argument of the text, unless it has been logged before."""

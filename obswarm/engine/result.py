@@ -3,13 +3,14 @@
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from obswarm import clock
 from obswarm.api import ObswarmError
 from obswarm.engine.control import StopReason
 from obswarm.record import Annotation, Snapshot, TargetView
 from obswarm.stats import NO_RESPONSE, EndpointKey, InFlight
-from obswarm.units import counted
+from obswarm.units import counted, format_tenths
 
 
 def new_run_id(wall_s: float) -> str:
@@ -37,7 +38,9 @@ class WorkerLoss:
                 f"{self.worker} ({self.detail}). {counted(self.requests, 'request')} {verb} missing in the statistics."
             )
         users = f" of its {counted(self.users, 'user')}" if self.users else ""
-        return f"{self.worker} ({self.detail}). Up to {self.unreported_s:.1f} s of statistics{users} are missing."
+        return (
+            f"{self.worker} ({self.detail}). Up to {format_tenths(self.unreported_s)} of statistics{users} are missing."
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,12 @@ class RunResult:
     in_flight_peaks: Mapping[EndpointKey, InFlight] = field(default_factory=dict)
     """The maximum of requests in flight (see InFlightPeaks) by endpoint, and of all endpoints together under TOTAL."""
     targets: tuple[TargetView, ...] = ()
+    explanation: str = ""
+    """What saturated first, as a sentence; empty if the run did not break, or if that is not known."""
+    feeds: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    """Of each feed by name: `rows` in it, and how many were `handed_out` and are `unused`."""
+    limit: Mapping[str, Any] = field(default_factory=dict)
+    """What a search for the limit has found, as in JSON; empty for a run that is none."""
 
     @property
     def requests_made(self) -> int:

@@ -1,14 +1,14 @@
 """Run: one run from `test_start` to the last snapshot, with users in this process or on workers; a RunControl."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import gevent
 from gevent.event import Event
 
 from obswarm import clock, defaults
-from obswarm.api import Environment, InternalError, LoadTestShape, ObswarmError, StopTest
+from obswarm.api import Environment, InternalError, ObswarmError, StopTest
 from obswarm.engine.control import RunObserver, StopReason
 from obswarm.engine.driver import LoadDriver
 from obswarm.engine.emitter import SnapshotEmitter
@@ -21,12 +21,15 @@ from obswarm.engine.generator import (
     RunFailed,
     StopRequested,
 )
+from obswarm.engine.iteration_limit import IterationCount
+from obswarm.engine.load_commands import LoadCommands
 from obswarm.engine.output import Outputs
-from obswarm.engine.progress import EarlierRun, RunJournal, RunLog, resume
+from obswarm.engine.progress import EarlierRun, RunJournal, resume
 from obswarm.engine.result import RunResult, new_run_id
+from obswarm.engine.schedule import LoadSchedule, begin_shape, continue_shape
 from obswarm.engine.statistics import RunStatistics, host_of
 from obswarm.greenlets import NOT_ONLY_EXCEPTIONS, Supervisor, described
-from obswarm.record import Annotation, AnnotationKind, RunState, Snapshot, StopKind
+from obswarm.record import AnnotationKind, RunState, Snapshot, StopKind
 from obswarm.sanitize import clean_text
 
 logger = logging.getLogger(__name__)
@@ -38,7 +41,7 @@ _REFRESH_RATIO = 0.35
 """Part of an interval that the generator may take to update its statistics."""
 
 
-class Run:
+class Run(LoadCommands):
     """Applies the assignments of an executor to a generator, passes a snapshot to the outputs at every interval, and
     ends on request or when the planned time is over.
 
@@ -62,25 +65,22 @@ class Run:
         run_id: str | None = None,
         journal: RunJournal | None = None,
         earlier: EarlierRun | None = None,
+        iterations: IterationCount | None = None,
     ) -> None:
-        self.run_id = environment.run_id = run_id or new_run_id(clock.wall())
+        self.run_id = run_id or new_run_id(clock.wall())
+        has_shape = environment.shape_class is not None
+        driver = LoadDriver(executor, generator, limit_s=planned_s, has_shape=has_shape, iterations=iterations)
+        super().__init__(driver, outputs or Outputs())
         self.statistics = RunStatistics(
             run_id=self.run_id,
             test=test,
             host=host_of(environment),
-            planned_s=min((each for each in (planned_s, executor.duration_s) if each is not None), default=None),
+            planned_s=self._driver.planned_s,
             max_endpoints=max_endpoints,
         )
         self.guards_before: Mapping[str, Any] = {} if earlier is None else earlier.progress.guards
-        self._environment = environment
-        has_shape = environment.shape_class is not None
-        self._driver = LoadDriver(executor, generator, limit_s=planned_s, has_shape=has_shape)
-        self._generator = generator
-        self._outputs = outputs or Outputs()
-        self._observer = observer
-        self._journal = journal
-        self._earlier = earlier
-        self._log = RunLog()
+        self._environment, self._generator = environment, generator
+        self._observer, self._journal, self._earlier = observer, journal, earlier
         self._emitter = SnapshotEmitter(
             self._log,
             self.statistics,
@@ -90,28 +90,33 @@ class Run:
             observer=observer,
             journal=journal,
             guards_before=self.guards_before,
+            view=environment.stats,
         )
         self._interval_s = interval_s
         self._supervisor = Supervisor(self._part_failed, self._part_was_restarted)
         self._stopping = Event()
-        self._aborting = False
-        self._has_ended = False
-        self._nudge = Event()
-        """Set to make the driver apply the load at once."""
+        self._aborting = self._has_ended = False
         self._spawning_reported = True
-        environment.stats.attach(self._emitter.latest)
-        environment.join_run(self, generator.make_runner(self))
-
-    def annotate(self, kind: AnnotationKind, text: str) -> None:
-        """Add an annotation to the run."""
-        annotation = Annotation(clock.wall(), kind, clean_text(text))
-        self._log.annotations.append(annotation)
-        self._outputs.annotation(annotation)
+        environment.stats.attach(self._emitter.latest, environment.recorder, self._emitter.reset)
+        environment.join_run(self.run_id, self, generator.make_runner(self))
 
     # For the runner and the observer.
     @property
     def state(self) -> RunState:
         return self._log.state
+
+    @property
+    def generator(self) -> LoadGenerator:
+        """Where the users are."""
+        return self._generator
+
+    @property
+    def shown_state(self) -> RunState:
+        return self._log.shown_state or self._log.state
+
+    @property
+    def spawn_rate(self) -> float:
+        return self._driver.spawn_rate
 
     @property
     def last(self) -> Snapshot | None:
@@ -129,36 +134,16 @@ class Run:
     def user_targets(self) -> Mapping[str, int]:
         """Return the target number of users by class."""
         target = self._driver.executor.target
-        return dict.fromkeys(target, 0) if self._stopping.is_set() else target
+        return dict.fromkeys(target, 0) if self.shown_state in (RunState.STOPPING, RunState.STOPPED) else target
 
-    # RunControl.
-    def set_load(self, users: int, spawn_rate: float) -> None:
-        self._driver.executor.set_load(users, spawn_rate, clock.monotonic())
-        self._nudge.set()
-
-    @property
-    def in_force(self) -> Mapping[str, str]:
-        return self._driver.in_force
-
-    @property
-    def annotations(self) -> Sequence[Annotation]:
-        return self._log.annotations
-
-    def scale(self, share: float, by: str) -> None:
-        self._driver.scale(share, by, clock.monotonic())
-        self._nudge.set()
-
-    def hold(self, by: str = "") -> None:
-        self._driver.hold(by, clock.monotonic())
-        self._nudge.set()
-
-    def release(self, by: str = "") -> None:
-        self._driver.release(by, clock.monotonic())
-        self._nudge.set()
+    # RunControl, besides LoadCommands.
+    def replace_plan(self, plan: LoadSchedule, limit_s: float | None, has_shape: bool) -> None:
+        """Use another plan for the number of users, before `run()`."""
+        self._driver.replace_plan(plan, limit_s, has_shape)
+        self.statistics.plan(self._driver.planned_s)
 
     def stop(self, reason: StopReason) -> None:
-        if self._log.reason is None:
-            self._log.reason = StopReason(reason.kind, clean_text(reason.detail))
+        self._log.reason = self._log.reason or StopReason(reason.kind, clean_text(reason.detail))
         self._stopping.set()
 
     def abort(self, reason: StopReason) -> None:
@@ -168,8 +153,7 @@ class Run:
 
     # RunSteering.
     def fail(self, error: ObswarmError) -> None:
-        if self._log.error is None:
-            self._log.error = error
+        self._log.error = self._log.error or error
         self.stop(StopReason(StopKind.ERROR, str(error).partition("\n")[0]))
 
     def stop_test(self, detail: str = "a user raised StopTest") -> None:
@@ -183,7 +167,7 @@ class Run:
             self._attempt("The preparation of the run", self._prepare)
         starts = not self._stopping.is_set()
         if starts:
-            self._attempt("The shape", self._reset_shape)
+            self._attempt("The shape", begin_shape, environment)
             events.test_start.fire(environment=environment)
             generator.messages.started()
         self._attempt("The start of the run", self._begin)
@@ -202,11 +186,13 @@ class Run:
             gevent.wait((self._stopping, generator.happened), count=1)
             self._handle_events()
         driver.kill()
-        self._log.state = RunState.STOPPING
+        before, self._log.state = self._log.state, RunState.STOPPING
+        environment.runner.final_user_classes_count = dict(self.user_counts())
         assert self._log.reason is not None
         self.annotate(AnnotationKind.STOP, f"The run {self.run_id} stops: {self._log.reason.detail}")
         if starts:
-            events.test_stopping.fire(environment=environment)
+            with self._log.shown_as(before):
+                events.test_stopping.fire(environment=environment)
         self.statistics.end_load(clock.monotonic())
         environment.recorder.end_load()
         timeout_s = 0 if self._aborting else environment.stop_timeout
@@ -217,7 +203,8 @@ class Run:
         self._attempt("The last statistics of the users", self._emitter.collect)
         self._attempt("The end of the run", self._end_generator, 0)
         if starts:
-            events.test_stop.fire(environment=environment)
+            with self._log.shown_as(RunState.STOPPED):
+                events.test_stop.fire(environment=environment)
         self._log.state = RunState.STOPPED
         if self._observer is not None:
             self._attempt("The end of the guards", self._observer.close)
@@ -225,8 +212,7 @@ class Run:
         return self._emitter.result(forced=self._aborting)
 
     def give_up(self) -> None:
-        """Stop the users of a run that has crashed in this process, and write their last measurements to the
-        journal."""
+        """Stop the users of a run that has crashed here, and write their last measurements to the journal."""
         if self._has_ended:
             return
         try:
@@ -239,13 +225,13 @@ class Run:
 
     def close(self) -> None:
         """Release the generator and remove the journal, after the result is stored."""
+        self._environment.runner.close()
         self._generator.close()
         if self._journal is not None:
             self._journal.finish()
 
     def _attempt(self, what: str, part: Callable[..., Any], *arguments: Any) -> bool:
-        """Execute a part of the run. An exception ends the run as an error, and the following parts are executed
-        nevertheless. Returns False after an exception."""
+        """Execute a part of the run. An exception ends the run as an error, not the parts after it; returns False."""
         try:
             part(*arguments)
         except ObswarmError as error:
@@ -260,6 +246,7 @@ class Run:
         """Handle the events of the generator, and make the driver apply the load."""
         if not self._generator.happened.is_set():
             return
+        self._emitter.collect_ended()
         for event in self._generator.take_events():
             match event:
                 case StopRequested(reason):
@@ -295,12 +282,6 @@ class Run:
             gevent.wait((self._stopping, self._generator.happened), timeout=_READY_S, count=1)
             self._handle_events()
 
-    def _reset_shape(self) -> None:
-        shape = self._environment.shape_class
-        if isinstance(shape, LoadTestShape):
-            shape.runner = self._environment.runner
-            shape.reset_time()
-
     def _begin(self) -> None:
         """Start the time of the run, or continue that of an earlier process."""
         self._log.state = RunState.SPAWNING
@@ -316,10 +297,7 @@ class Run:
         self._generator.start()
 
     def _resume(self, earlier: EarlierRun, now: float, burst_s: float | None) -> None:
-        elapsed_s = resume(earlier, self._driver, self.statistics, self._log, now, burst_s)
-        shape = self._environment.shape_class
-        if isinstance(shape, LoadTestShape):
-            shape.start_time -= elapsed_s
+        continue_shape(self._environment, resume(earlier, self._driver, self.statistics, self._log, now, burst_s))
         if earlier.progress.stopping is not None:
             kind, detail = earlier.progress.stopping
             self.stop(StopReason(StopKind(kind), detail))
@@ -333,7 +311,7 @@ class Run:
     def _drive(self) -> None:
         try:
             while (delay := self._drive_once(clock.monotonic())) is not None:
-                if gevent.wait((self._nudge,), timeout=max(delay, self._generator.step_s)):
+                if gevent.wait((self._nudge,), timeout=delay):
                     self._nudge.clear()
         except ObswarmError as error:
             self.fail(error)
@@ -347,36 +325,36 @@ class Run:
             self._log.state = self._driver.state
         if step.stage is not None:
             self.annotate(AnnotationKind.STAGE, step.stage)
-        if step.settled:
-            self._spawning_reported = False
-            self._report_spawning()
+        self._spawning_reported &= not step.settled
+        self._report_spawning()
         if step.stop is not None:
             self.stop(step.stop)
             return None
         return step.wait_s
 
     def _report_spawning(self) -> None:
-        """Fire `spawning_complete` once the generator has carried out the assignment."""
+        """Fire `spawning_complete` once the generator has carried out the assignment, with the number of users that it
+        was to have: some may have ended by themselves. Reset the statistics if that was requested."""
+        if self._reset_requested:
+            self._reset_requested = False
+            self._reset_statistics("Statistics are reset.")
         if self._spawning_reported or not self._generator.has_settled():
             return
         self._spawning_reported = True
-        users = sum(self.user_counts().values())
+        users = sum(self._driver.executor.target.values())
         self._environment.events.spawning_complete.fire(user_count=users)
         self._generator.spawning_complete(users)
         if self._environment.reset_stats:
-            self._reset_statistics()
+            self._environment.reset_stats = False
+            self._reset_statistics("All users have been started; statistics are reset.")
 
-    def _reset_statistics(self) -> None:
-        """Reset the statistics, after a last snapshot for outputs that count over the whole run."""
-        environment = self._environment
+    def _reset_statistics(self, message: str) -> None:
+        """Reset the statistics, and tell listeners of it."""
         self._emit()
-        self._emitter.collect()
-        self.statistics.reset(clock.monotonic())
-        environment.events.reset_stats.fire()
-        environment.reset_stats = False
-        logger.info("All users have been started; statistics are reset.")
+        self._emitter.reset()
+        self._environment.events.reset_stats.fire()
+        logger.info("%s", message)
         self._generator.statistics_reset()
-        self._emitter.write_reset()
 
     # Snapshots.
     def _tick(self) -> None:

@@ -6,7 +6,17 @@ from typing import Any, Protocol
 
 from gevent import GreenletExit
 
-from obswarm.api import LoadTestError, LoadTestShape, ObswarmError, Stage, StopTest, User, user_traceback, users_at
+from obswarm.api import (
+    Environment,
+    LoadTestError,
+    LoadTestShape,
+    ObswarmError,
+    Stage,
+    StopTest,
+    User,
+    user_traceback,
+    users_at,
+)
 from obswarm.greenlets import NOT_ONLY_EXCEPTIONS, call_apart, described
 from obswarm.killed import is_killed
 
@@ -252,3 +262,18 @@ class ReplacedLoad:
     def is_over(self, elapsed_s: float) -> bool:
         self._ramp = Ramp(self.users, self.rate)
         return self.plan.is_over(elapsed_s)
+
+
+def begin_shape(environment: Environment) -> None:
+    """Start the time of the load test's shape, if it has one."""
+    shape = environment.shape_class
+    if isinstance(shape, LoadTestShape):
+        shape.runner = environment.runner
+        shape.reset_time()
+
+
+def continue_shape(environment: Environment, elapsed_s: float) -> None:
+    """Set the time of the load test's shape, if it has one, to that of a run of which `elapsed_s` have passed."""
+    shape = environment.shape_class
+    if isinstance(shape, LoadTestShape):
+        shape.start_time -= elapsed_s

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from obswarm import clock, defaults
 from obswarm.api import Environment
@@ -10,7 +10,16 @@ from obswarm.engine.generator import GeneratorStatus
 from obswarm.record import RunState, Snapshot
 from obswarm.redact import redact_url
 from obswarm.sanitize import clean_text, to_text
-from obswarm.stats import TOTAL, Aggregate, EndpointKey, EndpointStats, InFlightPeaks, StatsTable
+from obswarm.stats import (
+    TOTAL,
+    Aggregate,
+    CustomKey,
+    CustomStats,
+    EndpointKey,
+    EndpointStats,
+    InFlightPeaks,
+    StatsTable,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -23,6 +32,11 @@ class RunStatus:
     generator: GeneratorStatus
     users_target: Mapping[str, int]
     annotations: Mapping[str, int]
+    rates_target: Mapping[str, float] = field(default_factory=dict)
+    """Iterations per second by class."""
+    iterations_target: Mapping[str, int] = field(default_factory=dict)
+    """Limited numbers of iterations, by the name of the limit."""
+    iterations_ended: Mapping[str, int] = field(default_factory=dict)
 
 
 def host_of(environment: Environment) -> str | None:
@@ -62,6 +76,10 @@ class RunStatistics:
         self._interval_total = EndpointStats(TOTAL)
         self._has_warned_of_overflow = False
         self.in_flight_peaks = InFlightPeaks()
+
+    def plan(self, planned_s: float | None) -> None:
+        """Set the planned duration of the run, in seconds; None without a planned end."""
+        self.planned_s = planned_s
 
     def begin(
         self, now: float, elapsed_s: float = 0.0, stats_elapsed_s: float | None = None, away_s: float = 0.0
@@ -161,16 +179,18 @@ class RunStatistics:
         """Return a snapshot of the present, without ending the interval."""
         self._settle()
         interval = {key: stats.copy() for key, stats in self._interval.endpoints.items()}
-        return self._snapshot(status, clock.monotonic(), interval, self._interval_total.copy())
+        total, custom = self._interval_total.copy(), self._interval.custom.copy()
+        return self._snapshot(status, clock.monotonic(), interval, total, custom)
 
-    def emit(self, status: RunStatus, look: Callable[[Snapshot], Snapshot] = lambda snapshot: snapshot) -> Snapshot:
+    def emit(self, status: RunStatus, observe: Callable[[Snapshot], Snapshot] = lambda snapshot: snapshot) -> Snapshot:
         """End the interval, and return its snapshot.
 
-        `look` is called with the snapshot, and returns the one to use.
+        `observe` is called with the snapshot, and returns the one to use.
         """
         self._settle()
         now = clock.monotonic()
-        snapshot = look(self._snapshot(status, now, self._interval.endpoints, self._interval_total))
+        interval = self._interval
+        snapshot = observe(self._snapshot(status, now, interval.endpoints, self._interval_total, interval.custom))
         self.in_flight_peaks.note(snapshot.in_flight)
         self._begin_interval(now)
         return snapshot
@@ -181,6 +201,7 @@ class RunStatistics:
         now: float,
         interval: Mapping[EndpointKey, EndpointStats],
         interval_total: EndpointStats,
+        interval_custom: Mapping[CustomKey, CustomStats],
     ) -> Snapshot:
         end = self._ended_s if self._ended_s is not None else now
         aggregate, generator = self._aggregate, status.generator
@@ -215,4 +236,12 @@ class RunStatistics:
             workers=generator.workers,
             users_max=generator.users_max,
             annotation_counts=status.annotations,
+            custom=aggregate.custom(),
+            interval_custom=interval_custom,
+            rates_target=status.rates_target,
+            iterations_target=status.iterations_target,
+            iterations_ended=status.iterations_ended,
+            dropped=dict(aggregate.table.dropped),
+            interval_iterations=sum(self._interval.iterations.values()),
+            interval_dropped=sum(self._interval.dropped.values()),
         )

@@ -1,4 +1,4 @@
-"""UserScaler: brings the users of a worker to what its master has assigned, evenly at the rate that it gives. A pure
+"""UserScaler: starts and stops the users of a worker as assigned by its master, evenly at the assigned rate. A pure
 function of the clock."""
 
 from collections.abc import Mapping
@@ -9,13 +9,13 @@ from obswarm.engine.rate_limiter import RateLimiter
 _IDLE_S = 0.25
 _SLOWEST_RATE = 0.01
 _ENDS_WITHIN_S = 0.2
-"""Users that are to end: what comes with one assignment is spread over about the time until the next one."""
+"""The users to be ended by an assignment are spread over about the time until the next one."""
 
 
 class UserScaler:
-    """`step(now)` returns the users that are due by now, as an executor does.
+    """Returns the users that are due by now with `step(now)`, as an executor does.
 
-    Users that end by themselves are not replaced, so `assigned` counts those that were asked for.
+    Users that end by themselves are not replaced; `assigned` includes them.
     """
 
     def __init__(self, user_classes: list[str]) -> None:
@@ -25,6 +25,7 @@ class UserScaler:
         """Number of the last assignment that has been carried out."""
         self._wanted = dict(self.assigned)
         self._rates: Mapping[str, float] = {}
+        self._max_users: Mapping[str, int] = {}
         self._number = 0
         self._starts: RateLimiter | None = None
         self._ends: RateLimiter | None = None
@@ -36,14 +37,14 @@ class UserScaler:
         return dict(self._wanted)
 
     def assign(self, number: int, assignment: Assignment, now: float) -> None:
-        """Head for these users, starting no more of them than the spawn rate; unknown classes are left out. Rates of
-        iterations hold at once, and users of their classes that were assigned by number end then."""
+        """Set the target to these users, to be started at the spawn rate; unknown classes are ignored. Rates of
+        iterations apply at once; users of their classes that were assigned by number end then."""
         if number <= self._number:
-            # Of another master, which numbers its own.
+            # Another master has its own numbers.
             self.settled = 0
         self._number = number
         self._wanted = {name: assignment.users.get(name, 0) for name in self.assigned}
-        self._rates = assignment.rates
+        self._rates, self._max_users = assignment.rates, assignment.max_users
         self.assigned.update({name: 0 for name in self.assigned if name in self._rates})
         self._rate = max(assignment.spawn_rate, _SLOWEST_RATE)
         self._end_rate = max(self._rate, sum(self._distances(-1).values()) / _ENDS_WITHIN_S)
@@ -53,13 +54,13 @@ class UserScaler:
             self.settled = number
 
     def forget(self) -> None:
-        """All users were ended otherwise."""
+        """Note that all users were stopped by other means."""
         self.assigned = dict.fromkeys(self.assigned, 0)
         self._wanted = dict(self.assigned)
-        self._rates = {}
+        self._rates, self._max_users = {}, {}
 
     def step(self, now: float) -> Assignment:
-        """Return the assignment of this moment."""
+        """Return the current assignment."""
         wait_s = _IDLE_S
         if self._starts is not None and self._ends is not None and self._wanted != self.assigned:
             wait_s = min(
@@ -68,15 +69,15 @@ class UserScaler:
             )
         if self._wanted == self.assigned:
             self.settled = self._number
-        return Assignment(dict(self.assigned), self._rate, wait_s, rates=self._rates)
+        return Assignment(dict(self.assigned), self._rate, wait_s, rates=self._rates, max_users=self._max_users)
 
     def _distances(self, direction: int) -> dict[str, int]:
-        """Users to be started (1) or ended (-1), by class."""
+        """Return the users to be started (1) or ended (-1), by class."""
         distances = {name: (wanted - self.assigned[name]) * direction for name, wanted in self._wanted.items()}
         return {name: distance for name, distance in distances.items() if distance > 0}
 
     def _towards(self, direction: int, limiter: RateLimiter, rate: float, now: float) -> float:
-        """Start or end what is due; returns the seconds until more is."""
+        """Start or end the users that are due; returns the seconds until the next one is."""
         left = self._distances(direction)
         if not left:
             return _IDLE_S

@@ -34,7 +34,10 @@ def test_fixed_counts_come_first() -> None:
     assert allocate(3, [ClassWeight("a", 10, 0), ClassWeight("b", 1, 2)]) == {"a": 1, "b": 2}
 
 
-@pytest.mark.parametrize(("attribute", "value"), [("weight", -1), ("weight", 1.5), ("fixed_count", "2")])
+@pytest.mark.parametrize(
+    ("attribute", "value"),
+    [("weight", -1), ("weight", float("nan")), ("weight", True), ("fixed_count", 1.5), ("fixed_count", "2")],
+)
 def test_a_class_with_a_nonsensical_share_is_named(attribute: str, value: object) -> None:
     class Visitor(User):
         @task
@@ -44,3 +47,12 @@ def test_a_class_with_a_nonsensical_share_is_named(attribute: str, value: object
     setattr(Visitor, attribute, value)
     with pytest.raises(ObswarmError, match=rf"Visitor\.{attribute} is"):
         weight_of(Visitor)
+
+
+def test_weights_may_be_parts() -> None:
+    half = type("Half", (User,), {"weight": 0.5, "abstract": True})
+    tenth = type("Tenth", (User,), {"weight": 0.1, "abstract": True})
+    one = type("One", (User,), {"abstract": True})
+    shares = [weight_of(cls) for cls in (half, tenth, one)]
+    assert allocate(16, shares) == {"Half": 5, "Tenth": 1, "One": 10}
+    assert allocate(160, shares) == {"Half": 50, "Tenth": 10, "One": 100}

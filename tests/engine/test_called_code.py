@@ -230,6 +230,8 @@ ENDS_THE_USER = {"StopUser", "GreenletExit", "SystemExit", "KeyboardInterrupt"}
 
 
 class Client:
+    closed_with_user = True
+
     def __init__(self, close: Callable[[], None]) -> None:
         self.close = close
 
@@ -338,3 +340,16 @@ def test_what_a_listener_of_messages_raises(kind: str, concurrent: bool, capsys:
         (found,) = environment.recorder.take().exceptions.values()
         assert "of messages of type 'data'" in found.message
     assert "Traceback" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("code", "expected"), [(5, 5), (0, 0), (None, 0), ("no accounts", 1)])
+def test_sys_exit_where_a_run_is_prepared_has_the_exit_code(code: object, expected: int) -> None:
+    run = run_of(Visitor)
+
+    def leave(**_: object) -> None:
+        raise SystemExit(code)
+
+    run._environment.events.test_start.add_listener(leave)
+    result = finish(run, Event())
+    assert result.stop_reason.kind is StopKind.ERROR
+    assert run._environment.process_exit_code == expected

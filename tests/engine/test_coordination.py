@@ -372,9 +372,9 @@ def test_a_generator_that_never_gets_ready_is_waited_for_until_the_run_is_stoppe
 
 def test_a_generator_that_gives_up_ends_the_run_as_an_error(start: Start) -> None:
     made = start(Ramp(5, 10))
-    made.generator.raises["is_ready"] = ObswarmError("1 of 2 workers were ready after 30 s.")
+    made.generator.raises["is_ready"] = ObswarmError("1 of 2 workers were ready after 30s.")
     made.pass_s(1)
-    assert str(made.result.error) == made.result.stop_reason.detail == "1 of 2 workers were ready after 30 s."
+    assert str(made.result.error) == made.result.stop_reason.detail == "1 of 2 workers were ready after 30s."
     assert made.result.final.state is RunState.STOPPED
 
 
@@ -432,7 +432,7 @@ def test_an_error_that_a_generator_notes_while_users_end_is_the_runs(start: Star
 
 
 @pytest.mark.parametrize("call", ["end(0)", "refresh"])
-def test_so_is_one_that_it_notes_after_that(start: Start, call: str) -> None:
+def test_an_error_of_the_generator_after_its_end_is_the_runs_error(start: Start, call: str) -> None:
     made = start(Ramp(5, 10))
     made.pass_s(2)
     made.generator.does[call] = lambda: made.generator.note(PartFailed("The contact", OSError("x")))
@@ -504,10 +504,10 @@ def test_statistics_are_reset_when_spawning_is_complete_and_outputs_have_had_the
     made.generator.settled = True
     made.pass_s(1)
     assert made.events[-2:] == ["spawning_complete", "reset_stats"]
-    assert order_of(made.generator.calls, "spawning_complete", "statistics_reset", "reset") == [
+    assert order_of(made.generator.calls, "spawning_complete", "reset", "statistics_reset") == [
         "spawning_complete",
-        "statistics_reset",
         "reset",
+        "statistics_reset",
     ]
     made.requests(2)
     made.run.stop(CTRL_C)

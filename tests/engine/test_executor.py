@@ -239,3 +239,55 @@ def test_a_plateau_keeps_the_rate_of_the_slope_before() -> None:
         (Stage(10, 100), Stage(5, 100), Stage(0, 200), Stage(5, 200), Stage(10, 150), Stage(5, 150))
     )
     assert [schedule.at(time, 0).rate for time in (5, 12, 17, 22, 32)] == [10, 10, 1000, 5, 5]
+
+
+class Fixed(Visitor):
+    fixed_count = 2
+
+
+def weighted(name: str, weight: int) -> type[User]:
+    return type(name, (Visitor,), {"weight": weight})
+
+
+def test_classes_and_weights_are_those_at_the_start() -> None:
+    first, second, third = (weighted(name, 1) for name in ("First", "Second", "Third"))
+    left = [first, second, third]
+    executor = ClosedExecutor(Ramp(8, 1000.0), left, lambda: left)
+    assert executor.target == {"First": 3, "Second": 3, "Third": 2}
+    left = [first, second]
+    first.weight = 3
+    executor.start(0.0, burst_s=1.0)
+    assert executor.target == {"First": 6, "Second": 2, "Third": 0}
+
+
+@pytest.mark.parametrize(
+    ("left", "what"),
+    [
+        ([One, Two], "a listener has added Two"),
+        ([], "have left no user class"),
+        ([weighted("One", -1)], "One.weight is -1"),
+    ],
+)
+def test_classes_that_cannot_be_those_of_the_run_are_refused_at_the_start(left: list[type[User]], what: str) -> None:
+    executor = ClosedExecutor(Ramp(8, 1000.0), [One], lambda: left)
+    with pytest.raises(ObswarmError, match=what):
+        executor.start(0.0)
+
+
+def test_a_plan_is_replaced_before_the_start_but_not_the_load_that_was_set() -> None:
+    executor = ClosedExecutor(Ramp(8, 1000.0), [Visitor])
+    executor.replace_plan(Ramp(5, 1000.0, 60.0))
+    assert (executor.target, executor.duration_s) == ({"Visitor": 5}, 60.0)
+    executor.set_load(2, 1000.0, 0.0)
+    executor.replace_plan(Ramp(7, 1000.0, 30.0))
+    executor.start(0.0, burst_s=1.0)
+    assert executor.step(1.0) is not None
+    assert (executor.target, executor.duration_s) == ({"Visitor": 2}, 30.0)
+
+
+def test_spawning_ends_with_as_many_users_as_fixed_counts_allow() -> None:
+    simulation = Simulation(Ramp(5, 1000.0), [Fixed])
+    simulation.until(1)
+    assert len(simulation.times) == 2
+    assert len(simulation.settled_at) == 1
+    assert simulation.executor.settled

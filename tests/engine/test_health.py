@@ -44,7 +44,7 @@ def test_one_pause_of_the_machine_marks_nothing() -> None:
     assert not watch.saturated
 
 
-def test_who_is_asked_several_times_at_once_says_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_health_is_measured_once_for_calls_at_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
     now, cpu_s = [100.0], [10.0]
     monkeypatch.setattr(clock, "monotonic", lambda: now[0])
     monkeypatch.setattr("time.process_time", lambda: cpu_s[0])

@@ -54,7 +54,7 @@ def test_a_load_test_may_have_the_name_of_a_module_without_taking_its_place(fold
     assert importlib.import_module("graphlib").TopologicalSorter
 
 
-def test_who_wanted_a_module_of_a_reserved_name_is_told_to_rename_it(folder: Path) -> None:
+def test_a_module_with_a_reserved_name_is_refused_with_advice_to_rename_it(folder: Path) -> None:
     (folder / "random.py").write_text("def my_choice(): pass\n")
     path = folder / "loadtest.py"
     path.write_text("from random import my_choice\n")

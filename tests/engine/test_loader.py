@@ -128,3 +128,12 @@ def test_a_user_class_whose_name_cannot_be_shown_is_refused_with_a_sentence(load
     message = message_of(loadtest, text)
     assert "it may have at most 500 characters" in message
     assert message.isprintable()
+
+
+def test_a_class_without_tasks_is_left_out_beside_others(loadtest, caplog: pytest.LogCaptureFixture) -> None:
+    test = load([loadtest(GOOD.replace("    abstract = True\n", "    host = 'http://a'\n"), "with_a_base.py")])
+    assert [cls.__name__ for cls in test.user_classes] == ["Base", "Visitor", "Admin"]
+    assert [cls.__name__ for cls in select(test.user_classes)] == ["Visitor", "Admin"]
+    assert "No users of Base: Base has no tasks." in caplog.text
+    with pytest.raises(ObswarmError, match="Base has no tasks"):
+        select(test.chosen(["Base"]))

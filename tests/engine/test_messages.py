@@ -85,7 +85,9 @@ def test_what_nobody_listens_for_is_named_once(messages: MessageListeners, caplo
     ]
 
 
-def test_only_so_many_are_kept(messages: MessageListeners, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_number_of_waiting_messages_is_bounded(
+    messages: MessageListeners, caplog: pytest.LogCaptureFixture
+) -> None:
     got: list[Any] = []
     send(messages, "data", *range(1_500))
     messages.register("data", lambda environment, msg: got.append(msg.data), False)

@@ -6,11 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from obswarm.api import Environment, InternalError, User, task
+from obswarm.api import Environment, User, task
 from obswarm.api.events import Events
-from obswarm.engine import Assignment, LocalGenerator, Run, UserScaler, apportion_rate
+from obswarm.engine import Assignment, UserScaler, apportion_rate
 from obswarm.engine.driver import LoadDriver
-from obswarm.record import StopKind
 from obswarm.stats import Recorder
 from tests.support.rates_executor import RatesExecutor
 from tests.support.stub_generator import StubGenerator
@@ -84,22 +83,6 @@ def test_the_users_of_a_class_end_when_it_is_given_a_rate() -> None:
     assignment = scaler.step(2.0)
     assert (assignment.users["Visitor"], assignment.rates) == (0, {"Visitor": 7.0})
     assert scaler.settled == 2
-
-
-def test_a_generator_whose_users_cannot_keep_rates_says_so() -> None:
-    generator = LocalGenerator(environment())
-    with pytest.raises(InternalError, match=r"Rates of iterations were assigned \(Buyer\)"):
-        generator.apply(Assignment({}, 1.0, rates={"Visitor": 0.0, "Buyer": 5.0}), 0.0)
-    generator.apply(Assignment({}, 1.0, rates={"Visitor": 0.0}), 0.0)
-    assert not any(generator.user_counts().values())
-
-
-def test_a_run_whose_generator_cannot_keep_rates_ends_with_that_error() -> None:
-    made = environment()
-    result = Run(made, RatesExecutor({"Visitor": 5.0}), LocalGenerator(made), test="t").run()
-    assert result.stop_reason.kind is StopKind.ERROR
-    assert isinstance(result.error, InternalError)
-    assert "Rates of iterations were assigned (Visitor)" in str(result.error)
 
 
 @pytest.mark.parametrize(("rate", "ends"), [(5.0, False), (0.0, True)])

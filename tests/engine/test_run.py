@@ -70,14 +70,14 @@ def test_a_run_counts_what_its_users_did_and_says_why_it_ended() -> None:
             type(self).done += 1
             self.count()
 
-    kept = Kept()
-    result = finish(make_run(Visitor, schedule=Ramp(3, 1000, duration_s=1.5), outputs=[kept]))
+    stored = Kept()
+    result = finish(make_run(Visitor, schedule=Ramp(3, 1000, duration_s=1.5), outputs=[stored]))
     assert result.stop_reason == StopReason(StopKind.TIME, "the planned time is over")
     assert result.final.total.requests == Visitor.done > 10
     assert result.users_max == 3
     assert result.final.state is RunState.STOPPED
-    assert sum(snapshot.interval_total.requests for snapshot in kept.snapshots) == Visitor.done
-    assert {snapshot.state for snapshot in kept.snapshots} >= {RunState.RUNNING, RunState.STOPPED}
+    assert sum(snapshot.interval_total.requests for snapshot in stored.snapshots) == Visitor.done
+    assert {snapshot.state for snapshot in stored.snapshots} >= {RunState.RUNNING, RunState.STOPPED}
 
 
 def test_events_come_in_locusts_order() -> None:
@@ -247,6 +247,34 @@ def test_the_load_can_be_changed_and_held_while_it_runs() -> None:
     assert counts == [2, 6, 1]
 
 
+def test_statistics_are_reset_while_the_run_goes_on() -> None:
+    class Visitor(Counted):
+        done = 0
+
+        @task
+        def work(self):
+            type(self).done += 1
+            self.count()
+            gevent.sleep(0.01)
+
+    run = make_run(Visitor, schedule=Ramp(2, 1000))
+    resets = []
+    run._environment.events.reset_stats.add_listener(lambda **_: resets.append(Visitor.done))
+
+    def script():
+        wait_until(lambda: Visitor.done > 20)
+        run.reset_statistics()
+        wait_until(lambda: resets and Visitor.done > resets[0] + 10)
+
+    scripted = gevent.spawn(script)
+    result = finish(run, until=scripted.ready)
+    scripted.get()
+    (before,) = resets
+    since = Visitor.done - before
+    assert since - 1 <= result.final.total.requests <= since + 2
+    assert result.duration_s < result.final.elapsed_s
+
+
 def test_reset_stats_forgets_the_ramp() -> None:
     class Visitor(Counted):
         @task
@@ -308,10 +336,10 @@ def test_an_output_that_fails_does_not_hurt_the_run(caplog) -> None:
         def work(self):
             self.count()
 
-    kept = Kept()
-    result = finish(make_run(Visitor, outputs=[Broken(), kept]), until=lambda: len(kept.snapshots) > 2)
+    stored = Kept()
+    result = finish(make_run(Visitor, outputs=[Broken(), stored]), until=lambda: len(stored.snapshots) > 2)
     assert result.final.total.requests > 0
-    assert Broken.calls == len(kept.snapshots) > 2
+    assert Broken.calls == len(stored.snapshots) > 2
     assert caplog.text.count("Broken failed") == 1
 
 
@@ -383,3 +411,129 @@ def test_the_planned_time_is_that_of_the_stages_or_of_the_limit_whichever_ends_f
     stages = StagesSchedule(parse_stages("2s:2,1s:1"))
     run = local_run(environment, stages, test="t", outputs=Outputs(), planned_s=limit_s)
     assert run.statistics.planned_s == planned_s
+
+
+def test_spawning_complete_has_the_users_that_were_asked_for_though_some_have_ended() -> None:
+    class Leaving(Counted):
+        @task
+        def leave(self):
+            raise StopUser
+
+    class Staying(Counted):
+        @task
+        def work(self):
+            self.count()
+
+    run = make_run(Leaving, Staying, schedule=Ramp(4, 1000))
+    counts: list[int] = []
+    run._environment.events.spawning_complete.add_listener(lambda user_count, **_: counts.append(user_count))
+    finish(run, until=lambda: bool(counts))
+    assert counts == [4]
+
+
+def test_spawning_is_complete_after_fewer_users_when_the_others_have_ended() -> None:
+    may_finish = Event()
+
+    class Busy(Counted):
+        @task
+        def work(self):
+            self.count()
+            may_finish.wait()
+
+    run = make_run(Busy)
+    seen: list[tuple[int, int]] = []
+    runner = run._environment.runner
+    run._environment.stop_timeout = HANG_S
+    run._environment.events.spawning_complete.add_listener(
+        lambda user_count, **_: seen.append((user_count, runner.user_count))
+    )
+    ending = gevent.spawn(finish, run, until=lambda: len(seen) == 2)
+    wait_until(lambda: len(seen) == 1)
+    run.set_load(1, 1000)
+    wait_until(lambda: runner.target_user_count == 1)
+    gevent.sleep(0.2)
+    assert seen == [(3, 3)], "two users are still stopping"
+    may_finish.set()
+    ending.get(timeout=HANG_S)
+    assert seen == [(3, 3), (1, 1)]
+
+
+def test_an_exception_that_is_not_caught_is_reported_once_and_ends_its_user() -> None:
+    class Visitor(Counted):
+        @task
+        def work(self):
+            self.count()
+            raise ValueError("of theirs")
+
+    run = make_run(Visitor, schedule=Ramp(1, 1000), catch_exceptions=False)
+    told: list[BaseException] = []
+    run._environment.events.user_error.add_listener(lambda exception, **_: told.append(exception))
+    result = finish(run)
+    assert result.stop_reason.detail == "every user has ended by itself"
+    assert [str(error) for error in told] == ["of theirs"]
+    ((message, found),) = ((each.message, each.count) for each in result.final.exceptions.values())
+    assert message.startswith("Visitor: ValueError: of theirs (test_run.py:")
+    assert found == 1
+
+
+@pytest.mark.parametrize("method", ["quit", "stop"])
+def test_nothing_is_executed_in_a_task_after_it_has_ended_the_run(method: str) -> None:
+    after: list[str] = []
+
+    class Visitor(Counted):
+        @task
+        def work(self):
+            self.count()
+            getattr(self.environment.runner, method)()
+            after.append("the task")
+
+        def on_stop(self):
+            after.append("on_stop")
+
+    result = finish(make_run(Visitor, schedule=Ramp(1, 1000)))
+    assert result.stop_reason.detail == f"the load-test file called runner.{method}()"
+    assert after == ["on_stop"]
+    assert not result.final.exceptions
+    assert not result.final.cut_off
+
+
+def test_the_target_is_known_to_the_listeners_of_start_and_end() -> None:
+    class Visitor(Counted):
+        @task
+        def work(self):
+            self.count()
+
+    run = make_run(Visitor)
+    events, seen = run._environment.events, []
+    for name in ("test_start", "test_stopping", "test_stop"):
+        getattr(events, name).add_listener(
+            lambda environment, name=name, **_: seen.append((name, environment.runner.target_user_count))
+        )
+    finish(run, until=lambda: run.state is RunState.RUNNING)
+    assert seen == [("test_start", 3), ("test_stopping", 3), ("test_stop", 0)]
+
+
+def test_clients_of_the_load_tests_own_are_not_closed_with_their_user() -> None:
+    calls: list[str] = []
+
+    class Proxy:
+        def __getattr__(self, name: str):
+            return lambda *_: calls.append(name)
+
+    class WithClose:
+        def close(self) -> None:
+            calls.append("close")
+
+    class Visitor(Counted):
+        def __init__(self, environment):
+            super().__init__(environment)
+            self.client = Proxy() if calls else WithClose()
+
+        @task
+        def work(self):
+            calls.append("task")
+            self.count()
+            raise StopUser
+
+    finish(make_run(Visitor, schedule=Ramp(2, 1000)))
+    assert calls == ["task"] * 2

@@ -89,7 +89,7 @@ def finished(run: Run) -> RunResult:
 
 
 PARTS = {
-    # name: what of the generator fails, and whether it does so before there is a first user
+    # name: what of the generator fails, and whether it may do so before a user has made a request
     "prepare": True,
     "is_ready": True,
     "start": True,
@@ -97,7 +97,7 @@ PARTS = {
     "collect": False,
     "end_interval": False,
     "apply": True,
-    "has_settled": False,
+    "has_settled": True,
     "everyone_has_left": False,
     "stop": False,
     "end": False,

@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """The load of each user class from now on: either a number of users, or a rate of iterations, which a generator
-    keeps with as many users as that takes.
+    """The load of each user class from now on: either a number of users, or a rate of iterations, for which a generator
+    starts as many users as necessary.
 
     `users` are by class, `rates` in iterations per second by class. `spawn_rate` is in users per second: a generator
-    that places users by itself starts no more than that. The executor wants to be asked again after `wait_s` seconds.
-    `settled` is true when this assignment has brought the load to where it was heading. Raises ValueError for a rate
-    that is negative, infinite or not a number, and for a class with both users and a rate.
+    that spreads users by itself starts no more than that. The executor's next step is due after `wait_s` seconds.
+    `settled`: the load reaches its target with this assignment. Raises ValueError for a rate
+    that is negative, infinite or not a number, and for a class with both users and a rate. `max_users` is the maximum
+    number of users for the iterations of a class with a rate.
     """
 
     users: Mapping[str, int]
@@ -21,6 +22,7 @@ class Assignment:
     wait_s: float = 0.0
     settled: bool = False
     rates: Mapping[str, float] = field(default_factory=dict)
+    max_users: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name, rate in self.rates.items():
@@ -31,14 +33,14 @@ class Assignment:
 
     @property
     def user_count(self) -> int:
-        """Users of the classes that have a number of them."""
+        """Number of users, of the classes that have one."""
         return sum(self.users.values())
 
     @property
     def has_rates(self) -> bool:
-        """Whether there are iterations at a rate, however many users there are at a moment."""
+        """Whether a class has a rate of iterations."""
         return any(self.rates.values())
 
     def is_same_load(self, other: "Assignment") -> bool:
-        """Whether another assignment has the same users and rates."""
-        return self.users == other.users and self.rates == other.rates
+        """Whether another assignment has the same users, rates and limits."""
+        return self.users == other.users and self.rates == other.rates and self.max_users == other.max_users

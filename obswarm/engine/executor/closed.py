@@ -1,44 +1,54 @@
 """The closed model: a number of users at each moment. A pure function of the clock."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from obswarm.api import User
-from obswarm.engine.allocation import ClassWeight, allocate, spread, weight_of
+from obswarm.api import ObswarmError, User
+from obswarm.engine.allocation import ClassWeight, allocate, is_weighted, spread, weight_of
 from obswarm.engine.executor.assignment import Assignment
-from obswarm.engine.executor.executor import ExecutorState, SetLoad
+from obswarm.engine.executor.executor import PLAN_END, ExecutorState, SetLoad
 from obswarm.engine.rate_limiter import RateLimiter, step_towards
-from obswarm.engine.schedule import LoadSchedule, LoadTarget, ReplacedLoad
-from obswarm.units import counted
+from obswarm.engine.schedule import LoadSchedule, LoadTarget, Ramp, ReplacedLoad
+from obswarm.units import counted, format_names
 
 _PLATEAU_STEP_S = 0.05
 _ROUNDING = 1e-9
-"""Of a share of the users: 29 % of 100 are 29, and not 28.999…"""
+"""Tolerance of a share of the users: 29 % of 100 are 29, not 28.999…"""
 
 
 class ClosedExecutor:
     """Moves the number of users along a schedule, class by class; an Executor.
 
-    `step(now)` returns the assignment of that moment, or None at the end of the schedule. Users that end by themselves
-    are not replaced, so `assigned` counts those that were asked for.
+    `step(now)` returns the current assignment, or None at the end of the schedule. Users that end by themselves are not
+    replaced; `assigned` includes them.
     """
 
-    def __init__(self, schedule: LoadSchedule, user_classes: Sequence[type[User]]) -> None:
-        """Raises ObswarmError when the weight or the fixed count of a class is not a whole number, 0 or more."""
+    end = PLAN_END
+
+    def __init__(
+        self,
+        schedule: LoadSchedule,
+        user_classes: Sequence[type[User]],
+        left: Callable[[], Sequence[type[User]]] | None = None,
+    ) -> None:
+        """`left` returns those of the classes that the run has at its start, when weights and fixed counts are read:
+        listeners of events may change all of these before. None: all of them. Raises ObswarmError when the weight or
+        the fixed count of a class is not a whole number, 0 or more."""
         self.schedule = schedule
         self.load: LoadTarget | None = None
+        self._left = left
         self._weights = tuple(map(weight_of, user_classes))
         self.assigned = {each.name: 0 for each in self._weights}
         """Users by class."""
         self._limiter: RateLimiter | None = None
         self._started = 0.0
         self._held_s = 0.0
-        """How long earlier holds took."""
+        """Total duration of earlier holds."""
         self._held_since: float | None = None
         self._unfollowed_since: float | None = None
         self._settled_step: int | None = None
         self._exchanging = False
-        """Whether users of some classes are still to be replaced by users of others."""
+        """Whether users of some classes have yet to be replaced by users of others."""
 
     @property
     def assigned_users(self) -> int:
@@ -54,25 +64,28 @@ class ClosedExecutor:
 
     @property
     def plan(self) -> LoadSchedule:
-        """What was to be followed over the whole run."""
+        """The schedule of the whole run."""
         return self.schedule.plan if isinstance(self.schedule, ReplacedLoad) else self.schedule
 
     @property
     def target(self) -> dict[str, int]:
-        """Users by class that the present load is heading for."""
+        """Target number of users by class."""
         if self.holding and not self.is_scaled:
             return dict(self.assigned)
-        nobody = dict.fromkeys(self.assigned, 0)
-        return nobody if self.load is None else nobody | allocate(self.load.target, self._weights_of(self.load))
+        no_users = dict.fromkeys(self.assigned, 0)
+        if self.load is None:
+            # Before the start, as far as it is known.
+            return no_users | allocate(self.schedule.users if isinstance(self.schedule, Ramp) else 0, self._weights)
+        return no_users | allocate(self.load.target, self._weights_of(self.load))
 
     @property
     def plan_step(self) -> int | None:
-        """The step of the schedule that was last followed."""
+        """Number of the current step of the schedule."""
         return None if self.load is None else self.load.step
 
     @property
     def plan_load(self) -> str:
-        """Where that step heads for."""
+        """Target of that step, as text."""
         return counted(0 if self.load is None else self.load.target, "user")
 
     @property
@@ -81,16 +94,21 @@ class ClosedExecutor:
         load = self.load
         if self.holding and not self.is_scaled:
             return True
-        return load is not None and load.settled and self.assigned_users == load.target and not self._exchanging
+        if load is None or not load.settled or self._exchanging:
+            return False
+        # Classes with fixed counts alone may have fewer users than there should be.
+        weights = self._weights_of(load)
+        fixed = None if any(map(is_weighted, weights)) else sum(each.fixed_count for each in weights)
+        return self.assigned_users == (load.target if fixed is None else min(load.target, fixed))
 
     def may_want_more(self, now: float) -> bool:
-        """Whether there may be more users than now at some later time. Users that have ended are not replaced, so that
-        there is nothing left to do without any, and without that."""
+        """As Executor.may_want_more. Users that have ended are not replaced, so without that, no load is left when all
+        have ended."""
         return self.schedule.may_want_more(self.elapsed(now), self.assigned_users)
 
     @property
     def duration_s(self) -> float | None:
-        """How long the plan lasts; None when it has no end of its own."""
+        """As Executor.duration_s."""
         return self.plan.duration_s
 
     def start(
@@ -102,14 +120,29 @@ class ClosedExecutor:
         held_s: float = 0.0,
         burst_s: float | None = None,
     ) -> None:
-        """Begin the schedule; or go on with one of which `elapsed_s` have passed, besides `held_s` of holds, and which
-        has `assigned` users by class. One step assigns new users for at most `burst_s` seconds at the spawn rate, where
-        the generator itself spreads them; None: one at a time."""
+        """Start the schedule, or continue it after `elapsed_s` seconds and `held_s` seconds of holds, with `assigned`
+        users by class. One step assigns new users for at most `burst_s` seconds at the spawn rate, if the generator
+        itself spreads them; None: one user at a time. Raises ObswarmError as the constructor does."""
+        self._weights = self._checked_weights()
         self._started = now - elapsed_s - held_s
         self._held_s = held_s
         self.assigned.update({name: number for name, number in (assigned or {}).items() if name in self.assigned})
         self._limiter = RateLimiter(now) if burst_s is None else RateLimiter(now, burst_s)
         self._note_unfollowed(now)
+
+    def _checked_weights(self) -> tuple[ClassWeight, ...]:
+        if self._left is None:
+            return self._weights
+        classes = self._left()
+        added = [cls.__name__ for cls in classes if cls.__name__ not in self.assigned]
+        if added:
+            raise ObswarmError(
+                f"environment.user_classes: a listener has added {format_names(added)}, which the run does not have."
+                " Listeners may leave classes out, and set weight and fixed_count: write the class into the load test."
+            )
+        if not classes:
+            raise ObswarmError("environment.user_classes: listeners have left no user class.")
+        return tuple(map(weight_of, classes))
 
     def resume(
         self, state: ExecutorState, now: float, *, run_s: float, away_s: float, burst_s: float | None = None
@@ -142,32 +175,42 @@ class ClosedExecutor:
         return (self._held_since if self._held_since is not None else now) - self._held_s - self._started
 
     def unfollowed_s(self, now: float) -> float:
-        """For how long the load has not followed the plan, since it is held or was scaled."""
+        """As Executor.unfollowed_s."""
         return 0.0 if self._unfollowed_since is None else now - self._unfollowed_since
 
     def hold(self, now: float) -> None:
-        """Freeze the load, but for users that are to end because it was scaled. The time of stages stands still; a hold
-        that goes on when as much time has passed as they were planned to take is the end of the schedule."""
+        """Freeze the load, except for users that end because it was scaled. The time of stages is stopped; a hold that
+        still lasts after their planned total time is the end of the schedule."""
         if self._held_since is None:
             self._held_since = now
             self._note_unfollowed(now)
 
     def release(self, now: float) -> None:
-        """Go on where `hold` came."""
+        """As Executor.release."""
         if self._held_since is not None:
             self._held_s += now - self._held_since
             self._held_since = None
             self._note_unfollowed(now)
 
-    def set_load(self, users: int, rate: float, now: float) -> None:
-        """Head for that many users from now on, instead of those of the plan, until it ends."""
-        self._replace(users, rate, now)
+    def replace_plan(self, plan: LoadSchedule) -> None:
+        """As Executor.replace_plan."""
+        replaced = self.schedule
+        self.schedule = plan
+        if isinstance(replaced, ReplacedLoad):
+            self.schedule = ReplacedLoad(plan, replaced.users, replaced.rate, user_classes=replaced.user_classes)
+
+    def set_load(self, users: int, rate: float, now: float, user_classes: tuple[str, ...] | None = None) -> None:
+        """As Executor.set_load."""
+        self._replace(users, rate, now, user_classes=user_classes)
+
+    def set_rate(self, rate: float, now: float) -> None:
+        """Raises ObswarmError: a closed model has no rate that could be set."""
+        raise ObswarmError("The load of this run is a number of users, so there is no rate of iterations to set.")
 
     def scale(self, share: float, now: float, ended: int = 0, not_started: int = 0) -> None:
-        """Go down to a share of the users that there are now, at the rate of the present load, and stay there until
-        the plan ends. Of the assigned users, `ended` have ended by themselves, and `not_started` are still to be
-        started, which they are not any more. Never up: a share of a few users is one user at least, unless it is 0, and
-        a scale while another one is under way does not raise that."""
+        """As Executor.scale. Users change at the present spawn rate, and those that have not been started are not any
+        more. The load never rises: a share of a few users is at least one user, unless the share is 0, and a scale
+        during another one does not raise its target."""
         if not_started > 0:
             started = max(0, self.assigned_users - not_started)
             self._assign(allocate(started, self._weights if self.load is None else self._weights_of(self.load)), 0)
@@ -178,10 +221,19 @@ class ClosedExecutor:
             users = min(users, self.schedule.users)
         self._replace(users, self.load.rate if self.load is not None else 1.0, now, is_scaled=True)
 
-    def _replace(self, users: int, rate: float, now: float, is_scaled: bool = False) -> None:
+    def _replace(
+        self,
+        users: int,
+        rate: float,
+        now: float,
+        is_scaled: bool = False,
+        user_classes: tuple[str, ...] | None = None,
+    ) -> None:
         # What holds have taken until now is no time of the plan's.
         elapsed_s, load = self.elapsed(now), self.load
         step, classes = (0, None) if load is None else (load.step, load.user_classes)
+        if user_classes is not None:
+            classes = user_classes
         self.schedule = ReplacedLoad(self.plan, users, rate, is_scaled=is_scaled, step=step, user_classes=classes)
         self._started, self._held_s = now - elapsed_s, 0.0
         self._settled_step = None
@@ -194,7 +246,7 @@ class ClosedExecutor:
             self._unfollowed_since = now
 
     def step(self, now: float) -> Assignment | None:
-        """Return the assignment of this moment; None at the end of the schedule."""
+        """Return the current assignment; None at the end of the schedule."""
         assert self._limiter is not None, "start() comes first"
         if self.holding and not self.is_scaled:
             return None if self.schedule.is_over(now - self._started) else self._assignment(_PLATEAU_STEP_S, False)
@@ -237,8 +289,8 @@ class ClosedExecutor:
         return [each for each in self._weights if each.name in load.user_classes]
 
     def _assign(self, wanted: dict[str, int], allowed: int) -> int:
-        """Go towards what is wanted, with so many new users at most: a load that goes from some classes to others
-        loses users of the one as it gets those of the other. Returns how many users have changed."""
+        """Approach the wanted users, with at most `allowed` new ones. If users of some classes are replaced by users of
+        others, as many end as are started. Returns the number of changed users."""
         changes = {name: wanted.get(name, 0) - present for name, present in self.assigned.items()}
         starts = spread(allowed, {name: change for name, change in changes.items() if change > 0})
         ends = {name: -change for name, change in changes.items() if change < 0}

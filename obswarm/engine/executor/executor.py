@@ -1,15 +1,16 @@
-"""Executor: what turns the plan of a run and the time into assignments. The interface of a workload model."""
+"""Executor: the interface of a workload model, which returns the assignment of a run's plan at a given time."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from obswarm.engine.executor.assignment import Assignment
+from obswarm.engine.schedule import LoadSchedule
 
 
 @dataclass(frozen=True, slots=True)
 class SetLoad:
-    """A load that replaces that of the plan: it was set, or what a guard has left of it (`is_scaled`)."""
+    """A load that replaces that of the plan: set by a command, or scaled by a guard (`is_scaled`)."""
 
     users: int
     rate: float
@@ -21,10 +22,10 @@ class SetLoad:
 
 @dataclass(frozen=True, slots=True)
 class ExecutorState:
-    """Where an executor is, as the executor of another process needs it to go on."""
+    """The state of an executor, from which that of another process continues."""
 
     elapsed_s: float
-    """Of the plan's own time."""
+    """Elapsed time of the plan."""
     holding: bool
     users: Mapping[str, int]
     """By class, as last assigned."""
@@ -32,27 +33,36 @@ class ExecutorState:
     """Iterations per second by class, as last assigned."""
     set_load: SetLoad | None = None
     """None: the plan is followed."""
+    parts: Mapping[str, tuple[str, "ExecutorState"]] = field(default_factory=dict)
+    """State and executor's state of each scenario, by name."""
+
+
+PLAN_END = "the planned time is over"
 
 
 class Executor(Protocol):
-    """Decides what load there has to be at each moment: the driver of a run calls `step` again and again and passes
-    what it returns to the generator.
+    """Determines the load at each moment: the driver of a run calls `step` repeatedly and applies the returned
+    assignment to the generator.
 
-    An executor is a function of the clock: it never sleeps, knows no generator, and is given the time, in seconds of
-    the monotonic clock, with each call. `start` or `resume` comes first.
+    An executor is a function of the clock: it never sleeps, has no reference to the generator, and gets the time, in
+    seconds of the monotonic clock, with each call. `start` or `resume` is called first.
     """
 
     @property
+    def end(self) -> str:
+        """Why the load ends when `step` returns None, as text."""
+
+    @property
     def duration_s(self) -> float | None:
-        """How long the plan lasts, in seconds; None when it has no end of its own."""
+        """Duration of the plan in seconds; None if it has no end of its own."""
 
     @property
     def target(self) -> Mapping[str, int]:
-        """Users by class that the present load is heading for; has every class of the run."""
+        """Target number of users, for every class of the run."""
 
     @property
     def settled(self) -> bool:
-        """Whether the load has been assigned where it was heading."""
+        """Whether the assigned load has reached its target."""
 
     @property
     def holding(self) -> bool:
@@ -60,12 +70,11 @@ class Executor(Protocol):
 
     @property
     def plan_step(self) -> int | None:
-        """The number, from 0, of the part of the plan that was last followed, such as a stage; None before the first
-        `step`."""
+        """Number, from 0, of the current part of the plan, e.g. a stage; None before the first `step`."""
 
     @property
     def plan_load(self) -> str:
-        """The load that this part of the plan heads for, in words, such as "12 users"."""
+        """Target load of this part of the plan as text, e.g. "12 users"."""
 
     def start(self, now: float, *, burst_s: float | None = None) -> None:
         """Begin the plan. One step may assign new users for at most `burst_s` seconds at the spawn rate; None: one user
@@ -74,31 +83,40 @@ class Executor(Protocol):
     def resume(
         self, state: ExecutorState, now: float, *, run_s: float, away_s: float, burst_s: float | None = None
     ) -> float:
-        """Begin where the executor of another process was `away_s` seconds ago, in place of `start`, `run_s` seconds
-        after the start of the run. Returns the seconds of the plan that have passed."""
+        """Continue from the state of another process `away_s` seconds ago, instead of `start`; now is `run_s` seconds
+        after the start of the run. Returns the elapsed seconds of the plan."""
 
     def state(self, now: float) -> ExecutorState:
-        """Return what `resume` needs."""
+        """Return the state for `resume`."""
 
     def step(self, now: float) -> Assignment | None:
-        """Return the assignment of this moment; None at the end of the plan. Raises what the plan's own code raises."""
+        """Return the current assignment; None at the end of the plan. Raises the exceptions of the plan's own code."""
 
     def may_want_more(self, now: float) -> bool:
-        """Whether a later assignment may have more load than the last one. When users end by themselves, and there is
-        none left, the run ends unless that is so."""
+        """Whether a later assignment may have more load than the last one. If not, the run ends when all users have
+        ended by themselves."""
 
     def unfollowed_s(self, now: float) -> float:
-        """For how long the load has not followed the plan, since it is held or was scaled."""
+        """Seconds since which the load has not followed the plan, because it is held or scaled."""
 
     def hold(self, now: float) -> None:
         """Freeze the load until `release`."""
 
     def release(self, now: float) -> None:
-        """Go on where `hold` came."""
+        """Continue the plan after `hold`."""
 
-    def set_load(self, users: int, rate: float, now: float) -> None:
-        """Head for that many users instead of those of the plan, at `rate` users per second, until the plan ends."""
+    def replace_plan(self, plan: LoadSchedule) -> None:
+        """Use another plan for the number of users, before the start; without effect on rates of iterations."""
+
+    def set_load(self, users: int, rate: float, now: float, user_classes: tuple[str, ...] | None = None) -> None:
+        """Replace the plan's load by this number of users, at `rate` users per second, until the plan ends. They are of
+        the classes with these names; None: of those that the plan has at the moment."""
+
+    def set_rate(self, rate: float, now: float) -> None:
+        """Replace the plan's rates by this number of iterations per second of all classes together, divided as the
+        plan's rates are at the moment, until the plan ends. While the load is held, this takes effect at once. Raises
+        ObswarmError if no class has a rate."""
 
     def scale(self, share: float, now: float, ended: int = 0, not_started: int = 0) -> None:
-        """Go down to a share (0 to 1) of the present load, and stay there until the plan ends. Of the assigned users,
-        `ended` have ended by themselves, and `not_started` have not been started yet."""
+        """Reduce the load to a share (0 to 1) of the present one, until the plan ends. Of the assigned users, `ended`
+        have ended by themselves, and `not_started` have not been started yet."""
