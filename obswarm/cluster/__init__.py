@@ -6,6 +6,7 @@ from obswarm.on_demand import imported_on_demand
 with imported_on_demand(__name__):
     from obswarm.cluster.bundle import OpenedFiles, Packed, gather, hash_of_files, pack
     from obswarm.cluster.bundle import unpack as unpack_bundle
+    from obswarm.cluster.cpus import usable_cpus
     from obswarm.cluster.job import Job, plain_options
     from obswarm.cluster.master.expectation import Expectation
     from obswarm.cluster.master.fleet_journal import FleetJournal
@@ -17,15 +18,15 @@ with imported_on_demand(__name__):
     from obswarm.cluster.master.recovery import result_of_recovered
     from obswarm.cluster.master.registry import WorkerRegistry
     from obswarm.cluster.master.run_spec import RunSpec
-    from obswarm.cluster.master.runner import MasterRunner
+    from obswarm.cluster.master.runner import MasterRunner, WorkerNode, WorkerNodes
     from obswarm.cluster.processes import RecordFormatter, WorkerProcesses, end_with_parent
     from obswarm.cluster.wire.curve import CurveKeys, derive_keys, read_secret
     from obswarm.cluster.wire.messages import LARGEST_FRAME_BYTES
     from obswarm.cluster.wire.transport import DEFAULT_PORT, check_free, is_loopback, resolved_endpoint, tcp_endpoint
-    from obswarm.cluster.worker.connection import Identity
+    from obswarm.cluster.worker.identity import Identity, new_identity
     from obswarm.cluster.worker.relay import Relay
     from obswarm.cluster.worker.runner import WorkerRunner
-    from obswarm.cluster.worker.worker import Worker, new_identity
+    from obswarm.cluster.worker.worker import Worker
 
 __all__ = [
     "DEFAULT_PORT",
@@ -47,6 +48,8 @@ __all__ = [
     "Relay",
     "RunSpec",
     "Worker",
+    "WorkerNode",
+    "WorkerNodes",
     "WorkerProcesses",
     "WorkerRegistry",
     "WorkerRunner",
@@ -66,4 +69,5 @@ __all__ = [
     "result_of_recovered",
     "tcp_endpoint",
     "unpack_bundle",
+    "usable_cpus",
 ]

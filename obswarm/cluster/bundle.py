@@ -1,4 +1,4 @@
-"""The load-test files and what they need of the files beside them, packed by the master and unpacked by workers."""
+"""The bundle of a load test: its files and those that they need, packed by the master and unpacked by workers."""
 
 import ast
 import hashlib
@@ -17,6 +17,7 @@ from obswarm import defaults
 from obswarm.api import ObswarmError
 from obswarm.bounded_msgpack import unpack as unpack_value
 from obswarm.private_files import make_private_folder, write_private
+from obswarm.syntax import parse
 from obswarm.units import format_bytes
 
 _SHOWN = 5
@@ -26,7 +27,7 @@ _MOST_FILES = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """`files` are the paths in it, relative to `root` on the master; `digest` is the SHA-256 of the content."""
+    """A packed bundle. `files` are paths relative to `root` on the master; `digest` is the SHA-256 of its content."""
 
     root: Path
     files: tuple[str, ...]
@@ -35,7 +36,7 @@ class Packed:
 
 
 class OpenedFiles:
-    """Notes the files that are opened for reading while load-test files are imported: those are data that they need."""
+    """Records the files that load-test files open for reading during their import: the data that they need."""
 
     def __init__(self) -> None:
         self.paths: set[str] = set()
@@ -63,19 +64,20 @@ class OpenedFiles:
 
 
 def common_root(files: Sequence[Path]) -> Path:
-    """The folder that paths in the bundle are relative to: where the command was given, or else where the files are."""
-    here = Path.cwd().resolve()
+    """Return the folder to which paths of the bundle are relative: the current one, or that of the first file if a file
+    is outside."""
+    current = Path.cwd().resolve()
     resolved = [file.resolve() for file in files]
-    if all(here in file.parents for file in resolved):
-        return here
+    if all(current in file.parents for file in resolved):
+        return current
     return resolved[0].parent
 
 
 def gather(files: Sequence[Path], opened: Iterable[str] = (), extra: Sequence[str] = ()) -> tuple[Path, list[Path]]:
-    """(root, paths): the load-test files, the modules beside them that they import (wherever the import stands), what
-    they opened while they were imported, and the files and folders named in addition.
+    """Return (root, paths) of the bundle: the load-test files, the modules beside them that they import (anywhere in
+    their code), the files `opened` during the import, and the `extra` files and folders.
 
-    Raises ObswarmError for a named one that does not exist or lies outside the root.
+    Raises ObswarmError if an extra one does not exist or is outside of the root.
     """
     root = common_root(files)
     found: dict[Path, None] = {}
@@ -104,14 +106,14 @@ def gather(files: Sequence[Path], opened: Iterable[str] = (), extra: Sequence[st
 
 
 def _is_installed(path: Path) -> bool:
-    """Whether a path below the root belongs to a package or an environment rather than to the load test."""
+    """Return whether a path below the root belongs to an installed package or an environment."""
     folders = path.parts[:-1]
     return bool({"site-packages", "__pycache__"} & set(folders)) or any(part.startswith(".") for part in folders)
 
 
 def _imported(path: Path, folders: Sequence[Path]) -> list[Path]:
     try:
-        tree = ast.parse(path.read_bytes())
+        tree = parse(path.read_bytes())
     except (SyntaxError, ValueError):
         return []
     found: list[Path] = []
@@ -132,7 +134,8 @@ def _imported(path: Path, folders: Sequence[Path]) -> list[Path]:
 
 
 def _module_files(parts: Sequence[str], folders: Sequence[Path]) -> list[Path]:
-    """The files of a dotted name in the first folder that has it: packages' __init__ and the module itself."""
+    """Return the files of a dotted module name in the first folder that has it: the module, and the __init__ of its
+    packages."""
     for folder in folders:
         found = []
         place = folder
@@ -151,7 +154,7 @@ def _module_files(parts: Sequence[str], folders: Sequence[Path]) -> list[Path]:
 
 
 def pack(root: Path, paths: Sequence[Path], limit_bytes: int = defaults.BUNDLE_LIMIT_BYTES) -> Packed:
-    """Raises ObswarmError when a file cannot be read, or all of them are larger than the limit."""
+    """Pack the files. Raises ObswarmError if one cannot be read, or if all together are larger than the limit."""
     contents: dict[str, bytes] = {}
     for path in sorted(paths):
         try:
@@ -173,13 +176,13 @@ def pack(root: Path, paths: Sequence[Path], limit_bytes: int = defaults.BUNDLE_L
 
 
 def unpack(content: bytes, digest: str, folder: Path) -> None:
-    """Write the files into a folder. Raises ObswarmError when they are not what was announced, or when they cannot be
-    written there."""
+    """Write the files of a bundle into a folder. Raises ObswarmError if the digest is wrong, or a file cannot be
+    written."""
     try:
         decompressor = zlib.decompressobj()
         packed = decompressor.decompress(content, _LARGEST_UNPACKED_BYTES)
         if decompressor.unconsumed_tail or hashlib.sha256(packed).hexdigest() != digest:
-            raise ValueError("not what was announced")
+            raise ValueError("the digest is wrong")
         contents = unpack_value(packed, _MOST_FILES * 2 + 1)
         for name, data in contents.items():
             path = PurePosixPath(name)
@@ -195,16 +198,16 @@ def unpack(content: bytes, digest: str, folder: Path) -> None:
 
 
 def cannot_write(error: OSError) -> ObswarmError:
-    """What to say when a worker has no place for the load test's files."""
+    """Return the error of a worker that cannot write the load test's files."""
     where = f" {error.filename}" if error.filename else ""
     return ObswarmError(
         f"The load test's files cannot be written on {socket.gethostname()}: {error.strerror or error}{where}."
-        " They go into the folder for temporary files; TMPDIR names another one."
+        " They are written to the folder for temporary files; set TMPDIR to use another one."
     )
 
 
 def hash_of_files(files: Sequence[Path]) -> str:
-    """SHA-256 over the load-test files' contents, in order; what a worker with files of its own compares."""
+    """Return the SHA-256 of the load-test files' contents, in order, to compare them with those of a worker."""
     digest = hashlib.sha256()
     for file in files:
         digest.update(hashlib.sha256(file.read_bytes()).digest())

@@ -1,4 +1,4 @@
-"""Worker processes on this machine: started, listened to, and ended; they end by themselves when their parent does."""
+"""Worker processes on this machine: start, log records, end. They end by themselves when their parent ends."""
 
 import json
 import logging
@@ -24,23 +24,23 @@ _LAST_WORDS_S = 2.0
 
 
 class RecordFormatter(logging.Formatter):
-    """Log records of a child on its standard error, so that the parent can log them as its own: one line of ASCII each,
-    after a mark that only the two of them know, so that nothing that a load test prints is taken for one."""
+    """Formats log records of a child for its standard error, from which the parent logs them as its own: one line of
+    ASCII each, after a secret prefix, so that no output of a load test can be mistaken for one."""
 
     def __init__(self, incarnation: str) -> None:
         super().__init__()
-        self._mark = _mark(incarnation)
+        self._prefix = _record_prefix(incarnation)
 
     def format(self, record: logging.LogRecord) -> str:
-        return self._mark + json.dumps([record.levelno, record.name, record_text(record)])
+        return self._prefix + json.dumps([record.levelno, record.name, record_text(record)])
 
 
-def _mark(incarnation: str) -> str:
+def _record_prefix(incarnation: str) -> str:
     return f"\x1e{incarnation} "
 
 
 def end_with_parent(end: Callable[[], None]) -> gevent.Greenlet:
-    """In a child: call `end` once standard input is closed, which is when the parent has gone."""
+    """In a child: call `end` when standard input is closed, i.e. when the parent has ended."""
     make_nonblocking(0)
 
     def watch() -> None:
@@ -55,7 +55,7 @@ def end_with_parent(end: Callable[[], None]) -> gevent.Greenlet:
 
 
 class WorkerProcesses:
-    """Children that run `command` with their endpoint and incarnation behind it. A context manager.
+    """A context manager for child processes; their endpoint and incarnation are appended to `command`.
 
     `on_exit(incarnation, code)` is called when one has ended, whatever the reason.
     """
@@ -88,8 +88,8 @@ class WorkerProcesses:
         return len(self._running)
 
     def start(self, share: float) -> str:
-        """One more; `share` is its part of this machine's CPUs. Gives its incarnation. Raises ObswarmError when the
-        machine has no room for it."""
+        """Start a process; `share` is its share of this machine's CPUs (0 to 1). Returns its incarnation. Raises
+        ObswarmError if it cannot be started."""
         incarnation = secrets.token_hex(16)
         try:
             process = self._popen(incarnation, share)
@@ -110,14 +110,14 @@ class WorkerProcesses:
             text=True,
             encoding="utf-8",
             errors="replace",
-            # Ctrl-C in the terminal is for the parent, which tells its children in good time.
+            # Ctrl-C in the terminal is only for the parent, which stops its children.
             start_new_session=True,
             env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"},
         )
 
     def _watch(self, incarnation: str, process: "subprocess.Popen[str]") -> None:
-        mark = _mark(incarnation)
-        streams = ((process.stdout, lambda: sys.stdout, None), (process.stderr, lambda: sys.stderr, mark))
+        prefix = _record_prefix(incarnation)
+        streams = ((process.stdout, lambda: sys.stdout, None), (process.stderr, lambda: sys.stderr, prefix))
         pumps = [self._supervisor.keep("The reader of a worker's output", _pump, *stream) for stream in streams]
         code = process.wait()
         # A grandchild may hold the pipes open.
@@ -126,12 +126,12 @@ class WorkerProcesses:
         self._on_exit(incarnation, code)
 
     def wait(self, longest_s: float) -> bool:
-        """Until all have ended; False when some have not by then."""
+        """Wait until all have ended, at most `longest_s` seconds; returns whether they have."""
         gevent.joinall(self._watchers, timeout=longest_s)
         return not self._running
 
     def end(self) -> None:
-        """By force, those that are left."""
+        """Kill the processes that are still running."""
         for process in self._running.values():
             process.kill()
         self.wait(_LAST_WORDS_S * 2)
@@ -147,7 +147,7 @@ def _pump(source: IO[str] | None, sink: Callable[[], Any], mark: str | None) -> 
                 sink().write(printed)
                 sink().flush()
             except (OSError, ValueError):
-                # Nobody reads it any more. The child goes on, and must not wait for somebody to.
+                # The output has no reader any more. The child continues, and must not block on its pipe.
                 pass
         if marked:
             _log(record)

@@ -1,4 +1,4 @@
-"""A process that becomes a new one of the same command: what a load test left in its memory is gone."""
+"""Re-execution of this process with the same command, without the state that a load test has left in its memory."""
 
 import logging
 import os
@@ -15,23 +15,20 @@ _STARTED_IN = Path.cwd()
 
 
 def reexec() -> NoReturn:
-    """Run the command that this process was started with, in its place and where it was started."""
+    """Replace this process by the command with which it was started, in the folder in which it was started."""
     try:
         os.chdir(_STARTED_IN)
     except OSError:
-        # It may have been removed since; absolute paths still work.
+        # The folder may have been removed since; absolute paths still work.
         pass
     sys.stdout.flush()
     sys.stderr.flush()
     os.execve(sys.executable, command_again(), {**os.environ, **environment_of_it()})
 
 
-def tell_of_other_run(waiting: int) -> None:
-    """The run that this worker was part of is over without it: its master has counted it as lost, if it was there to
-    end the run at all."""
-    if waiting:
-        logger.error(
-            "The master has another run now; what is in no result: %s of the last one.", counted(waiting, "report")
-        )
+def log_other_run(unacked: int) -> None:
+    """Log that the master has another run than this worker, and how many of its reports are in no result."""
+    if unacked:
+        logger.error("The master has another run now; the result of the last one lacks %s.", counted(unacked, "report"))
     else:
         logger.warning("The master has another run now; joining.")

@@ -48,13 +48,13 @@ class GivenOut:
     def step(self) -> None:
         before = {key: dict(each.assigned or each.users) for key, each in self.ready.items()}
         wanted = Assignment(self.wanted, self.rate)
-        for each, message in self.assignments.give_out(list(self.ready.values()), wanted, self.now):
+        for each, message in self.assignments.assign(list(self.ready.values()), wanted, self.now):
             has = before[each.incarnation]
             starts = sum(max(0, number - has.get(name, 0)) for name, number in message.users.items())
             self.times += [self.now] * starts
             each.users = dict(message.users)
-        told = sum(each.rate for each in self.ready.values() if each.assign_number)
-        assert told <= self.rate * 1.3, "the rates of all are together that of the run"
+        reported = sum(each.rate for each in self.ready.values() if each.assign_number)
+        assert reported <= self.rate * 1.3, "the rates of all are together that of the run"
         self.now += STEP_S
 
     def until_settled(self) -> None:
@@ -204,7 +204,7 @@ class Simulation:
                 self.executor.step(self.now)
                 ready = [made for made, _ in self.workers.values()]
                 wanted = Assignment(self.executor.assigned, self.rate)
-                for made, message in self.assignments.give_out(ready, wanted, self.now):
+                for made, message in self.assignments.assign(ready, wanted, self.now):
                     arrives = self.now + self.chance.random() * self.delay_s
                     self.under_way.append((arrives, made.incarnation, message))
             for message in sorted(self.under_way, key=lambda each: each[2].number):

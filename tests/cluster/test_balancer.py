@@ -63,7 +63,7 @@ def test_a_lost_workers_users_go_to_the_others(wanted: dict[str, int], weights: 
         assert after == {}
 
 
-def test_without_weight_nobody_gets_users() -> None:
+def test_workers_without_capacity_get_no_users() -> None:
     assert distribute({"A": 5}, {"x": 0, "y": 1}) == {"x": {"A": 0}, "y": {"A": 5}}
 
 

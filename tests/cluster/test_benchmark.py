@@ -46,5 +46,5 @@ def test_a_slow_client_slows_down_by_its_share() -> None:
 @pytest.mark.parametrize(
     ("classes", "least"), [([Fast], 1000), ([Plain], 300), ([Database], 1000), ([Fast, Plain, Database], 1000)]
 )
-def test_this_machine_can_do_something(classes: list[type[User]], least: int) -> None:
+def test_the_benchmark_of_this_machine_is_positive(classes: list[type[User]], least: int) -> None:
     assert requests_per_cpu_second(classes) > least

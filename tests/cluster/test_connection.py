@@ -30,7 +30,8 @@ from obswarm.cluster.wire.messages import (
     Welcome,
     WorkerEvent,
 )
-from obswarm.cluster.worker.connection import Identity, MasterConnection, Prepared
+from obswarm.cluster.worker.connection import MasterConnection, Prepared
+from obswarm.cluster.worker.identity import Identity
 from tests.support.fake_time import FakeTime
 from tests.support.jobs import RunsBeside
 from tests.support.stub_sockets import StubDealer
@@ -43,6 +44,7 @@ class Worker:
 
     def __init__(self) -> None:
         self.collected: list[int] = []
+        self.heartbeats = 0
         self.messages: list[Message] = []
         self.prepared: list[tuple[Welcome, list[str]]] = []
         self.orphaned = 0
@@ -62,8 +64,11 @@ class Worker:
     def assigned_users(self) -> dict[str, int]:
         return {"Visitor": 3}
 
-    def collect(self, pulse: int) -> None:
-        self.collected.append(pulse)
+    def on_heartbeat(self) -> None:
+        self.heartbeats += 1
+
+    def collect(self, heartbeat: int) -> None:
+        self.collected.append(heartbeat)
 
     def on_message(self, message: Message) -> None:
         self.messages.append(message)
@@ -295,7 +300,7 @@ def test_users_end_after_the_orphan_timeout_and_the_worker_gives_up_later(connec
     assert connected.runs
     connected.time.advance(1)
     assert str(connected.outcome) == (
-        "No contact with the master at master.example:5557 for 30 s. It has not received the last 1 report of this worker."
+        "No contact with the master at master.example:5557 for 30s. It has not received the last 1 report of this worker."
     )
     assert connected.worker.orphaned == 1
 
@@ -310,10 +315,9 @@ def test_a_master_that_speaks_again_can_fall_silent_again(connected: Connected) 
 
 def test_a_silent_connection_is_made_anew_where_the_master_is_now(time: FakeTime) -> None:
     connected = Connected(time, look_up=lambda: "tcp://10.0.0.7:5557")
-    connected.socket.handshake_failures = 2
     connected.time.advance(4)
     first, second = StubDealer.made
-    assert (first.is_closed, second.endpoint, second.handshake_failures) == (True, "tcp://10.0.0.7:5557", 2)
+    assert (first.is_closed, second.endpoint) == (True, "tcp://10.0.0.7:5557")
     assert len(second.sent) == 1
     connected.close()
 
@@ -355,6 +359,19 @@ def test_without_any_answer_the_worker_gives_up(connected: Connected, failures: 
     connected.socket.handshake_failures = failures
     connected.time.advance(31)
     assert str(connected.outcome) == text
+
+
+def test_failed_handshakes_of_all_connections_count(time: FakeTime, caplog: pytest.LogCaptureFixture) -> None:
+    connected = Connected(time)
+    StubDealer.made[0].handshake_failures = 2
+    connected.time.advance(4)
+    StubDealer.made[1].handshake_failures = 2
+    connected.time.advance(1)
+    assert caplog.text == ""
+    StubDealer.made[1].handshake_failures = 3
+    connected.time.advance(1)
+    assert caplog.text.count("closes connections during the handshake") == 1
+    connected.close()
 
 
 def test_handshakes_that_fail_are_warned_of_once(connected: Connected, caplog: pytest.LogCaptureFixture) -> None:

@@ -28,7 +28,7 @@ def test_version_1(tmp_path: Path) -> None:
     assert quota_of(text, tmp_path) is None
 
 
-def test_in_a_container_the_path_is_the_hosts(tmp_path: Path) -> None:
+def test_a_path_of_the_hosts_cgroup_is_read_in_a_container(tmp_path: Path) -> None:
     group(tmp_path, cpu__max="25000 100000\n")
     assert quota_of("0::/docker/0123456789\n", tmp_path) == 0.25
 
@@ -39,5 +39,5 @@ def test_what_cannot_be_read_is_no_limit(tmp_path: Path, content: str) -> None:
     assert quota_of("0::/\n", tmp_path) is None
 
 
-def test_this_machine_has_some() -> None:
+def test_this_machine_has_at_least_a_part_of_a_cpu() -> None:
     assert usable_cpus() > 0

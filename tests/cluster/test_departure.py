@@ -40,14 +40,14 @@ def test_users_end_within_the_stop_timeout_and_the_master_is_told() -> None:
     assert leaver.stopped_with_s == [3.0]
     assert [type(message) for message in leaver.link.sent] == [Leaving]
     assert leaver.link.code is None
-    assert leaver.departure.was_told
+    assert leaver.departure.was_requested
 
 
 def test_a_worker_that_has_not_loaded_anything_ends_at_once() -> None:
     leaver = Leaver(None)
     leaver.departure.leave()
     assert (leaver.link.code, leaver.link.sent, leaver.stopped_with_s) == (130, [], [])
-    assert leaver.departure.was_told
+    assert leaver.departure.was_requested
 
 
 @pytest.mark.parametrize(("kind", "code"), [(signal.SIGTERM, 130), (signal.SIGINT, 130), (signal.SIGHUP, None)])
@@ -89,6 +89,6 @@ def test_signals_are_heard_while_it_runs(monkeypatch: pytest.MonkeyPatch) -> Non
     with leaver.departure.at_signals():
         os.kill(os.getpid(), signal.SIGTERM)
         with gevent.Timeout(HANG_S):
-            while not leaver.departure.was_told:
+            while not leaver.departure.was_requested:
                 gevent.sleep(0.01)
     assert leaver.stopped_with_s == [3.0]

@@ -21,13 +21,13 @@ def test_without_a_limit_it_waits_as_long_as_it_takes_and_says_so(caplog: pytest
 def test_too_few_workers_in_time_are_an_error() -> None:
     waiting = WaitForWorkers(Expectation(2, longest_s=10.0), began_s=100.0)
     assert not waiting.is_over(1, 110.0)
-    with pytest.raises(ObswarmError, match=r"^1 of 2 workers were ready after 10 s\.$"):
+    with pytest.raises(ObswarmError, match=r"^1 of 2 workers were ready after 10s\.$"):
         waiting.is_over(1, 110.1)
 
 
 def test_where_fewer_do_it_begins_with_those_that_are_ready(caplog: pytest.LogCaptureFixture) -> None:
     waiting = WaitForWorkers(Expectation(2, longest_s=10.0, fewer_do=True), began_s=100.0)
     assert waiting.is_over(1, 110.1)
-    assert "1 of 2 workers are ready after 10 s; the run begins." in caplog.text
+    assert "1 of 2 workers are ready after 10s; the run begins." in caplog.text
     with pytest.raises(ObswarmError, match="0 of 2 workers"):
         waiting.is_over(0, 110.1)

@@ -46,6 +46,7 @@ from obswarm.record import StopKind, WorkerStatus
 from obswarm.stats import Recorder
 from tests.support.fake_time import FakeTime
 from tests.support.made_up_worker import MadeUpWorker
+from tests.support.patience import wait_until
 
 pytestmark = pytest.mark.usefixtures("no_network")
 ORPHAN_TIMEOUT_S = 10.0
@@ -167,7 +168,7 @@ def test_workers_that_do_not_come_in_time_are_an_error_that_counts_those_that_di
     assert fleet.state(gone).state is WorkerStatus.MISSING
     fleet.join("in time")
     fleet.time.advance(2.5)
-    with pytest.raises(ObswarmError, match=r"^1 of 2 workers were ready after 10 s\.$"):
+    with pytest.raises(ObswarmError, match=r"^1 of 2 workers were ready after 10s\.$"):
         fleet.generator.is_ready(fleet.time.now)
 
 
@@ -185,8 +186,8 @@ def test_an_error_of_a_load_test_on_a_worker_is_logged_and_the_run_waits_for_oth
 ) -> None:
     fleet = make()
     worker = MadeUpWorker(fleet.generator, fleet.listener, "w", joins=False)
-    worker.say(Hello(PROTOCOL_VERSION, __version__, worker.incarnation, "w", 1, "", ""))
-    worker.say(Failed(worker.got(Welcome)[-1].nonce, "no module named shop"))
+    worker.echo(Hello(PROTOCOL_VERSION, __version__, worker.incarnation, "w", 1, "", ""))
+    worker.echo(Failed(worker.got(Welcome)[-1].nonce, "no module named shop"))
     assert "The worker w cannot run this load test: no module named shop" in caplog.text
     assert fleet.events() == []
 
@@ -198,7 +199,7 @@ def test_somebody_without_the_secret_is_warned_of_once(make: Make, caplog: pytes
     fleet.listener.handshake_failures = 3
     fleet.time.advance(5)
     assert [record.getMessage() for record in caplog.records] == [
-        "Somebody without the right secret tried to join at nowhere; refused and counted."
+        "A peer without the right secret tried to connect to nowhere; refused and counted."
     ]
     assert fleet.generator.totals().refused_handshakes == 3
 
@@ -277,7 +278,7 @@ def test_what_workers_say_about_the_run_is_handed_on(fleet: Fleet) -> None:
         ("warning", "few descriptors"),
         ("of a later version", "?"),
     ]:
-        worker.say(WorkerEvent(kind, detail))
+        worker.echo(WorkerEvent(kind, detail))
     error, internal, *others = fleet.events()
     assert (type(error), type(error.error), str(error.error)) == (RunFailed, ObswarmError, "no such class")
     assert (type(internal.error), str(internal.error)) == (InternalError, "the reader failed")
@@ -290,23 +291,58 @@ def test_what_workers_say_about_the_run_is_handed_on(fleet: Fleet) -> None:
 
 
 def test_what_listeners_on_workers_have_added_is_in_the_next_worker_report_and_in_no_other(fleet: Fleet) -> None:
-    told: list[tuple[str, dict[str, Any]]] = []
-    fleet.environment.events.worker_report.add_listener(lambda client_id, data, **_: told.append((client_id, data)))
+    reported: list[tuple[str, dict[str, Any]]] = []
+    fleet.environment.events.worker_report.add_listener(lambda client_id, data, **_: reported.append((client_id, data)))
     worker = fleet.join()
     worker.report(users={"Visitor": 2})
-    worker.say(CustomReport("w", pack_content({"baskets": 3})))
-    worker.say(CustomReport("w", pack_content([1])))
+    worker.echo(CustomReport("w", pack_content({"baskets": 3})))
+    worker.echo(CustomReport("w", pack_content([1])))
     fleet.generator.refresh(0)
     fleet.generator.refresh(0)
     plain = {"user_count": 2, "user_classes_count": {"Visitor": 2}}
-    assert told == [("w", {**plain, "baskets": 3}), ("w", plain)]
+    assert reported == [("w", {**plain, "baskets": 3}), ("w", plain)]
+
+
+def test_reports_of_a_relays_processes_are_told_one_by_one_also_the_last_ones(fleet: Fleet) -> None:
+    told: list[tuple[str, Any]] = []
+    fleet.environment.events.worker_report.add_listener(
+        lambda client_id, data, **_: told.append((client_id, data.get("a")))
+    )
+    worker = fleet.join()
+    fleet.state(worker).nodes = ("w-1", "w-2")
+    for name, value in (("w-1", 1), ("w-2", 2), ("w-1", 3), ("stranger", 4)):
+        worker.echo(CustomReport(name, pack_content({"a": value})))
+    fleet.generator.refresh(0)
+    assert told == [("w-1", 1), ("w-2", 2), ("w-1", 3), ("w", 4)]
+    worker.echo(CustomReport("w-2", pack_content({"a": 5})))
+    fleet.waiting(fleet.generator.end, 0)
+    fleet.time.advance(5)
+    assert told[4:] == [("w-2", 5)]
+
+
+def test_workers_send_statistics_if_somebody_listens_for_their_reports(fleet: Fleet) -> None:
+    worker = fleet.join()
+    fleet.environment.events.worker_report.add_listener(lambda **_: None)
+    fleet.generator.start()
+    assert worker.got(StartRun)[-1].with_statistics
+    assert [each.with_statistics for each in fleet.join("late").got(StartRun)] == [True]
+
+
+def test_listeners_hear_of_each_heartbeat(fleet: Fleet) -> None:
+    heard: list[str] = []
+    fleet.environment.events.heartbeat_sent.add_listener(lambda client_id, timestamp: heard.append(client_id))
+    fleet.join()
+    fleet.join("other")
+    fleet.generator.refresh(0)
+    wait_until(lambda: len(heard) >= 2, every_s=0.01)
+    assert heard[:2] == ["w", "other"]
 
 
 def test_a_worker_whose_report_data_cannot_be_read_is_refused_and_counts_as_lost(fleet: Fleet) -> None:
     worker = fleet.join()
     worker.report(users={"Visitor": 2})
     fleet.time.advance(0.5)
-    worker.say(CustomReport("w", b"\xc1"))
+    worker.echo(CustomReport("w", b"\xc1"))
     assert fleet.state(worker).state is WorkerStatus.LOST
     ((name, detail, users),) = fleet.losses()
     assert (name, users) == ("w", 2)
@@ -320,7 +356,7 @@ def test_a_message_of_the_load_test_reaches_its_listener(fleet: Fleet) -> None:
     runner = fleet.generator.make_runner(SimpleNamespace())  # type: ignore[arg-type]
     runner.register_message("done", lambda environment, msg, **_: heard.append((msg.data, msg.node_id)))
     worker = fleet.join()
-    worker.say(Custom("done", pack_content(7), "w"))
+    worker.echo(Custom("done", pack_content(7), "w"))
     assert heard == [(7, "w")]
     runner.send_message("go", [1])
     assert worker.got(Custom) == [Custom("go", pack_content([1]), "")]
@@ -368,7 +404,7 @@ def test_a_master_that_is_busy_itself_warns(
     fleet.generator._health.watch.reason = "its CPU"
     fleet.generator.refresh(0)
     assert usage == [97.0]
-    assert "The master itself is busy (its CPU): figures come late." in caplog.text
+    assert "The master itself is busy (its CPU): statistics are delayed." in caplog.text
 
 
 def test_a_master_with_many_workers_gives_out_users_less_often(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -429,7 +465,7 @@ def test_the_end_does_not_wait_for_ever_and_names_who_did_not_report(fleet: Flee
     end = fleet.waiting(fleet.generator.end, 0)
     fleet.time.advance(5)
     assert end.dead
-    assert fleet.losses() == [("w", "it was not heard of again", 3)]
+    assert fleet.losses() == [("w", "it did not report again", 3)]
     assert worker.got(End)
 
 
@@ -474,8 +510,8 @@ def test_workers_are_told_of_the_end_until_they_have_closed_their_connections(
     end = fleet.waiting(fleet.generator.end, 3)
     fleet.time.advance(0.5)
     assert not end.dead
-    told = len(worker.got(End))
-    assert told > 1
+    reported = len(worker.got(End))
+    assert reported > 1
     assert worker.got(End)[-1].exit_code == 3
     monkeypatch.setattr(fleet.listener, "send", lambda peer, frame: send(peer, frame) and False)
     fleet.time.advance(0.1)
@@ -497,7 +533,7 @@ def test_after_the_end_nothing_is_asked_for(fleet: Fleet) -> None:
 def test_the_progress_that_is_kept_has_the_losses_and_the_most_users(fleet: Fleet) -> None:
     worker = fleet.join()
     worker.report(users={"Visitor": 4})
-    worker.say(CustomReport("w", b"\xc1"))
+    worker.echo(CustomReport("w", b"\xc1"))
     plain = Progress(0.0, 1.0, 1.0, 1.0, False, {}, None, 0, None, [])
     complete = fleet.generator.complete(plain)
     assert complete.users_max == 4
@@ -572,8 +608,8 @@ def test_a_process_that_ends_before_it_is_ready_fails_the_run(local: Fleet) -> N
 
 def test_a_load_test_that_a_process_cannot_load_fails_the_run(local: Fleet) -> None:
     worker = MadeUpWorker(local.generator, local.listener, "w", joins=False)
-    worker.say(Hello(PROTOCOL_VERSION, __version__, worker.incarnation, "w", 1, "", ""))
-    worker.say(Failed(worker.got(Welcome)[-1].nonce, "no module named shop"))
+    worker.echo(Hello(PROTOCOL_VERSION, __version__, worker.incarnation, "w", 1, "", ""))
+    worker.echo(Failed(worker.got(Welcome)[-1].nonce, "no module named shop"))
     (failed,) = local.events()
     assert (type(failed), str(failed.error)) == (RunFailed, "no module named shop")
 

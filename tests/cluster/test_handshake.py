@@ -145,7 +145,7 @@ def test_a_load_test_file_that_differs_from_the_masters_is_refused(workers: str,
 def test_another_version_of_the_protocol_is_refused_with_what_to_do(joining: Joining) -> None:
     joining.handshake.drop(PEER, NotAMessage("version 99 of the protocol", version=99))
     (refused,) = joining.got(Refused)
-    assert "this worker speaks version 99 of the protocol" in refused.reason
+    assert "this worker uses version 99 of the protocol" in refused.reason
     assert "Install the same release" in refused.reason
     assert joining.handshake.dropped_frames == 1
 
@@ -177,7 +177,9 @@ def test_statistics_of_a_worker_that_has_to_join_again_are_not_counted_as_noise(
     assert joining.handshake.dropped_frames == 1
 
 
-def test_so_many_may_be_joining_at_once_and_room_is_made_after_two_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_handshakes_is_bounded_and_old_ones_expire_after_two_minutes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     time = FakeTime(monkeypatch)
     joining = Joining()
     for number in range(4_097):

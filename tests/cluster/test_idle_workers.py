@@ -112,13 +112,13 @@ def test_another_version_is_refused_and_noise_is_dropped(idle: IdleWorkers) -> N
     # [type of Hello, version of the protocol, what that version wants to say].
     router.receive(b"1", b"\x93\x00\x63\xa5hello")
     (refused,) = router.of(b"1", Refused)
-    assert "it speaks protocol version 99" in refused.reason
+    assert "it uses protocol version 99" in refused.reason
     router.receive(b"2", b"\xc1")
     router.receive(b"3", b"x" * (LARGEST_JOINING_FRAME_BYTES + 1))
     assert router.of(b"2", object) == router.of(b"3", object) == []
 
 
-def test_so_many_are_listed_and_others_when_those_have_gone(time: FakeTime, idle: IdleWorkers) -> None:
+def test_the_number_of_idle_workers_is_bounded_and_room_is_reused(time: FakeTime, idle: IdleWorkers) -> None:
     (router,) = Router.made
     for number in range(16_385):
         router.receive(b"%d" % number, hello(f"w{number}"))

@@ -249,7 +249,7 @@ def test_no_fault_of_the_disk_stops_the_run_and_each_is_mended(
         now[0] += 61
         seconds(master, now, 2, path)
         reached = len(disk.calls) >= at
-        faults = [record for record in caplog.records if "cannot be kept" in record.getMessage()]
+        faults = [record for record in caplog.records if "cannot be stored" in record.getMessage()]
         assert len(faults) <= 1, "said once"
         assert bool(faults) or once or not reached or disk.calls[at - 1] == "close"
         disk.fails_at = None
@@ -305,16 +305,16 @@ def test_a_disk_that_becomes_full_and_has_room_again(
             fill(small / "filling")
         seconds(master, now, 40, path)
         assert master.journal.fault == "No space left on device"
-        kept = requests_in(path)
-        assert kept is not None
-        assert 3 <= kept < 43, "what was written before is still there"
+        stored = requests_in(path)
+        assert stored is not None
+        assert 3 <= stored < 43, "what was written before is still there"
         (small / "filling").unlink()
         now[0] += 6
         seconds(master, now, 3, path)
         assert master.journal.fault is None
         assert requests_in(path) == master.requests
-        assert caplog.text.count("cannot be kept") == 1
-        assert caplog.text.count("is kept in") == 1
+        assert caplog.text.count("cannot be stored") == 1
+        assert caplog.text.count("is stored in") == 1
         master.journal.finish()
     finally:
         subprocess.run(["umount", str(small)], check=True)
@@ -325,13 +325,13 @@ def test_a_folder_that_cannot_be_made_is_said_before_the_run_or_borne(
 ) -> None:
     (tmp_path / "file").touch()
     path = tmp_path / "file" / "run"
-    with pytest.raises(ObswarmError, match="cannot be written: File exists"):
+    with pytest.raises(ObswarmError, match="cannot be written: Not a directory"):
         Journal(path, "run-1", "digest", 1000.0)
     master = Master(path)
     master.second()
-    assert master.journal.fault == "File exists"
+    assert master.journal.fault == "Not a directory"
     master.journal.finish()
-    assert caplog.text.count("cannot be kept") == 1
+    assert caplog.text.count("cannot be stored") == 1
 
 
 def test_statistics_that_begin_anew_begin_anew_in_the_file(tmp_path: Path) -> None:

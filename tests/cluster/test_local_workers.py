@@ -52,5 +52,5 @@ def test_a_run_goes_on_with_the_processes_that_it_has(full: Full, caplog: pytest
     local._processes._running.clear()
     for _ in range(10):
         local.start_another_when_needed([BUSY], 100)  # type: ignore[list-item]
-    assert caplog.text.count("Too many open files. The run goes on with those that there are.") == 1
+    assert caplog.text.count("Too many open files. The run continues with the existing processes.") == 1
     local.end(0)

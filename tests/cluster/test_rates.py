@@ -86,20 +86,20 @@ def test_rates_arrive_whole_at_every_worker_also_from_the_journal_and_through_a_
     processes = machine.join([100.0, 50.0, 50.0])
     masters = [Master(time, tmp_path / "state", RatesExecutor({"Visitor": RATE}))]
     try:
-        told_before = 0
+        reported_before = 0
         for nth in range(2):
             single, relay = masters[-1].worker("single", 100.0), masters[-1].worker("relay", 200.0)
             masters[-1].pass_s(1)
             (assign,) = relay.got(Assign)
             machine.deliver(assign)
-            told = [worker.got(Assign)[-1] for worker in processes]
-            assert len(processes[0].got(Assign)) > told_before
-            told_before = len(processes[0].got(Assign))
+            reported = [worker.got(Assign)[-1] for worker in processes]
+            assert len(processes[0].got(Assign)) > reported_before
+            reported_before = len(processes[0].got(Assign))
             assert math.fsum(rates_of([single, *processes])) == RATE
             assert sum(rates_of([single, relay])) == RATE
             assert sum(rates_of(processes)) == assign.rates["Visitor"]
             assert rates_of([single, *processes]) == pytest.approx([RATE / 3, RATE / 3, RATE / 6, RATE / 6], rel=1e-12)
-            assert not any(any(each.users.values()) for each in told)
+            assert not any(any(each.users.values()) for each in reported)
             if nth == 0:
                 masters[-1].kill()
                 found = read(tmp_path / "state", 100)
@@ -110,7 +110,7 @@ def test_rates_arrive_whole_at_every_worker_also_from_the_journal_and_through_a_
                 # Told anew, so that the processes are told something else in between.
                 machine.deliver(Assign(2, {}, 1.0, {"Visitor": 1.0}))
                 assert sum(rates_of(processes)) == 1.0
-                told_before = len(processes[0].got(Assign))
+                reported_before = len(processes[0].got(Assign))
     finally:
         masters[-1].run.close()
 
@@ -134,7 +134,7 @@ def test_the_rate_of_a_worker_that_leaves_goes_to_the_others_and_what_comes_gets
     master = Master(time, tmp_path / "state", RatesExecutor({"Visitor": RATE}))
     stays, leaves = (master.worker(name, 100.0) for name in "ab")
     master.pass_s(0.5)
-    leaves.say(Leaving("enough"))
+    leaves.echo(Leaving("enough"))
     master.pass_s(0.5)
     assert rates_of([stays]) == [RATE]
     comes = master.worker("c", 300.0)
@@ -161,15 +161,31 @@ def test_users_that_keep_a_rate_are_none_that_have_ended(time: FakeTime, tmp_pat
 def test_the_rates_of_all_workers_sum_up_to_those_of_the_classes(
     wanted: dict[str, float], weights: dict[str, float]
 ) -> None:
-    divided = distribute_rates(wanted, weights)
+    divided, limits = distribute_rates(wanted, weights)
+    assert limits == {worker: {} for worker in weights}
     assert divided.keys() == weights.keys()
     for name, rate in wanted.items():
         assert sum(rates[name] for rates in divided.values()) == rate
 
 
-def test_without_workers_nobody_has_a_rate() -> None:
-    assert distribute_rates({"A": 1.0}, {}) == {}
-    assert distribute_rates({"A": 1.0}, {"w": 0.0}) == {"w": {}}
+def test_no_rate_is_assigned_without_workers() -> None:
+    assert distribute_rates({"A": 1.0}, {}) == ({}, {})
+    assert distribute_rates({"A": 1.0}, {"w": 0.0}) == ({"w": {}}, {"w": {}})
+
+
+@given(
+    rate=st.floats(0, 1e9),
+    most=st.integers(1, 1_000),
+    weights=st.dictionaries(st.integers(0, 50).map("w{}".format), st.floats(0.01, 1000), min_size=1, max_size=20),
+)
+def test_the_maximum_of_users_is_divided_with_the_rate(rate: float, most: int, weights: dict[str, float]) -> None:
+    """Nothing is lost, and a worker that may have no users has no iterations either, which it could only drop."""
+    rates, limits = distribute_rates({"A": rate}, weights, {"A": most})
+    assert sum(each["A"] for each in limits.values()) == most
+    assert sum(each["A"] for each in rates.values()) == rate
+    assert all(limits[worker]["A"] or not rates[worker]["A"] for worker in weights)
+    # Once more with what they have now: no message is needed.
+    assert distribute_rates({"A": rate}, weights, {"A": most}, limits) == (rates, limits)
 
 
 @pytest.mark.parametrize(
@@ -214,9 +230,9 @@ def test_a_relay_whose_users_end_has_no_rate_any_more(machine: Machine, ends: st
     else:
         machine.time.advance(9)
     assert all(worker.got(Stop if ends == "stop" else StopUsers) for worker in processes)
-    told = sum(len(worker.got(Assign)) for worker in processes)
+    reported = sum(len(worker.got(Assign)) for worker in processes)
     machine.processes.die(processes[0].incarnation, -9)
     machine.time.advance(1)
-    assert sum(len(worker.got(Assign)) for worker in processes) == told, "the others get nothing of it"
+    assert sum(len(worker.got(Assign)) for worker in processes) == reported, "the others get nothing of it"
     if ends == "orphaned":
         assert rates_of(processes) == [0.0, 0.0, 0.0]

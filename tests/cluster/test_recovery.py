@@ -11,6 +11,7 @@ from obswarm.cluster.master.generator import FleetGenerator
 from obswarm.cluster.master.journal import Journal, read
 from obswarm.cluster.wire.messages import Heartbeat
 from obswarm.engine import Output, Outputs, Run, ShapeSchedule, StagesSchedule, StopReason
+from obswarm.engine.schedule import begin_shape
 from obswarm.record import Annotation, Snapshot, StopKind
 from obswarm.stats import Recorder
 from tests.support.fake_time import FakeTime
@@ -63,7 +64,7 @@ class Masters:
         recovered = read(self.state, 100)
         self.journal = Journal(self.state, "a-run", "", 0.0)
         self.run, self.generator = fleet_run(environment, schedule, self.journal, recovered)
-        self.run._reset_shape()
+        begin_shape(environment)
         self.run._begin()
         return self.run
 
@@ -224,9 +225,9 @@ def test_a_new_master_asks_the_workers_it_has_met_again_while_it_waits_for_other
     present.incarnation = workers[0].incarnation
     present.join()
     masters.run._emit()
-    asked = [beat.number for beat in present.got(Heartbeat) if beat.collect]
-    assert len(asked) >= 6
-    assert asked == sorted(set(asked))
+    requested = [beat.number for beat in present.got(Heartbeat) if beat.collect]
+    assert len(requested) >= 6
+    assert requested == sorted(set(requested))
 
 
 def ended_at_once(run: Run) -> None:
@@ -244,12 +245,12 @@ def test_a_run_that_is_taken_up_has_started_once(masters: Masters, has_start: bo
     counted(masters.run, 7)
     masters.seconds(1)
     masters.next(away_s=4)
-    kept = Kept()
-    masters.run._outputs = masters.run._emitter._outputs = Outputs([kept])
+    stored = Kept()
+    masters.run._outputs = masters.run._emitter._outputs = Outputs([stored])
     ended_at_once(masters.run)
-    ((snapshot, marks),) = kept.restored_with
+    ((snapshot, marks),) = stored.restored_with
     assert marks == ["start", "takeover"]
     assert snapshot.total.requests == 7
-    assert kept.marks == ["takeover", "stop"]
+    assert stored.marks == ["takeover", "stop"]
     assert [each.kind for each in masters.run.annotations] == ["start", "takeover", "stop"]
     assert masters.run.annotations[0].time_s == pytest.approx(masters.run.statistics.started_wall_s, abs=0.1)

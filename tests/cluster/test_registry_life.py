@@ -71,7 +71,7 @@ class Master:
         return number
 
     def hello(self, worker: MadeUpWorker) -> None:
-        worker.say(Hello(PROTOCOL_VERSION, __version__, worker.incarnation, worker.name, 1, "", ""))
+        worker.echo(Hello(PROTOCOL_VERSION, __version__, worker.incarnation, worker.name, 1, "", ""))
 
     def pass_s(self, seconds: float) -> None:
         self.time.advance(seconds)
@@ -122,7 +122,7 @@ def test_a_silent_worker_is_missing_after_three_seconds_and_its_users_do_not_cou
     assert master.of(Missing) == []
     master.pass_s(0.1)
     assert [event.worker.name for event in master.of(Missing)] == ["a"]
-    assert "The worker a is missing: nothing heard for 3 s. Its 1 user goes to the others." in caplog.text
+    assert "The worker a is missing: no message for 3s. Its 1 user moves to others." in caplog.text
     assert (master.registry.user_counts(), master.registry.ready) == ({}, [])
     master.pass_s(10)
     assert len(master.of(Missing)) == 1
@@ -153,7 +153,7 @@ def test_a_worker_that_connects_again_keeps_its_index_and_its_statistics(master:
 
 def test_a_leaving_worker_is_let_go_when_all_that_it_measured_is_safe(master: Master) -> None:
     worker = master.worker()
-    worker.say(Leaving("SIGTERM"))
+    worker.echo(Leaving("SIGTERM"))
     assert [event.worker.name for event in master.of(Left)] == ["a"]
     assert master.registry.ready == []
     worker.report(requests=3, ended=True)
@@ -175,7 +175,7 @@ def test_a_lost_worker_is_not_asked_for_reports(master: Master) -> None:
     assert (len(worker.got(Heartbeat)), len(other.got(Heartbeat))) == (0, 1)
     worker.report(requests=1)
     assert worker.got(Reregister), "it has to join again before anything of it counts"
-    assert not master.registry.has_news
+    assert not master.registry.has_statistics
 
 
 def test_reports_that_have_been_asked_for_are_waited_for(master: Master) -> None:
@@ -183,11 +183,11 @@ def test_reports_that_have_been_asked_for_are_waited_for(master: Master) -> None
     master.registry.beat(collect=True)
     number = a.got(Heartbeat)[-1].number
     heartbeats = master.registry.heartbeats
-    a.report(pulse=number)
+    a.report(heartbeat=number)
     assert heartbeats._awaited == {b.incarnation}
-    b.report(pulse=number - 1)
+    b.report(heartbeat=number - 1)
     assert heartbeats._awaited == {b.incarnation}, "it answers an earlier one"
-    b.report(pulse=number)
+    b.report(heartbeat=number)
     heartbeats.wait_for_reports(1000)
 
 
@@ -204,8 +204,8 @@ def test_a_refused_worker_is_lost_and_told_why_as_often_as_it_comes(master: Mast
 
 def test_messages_for_the_owner_are_returned_with_their_worker(master: Master) -> None:
     worker = master.worker()
-    worker.say(Custom("answer", b"\xc0", "a"))
-    worker.say(WorkerEvent("error", "x\x1b[31m"))
+    worker.echo(Custom("answer", b"\xc0", "a"))
+    worker.echo(WorkerEvent("error", "x\x1b[31m"))
     custom, event = master.of(Received)
     assert (custom.worker.name, custom.message.kind) == ("a", "answer")
     assert event.message.detail.startswith("x")

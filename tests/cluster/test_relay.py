@@ -33,7 +33,7 @@ from obswarm.cluster.wire.messages import (
     WorkerEvent,
 )
 from obswarm.cluster.worker import relay as relay_module
-from obswarm.cluster.worker.connection import Identity
+from obswarm.cluster.worker.identity import Identity
 from obswarm.cluster.worker.relay import Relay
 from obswarm.cluster.worker.unacked import MOST_UNACKED
 from obswarm.stats.codec import DeltaSum
@@ -128,7 +128,7 @@ class Machine(RunsBeside):
         before = len(self.sent(Report))
         self.collect(acked)
         for worker in workers:
-            worker.report(requests, pulse=worker.got(Heartbeat)[-1].number, **changed)
+            worker.report(requests, heartbeat=worker.got(Heartbeat)[-1].number, **changed)
         self.wait_until(lambda: len(self.sent(Report)) > before)
         reports = self.sent(Report)[before:]
         assert len(reports) == 1
@@ -216,7 +216,7 @@ def test_without_a_process_that_is_ready_the_master_hears_why(machine: Machine, 
     if happens == "cannot load":
         worker = machine.worker(1)
         worker.join(nonce="another")
-        worker.say(Failed(worker.got(Welcome)[-1].nonce, "No such class."))
+        worker.echo(Failed(worker.got(Welcome)[-1].nonce, "No such class."))
         reason = "No such class."
     elif happens == "ends":
         machine.processes.die("process-1", 3)
@@ -224,7 +224,7 @@ def test_without_a_process_that_is_ready_the_master_hears_why(machine: Machine, 
         reason = "A process of this worker ended with the exit code 3."
     else:
         machine.time.advance(61)
-        reason = "No process of this worker was ready within 60 s."
+        reason = "No process of this worker was ready within 1m."
     machine.time.advance(0)
     assert machine.sent(Failed) == [Failed("nonce", reason)]
     machine.time.advance(0.2)
@@ -290,12 +290,12 @@ def test_what_processes_measured_goes_to_the_master_as_one_report(machine: Machi
     number = heartbeat.number
     assert heartbeat.collect
     assert machine.sent(Report) == []
-    first.report(3, pulse=number, cpu_ratio=0.2, loop_lag_s=0.5, memory_bytes=10, strained_s=4, saturated=True)
-    second.report(4, pulse=number, cpu_ratio=0.9, loop_lag_s=0.1, memory_bytes=5, strained_s=2)
+    first.report(3, heartbeat=number, cpu_ratio=0.2, loop_lag_s=0.5, memory_bytes=10, strained_s=4, saturated=True)
+    second.report(4, heartbeat=number, cpu_ratio=0.9, loop_lag_s=0.1, memory_bytes=5, strained_s=2)
     machine.time.advance(0)
     (report,) = machine.sent(Report)
     assert requests_in(report) == 7
-    assert (report.pulse, report.sequence, report.last_sequence, report.users) == (1, 1, 1, {"Visitor": 2})
+    assert (report.heartbeat, report.sequence, report.last_sequence, report.users) == (1, 1, 1, {"Visitor": 2})
     assert (report.cpu_ratio, report.loop_lag_s, report.memory_bytes) == (0.9, 0.5, 15)
     assert (report.saturated, report.strained_s, report.ended) == (True, 2, False)
 
@@ -313,7 +313,7 @@ def test_heartbeats_that_come_while_reports_are_awaited_are_answered_by_one_repo
     machine.collect()
     machine.collect()
     for worker in workers:
-        worker.report(1, pulse=worker.got(Heartbeat)[-1].number)
+        worker.report(1, heartbeat=worker.got(Heartbeat)[-1].number)
     machine.time.advance(0)
     assert len(machine.sent(Report)) == 1
 
@@ -433,7 +433,7 @@ def test_a_process_that_never_ends_its_users_is_not_waited_for_without_end(machi
     first, second = machine.join()
     machine.deliver(Stop(5.0))
     first.report(ended=True)
-    machine.time.advance(JOB.stop_timeout_s + relay_module.LEAVING_S + 1)
+    machine.time.advance(JOB.config.load.stop_timeout + relay_module.LEAVING_S + 1)
     second.report(ended=True)
     machine.time.advance(1)
     assert machine.sent(Report) == []
@@ -444,7 +444,7 @@ def test_a_signal_makes_it_leave_with_all_of_its_processes(machine: Machine) -> 
     first, second = machine.join()
     machine.relay.departure.leave(signal.SIGTERM)
     assert [type(message) for message in machine.sent(Leaving)] == [Leaving]
-    assert [worker.got(Stop) for worker in (first, second)] == [[Stop(JOB.stop_timeout_s)]] * 2
+    assert [worker.got(Stop) for worker in (first, second)] == [[Stop(JOB.config.load.stop_timeout)]] * 2
 
 
 def test_a_signal_before_there_is_a_run_ends_it_at_once(machine: Machine) -> None:
@@ -480,8 +480,8 @@ def test_messages_reach_the_process_that_they_are_for_or_all(machine: Machine) -
 
 def test_messages_of_processes_reach_the_master(machine: Machine) -> None:
     first, _ = machine.join()
-    first.say(Custom("answer", b"\xc0", "machine-1"))
-    first.say(WorkerEvent("stop_test", "enough"))
+    first.echo(Custom("answer", b"\xc0", "machine-1"))
+    first.echo(WorkerEvent("stop_test", "enough"))
     assert machine.sent(Custom) == [Custom("answer", b"\xc0", "machine-1")]
     assert machine.sent(WorkerEvent) == [WorkerEvent("stop_test", "enough")]
 

@@ -81,14 +81,17 @@ class MadeUpSocket:
         self.reads += 1
         return self._arrived.popleft()
 
-    def send_multipart(self, frames: list[bytes], flags: int = 0, copy: bool = True) -> None:
+    def send_multipart(self, frames: list[bytes]) -> None:
         if self.fails is not None:
             raise self.fails
-        self.copied.append(copy)
         self.sent.append(frames)
 
+    def send_to(self, peer: bytes, frame: bytes, copy: bool) -> None:
+        self.send_multipart([peer, frame])
+        self.copied.append(copy)
+
     def send(self, frame: bytes, flags: int = 0) -> None:
-        self.send_multipart([frame], flags)
+        self.send_multipart([frame])
 
     def close(self, linger: int) -> None:
         self.is_closed = True
@@ -99,7 +102,7 @@ class MadeUpContext:
         self.sockets: list[MadeUpSocket] = []
         self.refuses: Exception | None = None
 
-    def socket(self, kind: int) -> MadeUpSocket:
+    def socket(self, kind: int, socket_class: type[Any] = zmq.Socket) -> MadeUpSocket:
         self.sockets.append(MadeUpSocket(kind))
         self.sockets[-1].refuses = self.refuses
         return self.sockets[-1]
@@ -291,12 +294,12 @@ def test_other_failures_to_send_are_logged_once(
 
 
 def test_failed_handshakes_are_counted_and_told(master: Master) -> None:
-    told: list[int] = []
-    master.router.on_handshake_failure = lambda: told.append(master.router.handshake_failures)
+    reported: list[int] = []
+    master.router.on_handshake_failure = lambda: reported.append(master.router.handshake_failures)
     for event in (zmq.EVENT_HANDSHAKE_FAILED_AUTH, zmq.EVENT_ACCEPTED, zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL):
         master.socket.monitor.arrive(monitor_event(event), b"tcp://127.0.0.1:1")
     wait_until(lambda: master.socket.monitor.reads == 3)
-    assert told == [1, 2]
+    assert reported == [1, 2]
 
 
 class Connection:

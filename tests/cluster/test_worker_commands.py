@@ -11,6 +11,7 @@ import gevent
 import pytest
 
 from obswarm.api import Environment, Events, LoadTestError, ObswarmError
+from obswarm.bounded_msgpack import unpack_content
 from obswarm.cluster.job import Job
 from obswarm.cluster.wire.custom_content import pack_content
 from obswarm.cluster.wire.messages import (
@@ -33,8 +34,11 @@ from obswarm.cluster.wire.messages import (
     Welcome,
     WorkerEvent,
 )
+from obswarm.cluster.worker import identity as identity_module
+from obswarm.cluster.worker import loading
 from obswarm.cluster.worker import worker as worker_module
-from obswarm.cluster.worker.worker import Worker, new_identity
+from obswarm.cluster.worker.identity import new_identity
+from obswarm.cluster.worker.worker import Worker
 from obswarm.engine import GeneratorWarning, PartFailed, PartRestarted, RunFailed
 from obswarm.greenlets import kill_all
 from obswarm.stats.codec import DeltaSum
@@ -68,7 +72,7 @@ class Commanded:
     def __init__(self, folder: Path, patch: pytest.MonkeyPatch, **options: Any) -> None:
         self.folder = folder
         self.worker = Worker("tcp://127.0.0.1:1", None, **options)
-        self.events: Events = worker_module.events
+        self.events: Events = loading.events
         self.sent: list[Message] = []
         self._started: list[gevent.Greenlet] = []
         patch.setattr(self.worker.link, "send", self.sent.append)
@@ -90,12 +94,12 @@ class Commanded:
     def welcome(self, **changed: Any) -> Welcome:
         return Welcome("nonce", "", "run-7", 0, 60.0, "", self.job(**changed).pack())
 
-    def say(self, *messages: Message) -> None:
+    def echo(self, *messages: Message) -> None:
         for message in messages:
             self.worker.on_message(message)
 
     def run_users(self, **users: int) -> None:
-        self.say(StartRun("run-7"), Assign(1, users, 1_000.0))
+        self.echo(StartRun("run-7"), Assign(1, users, 1_000.0))
         wait_until(lambda: self.runner.user_count == sum(users.values()))
 
     @property
@@ -124,7 +128,7 @@ Make = Callable[..., Commanded]
 @pytest.fixture
 def make(tmp_path: Path, loadtest: Any, monkeypatch: pytest.MonkeyPatch, own_imports: None) -> Iterator[Make]:
     """Makes workers that have loaded nothing yet."""
-    monkeypatch.setattr(worker_module, "events", Events())
+    monkeypatch.setattr(loading, "events", Events())
     monkeypatch.setattr(worker_module, "requests_per_cpu_second", lambda classes: 1_000.0)
     monkeypatch.setattr(worker_module, "usable_cpus", lambda: 4.0)
     monkeypatch.setattr(worker_module, "new_context", lambda: None)
@@ -176,11 +180,11 @@ def test_the_job_says_what_the_environment_has(make: Make) -> None:
     made.prepare(
         user_classes=("Busy",),
         host="http://shop.example",
-        detailed_timings=True,
-        trace_share=0.5,
+        timings=True,
+        trace_sample=0.5,
         options={"basket": 3},
         exclude_tags=("slow",),
-        stop_timeout_s=7.0,
+        stop_timeout=7.0,
     )
     environment = made.environment
     (cls,) = environment.user_classes
@@ -230,12 +234,12 @@ def test_a_user_class_that_is_not_in_the_files_is_an_error(make: Make) -> None:
 
 
 def test_what_cannot_be_understood_is_an_error(make: Make) -> None:
-    with pytest.raises(ObswarmError, match="cannot be understood"):
+    with pytest.raises(ObswarmError, match="cannot be decoded"):
         make().worker.prepare(Welcome("nonce", "", "run-7", 0, 60.0, "", b"\xc1"), None)
 
 
 def test_identities_are_new_each_time_and_begin_with_the_name_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker_module.socket, "gethostname", lambda: "loader\x1b[1m")
+    monkeypatch.setattr(identity_module.socket, "gethostname", lambda: "loader\x1b[1m")
     first, second = new_identity(), new_identity(3, "hash")
     assert first.incarnation != second.incarnation
     assert first.name.startswith("loader")
@@ -248,7 +252,7 @@ def test_identities_are_new_each_time_and_begin_with_the_name_of_the_machine(mon
 def test_messages_before_a_load_test_is_loaded_do_nothing(make: Make, caplog: pytest.LogCaptureFixture) -> None:
     made = make()
     order = fired(made, "test_start", "init", "test_stopping")
-    made.say(StartRun("run-7"), Admitted(1), Assign(1, {"Visitor": 1}, 1.0), Stop(1.0), StopUsers())
+    made.echo(StartRun("run-7"), Admitted(1), Assign(1, {"Visitor": 1}, 1.0), Stop(1.0), StopUsers())
     made.worker.collect(1)
     made.worker.on_orphaned()
     gevent.sleep(0)
@@ -260,36 +264,36 @@ def test_init_is_fired_once_when_the_worker_knows_its_number(commanded: Commande
     seen: list[tuple[Any, int]] = []
     commanded.events.init.add_listener(lambda environment, runner, **_: seen.append((environment, runner.worker_index)))
     assert commanded.runner.worker_index == -1
-    commanded.say(Admitted(4), Admitted(5))
+    commanded.echo(Admitted(4), Admitted(5))
     assert seen == [(commanded.environment, 4)]
     assert commanded.runner.worker_index == 5, "after a restart of the master it may be another one"
 
 
 def test_users_start_when_the_listeners_of_test_start_have_run(commanded: Commanded) -> None:
-    seen: list[int] = []
+    seen: list[tuple[int, str]] = []
 
     def take_a_while(**_: object) -> None:
         gevent.sleep(0.05)
-        seen.append(commanded.runner.user_count)
+        seen.append((commanded.runner.user_count, commanded.runner.state))
 
     commanded.events.test_start.add_listener(take_a_while)
-    commanded.say(StartRun("run-7"), Assign(1, {"Visitor": 2}, 1_000.0), StartRun("run-7"))
-    assert commanded.runner.state == "running"
+    commanded.echo(StartRun("run-7"), Assign(1, {"Visitor": 2}, 1_000.0), StartRun("run-7"))
     wait_until(lambda: commanded.runner.user_count == 2)
-    assert seen == [0], "once, whatever the master repeats"
+    assert seen == [(0, "ready")], "once, whatever the master repeats"
+    wait_until(lambda: commanded.runner.state == "running")
     assert commanded.worker.assigned_users() == {"Visitor": 2, "Busy": 0}
 
 
 def test_the_newest_assignment_counts_and_is_reported_when_it_has_been_carried_out(commanded: Commanded) -> None:
     commanded.run_users(Visitor=3)
-    commanded.say(Assign(2, {"Visitor": 1}, 1_000.0))
+    commanded.echo(Assign(2, {"Visitor": 1}, 1_000.0))
     commanded.worker.collect(8)
     assert commanded.reports()[-1].settled <= 1
     wait_until(lambda: commanded.worker._settled == 2)
     wait_until(lambda: commanded.runner.user_count == 1)
     commanded.worker.collect(9)
     report = commanded.reports()[-1]
-    assert (report.pulse, report.settled, report.users) == (9, 2, {"Visitor": 1, "Busy": 0})
+    assert (report.heartbeat, report.settled, report.users) == (9, 2, {"Visitor": 1, "Busy": 0})
     assert not report.ended
 
 
@@ -297,14 +301,14 @@ def test_spawning_complete_and_reset_stats_are_fired_on_workers(commanded: Comma
     users: list[int] = []
     commanded.events.spawning_complete.add_listener(lambda user_count, **_: users.append(user_count))
     order = fired(commanded, "reset_stats")
-    commanded.say(SpawningComplete(40), StatsReset())
+    commanded.echo(SpawningComplete(40), StatsReset())
     assert (users, order) == ([40], ["reset_stats"])
 
 
 def test_a_message_of_the_load_test_reaches_its_listener(commanded: Commanded) -> None:
     heard: list[Any] = []
     commanded.runner.register_message("users", lambda environment, msg, **_: heard.append((msg.data, msg.node_id)))
-    commanded.say(Custom("users", pack_content([1, 2]), "master"))
+    commanded.echo(Custom("users", pack_content([1, 2]), "master"))
     assert heard == [([1, 2], "master")]
 
 
@@ -324,22 +328,26 @@ def test_a_message_and_a_quit_of_the_load_test_are_sent_to_the_master(commanded:
 def test_a_stop_ends_users_between_its_two_events_and_reports_the_end(commanded: Commanded) -> None:
     commanded.run_users(Visitor=2)
     order = fired(commanded, "test_stopping", "test_stop")
-    commanded.say(Stop(5.0), Assign(2, {"Visitor": 9}, 1_000.0))
-    assert commanded.runner.state == "stopping"
+    states: list[str] = []
+    for hook in (commanded.events.test_stopping, commanded.events.test_stop):
+        hook.add_listener(lambda **_: states.append(commanded.runner.state))
+    wait_until(lambda: commanded.runner.state == "running")
+    commanded.echo(Stop(5.0), Assign(2, {"Visitor": 9}, 1_000.0))
     wait_until(lambda: commanded.runner.state == "stopped")
     wait_until(commanded.reports)
     assert order == ["test_stopping", "test_stop"]
+    assert states == ["running", "stopped"], "as in Locust"
     report = commanded.reports()[-1]
-    assert (report.ended, report.pulse, sum(report.users.values())) == (True, 0, 0)
+    assert (report.ended, report.heartbeat, sum(report.users.values())) == (True, 0, 0)
     assert commanded.worker.assigned_users() == {"Visitor": 0, "Busy": 0}
 
 
 def test_a_second_stop_with_less_time_ends_tasks_at_once_and_one_with_more_time_does_not(commanded: Commanded) -> None:
     commanded.run_users(Busy=1)
-    commanded.say(Stop(50.0), Stop(55.0))
+    commanded.echo(Stop(50.0), Stop(55.0))
     gevent.sleep(0.05)
     assert commanded.runner.user_count == 1
-    commanded.say(Stop(0.0))
+    commanded.echo(Stop(0.0))
     wait_until(lambda: commanded.runner.state == "stopped")
     assert commanded.runner.user_count == 0
 
@@ -354,14 +362,14 @@ def test_users_of_a_worker_that_lost_its_master_end_and_start_again_when_it_is_b
         "No contact with the master for too long: stopping 2 users."
     ]
     assert commanded.runner.state == "running"
-    commanded.say(Assign(1, {"Visitor": 2}, 1_000.0))
+    commanded.echo(Assign(1, {"Visitor": 2}, 1_000.0))
     wait_until(lambda: commanded.runner.user_count == 2)
 
 
 def test_a_worker_without_users_says_nothing_of_a_master_that_is_silent(
     commanded: Commanded, caplog: pytest.LogCaptureFixture
 ) -> None:
-    commanded.say(StartRun("run-7"), StopUsers())
+    commanded.echo(StartRun("run-7"), StopUsers())
     assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
 
 
@@ -375,7 +383,7 @@ def test_a_worker_whose_master_has_another_run_becomes_a_new_process(
     commanded.worker.link.unacked.put(b"delta")
     commanded.worker.on_other_run()
     assert order == ["clean up", "reexec with 0"]
-    assert "The master has another run now; what is in no result: 1 report of the last one." in caplog.text
+    assert "The master has another run now; the result of the last one lacks 1 report." in caplog.text
 
 
 def test_a_worker_without_a_load_test_becomes_a_new_process_as_well(
@@ -412,10 +420,60 @@ def test_what_listeners_add_to_a_report_is_sent_with_the_counts_of_users(command
 
     commanded.events.report_to_master.add_listener(add)
     commanded.worker.collect(1)
-    (message,) = [each for each in commanded.sent if isinstance(each, CustomReport)]
     name = commanded.runner.client_id
-    counts = {"user_count": 0, "user_classes_count": {"Visitor": 0, "Busy": 0}}
-    assert message == CustomReport(name, pack_content({**counts, "who": name}))
+    (data,) = report_data(commanded)
+    assert set(data) == {"stats", "stats_total", "errors", "user_count", "user_classes_count", "who"}
+    assert (data["who"], data["user_count"], data["user_classes_count"]) == (name, 0, {"Visitor": 0, "Busy": 0})
+
+
+def report_data(commanded: Commanded) -> list[dict[str, Any]]:
+    """The data for listeners that the worker has sent, report by report."""
+    return [unpack_content(each.content, 10_000) for each in commanded.sent if isinstance(each, CustomReport)]
+
+
+@pytest.mark.parametrize("by", ["its master", "itself"])
+def test_statistics_are_part_of_the_data_each_request_once(commanded: Commanded, by: str) -> None:
+    record = commanded.environment.recorder.record
+    if by == "its master":
+        commanded.echo(StartRun("run-7", with_statistics=True))
+    else:
+        commanded.events.worker_report.add_listener(lambda **_: None)
+    # Also those that are counted while listeners run.
+    commanded.events.report_to_master.add_listener(lambda **_: record("GET", "/", 0.02, 10, 500, "HTTP 500"))
+    record("GET", "/", 0.01, 10, 200, None)
+    commanded.worker.collect(1)
+    commanded.worker.collect(2)
+    first, second = report_data(commanded)
+    assert [each["num_requests"] for each in (*first["stats"], *second["stats"])] == [2, 1]
+    assert (first["stats_total"]["num_failures"], first["stats_total"]["total_content_length"]) == (1, 20)
+    (error,) = first["errors"].values()
+    assert (error["error"], error["occurrences"]) == ("HTTP 500", 1)
+    measured = DeltaSum()
+    for report in commanded.reports():
+        measured.add(report.delta)
+    assert measured.take(100).total().requests == 3
+
+
+def test_without_listeners_only_the_report_is_sent(commanded: Commanded) -> None:
+    commanded.echo(StartRun("run-7"))
+    commanded.worker.collect(1)
+    assert report_data(commanded) == []
+
+
+def test_listeners_hear_of_heartbeats_and_a_slow_one_delays_nothing(commanded: Commanded) -> None:
+    heard: list[tuple[str, float]] = []
+
+    def slow(client_id: str, timestamp: float) -> None:
+        gevent.sleep(0.05)
+        heard.append((client_id, timestamp))
+
+    commanded.events.heartbeat_received.add_listener(slow)
+    commanded.worker.on_heartbeat()
+    commanded.worker.on_heartbeat()
+    assert heard == []
+    wait_until(lambda: len(heard) == 2, every_s=0.01)
+    assert {client_id for client_id, _ in heard} == {commanded.runner.client_id}
+    assert heard[-1][1] == commanded.runner.last_heartbeat_timestamp
 
 
 def test_what_listeners_add_that_cannot_be_sent_is_an_error_of_the_load_test(commanded: Commanded) -> None:
@@ -447,7 +505,7 @@ def test_a_worker_whose_master_acknowledges_nothing_keeps_what_it_measures_for_l
     while not link.unacked.is_full:
         link.unacked.put(b"delta")
     recorder.record("GET", "/", 0.01, 10, 200, None)
-    commanded.say(Stop(5.0))
+    commanded.echo(Stop(5.0))
     wait_until(commanded.reports)
     report = commanded.reports()[-1]
     assert (report.sequence, report.ended) == (0, False)
@@ -494,16 +552,16 @@ def test_the_exit_code_is_the_masters_unless_the_load_test_sets_one(
     made, commanded = running
     made.socket.deliver(commanded.welcome())
     wait_until(lambda: made.sent(Ready))
-    told: list[int] = []
+    reported: list[int] = []
     order = fired(commanded, "quitting")
-    commanded.events.quit.add_listener(lambda exit_code, **_: told.append(exit_code))
+    commanded.events.quit.add_listener(lambda exit_code, **_: reported.append(exit_code))
     assert made.worker._environment is not None
     made.worker._environment.process_exit_code = own
     made.socket.deliver(Heartbeat(1, 0, True))
     made.socket.deliver(End(0, 3))
     assert made.outcome == code
-    assert (order, told) == (["quitting"], [code])
-    assert [report.pulse for report in made.sent(Report)] == [1]
+    assert (order, reported) == (["quitting"], [code])
+    assert [report.heartbeat for report in made.sent(Report)] == [1]
     assert made.socket.is_closed
 
 

@@ -59,7 +59,7 @@ def test_a_delta_that_comes_too_early_waits_for_the_one_before() -> None:
     assert (known.merged, gathered.deltas) == (2, 2)
 
 
-def test_one_that_cannot_be_read_counts_for_nothing_and_is_told() -> None:
+def test_an_unreadable_delta_counts_nothing_and_is_reported() -> None:
     gathered, known = DeltaSum(), member()
     with pytest.raises(Malformed):
         known.take_report(report(1, b"garbage", 1), gathered, 1.0)
@@ -87,7 +87,7 @@ def test_an_outbox_keeps_what_is_not_acknowledged_and_no_more_than_a_few() -> No
     assert len(unacked) == MOST_UNACKED - 3
 
 
-def test_who_is_missing_is_shown_without_users() -> None:
+def test_a_missing_worker_is_shown_without_users() -> None:
     gathered, known = DeltaSum(), member()
     assert known.view(1.0) is None
     known.take_report(report(1, delta(1), 1), gathered, 1.0)

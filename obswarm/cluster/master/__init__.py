@@ -1,1 +1,1 @@
-"""The master's side of a cluster: which workers there are, which users each has, and what they reported."""
+"""The master's side of a cluster: its workers, their users, and their reports."""

@@ -8,14 +8,14 @@ from obswarm.cluster.wire.messages import Assign
 from obswarm.engine import Assignment, RateLimiter, spread
 
 _BURST_S = 0.4
-"""Of users that are given out in one step; workers spread them."""
+"""Seconds of the spawn rate that one step may assign; workers spread them evenly."""
 _MOVES = 0.9
-"""Of the spawn rate, for users that move: messages take their time, now more and now less, and still no second may have
-more starts than the rate."""
+"""Share of the spawn rate for moved users: messages are delayed by varying times, and no second may have more starts
+than the rate allows."""
 _BEHIND_S = 0.25
-"""What is later than that is not only late: users have to move."""
+"""Seconds of delay at the spawn rate from which on users count as moving between workers."""
 _BASE = 0.1
-"""Of the rate while users move, for workers that have none of them to start."""
+"""Share of the rate for workers without moved users, while users move."""
 _SAME_RATE = (0.8, 1.25)
 
 _Place = tuple[str, str]
@@ -23,32 +23,31 @@ _Place = tuple[str, str]
 
 
 class Assignments:
-    """Gives an assignment out to workers, by their weights in `balance`. `number` is that of the last assignment.
+    """Divides an assignment among workers, by their weights in `balance`. `number` is that of the last assignment.
 
-    However many users have to get to other workers (one has come, or gone, or is too slow), no more of them are given
-    out within a second than the spawn rate allows, those that are new included. The rates that workers are told sum up
-    to the spawn rate, so that they keep to it as well when messages come late. Rates of iterations are divided at once:
-    the executor gives their course over time.
+    However many users have to be moved (when a worker joins, leaves or is too slow), no more users per second are
+    assigned than the spawn rate allows, including new ones. The spawn rates of the workers add up to the spawn rate, so
+    they keep to it also when messages are delayed. Rates of iterations are divided at once: the executor ramps them.
     """
 
     def __init__(self, balance: Balance) -> None:
         self.balance = balance
         self.number = 0
         self.pending = 0
-        """Users that workers should have already, and have not been told to start yet."""
+        """Users that are wanted now, and not yet assigned because of the spawn rate."""
         self._limiter: RateLimiter | None = None
         self._wanted = 0
         self._growth = 0
-        """Of the pending users those that are new in the run."""
+        """The pending users that are new in the run, instead of moved."""
         self._moving = False
 
-    def give_out(
+    def assign(
         self, ready: Sequence[WorkerState], assignment: Assignment, now: float
     ) -> list[tuple[WorkerState, Assign]]:
-        """Make the next step on the way to the assignment, whose spawn rate is that of all workers; to be called again
-        in a moment as long as some users are `pending`.
+        """Make the next step towards the assignment, whose spawn rate is that of all workers together. Has to be called
+        again soon while users are `pending`.
 
-        Returns what to tell the workers whose users or rates have changed.
+        Returns the messages to workers whose users or rates have changed.
         """
         wanted, rate = assignment.users, assignment.spawn_rate
         self.number += 1
@@ -64,18 +63,24 @@ class Assignments:
         weights = self.balance.weights({incarnation: worker.capacity for incarnation, worker in by_incarnation.items()})
         present = {incarnation: worker.assigned or worker.users for incarnation, worker in by_incarnation.items()}
         given, missing = self._step(distribute(wanted, weights, present), present, wanted, rate, now)
-        rates = distribute_rates(assignment.rates, weights)
+        limits_before = {incarnation: worker.assigned_limits for incarnation, worker in by_incarnation.items()}
+        rates, limits = distribute_rates(assignment.rates, weights, assignment.max_users, limits_before)
         messages = []
         for incarnation, share in self._rates(missing, weights, rate).items():
             worker, users = by_incarnation[incarnation], given[incarnation]
             same_rate = worker.rate > 0 and _SAME_RATE[0] <= share / worker.rate <= _SAME_RATE[1]
-            is_same = users == worker.assigned and rates[incarnation] == worker.assigned_rates
+            has_same_rates = (rates[incarnation], limits[incarnation]) == (
+                worker.assigned_rates,
+                worker.assigned_limits,
+            )
+            is_same = users == worker.assigned and has_same_rates
             if is_same and worker.assign_number and same_rate:
                 continue
-            worker.assigned, worker.assigned_rates = users, rates[incarnation]
+            worker.assigned = users
+            worker.assigned_rates, worker.assigned_limits = rates[incarnation], limits[incarnation]
             worker.assign_number = self.number
             worker.rate = share
-            messages.append((worker, Assign(self.number, users, share, rates[incarnation])))
+            messages.append((worker, Assign(self.number, users, share, rates[incarnation], limits[incarnation])))
         return messages
 
     def _step(
@@ -86,7 +91,7 @@ class Assignments:
         rate: float,
         now: float,
     ) -> tuple[dict[str, Users], dict[str, int]]:
-        """Users by worker after this step, and how many each worker had to start before it."""
+        """Return the users by worker after this step, and the number that each worker had to start before it."""
         assert self._limiter is not None
         changes = {
             (worker, name): goal[worker].get(name, 0) - has.get(name, 0)
@@ -95,8 +100,10 @@ class Assignments:
         }
         gaps = {place: change for place, change in changes.items() if change > 0}
         missing = _by_worker(gaps)
-        there = _by_class({(worker, name): number for worker, has in present.items() for name, number in has.items()})
-        deficits = {name: max(0, number - there.get(name, 0)) for name, number in wanted.items()}
+        present_users = _by_class(
+            {(worker, name): number for worker, has in present.items() for name, number in has.items()}
+        )
+        deficits = {name: max(0, number - present_users.get(name, 0)) for name, number in wanted.items()}
         self._growth = min(self._growth, sum(deficits.values()))
         new = min(self._growth, self._limiter.allowed(now, rate))
         self._limiter.take(new)
@@ -104,7 +111,7 @@ class Assignments:
         moving = min(sum(gaps.values()) - new, self._limiter.allowed(now, rate * _MOVES))
         self._limiter.take(moving)
         starts = dict.fromkeys(gaps, 0)
-        # Users that are missing come before those that only change places.
+        # Missing users come before moved ones.
         for name, number in spread(new + moving, deficits).items():
             for place, more in spread(number, _of_class(name, gaps)).items():
                 starts[place] += more
@@ -117,7 +124,7 @@ class Assignments:
         started = _by_class(starts)
         for name in {name for _, name in changes}:
             surplus = {place: -change for place, change in _of_class(name, changes).items() if change < 0}
-            ends = there.get(name, 0) + started.get(name, 0) - wanted.get(name, 0)
+            ends = present_users.get(name, 0) + started.get(name, 0) - wanted.get(name, 0)
             for (worker, _), number in spread(ends, surplus).items():
                 given[worker][name] = present[worker][name] - number
         self.pending = sum(gaps.values()) - sum(starts.values())
@@ -126,7 +133,7 @@ class Assignments:
         return given, missing
 
     def _rates(self, missing: Mapping[str, int], weights: Mapping[str, float], rate: float) -> dict[str, float]:
-        """Users per second for each worker: by its weight, or while users move mostly by what it has to start."""
+        """Return the spawn rate of each worker: by its weight, or, while users move, mostly by its users to start."""
         whole, to_start = sum(weights.values()), sum(missing.values())
         shares = {worker: rate * weight / whole for worker, weight in weights.items()}
         if not self._moving or not to_start:

@@ -1,4 +1,4 @@
-"""Who gets which users: pure functions of what is wanted, what each worker can do, and what it has already."""
+"""Distribution of users over workers: pure functions of the wanted users, the workers' weights and their users."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -36,30 +36,48 @@ def distribute(
     return result
 
 
-def distribute_rates(wanted: Mapping[str, float], weights: Mapping[str, float]) -> dict[str, Rates]:
-    """Rates of iterations by class for each worker, in proportion to the weights; those of a class sum up to its rate
-    exactly."""
-    result: dict[str, Rates] = {worker: {} for worker in weights}
+def distribute_rates(
+    wanted: Mapping[str, float],
+    weights: Mapping[str, float],
+    max_users: Mapping[str, int] | None = None,
+    present: Mapping[str, Mapping[str, int]] | None = None,
+) -> tuple[dict[str, Rates], dict[str, Users]]:
+    """Rates of iterations by class for each worker, in proportion to the weights, and the maximum numbers of users for
+    them. The rates of a class sum up to its rate exactly, its maximum numbers to its maximum. `present` are the maximum
+    numbers until now, which do not change because of rounding.
+
+    A worker that may have no users of a class, because there are more workers than users, has no rate of it either.
+    """
+    rates: dict[str, Rates] = {worker: {} for worker in weights}
+    limits: dict[str, Users] = {worker: {} for worker in weights}
     if not any(weights.values()):
-        return result
+        return rates, limits
     for user_class, rate in wanted.items():
-        for worker, part in zip(weights, apportion_rate(rate, list(weights.values())), strict=True):
-            result[worker][user_class] = part
-    return result
+        parts = list(weights.values())
+        most = (max_users or {}).get(user_class)
+        if most is not None:
+            has = [(present or {}).get(worker, {}).get(user_class, 0) for worker in weights]
+            users = apportion(most, parts, has)
+            parts = [part if number else 0.0 for part, number in zip(parts, users, strict=True)]
+            for worker, number in zip(weights, users, strict=True):
+                limits[worker][user_class] = number
+        for worker, part in zip(weights, apportion_rate(rate, parts), strict=True):
+            rates[worker][user_class] = part
+    return rates, limits
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerLoad:
-    """What a worker said of itself last."""
+    """The load of a worker, as last reported."""
 
     cpu_ratio: float
     strained_s: int
 
 
 class Balance:
-    """Takes weight from workers that are too slow for what they have, while others have room.
+    """Weights of workers: by capacity or equal; reduced for workers that are too slow while others have room.
 
-    `weights` starts from capacities (or equal numbers) and says who gets how much; `update` is called once an interval.
+    `update` is called once per interval.
     """
 
     def __init__(self, by_capacity: bool) -> None:
@@ -68,7 +86,7 @@ class Balance:
         self._rest: dict[str, int] = {}
 
     def weights(self, capacities: Mapping[str, float]) -> dict[str, float]:
-        """By worker; those that could not measure themselves count as the average of the others."""
+        """Return the weights by worker; workers of unknown capacity get the average of the others."""
         if not self._by_capacity:
             return dict.fromkeys(capacities, 1.0)
         measured = [capacity for capacity in capacities.values() if capacity > 0]
@@ -78,7 +96,7 @@ class Balance:
         }
 
     def update(self, loads: Mapping[str, WorkerLoad]) -> list[str]:
-        """Note the last interval; gives the workers whose weight was reduced."""
+        """Take over the loads of the last interval; returns the workers whose weight was reduced."""
         if not self._by_capacity:
             return []
         for worker in list(self._rest):
@@ -93,7 +111,7 @@ class Balance:
         ]
         for worker in reduced:
             self._factor[worker] = max(_LEAST_FACTOR, self._factor.get(worker, 1.0) * _LESS)
-            # What moving users brings shows only after a while.
+            # Moving users takes effect only after some intervals.
             self._rest[worker] = _SETTLE_INTERVALS
         return reduced
 

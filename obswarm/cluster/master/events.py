@@ -17,21 +17,21 @@ class Joined:
 
 @dataclass(frozen=True, slots=True)
 class CameBack:
-    """A missing worker has been heard from."""
+    """A missing worker has sent a message."""
 
     worker: WorkerState
 
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """A worker has not been heard from for too long."""
+    """A worker has not sent a message for too long."""
 
     worker: WorkerState
 
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """A worker gives its users back."""
+    """A worker leaves; its users are to be moved."""
 
     worker: WorkerState
 
@@ -45,7 +45,7 @@ class Lost:
 
 @dataclass(frozen=True, slots=True)
 class Overloaded:
-    """A worker is too slow for its users, and gets fewer of them."""
+    """A worker is too slow for its users; it gets fewer."""
 
     worker: WorkerState
 
@@ -60,22 +60,22 @@ class LoadFailed:
 
 @dataclass(frozen=True, slots=True)
 class StatisticsMissing:
-    """An earlier master had acknowledged statistics of the worker that it could not keep; `worker.stats_s` is when it
-    last did."""
+    """An earlier master had acknowledged statistics of the worker that it could not store; `worker.stats_s` is the time
+    of the last ones that it stored."""
 
     worker: WorkerState
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerRefused:
-    """What a worker reported cannot be read or is impossible; nothing of it counts from now on."""
+    """A worker sent invalid or impossible data; it is refused from now on."""
 
     worker: WorkerState
 
 
 @dataclass(frozen=True, slots=True)
 class ProcessesLost:
-    """All processes that a worker of several has lost so far."""
+    """All processes that a relay has lost so far."""
 
     worker: WorkerState
     losses: tuple[WorkerLoss, ...]
@@ -83,13 +83,13 @@ class ProcessesLost:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A message of a worker that is for the owner."""
+    """A message of a worker for the owner of the registry."""
 
     worker: WorkerState
     message: WorkerEvent | Custom | CustomReport
 
 
 UsersMove = Joined | CameBack | Missing | Left | Lost | Overloaded
-"""Workers should have other users: they have to be assigned anew."""
+"""The users have to be assigned to workers again."""
 
 RegistryEvent = UsersMove | LoadFailed | StatisticsMissing | WorkerRefused | ProcessesLost | Received

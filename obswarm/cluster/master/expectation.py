@@ -1,9 +1,10 @@
-"""How many workers a run waits for."""
+"""The number of workers that a run waits for."""
 
 import logging
 from dataclasses import dataclass
 
 from obswarm.api import ObswarmError
+from obswarm.units import format_limit
 
 logger = logging.getLogger(__name__)
 
@@ -12,8 +13,8 @@ _NOTICE_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """How many workers to wait for before the run starts, and for how long (None: as long as it takes). Where
-    `fewer_do` the run begins with those that are there then."""
+    """Number of workers to wait for before the run starts, and for how many seconds (None: without limit). With
+    `fewer_do`, the run starts with fewer workers after that time."""
 
     workers: int = 1
     longest_s: float | None = None
@@ -21,24 +22,29 @@ class Expectation:
 
 
 class WaitForWorkers:
-    """Until an expectation is met. It begins at `began_s`, of any clock."""
+    """The wait for an expectation, since `began_s` on any clock."""
 
     def __init__(self, expect: Expectation, began_s: float) -> None:
         self._expect = expect
         self._began_s = self._noticed_s = began_s
 
     def is_over(self, ready: int, now: float) -> bool:
-        """Whether the run may begin with `ready` workers. Raises ObswarmError when too few have come in time."""
+        """Whether the run may begin with `ready` workers. Raises ObswarmError if there are too few in time."""
         expect = self._expect
         if ready >= expect.workers:
             return True
         if expect.longest_s is not None and now - self._began_s > expect.longest_s:
             if ready and expect.fewer_do:
                 logger.warning(
-                    "%d of %d workers are ready after %.0f s; the run begins.", ready, expect.workers, expect.longest_s
+                    "%d of %d workers are ready after %s; the run begins.",
+                    ready,
+                    expect.workers,
+                    format_limit(expect.longest_s),
                 )
                 return True
-            raise ObswarmError(f"{ready} of {expect.workers} workers were ready after {expect.longest_s:.0f} s.")
+            raise ObswarmError(
+                f"{ready} of {expect.workers} workers were ready after {format_limit(expect.longest_s)}."
+            )
         if now - self._noticed_s > _NOTICE_S:
             self._noticed_s = now
             logger.info("%d of %d workers are ready.", ready, expect.workers)

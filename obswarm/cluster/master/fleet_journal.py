@@ -1,4 +1,4 @@
-"""FleetJournal: writes a run and its workers, as a RunJournal."""
+"""FleetJournal: the RunJournal of a master."""
 
 from obswarm.cluster.master.generator import FleetGenerator
 from obswarm.cluster.master.journal import Journal
@@ -8,7 +8,7 @@ from obswarm.stats import StatsTable
 
 
 class FleetJournal:
-    """Adds to what a run writes of itself what its generator knows of the workers."""
+    """Writes the progress of a run to a Journal, with the records of its workers."""
 
     def __init__(self, journal: Journal, generator: FleetGenerator) -> None:
         self._journal = journal

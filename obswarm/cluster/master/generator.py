@@ -1,28 +1,29 @@
-"""FleetGenerator: users in workers. It assigns them, adds up what comes back, and survives the loss of any of them."""
+"""FleetGenerator: a LoadGenerator with its users in workers: assigns them, merges their statistics, notices losses."""
 
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import gevent
 
 from obswarm import clock, defaults
 from obswarm.api import Environment, InternalError, ObswarmError
-from obswarm.bounded_msgpack import Unreadable, unpack_content
+from obswarm.bounded_msgpack import Unreadable
 from obswarm.cluster.master import events
 from obswarm.cluster.master.expectation import Expectation, WaitForWorkers
+from obswarm.cluster.master.feed_service import FeedService
+from obswarm.cluster.master.fleet_events import FleetEvents
 from obswarm.cluster.master.journal import Recovered
 from obswarm.cluster.master.local_workers import LocalProcesses, LocalWorkers
 from obswarm.cluster.master.losses import Losses
-from obswarm.cluster.master.recovery import restore_workers
+from obswarm.cluster.master.recovery import restored_workers
 from obswarm.cluster.master.registry import WorkerRegistry
 from obswarm.cluster.master.run_spec import RunSpec
 from obswarm.cluster.master.runner import MasterRunner
 from obswarm.cluster.master.worker_state import WorkerState
 from obswarm.cluster.wire.bounds import RunBounds
 from obswarm.cluster.wire.curve import CurveKeys
-from obswarm.cluster.wire.custom_content import MAX_CONTENT_ITEMS, deliver
+from obswarm.cluster.wire.custom_content import deliver
 from obswarm.cluster.wire.messages import Custom, CustomReport, SpawningComplete, StatsReset, WorkerEvent
 from obswarm.cluster.wire.transport import RouterSocket, new_context
 from obswarm.engine import (
@@ -32,6 +33,7 @@ from obswarm.engine import (
     GeneratorWarning,
     HealthMonitor,
     LoadGenerator,
+    MessageListeners,
     Progress,
     RunFailed,
     RunnerControl,
@@ -39,6 +41,7 @@ from obswarm.engine import (
     StopRequested,
     WorkerLoss,
 )
+from obswarm.feeds import FeedServer
 from obswarm.record import StopKind, WorkerStatus
 from obswarm.stats import StatsTable
 from obswarm.units import counted
@@ -57,9 +60,9 @@ _POLL_S = 0.02
 
 
 class FleetGenerator(LoadGenerator):
-    """Users in workers that dial to `endpoint`; with `local` they are this machine's own processes.
+    """Users in workers that connect to `endpoint`; with `local`, in worker processes of this machine.
 
-    `recovered` is a run of an earlier master that is gone on with. Raises ObswarmError when it cannot listen.
+    `recovered` is the run of an earlier master to continue. Raises ObswarmError if it cannot listen.
     """
 
     burst_s = _STEP_OF_MANY_S * 2
@@ -76,8 +79,10 @@ class FleetGenerator(LoadGenerator):
         expect: Expectation | None = None,
         local: LocalWorkers | None = None,
         recovered: Recovered | None = None,
+        messages: MessageListeners | None = None,
+        feeds: FeedServer | None = None,
     ) -> None:
-        super().__init__(environment)
+        super().__init__(environment, messages)
         self._classes = [cls.__name__ for cls in environment.user_classes]
         self._run_id = spec.run_id
         self._max_endpoints = max_endpoints
@@ -88,17 +93,15 @@ class FleetGenerator(LoadGenerator):
         self._expect = expect or Expectation()
         self._recovered = recovered
         self._health = HealthMonitor("master", supervisor=self.supervisor)
-        self._losses = Losses()
-        self._reports: dict[str, dict[str, Any]] = {}
-        """What listeners of `report_to_master` on the workers have added, by worker."""
+        self._fleet_events = FleetEvents(environment)
         self._assignment = Assignment(dict.fromkeys(self._classes, 0), 1.0)
         self._number = 0
-        """Of the last assignment that was given out; 0 before the first."""
+        """Number of the last assignment; 0 before the first."""
         self._is_stale = False
-        """Whether users have to be given out anew, since workers have come or gone."""
+        """Whether users have to be assigned again, since workers have joined or left."""
         self._users_ended = 0
         self._most_users_before = 0
-        """At the time of the master before this one."""
+        """Maximum number of users under earlier masters."""
         self._waiting = WaitForWorkers(self._expect, clock.monotonic())
         self._alone_since_s: float | None = None
         self._is_first = recovered is not None
@@ -107,8 +110,10 @@ class FleetGenerator(LoadGenerator):
         self.listener = RouterSocket(new_context(), where, keys, self.received, self.supervisor)
         bounds = RunBounds.of(max_endpoints, self._classes)
         self.registry = WorkerRegistry(spec, self.listener, by_capacity=by_capacity, bounds=bounds)
+        self._feeds = FeedService(feeds, self.messages, self.registry.send_to, spec.orphan_timeout_s)
+        self._losses = Losses(self._feeds.gone)
         if recovered is not None:
-            restore_workers(recovered, self.registry)
+            self.registry.restore(restored_workers(recovered))
             progress = recovered.progress
             self._most_users_before, self._users_ended = progress.users_max, progress.users_ended
             self._losses.note_requests(recovered.table.lost, self.registry.workers.values())
@@ -126,7 +131,7 @@ class FleetGenerator(LoadGenerator):
     def prepare(self) -> None:
         self._waiting = WaitForWorkers(self._expect, clock.monotonic())
         if self._recovered is not None:
-            logger.info("Going on with the run %s, which its master left.", self._run_id)
+            logger.info("Continuing the run %s of an earlier master.", self._run_id)
         elif self._local is not None:
             self._local.start(self._local.at_first)
         else:
@@ -139,11 +144,11 @@ class FleetGenerator(LoadGenerator):
         self._has_started = True
         self._health.start()
         if self._recovered is None:
-            self.registry.begin()
+            self.registry.begin(self._fleet_events.wants_statistics)
         else:
-            self.registry.began = True
+            self.registry.resume(self._fleet_events.wants_statistics)
 
-    # While it goes on.
+    # During the run.
     def apply(self, assignment: Assignment, now: float) -> None:
         is_same = assignment.is_same_load(self._assignment)
         self._assignment = assignment
@@ -153,14 +158,14 @@ class FleetGenerator(LoadGenerator):
         self._number = self.registry.assign(assignment)
 
     def has_settled(self) -> bool:
-        # Without workers nobody has carried out anything.
+        # Without workers, no assignment is carried out.
         return bool(self.registry.ready) and not self._is_stale and self.registry.settled(self._number)
 
     def everyone_has_left(self) -> bool:
         return self.has_settled() and not any(self.registry.user_counts().values())
 
     def users_ended(self) -> int:
-        # Workers that still follow have not told yet whether more of them have ended.
+        # Workers that still carry out an assignment have not reported yet how many users have ended.
         if self._number and self.has_settled():
             living = (
                 users for name, users in self.registry.user_counts().items() if name not in self._assignment.rates
@@ -178,8 +183,8 @@ class FleetGenerator(LoadGenerator):
         return {**dict.fromkeys(self._classes, 0), **self.registry.user_counts()}
 
     def users_max(self) -> int:
-        """The most users at a time, those of earlier masters included."""
-        # At the end nobody has anything more to tell.
+        """Return the maximum number of users at a time, including the time of earlier masters."""
+        # At the end, no worker reports any more.
         self.registry.users.settle(clock.monotonic() if self._is_over else None)
         return max(self._most_users_before, self.registry.users.peak)
 
@@ -199,25 +204,16 @@ class FleetGenerator(LoadGenerator):
             self._is_first = False
             self.registry.heartbeats.take_over(self.registry.workers)
         else:
-            self.registry.beat(collect=True)
+            self._beat(collect=True)
             self.registry.heartbeats.wait_for_reports(longest_s)
         self._handle(self.registry.look_after(clock.monotonic()))
-        environment = self.environment
-        for worker in self.registry.workers.values():
-            data = {"user_count": sum(worker.users.values()), "user_classes_count": dict(worker.users)}
-            data.update(self._reports.pop(worker.name, {}))
-            environment.events.worker_report.fire(client_id=worker.name, data=data)
-        health, became_saturated = self._health.read(sum(self.registry.user_counts().values()))
-        environment.events.usage_monitor.fire(
-            environment=environment, cpu_usage=health.cpu_ratio * 100, memory_usage=health.memory_bytes
-        )
-        if became_saturated:
-            logger.warning("The master itself is busy (%s): figures come late.", self._health.watch.reason)
+        self._fleet_events.report(self.registry.workers.values())
+        self._fleet_events.measure(self._health, sum(self.registry.user_counts().values()))
 
     def collect(self) -> StatsTable:
-        # Listeners are called here, too, and what they raise is counted.
+        # Listeners are called in this process, too, and their exceptions are counted.
         own = self.environment.recorder.take()
-        if not self.registry.has_news:
+        if not self.registry.has_statistics:
             return own
         table = self.registry.take(self._max_endpoints)
         self._losses.note_requests(table.lost, self.registry.workers.values())
@@ -229,14 +225,15 @@ class FleetGenerator(LoadGenerator):
 
     def end_interval(self) -> None:
         self.registry.begin_interval()
+        self._feeds.look_after(self.registry.workers.values(), clock.monotonic())
         if self._local is not None:
             users = sum(self.user_counts().values()) if self._assignment.has_rates else self._assignment.user_count
             self._local.start_another_when_needed(self.registry.ready, users)
         self._end_when_alone(clock.monotonic())
 
     def _end_when_alone(self, now: float) -> None:
-        """A run without workers makes no load, and has nobody to wait for. Of processes on this machine it is known
-        when they end; one that does not answer has only much to do."""
+        """Stop a run without workers after the orphan timeout: it has no load, and no worker to wait for. Not with
+        processes of this machine, whose end is noticed: one that does not respond is busy."""
         if self.registry.ready or self._is_stopping or self._local is not None:
             self._alone_since_s = None
             return
@@ -251,19 +248,23 @@ class FleetGenerator(LoadGenerator):
     def statistics_reset(self) -> None:
         self.registry.broadcast(StatsReset())
 
+    def _beat(self, collect: bool) -> None:
+        self.registry.beat(collect)
+        self._fleet_events.heartbeat(self.registry.workers.values())
+
     def _keep(self) -> None:
-        """Workers hear from their master also before and after the run, and those that go are noticed."""
+        """Send heartbeats also before and after the run, and detect missing workers."""
         while True:
             gevent.sleep(_KEEP_S)
-            # Before the run nothing else has them answer, and one that does not is missing.
+            # Before the run, only these heartbeats request reports, and show which workers are missing.
             if self.registry.heartbeats.is_due(defaults.SNAPSHOT_INTERVAL_S):
-                self.registry.beat(collect=not self._has_started)
+                self._beat(collect=not self._has_started)
             if not self._has_started or (self._is_stopping and not self._is_over):
                 self._handle(self.registry.look_after(clock.monotonic()))
             if self.listener.handshake_failures and not self._has_warned:
                 self._has_warned = True
                 logger.warning(
-                    "Somebody without the right secret tried to join at %s; refused and counted.",
+                    "A peer without the right secret tried to connect to %s; refused and counted.",
                     self.listener.endpoint,
                 )
 
@@ -281,7 +282,7 @@ class FleetGenerator(LoadGenerator):
             if abort_deadline is not None and now > abort_deadline:
                 return
             waiting = [worker for worker in self.registry.workers.values() if not worker.complete]
-            # One that is missing may be cut off only, and has up to its own timeout to come back with what it has.
+            # A missing worker may only be disconnected; until its own timeout it may return with its statistics.
             missing = [
                 worker
                 for worker in waiting
@@ -299,6 +300,7 @@ class FleetGenerator(LoadGenerator):
     def end(self, exit_code: int = 0) -> None:
         self._health.stop()
         self._is_over = True
+        self._fleet_events.report(self.registry.workers.values(), only_kept=True)
         if exit_code == 0:
             self._losses.note_unfinished(self.registry.workers.values(), clock.monotonic(), self._orphan_timeout_s)
         deadline = clock.monotonic() + _END_S
@@ -316,7 +318,7 @@ class FleetGenerator(LoadGenerator):
         if self._local is not None:
             self._local.end(0)
 
-    # What workers say.
+    # Messages and events of workers.
     def received(self, peer: bytes, frame: bytes) -> None:
         """Take a frame from a peer."""
         self._handle(self.registry.received(peer, frame))
@@ -332,7 +334,7 @@ class FleetGenerator(LoadGenerator):
                 case events.StatisticsMissing(worker):
                     recovered = self._recovered
                     away_s = clock.wall() - recovered.progress.at_wall_s if recovered is not None else 0.0
-                    detail = "the master before this one was killed while it could not write its state"
+                    detail = "an earlier master was killed while it could not write its state"
                     self._losses.note_worker(worker, detail, max(clock.monotonic() - worker.stats_s, away_s))
                 case events.LoadFailed(_, reason) if self._local is not None:
                     self._note(RunFailed(ObswarmError(reason)))
@@ -348,7 +350,7 @@ class FleetGenerator(LoadGenerator):
 
     def _joined(self, worker: WorkerState) -> None:
         logger.debug("The worker %s has joined (%.0f requests/s).", worker.name, worker.capacity)
-        self.environment.events.worker_connect.fire(client_id=worker.name)
+        self._fleet_events.joined(worker)
         if self._local is None:
             logger.info("Worker %s has joined: %s.", worker.name, counted(worker.processes, "process", "processes"))
 
@@ -368,12 +370,9 @@ class FleetGenerator(LoadGenerator):
                 deliver(self.messages, message)
             case CustomReport():
                 try:
-                    data = unpack_content(message.content, MAX_CONTENT_ITEMS)
+                    self._fleet_events.take(worker, message)
                 except Unreadable as error:
                     self._handle(self.registry.refuse(worker, str(error)))
-                    return
-                if isinstance(data, dict):
-                    self._reports[worker.name] = data
 
     def _process_ended(self, incarnation: str, code: int) -> None:
         if self._is_over:
@@ -393,6 +392,6 @@ class FleetGenerator(LoadGenerator):
             self._note(StopRequested(StopReason(StopKind.LOST, "no worker process is left")))
 
     def complete(self, progress: Progress) -> Progress:
-        """A run's progress with what only the generator knows."""
+        """Return the progress with the values that only the generator has."""
         losses = [[loss.worker, loss.detail, loss.unreported_s, loss.users] for loss in self._losses.of_time]
         return replace(progress, users_max=self.users_max(), losses=losses)

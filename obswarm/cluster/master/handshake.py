@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 _MOST_JOINING = 4_096
 _MOST_TOPICS = 100
 _JOINING_S = 120.0
-"""How long loading the load test may take."""
+"""Time in which a worker has to load the load test."""
 
 
 @dataclass(slots=True)
@@ -41,16 +41,16 @@ class _Joining:
 
 
 class Handshake:
-    """Keeps joining workers by peer. What they send counts only with the nonce of their last Welcome."""
+    """Joining workers, by peer. Their Ready or Failed is only accepted with the nonce of their last Welcome."""
 
     def __init__(self, spec: RunSpec, send_frame: Callable[[bytes, bytes], object]) -> None:
         self.dropped_frames = 0
         self._send_frame = send_frame
         self._spec = spec
         self._joining: dict[bytes, _Joining] = {}
-        self._told: set[str] = set()
+        self._logged: set[str] = set()
         self._bundle_frame: bytes | None = None
-        """Made once: hundreds of workers may want it at the same time."""
+        """Encoded once: hundreds of workers may request it at the same time."""
 
     def __contains__(self, peer: bytes) -> bool:
         return peer in self._joining
@@ -58,36 +58,36 @@ class Handshake:
     def _send(self, peer: bytes, message: Message) -> None:
         self._send_frame(peer, encode(message))
 
-    def tell_once(self, topic: str, text: str, *arguments: object) -> None:
-        """Log a warning, the first time only."""
-        if topic not in self._told and len(self._told) < _MOST_TOPICS:
-            self._told.add(topic)
+    def warn_once(self, topic: str, text: str, *arguments: object) -> None:
+        """Log a warning, only once for a topic."""
+        if topic not in self._logged and len(self._logged) < _MOST_TOPICS:
+            self._logged.add(topic)
             logger.warning(text, *arguments)
 
     def drop_large(self, size: int) -> None:
         """Count a frame that is too large for a handshake."""
         self.dropped_frames += 1
-        self.tell_once("large", "A peer that has not joined sent %d bytes at once; that is dropped and counted.", size)
+        self.warn_once("large", "A peer that is not registered sent %d bytes; dropped and counted.", size)
 
     def drop(self, peer: bytes, error: NotAMessage) -> None:
-        """Count what cannot be decoded; a peer with another version of the protocol is told so."""
+        """Count an invalid frame. A peer with another protocol version is refused."""
         self.dropped_frames += 1
         if error.version is not None:
             self.refuse(
                 peer,
-                f"this worker speaks {error}, the master (obswarm {__version__}) version {PROTOCOL_VERSION}."
+                f"this worker uses {error}, the master (obswarm {__version__}) version {PROTOCOL_VERSION}."
                 " Install the same release of obswarm on both.",
             )
             return
-        self.tell_once("frames", "A peer sent something that is not a message (%s); it is dropped and counted.", error)
+        self.warn_once("frames", "A peer sent an invalid message (%s); dropped and counted.", error)
 
     def refuse(self, peer: bytes, reason: str) -> None:
-        """Tell a peer that it cannot be a worker here."""
-        self.tell_once(reason, "A worker was refused: %s", reason)
+        """Refuse a peer, and send it the reason."""
+        self.warn_once(reason, "A worker was refused: %s", reason)
         self._send(peer, Refused(reason))
 
     def hello(self, peer: bytes, hello: Hello, acked: int) -> None:
-        """Welcome a worker, of whose reports everything up to `acked` is safe."""
+        """Welcome a worker whose deltas up to `acked` are acknowledged."""
         expected = self._spec.file_hash
         if hello.file_hash and expected and hello.file_hash != expected:
             self.refuse(
@@ -117,8 +117,8 @@ class Handshake:
         )
 
     def take(self, peer: bytes, message: Message) -> tuple[Hello, Ready] | LoadFailed | None:
-        """Take a message of a joining worker. Returns what it said once it is ready, or that it cannot run the load
-        test; the handshake is over then."""
+        """Handle a message of a joining worker. Returns its Hello and Ready, or LoadFailed, when the handshake is
+        complete."""
         joining = self._joining[peer]
         bundle = self._spec.bundle
         match message:
@@ -133,12 +133,12 @@ class Handshake:
                 del self._joining[peer]
                 return LoadFailed(joining.hello.name, clean_lines(message.reason))
             case Report() | Retransmit():
-                # It had joined before the master was started again, and does not know yet.
+                # It was registered with an earlier process of the master, and has not noticed yet.
                 pass
             case _:
                 self.dropped_frames += 1
         return None
 
     def look_after(self, now: float) -> None:
-        """Forget workers that did not get ready."""
+        """Remove workers that have not completed the handshake in time."""
         self._joining = {peer: joining for peer, joining in self._joining.items() if now - joining.since_s < _JOINING_S}

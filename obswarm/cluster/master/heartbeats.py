@@ -1,4 +1,4 @@
-"""Heartbeats of a master: numbered messages that say that it is alive, and ask for reports."""
+"""Heartbeats of a master: numbered messages that acknowledge deltas and request reports."""
 
 from collections.abc import Callable, Iterable, Mapping
 
@@ -18,14 +18,14 @@ class Heartbeats:
 
     def __init__(self, send: Callable[[bytes, Message], bool]) -> None:
         self.number = 0
-        """Of the last one."""
+        """Number of the last heartbeat."""
         self._send = send
         self._sent_s = 0.0
         self._answered = Event()
         self._awaited: set[str] = set()
 
     def beat(self, workers: Iterable[WorkerState], collect: bool) -> None:
-        """Tell workers that the master is alive and what is safe; with `collect`, ask for a report."""
+        """Send a heartbeat, which acknowledges deltas; with `collect`, it requests a report."""
         self.number += 1
         self._sent_s = clock.monotonic()
         self._answered.clear()
@@ -33,23 +33,23 @@ class Heartbeats:
         self._awaited = {worker.incarnation for worker in alive if worker.is_present}
         for worker in alive:
             reached = self._send(worker.peer, Heartbeat(self.number, worker.acked, collect))
-            # One that a recovered master has not met yet has no connection that could have been closed.
+            # After a takeover, a worker that has not registered again has no connection that could be closed.
             if not reached and worker.peer and worker.cut_off_s is None:
                 worker.cut_off_s = self._sent_s
 
     def is_due(self, every_s: float) -> bool:
-        """Whether there was none for a while."""
+        """Whether none was sent in the last `every_s` seconds."""
         return clock.monotonic() - self._sent_s >= every_s
 
     def wait_for_reports(self, longest_s: float) -> bool:
-        """Wait until every present worker has answered the last one, for `longest_s` seconds at most. Return whether
+        """Wait until every present worker has responded to the last one, at most `longest_s` seconds. Returns whether
         all have."""
         return not self._awaited or self._answered.wait(longest_s)
 
     def take_over(self, workers: Mapping[str, WorkerState]) -> None:
-        """Wait until the workers of an earlier master have reported what they have kept for the first interval of the
-        resumed run. They reconnect one by one, so those that have are asked again meanwhile: a worker that dies now
-        loses no more than at other times."""
+        """Wait until the workers of an earlier master have reported their unacknowledged deltas, for the first interval
+        of the resumed run. They reconnect one by one; those that have are asked again meanwhile, so that a worker that
+        dies now loses no more than at other times."""
         for _ in range(_TAKEOVER_BEATS):
             self.beat(workers.values(), collect=True)
             if self.wait_for_reports(_TAKEOVER_S / _TAKEOVER_BEATS):
@@ -57,12 +57,12 @@ class Heartbeats:
 
     def answered(self, worker: WorkerState) -> None:
         """Note a report."""
-        # One that a recovered master has met may still answer heartbeats of the master before.
-        if worker.pulse == self.number and worker.incarnation in self._awaited:
+        # After a takeover, a worker may still respond to heartbeats of the earlier master.
+        if worker.heartbeat == self.number and worker.incarnation in self._awaited:
             self.do_not_await(worker)
             if not self._awaited:
                 self._answered.set()
 
     def do_not_await(self, worker: WorkerState) -> None:
-        """No report is to be expected from it."""
+        """Expect no report from this worker."""
         self._awaited.discard(worker.incarnation)

@@ -1,4 +1,4 @@
-"""Where workers wait while their master has no run for them."""
+"""IdleWorkers: the workers that wait while their master has no run."""
 
 import gevent
 
@@ -27,10 +27,9 @@ _MOST_WAITING = 16_384
 
 
 class IdleWorkers:
-    """A context manager that listens at `endpoint`, and knows who waits there: each says so about every second and a
-    half.
+    """A context manager that listens on `endpoint`. Each waiting worker sends a Hello about every 1.5 seconds.
 
-    Raises ObswarmError when it cannot listen.
+    Raises ObswarmError if it cannot listen.
     """
 
     def __init__(self, endpoint: str, keys: CurveKeys | None) -> None:
@@ -40,7 +39,7 @@ class IdleWorkers:
         self._listener: RouterSocket | None = None
 
     def __enter__(self) -> "IdleWorkers":
-        # The run that has just ended may not have given the port back yet.
+        # The run that has just ended may not have released the port yet.
         for left in reversed(range(_BIND_TRIES)):
             try:
                 self._listener = RouterSocket(new_context(), self._endpoint, self._keys, self._received)
@@ -58,9 +57,9 @@ class IdleWorkers:
 
     @property
     def workers(self) -> dict[str, int]:
-        """Number of processes by the name of each worker that waits.
+        """Number of processes of each waiting worker, by name.
 
-        One whose connection is closed does not: its process may have become a new one, of another name.
+        Workers with a closed connection are excluded: their process may have re-executed itself under another name.
         """
         if self._listener is None:
             return {}
@@ -79,11 +78,11 @@ class IdleWorkers:
             message = decode(frame)
         except NotAMessage as error:
             if error.version is not None:
-                text = f"it speaks {error}, its master version {PROTOCOL_VERSION}; install the same release on both."
+                text = f"it uses {error}, its master version {PROTOCOL_VERSION}; install the same release on both."
                 self._listener.send(peer, encode(Refused(text)))
             return
         if not isinstance(message, Hello):
-            # A worker of a run that is over: it says who it is then, and hears that there is no run.
+            # A worker of a run that is over: it registers again, and has to wait.
             self._listener.send(peer, encode(Reregister()))
             return
         now = clock.monotonic()

@@ -1,12 +1,12 @@
-"""What a master has to remember to go on with a run after it was killed: a small file, written before workers are
-told that their statistics are safe.
+"""Journal: the state of a run in a file, from which a restarted master continues it. Written before deltas are
+acknowledged.
 
-Records of MessagePack, each with its length and checksum in front; a torn one at the end counts as never written. The
-first record describes the run, the others each add a delta. From time to time the file is written anew as one record
-with everything in it.
+The file consists of MessagePack records, each preceded by its length and checksum; an incomplete one at the end is
+ignored. The first record describes the run, each further one adds a delta. Once a minute the file is compacted to one
+record.
 
-A disk that cannot be written does not stop the run: workers are told that their statistics are safe, as without a
-journal, and that is said. The file keeps what it had; as soon as it can be, it is written anew with everything.
+If the file cannot be written, the run continues, with a warning, and deltas are acknowledged as without a journal. The
+file keeps its content, and is replaced by the whole state as soon as it can be written again.
 """
 
 import errno
@@ -18,6 +18,7 @@ import struct
 import types
 import typing
 import zlib
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,13 +42,13 @@ _COMPACT_AFTER_BYTES = 64 * 1024 * 1024
 _TRY_AGAIN_S = 5.0
 
 _NOT_WRITABLE = (OSError, ValueError, TypeError, OverflowError, struct.error)
-"""What the disk raises, and what is raised for values that have no form in the file."""
+"""Errors of the disk, and of values that cannot be encoded."""
 
 
 @dataclass(slots=True)
 class WorkerRecord:
-    """`acked`: the number of the last delta that is in the statistics. Ages are those at the time of the record;
-    `cut_off_age_s` is None while the worker is connected."""
+    """A worker in the journal. `acked` is the number of its last delta in the statistics. Ages are as of the record's
+    time; `cut_off_age_s` is None while the worker is connected."""
 
     name: str
     index: int
@@ -67,7 +68,7 @@ class WorkerRecord:
 
 @dataclass(slots=True)
 class Recovered:
-    """An unfinished run as the file tells it."""
+    """An unfinished run, as read from its file."""
 
     run_id: str
     digest: str
@@ -75,13 +76,14 @@ class Recovered:
     progress: Progress
     test: str = ""
     host: str | None = None
+    queried_rates: dict[str, str] = field(default_factory=dict)
+    """The stages of a rate of iterations that was read from a Prometheus, by the text of its query."""
     workers: dict[str, WorkerRecord] = field(default_factory=dict)
     table: StatsTable = field(default_factory=StatsTable)
 
 
 def read(path: Path, max_endpoints: int) -> Recovered | None:
-    """The run in the file, None when there is no file or nothing in it. Raises ObswarmError when it is something
-    else."""
+    """Read the run in the file; None if there is no file, or it is empty. Raises ObswarmError for any other file."""
     try:
         with open(path, "rb") as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
@@ -104,11 +106,12 @@ def read(path: Path, max_endpoints: int) -> Recovered | None:
                 deltas = DeltaSum()
             deltas.add(record["delta"])
             progress = _typed(Progress, record["progress"])
-            workers = {incarnation: _typed(WorkerRecord, memory) for incarnation, memory in record["workers"].items()}
+            workers = {incarnation: _typed(WorkerRecord, values) for incarnation, values in record["workers"].items()}
             if found is None:
                 run_id, digest = str(record["run_id"]), str(record["digest"])
                 found = Recovered(run_id, digest, float(record["started_wall_s"]), progress)
                 found.test, found.host = str(record["test"]), record["host"] and str(record["host"])
+                found.queried_rates = {str(key): str(text) for key, text in record.get("queried_rates", {}).items()}
             found.progress = progress
             found.workers.update(workers)
     except (LookupError, AttributeError, TypeError, ValueError, OverflowError, msgpack.UnpackException, RecursionError):
@@ -138,8 +141,8 @@ _Kind = TypeVar("_Kind", Progress, WorkerRecord)
 
 
 def _typed(kind: type[_Kind], values: Any) -> _Kind:
-    """A dataclass from values of the file; a field that an earlier version did not write has its default. Raises
-    TypeError when one is missing without a default, or not of its field's type."""
+    """Make a dataclass from values of the file; a field that an earlier version did not write has its default. Raises
+    TypeError if one without a default is missing, or a value is not of its field's type."""
     made = kind(**values)
     for name, hint in typing.get_type_hints(kind).items():
         if not _is(getattr(made, name), hint):
@@ -161,8 +164,8 @@ def _is(value: Any, hint: Any) -> bool:
 
 
 class Journal:
-    """Writes the file. Whatever goes wrong then is logged, and the run goes on without; only when it cannot be written
-    at the start it raises ObswarmError, unless it `may_fail`."""
+    """Writes the file. Errors are logged, and the run continues without a journal. The constructor raises ObswarmError
+    if the file cannot be written, unless it `may_fail`."""
 
     def __init__(
         self,
@@ -173,17 +176,26 @@ class Journal:
         *,
         test: str = "",
         host: str | None = None,
+        queried_rates: Mapping[str, str] = types.MappingProxyType({}),
         may_fail: bool = False,
     ) -> None:
         self.path = path
         self._temporary = path.with_suffix(".new")
-        self._head = {"run_id": run_id, "digest": digest, "started_wall_s": started_wall_s, "test": test, "host": host}
+        self._head: dict[str, Any] = {
+            "run_id": run_id,
+            "digest": digest,
+            "started_wall_s": started_wall_s,
+            "test": test,
+            "host": host,
+        }
+        if queried_rates:
+            self._head["queried_rates"] = dict(queried_rates)
         self._file: int | None = None
         self._size = 0
         self._compacted_s = clock.monotonic()
         self._try_again_s = -math.inf
         self.fault: str | None = None
-        """Why it cannot be written now."""
+        """Reason why the file cannot be written at the moment; None if it can."""
         try:
             check_writable(path)
             tighten(path)
@@ -203,9 +215,9 @@ class Journal:
     def append(
         self, delta: StatsTable, progress: Progress, workers: dict[str, WorkerRecord], *, reset: bool = False
     ) -> None:
-        """What has come in since the last record; with `reset`, what was written before does not count any more.
+        """Add a record with the delta since the last one; with `reset`, all earlier ones are void.
 
-        Does nothing while the file has to be written anew.
+        Does nothing until the next `rewrite` if the file could not be written.
         """
         if self._file is None:
             return
@@ -213,15 +225,14 @@ class Journal:
             record = self._pack(delta, progress, workers, reset)
             self._size += _write(self._file, record)
         except _NOT_WRITABLE as error:
-            # What was written of the record goes again. Where even that fails, its checksum makes it the end of what
-            # is read.
+            # Remove the part of the record that was written. If that fails, too, its checksum ends the reading.
             with suppress(OSError):
                 os.ftruncate(self._file, self._size)
             self.close()
             self._failed(error)
 
     def rewrite(self, whole: StatsTable, progress: Progress, workers: dict[str, WorkerRecord]) -> None:
-        """The file anew, with just this in it; replaced at once, so that it is never half there."""
+        """Replace the file atomically by one with a single record."""
         file = None
         try:
             content = _MAGIC + self._pack(whole, progress, workers, reset=True)
@@ -240,7 +251,7 @@ class Journal:
             if self._file is None:
                 self._failed(error)
             else:
-                # The file that is there has everything, and can still be appended to.
+                # The existing file is complete, and can still be appended to.
                 self._compacted_s = clock.monotonic()
             return
         self.close()
@@ -249,15 +260,15 @@ class Journal:
         self._compacted_s = clock.monotonic()
         if self.fault is not None:
             self.fault = None
-            logger.info("The state of the run is kept in %s again.", self.path)
+            logger.info("The state of the run is stored in %s again.", self.path)
 
     def _failed(self, error: Exception) -> None:
         self._try_again_s = clock.monotonic() + _TRY_AGAIN_S
         if self.fault is None:
             self.fault = (error.strerror if isinstance(error, OSError) else None) or str(error)
             logger.warning(
-                "The state of the run cannot be kept in %s: %s. The run goes on, but what is measured from now on would"
-                " be lost if this master were killed. It is tried again.",
+                "The state of the run cannot be stored in %s: %s. The run continues, but if this master is killed, the"
+                " measurements from now on are lost. Trying again.",
                 self.path,
                 self.fault,
             )
@@ -269,22 +280,22 @@ class Journal:
                 "reset": reset,
                 "delta": pack_table(delta, "master"),
                 "progress": _fields(progress),
-                "workers": {incarnation: _fields(memory) for incarnation, memory in workers.items()},
+                "workers": {incarnation: _fields(worker) for incarnation, worker in workers.items()},
             },
             unicode_errors="backslashreplace",
         )
         return _HEAD.pack(len(body), zlib.crc32(body)) + body
 
     def close(self) -> None:
-        """The file stays as it is."""
+        """Close the file without changing it."""
         if self._file is not None:
-            # It is not the last copy of anything: what was written is in the kernel, and a fault has been noted.
+            # An error here loses nothing: written records are in the kernel, and other faults have been noted.
             with suppress(OSError):
                 os.close(self._file)
             self._file = None
 
     def finish(self) -> None:
-        """The run has ended properly; nothing is left to be remembered."""
+        """Remove the file: the run has ended properly."""
         self.close()
         try:
             self.path.unlink(missing_ok=True)
@@ -294,14 +305,14 @@ class Journal:
             except OSError:
                 logger.warning(
                     "The state of the run, which has ended, cannot be removed from %s: %s. Remove it before the next"
-                    " run, or say --fresh then.",
+                    " run, or use --fresh then.",
                     self.path,
                     error.strerror,
                 )
 
 
 def _write(file: int, content: bytes) -> int:
-    """All of it, however little the kernel takes at a time; gives its length."""
+    """Write all of the content; returns its length."""
     rest = memoryview(content)
     while rest:
         written = os.write(file, rest)

@@ -1,5 +1,7 @@
-"""Workers of a registry as records of a journal, and back when a master was started again; and the result of a run that
-nobody goes on with."""
+"""Workers of a registry as records of a journal, and back after a restart of the master; the result of a run that is
+not continued."""
+
+from collections.abc import Iterator
 
 from obswarm import clock
 from obswarm.api import ObswarmError
@@ -12,7 +14,7 @@ from obswarm.stats import TOTAL, EndpointStats
 
 
 def worker_records(registry: WorkerRegistry, is_over: bool = False) -> dict[str, WorkerRecord]:
-    """By incarnation, as of now; `is_over` when all workers have been told that the run is."""
+    """Return the current records by incarnation; `is_over`: all workers have been sent End."""
     now = clock.monotonic()
     return {
         worker.incarnation: WorkerRecord(
@@ -41,40 +43,41 @@ def _state_at_the_end(worker: WorkerState) -> WorkerStatus:
     return worker.state if worker.is_over else WorkerStatus.LOST
 
 
-def restore_workers(recovered: Recovered, registry: WorkerRegistry) -> None:
-    """Put the workers of a run that is gone on with into its registry. Each may be silent for as long as any worker."""
+def restored_workers(recovered: Recovered) -> Iterator[WorkerState]:
+    """Yield the workers of a run that this master continues. Each counts as heard from now, and becomes missing after
+    the same time without contact as any other worker."""
     now = clock.monotonic()
     recorded_s = now - max(0.0, clock.wall() - recovered.progress.at_wall_s)
-    for incarnation, memory in recovered.workers.items():
-        registry.workers[incarnation] = WorkerState(
+    for incarnation, record in recovered.workers.items():
+        yield WorkerState(
             incarnation=incarnation,
-            name=memory.name,
-            index=memory.index,
-            processes=memory.processes,
+            name=record.name,
+            index=record.index,
+            processes=record.processes,
             peer=b"",
-            capacity=memory.capacity,
-            cpus=memory.cpus,
-            nodes=tuple(memory.nodes),
-            state=WorkerStatus(memory.state),
-            acked=memory.acked,
-            merged=memory.acked,
-            last_sequence=memory.acked,
+            capacity=record.capacity,
+            cpus=record.cpus,
+            nodes=tuple(record.nodes),
+            state=WorkerStatus(record.state),
+            acked=record.acked,
+            merged=record.acked,
+            last_sequence=record.acked,
             heard_s=now,
             known_s=now,
-            stats_s=recorded_s - memory.stats_age_s,
-            cut_off_s=None if memory.cut_off_age_s is None else recorded_s - memory.cut_off_age_s,
-            users=memory.users,
-            max_cpu_ratio=memory.max_cpu_ratio,
-            max_loop_lag_s=memory.max_loop_lag_s,
-            was_saturated=memory.was_saturated,
+            stats_s=recorded_s - record.stats_age_s,
+            cut_off_s=None if record.cut_off_age_s is None else recorded_s - record.cut_off_age_s,
+            users=record.users,
+            max_cpu_ratio=record.max_cpu_ratio,
+            max_loop_lag_s=record.max_loop_lag_s,
+            was_saturated=record.was_saturated,
         )
-        registry.next_index = max(registry.next_index, memory.index + memory.processes)
 
 
 def result_of_recovered(recovered: Recovered, detail: str, error: str | None = None) -> RunResult:
-    """What the journal has of a run that nobody goes on with; its stop reason is "lost", with that detail."""
+    """Return the result of a run that is not continued, from its journal. Its stop reason is "lost", with that
+    detail."""
     progress, table = recovered.progress, recovered.table
-    annotations = tuple(Annotation(*mark) for mark in progress.annotations)
+    annotations = tuple(Annotation(*each) for each in progress.annotations)
     final = Snapshot(
         run_id=recovered.run_id,
         test=recovered.test,
@@ -103,9 +106,9 @@ def result_of_recovered(recovered: Recovered, detail: str, error: str | None = N
         error=ObswarmError(error) if error is not None else None,
         users_max=progress.users_max,
         final=final,
-        saturated=any(memory.was_saturated for memory in recovered.workers.values()),
-        max_loop_lag_s=max((memory.max_loop_lag_s for memory in recovered.workers.values()), default=0.0),
-        max_cpu_ratio=max((memory.max_cpu_ratio for memory in recovered.workers.values()), default=0.0),
+        saturated=any(record.was_saturated for record in recovered.workers.values()),
+        max_loop_lag_s=max((record.max_loop_lag_s for record in recovered.workers.values()), default=0.0),
+        max_cpu_ratio=max((record.max_cpu_ratio for record in recovered.workers.values()), default=0.0),
         forced=False,
         losses=(*(WorkerLoss(*loss) for loss in progress.losses), *_unreported(recovered, detail)),
         annotations=annotations,
@@ -113,11 +116,11 @@ def result_of_recovered(recovered: Recovered, detail: str, error: str | None = N
 
 
 def _unreported(recovered: Recovered, detail: str) -> tuple[WorkerLoss, ...]:
-    """What may be missing of workers that had not ended when the journal was last written."""
+    """Return what may be missing of workers that had not ended when the journal was last written."""
     since_s = max(0.0, clock.wall() - recovered.progress.at_wall_s)
     noted = {loss[0] for loss in recovered.progress.losses}
     return tuple(
-        WorkerLoss(memory.name, detail, since_s + memory.stats_age_s, sum(memory.users.values()))
-        for memory in recovered.workers.values()
-        if memory.state != WorkerStatus.GONE and memory.name not in noted
+        WorkerLoss(record.name, detail, since_s + record.stats_age_s, sum(record.users.values()))
+        for record in recovered.workers.values()
+        if record.state != WorkerStatus.GONE and record.name not in noted
     )

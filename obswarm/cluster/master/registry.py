@@ -1,11 +1,8 @@
-"""The workers of a master: how they join, what they are told to have, what they report, and when they are missed.
-
-A relay (one machine's processes, which its master sees as one worker) has a registry as well.
-"""
+"""The workers of a master or relay: registration, assignments, reports, detection of missing workers."""
 
 import logging
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from obswarm import clock, defaults
@@ -26,19 +23,19 @@ from obswarm.record import WorkerStatus
 from obswarm.sanitize import clean_lines, clean_text
 from obswarm.stats import EndpointKey, InFlight, StatsTable, UserSum
 from obswarm.stats.codec import DeltaSum, Malformed, OutOfBounds, merge_columns
-from obswarm.units import counted
+from obswarm.units import counted, format_duration
 
 logger = logging.getLogger(__name__)
 
 _MOST_WORKERS = 16_384
-"""Workers that have ever been part of a run, those that have gone included."""
+"""Maximum number of workers in a run, including those that have left."""
 
 
 class WorkerRegistry:
-    """Keeps workers by incarnation. With `admits` it gives them their indices; a relay's come from its master.
+    """Workers by incarnation. With `admits` it assigns their indices; those of a relay's workers come from its master.
 
-    It is told the time by `clock.monotonic`, and frames by whoever has the transport, and sends frames by `wire`. What
-    workers report has to be within `bounds`. The methods that find something out return it as events.
+    Frames come in by `received` and are sent by `wire`; the time is `clock.monotonic`. Reports of workers must be
+    within `bounds`. What happens to workers is returned as events.
     """
 
     def __init__(
@@ -53,9 +50,10 @@ class WorkerRegistry:
     ) -> None:
         self.workers: dict[str, WorkerState] = {}
         self.users = UserSum()
-        self.began = False
-        self.next_index = 0
+        self._wants_statistics = False
         self.heartbeats = Heartbeats(self._send)
+        self.has_begun = False
+        self._next_index = 0
         self._assignments = Assignments(Balance(by_capacity))
         self._spec = spec
         self._wire = wire
@@ -70,25 +68,24 @@ class WorkerRegistry:
         self._stop_timeout_s: float | None = None
         self._exit_code: int | None = None
         self._late: set[bytes] = set()
-        """Peers that came when the run was ending already."""
+        """Peers that registered while the run was ending."""
 
     @property
     def dropped_frames(self) -> int:
-        """Frames that were no message, or none that was to be expected from their sender."""
+        """Frames that were invalid, or unexpected from their sender."""
         return self._dropped_frames + self._handshake.dropped_frames
 
     def _take_events(self) -> list[events.RegistryEvent]:
         taken, self._events = self._events, []
         return taken
 
-    # What arrives.
+    # Received messages.
     def received(self, peer: bytes, frame: bytes) -> list[events.RegistryEvent]:
-        """Take a frame from a peer. Whatever it is, it does no harm: a worker that sends what cannot be read or
-        believed is refused, and what anybody else sends is dropped."""
+        """Handle a frame of a peer: refuse a worker for an invalid or impossible message, drop those of others."""
         worker = self._by_peer.get(peer)
         try:
             if worker is None and len(frame) > messages.LARGEST_JOINING_FRAME_BYTES:
-                # Not even looked at. A worker that a restarted master does not know yet says hello then.
+                # Not decoded. A worker that a restarted master does not know yet registers again.
                 self._handshake.drop_large(len(frame))
                 self._send(peer, messages.Reregister())
             elif worker is None:
@@ -99,7 +96,7 @@ class WorkerRegistry:
             assert worker is not None
             self._refuse(worker, str(error))
         except Exception as error:
-            logger.exception("A message cannot be dealt with")
+            logger.exception("A message cannot be handled")
             if worker is not None:
                 self._refuse(worker, f"the master failed on its message ({type(error).__name__})")
         return self._take_events()
@@ -120,12 +117,12 @@ class WorkerRegistry:
             self._dropped_frames += 1
 
     def refuse(self, worker: WorkerState, reason: str) -> list[events.RegistryEvent]:
-        """As the registry itself does: nothing more of a worker counts."""
+        """Refuse a worker: its reports no longer count."""
         self._refuse(worker, reason)
         return self._take_events()
 
     def _refuse(self, worker: WorkerState, reason: str) -> None:
-        """Nothing more of a worker counts, since what it says cannot be read or is impossible; it is told why."""
+        """Refuse a worker whose messages are invalid or impossible, and send it the reason."""
         if not worker.refused:
             worker.refused = reason
             self._send(worker.peer, messages.Refused(reason))
@@ -146,7 +143,7 @@ class WorkerRegistry:
             self._handshake.hello(peer, hello, known.acked if known is not None else 0)
 
     def _too_late(self, peer: bytes) -> None:
-        """A new worker, also one in place of one that has died, has no part in the end of a run; it hears of that."""
+        """Have a worker that registers while the run ends wait for End, also if it replaces a dead one."""
         if self._exit_code is not None:
             self._send(peer, messages.End(0, self._exit_code))
             return
@@ -174,9 +171,9 @@ class WorkerRegistry:
         again = worker is not None
         if worker is None:
             worker = self.workers[hello.incarnation] = new_worker_state(
-                hello, self.next_index, self.heartbeats.number, now
+                hello, self._next_index, self.heartbeats.number, now
             )
-            self.next_index += worker.processes
+            self._next_index += worker.processes
         else:
             self._by_peer.pop(worker.peer, None)
         worker.ready(peer, ready, now)
@@ -186,8 +183,8 @@ class WorkerRegistry:
             self._events.append(events.StatisticsMissing(worker))
         if self._admits:
             self._send(peer, messages.Admitted(worker.index))
-        if self.began:
-            self._send(peer, messages.StartRun(self._spec.run_id))
+        if self.has_begun:
+            self._send(peer, messages.StartRun(self._spec.run_id, self._wants_statistics))
         if self._stop_timeout_s is not None:
             self._send(peer, messages.Stop(self._stop_timeout_s))
         self._events.append(events.Joined(worker, again))
@@ -212,8 +209,8 @@ class WorkerRegistry:
             case messages.Retransmit():
                 self._take(worker, message, now)
             case messages.Hello():
+                # It has not received anything for a while; its state stays as it is until it has registered again.
                 self._hello(worker.peer, message)
-                # It says hello because it has not heard from us; it stays what it is meanwhile.
             case messages.Ready() | messages.BundleRequest() | messages.Failed() if worker.peer in self._handshake:
                 self._from_newcomer(worker.peer, message)
             case messages.WorkerEvent():
@@ -239,7 +236,7 @@ class WorkerRegistry:
         worker.assign_number = 0
         self._events.append(events.CameBack(worker))
 
-    # What is sent.
+    # Sent messages.
     def _send(self, peer: bytes, message: messages.Message) -> bool:
         return self._send_frame(peer, messages.encode(message))
 
@@ -247,65 +244,79 @@ class WorkerRegistry:
         return self._wire.send(peer, frame)
 
     def broadcast(self, message: messages.Message) -> None:
-        """To every worker that may still listen."""
+        """Send a message to every worker that may still receive it."""
         frame = messages.encode(message)
         for worker in self.workers.values():
             if not worker.is_over:
                 self._send_frame(worker.peer, frame)
 
     def send_to(self, node: str, message: messages.Message) -> bool:
-        """To the worker that has a process of that name; False when there is none."""
+        """Send a message to the worker that has a process of that name. Returns False if there is none."""
         for worker in self.workers.values():
             if (worker.name == node or node in worker.nodes) and not worker.is_over:
                 self._send(worker.peer, message)
                 return True
         return False
 
-    def begin(self) -> None:
-        self.began = True
+    def restore(self, workers: Iterable[WorkerState]) -> None:
+        """Add the workers of an earlier master's run."""
+        for worker in workers:
+            self.workers[worker.incarnation] = worker
+            self._next_index = max(self._next_index, worker.index + worker.processes)
+
+    def resume(self, wants_statistics: bool = False) -> None:
+        """Continue a run that an earlier master began: as `begin`, for workers that register from now on."""
+        self._wants_statistics = wants_statistics
+        self.has_begun = True
+
+    def begin(self, wants_statistics: bool = False) -> None:
+        """Start the run on all workers. `wants_statistics`: they send their statistics for the listeners of
+        `worker_report`, too."""
+        self._wants_statistics = wants_statistics
+        self.has_begun = True
         for worker in self.workers.values():
-            # What it took to get ready is no part of the run.
+            # The load of the preparation is not part of the run.
             worker.worst = None
             worker.max_cpu_ratio = worker.max_loop_lag_s = 0.0
-        self.broadcast(messages.StartRun(self._spec.run_id))
+        self.broadcast(messages.StartRun(self._spec.run_id, self._wants_statistics))
 
     @property
     def ready(self) -> list[WorkerState]:
-        """Those that may have users."""
+        """The workers that may have users."""
         return [worker for worker in self.workers.values() if worker.state is WorkerStatus.READY]
 
     def assign(self, assignment: Assignment) -> int:
-        """Give an assignment out, whose spawn rate is that of all workers; tells those whose users or rates have
-        changed. To be called again in a moment while `is_assigning`. Gives the number that stands for it."""
-        for worker, message in self._assignments.give_out(self.ready, assignment, clock.monotonic()):
+        """Divide an assignment among the workers, and send theirs to those whose users or rates have changed. Its spawn
+        rate is that of all workers together. Has to be called again soon while `is_assigning`. Returns its number."""
+        for worker, message in self._assignments.assign(self.ready, assignment, clock.monotonic()):
             self._send(worker.peer, message)
         return self._assignments.number
 
     @property
     def is_assigning(self) -> bool:
-        """Whether workers are still to be told to start users, when the spawn rate allows it."""
+        """Whether users of the last assignment are not yet assigned to workers, as the spawn rate does not allow it."""
         return self._assignments.pending > 0
 
     def settled(self, number: int) -> bool:
-        """Whether every worker has carried out what it was told up to that assignment, and nothing is left to tell."""
+        """Whether the assignment of that number has been sent and carried out completely."""
         if self.is_assigning:
             return False
         return all(worker.settled >= min(worker.assign_number, number) for worker in self.ready)
 
     def beat(self, collect: bool) -> None:
-        """Send a heartbeat to every worker that may still listen; with `collect`, it asks for a report."""
+        """Send a heartbeat to every worker that may still receive it; with `collect`, it asks for a report."""
         self.heartbeats.beat(self.workers.values(), collect)
 
     def stop(self, timeout_s: float) -> None:
-        """Have all users end."""
+        """Have all workers stop their users."""
         self._stop_timeout_s = timeout_s
         for worker in self.workers.values():
             worker.unassign()
         self.broadcast(messages.Stop(timeout_s))
 
     def end(self, exit_code: int) -> bool:
-        """Everything is over. Gives whether a worker that is there is still connected: it closes its connection when
-        it has heard of the end, and is to be told again until then."""
+        """Send End to all workers. Returns whether one of them is still connected: a worker closes its connection when
+        it has received End, which has to be repeated until then."""
         self._exit_code = exit_code
         connected = False
         for peer in self._late:
@@ -317,23 +328,19 @@ class WorkerRegistry:
         return connected
 
     def begin_interval(self) -> None:
-        """What workers have said of their CPU and their loop has been looked at."""
+        """Reset the maxima of CPU usage and event loop lag of the last interval."""
         for worker in self.workers.values():
             worker.worst = None
 
     # Timers.
     def look_after(self, now: float) -> list[events.RegistryEvent]:
-        """Notice which workers are missing, let those go that have left, reduce the weights of those that are too slow.
-        Once an interval."""
+        """Detect missing workers, release those that have left, reduce the weights of slow ones; once per interval."""
         for worker in self.workers.values():
             if worker.state is WorkerStatus.READY and now - worker.heard_s > self._missing_after_s:
                 users = sum(worker.assigned.values())
-                moved = (
-                    f" Its {counted(users, 'user')} {'goes' if users == 1 else 'go'} to the others." if users else ""
-                )
-                logger.warning(
-                    "The worker %s is missing: nothing heard for %.0f s.%s", worker.name, now - worker.heard_s, moved
-                )
+                moves = f" Its {counted(users, 'user')} {'moves' if users == 1 else 'move'} to others." if users else ""
+                silence = format_duration(round(now - worker.heard_s))
+                logger.warning("The worker %s is missing: no message for %s.%s", worker.name, silence, moves)
                 worker.state = WorkerStatus.MISSING
                 worker.unassign()
                 self.users.leave(worker.incarnation, now)
@@ -351,7 +358,7 @@ class WorkerRegistry:
         return self._take_events()
 
     def lose(self, worker: WorkerState) -> list[events.RegistryEvent]:
-        """It is known to be dead, and will not come back."""
+        """Note that a worker is dead."""
         self._lose(worker)
         return self._take_events()
 
@@ -366,27 +373,27 @@ class WorkerRegistry:
 
     # Statistics.
     def take(self, max_endpoints: int) -> StatsTable:
-        """What was reported since the last call. `acknowledge` has to follow once it is safe."""
+        """Return the statistics that were reported since the last call. Call `acknowledge` when they are stored."""
         return self._sum.take(max_endpoints)
 
     @property
-    def has_news(self) -> bool:
+    def has_statistics(self) -> bool:
         return self._sum.deltas > 0
 
     def acknowledge(self) -> None:
-        """All that was taken is safe."""
+        """Acknowledge all statistics that were taken."""
         for worker in self.workers.values():
             worker.acked = worker.merged
 
     def user_counts(self) -> Users:
-        """As last reported by those that are there."""
+        """Return the number of users by class, as last reported by the present workers."""
         counts: Counter[str] = Counter()
         for worker in self._present():
             counts.update(worker.users)
         return dict(counts)
 
     def in_flight(self, max_endpoints: int) -> dict[EndpointKey, InFlight]:
-        """The requests under way, as last reported by those that are there."""
+        """Return the requests in flight, as last reported by the present workers."""
         return merge_columns((worker.in_flight for worker in self._present()), max_endpoints)
 
     def _present(self) -> Iterator[WorkerState]:

@@ -1,4 +1,4 @@
-"""What a registry of workers is given: what to tell workers that come, and how to send."""
+"""RunSpec: what a master sends to workers that register; Wire: how its registry sends."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -8,15 +8,15 @@ from obswarm.cluster.bundle import Packed
 
 
 class Wire(Protocol):
-    """The transport, as far as a registry needs it."""
+    """The part of the transport that a registry needs."""
 
     def send(self, peer: bytes, frame: bytes) -> bool:
-        """False when nobody is connected under that name any more."""
+        """Send a frame. Returns False if the peer is no longer connected."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunSpec:
-    """What workers are told when they come. `job` says what to run (see obswarm.cluster.job)."""
+    """The specification of a run for workers. `job` is a packed obswarm.cluster.job.Job."""
 
     run_id: str
     job: bytes

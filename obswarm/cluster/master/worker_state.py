@@ -1,4 +1,4 @@
-"""What a master knows of one worker, and the rule by which each of its deltas counts exactly once. No I/O."""
+"""WorkerState: the state of a worker at its master. Each of its deltas is merged exactly once. No I/O."""
 
 import math
 import sys
@@ -11,15 +11,15 @@ from obswarm.record import GeneratorHealth, WorkerStatus
 from obswarm.stats.codec import MOST_PROCESSES, NOTHING, Columns, DeltaSum, OutOfBounds, unpack_columns
 
 _UNASKED = 64
-"""Deltas without a pulse: those of the time before this master has met a worker, and a few at its end."""
+"""Allowed deltas without a heartbeat: from before this master knew the worker, and a few at its end."""
 
 
 @dataclass(slots=True)
 class WorkerState:
-    """A worker that has been ready once. Times are of the monotonic clock.
+    """A worker that has registered. Times are of the monotonic clock.
 
-    `merged` is the number of its last delta that was added up, `acked` of the last one that is safe to be forgotten by
-    the worker. `assigned` are the users that it was told to have, `users` those that it said that it has.
+    `merged` is the sequence number of its last delta in the statistics, `acked` of the last one that the worker may
+    discard. `assigned` are the users that were assigned to it, `users` those that it last reported.
     """
 
     incarnation: str
@@ -37,39 +37,40 @@ class WorkerState:
     heard_s: float = 0.0
     stats_s: float = 0.0
     cut_off_s: float | None = None
-    """Since when its connection is known to be closed."""
+    """Time at which its connection was noticed to be closed; None while it is connected."""
     assigned: Users = field(default_factory=dict)
     assigned_rates: Rates = field(default_factory=dict)
+    assigned_limits: Users = field(default_factory=dict)
     assign_number: int = 0
     rate: float = 0.0
-    """Users per second that it was told to keep to."""
+    """Its assigned spawn rate, in users per second."""
     users: Users = field(default_factory=dict)
     settled: int = 0
-    pulse: int = 0
+    heartbeat: int = 0
     ended: bool = False
     in_flight: Columns = NOTHING
     health: GeneratorHealth | None = None
     worst: tuple[float, float] | None = None
-    """The highest CPU ratio and loop lag (seconds) that it has reported in the present interval."""
+    """Maximum of the reported CPU usage (1.0 is one core) and event loop lag (seconds) in the current interval."""
     max_cpu_ratio: float = 0.0
     max_loop_lag_s: float = 0.0
-    """The same of the run."""
+    """Maximum in the run, as is `max_cpu_ratio`."""
     was_saturated: bool = False
     strained_s: int = 0
     messages: int = 0
     lost: int = 0
     requests: int = 0
-    """That it has reported since `known_s`."""
+    """Number of requests reported since `known_s`."""
     deltas: int = 0
-    """That it has sent since the pulse `first_pulse`."""
-    first_pulse: int = 0
+    """Number of deltas sent since the heartbeat `first_heartbeat`."""
+    first_heartbeat: int = 0
     known_s: float = 0.0
-    """Since when this master has known it."""
+    """Time at which it registered with this master."""
     refused: str = ""
-    """Why nothing of it counts any more."""
+    """Reason for which it was refused; empty if it was not."""
 
     def ready(self, peer: bytes, ready: Ready, now: float) -> None:
-        """It has joined, or joined again over another connection."""
+        """Note that it has registered, for the first time or over a new connection."""
         self.peer = peer
         self.capacity, self.cpus, self.nodes = ready.capacity, ready.cpus, ready.nodes
         if self.is_over or self.state is WorkerStatus.MISSING:
@@ -77,17 +78,17 @@ class WorkerState:
         self.heard_s = now
         self.cut_off_s = None
         self.users = ready.users
-        # It is told what to have whatever it has, and users that it has not any more are given out anew.
+        # It gets a new assignment in any case; users that it has lost are assigned again.
         self.unassign()
         self.assign_number = 0
 
     def unassign(self) -> None:
-        """Take its part of the load from it, until the next assignment."""
-        self.assigned, self.assigned_rates = {}, {}
+        """Remove its users and rates, until the next assignment."""
+        self.assigned, self.assigned_rates, self.assigned_limits = {}, {}, {}
 
     def take_delta(self, sequence: int, delta: bytes, into: DeltaSum, now: float) -> None:
-        """Count a delta if it is the next one. One that came before is not counted again; one that comes too early,
-        since another was lost on the way, will be sent again. Raises Malformed."""
+        """Merge a delta if it is the next one. Repeated ones are ignored; so is one after a gap, since the worker
+        retransmits it with the missing one. Raises Malformed."""
         if sequence != self.merged + 1:
             return
         possible = most_requests(self.processes, max(0.0, now - self.known_s)) - self.requests
@@ -100,7 +101,7 @@ class WorkerState:
     def take_report(
         self, report: Report | Retransmit, into: DeltaSum, now: float, max_endpoints: int = sys.maxsize
     ) -> None:
-        """Raises Malformed for statistics that cannot be read or cannot be so; nothing of them counts then."""
+        """Take over a report. Raises Malformed for invalid or impossible statistics, without merging them."""
         self.heard_s = now
         in_flight = unpack_columns(report.in_flight, max_endpoints) if isinstance(report, Report) else NOTHING
         if report.sequence:
@@ -108,10 +109,10 @@ class WorkerState:
         if isinstance(report, Retransmit):
             return
         if not report.sequence and report.last_sequence <= self.merged:
-            # Nothing happened there, which is news, too.
+            # No requests since the last report: its statistics are complete as well.
             self.stats_s = now
         self.last_sequence = max(self.last_sequence, report.last_sequence)
-        self.pulse = report.pulse
+        self.heartbeat = report.heartbeat
         self.users = report.users
         self.settled = report.settled
         self.strained_s = report.strained_s
@@ -133,44 +134,44 @@ class WorkerState:
 
     @property
     def strain(self) -> tuple[float, float]:
-        """CPU ratio and loop lag (seconds), the worst of the present interval, or the last ones that are known."""
+        """Maximum CPU usage and event loop lag (seconds) of the current interval, or the last ones that are known."""
         if self.worst is not None:
             return self.worst
         return (self.health.cpu_ratio, self.health.loop_lag_s) if self.health is not None else (0.0, 0.0)
 
-    def check_pace(self, pulse_number: int) -> None:
-        """Raises OutOfBounds when it has sent more deltas than pulses have asked for."""
-        if self.deltas > pulse_number - self.first_pulse + _UNASKED:
-            raise OutOfBounds("it sends statistics more often than it is asked for them")
+    def check_pace(self, heartbeat_number: int) -> None:
+        """Raise OutOfBounds if it has sent more deltas than heartbeats have requested."""
+        if self.deltas > heartbeat_number - self.first_heartbeat + _UNASKED:
+            raise OutOfBounds("it sends statistics more often than they are requested")
 
     @property
     def is_present(self) -> bool:
-        """Whether it is heard from: ready for users, or about to leave."""
+        """Whether it is connected: ready for users, or leaving."""
         return self.state in (WorkerStatus.READY, WorkerStatus.LEAVING)
 
     @property
     def is_over(self) -> bool:
-        """Whether it will not be heard of again."""
+        """Whether it has ended: lost or gone."""
         return self.state in (WorkerStatus.LOST, WorkerStatus.GONE)
 
     @property
     def complete(self) -> bool:
-        """Whether it has ended its users and everything that it measured has been added up."""
+        """Whether its users have ended and all of its statistics are merged."""
         return self.ended and self.merged >= self.last_sequence
 
     @property
     def load(self) -> WorkerLoad:
-        """`cpu_ratio` as a share of what each of its processes may use."""
+        """Its load; `cpu_ratio` is relative to the CPU time that each of its processes may use."""
         share = min(1.0, self.cpus / self.processes) or 1.0
         return WorkerLoad(self.health.cpu_ratio / share if self.health else 0.0, self.strained_s)
 
     def most_users(self, now: float) -> int:
-        """Those that it has told, and those that it may have started since."""
+        """Maximum number of users that it may have now: the reported ones, and those it may have started since."""
         users, assigned = sum(self.users.values()), sum(self.assigned.values())
         return max(users, min(assigned, users + math.ceil((now - self.stats_s) * self.rate)))
 
     def view(self, now: float) -> GeneratorHealth | None:
-        """For snapshots; None before the first report."""
+        """Return its state for snapshots; None before the first report."""
         health = self.health
         if health is None:
             if not (self.lost or self.was_saturated):
@@ -195,8 +196,8 @@ class WorkerState:
         )
 
 
-def new_worker_state(hello: Hello, index: int, pulse_number: int, now: float) -> WorkerState:
-    """A worker that has said hello and is about to be ready. `pulse_number` is that of the last pulse before."""
+def new_worker_state(hello: Hello, index: int, heartbeat_number: int, now: float) -> WorkerState:
+    """Return the state of a worker that is registering. `heartbeat_number` is the number of the last heartbeat."""
     processes = max(1, min(hello.processes, MOST_PROCESSES))
     return WorkerState(
         hello.incarnation,
@@ -209,5 +210,5 @@ def new_worker_state(hello: Hello, index: int, pulse_number: int, now: float) ->
         nodes=(),
         stats_s=now,
         known_s=now,
-        first_pulse=pulse_number,
+        first_heartbeat=heartbeat_number,
     )

@@ -62,7 +62,7 @@ class RunBounds(TableBounds):
                 f"it has a rate of the class {clean_text(min(unknown), 80)}, which is not in the load test"
             )
         try:
-            return Assignment(assign.users, assign.spawn_rate, rates=assign.rates)
+            return Assignment(assign.users, assign.spawn_rate, rates=assign.rates, max_users=assign.max_users)
         except ValueError as error:
             raise OutOfBounds(clean_text(str(error))) from None
 
@@ -84,7 +84,7 @@ class RunBounds(TableBounds):
         _check("event-loop lag", report.loop_lag_s, _MOST_S)
         _check("memory", report.memory_bytes, _MOST_BYTES)
         _check("time over its limits", report.strained_s, _MOST_S)
-        for number in (report.pulse, report.settled, report.last_sequence):
+        for number in (report.heartbeat, report.settled, report.last_sequence):
             _check("number of a message", number, _MOST_NUMBER)
         if report.sequence > report.last_sequence:
             raise OutOfBounds(f"its delta {report.sequence} comes after its last one, {report.last_sequence}")

@@ -9,13 +9,14 @@ import math
 import typing
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
+from operator import attrgetter
 from typing import Any, Final
 
 import msgpack
 
 from obswarm.bounded_msgpack import Unreadable, unpack
 
-PROTOCOL_VERSION: Final = 6
+PROTOCOL_VERSION: Final = 8
 LARGEST_FRAME_BYTES = 64 * 1024 * 1024
 MAX_DELTA_BYTES = LARGEST_FRAME_BYTES - 16 * 1024 * 1024
 """A Report also contains users and requests in flight."""
@@ -130,9 +131,10 @@ class Admitted:
 
 @dataclass(frozen=True, slots=True)
 class StartRun:
-    """Master: the run starts."""
+    """Master: the run starts. With `with_statistics`, reports to its listeners contain the statistics."""
 
     run_id: str
+    with_statistics: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +147,8 @@ class Assign:
     spawn_rate: float
     rates: dict[str, float] = field(default_factory=dict)
     """Iterations per second by class."""
+    max_users: dict[str, int] = field(default_factory=dict)
+    """Maximum number of users for these iterations, by class."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +165,7 @@ class Report:
     """Worker: response to a heartbeat. `delta` is a table encoded by obswarm.stats.codec with the sequence number
     `sequence`; 0 if there is none."""
 
-    pulse: int
+    heartbeat: int
     sequence: int
     delta: bytes
     users: dict[str, int]
@@ -287,7 +291,7 @@ Message = (
     | Wait
 )
 
-OF_KNOWN_WORKERS = (Report, Retransmit, Ready, Failed, BundleRequest, Leaving, WorkerEvent)
+OF_KNOWN_WORKERS = (Report, Retransmit, Ready, Failed, BundleRequest, Leaving, WorkerEvent, Custom, CustomReport)
 """Messages that a worker sends after its Hello: a master that does not know the worker replies with Reregister."""
 
 _TYPES: tuple[type[Any], ...] = typing.get_args(Message)
@@ -341,7 +345,15 @@ _CHECKS: dict[Any, Check] = {
 _FIELDS: dict[type[Any], tuple[Check, ...]] = {
     kind: tuple(_CHECKS[typing.get_type_hints(kind)[each.name]] for each in fields(kind)) for kind in _TYPES
 }
-_NAMES: dict[type[Any], tuple[str, ...]] = {kind: tuple(each.name for each in fields(kind)) for kind in _TYPES}
+
+
+def _values_of(kind: type[Any]) -> Callable[[Any], tuple[Any, ...]]:
+    """Return a function that returns the values of a message's fields; in C for those with several."""
+    names = [each.name for each in fields(kind)]
+    return attrgetter(*names) if len(names) > 1 else lambda message: tuple(getattr(message, name) for name in names)
+
+
+_VALUES = {kind: _values_of(kind) for kind in _TYPES}
 _TUPLES: dict[type[Any], tuple[int, ...]] = {
     kind: tuple(
         number for number, each in enumerate(fields(kind)) if typing.get_type_hints(kind)[each.name] == tuple[str, ...]
@@ -353,7 +365,7 @@ _packer = msgpack.Packer(use_bin_type=True, unicode_errors="backslashreplace")
 
 def encode(message: Message) -> bytes:
     kind = type(message)
-    packed: bytes = _packer.pack([_NUMBERS[kind], *(getattr(message, name) for name in _NAMES[kind])])
+    packed: bytes = _packer.pack((_NUMBERS[kind], *_VALUES[kind](message)))
     return packed
 
 

@@ -36,11 +36,12 @@ from obswarm.cluster.wire.messages import (
     encode,
 )
 from obswarm.cluster.wire.transport import DealerSocket
+from obswarm.cluster.worker.identity import Identity
 from obswarm.cluster.worker.unacked import UnackedDeltas
 from obswarm.greenlets import Supervisor, described
 from obswarm.stats.codec import OutOfBounds
 from obswarm.temporary import TemporaryFolder
-from obswarm.units import counted
+from obswarm.units import counted, format_limit
 
 logger = logging.getLogger(__name__)
 
@@ -52,16 +53,6 @@ _DIAL_AGAIN_S = 3.0
 _RESEND_AFTER_S = 3.0
 _BROKEN_HANDSHAKES = 5
 _LONGEST_REASON = 16_000
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """The identity of a worker. `incarnation` is different for each process."""
-
-    incarnation: str
-    name: str
-    processes: int = 1
-    file_hash: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,14 +68,16 @@ class ConnectionListener(Protocol):
     """A worker or relay, called by its connection."""
 
     def prepare(self, welcome: Welcome, folder: Path | None) -> Prepared:
-        """Load the load test and measure the capacity; called again after a reconnection, and fast then. May switch
-        greenlets. Raises ObswarmError if it cannot run the load test."""
+        """Load the load test and measure the capacity, at the first call. Raises ObswarmError if that fails."""
 
     def assigned_users(self) -> dict[str, int]:
         """Return the assigned number of users by class."""
 
-    def collect(self, pulse: int) -> None:
-        """Send a report."""
+    def on_heartbeat(self) -> None:
+        """Note a heartbeat of the master."""
+
+    def collect(self, heartbeat: int) -> None:
+        """Send a report; called after `on_heartbeat`, for heartbeats that request one."""
 
     def on_message(self, message: Message) -> None:
         """Handle any other message of the master."""
@@ -127,6 +120,8 @@ class MasterConnection:
         self._listener = listener
         self._give_up_after_s = give_up_after_s
         self._socket: DealerSocket | None = None
+        self._earlier_failures = 0
+        """Failed handshakes of the connections before this one."""
         self._folder: TemporaryFolder | None = None
         self._bundle_hash = ""
         self._welcome: Welcome | None = None
@@ -141,7 +136,7 @@ class MasterConnection:
 
     def run(self) -> int:
         self._socket = self._dial()
-        self._say_hello()
+        self._send_hello()
         watch = self.supervisor.keep("The watch on the master", self._watch)
         try:
             code: int = self._finished.get()
@@ -204,8 +199,10 @@ class MasterConnection:
         match message:
             case Heartbeat():
                 self._acknowledge(message.acked)
-                if message.collect and self._is_ready:
-                    self._listener.collect(message.number)
+                if self._is_ready:
+                    self._listener.on_heartbeat()
+                    if message.collect:
+                        self._listener.collect(message.number)
             case Welcome():
                 self._welcomed(message)
             case Wait():
@@ -214,7 +211,7 @@ class MasterConnection:
             case Bundle():
                 self._fetched(message)
             case Reregister():
-                self._say_hello()
+                self._send_hello()
             case Refused():
                 self.fail(ObswarmError(f"The master at {self._where} refuses this worker: {message.reason}"))
             case End():
@@ -264,7 +261,7 @@ class MasterConnection:
         try:
             self._folder = self._unpacked(bundle)
         except ObswarmError as error:
-            self.supervisor.spawn("The report of a failed preparation", self._tell_failure, error)
+            self.supervisor.spawn("The report of a failed preparation", self._report_failure, error)
             return
         self._bundle_hash = bundle.bundle_hash
         self._prepare()
@@ -281,7 +278,7 @@ class MasterConnection:
             raise
         return folder
 
-    def _tell_failure(self, error: ObswarmError) -> None:
+    def _report_failure(self, error: ObswarmError) -> None:
         """Notify the master that this worker cannot run the load test, and end."""
         assert self._welcome is not None
         self.send(Failed(self._welcome.nonce, str(error)[:_LONGEST_REASON]))
@@ -291,19 +288,19 @@ class MasterConnection:
     def _prepare(self) -> None:
         if not self._preparing:
             self._preparing = True
-            self.supervisor.spawn("The preparation of this worker", self._prepare_and_tell)
+            self.supervisor.spawn("The preparation of this worker", self._prepare_and_report)
 
-    def _prepare_and_tell(self) -> None:
+    def _prepare_and_report(self) -> None:
         assert self._welcome is not None
         run_id = self._welcome.run_id
         try:
             prepared = self._listener.prepare(self._welcome, Path(self._folder.name) if self._folder else None)
         except ObswarmError as error:
-            self._tell_failure(error)
+            self._report_failure(error)
             return
         except Exception as error:
             logger.exception("Preparing the load test failed")
-            self._tell_failure(ObswarmError(f"The worker {self.identity.name} could not prepare: {error!r}"))
+            self._report_failure(ObswarmError(f"The worker {self.identity.name} could not prepare: {error!r}"))
             return
         finally:
             self._preparing = False
@@ -317,7 +314,7 @@ class MasterConnection:
         self._send_again()
 
     # Timers.
-    def _say_hello(self) -> None:
+    def _send_hello(self) -> None:
         self._hello_s = clock.monotonic()
         identity = self.identity
         self.send(
@@ -339,8 +336,7 @@ class MasterConnection:
             now = clock.monotonic()
             stalled, looked_s = now - looked_s > _STALLED_S, now
             if stalled:
-                # This process was not scheduled for a while; messages from the master are read first.
-                continue
+                continue  # Messages that came while this process was not scheduled are read first.
             heard_s = self._heard_s if self._heard_s is not None else self._started_s
             silence_s = now - heard_s
             if silence_s > self._orphan_timeout_s and not self._orphaned and self._heard_s is not None:
@@ -353,7 +349,7 @@ class MasterConnection:
             if silence_s > _QUIET_S and now - self._hello_s > _HELLO_EVERY_S:
                 if silence_s > _DIAL_AGAIN_S and now - self._dialled_s > _DIAL_AGAIN_S:
                     self._dial_again()
-                self._say_hello()
+                self._send_hello()
 
     def _dial_again(self) -> None:
         # A dead connection may not be detected for minutes, and messages in its queue are outdated.
@@ -364,21 +360,19 @@ class MasterConnection:
                 self._endpoint = self._look_up()
             except ObswarmError as error:
                 logger.debug("%s", error)
-        failures = self._socket.handshake_failures
+        self._earlier_failures += self._socket.handshake_failures
         self._socket.close()
         self._socket = self._dial()
-        self._socket.handshake_failures = failures
 
     def _warn_of_handshakes(self) -> None:
-        """Warn of failed handshakes, the only sign of a wrong secret. A proxy without a master looks the same, so the
-        worker keeps trying."""
+        """Warn of failed handshakes: a wrong secret, or a proxy without a master, so that the worker keeps trying."""
         if self._heard_s is None and self._handshake_failures >= _BROKEN_HANDSHAKES and not self._warned:
             self._warned = True
             logger.warning("%s closes connections during the handshake. %s", self._where, self._hint)
 
     @property
     def _handshake_failures(self) -> int:
-        return self._socket.handshake_failures if self._socket is not None else 0
+        return self._earlier_failures + (self._socket.handshake_failures if self._socket is not None else 0)
 
     @property
     def _hint(self) -> str:
@@ -391,7 +385,7 @@ class MasterConnection:
             if self._handshake_failures:
                 text = f"The master at {self._where} refuses the connection of this worker. {self._hint}"
         else:
-            text = f"No contact with the master at {self._where} for {self._give_up_after_s:.0f} s."
+            text = f"No contact with the master at {self._where} for {format_limit(self._give_up_after_s)}."
             if self.unacked:
                 text += f" It has not received the last {counted(len(self.unacked), 'report')} of this worker."
         self.fail(ObswarmError(text))

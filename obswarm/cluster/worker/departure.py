@@ -27,7 +27,7 @@ class Departure:
     def __init__(
         self, link: MasterConnection, stop_timeout_s: Callable[[], float | None], stop: Callable[[float], None]
     ) -> None:
-        self.was_told = False
+        self.was_requested = False
         """Whether a signal ended the worker, instead of its master."""
         self._link = link
         self._stop_timeout_s = stop_timeout_s
@@ -50,7 +50,7 @@ class Departure:
 
     def leave(self, kind: signal.Signals = signal.SIGINT) -> None:
         """Stop the users, and leave when the master confirms it; a second call exits at once."""
-        self.was_told = True
+        self.was_requested = True
         self._was_hung_up |= kind is signal.SIGHUP
         if self._is_under_way and kind is signal.SIGHUP:
             # A closing terminal sends it more than once.

@@ -19,7 +19,7 @@ from obswarm.cluster.master.registry import WorkerRegistry
 from obswarm.cluster.master.run_spec import RunSpec
 from obswarm.cluster.master.worker_state import WorkerState
 from obswarm.cluster.processes import WorkerProcesses
-from obswarm.cluster.reexec import reexec, tell_of_other_run
+from obswarm.cluster.reexec import log_other_run, reexec
 from obswarm.cluster.wire.bounds import RunBounds
 from obswarm.cluster.wire.curve import CurveKeys
 from obswarm.cluster.wire.messages import (
@@ -38,19 +38,20 @@ from obswarm.cluster.wire.messages import (
 )
 from obswarm.cluster.wire.transport import RouterSocket, new_context
 from obswarm.cluster.wire.user_steps import pack_user_steps
-from obswarm.cluster.worker.connection import Identity, MasterConnection, Prepared
+from obswarm.cluster.worker.connection import MasterConnection, Prepared
 from obswarm.cluster.worker.departure import LEAVING_S, Departure
+from obswarm.cluster.worker.identity import Identity
 from obswarm.engine import Assignment, WorkerLoss
 from obswarm.greenlets import kill_all
 from obswarm.stats import UserTrack
 from obswarm.stats.codec import OutOfBounds, pack_delta, pack_in_flight
-from obswarm.units import counted
+from obswarm.units import counted, format_limit
 
 logger = logging.getLogger(__name__)
 
 _START_S = 60.0
 _REPORTS_S = 0.15
-_PULSE_S = 1.0
+_HEARTBEAT_S = 1.0
 _STEP_S = 0.05
 _CHILDREN_END_S = 10.0
 _LAST_REPORT_S = 0.5
@@ -100,7 +101,7 @@ class Relay:
     def run(self) -> int:
         keepers = [
             self.link.supervisor.keep("The contact with a machine's processes", self._keep),
-            self.link.supervisor.keep("The giving out of users to a machine's processes", self._give_out),
+            self.link.supervisor.keep("The distribution of users to a machine's processes", self._distribute),
         ]
         try:
             with self.departure.at_signals():
@@ -130,7 +131,7 @@ class Relay:
             self._changed.clear()
         ready = registry.ready
         if not ready:
-            raise ObswarmError(self._failure or f"No process of this worker was ready within {_START_S:.0f} s.")
+            raise ObswarmError(self._failure or f"No process of this worker was ready within {format_limit(_START_S)}.")
         return Prepared(
             sum(worker.capacity for worker in ready),
             sum(worker.cpus for worker in ready),
@@ -139,13 +140,14 @@ class Relay:
 
     def _start(self, welcome: Welcome, folder: Path | None) -> None:
         job = Job.unpack(welcome.job)
-        self._max_endpoints = job.max_endpoints
-        self._stop_timeout_s = job.stop_timeout_s
+        load_config = job.config.load
+        self._max_endpoints = load_config.max_endpoints
+        self._stop_timeout_s = load_config.stop_timeout
         if folder is not None:
             os.chdir(folder)
         local = replace(job, root=str(folder or job.root))
         spec = RunSpec(welcome.run_id, local.pack(), None, "", welcome.orphan_timeout_s)
-        self._bounds = RunBounds.of(job.max_endpoints, job.user_classes)
+        self._bounds = RunBounds.of(load_config.max_endpoints, job.user_classes)
         listener = self._listener = RouterSocket(
             self._context, self._children.endpoint, None, self._received, self.link.supervisor
         )
@@ -156,23 +158,26 @@ class Relay:
     def assigned_users(self) -> dict[str, int]:
         return dict(self._wanted.users) if self._wanted is not None else {}
 
-    def collect(self, pulse: int) -> None:
+    def on_heartbeat(self) -> None:
+        """Do nothing: its processes get heartbeats of its own."""
+
+    def collect(self, heartbeat: int) -> None:
         if not self._collecting:
             self._collecting = True
-            self.link.supervisor.spawn("The collection of statistics", self._collect, pulse)
+            self.link.supervisor.spawn("The collection of statistics", self._collect, heartbeat)
 
-    def _collect(self, pulse: int) -> None:
+    def _collect(self, heartbeat: int) -> None:
         registry = self._registry
         assert registry is not None
         try:
             registry.beat(collect=True)
             registry.heartbeats.wait_for_reports(_REPORTS_S)
             self._handle(registry.look_after(clock.monotonic()))
-            self._report(pulse)
+            self._report(heartbeat)
         finally:
             self._collecting = False
 
-    def _report(self, pulse: int) -> None:
+    def _report(self, heartbeat: int) -> None:
         registry = self._registry
         assert registry is not None
         workers = list(registry.workers.values())
@@ -188,14 +193,14 @@ class Relay:
         user_steps = pack_user_steps(self._track.take(clock.monotonic()))
         # Last, since a collected table must get to the unacknowledged deltas.
         delta = None
-        if registry.has_news and not self.link.unacked.is_full:
+        if registry.has_statistics and not self.link.unacked.is_full:
             table = registry.take(self._max_endpoints)
             registry.acknowledge()
             delta = None if table.is_empty() else pack_delta(table, self._identity.name, MAX_DELTA_BYTES)
-        ended = self._stopping and all(worker.complete for worker in alive) and not registry.has_news
+        ended = self._stopping and all(worker.complete for worker in alive) and not registry.has_statistics
         self.link.report(
             lambda sequence, packed, last: Report(
-                pulse=pulse,
+                heartbeat=heartbeat,
                 sequence=sequence,
                 delta=packed,
                 in_flight=in_flight,
@@ -224,8 +229,8 @@ class Relay:
                 for worker in registry.workers.values():
                     registry.send_to(worker.name, Admitted(self._index + worker.index))
             case StartRun():
-                if not registry.began:
-                    registry.begin()
+                if not registry.has_begun:
+                    registry.begin(message.with_statistics)
             case Assign() if not self._stopping:
                 try:
                     self._wanted = self._bounds.checked_assignment(message)
@@ -252,8 +257,8 @@ class Relay:
             self._registry.broadcast(StopUsers())
 
     def on_other_run(self) -> None:
-        waiting = len(self.link.unacked) + (self._registry is not None and self._registry.has_news)
-        tell_of_other_run(waiting)
+        waiting = len(self.link.unacked) + (self._registry is not None and self._registry.has_statistics)
+        log_other_run(waiting)
         self._over = True
         self._children.end()
         self.link.clean_up()
@@ -325,11 +330,11 @@ class Relay:
 
     def _keep(self) -> None:
         while True:
-            gevent.sleep(_PULSE_S / 4)
-            if self._registry is not None and self._registry.heartbeats.is_due(_PULSE_S):
+            gevent.sleep(_HEARTBEAT_S / 4)
+            if self._registry is not None and self._registry.heartbeats.is_due(_HEARTBEAT_S):
                 self._registry.beat(collect=False)
 
-    def _give_out(self) -> None:
+    def _distribute(self) -> None:
         """Assign users that could not be assigned at once because of the rate."""
         while True:
             gevent.sleep(_STEP_S)
@@ -344,9 +349,9 @@ class Relay:
         self._stopping = True
         self._wanted = None
         self._registry.stop(timeout_s)
-        self.link.supervisor.spawn("The end of a machine's processes", self._tell_when_ended)
+        self.link.supervisor.spawn("The end of a machine's processes", self._report_when_ended)
 
-    def _tell_when_ended(self) -> None:
+    def _report_when_ended(self) -> None:
         """Report the end before the next heartbeat."""
         registry = self._registry
         assert registry is not None
