@@ -43,49 +43,46 @@ class Entry(NamedTuple):
     position: int
 
 
+# Possessive quantifiers stand on character classes alone: on groups they match too much in Python 3.11.0 to 3.11.4.
 _NAME = r"[a-zA-Z_:][a-zA-Z0-9_:]*+"
 _LABEL = r"[a-zA-Z_][a-zA-Z0-9_]*+"
 # Quoted text; it may contain line breaks, but not after a backslash.
-_QUOTED = r'"[^"\\]*+(?:\\[^\n][^"\\]*+)*+"'
-_ONE_LINE_QUOTED = r'"[^"\\\n]*+(?:\\[^\n][^"\\\n]*+)*+"'
-_BRACES = rf'\{{(?:[^"}}\n]++|{_QUOTED})*+\}}'
+_QUOTED = r'"[^"\\]*+(?:\\[^\n][^"\\]*+)*"'
+_ONE_LINE_QUOTED = r'"[^"\\\n]*+(?:\\[^\n][^"\\\n]*+)*"'
+_BRACES = rf'\{{(?:[^"}}\n]++|{_QUOTED})*\}}'
 _BLANK = r"[ \t]*+"
 
 # Values and timestamps are converted later, labels only when a series occurs for the first time.
 _TEXT_SAMPLE = re.compile(
-    rf"({_BLANK}(?:{_NAME}(?:{_BLANK}{_BRACES})?+|{_BRACES})){_BLANK}([^{{ \t\n]++){_BLANK}([0-9]++)?+{_BLANK}\n"
+    rf"({_BLANK}(?:{_NAME}(?:{_BLANK}{_BRACES})?|{_BRACES})){_BLANK}([^{{ \t\n]++){_BLANK}([0-9]++)?{_BLANK}\n"
 )
-_TEXT_META = re.compile(rf"{_BLANK}#[ \t]++(HELP|TYPE)[ \t]++(?:({_NAME}|{_QUOTED})([^\n]*+)\n)?+")
-_TEXT_OTHER = re.compile(rf"{_BLANK}(?:#[^\n]*+)?+\n")
-_TEXT_SERIES = re.compile(rf"{_BLANK}({_NAME})?+{_BLANK}(?:\{{{_BLANK}(.*)\}})?+", re.DOTALL)
+_TEXT_META = re.compile(rf"{_BLANK}#[ \t]++(HELP|TYPE)[ \t]++(?:({_NAME}|{_QUOTED})([^\n]*+)\n)?")
+_TEXT_OTHER = re.compile(rf"{_BLANK}(?:#[^\n]*+)?\n")
+_TEXT_SERIES = re.compile(rf"{_BLANK}({_NAME})?{_BLANK}(?:\{{{_BLANK}(.*)\}})?", re.DOTALL)
 # A quoted name, or a label; a comma is required only after a name.
 _TEXT_TERM = re.compile(
     rf"{_BLANK}(?:({_QUOTED}){_BLANK}(?=,|\Z)|({_LABEL}|{_QUOTED}){_BLANK}={_BLANK}({_QUOTED})){_BLANK},?+{_BLANK}"
 )
 _TEXT_TYPES = frozenset({"counter", "gauge", "histogram", "summary", "untyped"})
 
-_EXEMPLAR = (
-    rf" # \{{(?:(?:{_LABEL}|{_ONE_LINE_QUOTED})={_ONE_LINE_QUOTED}(?:,|(?=\}})))*+\}} ([^ \n]++)(?: ([^ \n]++))?+"
-)
-_OPEN_SAMPLE = re.compile(
-    rf"({_NAME}(?:{_BRACES})?+|{_BRACES}) ([^ \n]++)(?: (?!# \{{)([^ \n]++))?+(?:{_EXEMPLAR})?+\n"
-)
-_OPEN_META = re.compile(rf"# (HELP|TYPE|UNIT) (?:({_NAME}|{_QUOTED}) ([^\n]*+)\n)?+")
+_EXEMPLAR = rf" # \{{(?:(?:{_LABEL}|{_ONE_LINE_QUOTED})={_ONE_LINE_QUOTED}(?:,|(?=\}})))*\}} ([^ \n]++)(?: ([^ \n]++))?"
+_OPEN_SAMPLE = re.compile(rf"({_NAME}(?:{_BRACES})?|{_BRACES}) ([^ \n]++)(?: (?!# \{{)([^ \n]++))?(?:{_EXEMPLAR})?\n")
+_OPEN_META = re.compile(rf"# (HELP|TYPE|UNIT) (?:({_NAME}|{_QUOTED}) ([^\n]*+)\n)?")
 _OPEN_END = re.compile(r"# EOF\n?+")
-_OPEN_SERIES = re.compile(rf"({_NAME})?+(?:\{{(.*)\}})?+", re.DOTALL)
+_OPEN_SERIES = re.compile(rf"({_NAME})?(?:\{{(.*)\}})?", re.DOTALL)
 _OPEN_TERM = re.compile(rf"(?:({_QUOTED})(?=,|\Z)|({_LABEL}|{_QUOTED})=({_ONE_LINE_QUOTED}))(?:,|\Z)")
 _OPEN_TYPES = frozenset({"counter", "gauge", "histogram", "gaugehistogram", "summary", "info", "stateset", "unknown"})
 
 # What Go's ParseFloat accepts, except hexadecimal numbers and underscores, which Prometheus refuses.
 _NUMBER = re.compile(
-    r"[+-]?(?:[0-9]++(?:\.[0-9]*+)?+|\.[0-9]++)(?:[eE][+-]?[0-9]++)?|(?P<word>[+-]?inf(?:inity)?|nan)",
+    r"[+-]?(?:[0-9]++(?:\.[0-9]*+)?|\.[0-9]++)(?:[eE][+-]?[0-9]++)?|(?P<word>[+-]?inf(?:inity)?|nan)",
     re.IGNORECASE | re.ASCII,
 )
 # All that Go's ParseFloat accepts, which Prometheus uses to normalise bounds.
-_DIGITS, _HEX_DIGITS = "[0-9]++(?:_[0-9]++)*+", "[0-9a-f]++(?:_[0-9a-f]++)*+"
+_DIGITS, _HEX_DIGITS = "[0-9]++(?:_[0-9]++)*", "[0-9a-f]++(?:_[0-9a-f]++)*"
 _BOUND = re.compile(
-    rf"[+-]?(?:(?:{_DIGITS}(?:\.(?:{_DIGITS})?+)?+|\.{_DIGITS})(?:e[+-]?{_DIGITS})?+"
-    rf"|(?P<hex>0x(?:_?{_HEX_DIGITS}(?:\.(?:{_HEX_DIGITS})?+)?+|\.{_HEX_DIGITS})p[+-]?{_DIGITS}))"
+    rf"[+-]?(?:(?:{_DIGITS}(?:\.(?:{_DIGITS})?)?|\.{_DIGITS})(?:e[+-]?{_DIGITS})?"
+    rf"|(?P<hex>0x(?:_?{_HEX_DIGITS}(?:\.(?:{_HEX_DIGITS})?)?|\.{_HEX_DIGITS})p[+-]?{_DIGITS}))"
     r"|(?P<word>[+-]?inf(?:inity)?|nan)",
     re.IGNORECASE | re.ASCII,
 )

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from obswarm.targets.every_series import EverySeries
 from obswarm.targets.exposition import Entry, LabelPairs, LabelsError, labels_of
 from obswarm.targets.series import Labels, SeriesStore
 from obswarm.targets.source import Target
@@ -42,11 +43,13 @@ class PageCount:
 
 
 class TargetSeries:
-    """The series of one target from scrape to scrape. `wanted` are the metric names of its kind."""
+    """The series of one target from scrape to scrape. `wanted` are the metric names of its kind, None for all of them:
+    `every` has their values then."""
 
-    def __init__(self, store: SeriesStore, target: Target, wanted: Collection[str]) -> None:
+    def __init__(self, store: SeriesStore, target: Target, wanted: Collection[str] | None) -> None:
         self._store = store
         self._wanted = wanted
+        self.every = EverySeries(target) if wanted is None else None
         # Without a port if the configured address has none.
         self._own = {"job": target.name, "instance": urlsplit(target.url).netloc.rpartition("@")[2]}
         self._known: dict[str, _KnownSeries] = {}
@@ -71,6 +74,7 @@ class TargetSeries:
         taken = refused = new = of_kind = 0
         stored: list[tuple[str, Labels, float, float]] = []
         present: dict[tuple[str, Labels], None] = {}
+        values: list[tuple[str, str, float]] = []
         try:
             for entry in found:
                 known = self._known.get(entry.series)
@@ -80,6 +84,8 @@ class TargetSeries:
                 taken += 1
                 known.scrape = self._scrape
                 of_kind += known.of_kind
+                if self.every is not None:
+                    values.append((known.name, entry.series, entry.value))
                 if known.labels is None:
                     continue
                 if entry.timestamp_s is None:
@@ -92,6 +98,8 @@ class TargetSeries:
             raise
         finally:
             self.count = PageCount(taken + refused, taken, new, of_kind)
+        if self.every is not None:
+            self.every.page(values)
         for sample in stored:
             self._store.append(*sample)
         self._drop_absent(present, time_s)
@@ -106,7 +114,7 @@ class TargetSeries:
     def _first_seen(self, page: str, entry: Entry, media_type: str) -> _KnownSeries:
         name, pairs = labels_of(page, entry, media_type)
         labels = self._labels(pairs) if self._store.keeps(name) else None
-        return _KnownSeries(name, labels, name in self._wanted, 0)
+        return _KnownSeries(name, labels, self._wanted is None or name in self._wanted, 0)
 
     def _labels(self, pairs: LabelPairs) -> Labels:
         """Add the target's labels; a label of the page with the same name becomes exported_… (`honor_labels:
@@ -134,6 +142,8 @@ class TargetSeries:
 
     def mark_stale(self, time_s: float) -> None:
         """Mark all series as stale, after a failed scrape."""
+        if self.every is not None:
+            self.every.values = {}
         self._drop_absent({}, time_s)
         self._last_read = _NEVER
         # Limited, since a target whose pages can never be parsed may have new series in each of them.

@@ -12,7 +12,7 @@ import requests
 from obswarm.http import (
     ApiAccess,
     ApiSession,
-    Asked,
+    ApiTarget,
     Failure,
     failure_of,
     naming_by_options,
@@ -54,7 +54,7 @@ class PrometheusApi:
         """`timeout_s` limits the wait between two reads, `total_timeout_s` the time to the last byte of a response."""
         self.name = f"Prometheus at {redact_url(url)}"
         self._url = url
-        self._api_target = Asked(url, access, naming_by_options("prometheus"))
+        self._api_target = ApiTarget(url, access, naming_by_options("prometheus"))
         self._timeout_s = timeout_s
         self._session = ApiSession(_MAX_RESPONSE_BYTES, total_timeout_s, trust_env, access)
         self._posts = True
@@ -74,6 +74,43 @@ class PrometheusApi:
         document = self._document("query", query, {} if server_s is None else {"time": f"{server_s:.3f}"})
         self._log_notes(document, query, hints_level)
         return self._samples(document, query)
+
+    def query_range(
+        self, query: str, start_s: float, end_s: float, step_s: float
+    ) -> list[tuple[dict[str, str], list[Any]]]:
+        """Return (labels, [(time, value as text), …]) of each series of a range query; times are on Prometheus' clock.
+        Raises SourceError."""
+        times = {"start": f"{start_s:.3f}", "end": f"{end_s:.3f}", "step": f"{step_s:g}"}
+        document = self._document("query_range", query, times)
+        self._log_notes(document, query, logging.DEBUG)
+        return self._matrix(document)
+
+    def query_matrix(self, query: str) -> list[tuple[dict[str, str], list[Any]]]:
+        """Return the same as `query_range` for an instant query whose expression is a range: `requests[2h:15s]`. Raises
+        SourceError; BadQuery if it is not."""
+        document = self._document("query", query, {})
+        self._log_notes(document, query, logging.INFO)
+        data = document.get("data")
+        if isinstance(data, dict) and data.get("resultType") in ("vector", "scalar", "string"):
+            raise BadQuery(
+                f"the query {clean_text(query, _SHOWN_QUERY)} returns numbers of one moment; write a time range and a"
+                f" step behind it, e.g. …[2h:15s]"
+            )
+        return self._matrix(document)
+
+    def _matrix(self, document: dict[str, Any]) -> list[tuple[dict[str, str], list[Any]]]:
+        try:
+            if document["data"]["resultType"] != "matrix":
+                raise TypeError
+            return [
+                ({str(name): str(text) for name, text in series["metric"].items()}, list(series["values"]))
+                for series in document["data"]["result"]
+                # Native histograms have no values.
+                if "values" in series
+            ]
+        except (LookupError, AttributeError, TypeError, ValueError):
+            text = "returned JSON without the result of a range query: check that it is a Prometheus"
+            raise PermanentSourceError(f"{self.name} {text}") from None
 
     def parse(self, query: str) -> None:
         """Let Prometheus parse the query without evaluating it. Raises SourceError; BadQuery if it is not PromQL."""

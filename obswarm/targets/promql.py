@@ -1,7 +1,7 @@
 """MetricSource that queries a Prometheus, or a server with the same HTTP API."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import gevent
@@ -11,12 +11,14 @@ from obswarm.api import ObswarmError
 from obswarm.greenlets import outcome_of, spawn_apart
 from obswarm.http import ApiAccess
 from obswarm.killed import Supervised
+from obswarm.record import MetricKey, SampleSeries
 from obswarm.redact import redact_url
 from obswarm.targets.evaluate import filtered_operands, metric_names, parse, parse_any, tree_of
 from obswarm.targets.kind_metrics import presence_query
 from obswarm.targets.kinds import KINDS, TargetMetric
 from obswarm.targets.prometheus_api import TIMEOUT_S, TOTAL_TIMEOUT_S, BadQuery, PermanentSourceError, PrometheusApi
 from obswarm.targets.prometheus_reasons import PrometheusReasons
+from obswarm.targets.prometheus_series import series_of_target
 from obswarm.targets.source import MISSED_SCRAPES, Sample, SourceError, Target, TargetHealth, only_value
 
 _PROBE_QUERY = "vector(1)"
@@ -27,6 +29,8 @@ _PROMETHEUS = "prometheus"
 _QUERIES_PER_REQUEST = 40
 """Limits the length of a combined query."""
 _CHECK_EVERY_S = 60.0
+_SERIES_TIMEOUT_S = 10.0
+"""Time after which no series of further targets are read at the end of a run."""
 
 
 class ServerClock:
@@ -194,11 +198,26 @@ class PrometheusSource:
         """Return the jobs that have the first metric of a kind, as candidates if no job has a label `kind`. May switch
         greenlets. Raises SourceError."""
         return [
-            Target(sample.labels.get("job", ""), "", kind)
-            for kind, metrics in KINDS.items()
-            for metric in metric_names(parse(metrics[0].query))
+            Target(sample.labels.get("job", ""), "", kind.name)
+            for kind in KINDS.values()
+            if kind.metrics and not kind.is_runtime
+            for metric in metric_names(parse(kind.metrics[0].query))
             for sample in self.query(f"count by (job) ({metric})")
         ]
+
+    def series_between(self, start_s: float, end_s: float) -> Mapping[MetricKey, SampleSeries]:
+        """Return every series of the targets between two wall times, of further targets only within
+        _SERIES_TIMEOUT_S. Raises SourceError."""
+        server_s = self._clock.at(clock.monotonic())
+        skew_s = 0.0 if server_s is None else server_s - clock.wall()
+        found: dict[MetricKey, SampleSeries] = {}
+        until_s = clock.monotonic() + _SERIES_TIMEOUT_S
+        for target in self.targets():
+            found.update(series_of_target(self._api, target, start_s, end_s, skew_s))
+            if clock.monotonic() > until_s:
+                self._api.warn(f"{self._api.name} is slow: not all series of the targets are stored.")
+                break
+        return found
 
     def close(self) -> None:
         self._reasons.close()

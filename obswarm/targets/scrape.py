@@ -1,6 +1,7 @@
 """MetricSource without a Prometheus: scrapes the targets' metrics endpoints once a second during a run, and evaluates
 PromQL over the last minutes."""
 
+import logging
 import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,14 +12,17 @@ import requests
 
 from obswarm import clock
 from obswarm.greenlets import Supervisor, described, kill_all
-from obswarm.http import ApiSession, Asked, failure_of, refusal_of
+from obswarm.http import ApiSession, ApiTarget, failure_of, refusal_of
+from obswarm.record import MetricKey
 from obswarm.redact import redact_url
 from obswarm.sanitize import clean_text
 from obswarm.targets import evaluate as promql
 from obswarm.targets.absence import KnownTargets, ReasonCache, metrics_in_query, reason_for_no_series
-from obswarm.targets.exposition import OPENMETRICS, TEXT, Entry, ParseError, decode, entries
+from obswarm.targets.every_series import MAX_SERIES
+from obswarm.targets.exposition import OPENMETRICS, TEXT, Entry, ParseError, decode, entries, labels_of
 from obswarm.targets.ingest import UP, TargetSeries
 from obswarm.targets.kind_metrics import metrics_of
+from obswarm.targets.kinds import ANY
 from obswarm.targets.series import SeriesStore
 from obswarm.targets.source import (
     MISSED_SCRAPES,
@@ -29,7 +33,9 @@ from obswarm.targets.source import (
     field_of_target,
     only_value,
 )
-from obswarm.units import format_names
+from obswarm.units import format_count, format_names
+
+logger = logging.getLogger(__name__)
 
 _TIMEOUT_S = 4.0
 _TOTAL_TIMEOUT_S = 5.0
@@ -84,7 +90,11 @@ class EmbeddedSource:
         self.stale_after_s = MISSED_SCRAPES * interval_s
         self._health: dict[Target, tuple[bool, str, float, bool]] = {}
         self._greenlets: list[gevent.Greenlet] = []
-        self._series = {target: TargetSeries(self._store, target, metrics_of(target.kind)) for target in self._targets}
+        self._series = {
+            target: TargetSeries(self._store, target, None if target.kind == ANY else metrics_of(target.kind))
+            for target in self._targets
+        }
+        self._warned: set[Target] = set()
         self._wall_offset_s = clock.wall() - clock.monotonic()
         self._reasons = ReasonCache(interval_s)
 
@@ -159,6 +169,22 @@ class EmbeddedSource:
     def targets(self) -> list[Target]:
         return list(self._targets)
 
+    def series_values(self) -> dict[MetricKey, float]:
+        """Return the values of every series of the targets of kind `any`, as of their last scrapes."""
+        found: dict[MetricKey, float] = {}
+        for target, series in self._series.items():
+            if series.every is None:
+                continue
+            found |= series.every.values
+            if series.every.left_out and target not in self._warned:
+                self._warned.add(target)
+                logger.warning(
+                    "Target %s has %s series more than the %s that are recorded; metrics with many series are left"
+                    " out.",
+                    *(target.name, format_count(series.every.left_out), format_count(MAX_SERIES)),
+                )
+        return found
+
     def start(self) -> None:
         self._greenlets = [self._start_scraper(target) for target in self._targets]
 
@@ -230,6 +256,20 @@ class EmbeddedSource:
         return now + self._wall_offset_s
 
 
+def scrape_names(target: Target) -> frozenset[str]:
+    """Scrape a target once, and return the names of its metrics. Raises SourceError. May switch greenlets."""
+    try:
+        with ApiSession(_MAX_PAGE_BYTES, _TOTAL_TIMEOUT_S, access=target.access, undone=_CODING) as session:
+            session.max_redirects = _MAX_REDIRECTS
+            page, media_type, coding = _fetch(session, target)
+            try:
+                return frozenset(labels_of(page, entry, media_type)[0] for entry in entries(page, media_type))
+            except ParseError as error:
+                raise SourceError(f"{error}{coding}") from None
+    except requests.RequestException as error:
+        raise SourceError(failure_of(error, _api_target(target), _TIMEOUT_S).text) from None
+
+
 def _fetch(session: requests.Session, target: Target) -> tuple[str, str, str]:
     """Return (page, media type, hint about an unexpected Content-Encoding for parse errors). Raises SourceError if the
     response is not a metrics page."""
@@ -248,8 +288,8 @@ def _fetch(session: requests.Session, target: Target) -> tuple[str, str, str]:
     return page, _media_type(response.headers.get("Content-Type", "")) if page else TEXT, hint
 
 
-def _api_target(target: Target) -> Asked:
-    return Asked(target.url, target.access, field_of_target(target))
+def _api_target(target: Target) -> ApiTarget:
+    return ApiTarget(target.url, target.access, field_of_target(target))
 
 
 def _media_type(content_type: str) -> str:

@@ -47,12 +47,12 @@ def test_the_problem_states_how_long_metrics_were_missing(seconds: list[TargetHe
 
 def test_only_lasting_gaps_and_their_ends_are_warned_of(caplog: pytest.LogCaptureFixture) -> None:
     coverage = TargetCoverage(EmbeddedSource([TARGET]))
-    marks: list[tuple[str, str]] = []
-    coverage.attach(lambda kind, text: marks.append((kind, text)))
+    annotations: list[tuple[str, str]] = []
+    coverage.attach(lambda kind, text: annotations.append((kind, text)))
     with caplog.at_level(logging.WARNING):
         for each in [DOWN] * 4 + [UP] + [DOWN] * 4 + [UP]:
             coverage.count([each], 1.0)
-        assert not marks
+        assert not annotations
         for each in [DOWN] * 20 + [UP] + [OTHER] * 20:
             coverage.count([each], 1.0)
     texts = [
@@ -60,17 +60,17 @@ def test_only_lasting_gaps_and_their_ends_are_warned_of(caplog: pytest.LogCaptur
         "Target db (mysql): metrics available again after 20s",
         "Target db (mysql): no metrics for 5s: it responds, but has none of the metrics of kind mysql",
     ]
-    assert marks == [("target", text) for text in texts]
+    assert annotations == [("target", text) for text in texts]
     assert [record.getMessage() for record in caplog.records] == [f"{text}." for text in texts]
 
 
 def test_the_number_of_warnings_for_a_flapping_target_is_bounded() -> None:
     coverage = TargetCoverage(EmbeddedSource([TARGET]))
-    marks: list[str] = []
-    coverage.attach(lambda kind, text: marks.append(text))
+    annotations: list[str] = []
+    coverage.attach(lambda kind, text: annotations.append(text))
     for each in ([DOWN] * 6 + [UP]) * 100:
         coverage.count([each], 1.0)
-    assert len(marks) == 2 * 20
+    assert len(annotations) == 2 * 20
 
 
 def test_a_prometheus_without_targets_is_unobserved_only_while_it_does_not_respond() -> None:

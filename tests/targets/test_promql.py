@@ -83,7 +83,7 @@ def test_a_prometheus_that_does_not_respond_is_its_own_health_entry(monkeypatch:
 
 
 def test_reasons_are_searched_for_in_the_background() -> None:
-    asked: list[str] = []
+    requested: list[str] = []
     answers = {
         "count by (job) (up)": [Sample({"job": "db"}, 1.0), Sample({"job": "app"}, 2.0), Sample({"job": "x"}, 1.0)],
         "up == 0": [
@@ -96,7 +96,7 @@ def test_reasons_are_searched_for_in_the_background() -> None:
     }
 
     def ask(query: str) -> list[Sample]:
-        asked.append(query)
+        requested.append(query)
         if "refused" in query:
             raise SourceError("no")
         return answers.get(query, [])
@@ -111,9 +111,9 @@ def test_reasons_are_searched_for_in_the_background() -> None:
     }
     assert [reasons.get(query) for query in expected] == [""] * 4
     gevent.joinall(list(reasons._searches.values()), timeout=HANG_S)
-    count = len(asked)
+    count = len(requested)
     assert {query: reasons.get(query) for query in expected} == expected
-    assert len(asked) == count, "not again so soon"
+    assert len(requested) == count, "not again so soon"
     reasons.close()
 
 
@@ -147,10 +147,10 @@ def test_a_query_without_series_filters_what_there_is_or_lacks_it(
     monkeypatch: pytest.MonkeyPatch, query: str, present: list[str], filters: bool
 ) -> None:
     made = PrometheusSource("http://127.0.0.1:1")
-    asked_at: set[float | None] = set()
+    requested_at: set[float | None] = set()
 
     def ask(text: str, at_s: float | None, _: int) -> list[Sample]:
-        asked_at.add(at_s)
+        requested_at.add(at_s)
         return [
             Sample({"obswarm_number": number}, 1.0)
             for part, number in re.findall(r'label_replace\((.*?), "obswarm_number", "(\d+)"', text)
@@ -159,4 +159,4 @@ def test_a_query_without_series_filters_what_there_is_or_lacks_it(
 
     monkeypatch.setattr(made, "_query", ask)
     assert made.filters_all(query, 7.0) is filters
-    assert asked_at <= {7.0}
+    assert requested_at <= {7.0}

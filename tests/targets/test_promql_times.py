@@ -32,11 +32,11 @@ class Stub:
 
     def _answer(self, environ, start):
         gevent.sleep(self.takes_s)
-        asked = parse_qs(environ["QUERY_STRING"])
-        at_s = float(asked["time"][0]) if "time" in asked else None
+        requested = parse_qs(environ["QUERY_STRING"])
+        at_s = float(requested["time"][0]) if "time" in requested else None
         self.times.append(at_s)
         value = [time.time() + self.ahead_s if at_s is None else at_s, "1"]
-        result = [] if "nothing" in asked["query"][0] else [{"metric": {}, "value": value}]
+        result = [] if "nothing" in requested["query"][0] else [{"metric": {}, "value": value}]
         start("200 OK", [("Content-Type", "application/json")])
         return [json.dumps({"status": "success", "data": {"resultType": "vector", "result": result}}).encode()]
 

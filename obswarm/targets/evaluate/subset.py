@@ -20,6 +20,7 @@ from obswarm.targets.evaluate.syntax import (
     tree_of,
 )
 from obswarm.targets.evaluate.unparsed import unparsed_parts
+from obswarm.units import format_duration
 
 MAX_RANGE_S = 300.0
 MAX_STEPS = 300
@@ -40,7 +41,7 @@ def parse(query: str) -> Any:
         raise
     _check(tree, query, MAX_DEPTH)
     if tree_lookback_s(tree) > MAX_RANGE_S:
-        raise _beyond(f"samples from more than {MAX_RANGE_S:.0f} s ago (ranges and offsets together)", query)
+        raise _beyond(f"samples from more than {format_duration(MAX_RANGE_S)} ago (ranges and offsets together)", query)
     if _steps(tree) > MAX_STEPS:
         raise _beyond(f"more than {MAX_STEPS} steps of subqueries", query)
     return tree

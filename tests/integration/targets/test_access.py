@@ -64,7 +64,7 @@ def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Strict]:
 
 
 @pytest.mark.parametrize("address", ["{url}", "{url}/"])
-def test_who_has_everything_is_let_in(strict: Strict, address: str) -> None:
+def test_a_prometheus_with_tls_proxy_and_credentials_is_queried(strict: Strict, address: str) -> None:
     source = PrometheusSource(address.format(url=strict.url), access=strict.access())
     source.check("vector(2)")
     source.check(UNREAD)

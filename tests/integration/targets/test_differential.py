@@ -137,8 +137,8 @@ def is_close(a: float, b: float) -> bool:
 def test_every_query_gives_what_prometheus_gives(both: Both) -> None:
     moments = itertools.cycle(MOMENTS_S)
     times = [*((query, CHOSEN_AT_TIMES) for query in CHOSEN), *((query, AT_TIMES) for query in generated(GENERATED))]
-    asked = ((query, next(moments)) for query, number in times for _ in range(number))
-    assert [*filter(None, itertools.starmap(both.difference, asked))] == []
+    requested = ((query, next(moments)) for query, number in times for _ in range(number))
+    assert [*filter(None, itertools.starmap(both.difference, requested))] == []
 
 
 def test_most_queries_give_something(both: Both) -> None:
@@ -240,7 +240,7 @@ def scraped(page: ChangingPage, real: Real, source: EmbeddedSource) -> Scraped:
     return found
 
 
-def test_both_have_scraped_the_same(scraped: Scraped, source: EmbeddedSource) -> None:
+def test_prometheus_and_the_scraper_have_the_same_samples(scraped: Scraped, source: EmbeddedSource) -> None:
     assert by_page(of_source(source)) == by_page(scraped)
 
 

@@ -66,7 +66,7 @@ WILL_NOT_PASS = [
     ),
 ]
 MAY_PASS = [
-    (answer(b"slow down", "429 Too Many Requests", Retry_After="7"), "takes no more requests now, for 7 s"),
+    (answer(b"slow down", "429 Too Many Requests", Retry_After="7"), "takes no more requests now, for 7s"),
     (answer(b"oops", "500 Internal Server Error"), "failed (HTTP 500: oops)"),
     (
         answer(LOGIN, "502 Bad Gateway", **HTML),
@@ -77,7 +77,7 @@ MAY_PASS = [
     (api_error("422 Unprocessable Entity", "execution", "many-to-many"), "cannot evaluate the query up (HTTP 422"),
     (answer(json.dumps(VALUE).encode()[:-20]), "returned truncated JSON, 82 bytes (HTTP 200)"),
     ([b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{", RESET], "broke its answer off"),
-    ([HANG], "does not answer: nothing came within 0.3 s"),
+    ([HANG], "does not answer: nothing came within 0.3s"),
     (answer(json.dumps({"pad": "x" * 5000}).encode()), "the answer is larger than 4.0 KiB"),
 ]
 
@@ -262,7 +262,9 @@ def test_a_query_that_prometheus_answers_is_none_that_we_refuse(unread: Callable
         assert len(server.exchanges) == 1
 
 
-def test_it_need_not_be_answered_when_it_is_read(unread: Callable[[str], PrometheusSource]) -> None:
+def test_a_query_that_the_prometheus_parses_may_time_out_at_the_start(
+    unread: Callable[[str], PrometheusSource],
+) -> None:
     slow = api_error("503 Unavailable", "timeout", "timed out")
     with ScriptedServer(by_path(query=slow, format_query=answer(b'{"status": "success", "data": "up"}'))) as server:
         unread(server.url).start()
@@ -272,7 +274,9 @@ def test_it_need_not_be_answered_when_it_is_read(unread: Callable[[str], Prometh
         unread(server.url).start()
 
 
-def test_one_that_nobody_reads_is_refused(unread: Callable[[str], PrometheusSource]) -> None:
+def test_a_query_that_neither_obswarm_nor_the_prometheus_parses_is_refused(
+    unread: Callable[[str], PrometheusSource],
+) -> None:
     with pytest.raises(ObswarmError, match=r"is not PromQL: unknown escape.*Connection refused"):
         unread("http://127.0.0.1:1").start()
 

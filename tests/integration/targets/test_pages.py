@@ -125,7 +125,7 @@ def test_what_is_gone_from_a_page_is_gone_from_both(both: Both) -> None:
     wait_until(lambda: left_in_prometheus() == expected, left_in_prometheus)
 
 
-def test_both_ask_for_the_same(both: Both) -> None:
+def test_prometheus_and_the_scraper_request_the_same(both: Both) -> None:
     ours, real = (both.served.asked[name] for name in ("python-requests", "Prometheus"))
     for header in ("HTTP_ACCEPT", "HTTP_ACCEPT_ENCODING"):
         assert ours[header] == real[header]
