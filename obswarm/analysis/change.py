@@ -17,6 +17,7 @@ from math import exp, isfinite, log, log1p, sqrt
 from statistics import NormalDist, fmean, stdev
 
 from obswarm.stats.histogram import BUCKETS_PER_DOUBLING, FIRST_BUCKET
+from obswarm.units import format_duration
 
 RESAMPLES = 500
 SHORTEST_S = 20
@@ -36,13 +37,15 @@ _NORMAL = NormalDist()
 class Block:
     """The measurements of some consecutive seconds of a run.
 
-    `lanes` is the histogram of durations with 64 bits for each bucket, so that adding histograms is one addition.
+    `lanes` is the histogram of durations with 64 bits for each bucket, so that adding histograms is one addition;
+    `intended` that of durations from the intended start, 0 for none.
     """
 
     seconds: float
     requests: int
     failures: int
     lanes: int
+    intended: int = 0
 
 
 def lanes_of(buckets: Mapping[int, int]) -> int:
@@ -50,14 +53,10 @@ def lanes_of(buckets: Mapping[int, int]) -> int:
     return sum(count << (index - FIRST_BUCKET) * _LANE_BITS for index, count in buckets.items())
 
 
-class Aggregate:
-    """The sum of blocks. `offset` is the number of empty lanes that were removed below the lowest bucket."""
+class Lanes:
+    """A histogram in lanes. `offset` is the number of empty lanes that were removed below the lowest bucket."""
 
-    def __init__(self, blocks: Sequence[Block], offset: int = 0) -> None:
-        self.seconds = sum(block.seconds for block in blocks)
-        self.requests = sum(block.requests for block in blocks)
-        self.failures = sum(block.failures for block in blocks)
-        lanes = sum(block.lanes for block in blocks)
+    def __init__(self, lanes: int, offset: int = 0) -> None:
         self._offset = offset
         self._counts: array[int] = array("Q")
         self._counts.frombytes(lanes.to_bytes(-(-lanes.bit_length() // _LANE_BITS) * _LANE_BITS // 8, "little"))
@@ -78,6 +77,17 @@ class Aggregate:
         inside = (rank - (sums[position] - counts[position])) / counts[position]
         index = FIRST_BUCKET + self._offset + position - 1 + inside
         return float(2.0 ** (index / BUCKETS_PER_DOUBLING))
+
+
+class Aggregate:
+    """The sum of blocks; `offset` as in Lanes."""
+
+    def __init__(self, blocks: Sequence[Block], offset: int = 0) -> None:
+        self.seconds = sum(block.seconds for block in blocks)
+        self.requests = sum(block.requests for block in blocks)
+        self.failures = sum(block.failures for block in blocks)
+        self.durations = Lanes(sum(block.lanes for block in blocks), offset)
+        self.intended = Lanes(sum(block.intended for block in blocks), offset)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +114,11 @@ def _error_ratio(whole: Aggregate) -> float | None:
 
 
 def _quantile(q: float) -> Callable[[Aggregate], float | None]:
-    return lambda whole: whole.quantile(q)
+    return lambda whole: whole.durations.quantile(q)
+
+
+def _intended_quantile(q: float) -> Callable[[Aggregate], float | None]:
+    return lambda whole: whole.intended.quantile(q)
 
 
 MEASURES = (
@@ -114,6 +128,12 @@ MEASURES = (
     Measure("p95", _quantile(0.95), True, 0.02),
     Measure("p99", _quantile(0.99), True, 0.02),
 )
+INTENDED_MEASURES = (
+    Measure("intended p50", _intended_quantile(0.50), True, 0.02),
+    Measure("intended p95", _intended_quantile(0.95), True, 0.02),
+    Measure("intended p99", _intended_quantile(0.99), True, 0.02),
+)
+"""Measures of runs whose requests have an intended start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +157,8 @@ def block_count(seconds: int) -> int:
     """Return the number of blocks for a number of seconds. Raises ValueError if they are fewer than SHORTEST_S."""
     if seconds < SHORTEST_S:
         raise ValueError(
-            f"{seconds} s are too short to tell a difference from chance; at least {SHORTEST_S} s are needed"
+            f"{format_duration(seconds)} is too short to tell a difference from chance; at least"
+            f" {format_duration(SHORTEST_S)} are needed"
         )
     return min(_MOST_BLOCKS, max(_FEWEST_BLOCKS, seconds // _BLOCK_S))
 
@@ -158,6 +179,7 @@ def _sum(blocks: Sequence[Block]) -> Block:
         sum(each.requests for each in blocks),
         sum(each.failures for each in blocks),
         sum(each.lanes for each in blocks),
+        sum(each.intended for each in blocks),
     )
 
 
@@ -196,10 +218,13 @@ def changes(
 
 def _narrowed(base: Sequence[Block], run: Sequence[Block]) -> tuple[list[Block], list[Block], int]:
     """Return the blocks without the empty lanes below the lowest bucket, and the number of those lanes."""
-    everything = sum(block.lanes for block in (*base, *run))
+    everything = sum(block.lanes + block.intended for block in (*base, *run))
     offset = max(0, (everything & -everything).bit_length() - 1) // _LANE_BITS
     shift = offset * _LANE_BITS
-    before, after = ([replace(block, lanes=block.lanes >> shift) for block in blocks] for blocks in (base, run))
+    before, after = (
+        [replace(block, lanes=block.lanes >> shift, intended=block.intended >> shift) for block in blocks]
+        for blocks in (base, run)
+    )
     return before, after, offset
 
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class LoadPoint:
-    """One interval of a ramp. `rps` is successful requests per second, `p95_s` is in seconds."""
+    """One interval of a ramp. `users` is the load, of the open model iterations per second; `rps` is successful
+    requests per second, `p95_s` is in seconds."""
 
     users: float
     rps: float

@@ -1,0 +1,1 @@
+"""What an explanation of a run with many metrics costs."""
