@@ -13,6 +13,7 @@ from dashboards.layers.load_test import (
     IN_FLIGHT,
     LATENCY,
     OLDEST,
+    OPEN_MODEL,
     REQUESTS,
     USERS,
 )
@@ -24,6 +25,7 @@ UID = "obswarm-correlate"
 TITLE = "obswarm: correlate"
 SECTIONS = (
     Section("Load test", (GENERATOR_STRIP, USERS, REQUESTS, LATENCY, HEATMAP, IN_FLIGHT, OLDEST, ERRORS, ERROR_RATIO)),
+    OPEN_MODEL,
     LOAD_BALANCER,
     APPLICATION,
     MYSQL,

@@ -228,6 +228,7 @@ ANNOTATION_KINDS = {
     "Stop": (_marks("stop"), "The run stops", "blue"),
     "Stages": (_marks("stage"), "A stage begins", "purple"),
     "Guards and alerts": (_marks("guard|alert"), "A guard or an alert has acted", "red"),
+    "Releases": (_marks("release"), "A guard or an alert no longer holds the load", "yellow"),
 }
 """Name → (PromQL, title, colour). The value is the time in milliseconds."""
 

@@ -12,6 +12,7 @@ from dashboards.layers.load_test import (
     IN_FLIGHT,
     LATENCY,
     OLDEST,
+    OPEN_MODEL,
     REQUESTS,
     USERS,
 )
@@ -91,6 +92,7 @@ _USERS = (
 )
 SECTIONS = (
     Section("Load test", (USERS, REQUESTS, LATENCY, HEATMAP, IN_FLIGHT, OLDEST, ERRORS, ERROR_RATIO)),
+    OPEN_MODEL,
     Section("By endpoint", _BY_ENDPOINT),
     Section("Users and guards", _USERS),
     Section("Load generator", (GENERATOR_STRIP,)),

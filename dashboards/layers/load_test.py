@@ -88,6 +88,52 @@ ERROR_RATIO = Graph(
     bad=0.05,
     highest=1,
 )
+_CLOSED = "The load of the run is a number of users; see --arrival-rate."
+_STARTED = (
+    f"sum(obswarm_iterations_target_per_second{{{CLASSES}}})"
+    f" - (sum(rate(obswarm_dropped_iterations_total{{{CLASSES}}}[{RATE}])) or vector(0))"
+)
+ITERATIONS = Graph(
+    "Iterations per second",
+    "ops",
+    "Target rate of the open model, what was started of it, and what finished. Started less than the target: iterations"
+    " were dropped, see the next panel. Finished less than started: the target keeps them waiting, and requests in"
+    " flight increase.",
+    (
+        query(f"sum(obswarm_iterations_target_per_second{{{CLASSES}}})", "target"),
+        query(_STARTED, "started"),
+        query(
+            f"sum(rate(obswarm_iterations_total{{{CLASSES}}}[{RATE}])"
+            f" and on (user_class) obswarm_iterations_target_per_second{{{CLASSES}}})",
+            "finished",
+        ),
+    ),
+    enable=_CLOSED,
+)
+DROPPED = Graph(
+    "Iterations that were not started, by reason",
+    "ops",
+    "no_free_user: the target is too slow for the rate with --max-users; generator_behind: the worker was late, look at"
+    " the generator; pacing: users with constant pacing were still busy. The load is lower than planned by these.",
+    (query(rate("obswarm_dropped_iterations_total", CLASSES, "reason"), "{{reason}}"),),
+    stacked=True,
+    bad=0.1,
+    enable="All iterations were started.",
+)
+INTENDED = Graph(
+    "Latency from the intended start",
+    "s",
+    "Percentiles from the moment at which a request would have been sent if its iteration had started on time. Higher"
+    " than the latency from the send: iterations start late, since users take long to start or a worker is behind.",
+    tuple(
+        query(percentile(q, "obswarm_request_intended_duration_seconds", ENDPOINTS), name)
+        for q, name in ((0.5, "p50"), (0.95, "p95"), (0.99, "p99"))
+    ),
+    warn=0.5,
+    bad=1,
+    enable=_CLOSED,
+)
+OPEN_MODEL = Section("Rate of iterations", (ITERATIONS, DROPPED, INTENDED))
 GENERATOR_STRIP = Graph(
     "Load generator",
     "percentunit",

@@ -3,9 +3,11 @@
 import math
 from bisect import bisect_left
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import NamedTuple
 
 from obswarm.stats import Histogram
+from obswarm.stats.custom import FIRST_BUCKET as LOWEST_BUCKET
 
 CLASSIC_BOUNDS_S = (
     *(0.001, 0.0025, 0.005, 0.0075),
@@ -15,6 +17,9 @@ CLASSIC_BOUNDS_S = (
     *(10.0, 30.0, 60.0),
 )
 """Upper bounds of the classic buckets in seconds, without +Inf."""
+
+CUSTOM_BOUNDS = (0.0, *(digit * 10.0**exponent for exponent in range(-3, 9) for digit in (1, 2, 5)), 1e9)
+"""The same of a load test's own histograms, whose unit and range are unknown."""
 
 SCHEMA = 5
 MAX_NATIVE_BUCKETS = 160
@@ -26,18 +31,31 @@ ZERO_THRESHOLD = 2.0**-128
 """Required in a native histogram; no duration is ever below it."""
 
 
-def _split(bound_s: float) -> tuple[int, float]:
+@lru_cache(maxsize=4)
+def _splits(bounds: tuple[float, ...]) -> list[tuple[int, float]]:
+    return [_split(bound) for bound in bounds]
+
+
+def _split(bound: float) -> tuple[int, float]:
     """Return (index of the schema-5 bucket that contains a classic bound, share of that bucket below the bound)."""
-    position = math.log2(bound_s) * 2**SCHEMA
+    if not bound:
+        # Of a load test's own histograms, the lowest bucket is 0.
+        return LOWEST_BUCKET, 1.0
+    position = math.log2(bound) * 2**SCHEMA
     index = math.ceil(position)
     return index, position - (index - 1)
 
 
-_BOUNDS = [_split(bound) for bound in CLASSIC_BOUNDS_S]
+@lru_cache(maxsize=4)
+def bound_texts(bounds: tuple[float, ...]) -> tuple[str, ...]:
+    """Return the values of the label `le` for these bounds and +Inf."""
+    from prometheus_client.utils import floatToGoString
+
+    return (*(floatToGoString(bound) for bound in bounds), "+Inf")
 
 
-def classic_counts(histogram: Histogram) -> list[int]:
-    """Return the cumulative counts for CLASSIC_BOUNDS_S; the count for +Inf is `histogram.count`.
+def classic_counts(histogram: Histogram, bounds: tuple[float, ...] = CLASSIC_BOUNDS_S) -> list[int]:
+    """Return the cumulative counts for these bounds; the count for +Inf is `histogram.count`.
 
     Recorded buckets below a bound count in full. The one bucket that contains the bound (2.2 % wide) is split in
     proportion on its logarithmic scale and rounded to an integer: unbiased if durations are spread evenly over the
@@ -48,7 +66,7 @@ def classic_counts(histogram: Histogram) -> list[int]:
     for index in indexes:
         sums.append(sums[-1] + histogram.buckets[index])
     counts = []
-    for index, share in _BOUNDS:
+    for index, share in _splits(bounds):
         at = bisect_left(indexes, index)
         below = sums[at]
         if at < len(indexes) and indexes[at] == index:

@@ -1,5 +1,6 @@
 """Convert samples to prometheus-client's metrics: a Collector for any registry, and the text formats in slices."""
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any
@@ -8,13 +9,12 @@ from prometheus_client import Metric as ClientMetric
 from prometheus_client.registry import Collector
 from prometheus_client.samples import Exemplar as ClientExemplar
 from prometheus_client.samples import Sample
-from prometheus_client.utils import floatToGoString
 
-from obswarm.metrics.buckets import CLASSIC_BOUNDS_S, classic_counts
+from obswarm.metrics.buckets import bound_texts, classic_counts
 from obswarm.metrics.contract import Kind, Metric
-from obswarm.metrics.series import MetricFamily, MetricSample, SnapshotRegistry
+from obswarm.metrics.samples import MetricFamily, MetricSample, named_labels
+from obswarm.metrics.series import SnapshotRegistry
 
-_BOUNDS = tuple(floatToGoString(bound) for bound in CLASSIC_BOUNDS_S)
 _SAMPLES_PER_SLICE = 100
 _HISTOGRAMS_PER_SLICE = 10
 
@@ -45,10 +45,10 @@ def client_metric(
         name = name.removesuffix("_info")
     family = ClientMetric(name, metric.help, str(metric.kind))
     for sample in samples:
-        labels = dict(zip(metric.labels, sample.labels, strict=True))
+        labels = dict(named_labels(metric, sample))
         labels.update(static)
         if sample.histogram is not None:
-            family.samples.extend(_histogram(metric.name, labels, sample))
+            family.samples.extend(_histogram(metric, labels, sample))
         else:
             family.samples.append(Sample(metric.name, labels, sample.value))
         if created and sample.created_s is not None:
@@ -57,14 +57,14 @@ def client_metric(
     return family
 
 
-def _histogram(name: str, labels: dict[str, str], sample: MetricSample) -> Iterator[Sample]:
+def _histogram(metric: Metric, labels: dict[str, str], sample: MetricSample) -> Iterator[Sample]:
     histogram = sample.histogram
     assert histogram is not None
-    below: float = 0
+    name, below = metric.name, 0.0
     exemplars = iter(sample.exemplars)
     exemplar = next(exemplars, None)
-    counts = [*classic_counts(histogram), histogram.count]
-    for bound, value, text in zip((*CLASSIC_BOUNDS_S, float("inf")), counts, (*_BOUNDS, "+Inf"), strict=True):
+    counts = [*classic_counts(histogram, metric.bounds), histogram.count]
+    for bound, value, text in zip((*metric.bounds, math.inf), counts, bound_texts(metric.bounds), strict=True):
         found = None
         while exemplar is not None and exemplar.seconds <= bound:
             if exemplar.seconds > below:

@@ -4,6 +4,7 @@ is generated from this file."""
 from dataclasses import dataclass
 from enum import StrEnum
 
+from obswarm.metrics.buckets import CLASSIC_BOUNDS_S
 from obswarm.record import AnnotationKind, GuardState, WorkerStatus
 from obswarm.stats.keys import NO_STATUS, STATUS_CLASSES
 
@@ -25,6 +26,8 @@ class Metric:
     labels: tuple[str, ...]
     help: str
     when: str = "all"
+    bounds: tuple[float, ...] = CLASSIC_BOUNDS_S
+    """Upper bounds of a histogram's classic buckets, without +Inf."""
 
 
 _DISTRIBUTED = "distributed"
@@ -34,26 +37,26 @@ _GUARDED = "with guards"
 REQUESTS = Metric(
     "obswarm_requests_total",
     Kind.COUNTER,
-    ("method", "name", "outcome", "status"),
+    ("method", "name", "outcome", "status", "scenario"),
     "Finished requests, including those recorded without a duration. outcome: success, failure; status: 1xx to 5xx, error (no response), other (no HTTP status).",
 )
 DURATION = Metric(
     "obswarm_request_duration_seconds",
     Kind.HISTOGRAM,
-    ("method", "name"),
+    ("method", "name", "scenario"),
     "Response time: from the call to the last byte of the response, including redirects.",
 )
 INTENDED_DURATION = Metric(
     "obswarm_request_intended_duration_seconds",
     Kind.HISTOGRAM,
-    ("method", "name"),
+    ("method", "name", "scenario"),
     "Response time measured from the intended start of the request (corrected for coordinated omission).",
     "with intended starts",
 )
 RESPONSE_BYTES = Metric(
     "obswarm_response_bytes_total",
     Kind.COUNTER,
-    ("method", "name"),
+    ("method", "name", "scenario"),
     "Size of response bodies as received, before decompression.",
 )
 ERRORS = Metric(
@@ -65,13 +68,13 @@ ERRORS = Metric(
 IN_FLIGHT = Metric(
     "obswarm_requests_in_flight",
     Kind.GAUGE,
-    ("method", "name"),
+    ("method", "name", "scenario"),
     "Requests in flight: started, without a response or an error yet. A streamed response counts until it is read or closed with FastHttpUser, until its headers arrive with HttpUser.",
 )
 OLDEST = Metric(
     "obswarm_oldest_request_seconds",
     Kind.GAUGE,
-    ("method", "name"),
+    ("method", "name", "scenario"),
     "Age of the oldest request in flight; 0 if there is none.",
 )
 INTERRUPTED = Metric(
@@ -86,8 +89,15 @@ ITERATIONS = Metric(
 DROPPED_ITERATIONS = Metric(
     "obswarm_dropped_iterations_total",
     Kind.COUNTER,
+    ("user_class", "reason"),
+    "Iterations that were planned and not started. reason: no_free_user (all were busy, and their maximum number was reached), generator_behind (the worker was more than a second late), user_failed (the user could not be created, or ended before), run_stopped (before the user was ready), pacing (closed model: a user with constant pacing was busy with the iteration before).",
+    "with iterations that were not started",
+)
+RATE_TARGET = Metric(
+    "obswarm_iterations_target_per_second",
+    Kind.GAUGE,
     ("user_class",),
-    "Iterations that were not started because all users were busy and the maximum number of users was reached.",
+    "Target rate of iterations per second, by user class.",
     _OPEN,
 )
 EXCEPTIONS = Metric(
@@ -145,7 +155,7 @@ GUARD_SEEN = Metric(
     "obswarm_guard_seen_ratio",
     Kind.GAUGE,
     ("guard",),
-    "Share of the last 20 s in which the guard had a value.",
+    "Share of the last 20s in which the guard had a value.",
     _GUARDED,
 )
 GUARD_TRIPS = Metric(
@@ -178,7 +188,7 @@ ANNOTATIONS = Metric(
     Kind.COUNTER,
     ("kind",),
     "Annotations of the run by kind: start, stop, takeover (by a new master), stage (start of one), guard and alert"
-    " (an action taken), target (metrics missing or back).",
+    " (an action taken), release (the end of a hold), target (metrics missing or back), note (of a user).",
 )
 ANNOTATION_TIMES = Metric(
     "obswarm_annotation_timestamp_seconds",
@@ -239,6 +249,7 @@ CONTRACT: tuple[Metric, ...] = (
     INTERRUPTED,
     ITERATIONS,
     DROPPED_ITERATIONS,
+    RATE_TARGET,
     EXCEPTIONS,
     USERS,
     USERS_TARGET,

@@ -5,11 +5,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 import gevent
-from prometheus_client.exposition import choose_encoder
 
 from obswarm.clock import monotonic, wall
-from obswarm.metrics.collector import text_slices
-from obswarm.metrics.native import CONTENT_TYPE, protobuf_slices
 from obswarm.metrics.scrapers import Scrapers, client_of
 from obswarm.metrics.series import SnapshotRegistry
 
@@ -23,6 +20,11 @@ _PAUSE_S = 0.001
 
 ARRIVED_S = "obswarm.arrived_s"
 """WSGI environ key: wall time at which the request arrived, which may be before this process could read it."""
+
+
+def import_formats() -> None:
+    """Import what the formats need, tens of milliseconds of work: before the load, where users are in this process."""
+    from obswarm.metrics import collector, native  # noqa: F401
 
 
 def wants_protobuf(accept: str) -> bool:
@@ -56,8 +58,15 @@ def slices(
     `request_time_s` is the wall time of the request (see SnapshotRegistry.families).
     """
     families = latest.families(request_time_s)
+    # Many runs are never scraped, and this imports protobuf and prometheus-client.
     if wants_protobuf(accept):
+        from obswarm.metrics.native import CONTENT_TYPE, protobuf_slices
+
         return CONTENT_TYPE, protobuf_slices(families, static)
+    from prometheus_client.exposition import choose_encoder
+
+    from obswarm.metrics.collector import text_slices
+
     encode, content_type = choose_encoder(accept)
     openmetrics = content_type.startswith("application/openmetrics-text")
     return content_type, text_slices(families, static, encode, openmetrics=openmetrics)

@@ -4,10 +4,10 @@ histograms disabled."""
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from obswarm.metrics.buckets import CLASSIC_BOUNDS_S, ZERO_THRESHOLD, classic_counts, native_buckets
+from obswarm.metrics.buckets import ZERO_THRESHOLD, classic_counts, native_buckets
 from obswarm.metrics.contract import Kind, Metric
+from obswarm.metrics.samples import MetricFamily, MetricSample, named_labels
 from obswarm.metrics.schema import EXPOSITION, Messages, varint
-from obswarm.metrics.series import MetricFamily, MetricSample
 from obswarm.stats import Exemplar
 
 CONTENT_TYPE = "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited"
@@ -36,10 +36,10 @@ def protobuf_slices(families: Iterable[MetricFamily], static: Mapping[str, str])
 
 def _encode(metric: Metric, sample: MetricSample, static: Mapping[str, str]) -> bytes:
     message = _messages.Metric()
-    for name, value in (*zip(metric.labels, sample.labels, strict=True), *static.items()):
+    for name, value in (*named_labels(metric, sample), *static.items()):
         message.label.add(name=name, value=value)
     if sample.histogram is not None:
-        _fill(message.histogram, sample)
+        _fill(message.histogram, sample, metric.bounds)
         _set_time(message.histogram.created_timestamp, sample.created_s)
     elif metric.kind is Kind.COUNTER:
         message.counter.value = sample.value
@@ -50,7 +50,7 @@ def _encode(metric: Metric, sample: MetricSample, static: Mapping[str, str]) -> 
     return encoded
 
 
-def _fill(message: Any, sample: MetricSample) -> None:
+def _fill(message: Any, sample: MetricSample, bounds: tuple[float, ...]) -> None:
     histogram = sample.histogram
     assert histogram is not None
     message.sample_count = histogram.count
@@ -61,19 +61,19 @@ def _fill(message: Any, sample: MetricSample) -> None:
     for offset, length in native.spans:
         message.positive_span.add(offset=offset, length=length)
     message.positive_delta.extend(native.deltas)
-    for bound, count in zip(CLASSIC_BOUNDS_S, classic_counts(histogram), strict=True):
+    for bound, count in zip(bounds, classic_counts(histogram, bounds), strict=True):
         message.bucket.add(cumulative_count=count, upper_bound=bound)
     message.bucket.add(cumulative_count=histogram.count, upper_bound=float("inf"))
-    _add_exemplars(message, sample.exemplars)
+    _add_exemplars(message, sample.exemplars, bounds)
 
 
-def _add_exemplars(message: Any, exemplars: Iterable[Exemplar]) -> None:
+def _add_exemplars(message: Any, exemplars: Iterable[Exemplar], bounds: tuple[float, ...]) -> None:
     for exemplar in exemplars:
         added = message.exemplars.add(value=exemplar.seconds)
         added.label.add(name="trace_id", value=exemplar.trace_id)
         _set_time(added.timestamp, exemplar.time_s)
         # A Prometheus that scrapes classic buckets takes exemplars from the buckets.
-        at = next((number for number, bound in enumerate(CLASSIC_BOUNDS_S) if exemplar.seconds <= bound), -1)
+        at = next((number for number, bound in enumerate(bounds) if exemplar.seconds <= bound), -1)
         message.bucket[at].exemplar.CopyFrom(added)
 
 

@@ -8,12 +8,10 @@ import struct
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from prometheus_client.utils import floatToGoString
-
-from obswarm.metrics.buckets import CLASSIC_BOUNDS_S, ZERO_THRESHOLD, classic_counts, native_buckets
+from obswarm.metrics.buckets import ZERO_THRESHOLD, bound_texts, classic_counts, native_buckets
 from obswarm.metrics.contract import Metric
+from obswarm.metrics.samples import MetricFamily, MetricSample, named_labels
 from obswarm.metrics.schema import REMOTE_WRITE, Messages
-from obswarm.metrics.series import MetricFamily, MetricSample
 
 STALE = struct.unpack("<d", struct.pack("<Q", 0x7FF0000000000002))[0]
 """The NaN that marks the end of a series, as the value of a sample or the sum of a native histogram."""
@@ -27,7 +25,6 @@ class EncodedSeries(NamedTuple):
 
 
 _messages = Messages("obswarm.remote_write", REMOTE_WRITE)
-_BOUNDS = (*(floatToGoString(bound) for bound in CLASSIC_BOUNDS_S), "+Inf")
 
 
 class PushedSeries:
@@ -44,8 +41,12 @@ class PushedSeries:
         self._created_s: dict[bytes, float] = {}
         """Encoded labels → created time."""
         self._exemplars_until_s = 0.0
-        self.written_until_s = -math.inf
+        self._written_until_s = -math.inf
         """Wall time until which a previous process may have written to the same series; no zero sample before it."""
+
+    def restore(self, written_until_s: float) -> None:
+        """Continue the series of a previous process, which may have written to them until this wall time."""
+        self._written_until_s = written_until_s
 
     def encode(self, families: Iterable[MetricFamily], instance: str, time_s: float) -> Iterator[EncodedSeries]:
         """Encode the families as of the wall time `time_s`, then a stale marker for each active series that is not
@@ -67,11 +68,11 @@ class PushedSeries:
         yield from self._end([labels for labels in self._known if labels not in present], timestamp)
 
     def _is_new(self, labels: bytes, created_s: float | None) -> bool:
-        """Return whether the series needs a zero sample: its created time is new, and not before `written_until_s`."""
+        """Return whether the series needs a zero sample: its created time is new, and not before `_written_until_s`."""
         if created_s is None or created_s <= self._created_s.get(labels, -math.inf):
             return False
         self._created_s[labels] = created_s
-        return created_s >= self.written_until_s
+        return created_s >= self._written_until_s
 
     def end(self, time_s: float) -> Iterator[EncodedSeries]:
         """Encode a stale marker for every active series."""
@@ -90,7 +91,7 @@ class PushedSeries:
         self, metric: Metric, sample: MetricSample, instance: str, timestamp: int
     ) -> Iterator[tuple[bytes, Any]]:
         """Yield (encoded labels, TimeSeries message without labels) for each series of the sample."""
-        labels = {**dict(zip(metric.labels, sample.labels, strict=True)), "instance": instance, **self._labels}
+        labels = {**dict(named_labels(metric, sample)), "instance": instance, **self._labels}
         histogram = sample.histogram
         if histogram is None:
             yield _labels(metric.name, labels), _sample(timestamp, sample.value)
@@ -112,7 +113,8 @@ class PushedSeries:
                 added = series.exemplars.add(value=exemplar.seconds, timestamp=int(exemplar.time_s * 1000))
                 added.labels.add(name="trace_id", value=exemplar.trace_id)
         yield _labels(metric.name, labels), series
-        for bound, count in zip(_BOUNDS, (*classic_counts(histogram), histogram.count), strict=True):
+        counts = (*classic_counts(histogram, metric.bounds), histogram.count)
+        for bound, count in zip(bound_texts(metric.bounds), counts, strict=True):
             yield _labels(f"{metric.name}_bucket", {**labels, "le": bound}), _sample(timestamp, count)
         yield _labels(f"{metric.name}_count", labels), _sample(timestamp, histogram.count)
         yield _labels(f"{metric.name}_sum", labels), _sample(timestamp, histogram.sum_s)

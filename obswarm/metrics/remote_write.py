@@ -19,7 +19,7 @@ from obswarm import __version__, defaults
 from obswarm.clock import monotonic, wall
 from obswarm.engine import LingeringOutput, RunResult
 from obswarm.greenlets import Supervisor
-from obswarm.http import ApiAccess, ApiSession, Asked, failure_of, naming_by_options, quoted, trouble_of
+from obswarm.http import ApiAccess, ApiSession, ApiTarget, failure_of, naming_by_options, quoted, trouble_of
 from obswarm.metrics.exposition import cooperative
 from obswarm.metrics.pushed_series import EncodedSeries, PushedSeries
 from obswarm.metrics.schema import varint
@@ -56,9 +56,9 @@ class Receiver:
     access: ApiAccess = _NO_CREDENTIALS
 
     @property
-    def api_target(self) -> Asked:
+    def api_target(self) -> ApiTarget:
         """The receiver as error messages name it."""
-        return Asked(self.url, self.access, naming_by_options("remote-write"))
+        return ApiTarget(self.url, self.access, naming_by_options("remote-write"))
 
 
 class Batch(NamedTuple):
@@ -116,7 +116,7 @@ class RemoteWriter(LingeringOutput):
         return f"--remote-write {redact_url(self._receiver.url)}"
 
     def restored(self, snapshot: Snapshot, annotations: Sequence[Annotation]) -> None:
-        self._series.written_until_s = snapshot.time_s
+        self._series.restore(snapshot.time_s)
 
     def snapshot(self, snapshot: Snapshot) -> None:
         """Enqueue the snapshot if the push interval has passed. Does not block."""
@@ -290,4 +290,4 @@ class RemoteWriter(LingeringOutput):
         self._session.close()
 
     def _publish_counts(self) -> None:
-        self._snapshots.push = PushCounts(self._sent, dict(self._lost))
+        self._snapshots.count_pushes(PushCounts(self._sent, dict(self._lost)))

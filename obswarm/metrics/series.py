@@ -13,6 +13,8 @@ from obswarm import __version__, clock, defaults
 from obswarm.engine import Output
 from obswarm.metrics import contract
 from obswarm.metrics.contract import Kind, Metric
+from obswarm.metrics.custom_families import CustomFamilies
+from obswarm.metrics.samples import MetricFamily, MetricSample
 from obswarm.record import (
     Annotation,
     GuardAction,
@@ -24,27 +26,13 @@ from obswarm.record import (
     WorkerStatus,
 )
 from obswarm.sanitize import escape_controls
-from obswarm.stats import NONE_IN_FLIGHT, EndpointKey, EndpointStats, Exemplar, Histogram, InFlight
+from obswarm.stats import NONE_IN_FLIGHT, EndpointKey, EndpointStats, InFlight
 from obswarm.stats.keys import NO_STATUS
 
-MODEL_CLOSED = "closed"
+MODEL_CLOSED, MODEL_OPEN = "closed", "open"
 _MAX_ANNOTATIONS = 100
 _TRACE_ID = re.compile("[0-9a-f]{1,64}")
 _MAX_LABEL_LENGTH = max(defaults.MAX_NAME_LENGTH, defaults.MAX_ERROR_LENGTH)
-
-
-class MetricSample(NamedTuple):
-    """A sample of a metric: label values in the order of the metric's labels, and a number or a histogram."""
-
-    labels: tuple[str, ...]
-    value: float = 0.0
-    histogram: Histogram | None = None
-    exemplars: tuple[Exemplar, ...] = ()
-    created_s: float | None = None
-    """Created time (wall time, seconds) of a counter or histogram; None for gauges."""
-
-
-MetricFamily = tuple[Metric, Iterator[MetricSample]]
 
 
 class PushCounts(NamedTuple):
@@ -118,16 +106,23 @@ class SnapshotRegistry(Output):
         """Newest snapshot; None before the first run."""
         self._endpoints_before_reset: dict[EndpointKey, EndpointStats] = {}
         self._errors_before_reset: dict[tuple[str, str, str], int] = {}
-        self._iterations_before_reset: dict[str, int] = {}
+        self._iterations_before_reset: Counter[str] = Counter()
+        self._dropped_before_reset: Counter[tuple[str, str]] = Counter()
         self._interrupted_before_reset = 0
         self._exceptions_before_reset = 0
+        self._custom = CustomFamilies()
         self._since_s = clock.wall()
         self._created = CreatedTimes()
         self._annotations: dict[tuple[str, str], float] = {}
         """(kind, time as text) → wall time, oldest first."""
-        self.push: PushCounts | None = None
+        self.pushed: PushCounts | None = None
+        """Counters of remote write, over all runs of the process."""
         self.idle_workers = idle_workers
         self._refused_while_idle = refused_while_idle
+
+    def count_pushes(self, counts: PushCounts) -> None:
+        """Note the counters of remote write."""
+        self.pushed = counts
 
     def end_run(self, refused_while_idle: Callable[[], Sequence[RefusedAlerts]]) -> None:
         """The run has ended: from now on add the alerts that this function returns."""
@@ -141,16 +136,19 @@ class SnapshotRegistry(Output):
                 before_reset.merge(stats)
             for error, seen in last.errors.items():
                 self._errors_before_reset[error] = self._errors_before_reset.get(error, 0) + seen.count
-            for name, count in last.iterations.items():
-                self._iterations_before_reset[name] = self._iterations_before_reset.get(name, 0) + count
+            self._iterations_before_reset.update(last.iterations)
+            self._dropped_before_reset.update(last.dropped)
             self._interrupted_before_reset += last.interrupted
             self._exceptions_before_reset += _exceptions(last)
+            self._custom.reset(last)
         elif last is not None and last.run_id != snapshot.run_id:
             self._endpoints_before_reset.clear()
             self._errors_before_reset.clear()
             self._iterations_before_reset.clear()
+            self._dropped_before_reset.clear()
             self._interrupted_before_reset = self._exceptions_before_reset = 0
             self._created.clear()
+            self._custom.clear()
             # The new run may already have annotations.
             self._annotations = {key: at_s for key, at_s in self._annotations.items() if at_s >= snapshot.started_s}
         self.newest = snapshot
@@ -204,9 +202,8 @@ class SnapshotRegistry(Output):
                 since_s = self._since_s
                 samples = (MetricSample((each.reason,), each.count, created_s=since_s) for each in refused)
                 yield contract.ALERTS_REFUSED, samples
-        if self.push is not None:
-            # These counters continue over all runs of the process.
-            sent, lost, since_s = self.push.sent, sorted(self.push.lost.items()), self._since_s
+        if self.pushed is not None:
+            sent, lost, since_s = self.pushed.sent, sorted(self.pushed.lost.items()), self._since_s
             yield contract.PUSHED, iter([MetricSample((), sent, created_s=since_s)])
             yield contract.PUSH_LOST, (MetricSample((reason,), count, created_s=since_s) for reason, count in lost)
 
@@ -237,25 +234,26 @@ class SnapshotRegistry(Output):
             yield contract.INTENDED_DURATION, self._intended_durations(snapshot)
         yield (
             contract.RESPONSE_BYTES,
-            (MetricSample(each.key, each.response_bytes) for each in self._endpoints(snapshot)),
+            (MetricSample(each.key.labels, each.response_bytes) for each in self._endpoints(snapshot)),
         )
         yield contract.ERRORS, self._errors(snapshot)
-        yield contract.IN_FLIGHT, (MetricSample(key, each.count) for key, each in self._in_flight(snapshot))
-        yield contract.OLDEST, (MetricSample(key, each.oldest_s) for key, each in self._in_flight(snapshot))
+        yield contract.IN_FLIGHT, (MetricSample(key.labels, each.count) for key, each in self._in_flight(snapshot))
+        yield contract.OLDEST, (MetricSample(key.labels, each.oldest_s) for key, each in self._in_flight(snapshot))
         yield contract.INTERRUPTED, iter([MetricSample((), snapshot.interrupted + self._interrupted_before_reset)])
-        names = sorted({**self._iterations_before_reset, **snapshot.iterations})
-        iterations = {
-            name: snapshot.iterations.get(name, 0) + self._iterations_before_reset.get(name, 0) for name in names
-        }
-        yield contract.ITERATIONS, (MetricSample((name,), count) for name, count in iterations.items())
+        iterations = self._iterations_before_reset + Counter(snapshot.iterations)
+        yield contract.ITERATIONS, (MetricSample((name,), count) for name, count in sorted(iterations.items()))
+        dropped = self._dropped_before_reset + Counter(snapshot.dropped)
+        if dropped:
+            yield contract.DROPPED_ITERATIONS, (MetricSample(key, count) for key, count in sorted(dropped.items()))
+        if snapshot.is_open:
+            rates = sorted(snapshot.rates_target.items())
+            yield contract.RATE_TARGET, (MetricSample((name,), rate) for name, rate in rates)
         yield contract.EXCEPTIONS, iter([MetricSample((), _exceptions(snapshot) + self._exceptions_before_reset)])
         yield contract.USERS, (MetricSample((name,), count) for name, count in sorted(snapshot.users.items()))
-        yield (
-            contract.USERS_TARGET,
-            (MetricSample((name,), count) for name, count in sorted(snapshot.users_target.items())),
-        )
+        targets = sorted(snapshot.users_target.items())
+        yield contract.USERS_TARGET, (MetricSample((name,), count) for name, count in targets)
         yield contract.RUN_STATE, (MetricSample((str(state),), float(state is snapshot.state)) for state in RunState)
-        info = (snapshot.run_id, snapshot.test, snapshot.host or "", MODEL_CLOSED)
+        info = (snapshot.run_id, snapshot.test, snapshot.host or "", MODEL_OPEN if snapshot.is_open else MODEL_CLOSED)
         yield contract.RUN_INFO, iter([MetricSample(info, 1)])
         yield contract.RUN_START, iter([MetricSample((), snapshot.started_s)])
         yield (
@@ -263,6 +261,7 @@ class SnapshotRegistry(Output):
             (MetricSample((kind,), snapshot.annotation_counts.get(kind, 0)) for kind in contract.ANNOTATION_KINDS),
         )
         yield contract.ANNOTATION_TIMES, (MetricSample(key, at_s) for key, at_s in list(self._annotations.items()))
+        yield from self._custom.families(snapshot)
 
     def _guard_families(self, snapshot: Snapshot) -> Iterator[MetricFamily]:
         yield from _guard_families(snapshot)
@@ -276,16 +275,16 @@ class SnapshotRegistry(Output):
         for stats in self._endpoints(snapshot):
             for outcome, counts in (("success", stats.successes), ("failure", stats.failures_by)):
                 for status, count in _by_class(counts).items():
-                    yield MetricSample((*stats.key, outcome, status), count)
+                    yield MetricSample((*stats.key[:2], outcome, status, *stats.key.labels[2:]), count)
 
     def _durations(self, snapshot: Snapshot) -> Iterator[MetricSample]:
         for stats in self._endpoints(snapshot):
-            yield MetricSample(stats.key, 0.0, stats.duration, stats.exemplars())
+            yield MetricSample(stats.key.labels, 0.0, stats.duration, stats.exemplars())
 
     def _intended_durations(self, snapshot: Snapshot) -> Iterator[MetricSample]:
         for stats in self._endpoints(snapshot):
             if stats.intended_duration is not None:
-                yield MetricSample(stats.key, 0.0, stats.intended_duration)
+                yield MetricSample(stats.key.labels, 0.0, stats.intended_duration)
 
     def _errors(self, snapshot: Snapshot) -> Iterator[MetricSample]:
         before = self._errors_before_reset

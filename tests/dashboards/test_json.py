@@ -19,7 +19,7 @@ UIDS = ("obswarm-compare", "obswarm-correlate", "obswarm-generator", "obswarm-ru
 every = pytest.mark.parametrize("uid", UIDS)
 
 
-def test_they_are_the_four_with_uids_that_stay() -> None:
+def test_the_four_dashboards_keep_their_uids() -> None:
     assert tuple(COMMITTED) == UIDS
     assert {each.UID: each.TITLE for each in DASHBOARDS} == {uid: doc["title"] for uid, doc in COMMITTED.items()}
     assert {doc["uid"] for doc in COMMITTED.values()} == set(UIDS)
@@ -90,6 +90,7 @@ def test_variables_marks_and_links(uid: str) -> None:
         "Stop",
         "Stages",
         "Guards and alerts",
+        "Releases",
     ]
     assert document["graphTooltip"] == 1, "a crosshair for all panels"
     assert [(link["type"], link["tags"], link["keepTime"]) for link in document["links"]] == [

@@ -109,7 +109,7 @@ def test_a_series_created_after_the_request_is_left_out() -> None:
 
 def test_remote_write_counters_continue_over_runs() -> None:
     latest = SnapshotRegistry()
-    latest.push = PushCounts(3, {"end": 0})
+    latest.count_pushes(PushCounts(3, {"end": 0}))
     before = created(latest)
     assert set(before) == {("obswarm_remote_write_samples_total",), ("obswarm_remote_write_samples_lost_total", "end")}
     latest.snapshot(Run(1.0).snapshot(2.0))

@@ -53,9 +53,9 @@ def latest() -> SnapshotRegistry:
     env.recorder.record("POST", 'a "quoted" \\ name\nin lines', 0.5, 0, 503, "HTTP 503", trace_id="a" * 32)
     env.recorder.record("POST", "ünïcode", 90.0, 0, 0, ConnectionError("refused"), trace_id="b" * 32)
     env.recorder.record_iteration("Nobody")
-    kept = SnapshotRegistry()
-    kept.snapshot(snapshot_of(env))
-    return kept
+    stored = SnapshotRegistry()
+    stored.snapshot(snapshot_of(env))
+    return stored
 
 
 def scrape(
@@ -71,6 +71,31 @@ def scrape(
     body = b"".join(app({"HTTP_ACCEPT": accept, "HTTP_ACCEPT_ENCODING": encoding}, start_response))
     assert headers["Content-Length"] == str(len(body))
     return headers, body
+
+
+def test_requests_of_scenarios_have_a_label_and_others_have_none() -> None:
+    env, names = environment(), ["browse"]
+    env.recorder.tell_scenarios_apart(lambda: names[-1])
+    env.recorder.record("GET", "/", 0.1, 100, 200)
+    names.append("")
+    env.recorder.record("GET", "/", 0.1, 100, 200)
+    stored = SnapshotRegistry()
+    stored.snapshot(snapshot_of(env))
+    text = scrape(stored)[1].decode()
+    assert 'obswarm_requests_total{method="GET",name="/",outcome="success",scenario="browse",status="2xx"} 1.0' in text
+    assert 'obswarm_requests_total{method="GET",name="/",outcome="success",status="2xx"} 1.0' in text
+    for name in (
+        "obswarm_request_duration_seconds_count",
+        "obswarm_response_bytes_total",
+        "obswarm_requests_in_flight",
+    ):
+        assert f'{name}{{method="GET",name="/",scenario="browse"}} ' in text
+        assert f'{name}{{method="GET",name="/"}} ' in text
+    (requests,) = [
+        family for family in delimited(scrape(stored, PROMETHEUS_NATIVE)[1]) if family.name == "obswarm_requests_total"
+    ]
+    labels = [{label.name: label.value for label in metric.label} for metric in requests.metric]
+    assert sorted(each.get("scenario", "") for each in labels) == ["", "browse"]
 
 
 def delimited(body: bytes) -> list:
@@ -122,7 +147,8 @@ def test_every_exported_metric_is_in_the_contract(latest: SnapshotRegistry) -> N
     for metric, points in latest.families():
         assert known[metric.name] is metric
         for point in points:
-            assert len(point.labels) == len(metric.labels), metric.name
+            # Requests outside of scenarios have no label for one.
+            assert len(point.labels) == len(metric.labels) - ("scenario" in metric.labels), metric.name
 
 
 def test_response_times_from_intended_starts_have_series_of_endpoints_that_have_them() -> None:
@@ -258,7 +284,7 @@ def test_counters_do_not_go_down_when_statistics_are_reset() -> None:
     assert before["obswarm_requests_total"] == 30
     env.reset_stats = True
     env.recorder.record("GET", "/3", 0.01, 10, 200)
-    run._reset_statistics()
+    run._reset_statistics("Statistics are reset.")
     env.recorder.record("GET", "/0", 0.01, 10, 200)
     latest.snapshot(run.latest())
     after = {name: total(name) for name in before}
@@ -331,10 +357,10 @@ def test_alerts_that_are_refused_between_two_runs_are_counted_on(latest: Snapsho
     latest.snapshot(
         latest.newest.with_guards((), (), (RefusedAlerts("token", 5, "a"), RefusedAlerts("labels", 1, "b")))
     )
-    for kept, token in ((waiting, 3.0), (latest, 8.0)):
-        kept.end_run(lambda: (RefusedAlerts("token", 3, "c"), RefusedAlerts("too_many", 2_000, "d")))
+    for stored, token in ((waiting, 3.0), (latest, 8.0)):
+        stored.end_run(lambda: (RefusedAlerts("token", 3, "c"), RefusedAlerts("too_many", 2_000, "d")))
         for accept in ("", PROMETHEUS_CLASSIC):
-            text = scrape(kept, accept)[1].decode()
+            text = scrape(stored, accept)[1].decode()
             assert f'obswarm_alerts_refused_total{{reason="token"}} {token}' in text
             assert 'obswarm_alerts_refused_total{reason="too_many"} 2000.0' in text
-            assert ('reason="labels"} 1.0' in text) is (kept is latest)
+            assert ('reason="labels"} 1.0' in text) is (stored is latest)

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from obswarm.metrics import SnapshotRegistry, contract
 from obswarm.metrics.pushed_series import PushedSeries
+from obswarm.metrics.samples import MetricSample
 from obswarm.metrics.schema import REMOTE_WRITE, Messages
-from obswarm.metrics.series import MetricSample
 from obswarm.record import GuardState, GuardView
 from obswarm.stats import Histogram
 from tests.metrics.test_created import Run
@@ -148,7 +148,7 @@ def test_a_run_that_is_taken_up_goes_on_in_the_same_series(seconds, killed_after
             latest, series = SnapshotRegistry(), PushedSeries({})
             restored = replace(run.snapshot(now), guards=(GUARD,))
             latest.restored(restored, [])
-            series.written_until_s = restored.time_s
+            series.restore(restored.time_s)
         for name, count in counts.items():
             run.count(name, count)
         now += 1

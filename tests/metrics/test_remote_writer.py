@@ -20,14 +20,14 @@ from tests.support.recorded import PAGE, MadeUpRun, result_of
 
 MESSAGES = Messages("obswarm.test_remote_writer", REMOTE_WRITE)
 URL = "http://prometheus:9090/api/v1/write"
-Said = int | tuple[int, str] | Exception
+Logged = int | tuple[int, str] | Exception
 
 
 class MadeUpReceiver:
     """In place of an ApiSession: answers each push with what the test says, the last one again and again."""
 
     def __init__(self) -> None:
-        self.says: list[Said] = [204]
+        self.replies: list[Logged] = [204]
         self.pushes: list[tuple[float, list[Any]]] = []
         """(when, series) of each attempt."""
         self.takes_s = 0.0
@@ -39,7 +39,7 @@ class MadeUpReceiver:
         self.pushes.append((self.clock(), series))
         if self.takes_s:
             gevent.sleep(self.takes_s)
-        said = self.says.pop(0) if len(self.says) > 1 else self.says[0]
+        said = self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
         if isinstance(said, Exception):
             raise said
         status, text = said if isinstance(said, tuple) else (said, "")
@@ -91,8 +91,8 @@ class Pushing:
 
     @property
     def counts(self) -> PushCounts:
-        assert self.registry.push is not None
-        return self.registry.push
+        assert self.registry.pushed is not None
+        return self.registry.pushed
 
 
 Make = Callable[..., Pushing]
@@ -159,14 +159,14 @@ def test_each_run_has_its_own_instance_unless_one_is_given(
 
 
 # A receiver that fails.
-FAILURES: list[Said] = [503, 500, 429, requests.ConnectionError("refused"), requests.ReadTimeout("slow")]
+FAILURES: list[Logged] = [503, 500, 429, requests.ConnectionError("refused"), requests.ReadTimeout("slow")]
 
 
 @pytest.mark.parametrize("said", FAILURES, ids=["503", "500", "429", "no connection", "no answer"])
 def test_what_may_be_accepted_later_is_sent_again_after_longer_and_longer_pauses(
-    make: Make, receiver: MadeUpReceiver, caplog: pytest.LogCaptureFixture, said: Said
+    make: Make, receiver: MadeUpReceiver, caplog: pytest.LogCaptureFixture, said: Logged
 ) -> None:
-    receiver.says = [said]
+    receiver.replies = [said]
     pushing = make(interval_s=60.0)
     pushing.second()
     pushing.time.advance(20)
@@ -174,7 +174,7 @@ def test_what_may_be_accepted_later_is_sent_again_after_longer_and_longer_pauses
     assert gaps[:6] == [0.25, 0.5, 1.0, 2.0, 4.0, 5.0]
     assert pushing.counts.sent == 0
     assert caplog.text.count("The run goes on; up to") == 1, "not once for each attempt"
-    receiver.says = [204]
+    receiver.replies = [204]
     with caplog.at_level(logging.INFO):
         pushing.time.advance(5)
     assert pushing.counts.sent == receiver.samples[-1]
@@ -183,7 +183,7 @@ def test_what_may_be_accepted_later_is_sent_again_after_longer_and_longer_pauses
 
 
 def test_after_a_success_the_pauses_are_short_again(make: Make, receiver: MadeUpReceiver) -> None:
-    receiver.says = [503, 503, 503, 204, 503, 204]
+    receiver.replies = [503, 503, 503, 204, 503, 204]
     pushing = make(interval_s=1.0)
     pushing.second()
     pushing.time.advance(3)
@@ -196,7 +196,7 @@ def test_after_a_success_the_pauses_are_short_again(make: Make, receiver: MadeUp
 def test_a_refusal_is_final_and_each_kind_is_logged_once(
     make: Make, receiver: MadeUpReceiver, caplog: pytest.LogCaptureFixture
 ) -> None:
-    receiver.says = [(400, "bad label"), (400, "bad label"), (401, ""), 204]
+    receiver.replies = [(400, "bad label"), (400, "bad label"), (401, ""), 204]
     pushing = make(interval_s=1.0)
     for _ in range(4):
         pushing.second()
@@ -216,19 +216,19 @@ def test_a_refusal_is_final_and_each_kind_is_logged_once(
 def test_samples_that_another_run_has_overtaken_are_a_hint_at_that_run(
     make: Make, receiver: MadeUpReceiver, caplog: pytest.LogCaptureFixture, instance: str | None, text: str, hints: bool
 ) -> None:
-    receiver.says = [(400, text)]
+    receiver.replies = [(400, text)]
     make(instance=instance).second()
     assert ("Is another run pushing with --remote-write-instance nightly?" in caplog.text) == hints
 
 
 def test_when_too_much_waits_the_oldest_is_lost_and_the_newest_delivered(make: Make, receiver: MadeUpReceiver) -> None:
-    receiver.says = [503]
+    receiver.replies = [503]
     pushing = make(interval_s=1.0, queue=2)
     for _ in range(5):
         pushing.second()
     assert pushing.counts.lost["overflow"] > 0
     assert pushing.counts.sent == 0
-    receiver.says = [204]
+    receiver.replies = [204]
     pushing.time.advance(10)
     assert len(receiver.samples) > 2
     assert pushing.counts.sent == sum(receiver.samples[-2:])
@@ -271,7 +271,7 @@ def test_at_the_end_the_last_snapshot_and_the_end_of_each_series_are_pushed(
 def test_what_is_not_delivered_by_the_deadline_is_lost_and_counted(
     make: Make, receiver: MadeUpReceiver, caplog: pytest.LogCaptureFixture
 ) -> None:
-    receiver.says = [503]
+    receiver.replies = [503]
     pushing = make(interval_s=1.0)
     pushing.second()
     end = pushing.end(longest_s=5.0)
@@ -308,7 +308,7 @@ def test_a_run_with_an_instance_of_its_own_waits_until_the_next_one_may_begin(
 
 
 def test_an_interrupted_end_still_counts_what_is_lost(make: Make, receiver: MadeUpReceiver) -> None:
-    receiver.says = [503]
+    receiver.replies = [503]
     pushing = make(interval_s=1.0)
     pushing.second()
     end = pushing.end(longest_s=60.0)
@@ -319,7 +319,7 @@ def test_an_interrupted_end_still_counts_what_is_lost(make: Make, receiver: Made
     assert receiver.is_closed
 
 
-def test_it_is_an_output_whose_end_is_the_last_push(make: Make, receiver: MadeUpReceiver) -> None:
+def test_the_last_push_is_at_the_end_of_the_output(make: Make, receiver: MadeUpReceiver) -> None:
     pushing = make(interval_s=60.0, linger_s=3.0)
     pushing.second()
     pushing.second()

@@ -13,7 +13,15 @@ from tests.metrics.test_created import Run
 from tests.support.prometheus import Prometheus
 
 HOUR_S, DAY_S = 3600.0, 86_400.0
-COLOURS = {"start": "green", "takeover": "orange", "stop": "blue", "stage": "purple", "guard": "red", "alert": "red"}
+COLOURS = {
+    "start": "green",
+    "takeover": "orange",
+    "stop": "blue",
+    "stage": "purple",
+    "guard": "red",
+    "alert": "red",
+    "release": "yellow",
+}
 NOW_S = time.time() - 60
 
 # (seconds before now, scrape interval in seconds, seconds from one mark to the next)
@@ -30,7 +38,7 @@ RUNS = (
     (800.0, 5.0, 11.0),
     (40.0, 1.0, 3.1),
 )
-KINDS = ("start", "stage", "stage", "guard", "takeover", "alert", "stage", "stop")
+KINDS = ("start", "stage", "stage", "guard", "takeover", "alert", "release", "stage", "stop")
 
 # Ranges, and the steps that Grafana's Prometheus data source takes for annotations: the range by the pixels of the window,
 # rounded (pkg/promlib/models/query.go, public/app/features/annotations/executeAnnotationQuery.ts).

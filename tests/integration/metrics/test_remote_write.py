@@ -75,14 +75,14 @@ def test_a_push_has_the_series_of_the_contract_with_sorted_labels(snapshot: Snap
     assert names.count("obswarm_request_duration_seconds_bucket") == 60
     assert {labels["instance"] for labels in series} == {f"{platform.node()}:{snapshot.run_id}"}
     assert sorted(map(str, ended)) == sorted(map(str, series)), "each of them has a stale marker"
-    assert latest.push is not None
-    assert latest.push.sent == sum(samples) + len(ended)
+    assert latest.pushed is not None
+    assert latest.pushed.sent == sum(samples) + len(ended)
     counted = ("_total", "_seconds", "_bucket", "_count", "_sum")
     gauges = ("obswarm_oldest_request_seconds", "obswarm_run_start_timestamp_seconds")
     assert {name for name, number in zip(names, samples, strict=True) if number == 2} == {
         name for name in names if name.endswith(counted) and name not in gauges
     }, "they begin with a sample of 0"
-    assert set(latest.push.lost.values()) == {0}
+    assert set(latest.pushed.lost.values()) == {0}
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_what_may_pass_is_tried_again(snapshot: Snapshot, status: str, caplog) -
         pusher.push_final(snapshot, 5)
         assert len(server.exchanges) == 3
         assert server.exchanges[0].body == server.exchanges[1].body
-    assert latest.push.lost == {"refused": 0, "overflow": 0, "end": 0}
+    assert latest.pushed.lost == {"refused": 0, "overflow": 0, "end": 0}
     assert f"(HTTP {status[:3]}: later). The run goes on" in caplog.text
     assert "accepts samples again" in caplog.text
 
@@ -117,11 +117,12 @@ def test_what_is_refused_is_lost_and_counted(snapshot: Snapshot, caplog) -> None
         pusher, latest = writer(Receiver(server.url), snapshot)
         pusher.push_final(snapshot, 5)
         assert len(server.exchanges) == 2
-    assert latest.push.sent == 0
-    assert latest.push.lost["refused"] > 60
+    assert latest.pushed.sent == 0
+    assert latest.pushed.lost["refused"] > 60
     assert "(HTTP 400: out of order sample" in caplog.text
     assert (
-        f"{latest.push.lost['refused']:,} of {latest.push.lost['refused']:,} samples were not delivered" in caplog.text
+        f"{latest.pushed.lost['refused']:,} of {latest.pushed.lost['refused']:,} samples were not delivered"
+        in caplog.text
     )
 
 
@@ -158,12 +159,12 @@ def test_the_queue_is_bounded_and_the_oldest_go_first(snapshot: Snapshot, caplog
         pusher.snapshot(replace(snapshot, time_s=snapshot.time_s + second))
         gevent.sleep(0.05)
     assert len(pusher._queue) == 3
-    each = latest.push.lost["overflow"] / 7
+    each = latest.pushed.lost["overflow"] / 7
     assert each > 60
     pusher.push_final(replace(snapshot, time_s=snapshot.time_s + 11), 0.2)
-    assert latest.push.sent == 0
-    assert latest.push.lost["overflow"] > 0
-    assert latest.push.lost["end"] > 0
+    assert latest.pushed.sent == 0
+    assert latest.pushed.lost["overflow"] > 0
+    assert latest.pushed.lost["end"] > 0
     assert "Connection refused" in caplog.text
     assert "were not delivered" in caplog.text
 
@@ -185,7 +186,7 @@ def test_a_receiver_that_hangs_holds_the_end_up_no_longer_than_it_may(snapshot: 
             pusher.push_final(snapshot, 0.3)
             took_s = time.monotonic() - began_s
     assert took_s < 0.3 + stalls.allowed_s(1)
-    assert latest.push.lost["end"] > 60
+    assert latest.pushed.lost["end"] > 60
 
 
 def test_series_of_successive_runs_have_ended_before_the_next_one_can_begin(snapshot: Snapshot) -> None:
@@ -213,7 +214,7 @@ def test_the_end_is_pushed_also_when_nobody_is_to_be_waited_for(snapshot: Snapsh
     last_ms = int(final.time_s * 1000)
     assert sent[1:] == [{last_ms}, {last_ms + 1}]
     assert wall() * 1000 >= last_ms + 1
-    assert set(latest.push.lost.values()) == {0}
+    assert set(latest.pushed.lost.values()) == {0}
     assert "were not delivered" not in caplog.text
 
 
@@ -222,11 +223,11 @@ def test_whatever_a_receiver_that_is_away_has_not_got_is_counted(snapshot: Snaps
     with ScriptedServer(NO_CONTENT) as server:
         pusher, latest = writer(Receiver(server.url), snapshot)
         pusher.push_final(snapshot, 0)
-        arrived = latest.push.sent
+        arrived = latest.pushed.sent
     pusher, latest = writer(Receiver("http://127.0.0.1:1/write"), snapshot)
     with gevent.Timeout(HANG_S):
         pusher.push_final(snapshot, longest_s)
-    assert latest.push.lost["end"] == arrived, "all of them, markers included"
+    assert latest.pushed.lost["end"] == arrived, "all of them, markers included"
     assert f"{arrived:,} of {arrived:,} samples were not delivered (end: {arrived:,})" in caplog.text
 
 
@@ -236,5 +237,5 @@ def test_a_wait_that_is_cut_short_counts_what_was_not_even_encoded(snapshot: Sna
         waiting = gevent.spawn(pusher.push_final, snapshot, 20)
         gevent.sleep(0)
         waiting.kill()
-    assert latest.push.lost["end"] > 60
+    assert latest.pushed.lost["end"] > 60
     assert "were not delivered" in caplog.text
