@@ -15,12 +15,14 @@ with imported_on_demand(__name__):
         parse_payload,
     )
     from obswarm.guards.alerts import TOO_MANY, AlertTracker, Verdict, too_many
-    from obswarm.guards.conditions import Condition, When
+    from obswarm.guards.conditions import Condition, EngineOperand, When
+    from obswarm.guards.custom_values import is_custom, wrong_metric
     from obswarm.guards.evaluator import GuardEvaluator
     from obswarm.guards.grammar import GuardError, parse_condition, parse_when
     from obswarm.guards.guard import Action, Guard, GuardRule, guard_of_text, parse_action, with_own_names
     from obswarm.guards.requirements import Requirement, RequirementResult, evaluate_requirements, parse_requirement
     from obswarm.guards.state_machine import GuardStateMachine
+    from obswarm.guards.suspects import FindSuspect
 
 __all__ = [
     "TOO_MANY",
@@ -31,6 +33,8 @@ __all__ = [
     "BadPayload",
     "Condition",
     "Delivery",
+    "EngineOperand",
+    "FindSuspect",
     "Guard",
     "GuardError",
     "GuardEvaluator",
@@ -46,6 +50,7 @@ __all__ = [
     "encode_delivery",
     "evaluate_requirements",
     "guard_of_text",
+    "is_custom",
     "parse_action",
     "parse_condition",
     "parse_payload",
@@ -53,4 +58,5 @@ __all__ = [
     "parse_when",
     "too_many",
     "with_own_names",
+    "wrong_metric",
 ]

@@ -14,6 +14,7 @@ from obswarm.guards.alert_payload import Alert, Refusal, RefusalReason
 from obswarm.guards.conditions import AlertOperand
 from obswarm.guards.guard import Action, parse_action
 from obswarm.record import AlertStatus, GuardAction
+from obswarm.units import format_duration, format_limit, format_tenths
 
 ACTION_LABEL = "obswarm_action"
 MAX_FIRING = 10_000
@@ -124,6 +125,10 @@ class AlertTracker:
         self._firing: dict[str, _Firing] = {}
         self._displaced: list[Alert] = []
 
+    def attach(self, run_id: str) -> None:
+        """Set the run that the alerts are about."""
+        self.run_id = run_id
+
     def begin(self, started_s: float) -> None:
         """Set the start of the run."""
         self._started_s = started_s
@@ -230,7 +235,9 @@ class AlertTracker:
                     late_s = now_s - self._started_s
                     verdicts.append(
                         Verdict(
-                            known.alert, action, f"{reason}; it still fires {late_s:.0f} s after the start of the run"
+                            known.alert,
+                            action,
+                            f"{reason}; it still fires {format_duration(round(late_s))} after the start of the run",
                         )
                     )
         return verdicts
@@ -259,9 +266,9 @@ class AlertTracker:
                 return Verdict(
                     alert,
                     Action(GuardAction.NOTIFY),
-                    f"it fired {since_s - (self._started_s or since_s):.1f} s after the start of the run, so its"
-                    " data may be from before; if it still fires"
-                    f" {self.grace_s:g} s after the start, the action is {later}",
+                    f"it fired {format_tenths(since_s - (self._started_s or since_s))} after the start of the run, so"
+                    " its data may be from before; if it still fires"
+                    f" {format_limit(self.grace_s)} after the start, the action is {later}",
                 )
         return Verdict(alert, *self._wanted(alert))
 
@@ -304,3 +311,8 @@ class AlertTracker:
     @property
     def firing(self) -> list[Alert]:
         return [known.alert for known in self._firing.values()]
+
+
+def describe_alert(alert: Alert) -> str:
+    """Return a sentence with the name and the summary of an alert."""
+    return f"The alert {alert.name} fires{f' ({alert.summary})' if alert.summary else ''}"

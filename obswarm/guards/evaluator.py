@@ -8,18 +8,19 @@ from collections.abc import Callable, Sequence
 from typing import Any, assert_never
 
 from obswarm import clock, defaults, targets
-from obswarm.engine import RunControl, StopReason, id_of, named_id
+from obswarm.engine import RunControl, StopReason, id_of, name_of, named_id
 from obswarm.guards.alert_counts import AlertCounts
 from obswarm.guards.alert_payload import Alert, Delivery
-from obswarm.guards.alerts import AlertTracker, Verdict, too_many
+from obswarm.guards.alerts import AlertTracker, Verdict, describe_alert, too_many
 from obswarm.guards.conditions import AlertOperand, EngineOperand
 from obswarm.guards.guard import Action, GuardRule
 from obswarm.guards.operands import matches_any, selects_endpoints, value_of_interval
 from obswarm.guards.polling import QueryPolling, TimedResult
-from obswarm.guards.state_machine import Change, GuardStateMachine, NoData, deciding_result
+from obswarm.guards.state_machine import Change, GuardStateMachine, NoData, deciding_result, describe_trip, trip_head
+from obswarm.guards.suspects import FindSuspect, TripSuspects
 from obswarm.record import DATA_RATIO_OVER_S, LOADED_STATES, AnnotationKind, GuardAction, GuardView, Snapshot, StopKind
 from obswarm.targets import MetricSource
-from obswarm.units import format_names
+from obswarm.units import format_duration, format_limit, format_names
 
 logger = logging.getLogger(__name__)
 
@@ -73,10 +74,15 @@ class GuardEvaluator:
         """Until this time, the metric source of a run after a takeover may have no values yet."""
         self._evaluated_s = 0.0
         """Time of the last evaluation."""
+        self._suspects: TripSuspects | None = None
 
     def attach(self, control: RunControl) -> None:
         self._control = control
-        self.alerts.run_id = control.run_id
+        self.alerts.attach(control.run_id)
+
+    def look_for_suspects(self, find: FindSuspect) -> None:
+        """Look up the first suspect with `find` when a guard trips."""
+        self._suspects = TripSuspects(find, self._announce)
 
     def start(self, control: RunControl, started_wall_s: float) -> None:
         self.attach(control)
@@ -97,7 +103,7 @@ class GuardEvaluator:
             if by in by_name:
                 by_name[by].resume_tripped()
             else:
-                control.release(by)
+                self._release(by)
         before = control.guards_before
         self.alerts.restore(before.get("alerts", ()))
         if before:
@@ -107,7 +113,7 @@ class GuardEvaluator:
                 coverage, extremes = before["guards"][guard.rule.name]
                 guard.coverage.restore(*coverage)
                 guard.extremes = tuple(extremes) if extremes else None
-            head = _trip_head(guard.rule)
+            head = trip_head(guard.rule.name)
             guard.trips = sum(
                 annotation.kind == AnnotationKind.GUARD and annotation.text.startswith(head)
                 for annotation in control.annotations
@@ -131,6 +137,8 @@ class GuardEvaluator:
         }
 
     def close(self) -> None:
+        if self._suspects is not None:
+            self._suspects.close()
         for polling in self._polling.values():
             polling.close()
 
@@ -172,7 +180,7 @@ class GuardEvaluator:
         is_early = guard.coverage.has_no_value_yet and now < self._warm_up_until_s
         if now >= counted_from_s and not is_early:
             missing_s = guard.coverage.missing_now_s(now)
-            lasts = f"for {missing_s:.0f} s" if missing_s else "yet"
+            lasts = f"for {format_duration(round(missing_s))}" if missing_s else "yet"
             reason = self._polling[query].ended or f"no response from the metric source {lasts}"
             self._act_on(guard, guard.wait(now, NoData(reason)), now)
 
@@ -224,21 +232,24 @@ class GuardEvaluator:
             self._annotate(AnnotationKind.GUARD, text)
             logger.warning("%s. Action: %s.", text, rule.action)
             self._carry_out(rule.action, f"guard {rule.name}", StopReason(StopKind.GUARD, text))
+            if self._suspects is not None:
+                self._suspects.tripped(rule.name)
         elif change.cleared:
             logger.info("The guard %s is clear again.", rule.name)
             self._release(f"guard {rule.name}")
         elif change.has_gaps:
             ratio = guard.coverage.ratio(now) or 0.0
-            share = f"{ratio:.0%} of the last {DATA_RATIO_OVER_S:.0f} s"
+            share = f"{ratio:.0%} of the last {format_duration(DATA_RATIO_OVER_S)}"
             text = f"The guard {rule.name} has had values for {share}: {guard.coverage.reason}"
             self._annotate(AnnotationKind.GUARD, text)
             logger.warning("%s. Time without a value counts neither for nor against the condition.", text)
         elif change.no_data_too_long:
-            text = f"The guard {rule.name} has had no data for {rule.no_data_after_s:g} s: {guard.no_data_reason}"
+            lasts = f"no data for {format_limit(rule.no_data_after_s)}"
+            text = f"The guard {rule.name} has had {lasts}: {guard.no_data_reason}"
             self._annotate(AnnotationKind.GUARD, text)
             logger.warning("%s. %s", text, "Stopping the run." if rule.on_no_data == "stop" else "The run goes on.")
             if rule.on_no_data == "stop":
-                self._stopped[rule.name] = f"no data for {rule.no_data_after_s:g} s"
+                self._stopped[rule.name] = lasts
                 self._carry_out(Action(GuardAction.STOP), f"guard {rule.name}", StopReason(StopKind.GUARD, text))
 
     def deliver(self, delivery: Delivery) -> list[Verdict]:
@@ -320,13 +331,33 @@ class GuardEvaluator:
             case _:
                 assert_never(action.kind)
 
+    def with_suspect(self, reason: StopReason) -> StopReason:
+        """Return the reason of a stop by a guard with the first suspect when it tripped, if there is one."""
+        if self._suspects is None or reason.kind is not StopKind.GUARD:
+            return reason
+        return StopReason(reason.kind, self._suspects.added_to(reason.detail))
+
+    def _announce(self, guard: str, suspect: str) -> None:
+        text = f"First suspect when the guard {guard} tripped: {suspect}"
+        self._annotate(AnnotationKind.GUARD, text)
+        logger.warning("%s.", text)
+
     def _annotate(self, kind: AnnotationKind, text: str) -> None:
         if self._control is not None:
             self._control.annotate(kind, text)
 
     def _release(self, by: str) -> None:
-        if self._control is not None:
-            self._control.release(by)
+        control = self._control
+        if control is None:
+            return
+        is_hold = control.in_force.get(by) == GuardAction.HOLD
+        control.release(by)
+        if is_hold:
+            holders = [name_of(each) for each, action in control.in_force.items() if action == GuardAction.HOLD]
+            others = f", which is still held by {format_names(list(dict.fromkeys(holders)))}" if holders else ""
+            text = f"The {name_of(by)} no longer holds the load{others}"
+            self._annotate(AnnotationKind.RELEASE, text)
+            logger.info("%s.", text)
 
     def views(self, wall_s: float) -> tuple[GuardView, ...]:
         """Return the guards as they are in snapshots."""
@@ -348,22 +379,7 @@ class GuardEvaluator:
                 no_data_reason=guard.no_data_reason or guard.coverage.reason,
                 extremes=tuple((value, guard.rule.format_value(value)) for value in guard.extremes or ()),
                 stopped=self._stopped.get(guard.rule.name, ""),
+                suspect=self._suspects.found.get(guard.rule.name, "") if self._suspects is not None else "",
             )
             for guard in self.guards
         )
-
-
-def describe_alert(alert: Alert) -> str:
-    """Return a sentence with the name and the summary of an alert."""
-    return f"The alert {alert.name} fires{f' ({alert.summary})' if alert.summary else ''}"
-
-
-def describe_trip(guard: GuardStateMachine, since_wall_s: float) -> str:
-    """Return a sentence with the guard, the value and since when the condition holds."""
-    value = guard.rule.format_value(guard.value) if guard.value is not None else "unknown"
-    operand = guard.rule.when.condition.operand
-    return f"{_trip_head(guard.rule)}{operand} is {value}, since {clock.iso(since_wall_s)}"
-
-
-def _trip_head(rule: GuardRule) -> str:
-    return f"The guard {rule.name} tripped: "

@@ -3,6 +3,7 @@
     when      := condition [ "for" duration ]
     condition := operand operator quantity        (`alert(…)` alone: at least one fires)
     operand   := metric [ "{" label "=" text, … "}" ] | "promql(" PromQL ")" | "alert(" matchers ")"
+                 (`metric("cart_size").p95` is a metric of the load test's own)
     operator  := > >= < <= == !=
     quantity  := number [ "%" | "us" | "ms" | "s" | "m" | "h" | "d" ] | duration
     duration  := as everywhere (obswarm.units): 10 and 10s are ten seconds, 1m30s is ninety
@@ -33,6 +34,7 @@ from obswarm.guards.conditions import (
     Quantity,
     When,
 )
+from obswarm.guards.custom_values import wrong_statistic
 from obswarm.guards.operands import LABELS, OPERANDS, OperandDefinition, constant_reason, definition_of, find_operand
 from obswarm.sanitize import clean_text
 from obswarm.units import parse_duration
@@ -234,6 +236,8 @@ class _Reader:
             return PromqlOperand(self._in_parentheses(start))
         if name == "alert":
             return self._alert()
+        if name == "metric":
+            name = self._custom()
         row = find_operand(name)
         if row is None:
             nearest = difflib.get_close_matches(name, [*_NAMES, "p50", "p95", "p99", "promql", "alert"], 1)
@@ -247,7 +251,7 @@ class _Reader:
     def _labels(self, metric: str, row: OperandDefinition) -> tuple[tuple[str, str], ...]:
         labels: list[tuple[str, str]] = []
         allowed = row.labels
-        if not allowed:
+        if not allowed and not row.has_any_label:
             self.fail(f"{metric} is about the whole load test and has no labels.", self.position - 1)
         while not self.literal("}"):
             if labels and not self.literal(","):
@@ -255,9 +259,12 @@ class _Reader:
             self.space()
             start = self.position
             label = self.take(_LABEL)
-            if label not in LABELS:
-                self.fail(f"Expected one of the labels {', '.join(LABELS)}.", start)
-            if label not in allowed:
+            if label is None or (label not in LABELS and not row.has_any_label):
+                expected = (
+                    f"one of the labels {', '.join(LABELS)}" if not row.has_any_label else "a label of the metric"
+                )
+                self.fail(f"Expected {expected}.", start)
+            if label not in allowed and not row.has_any_label:
                 self.fail(f"{metric} has no label {label}: its labels are {' and '.join(allowed)}.", start)
             if label in dict(labels):
                 self.fail(f"The label {label} is given twice.", start)
@@ -266,13 +273,32 @@ class _Reader:
             self.space()
             value_start = self.position
             value = self._string()
-            if label == "status" and value not in _STATUSES:
+            if label == "status" and not row.has_any_label and value not in _STATUSES:
                 self.fail(f"Expected one of {', '.join(_STATUSES)}.", value_start)
             # Secrets in URLs are redacted in the names of endpoints, too.
             labels.append((label, clean_text(value)))
         if not labels:
-            self.fail(f"Expected a label ({', '.join(LABELS)}).", self.position - 1)
+            known = "" if row.has_any_label else f" ({', '.join(LABELS)})"
+            self.fail(f"Expected a label{known}.", self.position - 1)
         return tuple(labels)
+
+    def _custom(self) -> str:
+        """Parse the rest of `metric("cart_size").p95`; returns it as the name of an operand."""
+        if not self.literal("("):
+            self.fail('Expected ( after metric, as in metric("cart_size").p95.')
+        self.space()
+        start = self.position
+        name = self._string()
+        if _LABEL.fullmatch(name) is None:
+            self.fail("Expected the name of a metric, which has letters, digits and underscores.", start)
+        if not self.literal(")") or not self.literal("."):
+            self.fail('Expected ) and a dot, as in metric("cart_size").p95.')
+        start = self.position
+        statistic = (self.take(_NAME) or "").rstrip(".")
+        wrong = wrong_statistic(statistic)
+        if wrong is not None:
+            self.fail(wrong, start)
+        return f'metric("{name}").{statistic}'
 
     def _string(self) -> str:
         self.space()

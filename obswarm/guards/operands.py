@@ -10,12 +10,15 @@ from dataclasses import dataclass
 from typing import Literal
 
 from obswarm.guards.conditions import Condition, EngineOperand, Operand, PromqlOperand, Quantity
-from obswarm.guards.selection import PERCENTILE, STATUS, Selection
+from obswarm.guards.custom_values import CUSTOM_VALUE, custom_value_of_interval, custom_value_of_run, is_custom
+from obswarm.guards.selection import INTENDED_PERCENTILE, PERCENTILE, STATUS, Selection
 from obswarm.record import Snapshot, WorkerStatus
 
 Unit = Literal["seconds", "ratio", "number"]
 Value = Callable[[Selection], float | None]
-_ENDPOINT = ("name", "method")
+SCENARIO = "scenario"
+"""The label that selects requests by their scenario."""
+_ENDPOINT = ("name", "method", SCENARIO)
 _REQUEST = (*_ENDPOINT, STATUS)
 _NO_WORKER = "no worker has reported"
 _BARE_SHARE = 1.5
@@ -28,7 +31,7 @@ class OperandDefinition:
 
     `interval` is the value over the last interval, `run` the value over the whole run; without the latter, the operand
     is refused in requirements. Both return None if there is no value; `missing` is the reason ("{}" is replaced by the
-    labels). Values are between 0 and `maximum`.
+    labels). Values are between `minimum` and `maximum`.
     """
 
     name: str
@@ -43,6 +46,9 @@ class OperandDefinition:
     """Name of the corresponding operand with a ratio, empty if there is none."""
     pattern: re.Pattern[str] | None = None
     """Pattern of the operand's names; None if it is `name` alone."""
+    minimum: float = 0.0
+    has_any_label: bool = False
+    """Whether the labels are those of a load test's own metric."""
 
 
 _TABLE = (
@@ -120,6 +126,14 @@ _TABLE = (
         lambda selected: float(selected.snapshot.interrupted),
     ),
     OperandDefinition(
+        "dropped",
+        "number",
+        (),
+        "Iterations that were planned and not started: of a rate, or of users with constant pacing.",
+        lambda selected: selected.per_second(selected.snapshot.interval_dropped),
+        lambda selected: float(sum(selected.snapshot.dropped.values())),
+    ),
+    OperandDefinition(
         "loop_lag",
         "seconds",
         (),
@@ -152,6 +166,28 @@ _TABLE = (
         lambda selected: selected.percentile_s,
         lambda selected: selected.percentile_of_run_s,
         pattern=PERCENTILE,
+    ),
+    OperandDefinition(
+        'metric("…").…',
+        "number",
+        (),
+        "Value of one of the [load test's own metrics](writing-load-tests.md#metrics-of-your-own), with its labels.",
+        lambda selected: custom_value_of_interval(selected.operand, selected.snapshot),
+        lambda selected: custom_value_of_run(selected.operand, selected.snapshot),
+        missing="no value of the metric{} was recorded",
+        pattern=CUSTOM_VALUE,
+        minimum=-math.inf,
+        has_any_label=True,
+    ),
+    OperandDefinition(
+        "intended_p50 to intended_p99.9",
+        "seconds",
+        _ENDPOINT,
+        "Percentile of the response time from the intended start, in the open model.",
+        lambda selected: selected.intended_percentile_s,
+        lambda selected: selected.intended_percentile_of_run_s,
+        missing="no request{} with an intended start has finished",
+        pattern=INTENDED_PERCENTILE,
     ),
 )
 OPERANDS: Mapping[str, OperandDefinition] = {row.name: row for row in _TABLE}
@@ -186,7 +222,7 @@ def value_of_interval(operand: EngineOperand, snapshot: Snapshot) -> float | Non
     requests.
     """
     selected = Selection(operand, snapshot)
-    if selected.endpoint_labels and not selected.matches_any:
+    if selects_endpoints(operand) and not selected.matches_any:
         return None
     return definition_of(operand).interval(selected)
 
@@ -200,7 +236,9 @@ def value_of_run(operand: EngineOperand, snapshot: Snapshot) -> float | None:
 
 def selects_endpoints(operand: Operand) -> bool:
     """Return whether the operand's labels select endpoints."""
-    return isinstance(operand, EngineOperand) and any(name != STATUS for name, _ in operand.labels)
+    if not isinstance(operand, EngineOperand) or is_custom(operand):
+        return False
+    return any(name != STATUS for name, _ in operand.labels)
 
 
 def matches_any(operand: EngineOperand, snapshot: Snapshot) -> bool:
@@ -218,10 +256,10 @@ def constant_reason(condition: Condition) -> str | None:
     operand, operator, quantity = condition.operand, condition.operator, condition.quantity
     if isinstance(operand, PromqlOperand):
         return None
-    name, maximum, is_share = "The number of alerts", math.inf, False
+    name, minimum, maximum, is_share = "The number of alerts", 0.0, math.inf, False
     if isinstance(operand, EngineOperand):
         row = definition_of(operand)
-        name, maximum, is_share = operand.metric, row.maximum, row.unit == "ratio"
+        name, minimum, maximum, is_share = operand.metric, row.minimum, row.maximum, row.unit == "ratio"
     value = quantity.base
     is_bare_share = is_share and not quantity.unit
     if is_bare_share and value >= _BARE_SHARE:
@@ -229,7 +267,7 @@ def constant_reason(condition: Condition) -> str | None:
         return f"{quantity} is {value * 100:.12g}%{never}.{_meant_in_percent(quantity)}"
     # If it holds for one possible value, it holds for all of them.
     always = ", so that this is always true" if condition.holds(0.0) else ""
-    if value < 0 or (operator in ("<", ">=") and value == 0):
+    if value < minimum or (operator in ("<", ">=") and value == minimum):
         return f"{name} is never below 0{always}."
     if value > maximum or (operator in (">", "<=") and value == maximum):
         hint = _meant_in_percent(quantity) if is_bare_share else ""

@@ -11,6 +11,7 @@ from obswarm.greenlets import Supervisor, described, kill_all
 from obswarm.guards.state_machine import NoData, Values
 from obswarm.redact import redact_text
 from obswarm.targets import MetricSource, SourceError
+from obswarm.units import format_limit
 
 POLL_INTERVAL_S = 0.5
 MAX_CONCURRENT = 4
@@ -103,7 +104,7 @@ class QueryPolling:
         except gevent.Timeout as passed:
             if passed is not limit:
                 raise
-            return NoData(f"no response within {TIMEOUT_S:g} s")
+            return NoData(f"no response within {format_limit(TIMEOUT_S)}")
         except Exception as error:
             # A guard has to report that it has no data, for any exception.
             return NoData(described(error))

@@ -1,12 +1,12 @@
 """Requirements: conditions that the whole run has to meet, for CI jobs."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from obswarm.api import ObswarmError
 from obswarm.guards.conditions import Condition, EngineOperand
 from obswarm.guards.grammar import parse_condition
 from obswarm.guards.guard import format_operand_value
-from obswarm.guards.operands import REQUIREMENT_OPERANDS, definition_of, value_of_run
+from obswarm.guards.operands import REQUIREMENT_OPERANDS, SCENARIO, definition_of, value_of_run
 from obswarm.record import Snapshot
 
 
@@ -24,6 +24,15 @@ class Requirement:
         operand = self.condition.operand
         assert isinstance(operand, EngineOperand)
         return operand
+
+    def of(self, scenario: str) -> "Requirement":
+        """Return the same requirement for the requests of a scenario alone. Raises ObswarmError if its operand is not
+        about requests, or of another scenario."""
+        operand = self.operand
+        if SCENARIO not in definition_of(operand).labels or SCENARIO in dict(operand.labels):
+            raise ObswarmError(f"{operand} cannot be that of a scenario; use --require for the whole run.")
+        own = EngineOperand(operand.metric, (*operand.labels, (SCENARIO, scenario)))
+        return Requirement(replace(self.condition, operand=own))
 
 
 @dataclass(frozen=True, slots=True)

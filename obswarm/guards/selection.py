@@ -11,8 +11,18 @@ from obswarm.stats import TOTAL, EndpointKey, EndpointStats, InFlight, total_in_
 
 STATUS = "status"
 """The label that selects by the outcome of a request; all others select endpoints."""
-PERCENTILE = re.compile(r"p(?!0+(?:\.0+)?$)(\d{1,2}(?:\.\d+)?)")
+_PERCENTILE = r"p(?!0+(?:\.0+)?$)(\d{1,2}(?:\.\d+)?)"
+PERCENTILE = re.compile(_PERCENTILE)
+INTENDED_PERCENTILE = re.compile(f"intended_{_PERCENTILE}")
 _LONG_INTERVAL_S = 1.5 * defaults.SNAPSHOT_INTERVAL_S
+
+
+def per_second(count: float, snapshot: Snapshot) -> float:
+    """Return a count of the last interval; the count per second if the interval is much longer than one second.
+
+    Such an interval has the requests of the time in which a master was restarted or blocked.
+    """
+    return count / snapshot.interval_s if snapshot.interval_s > _LONG_INTERVAL_S else count
 
 
 class Selection:
@@ -27,7 +37,7 @@ class Selection:
 
     def selects(self, key: EndpointKey) -> bool:
         labels = self.endpoint_labels
-        return labels.get("name", key.name) == key.name and labels.get("method", key.method) == key.method
+        return all(labels.get(label, text) == text for label, text in zip(EndpointKey._fields, key, strict=True))
 
     @property
     def matches_any(self) -> bool:
@@ -72,12 +82,8 @@ class Selection:
         return (stats.failures if self.status is None else self.requests(stats)) / stats.requests
 
     def per_second(self, count: float) -> float:
-        """A count of the interval; the count per second if the interval is much longer than one second.
-
-        Such an interval has the requests of the time in which a master was restarted or blocked.
-        """
-        interval_s = self.snapshot.interval_s
-        return count / interval_s if interval_s > _LONG_INTERVAL_S else count
+        """A count of the interval; see `per_second`."""
+        return per_second(count, self.snapshot)
 
     @property
     def rps(self) -> float | None:
@@ -113,6 +119,25 @@ class Selection:
         return self.run.quantile(self._quantile)
 
     @property
+    def intended_percentile_s(self) -> float | None:
+        """The same of durations from the intended start; the age of a request in flight is a lower bound of that, too.
+        None without intended starts."""
+        finished, in_flight, q = self.interval.intended_duration, self.in_flight, self._quantile
+        if self.run.intended_duration is None:
+            return None
+        if not in_flight.ages.count:
+            return None if finished is None else finished.quantile(q)
+        if finished is None or not finished.count:
+            return quantile_of_ages(in_flight.ages, self._resting_users, q)
+        estimated = Durations(finished, in_flight.ages, self.snapshot.interval_s).quantile(q)
+        return _or_more(finished.quantile(q), estimated)
+
+    @property
+    def intended_percentile_of_run_s(self) -> float | None:
+        intended = self.run.intended_duration
+        return None if intended is None else intended.quantile(self._quantile)
+
+    @property
     def max_s(self) -> float | None:
         """The longest duration or the oldest age of a request in flight."""
         oldest_s = self.in_flight.oldest_without_response_s
@@ -120,7 +145,8 @@ class Selection:
 
     @property
     def _quantile(self) -> float:
-        found = PERCENTILE.fullmatch(self.operand.metric)
+        metric = self.operand.metric
+        found = PERCENTILE.fullmatch(metric) or INTENDED_PERCENTILE.fullmatch(metric)
         assert found is not None, self.operand
         return float(found[1]) / 100
 

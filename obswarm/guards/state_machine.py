@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
+from obswarm import clock
 from obswarm.guards.conditions import Condition, EngineOperand
 from obswarm.guards.data_coverage import DataCoverage
 from obswarm.guards.guard import GuardRule
@@ -13,6 +14,7 @@ from obswarm.guards.latency import AtLeast
 from obswarm.guards.operands import missing_of
 from obswarm.record import GuardState
 from obswarm.redact import redact_text
+from obswarm.units import format_duration
 
 
 class NoData(str):
@@ -181,7 +183,7 @@ class GuardStateMachine:
             return _NOTHING
         operand = self.rule.when.condition.operand
         assert isinstance(operand, EngineOperand), "other operands have a value or NoData"
-        reason = NoData(f"{missing_of(operand)} for {lasted_s:.0f} s")
+        reason = NoData(f"{missing_of(operand)} for {format_duration(round(lasted_s))}")
         self.coverage.record_missing(self._not_measured_since_s, str(reason))
         return self.wait(now, reason)
 
@@ -245,3 +247,15 @@ def deciding(values: Iterable[float], condition: Condition) -> float | None:
         return min(numbers)
     holding = [number for number in numbers if condition.holds(number)]
     return holding[0] if holding else numbers[0]
+
+
+def describe_trip(guard: GuardStateMachine, since_wall_s: float) -> str:
+    """Return a sentence with the guard, the value and since when the condition holds."""
+    value = guard.rule.format_value(guard.value) if guard.value is not None else "unknown"
+    operand = guard.rule.when.condition.operand
+    return f"{trip_head(guard.rule.name)}{operand} is {value}, since {clock.iso(since_wall_s)}"
+
+
+def trip_head(name: str) -> str:
+    """Return the beginning of the sentence of `describe_trip` for a guard."""
+    return f"The guard {name} tripped: "

@@ -7,6 +7,7 @@ import gevent
 
 from obswarm.api import Environment, Events, LoadTestShape, User, task
 from obswarm.engine import ClosedExecutor, LoadSchedule, Run
+from obswarm.engine.schedule import begin_shape
 from obswarm.guards import Alert, Delivery, GuardEvaluator, GuardRule, parse_action
 from obswarm.record import AlertStatus, Annotation, GuardView
 from obswarm.stats import Recorder
@@ -95,11 +96,11 @@ class Simulation:
             observer=self.evaluator,
             max_endpoints=10,
         )
-        self.run._driver.in_force = dict(in_force or {})
+        self.run._driver.restore(in_force or {})
         self.run._log.annotations += [Annotation(0.0, "guard", text) for text in marks]
         self.users: list[int] = []
         self.ended_s: float | None = None
-        self.run._attempt("The shape", self.run._reset_shape)
+        begin_shape(self.environment)
         self.run._begin()
         self.evaluator.start(self.run, self.run.statistics.started_wall_s)
 

@@ -281,12 +281,12 @@ def test_an_alert_that_fires_right_after_the_start_acts_if_it_still_fires_when_t
     ((action, reason),) = verdicts(tracker, payload(ALERTMANAGER, **at(2.5)), STARTED_S + 3)
     assert action == "notify"
     assert reason == (
-        "it fired 2.5 s after the start of the run, so its data may be from before; if it still fires 10 s after the"
+        "it fired 2.5s after the start of the run, so its data may be from before; if it still fires 10s after the"
         " start, the action is stop"
     )
     assert verdicts(tracker, payload(ALERTMANAGER, **at(2.5)), STARTED_S + 4) == [(None, "known already")]
     assert (tracker.due(STARTED_S + 9.9), tracker.count(ANY, STARTED_S + 9.9)) == ([], 0)
-    expected = [("stop", "the default for alerts; it still fires 10 s after the start of the run")]
+    expected = [("stop", "the default for alerts; it still fires 10s after the start of the run")]
     assert (shown(tracker.due(STARTED_S + 10)), tracker.count(ANY, STARTED_S + 10)) == (expected, 1)
     assert tracker.due(STARTED_S + 11) == []
 
@@ -398,8 +398,8 @@ def test_the_fingerprint_is_made_of_the_labels_if_there_is_none() -> None:
 )
 def test_kept_deliveries_are_read_back(document: dict, changes: dict) -> None:
     refused = (Refusal(RefusalReason.TOO_MANY, "a: too many", 7), Refusal(RefusalReason.TOKEN, "none"))
-    for kept in (Delivery(tuple(parsed(payload(document, **changes))), refused), Delivery()):
-        assert decode_delivery(encode_delivery(kept)) == kept
+    for stored in (Delivery(tuple(parsed(payload(document, **changes))), refused), Delivery()):
+        assert decode_delivery(encode_delivery(stored)) == stored
     with pytest.raises(BadPayload, match="its list `refused` cannot be read"):
         decode_delivery(b'{"alerts": []}')
 
@@ -572,8 +572,8 @@ def test_of_very_many_firing_alerts_those_that_act_are_saved_for_another_master(
 
     tracker = make_tracker()
     tracker.take([firing(number, NOTIFY) for number in range(600)] + [firing(600, STOP)], LONG_AFTER_S)
-    kept = tracker.saved_state(LONG_AFTER_S)
-    assert len(kept) == 500
+    stored = tracker.saved_state(LONG_AFTER_S)
+    assert len(stored) == 500
     successor = make_tracker()
-    successor.restore(kept)
+    successor.restore(stored)
     assert shown(successor.take([firing(600, STOP)], LONG_AFTER_S)) == [(None, "known already")]

@@ -104,6 +104,13 @@ def test_hold_lasts_while_the_condition_does_and_while_any_guard_holds() -> None
     assert guarded.control.calls == ["hold", "hold"], "one of them still holds"
     guarded.second(good=9)
     assert guarded.control.calls == ["hold", "hold", "release"]
+    assert [note for note in guarded.notes if note[0] == "release"] == [
+        (
+            "release",
+            "The guard failures > 5 no longer holds the load, which is still held by guard error_ratio > 5%",
+        ),
+        ("release", "The guard error_ratio > 5% no longer holds the load"),
+    ]
 
 
 def test_scale_abort_and_notify() -> None:
@@ -113,6 +120,8 @@ def test_scale_abort_and_notify() -> None:
     guarded.second(bad=3)
     assert guarded.control.calls == [("scale", 0.5), ("abort", "guard")]
     assert len(guarded.notes) == 3
+    guarded.second(good=3)
+    assert len(guarded.notes) == 3, "only a hold has an end"
 
 
 def test_snapshots_have_the_guards_states() -> None:
@@ -208,6 +217,7 @@ def test_alerts_act_when_they_come_and_a_resolved_one_releases_its_hold() -> Non
     ]
     guarded.evaluator.deliver(parse_payload(payload(ALERTMANAGER, labels=labels, status="resolved")))
     assert guarded.control.calls == ["hold", "release"]
+    assert guarded.notes[-1] == ("release", "The alert A no longer holds the load")
     assert guarded.second().guards[0].state == "ok"
 
 
@@ -268,8 +278,8 @@ def test_an_alert_right_after_the_start_acts_when_the_grace_is_over() -> None:
     guarded.second()
     assert len(guarded.control.calls) == 1
     noted, acted, _ = (text for _, text in guarded.notes)
-    assert "Action: notify, it fired 2.0 s after the start of the run" in noted
-    assert acted.endswith("Action: stop, the default for alerts; it still fires 10 s after the start of the run")
+    assert "Action: notify, it fired 2.0s after the start of the run" in noted
+    assert acted.endswith("Action: stop, the default for alerts; it still fires 10s after the start of the run")
 
 
 def test_a_stop_condition_counts_no_alert_from_before_the_run() -> None:
@@ -333,9 +343,9 @@ def test_a_guard_whose_values_end_is_logged_and_may_stop_the_run() -> None:
     for _ in range(5):
         assert guarded.second().guards[0].state == "ok"
     (guard,) = guarded.second().guards
-    assert (guard.state, guard.no_data_reason) == ("no_data", "no request has finished for 5 s")
+    assert (guard.state, guard.no_data_reason) == ("no_data", "no request has finished for 5s")
     ((_, text),) = guarded.notes
-    assert text == "The guard p95 > 500ms has had no data for 5 s: no request has finished for 5 s"
+    assert text == "The guard p95 > 500ms has had no data for 5s: no request has finished for 5s"
     assert guarded.control.calls == [("stop", "guard", text)]
 
 

@@ -25,7 +25,9 @@ AMOUNTS = st.floats(1e-9, 1e12)
 SHARES = st.floats(1e-9, 1, exclude_max=True)
 TEXTS = st.text(max_size=20)
 LABELS = st.lists(
-    st.tuples(st.sampled_from(["name", "method"]), TEXTS.map(clean_text)), max_size=2, unique_by=lambda each: each[0]
+    st.tuples(st.sampled_from(["name", "method", "scenario"]), TEXTS.map(clean_text)),
+    max_size=3,
+    unique_by=lambda each: each[0],
 ).map(tuple)
 UNITS_OF = {"seconds": ["us", "ms", "s", "m", "h"], "number": [""], "ratio": ["%", ""]}
 QUERIES = st.sampled_from(["up", 'max(a{b=")"}) / 2', "sum by (x) (rate(y[5s]))", "a{x='('}"]).map(PromqlOperand)
@@ -45,12 +47,14 @@ def conditions():
     def of_metric(name: str):
         row = find_operand(name)
         return of(
-            st.builds(EngineOperand, st.just(name), LABELS if row.labels else st.just(())),
+            st.builds(EngineOperand, st.just(name), LABELS if row.labels or row.has_any_label else st.just(())),
             UNITS_OF[row.unit],
             SHARES if row.unit == "ratio" else AMOUNTS,
         )
 
-    metrics = [of_metric(name) for name in (*NAMES, "p50", "p95", "p99.9", "p7")]
+    metrics = [
+        of_metric(name) for name in (*NAMES, "p50", "p95", "p99.9", "p7", 'metric("own").p99.9', 'metric("own").rate')
+    ]
     return st.one_of(*metrics, of(QUERIES, ["", "%", "ms", "s"]), of(ALERTS, [""], AMOUNTS))
 
 
@@ -66,7 +70,7 @@ def test_secrets_in_a_label_name_are_redacted_as_in_endpoint_names() -> None:
         assert "PLANTED" not in str(parse_condition(text))
     operand = parse_condition('p95{name="/q?access_token=PLANTED", method="GET"} < 5s').operand
     assert isinstance(operand, EngineOperand)
-    assert dict(operand.labels) == endpoint_key("GET", "/q?access_token=PLANTED")._asdict()
+    assert dict(operand.labels) == endpoint_key("GET", "/q?access_token=PLANTED").document
     query = parse_condition('promql(up{token="PLANTED"}) > 5').operand
     assert isinstance(query, PromqlOperand)
     assert query.query == 'up{token="PLANTED"}'
@@ -130,7 +134,7 @@ def test_numbers_have_units(text: str, base: float, for_s: float) -> None:
         ("rps > 5/s", 7, "Expected a number without a unit for rps; a rate is per second already."),
         ("users > 5%", 8, "without a unit for users"),
         ("p95 >", 5, "Expected a number"),
-        ('p95{nam="x"} > 1s', 4, "one of the labels name, method, status"),
+        ('p95{nam="x"} > 1s', 4, "one of the labels name, method, scenario, status"),
         ('p95{status="5xx"} > 1s', 4, "no label status"),
         ('rps{status="6xx"} > 1', 11, "Expected one of 1xx"),
         ('rps{name="a} > 1', 9, "no closing quote"),

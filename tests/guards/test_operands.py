@@ -17,6 +17,7 @@ from obswarm.guards.grammar import parse_condition
 from obswarm.guards.latency import AtLeast
 from obswarm.guards.operands import (
     OPERANDS,
+    OperandDefinition,
     matches_any,
     missing_of,
     selects_endpoints,
@@ -24,7 +25,7 @@ from obswarm.guards.operands import (
     value_of_run,
 )
 from obswarm.record import GeneratorHealth, Snapshot, WorkerStatus
-from obswarm.stats import Recorder
+from obswarm.stats import NO_FREE_USER, PACING, CustomKey, CustomKind, CustomSeries, Recorder
 from tests.support.runs import local_run
 
 ROOT = Path(__file__).parents[2]
@@ -49,6 +50,32 @@ def snapshot() -> Snapshot:
 
 def value(text: str, snapshot: Snapshot, over=value_of_interval):
     return over(parse_condition(text).operand, snapshot)
+
+
+def test_requests_are_selected_by_their_scenario() -> None:
+    environment = Environment(events=Events(), recorder=Recorder(), user_classes=[Nobody])
+    names = ["browse"]
+    environment.recorder.tell_scenarios_apart(lambda: names[-1])
+    run = local_run(environment, Ramp(1, 1), test="t")
+    for name, seconds in (("browse", 0.1), ("buy", 2.0), ("buy", 3.0)):
+        names.append(name)
+        environment.recorder.record("GET", "/a", seconds, 10, 200)
+    taken = run.latest()
+    assert value('failures{scenario="browse"} > 0', taken) == 0
+    assert value('max{scenario="browse"} > 0s', taken) == 0.1
+    assert value('max{scenario="buy", name="/a"} > 0s', taken) == 3.0
+    assert value('max{name="/a"} > 0s', taken) == 3.0
+    results = evaluate_requirements(
+        [parse_requirement("max < 1s").of(name) for name in ("browse", "buy", "none")], taken
+    )
+    assert [(str(each.requirement), each.met) for each in results] == [
+        ('max{scenario="browse"} < 1s', True),
+        ('max{scenario="buy"} < 1s', False),
+        ('max{scenario="none"} < 1s', False),
+    ]
+    for text in ("dropped < 5", 'max{scenario="buy"} < 1s'):
+        with pytest.raises(ObswarmError, match="cannot be that of a scenario"):
+            parse_requirement(text).of("browse")
 
 
 def test_counts_and_shares(snapshot: Snapshot) -> None:
@@ -231,10 +258,13 @@ VALUES: dict[str, tuple[float, float | None]] = {
     "users": (7, None),
     "exceptions": (2, 3),
     "interrupted": (1, 4),
+    "dropped": (2, 5),
     "loop_lag": (0.3, None),
     "worker_cpu": (0.9, None),
     "workers_missing": (1, None),
     "p50": (0.4, 0.05),
+    'metric("cart_size").p95': (7, 3),
+    "intended_p50": (1.4, 1.4),
 }
 """Of each operand the value over the last interval and that over the whole run of `a_run_with_everything`; None if the
 operand has none. A new operand has a line here."""
@@ -243,18 +273,26 @@ operand has none. A new operand has a line here."""
 @pytest.fixture
 def a_run_with_everything() -> Snapshot:
     """100 requests before the last interval, 20 in it, a response that still streams, and three workers."""
-    environment = Environment(events=Events(), recorder=Recorder(), user_classes=[Nobody])
+    custom = CustomSeries()
+    cart_size = CustomKey("cart_size", CustomKind.HISTOGRAM)
+    environment = Environment(events=Events(), recorder=Recorder(custom=custom), user_classes=[Nobody])
     run = local_run(environment, Ramp(1, 1), test="t")
     recorder = environment.recorder
+    for _ in range(100):
+        custom.series(cart_size).record(3.0)
     for number in range(100):
         recorder.record("GET", "/a", 4.0 if number == 0 else 0.05, 10, 200, "no" if number == 0 else None)
     recorder.record_exception("KeyError", "")
     for _ in range(3):
         recorder.record_cut_off("request", "GET", "/", 1.0)
+    recorder.record_dropped("Nobody", NO_FREE_USER, 3)
     run._emit()
+    custom.series(cart_size).record(7.0)
+    recorder.record_dropped("Nobody", PACING, 2)
     for number in range(20):
         duration_s = 2.0 if number == 0 else 0.4
-        recorder.record("GET", "/b", duration_s, 10, 500 if number < 5 else 200, "no" if number < 5 else None)
+        status, error = (500, "no") if number < 5 else (200, None)
+        recorder.record("GET", "/b", duration_s, 10, status, error, start_delay_s=1.0)
     for _ in range(2):
         recorder.record_exception("ValueError", "")
     recorder.record_cut_off("request", "GET", "/", 1.0)
@@ -266,10 +304,15 @@ def a_run_with_everything() -> Snapshot:
     return replace(run.latest(), interval_s=1.0, load_s=10.0, users={"Nobody": 7}, workers=workers)
 
 
+def name_of(row: OperandDefinition) -> str:
+    """A name of an operand."""
+    return 'metric("cart_size").p95' if row.has_any_label else row.name.partition(" to ")[0]
+
+
 def test_every_operand_of_the_table_has_the_value_that_is_expected_of_it(a_run_with_everything: Snapshot) -> None:
     found = {}
     for row in OPERANDS.values():
-        operand = EngineOperand(row.name if row.pattern is None else "p50")
+        operand = EngineOperand(name_of(row))
         over_run = None if row.run is None else value_of_run(operand, a_run_with_everything)
         found[operand.metric] = (value_of_interval(operand, a_run_with_everything), over_run)
     assert found.keys() == VALUES.keys()
@@ -280,7 +323,7 @@ def test_every_operand_of_the_table_has_the_value_that_is_expected_of_it(a_run_w
 def test_an_operand_without_a_value_says_what_is_missing() -> None:
     snapshot = with_requests_under_way([])
     for row in OPERANDS.values():
-        name = row.name if row.pattern is None else "p95"
+        name = name_of(row)
         unit = {"seconds": "1s", "ratio": "5%", "number": "1"}[row.unit]
         found = value(f"{name} > {unit}", snapshot)
         assert found is not None or missing_of(EngineOperand(name)).startswith("no ")

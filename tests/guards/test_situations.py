@@ -294,8 +294,8 @@ def test_a_guard_that_never_clears_does_not_outlast_the_planned_time(
     held = ", and the load was held: guard it" if action == "hold" else ""
     over = "the load shape has ended" if plan == "shape" else "the planned time is over"
     assert simulation.reason == f"time: {over}{held}"
-    there = simulation.users[trips - 1]
-    assert simulation.users[-1] == (there if action == "hold" else there // 2)
+    present = simulation.users[trips - 1]
+    assert simulation.users[-1] == (present if action == "hold" else present // 2)
     simulation.close()
 
 

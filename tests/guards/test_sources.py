@@ -44,8 +44,8 @@ def test_a_source_is_queried_and_its_failure_is_no_data(time: FakeTime) -> None:
     assert simulated.guards[0].state == "tripped"
     simulated.seconds(2)
     assert (simulated.guards[0].state, simulated.guards[0].no_data_reason) == ("no_data", "Prometheus is away")
-    assert simulated.reason == "guard: The guard promql(up) > 5 has had no data for 3 s: Prometheus is away"
-    assert (simulated.guards[0].trips, simulated.guards[0].stopped) == ((("hold", 1),), "no data for 3 s")
+    assert simulated.reason == "guard: The guard promql(up) > 5 has had no data for 3s: Prometheus is away"
+    assert (simulated.guards[0].trips, simulated.guards[0].stopped) == ((("hold", 1),), "no data for 3s")
     simulated.close()
 
 
@@ -69,7 +69,7 @@ def test_queries_of_our_own_series_count_once_they_cannot_reach_an_earlier_run(
         simulated.second()
         states.append(simulated.guards[0].state)
     simulated.close()
-    # Answers take 2 s, and what counts is the time that they are about.
+    # Answers take 2s, and what counts is the time that they are about.
     assert states.index("tripped") == pytest.approx(from_s + 2, abs=1)
 
 
@@ -93,7 +93,7 @@ def test_with_a_source_that_fails_every_third_second_a_guard_trips_after_enough_
     assert guard.no_data_reason == "Prometheus is away"
     partly = [note for note in notes_of(simulated) if "has had values for" in note]
     assert len(partly) == 1
-    assert "of the last 20 s: Prometheus is away" in partly[0]
+    assert "of the last 20s: Prometheus is away" in partly[0]
 
 
 @pytest.mark.parametrize("takes_s", [0.4, 1.0, 2.0, 2.9])
@@ -184,7 +184,7 @@ def test_without_any_response_the_state_is_no_data_from_the_start(time: FakeTime
         "no response from the metric source yet",
     )
     simulated.seconds(9)
-    assert simulated.reason.endswith("has had no data for 5 s: no response from the metric source for 5 s")
+    assert simulated.reason.endswith("has had no data for 5s: no response from the metric source for 5s")
     assert simulated.guards[0].no_data_s == simulated.guards[0].watched_s > 0
     simulated.close()
 
@@ -305,7 +305,7 @@ def test_the_number_of_untaken_results_is_limited(time: FakeTime, polling) -> No
 def test_a_query_times_out(monkeypatch: pytest.MonkeyPatch, polling) -> None:
     _, simulated = polling
     monkeypatch.setattr("obswarm.guards.polling.TIMEOUT_S", 0.01)
-    assert str(simulated._values(0.0)) == "no response within 0.01 s"
+    assert str(simulated._values(0.0)) == "no response within 0.01s"
 
 
 STEPS = st.lists(st.tuples(st.sampled_from("hhhnm"), st.floats(0.1, 1.9)), min_size=1, max_size=60)
@@ -384,5 +384,5 @@ def test_a_query_that_filters_out_all_series_is_false(time: FakeTime) -> None:
         assert view.no_data_reason == view.no_data_reason == ""
     simulated.source.answer = None
     simulated.seconds(10)
-    assert simulated.reason == "guard: The guard promql(x == 0) == 0 has had no data for 3 s: no series for x == 0"
+    assert simulated.reason == "guard: The guard promql(x == 0) == 0 has had no data for 3s: no series for x == 0"
     simulated.close()

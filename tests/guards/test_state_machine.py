@@ -35,7 +35,7 @@ def test_for_counts_from_the_first_snapshot_at_which_it_holds() -> None:
     assert "".join(states_after(state_machine(), [0.1, 0.1, 0.1, 0, 0.1, 0.1, 0.1, 0.1])) == "pppopppT"
 
 
-def test_it_clears_only_after_it_has_not_held_for_a_while() -> None:
+def test_a_guard_clears_after_its_condition_has_not_held_for_a_while() -> None:
     assert "".join(states_after(state_machine(), [0.1] * 4 + [0, 0, 0.1, 0, 0, 0, 0, 0])) == "pppTttttttOo"
     assert "".join(states_after(state_machine(clear_for=0), [0.1] * 4 + [0])) == "pppTO"
     assert "".join(states_after(state_machine("rps < 5", clear_for="2s"), [1, 9, 9, 9])) == "TttO"
@@ -66,9 +66,7 @@ STEPS = st.lists(st.floats(0.5, 1.5), min_size=60, max_size=60)
 
 
 @given(SERIES, STEPS, st.sampled_from([0.0, 1.0, 2.5, 5.0, 10.0]))
-def test_it_never_trips_early_or_late_by_more_than_a_snapshot(
-    holds: list[bool], steps: list[float], for_s: float
-) -> None:
+def test_a_guard_trips_within_a_snapshot_of_its_time(holds: list[bool], steps: list[float], for_s: float) -> None:
     guard = state_machine(f"error_ratio > 5% for {for_s}s" if for_s else "error_ratio > 5%", clear_for=0)
     now, since, previous = 0.0, None, 0.0
     tripped_in_this_spell = False
@@ -110,9 +108,9 @@ def test_no_data_is_reported_once() -> None:
     assert "".join(states_after(guard, [0.5, None, None, None, None, None, None, 0.5])) == "oooooNno"
     guard.update(10, None)
     guard.update(14, None)
-    assert guard.no_data_reason == 'no request with name="/a" has finished for 4 s'
+    assert guard.no_data_reason == 'no request with name="/a" has finished for 4s'
     guard.update(15, None)
-    assert guard.no_data_reason.endswith("for 5 s")
+    assert guard.no_data_reason.endswith("for 5s")
     guard.update(16, 0.5)
     assert (guard.state, guard.no_data_reason) == (GuardState.OK, "")
 
@@ -181,7 +179,7 @@ def test_a_lower_bound_does_not_reach_back_beyond_the_last_snapshot() -> None:
     assert finished.since_s == 1.0
 
 
-def test_it_is_known_when_a_pending_guard_is_due() -> None:
+def test_a_pending_guard_has_a_time_at_which_it_trips() -> None:
     state_machine = GuardStateMachine(Guard("p95 > 500ms for 2s", "stop"))
     assert state_machine.due_s is None
     state_machine.update(10.0, 0.1)
