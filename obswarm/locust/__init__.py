@@ -4,6 +4,8 @@
 the names of Locust's, and what load-test files use of them. Names are imported on first use.
 """
 
+# Packages for Locust use logging.config without an import of it, since Locust has imported it.
+import logging.config  # noqa: F401
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +13,6 @@ from obswarm.engine import stop_using_locust_names, use_locust_names
 
 if TYPE_CHECKING:
     from obswarm import (
-        FastHttpUser,
-        HttpUser,
         LoadTestShape,
         MarkovTaskSet,
         SequentialTaskSet,
@@ -24,23 +24,31 @@ if TYPE_CHECKING:
         constant_throughput,
         events,
         poisson,
-        run_single_user,
         tag,
         task,
         transition,
         transitions,
     )
     from obswarm.api import Events
-    from obswarm.locust.util.deprecation import FastHttpLocust, HttpLocust, Locust
+    from obswarm.locust.debug import run_single_user
+    from obswarm.locust.fast_users import FastHttpLocust, FastHttpUser
+    from obswarm.locust.user import wait_time
+    from obswarm.locust.user.users import HttpLocust, HttpUser
+    from obswarm.locust.util.deprecation import Locust, TaskSequence, seq_task
 
 __version__ = "2.47.0"
 """The version of Locust whose names these are."""
 
 _OF = {
     "Events": "obswarm.api",
-    "FastHttpLocust": "obswarm.locust.util.deprecation",
-    "HttpLocust": "obswarm.locust.util.deprecation",
+    "FastHttpLocust": "obswarm.locust.fast_users",
+    "FastHttpUser": "obswarm.locust.fast_users",
+    "HttpLocust": "obswarm.locust.user.users",
+    "HttpUser": "obswarm.locust.user.users",
     "Locust": "obswarm.locust.util.deprecation",
+    "TaskSequence": "obswarm.locust.util.deprecation",
+    "seq_task": "obswarm.locust.util.deprecation",
+    "run_single_user": "obswarm.locust.debug",
 }
 """Modules of the names that are not in obswarm itself."""
 
@@ -49,15 +57,22 @@ _SUBMODULES = (
     "clients",
     "contrib",
     "debug",
+    "dispatch",
     "env",
     "event",
     "exception",
+    "html",
+    "input_events",
     "log",
+    "main",
+    "opentelemetry",
+    "rpc",
     "runners",
     "shape",
     "stats",
     "user",
     "util",
+    "web",
 )
 
 __all__ = [
@@ -70,6 +85,7 @@ __all__ = [
     "Locust",
     "MarkovTaskSet",
     "SequentialTaskSet",
+    "TaskSequence",
     "TaskSet",
     "User",
     "between",
@@ -80,11 +96,13 @@ __all__ = [
     "install",
     "poisson",
     "run_single_user",
+    "seq_task",
     "tag",
     "task",
     "transition",
     "transitions",
     "uninstall",
+    "wait_time",
 ]
 
 
@@ -102,6 +120,8 @@ def uninstall() -> None:
 
 
 def __getattr__(name: str) -> Any:
+    if name == "wait_time":
+        return import_module("obswarm.locust.user.wait_time")
     if name in __all__:
         value = globals()[name] = getattr(import_module(_OF.get(name, "obswarm")), name)
         return value

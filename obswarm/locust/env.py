@@ -1,34 +1,22 @@
 """`locust.env`: the environment of a run, also of one that a program makes itself, without the command."""
 
 from argparse import Namespace
-from collections.abc import Mapping, Sequence
-from typing import Any
-
-import gevent
-from gevent.pool import Group
+from collections.abc import Sequence
+from typing import Any, TypeVar
 
 from obswarm import api
 from obswarm.api import Events, LoadTestShape, ObswarmError, User
-from obswarm.engine import (
-    ClosedExecutor,
-    LoadSchedule,
-    LocalGenerator,
-    LocalRunner,
-    MessageListeners,
-    Ramp,
-    Run,
-    RunResult,
-    ShapeSchedule,
-    StopReason,
-    select,
-)
-from obswarm.greenlets import Supervisor
+from obswarm.cluster import DEFAULT_PORT
+from obswarm.engine import Runner
 from obswarm.locust.exception import RunnerAlreadyExistsError
+from obswarm.locust.library import LibraryMaster, LibraryRunner
+from obswarm.locust.library_worker import LibraryWorkerRunner
 from obswarm.locust.stand_in import StandIn
-from obswarm.record import RunState, Snapshot
 from obswarm.stats import Recorder
 
-__all__ = ["Environment", "LibraryRunner"]
+__all__ = ["Environment"]
+
+Made = TypeVar("Made", bound=Runner)
 
 
 class Environment(api.Environment, metaclass=StandIn):
@@ -50,11 +38,27 @@ class Environment(api.Environment, metaclass=StandIn):
         stop_timeout: float | None = None,
         catch_exceptions: bool = True,
         parsed_options: Namespace | None = None,
+        parsed_locustfiles: list[str] | None = None,
+        available_user_classes: dict[str, type[User]] | None = None,
+        available_shape_classes: dict[str, LoadTestShape] | None = None,
+        available_user_tasks: dict[str, list[Any]] | None = None,
+        dispatcher_class: Any = None,
+        profile: str | None = None,
     ) -> None:
+        """Classes with the weight 0 are left out. `dispatcher_class` has no effect: users are distributed by weight.
+
+        Raises ValueError for classes of the same name, without a class of a weight above 0, and for a shape that is no
+        instance of LoadTestShape.
+        """
+        classes = _checked_classes(user_classes or [])
+        if shape_class is not None and not isinstance(shape_class, LoadTestShape):
+            raise ValueError(f"shape_class has to be an instance of a LoadTestShape, not {shape_class!r}")
+        if stop_timeout is None:
+            stop_timeout = getattr(parsed_options, "stop_timeout", None)
         super().__init__(
             events=events if events is not None else Events(),
             recorder=Recorder(),
-            user_classes=list(user_classes or []),
+            user_classes=classes,
             shape_class=shape_class,
             host=host,
             stop_timeout=stop_timeout or 0,
@@ -64,122 +68,61 @@ class Environment(api.Environment, metaclass=StandIn):
             tags=list(tags) if tags is not None else None,
             exclude_tags=list(exclude_tags) if exclude_tags is not None else None,
             reset_stats=reset_stats,
+            parsed_locustfiles=parsed_locustfiles,
+            available_user_classes=available_user_classes,
+            available_shape_classes=available_shape_classes,
+            profile=profile,
         )
+        if available_user_tasks is not None:
+            self.available_user_tasks = available_user_tasks
+        self.dispatcher_class = dispatcher_class
 
-    def create_local_runner(self) -> "LibraryRunner":
+    def create_local_runner(self) -> LibraryRunner:
         """Return the runner of a load test in this process; `runner.start(users, spawn_rate)` begins it.
 
         Raises RunnerAlreadyExistsError when there is one.
         """
+        self._check_that_there_is_none()
+        return self._with_shape(LibraryRunner(self))
+
+    def create_master_runner(self, master_bind_host: str = "*", master_bind_port: int = DEFAULT_PORT) -> LibraryMaster:
+        """Return the runner of a load test with workers, which other programs make by `create_worker_runner`.
+
+        With a secret in OBSWARM_SECRET, `*` is all interfaces; without one, only 127.0.0.1. Raises
+        RunnerAlreadyExistsError when there is a runner, ObswarmError if the address cannot be listened on, or is one
+        that other machines reach, without a secret.
+        """
+        self._check_that_there_is_none()
+        return self._with_shape(LibraryMaster(self, master_bind_host, master_bind_port))
+
+    def create_worker_runner(self, master_host: str, master_port: int) -> LibraryWorkerRunner:
+        """Return the runner of a worker for the master at that address, with the user classes of this environment.
+
+        Raises RunnerAlreadyExistsError when there is a runner, ObswarmError if the host cannot be resolved.
+        """
+        self._check_that_there_is_none()
+        return LibraryWorkerRunner(self, master_host, master_port)
+
+    def _check_that_there_is_none(self) -> None:
         if self.runner is not None:
             raise RunnerAlreadyExistsError(f"Environment.runner already exists ({self.runner})")
-        return LibraryRunner(self)
 
-    def create_master_runner(self, *_: Any, **__: Any) -> Any:
-        """Not possible in a program of one's own. Raises ObswarmError."""
-        raise ObswarmError("A master is a command: obswarm master locustfile.py; its runs have a MasterRunner.")
-
-    def create_worker_runner(self, *_: Any, **__: Any) -> Any:
-        """Not possible in a program of one's own. Raises ObswarmError."""
-        raise ObswarmError("A worker is a command: obswarm worker --master HOST; its runs have a WorkerRunner.")
+    def _with_shape(self, runner: Made) -> Made:
+        if self.shape_class is not None:
+            self.shape_class.runner = runner
+        return runner
 
     def create_web_ui(self, *_: Any, **__: Any) -> Any:
-        """Not possible: there is no web page. Raises ObswarmError."""
-        raise ObswarmError("obswarm has no web page yet; `obswarm run` serves /metrics, for Prometheus.")
+        """Not possible: programs have no web page. Raises ObswarmError."""
+        raise ObswarmError("Programs that make runs themselves have no web page; `obswarm run --web` has one.")
 
 
-class LibraryRunner(LocalRunner):
-    """Makes one run after the other, with users in this process."""
-
-    def __init__(self, environment: Environment) -> None:
-        self._control = _Control()
-        super().__init__(self._control, environment, MessageListeners(environment))
-        self.greenlet = Group()
-        """The run: `runner.greenlet.join()` waits for its end."""
-        self.result: RunResult | None = None
-        """Of the last run that has ended."""
-        environment.runner = self
-
-    def start(
-        self, user_count: int, spawn_rate: float, wait: bool = False, user_classes: Sequence[type[User]] | None = None
-    ) -> None:
-        """Begin a run with that many users, or head for that many in the run that goes on. With `wait`, return when
-        they are there. `user_classes` are those of the run: of a new one only."""
-        if self._control.run is not None:
-            super().start(user_count, spawn_rate)
-        else:
-            self._begin(Ramp(user_count, spawn_rate), user_classes)
-        while wait and self._control.run is not None and self.user_count < user_count:
-            gevent.sleep(0.02)
-
-    def start_shape(self) -> None:
-        """Begin a run that follows the environment's `shape_class`, an instance. Raises ObswarmError without one."""
-        shape = self.environment.shape_class
-        if shape is None:
-            raise ObswarmError("The environment has no shape_class to follow.")
-        self._begin(ShapeSchedule(shape, self.environment.user_classes), None)
-
-    def stop(self) -> None:
-        """End the run, if there is one, and wait until its users have ended; `start` begins another one."""
-        super().stop()
-        if gevent.getcurrent() not in self.greenlet:
-            self.greenlet.join()
-
-    def _begin(self, schedule: LoadSchedule, user_classes: Sequence[type[User]] | None) -> None:
-        environment = self.environment
-        chosen = user_classes if user_classes is not None else environment.user_classes
-        classes = select(chosen, environment.tags or (), environment.exclude_tags or ())
-        environment.user_classes = list(classes)
-        # Listeners may have been registered before.
-        generator = LocalGenerator(environment, messages=self._messages)
-        run = Run(environment, ClosedExecutor(schedule, classes), generator, test=environment.locustfile or "library")
-        # Listeners and users see this runner, whichever run it makes.
-        environment.runner = self
-        self._control.run = run
-        self.greenlet.add(Supervisor().spawn("The run of a program", self._make, run))
-
-    def _make(self, run: Run) -> None:
-        try:
-            self.result = run.run()
-        finally:
-            run.close()
-            self._control.ended(run)
-
-
-class _Control:
-    """The run that goes on now, as a RunnerControl; without one, what there was of the last one."""
-
-    def __init__(self) -> None:
-        self.run: Run | None = None
-        self._last: Snapshot | None = None
-
-    def ended(self, run: Run) -> None:
-        self._last = run.latest()
-        self.run = None
-
-    @property
-    def state(self) -> RunState:
-        if self.run is not None:
-            return self.run.state
-        return RunState.READY if self._last is None else RunState.STOPPED
-
-    def user_counts(self) -> Mapping[str, int]:
-        return self.run.user_counts() if self.run is not None else {}
-
-    def user_targets(self) -> Mapping[str, int]:
-        return self.run.user_targets() if self.run is not None else {}
-
-    def latest(self) -> Snapshot:
-        if self.run is not None:
-            return self.run.latest()
-        if self._last is None:
-            raise ObswarmError("No run has been started.")
-        return self._last
-
-    def set_load(self, users: int, spawn_rate: float) -> None:
-        if self.run is not None:
-            self.run.set_load(users, spawn_rate)
-
-    def stop(self, reason: StopReason) -> None:
-        if self.run is not None:
-            self.run.stop(reason)
+def _checked_classes(classes: Sequence[type[User]]) -> list[type[User]]:
+    """Return the classes of which there are users. Raises ValueError."""
+    chosen = [cls for cls in classes if cls.weight > 0 or cls.fixed_count > 0]
+    if classes and not chosen:
+        raise ValueError("There are no users with weight > 0.")
+    if len({cls.__name__ for cls in chosen}) < len(chosen):
+        names = ", ".join(cls.fullname() for cls in chosen)
+        raise ValueError(f"The following user classes have the same class name: {names}")
+    return chosen

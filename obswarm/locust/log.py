@@ -2,6 +2,7 @@
 
 import logging
 import socket
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +12,36 @@ from obswarm.streams import set_up_logging
 
 HOSTNAME = socket.gethostname().split(".")[0]
 
-__all__ = ["HOSTNAME", "greenlet_exception_logger", "setup_logging"]
+__all__ = [
+    "HOSTNAME",
+    "LogReader",
+    "get_logs",
+    "greenlet_exception_logger",
+    "setup_logging",
+    "unhandled_greenlet_exception",
+]
+
+_MOST_LINES = 500
+
+unhandled_greenlet_exception = False
+"""For load tests that read it: the exceptions of their greenlets are in the reports, and in the exit code."""
+
+
+class LogReader(logging.Handler):
+    """Keeps the last lines of the log, in `logs`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.logs: deque[str] = deque(maxlen=_MOST_LINES)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.logs.append(self.format(record))
+
+
+def get_logs() -> list[str]:
+    """Return the lines that LogReader handlers of the root logger have kept, none without one: `obswarm run` sets up
+    none."""
+    return [line for each in logging.getLogger().handlers if isinstance(each, LogReader) for line in each.logs]
 
 
 def setup_logging(loglevel: str, logfile: str | None = None) -> None:

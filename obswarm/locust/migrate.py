@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import obswarm
 from obswarm.api import ObswarmError
+from obswarm.syntax import parse
 
 _LOCUST = "locust"
 _ELSEWHERE = {
@@ -47,7 +48,7 @@ def migrate(text: str, file: str = "locustfile.py") -> Migration:
     Raises ObswarmError for a file that is not Python.
     """
     try:
-        tree = ast.parse(text, file)
+        tree = parse(text, file)
     except (SyntaxError, ValueError) as error:
         raise ObswarmError(f"{file} is not Python: {error}.") from None
     return _Migrator(text, tree).migrated()

@@ -2,4 +2,7 @@
 
 from obswarm.api import LoadTestShape
 
-__all__ = ["LoadTestShape"]
+LoadTestShapeMeta = type(LoadTestShape)
+"""The metaclass of shapes, for those that have one of their own."""
+
+__all__ = ["LoadTestShape", "LoadTestShapeMeta"]

@@ -2,19 +2,23 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import gevent
 
 from obswarm import clock
-from obswarm.api import EntryView, StatsView
+from obswarm.api import EntryView, StatsError, StatsView
+from obswarm.api.stats_view import Entries
 from obswarm.engine import SteeringRunner as Runner
 from obswarm.json_text import to_json
+from obswarm.locust import stats_csv
+from obswarm.locust.stats_csv import StatsCSV
 from obswarm.record import RunState
-from obswarm.streams import say_lines
+from obswarm.streams import echo_lines
 
 RequestStats = StatsView
 StatsEntry = EntryView
+EntriesDict = Entries
 
 PERCENTILES_TO_REPORT: list[float] = [0.50, 0.66, 0.75, 0.80, 0.90, 0.95, 0.98, 0.99, 0.999, 0.9999, 1.0]
 """Columns of `print_percentile_stats`."""
@@ -28,19 +32,43 @@ HISTORY_STATS_INTERVAL_SEC = 5
 CONSOLE_STATS_INTERVAL_SEC = 2
 """Seconds between two tables of `stats_printer`."""
 
+CSV_STATS_INTERVAL_SEC = 1
+"""Seconds between two rows of StatsCSVFileWriter."""
+
+CSV_STATS_FLUSH_INTERVAL_SEC = 5
+"""Seconds after which it flushes its files."""
+
+PERCENTILES_TO_STATISTICS: list[float] = [0.95, 0.99]
+CURRENT_RESPONSE_TIME_PERCENTILE_WINDOW = 10
+STATS_AUTORESIZE = True
+"""For load tests that set them: there is no web page, tables have a fixed width, and present percentiles are those of
+the last second."""
+
 STATS_NAME_WIDTH = 60
 STATS_TYPE_WIDTH = 8
 
 __all__ = [
     "CONSOLE_STATS_INTERVAL_SEC",
+    "CSV_STATS_FLUSH_INTERVAL_SEC",
+    "CSV_STATS_INTERVAL_SEC",
+    "CURRENT_RESPONSE_TIME_PERCENTILE_WINDOW",
     "HISTORY_STATS_INTERVAL_SEC",
     "PERCENTILES_TO_CHART",
     "PERCENTILES_TO_REPORT",
+    "PERCENTILES_TO_STATISTICS",
+    "STATS_AUTORESIZE",
     "STATS_NAME_WIDTH",
     "STATS_TYPE_WIDTH",
+    "CachedResponseTimes",
+    "EntriesDict",
     "RequestStats",
+    "RequestStatsAdditionError",
+    "StatsCSV",
+    "StatsCSVFileWriter",
     "StatsEntry",
+    "StatsError",
     "calculate_response_time_percentile",
+    "diff_response_time_dicts",
     "get_error_report_summary",
     "get_percentile_stats_summary",
     "get_readable_percentiles",
@@ -50,11 +78,42 @@ __all__ = [
     "print_stats",
     "print_stats_json",
     "save_stats_json",
+    "setup_distributed_stats_event_listeners",
     "sort_stats",
     "stats_history",
     "stats_printer",
     "update_stats_history",
 ]
+
+
+class StatsCSVFileWriter(stats_csv.StatsCSVFileWriter):
+    """Writes four CSV files again and again, as often as CSV_STATS_INTERVAL_SEC says at that time."""
+
+    @property
+    def write_every_s(self) -> float:  # type: ignore[override]
+        return CSV_STATS_INTERVAL_SEC
+
+    @property
+    def flush_every_s(self) -> float:  # type: ignore[override]
+        return CSV_STATS_FLUSH_INTERVAL_SEC
+
+
+class RequestStatsAdditionError(Exception):
+    """For locustfiles that name it."""
+
+
+class CachedResponseTimes(NamedTuple):
+    """Response times (milliseconds) of some moment, for load tests that keep them."""
+
+    response_times: Mapping[int, int]
+    num_requests: int
+    num_none_requests: int
+
+
+def diff_response_time_dicts(latest: Mapping[int, int], old: Mapping[int, int]) -> dict[int, int]:
+    """Return the numbers of requests by response time that `latest` has more than `old`, without those of 0."""
+    added = {response_time: number - old.get(response_time, 0) for response_time, number in latest.items()}
+    return {response_time: number for response_time, number in added.items() if number}
 
 
 def sort_stats(stats: Mapping[Any, Any]) -> list[Any]:
@@ -85,19 +144,9 @@ def get_stats_summary(stats: StatsView, current: bool = True) -> list[str]:
         f" {'Avg':>7} {'Min':>7} {'Max':>7} {'Med':>7} | {'req/s':>9} {'failures/s':>11}"
     )
     rule = "-" * len(heading)
-    rows = [_summary_row(entry, entry.method, entry.name, current) for entry in sort_stats(stats.entries)]
-    return [heading, rule, *rows, rule, _summary_row(stats.total, "", "Aggregated", current), ""]
-
-
-def _summary_row(entry: EntryView, method: str, name: str, current: bool) -> str:
-    rps = entry.current_rps if current else entry.total_rps
-    fail_per_sec = entry.current_fail_per_sec if current else entry.total_fail_per_sec
-    fails = f"{entry.num_failures}({entry.fail_ratio:.2%})"
-    return (
-        f"{method:<{STATS_TYPE_WIDTH}} {name:<{STATS_NAME_WIDTH}} {entry.num_requests:>9} {fails:>14} |"
-        f" {entry.avg_response_time:>7.0f} {entry.min_response_time:>7.0f} {entry.max_response_time:>7.0f}"
-        f" {entry.median_response_time:>7.0f} | {rps:>9.2f} {fail_per_sec:>11.2f}"
-    )
+    widths = (STATS_NAME_WIDTH, STATS_TYPE_WIDTH)
+    rows = [entry.to_string(current, *widths) for entry in sort_stats(stats.entries)]
+    return [heading, rule, *rows, rule, stats.total.to_string(current, *widths), ""]
 
 
 def get_percentile_stats_summary(stats: StatsView) -> list[str]:
@@ -105,52 +154,46 @@ def get_percentile_stats_summary(stats: StatsView) -> list[str]:
     columns = "".join(f"{heading:>8}" for heading in get_readable_percentiles(PERCENTILES_TO_REPORT))
     heading = f"{'Type':<{STATS_TYPE_WIDTH}} {'Name':<{STATS_NAME_WIDTH}}{columns} {'# reqs':>9}"
     rule = "-" * len(heading)
-    rows = [_percentile_row(entry, entry.method, entry.name) for entry in sort_stats(stats.entries)]
+    shown = (PERCENTILES_TO_REPORT, STATS_NAME_WIDTH, STATS_TYPE_WIDTH)
+    rows = [entry.percentile(*shown) for entry in sort_stats(stats.entries)]
     return [
         "Response time percentiles (approximated)",
         heading,
         rule,
         *rows,
         rule,
-        _percentile_row(stats.total, "", "Aggregated"),
+        stats.total.percentile(*shown),
         "",
     ]
-
-
-def _percentile_row(entry: EntryView, method: str, name: str) -> str:
-    values = "".join(f"{entry.get_response_time_percentile(share):>8.0f}" for share in PERCENTILES_TO_REPORT)
-    return f"{method:<{STATS_TYPE_WIDTH}} {name:<{STATS_NAME_WIDTH}}{values} {entry.num_requests:>9}"
 
 
 def get_error_report_summary(stats: StatsView) -> list[str]:
     """Return the lines of a table of errors with their numbers."""
     rule = "-" * 100
-    rows = [
-        f"{found.count:<18} {' '.join(part for part in (key.method, f'{key.name}:', key.message) if part)}"
-        for key, found in sorted(stats.errors.items())
-    ]
+    errors = sorted(stats.errors.values(), key=lambda each: (each.method, each.name, str(each.error)))
+    rows = [f"{each.occurrences:<18} {each.to_name().strip()}" for each in errors]
     return ["Error report", f"{'# occurrences':<18} Error", rule, *rows, rule, ""]
 
 
 def print_stats(stats: StatsView, current: bool = True) -> None:
     """Print the table of `get_stats_summary`."""
-    say_lines("\n".join(get_stats_summary(stats, current)))
+    echo_lines("\n".join(get_stats_summary(stats, current)))
 
 
 def print_percentile_stats(stats: StatsView) -> None:
     """Print the table of `get_percentile_stats_summary`."""
-    say_lines("\n".join(get_percentile_stats_summary(stats)))
+    echo_lines("\n".join(get_percentile_stats_summary(stats)))
 
 
 def print_error_report(stats: StatsView) -> None:
     """Print the table of `get_error_report_summary`, if there are errors."""
     if stats.errors:
-        say_lines("\n".join(get_error_report_summary(stats)))
+        echo_lines("\n".join(get_error_report_summary(stats)))
 
 
 def print_stats_json(stats: StatsView) -> None:
     """Print the figures of all endpoints as a JSON list."""
-    say_lines(_as_json(stats))
+    echo_lines(_as_json(stats))
 
 
 def save_stats_json(stats: StatsView, filename: str) -> None:
@@ -160,6 +203,10 @@ def save_stats_json(stats: StatsView, filename: str) -> None:
 
 def _as_json(stats: StatsView) -> str:
     return to_json([entry.to_dict() for entry in sort_stats(stats.entries)], indent=4)
+
+
+def setup_distributed_stats_event_listeners(events: Any, stats: StatsView) -> None:
+    """Do nothing: what workers report is in their master's statistics without listeners."""
 
 
 def stats_printer(stats: StatsView) -> Callable[[], None]:

@@ -62,13 +62,46 @@ def test_the_load_is_changed_while_it_is_there() -> None:
     assert runner.user_count == 0
 
 
-def test_some_of_the_classes() -> None:
+def test_a_run_of_some_of_the_user_classes() -> None:
     environment = Environment(user_classes=[Visitor, Other])
     runner = environment.create_local_runner()
     runner.start(4, 1000, wait=True, user_classes=[Other])
     gevent.sleep(0.05)
     runner.stop()
     assert list(environment.stats.entries) == [("/other", "GET")]
+
+
+def test_classes_of_one_run_are_not_those_of_the_next() -> None:
+    environment = Environment(user_classes=[Visitor, Other])
+    runner = environment.create_local_runner()
+    runner.start(4, 1000, wait=True, user_classes=[Other])
+    runner.stop()
+    assert environment.user_classes == [Visitor, Other]
+    runner.start(4, 1000, wait=True)
+    assert runner.user_classes_count == {"Visitor": 2, "Other": 2}
+    runner.stop()
+    with pytest.raises(ObswarmError, match="User is not a user class"):
+        runner.start(4, 1000, user_classes=[User])
+    runner.stop()
+
+
+def test_the_host_of_the_environment_is_that_of_its_users() -> None:
+    class Here(User):
+        host = "http://127.0.0.1:1"
+        seen: set[str | None] = set()
+
+        @task
+        def page(self) -> None:
+            self.seen.add(self.host)
+            gevent.sleep(60)
+
+    for host, expected in ((None, "http://127.0.0.1:1"), ("http://127.0.0.1:2", "http://127.0.0.1:2")):
+        runner = Environment(user_classes=[Here], host=host).create_local_runner()
+        runner.start(1, 1000, wait=True)
+        gevent.sleep(0.01)
+        runner.stop()
+        assert Here.seen == {expected}
+        Here.seen.clear()
 
 
 def test_a_message_reaches_its_listener() -> None:
@@ -103,10 +136,9 @@ def test_there_is_one_runner() -> None:
         environment.create_local_runner()
 
 
-@pytest.mark.parametrize("name", ["create_master_runner", "create_worker_runner", "create_web_ui"])
-def test_what_a_program_of_ones_own_cannot_have_is_said(name: str) -> None:
-    with pytest.raises(ObswarmError, match="obswarm"):
-        getattr(Environment(user_classes=[Visitor]), name)("127.0.0.1", 8089)
+def test_there_is_no_web_page_yet() -> None:
+    with pytest.raises(ObswarmError, match="no web page"):
+        Environment(user_classes=[Visitor]).create_web_ui("127.0.0.1", 8089)
 
 
 def test_the_environment_of_any_run_is_one() -> None:

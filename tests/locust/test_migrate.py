@@ -87,7 +87,7 @@ def test_what_stays_is_said() -> None:
     )
 
 
-def test_it_is_done_after_the_first_time_and_remains_python() -> None:
+def test_migrating_twice_changes_nothing_more_and_the_file_remains_python() -> None:
     for text in (OLD, NEW):
         once = migrate(text).text
         ast.parse(once)

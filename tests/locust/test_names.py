@@ -15,47 +15,69 @@ PUBLIC = {
         " between constant constant_pacing constant_throughput events poisson run_single_user tag task transition"
         " transitions __version__"
     ),
-    "locust.argument_parser": "LocustArgumentParser gt_zero positive_integer timespan",
-    "locust.clients": "HttpSession ResponseContextManager RestResponseContextManager",
-    "locust.contrib.fasthttp": (
-        "ErrorResponse FastHttpSession FastHttpUser FastResponse ResponseContextManager RestResponseContextManager"
-        " insecure_ssl_context_factory"
+    "locust.argument_parser": (
+        "DEFAULT_CONFIG_FILES LocustArgumentParser UIExtraArgOptions default_args_dict get_empty_argument_parser"
+        " get_parser gt_zero json_user_config parse_locustfile_option parse_locustfile_paths parse_options"
+        " positive_integer setup_parser_arguments timespan ui_extra_args_dict"
     ),
+    "locust.clients": "HttpSession LocustHttpAdapter ResponseContextManager RestResponseContextManager",
+    "locust.contrib.fasthttp": (
+        "ErrorResponse FAILURE_EXCEPTIONS FastHttpLocust FastHttpSession FastHttpUser FastRequest FastResponse LocustBadStatusCode"
+        " ResponseContextManager RestResponseContextManager insecure_ssl_context_factory"
+    ),
+    "locust.contrib.dns": "DNSClient DNSUser",
+    "locust.contrib.mqtt": "MqttClient MqttUser REQUEST_TYPE",
+    "locust.contrib.postgres": "PostgresClient PostgresUser",
+    "locust.contrib.socketio": "SocketIOClient SocketIOUser",
     "locust.debug": "run_single_user",
+    "locust.dispatch": "UsersDispatcher",
     "locust.env": "Environment",
     "locust.event": "EventHook Events events",
     "locust.exception": (
         "CatchResponseError InterruptTaskSet LocustError MissingWaitTimeError RPCError RPCReceiveError RPCSendError"
         " RescheduleTask RescheduleTaskImmediately ResponseError RunnerAlreadyExistsError StopTest StopUser"
     ),
-    "locust.log": "HOSTNAME greenlet_exception_logger setup_logging",
+    "locust.html": "PERCENTILES_FOR_HTML_REPORT get_html_report process_html_filename",
+    "locust.input_events": "InitError UnixKeyPoller get_poller input_listener",
+    "locust.log": "HOSTNAME LogReader get_logs greenlet_exception_logger setup_logging",
+    "locust.main": "create_environment is_shape_class is_user_class load_locustfile main version",
+    "locust.opentelemetry": "setup_opentelemetry",
+    "locust.rpc": "Message rpc",
+    "locust.rpc.protocol": "Message decode encode",
+    "locust.rpc.zmqrpc": "Client Server",
     "locust.runners": (
-        "LocalRunner MasterRunner Runner WorkerRunner STATE_CLEANUP STATE_INIT STATE_MISSING STATE_RUNNING"
+        "DistributedRunner HEARTBEAT_INTERVAL LocalRunner MasterRunner Runner WORKER_REPORT_INTERVAL WorkerNode"
+        " WorkerRunner STATE_CLEANUP STATE_INIT STATE_MISSING STATE_RUNNING"
         " STATE_SPAWNING STATE_STOPPED STATE_STOPPING"
     ),
     "locust.shape": "LoadTestShape",
     "locust.stats": (
-        "CONSOLE_STATS_INTERVAL_SEC PERCENTILES_TO_REPORT RequestStats StatsEntry calculate_response_time_percentile"
+        "CONSOLE_STATS_INTERVAL_SEC CachedResponseTimes PERCENTILES_TO_REPORT RequestStats RequestStatsAdditionError"
+        " StatsEntry calculate_response_time_percentile diff_response_time_dicts"
         " get_error_report_summary get_percentile_stats_summary get_readable_percentiles get_stats_summary"
         " print_error_report print_percentile_stats print_stats print_stats_json save_stats_json sort_stats"
         " stats_printer"
     ),
     "locust.user": "HttpUser TaskSet User tag task",
+    "locust.user.inspectuser": "get_ratio print_task_ratio print_task_ratio_json",
     "locust.user.markov_taskset": "MarkovTaskSet transition transitions",
     "locust.user.sequential_taskset": "SequentialTaskSet",
     "locust.user.task": (
-        "DefaultTaskSet LOCUST_STATE_RUNNING LOCUST_STATE_STOPPING LOCUST_STATE_WAITING TaskSet tag task"
+        "DefaultTaskSet LOCUST_STATE_RUNNING LOCUST_STATE_STOPPING LOCUST_STATE_WAITING TaskSet filter_tasks_by_tags tag"
+        " task"
     ),
-    "locust.user.users": "HttpUser User",
+    "locust.user.users": "HttpLocust HttpUser RestMixin User",
     "locust.user.wait_time": "between constant constant_pacing constant_throughput poisson",
     "locust.util.cache": "memoize",
     "locust.util.date": "format_duration format_safe_timestamp format_utc_timestamp",
-    "locust.util.deprecation": "FastHttpLocust HttpLocust Locust",
+    "locust.util.deprecation": "Locust",
     "locust.util.directory": "get_abspaths_in",
     "locust.util.exception_handler": "retry",
+    "locust.util.load_locustfile": "is_shape_class is_user_class load_locustfile",
     "locust.util.rounding": "proper_round",
     "locust.util.timespan": "parse_timespan",
     "locust.util.url": "is_url",
+    "locust.web": "AuthArgs AuthProvider InputField WebUI memoize",
 }
 """What load-test files import from Locust."""
 
@@ -93,13 +115,13 @@ def test_every_name_can_be_imported_and_is_ours(tmp_path: Path, installed: Path)
     assert run(program, tmp_path, PYTHONPATH=str(installed)) == "[]\n"
 
 
-def test_both_names_are_one_module(tmp_path: Path) -> None:
+def test_a_module_of_locust_and_of_obswarm_is_one_object(tmp_path: Path) -> None:
     program = _INSTALL + (
         "import locust, locust.stats, locust.contrib.fasthttp as fast\n"
         "import obswarm, obswarm.locust.stats, obswarm.locust.contrib.fasthttp as ours\n"
         "assert locust is obswarm.locust and locust.stats is obswarm.locust.stats and fast is ours\n"
         "assert locust.stats.__spec__.name == locust.stats.__name__ == 'obswarm.locust.stats'\n"
-        "assert locust.HttpUser is obswarm.HttpUser\n"
+        "assert issubclass(locust.HttpUser, obswarm.HttpUser) and locust.HttpUser is locust.user.HttpUser\n"
         "locust.stats.PERCENTILES_TO_REPORT = [0.5]\n"
         "from locust.stats import PERCENTILES_TO_REPORT\n"
         "assert PERCENTILES_TO_REPORT == [0.5]\n"

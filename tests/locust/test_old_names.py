@@ -6,7 +6,7 @@ import pytest
 
 from obswarm import FastHttpUser, HttpUser, TaskSet, User, constant, task
 from obswarm.api import Environment
-from obswarm.locust import FastHttpLocust, HttpLocust, Locust
+from obswarm.locust import FastHttpLocust, HttpLocust, Locust, TaskSequence, seq_task
 
 
 class Tasks(TaskSet):
@@ -39,7 +39,7 @@ def test_a_user_that_says_nothing_about_waiting_waits_a_second() -> None:
     assert cls.wait_time(None) == 1
 
 
-def test_only_one_of_both_bounds() -> None:
+def test_min_wait_or_max_wait_alone_is_enough() -> None:
     only_low: type[User] = type("Visitor", (Locust,), {"task_set": Tasks, "min_wait": 5000})
     only_high: type[User] = type("Visitor", (Locust,), {"task_set": Tasks, "max_wait": 1000})
     assert (only_low.wait_time(None), only_high.wait_time(None)) == (5, 1)
@@ -74,3 +74,25 @@ def test_a_subclass_keeps_the_tasks_of_its_base() -> None:
     cls: type[User] = type("Visitor", (base,), {})
     assert cls.tasks == [Tasks]
     assert cls.wait_time(None) == 2
+
+
+def test_a_task_sequence_runs_by_number(environment: Environment, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING)
+
+    class Order(TaskSequence):
+        @seq_task(3)
+        def pay(self) -> None: ...
+
+        @seq_task(1)
+        @task(2)
+        def look(self) -> None: ...
+
+        @task
+        @seq_task(2)
+        def choose(self) -> None: ...
+
+    user = type("Visitor", (User,), {"tasks": [Order]})(environment)
+    order = Order(user)
+    assert [order.get_next_task().__name__ for _ in range(5)] == ["look", "look", "choose", "pay", "look"]
+    (said,) = caplog.messages
+    assert said.startswith("Order: TaskSequence and seq_task are deprecated")

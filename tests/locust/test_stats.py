@@ -32,14 +32,18 @@ from tests.support.recorded import MadeUpRun
 PAGE, CART = EndpointKey("GET", "/page"), EndpointKey("POST", "/cart")
 
 
+def showing(snapshot: Snapshot) -> StatsView:
+    view = StatsView()
+    view.attach(lambda: snapshot, Recorder(), lambda: None)
+    return view
+
+
 @pytest.fixture
 def seen() -> StatsView:
     """20 requests of one endpoint, between 10 and 200 ms, and two of another."""
     run = MadeUpRun([])
     snapshot: Snapshot = run.second({PAGE: [number / 100 for number in range(1, 21)], CART: [0.5, 0.7]})
-    view = StatsView()
-    view.attach(lambda: snapshot)
-    return view
+    return showing(snapshot)
 
 
 def test_a_table_has_a_row_for_each_endpoint_and_their_sum(seen: StatsView) -> None:
@@ -80,19 +84,19 @@ def test_percentiles(seen: StatsView, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_errors(seen: StatsView, capsys: pytest.CaptureFixture[str]) -> None:
     stats.print_error_report(seen)
     assert capsys.readouterr().out == "", "no table without errors"
-    snapshot = replace(
-        seen._snapshot(),  # type: ignore[type-var]
-        errors={ErrorKey("GET", "/page", "HTTP 500"): ErrorStats(3, 1.0, 2.0)},
+    run = MadeUpRun([])
+    view = showing(
+        replace(run.second({PAGE: [0.1]}), errors={ErrorKey("GET", "/page", "HTTP 500"): ErrorStats(3, 1.0, 2.0)})
     )
-    view = StatsView()
-    view.attach(lambda: snapshot)
     stats.print_error_report(view)
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "Error report"
     assert lines[3].split() == ["3", "GET", "/page:", "HTTP", "500"]
 
 
-def test_as_json(seen: StatsView, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_statistics_as_json_have_locusts_keys(
+    seen: StatsView, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     stats.print_stats_json(seen)
     printed = json.loads(capsys.readouterr().out)
     stats.save_stats_json(seen, str(tmp_path / "stats"))
@@ -143,8 +147,9 @@ def test_numbers_and_times() -> None:
         (timespan, "2m", 120, "soon"),
         (positive_integer, "3", 3, "0"),
         (positive_integer, "3", 3, "1.5"),
-        (gt_zero, "0.5", 0.5, "-1"),
-        (gt_zero, "0.5", 0.5, "much"),
+        (gt_zero(float), "0.5", 0.5, "-1"),
+        (gt_zero(float), "0.5", 0.5, "inf"),
+        (gt_zero(int), "5", 5, "0"),
     ],
 )
 def test_types_of_options(parse, good: str, value: float, bad: str) -> None:
@@ -214,8 +219,6 @@ def test_a_second_client_of_a_user_counts_in_its_run(environment: Environment) -
     assert isinstance(user.client, HttpSession), "as the user's own client is"
     client.get("/nobody")
     assert [key.name for key in environment.recorder.take().endpoints] == ["/nobody"]
-    with pytest.raises(TypeError, match="no pool_manager"):
-        HttpSession("http://127.0.0.1:1", environment.events.request, user, pool_manager=object())
 
 
 def test_a_second_fast_client_takes_the_attributes_of_the_user_class(environment: Environment) -> None:
@@ -231,5 +234,12 @@ def test_a_second_fast_client_takes_the_attributes_of_the_user_class(environment
     assert (client.settings.max_redirects, client.settings.read_timeout_s) == (3, 2)
     assert isinstance(user.client, FastHttpSession)
     assert client.get("/nobody").status_code == 0
-    with pytest.raises(TypeError, match="FastHttpSession has no max_retries"):
-        FastHttpSession("http://127.0.0.1:1", environment.events.request, user, max_retries=3)
+    with pytest.raises(TypeError, match="FastHttpSession has no retries"):
+        FastHttpSession("http://127.0.0.1:1", environment.events.request, user, retries=3)
+
+
+def test_differences_of_response_times() -> None:
+    assert stats.diff_response_time_dicts({10: 3, 20: 2, 30: 1}, {10: 1, 20: 2}) == {10: 2, 30: 1}
+    assert stats.diff_response_time_dicts({}, {}) == {}
+    kept = stats.CachedResponseTimes(response_times={10: 3}, num_requests=4, num_none_requests=1)
+    assert (kept.response_times, *kept[1:]) == ({10: 3}, 4, 1)

@@ -1,5 +1,17 @@
 """`locust.user.markov_taskset`."""
 
 from obswarm.api import MarkovTaskSet, transition, transitions
+from obswarm.api.markov import InvalidTransitionError, MarkovTaskTagError, NoMarkovTasksError
 
-__all__ = ["MarkovTaskSet", "transition", "transitions"]
+MarkovTaskSetMeta = type(MarkovTaskSet)
+"""The metaclass of MarkovTaskSets, for those that have one of their own."""
+
+__all__ = [
+    "InvalidTransitionError",
+    "MarkovTaskSet",
+    "MarkovTaskSetMeta",
+    "MarkovTaskTagError",
+    "NoMarkovTasksError",
+    "transition",
+    "transitions",
+]

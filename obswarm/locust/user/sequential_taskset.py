@@ -2,4 +2,7 @@
 
 from obswarm.api import SequentialTaskSet
 
-__all__ = ["SequentialTaskSet"]
+SequentialTaskSetMeta = type(SequentialTaskSet)
+"""The metaclass of SequentialTaskSets, for those that have one of their own."""
+
+__all__ = ["SequentialTaskSet", "SequentialTaskSetMeta"]

@@ -1,12 +1,16 @@
-"""`locust.util.deprecation`: user classes as locustfiles had them before version 1 of Locust."""
+"""`locust.util.deprecation`: user classes and task sequences as locustfiles had them before version 1 of Locust."""
 
 import logging
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
-from obswarm.api import TaskSet, User, between
-from obswarm.http import FastHttpUser, HttpUser
+from obswarm.api import SequentialTaskSet, TaskSet, User, between, task
+from obswarm.api.task_declaration import WEIGHT_ATTRIBUTE
 
 logger = logging.getLogger(__name__)
+TaskT = TypeVar("TaskT", bound=Callable[..., Any])
+
+_ORDER_ATTRIBUTE = "obswarm_task_order"
 
 _DEFAULT_MS = 1000
 """Wait time of users of that time that say nothing about it."""
@@ -18,31 +22,35 @@ class Locust(User):
     abstract = True
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        _translate(cls, "Locust", "User")
+        translate(cls, "Locust", "User")
         super().__init_subclass__(**kwargs)
 
 
-class HttpLocust(HttpUser):
-    """HttpUser, with `task_set`, `min_wait` and `max_wait` (milliseconds)."""
-
-    abstract = True
+class TaskSequence(SequentialTaskSet):
+    """SequentialTaskSet, whose tasks run in the order of the numbers that `seq_task` gives them."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        _translate(cls, "HttpLocust", "HttpUser")
         super().__init_subclass__(**kwargs)
+        logger.warning(
+            "%s: TaskSequence and seq_task are deprecated since version 1 of Locust; write SequentialTaskSet and @task,"
+            " in the order in which the tasks are to run.",
+            cls.__name__,
+        )
+        # Tasks of the same number keep the order of their definition.
+        cls.tasks = sorted(cls.tasks, key=lambda entry: getattr(entry, _ORDER_ATTRIBUTE, 1))
 
 
-class FastHttpLocust(FastHttpUser):
-    """FastHttpUser, with `task_set`, `min_wait` and `max_wait` (milliseconds)."""
+def seq_task(order: int) -> Callable[[TaskT], TaskT]:
+    """Make a method the task of that number of a TaskSequence; `@task(3)` beside it has it run thrice."""
 
-    abstract = True
+    def mark(function: TaskT) -> TaskT:
+        setattr(function, _ORDER_ATTRIBUTE, order)
+        return function if hasattr(function, WEIGHT_ATTRIBUTE) else task(function)
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        _translate(cls, "FastHttpLocust", "FastHttpUser")
-        super().__init_subclass__(**kwargs)
+    return mark
 
 
-def _translate(cls: Any, old: str, new: str) -> None:
+def translate(cls: Any, old: str, new: str) -> None:
     """Set `tasks` and `wait_time` from the old attributes."""
     logger.warning(
         "%s: %s, task_set, min_wait and max_wait are deprecated since version 1 of Locust; write %s, tasks = [%s] and"

@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 
 import gevent
 
+from obswarm.units import format_limit
+
 logger = logging.getLogger(__name__)
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -24,7 +26,12 @@ def retry(
                 try:
                     return function(*args, **kwargs)
                 except exception as error:
-                    logger.info("%s: %s; again in %g s.", getattr(function, "__qualname__", function), error, delay_s)
+                    logger.info(
+                        "%s: %s; again in %s.",
+                        getattr(function, "__qualname__", function),
+                        error,
+                        format_limit(delay_s),
+                    )
                     gevent.sleep(delay_s)
             return function(*args, **kwargs)
 
