@@ -12,8 +12,9 @@ from obswarm import __version__, clock
 from obswarm.api import ObswarmError
 from obswarm.bounded_msgpack import unpack as unpack_limited
 from obswarm.engine import RunResult, StopReason
-from obswarm.http import ApiAccess, ApiSession, Asked, failure_of, naming_of_token, plain_reason, trouble_of
-from obswarm.record import Snapshot
+from obswarm.http import ApiAccess, ApiSession, ApiTarget, failure_of, naming_of_token, plain_reason, trouble_of
+from obswarm.record import ServiceState, Snapshot
+from obswarm.units import format_duration
 from obswarm.web.run_request import RunRequest
 from obswarm.web.runs import MESSAGEPACK, RUNS_PATH, STATUS_PATH
 from obswarm.web.wire import NotReadable, unpack_result, unpack_snapshot
@@ -68,17 +69,20 @@ class MasterClient:
         """`trust_env`: use the proxies and certificates of the environment."""
         self.url = url.rstrip("/")
         self._given_up = False
-        self.give_up_at_s = math.inf
-        """Monotonic time at which `events` stops waiting for the end of the run."""
+        self._give_up_at_s = math.inf
         self.restarts = 0
         """Number of restarts of the master's process that `events` has noticed."""
         access = ApiAccess(token=token)
-        self._asked = Asked(self.url, access, naming_of_token("--api-token"))
+        self._api_target = ApiTarget(self.url, access, naming_of_token("--api-token"))
         self._session = ApiSession(_LARGEST_ANSWER_BYTES, _LONGEST_S, trust_env, access)
 
     def give_up(self) -> None:
         """Stop waiting when the master does not respond."""
         self._given_up = True
+
+    def give_up_at(self, time_s: float) -> None:
+        """Have `events` stop waiting for the end of the run at this monotonic time."""
+        self._give_up_at_s = time_s
 
     def status(self, timeout_s: float = _TIMEOUT_S) -> dict[str, Any]:
         """Return version, state, run_id, loadtest, and workers by name."""
@@ -93,7 +97,7 @@ class MasterClient:
                 status = self.status(timeout_s=_STATUS_TIMEOUT_S)
             except MasterError:
                 status = {}
-            if status.get("state") == "running" or len(status.get("workers", ())) >= wanted:
+            if status.get("state") == ServiceState.RUNNING or len(status.get("workers", ())) >= wanted:
                 return True
             if clock.monotonic() > until_s:
                 return False
@@ -133,7 +137,7 @@ class MasterClient:
         try:
             answer = self._session.request(method, self.url + path, timeout=timeout_s, **how)
         except requests.RequestException as error:
-            why = failure_of(error, self._asked, timeout_s).reason
+            why = failure_of(error, self._api_target, timeout_s).reason
             raise MasterError(f"No master responds at {self.url}: {why}") from None
         if answer.status_code == 401:
             raise MasterError(f"The master at {self.url} does not accept the token; check --api-token.")
@@ -144,7 +148,7 @@ class MasterClient:
         if answer.ok and isinstance(document, dict):
             return document
         reason = document.get("error") if isinstance(document, dict) else None
-        failure = None if reason else trouble_of(answer, self._asked, "has no API of a master at that path")
+        failure = None if reason else trouble_of(answer, self._api_target, "has no API of a master at that path")
         if failure is not None:
             raise MasterError(f"The server at {self.url} {failure.text}.")
         raise MasterError(f"The master at {self.url} refuses the request: {reason or f'HTTP {answer.status_code}'}")
@@ -154,7 +158,7 @@ class MasterClient:
         boot, last, heard_s = "", 0, clock.monotonic()
         unknown_since_s: float | None = None
         while True:
-            if clock.monotonic() >= self.give_up_at_s:
+            if clock.monotonic() >= self._give_up_at_s:
                 raise MasterError(f"The master at {self.url} has not ended the run on request.")
             try:
                 boot_now, items = self._events(number, boot, last)
@@ -170,9 +174,8 @@ class MasterClient:
                     ) from None
                 if self._given_up or now - heard_s > _SILENT_S:
                     reason = plain_reason(error) if isinstance(error, requests.RequestException) else str(error)
-                    raise MasterError(
-                        f"The master at {self.url} has not responded for {now - heard_s:.0f} s: {reason}"
-                    ) from None
+                    silence = format_duration(round(now - heard_s))
+                    raise MasterError(f"The master at {self.url} has not responded for {silence}: {reason}") from None
                 gevent.sleep(_AGAIN_S)
                 continue
             self.restarts += boot not in ("", boot_now)
@@ -188,12 +191,12 @@ class MasterClient:
 
     def _is_waiting(self) -> bool:
         try:
-            return bool(self.status()["state"] == "waiting")
+            return bool(self.status()["state"] == ServiceState.WAITING)
         except (MasterError, KeyError):
             return False
 
     def _events(self, number: str, boot: str, after: int) -> tuple[str, list[Any]]:
-        timeout_s = max(_AGAIN_S, min(_TIMEOUT_S, self.give_up_at_s - clock.monotonic()))
+        timeout_s = max(_AGAIN_S, min(_TIMEOUT_S, self._give_up_at_s - clock.monotonic()))
         answer = self._session.get(
             f"{self.url}{RUNS_PATH}/{number}/news", params={"boot": boot, "after": str(after)}, timeout=timeout_s
         )

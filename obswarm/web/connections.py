@@ -3,6 +3,7 @@ up the file descriptors or the memory that the run needs."""
 
 import socket
 import sys
+from collections.abc import Iterator
 from http.client import HTTPException
 from typing import Any
 
@@ -82,19 +83,40 @@ def trust(environ: Any) -> None:
         connection.trust()
 
 
+def keep_streaming(environ: Any, pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """Pass on the pieces of a response that has no end. Its time limit begins anew with each piece, so it is that of a
+    client that does not read."""
+    connection: Connection | None = environ.get(_ENVIRON_KEY)
+    try:
+        for piece in pieces:
+            if connection is not None:
+                connection.begin_request()
+            yield piece
+    finally:
+        close = getattr(pieces, "close", None)
+        if close is not None:
+            close()
+
+
 class _BoundedHead:
     """The file of a connection, with a limit for the size of a head."""
 
     def __init__(self, file: Any) -> None:
         self._file = file
-        self.left: int | None = None
+        self._left: int | None = None
         """Bytes that may still be read line by line; None outside of a head."""
+
+    def begin_head(self) -> None:
+        self._left = HEAD_BYTES
+
+    def end_head(self) -> None:
+        self._left = None
 
     def readline(self, size: int = -1) -> bytes:
         line: bytes = self._file.readline(size)
-        if self.left is not None:
-            self.left -= len(line)
-            if self.left < 0:
+        if self._left is not None:
+            self._left -= len(line)
+            if self._left < 0:
                 raise ValueError(f"more than {HEAD_BYTES} bytes of headers")
         return line
 
@@ -124,7 +146,7 @@ class _Handler(WSGIHandler):  # type: ignore[misc]  # gevent has no types
             self.rfile.wait_for_a_byte()
             self.connection.wait_for_request(HEAD_S)
         self._is_first = False
-        self.rfile.left = HEAD_BYTES
+        self.rfile.begin_head()
         line: str = super().read_requestline()
         return line
 
@@ -134,7 +156,7 @@ class _Handler(WSGIHandler):  # type: ignore[misc]  # gevent has no types
         except HTTPException as error:
             # gevent prints nothing for a ValueError.
             raise ValueError(str(error)) from None
-        self.rfile.left = None
+        self.rfile.end_head()
         self.connection.begin_request()
         return fine
 
@@ -167,8 +189,10 @@ class BoundedServer(WSGIServer):  # type: ignore[misc]  # gevent has no types
 
     max_accept = _ACCEPTED_AT_ONCE
 
-    def __init__(self, listener: Any, application: Any) -> None:
-        super().__init__(listener, application, log=None, error_log=None, handler_class=_Handler)
+    def __init__(self, listener: Any, application: Any, tls: Any = None) -> None:
+        """`tls` is an SSLContext, None for plain HTTP."""
+        further = {} if tls is None else {"ssl_context": tls}
+        super().__init__(listener, application, log=None, error_log=None, handler_class=_Handler, **further)
         self.connections: dict[Any, Connection] = {}
         self._most = max(4, min(MOST_CONNECTIONS, open_files.room() // 2))
         self._sweeper: gevent.Greenlet | None = None
@@ -224,6 +248,24 @@ class BoundedServer(WSGIServer):  # type: ignore[misc]  # gevent has no types
             super().handle(accepted, address)
         finally:
             self.connections.pop(accepted, None)
+
+    def wrap_socket_and_handle(self, accepted: Any, address: Any) -> None:
+        """Do the TLS handshake, within the time for the first head, and handle the connection."""
+        connection = self.connections.get(accepted)
+        try:
+            wrapped = self.wrap_socket(accepted, **self.ssl_args)
+        except OSError:
+            # No TLS, or the time is over.
+            accepted.close()
+            return
+        finally:
+            self.connections.pop(accepted, None)
+        if connection is not None:
+            self.connections[wrapped] = connection
+        try:
+            self.handle(wrapped, address)
+        finally:
+            wrapped.close()
 
     def _sweep(self) -> None:
         while True:

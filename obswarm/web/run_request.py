@@ -1,8 +1,9 @@
 """A client's request for a run of a master service: MessagePack on the wire, and a folder on disk."""
 
 import shutil
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
+from typing import Any
 
 import msgpack
 
@@ -21,6 +22,7 @@ _CHECKS: dict[str, type] = {
     "bundle": bytes,
     "id": str,
     "workers": int,
+    "search": dict,
 }
 
 
@@ -34,7 +36,8 @@ class RunRequest:
 
     `files` are the load-test files, relative to the bundle, or, if the master has their folder `mounted`, to that
     folder. `workers` is the number of workers that the client expects (0 if unknown), and in an accepted request the
-    number that takes part; the master sets `id`.
+    number that takes part; the master sets `id`. `search` has the settings of a search for the limit; it is empty for
+    any other run.
     """
 
     config: RunConfig
@@ -44,12 +47,13 @@ class RunRequest:
     bundle: bytes
     id: str = ""
     workers: int = 0
+    search: dict[str, Any] = field(default_factory=dict)
 
     def accepted(self, number: str, workers: int) -> "RunRequest":
         return replace(self, id=number, workers=workers)
 
     def pack(self) -> bytes:
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        values = {each.name: getattr(self, each.name) for each in fields(self)}
         packed: bytes = msgpack.packb({**values, "config": to_wire(self.config, __version__)})
         return packed
 

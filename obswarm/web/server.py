@@ -1,10 +1,11 @@
-"""The HTTP server of a run: /metrics, a start page, and other WSGI applications by path."""
+"""The HTTP server of a run: /metrics, and other WSGI applications by path; all other paths are those of the page, if
+there is one."""
 
 import errno
 import ipaddress
 import os
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import gevent
 from gevent import socket
@@ -16,6 +17,9 @@ from obswarm.metrics import MetricsApp
 from obswarm.sanitize import clean_text
 from obswarm.web.connections import BoundedServer
 
+if TYPE_CHECKING:
+    import ssl
+
 Application = Callable[[dict[str, Any], Any], Iterable[bytes]]
 """A WSGI application."""
 
@@ -23,10 +27,13 @@ PORT = defaults.WEB_PORT
 _FOR_ANY_NAME = frozenset(("/metrics", "/healthz"))
 """Paths without a check of the host name: they are read-only, and scrapers may use any name."""
 
+_ONLY_POST = frozenset(("/api/v1/alerts",))
+"""Paths of applications whose other methods are those of the page."""
+
 _PORTS_TRIED = 100
 
-_OF_NOBODY = frozenset(("localhost", "local", "internal", "arpa", "test", "svc"))
-"""Top-level domains in which nobody can register a name (RFC 6761, RFC 6762, RFC 8375; `internal` by ICANN), and `svc`,
+_NOT_REGISTRABLE = frozenset(("localhost", "local", "internal", "arpa", "test", "svc"))
+"""Top-level domains in which no name can be registered (RFC 6761, RFC 6762, RFC 8375; `internal` by ICANN), and `svc`,
 which does not exist: services of Kubernetes have names like NAME.NAMESPACE.svc."""
 
 
@@ -35,8 +42,9 @@ class WebServer:
 
     Applications are selected by path; one whose path ends in / gets all paths below it. `inherited` is the file
     descriptor of a listening socket. `allowed_hosts` are names of this server besides those that AllowedHosts allows.
-    Without a port, the first free one from PORT on is used. Raises ObswarmError if the port is in use, or the address
-    is not one of this machine.
+    Without a port, the first free one from PORT on is used. `page` gets all other paths, and reads (GET) of those of
+    applications that are only for POST; `tls` are the files of certificate and key. Raises ObswarmError if the port is
+    in use, the address is not one of this machine, or the files of TLS cannot be used.
     """
 
     def __init__(
@@ -47,7 +55,11 @@ class WebServer:
         applications: Mapping[str, Application] | None = None,
         inherited: int | None = None,
         allowed_hosts: Iterable[str] = (),
+        page: Application | None = None,
+        tls: tuple[str, str] | None = None,
     ) -> None:
+        self._page = page
+        self._tls = tls
         self.metrics = metrics
         self._applications = dict(applications or {})
         self._address = address
@@ -66,9 +78,27 @@ class WebServer:
             listener = socket.socket(fileno=self._inherited)
             listener.setblocking(False)
         self.port = listener.getsockname()[1]
-        self._server = BoundedServer(listener, self._answer)
+        self._server = BoundedServer(listener, self._answer, self._tls_context())
         self._server.start()
         return self
+
+    def _tls_context(self) -> "ssl.SSLContext | None":
+        if self._tls is None:
+            return None
+        # Few servers speak TLS.
+        import ssl
+
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        certificate, key = self._tls
+        try:
+            context.load_cert_chain(certificate, key, lambda: "")
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) and not isinstance(error, ssl.SSLError) else None
+            raise ObswarmError(
+                f"--tls-cert {certificate}, --tls-key {key}: they cannot be used:"
+                f" {reason or 'they are no PEM files of a certificate and its key without a password'}."
+            ) from None
+        return context
 
     def __exit__(self, *_: object) -> None:
         if self._server is not None:
@@ -120,7 +150,7 @@ class WebServer:
     @property
     def url(self) -> str:
         host = f"[{self._address}]" if ":" in self._address else self._address
-        return f"http://{host}:{self.port}"
+        return f"{'http' if self._tls is None else 'https'}://{host}:{self.port}"
 
     def _answer(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         path, method = environ["PATH_INFO"], environ["REQUEST_METHOD"]
@@ -131,7 +161,11 @@ class WebServer:
             return _plain(start_response, "421 Misdirected Request", text)
         for prefix, application in self._applications.items():
             if path == prefix or (prefix.endswith("/") and path.startswith(prefix)):
+                if self._page is not None and method != "POST" and path in _ONLY_POST:
+                    break
                 return application(environ, start_response)
+        if path != "/metrics" and self._page is not None:
+            return self._page(environ, start_response)
         if method not in ("GET", "HEAD"):
             return _plain(start_response, "405 Method Not Allowed", "Only GET and HEAD.\n", [("Allow", "GET, HEAD")])
         if path == "/metrics":
@@ -166,7 +200,7 @@ class AllowedHosts:
     the browser would then let it read the responses; the Host header still has that name.
 
     Allowed are IP addresses, names without a dot (containers, machines of a local network), names in domains in which
-    nobody can register one, this machine's name, and those of `more`.
+    none can be registered, this machine's name, and those of `more`.
     """
 
     def __init__(self, more: Iterable[str] = ()) -> None:
@@ -177,7 +211,7 @@ class AllowedHosts:
         if not host:
             return True
         name = _name_of(host)
-        if name in self._more or "." not in name or name.rpartition(".")[2] in _OF_NOBODY:
+        if name in self._more or "." not in name or name.rpartition(".")[2] in _NOT_REGISTRABLE:
             return True
         try:
             ipaddress.ip_address(name)

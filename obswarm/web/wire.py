@@ -29,14 +29,24 @@ from obswarm.record import (
     WorkerStatus,
     statistics_of,
 )
-from obswarm.stats import EndpointKey, EndpointStats, ErrorKinds, StatsTable
+from obswarm.stats import CustomKey, CustomStats, EndpointKey, EndpointStats, ErrorKinds, StatsTable
 from obswarm.stats.codec import DeltaSum, pack_in_flight, pack_table, unpack_in_flight
 
 _PLAIN = tuple(
     each.name
     for each in fields(Snapshot)
     if each.name not in statistics_of(StatsTable())
-    and each.name not in ("interval", "interval_total", "in_flight", "workers", "guards", "alerts", "refused_alerts")
+    and each.name
+    not in (
+        "interval",
+        "interval_total",
+        "interval_custom",
+        "in_flight",
+        "workers",
+        "guards",
+        "alerts",
+        "refused_alerts",
+    )
 )
 """Fields of a snapshot that are sent as they are: all but those that have a form of their own below."""
 
@@ -76,7 +86,7 @@ def pack_snapshot(snapshot: Snapshot) -> bytes:
             [_values(alert) for alert in snapshot.alerts],
             [_values(refused) for refused in snapshot.refused_alerts],
             pack_table(_table(snapshot), _PACKER),
-            pack_table(_with_endpoints(snapshot.interval), _PACKER),
+            pack_table(_with_endpoints(snapshot.interval, snapshot.interval_custom), _PACKER),
             pack_in_flight(snapshot.in_flight),
         ]
     )
@@ -100,6 +110,7 @@ def _unpack_snapshot(packed: bytes) -> tuple[Snapshot, StatsTable]:
             **statistics_of(table),
             interval=last.endpoints,
             interval_total=last.total(),
+            interval_custom=last.custom,
             in_flight=unpack_in_flight(in_flight),
             workers=tuple(_worker(each) for each in workers),
             guards=tuple(_guard(each) for each in guards),
@@ -177,18 +188,22 @@ def _guard(values: list[Any]) -> GuardView:
     )
 
 
-def _with_endpoints(endpoints: Mapping[EndpointKey, EndpointStats]) -> StatsTable:
+def _with_endpoints(
+    endpoints: Mapping[EndpointKey, EndpointStats], custom: Mapping[CustomKey, CustomStats]
+) -> StatsTable:
     table = StatsTable(sys.maxsize)
     table.endpoints = dict(endpoints)
+    table.custom.update(custom)
     return table
 
 
 def _table(snapshot: Snapshot) -> StatsTable:
-    table = _with_endpoints(snapshot.endpoints)
+    table = _with_endpoints(snapshot.endpoints, snapshot.custom)
     table.errors = ErrorKinds(snapshot.errors)
     table.exceptions = dict(snapshot.exceptions)
     table.cut_off = dict(snapshot.cut_off)
     table.iterations = dict(snapshot.iterations)
+    table.dropped = dict(snapshot.dropped)
     return table
 
 

@@ -167,5 +167,5 @@ def test_what_is_too_large_does_nothing_whatever_its_head_says(app: AlertsApp, c
     assert control.calls == []
 
 
-def test_it_is_to_be_posted(app: AlertsApp, control: Control) -> None:
+def test_alerts_are_accepted_by_post_alone(app: AlertsApp, control: Control) -> None:
     assert post(app, b"", method="GET")[0] == 405

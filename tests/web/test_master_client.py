@@ -26,10 +26,10 @@ REFUSED = requests.ConnectionError("Connection refused")
 
 
 class Api:
-    """In place of an ApiSession: `says` gives status and body of each request, or an exception."""
+    """In place of an ApiSession: `reply` gives status and body of each request, or an exception."""
 
     def __init__(self) -> None:
-        self.says: Callable[[str, str], tuple[int, Any] | Exception] = lambda method, path: (200, {})
+        self.reply: Callable[[str, str], tuple[int, Any] | Exception] = lambda method, path: (200, {})
         self.asked: list[tuple[str, str]] = []
         self.options: list[dict[str, Any]] = []
 
@@ -37,7 +37,7 @@ class Api:
         path = url.removeprefix(URL)
         self.asked.append((method, path))
         self.options.append(options)
-        said = self.says(method, path)
+        said = self.reply(method, path)
         if isinstance(said, Exception):
             raise said
         status, body = said
@@ -82,19 +82,19 @@ def client(api: Api) -> MasterClient:
 def test_whatever_answers_instead_of_a_master_is_a_sentence(
     api: Api, client: MasterClient, said: tuple[int, Any] | Exception, text: str
 ) -> None:
-    api.says = lambda method, path: said
+    api.reply = lambda method, path: said
     with pytest.raises(MasterError) as raised:
         client.status()
     assert str(raised.value).startswith(text)
 
 
 def test_a_run_is_asked_for_when_the_master_is_there(api: Api, client: MasterClient, time: FakeTime) -> None:
-    def says(method: str, path: str) -> tuple[int, Any] | Exception:
+    def reply(method: str, path: str) -> tuple[int, Any] | Exception:
         if time.now < 1002:
             return REFUSED
         return 200, {"id": "seven", "workers": 3}
 
-    api.says = says
+    api.reply = reply
     ordered = gevent.spawn(client.submit, ORDER)
     time.advance(3)
     assert ordered.value == ("seven", 3)
@@ -103,7 +103,7 @@ def test_a_run_is_asked_for_when_the_master_is_there(api: Api, client: MasterCli
 
 
 def test_a_master_that_never_comes_is_not_waited_for_for_ever(api: Api, client: MasterClient, time: FakeTime) -> None:
-    api.says = lambda method, path: REFUSED
+    api.reply = lambda method, path: REFUSED
     ordered = gevent.spawn(_error_of, client.submit, ORDER)
     time.advance(7)
     assert not ordered.dead
@@ -112,7 +112,7 @@ def test_a_master_that_never_comes_is_not_waited_for_for_ever(api: Api, client: 
 
 
 def test_an_answer_without_a_run_is_no_master(api: Api, client: MasterClient) -> None:
-    api.says = lambda method, path: (200, {"id": 7})
+    api.reply = lambda method, path: (200, {"id": 7})
     with pytest.raises(MasterError, match="is not a master of obswarm"):
         client.submit(ORDER)
 
@@ -132,7 +132,7 @@ def test_a_stop_says_why_and_how(api: Api, client: MasterClient) -> None:
 
 def test_workers_are_waited_for_up_to_a_time(api: Api, client: MasterClient, time: FakeTime) -> None:
     states: dict[str, Any] = {"state": "waiting", "workers": {"a": 1}}
-    api.says = lambda method, path: (200, states) if time.now > 1001 else REFUSED
+    api.reply = lambda method, path: (200, states) if time.now > 1001 else REFUSED
     first = gevent.spawn(client.wait_for_workers, 2, 5.0)
     time.advance(6)
     assert first.value is False
@@ -155,10 +155,10 @@ class News:
         self.fails: tuple[int, Any] | Exception | None = None
         self.status: dict[str, Any] = {"state": "running"}
         self.told: list[Any] = []
-        api.says = self._says
+        api.reply = self._reply
         self.reading = gevent.spawn(self._read, client)
 
-    def _says(self, method: str, path: str) -> tuple[int, Any] | Exception:
+    def _reply(self, method: str, path: str) -> tuple[int, Any] | Exception:
         if not path.endswith("/news"):
             return 200, self.status
         if self.fails is not None:
@@ -232,7 +232,7 @@ def test_a_master_that_stays_away_ends_the_wait_after_a_minute(
     assert news.told == []
     time.advance(3)
     (error,) = news.told
-    assert str(error).startswith(f"The master at {URL} has not responded for 60 s: ")
+    assert str(error).startswith(f"The master at {URL} has not responded for 1m: ")
     assert reason in str(error)
 
 
@@ -245,7 +245,7 @@ def test_whoever_gives_up_is_told_at_once(news: News, client: MasterClient, time
 
 
 def test_a_run_that_is_not_ended_in_time_is_given_up(news: News, client: MasterClient, time: FakeTime) -> None:
-    client.give_up_at_s = time.now + 5
+    client.give_up_at(time.now + 5)
     time.advance(6)
     (error,) = news.told
     assert str(error) == f"The master at {URL} has not ended the run on request."

@@ -75,7 +75,7 @@ def ask(
 
 @pytest.mark.parametrize("token", [None, "", "wrong", "the right on"])
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_nobody_without_the_token(service, taken, token, method) -> None:
+def test_the_api_of_runs_requires_the_token(service, taken, token, method) -> None:
     for path in ("/api/v1/status", "/api/v1/runs", "/api/v1/runs/x/news", "/api/v1/runs/x/stop"):
         assert ask(service, method, path, ORDER.pack(), token)[0] == 401
     assert taken == []

@@ -19,7 +19,17 @@ from obswarm.record import (
     StopKind,
     TargetView,
 )
-from obswarm.stats import TOTAL, EndpointKey, EndpointStats, InFlight, Recorder
+from obswarm.stats import (
+    NO_FREE_USER,
+    TOTAL,
+    CustomKey,
+    CustomKind,
+    CustomSeries,
+    EndpointKey,
+    EndpointStats,
+    InFlight,
+    Recorder,
+)
 from obswarm.web.wire import NotReadable, pack_result, pack_snapshot, unpack_result, unpack_snapshot
 from tests.support.runs import local_run
 
@@ -31,11 +41,15 @@ class Nobody(User):
 
 @pytest.fixture
 def snapshot() -> Snapshot:
-    env = Environment(events=Events(), recorder=Recorder(), user_classes=[Nobody])
+    custom = CustomSeries()
+    for name, value in (("gold", 2.5), ("free", 1.0)):
+        custom.series(CustomKey("orders", CustomKind.COUNTER, "orders", (("tier", name),))).add(value)
+    env = Environment(events=Events(), recorder=Recorder(custom=custom), user_classes=[Nobody])
     for number in range(100):
         env.recorder.record("GET", f"/ü{number % 3}", 0.01 * (number + 1), 100, 200, trace_id="a" * 32)
     env.recorder.record("POST", "/x", 90.0, 0, 503, "HTTP 503")
     env.recorder.record_iteration("Nobody")
+    env.recorder.record_dropped("Nobody", NO_FREE_USER, 3)
     env.recorder.record_exception("KeyError: 'a'", "Traceback …")
     env.recorder.record_cut_off("request", "GET", "/x", 1.5)
     env.recorder.pending[object()] = ("GET", "/x", 0.0, False)
@@ -58,6 +72,10 @@ def snapshot() -> Snapshot:
         interval_exceptions=1,
         interval_interrupted=1,
         users_max=5,
+        rates_target={"Nobody": 2.5},
+        iterations_target={"Nobody": 9},
+        iterations_ended={"Nobody": 1},
+        interval_custom=dict(list(found.custom.items())[:1]),
     )
 
 
@@ -123,6 +141,8 @@ def test_a_result_comes_through(snapshot: Snapshot, error: ObswarmError | None) 
         failed_outputs=(FailedOutput("--csv shop", "no space left", False),),
         targets=(TargetView("db", "mysql", 5.0, 3.0, 0.0, "Target db (mysql) was down for 3s of 8s: refused."),),
         in_flight_peaks={EndpointKey("GET", "/a"): InFlight(7, 3.5), TOTAL: InFlight(9, 3.5)},
+        feeds={"rows.csv": {"rows": 9, "handed_out": 5, "unused": 2}},
+        limit={"met": 80, "not_met": None, "levels": [{"load": 80.5, "met": True}]},
     )
     assert_nothing_is_at_its_default(result, "error")
     found = unpack_result(pack_result(result))
@@ -158,7 +178,7 @@ def test_what_of_a_result_cannot_be_packed_is_lost_and_not_the_result(snapshot: 
 
 
 @pytest.mark.parametrize("packed", [b"", b"\x00", b"\x96" + b"\xc0" * 6, b"\x93\x01\x02\x03"])
-def test_anything_else_is_not_readable(packed: bytes) -> None:
+def test_a_reply_of_another_form_is_refused(packed: bytes) -> None:
     for unpack in (unpack_snapshot, unpack_result):
         with pytest.raises(NotReadable):
             unpack(packed)
