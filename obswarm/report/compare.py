@@ -2,11 +2,11 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
 
 from obswarm.analysis import (
-    CONFIDENCE,
+    INTENDED_MEASURES,
     MEASURES,
     RESAMPLES,
     SHORTEST_S,
@@ -23,9 +23,10 @@ from obswarm.analysis import (
 from obswarm.api import ObswarmError
 from obswarm.config import setting_text
 from obswarm.record import LOADED_STATES, Interval, MetricKey, RunInfo, RunRecord, value_at
-from obswarm.stats import TOTAL, EndpointKey, EndpointStats
+from obswarm.report.custom_changes import custom_changes
+from obswarm.stats import TOTAL, CustomKey, EndpointKey, EndpointStats
 from obswarm.targets import sort_key_of
-from obswarm.units import counted, format_duration, rounded
+from obswarm.units import counted, format_count, format_duration
 
 _LOAD_TOLERANCE = 0.1
 _USERS_TOLERANCE = 0.05
@@ -81,6 +82,9 @@ class Comparison:
     seconds: int
     blocks: int
     is_paired: bool
+    custom: Mapping[tuple[CustomKey, str], Difference] = field(default_factory=dict)
+    """Changes of the load test's own metrics that both runs have, by series and statistic: sum per second of a counter,
+    mean of a histogram, value of a gauge."""
 
     def get(self, key: EndpointKey, measure: str) -> Difference | None:
         return next((each for each in self.endpoints.get(key, ()) if each.change.measure.name == measure), None)
@@ -100,7 +104,7 @@ def compare_runs(base: RunRecord, run: RunRecord, force: bool = False) -> Compar
     if reasons and not force:
         raise ObswarmError(f"These runs cannot be compared: {' '.join(reasons)} Use --force to compare them anyway.")
     common = min(len(before), len(after))
-    is_paired = _same_users(before[:common], after[:common])
+    is_paired = _same_load(before[:common], after[:common])
     if is_paired:
         before, after = before[:common], after[:common]
     too_short = "" if common >= SHORTEST_S else _too_short(common)
@@ -110,7 +114,10 @@ def compare_runs(base: RunRecord, run: RunRecord, force: bool = False) -> Compar
         # Without a verdict only the values are shown, of one block.
         one, other = cut(_blocks(before, key), blocks or 1), cut(_blocks(after, key), blocks or 1)
         why = too_short or _too_few(sum(each.requests for each in one), sum(each.requests for each in other))
-        found[key] = changes(one, other, paired=is_paired, resamples=0 if why else RESAMPLES), why
+        has_intended = all(any(each.intended for each in blocks) for blocks in (one, other))
+        measures = (*MEASURES, *INTENDED_MEASURES) if has_intended else MEASURES
+        resamples = 0 if why else RESAMPLES
+        found[key] = changes(one, other, paired=is_paired, measures=measures, resamples=resamples), why
     # The targets' metrics are not part of the multiple-testing correction.
     verdicts = iter(significant([change for each, why in found.values() for change in each if not why]))
     endpoints = {
@@ -118,16 +125,12 @@ def compare_runs(base: RunRecord, run: RunRecord, force: bool = False) -> Compar
         for key, (each, why) in found.items()
     }
     targets = _targets(base, run, before, after, blocks or 1)
+    custom = custom_changes(base, run, before, after, blocks or 1)
     return Comparison(
         base=base.info,
         run=run.info,
         endpoints=endpoints,
-        targets={
-            metric: Difference(change, is_significant, too_short or ("" if change.change is not None else _NO_VALUES))
-            for (metric, change), is_significant in zip(
-                targets.items(), significant(list(targets.values())), strict=True
-            )
-        },
+        targets=_with_verdicts(targets, too_short),
         settings=tuple(_settings(base, run)),
         only={
             **{key: base.info.run_id for key in base.endpoints if key not in run.endpoints},
@@ -137,14 +140,27 @@ def compare_runs(base: RunRecord, run: RunRecord, force: bool = False) -> Compar
         seconds=common,
         blocks=blocks,
         is_paired=is_paired,
+        custom=_with_verdicts(custom, too_short),
     )
 
 
+Key = TypeVar("Key", MetricKey, tuple[CustomKey, str])
+
+
+def _with_verdicts(found: Mapping[Key, Change], too_short: str) -> dict[Key, Difference]:
+    verdicts = significant(list(found.values()))
+    return {
+        key: Difference(change, is_significant, too_short or ("" if change.change is not None else _NO_VALUES))
+        for (key, change), is_significant in zip(found.items(), verdicts, strict=True)
+    }
+
+
+_AT_LEAST = f"at least {format_duration(SHORTEST_S)} are needed to tell a difference from chance"
 _NO_VALUES = "one of the runs has too few values"
 
 
 def _too_short(seconds: int) -> str:
-    return f"both runs have {seconds} s; at least {SHORTEST_S} s are needed to tell a difference from chance"
+    return f"both runs have {format_duration(seconds)}; {_AT_LEAST}"
 
 
 def _too_few(base: int, run: int) -> str:
@@ -170,17 +186,33 @@ def _blocks(intervals: Sequence[Interval], key: EndpointKey) -> list[Block]:
     found = []
     for interval in intervals:
         stats = interval.total() if key == TOTAL else interval.endpoints.get(key, EndpointStats(key))
-        found.append(Block(interval.interval_s, stats.requests, stats.failures, lanes_of(stats.duration.buckets)))
+        intended = 0 if stats.intended_duration is None else lanes_of(stats.intended_duration.buckets)
+        lanes = lanes_of(stats.duration.buckets)
+        found.append(Block(interval.interval_s, stats.requests, stats.failures, lanes, intended))
     return found
 
 
-def _same_users(before: Sequence[Interval], after: Sequence[Interval]) -> bool:
-    """Return whether both runs had nearly the same number of users at the same times."""
+def _same_load(before: Sequence[Interval], after: Sequence[Interval]) -> bool:
+    """Return whether both runs had nearly the same load at the same times."""
     same = 0
-    for one, other in zip(before, after, strict=True):
-        users, others = sum(one.users.values()), sum(other.users.values())
-        same += abs(users - others) <= max(1, _USERS_TOLERANCE * max(users, others))
+    for (users, rate), (others, other_rate) in zip(_loads(before), _loads(after), strict=True):
+        same += abs(users - others) <= max(1, _USERS_TOLERANCE * max(users, others)) and (
+            abs(rate - other_rate) <= _USERS_TOLERANCE * max(rate, other_rate)
+        )
     return same >= (1 - _USERS_TOLERANCE) * len(before)
+
+
+def _loads(intervals: Sequence[Interval]) -> list[tuple[int, float]]:
+    """Return the load of each interval: users, and iterations per second that were to start. Users of the classes with
+    a rate do not count: how many there are follows from how fast the target is."""
+    with_rate = {name for interval in intervals for name in interval.rates_target}
+    return [
+        (
+            sum(count for name, count in interval.users.items() if name not in with_rate),
+            sum(interval.rates_target.values()),
+        )
+        for interval in intervals
+    ]
 
 
 def _incomparable(base: RunRecord, run: RunRecord, before: Sequence[Interval], after: Sequence[Interval]) -> list[str]:
@@ -188,18 +220,22 @@ def _incomparable(base: RunRecord, run: RunRecord, before: Sequence[Interval], a
     one, other = base.info, run.info
     if one.test != other.test:
         incomparable.append(f"The load tests differ ({one.test} and {other.test}).")
-    users, others = (
-        max((sum(interval.users.values()) for interval in intervals), default=0) for intervals in (before, after)
-    )
+    loads, other_loads = _loads(before), _loads(after)
+    users, others = (max((users for users, _ in each), default=0) for each in (loads, other_loads))
     if abs(users - others) > _LOAD_TOLERANCE * max(users, others):
         incomparable.append(f"The loads differ (peaks: {counted(users, 'user')} and {others:,}).")
+    rate, other_rate = (max((rate for _, rate in each), default=0.0) for each in (loads, other_loads))
+    if abs(rate - other_rate) > _LOAD_TOLERANCE * max(rate, other_rate):
+        incomparable.append(
+            f"The loads differ (peaks: {format_count(rate)} and {format_count(other_rate)} iterations/s)."
+        )
     if abs(len(before) - len(after)) > _LOAD_TOLERANCE * max(len(before), len(after)):
         # In the format of the report and the list of runs.
         took, others_took = format_duration(one.duration_s), format_duration(other.duration_s)
         if took == others_took:
             took, others_took = (
-                f"{took}, {len(before)} s of it measured",
-                f"{others_took}, {len(after)} s of it measured",
+                f"{took}, {format_duration(len(before))} of it measured",
+                f"{others_took}, {format_duration(len(after))} of it measured",
             )
         incomparable.append(f"The durations differ ({took} and {others_took}).")
     for record, intervals in ((base, before), (run, after)):
@@ -215,12 +251,11 @@ def _incomparable(base: RunRecord, run: RunRecord, before: Sequence[Interval], a
 def _short_runs(base: RunRecord, run: RunRecord, before: Sequence[Interval], after: Sequence[Interval]) -> list[str]:
     """Return a sentence that names the runs that are too short, if any."""
     short = [
-        f"{record.info.run_id} has {len(seconds)} s of measurements"
+        f"{record.info.run_id} has {format_duration(len(seconds))} of measurements"
         for record, seconds in ((base, before), (run, after))
         if len(seconds) < SHORTEST_S
     ]
-    least = f"at least {SHORTEST_S} s are needed to tell a difference from chance."
-    return [f"{' and '.join(short)}; {least}"] if short else []
+    return [f"{' and '.join(short)}; {_AT_LEAST}."] if short else []
 
 
 def target_metric_order(metric: MetricKey) -> tuple[int, str, int]:
@@ -279,42 +314,4 @@ def _text(name: str, value: Any) -> str:
     return "–" if value is None else setting_text(name, value)
 
 
-def comparison_document(found: Comparison) -> dict[str, Any]:
-    """Return a comparison as a JSON document. Changes are relative, except those of the error ratio: differences."""
-    return {
-        "base": found.base.run_id,
-        "run": found.run.run_id,
-        "seconds": found.seconds,
-        "blocks": found.blocks,
-        "paired": found.is_paired,
-        "confidence": CONFIDENCE,
-        "doubts": list(found.incomparable),
-        "unjudged": [{"method": key.method, "name": key.name, "reason": why} for key, why in found.inconclusive()],
-        "endpoints": [
-            {
-                "method": key.method,
-                "name": key.name,
-                "measures": {each.change.measure.name.replace(" ", "_"): _difference(each) for each in differences},
-            }
-            for key, differences in found.endpoints.items()
-        ],
-        "only": [{"method": key.method, "name": key.name, "run": where} for key, where in found.only.items()],
-        "targets": [
-            {"target": metric.target, "kind": metric.kind, "figure": metric.name, "unit": metric.unit}
-            | _difference(difference)
-            for metric, difference in found.targets.items()
-        ],
-        "settings": [{"name": name, "base": one, "run": other} for name, one, other in found.settings],
-    }
-
-
-def _difference(difference: Difference) -> dict[str, Any]:
-    change = difference.change
-    numbers = {"base": change.base, "run": change.run, "change": change.change, "low": change.low, "high": change.high}
-    return {
-        **{name: rounded(value) for name, value in numbers.items()},
-        "verdict": difference.verdict,
-    }
-
-
-MEASURE_NAMES = tuple(measure.name.replace(" ", "_") for measure in MEASURES)
+MEASURE_NAMES = tuple(measure.name.replace(" ", "_") for measure in (*MEASURES, *INTENDED_MEASURES))

@@ -1,13 +1,12 @@
 """Write CSV files with Locust's file names and columns, so that scripts for those keep working.
 
-Times are in milliseconds. `PREFIX_stats.csv`, `_failures.csv` and `_exceptions.csv` are written at the end.
-`PREFIX_stats_history.csv` grows by one row a second during the run, also when the master is killed and another takes
-over. Texts are escaped against formula injection in spreadsheets; see `CsvRows`.
+Times are in milliseconds. `PREFIX_stats.csv`, `_failures.csv` and `_exceptions.csv` are written at the end, as is
+`PREFIX_metrics.csv` if the load test has its own metrics. `PREFIX_stats_history.csv` grows by one row a second during
+the run, also when the master is killed and another takes over. Texts are escaped against formula injection in
+spreadsheets; see `CsvRows`.
 """
 
-import csv
 import io
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
@@ -15,14 +14,14 @@ from pathlib import Path
 from typing import NamedTuple, TextIO, cast
 
 from obswarm.api import ObswarmError
+from obswarm.csv_text import CsvRows
 from obswarm.engine import Output, RunResult
 from obswarm.private_files import check_writable, make_private_folder, open_private
 from obswarm.record import Annotation, RunState, Snapshot
-from obswarm.sanitize import escape_lines, to_text
+from obswarm.report.custom_table import custom_values
 from obswarm.stats import TOTAL, EndpointKey, EndpointStats, total_of
 
 PERCENTILES = (0.5, 0.66, 0.75, 0.8, 0.9, 0.95, 0.98, 0.99, 0.999, 0.9999, 1.0)
-_PERCENTILE_NAMES = [f"{percentile * 100:.6g}%" for percentile in PERCENTILES]
 _STATS_COLUMNS = [
     "Type",
     "Name",
@@ -35,16 +34,16 @@ _STATS_COLUMNS = [
     "Average Content Size",
     "Requests/s",
     "Failures/s",
-    *_PERCENTILE_NAMES,
 ]
-_HISTORY_COLUMNS = [
+_RECENT_COLUMNS = [
     "Timestamp",
     "User Count",
     "Type",
     "Name",
     "Requests/s",
     "Failures/s",
-    *_PERCENTILE_NAMES,
+]
+_TOTAL_COLUMNS = [
     "Total Request Count",
     "Total Failure Count",
     "Total Median Response Time",
@@ -53,36 +52,26 @@ _HISTORY_COLUMNS = [
     "Total Max Response Time",
     "Total Average Content Size",
 ]
+_METRICS = "metrics"
+_METRICS_COLUMNS = {
+    "Count": "count",
+    "Sum": "sum",
+    "Per Second": "per second",
+    "Last": "last",
+    "Average": "mean",
+    "Min": "min",
+    "50%": "p50",
+    "90%": "p90",
+    "95%": "p95",
+    "99%": "p99",
+    "Max": "max",
+}
 _SUFFIXES = ("stats", "failures", "exceptions", "stats_history")
 _LINE_END = b"\r\n"
 """Line terminator of the csv module. No cell contains it, see `text_cell`."""
 _LONGEST_ROW_BYTES = 64 * 1024
 _ROUNDING_S = 1
 """The computed start of a restored run may be off by one second."""
-
-
-_FORMULA = re.compile(r"\s*[=+\-@\uff0b\uff0d\uff1d\uff20]")
-"""First characters of a cell that a spreadsheet would evaluate as a formula, including full-width forms
-(https://owasp.org/www-community/attacks/CSV_Injection)."""
-
-_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
-
-
-def text_cell(value: object) -> str:
-    """Format a cell: control characters other than line feeds and tabs are escaped, and a text that a spreadsheet would
-    evaluate as a formula gets an apostrophe in front. Numbers are unchanged."""
-    text = escape_lines(to_text(value))
-    return f"'{text}" if _FORMULA.match(text) and not _NUMBER.fullmatch(text) else text
-
-
-class CsvRows:
-    """CSV writer that formats each cell with `text_cell`."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._writer = csv.writer(stream)
-
-    def write(self, row: Iterable[object]) -> None:
-        self._writer.writerow([text_cell(value) for value in row])
 
 
 class CsvFiles(Output):
@@ -92,8 +81,13 @@ class CsvFiles(Output):
     has something to write. A restored run appends to the history of the previous process.
     """
 
-    def __init__(self, prefix: str, full_history: bool = False) -> None:
+    def __init__(self, prefix: str, full_history: bool = False, percentiles: Sequence[float] = PERCENTILES) -> None:
+        """`percentiles` are shares of 1, each with a column."""
         self._prefix = prefix
+        self._percentiles = tuple(percentiles)
+        names = [f"{share * 100:.6g}%" for share in self._percentiles]
+        self._stats_columns = [*_STATS_COLUMNS, *names]
+        self._history_columns = [*_RECENT_COLUMNS, *names, *_TOTAL_COLUMNS]
         self._full_history = full_history
         self._started_s = 0.0
         self._second = 0
@@ -133,7 +127,7 @@ class CsvFiles(Output):
     def restored(self, snapshot: Snapshot, annotations: Sequence[Annotation]) -> None:
         """Append to the existing history, if it is of this run."""
         started_s = int(snapshot.started_s)
-        found = _unfinished_history(_path(self._prefix, "stats_history"), started_s)
+        found = _unfinished_history(_path(self._prefix, "stats_history"), started_s, self._history_columns)
         if found is None:
             return
         self._append_at, self._before, self._continues = found.end_bytes, snapshot, True
@@ -149,7 +143,7 @@ class CsvFiles(Output):
             self._history = history
         elif self._history is None:
             self._history = _open(self._prefix, "stats_history")
-            CsvRows(self._history).write(_HISTORY_COLUMNS)
+            CsvRows(self._history).write(self._history_columns)
         return self._history
 
     def _write_second(self) -> None:
@@ -176,12 +170,13 @@ class CsvFiles(Output):
         self._written, self._before = self._second, last
 
     def _users(self, parts: Sequence[Snapshot], interval_s: float) -> int:
-        """Return the users of a second. The final snapshot, taken after the end, has none; if there was load until
-        then, the users are those of the snapshot before."""
+        """Return the users of a second. The final snapshot, taken after the end, has none; if there was load for most
+        of the time until then, or a request finished, the users are those of the snapshot before."""
         with_users = [part for part in parts if part.state is not RunState.STOPPED]
         if with_users or self._before is None:
             return (with_users or parts)[-1].user_count
         had_load = (parts[-1].load_s - self._before.load_s) * 2 > interval_s
+        had_load = had_load or any(part.interval_total.requests for part in parts)
         return self._before.user_count if had_load else parts[-1].user_count
 
     def _keys(self, snapshot: Snapshot) -> list[EndpointKey]:
@@ -209,7 +204,7 @@ class CsvFiles(Output):
                     *_names(total),
                     f"{recent.requests / interval_s:.6f}",
                     f"{recent.failures / interval_s:.6f}",
-                    *_percentiles(recent),
+                    *_percentiles(recent, self._percentiles),
                     total.requests,
                     total.failures,
                     *_averages(total),
@@ -224,6 +219,9 @@ class CsvFiles(Output):
             lambda: self._open_history().close(),
             *(partial(write, final) for write in (self._write_stats, self._write_failures, self._write_exceptions)),
         ]
+        if final.custom or _path(self._prefix, _METRICS).exists():
+            # Also to replace those of an earlier run.
+            steps.append(partial(self._write_metrics, final))
         failures: list[OSError] = []
         for step in steps:
             try:
@@ -246,7 +244,7 @@ class CsvFiles(Output):
         stats = [*(stats for _, stats in sorted(final.endpoints.items())), final.total]
         self._write(
             "stats",
-            _STATS_COLUMNS,
+            self._stats_columns,
             (
                 [
                     *_names(entry),
@@ -255,7 +253,7 @@ class CsvFiles(Output):
                     *_averages(entry),
                     f"{entry.rate(final.load_s):.6f}",
                     f"{entry.failure_rate(final.load_s):.6f}",
-                    *_percentiles(entry),
+                    *_percentiles(entry, self._percentiles),
                 ]
                 for entry in stats
             ),
@@ -276,6 +274,23 @@ class CsvFiles(Output):
             "exceptions",
             ["Count", "Message", "Traceback", "Nodes"],
             ([found.count, found.message, found.traceback, "local"] for found in final.exceptions.values()),
+        )
+
+    def _write_metrics(self, final: Snapshot) -> None:
+        rows = [(key, custom_values(key, stats, final.load_s)) for key, stats in sorted(final.custom.items())]
+        self._write(
+            _METRICS,
+            ["Name", "Kind", "Unit", "Labels", *_METRICS_COLUMNS],
+            (
+                [
+                    key.name,
+                    str(key.kind),
+                    key.unit,
+                    ", ".join(f"{name}={value}" for name, value in key.labels),
+                    *("" if values.get(name) is None else values[name] for name in _METRICS_COLUMNS.values()),
+                ]
+                for key, values in rows
+            ),
         )
 
     def _write(self, suffix: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
@@ -302,7 +317,7 @@ class _UnfinishedHistory(NamedTuple):
     end_bytes: int
 
 
-def _unfinished_history(path: Path, started_s: int) -> _UnfinishedHistory | None:
+def _unfinished_history(path: Path, started_s: int, columns: Sequence[str]) -> _UnfinishedHistory | None:
     """Find the rows that a previous process wrote for the run started at `started_s`.
 
     Returns None if the file is not of this run (its first row is earlier). An incomplete last row is ignored. Raises
@@ -310,7 +325,7 @@ def _unfinished_history(path: Path, started_s: int) -> _UnfinishedHistory | None
     """
     if not path.is_file():
         return None
-    header = ",".join(_HISTORY_COLUMNS).encode() + _LINE_END
+    header = ",".join(columns).encode() + _LINE_END
     with open(path, "rb") as file:
         if file.read(len(header)) != header:
             return None
@@ -332,7 +347,7 @@ def _timestamp(rows: bytes) -> int | None:
 
 
 def _names(stats: EndpointStats) -> list[object]:
-    return [stats.key.method, stats.key.name]
+    return [stats.key.method, stats.key.full_name]
 
 
 def _averages(stats: EndpointStats) -> list[object]:
@@ -341,8 +356,8 @@ def _averages(stats: EndpointStats) -> list[object]:
     return [*map(_milliseconds, (median, stats.duration.mean_s, stats.min_s, stats.max_s)), f"{size:.2f}"]
 
 
-def _percentiles(stats: EndpointStats) -> list[object]:
-    return [_milliseconds(value) for value in stats.quantiles(PERCENTILES)] or ["N/A"] * len(PERCENTILES)
+def _percentiles(stats: EndpointStats, shares: tuple[float, ...]) -> list[object]:
+    return [_milliseconds(value) for value in stats.quantiles(shares)] or ["N/A"] * len(shares)
 
 
 def _milliseconds(seconds: float | None) -> str:

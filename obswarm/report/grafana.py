@@ -9,7 +9,7 @@ from gevent.queue import Queue
 
 from obswarm.engine import Output, RunHandle
 from obswarm.greenlets import Supervisor
-from obswarm.http import ApiAccess, ApiSession, Asked, failure_of, naming_of_token, trouble_of
+from obswarm.http import ApiAccess, ApiSession, ApiTarget, failure_of, naming_of_token, trouble_of
 from obswarm.record import Annotation
 from obswarm.sanitize import escape_controls
 
@@ -32,7 +32,7 @@ class GrafanaAnnotations(Output):
         self._run_id = ""
         self._flush_timeout_s = flush_timeout_s
         access = ApiAccess(token=token)
-        self._api_target = Asked(url, access, naming_of_token("--grafana-token"))
+        self._api_target = ApiTarget(url, access, naming_of_token("--grafana-token"))
         self._session = ApiSession(_MAX_RESPONSE_BYTES, _TOTAL_TIMEOUT_S, access=access)
         self._queue: Queue[Annotation] = Queue(_QUEUE_SIZE)
         self._warned: set[str] = set()

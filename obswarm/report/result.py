@@ -7,6 +7,7 @@ from obswarm import clock
 from obswarm.engine import RunResult
 from obswarm.guards import RequirementResult
 from obswarm.record import GuardView
+from obswarm.report.custom_table import custom_documents
 from obswarm.report.cut_off import cut_off_rows
 from obswarm.report.wording import generator_sentence
 from obswarm.stats import (
@@ -17,6 +18,7 @@ from obswarm.stats import (
     EndpointStats,
     Histogram,
     InFlight,
+    scenario_totals,
     total_in_flight,
 )
 from obswarm.units import rounded
@@ -40,13 +42,30 @@ def result_document(result: RunResult, requirement_results: Sequence[Requirement
         "stop_reason": {"kind": result.stop_reason.kind, "detail": result.stop_reason.detail},
         "users_max": result.users_max,
         "totals": {**_statistics(final.total, final.load_s), "interrupted": final.interrupted},
+        "explanation": result.explanation or None,
+        "model": "open" if final.is_open else "closed",
+        "iterations": dict(sorted(final.iterations.items())),
+        "limited_iterations": [
+            {"limit": name, "number": number, "ended": final.iterations_ended.get(name, 0)}
+            for name, number in final.iterations_target.items()
+        ],
+        "dropped_iterations": [
+            {"user_class": user_class, "reason": reason, "count": count}
+            for (user_class, reason), count in sorted(final.dropped.items())
+        ],
+        "feeds": [{"name": name, **use} for name, use in sorted(result.feeds.items())],
+        **({"limit": dict(result.limit)} if result.limit else {}),
         "never_answered": result.was_never_answered,
         "in_flight": {**_in_flight(final.in_flight), "max": _in_flight_max(result.in_flight_peaks)},
         "cut_off": cut_off_rows(final.cut_off),
         "endpoints": [
-            {"method": key.method, "name": key.name, **_statistics(stats, final.load_s)}
-            for key, stats in sorted(final.endpoints.items())
+            {**key.document, **_statistics(stats, final.load_s)} for key, stats in sorted(final.endpoints.items())
         ],
+        "scenarios": [
+            {"scenario": name, **_statistics(stats, final.load_s)}
+            for name, stats in scenario_totals(final.endpoints.values()).items()
+        ],
+        "metrics": custom_documents(final.custom, final.load_s),
         "errors": [
             {
                 "method": key.method,
@@ -144,7 +163,7 @@ def _in_flight(in_flight: Mapping[EndpointKey, InFlight], total: InFlight | None
         "requests": total.count,
         "oldest_s": rounded(total.oldest_s),
         "endpoints": [
-            {"method": key.method, "name": key.name, "requests": each.count, "oldest_s": rounded(each.oldest_s)}
+            {**key.document, "requests": each.count, "oldest_s": rounded(each.oldest_s)}
             for key, each in sorted(in_flight.items())
         ],
     }
@@ -167,6 +186,7 @@ def _guard(guard: GuardView) -> dict[str, Any]:
         "since_at": None if guard.since_s is None else clock.iso(guard.since_s),
         "trips": sum(count for _, count in guard.trips),
         "stopped": guard.stopped or None,
+        "suspect": guard.suspect or None,
         "matched": guard.matched,
         "watched_s": rounded(guard.watched_s),
         "no_data_s": rounded(guard.no_data_s),

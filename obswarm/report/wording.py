@@ -1,18 +1,14 @@
 """Format measurements and differences between runs for the terminal and HTML reports."""
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
 from obswarm.record import GuardState, MetricKey, lacks_data
 from obswarm.report.compare import FASTER, INCONCLUSIVE, SAME, SLOWER, Comparison, Difference
-from obswarm.targets import Unit
 from obswarm.units import (
-    format_bytes,
     format_duration,
     format_latency,
     format_names,
-    format_not_finite,
     format_percent,
     format_rate,
 )
@@ -32,22 +28,6 @@ def value_of(measure: str, value: float | None) -> str:
     if measure == "throughput":
         return format_rate(value)
     return format_percent(value, 2) if measure == "error ratio" else format_latency(value)
-
-
-def target_metric_value(unit: Unit | str, value: float | None) -> str:
-    """Format a value of a target's metric."""
-    if value is None:
-        return "–"
-    if not math.isfinite(value):
-        return format_not_finite(value)
-    if unit == "seconds":
-        return format_latency(value)
-    if unit == "bytes":
-        return format_bytes(value)
-    if unit == "ratio":
-        return format_percent(value)
-    text = f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
-    return f"{text}/s" if unit == "per_second" else text
 
 
 def change_text(difference: Difference) -> str:
@@ -126,7 +106,7 @@ def target_metric_name(metric: MetricKey) -> str:
 
 def compared_extent(found: Comparison) -> str:
     """Format how much of the two runs was compared."""
-    return f"{found.seconds} s of both" + (f", in {found.blocks} blocks" if found.blocks else "")
+    return f"{format_duration(found.seconds)} of both" + (f", in {found.blocks} blocks" if found.blocks else "")
 
 
 def inconclusive_sentences(found: Comparison) -> list[str]:
@@ -162,7 +142,6 @@ __all__ = [
     "no_data_text",
     "one_sided_sentences",
     "target_metric_name",
-    "target_metric_value",
     "tone_of",
     "value_of",
 ]

@@ -4,7 +4,7 @@ from obswarm.on_demand import imported_on_demand
 
 with imported_on_demand(__name__):
     from obswarm.store.provenance import git_revision, read_loadtests
-    from obswarm.store.read import read_run
+    from obswarm.store.read import metric_samples, read_run
     from obswarm.store.schema import FILE, SCHEMA_VERSION
     from obswarm.store.store import LATEST, Store
     from obswarm.store.transfer import export_run, import_runs
@@ -20,6 +20,7 @@ __all__ = [
     "export_run",
     "git_revision",
     "import_runs",
+    "metric_samples",
     "read_loadtests",
     "read_run",
 ]

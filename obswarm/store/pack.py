@@ -5,7 +5,7 @@ Endpoints, errors, workers and metrics of targets have numbers (`Names`), which 
 
 import json
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from typing import Any
 
@@ -15,6 +15,10 @@ from obswarm.sanitize import escape_lines
 
 _LEVEL = 3
 """Compression level of zlib: higher levels take several times as long for rows that are 10 % smaller."""
+
+METRIC, SERIES = "figure", "series"
+"""What the names of metrics of the targets' kinds begin with, and those of their further series. A row of samples has
+values of one of them."""
 
 
 class Names:
@@ -70,10 +74,10 @@ def pack_values(values: Mapping[int, float]) -> bytes:
     return pack(list(chain.from_iterable((number, _short(value)) for number, value in values.items())))
 
 
-def unpack_values(content: bytes) -> dict[int, float]:
-    """Return the values by number that `pack_values` has packed."""
+def unpack_values(content: bytes) -> Iterator[tuple[int, float]]:
+    """Return the numbers and values that `pack_values` has packed; whole values may be integers."""
     flat = unpack(content)
-    return {number: float(value) for number, value in zip(flat[::2], flat[1::2], strict=True)}
+    return zip(flat[::2], flat[1::2], strict=True)
 
 
 def _short(value: float) -> float | int:

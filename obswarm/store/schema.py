@@ -7,6 +7,7 @@ from pathlib import Path
 
 from obswarm.api import ObswarmError
 from obswarm.private_files import make_private_folder, open_private, tighten
+from obswarm.units import format_limit
 
 FILE = "runs.sqlite"
 BUSY_TIMEOUT_S = 10.0
@@ -81,6 +82,9 @@ _MIGRATIONS = (
     "",
     # The tables stay; the name of an error may have an example behind its message.
     "",
+    # The load test's own metrics over the whole run.
+    "ALTER TABLE runs ADD COLUMN custom BLOB",
+    "ALTER TABLE marks RENAME TO annotations",
 )
 """Migration i upgrades a store from version i to i + 1."""
 
@@ -176,7 +180,8 @@ def describe(path: Path, error: sqlite3.Error) -> str:
             case sqlite3.SQLITE_FULL:
                 return f"The run store {path} cannot grow: no space is left on its disk."
             case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
-                return f"The run store {path} has been locked by another program for more than {BUSY_TIMEOUT_S:g} s."
+                limit = format_limit(BUSY_TIMEOUT_S)
+                return f"The run store {path} has been locked by another program for more than {limit}."
             case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PERM:
                 return f"The run store {path} cannot be written ({error}). Select another folder with --store."
     return f"The run store {path} cannot be used: {error}."

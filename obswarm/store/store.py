@@ -105,7 +105,7 @@ class Store:
         return [LoadTestText(name, zlib.decompress(text)) for name, text in self._query(sql, run.key)]
 
     def annotations(self, run: RunInfo) -> list[Annotation]:
-        sql = "SELECT time_s, kind, text FROM marks WHERE run = ? ORDER BY number"
+        sql = "SELECT time_s, kind, text FROM annotations WHERE run = ? ORDER BY number"
         return [Annotation(*row) for row in self._query(sql, run.key)]
 
     def size_bytes(self, run: RunInfo) -> int:
@@ -120,16 +120,22 @@ class Store:
         rows = self._query("SELECT number, name FROM names WHERE run = ?", run.key)
         return {number: tuple(json.loads(name)) for number, name in rows}
 
-    def contents(self, run: RunInfo, table: str) -> Iterator[tuple[float, bytes]]:
-        """Yield (time, content) of each row of a run in the table `seconds` or `samples`."""
+    def contents(self, run: RunInfo, table: str, since_s: float = 0.0) -> Iterator[tuple[float, bytes]]:
+        """Yield (time, content) of each row of a run in the table `seconds` or `samples`, after a wall time."""
         with convert_errors(self.path):
             yield from self._connection.execute(
-                f"SELECT time_s, content FROM {table} WHERE run = ? ORDER BY number", [run.key]
+                f"SELECT time_s, content FROM {table} WHERE run = ? AND time_s > ? ORDER BY number", [run.key, since_s]
             )
 
     def totals(self, run: RunInfo) -> bytes | None:
         """Return the packed statistics of all endpoints over the whole run, None if the run was interrupted."""
         content: bytes | None = self._query("SELECT whole FROM runs WHERE id = ?", run.key)[0][0]
+        return content
+
+    def custom_totals(self, run: RunInfo) -> bytes | None:
+        """Return the packed totals of the load test's own metrics, None if the run was interrupted, or was stored by a
+        version without them."""
+        content: bytes | None = self._query("SELECT custom FROM runs WHERE id = ?", run.key)[0][0]
         return content
 
 

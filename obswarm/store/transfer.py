@@ -11,7 +11,7 @@ from obswarm.store.schema import connect, convert_errors
 from obswarm.store.store import Store
 
 _RUN_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,99}")
-_TABLES = ("run_loadtests", "tags", "names", "seconds", "samples", "marks")
+_TABLES = ("run_loadtests", "tags", "names", "seconds", "samples", "annotations")
 
 
 def export_run(store: Store, run: RunInfo, path: Path) -> None:

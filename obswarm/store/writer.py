@@ -8,6 +8,7 @@ import zlib
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,11 @@ from gevent.threadpool import ThreadPool
 from obswarm.api import ObswarmError
 from obswarm.greenlets import Supervisor
 from obswarm.json_text import to_json
-from obswarm.record import Annotation, MetricKey, RunMetadata, Snapshot
+from obswarm.record import Annotation, MetricKey, RunMetadata, SampleSeries, Snapshot
 from obswarm.sanitize import escape_lines
-from obswarm.stats import EndpointKey, EndpointStats, ErrorKey, ErrorKinds, total_in_flight
+from obswarm.stats import CustomKey, CustomStats, EndpointKey, EndpointStats, ErrorKey, ErrorKinds, total_in_flight
 from obswarm.stats.codec import pack_row
-from obswarm.store.pack import Names, pack, pack_values, unpack
+from obswarm.store.pack import METRIC, SERIES, Names, pack, pack_values, unpack
 from obswarm.store.schema import connect, describe
 from obswarm.units import counted, rounded
 
@@ -50,7 +51,8 @@ class RunWriter:
         self._pool = ThreadPool(1)
         self._record = _Record(path, self._connection, metadata)
         self._queue: deque[tuple[Callable[..., None], Sequence[Any]]] = deque()
-        self._news, self._is_idle = Event(), Event()
+        self._queued, self._is_idle = Event(), Event()
+        self._is_idle.set()
         self._dropped = 0
         self._logged: str | None = None
         self._writing = Supervisor().keep("The writing of the run store", self._write_all)
@@ -59,7 +61,7 @@ class RunWriter:
         """Write an interval."""
         self._log_failure()
         # Without the whole run's statistics, which only its end needs: rows may wait for long.
-        self._do(self._record.interval, replace(snapshot, endpoints={}))
+        self._do(self._record.interval, replace(snapshot, endpoints={}, custom={}))
 
     def annotation(self, annotation: Annotation) -> None:
         """Write an annotation."""
@@ -68,6 +70,14 @@ class RunWriter:
     def sample(self, time_s: float, values: Mapping[MetricKey, float]) -> None:
         """Write the values of the targets' metrics at a wall time."""
         self._do(self._record.samples, time_s, dict(values))
+
+    def series(self, time_s: float, values: Mapping[MetricKey, float]) -> None:
+        """Write the values of further series of the targets at a wall time."""
+        self._do(self._record.series, time_s, dict(values))
+
+    def past_series(self, found: Mapping[MetricKey, SampleSeries]) -> None:
+        """Write further series of the targets, all of them over the whole run."""
+        self._queue.append((self._record.past_series, (found,)))
 
     def finish(
         self, final: Snapshot, ended_s: float, result: Mapping[str, Any], annotations: Sequence[Annotation] = ()
@@ -86,6 +96,10 @@ class RunWriter:
                 f"The run store was too slow: {counted(missing, 'second')} of the run {verb} not stored."
             )
 
+    def wait_until_written(self, longest_s: float) -> None:
+        """Wait until the rows so far are written, or cannot be written, at most `longest_s` seconds."""
+        self._is_idle.wait(longest_s)
+
     def close(self) -> None:
         self._write_rest()
         self._pool.kill()
@@ -98,12 +112,12 @@ class RunWriter:
             return
         self._queue.append((what, arguments))
         self._is_idle.clear()
-        self._news.set()
+        self._queued.set()
 
     def _write_all(self) -> None:
         while True:
-            self._news.wait()
-            self._news.clear()
+            self._queued.wait()
+            self._queued.clear()
             self._drain()
             self._is_idle.set()
 
@@ -147,10 +161,10 @@ class _Record:
         self._names = Names()
         self._pending: list[tuple[str, Sequence[Any]]] = []
         self._early: list[Annotation] = []
-        self._rows = dict.fromkeys(("seconds", "samples", "marks"), 0)
+        self._rows = dict.fromkeys(("seconds", "samples", "annotations"), 0)
         self._errors: dict[ErrorKey, int] = {}
         self._epoch, self._stats_since_s = 0, -math.inf
-        self._values: dict[int, float] = {}
+        self._values: dict[str, dict[int, float]] = {}
 
     def write(self, rows: Sequence[tuple[Callable[..., None], Sequence[Any]]]) -> None:
         """Write rows in one transaction: each is a method of this object, and its arguments. What one raises is raised
@@ -177,27 +191,52 @@ class _Record:
         if self._run is None:
             self._early.append(annotation)
             return
-        self._insert("marks", annotation.time_s, annotation.kind, annotation.text)
+        self._insert("annotations", annotation.time_s, annotation.kind, annotation.text)
 
     def samples(self, time_s: float, values: Mapping[MetricKey, float]) -> None:
+        self._write_values(METRIC, time_s, values)
+
+    def series(self, time_s: float, values: Mapping[MetricKey, float]) -> None:
+        self._write_values(SERIES, time_s, values)
+
+    def past_series(self, found: Mapping[MetricKey, SampleSeries]) -> None:
+        rows: dict[float, dict[int, float]] = {}
+        for key, points in found.items():
+            number = self._number_of(SERIES, key)
+            for time_s, value in points:
+                rows.setdefault(time_s, {})[number] = value
+        for time_s in sorted(rows):
+            self._insert("samples", time_s, pack_values(rows[time_s]))
+
+    def _write_values(self, what: str, time_s: float, values: Mapping[MetricKey, float]) -> None:
+        """Write a row with the values that have changed; `what` is METRIC or SERIES, which have rows of their own."""
         if self._run is None:
             return
-        now = {
-            self._names.number("figure", each.target, each.kind, each.name, each.unit): value
-            for each, value in values.items()
-        }
-        changed = {number: value for number, value in now.items() if self._values.get(number) != value}
+        now = {self._number_of(what, each): value for each, value in values.items()}
+        before = self._values.get(what, {})
+        changed = {number: value for number, value in now.items() if before.get(number) != value}
         # NaN marks the gap of a metric that has disappeared.
-        changed |= dict.fromkeys(self._values.keys() - now.keys(), math.nan)
-        self._values = now
+        changed |= dict.fromkeys(before.keys() - now.keys(), math.nan)
+        self._values[what] = now
         self._insert("samples", time_s, pack_values(changed))
+
+    def _number_of(self, what: str, key: MetricKey) -> int:
+        return self._names.number(what, key.target, key.kind, key.name, key.unit)
 
     def end(self, final: Snapshot, ended_s: float, result: str, annotations: Sequence[Annotation]) -> None:
         self._begin(final)
-        for annotation in annotations[self._rows["marks"] :]:
-            self._insert("marks", annotation.time_s, annotation.kind, annotation.text)
+        for annotation in annotations[self._rows["annotations"] :]:
+            self._insert("annotations", annotation.time_s, annotation.kind, annotation.text)
         totals = pack([self._pack_endpoint(key, stats) for key, stats in final.endpoints.items()])
-        self._add("UPDATE runs SET ended_s = ?, whole = ?, result = ? WHERE id = ?", ended_s, totals, result, self._run)
+        custom = pack(self._pack_custom(final.custom))
+        self._add(
+            "UPDATE runs SET ended_s = ?, whole = ?, custom = ?, result = ? WHERE id = ?",
+            ended_s,
+            totals,
+            custom,
+            result,
+            self._run,
+        )
 
     def _begin(self, snapshot: Snapshot) -> None:
         if self._run is not None:
@@ -212,7 +251,7 @@ class _Record:
         if found is None:
             self._new(snapshot)
         for annotation in self._early:
-            self._insert("marks", annotation.time_s, annotation.kind, annotation.text)
+            self._insert("annotations", annotation.time_s, annotation.kind, annotation.text)
         self._early.clear()
 
     def _new(self, snapshot: Snapshot) -> None:
@@ -280,6 +319,8 @@ class _Record:
                 [number("exception", each.message, each.traceback), each.count] for each in snapshot.exceptions.values()
             ],
             "iterations": dict(snapshot.iterations),
+            **({"rates_target": dict(snapshot.rates_target)} if snapshot.rates_target else {}),
+            **({"dropped": [[*key, count] for key, count in snapshot.dropped.items()]} if snapshot.dropped else {}),
             "interrupted": snapshot.interrupted,
             "in_flight": [in_flight.count, round(in_flight.oldest_s, 3)],
             "workers": [
@@ -296,7 +337,14 @@ class _Record:
                 for each in snapshot.workers
             ],
             "guards": [[number("guard", each.name), each.state, each.value] for each in snapshot.guards],
+            # Few load tests have any, and a row of nothing takes space in each second.
+            **({"custom": self._pack_custom(snapshot.interval_custom)} if snapshot.interval_custom else {}),
         }
+
+    def _pack_custom(self, series: Mapping[CustomKey, CustomStats]) -> list[list[Any]]:
+        names = ((key.name, key.kind, key.unit, *chain.from_iterable(key.labels)) for key in series)
+        numbers = (self._names.number("custom", *name) for name in names)
+        return [[number, *stats.pack()] for number, stats in zip(numbers, series.values(), strict=True)]
 
     def _pack_errors(self, snapshot: Snapshot) -> list[list[Any]]:
         """Return [number, occurrences in this interval, first seen, last seen] of the errors of the interval."""
@@ -317,11 +365,11 @@ class _Record:
         return rows
 
     def _pack_endpoint(self, key: EndpointKey, stats: EndpointStats) -> list[Any]:
-        return [self._names.number("endpoint", *key), *pack_row(stats)]
+        return [self._names.number("endpoint", *key.labels), *pack_row(stats)]
 
     def _insert(self, table: str, *values: Any) -> None:
-        placeholders = ", ".join("?" * (len(values) + 2))
-        self._add(f"INSERT INTO {table} VALUES ({placeholders})", self._run, self._rows[table], *values)
+        row = self._run, self._rows[table], *values
+        self._add(f"INSERT INTO {table} VALUES ({', '.join('?' * len(row))})", *row)
         self._rows[table] += 1
 
     def _add(self, sql: str, *values: Any) -> None:

@@ -10,8 +10,7 @@ import pytest
 
 from obswarm.cli.display import LiveDisplay
 from obswarm.cli.plain import PlainProgress
-from obswarm.cli.terminal import TerminalDisplay
-from obswarm.cli.text_console import can_redraw
+from obswarm.cli.terminal import TerminalDisplay, can_redraw
 from obswarm.config import RunConfig
 
 

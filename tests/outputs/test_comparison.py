@@ -45,7 +45,7 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Comparison, RunR
     return compare_runs(*records), *records
 
 
-def test_in_the_terminal(compared: tuple[Comparison, RunRecord, RunRecord]) -> None:
+def test_a_comparison_in_the_terminal_escapes_texts(compared: tuple[Comparison, RunRecord, RunRecord]) -> None:
     stream = io.StringIO()
     _print(TextConsole(stream, width=60_000), compared[0])
     shown = stream.getvalue()
@@ -54,23 +54,23 @@ def test_in_the_terminal(compared: tuple[Comparison, RunRecord, RunRecord]) -> N
     assert "GET only [0] \\x1b" in shown
 
 
-def test_as_json(compared: tuple[Comparison, RunRecord, RunRecord]) -> None:
+def test_a_comparison_as_json_escapes_texts(compared: tuple[Comparison, RunRecord, RunRecord]) -> None:
     text = to_json(comparison_document(compared[0]), indent=2)
     assert text.isascii()
     names = {each["name"] for each in json.loads(text)["endpoints"]}
     assert names >= {escape_lines(text) for text in TEXTS.values()}
 
 
-def test_as_a_page(compared: tuple[Comparison, RunRecord, RunRecord]) -> None:
+def test_a_comparison_as_a_page_escapes_texts(compared: tuple[Comparison, RunRecord, RunRecord]) -> None:
     page = comparison_page(*compared)
     assert not UNFIT.search(page)
-    assert page.count("<script") == page.count("</script>") == 3
+    assert page.count("<script") == page.count("</script>") == 4
     assert "<img" not in page
     assert page.count("&lt;img src=x") >= 3
 
 
 @pytest.mark.parametrize("width", [40, 60, 80])
-def test_in_a_narrow_terminal_names_and_verdicts_can_be_read(
+def test_a_comparison_in_a_narrow_terminal_has_whole_names_and_verdicts(
     compared: tuple[Comparison, RunRecord, RunRecord], width: int
 ) -> None:
     stream = io.StringIO()

@@ -83,9 +83,9 @@ def over_the_journal(table: StatsTable, path: Path) -> StatsTable:
 
 
 def final_result(table: StatsTable, test: str, folder: Path) -> tuple[RunResult, list[Any]]:
-    csv_files, kept, latest = CsvFiles(str(folder / "run"), full_history=True), SnapshotRegistry(), SnapshotRegistry()
+    csv_files, stored, latest = CsvFiles(str(folder / "run"), full_history=True), SnapshotRegistry(), SnapshotRegistry()
     store = RunWriter(folder / "runs.sqlite", RunMetadata("1.0.0"))
-    run = MadeUpRun([csv_files, store, kept, latest], test=test)
+    run = MadeUpRun([csv_files, store, stored, latest], test=test)
     run.statistics.add(table)
     final = run.statistics.emit(run.status())
     for output in run.outputs:

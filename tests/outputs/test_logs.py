@@ -15,7 +15,7 @@ from obswarm.cli.terminal import Log
 from obswarm.cli.text_console import TextConsole, console_handler
 from obswarm.cli.tracebacks import escape_tracebacks
 from obswarm.cluster import RecordFormatter
-from obswarm.cluster.processes import _mark, _pump
+from obswarm.cluster.processes import _pump, _record_prefix
 from obswarm.log_format import stream_handler
 from obswarm.sanitize import escape_lines
 from obswarm.streams import LogFile, set_up_logging
@@ -62,21 +62,21 @@ def assert_records(shown: str, text: str, begin: str) -> None:
 
 
 @every_text
-def test_on_standard_error(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_log_records_on_standard_error_are_escaped(text: str, capsys: pytest.CaptureFixture[str]) -> None:
     set_up_logging("INFO")
     log_everything(text)
     assert_records(capsys.readouterr().err.replace("ERROR: failed", "WARNING: failed"), text, "WARNING: ")
 
 
 @every_text
-def test_in_a_file(text: str, tmp_path: Path) -> None:
+def test_log_records_in_a_log_file_are_escaped(text: str, tmp_path: Path) -> None:
     set_up_logging("INFO", str(tmp_path / "log"))
     log_everything(text)
     assert_records((tmp_path / "log").read_text(encoding="utf-8"), text, "20")
 
 
 @every_text
-def test_above_the_display(text: str) -> None:
+def test_log_records_are_printed_above_the_live_display(text: str) -> None:
     stream = io.StringIO()
     set_up_logging("INFO", handler=console_handler(TextConsole(stream, width=60_000)))
     log_everything(text)
@@ -87,7 +87,7 @@ def test_above_the_display(text: str) -> None:
 
 
 @every_text
-def test_from_a_worker_process(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_log_records_of_a_worker_process_are_escaped(text: str, capsys: pytest.CaptureFixture[str]) -> None:
     child = io.StringIO()
     handler = logging.StreamHandler(child)
     handler.setFormatter(RecordFormatter(INCARNATION))
@@ -99,7 +99,7 @@ def test_from_a_worker_process(text: str, capsys: pytest.CaptureFixture[str]) ->
     set_up_logging("INFO")
     child.seek(0)
     printed = io.StringIO()
-    _pump(child, lambda: printed, _mark(INCARNATION))
+    _pump(child, lambda: printed, _record_prefix(INCARNATION))
     assert printed.getvalue() == "printed without an end of line "
     assert_records(capsys.readouterr().err.replace("ERROR: failed", "WARNING: failed"), text, "WARNING: ")
 
@@ -108,14 +108,18 @@ def test_what_a_load_test_prints_is_never_taken_for_a_record(capsys: pytest.Capt
     set_up_logging("INFO")
     texts = ["\x1e40\x1fobswarm\x1fforged\n", '\x1eanother [40, "obswarm", "forged"]\n', "\x1e\n"]
     printed = io.StringIO()
-    _pump(io.StringIO("".join(texts)), lambda: printed, _mark(INCARNATION))
+    _pump(io.StringIO("".join(texts)), lambda: printed, _record_prefix(INCARNATION))
     assert printed.getvalue() == "".join(texts)
     assert capsys.readouterr().err == ""
 
 
 def test_a_record_that_was_cut_off_is_shown_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
     set_up_logging("INFO")
-    _pump(io.StringIO(_mark(INCARNATION) + '[40, "obswarm", "half of it'), io.StringIO, _mark(INCARNATION))
+    _pump(
+        io.StringIO(_record_prefix(INCARNATION) + '[40, "obswarm", "half of it'),
+        io.StringIO,
+        _record_prefix(INCARNATION),
+    )
     assert capsys.readouterr().err == 'WARNING: A worker process said: [40, "obswarm", "half of it\n'
 
 
@@ -125,13 +129,13 @@ def test_a_sink_that_cannot_take_it_does_not_end_the_pump(capsys: pytest.Capture
             raise BrokenPipeError
 
     set_up_logging("INFO")
-    lines = f'one\n{_mark(INCARNATION)}[40, "obswarm", "two"]\n'
-    _pump(io.StringIO(lines), Broken, _mark(INCARNATION))
+    lines = f'one\n{_record_prefix(INCARNATION)}[40, "obswarm", "two"]\n'
+    _pump(io.StringIO(lines), Broken, _record_prefix(INCARNATION))
     assert capsys.readouterr().err == "ERROR: two\n"
 
 
 @every_text
-def test_to_a_client(text: str) -> None:
+def test_log_records_for_a_client_of_a_service_are_escaped(text: str) -> None:
     run = RunEvents()
     handler = RunEventsHandler(run)
     logging.getLogger().handlers[:] = [handler]
@@ -164,8 +168,8 @@ def test_a_log_file_that_cannot_be_made_any_more_is_said_once_and_is_incomplete(
     with pytest.raises(ObswarmError, match="Is a directory"):
         log.finish(result_of(run.second({PAGE: [0.01]})))
     file.close()
-    said = capsys.readouterr().err
-    assert said == f"Error: --logfile {tmp_path}/log: Is a directory. The log is incomplete; the run goes on.\n"
+    logged = capsys.readouterr().err
+    assert logged == f"Error: --logfile {tmp_path}/log: Is a directory. The log is incomplete; the run goes on.\n"
 
 
 def test_run_single_user_formats_as_well(capsys: pytest.CaptureFixture[str]) -> None:

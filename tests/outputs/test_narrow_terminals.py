@@ -15,7 +15,7 @@ from obswarm.cli.main import cli
 from obswarm.cli.plain import progress_line
 from obswarm.cli.runs_show import _endpoints as endpoints_of_record
 from obswarm.cli.summary import print_summary
-from obswarm.cli.tables import columns_that_fit, figures_table, lines_of, texts_table
+from obswarm.cli.tables import columns_that_fit, lines_of, metrics_table, texts_table
 from obswarm.cli.text_console import TextConsole
 from obswarm.cli.window import RecentIntervals
 from obswarm.engine import RunResult
@@ -82,6 +82,19 @@ def test_no_figure_of_the_summary_is_cut_at_any_width(width: int) -> None:
     assert shown.count("2,000 (100.0%)") >= 2
 
 
+@pytest.mark.parametrize("width", [20, 24, 30, 40])
+def test_no_figure_of_the_display_is_cut_at_any_width(width: int) -> None:
+    stream, result = io.StringIO(), busy_result()
+    display = LiveDisplay(TextConsole(stream, width=width, height=50))
+    display._recent.add(result.final)
+    TextConsole(stream, width=width, height=50).print(display._figures(result.final))
+    shown = stream.getvalue()
+    assert "…" not in shown
+    assert max(map(len, shown.splitlines())) <= width
+    p95 = display._recent.total().quantiles((0.95,))[0]
+    assert all(text in shown for text in ("2 of 1", format_latency(p95)))
+
+
 @given(
     st.integers(40, 200),
     st.lists(
@@ -95,7 +108,7 @@ def test_no_figure_of_the_summary_is_cut_at_any_width(width: int) -> None:
 )
 def test_names_and_the_most_important_figures_are_whole(width: int, rows: list[tuple[str, tuple[str, ...]]]) -> None:
     stream = io.StringIO()
-    TextConsole(stream, width=width).print(figures_table(width, "name", HEADINGS, rows, ("p50", "failures")))
+    TextConsole(stream, width=width).print(metrics_table(width, "name", HEADINGS, rows, ("p50", "failures")))
     shown = stream.getvalue()
     assert max(map(len, shown.splitlines())) <= width
     assert "…" not in shown
@@ -141,7 +154,7 @@ def test_the_live_display_uses_the_room(width: int, has_charts: bool, percentile
     assert max(map(len, shown.splitlines())) <= width
     heading = next(line for line in shown.splitlines() if " endpoint " in line)
     assert len(re.findall(r"\bp\d+", heading)) >= percentiles
-    assert ("p95 by second, last 3 s" in shown) == has_charts
+    assert ("p95 by second, last 3s" in shown) == has_charts
     assert ("30.0 ms ┤" in shown) == has_charts
     assert ("███ p95, up to 29.1 ms" in shown) == (not has_charts)
 
@@ -171,10 +184,10 @@ def test_names_are_whole_in_a_kept_run() -> None:
 def test_columns_go_in_their_order_and_only_when_they_have_to(
     width: int, names: list[str], rows: list[tuple[str, str, str]]
 ) -> None:
-    kept = columns_that_fit(width, names, HEADINGS, rows, ("p50", "failures"))
-    assert kept in ([0, 1, 2], [0, 1], [0])
+    stored = columns_that_fit(width, names, HEADINGS, rows, ("p50", "failures"))
+    assert stored in ([0, 1, 2], [0, 1], [0])
     assert columns_that_fit(1000, names, HEADINGS, rows, ("p50", "failures")) == [0, 1, 2]
-    assert len(columns_that_fit(width + 20, names, HEADINGS, rows, ("p50", "failures"))) >= len(kept)
+    assert len(columns_that_fit(width + 20, names, HEADINGS, rows, ("p50", "failures"))) >= len(stored)
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 120])

@@ -41,8 +41,8 @@ def displayed(guard: GuardView) -> str:
 
 
 def test_the_terminal_says_what_was_seen_of_the_last_seconds() -> None:
-    assert "→ stop values for 65% of the last 20 s HTTP 500" in displayed(GUARD)
-    assert "values for 65% of the last 4 s" in displayed(replace(GUARD, watched_s=4.0))
+    assert "→ stop values for 65% of the last 20s HTTP 500" in displayed(GUARD)
+    assert "values for 65% of the last 4s" in displayed(replace(GUARD, watched_s=4.0))
     assert "values for" not in displayed(replace(GUARD, data_ratio=0.95))
 
 
@@ -67,7 +67,7 @@ def test_the_terminal_has_room_for_what_is_wrong() -> None:
 
 
 STOPPED = replace(
-    GUARD, action="scale(50%)", state=GuardState.NO_DATA, no_data_reason="HTTP 500", stopped="no data for 4 s"
+    GUARD, action="scale(50%)", state=GuardState.NO_DATA, no_data_reason="HTTP 500", stopped="no data for 4s"
 )
 
 
@@ -75,10 +75,10 @@ def test_a_guard_that_stopped_the_run_without_data_has_not_tripped() -> None:
     seen = GuardsSeen()
     seen.add(snapshot_with(STOPPED))
     (line,) = seen.lines([STOPPED])
-    assert "→ scale(50%): did not trip; stopped the run: no data for 4 s, " in line.plain
+    assert "→ scale(50%): did not trip; stopped the run: no data for 4s, " in line.plain
     result = result_of(snapshot_with(STOPPED))
     (guard,) = result_document(result)["guards"]
-    assert (guard["trips"], guard["stopped"]) == (0, "no data for 4 s")
+    assert (guard["trips"], guard["stopped"]) == (0, "no data for 4s")
     assert "The guard load stopped the run." in junit_document(result, [])
     latest = SnapshotRegistry()
     latest.snapshot(snapshot_with(STOPPED))

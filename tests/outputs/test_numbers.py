@@ -39,11 +39,18 @@ from obswarm.report import (
     result_document,
     run_page,
 )
-from obswarm.report.wording import target_metric_value, value_of
+from obswarm.report.wording import value_of
 from obswarm.stats import EndpointKey
 from obswarm.store import RunWriter, Store, export_run, import_runs, read_run
 from obswarm.targets import Unit
-from obswarm.units import format_bytes, format_count, format_duration, format_latency, format_not_finite
+from obswarm.units import (
+    format_bytes,
+    format_count,
+    format_duration,
+    format_in_unit,
+    format_latency,
+    format_not_finite,
+)
 from obswarm.web.answers import json_answer
 from obswarm.web.wire import pack_result, unpack_result
 from tests.support.expositions import series_by_format
@@ -230,7 +237,7 @@ WRITERS: dict[str, Callable[[float], str]] = {
     "setting in seconds": partial(setting_text, "linger"),
 }
 UNITS: tuple[Unit, ...] = ("seconds", "bytes", "ratio", "number", "per_second")
-WRITERS |= {f"figure in {unit}": partial(target_metric_value, unit) for unit in UNITS}
+WRITERS |= {f"figure in {unit}": partial(format_in_unit, unit) for unit in UNITS}
 WRITERS |= {f"target's {unit}": partial(_format, unit) for unit in UNITS}
 WRITERS |= {f"measure {name}": partial(value_of, name) for name in ("throughput", "error ratio", "p95")}
 WRITERS |= {when: Guard(when).format_value for when in ("p95 > 1s", "rps > 1", "error_ratio > 5%", "promql(x) > 1")}
@@ -238,7 +245,7 @@ WRITERS |= {when: Guard(when).format_value for when in ("p95 > 1s", "rps > 1", "
 
 @every_number
 @pytest.mark.parametrize("name", WRITERS)
-def test_it_is_written_as_prometheus_does(name: str, text: str, number: float) -> None:
+def test_numbers_are_written_as_prometheus_writes_them(name: str, text: str, number: float) -> None:
     assert WRITERS[name](number) == text
     assert WRITERS[name](0.5)
     assert format_not_finite(0.5) == ""

@@ -6,9 +6,15 @@ of its format, or say below why what it writes cannot be somebody else's text.
 """
 
 import ast
+import re
+from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
+import pytest
+
 import obswarm
+from obswarm.syntax import parse
 
 PACKAGE = Path(obswarm.__file__).parent
 
@@ -30,8 +36,8 @@ WAYS_OUT = (
 
 KNOWN = {
     # The shared modules.
-    ("streams.py", "sys.stdout"): "say",
-    ("streams.py", "sys.stderr"): "say",
+    ("streams.py", "sys.stdout"): "echo",
+    ("streams.py", "sys.stderr"): "echo",
     ("streams.py", "logging.FileHandler"): "formats with LogFormatter",
     ("streams.py", "logging.StreamHandler"): "formats with LogFormatter",
     ("cli/text_console.py", "rich.console.Console"): "TextConsole",
@@ -47,13 +53,19 @@ KNOWN = {
     ("log_format.py", "logging.StreamHandler"): "formats with LogFormatter",
     ("log_format.py", "sys.stderr"): "formats with LogFormatter",
     ("json_text.py", "json.dumps"): "to_json",
-    ("report/csv_files.py", "csv.writer"): "CsvRows",
+    ("csv_text.py", "csv.writer"): "CsvRows",
+    ("kubernetes/workloads.py", "json.dumps"): "only hashed",
     ("report/junit.py", "xml.etree.ElementTree.Element"): "_element",
     ("report/junit.py", "xml.etree.ElementTree.SubElement"): "_element",
     ("report/junit.py", "xml.etree.ElementTree.tostring"): "made of _element",
     ("report/page/template.py", "jinja2.Environment"): "escapes what it writes out",
     ("report/page/template.py", "markupsafe.Markup"): "only looked for",
     # Others.
+    ("locust/html.py", "jinja2.Environment"): "escapes what it writes out",
+    ("engine/otlp.py", "logging.Handler"): "keeps the last message of OpenTelemetry's exporters, redacted",
+    ("locust/log.py", "logging.Handler"): "keeps lines for the load test",
+    ("locust/main.py", "sys.stdout"): "nothing is written",
+    ("locust/main.py", "sys.stderr"): "nothing is written",
     ("command_line.py", "json.dumps"): "for a process of the same command, in its environment",
     ("cli/runs.py", "click.confirm"): "escaped",
     ("cli/main.py", "sys.stdout"): "nothing is written",
@@ -71,6 +83,9 @@ KNOWN = {
     ("api/debug.py", "print"): "escapes each line",
     ("api/debug.py", "sys.stderr"): "escapes each line",
     ("api/debug.py", "logging.basicConfig"): "with a handler of log_format",
+    ("feeds/rows.py", "json.dumps"): "values as they are, read by obswarm",
+    ("cli/find_limit.py", "sys.stdout"): "handed to a console",
+    ("cli/find_limit.py", "sys.stderr"): "handed to a console",
     ("cli/terminal.py", "sys.stdout"): "handed to a console",
     ("cli/terminal.py", "sys.stderr"): "handed to a console, or to PlainProgress",
     ("streams.py", "logging.basicConfig"): "with one of its handlers, or of text_console",
@@ -79,6 +94,7 @@ KNOWN = {
     ("cli/worker_process.py", "sys.stderr"): "ASCII for the parent, which formats it",
     ("cluster/processes.py", "logging.Formatter"): "ASCII for the parent, which formats it",
     ("cluster/processes.py", "json.dumps"): "ASCII for the parent, which formats it",
+    ("web/rest/live.py", "logging.Handler"): "JSON of redacted texts, which the page escapes",
     ("web/runs.py", "logging.Handler"): "MessagePack for a client, which formats it",
     ("cluster/processes.py", "sys.stdout"): "what a load test prints is its own",
     ("cluster/processes.py", "sys.stderr"): "what a load test prints is its own",
@@ -112,7 +128,7 @@ def name_of(node: ast.expr, names: dict[str, str]) -> str:
 
 def ways_out(text: str) -> set[str]:
     """Those of WAYS_OUT that a module calls, subclasses or refers to, but for hints of types."""
-    tree = ast.parse(text)
+    tree = parse(text)
     names = full_names(tree)
     hints = {
         id(part)
@@ -140,7 +156,7 @@ def test_texts_leave_by_known_places_only() -> None:
 def without_encoding(text: str) -> list[int]:
     """Lines that read or write text in the encoding of whatever locale there is."""
     found = []
-    for node in ast.walk(ast.parse(text)):
+    for node in ast.walk(parse(text)):
         if not isinstance(node, ast.Call) or "encoding" in {word.arg for word in node.keywords}:
             continue
         name = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
@@ -185,3 +201,57 @@ def f(x: sys.stdout) -> Text:
         "xml.etree.ElementTree.Element",
         "xml.etree.ElementTree.SubElement",
     ]
+
+
+_SECONDS = re.compile(r"%[.0-9]*[fgds] ?(s|seconds|ms|minutes|hours)\b|\d s\b")
+
+
+def hand_made_durations(tree: ast.Module) -> Iterator[int]:
+    """Yield the lines with a text in which a number is followed by a unit of time, unless it is a docstring."""
+    documentation = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        texts: list[str] = []
+        if isinstance(node, ast.JoinedStr):
+            texts = [
+                f"%d{text.value}"
+                for value, text in pairwise(node.values)
+                if isinstance(text, ast.Constant) and isinstance(value, ast.FormattedValue) and _is_number(value, text)
+            ]
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in documentation:
+            texts = [node.value]
+        if any(map(_SECONDS.search, texts)):
+            yield node.lineno
+
+
+def _is_number(value: ast.FormattedValue, text: ast.Constant) -> bool:
+    is_named = "_s" in ast.unparse(value.value).lower()
+    return value.format_spec is not None or is_named or str(text.value).startswith(" s")
+
+
+def test_durations_are_formatted_in_one_place() -> None:
+    found = {
+        f"{file.relative_to(PACKAGE)}:{line}"
+        for file in PACKAGE.rglob("*.py")
+        if file != PACKAGE / "units.py"
+        for line in hand_made_durations(parse(file.read_text(encoding="utf-8")))
+    }
+    assert found == set(), "use format_duration, format_limit, format_tenths or format_latency of obswarm/units.py"
+
+
+@pytest.mark.parametrize(
+    ("line", "is_found"),
+    [
+        ('f"within {limit_s:g} s"', True),
+        ('f"for {limit_s:.0f}s"', True),
+        ('f"{ms:.0f} ms"', True),
+        ('logger.info("after %.0f s", limit_s)', True),
+        ('f"within {format_limit(limit_s)}"', False),
+        ('text = "at most 10 s"', True),
+        ('"""At most 10 s."""', False),
+        ('f"{count:,} samples"', False),
+        ('f"{format_rate(rate)}/s"', False),
+        ('logger.info("%s stopped", name)', False),
+    ],
+)
+def test_durations_that_are_formatted_elsewhere_are_found(line: str, is_found: bool) -> None:
+    assert bool(list(hand_made_durations(parse(line)))) is is_found

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from obswarm.api.debug import _RequestPrinter
+from obswarm.api.debug import RequestPrinter
 from obswarm.cli.display import LiveDisplay
 from obswarm.cli.main import cli, main
 from obswarm.cli.plain import PlainProgress
@@ -18,7 +18,7 @@ from obswarm.record import Annotation, RunMetadata
 from obswarm.report import result_document
 from obswarm.sanitize import escape_controls
 from obswarm.store import RunWriter
-from obswarm.streams import say, say_error, say_lines
+from obswarm.streams import echo, echo_error, echo_lines
 from obswarm.targets import Target, TargetHealth
 from tests.support.hostile import TEXTS, UNFIT, hostile_result, hostile_snapshot
 
@@ -104,7 +104,7 @@ def test_kept_runs_are_shown_as_they_are(text: str, tmp_path: Path, monkeypatch:
 
 @every_text
 def test_run_single_user_prints_a_line_for_each_request(text: str, capsys: pytest.CaptureFixture[str]) -> None:
-    printer = _RequestPrinter(True, True, True, True)
+    printer = RequestPrinter(True, True, True, True)
     printer(text, text, 1.0, 2, RuntimeError(text), {text: text}, type("Response", (), {"text": text})())
     shown = capsys.readouterr().out
     assert not UNFIT.search(shown)
@@ -134,9 +134,9 @@ def test_what_a_load_test_prints_beside_the_display_keeps_its_lines() -> None:
 
 @every_text
 def test_say_keeps_lines_and_errors_indent_them(text: str, capsys: pytest.CaptureFixture[str]) -> None:
-    say(text)
-    say_lines(text)
-    say_error(text)
+    echo(text)
+    echo_lines(text)
+    echo_error(text)
     out, err = capsys.readouterr()
     assert not UNFIT.search(out + err)
     assert all(line.startswith("  ") for line in err.splitlines()[1:])

@@ -88,8 +88,8 @@ def part_of_a_run(
     files, before = CsvFiles(str(folder / "run")), since or 0.0
     if since is not None:
         # At the moment at which the run is taken up.
-        there = run.second({})
-        files.restored(replace(there, started_s=started_s, elapsed_s=ends[0] - 1, interval_s=ends[0] - 1 - since), [])
+        present = run.second({})
+        files.restored(replace(present, started_s=started_s, elapsed_s=ends[0] - 1, interval_s=ends[0] - 1 - since), [])
     for end in ends:
         requests = round((end - before) * 10)
         found = run.second({PAGE: [0.01] * requests})
@@ -254,21 +254,26 @@ def test_rates_of_the_run_are_over_the_time_of_its_load(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("ends", "load_s", "users"),
+    ("ends", "load_s", "requests", "users"),
     [
-        pytest.param([1.0, 2.0, 3.0], 3.0, 3, id="load until the end"),
-        pytest.param([1.0, 2.0, 3.0, 3.1], 3.05, 3, id="the rest is a part of the last second"),
-        pytest.param([1.0, 2.0, 3.0], 2.1, 0, id="the wait for the last requests"),
+        pytest.param([1.0, 2.0, 3.0], 3.0, 1, 3, id="load until the end"),
+        pytest.param([1.0, 2.0, 3.0, 3.1], 3.05, 1, 3, id="the rest is a part of the last second"),
+        pytest.param([1.0, 2.0, 3.0], 2.1, 1, 3, id="the last requests after a stop"),
+        pytest.param([1.0, 2.0, 3.0], 2.1, 0, 0, id="a wait after the last request"),
     ],
 )
 def test_the_last_row_has_the_users_that_made_its_load(
-    tmp_path: Path, ends: list[float], load_s: float, users: int
+    tmp_path: Path, ends: list[float], load_s: float, requests: int, users: int
 ) -> None:
     files, run = CsvFiles(str(tmp_path / "run"), False), MadeUpRun([])
     before = 0.0
     for end in ends:
         snapshot = replace(
-            run.second({PAGE: [0.01]}), started_s=1000.0, elapsed_s=end, interval_s=end - before, load_s=end
+            run.second({PAGE: [0.01] * (1 if end < ends[-1] else requests)}),
+            started_s=1000.0,
+            elapsed_s=end,
+            interval_s=end - before,
+            load_s=end,
         )
         if end == ends[-1]:
             snapshot = replace(snapshot, state=RunState.STOPPED, users={}, load_s=load_s)

@@ -22,19 +22,19 @@ class Grafana:
     def __init__(self) -> None:
         self.documents: list[Any] = []
         self.urls: set[str] = set()
-        self.says: int | Exception = 200
+        self.replies: int | Exception = 200
         self.may_answer = Event()
         self.may_answer.set()
         self.is_closed = False
 
     def post(self, url: str, json: Any, timeout: float) -> requests.Response:
         self.may_answer.wait()
-        if isinstance(self.says, Exception):
-            raise self.says
+        if isinstance(self.replies, Exception):
+            raise self.replies
         self.urls.add(url)
         self.documents.append(json)
         response = requests.Response()
-        response.status_code, response.url, response._content = self.says, url, b'{"message": "x"}'
+        response.status_code, response.url, response._content = self.replies, url, b'{"message": "x"}'
         response.request = requests.Request("POST", url).prepare()
         return response
 
@@ -69,11 +69,11 @@ def test_annotations_are_sent_with_their_time_and_their_run_by_the_time_of_the_e
     assert grafana.is_closed
 
 
-@pytest.mark.parametrize("says", [401, 404, 500, requests.ConnectionError("refused")])
+@pytest.mark.parametrize("replies", [401, 404, 500, requests.ConnectionError("refused")])
 def test_a_grafana_that_refuses_is_warned_of_once(
-    grafana: Grafana, caplog: pytest.LogCaptureFixture, says: int | Exception
+    grafana: Grafana, caplog: pytest.LogCaptureFixture, replies: int | Exception
 ) -> None:
-    grafana.says = says
+    grafana.replies = replies
     output = GrafanaAnnotations("http://grafana:3000", "token")
     output.start(RUN)
     for _ in range(3):

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from obswarm.cli.master import master
-from obswarm.cli.option_types import duration, duration_or_zero
+from obswarm.cli.option_types import duration, duration_or_zero, wait_or_forever
 from obswarm.cli.run import run
+from obswarm.cli.web_options import duration_or_never
 from obswarm.config import SETTINGS, setting_text
 from obswarm.record import Annotation, LoadTestText, MetricKey, RunMetadata, RunRecord
 from obswarm.report import run_page
@@ -136,7 +137,7 @@ def test_a_long_run_has_steps_of_several_seconds(tmp_path: Path) -> None:
         (
             {"lost": [{"worker": "w1", "detail": "killed", "unreported_s": 1.0, "users": 2}]},
             "good",
-            "Lost statistics: w1, killed; up to 1.0 s",
+            "Lost statistics: w1, killed; up to 1.0s",
         ),
         (
             {
@@ -246,6 +247,6 @@ def test_every_duration_option_is_formatted_as_a_duration() -> None:
         option.name
         for command in (run, master)
         for option in command.params
-        if getattr(option.type, "func", None) in (duration, duration_or_zero)
+        if getattr(option.type, "func", None) in (duration, duration_or_never, duration_or_zero, wait_or_forever)
     }
     assert found == {name for name, each in SETTINGS.items() if each.unit == "seconds"}

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from obswarm.api import ObswarmError
-from obswarm.record import LoadTestText, RunMetadata
+from obswarm.record import Annotation, LoadTestText, RunMetadata
 from obswarm.store import SCHEMA_VERSION, RunWriter, Store, export_run, import_runs, read_run
 from obswarm.store.provenance import git_revision
 from tests.support.recorded import PAGE, MadeUpRun
@@ -119,6 +119,28 @@ def test_a_run_whose_id_could_be_another_file_is_not_taken_over(path: Path, tmp_
         with pytest.raises(ObswarmError, match="with an invalid id, .*; nothing was imported"):
             import_runs(store, file)
         assert len(store.runs()) == before
+
+
+def test_annotations_of_a_store_and_of_a_file_of_earlier_versions_are_read(path: Path, tmp_path: Path) -> None:
+    exported = tmp_path / "sent.obswarm"
+    with Store(path) as store:
+        export_run(store, store.find(IDS[1]), exported)
+    for file in (path, exported):
+        with sqlite3.connect(file) as connection:
+            connection.execute("ALTER TABLE runs DROP COLUMN custom")
+            connection.execute("ALTER TABLE annotations RENAME TO marks")
+            connection.execute("INSERT INTO marks SELECT id, 7, 12.5, 'guard', 'It tripped.' FROM runs")
+            connection.execute("PRAGMA user_version = 3")
+        connection.close()
+    with Store(path) as store, Store(tmp_path / "other" / "runs.sqlite") as other:
+        assert store.annotations(store.find(IDS[0]))[-1] == Annotation(12.5, "guard", "It tripped.")
+        (run,) = import_runs(other, exported)
+        assert other.annotations(run) == store.annotations(store.find(IDS[1]))
+        store.remove([store.find(IDS[0])])
+    with sqlite3.connect(path) as connection:
+        assert connection.execute("SELECT count(DISTINCT run) FROM annotations").fetchone() == (len(IDS) - 1,)
+        assert connection.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
+    connection.close()
 
 
 def test_a_store_of_a_newer_version_is_a_sentence(path: Path) -> None:

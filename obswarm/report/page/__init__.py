@@ -7,6 +7,7 @@ from obswarm import clock
 from obswarm.config import setting_text
 from obswarm.record import GuardState, RunRecord, guard_title
 from obswarm.report import endpoint_table
+from obswarm.report.custom_table import custom_cells
 from obswarm.report.endpoint_table import endpoint_cells
 from obswarm.report.page.comparison import comparison_page
 from obswarm.report.page.data import MAX_SHOWN, annotation_colour, busiest_first, chart_data
@@ -14,7 +15,7 @@ from obswarm.report.page.template import embedded, render
 from obswarm.report.page.verdict import verdict
 from obswarm.report.wording import guard_outcome, had_little_data
 from obswarm.stats import TOTAL, EndpointKey, EndpointStats
-from obswarm.units import format_bytes, format_duration, format_latency
+from obswarm.units import format_bytes, format_duration, format_latency, format_tenths
 
 __all__ = ["comparison_page", "run_page"]
 
@@ -35,7 +36,7 @@ def run_page(record: RunRecord) -> str:
         busiest=_busiest(record),
         annotations=[
             {
-                "at": f"{annotation.time_s - info.started_s:.1f} s",
+                "at": format_tenths(annotation.time_s - info.started_s),
                 "colour": annotation_colour(annotation.kind),
                 "text": annotation.text,
             }
@@ -48,6 +49,7 @@ def run_page(record: RunRecord) -> str:
         ],
         guards=_guards(result),
         workers=_workers(record),
+        custom=_custom(record),
         configuration=_configuration(record),
         headings=["endpoint", *endpoint_table.SHORT],
         loadtests=[{"name": each.name, "text": each.text.decode("utf-8", "replace")} for each in record.loadtests],
@@ -81,8 +83,8 @@ def _errors(record: RunRecord) -> list[dict[str, Any]]:
             "cells": [
                 key.message,
                 f"{seen.count:,}",
-                f"{seen.first_seen_s - start_s:.1f} s",
-                f"{seen.last_seen_s - start_s:.1f} s",
+                format_tenths(seen.first_seen_s - start_s),
+                format_tenths(seen.last_seen_s - start_s),
             ],
             "example": seen.example,
         }
@@ -110,6 +112,11 @@ def _tone_of(guard: Mapping[str, Any]) -> str:
         return "bad"
     lacks = guard["state"] == GuardState.NO_DATA or not guard.get("matched", True) or had_little_data(guard)
     return "warn" if lacks else "good"
+
+
+def _custom(record: RunRecord) -> dict[str, Any]:
+    headings, rows = custom_cells(record.custom, record.load_s)
+    return {"headings": ["metric", *headings], "rows": [{"name": name, "cells": cells} for name, cells in rows]}
 
 
 def _workers(record: RunRecord) -> list[dict[str, Any]]:

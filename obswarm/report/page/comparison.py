@@ -6,7 +6,11 @@ from typing import Any
 from obswarm.analysis import CONFIDENCE
 from obswarm.record import MetricKey, RunRecord, value_at
 from obswarm.report.compare import Comparison, Difference
-from obswarm.report.page.data import MAX_POINTS, MAX_SHOWN, chart
+from obswarm.report.compare_targets import target_sentences
+from obswarm.report.custom_table import custom_title
+from obswarm.report.page.chart import chart
+from obswarm.report.page.custom_charts import MAX_CUSTOM_CHARTS, custom_column
+from obswarm.report.page.data import MAX_POINTS, MAX_SHOWN
 from obswarm.report.page.steps import Step, length_of, steps_of
 from obswarm.report.page.template import embedded, render
 from obswarm.report.wording import (
@@ -16,11 +20,11 @@ from obswarm.report.wording import (
     inconclusive_sentences,
     one_sided_sentences,
     target_metric_name,
-    target_metric_value,
     tone_of,
     value_of,
 )
-from obswarm.stats import TOTAL, EndpointKey
+from obswarm.stats import TOTAL, CustomKey, EndpointKey
+from obswarm.units import format_in_unit, format_number
 
 
 def comparison_page(found: Comparison, base: RunRecord, run: RunRecord) -> str:
@@ -62,9 +66,11 @@ def _headline(found: Comparison) -> tuple[str, str]:
 
 
 def _notes(found: Comparison) -> list[str]:
-    return one_sided_sentences(found) + [
-        f"Configured differently: {name}: {one} → {other}." for name, one, other in found.settings
-    ]
+    return (
+        target_sentences(found)
+        + one_sided_sentences(found)
+        + [f"Configured differently: {name}: {one} → {other}." for name, one, other in found.settings]
+    )
 
 
 def _changed_first(found: Comparison) -> list[tuple[EndpointKey, tuple[Difference, ...]]]:
@@ -98,13 +104,25 @@ def _tables(found: Comparison) -> list[dict[str, Any]]:
         rows = [
             _row(
                 target_metric_name(metric),
-                target_metric_value(metric.unit, each.change.base),
-                target_metric_value(metric.unit, each.change.run),
+                format_in_unit(metric.unit, each.change.base),
+                format_in_unit(metric.unit, each.change.run),
                 each,
             )
             for metric, each in changed
         ]
         tables.insert(1, {"id": "targets", "title": "Changes in the targets' metrics", "what": "metric", "rows": rows})
+    own = [(key, statistic, each) for (key, statistic), each in found.custom.items()]
+    if own:
+        rows = [
+            _row(
+                f"{custom_title(key)} {statistic}",
+                format_number(each.change.base),
+                format_number(each.change.run),
+                each,
+            )
+            for key, statistic, each in own
+        ]
+        tables.insert(1, {"id": "metrics", "title": "Metrics of the load test", "what": "metric", "rows": rows})
     return tables
 
 
@@ -134,14 +152,35 @@ def _charts(found: Comparison, base: RunRecord, run: RunRecord) -> dict[str, Any
     def of_target(metric: MetricKey) -> Callable[[RunRecord, Step], float | None]:
         return lambda record, step: value_at(record.samples[metric], step.time_s)
 
+    def of_metric(key: CustomKey) -> Callable[[RunRecord, Step], float | None]:
+        columns = {
+            name: dict(zip(steps, custom_column(key, list(steps.values())), strict=True)) for name, _, steps in both
+        }
+        names = {id(record): name for name, record, _ in both}
+        return lambda record, step: columns[names[id(record)]][step.number]
+
+    has_intended = any(record.total().intended_duration is not None for record in (base, run))
     charts = [
         chart("Users", "number", lines(lambda _, step: step.users)),
         chart("Requests per second", "per_second", lines(lambda _, step: step.requests_rate)),
         chart("p50", "seconds", lines(lambda _, step: step.total.quantile(0.5))),
         chart("p95", "seconds", lines(lambda _, step: step.total.quantile(0.95))),
+        *([chart("p95 from the intended start", "seconds", lines(_intended_p95))] if has_intended else []),
         chart("Error ratio", "ratio", lines(lambda _, step: step.total.error_ratio)),
     ]
     groups = [{"title": "Load test", "charts": charts}]
+    # With many series, those that have changed first.
+    own = sorted(found.custom.items(), key=lambda item: not item[1].is_significant)[:MAX_CUSTOM_CHARTS]
+    if own:
+        groups.append(
+            {
+                "title": "Metrics of the load test",
+                "charts": [
+                    chart(f"{custom_title(key)} {statistic}", "number", lines(of_metric(key)))
+                    for (key, statistic), _ in own
+                ],
+            }
+        )
     changed = [metric for metric, each in found.targets.items() if each.is_significant]
     if changed:
         metrics = [
@@ -155,3 +194,8 @@ def _charts(found: Comparison, base: RunRecord, run: RunRecord) -> dict[str, Any
         groups.append({"title": "Target", "charts": metrics})
     time = [round((number + 1) * length, 1) for number in range(count)]
     return {"time": time, "annotations": [], "groups": groups, "heat": None, "endpoints": []}
+
+
+def _intended_p95(_: RunRecord, step: Step) -> float | None:
+    intended = step.total.intended_duration
+    return None if intended is None else intended.quantile(0.95)

@@ -7,11 +7,13 @@ from typing import Any
 
 from obswarm.record import AnnotationKind, Interval, MetricKey, RunRecord, value_at
 from obswarm.report.compare import target_metric_order
+from obswarm.report.page.chart import MAX_LINES, Column, chart, short
+from obswarm.report.page.custom_charts import custom_groups
 from obswarm.report.page.steps import Step, length_of, steps_of
 from obswarm.stats import EndpointKey, EndpointStats
 from obswarm.stats.histogram import upper_bound
 from obswarm.targets import title_of
-from obswarm.units import counted, format_duration
+from obswarm.units import counted, format_clock, format_duration
 
 MAX_POINTS = 600
 """Maximum number of points on the time axis; longer runs have steps of several seconds."""
@@ -23,8 +25,6 @@ _MAX_HEAT_COLUMNS = 150
 _BUCKETS_PER_BAND = 4
 """Histogram buckets in a band of the heatmap: eight bands per doubling."""
 
-_MAX_LINES = 8
-_DIGITS = 4
 _QUANTILES = (0.5, 0.95, 0.99)
 
 ANNOTATION_COLOURS: Mapping[str, str] = {
@@ -35,9 +35,11 @@ ANNOTATION_COLOURS: Mapping[str, str] = {
     AnnotationKind.RESTART: "--c7",
     AnnotationKind.GUARD: "--bad",
     AnnotationKind.ALERT: "--bad",
+    AnnotationKind.RELEASE: "--good",
     AnnotationKind.TARGET: "--warn",
+    AnnotationKind.NOTE: "--c0",
 }
-"""Colours of annotations, in charts and in their list, as names of page.css."""
+"""Colours of annotations, in charts and in their list, as names of base.css."""
 
 _GAP_AT_FIRST_S = 5.0
 """Time until the first values of a target, in seconds, that does not count as a gap."""
@@ -47,8 +49,6 @@ _MAX_GAPS_NAMED = 4
 Gap = tuple[float, float]
 """(start, end) in seconds since the start of the run."""
 
-Column = list[float | None]
-
 
 def chart_data(record: RunRecord) -> dict[str, Any]:
     """Return the data of all charts. `time`: seconds since the start; each line has as many values, null for none."""
@@ -57,6 +57,7 @@ def chart_data(record: RunRecord) -> dict[str, Any]:
     time: Column = [round(step.elapsed_s, 1) for step in steps]
     groups = [
         {"title": "Load test", "charts": _load_test(steps)},
+        *custom_groups(record, steps),
         *_targets(record, steps),
         {"title": "Load generator", "charts": _generator(steps)},
     ]
@@ -100,26 +101,6 @@ def _at_most(seconds: Sequence[Interval], max_steps: int) -> list[Step]:
     return steps_of(seconds, length_of(seconds, max_steps))
 
 
-def chart(title: str, unit: str, lines: Sequence[tuple[str, Column]], stacked: bool = False) -> dict[str, Any]:
-    """Return a chart. `lines`: (label, values); `unit`: see obswarm.targets.TargetMetric."""
-    return {
-        "title": title,
-        "unit": unit,
-        "stacked": stacked,
-        "lines": [{"label": label, "values": [_short(value) for value in values]} for label, values in lines],
-    }
-
-
-def _short(value: float | None) -> float | None:
-    """Round to four significant digits, more than a chart shows."""
-    if value is None or not math.isfinite(value):
-        return None
-    if value == 0:
-        return 0
-    rounded = round(value, _DIGITS - 1 - math.floor(math.log10(abs(value))))
-    return int(rounded) if rounded == int(rounded) else rounded
-
-
 def _load_test(steps: Sequence[Step]) -> list[dict[str, Any]]:
     quantiles = [step.total.quantiles(_QUANTILES) or (None,) * len(_QUANTILES) for step in steps]
     return [
@@ -144,10 +125,50 @@ def _load_test(steps: Sequence[Step]) -> list[dict[str, Any]]:
             "seconds",
             [(f"p{q * 100:.0f}", [values[number] for values in quantiles]) for number, q in enumerate(_QUANTILES)],
         ),
+        *_open_model(steps),
         chart("p95 by endpoint", "seconds", _by_endpoint(steps)),
         *_in_flight(steps),
         chart("Errors per second, by kind", "per_second", _errors(steps), stacked=True),
     ]
+
+
+def _open_model(steps: Sequence[Step]) -> list[dict[str, Any]]:
+    """Return the charts of iterations and of latency from the intended start, of runs that have them."""
+    charts = []
+    if any(step.present.rates_target for step in steps):
+        charts.append(
+            chart(
+                "Iterations per second",
+                "per_second",
+                [
+                    ("finished", _growth(steps, lambda interval: sum(interval.iterations.values()))),
+                    ("target", [float(sum(step.present.rates_target.values())) for step in steps]),
+                ],
+            )
+        )
+    if any(interval.dropped for step in steps for interval in step.intervals):
+        dropped = _growth(steps, lambda interval: sum(interval.dropped.values()))
+        charts.append(chart("Iterations per second that were not started", "per_second", [("dropped", dropped)]))
+    if any(step.total.intended_duration is not None for step in steps):
+        histograms = [step.total.intended_duration for step in steps]
+        columns: list[tuple[str, Column]] = [
+            (f"p{q * 100:.0f}", [None if each is None else each.quantile(q) for each in histograms]) for q in _QUANTILES
+        ]
+        charts.append(chart("Latency from the intended start", "seconds", columns))
+    return charts
+
+
+def _growth(steps: Sequence[Step], total: Callable[[Interval], int]) -> Column:
+    """Return by how much a count since the reset of statistics has grown in each step, per second."""
+    column: Column = []
+    before, epoch = 0, None
+    for step in steps:
+        last = step.intervals[-1]
+        if last.epoch != epoch:
+            before, epoch = 0, last.epoch
+        column.append((total(last) - before) / step.span_s if step.span_s else None)
+        before = total(last)
+    return column
 
 
 def _in_flight(steps: Sequence[Step]) -> list[dict[str, Any]]:
@@ -169,7 +190,7 @@ def _by_endpoint(steps: Sequence[Step]) -> list[tuple[str, Column]]:
         for interval in step.intervals:
             requests.update({key: stats.requests for key, stats in interval.endpoints.items()})
     lines: list[tuple[str, Column]] = []
-    for key, _ in requests.most_common(_MAX_LINES):
+    for key, _ in requests.most_common(MAX_LINES):
         values: Column = []
         for step in steps:
             merged = EndpointStats(key)
@@ -191,9 +212,9 @@ def _errors(steps: Sequence[Step]) -> list[tuple[str, Column]]:
     most_frequent = sorted(by_kind.items(), key=lambda item: -sum(item[1]))
     lines: list[tuple[str, Column]] = [
         (kind, [count / span for count, span in zip(counts, spans, strict=True)])
-        for kind, counts in most_frequent[:_MAX_LINES]
+        for kind, counts in most_frequent[:MAX_LINES]
     ]
-    rest = [counts for _, counts in most_frequent[_MAX_LINES:]]
+    rest = [counts for _, counts in most_frequent[MAX_LINES:]]
     if rest:
         lines.append(("others", [sum(each) / span for each, span in zip(zip(*rest, strict=True), spans, strict=True)]))
     return lines
@@ -203,7 +224,7 @@ def _targets(record: RunRecord, steps: Sequence[Step]) -> list[dict[str, Any]]:
     """Return a group of charts for each target, in the order in which a request passes them, with the gaps in its
     metrics."""
     groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    points: dict[tuple[str, str], list[tuple[tuple[float, float], ...]]] = {}
+    points: dict[tuple[str, str], list[Sequence[tuple[float, float]]]] = {}
     for metric in sorted(record.samples, key=target_metric_order):
         values: Column = [value_at(record.samples[metric], step.time_s) for step in steps]
         drawn = chart(_sentence(metric), metric.unit, [(metric.name, values)])
@@ -227,7 +248,7 @@ def _sentence(metric: MetricKey) -> str:
 
 
 def _generator(steps: Sequence[Step]) -> list[dict[str, Any]]:
-    workers = sorted({name for step in steps for interval in step.intervals for name in interval.workers})[:_MAX_LINES]
+    workers = sorted({name for step in steps for interval in step.intervals for name in interval.workers})[:MAX_LINES]
 
     def lines(of: Callable[[Any], float]) -> list[tuple[str, Column]]:
         return [
@@ -261,7 +282,7 @@ def _heat(record: RunRecord) -> dict[str, Any]:
         return {"edges": [], "time": [], "columns": []}
     lowest, highest = min(bands), max(bands)
     return {
-        "edges": [_short(upper_bound(band * _BUCKETS_PER_BAND)) for band in range(lowest - 1, highest + 1)],
+        "edges": [short(upper_bound(band * _BUCKETS_PER_BAND)) for band in range(lowest - 1, highest + 1)],
         "time": [round(step.elapsed_s, 1) for step in steps],
         "columns": [
             [value for band, count in sorted(counts.items()) for value in (band - lowest, count)] for counts in columns
@@ -278,7 +299,7 @@ def _distribution(key: EndpointKey, stats: EndpointStats) -> dict[str, Any]:
         counts[band] = counts.get(band, 0) + count
     return {
         "name": key.label,
-        "bands": [[_short(upper_bound(band * _BUCKETS_PER_BAND)), count] for band, count in sorted(counts.items())],
+        "bands": [[short(upper_bound(band * _BUCKETS_PER_BAND)), count] for band, count in sorted(counts.items())],
     }
 
 
@@ -308,13 +329,6 @@ def gaps_text(gaps: Sequence[Gap]) -> str:
     if not gaps:
         return ""
     total = format_duration(round(sum(to_s - from_s for from_s, to_s in gaps)))
-    named = ", ".join(f"{_clock(from_s)} to {_clock(to_s)}" for from_s, to_s in gaps[:_MAX_GAPS_NAMED])
+    named = ", ".join(f"{format_clock(from_s)} to {format_clock(to_s)}" for from_s, to_s in gaps[:_MAX_GAPS_NAMED])
     more = f" and {counted(len(gaps) - _MAX_GAPS_NAMED, 'more gap')}" if len(gaps) > _MAX_GAPS_NAMED else ""
     return f"No data for {total}: {named}{more}."
-
-
-def _clock(seconds: float) -> str:
-    """Format a time as on the time axis."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -29,7 +29,10 @@ def render(name: str, **values: Any) -> str:
     )
     template = environment.get_template(name)
     return template.render(
+        base_css=_read("base.css"),
+        dark_css=_read("dark.css"),
         css=_read("page.css"),
+        charts_js=_read("charts.js"),
         js=_read("page.js"),
         **uplot,
         **values,

@@ -4,10 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from obswarm.record import GuardState, RunRecord, StopKind, guard_title
+from obswarm.analysis.explain import explain, headline
+from obswarm.record import GuardState, RunRecord, StopKind, dropped_by_reason, guard_title
 from obswarm.report.cut_off import cut_off_sentences
+from obswarm.report.iterations import intended_text, iteration_sentences
 from obswarm.report.wording import NO_REQUEST_SELECTED, generator_sentence, had_little_data, no_data_of
-from obswarm.units import counted, format_count, format_duration, format_latency, format_percent
+from obswarm.units import counted, format_count, format_duration, format_latency, format_percent, format_tenths
 
 _HIGH_ERROR_RATIO = 0.05
 """Error ratio from which the headline is bad."""
@@ -33,7 +35,7 @@ class Verdict:
 def verdict(record: RunRecord) -> Verdict:
     """Return the verdict, from the result if the run has one, else from its stored intervals."""
     result = record.info.result
-    lines = [_totals_line(record)]
+    lines = [_totals_line(record), *_iterations(record), *_explanation(record)]
     if result is None:
         lines.append(
             Line("The run is still in progress, or was killed: up to its last two seconds are missing.", "warn")
@@ -62,7 +64,7 @@ def verdict(record: RunRecord) -> Verdict:
         # Results of earlier versions have no number of requests.
         requests = loss.get("requests")
         unreported_s = loss["unreported_s"]
-        extent = "for an unknown time" if unreported_s is None else f"up to {unreported_s:.1f} s"
+        extent = "for an unknown time" if unreported_s is None else f"up to {format_tenths(unreported_s)}"
         if requests is not None:
             extent = counted(requests, "request")
         lines.append(Line(f"Lost statistics: {loss['worker']}, {loss['detail']}; {extent}.", "bad"))
@@ -71,6 +73,12 @@ def verdict(record: RunRecord) -> Verdict:
     lines.append(_validity(generator["saturated"], generator.get("max_cpu_ratio"), generator.get("max_loop_lag_s")))
     headline, tone = _headline(record)
     return Verdict(headline, tone, tuple(lines))
+
+
+def _explanation(record: RunRecord) -> list[Line]:
+    """Return what saturated first, of a run that broke."""
+    found = explain(record)
+    return [Line(headline(found), "bad")] if found.has_broken else []
 
 
 _MAX_NAMED = 3
@@ -145,6 +153,19 @@ def _totals_line(record: RunRecord) -> Line:
         f" {total.failures:,} failed;"
         f" p50 {format_latency(p50)}, p95 {format_latency(p95)}."
     )
+
+
+def _iterations(record: RunRecord) -> list[Line]:
+    """Return sentences on iterations that were not started, and the latency from the intended start."""
+    if not record.intervals:
+        return []
+    last = record.intervals[-1]
+    dropped = dropped_by_reason(last.dropped)
+    is_open = any(interval.rates_target for interval in record.intervals)
+    sentences = iteration_sentences(sum(last.iterations.values()), dropped, is_open)
+    lines = [Line(text, "warn") if is_warning else Line(text) for text, is_warning in sentences]
+    intended = intended_text(record.total())
+    return [Line(f"From the intended start: {intended}."), *lines] if intended else lines
 
 
 def _validity(saturated: bool, max_cpu_ratio: float | None, max_loop_lag_s: float | None) -> Line:

@@ -1,0 +1,16 @@
+"""The verdict of a report names what saturated first, if anything did."""
+
+from obswarm.report.page.verdict import verdict
+from tests.support import incidents
+from tests.support.incidents import Incident
+
+
+def test_the_verdict_of_a_run_that_broke_names_what_saturated_first() -> None:
+    lines = verdict(Incident(incidents.database_lock).record()).lines
+    (line,) = [each for each in lines if each.text.startswith("MySQL (db) saturated first, at 120 users: ")]
+    assert line.tone == "bad"
+
+
+def test_the_verdict_of_a_healthy_run_does_not() -> None:
+    lines = verdict(Incident(incidents.healthy).record()).lines
+    assert not any("saturated first" in each.text for each in lines)
